@@ -1,0 +1,205 @@
+//! Bodies: how they are made, and how they are read within limits. Must never read a body without
+//! a limit on its size and on its silence, and must never copy what it can share.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Frame, SizeHint};
+use http_body_util::{BodyExt, Empty, Full};
+use tokio::time::{Instant, Sleep, sleep, timeout};
+
+use crate::error_chain;
+
+/// The body of every request and answer in this workspace.
+///
+/// The error is a concrete type on purpose: a boxed one breaks the inference of `Send` where a
+/// connection is spawned.
+pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, BodyError>;
+
+/// Why a body could not be read to its end. Holds kinds and limits, never text from the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// The body is larger than the reader allows.
+    #[error("the body is larger than {bytes_max} bytes")]
+    TooLarge {
+        /// The limit that was passed, in bytes.
+        bytes_max: usize,
+    },
+    /// The next piece of the body did not come in time.
+    #[error("no piece of the body came for {after:?}")]
+    Idle {
+        /// How long the reader waited.
+        after: Duration,
+    },
+    /// The connection ended before the body did.
+    #[error("the body ended early")]
+    Truncated,
+    /// The connection failed, or the peer reset the stream or broke the framing.
+    #[error("the connection failed: {0}")]
+    Transport(io::ErrorKind),
+}
+
+impl From<Infallible> for BodyError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+impl From<hyper::Error> for BodyError {
+    fn from(error: hyper::Error) -> Self {
+        let kind = error_chain::find::<io::Error>(&error).map(io::Error::kind);
+        match kind {
+            _ if error.is_incomplete_message() => Self::Truncated,
+            Some(io::ErrorKind::UnexpectedEof) => Self::Truncated,
+            Some(kind) => Self::Transport(kind),
+            None if error.is_timeout() => Self::Transport(io::ErrorKind::TimedOut),
+            None => Self::Transport(io::ErrorKind::Other),
+        }
+    }
+}
+
+/// A body without content.
+pub fn empty() -> Body {
+    Empty::new().map_err(BodyError::from).boxed_unsync()
+}
+
+/// A body of one piece.
+pub fn full(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(BodyError::from).boxed_unsync()
+}
+
+/// A body of many pieces, sent in order without copying. Its length is known, so that HTTP/1 sends
+/// a `content-length`.
+pub fn rope(parts: Vec<Bytes>) -> Body {
+    let parts: VecDeque<Bytes> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    let bytes_left = parts.iter().map(|part| part.len() as u64).sum();
+    Rope { parts, bytes_left }.boxed_unsync()
+}
+
+/// Reads a whole body of at most `bytes_max` bytes; `idle` is the longest wait for each piece.
+///
+/// A body of one piece is returned as it came; a longer one is copied once, into one allocation when
+/// its length is known. Trailers are dropped. A length that is declared too large is refused before
+/// anything is read.
+///
+/// # Errors
+///
+/// [`BodyError::TooLarge`] as soon as the limit is passed, [`BodyError::Idle`] on silence, otherwise
+/// what the body itself reports.
+pub async fn collect<B>(body: B, bytes_max: usize, idle: Duration) -> Result<Bytes, BodyError>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<BodyError>,
+{
+    let mut body = pin!(body);
+    let hint = body.size_hint();
+    if hint.lower() > bytes_max as u64 {
+        return Err(BodyError::TooLarge { bytes_max });
+    }
+    let length_expected = usize::try_from(hint.lower()).unwrap_or(bytes_max);
+
+    let mut first = Bytes::new();
+    let mut joined = BytesMut::new();
+    let mut length = 0;
+    loop {
+        let next = poll_fn(|cx| body.as_mut().poll_frame(cx));
+        let frame = match timeout(idle, next).await {
+            Err(_) => return Err(BodyError::Idle { after: idle }),
+            Ok(None) => break,
+            Ok(Some(frame)) => frame.map_err(Into::into)?,
+        };
+        let Ok(data) = frame.into_data() else { continue };
+        length += data.len();
+        if length > bytes_max {
+            return Err(BodyError::TooLarge { bytes_max });
+        }
+        if length == data.len() {
+            first = data;
+            continue;
+        }
+        if joined.is_empty() {
+            joined.reserve(length_expected.max(length));
+            joined.extend_from_slice(&first);
+        }
+        joined.extend_from_slice(&data);
+    }
+    Ok(if joined.is_empty() { first } else { joined.freeze() })
+}
+
+struct Rope {
+    parts: VecDeque<Bytes>,
+    bytes_left: u64,
+}
+
+impl http_body::Body for Rope {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let part = self.parts.pop_front();
+        self.bytes_left -= part.as_ref().map_or(0, |part| part.len() as u64);
+        Poll::Ready(part.map(|part| Ok(Frame::data(part))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes_left)
+    }
+}
+
+/// A request body whose pieces must each come within `idle`. The clock runs only while someone waits
+/// for a piece, so a service that pauses is not blamed on its peer.
+pub(crate) struct TimedBody {
+    inner: hyper::body::Incoming,
+    idle: Duration,
+    timer: Pin<Box<Sleep>>,
+    waiting: bool,
+}
+
+impl TimedBody {
+    pub(crate) fn new(inner: hyper::body::Incoming, idle: Duration) -> Self {
+        Self { inner, idle, timer: Box::pin(sleep(idle)), waiting: false }
+    }
+}
+
+impl http_body::Body for TimedBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) {
+            this.waiting = false;
+            return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)));
+        }
+        if !this.waiting {
+            this.waiting = true;
+            this.timer.as_mut().reset(Instant::now() + this.idle);
+        }
+        ready!(this.timer.as_mut().poll(cx));
+        Poll::Ready(Some(Err(BodyError::Idle { after: this.idle })))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

@@ -1,0 +1,175 @@
+//! Sends one HTTP exchange over a pool of its own. Must never follow a redirect, never repeat a
+//! request by itself, and never put an address, header or body into an error.
+
+mod connect;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use crate::body::{Body, BodyError};
+use crate::error_chain;
+use crate::tls::ClientTls;
+use connect::{ConnectFailure, Connector};
+
+/// How often an HTTP/2 connection with open streams is pinged, and how long the reply may take.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// The largest answer head taken over HTTP/2, in bytes. HTTP/1 is held to 100 headers by hyper.
+const HEAD_BYTES_MAX: u32 = 64 * 1024;
+
+/// What a [`Client`] is made from.
+#[derive(Clone, Debug)]
+pub struct ClientSettings {
+    /// The longest time for name look-up, TCP and TLS together.
+    pub connect_timeout: Duration,
+    /// How long an unused connection is kept. Keep it below the upstream's own keep-alive time.
+    pub pool_idle_timeout: Duration,
+    /// How many unused connections are kept per host.
+    pub pool_idle_max: usize,
+    /// Whom to believe on `https`.
+    pub tls: ClientTls,
+}
+
+/// Sends requests with an absolute `http` or `https` URI. Always ready; clones share one pool.
+///
+/// Make one `Client` per caller: then a pooled connection never carries two credentials, and an
+/// upstream that loses step on a connection can only confuse a caller with itself.
+///
+/// There is no limit here on the time to the answer's head, nor on its body: the caller sets the
+/// first by a timeout around the call and the second by [`crate::body::collect`].
+#[derive(Clone, Debug)]
+pub struct Client {
+    inner: legacy::Client<Connector, Full<Bytes>>,
+}
+
+impl Client {
+    /// A client with an empty pool. Opens nothing yet. Must be called within a tokio runtime.
+    pub fn new(settings: &ClientSettings) -> Self {
+        let inner = legacy::Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(settings.pool_idle_timeout)
+            .pool_max_idle_per_host(settings.pool_idle_max)
+            // Every attempt must be counted by the caller, so none is hidden in here.
+            .retry_canceled_requests(false)
+            .http2_max_header_list_size(HEAD_BYTES_MAX)
+            .http2_adaptive_window(true)
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .http2_keep_alive_timeout(PING_TIMEOUT)
+            .build(Connector::new(settings.connect_timeout, settings.tls.config()));
+        Self { inner }
+    }
+}
+
+impl tower::Service<Request<Bytes>> for Client {
+    type Response = Response<Body>;
+    type Error = ClientError;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, ClientError>> + Send>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), ClientError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
+        let answer = self.inner.request(request.map(Full::new));
+        Box::pin(async move {
+            let answer = answer.await.map_err(ClientError::from)?;
+            Ok(answer.map(|body| body.map_err(BodyError::from).boxed_unsync()))
+        })
+    }
+}
+
+/// Why no answer head came. Holds kinds only: neither `Debug` nor `Display` can show a URL, a header
+/// or a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    /// The host's name could not be resolved.
+    #[error("the upstream's name could not be resolved")]
+    Dns,
+    /// No TCP connection could be made.
+    #[error("the upstream could not be reached")]
+    Connect,
+    /// Name look-up, TCP and TLS together took too long.
+    #[error("connecting to the upstream took too long")]
+    ConnectTimeout,
+    /// The TLS handshake failed, for example over an untrusted certificate.
+    #[error("the TLS handshake with the upstream failed")]
+    Tls,
+    /// The connection ended before the whole head of the answer was read.
+    #[error("the upstream closed the connection before its answer")]
+    Reset {
+        /// Whether any part of the request may have been written. `false` is typical of a pooled
+        /// connection that the peer closed just before it was used.
+        started: bool,
+    },
+    /// The answer is not well-formed HTTP.
+    #[error("the upstream's answer is not well-formed HTTP")]
+    BadFraming,
+    /// The request cannot be sent as it is (no absolute URI, unsupported version), or a cause that
+    /// fits nowhere else.
+    #[error("the exchange with the upstream failed")]
+    Other,
+}
+
+impl ClientError {
+    /// Whether the upstream could have seen the request. When `false`, sending it again cannot do
+    /// its work twice. [`ClientError::Other`] counts as seen, to be on the safe side.
+    pub fn started(&self) -> bool {
+        match self {
+            Self::Dns | Self::Connect | Self::ConnectTimeout | Self::Tls => false,
+            Self::Reset { started } => *started,
+            Self::BadFraming | Self::Other => true,
+        }
+    }
+}
+
+impl From<Infallible> for ClientError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+impl From<legacy::Error> for ClientError {
+    fn from(error: legacy::Error) -> Self {
+        if let Some(failure) = error_chain::find::<ConnectFailure>(&error) {
+            return match failure {
+                ConnectFailure::Dns => Self::Dns,
+                ConnectFailure::Tcp => Self::Connect,
+                ConnectFailure::Timeout => Self::ConnectTimeout,
+                ConnectFailure::Tls => Self::Tls,
+            };
+        }
+        if error.is_connect() {
+            // Not from our connector, so from the pool: the connection it handed out was closed.
+            return Self::Reset { started: false };
+        }
+        error_chain::find::<hyper::Error>(&error).map_or(Self::Other, Self::from_exchange)
+    }
+}
+
+impl ClientError {
+    /// Sorts the errors of an exchange on an open connection.
+    fn from_exchange(error: &hyper::Error) -> Self {
+        if error.is_canceled() || error.is_closed() {
+            // hyper gives the request back unsent in both cases.
+            return Self::Reset { started: false };
+        }
+        if error.is_parse() {
+            return Self::BadFraming;
+        }
+        if error.is_user() {
+            return Self::Other;
+        }
+        // An early end of the socket, or a reset stream or GOAWAY of HTTP/2.
+        Self::Reset { started: true }
+    }
+}

@@ -1,0 +1,146 @@
+//! What a connection is doing, as far as its time limits go. Must never be locked across an await.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::ServerLimits;
+
+/// Which rules a connection's silence falls under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// Shared by a connection's stream (which sees bytes), its service (which sees requests) and its
+/// task (which asks for the deadline).
+pub(super) struct Activity {
+    protocol: Protocol,
+    header_timeout: Duration,
+    idle_timeout: Duration,
+    state: Mutex<State>,
+}
+
+struct State {
+    requests_open: usize,
+    /// When the connection last became idle, or last wrote while idle.
+    idle_since: Instant,
+    /// When the request head that is being read began.
+    head_since: Option<Instant>,
+}
+
+impl Activity {
+    /// `opened` is when the connection could first speak HTTP.
+    pub(super) fn new(protocol: Protocol, limits: &ServerLimits, opened: Instant) -> Self {
+        let head_since = (protocol == Protocol::Http1).then_some(opened);
+        Self {
+            protocol,
+            header_timeout: limits.header_timeout,
+            idle_timeout: limits.idle_timeout,
+            state: Mutex::new(State { requests_open: 0, idle_since: opened, head_since }),
+        }
+    }
+
+    /// When the connection has been waiting too long, or `None` while a request is open.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let state = self.state();
+        match (state.requests_open, state.head_since) {
+            (0, Some(since)) => Some(since + self.header_timeout),
+            (0, None) => Some(state.idle_since + self.idle_timeout),
+            _ => None,
+        }
+    }
+
+    pub(super) fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// On HTTP/1, bytes that come between two requests begin a head. On HTTP/2 they may be a ping.
+    pub(super) fn bytes_read(&self) {
+        let mut state = self.state();
+        if self.protocol == Protocol::Http1 && state.requests_open == 0 {
+            state.head_since.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// On HTTP/1, bytes written after the end of a request are the rest of its answer. On HTTP/2
+    /// they may be a ping, which must not keep a connection alive.
+    pub(super) fn bytes_written(&self) {
+        let mut state = self.state();
+        if self.protocol == Protocol::Http1 && state.requests_open == 0 {
+            state.idle_since = Instant::now();
+        }
+    }
+
+    /// Marks a request as open until the returned guard is dropped.
+    pub(super) fn open_request(self: &Arc<Self>) -> OpenRequest {
+        let mut state = self.state();
+        state.requests_open += 1;
+        state.head_since = None;
+        drop(state);
+        OpenRequest(Arc::clone(self))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request whose answer has not been handed over whole.
+pub(super) struct OpenRequest(Arc<Activity>);
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.requests_open -= 1;
+        state.idle_since = Instant::now();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn activity(protocol: Protocol) -> (Arc<Activity>, Instant) {
+        let opened = Instant::now();
+        (Arc::new(Activity::new(protocol, &ServerLimits::default(), opened)), opened)
+    }
+
+    const HEADER: Duration = Duration::from_secs(10);
+    const IDLE: Duration = Duration::from_secs(60);
+    const STEP: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn http1_has_the_header_time_for_a_head_and_the_idle_time_between_requests() {
+        let (activity, opened) = activity(Protocol::Http1);
+        assert_eq!(activity.deadline(), Some(opened + HEADER), "a first head is due");
+
+        let request = activity.open_request();
+        assert_eq!(activity.deadline(), None, "a request is open");
+
+        tokio::time::advance(STEP).await;
+        drop(request);
+        assert_eq!(activity.deadline(), Some(opened + STEP + IDLE), "idle");
+
+        tokio::time::advance(STEP).await;
+        activity.bytes_written();
+        assert_eq!(activity.deadline(), Some(opened + 2 * STEP + IDLE), "the answer still flows");
+
+        tokio::time::advance(STEP).await;
+        activity.bytes_read();
+        tokio::time::advance(STEP).await;
+        activity.bytes_read();
+        assert_eq!(activity.deadline(), Some(opened + 3 * STEP + HEADER), "a second head began");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pings_do_not_keep_http2_alive() {
+        let (activity, opened) = activity(Protocol::Http2);
+        tokio::time::advance(STEP).await;
+        activity.bytes_read();
+        activity.bytes_written();
+        assert_eq!(activity.deadline(), Some(opened + IDLE));
+    }
+}

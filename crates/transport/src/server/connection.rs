@@ -1,0 +1,224 @@
+//! One connection from its first byte to its last, built by hand so that each phase has a limit. Must
+//! never outlive the drain's `finish` by more than the requests it has open.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::activity::{Activity, Protocol};
+use super::exchange::{Exchange, Newest, Streams};
+use super::io::{Opening, Progress, Watched, read_opening};
+use super::{Peer, ServerLimits, Shared};
+use crate::body::Body;
+
+/// How often an HTTP/2 peer is pinged, and how long the reply may take.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// What h2 may hold of one stream beyond the peer's window, in bytes.
+const SEND_BUFFER_BYTES_MAX: usize = 64 * 1024;
+
+/// Serves one accepted socket until it is done, idle, or broken.
+pub(super) async fn run<S>(stream: TcpStream, peer: Peer, shared: Shared, service: S)
+where
+    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send + 'static,
+{
+    // A peer that is already gone shows itself at the first read.
+    let _ = stream.set_nodelay(true);
+    let stream = Progress::new(stream, shared.limits.write_progress);
+    match &shared.tls {
+        None => {
+            let Some(open) = plain(stream, &shared).await else { return };
+            open.serve(peer, &shared, service).await;
+        }
+        Some(tls) => {
+            let handshake = timeout(shared.limits.handshake_timeout, tls.acceptor().accept(stream));
+            let Some(Ok(Ok(stream))) = shared.finish.run_until_cancelled(handshake).await else {
+                return;
+            };
+            let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            let Some(open) = encrypted(stream, is_http2, &shared).await else { return };
+            open.serve(peer, &shared, service).await;
+        }
+    }
+}
+
+/// A stream that is about to speak a known protocol.
+struct Open<T> {
+    stream: T,
+    opening: Bytes,
+    activity: Arc<Activity>,
+}
+
+/// Without TLS the first bytes choose the protocol. `None` if they do not come, or the drain does.
+async fn plain<T: AsyncRead + Unpin>(mut stream: T, shared: &Shared) -> Option<Open<T>> {
+    let opened = Instant::now();
+    let Opening { is_http2, bytes } = opening(&mut stream, opened, shared).await?;
+    let protocol = if is_http2 { Protocol::Http2 } else { Protocol::Http1 };
+    let activity = Arc::new(Activity::new(protocol, &shared.limits, opened));
+    Some(Open { stream, opening: bytes, activity })
+}
+
+/// Under TLS the handshake has chosen. hyper waits for the HTTP/2 preface without a limit, so it is
+/// read here.
+async fn encrypted<T: AsyncRead + Unpin>(
+    mut stream: T,
+    is_http2: bool,
+    shared: &Shared,
+) -> Option<Open<T>> {
+    let opened = Instant::now();
+    let (protocol, opening) = match is_http2 {
+        true => (Protocol::Http2, opening(&mut stream, opened, shared).await?.bytes),
+        false => (Protocol::Http1, Bytes::new()),
+    };
+    let activity = Arc::new(Activity::new(protocol, &shared.limits, opened));
+    Some(Open { stream, opening, activity })
+}
+
+async fn opening(
+    stream: &mut (impl AsyncRead + Unpin),
+    opened: Instant,
+    shared: &Shared,
+) -> Option<Opening> {
+    let reading = timeout_at(opened + shared.limits.header_timeout, read_opening(stream));
+    shared.finish.run_until_cancelled(reading).await?.ok()?.ok()
+}
+
+impl<T> Open<T>
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    async fn serve<S>(self, peer: Peer, shared: &Shared, service: S)
+    where
+        S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send + 'static,
+    {
+        let limits = &shared.limits;
+        let activity = self.activity;
+        let stream = TokioIo::new(Watched::new(self.stream, self.opening, Arc::clone(&activity)));
+        let newest = Newest::default();
+        let exchange = Exchange {
+            service,
+            peer,
+            body_idle: limits.body_idle,
+            activity: Arc::clone(&activity),
+            newest: newest.clone(),
+        };
+        match activity.protocol() {
+            Protocol::Http1 => {
+                let connection = http1(limits).serve_connection(stream, exchange);
+                drive(connection, &activity, limits, &shared.finish).await;
+            }
+            Protocol::Http2 => {
+                let streams = Streams { newest, write_progress: limits.write_progress };
+                let connection = http2(limits, streams).serve_connection(stream, exchange);
+                drive(connection, &activity, limits, &shared.finish).await;
+            }
+        }
+    }
+}
+
+fn http1(limits: &ServerLimits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .half_close(false)
+        .max_headers(limits.headers_max)
+        .max_header_size(limits.header_bytes_max as usize)
+        // hyper's clock runs through idle keep-alive too. `drive` keeps the two times apart; this
+        // one is the second line behind it.
+        .header_read_timeout(limits.idle_timeout.max(limits.header_timeout));
+    builder
+}
+
+fn http2(limits: &ServerLimits, streams: Streams) -> http2::Builder<Streams> {
+    let mut builder = http2::Builder::new(streams);
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.streams_max)
+        .max_header_list_size(limits.header_bytes_max)
+        .max_send_buf_size(SEND_BUFFER_BYTES_MAX)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT);
+    builder
+}
+
+/// Polls a connection to its end. Passes the drain on to it, and ends it when it has waited past its
+/// deadline: HTTP/1 at once, HTTP/2 by GOAWAY and, if that does not help, `idle_timeout` later.
+async fn drive<C>(
+    connection: C,
+    activity: &Activity,
+    limits: &ServerLimits,
+    finish: &CancellationToken,
+) where
+    C: GracefulConnection,
+    C::Error: std::error::Error,
+{
+    let mut connection = pin!(connection);
+    let mut finish = pin!(finish.cancelled());
+    let mut finishing = false;
+    let mut timer = pin!(sleep_until(Instant::now() + limits.header_timeout));
+    let mut last_deadline = None;
+
+    poll_fn(|cx| {
+        if !finishing && finish.as_mut().poll(cx).is_ready() {
+            finishing = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        if let Poll::Ready(result) = connection.as_mut().poll(cx) {
+            if let Err(error) = result {
+                tracing::debug!(%error, "connection failed");
+            }
+            return Poll::Ready(());
+        }
+        // The timer follows the deadline, which moves with each request. While a request is open
+        // there is none, and the timer only makes sure that we look again.
+        loop {
+            let deadline = last_deadline.or_else(|| activity.deadline());
+            if let Some(deadline) = deadline
+                && deadline != timer.deadline()
+            {
+                timer.as_mut().reset(deadline);
+            }
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            match deadline {
+                None => timer.as_mut().reset(Instant::now() + limits.header_timeout),
+                Some(_) if last_deadline.is_some() && activity.deadline().is_none() => {
+                    // A request that crossed our GOAWAY is still owed its answer.
+                    last_deadline = Some(Instant::now() + limits.idle_timeout);
+                }
+                Some(_) if last_deadline.is_some() || activity.protocol() == Protocol::Http1 => {
+                    tracing::debug!("connection closed: it waited too long");
+                    return Poll::Ready(());
+                }
+                Some(_) => {
+                    last_deadline = Some(Instant::now() + limits.idle_timeout);
+                    connection.as_mut().graceful_shutdown();
+                    cx.waker().wake_by_ref();
+                }
+            }
+        }
+    })
+    .await;
+}

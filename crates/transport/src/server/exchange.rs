@@ -1,0 +1,194 @@
+//! One request and its answer: bounds the request body, marks the request as open until its answer
+//! has been handed over, and resets an HTTP/2 stream whose peer takes nothing. Must never look into
+//! a head or a body.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::{Instant, sleep};
+use tower::ServiceExt;
+
+use super::Peer;
+use super::activity::{Activity, OpenRequest};
+use crate::body::{Body, BodyError, TimedBody, empty};
+
+/// An answer is handed over in pieces of at most this many bytes, so that hyper holds little that the
+/// peer has not asked for.
+const PIECE_BYTES_MAX: usize = 64 * 1024;
+
+/// The hyper service of one connection.
+pub(super) struct Exchange<S> {
+    pub(super) service: S,
+    pub(super) peer: Peer,
+    pub(super) body_idle: Duration,
+    pub(super) activity: Arc<Activity>,
+    pub(super) newest: Newest,
+}
+
+impl<S> hyper::service::Service<Request<Incoming>> for Exchange<S>
+where
+    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send + 'static,
+{
+    type Response = Response<AnswerBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let open = self.activity.open_request();
+        let handover = Handover::default();
+        self.newest.put(handover.clone());
+
+        let body_idle = self.body_idle;
+        let mut request = request.map(|body| match http_body::Body::is_end_stream(&body) {
+            true => empty(),
+            false => TimedBody::new(body, body_idle).boxed_unsync(),
+        });
+        request.extensions_mut().insert(self.peer);
+
+        let answer = self.service.clone().oneshot(request);
+        Box::pin(async move {
+            let answer = answer.await?;
+            Ok(answer.map(|body| AnswerBody {
+                inner: body,
+                rest: Bytes::new(),
+                handover,
+                _open: open,
+            }))
+        })
+    }
+}
+
+/// An answer's body on its way to hyper.
+pub(super) struct AnswerBody {
+    inner: Body,
+    /// What is left of a piece that was too large to hand over at once.
+    rest: Bytes,
+    handover: Handover,
+    _open: OpenRequest,
+}
+
+impl http_body::Body for AnswerBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.handover.asked();
+        let mut data = std::mem::take(&mut self.rest);
+        if data.is_empty() {
+            match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
+                None => return Poll::Ready(None),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(more) => data = more,
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+            }
+        }
+        let piece = data.split_to(data.len().min(PIECE_BYTES_MAX));
+        self.rest = data;
+        self.handover.given();
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let inner = self.inner.size_hint();
+        let rest = self.rest.len() as u64;
+        let mut hint = SizeHint::new();
+        hint.set_lower(inner.lower() + rest);
+        if let Some(upper) = inner.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint
+    }
+}
+
+/// Since when hyper has held a piece of an answer without asking for the next one.
+#[derive(Clone, Default)]
+struct Handover(Arc<Mutex<Option<Instant>>>);
+
+impl Handover {
+    fn given(&self) {
+        self.set(Some(Instant::now()));
+    }
+
+    fn asked(&self) {
+        self.set(None);
+    }
+
+    fn set(&self, since: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+
+    fn since(&self) -> Option<Instant> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Carries the handover of the request just called to the task that hyper spawns for its stream:
+/// hyper does the one right after the other, in the connection's own task.
+#[derive(Clone, Default)]
+pub(super) struct Newest(Arc<Mutex<Option<Handover>>>);
+
+impl Newest {
+    fn put(&self, handover: Handover) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(handover);
+    }
+
+    fn take(&self) -> Option<Handover> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Spawns the streams of an HTTP/2 connection. A stream whose peer keeps its window shut is dropped,
+/// which resets it: hyper and h2 would hold it, and the answer, for as long as the connection lives.
+#[derive(Clone)]
+pub(super) struct Streams {
+    pub(super) newest: Newest,
+    pub(super) write_progress: Duration,
+}
+
+impl<F> hyper::rt::Executor<F> for Streams
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, stream: F) {
+        let write_progress = self.write_progress;
+        let Some(handover) = self.newest.take() else {
+            tokio::spawn(stream);
+            return;
+        };
+        tokio::spawn(async move {
+            let mut stream = pin!(stream);
+            loop {
+                tokio::select! {
+                    () = &mut stream => return,
+                    () = sleep(write_progress) => {}
+                }
+                if handover.since().is_some_and(|since| since.elapsed() >= write_progress) {
+                    tracing::debug!("stream reset: its peer takes nothing");
+                    return;
+                }
+            }
+        });
+    }
+}
