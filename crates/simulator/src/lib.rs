@@ -1,1 +1,40 @@
-//! Placeholder while the workspace is laid out.
+//! A pretend vendor: the v4 face and the legacy face over one data set, with faults.
+//!
+//! The gateway is tested against this crate, so it must never import the crate `domain`: if both
+//! sides shared structs, a wrong field name would pass every test. It knows HTTP and JSON, keeps
+//! its data in memory and calls nobody.
+//!
+//! ```no_run
+//! # async fn run() -> std::io::Result<()> {
+//! use simulator::{Settings, Simulator};
+//!
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! let simulator = Simulator::new(Settings { users: 250, ..Settings::default() });
+//! simulator.serve(listener, std::future::pending()).await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod answer;
+mod churn;
+mod data;
+mod fault;
+mod legacy;
+mod record;
+mod simulator;
+mod spoil;
+mod stats;
+mod store;
+mod voiso;
+mod words;
+mod zones;
+
+pub use transport::body::Body;
+
+pub use crate::churn::Churn;
+pub use crate::data::FIRST_ID;
+pub use crate::fault::{At, BadFault, Fail, Faults};
+pub use crate::record::{Capacity, ChannelProfile, Named, Ringtone, SkillLevel, Text, User};
+pub use crate::simulator::{Settings, Simulator};
+pub use crate::stats::Stats;
+pub use crate::store::Order;

@@ -1,0 +1,246 @@
+//! What can go wrong at the vendor, as plain values that a command line can set.
+//!
+//! Faults concern the v4 face only: the legacy face is what the gateway is compared with, so it
+//! stays right. How a broken page looks is in `spoil`.
+
+use std::str::FromStr;
+
+use crate::data::Dice;
+
+/// A place in the list and how often the fault happens there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At {
+    /// The `offset` parameter of the request it happens to.
+    pub offset: u64,
+    /// How many times; `None` is always.
+    pub times: Option<u32>,
+}
+
+/// An error answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fail {
+    /// Only requests for users with this `offset`; `None` is every v4 request.
+    pub at_offset: Option<u64>,
+    /// The status, e.g. 500 or 429.
+    pub status: u16,
+    /// How many times; `None` is always.
+    pub times: Option<u32>,
+    /// The value of a `Retry-After` header, as it is.
+    pub retry_after: Option<String>,
+}
+
+/// All faults; the default is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// Limits the faults below that have no place of their own to the users requests with this
+    /// offset; `None` is all of them.
+    pub only_at: Option<At>,
+    /// `offset` has no effect: every page is the first one.
+    pub ignore_offset: bool,
+    /// Past the end the last full page comes again, for ever.
+    pub repeat_last_page_forever: bool,
+    /// Added to `metadata.total`; the result stays at 0 or above.
+    pub total_delta: i64,
+    /// `"total":"100"`.
+    pub total_as_string: bool,
+    /// `"metadata":{}`.
+    pub total_missing: bool,
+    /// JSON text in place of the total, e.g. `1.5`, `-1` or `null`.
+    pub total_raw: Option<String>,
+    /// No member `users`.
+    pub users_missing: bool,
+    /// JSON text in place of the array of users, e.g. `null` or `{}`.
+    pub users_raw: Option<String>,
+    /// Rows beyond the limit.
+    pub page_extra_rows: u64,
+    /// A lower limit, applied silently.
+    pub page_cap: Option<u64>,
+    /// This page has half of its rows.
+    pub short_page_at: Option<At>,
+    /// This page has no rows.
+    pub empty_page_at: Option<At>,
+    /// An error answer.
+    pub fail: Option<Fail>,
+    /// So many of a thousand v4 requests fail, by a seeded sequence.
+    pub random_fail_permille: u32,
+    /// The status they fail with; 0 is 500.
+    pub random_fail_status: u16,
+    /// The connection is cut in the middle of this page, below the promised `content-length`.
+    pub truncate_body_at: Option<At>,
+    /// 200 with a text that is not JSON, though it says so.
+    pub not_json: bool,
+    /// 200 with the HTML of a login page.
+    pub html_login_page: bool,
+    /// 200 with `{"error":"Unauthorized"}`.
+    pub error_in_200: bool,
+    /// The first name begins with the byte FF.
+    pub invalid_utf8: bool,
+    /// The first name begins with an escaped half of a surrogate pair.
+    pub lone_surrogate: bool,
+    /// The first row has its id twice.
+    pub duplicate_key: bool,
+    /// An unknown member with so many nested arrays; 0 is none.
+    pub deep_nesting: u32,
+    /// Every id is a UUID.
+    pub uuid_ids: bool,
+    /// The id of one row as a JSON string with this text.
+    pub bad_id: Option<String>,
+    /// JSON text for any field of that row: `(field, text)`. An empty text removes the field.
+    pub bad_field: Option<(String, String)>,
+    /// The row of `bad_id` and `bad_field`, counted from the start of the list.
+    pub bad_row: u64,
+    /// 302 to the login page.
+    pub redirect: bool,
+    /// Well-formed gzip, whatever the request accepts.
+    pub gzip_unasked: bool,
+    /// Keys that are known but may not read users: 403. `*` is every key.
+    pub keys_forbidden: Vec<String>,
+    /// Keys that were revoked: 401. `*` is every key.
+    pub keys_unauthorized: Vec<String>,
+    /// No answer ever comes.
+    pub stall: bool,
+    /// Another JSON value follows the body.
+    pub trailing_garbage: bool,
+    /// A byte order mark stands before the body.
+    pub bom: bool,
+    /// Error bodies repeat the `Authorization` header.
+    pub echo_key_in_error: bool,
+}
+
+/// What the faults decide for one request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Plan {
+    /// The faults that apply here; those that do not are switched off.
+    pub(crate) faults: Faults,
+    pub(crate) fail: Option<Fail>,
+    pub(crate) short: bool,
+    pub(crate) empty: bool,
+    pub(crate) truncate: bool,
+}
+
+/// The faults with their counters.
+#[derive(Debug)]
+pub(crate) struct Fates {
+    set: Faults,
+    /// `set` with `times` counted down.
+    left: Faults,
+    dice: Dice,
+}
+
+impl Fates {
+    pub(crate) fn new(faults: Faults, seed: u64) -> Fates {
+        Fates { left: faults.clone(), set: faults, dice: Dice::new(seed, 0x6661_7465) }
+    }
+
+    pub(crate) fn set(&mut self, faults: Faults) {
+        self.left = faults.clone();
+        self.set = faults;
+    }
+
+    /// The faults as they were set.
+    pub(crate) fn faults(&self) -> &Faults {
+        &self.set
+    }
+
+    /// Decides for one v4 request; `offset` is `None` for lists other than users.
+    pub(crate) fn plan(&mut self, offset: Option<u64>) -> Plan {
+        let left = &mut self.left;
+        let here = match (&mut left.only_at, offset) {
+            (None, _) => true,
+            (at, Some(offset)) => hits(at, offset),
+            (Some(_), None) => false,
+        };
+        let mut plan = Plan::default();
+        if let Some(offset) = offset {
+            plan.short = hits(&mut left.short_page_at, offset);
+            plan.empty = hits(&mut left.empty_page_at, offset);
+            plan.truncate = hits(&mut left.truncate_body_at, offset);
+        }
+        plan.fail = failure(&mut left.fail, offset);
+        if plan.fail.is_none() && self.dice.below(1000) < u64::from(left.random_fail_permille) {
+            let status = if left.random_fail_status == 0 { 500 } else { left.random_fail_status };
+            plan.fail = Some(Fail { at_offset: None, status, times: None, retry_after: None });
+        }
+        let echo_key_in_error = self.set.echo_key_in_error;
+        plan.faults = if here { self.set.clone() } else { Faults::default() };
+        plan.faults.echo_key_in_error = echo_key_in_error;
+        plan
+    }
+}
+
+fn hits(at: &mut Option<At>, offset: u64) -> bool {
+    match at {
+        Some(at) if at.offset == offset => spend(&mut at.times),
+        _ => false,
+    }
+}
+
+fn failure(fail: &mut Option<Fail>, offset: Option<u64>) -> Option<Fail> {
+    let fail = fail.as_mut()?;
+    if fail.at_offset.is_some() && fail.at_offset != offset {
+        return None;
+    }
+    spend(&mut fail.times).then(|| fail.clone())
+}
+
+fn spend(times: &mut Option<u32>) -> bool {
+    match times {
+        None => true,
+        Some(0) => false,
+        Some(n) => {
+            *n -= 1;
+            true
+        }
+    }
+}
+
+/// A value that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadFault(String);
+
+impl std::fmt::Display for BadFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadFault {}
+
+fn number<T: FromStr>(text: &str) -> Result<T, BadFault> {
+    text.parse().map_err(|_| BadFault(format!("not a number: {text:?}")))
+}
+
+fn times(text: &str) -> Result<(&str, Option<u32>), BadFault> {
+    match text.split_once('x') {
+        Some((rest, n)) => Ok((rest, Some(number(n)?))),
+        None => Ok((text, None)),
+    }
+}
+
+impl FromStr for At {
+    type Err = BadFault;
+
+    /// `OFFSET` or `OFFSETxTIMES`, e.g. `198x1`.
+    fn from_str(text: &str) -> Result<At, BadFault> {
+        let (offset, times) = times(text)?;
+        Ok(At { offset: number(offset)?, times })
+    }
+}
+
+impl FromStr for Fail {
+    type Err = BadFault;
+
+    /// `STATUS[@OFFSET][xTIMES][,RETRY-AFTER]`, e.g. `500`, `500@693x1` or `429@0x2,2`.
+    fn from_str(text: &str) -> Result<Fail, BadFault> {
+        let (text, retry_after) = match text.split_once(',') {
+            Some((rest, after)) => (rest, Some(after.trim().to_owned())),
+            None => (text, None),
+        };
+        let (text, times) = times(text)?;
+        let (status, at_offset) = match text.split_once('@') {
+            Some((status, offset)) => (status, Some(number(offset)?)),
+            None => (text, None),
+        };
+        Ok(Fail { at_offset, status: number(status)?, times, retry_after })
+    }
+}

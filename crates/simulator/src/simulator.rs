@@ -1,0 +1,317 @@
+//! The simulator itself: settings, the service, and the handles tests use to change the data.
+//!
+//! Locks are held for the time it takes to cut a page, never across an await.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::header::AUTHORIZATION;
+use http::{Method, Request, Response};
+use tokio::net::TcpListener;
+use tower::Service;
+
+use crate::Body;
+use crate::answer::Answer;
+use crate::churn::{Churn, Churning};
+use crate::fault::{Fates, Faults, Plan};
+use crate::record::{Named, Text, User};
+use crate::stats::{Counters, Stats};
+use crate::store::{Order, Store};
+use crate::{legacy, voiso};
+
+/// How long open connections may go on after the end of `serve` was asked for.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What the simulator is started with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How many users the contact center has at the start.
+    pub users: usize,
+    /// The same seed makes the same data on every machine.
+    pub seed: u64,
+    /// Keys the v4 face accepts.
+    pub v4_keys: Vec<String>,
+    /// Keys the legacy face accepts.
+    pub legacy_keys: Vec<String>,
+    /// The order of both lists.
+    pub order: Order,
+    /// Faults of the v4 face.
+    pub faults: Faults,
+    /// Changes while somebody reads.
+    pub churn: Option<Churn>,
+    /// How long every answer takes at least.
+    pub latency: Duration,
+    /// Serve `GET /api/v4/teams`.
+    pub teams_list: bool,
+    /// Serve `GET /api/v4/security_access_groups`.
+    pub groups_list: bool,
+}
+
+impl Default for Settings {
+    /// A calm contact center of 250 users with the demo keys.
+    fn default() -> Settings {
+        Settings {
+            users: 250,
+            seed: 1,
+            v4_keys: vec!["v4-demo-key".to_owned()],
+            legacy_keys: vec!["legacy-demo-key".to_owned()],
+            order: Order::default(),
+            faults: Faults::default(),
+            churn: None,
+            latency: Duration::ZERO,
+            teams_list: false,
+            groups_list: false,
+        }
+    }
+}
+
+/// A pretend vendor. Clones share one data set.
+#[derive(Clone, Debug)]
+pub struct Simulator(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    settings: Settings,
+    store: Mutex<Store>,
+    churning: Mutex<Option<Churning>>,
+    fates: Mutex<Fates>,
+    counters: Counters,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Simulator {
+    /// Makes the data set; nothing listens yet.
+    pub fn new(settings: Settings) -> Simulator {
+        let store = Store::new(settings.seed, settings.users, settings.order);
+        let fates = Fates::new(settings.faults.clone(), settings.seed);
+        Simulator(Arc::new(Inner {
+            store: Mutex::new(store),
+            churning: Mutex::new(settings.churn.clone().map(Churning::new)),
+            fates: Mutex::new(fates),
+            counters: Counters::default(),
+            settings,
+        }))
+    }
+
+    /// Both faces as a service, e.g. for a test without sockets.
+    pub fn service(
+        &self,
+    ) -> impl Service<
+        Request<Body>,
+        Response = Response<Body>,
+        Error = Infallible,
+        Future: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
+    > + Clone
+    + Send
+    + 'static {
+        let simulator = self.clone();
+        tower::service_fn(move |request: Request<Body>| {
+            let simulator = simulator.clone();
+            async move { Ok(simulator.respond(request).await) }
+        })
+    }
+
+    /// Serves both faces until `shutdown` resolves; then open connections have a second.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let limits = transport::server::ServerLimits::default();
+        let service = self.service();
+        transport::server::serve(listener, None, limits, service, shutdown, GRACE).await;
+    }
+
+    async fn respond(&self, request: Request<Body>) -> Response<Body> {
+        let path = request.uri().path();
+        if let Some(answer) = self.control(request.method(), path) {
+            return answer.into_response();
+        }
+        let guard = self.0.counters.enter(path);
+        if !self.0.settings.latency.is_zero() {
+            tokio::time::sleep(self.0.settings.latency).await;
+        }
+        let Some(answer) = self.answer(&request) else {
+            return std::future::pending().await;
+        };
+        guard.leave(answer.status);
+        answer.into_response()
+    }
+
+    /// What the tests of another process need; no key, and not counted.
+    fn control(&self, method: &Method, path: &str) -> Option<Answer> {
+        match (method, path) {
+            (&Method::GET, "/_simulator/stats") => {
+                let body = serde_json::to_string(&self.stats());
+                Some(body.map_or_else(|_| Answer::not_found(), |body| Answer::json(200, body)))
+            }
+            (&Method::POST, "/_simulator/reset") => {
+                self.reset_stats();
+                Some(Answer::json(200, "{}"))
+            }
+            _ => None,
+        }
+    }
+
+    /// `None` means that no answer ever comes.
+    fn answer(&self, request: &Request<Body>) -> Option<Answer> {
+        let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
+        if request.method() != Method::GET && request.method() != Method::HEAD {
+            return Some(Answer::not_found());
+        }
+        // Two credentials are as bad as none.
+        let mut credentials = request.headers().get_all(AUTHORIZATION).iter();
+        let credential = match (credentials.next(), credentials.next()) {
+            (Some(only), None) => only.to_str().ok(),
+            _ => None,
+        };
+        if legacy::PATHS.contains(&path) {
+            return Some(self.legacy(query, credential));
+        }
+        if path.starts_with("/api/v4/") {
+            return voiso::answer(self, path, query, credential);
+        }
+        Some(Answer::not_found())
+    }
+
+    fn legacy(&self, query: &str, credential: Option<&str>) -> Answer {
+        let query: Vec<(String, String)> =
+            form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let key = match (credential, voiso::last(&query, "key")) {
+            (Some(credential), None) => voiso::bearer(credential),
+            (None, key) => key,
+            (Some(_), Some(_)) => None,
+        };
+        let known = key.is_some_and(|key| self.0.settings.legacy_keys.iter().any(|k| k == key));
+        if !known {
+            return Answer::error(401, "Invalid User API Key");
+        }
+        Answer::json(200, self.legacy_body(&query))
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.0.counters
+    }
+
+    pub(crate) fn plan(&self, offset: Option<u64>) -> Plan {
+        lock(&self.0.fates).plan(offset)
+    }
+
+    /// Lets churn do its work and cuts a page; see `Store::page`.
+    pub(crate) fn page(
+        &self,
+        wanted: Option<&dyn Fn(&User) -> bool>,
+        window: impl FnOnce(usize) -> Range<usize>,
+    ) -> (usize, Vec<Arc<User>>) {
+        let mut store = lock(&self.0.store);
+        if let Some(churning) = lock(&self.0.churning).as_mut() {
+            self.0.counters.changed(churning.before_page(&mut store));
+        }
+        store.page(wanted, window)
+    }
+
+    pub(crate) fn with_teams<T>(&self, f: impl FnOnce(&[Named]) -> T) -> T {
+        f(lock(&self.0.store).teams())
+    }
+
+    pub(crate) fn with_groups<T>(&self, f: impl FnOnce(&[Named]) -> T) -> T {
+        f(lock(&self.0.store).groups())
+    }
+}
+
+/// Handles for tests.
+impl Simulator {
+    /// Replaces the faults and starts their counts anew.
+    pub fn set_faults(&self, faults: Faults) {
+        lock(&self.0.fates).set(faults);
+    }
+
+    /// The faults as they were set.
+    pub fn faults(&self) -> Faults {
+        lock(&self.0.fates).faults().clone()
+    }
+
+    /// Replaces the churn; `None` stops it.
+    pub fn set_churn(&self, churn: Option<Churn>) {
+        *lock(&self.0.churning) = churn.map(Churning::new);
+    }
+
+    /// What was asked and answered since the start or the last reset.
+    pub fn stats(&self) -> Stats {
+        self.0.counters.snapshot()
+    }
+
+    /// Starts the counts anew.
+    pub fn reset_stats(&self) {
+        self.0.counters.reset();
+    }
+
+    /// Adds a generated user with this name; returns the new id, the largest so far plus one.
+    pub fn insert_user(&self, name: &str) -> u64 {
+        self.insert_with(|user| user.name = Text::from(name.to_owned()))
+    }
+
+    /// Adds a generated user after `edit` had its say. An id that `edit` sets is kept if it was
+    /// never used.
+    pub fn insert_with(&self, edit: impl FnOnce(&mut User)) -> u64 {
+        lock(&self.0.store).insert(edit)
+    }
+
+    /// Removes a user for good; false if there is none.
+    pub fn delete_user(&self, id: u64) -> bool {
+        lock(&self.0.store).delete(id)
+    }
+
+    /// Renames a user, who moves if the list is ordered by name.
+    pub fn rename_user(&self, id: u64, name: &str) -> bool {
+        self.edit_user(id, |user| user.name = Text::from(name.to_owned()))
+    }
+
+    /// Changes anything of a user but the id.
+    pub fn edit_user(&self, id: u64, edit: impl FnOnce(&mut User)) -> bool {
+        lock(&self.0.store).edit(id, edit)
+    }
+
+    /// Renames a security access group for all its users.
+    pub fn rename_group(&self, id: u64, name: &str) -> bool {
+        lock(&self.0.store).rename_group(id, name)
+    }
+
+    /// Every user in the v4 shape, in list order. A `Value` sorts its members, so this is for
+    /// comparing values, not bytes.
+    pub fn users(&self) -> Vec<serde_json::Value> {
+        let store = lock(&self.0.store);
+        store.users().iter().filter_map(|user| serde_json::to_value(&**user).ok()).collect()
+    }
+
+    /// Every user as the store holds it, in list order.
+    pub fn records(&self) -> Vec<Arc<User>> {
+        lock(&self.0.store).users().to_vec()
+    }
+
+    /// What the legacy face answers, parsed.
+    pub fn legacy_users(&self, query: &[(String, String)]) -> Vec<serde_json::Value> {
+        serde_json::from_str(&self.legacy_body(query)).unwrap_or_default()
+    }
+
+    /// What the legacy face answers, byte by byte.
+    pub fn legacy_body(&self, query: &[(String, String)]) -> String {
+        // The rows are shared, so the lock is not held while they are written.
+        let rows = self.records();
+        let body = legacy::body(rows.iter().map(|user| &**user), query);
+        body.unwrap_or_else(|error| {
+            tracing::error!(%error, "the legacy answer could not be written");
+            "[]".to_owned()
+        })
+    }
+}

@@ -1,0 +1,109 @@
+//! What was asked of the simulator and how it answered.
+//!
+//! Counts and v4 users queries only: never a header, so never a key.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+
+/// More than this many different paths are counted as one, since paths come from outside.
+const PATHS_MAX: usize = 64;
+/// This many v4 users queries are kept, the first ones.
+const QUERIES_MAX: usize = 4_096;
+
+/// A snapshot of the counters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Stats {
+    /// All requests but those for these figures.
+    pub requests: u64,
+    /// Requests by path.
+    pub by_path: BTreeMap<String, u64>,
+    /// Requests for a page of `GET /api/v4/users`.
+    pub users_pages: u64,
+    /// The query strings of those, in order of arrival (the first 4,096).
+    pub users_queries: Vec<String>,
+    /// Requests being answered now.
+    pub in_flight: u64,
+    /// The most requests that were being answered at once.
+    pub in_flight_max: u64,
+    /// Answers by status.
+    pub statuses: BTreeMap<u16, u64>,
+    /// Requests whose caller left before the answer was made.
+    pub abandoned: u64,
+    /// Changes made by churn.
+    pub changes: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Counters(Arc<Mutex<Stats>>);
+
+impl Counters {
+    fn with<T>(&self, f: impl FnOnce(&mut Stats) -> T) -> T {
+        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn snapshot(&self) -> Stats {
+        self.with(|stats| stats.clone())
+    }
+
+    /// Forgets everything but the requests that are being answered.
+    pub(crate) fn reset(&self) {
+        self.with(|stats| {
+            let in_flight = stats.in_flight;
+            *stats = Stats { in_flight, in_flight_max: in_flight, ..Stats::default() };
+        });
+    }
+
+    pub(crate) fn changed(&self, count: u64) {
+        self.with(|stats| stats.changes += count);
+    }
+
+    pub(crate) fn users_page(&self, query: &str) {
+        self.with(|stats| {
+            stats.users_pages += 1;
+            if stats.users_queries.len() < QUERIES_MAX {
+                stats.users_queries.push(query.to_owned());
+            }
+        });
+    }
+
+    /// Counts a request in; the guard counts it out, also when the caller leaves.
+    pub(crate) fn enter(&self, path: &str) -> Guard {
+        self.with(|stats| {
+            stats.requests += 1;
+            let known = stats.by_path.len() < PATHS_MAX || stats.by_path.contains_key(path);
+            let path = if known { path } else { "(other)" };
+            *stats.by_path.entry(path.to_owned()).or_default() += 1;
+            stats.in_flight += 1;
+            stats.in_flight_max = stats.in_flight_max.max(stats.in_flight);
+        });
+        Guard { counters: self.clone(), status: None }
+    }
+}
+
+/// One request being answered.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    counters: Counters,
+    status: Option<u16>,
+}
+
+impl Guard {
+    pub(crate) fn leave(mut self, status: u16) {
+        self.status = Some(status);
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let status = self.status;
+        self.counters.with(|stats| {
+            stats.in_flight = stats.in_flight.saturating_sub(1);
+            match status {
+                Some(status) => *stats.statuses.entry(status).or_default() += 1,
+                None => stats.abandoned += 1,
+            }
+        });
+    }
+}

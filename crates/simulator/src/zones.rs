@@ -1,0 +1,41 @@
+//! Time zones as Rails names them.
+//!
+//! The table is the one of ActiveSupport (MIT), see the head of the data file. It is read from
+//! text at first use, in this crate's own way, so that it can disagree with the code under test.
+
+use std::sync::LazyLock;
+
+const TABLE: &str = include_str!("../data/rails_time_zones.tsv");
+
+/// `(Rails name, IANA id)` in the order of the table.
+static ZONES: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
+    TABLE.lines().filter(|line| !line.starts_with('#')).filter_map(|l| l.split_once('\t')).collect()
+});
+
+/// The name a legacy caller sees. An id with several names shows the one that is its own city;
+/// what has no Rails name stays as it is.
+pub(crate) fn shown(zone: &str) -> &str {
+    let names: Vec<&str> =
+        ZONES.iter().filter(|(_, id)| *id == zone).map(|(name, _)| *name).collect();
+    match names.as_slice() {
+        [] => zone,
+        [only] => only,
+        several => {
+            // Two words of the id are joined by an underscore. `Midway` is the one city that the
+            // table writes with a word more.
+            let city = zone.rsplit('/').next().unwrap_or(zone).replace('_', " ");
+            let own = several.iter().find(|name| **name == city);
+            own.or_else(|| several.iter().find(|name| name.starts_with(&city)))
+                .unwrap_or(&several[0])
+        }
+    }
+}
+
+/// Whether two spellings mean one zone: an id and any of its names do.
+pub(crate) fn same(a: &str, b: &str) -> bool {
+    id(a) == id(b)
+}
+
+fn id(zone: &str) -> &str {
+    ZONES.iter().find(|(name, _)| *name == zone).map_or(zone, |(_, id)| id)
+}
