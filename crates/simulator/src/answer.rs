@@ -49,7 +49,7 @@ impl Answer {
     pub(crate) fn into_response(self) -> Response<Body> {
         let promised = self.body.len();
         let body = if self.cut {
-            Body::new(Cut(Some(self.body.slice(..promised / 2))))
+            Body::new(Cut { half: Some(self.body.slice(..promised / 2)), flushed: false })
         } else {
             transport::body::full(self.body)
         };
@@ -65,7 +65,10 @@ impl Answer {
 }
 
 /// A body that ends early. It must not tell its size: the server would correct `content-length`.
-struct Cut(Option<Bytes>);
+struct Cut {
+    half: Option<Bytes>,
+    flushed: bool,
+}
 
 impl http_body::Body for Cut {
     type Data = Bytes;
@@ -73,11 +76,17 @@ impl http_body::Body for Cut {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        Poll::Ready(Some(match self.0.take() {
-            Some(half) => Ok(Frame::data(half)),
-            None => Err(BodyError::Truncated),
-        }))
+        if let Some(half) = self.half.take() {
+            return Poll::Ready(Some(Ok(Frame::data(half))));
+        }
+        // A server flushes when a body has nothing to give. Without this pause the error would
+        // come first and take the head and the half body with it.
+        if !std::mem::replace(&mut self.flushed, true) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Some(Err(BodyError::Truncated)))
     }
 }

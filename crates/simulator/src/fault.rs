@@ -194,23 +194,29 @@ fn spend(times: &mut Option<u32>) -> bool {
     }
 }
 
-/// A value that could not be read.
+/// A setting that could not be read from text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadFault(String);
+pub struct BadSetting(String);
 
-impl std::fmt::Display for BadFault {
+impl BadSetting {
+    pub(crate) fn new(wanted: &str, text: &str) -> BadSetting {
+        BadSetting(format!("not {wanted}: {text:?}"))
+    }
+}
+
+impl std::fmt::Display for BadSetting {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for BadFault {}
+impl std::error::Error for BadSetting {}
 
-fn number<T: FromStr>(text: &str) -> Result<T, BadFault> {
-    text.parse().map_err(|_| BadFault(format!("not a number: {text:?}")))
+fn number<T: FromStr>(text: &str) -> Result<T, BadSetting> {
+    text.parse().map_err(|_| BadSetting::new("a number", text))
 }
 
-fn times(text: &str) -> Result<(&str, Option<u32>), BadFault> {
+fn times(text: &str) -> Result<(&str, Option<u32>), BadSetting> {
     match text.split_once('x') {
         Some((rest, n)) => Ok((rest, Some(number(n)?))),
         None => Ok((text, None)),
@@ -218,20 +224,20 @@ fn times(text: &str) -> Result<(&str, Option<u32>), BadFault> {
 }
 
 impl FromStr for At {
-    type Err = BadFault;
+    type Err = BadSetting;
 
     /// `OFFSET` or `OFFSETxTIMES`, e.g. `198x1`.
-    fn from_str(text: &str) -> Result<At, BadFault> {
+    fn from_str(text: &str) -> Result<At, BadSetting> {
         let (offset, times) = times(text)?;
         Ok(At { offset: number(offset)?, times })
     }
 }
 
 impl FromStr for Fail {
-    type Err = BadFault;
+    type Err = BadSetting;
 
     /// `STATUS[@OFFSET][xTIMES][,RETRY-AFTER]`, e.g. `500`, `500@693x1` or `429@0x2,2`.
-    fn from_str(text: &str) -> Result<Fail, BadFault> {
+    fn from_str(text: &str) -> Result<Fail, BadSetting> {
         let (text, retry_after) = match text.split_once(',') {
             Some((rest, after)) => (rest, Some(after.trim().to_owned())),
             None => (text, None),

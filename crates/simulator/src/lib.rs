@@ -19,6 +19,7 @@ mod answer;
 mod churn;
 mod data;
 mod fault;
+mod handles;
 mod legacy;
 mod record;
 mod simulator;
@@ -33,7 +34,7 @@ pub use transport::body::Body;
 
 pub use crate::churn::Churn;
 pub use crate::data::FIRST_ID;
-pub use crate::fault::{At, BadFault, Fail, Faults};
+pub use crate::fault::{At, BadSetting, Fail, Faults};
 pub use crate::record::{Capacity, ChannelProfile, Named, Ringtone, SkillLevel, Text, User};
 pub use crate::simulator::{Settings, Simulator};
 pub use crate::stats::Stats;

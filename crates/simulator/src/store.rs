@@ -6,10 +6,12 @@
 use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::ops::Range;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::churn::Change;
 use crate::data::{self, Dice, FIRST_ID};
+use crate::fault::BadSetting;
 use crate::record::{Named, Text, User};
 
 /// The order of the users in both faces.
@@ -24,6 +26,21 @@ pub enum Order {
     Name,
     /// Another order for each v4 request. The legacy face answers in one go and keeps to the ids.
     Random,
+}
+
+impl FromStr for Order {
+    type Err = BadSetting;
+
+    /// `id`, `id-descending`, `name` or `random`.
+    fn from_str(text: &str) -> Result<Order, BadSetting> {
+        match text {
+            "id" => Ok(Order::Id),
+            "id-descending" => Ok(Order::IdDescending),
+            "name" => Ok(Order::Name),
+            "random" => Ok(Order::Random),
+            _ => Err(BadSetting::new("an order", text)),
+        }
+    }
 }
 
 #[derive(Debug)]

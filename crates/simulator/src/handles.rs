@@ -1,0 +1,99 @@
+//! What a test holds in its hand: changing the data and the faults, and looking at both sides.
+//!
+//! Nothing here is reachable over HTTP but the figures.
+
+use std::sync::Arc;
+
+use crate::Simulator;
+use crate::churn::{Churn, Churning};
+use crate::fault::Faults;
+use crate::legacy;
+use crate::record::{Text, User};
+use crate::simulator::lock;
+use crate::stats::Stats;
+
+impl Simulator {
+    /// Replaces the faults and starts their counts anew.
+    pub fn set_faults(&self, faults: Faults) {
+        lock(&self.0.fates).set(faults);
+    }
+
+    /// The faults as they were set.
+    pub fn faults(&self) -> Faults {
+        lock(&self.0.fates).faults().clone()
+    }
+
+    /// Replaces the churn; `None` stops it.
+    pub fn set_churn(&self, churn: Option<Churn>) {
+        *lock(&self.0.churning) = churn.map(Churning::new);
+    }
+
+    /// What was asked and answered since the start or the last reset.
+    pub fn stats(&self) -> Stats {
+        self.0.counters.snapshot()
+    }
+
+    /// Starts the counts anew.
+    pub fn reset_stats(&self) {
+        self.0.counters.reset();
+    }
+
+    /// Adds a generated user with this name; returns the new id, the largest so far plus one.
+    pub fn insert_user(&self, name: &str) -> u64 {
+        self.insert_with(|user| user.name = Text::from(name.to_owned()))
+    }
+
+    /// Adds a generated user after `edit` had its say. An id that `edit` sets is kept if it was
+    /// never used.
+    pub fn insert_with(&self, edit: impl FnOnce(&mut User)) -> u64 {
+        lock(&self.0.store).insert(edit)
+    }
+
+    /// Removes a user for good; false if there is none.
+    pub fn delete_user(&self, id: u64) -> bool {
+        lock(&self.0.store).delete(id)
+    }
+
+    /// Renames a user, who moves if the list is ordered by name.
+    pub fn rename_user(&self, id: u64, name: &str) -> bool {
+        self.edit_user(id, |user| user.name = Text::from(name.to_owned()))
+    }
+
+    /// Changes anything of a user but the id.
+    pub fn edit_user(&self, id: u64, edit: impl FnOnce(&mut User)) -> bool {
+        lock(&self.0.store).edit(id, edit)
+    }
+
+    /// Renames a security access group for all its users.
+    pub fn rename_group(&self, id: u64, name: &str) -> bool {
+        lock(&self.0.store).rename_group(id, name)
+    }
+
+    /// Every user in the v4 shape, in list order. A `Value` sorts its members, so this is for
+    /// comparing values, not bytes.
+    pub fn users(&self) -> Vec<serde_json::Value> {
+        let store = lock(&self.0.store);
+        store.users().iter().filter_map(|user| serde_json::to_value(&**user).ok()).collect()
+    }
+
+    /// Every user as the store holds it, in list order.
+    pub fn records(&self) -> Vec<Arc<User>> {
+        lock(&self.0.store).users().to_vec()
+    }
+
+    /// What the legacy face answers, parsed.
+    pub fn legacy_users(&self, query: &[(String, String)]) -> Vec<serde_json::Value> {
+        serde_json::from_str(&self.legacy_body(query)).unwrap_or_default()
+    }
+
+    /// What the legacy face answers, byte by byte.
+    pub fn legacy_body(&self, query: &[(String, String)]) -> String {
+        // The rows are shared, so the lock is not held while they are written.
+        let rows = self.records();
+        let body = legacy::body(rows.iter().map(|user| &**user), query);
+        body.unwrap_or_else(|error| {
+            tracing::error!(%error, "the legacy answer could not be written");
+            "[]".to_owned()
+        })
+    }
+}

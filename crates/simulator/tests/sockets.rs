@@ -1,0 +1,58 @@
+//! Over real sockets: what only the wire shows.
+#![allow(clippy::unwrap_used, reason = "test helpers")]
+
+use std::time::Duration;
+
+use simulator::{At, Faults, Settings, Simulator};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+/// Sends one request and reads until the server closes the connection.
+async fn exchange(address: std::net::SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer));
+    // A reset is an end as good as any here.
+    let _ = read.await.unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn the_server_answers_cuts_and_stops() {
+    let truncate_body_at = Some(At { offset: 200, times: None });
+    let faults = Faults { truncate_body_at, ..Faults::default() };
+    let simulator = Simulator::new(Settings { faults, ..Settings::default() });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = tokio::spawn(simulator.clone().serve(listener, async {
+        let _ = stopped.await;
+    }));
+
+    let get = |path: &str, key: &str| {
+        format!(
+            "GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n"
+        )
+    };
+    let answer = exchange(address, &get("/api/v4/users?limit=1", "v4-demo-key")).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.ends_with("\"metadata\":{\"total\":250}}"), "{answer}");
+
+    let answer = exchange(address, &get("/user_management/v1/users", "legacy-demo-key")).await;
+    let body = answer.split_once("\r\n\r\n").unwrap().1;
+    assert_eq!(body, simulator.legacy_body(&[]));
+
+    let answer = exchange(address, &get("/api/v4/users?offset=200", "v4-demo-key")).await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let promised = head
+        .lines()
+        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    let promised: usize = promised.unwrap();
+    assert!(!body.is_empty() && body.len() < promised, "{} of {promised}", body.len());
+
+    stop.send(()).unwrap();
+    tokio::time::timeout(Duration::from_secs(5), serving).await.unwrap().unwrap();
+    assert!(TcpStream::connect(address).await.is_err());
+}
