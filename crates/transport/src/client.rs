@@ -173,3 +173,22 @@ impl ClientError {
         Self::Reset { started: true }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the retries rest on: hyper says "canceled" for a request that it never wrote.
+    #[tokio::test]
+    async fn a_request_that_met_a_closed_connection_was_not_started() {
+        let (near, _far) = tokio::io::duplex(1024);
+        let io = hyper_util::rt::TokioIo::new(near);
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake::<_, Full<Bytes>>(io).await.unwrap();
+        drop(connection);
+        let error = sender.send_request(Request::new(Full::default())).await.unwrap_err();
+        let error = ClientError::from_exchange(&error);
+        assert_eq!(error, ClientError::Reset { started: false });
+        assert!(!error.started());
+    }
+}
