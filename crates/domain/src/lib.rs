@@ -1,1 +1,23 @@
-//! Placeholder while the workspace is laid out.
+//! The legacy, hub and v4 shapes, and how one becomes the other.
+//!
+//! Hub and spoke: a legacy endpoint ([`legacy::Endpoint`]) turns a request into a [`plan::Plan`] and
+//! hub rows into legacy bytes; a dialect ([`upstream::Dialect`]) turns a plan into page requests and
+//! page bytes into hub rows. Neither knows the other, so M endpoints and N dialects are M + N files.
+//!
+//! **Architecture invariant:** nothing here waits, reads a clock, the environment or a file, or
+//! fails for a reason outside its input. HTTP status codes, headers and logs are the gateway's.
+
+pub mod channel;
+pub mod hub;
+pub mod id;
+pub mod json;
+pub mod legacy;
+pub mod loss;
+pub mod page;
+pub mod params;
+pub mod plan;
+pub mod quirks;
+pub mod sweep;
+pub mod time_zone;
+pub mod upstream;
+pub mod visibility;

@@ -1,0 +1,132 @@
+//! The hub: the neutral model between legacy endpoints and upstream dialects.
+//!
+//! Everything borrows from the page it was read from (`Cow<'a, str>`), and is dropped with it. Wire
+//! names of either side must never appear here.
+
+use std::borrow::Cow;
+
+/// Text as the upstream sent it; `None` where it sent `null` or nothing.
+pub type Text<'a> = Option<Cow<'a, str>>;
+
+/// One user, page-borrowed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct User<'a> {
+    /// Identity inside one listing: the upstream's own decimal id, or a hash of a textual one.
+    /// Sweeps compare keys, so they are independent of the id policy.
+    pub key: u64,
+    /// The number legacy clients see, after the id policy.
+    pub id: u64,
+    /// Display name.
+    pub name: Text<'a>,
+    /// Sign-in e-mail address.
+    pub email: Text<'a>,
+    /// SIP address of the softphone, `user@domain`.
+    pub sip_account: Text<'a>,
+    /// Security access group; at most one per user.
+    pub group: Option<Named<'a>>,
+    /// Internal extension.
+    pub extension: Text<'a>,
+    /// Caller id, a number in the upstream's spelling.
+    pub caller_id: Text<'a>,
+    /// Time zone in the upstream's spelling, normally an IANA id.
+    pub time_zone: Text<'a>,
+    /// Name of the softphone ringtone.
+    pub ringtone: Text<'a>,
+    /// Teams the user belongs to, in upstream order.
+    pub teams: Vec<Named<'a>>,
+    /// Teams the user supervises, in upstream order.
+    pub supervised_teams: Vec<Named<'a>>,
+    /// Skills with their levels.
+    pub skills: Vec<Skill<'a>>,
+    /// Queues the user serves.
+    pub queues: Vec<Named<'a>>,
+    /// The customer's own employee number.
+    pub employee_id: Text<'a>,
+    /// Digital channels.
+    pub channels: Vec<Channel<'a>>,
+    /// Whether the upstream says this user is gone.
+    pub state: State,
+}
+
+/// Whether a user counts as existing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// An ordinary user.
+    Live,
+    /// A user with a deletion date that nevertheless counts as live: the documentation's own sample.
+    LiveWithDeletionDate,
+    /// A deleted user; never listed among the live ones.
+    Deleted,
+}
+
+/// Something with an id and a name: a group, team or queue.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Named<'a> {
+    /// Id as sent.
+    pub id: Id<'a>,
+    /// Name; `null` is possible and kept.
+    pub name: Text<'a>,
+}
+
+/// An id as it stood on the wire: a whole number or text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Id<'a> {
+    /// A JSON integer.
+    Number(u64),
+    /// A JSON string.
+    Text(Cow<'a, str>),
+}
+
+impl Id<'_> {
+    /// Appends the id in its plain spelling, as the inside of a JSON string.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Id::Number(n) => crate::json::number(out, *n),
+            Id::Text(t) => crate::json::inner(out, t),
+        }
+    }
+
+    /// The id as a number, where it is one (`3` and `"3"` alike).
+    pub fn number(&self) -> Option<u64> {
+        match self {
+            Id::Number(n) => Some(*n),
+            Id::Text(t) => crate::id::decimal(t),
+        }
+    }
+
+    /// Whether `text` spells this id.
+    pub fn spells(&self, text: &str) -> bool {
+        match self {
+            Id::Number(n) => itoa::Buffer::new().format(*n) == text,
+            Id::Text(t) => t == text,
+        }
+    }
+
+    /// A copy that outlives its page.
+    pub fn into_owned(self) -> Id<'static> {
+        match self {
+            Id::Number(n) => Id::Number(n),
+            Id::Text(t) => Id::Text(Cow::Owned(t.into_owned())),
+        }
+    }
+}
+
+/// A skill and its level.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Skill<'a> {
+    /// Skill name.
+    pub name: Text<'a>,
+    /// Level, 1 to 10.
+    pub level: u8,
+}
+
+/// A digital channel assigned to a user.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Channel<'a> {
+    /// Kind of channel as the upstream spells it (a slug).
+    pub kind: Cow<'a, str>,
+    /// The channel's own name.
+    pub name: Text<'a>,
+    /// What it is reached by: a number, a handle, or nothing.
+    pub identifier: Text<'a>,
+}

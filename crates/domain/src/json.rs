@@ -1,0 +1,94 @@
+//! Writing legacy JSON: compact, non-ASCII as it is, no tree in between.
+
+/// What separates the parts of a legacy list in a string: documented sample `"3623, 2481"`.
+pub const SEPARATOR: &str = ", ";
+
+/// Appends `text` as a JSON string; quotes, backslashes and control characters are escaped, nothing
+/// else is changed.
+pub fn string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    inner(out, text);
+    out.push(b'"');
+}
+
+/// Appends `text` as the inside of a JSON string.
+pub fn inner(out: &mut Vec<u8>, text: &str) {
+    if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+        out.extend_from_slice(text.as_bytes());
+        return;
+    }
+    let quoted = out.len();
+    // Writing a `str` to a `Vec` has no way to fail; serde_json only types it so.
+    let _ = serde_json::to_writer(&mut *out, text);
+    out.pop();
+    out.remove(quoted);
+}
+
+/// Appends a string or `null`.
+pub fn text(out: &mut Vec<u8>, text: Option<&str>) {
+    match text {
+        Some(text) => string(out, text),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+/// Appends a number.
+pub fn number(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+/// Appends `items` as a JSON array.
+pub fn array<T>(out: &mut Vec<u8>, items: &[T], mut one: impl FnMut(&mut Vec<u8>, &T)) {
+    out.push(b'[');
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        one(out, item);
+    }
+    out.push(b']');
+}
+
+/// Appends `items` as one JSON string, the parts joined the legacy way; nothing gives `""`. `one`
+/// appends the inside of a part.
+pub fn joined<T>(out: &mut Vec<u8>, items: &[T], mut one: impl FnMut(&mut Vec<u8>, &T)) {
+    out.push(b'"');
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            out.extend_from_slice(SEPARATOR.as_bytes());
+        }
+        one(out, item);
+    }
+    out.push(b'"');
+}
+
+/// The error body every legacy family uses: `{"error":"..."}`.
+pub fn error_body(message: &str) -> Vec<u8> {
+    let mut out = b"{\"error\":".to_vec();
+    string(&mut out, message);
+    out.push(b'}');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn strings_are_written_as_serde_json_writes_them(text in any::<String>()) {
+            let mut out = b"x".to_vec();
+            string(&mut out, &text);
+            let expected = format!("x{}", serde_json::to_string(&text).unwrap());
+            prop_assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn empty_lists_join_to_an_empty_string() {
+        let mut out = Vec::new();
+        joined(&mut out, &[] as &[u64], |out, n| number(out, *n));
+        assert_eq!(out, b"\"\"");
+    }
+}

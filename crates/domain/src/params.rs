@@ -1,0 +1,96 @@
+//! A cursor over the query of a legacy request: every parameter is used, or reported as ignored.
+//!
+//! Real clients send empty and undocumented parameters, so neither is refused. Both spellings found
+//! in the legacy documentation are understood: `name=` and `filter[name]=`.
+
+use std::collections::BTreeSet;
+
+/// The parameters of one request that are not used yet.
+#[derive(Debug, Clone, Default)]
+pub struct Params {
+    left: Vec<(String, String)>,
+    ignored: BTreeSet<String>,
+}
+
+impl Params {
+    /// Splits a raw query string (without the `?`). Bytes that are no UTF-8 become U+FFFD, which no
+    /// stored value contains, so such a filter finds nothing rather than everything.
+    pub fn parse(query: &str) -> Self {
+        let left = form_urlencoded::parse(query.as_bytes())
+            .map(|(name, value)| (name.into_owned(), value.into_owned()))
+            .collect();
+        Params { left, ignored: BTreeSet::new() }
+    }
+
+    /// Takes all values of exactly this parameter, spelled plainly, empty ones included.
+    pub fn take_plain(&mut self, name: &str) -> Vec<String> {
+        self.take_where(|given| given == name)
+    }
+
+    /// Takes the different non-empty values of a filter, spelled `name=` or `filter[name]=`. Empty
+    /// ones count as ignored.
+    pub fn take_filter(&mut self, name: &str) -> Vec<String> {
+        let values = self.take_where(|given| {
+            given == name
+                || given.strip_prefix("filter[").and_then(|rest| rest.strip_suffix(']'))
+                    == Some(name)
+        });
+        let mut wanted: Vec<String> = Vec::new();
+        for value in values {
+            if value.is_empty() {
+                self.ignored.insert(name.to_owned());
+            } else if !wanted.contains(&value) {
+                wanted.push(value);
+            }
+        }
+        wanted
+    }
+
+    /// Ends the reading: the names that were not used, sorted, each once.
+    pub fn finish(mut self) -> Vec<String> {
+        self.ignored.extend(self.left.into_iter().map(|(name, _)| name));
+        self.ignored.into_iter().collect()
+    }
+
+    fn take_where(&mut self, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+        let mut taken = Vec::new();
+        self.left.retain_mut(|(name, value)| {
+            let hit = wanted(name);
+            if hit {
+                taken.push(std::mem::take(value));
+            }
+            !hit
+        });
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_parameter_is_used_or_reported() {
+        let mut params =
+            Params::parse("name=Jane%20Doe&filter[email]=a%40b&sag=&page=2&x=1&x=2&extension");
+        assert_eq!(params.take_filter("name"), ["Jane Doe"]);
+        assert_eq!(params.take_filter("email"), ["a@b"]);
+        assert!(params.take_filter("sag").is_empty());
+        assert!(params.take_filter("extension").is_empty());
+        assert_eq!(params.finish(), ["extension", "page", "sag", "x"]);
+    }
+
+    #[test]
+    fn a_repeated_filter_keeps_every_different_value() {
+        let mut params = Params::parse("name=a&name=b&filter[name]=a&name=");
+        assert_eq!(params.take_filter("name"), ["a", "b"]);
+        assert_eq!(params.finish(), ["name"]);
+    }
+
+    #[test]
+    fn broken_escapes_never_become_no_filter() {
+        let mut params = Params::parse("name=%ff&email=%");
+        assert_eq!(params.take_filter("name"), ["\u{fffd}"]);
+        assert_eq!(params.take_filter("email"), ["%"]);
+    }
+}

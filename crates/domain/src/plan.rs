@@ -1,0 +1,244 @@
+//! What a legacy request asks for, in hub words, and the rows that fit it.
+//!
+//! `Plan<GroupName>` is what a request says; `Plan<GroupIds>` is what can be asked upstream. The only
+//! way from one to the other is [`Plan::resolve`], which needs the ids or ends in
+//! [`Resolved::Nobody`]. "The lookup found nothing, so there is no filter" cannot be written.
+//!
+//! A filter the upstream applies only saves pages: [`UserFilter::retain`] decides, on every row.
+
+use crate::hub::{Id, User};
+use crate::id;
+use crate::quirks::{Match, Quirks};
+use crate::time_zone;
+
+/// What a legacy request asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan<G> {
+    /// Which users.
+    pub filter: UserFilter<G>,
+    /// Names of parameters that were empty or are not known, sorted.
+    pub ignored: Vec<String>,
+}
+
+/// A plan once the lookups are done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resolved {
+    /// Ask the upstream.
+    Ask(Plan<GroupIds>),
+    /// No row can fit: the answer is the legacy empty list.
+    Nobody,
+}
+
+/// A group as a legacy client names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupName(TextFilter);
+
+impl GroupName {
+    /// Whether a group of this name is meant.
+    pub fn means(&self, name: &str) -> bool {
+        self.0.fits(name)
+    }
+
+    /// The spelling lookups are cached under: mode and values, unambiguous.
+    pub fn cache_key(&self) -> String {
+        format!("{:?} {:?}", self.0.mode, self.0.values)
+    }
+}
+
+/// The upstream ids a group name stands for: never empty, more than one where groups share a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupIds {
+    ids: Vec<Id<'static>>,
+    name: GroupName,
+}
+
+impl GroupIds {
+    /// The ids, at least one.
+    pub fn ids(&self) -> &[Id<'static>] {
+        &self.ids
+    }
+
+    /// The name they were found under.
+    pub fn name(&self) -> &GroupName {
+        &self.name
+    }
+}
+
+/// Values a row's text must fit, all of them (a repeated parameter only narrows).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextFilter {
+    values: Vec<String>,
+    mode: Match,
+}
+
+impl TextFilter {
+    /// A filter, or `None` where no value was given.
+    pub fn new(values: Vec<String>, mode: Match) -> Option<Self> {
+        (!values.is_empty()).then_some(TextFilter { values, mode })
+    }
+
+    fn fits(&self, text: &str) -> bool {
+        self.values.iter().all(|wanted| self.mode.fits(text, wanted))
+    }
+
+    fn fits_text(&self, text: Option<&str>) -> bool {
+        text.is_some_and(|text| self.fits(text))
+    }
+
+    /// The value an upstream may filter by without losing a row: only an exact one.
+    pub fn pushdown(&self) -> Option<&str> {
+        match self.mode {
+            Match::Exact => self.values.first().map(String::as_str),
+            Match::CaseInsensitive | Match::Contains => None,
+        }
+    }
+}
+
+/// The filters of a user list; every one that is set must fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserFilter<G> {
+    id: Option<u64>,
+    name: Option<TextFilter>,
+    email: Option<TextFilter>,
+    sip_account: Option<TextFilter>,
+    group: Option<G>,
+    extension: Option<TextFilter>,
+    caller_id: Option<TextFilter>,
+    time_zone: Option<TextFilter>,
+}
+
+/// Reads the eight user filters of a legacy request. `Err(Nobody)` where an `id` can belong to no
+/// user: it is no decimal number, or two different ones were asked for.
+pub fn user_filter(
+    params: &mut crate::params::Params,
+    quirks: &Quirks,
+    with_id: bool,
+) -> Result<UserFilter<GroupName>, Nobody> {
+    let modes = &quirks.filters;
+    let ids = if with_id { params.take_filter("id") } else { Vec::new() };
+    let mut text = |name, mode| TextFilter::new(params.take_filter(name), mode);
+    let filter = UserFilter {
+        id: None,
+        name: text("name", modes.name),
+        email: text("email", modes.email),
+        sip_account: text("sip_account", modes.sip_account),
+        group: text("sag", modes.sag).map(GroupName),
+        extension: text("extension", modes.extension),
+        caller_id: text("caller_id", modes.caller_id),
+        time_zone: text("timezone", modes.timezone),
+    };
+    let mut wanted = None;
+    for given in ids {
+        let number = wanted_id(&given).ok_or(Nobody)?;
+        if wanted.replace(number).is_some_and(|before| before != number) {
+            return Err(Nobody);
+        }
+    }
+    Ok(UserFilter { id: wanted, ..filter })
+}
+
+/// A filter that no row can fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Nobody;
+
+/// The number an `id` filter asks for; leading zeros are a client's habit, not another number.
+fn wanted_id(given: &str) -> Option<u64> {
+    let is_number = !given.is_empty() && given.bytes().all(|b| b.is_ascii_digit());
+    is_number.then(|| given.parse().ok()).flatten().filter(|number| *number <= id::ID_MAX)
+}
+
+impl Plan<GroupName> {
+    /// The group that must be looked up, if any.
+    pub fn group(&self) -> Option<&GroupName> {
+        self.filter.group.as_ref()
+    }
+
+    /// Puts looked-up ids in the place of the group's name. Without a group nothing is needed; with
+    /// one, no ids means nobody.
+    pub fn resolve(self, found: Vec<Id<'static>>) -> Resolved {
+        let UserFilter { id, name, email, sip_account, group, extension, caller_id, time_zone } =
+            self.filter;
+        let group = match group {
+            None => None,
+            Some(_) if found.is_empty() => return Resolved::Nobody,
+            Some(name) => Some(GroupIds { ids: found, name }),
+        };
+        let filter =
+            UserFilter { id, name, email, sip_account, group, extension, caller_id, time_zone };
+        Resolved::Ask(Plan { filter, ignored: self.ignored })
+    }
+}
+
+impl<G> UserFilter<G> {
+    /// The one user asked for: reading may stop as soon as it is found.
+    pub fn id(&self) -> Option<u64> {
+        self.id
+    }
+
+    /// Exact name to push down.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_ref()?.pushdown()
+    }
+
+    /// Exact e-mail to push down.
+    pub fn email(&self) -> Option<&str> {
+        self.email.as_ref()?.pushdown()
+    }
+
+    /// Exact SIP account to push down.
+    pub fn sip_account(&self) -> Option<&str> {
+        self.sip_account.as_ref()?.pushdown()
+    }
+
+    /// Exact extension to push down.
+    pub fn extension(&self) -> Option<&str> {
+        self.extension.as_ref()?.pushdown()
+    }
+}
+
+impl UserFilter<GroupIds> {
+    /// The group, once looked up.
+    pub fn group(&self) -> Option<&GroupIds> {
+        self.group.as_ref()
+    }
+
+    /// Whether a row fits every filter. Applied to every row, whatever the upstream filtered.
+    ///
+    /// A group fits by its *name*: cached ids may be old, and legacy asked for the name.
+    pub fn retain(&self, user: &User<'_>, quirks: &Quirks) -> bool {
+        let fits = |filter: &Option<TextFilter>, text: &crate::hub::Text<'_>| match filter {
+            None => true,
+            Some(filter) => filter.fits_text(text.as_deref()),
+        };
+        self.id.is_none_or(|id| id == user.id)
+            && fits(&self.email, &user.email)
+            && fits(&self.name, &user.name)
+            && fits(&self.sip_account, &user.sip_account)
+            && fits(&self.extension, &user.extension)
+            && self.group.as_ref().is_none_or(|group| {
+                let name = user.group.as_ref().and_then(|group| group.name.as_deref());
+                name.is_some_and(|name| group.name.means(name))
+            })
+            && self.caller_id.as_ref().is_none_or(|filter| {
+                let shown = user.caller_id.as_deref().map(|number| caller_id(number, quirks));
+                filter.fits_text(shown)
+            })
+            && self.time_zone.as_ref().is_none_or(|filter| {
+                user.time_zone.as_deref().is_some_and(|zone| same_zone(filter, zone, quirks))
+            })
+    }
+}
+
+/// The caller id as legacy shows it: the configured group's name, or the number itself.
+pub fn caller_id<'a>(number: &'a str, quirks: &'a Quirks) -> &'a str {
+    quirks.caller_id_groups.get(number).map_or(number, String::as_str)
+}
+
+/// Zones are compared, not spellings: any name or id of the user's zone fits.
+fn same_zone(filter: &TextFilter, zone: &str, quirks: &Quirks) -> bool {
+    let shown = time_zone::legacy_name(zone, &quirks.timezone_names).unwrap_or(zone);
+    filter.values.iter().all(|wanted| {
+        time_zone::canonical(wanted) == time_zone::canonical(zone)
+            || filter.mode.fits(shown, wanted)
+    })
+}

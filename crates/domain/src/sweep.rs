@@ -1,0 +1,581 @@
+//! A sweep: reading one paged list whole, while it changes, or not at all.
+//!
+//! Pure bookkeeping. The driver asks [`Sweep::next`] which windows to read, reads them in any order
+//! and hands back what it got with [`Sweep::put`], until the sweep is done or has failed.
+//!
+//! **Why no row gets lost.** Windows overlap by a row. Two neighbouring pages are joined only at a
+//! row that both hold (`join.rs`). While rows keep their relative order, every row that lived
+//! throughout lies between two joints, and so in the page between them; nothing lies there twice.
+//! The list starts at offset 0 and ends with a page that was not full. A list sorted by id keeps its
+//! order by nature. Any other order may move, so such a list counts only when two whole readings in
+//! a row show the same rows in the same order.
+//!
+//! **Never:** a list with a hole, a row twice, or an end that was not seen.
+
+mod join;
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
+
+use crate::legacy::Notes;
+use join::{Chain, chain};
+
+/// A stretch of a listing to ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// Rows to skip.
+    pub offset: u64,
+    /// Rows to return at most.
+    pub limit: u32,
+}
+
+/// What one window gave, already rendered: row `n` is `bytes[ends[n - 1]..ends[n]]`, which is empty
+/// for a row that no filter let through, and else begins with a comma.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// Identity of each row.
+    pub keys: Vec<u64>,
+    /// Legacy id of each row.
+    pub ids: Vec<u64>,
+    /// Where each row's bytes end.
+    pub ends: Vec<usize>,
+    /// The rendered rows.
+    pub bytes: Vec<u8>,
+    /// The upstream's count of the whole list.
+    pub total: u64,
+    /// What could only be shown imperfectly.
+    pub notes: Notes,
+}
+
+impl Rows {
+    /// Ends a row: everything appended to `bytes` since the last call is its rendering.
+    pub fn push(&mut self, key: u64, id: u64) {
+        self.keys.push(key);
+        self.ids.push(id);
+        self.ends.push(self.bytes.len());
+    }
+
+    fn bytes_of(&self, rows: &Range<usize>) -> Range<usize> {
+        let at = |row: usize| if row == 0 { 0 } else { self.ends[row - 1] };
+        at(rows.start)..at(rows.end)
+    }
+
+    fn shown(&self, rows: &Range<usize>) -> u64 {
+        rows.clone().filter(|row| !self.bytes_of(&(*row..*row + 1)).is_empty()).count() as u64
+    }
+
+    fn truncate(&mut self, rows: usize) -> Vec<u64> {
+        let beyond = self.keys.split_off(rows);
+        self.ids.truncate(rows);
+        self.ends.truncate(rows);
+        self.bytes.truncate(self.ends.last().copied().unwrap_or(0));
+        beyond
+    }
+
+    /// Drops a row that stands in this page twice in the same words. Two different rows of one id
+    /// stay, and fail the uniqueness check later.
+    fn merge_repeats(&mut self) {
+        if is_strictly_sorted(&self.keys) || all_different(self.keys.iter().copied()) {
+            return;
+        }
+        let mut first: HashMap<u64, usize> = HashMap::new();
+        let mut merged = Rows { total: self.total, notes: self.notes, ..Rows::default() };
+        for row in 0..self.keys.len() {
+            let bytes = &self.bytes[self.bytes_of(&(row..row + 1))];
+            let before = *first.entry(self.keys[row]).or_insert(row);
+            if before != row && self.bytes[self.bytes_of(&(before..before + 1))] == *bytes {
+                continue;
+            }
+            merged.bytes.extend_from_slice(bytes);
+            merged.push(self.keys[row], self.ids[row]);
+        }
+        *self = merged;
+    }
+}
+
+/// When a list that is not sorted by id is read twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DoubleRead {
+    /// When its ids are neither ascending nor descending.
+    #[default]
+    Auto,
+    /// Every list of more than one page.
+    Always,
+    /// Never: rows that move while the list is read may be lost.
+    Never,
+}
+
+/// Limits of a sweep.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Rows per window, at least 2.
+    pub page_rows_max: u32,
+    /// Rows per list.
+    pub rows_max: u64,
+    /// When to read twice.
+    pub double_read: DoubleRead,
+    /// Whether the upstream has shown that it honours offsets. If not, the second page is read
+    /// alone, so that an upstream that ignores them is found out after two requests.
+    pub paging_proven: bool,
+    /// Whether one shown row is all that is wanted.
+    pub stop_at_first: bool,
+}
+
+/// What to do next.
+#[derive(Debug)]
+pub enum Next {
+    /// Read these windows; more may be in flight. Empty: wait for one in flight.
+    Read(Vec<Window>),
+    /// The list is whole.
+    Done(List),
+    /// The list cannot be had.
+    Failed(Failure),
+}
+
+/// A whole list.
+#[derive(Debug, Default)]
+pub struct List {
+    /// Rendered bytes in order; every shown row begins with a comma.
+    pub parts: Vec<(Vec<u8>, Range<usize>)>,
+    /// Rows shown.
+    pub rows: u64,
+    /// How it was come by.
+    pub story: Story,
+}
+
+/// How a list was come by; for logs, metrics and explanations.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Story {
+    /// Pages read, all of them.
+    pub pages: u64,
+    /// Seams that disagreed and were read again.
+    pub seams_repaired: u64,
+    /// Times the whole list was read again.
+    pub restarts: u64,
+    /// The upstream's count was wrong, twice.
+    pub total_mismatch: bool,
+    /// At least two pages joined: offsets work.
+    pub paging_proven: bool,
+    /// What could only be shown imperfectly.
+    pub notes: Notes,
+}
+
+/// Why a list cannot be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// It would not hold still.
+    #[error("the list kept changing while it was read")]
+    Unstable,
+    /// Pages repeat or contradict each other, and reading again changed nothing.
+    #[error("the upstream's pages repeat or contradict each other")]
+    PagingBroken,
+    /// The count and the pages contradict each other, and reading again changed nothing.
+    #[error("the upstream's count and its pages disagree")]
+    TotalMismatch,
+    /// A page held more rows than asked for, and they are not the next page's.
+    #[error("the upstream sent more rows than it was asked for, and not the next ones")]
+    PageOverflow,
+    /// More rows than allowed.
+    #[error("the list has more than {rows_max} rows")]
+    TooLarge {
+        /// The limit.
+        rows_max: u64,
+    },
+    /// Two different users got one legacy id.
+    #[error("two users share one legacy id")]
+    IdCollision,
+}
+
+const ROUNDS_MAX: u32 = 3;
+const READINGS_MAX: u32 = 3;
+/// Fewer rows may be sorted by chance, and say nothing about how the upstream sorts.
+const ORDER_ROWS_MIN: usize = 8;
+
+#[derive(Debug)]
+struct Slot {
+    window: Window,
+    is_asked: bool,
+    rows: Option<Rows>,
+    /// Keys beyond the window's limit, which must be the next page's.
+    beyond: Vec<u64>,
+}
+
+impl Slot {
+    fn new(offset: u64, limit: u32) -> Self {
+        Slot {
+            window: Window { offset, limit },
+            is_asked: false,
+            rows: None,
+            beyond: Vec::new(),
+        }
+    }
+
+    fn is_short(&self) -> bool {
+        self.keys().len() < self.window.limit as usize
+    }
+
+    fn keys(&self) -> &[u64] {
+        self.rows.as_ref().map_or(&[], |rows| &rows.keys)
+    }
+}
+
+/// The reading of one list; see the module.
+#[derive(Debug)]
+pub struct Sweep {
+    limits: Limits,
+    page_rows: u32,
+    slots: Vec<Slot>,
+    rounds: u32,
+    has_restarted: bool,
+    has_rechecked: bool,
+    /// Hash of the first reading of every page before the restart.
+    fingerprint: Option<u64>,
+    /// Hash of the last whole reading, where two must agree.
+    reading: Option<u64>,
+    readings: u32,
+    failed: Option<Failure>,
+    found: Option<Rows>,
+    story: Story,
+}
+
+impl Sweep {
+    /// A sweep that has read nothing.
+    pub fn new(limits: Limits) -> Self {
+        let page_rows = limits.page_rows_max.max(2);
+        Sweep {
+            limits,
+            page_rows,
+            slots: vec![Slot::new(0, page_rows)],
+            rounds: 0,
+            has_restarted: false,
+            has_rechecked: false,
+            fingerprint: None,
+            reading: None,
+            readings: 0,
+            failed: None,
+            found: None,
+            story: Story { paging_proven: limits.paging_proven, ..Story::default() },
+        }
+    }
+
+    /// What to do now, with room for at most `room` more windows in flight.
+    pub fn next(&mut self, room: usize) -> Next {
+        loop {
+            if let Some(found) = self.found.take() {
+                return Next::Done(self.just(found));
+            }
+            if let Some(failure) = self.failed {
+                return Next::Failed(failure);
+            }
+            let mut windows = Vec::new();
+            for slot in self.slots.iter_mut().filter(|slot| !slot.is_asked).take(room) {
+                slot.is_asked = true;
+                windows.push(slot.window);
+            }
+            if !windows.is_empty() || self.slots.iter().any(|slot| slot.rows.is_none()) {
+                return Next::Read(windows);
+            }
+            if let Some(list) = self.judge() {
+                return Next::Done(list);
+            }
+        }
+    }
+
+    /// Takes what a window gave. Windows nobody waits for any more are ignored.
+    pub fn put(&mut self, window: Window, mut rows: Rows) {
+        self.story.pages += 1;
+        if rows.total > self.limits.rows_max {
+            self.failed = Some(Failure::TooLarge { rows_max: self.limits.rows_max });
+            return;
+        }
+        let waits = |slot: &Slot| slot.window == window && slot.is_asked && slot.rows.is_none();
+        let Some(index) = self.slots.iter().position(waits) else { return };
+        rows.merge_repeats();
+        if self.limits.stop_at_first && !rows.bytes.is_empty() {
+            self.found = Some(rows);
+            return;
+        }
+        let beyond = rows.truncate(rows.keys.len().min(window.limit as usize));
+        let neighbours = [Some(0), index.checked_sub(1), Some(index + 1)];
+        if neighbours.into_iter().flatten().any(|other| self.repeats(window, &rows, other)) {
+            self.failed = Some(Failure::PagingBroken);
+        }
+        self.slots[index].beyond = beyond;
+        self.slots[index].rows = Some(rows);
+    }
+
+    /// Whether a page shows the very rows of another that should share but one row with it: the
+    /// upstream ignores offsets, or repeats a page for ever.
+    fn repeats(&self, window: Window, rows: &Rows, other: usize) -> bool {
+        let Some(other) = self.slots.get(other) else { return false };
+        let Some(seen) = &other.rows else { return false };
+        other.window.offset.abs_diff(window.offset) >= u64::from(window.limit - 1)
+            && rows.keys.len() >= 2
+            && seen.total == rows.total
+            && seen.keys == rows.keys
+    }
+
+    /// All windows are read: a list, or another step towards one.
+    fn judge(&mut self) -> Option<List> {
+        if self.fits_a_lower_cap() || self.grows_to_total() {
+            return None;
+        }
+        if !self.overflow_is_honest() {
+            self.failed = Some(Failure::PageOverflow);
+            return None;
+        }
+        let chain = match chain(&self.slots) {
+            Ok(chain) => chain,
+            Err(broken) => {
+                self.repair(&broken);
+                return None;
+            }
+        };
+        if !self.slots[chain.last].is_short() {
+            let window = self.slots[chain.last].window;
+            self.grow(window.offset + u64::from(window.limit - 1));
+            return None;
+        }
+        self.accept(chain)
+    }
+
+    /// The first page is short of its total: the upstream may allow fewer rows per page than asked.
+    fn fits_a_lower_cap(&mut self) -> bool {
+        let [first] = self.slots.as_slice() else { return false };
+        let (Some(rows), true) = (&first.rows, first.window.limit == self.page_rows) else {
+            return false;
+        };
+        let seen = rows.keys.len() as u32;
+        if seen < 2 || seen >= self.page_rows || u64::from(seen) >= rows.total {
+            return false;
+        }
+        self.page_rows = seen;
+        self.slots[0].window.limit = seen;
+        true
+    }
+
+    /// Adds the windows up to the total the first page told; one at a time until offsets are proven.
+    fn grows_to_total(&mut self) -> bool {
+        let total = self.slots.iter().filter_map(|slot| Some(slot.rows.as_ref()?.total)).max();
+        let Some(last) = self.slots.last().map(|slot| slot.window) else { return false };
+        let end = last.offset + u64::from(last.limit);
+        if total.is_none_or(|total| total <= end) || self.slots[0].keys().is_empty() {
+            return false;
+        }
+        if self.slots.len() > 1 && !self.story.paging_proven {
+            // The second page was read alone; it must join before more are asked for.
+            match chain(&self.slots) {
+                Ok(_) => self.story.paging_proven = true,
+                Err(_) => return false,
+            }
+        }
+        let mut offset = last.offset + u64::from(self.page_rows - 1);
+        let last_wanted = total.unwrap_or(0).saturating_sub(1);
+        loop {
+            self.grow(offset);
+            offset += u64::from(self.page_rows - 1);
+            if !self.story.paging_proven || offset >= last_wanted {
+                return true;
+            }
+        }
+    }
+
+    fn grow(&mut self, offset: u64) {
+        if offset >= self.limits.rows_max {
+            self.failed = Some(Failure::TooLarge { rows_max: self.limits.rows_max });
+        }
+        self.slots.push(Slot::new(offset, self.page_rows));
+    }
+
+    /// Rows beyond a window's limit must be the rows the next window begins with.
+    fn overflow_is_honest(&self) -> bool {
+        self.slots.windows(2).all(|pair| {
+            let next = pair[1].keys();
+            pair[0].beyond.iter().zip(next.iter().skip(1)).all(|(beyond, next)| beyond == next)
+        })
+    }
+
+    /// Reads a bridge over each broken seam, then the whole list once, then gives up.
+    fn repair(&mut self, broken: &[usize]) {
+        if self.rounds == 0 {
+            self.note_fingerprint();
+        }
+        if self.failed.is_some() {
+            return;
+        }
+        if self.rounds == ROUNDS_MAX {
+            return self.restart_once(Failure::Unstable);
+        }
+        // From the back, so that positions in front stay right.
+        for left in broken.iter().rev() {
+            let bridge = self.bridge(*left);
+            self.slots.insert(left + 1, bridge);
+            self.story.seams_repaired += 1;
+        }
+        self.rounds += 1;
+    }
+
+    /// A window over the seam after slot `left`: in its middle first, then leaning to each side.
+    fn bridge(&self, left: usize) -> Slot {
+        let (left, right) = (&self.slots[left], &self.slots[left + 1]);
+        let rows = u64::from(self.page_rows);
+        let left_end = left.window.offset + left.keys().len() as u64;
+        let offset = match self.rounds {
+            0 => left_end.min(right.window.offset + 1).saturating_sub(rows / 2),
+            1 => right.window.offset.saturating_sub(rows * 3 / 4),
+            _ => left_end.saturating_sub(rows / 4),
+        };
+        Slot::new(offset, self.page_rows)
+    }
+
+    /// Remembers what the pages were. Where a second attempt shows the very same pages, nothing is
+    /// moving: the upstream contradicts itself, and waiting will not help.
+    fn note_fingerprint(&mut self) {
+        let mut hasher = DefaultHasher::new();
+        for slot in &self.slots {
+            slot.keys().hash(&mut hasher);
+        }
+        let now = hasher.finish();
+        if self.fingerprint.replace(now) == Some(now) {
+            let has_hole = self.slots.iter().any(|slot| slot.keys().is_empty() || slot.is_short());
+            self.failed =
+                Some(if has_hole { Failure::TotalMismatch } else { Failure::PagingBroken });
+        }
+    }
+
+    fn restart_once(&mut self, failure: Failure) {
+        if self.failed.is_some() {
+            return;
+        }
+        if self.has_restarted {
+            self.failed = Some(failure);
+            return;
+        }
+        self.has_restarted = true;
+        self.restart();
+    }
+
+    fn restart(&mut self) {
+        self.story.restarts += 1;
+        self.rounds = 0;
+        self.has_rechecked = false;
+        self.slots = vec![Slot::new(0, self.page_rows)];
+    }
+
+    /// The pages join from offset 0 to a page that was not full. Checks that no row stands in it
+    /// twice, the count, and the order.
+    fn accept(&mut self, chain: Chain) -> Option<List> {
+        let keys: Vec<u64> = chain
+            .parts
+            .iter()
+            .flat_map(|(slot, rows)| self.slots[*slot].keys()[rows.clone()].iter().copied())
+            .collect();
+        if keys.len() as u64 > self.limits.rows_max {
+            self.failed = Some(Failure::TooLarge { rows_max: self.limits.rows_max });
+            return None;
+        }
+        let is_sorted = is_strictly_sorted(&keys);
+        if !is_sorted && !all_different(keys.iter().copied()) {
+            self.note_fingerprint();
+            self.restart_once(Failure::Unstable);
+            return None;
+        }
+        if !self.count_is_right(keys.len() as u64, &chain) {
+            return None;
+        }
+        let must_repeat = match self.limits.double_read {
+            DoubleRead::Auto => !is_sorted || keys.len() < ORDER_ROWS_MIN,
+            DoubleRead::Always => true,
+            DoubleRead::Never => false,
+        };
+        if self.slots.len() > 1 && must_repeat && !self.reading_is_confirmed(&keys) {
+            return None;
+        }
+        let ids = chain.parts.iter().flat_map(|(slot, rows)| {
+            self.slots[*slot].rows.iter().flat_map(|all| all.ids[rows.clone()].iter().copied())
+        });
+        let ids: Vec<u64> = ids.collect();
+        if ids != keys && !all_different(ids.into_iter()) {
+            self.failed = Some(Failure::IdCollision);
+            return None;
+        }
+        Some(self.assemble(chain))
+    }
+
+    /// Whether the count agrees, or was wrong twice while the pages themselves are beyond doubt.
+    fn count_is_right(&mut self, rows: u64, chain: &Chain) -> bool {
+        let mut totals = self.slots.iter().filter_map(|slot| Some(slot.rows.as_ref()?.total));
+        let first = totals.next().unwrap_or(0);
+        // Totals that differ tell of a list that changed; the joints have proven the rest.
+        if first == rows || totals.any(|total| total != first) {
+            return true;
+        }
+        if !self.has_rechecked {
+            self.has_rechecked = true;
+            for index in [0, chain.last] {
+                let window = self.slots[index].window;
+                self.slots[index] = Slot::new(window.offset, window.limit);
+            }
+            return false;
+        }
+        if rows == 0 {
+            self.failed = Some(Failure::TotalMismatch);
+            return false;
+        }
+        self.story.total_mismatch = true;
+        true
+    }
+
+    fn reading_is_confirmed(&mut self, keys: &[u64]) -> bool {
+        let mut hasher = DefaultHasher::new();
+        keys.hash(&mut hasher);
+        let now = hasher.finish();
+        self.readings += 1;
+        if self.reading.replace(now) == Some(now) {
+            return true;
+        }
+        if self.readings > READINGS_MAX {
+            self.failed = Some(Failure::Unstable);
+        } else {
+            self.restart();
+        }
+        false
+    }
+
+    fn assemble(&mut self, chain: Chain) -> List {
+        let mut list = List { story: self.story, ..List::default() };
+        list.story.paging_proven |= chain.parts.len() > 1;
+        for (slot, rows) in chain.parts {
+            let Some(page) = self.slots[slot].rows.take() else { continue };
+            list.story.notes.add(&page.notes);
+            list.rows += page.shown(&rows);
+            let bytes = page.bytes_of(&rows);
+            if !bytes.is_empty() {
+                list.parts.push((page.bytes, bytes));
+            }
+        }
+        list
+    }
+
+    fn just(&self, page: Rows) -> List {
+        let rows = 0..page.keys.len();
+        let mut list = List { story: self.story, ..List::default() };
+        list.story.notes = page.notes;
+        list.rows = page.shown(&rows);
+        let bytes = page.bytes_of(&rows);
+        list.parts.push((page.bytes, bytes));
+        list
+    }
+}
+
+fn is_strictly_sorted(keys: &[u64]) -> bool {
+    keys.is_sorted_by(|a, b| a < b) || keys.is_sorted_by(|a, b| a > b)
+}
+
+fn all_different(keys: impl Iterator<Item = u64>) -> bool {
+    let mut seen = HashSet::with_capacity(keys.size_hint().0);
+    let mut keys = keys;
+    keys.all(|key| seen.insert(key))
+}

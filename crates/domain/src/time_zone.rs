@@ -1,0 +1,158 @@
+//! Time zones: IANA ids (v4) and Rails names (legacy, "Istanbul"), by the Rails table.
+//!
+//! 151 names stand for 134 zones, so 14 zones have several names. Each has one documented
+//! preference, the name of the city in its IANA id (`Europe/London` is "London", not "Edinburgh"),
+//! which configuration can override. A zone without a Rails name is never renamed to a neighbour.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
+
+const TABLE: &str = include_str!("../data/rails_time_zones.tsv");
+
+/// Newer or older spellings of zones in the table (the "backward" links of the IANA database).
+const ALIASES: &[(&str, &str)] = &[
+    ("America/Buenos_Aires", "America/Argentina/Buenos_Aires"),
+    ("America/Fort_Wayne", "America/Indiana/Indianapolis"),
+    ("America/Nuuk", "America/Godthab"),
+    ("America/Indianapolis", "America/Indiana/Indianapolis"),
+    ("Asia/Calcutta", "Asia/Kolkata"),
+    ("Asia/Dacca", "Asia/Dhaka"),
+    ("Asia/Istanbul", "Europe/Istanbul"),
+    ("Asia/Katmandu", "Asia/Kathmandu"),
+    ("Asia/Yangon", "Asia/Rangoon"),
+    ("Etc/GMT", "Etc/UTC"),
+    ("Etc/Universal", "Etc/UTC"),
+    ("Etc/Zulu", "Etc/UTC"),
+    ("Europe/Kyiv", "Europe/Kiev"),
+    ("GMT", "Etc/UTC"),
+    ("Pacific/Samoa", "Pacific/Pago_Pago"),
+    ("US/Alaska", "America/Juneau"),
+    ("US/Arizona", "America/Phoenix"),
+    ("US/Central", "America/Chicago"),
+    ("US/Eastern", "America/New_York"),
+    ("US/Hawaii", "Pacific/Honolulu"),
+    ("US/Mountain", "America/Denver"),
+    ("US/Pacific", "America/Los_Angeles"),
+    ("Zulu", "Etc/UTC"),
+];
+
+struct Zones {
+    iana_of_name: HashMap<&'static str, &'static str>,
+    name_of_iana: HashMap<&'static str, &'static str>,
+}
+
+static ZONES: LazyLock<Zones> = LazyLock::new(|| {
+    let mut zones = Zones { iana_of_name: HashMap::new(), name_of_iana: HashMap::new() };
+    for (name, iana) in rows() {
+        zones.iana_of_name.insert(name, iana);
+        if name == city(iana) || !zones.name_of_iana.contains_key(iana) {
+            zones.name_of_iana.insert(iana, name);
+        }
+    }
+    for (alias, iana) in ALIASES {
+        if let Some(name) = zones.name_of_iana.get(iana).copied() {
+            zones.name_of_iana.insert(alias, name);
+        }
+    }
+    zones
+});
+
+fn rows() -> impl Iterator<Item = (&'static str, &'static str)> {
+    TABLE.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('\t'))
+}
+
+/// The city of an IANA id as Rails spells it: `America/Mexico_City` is "Mexico City". Rails calls
+/// `Pacific/Midway` "Midway Island", the one id whose city is spelled otherwise.
+fn city(iana: &str) -> String {
+    let city = iana.rsplit('/').next().unwrap_or(iana).replace('_', " ");
+    if city == "Midway" { "Midway Island".to_owned() } else { city }
+}
+
+/// The legacy name of a zone: from `own` (IANA id to name), else the Rails name; `None` for a zone
+/// that has none. A Rails name stands for itself.
+pub fn legacy_name<'a>(zone: &'a str, own: &'a BTreeMap<String, String>) -> Option<&'a str> {
+    if let Some(name) = own.get(zone) {
+        return Some(name);
+    }
+    if let Some(name) = ZONES.name_of_iana.get(zone) {
+        return Some(name);
+    }
+    ZONES.iana_of_name.contains_key(zone).then_some(zone)
+}
+
+/// One spelling per zone: any Rails name, IANA id or alias becomes the table's IANA id, so that two
+/// spellings of one zone compare equal. Anything unknown stands for itself.
+pub fn canonical(zone: &str) -> &str {
+    if let Some(iana) = ZONES.iana_of_name.get(zone) {
+        return iana;
+    }
+    ALIASES.iter().find(|(alias, _)| *alias == zone).map_or(zone, |(_, iana)| iana)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_whole() {
+        assert_eq!(rows().count(), 151);
+        let zones: std::collections::BTreeSet<_> = rows().map(|(_, iana)| iana).collect();
+        assert_eq!(zones.len(), 134);
+        for (alias, iana) in ALIASES {
+            assert!(zones.contains(iana), "{alias} leads to {iana}, which the table lacks");
+            assert!(!zones.contains(alias), "{alias} stands in the table itself");
+        }
+    }
+
+    #[test]
+    fn ambiguous_zones_have_one_documented_preference_each() {
+        let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (name, iana) in rows() {
+            names.entry(iana).or_default().push(name);
+        }
+        let none = BTreeMap::new();
+        let chosen: Vec<_> = names
+            .iter()
+            .filter(|(_, names)| names.len() > 1)
+            .map(|(iana, _)| (*iana, legacy_name(iana, &none).unwrap()))
+            .collect();
+        let expected = [
+            ("America/Lima", "Lima"),
+            ("America/Mexico_City", "Mexico City"),
+            ("Asia/Bangkok", "Bangkok"),
+            ("Asia/Dhaka", "Dhaka"),
+            ("Asia/Karachi", "Karachi"),
+            ("Asia/Kolkata", "Kolkata"),
+            ("Asia/Muscat", "Muscat"),
+            ("Asia/Tokyo", "Tokyo"),
+            ("Australia/Melbourne", "Melbourne"),
+            ("Europe/London", "London"),
+            ("Europe/Moscow", "Moscow"),
+            ("Europe/Zurich", "Zurich"),
+            ("Pacific/Auckland", "Auckland"),
+            ("Pacific/Midway", "Midway Island"),
+        ];
+        assert_eq!(chosen, expected);
+    }
+
+    #[test]
+    fn names_ids_and_aliases_of_one_zone_are_one_zone() {
+        assert_eq!(canonical("Istanbul"), "Europe/Istanbul");
+        assert_eq!(canonical("Edinburgh"), canonical("London"));
+        assert_eq!(canonical("Europe/Kyiv"), canonical("Europe/Kiev"));
+        assert_eq!(canonical("Mars/Olympus"), "Mars/Olympus");
+    }
+
+    #[test]
+    fn every_rails_name_leads_to_its_zone_and_back_to_a_name_of_it() {
+        let none = BTreeMap::new();
+        for (name, iana) in rows() {
+            assert_eq!(canonical(name), iana);
+            assert_eq!(canonical(legacy_name(iana, &none).unwrap()), iana);
+        }
+        assert_eq!(legacy_name("Europe/Kyiv", &none), Some("Kyiv"));
+        assert_eq!(legacy_name("Africa/Lome", &none), None);
+        let own = BTreeMap::from([("Europe/London".to_owned(), "Edinburgh".to_owned())]);
+        assert_eq!(legacy_name("Europe/London", &own), Some("Edinburgh"));
+    }
+}

@@ -1,0 +1,169 @@
+//! Strict readers for upstream JSON, on top of serde.
+//!
+//! serde_json takes some things silently where no tree is built: a repeated key (the last wins), and
+//! lone surrogates or bottomless nesting inside fields nobody reads. The [`object!`] macro and
+//! [`Skip`] refuse them. Strings are borrowed from the page wherever they hold no escape.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+/// Custom errors begin with one of these words, so that a reader's failure can be told apart without
+/// ever printing what serde says (it quotes the page).
+pub(super) const DUPLICATE: &str = "duplicate key";
+pub(super) const TOO_DEEP: &str = "too deep";
+pub(super) const BAD_ID: &str = "bad id";
+
+/// Nesting allowed inside a value nobody reads. Known shapes are at most 4 deep, so 32 in all.
+const SKIP_DEPTH_MAX: u8 = 28;
+
+/// A string, borrowed if the page allows it. (`Option<Cow<str>>` always copies: serde-rs/json#587.)
+#[derive(Debug)]
+pub(super) struct Str<'a>(pub(super) Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
+        struct StrVisitor;
+        impl<'de> Visitor<'de> for StrVisitor {
+            type Value = Str<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Str<'de>, E> {
+                Ok(Str(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Str<'de>, E> {
+                Ok(Str(Cow::Owned(text.to_owned())))
+            }
+        }
+        de.deserialize_str(StrVisitor)
+    }
+}
+
+/// A value nobody reads: checked like any other, then forgotten.
+#[derive(Debug)]
+pub(super) struct Skip;
+
+impl<'de> Deserialize<'de> for Skip {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
+        de::DeserializeSeed::deserialize(SkipBelow(SKIP_DEPTH_MAX), de)
+    }
+}
+
+struct SkipBelow(u8);
+
+impl SkipBelow {
+    fn deeper<E: de::Error>(&self) -> Result<SkipBelow, E> {
+        self.0.checked_sub(1).map(SkipBelow).ok_or_else(|| E::custom(TOO_DEEP))
+    }
+}
+
+impl<'de> de::DeserializeSeed<'de> for SkipBelow {
+    type Value = Skip;
+    fn deserialize<D: Deserializer<'de>>(self, de: D) -> Result<Skip, D::Error> {
+        de.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for SkipBelow {
+    type Value = Skip;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+    fn visit_unit<E>(self) -> Result<Skip, E> {
+        Ok(Skip)
+    }
+    fn visit_bool<E>(self, _: bool) -> Result<Skip, E> {
+        Ok(Skip)
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<Skip, E> {
+        Ok(Skip)
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<Skip, E> {
+        Ok(Skip)
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<Skip, E> {
+        Ok(Skip)
+    }
+    fn visit_str<E>(self, _: &str) -> Result<Skip, E> {
+        Ok(Skip)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Skip, A::Error> {
+        while seq.next_element_seed(self.deeper()?)?.is_some() {}
+        Ok(Skip)
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Skip, A::Error> {
+        while map.next_key::<Str<'de>>()?.is_some() {
+            map.next_value_seed(self.deeper()?)?;
+        }
+        Ok(Skip)
+    }
+}
+
+/// What a field is when its key is not there: `None` where the documentation lets a value be null,
+/// an error everywhere else.
+pub(super) trait Missing: Sized {
+    fn missing<E: de::Error>(key: &'static str) -> Result<Self, E> {
+        Err(E::missing_field(key))
+    }
+}
+
+impl<T> Missing for Option<T> {
+    fn missing<E: de::Error>(_: &'static str) -> Result<Self, E> {
+        Ok(None)
+    }
+}
+
+impl<T> Missing for Vec<T> {}
+impl Missing for Str<'_> {}
+
+/// Declares a struct read from a JSON object: every listed key at most once, all others skipped.
+macro_rules! object {
+    ($(#[$doc:meta])* $name:ident<'a> { $($field:ident: $ty:ty = $key:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        struct $name<'a> {
+            $($field: $ty,)*
+        }
+
+        impl<'de: 'a, 'a> serde::Deserialize<'de> for $name<'a> {
+            fn deserialize<D: serde::Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
+                struct ObjectVisitor<'a>(std::marker::PhantomData<&'a ()>);
+                impl<'de: 'a, 'a> serde::de::Visitor<'de> for ObjectVisitor<'a> {
+                    type Value = $name<'a>;
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str("an object")
+                    }
+                    fn visit_map<A: serde::de::MapAccess<'de>>(
+                        self,
+                        mut map: A,
+                    ) -> Result<$name<'a>, A::Error> {
+                        $(let mut $field: Option<$ty> = None;)*
+                        while let Some(key) = map.next_key::<Str<'de>>()? {
+                            match &*key.0 {
+                                $($key => {
+                                    if $field.is_some() {
+                                        return Err(serde::de::Error::custom(DUPLICATE));
+                                    }
+                                    $field = Some(map.next_value()?);
+                                })*
+                                _ => {
+                                    map.next_value::<Skip>()?;
+                                }
+                            }
+                        }
+                        Ok($name {
+                            $($field: match $field {
+                                Some(value) => value,
+                                None => <$ty as Missing>::missing($key)?,
+                            },)*
+                        })
+                    }
+                }
+                de.deserialize_map(ObjectVisitor(std::marker::PhantomData))
+            }
+        }
+    };
+}
+pub(super) use object;

@@ -1,0 +1,46 @@
+//! What a caller may see of the contact center: a legacy user key saw less than a v4 key sees.
+//!
+//! A hidden row must never count, match, resolve a name or appear: it is as if it did not exist.
+
+use crate::hub::{Id, Named, User};
+
+/// The rows a caller sees. There is no default: a caller without one is a configuration error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Visibility {
+    /// The whole contact center, as a contact center key saw it.
+    Everything,
+    /// Users that fit at least one of the lists.
+    Only(Only),
+}
+
+/// Any-of lists; visible rows are shown whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Only {
+    /// Teams by id: members and supervisors are visible.
+    pub teams: Vec<String>,
+    /// Groups by id or name.
+    pub groups: Vec<String>,
+    /// Users by legacy id.
+    pub users: Vec<u64>,
+}
+
+impl Visibility {
+    /// Whether this user exists for the caller.
+    pub fn sees(&self, user: &User<'_>) -> bool {
+        let only = match self {
+            Visibility::Everything => return true,
+            Visibility::Only(only) => only,
+        };
+        let listed_team = |team: &Named<'_>| listed(&only.teams, &team.id);
+        only.users.contains(&user.id)
+            || user.teams.iter().chain(&user.supervised_teams).any(listed_team)
+            || user.group.as_ref().is_some_and(|group| {
+                listed(&only.groups, &group.id)
+                    || group.name.as_ref().is_some_and(|name| only.groups.iter().any(|g| g == name))
+            })
+    }
+}
+
+fn listed(list: &[String], id: &Id<'_>) -> bool {
+    list.iter().any(|wanted| id.spells(wanted))
+}
