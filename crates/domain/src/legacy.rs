@@ -44,7 +44,7 @@ pub trait Endpoint: Send + Sync + fmt::Debug {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Planned {
     /// Rows may fit.
-    Ask(Plan<GroupName>),
+    Ask(Box<Plan<GroupName>>),
     /// No row can fit: the answer is the legacy empty list.
     Nobody {
         /// Names of parameters that were empty or are not known, sorted.

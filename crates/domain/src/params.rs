@@ -22,9 +22,12 @@ impl Params {
         Params { left, ignored: BTreeSet::new() }
     }
 
-    /// Takes all values of exactly this parameter, spelled plainly, empty ones included.
-    pub fn take_plain(&mut self, name: &str) -> Vec<String> {
-        self.take_where(|given| given == name)
+    /// Takes every value of the credential parameter, empty ones included. `KEY` and `key[]` count as
+    /// well: a credential must not stay behind under a name that only looks different.
+    pub fn take_key(&mut self) -> Vec<String> {
+        self.take_where(|given| {
+            given.strip_suffix("[]").unwrap_or(given).eq_ignore_ascii_case("key")
+        })
     }
 
     /// Takes the different non-empty values of a filter, spelled `name=` or `filter[name]=`. Empty

@@ -24,7 +24,7 @@ pub struct Plan<G> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resolved {
     /// Ask the upstream.
-    Ask(Plan<GroupIds>),
+    Ask(Box<Plan<GroupIds>>),
     /// No row can fit: the answer is the legacy empty list.
     Nobody,
 }
@@ -165,7 +165,7 @@ impl Plan<GroupName> {
         };
         let filter =
             UserFilter { id, name, email, sip_account, group, extension, caller_id, time_zone };
-        Resolved::Ask(Plan { filter, ignored: self.ignored })
+        Resolved::Ask(Box::new(Plan { filter, ignored: self.ignored }))
     }
 }
 

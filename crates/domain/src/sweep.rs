@@ -204,12 +204,7 @@ struct Slot {
 
 impl Slot {
     fn new(offset: u64, limit: u32) -> Self {
-        Slot {
-            window: Window { offset, limit },
-            is_asked: false,
-            rows: None,
-            beyond: Vec::new(),
-        }
+        Slot { window: Window { offset, limit }, is_asked: false, rows: None, beyond: Vec::new() }
     }
 
     fn is_short(&self) -> bool {

@@ -4,6 +4,7 @@
 //! optionally `quirks.json`, and what must come out: `upstream.txt` (the first page's target, or
 //! `nobody`) and `legacy.json`. Inputs come from the vendor's pages. `UPDATE_EXPECT=1` rewrites what
 //! must come out.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,9 +37,7 @@ fn pages(case: &Path) -> Vec<Vec<u8>> {
     let mut files: Vec<_> = fs::read_dir(case)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| {
-            path.file_name().unwrap().to_str().unwrap().starts_with("page_")
-        })
+        .filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("page_"))
         .collect();
     files.sort();
     files.iter().map(|path| fs::read(path).unwrap()).collect()
@@ -74,8 +73,7 @@ fn translate(case: &Path) -> (String, String) {
     };
     let window = Window { offset: 0, limit: dialect.page_rows_max() };
     let target = dialect.page_request(Some(&plan.filter), window).target;
-    let shape =
-        Shape { endpoint, quirks: &quirks, filter: &plan.filter, visibility: &all };
+    let shape = Shape { endpoint, quirks: &quirks, filter: &plan.filter, visibility: &all };
     let mut body = Vec::new();
     for page in &pages {
         body.extend(read_rows(dialect, page, &rules, shape).unwrap().bytes);
@@ -119,9 +117,9 @@ fn every_endpoint_and_dialect_has_golden_cases() {
         let cases = folders(&root().join(endpoint.name()));
         for dialect in DIALECTS {
             let prefix = format!("{}__", dialect.name());
-            let has_case = cases.iter().any(|case| {
-                case.file_name().unwrap().to_str().unwrap().starts_with(&prefix)
-            });
+            let has_case = cases
+                .iter()
+                .any(|case| case.file_name().unwrap().to_str().unwrap().starts_with(&prefix));
             assert!(has_case, "{} over {} has no golden case", endpoint.name(), dialect.name());
         }
     }

@@ -2,6 +2,7 @@
 //! missing from a list that is answered, and none may stand in it twice.
 //!
 //! Every history is made from its number alone, so a failure names the number to replay.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may")]
 
 use domain::sweep::{DoubleRead, Failure, Limits, Next, Rows, Sweep, Window};
 use rand::rngs::SmallRng;
@@ -134,11 +135,13 @@ fn history(number: u64, order: Order) -> (Result<Vec<u64>, Failure>, Model) {
             Next::Read(windows) => in_flight.extend(windows),
             Next::Failed(failure) => return (Err(failure), model),
             Next::Done(list) => {
-                let bytes: Vec<u8> =
-                    list.parts.iter().flat_map(|(bytes, range)| bytes[range.clone()].to_vec()).collect();
+                let bytes: Vec<u8> = list
+                    .parts
+                    .iter()
+                    .flat_map(|(bytes, range)| bytes[range.clone()].to_vec())
+                    .collect();
                 let text = String::from_utf8(bytes).unwrap();
-                let ids: Vec<u64> =
-                    text.split(',').skip(1).map(|id| id.parse().unwrap()).collect();
+                let ids: Vec<u64> = text.split(',').skip(1).map(|id| id.parse().unwrap()).collect();
                 assert_eq!(ids.len() as u64, list.rows);
                 return (Ok(ids), model);
             }

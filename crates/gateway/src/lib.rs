@@ -1,1 +1,92 @@
-//! Placeholder while the workspace is laid out.
+//! The gateway: the recipe (`stack.rs`), its layers, its configuration, its admin port.
+//!
+//! Start reading at `stack.rs`. Nothing here knows a legacy field or a v4 field; that is `domain`.
+
+mod admin;
+mod call;
+mod caller;
+pub mod check;
+pub mod config;
+mod error;
+mod layers;
+mod metrics;
+mod secret;
+mod stack;
+mod state;
+mod svc;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use transport::server::{Drained, ServerLimits, serve};
+use transport::tls::ServerTls;
+
+pub use caller::key_digest;
+use config::Config;
+use state::State;
+
+/// A gateway that is listening.
+#[derive(Debug)]
+pub struct Running {
+    /// Where legacy clients connect.
+    pub address: SocketAddr,
+    /// Where operators look.
+    pub admin: SocketAddr,
+    legacy_server: JoinHandle<Drained>,
+    admin_server: JoinHandle<Drained>,
+}
+
+impl Running {
+    /// Waits until the shutdown token was cancelled and every request in flight has ended, or its
+    /// deadline has passed.
+    pub async fn finished(self) {
+        // A server task ends by itself; that it panicked was logged where it happened.
+        let _ = self.legacy_server.await;
+        let _ = self.admin_server.await;
+    }
+}
+
+/// Binds both ports and serves until `shutdown` is cancelled.
+///
+/// # Errors
+/// Where a port cannot be bound, or a certificate cannot be used; the message names which.
+pub async fn start(config: Config, shutdown: CancellationToken) -> io::Result<Running> {
+    let tls = match &config.server.tls {
+        Some((certificate, key)) => {
+            Some(ServerTls::from_pem_files(certificate, key).map_err(io::Error::other)?)
+        }
+        None => None,
+    };
+    let grace = config.limits.request_deadline;
+    let listener = bind("server.listen", config.server.listen).await?;
+    let admin_listener = bind("admin.listen", config.admin).await?;
+    let state = State::new(config)?;
+    let (address, admin) = (listener.local_addr()?, admin_listener.local_addr()?);
+    let is_draining = Arc::new(AtomicBool::new(false));
+    let admin_service = admin::admin(state.clone(), Arc::clone(&is_draining));
+    let limits = ServerLimits::default();
+    let stop = shutdown.clone();
+    let flag = Arc::clone(&is_draining);
+    let stop_legacy = async move {
+        stop.cancelled().await;
+        flag.store(true, Ordering::Relaxed);
+    };
+    let legacy_server =
+        tokio::spawn(serve(listener, tls, limits.clone(), stack::edge(&state), stop_legacy, grace));
+    let stop_admin = async move { shutdown.cancelled().await };
+    let admin_server =
+        tokio::spawn(serve(admin_listener, None, limits, admin_service, stop_admin, grace));
+    tracing::info!(%address, %admin, callers = state.callers.all().len(), "listening");
+    Ok(Running { address, admin, legacy_server, admin_server })
+}
+
+async fn bind(field: &str, address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        io::Error::new(error.kind(), format!("{field}: cannot listen on {address}: {error}"))
+    })
+}

@@ -34,7 +34,7 @@ impl Endpoint for V1Users {
         let filter = plan::user_filter(&mut params, quirks, true);
         let ignored = params.finish();
         match filter {
-            Ok(filter) => Planned::Ask(Plan { filter, ignored }),
+            Ok(filter) => Planned::Ask(Box::new(Plan { filter, ignored })),
             Err(Nobody) => Planned::Nobody { ignored },
         }
     }
@@ -93,9 +93,7 @@ impl Endpoint for V1Users {
             Envelope::Array => ("[".to_owned(), "]".to_owned()),
             Envelope::Users => (
                 "{\"users\":[".to_owned(),
-                format!(
-                    "],\"metadata\":{{\"total\":{rows},\"page\":1,\"page_size\":{rows}}}}}"
-                ),
+                format!("],\"metadata\":{{\"total\":{rows},\"page\":1,\"page_size\":{rows}}}}}"),
             ),
             Envelope::Sample => {
                 let (open, close) = if rows == 1 { ("", "}") } else { ("[", "]}") };
@@ -215,7 +213,11 @@ const LOSSES: &[Loss] = &[
          one is shown as its IANA id.",
     ),
     voiso("webrtc_ringtone", Status::Renamed, "The name inside v4's webrtc_ringtone object."),
-    voiso("assigned_teams", Status::Derived, "The ids of v4's teams, joined with a comma and a space."),
+    voiso(
+        "assigned_teams",
+        Status::Derived,
+        "The ids of v4's teams, joined with a comma and a space.",
+    ),
     voiso(
         "supervisor_in_teams",
         Status::Derived,
@@ -229,7 +231,11 @@ const LOSSES: &[Loss] = &[
         "The names of v4's queues, joined; a name that holds the separator is ambiguous, as it was \
          in v1.",
     ),
-    voiso("employee_id", Status::Exact, "The same text; v1's samples show a number, which is selectable."),
+    voiso(
+        "employee_id",
+        Status::Exact,
+        "The same text; v1's samples show a number, which is selectable.",
+    ),
     voiso(
         "assigned_channels",
         Status::Dictionary,

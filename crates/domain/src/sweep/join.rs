@@ -83,7 +83,11 @@ mod tests {
     fn joined(pages: &[&[u64]]) -> Result<Vec<u64>, Vec<usize>> {
         let slots = slots(pages);
         let chain = chain(&slots)?;
-        Ok(chain.parts.iter().flat_map(|(slot, rows)| slots[*slot].keys()[rows.clone()].to_vec()).collect())
+        Ok(chain
+            .parts
+            .iter()
+            .flat_map(|(slot, rows)| slots[*slot].keys()[rows.clone()].to_vec())
+            .collect())
     }
 
     #[test]

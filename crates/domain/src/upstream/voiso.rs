@@ -439,7 +439,8 @@ fn explain(error: &serde_json::Error, text: &str, rules: &Rules) -> PageError {
     };
     let mut path = path(text, rules);
     // serde names only our own keys here, never the page's.
-    if let Some(key) = said.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
+    if let Some(key) = said.strip_prefix("missing field `").and_then(|rest| rest.split('`').next())
+    {
         path = if path == "." { key.to_owned() } else { format!("{path}.{key}") };
     }
     PageError::Schema(SchemaError { path, kind })
@@ -476,7 +477,6 @@ fn known_path(path: &serde_path_to_error::Path) -> String {
 }
 
 fn offset(text: &str, line: usize, column: usize) -> usize {
-    let before: usize =
-        text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
     (before + column).min(text.len())
 }

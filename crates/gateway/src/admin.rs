@@ -1,0 +1,87 @@
+//! The admin port: health, metrics, the ledger, the callers. Reads only; shows no secret.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use domain::visibility::Visibility;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use tower::service_fn;
+use tower::util::BoxCloneSyncService;
+use transport::body::{self, Body};
+
+use crate::state::State;
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json; charset=utf-8";
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The admin service. `is_draining` is set when the process begins to stop.
+pub(crate) fn admin(
+    state: State,
+    is_draining: Arc<AtomicBool>,
+) -> BoxCloneSyncService<Request<Body>, Response<Body>, Infallible> {
+    BoxCloneSyncService::new(service_fn(move |request: Request<Body>| {
+        let answer = answer(&state, is_draining.load(Ordering::Relaxed), &request);
+        async move { Ok(answer) }
+    }))
+}
+
+fn answer(state: &State, is_draining: bool, request: &Request<Body>) -> Response<Body> {
+    let (status, kind, bytes) = match request.uri().path() {
+        "/healthz" => (StatusCode::OK, TEXT, b"ok\n".to_vec()),
+        "/readyz" if is_draining => (StatusCode::SERVICE_UNAVAILABLE, TEXT, b"draining\n".to_vec()),
+        "/readyz" => (StatusCode::OK, TEXT, b"ready\n".to_vec()),
+        "/metrics" => (StatusCode::OK, PROMETHEUS, state.metrics.text()),
+        "/losses" => (StatusCode::OK, JSON, losses()),
+        "/callers" => (StatusCode::OK, JSON, callers(state)),
+        _ => (StatusCode::NOT_FOUND, JSON, domain::json::error_body("Not found")),
+    };
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    let (status, bytes) = match is_read {
+        true => (status, bytes),
+        false => (StatusCode::METHOD_NOT_ALLOWED, domain::json::error_body("Method not allowed")),
+    };
+    let mut answer = Response::new(body::full(bytes));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    if !is_read {
+        headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+    }
+    answer
+}
+
+fn losses() -> Vec<u8> {
+    let ledger: Vec<_> = domain::loss::ledger().collect();
+    serde_json::to_vec(&ledger).unwrap_or_default()
+}
+
+/// Each caller: name, upstream, what it sees, and what the upstream last said to its v4 key.
+fn callers(state: &State) -> Vec<u8> {
+    let callers: Vec<_> = state
+        .callers
+        .all()
+        .iter()
+        .map(|caller| {
+            let sees = match &caller.visibility {
+                Visibility::Everything => serde_json::json!("everything"),
+                Visibility::Only(only) => serde_json::json!({
+                    "teams": only.teams, "groups": only.groups, "users": only.users,
+                }),
+            };
+            serde_json::json!({
+                "name": caller.name,
+                "upstream": caller.upstream.name,
+                "dialect": caller.upstream.dialect.name(),
+                "sees": sees,
+                "upstream_key": caller.key_state().as_str(),
+            })
+        })
+        .collect();
+    serde_json::to_vec(&callers).unwrap_or_default()
+}

@@ -1,0 +1,167 @@
+//! What passes between layers. Layers never import each other; they share these.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use domain::hub::Id;
+use domain::legacy::Endpoint;
+use domain::params::Params;
+use domain::plan::{GroupIds, GroupName, Plan, UserFilter};
+use domain::quirks::Quirks;
+use domain::sweep::{List, Rows, Story, Window};
+use domain::visibility::Visibility;
+use tokio::time::Instant;
+
+use crate::caller::Caller;
+
+/// Below `route`: a request for a legacy endpoint.
+#[derive(Debug)]
+pub(crate) struct LegacyRequest {
+    pub(crate) endpoint: &'static dyn Endpoint,
+    pub(crate) quirks: Arc<Quirks>,
+    pub(crate) credential: Credential,
+    /// The query without the credential.
+    pub(crate) params: Params,
+    pub(crate) deadline: Instant,
+    pub(crate) account: SharedAccount,
+}
+
+/// The key as it came, not yet looked at; never printed.
+pub(crate) enum Credential {
+    None,
+    One(crate::secret::Secret),
+    Ambiguous,
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// Below `authenticate`: a request of a known caller. The legacy key is gone.
+#[derive(Debug)]
+pub(crate) struct LegacyCall {
+    pub(crate) endpoint: &'static dyn Endpoint,
+    pub(crate) quirks: Arc<Quirks>,
+    pub(crate) caller: Arc<Caller>,
+    pub(crate) params: Params,
+    pub(crate) deadline: Instant,
+    pub(crate) account: SharedAccount,
+}
+
+/// Below `translate`: a list in hub words. `G` is what a group is known by.
+#[derive(Debug)]
+pub(crate) struct Call<G> {
+    pub(crate) endpoint: &'static dyn Endpoint,
+    pub(crate) quirks: Arc<Quirks>,
+    pub(crate) caller: Arc<Caller>,
+    pub(crate) plan: Plan<G>,
+    pub(crate) deadline: Instant,
+}
+
+/// Above `fan_out`: one paged list to be read whole.
+#[derive(Debug, Clone)]
+pub(crate) struct ListCall {
+    pub(crate) caller: Arc<Caller>,
+    pub(crate) ask: Ask,
+    pub(crate) deadline: Instant,
+}
+
+/// What a list is read for.
+#[derive(Debug, Clone)]
+pub(crate) enum Ask {
+    /// For its rows, in legacy shape.
+    Rows(Arc<RowsAsk>),
+    /// For the ids of the groups of a name.
+    Groups(GroupName),
+    /// For what `tieline check` reports.
+    Survey(Arc<Mutex<crate::check::Survey>>),
+}
+
+/// See [`Ask::Rows`].
+#[derive(Debug)]
+pub(crate) struct RowsAsk {
+    pub(crate) endpoint: &'static dyn Endpoint,
+    pub(crate) quirks: Arc<Quirks>,
+    pub(crate) plan: Plan<GroupIds>,
+}
+
+impl Ask {
+    /// The filter an upstream may apply to save pages.
+    pub(crate) fn filter(&self) -> Option<&UserFilter<GroupIds>> {
+        match self {
+            Ask::Rows(rows) => Some(&rows.plan.filter),
+            Ask::Groups(_) | Ask::Survey(_) => None,
+        }
+    }
+
+    /// Whether one row is all that is wanted.
+    pub(crate) fn wants_one(&self) -> bool {
+        self.filter().is_some_and(|filter| filter.id().is_some())
+    }
+}
+
+/// What `fan_out` gives back.
+#[derive(Debug, Default)]
+pub(crate) struct Listed {
+    pub(crate) list: List,
+    /// Ids found, where [`Ask::Groups`] asked.
+    pub(crate) groups: Vec<Id<'static>>,
+}
+
+/// Below `fan_out`: one page.
+#[derive(Debug, Clone)]
+pub(crate) struct PageCall {
+    pub(crate) list: ListCall,
+    pub(crate) window: Window,
+}
+
+/// What `exchange` gives back.
+#[derive(Debug)]
+pub(crate) struct PageRead {
+    pub(crate) rows: Rows,
+    pub(crate) groups: Vec<Id<'static>>,
+}
+
+/// Below `exchange`: one HTTP exchange with a caller's upstream.
+#[derive(Debug, Clone)]
+pub(crate) struct Attempt {
+    pub(crate) caller: Arc<Caller>,
+    /// Path and query below the base URL.
+    pub(crate) target: Arc<str>,
+    pub(crate) accept: &'static str,
+    pub(crate) deadline: Instant,
+}
+
+/// How an answer comes about: layers note what they learn, the access line tells it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Account {
+    pub(crate) endpoint: Option<&'static str>,
+    pub(crate) caller: Option<String>,
+    pub(crate) may_explain: bool,
+    /// Names fit for a log.
+    pub(crate) ignored: Vec<String>,
+    pub(crate) rows: u64,
+    pub(crate) story: Story,
+    pub(crate) error: Option<&'static str>,
+}
+
+/// An account that every layer of one request shares; it stands in the request's extensions.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SharedAccount(Arc<Mutex<Account>>);
+
+impl SharedAccount {
+    pub(crate) fn note(&self, change: impl FnOnce(&mut Account)) {
+        // Plain data, valid after any panic.
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    pub(crate) fn read(&self) -> Account {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The narrowing of a caller, by reference.
+pub(crate) fn visibility(call: &ListCall) -> &Visibility {
+    &call.caller.visibility
+}

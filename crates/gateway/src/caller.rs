@@ -1,0 +1,236 @@
+//! Callers and upstreams at work: who called, with which v4 key it is answered, and what is kept for
+//! it. Everything kept is kept per caller, so nothing can be answered from another's.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use domain::hub::Id;
+use domain::upstream::{Dialect, Rules};
+use domain::visibility::Visibility;
+use http::HeaderValue;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use transport::client::Client;
+
+use crate::config;
+use crate::secret::Secret;
+
+/// SHA-256 of a legacy key.
+pub(crate) type KeyDigest = [u8; 32];
+
+/// Digest of a key, in the form the configuration holds: `sha256:<hex>`.
+pub fn key_digest(key: &str) -> String {
+    let mut text = "sha256:".to_owned();
+    for byte in digest(key) {
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
+}
+
+pub(crate) fn digest(key: &str) -> KeyDigest {
+    Sha256::digest(key.as_bytes()).into()
+}
+
+/// All callers, found by their legacy key.
+#[derive(Debug)]
+pub(crate) struct Callers {
+    by_digest: HashMap<KeyDigest, Arc<Caller>>,
+    in_order: Vec<Arc<Caller>>,
+}
+
+impl Callers {
+    pub(crate) fn new(callers: Vec<(KeyDigest, Arc<Caller>)>) -> Self {
+        let in_order = callers.iter().map(|(_, caller)| Arc::clone(caller)).collect();
+        Callers { by_digest: callers.into_iter().collect(), in_order }
+    }
+
+    /// The caller of a key. What the look-up compares is a digest, so its time tells nothing about
+    /// a key: nobody can aim a digest. The last comparison is constant-time all the same.
+    pub(crate) fn find(&self, key: &Secret) -> Option<Arc<Caller>> {
+        let digest = digest(key.expose());
+        let (known, caller) = self.by_digest.get_key_value(&digest)?;
+        bool::from(known.ct_eq(&digest)).then(|| Arc::clone(caller))
+    }
+
+    /// Whether a text is some caller's key; such a text must never be logged.
+    pub(crate) fn knows(&self, text: &str) -> bool {
+        self.by_digest.contains_key(&digest(text))
+    }
+
+    pub(crate) fn all(&self) -> &[Arc<Caller>] {
+        &self.in_order
+    }
+}
+
+/// One caller at work.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub(crate) name: String,
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) visibility: Visibility,
+    pub(crate) may_explain: bool,
+    /// `Bearer <v4 key>`, marked sensitive.
+    authorization: HeaderValue,
+    /// A connection pool of this caller's own: an upstream that loses step on a connection can only
+    /// confuse a caller with itself.
+    client: Client,
+    groups: Groups,
+    pace: Mutex<Pace>,
+}
+
+/// Group names to ids, one cache per caller.
+pub(crate) type Groups = moka::future::Cache<String, Arc<FoundGroups>>;
+
+/// The groups of one name, possibly none.
+#[derive(Debug)]
+pub(crate) struct FoundGroups {
+    pub(crate) ids: Vec<Id<'static>>,
+    pub(crate) at: Instant,
+}
+
+/// What the upstream last told this caller.
+#[derive(Debug, Default)]
+struct Pace {
+    /// Nothing is sent before this.
+    not_before: Option<Instant>,
+    /// The v4 key was refused, and when.
+    refused: Option<(KeyState, Instant)>,
+    has_answered: bool,
+}
+
+/// What is known of a caller's v4 key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyState {
+    /// Not used yet.
+    Untested,
+    /// The upstream took it.
+    Accepted,
+    /// 401.
+    Refused,
+    /// 403: the scope is missing.
+    Forbidden,
+}
+
+impl KeyState {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            KeyState::Untested => "untested",
+            KeyState::Accepted => "accepted",
+            KeyState::Refused => "refused",
+            KeyState::Forbidden => "forbidden",
+        }
+    }
+}
+
+/// How long a refusal is believed without asking again, so that a broken poller does not knock on.
+const REFUSAL_KEPT_FOR: Duration = Duration::from_secs(5);
+
+impl Caller {
+    pub(crate) fn new(
+        config: &config::Caller,
+        upstream: Arc<Upstream>,
+        client: Client,
+        groups: Groups,
+    ) -> Self {
+        Caller {
+            name: config.name.clone(),
+            upstream,
+            visibility: config.sees.clone(),
+            may_explain: config.explain,
+            authorization: config.authorization.clone(),
+            client,
+            groups,
+            pace: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn authorization(&self) -> HeaderValue {
+        self.authorization.clone()
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    pub(crate) fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
+    fn pace(&self) -> std::sync::MutexGuard<'_, Pace> {
+        // Plain data, valid after any panic.
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The whole caller pauses until then: other pages of it would be refused as well.
+    pub(crate) fn pause_until(&self, then: Instant) {
+        let mut pace = self.pace();
+        pace.not_before = pace.not_before.max(Some(then));
+    }
+
+    pub(crate) fn paused_until(&self) -> Option<Instant> {
+        self.pace().not_before.filter(|then| *then > Instant::now())
+    }
+
+    pub(crate) fn note_refusal(&self, state: KeyState) {
+        self.pace().refused = Some((state, Instant::now()));
+    }
+
+    pub(crate) fn note_acceptance(&self) {
+        let mut pace = self.pace();
+        pace.has_answered = true;
+        pace.refused = None;
+    }
+
+    /// A refusal fresh enough to be believed without asking.
+    pub(crate) fn fresh_refusal(&self) -> Option<KeyState> {
+        let (state, at) = self.pace().refused?;
+        (at.elapsed() < REFUSAL_KEPT_FOR).then_some(state)
+    }
+
+    pub(crate) fn key_state(&self) -> KeyState {
+        let pace = self.pace();
+        match pace.refused {
+            Some((state, _)) => state,
+            None if pace.has_answered => KeyState::Accepted,
+            None => KeyState::Untested,
+        }
+    }
+}
+
+/// One upstream at work.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    pub(crate) name: String,
+    pub(crate) dialect: &'static dyn Dialect,
+    pub(crate) rules: Rules,
+    pub(crate) settings: config::Upstream,
+    /// Requests in flight, all callers together.
+    pub(crate) permits: Semaphore,
+    paging_proven: AtomicBool,
+}
+
+impl Upstream {
+    pub(crate) fn new(name: &str, settings: &config::Upstream) -> Self {
+        Upstream {
+            name: name.to_owned(),
+            dialect: settings.dialect,
+            rules: settings.rules.clone(),
+            permits: Semaphore::new(settings.requests_in_flight_max),
+            settings: settings.clone(),
+            paging_proven: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether this upstream has shown that it honours offsets.
+    pub(crate) fn is_paging_proven(&self) -> bool {
+        self.paging_proven.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_paging_proven(&self, is_proven: bool) {
+        self.paging_proven.store(is_proven, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,472 @@
+//! The configuration: read, checked, and refused in one line before any port is bound.
+//!
+//! Reading has two steps: `raw.rs` is the file as typed, this file is what it means. A refusal names
+//! file, line and field and never shows a value: somebody may have put a key in the wrong place.
+
+mod locate;
+mod raw;
+mod units;
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::id::IdPolicy;
+use domain::legacy::ENDPOINTS;
+use domain::quirks::Quirks;
+use domain::sweep::DoubleRead;
+use domain::upstream::{Dialect, Rules, dialect_named};
+use domain::visibility::Visibility;
+use http::{HeaderValue, Uri};
+
+use crate::caller::{KeyDigest, digest};
+use crate::secret::Secret;
+use locate::Document;
+pub use raw::LogFormat;
+
+/// A configuration that cannot be used: one line, `FILE:LINE: field: what is wrong`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {field}: {what}")]
+pub struct ConfigError {
+    place: String,
+    field: String,
+    what: String,
+}
+
+/// A checked configuration. Its `Debug` shows no secret.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where legacy clients connect.
+    pub server: Server,
+    /// Where operators look.
+    pub admin: SocketAddr,
+    /// Logging, for whoever sets it up.
+    pub log: Log,
+    /// Limits of all requests.
+    pub limits: Limits,
+    /// Group look-ups.
+    pub lookups: Lookups,
+    /// Upstreams by name.
+    pub upstreams: BTreeMap<String, Upstream>,
+    /// Callers in file order, at least one.
+    pub callers: Vec<Caller>,
+    /// Quirks by endpoint name; every endpoint has an entry.
+    pub quirks: BTreeMap<&'static str, Arc<Quirks>>,
+}
+
+/// `[server]`.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+    /// Certificate and key files, PEM.
+    pub tls: Option<(PathBuf, PathBuf)>,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// Filter directives, such as `info`.
+    pub level: String,
+    /// How lines look.
+    pub format: LogFormat,
+}
+
+/// `[limits]`.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// The longest a whole request may take.
+    pub request_deadline: Duration,
+    /// Requests answered at once; more are refused with 503.
+    pub requests_in_flight_max: usize,
+}
+
+/// `[lookups]`.
+#[derive(Debug, Clone)]
+pub struct Lookups {
+    /// How long found ids are used.
+    pub fresh_for: Duration,
+    /// How long "there is none" is believed.
+    pub negative_for: Duration,
+    /// Names kept per caller.
+    pub entries_max: u64,
+}
+
+/// `[upstream.<name>]`.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    /// How it speaks.
+    pub dialect: &'static dyn Dialect,
+    /// Scheme and authority, and a path prefix without a slash at its end.
+    pub base_url: String,
+    /// More certificate authorities to believe, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Pages in flight per list.
+    pub pages_in_flight_max: usize,
+    /// Requests in flight, all callers together.
+    pub requests_in_flight_max: usize,
+    /// Name look-up, TCP and TLS.
+    pub connect_timeout: Duration,
+    /// One attempt, from sending to the last byte.
+    pub attempt_timeout: Duration,
+    /// Attempts per page.
+    pub attempts_max: u32,
+    /// The longest wait an upstream may ask for.
+    pub retry_after_max: Duration,
+    /// Rows per list.
+    pub rows_max: u64,
+    /// Bytes per page.
+    pub page_bytes_max: usize,
+    /// When a list is read twice.
+    pub double_read: DoubleRead,
+    /// How rows are read.
+    pub rules: Rules,
+}
+
+/// `[[caller]]`.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Name in logs, metrics and `/callers`.
+    pub name: String,
+    /// SHA-256 of its legacy key.
+    pub(crate) digest: KeyDigest,
+    /// Name of its upstream.
+    pub upstream: String,
+    /// `Bearer <v4 key>`, marked sensitive.
+    pub(crate) authorization: HeaderValue,
+    /// What it sees.
+    pub sees: Visibility,
+    /// Whether it may ask how an answer came about.
+    pub explain: bool,
+}
+
+impl Config {
+    /// Reads a configuration file. `env` are the environment variables that may override it.
+    pub fn load(file: &Path, env: &[(String, String)]) -> Result<Config, ConfigError> {
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(file).map_err(|error| ConfigError {
+            place: format!("{name}:1"),
+            field: "file".to_owned(),
+            what: format!("cannot be read: {}", error.kind()),
+        })?;
+        let folder = file.parent().unwrap_or(Path::new(""));
+        Reader::new(&text, &name, folder, env)?.config()
+    }
+
+    /// Reads a configuration from a string; `name` stands for the file in errors, and relative paths
+    /// start at the working directory.
+    pub fn parse(text: &str, name: &str, env: &[(String, String)]) -> Result<Config, ConfigError> {
+        Reader::new(text, name, Path::new(""), env)?.config()
+    }
+}
+
+struct Reader<'a> {
+    document: Document<'a>,
+    raw: raw::Config,
+    folder: &'a Path,
+    env: &'a [(String, String)],
+}
+
+type Field = Vec<locate::Step>;
+
+fn field(steps: &[&str]) -> Field {
+    steps.iter().map(|step| locate::Step::Key((*step).to_owned())).collect()
+}
+
+impl<'a> Reader<'a> {
+    fn new(
+        text: &'a str,
+        name: &'a str,
+        folder: &'a Path,
+        env: &'a [(String, String)],
+    ) -> Result<Self, ConfigError> {
+        let (document, raw) = Document::read(text, name, env)?;
+        Ok(Reader { document, raw, folder, env })
+    }
+
+    fn refuse<T>(&self, field: &Field, what: impl Into<String>) -> Result<T, ConfigError> {
+        Err(self.document.error(field, what.into()))
+    }
+
+    fn config(self) -> Result<Config, ConfigError> {
+        let upstreams = self.upstreams()?;
+        let callers = self.callers(&upstreams)?;
+        self.refuse_what_is_not_there_yet()?;
+        let limits = &self.raw.limits;
+        self.positive(&field(&["limits", "request_deadline"]), limits.request_deadline.0)?;
+        self.at_least_one(
+            &field(&["limits", "requests_in_flight_max"]),
+            limits.requests_in_flight_max,
+        )?;
+        Ok(Config {
+            server: Server {
+                listen: self.raw.server.listen,
+                tls: self
+                    .raw
+                    .server
+                    .tls
+                    .as_ref()
+                    .map(|tls| (self.folder.join(&tls.cert), self.folder.join(&tls.key))),
+            },
+            admin: self.raw.admin.listen,
+            log: Log { level: self.raw.log.level.clone(), format: self.raw.log.format },
+            limits: Limits {
+                request_deadline: limits.request_deadline.0,
+                requests_in_flight_max: limits.requests_in_flight_max,
+            },
+            lookups: Lookups {
+                fresh_for: self.raw.lookups.fresh_for.0,
+                negative_for: self.raw.lookups.negative_for.0,
+                entries_max: self.raw.lookups.entries_max,
+            },
+            quirks: self.quirks()?,
+            upstreams,
+            callers,
+        })
+    }
+
+    fn positive(&self, field: &Field, duration: Duration) -> Result<(), ConfigError> {
+        if duration.is_zero() { self.refuse(field, "must be more than 0s") } else { Ok(()) }
+    }
+
+    fn at_least_one(&self, field: &Field, number: usize) -> Result<(), ConfigError> {
+        match number {
+            0 => self.refuse(field, "must be at least 1"),
+            1..=1_000_000 => Ok(()),
+            _ => self.refuse(field, "must be at most 1000000"),
+        }
+    }
+
+    /// Settings of later versions are known but refused: nobody may believe in a switch that does
+    /// nothing.
+    fn refuse_what_is_not_there_yet(&self) -> Result<(), ConfigError> {
+        let raw = &self.raw;
+        let later = "is not available in this version; leave it at its default";
+        let cache_is_default =
+            raw.cache.fresh_for.0.is_zero() && raw.cache.stale_if_error.0.is_zero();
+        if !cache_is_default {
+            return self.refuse(&field(&["cache"]), later);
+        }
+        if raw.passthrough.enabled || !raw.passthrough.route.is_empty() {
+            return self.refuse(&field(&["passthrough", "enabled"]), later);
+        }
+        if !raw.cors.allow_origins.is_empty() {
+            return self.refuse(&field(&["cors", "allow_origins"]), later);
+        }
+        Ok(())
+    }
+
+    fn upstreams(&self) -> Result<BTreeMap<String, Upstream>, ConfigError> {
+        let mut upstreams = BTreeMap::new();
+        for (name, raw) in &self.raw.upstream {
+            upstreams.insert(name.clone(), self.upstream(name, raw)?);
+        }
+        Ok(upstreams)
+    }
+
+    fn upstream(&self, name: &str, raw: &raw::Upstream) -> Result<Upstream, ConfigError> {
+        let at = |key: &str| field(&["upstream", name, key]);
+        let Some(dialect) = dialect_named(&raw.dialect) else {
+            return self.refuse(&at("dialect"), "unknown dialect; this version speaks voiso-v4");
+        };
+        for (key, number) in [
+            ("pages_in_flight_max", raw.pages_in_flight_max),
+            ("requests_in_flight_max", raw.requests_in_flight_max),
+            ("attempts_max", raw.attempts_max as usize),
+            ("rows_max", usize::try_from(raw.rows_max).unwrap_or(usize::MAX).min(1_000_000)),
+        ] {
+            self.at_least_one(&at(key), number)?;
+        }
+        self.positive(&at("connect_timeout"), raw.connect_timeout.0)?;
+        self.positive(&at("attempt_timeout"), raw.attempt_timeout.0)?;
+        Ok(Upstream {
+            dialect,
+            base_url: self.base_url(&at("base_url"), &raw.base_url)?,
+            ca_file: raw.ca_file.as_ref().map(|file| self.folder.join(file)),
+            pages_in_flight_max: raw.pages_in_flight_max,
+            requests_in_flight_max: raw.requests_in_flight_max,
+            connect_timeout: raw.connect_timeout.0,
+            attempt_timeout: raw.attempt_timeout.0,
+            attempts_max: raw.attempts_max,
+            retry_after_max: raw.retry_after_max.0,
+            rows_max: raw.rows_max,
+            page_bytes_max: raw.page_bytes_max.0,
+            double_read: raw.double_read,
+            rules: Rules { ids: self.ids(name, raw)?, deleted_at: raw.deleted_at },
+        })
+    }
+
+    fn base_url(&self, at: &Field, url: &str) -> Result<String, ConfigError> {
+        let wrong = "must be http:// or https://, a host, and at most a path";
+        let Ok(uri) = url.parse::<Uri>() else { return self.refuse(at, wrong) };
+        let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
+        let has_host = uri.host().is_some_and(|host| !host.is_empty());
+        let has_user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
+        if !is_http || !has_host || has_user || uri.query().is_some() || url.contains('#') {
+            return self.refuse(at, wrong);
+        }
+        Ok(url.trim_end_matches('/').to_owned())
+    }
+
+    fn ids(&self, name: &str, raw: &raw::Upstream) -> Result<IdPolicy, ConfigError> {
+        let at = |key: &str| field(&["upstream", name, key]);
+        match (raw.id_policy, &raw.id_map) {
+            (raw::IdPolicy::Fail, None) => Ok(IdPolicy::Fail),
+            (raw::IdPolicy::Hash, None) => Ok(IdPolicy::Hash),
+            (raw::IdPolicy::Map, Some(file)) => self.id_map(&at("id_map"), file),
+            (raw::IdPolicy::Map, None) => {
+                self.refuse(&at("id_map"), "id_policy = \"map\" needs a file here")
+            }
+            (raw::IdPolicy::Fail | raw::IdPolicy::Hash, Some(_)) => {
+                self.refuse(&at("id_map"), "only goes with id_policy = \"map\"")
+            }
+        }
+    }
+
+    /// `upstream id,legacy id` a line; a first line of words and lines with `#` are passed over.
+    fn id_map(&self, at: &Field, file: &Path) -> Result<IdPolicy, ConfigError> {
+        let text = match std::fs::read_to_string(self.folder.join(file)) {
+            Ok(text) => text,
+            Err(error) => return self.refuse(at, format!("cannot be read: {}", error.kind())),
+        };
+        let mut map = HashMap::new();
+        let mut taken = HashMap::new();
+        for (index, line) in text.lines().enumerate() {
+            let (number, line) = (index + 1, line.trim());
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let Some((upstream, legacy)) = line.split_once(',') else {
+                return self.refuse(at, format!("line {number}: two columns are needed"));
+            };
+            let Some(id) = domain::id::decimal(legacy.trim()) else {
+                if number == 1 {
+                    continue;
+                }
+                return self.refuse(at, format!("line {number}: the legacy id is no number"));
+            };
+            if map.insert(upstream.trim().to_owned(), id).is_some() {
+                return self.refuse(at, format!("line {number}: this upstream id stands twice"));
+            }
+            if let Some(before) = taken.insert(id, number) {
+                return self.refuse(at, format!("line {number}: legacy id of line {before} again"));
+            }
+        }
+        Ok(IdPolicy::Map(Arc::new(map)))
+    }
+
+    fn callers(&self, upstreams: &BTreeMap<String, Upstream>) -> Result<Vec<Caller>, ConfigError> {
+        if self.raw.caller.is_empty() {
+            return self.refuse(&field(&["caller"]), "at least one [[caller]] is needed");
+        }
+        let mut callers: Vec<Caller> = Vec::new();
+        for (index, raw) in self.raw.caller.iter().enumerate() {
+            let at = |key: &str| {
+                let mut at = field(&["caller"]);
+                at.extend([locate::Step::Index(index), locate::Step::Key(key.to_owned())]);
+                at
+            };
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            if raw.name.is_empty() || raw.name.len() > 64 || !raw.name.chars().all(is_plain) {
+                return self.refuse(&at("name"), "must be 1 to 64 of A-Z a-z 0-9 - _ .");
+            }
+            if callers.iter().any(|other| other.name == raw.name) {
+                return self.refuse(&at("name"), "another caller has this name");
+            }
+            let digest = self.legacy_key(&at("legacy_key"), &raw.legacy_key)?;
+            if let Some(other) = callers.iter().find(|other| other.digest == digest) {
+                let what = format!("caller \"{}\" has the same key", other.name);
+                return self.refuse(&at("legacy_key"), what);
+            }
+            if !upstreams.contains_key(&raw.upstream) {
+                return self.refuse(&at("upstream"), "there is no [upstream] of this name");
+            }
+            callers.push(Caller {
+                name: raw.name.clone(),
+                digest,
+                upstream: raw.upstream.clone(),
+                authorization: self.upstream_key(&at("upstream_key"), &raw.upstream_key)?,
+                sees: raw.sees.0.clone(),
+                explain: raw.explain,
+            });
+        }
+        Ok(callers)
+    }
+
+    fn legacy_key(&self, at: &Field, key: &raw::Key) -> Result<KeyDigest, ConfigError> {
+        match &key.digest {
+            Some(text) if key.env.is_none() && key.file.is_none() => match parse_digest(text) {
+                Some(digest) => Ok(digest),
+                None => self.refuse(at, "digest must be sha256: and 64 hex digits"),
+            },
+            None => Ok(digest(self.secret(at, key)?.expose())),
+            Some(_) => self.refuse(at, "needs one of digest, env and file, not several"),
+        }
+    }
+
+    fn upstream_key(&self, at: &Field, key: &raw::Key) -> Result<HeaderValue, ConfigError> {
+        if key.digest.is_some() {
+            return self.refuse(at, "a digest cannot be sent; use env or file");
+        }
+        let secret = self.secret(at, key)?;
+        let bearer = Secret::new(format!("Bearer {}", secret.expose()));
+        match HeaderValue::from_str(bearer.expose()) {
+            Ok(mut value) => {
+                value.set_sensitive(true);
+                Ok(value)
+            }
+            Err(_) => self.refuse(at, "holds characters that no header can carry"),
+        }
+    }
+
+    /// A secret from the environment or a file; white space around it is a habit of editors.
+    fn secret(&self, at: &Field, key: &raw::Key) -> Result<Secret, ConfigError> {
+        let text = match (&key.env, &key.file) {
+            (Some(name), None) => match self.env.iter().find(|(known, _)| known == name) {
+                Some((_, value)) => value.clone(),
+                None => return self.refuse(at, format!("the variable {name} is not set")),
+            },
+            (None, Some(file)) => match std::fs::read_to_string(self.folder.join(file)) {
+                Ok(text) => text,
+                Err(error) => {
+                    return self.refuse(at, format!("the file cannot be read: {}", error.kind()));
+                }
+            },
+            (Some(_), Some(_)) => return self.refuse(at, "needs one of env and file, not both"),
+            (None, None) => return self.refuse(at, "needs env = \"NAME\" or file = \"PATH\""),
+        };
+        let secret = text.trim();
+        if secret.is_empty() {
+            return self.refuse(at, "is empty");
+        }
+        Ok(Secret::new(secret.to_owned()))
+    }
+
+    fn quirks(&self) -> Result<BTreeMap<&'static str, Arc<Quirks>>, ConfigError> {
+        for (name, quirks) in &self.raw.legacy {
+            if !ENDPOINTS.iter().any(|endpoint| endpoint.name() == name) {
+                return self.refuse(&field(&["legacy", name]), "no legacy endpoint has this name");
+            }
+            if !(400..=499).contains(&quirks.invalid_key.status) {
+                let at = field(&["legacy", name, "invalid_key", "status"]);
+                return self.refuse(&at, "must be 400 to 499");
+            }
+        }
+        let of = |name: &str| Arc::new(self.raw.legacy.get(name).cloned().unwrap_or_default());
+        Ok(ENDPOINTS.iter().map(|endpoint| (endpoint.name(), of(endpoint.name()))).collect())
+    }
+}
+
+fn parse_digest(text: &str) -> Option<KeyDigest> {
+    let hex = text.strip_prefix("sha256:").filter(|hex| hex.len() == 64)?;
+    if !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut digest = [0; 32];
+    for (place, byte) in digest.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(hex.get(2 * place..2 * place + 2)?, 16).ok()?;
+    }
+    Some(digest)
+}

@@ -1,0 +1,315 @@
+//! The configuration as typed: names, defaults and unknown fields, nothing that needs a second look.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use domain::quirks::Quirks;
+use domain::sweep::DoubleRead;
+use domain::upstream::DeletionDate;
+use domain::visibility::{Only, Visibility};
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor, value::MapAccessDeserializer};
+
+use super::units::{Size, Span};
+
+const fn seconds(seconds: u64) -> Span {
+    Span(Duration::from_secs(seconds))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Config {
+    #[serde(default)]
+    pub(super) server: Server,
+    #[serde(default)]
+    pub(super) admin: Admin,
+    #[serde(default)]
+    pub(super) log: Log,
+    #[serde(default)]
+    pub(super) limits: Limits,
+    #[serde(default)]
+    pub(super) lookups: Lookups,
+    #[serde(default)]
+    pub(super) cache: Cache,
+    #[serde(default)]
+    pub(super) upstream: BTreeMap<String, Upstream>,
+    #[serde(default)]
+    pub(super) caller: Vec<Caller>,
+    #[serde(default)]
+    pub(super) legacy: BTreeMap<String, Quirks>,
+    #[serde(default)]
+    pub(super) passthrough: Passthrough,
+    #[serde(default)]
+    pub(super) cors: Cors,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Server {
+    pub(super) listen: SocketAddr,
+    pub(super) tls: Option<Tls>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Server { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), tls: None }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tls {
+    pub(super) cert: PathBuf,
+    pub(super) key: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Admin {
+    pub(super) listen: SocketAddr,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Admin { listen: SocketAddr::from(([127, 0, 0, 1], 9090)) }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Log {
+    pub(super) level: String,
+    pub(super) format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Log { level: "info".to_owned(), format: LogFormat::Auto }
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// Human on a terminal, JSON elsewhere.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For reading.
+    Human,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Limits {
+    pub(super) request_deadline: Span,
+    pub(super) requests_in_flight_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { request_deadline: seconds(25), requests_in_flight_max: 1024 }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Lookups {
+    pub(super) fresh_for: Span,
+    pub(super) negative_for: Span,
+    pub(super) entries_max: u64,
+}
+
+impl Default for Lookups {
+    fn default() -> Self {
+        Lookups { fresh_for: seconds(60), negative_for: seconds(5), entries_max: 10_000 }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Cache {
+    pub(super) fresh_for: Span,
+    pub(super) stale_if_error: Span,
+    pub(super) bytes_max: Size,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Cache { fresh_for: seconds(0), stale_if_error: seconds(0), bytes_max: Size(64 << 20) }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Upstream {
+    pub(super) dialect: String,
+    pub(super) base_url: String,
+    pub(super) ca_file: Option<PathBuf>,
+    #[serde(default = "Upstream::pages_in_flight_max")]
+    pub(super) pages_in_flight_max: usize,
+    #[serde(default = "Upstream::requests_in_flight_max")]
+    pub(super) requests_in_flight_max: usize,
+    #[serde(default = "Upstream::connect_timeout")]
+    pub(super) connect_timeout: Span,
+    #[serde(default = "Upstream::attempt_timeout")]
+    pub(super) attempt_timeout: Span,
+    #[serde(default = "Upstream::attempts_max")]
+    pub(super) attempts_max: u32,
+    #[serde(default = "Upstream::retry_after_max")]
+    pub(super) retry_after_max: Span,
+    #[serde(default = "Upstream::rows_max")]
+    pub(super) rows_max: u64,
+    #[serde(default = "Upstream::page_bytes_max")]
+    pub(super) page_bytes_max: Size,
+    #[serde(default)]
+    pub(super) double_read: DoubleRead,
+    #[serde(default)]
+    pub(super) deleted_at: DeletionDate,
+    #[serde(default)]
+    pub(super) id_policy: IdPolicy,
+    pub(super) id_map: Option<PathBuf>,
+}
+
+impl Upstream {
+    fn pages_in_flight_max() -> usize {
+        8
+    }
+    fn requests_in_flight_max() -> usize {
+        64
+    }
+    fn connect_timeout() -> Span {
+        seconds(1)
+    }
+    fn attempt_timeout() -> Span {
+        seconds(10)
+    }
+    fn attempts_max() -> u32 {
+        3
+    }
+    fn retry_after_max() -> Span {
+        seconds(30)
+    }
+    fn rows_max() -> u64 {
+        100_000
+    }
+    fn page_bytes_max() -> Size {
+        Size(8 << 20)
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum IdPolicy {
+    #[default]
+    Fail,
+    Map,
+    Hash,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Caller {
+    pub(super) name: String,
+    pub(super) legacy_key: Key,
+    pub(super) upstream: String,
+    pub(super) upstream_key: Key,
+    pub(super) sees: Sees,
+    #[serde(default)]
+    pub(super) explain: bool,
+}
+
+/// Where a key is found; which of the three may stand where is decided a step later.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Key {
+    pub(super) digest: Option<String>,
+    pub(super) env: Option<String>,
+    pub(super) file: Option<PathBuf>,
+}
+
+/// `"everything"`, or lists.
+#[derive(Debug)]
+pub(super) struct Sees(pub(super) Visibility);
+
+impl<'de> Deserialize<'de> for Sees {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
+        struct SeesVisitor;
+        impl<'de> Visitor<'de> for SeesVisitor {
+            type Value = Sees;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"everything\" or { teams = [..], groups = [..], users = [..] }")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Sees, E> {
+                match text {
+                    "everything" => Ok(Sees(Visibility::Everything)),
+                    _ => Err(E::custom("must be \"everything\" or lists")),
+                }
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Sees, A::Error> {
+                let lists = Lists::deserialize(MapAccessDeserializer::new(map))?;
+                let spelled = |list: Vec<Spelled>| list.into_iter().map(|item| item.0).collect();
+                Ok(Sees(Visibility::Only(Only {
+                    teams: spelled(lists.teams),
+                    groups: spelled(lists.groups),
+                    users: lists.users,
+                })))
+            }
+        }
+        de.deserialize_any(SeesVisitor)
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
+struct Lists {
+    teams: Vec<Spelled>,
+    groups: Vec<Spelled>,
+    users: Vec<u64>,
+}
+
+/// An id or a name.
+#[derive(Debug)]
+struct Spelled(String);
+
+impl<'de> Deserialize<'de> for Spelled {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
+        struct SpelledVisitor;
+        impl Visitor<'_> for SpelledVisitor {
+            type Value = Spelled;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an id or a name")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Spelled, E> {
+                Ok(Spelled(text.to_owned()))
+            }
+            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Spelled, E> {
+                Ok(Spelled(number.to_string()))
+            }
+        }
+        de.deserialize_any(SpelledVisitor)
+    }
+}
+
+/// Known, so that a whole configuration loads.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Passthrough {
+    pub(super) enabled: bool,
+    pub(super) credential: Option<String>,
+    pub(super) unknown_callers: Option<String>,
+    pub(super) upstream: Option<String>,
+    pub(super) route: Vec<toml::Table>,
+}
+
+/// Known, so that a whole configuration loads.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Cors {
+    pub(super) allow_origins: Vec<String>,
+}

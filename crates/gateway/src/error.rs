@@ -1,0 +1,233 @@
+//! What can go wrong, whose fault it is, and which status and slug say so.
+//!
+//! Layers below return these in a box; `layers/rescue.rs` alone turns them into answers. No variant
+//! holds text from a request or an upstream, and `Display` never repeats a source.
+
+use std::time::Duration;
+
+use domain::sweep::Failure;
+use domain::upstream::{SchemaError, SchemaKind};
+use transport::body::BodyError;
+use transport::client::ClientError;
+
+/// Why a request has no list for an answer.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub(crate) enum Error {
+    /// No key came with the request.
+    #[error("no key")]
+    NoCredential,
+    /// The key is no caller's.
+    #[error("unknown key")]
+    UnknownCredential,
+    /// More than one key, or one in an ambiguous place.
+    #[error("more than one key")]
+    AmbiguousCredential,
+    /// No legacy endpoint has this path.
+    #[error("no such path")]
+    NotFound,
+    /// The endpoint has no such method.
+    #[error("method not allowed")]
+    MethodNotAllowed,
+    /// Too much is going on already.
+    #[error("too many requests in flight")]
+    Overloaded,
+    /// The whole request took too long.
+    #[error("the request ran out of time")]
+    Deadline,
+    /// Something panicked.
+    #[error("a bug in the gateway")]
+    Internal,
+    /// The upstream refused a value the client filtered by.
+    #[error("the upstream refused a filter's value")]
+    BadFilter,
+    /// The upstream refused the caller's own v4 key.
+    #[error("the upstream refused this caller's v4 key")]
+    MappedKeyRefused,
+    /// The upstream refused the scope of the caller's v4 key.
+    #[error("this caller's v4 key lacks the scope")]
+    Forbidden,
+    /// The upstream limits the rate, and waiting would take too long.
+    #[error("the upstream limits the rate")]
+    RateLimited {
+        /// How long the client had better wait.
+        retry_after: Duration,
+    },
+    /// The upstream is unavailable and stays so.
+    #[error("the upstream is unavailable")]
+    Unavailable {
+        /// How long the client had better wait.
+        retry_after: Duration,
+    },
+    /// The upstream answered another 5xx and went on doing so.
+    #[error("the upstream failed with {status}")]
+    UpstreamFailed {
+        /// Its status.
+        status: u16,
+    },
+    /// The upstream refused a request of ours that should be right.
+    #[error("the upstream refused a call with {status}")]
+    RefusedCall {
+        /// Its status.
+        status: u16,
+    },
+    /// The upstream sent us elsewhere; redirects are not followed.
+    #[error("the upstream redirects")]
+    Redirect,
+    /// The upstream answered something that is no JSON by its own word.
+    #[error("the upstream's answer is no JSON")]
+    BadType,
+    /// The upstream encoded an answer it was asked not to encode.
+    #[error("the upstream's answer is encoded")]
+    BadEncoding,
+    /// The upstream took too long for one attempt, again and again.
+    #[error("the upstream took too long")]
+    UpstreamTimeout,
+    /// The exchange with the upstream broke.
+    #[error("the exchange with the upstream broke: {0}")]
+    Exchange(ClientError),
+    /// The upstream's answer did not arrive whole.
+    #[error("the upstream's answer did not arrive: {0}")]
+    Body(BodyError),
+    /// The upstream's answer breaks its own schema.
+    #[error("{dialect} users: {error}")]
+    Schema {
+        /// The dialect read.
+        dialect: &'static str,
+        /// Where and how; holds no text of the page.
+        error: SchemaError,
+    },
+    /// The list cannot be had whole.
+    #[error("{0}")]
+    List(Failure),
+}
+
+/// Whether, and how soon, a client may come again.
+const UNSTABLE_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+impl Error {
+    /// The word in `x-tieline-error`, logs and metrics. A closed set: `docs/ERRORS.md`.
+    pub(crate) fn slug(&self) -> &'static str {
+        match self {
+            Error::NoCredential => "no_credential",
+            Error::UnknownCredential => "unknown_credential",
+            Error::AmbiguousCredential => "ambiguous_credential",
+            Error::NotFound => "not_found",
+            Error::MethodNotAllowed => "method_not_allowed",
+            Error::Overloaded => "overloaded",
+            Error::Internal => "internal",
+            Error::BadFilter => "bad_filter",
+            Error::MappedKeyRefused => "mapped_key_refused",
+            Error::Forbidden => "upstream_forbidden",
+            Error::RateLimited { .. } => "rate_limited",
+            Error::Unavailable { .. } => "upstream_unavailable",
+            Error::UpstreamFailed { .. } => "upstream_5xx",
+            Error::RefusedCall { .. } => "upstream_refused_call",
+            Error::Redirect => "upstream_redirect",
+            Error::BadType => "upstream_bad_type",
+            Error::BadEncoding => "upstream_bad_encoding",
+            Error::Deadline | Error::UpstreamTimeout => "upstream_timeout",
+            Error::Exchange(error) => match error {
+                ClientError::Dns => "upstream_dns",
+                ClientError::Connect => "upstream_connect",
+                ClientError::ConnectTimeout => "upstream_connect_timeout",
+                ClientError::Tls => "upstream_tls",
+                ClientError::BadFraming => "upstream_bad_framing",
+                ClientError::Reset { .. } | ClientError::Other => "upstream_reset",
+            },
+            Error::Body(error) => match error {
+                BodyError::TooLarge { .. } => "upstream_too_large",
+                BodyError::Idle { .. } => "upstream_timeout",
+                BodyError::Truncated | BodyError::Transport(_) => "upstream_truncated",
+            },
+            Error::Schema { error, .. } => match error.kind {
+                SchemaKind::BadJson { .. } => "upstream_bad_json",
+                SchemaKind::BadSchema => "upstream_bad_schema",
+                SchemaKind::BadId => "upstream_bad_id",
+            },
+            Error::List(failure) => match failure {
+                Failure::Unstable => "upstream_list_unstable",
+                Failure::PagingBroken => "upstream_paging_broken",
+                Failure::TotalMismatch => "upstream_total_mismatch",
+                Failure::PageOverflow => "upstream_page_overflow",
+                Failure::TooLarge { .. } => "result_too_large",
+                Failure::IdCollision => "upstream_bad_id",
+            },
+        }
+    }
+
+    /// The HTTP status. A missing or wrong key's is a quirk of the endpoint and not decided here.
+    pub(crate) fn status(&self) -> u16 {
+        match self {
+            Error::NoCredential | Error::UnknownCredential => 401,
+            Error::AmbiguousCredential | Error::BadFilter => 400,
+            Error::NotFound => 404,
+            Error::MethodNotAllowed => 405,
+            Error::Internal => 500,
+            Error::RateLimited { .. } => 429,
+            Error::Overloaded | Error::Unavailable { .. } => 503,
+            Error::List(Failure::Unstable) => 503,
+            Error::List(Failure::TooLarge { .. }) => 413,
+            Error::Deadline | Error::UpstreamTimeout => 504,
+            Error::Exchange(ClientError::ConnectTimeout) => 504,
+            Error::Body(BodyError::Idle { .. }) => 504,
+            Error::MappedKeyRefused
+            | Error::Forbidden
+            | Error::UpstreamFailed { .. }
+            | Error::RefusedCall { .. }
+            | Error::Redirect
+            | Error::BadType
+            | Error::BadEncoding
+            | Error::Exchange(_)
+            | Error::Body(_)
+            | Error::Schema { .. }
+            | Error::List(_) => 502,
+        }
+    }
+
+    /// The text of `{"error":".."}`; our own words, or the legacy API's where it had some.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Error::AmbiguousCredential => "Send the API key once: as Bearer or as key".to_owned(),
+            Error::NotFound => "Not found".to_owned(),
+            Error::MethodNotAllowed => "Method not allowed".to_owned(),
+            Error::Overloaded => "Service is overloaded, try again".to_owned(),
+            Error::Internal => "Internal error".to_owned(),
+            Error::BadFilter => "A filter has a value that is not accepted".to_owned(),
+            Error::RateLimited { .. } => "API rate limit exceeded".to_owned(),
+            Error::Unavailable { .. } => "Service is unavailable, try again".to_owned(),
+            Error::Deadline | Error::UpstreamTimeout => "Upstream took too long".to_owned(),
+            Error::List(Failure::Unstable) => "The list is changing, try again".to_owned(),
+            Error::List(Failure::TooLarge { rows_max }) => {
+                format!("The list has more than {rows_max} rows")
+            }
+            Error::MappedKeyRefused | Error::Forbidden => {
+                "Upstream refused this caller's access".to_owned()
+            }
+            _ => "Upstream gave no usable answer".to_owned(),
+        }
+    }
+
+    /// The `retry-after` of a 429 or 503, at least a second.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Error::RateLimited { retry_after } | Error::Unavailable { retry_after } => {
+                Some((*retry_after).max(UNSTABLE_RETRY_AFTER))
+            }
+            Error::Overloaded | Error::List(Failure::Unstable) => Some(UNSTABLE_RETRY_AFTER),
+            _ => None,
+        }
+    }
+
+    /// Whether another attempt at the same page may help.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Error::RateLimited { .. }
+            | Error::Unavailable { .. }
+            | Error::UpstreamFailed { .. }
+            | Error::UpstreamTimeout => true,
+            Error::Exchange(error) => !matches!(error, ClientError::Tls | ClientError::BadFraming),
+            Error::Body(error) => !matches!(error, BodyError::TooLarge { .. }),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The layers, one file each. They never import each other: what passes between them stands in
+//! `call.rs`, and their order in `stack.rs`.
+
+pub(crate) mod authenticate;
+pub(crate) mod exchange;
+pub(crate) mod fan_out;
+pub(crate) mod lookup;
+pub(crate) mod rescue;
+pub(crate) mod retry;
+pub(crate) mod route;
+pub(crate) mod send;
+pub(crate) mod trace;
+pub(crate) mod translate;

@@ -1,0 +1,32 @@
+//! A legacy key becomes a caller. The key stops here: nothing below ever holds it.
+
+use std::sync::Arc;
+
+use http::Response;
+use tower::{BoxError, Service, ServiceExt};
+use transport::body::Body;
+
+use crate::call::{Credential, LegacyCall, LegacyRequest};
+use crate::caller::Callers;
+use crate::error::Error;
+
+pub(crate) async fn authenticate<S>(
+    callers: Arc<Callers>,
+    inner: S,
+    request: LegacyRequest,
+) -> Result<Response<Body>, BoxError>
+where
+    S: Service<LegacyCall, Response = Response<Body>, Error = BoxError> + Clone,
+{
+    let caller = match &request.credential {
+        Credential::None => return Err(Error::NoCredential.into()),
+        Credential::Ambiguous => return Err(Error::AmbiguousCredential.into()),
+        Credential::One(key) => callers.find(key).ok_or(Error::UnknownCredential)?,
+    };
+    let LegacyRequest { endpoint, quirks, credential: _, params, deadline, account } = request;
+    account.note(|account| {
+        account.caller = Some(caller.name.clone());
+        account.may_explain = caller.may_explain;
+    });
+    inner.oneshot(LegacyCall { endpoint, quirks, caller, params, deadline, account }).await
+}

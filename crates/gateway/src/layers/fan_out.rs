@@ -1,0 +1,67 @@
+//! One list from many pages: whole and consistent, or an error. What is read, in which order and
+//! when it is whole, the sweep decides (`domain::sweep`); here it is driven, so many pages at a time.
+//!
+//! The first error drops every page still in flight.
+
+use domain::hub::Id;
+use domain::sweep::{Failure, Limits, Next, Sweep};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tower::{BoxError, Service, ServiceExt};
+
+use crate::call::{ListCall, Listed, PageCall, PageRead};
+use crate::error::Error;
+use crate::metrics::Metrics;
+
+pub(crate) async fn fan_out<S>(
+    metrics: Metrics,
+    inner: S,
+    call: ListCall,
+) -> Result<Listed, BoxError>
+where
+    S: Service<PageCall, Response = PageRead, Error = BoxError> + Clone,
+{
+    let upstream = &call.caller.upstream;
+    let pages_max = upstream.settings.pages_in_flight_max;
+    let mut sweep = Sweep::new(Limits {
+        page_rows_max: upstream.dialect.page_rows_max(),
+        rows_max: upstream.settings.rows_max,
+        double_read: upstream.settings.double_read,
+        paging_proven: upstream.is_paging_proven(),
+        stop_at_first: call.ask.wants_one(),
+    });
+    let mut in_flight = FuturesUnordered::new();
+    let mut groups: Vec<Id<'static>> = Vec::new();
+    loop {
+        match sweep.next(pages_max.saturating_sub(in_flight.len())) {
+            Next::Done(list) => {
+                if list.story.paging_proven {
+                    upstream.set_paging_proven(true);
+                }
+                metrics.list(&list.story);
+                return Ok(Listed { list, groups });
+            }
+            Next::Failed(failure) => {
+                if failure == Failure::PagingBroken {
+                    upstream.set_paging_proven(false);
+                }
+                return Err(Error::List(failure).into());
+            }
+            Next::Read(windows) => {
+                for window in windows {
+                    let page = inner.clone().oneshot(PageCall { list: call.clone(), window });
+                    in_flight.push(async move { (window, page.await) });
+                }
+            }
+        }
+        if let Some((window, read)) = in_flight.next().await {
+            let read = read?;
+            for id in read.groups {
+                if !groups.contains(&id) {
+                    groups.push(id);
+                }
+            }
+            sweep.put(window, read.rows);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! One attempt: a place among the upstream's requests, one HTTP exchange, the whole body.
+//!
+//! Never follows a redirect, and never waits for longer than the attempt may take.
+
+use bytes::Bytes;
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, USER_AGENT};
+use http::{HeaderValue, Request, Response};
+use tower::{BoxError, ServiceExt};
+use transport::body;
+
+use crate::call::Attempt;
+use crate::caller::Caller;
+use crate::error::Error;
+use crate::metrics::Metrics;
+
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("tieline/", env!("CARGO_PKG_VERSION")));
+
+/// The service at the bottom of the stack.
+pub(crate) async fn send(metrics: Metrics, attempt: Attempt) -> Result<Response<Bytes>, BoxError> {
+    let upstream = std::sync::Arc::clone(&attempt.caller.upstream);
+    // The semaphore is never closed; were it, nothing could be sent.
+    let _permit = upstream.permits.acquire().await.map_err(|_| Error::Overloaded)?;
+    let answer = tokio::time::timeout(upstream.settings.attempt_timeout, exchange(&attempt)).await;
+    let answer = answer.unwrap_or(Err(Error::UpstreamTimeout));
+    match &answer {
+        Ok(answer) => metrics.attempt(&upstream.name, answer.status().as_str()),
+        Err(error) => metrics.attempt(&upstream.name, error.slug()),
+    }
+    Ok(answer?)
+}
+
+async fn exchange(attempt: &Attempt) -> Result<Response<Bytes>, Error> {
+    let request = request(&attempt.caller, attempt)?;
+    let answer = attempt.caller.client().oneshot(request).await.map_err(Error::Exchange)?;
+    let (head, body) = answer.into_parts();
+    if let Some(encoding) = head.headers.get(CONTENT_ENCODING)
+        && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
+    {
+        return Err(Error::BadEncoding);
+    }
+    let settings = &attempt.caller.upstream.settings;
+    let body = body::collect(body, settings.page_bytes_max, settings.attempt_timeout)
+        .await
+        .map_err(Error::Body)?;
+    Ok(Response::from_parts(head, body))
+}
+
+fn request(caller: &Caller, attempt: &Attempt) -> Result<Request<Bytes>, Error> {
+    Request::get(format!("{}{}", caller.upstream.settings.base_url, attempt.target))
+        .header(AUTHORIZATION, caller.authorization())
+        .header(ACCEPT, attempt.accept)
+        .header(ACCEPT_ENCODING, "identity")
+        .header(USER_AGENT, AGENT)
+        .body(Bytes::new())
+        // Only a filter's value long enough to break a URI gets here.
+        .map_err(|_| Error::BadFilter)
+}

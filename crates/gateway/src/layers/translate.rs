@@ -1,0 +1,88 @@
+//! A legacy call becomes a plan in hub words, and a list becomes the legacy answer. Every parameter
+//! is used or reported as ignored; nothing is sent upstream for a plan no row can fit.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use domain::legacy::Planned;
+use domain::plan::GroupName;
+use domain::sweep::List;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Response};
+use tower::{BoxError, Service, ServiceExt};
+use transport::body::{self, Body};
+
+use crate::call::{Call, LegacyCall};
+use crate::caller::Callers;
+use crate::metrics::Metrics;
+
+/// What translating needs to know.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) metrics: Metrics,
+    pub(crate) callers: Arc<Callers>,
+}
+
+pub(crate) async fn translate<S>(
+    settings: Settings,
+    inner: S,
+    call: LegacyCall,
+) -> Result<Response<Body>, BoxError>
+where
+    S: Service<Call<GroupName>, Response = List, Error = BoxError> + Clone,
+{
+    let LegacyCall { endpoint, quirks, caller, params, deadline, account } = call;
+    let dialect = caller.upstream.dialect.name();
+    let note_ignored = |names: &[String]| {
+        let names = names.iter().map(|name| fit_for_log(name, &settings.callers)).collect();
+        account.note(|account| account.ignored = names);
+    };
+    let list = match endpoint.plan(params, &quirks) {
+        Planned::Nobody { ignored } => {
+            note_ignored(&ignored);
+            List::default()
+        }
+        Planned::Ask(plan) => {
+            note_ignored(&plan.ignored);
+            let call = Call { endpoint, quirks: quirks.clone(), caller, plan: *plan, deadline };
+            inner.oneshot(call).await?
+        }
+    };
+    if list.rows > 0 {
+        settings.metrics.answered(endpoint, dialect);
+    }
+    account.note(|account| {
+        account.rows = list.rows;
+        account.story = list.story;
+    });
+    let (open, close) = endpoint.envelope(&quirks, list.rows);
+    let mut answer = Response::new(body::rope(rope(open, list, close)));
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, JSON);
+    // As every answer made from somebody's key: nobody in between may keep it.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(answer)
+}
+
+/// The name of an ignored parameter as a log may show it. Clients put keys in odd places, so a name
+/// that is long, odd or somebody's key is not repeated.
+fn fit_for_log(name: &str, callers: &Callers) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-.[]".contains(c);
+    let is_fit = name.len() <= 24 && name.chars().all(is_plain) && !callers.knows(name);
+    if is_fit { name.to_owned() } else { "(unprintable)".to_owned() }
+}
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+
+/// The body without copying a page: each shown row begins with a comma, so the first one goes.
+fn rope(open: String, list: List, close: String) -> Vec<Bytes> {
+    let mut parts = vec![Bytes::from(open)];
+    for (bytes, mut range) in list.parts {
+        if parts.len() == 1 && !range.is_empty() {
+            range.start += 1;
+        }
+        parts.push(Bytes::from(bytes).slice(range));
+    }
+    parts.push(Bytes::from(close));
+    parts
+}

@@ -1,0 +1,82 @@
+//! THE RECIPE: the whole stack, top to bottom. A request walks down, its answer climbs back up.
+//!
+//! Layers never import each other; what passes between them stands in `call.rs`. The three builders
+//! are boxed where they meet, so that types stay short.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use http::{Request, Response};
+use tower::util::BoxCloneSyncService;
+use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+use transport::body::Body;
+
+use crate::call::{LegacyRequest, ListCall, Listed};
+use crate::layers::{
+    authenticate, exchange, fan_out, lookup, rescue, retry, route, send, trace, translate,
+};
+use crate::state::State;
+use crate::svc::from_fn;
+
+/// A boxed stage of the stack.
+pub(crate) type Stage<Req, Res> = BoxCloneSyncService<Req, Res, BoxError>;
+
+/// Everything that legacy clients reach.
+pub(crate) fn edge(
+    state: &State,
+) -> BoxCloneSyncService<Request<Body>, Response<Body>, Infallible> {
+    let limits = &state.config.limits;
+    let quirks = Arc::new(state.config.quirks.clone());
+    let edge = ServiceBuilder::new()
+        // Outermost, so that every answer has its id, its line and its count.
+        .layer(from_fn(state.metrics.clone(), trace::trace))
+        // Above everything that fails; turns errors into answers, panics into errors.
+        .layer(from_fn(Arc::clone(&quirks), rescue::rescue))
+        // Refuses at once instead of queueing without end.
+        .load_shed()
+        .concurrency_limit(limits.requests_in_flight_max)
+        // The whole request, retries and all.
+        .timeout(limits.request_deadline)
+        .layer(from_fn(route::Settings { quirks, deadline: limits.request_deadline }, route::route))
+        .service(translation(state));
+    let edge: Stage<Request<Body>, Response<Body>> = Stage::new(edge);
+    // `rescue` has answered every error; from here on the type says so.
+    BoxCloneSyncService::new(service_fn(move |request| {
+        let answer = edge.clone().oneshot(request);
+        async move { Ok(answer.await.unwrap_or_else(rescue::last_resort)) }
+    }))
+}
+
+/// One legacy call.
+fn translation(state: &State) -> Stage<LegacyRequest, Response<Body>> {
+    let lookup = lookup::Settings {
+        metrics: state.metrics.clone(),
+        doubt_after: state.config.lookups.negative_for,
+        deadline: state.config.limits.request_deadline,
+    };
+    let translate =
+        translate::Settings { metrics: state.metrics.clone(), callers: Arc::clone(&state.callers) };
+    let translation = ServiceBuilder::new()
+        // The legacy key stops here.
+        .layer(from_fn(Arc::clone(&state.callers), authenticate::authenticate))
+        // Legacy parameters to a plan, rows to a legacy answer.
+        .layer(from_fn(translate, translate::translate))
+        // Names to ids; below it a plan has no name left to look up.
+        .layer(from_fn(lookup, lookup::lookup))
+        .service(lists(state));
+    Stage::new(translation)
+}
+
+/// One list, from its pages.
+pub(crate) fn lists(state: &State) -> Stage<ListCall, Listed> {
+    let metrics = state.metrics.clone();
+    let lists = ServiceBuilder::new()
+        // Many pages at a time, in order, whole or not at all.
+        .layer(from_fn(state.metrics.clone(), fan_out::fan_out))
+        // Hub words to HTTP and back; must be above `retry`, which repeats HTTP.
+        .layer(from_fn((), exchange::exchange))
+        .layer(from_fn((), retry::retry))
+        // One attempt, body and all, so that a body that breaks off is an attempt that failed.
+        .service(service_fn(move |attempt| send::send(metrics.clone(), attempt)));
+    Stage::new(lists)
+}
