@@ -1,1 +1,220 @@
-//! End-to-end tests.
+//! A whole world per test: a pretend vendor, a gateway in front of it, and a client, over real
+//! loopback sockets.
+//!
+//! Every world listens on ports of its own and ends with its test. It must never talk to anything
+//! but loopback.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gateway::Running;
+use gateway::config::Config;
+use http::{HeaderMap, Method, Request, StatusCode};
+use simulator::{Settings, Simulator};
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tower::ServiceExt;
+use transport::body;
+use transport::client::{Client, ClientSettings};
+use transport::tls::ClientTls;
+
+/// The legacy key of the only caller, unless a test adds others.
+pub const LEGACY_KEY: &str = "legacy-demo-key";
+/// The v4 key that caller is answered with.
+pub const V4_KEY: &str = "v4-demo-key";
+/// The main path of v1 users.
+pub const V1_USERS: &str = "/api/user_management/v1/users";
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Status.
+    pub status: StatusCode,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON; `null` where it is none.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// The ids of a bare array of records, in order.
+    pub fn ids(&self) -> Vec<u64> {
+        let all = self.json();
+        let records = all.as_array().map(Vec::as_slice).unwrap_or_default();
+        records.iter().filter_map(|record| record["id"].as_u64()).collect()
+    }
+
+    /// A header as text, empty where it is missing.
+    pub fn header(&self, name: &str) -> String {
+        let value = self.headers.get(name).and_then(|value| value.to_str().ok());
+        value.unwrap_or_default().to_owned()
+    }
+
+    /// Status and slug at once, as `502 upstream_5xx`.
+    pub fn verdict(&self) -> String {
+        format!("{} {}", self.status.as_u16(), self.header("x-tieline-error"))
+    }
+}
+
+/// A configuration for one caller `crm` over one upstream. `more` is TOML put into the upstream's
+/// table, `rest` TOML behind everything.
+pub fn config_text(upstream: SocketAddr, more: &str, rest: &str) -> String {
+    format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+         [upstream.ams]\ndialect = \"voiso-v4\"\nbase_url = \"http://{upstream}\"\n{more}\n\
+         [[caller]]\nname = \"crm\"\nlegacy_key = {{ digest = \"{}\" }}\nupstream = \"ams\"\n\
+         upstream_key = {{ env = \"V4\" }}\nsees = \"everything\"\nexplain = true\n{rest}\n",
+        gateway::key_digest(LEGACY_KEY),
+    )
+}
+
+/// A gateway over an upstream that is already there.
+#[derive(Debug)]
+pub struct Front {
+    /// The running gateway.
+    pub running: Running,
+    client: Client,
+    shutdown: CancellationToken,
+    _guard: DropGuard,
+}
+
+impl Front {
+    /// Starts a gateway from TOML text.
+    pub async fn start(config: &str) -> Front {
+        Front::start_with(config, &[("V4".to_owned(), V4_KEY.to_owned())]).await
+    }
+
+    /// Starts a gateway from TOML text and environment variables.
+    #[expect(clippy::expect_used, reason = "a test's world either stands or fails the test")]
+    pub async fn start_with(config: &str, env: &[(String, String)]) -> Front {
+        let config = Config::parse(config, "test.toml", env).expect("a good configuration");
+        let shutdown = CancellationToken::new();
+        let running = gateway::start(config, shutdown.clone()).await.expect("free ports");
+        let guard = shutdown.clone().drop_guard();
+        Front { running, client: client(), shutdown, _guard: guard }
+    }
+
+    /// `GET` with the caller's key as Bearer.
+    pub async fn get(&self, target: &str) -> Answer {
+        self.get_with(target, &[("authorization", &format!("Bearer {LEGACY_KEY}"))]).await
+    }
+
+    /// `GET` with exactly these headers.
+    pub async fn get_with(&self, target: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send(Method::GET, target, headers).await
+    }
+
+    /// Any method with exactly these headers.
+    pub async fn send(&self, method: Method, target: &str, headers: &[(&str, &str)]) -> Answer {
+        send(&self.client, self.running.address, method, target, headers).await
+    }
+
+    /// `GET` on the admin port.
+    pub async fn admin(&self, target: &str) -> Answer {
+        send(&self.client, self.running.admin, Method::GET, target, &[]).await
+    }
+
+    /// Begins to stop.
+    pub fn stop(&self) {
+        self.shutdown.cancel();
+    }
+}
+
+/// A client with a pool of its own.
+#[expect(clippy::expect_used, reason = "a test's world either stands or fails the test")]
+pub fn client() -> Client {
+    Client::new(&ClientSettings {
+        connect_timeout: Duration::from_secs(5),
+        pool_idle_timeout: Duration::from_secs(20),
+        pool_idle_max: 64,
+        tls: ClientTls::new(None).expect("built-in roots"),
+    })
+}
+
+/// One request, one whole answer.
+#[expect(clippy::expect_used, reason = "a test's world either stands or fails the test")]
+pub async fn send(
+    client: &Client,
+    to: SocketAddr,
+    method: Method,
+    target: &str,
+    headers: &[(&str, &str)],
+) -> Answer {
+    let mut request = Request::builder().method(method).uri(format!("http://{to}{target}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Bytes::new()).expect("a request");
+    let answer = client.clone().oneshot(request).await.expect("an answer");
+    let (head, body) = answer.into_parts();
+    let body = body::collect(body, 512 << 20, Duration::from_secs(60)).await.expect("a body");
+    Answer { status: head.status, headers: head.headers, body }
+}
+
+/// A pretend vendor and a gateway in front of it.
+#[derive(Debug)]
+pub struct World {
+    /// The vendor; its data and faults can be changed while it runs.
+    pub vendor: Simulator,
+    /// Where the vendor listens.
+    pub vendor_address: SocketAddr,
+    /// The gateway.
+    pub front: Front,
+    _guard: DropGuard,
+}
+
+impl World {
+    /// A world with default settings on both sides.
+    pub async fn new(settings: Settings) -> World {
+        World::with(settings, "", "").await
+    }
+
+    /// A world with more TOML; see [`config_text`].
+    pub async fn with(settings: Settings, more: &str, rest: &str) -> World {
+        let (vendor, vendor_address, guard) = vendor(settings).await;
+        let front = Front::start(&config_text(vendor_address, more, rest)).await;
+        World { vendor, vendor_address, front, _guard: guard }
+    }
+
+    /// `GET` with the caller's key as Bearer.
+    pub async fn get(&self, target: &str) -> Answer {
+        self.front.get(target).await
+    }
+
+    /// What the vendor's own legacy API answers to the same request: the oracle.
+    pub async fn legacy(&self, target: &str) -> Answer {
+        let key = format!("Bearer {LEGACY_KEY}");
+        let headers = [("authorization", key.as_str())];
+        send(&self.front.client, self.vendor_address, Method::GET, target, &headers).await
+    }
+}
+
+/// A pretend vendor on a port of its own; it stops when the guard is dropped.
+#[expect(clippy::expect_used, reason = "a test's world either stands or fails the test")]
+pub async fn vendor(settings: Settings) -> (Simulator, SocketAddr, DropGuard) {
+    let vendor = Simulator::new(settings);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let stop = CancellationToken::new();
+    let stopped = stop.clone().cancelled_owned();
+    tokio::spawn(vendor.clone().serve(listener, stopped));
+    (vendor, address, stop.drop_guard())
+}
+
+/// A query with its values escaped.
+pub fn query(pairs: &[(&str, &str)]) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(pairs);
+    query.finish()
+}

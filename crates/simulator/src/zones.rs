@@ -12,11 +12,21 @@ static ZONES: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
     TABLE.lines().filter(|line| !line.starts_with('#')).filter_map(|l| l.split_once('\t')).collect()
 });
 
+/// Ids that the IANA database has since renamed; the table has the old spelling.
+const RENAMED: &[(&str, &str)] = &[("Europe/Kyiv", "Europe/Kiev")];
+
+fn before_renaming(zone: &str) -> &str {
+    RENAMED.iter().find(|(now, _)| *now == zone).map_or(zone, |(_, before)| before)
+}
+
 /// The name a legacy caller sees. An id with several names shows the one that is its own city;
 /// what has no Rails name stays as it is.
 pub(crate) fn shown(zone: &str) -> &str {
-    let names: Vec<&str> =
-        ZONES.iter().filter(|(_, id)| *id == zone).map(|(name, _)| *name).collect();
+    let names: Vec<&str> = ZONES
+        .iter()
+        .filter(|(_, id)| *id == before_renaming(zone))
+        .map(|(name, _)| *name)
+        .collect();
     match names.as_slice() {
         [] => zone,
         [only] => only,
@@ -37,5 +47,6 @@ pub(crate) fn same(a: &str, b: &str) -> bool {
 }
 
 fn id(zone: &str) -> &str {
+    let zone = before_renaming(zone);
     ZONES.iter().find(|(name, _)| *name == zone).map_or(zone, |(_, id)| id)
 }
