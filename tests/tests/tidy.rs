@@ -125,11 +125,15 @@ fn every_dependency_has_its_row_and_its_reason() {
     let dependencies = workspace_dependencies();
     let mut found = Vec::new();
     for (name, version) in &dependencies {
-        let used_by: Vec<&str> = members
+        let mut used_by: Vec<&str> = members
             .iter()
             .filter(|member| member.imports.contains(name))
             .map(|member| member.name.as_str())
             .collect();
+        // End-to-end tests need a bit of everything; they count where nobody else does.
+        if used_by.len() > 1 {
+            used_by.retain(|user| *user != "tests");
+        }
         let used_by = if used_by.is_empty() { "none yet".to_owned() } else { used_by.join(", ") };
         let version = version.trim_start_matches('=');
         let start = format!("| `{name}` | {version} | {used_by} |");
