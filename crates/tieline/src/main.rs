@@ -1,2 +1,84 @@
-//! Placeholder.
-fn main() {}
+//! The command line: reads what was typed, starts one command, turns its end into an exit code.
+//!
+//! Every command is one file under `commands`. Nothing here may log or print the arguments or the
+//! environment: keys travel in both.
+
+mod commands;
+mod curl;
+mod failure;
+mod log;
+mod output;
+mod runtime;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Gives freed memory back to the system soon: after a burst of long lists the process gets small
+/// again, which the allocator of the C library seldom does with many threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Keeps customizations of the legacy users API working on the v4 API that replaced it.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    after_help = "\
+Example:
+  tieline demo
+      a pretend vendor and the gateway in one process, with curl lines to paste
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 78 bad configuration."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// How log lines on standard error look; overrides the configuration
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", display_order = 1000)]
+    log_format: Option<log::Format>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a pretend vendor and the gateway in one process; nothing to configure
+    Demo(commands::demo::Demo),
+    /// Run the gateway
+    Serve(commands::serve::Serve),
+    /// Ask the real upstreams what every caller of a configuration would get, and serve nobody
+    Check(commands::check::Check),
+    /// Run the pretend vendor alone: its v4 face and its legacy face over one data set
+    Simulate(Box<commands::simulate::Simulate>),
+    /// Show how faithful every legacy field is
+    Losses(commands::losses::Losses),
+    /// Work with legacy keys
+    Key(commands::key::Key),
+}
+
+fn main() -> ExitCode {
+    let Cli { command, log_format } = Cli::parse();
+    let done = match command {
+        Command::Demo(demo) => demo.run(log_format),
+        Command::Serve(serve) => serve.run(log_format),
+        Command::Check(check) => check.run(log_format),
+        Command::Simulate(simulate) => simulate.run(log_format),
+        Command::Losses(losses) => losses.run(),
+        Command::Key(key) => key.run(),
+    };
+    match done {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,8 @@
+//! One file per command. A command knows no other command.
+
+pub(crate) mod check;
+pub(crate) mod demo;
+pub(crate) mod key;
+pub(crate) mod losses;
+pub(crate) mod serve;
+pub(crate) mod simulate;
