@@ -183,7 +183,7 @@ pub enum Failure {
         /// The limit.
         rows_max: u64,
     },
-    /// Two different users got one legacy id.
+    /// Two different users have, or would get, one legacy id.
     #[error("two users share one legacy id")]
     IdCollision,
 }
@@ -434,9 +434,20 @@ impl Sweep {
         }
         let now = hasher.finish();
         if self.fingerprint.replace(now) == Some(now) {
-            let has_hole = self.slots.iter().any(|slot| slot.keys().is_empty() || slot.is_short());
-            self.failed =
-                Some(if has_hole { Failure::TotalMismatch } else { Failure::PagingBroken });
+            self.failed = Some(self.contradiction());
+        }
+    }
+
+    /// What pages that hold still get wrong.
+    fn contradiction(&self) -> Failure {
+        // The last page is short by nature.
+        let before_last = self.slots.split_last().map_or(&[][..], |(_, before)| before);
+        if self.slots.iter().any(|slot| !all_different(slot.keys().iter().copied())) {
+            Failure::IdCollision
+        } else if before_last.iter().any(Slot::is_short) {
+            Failure::TotalMismatch
+        } else {
+            Failure::PagingBroken
         }
     }
 

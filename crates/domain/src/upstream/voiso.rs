@@ -380,10 +380,12 @@ impl<'de> Visitor<'de> for RowsSeed<'_> {
 
 fn hub_user<'a>(wire: WireUser<'a>, id: u64, rules: &Rules) -> User<'a> {
     let status = wire.status.as_ref().map(|status| &*status.0);
+    // An empty text is no date: it must not make a user vanish.
+    let has_deletion_date = wire.deleted_at.is_some_and(|date| !date.0.is_empty());
     User {
         key: id::key(&wire.id.0),
         id,
-        state: state(status, wire.deleted_at.is_some(), rules.deleted_at),
+        state: state(status, has_deletion_date, rules.deleted_at),
         name: text(wire.name),
         email: text(wire.email),
         sip_account: text(wire.sip_account),
@@ -425,6 +427,9 @@ fn bad_json(at: usize) -> PageError {
     PageError::Schema(SchemaError { path: ".".to_owned(), kind: SchemaKind::BadJson { at } })
 }
 
+/// How serde_json begins to speak of a number that no float can hold.
+const OUT_OF_RANGE: &str = "number out of range";
+
 /// Says what went wrong without quoting the page: serde's own message does quote it, so only its
 /// class, position and our own words are used. The path costs a second read, on this path only.
 fn explain(error: &serde_json::Error, text: &str, rules: &Rules) -> PageError {
@@ -432,6 +437,9 @@ fn explain(error: &serde_json::Error, text: &str, rules: &Rules) -> PageError {
     let said = error.to_string();
     let kind = if said.starts_with(BAD_ID) {
         SchemaKind::BadId
+    } else if said.starts_with(OUT_OF_RANGE) {
+        // Good JSON, such as 1e400, but no number that anything here could be.
+        SchemaKind::BadSchema
     } else if said.starts_with(DUPLICATE) || said.starts_with(TOO_DEEP) || !error.is_data() {
         SchemaKind::BadJson { at }
     } else {
