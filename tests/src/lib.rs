@@ -4,6 +4,9 @@
 //! Every world listens on ports of its own and ends with its test. It must never talk to anything
 //! but loopback.
 
+pub mod expect;
+pub mod raw;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

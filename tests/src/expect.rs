@@ -1,0 +1,69 @@
+//! What every error answer must be, whatever went wrong.
+
+use crate::Answer;
+
+/// Our own words, and the legacy API's where it had some. A text that is not among them came from
+/// somewhere else, most likely from the upstream.
+const TEXTS: &[&str] = &[
+    "API rate limit exceeded",
+    "A filter has a value that is not accepted",
+    "Invalid User API Key",
+    "Method not allowed",
+    "Not found",
+    "Send the API key once: as Bearer or as key",
+    "Service is unavailable, try again",
+    "The list is changing, try again",
+    "Upstream gave no usable answer",
+    "Upstream refused this caller's access",
+    "Upstream took too long",
+];
+
+/// Headers an error may have.
+const HEADERS: &[&str] = &[
+    "allow",
+    "cache-control",
+    "content-length",
+    "content-type",
+    "date",
+    "retry-after",
+    "x-request-id",
+    "x-tieline-error",
+];
+
+/// An error answer with this status and slug (`502 upstream_5xx`), in the one shape all errors have,
+/// with nothing of the upstream in it.
+#[track_caller]
+pub fn error(answer: &Answer, verdict: &str, what: &str) {
+    shape(answer, verdict, what);
+    let text = answer.json()["error"].as_str().unwrap_or_default().to_owned();
+    let is_ours = TEXTS.contains(&text.as_str()) || text.starts_with("The list has more than ");
+    assert!(is_ours, "{what}: a text that is none of ours, {} bytes", text.len());
+}
+
+/// The same, where the text is a setting.
+#[track_caller]
+pub fn shape(answer: &Answer, verdict: &str, what: &str) {
+    assert_eq!(answer.verdict(), verdict, "{what}");
+    assert_eq!(answer.header("content-type"), "application/json; charset=utf-8", "{what}");
+    assert_eq!(answer.header("cache-control"), "no-store", "{what}");
+    assert_eq!(answer.header("x-request-id").len(), 16, "{what}");
+    let json = answer.json();
+    let members = json.as_object().map_or(0, serde_json::Map::len);
+    assert!(members == 1 && json["error"].is_string(), "{what}: not {{\"error\": string}}");
+    for name in answer.headers.keys() {
+        assert!(HEADERS.contains(&name.as_str()), "{what}: header {name}");
+    }
+    let has_wait = answer.header("retry-after").parse::<u64>().is_ok_and(|wait| wait >= 1);
+    let wants_wait = matches!(answer.status.as_u16(), 429 | 503);
+    assert_eq!(has_wait, wants_wait, "{what}: retry-after");
+}
+
+/// A whole list of exactly these rows, in this order.
+#[track_caller]
+pub fn rows(answer: &Answer, ids: &[u64], what: &str) {
+    assert_eq!(answer.verdict(), "200 ", "{what}");
+    let got = answer.ids();
+    let same = got.iter().zip(ids).take_while(|(a, b)| a == b).count();
+    let lengths = (got.len(), ids.len());
+    assert!(got == ids, "{what}: {lengths:?} rows (got, expected), the first {same} are right");
+}

@@ -1,0 +1,231 @@
+//! A pretend upstream that writes exactly the bytes a test wants, and a client that does the same:
+//! for everything a well-behaved server or client cannot say.
+//!
+//! It speaks on loopback only, and everything about it is bounded: connections, requests, the size of
+//! a head, and the time it waits.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// The longest wait for the next byte of a peer.
+const SILENCE_MAX: Duration = Duration::from_secs(20);
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+const HEADS_MAX: usize = 10_000;
+
+/// The head of one request, as it came.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// How many requests came before this one.
+    pub number: usize,
+    /// Every byte of it.
+    pub text: String,
+}
+
+impl Head {
+    /// Path and query.
+    pub fn target(&self) -> &str {
+        self.text.split(' ').nth(1).unwrap_or_default()
+    }
+
+    /// Every value of a header, in order.
+    pub fn headers(&self, name: &str) -> Vec<&str> {
+        let lines = self.text.lines().skip(1).filter_map(|line| line.split_once(':'));
+        let same = lines.filter(|(given, _)| given.eq_ignore_ascii_case(name));
+        same.map(|(_, value)| value.trim()).collect()
+    }
+
+    /// A parameter of the query that is a number, 0 where there is none.
+    pub fn number_of(&self, name: &str) -> usize {
+        let query = self.target().split_once('?').map_or("", |(_, query)| query);
+        let mut pairs = form_urlencoded::parse(query.as_bytes());
+        let value = pairs.find(|(given, _)| given == name);
+        value.and_then(|(_, value)| value.parse().ok()).unwrap_or(0)
+    }
+}
+
+/// What a request is answered with.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    bytes: Vec<u8>,
+    end: End,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum End {
+    Open,
+    Close,
+    Reset,
+}
+
+impl Reply {
+    /// These bytes; the connection stays open for more.
+    pub fn bytes(bytes: impl Into<Vec<u8>>) -> Reply {
+        Reply { bytes: bytes.into(), end: End::Open }
+    }
+
+    /// A JSON answer with its length.
+    pub fn json(status: u16, body: impl AsRef<[u8]>) -> Reply {
+        let body = body.as_ref();
+        let head = format!(
+            "HTTP/1.1 {status} Status\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n",
+            body.len()
+        );
+        Reply::bytes([head.as_bytes(), body].concat())
+    }
+
+    /// The page of a list of ids that this request's `limit` and `offset` ask for.
+    pub fn page_of(ids: &[u64], head: &Head) -> Reply {
+        let window = ids.iter().skip(head.number_of("offset")).take(head.number_of("limit"));
+        let rows: Vec<String> = window.map(|id| user(*id)).collect();
+        Reply::json(200, page(&rows, ids.len()))
+    }
+
+    /// The first `bytes` bytes only, and then the end of the connection.
+    pub fn cut_at(mut self, bytes: usize) -> Reply {
+        self.bytes.truncate(bytes);
+        self.closed()
+    }
+
+    /// The connection is closed behind the answer.
+    pub fn closed(self) -> Reply {
+        Reply { end: End::Close, ..self }
+    }
+
+    /// The connection is reset behind the answer.
+    pub fn reset(self) -> Reply {
+        Reply { end: End::Reset, ..self }
+    }
+
+    /// How many bytes it has.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
+/// A v4 user with as little as a user may have.
+pub fn user(id: u64) -> String {
+    format!(
+        "{{\"id\":\"{id}\",\"name\":\"User {id}\",\"teams\":[],\"supervised_teams\":[],\
+         \"queues\":[],\"channel_profiles\":[],\"skills\":[]}}"
+    )
+}
+
+/// A v4 page of these rows.
+pub fn page(rows: &[String], total: usize) -> String {
+    format!("{{\"users\":[{}],\"metadata\":{{\"total\":{total}}}}}", rows.join(","))
+}
+
+/// An upstream that follows a script.
+#[derive(Debug)]
+pub struct Raw {
+    /// Where it listens.
+    pub address: SocketAddr,
+    heads: Arc<Mutex<Vec<Head>>>,
+    _guard: DropGuard,
+}
+
+impl Raw {
+    /// Starts an upstream that answers each request with what `script` says.
+    #[expect(clippy::expect_used, reason = "a test's world either stands or fails the test")]
+    pub async fn start(script: impl Fn(&Head) -> Reply + Send + Sync + 'static) -> Raw {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let stop = CancellationToken::new();
+        let heads = Arc::<Mutex<Vec<Head>>>::default();
+        let (stopped, seen, script) = (stop.clone(), Arc::clone(&heads), Arc::new(script));
+        tokio::spawn(async move {
+            while let Some(Ok((stream, _))) = stopped.run_until_cancelled(listener.accept()).await {
+                let (seen, script, stopped) =
+                    (Arc::clone(&seen), Arc::clone(&script), stopped.clone());
+                tokio::spawn(async move {
+                    stopped.run_until_cancelled(converse(stream, &seen, &*script)).await
+                });
+            }
+        });
+        Raw { address, heads, _guard: stop.drop_guard() }
+    }
+
+    /// Every request so far.
+    pub fn heads(&self) -> Vec<Head> {
+        self.heads.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many requests there were so far.
+    pub fn asked(&self) -> usize {
+        self.heads.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
+/// Answers the requests of one connection, until somebody closes it.
+async fn converse(
+    mut stream: TcpStream,
+    heads: &Mutex<Vec<Head>>,
+    script: &(dyn Fn(&Head) -> Reply + Send + Sync),
+) -> Option<()> {
+    let mut read = Vec::new();
+    loop {
+        let end = loop {
+            if let Some(at) = read.windows(4).position(|four| four == b"\r\n\r\n") {
+                break at + 4;
+            }
+            let got = timeout(SILENCE_MAX, stream.read_buf(&mut read)).await.ok()?.ok()?;
+            if got == 0 || read.len() > HEAD_BYTES_MAX {
+                return None;
+            }
+        };
+        let text = String::from_utf8_lossy(&read[..end]).into_owned();
+        read.drain(..end);
+        let head = {
+            let mut heads = heads.lock().unwrap_or_else(PoisonError::into_inner);
+            let head = Head { number: heads.len(), text };
+            if head.number >= HEADS_MAX {
+                return None;
+            }
+            heads.push(head.clone());
+            head
+        };
+        let reply = script(&head);
+        timeout(SILENCE_MAX, stream.write_all(&reply.bytes)).await.ok()?.ok()?;
+        match reply.end {
+            End::Open => {}
+            End::Close => return None,
+            End::Reset => {
+                // What was written must be on its way before the reset throws away the rest.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                stream.set_zero_linger().ok()?;
+                return None;
+            }
+        }
+    }
+}
+
+/// Writes these bytes to a server and reads all it has to say, until it closes the connection.
+#[expect(clippy::expect_used, reason = "a test's world either stands or fails the test")]
+pub async fn say(to: SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(to).await.expect("a connection");
+    // The server may close before it has read all of it; then what it said is there all the same.
+    let _ = stream.write_all(bytes).await;
+    let mut heard = Vec::new();
+    let reading = async {
+        while heard.len() < HEAD_BYTES_MAX * 16 {
+            match stream.read_buf(&mut heard).await {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            }
+        }
+    };
+    timeout(SILENCE_MAX, reading).await.expect("the server closes the connection");
+    String::from_utf8_lossy(&heard).into_owned()
+}
