@@ -392,7 +392,8 @@ impl Sweep {
         })
     }
 
-    /// Reads a bridge over each broken seam, then the whole list once, then gives up.
+    /// Reads an empty page again, a bridge over each broken seam, then the whole list once, then
+    /// gives up.
     fn repair(&mut self, broken: &[usize]) {
         if self.rounds == 0 {
             self.note_fingerprint();
@@ -405,9 +406,19 @@ impl Sweep {
         }
         // From the back, so that positions in front stay right.
         for left in broken.iter().rev() {
-            let bridge = self.bridge(*left);
-            self.slots.insert(left + 1, bridge);
             self.story.seams_repaired += 1;
+            let is_empty = |slot: &usize| self.slots[*slot].keys().is_empty();
+            match [*left, left + 1].into_iter().find(is_empty) {
+                // Most likely a slip: the same window again, before anything else is tried.
+                Some(empty) if self.rounds == 0 => {
+                    let window = self.slots[empty].window;
+                    self.slots[empty] = Slot::new(window.offset, window.limit);
+                }
+                _ => {
+                    let bridge = self.bridge(*left);
+                    self.slots.insert(left + 1, bridge);
+                }
+            }
         }
         self.rounds += 1;
     }
