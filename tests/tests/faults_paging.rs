@@ -1,0 +1,279 @@
+//! Pages that lie, repeat, overflow or run short: a list is whole, or it is an error, and what it
+//! costs upstream is known to the request. The ids in front of the test names are those of the fault
+//! list in `docs/ERRORS.md`.
+//!
+//! What a calm list of `n` rows costs: windows of 100 overlap by a row, so window `k` starts at row
+//! `99 * k`, and the list ends with the first window that is not full. That is 1 request up to 99 rows
+//! and one more for every 99 rows begun after that.
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+use serde_json::Value;
+use simulator::{At, Faults, Settings};
+use tests::raw::{Raw, Reply, page, user};
+use tests::{Answer, Front, V1_USERS, World, config_text, expect};
+
+async fn world(users: usize) -> World {
+    World::new(Settings { users, ..Settings::default() }).await
+}
+
+fn cost(rows: u64, step: u64) -> u64 {
+    1 + rows.saturating_sub(step).div_ceil(step)
+}
+
+/// The ids legacy would show now.
+fn live(world: &World) -> Vec<u64> {
+    let all = world.vendor.legacy_users(&[]);
+    all.iter().map(|record| record["id"].as_u64().unwrap()).collect()
+}
+
+/// One request under these faults, how it came about, and how many upstream requests it took.
+async fn under(world: &World, faults: Faults) -> (Answer, Value, u64) {
+    world.vendor.set_faults(faults);
+    world.vendor.reset_stats();
+    let key = format!("Bearer {}", tests::LEGACY_KEY);
+    let headers = [("authorization", key.as_str()), ("x-tieline-explain", "1")];
+    let mut answer = world.front.get_with(V1_USERS, &headers).await;
+    let story = serde_json::from_str(&answer.header("x-tieline-explanation")).unwrap();
+    answer.headers.remove("x-tieline-explanation");
+    (answer, story, world.vendor.stats().users_pages)
+}
+
+/// A plain good request is answered rightly after all of it.
+async fn is_good_again(world: &World) {
+    world.vendor.set_faults(Faults::default());
+    expect::rows(&world.get(V1_USERS).await, &live(world), "afterwards");
+}
+
+#[tokio::test]
+async fn g13_every_size_of_list_costs_the_requests_it_needs() {
+    for (users, pages) in [(0, 1), (1, 1), (99, 1), (100, 2), (198, 2), (199, 3), (1000, 11)] {
+        let world = world(users).await;
+        assert_eq!(cost(users as u64, 99), pages, "{users} rows");
+        for round in ["at first", "once offsets are proven"] {
+            let (answer, _, asked) = under(&world, Faults::default()).await;
+            expect::rows(&answer, &live(&world), &format!("{users} rows {round}"));
+            assert_eq!(asked, pages, "{users} rows {round}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn g13_a_page_cap_lowered_to_50_is_followed_and_costs_no_request_more() {
+    let faults = Faults { page_cap: Some(50), ..Faults::default() };
+    for users in [0, 49, 50, 51, 98, 99, 120, 250, 500] {
+        let world = world(users).await;
+        let (answer, story, asked) = under(&world, faults.clone()).await;
+        expect::rows(&answer, &live(&world), &format!("{users} rows"));
+        assert_eq!(story["total_mismatch"], false, "{users} rows");
+        // A cap is only known by a page that is short of its total: exactly 50 of 50 is the end.
+        let pages = if users == 50 { 1 } else { cost(users as u64, 49) };
+        assert_eq!(asked, pages, "{users} rows");
+        is_good_again(&world).await;
+    }
+}
+
+#[tokio::test]
+async fn f08_a_total_that_is_too_high_is_checked_once_more_and_noted() {
+    for (users, delta) in [(250, 1), (250, 50), (250, 1000), (99, 1), (40, 30), (100, 1)] {
+        let world = world(users).await;
+        let (answer, story, asked) =
+            under(&world, Faults { total_delta: delta, ..Faults::default() }).await;
+        let what = format!("{users} rows said to be {delta} more");
+        expect::rows(&answer, &live(&world), &what);
+        assert_eq!(story["total_mismatch"], true, "{what}");
+        // Windows up to the total that was told, the first and the last one read again, and one to
+        // find out that a single short page is no lower cap.
+        let most = cost(users as u64 + delta as u64, 99) + 3;
+        assert!(asked <= most, "{what}: {asked} requests");
+        let metrics = world.front.admin("/metrics").await.text();
+        assert!(metrics.contains("tieline_list_events_total{event=\"total_mismatch\"} 1"));
+        is_good_again(&world).await;
+    }
+}
+
+#[tokio::test]
+async fn f08_a_total_that_was_too_high_for_a_moment_is_a_list_that_changed() {
+    let world = world(250).await;
+    let only_at = Some(At { offset: 0, times: Some(1) });
+    let faults = Faults { total_delta: 50, only_at, ..Faults::default() };
+    let (answer, story, asked) = under(&world, faults).await;
+    expect::rows(&answer, &live(&world), "once 300, then 250");
+    assert_eq!((&story["total_mismatch"], asked), (&Value::from(false), 4), "one window too many");
+    is_good_again(&world).await;
+}
+
+#[tokio::test]
+async fn f08_a_total_without_any_row_is_502() {
+    let world = world(0).await;
+    let (answer, _, asked) = under(&world, Faults { total_delta: 5, ..Faults::default() }).await;
+    expect::error(&answer, "502 upstream_total_mismatch", "5 rows of which none came");
+    assert_eq!(asked, 2, "read once more");
+    is_good_again(&world).await;
+}
+
+#[tokio::test]
+async fn f09_a_total_that_is_too_low_does_not_cut_the_list() {
+    for (users, delta) in [(250, -1), (250, -150), (250, -250), (199, -100), (60, -59), (100, -1)] {
+        let world = world(users).await;
+        let (answer, story, asked) =
+            under(&world, Faults { total_delta: delta, ..Faults::default() }).await;
+        let what = format!("{users} rows said to be {delta} less");
+        expect::rows(&answer, &live(&world), &what);
+        assert_eq!(story["total_mismatch"], true, "{what}");
+        // The first and the last window are read again; they may be the same.
+        let pages = cost(users as u64, 99);
+        assert_eq!(asked, pages + pages.min(2), "{what}");
+        is_good_again(&world).await;
+    }
+}
+
+#[tokio::test]
+async fn f10_rows_beyond_the_limit_are_fine_when_they_are_the_next_ones() {
+    for (users, extra) in [(250, 50), (250, 1), (100, 50), (99, 50), (1000, 300)] {
+        let world = world(users).await;
+        let (answer, _, asked) =
+            under(&world, Faults { page_extra_rows: extra, ..Faults::default() }).await;
+        expect::rows(&answer, &live(&world), &format!("{users} rows, {extra} too many a page"));
+        assert_eq!(asked, cost(users as u64, 99), "{users} rows, {extra} too many a page");
+        is_good_again(&world).await;
+    }
+}
+
+#[tokio::test]
+async fn f10_rows_beyond_the_limit_that_are_not_the_next_ones_are_502() {
+    for (what, strangers) in [
+        ("strangers", (9001..9051).collect::<Vec<u64>>()),
+        ("the next rows in another order", (101..151).rev().collect()),
+        ("the rows after the next ones", (102..152).collect()),
+    ] {
+        let raw = Raw::start(move |head| {
+            let ids: Vec<u64> = (1..=250).collect();
+            if head.number_of("offset") > 0 {
+                return Reply::page_of(&ids, head);
+            }
+            let rows = ids[..100].iter().chain(&strangers).map(|id| user(*id));
+            Reply::json(200, page(&rows.collect::<Vec<_>>(), 250))
+        })
+        .await;
+        let front = Front::start(&config_text(raw.address, "", "")).await;
+        expect::error(&front.get(V1_USERS).await, "502 upstream_page_overflow", what);
+        assert!(raw.asked() <= 4, "{what}: {} requests", raw.asked());
+    }
+}
+
+#[tokio::test]
+async fn f10_rows_of_a_page_that_come_again_in_it_are_merged() {
+    let ids: Vec<u64> = (1..=250).collect();
+    let all = ids.clone();
+    let raw = Raw::start(move |head| {
+        let window = all.iter().skip(head.number_of("offset")).take(head.number_of("limit"));
+        let rows: Vec<String> = window.map(|id| user(*id)).collect();
+        Reply::json(200, page(&[&rows[..], &rows[..rows.len() / 2]].concat(), 250))
+    })
+    .await;
+    let front = Front::start(&config_text(raw.address, "", "")).await;
+    expect::rows(&front.get(V1_USERS).await, &ids, "half of each page twice");
+    assert_eq!(raw.asked() as u64, cost(250, 99));
+}
+
+#[tokio::test]
+async fn f11_an_empty_page_in_the_middle_is_read_again() {
+    let world = world(450).await;
+    let pages = cost(450, 99);
+    for offset in [0, 99, 198, 297] {
+        let empty_page_at = Some(At { offset, times: Some(1) });
+        let (answer, _, asked) = under(&world, Faults { empty_page_at, ..Faults::default() }).await;
+        expect::rows(&answer, &live(&world), &format!("once nothing at {offset}"));
+        assert!(asked <= pages + 1, "once nothing at {offset}: {asked} requests");
+        is_good_again(&world).await;
+    }
+}
+
+#[tokio::test]
+async fn f11_an_empty_page_in_the_middle_that_stays_empty_is_502() {
+    let world = world(450).await;
+    for offset in [0, 99, 198, 297] {
+        let empty_page_at = Some(At { offset, times: None });
+        let (answer, _, asked) = under(&world, Faults { empty_page_at, ..Faults::default() }).await;
+        expect::error(&answer, "502 upstream_total_mismatch", &format!("nothing at {offset}"));
+        assert!(asked <= 2 * cost(450, 99) + 8, "nothing at {offset}: {asked} requests");
+        is_good_again(&world).await;
+    }
+}
+
+#[tokio::test]
+async fn f11_a_short_page_in_the_middle_loses_no_row() {
+    let world = world(450).await;
+    for offset in [0, 99, 198, 297] {
+        for times in [Some(1), None] {
+            let short_page_at = Some(At { offset, times });
+            let what = format!("half a page at {offset}, {times:?} times");
+            let (answer, _, asked) =
+                under(&world, Faults { short_page_at, ..Faults::default() }).await;
+            expect::rows(&answer, &live(&world), &what);
+            // A first page of half the size looks like a lower cap, and is read on with it.
+            let most = if offset == 0 { cost(450, 49) } else { cost(450, 99) };
+            assert!(asked <= most + 4, "{what}: {asked} requests");
+            is_good_again(&world).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn f12_an_upstream_that_ignores_offsets_is_found_out_after_two_requests() {
+    let faults = Faults { ignore_offset: true, ..Faults::default() };
+    for users in [101, 250, 1500] {
+        let world = world(users).await;
+        for round in 1..=2 {
+            let (answer, _, asked) = under(&world, faults.clone()).await;
+            let what = format!("{users} rows, round {round}");
+            expect::error(&answer, "502 upstream_paging_broken", &what);
+            assert_eq!(asked, 2, "{what}");
+        }
+        is_good_again(&world).await;
+        // Offsets were proven, so pages were asked for together; no more than that many.
+        let (answer, _, asked) = under(&world, faults.clone()).await;
+        expect::error(&answer, "502 upstream_paging_broken", "after good times");
+        assert!(asked <= 1 + 8, "{users} rows after good times: {asked} requests");
+        let (answer, _, asked) = under(&world, faults.clone()).await;
+        expect::error(&answer, "502 upstream_paging_broken", "and again");
+        assert_eq!(asked, 2, "{users} rows: the proof is gone");
+        is_good_again(&world).await;
+    }
+}
+
+#[tokio::test]
+async fn f12_a_last_page_that_comes_for_ever_is_502_at_the_first_repeat() {
+    for users in [100, 250, 450] {
+        let world = world(users).await;
+        let faults = Faults { repeat_last_page_forever: true, ..Faults::default() };
+        let (answer, _, asked) = under(&world, faults).await;
+        expect::error(&answer, "502 upstream_paging_broken", &format!("{users} rows"));
+        assert!(asked <= cost(users as u64, 99) + 1, "{users} rows: {asked} requests");
+        is_good_again(&world).await;
+    }
+}
+
+#[tokio::test]
+async fn f12_a_list_without_an_end_stops_at_the_largest_list_allowed() {
+    // Always a full page of new rows, and never a word of how many there are.
+    let raw = Raw::start(|head| {
+        let first = 1 + head.number_of("offset") as u64;
+        let rows: Vec<String> = (first..first + head.number_of("limit") as u64).map(user).collect();
+        Reply::json(200, page(&rows, 100))
+    })
+    .await;
+    let front = Front::start(&config_text(raw.address, "rows_max = 2000", "")).await;
+    expect::error(&front.get(V1_USERS).await, "413 result_too_large", "no end");
+    assert!(raw.asked() <= 22, "{} requests", raw.asked());
+}
+
+#[tokio::test]
+async fn f12_a_total_above_the_largest_list_allowed_is_413_after_one_request() {
+    let world =
+        World::with(Settings { users: 300, ..Settings::default() }, "rows_max = 299", "").await;
+    let (answer, _, asked) = under(&world, Faults::default()).await;
+    expect::error(&answer, "413 result_too_large", "300 rows, 299 allowed");
+    assert!(answer.text().contains("299"), "the cap is named");
+    assert_eq!(asked, 1);
+}
