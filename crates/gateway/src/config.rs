@@ -9,7 +9,7 @@ mod units;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use domain::sweep::DoubleRead;
 use domain::upstream::{Dialect, Rules, dialect_named};
 use domain::visibility::Visibility;
 use http::{HeaderValue, Uri};
+use transport::tls::{ClientTls, ServerTls};
 
 use crate::caller::{KeyDigest, digest};
 use crate::secret::Secret;
@@ -61,8 +62,8 @@ pub struct Config {
 pub struct Server {
     /// Address to listen on.
     pub listen: SocketAddr,
-    /// Certificate and key files, PEM.
-    pub tls: Option<(PathBuf, PathBuf)>,
+    /// The certificate to show; without it, plain HTTP.
+    pub tls: Option<ServerTls>,
 }
 
 /// `[log]`.
@@ -101,8 +102,8 @@ pub struct Upstream {
     pub dialect: &'static dyn Dialect,
     /// Scheme and authority, and a path prefix without a slash at its end.
     pub base_url: String,
-    /// More certificate authorities to believe, PEM.
-    pub ca_file: Option<PathBuf>,
+    /// Whom to believe on `https`.
+    pub tls: ClientTls,
     /// Pages in flight per list.
     pub pages_in_flight_max: usize,
     /// Requests in flight, all callers together.
@@ -201,17 +202,9 @@ impl<'a> Reader<'a> {
             limits.requests_in_flight_max,
         )?;
         Ok(Config {
-            server: Server {
-                listen: self.raw.server.listen,
-                tls: self
-                    .raw
-                    .server
-                    .tls
-                    .as_ref()
-                    .map(|tls| (self.folder.join(&tls.cert), self.folder.join(&tls.key))),
-            },
+            server: Server { listen: self.raw.server.listen, tls: self.server_tls()? },
             admin: self.raw.admin.listen,
-            log: Log { level: self.raw.log.level.clone(), format: self.raw.log.format },
+            log: Log { level: self.log_level()?, format: self.raw.log.format },
             limits: Limits {
                 request_deadline: limits.request_deadline.0,
                 requests_in_flight_max: limits.requests_in_flight_max,
@@ -225,6 +218,38 @@ impl<'a> Reader<'a> {
             upstreams,
             callers,
         })
+    }
+
+    /// Certificates are read now, so that a bad one is refused before any port is bound.
+    fn server_tls(&self) -> Result<Option<ServerTls>, ConfigError> {
+        let Some(tls) = &self.raw.server.tls else { return Ok(None) };
+        let (cert, key) = (self.folder.join(&tls.cert), self.folder.join(&tls.key));
+        match ServerTls::from_pem_files(&cert, &key) {
+            Ok(tls) => Ok(Some(tls)),
+            Err(error) => self.refuse(&field(&["server", "tls"]), error.to_string()),
+        }
+    }
+
+    fn client_tls(&self, at: &Field, ca_file: Option<&Path>) -> Result<ClientTls, ConfigError> {
+        let ca_file = ca_file.map(|file| self.folder.join(file));
+        match ClientTls::new(ca_file.as_deref()) {
+            Ok(tls) => Ok(tls),
+            Err(error) => self.refuse(at, error.to_string()),
+        }
+    }
+
+    /// One word is a level; a list of directives holds `=`. A misspelt word would be taken for a
+    /// module's name and mute the log.
+    fn log_level(&self) -> Result<String, ConfigError> {
+        let level = &self.raw.log.level;
+        let levels = ["off", "error", "warn", "info", "debug", "trace"];
+        if levels.contains(&level.to_lowercase().as_str()) || level.contains('=') {
+            return Ok(level.clone());
+        }
+        self.refuse(
+            &field(&["log", "level"]),
+            "must be off, error, warn, info, debug, trace, or a list such as gateway=debug,info",
+        )
     }
 
     fn positive(&self, field: &Field, duration: Duration) -> Result<(), ConfigError> {
@@ -284,7 +309,7 @@ impl<'a> Reader<'a> {
         Ok(Upstream {
             dialect,
             base_url: self.base_url(&at("base_url"), &raw.base_url)?,
-            ca_file: raw.ca_file.as_ref().map(|file| self.folder.join(file)),
+            tls: self.client_tls(&at("ca_file"), raw.ca_file.as_deref())?,
             pages_in_flight_max: raw.pages_in_flight_max,
             requests_in_flight_max: raw.requests_in_flight_max,
             connect_timeout: raw.connect_timeout.0,

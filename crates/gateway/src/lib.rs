@@ -24,7 +24,6 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use transport::server::{Drained, ServerLimits, serve};
-use transport::tls::ServerTls;
 
 pub use caller::key_digest;
 use config::Config;
@@ -54,14 +53,9 @@ impl Running {
 /// Binds both ports and serves until `shutdown` is cancelled.
 ///
 /// # Errors
-/// Where a port cannot be bound, or a certificate cannot be used; the message names which.
+/// Where a port cannot be bound; the message names the setting.
 pub async fn start(config: Config, shutdown: CancellationToken) -> io::Result<Running> {
-    let tls = match &config.server.tls {
-        Some((certificate, key)) => {
-            Some(ServerTls::from_pem_files(certificate, key).map_err(io::Error::other)?)
-        }
-        None => None,
-    };
+    let tls = config.server.tls.clone();
     let grace = config.limits.request_deadline;
     let listener = bind("server.listen", config.server.listen).await?;
     let admin_listener = bind("admin.listen", config.admin).await?;

@@ -1,6 +1,7 @@
 //! What the gateway counts. Every label is from a closed set: endpoints, slugs, statuses, names of
 //! callers and upstreams from the configuration. Nothing of a request is ever a label.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::legacy::Notes;
@@ -11,8 +12,12 @@ use prometheus::{
 use crate::call::Account;
 
 /// The counters of one gateway. Each gateway has its own registry, so two in a process do not mix.
+/// Every layer of every request holds them, so a clone is one pointer.
 #[derive(Debug, Clone)]
-pub(crate) struct Metrics {
+pub(crate) struct Metrics(Arc<Counters>);
+
+#[derive(Debug)]
+struct Counters {
     registry: Registry,
     requests: IntCounterVec,
     errors: IntCounterVec,
@@ -43,7 +48,7 @@ impl Metrics {
             &["endpoint"],
         )?;
         registry.register(Box::new(seconds.clone()))?;
-        Ok(Metrics {
+        Ok(Metrics(Arc::new(Counters {
             requests: counter(
                 "tieline_requests_total",
                 "Requests answered.",
@@ -79,30 +84,30 @@ impl Metrics {
             )?,
             seconds,
             registry,
-        })
+        })))
     }
 
     pub(crate) fn request(&self, account: &Account, status: u16, took: Duration) {
         let endpoint = account.endpoint.unwrap_or("none");
         let caller = account.caller.as_deref().unwrap_or("none");
         let status = itoa(status);
-        self.requests.with_label_values(&[endpoint, status.as_str(), caller]).inc();
-        self.seconds.with_label_values(&[endpoint]).observe(took.as_secs_f64());
+        self.0.requests.with_label_values(&[endpoint, status.as_str(), caller]).inc();
+        self.0.seconds.with_label_values(&[endpoint]).observe(took.as_secs_f64());
         if let Some(slug) = account.error {
-            self.errors.with_label_values(&[slug]).inc();
+            self.0.errors.with_label_values(&[slug]).inc();
         }
         if account.rows > 0 {
-            self.rows.with_label_values(&[endpoint]).inc_by(account.rows);
+            self.0.rows.with_label_values(&[endpoint]).inc_by(account.rows);
         }
         self.notes(endpoint, &account.story.notes);
         if !account.ignored.is_empty() {
-            self.ignored.with_label_values(&[endpoint]).inc_by(account.ignored.len() as u64);
+            self.0.ignored.with_label_values(&[endpoint]).inc_by(account.ignored.len() as u64);
         }
     }
 
     fn notes(&self, endpoint: &str, notes: &Notes) {
         for (note, count) in notes.iter().filter(|(_, count)| *count > 0) {
-            self.notes.with_label_values(&[endpoint, note]).inc_by(count);
+            self.0.notes.with_label_values(&[endpoint, note]).inc_by(count);
         }
     }
 
@@ -112,13 +117,13 @@ impl Metrics {
         for loss in endpoint.losses().iter().filter(|loss| loss.dialect == dialect) {
             if !matches!(loss.status, Status::Exact | Status::Renamed) {
                 let labels = [endpoint.name(), dialect, loss.status.as_str()];
-                self.losses.with_label_values(&labels).inc();
+                self.0.losses.with_label_values(&labels).inc();
             }
         }
     }
 
     pub(crate) fn attempt(&self, upstream: &str, outcome: &str) {
-        self.upstream_requests.with_label_values(&[upstream, outcome]).inc();
+        self.0.upstream_requests.with_label_values(&[upstream, outcome]).inc();
     }
 
     pub(crate) fn list(&self, story: &domain::sweep::Story) {
@@ -129,19 +134,19 @@ impl Metrics {
             ("total_mismatch", u64::from(story.total_mismatch)),
         ];
         for (event, count) in events.into_iter().filter(|(_, count)| *count > 0) {
-            self.lists.with_label_values(&[event]).inc_by(count);
+            self.0.lists.with_label_values(&[event]).inc_by(count);
         }
     }
 
     pub(crate) fn lookup(&self, outcome: &str) {
-        self.lookups.with_label_values(&[outcome]).inc();
+        self.0.lookups.with_label_values(&[outcome]).inc();
     }
 
     /// Prometheus text format.
     pub(crate) fn text(&self) -> Vec<u8> {
         let mut text = Vec::new();
         // Only fails for a family without metrics, which the registry leaves out itself.
-        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
+        let _ = TextEncoder::new().encode(&self.0.registry.gather(), &mut text);
         text
     }
 }

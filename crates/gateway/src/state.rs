@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use moka::Expiry;
 use transport::client::{Client, ClientSettings};
-use transport::tls::ClientTls;
 
 use crate::caller::{Caller, Callers, FoundGroups, Groups, Upstream};
 use crate::config::{Config, Lookups};
@@ -28,13 +27,12 @@ impl State {
     pub(crate) fn new(config: Config) -> Result<Self, std::io::Error> {
         let mut upstreams = BTreeMap::new();
         for (name, settings) in &config.upstreams {
-            let tls = ClientTls::new(settings.ca_file.as_deref()).map_err(std::io::Error::other)?;
             let upstream = Arc::new(Upstream::new(name, settings));
             let client = ClientSettings {
                 connect_timeout: settings.connect_timeout,
                 pool_idle_timeout: POOL_IDLE_TIMEOUT,
                 pool_idle_max: settings.requests_in_flight_max,
-                tls,
+                tls: settings.tls.clone(),
             };
             upstreams.insert(name.clone(), (upstream, client));
         }

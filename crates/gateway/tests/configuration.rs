@@ -1,0 +1,174 @@
+//! Configurations that load, and those that are refused in one line that names file, line and field
+//! and never shows a value.
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+use gateway::config::Config;
+
+const GOOD: &str = r#"[upstream.ams]
+dialect = "voiso-v4"
+base_url = "https://cc-ams03.voiso.com"
+
+[[caller]]
+name = "crm"
+legacy_key = { digest = "sha256:1111111111111111111111111111111111111111111111111111111111111111" }
+upstream = "ams"
+upstream_key = { env = "VOISO_V4_KEY" }
+sees = "everything"
+"#;
+
+fn env(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    let key = [("VOISO_V4_KEY", "v4-secret-canary")];
+    key.iter().chain(pairs).map(|(name, value)| ((*name).into(), (*value).into())).collect()
+}
+
+fn refused(text: &str) -> String {
+    refused_with(text, &[])
+}
+
+fn refused_with(text: &str, pairs: &[(&str, &str)]) -> String {
+    let error = Config::parse(text, "t.toml", &env(pairs)).unwrap_err().to_string();
+    assert_eq!(error.lines().count(), 1, "{error}");
+    assert!(!error.contains("canary"), "{error}");
+    error
+}
+
+#[test]
+fn a_small_configuration_loads_with_the_documented_defaults() {
+    let config = Config::parse(GOOD, "t.toml", &env(&[])).unwrap();
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.admin.to_string(), "127.0.0.1:9090");
+    assert_eq!(config.limits.request_deadline.as_secs(), 25);
+    assert_eq!(config.limits.requests_in_flight_max, 1024);
+    assert_eq!(config.lookups.fresh_for.as_secs(), 60);
+    assert_eq!(config.lookups.negative_for.as_secs(), 5);
+    assert_eq!(config.lookups.entries_max, 10_000);
+    let upstream = &config.upstreams["ams"];
+    assert_eq!(upstream.pages_in_flight_max, 8);
+    assert_eq!(upstream.requests_in_flight_max, 64);
+    assert_eq!(upstream.connect_timeout.as_secs(), 1);
+    assert_eq!(upstream.attempt_timeout.as_secs(), 10);
+    assert_eq!(upstream.attempts_max, 3);
+    assert_eq!(upstream.retry_after_max.as_secs(), 30);
+    assert_eq!(upstream.rows_max, 100_000);
+    assert!(!format!("{config:?}").contains("canary"));
+}
+
+#[test]
+fn settings_of_later_versions_load_at_their_defaults_only() {
+    let text = format!(
+        "{GOOD}[cache]\nfresh_for = \"0s\"\nstale_if_error = \"0s\"\nbytes_max = \"64MiB\"\n\
+         [passthrough]\nenabled = false\ncredential = \"exchange\"\nunknown_callers = \"refuse\"\n\
+         [cors]\nallow_origins = []\n"
+    );
+    Config::parse(&text, "t.toml", &env(&[])).unwrap();
+    let on = text.replace("enabled = false", "enabled = true");
+    assert!(refused(&on).starts_with("t.toml:16: passthrough.enabled: "), "{}", refused(&on));
+}
+
+#[test]
+fn each_mistake_is_one_line_with_file_line_and_field() {
+    let replaced = |from: &str, to: &str| GOOD.replacen(from, to, 1);
+    let cases = [
+        (String::new(), "t.toml:1: caller: at least one"),
+        (replaced("sees = \"everything\"\n", ""), "t.toml:5: caller[0].sees: is required"),
+        (replaced("sees = \"everything\"", "sees = \"canary\""), "t.toml:10: caller[0].sees: "),
+        (replaced("sees = \"everything\"", "sees = { team = [1] }"), "t.toml:10: caller[0].sees"),
+        (replaced("upstream = \"ams\"", "upstream = \"canary\""), "t.toml:8: caller[0].upstream: "),
+        (replaced("voiso-v4", "canary"), "t.toml:2: upstream.ams.dialect: unknown dialect"),
+        (replaced("https://cc", "ftp://canary"), "t.toml:3: upstream.ams.base_url: must be"),
+        (replaced("https://", "https://canary@"), "t.toml:3: upstream.ams.base_url: must be"),
+        (replaced("base_url", "base_uri"), "t.toml:3: upstream.ams.base_uri: unknown field"),
+        (replaced("VOISO_V4_KEY", "NOT_SET"), "t.toml:9: caller[0].upstream_key: the variable"),
+        (replaced("sha256:11", "sha256:1"), "t.toml:7: caller[0].legacy_key: digest must be"),
+        (
+            replaced(
+                "{ digest = \"sha256:1111111111111111111111111111111111111111111111111111111111111111\" }",
+                "\"legacy-canary\"",
+            ),
+            "t.toml:7: caller[0].legacy_key: expected",
+        ),
+        (replaced("{ env =", "{ digest ="), "t.toml:9: caller[0].upstream_key: a digest"),
+        (format!("{GOOD}surprise = 1\n"), "t.toml:11: caller[0].surprise: unknown field"),
+        (format!("[server]\nlisten = 8080\n{GOOD}"), "t.toml:2: server.listen: "),
+        (format!("[server]\nlisten = \"canary\"\n{GOOD}"), "t.toml:2: server.listen: "),
+        (format!("[limits]\nrequest_deadline = 25\n{GOOD}"), "t.toml:2: limits.request_deadline: "),
+        (
+            format!("[limits]\nrequest_deadline = \"0s\"\n{GOOD}"),
+            "t.toml:2: limits.request_deadline: must be more",
+        ),
+        (format!("[log]\nlevel = \"inof\"\n{GOOD}"), "t.toml:2: log.level: must be off"),
+        (
+            format!("[server]\ntls = {{ cert = \"no.pem\", key = \"no.pem\" }}\n{GOOD}"),
+            "t.toml:2: server.tls: cannot read",
+        ),
+        (
+            replaced("dialect = ", "id_policy = \"map\"\ndialect = "),
+            "t.toml:1: upstream.ams.id_map: id_policy",
+        ),
+        (format!("{GOOD}[legacy.v9_users]\n"), "t.toml:11: legacy.v9_users: no legacy endpoint"),
+        (
+            format!("{GOOD}[legacy.v1_users]\nenvelope = \"canary\"\n"),
+            "t.toml:12: legacy.v1_users.envelope: unknown value",
+        ),
+        (format!("{GOOD}name = \"twice\"\n"), "t.toml:11: syntax: "),
+        (format!("{GOOD}["), "t.toml:11: syntax: "),
+    ];
+    for (text, expected) in cases {
+        let got = refused(&text);
+        assert!(got.starts_with(expected), "wanted {expected}\n   got {got}");
+    }
+}
+
+#[test]
+fn two_callers_never_share_a_key_or_a_name() {
+    let second = GOOD.split_once("\n\n").unwrap().1;
+    let twice = format!("{GOOD}{}", second.replace("\"crm\"", "\"wallboard\""));
+    assert!(
+        refused(&twice).starts_with("t.toml:13: caller[1].legacy_key: caller \"crm\" has the same"),
+        "{}",
+        refused(&twice)
+    );
+    let named = format!("{GOOD}{}", second.replace("sha256:1", "sha256:2"));
+    assert!(refused(&named).starts_with("t.toml:12: caller[1].name: "), "{}", refused(&named));
+}
+
+#[test]
+fn the_environment_overrides_and_is_named_when_wrong() {
+    let pairs = [
+        ("TIELINE_SERVER__LISTEN", "127.0.0.1:1234"),
+        ("TIELINE_UPSTREAM__AMS__ATTEMPTS_MAX", "5"),
+        ("TIELINE_PASSTHROUGH__ENABLED", "false"),
+        ("TIELINE_LOG", "debug"),
+    ];
+    let config = Config::parse(GOOD, "t.toml", &env(&pairs)).unwrap();
+    assert_eq!(config.server.listen.port(), 1234);
+    assert_eq!(config.upstreams["ams"].attempts_max, 5);
+    let wrong = refused_with(GOOD, &[("TIELINE_SERVER__LISTEN", "canary")]);
+    assert!(wrong.starts_with("TIELINE_SERVER__LISTEN: server.listen: "), "{wrong}");
+    let unknown = refused_with(GOOD, &[("TIELINE_SERVER__LISTNE", "canary")]);
+    assert!(unknown.starts_with("TIELINE_SERVER__LISTNE: server.listne: unknown"), "{unknown}");
+}
+
+#[test]
+fn an_id_map_is_read_beside_the_configuration_and_checked_line_by_line() {
+    let folder = std::env::temp_dir().join(format!("tieline-id-map-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("t.toml");
+    let text = GOOD.replace("dialect =", "id_policy = \"map\"\nid_map = \"ids.csv\"\ndialect =");
+    std::fs::write(&file, text).unwrap();
+    let load = |map: &str| {
+        std::fs::write(folder.join("ids.csv"), map).unwrap();
+        Config::load(&file, &env(&[])).map_err(|error| error.to_string())
+    };
+    load("upstream_id,legacy_id\n# moved\n0b97ce11-aa, 7\n").unwrap();
+    for (map, expected) in [
+        ("a,1\nb,1\n", "line 2: legacy id of line 1 again"),
+        ("a,1\na,2\n", "line 2: this upstream id stands twice"),
+        ("a,1\nb\n", "line 2: two columns are needed"),
+        ("a,1\nb,x\n", "line 2: the legacy id is no number"),
+    ] {
+        let error = load(map).unwrap_err();
+        assert!(error.contains("upstream.ams.id_map: ") && error.ends_with(expected), "{error}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
