@@ -368,10 +368,12 @@ impl<'de> Visitor<'de> for RowsSeed<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let mut row = 0;
         while let Some(wire) = seq.next_element::<WireUser<'_>>()? {
             let Some(id) = self.rules.ids.number(&wire.id.0) else {
-                return Err(de::Error::custom(BAD_ID));
+                return Err(de::Error::custom(format_args!("{BAD_ID_OF_ROW}{row}")));
             };
+            row += 1;
             (self.row)(&hub_user(wire, id, self.rules));
         }
         Ok(())
@@ -451,8 +453,14 @@ fn explain(error: &serde_json::Error, text: &str, rules: &Rules) -> PageError {
     {
         path = if path == "." { key.to_owned() } else { format!("{path}.{key}") };
     }
+    if let Some(row) = said.strip_prefix(BAD_ID_OF_ROW).and_then(|rest| rest.split(' ').next()) {
+        path = format!("users[{row}].id");
+    }
     PageError::Schema(SchemaError { path, kind })
 }
+
+/// A bad id is only seen once its row is read; this says which row it was.
+const BAD_ID_OF_ROW: &str = "bad id of row ";
 
 fn path(text: &str, rules: &Rules) -> String {
     let mut json = serde_json::Deserializer::from_str(text);
