@@ -22,11 +22,16 @@ impl Params {
         Params { left, ignored: BTreeSet::new() }
     }
 
-    /// Takes every value of the credential parameter, empty ones included. `KEY` and `key[]` count as
-    /// well: a credential must not stay behind under a name that only looks different.
+    /// Takes every value of the credential parameter, empty ones included.
     pub fn take_key(&mut self) -> Vec<String> {
+        self.take_where(|given| given == "key")
+    }
+
+    /// Takes every value of a parameter that only looks like the credential, such as `KEY` or
+    /// `key[]`: the legacy API read no key from it, and a key must not stay behind in it.
+    pub fn take_odd_keys(&mut self) -> Vec<String> {
         self.take_where(|given| {
-            given.strip_suffix("[]").unwrap_or(given).eq_ignore_ascii_case("key")
+            given != "key" && given.strip_suffix("[]").unwrap_or(given).eq_ignore_ascii_case("key")
         })
     }
 

@@ -13,180 +13,15 @@
 //! **Never:** a list with a hole, a row twice, or an end that was not seen.
 
 mod join;
+mod outcome;
+mod rows;
 
-use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::ops::Range;
 
-use crate::legacy::Notes;
 use join::{Chain, chain};
-
-/// A stretch of a listing to ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Window {
-    /// Rows to skip.
-    pub offset: u64,
-    /// Rows to return at most.
-    pub limit: u32,
-}
-
-/// What one window gave, already rendered: row `n` is `bytes[ends[n - 1]..ends[n]]`, which is empty
-/// for a row that no filter let through, and else begins with a comma.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rows {
-    /// Identity of each row.
-    pub keys: Vec<u64>,
-    /// Legacy id of each row.
-    pub ids: Vec<u64>,
-    /// Where each row's bytes end.
-    pub ends: Vec<usize>,
-    /// The rendered rows.
-    pub bytes: Vec<u8>,
-    /// The upstream's count of the whole list.
-    pub total: u64,
-    /// What could only be shown imperfectly.
-    pub notes: Notes,
-}
-
-impl Rows {
-    /// Ends a row: everything appended to `bytes` since the last call is its rendering.
-    pub fn push(&mut self, key: u64, id: u64) {
-        self.keys.push(key);
-        self.ids.push(id);
-        self.ends.push(self.bytes.len());
-    }
-
-    fn bytes_of(&self, rows: &Range<usize>) -> Range<usize> {
-        let at = |row: usize| if row == 0 { 0 } else { self.ends[row - 1] };
-        at(rows.start)..at(rows.end)
-    }
-
-    fn shown(&self, rows: &Range<usize>) -> u64 {
-        rows.clone().filter(|row| !self.bytes_of(&(*row..*row + 1)).is_empty()).count() as u64
-    }
-
-    fn truncate(&mut self, rows: usize) -> Vec<u64> {
-        let beyond = self.keys.split_off(rows);
-        self.ids.truncate(rows);
-        self.ends.truncate(rows);
-        self.bytes.truncate(self.ends.last().copied().unwrap_or(0));
-        beyond
-    }
-
-    /// Drops a row that stands in this page twice in the same words. Two different rows of one id
-    /// stay, and fail the uniqueness check later.
-    fn merge_repeats(&mut self) {
-        if is_strictly_sorted(&self.keys) || all_different(self.keys.iter().copied()) {
-            return;
-        }
-        let mut first: HashMap<u64, usize> = HashMap::new();
-        let mut merged = Rows { total: self.total, notes: self.notes, ..Rows::default() };
-        for row in 0..self.keys.len() {
-            let bytes = &self.bytes[self.bytes_of(&(row..row + 1))];
-            let before = *first.entry(self.keys[row]).or_insert(row);
-            if before != row && self.bytes[self.bytes_of(&(before..before + 1))] == *bytes {
-                continue;
-            }
-            merged.bytes.extend_from_slice(bytes);
-            merged.push(self.keys[row], self.ids[row]);
-        }
-        *self = merged;
-    }
-}
-
-/// When a list that is not sorted by id is read twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DoubleRead {
-    /// When its ids are neither ascending nor descending.
-    #[default]
-    Auto,
-    /// Every list of more than one page.
-    Always,
-    /// Never: rows that move while the list is read may be lost.
-    Never,
-}
-
-/// Limits of a sweep.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Rows per window, at least 2.
-    pub page_rows_max: u32,
-    /// Rows per list.
-    pub rows_max: u64,
-    /// When to read twice.
-    pub double_read: DoubleRead,
-    /// Whether the upstream has shown that it honours offsets. If not, the second page is read
-    /// alone, so that an upstream that ignores them is found out after two requests.
-    pub paging_proven: bool,
-    /// Whether one shown row is all that is wanted.
-    pub stop_at_first: bool,
-}
-
-/// What to do next.
-#[derive(Debug)]
-pub enum Next {
-    /// Read these windows; more may be in flight. Empty: wait for one in flight.
-    Read(Vec<Window>),
-    /// The list is whole.
-    Done(List),
-    /// The list cannot be had.
-    Failed(Failure),
-}
-
-/// A whole list.
-#[derive(Debug, Default)]
-pub struct List {
-    /// Rendered bytes in order; every shown row begins with a comma.
-    pub parts: Vec<(Vec<u8>, Range<usize>)>,
-    /// Rows shown.
-    pub rows: u64,
-    /// How it was come by.
-    pub story: Story,
-}
-
-/// How a list was come by; for logs, metrics and explanations.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Story {
-    /// Pages read, all of them.
-    pub pages: u64,
-    /// Seams that disagreed and were read again.
-    pub seams_repaired: u64,
-    /// Times the whole list was read again.
-    pub restarts: u64,
-    /// The upstream's count was wrong, twice.
-    pub total_mismatch: bool,
-    /// At least two pages joined: offsets work.
-    pub paging_proven: bool,
-    /// What could only be shown imperfectly.
-    pub notes: Notes,
-}
-
-/// Why a list cannot be had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
-    /// It would not hold still.
-    #[error("the list kept changing while it was read")]
-    Unstable,
-    /// Pages repeat or contradict each other, and reading again changed nothing.
-    #[error("the upstream's pages repeat or contradict each other")]
-    PagingBroken,
-    /// The count and the pages contradict each other, and reading again changed nothing.
-    #[error("the upstream's count and its pages disagree")]
-    TotalMismatch,
-    /// A page held more rows than asked for, and they are not the next page's.
-    #[error("the upstream sent more rows than it was asked for, and not the next ones")]
-    PageOverflow,
-    /// More rows than allowed.
-    #[error("the list has more than {rows_max} rows")]
-    TooLarge {
-        /// The limit.
-        rows_max: u64,
-    },
-    /// Two different users have, or would get, one legacy id.
-    #[error("two users share one legacy id")]
-    IdCollision,
-}
+pub use outcome::{DoubleRead, Failure, Limits, List, Next, Story};
+pub use rows::{Rows, Window};
+use rows::{all_different, is_strictly_sorted};
 
 const ROUNDS_MAX: u32 = 3;
 const READINGS_MAX: u32 = 3;
@@ -585,14 +420,4 @@ impl Sweep {
         list.parts.push((page.bytes, bytes));
         list
     }
-}
-
-fn is_strictly_sorted(keys: &[u64]) -> bool {
-    keys.is_sorted_by(|a, b| a < b) || keys.is_sorted_by(|a, b| a > b)
-}
-
-fn all_different(keys: impl Iterator<Item = u64>) -> bool {
-    let mut seen = HashSet::with_capacity(keys.size_hint().0);
-    let mut keys = keys;
-    keys.all(|key| seen.insert(key))
 }

@@ -1,0 +1,100 @@
+//! What a sweep is told, and what it says: limits, next steps, lists, failures.
+
+use std::ops::Range;
+
+use super::rows::Window;
+use crate::legacy::Notes;
+
+/// When a list that is not sorted by id is read twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DoubleRead {
+    /// When its ids are neither ascending nor descending.
+    #[default]
+    Auto,
+    /// Every list of more than one page.
+    Always,
+    /// Never: rows that move while the list is read may be lost.
+    Never,
+}
+
+/// Limits of a sweep.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Rows per window, at least 2.
+    pub page_rows_max: u32,
+    /// Rows per list.
+    pub rows_max: u64,
+    /// When to read twice.
+    pub double_read: DoubleRead,
+    /// Whether the upstream has shown that it honours offsets. If not, the second page is read
+    /// alone, so that an upstream that ignores them is found out after two requests.
+    pub paging_proven: bool,
+    /// Whether one shown row is all that is wanted.
+    pub stop_at_first: bool,
+}
+
+/// What to do next.
+#[derive(Debug)]
+pub enum Next {
+    /// Read these windows; more may be in flight. Empty: wait for one in flight.
+    Read(Vec<Window>),
+    /// The list is whole.
+    Done(List),
+    /// The list cannot be had.
+    Failed(Failure),
+}
+
+/// A whole list.
+#[derive(Debug, Default)]
+pub struct List {
+    /// Rendered bytes in order; every shown row begins with a comma.
+    pub parts: Vec<(Vec<u8>, Range<usize>)>,
+    /// Rows shown.
+    pub rows: u64,
+    /// How it was come by.
+    pub story: Story,
+}
+
+/// How a list was come by; for logs, metrics and explanations.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Story {
+    /// Pages read, all of them.
+    pub pages: u64,
+    /// Seams that disagreed and were read again.
+    pub seams_repaired: u64,
+    /// Times the whole list was read again.
+    pub restarts: u64,
+    /// The upstream's count was wrong, twice.
+    pub total_mismatch: bool,
+    /// At least two pages joined: offsets work.
+    pub paging_proven: bool,
+    /// What could only be shown imperfectly.
+    pub notes: Notes,
+}
+
+/// Why a list cannot be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// It would not hold still.
+    #[error("the list kept changing while it was read")]
+    Unstable,
+    /// Pages repeat or contradict each other, and reading again changed nothing.
+    #[error("the upstream's pages repeat or contradict each other")]
+    PagingBroken,
+    /// The count and the pages contradict each other, and reading again changed nothing.
+    #[error("the upstream's count and its pages disagree")]
+    TotalMismatch,
+    /// A page held more rows than asked for, and they are not the next page's.
+    #[error("the upstream sent more rows than it was asked for, and not the next ones")]
+    PageOverflow,
+    /// More rows than allowed.
+    #[error("the list has more than {rows_max} rows")]
+    TooLarge {
+        /// The limit.
+        rows_max: u64,
+    },
+    /// Two different users have, or would get, one legacy id.
+    #[error("two users share one legacy id")]
+    IdCollision,
+}

@@ -1,0 +1,89 @@
+//! What one window gave: keys, legacy ids and rendered bytes, row by row.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+use crate::legacy::Notes;
+
+/// A stretch of a listing to ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// Rows to skip.
+    pub offset: u64,
+    /// Rows to return at most.
+    pub limit: u32,
+}
+
+/// What one window gave, already rendered: row `n` is `bytes[ends[n - 1]..ends[n]]`, which is empty
+/// for a row that no filter let through, and else begins with a comma.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// Identity of each row.
+    pub keys: Vec<u64>,
+    /// Legacy id of each row.
+    pub ids: Vec<u64>,
+    /// Where each row's bytes end.
+    pub ends: Vec<usize>,
+    /// The rendered rows.
+    pub bytes: Vec<u8>,
+    /// The upstream's count of the whole list.
+    pub total: u64,
+    /// What could only be shown imperfectly.
+    pub notes: Notes,
+}
+
+impl Rows {
+    /// Ends a row: everything appended to `bytes` since the last call is its rendering.
+    pub fn push(&mut self, key: u64, id: u64) {
+        self.keys.push(key);
+        self.ids.push(id);
+        self.ends.push(self.bytes.len());
+    }
+
+    pub(super) fn bytes_of(&self, rows: &Range<usize>) -> Range<usize> {
+        let at = |row: usize| if row == 0 { 0 } else { self.ends[row - 1] };
+        at(rows.start)..at(rows.end)
+    }
+
+    pub(super) fn shown(&self, rows: &Range<usize>) -> u64 {
+        rows.clone().filter(|row| !self.bytes_of(&(*row..*row + 1)).is_empty()).count() as u64
+    }
+
+    pub(super) fn truncate(&mut self, rows: usize) -> Vec<u64> {
+        let beyond = self.keys.split_off(rows);
+        self.ids.truncate(rows);
+        self.ends.truncate(rows);
+        self.bytes.truncate(self.ends.last().copied().unwrap_or(0));
+        beyond
+    }
+
+    /// Drops a row that stands in this page twice in the same words. Two different rows of one id
+    /// stay, and fail the uniqueness check later.
+    pub(super) fn merge_repeats(&mut self) {
+        if is_strictly_sorted(&self.keys) || all_different(self.keys.iter().copied()) {
+            return;
+        }
+        let mut first: HashMap<u64, usize> = HashMap::new();
+        let mut merged = Rows { total: self.total, notes: self.notes, ..Rows::default() };
+        for row in 0..self.keys.len() {
+            let bytes = &self.bytes[self.bytes_of(&(row..row + 1))];
+            let before = *first.entry(self.keys[row]).or_insert(row);
+            if before != row && self.bytes[self.bytes_of(&(before..before + 1))] == *bytes {
+                continue;
+            }
+            merged.bytes.extend_from_slice(bytes);
+            merged.push(self.keys[row], self.ids[row]);
+        }
+        *self = merged;
+    }
+}
+
+pub(super) fn is_strictly_sorted(keys: &[u64]) -> bool {
+    keys.is_sorted_by(|a, b| a < b) || keys.is_sorted_by(|a, b| a > b)
+}
+
+pub(super) fn all_different(keys: impl Iterator<Item = u64>) -> bool {
+    let mut seen = HashSet::with_capacity(keys.size_hint().0);
+    let mut keys = keys;
+    keys.all(|key| seen.insert(key))
+}
