@@ -1,5 +1,5 @@
 //! v1 users end to end: the gateway over v4 against the vendor's own legacy API over the same data.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+#![expect(clippy::panic, reason = "a test may")]
 
 use simulator::{Order, Settings, Simulator, User};
 use tests::{V1_USERS, World, query};

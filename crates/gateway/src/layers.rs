@@ -11,3 +11,6 @@ pub(crate) mod route;
 pub(crate) mod send;
 pub(crate) mod trace;
 pub(crate) mod translate;
+
+#[cfg(test)]
+mod tests;

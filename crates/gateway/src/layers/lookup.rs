@@ -52,7 +52,11 @@ where
         return Ok(list);
     }
     settings.metrics.lookup("doubted");
-    call.caller.groups().invalidate(&name.cache_key()).await;
+    // Only what was doubted is dropped: somebody may have looked it up anew in the meantime.
+    let (groups, key) = (call.caller.groups(), name.cache_key());
+    if groups.get(&key).await.is_some_and(|kept| Arc::ptr_eq(&kept, &found)) {
+        groups.invalidate(&key).await;
+    }
     let again = find(&settings, &inner, &call.caller, &name).await?;
     if again.ids == found.ids { Ok(list) } else { ask(&inner, &call, again.ids.clone()).await }
 }

@@ -47,9 +47,12 @@ where
     inner.oneshot(call).await
 }
 
-/// The one key of a request: Bearer or `key=`, never both, never twice.
+/// The one key of a request: Bearer or `key=`, never both, never twice, never spelled in another way.
 fn credential(headers: &HeaderMap, params: &mut Params) -> Credential {
-    let in_query = params.take_key();
+    let (in_query, odd) = (params.take_key(), params.take_odd_keys());
+    if !odd.is_empty() {
+        return Credential::Ambiguous;
+    }
     let mut in_header = headers.get_all(AUTHORIZATION).iter();
     let (first, second) = (in_header.next(), in_header.next());
     match (in_query.as_slice(), first, second) {
@@ -104,6 +107,8 @@ mod tests {
             (&[], "key=a&key=a"),
             (&[], "KEY=a&key=a"),
             (&["Bearer a"], "key[]=a"),
+            (&[], "KEY=a"),
+            (&[], "key[]=a"),
         ] {
             assert_eq!(found(headers, query), "ambiguous", "{headers:?} {query}");
         }
