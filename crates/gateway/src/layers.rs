@@ -11,6 +11,3 @@ pub(crate) mod route;
 pub(crate) mod send;
 pub(crate) mod trace;
 pub(crate) mod translate;
-
-#[cfg(test)]
-mod tests;

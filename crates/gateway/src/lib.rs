@@ -14,6 +14,8 @@ mod secret;
 mod stack;
 mod state;
 mod svc;
+#[cfg(test)]
+mod transcripts;
 
 use std::io;
 use std::net::SocketAddr;
