@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use http::{Request, Response};
 use tower::util::BoxCloneSyncService;
-use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+use tower::{ServiceBuilder, ServiceExt, service_fn};
 use transport::body::Body;
 
 use crate::call::{LegacyRequest, ListCall, Listed};
@@ -16,10 +16,7 @@ use crate::layers::{
     authenticate, exchange, fan_out, lookup, rescue, retry, route, send, trace, translate,
 };
 use crate::state::State;
-use crate::svc::from_fn;
-
-/// A boxed stage of the stack.
-pub(crate) type Stage<Req, Res> = BoxCloneSyncService<Req, Res, BoxError>;
+use crate::svc::{Stage, from_fn};
 
 /// Everything that legacy clients reach.
 pub(crate) fn edge(
