@@ -64,6 +64,9 @@ impl GroupIds {
     }
 }
 
+/// Longer values are not pushed down: escaped, they could outgrow a server's request line.
+const PUSHDOWN_BYTES_MAX: usize = 512;
+
 /// Values a row's text must fit, all of them (a repeated parameter only narrows).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TextFilter {
@@ -85,12 +88,15 @@ impl TextFilter {
         text.is_some_and(|text| self.fits(text))
     }
 
-    /// The value an upstream may filter by without losing a row: only an exact one.
+    /// The value an upstream may filter by without losing a row: only an exact one, and only one
+    /// that any server takes. The hub filters by the others alone.
     pub fn pushdown(&self) -> Option<&str> {
-        match self.mode {
-            Match::Exact => self.values.first().map(String::as_str),
-            Match::CaseInsensitive | Match::Contains => None,
-        }
+        let value = match self.mode {
+            Match::Exact => self.values.first()?,
+            Match::CaseInsensitive | Match::Contains => return None,
+        };
+        let is_plain = value.len() <= PUSHDOWN_BYTES_MAX && !value.chars().any(char::is_control);
+        is_plain.then_some(value.as_str())
     }
 }
 
