@@ -97,7 +97,7 @@ async fn g08_a_page_that_is_limited_makes_every_page_of_the_caller_wait() {
     // Those in flight when the 429 was on its way could not know.
     let early = |arrival: &&Instant| {
         let after = after(arrival);
-        after > Duration::from_millis(300) && after < Duration::from_secs(2)
+        after > Duration::from_millis(700) && after < Duration::from_secs(2)
     };
     assert_eq!(arrivals.iter().filter(early).count(), 0, "pages that did not wait");
 }
