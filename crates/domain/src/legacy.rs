@@ -3,11 +3,12 @@
 //! An endpoint is [`Endpoint::plan`] and [`Endpoint::render`]. It never knows which upstream
 //! answers, and no legacy field name stands outside the endpoint's file.
 
+mod user_record;
 mod v1_users;
 
 use std::fmt;
 
-use crate::hub::User;
+use crate::hub::{State, User};
 use crate::loss::Loss;
 use crate::params::Params;
 use crate::plan::{GroupName, Plan};
@@ -29,6 +30,9 @@ pub trait Endpoint: Send + Sync + fmt::Debug {
 
     /// Reads what a request asks for.
     fn plan(&self, params: Params, quirks: &Quirks) -> Planned;
+
+    /// Whether users in this state are listed.
+    fn lists(&self, state: State) -> bool;
 
     /// Appends one record.
     fn render(&self, user: &User<'_>, quirks: &Quirks, out: &mut Vec<u8>, notes: &mut Notes);

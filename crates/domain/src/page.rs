@@ -35,11 +35,11 @@ pub fn read_rows(
     let mut rows = Rows { bytes: Vec::with_capacity(body.len() * 5 / 8), ..Rows::default() };
     let tail = dialect.read_page(body, rules, &mut |user| {
         if shape.visibility.sees(user) && shape.filter.retain(user, shape.quirks) {
-            if user.state == State::Deleted {
-                rows.notes.deleted_left_out += 1;
-            } else {
+            if shape.endpoint.lists(user.state) {
                 rows.bytes.push(b',');
                 shape.endpoint.render(user, shape.quirks, &mut rows.bytes, &mut rows.notes);
+            } else if user.state == State::Deleted {
+                rows.notes.deleted_left_out += 1;
             }
         }
         rows.push(user.key, user.id);

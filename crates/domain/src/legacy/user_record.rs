@@ -1,0 +1,245 @@
+//! The legacy user record, which v1 and v3 share but for the name of one field.
+//!
+//! Source: the vendor's "Users API" pages. Field order is the documented one.
+
+use crate::channel;
+use crate::hub::{Named, State, User};
+use crate::json;
+use crate::legacy::{Notes, Planned};
+use crate::loss::{Loss, Status};
+use crate::params::Params;
+use crate::plan::{self, Nobody, Plan};
+use crate::quirks::{EmployeeId, Envelope, Quirks, SeparatorInName, TeamList, TimeZoneName};
+use crate::time_zone;
+
+/// Fields of a record.
+pub(super) const FIELDS: usize = 15;
+
+/// The fields in answer order; `teams` is what the endpoint calls the list of a user's teams.
+pub(super) const fn fields(teams: &'static str) -> [&'static str; FIELDS] {
+    [
+        "id",
+        "name",
+        "email",
+        "sip_account",
+        "sag",
+        "extension",
+        "caller_id",
+        "timezone",
+        "webrtc_ringtone",
+        teams,
+        "supervisor_in_teams",
+        "assigned_skills",
+        "assigned_queues",
+        "employee_id",
+        "assigned_channels",
+    ]
+}
+
+/// Reads the user filters; `with_id` where the endpoint has one by id.
+pub(super) fn plan(mut params: Params, quirks: &Quirks, with_id: bool) -> Planned {
+    let filter = plan::user_filter(&mut params, quirks, with_id);
+    let ignored = params.finish();
+    match filter {
+        Ok(filter) => Planned::Ask(Box::new(Plan { filter, ignored })),
+        Err(Nobody) => Planned::Nobody { ignored },
+    }
+}
+
+/// What stands around the records.
+pub(super) fn envelope(quirks: &Quirks, rows: u64) -> (String, String) {
+    match quirks.envelope {
+        Envelope::Array => ("[".to_owned(), "]".to_owned()),
+        Envelope::Users => (
+            "{\"users\":[".to_owned(),
+            format!("],\"metadata\":{{\"total\":{rows},\"page\":1,\"page_size\":{rows}}}}}"),
+        ),
+        Envelope::Sample => {
+            let (open, close) = if rows == 1 { ("", "}") } else { ("[", "]}") };
+            let intro = "{\"summary\":\"Agents parameters\",\
+                         \"description\":\"All of the user data\",\"value\":";
+            (format!("{intro}{open}"), close.to_owned())
+        }
+    }
+}
+
+/// Appends one record; `teams` is what the endpoint calls the list of a user's teams.
+pub(super) fn render(
+    teams: &str,
+    user: &User<'_>,
+    quirks: &Quirks,
+    out: &mut Vec<u8>,
+    notes: &mut Notes,
+) {
+    if user.state == State::LiveWithDeletionDate {
+        notes.live_with_deletion_date += 1;
+    }
+    out.extend_from_slice(b"{\"id\":");
+    json::number(out, user.id);
+    out.extend_from_slice(b",\"name\":");
+    json::text(out, user.name.as_deref());
+    out.extend_from_slice(b",\"email\":");
+    json::text(out, user.email.as_deref());
+    out.extend_from_slice(b",\"sip_account\":");
+    json::text(out, user.sip_account.as_deref());
+    out.extend_from_slice(b",\"sag\":");
+    json::text(out, user.group.as_ref().and_then(|group| group.name.as_deref()));
+    out.extend_from_slice(b",\"extension\":");
+    json::text(out, user.extension.as_deref());
+    out.extend_from_slice(b",\"caller_id\":");
+    let caller_id = user.caller_id.as_deref().map(|number| plan::caller_id(number, quirks));
+    json::text(out, caller_id);
+    out.extend_from_slice(b",\"timezone\":");
+    zone(user, quirks, out, notes);
+    out.extend_from_slice(b",\"webrtc_ringtone\":");
+    json::text(out, user.ringtone.as_deref());
+    out.push(b',');
+    json::string(out, teams);
+    out.push(b':');
+    json::joined(out, &user.teams, |out, team| team.id.write(out));
+    out.extend_from_slice(b",\"supervisor_in_teams\":");
+    match quirks.supervisor_in_teams {
+        TeamList::Ids => {
+            json::joined(out, &user.supervised_teams, |out, team| team.id.write(out));
+        }
+        TeamList::Names => names(&user.supervised_teams, quirks, out, notes),
+    }
+    out.extend_from_slice(b",\"assigned_skills\":");
+    json::array(out, &user.skills, |out, skill| {
+        out.extend_from_slice(b"{\"name\":");
+        json::text(out, skill.name.as_deref());
+        out.extend_from_slice(b",\"value\":");
+        json::number(out, u64::from(skill.level));
+        out.push(b'}');
+    });
+    out.extend_from_slice(b",\"assigned_queues\":");
+    names(&user.queues, quirks, out, notes);
+    out.extend_from_slice(b",\"employee_id\":");
+    employee_id(user, quirks, out);
+    out.extend_from_slice(b",\"assigned_channels\":");
+    channels(user, quirks, out, notes);
+    out.push(b'}');
+}
+
+fn zone(user: &User<'_>, quirks: &Quirks, out: &mut Vec<u8>, notes: &mut Notes) {
+    let Some(zone) = user.time_zone.as_deref() else {
+        return json::text(out, None);
+    };
+    let shown = match quirks.timezone {
+        TimeZoneName::Upstream => Some(zone),
+        TimeZoneName::Rails => time_zone::legacy_name(zone, &quirks.timezone_names),
+    };
+    if shown.is_none() {
+        notes.time_zone_unmapped += 1;
+    }
+    json::string(out, shown.unwrap_or(zone));
+}
+
+fn names(items: &[Named<'_>], quirks: &Quirks, out: &mut Vec<u8>, notes: &mut Notes) {
+    json::joined(out, items, |out, item| {
+        let name = item.name.as_deref().unwrap_or_default();
+        if !name.contains(json::SEPARATOR) {
+            return json::inner(out, name);
+        }
+        notes.separator_in_name += 1;
+        match quirks.separator_in_name {
+            SeparatorInName::Keep => json::inner(out, name),
+            SeparatorInName::Replace => json::inner(out, &name.replace(json::SEPARATOR, " ")),
+        }
+    });
+}
+
+fn employee_id(user: &User<'_>, quirks: &Quirks, out: &mut Vec<u8>) {
+    let text = user.employee_id.as_deref();
+    match (quirks.employee_id, text.and_then(crate::id::decimal)) {
+        (EmployeeId::Number, Some(number)) => json::number(out, number),
+        (EmployeeId::Number | EmployeeId::String, _) => json::text(out, text),
+    }
+}
+
+fn channels(user: &User<'_>, quirks: &Quirks, out: &mut Vec<u8>, notes: &mut Notes) {
+    json::array(out, &user.channels, |out, assigned| {
+        let kind = channel::display_name(&assigned.kind, &quirks.channel_types);
+        if kind.is_none() {
+            notes.channel_unmapped += 1;
+        }
+        out.extend_from_slice(b"{\"type\":");
+        json::string(out, kind.as_deref().unwrap_or(&assigned.kind));
+        out.extend_from_slice(b",\"name\":");
+        json::text(out, assigned.name.as_deref());
+        out.extend_from_slice(b",\"value\":");
+        match assigned.identifier.as_deref().and_then(channel::number) {
+            Some(digits) => out.extend_from_slice(digits.as_bytes()),
+            None => out.extend_from_slice(b"null"),
+        }
+        out.push(b'}');
+    });
+}
+
+/// The ledger rows over Voiso v4, in answer order.
+pub(super) const fn losses(endpoint: &'static str, teams: &'static str) -> [Loss; FIELDS] {
+    const fn row(field: &'static str, status: Status, reason: &'static str) -> Loss {
+        Loss { endpoint: "", field, dialect: "voiso-v4", status, reason }
+    }
+    let mut rows = [
+        row(
+            "id",
+            Status::Derived,
+            "v4 sends a decimal string and v1 promised a number; an id that is no decimal number \
+         follows the id policy.",
+        ),
+        row("name", Status::Exact, "The same text."),
+        row("email", Status::Exact, "The same text."),
+        row("sip_account", Status::Exact, "The same text."),
+        row("sag", Status::Renamed, "The name inside v4's security_access_group object."),
+        row("extension", Status::Exact, "The same text, null where the user has none."),
+        row(
+            "caller_id",
+            Status::Dictionary,
+            "v1 named the caller-id group and v4 gives a number: the number is shown unless \
+         caller_id_groups has its group.",
+        ),
+        row(
+            "timezone",
+            Status::Dictionary,
+            "v4 gives an IANA id and v1 a Rails name; 14 zones have several names, and a zone without \
+         one is shown as its IANA id.",
+        ),
+        row("webrtc_ringtone", Status::Renamed, "The name inside v4's webrtc_ringtone object."),
+        row(teams, Status::Derived, "The ids of v4's teams, joined with a comma and a space."),
+        row(
+            "supervisor_in_teams",
+            Status::Derived,
+            "The ids of v4's supervised_teams, joined; names are selectable because the v1 sample \
+         shows names.",
+        ),
+        row(
+            "assigned_skills",
+            Status::Renamed,
+            "v4's skills with the name taken out of its object.",
+        ),
+        row(
+            "assigned_queues",
+            Status::Derived,
+            "The names of v4's queues, joined; a name that holds the separator is ambiguous, as it was \
+         in v1.",
+        ),
+        row(
+            "employee_id",
+            Status::Exact,
+            "The same text; v1's samples show a number, which is selectable.",
+        ),
+        row(
+            "assigned_channels",
+            Status::Dictionary,
+            "v4's channel_profiles: the type by a dictionary of slugs, the value only where the \
+         identifier is a number; v4's channel name may carry the number, v1's did not.",
+        ),
+    ];
+    let mut place = 0;
+    while place < FIELDS {
+        rows[place].endpoint = endpoint;
+        place += 1;
+    }
+    rows
+}
