@@ -4,7 +4,7 @@
 //! the upstream lists, not about what one caller gets of it.
 
 use crate::hub::{Id, State, User};
-use crate::legacy::Endpoint;
+use crate::legacy::{Endpoint, Notes};
 use crate::plan::{GroupIds, GroupName, UserFilter};
 use crate::quirks::Quirks;
 use crate::sweep::Rows;
@@ -34,15 +34,16 @@ pub fn read_rows(
     // A legacy record is a little over half of what v4 sends for it.
     let mut rows = Rows { bytes: Vec::with_capacity(body.len() * 5 / 8), ..Rows::default() };
     let tail = dialect.read_page(body, rules, &mut |user| {
+        let mut notes = Notes::default();
         if shape.visibility.sees(user) && shape.filter.retain(user, shape.quirks) {
             if shape.endpoint.lists(user.state) {
                 rows.bytes.push(b',');
-                shape.endpoint.render(user, shape.quirks, &mut rows.bytes, &mut rows.notes);
+                shape.endpoint.render(user, shape.quirks, &mut rows.bytes, &mut notes);
             } else if user.state == State::Deleted {
-                rows.notes.deleted_left_out += 1;
+                notes.deleted_left_out += 1;
             }
         }
-        rows.push(user.key, user.id);
+        rows.push_noted(user.key, user.id, notes);
     })?;
     rows.total = tail.total;
     Ok(rows)

@@ -90,6 +90,11 @@ impl Sweep {
         }
     }
 
+    /// How far it has come; what a failed list has cost.
+    pub fn story(&self) -> Story {
+        self.story
+    }
+
     /// What to do now, with room for at most `room` more windows in flight.
     pub fn next(&mut self, room: usize) -> Next {
         loop {
@@ -401,7 +406,7 @@ impl Sweep {
         list.story.paging_proven |= chain.parts.len() > 1;
         for (slot, rows) in chain.parts {
             let Some(page) = self.slots[slot].rows.take() else { continue };
-            list.story.notes.add(&page.notes);
+            list.story.notes.add(&page.notes_of(&rows));
             list.rows += page.shown(&rows);
             let bytes = page.bytes_of(&rows);
             if !bytes.is_empty() {
@@ -414,7 +419,7 @@ impl Sweep {
     fn just(&self, page: Rows) -> List {
         let rows = 0..page.keys.len();
         let mut list = List { story: self.story, ..List::default() };
-        list.story.notes = page.notes;
+        list.story.notes = page.notes_of(&rows);
         list.rows = page.shown(&rows);
         let bytes = page.bytes_of(&rows);
         list.parts.push((page.bytes, bytes));

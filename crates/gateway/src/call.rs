@@ -52,6 +52,7 @@ pub(crate) struct LegacyCall {
 /// Below `translate`: a list in hub words. `G` is what a group is known by.
 #[derive(Debug)]
 pub(crate) struct Call<G> {
+    pub(crate) account: SharedAccount,
     pub(crate) endpoint: &'static dyn Endpoint,
     pub(crate) quirks: Arc<Quirks>,
     pub(crate) caller: Arc<Caller>,
@@ -65,6 +66,8 @@ pub(crate) struct ListCall {
     pub(crate) caller: Arc<Caller>,
     pub(crate) ask: Ask,
     pub(crate) deadline: Instant,
+    /// Where what the list cost is noted, whatever becomes of it.
+    pub(crate) account: SharedAccount,
 }
 
 /// What a list is read for.

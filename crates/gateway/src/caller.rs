@@ -35,6 +35,19 @@ pub(crate) fn digest(key: &str) -> KeyDigest {
     Sha256::digest(key.as_bytes()).into()
 }
 
+/// Reads the form [`key_digest`] writes.
+pub(crate) fn parse_digest(text: &str) -> Option<KeyDigest> {
+    let hex = text.strip_prefix("sha256:").filter(|hex| hex.len() == 64)?;
+    if !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut digest = [0; 32];
+    for (place, byte) in digest.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(hex.get(2 * place..2 * place + 2)?, 16).ok()?;
+    }
+    Some(digest)
+}
+
 /// All callers, found by their legacy key.
 #[derive(Debug)]
 pub(crate) struct Callers {

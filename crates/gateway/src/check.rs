@@ -17,7 +17,7 @@ use domain::{channel, time_zone};
 use tokio::time::Instant;
 use tower::ServiceExt;
 
-use crate::call::{Ask, ListCall};
+use crate::call::{Ask, ListCall, SharedAccount};
 use crate::caller::Caller;
 use crate::config::Config;
 use crate::error::Error;
@@ -157,8 +157,12 @@ async fn survey(state: &State, caller: &Arc<Caller>) -> Result<Findings, Error> 
     let survey = Arc::new(Mutex::new(survey));
     let started = Instant::now();
     let deadline = started + state.config.limits.request_deadline * SURVEY_TIMES_DEADLINE;
-    let call =
-        ListCall { caller: Arc::clone(caller), ask: Ask::Survey(Arc::clone(&survey)), deadline };
+    let call = ListCall {
+        caller: Arc::clone(caller),
+        ask: Ask::Survey(Arc::clone(&survey)),
+        deadline,
+        account: SharedAccount::default(),
+    };
     let listed = tokio::time::timeout_at(deadline, stack::lists(state).oneshot(call)).await;
     let listed = listed.map_err(|_| Error::Deadline)?;
     let listed = listed.map_err(|error| match error.downcast::<Error>() {
@@ -178,7 +182,11 @@ impl Report {
     /// Whether every caller's lists will be answered.
     pub fn is_good(&self) -> bool {
         self.callers.iter().all(|caller| match &caller.outcome {
-            Ok(findings) => !(findings.fails_on_odd_ids && findings.survey.odd_ids > 0),
+            Ok(findings) => {
+                let sees_nobody = findings.survey.users == 0 && findings.survey.hidden > 0;
+                let fails = findings.fails_on_odd_ids && findings.survey.odd_ids > 0;
+                !sees_nobody && !fails
+            }
             Err(_) => false,
         })
     }
@@ -221,6 +229,9 @@ impl fmt::Display for Findings {
             survey.users, survey.hidden, survey.deleted
         )?;
         writeln!(f, "  a full list   {} calls, {:.1} s now", self.calls, self.took.as_secs_f64())?;
+        if survey.users == 0 && survey.hidden > 0 {
+            writeln!(f, "  FAILED        sees fits no user; teams and users are listed by id")?;
+        }
         if survey.live_with_deletion_date > 0 {
             let users = survey.live_with_deletion_date;
             writeln!(

@@ -3,11 +3,12 @@
 //! Reading has two steps: `raw.rs` is the file as typed, this file is what it means. A refusal names
 //! file, line and field and never shows a value: somebody may have put a key in the wrong place.
 
+mod id_map;
 mod locate;
 mod raw;
 mod units;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use domain::visibility::Visibility;
 use http::{HeaderValue, Uri};
 use transport::tls::{ClientTls, ServerTls};
 
-use crate::caller::{KeyDigest, digest};
+use crate::caller::{KeyDigest, digest, parse_digest};
 use crate::secret::Secret;
 use locate::Document;
 pub use raw::LogFormat;
@@ -163,6 +164,9 @@ impl Config {
     }
 }
 
+/// A page of a hundred users is about this long; less can hold none of them.
+const PAGE_BYTES_MIN: usize = 64 << 10;
+
 struct Reader<'a> {
     document: Document<'a>,
     raw: raw::Config,
@@ -238,12 +242,19 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// One word is a level; a list of directives holds `=`. A misspelt word would be taken for a
+    /// A level, or directives such as `gateway=debug,info`. A misspelt word would be taken for a
     /// module's name and mute the log.
     fn log_level(&self) -> Result<String, ConfigError> {
         let level = &self.raw.log.level;
-        let levels = ["off", "error", "warn", "info", "debug", "trace"];
-        if levels.contains(&level.to_lowercase().as_str()) || level.contains('=') {
+        let is_level = |word: &str| {
+            let levels = ["off", "error", "warn", "info", "debug", "trace"];
+            levels.contains(&word.trim().to_lowercase().as_str())
+        };
+        let is_directive = |part: &str| match part.rsplit_once('=') {
+            Some((target, level)) => !target.trim().is_empty() && is_level(level),
+            None => is_level(part),
+        };
+        if level.split(',').all(is_directive) {
             return Ok(level.clone());
         }
         self.refuse(
@@ -269,16 +280,28 @@ impl<'a> Reader<'a> {
     fn refuse_what_is_not_there_yet(&self) -> Result<(), ConfigError> {
         let raw = &self.raw;
         let later = "is not available in this version; leave it at its default";
-        let cache_is_default =
-            raw.cache.fresh_for.0.is_zero() && raw.cache.stale_if_error.0.is_zero();
-        if !cache_is_default {
-            return self.refuse(&field(&["cache"]), later);
-        }
-        if raw.passthrough.enabled || !raw.passthrough.route.is_empty() {
-            return self.refuse(&field(&["passthrough", "enabled"]), later);
-        }
-        if !raw.cors.allow_origins.is_empty() {
-            return self.refuse(&field(&["cors", "allow_origins"]), later);
+        let (cache, passthrough) = (&raw.cache, &raw.passthrough);
+        let cache_bytes = raw::Cache::default().bytes_max;
+        let is_default = |given: &Option<String>, default| {
+            given.as_deref().is_none_or(|given| Some(given) == default)
+        };
+        for (keys, is_default) in [
+            (["cache", "fresh_for"], cache.fresh_for.0.is_zero()),
+            (["cache", "stale_if_error"], cache.stale_if_error.0.is_zero()),
+            (["cache", "bytes_max"], cache.bytes_max == cache_bytes),
+            (["passthrough", "enabled"], !passthrough.enabled),
+            (["passthrough", "credential"], is_default(&passthrough.credential, Some("exchange"))),
+            (
+                ["passthrough", "unknown_callers"],
+                is_default(&passthrough.unknown_callers, Some("refuse")),
+            ),
+            (["passthrough", "upstream"], is_default(&passthrough.upstream, None)),
+            (["passthrough", "route"], passthrough.route.is_empty()),
+            (["cors", "allow_origins"], raw.cors.allow_origins.is_empty()),
+        ] {
+            if !is_default {
+                return self.refuse(&field(&keys), later);
+            }
         }
         Ok(())
     }
@@ -306,6 +329,9 @@ impl<'a> Reader<'a> {
         }
         self.positive(&at("connect_timeout"), raw.connect_timeout.0)?;
         self.positive(&at("attempt_timeout"), raw.attempt_timeout.0)?;
+        if raw.page_bytes_max.0 < PAGE_BYTES_MIN {
+            return self.refuse(&at("page_bytes_max"), "must be at least 64KiB");
+        }
         Ok(Upstream {
             dialect,
             base_url: self.base_url(&at("base_url"), &raw.base_url)?,
@@ -340,7 +366,10 @@ impl<'a> Reader<'a> {
         match (raw.id_policy, &raw.id_map) {
             (raw::IdPolicy::Fail, None) => Ok(IdPolicy::Fail),
             (raw::IdPolicy::Hash, None) => Ok(IdPolicy::Hash),
-            (raw::IdPolicy::Map, Some(file)) => self.id_map(&at("id_map"), file),
+            (raw::IdPolicy::Map, Some(file)) => match id_map::read(&self.folder.join(file)) {
+                Ok(map) => Ok(IdPolicy::Map(Arc::new(map))),
+                Err(what) => self.refuse(&at("id_map"), what),
+            },
             (raw::IdPolicy::Map, None) => {
                 self.refuse(&at("id_map"), "id_policy = \"map\" needs a file here")
             }
@@ -348,38 +377,6 @@ impl<'a> Reader<'a> {
                 self.refuse(&at("id_map"), "only goes with id_policy = \"map\"")
             }
         }
-    }
-
-    /// `upstream id,legacy id` a line; a first line of words and lines with `#` are passed over.
-    fn id_map(&self, at: &Field, file: &Path) -> Result<IdPolicy, ConfigError> {
-        let text = match std::fs::read_to_string(self.folder.join(file)) {
-            Ok(text) => text,
-            Err(error) => return self.refuse(at, format!("cannot be read: {}", error.kind())),
-        };
-        let mut map = HashMap::new();
-        let mut taken = HashMap::new();
-        for (index, line) in text.lines().enumerate() {
-            let (number, line) = (index + 1, line.trim());
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let Some((upstream, legacy)) = line.split_once(',') else {
-                return self.refuse(at, format!("line {number}: two columns are needed"));
-            };
-            let Some(id) = domain::id::decimal(legacy.trim()) else {
-                if number == 1 {
-                    continue;
-                }
-                return self.refuse(at, format!("line {number}: the legacy id is no number"));
-            };
-            if map.insert(upstream.trim().to_owned(), id).is_some() {
-                return self.refuse(at, format!("line {number}: this upstream id stands twice"));
-            }
-            if let Some(before) = taken.insert(id, number) {
-                return self.refuse(at, format!("line {number}: legacy id of line {before} again"));
-            }
-        }
-        Ok(IdPolicy::Map(Arc::new(map)))
     }
 
     fn callers(&self, upstreams: &BTreeMap<String, Upstream>) -> Result<Vec<Caller>, ConfigError> {
@@ -407,6 +404,13 @@ impl<'a> Reader<'a> {
             }
             if !upstreams.contains_key(&raw.upstream) {
                 return self.refuse(&at("upstream"), "there is no [upstream] of this name");
+            }
+            if let Visibility::Only(only) = &raw.sees.0
+                && only.teams.is_empty()
+                && only.groups.is_empty()
+                && only.users.is_empty()
+            {
+                return self.refuse(&at("sees"), "lists nobody; say whom this caller sees");
             }
             callers.push(Caller {
                 name: raw.name.clone(),
@@ -451,7 +455,9 @@ impl<'a> Reader<'a> {
         let text = match (&key.env, &key.file) {
             (Some(name), None) => match self.env.iter().find(|(known, _)| known == name) {
                 Some((_, value)) => value.clone(),
-                None => return self.refuse(at, format!("the variable {name} is not set")),
+                None => {
+                    return self.refuse(at, format!("the variable {} is not set", key.env_shown()));
+                }
             },
             (None, Some(file)) => match std::fs::read_to_string(self.folder.join(file)) {
                 Ok(text) => text,
@@ -482,16 +488,4 @@ impl<'a> Reader<'a> {
         let of = |name: &str| Arc::new(self.raw.legacy.get(name).cloned().unwrap_or_default());
         Ok(ENDPOINTS.iter().map(|endpoint| (endpoint.name(), of(endpoint.name()))).collect())
     }
-}
-
-fn parse_digest(text: &str) -> Option<KeyDigest> {
-    let hex = text.strip_prefix("sha256:").filter(|hex| hex.len() == 64)?;
-    if !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut digest = [0; 32];
-    for (place, byte) in digest.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(hex.get(2 * place..2 * place + 2)?, 16).ok()?;
-    }
-    Some(digest)
 }

@@ -66,15 +66,20 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> io::Result<Ru
     let is_draining = Arc::new(AtomicBool::new(false));
     let admin_service = admin::admin(state.clone(), Arc::clone(&is_draining));
     let limits = ServerLimits::default();
-    let stop = shutdown.clone();
     let flag = Arc::clone(&is_draining);
     let stop_legacy = async move {
-        stop.cancelled().await;
+        shutdown.cancelled().await;
         flag.store(true, Ordering::Relaxed);
     };
-    let legacy_server =
-        tokio::spawn(serve(listener, tls, limits.clone(), stack::edge(&state), stop_legacy, grace));
-    let stop_admin = async move { shutdown.cancelled().await };
+    let legacy = serve(listener, tls, limits.clone(), stack::edge(&state), stop_legacy, grace);
+    // The admin port says `draining` until the last request has ended.
+    let all_ended = CancellationToken::new();
+    let stop_admin = all_ended.clone().cancelled_owned();
+    let legacy_server = tokio::spawn(async move {
+        // Dropped at the end, and by a panic as well.
+        let _ended = all_ended.drop_guard();
+        legacy.await
+    });
     let admin_server =
         tokio::spawn(serve(admin_listener, None, limits, admin_service, stop_admin, grace));
     tracing::info!(%address, %admin, callers = state.callers.all().len(), "listening");

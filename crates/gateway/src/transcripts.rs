@@ -13,7 +13,7 @@ use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok
 use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt};
 use tower_test::mock;
 
-use crate::call::{Ask, Attempt, ListCall, Listed, PageCall, PageRead, RowsAsk};
+use crate::call::{Ask, Attempt, ListCall, Listed, PageCall, PageRead, RowsAsk, SharedAccount};
 use crate::caller::Caller;
 use crate::config::Config;
 use crate::error::Error;
@@ -117,13 +117,19 @@ async fn g08_a_wait_that_does_not_fit_is_told_to_the_client_at_once() {
         let (state, (mut retrying, mut handle)) = (state(), retrying());
         assert_ready_ok!(retrying.poll_ready());
         let deadline = Duration::from_secs(deadline);
-        let mut call = task::spawn(retrying.call(attempt(&caller(&state), deadline)));
+        let caller = caller(&state);
+        let mut call = task::spawn(retrying.call(attempt(&caller, deadline)));
         assert_pending!(call.poll());
         let (_, send) = handle.next_request().await.unwrap();
         send.send_response(answer(429, &[("retry-after", wait)]));
         let told = Duration::from_secs(wait.parse().unwrap());
         let failed = error(assert_ready_err!(call.poll()));
         assert_eq!(failed, Error::RateLimited { retry_after: told });
+        // The next page does not even ask: the upstream has said when.
+        let mut next = task::spawn(retrying.call(attempt(&caller, deadline)));
+        let failed = error(assert_ready_err!(next.poll()));
+        assert!(matches!(failed, Error::RateLimited { retry_after } if retry_after >= deadline));
+        assert_pending!(handle.poll_request());
     }
 }
 
@@ -173,6 +179,7 @@ fn list(state: &State) -> (tokio::task::JoinHandle<Result<Listed, BoxError>>, Pa
         caller: caller(state),
         ask: Ask::Rows(Arc::new(RowsAsk { endpoint, quirks, plan: *plan })),
         deadline: Instant::now() + Duration::from_secs(25),
+        account: SharedAccount::default(),
     };
     (tokio::spawn(fan_out.oneshot(call)), handle)
 }

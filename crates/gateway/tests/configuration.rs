@@ -97,6 +97,17 @@ fn each_mistake_is_one_line_with_file_line_and_field() {
             "t.toml:2: limits.request_deadline: must be more",
         ),
         (format!("[log]\nlevel = \"inof\"\n{GOOD}"), "t.toml:2: log.level: must be off"),
+        (format!("[log]\nlevel = \"gateway=loud\"\n{GOOD}"), "t.toml:2: log.level: must be off"),
+        (format!("[cache]\nbytes_max = \"1MiB\"\n{GOOD}"), "t.toml:2: cache.bytes_max: is not"),
+        (
+            format!("[passthrough]\ncredential = \"keep\"\n{GOOD}"),
+            "t.toml:2: passthrough.credential: is not",
+        ),
+        (replaced("sees = \"everything\"", "sees = {}"), "t.toml:10: caller[0].sees: lists nobody"),
+        (
+            replaced("dialect =", "page_bytes_max = \"0B\"\ndialect ="),
+            "t.toml:2: upstream.ams.page_bytes_max: must be",
+        ),
         (
             format!("[server]\ntls = {{ cert = \"no.pem\", key = \"no.pem\" }}\n{GOOD}"),
             "t.toml:2: server.tls: cannot read",
@@ -145,6 +156,8 @@ fn the_environment_overrides_and_is_named_when_wrong() {
     assert_eq!(config.upstreams["ams"].attempts_max, 5);
     let wrong = refused_with(GOOD, &[("TIELINE_SERVER__LISTEN", "canary")]);
     assert!(wrong.starts_with("TIELINE_SERVER__LISTEN: server.listen: "), "{wrong}");
+    let table = refused_with(GOOD, &[("TIELINE_FOO__BAR", "canary")]);
+    assert!(table.starts_with("TIELINE_FOO__BAR: foo: unknown"), "{table}");
     let unknown = refused_with(GOOD, &[("TIELINE_SERVER__LISTNE", "canary")]);
     assert!(unknown.starts_with("TIELINE_SERVER__LISTNE: server.listne: unknown"), "{unknown}");
 }

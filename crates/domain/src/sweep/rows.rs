@@ -28,13 +28,21 @@ pub struct Rows {
     pub bytes: Vec<u8>,
     /// The upstream's count of the whole list.
     pub total: u64,
-    /// What could only be shown imperfectly.
-    pub notes: Notes,
+    /// What could only be shown imperfectly, by the row it stands in; most rows have nothing.
+    pub notes: Vec<(usize, Notes)>,
 }
 
 impl Rows {
     /// Ends a row: everything appended to `bytes` since the last call is its rendering.
     pub fn push(&mut self, key: u64, id: u64) {
+        self.push_noted(key, id, Notes::default());
+    }
+
+    /// Ends a row with something to note about it.
+    pub fn push_noted(&mut self, key: u64, id: u64, notes: Notes) {
+        if notes != Notes::default() {
+            self.notes.push((self.keys.len(), notes));
+        }
         self.keys.push(key);
         self.ids.push(id);
         self.ends.push(self.bytes.len());
@@ -43,6 +51,14 @@ impl Rows {
     pub(super) fn bytes_of(&self, rows: &Range<usize>) -> Range<usize> {
         let at = |row: usize| if row == 0 { 0 } else { self.ends[row - 1] };
         at(rows.start)..at(rows.end)
+    }
+
+    pub(super) fn notes_of(&self, rows: &Range<usize>) -> Notes {
+        let mut sum = Notes::default();
+        for (_, notes) in self.notes.iter().filter(|(row, _)| rows.contains(row)) {
+            sum.add(notes);
+        }
+        sum
     }
 
     pub(super) fn shown(&self, rows: &Range<usize>) -> u64 {
@@ -64,7 +80,7 @@ impl Rows {
             return;
         }
         let mut first: HashMap<u64, usize> = HashMap::new();
-        let mut merged = Rows { total: self.total, notes: self.notes, ..Rows::default() };
+        let mut merged = Rows { total: self.total, ..Rows::default() };
         for row in 0..self.keys.len() {
             let bytes = &self.bytes[self.bytes_of(&(row..row + 1))];
             let before = *first.entry(self.keys[row]).or_insert(row);
@@ -72,7 +88,7 @@ impl Rows {
                 continue;
             }
             merged.bytes.extend_from_slice(bytes);
-            merged.push(self.keys[row], self.ids[row]);
+            merged.push_noted(self.keys[row], self.ids[row], self.notes_of(&(row..row + 1)));
         }
         *self = merged;
     }

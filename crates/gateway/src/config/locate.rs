@@ -82,12 +82,24 @@ impl<'a> Document<'a> {
 
     /// An error at a field; for an absent one, at its table.
     pub(super) fn error(&self, field: &[Step], what: String) -> ConfigError {
-        let by_env = self.overridden.iter().find(|(known, _)| field.starts_with(known));
+        // A table that only the environment names is wrong because of it, too.
+        let is_from_env = |known: &[Step]| {
+            field.starts_with(known) || (known.starts_with(field) && !self.stands(field))
+        };
+        let by_env = self.overridden.iter().find(|(known, _)| is_from_env(known));
         let place = match by_env {
             Some((_, variable)) => variable.clone(),
             None => format!("{}:{}", self.name, line(self.text, self.offset(field))),
         };
         ConfigError { place, field: shown(field), what }
+    }
+
+    /// Whether the text itself has this top-level table.
+    fn stands(&self, field: &[Step]) -> bool {
+        match field.first() {
+            Some(Step::Key(key)) => self.toml.as_table().contains_key(key),
+            _ => true,
+        }
     }
 
     /// serde's error without the value it quotes.

@@ -232,6 +232,16 @@ pub(super) struct Key {
     pub(super) file: Option<PathBuf>,
 }
 
+impl Key {
+    /// `env` as an error may show it: only what is sure to be a variable's name, such as
+    /// `VOISO_V4_KEY`, and no key that stands where the name belongs.
+    pub(super) fn env_shown(&self) -> &str {
+        let is_plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+        let is_name = |name: &&str| name.contains('_') && name.chars().all(is_plain);
+        self.env.as_deref().filter(is_name).unwrap_or("that env names")
+    }
+}
+
 /// `"everything"`, or lists.
 #[derive(Debug)]
 pub(super) struct Sees(pub(super) Visibility);

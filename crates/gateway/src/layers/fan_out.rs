@@ -4,7 +4,7 @@
 //! The first error drops every page still in flight.
 
 use domain::hub::Id;
-use domain::sweep::{Failure, Limits, Next, Sweep};
+use domain::sweep::{Failure, Limits, Next, Story, Sweep};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tower::{BoxError, Service, ServiceExt};
@@ -38,13 +38,14 @@ where
                 if list.story.paging_proven {
                     upstream.set_paging_proven(true);
                 }
-                metrics.list(&list.story);
+                note(&metrics, &call, list.story);
                 return Ok(Listed { list, groups });
             }
             Next::Failed(failure) => {
                 if failure == Failure::PagingBroken {
                     upstream.set_paging_proven(false);
                 }
+                note(&metrics, &call, sweep.story());
                 return Err(Error::List(failure).into());
             }
             Next::Read(windows) => {
@@ -55,7 +56,7 @@ where
             }
         }
         if let Some((window, read)) = in_flight.next().await {
-            let read = read?;
+            let read = read.inspect_err(|_| note(&metrics, &call, sweep.story()))?;
             for id in read.groups {
                 if !groups.contains(&id) {
                     groups.push(id);
@@ -64,4 +65,10 @@ where
             sweep.put(window, read.rows);
         }
     }
+}
+
+/// Counts what a list has cost, whether it came about or not.
+fn note(metrics: &Metrics, call: &ListCall, story: Story) {
+    metrics.list(&story);
+    call.account.note(|account| account.story = story);
 }

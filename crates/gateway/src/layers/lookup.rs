@@ -13,7 +13,7 @@ use domain::sweep::List;
 use tokio::time::Instant;
 use tower::{BoxError, Service, ServiceExt};
 
-use crate::call::{Ask, Call, ListCall, Listed, RowsAsk};
+use crate::call::{Ask, Call, ListCall, Listed, RowsAsk, SharedAccount};
 use crate::caller::{Caller, FoundGroups};
 use crate::error::Error;
 use crate::metrics::Metrics;
@@ -78,6 +78,7 @@ where
         caller: call.caller.clone(),
         ask: Ask::Rows(Arc::new(rows)),
         deadline: call.deadline,
+        account: call.account.clone(),
     };
     Ok(inner.clone().oneshot(list).await?.list)
 }
@@ -102,6 +103,8 @@ where
         caller: Arc::clone(caller),
         ask: Ask::Groups(name.clone()),
         deadline: Instant::now() + settings.deadline,
+        // A look-up belongs to all who wait for it, not to the account of one.
+        account: SharedAccount::default(),
     };
     let groups = caller.groups().clone();
     let inner = inner.clone();

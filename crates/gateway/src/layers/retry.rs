@@ -44,8 +44,10 @@ where
         let wait = told.unwrap_or_else(|| jitter(made));
         let then = Instant::now() + wait;
         let is_hopeless = wait > settings.retry_after_max || then >= attempt.deadline;
-        if matches!(error, Error::RateLimited { .. }) && !is_hopeless {
-            attempt.caller.pause_until(then);
+        if matches!(error, Error::RateLimited { .. }) {
+            // However long a wait was told, the caller pauses no longer than the limit: a header
+            // must not switch it off for hours.
+            attempt.caller.pause_until(then.min(Instant::now() + settings.retry_after_max));
         }
         if made >= settings.attempts_max || is_hopeless {
             return Err(with_wait(error, told).into());

@@ -32,7 +32,14 @@ where
     let is_head = *request.method() == Method::HEAD;
     let method = method(request.method());
     let wants_explanation = request.headers().contains_key(EXPLAIN);
-    let leaving = Leaving { account: &account, method, started, span: &span, is_answered: false };
+    let leaving = Leaving {
+        account: &account,
+        metrics: &metrics,
+        method,
+        started,
+        span: &span,
+        is_answered: false,
+    };
     let answer = inner.oneshot(request).instrument(span.clone()).await;
     leaving.answered();
     let mut answer = answer?;
@@ -54,9 +61,13 @@ where
     Ok(answer)
 }
 
-/// Writes the access line of a client that left before its answer.
+/// The status of a request whose client left; nothing was sent with it.
+const LEFT: u16 = 499;
+
+/// Counts and tells a client that left before its answer.
 struct Leaving<'a> {
     account: &'a SharedAccount,
+    metrics: &'a Metrics,
     method: &'static str,
     started: Instant,
     span: &'a tracing::Span,
@@ -74,7 +85,8 @@ impl Drop for Leaving<'_> {
         if !self.is_answered {
             let account = self.account.read();
             let took = self.started.elapsed();
-            self.span.in_scope(|| access_line(&account, self.method, 499, 0, took));
+            self.metrics.request(&account, LEFT, took);
+            self.span.in_scope(|| access_line(&account, self.method, LEFT, 0, took));
         }
     }
 }

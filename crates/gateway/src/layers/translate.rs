@@ -44,17 +44,21 @@ where
         }
         Planned::Ask(plan) => {
             note_ignored(&plan.ignored);
-            let call = Call { endpoint, quirks: quirks.clone(), caller, plan: *plan, deadline };
+            let call = Call {
+                endpoint,
+                quirks: quirks.clone(),
+                caller,
+                plan: *plan,
+                deadline,
+                account: account.clone(),
+            };
             inner.oneshot(call).await?
         }
     };
     if list.rows > 0 {
         settings.metrics.answered(endpoint, dialect);
     }
-    account.note(|account| {
-        account.rows = list.rows;
-        account.story = list.story;
-    });
+    account.note(|account| account.rows = list.rows);
     let (open, close) = endpoint.envelope(&quirks, list.rows);
     let mut answer = Response::new(body::rope(rope(open, list, close)));
     let headers = answer.headers_mut();
@@ -64,12 +68,22 @@ where
     Ok(answer)
 }
 
-/// The name of an ignored parameter as a log may show it. Clients put keys in odd places, so a name
-/// that is long, odd or somebody's key is not repeated.
+/// From this length on a text of digits and capitals may be a key.
+const KEY_CHARS_MIN: usize = 12;
+
+/// The name of an ignored parameter as a log may show it. Clients put keys in odd places, known keys,
+/// mistyped ones and those of the upstream: a name that is long, odd, somebody's key or as mixed as
+/// one is not repeated.
 fn fit_for_log(name: &str, callers: &Callers) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-.[]".contains(c);
-    let is_fit = name.len() <= 24 && name.chars().all(is_plain) && !callers.knows(name);
-    if is_fit { name.to_owned() } else { "(unprintable)".to_owned() }
+    let is_mark = |c: char| "_-.[]".contains(c);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || is_mark(c);
+    let is_word = |c: char| c.is_ascii_lowercase() || is_mark(c);
+    let is_fit = match name.len() {
+        0..KEY_CHARS_MIN => name.chars().all(is_plain),
+        KEY_CHARS_MIN..=24 => name.chars().all(is_word),
+        _ => false,
+    };
+    if is_fit && !callers.knows(name) { name.to_owned() } else { "(unprintable)".to_owned() }
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
