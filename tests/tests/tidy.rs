@@ -188,6 +188,8 @@ fn layers_never_name_each_other() {
 #[test]
 fn every_legacy_endpoint_has_golden_cases() {
     let files = with_extension("crates/domain/src/legacy", "rs");
+    let is_endpoint = |file: &&SourceFile| file.text.contains("impl Endpoint for");
+    let files: Vec<_> = files.iter().filter(is_endpoint).collect();
     let mut found = Vec::new();
     for file in &files {
         let name = file.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
