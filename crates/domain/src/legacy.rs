@@ -5,6 +5,8 @@
 
 mod user_record;
 mod v1_users;
+mod v2_cdr_deleted_agents;
+mod v3_cdr_users;
 
 use std::fmt;
 
@@ -15,7 +17,8 @@ use crate::plan::{GroupName, Plan};
 use crate::quirks::Quirks;
 
 /// Every legacy endpoint. Adding one is a file and a line here (`docs/ADDING_AN_ENDPOINT.md`).
-pub static ENDPOINTS: &[&dyn Endpoint] = &[&v1_users::V1Users];
+pub static ENDPOINTS: &[&dyn Endpoint] =
+    &[&v1_users::V1Users, &v3_cdr_users::V3CdrUsers, &v2_cdr_deleted_agents::V2CdrDeletedAgents];
 
 /// One legacy endpoint.
 pub trait Endpoint: Send + Sync + fmt::Debug {

@@ -176,6 +176,20 @@ impl Plan<GroupName> {
 }
 
 impl<G> UserFilter<G> {
+    /// No filter at all: every user. For endpoints that have none.
+    pub fn everyone() -> Self {
+        UserFilter {
+            id: None,
+            name: None,
+            email: None,
+            sip_account: None,
+            group: None,
+            extension: None,
+            caller_id: None,
+            time_zone: None,
+        }
+    }
+
     /// The one user asked for: reading may stop as soon as it is found.
     pub fn id(&self) -> Option<u64> {
         self.id

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::Simulator;
 use crate::churn::{Churn, Churning};
 use crate::fault::Faults;
-use crate::legacy;
+use crate::legacy::{self, Endpoint};
 use crate::record::{Text, User};
 use crate::simulator::lock;
 use crate::stats::Stats;
@@ -81,16 +81,20 @@ impl Simulator {
         lock(&self.0.store).users().to_vec()
     }
 
-    /// What the legacy face answers, parsed.
+    /// What the legacy v1 users endpoint answers, parsed.
     pub fn legacy_users(&self, query: &[(String, String)]) -> Vec<serde_json::Value> {
         serde_json::from_str(&self.legacy_body(query)).unwrap_or_default()
     }
 
-    /// What the legacy face answers, byte by byte.
+    /// What the legacy v1 users endpoint answers, byte by byte.
     pub fn legacy_body(&self, query: &[(String, String)]) -> String {
+        self.legacy_answer(Endpoint::Users, query)
+    }
+
+    pub(crate) fn legacy_answer(&self, endpoint: Endpoint, query: &[(String, String)]) -> String {
         // The rows are shared, so the lock is not held while they are written.
         let rows = self.records();
-        let body = legacy::body(rows.iter().map(|user| &**user), query);
+        let body = legacy::body(endpoint, rows.iter().map(|user| &**user), query);
         body.unwrap_or_else(|error| {
             tracing::error!(%error, "the legacy answer could not be written");
             "[]".to_owned()

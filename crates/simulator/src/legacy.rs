@@ -1,40 +1,46 @@
-//! The legacy face: `GET /api/user_management/v1/users` over the same users.
+//! The legacy face: v1 users, v3 users and v2 deleted agents over the same users.
 //!
-//! Written from the vendor's pages of that endpoint, to be compared byte by byte with what the
+//! Written from the vendor's pages of those endpoints, to be compared byte by byte with what the
 //! gateway makes of the v4 face. It must never share code with the gateway, and no fault may touch
 //! it.
 
 use std::fmt::Write;
 
 use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
 
 use crate::record::{ChannelProfile, Named, User};
 use crate::{voiso, zones};
 
-/// The paths; the vendor's page prints both.
-pub(crate) const PATHS: [&str; 2] = ["/api/user_management/v1/users", "/user_management/v1/users"];
+/// The endpoints this face has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    /// `v1 users`; the vendor's page prints two paths.
+    Users,
+    /// `v3 users`: no filter by id, `filter[x]=` beside `x=`, another name for the teams.
+    V3Users,
+    /// `v2 deleted agents`: id and name of whom the others leave out.
+    DeletedAgents,
+}
+
+/// The endpoint at a path.
+pub(crate) fn endpoint(path: &str) -> Option<Endpoint> {
+    match path {
+        "/api/user_management/v1/users" | "/user_management/v1/users" => Some(Endpoint::Users),
+        "/api/v3/cdr/users" => Some(Endpoint::V3Users),
+        "/api/v2/cdr/deleted_agents" => Some(Endpoint::DeletedAgents),
+        _ => None,
+    }
+}
 
 /// A user with a deletion date who has one of these statuses is at work, so not deleted.
 const LIVE: [&str; 6] = ["available", "unavailable", "inbound", "outbound", "dialer", "postcall"];
 
-/// One element of the answer; the order of the fields is the order on the page.
-#[derive(Serialize)]
+/// One element of the answer, serialised in the order of the page.
 struct Agent<'a> {
-    id: u64,
-    name: &'a str,
-    email: &'a str,
-    sip_account: Option<&'a str>,
-    sag: Option<&'a str>,
-    extension: Option<&'a str>,
-    caller_id: Option<&'a str>,
-    timezone: Option<&'a str>,
-    webrtc_ringtone: Option<&'a str>,
-    assigned_teams: String,
-    supervisor_in_teams: String,
-    assigned_skills: Vec<Skill<'a>>,
-    assigned_queues: String,
-    employee_id: Option<&'a str>,
-    assigned_channels: Vec<Channel<'a>>,
+    user: &'a User,
+    /// What the list of a user's teams is called.
+    teams: &'static str,
 }
 
 #[derive(Serialize)]
@@ -51,14 +57,48 @@ struct Channel<'a> {
     value: Option<u64>,
 }
 
-/// The whole answer for the users that are listed and pass the filters.
+/// A former user.
+#[derive(Serialize)]
+struct Former<'a> {
+    id: u64,
+    name: &'a str,
+}
+
+/// The whole answer for the users that the endpoint lists and that pass the filters.
 pub(crate) fn body<'a>(
+    endpoint: Endpoint,
     users: impl Iterator<Item = &'a User>,
     query: &[(String, String)],
 ) -> Result<String, serde_json::Error> {
-    let agents: Vec<Agent<'a>> =
-        users.filter(|user| !is_deleted(user) && passes(user, query)).map(agent).collect();
+    let teams = match endpoint {
+        Endpoint::Users => "assigned_teams",
+        Endpoint::V3Users => "agent_in_teams",
+        Endpoint::DeletedAgents => {
+            let former = users.filter(|user| is_deleted(user));
+            let former: Vec<_> =
+                former.map(|user| Former { id: user.id, name: &user.name }).collect();
+            return serde_json::to_string(&former);
+        }
+    };
+    let query = match endpoint {
+        Endpoint::V3Users => &v3_query(query)[..],
+        _ => query,
+    };
+    let agents: Vec<Agent<'a>> = users
+        .filter(|user| !is_deleted(user) && passes(user, query))
+        .map(|user| Agent { user, teams })
+        .collect();
     serde_json::to_string(&agents)
+}
+
+/// `filter[x]=` is `x=`, and there is no `id`.
+fn v3_query(query: &[(String, String)]) -> Vec<(String, String)> {
+    let plain = |name: &str| {
+        let inner = name.strip_prefix("filter[").and_then(|rest| rest.strip_suffix(']'));
+        inner.unwrap_or(name).to_owned()
+    };
+    let pairs = query.iter().map(|(name, value)| (plain(name), value.clone()));
+    pairs.filter(|(name, _)| name != "id").collect()
 }
 
 fn is_deleted(user: &User) -> bool {
@@ -92,27 +132,34 @@ fn is_number(text: &str, id: u64) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse() == Ok(id)
 }
 
-fn agent(user: &User) -> Agent<'_> {
-    Agent {
-        id: user.id,
-        name: &user.name,
-        email: &user.email,
-        sip_account: user.sip_account.as_deref(),
-        sag: user.security_access_group.as_ref().map(|group| group.name.as_ref()),
-        extension: user.extension.as_deref(),
-        caller_id: user.caller_id.as_deref(),
-        timezone: user.timezone.as_deref().map(zones::shown),
-        webrtc_ringtone: user.webrtc_ringtone.as_ref().map(|ringtone| ringtone.name.as_ref()),
-        assigned_teams: ids(&user.teams),
-        supervisor_in_teams: ids(&user.supervised_teams),
-        assigned_skills: user
+impl Serialize for Agent<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let user = self.user;
+        let group = user.security_access_group.as_ref().map(|group| group.name.as_ref());
+        let ringtone = user.webrtc_ringtone.as_ref().map(|ringtone| ringtone.name.as_ref());
+        let skills: Vec<_> = user
             .skills
             .iter()
             .map(|level| Skill { name: &level.skill.name, value: level.value })
-            .collect(),
-        assigned_queues: names(&user.queues),
-        employee_id: user.employee_id.as_deref(),
-        assigned_channels: user.channel_profiles.iter().map(channel).collect(),
+            .collect();
+        let channels: Vec<_> = user.channel_profiles.iter().map(channel).collect();
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("id", &user.id)?;
+        map.serialize_entry("name", &user.name)?;
+        map.serialize_entry("email", &user.email)?;
+        map.serialize_entry("sip_account", &user.sip_account)?;
+        map.serialize_entry("sag", &group)?;
+        map.serialize_entry("extension", &user.extension)?;
+        map.serialize_entry("caller_id", &user.caller_id)?;
+        map.serialize_entry("timezone", &user.timezone.as_deref().map(zones::shown))?;
+        map.serialize_entry("webrtc_ringtone", &ringtone)?;
+        map.serialize_entry(self.teams, &ids(&user.teams))?;
+        map.serialize_entry("supervisor_in_teams", &ids(&user.supervised_teams))?;
+        map.serialize_entry("assigned_skills", &skills)?;
+        map.serialize_entry("assigned_queues", &names(&user.queues))?;
+        map.serialize_entry("employee_id", &user.employee_id)?;
+        map.serialize_entry("assigned_channels", &channels)?;
+        map.end()
     }
 }
 

@@ -17,6 +17,7 @@ use crate::Body;
 use crate::answer::Answer;
 use crate::churn::{Churn, Churning};
 use crate::fault::{Fates, Faults, Plan};
+use crate::legacy::Endpoint;
 use crate::record::{Named, User};
 use crate::stats::Counters;
 use crate::store::{Order, Store};
@@ -171,8 +172,8 @@ impl Simulator {
             (Some(only), None) => only.to_str().ok(),
             _ => None,
         };
-        if legacy::PATHS.contains(&path) {
-            return Some(self.legacy(query, credential));
+        if let Some(endpoint) = legacy::endpoint(path) {
+            return Some(self.legacy(endpoint, query, credential));
         }
         if path.starts_with("/api/v4/") {
             return voiso::answer(self, path, query, credential);
@@ -180,7 +181,7 @@ impl Simulator {
         Some(Answer::not_found())
     }
 
-    fn legacy(&self, query: &str, credential: Option<&str>) -> Answer {
+    fn legacy(&self, endpoint: Endpoint, query: &str, credential: Option<&str>) -> Answer {
         let query: Vec<(String, String)> =
             form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let key = match (credential, voiso::last(&query, "key")) {
@@ -192,7 +193,7 @@ impl Simulator {
         if !known {
             return Answer::error(401, "Invalid User API Key");
         }
-        Answer::json(200, self.legacy_body(&query))
+        Answer::json(200, self.legacy_answer(endpoint, &query))
     }
 
     pub(crate) fn settings(&self) -> &Settings {

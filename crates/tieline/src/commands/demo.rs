@@ -178,6 +178,9 @@ fn legacy_lines(lines: &mut Lines, simulator: &Simulator, list: &str, gateway: &
     find(lines, "a group that does not exist: nobody, never everybody", "sag=No such group");
     let keyed = format!("{list}?key={LEGACY_KEY}&timezone=Istanbul");
     lines.add("the key in the query, and a time zone", &[&keyed]);
+    let older = |path: &str| format!("{gateway}{path}?key={LEGACY_KEY}");
+    lines.add("v3 users, with its key in the query", &[&older("/api/v3/cdr/users")]);
+    lines.add("deleted users", &[&older("/api/v2/cdr/deleted_agents")]);
     lines.add("a wrong key", &["-i", "-H", &bearer("wrong-key"), list]);
 }
 

@@ -1,0 +1,58 @@
+//! `GET /api/v3/cdr/users`: every user, flat, in a bare array; the generation before v1 users.
+//!
+//! Source: the vendor's "Users API" page of the v3 generation. It has the filters of v1 but `id`, in
+//! two spellings (`filter[name]=` and `name=`), and calls the list of a user's teams
+//! `agent_in_teams`. The page's table of fields is cut off: which of v1's other fields v3 had is not
+//! known, so the record shows them all.
+
+use crate::hub::{State, User};
+use crate::legacy::{Endpoint, Notes, Planned, user_record};
+use crate::loss::Loss;
+use crate::params::Params;
+use crate::quirks::Quirks;
+
+/// The endpoint; see the module.
+#[derive(Debug)]
+pub(super) struct V3CdrUsers;
+
+impl Endpoint for V3CdrUsers {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn paths(&self) -> &'static [&'static str] {
+        &["/api/v3/cdr/users"]
+    }
+
+    fn fields(&self) -> &'static [&'static str] {
+        &FIELDS
+    }
+
+    fn plan(&self, params: Params, quirks: &Quirks) -> Planned {
+        user_record::plan(params, quirks, false)
+    }
+
+    fn lists(&self, state: State) -> bool {
+        state != State::Deleted
+    }
+
+    fn render(&self, user: &User<'_>, quirks: &Quirks, out: &mut Vec<u8>, notes: &mut Notes) {
+        user_record::render(TEAMS, user, quirks, out, notes);
+    }
+
+    fn envelope(&self, quirks: &Quirks, rows: u64) -> (String, String) {
+        user_record::envelope(quirks, rows)
+    }
+
+    fn losses(&self) -> &'static [Loss] {
+        &LOSSES
+    }
+}
+
+const NAME: &str = "v3_cdr_users";
+
+const TEAMS: &str = "agent_in_teams";
+
+static FIELDS: [&str; user_record::FIELDS] = user_record::fields(TEAMS);
+
+static LOSSES: [Loss; user_record::FIELDS] = user_record::losses(NAME, TEAMS);
