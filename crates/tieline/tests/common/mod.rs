@@ -3,6 +3,9 @@
 #![allow(dead_code, reason = "shared by test files that use parts of it")]
 #![allow(clippy::panic, clippy::unwrap_used, reason = "test helpers")]
 
+pub(crate) mod canary;
+pub(crate) mod process;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Output, Stdio};
