@@ -27,8 +27,8 @@ fn example() -> String {
 
 fn read(text: &str) -> Result<Config, String> {
     let env = [
-        ("VOISO_V4_KEY".to_owned(), "a v4 key".to_owned()),
-        ("WALLBOARD_LEGACY_KEY".to_owned(), "a legacy key".to_owned()),
+        ("VOISO_V4_KEY".to_owned(), "a-v4-key".to_owned()),
+        ("WALLBOARD_LEGACY_KEY".to_owned(), "a-legacy-key".to_owned()),
     ];
     Config::parse(text, EXAMPLE, &env).map_err(|error| error.to_string())
 }

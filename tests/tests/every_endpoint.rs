@@ -1,5 +1,4 @@
 //! The endpoints beside v1 users, against the vendor's own legacy bytes over the same data.
-#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::collections::BTreeSet;
 

@@ -124,7 +124,7 @@ async fn g01_a_row_deleted_before_a_seam_costs_one_request() {
 }
 
 #[tokio::test]
-async fn g02_a_row_inserted_before_a_seam_costs_nothing() {
+async fn g02_a_row_inserted_before_a_seam_costs_a_look_behind_the_end() {
     let raw = Raw::start(|head| {
         let ids: Vec<u64> = (1..=250).filter(|id| head.number > 0 || *id != 50).collect();
         Reply::page_of(&ids, head)
@@ -133,7 +133,8 @@ async fn g02_a_row_inserted_before_a_seam_costs_nothing() {
     let front = Front::start(&config_text(raw.address, "", "")).await;
     let answer = front.get(V1_USERS).await;
     is_whole(&answer, &(1..=250).filter(|id| *id != 50).collect(), "50 appeared");
-    assert_eq!(raw.asked(), 3);
+    // Later totals count the new row, which the first page came too early for.
+    assert_eq!(raw.asked(), 3 + 1);
 }
 
 /// A list in an order that is not the ids', with two rows in each other's place from the second

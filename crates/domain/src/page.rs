@@ -3,9 +3,9 @@
 //! Every row counts for paging (`Rows::push`), shown or not: seams, order and totals are about what
 //! the upstream lists, not about what one caller gets of it.
 
-use crate::hub::{Id, State, User};
+use crate::hub::{State, User};
 use crate::legacy::{Endpoint, Notes};
-use crate::plan::{GroupIds, GroupName, UserFilter};
+use crate::plan::{GroupIds, Groups, UserFilter};
 use crate::quirks::Quirks;
 use crate::sweep::Rows;
 use crate::upstream::{Dialect, PageError, Rules};
@@ -49,26 +49,24 @@ pub fn read_rows(
     Ok(rows)
 }
 
-/// Reads a page for the ids of groups of one name, among the rows the caller sees.
+/// Reads a page for the groups of the rows the caller sees.
 pub fn read_groups(
     dialect: &dyn Dialect,
     body: &[u8],
     rules: &Rules,
     visibility: &Visibility,
-    name: &GroupName,
-) -> Result<(Rows, Vec<Id<'static>>), PageError> {
+) -> Result<(Rows, Groups), PageError> {
     let mut rows = Rows::default();
-    let mut ids: Vec<Id<'static>> = Vec::new();
+    let mut groups = Groups::default();
     let tail = dialect.read_page(body, rules, &mut |user: &User<'_>| {
         rows.push(user.key, user.id);
         let Some(group) = user.group.as_ref().filter(|_| visibility.sees(user)) else { return };
-        let is_meant = group.name.as_deref().is_some_and(|text| name.means(text));
-        if is_meant && !ids.contains(&group.id) {
-            ids.push(group.id.clone().into_owned());
+        if let Some(name) = &group.name {
+            groups.add(&group.id, name);
         }
     })?;
     rows.total = tail.total;
-    Ok((rows, ids))
+    Ok((rows, groups))
 }
 
 /// Reads a page for its rows alone, handing each to `look`.

@@ -35,13 +35,15 @@ impl Params {
         })
     }
 
-    /// Takes the different non-empty values of a filter, spelled `name=` or `filter[name]=`. Empty
+    /// Takes the different non-empty values of a filter, spelled `name=`, `filter[name]=` or with
+    /// `[]` behind either. Empty
     /// ones count as ignored.
     pub fn take_filter(&mut self, name: &str) -> Vec<String> {
         let values = self.take_where(|given| {
-            given == name
-                || given.strip_prefix("filter[").and_then(|rest| rest.strip_suffix(']'))
-                    == Some(name)
+            // `name[]=` is how many clients send a list, of one value here.
+            let given = given.strip_suffix("[]").unwrap_or(given);
+            let inner = given.strip_prefix("filter[").and_then(|rest| rest.strip_suffix(']'));
+            inner.unwrap_or(given) == name
         });
         let mut wanted: Vec<String> = Vec::new();
         for value in values {
@@ -84,6 +86,9 @@ mod tests {
         assert_eq!(params.take_filter("name"), ["Jane Doe"]);
         assert_eq!(params.take_filter("email"), ["a@b"]);
         assert!(params.take_filter("sag").is_empty());
+        let mut lists = Params::parse("sag[]=Sales&filter[name][]=Ann");
+        assert_eq!(lists.take_filter("sag"), ["Sales"]);
+        assert_eq!(lists.take_filter("name"), ["Ann"]);
         assert!(params.take_filter("extension").is_empty());
         assert_eq!(params.finish(), ["extension", "page", "sag", "x"]);
     }

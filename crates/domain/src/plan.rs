@@ -38,10 +38,41 @@ impl GroupName {
     pub fn means(&self, name: &str) -> bool {
         self.0.fits(name)
     }
+}
 
-    /// The spelling lookups are cached under: mode and values, unambiguous.
-    pub fn cache_key(&self) -> String {
-        format!("{:?} {:?}", self.0.mode, self.0.values)
+/// The groups of a listing: every id with its name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Groups(Vec<(Id<'static>, String)>);
+
+impl Groups {
+    /// Adds a group, once.
+    pub fn add(&mut self, id: &Id<'_>, name: &str) {
+        if !self.0.iter().any(|(known, called)| known == id && called == name) {
+            self.0.push((id.clone().into_owned(), name.to_owned()));
+        }
+    }
+
+    /// Adds all of another page's.
+    pub fn extend(&mut self, others: Groups) {
+        for (id, name) in others.0 {
+            self.add(&id, &name);
+        }
+    }
+
+    /// The ids a name stands for, in the order they were met; none for a name that no group has.
+    pub fn ids(&self, name: &GroupName) -> Vec<Id<'static>> {
+        let meant = self.0.iter().filter(|(_, called)| name.means(called));
+        meant.map(|(id, _)| id.clone()).collect()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 

@@ -25,6 +25,7 @@ use rows::{all_different, is_strictly_sorted};
 
 const ROUNDS_MAX: u32 = 3;
 const READINGS_MAX: u32 = 3;
+const LOOKS_BEHIND_MAX: u32 = 8;
 /// Fewer rows may be sorted by chance, and say nothing about how the upstream sorts.
 const ORDER_ROWS_MIN: usize = 8;
 
@@ -60,6 +61,10 @@ pub struct Sweep {
     rounds: u32,
     has_restarted: bool,
     has_rechecked: bool,
+    has_doubted_cap: bool,
+    /// Rows behind which nothing was found.
+    end_seen_at: Option<u64>,
+    looks_behind: u32,
     /// Hash of the first reading of every page before the restart.
     fingerprint: Option<u64>,
     /// Hash of the last whole reading, where two must agree.
@@ -81,6 +86,9 @@ impl Sweep {
             rounds: 0,
             has_restarted: false,
             has_rechecked: false,
+            has_doubted_cap: false,
+            end_seen_at: None,
+            looks_behind: 0,
             fingerprint: None,
             reading: None,
             readings: 0,
@@ -128,7 +136,7 @@ impl Sweep {
         let waits = |slot: &Slot| slot.window == window && slot.is_asked && slot.rows.is_none();
         let Some(index) = self.slots.iter().position(waits) else { return };
         rows.merge_repeats();
-        if self.limits.stop_at_first && !rows.bytes.is_empty() {
+        if self.limits.stop_at_first && rows.shown(&(0..rows.keys.len())) == 1 {
             self.found = Some(rows);
             return;
         }
@@ -186,8 +194,13 @@ impl Sweep {
         if seen < 2 || seen >= self.page_rows || u64::from(seen) >= rows.total {
             return false;
         }
-        self.page_rows = seen;
-        self.slots[0].window.limit = seen;
+        if std::mem::replace(&mut self.has_doubted_cap, true) {
+            self.page_rows = seen;
+            self.slots[0].window.limit = seen;
+        } else {
+            // A slip would make every later page as small: asked once more before it is believed.
+            self.slots[0] = Slot::new(0, self.page_rows);
+        }
         true
     }
 
@@ -226,7 +239,11 @@ impl Sweep {
 
     /// Rows beyond a window's limit must be the rows the next window begins with.
     fn overflow_is_honest(&self) -> bool {
-        self.slots.windows(2).all(|pair| {
+        let follows = |pair: &&[Slot]| {
+            let (left, right) = (pair[0].window, pair[1].window);
+            right.offset == left.offset + u64::from(left.limit - 1)
+        };
+        self.slots.windows(2).filter(follows).all(|pair| {
             let next = pair[1].keys();
             pair[0].beyond.iter().zip(next.iter().skip(1)).all(|(beyond, next)| beyond == next)
         })
@@ -318,6 +335,8 @@ impl Sweep {
         self.story.restarts += 1;
         self.rounds = 0;
         self.has_rechecked = false;
+        self.end_seen_at = None;
+        self.looks_behind = 0;
         self.slots = vec![Slot::new(0, self.page_rows)];
     }
 
@@ -363,10 +382,17 @@ impl Sweep {
 
     /// Whether the count agrees, or was wrong twice while the pages themselves are beyond doubt.
     fn count_is_right(&mut self, rows: u64, chain: &Chain) -> bool {
-        let mut totals = self.slots.iter().filter_map(|slot| Some(slot.rows.as_ref()?.total));
-        let first = totals.next().unwrap_or(0);
+        let totals = || self.slots.iter().filter_map(|slot| Some(slot.rows.as_ref()?.total));
+        let (least, most) = (totals().min().unwrap_or(0), totals().max().unwrap_or(0));
+        if least == rows && most == rows {
+            return true;
+        }
+        if rows > 0 && rows < most && self.end_seen_at != Some(rows) {
+            self.look_behind_the_end(rows, chain);
+            return false;
+        }
         // Totals that differ tell of a list that changed; the joints have proven the rest.
-        if first == rows || totals.any(|total| total != first) {
+        if least != most {
             return true;
         }
         if !self.has_rechecked {
@@ -385,6 +411,19 @@ impl Sweep {
         true
     }
 
+    /// Fewer rows than counted: the last page may be short because it was cut, not because the list
+    /// ends. What lies behind its last row tells: nothing, or rows to be joined like any others.
+    fn look_behind_the_end(&mut self, rows: u64, chain: &Chain) {
+        if self.looks_behind == LOOKS_BEHIND_MAX {
+            return self.restart_once(Failure::Unstable);
+        }
+        self.looks_behind += 1;
+        self.end_seen_at = Some(rows);
+        let last = &self.slots[chain.last];
+        let offset = last.window.offset + last.keys().len() as u64;
+        self.slots.insert(chain.last + 1, Slot::new(offset, self.page_rows));
+    }
+
     fn reading_is_confirmed(&mut self, keys: &[u64]) -> bool {
         let mut hasher = DefaultHasher::new();
         keys.hash(&mut hasher);
@@ -396,6 +435,8 @@ impl Sweep {
         if self.readings > READINGS_MAX {
             self.failed = Some(Failure::Unstable);
         } else {
+            // Another reading of a list that holds still looks the same; that is no contradiction.
+            self.fingerprint = None;
             self.restart();
         }
         false

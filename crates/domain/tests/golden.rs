@@ -65,7 +65,7 @@ fn translate(case: &Path) -> (String, String) {
     let mut ids: Vec<Id<'static>> = Vec::new();
     if let Some(group) = plan.group() {
         for page in &pages {
-            ids.extend(read_groups(dialect, page, &rules, &all, group).unwrap().1);
+            ids.extend(read_groups(dialect, page, &rules, &all).unwrap().1.ids(group));
         }
     }
     let Resolved::Ask(plan) = plan.resolve(ids) else {

@@ -55,10 +55,10 @@ fn is_visible(user: &Value, only: &Only) -> bool {
     let group = &user["security_access_group"];
     let teams = ["teams", "supervised_teams"].map(|list| user[list].as_array().unwrap());
     only.users.contains(&id)
-        || only
-            .groups
-            .iter()
-            .any(|wanted| group["name"] == wanted.as_str() || group["id"].to_string() == *wanted)
+        || only.groups.iter().any(|wanted| {
+            group["name"] == wanted.as_str()
+                || wanted.parse().is_ok_and(|id: u64| group["id"] == id)
+        })
         || teams.into_iter().flatten().any(|team| only.teams.contains(&team["id"].to_string()))
 }
 
@@ -78,7 +78,7 @@ fn answers(body: &[u8], query: &str, visibility: &Visibility) -> Vec<Vec<u8>> {
         };
         let ids: Vec<Id<'static>> = match plan.group() {
             None => Vec::new(),
-            Some(name) => read_groups(dialect, body, &rules, visibility, name).unwrap().1,
+            Some(name) => read_groups(dialect, body, &rules, visibility).unwrap().1.ids(name),
         };
         let Resolved::Ask(plan) = plan.resolve(ids) else {
             answers.push(Vec::new());

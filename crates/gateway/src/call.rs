@@ -2,10 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::hub::Id;
 use domain::legacy::Endpoint;
 use domain::params::Params;
-use domain::plan::{GroupIds, GroupName, Plan, UserFilter};
+use domain::plan::{GroupIds, Groups, Plan, UserFilter};
 use domain::quirks::Quirks;
 use domain::sweep::{List, Rows, Story, Window};
 use domain::visibility::Visibility;
@@ -75,8 +74,8 @@ pub(crate) struct ListCall {
 pub(crate) enum Ask {
     /// For its rows, in legacy shape.
     Rows(Arc<RowsAsk>),
-    /// For the ids of the groups of a name.
-    Groups(GroupName),
+    /// For all its groups.
+    Groups,
     /// For what `tieline check` reports.
     Survey(Arc<Mutex<crate::check::Survey>>),
 }
@@ -94,7 +93,7 @@ impl Ask {
     pub(crate) fn filter(&self) -> Option<&UserFilter<GroupIds>> {
         match self {
             Ask::Rows(rows) => Some(&rows.plan.filter),
-            Ask::Groups(_) | Ask::Survey(_) => None,
+            Ask::Groups | Ask::Survey(_) => None,
         }
     }
 
@@ -108,8 +107,8 @@ impl Ask {
 #[derive(Debug, Default)]
 pub(crate) struct Listed {
     pub(crate) list: List,
-    /// Ids found, where [`Ask::Groups`] asked.
-    pub(crate) groups: Vec<Id<'static>>,
+    /// Groups found, where [`Ask::Groups`] asked.
+    pub(crate) groups: Groups,
 }
 
 /// Below `fan_out`: one page.
@@ -123,7 +122,7 @@ pub(crate) struct PageCall {
 #[derive(Debug)]
 pub(crate) struct PageRead {
     pub(crate) rows: Rows,
-    pub(crate) groups: Vec<Id<'static>>,
+    pub(crate) groups: Groups,
 }
 
 /// Below `exchange`: one HTTP exchange with a caller's upstream.

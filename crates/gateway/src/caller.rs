@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use domain::hub::Id;
+use domain::plan::Groups;
 use domain::upstream::{Dialect, Rules};
 use domain::visibility::Visibility;
 use http::HeaderValue;
@@ -91,17 +91,17 @@ pub(crate) struct Caller {
     /// A connection pool of this caller's own: an upstream that loses step on a connection can only
     /// confuse a caller with itself.
     client: Client,
-    groups: Groups,
+    groups: GroupCache,
     pace: Mutex<Pace>,
 }
 
-/// Group names to ids, one cache per caller.
-pub(crate) type Groups = moka::future::Cache<String, Arc<FoundGroups>>;
+/// A caller's groups, one cache per caller with one entry: reading the users tells all groups.
+pub(crate) type GroupCache = moka::future::Cache<(), Arc<KnownGroups>>;
 
-/// The groups of one name, possibly none.
+/// All groups a caller sees, and since when that is known.
 #[derive(Debug)]
-pub(crate) struct FoundGroups {
-    pub(crate) ids: Vec<Id<'static>>,
+pub(crate) struct KnownGroups {
+    pub(crate) groups: Groups,
     pub(crate) at: Instant,
 }
 
@@ -147,7 +147,7 @@ impl Caller {
         config: &config::Caller,
         upstream: Arc<Upstream>,
         client: Client,
-        groups: Groups,
+        groups: GroupCache,
     ) -> Self {
         Caller {
             name: config.name.clone(),
@@ -169,7 +169,7 @@ impl Caller {
         self.client.clone()
     }
 
-    pub(crate) fn groups(&self) -> &Groups {
+    pub(crate) fn groups(&self) -> &GroupCache {
         &self.groups
     }
 

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use tower::ServiceExt;
 
 use crate::call::{Ask, ListCall, SharedAccount};
-use crate::caller::Caller;
+use crate::caller::{Caller, KeyState};
 use crate::config::Config;
 use crate::error::Error;
 use crate::stack;
@@ -119,6 +119,7 @@ struct CallerReport {
     name: String,
     upstream: String,
     dialect: &'static str,
+    key: KeyState,
     outcome: Result<Findings, Error>,
 }
 
@@ -127,6 +128,7 @@ struct Findings {
     survey: Survey,
     fails_on_odd_ids: bool,
     calls: u64,
+    is_count_wrong: bool,
     took: Duration,
 }
 
@@ -135,11 +137,13 @@ pub async fn check(config: &Config) -> Result<Report, std::io::Error> {
     let state = State::new(config.clone())?;
     let mut callers = Vec::new();
     for caller in state.callers.all() {
+        let outcome = survey(&state, caller).await;
         callers.push(CallerReport {
+            key: caller.key_state(),
             name: caller.name.clone(),
             upstream: caller.upstream.name.clone(),
             dialect: caller.upstream.dialect.name(),
-            outcome: survey(&state, caller).await,
+            outcome,
         });
     }
     Ok(Report { callers })
@@ -174,6 +178,7 @@ async fn survey(state: &State, caller: &Arc<Caller>) -> Result<Findings, Error> 
         survey: survey.into_inner().unwrap_or_else(PoisonError::into_inner),
         fails_on_odd_ids,
         calls: listed.list.story.pages,
+        is_count_wrong: listed.list.story.total_mismatch,
         took: started.elapsed(),
     })
 }
@@ -202,18 +207,19 @@ impl fmt::Display for Report {
             )?;
             match &caller.outcome {
                 Ok(findings) => write!(f, "{findings}")?,
-                Err(error) => failure(f, error)?,
+                Err(error) => failure(f, caller.key, error)?,
             }
         }
         writeln!(f, "{}", if self.is_good() { "ok" } else { "NOT OK" })
     }
 }
 
-fn failure(f: &mut fmt::Formatter<'_>, error: &Error) -> fmt::Result {
-    let what = match error {
-        Error::MappedKeyRefused => "REFUSED (401): the v4 key is not accepted; make a new one",
-        Error::Forbidden => "accepted, but lacks the scope users.read (403)",
-        _ => "not tested",
+fn failure(f: &mut fmt::Formatter<'_>, key: KeyState, error: &Error) -> fmt::Result {
+    let what = match key {
+        KeyState::Refused => "REFUSED (401): the v4 key is not accepted; make a new one",
+        KeyState::Forbidden => "accepted, but lacks the scope users.read (403)",
+        KeyState::Accepted => "accepted, scope users.read",
+        KeyState::Untested => "not tested",
     };
     writeln!(f, "  v4 key        {what}")?;
     writeln!(f, "  FAILED        {error} ({})", error.slug())
@@ -231,6 +237,9 @@ impl fmt::Display for Findings {
         writeln!(f, "  a full list   {} calls, {:.1} s now", self.calls, self.took.as_secs_f64())?;
         if survey.users == 0 && survey.hidden > 0 {
             writeln!(f, "  FAILED        sees fits no user; teams and users are listed by id")?;
+        }
+        if self.is_count_wrong {
+            writeln!(f, "  count         the upstream's total does not fit its own pages, twice")?;
         }
         if survey.live_with_deletion_date > 0 {
             let users = survey.live_with_deletion_date;

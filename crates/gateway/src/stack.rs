@@ -49,6 +49,7 @@ fn translation(state: &State) -> Stage<LegacyRequest, Response<Body>> {
     let lookup = lookup::Settings {
         metrics: state.metrics.clone(),
         doubt_after: state.config.lookups.negative_for,
+        groups_max: state.config.lookups.entries_max,
         deadline: state.config.limits.request_deadline,
     };
     let translate =

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use moka::Expiry;
 use transport::client::{Client, ClientSettings};
 
-use crate::caller::{Caller, Callers, FoundGroups, Groups, Upstream};
+use crate::caller::{Caller, Callers, GroupCache, Upstream};
 use crate::config::{Config, Lookups};
 use crate::metrics::Metrics;
 
@@ -50,27 +49,6 @@ impl State {
     }
 }
 
-fn groups(lookups: &Lookups) -> Groups {
-    Groups::builder()
-        .max_capacity(lookups.entries_max)
-        .expire_after(Fresh { found: lookups.fresh_for, none: lookups.negative_for })
-        .build()
-}
-
-/// Found ids are fresh for longer than "there is none".
-struct Fresh {
-    found: Duration,
-    none: Duration,
-}
-
-impl Expiry<String, Arc<FoundGroups>> for Fresh {
-    #[expect(clippy::disallowed_types, reason = "moka's interface; the value is not read")]
-    fn expire_after_create(
-        &self,
-        _: &String,
-        found: &Arc<FoundGroups>,
-        _: std::time::Instant,
-    ) -> Option<Duration> {
-        Some(if found.ids.is_empty() { self.none } else { self.found })
-    }
+fn groups(lookups: &Lookups) -> GroupCache {
+    GroupCache::builder().max_capacity(1).time_to_live(lookups.fresh_for).build()
 }

@@ -191,7 +191,7 @@ fn page(window: Window, total: u64) -> PageRead {
         rows.bytes.extend_from_slice(format!(",{id}").as_bytes());
         rows.push(id, id);
     }
-    PageRead { rows, groups: Vec::new() }
+    PageRead { rows, groups: Default::default() }
 }
 
 fn offset(request: &PageCall) -> u64 {

@@ -170,7 +170,7 @@ fn load(text: &str) -> Result<Config, String> {
     let names = text.split("env = \"").skip(1).filter_map(|rest| rest.split('"').next());
     let names: BTreeSet<&str> = names.collect();
     let env: Vec<_> =
-        names.iter().map(|name| ((*name).to_owned(), format!("key {name}"))).collect();
+        names.iter().map(|name| ((*name).to_owned(), format!("key-{name}"))).collect();
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let mut text = text.to_owned();
     for name in text.clone().split("file = \"").skip(1).filter_map(|rest| rest.split('"').next()) {

@@ -7,6 +7,7 @@ use std::io::IsTerminal;
 
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Directive;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::failure::Failure;
@@ -28,9 +29,13 @@ pub(crate) enum Format {
 /// Starts logging; `level` is a level or a filter in the syntax of the variables.
 pub(crate) fn set_up(level: &str, format: Format) -> Result<(), Failure> {
     let is_terminal = std::io::stderr().is_terminal();
+    // The HTTP/2 library logs malformed paths whole at `debug`, and keys travel in queries.
+    let no_paths: Directive = "h2::server=info"
+        .parse()
+        .map_err(|error| Failure::new(format_args!("cannot start the log: {error}")))?;
     let builder = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_env_filter(filter(level)?)
+        .with_env_filter(filter(level)?.add_directive(no_paths))
         .with_ansi(is_terminal && std::env::var_os("NO_COLOR").is_none_or(|text| text.is_empty()))
         // A log that cannot be written is lost; the subscriber's complaint would go to the same
         // place and panic there.

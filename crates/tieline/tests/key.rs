@@ -43,3 +43,11 @@ fn what_cannot_be_a_key_is_refused_and_not_repeated() {
         assert!(!text.contains("hush") && !text.contains("xxx"), "{text}");
     }
 }
+
+#[test]
+fn a_key_as_an_argument_is_refused_and_not_repeated() {
+    let output = run(&["key", "digest", "hushhush"], b"");
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    assert!(text.contains("standard input") && !text.contains("hush"), "{text}");
+}

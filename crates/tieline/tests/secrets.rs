@@ -340,6 +340,9 @@ fn talk(gateway: &Gateway, keys: &Keys, heard: &mut Heard) {
             heard.add("HTTP/2", answer);
         }
     }
+    // A malformed path, which the HTTP/2 library would log whole at `debug`.
+    let malformed = format!("{LIST}?key={}&name=<x>", escaped(&keys.legacy[0]));
+    heard.add("malformed HTTP/2", say_http2(to, &malformed, None));
     assert!(http2_answered >= 9, "{http2_answered} errors over HTTP/2");
     for path in ["/metrics", "/callers", "/losses", "/healthz", "/readyz"] {
         for query in

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use domain::page::{Shape, read_groups, read_rows, read_users};
+use domain::plan::Groups;
 use domain::upstream::{PageError, Refusal};
 use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode};
@@ -52,14 +53,15 @@ fn read(page: &PageCall, body: &[u8]) -> Result<PageRead, Error> {
                 filter: &ask.plan.filter,
                 visibility: visibility(&page.list),
             };
-            read_rows(dialect, body, rules, shape).map(|rows| PageRead { rows, groups: Vec::new() })
+            read_rows(dialect, body, rules, shape)
+                .map(|rows| PageRead { rows, groups: Groups::default() })
         }
-        Ask::Groups(name) => read_groups(dialect, body, rules, visibility(&page.list), name)
+        Ask::Groups => read_groups(dialect, body, rules, visibility(&page.list))
             .map(|(rows, groups)| PageRead { rows, groups }),
         Ask::Survey(survey) => {
             let mut survey = survey.lock().unwrap_or_else(PoisonError::into_inner);
             read_users(dialect, body, &survey.rules(rules), &mut |user| survey.note(user))
-                .map(|rows| PageRead { rows, groups: Vec::new() })
+                .map(|rows| PageRead { rows, groups: Groups::default() })
         }
     };
     read.map_err(|error| match error {
@@ -90,6 +92,8 @@ fn named(page: &PageCall, refusal: Refusal) -> Error {
     };
     match refusal {
         Refusal::Unauthorized => note(KeyState::Refused),
+        // A firewall may forbid what a client filtered by; that says nothing about the key.
+        Refusal::Forbidden if is_filtered(page) => Error::Forbidden,
         Refusal::Forbidden => note(KeyState::Forbidden),
         Refusal::NotFound => Error::RefusedCall { status: 404 },
         Refusal::RateLimited => Error::RateLimited { retry_after: std::time::Duration::ZERO },
@@ -100,10 +104,12 @@ fn refused(state: KeyState) -> Error {
     if state == KeyState::Forbidden { Error::Forbidden } else { Error::MappedKeyRefused }
 }
 
+/// Whether anything a client filtered by went upstream.
 fn is_filtered(page: &PageCall) -> bool {
     page.list.ask.filter().is_some_and(|filter| {
         let texts = [filter.name(), filter.email(), filter.sip_account(), filter.extension()];
-        filter.group().is_some() || texts.iter().any(Option::is_some)
+        let one_group = filter.group().is_some_and(|group| group.ids().len() == 1);
+        one_group || texts.iter().any(Option::is_some)
     })
 }
 

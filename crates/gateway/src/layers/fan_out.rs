@@ -3,7 +3,7 @@
 //!
 //! The first error drops every page still in flight.
 
-use domain::hub::Id;
+use domain::plan::Groups;
 use domain::sweep::{Failure, Limits, Next, Story, Sweep};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -31,7 +31,7 @@ where
         stop_at_first: call.ask.wants_one(),
     });
     let mut in_flight = FuturesUnordered::new();
-    let mut groups: Vec<Id<'static>> = Vec::new();
+    let mut groups = Groups::default();
     loop {
         match sweep.next(pages_max.saturating_sub(in_flight.len())) {
             Next::Done(list) => {
@@ -57,11 +57,7 @@ where
         }
         if let Some((window, read)) = in_flight.next().await {
             let read = read.inspect_err(|_| note(&metrics, &call, sweep.story()))?;
-            for id in read.groups {
-                if !groups.contains(&id) {
-                    groups.push(id);
-                }
-            }
+            groups.extend(read.groups);
             sweep.put(window, read.rows);
         }
     }

@@ -1,20 +1,23 @@
 //! A group's name becomes its ids, by reading the caller's users: v4 documents no list of groups.
 //!
-//! Found ids are kept per caller for a while, "there is none" for a shorter while. The reading runs
+//! One reading tells all groups, so it serves every name; it is kept per caller for a while. A name
+//! it does not have is believed unknown for a shorter while, then read for again. The reading runs
 //! in a task of its own that no client's leaving can cancel (moka's single flight gives up, and in
-//! the end panics, when its leaders are cancelled); clients only wait for it. An unknown name is
-//! the empty list, never everyone: [`Resolved`] has no third way.
+//! the end panics, when its leaders are cancelled); clients only wait for it, and there is never
+//! more than one a caller. An unknown name is the empty list, never everyone: [`Resolved`] has no
+//! third way.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::plan::{GroupName, Resolved};
-use domain::sweep::List;
+use domain::sweep::{Failure, List};
 use tokio::time::Instant;
 use tower::{BoxError, Service, ServiceExt};
+use tracing::Instrument;
 
 use crate::call::{Ask, Call, ListCall, Listed, RowsAsk, SharedAccount};
-use crate::caller::{Caller, FoundGroups};
+use crate::caller::{Caller, KnownGroups};
 use crate::error::Error;
 use crate::metrics::Metrics;
 
@@ -22,8 +25,10 @@ use crate::metrics::Metrics;
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) metrics: Metrics,
-    /// The youngest age at which found ids are doubted.
+    /// The youngest age at which what is known is doubted.
     pub(crate) doubt_after: Duration,
+    /// Groups kept per caller.
+    pub(crate) groups_max: u64,
     /// How long a look-up may take that nobody waits for any more.
     pub(crate) deadline: Duration,
 }
@@ -41,24 +46,21 @@ where
         return ask(&inner, &call, Vec::new()).await;
     };
     let asked_at = Instant::now();
-    let found = find(&settings, &inner, &call.caller, &name).await?;
-    let list = ask(&inner, &call, found.ids.clone()).await?;
+    let known = find(&settings, &inner, &call.caller, &name, None).await?;
+    let ids = known.groups.ids(&name);
+    let list = ask(&inner, &call, ids.clone()).await?;
     // Ids that lead to nobody may be dead: the group was deleted, renamed or made anew. They are
     // looked up again, unless that was done a moment ago.
     let is_doubtful = list.rows == 0
-        && !found.ids.is_empty()
-        && asked_at.duration_since(found.at) >= settings.doubt_after;
+        && !ids.is_empty()
+        && asked_at.duration_since(known.at) >= settings.doubt_after;
     if !is_doubtful {
         return Ok(list);
     }
     settings.metrics.lookup("doubted");
-    // Only what was doubted is dropped: somebody may have looked it up anew in the meantime.
-    let (groups, key) = (call.caller.groups(), name.cache_key());
-    if groups.get(&key).await.is_some_and(|kept| Arc::ptr_eq(&kept, &found)) {
-        groups.invalidate(&key).await;
-    }
-    let again = find(&settings, &inner, &call.caller, &name).await?;
-    if again.ids == found.ids { Ok(list) } else { ask(&inner, &call, again.ids.clone()).await }
+    let again = find(&settings, &inner, &call.caller, &name, Some(&known)).await?;
+    let ids_again = again.groups.ids(&name);
+    if ids_again == ids { Ok(list) } else { ask(&inner, &call, ids_again).await }
 }
 
 async fn ask<S>(
@@ -83,44 +85,57 @@ where
     Ok(inner.clone().oneshot(list).await?.list)
 }
 
+/// What is known of the caller's groups, read anew where nothing is, where what is known is `doubted`,
+/// or where it lacks the name and is not quite fresh.
 async fn find<S>(
     settings: &Settings,
     inner: &S,
     caller: &Arc<Caller>,
     name: &GroupName,
-) -> Result<Arc<FoundGroups>, BoxError>
+    doubted: Option<&Arc<KnownGroups>>,
+) -> Result<Arc<KnownGroups>, BoxError>
 where
     S: Service<ListCall, Response = Listed, Error = BoxError> + Clone + Send + 'static,
     S::Future: Send,
 {
-    let key = name.cache_key();
-    if let Some(found) = caller.groups().get(&key).await {
-        settings.metrics.lookup("hit");
-        return Ok(found);
+    let cache = caller.groups();
+    if let Some(known) = cache.get(&()).await {
+        let has_name = !known.groups.ids(name).is_empty();
+        let is_doubted = doubted.is_some_and(|doubted| Arc::ptr_eq(doubted, &known));
+        if !is_doubted && (has_name || known.at.elapsed() < settings.doubt_after) {
+            settings.metrics.lookup(if has_name { "hit" } else { "unknown" });
+            return Ok(known);
+        }
+        // Only what was judged is dropped: somebody may have read anew in the meantime.
+        let is_still_kept = |kept: Arc<KnownGroups>| Arc::ptr_eq(&kept, &known);
+        if cache.get(&()).await.is_some_and(is_still_kept) {
+            cache.invalidate(&()).await;
+        }
     }
     settings.metrics.lookup("miss");
     let list = ListCall {
         caller: Arc::clone(caller),
-        ask: Ask::Groups(name.clone()),
+        ask: Ask::Groups,
         deadline: Instant::now() + settings.deadline,
         // A look-up belongs to all who wait for it, not to the account of one.
         account: SharedAccount::default(),
     };
-    let groups = caller.groups().clone();
-    let inner = inner.clone();
-    let deadline = settings.deadline;
+    let (cache, inner, settings) = (cache.clone(), inner.clone(), settings.clone());
     let reading = async move {
-        let listed = tokio::time::timeout(deadline, inner.oneshot(list));
+        let listed = tokio::time::timeout(settings.deadline, inner.oneshot(list));
         let listed = listed.await.map_err(|_| Error::Deadline)?;
         let listed = listed.map_err(|error| match error.downcast::<Error>() {
             Ok(error) => *error,
             Err(_) => Error::Internal,
         })?;
-        Ok::<_, Error>(Arc::new(FoundGroups { ids: listed.groups, at: Instant::now() }))
+        if listed.groups.len() as u64 > settings.groups_max {
+            return Err(Error::List(Failure::TooLarge { rows_max: settings.groups_max }));
+        }
+        Ok(Arc::new(KnownGroups { groups: listed.groups, at: Instant::now() }))
     };
-    let reading = tokio::spawn(async move { groups.try_get_with(key, reading).await });
-    match reading.await {
-        Ok(Ok(found)) => Ok(found),
+    let reading = async move { cache.try_get_with((), reading).await };
+    match tokio::spawn(reading.in_current_span()).await {
+        Ok(Ok(known)) => Ok(known),
         Ok(Err(error)) => Err((*error).clone().into()),
         Err(_) => Err(Error::Internal.into()),
     }

@@ -1,15 +1,17 @@
 //! One attempt: a place among the upstream's requests, one HTTP exchange, the whole body.
 //!
-//! Never follows a redirect, and never waits for longer than the attempt may take.
+//! Never follows a redirect. Once it has its place, it never takes longer than an attempt may.
 
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, USER_AGENT};
 use http::{HeaderValue, Request, Response};
+use tokio::sync::SemaphorePermit;
+use tokio::time::Instant;
 use tower::{BoxError, ServiceExt};
 use transport::body;
 
 use crate::call::Attempt;
-use crate::caller::Caller;
+use crate::caller::{Caller, Upstream};
 use crate::error::Error;
 use crate::metrics::Metrics;
 
@@ -18,8 +20,7 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!("tieline/", env!("CA
 /// The service at the bottom of the stack.
 pub(crate) async fn send(metrics: Metrics, attempt: Attempt) -> Result<Response<Bytes>, BoxError> {
     let upstream = std::sync::Arc::clone(&attempt.caller.upstream);
-    // The semaphore is never closed; were it, nothing could be sent.
-    let _permit = upstream.permits.acquire().await.map_err(|_| Error::Overloaded)?;
+    let _permit = permit(&upstream, &attempt).await?;
     let answer = tokio::time::timeout(upstream.settings.attempt_timeout, exchange(&attempt)).await;
     let answer = answer.unwrap_or(Err(Error::UpstreamTimeout));
     match &answer {
@@ -27,6 +28,24 @@ pub(crate) async fn send(metrics: Metrics, attempt: Attempt) -> Result<Response<
         Err(error) => metrics.attempt(&upstream.name, error.slug()),
     }
     Ok(answer?)
+}
+
+/// A place among the upstream's requests. A pause that began while this attempt waited for its place
+/// is waited out without one, so that the places stay free for other callers.
+async fn permit<'a>(
+    upstream: &'a Upstream,
+    attempt: &Attempt,
+) -> Result<SemaphorePermit<'a>, Error> {
+    loop {
+        // The semaphore is never closed; were it, nothing could be sent.
+        let permit = upstream.permits.acquire().await.map_err(|_| Error::Overloaded)?;
+        let Some(then) = attempt.caller.paused_until() else { return Ok(permit) };
+        drop(permit);
+        if then >= attempt.deadline {
+            return Err(Error::RateLimited { retry_after: then - Instant::now() });
+        }
+        tokio::time::sleep_until(then).await;
+    }
 }
 
 async fn exchange(attempt: &Attempt) -> Result<Response<Bytes>, Error> {

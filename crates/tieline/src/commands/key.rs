@@ -32,12 +32,23 @@ Example:
 
 The line goes into the configuration: legacy_key = { digest = \"sha256:...\" }
 One newline at the end of the input is dropped.")]
-    Digest,
+    Digest {
+        /// Not taken: an argument can be read by every user of the machine.
+        #[arg(hide = true)]
+        not_here: Vec<String>,
+    },
 }
 
 impl Key {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
-        let Command::Digest = self.command;
+        let Command::Digest { not_here } = self.command;
+        if !not_here.is_empty() {
+            // Said without repeating it, which the parser's own message would do.
+            return Err(Failure::new(format_args!(
+                "the key comes from standard input, not as an argument; \
+                 an argument can be read by every user of this machine"
+            )));
+        }
         let stdin = std::io::stdin();
         if stdin.is_terminal() {
             let hint = "Type the key and Enter, then Ctrl-D. The key stays visible here.";
