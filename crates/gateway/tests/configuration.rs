@@ -158,6 +158,11 @@ fn the_environment_overrides_and_is_named_when_wrong() {
     assert!(wrong.starts_with("TIELINE_SERVER__LISTEN: server.listen: "), "{wrong}");
     let table = refused_with(GOOD, &[("TIELINE_FOO__BAR", "canary")]);
     assert!(table.starts_with("TIELINE_FOO__BAR: foo: unknown"), "{table}");
+    let upstream = refused_with(GOOD, &[("TIELINE_UPSTREAM__RTM__DIALECT", "voiso-v4")]);
+    assert!(
+        upstream.starts_with("TIELINE_UPSTREAM__RTM__DIALECT: upstream.rtm.base_url: is required"),
+        "{upstream}"
+    );
     let unknown = refused_with(GOOD, &[("TIELINE_SERVER__LISTNE", "canary")]);
     assert!(unknown.starts_with("TIELINE_SERVER__LISTNE: server.listne: unknown"), "{unknown}");
 }

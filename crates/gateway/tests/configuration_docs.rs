@@ -175,7 +175,7 @@ fn load(text: &str) -> Result<Config, String> {
     let mut text = text.to_owned();
     for name in text.clone().split("file = \"").skip(1).filter_map(|rest| rest.split('"').next()) {
         let file = folder.join(name);
-        std::fs::write(&file, "a v4 key\n").map_err(|error| error.to_string())?;
+        std::fs::write(&file, "a-v4-key\n").map_err(|error| error.to_string())?;
         text = text.replace(&format!("\"{name}\""), &format!("{file:?}"));
     }
     Config::parse(&text, "printed", &env).map_err(|error| error.to_string())

@@ -84,7 +84,9 @@ impl<'a> Document<'a> {
     pub(super) fn error(&self, field: &[Step], what: String) -> ConfigError {
         // A table that only the environment names is wrong because of it, too.
         let is_from_env = |known: &[Step]| {
-            field.starts_with(known) || (known.starts_with(field) && !self.stands(field))
+            let table = known.split_last().map_or(known, |(_, table)| table);
+            let is_of_table = field.starts_with(table) || table.starts_with(field);
+            field.starts_with(known) || (is_of_table && !self.contains(table))
         };
         let by_env = self.overridden.iter().find(|(known, _)| is_from_env(known));
         let place = match by_env {
@@ -94,12 +96,16 @@ impl<'a> Document<'a> {
         ConfigError { place, field: shown(field), what }
     }
 
-    /// Whether the text itself has this top-level table.
-    fn stands(&self, field: &[Step]) -> bool {
-        match field.first() {
-            Some(Step::Key(key)) => self.toml.as_table().contains_key(key),
-            _ => true,
+    /// Whether the text itself has this table.
+    fn contains(&self, table: &[Step]) -> bool {
+        let mut item = Some(self.toml.as_item());
+        for step in table {
+            item = match step {
+                Step::Key(key) => item.and_then(|item| item.as_table_like()?.get(key)),
+                Step::Index(_) => None,
+            };
         }
+        item.is_some()
     }
 
     /// serde's error without the value it quotes.
@@ -134,6 +140,11 @@ impl<'a> Document<'a> {
                 None => "unknown value".to_owned(),
             }
         } else if let Some((_, expected)) = message.rsplit_once(", expected ") {
+            // Types as people call them.
+            let expected = match expected {
+                "u16" | "u32" | "u64" | "usize" | "i64" => "a whole number",
+                other => other,
+            };
             format!("expected {expected}")
         } else {
             message.lines().next().unwrap_or("cannot be read").to_owned()

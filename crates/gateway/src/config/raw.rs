@@ -225,7 +225,10 @@ pub(super) struct Caller {
 
 /// Where a key is found; which of the three may stand where is decided a step later.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "{ env = \"NAME\" } or { file = \"PATH\" }, or { digest = \"sha256:..\" } of a legacy key"
+)]
 pub(super) struct Key {
     pub(super) digest: Option<String>,
     pub(super) env: Option<String>,
