@@ -86,14 +86,6 @@ impl Id<'_> {
         }
     }
 
-    /// The id as a number, where it is one (`3` and `"3"` alike).
-    pub fn number(&self) -> Option<u64> {
-        match self {
-            Id::Number(n) => Some(*n),
-            Id::Text(t) => crate::id::decimal(t),
-        }
-    }
-
     /// Whether `text` spells this id.
     pub fn spells(&self, text: &str) -> bool {
         match self {

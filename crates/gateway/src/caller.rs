@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use transport::client::Client;
 
 use crate::config;
+use crate::error::Error;
 use crate::secret::Secret;
 
 /// SHA-256 of a legacy key.
@@ -184,8 +185,26 @@ impl Caller {
         pace.not_before = pace.not_before.max(Some(then));
     }
 
-    pub(crate) fn paused_until(&self) -> Option<Instant> {
+    fn paused_until(&self) -> Option<Instant> {
         self.pace().not_before.filter(|then| *then > Instant::now())
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused_until().is_some()
+    }
+
+    /// Waits out the pause that some page of this caller was told; gives up at once if it lasts
+    /// beyond the deadline.
+    pub(crate) async fn wait_for_pause(&self, deadline: Instant) -> Result<(), Error> {
+        while let Some(then) = self.paused_until() {
+            if then >= deadline {
+                return Err(Error::RateLimited {
+                    retry_after: then.duration_since(Instant::now()),
+                });
+            }
+            tokio::time::sleep_until(then).await;
+        }
+        Ok(())
     }
 
     pub(crate) fn note_refusal(&self, state: KeyState) {

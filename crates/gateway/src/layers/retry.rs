@@ -19,6 +19,8 @@ use crate::error::Error;
 const JITTER_MAX: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
 /// What a client is told when the upstream gives no time.
 const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(1);
+/// A year: more than anybody waits, and little enough for every clock to add.
+const RETRY_AFTER_SECONDS_MAX: u64 = 366 * 24 * 3600;
 /// The longest time a client is told.
 const RETRY_AFTER_TOLD_MAX: Duration = Duration::from_secs(3600);
 
@@ -29,7 +31,7 @@ where
     let settings = &attempt.caller.upstream.settings;
     let mut made = 0;
     loop {
-        wait_for_pause(&attempt).await?;
+        attempt.caller.wait_for_pause(attempt.deadline).await?;
         made += 1;
         let (error, told) = match inner.clone().oneshot(attempt.clone()).await {
             Ok(answer) => match failure(&answer) {
@@ -54,18 +56,6 @@ where
         }
         tokio::time::sleep_until(then).await;
     }
-}
-
-/// Waits out a pause some page of this caller was told; gives up at once if that is too long.
-async fn wait_for_pause(attempt: &Attempt) -> Result<(), Error> {
-    while let Some(then) = attempt.caller.paused_until() {
-        if then >= attempt.deadline {
-            let retry_after = then.duration_since(Instant::now());
-            return Err(Error::RateLimited { retry_after });
-        }
-        tokio::time::sleep_until(then).await;
-    }
-    Ok(())
 }
 
 /// An answer that asks for another attempt.
@@ -101,7 +91,8 @@ fn jitter(made: u32) -> Duration {
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX / 4)));
+        let seconds = text.parse().unwrap_or(RETRY_AFTER_SECONDS_MAX);
+        return Some(Duration::from_secs(seconds.min(RETRY_AFTER_SECONDS_MAX)));
     }
     let then = httpdate::parse_http_date(text).ok()?;
     let date = headers.get(DATE).and_then(|date| date.to_str().ok());
@@ -133,6 +124,10 @@ mod tests {
         for nonsense in ["-5", "soon", "2, 5", "2.5", ""] {
             assert_eq!(told(nonsense, date), None, "{nonsense}");
         }
-        assert!(told("99999999999999999999999", None) > Some(RETRY_AFTER_TOLD_MAX));
+        for huge in ["18446744073709551615", "99999999999999999999999"] {
+            let wait = told(huge, None).unwrap();
+            assert!(wait > RETRY_AFTER_TOLD_MAX);
+            assert!(Instant::now().checked_add(wait).is_some(), "{huge}");
+        }
     }
 }

@@ -6,7 +6,6 @@ use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, USER_AGENT};
 use http::{HeaderValue, Request, Response};
 use tokio::sync::SemaphorePermit;
-use tokio::time::Instant;
 use tower::{BoxError, ServiceExt};
 use transport::body;
 
@@ -39,12 +38,11 @@ async fn permit<'a>(
     loop {
         // The semaphore is never closed; were it, nothing could be sent.
         let permit = upstream.permits.acquire().await.map_err(|_| Error::Overloaded)?;
-        let Some(then) = attempt.caller.paused_until() else { return Ok(permit) };
-        drop(permit);
-        if then >= attempt.deadline {
-            return Err(Error::RateLimited { retry_after: then - Instant::now() });
+        if !attempt.caller.is_paused() {
+            return Ok(permit);
         }
-        tokio::time::sleep_until(then).await;
+        drop(permit);
+        attempt.caller.wait_for_pause(attempt.deadline).await?;
     }
 }
 
