@@ -5,8 +5,8 @@
 
 use crate::record::{Capacity, ChannelProfile, Named, Ringtone, SkillLevel, Text, User};
 use crate::words::{
-    CHANNELS, FIRST, GROUPS, HARD_NAMES, LAST, QUEUES, RINGTONES, SKILLS, STATUSES, Shape, TEAMS,
-    ZONES,
+    CHANNELS, EMPTY_TEAMS, FIRST, GROUPS, HARD_NAMES, LAST, QUEUES, RINGTONES, SKILLS, STATUSES,
+    Shape, TEAMS, ZONES,
 };
 
 /// The id of the first user.
@@ -72,9 +72,9 @@ pub(crate) fn groups() -> Vec<Named> {
     GROUPS.iter().map(|&(id, name)| Named { id, name: name.into() }).collect()
 }
 
-/// The teams of the contact center.
+/// The teams of the contact center, the empty ones last.
 pub(crate) fn teams() -> Vec<Named> {
-    (0..TEAMS.len() as u64).map(team).collect()
+    (0..(TEAMS.len() + EMPTY_TEAMS.len()) as u64).map(team).collect()
 }
 
 /// User number `index` of `seed`, under the given id.
@@ -197,7 +197,8 @@ fn employee_id(dice: &mut Dice, index: u64) -> Option<Text> {
 }
 
 fn team(index: u64) -> Named {
-    Named { id: 2401 + 7 * index, name: TEAMS[index as usize].into() }
+    let name = TEAMS.iter().chain(EMPTY_TEAMS).nth(index as usize).copied().unwrap_or_default();
+    Named { id: 2401 + 7 * index, name: name.into() }
 }
 
 fn queue(index: u64) -> Named {

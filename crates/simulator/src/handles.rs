@@ -91,10 +91,16 @@ impl Simulator {
         self.legacy_answer(Endpoint::Users, query)
     }
 
+    /// What the legacy v2 teams endpoint answers, parsed: every team, by ascending id.
+    pub fn legacy_teams(&self) -> Vec<serde_json::Value> {
+        serde_json::from_str(&self.legacy_answer(Endpoint::Teams, &[])).unwrap_or_default()
+    }
+
     pub(crate) fn legacy_answer(&self, endpoint: Endpoint, query: &[(String, String)]) -> String {
         // The rows are shared, so the lock is not held while they are written.
         let rows = self.records();
-        let body = legacy::body(endpoint, rows.iter().map(|user| &**user), query);
+        let teams = self.with_teams(<[_]>::to_vec);
+        let body = legacy::body(endpoint, rows.iter().map(|user| &**user), &teams, query);
         body.unwrap_or_else(|error| {
             tracing::error!(%error, "the legacy answer could not be written");
             "[]".to_owned()

@@ -1,8 +1,8 @@
-//! The legacy face: v1 users, v3 users and v2 deleted agents over the same users.
+//! The legacy face: v1 users, v3 users, v2 teams and v2 deleted agents over the same data.
 //!
 //! Written from the vendor's pages of those endpoints, to be compared byte by byte with what the
-//! gateway makes of the v4 face. It must never share code with the gateway, and no fault may touch
-//! it.
+//! gateway makes of the face of the new vendor. It must never share code with the gateway, and no
+//! fault may touch it.
 
 use std::fmt::Write;
 
@@ -19,6 +19,8 @@ pub(crate) enum Endpoint {
     Users,
     /// `v3 users`: no filter by id, `filter[x]=` beside `x=`, another name for the teams.
     V3Users,
+    /// `v2 teams`: name and id of every team, with or without members.
+    Teams,
     /// `v2 deleted agents`: id and name of whom the others leave out.
     DeletedAgents,
 }
@@ -28,6 +30,7 @@ pub(crate) fn endpoint(path: &str) -> Option<Endpoint> {
     match path {
         "/api/user_management/v1/users" | "/user_management/v1/users" => Some(Endpoint::Users),
         "/api/v3/cdr/users" => Some(Endpoint::V3Users),
+        "/api/v2/cdr/teams" => Some(Endpoint::Teams),
         "/api/v2/cdr/deleted_agents" => Some(Endpoint::DeletedAgents),
         _ => None,
     }
@@ -57,6 +60,13 @@ struct Channel<'a> {
     value: Option<u64>,
 }
 
+/// A team, in the order of the page.
+#[derive(Serialize)]
+struct Team<'a> {
+    name: &'a str,
+    id: u64,
+}
+
 /// A former user.
 #[derive(Serialize)]
 struct Former<'a> {
@@ -64,13 +74,20 @@ struct Former<'a> {
     name: &'a str,
 }
 
-/// The whole answer for the users that the endpoint lists and that pass the filters.
+/// The whole answer for the users or teams that the endpoint lists and that pass the filters.
 pub(crate) fn body<'a>(
     endpoint: Endpoint,
     users: impl Iterator<Item = &'a User>,
+    teams: &[Named],
     query: &[(String, String)],
 ) -> Result<String, serde_json::Error> {
     let teams = match endpoint {
+        Endpoint::Teams => {
+            let mut all: Vec<_> =
+                teams.iter().map(|team| Team { name: &team.name, id: team.id }).collect();
+            all.sort_by_key(|team| team.id);
+            return serde_json::to_string(&all);
+        }
         Endpoint::Users => "assigned_teams",
         Endpoint::V3Users => "agent_in_teams",
         Endpoint::DeletedAgents => {
@@ -101,7 +118,7 @@ fn v3_query(query: &[(String, String)]) -> Vec<(String, String)> {
     pairs.filter(|(name, _)| name != "id").collect()
 }
 
-fn is_deleted(user: &User) -> bool {
+pub(crate) fn is_deleted(user: &User) -> bool {
     let live = user.status.as_deref().is_some_and(|status| LIVE.contains(&status));
     user.deleted_at.is_some() && !live
 }

@@ -83,6 +83,9 @@ pub(crate) const TEAMS: &[&str] = &[
     "Baltics", "Türkiye", "India",
 ];
 
+/// Teams nobody is in and nobody supervises; their ids follow those of the others.
+pub(crate) const EMPTY_TEAMS: &[&str] = &["Reserve", "Comma, \"empty\""];
+
 /// Queues: the id is `index + 1`.
 #[rustfmt::skip]
 pub(crate) const QUEUES: &[&str] = &[

@@ -181,7 +181,7 @@ async fn teams_and_groups_are_listed_when_switched_on() {
     let settings = Settings { teams_list: true, groups_list: true, ..Settings::default() };
     let simulator = Simulator::new(settings);
     let teams = call(&simulator, "/api/v4/teams?limit=1&offset=1", Some(V4)).await;
-    let expected = r#"{"teams":[{"id":2408,"name":"Support"}],"metadata":{"total":40}}"#;
+    let expected = r#"{"teams":[{"id":2408,"name":"Support"}],"metadata":{"total":42}}"#;
     assert_eq!(teams.text(), expected);
     assert!(simulator.rename_group(3, "Renamed"));
     let groups = call(&simulator, "/api/v4/security_access_groups", Some(V4)).await.json();
