@@ -1,0 +1,92 @@
+//! What can go wrong with a roster. Must never hold a path, SQL text, or anything about a user.
+
+use std::io;
+
+use rusqlite::ffi;
+
+/// Why the roster did not do what it was asked. Nothing was written by a call that failed, except
+/// that a commit may have reached the disk although the system reported an error on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RosterError {
+    /// The file holds something else. It was not changed.
+    #[error("the file is not a roster; it was left as it is")]
+    NotARoster,
+    /// A later version of the program wrote the file. It was not changed.
+    #[error("the roster has schema {found}, this program knows schemas up to {known}")]
+    NewerSchema {
+        /// The schema number of the file.
+        found: i64,
+        /// The latest schema number this program can read.
+        known: i64,
+    },
+    /// It is a roster, but its pages or rows contradict each other. Restore it from a copy.
+    #[error("the roster is damaged; restore it from a copy")]
+    Damaged,
+    /// Another process kept the file locked for longer than the five seconds we wait.
+    #[error("another process kept the roster locked for too long")]
+    Busy,
+    /// The file system refused: no such folder, no permission, no space.
+    #[error("the roster's file could not be used: {0}")]
+    Disk(io::ErrorKind),
+    /// Any other failure of SQLite, as its extended result code.
+    #[error("SQLite failed: {text} (result code {0})", text = ffi::code_to_str(*.0))]
+    Sqlite(i32),
+}
+
+impl From<io::Error> for RosterError {
+    fn from(error: io::Error) -> Self {
+        Self::Disk(error.kind())
+    }
+}
+
+/// Keeps the code and drops the message: SQLite's messages may quote SQL.
+impl From<rusqlite::Error> for RosterError {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::Error as E;
+        match error {
+            E::SqliteFailure(failure, _) => Self::from_code(failure.extended_code),
+            E::SqlInputError { error, .. } => Self::from_code(error.extended_code),
+            // A value of another type or range than the schema allows.
+            _ => Self::Damaged,
+        }
+    }
+}
+
+impl RosterError {
+    fn from_code(code: i32) -> Self {
+        // The low byte is the primary result code.
+        match code & 0xff {
+            ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED => Self::Busy,
+            ffi::SQLITE_CORRUPT => Self::Damaged,
+            ffi::SQLITE_NOTADB => Self::NotARoster,
+            ffi::SQLITE_FULL => Self::Disk(io::ErrorKind::StorageFull),
+            ffi::SQLITE_PERM | ffi::SQLITE_AUTH => Self::Disk(io::ErrorKind::PermissionDenied),
+            ffi::SQLITE_READONLY => Self::Disk(io::ErrorKind::ReadOnlyFilesystem),
+            _ => Self::Sqlite(code),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_of_sqlite_is_never_repeated() {
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        let error = connection.execute("INSERT INTO secrets VALUES ('Jane')", ()).unwrap_err();
+        let error = RosterError::from(error);
+        assert_eq!(error, RosterError::Sqlite(ffi::SQLITE_ERROR));
+        assert_eq!(error.to_string(), "SQLite failed: SQL logic error (result code 1)");
+        assert!(!format!("{error:?}").contains("Jane"));
+    }
+
+    #[test]
+    fn codes_are_sorted_by_what_an_operator_can_do() {
+        let sorted = |code| RosterError::from_code(code);
+        assert_eq!(sorted(ffi::SQLITE_BUSY_SNAPSHOT), RosterError::Busy);
+        assert_eq!(sorted(ffi::SQLITE_CORRUPT_VTAB), RosterError::Damaged);
+        assert_eq!(sorted(ffi::SQLITE_FULL), RosterError::Disk(io::ErrorKind::StorageFull));
+        assert_eq!(sorted(ffi::SQLITE_IOERR_READ), RosterError::Sqlite(ffi::SQLITE_IOERR_READ));
+    }
+}

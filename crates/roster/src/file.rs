@@ -1,0 +1,180 @@
+//! Opens the file, or creates it. Must never change a file that is not a roster of a known schema,
+//! and never let anyone but the owner read a new one.
+
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use crate::error::RosterError;
+
+/// "TLRo": the number by which a roster is told from any other SQLite file.
+const APPLICATION_ID: i64 = 0x544c_526f;
+/// The schema in `schema.sql`. A change of it takes the next number, and a migration.
+const SCHEMA: i64 = 1;
+/// How long to wait for another process' lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often, and after which pause, write-ahead logging is tried; together as long as above.
+const WAL_TRIES_MAX: u32 = 100;
+const WAL_PAUSE: Duration = Duration::from_millis(50);
+
+/// Held while a file is created and opened. Closing any handle of a file gives up all POSIX locks
+/// this process has on it, so no connection may exist while the handle that creates it is closed.
+static OPENING: Mutex<()> = Mutex::new(());
+
+/// The connection that writes, and one that reads what is committed while the other one is busy.
+pub(crate) struct Connections {
+    pub(crate) reader: Connection,
+    pub(crate) writer: Connection,
+}
+
+pub(crate) fn open(path: &Path) -> Result<Connections, RosterError> {
+    // Absolute, so that SQLite sees no special name such as ":memory:" in it.
+    let path = std::path::absolute(path)?;
+    let _opening = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+    create(&path)?;
+    refuse_foreign(&path)?;
+    let mut writer = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // Until we know that the file is ours and sound, nothing moves from its log into it either. (An
+    // empty log is only what we make ourselves by looking; that is tidied up on closing.)
+    let has_log = std::fs::metadata(beside(&path, "-wal")).is_ok_and(|log| log.len() > 0);
+    writer.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)?;
+    writer.pragma_update(None, "synchronous", "FULL")?;
+    lay_out(&mut writer)?;
+    check(&writer)?;
+    log_ahead(&writer)?;
+    writer.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    let reader = connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    Ok(Connections { reader, writer })
+}
+
+/// Makes an empty file that only its owner can read, unless there is a file.
+fn create(path: &Path) -> Result<(), RosterError> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Looks at the first page without a lock, a log or a recovery, all of which could change a file
+/// that is none of our business.
+fn refuse_foreign(path: &Path) -> Result<(), RosterError> {
+    let is_empty = std::fs::metadata(path)?.len() == 0;
+    // A journal means that a transaction was cut off, possibly the one that makes a roster out of an
+    // empty file: then the first page is not final before SQLite has taken it back.
+    if is_empty || beside(path, "-journal").exists() {
+        return Ok(());
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let header = Connection::open_with_flags(uri(path), flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    if number(&header, "application_id")? != APPLICATION_ID {
+        return Err(RosterError::NotARoster);
+    }
+    refuse_newer(number(&header, "user_version")?)
+}
+
+fn refuse_newer(found: i64) -> Result<(), RosterError> {
+    if found > SCHEMA { Err(RosterError::NewerSchema { found, known: SCHEMA }) } else { Ok(()) }
+}
+
+fn connect(path: &Path, access: OpenFlags) -> Result<Connection, RosterError> {
+    // One thread at a time uses a connection, behind a lock of our own.
+    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
+}
+
+/// Makes a roster out of an empty file, in one transaction.
+///
+/// This is done before write-ahead logging is switched on, so that the application id stands in the
+/// file itself, where [`refuse_foreign`] looks for it, and not only in the log.
+fn lay_out(connection: &mut Connection) -> Result<(), RosterError> {
+    if number(connection, "application_id")? == APPLICATION_ID {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have been faster.
+    if number(&transaction, "application_id")? != APPLICATION_ID {
+        let things: i64 =
+            transaction.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
+        if things != 0 {
+            return Err(RosterError::NotARoster);
+        }
+        transaction.execute_batch(include_str!("schema.sql"))?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", SCHEMA)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// Refuses a roster that is newer or damaged.
+fn check(connection: &Connection) -> Result<(), RosterError> {
+    let schema = number(connection, "user_version")?;
+    refuse_newer(schema)?;
+    let tables: i64 = connection.query_row(
+        "SELECT count(*) FROM sqlite_schema WHERE name IN ('scopes', 'users', 'imported')",
+        (),
+        |row| row.get(0),
+    )?;
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", (), |row| row.get(0))?;
+    if schema == SCHEMA && tables == 3 && verdict == "ok" {
+        Ok(())
+    } else {
+        Err(RosterError::Damaged)
+    }
+}
+
+/// Switches write-ahead logging on: readers never wait for a writer, and a commit is one write to
+/// the end of the log.
+fn log_ahead(connection: &Connection) -> Result<(), RosterError> {
+    for _ in 1..WAL_TRIES_MAX {
+        match try_log_ahead(connection) {
+            // Two processes that switch at once: SQLite answers without waiting, lest both wait.
+            Err(RosterError::Busy) => thread::sleep(WAL_PAUSE),
+            answer => return answer,
+        }
+    }
+    try_log_ahead(connection)
+}
+
+fn try_log_ahead(connection: &Connection) -> Result<(), RosterError> {
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode == "wal" { Ok(()) } else { Err(RosterError::Disk(io::ErrorKind::Unsupported)) }
+}
+
+fn number(connection: &Connection, pragma: &str) -> Result<i64, RosterError> {
+    Ok(connection.pragma_query_value(None, pragma, |row| row.get(0))?)
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+/// The path as a URI that asks for the bare file, with every byte escaped that could mean anything.
+fn uri(path: &Path) -> String {
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
+                uri.push(char::from(*byte));
+            }
+            // Writing to a string cannot fail.
+            _ => _ = write!(uri, "%{byte:02x}"),
+        }
+    }
+    uri.push_str("?immutable=1");
+    uri
+}
