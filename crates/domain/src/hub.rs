@@ -57,6 +57,8 @@ pub enum State {
     LiveWithDeletionDate,
     /// A deleted user; never listed among the live ones.
     Deleted,
+    /// A user without a legacy number whom the operator chose to leave out of every list.
+    Unlisted,
 }
 
 /// Something with an id and a name: a group, team or queue.
@@ -68,8 +70,29 @@ pub struct Named<'a> {
     pub name: Text<'a>,
 }
 
+impl Named<'_> {
+    /// The same, borrowed.
+    pub fn borrowed(&self) -> Named<'_> {
+        Named {
+            id: match &self.id {
+                Id::Number(n) => Id::Number(*n),
+                Id::Text(text) => Id::Text(Cow::Borrowed(text)),
+            },
+            name: self.name.as_deref().map(Cow::Borrowed),
+        }
+    }
+
+    /// A copy that outlives its page.
+    pub fn into_owned(self) -> Named<'static> {
+        Named {
+            id: self.id.into_owned(),
+            name: self.name.map(|name| Cow::Owned(name.into_owned())),
+        }
+    }
+}
+
 /// An id as it stood on the wire: a whole number or text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Id<'a> {
     /// A JSON integer.
     Number(u64),
@@ -103,13 +126,22 @@ impl Id<'_> {
     }
 }
 
+impl std::fmt::Display for Id<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Id::Number(n) => n.fmt(f),
+            Id::Text(t) => f.write_str(t),
+        }
+    }
+}
+
 /// A skill and its level.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Skill<'a> {
     /// Skill name.
     pub name: Text<'a>,
-    /// Level, 1 to 10.
-    pub level: u8,
+    /// Level; `None` where the upstream has none for it.
+    pub level: Option<u32>,
 }
 
 /// A digital channel assigned to a user.

@@ -32,18 +32,95 @@ pub enum IdPolicy {
     /// The list fails: no number can be shown that means anything.
     #[default]
     Fail,
-    /// Ids found in the map are replaced, decimal ones not in it pass through, others fail.
-    Map(Arc<HashMap<String, u64>>),
-    /// A stable 52-bit hash of the text: always the same number for the same id.
+    /// Ids found in the map are replaced, decimal ones not in it pass through; [`Unnumbered`] says
+    /// what becomes of others.
+    Map(Arc<IdMap>),
+    /// A stable hash of the text: always the same number for the same id.
     Hash,
+    /// The short id that addresses an agent, where the upstream has one.
+    DisplayId,
+}
+
+/// The operator's table of upstream ids and legacy numbers, each of which stands in it once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IdMap {
+    numbers: HashMap<String, u64>,
+    ids: HashMap<u64, String>,
+}
+
+impl IdMap {
+    /// Adds a pair; false where either side stands in the table already.
+    pub fn add(&mut self, id: &str, number: u64) -> bool {
+        if self.numbers.contains_key(id) || self.ids.contains_key(&number) {
+            return false;
+        }
+        self.ids.insert(number, id.to_owned());
+        self.numbers.insert(id.to_owned(), number);
+        true
+    }
+
+    /// The legacy number of an upstream id.
+    pub fn number(&self, id: &str) -> Option<u64> {
+        self.numbers.get(id).copied()
+    }
+
+    /// The upstream id behind a legacy number.
+    pub fn id(&self, number: u64) -> Option<&str> {
+        self.ids.get(&number).map(String::as_str)
+    }
+
+    /// How many pairs there are.
+    pub fn len(&self) -> usize {
+        self.numbers.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.numbers.is_empty()
+    }
+}
+
+/// What becomes of a user for whom the policy has no number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unnumbered {
+    /// The whole list fails.
+    #[default]
+    Fail,
+    /// The user gets the number of [`IdPolicy::Hash`].
+    Hash,
+    /// The user stands in no list.
+    Omit,
+}
+
+impl Unnumbered {
+    /// What becomes of the user with this upstream id, where ids are hashed as [`IdPolicy::Hash`].
+    pub fn number(self, text: &str) -> Number {
+        match self {
+            Unnumbered::Omit => Number::LeftOut,
+            Unnumbered::Hash if !text.is_empty() => Number::Is(hash52(text)),
+            Unnumbered::Fail | Unnumbered::Hash => Number::Missing,
+        }
+    }
+}
+
+/// What a user's legacy number is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Number {
+    /// This.
+    Is(u64),
+    /// None, and the user is left out.
+    LeftOut,
+    /// None, which no list can be answered with.
+    Missing,
 }
 
 impl IdPolicy {
     /// The legacy number for an upstream id, or `None` where the policy has none.
     pub fn number(&self, text: &str) -> Option<u64> {
         match self {
-            IdPolicy::Fail => decimal(text),
-            IdPolicy::Map(map) => map.get(text).copied().or_else(|| decimal(text)),
+            IdPolicy::Fail | IdPolicy::DisplayId => decimal(text),
+            IdPolicy::Map(map) => map.number(text).or_else(|| decimal(text)),
             IdPolicy::Hash => decimal(text).or_else(|| (!text.is_empty()).then(|| hash52(text))),
         }
     }
@@ -52,6 +129,18 @@ impl IdPolicy {
 /// First 52 bits of SHA-256: exact in every JSON reader (2^53 is where doubles end), stable for ever.
 fn hash52(text: &str) -> u64 {
     first_u64(text) >> 12
+}
+
+/// First 53 bits of SHA-256, and no number of 32 bits: numbers that people or systems give out by
+/// counting do not meet it, and no double loses it.
+pub(crate) fn hash53(text: &str) -> u64 {
+    let hash = first_u64(text) >> 11;
+    if is_hash53(hash) { hash } else { hash + (1 << 32) }
+}
+
+/// Whether a number may be a [`hash53`].
+pub(crate) fn is_hash53(number: u64) -> bool {
+    (1 << 32..1 << 53).contains(&number)
 }
 
 /// Identity of an upstream id inside one listing: the number itself, or a hash of the text.
@@ -82,7 +171,11 @@ mod tests {
     fn policies_answer_or_fail_but_never_guess() {
         let uuid = "0b97ce11-4d0a-4f5e-9d3e-000000000001";
         assert_eq!(IdPolicy::Fail.number(uuid), None);
-        let map = IdPolicy::Map(Arc::new(HashMap::from([(uuid.to_owned(), 77)])));
+        let mut table = IdMap::default();
+        assert!(table.add(uuid, 77));
+        assert!(!table.add(uuid, 78) && !table.add("another", 77));
+        assert_eq!(table.id(77), Some(uuid));
+        let map = IdPolicy::Map(Arc::new(table));
         assert_eq!(map.number(uuid), Some(77));
         assert_eq!(map.number("12"), Some(12));
         assert_eq!(map.number("other"), None);

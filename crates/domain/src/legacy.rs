@@ -1,24 +1,29 @@
 //! Legacy endpoints: one file each, and the table that lists them.
 //!
-//! An endpoint is [`Endpoint::plan`] and [`Endpoint::render`]. It never knows which upstream
+//! An endpoint is [`Endpoint::plan`] and [`Endpoint::lists`]. It never knows which upstream
 //! answers, and no legacy field name stands outside the endpoint's file.
 
 mod user_record;
 mod v1_users;
 mod v2_cdr_deleted_agents;
+mod v2_cdr_teams;
 mod v3_cdr_users;
 
 use std::fmt;
 
-use crate::hub::{State, User};
+use crate::hub::User;
 use crate::loss::Loss;
 use crate::params::Params;
 use crate::plan::{GroupName, Plan};
 use crate::quirks::Quirks;
 
 /// Every legacy endpoint. Adding one is a file and a line here (`docs/ADDING_AN_ENDPOINT.md`).
-pub static ENDPOINTS: &[&dyn Endpoint] =
-    &[&v1_users::V1Users, &v3_cdr_users::V3CdrUsers, &v2_cdr_deleted_agents::V2CdrDeletedAgents];
+pub static ENDPOINTS: &[&dyn Endpoint] = &[
+    &v1_users::V1Users,
+    &v3_cdr_users::V3CdrUsers,
+    &v2_cdr_teams::V2CdrTeams,
+    &v2_cdr_deleted_agents::V2CdrDeletedAgents,
+];
 
 /// One legacy endpoint.
 pub trait Endpoint: Send + Sync + fmt::Debug {
@@ -34,17 +39,35 @@ pub trait Endpoint: Send + Sync + fmt::Debug {
     /// Reads what a request asks for.
     fn plan(&self, params: Params, quirks: &Quirks) -> Planned;
 
-    /// Whether users in this state are listed.
-    fn lists(&self, state: State) -> bool;
-
-    /// Appends one record.
-    fn render(&self, user: &User<'_>, quirks: &Quirks, out: &mut Vec<u8>, notes: &mut Notes);
+    /// What it lists, and how one record is written.
+    fn lists(&self) -> Lists;
 
     /// What stands before and after the records of an answer with `rows` of them.
     fn envelope(&self, quirks: &Quirks, rows: u64) -> (String, String);
 
     /// The ledger rows of this endpoint: every field for every dialect.
     fn losses(&self) -> &'static [Loss];
+}
+
+/// What an endpoint lists, and how it appends one record to the answer.
+#[derive(Clone, Copy)]
+pub enum Lists {
+    /// Users who exist.
+    Users(fn(&User<'_>, &Quirks, &mut Vec<u8>, &mut Notes)),
+    /// Users who are gone, by id and name.
+    DeletedUsers(fn(u64, Option<&str>, &mut Vec<u8>)),
+    /// Teams, by id and name.
+    Teams(fn(u64, Option<&str>, &mut Vec<u8>)),
+}
+
+impl fmt::Debug for Lists {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Lists::Users(_) => "Users",
+            Lists::DeletedUsers(_) => "DeletedUsers",
+            Lists::Teams(_) => "Teams",
+        })
+    }
 }
 
 /// A request as its endpoint understood it.
@@ -77,6 +100,8 @@ pub struct Notes {
     pub live_with_deletion_date: u64,
     /// Users left out because they are deleted.
     pub deleted_left_out: u64,
+    /// Users left out because they have no legacy number, by the operator's choice.
+    pub unnumbered_left_out: u64,
 }
 
 impl Notes {
@@ -87,6 +112,7 @@ impl Notes {
         self.channel_unmapped += other.channel_unmapped;
         self.live_with_deletion_date += other.live_with_deletion_date;
         self.deleted_left_out += other.deleted_left_out;
+        self.unnumbered_left_out += other.unnumbered_left_out;
     }
 
     /// Names and counts, for metrics and logs.
@@ -97,6 +123,7 @@ impl Notes {
             ("channel_unmapped", self.channel_unmapped),
             ("live_with_deletion_date", self.live_with_deletion_date),
             ("deleted_left_out", self.deleted_left_out),
+            ("unnumbered_left_out", self.unnumbered_left_out),
         ]
         .into_iter()
     }

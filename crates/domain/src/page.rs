@@ -4,19 +4,33 @@
 //! the upstream lists, not about what one caller gets of it.
 
 use crate::hub::{State, User};
-use crate::legacy::{Endpoint, Notes};
+use crate::legacy::{Lists, Notes};
+use crate::listing::{Item, Listing, Row};
 use crate::plan::{GroupIds, Groups, UserFilter};
 use crate::quirks::Quirks;
 use crate::sweep::Rows;
-use crate::upstream::{Dialect, PageError, Rules};
+use crate::upstream::{Context, Dialect, PageError};
 use crate::visibility::Visibility;
+
+/// A page as it came.
+#[derive(Debug, Clone, Copy)]
+pub struct Page<'a> {
+    /// How it is read.
+    pub dialect: &'static dyn Dialect,
+    /// What it is a page of.
+    pub listing: &'a Listing,
+    /// Its bytes.
+    pub body: &'a [u8],
+    /// What it is read with.
+    pub context: Context<'a>,
+}
 
 /// What the rows of an answer must fit, and how they are shown.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape<'a> {
-    /// The endpoint that renders.
-    pub endpoint: &'a dyn Endpoint,
-    /// Its quirks.
+    /// What is listed, and how a record is written.
+    pub lists: Lists,
+    /// Quirks of the endpoint.
     pub quirks: &'a Quirks,
     /// Which rows were asked for.
     pub filter: &'a UserFilter<GroupIds>,
@@ -24,63 +38,97 @@ pub struct Shape<'a> {
     pub visibility: &'a Visibility,
 }
 
-/// Reads a page into rendered legacy rows.
-pub fn read_rows(
-    dialect: &dyn Dialect,
-    body: &[u8],
-    rules: &Rules,
-    shape: Shape<'_>,
-) -> Result<Rows, PageError> {
-    // A legacy record is a little over half of what v4 sends for it.
-    let mut rows = Rows { bytes: Vec::with_capacity(body.len() * 5 / 8), ..Rows::default() };
-    let tail = dialect.read_page(body, rules, &mut |user| {
-        let mut notes = Notes::default();
-        if shape.visibility.sees(user) && shape.filter.retain(user, shape.quirks) {
-            if shape.endpoint.lists(user.state) {
-                rows.bytes.push(b',');
-                shape.endpoint.render(user, shape.quirks, &mut rows.bytes, &mut notes);
-            } else if user.state == State::Deleted {
-                notes.deleted_left_out += 1;
+impl Page<'_> {
+    /// Reads a page of users into rendered legacy rows, and hands every user to `look`.
+    pub fn read_rows(
+        self,
+        shape: Shape<'_>,
+        look: &mut dyn FnMut(&User<'_>),
+    ) -> Result<Rows, PageError> {
+        // A legacy record is a little over half of what v4 sends for it.
+        let rows = Rows { bytes: Vec::with_capacity(self.body.len() * 5 / 8), ..Rows::default() };
+        self.read(rows, &mut |rows, row| {
+            let Row::User(user) = row else { return Notes::default() };
+            look(user);
+            let mut notes = Notes::default();
+            if shape.visibility.sees(user) && shape.filter.retain(user, shape.quirks) {
+                render(user, shape, rows, &mut notes);
             }
-        }
-        rows.push_noted(user.key, user.id, notes);
-    })?;
-    rows.total = tail.total;
-    Ok(rows)
+            notes
+        })
+    }
+
+    /// Reads a page of users for the groups of those the caller sees, and hands every user to `look`.
+    pub fn read_groups(
+        self,
+        visibility: &Visibility,
+        look: &mut dyn FnMut(&User<'_>),
+    ) -> Result<(Rows, Groups), PageError> {
+        let mut groups = Groups::default();
+        let rows = self.read_users(&mut |user| {
+            look(user);
+            let Some(group) = user.group.as_ref().filter(|_| visibility.sees(user)) else { return };
+            if let Some(name) = &group.name {
+                groups.add(&group.id, name);
+            }
+        })?;
+        Ok((rows, groups))
+    }
+
+    /// Reads a page of users, handing each to `look`.
+    pub fn read_users(self, look: &mut dyn FnMut(&User<'_>)) -> Result<Rows, PageError> {
+        self.read(Rows::default(), &mut |_, row| {
+            if let Row::User(user) = row {
+                look(user);
+            }
+            Notes::default()
+        })
+    }
+
+    /// Reads a page of anything else than users.
+    pub fn read_items(self) -> Result<(Rows, Vec<Item<'static>>), PageError> {
+        let mut items = Vec::new();
+        let rows = self.read(Rows::default(), &mut |_, row| {
+            if let Row::Item(item) = row {
+                items.push(item.clone().into_owned());
+            }
+            Notes::default()
+        })?;
+        Ok((rows, items))
+    }
+
+    fn read(
+        self,
+        mut rows: Rows,
+        each: &mut dyn FnMut(&mut Rows, Row<'_, '_>) -> Notes,
+    ) -> Result<Rows, PageError> {
+        let Page { dialect, listing, body, context } = self;
+        let tail = dialect.read_page(listing, body, context, &mut |row| {
+            let notes = each(&mut rows, row);
+            match row {
+                Row::User(user) => rows.push_noted(user.key, user.id, notes),
+                Row::Item(item) => rows.push(item.key, item.key),
+                Row::Other { key } => rows.push(key, key),
+            }
+        })?;
+        rows.total = tail.total;
+        Ok(rows)
+    }
 }
 
-/// Reads a page for the groups of the rows the caller sees.
-pub fn read_groups(
-    dialect: &dyn Dialect,
-    body: &[u8],
-    rules: &Rules,
-    visibility: &Visibility,
-) -> Result<(Rows, Groups), PageError> {
-    let mut rows = Rows::default();
-    let mut groups = Groups::default();
-    let tail = dialect.read_page(body, rules, &mut |user: &User<'_>| {
-        rows.push(user.key, user.id);
-        let Some(group) = user.group.as_ref().filter(|_| visibility.sees(user)) else { return };
-        if let Some(name) = &group.name {
-            groups.add(&group.id, name);
+fn render(user: &User<'_>, shape: Shape<'_>, rows: &mut Rows, notes: &mut Notes) {
+    match (shape.lists, user.state) {
+        (_, State::Unlisted) => notes.unnumbered_left_out += 1,
+        (Lists::Users(_), State::Deleted) => notes.deleted_left_out += 1,
+        (Lists::Users(record), State::Live | State::LiveWithDeletionDate) => {
+            rows.bytes.push(b',');
+            record(user, shape.quirks, &mut rows.bytes, notes);
         }
-    })?;
-    rows.total = tail.total;
-    Ok((rows, groups))
-}
-
-/// Reads a page for its rows alone, handing each to `look`.
-pub fn read_users(
-    dialect: &dyn Dialect,
-    body: &[u8],
-    rules: &Rules,
-    look: &mut dyn FnMut(&User<'_>),
-) -> Result<Rows, PageError> {
-    let mut rows = Rows::default();
-    let tail = dialect.read_page(body, rules, &mut |user| {
-        rows.push(user.key, user.id);
-        look(user);
-    })?;
-    rows.total = tail.total;
-    Ok(rows)
+        (Lists::DeletedUsers(record), State::Deleted) => {
+            rows.bytes.push(b',');
+            record(user.id, user.name.as_deref(), &mut rows.bytes);
+        }
+        (Lists::DeletedUsers(_), State::Live | State::LiveWithDeletionDate)
+        | (Lists::Teams(_), _) => {}
+    }
 }

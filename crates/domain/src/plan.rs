@@ -226,6 +226,16 @@ impl<G> UserFilter<G> {
         self.id
     }
 
+    /// Whether users are asked for by SIP account.
+    pub fn asks_sip_account(&self) -> bool {
+        self.sip_account.is_some()
+    }
+
+    /// Whether users are asked for by time zone.
+    pub fn asks_time_zone(&self) -> bool {
+        self.time_zone.is_some()
+    }
+
     /// Exact name to push down.
     pub fn name(&self) -> Option<&str> {
         self.name.as_ref()?.pushdown()

@@ -13,6 +13,8 @@ use serde::Deserialize;
 pub struct Quirks {
     /// What the list is wrapped in.
     pub envelope: Envelope,
+    /// What `assigned_teams` lists; in v3 that field is `agent_in_teams`.
+    pub assigned_teams: TeamList,
     /// What `supervisor_in_teams` lists.
     pub supervisor_in_teams: TeamList,
     /// How `employee_id` is shown.
@@ -37,6 +39,7 @@ impl Default for Quirks {
     fn default() -> Self {
         Quirks {
             envelope: Envelope::Array,
+            assigned_teams: TeamList::Ids,
             supervisor_in_teams: TeamList::Ids,
             employee_id: EmployeeId::String,
             timezone: TimeZoneName::Rails,

@@ -19,7 +19,7 @@ mod rows;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use join::{Chain, chain};
-pub use outcome::{DoubleRead, Failure, Limits, List, Next, Story};
+pub use outcome::{DoubleRead, Failure, Limits, List, Next, Paging, Story};
 pub use rows::{Rows, Window};
 use rows::{all_different, is_strictly_sorted};
 

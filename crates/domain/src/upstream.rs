@@ -4,18 +4,26 @@
 //! never knows which endpoint asked. A page is read strictly: what is not understood is an error
 //! with a path, never a guess, and no error carries text from the page.
 
+mod list;
+mod mapping;
 mod strict;
 mod voiso;
+mod vonage;
 
 use std::fmt;
+use std::sync::Arc;
 
-use crate::hub::User;
-use crate::id::IdPolicy;
+use crate::id::{IdPolicy, Unnumbered};
+use crate::listing::{Listing, Row};
 use crate::plan::{GroupIds, UserFilter};
-use crate::sweep::Window;
+use crate::related::{Needs, Related};
+use crate::sweep::{Paging, Window};
+pub use crate::upstream::mapping::{
+    CallerIdField, EmployeeIdField, ExtensionField, Mapping, QueueSource, SupervisionSource,
+};
 
 /// Every dialect. Adding one is a file and a line here.
-pub static DIALECTS: &[&dyn Dialect] = &[&voiso::Voiso];
+pub static DIALECTS: &[&dyn Dialect] = &[&voiso::Voiso, &vonage::Vonage];
 
 /// How one kind of upstream speaks.
 pub trait Dialect: Send + Sync + fmt::Debug {
@@ -25,18 +33,73 @@ pub trait Dialect: Send + Sync + fmt::Debug {
     /// Rows one page may have.
     fn page_rows_max(&self) -> u32;
 
-    /// The request for one window of the user list. `filter` is pushed down as far as the upstream
-    /// can filter without losing a row; the hub filters again.
-    fn page_request(&self, filter: Option<&UserFilter<GroupIds>>, window: Window) -> PageRequest;
+    /// How pages of a list are asked for.
+    fn paging(&self) -> Paging;
 
-    /// Reads one page, handing each row to `row` in order. On an error every row handed out before
-    /// is void.
+    /// The credential a caller needs here.
+    fn credential(&self) -> Credential;
+
+    /// The request for one window of a listing. `filter` is pushed down as far as the upstream can
+    /// filter without losing a row; the hub filters again.
+    fn page_request(
+        &self,
+        listing: &Listing,
+        filter: Option<&UserFilter<GroupIds>>,
+        window: Window,
+    ) -> PageRequest;
+
+    /// Reads one page of a listing, handing each row to `row` in order. On an error every row handed
+    /// out before is void.
     fn read_page(
         &self,
+        listing: &Listing,
         body: &[u8],
-        rules: &Rules,
-        row: &mut dyn FnMut(&User<'_>),
+        context: Context<'_>,
+        row: &mut dyn FnMut(Row<'_, '_>),
     ) -> Result<PageTail, PageError>;
+
+    /// A cheaper way than the whole list to the users a filter can fit.
+    fn shortcut(&self, _: &UserFilter<GroupIds>, _: &Rules) -> Shortcut {
+        Shortcut::None
+    }
+
+    /// The listings to read next, before the users: what their own rows do not say. Asked round by
+    /// round with what was read so far, until there is none.
+    fn follow_up(&self, _: Needs, _: &Rules, _: &Related) -> Vec<Listing> {
+        Vec::new()
+    }
+
+    /// Whether an upstream of this dialect may do without a listing; 404 then says that it does.
+    fn may_lack(&self, listing: &Listing) -> bool;
+}
+
+/// What a caller shows its upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credential {
+    /// A key, as Bearer.
+    Key,
+    /// Id and secret of an OAuth client, for which a token is fetched.
+    Client,
+}
+
+/// A way around the whole list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shortcut {
+    /// None: the list it is.
+    None,
+    /// This listing holds every user who can fit.
+    Listing(Listing),
+    /// The upstream has nothing that could fit.
+    Nobody,
+}
+
+/// What a page is read with.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// How rows are read.
+    pub rules: &'a Rules,
+    /// What was read beforehand, by user.
+    pub related: &'a Related,
 }
 
 /// The dialect of a name.
@@ -58,6 +121,10 @@ pub struct PageRequest {
 pub struct Rules {
     /// What to do with an id that is no number.
     pub ids: IdPolicy,
+    /// What becomes of a user for whom the policy has no number.
+    pub unnumbered: Unnumbered,
+    /// Which of several sources a legacy field is taken from.
+    pub mapping: Arc<Mapping>,
     /// What a deletion date means.
     pub deleted_at: DeletionDate,
 }

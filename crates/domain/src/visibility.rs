@@ -2,7 +2,7 @@
 //!
 //! A hidden row must never count, match, resolve a name or appear: it is as if it did not exist.
 
-use crate::hub::{Id, Named, User};
+use crate::hub::{Id, User};
 
 /// The rows a caller sees. There is no default: a caller without one is a configuration error.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,13 +31,42 @@ impl Visibility {
             Visibility::Everything => return true,
             Visibility::Only(only) => only,
         };
-        let listed_team = |team: &Named<'_>| listed(&only.teams, &team.id);
         only.users.contains(&user.id)
-            || user.teams.iter().chain(&user.supervised_teams).any(listed_team)
+            || user.teams.iter().chain(&user.supervised_teams).any(|team| only.lists_team(&team.id))
             || user.group.as_ref().is_some_and(|group| {
                 listed(&only.groups, &group.id)
                     || group.name.as_ref().is_some_and(|name| only.groups.iter().any(|g| g == name))
             })
+    }
+
+    /// Whether a user who is gone existed for the caller, by what was last known: legacy id, group
+    /// (id and name) and the ids of all teams.
+    pub fn saw(
+        &self,
+        id: u64,
+        group: Option<(&str, Option<&str>)>,
+        mut teams: impl Iterator<Item: AsRef<str>>,
+    ) -> bool {
+        let only = match self {
+            Visibility::Everything => return true,
+            Visibility::Only(only) => only,
+        };
+        let lists_group = |text: &str| only.groups.iter().any(|listed| listed == text);
+        only.users.contains(&id)
+            || teams.any(|team| only.teams.iter().any(|listed| listed == team.as_ref()))
+            || group.is_some_and(|(id, name)| lists_group(id) || name.is_some_and(lists_group))
+    }
+
+    /// Whether users are told apart by their teams.
+    pub fn needs_teams(&self) -> bool {
+        matches!(self, Visibility::Only(only) if !only.teams.is_empty())
+    }
+}
+
+impl Only {
+    /// Whether a team is listed.
+    pub fn lists_team(&self, team: &Id<'_>) -> bool {
+        listed(&self.teams, team)
     }
 }
 

@@ -3,8 +3,7 @@
 //! Source: the vendor's "Users API" page (v1, October 2024). The page prints the path with and
 //! without `/api`; both answer. Field order is the documented one.
 
-use crate::hub::{State, User};
-use crate::legacy::{Endpoint, Notes, Planned, user_record};
+use crate::legacy::{Endpoint, Lists, Planned, user_record};
 use crate::loss::Loss;
 use crate::params::Params;
 use crate::quirks::Quirks;
@@ -30,12 +29,10 @@ impl Endpoint for V1Users {
         user_record::plan(params, quirks, true)
     }
 
-    fn lists(&self, state: State) -> bool {
-        state != State::Deleted
-    }
-
-    fn render(&self, user: &User<'_>, quirks: &Quirks, out: &mut Vec<u8>, notes: &mut Notes) {
-        user_record::render(TEAMS, user, quirks, out, notes);
+    fn lists(&self) -> Lists {
+        Lists::Users(|user, quirks, out, notes| {
+            user_record::render(TEAMS, user, quirks, out, notes)
+        })
     }
 
     fn envelope(&self, quirks: &Quirks, rows: u64) -> (String, String) {
@@ -53,4 +50,4 @@ const TEAMS: &str = "assigned_teams";
 
 static FIELDS: [&str; user_record::FIELDS] = user_record::fields(TEAMS);
 
-static LOSSES: [Loss; user_record::FIELDS] = user_record::losses(NAME, TEAMS);
+static LOSSES: [Loss; user_record::LOSSES] = user_record::losses(NAME, TEAMS);

@@ -1,12 +1,12 @@
 //! `GET /api/v2/cdr/deleted_agents`: id and name of every deleted user, in a bare array.
 //!
-//! Source: the vendor's "Deleted users API" page. v4 documents no such list; what is answered is the
-//! users that v4 still lists with a deletion date and no live status. A user whom v4 no longer lists
-//! at all is missing, and the ledger says so. No user is in this list and in a list of live ones.
+//! Source: the vendor's "Deleted users API" page. v4 documents no such list. It is made of the users
+//! that the upstream itself still lists as deleted, and, where the roster is on, of those it once
+//! listed and no longer does and of those imported from the legacy API. No user is in this list and
+//! in a list of live ones.
 
-use crate::hub::{State, User};
 use crate::json;
-use crate::legacy::{Endpoint, Notes, Planned};
+use crate::legacy::{Endpoint, Lists, Planned};
 use crate::loss::{Loss, Status};
 use crate::params::Params;
 use crate::plan::{Plan, UserFilter};
@@ -34,16 +34,14 @@ impl Endpoint for V2CdrDeletedAgents {
         Planned::Ask(Box::new(plan))
     }
 
-    fn lists(&self, state: State) -> bool {
-        state == State::Deleted
-    }
-
-    fn render(&self, user: &User<'_>, _: &Quirks, out: &mut Vec<u8>, _: &mut Notes) {
-        out.extend_from_slice(b"{\"id\":");
-        json::number(out, user.id);
-        out.extend_from_slice(b",\"name\":");
-        json::text(out, user.name.as_deref());
-        out.push(b'}');
+    fn lists(&self) -> Lists {
+        Lists::DeletedUsers(|id, name, out| {
+            out.extend_from_slice(b"{\"id\":");
+            json::number(out, id);
+            out.extend_from_slice(b",\"name\":");
+            json::text(out, name);
+            out.push(b'}');
+        })
     }
 
     fn envelope(&self, _: &Quirks, _: u64) -> (String, String) {
@@ -57,20 +55,30 @@ impl Endpoint for V2CdrDeletedAgents {
 
 const NAME: &str = "v2_cdr_deleted_agents";
 
-static LOSSES: [Loss; 2] = [
-    Loss {
-        endpoint: NAME,
-        field: "id",
-        dialect: "voiso-v4",
-        status: Status::Derived,
-        reason: "v4 sends a decimal string; only users that v4 still lists with a deletion date \
-                 are found, others are missing.",
-    },
-    Loss {
-        endpoint: NAME,
-        field: "name",
-        dialect: "voiso-v4",
-        status: Status::Exact,
-        reason: "The same text.",
-    },
+const fn row(
+    field: &'static str,
+    dialect: &'static str,
+    status: Status,
+    reason: &'static str,
+) -> Loss {
+    Loss { endpoint: NAME, field, dialect, status, reason }
+}
+
+static LOSSES: [Loss; 4] = [
+    row(
+        "id",
+        "voiso-v4",
+        Status::Derived,
+        "v4 sends a decimal string; without the roster only users that v4 still lists with a \
+         deletion date are found, others are missing.",
+    ),
+    row("name", "voiso-v4", Status::Exact, "The same text."),
+    row(
+        "id",
+        "vonage-v4",
+        Status::Derived,
+        "Made of archived users by the id policy; users deleted for good are missing unless the \
+         roster is on.",
+    ),
+    row("name", "vonage-v4", Status::Exact, "The same text."),
 ];

@@ -5,8 +5,7 @@
 //! `agent_in_teams`. The page's table of fields is cut off: which of v1's other fields v3 had is not
 //! known, so the record shows them all.
 
-use crate::hub::{State, User};
-use crate::legacy::{Endpoint, Notes, Planned, user_record};
+use crate::legacy::{Endpoint, Lists, Planned, user_record};
 use crate::loss::Loss;
 use crate::params::Params;
 use crate::quirks::Quirks;
@@ -32,12 +31,10 @@ impl Endpoint for V3CdrUsers {
         user_record::plan(params, quirks, false)
     }
 
-    fn lists(&self, state: State) -> bool {
-        state != State::Deleted
-    }
-
-    fn render(&self, user: &User<'_>, quirks: &Quirks, out: &mut Vec<u8>, notes: &mut Notes) {
-        user_record::render(TEAMS, user, quirks, out, notes);
+    fn lists(&self) -> Lists {
+        Lists::Users(|user, quirks, out, notes| {
+            user_record::render(TEAMS, user, quirks, out, notes)
+        })
     }
 
     fn envelope(&self, quirks: &Quirks, rows: u64) -> (String, String) {
@@ -55,4 +52,4 @@ const TEAMS: &str = "agent_in_teams";
 
 static FIELDS: [&str; user_record::FIELDS] = user_record::fields(TEAMS);
 
-static LOSSES: [Loss; user_record::FIELDS] = user_record::losses(NAME, TEAMS);
+static LOSSES: [Loss; user_record::LOSSES] = user_record::losses(NAME, TEAMS);

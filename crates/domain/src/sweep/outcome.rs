@@ -18,6 +18,16 @@ pub enum DoubleRead {
     Never,
 }
 
+/// How pages are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paging {
+    /// By the number of rows to skip: windows begin anywhere.
+    Offset,
+    /// By the number of the page: page `p` of `limit` rows begins at row `(p - 1) * limit`, so every
+    /// window's offset is a multiple of its limit.
+    Numbered,
+}
+
 /// Limits of a sweep.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {

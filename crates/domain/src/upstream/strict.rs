@@ -3,6 +3,9 @@
 //! serde_json takes some things silently where no tree is built: a repeated key (the last wins), and
 //! lone surrogates or bottomless nesting inside fields nobody reads. The [`object!`] macro and
 //! [`Skip`] refuse them. Strings are borrowed from the page wherever they hold no escape.
+//!
+//! A vendor whose own samples repeat a key is read by an object `or_again`: the key may stand there
+//! more than once, as long as it says the same.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,7 +22,7 @@ pub(super) const BAD_ID: &str = "bad id";
 const SKIP_DEPTH_MAX: u8 = 28;
 
 /// A string, borrowed if the page allows it. (`Option<Cow<str>>` always copies: serde-rs/json#587.)
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Str<'a>(pub(super) Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
@@ -118,13 +121,54 @@ impl<T> Missing for Option<T> {
 impl<T> Missing for Vec<T> {}
 impl Missing for Str<'_> {}
 
+/// Declares a type read from a scalar by the given visitor methods; anything else is refused.
+macro_rules! scalar {
+    ($name:ident $(<$life:lifetime>)?, $what:literal, { $($method:item)* }) => {
+        impl<'de $(: $life, $life)?> serde::Deserialize<'de> for $name $(<$life>)? {
+            fn deserialize<D: serde::Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
+                struct ScalarVisitor;
+                impl<'de> serde::de::Visitor<'de> for ScalarVisitor {
+                    type Value = scalar!(@value $name 'de $($life)?);
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str($what)
+                    }
+                    $($method)*
+                }
+                de.deserialize_any(ScalarVisitor)
+            }
+        }
+        impl $(<$life>)? Missing for $name $(<$life>)? {
+            fn missing<E: serde::de::Error>(_: &'static str) -> Result<Self, E> {
+                Err(E::custom($what))
+            }
+        }
+    };
+    (@value $name:ident $de:lifetime $life:lifetime) => { $name<$de> };
+    (@value $name:ident $de:lifetime) => { $name };
+}
+pub(super) use scalar;
+
 /// Declares a struct read from a JSON object: every listed key at most once, all others skipped.
+/// With `or_again` a key may stand there again if it has the same value.
 macro_rules! object {
-    ($(#[$doc:meta])* $name:ident<'a> { $($field:ident: $ty:ty = $key:literal,)* }) => {
+    ($(#[$doc:meta])* $name:ident<'a> or_again { $($fields:tt)* }) => {
+        object! { @or_again true, $(#[$doc])* $name<'a> { $($fields)* } }
+    };
+    ($(#[$doc:meta])* $name:ident<'a> { $($fields:tt)* }) => {
+        object! { @or_again false, $(#[$doc])* $name<'a> { $($fields)* } }
+    };
+    (@or_again $or_again:literal, $(#[$doc:meta])* $name:ident<'a> {
+        $($field:ident: $ty:ty = $key:literal,)*
+    }) => {
         $(#[$doc])*
-        #[derive(Debug)]
+        #[derive(Debug, PartialEq)]
         struct $name<'a> {
             $($field: $ty,)*
+        }
+
+        impl $name<'_> {
+            /// The keys that are read.
+            const KEYS: &'static [&'static str] = &[$($key),*];
         }
 
         impl<'de: 'a, 'a> serde::Deserialize<'de> for $name<'a> {
@@ -143,10 +187,13 @@ macro_rules! object {
                         while let Some(key) = map.next_key::<Str<'de>>()? {
                             match &*key.0 {
                                 $($key => {
-                                    if $field.is_some() {
+                                    let value: $ty = map.next_value()?;
+                                    if $field.as_ref().is_some_and(|before| {
+                                        !$or_again || *before != value
+                                    }) {
                                         return Err(serde::de::Error::custom(DUPLICATE));
                                     }
-                                    $field = Some(map.next_value()?);
+                                    $field = Some(value);
                                 })*
                                 _ => {
                                     map.next_value::<Skip>()?;

@@ -1,4 +1,5 @@
-//! The dialect `voiso-v4`: `GET /api/v4/users`, pages of 100 by offset, `metadata.total`.
+//! The dialect `voiso-v4`: `GET /api/v4/users`, pages of 100 by offset, `metadata.total`. Teams are
+//! read from `GET /api/v4/teams`, which no page documents: an upstream may lack it.
 //!
 //! Source: the vendor's "Get list of users" page. Documented filters that can be pushed down without
 //! losing a row are `name`, `email`, `sip_account`, `extension` and `security_access_group_id`;
@@ -8,19 +9,20 @@
 //! null), a list must be a list, `users`, `metadata.total` and every `id` must be there.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, SeqAccess};
 
-use super::strict::{BAD_ID, DUPLICATE, Missing, Skip, Str, TOO_DEEP, object};
+use super::list::{self, RowReader, Shape};
+use super::strict::{BAD_ID, DUPLICATE, Missing, Skip, Str, object, scalar};
 use super::{
-    DeletionDate, Dialect, PageError, PageRequest, PageTail, Refusal, Rules, SchemaError,
-    SchemaKind,
+    Context, Credential, DeletionDate, Dialect, PageError, PageRequest, PageTail, Refusal, Rules,
+    SchemaError, SchemaKind,
 };
 use crate::hub::{Channel, Id, Named, Skill, State, User};
-use crate::id;
+use crate::id::{self, Number};
+use crate::listing::{Item, Listing, Row};
 use crate::plan::{GroupIds, UserFilter};
-use crate::sweep::Window;
+use crate::sweep::{Paging, Window};
 
 /// The dialect; see the module.
 #[derive(Debug)]
@@ -35,36 +37,81 @@ impl Dialect for Voiso {
         100
     }
 
-    fn page_request(&self, filter: Option<&UserFilter<GroupIds>>, window: Window) -> PageRequest {
+    fn paging(&self) -> Paging {
+        Paging::Offset
+    }
+
+    fn credential(&self) -> Credential {
+        Credential::Key
+    }
+
+    fn page_request(
+        &self,
+        listing: &Listing,
+        filter: Option<&UserFilter<GroupIds>>,
+        window: Window,
+    ) -> PageRequest {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("limit", itoa::Buffer::new().format(window.limit));
         query.append_pair("offset", itoa::Buffer::new().format(window.offset));
-        if let Some(filter) = filter {
+        let path = match listing {
+            Listing::Teams => "/api/v4/teams",
+            _ => "/api/v4/users",
+        };
+        if let (Listing::Users(_), Some(filter)) = (listing, filter) {
             push_down(filter, &mut query);
         }
         // A `+` for a space is only right in forms; `%20` is right everywhere.
         let query = query.finish().replace('+', "%20");
-        PageRequest { target: format!("/api/v4/users?{query}"), accept: "application/json" }
+        PageRequest { target: format!("{path}?{query}"), accept: "application/json" }
     }
 
     fn read_page(
         &self,
+        listing: &Listing,
         body: &[u8],
-        rules: &Rules,
-        row: &mut dyn FnMut(&User<'_>),
+        context: Context<'_>,
+        row: &mut dyn FnMut(Row<'_, '_>),
     ) -> Result<PageTail, PageError> {
-        let text = match std::str::from_utf8(body) {
-            Ok(text) => text,
-            Err(error) => return Err(bad_json(error.valid_up_to())),
-        };
-        let mut json = serde_json::Deserializer::from_str(text);
-        let page = PageSeed { rules, row }.deserialize(&mut json);
-        let page = page.and_then(|page| json.end().map(|()| page));
-        match page {
-            Ok(Page::List(tail)) => Ok(tail),
-            Ok(Page::Refused(refusal)) => Err(PageError::Refused(refusal)),
-            Err(error) => Err(explain(&error, text, rules)),
+        match listing {
+            Listing::Users(_) => {
+                list::read(body, shape("users"), &mut Users { rules: context.rules, row })
+            }
+            Listing::Teams => list::read(body, shape("teams"), &mut Teams { row }),
+            // Nothing asks for these here; see `follow_up` and `shortcut`.
+            _ => Err(PageError::Schema(SchemaError {
+                path: ".".to_owned(),
+                kind: SchemaKind::BadSchema,
+            })),
         }
+    }
+
+    fn may_lack(&self, listing: &Listing) -> bool {
+        *listing == Listing::Teams
+    }
+}
+
+fn shape(rows: &'static str) -> Shape {
+    Shape { rows, metadata: "metadata", total: "total", refusal, keys: KEYS }
+}
+
+const KEYS: list::Keys = &[
+    WireUser::KEYS,
+    WireNamed::KEYS,
+    WireRingtone::KEYS,
+    WireProfile::KEYS,
+    WireSkill::KEYS,
+    WireSkillName::KEYS,
+];
+
+/// `{"error":"Unauthorized"}` under a 200; the words are those of the vendor's error table.
+fn refusal(word: &str) -> Option<Refusal> {
+    match word {
+        "Unauthorized" => Some(Refusal::Unauthorized),
+        "Forbidden" => Some(Refusal::Forbidden),
+        "Not found" => Some(Refusal::NotFound),
+        "Too many requests" => Some(Refusal::RateLimited),
+        _ => None,
     }
 }
 
@@ -167,44 +214,10 @@ object! {
     }
 }
 
-object! {
-    /// What the page says about the list.
-    WireMetadata<'a> {
-        total: Total<'a> = "total",
-    }
-}
-
 impl Missing for WireSkillName<'_> {}
-impl Missing for WireMetadata<'_> {}
-
-/// Declares a type read from a scalar by the given visitor methods; anything else is refused.
-macro_rules! scalar {
-    ($name:ident $(<$life:lifetime>)?, $what:literal, { $($method:item)* }) => {
-        impl<'de $(: $life, $life)?> Deserialize<'de> for $name $(<$life>)? {
-            fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
-                struct ScalarVisitor;
-                impl<'de> Visitor<'de> for ScalarVisitor {
-                    type Value = scalar!(@value $name 'de $($life)?);
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str($what)
-                    }
-                    $($method)*
-                }
-                de.deserialize_any(ScalarVisitor)
-            }
-        }
-        impl $(<$life>)? Missing for $name $(<$life>)? {
-            fn missing<E: de::Error>(_: &'static str) -> Result<Self, E> {
-                Err(E::custom($what))
-            }
-        }
-    };
-    (@value $name:ident $de:lifetime $life:lifetime) => { $name<$de> };
-    (@value $name:ident $de:lifetime) => { $name };
-}
 
 /// A user's id: a string by the documentation, a whole number taken as its digits.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct UserId<'a>(Cow<'a, str>);
 
 scalar!(UserId<'a>, "bad id", {
@@ -232,7 +245,7 @@ scalar!(UserId<'a>, "bad id", {
 });
 
 /// The id of a group, team or queue: a whole number by the documentation, text taken as it is.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct WireId<'a>(Id<'a>);
 
 scalar!(WireId<'a>, "an id", {
@@ -248,135 +261,61 @@ scalar!(WireId<'a>, "an id", {
 });
 
 /// A skill level. Documentation of v1: "An integer from 1 to 10".
-#[derive(Debug)]
-struct Level(u8);
+#[derive(Debug, PartialEq)]
+struct Level(u32);
 
 scalar!(Level, "a level from 1 to 10", {
     fn visit_u64<E: de::Error>(self, level: u64) -> Result<Level, E> {
-        match u8::try_from(level) {
+        match u32::try_from(level) {
             Ok(level @ 1..=10) => Ok(Level(level)),
             _ => Err(E::custom("a level out of range")),
         }
     }
 });
 
-/// Rows of the whole list.
-#[derive(Debug)]
-struct Total<'a>(u64, std::marker::PhantomData<&'a ()>);
-
-scalar!(Total<'a>, "a count", {
-    fn visit_u64<E: de::Error>(self, total: u64) -> Result<Total<'de>, E> {
-        if total > id::ID_MAX {
-            return Err(E::custom("a count out of range"));
-        }
-        Ok(Total(total, std::marker::PhantomData))
-    }
-});
-
-/// A page, or what came in its place.
-enum Page {
-    List(PageTail),
-    Refused(Refusal),
-}
-
-struct PageSeed<'r> {
+/// The rows of the list of users.
+struct Users<'r> {
     rules: &'r Rules,
-    row: &'r mut dyn FnMut(&User<'_>),
+    row: &'r mut dyn FnMut(Row<'_, '_>),
 }
 
-impl<'de> DeserializeSeed<'de> for PageSeed<'_> {
-    type Value = Page;
-    fn deserialize<D: Deserializer<'de>>(self, de: D) -> Result<Page, D::Error> {
-        de.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for PageSeed<'_> {
-    type Value = Page;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a page")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Page, A::Error> {
-        let mut has_users = false;
-        let mut metadata: Option<WireMetadata<'_>> = None;
-        let mut named: Option<Option<Refusal>> = None;
-        while let Some(key) = map.next_key::<Str<'de>>()? {
-            let is_repeated = match &*key.0 {
-                "users" => std::mem::replace(&mut has_users, true),
-                "metadata" => metadata.is_some(),
-                "error" => named.is_some(),
-                _ => false,
-            };
-            if is_repeated {
-                return Err(de::Error::custom(DUPLICATE));
+impl RowReader for Users<'_> {
+    fn next<'de, A: SeqAccess<'de>>(&mut self, seq: &mut A, row: usize) -> Result<bool, A::Error> {
+        let Some(wire) = seq.next_element::<WireUser<'de>>()? else { return Ok(false) };
+        let text = &wire.id.0;
+        let number = self
+            .rules
+            .ids
+            .number(text)
+            .map_or_else(|| self.rules.unnumbered.number(text), Number::Is);
+        let user = match number {
+            Number::Is(id) => hub_user(wire, id, self.rules),
+            Number::LeftOut => {
+                let key = id::key(text);
+                User { state: State::Unlisted, ..hub_user(wire, key, self.rules) }
             }
-            match &*key.0 {
-                "users" => {
-                    map.next_value_seed(RowsSeed { rules: self.rules, row: &mut *self.row })?;
-                }
-                "metadata" => metadata = Some(map.next_value()?),
-                "error" => named = Some(map.next_value::<Option<NamedError>>()?.and_then(|e| e.0)),
-                _ => {
-                    map.next_value::<Skip>()?;
-                }
-            }
-        }
-        match (has_users, metadata, named) {
-            (false, _, Some(Some(refusal))) => Ok(Page::Refused(refusal)),
-            (false, ..) => Err(de::Error::missing_field("users")),
-            (true, None, _) => Err(de::Error::missing_field("metadata")),
-            (true, Some(metadata), _) => Ok(Page::List(PageTail { total: metadata.total.0 })),
-        }
+            Number::Missing => return Err(list::bad_id(row)),
+        };
+        (self.row)(Row::User(&user));
+        Ok(true)
     }
 }
 
-/// `{"error":"Unauthorized"}` under a 200; the words are those of the vendor's error table.
-struct NamedError(Option<Refusal>);
-
-impl<'de> Deserialize<'de> for NamedError {
-    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
-        let text = Str::deserialize(de)?;
-        Ok(NamedError(match &*text.0 {
-            "Unauthorized" => Some(Refusal::Unauthorized),
-            "Forbidden" => Some(Refusal::Forbidden),
-            "Not found" => Some(Refusal::NotFound),
-            "Too many requests" => Some(Refusal::RateLimited),
-            _ => None,
-        }))
-    }
+/// The rows of the list of teams.
+struct Teams<'r> {
+    row: &'r mut dyn FnMut(Row<'_, '_>),
 }
 
-struct RowsSeed<'r> {
-    rules: &'r Rules,
-    row: &'r mut dyn FnMut(&User<'_>),
-}
-
-impl<'de> DeserializeSeed<'de> for RowsSeed<'_> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'de>>(self, de: D) -> Result<(), D::Error> {
-        de.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for RowsSeed<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of users")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        let mut row = 0;
-        while let Some(wire) = seq.next_element::<WireUser<'_>>()? {
-            let Some(id) = self.rules.ids.number(&wire.id.0) else {
-                return Err(de::Error::custom(format_args!("{BAD_ID_OF_ROW}{row}")));
-            };
-            row += 1;
-            (self.row)(&hub_user(wire, id, self.rules));
-        }
-        Ok(())
+impl RowReader for Teams<'_> {
+    fn next<'de, A: SeqAccess<'de>>(&mut self, seq: &mut A, _: usize) -> Result<bool, A::Error> {
+        let Some(wire) = seq.next_element::<WireNamed<'de>>()? else { return Ok(false) };
+        let shown = named(wire);
+        let id: Cow<'_, str> = match &shown.id {
+            Id::Number(number) => Cow::Owned(number.to_string()),
+            Id::Text(text) => text.clone(),
+        };
+        (self.row)(Row::Item(&Item { key: id::key(&id), id, shown, level: None }));
+        Ok(true)
     }
 }
 
@@ -401,7 +340,7 @@ fn hub_user<'a>(wire: WireUser<'a>, id: u64, rules: &Rules) -> User<'a> {
         skills: wire
             .skills
             .into_iter()
-            .map(|skill| Skill { name: text(skill.skill.name), level: skill.value.0 })
+            .map(|skill| Skill { name: text(skill.skill.name), level: Some(skill.value.0) })
             .collect(),
         queues: wire.queues.into_iter().map(named).collect(),
         employee_id: text(wire.employee_id),
@@ -423,76 +362,4 @@ fn text(text: Option<Str<'_>>) -> crate::hub::Text<'_> {
 
 fn named(named: WireNamed<'_>) -> Named<'_> {
     Named { id: named.id.0, name: text(named.name) }
-}
-
-fn bad_json(at: usize) -> PageError {
-    PageError::Schema(SchemaError { path: ".".to_owned(), kind: SchemaKind::BadJson { at } })
-}
-
-/// How serde_json begins to speak of a number that no float can hold.
-const OUT_OF_RANGE: &str = "number out of range";
-
-/// Says what went wrong without quoting the page: serde's own message does quote it, so only its
-/// class, position and our own words are used. The path costs a second read, on this path only.
-fn explain(error: &serde_json::Error, text: &str, rules: &Rules) -> PageError {
-    let at = offset(text, error.line(), error.column());
-    let said = error.to_string();
-    let kind = if said.starts_with(BAD_ID) {
-        SchemaKind::BadId
-    } else if said.starts_with(OUT_OF_RANGE) {
-        // Good JSON, such as 1e400, but no number that anything here could be.
-        SchemaKind::BadSchema
-    } else if said.starts_with(DUPLICATE) || said.starts_with(TOO_DEEP) || !error.is_data() {
-        SchemaKind::BadJson { at }
-    } else {
-        SchemaKind::BadSchema
-    };
-    let mut path = path(text, rules);
-    // serde names only our own keys here, never the page's.
-    if let Some(key) = said.strip_prefix("missing field `").and_then(|rest| rest.split('`').next())
-    {
-        path = if path == "." { key.to_owned() } else { format!("{path}.{key}") };
-    }
-    if let Some(row) = said.strip_prefix(BAD_ID_OF_ROW).and_then(|rest| rest.split(' ').next()) {
-        path = format!("users[{row}].id");
-    }
-    PageError::Schema(SchemaError { path, kind })
-}
-
-/// A bad id is only seen once its row is read; this says which row it was.
-const BAD_ID_OF_ROW: &str = "bad id of row ";
-
-fn path(text: &str, rules: &Rules) -> String {
-    let mut json = serde_json::Deserializer::from_str(text);
-    let mut track = serde_path_to_error::Track::new();
-    let tracked = serde_path_to_error::Deserializer::new(&mut json, &mut track);
-    let _ = PageSeed { rules, row: &mut |_| {} }.deserialize(tracked);
-    known_path(&track.path())
-}
-
-/// A path may end in a key of the page itself (an unknown one); only our own words are kept.
-fn known_path(path: &serde_path_to_error::Path) -> String {
-    use serde_path_to_error::Segment;
-    let is_ours = |key: &str| {
-        key.len() <= 24 && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
-    };
-    let mut shown = String::new();
-    for segment in path {
-        match segment {
-            Segment::Seq { index } => shown.push_str(&format!("[{index}]")),
-            Segment::Map { key } if is_ours(key) => {
-                if !shown.is_empty() {
-                    shown.push('.');
-                }
-                shown.push_str(key);
-            }
-            _ => shown.push_str(".?"),
-        }
-    }
-    if shown.is_empty() { ".".to_owned() } else { shown }
-}
-
-fn offset(text: &str, line: usize, column: usize) -> usize {
-    let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
-    (before + column).min(text.len())
 }

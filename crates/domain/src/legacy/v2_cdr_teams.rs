@@ -1,0 +1,82 @@
+//! `GET /api/v2/cdr/teams`: name and id of every team, in a bare array.
+//!
+//! Source: the vendor's "Teams API" page: the keys stand in that order and the id is a number. v4
+//! documents no list of teams; where the upstream has none, the teams are those that users have, and
+//! a team without members is missing.
+
+use crate::json;
+use crate::legacy::{Endpoint, Lists, Planned};
+use crate::loss::{Loss, Status};
+use crate::params::Params;
+use crate::plan::{Plan, UserFilter};
+use crate::quirks::Quirks;
+
+/// The endpoint; see the module.
+#[derive(Debug)]
+pub(super) struct V2CdrTeams;
+
+impl Endpoint for V2CdrTeams {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn paths(&self) -> &'static [&'static str] {
+        &["/api/v2/cdr/teams"]
+    }
+
+    fn fields(&self) -> &'static [&'static str] {
+        &["name", "id"]
+    }
+
+    fn plan(&self, params: Params, _: &Quirks) -> Planned {
+        let plan = Plan { filter: UserFilter::everyone(), ignored: params.finish() };
+        Planned::Ask(Box::new(plan))
+    }
+
+    fn lists(&self) -> Lists {
+        Lists::Teams(|id, name, out| {
+            out.extend_from_slice(b"{\"name\":");
+            json::text(out, name);
+            out.extend_from_slice(b",\"id\":");
+            json::number(out, id);
+            out.push(b'}');
+        })
+    }
+
+    fn envelope(&self, _: &Quirks, _: u64) -> (String, String) {
+        ("[".to_owned(), "]".to_owned())
+    }
+
+    fn losses(&self) -> &'static [Loss] {
+        &LOSSES
+    }
+}
+
+const NAME: &str = "v2_cdr_teams";
+
+const fn row(
+    field: &'static str,
+    dialect: &'static str,
+    status: Status,
+    reason: &'static str,
+) -> Loss {
+    Loss { endpoint: NAME, field, dialect, status, reason }
+}
+
+static LOSSES: [Loss; 4] = [
+    row("name", "voiso-v4", Status::Exact, "The same text."),
+    row(
+        "id",
+        "voiso-v4",
+        Status::Exact,
+        "The same number; where v4 has no list of teams they are taken from the users, and a team \
+         without members is missing.",
+    ),
+    row("name", "vonage-v4", Status::Renamed, "The group's name."),
+    row(
+        "id",
+        "vonage-v4",
+        Status::Renamed,
+        "The group's display id; it is not the number that the team had before the move.",
+    ),
+];

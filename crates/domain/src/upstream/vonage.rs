@@ -1,0 +1,335 @@
+//! The dialect `vonage-v4`: the User Admin API of Vonage Contact Center, version 4.
+//!
+//! Source: the vendor's User Admin pages. Users are listed by page number, up to 5000 a page, and the
+//! list has no filter; teams (the vendor's groups), skills and callback numbers are listings of their
+//! own, which are turned around: members by team instead of teams by user. What stands where is
+//! decided by [`Mapping`](super::Mapping), and what the vendor has nothing for stays empty.
+//!
+//! The vendor's samples repeat keys, spell numbers as text and leave fields out; that is read as
+//! documented. A list that is no object with its count is refused: it is another version's shape.
+
+mod wire;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::de::{self, SeqAccess};
+
+use super::list::{self, RowReader, Shape};
+use super::{
+    Context, Credential, Dialect, ExtensionField, PageError, PageRequest, PageTail, QueueSource,
+    Rules, Shortcut, SupervisionSource,
+};
+use crate::id::{self, IdPolicy, Unnumbered};
+use crate::listing::{By, Item, Listing, Owned, Row, Which};
+use crate::plan::{GroupIds, UserFilter};
+use crate::related::{Needs, Related};
+use crate::sweep::{Paging, Window};
+
+/// The dialect; see the module.
+#[derive(Debug)]
+pub(super) struct Vonage;
+
+const ACCEPT: &str = "application/vnd.newvoicemedia.v4+json";
+
+impl Dialect for Vonage {
+    fn name(&self) -> &'static str {
+        "vonage-v4"
+    }
+
+    fn page_rows_max(&self) -> u32 {
+        5000
+    }
+
+    fn paging(&self) -> Paging {
+        Paging::Numbered
+    }
+
+    fn credential(&self) -> Credential {
+        Credential::Client
+    }
+
+    fn page_request(
+        &self,
+        listing: &Listing,
+        _: Option<&UserFilter<GroupIds>>,
+        window: Window,
+    ) -> PageRequest {
+        let path = path(listing);
+        // Pages count from 1: every endpoint's page says so, one overview says 0.
+        let page = window.offset / u64::from(window.limit.max(1)) + 1;
+        let limit = window.limit;
+        let target = match listing {
+            Listing::User(_) => format!("/useradmin{path}"),
+            Listing::Users(which) => {
+                let include = match which {
+                    Which::Live => "Active",
+                    Which::Deleted => "Archived",
+                    Which::All => "All",
+                };
+                format!("/useradmin{path}?include={include}&limit={limit}&page={page}")
+            }
+            Listing::Owners(_) => {
+                format!("/useradmin{path}?include=Active&limit={limit}&page={page}")
+            }
+            _ => format!("/useradmin{path}?limit={limit}&page={page}"),
+        };
+        PageRequest { target, accept: ACCEPT }
+    }
+
+    fn read_page(
+        &self,
+        listing: &Listing,
+        body: &[u8],
+        context: Context<'_>,
+        row: &mut dyn FnMut(Row<'_, '_>),
+    ) -> Result<PageTail, PageError> {
+        let rows = match listing {
+            Listing::Teams => "groups",
+            Listing::Skills => "skills",
+            Listing::CallerIds => "callbackNumbers",
+            Listing::OfUser(Owned::Skills, _) => "agentSkills",
+            Listing::OfUser(Owned::SupervisedTeams, _) => "groupPermissions",
+            Listing::OfUser(Owned::Queues, _) => "queues",
+            _ => "users",
+        };
+        let shape = Shape {
+            rows,
+            metadata: "meta",
+            total: "totalCount",
+            refusal: |_| None,
+            keys: wire::KEYS,
+        };
+        match listing {
+            Listing::User(_) => one_user(body, shape, context, row),
+            _ => list::read(body, shape, &mut Rows { listing, context, row }),
+        }
+    }
+
+    fn shortcut(&self, filter: &UserFilter<GroupIds>, rules: &Rules) -> Shortcut {
+        let has_no_zone = rules.mapping.timezone.is_none();
+        if filter.asks_sip_account() || (filter.asks_time_zone() && has_no_zone) {
+            return Shortcut::Nobody;
+        }
+        if let Some(number) = filter.id() {
+            return by_number(number, rules);
+        }
+        match filter.extension() {
+            Some(extension)
+                if rules.mapping.extension == ExtensionField::AgentDisplayId
+                    && stays_a_segment(extension) =>
+            {
+                Shortcut::Listing(Listing::User(By::DisplayId(Arc::from(extension))))
+            }
+            _ => Shortcut::None,
+        }
+    }
+
+    fn follow_up(&self, needs: Needs, rules: &Rules, related: &Related) -> Vec<Listing> {
+        let mut wanted = Vec::new();
+        if needs.teams || needs.records {
+            wanted.push(Listing::Teams);
+            let members = |team: &Item<'_>| Listing::TeamMembers(Arc::from(&*team.id));
+            wanted.extend(related.items(&Listing::Teams).iter().map(members));
+            if rules.mapping.supervisor_in_teams == SupervisionSource::WritePermissions {
+                owned(Owned::SupervisedTeams, related, &mut wanted);
+            }
+        }
+        if needs.records {
+            wanted.extend([Listing::CallerIds, Listing::Skills]);
+            let members = |skill: &Item<'_>| Listing::SkillMembers(Arc::from(&*skill.id));
+            wanted.extend(related.items(&Listing::Skills).iter().map(members));
+            if related.lacks(&Listing::Skills) {
+                owned(Owned::Skills, related, &mut wanted);
+            }
+            if rules.mapping.assigned_queues == QueueSource::Permissions {
+                owned(Owned::Queues, related, &mut wanted);
+            }
+        }
+        wanted.retain(|listing| !related.knows(listing));
+        wanted
+    }
+
+    fn may_lack(&self, listing: &Listing) -> bool {
+        match listing {
+            // No page documents the list of skills; a user, team or skill may be gone by now.
+            Listing::Skills
+            | Listing::User(_)
+            | Listing::TeamMembers(_)
+            | Listing::SkillMembers(_)
+            | Listing::OfUser(..) => true,
+            Listing::Users(_) | Listing::Teams | Listing::CallerIds | Listing::Owners(_) => false,
+        }
+    }
+}
+
+/// What has no list of its own: whose, then of each of them.
+fn owned(owned: Owned, related: &Related, wanted: &mut Vec<Listing>) {
+    let owners = Listing::Owners(owned);
+    let of = |owner: &Item<'_>| Listing::OfUser(owned, Arc::from(&*owner.id));
+    wanted.extend(related.items(&owners).iter().map(of));
+    wanted.push(owners);
+}
+
+/// The user behind a legacy number.
+fn by_number(number: u64, rules: &Rules) -> Shortcut {
+    let may_be_hashed = rules.unnumbered == Unnumbered::Hash && id::is_hash53(number);
+    match &rules.ids {
+        IdPolicy::Map(map) => match map.id(number) {
+            Some(text) if is_uuid(text) => {
+                Shortcut::Listing(Listing::User(By::Id(Arc::from(text))))
+            }
+            // A name or an address: only the list tells which, and that it is the only one.
+            Some(_) => Shortcut::None,
+            None if may_be_hashed => Shortcut::None,
+            None => Shortcut::Nobody,
+        },
+        IdPolicy::DisplayId if may_be_hashed => Shortcut::None,
+        IdPolicy::DisplayId if number > wire::DISPLAY_ID_MAX => Shortcut::Nobody,
+        IdPolicy::DisplayId => {
+            Shortcut::Listing(Listing::User(By::DisplayId(Arc::from(number.to_string()))))
+        }
+        IdPolicy::Hash if !id::is_hash53(number) => Shortcut::Nobody,
+        IdPolicy::Hash | IdPolicy::Fail => Shortcut::None,
+    }
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(place, byte)| match place {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+fn path(listing: &Listing) -> Cow<'static, str> {
+    match listing {
+        Listing::Users(_) | Listing::Owners(_) => Cow::Borrowed("/users"),
+        Listing::User(By::Id(id)) => Cow::Owned(format!("/users/{}", segment(id))),
+        Listing::User(By::SignInName(name)) => {
+            Cow::Owned(format!("/users/by/username/{}", segment(name)))
+        }
+        Listing::User(By::DisplayId(id)) => {
+            Cow::Owned(format!("/users/by/agentDisplayId/{}", segment(id)))
+        }
+        Listing::Teams => Cow::Borrowed("/groups"),
+        Listing::Skills => Cow::Borrowed("/skills"),
+        Listing::CallerIds => Cow::Borrowed("/callbackNumbers"),
+        Listing::TeamMembers(team) => Cow::Owned(format!("/groups/{}/users", segment(team))),
+        Listing::SkillMembers(skill) => Cow::Owned(format!("/skills/{}/users", segment(skill))),
+        Listing::OfUser(owned, user) => {
+            let what = match owned {
+                Owned::Skills => "skills",
+                Owned::SupervisedTeams => "permissions/groups",
+                Owned::Queues => "permissions/queues",
+            };
+            Cow::Owned(format!("/users/{}/{what}", segment(user)))
+        }
+    }
+}
+
+/// Whether a caller's value, escaped, is one segment of a path for every server on the way. Many
+/// take `%2E%2E` for a step up and `%2F` for a slash, or refuse them; such values go the long way.
+fn stays_a_segment(value: &str) -> bool {
+    !value.contains(['/', '\\']) && !matches!(value, "." | "..")
+}
+
+/// A value as one segment of a path.
+fn segment(value: &str) -> String {
+    let mut escaped = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' => {
+                escaped.push(char::from(byte));
+            }
+            _ => escaped.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    escaped
+}
+
+/// The rows of any listing.
+struct Rows<'r, 'c> {
+    listing: &'r Listing,
+    context: Context<'c>,
+    row: &'r mut dyn FnMut(Row<'_, '_>),
+}
+
+impl RowReader for Rows<'_, '_> {
+    fn next<'de, A: SeqAccess<'de>>(&mut self, seq: &mut A, row: usize) -> Result<bool, A::Error> {
+        match self.listing {
+            Listing::Users(_) | Listing::User(_) | Listing::Owners(_) => {
+                let Some(user) = seq.next_element::<wire::User<'de>>()? else { return Ok(false) };
+                if let Listing::Owners(owned) = self.listing {
+                    (self.row)(user.owner(*owned).as_row());
+                    return Ok(true);
+                }
+                let Some(user) = user.into_hub(self.context) else {
+                    return Err(list::bad_id(row));
+                };
+                (self.row)(Row::User(&user));
+            }
+            Listing::Teams => {
+                let Some(group) = seq.next_element::<wire::Group<'de>>()? else { return Ok(false) };
+                (self.row)(Row::Item(&group.into_item()));
+            }
+            Listing::OfUser(Owned::SupervisedTeams, _) => {
+                let Some(group) = seq.next_element::<wire::Group<'de>>()? else { return Ok(false) };
+                (self.row)(group.into_supervised().as_row());
+            }
+            Listing::Skills | Listing::OfUser(Owned::Skills, _) => {
+                let Some(skill) = seq.next_element::<wire::Skill<'de>>()? else { return Ok(false) };
+                let skill = skill.into_item().map_err(de::Error::custom)?;
+                (self.row)(Row::Item(&skill));
+            }
+            Listing::CallerIds => {
+                let Some(number) = seq.next_element::<wire::CallbackNumber<'de>>()? else {
+                    return Ok(false);
+                };
+                (self.row)(Row::Item(&number.into_item(self.context.rules.mapping.caller_id)));
+            }
+            Listing::TeamMembers(_) | Listing::SkillMembers(_) => {
+                let Some(member) = seq.next_element::<wire::Member<'de>>()? else {
+                    return Ok(false);
+                };
+                let member = member.into_item().map_err(de::Error::custom)?;
+                (self.row)(Row::Item(&member));
+            }
+            Listing::OfUser(Owned::Queues, _) => {
+                let Some(queue) = seq.next_element::<wire::Queue<'de>>()? else { return Ok(false) };
+                (self.row)(queue.into_item().as_row());
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// A user alone. An object without a single key is nobody; any other without an id is an error,
+/// since a list or a refusal in the place of a user must not look like "no such user".
+fn one_user(
+    body: &[u8],
+    shape: Shape,
+    context: Context<'_>,
+    row: &mut dyn FnMut(Row<'_, '_>),
+) -> Result<PageTail, PageError> {
+    if body.iter().filter(|byte| !b" \t\r\n".contains(byte)).eq(b"{}") {
+        return Ok(PageTail { total: 0 });
+    }
+    let user = list::read_one::<wire::User<'_>>(body, shape)?;
+    let user = user.into_hub(context).ok_or_else(list::bad_id_of_one)?;
+    row(Row::User(&user));
+    Ok(PageTail { total: 1 })
+}
+
+/// Text in lower case, borrowed where it is already: ids are UUIDs, which have no case.
+fn lower(text: &str) -> Cow<'_, str> {
+    match text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(text.to_ascii_lowercase()),
+        false => Cow::Borrowed(text),
+    }
+}
+
+/// Identity of an upstream id.
+fn key(id: &str) -> u64 {
+    id::key(&lower(id))
+}
