@@ -72,6 +72,16 @@ pub(crate) fn groups() -> Vec<Named> {
     GROUPS.iter().map(|&(id, name)| Named { id, name: name.into() }).collect()
 }
 
+/// The queues of the contact center.
+pub(crate) fn queues() -> Vec<Named> {
+    (0..QUEUES.len() as u64).map(queue).collect()
+}
+
+/// The skills of the contact center.
+pub(crate) fn skills() -> Vec<Named> {
+    (0..SKILLS.len() as u64).map(skill).collect()
+}
+
 /// The teams of the contact center, the empty ones last.
 pub(crate) fn teams() -> Vec<Named> {
     (0..(TEAMS.len() + EMPTY_TEAMS.len()) as u64).map(team).collect()
@@ -124,10 +134,7 @@ pub(crate) fn user(seed: u64, index: u64, id: u64) -> User {
         speech_language: (!dice.one_in(4)).then(|| dice.pick(&["en", "tr", "pt-BR", "zh"]).into()),
         skills: some_of(dice, long, SKILLS.len(), |i| i)
             .into_iter()
-            .map(|i| SkillLevel {
-                skill: Named { id: i + 1, name: SKILLS[i as usize].into() },
-                value: 1 + dice.below(10) as u32,
-            })
+            .map(|i| SkillLevel { skill: skill(i), value: 1 + dice.below(10) as u32 })
             .collect(),
         status,
         created_at: moment(created),
@@ -171,8 +178,13 @@ fn extension(dice: &mut Dice, id: u64) -> Option<Text> {
         0 => None,
         1 => Some(Text::from(format!("0{}", id % 1000))),
         2 => Some("".into()),
-        _ => Some(Text::from(format!("{}", id % 9000 + 1000))),
+        _ => Some(Text::from(own_extension(id))),
     }
+}
+
+/// Four digits; the next user with the same ones is 9,000 ids away.
+pub(crate) fn own_extension(id: u64) -> String {
+    format!("{}", id % 9000 + 1000)
 }
 
 fn caller_id(dice: &mut Dice) -> Option<Text> {
@@ -199,6 +211,10 @@ fn employee_id(dice: &mut Dice, index: u64) -> Option<Text> {
 fn team(index: u64) -> Named {
     let name = TEAMS.iter().chain(EMPTY_TEAMS).nth(index as usize).copied().unwrap_or_default();
     Named { id: 2401 + 7 * index, name: name.into() }
+}
+
+fn skill(index: u64) -> Named {
+    Named { id: 1 + index, name: SKILLS[index as usize].into() }
 }
 
 fn queue(index: u64) -> Named {

@@ -1,13 +1,15 @@
 //! What can go wrong at the vendor, as plain values that a command line can set.
 //!
-//! Faults concern the v4 face only: the legacy face is what the gateway is compared with, so it
+//! Faults concern the new API only: the legacy face is what the gateway is compared with, so it
 //! stays right. How a broken page looks is in `spoil`.
 
+use std::ops::Range;
 use std::str::FromStr;
 
 use crate::data::Dice;
 
-/// A place in the list and how often the fault happens there.
+/// A place in the list and how often the fault happens there. Vonage counts pages, so there the
+/// offset is `(page - 1) * limit`, of what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct At {
     /// The `offset` parameter of the request it happens to.
@@ -19,7 +21,7 @@ pub struct At {
 /// An error answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fail {
-    /// Only requests for users with this `offset`; `None` is every v4 request.
+    /// Only requests for users with this `offset`; `None` is every request to the new API.
     pub at_offset: Option<u64>,
     /// The status, e.g. 500 or 429.
     pub status: u16,
@@ -35,6 +37,9 @@ pub struct Faults {
     /// Limits the faults below that have no place of their own to the users requests with this
     /// offset; `None` is all of them.
     pub only_at: Option<At>,
+    /// Limits the faults to requests whose path begins with this. Those for a Vonage token have no
+    /// faults but their own unless their path is named here.
+    pub only_under: Option<String>,
     /// `offset` has no effect: every page is the first one.
     pub ignore_offset: bool,
     /// Past the end the last full page comes again, for ever.
@@ -43,7 +48,7 @@ pub struct Faults {
     pub total_delta: i64,
     /// `"total":"100"`.
     pub total_as_string: bool,
-    /// `"metadata":{}`.
+    /// No total at all.
     pub total_missing: bool,
     /// JSON text in place of the total, e.g. `1.5`, `-1` or `null`.
     pub total_raw: Option<String>,
@@ -59,9 +64,11 @@ pub struct Faults {
     pub short_page_at: Option<At>,
     /// This page has no rows.
     pub empty_page_at: Option<At>,
+    /// The last row of this page is its first one again, and the user it belongs to is missing.
+    pub repeat_user_at: Option<At>,
     /// An error answer.
     pub fail: Option<Fail>,
-    /// So many of a thousand v4 requests fail, by a seeded sequence.
+    /// So many of a thousand requests fail, by a seeded sequence.
     pub random_fail_permille: u32,
     /// The status they fail with; 0 is 500.
     pub random_fail_status: u16,
@@ -71,7 +78,7 @@ pub struct Faults {
     pub not_json: bool,
     /// 200 with the HTML of a login page.
     pub html_login_page: bool,
-    /// 200 with `{"error":"Unauthorized"}`.
+    /// 200 with the body of a 401.
     pub error_in_200: bool,
     /// The first name begins with the byte FF.
     pub invalid_utf8: bool,
@@ -81,7 +88,7 @@ pub struct Faults {
     pub duplicate_key: bool,
     /// An unknown member with so many nested arrays; 0 is none.
     pub deep_nesting: u32,
-    /// Every id is a UUID.
+    /// Every id is a UUID; at Vonage they are anyway.
     pub uuid_ids: bool,
     /// The id of one row as a JSON string with this text.
     pub bad_id: Option<String>,
@@ -93,7 +100,8 @@ pub struct Faults {
     pub redirect: bool,
     /// Well-formed gzip, whatever the request accepts.
     pub gzip_unasked: bool,
-    /// Keys that are known but may not read users: 403. `*` is every key.
+    /// Keys that are known but may not read users: 403. `*` is every key. At Vonage these are
+    /// clients, and the answer is to their tokens.
     pub keys_forbidden: Vec<String>,
     /// Keys that were revoked: 401. `*` is every key.
     pub keys_unauthorized: Vec<String>,
@@ -103,8 +111,16 @@ pub struct Faults {
     pub trailing_garbage: bool,
     /// A byte order mark stands before the body.
     pub bom: bool,
-    /// Error bodies repeat the `Authorization` header.
+    /// Error bodies repeat the `Authorization` header, and the form of a request for a token.
     pub echo_key_in_error: bool,
+    /// Vonage: a `limit` above the maximum is cut to it silently, not refused.
+    pub limit_cut: bool,
+    /// Vonage: the users come as a bare array of flat records, whatever `Accept` says.
+    pub bare_array: bool,
+    /// Vonage: all tokens die, once, when so many requests were let in.
+    pub expire_tokens_after: Option<u64>,
+    /// Vonage: a text in place of the whole answer to a good request for a token.
+    pub token_raw: Option<String>,
 }
 
 /// What the faults decide for one request.
@@ -115,7 +131,27 @@ pub(crate) struct Plan {
     pub(crate) fail: Option<Fail>,
     pub(crate) short: bool,
     pub(crate) empty: bool,
+    pub(crate) repeat: bool,
     pub(crate) truncate: bool,
+}
+
+impl Plan {
+    /// Which of `total` rows go on the page that begins at `offset`.
+    pub(crate) fn window(&self, offset: u64, limit: u64, total: usize) -> Range<usize> {
+        let total = total as u64;
+        let mut offset = if self.faults.ignore_offset { 0 } else { offset.min(total) };
+        if self.faults.repeat_last_page_forever {
+            offset = offset.min(total.saturating_sub(limit));
+        }
+        let mut count = limit.saturating_add(self.faults.page_extra_rows).min(total - offset);
+        if self.short {
+            count /= 2;
+        }
+        if self.empty {
+            count = 0;
+        }
+        offset as usize..(offset + count) as usize
+    }
 }
 
 /// The faults with their counters.
@@ -142,9 +178,14 @@ impl Fates {
         &self.set
     }
 
-    /// Decides for one v4 request; `offset` is `None` for lists other than users.
-    pub(crate) fn plan(&mut self, offset: Option<u64>) -> Plan {
+    /// Decides for one request; `offset` is `None` for lists other than users.
+    pub(crate) fn plan(&mut self, path: &str, offset: Option<u64>) -> Plan {
         let left = &mut self.left;
+        let echo_key_in_error = self.set.echo_key_in_error;
+        if left.only_under.as_ref().is_some_and(|start| !path.starts_with(start)) {
+            let faults = Faults { echo_key_in_error, ..Faults::default() };
+            return Plan { faults, ..Plan::default() };
+        }
         let here = match (&mut left.only_at, offset) {
             (None, _) => true,
             (at, Some(offset)) => hits(at, offset),
@@ -154,6 +195,7 @@ impl Fates {
         if let Some(offset) = offset {
             plan.short = hits(&mut left.short_page_at, offset);
             plan.empty = hits(&mut left.empty_page_at, offset);
+            plan.repeat = hits(&mut left.repeat_user_at, offset);
             plan.truncate = hits(&mut left.truncate_body_at, offset);
         }
         plan.fail = failure(&mut left.fail, offset);
@@ -161,10 +203,32 @@ impl Fates {
             let status = if left.random_fail_status == 0 { 500 } else { left.random_fail_status };
             plan.fail = Some(Fail { at_offset: None, status, times: None, retry_after: None });
         }
-        let echo_key_in_error = self.set.echo_key_in_error;
         plan.faults = if here { self.set.clone() } else { Faults::default() };
         plan.faults.echo_key_in_error = echo_key_in_error;
         plan
+    }
+
+    /// Decides for one request for a token: it has no part in the faults of the lists unless they
+    /// are limited to its path.
+    pub(crate) fn token_plan(&mut self, path: &str) -> Plan {
+        if self.set.only_under.is_some() {
+            return self.plan(path, None);
+        }
+        let Faults { echo_key_in_error, .. } = self.set;
+        let faults = Faults { echo_key_in_error, ..Faults::default() };
+        Plan { faults, ..Plan::default() }
+    }
+
+    /// Whether all tokens die before the next request is looked at.
+    pub(crate) fn tokens_die(&mut self) -> bool {
+        self.left.expire_tokens_after.take_if(|left| *left == 0).is_some()
+    }
+
+    /// Counts a request that was let in.
+    pub(crate) fn let_in(&mut self) {
+        if let Some(left) = &mut self.left.expire_tokens_after {
+            *left = left.saturating_sub(1);
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::legacy::{self, Endpoint};
 use crate::record::{Text, User};
 use crate::simulator::lock;
 use crate::stats::Stats;
+use crate::vonage::user::Whole;
 
 impl Simulator {
     /// Replaces the faults and starts their counts anew.
@@ -94,6 +95,27 @@ impl Simulator {
     /// What the legacy v2 teams endpoint answers, parsed: every team, by ascending id.
     pub fn legacy_teams(&self) -> Vec<serde_json::Value> {
         serde_json::from_str(&self.legacy_answer(Endpoint::Teams, &[])).unwrap_or_default()
+    }
+
+    /// Every user in the documented Vonage shape, archived ones too, in list order.
+    pub fn vonage_users(&self) -> Vec<serde_json::Value> {
+        let whole = |user: &Arc<User>| serde_json::to_value(Whole { user, twice: false }).ok();
+        self.records().iter().filter_map(whole).collect()
+    }
+
+    /// A new Vonage token for a client; `None` if the client is not known.
+    pub fn vonage_token(&self, client_id: &str) -> Option<String> {
+        let settings = &self.settings().vonage;
+        settings
+            .clients
+            .iter()
+            .any(|(id, _)| id == client_id)
+            .then(|| lock(&self.0.tokens).issue(client_id, settings.token_lifetime))
+    }
+
+    /// Ends all Vonage tokens.
+    pub fn expire_vonage_tokens(&self) {
+        lock(&self.0.tokens).clear();
     }
 
     pub(crate) fn legacy_answer(&self, endpoint: Endpoint, query: &[(String, String)]) -> String {

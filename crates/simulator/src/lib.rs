@@ -1,4 +1,5 @@
-//! A pretend vendor: the v4 face and the legacy face over one data set, with faults.
+//! A pretend vendor: a face of the new API, Voiso's or Vonage's, and the legacy face over one data
+//! set, with faults.
 //!
 //! The gateway is tested against this crate, so it must never import the crate `domain`: if both
 //! sides shared structs, a wrong field name would pass every test. It knows HTTP and JSON, keeps
@@ -18,15 +19,18 @@
 mod answer;
 mod churn;
 mod data;
+mod dress;
 mod fault;
 mod handles;
 mod legacy;
 mod record;
+mod settings;
 mod simulator;
 mod spoil;
 mod stats;
 mod store;
 mod voiso;
+mod vonage;
 mod words;
 mod zones;
 
@@ -36,6 +40,11 @@ pub use crate::churn::Churn;
 pub use crate::data::FIRST_ID;
 pub use crate::fault::{At, BadSetting, Fail, Faults};
 pub use crate::record::{Capacity, ChannelProfile, Named, Ringtone, SkillLevel, Text, User};
-pub use crate::simulator::{Settings, Simulator};
+pub use crate::settings::{Dialect, Settings, VonageSettings};
+pub use crate::simulator::Simulator;
 pub use crate::stats::Stats;
 pub use crate::store::Order;
+pub use crate::vonage::identity::{
+    vonage_agent_display_id, vonage_callback_number_id, vonage_group_id, vonage_role,
+    vonage_skill_id, vonage_user_id,
+};

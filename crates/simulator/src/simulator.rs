@@ -1,4 +1,4 @@
-//! The simulator itself: settings and the service.
+//! The simulator itself: the data, the state and the service.
 //!
 //! Locks are held for the time it takes to cut a page, never across an await.
 
@@ -9,65 +9,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::header::AUTHORIZATION;
-use http::{Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use tokio::net::TcpListener;
 use tower::Service;
 
 use crate::Body;
 use crate::answer::Answer;
-use crate::churn::{Churn, Churning};
-use crate::fault::{Fates, Faults, Plan};
+use crate::churn::Churning;
+use crate::fault::{Fates, Plan};
 use crate::legacy::Endpoint;
 use crate::record::{Named, User};
+use crate::settings::{Dialect, Settings};
 use crate::stats::Counters;
-use crate::store::{Order, Store};
-use crate::{legacy, voiso};
+use crate::store::Store;
+use crate::vonage::index::Index;
+use crate::vonage::token::Tokens;
+use crate::{legacy, voiso, vonage};
 
 /// How long open connections may go on after the end of `serve` was asked for.
 const GRACE: Duration = Duration::from_secs(1);
-
-/// What the simulator is started with.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// How many users the contact center has at the start.
-    pub users: usize,
-    /// The same seed makes the same data on every machine.
-    pub seed: u64,
-    /// Keys the v4 face accepts.
-    pub v4_keys: Vec<String>,
-    /// Keys the legacy face accepts.
-    pub legacy_keys: Vec<String>,
-    /// The order of both lists.
-    pub order: Order,
-    /// Faults of the v4 face.
-    pub faults: Faults,
-    /// Changes while somebody reads.
-    pub churn: Option<Churn>,
-    /// How long every answer takes at least.
-    pub latency: Duration,
-    /// Serve `GET /api/v4/teams`.
-    pub teams_list: bool,
-    /// Serve `GET /api/v4/security_access_groups`.
-    pub groups_list: bool,
-}
-
-impl Default for Settings {
-    /// A calm contact center of 250 users with the demo keys.
-    fn default() -> Settings {
-        Settings {
-            users: 250,
-            seed: 1,
-            v4_keys: vec!["v4-demo-key".to_owned()],
-            legacy_keys: vec!["legacy-demo-key".to_owned()],
-            order: Order::default(),
-            faults: Faults::default(),
-            churn: None,
-            latency: Duration::ZERO,
-            teams_list: false,
-            groups_list: false,
-        }
-    }
-}
 
 /// A pretend vendor. Clones share one data set.
 #[derive(Clone, Debug)]
@@ -79,11 +39,22 @@ pub(crate) struct Inner {
     pub(crate) store: Mutex<Store>,
     pub(crate) churning: Mutex<Option<Churning>>,
     pub(crate) fates: Mutex<Fates>,
+    pub(crate) tokens: Mutex<Tokens>,
+    pub(crate) index: Mutex<Index>,
     pub(crate) counters: Counters,
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The only `Authorization`: two credentials are as bad as none.
+pub(crate) fn credential(headers: &HeaderMap) -> Option<&str> {
+    let mut credentials = headers.get_all(AUTHORIZATION).iter();
+    match (credentials.next(), credentials.next()) {
+        (Some(only), None) => only.to_str().ok(),
+        _ => None,
+    }
 }
 
 impl Simulator {
@@ -95,6 +66,8 @@ impl Simulator {
             store: Mutex::new(store),
             churning: Mutex::new(settings.churn.clone().map(Churning::new)),
             fates: Mutex::new(fates),
+            tokens: Mutex::default(),
+            index: Mutex::default(),
             counters: Counters::default(),
             settings,
         }))
@@ -134,11 +107,18 @@ impl Simulator {
         if let Some(answer) = self.control(request.method(), path) {
             return answer.into_response();
         }
-        let guard = self.0.counters.enter(path);
+        let dialect = self.0.settings.dialect;
+        let kind = (dialect == Dialect::VonageV4).then(|| vonage::kind(path)).flatten();
+        let guard = self.0.counters.enter(kind.unwrap_or(path));
         if !self.0.settings.latency.is_zero() {
             tokio::time::sleep(self.0.settings.latency).await;
         }
-        let Some(answer) = self.answer(&request) else {
+        let answer = if dialect == Dialect::VonageV4 && path == vonage::TOKEN_PATH {
+            vonage::token::answer(self, request).await
+        } else {
+            self.answer(&request)
+        };
+        let Some(answer) = answer else {
             return std::future::pending().await;
         };
         guard.leave(answer.status);
@@ -166,19 +146,19 @@ impl Simulator {
         if request.method() != Method::GET && request.method() != Method::HEAD {
             return Some(Answer::not_found());
         }
-        // Two credentials are as bad as none.
-        let mut credentials = request.headers().get_all(AUTHORIZATION).iter();
-        let credential = match (credentials.next(), credentials.next()) {
-            (Some(only), None) => only.to_str().ok(),
-            _ => None,
-        };
+        let credential = credential(request.headers());
         if let Some(endpoint) = legacy::endpoint(path) {
             return Some(self.legacy(endpoint, query, credential));
         }
-        if path.starts_with("/api/v4/") {
-            return voiso::answer(self, path, query, credential);
+        match self.0.settings.dialect {
+            Dialect::VoisoV4 if path.starts_with("/api/v4/") => {
+                voiso::answer(self, path, query, credential)
+            }
+            Dialect::VonageV4 if path.starts_with("/useradmin/") => {
+                vonage::answer(self, path, query, request.headers())
+            }
+            _ => Some(Answer::not_found()),
         }
-        Some(Answer::not_found())
     }
 
     fn legacy(&self, endpoint: Endpoint, query: &str, credential: Option<&str>) -> Answer {
@@ -204,8 +184,8 @@ impl Simulator {
         &self.0.counters
     }
 
-    pub(crate) fn plan(&self, offset: Option<u64>) -> Plan {
-        lock(&self.0.fates).plan(offset)
+    pub(crate) fn plan(&self, path: &str, offset: Option<u64>) -> Plan {
+        lock(&self.0.fates).plan(path, offset)
     }
 
     /// Lets churn do its work and cuts a page; see `Store::page`.
@@ -219,6 +199,10 @@ impl Simulator {
             self.0.counters.changed(churning.before_page(&mut store));
         }
         store.page(wanted, window)
+    }
+
+    pub(crate) fn with_users<T>(&self, f: impl FnOnce(&[Arc<User>]) -> T) -> T {
+        f(lock(&self.0.store).users())
     }
 
     pub(crate) fn with_teams<T>(&self, f: impl FnOnce(&[Named]) -> T) -> T {

@@ -5,11 +5,34 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use crate::fault::{Faults, Plan};
 use crate::record::User;
 
+/// How one face writes a page of users, before anything is broken.
+pub(crate) trait UsersPage {
+    /// The member of a row that holds the user's id.
+    const ID: &'static str;
+
+    /// The text in that member.
+    fn id(&self, user: &User) -> String;
+
+    /// Adds a user as a compact JSON object.
+    fn write_row(&self, body: &mut Vec<u8>, user: &User);
+
+    /// The member behind the rows, for this number of users; `text` is how that number is told.
+    fn foot(&self, total: u64, text: Option<&str>) -> String;
+}
+
 /// The body of a page of users. `first_row` is the place of its first row in the whole list.
-pub(crate) fn users_page(rows: &[Arc<User>], first_row: u64, total: u64, plan: &Plan) -> Vec<u8> {
+pub(crate) fn users_page<P: UsersPage>(
+    page: &P,
+    rows: &[Arc<User>],
+    first_row: u64,
+    total: u64,
+    plan: &Plan,
+) -> Vec<u8> {
     let faults = &plan.faults;
     let mut body = Vec::with_capacity(64 + 1400 * rows.len());
     if faults.bom {
@@ -25,8 +48,9 @@ pub(crate) fn users_page(rows: &[Arc<User>], first_row: u64, total: u64, plan: &
                 body.push(b',');
             }
             let start = body.len();
-            write_row(&mut body, user);
-            spoil_row(&mut body, start, user, k, first_row + k as u64, faults);
+            let user = if plan.repeat && k + 1 == rows.len() { &rows[0] } else { user };
+            page.write_row(&mut body, user);
+            spoil_row(page, &mut body, start, user, (k, first_row + k as u64), faults);
         }
         body.extend_from_slice(b"],");
     }
@@ -37,34 +61,40 @@ pub(crate) fn users_page(rows: &[Arc<User>], first_row: u64, total: u64, plan: &
         body.extend(std::iter::repeat_n(b']', depth));
         body.push(b',');
     }
-    body.extend_from_slice(b"\"metadata\":{");
-    body.extend_from_slice(total_member(total, faults).as_bytes());
-    body.extend_from_slice(b"}}");
+    let total = total.saturating_add_signed(faults.total_delta);
+    body.extend_from_slice(page.foot(total, total_text(total, faults).as_deref()).as_bytes());
+    body.push(b'}');
     if faults.trailing_garbage {
         body.extend_from_slice(b"{\"users\":[]}");
     }
     body
 }
 
-fn write_row(body: &mut Vec<u8>, user: &User) {
-    // Writing a struct of strings and numbers into memory has no way to fail.
-    if let Err(error) = serde_json::to_writer(&mut *body, user) {
+/// Adds a value as JSON. Strings and numbers written into memory have no way to fail.
+pub(crate) fn write<T: Serialize>(body: &mut Vec<u8>, value: &T) {
+    if let Err(error) = serde_json::to_writer(&mut *body, value) {
         tracing::error!(%error, "a user could not be written");
     }
 }
 
-fn total_member(total: u64, faults: &Faults) -> String {
-    let total = total.saturating_add_signed(faults.total_delta);
+fn total_text(total: u64, faults: &Faults) -> Option<String> {
     match (&faults.total_raw, faults.total_missing, faults.total_as_string) {
-        (Some(raw), _, _) => format!("\"total\":{raw}"),
-        (None, true, _) => String::new(),
-        (None, false, true) => format!("\"total\":\"{total}\""),
-        (None, false, false) => format!("\"total\":{total}"),
+        (Some(raw), _, _) => Some(raw.clone()),
+        (None, true, _) => None,
+        (None, false, true) => Some(format!("\"{total}\"")),
+        (None, false, false) => Some(total.to_string()),
     }
 }
 
 /// Breaks the row that begins at `start`: the `k`-th of the page, the `row`-th of the list.
-fn spoil_row(body: &mut Vec<u8>, start: usize, user: &User, k: usize, row: u64, faults: &Faults) {
+fn spoil_row<P: UsersPage>(
+    page: &P,
+    body: &mut Vec<u8>,
+    start: usize,
+    user: &User,
+    (k, row): (usize, u64),
+    faults: &Faults,
+) {
     if faults.uuid_ids {
         let id = user.id;
         set_member(body, start, "id", &format!("\"0b97ce11-0000-4000-8000-{id:012x}\""));
@@ -72,7 +102,7 @@ fn spoil_row(body: &mut Vec<u8>, start: usize, user: &User, k: usize, row: u64, 
     if row == faults.bad_row {
         if let Some(text) = &faults.bad_id {
             let text = serde_json::Value::from(text.as_str()).to_string();
-            set_member(body, start, "id", &text);
+            set_member(body, start, P::ID, &text);
         }
         if let Some((field, text)) = &faults.bad_field {
             set_member(body, start, field, text);
@@ -94,7 +124,7 @@ fn spoil_row(body: &mut Vec<u8>, start: usize, user: &User, k: usize, row: u64, 
         body.splice(quote..quote, name_prefix.iter().copied());
     }
     if faults.duplicate_key {
-        let again = format!("\"id\":\"{}\",", user.id);
+        let again = format!("\"{}\":\"{}\",", P::ID, page.id(user));
         body.splice(start + 1..start + 1, again.into_bytes());
     }
 }

@@ -1,6 +1,6 @@
 //! What was asked of the simulator and how it answered.
 //!
-//! Counts and v4 users queries only: never a header, so never a key.
+//! Counts and users queries only: never a header or a form, so never a key.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 /// More than this many different paths are counted as one, since paths come from outside.
 const PATHS_MAX: usize = 64;
-/// This many v4 users queries are kept, the first ones.
+/// This many users queries are kept, the first ones.
 const QUERIES_MAX: usize = 4_096;
 
 /// A snapshot of the counters.
@@ -17,12 +17,17 @@ const QUERIES_MAX: usize = 4_096;
 pub struct Stats {
     /// All requests but those for these figures.
     pub requests: u64,
-    /// Requests by path.
+    /// Requests by path; of the Vonage face by kind of path, such as
+    /// `/useradmin/groups/{groupId}/users`.
     pub by_path: BTreeMap<String, u64>,
-    /// Requests for a page of `GET /api/v4/users`.
+    /// Requests for a page of `GET /api/v4/users` or `GET /useradmin/users`.
     pub users_pages: u64,
     /// The query strings of those, in order of arrival (the first 4,096).
     pub users_queries: Vec<String>,
+    /// Other requests under `/useradmin`.
+    pub useradmin_requests: u64,
+    /// Requests for a token.
+    pub token_requests: u64,
     /// Requests being answered now.
     pub in_flight: u64,
     /// The most requests that were being answered at once.
@@ -66,6 +71,14 @@ impl Counters {
                 stats.users_queries.push(query.to_owned());
             }
         });
+    }
+
+    pub(crate) fn useradmin_request(&self) {
+        self.with(|stats| stats.useradmin_requests += 1);
+    }
+
+    pub(crate) fn token_request(&self) {
+        self.with(|stats| stats.token_requests += 1);
     }
 
     /// Counts a request in; the guard counts it out, also when the caller leaves.

@@ -3,17 +3,13 @@
 //!
 //! Written from those pages and from nothing else. It refuses legacy keys, as v4 does.
 
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
-
 use crate::Simulator;
 use crate::answer::Answer;
-use crate::fault::{Fail, Plan};
+use crate::fault::Plan;
 use crate::record::{Named, User};
-use crate::spoil;
+use crate::{dress, spoil};
 
 const LIMIT_MAX: u64 = 100;
-const LOGIN_PAGE: &str = "<!DOCTYPE html><html><head><title>Sign in</title></head><body>\
-    <form action=\"/users/sign_in\" method=\"post\"><input name=\"user[email]\"></form></body></html>";
 
 /// `limit` and `offset`.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +41,7 @@ pub(crate) fn answer(
         simulator.counters().users_page(query);
     }
     let offset = paging.as_ref().map_or(0, |paging| paging.offset);
-    let plan = simulator.plan(is_users.then_some(offset));
+    let plan = simulator.plan(path, is_users.then_some(offset));
     if plan.faults.stall {
         return None;
     }
@@ -57,7 +53,12 @@ pub(crate) fn answer(
         }
         Ok(paging) => simulator.with_groups(|all| list("security_access_groups", all, paging)),
     });
-    Some(dress(answer, credential, &plan))
+    let told = dress::told(&answer, credential, &plan);
+    let answer = match told {
+        Some(text) => Answer { body: Answer::error(answer.status, &text).body, ..answer },
+        None => answer,
+    };
+    Some(dress::pack(answer, &plan))
 }
 
 /// Everything that is decided before the list is looked at.
@@ -76,30 +77,10 @@ fn refusal(simulator: &Simulator, credential: Option<&str>, plan: &Plan) -> Opti
         }
         _ => return Some(simple(401)),
     }
-    if let Some(Fail { status, retry_after, .. }) = &plan.fail {
-        let answer = simple(*status);
-        let after = retry_after.as_deref().and_then(|text| HeaderValue::from_str(text).ok());
-        return Some(match after {
-            Some(after) => answer.header(RETRY_AFTER, after),
-            None => answer,
-        });
+    if let Some(fail) = &plan.fail {
+        return Some(dress::retry_after(simple(fail.status), fail));
     }
-    if plan.faults.redirect {
-        let location = HeaderValue::from_static("/users/sign_in");
-        let answer = Answer::json(302, "").header(LOCATION, location);
-        return Some(answer.header(CONTENT_TYPE, HeaderValue::from_static("text/html")));
-    }
-    if plan.faults.html_login_page {
-        let html = HeaderValue::from_static("text/html; charset=utf-8");
-        return Some(Answer::json(200, LOGIN_PAGE).header(CONTENT_TYPE, html));
-    }
-    if plan.faults.error_in_200 {
-        return Some(Answer::error(200, "Unauthorized"));
-    }
-    if plan.faults.not_json {
-        return Some(Answer::json(200, "users: none of your business"));
-    }
-    None
+    dress::instead(&plan.faults, |status| Answer::error(status, "Unauthorized"))
 }
 
 /// The key in `Bearer <key>`.
@@ -121,21 +102,6 @@ fn simple(status: u16) -> Answer {
         _ => "Internal server error",
     };
     Answer::error(status, text)
-}
-
-/// The faults that concern the answer as a whole.
-fn dress(mut answer: Answer, credential: Option<&str>, plan: &Plan) -> Answer {
-    let is_error = answer.status >= 400 || plan.faults.error_in_200;
-    if plan.faults.echo_key_in_error && is_error {
-        let text = format!("refused: Authorization: {}", credential.unwrap_or("(none)"));
-        answer.body = Answer::error(answer.status, &text).body;
-    }
-    if plan.faults.gzip_unasked {
-        answer.body = spoil::gzip(&answer.body).into();
-        answer = answer.header(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    }
-    answer.cut = plan.truncate;
-    answer
 }
 
 fn paging(parameters: &[(String, String)]) -> Result<Paging, Answer> {
@@ -166,7 +132,6 @@ fn users(
     paging: Paging,
     plan: &Plan,
 ) -> Answer {
-    let faults = &plan.faults;
     let wants = |name: &str, value: Option<&str>| {
         last(parameters, name).is_none_or(|wanted| value == Some(wanted))
     };
@@ -190,25 +155,36 @@ fn users(
         "timezone",
     ];
     let filtered = filters.iter().any(|name| last(parameters, name).is_some());
-    let limit = paging.limit.min(faults.page_cap.unwrap_or(u64::MAX));
+    let limit = paging.limit.min(plan.faults.page_cap.unwrap_or(u64::MAX));
     let mut start = 0;
     let (total, rows) = simulator.page(filtered.then_some(&passes), |total| {
-        let total = total as u64;
-        let mut offset = if faults.ignore_offset { 0 } else { paging.offset.min(total) };
-        if faults.repeat_last_page_forever {
-            offset = offset.min(total.saturating_sub(limit));
-        }
-        let mut count = limit.saturating_add(faults.page_extra_rows).min(total - offset);
-        if plan.short {
-            count /= 2;
-        }
-        if plan.empty {
-            count = 0;
-        }
-        start = offset;
-        offset as usize..(offset + count) as usize
+        let window = plan.window(paging.offset, limit, total);
+        start = window.start as u64;
+        window
     });
-    Answer::json(200, spoil::users_page(&rows, start, total as u64, plan))
+    Answer::json(200, spoil::users_page(&VoisoPage, &rows, start, total as u64, plan))
+}
+
+/// How a page of users looks here.
+struct VoisoPage;
+
+impl spoil::UsersPage for VoisoPage {
+    const ID: &'static str = "id";
+
+    fn id(&self, user: &User) -> String {
+        user.id.to_string()
+    }
+
+    fn write_row(&self, body: &mut Vec<u8>, user: &User) {
+        spoil::write(body, user);
+    }
+
+    fn foot(&self, _: u64, total: Option<&str>) -> String {
+        match total {
+            Some(total) => format!("\"metadata\":{{\"total\":{total}}}"),
+            None => "\"metadata\":{}".to_owned(),
+        }
+    }
 }
 
 fn list(name: &str, all: &[Named], paging: Paging) -> Answer {

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Running, base_after, get, run, stderr};
+use common::{Running, base_after, get, run, shell, stderr, stdout};
 
 fn base(running: &Running) -> String {
     base_after(&running.stdout_until(|line| line.contains("_simulator/stats")).join("\n"), "is at ")
@@ -74,8 +74,44 @@ fn a_taken_port_names_the_flag() {
 }
 
 #[test]
-fn the_other_vendor_is_not_there_yet() {
-    let output = run(&["simulate", "--dialect", "vonage-v4"], b"");
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("not available in this version"));
+fn the_lines_of_the_other_vendor_work_as_printed() {
+    let running = Running::start(&[
+        "simulate",
+        "--dialect",
+        "vonage-v4",
+        "--listen",
+        "127.0.0.1:0",
+        "--users",
+        "7",
+        "--client",
+        "it's:me",
+        "--client",
+        "b:c",
+        "--page-limit-max",
+        "5",
+        "--token-lifetime",
+        "90s",
+        "--no-skills-list",
+        "--expire-tokens-after",
+        "2",
+    ]);
+    let lines = running.stdout_until(|line| line.contains("_simulator/stats"));
+    let base = base_after(&lines.join("\n"), "is at ");
+    let curls: Vec<&String> = lines.iter().filter(|line| line.starts_with("curl ")).collect();
+    let answers: Vec<String> = curls.iter().map(|line| stdout(&shell(line))).collect();
+    let [token, users, legacy, stats] = &answers[..] else { panic!("{lines:#?}") };
+    assert!(token.contains("\"token_type\":\"bearer\""), "{token}");
+    assert!(token.contains("\"expires_in\":90}"), "{token}");
+    assert!(users.starts_with("{\"users\":[{\"userId\":"), "{users}");
+    let meta = "\"meta\":{\"page\":1,\"count\":5,\"pageCount\":2,\"totalCount\":7}}";
+    assert!(users.ends_with(meta), "{users}");
+    assert!(legacy.starts_with("[{\"id\":10001,"), "{legacy}");
+    assert!(stats.contains("\"token_requests\":1"), "{stats}");
+    assert!(stats.contains("\"users_pages\":1"), "{stats}");
+
+    let token = token.split('"').nth(7).unwrap();
+    assert_eq!(get(&base, "/useradmin/skills", token).status, 404);
+    assert_eq!(get(&base, "/useradmin/users?limit=6", token).status, 400);
+    assert_eq!(get(&base, "/useradmin/users", token).status, 401, "all tokens died after two");
+    assert_eq!(get(&base, "/api/v4/users", "v4-demo-key").status, 404, "the other vendor's");
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use simulator::{Churn, Order, Settings, Simulator};
+use simulator::{Churn, Order, Settings, Simulator, VonageSettings};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -21,9 +21,10 @@ use crate::{log, output, runtime};
 Example:
   tieline simulate --users 1000 --latency 20ms
   tieline simulate --fail 500@693x1 --churn-every 5
+  tieline simulate --dialect vonage-v4 --client me:secret --page-limit-max 100
 
 OFFSETxTIMES is a page and how often the fault happens there, such as 198x1; without xTIMES it
-happens always. GET /_simulator/stats tells what was asked so far.")]
+happens always. Vonage counts pages: there OFFSET is (page - 1) * limit. GET /_simulator/stats tells what was asked so far.")]
 pub(crate) struct Simulate {
     /// The vendor to pretend
     #[arg(long, value_enum, default_value = "voiso-v4")]
@@ -61,25 +62,48 @@ pub(crate) struct Simulate {
     /// Insert or delete so many users per second
     #[arg(long, value_name = "X", value_parser = rate, conflicts_with = "churn_every")]
     churn_per_second: Option<f64>,
+    #[command(flatten, next_help_heading = "The Vonage face")]
+    vonage: VonageFlags,
     #[command(flatten, next_help_heading = "Faults of the v4 face")]
     faults: faults::FaultFlags,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Dialect {
-    /// Voiso's v4 API and the legacy users API
+    /// Voiso's v4 API and the legacy API
     VoisoV4,
-    /// Not available in this version
+    /// Vonage Contact Center's User Admin API and the legacy API
     VonageV4,
+}
+
+#[derive(Debug, Args)]
+struct VonageFlags {
+    /// Who may ask for a token; may be repeated
+    #[arg(
+        long = "client",
+        value_name = "ID:SECRET",
+        default_value = "demo-client:demo-secret",
+        value_parser = client
+    )]
+    clients: Vec<(String, String)>,
+    /// How long a token is good, such as 500ms or 7200s
+    #[arg(long, value_name = "TIME", default_value = "7200s", value_parser = duration)]
+    token_lifetime: Duration,
+    /// The largest limit of a page
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 5000,
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
+    page_limit_max: u64,
+    /// Do not serve GET /useradmin/skills
+    #[arg(long)]
+    no_skills_list: bool,
 }
 
 impl Simulate {
     pub(crate) fn run(self, log_format: Option<log::Format>) -> Result<ExitCode, Failure> {
-        if self.dialect == Dialect::VonageV4 {
-            return Err(Failure::new(
-                "the dialect vonage-v4 is not available in this version; use --dialect voiso-v4",
-            ));
-        }
         log::set_up("info", log_format.unwrap_or(log::Format::Auto))?;
         runtime::run(self.serve())
     }
@@ -96,10 +120,11 @@ impl Simulate {
         let listener = TcpListener::bind(self.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let settings = self.settings();
-        let text = welcome(&settings, address);
+        let simulator = Simulator::new(settings.clone());
+        let text = welcome(&settings, &simulator, address);
         let shutdown = CancellationToken::new();
         let stopped = shutdown.clone().cancelled_owned();
-        let serving = tokio::spawn(Simulator::new(settings).serve(listener, stopped));
+        let serving = tokio::spawn(simulator.serve(listener, stopped));
         output::print(&text)?;
         signals
             .drain(shutdown, async move {
@@ -117,7 +142,12 @@ impl Simulate {
             seed: self.seed,
             ..Churn::default()
         });
+        let VonageFlags { clients, token_lifetime, page_limit_max, no_skills_list } = self.vonage;
         Settings {
+            dialect: match self.dialect {
+                Dialect::VoisoV4 => simulator::Dialect::VoisoV4,
+                Dialect::VonageV4 => simulator::Dialect::VonageV4,
+            },
             users: self.users,
             seed: self.seed,
             v4_keys: self.v4_keys,
@@ -128,16 +158,22 @@ impl Simulate {
             latency: self.latency,
             teams_list: self.teams_list,
             groups_list: self.groups_list,
+            vonage: VonageSettings {
+                clients,
+                token_lifetime,
+                page_limit_max,
+                skills_list: !no_skills_list,
+            },
         }
     }
 }
 
-fn welcome(settings: &Settings, address: SocketAddr) -> String {
+fn welcome(settings: &Settings, simulator: &Simulator, address: SocketAddr) -> String {
     let base = base_url(address);
     let mut lines = Lines::default();
-    if let Some(key) = settings.v4_keys.first() {
-        let page = format!("{base}/api/v4/users?limit=100&offset=0");
-        lines.add("the v4 face: the first page", &["-H", &bearer(key), &page]);
+    match settings.dialect {
+        simulator::Dialect::VoisoV4 => voiso_lines(&mut lines, settings, &base),
+        simulator::Dialect::VonageV4 => vonage_lines(&mut lines, settings, simulator, &base),
     }
     if let Some(key) = settings.legacy_keys.first() {
         let list = format!("{base}/api/user_management/v1/users");
@@ -150,6 +186,39 @@ fn welcome(settings: &Settings, address: SocketAddr) -> String {
          to paste:\n{}\n",
         lines.as_str()
     )
+}
+
+fn voiso_lines(lines: &mut Lines, settings: &Settings, base: &str) {
+    if let Some(key) = settings.v4_keys.first() {
+        let page = format!("{base}/api/v4/users?limit=100&offset=0");
+        lines.add("the v4 face: the first page", &["-H", &bearer(key), &page]);
+    }
+}
+
+fn vonage_lines(lines: &mut Lines, settings: &Settings, simulator: &Simulator, base: &str) {
+    let VonageSettings { clients, token_lifetime, page_limit_max, .. } = &settings.vonage;
+    let Some((id, secret)) = clients.first() else { return };
+    let url = format!("{base}/Auth/connect/token");
+    let form = ["-d", "grant_type=client_credentials", "-d", "scope=users:read", &url];
+    let client = format!("{id}:{secret}");
+    lines.add("a token", &[&["-u", &client], &form[..]].concat());
+    let Some(token) = simulator.vonage_token(id) else { return };
+    let limit = page_limit_max.min(&100);
+    let page = format!("{base}/useradmin/users?include=All&limit={limit}&page=1");
+    let shows =
+        format!("the first page of users, with a token that is good for {token_lifetime:?}");
+    let accept = "Accept: application/vnd.newvoicemedia.v4+json";
+    lines.add(&shows, &["-H", &bearer(&token), "-H", accept, &page]);
+}
+
+/// An id, a colon and a secret, which may have colons of its own.
+fn client(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((id, secret)) if !id.is_empty() && !secret.is_empty() => {
+            Ok((id.to_owned(), secret.to_owned()))
+        }
+        _ => Err("write ID:SECRET, such as demo-client:demo-secret".to_owned()),
+    }
 }
 
 /// A whole number and `ms` or `s`.
@@ -191,6 +260,20 @@ mod tests {
             ("1h", None),
         ] {
             assert_eq!(duration(text).ok(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_client_has_an_id_and_a_secret() {
+        let pair = |id: &str, secret: &str| Some((id.to_owned(), secret.to_owned()));
+        for (text, expected) in [
+            ("a:b", pair("a", "b")),
+            ("a:b:c", pair("a", "b:c")),
+            ("a:", None),
+            (":b", None),
+            ("a", None),
+        ] {
+            assert_eq!(client(text).ok(), expected, "{text:?}");
         }
     }
 

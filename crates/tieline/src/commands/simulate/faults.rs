@@ -10,6 +10,10 @@ pub(crate) struct FaultFlags {
     /// Limit the faults without a place of their own to this page
     #[arg(long, value_name = "OFFSETxTIMES")]
     only_at: Option<At>,
+    /// Limit the faults to requests whose path begins with this, such as /useradmin/groups; a
+    /// token's path is spared unless it is named here
+    #[arg(long, value_name = "PATH")]
+    only_under: Option<String>,
     /// `offset` has no effect: every page is the first one
     #[arg(long)]
     ignore_offset: bool,
@@ -46,6 +50,9 @@ pub(crate) struct FaultFlags {
     /// This page has no rows
     #[arg(long, value_name = "OFFSETxTIMES")]
     empty_page_at: Option<At>,
+    /// The last row of this page is its first one again
+    #[arg(long, value_name = "OFFSETxTIMES")]
+    repeat_user_at: Option<At>,
     /// An error answer, such as 500, 500@693x1 or 429@0x2,2 (the last is Retry-After)
     #[arg(long, value_name = "STATUS[@OFFSET][xTIMES][,RETRY-AFTER]")]
     fail: Option<Fail>,
@@ -64,7 +71,7 @@ pub(crate) struct FaultFlags {
     /// 200 with the HTML of a login page
     #[arg(long)]
     html_login_page: bool,
-    /// 200 with {"error":"Unauthorized"}
+    /// 200 with the body of a 401
     #[arg(long)]
     error_in_200: bool,
     /// The first name begins with the byte FF
@@ -97,10 +104,11 @@ pub(crate) struct FaultFlags {
     /// Well-formed gzip, whatever the request accepts
     #[arg(long)]
     gzip_unasked: bool,
-    /// A known key that may not read users: 403; * is every key; may be repeated
+    /// A known key, or a client of Vonage, that may not read users: 403; * is every one; may be
+    /// repeated
     #[arg(long, value_name = "KEY")]
     keys_forbidden: Vec<String>,
-    /// A key that was revoked: 401; * is every key; may be repeated
+    /// A key that was revoked, or a client of Vonage: 401; * is every one; may be repeated
     #[arg(long, value_name = "KEY")]
     keys_unauthorized: Vec<String>,
     /// No answer ever comes
@@ -115,12 +123,25 @@ pub(crate) struct FaultFlags {
     /// Error bodies repeat the Authorization header
     #[arg(long)]
     echo_key_in_error: bool,
+    /// Vonage: a limit above the maximum is cut silently, not refused
+    #[arg(long)]
+    limit_cut: bool,
+    /// Vonage: the users come as a bare array, whatever Accept says
+    #[arg(long)]
+    bare_array: bool,
+    /// Vonage: all tokens die, once, when so many requests were let in
+    #[arg(long, value_name = "N")]
+    expire_tokens_after: Option<u64>,
+    /// Vonage: a text in place of the whole answer to a good request for a token
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    token_raw: Option<String>,
 }
 
 impl From<FaultFlags> for Faults {
     fn from(flags: FaultFlags) -> Faults {
         Faults {
             only_at: flags.only_at,
+            only_under: flags.only_under,
             ignore_offset: flags.ignore_offset,
             repeat_last_page_forever: flags.repeat_last_page_forever,
             total_delta: flags.total_delta,
@@ -133,6 +154,7 @@ impl From<FaultFlags> for Faults {
             page_cap: flags.page_cap,
             short_page_at: flags.short_page_at,
             empty_page_at: flags.empty_page_at,
+            repeat_user_at: flags.repeat_user_at,
             fail: flags.fail,
             random_fail_permille: flags.random_fail_permille,
             random_fail_status: flags.random_fail_status,
@@ -156,6 +178,10 @@ impl From<FaultFlags> for Faults {
             trailing_garbage: flags.trailing_garbage,
             bom: flags.bom,
             echo_key_in_error: flags.echo_key_in_error,
+            limit_cut: flags.limit_cut,
+            bare_array: flags.bare_array,
+            expire_tokens_after: flags.expire_tokens_after,
+            token_raw: flags.token_raw,
         }
     }
 }
@@ -194,7 +220,8 @@ mod tests {
         let set = faults(
             "--only-at 99x1 --total-delta -3 --total-raw -1 --users-raw {} --page-cap 50 \
              --fail 429@0x2,2 --bad-id -x --bad-field name=null --keys-forbidden * \
-             --keys-unauthorized a --keys-unauthorized b",
+             --keys-unauthorized a --keys-unauthorized b --only-under /useradmin/groups \
+             --repeat-user-at 0x1 --expire-tokens-after 3 --token-raw {} --bare-array",
         );
         let expected = Faults {
             only_at: Some(At { offset: 99, times: Some(1) }),
@@ -208,6 +235,11 @@ mod tests {
             bad_field: Some(("name".to_owned(), "null".to_owned())),
             keys_forbidden: vec!["*".to_owned()],
             keys_unauthorized: vec!["a".to_owned(), "b".to_owned()],
+            only_under: Some("/useradmin/groups".to_owned()),
+            repeat_user_at: Some(At { offset: 0, times: Some(1) }),
+            expire_tokens_after: Some(3),
+            token_raw: Some("{}".to_owned()),
+            bare_array: true,
             ..Faults::default()
         };
         assert_eq!(set, expected);

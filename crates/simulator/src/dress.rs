@@ -1,0 +1,59 @@
+//! What the faults do to an answer as a whole, alike on every face of the new API.
+//!
+//! Only the faults that were asked for may show; without any, an answer leaves as it came.
+
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
+
+use crate::answer::Answer;
+use crate::fault::{Fail, Faults, Plan};
+use crate::spoil;
+
+const LOGIN_PAGE: &str = "<!DOCTYPE html><html><head><title>Sign in</title></head><body>\
+    <form action=\"/users/sign_in\" method=\"post\"><input name=\"user[email]\"></form></body></html>";
+
+/// The answer that comes in place of the right one, if a fault wants that. `refused` is how this
+/// face says that a caller may not.
+pub(crate) fn instead(faults: &Faults, refused: impl FnOnce(u16) -> Answer) -> Option<Answer> {
+    if faults.redirect {
+        let location = HeaderValue::from_static("/users/sign_in");
+        let answer = Answer::json(302, "").header(LOCATION, location);
+        return Some(answer.header(CONTENT_TYPE, HeaderValue::from_static("text/html")));
+    }
+    if faults.html_login_page {
+        let html = HeaderValue::from_static("text/html; charset=utf-8");
+        return Some(Answer::json(200, LOGIN_PAGE).header(CONTENT_TYPE, html));
+    }
+    if faults.error_in_200 {
+        return Some(refused(200));
+    }
+    if faults.not_json {
+        return Some(Answer::json(200, "users: none of your business"));
+    }
+    None
+}
+
+/// Adds the `Retry-After` of a failure.
+pub(crate) fn retry_after(answer: Answer, fail: &Fail) -> Answer {
+    let after = fail.retry_after.as_deref().and_then(|text| HeaderValue::from_str(text).ok());
+    match after {
+        Some(after) => answer.header(RETRY_AFTER, after),
+        None => answer,
+    }
+}
+
+/// The text with which an error gives its caller's credential away, if it shall.
+pub(crate) fn told(answer: &Answer, credential: Option<&str>, plan: &Plan) -> Option<String> {
+    let is_error = answer.status >= 400 || plan.faults.error_in_200;
+    let tells = plan.faults.echo_key_in_error && is_error;
+    tells.then(|| format!("refused: Authorization: {}", credential.unwrap_or("(none)")))
+}
+
+/// Packs and cuts what is otherwise ready to leave.
+pub(crate) fn pack(mut answer: Answer, plan: &Plan) -> Answer {
+    if plan.faults.gzip_unasked {
+        answer.body = spoil::gzip(&answer.body).into();
+        answer = answer.header(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    answer.cut = plan.truncate;
+    answer
+}

@@ -1,0 +1,91 @@
+//! What the simulator is started with. Plain values; nothing here does anything.
+
+use std::time::Duration;
+
+use crate::churn::Churn;
+use crate::fault::Faults;
+use crate::store::Order;
+
+/// The new API the simulator speaks beside the legacy one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// Voiso's v4 API.
+    #[default]
+    VoisoV4,
+    /// The User Admin API of Vonage Contact Center, version 4, with its token endpoint.
+    VonageV4,
+}
+
+/// What the simulator is started with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which new API there is. The legacy face is the same with each.
+    pub dialect: Dialect,
+    /// How many users the contact center has at the start.
+    pub users: usize,
+    /// The same seed makes the same data on every machine.
+    pub seed: u64,
+    /// Keys the Voiso face accepts.
+    pub v4_keys: Vec<String>,
+    /// Keys the legacy face accepts.
+    pub legacy_keys: Vec<String>,
+    /// The order of both lists.
+    pub order: Order,
+    /// Faults of the new API.
+    pub faults: Faults,
+    /// Changes while somebody reads.
+    pub churn: Option<Churn>,
+    /// How long every answer takes at least.
+    pub latency: Duration,
+    /// Serve `GET /api/v4/teams`.
+    pub teams_list: bool,
+    /// Serve `GET /api/v4/security_access_groups`.
+    pub groups_list: bool,
+    /// What only the Vonage face knows.
+    pub vonage: VonageSettings,
+}
+
+impl Default for Settings {
+    /// A calm contact center of 250 users with the demo keys, at Voiso.
+    fn default() -> Settings {
+        Settings {
+            dialect: Dialect::default(),
+            users: 250,
+            seed: 1,
+            v4_keys: vec!["v4-demo-key".to_owned()],
+            legacy_keys: vec!["legacy-demo-key".to_owned()],
+            order: Order::default(),
+            faults: Faults::default(),
+            churn: None,
+            latency: Duration::ZERO,
+            teams_list: false,
+            groups_list: false,
+            vonage: VonageSettings::default(),
+        }
+    }
+}
+
+/// Settings of the Vonage face.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VonageSettings {
+    /// Who may ask for a token: id and secret.
+    pub clients: Vec<(String, String)>,
+    /// How long a token is good.
+    pub token_lifetime: Duration,
+    /// The largest `limit` of any list.
+    pub page_limit_max: u64,
+    /// Serve `GET /useradmin/skills`, a list no page of the vendor describes.
+    pub skills_list: bool,
+}
+
+impl Default for VonageSettings {
+    /// One client with a demo secret, and the vendor's documented figures.
+    fn default() -> VonageSettings {
+        VonageSettings {
+            clients: vec![("demo-client".to_owned(), "demo-secret".to_owned())],
+            token_lifetime: Duration::from_secs(2 * 60 * 60),
+            page_limit_max: 5_000,
+            skills_list: true,
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! `page` and `limit`, and the `meta` that answers them.
+//!
+//! The first page is 1 here, as every page of an endpoint says; the general page that says 0 stands
+//! alone, so a request for page 0 is refused.
+
+use serde::Serialize;
+
+use crate::answer::Answer;
+use crate::voiso;
+use crate::vonage::message;
+
+const LIMIT: u64 = 25;
+const PAGE_MAX: u64 = 1_000_000_000;
+
+/// The part of a list that is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Paging {
+    page: u64,
+    asked: u64,
+    limit: u64,
+}
+
+/// `meta` of a list.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Meta {
+    page: u64,
+    count: usize,
+    page_count: u64,
+    total_count: u64,
+}
+
+impl Paging {
+    /// Reads the parameters. A limit above `limit_max` is refused, or cut if `cut` is set.
+    pub(crate) fn read(
+        parameters: &[(String, String)],
+        limit_max: u64,
+        cut: bool,
+    ) -> Result<Paging, Answer> {
+        let read = |name: &str, default: u64, most: u64| match voiso::last(parameters, name) {
+            None => Ok(default),
+            Some(text) => match text.parse::<u64>() {
+                Ok(number) if (1..=most).contains(&number) => Ok(number),
+                _ => Err(message(400, &format!("{name} must be a number from 1 to {most}"))),
+            },
+        };
+        let asked = read("limit", LIMIT.min(limit_max), if cut { u64::MAX } else { limit_max })?;
+        let page = read("page", 1, PAGE_MAX)?;
+        Ok(Paging { page, asked, limit: asked.min(limit_max) })
+    }
+
+    /// The place of the first row by what was asked; the faults go by it.
+    pub(crate) fn offset_asked(&self) -> u64 {
+        (self.page - 1).saturating_mul(self.asked)
+    }
+
+    /// The place of the first row.
+    pub(crate) fn offset(&self) -> u64 {
+        (self.page - 1).saturating_mul(self.limit)
+    }
+
+    /// How many rows a page has at most.
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// With a lower limit than asked for.
+    pub(crate) fn capped(self, limit_max: u64) -> Paging {
+        Paging { limit: self.limit.min(limit_max.max(1)), ..self }
+    }
+
+    /// The part of `all` that is asked for.
+    pub(crate) fn cut<'a, T>(&self, all: &'a [T]) -> &'a [T] {
+        let skip = usize::try_from(self.offset()).unwrap_or(usize::MAX).min(all.len());
+        let rest = &all[skip..];
+        &rest[..rest.len().min(usize::try_from(self.limit).unwrap_or(usize::MAX))]
+    }
+
+    /// What is said about a page of `count` rows of `total`.
+    pub(crate) fn meta(&self, count: usize, total: u64) -> Meta {
+        let page_count = total.div_ceil(self.limit);
+        Meta { page: self.page, count, page_count, total_count: total }
+    }
+}
