@@ -2,12 +2,15 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::legacy::Endpoint;
+use domain::legacy::{Endpoint, Lists};
+use domain::listing::{Item, Listing};
 use domain::params::Params;
 use domain::plan::{GroupIds, Groups, Plan, UserFilter};
 use domain::quirks::Quirks;
+use domain::related::Related;
 use domain::sweep::{List, Rows, Story, Window};
-use domain::visibility::Visibility;
+use domain::teams::TeamsOfUsers;
+use http::HeaderValue;
 use tokio::time::Instant;
 
 use crate::caller::Caller;
@@ -63,27 +66,50 @@ pub(crate) struct Call<G> {
 #[derive(Debug, Clone)]
 pub(crate) struct ListCall {
     pub(crate) caller: Arc<Caller>,
+    pub(crate) listing: Listing,
     pub(crate) ask: Ask,
+    /// What is joined to the rows; below `relate` everything they need.
+    pub(crate) related: Arc<Related>,
+    /// Whether every user seen is to be told, for the roster.
+    pub(crate) is_sighted: bool,
     pub(crate) deadline: Instant,
     /// Where what the list cost is noted, whatever becomes of it.
     pub(crate) account: SharedAccount,
 }
 
+impl ListCall {
+    /// A list with nothing joined to it yet.
+    pub(crate) fn new(
+        caller: &Arc<Caller>,
+        listing: Listing,
+        ask: Ask,
+        deadline: Instant,
+        account: SharedAccount,
+    ) -> Self {
+        let (caller, related) = (Arc::clone(caller), Arc::default());
+        ListCall { caller, listing, ask, related, is_sighted: false, deadline, account }
+    }
+}
+
 /// What a list is read for.
 #[derive(Debug, Clone)]
 pub(crate) enum Ask {
-    /// For its rows, in legacy shape.
+    /// Users, or what an endpoint makes of them, in legacy shape.
     Rows(Arc<RowsAsk>),
-    /// For all its groups.
+    /// Users, for all their groups.
     Groups,
-    /// For what `tieline check` reports.
+    /// Users, for all their teams.
+    Teams,
+    /// Any other listing, for its rows.
+    Items,
+    /// Users, for what `tieline check` reports.
     Survey(Arc<Mutex<crate::check::Survey>>),
 }
 
 /// See [`Ask::Rows`].
 #[derive(Debug)]
 pub(crate) struct RowsAsk {
-    pub(crate) endpoint: &'static dyn Endpoint,
+    pub(crate) lists: Lists,
     pub(crate) quirks: Arc<Quirks>,
     pub(crate) plan: Plan<GroupIds>,
 }
@@ -93,7 +119,7 @@ impl Ask {
     pub(crate) fn filter(&self) -> Option<&UserFilter<GroupIds>> {
         match self {
             Ask::Rows(rows) => Some(&rows.plan.filter),
-            Ask::Groups | Ask::Survey(_) => None,
+            Ask::Groups | Ask::Teams | Ask::Items | Ask::Survey(_) => None,
         }
     }
 
@@ -101,14 +127,45 @@ impl Ask {
     pub(crate) fn wants_one(&self) -> bool {
         self.filter().is_some_and(|filter| filter.id().is_some())
     }
+
+    /// Whether anything a client filtered by may go upstream.
+    pub(crate) fn is_filtered(&self) -> bool {
+        self.filter().is_some_and(|filter| {
+            let texts = [filter.name(), filter.email(), filter.sip_account(), filter.extension()];
+            let one_group = filter.group().is_some_and(|group| group.ids().len() == 1);
+            one_group || texts.iter().any(Option::is_some)
+        })
+    }
+}
+
+/// What a list was read for beside its rows.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Groups, where [`Ask::Groups`] asked.
+    pub(crate) groups: Groups,
+    /// Teams, where [`Ask::Teams`] asked.
+    pub(crate) teams: TeamsOfUsers,
+    /// Rows, where [`Ask::Items`] asked.
+    pub(crate) items: Vec<Item<'static>>,
+    /// Every user, where they are sighted.
+    pub(crate) sightings: Vec<roster::Sighting>,
+}
+
+impl Found {
+    /// Adds what another page told.
+    pub(crate) fn extend(&mut self, other: Found) {
+        self.groups.extend(other.groups);
+        self.teams.extend(other.teams);
+        self.items.extend(other.items);
+        self.sightings.extend(other.sightings);
+    }
 }
 
 /// What `fan_out` gives back.
 #[derive(Debug, Default)]
 pub(crate) struct Listed {
     pub(crate) list: List,
-    /// Groups found, where [`Ask::Groups`] asked.
-    pub(crate) groups: Groups,
+    pub(crate) found: Found,
 }
 
 /// Below `fan_out`: one page.
@@ -122,7 +179,7 @@ pub(crate) struct PageCall {
 #[derive(Debug)]
 pub(crate) struct PageRead {
     pub(crate) rows: Rows,
-    pub(crate) groups: Groups,
+    pub(crate) found: Found,
 }
 
 /// Below `exchange`: one HTTP exchange with a caller's upstream.
@@ -135,6 +192,14 @@ pub(crate) struct Attempt {
     pub(crate) deadline: Instant,
 }
 
+/// Below `authorize`: the same, with what the caller shows its upstream.
+#[derive(Debug)]
+pub(crate) struct Authorized {
+    pub(crate) attempt: Attempt,
+    /// Marked sensitive.
+    pub(crate) authorization: HeaderValue,
+}
+
 /// How an answer comes about: layers note what they learn, the access line tells it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Account {
@@ -145,6 +210,8 @@ pub(crate) struct Account {
     pub(crate) ignored: Vec<String>,
     pub(crate) rows: u64,
     pub(crate) story: Story,
+    /// Pages it once took to read what was joined to the rows.
+    pub(crate) joined_pages: u64,
     pub(crate) error: Option<&'static str>,
 }
 
@@ -161,9 +228,4 @@ impl SharedAccount {
     pub(crate) fn read(&self) -> Account {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
-}
-
-/// The narrowing of a caller, by reference.
-pub(crate) fn visibility(call: &ListCall) -> &Visibility {
-    &call.caller.visibility
 }

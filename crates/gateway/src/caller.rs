@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::plan::Groups;
+use domain::related::{Needs, Related};
 use domain::upstream::{Dialect, Rules};
 use domain::visibility::Visibility;
 use http::HeaderValue;
@@ -16,8 +17,10 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use transport::client::Client;
 
-use crate::config;
+use crate::config::{self, UpstreamKey};
 use crate::error::Error;
+use crate::kept::Kept;
+use crate::pace::Pacer;
 use crate::secret::Secret;
 
 /// SHA-256 of a legacy key.
@@ -87,13 +90,32 @@ pub(crate) struct Caller {
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) visibility: Visibility,
     pub(crate) may_explain: bool,
-    /// `Bearer <v4 key>`, marked sensitive.
-    authorization: HeaderValue,
+    key: UpstreamKey,
+    /// The access token in use, where the key is a client's.
+    token: tokio::sync::Mutex<Option<Token>>,
     /// A connection pool of this caller's own: an upstream that loses step on a connection can only
     /// confuse a caller with itself.
     client: Client,
     groups: GroupCache,
+    /// What is joined to user rows, by what was needed.
+    related: Mutex<HashMap<Needs, Arc<Kept<Joined>>>>,
     pace: Mutex<Pace>,
+}
+
+/// What is joined to user rows, and what it cost to read.
+#[derive(Debug)]
+pub(crate) struct Joined {
+    pub(crate) related: Arc<Related>,
+    pub(crate) pages: u64,
+}
+
+/// An access token.
+#[derive(Debug, Clone)]
+pub(crate) struct Token {
+    /// `Bearer <token>`, marked sensitive.
+    pub(crate) authorization: HeaderValue,
+    /// From then on it is not used any more.
+    pub(crate) good_until: Instant,
 }
 
 /// A caller's groups, one cache per caller with one entry: reading the users tells all groups.
@@ -155,15 +177,29 @@ impl Caller {
             upstream,
             visibility: config.sees.clone(),
             may_explain: config.explain,
-            authorization: config.authorization.clone(),
+            key: config.key.clone(),
+            token: tokio::sync::Mutex::default(),
             client,
             groups,
+            related: Mutex::default(),
             pace: Mutex::default(),
         }
     }
 
-    pub(crate) fn authorization(&self) -> HeaderValue {
-        self.authorization.clone()
+    pub(crate) fn key(&self) -> &UpstreamKey {
+        &self.key
+    }
+
+    /// The token in use; held while a new one is fetched, so that there is one fetch at a time. A
+    /// fetch that is dropped lets the next one begin.
+    pub(crate) async fn token(&self) -> tokio::sync::MutexGuard<'_, Option<Token>> {
+        self.token.lock().await
+    }
+
+    /// What is kept to be joined to user rows.
+    pub(crate) fn related(&self, needs: Needs) -> Arc<Kept<Joined>> {
+        let mut related = self.related.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(related.entry(needs).or_default())
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -242,6 +278,8 @@ pub(crate) struct Upstream {
     pub(crate) settings: config::Upstream,
     /// Requests in flight, all callers together.
     pub(crate) permits: Semaphore,
+    /// Requests per minute, all callers together.
+    pub(crate) pacer: Option<Pacer>,
     paging_proven: AtomicBool,
 }
 
@@ -252,6 +290,7 @@ impl Upstream {
             dialect: settings.dialect,
             rules: settings.rules.clone(),
             permits: Semaphore::new(settings.requests_in_flight_max),
+            pacer: settings.requests_per_minute_max.map(Pacer::per_minute),
             settings: settings.clone(),
             paging_proven: AtomicBool::new(false),
         }

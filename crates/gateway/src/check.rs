@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use domain::hub::{State as UserState, User};
 use domain::id::{ID_MAX, IdPolicy};
+use domain::listing::{Listing, Which};
 use domain::quirks::Quirks;
 use domain::upstream::Rules;
 use domain::visibility::Visibility;
@@ -35,6 +36,7 @@ pub(crate) struct Survey {
     deleted: u64,
     live_with_deletion_date: u64,
     odd_ids: u64,
+    unlisted: u64,
     policy: IdPolicy,
     groups: BTreeMap<String, BTreeSet<String>>,
     zones: BTreeMap<String, u64>,
@@ -53,6 +55,7 @@ impl Survey {
             deleted: 0,
             live_with_deletion_date: 0,
             odd_ids: 0,
+            unlisted: 0,
             groups: BTreeMap::new(),
             zones: BTreeMap::new(),
             channels: BTreeMap::new(),
@@ -86,6 +89,10 @@ impl Survey {
                 return;
             }
             UserState::LiveWithDeletionDate => self.live_with_deletion_date += 1,
+            UserState::Unlisted => {
+                self.unlisted += 1;
+                return;
+            }
             UserState::Live => {}
         }
         self.users += 1;
@@ -134,7 +141,8 @@ struct Findings {
 
 /// Checks every caller of a configuration, one after the other.
 pub async fn check(config: &Config) -> Result<Report, std::io::Error> {
-    let state = State::new(config.clone())?;
+    // A check remembers nobody.
+    let state = State::new(Config { roster: None, ..config.clone() })?;
     let mut callers = Vec::new();
     for caller in state.callers.all() {
         let outcome = survey(&state, caller).await;
@@ -161,12 +169,9 @@ async fn survey(state: &State, caller: &Arc<Caller>) -> Result<Findings, Error> 
     let survey = Arc::new(Mutex::new(survey));
     let started = Instant::now();
     let deadline = started + state.config.limits.request_deadline * SURVEY_TIMES_DEADLINE;
-    let call = ListCall {
-        caller: Arc::clone(caller),
-        ask: Ask::Survey(Arc::clone(&survey)),
-        deadline,
-        account: SharedAccount::default(),
-    };
+    let ask = Ask::Survey(Arc::clone(&survey));
+    let listing = Listing::Users(Which::All);
+    let call = ListCall::new(caller, listing, ask, deadline, SharedAccount::default());
     let listed = tokio::time::timeout_at(deadline, stack::lists(state).oneshot(call)).await;
     let listed = listed.map_err(|_| Error::Deadline)?;
     let listed = listed.map_err(|error| match error.downcast::<Error>() {
@@ -267,6 +272,10 @@ impl fmt::Display for Findings {
                 f,
                 "  channel       {kind:?} has no legacy name ({count} times), shown as it is (setting channel_types)"
             )?;
+        }
+        if survey.unlisted > 0 {
+            let users = survey.unlisted;
+            writeln!(f, "  ids           {users} users have no legacy id and are left out")?;
         }
         match (survey.odd_ids, self.fails_on_odd_ids) {
             (0, _) => Ok(()),

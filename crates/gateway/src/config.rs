@@ -4,30 +4,28 @@
 //! file, line and field and never shows a value: somebody may have put a key in the wrong place.
 
 mod base_url;
+mod callers;
 mod id_map;
 mod locate;
 mod raw;
 mod units;
+mod upstreams;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::id::IdPolicy;
 use domain::legacy::ENDPOINTS;
 use domain::quirks::Quirks;
-use domain::sweep::DoubleRead;
-use domain::upstream::{Dialect, Rules, dialect_named};
-use domain::visibility::Visibility;
-use http::HeaderValue;
 use transport::tls::{ClientTls, ServerTls};
 
-use crate::caller::{KeyDigest, digest, parse_digest};
-use crate::secret::Secret;
+pub use callers::Caller;
+pub(crate) use callers::{UpstreamKey, bearer};
 use locate::Document;
-pub use raw::LogFormat;
+pub use raw::{DeletedFrom, LogFormat, TeamsFrom, TokenAuth};
+pub use upstreams::{Token, Upstream};
 
 /// A configuration that cannot be used: one line, `FILE:LINE: field: what is wrong`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +49,8 @@ pub struct Config {
     pub limits: Limits,
     /// Group look-ups.
     pub lookups: Lookups,
+    /// The file in which users who vanish are remembered; without it nobody is.
+    pub roster: Option<PathBuf>,
     /// Upstreams by name.
     pub upstreams: BTreeMap<String, Upstream>,
     /// Callers in file order, at least one.
@@ -97,54 +97,6 @@ pub struct Lookups {
     pub entries_max: u64,
 }
 
-/// `[upstream.<name>]`.
-#[derive(Debug, Clone)]
-pub struct Upstream {
-    /// How it speaks.
-    pub dialect: &'static dyn Dialect,
-    /// Scheme and authority, and a path prefix without a slash at its end.
-    pub base_url: String,
-    /// Whom to believe on `https`.
-    pub tls: ClientTls,
-    /// Pages in flight per list.
-    pub pages_in_flight_max: usize,
-    /// Requests in flight, all callers together.
-    pub requests_in_flight_max: usize,
-    /// Name look-up, TCP and TLS.
-    pub connect_timeout: Duration,
-    /// One attempt, from sending to the last byte.
-    pub attempt_timeout: Duration,
-    /// Attempts per page.
-    pub attempts_max: u32,
-    /// The longest wait an upstream may ask for.
-    pub retry_after_max: Duration,
-    /// Rows per list.
-    pub rows_max: u64,
-    /// Bytes per page.
-    pub page_bytes_max: usize,
-    /// When a list is read twice.
-    pub double_read: DoubleRead,
-    /// How rows are read.
-    pub rules: Rules,
-}
-
-/// `[[caller]]`.
-#[derive(Debug, Clone)]
-pub struct Caller {
-    /// Name in logs, metrics and `/callers`.
-    pub name: String,
-    /// SHA-256 of its legacy key.
-    pub(crate) digest: KeyDigest,
-    /// Name of its upstream.
-    pub upstream: String,
-    /// `Bearer <v4 key>`, marked sensitive.
-    pub(crate) authorization: HeaderValue,
-    /// What it sees.
-    pub sees: Visibility,
-    /// Whether it may ask how an answer came about.
-    pub explain: bool,
-}
-
 impl Config {
     /// Reads a configuration file. `env` are the environment variables that may override it.
     pub fn load(file: &Path, env: &[(String, String)]) -> Result<Config, ConfigError> {
@@ -164,12 +116,6 @@ impl Config {
         Reader::new(text, name, Path::new(""), env)?.config()
     }
 }
-
-/// A page of a hundred users is about this long; less can hold none of them.
-const PAGE_BYTES_MIN: usize = 64 << 10;
-
-/// What one answer in memory can hold, with room to spare.
-const ROWS_MAX_MAX: u64 = 10_000_000;
 
 struct Reader<'a> {
     document: Document<'a>,
@@ -222,6 +168,7 @@ impl<'a> Reader<'a> {
                 negative_for: self.raw.lookups.negative_for.0,
                 entries_max: self.raw.lookups.entries_max,
             },
+            roster: self.raw.roster.file.as_ref().map(|file| self.folder.join(file)),
             quirks: self.quirks()?,
             upstreams,
             callers,
@@ -308,172 +255,6 @@ impl<'a> Reader<'a> {
             }
         }
         Ok(())
-    }
-
-    fn upstreams(&self) -> Result<BTreeMap<String, Upstream>, ConfigError> {
-        let mut upstreams = BTreeMap::new();
-        for (name, raw) in &self.raw.upstream {
-            upstreams.insert(name.clone(), self.upstream(name, raw)?);
-        }
-        Ok(upstreams)
-    }
-
-    fn upstream(&self, name: &str, raw: &raw::Upstream) -> Result<Upstream, ConfigError> {
-        let at = |key: &str| field(&["upstream", name, key]);
-        let Some(dialect) = dialect_named(&raw.dialect) else {
-            return self.refuse(&at("dialect"), "unknown dialect; this version speaks voiso-v4");
-        };
-        for (key, number) in [
-            ("pages_in_flight_max", raw.pages_in_flight_max),
-            ("requests_in_flight_max", raw.requests_in_flight_max),
-            ("attempts_max", raw.attempts_max as usize),
-            ("rows_max", usize::try_from(raw.rows_max).unwrap_or(usize::MAX).min(1_000_000)),
-        ] {
-            self.at_least_one(&at(key), number)?;
-        }
-        self.positive(&at("connect_timeout"), raw.connect_timeout.0)?;
-        self.positive(&at("attempt_timeout"), raw.attempt_timeout.0)?;
-        if raw.rows_max > ROWS_MAX_MAX {
-            return self.refuse(&at("rows_max"), "must be at most 10000000");
-        }
-        if raw.page_bytes_max.0 < PAGE_BYTES_MIN {
-            return self.refuse(&at("page_bytes_max"), "must be at least 64KiB");
-        }
-        Ok(Upstream {
-            dialect,
-            base_url: match base_url::read(&raw.base_url) {
-                Some(url) => url,
-                None => return self.refuse(&at("base_url"), base_url::WANTED),
-            },
-            tls: self.client_tls(&at("ca_file"), raw.ca_file.as_deref())?,
-            pages_in_flight_max: raw.pages_in_flight_max,
-            requests_in_flight_max: raw.requests_in_flight_max,
-            connect_timeout: raw.connect_timeout.0,
-            attempt_timeout: raw.attempt_timeout.0,
-            attempts_max: raw.attempts_max,
-            retry_after_max: raw.retry_after_max.0,
-            rows_max: raw.rows_max,
-            page_bytes_max: raw.page_bytes_max.0,
-            double_read: raw.double_read,
-            rules: Rules { ids: self.ids(name, raw)?, deleted_at: raw.deleted_at },
-        })
-    }
-
-    fn ids(&self, name: &str, raw: &raw::Upstream) -> Result<IdPolicy, ConfigError> {
-        let at = |key: &str| field(&["upstream", name, key]);
-        match (raw.id_policy, &raw.id_map) {
-            (raw::IdPolicy::Fail, None) => Ok(IdPolicy::Fail),
-            (raw::IdPolicy::Hash, None) => Ok(IdPolicy::Hash),
-            (raw::IdPolicy::Map, Some(file)) => match id_map::read(&self.folder.join(file)) {
-                Ok(map) => Ok(IdPolicy::Map(Arc::new(map))),
-                Err(what) => self.refuse(&at("id_map"), what),
-            },
-            (raw::IdPolicy::Map, None) => {
-                self.refuse(&at("id_map"), "id_policy = \"map\" needs a file here")
-            }
-            (raw::IdPolicy::Fail | raw::IdPolicy::Hash, Some(_)) => {
-                self.refuse(&at("id_map"), "only goes with id_policy = \"map\"")
-            }
-        }
-    }
-
-    fn callers(&self, upstreams: &BTreeMap<String, Upstream>) -> Result<Vec<Caller>, ConfigError> {
-        if self.raw.caller.is_empty() {
-            return self.refuse(&field(&["caller"]), "at least one [[caller]] is needed");
-        }
-        let mut callers: Vec<Caller> = Vec::new();
-        for (index, raw) in self.raw.caller.iter().enumerate() {
-            let at = |key: &str| {
-                let mut at = field(&["caller"]);
-                at.extend([locate::Step::Index(index), locate::Step::Key(key.to_owned())]);
-                at
-            };
-            let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-            if raw.name.is_empty() || raw.name.len() > 64 || !raw.name.chars().all(is_plain) {
-                return self.refuse(&at("name"), "must be 1 to 64 of A-Z a-z 0-9 - _ .");
-            }
-            if callers.iter().any(|other| other.name == raw.name) {
-                return self.refuse(&at("name"), "another caller has this name");
-            }
-            let digest = self.legacy_key(&at("legacy_key"), &raw.legacy_key)?;
-            if let Some(other) = callers.iter().find(|other| other.digest == digest) {
-                let what = format!("caller \"{}\" has the same key", other.name);
-                return self.refuse(&at("legacy_key"), what);
-            }
-            if !upstreams.contains_key(&raw.upstream) {
-                return self.refuse(&at("upstream"), "there is no [upstream] of this name");
-            }
-            if let Visibility::Only(only) = &raw.sees.0
-                && only.teams.is_empty()
-                && only.groups.is_empty()
-                && only.users.is_empty()
-            {
-                return self.refuse(&at("sees"), "lists nobody; say whom this caller sees");
-            }
-            callers.push(Caller {
-                name: raw.name.clone(),
-                digest,
-                upstream: raw.upstream.clone(),
-                authorization: self.upstream_key(&at("upstream_key"), &raw.upstream_key)?,
-                sees: raw.sees.0.clone(),
-                explain: raw.explain,
-            });
-        }
-        Ok(callers)
-    }
-
-    fn legacy_key(&self, at: &Field, key: &raw::Key) -> Result<KeyDigest, ConfigError> {
-        match &key.digest {
-            Some(text) if key.env.is_none() && key.file.is_none() => match parse_digest(text) {
-                Some(digest) => Ok(digest),
-                None => self.refuse(at, "digest must be sha256: and 64 hex digits"),
-            },
-            None => Ok(digest(self.secret(at, key)?.expose())),
-            Some(_) => self.refuse(at, "needs one of digest, env and file, not several"),
-        }
-    }
-
-    fn upstream_key(&self, at: &Field, key: &raw::Key) -> Result<HeaderValue, ConfigError> {
-        if key.digest.is_some() {
-            return self.refuse(at, "a digest cannot be sent; use env or file");
-        }
-        let secret = self.secret(at, key)?;
-        if secret.expose().contains(char::is_whitespace) {
-            return self.refuse(at, "holds white space; give the key alone, without \"Bearer\"");
-        }
-        let bearer = Secret::new(format!("Bearer {}", secret.expose()));
-        match HeaderValue::from_str(bearer.expose()) {
-            Ok(mut value) => {
-                value.set_sensitive(true);
-                Ok(value)
-            }
-            Err(_) => self.refuse(at, "holds characters that no header can carry"),
-        }
-    }
-
-    /// A secret from the environment or a file; white space around it is a habit of editors.
-    fn secret(&self, at: &Field, key: &raw::Key) -> Result<Secret, ConfigError> {
-        let text = match (&key.env, &key.file) {
-            (Some(name), None) => match self.env.iter().find(|(known, _)| known == name) {
-                Some((_, value)) => value.clone(),
-                None => {
-                    return self.refuse(at, format!("the variable {} is not set", key.env_shown()));
-                }
-            },
-            (None, Some(file)) => match std::fs::read_to_string(self.folder.join(file)) {
-                Ok(text) => text,
-                Err(error) => {
-                    return self.refuse(at, format!("the file cannot be read: {}", error.kind()));
-                }
-            },
-            (Some(_), Some(_)) => return self.refuse(at, "needs one of env and file, not both"),
-            (None, None) => return self.refuse(at, "needs env = \"NAME\" or file = \"PATH\""),
-        };
-        let secret = text.trim();
-        if secret.is_empty() {
-            return self.refuse(at, "is empty");
-        }
-        Ok(Secret::new(secret.to_owned()))
     }
 
     fn quirks(&self) -> Result<BTreeMap<&'static str, Arc<Quirks>>, ConfigError> {

@@ -70,6 +70,21 @@ pub(crate) enum Error {
         /// Its status.
         status: u16,
     },
+    /// The upstream has no such list or user; whoever asked may do without.
+    #[error("the upstream has no such list")]
+    NoSuchListing,
+    /// The upstream's token service gave no token.
+    #[error("the upstream's answer is no token")]
+    BadToken,
+    /// More lists would have to be read than are allowed.
+    #[error("more than {lists_max} lists would have to be read for one answer")]
+    TooManyLists {
+        /// The limit.
+        lists_max: usize,
+    },
+    /// What is remembered of users cannot be read or written.
+    #[error("the roster failed: {0}")]
+    Roster(roster::RosterError),
     /// The upstream sent us elsewhere; redirects are not followed.
     #[error("the upstream redirects")]
     Redirect,
@@ -89,10 +104,12 @@ pub(crate) enum Error {
     #[error("the upstream's answer did not arrive: {0}")]
     Body(BodyError),
     /// The upstream's answer breaks its own schema.
-    #[error("{dialect} users: {error}")]
+    #[error("{dialect} {listing}: {error}")]
     Schema {
         /// The dialect read.
         dialect: &'static str,
+        /// The listing read.
+        listing: &'static str,
         /// Where and how; holds no text of the page.
         error: SchemaError,
     },
@@ -121,7 +138,10 @@ impl Error {
             Error::RateLimited { .. } => "rate_limited",
             Error::Unavailable { .. } => "upstream_unavailable",
             Error::UpstreamFailed { .. } => "upstream_5xx",
-            Error::RefusedCall { .. } => "upstream_refused_call",
+            Error::RefusedCall { .. } | Error::NoSuchListing => "upstream_refused_call",
+            Error::BadToken => "upstream_bad_token",
+            Error::TooManyLists { .. } => "result_too_large",
+            Error::Roster(_) => "roster_failed",
             Error::Redirect => "upstream_redirect",
             Error::BadType => "upstream_bad_type",
             Error::BadEncoding => "upstream_bad_encoding",
@@ -164,9 +184,9 @@ impl Error {
             Error::MethodNotAllowed => 405,
             Error::Internal => 500,
             Error::RateLimited { .. } => 429,
-            Error::Overloaded | Error::Unavailable { .. } => 503,
+            Error::Overloaded | Error::Unavailable { .. } | Error::Roster(_) => 503,
             Error::List(Failure::Unstable) => 503,
-            Error::List(Failure::TooLarge { .. }) => 413,
+            Error::List(Failure::TooLarge { .. }) | Error::TooManyLists { .. } => 413,
             Error::Deadline | Error::UpstreamTimeout => 504,
             Error::Exchange(ClientError::ConnectTimeout) => 504,
             Error::Body(BodyError::Idle { .. }) => 504,
@@ -174,6 +194,8 @@ impl Error {
             | Error::Forbidden
             | Error::UpstreamFailed { .. }
             | Error::RefusedCall { .. }
+            | Error::NoSuchListing
+            | Error::BadToken
             | Error::Redirect
             | Error::BadType
             | Error::BadEncoding
@@ -194,7 +216,10 @@ impl Error {
             Error::Internal => "Internal error".to_owned(),
             Error::BadFilter => "A filter has a value that is not accepted".to_owned(),
             Error::RateLimited { .. } => "API rate limit exceeded".to_owned(),
-            Error::Unavailable { .. } => "Service is unavailable, try again".to_owned(),
+            Error::Unavailable { .. } | Error::Roster(_) => {
+                "Service is unavailable, try again".to_owned()
+            }
+            Error::TooManyLists { .. } => "The answer would take too many calls".to_owned(),
             Error::Deadline | Error::UpstreamTimeout => "Upstream took too long".to_owned(),
             Error::List(Failure::Unstable) => "The list is changing, try again".to_owned(),
             Error::List(Failure::TooLarge { rows_max }) => {
@@ -213,7 +238,9 @@ impl Error {
             Error::RateLimited { retry_after } | Error::Unavailable { retry_after } => {
                 Some((*retry_after).max(UNSTABLE_RETRY_AFTER))
             }
-            Error::Overloaded | Error::List(Failure::Unstable) => Some(UNSTABLE_RETRY_AFTER),
+            Error::Overloaded | Error::List(Failure::Unstable) | Error::Roster(_) => {
+                Some(UNSTABLE_RETRY_AFTER)
+            }
             _ => None,
         }
     }

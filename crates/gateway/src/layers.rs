@@ -2,12 +2,16 @@
 //! `call.rs`, and their order in `stack.rs`.
 
 pub(crate) mod authenticate;
+pub(crate) mod authorize;
 pub(crate) mod exchange;
 pub(crate) mod fan_out;
 pub(crate) mod lookup;
+pub(crate) mod relate;
+pub(crate) mod remember;
 pub(crate) mod rescue;
 pub(crate) mod retry;
 pub(crate) mod route;
 pub(crate) mod send;
+pub(crate) mod teams;
 pub(crate) mod trace;
 pub(crate) mod translate;

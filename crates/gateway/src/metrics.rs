@@ -138,6 +138,16 @@ impl Metrics {
         }
     }
 
+    /// A reading of what is joined to user rows begins.
+    pub(crate) fn related(&self) {
+        self.0.lookups.with_label_values(&["related"]).inc();
+    }
+
+    /// What was seen could not be remembered.
+    pub(crate) fn roster_failed(&self) {
+        self.0.errors.with_label_values(&["roster_failed"]).inc();
+    }
+
     pub(crate) fn lookup(&self, outcome: &str) {
         self.0.lookups.with_label_values(&[outcome]).inc();
     }

@@ -13,7 +13,8 @@ use transport::body::Body;
 
 use crate::call::{LegacyRequest, ListCall, Listed};
 use crate::layers::{
-    authenticate, exchange, fan_out, lookup, rescue, retry, route, send, trace, translate,
+    authenticate, authorize, exchange, fan_out, lookup, relate, remember, rescue, retry, route,
+    send, teams, trace, translate,
 };
 use crate::state::State;
 use crate::svc::{Stage, from_fn};
@@ -68,12 +69,22 @@ fn translation(state: &State) -> Stage<LegacyRequest, Response<Body>> {
 /// One list, from its pages.
 pub(crate) fn lists(state: &State) -> Stage<ListCall, Listed> {
     let metrics = state.metrics.clone();
+    let remember =
+        remember::Settings { metrics: state.metrics.clone(), roster: state.roster.clone() };
     let lists = ServiceBuilder::new()
+        // Teams from their own list, from users, or both.
+        .layer(from_fn((), teams::teams))
+        // Who is seen is remembered; lists of who is gone are completed.
+        .layer(from_fn(remember, remember::remember))
+        // What users' own rows do not say is read beforehand; cheaper ways than the list are taken.
+        .layer(from_fn(state.metrics.clone(), relate::relate))
         // Many pages at a time, in order, whole or not at all.
         .layer(from_fn(state.metrics.clone(), fan_out::fan_out))
         // Hub words to HTTP and back; must be above `retry`, which repeats HTTP.
         .layer(from_fn((), exchange::exchange))
         .layer(from_fn((), retry::retry))
+        // The caller's key, or a token had with it.
+        .layer(from_fn(state.metrics.clone(), authorize::authorize))
         // One attempt, body and all, so that a body that breaks off is an attempt that failed.
         .service(service_fn(move |attempt| send::send(metrics.clone(), attempt)));
     Stage::new(lists)

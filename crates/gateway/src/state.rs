@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use roster::Roster;
 use transport::client::{Client, ClientSettings};
 
 use crate::caller::{Caller, Callers, GroupCache, Upstream};
@@ -16,6 +17,7 @@ pub(crate) struct State {
     pub(crate) config: Arc<Config>,
     pub(crate) callers: Arc<Callers>,
     pub(crate) metrics: Metrics,
+    pub(crate) roster: Option<Roster>,
 }
 
 /// Unused upstream connections are closed before the upstream's own keep-alive time (usually 60 s or
@@ -45,7 +47,14 @@ impl State {
         });
         let callers = Arc::new(Callers::new(callers.collect()));
         let metrics = Metrics::new().map_err(std::io::Error::other)?;
-        Ok(State { config: Arc::new(config), callers, metrics })
+        let roster = match &config.roster {
+            None => None,
+            Some(file) => Some(
+                Roster::open(file)
+                    .map_err(|error| std::io::Error::other(format!("roster.file: {error}")))?,
+            ),
+        };
+        Ok(State { config: Arc::new(config), callers, metrics, roster })
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use domain::listing::{Listing, Which};
 use domain::plan::Resolved;
 use domain::sweep::{Failure, Rows, Window};
 use http::{Response, StatusCode};
@@ -175,12 +176,14 @@ fn list(state: &State) -> (tokio::task::JoinHandle<Result<Listed, BoxError>>, Pa
     let Resolved::Ask(plan) = plan.resolve(Vec::new()) else {
         unreachable!("no group, no look-up")
     };
-    let call = ListCall {
-        caller: caller(state),
-        ask: Ask::Rows(Arc::new(RowsAsk { endpoint, quirks, plan: *plan })),
-        deadline: Instant::now() + Duration::from_secs(25),
-        account: SharedAccount::default(),
-    };
+    let ask = Ask::Rows(Arc::new(RowsAsk { lists: endpoint.lists(), quirks, plan: *plan }));
+    let call = ListCall::new(
+        &caller(state),
+        Listing::Users(Which::Live),
+        ask,
+        Instant::now() + Duration::from_secs(25),
+        SharedAccount::default(),
+    );
     (tokio::spawn(fan_out.oneshot(call)), handle)
 }
 
@@ -191,7 +194,7 @@ fn page(window: Window, total: u64) -> PageRead {
         rows.bytes.extend_from_slice(format!(",{id}").as_bytes());
         rows.push(id, id);
     }
-    PageRead { rows, groups: Default::default() }
+    PageRead { rows, found: Default::default() }
 }
 
 fn offset(request: &PageCall) -> u64 {

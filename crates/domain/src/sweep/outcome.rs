@@ -83,6 +83,18 @@ pub struct Story {
     pub notes: Notes,
 }
 
+impl Story {
+    /// Adds another list's, for an answer made of several.
+    pub fn add(&mut self, other: &Story) {
+        self.pages += other.pages;
+        self.seams_repaired += other.seams_repaired;
+        self.restarts += other.restarts;
+        self.total_mismatch |= other.total_mismatch;
+        self.paging_proven |= other.paging_proven;
+        self.notes.add(&other.notes);
+    }
+}
+
 /// Why a list cannot be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {

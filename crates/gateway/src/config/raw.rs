@@ -1,5 +1,7 @@
 //! The configuration as typed: names, defaults and unknown fields, nothing that needs a second look.
 
+mod upstream;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -7,13 +9,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use domain::quirks::Quirks;
-use domain::sweep::DoubleRead;
-use domain::upstream::DeletionDate;
 use domain::visibility::{Only, Visibility};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor, value::MapAccessDeserializer};
 
 use super::units::{Size, Span};
+pub use upstream::{DeletedFrom, TeamsFrom, TokenAuth};
+pub(super) use upstream::{IdPolicy, Upstream};
 
 const fn seconds(seconds: u64) -> Span {
     Span(Duration::from_secs(seconds))
@@ -32,6 +34,8 @@ pub(super) struct Config {
     pub(super) limits: Limits,
     #[serde(default)]
     pub(super) lookups: Lookups,
+    #[serde(default)]
+    pub(super) roster: Roster,
     #[serde(default)]
     pub(super) cache: Cache,
     #[serde(default)]
@@ -130,6 +134,12 @@ impl Default for Lookups {
     }
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Roster {
+    pub(super) file: Option<PathBuf>,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Cache {
@@ -142,73 +152,6 @@ impl Default for Cache {
     fn default() -> Self {
         Cache { fresh_for: seconds(0), stale_if_error: seconds(0), bytes_max: Size(64 << 20) }
     }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Upstream {
-    pub(super) dialect: String,
-    pub(super) base_url: String,
-    pub(super) ca_file: Option<PathBuf>,
-    #[serde(default = "Upstream::pages_in_flight_max")]
-    pub(super) pages_in_flight_max: usize,
-    #[serde(default = "Upstream::requests_in_flight_max")]
-    pub(super) requests_in_flight_max: usize,
-    #[serde(default = "Upstream::connect_timeout")]
-    pub(super) connect_timeout: Span,
-    #[serde(default = "Upstream::attempt_timeout")]
-    pub(super) attempt_timeout: Span,
-    #[serde(default = "Upstream::attempts_max")]
-    pub(super) attempts_max: u32,
-    #[serde(default = "Upstream::retry_after_max")]
-    pub(super) retry_after_max: Span,
-    #[serde(default = "Upstream::rows_max")]
-    pub(super) rows_max: u64,
-    #[serde(default = "Upstream::page_bytes_max")]
-    pub(super) page_bytes_max: Size,
-    #[serde(default)]
-    pub(super) double_read: DoubleRead,
-    #[serde(default)]
-    pub(super) deleted_at: DeletionDate,
-    #[serde(default)]
-    pub(super) id_policy: IdPolicy,
-    pub(super) id_map: Option<PathBuf>,
-}
-
-impl Upstream {
-    fn pages_in_flight_max() -> usize {
-        8
-    }
-    fn requests_in_flight_max() -> usize {
-        64
-    }
-    fn connect_timeout() -> Span {
-        seconds(1)
-    }
-    fn attempt_timeout() -> Span {
-        seconds(10)
-    }
-    fn attempts_max() -> u32 {
-        3
-    }
-    fn retry_after_max() -> Span {
-        seconds(30)
-    }
-    fn rows_max() -> u64 {
-        100_000
-    }
-    fn page_bytes_max() -> Size {
-        Size(8 << 20)
-    }
-}
-
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum IdPolicy {
-    #[default]
-    Fail,
-    Map,
-    Hash,
 }
 
 #[derive(Debug, Deserialize)]

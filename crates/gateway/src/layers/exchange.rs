@@ -1,16 +1,17 @@
 //! A page in hub words becomes an HTTP exchange, and its answer rows. Refusals are read here, and
 //! pages strictly; a page that cannot be used never becomes an empty one.
 
+use std::sync::PoisonError;
+
 use bytes::Bytes;
-use domain::page::{Shape, read_groups, read_rows, read_users};
-use domain::plan::Groups;
-use domain::upstream::{PageError, Refusal};
+use domain::hub::{Id, Named, State, User};
+use domain::page::{Page, Shape};
+use domain::upstream::{Context, PageError, Refusal};
 use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode};
-use std::sync::PoisonError;
 use tower::{BoxError, Service, ServiceExt};
 
-use crate::call::{Ask, Attempt, PageCall, PageRead, visibility};
+use crate::call::{Ask, Attempt, Found, ListCall, PageCall, PageRead};
 use crate::caller::KeyState;
 use crate::error::Error;
 
@@ -22,8 +23,8 @@ where
     if let Some(state) = caller.fresh_refusal() {
         return Err(refused(state).into());
     }
-    let filter = page.list.ask.filter();
-    let request = caller.upstream.dialect.page_request(filter, page.window);
+    let (listing, filter) = (&page.list.listing, page.list.ask.filter());
+    let request = caller.upstream.dialect.page_request(listing, filter, page.window);
     let attempt = Attempt {
         caller: caller.clone(),
         target: request.target.into(),
@@ -42,31 +43,67 @@ where
     Ok(read)
 }
 
-fn read(page: &PageCall, body: &[u8]) -> Result<PageRead, Error> {
-    let upstream = &page.list.caller.upstream;
-    let (dialect, rules) = (upstream.dialect, &upstream.rules);
-    let read = match &page.list.ask {
-        Ask::Rows(ask) => {
-            let shape = Shape {
-                endpoint: ask.endpoint,
-                quirks: &ask.quirks,
-                filter: &ask.plan.filter,
-                visibility: visibility(&page.list),
-            };
-            read_rows(dialect, body, rules, shape)
-                .map(|rows| PageRead { rows, groups: Groups::default() })
-        }
-        Ask::Groups => read_groups(dialect, body, rules, visibility(&page.list))
-            .map(|(rows, groups)| PageRead { rows, groups }),
-        Ask::Survey(survey) => {
-            let mut survey = survey.lock().unwrap_or_else(PoisonError::into_inner);
-            read_users(dialect, body, &survey.rules(rules), &mut |user| survey.note(user))
-                .map(|rows| PageRead { rows, groups: Groups::default() })
+fn read(call: &PageCall, body: &[u8]) -> Result<PageRead, Error> {
+    let ListCall { caller, listing, ask, related, is_sighted, .. } = &call.list;
+    let (dialect, rules) = (caller.upstream.dialect, &caller.upstream.rules);
+    let page = Page { dialect, listing, body, context: Context { rules, related } };
+    let visibility = &caller.visibility;
+    let mut found = Found::default();
+    let Found { groups, teams, items, sightings } = &mut found;
+    let mut look = |user: &User<'_>| {
+        if *is_sighted {
+            sightings.extend(sighting(user));
         }
     };
-    read.map_err(|error| match error {
-        PageError::Schema(error) => Error::Schema { dialect: dialect.name(), error },
-        PageError::Refused(refusal) => named(page, refusal),
+    let rows = match ask {
+        Ask::Rows(ask) => {
+            let (filter, quirks) = (&ask.plan.filter, &ask.quirks);
+            page.read_rows(Shape { lists: ask.lists, quirks, filter, visibility }, &mut look)
+        }
+        Ask::Groups => page.read_groups(visibility, &mut look).map(|(rows, read)| {
+            *groups = read;
+            rows
+        }),
+        Ask::Teams => page.read_users(&mut |user| {
+            look(user);
+            teams.note(user, visibility);
+        }),
+        Ask::Items => page.read_items().map(|(rows, read)| {
+            *items = read;
+            rows
+        }),
+        Ask::Survey(survey) => {
+            let mut survey = survey.lock().unwrap_or_else(PoisonError::into_inner);
+            let context = Context { rules: &survey.rules(rules), related };
+            Page { context, ..page }.read_users(&mut |user| survey.note(user))
+        }
+    };
+    let rows = rows.map_err(|error| match error {
+        PageError::Schema(error) => {
+            Error::Schema { dialect: dialect.name(), listing: listing.name(), error }
+        }
+        PageError::Refused(refusal) => named(call, refusal),
+    })?;
+    Ok(PageRead { rows, found })
+}
+
+/// A user as the roster remembers one.
+fn sighting(user: &User<'_>) -> Option<roster::Sighting> {
+    if user.state == State::Unlisted {
+        return None;
+    }
+    let text = |id: &Id<'_>| id.to_string();
+    let texts = |teams: &[Named<'_>]| teams.iter().map(|team| text(&team.id)).collect();
+    Some(roster::Sighting {
+        id: user.id,
+        name: user.name.as_deref().map(str::to_owned),
+        group: user
+            .group
+            .as_ref()
+            .map(|group| (text(&group.id), group.name.as_deref().map(str::to_owned))),
+        teams: texts(&user.teams),
+        supervised_teams: texts(&user.supervised_teams),
+        is_deleted: user.state == State::Deleted,
     })
 }
 
@@ -75,9 +112,12 @@ fn read(page: &PageCall, body: &[u8]) -> Result<PageRead, Error> {
 fn refusal(page: &PageCall, status: StatusCode) -> Option<Error> {
     match status {
         StatusCode::OK => None,
+        StatusCode::NOT_FOUND if may_lack(page) => Some(Error::NoSuchListing),
         StatusCode::UNAUTHORIZED => Some(named(page, Refusal::Unauthorized)),
         StatusCode::FORBIDDEN => Some(named(page, Refusal::Forbidden)),
-        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY if is_filtered(page) => {
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
+            if page.list.ask.is_filtered() =>
+        {
             Some(Error::BadFilter)
         }
         status if status.is_redirection() => Some(Error::Redirect),
@@ -92,9 +132,11 @@ fn named(page: &PageCall, refusal: Refusal) -> Error {
     };
     match refusal {
         Refusal::Unauthorized => note(KeyState::Refused),
-        // A firewall may forbid what a client filtered by; that says nothing about the key.
-        Refusal::Forbidden if is_filtered(page) => Error::Forbidden,
+        // A firewall may forbid what a client filtered by, and a scope what can be done without;
+        // that says nothing about the key.
+        Refusal::Forbidden if page.list.ask.is_filtered() || may_lack(page) => Error::Forbidden,
         Refusal::Forbidden => note(KeyState::Forbidden),
+        Refusal::NotFound if may_lack(page) => Error::NoSuchListing,
         Refusal::NotFound => Error::RefusedCall { status: 404 },
         Refusal::RateLimited => Error::RateLimited { retry_after: std::time::Duration::ZERO },
     }
@@ -104,13 +146,9 @@ fn refused(state: KeyState) -> Error {
     if state == KeyState::Forbidden { Error::Forbidden } else { Error::MappedKeyRefused }
 }
 
-/// Whether anything a client filtered by went upstream.
-fn is_filtered(page: &PageCall) -> bool {
-    page.list.ask.filter().is_some_and(|filter| {
-        let texts = [filter.name(), filter.email(), filter.sip_account(), filter.extension()];
-        let one_group = filter.group().is_some_and(|group| group.ids().len() == 1);
-        one_group || texts.iter().any(Option::is_some)
-    })
+/// Whether the upstream may do without what was asked for.
+fn may_lack(page: &PageCall) -> bool {
+    page.list.caller.upstream.dialect.may_lack(&page.list.listing)
 }
 
 /// JSON by its own word; an answer that says nothing is taken at its bytes.

@@ -3,13 +3,12 @@
 //!
 //! The first error drops every page still in flight.
 
-use domain::plan::Groups;
 use domain::sweep::{Failure, Limits, Next, Story, Sweep};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tower::{BoxError, Service, ServiceExt};
 
-use crate::call::{ListCall, Listed, PageCall, PageRead};
+use crate::call::{Found, ListCall, Listed, PageCall, PageRead};
 use crate::error::Error;
 use crate::metrics::Metrics;
 
@@ -24,14 +23,14 @@ where
     let upstream = &call.caller.upstream;
     let pages_max = upstream.settings.pages_in_flight_max;
     let mut sweep = Sweep::new(Limits {
-        page_rows_max: upstream.dialect.page_rows_max(),
+        page_rows_max: upstream.settings.page_rows_max,
         rows_max: upstream.settings.rows_max,
         double_read: upstream.settings.double_read,
         paging_proven: upstream.is_paging_proven(),
         stop_at_first: call.ask.wants_one(),
     });
     let mut in_flight = FuturesUnordered::new();
-    let mut groups = Groups::default();
+    let mut found = Found::default();
     loop {
         match sweep.next(pages_max.saturating_sub(in_flight.len())) {
             Next::Done(list) => {
@@ -39,7 +38,7 @@ where
                     upstream.set_paging_proven(true);
                 }
                 note(&metrics, &call, list.story);
-                return Ok(Listed { list, groups });
+                return Ok(Listed { list, found });
             }
             Next::Failed(failure) => {
                 if failure == Failure::PagingBroken {
@@ -57,7 +56,7 @@ where
         }
         if let Some((window, read)) = in_flight.next().await {
             let read = read.inspect_err(|_| note(&metrics, &call, sweep.story()))?;
-            groups.extend(read.groups);
+            found.extend(read.found);
             sweep.put(window, read.rows);
         }
     }

@@ -10,6 +10,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::legacy::Lists;
+use domain::listing::{Listing, Which};
 use domain::plan::{GroupName, Resolved};
 use domain::sweep::{Failure, List};
 use tokio::time::Instant;
@@ -75,13 +77,14 @@ where
         Resolved::Nobody => return Ok(List::default()),
         Resolved::Ask(plan) => *plan,
     };
-    let rows = RowsAsk { endpoint: call.endpoint, quirks: call.quirks.clone(), plan };
-    let list = ListCall {
-        caller: call.caller.clone(),
-        ask: Ask::Rows(Arc::new(rows)),
-        deadline: call.deadline,
-        account: call.account.clone(),
+    let lists = call.endpoint.lists();
+    let listing = match lists {
+        Lists::Users(_) => Listing::Users(Which::Live),
+        Lists::DeletedUsers(_) => Listing::Users(Which::Deleted),
+        Lists::Teams(_) => Listing::Teams,
     };
+    let ask = Ask::Rows(Arc::new(RowsAsk { lists, quirks: call.quirks.clone(), plan }));
+    let list = ListCall::new(&call.caller, listing, ask, call.deadline, call.account.clone());
     Ok(inner.clone().oneshot(list).await?.list)
 }
 
@@ -113,13 +116,14 @@ where
         }
     }
     settings.metrics.lookup("miss");
-    let list = ListCall {
-        caller: Arc::clone(caller),
-        ask: Ask::Groups,
-        deadline: Instant::now() + settings.deadline,
+    let list = ListCall::new(
+        caller,
+        Listing::Users(Which::Live),
+        Ask::Groups,
+        Instant::now() + settings.deadline,
         // A look-up belongs to all who wait for it, not to the account of one.
-        account: SharedAccount::default(),
-    };
+        SharedAccount::default(),
+    );
     let (cache, inner, settings) = (cache.clone(), inner.clone(), settings.clone());
     let reading = async move {
         let listed = tokio::time::timeout(settings.deadline, inner.oneshot(list));
@@ -128,10 +132,11 @@ where
             Ok(error) => *error,
             Err(_) => Error::Internal,
         })?;
-        if listed.groups.len() as u64 > settings.groups_max {
+        let groups = listed.found.groups;
+        if groups.len() as u64 > settings.groups_max {
             return Err(Error::List(Failure::TooLarge { rows_max: settings.groups_max }));
         }
-        Ok(Arc::new(KnownGroups { groups: listed.groups, at: Instant::now() }))
+        Ok(Arc::new(KnownGroups { groups, at: Instant::now() }))
     };
     let reading = async move { cache.try_get_with((), reading).await };
     match tokio::spawn(reading.in_current_span()).await {

@@ -32,6 +32,9 @@ where
     let mut made = 0;
     loop {
         attempt.caller.wait_for_pause(attempt.deadline).await?;
+        if let Some(pacer) = &attempt.caller.upstream.pacer {
+            pacer.wait(attempt.deadline).await?;
+        }
         made += 1;
         let (error, told) = match inner.clone().oneshot(attempt.clone()).await {
             Ok(answer) => match failure(&answer) {

@@ -9,7 +9,7 @@ use tokio::sync::SemaphorePermit;
 use tower::{BoxError, ServiceExt};
 use transport::body;
 
-use crate::call::Attempt;
+use crate::call::{Attempt, Authorized};
 use crate::caller::{Caller, Upstream};
 use crate::error::Error;
 use crate::metrics::Metrics;
@@ -17,10 +17,14 @@ use crate::metrics::Metrics;
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("tieline/", env!("CARGO_PKG_VERSION")));
 
 /// The service at the bottom of the stack.
-pub(crate) async fn send(metrics: Metrics, attempt: Attempt) -> Result<Response<Bytes>, BoxError> {
-    let upstream = std::sync::Arc::clone(&attempt.caller.upstream);
-    let _permit = permit(&upstream, &attempt).await?;
-    let answer = tokio::time::timeout(upstream.settings.attempt_timeout, exchange(&attempt)).await;
+pub(crate) async fn send(
+    metrics: Metrics,
+    authorized: Authorized,
+) -> Result<Response<Bytes>, BoxError> {
+    let upstream = std::sync::Arc::clone(&authorized.attempt.caller.upstream);
+    let _permit = permit(&upstream, &authorized.attempt).await?;
+    let exchange = exchange(&authorized);
+    let answer = tokio::time::timeout(upstream.settings.attempt_timeout, exchange).await;
     let answer = answer.unwrap_or(Err(Error::UpstreamTimeout));
     match &answer {
         Ok(answer) => metrics.attempt(&upstream.name, answer.status().as_str()),
@@ -46,8 +50,9 @@ async fn permit<'a>(
     }
 }
 
-async fn exchange(attempt: &Attempt) -> Result<Response<Bytes>, Error> {
-    let request = request(&attempt.caller, attempt)?;
+async fn exchange(authorized: &Authorized) -> Result<Response<Bytes>, Error> {
+    let attempt = &authorized.attempt;
+    let request = request(&attempt.caller, authorized)?;
     let answer = attempt.caller.client().oneshot(request).await.map_err(Error::Exchange)?;
     let (head, body) = answer.into_parts();
     if let Some(encoding) = head.headers.get(CONTENT_ENCODING)
@@ -62,9 +67,10 @@ async fn exchange(attempt: &Attempt) -> Result<Response<Bytes>, Error> {
     Ok(Response::from_parts(head, body))
 }
 
-fn request(caller: &Caller, attempt: &Attempt) -> Result<Request<Bytes>, Error> {
+fn request(caller: &Caller, authorized: &Authorized) -> Result<Request<Bytes>, Error> {
+    let Authorized { attempt, authorization } = authorized;
     Request::get(format!("{}{}", caller.upstream.settings.base_url, attempt.target))
-        .header(AUTHORIZATION, caller.authorization())
+        .header(AUTHORIZATION, authorization.clone())
         .header(ACCEPT, attempt.accept)
         .header(ACCEPT_ENCODING, "identity")
         .header(USER_AGENT, AGENT)

@@ -148,6 +148,7 @@ fn explain(answer: &mut Response<Body>, account: &Account) {
         "ignored_parameters": account.ignored,
         "rows": account.rows,
         "pages": account.story.pages,
+        "joined_pages": account.joined_pages,
         "seams_repaired": account.story.seams_repaired,
         "read_again": account.story.restarts,
         "total_mismatch": account.story.total_mismatch,

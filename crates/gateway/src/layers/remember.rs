@@ -1,0 +1,145 @@
+//! The roster: every complete reading of a caller's users is remembered, and a list of deleted users
+//! is completed with those who were seen once and are gone, and with those imported.
+//!
+//! Only whole, unfiltered readings count. A list of live users never waits for the roster to be
+//! right, but for it to be told; where that fails the list is answered and the failure logged. A list
+//! of deleted users without its roster would be a part, so it fails.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use domain::legacy::Lists;
+use domain::listing::{Listing, Which};
+use domain::sweep::List;
+use roster::{Former, Roster, Scope, Sighting, Sweep};
+use tower::{BoxError, Service, ServiceExt};
+
+use crate::call::{Ask, ListCall, Listed};
+use crate::caller::Caller;
+use crate::config::DeletedFrom;
+use crate::error::Error;
+use crate::metrics::Metrics;
+
+/// What remembering needs to know.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) metrics: Metrics,
+    /// Without one nothing is remembered.
+    pub(crate) roster: Option<Roster>,
+}
+
+pub(crate) async fn remember<S>(
+    settings: Settings,
+    inner: S,
+    mut call: ListCall,
+) -> Result<Listed, BoxError>
+where
+    S: Service<ListCall, Response = Listed, Error = BoxError> + Clone,
+{
+    let deleted = match &call.ask {
+        Ask::Rows(rows) => match rows.lists {
+            Lists::DeletedUsers(record) => Some(record),
+            Lists::Users(_) | Lists::Teams(_) => None,
+        },
+        _ => None,
+    };
+    let is_whole = matches!(call.listing, Listing::Users(_))
+        && !call.ask.is_filtered()
+        && !call.ask.wants_one()
+        && !matches!(call.ask, Ask::Survey(_));
+    let caller = Arc::clone(&call.caller);
+    let from = |source| caller.upstream.settings.deleted_from.contains(&source);
+    let Some(roster) = settings.roster.filter(|_| is_whole) else {
+        let mut listed = inner.oneshot(call).await?;
+        if deleted.is_some() && !from(DeletedFrom::DeletedAt) {
+            listed.list = nothing(listed.list);
+        }
+        return Ok(listed);
+    };
+    // Users who are archived have not vanished.
+    call.listing = Listing::Users(Which::All);
+    call.is_sighted = true;
+    let scope = scope(&caller);
+    let started = now();
+    let mut listed = inner.oneshot(call).await?;
+    let sightings = std::mem::take(&mut listed.found.sightings);
+    // Who is live or listed already, by this very reading.
+    let seen: Option<HashMap<u64, bool>> =
+        deleted.map(|_| sightings.iter().map(|user| (user.id, user.is_deleted)).collect());
+    let sweep = Sweep { started, ended: now() };
+    let told = tell(&roster, scope.clone(), sweep, sightings).await;
+    if let Err(error) = &told {
+        settings.metrics.roster_failed();
+        tracing::error!(%error, caller = caller.name, "users could not be remembered");
+    }
+    let (Some(record), Some(seen)) = (deleted, seen) else { return Ok(listed) };
+    told?;
+    if !from(DeletedFrom::DeletedAt) {
+        listed.list = nothing(listed.list);
+    }
+    let former = blocking(move || roster.former(&scope)).await?;
+    let mut bytes = Vec::new();
+    for user in former {
+        let is_asked = (user.is_vanished && from(DeletedFrom::Vanished))
+            || (user.is_imported && from(DeletedFrom::Imported));
+        let is_shown = match seen.get(&user.id) {
+            None => true,
+            Some(is_deleted) => *is_deleted && !from(DeletedFrom::DeletedAt),
+        };
+        if is_asked && is_shown && saw(&caller, &user) {
+            bytes.push(b',');
+            record(user.id, user.name.as_deref(), &mut bytes);
+            listed.list.rows += 1;
+        }
+    }
+    let whole = 0..bytes.len();
+    listed.list.parts.push((bytes, whole));
+    Ok(listed)
+}
+
+/// What the roster knows this caller's users by.
+pub(crate) fn scope(caller: &Caller) -> Scope {
+    Scope { caller: caller.name.clone(), upstream: caller.upstream.name.clone() }
+}
+
+/// The list without its rows.
+fn nothing(list: List) -> List {
+    List { story: list.story, ..List::default() }
+}
+
+/// Whether the user existed for the caller, by what was last known.
+fn saw(caller: &Caller, user: &Former) -> bool {
+    let group = user.group.as_ref().map(|(id, name)| (id.as_str(), name.as_deref()));
+    caller.visibility.saw(user.id, group, user.teams.iter().chain(&user.supervised_teams))
+}
+
+async fn tell(
+    roster: &Roster,
+    scope: Scope,
+    sweep: Sweep,
+    sightings: Vec<Sighting>,
+) -> Result<(), Error> {
+    let roster = roster.clone();
+    let changes = blocking(move || roster.record(&scope, &sweep, &sightings)).await?;
+    if changes.suspicious {
+        tracing::warn!("a reading lacks more than half of the users; nobody is taken for gone yet");
+    }
+    Ok(())
+}
+
+/// The roster's file is read and written on a thread that may wait.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, roster::RosterError> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(Error::Roster),
+        Err(_) => Err(Error::Internal),
+    }
+}
+
+/// Milliseconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,84 @@
+//! The list of teams: from the upstream's own list, from its users, or from both.
+//!
+//! v4 documents no list of teams, so an upstream may lack it, or its key's scope may not cover it;
+//! then the teams are those that users have. A narrowed caller sees the teams it is given and those
+//! of users it sees, so for it the users are read as well.
+
+use std::sync::Arc;
+
+use domain::hub::{Id, Named};
+use domain::legacy::Lists;
+use domain::listing::{Listing, Which};
+use domain::sweep::{List, Story};
+use domain::teams::TeamsOfUsers;
+use domain::upstream::{SchemaError, SchemaKind};
+use domain::visibility::Visibility;
+use tower::{BoxError, Service, ServiceExt};
+
+use crate::call::{Ask, ListCall, Listed};
+use crate::config::TeamsFrom;
+use crate::error::Error;
+
+pub(crate) async fn teams<S>(_: (), inner: S, call: ListCall) -> Result<Listed, BoxError>
+where
+    S: Service<ListCall, Response = Listed, Error = BoxError> + Clone,
+{
+    let Ask::Rows(ask) = &call.ask else { return inner.oneshot(call).await };
+    let Lists::Teams(record) = ask.lists else { return inner.oneshot(call).await };
+    let caller = Arc::clone(&call.caller);
+    let upstream = &caller.upstream;
+    let mut story = Story::default();
+    let from_list = match upstream.settings.teams_from {
+        TeamsFrom::Users => None,
+        from => {
+            let list = ListCall { listing: Listing::Teams, ask: Ask::Items, ..call.clone() };
+            match inner.clone().oneshot(list).await {
+                Ok(listed) => {
+                    story.add(&listed.list.story);
+                    Some(listed.found.items)
+                }
+                Err(error) if from == TeamsFrom::Auto && can_do_without(&error) => None,
+                Err(error) => return Err(error),
+            }
+        }
+    };
+    let is_narrowed = caller.visibility != Visibility::Everything;
+    let mut of_users = TeamsOfUsers::default();
+    if from_list.is_none() || is_narrowed {
+        let users =
+            ListCall { listing: Listing::Users(Which::Live), ask: Ask::Teams, ..call.clone() };
+        let listed = inner.oneshot(users).await?;
+        story.add(&listed.list.story);
+        of_users = listed.found.teams;
+    }
+    let teams = match from_list {
+        Some(list) => of_users.pick(list, &caller.visibility),
+        None => of_users.sorted(),
+    };
+    call.account.note(|account| account.story = story);
+    let (mut bytes, rows) = (Vec::new(), teams.len() as u64);
+    for (row, team) in teams.iter().enumerate() {
+        bytes.push(b',');
+        record(number(&upstream.dialect.name(), row, team)?, team.name.as_deref(), &mut bytes);
+    }
+    let parts = vec![(bytes.clone(), 0..bytes.len())];
+    Ok(Listed { list: List { parts, rows, story }, ..Listed::default() })
+}
+
+/// No such list, or not with this key.
+fn can_do_without(error: &BoxError) -> bool {
+    matches!(error.downcast_ref(), Some(Error::NoSuchListing | Error::Forbidden))
+}
+
+/// The number that legacy promised.
+fn number(dialect: &&'static str, row: usize, team: &Named<'_>) -> Result<u64, Error> {
+    let number = match &team.id {
+        Id::Number(number) => Some(*number),
+        Id::Text(text) => domain::id::decimal(text),
+    };
+    number.ok_or_else(|| Error::Schema {
+        dialect,
+        listing: "teams",
+        error: SchemaError { path: format!("teams[{row}].id"), kind: SchemaKind::BadId },
+    })
+}
