@@ -188,6 +188,33 @@ async fn faults_can_be_limited_to_one_place() {
 }
 
 #[tokio::test]
+async fn faults_can_be_limited_to_paths() {
+    let only_under = Some("/api/v4/t".to_owned());
+    let fail = "503".parse().ok();
+    let faults = Faults { only_under, fail, not_json: true, ..Faults::default() };
+    let settings = Settings { faults, teams_list: true, groups_list: true, ..Settings::default() };
+    let simulator = Simulator::new(settings);
+    for (path, status) in
+        [("/api/v4/users", 200), ("/api/v4/teams", 503), ("/api/v4/security_access_groups", 200)]
+    {
+        assert_eq!(call(&simulator, path, Some(V4)).await.status, status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_repeats_a_user_in_place_of_another() {
+    let all = ids(&faulty(Faults::default()).users().into());
+    let repeat_user_at = "100x1".parse().ok();
+    let simulator = faulty(Faults { repeat_user_at, ..Faults::default() });
+    let read = async || ids(&page(&simulator, "offset=100").await.json()["users"]);
+    let mut expected = all[100..200].to_vec();
+    expected[99] = expected[0].clone();
+    assert_eq!(ids(&page(&simulator, "").await.json()["users"]), all[..100]);
+    assert_eq!(read().await, expected);
+    assert_eq!(read().await, all[100..200]);
+}
+
+#[tokio::test]
 async fn keys_can_lose_their_rights() {
     let keys_forbidden = vec!["v4-demo-key".to_owned()];
     let simulator = faulty(Faults { keys_forbidden, ..Faults::default() });

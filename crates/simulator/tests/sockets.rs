@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use simulator::{At, Faults, Settings, Simulator};
+use simulator::{At, Dialect, Faults, Settings, Simulator};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -55,4 +55,40 @@ async fn the_server_answers_cuts_and_stops() {
     stop.send(()).unwrap();
     tokio::time::timeout(Duration::from_secs(5), serving).await.unwrap().unwrap();
     assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_token_is_got_and_used_over_the_wire() {
+    let settings = Settings { dialect: Dialect::VonageV4, users: 30, ..Settings::default() };
+    let simulator = Simulator::new(settings);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = tokio::spawn(simulator.clone().serve(listener, async {
+        let _ = stopped.await;
+    }));
+
+    let form = "grant_type=client_credentials&client_id=demo-client&client_secret=demo-secret\
+                &scope=users%3Aread";
+    let length = form.len();
+    let post = format!(
+        "POST /Auth/connect/token HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+         content-type: application/x-www-form-urlencoded\r\ncontent-length: {length}\r\n\r\n{form}"
+    );
+    let answer = exchange(address, &post).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    let token = answer.split('"').skip_while(|part| *part != "access_token").nth(2).unwrap();
+
+    let get = format!(
+        "GET /useradmin/users?include=All&limit=30&page=1 HTTP/1.1\r\nhost: x\r\n\
+         accept: application/vnd.newvoicemedia.v4+json\r\nauthorization: Bearer {token}\r\n\
+         connection: close\r\n\r\n"
+    );
+    let answer = exchange(address, &get).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    let meta = r#""meta":{"page":1,"count":30,"pageCount":1,"totalCount":30}}"#;
+    assert!(answer.ends_with(meta), "{answer}");
+
+    stop.send(()).unwrap();
+    tokio::time::timeout(Duration::from_secs(5), serving).await.unwrap().unwrap();
 }

@@ -2,11 +2,13 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::missing_panics_doc, reason = "test helpers")]
 #![allow(unreachable_pub, reason = "included by several tests")]
 
+pub mod vonage;
+
 use std::time::Duration;
 
 use http::{HeaderMap, Request};
 use serde_json::Value;
-use simulator::Simulator;
+use simulator::{Body, Simulator};
 use tower::ServiceExt;
 use transport::body::{BodyError, collect, empty};
 
@@ -40,7 +42,10 @@ pub async fn call(simulator: &Simulator, uri: &str, credential: Option<&str>) ->
     if let Some(credential) = credential {
         request = request.header("authorization", credential);
     }
-    let request = request.body(empty()).unwrap();
+    send(simulator, request.body(empty()).unwrap()).await
+}
+
+pub async fn send(simulator: &Simulator, request: Request<Body>) -> Reply {
     let (parts, body) = simulator.service().oneshot(request).await.unwrap().into_parts();
     let body = collect(body, 64 << 20, Duration::from_secs(5)).await.map(|b| b.to_vec());
     Reply { status: parts.status.as_u16(), headers: parts.headers, body }
