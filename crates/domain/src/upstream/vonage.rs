@@ -13,7 +13,7 @@ mod wire;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde::de::{self, SeqAccess};
+use serde::de::SeqAccess;
 
 use super::list::{self, RowReader, Shape};
 use super::{
@@ -279,8 +279,7 @@ impl RowReader for Rows<'_, '_> {
             }
             Listing::Skills | Listing::OfUser(Owned::Skills, _) => {
                 let Some(skill) = seq.next_element::<wire::Skill<'de>>()? else { return Ok(false) };
-                let skill = skill.into_item().map_err(de::Error::custom)?;
-                (self.row)(Row::Item(&skill));
+                (self.row)(Row::Item(&skill.into_item()));
             }
             Listing::CallerIds => {
                 let Some(number) = seq.next_element::<wire::CallbackNumber<'de>>()? else {
@@ -292,8 +291,7 @@ impl RowReader for Rows<'_, '_> {
                 let Some(member) = seq.next_element::<wire::Member<'de>>()? else {
                     return Ok(false);
                 };
-                let member = member.into_item().map_err(de::Error::custom)?;
-                (self.row)(Row::Item(&member));
+                (self.row)(Row::Item(&member.into_item()));
             }
             Listing::OfUser(Owned::Queues, _) => {
                 let Some(queue) = seq.next_element::<wire::Queue<'de>>()? else { return Ok(false) };

@@ -72,6 +72,24 @@ impl<'de: 'a, 'a> Deserialize<'de> for DisplayId<'a> {
 
 impl Missing for DisplayId<'_> {}
 
+/// A skill level, as a number or as its digits; an empty text is none. Its range is documented
+/// nowhere, so it is not cut.
+#[derive(Debug, PartialEq)]
+struct Level(Option<u32>);
+
+scalar!(Level, "a level", {
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Level, E> {
+        match (text, text.bytes().all(|byte| byte.is_ascii_digit())) {
+            ("", _) => Ok(Level(None)),
+            (_, true) => text.parse().map(|level| Level(Some(level))).map_err(E::custom),
+            (_, false) => Err(E::custom("no level")),
+        }
+    }
+    fn visit_u64<E: de::Error>(self, level: u64) -> Result<Level, E> {
+        u32::try_from(level).map(|level| Level(Some(level))).map_err(E::custom)
+    }
+});
+
 /// True or false.
 #[derive(Debug, PartialEq)]
 struct Flag(bool);
@@ -277,7 +295,7 @@ object! {
     WireSkill<'a> or_again {
         id: Key<'a> = "skillId",
         name: Option<Str<'a>> = "skillName",
-        level: Option<Loose<'a>> = "agentSkillLevel",
+        level: Option<Level> = "agentSkillLevel",
     }
 }
 
@@ -294,7 +312,7 @@ object! {
     /// A user in the list of a group or a skill.
     WireMember<'a> or_again {
         id: Key<'a> = "userId",
-        level: Option<Loose<'a>> = "agentSkillLevel",
+        level: Option<Level> = "agentSkillLevel",
     }
 }
 
@@ -352,20 +370,12 @@ impl<'a> Group<'a> {
     }
 }
 
-/// What a level that is no number is refused with.
-const BAD_LEVEL: &str = "a level";
-
-fn level(level: Option<Loose<'_>>) -> Result<Option<u32>, &'static str> {
-    let Some(level) = loose(level) else { return Ok(None) };
-    level.parse().map(Some).map_err(|_| BAD_LEVEL)
-}
-
 impl<'a> Skill<'a> {
-    pub(super) fn into_item(self) -> Result<Item<'a>, &'static str> {
+    pub(super) fn into_item(self) -> Item<'a> {
         let skill = self.0;
-        let (key, level) = (key(&skill.id.0), level(skill.level)?);
+        let (key, level) = (key(&skill.id.0), skill.level.and_then(|level| level.0));
         let shown = Named { id: Id::Text(Cow::Borrowed("")), name: text(skill.name) };
-        Ok(Item { key, id: skill.id.0, shown, level })
+        Item { key, id: skill.id.0, shown, level }
     }
 }
 
@@ -383,11 +393,11 @@ impl<'a> CallbackNumber<'a> {
 }
 
 impl<'a> Member<'a> {
-    pub(super) fn into_item(self) -> Result<Item<'a>, &'static str> {
+    pub(super) fn into_item(self) -> Item<'a> {
         let member = self.0;
-        let (key, level) = (key(&member.id.0), level(member.level)?);
+        let (key, level) = (key(&member.id.0), member.level.and_then(|level| level.0));
         let shown = Named { id: Id::Text(Cow::Borrowed("")), name: None };
-        Ok(Item { key, id: member.id.0, shown, level })
+        Item { key, id: member.id.0, shown, level }
     }
 }
 

@@ -1,0 +1,215 @@
+//! A call without a network: an endpoint's request, the pages an upstream would send, the answer.
+//!
+//! It asks in the order a gateway asks in: the groups, what must be joined (round by round), the
+//! rows. It knows no wire; what a listing's pages are, the test says.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "only tests read this")]
+
+use domain::id::Number;
+use domain::legacy::{Endpoint, Lists, Planned};
+use domain::listing::{Item, Listing, Which};
+use domain::page::{Page, Shape};
+use domain::params::Params;
+use domain::plan::{GroupName, Groups, Resolved};
+use domain::quirks::Quirks;
+use domain::related::{Needs, Related};
+use domain::sweep::Window;
+use domain::teams::{self, TeamsOfUsers};
+use domain::upstream::{Context, Dialect, PageError, Rules, Shortcut};
+use domain::visibility::Visibility;
+
+/// The pages of a listing; `None` where the upstream answers 404.
+pub(crate) type Upstream<'a> = &'a dyn Fn(&Listing) -> Option<Vec<Vec<u8>>>;
+
+/// Follow-ups may depend on follow-ups, but not for long.
+pub(crate) const ROUNDS_MAX: usize = 4;
+
+/// A legacy request and everything that decides its answer but the upstream.
+#[derive(Clone, Copy)]
+pub(crate) struct Call<'a> {
+    pub(crate) dialect: &'static dyn Dialect,
+    pub(crate) endpoint: &'static dyn Endpoint,
+    pub(crate) query: &'a str,
+    pub(crate) quirks: &'a Quirks,
+    pub(crate) rules: &'a Rules,
+    pub(crate) visibility: &'a Visibility,
+}
+
+/// What came of a call.
+pub(crate) struct Answer {
+    /// The target of every request, in order; ends in `nobody` where no row can fit.
+    pub(crate) targets: Vec<String>,
+    /// The legacy body.
+    pub(crate) body: Result<String, PageError>,
+}
+
+impl Call<'_> {
+    pub(crate) fn answer(self, upstream: Upstream<'_>) -> Answer {
+        let mut run = Run { call: self, upstream, targets: Vec::new() };
+        let records = run.records();
+        let body = records.map(|(bytes, rows)| {
+            let (open, close) = self.endpoint.envelope(self.quirks, rows);
+            let bytes = String::from_utf8(bytes).unwrap();
+            // Every record begins with a comma.
+            format!("{open}{}{close}", bytes.get(1..).unwrap_or_default())
+        });
+        Answer { targets: run.targets, body }
+    }
+}
+
+struct Run<'a> {
+    call: Call<'a>,
+    upstream: Upstream<'a>,
+    targets: Vec<String>,
+}
+
+type Records = Result<(Vec<u8>, u64), PageError>;
+
+impl Run<'_> {
+    fn records(&mut self) -> Records {
+        let Call { dialect, endpoint, query, quirks, rules, visibility } = self.call;
+        let lists = endpoint.lists();
+        let Planned::Ask(plan) = endpoint.plan(Params::parse(query), quirks) else {
+            return self.nobody();
+        };
+        let which = match lists {
+            Lists::Users(_) | Lists::Teams(_) => Which::Live,
+            Lists::DeletedUsers(_) => Which::Deleted,
+        };
+        let all = Listing::Users(which);
+        let ids = match plan.group() {
+            None => Vec::new(),
+            Some(group) => self.group_ids(&all, group)?,
+        };
+        let Resolved::Ask(plan) = plan.resolve(ids) else { return self.nobody() };
+        let listing = match dialect.shortcut(&plan.filter, rules) {
+            Shortcut::None => all,
+            Shortcut::Listing(listing) => listing,
+            Shortcut::Nobody => return self.nobody(),
+        };
+        if let Lists::Teams(record) = lists {
+            return self.teams(record);
+        }
+        let records = matches!(lists, Lists::Users(_));
+        let related = self.related(Needs { records, teams: visibility.needs_teams() })?;
+        let shape = Shape { lists, quirks, filter: &plan.filter, visibility };
+        let (mut bytes, mut shown) = (Vec::new(), 0);
+        let Some(pages) = self.pages(&listing, Some(&plan.filter)) else { return Ok((bytes, 0)) };
+        for body in pages {
+            let rows = self.page(&listing, &body, &related).read_rows(shape, &mut |_| {})?;
+            let mut start = 0;
+            for end in rows.ends {
+                shown += u64::from(end > start);
+                start = end;
+            }
+            bytes.extend(rows.bytes);
+        }
+        Ok((bytes, shown))
+    }
+
+    fn nobody(&mut self) -> Records {
+        self.targets.push("nobody".to_owned());
+        Ok((Vec::new(), 0))
+    }
+
+    fn group_ids(
+        &mut self,
+        all: &Listing,
+        group: &GroupName,
+    ) -> Result<Vec<domain::hub::Id<'static>>, PageError> {
+        let visibility = self.call.visibility;
+        let related = self.related(Needs { records: false, teams: visibility.needs_teams() })?;
+        let mut groups = Groups::default();
+        for body in self.pages(all, None).unwrap_or_default() {
+            groups.extend(self.page(all, &body, &related).read_groups(visibility, &mut |_| {})?.1);
+        }
+        Ok(groups.ids(group))
+    }
+
+    fn teams(&mut self, record: fn(u64, Option<&str>, &mut Vec<u8>)) -> Records {
+        let visibility = self.call.visibility;
+        let list = self.items(&Listing::Teams)?;
+        let mut of_users = TeamsOfUsers::default();
+        if list.is_none() || *visibility != Visibility::Everything {
+            let related = self.related(Needs { records: false, teams: true })?;
+            let users = Listing::Users(Which::Live);
+            for body in self.pages(&users, None).unwrap_or_default() {
+                let mut on_page = TeamsOfUsers::default();
+                self.page(&users, &body, &related)
+                    .read_users(&mut |user| on_page.note(user, visibility))?;
+                of_users.extend(on_page);
+            }
+        }
+        let shown = match list {
+            Some(list) => of_users.pick(list, visibility),
+            None => of_users.sorted(),
+        };
+        let (mut bytes, mut rows) = (Vec::new(), 0);
+        for team in shown {
+            match teams::number(&team.id, self.call.rules) {
+                Number::Is(id) => {
+                    bytes.push(b',');
+                    record(id, team.name.as_deref(), &mut bytes);
+                    rows += 1;
+                }
+                Number::LeftOut => {}
+                Number::Missing => panic!("{team:?} has no number"),
+            }
+        }
+        Ok((bytes, rows))
+    }
+
+    /// Reads what must be joined, until nothing more is wanted.
+    fn related(&mut self, needs: Needs) -> Result<Related, PageError> {
+        let mut related = Related::default();
+        for round in 0.. {
+            let wanted = self.call.dialect.follow_up(needs, self.call.rules, &related);
+            if wanted.is_empty() {
+                break;
+            }
+            assert!(round < ROUNDS_MAX, "still wanted: {wanted:?}");
+            for listing in wanted {
+                assert!(!related.knows(&listing), "{listing:?} is wanted again");
+                match self.items(&listing)? {
+                    Some(items) => related.add(listing, items),
+                    None => related.add_lacking(listing),
+                }
+            }
+        }
+        Ok(related.joined())
+    }
+
+    /// The rows of a listing of anything but users; `None` where there is no such listing.
+    fn items(&mut self, listing: &Listing) -> Result<Option<Vec<Item<'static>>>, PageError> {
+        let Some(pages) = self.pages(listing, None) else { return Ok(None) };
+        let related = Related::default();
+        let mut items = Vec::new();
+        for body in pages {
+            items.extend(self.page(listing, &body, &related).read_items()?.1);
+        }
+        Ok(Some(items))
+    }
+
+    fn pages(
+        &mut self,
+        listing: &Listing,
+        filter: Option<&domain::plan::UserFilter<domain::plan::GroupIds>>,
+    ) -> Option<Vec<Vec<u8>>> {
+        let dialect = self.call.dialect;
+        let pages = (self.upstream)(listing);
+        let limit = dialect.page_rows_max();
+        for number in 0..pages.as_ref().map_or(1, Vec::len) {
+            let window = Window { offset: number as u64 * u64::from(limit), limit };
+            self.targets.push(dialect.page_request(listing, filter, window).target);
+        }
+        assert!(pages.is_some() || dialect.may_lack(listing), "{listing:?} must be there");
+        pages
+    }
+
+    fn page<'b>(&self, listing: &'b Listing, body: &'b [u8], related: &'b Related) -> Page<'b>
+    where
+        Self: 'b,
+    {
+        let Call { dialect, rules, .. } = self.call;
+        Page { dialect, listing, body, context: Context { rules, related } }
+    }
+}
