@@ -76,10 +76,14 @@ fn refuse_foreign(path: &Path) -> Result<(), RosterError> {
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
     let header = Connection::open_with_flags(uri(path), flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    if number(&header, "application_id")? != APPLICATION_ID {
-        return Err(RosterError::NotARoster);
+    match number(&header, "application_id") {
+        Ok(APPLICATION_ID) => refuse_newer(number(&header, "user_version")?),
+        Ok(_) => Err(RosterError::NotARoster),
+        // While a log is moved into the file, or when that was cut off, the first page may speak of
+        // pages that are still in the log only. SQLite decides, with the log.
+        Err(RosterError::Damaged) => Ok(()),
+        Err(error) => Err(error),
     }
-    refuse_newer(number(&header, "user_version")?)
 }
 
 fn refuse_newer(found: i64) -> Result<(), RosterError> {
@@ -106,7 +110,9 @@ fn lay_out(connection: &mut Connection) -> Result<(), RosterError> {
     if number(&transaction, "application_id")? != APPLICATION_ID {
         let things: i64 =
             transaction.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
-        if things != 0 {
+        let numbers =
+            [number(&transaction, "application_id")?, number(&transaction, "user_version")?];
+        if things != 0 || numbers != [0, 0] {
             return Err(RosterError::NotARoster);
         }
         transaction.execute_batch(include_str!("schema.sql"))?;

@@ -45,12 +45,12 @@ struct Inner {
     // Dropped first: the last connection to close tidies up the log, and this one may not write.
     reader: Mutex<Connection>,
     writer: Mutex<Writer>,
+    fingerprints: Fingerprints,
 }
 
 struct Writer {
     connection: Connection,
     mirrors: Mirrors,
-    fingerprints: Fingerprints,
 }
 
 impl Roster {
@@ -63,14 +63,13 @@ impl Roster {
     /// the file as it is.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, RosterError> {
         let file::Connections { reader, writer } = file::open(path.as_ref())?;
-        let writer = Writer {
-            connection: writer,
-            mirrors: Mirrors::default(),
+        let writer = Writer { connection: writer, mirrors: Mirrors::default() };
+        let inner = Inner {
+            reader: Mutex::new(reader),
+            writer: Mutex::new(writer),
             fingerprints: Fingerprints::default(),
         };
-        Ok(Self {
-            inner: Arc::new(Inner { reader: Mutex::new(reader), writer: Mutex::new(writer) }),
-        })
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Records a complete, unfiltered sweep: all or nothing of it.
@@ -88,8 +87,11 @@ impl Roster {
         sweep: &Sweep,
         sightings: &[Sighting],
     ) -> Result<Changes, RosterError> {
+        // Before the lock: this takes longest when nothing changed, and nobody need wait for it.
+        let fingerprints = &self.inner.fingerprints;
+        let seen = tally::by_id(sightings, fingerprints);
         let mut writer = self.writer();
-        let Writer { connection, mirrors, fingerprints } = &mut *writer;
+        let Writer { connection, mirrors } = &mut *writer;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // Asked within the transaction: from here on nobody else can write.
         let mirrored = mirrors.take(scope, store::data_version(&transaction)?);
@@ -98,7 +100,7 @@ impl Roster {
             Some(entries) => entries,
             None => store::entries(&transaction, row, fingerprints)?,
         };
-        let outcome = tally::tally(&entries, state, *sweep, sightings, fingerprints);
+        let outcome = tally::tally(&entries, state, *sweep, &seen);
         store::write_users(&transaction, row, &outcome.edits)?;
         if outcome.state != state {
             store::write_state(&transaction, row, outcome.state)?;

@@ -67,17 +67,37 @@ pub(crate) struct Outcome<'a> {
     pub(crate) changes: Changes,
 }
 
-/// Compares a sweep with what is remembered. `entries` ascend by id; `sightings` may come in any
-/// order, and the last one of an id is the one that is taken.
+/// A sighting with what it is compared by. Both stand beside it, so that sorting and comparing need
+/// not look into the sightings again, which lie all over the memory: that look takes longest.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen<'a> {
+    id: u64,
+    fingerprint: u64,
+    sighting: &'a Sighting,
+}
+
+/// One sighting per id, the last one given, by ascending id.
+pub(crate) fn by_id<'a>(sightings: &'a [Sighting], fingerprints: &Fingerprints) -> Vec<Seen<'a>> {
+    let seen = |sighting: &'a Sighting| Seen {
+        id: sighting.id,
+        fingerprint: fingerprints.of(sighting),
+        sighting,
+    };
+    let mut sorted: Vec<Seen<'_>> = sightings.iter().rev().map(seen).collect();
+    // Stable: of one id the last one given now comes first, and stays.
+    sorted.sort_by_key(|seen| seen.id);
+    sorted.dedup_by_key(|seen| seen.id);
+    sorted
+}
+
+/// Compares a sweep with what is remembered. `entries` and `seen` ascend by id.
 pub(crate) fn tally<'a>(
     entries: &[Entry],
     state: ScopeState,
     sweep: Sweep,
-    sightings: &'a [Sighting],
-    fingerprints: &Fingerprints,
+    seen: &[Seen<'a>],
 ) -> Outcome<'a> {
-    let sightings = by_id(sightings);
-    let has_gap = has_gap(entries, &sightings);
+    let has_gap = has_gap(entries, seen);
     let is_observation = sweep.started <= sweep.ended
         && state.observed_until.is_none_or(|until| sweep.started > until);
     let doubts = match (has_gap, is_observation) {
@@ -92,22 +112,21 @@ pub(crate) fn tally<'a>(
         sweep,
         ended_before: state.last_ended.unwrap_or(0),
         ended_after: state.last_ended.map_or(sweep.ended, |ended| ended.max(sweep.ended)),
-        fingerprints,
-        entries: Vec::with_capacity(entries.len().max(sightings.len())),
+        entries: Vec::with_capacity(entries.len().max(seen.len())),
         edits: Vec::new(),
         changes,
     };
-    let mut seen = sightings.into_iter().peekable();
+    let mut seen = seen.iter().peekable();
     for entry in entries {
-        while let Some(sighting) = seen.next_if(|sighting| sighting.id < entry.id) {
-            tally.added(sighting);
+        while let Some(new) = seen.next_if(|seen| seen.id < entry.id) {
+            tally.added(new);
         }
-        match seen.next_if(|sighting| sighting.id == entry.id) {
-            Some(sighting) => tally.seen(*entry, sighting),
+        match seen.next_if(|seen| seen.id == entry.id) {
+            Some(seen) => tally.seen(*entry, seen),
             None => tally.missed(*entry),
         }
     }
-    seen.for_each(|sighting| tally.added(sighting));
+    seen.for_each(|new| tally.added(new));
     Outcome {
         state: ScopeState {
             last_ended: Some(tally.ended_after),
@@ -120,64 +139,53 @@ pub(crate) fn tally<'a>(
     }
 }
 
-/// One sighting per id, the last one given, by ascending id.
-fn by_id(sightings: &[Sighting]) -> Vec<&Sighting> {
-    let mut sorted: Vec<&Sighting> = sightings.iter().rev().collect();
-    // Stable: of one id the last one given now comes first, and stays.
-    sorted.sort_by_key(|sighting| sighting.id);
-    sorted.dedup_by_key(|sighting| sighting.id);
-    sorted
-}
-
 /// Whether more of those who should be there are missing than is plausible. The vanished are not
 /// expected back, so that years of leavers do not hide an empty sweep.
-fn has_gap(entries: &[Entry], sightings: &[&Sighting]) -> bool {
+fn has_gap(entries: &[Entry], seen: &[Seen<'_>]) -> bool {
     let mut expected = 0;
     let mut found = 0;
-    let mut seen = sightings.iter().peekable();
+    let mut seen = seen.iter().map(|seen| seen.id).peekable();
     for entry in entries.iter().filter(|entry| !entry.has_vanished()) {
-        while seen.next_if(|sighting| sighting.id < entry.id).is_some() {}
+        while seen.next_if(|id| *id < entry.id).is_some() {}
         expected += 1;
-        found += usize::from(seen.peek().is_some_and(|sighting| sighting.id == entry.id));
+        found += usize::from(seen.peek() == Some(&entry.id));
     }
     expected > UNGUARDED_MAX && (expected - found) * 2 > expected
 }
 
-struct Tally<'a, 'f> {
+struct Tally<'a> {
     sweep: Sweep,
     /// The latest end of all sweeps, without and with this one.
     ended_before: u64,
     ended_after: u64,
-    fingerprints: &'f Fingerprints,
     entries: Vec<Entry>,
     edits: Vec<Edit<'a>>,
     changes: Changes,
 }
 
-impl<'a> Tally<'a, '_> {
-    fn added(&mut self, sighting: &'a Sighting) {
+impl<'a> Tally<'a> {
+    fn added(&mut self, new: &Seen<'a>) {
         let marks = self.present();
         self.changes.added += 1;
-        self.edits.push(Edit::Whole(sighting, marks));
-        self.keep(sighting.id, self.fingerprints.of(sighting), marks);
+        self.edits.push(Edit::Whole(new.sighting, marks));
+        self.keep(new.id, new.fingerprint, marks);
     }
 
-    fn seen(&mut self, entry: Entry, sighting: &'a Sighting) {
+    fn seen(&mut self, entry: Entry, seen: &Seen<'a>) {
         if self.sweep.ended < entry.seen_until.unwrap_or(self.ended_before) {
             // Recorded late: a sweep that ended later has seen this user, and knows better.
             self.entries.push(entry);
             return;
         }
         let marks = self.present();
-        let fingerprint = self.fingerprints.of(sighting);
         self.changes.returned += usize::from(entry.has_vanished());
-        if fingerprint != entry.fingerprint {
+        if seen.fingerprint != entry.fingerprint {
             self.changes.updated += 1;
-            self.edits.push(Edit::Whole(sighting, marks));
+            self.edits.push(Edit::Whole(seen.sighting, marks));
         } else if entry.absences != 0 || entry.seen_until != marks.seen_until {
             self.edits.push(Edit::Marks(entry.id, marks));
         }
-        self.keep(entry.id, fingerprint, marks);
+        self.keep(entry.id, seen.fingerprint, marks);
     }
 
     fn missed(&mut self, entry: Entry) {
@@ -217,5 +225,79 @@ impl<'a> Tally<'a, '_> {
     fn keep(&mut self, id: u64, fingerprint: u64, marks: Marks) {
         let Marks { absences, seen_until, .. } = marks;
         self.entries.push(Entry { id, fingerprint, absences, seen_until });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sightings(ids: impl Iterator<Item = u64>) -> Vec<Sighting> {
+        let sighting = |id| Sighting {
+            id,
+            name: None,
+            group: None,
+            teams: Vec::new(),
+            supervised_teams: Vec::new(),
+            is_deleted: false,
+        };
+        ids.map(sighting).collect()
+    }
+
+    /// The ids of the rows written by each of a series of sweeps.
+    fn written(series: &[Vec<Sighting>]) -> Vec<Vec<u64>> {
+        let fingerprints = Fingerprints::default();
+        let mut entries = Vec::new();
+        let mut state = ScopeState::default();
+        let mut written = Vec::new();
+        for (seen, started) in series.iter().zip((10..).step_by(10)) {
+            let sweep = Sweep { started, ended: started + 5 };
+            let outcome = tally(&entries, state, sweep, &by_id(seen, &fingerprints));
+            let ids = outcome.edits.iter().map(|edit| match edit {
+                Edit::Whole(sighting, _) => sighting.id,
+                Edit::Marks(id, _) => *id,
+            });
+            written.push(ids.collect());
+            (entries, state) = (outcome.entries, outcome.state);
+        }
+        written
+    }
+
+    #[test]
+    fn only_rows_that_differ_are_written() {
+        let all = || sightings(0..100);
+        let without_seven = || sightings((0..100).filter(|id| *id != 7));
+        let mut renamed = all();
+        renamed[50].name = Some("New".to_owned());
+        let series = [
+            all(),
+            all(),
+            renamed.clone(),
+            renamed,
+            all(),
+            // Absent, vanished, and no more to say.
+            without_seven(),
+            without_seven(),
+            without_seven(),
+            without_seven(),
+            // Back, and no more to say.
+            all(),
+            all(),
+        ];
+        let none = Vec::new();
+        let expected = [
+            (0..100).collect(),
+            none.clone(),
+            vec![50],
+            none.clone(),
+            vec![50],
+            vec![7],
+            vec![7],
+            none.clone(),
+            none.clone(),
+            vec![7],
+            none,
+        ];
+        assert_eq!(written(&series), expected);
     }
 }

@@ -4,7 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "these are tests; a surprise in what they share must fail")]
 
 mod absences;
+mod crash;
 mod guard;
+mod history;
 mod imports;
 mod opening;
 mod sharing;
