@@ -12,7 +12,7 @@ use domain::hub::{State as UserState, User};
 use domain::id::{ID_MAX, IdPolicy};
 use domain::listing::{Listing, Which};
 use domain::quirks::Quirks;
-use domain::upstream::Rules;
+use domain::upstream::{Credential, Dialect, Rules};
 use domain::visibility::Visibility;
 use domain::{channel, time_zone};
 use tokio::time::Instant;
@@ -20,7 +20,7 @@ use tower::ServiceExt;
 
 use crate::call::{Ask, ListCall, SharedAccount};
 use crate::caller::{Caller, KeyState};
-use crate::config::Config;
+use crate::config::{Config, TeamsFrom};
 use crate::error::Error;
 use crate::stack;
 use crate::state::State;
@@ -125,7 +125,7 @@ pub struct Report {
 struct CallerReport {
     name: String,
     upstream: String,
-    dialect: &'static str,
+    dialect: &'static dyn Dialect,
     key: KeyState,
     outcome: Result<Findings, Error>,
 }
@@ -133,10 +133,28 @@ struct CallerReport {
 #[derive(Debug)]
 struct Findings {
     survey: Survey,
+    credential: Credential,
     fails_on_odd_ids: bool,
     calls: u64,
+    /// Calls for what is joined to the rows, in all and not for every list.
+    joined_calls: u64,
+    per_minute: Option<u32>,
     is_count_wrong: bool,
     took: Duration,
+    teams: Teams,
+}
+
+/// Where this caller's teams come from.
+#[derive(Debug)]
+enum Teams {
+    /// The upstream's list, with so many of them.
+    Listed(usize),
+    /// Their users, because the upstream has no list or the key may not read it.
+    OfUsers,
+    /// Their users, by the setting.
+    OfUsersBySetting,
+    /// Neither: the list is wanted and cannot be had.
+    Failed(Error),
 }
 
 /// Checks every caller of a configuration, one after the other.
@@ -150,7 +168,7 @@ pub async fn check(config: &Config) -> Result<Report, std::io::Error> {
             key: caller.key_state(),
             name: caller.name.clone(),
             upstream: caller.upstream.name.clone(),
-            dialect: caller.upstream.dialect.name(),
+            dialect: caller.upstream.dialect,
             outcome,
         });
     }
@@ -171,21 +189,48 @@ async fn survey(state: &State, caller: &Arc<Caller>) -> Result<Findings, Error> 
     let deadline = started + state.config.limits.request_deadline * SURVEY_TIMES_DEADLINE;
     let ask = Ask::Survey(Arc::clone(&survey));
     let listing = Listing::Users(Which::All);
-    let call = ListCall::new(caller, listing, ask, deadline, SharedAccount::default());
+    let account = SharedAccount::default();
+    let call = ListCall::new(caller, listing, ask, deadline, account.clone());
     let listed = tokio::time::timeout_at(deadline, stack::lists(state).oneshot(call)).await;
     let listed = listed.map_err(|_| Error::Deadline)?;
     let listed = listed.map_err(|error| match error.downcast::<Error>() {
         Ok(error) => *error,
         Err(_) => Error::Internal,
     })?;
+    let took = started.elapsed();
     let survey = Arc::try_unwrap(survey).map_err(|_| Error::Internal)?;
+    let teams = teams(state, caller, deadline).await;
     Ok(Findings {
+        credential: caller.upstream.dialect.credential(),
+        joined_calls: account.read().joined_pages,
+        per_minute: caller.upstream.settings.requests_per_minute_max,
+        teams,
         survey: survey.into_inner().unwrap_or_else(PoisonError::into_inner),
         fails_on_odd_ids,
         calls: listed.list.story.pages,
         is_count_wrong: listed.list.story.total_mismatch,
-        took: started.elapsed(),
+        took,
     })
+}
+
+/// Whether the list of teams can be had.
+async fn teams(state: &State, caller: &Arc<Caller>, deadline: Instant) -> Teams {
+    let from = caller.upstream.settings.teams_from;
+    if from == TeamsFrom::Users {
+        return Teams::OfUsersBySetting;
+    }
+    let account = SharedAccount::default();
+    let call = ListCall::new(caller, Listing::Teams, Ask::Items, deadline, account);
+    let listed = tokio::time::timeout_at(deadline, stack::lists(state).oneshot(call)).await;
+    let error = match listed {
+        Ok(Ok(listed)) => return Teams::Listed(listed.found.items.len()),
+        Ok(Err(error)) => error.downcast::<Error>().map_or(Error::Internal, |error| *error),
+        Err(_) => Error::Deadline,
+    };
+    match error {
+        Error::NoSuchListing | Error::Forbidden if from == TeamsFrom::Auto => Teams::OfUsers,
+        error => Teams::Failed(error),
+    }
 }
 
 impl Report {
@@ -195,7 +240,7 @@ impl Report {
             Ok(findings) => {
                 let sees_nobody = findings.survey.users == 0 && findings.survey.hidden > 0;
                 let fails = findings.fails_on_odd_ids && findings.survey.odd_ids > 0;
-                !sees_nobody && !fails
+                !sees_nobody && !fails && !matches!(findings.teams, Teams::Failed(_))
             }
             Err(_) => false,
         })
@@ -208,38 +253,96 @@ impl fmt::Display for Report {
             writeln!(
                 f,
                 "caller {} (upstream {}, {})",
-                caller.name, caller.upstream, caller.dialect
+                caller.name,
+                caller.upstream,
+                caller.dialect.name()
             )?;
             match &caller.outcome {
                 Ok(findings) => write!(f, "{findings}")?,
-                Err(error) => failure(f, caller.key, error)?,
+                Err(error) => failure(f, caller.dialect.credential(), caller.key, error)?,
             }
         }
         writeln!(f, "{}", if self.is_good() { "ok" } else { "NOT OK" })
     }
 }
 
-fn failure(f: &mut fmt::Formatter<'_>, key: KeyState, error: &Error) -> fmt::Result {
-    let what = match key {
-        KeyState::Refused => "REFUSED (401): the v4 key is not accepted; make a new one",
-        KeyState::Forbidden => "accepted, but lacks the scope users.read (403)",
-        KeyState::Accepted => "accepted, scope users.read",
-        KeyState::Untested => "not tested",
-    };
-    writeln!(f, "  v4 key        {what}")?;
+/// What a credential is called, and the scope it needs.
+fn words(credential: Credential) -> (&'static str, &'static str) {
+    match credential {
+        Credential::Key => ("v4 key  ", "users.read"),
+        Credential::Client => ("client  ", "users:read"),
+    }
+}
+
+fn failure(
+    f: &mut fmt::Formatter<'_>,
+    credential: Credential,
+    key: KeyState,
+    error: &Error,
+) -> fmt::Result {
+    let (name, scope) = words(credential);
+    match key {
+        KeyState::Refused => {
+            writeln!(f, "  {name}      REFUSED: it is not accepted; make a new one")?;
+        }
+        KeyState::Forbidden => {
+            writeln!(f, "  {name}      accepted, but lacks the scope {scope} (403)")?
+        }
+        KeyState::Accepted => writeln!(f, "  {name}      accepted, scope {scope}")?,
+        KeyState::Untested => writeln!(f, "  {name}      not tested")?,
+    }
     writeln!(f, "  FAILED        {error} ({})", error.slug())
+}
+
+impl fmt::Display for Teams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Teams::Listed(teams) => {
+                writeln!(f, "  teams         {teams}, from the upstream's list")
+            }
+            Teams::OfUsers => writeln!(
+                f,
+                "  teams         from the users, since the upstream has no list of them for this \
+                 key; a team without members will be missing"
+            ),
+            Teams::OfUsersBySetting => {
+                writeln!(f, "  teams         from the users (setting teams_from)")
+            }
+            Teams::Failed(error) => {
+                writeln!(f, "  FAILED        the list of teams: {error} ({})", error.slug())
+            }
+        }
+    }
+}
+
+impl Findings {
+    fn cost(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.took.as_secs_f64();
+        let calls = self.calls + self.joined_calls;
+        write!(f, "  a full list   {calls} calls, {seconds:.1} s now")?;
+        if self.joined_calls > 0 {
+            let joined = self.joined_calls;
+            write!(f, "; {joined} of them for what is joined, kept for a while")?;
+        }
+        match self.per_minute {
+            Some(rate) => writeln!(f, " (at most {rate} a minute)"),
+            None => writeln!(f),
+        }
+    }
 }
 
 impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let survey = &self.survey;
-        writeln!(f, "  v4 key        accepted, scope users.read")?;
+        let (name, scope) = words(self.credential);
+        writeln!(f, "  {name}      accepted, scope {scope}")?;
         writeln!(
             f,
             "  users         {} visible, {} hidden by sees, {} deleted",
             survey.users, survey.hidden, survey.deleted
         )?;
-        writeln!(f, "  a full list   {} calls, {:.1} s now", self.calls, self.took.as_secs_f64())?;
+        self.cost(f)?;
+        write!(f, "{}", self.teams)?;
         if survey.users == 0 && survey.hidden > 0 {
             writeln!(f, "  FAILED        sees fits no user; teams and users are listed by id")?;
         }
@@ -285,7 +388,7 @@ impl fmt::Display for Findings {
             ),
             (ids, false) => writeln!(
                 f,
-                "  ids           {ids} are no decimal numbers; id_policy shows them as numbers"
+                "  ids           {ids} are no decimal numbers; by id_policy each is shown as one"
             ),
         }
     }
