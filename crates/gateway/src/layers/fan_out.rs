@@ -4,7 +4,7 @@
 //! The first error drops every page still in flight.
 
 use domain::plan::Groups;
-use domain::sweep::{Failure, Limits, Next, Story, Sweep};
+use domain::sweep::{Failure, Limits, Next, Paging, Story, Sweep};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tower::{BoxError, Service, ServiceExt};
@@ -24,6 +24,7 @@ where
     let upstream = &call.caller.upstream;
     let pages_max = upstream.settings.pages_in_flight_max;
     let mut sweep = Sweep::new(Limits {
+        paging: Paging::Offset,
         page_rows_max: upstream.dialect.page_rows_max(),
         rows_max: upstream.settings.rows_max,
         double_read: upstream.settings.double_read,
