@@ -3,8 +3,8 @@
 //! Pure bookkeeping. The driver asks [`Sweep::next`] which windows to read, reads them in any order
 //! and hands back what it got with [`Sweep::put`], until the sweep is done or has failed.
 //!
-//! **Why no row gets lost.** Windows overlap by a row. Two neighbouring pages are joined only at a
-//! row that both hold (`join.rs`). While rows keep their relative order, every row that lived
+//! **Why no row gets lost.** Windows overlap (`windows.rs`). Two neighbouring pages are joined only
+//! at a row that both hold (`join.rs`). While rows keep their relative order, every row that lived
 //! throughout lies between two joints, and so in the page between them; nothing lies there twice.
 //! The list starts at offset 0 and ends with a page that was not full. A list sorted by id keeps its
 //! order by nature. Any other order may move, so such a list counts only when two whole readings in
@@ -15,6 +15,7 @@
 mod join;
 mod outcome;
 mod rows;
+mod windows;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -22,6 +23,7 @@ use join::{Chain, chain};
 pub use outcome::{DoubleRead, Failure, Limits, List, Next, Paging, Story};
 pub use rows::{Rows, Window};
 use rows::{all_different, is_strictly_sorted};
+use windows::Windows;
 
 const ROUNDS_MAX: u32 = 3;
 const READINGS_MAX: u32 = 3;
@@ -36,11 +38,13 @@ struct Slot {
     rows: Option<Rows>,
     /// Keys beyond the window's limit, which must be the next page's.
     beyond: Vec<u64>,
+    /// Pages the sweep had read by then; tells which of two slots is the later one.
+    read_at: u64,
 }
 
 impl Slot {
-    fn new(offset: u64, limit: u32) -> Self {
-        Slot { window: Window { offset, limit }, is_asked: false, rows: None, beyond: Vec::new() }
+    fn new(window: Window) -> Self {
+        Slot { window, is_asked: false, rows: None, beyond: Vec::new(), read_at: 0 }
     }
 
     fn is_short(&self) -> bool {
@@ -56,7 +60,7 @@ impl Slot {
 #[derive(Debug)]
 pub struct Sweep {
     limits: Limits,
-    page_rows: u32,
+    windows: Windows,
     slots: Vec<Slot>,
     rounds: u32,
     has_restarted: bool,
@@ -78,11 +82,11 @@ pub struct Sweep {
 impl Sweep {
     /// A sweep that has read nothing.
     pub fn new(limits: Limits) -> Self {
-        let page_rows = limits.page_rows_max.max(2);
+        let windows = Windows { paging: limits.paging, page_rows: limits.page_rows_max.max(2) };
         Sweep {
             limits,
-            page_rows,
-            slots: vec![Slot::new(0, page_rows)],
+            windows,
+            slots: vec![Slot::new(windows.first())],
             rounds: 0,
             has_restarted: false,
             has_rechecked: false,
@@ -141,23 +145,28 @@ impl Sweep {
             return;
         }
         let beyond = rows.truncate(rows.keys.len().min(window.limit as usize));
-        let neighbours = [Some(0), index.checked_sub(1), Some(index + 1)];
-        if neighbours.into_iter().flatten().any(|other| self.repeats(window, &rows, other)) {
+        let reach = self.windows.reach();
+        let mut neighbours = (index.saturating_sub(reach)..=index + reach).chain([0]);
+        if neighbours.any(|other| self.repeats(window, &rows, other)) {
             self.failed = Some(Failure::PagingBroken);
         }
         self.slots[index].beyond = beyond;
+        self.slots[index].read_at = self.story.pages;
         self.slots[index].rows = Some(rows);
     }
 
-    /// Whether a page shows the very rows of another that should share but one row with it: the
-    /// upstream ignores offsets, or repeats a page for ever.
+    /// Whether a page begins with the very rows of another that stands far from it: the upstream
+    /// ignores offsets or page numbers, or repeats a page for ever.
     fn repeats(&self, window: Window, rows: &Rows, other: usize) -> bool {
         let Some(other) = self.slots.get(other) else { return false };
         let Some(seen) = &other.rows else { return false };
-        other.window.offset.abs_diff(window.offset) >= u64::from(window.limit - 1)
+        // What an upstream that looks at the limit alone would show in both.
+        let limit = window.limit.min(other.window.limit) as usize;
+        let head = |rows: &Rows| rows.keys.len().min(limit);
+        self.windows.are_apart(window, other.window)
             && rows.keys.len() >= 2
             && seen.total == rows.total
-            && seen.keys == rows.keys
+            && seen.keys[..head(seen)] == rows.keys[..head(rows)]
     }
 
     /// All windows are read: a list, or another step towards one.
@@ -177,8 +186,7 @@ impl Sweep {
             }
         };
         if !self.slots[chain.last].is_short() {
-            let window = self.slots[chain.last].window;
-            self.grow(window.offset + u64::from(window.limit - 1));
+            self.grow(self.slots[chain.last].window.end());
             return None;
         }
         self.accept(chain)
@@ -187,19 +195,19 @@ impl Sweep {
     /// The first page is short of its total: the upstream may allow fewer rows per page than asked.
     fn fits_a_lower_cap(&mut self) -> bool {
         let [first] = self.slots.as_slice() else { return false };
-        let (Some(rows), true) = (&first.rows, first.window.limit == self.page_rows) else {
+        let (Some(rows), true) = (&first.rows, first.window == self.windows.first()) else {
             return false;
         };
         let seen = rows.keys.len() as u32;
-        if seen < 2 || seen >= self.page_rows || u64::from(seen) >= rows.total {
+        if seen < 2 || seen >= first.window.limit || u64::from(seen) >= rows.total {
             return false;
         }
         if std::mem::replace(&mut self.has_doubted_cap, true) {
-            self.page_rows = seen;
+            self.windows.page_rows = seen;
             self.slots[0].window.limit = seen;
         } else {
             // A slip would make every later page as small: asked once more before it is believed.
-            self.slots[0] = Slot::new(0, self.page_rows);
+            self.slots[0] = Slot::new(self.windows.first());
         }
         true
     }
@@ -207,9 +215,9 @@ impl Sweep {
     /// Adds the windows up to the total the first page told; one at a time until offsets are proven.
     fn grows_to_total(&mut self) -> bool {
         let total = self.slots.iter().filter_map(|slot| Some(slot.rows.as_ref()?.total)).max();
-        let Some(last) = self.slots.last().map(|slot| slot.window) else { return false };
-        let end = last.offset + u64::from(last.limit);
-        if total.is_none_or(|total| total <= end) || self.slots[0].keys().is_empty() {
+        let (Some(total), Some(last)) = (total, self.slots.last()) else { return false };
+        let mut end = last.window.end();
+        if total <= end || self.slots[0].keys().is_empty() {
             return false;
         }
         if self.slots.len() > 1 && !self.story.paging_proven {
@@ -219,34 +227,36 @@ impl Sweep {
                 Err(_) => return false,
             }
         }
-        let mut offset = last.offset + u64::from(self.page_rows - 1);
-        let last_wanted = total.unwrap_or(0).saturating_sub(1);
-        loop {
-            self.grow(offset);
-            offset += u64::from(self.page_rows - 1);
-            if !self.story.paging_proven || offset >= last_wanted {
-                return true;
+        while let Some(window) = self.grow(end) {
+            end = window.end();
+            if !self.story.paging_proven || end >= total {
+                break;
             }
         }
+        true
     }
 
-    fn grow(&mut self, offset: u64) {
-        if offset >= self.limits.rows_max {
-            self.failed = Some(Failure::TooLarge { rows_max: self.limits.rows_max });
+    /// Adds the window that follows the last one, which ends before row `end`.
+    fn grow(&mut self, end: u64) -> Option<Window> {
+        let window = self.windows.after(end, &|window| self.is_slot(window));
+        let rows_max = self.limits.rows_max;
+        if window.is_none_or(|window| window.offset >= rows_max) {
+            // Without a window the pages are too small to reach beyond this row.
+            let rows_max = if window.is_none() { end } else { rows_max };
+            self.failed = Some(Failure::TooLarge { rows_max });
         }
-        self.slots.push(Slot::new(offset, self.page_rows));
+        self.slots.extend(window.map(Slot::new));
+        window
     }
 
-    /// Rows beyond a window's limit must be the rows the next window begins with.
+    fn is_slot(&self, window: Window) -> bool {
+        self.slots.iter().any(|slot| slot.window == window)
+    }
+
+    /// Rows beyond a window's limit must be the rows the next window shows at their place.
     fn overflow_is_honest(&self) -> bool {
-        let follows = |pair: &&[Slot]| {
-            let (left, right) = (pair[0].window, pair[1].window);
-            right.offset == left.offset + u64::from(left.limit - 1)
-        };
-        self.slots.windows(2).filter(follows).all(|pair| {
-            let next = pair[1].keys();
-            pair[0].beyond.iter().zip(next.iter().skip(1)).all(|(beyond, next)| beyond == next)
-        })
+        let is_honest = |pair: &[Slot]| self.windows.overflow_is_honest(&pair[0], &pair[1]);
+        self.slots.windows(2).all(is_honest)
     }
 
     /// Reads an empty page again, a bridge over each broken seam, then the whole list once, then
@@ -268,29 +278,18 @@ impl Sweep {
             match [*left, left + 1].into_iter().find(is_empty) {
                 // Most likely a slip: the same window again, before anything else is tried.
                 Some(empty) if self.rounds == 0 => {
-                    let window = self.slots[empty].window;
-                    self.slots[empty] = Slot::new(window.offset, window.limit);
+                    self.slots[empty] = Slot::new(self.slots[empty].window);
                 }
                 _ => {
-                    let bridge = self.bridge(*left);
-                    self.slots.insert(left + 1, bridge);
+                    let (one, other) = (&self.slots[*left], &self.slots[left + 1]);
+                    let Some(bridge) = self.windows.over_seam(one, other, self.rounds) else {
+                        return self.restart_once(Failure::Unstable);
+                    };
+                    self.slots.insert(left + 1, Slot::new(bridge));
                 }
             }
         }
         self.rounds += 1;
-    }
-
-    /// A window over the seam after slot `left`: in its middle first, then leaning to each side.
-    fn bridge(&self, left: usize) -> Slot {
-        let (left, right) = (&self.slots[left], &self.slots[left + 1]);
-        let rows = u64::from(self.page_rows);
-        let left_end = left.window.offset + left.keys().len() as u64;
-        let offset = match self.rounds {
-            0 => left_end.min(right.window.offset + 1).saturating_sub(rows / 2),
-            1 => right.window.offset.saturating_sub(rows * 3 / 4),
-            _ => left_end.saturating_sub(rows / 4),
-        };
-        Slot::new(offset, self.page_rows)
     }
 
     /// Remembers what the pages were. Where a second attempt shows the very same pages, nothing is
@@ -337,7 +336,7 @@ impl Sweep {
         self.has_rechecked = false;
         self.end_seen_at = None;
         self.looks_behind = 0;
-        self.slots = vec![Slot::new(0, self.page_rows)];
+        self.slots = vec![Slot::new(self.windows.first())];
     }
 
     /// The pages join from offset 0 to a page that was not full. Checks that no row stands in it
@@ -398,8 +397,7 @@ impl Sweep {
         if !self.has_rechecked {
             self.has_rechecked = true;
             for index in [0, chain.last] {
-                let window = self.slots[index].window;
-                self.slots[index] = Slot::new(window.offset, window.limit);
+                self.slots[index] = Slot::new(self.slots[index].window);
             }
             return false;
         }
@@ -420,8 +418,11 @@ impl Sweep {
         self.looks_behind += 1;
         self.end_seen_at = Some(rows);
         let last = &self.slots[chain.last];
-        let offset = last.window.offset + last.keys().len() as u64;
-        self.slots.insert(chain.last + 1, Slot::new(offset, self.page_rows));
+        let end = last.window.offset + last.keys().len() as u64;
+        match self.windows.behind(end, &|window| self.is_slot(window)) {
+            Some(window) => self.slots.insert(chain.last + 1, Slot::new(window)),
+            None => self.restart_once(Failure::Unstable),
+        }
     }
 
     fn reading_is_confirmed(&mut self, keys: &[u64]) -> bool {

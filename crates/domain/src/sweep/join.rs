@@ -66,14 +66,14 @@ fn joint(left: &[u64], start: usize, right: &[u64]) -> Option<(usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sweep::Rows;
+    use crate::sweep::{Rows, Window};
 
     fn slots(pages: &[&[u64]]) -> Vec<Slot> {
         let limit = pages.iter().map(|page| page.len()).max().unwrap_or(0) as u32;
         pages
             .iter()
             .map(|page| {
-                let mut slot = Slot::new(0, limit);
+                let mut slot = Slot::new(Window { offset: 0, limit });
                 slot.rows = Some(Rows { keys: page.to_vec(), ..Rows::default() });
                 slot
             })

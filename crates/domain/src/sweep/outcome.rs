@@ -18,7 +18,7 @@ pub enum DoubleRead {
     Never,
 }
 
-/// How pages are asked for.
+/// How an upstream is asked for a part of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Paging {
     /// By the number of rows to skip: windows begin anywhere.
@@ -31,13 +31,16 @@ pub enum Paging {
 /// Limits of a sweep.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Rows per window, at least 2.
+    /// How windows may lie.
+    pub paging: Paging,
+    /// Rows per window, at least 2. Numbered pages should have 20 or more: pages of fewer rows cannot
+    /// be joined everywhere, and a list that reaches such a row is too large.
     pub page_rows_max: u32,
     /// Rows per list.
     pub rows_max: u64,
     /// When to read twice.
     pub double_read: DoubleRead,
-    /// Whether the upstream has shown that it honours offsets. If not, the second page is read
+    /// Whether the upstream has shown that it honours offsets. If not, the second window is read
     /// alone, so that an upstream that ignores them is found out after two requests.
     pub paging_proven: bool,
     /// Whether one shown row is all that is wanted.

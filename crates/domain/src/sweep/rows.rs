@@ -5,13 +5,21 @@ use std::ops::Range;
 
 use crate::legacy::Notes;
 
-/// A stretch of a listing to ask for.
+/// A stretch of a listing to ask for. Where pages are numbered (`Paging::Numbered`), `offset` is a
+/// multiple of `limit`, and the window is page `offset / limit + 1` of pages of `limit` rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Window {
     /// Rows to skip.
     pub offset: u64,
     /// Rows to return at most.
     pub limit: u32,
+}
+
+impl Window {
+    /// The first row behind it.
+    pub(super) fn end(self) -> u64 {
+        self.offset + u64::from(self.limit)
+    }
 }
 
 /// What one window gave, already rendered: row `n` is `bytes[ends[n - 1]..ends[n]]`, which is empty

@@ -23,6 +23,7 @@ where
     let upstream = &call.caller.upstream;
     let pages_max = upstream.settings.pages_in_flight_max;
     let mut sweep = Sweep::new(Limits {
+        paging: upstream.dialect.paging(),
         page_rows_max: upstream.settings.page_rows_max,
         rows_max: upstream.settings.rows_max,
         double_read: upstream.settings.double_read,
