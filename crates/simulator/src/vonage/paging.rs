@@ -37,6 +37,7 @@ impl Paging {
         limit_max: u64,
         cut: bool,
     ) -> Result<Paging, Answer> {
+        let limit_max = limit_max.max(1);
         let read = |name: &str, default: u64, most: u64| match voiso::last(parameters, name) {
             None => Ok(default),
             Some(text) => match text.parse::<u64>() {
