@@ -186,6 +186,28 @@ mod tests {
     }
 
     #[test]
+    fn hashes_are_no_32_bit_numbers_and_fit_a_double() {
+        for n in 0..20_000_u64 {
+            let hash = hash53(&format!("8e22b1fe-d2ea-403d-8c03-{n:012x}"));
+            assert!(hash > u64::from(u32::MAX) && hash < 1 << 53, "{n}: {hash}");
+            assert!(is_hash53(hash) && hash as f64 as u64 == hash);
+        }
+        // Computed elsewhere: the number of a user must never change.
+        assert_eq!(hash53("8e22b1fe-d2ea-403d-8c03-50eb21188e79"), 6_629_548_191_003_854);
+        assert!(is_hash53(1 << 32) && is_hash53((1 << 53) - 1));
+        assert!(!is_hash53(0) && !is_hash53(u64::from(u32::MAX)) && !is_hash53(1 << 53));
+    }
+
+    #[test]
+    fn users_without_a_number_fail_or_are_left_out_or_hashed() {
+        let uuid = "8e22b1fe-d2ea-403d-8c03-50eb21188e79";
+        assert_eq!(Unnumbered::Fail.number(uuid), Number::Missing);
+        assert_eq!(Unnumbered::Omit.number(uuid), Number::LeftOut);
+        assert_eq!(Unnumbered::Hash.number(uuid), Number::Is(3_314_774_095_501_927));
+        assert_eq!(Unnumbered::Hash.number(""), Number::Missing);
+    }
+
+    #[test]
     fn keys_of_texts_and_numbers_never_meet() {
         assert_eq!(key("12"), 12);
         assert!(key("twelve") > ID_MAX);

@@ -160,3 +160,85 @@ fn take(
 fn borrowed<'a>(of: &'a HashMap<u64, Vec<Named<'static>>>, user: u64) -> Vec<Named<'a>> {
     of.get(&user).map_or(&[][..], Vec::as_slice).iter().map(Named::borrowed).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::Id;
+
+    fn item(key: u64, id: &str, name: &str) -> Item<'static> {
+        let shown = Named { id: Id::Number(key), name: Some(Cow::Owned(name.to_owned())) };
+        Item { key, id: Cow::Owned(id.to_owned()), shown, level: None }
+    }
+
+    fn names(things: &[Named<'_>]) -> Vec<String> {
+        things.iter().map(|thing| thing.name.clone().unwrap_or_default().into_owned()).collect()
+    }
+
+    #[test]
+    fn parts_of_a_user_stand_in_the_order_of_their_own_listing() {
+        let mut related = Related::default();
+        let (late, early) = (item(9, "t9", "late"), item(1, "t1", "early"));
+        // Members are added first: what came when does not matter.
+        related.add(Listing::TeamMembers("t1".into()), vec![item(7, "u7", ""), item(8, "u8", "")]);
+        related.add(Listing::TeamMembers("t9".into()), vec![item(8, "u8", ""), item(7, "u7", "")]);
+        related.add(Listing::Teams, vec![late, early]);
+        related.add(Listing::Skills, vec![item(2, "s2", "two"), item(1, "s1", "one")]);
+        for (skill, level) in [("s1", Some(3)), ("s2", None)] {
+            let member = Item { level, ..item(7, "u7", "") };
+            related.add(Listing::SkillMembers(skill.into()), vec![member]);
+        }
+        let related = related.joined();
+        assert_eq!(names(&related.teams_of(7)), ["late", "early"]);
+        assert_eq!(names(&related.teams_of(8)), ["late", "early"]);
+        let skills = related.skills_of(7);
+        let shown: Vec<_> = skills.iter().map(|one| (one.name.as_deref(), one.level)).collect();
+        assert_eq!(shown, [(Some("two"), None), (Some("one"), Some(3))]);
+        assert!(related.teams_of(1).is_empty() && related.skills_of(8).is_empty());
+    }
+
+    #[test]
+    fn a_row_of_two_pages_is_one_row() {
+        let mut related = Related::default();
+        let twice = vec![item(1, "t1", "first"), item(2, "t2", "other"), item(1, "t1", "again")];
+        related.add(Listing::Teams, twice);
+        related.add(Listing::TeamMembers("t1".into()), vec![item(7, "u7", ""), item(7, "U7", "")]);
+        assert_eq!(related.items(&Listing::Teams).len(), 2);
+        assert_eq!(names(&related.joined().teams_of(7)), ["first"]);
+    }
+
+    #[test]
+    fn what_was_not_read_is_not_there() {
+        let mut related = Related::default();
+        related.add(Listing::Teams, vec![item(1, "t1", "one")]);
+        related.add_lacking(Listing::TeamMembers("t1".into()));
+        // Nobody lists this team, so its members are nobody's.
+        related.add(Listing::TeamMembers("t2".into()), vec![item(7, "u7", "")]);
+        related.add_lacking(Listing::Skills);
+        assert!(related.knows(&Listing::Teams) && !related.lacks(&Listing::Teams));
+        assert!(related.knows(&Listing::Skills) && related.lacks(&Listing::Skills));
+        assert!(!related.knows(&Listing::CallerIds));
+        let related = related.joined();
+        assert!(related.teams_of(7).is_empty());
+        assert_eq!(related.caller_id("c"), None);
+    }
+
+    #[test]
+    fn what_users_own_is_joined_by_the_owner() {
+        let mut related = Related::default();
+        for owned in [Owned::Skills, Owned::SupervisedTeams, Owned::Queues] {
+            related.add(Listing::Owners(owned), vec![item(7, "u7", ""), item(8, "u8", "")]);
+            let things = vec![item(1, "a", "A"), item(2, "b", "B"), item(3, "c", "A")];
+            related.add(Listing::OfUser(owned, "u7".into()), things);
+        }
+        related.add(Listing::CallerIds, vec![item(5, "c5", "Main")]);
+        let related = related.joined();
+        assert_eq!(related.skills_of(7).len(), 3);
+        assert_eq!(names(&related.supervised_teams_of(7)), ["A", "B", "A"]);
+        // One name in two plans is one name.
+        assert_eq!(names(&related.queues_of(7)), ["A", "B"]);
+        assert!(related.queues_of(8).is_empty());
+        let shown = related.caller_id("c5").and_then(|shown| shown.name.as_deref());
+        assert_eq!(shown, Some("Main"));
+    }
+}

@@ -74,3 +74,107 @@ impl TeamsOfUsers {
         teams.filter(is_seen).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::visibility::Only;
+
+    fn team(id: Id<'static>, name: &'static str) -> Named<'static> {
+        Named { id, name: Some(name.into()) }
+    }
+
+    fn user(state: State, teams: Vec<Named<'static>>) -> User<'static> {
+        User {
+            key: 1,
+            id: 1,
+            name: None,
+            email: None,
+            sip_account: None,
+            group: None,
+            extension: None,
+            caller_id: None,
+            time_zone: None,
+            ringtone: None,
+            supervised_teams: vec![team(Id::Number(9), "led")],
+            teams,
+            skills: Vec::new(),
+            queues: Vec::new(),
+            employee_id: None,
+            channels: Vec::new(),
+            state,
+        }
+    }
+
+    fn noted(state: State, visibility: &Visibility) -> Vec<Named<'static>> {
+        let teams = vec![
+            team(Id::Number(30), "n"),
+            team(Id::Text("b".into()), "b"),
+            team(Id::Number(4), "m"),
+        ];
+        let mut noted = TeamsOfUsers::default();
+        noted.note(&user(state, teams), visibility);
+        let mut other_page = TeamsOfUsers::default();
+        let teams = vec![team(Id::Text("a".into()), "a"), team(Id::Number(30), "n")];
+        other_page.note(&user(state, teams), visibility);
+        noted.extend(other_page);
+        noted.sorted()
+    }
+
+    fn only(teams: &[&str], users: &[u64]) -> Visibility {
+        let teams = teams.iter().map(|team| (*team).to_owned()).collect();
+        Visibility::Only(Only { teams, groups: Vec::new(), users: users.to_vec() })
+    }
+
+    #[test]
+    fn teams_of_users_stand_once_numbers_before_texts() {
+        let all = noted(State::Live, &Visibility::Everything);
+        let names: Vec<_> = all.iter().filter_map(|team| team.name.as_deref()).collect();
+        assert_eq!(names, ["m", "led", "n", "a", "b"]);
+        assert_eq!(noted(State::LiveWithDeletionDate, &Visibility::Everything).len(), 5);
+        assert!(noted(State::Deleted, &Visibility::Everything).is_empty());
+        assert!(noted(State::Unlisted, &Visibility::Everything).is_empty());
+    }
+
+    #[test]
+    fn a_caller_gets_the_listed_teams_and_those_of_visible_users() {
+        assert_eq!(noted(State::Live, &only(&["4"], &[])).len(), 4, "of the page that has team 4");
+        assert!(noted(State::Live, &only(&["5"], &[2])).is_empty());
+        let mut of_users = TeamsOfUsers::default();
+        of_users.note(&user(State::Live, Vec::new()), &only(&[], &[1]));
+        let list = || {
+            let ids = [30, 9, 4].into_iter();
+            ids.map(|id| Item {
+                key: id,
+                id: id.to_string().into(),
+                shown: team(Id::Number(id), "t"),
+                level: None,
+            })
+            .collect()
+        };
+        let ids = |visibility: &Visibility| -> Vec<Id<'static>> {
+            of_users.pick(list(), visibility).into_iter().map(|team| team.id).collect()
+        };
+        assert_eq!(ids(&only(&["30"], &[1])), [Id::Number(30), Id::Number(9)]);
+        assert_eq!(ids(&only(&[], &[1])), [Id::Number(9)]);
+        assert_eq!(ids(&Visibility::Everything).len(), 3);
+    }
+
+    #[test]
+    fn a_team_has_its_own_number_or_one_by_the_policy() {
+        let rules = |ids, unnumbered| Rules { ids, unnumbered, ..Rules::default() };
+        let text = Id::Text("030".into());
+        let hashed = Number::Is(id::hash53("030"));
+        let cases = [
+            (IdPolicy::Hash, Unnumbered::Fail, hashed),
+            (IdPolicy::DisplayId, Unnumbered::Hash, hashed),
+            (IdPolicy::DisplayId, Unnumbered::Omit, Number::LeftOut),
+            (IdPolicy::Fail, Unnumbered::Fail, Number::Missing),
+        ];
+        for (ids, unnumbered, expected) in cases {
+            let rules = rules(ids, unnumbered);
+            assert_eq!(number(&text, &rules), expected);
+            assert_eq!(number(&Id::Number(30), &rules), Number::Is(30));
+        }
+    }
+}

@@ -138,8 +138,9 @@ macro_rules! scalar {
             }
         }
         impl $(<$life>)? Missing for $name $(<$life>)? {
-            fn missing<E: serde::de::Error>(_: &'static str) -> Result<Self, E> {
-                Err(E::custom($what))
+            fn missing<E: serde::de::Error>(key: &'static str) -> Result<Self, E> {
+                let is_bad_id = $what == $crate::upstream::strict::BAD_ID;
+                Err(if is_bad_id { E::custom($what) } else { E::missing_field(key) })
             }
         }
     };

@@ -8,6 +8,8 @@
 //! The vendor's samples repeat keys, spell numbers as text and leave fields out; that is read as
 //! documented. A list that is no object with its count is refused: it is another version's shape.
 
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::borrow::Cow;
