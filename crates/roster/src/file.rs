@@ -184,3 +184,22 @@ fn uri(path: &Path) -> String {
     uri.push_str("?immutable=1");
     uri
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// No killed process shows the difference, only a power cut would.
+    #[test]
+    fn every_commit_reaches_the_disk_before_it_is_answered() {
+        let name = format!("tieline-roster-settings-{}.sqlite", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        _ = std::fs::remove_file(&path);
+        let Connections { reader, writer } = open(&path).unwrap();
+        assert_eq!(number(&writer, "synchronous").unwrap(), 2, "2 is FULL");
+        assert_eq!(number(&writer, "busy_timeout").unwrap(), 5000);
+        assert!(reader.is_readonly("main").unwrap());
+        drop((reader, writer));
+        std::fs::remove_file(path).unwrap();
+    }
+}
