@@ -6,6 +6,7 @@
 
 pub mod expect;
 pub mod raw;
+pub mod vonage;
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,4 +1,5 @@
 //! The endpoints beside v1 users, against the vendor's own legacy bytes over the same data.
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::collections::BTreeSet;
 
@@ -7,9 +8,15 @@ use tests::{LEGACY_KEY, V1_USERS, World, query};
 
 const V3_USERS: &str = "/api/v3/cdr/users";
 const DELETED: &str = "/api/v2/cdr/deleted_agents";
+const TEAMS: &str = "/api/v2/cdr/teams";
 
 /// Both answers to one request are the same bytes; how many records they hold.
 async fn same(world: &World, target: &str) -> usize {
+    let answer = same_bytes(world, target).await;
+    answer.ids().len()
+}
+
+async fn same_bytes(world: &World, target: &str) -> tests::Answer {
     // These generations send their key in the query.
     let joint = if target.contains('?') { '&' } else { '?' };
     let target = format!("{target}{joint}key={LEGACY_KEY}");
@@ -23,7 +30,7 @@ async fn same(world: &World, target: &str) -> usize {
         ours.body.len(),
         theirs.body.len()
     );
-    ours.ids().len()
+    ours
 }
 
 #[tokio::test]
@@ -95,4 +102,81 @@ async fn a_narrowed_caller_is_narrowed_on_every_endpoint() {
     }
     assert_eq!(seen, agents);
     assert_eq!(front.get(V3_USERS).await.ids(), front.get(V1_USERS).await.ids());
+}
+
+fn with_teams_list(users: usize) -> Settings {
+    Settings { users, teams_list: true, ..Settings::default() }
+}
+
+/// The teams that some live user has.
+fn teams_of_users(world: &World) -> BTreeSet<u64> {
+    let live: BTreeSet<u64> =
+        world.vendor.legacy_users(&[]).iter().map(|user| user["id"].as_u64().unwrap()).collect();
+    let records = world.vendor.records();
+    let users = records.iter().filter(|user| live.contains(&user.id));
+    users
+        .flat_map(|user| user.teams.iter().chain(&user.supervised_teams).map(|team| team.id))
+        .collect()
+}
+
+#[tokio::test]
+async fn teams_are_the_legacy_bytes_where_v4_has_a_list_of_them() {
+    for users in [0, 1, 300] {
+        let world = World::new(with_teams_list(users)).await;
+        let teams = same(&world, TEAMS).await;
+        assert_eq!(teams, world.vendor.legacy_teams().len());
+        // A list of teams needs no user.
+        assert_eq!(world.vendor.stats().users_pages, 0);
+    }
+}
+
+#[tokio::test]
+async fn teams_without_a_list_are_those_that_users_have() {
+    for (settings, more) in [
+        (Settings { users: 300, ..Settings::default() }, ""),
+        (with_teams_list(300), "teams_from = \"users\""),
+    ] {
+        let world = World::with(settings, more, "").await;
+        let answer = world.get(TEAMS).await;
+        let shown = answer.ids();
+        assert_eq!(shown, teams_of_users(&world).into_iter().collect::<Vec<_>>(), "{more}");
+        // The ledger says so: a team without members is missing.
+        assert!(shown.len() < world.vendor.legacy_teams().len());
+        let names: Vec<_> = world.vendor.legacy_teams();
+        for team in answer.json().as_array().unwrap() {
+            assert!(names.contains(team), "{team}");
+        }
+    }
+    let wanted = World::with(Settings::default(), "teams_from = \"list\"", "").await;
+    assert_eq!(wanted.get(TEAMS).await.verdict(), "502 upstream_refused_call");
+    // One list that is not there says nothing about the others.
+    assert_eq!(wanted.get(V1_USERS).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_narrowed_caller_sees_listed_teams_and_those_of_visible_users() {
+    for teams_list in [true, false] {
+        let settings = Settings { users: 300, teams_list, ..Settings::default() };
+        let (vendor, address, _guard) = tests::vendor(settings).await;
+        let records = vendor.records();
+        let live = vendor.legacy_users(&[]);
+        let user = records
+            .iter()
+            .find(|user| user.teams.len() > 1 && live.iter().any(|other| other["id"] == user.id))
+            .unwrap();
+        let own: BTreeSet<u64> =
+            user.teams.iter().chain(&user.supervised_teams).map(|team| team.id).collect();
+        let config = tests::config_text(address, "", "")
+            .replace("\"everything\"", &format!("{{ users = [{}] }}", user.id));
+        let front = tests::Front::start(&config).await;
+        let seen: BTreeSet<u64> = front.get(TEAMS).await.ids().into_iter().collect();
+        assert_eq!(seen, own, "{teams_list}");
+        // A listed team is seen, and so are the other teams of whoever is in it.
+        let listed = *own.iter().next().unwrap();
+        let config = tests::config_text(address, "", "")
+            .replace("\"everything\"", &format!("{{ teams = [{listed}] }}"));
+        let front = tests::Front::start(&config).await;
+        let seen: BTreeSet<u64> = front.get(TEAMS).await.ids().into_iter().collect();
+        assert!(seen.is_superset(&own), "{teams_list}: {seen:?} lacks some of {own:?}");
+    }
 }

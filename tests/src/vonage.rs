@@ -1,0 +1,119 @@
+//! A world whose upstream is Vonage, and what its legacy answers must be: the vendor's own legacy
+//! records, but for what the ledger says is lost or another.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use simulator::{Dialect, Settings, Simulator, User};
+
+use crate::{Front, LEGACY_KEY, World, vendor};
+
+/// Id and secret of the client.
+pub const CLIENT: &str = "demo-client:demo-secret";
+
+/// A configuration for one caller `crm` over one Vonage upstream. `more` is TOML put into the
+/// upstream's table, `rest` TOML behind everything.
+pub fn config_text(upstream: SocketAddr, more: &str, rest: &str) -> String {
+    format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+         [upstream.vcc]\ndialect = \"vonage-v4\"\nbase_url = \"http://{upstream}\"\n\
+         token_url = \"http://{upstream}/Auth/connect/token\"\nrequests_per_minute_max = 0\n{more}\n\
+         [[caller]]\nname = \"crm\"\nlegacy_key = {{ digest = \"{}\" }}\nupstream = \"vcc\"\n\
+         upstream_key = {{ env = \"V4\" }}\nsees = \"everything\"\nexplain = true\n{rest}\n",
+        gateway::key_digest(LEGACY_KEY),
+    )
+}
+
+/// The environment of that configuration.
+pub fn env() -> Vec<(String, String)> {
+    vec![("V4".to_owned(), CLIENT.to_owned())]
+}
+
+/// A pretend Vonage and a gateway in front of it.
+pub async fn world(settings: Settings, more: &str, rest: &str) -> World {
+    let settings = Settings { dialect: Dialect::VonageV4, ..settings };
+    let (vendor, vendor_address, guard) = vendor(settings).await;
+    let front = Front::start_with(&config_text(vendor_address, more, rest), &env()).await;
+    World { vendor, vendor_address, front, _guard: guard }
+}
+
+/// A world whose users keep their old numbers, by a table of all of them.
+pub async fn mapped_world(settings: Settings, more: &str, rest: &str) -> World {
+    let settings = Settings { dialect: Dialect::VonageV4, ..settings };
+    let (vendor, vendor_address, guard) = vendor(settings).await;
+    let more = format!("{}\n{more}", map_of(&vendor));
+    let front = Front::start_with(&config_text(vendor_address, &more, rest), &env()).await;
+    World { vendor, vendor_address, front, _guard: guard }
+}
+
+/// The settings for a table of all users.
+#[expect(clippy::expect_used, reason = "a test's world either stands or fails the test")]
+fn map_of(vendor: &Simulator) -> String {
+    let lines: Vec<String> = vendor
+        .records()
+        .iter()
+        .map(|user| format!("{},{}\n", simulator::vonage_user_id(user.id), user.id))
+        .collect();
+    let file = temporary("ids.csv");
+    std::fs::write(&file, lines.concat()).expect("a temporary file");
+    format!("id_policy = \"map\"\nid_map = {:?}", file.display().to_string())
+}
+
+/// A path in the temporary folder that no other test has.
+pub fn temporary(name: &str) -> PathBuf {
+    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let next = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    std::env::temp_dir().join(format!("tieline-{}-{next}-{name}", std::process::id()))
+}
+
+/// What v1 users must answer over Vonage under default settings, by the old number: the legacy
+/// records without what Vonage does not have. Lists are in order, since each side has its own.
+pub fn expected(vendor: &Simulator) -> BTreeMap<u64, Value> {
+    let records: BTreeMap<u64, _> =
+        vendor.records().iter().map(|user| (user.id, user.clone())).collect();
+    let legacy = vendor.legacy_users(&[]).into_iter().filter_map(|mut record| {
+        let id = record["id"].as_u64()?;
+        let user: &User = records.get(&id)?;
+        for (field, value) in [
+            ("sip_account", Value::Null),
+            ("sag", json!(simulator::vonage_role(user))),
+            ("extension", json!(simulator::vonage_agent_display_id(user))),
+            ("timezone", Value::Null),
+            ("webrtc_ringtone", Value::Null),
+            ("supervisor_in_teams", json!("")),
+            ("assigned_queues", json!("")),
+            ("assigned_channels", json!([])),
+        ] {
+            record[field] = value;
+        }
+        // Without an extension there is no agent, so no callback number.
+        if user.extension.as_deref().unwrap_or_default().is_empty() {
+            record["caller_id"] = Value::Null;
+        }
+        Some((id, plain(record)))
+    });
+    legacy.collect()
+}
+
+/// A record with its lists in order and its empty texts null.
+pub fn plain(mut record: Value) -> Value {
+    for field in ["name", "email", "caller_id", "employee_id"] {
+        if record[field] == "" {
+            record[field] = Value::Null;
+        }
+    }
+    let mut teams: Vec<String> = record["assigned_teams"]
+        .as_str()
+        .unwrap_or_default()
+        .split(", ")
+        .map(str::to_owned)
+        .collect();
+    teams.sort();
+    record["assigned_teams"] = json!(teams.join(", "));
+    if let Some(skills) = record["assigned_skills"].as_array_mut() {
+        skills.sort_by_key(Value::to_string);
+    }
+    record
+}

@@ -1,0 +1,209 @@
+//! The roster: who was once seen and is gone is a deleted agent, and nobody is live and deleted in
+//! one answer.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use roster::{Roster, Scope};
+use simulator::{Dialect, Settings};
+use tests::vonage::temporary;
+use tests::{Front, V1_USERS, World};
+
+const DELETED: &str = "/api/v2/cdr/deleted_agents";
+
+fn users(users: usize) -> Settings {
+    Settings { users, ..Settings::default() }
+}
+
+fn with_roster(file: &Path) -> String {
+    format!("[roster]\nfile = {:?}", file.display().to_string())
+}
+
+fn set(ids: Vec<u64>) -> BTreeSet<u64> {
+    ids.into_iter().collect()
+}
+
+#[tokio::test]
+async fn users_who_vanish_are_deleted_agents_after_two_readings() {
+    let file = temporary("roster.sqlite");
+    let world = World::with(users(250), "", &with_roster(&file)).await;
+    let live = world.get(V1_USERS).await.ids();
+    let before = world.get(DELETED).await;
+    assert_eq!(before.text(), world.legacy(DELETED).await.text(), "nobody has vanished yet");
+    let gone: Vec<u64> = live.iter().copied().step_by(50).collect();
+    let names: Vec<_> = world
+        .vendor
+        .records()
+        .iter()
+        .filter(|user| gone.contains(&user.id))
+        .map(|user| serde_json::json!({"id": user.id, "name": user.name}))
+        .collect();
+    for id in &gone {
+        assert!(world.vendor.delete_user(*id));
+    }
+    // One reading may have been a bad moment.
+    let first = world.get(DELETED).await;
+    assert_eq!(set(first.ids()), set(before.ids()));
+    let second = world.get(DELETED).await.json();
+    let second = second.as_array().unwrap();
+    assert_eq!(second[before.ids().len()..], names, "behind the others, by id");
+    // It is remembered across a restart.
+    let again =
+        Front::start(&tests::config_text(world.vendor_address, "", &with_roster(&file))).await;
+    assert_eq!(again.get(DELETED).await.json().as_array().unwrap(), second);
+}
+
+#[tokio::test]
+async fn a_user_who_comes_back_is_live_and_no_deleted_agent() {
+    let file = temporary("roster.sqlite");
+    let (first, second) = (World::new(users(60)).await, World::new(users(61)).await);
+    // Two vendors whose users have the same ids but for one, asked in turn under one name.
+    let of = |world: &World| tests::config_text(world.vendor_address, "", &with_roster(&file));
+    let more = Front::start(&of(&second)).await;
+    let all = set(more.get(V1_USERS).await.ids());
+    let few = Front::start(&of(&first)).await;
+    for _ in 0..2 {
+        few.get(V1_USERS).await;
+    }
+    let live = set(few.get(V1_USERS).await.ids());
+    let gone: BTreeSet<u64> = all.difference(&live).copied().collect();
+    let deleted = set(few.get(DELETED).await.ids());
+    assert!(!gone.is_empty() && gone.is_subset(&deleted), "{gone:?} {deleted:?}");
+    assert!(deleted.is_disjoint(&live));
+    // In the answer that finds them back they are not deleted any more.
+    assert!(gone.is_disjoint(&set(more.get(DELETED).await.ids())));
+}
+
+#[tokio::test]
+async fn imported_users_are_listed_unless_they_are_live_and_each_source_can_be_switched_off() {
+    let file = temporary("roster.sqlite");
+    let vendor = World::new(users(80)).await;
+    let live = vendor.get(V1_USERS).await.ids();
+    let marked = set(vendor.get(DELETED).await.ids());
+    let roster = Roster::open(&file).unwrap();
+    let scope = Scope { caller: "crm".to_owned(), upstream: "ams".to_owned() };
+    let rows = [(7, Some("Roberta Ride".to_owned())), (live[0], Some("Alive".to_owned()))];
+    roster.import(&scope, &rows).unwrap();
+    for (sources, expected) in [
+        ("\"deleted_at\", \"vanished\", \"imported\"", {
+            let mut all = marked.clone();
+            all.insert(7);
+            all
+        }),
+        ("\"deleted_at\"", marked.clone()),
+        ("\"imported\"", BTreeSet::from([7])),
+        ("\"vanished\"", BTreeSet::new()),
+        ("", BTreeSet::new()),
+    ] {
+        let more = format!("deleted_from = [{sources}]");
+        let config = tests::config_text(vendor.vendor_address, &more, &with_roster(&file));
+        let front = Front::start(&config).await;
+        assert_eq!(set(front.get(DELETED).await.ids()), expected, "{sources}");
+    }
+    let off = "deleted_from = [\"imported\"]";
+    let without = Front::start(&tests::config_text(vendor.vendor_address, off, "")).await;
+    assert_eq!(without.get(DELETED).await.text(), "[]");
+}
+
+#[tokio::test]
+async fn a_filtered_list_makes_nobody_vanish_and_no_caller_sees_anothers_users() {
+    let file = temporary("roster.sqlite");
+    let second = format!(
+        "[[caller]]\nname = \"wall\"\nlegacy_key = {{ digest = \"{}\" }}\nupstream = \"ams\"\n\
+         upstream_key = {{ env = \"V4\" }}\nsees = {{ groups = [\"Agent\"] }}\n{}",
+        gateway::key_digest("second-key"),
+        with_roster(&file)
+    );
+    let world = World::with(users(250), "", &second).await;
+    let wall = [("authorization", "Bearer second-key")];
+    let live = world.get(V1_USERS).await.ids();
+    let before = world.get(DELETED).await.ids();
+    for filter in ["name=Nobody", "sag=Agent", "id=3", "email=a%40b", "timezone=Istanbul"] {
+        for _ in 0..3 {
+            assert_eq!(world.get(&format!("{V1_USERS}?{filter}")).await.status, 200);
+        }
+    }
+    assert_eq!(world.get(DELETED).await.ids(), before);
+    // The other caller first sees the users when some are gone already.
+    let gone: Vec<u64> = live.iter().copied().step_by(40).collect();
+    for id in &gone {
+        world.vendor.delete_user(*id);
+    }
+    for _ in 0..3 {
+        world.get(DELETED).await;
+        world.front.get_with(DELETED, &wall).await;
+    }
+    let ours = set(world.get(DELETED).await.ids());
+    assert!(gone.iter().all(|id| ours.contains(id)));
+    let theirs = set(world.front.get_with(DELETED, &wall).await.ids());
+    assert!(gone.iter().all(|id| !theirs.contains(id)), "{theirs:?}");
+}
+
+#[tokio::test]
+async fn a_narrowed_caller_sees_those_gone_whom_it_would_have_seen() {
+    let file = temporary("roster.sqlite");
+    let (vendor, address, _guard) = tests::vendor(users(250)).await;
+    let config = tests::config_text(address, "", &with_roster(&file))
+        .replace("\"everything\"", "{ groups = [\"Agent\"] }");
+    let front = Front::start(&config).await;
+    let agents = front.get(V1_USERS).await.ids();
+    let others: Vec<u64> = vendor
+        .legacy_users(&[])
+        .iter()
+        .map(|user| user["id"].as_u64().unwrap())
+        .filter(|id| !agents.contains(id))
+        .collect();
+    let (agent, other) = (agents[3], others[3]);
+    assert!(vendor.delete_user(agent) && vendor.delete_user(other));
+    front.get(DELETED).await;
+    let deleted = front.get(DELETED).await.ids();
+    assert!(deleted.contains(&agent) && !deleted.contains(&other));
+}
+
+#[tokio::test]
+async fn an_upstream_that_suddenly_lists_almost_nobody_is_not_believed_at_once() {
+    let file = temporary("roster.sqlite");
+    let (full, empty) = (World::new(users(100)).await, World::new(users(0)).await);
+    let of = |world: &World| tests::config_text(world.vendor_address, "", &with_roster(&file));
+    let front = Front::start(&of(&full)).await;
+    assert_eq!(front.get(V1_USERS).await.status, 200);
+    let front = Front::start(&of(&empty)).await;
+    for _ in 0..2 {
+        assert_eq!(front.get(DELETED).await.text(), "[]");
+    }
+}
+
+#[tokio::test]
+async fn over_vonage_users_deleted_for_good_are_remembered_too() {
+    let file = temporary("roster.sqlite");
+    let settings = Settings { dialect: Dialect::VonageV4, ..users(200) };
+    let (vendor, address, _guard) = tests::vendor(settings).await;
+    let config = tests::vonage::config_text(address, "", &with_roster(&file));
+    let front = Front::start_with(&config, &tests::vonage::env()).await;
+    let live = front.get(V1_USERS).await.json();
+    let archived = front.get(DELETED).await.ids();
+    assert!(!archived.is_empty());
+    let user = &live.as_array().unwrap()[11];
+    let record = vendor.records().iter().find(|other| user["email"] == *other.email).unwrap().id;
+    assert!(vendor.delete_user(record));
+    front.get(V1_USERS).await;
+    let deleted = front.get(DELETED).await.ids();
+    assert_eq!(deleted[..archived.len()], archived);
+    assert_eq!(deleted[archived.len()..], [user["id"].as_u64().unwrap()]);
+}
+
+#[test]
+fn a_file_that_is_no_roster_stops_the_start_and_stays_as_it_is() {
+    let file = temporary("roster.sqlite");
+    std::fs::write(&file, "my diary").unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let error = runtime.block_on(async {
+        let address = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
+        let config = tests::config_text(address, "", &with_roster(&file));
+        let env = [("V4".to_owned(), "v4".to_owned())];
+        let config = gateway::config::Config::parse(&config, "t.toml", &env).unwrap();
+        gateway::start(config, Default::default()).await.unwrap_err()
+    });
+    assert!(error.to_string().starts_with("roster.file: "), "{error}");
+    assert_eq!(std::fs::read(&file).unwrap(), b"my diary");
+}
