@@ -3,6 +3,7 @@
 //! Legacy answers promise a JSON number. An id that cannot be shown as one is never guessed: it
 //! follows the configured [`IdPolicy`], and where that has no answer the whole list fails.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -41,7 +42,8 @@ pub enum IdPolicy {
     DisplayId,
 }
 
-/// The operator's table of upstream ids and legacy numbers, each of which stands in it once.
+/// The operator's table of upstream ids and legacy numbers, each of which stands in it once. The
+/// spelling of a UUID has no case here; that of any other id has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IdMap {
     numbers: HashMap<String, u64>,
@@ -51,17 +53,18 @@ pub struct IdMap {
 impl IdMap {
     /// Adds a pair; false where either side stands in the table already.
     pub fn add(&mut self, id: &str, number: u64) -> bool {
-        if self.numbers.contains_key(id) || self.ids.contains_key(&number) {
+        let id = spelling(id);
+        if self.numbers.contains_key(&*id) || self.ids.contains_key(&number) {
             return false;
         }
-        self.ids.insert(number, id.to_owned());
-        self.numbers.insert(id.to_owned(), number);
+        self.ids.insert(number, id.clone().into_owned());
+        self.numbers.insert(id.into_owned(), number);
         true
     }
 
     /// The legacy number of an upstream id.
     pub fn number(&self, id: &str) -> Option<u64> {
-        self.numbers.get(id).copied()
+        self.numbers.get(&*spelling(id)).copied()
     }
 
     /// The upstream id behind a legacy number.
@@ -77,6 +80,22 @@ impl IdMap {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.numbers.is_empty()
+    }
+}
+
+/// Whether an id is spelled as a UUID.
+pub(crate) fn is_uuid(id: &str) -> bool {
+    id.len() == 36
+        && id.bytes().enumerate().all(|(place, byte)| match place {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+fn spelling(id: &str) -> Cow<'_, str> {
+    match is_uuid(id) && id.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(id.to_ascii_lowercase()),
+        false => Cow::Borrowed(id),
     }
 }
 
@@ -183,6 +202,17 @@ mod tests {
         assert!(hashed < 1 << 52);
         assert_eq!(IdPolicy::Hash.number(uuid), Some(hashed));
         assert_eq!(IdPolicy::Hash.number(""), None);
+    }
+
+    #[test]
+    fn a_uuid_has_no_case_in_the_table_and_any_other_id_has() {
+        let mut table = IdMap::default();
+        assert!(table.add("AB22B1FE-d2ea-403d-8c03-50eb21188e79", 1));
+        assert!(!table.add("ab22b1fe-d2ea-403d-8c03-50eb21188e79", 2));
+        assert_eq!(table.number("ab22B1FE-d2ea-403d-8c03-50eb21188e79"), Some(1));
+        assert_eq!(table.id(1), Some("ab22b1fe-d2ea-403d-8c03-50eb21188e79"));
+        assert!(table.add("Ann", 2) && table.add("ann", 3));
+        assert_eq!((table.number("ANN"), table.len()), (None, 3));
     }
 
     #[test]

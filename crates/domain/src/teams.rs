@@ -18,10 +18,11 @@ pub fn number(id: &Id<'_>, rules: &Rules) -> Number {
         Id::Number(number) => return Number::Is(*number),
         Id::Text(text) => text,
     };
-    match (&rules.ids, rules.unnumbered) {
-        (IdPolicy::Hash, _) | (_, Unnumbered::Hash) => Number::Is(id::hash53(text)),
-        (_, Unnumbered::Omit) => Number::LeftOut,
-        (_, Unnumbered::Fail) => Number::Missing,
+    match (id::decimal(text), &rules.ids, rules.unnumbered) {
+        (Some(number), ..) => Number::Is(number),
+        (None, IdPolicy::Hash, _) | (None, _, Unnumbered::Hash) => Number::Is(id::hash53(text)),
+        (None, _, Unnumbered::Omit) => Number::LeftOut,
+        (None, _, Unnumbered::Fail) => Number::Missing,
     }
 }
 
@@ -175,6 +176,7 @@ mod tests {
             let rules = rules(ids, unnumbered);
             assert_eq!(number(&text, &rules), expected);
             assert_eq!(number(&Id::Number(30), &rules), Number::Is(30));
+            assert_eq!(number(&Id::Text("30".into()), &rules), Number::Is(30));
         }
     }
 }

@@ -178,7 +178,7 @@ fn by_number(number: u64, rules: &Rules) -> Shortcut {
     let may_be_hashed = rules.unnumbered == Unnumbered::Hash && id::is_hash53(number);
     match &rules.ids {
         IdPolicy::Map(map) => match map.id(number) {
-            Some(text) if is_uuid(text) => {
+            Some(text) if id::is_uuid(text) => {
                 Shortcut::Listing(Listing::User(By::Id(Arc::from(text))))
             }
             // A name or an address: only the list tells which, and that it is the only one.
@@ -194,14 +194,6 @@ fn by_number(number: u64, rules: &Rules) -> Shortcut {
         IdPolicy::Hash if !id::is_hash53(number) => Shortcut::Nobody,
         IdPolicy::Hash | IdPolicy::Fail => Shortcut::None,
     }
-}
-
-fn is_uuid(text: &str) -> bool {
-    text.len() == 36
-        && text.bytes().enumerate().all(|(place, byte)| match place {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
 }
 
 fn path(listing: &Listing) -> Cow<'static, str> {
