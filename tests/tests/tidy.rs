@@ -15,11 +15,12 @@ use toml::{Table, Value};
 const EDGES: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("transport", &[]),
-    ("gateway", &["domain", "transport"]),
+    ("roster", &[]),
+    ("gateway", &["domain", "roster", "transport"]),
     ("simulator", &["transport"]),
     ("parity", &["transport"]),
-    ("tieline", &["domain", "transport", "gateway", "simulator", "parity"]),
-    ("tests", &["transport", "gateway", "simulator", "parity", "tieline"]),
+    ("tieline", &["domain", "roster", "transport", "gateway", "simulator", "parity"]),
+    ("tests", &["roster", "transport", "gateway", "simulator", "parity", "tieline"]),
 ];
 
 /// Crates that wait, listen, read a clock or roll dice: `domain` has none of them.

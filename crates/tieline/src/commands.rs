@@ -4,5 +4,6 @@ pub(crate) mod check;
 pub(crate) mod demo;
 pub(crate) mod key;
 pub(crate) mod losses;
+pub(crate) mod roster;
 pub(crate) mod serve;
 pub(crate) mod simulate;

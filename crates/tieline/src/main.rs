@@ -54,6 +54,8 @@ enum Command {
     Simulate(Box<commands::simulate::Simulate>),
     /// Show how faithful every legacy field is
     Losses(commands::losses::Losses),
+    /// Fill and copy the memory of deleted users
+    Roster(commands::roster::RosterCommand),
     /// Work with legacy keys
     Key(commands::key::Key),
 }
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         Command::Check(check) => check.run(log_format),
         Command::Simulate(simulate) => simulate.run(log_format),
         Command::Losses(losses) => losses.run(),
+        Command::Roster(roster) => roster.run(),
         Command::Key(key) => key.run(),
     };
     match done {

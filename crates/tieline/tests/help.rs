@@ -11,6 +11,9 @@ const COMMANDS: &[&[&str]] = &[
     &["check"],
     &["simulate"],
     &["losses"],
+    &["roster"],
+    &["roster", "import"],
+    &["roster", "export"],
     &["key"],
     &["key", "digest"],
 ];
@@ -32,7 +35,7 @@ fn the_help_of_every_command_has_an_example_of_it() {
 #[test]
 fn the_help_lists_every_command() {
     let text = stdout(&run(&["--help"], b""));
-    for command in ["demo", "serve", "check", "simulate", "losses", "key"] {
+    for command in ["demo", "serve", "check", "simulate", "losses", "roster", "key"] {
         assert!(text.contains(&format!("\n  {command} ")), "{command}: {text}");
     }
 }

@@ -63,6 +63,7 @@ impl Demo {
             users: self.users,
             v4_keys: vec![V4_KEY.to_owned()],
             legacy_keys: vec![LEGACY_KEY.to_owned()],
+            teams_list: true,
             ..Settings::default()
         };
         let simulator = Simulator::new(settings);
@@ -180,6 +181,7 @@ fn legacy_lines(lines: &mut Lines, simulator: &Simulator, list: &str, gateway: &
     lines.add("the key in the query, and a time zone", &[&keyed]);
     let older = |path: &str| format!("{gateway}{path}?key={LEGACY_KEY}");
     lines.add("v3 users, with its key in the query", &[&older("/api/v3/cdr/users")]);
+    lines.add("teams", &[&older("/api/v2/cdr/teams")]);
     lines.add("deleted users", &[&older("/api/v2/cdr/deleted_agents")]);
     lines.add("a wrong key", &["-i", "-H", &bearer("wrong-key"), list]);
 }

@@ -1,0 +1,279 @@
+//! `tieline roster`: puts the legacy API's own list of deleted agents into the roster while it still
+//! answers, and takes out again what cannot be had a second time.
+//!
+//! An import is whole or nothing. A key comes from a variable or a file, never as an argument, and
+//! goes to the given URL and nowhere else: no redirect is followed.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use bytes::Bytes;
+use clap::{Args, Subcommand};
+use gateway::config::Config;
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION};
+use http::{HeaderValue, Request, StatusCode};
+use roster::{Roster, Scope};
+use serde_json::Value;
+use tower::ServiceExt;
+use transport::body;
+use transport::client::{Client, ClientSettings};
+use transport::tls::ClientTls;
+
+use crate::commands::serve::load;
+use crate::failure::Failure;
+use crate::{output, runtime};
+
+/// A list of a million deleted users is about 50 MB.
+const BYTES_MAX: usize = 256 << 20;
+const PATIENCE: Duration = Duration::from_secs(120);
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  tieline roster import --config tieline.toml --caller crm --key-env LEGACY_KEY \\
+      https://cc-ams03.voiso.com/api/v2/cdr/deleted_agents
+  tieline roster export --config tieline.toml --caller crm > deleted.json")]
+pub(crate) struct RosterCommand {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Remember the deleted users of a legacy answer: a JSON array of objects with id and name
+    #[command(after_help = "\
+Example:
+  tieline roster import --config tieline.toml --caller crm --key-env LEGACY_KEY \\
+      https://cc-ams03.voiso.com/api/v2/cdr/deleted_agents
+  tieline roster import --config tieline.toml --caller crm deleted.json
+
+The gateway may run meanwhile. Importing the same list again changes nothing.")]
+    Import(Import),
+    /// Print who vanished or was imported, as a JSON array that can be imported again
+    #[command(after_help = "\
+Example:
+  tieline roster export --config tieline.toml --caller crm > deleted.json")]
+    Export(Which),
+}
+
+#[derive(Debug, Args)]
+struct Which {
+    /// The configuration; its `roster.file` is the roster
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Whose users; may be left out where the configuration has one caller
+    #[arg(long, value_name = "NAME")]
+    caller: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct Import {
+    #[command(flatten)]
+    which: Which,
+    /// The variable that holds the legacy key for the URL
+    #[arg(long, value_name = "NAME", conflicts_with = "key_file")]
+    key_env: Option<String>,
+    /// The file that holds the legacy key for the URL
+    #[arg(long, value_name = "PATH")]
+    key_file: Option<PathBuf>,
+    /// The list: an http or https URL, or a file
+    #[arg(value_name = "URL|FILE")]
+    source: String,
+}
+
+impl RosterCommand {
+    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        match self.command {
+            Command::Import(import) => import.run(),
+            Command::Export(which) => which.export(),
+        }
+    }
+}
+
+impl Which {
+    /// The roster and whose part of it is meant.
+    fn open(&self) -> Result<(Roster, Scope), Failure> {
+        let config = load(&self.config)?;
+        let scope = self.scope(&config)?;
+        let Some(file) = &config.roster else {
+            return Err(Failure::new(format_args!(
+                "there is no roster: set roster.file in {}",
+                self.config.display()
+            )));
+        };
+        let roster = Roster::open(file)
+            .map_err(|error| Failure::new(format_args!("{}: {error}", file.display())))?;
+        Ok((roster, scope))
+    }
+
+    fn scope(&self, config: &Config) -> Result<Scope, Failure> {
+        let found = match &self.caller {
+            Some(name) => config.callers.iter().find(|caller| caller.name == *name),
+            None if config.callers.len() == 1 => config.callers.first(),
+            None => None,
+        };
+        let Some(caller) = found else {
+            let names: Vec<_> = config.callers.iter().map(|caller| caller.name.as_str()).collect();
+            return Err(Failure::new(format_args!(
+                "say which caller with --caller; {} has: {}",
+                self.config.display(),
+                names.join(", ")
+            )));
+        };
+        Ok(Scope { caller: caller.name.clone(), upstream: caller.upstream.clone() })
+    }
+
+    fn export(&self) -> Result<ExitCode, Failure> {
+        let (roster, scope) = self.open()?;
+        let former = roster.export(&scope).map_err(Failure::new)?;
+        let mut text = String::from("[");
+        for (row, user) in former.iter().enumerate() {
+            text.push_str(if row == 0 { "\n" } else { ",\n" });
+            let line = serde_json::json!({
+                "id": user.id,
+                "name": user.name,
+                "vanished": user.is_vanished,
+                "imported": user.is_imported,
+            });
+            text.push_str(&line.to_string());
+        }
+        text.push_str("\n]\n");
+        output::print(&text)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Import {
+    fn run(self) -> Result<ExitCode, Failure> {
+        let (roster, scope) = self.which.open()?;
+        let is_url = self.source.starts_with("http://") || self.source.starts_with("https://");
+        let key = self.key()?;
+        if key.is_some() && !is_url {
+            return Err(Failure::new("a key only goes with a URL; a file needs none"));
+        }
+        let body = if is_url {
+            fetch(&self.source, key)?
+        } else {
+            let read = std::fs::read(&self.source);
+            let failed = |error: std::io::Error| {
+                Failure::new(format_args!("cannot read {}: {}", self.source, error.kind()))
+            };
+            Bytes::from(read.map_err(failed)?)
+        };
+        let rows = rows(&body)?;
+        let counts = roster.import(&scope, &rows).map_err(Failure::new)?;
+        output::print(&format!(
+            "{}: {} added, {} renamed, {} known already\n",
+            scope.caller, counts.added, counts.updated, counts.unchanged
+        ))?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// `Bearer <key>`, from where it is said to be.
+    fn key(&self) -> Result<Option<HeaderValue>, Failure> {
+        let text = match (&self.key_env, &self.key_file) {
+            (Some(name), _) => std::env::var(name)
+                .map_err(|_| Failure::new("the variable that --key-env names is not set"))?,
+            (None, Some(file)) => read_key(file)?,
+            (None, None) => return Ok(None),
+        };
+        let key = text.trim();
+        if key.is_empty() || key.contains(char::is_whitespace) {
+            return Err(Failure::new("the key is empty or has white space inside"));
+        }
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {key}"))
+            .map_err(|_| Failure::new("the key holds characters that no header can carry"))?;
+        bearer.set_sensitive(true);
+        Ok(Some(bearer))
+    }
+}
+
+fn read_key(file: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(file)
+        .map_err(|error| Failure::new(format_args!("cannot read the key file: {}", error.kind())))
+}
+
+/// The whole answer of one GET.
+fn fetch(url: &str, key: Option<HeaderValue>) -> Result<Bytes, Failure> {
+    // A URL may carry a key of its own, so it is never repeated.
+    let mut request = Request::get(url).header(ACCEPT, "application/json");
+    request = request.header(ACCEPT_ENCODING, "identity");
+    if let Some(key) = key {
+        request = request.header(AUTHORIZATION, key);
+    }
+    let request = request.body(Bytes::new()).map_err(|_| Failure::new("this is no usable URL"))?;
+    let tls = ClientTls::new(None).map_err(Failure::new)?;
+    let settings = ClientSettings {
+        connect_timeout: Duration::from_secs(10),
+        pool_idle_timeout: Duration::from_secs(1),
+        pool_idle_max: 1,
+        tls,
+    };
+    let mut fetched = Bytes::new();
+    runtime::run(async {
+        let exchange = async {
+            let answer = Client::new(&settings).oneshot(request).await.map_err(Failure::new)?;
+            let status = answer.status();
+            if status != StatusCode::OK {
+                return Err(Failure::new(format_args!(
+                    "the legacy API answered {status}; nothing was imported"
+                )));
+            }
+            body::collect(answer.into_body(), BYTES_MAX, PATIENCE).await.map_err(Failure::new)
+        };
+        fetched = match tokio::time::timeout(PATIENCE, exchange).await {
+            Ok(body) => body?,
+            Err(_) => return Err(Failure::new("the legacy API took too long")),
+        };
+        Ok(ExitCode::SUCCESS)
+    })?;
+    Ok(fetched)
+}
+
+/// Ids and names; what is not understood is an error, since a part would pass for the whole.
+fn rows(body: &[u8]) -> Result<Vec<(u64, Option<String>)>, Failure> {
+    let not_a_list =
+        || Failure::new("this is no JSON array of objects with id and name; nothing was imported");
+    let Ok(Value::Array(list)) = serde_json::from_slice(body) else { return Err(not_a_list()) };
+    let row = |(row, value): (usize, &Value)| {
+        let wrong = |what: &str| {
+            Failure::new(format_args!("element {row} has no usable {what}; nothing was imported"))
+        };
+        let id =
+            value["id"].as_u64().or_else(|| value["id"].as_str().and_then(domain::id::decimal));
+        let id = id.filter(|id| *id <= domain::id::ID_MAX).ok_or_else(|| wrong("id"))?;
+        match &value["name"] {
+            Value::Null => Ok((id, None)),
+            Value::String(name) => Ok((id, Some(name.clone()))),
+            _ => Err(wrong("name")),
+        }
+    };
+    list.iter().enumerate().map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_list_of_ids_and_names_is_taken() {
+        let good = br#"[{"id":28982,"name":"Roberta Ride"},{"id":"7","name":null,"x":1},{"id":8}]"#;
+        let expected = [(28982, Some("Roberta Ride".to_owned())), (7, None), (8, None)];
+        assert_eq!(rows(good).unwrap(), expected);
+        assert_eq!(rows(b"[]").unwrap(), []);
+        for bad in [
+            &b"{}"[..],
+            b"",
+            b"[1]",
+            br#"[{"name":"x"}]"#,
+            br#"[{"id":-1}]"#,
+            br#"[{"id":1.5}]"#,
+            br#"[{"id":"007"}]"#,
+            br#"[{"id":1,"name":7}]"#,
+            br#"[{"id":1}"#,
+        ] {
+            assert!(rows(bad).is_err(), "{}", String::from_utf8_lossy(bad));
+        }
+    }
+}
