@@ -47,8 +47,6 @@ pub enum Which {
 pub enum By {
     /// The upstream's own id.
     Id(Arc<str>),
-    /// The name the user signs in with.
-    SignInName(Arc<str>),
     /// The short id that addresses an agent.
     DisplayId(Arc<str>),
 }

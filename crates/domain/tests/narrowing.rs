@@ -260,7 +260,6 @@ impl Vonage {
     fn one(&self, data: &Data, by: &By) -> Option<Value> {
         let person = data.people.iter().find(|person| match by {
             By::Id(id) => uuid(person.id) == **id,
-            By::SignInName(_) => false,
             By::DisplayId(id) => person.is_agent && person.id.to_string() == **id,
         })?;
         Some(self.user(person))

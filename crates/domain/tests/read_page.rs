@@ -72,7 +72,6 @@ fn samples() -> Vec<Sample> {
             golden!("v1_users/vonage-v4__mapping_supervisor_in_teams/page_1.json"),
         ),
         one(By::Id(id())),
-        one(By::SignInName(id())),
         one(By::DisplayId(id())),
         vonage(Listing::Teams, "groups", golden!("v2_cdr_teams/vonage-v4__odd_ids/teams.json")),
         vonage(
@@ -205,7 +204,7 @@ proptest! {
 
     #[test]
     fn a_page_with_some_bytes_changed_returns(
-        sample in 0..16_usize,
+        sample in 0..15_usize,
         changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..6),
     ) {
         let sample = &samples()[sample];
@@ -219,7 +218,7 @@ proptest! {
 
     #[test]
     fn a_page_with_a_value_or_key_in_a_wrong_place_is_never_quoted(
-        sample in 0..16_usize,
+        sample in 0..15_usize,
         at in any::<proptest::sample::Index>(),
         put in prop_oneof![
             Just(format!("\"{SECRET}\":")), Just(format!("\"{SECRET}\"")), Just(SECRET.to_owned()),
@@ -241,7 +240,7 @@ proptest! {
 
     #[test]
     fn a_page_that_breaks_off_is_never_a_list(
-        sample in 0..16_usize,
+        sample in 0..15_usize,
         end in any::<proptest::sample::Index>(),
     ) {
         let sample = &samples()[sample];
@@ -257,7 +256,7 @@ fn every_sample_is_read() {
         let rows = read(sample.dialect, &sample.listing, sample.page.as_bytes());
         assert!(rows.unwrap() > 0, "{} of {}", sample.listing.name(), sample.dialect);
     }
-    assert_eq!(samples().len(), 16, "the properties choose among as many");
+    assert_eq!(samples().len(), 15, "the properties choose among as many");
 }
 
 #[test]

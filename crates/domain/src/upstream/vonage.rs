@@ -200,9 +200,6 @@ fn path(listing: &Listing) -> Cow<'static, str> {
     match listing {
         Listing::Users(_) | Listing::Owners(_) => Cow::Borrowed("/users"),
         Listing::User(By::Id(id)) => Cow::Owned(format!("/users/{}", segment(id))),
-        Listing::User(By::SignInName(name)) => {
-            Cow::Owned(format!("/users/by/username/{}", segment(name)))
-        }
         Listing::User(By::DisplayId(id)) => {
             Cow::Owned(format!("/users/by/agentDisplayId/{}", segment(id)))
         }

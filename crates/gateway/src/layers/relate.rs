@@ -24,6 +24,9 @@ use crate::metrics::Metrics;
 /// Rounds of listings, each named by what the ones before told.
 const ROUNDS_MAX: usize = 4;
 
+/// From so many lists on, all of them missing is no accident.
+const LACKING_MIN: u32 = 3;
+
 pub(crate) async fn relate<S>(
     metrics: Metrics,
     inner: S,
@@ -143,8 +146,13 @@ where
                 }
             })
             .collect();
+        let (mut members, mut lacking) = (0, 0);
         let mut reads = stream::iter(reads).buffer_unordered(settings.pages_in_flight_max);
         while let Some((listing, listed)) = reads.try_next().await.map_err(ours)? {
+            if is_of_something(&listing) {
+                members += 1;
+                lacking += u32::from(listed.is_none());
+            }
             match listed {
                 Some(listed) => {
                     pages += listed.list.story.pages;
@@ -153,9 +161,18 @@ where
                 None => related.add_lacking(listing),
             }
         }
+        // One team may be gone by now; that all of them are means that the path is another.
+        if members >= LACKING_MIN && lacking == members {
+            return Err(Error::RefusedCall { status: 404 });
+        }
     }
     // A dialect that never has enough is a mistake of ours.
     Err(Error::Internal)
+}
+
+/// Whether a listing is one of many of its kind, such as the members of one team.
+fn is_of_something(listing: &Listing) -> bool {
+    matches!(listing, Listing::TeamMembers(_) | Listing::SkillMembers(_) | Listing::OfUser(..))
 }
 
 fn is_lacking(error: &BoxError) -> bool {

@@ -6,11 +6,11 @@
 
 use std::sync::Arc;
 
-use domain::hub::{Id, Named};
+use domain::id::Number;
 use domain::legacy::Lists;
 use domain::listing::{Listing, Which};
 use domain::sweep::{List, Story};
-use domain::teams::TeamsOfUsers;
+use domain::teams::{TeamsOfUsers, number};
 use domain::upstream::{SchemaError, SchemaKind};
 use domain::visibility::Visibility;
 use tower::{BoxError, Service, ServiceExt};
@@ -56,12 +56,19 @@ where
         None => of_users.sorted(),
     };
     call.account.note(|account| account.story = story);
-    let (mut bytes, rows) = (Vec::new(), teams.len() as u64);
+    let (mut bytes, mut rows) = (Vec::new(), 0);
     for (row, team) in teams.iter().enumerate() {
+        let id = match number(&team.id, &upstream.rules) {
+            Number::Is(id) => id,
+            Number::LeftOut => continue,
+            Number::Missing => return Err(bad_id(upstream.dialect.name(), row).into()),
+        };
         bytes.push(b',');
-        record(number(&upstream.dialect.name(), row, team)?, team.name.as_deref(), &mut bytes);
+        record(id, team.name.as_deref(), &mut bytes);
+        rows += 1;
     }
-    let parts = vec![(bytes.clone(), 0..bytes.len())];
+    let whole = 0..bytes.len();
+    let parts = vec![(bytes, whole)];
     Ok(Listed { list: List { parts, rows, story }, ..Listed::default() })
 }
 
@@ -70,15 +77,7 @@ fn can_do_without(error: &BoxError) -> bool {
     matches!(error.downcast_ref(), Some(Error::NoSuchListing | Error::Forbidden))
 }
 
-/// The number that legacy promised.
-fn number(dialect: &&'static str, row: usize, team: &Named<'_>) -> Result<u64, Error> {
-    let number = match &team.id {
-        Id::Number(number) => Some(*number),
-        Id::Text(text) => domain::id::decimal(text),
-    };
-    number.ok_or_else(|| Error::Schema {
-        dialect,
-        listing: "teams",
-        error: SchemaError { path: format!("teams[{row}].id"), kind: SchemaKind::BadId },
-    })
+fn bad_id(dialect: &'static str, row: usize) -> Error {
+    let error = SchemaError { path: format!("teams[{row}].id"), kind: SchemaKind::BadId };
+    Error::Schema { dialect, listing: "teams", error }
 }

@@ -54,7 +54,7 @@ fn every_listing_has_its_documented_path() {
     }
     let users = [
         (By::Id(id.clone()), "users/8e22"),
-        (By::SignInName(Arc::from("a@b.example")), "users/by/username/a%40b%2Eexample"),
+        (By::DisplayId(Arc::from("a@b.example")), "users/by/agentDisplayId/a%40b%2Eexample"),
         (By::DisplayId(id), "users/by/agentDisplayId/8e22"),
     ];
     for (by, path) in users {
