@@ -12,7 +12,14 @@ use serde_json::Value;
 
 const PAGE: &str = include_str!("../../../docs/CONFIGURATION.md");
 const README: &str = include_str!("../../../README.md");
-const RAW: &str = include_str!("../src/config/raw.rs");
+const EXAMPLE: &str = include_str!("../../../deploy/tieline.example.toml");
+const RAW: &str = concat!(
+    include_str!("../src/config/raw.rs"),
+    "\n",
+    include_str!("../src/config/raw/upstream.rs"),
+    "\n",
+    include_str!("../../domain/src/upstream/mapping.rs"),
+);
 const QUIRKS: &str = include_str!("../../domain/src/quirks.rs");
 const GOLDEN: &str = "../domain/golden/v1_users/voiso-v4__documented_user";
 
@@ -25,8 +32,10 @@ const PLACES: &[(&str, &str, &str)] = &[
     ("Log", "## `[log]`", ""),
     ("Limits", "## `[limits]`", ""),
     ("Lookups", "## `[lookups]`", ""),
+    ("Roster", "## `[roster]`", ""),
     ("Cache", "## Known, but not in this version", "cache."),
     ("Upstream", "## `[upstream.<name>]`", ""),
+    ("Mapping", "### `[upstream.<name>.mapping]`", ""),
     ("Caller", "## `[[caller]]`", ""),
     ("Key", "### Secrets", ""),
     ("Lists", "## `[[caller]]`", "sees."),
@@ -58,55 +67,90 @@ fn every_field_of_the_configuration_has_its_place_on_the_page() {
         assert!(hit, "docs/CONFIGURATION.md, {heading}: no row for `{name}`");
         seen += 1;
     }
-    assert!(seen >= 60, "{seen} fields: did the structs move?");
+    assert!(seen >= 85, "{seen} fields: did the structs move?");
 }
 
 #[test]
 fn every_word_that_a_field_takes_stands_on_the_page() {
-    let upstream = include_str!("../../domain/src/upstream.rs");
-    let sweep = [
+    let others = [
+        include_str!("../../domain/src/upstream.rs"),
+        include_str!("../../domain/src/id.rs"),
         include_str!("../../domain/src/sweep.rs"),
         include_str!("../../domain/src/sweep/outcome.rs"),
         include_str!("../../domain/src/sweep/rows.rs"),
     ]
     .concat();
     let mut seen = 0;
-    for source in [RAW, QUIRKS, upstream, &sweep] {
+    for source in [RAW, QUIRKS, &others] {
         for word in words(source) {
             assert!(PAGE.contains(&format!("`{word}`")), "docs/CONFIGURATION.md: no `{word}`");
             seen += 1;
         }
     }
-    assert!(seen >= 20, "{seen} words: did the enums move?");
+    assert!(seen >= 45, "{seen} words: did the enums move?");
 }
 
 #[test]
 fn every_default_on_the_page_is_the_default() {
     let mut text = String::new();
     let mut seen = 0;
-    for (head, heading) in [
+    let common = [
         ("[server]", "## `[server]`"),
         ("[admin]", "## `[admin]`"),
         ("[log]", "## `[log]`"),
         ("[limits]", "## `[limits]`"),
         ("[lookups]", "## `[lookups]`"),
+        ("[roster]", "## `[roster]`"),
         ("[legacy.v1_users]", "## `[legacy.v1_users]`"),
         ("[legacy.v1_users.filters]", "### `[legacy.v1_users.filters]`"),
         ("[legacy.v1_users.invalid_key]", "### `[legacy.v1_users.invalid_key]`"),
         (UPSTREAM, "## `[upstream.<name>]`"),
         (CALLER, "## `[[caller]]`"),
-    ] {
+    ];
+    for (head, heading) in common {
         text.push_str(&format!("\n{head}\n"));
         for row in rows(section(PAGE, heading)) {
             let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-            let (Some(name), Some(default)) = (code(cells[1]), code(cells[3])) else { continue };
+            let (Some(name), Some(default)) = (code(cells[1]), default(cells[3], "voiso-v4"))
+            else {
+                continue;
+            };
             text.push_str(&format!("{name} = {default}\n"));
             seen += 1;
         }
     }
-    assert!(seen >= 35, "{seen} defaults: did the tables move?");
-    let as_documented = load(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    let left_out = load(&format!("{UPSTREAM}\n{CALLER}\n")).expect("the required lines load");
+    assert!(seen >= 45, "{seen} defaults: did the tables move?");
+    is_left_out(&text, &format!("{UPSTREAM}\n{CALLER}\n"));
+}
+
+#[test]
+fn every_default_over_vonage_is_the_default() {
+    let mut text = format!("{CALLER}\n");
+    let mut seen = 0;
+    for (head, heading) in [
+        (VONAGE, "## `[upstream.<name>]`"),
+        ("[upstream.ams.mapping]", "### `[upstream.<name>.mapping]`"),
+    ] {
+        text.push_str(&format!("\n{head}\n"));
+        for row in rows(section(PAGE, heading)) {
+            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+            let (Some(name), Some(default)) = (code(cells[1]), default(cells[3], "vonage-v4"))
+            else {
+                continue;
+            };
+            text.push_str(&format!("{name} = {default}\n"));
+            seen += 1;
+        }
+    }
+    assert!(seen >= 25, "{seen} defaults: did the tables move?");
+    is_left_out(&text, &format!("{VONAGE}\n{CALLER}\n"));
+}
+
+/// A configuration that says every default must be the one that says none.
+#[track_caller]
+fn is_left_out(text: &str, required: &str) {
+    let as_documented = load(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let left_out = load(required).unwrap_or_else(|error| panic!("{error}\n{required}"));
     assert_eq!(format!("{as_documented:#?}"), format!("{left_out:#?}"));
 }
 
@@ -122,7 +166,39 @@ fn every_printed_configuration_loads() {
             seen += 1;
         }
     }
-    assert!(seen >= 4, "{seen} configurations");
+    assert!(seen >= 7, "{seen} configurations");
+}
+
+#[test]
+fn the_vonage_lines_of_the_example_work_when_they_are_uncommented() {
+    let lines: Vec<&str> = EXAMPLE.lines().collect();
+    let mut text = String::new();
+    for head in ["# [upstream.vcc]", "# [upstream.vcc.mapping]", "# name = \"vcc-crm\""] {
+        let from = lines.iter().position(|line| *line == head);
+        let from = from.unwrap_or_else(|| panic!("deploy/tieline.example.toml: no line {head}"));
+        if head.contains("name") {
+            text.push_str("[[caller]]\n");
+        }
+        // Up to an empty line; what explains stands behind two marks.
+        for line in lines[from..].iter().take_while(|line| !line.is_empty()) {
+            text.push_str(line.strip_prefix("# ").unwrap_or_default());
+            text.push('\n');
+        }
+    }
+    let config = load(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let upstream = &config.upstreams["vcc"];
+    assert_eq!(upstream.dialect.name(), "vonage-v4");
+    // What the example says of Vonage are the defaults, too.
+    let required = load(&format!("{VONAGE}\n{CALLER}\n")).unwrap_or_else(|error| panic!("{error}"));
+    let limits = |upstream: &gateway::config::Upstream| {
+        (upstream.page_rows_max, upstream.requests_per_minute_max, upstream.page_bytes_max)
+    };
+    assert_eq!(limits(upstream), limits(&required.upstreams["ams"]));
+    assert_eq!(
+        format!("{:?}", upstream.rules),
+        format!("{:?}", required.upstreams["ams"].rules),
+        "the rules"
+    );
 }
 
 #[test]
@@ -162,21 +238,26 @@ fn the_sample_in_the_readme_is_the_golden_one() {
 }
 
 const UPSTREAM: &str = "[upstream.ams]\ndialect = \"voiso-v4\"\nbase_url = \"https://cc.example\"";
+const VONAGE: &str = "[upstream.ams]\ndialect = \"vonage-v4\"\nbase_url = \"https://cc.example\"\n\
+                      token_url = \"https://cc.example/token\"";
 const CALLER: &str = "[[caller]]\nname = \"crm\"\nlegacy_key = { env = \"LEGACY_KEY\" }\n\
                       upstream = \"ams\"\nupstream_key = { env = \"V4_KEY\" }\nsees = \"everything\"";
 
-/// Loads a configuration; every variable it asks for is set, every file it names is there.
+/// Loads a configuration; every variable it asks for is set, every file it names is there. A secret
+/// is a key and the id and secret of a client in one.
 fn load(text: &str) -> Result<Config, String> {
     let names = text.split("env = \"").skip(1).filter_map(|rest| rest.split('"').next());
     let names: BTreeSet<&str> = names.collect();
     let env: Vec<_> =
-        names.iter().map(|name| ((*name).to_owned(), format!("key-{name}"))).collect();
+        names.iter().map(|name| ((*name).to_owned(), format!("key:{name}"))).collect();
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let mut text = text.to_owned();
-    for name in text.clone().split("file = \"").skip(1).filter_map(|rest| rest.split('"').next()) {
-        let file = folder.join(name);
-        std::fs::write(&file, "a-v4-key\n").map_err(|error| error.to_string())?;
-        text = text.replace(&format!("\"{name}\""), &format!("{file:?}"));
+    for (field, content) in [("{ file = \"", "a:key\n"), ("id_map = \"", "some-id,1\n")] {
+        for name in text.clone().split(field).skip(1).filter_map(|rest| rest.split('"').next()) {
+            let file = folder.join(name);
+            std::fs::write(&file, content).map_err(|error| error.to_string())?;
+            text = text.replace(&format!("\"{name}\""), &format!("{file:?}"));
+        }
     }
     Config::parse(&text, "printed", &env).map_err(|error| error.to_string())
 }
@@ -186,7 +267,9 @@ fn fields(source: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut structure = None;
     for line in source.lines() {
-        let bare = line.trim_start().trim_start_matches("pub(super) ").trim_start_matches("pub ");
+        let bare = ["pub(in crate::config) ", "pub(super) ", "pub "]
+            .iter()
+            .fold(line.trim_start(), |bare, visibility| bare.trim_start_matches(visibility));
         if let Some(name) = bare.strip_prefix("struct ").and_then(|rest| rest.strip_suffix(" {")) {
             structure = Some(name.to_owned());
         } else if line == "}" {
@@ -239,6 +322,16 @@ fn rows(section: &str) -> impl Iterator<Item = &str> {
 fn code(cell: &str) -> Option<&str> {
     let inner = cell.strip_prefix('`')?.strip_suffix('`')?;
     (!inner.contains('`')).then_some(inner)
+}
+
+/// The default in a cell, where it is nothing but code: one for all dialects, or another one for
+/// Vonage in brackets behind it.
+fn default<'a>(cell: &'a str, dialect: &str) -> Option<&'a str> {
+    match cell.split_once(" (`vonage-v4`: ") {
+        Some((_, vonage)) if dialect == "vonage-v4" => code(vonage.strip_suffix(')')?),
+        Some((others, _)) => code(others),
+        None => code(cell),
+    }
 }
 
 /// Two columns of a table.
