@@ -30,7 +30,7 @@ pub enum Resolved {
 }
 
 /// A group as a legacy client names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct GroupName(TextFilter);
 
 impl GroupName {
@@ -99,7 +99,7 @@ impl GroupIds {
 const PUSHDOWN_BYTES_MAX: usize = 512;
 
 /// Values a row's text must fit, all of them (a repeated parameter only narrows).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TextFilter {
     values: Vec<String>,
     mode: Match,
@@ -132,7 +132,7 @@ impl TextFilter {
 }
 
 /// The filters of a user list; every one that is set must fit.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UserFilter<G> {
     id: Option<u64>,
     name: Option<TextFilter>,

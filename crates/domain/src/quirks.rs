@@ -107,7 +107,7 @@ pub enum SeparatorInName {
 }
 
 /// How a filter compares its value with a row's.
-#[derive(Debug, Clone, Copy, Deserialize, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, Deserialize, PartialEq, Eq, Hash, Default)]
 #[serde(rename_all = "snake_case")]
 pub enum Match {
     /// Same text.

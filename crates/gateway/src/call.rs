@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use domain::legacy::{Endpoint, Lists};
 use domain::listing::{Item, Listing};
 use domain::params::Params;
@@ -23,6 +24,8 @@ pub(crate) struct LegacyRequest {
     pub(crate) credential: Credential,
     /// The query without the credential.
     pub(crate) params: Params,
+    /// Tags of answers that the client has.
+    pub(crate) if_none_match: Vec<HeaderValue>,
     pub(crate) deadline: Instant,
     pub(crate) account: SharedAccount,
 }
@@ -47,6 +50,7 @@ pub(crate) struct LegacyCall {
     pub(crate) quirks: Arc<Quirks>,
     pub(crate) caller: Arc<Caller>,
     pub(crate) params: Params,
+    pub(crate) if_none_match: Vec<HeaderValue>,
     pub(crate) deadline: Instant,
     pub(crate) account: SharedAccount,
 }
@@ -60,6 +64,17 @@ pub(crate) struct Call<G> {
     pub(crate) caller: Arc<Caller>,
     pub(crate) plan: Plan<G>,
     pub(crate) deadline: Instant,
+}
+
+/// What `assemble` gives back: a whole answer.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    pub(crate) bytes: Bytes,
+    pub(crate) rows: u64,
+    /// Names just these bytes.
+    pub(crate) etag: HeaderValue,
+    pub(crate) story: Story,
+    pub(crate) joined_pages: u64,
 }
 
 /// Above `fan_out`: one paged list to be read whole.

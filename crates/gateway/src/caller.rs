@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use transport::client::Client;
 
+use crate::answers::Answers;
 use crate::config::{self, UpstreamKey};
 use crate::error::Error;
 use crate::kept::Kept;
@@ -97,6 +98,7 @@ pub(crate) struct Caller {
     /// confuse a caller with itself.
     client: Client,
     groups: GroupCache,
+    answers: Arc<Answers>,
     /// What is joined to user rows, by what was needed.
     related: Mutex<HashMap<Needs, Arc<Kept<Joined>>>>,
     pace: Mutex<Pace>,
@@ -171,6 +173,7 @@ impl Caller {
         upstream: Arc<Upstream>,
         client: Client,
         groups: GroupCache,
+        answers: Arc<Answers>,
     ) -> Self {
         Caller {
             name: config.name.clone(),
@@ -181,6 +184,7 @@ impl Caller {
             token: tokio::sync::Mutex::default(),
             client,
             groups,
+            answers,
             related: Mutex::default(),
             pace: Mutex::default(),
         }
@@ -204,6 +208,10 @@ impl Caller {
 
     pub(crate) fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    pub(crate) fn answers(&self) -> &Arc<Answers> {
+        &self.answers
     }
 
     pub(crate) fn groups(&self) -> &GroupCache {
@@ -243,8 +251,12 @@ impl Caller {
         Ok(())
     }
 
+    /// The upstream refused this caller: nothing that was kept for it is shown any more.
     pub(crate) fn note_refusal(&self, state: KeyState) {
         self.pace().refused = Some((state, Instant::now()));
+        self.answers.forget();
+        self.groups.invalidate_all();
+        self.related.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     pub(crate) fn note_acceptance(&self) {

@@ -21,6 +21,7 @@ use domain::legacy::ENDPOINTS;
 use domain::quirks::Quirks;
 use transport::tls::{ClientTls, ServerTls};
 
+use crate::answers::Freshness;
 pub use callers::Caller;
 pub(crate) use callers::{UpstreamKey, bearer};
 use locate::Document;
@@ -49,6 +50,8 @@ pub struct Config {
     pub limits: Limits,
     /// Group look-ups.
     pub lookups: Lookups,
+    /// Whole answers.
+    pub cache: Cache,
     /// The file in which users who vanish are remembered; without it nobody is.
     pub roster: Option<PathBuf>,
     /// Upstreams by name.
@@ -95,6 +98,15 @@ pub struct Lookups {
     pub negative_for: Duration,
     /// Names kept per caller.
     pub entries_max: u64,
+}
+
+/// `[cache]`.
+#[derive(Debug, Clone, Copy)]
+pub struct Cache {
+    /// How long answers are used.
+    pub(crate) freshness: Freshness,
+    /// Bytes of all of them together.
+    pub bytes_max: u64,
 }
 
 impl Config {
@@ -168,6 +180,13 @@ impl<'a> Reader<'a> {
                 negative_for: self.raw.lookups.negative_for.0,
                 entries_max: self.raw.lookups.entries_max,
             },
+            cache: Cache {
+                freshness: Freshness {
+                    fresh_for: self.raw.cache.fresh_for.0,
+                    stale_if_error: self.raw.cache.stale_if_error.0,
+                },
+                bytes_max: self.raw.cache.bytes_max.0 as u64,
+            },
             roster: self.raw.roster.file.as_ref().map(|file| self.folder.join(file)),
             quirks: self.quirks()?,
             upstreams,
@@ -231,15 +250,11 @@ impl<'a> Reader<'a> {
     fn refuse_what_is_not_there_yet(&self) -> Result<(), ConfigError> {
         let raw = &self.raw;
         let later = "is not available in this version; leave it at its default";
-        let (cache, passthrough) = (&raw.cache, &raw.passthrough);
-        let cache_bytes = raw::Cache::default().bytes_max;
+        let passthrough = &raw.passthrough;
         let is_default = |given: &Option<String>, default| {
             given.as_deref().is_none_or(|given| Some(given) == default)
         };
         for (keys, is_default) in [
-            (["cache", "fresh_for"], cache.fresh_for.0.is_zero()),
-            (["cache", "stale_if_error"], cache.stale_if_error.0.is_zero()),
-            (["cache", "bytes_max"], cache.bytes_max == cache_bytes),
             (["passthrough", "enabled"], !passthrough.enabled),
             (["passthrough", "credential"], is_default(&passthrough.credential, Some("exchange"))),
             (

@@ -245,6 +245,15 @@ impl Error {
         }
     }
 
+    /// Whether it is the upstream that failed, and not its answer to this caller's credential.
+    pub(crate) fn is_upstreams(&self) -> bool {
+        match self {
+            Error::MappedKeyRefused | Error::Forbidden => false,
+            Error::RateLimited { .. } | Error::Deadline => true,
+            error => matches!(error.status(), 502..=504),
+        }
+    }
+
     /// Whether another attempt at the same page may help.
     pub(crate) fn may_pass(&self) -> bool {
         match self {

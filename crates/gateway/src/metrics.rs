@@ -27,6 +27,7 @@ struct Counters {
     ignored: IntCounterVec,
     upstream_requests: IntCounterVec,
     lists: IntCounterVec,
+    answers: IntCounterVec,
     lookups: IntCounterVec,
     losses: IntCounterVec,
 }
@@ -75,6 +76,11 @@ impl Metrics {
                 "tieline_list_events_total",
                 "Pages read, seams repaired, lists read again, counts that were wrong.",
                 &["event"],
+            )?,
+            answers: counter(
+                "tieline_answers_total",
+                "Lists answered, by where they came from: read, shared, hit, stale.",
+                &["source"],
             )?,
             lookups: counter("tieline_lookups_total", "Group look-ups, by outcome.", &["outcome"])?,
             losses: counter(
@@ -136,6 +142,18 @@ impl Metrics {
         for (event, count) in events.into_iter().filter(|(_, count)| *count > 0) {
             self.0.lists.with_label_values(&[event]).inc_by(count);
         }
+    }
+
+    /// Where an answer came from.
+    pub(crate) fn answer(&self, source: crate::answers::Source) {
+        use crate::answers::Source;
+        let source = match source {
+            Source::Read => "read",
+            Source::Shared => "shared",
+            Source::Kept => "hit",
+            Source::Stale => "stale",
+        };
+        self.0.answers.with_label_values(&[source]).inc();
     }
 
     /// A reading of what is joined to user rows begins.

@@ -13,8 +13,8 @@ use transport::body::Body;
 
 use crate::call::{LegacyRequest, ListCall, Listed};
 use crate::layers::{
-    authenticate, authorize, exchange, fan_out, lookup, relate, remember, rescue, retry, route,
-    send, teams, trace, translate,
+    assemble, authenticate, authorize, exchange, fan_out, lookup, relate, remember, rescue, retry, route,
+    send, share, teams, trace, translate,
 };
 use crate::state::State;
 use crate::svc::{Stage, from_fn};
@@ -55,11 +55,19 @@ fn translation(state: &State) -> Stage<LegacyRequest, Response<Body>> {
     };
     let translate =
         translate::Settings { metrics: state.metrics.clone(), callers: Arc::clone(&state.callers) };
+    let share = share::Settings {
+        metrics: state.metrics.clone(),
+        deadline: state.config.limits.request_deadline,
+    };
     let translation = ServiceBuilder::new()
         // The legacy key stops here.
         .layer(from_fn(Arc::clone(&state.callers), authenticate::authenticate))
         // Legacy parameters to a plan, rows to a legacy answer.
         .layer(from_fn(translate, translate::translate))
+        // Equal requests of a caller share one reading; answers may be kept for a while.
+        .layer(from_fn(share, share::share))
+        // Rows to the bytes of an answer.
+        .layer(from_fn((), assemble::assemble))
         // Names to ids; below it a plan has no name left to look up.
         .layer(from_fn(lookup, lookup::lookup))
         .service(lists(state));

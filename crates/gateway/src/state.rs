@@ -7,6 +7,7 @@ use std::time::Duration;
 use roster::Roster;
 use transport::client::{Client, ClientSettings};
 
+use crate::answers::Answers;
 use crate::caller::{Caller, Callers, GroupCache, Upstream};
 use crate::config::{Config, Lookups};
 use crate::metrics::Metrics;
@@ -37,12 +38,15 @@ impl State {
             };
             upstreams.insert(name.clone(), (upstream, client));
         }
+        // A fair share each, so that one caller's many questions do not push out another's answers.
+        let share_of_cache = config.cache.bytes_max / config.callers.len().max(1) as u64;
         let callers = config.callers.iter().filter_map(|caller| {
             let (upstream, client) = upstreams.get(&caller.upstream)?;
             // A client, so a connection pool, of each caller's own.
             let client = Client::new(client);
             let groups = groups(&config.lookups);
-            let at_work = Caller::new(caller, Arc::clone(upstream), client, groups);
+            let answers = Answers::new(config.cache.freshness, share_of_cache);
+            let at_work = Caller::new(caller, Arc::clone(upstream), client, groups, answers);
             Some((caller.digest, Arc::new(at_work)))
         });
         let callers = Arc::new(Callers::new(callers.collect()));

@@ -23,10 +23,12 @@ where
         Credential::Ambiguous => return Err(Error::AmbiguousCredential.into()),
         Credential::One(key) => callers.find(key).ok_or(Error::UnknownCredential)?,
     };
-    let LegacyRequest { endpoint, quirks, credential: _, params, deadline, account } = request;
+    let LegacyRequest { endpoint, quirks, credential: _, params, if_none_match, deadline, account } =
+        request;
     account.note(|account| {
         account.caller = Some(caller.name.clone());
         account.may_explain = caller.may_explain;
     });
-    inner.oneshot(LegacyCall { endpoint, quirks, caller, params, deadline, account }).await
+    let call = LegacyCall { endpoint, quirks, caller, params, if_none_match, deadline, account };
+    inner.oneshot(call).await
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use domain::legacy::endpoint_at;
 use domain::params::Params;
 use domain::quirks::Quirks;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use tokio::time::Instant;
 use tower::{BoxError, Service, ServiceExt};
@@ -43,7 +43,9 @@ where
     let deadline = Instant::now() + settings.deadline;
     let account = request.extensions().get::<SharedAccount>().cloned().unwrap_or_default();
     account.note(|account| account.endpoint = Some(endpoint.name()));
-    let call = LegacyRequest { endpoint, quirks, credential, params, deadline, account };
+    let if_none_match = request.headers().get_all(IF_NONE_MATCH).iter().cloned().collect();
+    let call =
+        LegacyRequest { endpoint, quirks, credential, params, if_none_match, deadline, account };
     inner.oneshot(call).await
 }
 

@@ -1,4 +1,4 @@
-//! A legacy call becomes a plan in hub words, and a list becomes the legacy answer. Every parameter
+//! A legacy call becomes a plan in hub words, and the answer's bytes an answer. Every parameter
 //! is used or reported as ignored; nothing is sent upstream for a plan no row can fit.
 
 use std::sync::Arc;
@@ -6,12 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use domain::legacy::Planned;
 use domain::plan::GroupName;
-use domain::sweep::List;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderValue, Response};
+use http::header::{AGE, CACHE_CONTROL, CONTENT_TYPE, ETAG};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use tower::{BoxError, Service, ServiceExt};
 use transport::body::{self, Body};
 
+use crate::answers::{Given, Source};
 use crate::call::{Call, LegacyCall};
 use crate::caller::Callers;
 use crate::metrics::Metrics;
@@ -29,44 +29,79 @@ pub(crate) async fn translate<S>(
     call: LegacyCall,
 ) -> Result<Response<Body>, BoxError>
 where
-    S: Service<Call<GroupName>, Response = List, Error = BoxError> + Clone,
+    S: Service<Call<GroupName>, Response = Given, Error = BoxError> + Clone,
 {
-    let LegacyCall { endpoint, quirks, caller, params, deadline, account } = call;
+    let LegacyCall { endpoint, quirks, caller, params, if_none_match, deadline, account } = call;
     let dialect = caller.upstream.dialect.name();
     let note_ignored = |names: &[String]| {
         let names = names.iter().map(|name| fit_for_log(name, &settings.callers)).collect();
         account.note(|account| account.ignored = names);
     };
-    let list = match endpoint.plan(params, &quirks) {
+    let plan = match endpoint.plan(params, &quirks) {
         Planned::Nobody { ignored } => {
             note_ignored(&ignored);
-            List::default()
+            let (open, close) = endpoint.envelope(&quirks, 0);
+            return Ok(json(Bytes::from(format!("{open}{close}"))));
         }
-        Planned::Ask(plan) => {
-            note_ignored(&plan.ignored);
-            let call = Call {
-                endpoint,
-                quirks: quirks.clone(),
-                caller,
-                plan: *plan,
-                deadline,
-                account: account.clone(),
-            };
-            inner.oneshot(call).await?
-        }
+        Planned::Ask(plan) => *plan,
     };
-    if list.rows > 0 {
+    note_ignored(&plan.ignored);
+    let call = Call { endpoint, quirks, caller, plan, deadline, account: account.clone() };
+    let given = inner.oneshot(call).await?;
+    if given.whole.rows > 0 {
         settings.metrics.answered(endpoint, dialect);
     }
-    account.note(|account| account.rows = list.rows);
-    let (open, close) = endpoint.envelope(&quirks, list.rows);
-    let mut answer = Response::new(body::full(whole(&open, list, &close)));
+    account.note(|account| account.rows = given.whole.rows);
+    Ok(answer(&given, &if_none_match))
+}
+
+/// The answer to a client that may have the very same one already.
+fn answer(given: &Given, if_none_match: &[HeaderValue]) -> Response<Body> {
+    let whole = &given.whole;
+    let mut answer = match has_it(if_none_match, &whole.etag) {
+        true => {
+            let mut answer = json(Bytes::new());
+            *answer.status_mut() = StatusCode::NOT_MODIFIED;
+            answer.headers_mut().remove(CONTENT_TYPE);
+            answer
+        }
+        false => json(whole.bytes.clone()),
+    };
+    let headers = answer.headers_mut();
+    headers.insert(ETAG, whole.etag.clone());
+    // Made from somebody's key: only that client may keep it, and it has to ask again.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    let word = match given.source {
+        Source::Read => return answer,
+        Source::Shared => "shared",
+        Source::Kept => "hit",
+        Source::Stale => "stale",
+    };
+    headers.insert(CACHE, HeaderValue::from_static(word));
+    if given.source != Source::Shared {
+        headers.insert(AGE, HeaderValue::from(given.age.as_secs()));
+    }
+    answer
+}
+
+/// Whether one of the client's tags is this one; `W/` in front is no difference here (RFC 9110).
+fn has_it(if_none_match: &[HeaderValue], etag: &HeaderValue) -> bool {
+    let Ok(etag) = etag.to_str() else { return false };
+    let texts = if_none_match.iter().filter_map(|value| value.to_str().ok());
+    texts.flat_map(|text| text.split(',')).map(str::trim).any(|tag| {
+        tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag
+    })
+}
+
+fn json(bytes: Bytes) -> Response<Body> {
+    let mut answer = Response::new(body::full(bytes));
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, JSON);
-    // As every answer made from somebody's key: nobody in between may keep it.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(answer)
+    answer
 }
+
+const CACHE: HeaderName = HeaderName::from_static("x-tieline-cache");
 
 /// From this length on a text of digits and capitals may be a key.
 const KEY_CHARS_MIN: usize = 12;
@@ -87,21 +122,3 @@ fn fit_for_log(name: &str, callers: &Callers) -> String {
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
-
-/// The answer in one buffer of its own size. Copying costs next to nothing, and frees the pages'
-/// buffers here and now: an answer that a slow reader keeps for long is then one large block, which
-/// goes back to the system as a whole, instead of many that hold the allocator's pages.
-fn whole(open: &str, list: List, close: &str) -> Bytes {
-    let rows: usize = list.parts.iter().map(|(_, range)| range.len()).sum();
-    let mut whole = Vec::with_capacity(open.len() + rows + close.len());
-    whole.extend_from_slice(open.as_bytes());
-    let mut is_first = true;
-    for (bytes, range) in list.parts {
-        // Each shown row begins with a comma; the first one of all needs none.
-        let row = bytes.get(range).unwrap_or_default();
-        whole.extend_from_slice(row.get(usize::from(is_first)..).unwrap_or_default());
-        is_first &= row.is_empty();
-    }
-    whole.extend_from_slice(close.as_bytes());
-    Bytes::from(whole)
-}
