@@ -13,12 +13,13 @@ mod upstreams;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::legacy::ENDPOINTS;
 use domain::quirks::Quirks;
+use roster::Roster;
 use transport::tls::{ClientTls, ServerTls};
 
 pub use callers::Caller;
@@ -49,8 +50,8 @@ pub struct Config {
     pub limits: Limits,
     /// Group look-ups.
     pub lookups: Lookups,
-    /// The file in which users who vanish are remembered; without it nobody is.
-    pub roster: Option<PathBuf>,
+    /// Where users who vanish are remembered; without it nobody is.
+    pub roster: Option<Roster>,
     /// Upstreams by name.
     pub upstreams: BTreeMap<String, Upstream>,
     /// Callers in file order, at least one.
@@ -168,11 +169,20 @@ impl<'a> Reader<'a> {
                 negative_for: self.raw.lookups.negative_for.0,
                 entries_max: self.raw.lookups.entries_max,
             },
-            roster: self.raw.roster.file.as_ref().map(|file| self.folder.join(file)),
+            roster: self.roster()?,
             quirks: self.quirks()?,
             upstreams,
             callers,
         })
+    }
+
+    /// Opened now, so that a file that is no roster is refused before any port is bound.
+    fn roster(&self) -> Result<Option<Roster>, ConfigError> {
+        let Some(file) = &self.raw.roster.file else { return Ok(None) };
+        match Roster::open(self.folder.join(file)) {
+            Ok(roster) => Ok(Some(roster)),
+            Err(error) => self.refuse(&field(&["roster", "file"]), error.to_string()),
+        }
     }
 
     /// Certificates are read now, so that a bad one is refused before any port is bound.

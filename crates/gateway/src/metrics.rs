@@ -76,7 +76,11 @@ impl Metrics {
                 "Pages read, seams repaired, lists read again, counts that were wrong.",
                 &["event"],
             )?,
-            lookups: counter("tieline_lookups_total", "Group look-ups, by outcome.", &["outcome"])?,
+            lookups: counter(
+                "tieline_lookups_total",
+                "Group look-ups by outcome, and readings of what is joined to rows.",
+                &["outcome"],
+            )?,
             losses: counter(
                 "tieline_field_losses_total",
                 "Answers with records, times fields that are not exact or renamed.",
