@@ -192,18 +192,34 @@ async fn over_vonage_users_deleted_for_good_are_remembered_too() {
     assert_eq!(deleted[archived.len()..], [user["id"].as_u64().unwrap()]);
 }
 
+#[tokio::test]
+async fn over_vonage_no_filter_makes_anybody_vanish() {
+    let file = temporary("roster.sqlite");
+    let settings = Settings { dialect: Dialect::VonageV4, ..users(9) };
+    let (_vendor, address, _guard) = tests::vendor(settings).await;
+    let rest = format!("[legacy.v1_users.filters]\nname = \"contains\"\n{}", with_roster(&file));
+    let config = tests::vonage::config_text(address, "", &rest);
+    let front = Front::start_with(&config, &tests::vonage::env()).await;
+    assert_eq!(front.get(V1_USERS).await.status, 200);
+    let before = front.get(DELETED).await.text();
+    for filter in
+        ["timezone=Istanbul", "sip_account=a", "name=zzz", "extension=1", "id=7", "sag=Nobody"]
+    {
+        for _ in 0..4 {
+            assert_eq!(front.get(&format!("{V1_USERS}?{filter}")).await.text(), "[]");
+        }
+    }
+    assert_eq!(front.get(DELETED).await.text(), before);
+}
+
 #[test]
-fn a_file_that_is_no_roster_stops_the_start_and_stays_as_it_is() {
+fn a_file_that_is_no_roster_is_refused_and_stays_as_it_is() {
     let file = temporary("roster.sqlite");
     std::fs::write(&file, "my diary").unwrap();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let error = runtime.block_on(async {
-        let address = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
-        let config = tests::config_text(address, "", &with_roster(&file));
-        let env = [("V4".to_owned(), "v4".to_owned())];
-        let config = gateway::config::Config::parse(&config, "t.toml", &env).unwrap();
-        gateway::start(config, Default::default()).await.unwrap_err()
-    });
-    assert!(error.to_string().starts_with("roster.file: "), "{error}");
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
+    let config = tests::config_text(address, "", &with_roster(&file));
+    let env = [("V4".to_owned(), "v4".to_owned())];
+    let error = gateway::config::Config::parse(&config, "t.toml", &env).unwrap_err();
+    assert!(error.to_string().contains(": roster.file: the file is not a roster"), "{error}");
     assert_eq!(std::fs::read(&file).unwrap(), b"my diary");
 }

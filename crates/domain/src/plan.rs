@@ -221,6 +221,14 @@ impl<G> UserFilter<G> {
         }
     }
 
+    /// Whether nothing is filtered by.
+    pub fn is_everyone(&self) -> bool
+    where
+        G: PartialEq,
+    {
+        *self == UserFilter::everyone()
+    }
+
     /// The one user asked for: reading may stop as soon as it is found.
     pub fn id(&self) -> Option<u64> {
         self.id

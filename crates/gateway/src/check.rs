@@ -76,7 +76,8 @@ impl Survey {
         if !self.seen.insert(user.key) {
             return;
         }
-        if user.key > ID_MAX {
+        // A user who is left out is shown by no number.
+        if user.key > ID_MAX && user.state != UserState::Unlisted {
             self.odd_ids += 1;
         }
         if !self.visibility.sees(user) {
@@ -281,6 +282,12 @@ fn failure(
     error: &Error,
 ) -> fmt::Result {
     let (name, scope) = words(credential);
+    // The refusal of one listing among many says nothing about the key, but is what is told here.
+    let key = match error {
+        Error::MappedKeyRefused => KeyState::Refused,
+        Error::Forbidden => KeyState::Forbidden,
+        _ => key,
+    };
     match key {
         KeyState::Refused => {
             writeln!(f, "  {name}      REFUSED: it is not accepted; make a new one")?;

@@ -13,12 +13,13 @@ mod upstreams;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::legacy::ENDPOINTS;
 use domain::quirks::Quirks;
+use roster::Roster;
 use transport::tls::{ClientTls, ServerTls};
 
 use crate::answers::Freshness;
@@ -52,8 +53,8 @@ pub struct Config {
     pub lookups: Lookups,
     /// Whole answers.
     pub cache: Cache,
-    /// The file in which users who vanish are remembered; without it nobody is.
-    pub roster: Option<PathBuf>,
+    /// Where users who vanish are remembered; without it nobody is.
+    pub roster: Option<Roster>,
     /// Upstreams by name.
     pub upstreams: BTreeMap<String, Upstream>,
     /// Callers in file order, at least one.
@@ -187,11 +188,20 @@ impl<'a> Reader<'a> {
                 },
                 bytes_max: self.raw.cache.bytes_max.0 as u64,
             },
-            roster: self.raw.roster.file.as_ref().map(|file| self.folder.join(file)),
+            roster: self.roster()?,
             quirks: self.quirks()?,
             upstreams,
             callers,
         })
+    }
+
+    /// Opened now, so that a file that is no roster is refused before any port is bound.
+    fn roster(&self) -> Result<Option<Roster>, ConfigError> {
+        let Some(file) = &self.raw.roster.file else { return Ok(None) };
+        match Roster::open(self.folder.join(file)) {
+            Ok(roster) => Ok(Some(roster)),
+            Err(error) => self.refuse(&field(&["roster", "file"]), error.to_string()),
+        }
     }
 
     /// Certificates are read now, so that a bad one is refused before any port is bound.

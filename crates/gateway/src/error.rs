@@ -41,10 +41,10 @@ pub(crate) enum Error {
     #[error("the upstream refused a filter's value")]
     BadFilter,
     /// The upstream refused the caller's own v4 key.
-    #[error("the upstream refused this caller's v4 key")]
+    #[error("the upstream refused this caller's upstream_key")]
     MappedKeyRefused,
     /// The upstream refused the scope of the caller's v4 key.
-    #[error("this caller's v4 key lacks the scope")]
+    #[error("this caller's upstream_key lacks the scope")]
     Forbidden,
     /// The upstream limits the rate, and waiting would take too long.
     #[error("the upstream limits the rate")]

@@ -72,6 +72,13 @@ impl<T: Send + Sync + 'static> Kept<T> {
         reading.await
     }
 
+    /// The value, where one is kept and fresh.
+    pub(crate) fn fresh(&self, ages: Ages) -> Option<Arc<T>> {
+        let held = self.held();
+        let (value, at) = held.value.as_ref()?;
+        (at.elapsed() < ages.fresh_for).then(|| Arc::clone(value))
+    }
+
     fn held(&self) -> MutexGuard<'_, Held<T>> {
         // Plain data, valid after any panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -82,7 +82,11 @@ impl Metrics {
                 "Lists answered, by where they came from: read, shared, hit, stale.",
                 &["source"],
             )?,
-            lookups: counter("tieline_lookups_total", "Group look-ups, by outcome.", &["outcome"])?,
+            lookups: counter(
+                "tieline_lookups_total",
+                "Group look-ups by outcome, and readings of what is joined to rows.",
+                &["outcome"],
+            )?,
             losses: counter(
                 "tieline_field_losses_total",
                 "Answers with records, times fields that are not exact or renamed.",

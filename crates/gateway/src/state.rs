@@ -51,13 +51,7 @@ impl State {
         });
         let callers = Arc::new(Callers::new(callers.collect()));
         let metrics = Metrics::new().map_err(std::io::Error::other)?;
-        let roster = match &config.roster {
-            None => None,
-            Some(file) => Some(
-                Roster::open(file)
-                    .map_err(|error| std::io::Error::other(format!("roster.file: {error}")))?,
-            ),
-        };
+        let roster = config.roster.clone();
         Ok(State { config: Arc::new(config), callers, metrics, roster })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::id::{IdPolicy, Unnumbered};
-use domain::sweep::DoubleRead;
+use domain::sweep::{DoubleRead, Paging};
 use domain::upstream::{Credential, Dialect, Rules, dialect_named};
 use transport::tls::ClientTls;
 
@@ -171,9 +171,11 @@ impl Reader<'_> {
             return self.refuse(&at("page_bytes_max"), "must be at least 64KiB");
         }
         let most = dialect.page_rows_max();
+        // Page-numbered lists are joined by small pages over the edges of large ones.
+        let least = if dialect.paging() == Paging::Numbered { 20 } else { 2 };
         match raw.page_rows_max {
-            Some(rows) if !(2..=most).contains(&rows) => {
-                self.refuse(&at("page_rows_max"), format!("must be 2 to {most}"))
+            Some(rows) if !(least..=most).contains(&rows) => {
+                self.refuse(&at("page_rows_max"), format!("must be {least} to {most}"))
             }
             _ => Ok(()),
         }

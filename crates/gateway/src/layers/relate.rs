@@ -64,19 +64,21 @@ where
     }
 }
 
+const RECORDS: Needs = Needs { records: true, teams: true };
+
 /// What must be known of each user for this list.
 fn needs(call: &ListCall) -> Needs {
     // The roster remembers teams, since a narrowed caller sees by them.
     let teams = call.caller.visibility.needs_teams() || call.is_sighted;
     match &call.ask {
         Ask::Rows(rows) => match rows.lists {
-            Lists::Users(_) => Needs { records: true, teams },
+            Lists::Users(_) => RECORDS,
             Lists::DeletedUsers(_) | Lists::Teams(_) => Needs { records: false, teams },
         },
         Ask::Groups => Needs { records: false, teams },
         Ask::Teams => Needs { records: false, teams: true },
         Ask::Items => Needs::default(),
-        Ask::Survey(_) => Needs { records: true, teams },
+        Ask::Survey(_) => RECORDS,
     }
 }
 
@@ -93,6 +95,10 @@ where
 {
     let settings = caller.upstream.settings.related;
     let ages = Ages { fresh_for: settings.fresh_for, stale_max: settings.stale_max };
+    // Whoever knows all there is to a record knows the teams, too.
+    if let Some(joined) = caller.related(RECORDS).fresh(ages) {
+        return Ok(joined);
+    }
     let kept = caller.related(needs);
     let reading = kept.get(ages, || {
         metrics.related();
@@ -158,7 +164,11 @@ where
                     pages += listed.list.story.pages;
                     related.add(listing, listed.found.items);
                 }
-                None => related.add_lacking(listing),
+                None => {
+                    // Learning that there is none took a call.
+                    pages += 1;
+                    related.add_lacking(listing);
+                }
             }
         }
         // One team may be gone by now; that all of them are means that the path is another.

@@ -11,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use domain::legacy::Lists;
 use domain::listing::{Listing, Which};
+use domain::plan::UserFilter;
 use domain::sweep::List;
 use roster::{Former, Roster, Scope, Sighting, Sweep};
 use tower::{BoxError, Service, ServiceExt};
@@ -44,9 +45,9 @@ where
         },
         _ => None,
     };
+    // Any filter at all, pushed down or not: a way around the list sees only some of the users.
     let is_whole = matches!(call.listing, Listing::Users(_))
-        && !call.ask.is_filtered()
-        && !call.ask.wants_one()
+        && call.ask.filter().is_none_or(UserFilter::is_everyone)
         && !matches!(call.ask, Ask::Survey(_));
     let caller = Arc::clone(&call.caller);
     let from = |source| caller.upstream.settings.deleted_from.contains(&source);
@@ -69,7 +70,8 @@ where
         deleted.map(|_| sightings.iter().map(|user| (user.id, user.is_deleted)).collect());
     let sweep = Sweep { started, ended: now() };
     let told = tell(&roster, scope.clone(), sweep, sightings).await;
-    if let Err(error) = &told {
+    // Where the answer fails with it, `rescue` counts and logs.
+    if let (Err(error), None) = (&told, deleted) {
         settings.metrics.roster_failed();
         tracing::error!(%error, caller = caller.name, "users could not be remembered");
     }

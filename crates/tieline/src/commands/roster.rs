@@ -96,15 +96,13 @@ impl Which {
     fn open(&self) -> Result<(Roster, Scope), Failure> {
         let config = load(&self.config)?;
         let scope = self.scope(&config)?;
-        let Some(file) = &config.roster else {
-            return Err(Failure::new(format_args!(
+        match config.roster {
+            Some(roster) => Ok((roster, scope)),
+            None => Err(Failure::new(format_args!(
                 "there is no roster: set roster.file in {}",
                 self.config.display()
-            )));
-        };
-        let roster = Roster::open(file)
-            .map_err(|error| Failure::new(format_args!("{}: {error}", file.display())))?;
-        Ok((roster, scope))
+            ))),
+        }
     }
 
     fn scope(&self, config: &Config) -> Result<Scope, Failure> {
