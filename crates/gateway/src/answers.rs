@@ -169,6 +169,8 @@ impl Answers {
                 if keeps && answers.readings().generation == generation {
                     let entry = Entry { whole: Arc::clone(&whole), at: Instant::now() };
                     answers.kept.insert(question.clone(), Arc::new(entry));
+                    // What is too much goes now, not when somebody next asks.
+                    answers.kept.run_pending_tasks();
                 }
                 drop(under_way);
                 Ok(whole)

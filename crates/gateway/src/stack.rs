@@ -13,8 +13,8 @@ use transport::body::Body;
 
 use crate::call::{LegacyRequest, ListCall, Listed};
 use crate::layers::{
-    assemble, authenticate, authorize, exchange, fan_out, lookup, relate, remember, rescue, retry, route,
-    send, share, teams, trace, translate,
+    assemble, authenticate, authorize, exchange, fan_out, lookup, relate, remember, rescue, retry,
+    route, send, share, teams, trace, translate,
 };
 use crate::state::State;
 use crate::svc::{Stage, from_fn};

@@ -34,16 +34,14 @@ where
     S::Future: Send,
 {
     let (caller, account) = (Arc::clone(&call.caller), call.account.clone());
-    let question =
-        Question { endpoint: call.endpoint.name(), filter: call.plan.filter.clone() };
+    let question = Question { endpoint: call.endpoint.name(), filter: call.plan.filter.clone() };
     let deadline = Instant::now() + settings.deadline;
     let given = caller
         .answers()
         .get(question, || async move {
             let read = tokio::time::timeout_at(deadline, inner.oneshot(call)).await;
-            read.map_err(|_| Error::Deadline)?.map_err(|error| {
-                error.downcast::<Error>().map_or(Error::Internal, |error| *error)
-            })
+            read.map_err(|_| Error::Deadline)?
+                .map_err(|error| error.downcast::<Error>().map_or(Error::Internal, |error| *error))
         })
         .await?;
     settings.metrics.answer(given.source);

@@ -88,9 +88,10 @@ fn answer(given: &Given, if_none_match: &[HeaderValue]) -> Response<Body> {
 fn has_it(if_none_match: &[HeaderValue], etag: &HeaderValue) -> bool {
     let Ok(etag) = etag.to_str() else { return false };
     let texts = if_none_match.iter().filter_map(|value| value.to_str().ok());
-    texts.flat_map(|text| text.split(',')).map(str::trim).any(|tag| {
-        tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag
-    })
+    texts
+        .flat_map(|text| text.split(','))
+        .map(str::trim)
+        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
 fn json(bytes: Bytes) -> Response<Body> {
