@@ -159,22 +159,39 @@ impl http_body::Body for Rope {
     }
 }
 
-/// A request body whose pieces must each come within `idle`. The clock runs only while someone waits
-/// for a piece, so a service that pauses is not blamed on its peer.
-pub(crate) struct TimedBody {
-    inner: hyper::body::Incoming,
+/// The same body, whose pieces must each come within `idle`; see [`BodyError::Idle`].
+pub fn timed(body: Body, idle: Duration) -> Body {
+    TimedBody::new(body, idle).boxed_unsync()
+}
+
+/// Any body as the type that all bodies here have.
+pub fn boxed<B>(body: B) -> Body
+where
+    B: http_body::Body<Data = Bytes, Error = BodyError> + Send + 'static,
+{
+    body.boxed_unsync()
+}
+
+/// A body whose pieces must each come within `idle`. The clock runs only while someone waits for a
+/// piece, so a reader that pauses is not blamed on its peer.
+pub(crate) struct TimedBody<B> {
+    inner: B,
     idle: Duration,
     timer: Pin<Box<Sleep>>,
     waiting: bool,
 }
 
-impl TimedBody {
-    pub(crate) fn new(inner: hyper::body::Incoming, idle: Duration) -> Self {
+impl<B> TimedBody<B> {
+    pub(crate) fn new(inner: B, idle: Duration) -> Self {
         Self { inner, idle, timer: Box::pin(sleep(idle)), waiting: false }
     }
 }
 
-impl http_body::Body for TimedBody {
+impl<B> http_body::Body for TimedBody<B>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+    B::Error: Into<BodyError>,
+{
     type Data = Bytes;
     type Error = BodyError;
 
@@ -185,7 +202,7 @@ impl http_body::Body for TimedBody {
         let this = &mut *self;
         if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) {
             this.waiting = false;
-            return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)));
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         if !this.waiting {
             this.waiting = true;

@@ -2,6 +2,7 @@
 //! request by itself, and never put an address, header or body into an error.
 
 mod connect;
+mod stream;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -19,10 +20,13 @@ use crate::body::{Body, BodyError};
 use crate::error_chain;
 use crate::tls::ClientTls;
 use connect::{ConnectFailure, Connector};
+pub use stream::{StreamClient, StreamSettings};
 
 /// How often an HTTP/2 connection with open streams is pinged, and how long the reply may take.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an upstream may take nothing of a request. Requests with a body in one piece are short.
+const WRITE_PROGRESS: Duration = Duration::from_secs(60);
 /// The largest answer head taken over HTTP/2, in bytes. HTTP/1 is held to 100 headers by hyper.
 const HEAD_BYTES_MAX: u32 = 64 * 1024;
 
@@ -65,7 +69,7 @@ impl Client {
             .http2_adaptive_window(true)
             .http2_keep_alive_interval(PING_INTERVAL)
             .http2_keep_alive_timeout(PING_TIMEOUT)
-            .build(Connector::new(settings.connect_timeout, settings.tls.config()));
+            .build(Connector::new(settings.connect_timeout, WRITE_PROGRESS, settings.tls.config()));
         Self { inner }
     }
 }
@@ -111,6 +115,9 @@ pub enum ClientError {
         /// connection that the peer closed just before it was used.
         started: bool,
     },
+    /// The upstream took nothing of the request for too long.
+    #[error("the upstream took nothing of the request for too long")]
+    Stalled,
     /// The answer is not well-formed HTTP.
     #[error("the upstream's answer is not well-formed HTTP")]
     BadFraming,
@@ -127,7 +134,7 @@ impl ClientError {
         match self {
             Self::Dns | Self::Connect | Self::ConnectTimeout | Self::Tls => false,
             Self::Reset { started } => *started,
-            Self::BadFraming | Self::Other => true,
+            Self::BadFraming | Self::Stalled | Self::Other => true,
         }
     }
 }
@@ -168,6 +175,10 @@ impl ClientError {
         }
         if error.is_user() {
             return Self::Other;
+        }
+        let io = error_chain::find::<std::io::Error>(error).map(std::io::Error::kind);
+        if io == Some(std::io::ErrorKind::TimedOut) {
+            return Self::Stalled;
         }
         // An early end of the socket, or a reset stream or GOAWAY of HTTP/2.
         Self::Reset { started: true }

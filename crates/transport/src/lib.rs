@@ -10,5 +10,7 @@
 pub mod body;
 pub mod client;
 mod error_chain;
+mod progress;
 pub mod server;
 pub mod tls;
+pub mod upgrade;

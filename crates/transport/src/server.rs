@@ -4,6 +4,7 @@
 mod activity;
 mod connection;
 mod exchange;
+mod guard;
 mod io;
 
 use std::convert::Infallible;

@@ -113,6 +113,13 @@ impl ClientTls {
     pub(crate) fn config(&self) -> Arc<ClientConfig> {
         Arc::clone(&self.config)
     }
+
+    /// The same for HTTP/1.1 alone.
+    pub(crate) fn http1_config(&self) -> Arc<ClientConfig> {
+        let mut config = ClientConfig::clone(&self.config);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Arc::new(config)
+    }
 }
 
 impl fmt::Debug for ClientTls {

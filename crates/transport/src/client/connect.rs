@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use tower::Service;
 
 use crate::error_chain;
+use crate::progress::Progress;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type BoxFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
@@ -40,23 +41,29 @@ pub(crate) enum ConnectFailure {
 /// leave the look-up and the TLS handshake without any.
 #[derive(Clone, Debug)]
 pub(crate) struct Connector {
-    inner: HttpsConnector<HttpConnector<Resolver>>,
+    inner: HttpsConnector<Tcp>,
     connect_timeout: Duration,
 }
 
 impl Connector {
-    pub(crate) fn new(connect_timeout: Duration, tls: Arc<ClientConfig>) -> Self {
+    /// `write_progress` is how long a peer may take no byte of what is ready for it.
+    pub(crate) fn new(
+        connect_timeout: Duration,
+        write_progress: Duration,
+        tls: Arc<ClientConfig>,
+    ) -> Self {
         let mut tcp = HttpConnector::new_with_resolver(Resolver(GaiResolver::new()));
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         // Shared out among the host's addresses, so that a dead one leaves time for the next.
         tcp.set_connect_timeout(Some(connect_timeout));
+        let tcp = Tcp { inner: tcp, write_progress };
         Self { inner: HttpsConnector::from((tcp, tls)), connect_timeout }
     }
 }
 
 impl Service<Uri> for Connector {
-    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Response = MaybeHttpsStream<Socket>;
     type Error = ConnectFailure;
     type Future = BoxFuture<Self::Response, ConnectFailure>;
 
@@ -71,6 +78,34 @@ impl Service<Uri> for Connector {
                 Err(_) => Err(ConnectFailure::Timeout),
                 Ok(connected) => connected.map_err(|error| failure(&error)),
             }
+        })
+    }
+}
+
+/// A socket to an upstream, below TLS.
+type Socket = TokioIo<Progress<TcpStream>>;
+
+/// TCP connections that fail when the upstream takes nothing.
+#[derive(Clone, Debug)]
+struct Tcp {
+    inner: HttpConnector<Resolver>,
+    write_progress: Duration,
+}
+
+impl Service<Uri> for Tcp {
+    type Response = Socket;
+    type Error = <HttpConnector<Resolver> as Service<Uri>>::Error;
+    type Future = BoxFuture<Socket, Self::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let (connecting, write_progress) = (self.inner.call(uri), self.write_progress);
+        Box::pin(async move {
+            let stream = connecting.await?.into_inner();
+            Ok(TokioIo::new(Progress::new(stream, write_progress)))
         })
     }
 }

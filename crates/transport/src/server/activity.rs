@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::ServerLimits;
+use crate::upgrade::Tunnel;
 
 /// Which rules a connection's silence falls under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,9 @@ struct State {
     idle_since: Instant,
     /// When the request head that is being read began.
     head_since: Option<Instant>,
+    /// What follows a switch of protocols.
+    tunnel: Option<Tunnel>,
+    is_switched: bool,
 }
 
 impl Activity {
@@ -39,7 +43,13 @@ impl Activity {
             protocol,
             header_timeout: limits.header_timeout,
             idle_timeout: limits.idle_timeout,
-            state: Mutex::new(State { requests_open: 0, idle_since: opened, head_since }),
+            state: Mutex::new(State {
+                requests_open: 0,
+                idle_since: opened,
+                head_since,
+                tunnel: None,
+                is_switched: false,
+            }),
         }
     }
 
@@ -81,6 +91,22 @@ impl Activity {
         state.head_since = None;
         drop(state);
         OpenRequest(Arc::clone(self))
+    }
+
+    /// Keeps what is to be run once the connection has switched protocols.
+    pub(super) fn put_tunnel(&self, tunnel: Tunnel) {
+        let mut state = self.state();
+        state.tunnel = Some(tunnel);
+        state.is_switched = true;
+    }
+
+    /// Whether the connection has switched protocols, or is about to.
+    pub(super) fn is_switched(&self) -> bool {
+        self.state().is_switched
+    }
+
+    pub(super) fn take_tunnel(&self) -> Option<Tunnel> {
+        self.state().tunnel.take()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

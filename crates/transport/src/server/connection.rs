@@ -3,16 +3,16 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
+use hyper::server::conn::http1::UpgradeableConnection;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
@@ -20,9 +20,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::activity::{Activity, Protocol};
 use super::exchange::{Exchange, Newest, Streams};
-use super::io::{Opening, Progress, Watched, read_opening};
+use super::io::{Opening, Watched, read_opening};
 use super::{Peer, ServerLimits, Shared};
 use crate::body::Body;
+use crate::progress::Progress;
 
 /// How often an HTTP/2 peer is pinged, and how long the reply may take.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
@@ -125,13 +126,22 @@ where
         };
         match activity.protocol() {
             Protocol::Http1 => {
-                let connection = http1(limits).serve_connection(stream, exchange);
-                drive(connection, &activity, limits, &shared.finish).await;
+                let connection = http1(limits).serve_connection(stream, exchange).with_upgrades();
+                let finish =
+                    |connection: Pin<&mut _>| UpgradeableConnection::graceful_shutdown(connection);
+                drive(connection, finish, &activity, limits, &shared.finish).await;
+                // What follows a switch of protocols belongs to this connection: it keeps its slot,
+                // and the drain waits for it and cuts it.
+                if let Some(tunnel) = activity.take_tunnel() {
+                    tunnel.run().await;
+                }
             }
             Protocol::Http2 => {
                 let streams = Streams { newest, write_progress: limits.write_progress };
                 let connection = http2(limits, streams).serve_connection(stream, exchange);
-                drive(connection, &activity, limits, &shared.finish).await;
+                let finish =
+                    |connection: Pin<&mut _>| http2::Connection::graceful_shutdown(connection);
+                drive(connection, finish, &activity, limits, &shared.finish).await;
             }
         }
     }
@@ -166,12 +176,12 @@ fn http2(limits: &ServerLimits, streams: Streams) -> http2::Builder<Streams> {
 /// deadline: HTTP/1 at once, HTTP/2 by GOAWAY and, if that does not help, `idle_timeout` later.
 async fn drive<C>(
     connection: C,
+    graceful_shutdown: impl Fn(Pin<&mut C>),
     activity: &Activity,
     limits: &ServerLimits,
     finish: &CancellationToken,
 ) where
-    C: GracefulConnection,
-    C::Error: std::error::Error,
+    C: Future<Output = hyper::Result<()>>,
 {
     let mut connection = pin!(connection);
     let mut finish = pin!(finish.cancelled());
@@ -182,7 +192,7 @@ async fn drive<C>(
     poll_fn(|cx| {
         if !finishing && finish.as_mut().poll(cx).is_ready() {
             finishing = true;
-            connection.as_mut().graceful_shutdown();
+            graceful_shutdown(connection.as_mut());
         }
         if let Poll::Ready(result) = connection.as_mut().poll(cx) {
             if let Err(error) = result {
@@ -214,7 +224,7 @@ async fn drive<C>(
                 }
                 Some(_) => {
                     last_deadline = Some(Instant::now() + limits.idle_timeout);
-                    connection.as_mut().graceful_shutdown();
+                    graceful_shutdown(connection.as_mut());
                     cx.waker().wake_by_ref();
                 }
             }

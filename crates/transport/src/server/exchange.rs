@@ -20,6 +20,7 @@ use tower::ServiceExt;
 use super::Peer;
 use super::activity::{Activity, OpenRequest};
 use crate::body::{Body, BodyError, TimedBody, empty};
+use crate::upgrade::Tunnel;
 
 /// An answer is handed over in pieces of at most this many bytes, so that hyper holds little that the
 /// peer has not asked for.
@@ -59,8 +60,12 @@ where
         request.extensions_mut().insert(self.peer);
 
         let answer = self.service.clone().oneshot(request);
+        let activity = Arc::clone(&self.activity);
         Box::pin(async move {
-            let answer = answer.await?;
+            let mut answer = answer.await?;
+            if let Some(tunnel) = answer.extensions_mut().remove::<Tunnel>() {
+                activity.put_tunnel(tunnel);
+            }
             Ok(answer.map(|body| AnswerBody {
                 inner: body,
                 rest: Bytes::new(),

@@ -1,0 +1,84 @@
+//! Sends one HTTP exchange whose bodies flow: what the reader does not take is not read. Must never
+//! hold a whole body, never follow a redirect, and never send anything twice.
+
+use std::time::Duration;
+
+use http::{Request, Response, StatusCode, Version};
+use http_body_util::BodyExt;
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use super::ClientError;
+use super::connect::Connector;
+use crate::body::{Body, BodyError};
+use crate::tls::ClientTls;
+
+/// What a connection may hold of what was read and not taken yet, in bytes; also the largest head of an
+/// answer.
+const BUFFER_BYTES_MAX: usize = 64 * 1024;
+
+/// What a [`StreamClient`] is made from.
+#[derive(Clone, Debug)]
+pub struct StreamSettings {
+    /// The longest time for name look-up, TCP and TLS together.
+    pub connect_timeout: Duration,
+    /// How long the upstream may take no byte of what is ready for it; then the connection ends.
+    pub write_progress: Duration,
+    /// How long an unused connection is kept. Keep it below the upstream's own keep-alive time.
+    pub pool_idle_timeout: Duration,
+    /// How many unused connections are kept per host; with 0 no connection is used twice.
+    pub pool_idle_max: usize,
+    /// Whom to believe on `https`.
+    pub tls: ClientTls,
+}
+
+/// Sends requests with an absolute `http` or `https` URI, and bodies of any length. Clones share one
+/// pool; make one client per caller, as with [`super::Client`].
+///
+/// It speaks HTTP/1.1 alone, where one exchange has the connection to itself: then a slow reader slows
+/// its own upstream connection and no other, and protocols can be switched.
+///
+/// There is no limit here on the time to the answer's head: the caller sets one around the call. An
+/// answer's body is bounded by [`crate::body::timed`].
+#[derive(Clone, Debug)]
+pub struct StreamClient {
+    inner: legacy::Client<Connector, Body>,
+}
+
+impl StreamClient {
+    /// A client with an empty pool. Opens nothing yet. Must be called within a tokio runtime.
+    pub fn new(settings: &StreamSettings) -> Self {
+        let inner = legacy::Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(settings.pool_idle_timeout)
+            .pool_max_idle_per_host(settings.pool_idle_max)
+            .retry_canceled_requests(false)
+            .set_host(false)
+            .http1_max_buf_size(BUFFER_BYTES_MAX)
+            .build(Connector::new(
+                settings.connect_timeout,
+                settings.write_progress,
+                settings.tls.http1_config(),
+            ));
+        Self { inner }
+    }
+
+    /// Sends a request; its head must have a `host`. `on_informational` is told of every 1xx answer
+    /// but 101.
+    ///
+    /// The answer's head may come before the request's body has ended; that body goes on flowing for
+    /// as long as the upstream takes it.
+    pub async fn send(
+        &self,
+        mut request: Request<Body>,
+        on_informational: impl Fn(StatusCode) + Send + Sync + 'static,
+    ) -> Result<Response<Body>, ClientError> {
+        *request.version_mut() = Version::HTTP_11;
+        hyper::ext::on_informational(&mut request, move |answer| {
+            on_informational(answer.status());
+        });
+        let answer = self.inner.request(request).await.map_err(ClientError::from)?;
+        Ok(answer.map(|body| body.map_err(BodyError::from).boxed_unsync()))
+    }
+}
