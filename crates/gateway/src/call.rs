@@ -11,8 +11,9 @@ use domain::quirks::Quirks;
 use domain::related::Related;
 use domain::sweep::{List, Rows, Story, Window};
 use domain::teams::TeamsOfUsers;
-use http::HeaderValue;
+use http::{HeaderValue, Request};
 use tokio::time::Instant;
+use transport::body::Body;
 
 use crate::caller::Caller;
 
@@ -29,6 +30,27 @@ pub(crate) struct LegacyRequest {
     pub(crate) deadline: Instant,
     pub(crate) account: SharedAccount,
 }
+
+/// Below `route`: which way a request goes.
+#[derive(Debug)]
+pub(crate) enum Routed {
+    /// It is translated.
+    Legacy(LegacyRequest),
+    /// It is not.
+    Passing(Passing),
+}
+
+/// Below `route`: a request that is not translated, as it came.
+#[derive(Debug)]
+pub(crate) struct Passing {
+    pub(crate) request: Request<Body>,
+    pub(crate) credential: Credential,
+    pub(crate) account: SharedAccount,
+}
+
+/// The id of a request, in its extensions.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(pub(crate) HeaderValue);
 
 /// The key as it came, not yet looked at; never printed.
 pub(crate) enum Credential {
@@ -228,6 +250,8 @@ pub(crate) struct Account {
     /// Pages it once took to read what was joined to the rows.
     pub(crate) joined_pages: u64,
     pub(crate) error: Option<&'static str>,
+    /// Whether the answer's body comes from elsewhere piece by piece; its line is written at its end.
+    pub(crate) is_streamed: bool,
 }
 
 /// An account that every layer of one request shares; it stands in the request's extensions.

@@ -200,6 +200,14 @@ impl Caller {
         self.token.lock().await
     }
 
+    /// The upstream refused this access token: the next request is to have another one.
+    pub(crate) async fn forget_token(&self, refused: &HeaderValue) {
+        let mut kept = self.token.lock().await;
+        if kept.as_ref().is_some_and(|token| token.authorization == *refused) {
+            *kept = None;
+        }
+    }
+
     /// What is kept to be joined to user rows.
     pub(crate) fn related(&self, needs: Needs) -> Arc<Kept<Joined>> {
         let mut related = self.related.lock().unwrap_or_else(PoisonError::into_inner);

@@ -7,6 +7,8 @@ mod base_url;
 mod callers;
 mod id_map;
 mod locate;
+mod network;
+mod passthrough;
 mod raw;
 mod units;
 mod upstreams;
@@ -26,6 +28,9 @@ use crate::answers::Freshness;
 pub use callers::Caller;
 pub(crate) use callers::{UpstreamKey, bearer};
 use locate::Document;
+pub use network::Network;
+pub use passthrough::{Cors, Methods, Passthrough, Route};
+pub use raw::{Allow, PassthroughCredential, UnknownCallers};
 pub use raw::{DeletedFrom, LogFormat, TeamsFrom, TokenAuth};
 pub use upstreams::{Token, Upstream};
 
@@ -61,6 +66,10 @@ pub struct Config {
     pub callers: Vec<Caller>,
     /// Quirks by endpoint name; every endpoint has an entry.
     pub quirks: BTreeMap<&'static str, Arc<Quirks>>,
+    /// Requests that are not translated, where they go through.
+    pub passthrough: Option<Passthrough>,
+    /// Pages of other origins that may ask.
+    pub cors: Option<Cors>,
 }
 
 /// `[server]`.
@@ -70,6 +79,8 @@ pub struct Server {
     pub listen: SocketAddr,
     /// The certificate to show; without it, plain HTTP.
     pub tls: Option<ServerTls>,
+    /// Peers whose word on who called them is believed.
+    pub trusted_proxies: Vec<Network>,
 }
 
 /// `[log]`.
@@ -161,7 +172,7 @@ impl<'a> Reader<'a> {
     fn config(self) -> Result<Config, ConfigError> {
         let upstreams = self.upstreams()?;
         let callers = self.callers(&upstreams)?;
-        self.refuse_what_is_not_there_yet()?;
+        let passthrough = self.passthrough(&upstreams, &callers)?;
         let limits = &self.raw.limits;
         self.positive(&field(&["limits", "request_deadline"]), limits.request_deadline.0)?;
         self.at_least_one(
@@ -169,7 +180,11 @@ impl<'a> Reader<'a> {
             limits.requests_in_flight_max,
         )?;
         Ok(Config {
-            server: Server { listen: self.raw.server.listen, tls: self.server_tls()? },
+            server: Server {
+                listen: self.raw.server.listen,
+                tls: self.server_tls()?,
+                trusted_proxies: self.trusted_proxies()?,
+            },
             admin: self.raw.admin.listen,
             log: Log { level: self.log_level()?, format: self.raw.log.format },
             limits: Limits {
@@ -190,6 +205,8 @@ impl<'a> Reader<'a> {
             },
             roster: self.roster()?,
             quirks: self.quirks()?,
+            cors: self.cors()?,
+            passthrough,
             upstreams,
             callers,
         })
@@ -253,33 +270,6 @@ impl<'a> Reader<'a> {
             1..=1_000_000 => Ok(()),
             _ => self.refuse(field, "must be at most 1000000"),
         }
-    }
-
-    /// Settings of later versions are known but refused: nobody may believe in a switch that does
-    /// nothing.
-    fn refuse_what_is_not_there_yet(&self) -> Result<(), ConfigError> {
-        let raw = &self.raw;
-        let later = "is not available in this version; leave it at its default";
-        let passthrough = &raw.passthrough;
-        let is_default = |given: &Option<String>, default| {
-            given.as_deref().is_none_or(|given| Some(given) == default)
-        };
-        for (keys, is_default) in [
-            (["passthrough", "enabled"], !passthrough.enabled),
-            (["passthrough", "credential"], is_default(&passthrough.credential, Some("exchange"))),
-            (
-                ["passthrough", "unknown_callers"],
-                is_default(&passthrough.unknown_callers, Some("refuse")),
-            ),
-            (["passthrough", "upstream"], is_default(&passthrough.upstream, None)),
-            (["passthrough", "route"], passthrough.route.is_empty()),
-            (["cors", "allow_origins"], raw.cors.allow_origins.is_empty()),
-        ] {
-            if !is_default {
-                return self.refuse(&field(&keys), later);
-            }
-        }
-        Ok(())
     }
 
     fn quirks(&self) -> Result<BTreeMap<&'static str, Arc<Quirks>>, ConfigError> {

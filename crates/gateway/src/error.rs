@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use domain::sweep::Failure;
 use domain::upstream::{SchemaError, SchemaKind};
+use http::HeaderValue;
 use transport::body::BodyError;
 use transport::client::ClientError;
 
@@ -28,6 +29,30 @@ pub(crate) enum Error {
     /// The endpoint has no such method.
     #[error("method not allowed")]
     MethodNotAllowed,
+    /// The route of this path lists other methods.
+    #[error("method not among the route's")]
+    MethodNotListed {
+        /// Those it lists, from the configuration.
+        allow: HeaderValue,
+    },
+    /// The path could be read as another one.
+    #[error("a path that could be read as another one")]
+    OddPath,
+    /// A narrowed caller would see everything through this path.
+    #[error("a narrowed caller may not pass through")]
+    PassthroughNarrowed,
+    /// Another protocol was asked for.
+    #[error("switching protocols is switched off")]
+    UpgradeRefused,
+    /// An expectation nobody knows.
+    #[error("an unknown expectation")]
+    BadExpect,
+    /// The client stopped sending its body.
+    #[error("the client stopped sending its body")]
+    SlowBody,
+    /// The client's body broke off or was no body.
+    #[error("the client's body broke off")]
+    BadBody,
     /// Too much is going on already.
     #[error("too many requests in flight")]
     Overloaded,
@@ -129,7 +154,13 @@ impl Error {
             Error::UnknownCredential => "unknown_credential",
             Error::AmbiguousCredential => "ambiguous_credential",
             Error::NotFound => "not_found",
-            Error::MethodNotAllowed => "method_not_allowed",
+            Error::MethodNotAllowed | Error::MethodNotListed { .. } => "method_not_allowed",
+            Error::OddPath => "odd_path",
+            Error::PassthroughNarrowed => "passthrough_narrowed",
+            Error::UpgradeRefused => "upgrade_refused",
+            Error::BadExpect => "bad_expect",
+            Error::SlowBody => "slow_body",
+            Error::BadBody => "bad_body",
             Error::Overloaded => "overloaded",
             Error::Internal => "internal",
             Error::BadFilter => "bad_filter",
@@ -152,6 +183,7 @@ impl Error {
                 ClientError::ConnectTimeout => "upstream_connect_timeout",
                 ClientError::Tls => "upstream_tls",
                 ClientError::BadFraming => "upstream_bad_framing",
+                ClientError::Stalled => "upstream_timeout",
                 ClientError::Reset { .. } | ClientError::Other => "upstream_reset",
             },
             Error::Body(error) => match error {
@@ -180,15 +212,20 @@ impl Error {
         match self {
             Error::NoCredential | Error::UnknownCredential => 401,
             Error::AmbiguousCredential | Error::BadFilter => 400,
+            Error::OddPath | Error::BadBody => 400,
+            Error::PassthroughNarrowed => 403,
             Error::NotFound => 404,
-            Error::MethodNotAllowed => 405,
+            Error::MethodNotAllowed | Error::MethodNotListed { .. } => 405,
+            Error::SlowBody => 408,
+            Error::BadExpect => 417,
+            Error::UpgradeRefused => 501,
             Error::Internal => 500,
             Error::RateLimited { .. } => 429,
             Error::Overloaded | Error::Unavailable { .. } | Error::Roster(_) => 503,
             Error::List(Failure::Unstable) => 503,
             Error::List(Failure::TooLarge { .. }) | Error::TooManyLists { .. } => 413,
             Error::Deadline | Error::UpstreamTimeout => 504,
-            Error::Exchange(ClientError::ConnectTimeout) => 504,
+            Error::Exchange(ClientError::ConnectTimeout | ClientError::Stalled) => 504,
             Error::Body(BodyError::Idle { .. }) => 504,
             Error::MappedKeyRefused
             | Error::Forbidden
@@ -211,7 +248,15 @@ impl Error {
         match self {
             Error::AmbiguousCredential => "Send the API key once: as Bearer or as key".to_owned(),
             Error::NotFound => "Not found".to_owned(),
-            Error::MethodNotAllowed => "Method not allowed".to_owned(),
+            Error::MethodNotAllowed | Error::MethodNotListed { .. } => {
+                "Method not allowed".to_owned()
+            }
+            Error::OddPath => "Path is not accepted".to_owned(),
+            Error::PassthroughNarrowed => "This key may not use this path".to_owned(),
+            Error::UpgradeRefused => "Switching protocols is not supported".to_owned(),
+            Error::BadExpect => "Expectation is not supported".to_owned(),
+            Error::SlowBody => "Request body took too long".to_owned(),
+            Error::BadBody => "Request body is not complete".to_owned(),
             Error::Overloaded => "Service is overloaded, try again".to_owned(),
             Error::Internal => "Internal error".to_owned(),
             Error::BadFilter => "A filter has a value that is not accepted".to_owned(),

@@ -4,9 +4,11 @@
 pub(crate) mod assemble;
 pub(crate) mod authenticate;
 pub(crate) mod authorize;
+pub(crate) mod cors;
 pub(crate) mod exchange;
 pub(crate) mod fan_out;
 pub(crate) mod lookup;
+pub(crate) mod passthrough;
 pub(crate) mod relate;
 pub(crate) mod remember;
 pub(crate) mod rescue;

@@ -6,15 +6,17 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use http::{Request, Response};
 use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 use transport::body::Body;
 
-use crate::call::{LegacyRequest, ListCall, Listed};
+use crate::call::{LegacyRequest, ListCall, Listed, Passing, Routed};
+use crate::error::Error;
 use crate::layers::{
-    assemble, authenticate, authorize, exchange, fan_out, lookup, relate, remember, rescue, retry,
-    route, send, share, teams, trace, translate,
+    assemble, authenticate, authorize, cors, exchange, fan_out, lookup, passthrough, relate,
+    remember, rescue, retry, route, send, share, teams, trace, translate,
 };
 use crate::state::State;
 use crate::svc::{Stage, from_fn};
@@ -25,18 +27,30 @@ pub(crate) fn edge(
 ) -> BoxCloneSyncService<Request<Body>, Response<Body>, Infallible> {
     let limits = &state.config.limits;
     let quirks = Arc::new(state.config.quirks.clone());
+    let route = route::Settings {
+        quirks: Arc::clone(&quirks),
+        deadline: limits.request_deadline,
+        passes: state.config.passthrough.is_some(),
+    };
+    let cors =
+        cors::Settings { cors: state.config.cors.clone().map(Arc::new), passes: route.passes };
+    let (translation, passthrough) = (translation(state), passthrough(state));
     let edge = ServiceBuilder::new()
         // Outermost, so that every answer has its id, its line and its count.
         .layer(from_fn(state.metrics.clone(), trace::trace))
+        // Above what turns errors into answers: a page must be able to read those as well.
+        .layer(from_fn(cors, cors::cors))
         // Above everything that fails; turns errors into answers, panics into errors.
         .layer(from_fn(Arc::clone(&quirks), rescue::rescue))
         // Refuses at once instead of queueing without end.
         .load_shed()
         .concurrency_limit(limits.requests_in_flight_max)
-        // The whole request, retries and all.
-        .timeout(limits.request_deadline)
-        .layer(from_fn(route::Settings { quirks, deadline: limits.request_deadline }, route::route))
-        .service(translation(state));
+        // A legacy endpoint, or what is not translated.
+        .layer(from_fn(route, route::route))
+        .service(service_fn(move |routed| match routed {
+            Routed::Legacy(request) => translation.clone().oneshot(request).left_future(),
+            Routed::Passing(request) => passthrough.clone().oneshot(request).right_future(),
+        }));
     let edge: Stage<Request<Body>, Response<Body>> = Stage::new(edge);
     // `rescue` has answered every error; from here on the type says so.
     BoxCloneSyncService::new(service_fn(move |request| {
@@ -60,6 +74,8 @@ fn translation(state: &State) -> Stage<LegacyRequest, Response<Body>> {
         deadline: state.config.limits.request_deadline,
     };
     let translation = ServiceBuilder::new()
+        // The whole request, retries and all.
+        .timeout(state.config.limits.request_deadline)
         // The legacy key stops here.
         .layer(from_fn(Arc::clone(&state.callers), authenticate::authenticate))
         // Legacy parameters to a plan, rows to a legacy answer.
@@ -72,6 +88,19 @@ fn translation(state: &State) -> Stage<LegacyRequest, Response<Body>> {
         .layer(from_fn(lookup, lookup::lookup))
         .service(lists(state));
     Stage::new(translation)
+}
+
+/// What is not translated, to an upstream and back. Nothing here is repeated or kept.
+fn passthrough(state: &State) -> Stage<Passing, Response<Body>> {
+    let Some(settings) = passthrough::Settings::new(state) else {
+        return Stage::new(service_fn(|_| async { Err(Error::NotFound.into()) }));
+    };
+    let passthrough = ServiceBuilder::new()
+        // Sends the request itself, and asks below for the caller's credential only.
+        .layer(from_fn(settings, passthrough::passthrough))
+        .layer(from_fn(state.metrics.clone(), authorize::authorize))
+        .service(service_fn(passthrough::shown));
+    Stage::new(passthrough)
 }
 
 /// One list, from its pages.

@@ -54,15 +54,16 @@ fn a_small_configuration_loads_with_the_documented_defaults() {
 }
 
 #[test]
-fn settings_of_later_versions_load_at_their_defaults_only() {
+fn passthrough_and_cors_are_off_unless_they_are_switched_on() {
     let text = format!(
-        "{GOOD}[cache]\nfresh_for = \"0s\"\nstale_if_error = \"0s\"\nbytes_max = \"64MiB\"\n\
-         [passthrough]\nenabled = false\ncredential = \"exchange\"\nunknown_callers = \"refuse\"\n\
-         [cors]\nallow_origins = []\n"
+        "{GOOD}[passthrough]\nenabled = false\ncredential = \"exchange\"\n\
+         unknown_callers = \"refuse\"\n[cors]\nallow_origins = []\n"
     );
-    Config::parse(&text, "t.toml", &env(&[])).unwrap();
-    let on = text.replace("enabled = false", "enabled = true");
-    assert!(refused(&on).starts_with("t.toml:16: passthrough.enabled: "), "{}", refused(&on));
+    let off = Config::parse(&text, "t.toml", &env(&[])).unwrap();
+    assert!(off.passthrough.is_none() && off.cors.is_none());
+    let on = text.replace("enabled = false", "enabled = true").replace("[]", "[\"https://a\"]");
+    let on = Config::parse(&on, "t.toml", &env(&[])).unwrap();
+    assert!(on.passthrough.is_some() && on.cors.is_some());
 }
 
 #[test]
@@ -98,10 +99,55 @@ fn each_mistake_is_one_line_with_file_line_and_field() {
         ),
         (format!("[log]\nlevel = \"inof\"\n{GOOD}"), "t.toml:2: log.level: must be off"),
         (format!("[log]\nlevel = \"gateway=loud\"\n{GOOD}"), "t.toml:2: log.level: must be off"),
-        (format!("[cache]\nbytes_max = \"1MiB\"\n{GOOD}"), "t.toml:2: cache.bytes_max: is not"),
         (
-            format!("[passthrough]\ncredential = \"keep\"\n{GOOD}"),
-            "t.toml:2: passthrough.credential: is not",
+            format!("[passthrough]\ncredential = \"canary\"\n{GOOD}"),
+            "t.toml:2: passthrough.credential: unknown value",
+        ),
+        (
+            format!("[passthrough]\nunknown_callers = \"forward\"\n{GOOD}"),
+            "t.toml:1: passthrough.upstream: unknown_callers",
+        ),
+        (
+            format!("[passthrough]\nupstream = \"canary\"\n{GOOD}"),
+            "t.toml:2: passthrough.upstream: there is no",
+        ),
+        (
+            format!("[passthrough]\nidle_timeout = \"0s\"\n{GOOD}"),
+            "t.toml:2: passthrough.idle_timeout: must be more",
+        ),
+        (
+            format!("{GOOD}[[passthrough.route]]\nprefix = \"canary\"\n"),
+            "t.toml:12: passthrough.route[0].prefix: must be",
+        ),
+        (
+            format!("{GOOD}[[passthrough.route]]\nprefix = \"/a\"\nmethods = [\"get\"]\n"),
+            "t.toml:13: passthrough.route[0].methods: must be",
+        ),
+        (
+            format!(
+                "{GOOD}[[passthrough.route]]\nprefix = \"/a\"\n[[passthrough.route]]\n\
+                 prefix = \"/a\"\n"
+            ),
+            "t.toml:14: passthrough.route[1].prefix: another",
+        ),
+        (
+            format!(
+                "{GOOD}[[passthrough.route]]\nprefix = \"/a\"\nupstream = \"b\"\n[upstream.b]\n\
+                 dialect = \"voiso-v4\"\nbase_url = \"https://b.example\"\n"
+            ),
+            "t.toml:13: passthrough.route[0].upstream: credential",
+        ),
+        (
+            format!("[server]\ntrusted_proxies = [\"10.0.0.1/8\"]\n{GOOD}"),
+            "t.toml:2: server.trusted_proxies: must be",
+        ),
+        (
+            format!("[cors]\nallow_origins = [\"https://canary/\"]\n{GOOD}"),
+            "t.toml:2: cors.allow_origins: must be",
+        ),
+        (
+            format!("[cors]\nallow_origins = [\"*\"]\nallow_credentials = true\n{GOOD}"),
+            "t.toml:2: cors.allow_origins: \"*\" and",
         ),
         (replaced("sees = \"everything\"", "sees = {}"), "t.toml:10: caller[0].sees: lists nobody"),
         (

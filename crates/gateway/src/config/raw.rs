@@ -1,5 +1,6 @@
 //! The configuration as typed: names, defaults and unknown fields, nothing that needs a second look.
 
+mod passthrough;
 mod upstream;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor, value::MapAccessDeserializer};
 
 use super::units::{Size, Span};
+pub use passthrough::{Allow, PassthroughCredential, UnknownCallers};
+pub(super) use passthrough::{Cors, Passthrough, Route};
 pub use upstream::{DeletedFrom, TeamsFrom, TokenAuth};
 pub(super) use upstream::{IdPolicy, Upstream};
 
@@ -55,11 +58,16 @@ pub(super) struct Config {
 pub(super) struct Server {
     pub(super) listen: SocketAddr,
     pub(super) tls: Option<Tls>,
+    pub(super) trusted_proxies: Vec<String>,
 }
 
 impl Default for Server {
     fn default() -> Self {
-        Server { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), tls: None }
+        Server {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            tls: None,
+            trusted_proxies: Vec::new(),
+        }
     }
 }
 
@@ -250,22 +258,4 @@ impl<'de> Deserialize<'de> for Spelled {
         }
         de.deserialize_any(SpelledVisitor)
     }
-}
-
-/// Known, so that a whole configuration loads.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Passthrough {
-    pub(super) enabled: bool,
-    pub(super) credential: Option<String>,
-    pub(super) unknown_callers: Option<String>,
-    pub(super) upstream: Option<String>,
-    pub(super) route: Vec<toml::Table>,
-}
-
-/// Known, so that a whole configuration loads.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Cors {
-    pub(super) allow_origins: Vec<String>,
 }

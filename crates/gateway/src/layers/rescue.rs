@@ -82,8 +82,14 @@ fn answer_to(error: &Error, quirks: Option<&Quirks>) -> Response<Body> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(SLUG, HeaderValue::from_static(error.slug()));
-    if *error == Error::MethodNotAllowed {
-        headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    match error {
+        Error::MethodNotAllowed => {
+            headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        }
+        Error::MethodNotListed { allow } => {
+            headers.insert(ALLOW, allow.clone());
+        }
+        _ => {}
     }
     if let Some(wait) = error.retry_after() {
         // Whole seconds, rounded up: never sooner than told.

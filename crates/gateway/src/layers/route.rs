@@ -1,5 +1,5 @@
-//! Path to endpoint. Paths match exactly as they stand in the request line: nothing is decoded,
-//! normalised or completed. The query is taken apart here once, and the key taken out of it.
+//! Path to endpoint, or passthrough. Paths match exactly as they stand in the request line: nothing is
+//! decoded, normalised or completed. The query is taken apart here once, and the key taken out of it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tower::{BoxError, Service, ServiceExt};
 use transport::body::Body;
 
-use crate::call::{Credential, LegacyRequest, SharedAccount};
+use crate::call::{Credential, LegacyRequest, Passing, Routed, SharedAccount};
 use crate::error::Error;
 use crate::secret::Secret;
 
@@ -23,6 +23,8 @@ use crate::secret::Secret;
 pub(crate) struct Settings {
     pub(crate) quirks: Arc<BTreeMap<&'static str, Arc<Quirks>>>,
     pub(crate) deadline: Duration,
+    /// Whether what is no legacy endpoint goes through.
+    pub(crate) passes: bool,
 }
 
 pub(crate) async fn route<S>(
@@ -31,9 +33,18 @@ pub(crate) async fn route<S>(
     request: Request<Body>,
 ) -> Result<Response<Body>, BoxError>
 where
-    S: Service<LegacyRequest, Response = Response<Body>, Error = BoxError> + Clone,
+    S: Service<Routed, Response = Response<Body>, Error = BoxError> + Clone,
 {
-    let endpoint = endpoint_at(request.uri().path()).ok_or(Error::NotFound)?;
+    let account = request.extensions().get::<SharedAccount>().cloned().unwrap_or_default();
+    let Some(endpoint) = endpoint_at(request.uri().path()) else {
+        if !settings.passes {
+            return Err(Error::NotFound.into());
+        }
+        let mut params = Params::parse(request.uri().query().unwrap_or_default());
+        let credential = credential(request.headers(), &mut params);
+        let passing = Passing { request, credential, account };
+        return inner.oneshot(Routed::Passing(passing)).await;
+    };
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(Error::MethodNotAllowed.into());
     }
@@ -41,12 +52,11 @@ where
     let credential = credential(request.headers(), &mut params);
     let quirks = settings.quirks.get(endpoint.name()).cloned().unwrap_or_default();
     let deadline = Instant::now() + settings.deadline;
-    let account = request.extensions().get::<SharedAccount>().cloned().unwrap_or_default();
     account.note(|account| account.endpoint = Some(endpoint.name()));
     let if_none_match = request.headers().get_all(IF_NONE_MATCH).iter().cloned().collect();
     let call =
         LegacyRequest { endpoint, quirks, credential, params, if_none_match, deadline, account };
-    inner.oneshot(call).await
+    inner.oneshot(Routed::Legacy(call)).await
 }
 
 /// The one key of a request: Bearer or `key=`, never both, never twice, never spelled in another way.

@@ -2,14 +2,19 @@
 //!
 //! No URL, header or parameter value ever enters the span: legacy keys travel in queries.
 
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response};
+use http_body::{Body as _, Frame, SizeHint};
 use rand::RngExt;
 use tokio::time::Instant;
 use tower::{BoxError, Service, ServiceExt};
 use tracing::Instrument;
-use transport::body::{self, Body};
+use transport::body::{self, Body, BodyError};
 
-use crate::call::{Account, SharedAccount};
+use crate::call::{Account, RequestId, SharedAccount};
 use crate::metrics::Metrics;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -29,6 +34,9 @@ where
     let span = tracing::info_span!("request", id = %id);
     let account = SharedAccount::default();
     request.extensions_mut().insert(account.clone());
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        request.extensions_mut().insert(RequestId(id));
+    }
     let is_head = *request.method() == Method::HEAD;
     let method = method(request.method());
     let wants_explanation = request.headers().contains_key(EXPLAIN);
@@ -43,6 +51,21 @@ where
     let answer = inner.oneshot(request).instrument(span.clone()).await;
     leaving.answered();
     let mut answer = answer?;
+    if account.read().is_streamed {
+        if let Ok(id) = HeaderValue::from_str(&id) {
+            answer.headers_mut().insert(REQUEST_ID, id);
+        }
+        return Ok(answer_streamed(answer, |status| Told {
+            account,
+            metrics,
+            method,
+            started,
+            span,
+            status,
+            bytes: 0,
+            has_ended: false,
+        }));
+    }
     let account = account.read();
     let bytes = http_body::Body::size_hint(answer.body()).exact().unwrap_or(0);
     if is_head {
@@ -88,6 +111,80 @@ impl Drop for Leaving<'_> {
             self.metrics.request(&account, LEFT, took);
             self.span.in_scope(|| access_line(&account, self.method, LEFT, 0, took));
         }
+    }
+}
+
+/// An answer whose line is written when its body has ended, with what became of it.
+fn answer_streamed(answer: Response<Body>, told: impl FnOnce(u16) -> Told) -> Response<Body> {
+    let told = told(answer.status().as_u16());
+    answer.map(|inner| body::boxed(Streamed { inner, told }))
+}
+
+/// Counts and tells a streamed answer when it is dropped.
+struct Told {
+    account: SharedAccount,
+    metrics: Metrics,
+    method: &'static str,
+    started: Instant,
+    span: tracing::Span,
+    status: u16,
+    bytes: u64,
+    has_ended: bool,
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let account = self.account.read();
+        // A body that broke off is the upstream's doing and named as an error; any other one that
+        // did not end was left by its client.
+        let has_left = !self.has_ended && account.error.is_none();
+        let status = if has_left { LEFT } else { self.status };
+        let took = self.started.elapsed();
+        self.metrics.request(&account, status, took);
+        let (method, bytes) = (self.method, self.bytes);
+        self.span.in_scope(|| access_line(&account, method, status, bytes, took));
+    }
+}
+
+/// The body of a streamed answer, counted as it goes out.
+struct Streamed {
+    inner: Body,
+    told: Told,
+}
+
+impl http_body::Body for Streamed {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame {
+            self.told.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+        }
+        let is_last = |frame: &Frame<Bytes>| frame.is_trailers();
+        self.told.has_ended = match &frame {
+            Some(frame) => frame.as_ref().is_ok_and(is_last),
+            None => true,
+        };
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl Drop for Streamed {
+    fn drop(&mut self) {
+        // Nobody asks for the end of a body that says by its length that it has come.
+        self.told.has_ended |= self.inner.is_end_stream();
     }
 }
 

@@ -1,0 +1,73 @@
+//! Connections for what goes through: a pool for each caller and upstream, and none that two callers
+//! share. Whoever is unknown gets connections that are used once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use transport::client::{StreamClient, StreamSettings};
+
+use crate::caller::Caller;
+use crate::config::{Passthrough, Route, UnknownCallers, Upstream};
+use crate::state::State;
+
+/// As for translated requests: shorter than an upstream's own keep-alive time.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Where requests of one caller go.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// The upstream's name.
+    pub(super) name: String,
+    pub(super) base_url: String,
+    pub(super) client: StreamClient,
+}
+
+/// Targets by caller, then by upstream; those of unknown callers have no name.
+#[derive(Debug)]
+pub(super) struct Clients(BTreeMap<Option<String>, BTreeMap<String, Target>>);
+
+impl Clients {
+    pub(super) fn new(state: &State, rules: &Passthrough) -> Self {
+        let settings = &state.config.upstreams;
+        let target = |name: &str, pool_idle_max: Option<usize>| {
+            let upstream = settings.get(name)?;
+            Some((name.to_owned(), new_target(name, upstream, rules, pool_idle_max)))
+        };
+        let mut all = BTreeMap::new();
+        for caller in state.callers.all() {
+            let others = rules.upstreams().map(String::as_str);
+            let names: BTreeSet<&str> = others.chain([caller.upstream.name.as_str()]).collect();
+            let targets = names.into_iter().filter_map(|name| target(name, None));
+            all.insert(Some(caller.name.clone()), targets.collect());
+        }
+        if rules.unknown_callers == UnknownCallers::Forward {
+            let names: BTreeSet<&str> = rules.upstreams_of_unknown().collect();
+            let targets = names.into_iter().filter_map(|name| target(name, Some(0)));
+            all.insert(None, targets.collect());
+        }
+        Clients(all)
+    }
+
+    /// Where this caller's requests below a route go.
+    pub(super) fn target(&self, caller: Option<&Caller>, route: &Route) -> Option<&Target> {
+        let targets = self.0.get(&caller.map(|caller| caller.name.clone()))?;
+        let own = caller.map(|caller| &caller.upstream.name).or(route.upstream_of_unknown.as_ref());
+        targets.get(route.upstream.as_ref().or(own)?)
+    }
+}
+
+fn new_target(
+    name: &str,
+    upstream: &Upstream,
+    rules: &Passthrough,
+    pool_idle_max: Option<usize>,
+) -> Target {
+    let client = StreamClient::new(&StreamSettings {
+        connect_timeout: upstream.connect_timeout,
+        write_progress: rules.idle_timeout,
+        pool_idle_timeout: POOL_IDLE_TIMEOUT,
+        pool_idle_max: pool_idle_max.unwrap_or(upstream.requests_in_flight_max),
+        tls: upstream.tls.clone(),
+    });
+    Target { name: name.to_owned(), base_url: upstream.base_url.clone(), client }
+}

@@ -1,0 +1,72 @@
+//! Who asked, for the upstream: `Forwarded` and the `X-Forwarded-` headers. What the client says about
+//! it is believed only where its address is a trusted proxy's.
+
+use std::net::IpAddr;
+
+use http::header::{FORWARDED, VIA};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::config::Network;
+
+const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// The name we go by among proxies.
+const OURS: HeaderValue = HeaderValue::from_static("1.1 tieline");
+
+/// Who asked, and how.
+pub(super) struct Asked<'a> {
+    /// The peer's address; unknown in tests without a socket.
+    pub(super) peer: Option<IpAddr>,
+    /// The host it asked for.
+    pub(super) host: Option<HeaderValue>,
+    pub(super) is_tls: bool,
+    pub(super) trusted: &'a [Network],
+}
+
+/// Sets the headers about who asked; a trusted proxy's own words stay, and ours follow them.
+pub(super) fn set(headers: &mut HeaderMap, asked: &Asked<'_>) {
+    let is_trusted =
+        asked.peer.is_some_and(|peer| asked.trusted.iter().any(|network| network.contains(peer)));
+    if !is_trusted {
+        let forwarded = |name: &&HeaderName| name.as_str().starts_with("x-forwarded-");
+        let names: Vec<HeaderName> = headers.keys().filter(forwarded).cloned().collect();
+        for name in names.iter().chain([&FORWARDED, &REAL_IP]) {
+            headers.remove(name);
+        }
+    }
+    let peer = asked.peer.map(|peer| peer.to_canonical());
+    let address = peer.map_or("unknown".to_owned(), |peer| peer.to_string());
+    let proto = if asked.is_tls { "https" } else { "http" };
+    append(headers, &FOR, &address);
+    headers.entry(PROTO).or_insert(HeaderValue::from_static(proto));
+    if let Some(host) = &asked.host {
+        headers.entry(HOST).or_insert(host.clone());
+    }
+    let node = match peer {
+        Some(IpAddr::V6(peer)) => format!("\"[{peer}]\""),
+        _ => address,
+    };
+    let host = asked.host.as_ref().and_then(|host| host.to_str().ok());
+    // A host that would end the quotes is no host.
+    let host = host.filter(|host| !host.contains(['"', '\\']));
+    let host = host.map_or(String::new(), |host| format!(";host=\"{host}\""));
+    append(headers, &FORWARDED, &format!("for={node};proto={proto}{host}"));
+}
+
+/// Says that the message came through here.
+pub(super) fn via(headers: &mut HeaderMap) {
+    headers.append(VIA, OURS);
+}
+
+/// Puts a value behind all that is there, as one line.
+fn append(headers: &mut HeaderMap, name: &HeaderName, value: &str) {
+    let there: Vec<&str> =
+        headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    let all = [&there[..], &[value]].concat().join(", ");
+    if let Ok(all) = HeaderValue::from_str(&all) {
+        headers.insert(name, all);
+    }
+}

@@ -1,0 +1,153 @@
+//! Which paths may go through: those that every server on the way reads alike. Must never decode a
+//! path for sending: what goes through goes through byte by byte.
+
+use domain::legacy::ENDPOINTS;
+use http::Uri;
+
+use crate::error::Error;
+
+/// How often escapes are undone to see what a path may become further on.
+const ROUNDS_MAX: usize = 4;
+
+/// The path without its escapes, for finding its route; an error where it could be read as another
+/// one, or become a legacy endpoint's.
+pub(super) fn plain(uri: &Uri) -> Result<String, Error> {
+    let path = uri.path();
+    let query = uri.query().unwrap_or_default();
+    let is_visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+    if !path.starts_with('/') || path.contains('\\') || !is_visible(path) || !is_visible(query) {
+        return Err(Error::OddPath);
+    }
+    let decoded = decode(path).filter(|decoded| !is_odd(decoded)).ok_or(Error::OddPath)?;
+    // A slash or a backslash that is escaped is one to some and none to others.
+    let slashes = |text: &str| text.bytes().filter(|byte| b"/\\".contains(byte)).count();
+    if slashes(&decoded) != slashes(path) || may_become_legacy(&decoded) {
+        return Err(Error::OddPath);
+    }
+    Ok(decoded)
+}
+
+/// Undoes escapes once; `None` where one is broken or hides a control character.
+fn decode(path: &str) -> Option<String> {
+    let mut bytes = path.bytes();
+    let mut decoded = Vec::with_capacity(path.len());
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            decoded.push(byte);
+            continue;
+        }
+        let mut digit = || (bytes.next()? as char).to_digit(16);
+        let (high, low) = (digit()?, digit()?);
+        let byte = u8::try_from(high * 16 + low).ok()?;
+        if byte.is_ascii_control() {
+            return None;
+        }
+        decoded.push(byte);
+    }
+    // Text in another encoding has no escapes left that could mislead.
+    Some(String::from_utf8_lossy(&decoded).into_owned())
+}
+
+/// Dot segments and empty ones, also with a parameter behind them (`/..;x/`).
+fn is_odd(decoded: &str) -> bool {
+    let mut segments = decoded.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let name = segment.split(';').next().unwrap_or_default();
+        let is_last = segments.peek().is_none();
+        if matches!(name, "." | "..") || (segment.is_empty() && !is_last) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether some server could take the path for a legacy endpoint's: by undoing escapes once more, by
+/// ignoring case, parameters, an extension or a slash at the end.
+fn may_become_legacy(decoded: &str) -> bool {
+    let mut text = decoded.to_owned();
+    for _ in 0..ROUNDS_MAX {
+        if is_odd(&text) || looks_legacy(&text) {
+            return true;
+        }
+        match decode(&text) {
+            Some(next) if next != text => text = next,
+            _ => return false,
+        }
+    }
+    // Escaped more often than anybody has a reason to.
+    true
+}
+
+fn looks_legacy(path: &str) -> bool {
+    let segments = path.trim_end_matches('/').split('/');
+    let names: Vec<&str> =
+        segments.map(|segment| segment.split(';').next().unwrap_or("")).collect();
+    let path = names.join("/").to_ascii_lowercase();
+    let bare = path.rsplit_once('.').map_or(path.as_str(), |(bare, _)| bare);
+    let mut legacy = ENDPOINTS.iter().flat_map(|endpoint| endpoint.paths());
+    legacy.any(|legacy| *legacy == path || *legacy == bare)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(path: &str) -> Option<String> {
+        plain(&path.parse().ok()?).ok()
+    }
+
+    #[test]
+    fn a_path_with_one_reading_goes_through_as_it_is() {
+        for good in ["/", "/api/v4/users", "/api/v4/users/", "/a/b.c", "/a;b=1/c", "/~x/-_.!*'()"] {
+            assert_eq!(read(good).as_deref(), Some(good), "{good}");
+        }
+        assert_eq!(read("/a%20b/%C3%A9?x=%zz").as_deref(), Some("/a b/é"));
+        assert_eq!(read("/api/v2/cdr/teams/3").as_deref(), Some("/api/v2/cdr/teams/3"));
+        assert_eq!(read("/100%25").as_deref(), Some("/100%"));
+    }
+
+    #[test]
+    fn a_path_with_two_readings_does_not() {
+        for odd in [
+            "*",
+            "//",
+            "/a//b",
+            "/./a",
+            "/a/..",
+            "/a/../b",
+            "/%2e/a",
+            "/a/%2E%2e/b",
+            "/a/.%2e/b",
+            "/a/..;x/b",
+            "/a/%252e%252e/b",
+            "/a%2fb",
+            "/a%5Cb",
+            "/a\\b",
+            "/a%00",
+            "/a%0d%0a",
+            "/a%7f",
+            "/a%zz",
+            "/a%2",
+            "/a%",
+        ] {
+            assert_eq!(read(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn no_path_becomes_a_legacy_endpoint_on_its_way() {
+        for odd in [
+            "/api/v2/cdr/teams",
+            "/api/v2/cdr/teams/",
+            "/api/v2/cdr/%74eams",
+            "/api/v2/cdr/%2574eams",
+            "/API/V2/cdr/Teams",
+            "/api/v2/cdr/teams;x=1",
+            "/api/v2/cdr/teams.json",
+            "/api/user_management/v1/users%2e",
+            "/user%5Fmanagement/v1/users",
+        ] {
+            assert_eq!(read(odd), None, "{odd}");
+        }
+    }
+}
