@@ -7,6 +7,7 @@
 pub mod expect;
 pub mod raw;
 pub mod vonage;
+pub mod wire;
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,0 +1,127 @@
+//! Switching protocols: off unless it is switched on, and then byte by byte until one side ends.
+
+use std::time::Duration;
+
+use tests::raw::{Raw, Reply};
+use tests::wire::{Far, Wire, passing, request, values};
+
+const ASK: [&str; 4] = [
+    "connection: keep-alive, Upgrade",
+    "upgrade: websocket",
+    "sec-websocket-version: 13",
+    "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==",
+];
+
+/// Switches, and says everything back, in capitals, until it hears `bye`.
+async fn echo() -> Far {
+    Far::start(|mut wire| async move {
+        let head = wire.head().await?;
+        assert_eq!(values(&head, "upgrade"), ["websocket"]);
+        assert_eq!(values(&head, "connection"), ["upgrade"]);
+        assert_eq!(values(&head, "authorization"), ["Bearer v4-demo-key"]);
+        assert_eq!(values(&head, "sec-websocket-version"), ["13"]);
+        wire.say(
+            "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\nhello\n",
+        )
+        .await?;
+        loop {
+            let line = wire.until("\n").await?;
+            wire.say(line.to_uppercase()).await?;
+            if line == "bye\n" {
+                return None;
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_websocket_is_refused_unless_it_is_switched_on() {
+    let upstream = Raw::start(|_| Reply::json(200, "{}")).await;
+    let front = passing(upstream.address, "").await;
+    let mut client = Wire::to(front.running.address).await;
+    client.say(request("GET /socket", &ASK)).await.unwrap();
+    let head = client.head().await.unwrap();
+    assert!(head.starts_with("HTTP/1.1 501 "), "{head}");
+    assert_eq!(values(&head, "x-tieline-error"), ["upgrade_refused"]);
+    assert_eq!(upstream.asked(), 0);
+}
+
+#[tokio::test]
+async fn a_websocket_goes_through_byte_by_byte_in_both_directions() {
+    let upstream = echo().await;
+    let front = passing(upstream.address, "websocket = true").await;
+    let mut client = Wire::to(front.running.address).await;
+    client.say(request("GET /socket", &ASK)).await.unwrap();
+    let head = client.head().await.unwrap();
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    assert_eq!(values(&head, "upgrade"), ["websocket"]);
+    assert_eq!(values(&head, "sec-websocket-accept").len(), 1);
+    assert_eq!(client.until("\n").await.unwrap(), "hello\n");
+    // Nothing in it is taken for HTTP any more.
+    for line in ["abc\n", "GET / HTTP/1.1\r\nhost: x\r\ncontent-length: +5\r\n\r\n", "\u{1}\0\n"] {
+        client.say(line).await.unwrap();
+        assert_eq!(client.exactly(line.len()).await.unwrap(), line.to_uppercase());
+    }
+    let long = "x".repeat(3 << 20) + "\n";
+    client.say(&long).await.unwrap();
+    assert_eq!(client.skip(long.len()).await, long.len());
+    client.say("bye\n").await.unwrap();
+    assert_eq!(client.rest().await, "BYE\n");
+}
+
+#[tokio::test]
+async fn a_silent_websocket_is_closed() {
+    let upstream = echo().await;
+    let rules = "websocket = true\nwebsocket_idle_timeout = \"300ms\"";
+    let front = passing(upstream.address, rules).await;
+    let mut client = Wire::to(front.running.address).await;
+    client.say(request("GET /socket", &ASK)).await.unwrap();
+    client.head().await.unwrap();
+    assert_eq!(client.until("\n").await.unwrap(), "hello\n");
+    for _ in 0..4 {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        client.say("a\n").await.unwrap();
+        assert_eq!(client.until("\n").await.unwrap(), "A\n");
+    }
+    assert_eq!(client.rest().await, "");
+}
+
+#[tokio::test]
+async fn an_upstream_that_does_not_switch_answers_as_ever() {
+    let upstream = Raw::start(|_| Reply::json(403, "{\"no\":1}")).await;
+    let front = passing(upstream.address, "websocket = true").await;
+    let mut client = Wire::to(front.running.address).await;
+    client.say(request("GET /socket", &ASK)).await.unwrap();
+    assert!(client.head().await.unwrap().starts_with("HTTP/1.1 403 "));
+    assert_eq!(client.exactly(8).await.unwrap(), "{\"no\":1}");
+}
+
+#[tokio::test]
+async fn e14_a_switch_nobody_asked_for_is_502() {
+    let upstream = Raw::start(|_| {
+        Reply::bytes("HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: x\r\n\r\nstray")
+    })
+    .await;
+    let front = passing(upstream.address, "websocket = true").await;
+    let answer = front.get("/x").await;
+    tests::expect::error(&answer, "502 upstream_bad_framing", "101");
+}
+
+#[tokio::test]
+async fn a_websocket_holds_its_place_until_it_ends() {
+    let upstream = echo().await;
+    let front = passing(upstream.address, "websocket = true\nrequests_in_flight_max = 1").await;
+    let mut client = Wire::to(front.running.address).await;
+    client.say(request("GET /socket", &ASK)).await.unwrap();
+    assert!(client.head().await.unwrap().starts_with("HTTP/1.1 101 "));
+    assert_eq!(front.get("/x").await.verdict(), "503 overloaded");
+    client.say("bye\n").await.unwrap();
+    client.rest().await;
+    drop(client);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut next = Wire::to(front.running.address).await;
+    next.say(request("GET /socket", &ASK)).await.unwrap();
+    assert!(next.head().await.unwrap().starts_with("HTTP/1.1 101 "));
+}
