@@ -21,13 +21,6 @@ pub struct Needs {
     pub teams: bool,
 }
 
-impl Needs {
-    /// Whether nothing must be joined.
-    pub fn is_nothing(self) -> bool {
-        !self.records && !self.teams
-    }
-}
-
 /// Listings read so far, and what they say of each user.
 #[derive(Debug, Default)]
 pub struct Related {
@@ -41,10 +34,8 @@ pub struct Related {
 }
 
 impl Related {
-    /// Adds a listing that was read whole. A row that two pages showed is taken once.
-    pub fn add(&mut self, listing: Listing, mut items: Vec<Item<'static>>) {
-        let mut seen = HashSet::with_capacity(items.len());
-        items.retain(|item| seen.insert(item.key));
+    /// Adds a listing that was read whole.
+    pub fn add(&mut self, listing: Listing, items: Vec<Item<'static>>) {
         self.answers.insert(listing, items);
     }
 
