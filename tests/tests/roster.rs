@@ -1,5 +1,6 @@
 //! The roster: who was once seen and is gone is a deleted agent, and nobody is live and deleted in
 //! one answer.
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -189,16 +189,6 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_two_pages_is_one_row() {
-        let mut related = Related::default();
-        let twice = vec![item(1, "t1", "first"), item(2, "t2", "other"), item(1, "t1", "again")];
-        related.add(Listing::Teams, twice);
-        related.add(Listing::TeamMembers("t1".into()), vec![item(7, "u7", ""), item(7, "U7", "")]);
-        assert_eq!(related.items(&Listing::Teams).len(), 2);
-        assert_eq!(names(&related.joined().teams_of(7)), ["first"]);
-    }
-
-    #[test]
     fn what_was_not_read_is_not_there() {
         let mut related = Related::default();
         related.add(Listing::Teams, vec![item(1, "t1", "one")]);

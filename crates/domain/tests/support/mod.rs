@@ -184,7 +184,8 @@ impl Run<'_> {
         let related = Related::default();
         let mut items = Vec::new();
         for body in pages {
-            items.extend(self.page(listing, &body, &related).read_items()?.1);
+            let rows = self.page(listing, &body, &related).read_items()?;
+            items.extend(rows.items.into_iter().map(|(_, item)| item));
         }
         Ok(Some(items))
     }

@@ -190,7 +190,7 @@ where
         match error {
             Error::NoSuchListing => return Ok((listing, None)),
             Error::RateLimited { retry_after } | Error::Unavailable { retry_after }
-                if asked < PATIENCE =>
+                if asked < PATIENCE && Instant::now() + retry_after.max(PAUSE) < deadline =>
             {
                 tokio::time::sleep(retry_after.max(PAUSE)).await;
             }
