@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use domain::legacy::{Endpoint, Lists};
-use domain::listing::{Item, Listing};
+use domain::listing::Listing;
 use domain::params::Params;
 use domain::plan::{GroupIds, Groups, Plan, UserFilter};
 use domain::quirks::Quirks;
@@ -142,15 +142,6 @@ impl Ask {
     pub(crate) fn wants_one(&self) -> bool {
         self.filter().is_some_and(|filter| filter.id().is_some())
     }
-
-    /// Whether anything a client filtered by may go upstream.
-    pub(crate) fn is_filtered(&self) -> bool {
-        self.filter().is_some_and(|filter| {
-            let texts = [filter.name(), filter.email(), filter.sip_account(), filter.extension()];
-            let one_group = filter.group().is_some_and(|group| group.ids().len() == 1);
-            one_group || texts.iter().any(Option::is_some)
-        })
-    }
 }
 
 /// What a list was read for beside its rows.
@@ -160,8 +151,6 @@ pub(crate) struct Found {
     pub(crate) groups: Groups,
     /// Teams, where [`Ask::Teams`] asked.
     pub(crate) teams: TeamsOfUsers,
-    /// Rows, where [`Ask::Items`] asked.
-    pub(crate) items: Vec<Item<'static>>,
     /// Every user, where they are sighted.
     pub(crate) sightings: Vec<roster::Sighting>,
 }
@@ -171,7 +160,6 @@ impl Found {
     pub(crate) fn extend(&mut self, other: Found) {
         self.groups.extend(other.groups);
         self.teams.extend(other.teams);
-        self.items.extend(other.items);
         self.sightings.extend(other.sightings);
     }
 }

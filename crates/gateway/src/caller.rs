@@ -137,6 +137,8 @@ struct Pace {
     not_before: Option<Instant>,
     /// The v4 key was refused, and when.
     refused: Option<(KeyState, Instant)>,
+    /// Why no token could be had, and when.
+    no_token: Option<(Error, Instant)>,
     has_answered: bool,
 }
 
@@ -198,6 +200,17 @@ impl Caller {
     /// fetch that is dropped lets the next one begin.
     pub(crate) async fn token(&self) -> tokio::sync::MutexGuard<'_, Option<Token>> {
         self.token.lock().await
+    }
+
+    pub(crate) fn note_token_failure(&self, error: Error) {
+        self.pace().no_token = Some((error, Instant::now()));
+    }
+
+    /// Why no token could be had a moment ago.
+    pub(crate) fn token_failure(&self, moment: Duration) -> Option<Error> {
+        let pace = self.pace();
+        let (error, at) = pace.no_token.as_ref()?;
+        (at.elapsed() < moment).then(|| error.clone())
     }
 
     /// What is kept to be joined to user rows.

@@ -12,14 +12,15 @@ mod units;
 mod upstreams;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::legacy::ENDPOINTS;
 use domain::quirks::Quirks;
-use roster::Roster;
+use roster::{Roster, RosterError};
 use transport::tls::{ClientTls, ServerTls};
 
 use crate::answers::Freshness;
@@ -54,7 +55,7 @@ pub struct Config {
     /// Whole answers.
     pub cache: Cache,
     /// Where users who vanish are remembered; without it nobody is.
-    pub roster: Option<Roster>,
+    pub roster: Option<RosterFile>,
     /// Upstreams by name.
     pub upstreams: BTreeMap<String, Upstream>,
     /// Callers in file order, at least one.
@@ -108,6 +109,37 @@ pub struct Cache {
     pub(crate) freshness: Freshness,
     /// Bytes of all of them together.
     pub bytes_max: u64,
+}
+
+/// `[roster]`.
+#[derive(Debug, Clone)]
+pub struct RosterFile {
+    /// The file.
+    pub path: PathBuf,
+    place: ConfigError,
+}
+
+impl RosterFile {
+    /// Opens the roster; makes it where there is none.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] where another file must be named, with a line as
+    /// [`ConfigError`]'s; any other kind where it may work later.
+    pub fn open(&self) -> io::Result<Roster> {
+        Roster::open(&self.path).map_err(|error| {
+            let may_pass = matches!(
+                error,
+                RosterError::Busy
+                    | RosterError::Sqlite(_)
+                    | RosterError::Disk(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            );
+            if may_pass {
+                return io::Error::other(format!("roster.file: {error}"));
+            }
+            let line = ConfigError { what: error.to_string(), ..self.place.clone() };
+            io::Error::new(io::ErrorKind::InvalidInput, line)
+        })
+    }
 }
 
 impl Config {
@@ -188,20 +220,14 @@ impl<'a> Reader<'a> {
                 },
                 bytes_max: self.raw.cache.bytes_max.0 as u64,
             },
-            roster: self.roster()?,
+            roster: self.raw.roster.file.as_ref().map(|file| RosterFile {
+                path: self.folder.join(file),
+                place: self.document.error(&field(&["roster", "file"]), String::new()),
+            }),
             quirks: self.quirks()?,
             upstreams,
             callers,
         })
-    }
-
-    /// Opened now, so that a file that is no roster is refused before any port is bound.
-    fn roster(&self) -> Result<Option<Roster>, ConfigError> {
-        let Some(file) = &self.raw.roster.file else { return Ok(None) };
-        match Roster::open(self.folder.join(file)) {
-            Ok(roster) => Ok(Some(roster)),
-            Err(error) => self.refuse(&field(&["roster", "file"]), error.to_string()),
-        }
     }
 
     /// Certificates are read now, so that a bad one is refused before any port is bound.

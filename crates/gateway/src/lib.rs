@@ -13,6 +13,7 @@ mod kept;
 mod layers;
 mod metrics;
 mod pace;
+mod retry_after;
 mod secret;
 mod stack;
 mod state;
@@ -58,13 +59,16 @@ impl Running {
 /// Binds both ports and serves until `shutdown` is cancelled.
 ///
 /// # Errors
-/// Where a port cannot be bound; the message names the setting.
+/// Where a port cannot be bound or the roster's file cannot be opened; the message names the setting.
+/// [`io::ErrorKind::InvalidInput`] is a bad configuration, in one line as [`config::ConfigError`]'s.
 pub async fn start(config: Config, shutdown: CancellationToken) -> io::Result<Running> {
     let tls = config.server.tls.clone();
     let grace = config.limits.request_deadline;
-    let listener = bind("server.listen", config.server.listen).await?;
-    let admin_listener = bind("admin.listen", config.admin).await?;
+    let (listen, admin_listen) = (config.server.listen, config.admin);
+    // Before any port is bound: what is wrong with the roster's file is a bad configuration.
     let state = State::new(config)?;
+    let listener = bind("server.listen", listen).await?;
+    let admin_listener = bind("admin.listen", admin_listen).await?;
     let (address, admin) = (listener.local_addr()?, admin_listener.local_addr()?);
     let is_draining = Arc::new(AtomicBool::new(false));
     let admin_service = admin::admin(state.clone(), Arc::clone(&is_draining));

@@ -9,7 +9,7 @@ use transport::client::{Client, ClientSettings};
 
 use crate::answers::Answers;
 use crate::caller::{Caller, Callers, GroupCache, Upstream};
-use crate::config::{Config, Lookups};
+use crate::config::{Config, Lookups, RosterFile};
 use crate::metrics::Metrics;
 
 /// Everything the stack and the admin pages share.
@@ -51,7 +51,7 @@ impl State {
         });
         let callers = Arc::new(Callers::new(callers.collect()));
         let metrics = Metrics::new().map_err(std::io::Error::other)?;
-        let roster = config.roster.clone();
+        let roster = config.roster.as_ref().map(RosterFile::open).transpose()?;
         Ok(State { config: Arc::new(config), callers, metrics, roster })
     }
 }

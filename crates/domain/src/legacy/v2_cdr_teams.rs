@@ -77,6 +77,7 @@ static LOSSES: [Loss; 4] = [
         "id",
         "vonage-v4",
         Status::Renamed,
-        "The group's display id; it is not the number that the team had before the move.",
+        "The group's display id; it is not the number that the team had before the move. A display id \
+         that is no canonical number gets one by the id policy, which assigned_teams does not show.",
     ),
 ];

@@ -46,6 +46,9 @@ impl Serve {
 
     /// The error names the setting; this adds what to do about it.
     fn start_failure(&self, error: &std::io::Error) -> Failure {
+        if error.kind() == std::io::ErrorKind::InvalidInput {
+            return Failure::configuration(error);
+        }
         let file = self.config.display();
         let or = match error.kind() {
             std::io::ErrorKind::AddrInUse => ", or stop what has the port",
