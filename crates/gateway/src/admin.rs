@@ -11,6 +11,7 @@ use tower::service_fn;
 use tower::util::BoxCloneSyncService;
 use transport::body::{self, Body};
 
+use crate::reload::InForce;
 use crate::state::State;
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -19,11 +20,11 @@ const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The admin service. `is_draining` is set when the process begins to stop.
 pub(crate) fn admin(
-    state: State,
+    in_force: InForce,
     is_draining: Arc<AtomicBool>,
 ) -> BoxCloneSyncService<Request<Body>, Response<Body>, Infallible> {
     BoxCloneSyncService::new(service_fn(move |request: Request<Body>| {
-        let answer = answer(&state, is_draining.load(Ordering::Relaxed), &request);
+        let answer = answer(&in_force.state(), is_draining.load(Ordering::Relaxed), &request);
         async move { Ok(answer) }
     }))
 }

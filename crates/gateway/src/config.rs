@@ -11,6 +11,7 @@ mod raw;
 mod units;
 mod upstreams;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -42,6 +43,8 @@ pub struct ConfigError {
 /// A checked configuration. Its `Debug` shows no secret.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// Every file it was read from: itself, keys, certificates, tables.
+    pub files: Vec<PathBuf>,
     /// Where legacy clients connect.
     pub server: Server,
     /// Where operators look.
@@ -152,7 +155,9 @@ impl Config {
             what: format!("cannot be read: {}", error.kind()),
         })?;
         let folder = file.parent().unwrap_or(Path::new(""));
-        Reader::new(&text, &name, folder, env)?.config()
+        let reader = Reader::new(&text, &name, folder, env)?;
+        reader.files.borrow_mut().push(file.to_owned());
+        reader.config()
     }
 
     /// Reads a configuration from a string; `name` stands for the file in errors, and relative paths
@@ -163,6 +168,8 @@ impl Config {
 }
 
 struct Reader<'a> {
+    /// Every file that was looked into so far.
+    files: RefCell<Vec<PathBuf>>,
     document: Document<'a>,
     raw: raw::Config,
     folder: &'a Path,
@@ -183,7 +190,14 @@ impl<'a> Reader<'a> {
         env: &'a [(String, String)],
     ) -> Result<Self, ConfigError> {
         let (document, raw) = Document::read(text, name, env)?;
-        Ok(Reader { document, raw, folder, env })
+        Ok(Reader { files: RefCell::default(), document, raw, folder, env })
+    }
+
+    /// A file that the configuration names; remembered, so that a change of it can be noticed.
+    fn file(&self, path: &Path) -> PathBuf {
+        let path = self.folder.join(path);
+        self.files.borrow_mut().push(path.clone());
+        path
     }
 
     fn refuse<T>(&self, field: &Field, what: impl Into<String>) -> Result<T, ConfigError> {
@@ -200,8 +214,10 @@ impl<'a> Reader<'a> {
             &field(&["limits", "requests_in_flight_max"]),
             limits.requests_in_flight_max,
         )?;
+        let server = Server { listen: self.raw.server.listen, tls: self.server_tls()? };
         Ok(Config {
-            server: Server { listen: self.raw.server.listen, tls: self.server_tls()? },
+            files: self.files.take(),
+            server,
             admin: self.raw.admin.listen,
             log: Log { level: self.log_level()?, format: self.raw.log.format },
             limits: Limits {
@@ -233,7 +249,7 @@ impl<'a> Reader<'a> {
     /// Certificates are read now, so that a bad one is refused before any port is bound.
     fn server_tls(&self) -> Result<Option<ServerTls>, ConfigError> {
         let Some(tls) = &self.raw.server.tls else { return Ok(None) };
-        let (cert, key) = (self.folder.join(&tls.cert), self.folder.join(&tls.key));
+        let (cert, key) = (self.file(&tls.cert), self.file(&tls.key));
         match ServerTls::from_pem_files(&cert, &key) {
             Ok(tls) => Ok(Some(tls)),
             Err(error) => self.refuse(&field(&["server", "tls"]), error.to_string()),
@@ -241,7 +257,7 @@ impl<'a> Reader<'a> {
     }
 
     fn client_tls(&self, at: &Field, ca_file: Option<&Path>) -> Result<ClientTls, ConfigError> {
-        let ca_file = ca_file.map(|file| self.folder.join(file));
+        let ca_file = ca_file.map(|file| self.file(file));
         match ClientTls::new(ca_file.as_deref()) {
             Ok(tls) => Ok(tls),
             Err(error) => self.refuse(at, error.to_string()),

@@ -13,6 +13,7 @@ mod kept;
 mod layers;
 mod metrics;
 mod pace;
+mod reload;
 mod retry_after;
 mod secret;
 mod stack;
@@ -33,6 +34,8 @@ use transport::server::{Drained, ServerLimits, serve};
 
 pub use caller::key_digest;
 use config::Config;
+use reload::InForce;
+pub use reload::{ReloadError, Reloader};
 use state::State;
 
 /// A gateway that is listening.
@@ -42,11 +45,17 @@ pub struct Running {
     pub address: SocketAddr,
     /// Where operators look.
     pub admin: SocketAddr,
+    reloader: Reloader,
     legacy_server: JoinHandle<Drained>,
     admin_server: JoinHandle<Drained>,
 }
 
 impl Running {
+    /// What puts another configuration in force.
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
+    }
+
     /// Waits until the shutdown token was cancelled and every request in flight has ended, or its
     /// deadline has passed.
     pub async fn finished(self) {
@@ -71,14 +80,16 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> io::Result<Ru
     let admin_listener = bind("admin.listen", admin_listen).await?;
     let (address, admin) = (listener.local_addr()?, admin_listener.local_addr()?);
     let is_draining = Arc::new(AtomicBool::new(false));
-    let admin_service = admin::admin(state.clone(), Arc::clone(&is_draining));
+    let callers = state.callers.all().len();
+    let in_force = InForce::new(state);
+    let admin_service = admin::admin(in_force.clone(), Arc::clone(&is_draining));
     let limits = ServerLimits::default();
     let flag = Arc::clone(&is_draining);
     let stop_legacy = async move {
         shutdown.cancelled().await;
         flag.store(true, Ordering::Relaxed);
     };
-    let legacy = serve(listener, tls, limits.clone(), stack::edge(&state), stop_legacy, grace);
+    let legacy = serve(listener, tls, limits.clone(), in_force.service(), stop_legacy, grace);
     // The admin port says `draining` until the last request has ended.
     let all_ended = CancellationToken::new();
     let stop_admin = all_ended.clone().cancelled_owned();
@@ -89,8 +100,8 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> io::Result<Ru
     });
     let admin_server =
         tokio::spawn(serve(admin_listener, None, limits, admin_service, stop_admin, grace));
-    tracing::info!(%address, %admin, callers = state.callers.all().len(), "listening");
-    Ok(Running { address, admin, legacy_server, admin_server })
+    tracing::info!(%address, %admin, callers, "listening");
+    Ok(Running { address, admin, reloader: Reloader(in_force), legacy_server, admin_server })
 }
 
 async fn bind(field: &str, address: SocketAddr) -> io::Result<TcpListener> {

@@ -234,7 +234,7 @@ impl Reader<'_> {
         let default = if has_uuids { raw::IdPolicy::Hash } else { raw::IdPolicy::Fail };
         let policy = raw.id_policy.unwrap_or(default);
         let ids = match (policy, &raw.id_map) {
-            (raw::IdPolicy::Map, Some(file)) => match id_map::read(&self.folder.join(file)) {
+            (raw::IdPolicy::Map, Some(file)) => match id_map::read(&self.file(file)) {
                 Ok(map) => IdPolicy::Map(Arc::new(map)),
                 Err(what) => return self.refuse(&at("id_map"), what),
             },
