@@ -43,8 +43,12 @@ impl Serve {
             let running = gateway::start(config, shutdown.clone())
                 .await
                 .map_err(|error| self.start_failure(&error))?;
-            let reloading =
-                tokio::spawn(reload_for_ever(self.config.clone(), running.reloader(), hangups, files));
+            let reloading = tokio::spawn(reload_for_ever(
+                self.config.clone(),
+                running.reloader(),
+                hangups,
+                files,
+            ));
             signals.drain(shutdown, running.finished()).await?;
             reloading.abort();
             Ok(ExitCode::SUCCESS)
