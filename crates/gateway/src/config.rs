@@ -5,6 +5,7 @@
 
 mod base_url;
 mod callers;
+mod files;
 mod id_map;
 mod locate;
 mod raw;
@@ -27,6 +28,7 @@ use transport::tls::{ClientTls, ServerTls};
 use crate::answers::Freshness;
 pub use callers::Caller;
 pub(crate) use callers::{UpstreamKey, bearer};
+pub use files::Files;
 use locate::Document;
 pub use raw::{DeletedFrom, LogFormat, TeamsFrom, TokenAuth};
 pub use upstreams::{Token, Upstream};
@@ -44,7 +46,7 @@ pub struct ConfigError {
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Every file it was read from: itself, keys, certificates, tables.
-    pub files: Vec<PathBuf>,
+    pub files: Files,
     /// Where legacy clients connect.
     pub server: Server,
     /// Where operators look.
@@ -149,6 +151,8 @@ impl Config {
     /// Reads a configuration file. `env` are the environment variables that may override it.
     pub fn load(file: &Path, env: &[(String, String)]) -> Result<Config, ConfigError> {
         let name = file.display().to_string();
+        let mut files = Files::default();
+        files.add(file);
         let text = std::fs::read_to_string(file).map_err(|error| ConfigError {
             place: format!("{name}:1"),
             field: "file".to_owned(),
@@ -156,7 +160,7 @@ impl Config {
         })?;
         let folder = file.parent().unwrap_or(Path::new(""));
         let reader = Reader::new(&text, &name, folder, env)?;
-        reader.files.borrow_mut().push(file.to_owned());
+        reader.files.replace(files);
         reader.config()
     }
 
@@ -169,7 +173,7 @@ impl Config {
 
 struct Reader<'a> {
     /// Every file that was looked into so far.
-    files: RefCell<Vec<PathBuf>>,
+    files: RefCell<Files>,
     document: Document<'a>,
     raw: raw::Config,
     folder: &'a Path,
@@ -196,7 +200,7 @@ impl<'a> Reader<'a> {
     /// A file that the configuration names; remembered, so that a change of it can be noticed.
     fn file(&self, path: &Path) -> PathBuf {
         let path = self.folder.join(path);
-        self.files.borrow_mut().push(path.clone());
+        self.files.borrow_mut().add(&path);
         path
     }
 

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::signals::{Hangups, Signals};
 use crate::{log, runtime};
 use gateway::Reloader;
-use gateway::config::{Config, ConfigError, LogFormat};
+use gateway::config::{Config, ConfigError, Files, LogFormat};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -78,32 +78,27 @@ async fn reload_for_ever(
     file: PathBuf,
     reloader: Reloader,
     mut hangups: Hangups,
-    mut files: Vec<PathBuf>,
+    mut in_force: Files,
 ) {
-    let mut in_force = stamps(&files);
     let mut last = in_force.clone();
     loop {
         let is_asked = tokio::select! {
             () = hangups.next() => true,
             () = tokio::time::sleep(LOOK_INTERVAL) => false,
         };
-        let now = stamps(&files);
+        let now = in_force.now();
         let has_settled = std::mem::replace(&mut last, now.clone()) == now;
         if !is_asked && (now == in_force || !has_settled) {
             continue;
         }
-        // Taken before the files are read: a change in between is seen at the next look.
+        // What is refused now is not tried again before the next change.
         in_force = now;
         match read(&file) {
             Ok(config) => {
-                let read_from = config.files.clone();
-                match reloader.reload(config) {
-                    Ok(_) => {
-                        files = read_from;
-                        in_force = stamps(&files);
-                        last.clone_from(&in_force);
-                    }
-                    Err(error) => tracing::error!(%error, "the configuration was not reloaded"),
+                in_force.clone_from(&config.files);
+                last.clone_from(&config.files);
+                if let Err(error) = reloader.reload(config) {
+                    tracing::error!(%error, "the configuration was not reloaded");
                 }
             }
             Err(error) => {
@@ -111,25 +106,6 @@ async fn reload_for_ever(
             }
         }
     }
-}
-
-/// What tells a changed file from the one before: length, time of change, and which file it is.
-fn stamps(files: &[PathBuf]) -> Vec<Option<(u64, SystemTime, u64)>> {
-    let stamp = |file: &PathBuf| {
-        let metadata = std::fs::metadata(file).ok()?;
-        Some((metadata.len(), metadata.modified().ok()?, inode(&metadata)))
-    };
-    files.iter().map(stamp).collect()
-}
-
-#[cfg(unix)]
-fn inode(metadata: &std::fs::Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::ino(metadata)
-}
-
-#[cfg(not(unix))]
-fn inode(_: &std::fs::Metadata) -> u64 {
-    0
 }
 
 /// Reads a configuration file and the environment over it.
