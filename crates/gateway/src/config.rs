@@ -8,6 +8,7 @@ mod callers;
 mod id_map;
 mod locate;
 mod raw;
+mod retirement;
 mod units;
 mod upstreams;
 
@@ -70,6 +71,8 @@ pub struct Server {
     pub listen: SocketAddr,
     /// The certificate to show; without it, plain HTTP.
     pub tls: Option<ServerTls>,
+    /// Whether a client may name its request.
+    pub accept_request_id: bool,
 }
 
 /// `[log]`.
@@ -169,7 +172,11 @@ impl<'a> Reader<'a> {
             limits.requests_in_flight_max,
         )?;
         Ok(Config {
-            server: Server { listen: self.raw.server.listen, tls: self.server_tls()? },
+            server: Server {
+                listen: self.raw.server.listen,
+                tls: self.server_tls()?,
+                accept_request_id: self.raw.server.accept_request_id,
+            },
             admin: self.raw.admin.listen,
             log: Log { level: self.log_level()?, format: self.raw.log.format },
             limits: Limits {
@@ -291,6 +298,7 @@ impl<'a> Reader<'a> {
                 let at = field(&["legacy", name, "invalid_key", "status"]);
                 return self.refuse(&at, "must be 400 to 499");
             }
+            self.retirement(name, quirks)?;
         }
         let of = |name: &str| Arc::new(self.raw.legacy.get(name).cloned().unwrap_or_default());
         Ok(ENDPOINTS.iter().map(|endpoint| (endpoint.name(), of(endpoint.name()))).collect())

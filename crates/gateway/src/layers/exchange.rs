@@ -30,6 +30,7 @@ where
         target: request.target.into(),
         accept: request.accept,
         deadline: page.list.deadline,
+        account: page.list.account.clone(),
     };
     let answer = inner.oneshot(attempt).await?;
     if let Some(error) = refusal(&page, answer.status()) {

@@ -52,7 +52,7 @@ where
     let needs = needs(&call);
     let rules = &upstream.rules;
     if !upstream.dialect.follow_up(needs, rules, &Related::default()).is_empty() {
-        let joined = related(&metrics, &inner, &caller, needs, call.deadline).await?;
+        let joined = related(&metrics, &inner, &call, needs).await?;
         call.account.note(|account| account.joined_pages = joined.pages);
         call.related = Arc::clone(&joined.related);
     }
@@ -85,14 +85,14 @@ fn needs(call: &ListCall) -> Needs {
 async fn related<S>(
     metrics: &Metrics,
     inner: &S,
-    caller: &Arc<Caller>,
+    call: &ListCall,
     needs: Needs,
-    deadline: Instant,
 ) -> Result<Arc<Joined>, Error>
 where
     S: Service<ListCall, Response = Listed, Error = BoxError> + Clone + Send + 'static,
     S::Future: Send,
 {
+    let caller = &call.caller;
     let settings = caller.upstream.settings.related;
     let ages = Ages { fresh_for: settings.fresh_for, stale_max: settings.stale_max };
     // Whoever knows all there is to a record knows the teams, too.
@@ -102,17 +102,22 @@ where
     let kept = caller.related(needs);
     let reading = kept.get(ages, || {
         metrics.related();
-        let reading = read(inner.clone(), Arc::clone(caller), needs);
+        let reading = read(inner.clone(), Arc::clone(caller), needs, call.account.apart());
         async move {
             let read = tokio::time::timeout(settings.deadline, reading).await;
             read.unwrap_or(Err(Error::Deadline))
         }
     });
-    tokio::time::timeout_at(deadline, reading).await.unwrap_or(Err(Error::Deadline))
+    tokio::time::timeout_at(call.deadline, reading).await.unwrap_or(Err(Error::Deadline))
 }
 
 /// Reads all that is needed, round by round.
-async fn read<S>(inner: S, caller: Arc<Caller>, needs: Needs) -> Result<Joined, Error>
+async fn read<S>(
+    inner: S,
+    caller: Arc<Caller>,
+    needs: Needs,
+    account: SharedAccount,
+) -> Result<Joined, Error>
 where
     S: Service<ListCall, Response = Listed, Error = BoxError> + Clone + Send + 'static,
     S::Future: Send,
@@ -140,7 +145,7 @@ where
                     Ask::Items,
                     deadline,
                     // What is kept belongs to all who use it, not to the account of one.
-                    SharedAccount::default(),
+                    account.apart(),
                 );
                 let read = inner.clone().oneshot(list);
                 async move {
