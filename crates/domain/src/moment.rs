@@ -96,7 +96,7 @@ impl<'de> Deserialize<'de> for Moment {
         impl Visitor<'_> for MomentVisitor {
             type Value = Moment;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a date such as \"2026-01-31\", or \"2026-01-31T12:00:00Z\", in quotes")
+                f.write_str("a date such as \"2026-01-31\", or \"2026-01-31T12:00:00Z\"")
             }
             fn visit_str<E: Error>(self, text: &str) -> Result<Moment, E> {
                 let must = "must be a date such as \"2026-01-31\", or \"2026-01-31T12:00:00Z\"";

@@ -19,6 +19,7 @@ use prometheus::{
 
 use crate::answers::Source;
 use crate::call::Account;
+use crate::error::SLUGS;
 use bound::Bound;
 pub use bound::SERIES_MAX;
 pub use table::{Kind, METRICS, Metric};
@@ -67,6 +68,9 @@ pub(crate) struct Snapshot {
 const SECONDS_BUCKETS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0];
 
+/// What happens to lists.
+const LIST_EVENTS: [&str; 4] = ["page", "seam_repaired", "read_again", "total_mismatch"];
+
 /// What a caller's key is when there is something to do.
 const BAD_KEYS: [&str; 2] = ["refused", "forbidden"];
 
@@ -102,15 +106,24 @@ impl Metrics {
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let started = i64::try_from(started.as_secs()).unwrap_or_default();
         set(&gauge("tieline_process_start_time_seconds")?, &[], Some(started));
+        let errors = counter("tieline_errors_total")?;
+        let lists = counter("tieline_list_events_total")?;
+        // From the start, so that the first one is seen as a growth, by whoever is to be alarmed.
+        for slug in SLUGS {
+            errors.with_label_values(&[*slug]);
+        }
+        for event in LIST_EVENTS {
+            lists.with_label_values(&[event]);
+        }
         Ok(Metrics(Arc::new(Counters {
             requests: counter("tieline_requests_total")?,
-            errors: counter("tieline_errors_total")?,
+            errors,
             rows: counter("tieline_rows_total")?,
             notes: counter("tieline_fidelity_notes_total")?,
             ignored: counter("tieline_ignored_parameters_total")?,
             filters: counter("tieline_filters_used_total")?,
             upstream_requests: counter("tieline_upstream_requests_total")?,
-            lists: counter("tieline_list_events_total")?,
+            lists,
             answers: counter("tieline_answers_total")?,
             lookups: counter("tieline_lookups_total")?,
             losses: counter("tieline_field_losses_total")?,
@@ -176,13 +189,9 @@ impl Metrics {
     }
 
     pub(crate) fn list(&self, story: &domain::sweep::Story) {
-        let events = [
-            ("page", story.pages),
-            ("seam_repaired", story.seams_repaired),
-            ("read_again", story.restarts),
-            ("total_mismatch", u64::from(story.total_mismatch)),
-        ];
-        for (event, count) in events.into_iter().filter(|(_, count)| *count > 0) {
+        let counts =
+            [story.pages, story.seams_repaired, story.restarts, u64::from(story.total_mismatch)];
+        for (event, count) in LIST_EVENTS.into_iter().zip(counts) {
             self.0.lists.with_label_values(&[event]).inc_by(count);
         }
     }
