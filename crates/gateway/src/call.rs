@@ -1,5 +1,6 @@
 //! What passes between layers. Layers never import each other; they share these.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -14,7 +15,9 @@ use domain::teams::TeamsOfUsers;
 use http::HeaderValue;
 use tokio::time::Instant;
 
+use crate::answers::Source;
 use crate::caller::Caller;
+use crate::origin::Origin;
 
 /// Below `route`: a request for a legacy endpoint.
 #[derive(Debug)]
@@ -193,6 +196,8 @@ pub(crate) struct Attempt {
     pub(crate) target: Arc<str>,
     pub(crate) accept: &'static str,
     pub(crate) deadline: Instant,
+    /// On whose behalf it is sent.
+    pub(crate) account: SharedAccount,
 }
 
 /// Below `authorize`: the same, with what the caller shows its upstream.
@@ -208,7 +213,11 @@ pub(crate) struct Authorized {
 pub(crate) struct Account {
     pub(crate) endpoint: Option<&'static str>,
     pub(crate) caller: Option<String>,
+    /// What the caller's upstream speaks.
+    pub(crate) dialect: Option<&'static str>,
     pub(crate) may_explain: bool,
+    /// Filters that had a value.
+    pub(crate) filters: Vec<&'static str>,
     /// Names fit for a log.
     pub(crate) ignored: Vec<String>,
     pub(crate) rows: u64,
@@ -216,6 +225,18 @@ pub(crate) struct Account {
     /// Pages it once took to read what was joined to the rows.
     pub(crate) joined_pages: u64,
     pub(crate) error: Option<&'static str>,
+    /// Where a list came from.
+    pub(crate) source: Option<Source>,
+    /// Under which names the request is followed, here and upstream.
+    pub(crate) origin: Option<Arc<Origin>>,
+    /// Requests sent upstream on behalf of this one, those for what is kept included.
+    pub(crate) upstream_calls: Arc<AtomicU64>,
+}
+
+impl Account {
+    pub(crate) fn upstream_calls(&self) -> u64 {
+        self.upstream_calls.load(Ordering::Relaxed)
+    }
 }
 
 /// An account that every layer of one request shares; it stands in the request's extensions.
@@ -226,6 +247,27 @@ impl SharedAccount {
     pub(crate) fn note(&self, change: impl FnOnce(&mut Account)) {
         // Plain data, valid after any panic.
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// An account of its own for what belongs to all who use it: only the names under which the
+    /// request is followed, and the count of what is sent upstream, are those of this one.
+    pub(crate) fn apart(&self) -> Self {
+        let Account { origin, upstream_calls, .. } = self.read();
+        SharedAccount(Arc::new(Mutex::new(Account {
+            origin,
+            upstream_calls,
+            ..Account::default()
+        })))
+    }
+
+    /// Counts a request that is sent upstream.
+    pub(crate) fn note_upstream_call(&self) {
+        self.note(|account| _ = account.upstream_calls.fetch_add(1, Ordering::Relaxed));
+    }
+
+    /// Under which names the request is followed.
+    pub(crate) fn origin(&self) -> Option<Arc<Origin>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).origin.clone()
     }
 
     pub(crate) fn read(&self) -> Account {

@@ -9,6 +9,7 @@ mod files;
 mod id_map;
 mod locate;
 mod raw;
+mod retirement;
 mod units;
 mod upstreams;
 
@@ -76,6 +77,8 @@ pub struct Server {
     pub listen: SocketAddr,
     /// The certificate to show; without it, plain HTTP.
     pub tls: Option<ServerTls>,
+    /// Whether a client may name its request.
+    pub accept_request_id: bool,
 }
 
 /// `[log]`.
@@ -218,7 +221,11 @@ impl<'a> Reader<'a> {
             &field(&["limits", "requests_in_flight_max"]),
             limits.requests_in_flight_max,
         )?;
-        let server = Server { listen: self.raw.server.listen, tls: self.server_tls()? };
+        let server = Server {
+            listen: self.raw.server.listen,
+            tls: self.server_tls()?,
+            accept_request_id: self.raw.server.accept_request_id,
+        };
         Ok(Config {
             files: self.files.take(),
             server,
@@ -337,6 +344,7 @@ impl<'a> Reader<'a> {
                 let at = field(&["legacy", name, "invalid_key", "status"]);
                 return self.refuse(&at, "must be 400 to 499");
             }
+            self.retirement(name, quirks)?;
         }
         let of = |name: &str| Arc::new(self.raw.legacy.get(name).cloned().unwrap_or_default());
         Ok(ENDPOINTS.iter().map(|endpoint| (endpoint.name(), of(endpoint.name()))).collect())

@@ -4,6 +4,7 @@
 pub(crate) mod assemble;
 pub(crate) mod authenticate;
 pub(crate) mod authorize;
+pub(crate) mod describe;
 pub(crate) mod exchange;
 pub(crate) mod fan_out;
 pub(crate) mod lookup;
@@ -14,6 +15,7 @@ pub(crate) mod retry;
 pub(crate) mod route;
 pub(crate) mod send;
 pub(crate) mod share;
+pub(crate) mod sunset;
 pub(crate) mod teams;
 pub(crate) mod trace;
 pub(crate) mod translate;

@@ -13,9 +13,10 @@ use transport::body::Body;
 
 use crate::call::{LegacyRequest, ListCall, Listed};
 use crate::layers::{
-    assemble, authenticate, authorize, exchange, fan_out, lookup, relate, remember, rescue, retry,
-    route, send, share, teams, trace, translate,
+    assemble, authenticate, authorize, describe, exchange, fan_out, lookup, relate, remember,
+    rescue, retry, route, send, share, sunset, teams, trace, translate,
 };
+use crate::openapi;
 use crate::state::State;
 use crate::svc::{Stage, from_fn};
 
@@ -25,9 +26,16 @@ pub(crate) fn edge(
 ) -> BoxCloneSyncService<Request<Body>, Response<Body>, Infallible> {
     let limits = &state.config.limits;
     let quirks = Arc::new(state.config.quirks.clone());
+    let tracing = trace::Settings {
+        metrics: state.metrics.clone(),
+        callers: Arc::clone(&state.callers),
+        accept_request_id: state.config.server.accept_request_id,
+    };
     let edge = ServiceBuilder::new()
         // Outermost, so that every answer has its id, its line and its count.
-        .layer(from_fn(state.metrics.clone(), trace::trace))
+        .layer(from_fn(tracing, trace::trace))
+        // Above `rescue`, since errors of an endpoint that will end say so, too.
+        .layer(from_fn(sunset::Ends::of(&quirks), sunset::sunset))
         // Above everything that fails; turns errors into answers, panics into errors.
         .layer(from_fn(Arc::clone(&quirks), rescue::rescue))
         // Refuses at once instead of queueing without end.
@@ -35,6 +43,8 @@ pub(crate) fn edge(
         .concurrency_limit(limits.requests_in_flight_max)
         // The whole request, retries and all.
         .timeout(limits.request_deadline)
+        // The API's own description; needs no endpoint and no key.
+        .layer(from_fn(openapi::document(&quirks), describe::describe))
         .layer(from_fn(route::Settings { quirks, deadline: limits.request_deadline }, route::route))
         .service(translation(state));
     let edge: Stage<Request<Body>, Response<Body>> = Stage::new(edge);

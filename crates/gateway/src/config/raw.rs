@@ -55,11 +55,13 @@ pub(super) struct Config {
 pub(super) struct Server {
     pub(super) listen: SocketAddr,
     pub(super) tls: Option<Tls>,
+    pub(super) accept_request_id: bool,
 }
 
 impl Default for Server {
     fn default() -> Self {
-        Server { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), tls: None }
+        let listen = SocketAddr::from(([127, 0, 0, 1], 8080));
+        Server { listen, tls: None, accept_request_id: false }
     }
 }
 

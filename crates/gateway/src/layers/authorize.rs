@@ -18,7 +18,7 @@ use transport::body;
 use zeroize::Zeroizing;
 
 use crate::call::{Attempt, Authorized};
-use crate::caller::{Caller, Token};
+use crate::caller::Token;
 use crate::config::{TokenAuth, UpstreamKey, bearer};
 use crate::error::Error;
 use crate::metrics::Metrics;
@@ -84,7 +84,8 @@ async fn token(
         return Err(error);
     }
     let timeout = caller.upstream.settings.attempt_timeout;
-    let fetched = tokio::time::timeout(timeout, fetch(caller, form)).await;
+    attempt.account.note_upstream_call();
+    let fetched = tokio::time::timeout(timeout, fetch(attempt, form)).await;
     let fetched = fetched.unwrap_or(Err(Error::UpstreamTimeout));
     match &fetched {
         Ok(_) => metrics.attempt(&caller.upstream.name, "token"),
@@ -99,11 +100,15 @@ async fn token(
     Ok(authorization)
 }
 
-async fn fetch(caller: &Caller, form: &Form<'_>) -> Result<Token, Error> {
+async fn fetch(attempt: &Attempt, form: &Form<'_>) -> Result<Token, Error> {
+    let caller = &attempt.caller;
     let settings = &caller.upstream.settings;
     let Some(token) = &settings.token else { return Err(Error::Internal) };
     let asked_at = Instant::now();
-    let request = request(&token.url, token.auth, form)?;
+    let mut request = request(&token.url, token.auth, form)?;
+    if let Some(origin) = attempt.account.origin() {
+        origin.pass_on(request.headers_mut());
+    }
     let answer = caller.client().oneshot(request).await.map_err(Error::Exchange)?;
     let (head, body) = answer.into_parts();
     let told = retry_after(&head.headers).unwrap_or(RETRY_AFTER_DEFAULT);

@@ -30,6 +30,7 @@ where
         target: request.target.into(),
         accept: request.accept,
         deadline: page.list.deadline,
+        account: page.list.account.clone(),
     };
     let is_filtered = request.is_filtered;
     let answer = inner.oneshot(attempt).await?;

@@ -50,7 +50,7 @@ where
     let needs = needs(&call);
     let rules = &upstream.rules;
     if !upstream.dialect.follow_up(needs, rules, &Related::default()).is_empty() {
-        let joined = related(&metrics, &inner, &caller, needs, call.deadline).await?;
+        let joined = related(&metrics, &inner, &call, needs).await?;
         call.account.note(|account| account.joined_pages = joined.pages);
         call.related = Arc::clone(&joined.related);
     }
@@ -83,14 +83,14 @@ fn needs(call: &ListCall) -> Needs {
 async fn related<S>(
     metrics: &Metrics,
     inner: &S,
-    caller: &Arc<Caller>,
+    call: &ListCall,
     needs: Needs,
-    deadline: Instant,
 ) -> Result<Arc<Joined>, Error>
 where
     S: Service<ListCall, Response = Listed, Error = BoxError> + Clone + Send + 'static,
     S::Future: Send,
 {
+    let caller = &call.caller;
     let settings = caller.upstream.settings.related;
     let ages = Ages { fresh_for: settings.fresh_for, stale_max: settings.stale_max };
     // Whoever knows all there is to a record knows the teams, too.
@@ -99,7 +99,8 @@ where
     let kept = caller.related(needs);
     let reading = kept.get(ages, || {
         metrics.related();
-        let reading = read(inner.clone(), Arc::clone(caller), needs);
+        let account = call.account.apart();
+        let reading = read(inner.clone(), Arc::clone(caller), needs, account);
         let name = caller.name.clone();
         async move {
             let read = tokio::time::timeout(settings.deadline, reading).await;
@@ -111,11 +112,16 @@ where
             read
         }
     });
-    tokio::time::timeout_at(deadline, reading).await.unwrap_or(Err(Error::Deadline))
+    tokio::time::timeout_at(call.deadline, reading).await.unwrap_or(Err(Error::Deadline))
 }
 
 /// Reads all that is needed, round by round.
-async fn read<S>(inner: S, caller: Arc<Caller>, needs: Needs) -> Result<Joined, Error>
+async fn read<S>(
+    inner: S,
+    caller: Arc<Caller>,
+    needs: Needs,
+    account: SharedAccount,
+) -> Result<Joined, Error>
 where
     S: Service<ListCall, Response = Listed, Error = BoxError> + Clone + Send + 'static,
     S::Future: Send,
@@ -136,7 +142,7 @@ where
         }
         let reads: Vec<_> = round
             .into_iter()
-            .map(|listing| one(inner.clone(), &caller, listing, deadline))
+            .map(|listing| one(inner.clone(), &caller, listing, deadline, account.apart()))
             .collect();
         let mut gaps = Gaps::default();
         let mut reads = stream::iter(reads).buffer_unordered(settings.pages_in_flight_max);
@@ -155,7 +161,7 @@ where
             }
         }
         drop(reads);
-        pages += gaps.close(inner.clone(), &caller, deadline).await?;
+        pages += gaps.close(inner.clone(), &caller, deadline, account.apart()).await?;
     }
     // A dialect that never has enough is a mistake of ours.
     Err(Error::Internal)
@@ -173,14 +179,14 @@ async fn one<S>(
     caller: &Arc<Caller>,
     listing: Listing,
     deadline: Instant,
+    account: SharedAccount,
 ) -> Result<(Listing, Option<Listed>), Error>
 where
     S: Service<ListCall, Response = Listed, Error = BoxError> + Clone,
 {
     let mut asked = 0;
     loop {
-        // What is kept belongs to all who use it, not to the account of one.
-        let account = SharedAccount::default();
+        let account = account.clone();
         let list = ListCall::new(caller, listing.clone(), Ask::Items, deadline, account);
         let error = match inner.clone().oneshot(list).await {
             Ok(listed) => return Ok((listing, Some(listed))),
@@ -234,6 +240,7 @@ impl Gaps {
         inner: S,
         caller: &Arc<Caller>,
         deadline: Instant,
+        account: SharedAccount,
     ) -> Result<u64, Error>
     where
         S: Service<ListCall, Response = Listed, Error = BoxError> + Clone,
@@ -244,7 +251,8 @@ impl Gaps {
             if kind.missing.is_empty() {
                 continue;
             }
-            let (_, listed) = one(inner.clone(), caller, listing, deadline).await?;
+            let (_, listed) =
+                one(inner.clone(), caller, listing, deadline, account.clone()).await?;
             let Some(listed) = listed else { return Err(contradiction) };
             pages += listed.list.story.pages;
             let is_listed = |id: &Arc<str>| listed.list.items.iter().any(|item| *item.id == **id);
