@@ -98,7 +98,7 @@ fn each_mistake_is_one_line_with_file_line_and_field() {
         ),
         (format!("[log]\nlevel = \"inof\"\n{GOOD}"), "t.toml:2: log.level: must be off"),
         (format!("[log]\nlevel = \"gateway=loud\"\n{GOOD}"), "t.toml:2: log.level: must be off"),
-        (format!("[cache]\nbytes_max = \"1MiB\"\n{GOOD}"), "t.toml:2: cache.bytes_max: is not"),
+        (format!("[passthrough]\nenabled = true\n{GOOD}"), "t.toml:2: passthrough.enabled: is not"),
         (
             format!("[passthrough]\ncredential = \"keep\"\n{GOOD}"),
             "t.toml:2: passthrough.credential: is not",
