@@ -168,7 +168,7 @@ where
 }
 
 /// How often a list is asked for again that the upstream was too busy for.
-const PATIENCE: u32 = 3;
+const PATIENCE: u32 = 2;
 /// How long such a list waits at least: the vendor's limit resets "after a short period".
 const PAUSE: Duration = Duration::from_secs(5);
 
