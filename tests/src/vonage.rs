@@ -57,7 +57,8 @@ fn map_of(vendor: &Simulator) -> String {
         .map(|user| format!("{},{}\n", simulator::vonage_user_id(user.id), user.id))
         .collect();
     let file = temporary("ids.csv");
-    std::fs::write(&file, lines.concat()).expect("a temporary file");
+    // A table needs a pair, also where there is nobody.
+    std::fs::write(&file, format!("nobody,1\n{}", lines.concat())).expect("a temporary file");
     format!("id_policy = \"map\"\nid_map = {:?}", file.display().to_string())
 }
 

@@ -131,6 +131,15 @@ async fn teams_are_the_legacy_bytes_where_v4_has_a_list_of_them() {
 }
 
 #[tokio::test]
+async fn teams_of_many_pages_are_the_legacy_bytes_each_once_and_in_order() {
+    for rows in [2, 7, 20, 41, 42, 43] {
+        let more = format!("page_rows_max = {rows}");
+        let world = World::with(with_teams_list(50), &more, "").await;
+        assert_eq!(same(&world, TEAMS).await, world.vendor.legacy_teams().len(), "{rows}");
+    }
+}
+
+#[tokio::test]
 async fn teams_without_a_list_are_those_that_users_have() {
     for (settings, more) in [
         (Settings { users: 300, ..Settings::default() }, ""),

@@ -1,5 +1,6 @@
 //! The roster: who was once seen and is gone is a deleted agent, and nobody is live and deleted in
 //! one answer.
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -122,6 +123,7 @@ async fn a_filtered_list_makes_nobody_vanish_and_no_caller_sees_anothers_users()
         for _ in 0..3 {
             assert_eq!(world.get(&format!("{V1_USERS}?{filter}")).await.status, 200);
         }
+        assert_eq!(gone(&file), 0, "{filter}");
     }
     assert_eq!(world.get(DELETED).await.ids(), before);
     // The other caller first sees the users when some are gone already.
@@ -208,6 +210,8 @@ async fn over_vonage_no_filter_makes_anybody_vanish() {
         for _ in 0..4 {
             assert_eq!(front.get(&format!("{V1_USERS}?{filter}")).await.text(), "[]");
         }
+        // Before any whole reading could set it right.
+        assert_eq!(gone(&file), 0, "{filter}");
     }
     assert_eq!(front.get(DELETED).await.text(), before);
 }
@@ -216,10 +220,33 @@ async fn over_vonage_no_filter_makes_anybody_vanish() {
 fn a_file_that_is_no_roster_is_refused_and_stays_as_it_is() {
     let file = temporary("roster.sqlite");
     std::fs::write(&file, "my diary").unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
     let config = tests::config_text(address, "", &with_roster(&file));
     let env = [("V4".to_owned(), "v4".to_owned())];
-    let error = gateway::config::Config::parse(&config, "t.toml", &env).unwrap_err();
-    assert!(error.to_string().contains(": roster.file: the file is not a roster"), "{error}");
+    let config = gateway::config::Config::parse(&config, "t.toml", &env).unwrap();
+    let start = gateway::start(config, Default::default());
+    let error = runtime.block_on(start).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    let line = error.to_string();
+    assert!(line.starts_with("t.toml:") && line.contains(": roster.file: "), "{line}");
     assert_eq!(std::fs::read(&file).unwrap(), b"my diary");
+}
+
+#[tokio::test]
+async fn a_check_makes_no_roster() {
+    let file = temporary("roster.sqlite");
+    let world = World::new(users(20)).await;
+    let config = tests::config_text(world.vendor_address, "", &with_roster(&file));
+    let env = [("V4".to_owned(), tests::V4_KEY.to_owned())];
+    let config = gateway::config::Config::parse(&config, "t.toml", &env).unwrap();
+    assert!(gateway::check::check(&config).await.unwrap().is_good());
+    assert!(!file.exists());
+}
+
+/// How many a roster takes for vanished or half gone.
+fn gone(file: &Path) -> usize {
+    let roster = Roster::open(file).unwrap();
+    let scopes = roster.scopes().unwrap();
+    scopes.iter().map(|scope| roster.counts(scope).unwrap().vanished).sum()
 }

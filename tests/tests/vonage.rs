@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use simulator::{Settings, VonageSettings};
+use simulator::{Fail, Faults, Settings, VonageSettings};
 use tests::vonage::{expected, mapped_world, plain, world};
 use tests::{Answer, V1_USERS, World, query};
 
@@ -215,4 +215,41 @@ async fn an_upstream_without_a_list_of_skills_is_asked_user_by_user() {
     )
     .await;
     assert_eq!(bounded.get(V1_USERS).await.verdict(), "413 result_too_large");
+}
+
+#[tokio::test]
+async fn members_that_cannot_be_read_are_never_nobody() {
+    for under in ["/useradmin/groups/", "/useradmin/skills/"] {
+        let fail = Fail { at_offset: None, status: 404, times: None, retry_after: None };
+        let faults =
+            Faults { fail: Some(fail), only_under: Some(under.to_owned()), ..Faults::default() };
+        let world = mapped_world(Settings { faults, ..users(60) }, "", "").await;
+        assert_eq!(world.get(V1_USERS).await.verdict(), "502 upstream_refused_call", "{under}");
+        world.vendor.set_faults(Faults::default());
+        assert_eq!(world.get(V1_USERS).await.status, 200, "{under}");
+    }
+    // One of many is as bad as all.
+    let fail = Fail { at_offset: None, status: 404, times: Some(1), retry_after: None };
+    let faults = Faults {
+        fail: Some(fail),
+        only_under: Some("/useradmin/groups/".to_owned()),
+        ..Faults::default()
+    };
+    let world = mapped_world(Settings { faults, ..users(60) }, "", "").await;
+    assert_eq!(world.get(V1_USERS).await.verdict(), "502 upstream_refused_call");
+}
+
+#[tokio::test]
+async fn a_refusal_of_what_no_client_asked_for_is_the_upstreams_fault() {
+    let fail = Fail { at_offset: None, status: 400, times: None, retry_after: None };
+    let faults = Faults {
+        fail: Some(fail),
+        only_under: Some("/useradmin/users".to_owned()),
+        ..Faults::default()
+    };
+    let world = mapped_world(Settings { faults, ..users(60) }, "", "").await;
+    for target in ["", "?name=Bob", "?sag=Agent"] {
+        let answer = world.get(&format!("{V1_USERS}{target}")).await;
+        assert_eq!(answer.verdict(), "502 upstream_refused_call", "{target}");
+    }
 }

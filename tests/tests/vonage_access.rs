@@ -71,8 +71,16 @@ async fn a_client_that_gets_no_token_is_a_502_in_legacy_shape_and_never_told_its
         assert_eq!(answer.verdict(), "502 mapped_key_refused");
         assert!(!format!("{answer:?}").contains("wrong-secret"));
     }
-    // A broken poller does not knock on.
+    // A broken poller does not knock on, nor do many at once.
     assert_eq!(vendor.stats().token_requests, 1);
+    let crowd = (0..40).map(|_| front.get("/api/v2/cdr/teams"));
+    for answer in futures_util::future::join_all(crowd).await {
+        assert_eq!(answer.verdict(), "502 mapped_key_refused");
+    }
+    let fresh = Front::start_with(&config_text(address, "", ""), &wrong).await;
+    let crowd = (0..40).map(|_| fresh.get("/api/v2/cdr/teams"));
+    futures_util::future::join_all(crowd).await;
+    assert!(vendor.stats().token_requests <= 3, "{}", vendor.stats().token_requests);
     let callers = front.admin("/callers").await.json();
     assert_eq!(callers[0]["upstream_key"], "refused");
 }
@@ -261,4 +269,37 @@ async fn requests_are_spread_by_the_rate_and_a_wait_beyond_the_deadline_is_a_429
     assert_eq!(answer.status, 429, "{}", answer.text());
     assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1);
     assert!(vendor.stats().requests <= 5);
+}
+
+#[tokio::test]
+async fn a_token_service_that_is_busy_or_down_is_told_as_it_told_us() {
+    for (status, verdict, waits) in
+        [(503, "503 upstream_unavailable", "40"), (429, "429 rate_limited", "40")]
+    {
+        let fail =
+            Fail { at_offset: None, status, times: None, retry_after: Some("40".to_owned()) };
+        let faults =
+            Faults { fail: Some(fail), only_under: Some("/Auth".to_owned()), ..Faults::default() };
+        let world = world(Settings { faults, ..users(10) }, "related_deadline = \"3s\"", "").await;
+        let answer = world.get("/api/v2/cdr/teams").await;
+        assert_eq!(
+            (answer.verdict().as_str(), answer.header("retry-after").as_str()),
+            (verdict, waits)
+        );
+        assert_eq!(world.vendor.stats().token_requests, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_lifetime_spelled_as_text_or_missing_is_no_fault() {
+    for raw in [
+        r#"{"access_token":"TOKEN","expires_in":"7200"}"#,
+        r#"{"access_token":"TOKEN"}"#,
+        r#"{"access_token":"TOKEN","expires_in":null,"token_type":"bearer"}"#,
+    ] {
+        let faults = Faults { token_raw: Some(raw.to_owned()), ..Faults::default() };
+        let world = world(Settings { faults, ..users(10) }, "", "").await;
+        // The simulator knows no such token, so what follows is its refusal.
+        assert_eq!(world.get(V1_USERS).await.verdict(), "502 mapped_key_refused", "{raw}");
+    }
 }

@@ -62,7 +62,7 @@ pub enum State {
 }
 
 /// Something with an id and a name: a group, team or queue.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named<'a> {
     /// Id as sent.
     pub id: Id<'a>,

@@ -3,6 +3,7 @@
 //! An endpoint is [`Endpoint::plan`] and [`Endpoint::lists`]. It never knows which upstream
 //! answers, and no legacy field name stands outside the endpoint's file.
 
+pub mod shape;
 mod user_record;
 mod v1_users;
 mod v2_cdr_deleted_agents;
@@ -16,6 +17,7 @@ use crate::loss::Loss;
 use crate::params::Params;
 use crate::plan::{GroupName, Plan};
 use crate::quirks::Quirks;
+use shape::Shape;
 
 /// Every legacy endpoint. Adding one is a file and a line here (`docs/ADDING_AN_ENDPOINT.md`).
 pub static ENDPOINTS: &[&dyn Endpoint] = &[
@@ -35,6 +37,14 @@ pub trait Endpoint: Send + Sync + fmt::Debug {
 
     /// The fields of one record, in answer order.
     fn fields(&self) -> &'static [&'static str];
+
+    /// The filters it has, in the plain spelling.
+    fn filters(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// What an answer looks like, as data.
+    fn shape(&self, quirks: &Quirks) -> Shape;
 
     /// Reads what a request asks for.
     fn plan(&self, params: Params, quirks: &Quirks) -> Planned;

@@ -14,6 +14,7 @@ pub mod json;
 pub mod legacy;
 pub mod listing;
 pub mod loss;
+pub mod moment;
 pub mod page;
 pub mod params;
 pub mod plan;

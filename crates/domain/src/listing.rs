@@ -95,7 +95,7 @@ pub enum Row<'r, 'a> {
 }
 
 /// A row that is no whole user: a team, a skill, a caller id, or a user in a list of members.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item<'a> {
     /// Identity inside its listing; of a member, the user's key.
     pub key: u64,

@@ -5,7 +5,7 @@
 
 use crate::hub::{State, User};
 use crate::legacy::{Lists, Notes};
-use crate::listing::{Item, Listing, Row};
+use crate::listing::{Listing, Row};
 use crate::plan::{GroupIds, Groups, UserFilter};
 use crate::quirks::Quirks;
 use crate::sweep::Rows;
@@ -86,15 +86,8 @@ impl Page<'_> {
     }
 
     /// Reads a page of anything else than users.
-    pub fn read_items(self) -> Result<(Rows, Vec<Item<'static>>), PageError> {
-        let mut items = Vec::new();
-        let rows = self.read(Rows::default(), &mut |_, row| {
-            if let Row::Item(item) = row {
-                items.push(item.clone().into_owned());
-            }
-            Notes::default()
-        })?;
-        Ok((rows, items))
+    pub fn read_items(self) -> Result<Rows, PageError> {
+        self.read(Rows::default(), &mut |_, _| Notes::default())
     }
 
     fn read(
@@ -107,7 +100,7 @@ impl Page<'_> {
             let notes = each(&mut rows, row);
             match row {
                 Row::User(user) => rows.push_noted(user.key, user.id, notes),
-                Row::Item(item) => rows.push(item.key, item.key),
+                Row::Item(item) => rows.push_item(item.clone().into_owned()),
                 Row::Other { key } => rows.push(key, key),
             }
         })?;

@@ -35,16 +35,16 @@ impl Params {
         })
     }
 
+    /// Whether a filter has a value in any of the spellings that [`Params::take_filter`] takes.
+    pub fn has_filter(&self, name: &str) -> bool {
+        self.left.iter().any(|(given, value)| filter_of(given) == name && !value.is_empty())
+    }
+
     /// Takes the different non-empty values of a filter, spelled `name=`, `filter[name]=` or with
     /// `[]` behind either. Empty
     /// ones count as ignored.
     pub fn take_filter(&mut self, name: &str) -> Vec<String> {
-        let values = self.take_where(|given| {
-            // `name[]=` is how many clients send a list, of one value here.
-            let given = given.strip_suffix("[]").unwrap_or(given);
-            let inner = given.strip_prefix("filter[").and_then(|rest| rest.strip_suffix(']'));
-            inner.unwrap_or(given) == name
-        });
+        let values = self.take_where(|given| filter_of(given) == name);
         let mut wanted: Vec<String> = Vec::new();
         for value in values {
             if value.is_empty() {
@@ -75,6 +75,14 @@ impl Params {
     }
 }
 
+/// What a parameter filters by, without its spelling.
+fn filter_of(given: &str) -> &str {
+    // `name[]=` is how many clients send a list, of one value here.
+    let given = given.strip_suffix("[]").unwrap_or(given);
+    let inner = given.strip_prefix("filter[").and_then(|rest| rest.strip_suffix(']'));
+    inner.unwrap_or(given)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,6 +91,8 @@ mod tests {
     fn every_parameter_is_used_or_reported() {
         let mut params =
             Params::parse("name=Jane%20Doe&filter[email]=a%40b&sag=&page=2&x=1&x=2&extension");
+        let given = ["name", "email", "sag", "x", "id"].map(|name| params.has_filter(name));
+        assert_eq!(given, [true, true, false, true, false]);
         assert_eq!(params.take_filter("name"), ["Jane Doe"]);
         assert_eq!(params.take_filter("email"), ["a@b"]);
         assert!(params.take_filter("sag").is_empty());

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::moment::Moment;
+
 /// Quirks of one legacy endpoint, the table `[legacy.<endpoint>]`.
 #[derive(Debug, Clone, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
@@ -33,6 +35,12 @@ pub struct Quirks {
     pub filters: Filters,
     /// The answer to a missing or wrong key.
     pub invalid_key: InvalidKey,
+    /// Since when the endpoint is deprecated, or from when on it will be.
+    pub deprecation: Option<Moment>,
+    /// From when on the endpoint may be gone.
+    pub sunset: Option<Moment>,
+    /// A page about either.
+    pub link: Option<String>,
 }
 
 impl Default for Quirks {
@@ -49,6 +57,9 @@ impl Default for Quirks {
             separator_in_name: SeparatorInName::Keep,
             filters: Filters::default(),
             invalid_key: InvalidKey::default(),
+            deprecation: None,
+            sunset: None,
+            link: None,
         }
     }
 }

@@ -21,13 +21,6 @@ pub struct Needs {
     pub teams: bool,
 }
 
-impl Needs {
-    /// Whether nothing must be joined.
-    pub fn is_nothing(self) -> bool {
-        !self.records && !self.teams
-    }
-}
-
 /// Listings read so far, and what they say of each user.
 #[derive(Debug, Default)]
 pub struct Related {
@@ -41,10 +34,8 @@ pub struct Related {
 }
 
 impl Related {
-    /// Adds a listing that was read whole. A row that two pages showed is taken once.
-    pub fn add(&mut self, listing: Listing, mut items: Vec<Item<'static>>) {
-        let mut seen = HashSet::with_capacity(items.len());
-        items.retain(|item| seen.insert(item.key));
+    /// Adds a listing that was read whole.
+    pub fn add(&mut self, listing: Listing, items: Vec<Item<'static>>) {
         self.answers.insert(listing, items);
     }
 
@@ -195,16 +186,6 @@ mod tests {
         let shown: Vec<_> = skills.iter().map(|one| (one.name.as_deref(), one.level)).collect();
         assert_eq!(shown, [(Some("two"), None), (Some("one"), Some(3))]);
         assert!(related.teams_of(1).is_empty() && related.skills_of(8).is_empty());
-    }
-
-    #[test]
-    fn a_row_of_two_pages_is_one_row() {
-        let mut related = Related::default();
-        let twice = vec![item(1, "t1", "first"), item(2, "t2", "other"), item(1, "t1", "again")];
-        related.add(Listing::Teams, twice);
-        related.add(Listing::TeamMembers("t1".into()), vec![item(7, "u7", ""), item(7, "U7", "")]);
-        assert_eq!(related.items(&Listing::Teams).len(), 2);
-        assert_eq!(names(&related.joined().teams_of(7)), ["first"]);
     }
 
     #[test]

@@ -450,6 +450,7 @@ impl Sweep {
             let Some(page) = self.slots[slot].rows.take() else { continue };
             list.story.notes.add(&page.notes_of(&rows));
             list.rows += page.shown(&rows);
+            list.items.extend(page.items_of(&rows));
             let bytes = page.bytes_of(&rows);
             if !bytes.is_empty() {
                 list.parts.push((page.bytes, bytes));
@@ -463,6 +464,7 @@ impl Sweep {
         let mut list = List { story: self.story, ..List::default() };
         list.story.notes = page.notes_of(&rows);
         list.rows = page.shown(&rows);
+        list.items = page.items_of(&rows).collect();
         let bytes = page.bytes_of(&rows);
         list.parts.push((page.bytes, bytes));
         list

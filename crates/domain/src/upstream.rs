@@ -114,6 +114,8 @@ pub struct PageRequest {
     pub target: String,
     /// The `accept` header.
     pub accept: &'static str,
+    /// Whether a value that a client filtered by is in it: a refusal may be about that value.
+    pub is_filtered: bool,
 }
 
 /// How rows are read; settings of an upstream.

@@ -7,6 +7,8 @@
 
 use std::ops::Range;
 
+use domain::hub::{Id, Named};
+use domain::listing::Item;
 use domain::sweep::{DoubleRead, Failure, Limits, List, Next, Paging, Rows, Story, Sweep, Window};
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
@@ -129,7 +131,8 @@ fn page_with(ids: impl IntoIterator<Item = u64>, total: u64) -> Rows {
     let mut rows = Rows { total, ..Rows::default() };
     for id in ids {
         rows.bytes.extend_from_slice(format!(",{id}").as_bytes());
-        rows.push(id, id);
+        let shown = Named { id: Id::Number(id), name: None };
+        rows.push_item(Item { key: id, id: "".into(), shown, level: None });
     }
     rows
 }
@@ -140,6 +143,7 @@ fn ids_of(list: &List) -> Vec<u64> {
     let text = String::from_utf8(bytes).unwrap();
     let ids: Vec<u64> = text.split(',').skip(1).map(|id| id.parse().unwrap()).collect();
     assert_eq!(ids.len() as u64, list.rows);
+    assert!(list.items.iter().map(|item| item.key).eq(ids.iter().copied()));
     ids
 }
 

@@ -134,7 +134,7 @@ fn read(dialect: &str, listing: &Listing, body: &[u8]) -> Result<usize, PageErro
     let context = Context { rules: &rules, related: &related };
     let page = Page { dialect: dialect_named(dialect).unwrap(), listing, body, context };
     let (quirks, all) = (Quirks::default(), Visibility::Everything);
-    let counted = page.read_items().map(|(rows, _)| rows.keys.len());
+    let counted = page.read_items().map(|rows| rows.keys.len());
     for endpoint in ENDPOINTS {
         let Planned::Ask(plan) = endpoint.plan(Params::default(), &quirks) else { panic!() };
         let Resolved::Ask(plan) = plan.resolve(Vec::new()) else { panic!() };

@@ -6,11 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::visibility::Visibility;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use tower::service_fn;
 use tower::util::BoxCloneSyncService;
 use transport::body::{self, Body};
 
+use crate::metrics::Snapshot;
+use crate::reload::InForce;
 use crate::state::State;
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -19,26 +22,27 @@ const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The admin service. `is_draining` is set when the process begins to stop.
 pub(crate) fn admin(
-    state: State,
+    in_force: InForce,
     is_draining: Arc<AtomicBool>,
 ) -> BoxCloneSyncService<Request<Body>, Response<Body>, Infallible> {
     BoxCloneSyncService::new(service_fn(move |request: Request<Body>| {
-        let answer = answer(&state, is_draining.load(Ordering::Relaxed), &request);
-        async move { Ok(answer) }
+        let (state, is_draining) = (in_force.state(), is_draining.load(Ordering::Relaxed));
+        let (head, _) = request.into_parts();
+        async move { Ok(answer(&state, is_draining, &head).await) }
     }))
 }
 
-fn answer(state: &State, is_draining: bool, request: &Request<Body>) -> Response<Body> {
-    let (status, kind, bytes) = match request.uri().path() {
+async fn answer(state: &State, is_draining: bool, head: &Parts) -> Response<Body> {
+    let (status, kind, bytes) = match head.uri.path() {
         "/healthz" => (StatusCode::OK, TEXT, b"ok\n".to_vec()),
         "/readyz" if is_draining => (StatusCode::SERVICE_UNAVAILABLE, TEXT, b"draining\n".to_vec()),
         "/readyz" => (StatusCode::OK, TEXT, b"ready\n".to_vec()),
-        "/metrics" => (StatusCode::OK, PROMETHEUS, state.metrics.text()),
+        "/metrics" => (StatusCode::OK, PROMETHEUS, metrics(state).await),
         "/losses" => (StatusCode::OK, JSON, losses()),
         "/callers" => (StatusCode::OK, JSON, callers(state)),
         _ => (StatusCode::NOT_FOUND, JSON, domain::json::error_body("Not found")),
     };
-    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    let is_read = matches!(head.method, Method::GET | Method::HEAD);
     let (status, bytes) = match is_read {
         true => (status, bytes),
         false => (StatusCode::METHOD_NOT_ALLOWED, domain::json::error_body("Method not allowed")),
@@ -54,6 +58,35 @@ fn answer(state: &State, is_draining: bool, request: &Request<Body>) -> Response
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
     }
     answer
+}
+
+async fn metrics(state: &State) -> Vec<u8> {
+    let callers = state.callers.all();
+    let callers =
+        callers.iter().map(|caller| (caller.name.clone(), caller.key_state().as_str())).collect();
+    let snapshot = Snapshot { callers, roster: roster(state).await };
+    state.metrics.text(&snapshot)
+}
+
+/// Users of the roster, all callers together. Its file is read on a thread that may wait; where it
+/// cannot be read, nothing is told: lists that need it say why.
+async fn roster(state: &State) -> Vec<(&'static str, usize)> {
+    let Some(roster) = state.roster.clone() else { return Vec::new() };
+    let read = move || {
+        let mut sums = [("remembered", 0), ("deleted", 0), ("vanished", 0), ("imported", 0)];
+        for scope in roster.scopes()? {
+            let counts = roster.counts(&scope)?;
+            let of = [counts.remembered, counts.deleted, counts.vanished, counts.imported];
+            for ((_, sum), count) in sums.iter_mut().zip(of) {
+                *sum += count;
+            }
+        }
+        Ok::<_, roster::RosterError>(sums.to_vec())
+    };
+    match tokio::task::spawn_blocking(read).await {
+        Ok(Ok(sums)) => sums,
+        Ok(Err(_)) | Err(_) => Vec::new(),
+    }
 }
 
 fn losses() -> Vec<u8> {

@@ -60,6 +60,18 @@ pub(crate) enum Source {
     Stale,
 }
 
+impl Source {
+    /// The word in headers, metrics and explanations.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Source::Read => "read",
+            Source::Shared => "shared",
+            Source::Kept => "hit",
+            Source::Stale => "stale",
+        }
+    }
+}
+
 type Reading = Shared<BoxFuture<'static, Result<Arc<Whole>, Error>>>;
 
 #[derive(Debug)]

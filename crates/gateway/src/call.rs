@@ -1,10 +1,11 @@
 //! What passes between layers. Layers never import each other; they share these.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use domain::legacy::{Endpoint, Lists};
-use domain::listing::{Item, Listing};
+use domain::listing::Listing;
 use domain::params::Params;
 use domain::plan::{GroupIds, Groups, Plan, UserFilter};
 use domain::quirks::Quirks;
@@ -15,7 +16,9 @@ use http::{HeaderValue, Request};
 use tokio::time::Instant;
 use transport::body::Body;
 
+use crate::answers::Source;
 use crate::caller::Caller;
+use crate::origin::Origin;
 
 /// Below `route`: a request for a legacy endpoint.
 #[derive(Debug)]
@@ -164,15 +167,6 @@ impl Ask {
     pub(crate) fn wants_one(&self) -> bool {
         self.filter().is_some_and(|filter| filter.id().is_some())
     }
-
-    /// Whether anything a client filtered by may go upstream.
-    pub(crate) fn is_filtered(&self) -> bool {
-        self.filter().is_some_and(|filter| {
-            let texts = [filter.name(), filter.email(), filter.sip_account(), filter.extension()];
-            let one_group = filter.group().is_some_and(|group| group.ids().len() == 1);
-            one_group || texts.iter().any(Option::is_some)
-        })
-    }
 }
 
 /// What a list was read for beside its rows.
@@ -182,8 +176,6 @@ pub(crate) struct Found {
     pub(crate) groups: Groups,
     /// Teams, where [`Ask::Teams`] asked.
     pub(crate) teams: TeamsOfUsers,
-    /// Rows, where [`Ask::Items`] asked.
-    pub(crate) items: Vec<Item<'static>>,
     /// Every user, where they are sighted.
     pub(crate) sightings: Vec<roster::Sighting>,
 }
@@ -193,7 +185,6 @@ impl Found {
     pub(crate) fn extend(&mut self, other: Found) {
         self.groups.extend(other.groups);
         self.teams.extend(other.teams);
-        self.items.extend(other.items);
         self.sightings.extend(other.sightings);
     }
 }
@@ -227,6 +218,8 @@ pub(crate) struct Attempt {
     pub(crate) target: Arc<str>,
     pub(crate) accept: &'static str,
     pub(crate) deadline: Instant,
+    /// On whose behalf it is sent.
+    pub(crate) account: SharedAccount,
 }
 
 /// Below `authorize`: the same, with what the caller shows its upstream.
@@ -242,7 +235,11 @@ pub(crate) struct Authorized {
 pub(crate) struct Account {
     pub(crate) endpoint: Option<&'static str>,
     pub(crate) caller: Option<String>,
+    /// What the caller's upstream speaks.
+    pub(crate) dialect: Option<&'static str>,
     pub(crate) may_explain: bool,
+    /// Filters that had a value.
+    pub(crate) filters: Vec<&'static str>,
     /// Names fit for a log.
     pub(crate) ignored: Vec<String>,
     pub(crate) rows: u64,
@@ -252,6 +249,18 @@ pub(crate) struct Account {
     pub(crate) error: Option<&'static str>,
     /// Whether the answer's body comes from elsewhere piece by piece; its line is written at its end.
     pub(crate) is_streamed: bool,
+    /// Where a list came from.
+    pub(crate) source: Option<Source>,
+    /// Under which names the request is followed, here and upstream.
+    pub(crate) origin: Option<Arc<Origin>>,
+    /// Requests sent upstream on behalf of this one, those for what is kept included.
+    pub(crate) upstream_calls: Arc<AtomicU64>,
+}
+
+impl Account {
+    pub(crate) fn upstream_calls(&self) -> u64 {
+        self.upstream_calls.load(Ordering::Relaxed)
+    }
 }
 
 /// An account that every layer of one request shares; it stands in the request's extensions.
@@ -262,6 +271,27 @@ impl SharedAccount {
     pub(crate) fn note(&self, change: impl FnOnce(&mut Account)) {
         // Plain data, valid after any panic.
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// An account of its own for what belongs to all who use it: only the names under which the
+    /// request is followed, and the count of what is sent upstream, are those of this one.
+    pub(crate) fn apart(&self) -> Self {
+        let Account { origin, upstream_calls, .. } = self.read();
+        SharedAccount(Arc::new(Mutex::new(Account {
+            origin,
+            upstream_calls,
+            ..Account::default()
+        })))
+    }
+
+    /// Counts a request that is sent upstream.
+    pub(crate) fn note_upstream_call(&self) {
+        self.note(|account| _ = account.upstream_calls.fetch_add(1, Ordering::Relaxed));
+    }
+
+    /// Under which names the request is followed.
+    pub(crate) fn origin(&self) -> Option<Arc<Origin>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).origin.clone()
     }
 
     pub(crate) fn read(&self) -> Account {

@@ -137,6 +137,8 @@ struct Pace {
     not_before: Option<Instant>,
     /// The v4 key was refused, and when.
     refused: Option<(KeyState, Instant)>,
+    /// Why no token could be had, and when.
+    no_token: Option<(Error, Instant)>,
     has_answered: bool,
 }
 
@@ -206,6 +208,17 @@ impl Caller {
         if kept.as_ref().is_some_and(|token| token.authorization == *refused) {
             *kept = None;
         }
+    }
+
+    pub(crate) fn note_token_failure(&self, error: Error) {
+        self.pace().no_token = Some((error, Instant::now()));
+    }
+
+    /// Why no token could be had a moment ago.
+    pub(crate) fn token_failure(&self, moment: Duration) -> Option<Error> {
+        let pace = self.pace();
+        let (error, at) = pace.no_token.as_ref()?;
+        (at.elapsed() < moment).then(|| error.clone())
     }
 
     /// What is kept to be joined to user rows.

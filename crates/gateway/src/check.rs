@@ -224,7 +224,7 @@ async fn teams(state: &State, caller: &Arc<Caller>, deadline: Instant) -> Teams 
     let call = ListCall::new(caller, Listing::Teams, Ask::Items, deadline, account);
     let listed = tokio::time::timeout_at(deadline, stack::lists(state).oneshot(call)).await;
     let error = match listed {
-        Ok(Ok(listed)) => return Teams::Listed(listed.found.items.len()),
+        Ok(Ok(listed)) => return Teams::Listed(listed.list.items.len()),
         Ok(Err(error)) => error.downcast::<Error>().map_or(Error::Internal, |error| *error),
         Err(_) => Error::Deadline,
     };

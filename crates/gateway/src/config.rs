@@ -5,28 +5,33 @@
 
 mod base_url;
 mod callers;
+mod files;
 mod id_map;
 mod locate;
 mod network;
 mod passthrough;
 mod raw;
+mod retirement;
 mod units;
 mod upstreams;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::legacy::ENDPOINTS;
 use domain::quirks::Quirks;
-use roster::Roster;
+use roster::{Roster, RosterError};
 use transport::tls::{ClientTls, ServerTls};
 
 use crate::answers::Freshness;
 pub use callers::Caller;
 pub(crate) use callers::{UpstreamKey, bearer};
+pub use files::Files;
 use locate::Document;
 pub use network::Network;
 pub use passthrough::{Cors, Methods, Passthrough, Route};
@@ -46,6 +51,8 @@ pub struct ConfigError {
 /// A checked configuration. Its `Debug` shows no secret.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// Every file it was read from: itself, keys, certificates, tables.
+    pub files: Files,
     /// Where legacy clients connect.
     pub server: Server,
     /// Where operators look.
@@ -59,7 +66,7 @@ pub struct Config {
     /// Whole answers.
     pub cache: Cache,
     /// Where users who vanish are remembered; without it nobody is.
-    pub roster: Option<Roster>,
+    pub roster: Option<RosterFile>,
     /// Upstreams by name.
     pub upstreams: BTreeMap<String, Upstream>,
     /// Callers in file order, at least one.
@@ -81,6 +88,8 @@ pub struct Server {
     pub tls: Option<ServerTls>,
     /// Peers whose word on who called them is believed.
     pub trusted_proxies: Vec<Network>,
+    /// Whether a client may name its request.
+    pub accept_request_id: bool,
 }
 
 /// `[log]`.
@@ -121,17 +130,52 @@ pub struct Cache {
     pub bytes_max: u64,
 }
 
+/// `[roster]`.
+#[derive(Debug, Clone)]
+pub struct RosterFile {
+    /// The file.
+    pub path: PathBuf,
+    place: ConfigError,
+}
+
+impl RosterFile {
+    /// Opens the roster; makes it where there is none.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] where another file must be named, with a line as
+    /// [`ConfigError`]'s; any other kind where it may work later.
+    pub fn open(&self) -> io::Result<Roster> {
+        Roster::open(&self.path).map_err(|error| {
+            let may_pass = matches!(
+                error,
+                RosterError::Busy
+                    | RosterError::Sqlite(_)
+                    | RosterError::Disk(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            );
+            if may_pass {
+                return io::Error::other(format!("roster.file: {error}"));
+            }
+            let line = ConfigError { what: error.to_string(), ..self.place.clone() };
+            io::Error::new(io::ErrorKind::InvalidInput, line)
+        })
+    }
+}
+
 impl Config {
     /// Reads a configuration file. `env` are the environment variables that may override it.
     pub fn load(file: &Path, env: &[(String, String)]) -> Result<Config, ConfigError> {
         let name = file.display().to_string();
+        let mut files = Files::default();
+        files.add(file);
         let text = std::fs::read_to_string(file).map_err(|error| ConfigError {
             place: format!("{name}:1"),
             field: "file".to_owned(),
             what: format!("cannot be read: {}", error.kind()),
         })?;
         let folder = file.parent().unwrap_or(Path::new(""));
-        Reader::new(&text, &name, folder, env)?.config()
+        let reader = Reader::new(&text, &name, folder, env)?;
+        reader.files.replace(files);
+        reader.config()
     }
 
     /// Reads a configuration from a string; `name` stands for the file in errors, and relative paths
@@ -142,6 +186,8 @@ impl Config {
 }
 
 struct Reader<'a> {
+    /// Every file that was looked into so far.
+    files: RefCell<Files>,
     document: Document<'a>,
     raw: raw::Config,
     folder: &'a Path,
@@ -162,7 +208,14 @@ impl<'a> Reader<'a> {
         env: &'a [(String, String)],
     ) -> Result<Self, ConfigError> {
         let (document, raw) = Document::read(text, name, env)?;
-        Ok(Reader { document, raw, folder, env })
+        Ok(Reader { files: RefCell::default(), document, raw, folder, env })
+    }
+
+    /// A file that the configuration names; remembered, so that a change of it can be noticed.
+    fn file(&self, path: &Path) -> PathBuf {
+        let path = self.folder.join(path);
+        self.files.borrow_mut().add(&path);
+        path
     }
 
     fn refuse<T>(&self, field: &Field, what: impl Into<String>) -> Result<T, ConfigError> {
@@ -179,12 +232,15 @@ impl<'a> Reader<'a> {
             &field(&["limits", "requests_in_flight_max"]),
             limits.requests_in_flight_max,
         )?;
+        let server = Server {
+            listen: self.raw.server.listen,
+            tls: self.server_tls()?,
+            trusted_proxies: self.trusted_proxies()?,
+            accept_request_id: self.raw.server.accept_request_id,
+        };
         Ok(Config {
-            server: Server {
-                listen: self.raw.server.listen,
-                tls: self.server_tls()?,
-                trusted_proxies: self.trusted_proxies()?,
-            },
+            files: self.files.take(),
+            server,
             admin: self.raw.admin.listen,
             log: Log { level: self.log_level()?, format: self.raw.log.format },
             limits: Limits {
@@ -203,7 +259,10 @@ impl<'a> Reader<'a> {
                 },
                 bytes_max: self.raw.cache.bytes_max.0 as u64,
             },
-            roster: self.roster()?,
+            roster: self.raw.roster.file.as_ref().map(|file| RosterFile {
+                path: self.folder.join(file),
+                place: self.document.error(&field(&["roster", "file"]), String::new()),
+            }),
             quirks: self.quirks()?,
             cors: self.cors()?,
             passthrough,
@@ -212,19 +271,10 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Opened now, so that a file that is no roster is refused before any port is bound.
-    fn roster(&self) -> Result<Option<Roster>, ConfigError> {
-        let Some(file) = &self.raw.roster.file else { return Ok(None) };
-        match Roster::open(self.folder.join(file)) {
-            Ok(roster) => Ok(Some(roster)),
-            Err(error) => self.refuse(&field(&["roster", "file"]), error.to_string()),
-        }
-    }
-
     /// Certificates are read now, so that a bad one is refused before any port is bound.
     fn server_tls(&self) -> Result<Option<ServerTls>, ConfigError> {
         let Some(tls) = &self.raw.server.tls else { return Ok(None) };
-        let (cert, key) = (self.folder.join(&tls.cert), self.folder.join(&tls.key));
+        let (cert, key) = (self.file(&tls.cert), self.file(&tls.key));
         match ServerTls::from_pem_files(&cert, &key) {
             Ok(tls) => Ok(Some(tls)),
             Err(error) => self.refuse(&field(&["server", "tls"]), error.to_string()),
@@ -232,7 +282,7 @@ impl<'a> Reader<'a> {
     }
 
     fn client_tls(&self, at: &Field, ca_file: Option<&Path>) -> Result<ClientTls, ConfigError> {
-        let ca_file = ca_file.map(|file| self.folder.join(file));
+        let ca_file = ca_file.map(|file| self.file(file));
         match ClientTls::new(ca_file.as_deref()) {
             Ok(tls) => Ok(tls),
             Err(error) => self.refuse(at, error.to_string()),
@@ -281,6 +331,7 @@ impl<'a> Reader<'a> {
                 let at = field(&["legacy", name, "invalid_key", "status"]);
                 return self.refuse(&at, "must be 400 to 499");
             }
+            self.retirement(name, quirks)?;
         }
         let of = |name: &str| Arc::new(self.raw.legacy.get(name).cloned().unwrap_or_default());
         Ok(ENDPOINTS.iter().map(|endpoint| (endpoint.name(), of(endpoint.name()))).collect())

@@ -143,6 +143,46 @@ pub(crate) enum Error {
     List(Failure),
 }
 
+/// Every slug there is, in order.
+pub(crate) const SLUGS: &[&str] = &[
+    "ambiguous_credential",
+    "bad_filter",
+    "internal",
+    "mapped_key_refused",
+    "method_not_allowed",
+    "no_credential",
+    "not_found",
+    "overloaded",
+    "rate_limited",
+    "result_too_large",
+    "roster_failed",
+    "unknown_credential",
+    "upstream_5xx",
+    "upstream_bad_encoding",
+    "upstream_bad_framing",
+    "upstream_bad_id",
+    "upstream_bad_json",
+    "upstream_bad_schema",
+    "upstream_bad_token",
+    "upstream_bad_type",
+    "upstream_connect",
+    "upstream_connect_timeout",
+    "upstream_dns",
+    "upstream_forbidden",
+    "upstream_list_unstable",
+    "upstream_page_overflow",
+    "upstream_paging_broken",
+    "upstream_redirect",
+    "upstream_refused_call",
+    "upstream_reset",
+    "upstream_timeout",
+    "upstream_tls",
+    "upstream_too_large",
+    "upstream_total_mismatch",
+    "upstream_truncated",
+    "upstream_unavailable",
+];
+
 /// Whether, and how soon, a client may come again.
 const UNSTABLE_RETRY_AFTER: Duration = Duration::from_secs(1);
 

@@ -20,11 +20,16 @@ pub(crate) struct Kept<T>(Arc<Mutex<Held<T>>>);
 struct Held<T> {
     value: Option<(Arc<T>, Instant)>,
     reading: Option<Reading<T>>,
+    /// When a reading last failed.
+    failed: Option<Instant>,
 }
+
+/// While an old value serves, a reading that failed is tried again no sooner.
+const BACK_OFF: Duration = Duration::from_secs(10);
 
 impl<T> Default for Kept<T> {
     fn default() -> Self {
-        Kept(Arc::new(Mutex::new(Held { value: None, reading: None })))
+        Kept(Arc::new(Mutex::new(Held { value: None, reading: None, failed: None })))
     }
 }
 
@@ -56,6 +61,11 @@ impl<T: Send + Sync + 'static> Kept<T> {
                 Some((value, at)) if at.elapsed() < ages.fresh_for => return Ok(Arc::clone(value)),
                 _ => {}
             }
+            let is_usable = known.as_ref().is_some_and(|(_, at)| at.elapsed() < ages.stale_max);
+            let failed_lately = held.failed.is_some_and(|at| at.elapsed() < BACK_OFF);
+            if let (Some((value, _)), true, true) = (&known, is_usable, failed_lately) {
+                return Ok(Arc::clone(value));
+            }
             let reading = match &held.reading {
                 Some(reading) => reading.clone(),
                 None => {
@@ -65,18 +75,18 @@ impl<T: Send + Sync + 'static> Kept<T> {
                 }
             };
             match known {
-                Some((value, at)) if at.elapsed() < ages.stale_max => return Ok(value),
+                Some((value, _)) if is_usable => return Ok(value),
                 _ => reading,
             }
         };
         reading.await
     }
 
-    /// The value, where one is kept and fresh.
-    pub(crate) fn fresh(&self, ages: Ages) -> Option<Arc<T>> {
+    /// Whether there is a fresh value, or will be without a reading more.
+    pub(crate) fn is_under_way(&self, ages: Ages) -> bool {
         let held = self.held();
-        let (value, at) = held.value.as_ref()?;
-        (at.elapsed() < ages.fresh_for).then(|| Arc::clone(value))
+        held.reading.is_some()
+            || held.value.as_ref().is_some_and(|(_, at)| at.elapsed() < ages.fresh_for)
     }
 
     fn held(&self) -> MutexGuard<'_, Held<T>> {
@@ -93,10 +103,18 @@ impl<T: Send + Sync + 'static> Kept<T> {
         let task = tokio::spawn(
             async move {
                 let ended = Ended(&kept);
-                let value = Arc::new(read.await?);
-                kept.held().value = Some((Arc::clone(&value), Instant::now()));
+                let read = read.await.map(Arc::new);
+                let now = Instant::now();
+                match &read {
+                    Ok(value) => {
+                        let mut held = kept.held();
+                        held.value = Some((Arc::clone(value), now));
+                        held.failed = None;
+                    }
+                    Err(_) => kept.held().failed = Some(now),
+                }
                 drop(ended);
-                Ok(value)
+                read
             }
             .in_current_span(),
         );

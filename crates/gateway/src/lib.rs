@@ -9,10 +9,15 @@ mod caller;
 pub mod check;
 pub mod config;
 mod error;
+mod explain;
 mod kept;
 mod layers;
-mod metrics;
+pub mod metrics;
+mod openapi;
+mod origin;
 mod pace;
+mod reload;
+mod retry_after;
 mod secret;
 mod stack;
 mod state;
@@ -32,6 +37,8 @@ use transport::server::{Drained, ServerLimits, serve};
 
 pub use caller::key_digest;
 use config::Config;
+use reload::InForce;
+pub use reload::{ReloadError, Reloader};
 use state::State;
 
 /// A gateway that is listening.
@@ -41,11 +48,17 @@ pub struct Running {
     pub address: SocketAddr,
     /// Where operators look.
     pub admin: SocketAddr,
+    reloader: Reloader,
     legacy_server: JoinHandle<Drained>,
     admin_server: JoinHandle<Drained>,
 }
 
 impl Running {
+    /// What puts another configuration in force.
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
+    }
+
     /// Waits until the shutdown token was cancelled and every request in flight has ended, or its
     /// deadline has passed.
     pub async fn finished(self) {
@@ -58,23 +71,28 @@ impl Running {
 /// Binds both ports and serves until `shutdown` is cancelled.
 ///
 /// # Errors
-/// Where a port cannot be bound; the message names the setting.
+/// Where a port cannot be bound or the roster's file cannot be opened; the message names the setting.
+/// [`io::ErrorKind::InvalidInput`] is a bad configuration, in one line as [`config::ConfigError`]'s.
 pub async fn start(config: Config, shutdown: CancellationToken) -> io::Result<Running> {
     let tls = config.server.tls.clone();
     let grace = config.limits.request_deadline;
-    let listener = bind("server.listen", config.server.listen).await?;
-    let admin_listener = bind("admin.listen", config.admin).await?;
+    let (listen, admin_listen) = (config.server.listen, config.admin);
+    // Before any port is bound: what is wrong with the roster's file is a bad configuration.
     let state = State::new(config)?;
+    let listener = bind("server.listen", listen).await?;
+    let admin_listener = bind("admin.listen", admin_listen).await?;
     let (address, admin) = (listener.local_addr()?, admin_listener.local_addr()?);
     let is_draining = Arc::new(AtomicBool::new(false));
-    let admin_service = admin::admin(state.clone(), Arc::clone(&is_draining));
+    let callers = state.callers.all().len();
+    let in_force = InForce::new(state);
+    let admin_service = admin::admin(in_force.clone(), Arc::clone(&is_draining));
     let limits = ServerLimits::default();
     let flag = Arc::clone(&is_draining);
     let stop_legacy = async move {
         shutdown.cancelled().await;
         flag.store(true, Ordering::Relaxed);
     };
-    let legacy = serve(listener, tls, limits.clone(), stack::edge(&state), stop_legacy, grace);
+    let legacy = serve(listener, tls, limits.clone(), in_force.service(), stop_legacy, grace);
     // The admin port says `draining` until the last request has ended.
     let all_ended = CancellationToken::new();
     let stop_admin = all_ended.clone().cancelled_owned();
@@ -85,8 +103,8 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> io::Result<Ru
     });
     let admin_server =
         tokio::spawn(serve(admin_listener, None, limits, admin_service, stop_admin, grace));
-    tracing::info!(%address, %admin, callers = state.callers.all().len(), "listening");
-    Ok(Running { address, admin, legacy_server, admin_server })
+    tracing::info!(%address, %admin, callers, "listening");
+    Ok(Running { address, admin, reloader: Reloader(in_force), legacy_server, admin_server })
 }
 
 async fn bind(field: &str, address: SocketAddr) -> io::Result<TcpListener> {

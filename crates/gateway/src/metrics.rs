@@ -1,15 +1,28 @@
 //! What the gateway counts. Every label is from a closed set: endpoints, slugs, statuses, names of
 //! callers and upstreams from the configuration. Nothing of a request is ever a label.
+//!
+//! There are never more than [`SERIES_MAX`] series, however many callers and upstreams there are: what
+//! is beyond the bound is counted under the name `other`.
 
-use std::sync::Arc;
-use std::time::Duration;
+mod bound;
+mod process;
+mod table;
 
-use domain::legacy::Notes;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use domain::legacy::{Endpoint, Notes};
+use domain::loss::Status;
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder,
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use crate::answers::Source;
 use crate::call::Account;
+use crate::error::SLUGS;
+use bound::Bound;
+pub use bound::SERIES_MAX;
+pub use table::{Kind, METRICS, Metric};
 
 /// The counters of one gateway. Each gateway has its own registry, so two in a process do not mix.
 /// Every layer of every request holds them, so a clone is one pointer.
@@ -25,93 +38,130 @@ struct Counters {
     rows: IntCounterVec,
     notes: IntCounterVec,
     ignored: IntCounterVec,
+    filters: IntCounterVec,
     upstream_requests: IntCounterVec,
     lists: IntCounterVec,
     answers: IntCounterVec,
     lookups: IntCounterVec,
     losses: IntCounterVec,
+    callers: IntGaugeVec,
+    refused: IntGaugeVec,
+    roster: IntGaugeVec,
+    resident: IntGaugeVec,
+    open_files: IntGaugeVec,
+    /// Names of callers, in every metric that has them.
+    caller_names: Bound,
+    upstream_names: Bound,
+    /// Gauges are set anew for each scrape, so one at a time.
+    scrape: Mutex<()>,
+}
+
+/// What is looked at when somebody asks.
+#[derive(Debug, Default)]
+pub(crate) struct Snapshot {
+    /// Name of each caller, and what its upstream last said to its key.
+    pub(crate) callers: Vec<(String, &'static str)>,
+    /// Users of the roster by what they are, where there is a roster that can be read.
+    pub(crate) roster: Vec<(&'static str, usize)>,
 }
 
 const SECONDS_BUCKETS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0];
 
+/// What happens to lists.
+const LIST_EVENTS: [&str; 4] = ["page", "seam_repaired", "read_again", "total_mismatch"];
+
+/// What a caller's key is when there is something to do.
+const BAD_KEYS: [&str; 2] = ["refused", "forbidden"];
+
+/// Callers with such a key that are named at once.
+const REFUSED_MAX: usize = 50;
+
 impl Metrics {
     pub(crate) fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
-        let counter = |name: &str, help: &str, labels: &[&str]| {
-            let counter = IntCounterVec::new(Opts::new(name, help), labels)?;
+        let options = |name: &str| {
+            let metric = METRICS.iter().find(|metric| metric.name == name);
+            let metric = metric.ok_or_else(|| prometheus::Error::Msg(format!("no row {name}")))?;
+            Ok::<_, prometheus::Error>((Opts::new(name, metric.help), metric.labels))
+        };
+        let counter = |name: &str| {
+            let (options, labels) = options(name)?;
+            let counter = IntCounterVec::new(options, labels)?;
             registry.register(Box::new(counter.clone()))?;
             Ok::<_, prometheus::Error>(counter)
         };
-        let seconds = HistogramVec::new(
-            HistogramOpts::new("tieline_request_seconds", "Time from request to answer.")
-                .buckets(SECONDS_BUCKETS.to_vec()),
-            &["endpoint"],
-        )?;
+        let gauge = |name: &str| {
+            let (options, labels) = options(name)?;
+            let gauge = IntGaugeVec::new(options, labels)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, prometheus::Error>(gauge)
+        };
+        let (options, labels) = options("tieline_request_seconds")?;
+        let options = HistogramOpts { common_opts: options, buckets: SECONDS_BUCKETS.to_vec() };
+        let seconds = HistogramVec::new(options, labels)?;
         registry.register(Box::new(seconds.clone()))?;
+        let version = env!("CARGO_PKG_VERSION");
+        gauge("tieline_build_info")?.with_label_values(&[version]).set(1);
+        let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let started = i64::try_from(started.as_secs()).unwrap_or_default();
+        set(&gauge("tieline_process_start_time_seconds")?, &[], Some(started));
+        let errors = counter("tieline_errors_total")?;
+        let lists = counter("tieline_list_events_total")?;
+        // From the start, so that the first one is seen as a growth, by whoever is to be alarmed.
+        for slug in SLUGS {
+            errors.with_label_values(&[*slug]);
+        }
+        for event in LIST_EVENTS {
+            lists.with_label_values(&[event]);
+        }
         Ok(Metrics(Arc::new(Counters {
-            requests: counter(
-                "tieline_requests_total",
-                "Requests answered.",
-                &["endpoint", "status", "caller"],
-            )?,
-            errors: counter("tieline_errors_total", "Errors by slug.", &["slug"])?,
-            rows: counter("tieline_rows_total", "Legacy records answered.", &["endpoint"])?,
-            notes: counter(
-                "tieline_fidelity_notes_total",
-                "Values that could only be shown imperfectly, by kind.",
-                &["endpoint", "note"],
-            )?,
-            ignored: counter(
-                "tieline_ignored_parameters_total",
-                "Empty or unknown parameters.",
-                &["endpoint"],
-            )?,
-            upstream_requests: counter(
-                "tieline_upstream_requests_total",
-                "Attempts sent upstream, by outcome.",
-                &["upstream", "outcome"],
-            )?,
-            lists: counter(
-                "tieline_list_events_total",
-                "Pages read, seams repaired, lists read again, counts that were wrong.",
-                &["event"],
-            )?,
-            answers: counter(
-                "tieline_answers_total",
-                "Lists answered, by where they came from: read, shared, hit, stale.",
-                &["source"],
-            )?,
-            lookups: counter(
-                "tieline_lookups_total",
-                "Group look-ups by outcome, and readings of what is joined to rows.",
-                &["outcome"],
-            )?,
-            losses: counter(
-                "tieline_field_losses_total",
-                "Answers with records, times fields that are not exact or renamed.",
-                &["endpoint", "dialect", "status"],
-            )?,
+            requests: counter("tieline_requests_total")?,
+            errors,
+            rows: counter("tieline_rows_total")?,
+            notes: counter("tieline_fidelity_notes_total")?,
+            ignored: counter("tieline_ignored_parameters_total")?,
+            filters: counter("tieline_filters_used_total")?,
+            upstream_requests: counter("tieline_upstream_requests_total")?,
+            lists,
+            answers: counter("tieline_answers_total")?,
+            lookups: counter("tieline_lookups_total")?,
+            losses: counter("tieline_field_losses_total")?,
+            callers: gauge("tieline_callers")?,
+            refused: gauge("tieline_caller_key_refused")?,
+            roster: gauge("tieline_roster_users")?,
+            resident: gauge("tieline_process_resident_bytes")?,
+            open_files: gauge("tieline_process_open_files")?,
+            caller_names: bound::callers(),
+            upstream_names: bound::upstreams(),
+            scrape: Mutex::default(),
             seconds,
             registry,
         })))
     }
 
     pub(crate) fn request(&self, account: &Account, status: u16, took: Duration) {
+        let counters = &*self.0;
         let endpoint = account.endpoint.unwrap_or("none");
-        let caller = account.caller.as_deref().unwrap_or("none");
-        let status = itoa(status);
-        self.0.requests.with_label_values(&[endpoint, status.as_str(), caller]).inc();
-        self.0.seconds.with_label_values(&[endpoint]).observe(took.as_secs_f64());
+        let status = status.to_string();
+        let labels = ["requests", endpoint, &status];
+        let caller = counters.caller(account.caller.as_deref(), labels);
+        counters.requests.with_label_values(&[endpoint, status.as_str(), caller]).inc();
+        counters.seconds.with_label_values(&[endpoint]).observe(took.as_secs_f64());
         if let Some(slug) = account.error {
-            self.0.errors.with_label_values(&[slug]).inc();
+            counters.errors.with_label_values(&[slug]).inc();
         }
         if account.rows > 0 {
-            self.0.rows.with_label_values(&[endpoint]).inc_by(account.rows);
+            counters.rows.with_label_values(&[endpoint]).inc_by(account.rows);
         }
         self.notes(endpoint, &account.story.notes);
         if !account.ignored.is_empty() {
-            self.0.ignored.with_label_values(&[endpoint]).inc_by(account.ignored.len() as u64);
+            let ignored = account.ignored.len() as u64;
+            counters.ignored.with_label_values(&[endpoint]).inc_by(ignored);
+        }
+        for filter in &account.filters {
+            let caller = counters.caller(account.caller.as_deref(), ["filters", endpoint, filter]);
+            counters.filters.with_label_values(&[caller, endpoint, filter]).inc();
         }
     }
 
@@ -122,42 +172,33 @@ impl Metrics {
     }
 
     /// Counts what the ledger says about every answer with records.
-    pub(crate) fn answered(&self, endpoint: &dyn domain::legacy::Endpoint, dialect: &str) {
-        use domain::loss::Status;
+    pub(crate) fn answered(&self, endpoint: &dyn Endpoint, dialect: &str, caller: &str) {
         for loss in endpoint.losses().iter().filter(|loss| loss.dialect == dialect) {
             if !matches!(loss.status, Status::Exact | Status::Renamed) {
-                let labels = [endpoint.name(), dialect, loss.status.as_str()];
-                self.0.losses.with_label_values(&labels).inc();
+                let (endpoint, status) = (endpoint.name(), loss.status.as_str());
+                let caller = self.0.caller(Some(caller), ["losses", endpoint, status]);
+                self.0.losses.with_label_values(&[caller, endpoint, dialect, status]).inc();
             }
         }
     }
 
     pub(crate) fn attempt(&self, upstream: &str, outcome: &str) {
+        let outcome = outcome_of(outcome);
+        let upstream = self.0.upstream_names.admit(upstream, outcome);
         self.0.upstream_requests.with_label_values(&[upstream, outcome]).inc();
     }
 
     pub(crate) fn list(&self, story: &domain::sweep::Story) {
-        let events = [
-            ("page", story.pages),
-            ("seam_repaired", story.seams_repaired),
-            ("read_again", story.restarts),
-            ("total_mismatch", u64::from(story.total_mismatch)),
-        ];
-        for (event, count) in events.into_iter().filter(|(_, count)| *count > 0) {
+        let counts =
+            [story.pages, story.seams_repaired, story.restarts, u64::from(story.total_mismatch)];
+        for (event, count) in LIST_EVENTS.into_iter().zip(counts) {
             self.0.lists.with_label_values(&[event]).inc_by(count);
         }
     }
 
     /// Where an answer came from.
-    pub(crate) fn answer(&self, source: crate::answers::Source) {
-        use crate::answers::Source;
-        let source = match source {
-            Source::Read => "read",
-            Source::Shared => "shared",
-            Source::Kept => "hit",
-            Source::Stale => "stale",
-        };
-        self.0.answers.with_label_values(&[source]).inc();
+    pub(crate) fn answer(&self, source: Source) {
+        self.0.answers.with_label_values(&[source.as_str()]).inc();
     }
 
     /// A reading of what is joined to user rows begins.
@@ -175,14 +216,66 @@ impl Metrics {
     }
 
     /// Prometheus text format.
-    pub(crate) fn text(&self) -> Vec<u8> {
+    pub(crate) fn text(&self, snapshot: &Snapshot) -> Vec<u8> {
+        let counters = &*self.0;
+        let _one_at_a_time = counters.scrape.lock().unwrap_or_else(PoisonError::into_inner);
+        counters.look_at(snapshot);
         let mut text = Vec::new();
         // Only fails for a family without metrics, which the registry leaves out itself.
-        let _ = TextEncoder::new().encode(&self.0.registry.gather(), &mut text);
+        let _ = TextEncoder::new().encode(&counters.registry.gather(), &mut text);
         text
     }
 }
 
-fn itoa(status: u16) -> String {
-    status.to_string()
+impl Counters {
+    /// The caller's name, as far as the bound allows one more series with it.
+    fn caller<'a>(&self, name: Option<&'a str>, labels: [&str; 3]) -> &'a str {
+        name.map_or("none", |name| self.caller_names.admit(name, labels))
+    }
+
+    fn look_at(&self, snapshot: &Snapshot) {
+        self.refused.reset();
+        for state in ["untested", "accepted", "refused", "forbidden"] {
+            let of = snapshot.callers.iter().filter(|(_, key)| *key == state);
+            set(&self.callers, &[state], i64::try_from(of.count()).ok());
+        }
+        let bad = snapshot.callers.iter().filter(|(_, key)| BAD_KEYS.contains(key));
+        for (place, (name, state)) in bad.enumerate() {
+            let name = if place < REFUSED_MAX { name } else { bound::OTHER };
+            self.refused.with_label_values(&[name, state]).inc();
+        }
+        for (state, count) in &snapshot.roster {
+            set(&self.roster, &[state], i64::try_from(*count).ok());
+        }
+        set(&self.resident, &[], process::resident_bytes());
+        set(&self.open_files, &[], process::open_files());
+    }
 }
+
+fn set(gauge: &IntGaugeVec, labels: &[&str], value: Option<i64>) {
+    if let Some(value) = value {
+        gauge.with_label_values(labels).set(value);
+    }
+}
+
+/// An upstream's status or a slug, from a closed set: a status is any number an upstream likes.
+fn outcome_of(outcome: &str) -> &str {
+    const KNOWN: &[&str] = &[
+        "200", "400", "401", "403", "404", "406", "409", "422", "429", "500", "502", "503", "504",
+    ];
+    let is_status = outcome.bytes().all(|byte| byte.is_ascii_digit());
+    match (is_status, outcome.bytes().next()) {
+        (true, first) if !KNOWN.contains(&outcome) => match first {
+            Some(b'1') => "1xx",
+            Some(b'2') => "2xx",
+            Some(b'3') => "3xx",
+            Some(b'4') => "4xx",
+            Some(b'5') => "5xx",
+            _ => "other",
+        },
+        _ => outcome,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -15,9 +15,10 @@ use transport::body::Body;
 use crate::call::{LegacyRequest, ListCall, Listed, Passing, Routed};
 use crate::error::Error;
 use crate::layers::{
-    assemble, authenticate, authorize, cors, exchange, fan_out, lookup, passthrough, relate,
-    remember, rescue, retry, route, send, share, teams, trace, translate,
+    assemble, authenticate, authorize, cors, describe, exchange, fan_out, lookup, passthrough,
+    relate, remember, rescue, retry, route, send, share, sunset, teams, trace, translate,
 };
+use crate::openapi;
 use crate::state::State;
 use crate::svc::{Stage, from_fn};
 
@@ -27,6 +28,11 @@ pub(crate) fn edge(
 ) -> BoxCloneSyncService<Request<Body>, Response<Body>, Infallible> {
     let limits = &state.config.limits;
     let quirks = Arc::new(state.config.quirks.clone());
+    let tracing = trace::Settings {
+        metrics: state.metrics.clone(),
+        callers: Arc::clone(&state.callers),
+        accept_request_id: state.config.server.accept_request_id,
+    };
     let route = route::Settings {
         quirks: Arc::clone(&quirks),
         deadline: limits.request_deadline,
@@ -37,14 +43,18 @@ pub(crate) fn edge(
     let (translation, passthrough) = (translation(state), passthrough(state));
     let edge = ServiceBuilder::new()
         // Outermost, so that every answer has its id, its line and its count.
-        .layer(from_fn(state.metrics.clone(), trace::trace))
+        .layer(from_fn(tracing, trace::trace))
         // Above what turns errors into answers: a page must be able to read those as well.
         .layer(from_fn(cors, cors::cors))
+        // Above `rescue`, since errors of an endpoint that will end say so, too.
+        .layer(from_fn(sunset::Ends::of(&quirks), sunset::sunset))
         // Above everything that fails; turns errors into answers, panics into errors.
         .layer(from_fn(Arc::clone(&quirks), rescue::rescue))
         // Refuses at once instead of queueing without end.
         .load_shed()
         .concurrency_limit(limits.requests_in_flight_max)
+        // The API's own description; needs no endpoint and no key.
+        .layer(from_fn(openapi::document(&quirks), describe::describe))
         // A legacy endpoint, or what is not translated.
         .layer(from_fn(route, route::route))
         .service(service_fn(move |routed| match routed {

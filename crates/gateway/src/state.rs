@@ -9,7 +9,7 @@ use transport::client::{Client, ClientSettings};
 
 use crate::answers::Answers;
 use crate::caller::{Caller, Callers, GroupCache, Upstream};
-use crate::config::{Config, Lookups};
+use crate::config::{Config, Lookups, RosterFile};
 use crate::metrics::Metrics;
 
 /// Everything the stack and the admin pages share.
@@ -19,6 +19,8 @@ pub(crate) struct State {
     pub(crate) callers: Arc<Callers>,
     pub(crate) metrics: Metrics,
     pub(crate) roster: Option<Roster>,
+    /// Counts the configurations since the start, from 1.
+    pub(crate) epoch: u64,
 }
 
 /// Unused upstream connections are closed before the upstream's own keep-alive time (usually 60 s or
@@ -27,6 +29,23 @@ const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl State {
     pub(crate) fn new(config: Config) -> Result<Self, std::io::Error> {
+        let metrics = Metrics::new().map_err(std::io::Error::other)?;
+        let roster = config.roster.as_ref().map(RosterFile::open).transpose()?;
+        Ok(State::with(config, metrics, roster, 1))
+    }
+
+    /// The state of a new configuration: counters go on, and so does the roster where it is the same
+    /// file. Callers, caches and connections begin anew.
+    pub(crate) fn renewed(&self, config: Config) -> Result<Self, std::io::Error> {
+        let path = |config: &Config| config.roster.as_ref().map(|file| file.path.clone());
+        let roster = match path(&config) == path(&self.config) {
+            true => self.roster.clone(),
+            false => config.roster.as_ref().map(RosterFile::open).transpose()?,
+        };
+        Ok(State::with(config, self.metrics.clone(), roster, self.epoch + 1))
+    }
+
+    fn with(config: Config, metrics: Metrics, roster: Option<Roster>, epoch: u64) -> Self {
         let mut upstreams = BTreeMap::new();
         for (name, settings) in &config.upstreams {
             let upstream = Arc::new(Upstream::new(name, settings));
@@ -50,9 +69,7 @@ impl State {
             Some((caller.digest, Arc::new(at_work)))
         });
         let callers = Arc::new(Callers::new(callers.collect()));
-        let metrics = Metrics::new().map_err(std::io::Error::other)?;
-        let roster = config.roster.clone();
-        Ok(State { config: Arc::new(config), callers, metrics, roster })
+        State { config: Arc::new(config), callers, metrics, roster, epoch }
     }
 }
 

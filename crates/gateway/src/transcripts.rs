@@ -50,6 +50,7 @@ fn attempt(caller: &Arc<Caller>, deadline: Duration) -> Attempt {
         target: "/".into(),
         accept: "application/json",
         deadline: Instant::now() + deadline,
+        account: SharedAccount::default(),
     }
 }
 

@@ -22,6 +22,10 @@ pub enum RosterError {
     /// It is a roster, but its pages or rows contradict each other. Restore it from a copy.
     #[error("the roster is damaged; restore it from a copy")]
     Damaged,
+    /// The file that was opened is no longer where it was: removed, or another one is in its place.
+    /// Nothing is read or written any more, since nobody would find it again.
+    #[error("the roster's file was removed or replaced; restart the gateway")]
+    Replaced,
     /// Another process kept the file locked for longer than the five seconds we wait.
     #[error("another process kept the roster locked for too long")]
     Busy,

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -35,6 +35,37 @@ static OPENING: Mutex<()> = Mutex::new(());
 pub(crate) struct Connections {
     pub(crate) reader: Connection,
     pub(crate) writer: Connection,
+    pub(crate) place: Place,
+}
+
+/// Where the file lies, and which file that was when it was opened. As long as a connection holds
+/// the file open, the system gives its number to no other one.
+#[derive(Debug)]
+pub(crate) struct Place {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl Place {
+    fn of(path: PathBuf) -> Result<Self, RosterError> {
+        let file = std::fs::metadata(&path)?;
+        Ok(Self { path, device: file.dev(), inode: file.ino() })
+    }
+
+    /// Refuses when the path leads to no file or to another one. Never opens the file: closing that
+    /// handle would give up the locks of the connections.
+    pub(crate) fn check(&self) -> Result<(), RosterError> {
+        use io::ErrorKind::{NotADirectory, NotFound};
+        match std::fs::metadata(&self.path) {
+            Ok(file) if (file.dev(), file.ino()) == (self.device, self.inode) => Ok(()),
+            Ok(_) => Err(RosterError::Replaced),
+            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => {
+                Err(RosterError::Replaced)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 pub(crate) fn open(path: &Path) -> Result<Connections, RosterError> {
@@ -42,6 +73,8 @@ pub(crate) fn open(path: &Path) -> Result<Connections, RosterError> {
     let path = std::path::absolute(path)?;
     let _opening = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
     create(&path)?;
+    // Before anything is opened and looked at again after it, so that it is the file that we opened.
+    let place = Place::of(path.clone())?;
     refuse_foreign(&path)?;
     let mut writer = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     // Until we know that the file is ours and sound, nothing moves from its log into it either. (An
@@ -54,7 +87,8 @@ pub(crate) fn open(path: &Path) -> Result<Connections, RosterError> {
     log_ahead(&writer)?;
     writer.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     let reader = connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    Ok(Connections { reader, writer })
+    place.check()?;
+    Ok(Connections { reader, writer, place })
 }
 
 /// Makes an empty file that only its owner can read, unless there is a file.
@@ -195,7 +229,7 @@ mod tests {
         let name = format!("tieline-roster-settings-{}.sqlite", std::process::id());
         let path = std::env::temp_dir().join(name);
         _ = std::fs::remove_file(&path);
-        let Connections { reader, writer } = open(&path).unwrap();
+        let Connections { reader, writer, .. } = open(&path).unwrap();
         assert_eq!(number(&writer, "synchronous").unwrap(), 2, "2 is FULL");
         assert_eq!(number(&writer, "busy_timeout").unwrap(), 5000);
         assert!(reader.is_readonly("main").unwrap());

@@ -9,7 +9,8 @@
 //! consecutive ones has *vanished*; a single one may have been read at a bad moment. What makes two
 //! sweeps consecutive, and which one is not believed, stands in `tally.rs`.
 //!
-//! **Several processes** may have the file open, on one machine: a local file system is needed.
+//! **Several processes** may have the file open, on one machine: a local file system is needed. Who
+//! removes or replaces the file while it is open is noticed by the next call, which then fails.
 //!
 //! **Durability.** What a call returned `Ok` for survives a crash of the process and of the machine.
 //!
@@ -30,6 +31,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use error::RosterError;
+use file::Place;
 use mirror::{Fingerprints, Mirrors};
 pub use shapes::{Changes, Counts, Former, ImportCounts, Scope, Sighting, Sweep};
 use store::ScopeRow;
@@ -45,6 +47,7 @@ struct Inner {
     // Dropped first: the last connection to close tidies up the log, and this one may not write.
     reader: Mutex<Connection>,
     writer: Mutex<Writer>,
+    place: Place,
     fingerprints: Fingerprints,
 }
 
@@ -62,11 +65,12 @@ impl Roster {
     /// [`RosterError::NotARoster`], [`RosterError::NewerSchema`] and [`RosterError::Damaged`] leave
     /// the file as it is.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, RosterError> {
-        let file::Connections { reader, writer } = file::open(path.as_ref())?;
+        let file::Connections { reader, writer, place } = file::open(path.as_ref())?;
         let writer = Writer { connection: writer, mirrors: Mirrors::default() };
         let inner = Inner {
             reader: Mutex::new(reader),
             writer: Mutex::new(writer),
+            place,
             fingerprints: Fingerprints::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -81,6 +85,9 @@ impl Roster {
     /// When more than half of more than ten users (vanished ones aside) are missing, the sweep is
     /// [`Changes::suspicious`]: those in it are recorded, but no absence counts. The third such
     /// sweep in a row is believed; overlapping ones are one.
+    ///
+    /// What was recorded by a clock that was more than an hour ahead does not stand in the way, see
+    /// [`Changes::clock_was_ahead`].
     pub fn record(
         &self,
         scope: &Scope,
@@ -90,7 +97,7 @@ impl Roster {
         // Before the lock: this takes longest when nothing changed, and nobody need wait for it.
         let fingerprints = &self.inner.fingerprints;
         let seen = tally::by_id(sightings, fingerprints);
-        let mut writer = self.writer();
+        let mut writer = self.writer()?;
         let Writer { connection, mirrors } = &mut *writer;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // Asked within the transaction: from here on nobody else can write.
@@ -120,7 +127,7 @@ impl Roster {
     ) -> Result<ImportCounts, RosterError> {
         let rows: BTreeMap<u64, &Option<String>> =
             rows.iter().map(|(id, name)| (*id, name)).collect();
-        let mut writer = self.writer();
+        let mut writer = self.writer()?;
         let transaction =
             writer.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let (row, _) = store::find_or_add_scope(&transaction, scope)?;
@@ -155,7 +162,7 @@ impl Roster {
 
     /// Every scope that a sweep or an import was recorded for, by caller and upstream.
     pub fn scopes(&self) -> Result<Vec<Scope>, RosterError> {
-        store::scopes(&self.reader())
+        store::scopes(&*self.reader()?)
     }
 
     /// How much is remembered of a scope; all zero for an unknown one.
@@ -169,7 +176,7 @@ impl Roster {
         scope: &Scope,
         read: impl FnOnce(&Connection, ScopeRow, ScopeState) -> Result<T, RosterError>,
     ) -> Result<T, RosterError> {
-        let mut reader = self.reader();
+        let mut reader = self.reader()?;
         let transaction: Transaction<'_> = reader.transaction()?;
         match store::find_scope(&transaction, scope)? {
             Some((row, state)) => read(&transaction, row, state),
@@ -177,17 +184,21 @@ impl Roster {
         }
     }
 
-    fn reader(&self) -> MutexGuard<'_, Connection> {
+    fn reader(&self) -> Result<MutexGuard<'_, Connection>, RosterError> {
         // A transaction that a panic cut off was rolled back when it was dropped.
-        self.inner.reader.lock().unwrap_or_else(PoisonError::into_inner)
+        let reader = self.inner.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        self.inner.place.check()?;
+        Ok(reader)
     }
 
-    fn writer(&self) -> MutexGuard<'_, Writer> {
-        self.inner.writer.lock().unwrap_or_else(|poisoned| {
+    fn writer(&self) -> Result<MutexGuard<'_, Writer>, RosterError> {
+        let writer = self.inner.writer.lock().unwrap_or_else(|poisoned| {
             let mut writer = poisoned.into_inner();
             writer.mirrors.clear();
             writer
-        })
+        });
+        self.inner.place.check()?;
+        Ok(writer)
     }
 }
 

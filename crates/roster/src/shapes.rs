@@ -56,6 +56,9 @@ pub struct Changes {
     pub counted: bool,
     /// Whether more than half of the users were missing, and that was not believed.
     pub suspicious: bool,
+    /// Whether anything was recorded as more than an hour after this sweep: a clock was ahead then,
+    /// or is behind now. It is now recorded as just before this sweep.
+    pub clock_was_ahead: bool,
 }
 
 /// A user that is gone, or was gone when the baseline was imported.

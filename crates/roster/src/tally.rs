@@ -17,6 +17,14 @@
 //! likely the upstream had a bad moment, or the key lost its rights. Such a sweep still shows who is
 //! there, but no absence in it counts. Only when [`DOUBTS_MAX`] observations in a row had that gap,
 //! the next with that gap is believed, and so are those that follow without interruption.
+//!
+//! # When a recorded time is not believed
+//!
+//! A reading takes minutes, so none is recorded [`LATENESS_MAX`] late. What is recorded as later than
+//! that after a sweep's end was read off another clock: one that was ahead, or this one is behind.
+//! Which of them is right does not matter, since the sweep was recorded after all that. So each such
+//! time is taken as just before the sweep, and kept so; times that are not so far off stay. What was
+//! counted stays counted: absences and doubts that came by that clock go on in the next sweep.
 
 use crate::mirror::{Entry, Fingerprints};
 use crate::shapes::{Changes, Sighting, Sweep};
@@ -27,6 +35,9 @@ pub(crate) const VANISHED_AFTER: u8 = 2;
 const DOUBTS_MAX: u8 = 2;
 /// Up to so many users, a gap of more than half is believed at once.
 const UNGUARDED_MAX: usize = 10;
+
+/// By how much, in milliseconds, a sweep may have ended before one that was recorded before it.
+const LATENESS_MAX: u64 = 60 * 60 * 1000;
 
 /// What is remembered of the sweeps of one scope.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -97,9 +108,12 @@ pub(crate) fn tally<'a>(
     sweep: Sweep,
     seen: &[Seen<'a>],
 ) -> Outcome<'a> {
+    let mut clock = Clock::of(sweep);
+    let last_ended = state.last_ended.map(|time| clock.adjusted(time));
+    let observed_until = state.observed_until.map(|time| clock.adjusted(time));
     let has_gap = has_gap(entries, seen);
-    let is_observation = sweep.started <= sweep.ended
-        && state.observed_until.is_none_or(|until| sweep.started > until);
+    let is_observation =
+        sweep.started <= sweep.ended && observed_until.is_none_or(|until| sweep.started > until);
     let doubts = match (has_gap, is_observation) {
         (false, _) => 0,
         (true, false) => state.doubts,
@@ -110,8 +124,9 @@ pub(crate) fn tally<'a>(
         Changes { counted: is_observation && !suspicious, suspicious, ..Changes::default() };
     let mut tally = Tally {
         sweep,
-        ended_before: state.last_ended.unwrap_or(0),
-        ended_after: state.last_ended.map_or(sweep.ended, |ended| ended.max(sweep.ended)),
+        clock,
+        ended_before: last_ended.unwrap_or(0),
+        ended_after: last_ended.map_or(sweep.ended, |ended| ended.max(sweep.ended)),
         entries: Vec::with_capacity(entries.len().max(seen.len())),
         edits: Vec::new(),
         changes,
@@ -127,10 +142,11 @@ pub(crate) fn tally<'a>(
         }
     }
     seen.for_each(|new| tally.added(new));
+    tally.changes.clock_was_ahead = tally.clock.was_ahead;
     Outcome {
         state: ScopeState {
             last_ended: Some(tally.ended_after),
-            observed_until: if is_observation { Some(sweep.ended) } else { state.observed_until },
+            observed_until: if is_observation { Some(sweep.ended) } else { observed_until },
             doubts,
         },
         entries: tally.entries,
@@ -153,8 +169,36 @@ fn has_gap(entries: &[Entry], seen: &[Seen<'_>]) -> bool {
     expected > UNGUARDED_MAX && (expected - found) * 2 > expected
 }
 
+/// Tells the times that another clock than a sweep's must have shown.
+struct Clock {
+    /// The latest time that is believed.
+    latest: u64,
+    /// What a later one is taken as. A clock that was set back during the sweep was right at its end.
+    before: u64,
+    /// Whether there was a later one.
+    was_ahead: bool,
+}
+
+impl Clock {
+    fn of(sweep: Sweep) -> Self {
+        Self {
+            latest: sweep.ended.saturating_add(LATENESS_MAX),
+            before: sweep.started.min(sweep.ended).saturating_sub(1),
+            was_ahead: false,
+        }
+    }
+
+    /// The time as it is to be taken.
+    fn adjusted(&mut self, time: u64) -> u64 {
+        let is_ahead = time > self.latest;
+        self.was_ahead |= is_ahead;
+        if is_ahead { self.before } else { time }
+    }
+}
+
 struct Tally<'a> {
     sweep: Sweep,
+    clock: Clock,
     /// The latest end of all sweeps, without and with this one.
     ended_before: u64,
     ended_after: u64,
@@ -172,7 +216,7 @@ impl<'a> Tally<'a> {
     }
 
     fn seen(&mut self, entry: Entry, seen: &Seen<'a>) {
-        if self.sweep.ended < entry.seen_until.unwrap_or(self.ended_before) {
+        if self.sweep.ended < self.last_seen(entry) {
             // Recorded late: a sweep that ended later has seen this user, and knows better.
             self.entries.push(entry);
             return;
@@ -189,11 +233,19 @@ impl<'a> Tally<'a> {
     }
 
     fn missed(&mut self, entry: Entry) {
+        let last_seen = self.last_seen(entry);
         if entry.has_vanished() {
-            self.entries.push(entry);
+            if entry.seen_until.is_none_or(|until| until == last_seen) {
+                self.entries.push(entry);
+                return;
+            }
+            // The sweep that missed the user came later still by that clock.
+            let time = Some(last_seen);
+            let marks = Marks { absences: entry.absences, seen_until: time, vanished_at: time };
+            self.edits.push(Edit::Marks(entry.id, marks));
+            self.keep(entry.id, entry.fingerprint, marks);
             return;
         }
-        let last_seen = entry.seen_until.unwrap_or(self.ended_before);
         let mut marks = Marks {
             absences: entry.absences,
             seen_until: (last_seen != self.ended_after).then_some(last_seen),
@@ -212,6 +264,11 @@ impl<'a> Tally<'a> {
             self.edits.push(Edit::Marks(entry.id, marks));
         }
         self.keep(entry.id, entry.fingerprint, marks);
+    }
+
+    /// The latest end of the sweeps before this one that saw the user.
+    fn last_seen(&mut self, entry: Entry) -> u64 {
+        entry.seen_until.map_or(self.ended_before, |until| self.clock.adjusted(until))
     }
 
     /// The marks of a user that this sweep saw. Almost always they say "as the scope", so that a
@@ -261,6 +318,26 @@ mod tests {
             (entries, state) = (outcome.entries, outcome.state);
         }
         written
+    }
+
+    #[test]
+    fn a_time_is_believed_up_to_an_hour_after_the_sweep() {
+        let mut clock = Clock::of(Sweep { started: 100, ended: 200 });
+        let latest = 200 + 3_600_000;
+        for time in [0, 99, 150, 201, latest] {
+            assert_eq!(clock.adjusted(time), time);
+        }
+        assert!(!clock.was_ahead);
+        assert_eq!(clock.adjusted(latest + 1), 99);
+        assert!(clock.was_ahead);
+        // The clock was set back while the sweep went on.
+        let mut clock = Clock::of(Sweep { started: u64::MAX, ended: 200 });
+        assert_eq!(clock.adjusted(u64::MAX), 199);
+        // Neither end of all numbers is passed.
+        let mut clock = Clock::of(Sweep { started: 0, ended: 0 });
+        assert_eq!(clock.adjusted(u64::MAX), 0);
+        let mut clock = Clock::of(Sweep { started: u64::MAX - 1, ended: u64::MAX - 1 });
+        assert_eq!(clock.adjusted(u64::MAX), u64::MAX);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The signals that end a command, and the one that does not.
+//! The signals that end a command, and the one that makes it read its configuration again.
 //!
 //! Listening starts before any port is bound: a signal in between would otherwise kill the process
 //! in the middle of its start.
@@ -75,26 +75,39 @@ impl Signals {
     }
 }
 
-/// SIGHUP asks many servers to read their configuration again. This one can't yet, and being
-/// killed by the attempt would be the worst answer.
-#[cfg(unix)]
-pub(crate) fn survive_hangups() -> Result<(), Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut hangups = signal(SignalKind::hangup())
-        .map_err(|error| Failure::new(format_args!("cannot listen for signals: {error}")))?;
-    tokio::spawn(async move {
-        while hangups.recv().await.is_some() {
-            tracing::warn!(
-                "SIGHUP: this version does not reload its configuration, nothing changed; restart \
-                 the process to apply a new one"
-            );
-        }
-    });
-    Ok(())
+/// Requests to read the configuration again: SIGHUP. From the first call on it no longer kills.
+#[derive(Debug)]
+pub(crate) struct Hangups {
+    #[cfg(unix)]
+    hangups: tokio::signal::unix::Signal,
 }
 
-/// There are no hangups here.
-#[cfg(not(unix))]
-pub(crate) fn survive_hangups() -> Result<(), Failure> {
-    Ok(())
+impl Hangups {
+    #[cfg(unix)]
+    pub(crate) fn listen() -> Result<Hangups, Failure> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let hangups = signal(SignalKind::hangup())
+            .map_err(|error| Failure::new(format_args!("cannot listen for signals: {error}")))?;
+        Ok(Hangups { hangups })
+    }
+
+    /// There are no hangups here.
+    #[cfg(not(unix))]
+    pub(crate) fn listen() -> Result<Hangups, Failure> {
+        Ok(Hangups {})
+    }
+
+    /// Resolves at the next one.
+    #[cfg(unix)]
+    pub(crate) async fn next(&mut self) {
+        if self.hangups.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Never.
+    #[cfg(not(unix))]
+    pub(crate) async fn next(&mut self) {
+        std::future::pending::<()>().await;
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::{self, PemObject};
@@ -44,10 +44,10 @@ impl From<rustls::Error> for TlsError {
     }
 }
 
-/// What the server shows to its callers. Cheap to clone.
+/// What the server shows to its callers. Cheap to clone; clones share what is shown.
 #[derive(Clone)]
 pub struct ServerTls {
-    config: Arc<ServerConfig>,
+    config: Arc<RwLock<Arc<ServerConfig>>>,
 }
 
 impl ServerTls {
@@ -69,11 +69,21 @@ impl ServerTls {
             .with_no_client_auth()
             .with_single_cert(chain, key)?;
         config.alpn_protocols = alpn();
-        Ok(Self { config: Arc::new(config) })
+        Ok(Self { config: Arc::new(RwLock::new(Arc::new(config))) })
+    }
+
+    /// From now on every new connection is shown what `other` shows; open ones go on as they are.
+    pub fn show(&self, other: &ServerTls) {
+        let shown = other.current();
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = shown;
+    }
+
+    fn current(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::clone(&self.config))
+        TlsAcceptor::from(self.current())
     }
 }
 

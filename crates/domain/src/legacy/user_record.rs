@@ -5,6 +5,7 @@
 use crate::channel;
 use crate::hub::{Named, State, User};
 use crate::json;
+use crate::legacy::shape::{Field, Kind, Shape};
 use crate::legacy::{Notes, Planned};
 use crate::loss::{Loss, Status};
 use crate::params::Params;
@@ -37,6 +38,62 @@ pub(super) const fn fields(teams: &'static str) -> [&'static str; FIELDS] {
         "employee_id",
         "assigned_channels",
     ]
+}
+
+/// The filters, `id` first, which not every endpoint has.
+pub(super) const FILTERS: [&str; 8] =
+    ["id", "name", "email", "sip_account", "sag", "extension", "caller_id", "timezone"];
+
+/// What [`render`] and [`envelope`] write, as data.
+pub(super) fn shape(teams: &'static str, quirks: &Quirks) -> Shape {
+    let team_list = |shows| match shows {
+        TeamList::Ids => {
+            "Ids of teams, joined with a comma and a space; empty where there is none."
+        }
+        TeamList::Names => {
+            "Names of teams, joined with a comma and a space; empty where there is none."
+        }
+    };
+    let employee_id = match quirks.employee_id {
+        EmployeeId::String => Kind::TextOrNull,
+        EmployeeId::Number => Kind::NumberOrTextOrNull,
+    };
+    let time_zone = match quirks.timezone {
+        TimeZoneName::Rails => "The Rails name of the time zone, or its IANA id where it has none.",
+        TimeZoneName::Upstream => "The IANA id of the time zone.",
+    };
+    let text = |name, says| Field::new(name, Kind::TextOrNull, says);
+    let skill = vec![
+        text("name", "The name of the skill."),
+        Field::new("value", Kind::NumberOrNull, "The level."),
+    ];
+    let channel = vec![
+        Field::new("type", Kind::Text, "The kind of the channel, such as WhatsApp."),
+        text("name", "The name of the channel."),
+        Field::new("value", Kind::NumberOrNull, "The identifier, where it is a number."),
+    ];
+    let fields = vec![
+        Field::new("id", Kind::Number, "The id of the user."),
+        text("name", "The display name."),
+        text("email", "The e-mail address."),
+        text("sip_account", "The SIP account."),
+        text("sag", "The name of the security access group."),
+        text("extension", "The extension."),
+        text("caller_id", "The name of the caller id group, or the number of the caller id."),
+        text("timezone", time_zone),
+        text("webrtc_ringtone", "The name of the ringtone."),
+        Field::new(teams, Kind::Text, team_list(quirks.assigned_teams)),
+        Field::new("supervisor_in_teams", Kind::Text, team_list(quirks.supervisor_in_teams)),
+        Field::new("assigned_skills", Kind::List(skill), "Skills with their levels."),
+        Field::new(
+            "assigned_queues",
+            Kind::Text,
+            "Names of queues, joined with a comma and a space; empty where there is none.",
+        ),
+        Field::new("employee_id", employee_id, "The id of the employee."),
+        Field::new("assigned_channels", Kind::List(channel), "Channels that the user has."),
+    ];
+    Shape { fields, envelope: quirks.envelope }
 }
 
 /// Reads the user filters; `with_id` where the endpoint has one by id.

@@ -3,6 +3,7 @@
 //! Source: the vendor's "Users API" page (v1, October 2024). The page prints the path with and
 //! without `/api`; both answer. Field order is the documented one.
 
+use crate::legacy::shape::Shape;
 use crate::legacy::{Endpoint, Lists, Planned, user_record};
 use crate::loss::Loss;
 use crate::params::Params;
@@ -23,6 +24,14 @@ impl Endpoint for V1Users {
 
     fn fields(&self) -> &'static [&'static str] {
         &FIELDS
+    }
+
+    fn filters(&self) -> &'static [&'static str] {
+        &user_record::FILTERS
+    }
+
+    fn shape(&self, quirks: &Quirks) -> Shape {
+        user_record::shape(TEAMS, quirks)
     }
 
     fn plan(&self, params: Params, quirks: &Quirks) -> Planned {

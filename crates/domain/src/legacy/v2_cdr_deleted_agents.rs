@@ -6,6 +6,7 @@
 //! in a list of live ones.
 
 use crate::json;
+use crate::legacy::shape::{Field, Kind, Shape};
 use crate::legacy::{Endpoint, Lists, Planned};
 use crate::loss::{Loss, Status};
 use crate::params::Params;
@@ -27,6 +28,13 @@ impl Endpoint for V2CdrDeletedAgents {
 
     fn fields(&self) -> &'static [&'static str] {
         &["id", "name"]
+    }
+
+    fn shape(&self, _: &Quirks) -> Shape {
+        Shape::array(vec![
+            Field::new("id", Kind::Number, "The id that the user had."),
+            Field::new("name", Kind::TextOrNull, "The name that was last known."),
+        ])
     }
 
     fn plan(&self, params: Params, _: &Quirks) -> Planned {

@@ -5,6 +5,7 @@
 //! a team without members is missing.
 
 use crate::json;
+use crate::legacy::shape::{Field, Kind, Shape};
 use crate::legacy::{Endpoint, Lists, Planned};
 use crate::loss::{Loss, Status};
 use crate::params::Params;
@@ -26,6 +27,13 @@ impl Endpoint for V2CdrTeams {
 
     fn fields(&self) -> &'static [&'static str] {
         &["name", "id"]
+    }
+
+    fn shape(&self, _: &Quirks) -> Shape {
+        Shape::array(vec![
+            Field::new("name", Kind::TextOrNull, "The name of the team."),
+            Field::new("id", Kind::Number, "The id of the team."),
+        ])
     }
 
     fn plan(&self, params: Params, _: &Quirks) -> Planned {
@@ -77,6 +85,7 @@ static LOSSES: [Loss; 4] = [
         "id",
         "vonage-v4",
         Status::Renamed,
-        "The group's display id; it is not the number that the team had before the move.",
+        "The group's display id; it is not the number that the team had before the move. A display id \
+         that is no canonical number gets one by the id policy, which assigned_teams does not show.",
     ),
 ];

@@ -5,6 +5,7 @@
 //! `agent_in_teams`. The page's table of fields is cut off: which of v1's other fields v3 had is not
 //! known, so the record shows them all.
 
+use crate::legacy::shape::Shape;
 use crate::legacy::{Endpoint, Lists, Planned, user_record};
 use crate::loss::Loss;
 use crate::params::Params;
@@ -25,6 +26,14 @@ impl Endpoint for V3CdrUsers {
 
     fn fields(&self) -> &'static [&'static str] {
         &FIELDS
+    }
+
+    fn filters(&self) -> &'static [&'static str] {
+        &user_record::FILTERS[1..]
+    }
+
+    fn shape(&self, quirks: &Quirks) -> Shape {
+        user_record::shape(TEAMS, quirks)
     }
 
     fn plan(&self, params: Params, quirks: &Quirks) -> Planned {

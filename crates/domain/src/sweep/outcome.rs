@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::rows::Window;
 use crate::legacy::Notes;
+use crate::listing::Item;
 
 /// When a list that is not sorted by id is read twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
@@ -65,6 +66,8 @@ pub struct List {
     pub parts: Vec<(Vec<u8>, Range<usize>)>,
     /// Rows shown.
     pub rows: u64,
+    /// What is listed that is no user, in order.
+    pub items: Vec<Item<'static>>,
     /// How it was come by.
     pub story: Story,
 }

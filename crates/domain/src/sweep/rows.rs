@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use crate::legacy::Notes;
+use crate::listing::Item;
 
 /// A stretch of a listing to ask for. Where pages are numbered (`Paging::Numbered`), `offset` is a
 /// multiple of `limit`, and the window is page `offset / limit + 1` of pages of `limit` rows.
@@ -38,6 +39,8 @@ pub struct Rows {
     pub total: u64,
     /// What could only be shown imperfectly, by the row it stands in; most rows have nothing.
     pub notes: Vec<(usize, Notes)>,
+    /// What is listed that is no user, by the row it stands in.
+    pub items: Vec<(usize, Item<'static>)>,
 }
 
 impl Rows {
@@ -54,6 +57,23 @@ impl Rows {
         self.keys.push(key);
         self.ids.push(id);
         self.ends.push(self.bytes.len());
+    }
+
+    /// Ends a row that is no user.
+    pub fn push_item(&mut self, item: Item<'static>) {
+        let key = item.key;
+        self.items.push((self.keys.len(), item));
+        self.push(key, key);
+    }
+
+    fn item_of(&self, row: usize) -> Option<&Item<'static>> {
+        let at = self.items.binary_search_by_key(&row, |(row, _)| *row).ok()?;
+        Some(&self.items[at].1)
+    }
+
+    pub(super) fn items_of(&self, rows: &Range<usize>) -> impl Iterator<Item = Item<'static>> {
+        let inside = self.items.iter().filter(|(row, _)| rows.contains(row));
+        inside.map(|(_, item)| item.clone())
     }
 
     pub(super) fn bytes_of(&self, rows: &Range<usize>) -> Range<usize> {
@@ -92,10 +112,15 @@ impl Rows {
         for row in 0..self.keys.len() {
             let bytes = &self.bytes[self.bytes_of(&(row..row + 1))];
             let before = *first.entry(self.keys[row]).or_insert(row);
-            if before != row && self.bytes[self.bytes_of(&(before..before + 1))] == *bytes {
+            let is_same = self.bytes[self.bytes_of(&(before..before + 1))] == *bytes
+                && self.item_of(before) == self.item_of(row);
+            if before != row && is_same {
                 continue;
             }
             merged.bytes.extend_from_slice(bytes);
+            if let Some(item) = self.item_of(row) {
+                merged.items.push((merged.keys.len(), item.clone()));
+            }
             merged.push_noted(self.keys[row], self.ids[row], self.notes_of(&(row..row + 1)));
         }
         *self = merged;

@@ -58,12 +58,13 @@ impl Dialect for Voiso {
             Listing::Teams => "/api/v4/teams",
             _ => "/api/v4/users",
         };
-        if let (Listing::Users(_), Some(filter)) = (listing, filter) {
-            push_down(filter, &mut query);
-        }
+        let is_filtered = match (listing, filter) {
+            (Listing::Users(_), Some(filter)) => push_down(filter, &mut query),
+            _ => false,
+        };
         // A `+` for a space is only right in forms; `%20` is right everywhere.
         let query = query.finish().replace('+', "%20");
-        PageRequest { target: format!("{path}?{query}"), accept: "application/json" }
+        PageRequest { target: format!("{path}?{query}"), accept: "application/json", is_filtered }
     }
 
     fn read_page(
@@ -115,7 +116,12 @@ fn refusal(word: &str) -> Option<Refusal> {
     }
 }
 
-fn push_down(filter: &UserFilter<GroupIds>, query: &mut form_urlencoded::Serializer<'_, String>) {
+/// Whether there was anything to push down.
+fn push_down(
+    filter: &UserFilter<GroupIds>,
+    query: &mut form_urlencoded::Serializer<'_, String>,
+) -> bool {
+    let mut is_filtered = false;
     let pairs = [
         ("name", filter.name()),
         ("email", filter.email()),
@@ -125,11 +131,13 @@ fn push_down(filter: &UserFilter<GroupIds>, query: &mut form_urlencoded::Seriali
     for (name, value) in pairs {
         if let Some(value) = value {
             query.append_pair(name, value);
+            is_filtered = true;
         }
     }
     // The upstream takes one group. Several groups of one name are a union, so the hub picks them
     // out of the whole list, in the list's order.
     if let Some([id]) = filter.group().map(GroupIds::ids) {
+        is_filtered = true;
         match id {
             Id::Number(n) => {
                 query.append_pair("security_access_group_id", itoa::Buffer::new().format(*n))
@@ -137,6 +145,7 @@ fn push_down(filter: &UserFilter<GroupIds>, query: &mut form_urlencoded::Seriali
             Id::Text(text) => query.append_pair("security_access_group_id", text),
         };
     }
+    is_filtered
 }
 
 /// Statuses of a user who exists. `offline` is left out: deleted users are offline, too.

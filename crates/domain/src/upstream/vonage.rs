@@ -76,7 +76,9 @@ impl Dialect for Vonage {
             }
             _ => format!("/useradmin{path}?limit={limit}&page={page}"),
         };
-        PageRequest { target, accept: ACCEPT }
+        // A client's own words go upstream only in the look-up of one user by display id.
+        let is_filtered = matches!(listing, Listing::User(By::DisplayId(_)));
+        PageRequest { target, accept: ACCEPT, is_filtered }
     }
 
     fn read_page(

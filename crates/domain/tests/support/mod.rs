@@ -184,8 +184,12 @@ impl Run<'_> {
         let related = Related::default();
         let mut items = Vec::new();
         for body in pages {
-            items.extend(self.page(listing, &body, &related).read_items()?.1);
+            let rows = self.page(listing, &body, &related).read_items()?;
+            items.extend(rows.items.into_iter().map(|(_, item)| item));
         }
+        // A sweep takes a row that stands there twice once.
+        let mut seen = std::collections::HashSet::new();
+        items.retain(|item: &Item<'_>| seen.insert(item.key));
         Ok(Some(items))
     }
 

@@ -147,7 +147,7 @@ impl Reader<'_> {
                     return self.refuse(at, format!("the variable {} is not set", key.env_shown()));
                 }
             },
-            (None, Some(file)) => match std::fs::read_to_string(self.folder.join(file)) {
+            (None, Some(file)) => match std::fs::read_to_string(self.file(file)) {
                 Ok(text) => text,
                 Err(error) => {
                     return self.refuse(at, format!("the file cannot be read: {}", error.kind()));

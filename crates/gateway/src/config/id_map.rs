@@ -15,7 +15,8 @@ pub(super) fn read(file: &Path) -> Result<IdMap, String> {
         .map_err(|error| format!("cannot be read: {}", error.kind()))?;
     let mut map = IdMap::default();
     let mut taken = HashMap::new();
-    for (index, line) in text.lines().enumerate() {
+    // Spreadsheets begin a file with a mark that is no part of the first id.
+    for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
         let (number, line) = (index + 1, line.trim());
         if line.is_empty() || line.starts_with('#') {
             continue;
@@ -23,8 +24,11 @@ pub(super) fn read(file: &Path) -> Result<IdMap, String> {
         let Some((upstream, legacy)) = line.split_once(',') else {
             return Err(format!("line {number}: two columns are needed"));
         };
-        let Some(id) = domain::id::decimal(legacy.trim()) else {
-            if number == 1 {
+        let (upstream, legacy) = (upstream.trim(), legacy.trim());
+        let Some(id) = domain::id::decimal(legacy) else {
+            // A heading has words in both columns.
+            let is_heading = number == 1 && !legacy.bytes().any(|byte| byte.is_ascii_digit());
+            if is_heading {
                 continue;
             }
             return Err(format!("line {number}: the legacy id is no number"));
@@ -32,15 +36,12 @@ pub(super) fn read(file: &Path) -> Result<IdMap, String> {
         if let Some(before) = taken.insert(id, number) {
             return Err(format!("line {number}: legacy id of line {before} again"));
         }
-        if !map.add(&plain(upstream.trim()), id) {
+        if upstream.is_empty() {
+            return Err(format!("line {number}: the upstream id is empty"));
+        }
+        if !map.add(upstream, id) {
             return Err(format!("line {number}: this upstream id stands twice"));
         }
     }
-    Ok(map)
-}
-
-/// A UUID in lower case, since its spelling has no case; anything else as it is.
-fn plain(id: &str) -> String {
-    let is_uuid = id.len() == 36 && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-    if is_uuid { id.to_ascii_lowercase() } else { id.to_owned() }
+    if map.is_empty() { Err("holds no pair of ids".to_owned()) } else { Ok(map) }
 }

@@ -59,6 +59,7 @@ pub(super) struct Server {
     pub(super) listen: SocketAddr,
     pub(super) tls: Option<Tls>,
     pub(super) trusted_proxies: Vec<String>,
+    pub(super) accept_request_id: bool,
 }
 
 impl Default for Server {
@@ -67,6 +68,7 @@ impl Default for Server {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             tls: None,
             trusted_proxies: Vec::new(),
+            accept_request_id: false,
         }
     }
 }

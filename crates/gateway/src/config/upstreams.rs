@@ -84,6 +84,8 @@ const PAGE_BYTES: usize = 8 << 20;
 const NUMBERED_PAGE_BYTES: usize = 32 << 20;
 /// The vendor of `vonage-v4` names about 160 requests a minute for a sibling API.
 const VONAGE_REQUESTS_PER_MINUTE: u32 = 120;
+/// The roles that the vendor of `vonage-v4` documents.
+const ROLES: [&str; 5] = ["Admin", "Supervisor", "Wallboard", "Agent", "NvmAdmin"];
 /// What one answer in memory can hold, with room to spare.
 const ROWS_MAX_MAX: u64 = 10_000_000;
 
@@ -110,6 +112,7 @@ impl Reader<'_> {
         if raw.mapping.is_some() && !needs_token {
             return self.refuse(&at("mapping"), "only goes with dialect = \"vonage-v4\"");
         }
+        self.mapping(name, raw)?;
         Ok(Upstream {
             dialect,
             base_url: match base_url::read(&raw.base_url) {
@@ -139,6 +142,21 @@ impl Reader<'_> {
                 lists_max: raw.related_lists_max,
             },
         })
+    }
+
+    fn mapping(&self, name: &str, raw: &raw::Upstream) -> Result<(), ConfigError> {
+        let Some(mapping) = &raw.mapping else { return Ok(()) };
+        for role in mapping.sag.keys() {
+            if !ROLES.contains(&role.as_str()) {
+                let at = field(&["upstream", name, "mapping", "sag", role]);
+                return self.refuse(&at, format!("no role; they are {}", ROLES.join(", ")));
+            }
+        }
+        if mapping.timezone.as_deref().is_some_and(|zone| zone.trim().is_empty()) {
+            let at = field(&["upstream", name, "mapping", "timezone"]);
+            return self.refuse(&at, "is empty; leave it out");
+        }
+        Ok(())
     }
 
     fn upstream_limits(
@@ -216,7 +234,7 @@ impl Reader<'_> {
         let default = if has_uuids { raw::IdPolicy::Hash } else { raw::IdPolicy::Fail };
         let policy = raw.id_policy.unwrap_or(default);
         let ids = match (policy, &raw.id_map) {
-            (raw::IdPolicy::Map, Some(file)) => match id_map::read(&self.folder.join(file)) {
+            (raw::IdPolicy::Map, Some(file)) => match id_map::read(&self.file(file)) {
                 Ok(map) => IdPolicy::Map(Arc::new(map)),
                 Err(what) => return self.refuse(&at("id_map"), what),
             },

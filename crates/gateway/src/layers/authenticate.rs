@@ -27,6 +27,7 @@ where
         request;
     account.note(|account| {
         account.caller = Some(caller.name.clone());
+        account.dialect = Some(caller.upstream.dialect.name());
         account.may_explain = caller.may_explain;
     });
     let call = LegacyCall { endpoint, quirks, caller, params, if_none_match, deadline, account };

@@ -18,15 +18,18 @@ use transport::body;
 use zeroize::Zeroizing;
 
 use crate::call::{Attempt, Authorized};
-use crate::caller::{Caller, Token};
+use crate::caller::Token;
 use crate::config::{TokenAuth, UpstreamKey, bearer};
 use crate::error::Error;
 use crate::metrics::Metrics;
+use crate::retry_after::{RETRY_AFTER_DEFAULT, retry_after};
 
 /// A token that lives shorter than this before its end is replaced.
 const MARGIN_MAX: Duration = Duration::from_secs(60);
 const TOKEN_BYTES_MAX: usize = 64 << 10;
 const LIFETIME_MAX: u64 = 30 * 24 * 3600;
+/// How long a fetch that failed stands for those who waited for it.
+const TOKEN_FAILURE_KEPT_FOR: Duration = Duration::from_millis(200);
 
 pub(crate) async fn authorize<S>(
     metrics: Metrics,
@@ -76,12 +79,20 @@ async fn token(
     {
         return Ok(token.authorization.clone());
     }
+    // Whoever waited for a fetch that failed does not fetch once more: one of them was enough.
+    if let Some(error) = caller.token_failure(TOKEN_FAILURE_KEPT_FOR) {
+        return Err(error);
+    }
     let timeout = caller.upstream.settings.attempt_timeout;
-    let fetched = tokio::time::timeout(timeout, fetch(caller, form)).await;
+    attempt.account.note_upstream_call();
+    let fetched = tokio::time::timeout(timeout, fetch(attempt, form)).await;
     let fetched = fetched.unwrap_or(Err(Error::UpstreamTimeout));
     match &fetched {
         Ok(_) => metrics.attempt(&caller.upstream.name, "token"),
         Err(error) => metrics.attempt(&caller.upstream.name, error.slug()),
+    }
+    if let Err(error) = &fetched {
+        caller.note_token_failure(error.clone());
     }
     let token = fetched?;
     let authorization = token.authorization.clone();
@@ -89,13 +100,18 @@ async fn token(
     Ok(authorization)
 }
 
-async fn fetch(caller: &Caller, form: &Form<'_>) -> Result<Token, Error> {
+async fn fetch(attempt: &Attempt, form: &Form<'_>) -> Result<Token, Error> {
+    let caller = &attempt.caller;
     let settings = &caller.upstream.settings;
     let Some(token) = &settings.token else { return Err(Error::Internal) };
     let asked_at = Instant::now();
-    let request = request(&token.url, token.auth, form)?;
+    let mut request = request(&token.url, token.auth, form)?;
+    if let Some(origin) = attempt.account.origin() {
+        origin.pass_on(request.headers_mut());
+    }
     let answer = caller.client().oneshot(request).await.map_err(Error::Exchange)?;
     let (head, body) = answer.into_parts();
+    let told = retry_after(&head.headers).unwrap_or(RETRY_AFTER_DEFAULT);
     let body = body::collect(body, TOKEN_BYTES_MAX, settings.attempt_timeout).await;
     match head.status {
         StatusCode::OK => {}
@@ -104,9 +120,8 @@ async fn fetch(caller: &Caller, form: &Form<'_>) -> Result<Token, Error> {
             caller.note_refusal(crate::caller::KeyState::Refused);
             return Err(Error::MappedKeyRefused);
         }
-        StatusCode::TOO_MANY_REQUESTS => {
-            return Err(Error::RateLimited { retry_after: Duration::from_secs(1) });
-        }
+        StatusCode::TOO_MANY_REQUESTS => return Err(Error::RateLimited { retry_after: told }),
+        StatusCode::SERVICE_UNAVAILABLE => return Err(Error::Unavailable { retry_after: told }),
         status if status.is_redirection() => return Err(Error::Redirect),
         status if status.is_server_error() => {
             return Err(Error::UpstreamFailed { status: status.as_u16() });
@@ -139,7 +154,19 @@ fn request(url: &str, auth: TokenAuth, form: &Form<'_>) -> Result<Request<Bytes>
 #[derive(Deserialize)]
 struct Answer {
     access_token: String,
-    expires_in: Option<u64>,
+    /// A number of seconds; some services spell it as text.
+    expires_in: Option<serde_json::Value>,
+}
+
+/// The lifetime that an answer tells; one that cannot be read is as good as none.
+fn lifetime(expires_in: Option<serde_json::Value>) -> u64 {
+    let told = match expires_in {
+        Some(serde_json::Value::Number(number)) => number.as_u64(),
+        Some(serde_json::Value::String(text)) => text.trim().parse().ok(),
+        _ => None,
+    };
+    // A token without a time to live is used until it is refused.
+    told.unwrap_or(LIFETIME_MAX).min(LIFETIME_MAX)
 }
 
 /// An answer that is no token is told as such, never shown.
@@ -150,8 +177,7 @@ fn read(body: &[u8], asked_at: Instant) -> Result<Token, Error> {
         return Err(Error::BadToken);
     }
     let authorization = bearer(&access_token).ok_or(Error::BadToken)?;
-    // A token without a time to live is used until it is refused.
-    let lifetime = Duration::from_secs(answer.expires_in.unwrap_or(LIFETIME_MAX).min(LIFETIME_MAX));
+    let lifetime = Duration::from_secs(lifetime(answer.expires_in));
     let good_until = asked_at + lifetime.saturating_sub(MARGIN_MAX.min(lifetime / 5));
     Ok(Token { authorization, good_until })
 }

@@ -30,26 +30,28 @@ where
         target: request.target.into(),
         accept: request.accept,
         deadline: page.list.deadline,
+        account: page.list.account.clone(),
     };
+    let is_filtered = request.is_filtered;
     let answer = inner.oneshot(attempt).await?;
-    if let Some(error) = refusal(&page, answer.status()) {
+    if let Some(error) = refusal(&page, answer.status(), is_filtered) {
         return Err(error.into());
     }
     if !is_json(&answer) {
         return Err(Error::BadType.into());
     }
-    let read = read(&page, answer.body())?;
+    let read = read(&page, answer.body(), is_filtered)?;
     caller.note_acceptance();
     Ok(read)
 }
 
-fn read(call: &PageCall, body: &[u8]) -> Result<PageRead, Error> {
+fn read(call: &PageCall, body: &[u8], is_filtered: bool) -> Result<PageRead, Error> {
     let ListCall { caller, listing, ask, related, is_sighted, .. } = &call.list;
     let (dialect, rules) = (caller.upstream.dialect, &caller.upstream.rules);
     let page = Page { dialect, listing, body, context: Context { rules, related } };
     let visibility = &caller.visibility;
     let mut found = Found::default();
-    let Found { groups, teams, items, sightings } = &mut found;
+    let Found { groups, teams, sightings } = &mut found;
     let mut look = |user: &User<'_>| {
         if *is_sighted {
             sightings.extend(sighting(user));
@@ -68,10 +70,7 @@ fn read(call: &PageCall, body: &[u8]) -> Result<PageRead, Error> {
             look(user);
             teams.note(user, visibility);
         }),
-        Ask::Items => page.read_items().map(|(rows, read)| {
-            *items = read;
-            rows
-        }),
+        Ask::Items => page.read_items(),
         Ask::Survey(survey) => {
             let mut survey = survey.lock().unwrap_or_else(PoisonError::into_inner);
             let context = Context { rules: &survey.rules(rules), related };
@@ -82,7 +81,7 @@ fn read(call: &PageCall, body: &[u8]) -> Result<PageRead, Error> {
         PageError::Schema(error) => {
             Error::Schema { dialect: dialect.name(), listing: listing.name(), error }
         }
-        PageError::Refused(refusal) => named(call, refusal),
+        PageError::Refused(refusal) => named(call, refusal, is_filtered),
     })?;
     Ok(PageRead { rows, found })
 }
@@ -109,15 +108,13 @@ fn sighting(user: &User<'_>) -> Option<roster::Sighting> {
 
 /// A refusal by status. What a client filtered by may be refused with it; anything else in the 400s
 /// is our own mistake.
-fn refusal(page: &PageCall, status: StatusCode) -> Option<Error> {
+fn refusal(page: &PageCall, status: StatusCode, is_filtered: bool) -> Option<Error> {
     match status {
         StatusCode::OK => None,
         StatusCode::NOT_FOUND if may_lack(page) => Some(Error::NoSuchListing),
-        StatusCode::UNAUTHORIZED => Some(named(page, Refusal::Unauthorized)),
-        StatusCode::FORBIDDEN => Some(named(page, Refusal::Forbidden)),
-        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
-            if page.list.ask.is_filtered() =>
-        {
+        StatusCode::UNAUTHORIZED => Some(named(page, Refusal::Unauthorized, is_filtered)),
+        StatusCode::FORBIDDEN => Some(named(page, Refusal::Forbidden, is_filtered)),
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY if is_filtered => {
             Some(Error::BadFilter)
         }
         status if status.is_redirection() => Some(Error::Redirect),
@@ -125,7 +122,7 @@ fn refusal(page: &PageCall, status: StatusCode) -> Option<Error> {
     }
 }
 
-fn named(page: &PageCall, refusal: Refusal) -> Error {
+fn named(page: &PageCall, refusal: Refusal, is_filtered: bool) -> Error {
     let note = |state| {
         page.list.caller.note_refusal(state);
         refused(state)
@@ -134,7 +131,7 @@ fn named(page: &PageCall, refusal: Refusal) -> Error {
         Refusal::Unauthorized => note(KeyState::Refused),
         // A firewall may forbid what a client filtered by, and a scope what can be done without;
         // that says nothing about the key.
-        Refusal::Forbidden if page.list.ask.is_filtered() || may_lack(page) => Error::Forbidden,
+        Refusal::Forbidden if is_filtered || may_lack(page) => Error::Forbidden,
         Refusal::Forbidden => note(KeyState::Forbidden),
         Refusal::NotFound if may_lack(page) => Error::NoSuchListing,
         Refusal::NotFound => Error::RefusedCall { status: 404 },

@@ -18,8 +18,8 @@ use tokio::time::Instant;
 use tower::{BoxError, Service, ServiceExt};
 use tracing::Instrument;
 
-use crate::call::{Ask, Call, ListCall, Listed, RowsAsk, SharedAccount};
-use crate::caller::{Caller, KnownGroups};
+use crate::call::{Ask, Call, ListCall, Listed, RowsAsk};
+use crate::caller::KnownGroups;
 use crate::error::Error;
 use crate::metrics::Metrics;
 
@@ -48,7 +48,7 @@ where
         return ask(&inner, &call, Vec::new()).await;
     };
     let asked_at = Instant::now();
-    let known = find(&settings, &inner, &call.caller, &name, None).await?;
+    let known = find(&settings, &inner, &call, &name, None).await?;
     let ids = known.groups.ids(&name);
     let list = ask(&inner, &call, ids.clone()).await?;
     // Ids that lead to nobody may be dead: the group was deleted, renamed or made anew. They are
@@ -60,7 +60,7 @@ where
         return Ok(list);
     }
     settings.metrics.lookup("doubted");
-    let again = find(&settings, &inner, &call.caller, &name, Some(&known)).await?;
+    let again = find(&settings, &inner, &call, &name, Some(&known)).await?;
     let ids_again = again.groups.ids(&name);
     if ids_again == ids { Ok(list) } else { ask(&inner, &call, ids_again).await }
 }
@@ -93,7 +93,7 @@ where
 async fn find<S>(
     settings: &Settings,
     inner: &S,
-    caller: &Arc<Caller>,
+    call: &Call<GroupName>,
     name: &GroupName,
     doubted: Option<&Arc<KnownGroups>>,
 ) -> Result<Arc<KnownGroups>, BoxError>
@@ -101,6 +101,7 @@ where
     S: Service<ListCall, Response = Listed, Error = BoxError> + Clone + Send + 'static,
     S::Future: Send,
 {
+    let caller = &call.caller;
     let cache = caller.groups();
     if let Some(known) = cache.get(&()).await {
         let has_name = !known.groups.ids(name).is_empty();
@@ -122,7 +123,7 @@ where
         Ask::Groups,
         Instant::now() + settings.deadline,
         // A look-up belongs to all who wait for it, not to the account of one.
-        SharedAccount::default(),
+        call.account.apart(),
     );
     let (cache, inner, settings) = (cache.clone(), inner.clone(), settings.clone());
     let reading = async move {

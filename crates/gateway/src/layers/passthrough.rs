@@ -28,7 +28,7 @@ use transport::client::ClientError;
 use transport::server::Peer;
 use transport::upgrade::Tunnel;
 
-use crate::call::{Attempt, Authorized, Credential, Passing, RequestId};
+use crate::call::{Attempt, Authorized, Credential, Passing, RequestId, SharedAccount};
 use crate::caller::Caller;
 use crate::config::{self, Allow, PassthroughCredential, Route, UnknownCallers};
 use crate::error::Error;
@@ -98,7 +98,7 @@ where
     // The legacy key ends here, where another one takes its place.
     let exchanged = match (&who.caller, &who.key) {
         (Some(caller), Some(key)) if route.credential == PassthroughCredential::Exchange => {
-            Some((shown_by(&settings, inner, caller).await?, key))
+            Some((shown_by(&settings, inner, caller, &account).await?, key))
         }
         _ => None,
     };
@@ -174,13 +174,15 @@ async fn shown_by<S>(
     settings: &Settings,
     inner: S,
     caller: &Arc<Caller>,
+    account: &SharedAccount,
 ) -> Result<HeaderValue, BoxError>
 where
     S: Service<Attempt, Response = Response<Bytes>, Error = BoxError>,
 {
     let deadline = Instant::now() + settings.rules.head_timeout;
     let caller = Arc::clone(caller);
-    let attempt = Attempt { caller, target: "".into(), accept: "*/*", deadline };
+    let account = account.clone();
+    let attempt = Attempt { caller, target: "".into(), accept: "*/*", deadline, account };
     let mut shown = inner.oneshot(attempt).await?;
     Ok(shown.headers_mut().remove(AUTHORIZATION).ok_or(Error::Internal)?)
 }

@@ -6,6 +6,7 @@
 //! belongs to it missing: where a round fails, the list fails.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::legacy::Lists;
 use domain::listing::Listing;
@@ -23,9 +24,6 @@ use crate::metrics::Metrics;
 
 /// Rounds of listings, each named by what the ones before told.
 const ROUNDS_MAX: usize = 4;
-
-/// From so many lists on, all of them missing is no accident.
-const LACKING_MIN: u32 = 3;
 
 pub(crate) async fn relate<S>(
     metrics: Metrics,
@@ -52,7 +50,7 @@ where
     let needs = needs(&call);
     let rules = &upstream.rules;
     if !upstream.dialect.follow_up(needs, rules, &Related::default()).is_empty() {
-        let joined = related(&metrics, &inner, &caller, needs, call.deadline).await?;
+        let joined = related(&metrics, &inner, &call, needs).await?;
         call.account.note(|account| account.joined_pages = joined.pages);
         call.related = Arc::clone(&joined.related);
     }
@@ -85,34 +83,45 @@ fn needs(call: &ListCall) -> Needs {
 async fn related<S>(
     metrics: &Metrics,
     inner: &S,
-    caller: &Arc<Caller>,
+    call: &ListCall,
     needs: Needs,
-    deadline: Instant,
 ) -> Result<Arc<Joined>, Error>
 where
     S: Service<ListCall, Response = Listed, Error = BoxError> + Clone + Send + 'static,
     S::Future: Send,
 {
+    let caller = &call.caller;
     let settings = caller.upstream.settings.related;
     let ages = Ages { fresh_for: settings.fresh_for, stale_max: settings.stale_max };
     // Whoever knows all there is to a record knows the teams, too.
-    if let Some(joined) = caller.related(RECORDS).fresh(ages) {
-        return Ok(joined);
-    }
+    let is_told = caller.related(RECORDS).is_under_way(ages);
+    let needs = if is_told { RECORDS } else { needs };
     let kept = caller.related(needs);
     let reading = kept.get(ages, || {
         metrics.related();
-        let reading = read(inner.clone(), Arc::clone(caller), needs);
+        let account = call.account.apart();
+        let reading = read(inner.clone(), Arc::clone(caller), needs, account);
+        let name = caller.name.clone();
         async move {
             let read = tokio::time::timeout(settings.deadline, reading).await;
-            read.unwrap_or(Err(Error::Deadline))
+            let read = read.unwrap_or(Err(Error::Deadline));
+            if let Err(error) = &read {
+                // Nobody may be waiting: then an old reading serves, and this is all there is to see.
+                tracing::warn!(caller = name, err = error.slug(), %error, "joined listings not read");
+            }
+            read
         }
     });
-    tokio::time::timeout_at(deadline, reading).await.unwrap_or(Err(Error::Deadline))
+    tokio::time::timeout_at(call.deadline, reading).await.unwrap_or(Err(Error::Deadline))
 }
 
 /// Reads all that is needed, round by round.
-async fn read<S>(inner: S, caller: Arc<Caller>, needs: Needs) -> Result<Joined, Error>
+async fn read<S>(
+    inner: S,
+    caller: Arc<Caller>,
+    needs: Needs,
+    account: SharedAccount,
+) -> Result<Joined, Error>
 where
     S: Service<ListCall, Response = Listed, Error = BoxError> + Clone + Send + 'static,
     S::Future: Send,
@@ -133,36 +142,16 @@ where
         }
         let reads: Vec<_> = round
             .into_iter()
-            .map(|listing| {
-                let list = ListCall::new(
-                    &caller,
-                    listing.clone(),
-                    Ask::Items,
-                    deadline,
-                    // What is kept belongs to all who use it, not to the account of one.
-                    SharedAccount::default(),
-                );
-                let read = inner.clone().oneshot(list);
-                async move {
-                    match read.await {
-                        Ok(listed) => Ok((listing, Some(listed))),
-                        Err(error) if is_lacking(&error) => Ok((listing, None)),
-                        Err(error) => Err(error),
-                    }
-                }
-            })
+            .map(|listing| one(inner.clone(), &caller, listing, deadline, account.apart()))
             .collect();
-        let (mut members, mut lacking) = (0, 0);
+        let mut gaps = Gaps::default();
         let mut reads = stream::iter(reads).buffer_unordered(settings.pages_in_flight_max);
-        while let Some((listing, listed)) = reads.try_next().await.map_err(ours)? {
-            if is_of_something(&listing) {
-                members += 1;
-                lacking += u32::from(listed.is_none());
-            }
+        while let Some((listing, listed)) = reads.try_next().await? {
+            gaps.note(&listing, listed.is_none());
             match listed {
                 Some(listed) => {
                     pages += listed.list.story.pages;
-                    related.add(listing, listed.found.items);
+                    related.add(listing, listed.list.items);
                 }
                 None => {
                     // Learning that there is none took a call.
@@ -171,18 +160,118 @@ where
                 }
             }
         }
-        // One team may be gone by now; that all of them are means that the path is another.
-        if members >= LACKING_MIN && lacking == members {
-            return Err(Error::RefusedCall { status: 404 });
-        }
+        drop(reads);
+        pages += gaps.close(inner.clone(), &caller, deadline, account.apart()).await?;
     }
     // A dialect that never has enough is a mistake of ours.
     Err(Error::Internal)
 }
 
-/// Whether a listing is one of many of its kind, such as the members of one team.
-fn is_of_something(listing: &Listing) -> bool {
-    matches!(listing, Listing::TeamMembers(_) | Listing::SkillMembers(_) | Listing::OfUser(..))
+/// How often a list is asked for again that the upstream was too busy for.
+const PATIENCE: u32 = 2;
+/// How long such a list waits at least: the vendor's limit resets "after a short period".
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// One listing; `None` where the upstream has no such listing. Nobody waits for a single list here,
+/// so a rate limit is waited out as long as there is time for all of them.
+async fn one<S>(
+    inner: S,
+    caller: &Arc<Caller>,
+    listing: Listing,
+    deadline: Instant,
+    account: SharedAccount,
+) -> Result<(Listing, Option<Listed>), Error>
+where
+    S: Service<ListCall, Response = Listed, Error = BoxError> + Clone,
+{
+    let mut asked = 0;
+    loop {
+        let account = account.clone();
+        let list = ListCall::new(caller, listing.clone(), Ask::Items, deadline, account);
+        let error = match inner.clone().oneshot(list).await {
+            Ok(listed) => return Ok((listing, Some(listed))),
+            Err(error) => ours(error),
+        };
+        asked += 1;
+        match error {
+            Error::NoSuchListing => return Ok((listing, None)),
+            Error::RateLimited { retry_after } | Error::Unavailable { retry_after }
+                if asked < PATIENCE && Instant::now() + retry_after.max(PAUSE) < deadline =>
+            {
+                tokio::time::sleep(retry_after.max(PAUSE)).await;
+            }
+            error => return Err(error),
+        }
+    }
+}
+
+/// Lists of members that were not there, by whose they are.
+#[derive(Default)]
+struct Gaps {
+    teams: Kind,
+    skills: Kind,
+    of_users: Kind,
+}
+
+#[derive(Default)]
+struct Kind {
+    asked: u32,
+    missing: Vec<Arc<str>>,
+}
+
+impl Gaps {
+    fn note(&mut self, listing: &Listing, is_missing: bool) {
+        let (kind, id) = match listing {
+            Listing::TeamMembers(id) => (&mut self.teams, id),
+            Listing::SkillMembers(id) => (&mut self.skills, id),
+            Listing::OfUser(_, id) => (&mut self.of_users, id),
+            _ => return,
+        };
+        kind.asked += 1;
+        if is_missing {
+            kind.missing.push(Arc::clone(id));
+        }
+    }
+
+    /// Accepts a gap only where what it belongs to is gone by now: the members of a team that is
+    /// still listed are not nobody. Returns the pages this took.
+    async fn close<S>(
+        &self,
+        inner: S,
+        caller: &Arc<Caller>,
+        deadline: Instant,
+        account: SharedAccount,
+    ) -> Result<u64, Error>
+    where
+        S: Service<ListCall, Response = Listed, Error = BoxError> + Clone,
+    {
+        let contradiction = Error::RefusedCall { status: 404 };
+        let mut pages = 0;
+        for (kind, listing) in [(&self.teams, Listing::Teams), (&self.skills, Listing::Skills)] {
+            if kind.missing.is_empty() {
+                continue;
+            }
+            let (_, listed) =
+                one(inner.clone(), caller, listing, deadline, account.clone()).await?;
+            let Some(listed) = listed else { return Err(contradiction) };
+            pages += listed.list.story.pages;
+            let is_listed = |id: &Arc<str>| listed.list.items.iter().any(|item| *item.id == **id);
+            if kind.missing.iter().any(is_listed) {
+                return Err(contradiction);
+            }
+            tracing::warn!(
+                caller = caller.name,
+                lists = kind.missing.len(),
+                "gone while being read"
+            );
+        }
+        // Users come and go, but never all of them at once.
+        let of_users = &self.of_users;
+        if of_users.asked > 0 && of_users.missing.len() == of_users.asked as usize {
+            return Err(contradiction);
+        }
+        Ok(pages)
+    }
 }
 
 fn is_lacking(error: &BoxError) -> bool {

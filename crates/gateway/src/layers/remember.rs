@@ -124,6 +124,9 @@ async fn tell(
 ) -> Result<(), Error> {
     let roster = roster.clone();
     let changes = blocking(move || roster.record(&scope, &sweep, &sightings)).await?;
+    if changes.clock_was_ahead {
+        tracing::warn!("the roster held times ahead of the clock; they were set right");
+    }
     if changes.suspicious {
         tracing::warn!("a reading lacks more than half of the users; nobody is taken for gone yet");
     }

@@ -23,6 +23,7 @@ pub(crate) async fn send(
 ) -> Result<Response<Bytes>, BoxError> {
     let upstream = std::sync::Arc::clone(&authorized.attempt.caller.upstream);
     let _permit = permit(&upstream, &authorized.attempt).await?;
+    authorized.attempt.account.note_upstream_call();
     let exchange = exchange(&authorized);
     let answer = tokio::time::timeout(upstream.settings.attempt_timeout, exchange).await;
     let answer = answer.unwrap_or(Err(Error::UpstreamTimeout));
@@ -69,12 +70,17 @@ async fn exchange(authorized: &Authorized) -> Result<Response<Bytes>, Error> {
 
 fn request(caller: &Caller, authorized: &Authorized) -> Result<Request<Bytes>, Error> {
     let Authorized { attempt, authorization } = authorized;
-    Request::get(format!("{}{}", caller.upstream.settings.base_url, attempt.target))
+    let target = format!("{}{}", caller.upstream.settings.base_url, attempt.target);
+    let mut request = Request::get(target)
         .header(AUTHORIZATION, authorization.clone())
         .header(ACCEPT, attempt.accept)
         .header(ACCEPT_ENCODING, "identity")
         .header(USER_AGENT, AGENT)
         .body(Bytes::new())
         // Only a filter's value long enough to break a URI gets here.
-        .map_err(|_| Error::BadFilter)
+        .map_err(|_| Error::BadFilter)?;
+    if let Some(origin) = attempt.account.origin() {
+        origin.pass_on(request.headers_mut());
+    }
+    Ok(request)
 }

@@ -45,11 +45,12 @@ where
         })
         .await?;
     settings.metrics.answer(given.source);
-    if given.source != Source::Read {
-        account.note(|account| {
+    account.note(|account| {
+        account.source = Some(given.source);
+        if given.source != Source::Read {
             account.story = given.whole.story;
             account.joined_pages = given.whole.joined_pages;
-        });
-    }
+        }
+    });
     Ok(given)
 }

@@ -35,7 +35,7 @@ where
             match inner.clone().oneshot(list).await {
                 Ok(listed) => {
                     story.add(&listed.list.story);
-                    Some(listed.found.items)
+                    Some(listed.list.items)
                 }
                 Err(error) if from == TeamsFrom::Auto && can_do_without(&error) => None,
                 Err(error) => return Err(error),
@@ -69,7 +69,7 @@ where
     }
     let whole = 0..bytes.len();
     let parts = vec![(bytes, whole)];
-    Ok(Listed { list: List { parts, rows, story }, ..Listed::default() })
+    Ok(Listed { list: List { parts, rows, story, ..List::default() }, ..Listed::default() })
 }
 
 /// No such list, or not with this key.

@@ -3,26 +3,39 @@
 //! No URL, header or parameter value ever enters the span: legacy keys travel in queries.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response};
 use http_body::{Body as _, Frame, SizeHint};
-use rand::RngExt;
 use tokio::time::Instant;
 use tower::{BoxError, Service, ServiceExt};
 use tracing::Instrument;
 use transport::body::{self, Body, BodyError};
 
 use crate::call::{Account, RequestId, SharedAccount};
+use crate::caller::Callers;
+use crate::explain;
 use crate::metrics::Metrics;
+use crate::origin::Origin;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const EXPLAIN: HeaderName = HeaderName::from_static("x-tieline-explain");
 const EXPLANATION: HeaderName = HeaderName::from_static("x-tieline-explanation");
 
+/// What tracing needs to know.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) metrics: Metrics,
+    /// Whose keys are never repeated.
+    pub(crate) callers: Arc<Callers>,
+    /// Whether a client may name its request.
+    pub(crate) accept_request_id: bool,
+}
+
 pub(crate) async fn trace<S>(
-    metrics: Metrics,
+    settings: Settings,
     inner: S,
     mut request: Request<Body>,
 ) -> Result<Response<Body>, BoxError>
@@ -30,11 +43,14 @@ where
     S: Service<Request<Body>, Response = Response<Body>, Error = BoxError> + Clone,
 {
     let started = Instant::now();
-    let id = format!("{:016x}", rand::rng().random::<u64>());
-    let span = tracing::info_span!("request", id = %id);
+    let Settings { metrics, callers, accept_request_id } = settings;
+    let is_key = |text: &str| callers.knows(text);
+    let origin = Arc::new(Origin::of(request.headers(), accept_request_id, is_key));
+    let span = tracing::info_span!("request", id = %origin.request_id);
     let account = SharedAccount::default();
+    account.note(|account| account.origin = Some(Arc::clone(&origin)));
     request.extensions_mut().insert(account.clone());
-    if let Ok(id) = HeaderValue::from_str(&id) {
+    if let Ok(id) = HeaderValue::from_str(&origin.request_id) {
         request.extensions_mut().insert(RequestId(id));
     }
     let is_head = *request.method() == Method::HEAD;
@@ -52,7 +68,7 @@ where
     leaving.answered();
     let mut answer = answer?;
     if account.read().is_streamed {
-        if let Ok(id) = HeaderValue::from_str(&id) {
+        if let Ok(id) = HeaderValue::from_str(&origin.request_id) {
             answer.headers_mut().insert(REQUEST_ID, id);
         }
         return Ok(answer_streamed(answer, |status| Told {
@@ -71,11 +87,12 @@ where
     if is_head {
         without_body(&mut answer, bytes);
     }
-    if let Ok(id) = HeaderValue::from_str(&id) {
+    if let Ok(id) = HeaderValue::from_str(&origin.request_id) {
         answer.headers_mut().insert(REQUEST_ID, id);
     }
     if wants_explanation && account.may_explain {
-        explain(&mut answer, &account);
+        let explanation = HeaderValue::from_str(&explain::explanation(&account));
+        answer.headers_mut().extend(explanation.ok().map(|value| (EXPLANATION, value)));
     }
     let took = started.elapsed();
     let status = answer.status().as_u16();
@@ -199,6 +216,7 @@ fn access_line(
         method,
         endpoint = account.endpoint.unwrap_or("none"),
         caller = account.caller.as_deref().unwrap_or("none"),
+        trace_id = %account.origin.as_ref().map(|origin| origin.trace.id()).unwrap_or_default(),
         status,
         err = account.error.unwrap_or(""),
         rows = account.rows,
@@ -229,29 +247,4 @@ fn method(method: &Method) -> &'static str {
 fn without_body(answer: &mut Response<Body>, bytes: u64) {
     answer.headers_mut().insert(http::header::CONTENT_LENGTH, HeaderValue::from(bytes));
     *answer.body_mut() = body::empty();
-}
-
-/// How the answer came about, as one line of JSON.
-fn explain(answer: &mut Response<Body>, account: &Account) {
-    let notes: serde_json::Map<String, serde_json::Value> = account
-        .story
-        .notes
-        .iter()
-        .map(|(note, count)| (note.to_owned(), serde_json::Value::from(count)))
-        .collect();
-    let story = serde_json::json!({
-        "endpoint": account.endpoint,
-        "caller": account.caller,
-        "ignored_parameters": account.ignored,
-        "rows": account.rows,
-        "pages": account.story.pages,
-        "joined_pages": account.joined_pages,
-        "seams_repaired": account.story.seams_repaired,
-        "read_again": account.story.restarts,
-        "total_mismatch": account.story.total_mismatch,
-        "notes": notes,
-    });
-    if let Ok(value) = HeaderValue::from_str(&story.to_string()) {
-        answer.headers_mut().insert(EXPLANATION, value);
-    }
 }

@@ -32,11 +32,14 @@ where
     S: Service<Call<GroupName>, Response = Given, Error = BoxError> + Clone,
 {
     let LegacyCall { endpoint, quirks, caller, params, if_none_match, deadline, account } = call;
-    let dialect = caller.upstream.dialect.name();
+    let (dialect, caller_name) = (caller.upstream.dialect.name(), caller.name.clone());
     let note_ignored = |names: &[String]| {
         let names = names.iter().map(|name| fit_for_log(name, &settings.callers)).collect();
         account.note(|account| account.ignored = names);
     };
+    let filters = endpoint.filters().iter().copied().filter(|name| params.has_filter(name));
+    let filters = filters.collect();
+    account.note(|account| account.filters = filters);
     let plan = match endpoint.plan(params, &quirks) {
         Planned::Nobody { ignored } => {
             note_ignored(&ignored);
@@ -49,7 +52,7 @@ where
     let call = Call { endpoint, quirks, caller, plan, deadline, account: account.clone() };
     let given = inner.oneshot(call).await?;
     if given.whole.rows > 0 {
-        settings.metrics.answered(endpoint, dialect);
+        settings.metrics.answered(endpoint, dialect, &caller_name);
     }
     account.note(|account| account.rows = given.whole.rows);
     Ok(answer(&given, &if_none_match))
@@ -71,13 +74,10 @@ fn answer(given: &Given, if_none_match: &[HeaderValue]) -> Response<Body> {
     headers.insert(ETAG, whole.etag.clone());
     // Made from somebody's key: only that client may keep it, and it has to ask again.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    let word = match given.source {
-        Source::Read => return answer,
-        Source::Shared => "shared",
-        Source::Kept => "hit",
-        Source::Stale => "stale",
-    };
-    headers.insert(CACHE, HeaderValue::from_static(word));
+    if given.source == Source::Read {
+        return answer;
+    }
+    headers.insert(CACHE, HeaderValue::from_static(given.source.as_str()));
     if given.source != Source::Shared {
         headers.insert(AGE, HeaderValue::from(given.age.as_secs()));
     }

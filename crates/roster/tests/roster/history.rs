@@ -9,13 +9,16 @@ use roster::{Changes, Counts, Roster, Scope, Sighting, Sweep};
 use crate::{Folder, scope, user};
 
 const USERS: usize = 24;
+const HOUR: i64 = 60 * 60 * 1000;
+const YEAR: i64 = 365 * 24 * HOUR;
 
 /// One sweep: on what time scale, through which connection, and whom it sees.
 #[derive(Debug, Clone)]
 struct Step {
     caller: usize,
     through: usize,
-    /// From the latest end so far to this start, then from start to end.
+    /// From the latest end so far to this start, then from start to end. Who went back by most of an
+    /// hour or more stays there: the next is counted from this end.
     gap: i64,
     length: i64,
     /// The version of each user; `None` is missing.
@@ -30,7 +33,9 @@ fn step() -> impl Strategy<Value = Step> {
         2 => prop::collection::vec(hardly, USERS),
         1 => Just(vec![None; USERS]),
     ];
-    let gap = prop_oneof![3 => 1..5_i64, 2 => -25..2_i64];
+    // By an hour, give or take what decides, or by years.
+    let jump = prop_oneof![-HOUR - 25..-HOUR + 5, HOUR - 5..HOUR + 5, Just(-YEAR), Just(YEAR)];
+    let gap = prop_oneof![9 => 1..5_i64, 6 => -25..2_i64, 2 => jump];
     let length = prop_oneof![9 => 0..20_i64, 1 => -5..0_i64];
     (0..2_usize, 0..5_usize, gap, length, seen).prop_map(|(caller, through, gap, length, seen)| {
         Step { caller, through, gap, length, seen }
@@ -70,6 +75,14 @@ struct Model {
 impl Model {
     fn record(&mut self, sweep: Sweep, sightings: &[Sighting]) -> Changes {
         let mut changes = Changes::default();
+        // What this clock will show in more than an hour was read off another clock.
+        let times = self.people.values_mut().map(|person| &mut person.seen_until);
+        for time in times.chain(&mut self.observed_until).chain(&mut self.last_ended) {
+            if *time > sweep.ended + HOUR as u64 {
+                *time = sweep.started.min(sweep.ended) - 1;
+                changes.clock_was_ahead = true;
+            }
+        }
         let sees = |id: u64| sightings.iter().any(|sighting| sighting.id == id);
         let expected: Vec<u64> =
             self.people.iter().filter(|(_, p)| p.absences < 2).map(|(id, _)| *id).collect();
@@ -150,12 +163,16 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
 
     #[test]
-    fn any_history_ends_as_the_rules_say(steps in prop::collection::vec(step(), 1..30)) {
+    fn any_history_ends_as_the_rules_say(
+        steps in prop::collection::vec(step(), 1..30),
+        ends_in_the_past: bool,
+    ) {
         let folder = Folder::new();
         let mut rosters = [folder.roster(), folder.roster()];
         let scopes = [scope("acme"), scope("globex")];
         let mut models = [Model::default(), Model::default()];
-        let mut latest: i64 = 1000;
+        let mut latest: i64 = 100 * YEAR;
+        let (mut first, mut last) = (latest, latest);
         for step in steps {
             // Two connections take turns; now and then one of them is opened anew.
             if step.through == 4 {
@@ -165,16 +182,20 @@ proptest! {
             let (scope, model) = (&scopes[step.caller], &mut models[step.caller]);
             let started = latest + step.gap;
             let ended = started + step.length;
-            latest = latest.max(ended);
+            latest = if step.gap < -HOUR / 2 { ended } else { latest.max(ended) };
+            (first, last) = (first.min(ended), last.max(ended));
             let sweep = Sweep { started: started as u64, ended: ended as u64 };
             let seen = sightings(&step.seen);
             let changes = roster.record(scope, &sweep, &seen).unwrap();
             prop_assert_eq!(changes, model.record(sweep, &seen));
             same_state(roster, scope, model)?;
         }
-        // At last everybody vanishes, which shows what was remembered of each.
-        for turn in 1..=4 {
-            let time = latest as u64 + turn * 10;
+        // At last everybody vanishes, which shows what was remembered of each. That takes four
+        // sweeps, also where all that was recorded lies ahead. Once more, and nobody is left to.
+        let base = if ends_in_the_past { first - YEAR } else { last };
+        let starts = [base, first - 2 * YEAR].map(|base| (1..=4).map(move |turn| base + turn * 10));
+        for time in starts.into_iter().flatten() {
+            let time = time as u64;
             let sweep = Sweep { started: time, ended: time + 1 };
             for (scope, model) in scopes.iter().zip(&mut models) {
                 let changes = rosters[1].record(scope, &sweep, &[]).unwrap();

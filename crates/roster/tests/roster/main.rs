@@ -4,11 +4,13 @@
 #![expect(clippy::unwrap_used, reason = "these are tests; a surprise in what they share must fail")]
 
 mod absences;
+mod clock;
 mod crash;
 mod guard;
 mod history;
 mod imports;
 mod opening;
+mod replaced;
 mod sharing;
 
 use std::fs;

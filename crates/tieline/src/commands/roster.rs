@@ -96,8 +96,14 @@ impl Which {
     fn open(&self) -> Result<(Roster, Scope), Failure> {
         let config = load(&self.config)?;
         let scope = self.scope(&config)?;
-        match config.roster {
-            Some(roster) => Ok((roster, scope)),
+        match &config.roster {
+            Some(file) => match file.open() {
+                Ok(roster) => Ok((roster, scope)),
+                Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
+                    Err(Failure::configuration(error))
+                }
+                Err(error) => Err(Failure::new(error)),
+            },
             None => Err(Failure::new(format_args!(
                 "there is no roster: set roster.file in {}",
                 self.config.display()
@@ -145,7 +151,8 @@ impl Which {
 impl Import {
     fn run(self) -> Result<ExitCode, Failure> {
         let (roster, scope) = self.which.open()?;
-        let is_url = self.source.starts_with("http://") || self.source.starts_with("https://");
+        // Anything with a scheme is a URL, and is never repeated: a key may be in it.
+        let is_url = self.source.contains("://");
         let key = self.key()?;
         if key.is_some() && !is_url {
             return Err(Failure::new("a key only goes with a URL; a file needs none"));
@@ -211,7 +218,9 @@ fn fetch(url: &str, key: Option<HeaderValue>) -> Result<Bytes, Failure> {
     let mut fetched = Bytes::new();
     runtime::run(async {
         let exchange = async {
-            let answer = Client::new(&settings).oneshot(request).await.map_err(Failure::new)?;
+            let failed =
+                |error| Failure::new(format_args!("the legacy API cannot be asked: {error}"));
+            let answer = Client::new(&settings).oneshot(request).await.map_err(failed)?;
             let status = answer.status();
             if status != StatusCode::OK {
                 return Err(Failure::new(format_args!(

@@ -4,21 +4,24 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
-use crate::signals::{Signals, survive_hangups};
+use crate::signals::{Hangups, Signals};
 use crate::{log, runtime};
-use gateway::config::{Config, LogFormat};
+use gateway::Reloader;
+use gateway::config::{Config, ConfigError, Files, LogFormat};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
   tieline serve --config /etc/tieline/tieline.toml
 
-SIGTERM and SIGINT let requests in flight finish; a second one stops at once.
+SIGTERM and SIGINT let requests in flight finish; a second one stops at once. SIGHUP, or a change of
+the file or of one it names, puts the new configuration in force, all of it or nothing.
 Environment: TIELINE_SERVER__LISTEN and the like override the file, TIELINE_LOG (or RUST_LOG) is the
 log filter, TOKIO_WORKER_THREADS the number of threads (default: one for each core).
 Exit codes: 0 after a signal, 1 failed, 78 bad configuration.")]
@@ -34,18 +37,29 @@ impl Serve {
         set_up_log(&config, log_format)?;
         runtime::run(async move {
             let signals = Signals::listen()?;
-            survive_hangups()?;
+            let hangups = Hangups::listen()?;
+            let files = config.files.clone();
             let shutdown = CancellationToken::new();
             let running = gateway::start(config, shutdown.clone())
                 .await
                 .map_err(|error| self.start_failure(&error))?;
+            let reloading = tokio::spawn(reload_for_ever(
+                self.config.clone(),
+                running.reloader(),
+                hangups,
+                files,
+            ));
             signals.drain(shutdown, running.finished()).await?;
+            reloading.abort();
             Ok(ExitCode::SUCCESS)
         })
     }
 
     /// The error names the setting; this adds what to do about it.
     fn start_failure(&self, error: &std::io::Error) -> Failure {
+        if error.kind() == std::io::ErrorKind::InvalidInput {
+            return Failure::configuration(error);
+        }
         let file = self.config.display();
         let or = match error.kind() {
             std::io::ErrorKind::AddrInUse => ", or stop what has the port",
@@ -55,13 +69,56 @@ impl Serve {
     }
 }
 
+/// How often files are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Reads the configuration again at every SIGHUP, and when a file it was read from has changed and
+/// then stayed the same for one look. What cannot be used is told in the log and changes nothing.
+async fn reload_for_ever(
+    file: PathBuf,
+    reloader: Reloader,
+    mut hangups: Hangups,
+    mut in_force: Files,
+) {
+    let mut last = in_force.clone();
+    loop {
+        let is_asked = tokio::select! {
+            () = hangups.next() => true,
+            () = tokio::time::sleep(LOOK_INTERVAL) => false,
+        };
+        let now = in_force.now();
+        let has_settled = std::mem::replace(&mut last, now.clone()) == now;
+        if !is_asked && (now == in_force || !has_settled) {
+            continue;
+        }
+        // What is refused now is not tried again before the next change.
+        in_force = now;
+        match read(&file) {
+            Ok(config) => {
+                in_force.clone_from(&config.files);
+                last.clone_from(&config.files);
+                if let Err(error) = reloader.reload(config) {
+                    tracing::error!(%error, "the configuration was not reloaded");
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "the configuration was not reloaded; the old one serves");
+            }
+        }
+    }
+}
+
 /// Reads a configuration file and the environment over it.
 pub(crate) fn load(file: &Path) -> Result<Config, Failure> {
+    read(file).map_err(Failure::configuration)
+}
+
+fn read(file: &Path) -> Result<Config, ConfigError> {
     // A variable that is not UTF-8 is none of ours.
     let environment: Vec<(String, String)> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    Config::load(file, &environment).map_err(Failure::configuration)
+    Config::load(file, &environment)
 }
 
 /// Starts the log as configured, or as the command line says.

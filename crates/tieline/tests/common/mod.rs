@@ -4,7 +4,9 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "test helpers")]
 
 pub(crate) mod canary;
+pub(crate) mod echo;
 pub(crate) mod process;
+pub(crate) mod vonage;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

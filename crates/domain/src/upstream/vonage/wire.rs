@@ -252,7 +252,7 @@ fn group<'a>(role: Cow<'a, str>, rules: &'a Rules) -> Named<'a> {
     Named { id: Id::Text(role), name: Some(name) }
 }
 
-/// Display ids above this could not be told from hashed ids, and no double holds them.
+/// No double holds an id above this.
 pub(super) const DISPLAY_ID_MAX: u64 = (1 << 53) - 1;
 
 /// The legacy number of a user.
@@ -264,7 +264,9 @@ fn number(wire: &WireUser<'_>, rules: &Rules) -> Number {
         IdPolicy::Fail => id::decimal(&id),
         IdPolicy::Map(map) => {
             let known = |text: &Option<Str<'_>>| map.number(&text.as_ref()?.0);
-            map.number(&id).or_else(|| known(&wire.username)).or_else(|| known(&wire.email))
+            // Who is archived may share an address with who took the place.
+            let email = if wire.active == Some(Flag(false)) { &None } else { &wire.email };
+            map.number(&id).or_else(|| known(&wire.username)).or_else(|| known(email))
         }
         IdPolicy::DisplayId => {
             let agent = wire.configuration.as_ref().and_then(|settings| settings.agent.as_ref());

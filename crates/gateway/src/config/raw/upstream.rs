@@ -86,10 +86,10 @@ impl Upstream {
         seconds(5 * 60)
     }
     fn related_stale_max() -> Span {
-        seconds(3600)
+        seconds(2 * 3600)
     }
     fn related_deadline() -> Span {
-        seconds(5 * 60)
+        seconds(3600)
     }
     fn related_lists_max() -> usize {
         5000

@@ -1,0 +1,118 @@
+//! Every metric there is: one table, from which they are made and to which pages and dashboards are
+//! held.
+
+/// One metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name; a histogram's series have `_bucket`, `_sum` and `_count` behind it.
+    pub name: &'static str,
+    /// What it counts or shows.
+    pub kind: Kind,
+    /// The names of its labels.
+    pub labels: &'static [&'static str],
+    /// A sentence about it.
+    pub help: &'static str,
+}
+
+/// What kind of number a metric is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It only grows.
+    Counter,
+    /// It is what it is now.
+    Gauge,
+    /// Counts of values by size.
+    Histogram,
+}
+
+const fn row(
+    name: &'static str,
+    kind: Kind,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Metric {
+    Metric { name, kind, labels, help }
+}
+
+/// The table.
+pub const METRICS: &[Metric] = &[
+    row(
+        "tieline_requests_total",
+        Kind::Counter,
+        &["endpoint", "status", "caller"],
+        "Requests answered.",
+    ),
+    row("tieline_request_seconds", Kind::Histogram, &["endpoint"], "Time from request to answer."),
+    row("tieline_errors_total", Kind::Counter, &["slug"], "Errors by slug."),
+    row("tieline_rows_total", Kind::Counter, &["endpoint"], "Legacy records answered."),
+    row(
+        "tieline_answers_total",
+        Kind::Counter,
+        &["source"],
+        "Lists answered, by where they came from: read, shared, hit, stale.",
+    ),
+    row(
+        "tieline_fidelity_notes_total",
+        Kind::Counter,
+        &["endpoint", "note"],
+        "Values that could only be shown imperfectly, by kind.",
+    ),
+    row(
+        "tieline_ignored_parameters_total",
+        Kind::Counter,
+        &["endpoint"],
+        "Empty or unknown parameters.",
+    ),
+    row(
+        "tieline_filters_used_total",
+        Kind::Counter,
+        &["caller", "endpoint", "filter"],
+        "Requests that filtered, by what.",
+    ),
+    row(
+        "tieline_field_losses_total",
+        Kind::Counter,
+        &["caller", "endpoint", "dialect", "status"],
+        "Answers with records, times fields that are not exact or renamed.",
+    ),
+    row(
+        "tieline_upstream_requests_total",
+        Kind::Counter,
+        &["upstream", "outcome"],
+        "Attempts sent upstream, by outcome.",
+    ),
+    row(
+        "tieline_list_events_total",
+        Kind::Counter,
+        &["event"],
+        "Pages read, seams repaired, lists read again, counts that were wrong.",
+    ),
+    row(
+        "tieline_lookups_total",
+        Kind::Counter,
+        &["outcome"],
+        "Group look-ups by outcome, and readings of what is joined to rows.",
+    ),
+    row(
+        "tieline_callers",
+        Kind::Gauge,
+        &["upstream_key"],
+        "Callers, by what the upstream last said to their key.",
+    ),
+    row(
+        "tieline_caller_key_refused",
+        Kind::Gauge,
+        &["caller", "upstream_key"],
+        "Callers whose key the upstream refuses.",
+    ),
+    row("tieline_roster_users", Kind::Gauge, &["state"], "Users in the roster, by state."),
+    row("tieline_build_info", Kind::Gauge, &["version"], "1, with the version that runs."),
+    row(
+        "tieline_process_start_time_seconds",
+        Kind::Gauge,
+        &[],
+        "When the gateway started, in seconds since 1970.",
+    ),
+    row("tieline_process_resident_bytes", Kind::Gauge, &[], "Memory in use."),
+    row("tieline_process_open_files", Kind::Gauge, &[], "Open files and sockets."),
+];

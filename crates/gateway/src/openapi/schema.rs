@@ -1,0 +1,83 @@
+//! The shape of an answer as a JSON schema. It is as strict as the answers are: every field is there,
+//! and no other.
+
+use domain::legacy::shape::{Field, Kind, Shape};
+use domain::quirks::Envelope;
+use serde_json::{Map, Value, json};
+
+/// A whole answer whose records have the schema of this name.
+pub(super) fn list(shape: &Shape, record: &str) -> Value {
+    let record = json!({ "$ref": format!("#/components/schemas/{record}") });
+    let records = json!({ "type": "array", "items": record });
+    match shape.envelope {
+        Envelope::Array => records,
+        Envelope::Users => object(
+            [
+                ("users", records),
+                (
+                    "metadata",
+                    object(
+                        [
+                            ("total", count()),
+                            ("page", json!({ "const": 1 })),
+                            ("page_size", count()),
+                        ]
+                        .into(),
+                    ),
+                ),
+            ]
+            .into(),
+        ),
+        Envelope::Sample => object(
+            [
+                ("summary", text()),
+                ("description", text()),
+                ("value", json!({ "anyOf": [record, records] })),
+            ]
+            .into(),
+        ),
+    }
+}
+
+/// One record.
+pub(super) fn record(fields: &[Field]) -> Value {
+    let of = |field: &Field| {
+        let mut schema = kind(&field.kind);
+        schema["description"] = Value::from(field.says);
+        (field.name, schema)
+    };
+    object(fields.iter().map(of).collect())
+}
+
+fn kind(kind: &Kind) -> Value {
+    match kind {
+        Kind::Number => count(),
+        Kind::NumberOrNull => json!({ "type": ["integer", "null"], "minimum": 0 }),
+        Kind::Text => text(),
+        Kind::TextOrNull => json!({ "type": ["string", "null"] }),
+        Kind::NumberOrTextOrNull => json!({ "type": ["integer", "string", "null"], "minimum": 0 }),
+        Kind::List(fields) => json!({ "type": "array", "items": record(fields) }),
+    }
+}
+
+fn text() -> Value {
+    json!({ "type": "string" })
+}
+
+fn count() -> Value {
+    json!({ "type": "integer", "minimum": 0 })
+}
+
+/// An object that has just these members, all of them.
+fn object(members: Vec<(&str, Value)>) -> Value {
+    let names: Vec<&str> = members.iter().map(|(name, _)| *name).collect();
+    let required = json!(names);
+    let properties: Map<String, Value> =
+        members.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect();
+    json!({
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": false,
+    })
+}

@@ -1,0 +1,188 @@
+//! Under which names a request is followed: its id, and its place in a trace (W3C Trace Context). Both
+//! go upstream with every request made on its behalf. What a client sends is taken only where it is
+//! exactly as it should be.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use rand::RngExt;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+const ID_CHARS_MAX: usize = 64;
+
+/// See the module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) request_id: String,
+    pub(crate) trace: Trace,
+}
+
+impl Origin {
+    /// The names of a request. `is_secret` tells what must never be repeated, whatever it looks like.
+    pub(crate) fn of(
+        headers: &HeaderMap,
+        accepts_id: bool,
+        is_secret: impl Fn(&str) -> bool,
+    ) -> Self {
+        let given =
+            only(headers, &REQUEST_ID).filter(|id| accepts_id && is_id(id) && !is_secret(id));
+        let request_id =
+            given.map_or_else(|| format!("{:016x}", rand::rng().random::<u64>()), str::to_owned);
+        let taken = only(headers, &TRACEPARENT).and_then(Trace::continued);
+        let taken = taken.filter(|trace| !is_secret(&trace.id()));
+        Origin { request_id, trace: taken.unwrap_or_else(Trace::begun) }
+    }
+
+    /// Names a request that is made on behalf of this one.
+    pub(crate) fn pass_on(&self, headers: &mut HeaderMap) {
+        for (name, value) in
+            [(REQUEST_ID, self.request_id.clone()), (TRACEPARENT, self.trace.header())]
+        {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(name, value);
+            }
+        }
+    }
+}
+
+/// A header that came once.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let (first, second) = (values.next()?, values.next());
+    second.is_none().then(|| first.to_str().ok()).flatten()
+}
+
+fn is_id(text: &str) -> bool {
+    let is_fit = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    (1..=ID_CHARS_MAX).contains(&text.len()) && text.bytes().all(is_fit)
+}
+
+/// A trace, and our span in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Trace {
+    trace: u128,
+    span: u64,
+    is_sampled: bool,
+}
+
+impl Trace {
+    /// A trace that begins here; nobody records it yet.
+    fn begun() -> Self {
+        Trace { trace: rand::rng().random_range(1..=u128::MAX), span: span(), is_sampled: false }
+    }
+
+    /// A new span in the trace of a `traceparent`. A later version is read as this one, if what
+    /// this one has stands at its beginning.
+    fn continued(text: &str) -> Option<Self> {
+        let (known, rest) = (text.get(..55)?, text.get(55..)?);
+        let parts: Vec<&str> = known.split('-').collect();
+        let [version, trace, parent, flags] = parts.as_slice() else { return None };
+        let lengths = [version.len(), trace.len(), parent.len(), flags.len()];
+        let is_hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+        let all_hex = parts.iter().all(|part| part.bytes().all(is_hex));
+        let may_be_longer = *version != "00" && rest.starts_with('-');
+        if lengths != [2, 32, 16, 2]
+            || !all_hex
+            || *version == "ff"
+            || !(rest.is_empty() || may_be_longer)
+        {
+            return None;
+        }
+        let trace = u128::from_str_radix(trace, 16).ok().filter(|trace| *trace != 0)?;
+        u64::from_str_radix(parent, 16).ok().filter(|parent| *parent != 0)?;
+        let is_sampled = u8::from_str_radix(flags, 16).ok()? & 1 == 1;
+        Some(Trace { trace, span: span(), is_sampled })
+    }
+
+    /// The trace's id, as logs and traces have it.
+    pub(crate) fn id(&self) -> String {
+        format!("{:032x}", self.trace)
+    }
+
+    fn header(&self) -> String {
+        format!("00-{:032x}-{:016x}-{:02x}", self.trace, self.span, u8::from(self.is_sampled))
+    }
+}
+
+fn span() -> u64 {
+    rand::rng().random_range(1..=u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GIVEN: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    fn taken(traceparent: &str) -> bool {
+        let origin = Origin::of(&headers(&[("traceparent", traceparent)]), false, |_| false);
+        assert_ne!(origin.trace.id(), "0".repeat(32));
+        traceparent.contains(&origin.trace.id())
+    }
+
+    #[test]
+    fn a_trace_is_continued_with_a_span_of_our_own() {
+        let origin = Origin::of(&headers(&[("traceparent", GIVEN)]), false, |_| false);
+        assert_eq!(origin.trace.id(), "4bf92f3577b34da6a3ce929d0e0e4736");
+        let mut passed = HeaderMap::new();
+        origin.pass_on(&mut passed);
+        let header = passed["traceparent"].to_str().unwrap();
+        assert!(header.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"), "{header}");
+        assert!(header.ends_with("-01") && header.len() == 55, "{header}");
+        assert!(!header.contains("00f067aa0ba902b7"), "{header}");
+        assert!(taken(&GIVEN.replace("-01", "-00")));
+        // A later version, alone and with more behind it.
+        assert!(taken(&GIVEN.replacen("00", "01", 1)));
+        assert!(taken(&format!("{}-what-comes-later", GIVEN.replacen("00", "cc", 1))));
+    }
+
+    #[test]
+    fn a_trace_that_is_not_as_it_should_be_is_another_one() {
+        for bad in [
+            "",
+            "nonsense",
+            &GIVEN.to_uppercase(),
+            &GIVEN.replacen("00", "ff", 1),
+            &GIVEN.replacen("00", "0", 1),
+            &format!("{GIVEN}-more"),
+            &format!("{GIVEN}x"),
+            &format!("{}x", GIVEN.replacen("00", "01", 1)),
+            &GIVEN.replace('-', "_"),
+            &GIVEN.replace("00f067aa0ba902b7", "0000000000000000"),
+            &GIVEN.replace("00f067aa0ba902b7", "00f067aa0ba902bg"),
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+        ] {
+            assert!(!taken(bad) || bad.is_empty(), "{bad}");
+        }
+        let twice = headers(&[("traceparent", GIVEN), ("traceparent", GIVEN)]);
+        assert!(!GIVEN.contains(&Origin::of(&twice, false, |_| false).trace.id()));
+        let secret = headers(&[("traceparent", GIVEN)]);
+        assert!(!GIVEN.contains(&Origin::of(&secret, false, |_| true).trace.id()));
+    }
+
+    #[test]
+    fn a_request_keeps_its_own_id_only_where_that_is_allowed_and_fit() {
+        let of = |id: &str, accepts| {
+            Origin::of(&headers(&[("x-request-id", id)]), accepts, |id| id == "a-key").request_id
+        };
+        let long = "x".repeat(64);
+        for good in ["a", "A-b_c.9", &long] {
+            assert_eq!(of(good, true), good);
+            assert_ne!(of(good, false), good);
+        }
+        for bad in ["", "a b", "a/b", "a,b", "\u{e9}", "a-key", &"x".repeat(65)] {
+            let id = of(bad, true);
+            assert!(id != bad && id.len() == 16 && is_id(&id), "{bad}: {id}");
+        }
+        let twice = headers(&[("x-request-id", "a"), ("x-request-id", "a")]);
+        assert_eq!(Origin::of(&twice, true, |_| false).request_id.len(), 16);
+    }
+}

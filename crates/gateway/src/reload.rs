@@ -1,0 +1,104 @@
+//! The configuration in force, and putting another in its place while requests are answered.
+//!
+//! All or nothing: a configuration that cannot be used changes nothing. Requests under way end with
+//! the one they began with; the next request sees the new one.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use http::{Request, Response};
+use tower::util::BoxCloneSyncService;
+use tower::{ServiceExt, service_fn};
+use transport::body::Body;
+
+use crate::config::Config;
+use crate::stack;
+use crate::state::State;
+
+/// What legacy clients reach.
+pub(crate) type Edge = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
+
+/// The configuration in force; clones share it.
+#[derive(Clone)]
+pub(crate) struct InForce(Arc<RwLock<(State, Edge)>>);
+
+impl InForce {
+    pub(crate) fn new(state: State) -> Self {
+        let edge = stack::edge(&state);
+        InForce(Arc::new(RwLock::new((state, edge))))
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
+    fn edge(&self) -> Edge {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).1.clone()
+    }
+
+    /// A service that asks, for each request, what is in force then.
+    pub(crate) fn service(&self) -> Edge {
+        let in_force = self.clone();
+        BoxCloneSyncService::new(service_fn(move |request| in_force.edge().oneshot(request)))
+    }
+
+    fn put(&self, state: State) {
+        let edge = stack::edge(&state);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = (state, edge);
+    }
+}
+
+/// Why a configuration was not put in force; the old one still is.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// A setting that only a start can change.
+    #[error("{0}: takes effect at a restart only; nothing was changed")]
+    NeedsRestart(&'static str),
+    /// The roster's new file cannot be opened.
+    #[error("{0}; nothing was changed")]
+    Roster(io::Error),
+}
+
+/// Puts another configuration in force.
+#[derive(Clone)]
+pub struct Reloader(pub(crate) InForce);
+
+impl fmt::Debug for Reloader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reloader")
+    }
+}
+
+impl Reloader {
+    /// Puts `config` in force for every request that comes from now on, and gives its epoch: how
+    /// many configurations there were since the start.
+    pub fn reload(&self, config: Config) -> Result<u64, ReloadError> {
+        let now = self.0.state();
+        let (old, new) = (&now.config, &config);
+        for (setting, is_same) in [
+            ("server.listen", old.server.listen == new.server.listen),
+            ("server.tls", old.server.tls.is_some() == new.server.tls.is_some()),
+            ("admin.listen", old.admin == new.admin),
+            ("log.level", old.log.level == new.log.level),
+            ("log.format", old.log.format == new.log.format),
+        ] {
+            if !is_same {
+                return Err(ReloadError::NeedsRestart(setting));
+            }
+        }
+        let certificate = (old.server.tls.clone(), new.server.tls.clone());
+        let mut config = config;
+        // The listener holds the first one; it is told what to show.
+        config.server.tls.clone_from(&old.server.tls);
+        let state = now.renewed(config).map_err(ReloadError::Roster)?;
+        let epoch = state.epoch;
+        if let (Some(shown), Some(new)) = certificate {
+            shown.show(&new);
+        }
+        self.0.put(state);
+        tracing::info!(epoch, "the new configuration is in force");
+        Ok(epoch)
+    }
+}
