@@ -161,7 +161,7 @@ enum Teams {
 /// Checks every caller of a configuration, one after the other.
 pub async fn check(config: &Config) -> Result<Report, std::io::Error> {
     // A check remembers nobody.
-    let state = State::new(Config { roster: None, ..config.clone() })?;
+    let state = State::new(Config { roster: None, ..config.clone() }, None)?;
     let mut callers = Vec::new();
     for caller in state.callers.all() {
         let outcome = survey(&state, caller).await;

@@ -12,6 +12,7 @@ mod network;
 mod passthrough;
 mod raw;
 mod retirement;
+mod traces;
 mod units;
 mod upstreams;
 
@@ -37,6 +38,7 @@ pub use network::Network;
 pub use passthrough::{Cors, Methods, Passthrough, Route};
 pub use raw::{Allow, PassthroughCredential, UnknownCallers};
 pub use raw::{DeletedFrom, LogFormat, TeamsFrom, TokenAuth};
+pub use traces::Traces;
 pub use upstreams::{Token, Upstream};
 
 /// A configuration that cannot be used: one line, `FILE:LINE: field: what is wrong`.
@@ -59,6 +61,8 @@ pub struct Config {
     pub admin: SocketAddr,
     /// Logging, for whoever sets it up.
     pub log: Log,
+    /// Where spans go.
+    pub traces: Traces,
     /// Limits of all requests.
     pub limits: Limits,
     /// Group look-ups.
@@ -242,6 +246,7 @@ impl<'a> Reader<'a> {
             files: self.files.take(),
             server,
             admin: self.raw.admin.listen,
+            traces: self.traces()?,
             log: Log { level: self.log_level()?, format: self.raw.log.format },
             limits: Limits {
                 request_deadline: limits.request_deadline.0,

@@ -19,6 +19,7 @@ mod pace;
 mod reload;
 mod retry_after;
 mod secret;
+pub mod spans;
 mod stack;
 mod state;
 mod svc;
@@ -74,11 +75,23 @@ impl Running {
 /// Where a port cannot be bound or the roster's file cannot be opened; the message names the setting.
 /// [`io::ErrorKind::InvalidInput`] is a bad configuration, in one line as [`config::ConfigError`]'s.
 pub async fn start(config: Config, shutdown: CancellationToken) -> io::Result<Running> {
+    start_traced(config, shutdown, None).await
+}
+
+/// As [`start`], and tells `exporter` of every span that is recorded.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_traced(
+    config: Config,
+    shutdown: CancellationToken,
+    exporter: Option<Arc<dyn spans::Spans>>,
+) -> io::Result<Running> {
     let tls = config.server.tls.clone();
     let grace = config.limits.request_deadline;
     let (listen, admin_listen) = (config.server.listen, config.admin);
     // Before any port is bound: what is wrong with the roster's file is a bad configuration.
-    let state = State::new(config)?;
+    let state = State::new(config, exporter)?;
     let listener = bind("server.listen", listen).await?;
     let admin_listener = bind("admin.listen", admin_listen).await?;
     let (address, admin) = (listener.local_addr()?, admin_listener.local_addr()?);

@@ -18,10 +18,12 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// The names of a request. `is_secret` tells what must never be repeated, whatever it looks like.
+    /// The names of a request. `is_secret` tells what must never be repeated, whatever it looks like;
+    /// `sampled` is the share recorded of those that come without a trace of their own.
     pub(crate) fn of(
         headers: &HeaderMap,
         accepts_id: bool,
+        sampled: f64,
         is_secret: impl Fn(&str) -> bool,
     ) -> Self {
         let given =
@@ -30,13 +32,12 @@ impl Origin {
             given.map_or_else(|| format!("{:016x}", rand::rng().random::<u64>()), str::to_owned);
         let taken = only(headers, &TRACEPARENT).and_then(Trace::continued);
         let taken = taken.filter(|trace| !is_secret(&trace.id()));
-        Origin { request_id, trace: taken.unwrap_or_else(Trace::begun) }
+        Origin { request_id, trace: taken.unwrap_or_else(|| Trace::begun(sampled)) }
     }
 
-    /// Names a request that is made on behalf of this one.
-    pub(crate) fn pass_on(&self, headers: &mut HeaderMap) {
-        for (name, value) in
-            [(REQUEST_ID, self.request_id.clone()), (TRACEPARENT, self.trace.header())]
+    /// Names a request that is made on behalf of this one, as part of that span of its trace.
+    pub(crate) fn pass_on(&self, trace: &Trace, headers: &mut HeaderMap) {
+        for (name, value) in [(REQUEST_ID, self.request_id.clone()), (TRACEPARENT, trace.header())]
         {
             if let Ok(value) = HeaderValue::from_str(&value) {
                 headers.insert(name, value);
@@ -62,13 +63,22 @@ fn is_id(text: &str) -> bool {
 pub(crate) struct Trace {
     trace: u128,
     span: u64,
+    /// The span that ours is part of, as the client says.
+    parent: Option<u64>,
     is_sampled: bool,
 }
 
 impl Trace {
-    /// A trace that begins here; nobody records it yet.
-    fn begun() -> Self {
-        Trace { trace: rand::rng().random_range(1..=u128::MAX), span: span(), is_sampled: false }
+    /// A trace that begins here, recorded with this probability.
+    fn begun(sampled: f64) -> Self {
+        let is_sampled = sampled > 0.0 && rand::rng().random_bool(sampled.min(1.0));
+        let trace = rand::rng().random_range(1..=u128::MAX);
+        Trace { trace, span: span(), parent: None, is_sampled }
+    }
+
+    /// A span that is part of this one.
+    pub(crate) fn child(&self) -> Self {
+        Trace { span: span(), parent: Some(self.span), ..*self }
     }
 
     /// A new span in the trace of a `traceparent`. A later version is read as this one, if what
@@ -89,14 +99,31 @@ impl Trace {
             return None;
         }
         let trace = u128::from_str_radix(trace, 16).ok().filter(|trace| *trace != 0)?;
-        u64::from_str_radix(parent, 16).ok().filter(|parent| *parent != 0)?;
+        let parent = u64::from_str_radix(parent, 16).ok().filter(|parent| *parent != 0)?;
         let is_sampled = u8::from_str_radix(flags, 16).ok()? & 1 == 1;
-        Some(Trace { trace, span: span(), is_sampled })
+        Some(Trace { trace, span: span(), parent: Some(parent), is_sampled })
     }
 
     /// The trace's id, as logs and traces have it.
     pub(crate) fn id(&self) -> String {
         format!("{:032x}", self.trace)
+    }
+
+    pub(crate) fn trace(&self) -> u128 {
+        self.trace
+    }
+
+    pub(crate) fn span(&self) -> u64 {
+        self.span
+    }
+
+    pub(crate) fn parent(&self) -> Option<u64> {
+        self.parent
+    }
+
+    /// Whether whoever began the trace records it.
+    pub(crate) fn is_sampled(&self) -> bool {
+        self.is_sampled
     }
 
     fn header(&self) -> String {
@@ -123,17 +150,17 @@ mod tests {
     }
 
     fn taken(traceparent: &str) -> bool {
-        let origin = Origin::of(&headers(&[("traceparent", traceparent)]), false, |_| false);
+        let origin = Origin::of(&headers(&[("traceparent", traceparent)]), false, 0.0, |_| false);
         assert_ne!(origin.trace.id(), "0".repeat(32));
         traceparent.contains(&origin.trace.id())
     }
 
     #[test]
     fn a_trace_is_continued_with_a_span_of_our_own() {
-        let origin = Origin::of(&headers(&[("traceparent", GIVEN)]), false, |_| false);
+        let origin = Origin::of(&headers(&[("traceparent", GIVEN)]), false, 0.0, |_| false);
         assert_eq!(origin.trace.id(), "4bf92f3577b34da6a3ce929d0e0e4736");
         let mut passed = HeaderMap::new();
-        origin.pass_on(&mut passed);
+        origin.pass_on(&origin.trace, &mut passed);
         let header = passed["traceparent"].to_str().unwrap();
         assert!(header.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"), "{header}");
         assert!(header.ends_with("-01") && header.len() == 55, "{header}");
@@ -163,15 +190,16 @@ mod tests {
             assert!(!taken(bad) || bad.is_empty(), "{bad}");
         }
         let twice = headers(&[("traceparent", GIVEN), ("traceparent", GIVEN)]);
-        assert!(!GIVEN.contains(&Origin::of(&twice, false, |_| false).trace.id()));
+        assert!(!GIVEN.contains(&Origin::of(&twice, false, 0.0, |_| false).trace.id()));
         let secret = headers(&[("traceparent", GIVEN)]);
-        assert!(!GIVEN.contains(&Origin::of(&secret, false, |_| true).trace.id()));
+        assert!(!GIVEN.contains(&Origin::of(&secret, false, 0.0, |_| true).trace.id()));
     }
 
     #[test]
     fn a_request_keeps_its_own_id_only_where_that_is_allowed_and_fit() {
         let of = |id: &str, accepts| {
-            Origin::of(&headers(&[("x-request-id", id)]), accepts, |id| id == "a-key").request_id
+            Origin::of(&headers(&[("x-request-id", id)]), accepts, 0.0, |id| id == "a-key")
+                .request_id
         };
         let long = "x".repeat(64);
         for good in ["a", "A-b_c.9", &long] {
@@ -183,6 +211,6 @@ mod tests {
             assert!(id != bad && id.len() == 16 && is_id(&id), "{bad}: {id}");
         }
         let twice = headers(&[("x-request-id", "a"), ("x-request-id", "a")]);
-        assert_eq!(Origin::of(&twice, true, |_| false).request_id.len(), 16);
+        assert_eq!(Origin::of(&twice, true, 0.0, |_| false).request_id.len(), 16);
     }
 }

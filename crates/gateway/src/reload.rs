@@ -78,6 +78,7 @@ impl Reloader {
         let now = self.0.state();
         let (old, new) = (&now.config, &config);
         for (setting, is_same) in [
+            ("traces.otlp_endpoint", old.traces.otlp_endpoint == new.traces.otlp_endpoint),
             ("server.listen", old.server.listen == new.server.listen),
             ("server.tls", old.server.tls.is_some() == new.server.tls.is_some()),
             ("admin.listen", old.admin == new.admin),

@@ -32,6 +32,9 @@ pub(crate) fn edge(
         metrics: state.metrics.clone(),
         callers: Arc::clone(&state.callers),
         accept_request_id: state.config.server.accept_request_id,
+        // Without an exporter nobody is told that something is recorded.
+        sampled: state.exporter.as_ref().map_or(0.0, |_| state.config.traces.sampled),
+        exporter: state.exporter.clone(),
     };
     let route = route::Settings {
         quirks: Arc::clone(&quirks),
@@ -115,7 +118,7 @@ fn passthrough(state: &State) -> Stage<Passing, Response<Body>> {
 
 /// One list, from its pages.
 pub(crate) fn lists(state: &State) -> Stage<ListCall, Listed> {
-    let metrics = state.metrics.clone();
+    let send = send::Settings { metrics: state.metrics.clone(), exporter: state.exporter.clone() };
     let remember =
         remember::Settings { metrics: state.metrics.clone(), roster: state.roster.clone() };
     let lists = ServiceBuilder::new()
@@ -133,6 +136,6 @@ pub(crate) fn lists(state: &State) -> Stage<ListCall, Listed> {
         // The caller's key, or a token had with it.
         .layer(from_fn(state.metrics.clone(), authorize::authorize))
         // One attempt, body and all, so that a body that breaks off is an attempt that failed.
-        .service(service_fn(move |attempt| send::send(metrics.clone(), attempt)));
+        .service(service_fn(move |attempt| send::send(send.clone(), attempt)));
     Stage::new(lists)
 }

@@ -11,6 +11,7 @@ use crate::answers::Answers;
 use crate::caller::{Caller, Callers, GroupCache, Upstream};
 use crate::config::{Config, Lookups, RosterFile};
 use crate::metrics::Metrics;
+use crate::spans::Exporter;
 
 /// Everything the stack and the admin pages share.
 #[derive(Debug, Clone)]
@@ -19,6 +20,7 @@ pub(crate) struct State {
     pub(crate) callers: Arc<Callers>,
     pub(crate) metrics: Metrics,
     pub(crate) roster: Option<Roster>,
+    pub(crate) exporter: Exporter,
     /// Counts the configurations since the start, from 1.
     pub(crate) epoch: u64,
 }
@@ -28,10 +30,10 @@ pub(crate) struct State {
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl State {
-    pub(crate) fn new(config: Config) -> Result<Self, std::io::Error> {
+    pub(crate) fn new(config: Config, exporter: Exporter) -> Result<Self, std::io::Error> {
         let metrics = Metrics::new().map_err(std::io::Error::other)?;
         let roster = config.roster.as_ref().map(RosterFile::open).transpose()?;
-        Ok(State::with(config, metrics, roster, 1))
+        Ok(State::with(config, metrics, roster, exporter, 1))
     }
 
     /// The state of a new configuration: counters go on, and so does the roster where it is the same
@@ -42,10 +44,17 @@ impl State {
             true => self.roster.clone(),
             false => config.roster.as_ref().map(RosterFile::open).transpose()?,
         };
-        Ok(State::with(config, self.metrics.clone(), roster, self.epoch + 1))
+        let (metrics, exporter) = (self.metrics.clone(), self.exporter.clone());
+        Ok(State::with(config, metrics, roster, exporter, self.epoch + 1))
     }
 
-    fn with(config: Config, metrics: Metrics, roster: Option<Roster>, epoch: u64) -> Self {
+    fn with(
+        config: Config,
+        metrics: Metrics,
+        roster: Option<Roster>,
+        exporter: Exporter,
+        epoch: u64,
+    ) -> Self {
         let mut upstreams = BTreeMap::new();
         for (name, settings) in &config.upstreams {
             let upstream = Arc::new(Upstream::new(name, settings));
@@ -69,7 +78,7 @@ impl State {
             Some((caller.digest, Arc::new(at_work)))
         });
         let callers = Arc::new(Callers::new(callers.collect()));
-        State { config: Arc::new(config), callers, metrics, roster, epoch }
+        State { config: Arc::new(config), callers, metrics, roster, exporter, epoch }
     }
 }
 

@@ -37,7 +37,7 @@ sees = "everything"
 
 fn state() -> State {
     let env = ["LEGACY", "V4"].map(|name| (name.to_owned(), format!("{name}-key")));
-    State::new(Config::parse(CONFIG, "t.toml", &env).unwrap()).unwrap()
+    State::new(Config::parse(CONFIG, "t.toml", &env).unwrap(), None).unwrap()
 }
 
 fn caller(state: &State) -> Arc<Caller> {

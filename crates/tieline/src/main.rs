@@ -7,6 +7,7 @@ mod commands;
 mod curl;
 mod failure;
 mod log;
+mod otlp;
 mod output;
 mod runtime;
 mod signals;

@@ -34,6 +34,8 @@ pub(super) struct Config {
     #[serde(default)]
     pub(super) log: Log,
     #[serde(default)]
+    pub(super) traces: Traces,
+    #[serde(default)]
     pub(super) limits: Limits,
     #[serde(default)]
     pub(super) lookups: Lookups,
@@ -102,6 +104,19 @@ pub(super) struct Log {
 impl Default for Log {
     fn default() -> Self {
         Log { level: "info".to_owned(), format: LogFormat::Auto }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Traces {
+    pub(super) otlp_endpoint: Option<String>,
+    pub(super) sampled: f64,
+}
+
+impl Default for Traces {
+    fn default() -> Self {
+        Traces { otlp_endpoint: None, sampled: 1.0 }
     }
 }
 

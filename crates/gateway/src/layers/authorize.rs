@@ -107,7 +107,7 @@ async fn fetch(attempt: &Attempt, form: &Form<'_>) -> Result<Token, Error> {
     let asked_at = Instant::now();
     let mut request = request(&token.url, token.auth, form)?;
     if let Some(origin) = attempt.account.origin() {
-        origin.pass_on(request.headers_mut());
+        origin.pass_on(&origin.trace, request.headers_mut());
     }
     let answer = caller.client().oneshot(request).await.map_err(Error::Exchange)?;
     let (head, body) = answer.into_parts();

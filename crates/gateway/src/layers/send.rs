@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, USER_AGENT};
 use http::{HeaderValue, Request, Response};
 use tokio::sync::SemaphorePermit;
+use tokio::time::Instant;
 use tower::{BoxError, ServiceExt};
 use transport::body;
 
@@ -13,20 +14,35 @@ use crate::call::{Attempt, Authorized};
 use crate::caller::{Caller, Upstream};
 use crate::error::Error;
 use crate::metrics::Metrics;
+use crate::spans::{Exchange, Exporter};
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("tieline/", env!("CARGO_PKG_VERSION")));
 
+/// What sending needs to know.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) metrics: Metrics,
+    pub(crate) exporter: Exporter,
+}
+
 /// The service at the bottom of the stack.
 pub(crate) async fn send(
-    metrics: Metrics,
+    settings: Settings,
     authorized: Authorized,
 ) -> Result<Response<Bytes>, BoxError> {
+    let Settings { metrics, exporter } = settings;
     let upstream = std::sync::Arc::clone(&authorized.attempt.caller.upstream);
     let _permit = permit(&upstream, &authorized.attempt).await?;
     authorized.attempt.account.note_upstream_call();
-    let exchange = exchange(&authorized);
+    let span = Exchange::begin(&exporter, &authorized.attempt.account);
+    let began = Instant::now();
+    let exchange = exchange(&authorized, span.as_ref());
     let answer = tokio::time::timeout(upstream.settings.attempt_timeout, exchange).await;
     let answer = answer.unwrap_or(Err(Error::UpstreamTimeout));
+    if let Some(span) = span {
+        let outcome = answer.as_ref().map(|answer| answer.status().as_u16()).map_err(Error::slug);
+        span.end(&upstream.name, outcome, began.elapsed());
+    }
     match &answer {
         Ok(answer) => metrics.attempt(&upstream.name, answer.status().as_str()),
         Err(error) => metrics.attempt(&upstream.name, error.slug()),
@@ -51,9 +67,12 @@ async fn permit<'a>(
     }
 }
 
-async fn exchange(authorized: &Authorized) -> Result<Response<Bytes>, Error> {
+async fn exchange(
+    authorized: &Authorized,
+    span: Option<&Exchange<'_>>,
+) -> Result<Response<Bytes>, Error> {
     let attempt = &authorized.attempt;
-    let request = request(&attempt.caller, authorized)?;
+    let request = request(&attempt.caller, authorized, span)?;
     let answer = attempt.caller.client().oneshot(request).await.map_err(Error::Exchange)?;
     let (head, body) = answer.into_parts();
     if let Some(encoding) = head.headers.get(CONTENT_ENCODING)
@@ -68,7 +87,11 @@ async fn exchange(authorized: &Authorized) -> Result<Response<Bytes>, Error> {
     Ok(Response::from_parts(head, body))
 }
 
-fn request(caller: &Caller, authorized: &Authorized) -> Result<Request<Bytes>, Error> {
+fn request(
+    caller: &Caller,
+    authorized: &Authorized,
+    span: Option<&Exchange<'_>>,
+) -> Result<Request<Bytes>, Error> {
     let Authorized { attempt, authorization } = authorized;
     let target = format!("{}{}", caller.upstream.settings.base_url, attempt.target);
     let mut request = Request::get(target)
@@ -80,7 +103,7 @@ fn request(caller: &Caller, authorized: &Authorized) -> Result<Request<Bytes>, E
         // Only a filter's value long enough to break a URI gets here.
         .map_err(|_| Error::BadFilter)?;
     if let Some(origin) = attempt.account.origin() {
-        origin.pass_on(request.headers_mut());
+        origin.pass_on(span.map_or(&origin.trace, Exchange::trace), request.headers_mut());
     }
     Ok(request)
 }

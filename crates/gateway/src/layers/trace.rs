@@ -19,6 +19,7 @@ use crate::caller::Callers;
 use crate::explain;
 use crate::metrics::Metrics;
 use crate::origin::Origin;
+use crate::spans::{self, Exporter};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const EXPLAIN: HeaderName = HeaderName::from_static("x-tieline-explain");
@@ -32,6 +33,9 @@ pub(crate) struct Settings {
     pub(crate) callers: Arc<Callers>,
     /// Whether a client may name its request.
     pub(crate) accept_request_id: bool,
+    /// The share of requests recorded of those that come without a trace of their own.
+    pub(crate) sampled: f64,
+    pub(crate) exporter: Exporter,
 }
 
 pub(crate) async fn trace<S>(
@@ -43,9 +47,10 @@ where
     S: Service<Request<Body>, Response = Response<Body>, Error = BoxError> + Clone,
 {
     let started = Instant::now();
-    let Settings { metrics, callers, accept_request_id } = settings;
+    let Settings { metrics, callers, accept_request_id, sampled, exporter } = settings;
+    let teller = Teller { metrics, exporter };
     let is_key = |text: &str| callers.knows(text);
-    let origin = Arc::new(Origin::of(request.headers(), accept_request_id, is_key));
+    let origin = Arc::new(Origin::of(request.headers(), accept_request_id, sampled, is_key));
     let span = tracing::info_span!("request", id = %origin.request_id);
     let account = SharedAccount::default();
     account.note(|account| account.origin = Some(Arc::clone(&origin)));
@@ -58,7 +63,7 @@ where
     let wants_explanation = request.headers().contains_key(EXPLAIN);
     let leaving = Leaving {
         account: &account,
-        metrics: &metrics,
+        teller: &teller,
         method,
         started,
         span: &span,
@@ -73,7 +78,7 @@ where
         }
         return Ok(answer_streamed(answer, |status| Told {
             account,
-            metrics,
+            teller,
             method,
             started,
             span,
@@ -96,9 +101,30 @@ where
     }
     let took = started.elapsed();
     let status = answer.status().as_u16();
-    metrics.request(&account, status, took);
-    span.in_scope(|| access_line(&account, method, status, bytes, took));
+    teller.tell(&span, &account, method, status, bytes, took);
     Ok(answer)
+}
+
+/// Counts a request and tells of it, once.
+struct Teller {
+    metrics: Metrics,
+    exporter: Exporter,
+}
+
+impl Teller {
+    fn tell(
+        &self,
+        span: &tracing::Span,
+        account: &Account,
+        method: &'static str,
+        status: u16,
+        bytes: u64,
+        took: std::time::Duration,
+    ) {
+        self.metrics.request(account, status, took);
+        spans::request(&self.exporter, account, method, status, took);
+        span.in_scope(|| access_line(account, method, status, bytes, took));
+    }
 }
 
 /// The status of a request whose client left; nothing was sent with it.
@@ -107,7 +133,7 @@ const LEFT: u16 = 499;
 /// Counts and tells a client that left before its answer.
 struct Leaving<'a> {
     account: &'a SharedAccount,
-    metrics: &'a Metrics,
+    teller: &'a Teller,
     method: &'static str,
     started: Instant,
     span: &'a tracing::Span,
@@ -125,8 +151,7 @@ impl Drop for Leaving<'_> {
         if !self.is_answered {
             let account = self.account.read();
             let took = self.started.elapsed();
-            self.metrics.request(&account, LEFT, took);
-            self.span.in_scope(|| access_line(&account, self.method, LEFT, 0, took));
+            self.teller.tell(self.span, &account, self.method, LEFT, 0, took);
         }
     }
 }
@@ -140,7 +165,7 @@ fn answer_streamed(answer: Response<Body>, told: impl FnOnce(u16) -> Told) -> Re
 /// Counts and tells a streamed answer when it is dropped.
 struct Told {
     account: SharedAccount,
-    metrics: Metrics,
+    teller: Teller,
     method: &'static str,
     started: Instant,
     span: tracing::Span,
@@ -157,9 +182,7 @@ impl Drop for Told {
         let has_left = !self.has_ended && account.error.is_none();
         let status = if has_left { LEFT } else { self.status };
         let took = self.started.elapsed();
-        self.metrics.request(&account, status, took);
-        let (method, bytes) = (self.method, self.bytes);
-        self.span.in_scope(|| access_line(&account, method, status, bytes, took));
+        self.teller.tell(&self.span, &account, self.method, status, self.bytes, took);
     }
 }
 

@@ -4,16 +4,19 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
+use crate::otlp::Otlp;
 use crate::signals::{Hangups, Signals};
 use crate::{log, runtime};
 use gateway::Reloader;
 use gateway::config::{Config, ConfigError, Files, LogFormat};
+use gateway::spans::Spans;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -40,7 +43,9 @@ impl Serve {
             let hangups = Hangups::listen()?;
             let files = config.files.clone();
             let shutdown = CancellationToken::new();
-            let running = gateway::start(config, shutdown.clone())
+            let otlp = config.traces.otlp_endpoint.as_deref().map(Otlp::new).transpose()?;
+            let exporter = otlp.clone().map(|otlp| otlp as Arc<dyn Spans>);
+            let running = gateway::start_traced(config, shutdown.clone(), exporter)
                 .await
                 .map_err(|error| self.start_failure(&error))?;
             let reloading = tokio::spawn(reload_for_ever(
@@ -51,6 +56,9 @@ impl Serve {
             ));
             signals.drain(shutdown, running.finished()).await?;
             reloading.abort();
+            if let Some(otlp) = otlp {
+                otlp.shutdown().await;
+            }
             Ok(ExitCode::SUCCESS)
         })
     }
