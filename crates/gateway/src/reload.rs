@@ -80,6 +80,7 @@ impl Reloader {
         for (setting, is_same) in [
             ("server.listen", old.server.listen == new.server.listen),
             ("server.tls", old.server.tls.is_some() == new.server.tls.is_some()),
+            ("server: the limits of connections", old.server.limits == new.server.limits),
             ("admin.listen", old.admin == new.admin),
             ("log.level", old.log.level == new.log.level),
             ("log.format", old.log.format == new.log.format),
