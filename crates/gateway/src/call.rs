@@ -32,6 +32,8 @@ pub(crate) struct LegacyRequest {
     pub(crate) if_none_match: Vec<HeaderValue>,
     pub(crate) deadline: Instant,
     pub(crate) account: SharedAccount,
+    /// Asks for nothing, but has to be out of the way.
+    pub(crate) body: Body,
 }
 
 /// Below `route`: which way a request goes.
@@ -78,6 +80,13 @@ pub(crate) struct LegacyCall {
     pub(crate) if_none_match: Vec<HeaderValue>,
     pub(crate) deadline: Instant,
     pub(crate) account: SharedAccount,
+}
+
+/// Below `authenticate`: the same while its body has not come.
+#[derive(Debug)]
+pub(crate) struct WithBody {
+    pub(crate) call: LegacyCall,
+    pub(crate) body: Body,
 }
 
 /// Below `translate`: a list in hub words. `G` is what a group is known by.

@@ -12,6 +12,7 @@ mod network;
 mod passthrough;
 mod raw;
 mod retirement;
+mod server;
 mod traces;
 mod units;
 mod upstreams;
@@ -27,6 +28,7 @@ use std::time::Duration;
 use domain::legacy::ENDPOINTS;
 use domain::quirks::Quirks;
 use roster::{Roster, RosterError};
+use transport::server::ServerLimits;
 use transport::tls::{ClientTls, ServerTls};
 
 use crate::answers::Freshness;
@@ -92,8 +94,12 @@ pub struct Server {
     pub tls: Option<ServerTls>,
     /// Peers whose word on who called them is believed.
     pub trusted_proxies: Vec<Network>,
+    /// Hosts it is; none: any.
+    pub hosts: Vec<String>,
     /// Whether a client may name its request.
     pub accept_request_id: bool,
+    /// The limits of its connections.
+    pub limits: ServerLimits,
 }
 
 /// `[log]`.
@@ -236,12 +242,7 @@ impl<'a> Reader<'a> {
             &field(&["limits", "requests_in_flight_max"]),
             limits.requests_in_flight_max,
         )?;
-        let server = Server {
-            listen: self.raw.server.listen,
-            tls: self.server_tls()?,
-            trusted_proxies: self.trusted_proxies()?,
-            accept_request_id: self.raw.server.accept_request_id,
-        };
+        let server = self.server()?;
         Ok(Config {
             files: self.files.take(),
             server,

@@ -10,6 +10,7 @@ use domain::upstream::{SchemaError, SchemaKind};
 use http::HeaderValue;
 use transport::body::BodyError;
 use transport::client::ClientError;
+use transport::server::Refusal;
 
 /// Why a request has no list for an answer.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -53,6 +54,12 @@ pub(crate) enum Error {
     /// The client's body broke off or was no body.
     #[error("the client's body broke off")]
     BadBody,
+    /// The server refused what came before it was a request.
+    #[error("a request that the server refused")]
+    Refused(Refusal),
+    /// Another host is asked than those served.
+    #[error("a host that is not served")]
+    UnknownHost,
     /// Too much is going on already.
     #[error("too many requests in flight")]
     Overloaded,
@@ -146,17 +153,32 @@ pub(crate) enum Error {
 /// Every slug there is, in order.
 pub(crate) const SLUGS: &[&str] = &[
     "ambiguous_credential",
+    "bad_body",
+    "bad_expect",
     "bad_filter",
+    "bad_framing",
+    "bad_header",
+    "bad_host",
+    "bad_request",
+    "bad_target",
+    "bad_version",
+    "headers_too_large",
     "internal",
     "mapped_key_refused",
     "method_not_allowed",
     "no_credential",
     "not_found",
+    "odd_path",
     "overloaded",
+    "passthrough_narrowed",
     "rate_limited",
     "result_too_large",
     "roster_failed",
+    "slow_body",
+    "slow_headers",
     "unknown_credential",
+    "unknown_host",
+    "upgrade_refused",
     "upstream_5xx",
     "upstream_bad_encoding",
     "upstream_bad_framing",
@@ -181,6 +203,7 @@ pub(crate) const SLUGS: &[&str] = &[
     "upstream_total_mismatch",
     "upstream_truncated",
     "upstream_unavailable",
+    "uri_too_long",
 ];
 
 /// Whether, and how soon, a client may come again.
@@ -201,6 +224,19 @@ impl Error {
             Error::BadExpect => "bad_expect",
             Error::SlowBody => "slow_body",
             Error::BadBody => "bad_body",
+            Error::Refused(refusal) => match refusal {
+                Refusal::BadFraming => "bad_framing",
+                Refusal::BadHeader => "bad_header",
+                Refusal::BadHost => "bad_host",
+                Refusal::BadMethod => "method_not_allowed",
+                Refusal::BadRequest => "bad_request",
+                Refusal::BadTarget => "bad_target",
+                Refusal::BadVersion => "bad_version",
+                Refusal::HeadersTooLarge => "headers_too_large",
+                Refusal::SlowHeaders => "slow_headers",
+                Refusal::UriTooLong => "uri_too_long",
+            },
+            Error::UnknownHost => "unknown_host",
             Error::Overloaded => "overloaded",
             Error::Internal => "internal",
             Error::BadFilter => "bad_filter",
@@ -258,6 +294,8 @@ impl Error {
             Error::MethodNotAllowed | Error::MethodNotListed { .. } => 405,
             Error::SlowBody => 408,
             Error::BadExpect => 417,
+            Error::UnknownHost => 421,
+            Error::Refused(refusal) => refusal.status().as_u16(),
             Error::UpgradeRefused => 501,
             Error::Internal => 500,
             Error::RateLimited { .. } => 429,
@@ -297,6 +335,20 @@ impl Error {
             Error::BadExpect => "Expectation is not supported".to_owned(),
             Error::SlowBody => "Request body took too long".to_owned(),
             Error::BadBody => "Request body is not complete".to_owned(),
+            Error::Refused(refusal) => match refusal {
+                Refusal::BadFraming => "Request length is not clear",
+                Refusal::BadHeader => "A header is not accepted",
+                Refusal::BadHost => "Host is missing or not accepted",
+                Refusal::BadMethod => "Method not allowed",
+                Refusal::BadRequest => "Request is not understood",
+                Refusal::BadTarget => "Path is not accepted",
+                Refusal::BadVersion => "HTTP version is not supported",
+                Refusal::HeadersTooLarge => "Headers are too large",
+                Refusal::SlowHeaders => "Request took too long to arrive",
+                Refusal::UriTooLong => "Request line is too long",
+            }
+            .to_owned(),
+            Error::UnknownHost => "Host is not served here".to_owned(),
             Error::Overloaded => "Service is overloaded, try again".to_owned(),
             Error::Internal => "Internal error".to_owned(),
             Error::BadFilter => "A filter has a value that is not accepted".to_owned(),

@@ -1,6 +1,7 @@
 //! The layers, one file each. They never import each other: what passes between them stands in
 //! `call.rs`, and their order in `stack.rs`.
 
+pub(crate) mod admit;
 pub(crate) mod assemble;
 pub(crate) mod authenticate;
 pub(crate) mod authorize;
@@ -16,6 +17,7 @@ pub(crate) mod rescue;
 pub(crate) mod retry;
 pub(crate) mod route;
 pub(crate) mod send;
+pub(crate) mod settle;
 pub(crate) mod share;
 pub(crate) mod sunset;
 pub(crate) mod teams;

@@ -8,6 +8,7 @@ mod call;
 mod caller;
 pub mod check;
 pub mod config;
+mod door;
 mod error;
 mod explain;
 mod kept;
@@ -34,10 +35,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use transport::server::{Drained, ServerLimits, serve};
+use transport::server::{Drained, ServerLimits, serve, serve_watched};
 
 pub use caller::key_digest;
 use config::Config;
+use door::Door;
 use reload::InForce;
 pub use reload::{ReloadError, Reloader};
 use state::State;
@@ -97,15 +99,18 @@ pub async fn start_traced(
     let (address, admin) = (listener.local_addr()?, admin_listener.local_addr()?);
     let is_draining = Arc::new(AtomicBool::new(false));
     let callers = state.callers.all().len();
+    let (metrics, limits) = (state.metrics.clone(), within_files(&state.config.server.limits));
     let in_force = InForce::new(state);
     let admin_service = admin::admin(in_force.clone(), Arc::clone(&is_draining));
-    let limits = ServerLimits::default();
+    let door = Door { in_force: in_force.clone(), metrics };
     let flag = Arc::clone(&is_draining);
     let stop_legacy = async move {
         shutdown.cancelled().await;
         flag.store(true, Ordering::Relaxed);
     };
-    let legacy = serve(listener, tls, limits.clone(), in_force.service(), stop_legacy, grace);
+    let service = in_force.service();
+    let door = Arc::new(door);
+    let legacy = serve_watched(listener, tls, limits, door, service, stop_legacy, grace);
     // The admin port says `draining` until the last request has ended.
     let all_ended = CancellationToken::new();
     let stop_admin = all_ended.clone().cancelled_owned();
@@ -114,10 +119,25 @@ pub async fn start_traced(
         let _ended = all_ended.drop_guard();
         legacy.await
     });
+    let admin_limits =
+        ServerLimits { connections_max: ADMIN_CONNECTIONS_MAX, ..ServerLimits::default() };
     let admin_server =
-        tokio::spawn(serve(admin_listener, None, limits, admin_service, stop_admin, grace));
+        tokio::spawn(serve(admin_listener, None, admin_limits, admin_service, stop_admin, grace));
     tracing::info!(%address, %admin, callers, "listening");
     Ok(Running { address, admin, reloader: Reloader(in_force), legacy_server, admin_server })
+}
+
+/// Operators' connections at once; one more waits.
+const ADMIN_CONNECTIONS_MAX: usize = 64;
+
+/// The limits, with no more connections than half of the files the process may open: the other half
+/// is for the connections to upstreams.
+fn within_files(limits: &ServerLimits) -> ServerLimits {
+    let most = metrics::open_files_max().map_or(usize::MAX, |files| (files / 2).max(1));
+    if most < limits.connections_max {
+        tracing::info!(connections_max = most, "half of the files this process may open");
+    }
+    ServerLimits { connections_max: limits.connections_max.min(most), ..limits.clone() }
 }
 
 async fn bind(field: &str, address: SocketAddr) -> io::Result<TcpListener> {

@@ -16,12 +16,14 @@ use domain::loss::Status;
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
 };
+use transport::server::{ERRNOS, Rejection};
 
 use crate::answers::Source;
 use crate::call::Account;
 use crate::error::SLUGS;
 use bound::Bound;
 pub use bound::SERIES_MAX;
+pub(crate) use process::open_files_max;
 pub use table::{Kind, METRICS, Metric};
 
 /// The counters of one gateway. Each gateway has its own registry, so two in a process do not mix.
@@ -49,6 +51,9 @@ struct Counters {
     roster: IntGaugeVec,
     resident: IntGaugeVec,
     open_files: IntGaugeVec,
+    connections: IntGaugeVec,
+    rejected: IntCounterVec,
+    accept_errors: IntCounterVec,
     /// Names of callers, in every metric that has them.
     caller_names: Bound,
     upstream_names: Bound,
@@ -112,6 +117,16 @@ impl Metrics {
         for slug in SLUGS {
             errors.with_label_values(&[*slug]);
         }
+        let rejected = counter("tieline_conn_rejected_total")?;
+        let accept_errors = counter("tieline_accept_errors_total")?;
+        let connections = gauge("tieline_connections")?;
+        connections.with_label_values::<&str>(&[]).set(0);
+        for why in Rejection::WORDS {
+            rejected.with_label_values(&[why]);
+        }
+        for errno in ERRNOS {
+            accept_errors.with_label_values(&[errno]);
+        }
         for event in LIST_EVENTS {
             lists.with_label_values(&[event]);
         }
@@ -132,6 +147,9 @@ impl Metrics {
             roster: gauge("tieline_roster_users")?,
             resident: gauge("tieline_process_resident_bytes")?,
             open_files: gauge("tieline_process_open_files")?,
+            connections,
+            rejected,
+            accept_errors,
             caller_names: bound::callers(),
             upstream_names: bound::upstreams(),
             scrape: Mutex::default(),
@@ -194,6 +212,22 @@ impl Metrics {
         for (event, count) in LIST_EVENTS.into_iter().zip(counts) {
             self.0.lists.with_label_values(&[event]).inc_by(count);
         }
+    }
+
+    /// The server rejected a connection, or what came on it.
+    pub(crate) fn connection_rejected(&self, why: &str) {
+        self.0.rejected.with_label_values(&[why]).inc();
+    }
+
+    /// The system gave the server no connection.
+    pub(crate) fn accept_failed(&self, errno: &str) {
+        self.0.accept_errors.with_label_values(&[errno]).inc();
+    }
+
+    /// A client's connection began, or ended.
+    pub(crate) fn connection(&self, has_begun: bool) {
+        let change = if has_begun { 1 } else { -1 };
+        self.0.connections.with_label_values::<&str>(&[]).add(change);
     }
 
     /// Where an answer came from.

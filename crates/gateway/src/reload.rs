@@ -81,6 +81,7 @@ impl Reloader {
             ("traces.otlp_endpoint", old.traces.otlp_endpoint == new.traces.otlp_endpoint),
             ("server.listen", old.server.listen == new.server.listen),
             ("server.tls", old.server.tls.is_some() == new.server.tls.is_some()),
+            ("server: the limits of connections", old.server.limits == new.server.limits),
             ("admin.listen", old.admin == new.admin),
             ("log.level", old.log.level == new.log.level),
             ("log.format", old.log.format == new.log.format),

@@ -15,8 +15,8 @@ use transport::body::Body;
 use crate::call::{LegacyRequest, ListCall, Listed, Passing, Routed};
 use crate::error::Error;
 use crate::layers::{
-    assemble, authenticate, authorize, cors, describe, exchange, fan_out, lookup, passthrough,
-    relate, remember, rescue, retry, route, send, share, sunset, teams, trace, translate,
+    admit, assemble, authenticate, authorize, cors, describe, exchange, fan_out, lookup, passthrough,
+    relate, remember, rescue, retry, route, send, settle, share, sunset, teams, trace, translate,
 };
 use crate::openapi;
 use crate::state::State;
@@ -53,6 +53,8 @@ pub(crate) fn edge(
         .layer(from_fn(sunset::Ends::of(&quirks), sunset::sunset))
         // Above everything that fails; turns errors into answers, panics into errors.
         .layer(from_fn(Arc::clone(&quirks), rescue::rescue))
+        // Methods and hosts that are none of ours, and what the server refused.
+        .layer(from_fn(Arc::new(state.config.server.hosts.clone()), admit::admit))
         // Refuses at once instead of queueing without end.
         .load_shed()
         .concurrency_limit(limits.requests_in_flight_max)
@@ -91,6 +93,8 @@ fn translation(state: &State) -> Stage<LegacyRequest, Response<Body>> {
         .timeout(state.config.limits.request_deadline)
         // The legacy key stops here.
         .layer(from_fn(Arc::clone(&state.callers), authenticate::authenticate))
+        // A body has come whole before anything is asked.
+        .layer(from_fn((), settle::settle))
         // Legacy parameters to a plan, rows to a legacy answer.
         .layer(from_fn(translate, translate::translate))
         // Equal requests of a caller share one reading; answers may be kept for a while.

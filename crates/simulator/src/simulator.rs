@@ -97,7 +97,11 @@ impl Simulator {
         listener: TcpListener,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) {
-        let limits = transport::server::ServerLimits::default();
+        // Everybody who asks it comes from one address.
+        let limits = transport::server::ServerLimits {
+            connections_per_address_max: 0,
+            ..transport::server::ServerLimits::default()
+        };
         let service = self.service();
         transport::server::serve(listener, None, limits, service, shutdown, GRACE).await;
     }

@@ -1,11 +1,15 @@
 //! Accepts connections and serves each with a clone of one tower service, until told to stop. Must
 //! never wait without a limit: not for a peer, not for a free connection's end, not for the drain.
 
+mod accept;
 mod activity;
 mod connection;
 mod exchange;
+mod frames;
 mod guard;
+mod head;
 mod io;
+mod refusal;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -15,23 +19,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep, timeout};
+use tokio::net::TcpListener;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::body::Body;
 use crate::tls::ServerTls;
+use accept::Door;
+pub use refusal::{ERRNOS, Refusal, Rejection, Watcher};
 
-/// Pause after a failed accept; doubled at each further failure up to the maximum.
-const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(5);
-const ACCEPT_PAUSE_MAX: Duration = Duration::from_millis(100);
 /// How long a cut connection may take to notice. Only a service that blocks its thread needs it.
 const CUT_WAIT: Duration = Duration::from_secs(1);
 
 /// The limits of one listener.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerLimits {
     /// From the start of a connection, or the first byte of a later request, to the end of that
     /// request's head. On HTTP/2: to the end of the connection preface.
@@ -49,12 +51,25 @@ pub struct ServerLimits {
     /// Connections served at once. Above it nothing is accepted; later peers wait in the backlog of
     /// the kernel.
     pub connections_max: usize,
-    /// Header fields in an HTTP/1 request. HTTP/2 is bounded by `header_bytes_max` alone.
+    /// Connections served at once for one address, or for one /64 of IPv6; 0 is any number. One more
+    /// is closed at once.
+    pub connections_per_address_max: usize,
+    /// Header fields in an HTTP/1 request. HTTP/2 is bounded by `header_list_bytes_max` alone.
     pub headers_max: usize,
-    /// Size of a request head, in bytes.
+    /// Size of the first line of an HTTP/1 request, in bytes.
+    pub request_line_bytes_max: usize,
+    /// Size of one header field of HTTP/1, in bytes.
+    pub field_bytes_max: usize,
+    /// Size of all header fields of an HTTP/1 request together, in bytes.
     pub header_bytes_max: u32,
+    /// Size of the header fields of an HTTP/2 request, as HTTP/2 counts them.
+    pub header_list_bytes_max: u32,
     /// Concurrent streams on one HTTP/2 connection.
     pub streams_max: u32,
+    /// What an HTTP/2 peer may send of one body before it is read, in bytes.
+    pub stream_window_bytes: u32,
+    /// The same of all bodies of a connection.
+    pub connection_window_bytes: u32,
 }
 
 impl Default for ServerLimits {
@@ -66,9 +81,15 @@ impl Default for ServerLimits {
             body_idle: Duration::from_secs(10),
             write_progress: Duration::from_secs(10),
             connections_max: 10_000,
+            connections_per_address_max: 1_000,
             headers_max: 100,
+            request_line_bytes_max: 8 * 1024,
+            field_bytes_max: 8 * 1024,
             header_bytes_max: 32 * 1024,
+            header_list_bytes_max: 16 * 1024,
             streams_max: 100,
+            stream_window_bytes: 64 * 1024,
+            connection_window_bytes: 1024 * 1024,
         }
     }
 }
@@ -84,13 +105,25 @@ pub struct Drained {
     pub cut: usize,
 }
 
+/// Who is told of what happens to connections, if somebody is.
+type Watch = Option<Arc<dyn Watcher>>;
+
 /// What every connection of one listener shares.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Shared {
     limits: Arc<ServerLimits>,
     tls: Option<ServerTls>,
+    watch: Watch,
     /// Cancelled when the drain begins.
     finish: CancellationToken,
+}
+
+impl Shared {
+    fn rejected(&self, rejection: Rejection) {
+        if let Some(watcher) = &self.watch {
+            watcher.rejected(rejection);
+        }
+    }
 }
 
 /// Serves `service` on `listener` until `shutdown` resolves, then drains.
@@ -132,18 +165,60 @@ where
         + 'static,
     S::Future: Send + 'static,
 {
-    let slots = Arc::new(Semaphore::new(limits.connections_max.min(Semaphore::MAX_PERMITS)));
-    let shared = Shared { limits: Arc::new(limits), tls, finish: CancellationToken::new() };
+    serve_all(listener, tls, limits, None, service, shutdown, grace).await
+}
+
+/// The same, telling a watcher what happens to connections. The service is asked for the answers to
+/// refused requests: they have a [`Refusal`] in their extensions, and nothing of what came. Without a
+/// watcher such an answer is a bare status.
+pub async fn serve_watched<S>(
+    listener: TcpListener,
+    tls: Option<ServerTls>,
+    limits: ServerLimits,
+    watcher: Arc<dyn Watcher>,
+    service: S,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+    grace: Duration,
+) -> Drained
+where
+    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send + 'static,
+{
+    serve_all(listener, tls, limits, Some(watcher), service, shutdown, grace).await
+}
+
+async fn serve_all<S>(
+    listener: TcpListener,
+    tls: Option<ServerTls>,
+    limits: ServerLimits,
+    watch: Watch,
+    service: S,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+    grace: Duration,
+) -> Drained
+where
+    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send + 'static,
+{
+    let door = Door::new(listener, &limits, watch.clone());
+    let finish = CancellationToken::new();
+    let shared = Shared { limits: Arc::new(limits), tls, watch, finish };
     let cut = CancellationToken::new();
     let _cut_on_drop = cut.clone().drop_guard();
     let connections = TaskTracker::new();
 
     let mut shutdown = pin!(shutdown);
     loop {
-        let (stream, peer, slot) = tokio::select! {
+        let (stream, peer, place) = tokio::select! {
             biased;
             () = &mut shutdown => break,
-            accepted = accept(&listener, &slots) => accepted,
+            accepted = door.next() => accepted,
         };
         let connection = connection::run(stream, Peer(peer), shared.clone(), service.clone());
         let cut = cut.clone();
@@ -152,10 +227,10 @@ where
                 () = cut.cancelled() => {}
                 () = connection => {}
             }
-            drop(slot);
+            drop(place);
         });
     }
-    drop(listener);
+    drop(door);
 
     shared.finish.cancel();
     connections.close();
@@ -166,35 +241,4 @@ where
     cut.cancel();
     let _ = timeout(CUT_WAIT, connections.wait()).await;
     drained
-}
-
-/// The next connection and the slot it holds while it lasts. Never fails and never spins: whatever
-/// accept says (out of descriptors, out of memory, peer already gone), the next try comes later.
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
-    let slot = free_slot(slots).await;
-    let mut pause = ACCEPT_PAUSE_MIN;
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => return (stream, peer, slot),
-            Err(error) => {
-                tracing::warn!(kind = ?error.kind(), ?pause, "accept failed");
-                sleep(pause).await;
-                pause = (pause * 2).min(ACCEPT_PAUSE_MAX);
-            }
-        }
-    }
-}
-
-async fn free_slot(slots: &Arc<Semaphore>) -> OwnedSemaphorePermit {
-    if slots.available_permits() == 0 {
-        tracing::warn!("every connection slot is taken, accepting is paused");
-    }
-    match Arc::clone(slots).acquire_owned().await {
-        Ok(slot) => slot,
-        // The semaphore is never closed.
-        Err(_) => std::future::pending().await,
-    }
 }

@@ -186,3 +186,64 @@ async fn a_connection_above_the_limit_waits_for_a_free_slot() {
     drop(first);
     assert!(read_to_end(&mut second).await.ends_with("true"));
 }
+
+#[tokio::test]
+async fn what_is_refused_without_a_watcher_has_a_bare_status_behind_the_answers_before_it() {
+    let server = Server::start(patient()).await;
+    let text = "GET /rope HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n";
+    let answers = server.send(text).await;
+    let (rope, refused) = answers.split_once("one,two,three").expect("the first answer");
+    assert!(rope.starts_with("HTTP/1.1 200 "), "{answers}");
+    assert!(refused.starts_with("HTTP/1.1 400 "), "{answers}");
+    assert!(refused.contains("\r\nconnection: close\r\n"), "{answers}");
+    assert_eq!(refused.matches("HTTP/1.1 ").count(), 1, "{answers}");
+}
+
+#[tokio::test]
+async fn a_head_in_pieces_is_read_as_it_came() {
+    let server = Server::start(patient()).await;
+    let mut stream = server.connect().await;
+    for piece in ["POST /ec", "ho HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r", "\n\r\nhel", "loGET"]
+    {
+        stream.write_all(piece.as_bytes()).await.unwrap();
+        sleep(SHORT / 10).await;
+    }
+    read_until(&mut stream, "\r\n\r\nhello").await;
+    stream.write_all(b" / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    read_until(&mut stream, "HTTP/1.1 true").await;
+}
+
+#[tokio::test]
+async fn a_refusal_is_heard_by_a_peer_that_still_sends() {
+    let server = Server::start(patient()).await;
+    let answer = server.send(&format!("GET /{} HTTP/1.1\r\n{CLOSE}", "x".repeat(200_000))).await;
+    assert!(answer.starts_with("HTTP/1.1 414 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_slow_head_is_told_so_and_a_silent_connection_is_closed() {
+    let server = Server::start(ServerLimits { header_timeout: SHORT, ..patient() }).await;
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow").await.unwrap();
+    let answer = read_to_end(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert_eq!(read_to_end(&mut server.connect().await).await, "");
+}
+
+#[tokio::test]
+async fn one_address_has_so_many_connections_and_no_more() {
+    let limits = ServerLimits { connections_per_address_max: 2, ..patient() };
+    let server = Server::start(limits).await;
+    let (first, _second) = (server.connect().await, server.connect().await);
+    assert_eq!(read_to_end(&mut server.connect().await).await, "", "the third is closed");
+    drop(first);
+    for _ in 0..100 {
+        let mut next = server.connect().await;
+        let asked = next.write_all(format!("GET / HTTP/1.1\r\n{CLOSE}").as_bytes()).await;
+        if asked.is_ok() && read_to_end(&mut next).await.ends_with("true") {
+            return;
+        }
+        sleep(SHORT / 10).await;
+    }
+    panic!("the place of a closed connection never came back");
+}

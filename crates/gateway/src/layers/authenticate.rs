@@ -6,7 +6,7 @@ use http::Response;
 use tower::{BoxError, Service, ServiceExt};
 use transport::body::Body;
 
-use crate::call::{Credential, LegacyCall, LegacyRequest};
+use crate::call::{Credential, LegacyCall, LegacyRequest, WithBody};
 use crate::caller::Callers;
 use crate::error::Error;
 
@@ -16,20 +16,28 @@ pub(crate) async fn authenticate<S>(
     request: LegacyRequest,
 ) -> Result<Response<Body>, BoxError>
 where
-    S: Service<LegacyCall, Response = Response<Body>, Error = BoxError> + Clone,
+    S: Service<WithBody, Response = Response<Body>, Error = BoxError> + Clone,
 {
     let caller = match &request.credential {
         Credential::None => return Err(Error::NoCredential.into()),
         Credential::Ambiguous => return Err(Error::AmbiguousCredential.into()),
         Credential::One(key) => callers.find(key).ok_or(Error::UnknownCredential)?,
     };
-    let LegacyRequest { endpoint, quirks, credential: _, params, if_none_match, deadline, account } =
-        request;
+    let LegacyRequest {
+        endpoint,
+        quirks,
+        credential: _,
+        params,
+        if_none_match,
+        deadline,
+        account,
+        body,
+    } = request;
     account.note(|account| {
         account.caller = Some(caller.name.clone());
         account.dialect = Some(caller.upstream.dialect.name());
         account.may_explain = caller.may_explain;
     });
     let call = LegacyCall { endpoint, quirks, caller, params, if_none_match, deadline, account };
-    inner.oneshot(call).await
+    inner.oneshot(WithBody { call, body }).await
 }

@@ -54,8 +54,17 @@ where
     let deadline = Instant::now() + settings.deadline;
     account.note(|account| account.endpoint = Some(endpoint.name()));
     let if_none_match = request.headers().get_all(IF_NONE_MATCH).iter().cloned().collect();
-    let call =
-        LegacyRequest { endpoint, quirks, credential, params, if_none_match, deadline, account };
+    let body = request.into_body();
+    let call = LegacyRequest {
+        endpoint,
+        quirks,
+        credential,
+        params,
+        if_none_match,
+        deadline,
+        account,
+        body,
+    };
     inner.oneshot(Routed::Legacy(call)).await
 }
 

@@ -105,6 +105,19 @@ pub const METRICS: &[Metric] = &[
         &["caller", "upstream_key"],
         "Callers whose key the upstream refuses.",
     ),
+    row("tieline_connections", Kind::Gauge, &[], "Connections of clients now."),
+    row(
+        "tieline_conn_rejected_total",
+        Kind::Counter,
+        &["why"],
+        "Connections rejected, or what came on them, by reason.",
+    ),
+    row(
+        "tieline_accept_errors_total",
+        Kind::Counter,
+        &["errno"],
+        "Connections that the system did not give, by its error.",
+    ),
     row("tieline_roster_users", Kind::Gauge, &["state"], "Users in the roster, by state."),
     row("tieline_build_info", Kind::Gauge, &["version"], "1, with the version that runs."),
     row(

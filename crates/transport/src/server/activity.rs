@@ -1,11 +1,13 @@
 //! What a connection is doing, as far as its time limits go. Must never be locked across an await.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::ServerLimits;
+use super::refusal::{Refusal, Rejection};
+use super::{ServerLimits, Watch};
 use crate::upgrade::Tunnel;
 
 /// Which rules a connection's silence falls under.
@@ -21,6 +23,10 @@ pub(super) struct Activity {
     protocol: Protocol,
     header_timeout: Duration,
     idle_timeout: Duration,
+    watch: Watch,
+    /// Why nothing more is read of this connection.
+    refusal: OnceLock<Refusal>,
+    is_switched: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -32,23 +38,29 @@ struct State {
     head_since: Option<Instant>,
     /// What follows a switch of protocols.
     tunnel: Option<Tunnel>,
-    is_switched: bool,
 }
 
 impl Activity {
     /// `opened` is when the connection could first speak HTTP.
-    pub(super) fn new(protocol: Protocol, limits: &ServerLimits, opened: Instant) -> Self {
+    pub(super) fn new(
+        protocol: Protocol,
+        limits: &ServerLimits,
+        watch: Watch,
+        opened: Instant,
+    ) -> Self {
         let head_since = (protocol == Protocol::Http1).then_some(opened);
         Self {
             protocol,
             header_timeout: limits.header_timeout,
             idle_timeout: limits.idle_timeout,
+            watch,
+            refusal: OnceLock::new(),
+            is_switched: AtomicBool::new(false),
             state: Mutex::new(State {
                 requests_open: 0,
                 idle_since: opened,
                 head_since,
                 tunnel: None,
-                is_switched: false,
             }),
         }
     }
@@ -60,6 +72,30 @@ impl Activity {
             (0, Some(since)) => Some(since + self.header_timeout),
             (0, None) => Some(state.idle_since + self.idle_timeout),
             _ => None,
+        }
+    }
+
+    /// Whether it is a request's head that is waited for.
+    pub(super) fn is_head_due(&self) -> bool {
+        let state = self.state();
+        state.requests_open == 0 && state.head_since.is_some()
+    }
+
+    /// From here on nothing more is read, and what came is answered with a refusal. The first one
+    /// counts.
+    pub(super) fn refuse(&self, refusal: Refusal) {
+        if self.refusal.set(refusal).is_ok() {
+            self.rejected(Rejection::Refused(refusal));
+        }
+    }
+
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        self.refusal.get().copied()
+    }
+
+    pub(super) fn rejected(&self, rejection: Rejection) {
+        if let Some(watcher) = &self.watch {
+            watcher.rejected(rejection);
         }
     }
 
@@ -95,14 +131,13 @@ impl Activity {
 
     /// Keeps what is to be run once the connection has switched protocols.
     pub(super) fn put_tunnel(&self, tunnel: Tunnel) {
-        let mut state = self.state();
-        state.tunnel = Some(tunnel);
-        state.is_switched = true;
+        self.state().tunnel = Some(tunnel);
+        self.is_switched.store(true, Ordering::Relaxed);
     }
 
     /// Whether the connection has switched protocols, or is about to.
     pub(super) fn is_switched(&self) -> bool {
-        self.state().is_switched
+        self.is_switched.load(Ordering::Relaxed)
     }
 
     pub(super) fn take_tunnel(&self) -> Option<Tunnel> {
@@ -131,7 +166,7 @@ mod tests {
 
     fn activity(protocol: Protocol) -> (Arc<Activity>, Instant) {
         let opened = Instant::now();
-        (Arc::new(Activity::new(protocol, &ServerLimits::default(), opened)), opened)
+        (Arc::new(Activity::new(protocol, &ServerLimits::default(), None, opened)), opened)
     }
 
     const HEADER: Duration = Duration::from_secs(10);

@@ -21,8 +21,10 @@ use tokio_util::sync::CancellationToken;
 use super::activity::{Activity, Protocol};
 use super::exchange::{Exchange, Newest, Streams};
 use super::io::{Opening, Watched, read_opening};
+use super::refusal::{Refusal, Rejection};
 use super::{Peer, ServerLimits, Shared};
 use crate::body::Body;
+use crate::error_chain;
 use crate::progress::Progress;
 
 /// How often an HTTP/2 peer is pinged, and how long the reply may take.
@@ -30,6 +32,12 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// What h2 may hold of one stream beyond the peer's window, in bytes.
 const SEND_BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// The first byte of a TLS handshake, and of no request.
+const TLS_HANDSHAKE: u8 = 0x16;
+/// For the answer to a head that did not come in time.
+const REFUSAL_TIME: Duration = Duration::from_secs(1);
+/// By how much hyper's limits are wider than the guard's, which comes first.
+const SECOND_LINE_BYTES: usize = 1024;
 
 /// Serves one accepted socket until it is done, idle, or broken.
 pub(super) async fn run<S>(stream: TcpStream, peer: Peer, shared: Shared, service: S)
@@ -50,8 +58,11 @@ where
         }
         Some(tls) => {
             let handshake = timeout(shared.limits.handshake_timeout, tls.acceptor().accept(stream));
-            let Some(Ok(Ok(stream))) = shared.finish.run_until_cancelled(handshake).await else {
-                return;
+            let stream = match shared.finish.run_until_cancelled(handshake).await {
+                Some(Ok(Ok(stream))) => stream,
+                Some(Ok(Err(_))) => return shared.rejected(Rejection::TlsFailed),
+                Some(Err(_)) => return shared.rejected(Rejection::TlsSlow),
+                None => return,
             };
             let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             let Some(open) = encrypted(stream, is_http2, &shared).await else { return };
@@ -71,8 +82,12 @@ struct Open<T> {
 async fn plain<T: AsyncRead + Unpin>(mut stream: T, shared: &Shared) -> Option<Open<T>> {
     let opened = Instant::now();
     let Opening { is_http2, bytes } = opening(&mut stream, opened, shared).await?;
+    if bytes.first() == Some(&TLS_HANDSHAKE) {
+        shared.rejected(Rejection::NotHttp);
+        return None;
+    }
     let protocol = if is_http2 { Protocol::Http2 } else { Protocol::Http1 };
-    let activity = Arc::new(Activity::new(protocol, &shared.limits, opened));
+    let activity = Arc::new(Activity::new(protocol, &shared.limits, shared.watch.clone(), opened));
     Some(Open { stream, opening: bytes, activity })
 }
 
@@ -88,7 +103,7 @@ async fn encrypted<T: AsyncRead + Unpin>(
         true => (Protocol::Http2, opening(&mut stream, opened, shared).await?.bytes),
         false => (Protocol::Http1, Bytes::new()),
     };
-    let activity = Arc::new(Activity::new(protocol, &shared.limits, opened));
+    let activity = Arc::new(Activity::new(protocol, &shared.limits, shared.watch.clone(), opened));
     Some(Open { stream, opening, activity })
 }
 
@@ -98,7 +113,13 @@ async fn opening(
     shared: &Shared,
 ) -> Option<Opening> {
     let reading = timeout_at(opened + shared.limits.header_timeout, read_opening(stream));
-    shared.finish.run_until_cancelled(reading).await?.ok()?.ok()
+    match shared.finish.run_until_cancelled(reading).await? {
+        Ok(opening) => opening.ok(),
+        Err(_) => {
+            shared.rejected(Rejection::Refused(Refusal::SlowHeaders));
+            None
+        }
+    }
 }
 
 impl<T> Open<T>
@@ -115,7 +136,8 @@ where
     {
         let limits = &shared.limits;
         let activity = self.activity;
-        let stream = TokioIo::new(Watched::new(self.stream, self.opening, Arc::clone(&activity)));
+        let watched = Watched::new(self.stream, &self.opening, Arc::clone(&activity), limits);
+        let stream = TokioIo::new(watched);
         let newest = Newest::default();
         let exchange = Exchange {
             service,
@@ -123,6 +145,7 @@ where
             body_idle: limits.body_idle,
             activity: Arc::clone(&activity),
             newest: newest.clone(),
+            answers_refusals: shared.watch.is_some(),
         };
         match activity.protocol() {
             Protocol::Http1 => {
@@ -137,7 +160,11 @@ where
                 }
             }
             Protocol::Http2 => {
-                let streams = Streams { newest, write_progress: limits.write_progress };
+                let streams = Streams {
+                    newest,
+                    write_progress: limits.write_progress,
+                    activity: Arc::clone(&activity),
+                };
                 let connection = http2(limits, streams).serve_connection(stream, exchange);
                 let finish =
                     |connection: Pin<&mut _>| http2::Connection::graceful_shutdown(connection);
@@ -153,10 +180,12 @@ fn http1(limits: &ServerLimits) -> http1::Builder {
         .timer(TokioTimer::new())
         .half_close(false)
         .max_headers(limits.headers_max)
-        .max_header_size(limits.header_bytes_max as usize)
+        .max_header_size(
+            limits.header_bytes_max as usize + limits.request_line_bytes_max + SECOND_LINE_BYTES,
+        )
         // hyper's clock runs through idle keep-alive too. `drive` keeps the two times apart; this
         // one is the second line behind it.
-        .header_read_timeout(limits.idle_timeout.max(limits.header_timeout));
+        .header_read_timeout(limits.idle_timeout.max(limits.header_timeout) + REFUSAL_TIME);
     builder
 }
 
@@ -165,7 +194,9 @@ fn http2(limits: &ServerLimits, streams: Streams) -> http2::Builder<Streams> {
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams_max)
-        .max_header_list_size(limits.header_bytes_max)
+        .max_header_list_size(limits.header_list_bytes_max)
+        .initial_stream_window_size(limits.stream_window_bytes)
+        .initial_connection_window_size(limits.connection_window_bytes)
         .max_send_buf_size(SEND_BUFFER_BYTES_MAX)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
@@ -173,7 +204,8 @@ fn http2(limits: &ServerLimits, streams: Streams) -> http2::Builder<Streams> {
 }
 
 /// Polls a connection to its end. Passes the drain on to it, and ends it when it has waited past its
-/// deadline: HTTP/1 at once, HTTP/2 by GOAWAY and, if that does not help, `idle_timeout` later.
+/// deadline: HTTP/1 at once, or with a refusal where a head did not come in time; HTTP/2 by GOAWAY and,
+/// if that does not help, `idle_timeout` later.
 async fn drive<C>(
     connection: C,
     graceful_shutdown: impl Fn(Pin<&mut C>),
@@ -197,6 +229,10 @@ async fn drive<C>(
         if let Poll::Ready(result) = connection.as_mut().poll(cx) {
             if let Err(error) = result {
                 tracing::debug!(%error, "connection failed");
+                let io = error_chain::find::<std::io::Error>(&error);
+                if io.is_some_and(|io| io.kind() == std::io::ErrorKind::TimedOut) {
+                    activity.rejected(Rejection::SlowRead);
+                }
             }
             return Poll::Ready(());
         }
@@ -218,6 +254,11 @@ async fn drive<C>(
                     // A request that crossed our GOAWAY is still owed its answer.
                     last_deadline = Some(Instant::now() + limits.idle_timeout);
                 }
+                Some(_) if last_deadline.is_none() && is_slow_head(activity) => {
+                    activity.refuse(Refusal::SlowHeaders);
+                    last_deadline = Some(Instant::now() + REFUSAL_TIME);
+                    cx.waker().wake_by_ref();
+                }
                 Some(_) if last_deadline.is_some() || activity.protocol() == Protocol::Http1 => {
                     tracing::debug!("connection closed: it waited too long");
                     return Poll::Ready(());
@@ -231,4 +272,8 @@ async fn drive<C>(
         }
     })
     .await;
+}
+
+fn is_slow_head(activity: &Activity) -> bool {
+    activity.protocol() == Protocol::Http1 && activity.is_head_due()
 }

@@ -1,6 +1,6 @@
 //! One request and its answer: bounds the request body, marks the request as open until its answer
-//! has been handed over, and resets an HTTP/2 stream whose peer takes nothing. Must never look into
-//! a head or a body.
+//! has been handed over, resets an HTTP/2 stream whose peer takes nothing, and marks what stands in for
+//! a refused request. Must never look into a head or a body.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -10,7 +10,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -19,6 +20,8 @@ use tower::ServiceExt;
 
 use super::Peer;
 use super::activity::{Activity, OpenRequest};
+use super::io::STAND_IN_METHOD;
+use super::refusal::{Refusal, Rejection};
 use crate::body::{Body, BodyError, TimedBody, empty};
 use crate::upgrade::Tunnel;
 
@@ -33,6 +36,16 @@ pub(super) struct Exchange<S> {
     pub(super) body_idle: Duration,
     pub(super) activity: Arc<Activity>,
     pub(super) newest: Newest,
+    /// Whether the service answers what is refused.
+    pub(super) answers_refusals: bool,
+}
+
+impl<S> Exchange<S> {
+    /// Why a request is refused, if it is what stands in for the one that came.
+    fn refusal(&self, request: &Request<Incoming>) -> Option<Refusal> {
+        let refusal = self.activity.refusal()?;
+        (request.method().as_str() == STAND_IN_METHOD).then_some(refusal)
+    }
 }
 
 impl<S> hyper::service::Service<Request<Incoming>> for Exchange<S>
@@ -52,17 +65,32 @@ where
         let handover = Handover::default();
         self.newest.put(handover.clone());
 
+        let refusal = self.refusal(&request);
         let body_idle = self.body_idle;
         let mut request = request.map(|body| match http_body::Body::is_end_stream(&body) {
             true => empty(),
             false => TimedBody::new(body, body_idle).boxed_unsync(),
         });
         request.extensions_mut().insert(self.peer);
+        if let Some(refusal) = refusal {
+            request.extensions_mut().insert(refusal);
+        }
 
+        let bare = refusal.filter(|_| !self.answers_refusals).map(|refusal| {
+            let mut answer = Response::new(empty());
+            *answer.status_mut() = refusal.status();
+            answer
+        });
         let answer = self.service.clone().oneshot(request);
         let activity = Arc::clone(&self.activity);
         Box::pin(async move {
-            let mut answer = answer.await?;
+            let mut answer = match bare {
+                Some(bare) => bare,
+                None => answer.await?,
+            };
+            if refusal.is_some() {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             if let Some(tunnel) = answer.extensions_mut().remove::<Tunnel>() {
                 activity.put_tunnel(tunnel);
             }
@@ -170,6 +198,7 @@ impl Newest {
 pub(super) struct Streams {
     pub(super) newest: Newest,
     pub(super) write_progress: Duration,
+    pub(super) activity: Arc<Activity>,
 }
 
 impl<F> hyper::rt::Executor<F> for Streams
@@ -182,6 +211,7 @@ where
             tokio::spawn(stream);
             return;
         };
+        let activity = Arc::clone(&self.activity);
         tokio::spawn(async move {
             let mut stream = pin!(stream);
             loop {
@@ -191,6 +221,7 @@ where
                 }
                 if handover.since().is_some_and(|since| since.elapsed() >= write_progress) {
                     tracing::debug!("stream reset: its peer takes nothing");
+                    activity.rejected(Rejection::SlowRead);
                     return;
                 }
             }

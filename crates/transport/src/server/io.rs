@@ -1,17 +1,23 @@
 //! A wrapper around a connection's stream that replays the bytes read to tell HTTP/2 from HTTP/1,
-//! reports activity, and shows HTTP/1 to the guard. Must never change what the bytes say, but where the
-//! guard doubts it.
+//! reports activity, shows HTTP/1 to the guard and counts the frames of HTTP/2. Must never change what
+//! the bytes say, but where they are refused.
 
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
 
+use super::ServerLimits;
 use super::activity::{Activity, Protocol};
+use super::frames::{Frames, calm_down};
 use super::guard::Guard;
+use super::refusal::{Refusal, Rejection};
 
 /// The first bytes of every HTTP/2 connection (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -40,45 +46,150 @@ pub(super) struct Opening {
     pub(super) bytes: Bytes,
 }
 
+/// The method of the request that hyper reads in the place of a refused one. No peer's: the guard
+/// refuses what is so long.
+pub(super) const STAND_IN_METHOD: &str = "A-REFUSED-REQUEST";
+const STAND_IN: &[u8] = b"A-REFUSED-REQUEST / HTTP/1.1\r\nhost: refused\r\n\r\n";
+/// Read in the place of bad framing within a body: a character that may stand nowhere.
+const SPOIL: &[u8] = b"\0\r\n\r\n";
+
+/// How long a peer that still sends is listened to after the last answer. A connection that is closed
+/// with bytes unread is reset, and the peer may never see that answer.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_READS_MAX: usize = 64;
+/// An idle connection keeps no more room than this for heads that come in pieces.
+const KEPT_ROOM_MAX: usize = 4 * 1024;
+
 /// Gives the opening bytes back first, then the stream, and tells [`Activity`] of reads and writes.
 pub(super) struct Watched<T> {
     inner: T,
-    opening: Bytes,
     activity: Arc<Activity>,
-    /// For HTTP/1, until the connection switches protocols.
-    guard: Option<Guard>,
-    /// What is still to be read of [`SPOIL`].
-    spoil: &'static [u8],
+    eyes: Eyes,
+    /// What was read and not yet given: the opening, or a head that has not come whole.
+    held: BytesMut,
+    /// How much of it may be given.
+    passed: usize,
+    /// What is read in the place of what is refused, once something is.
+    stand_in: Option<Bytes>,
+    linger: Option<Pin<Box<Sleep>>>,
 }
 
-/// Read in the place of what is open to doubt: a character that may stand nowhere, and the end of a
-/// head, without which hyper does not look.
-const SPOIL: &[u8] = b"\0\r\n\r\n";
+/// What looks at the bytes that come.
+enum Eyes {
+    Http1(Guard),
+    Http2(Frames),
+    /// They belong to another protocol.
+    Shut,
+}
 
 impl<T> Watched<T> {
-    pub(super) fn new(inner: T, opening: Bytes, activity: Arc<Activity>) -> Self {
-        let guard = (activity.protocol() == Protocol::Http1).then(Guard::default);
-        Self { inner, opening, activity, guard, spoil: SPOIL }
+    pub(super) fn new(
+        inner: T,
+        opening: &[u8],
+        activity: Arc<Activity>,
+        limits: &Arc<ServerLimits>,
+    ) -> Self {
+        let held = BytesMut::from(opening);
+        let (eyes, passed) = match activity.protocol() {
+            Protocol::Http1 => (Eyes::Http1(Guard::new(Arc::clone(limits))), 0),
+            Protocol::Http2 => (Eyes::Http2(Frames::default()), held.len()),
+        };
+        let mut watched =
+            Self { inner, activity, eyes, held, passed, stand_in: None, linger: None };
+        watched.look_at_held();
+        watched
     }
 
-    /// Lets the guard look at what was just read. From a doubt on it is spoilt, and nothing more is
-    /// read.
-    fn guard(&mut self, buffer: &mut ReadBuf<'_>, before: usize) {
-        if self.activity.is_switched() {
-            self.guard = None;
-        }
-        let Some(guard) = &mut self.guard else { return };
-        if let Some(doubt) = guard.look(&buffer.filled()[before..]) {
-            tracing::debug!("a request whose end is open to doubt");
-            buffer.set_filled(before + doubt);
-            self.spoil(buffer);
+    /// Lets the guard look at what is held.
+    fn look_at_held(&mut self) {
+        if let Eyes::Http1(guard) = &mut self.eyes {
+            let seen = guard.look(&self.held);
+            self.passed = seen.passed;
+            if let Some(refusal) = seen.refusal {
+                self.activity.refuse(refusal);
+            }
         }
     }
 
-    fn spoil(&mut self, buffer: &mut ReadBuf<'_>) {
-        let (now, later) = self.spoil.split_at(self.spoil.len().min(buffer.remaining()));
-        buffer.put_slice(now);
-        self.spoil = later;
+    /// Looks at what was read behind `before`, and keeps back what may not be given yet.
+    fn look(&mut self, buffer: &mut ReadBuf<'_>, before: usize) {
+        match &mut self.eyes {
+            Eyes::Shut => {}
+            Eyes::Http2(frames) => {
+                if let Some(end) = frames.look(&buffer.filled()[before..]) {
+                    buffer.set_filled(before + end);
+                    self.stand_in = Some(calm_down().into());
+                    self.activity.rejected(Rejection::ControlFlood);
+                }
+            }
+            Eyes::Http1(guard) if self.held.is_empty() => {
+                let bytes = &buffer.filled()[before..];
+                let seen = guard.look(bytes);
+                if let Some(refusal) = seen.refusal {
+                    self.activity.refuse(refusal);
+                } else {
+                    self.held.extend_from_slice(&bytes[seen.passed..]);
+                }
+                buffer.set_filled(before + seen.passed);
+            }
+            Eyes::Http1(_) => {
+                self.held.extend_from_slice(&buffer.filled()[before..]);
+                buffer.set_filled(before);
+                self.look_at_held();
+            }
+        }
+    }
+
+    /// Gives what may be given of what is held. `false` if there is nothing.
+    fn give(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
+        if self.passed == 0 {
+            return false;
+        }
+        let length = self.passed.min(buffer.remaining());
+        buffer.put_slice(&self.held.split_to(length));
+        self.passed -= length;
+        if self.held.is_empty() && self.held.capacity() > KEPT_ROOM_MAX {
+            self.held = BytesMut::new();
+        }
+        true
+    }
+
+    /// Gives what stands in for what was refused, and then nothing.
+    fn give_stand_in(&mut self, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.stand_in.is_none() {
+            // Nothing came that could be answered: the end.
+            if self.is_silent() {
+                return Poll::Ready(Ok(()));
+            }
+            let is_head = matches!(&self.eyes, Eyes::Http1(guard) if guard.is_in_head());
+            self.held = BytesMut::new();
+            self.stand_in = Some(Bytes::from_static(if is_head { STAND_IN } else { SPOIL }));
+        }
+        let Some(stand_in) = &mut self.stand_in else { return Poll::Ready(Ok(())) };
+        if !stand_in.has_remaining() {
+            // Nothing is read any more, and the end is not come: that would take back the answer.
+            return match self.eyes {
+                Eyes::Http1(_) => Poll::Pending,
+                _ => Poll::Ready(Ok(())),
+            };
+        }
+        let length = stand_in.len().min(buffer.remaining());
+        buffer.put_slice(&stand_in.split_to(length));
+        Poll::Ready(Ok(()))
+    }
+
+    fn is_silent(&self) -> bool {
+        self.activity.refusal() == Some(Refusal::SlowHeaders) && self.held.is_empty()
+    }
+
+    /// Whether the peer may still be sending what nobody will read. One that was too slow has had its
+    /// time.
+    fn is_midway(&self) -> bool {
+        match (&self.eyes, self.activity.refusal()) {
+            (Eyes::Http1(_), Some(refusal)) => refusal != Refusal::SlowHeaders,
+            (Eyes::Http1(guard), None) => !guard.is_in_head() || !self.held.is_empty(),
+            _ => false,
+        }
     }
 }
 
@@ -88,27 +199,33 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.guard.as_ref().is_some_and(Guard::is_spoilt) {
-            self.spoil(buffer);
-            return Poll::Ready(Ok(()));
+        let this = &mut *self;
+        loop {
+            if this.activity.is_switched() {
+                this.eyes = Eyes::Shut;
+                this.passed = this.held.len();
+            }
+            if this.give(buffer) {
+                return Poll::Ready(Ok(()));
+            }
+            if this.stand_in.is_some() || this.activity.refusal().is_some() {
+                return this.give_stand_in(buffer);
+            }
+            let before = buffer.filled().len();
+            ready!(Pin::new(&mut this.inner).poll_read(cx, buffer))?;
+            if buffer.filled().len() == before {
+                return Poll::Ready(Ok(()));
+            }
+            this.activity.bytes_read();
+            this.look(buffer, before);
+            if buffer.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
         }
-        let before = buffer.filled().len();
-        if self.opening.has_remaining() {
-            let length = self.opening.len().min(buffer.remaining());
-            buffer.put_slice(&self.opening.split_to(length));
-            self.guard(buffer, before);
-            return Poll::Ready(Ok(()));
-        }
-        let result = Pin::new(&mut self.inner).poll_read(cx, buffer);
-        if result.is_ready() {
-            self.activity.bytes_read();
-            self.guard(buffer, before);
-        }
-        result
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -142,6 +259,27 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        let this = &mut *self;
+        if this.linger.is_none() {
+            ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
+            if !this.is_midway() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let until = this.linger.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        if until.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut room = [0; 4096];
+        for _ in 0..LINGER_READS_MAX {
+            let mut unread = ReadBuf::new(&mut room);
+            match ready!(Pin::new(&mut this.inner).poll_read(cx, &mut unread)) {
+                Ok(()) if !unread.filled().is_empty() => {}
+                // The peer has seen the end.
+                _ => return Poll::Ready(Ok(())),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }

@@ -1,0 +1,120 @@
+//! A count of the frames of HTTP/2 that ask for nothing: h2 answers pings, settings and priorities as
+//! fast as they come. Must never look into a frame, nor end one in the middle.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// More of them than this in [`WINDOW`] are a flood.
+const CONTROL_FRAMES_MAX: usize = 1_000;
+const WINDOW: Duration = Duration::from_secs(10);
+
+const HEAD_BYTES: usize = 9;
+const DATA: u8 = 0x0;
+const HEADERS: u8 = 0x1;
+const RST_STREAM: u8 = 0x3;
+const WINDOW_UPDATE: u8 = 0x8;
+const CONTINUATION: u8 = 0x9;
+
+/// Follows the frames that come on one connection.
+#[derive(Debug, Default)]
+pub(super) struct Frames {
+    /// The head that is being read.
+    head: [u8; HEAD_BYTES],
+    has: usize,
+    /// What is still to come of a frame's content.
+    left: usize,
+    count: usize,
+    since: Option<Instant>,
+}
+
+impl Frames {
+    /// Looks at the next bytes. `Some` is the end of the last frame of theirs that may be read; what
+    /// comes behind it is a flood.
+    pub(super) fn look(&mut self, bytes: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at) {
+            if self.left > 0 {
+                let here = self.left.min(bytes.len() - at);
+                self.left -= here;
+                at += here;
+                continue;
+            }
+            if self.has == 0 && self.count > CONTROL_FRAMES_MAX {
+                return Some(at);
+            }
+            if let Some(place) = self.head.get_mut(self.has) {
+                *place = *byte;
+            }
+            self.has += 1;
+            at += 1;
+            if self.has == HEAD_BYTES {
+                let [high, middle, low, kind, ..] = self.head;
+                self.left = u32::from_be_bytes([0, high, middle, low]) as usize;
+                self.has = 0;
+                self.count(kind);
+            }
+        }
+        None
+    }
+
+    fn count(&mut self, kind: u8) {
+        // Those that belong to requests are bounded where they are read.
+        if matches!(kind, DATA | HEADERS | RST_STREAM | WINDOW_UPDATE | CONTINUATION) {
+            return;
+        }
+        let now = Instant::now();
+        if self.since.is_none_or(|since| now - since > WINDOW) {
+            (self.since, self.count) = (Some(now), 0);
+        }
+        self.count += 1;
+    }
+}
+
+/// Read in the place of a flood: a header block that never ends, which h2 itself answers with GOAWAY
+/// and ENHANCE_YOUR_CALM.
+pub(super) fn calm_down() -> Vec<u8> {
+    const FRAMES: usize = 256;
+    let frame = |kind| [0, 0, 0, kind, 0, 0x7f, 0xff, 0xff, 0xff];
+    let mut bytes = frame(HEADERS).to_vec();
+    for _ in 0..FRAMES {
+        bytes.extend_from_slice(&frame(CONTINUATION));
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PING: u8 = 0x6;
+
+    fn frame(kind: u8, length: u8) -> Vec<u8> {
+        let mut frame = vec![0, 0, length, kind, 0, 0, 0, 0, 0];
+        frame.resize(HEAD_BYTES + usize::from(length), 7);
+        frame
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_ends_between_two_frames_however_it_is_cut() {
+        let ping = frame(PING, 8);
+        let flood = ping.repeat(CONTROL_FRAMES_MAX + 5);
+        let allowed = ping.len() * (CONTROL_FRAMES_MAX + 1);
+        assert_eq!(Frames::default().look(&flood), Some(allowed));
+        let mut single = Frames::default();
+        let first = flood.iter().position(|byte| single.look(&[*byte]).is_some());
+        assert_eq!(first, Some(allowed));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_belongs_to_requests_and_what_takes_its_time_is_no_flood() {
+        let mut frames = Frames::default();
+        for kind in [DATA, HEADERS, RST_STREAM, WINDOW_UPDATE, CONTINUATION] {
+            assert_eq!(frames.look(&frame(kind, 5).repeat(2 * CONTROL_FRAMES_MAX)), None);
+        }
+        for _ in 0..5 {
+            assert_eq!(frames.look(&frame(PING, 8).repeat(CONTROL_FRAMES_MAX)), None);
+            tokio::time::advance(2 * WINDOW).await;
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! The head of one HTTP/1 request, line by line: what may stand in it, how much, and what it says about
+//! its body. Must never take for in order what hyper refuses or reads in another way: each rule here is
+//! hyper's or stricter.
+
+use http::Uri;
+
+use super::ServerLimits;
+use super::refusal::Refusal;
+
+/// A method longer than this is nobody's. What stands in for a refused request has such a one.
+pub(super) const METHOD_BYTES_MAX: usize = 16;
+const HOST_BYTES_MAX: usize = 255;
+/// A length above this is nobody's.
+const LENGTH_DIGITS_MAX: usize = 19;
+
+/// What else servers on the way may take for these, when `_` stands in the place of `-`.
+const NEVER_WITH_UNDERSCORES: [&[u8]; 12] = [
+    b"content-length",
+    b"content-encoding",
+    b"content-type",
+    b"proxy-authorization",
+    b"transfer-encoding",
+    b"x-forwarded-for",
+    b"x-forwarded-host",
+    b"x-forwarded-port",
+    b"x-forwarded-proto",
+    b"x-original-url",
+    b"x-real-ip",
+    b"x-request-id",
+];
+
+/// What a head has said so far.
+#[derive(Debug, Default)]
+pub(super) struct Head {
+    /// Lines, the first one included.
+    lines: usize,
+    /// Bytes of complete lines behind the first one.
+    bytes: usize,
+    is_http10: bool,
+    hosts: usize,
+    lengths: usize,
+    length: u64,
+    codings: usize,
+}
+
+/// What comes behind a head.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Framing {
+    Nothing,
+    Length(u64),
+    Chunks,
+}
+
+impl Head {
+    /// The next line, without its end. `Some` is the end of the head.
+    pub(super) fn line(
+        &mut self,
+        line: &[u8],
+        limits: &ServerLimits,
+    ) -> Result<Option<Framing>, Refusal> {
+        if line.is_empty() {
+            // Empty lines before a request are an old habit, and harmless.
+            self.bytes += 2;
+            self.fits(0, limits)?;
+            return if self.lines == 0 { Ok(None) } else { self.framing().map(Some) };
+        }
+        self.fits(line.len(), limits)?;
+        self.lines += 1;
+        if self.lines == 1 {
+            self.request_line(line)?;
+            return Ok(None);
+        }
+        self.bytes += line.len() + 2;
+        if self.lines - 1 > limits.headers_max {
+            return Err(Refusal::HeadersTooLarge);
+        }
+        self.field(line)?;
+        Ok(None)
+    }
+
+    /// Whether a line of at least this many bytes may follow.
+    pub(super) fn fits(&self, bytes: usize, limits: &ServerLimits) -> Result<(), Refusal> {
+        if self.bytes + bytes > limits.header_bytes_max as usize {
+            return Err(Refusal::HeadersTooLarge);
+        }
+        match self.lines {
+            0 if bytes > limits.request_line_bytes_max => Err(Refusal::UriTooLong),
+            0 => Ok(()),
+            _ if bytes > limits.field_bytes_max => Err(Refusal::HeadersTooLarge),
+            _ => Ok(()),
+        }
+    }
+
+    fn request_line(&mut self, line: &[u8]) -> Result<(), Refusal> {
+        let mut parts = line.split(|byte| *byte == b' ');
+        let (Some(method), Some(target), Some(version), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(Refusal::BadRequest);
+        };
+        if method.is_empty() || !method.iter().copied().all(is_name) || target.is_empty() {
+            return Err(Refusal::BadRequest);
+        }
+        match version {
+            b"HTTP/1.1" => {}
+            b"HTTP/1.0" => self.is_http10 = true,
+            [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+                if major.is_ascii_digit() && minor.is_ascii_digit() =>
+            {
+                return Err(Refusal::BadVersion);
+            }
+            _ => return Err(Refusal::BadRequest),
+        }
+        if method.len() > METHOD_BYTES_MAX {
+            return Err(Refusal::BadMethod);
+        }
+        if is_target(target, method == b"CONNECT") { Ok(()) } else { Err(Refusal::BadTarget) }
+    }
+
+    fn field(&mut self, line: &[u8]) -> Result<(), Refusal> {
+        let (name, value) = field(line).ok_or(Refusal::BadHeader)?;
+        if name.eq_ignore_ascii_case(b"host") {
+            self.hosts += 1;
+            if self.hosts > 1 || !is_host(value.trim_ascii()) {
+                return Err(Refusal::BadHost);
+            }
+        } else if name.eq_ignore_ascii_case(b"content-length") {
+            // What others take away, such as spaces behind it, is part of the number here.
+            let digits = value.trim_ascii_start();
+            let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+            self.lengths += 1;
+            if !is_number || digits.len() > LENGTH_DIGITS_MAX || self.lengths + self.codings > 1 {
+                return Err(Refusal::BadFraming);
+            }
+            self.length = digits.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            self.codings += 1;
+            let is_chunked = value.trim_ascii().eq_ignore_ascii_case(b"chunked");
+            if !is_chunked || self.is_http10 || self.lengths + self.codings > 1 {
+                return Err(Refusal::BadFraming);
+            }
+        } else if name.contains(&b'_') && has_a_double(name) {
+            return Err(Refusal::BadHeader);
+        }
+        Ok(())
+    }
+
+    fn framing(&self) -> Result<Framing, Refusal> {
+        if self.hosts == 0 && !self.is_http10 {
+            return Err(Refusal::BadHost);
+        }
+        Ok(match (self.codings, self.length) {
+            (0, 0) => Framing::Nothing,
+            (0, length) => Framing::Length(length),
+            _ => Framing::Chunks,
+        })
+    }
+}
+
+/// Name and value. A line that goes on from the one before has no name.
+pub(super) fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colon = line.iter().position(|byte| *byte == b':')?;
+    let (name, value) = line.split_at(colon);
+    let value = value.get(1..)?;
+    let is_value = |byte: u8| byte >= b' ' && byte != 0x7f || byte == b'\t';
+    let is_fine = !name.is_empty()
+        && name.iter().copied().all(is_name)
+        && value.iter().copied().all(is_value);
+    is_fine.then_some((name, value))
+}
+
+/// What a header's name is made of (RFC 9110, 5.6.2).
+fn is_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+fn has_a_double(name: &[u8]) -> bool {
+    let same = |given: &u8, known: &u8| {
+        given.eq_ignore_ascii_case(known) || (*given == b'_' && *known == b'-')
+    };
+    NEVER_WITH_UNDERSCORES.iter().any(|known| {
+        known.len() == name.len()
+            && name.iter().zip(*known).all(|(given, known)| same(given, known))
+    })
+}
+
+/// A name or an address, and perhaps a port.
+fn is_host(value: &[u8]) -> bool {
+    let is_fit = |byte: &u8| byte.is_ascii_graphic() && !b"/@?#\\".contains(byte);
+    (1..=HOST_BYTES_MAX).contains(&value.len()) && value.iter().all(is_fit)
+}
+
+/// A path with its query as hyper reads it, `*`, or what names a host as well; for a tunnel, a host alone.
+fn is_target(target: &[u8], is_connect: bool) -> bool {
+    if !target.iter().all(u8::is_ascii_graphic) {
+        return false;
+    }
+    if target == b"*" {
+        return true;
+    }
+    if target.first() != Some(&b'/') {
+        let names_all =
+            |uri: Uri| uri.scheme().is_some() != is_connect && uri.authority().is_some();
+        return Uri::try_from(target).is_ok_and(names_all);
+    }
+    let (path, query) = match target.iter().position(|byte| *byte == b'?') {
+        Some(mark) => target.split_at(mark),
+        None => (target, &[][..]),
+    };
+    !path.iter().any(|byte| b"<>`".contains(byte))
+        && !query.iter().any(|byte| b"\"<>".contains(byte))
+}
