@@ -29,6 +29,7 @@ use roster::{Roster, RosterError};
 use transport::tls::{ClientTls, ServerTls};
 
 use crate::answers::Freshness;
+pub use crate::coding::Coding;
 pub use callers::Caller;
 pub(crate) use callers::{UpstreamKey, bearer};
 pub use files::Files;
@@ -90,6 +91,8 @@ pub struct Server {
     pub trusted_proxies: Vec<Network>,
     /// Whether a client may name its request.
     pub accept_request_id: bool,
+    /// Codings in which answers are compressed, the best first.
+    pub compression: Vec<Coding>,
 }
 
 /// `[log]`.
@@ -237,6 +240,7 @@ impl<'a> Reader<'a> {
             tls: self.server_tls()?,
             trusted_proxies: self.trusted_proxies()?,
             accept_request_id: self.raw.server.accept_request_id,
+            compression: self.compression()?,
         };
         Ok(Config {
             files: self.files.take(),
@@ -278,6 +282,16 @@ impl<'a> Reader<'a> {
         match ServerTls::from_pem_files(&cert, &key) {
             Ok(tls) => Ok(Some(tls)),
             Err(error) => self.refuse(&field(&["server", "tls"]), error.to_string()),
+        }
+    }
+
+    /// Each coding once: which of two places would count?
+    fn compression(&self) -> Result<Vec<Coding>, ConfigError> {
+        let codings = &self.raw.server.compression;
+        let is_again = |(place, coding)| codings.iter().take(place).any(|before| before == coding);
+        match codings.iter().enumerate().any(is_again) {
+            true => self.refuse(&field(&["server", "compression"]), "names a coding twice"),
+            false => Ok(codings.clone()),
         }
     }
 

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor, value::MapAccessDeserializer};
 
 use super::units::{Size, Span};
+use crate::coding::Coding;
 pub use passthrough::{Allow, PassthroughCredential, UnknownCallers};
 pub(super) use passthrough::{Cors, Passthrough, Route};
 pub use upstream::{DeletedFrom, TeamsFrom, TokenAuth};
@@ -60,6 +61,7 @@ pub(super) struct Server {
     pub(super) tls: Option<Tls>,
     pub(super) trusted_proxies: Vec<String>,
     pub(super) accept_request_id: bool,
+    pub(super) compression: Vec<Coding>,
 }
 
 impl Default for Server {
@@ -69,6 +71,7 @@ impl Default for Server {
             tls: None,
             trusted_proxies: Vec::new(),
             accept_request_id: false,
+            compression: vec![Coding::Zstd, Coding::Gzip, Coding::Br],
         }
     }
 }

@@ -23,13 +23,13 @@ where
         Credential::Ambiguous => return Err(Error::AmbiguousCredential.into()),
         Credential::One(key) => callers.find(key).ok_or(Error::UnknownCredential)?,
     };
-    let LegacyRequest { endpoint, quirks, credential: _, params, if_none_match, deadline, account } =
+    let LegacyRequest { endpoint, quirks, credential: _, params, wishes, deadline, account } =
         request;
     account.note(|account| {
         account.caller = Some(caller.name.clone());
         account.dialect = Some(caller.upstream.dialect.name());
         account.may_explain = caller.may_explain;
     });
-    let call = LegacyCall { endpoint, quirks, caller, params, if_none_match, deadline, account };
+    let call = LegacyCall { endpoint, quirks, caller, params, wishes, deadline, account };
     inner.oneshot(call).await
 }
