@@ -119,6 +119,10 @@ impl TextFilter {
         text.is_some_and(|text| self.fits(text))
     }
 
+    fn bytes(&self) -> usize {
+        self.values.iter().map(|value| value.len() + size_of::<String>()).sum()
+    }
+
     /// The value an upstream may filter by without losing a row: only an exact one, and only one
     /// that any server takes. The hub filters by the others alone.
     pub fn pushdown(&self) -> Option<&str> {
@@ -262,6 +266,17 @@ impl<G> UserFilter<G> {
     /// Exact extension to push down.
     pub fn extension(&self) -> Option<&str> {
         self.extension.as_ref()?.pushdown()
+    }
+}
+
+impl UserFilter<GroupName> {
+    /// About how much memory it holds besides itself.
+    pub fn bytes(&self) -> usize {
+        let UserFilter { id: _, name, email, sip_account, group, extension, caller_id, time_zone } =
+            self;
+        let group = group.as_ref().map(|group| &group.0);
+        let texts = [name, email, sip_account, extension, caller_id, time_zone].map(Option::as_ref);
+        texts.into_iter().chain([group]).flatten().map(TextFilter::bytes).sum()
     }
 }
 

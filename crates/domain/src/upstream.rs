@@ -21,6 +21,7 @@ use crate::sweep::{Paging, Window};
 pub use crate::upstream::mapping::{
     CallerIdField, EmployeeIdField, ExtensionField, Mapping, QueueSource, SupervisionSource,
 };
+pub use crate::upstream::strict::FIELD_BYTES_MAX;
 
 /// Every dialect. Adding one is a file and a line here.
 pub static DIALECTS: &[&dyn Dialect] = &[&voiso::Voiso, &vonage::Vonage];
@@ -187,6 +188,9 @@ pub enum SchemaKind {
     /// A user id without a legacy number.
     #[error("an id without a legacy number")]
     BadId,
+    /// A text longer than any field's may be.
+    #[error("a field of more than {} bytes", FIELD_BYTES_MAX)]
+    TooLarge,
 }
 
 /// The upstream said no, in the vendor's words.

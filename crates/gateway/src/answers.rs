@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::call::Whole;
+use crate::coding;
 use crate::error::Error;
 
 /// What makes two requests of a caller equal.
@@ -89,10 +90,18 @@ pub(crate) struct Answers {
 
 #[derive(Default)]
 struct Readings {
-    under_way: HashMap<Question, Reading>,
-    /// Counts up when everything is forgotten: a reading that began before is not kept.
+    /// Each with a number of its own: one that ends late must not end another in its place.
+    under_way: HashMap<Question, (u64, Reading)>,
+    begun: u64,
+    /// Counts up when everything is forgotten: a reading that began before is not kept, and nothing
+    /// that was kept before is given.
     generation: u64,
+    /// When a kept answer was last passed over because a client would not have it.
+    passed_over: Option<Instant>,
 }
+
+/// A client that will not have kept answers is heard no more often, so that it cannot switch them off.
+const PASSED_OVER_EVERY: Duration = Duration::from_secs(1);
 
 impl std::fmt::Debug for Answers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -104,10 +113,12 @@ impl std::fmt::Debug for Answers {
 const ENTRY_BYTES: usize = 512;
 
 impl Answers {
-    /// An empty store of so many bytes.
-    pub(crate) fn new(freshness: Freshness, bytes_max: u64) -> Arc<Self> {
-        let weigh = |_: &Question, entry: &Arc<Entry>| {
-            u32::try_from(entry.whole.bytes.len() + ENTRY_BYTES).unwrap_or(u32::MAX)
+    /// An empty store of so many bytes, of answers that are also kept in so many codings.
+    pub(crate) fn new(freshness: Freshness, bytes_max: u64, codings: usize) -> Arc<Self> {
+        let weigh = move |question: &Question, entry: &Arc<Entry>| {
+            let plain = entry.whole.bytes.len();
+            let bytes = plain + coding::bytes_max(plain, codings);
+            u32::try_from(bytes + question.filter.bytes() + ENTRY_BYTES).unwrap_or(u32::MAX)
         };
         let kept = moka::sync::Cache::builder()
             .max_capacity(bytes_max)
@@ -118,10 +129,11 @@ impl Answers {
     }
 
     /// The answer: kept, under way, or read now by `read`, which runs in a task of its own, so that
-    /// no client's leaving can cancel it.
+    /// no client's leaving can cancel it. `is_anew` asks that no kept one be given.
     pub(crate) async fn get<F>(
         self: &Arc<Self>,
         question: Question,
+        is_anew: bool,
         read: impl FnOnce() -> F,
     ) -> Result<Given, Error>
     where
@@ -130,27 +142,48 @@ impl Answers {
         let kept = self.kept.get(&question);
         if let Some(entry) = &kept
             && entry.at.elapsed() < self.freshness.fresh_for
+            && !(is_anew && self.passes_over())
         {
             return Ok(given(entry, Source::Kept));
         }
-        let (reading, source) = {
+        let (reading, source, generation) = {
             let mut readings = self.readings();
+            let generation = readings.generation;
             match readings.under_way.get(&question) {
-                Some(reading) => (reading.clone(), Source::Shared),
+                Some((_, reading)) => (reading.clone(), Source::Shared, generation),
                 None => {
-                    let reading = self.start(question.clone(), readings.generation, read());
-                    readings.under_way.insert(question, reading.clone());
-                    (reading, Source::Read)
+                    readings.begun += 1;
+                    let number = readings.begun;
+                    let reading = self.start(question.clone(), (number, generation), read());
+                    readings.under_way.insert(question, (number, reading.clone()));
+                    (reading, Source::Read, generation)
                 }
             }
         };
         match (reading.await, kept) {
             (Ok(whole), _) => Ok(Given { whole, source, age: Duration::ZERO }),
-            (Err(error), Some(entry)) if error.is_upstreams() && self.is_usable(&entry) => {
+            (Err(error), Some(entry))
+                if error.is_upstreams()
+                    && self.is_usable(&entry)
+                    && self.readings().generation == generation =>
+            {
+                tracing::warn!(err = error.slug(), "stale_on_error");
                 Ok(given(&entry, Source::Stale))
             }
             (Err(error), _) => Err(error),
         }
+    }
+
+    /// Whether a kept answer may be passed over now.
+    fn passes_over(&self) -> bool {
+        let mut readings = self.readings();
+        let now = Instant::now();
+        let is_heard =
+            readings.passed_over.is_none_or(|then| now.duration_since(then) >= PASSED_OVER_EVERY);
+        if is_heard {
+            readings.passed_over = Some(now);
+        }
+        is_heard
     }
 
     fn is_usable(&self, entry: &Entry) -> bool {
@@ -159,8 +192,10 @@ impl Answers {
 
     /// Forgets everything, and what is being read too: the upstream refused this caller.
     pub(crate) fn forget(&self) {
+        let mut readings = self.readings();
+        readings.generation += 1;
+        readings.under_way.clear();
         self.kept.invalidate_all();
-        self.readings().generation += 1;
     }
 
     fn readings(&self) -> MutexGuard<'_, Readings> {
@@ -168,21 +203,22 @@ impl Answers {
         self.readings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn start<F>(self: &Arc<Self>, question: Question, generation: u64, read: F) -> Reading
+    fn start<F>(
+        self: &Arc<Self>,
+        question: Question,
+        (number, generation): (u64, u64),
+        read: F,
+    ) -> Reading
     where
         F: Future<Output = Result<Whole, Error>> + Send + 'static,
     {
         let answers = Arc::clone(self);
         let task = tokio::spawn(
             async move {
-                let under_way = UnderWay { answers: &answers, question: &question };
+                let under_way = UnderWay { answers: &answers, question: &question, number };
                 let whole = Arc::new(read.await?);
-                let keeps = !answers.freshness.kept_for().is_zero();
-                if keeps && answers.readings().generation == generation {
-                    let entry = Entry { whole: Arc::clone(&whole), at: Instant::now() };
-                    answers.kept.insert(question.clone(), Arc::new(entry));
-                    // What is too much goes now, not when somebody next asks.
-                    answers.kept.run_pending_tasks();
+                if !answers.freshness.kept_for().is_zero() {
+                    answers.keep(&question, generation, &whole);
                 }
                 drop(under_way);
                 Ok(whole)
@@ -194,6 +230,20 @@ impl Answers {
     }
 }
 
+impl Answers {
+    fn keep(&self, question: &Question, generation: u64, whole: &Arc<Whole>) {
+        let entry = Entry { whole: Arc::clone(whole), at: Instant::now() };
+        // Held until it is in, so that nothing is forgotten in between.
+        let readings = self.readings();
+        if readings.generation == generation {
+            self.kept.insert(question.clone(), Arc::new(entry));
+        }
+        drop(readings);
+        // What is too much goes now, not when somebody next asks.
+        self.kept.run_pending_tasks();
+    }
+}
+
 fn given(entry: &Entry, source: Source) -> Given {
     Given { whole: Arc::clone(&entry.whole), source, age: entry.at.elapsed() }
 }
@@ -202,10 +252,18 @@ fn given(entry: &Entry, source: Source) -> Given {
 struct UnderWay<'a> {
     answers: &'a Answers,
     question: &'a Question,
+    number: u64,
 }
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.answers.readings().under_way.remove(self.question);
+        let mut readings = self.answers.readings();
+        let is_this = |(number, _): &(u64, Reading)| *number == self.number;
+        if readings.under_way.get(self.question).is_some_and(is_this) {
+            readings.under_way.remove(self.question);
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

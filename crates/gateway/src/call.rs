@@ -18,7 +18,9 @@ use transport::body::Body;
 
 use crate::answers::Source;
 use crate::caller::Caller;
+use crate::coding::Coded;
 use crate::origin::Origin;
+use crate::wishes::Wishes;
 
 /// Below `route`: a request for a legacy endpoint.
 #[derive(Debug)]
@@ -28,8 +30,7 @@ pub(crate) struct LegacyRequest {
     pub(crate) credential: Credential,
     /// The query without the credential.
     pub(crate) params: Params,
-    /// Tags of answers that the client has.
-    pub(crate) if_none_match: Vec<HeaderValue>,
+    pub(crate) wishes: Wishes,
     pub(crate) deadline: Instant,
     pub(crate) account: SharedAccount,
     /// Asks for nothing, but has to be out of the way.
@@ -77,7 +78,7 @@ pub(crate) struct LegacyCall {
     pub(crate) quirks: Arc<Quirks>,
     pub(crate) caller: Arc<Caller>,
     pub(crate) params: Params,
-    pub(crate) if_none_match: Vec<HeaderValue>,
+    pub(crate) wishes: Wishes,
     pub(crate) deadline: Instant,
     pub(crate) account: SharedAccount,
 }
@@ -97,6 +98,8 @@ pub(crate) struct Call<G> {
     pub(crate) quirks: Arc<Quirks>,
     pub(crate) caller: Arc<Caller>,
     pub(crate) plan: Plan<G>,
+    /// Whether a kept answer will not do.
+    pub(crate) is_anew: bool,
     pub(crate) deadline: Instant,
 }
 
@@ -107,6 +110,8 @@ pub(crate) struct Whole {
     pub(crate) rows: u64,
     /// Names just these bytes.
     pub(crate) etag: HeaderValue,
+    /// The same bytes in other codings.
+    pub(crate) coded: Coded,
     pub(crate) story: Story,
     pub(crate) joined_pages: u64,
 }

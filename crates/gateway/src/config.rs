@@ -32,6 +32,7 @@ use transport::server::ServerLimits;
 use transport::tls::{ClientTls, ServerTls};
 
 use crate::answers::Freshness;
+pub use crate::coding::Coding;
 pub use callers::Caller;
 pub(crate) use callers::{UpstreamKey, bearer};
 pub use files::Files;
@@ -98,8 +99,13 @@ pub struct Server {
     pub hosts: Vec<String>,
     /// Whether a client may name its request.
     pub accept_request_id: bool,
+<<<<<<< HEAD
     /// The limits of its connections.
     pub limits: ServerLimits,
+=======
+    /// Codings in which answers are compressed, the best first.
+    pub compression: Vec<Coding>,
+>>>>>>> h4
 }
 
 /// `[log]`.
@@ -242,7 +248,17 @@ impl<'a> Reader<'a> {
             &field(&["limits", "requests_in_flight_max"]),
             limits.requests_in_flight_max,
         )?;
+<<<<<<< HEAD
         let server = self.server()?;
+=======
+        let server = Server {
+            listen: self.raw.server.listen,
+            tls: self.server_tls()?,
+            trusted_proxies: self.trusted_proxies()?,
+            accept_request_id: self.raw.server.accept_request_id,
+            compression: self.compression()?,
+        };
+>>>>>>> h4
         Ok(Config {
             files: self.files.take(),
             server,
@@ -284,6 +300,16 @@ impl<'a> Reader<'a> {
         match ServerTls::from_pem_files(&cert, &key) {
             Ok(tls) => Ok(Some(tls)),
             Err(error) => self.refuse(&field(&["server", "tls"]), error.to_string()),
+        }
+    }
+
+    /// Each coding once: which of two places would count?
+    fn compression(&self) -> Result<Vec<Coding>, ConfigError> {
+        let codings = &self.raw.server.compression;
+        let is_again = |(place, coding)| codings.iter().take(place).any(|before| before == coding);
+        match codings.iter().enumerate().any(is_again) {
+            true => self.refuse(&field(&["server", "compression"]), "names a coding twice"),
+            false => Ok(codings.clone()),
         }
     }
 

@@ -271,6 +271,7 @@ impl Error {
                 SchemaKind::BadJson { .. } => "upstream_bad_json",
                 SchemaKind::BadSchema => "upstream_bad_schema",
                 SchemaKind::BadId => "upstream_bad_id",
+                SchemaKind::TooLarge => "upstream_too_large",
             },
             Error::List(failure) => match failure {
                 Failure::Unstable => "upstream_list_unstable",

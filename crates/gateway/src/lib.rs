@@ -7,6 +7,7 @@ mod answers;
 mod call;
 mod caller;
 pub mod check;
+mod coding;
 pub mod config;
 mod door;
 mod error;
@@ -26,6 +27,7 @@ mod state;
 mod svc;
 #[cfg(test)]
 mod transcripts;
+mod wishes;
 
 use std::io;
 use std::net::SocketAddr;

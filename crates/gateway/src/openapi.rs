@@ -114,7 +114,15 @@ fn parameters(endpoint: &dyn Endpoint) -> Vec<Value> {
 }
 
 fn found(endpoint: &dyn Endpoint, quirks: &Quirks, with_body: bool) -> Value {
-    let names = ["x-request-id", "etag", "cache-control", "x-tieline-cache", "age"];
+    let names = [
+        "x-request-id",
+        "etag",
+        "cache-control",
+        "content-encoding",
+        "vary",
+        "x-tieline-cache",
+        "age",
+    ];
     let mut response = json!({
         "description": "The whole list. Where no record fits, it is empty.",
         "headers": header_refs(quirks, &names),
@@ -126,7 +134,7 @@ fn found(endpoint: &dyn Endpoint, quirks: &Quirks, with_body: bool) -> Value {
 }
 
 fn not_modified(quirks: &Quirks) -> Value {
-    let names = ["x-request-id", "etag", "cache-control", "x-tieline-cache", "age"];
+    let names = ["x-request-id", "etag", "cache-control", "vary", "x-tieline-cache", "age"];
     json!({
         "description": "The client has this very answer.",
         "headers": header_refs(quirks, &names),
@@ -216,9 +224,11 @@ fn headers() -> Value {
         "retry-after": header(true, "Seconds to wait before another request.", count(1)),
         "allow": header(true, "The methods that are answered.", text()),
         "etag": header(false, "Names just these bytes.", json!({
-            "type": "string", "pattern": "^\"[0-9a-f]{32}\"$",
+            "type": "string", "pattern": "^\"[0-9a-f]{32}(-gzip|-br|-zstd)?\"$",
         })),
         "cache-control": header(true, "Who may keep the answer.", text()),
+        "content-encoding": header(false, "How the bytes are compressed.", text()),
+        "vary": header(false, "What else of a request the bytes depend on.", text()),
         "age": header(false, "How old a kept answer is, in seconds.", count(0)),
         "x-tieline-cache": header(
             false,

@@ -13,6 +13,7 @@ use tower::{ServiceBuilder, ServiceExt, service_fn};
 use transport::body::Body;
 
 use crate::call::{LegacyRequest, ListCall, Listed, Passing, Routed};
+use crate::coding::Codings;
 use crate::error::Error;
 use crate::layers::{
     admit, assemble, authenticate, authorize, cors, describe, exchange, fan_out, lookup, passthrough,
@@ -82,8 +83,11 @@ fn translation(state: &State) -> Stage<LegacyRequest, Response<Body>> {
         groups_max: state.config.lookups.entries_max,
         deadline: state.config.limits.request_deadline,
     };
-    let translate =
-        translate::Settings { metrics: state.metrics.clone(), callers: Arc::clone(&state.callers) };
+    let translate = translate::Settings {
+        metrics: state.metrics.clone(),
+        callers: Arc::clone(&state.callers),
+        codings: Codings::new(&state.config.server.compression),
+    };
     let share = share::Settings {
         metrics: state.metrics.clone(),
         deadline: state.config.limits.request_deadline,

@@ -68,12 +68,13 @@ impl State {
         }
         // A fair share each, so that one caller's many questions do not push out another's answers.
         let share_of_cache = config.cache.bytes_max / config.callers.len().max(1) as u64;
+        let codings = config.server.compression.len();
         let callers = config.callers.iter().filter_map(|caller| {
             let (upstream, client) = upstreams.get(&caller.upstream)?;
             // A client, so a connection pool, of each caller's own.
             let client = Client::new(client);
             let groups = groups(&config.lookups);
-            let answers = Answers::new(config.cache.freshness, share_of_cache);
+            let answers = Answers::new(config.cache.freshness, share_of_cache, codings);
             let at_work = Caller::new(caller, Arc::clone(upstream), client, groups, answers);
             Some((caller.digest, Arc::new(at_work)))
         });

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::strict::{BAD_ID, DUPLICATE, Missing, Skip, Str, TOO_DEEP, scalar};
+use super::strict::{BAD_ID, DUPLICATE, Missing, Skip, Str, TOO_DEEP, TOO_LARGE, scalar};
 use super::{PageError, PageTail, Refusal, SchemaError, SchemaKind};
 use crate::id;
 
@@ -230,6 +230,8 @@ fn explain(
     let said = error.to_string();
     let kind = if said.starts_with(BAD_ID) {
         SchemaKind::BadId
+    } else if said.starts_with(TOO_LARGE) {
+        SchemaKind::TooLarge
     } else if said.starts_with(OUT_OF_RANGE) {
         // Good JSON, such as 1e400, but no number that anything here could be.
         SchemaKind::BadSchema

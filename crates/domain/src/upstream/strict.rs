@@ -17,6 +17,15 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 pub(super) const DUPLICATE: &str = "duplicate key";
 pub(super) const TOO_DEEP: &str = "too deep";
 pub(super) const BAD_ID: &str = "bad id";
+pub(super) const TOO_LARGE: &str = "too large";
+
+/// The longest text that a field may have, in bytes.
+pub const FIELD_BYTES_MAX: usize = 1 << 20;
+
+/// The text, unless it is too long for any field.
+pub(super) fn bounded<E: de::Error>(text: &str) -> Result<&str, E> {
+    if text.len() > FIELD_BYTES_MAX { Err(E::custom(TOO_LARGE)) } else { Ok(text) }
+}
 
 /// Nesting allowed inside a value nobody reads. Known shapes are at most 4 deep, so 32 in all.
 const SKIP_DEPTH_MAX: u8 = 28;
@@ -33,11 +42,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a string")
             }
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Str<'de>, E> {
-                Ok(Str(Cow::Borrowed(text)))
+            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Str<'de>, E> {
+                bounded(text).map(|text| Str(Cow::Borrowed(text)))
             }
-            fn visit_str<E>(self, text: &str) -> Result<Str<'de>, E> {
-                Ok(Str(Cow::Owned(text.to_owned())))
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Str<'de>, E> {
+                bounded(text).map(|text| Str(Cow::Owned(text.to_owned())))
             }
         }
         de.deserialize_str(StrVisitor)
@@ -89,8 +98,8 @@ impl<'de> Visitor<'de> for SkipBelow {
     fn visit_f64<E>(self, _: f64) -> Result<Skip, E> {
         Ok(Skip)
     }
-    fn visit_str<E>(self, _: &str) -> Result<Skip, E> {
-        Ok(Skip)
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Skip, E> {
+        bounded(text).map(|_| Skip)
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Skip, A::Error> {
         while seq.next_element_seed(self.deeper()?)?.is_some() {}

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use serde::de::{self, SeqAccess};
 
 use super::list::{self, RowReader, Shape};
-use super::strict::{BAD_ID, DUPLICATE, Missing, Skip, Str, object, scalar};
+use super::strict::{BAD_ID, DUPLICATE, Missing, Skip, Str, bounded, object, scalar};
 use super::{
     Context, Credential, DeletionDate, Dialect, PageError, PageRequest, PageTail, Refusal, Rules,
     SchemaError, SchemaKind,
@@ -258,11 +258,11 @@ scalar!(UserId<'a>, "bad id", {
 struct WireId<'a>(Id<'a>);
 
 scalar!(WireId<'a>, "an id", {
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<WireId<'de>, E> {
-        Ok(WireId(Id::Text(Cow::Borrowed(text))))
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<WireId<'de>, E> {
+        bounded(text).map(|text| WireId(Id::Text(Cow::Borrowed(text))))
     }
-    fn visit_str<E>(self, text: &str) -> Result<WireId<'de>, E> {
-        Ok(WireId(Id::Text(Cow::Owned(text.to_owned()))))
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<WireId<'de>, E> {
+        bounded(text).map(|text| WireId(Id::Text(Cow::Owned(text.to_owned()))))
     }
     fn visit_u64<E>(self, number: u64) -> Result<WireId<'de>, E> {
         Ok(WireId(Id::Number(number)))

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor, value::MapAccessDeserializer};
 
 use super::units::{Size, Span};
+use crate::coding::Coding;
 pub use passthrough::{Allow, PassthroughCredential, UnknownCallers};
 pub(super) use passthrough::{Cors, Passthrough, Route};
 pub use upstream::{DeletedFrom, TeamsFrom, TokenAuth};
@@ -62,6 +63,7 @@ pub(super) struct Server {
     pub(super) tls: Option<Tls>,
     pub(super) trusted_proxies: Vec<String>,
     pub(super) accept_request_id: bool,
+<<<<<<< HEAD
     pub(super) hosts: Vec<String>,
     pub(super) header_timeout: Span,
     pub(super) body_idle_timeout: Span,
@@ -78,6 +80,9 @@ pub(super) struct Server {
     pub(super) http2_streams_max: usize,
     pub(super) http2_stream_window: Size,
     pub(super) http2_connection_window: Size,
+=======
+    pub(super) compression: Vec<Coding>,
+>>>>>>> h4
 }
 
 impl Default for Server {
@@ -87,6 +92,7 @@ impl Default for Server {
             tls: None,
             trusted_proxies: Vec::new(),
             accept_request_id: false,
+<<<<<<< HEAD
             hosts: Vec::new(),
             header_timeout: seconds(10),
             body_idle_timeout: seconds(10),
@@ -103,6 +109,9 @@ impl Default for Server {
             http2_streams_max: 100,
             http2_stream_window: Size(64 << 10),
             http2_connection_window: Size(1 << 20),
+=======
+            compression: vec![Coding::Zstd, Coding::Gzip, Coding::Br],
+>>>>>>> h4
         }
     }
 }

@@ -9,6 +9,7 @@ use tower::{BoxError, Service, ServiceExt};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::call::{Call, Whole};
+use crate::coding::Coded;
 use crate::error::Error;
 
 pub(crate) async fn assemble<S>(_: (), inner: S, call: Call<GroupName>) -> Result<Whole, BoxError>
@@ -24,7 +25,8 @@ where
     let etag = format!("\"{:032x}\"", xxh3_128(&bytes));
     let etag = HeaderValue::from_str(&etag).map_err(|_| Error::Internal)?;
     let account = account.read();
-    Ok(Whole { bytes, rows, etag, story: account.story, joined_pages: account.joined_pages })
+    let (story, joined_pages) = (account.story, account.joined_pages);
+    Ok(Whole { bytes, rows, etag, coded: Coded::default(), story, joined_pages })
 }
 
 /// The answer in one buffer of its own size. Copying costs next to nothing, and frees the pages'

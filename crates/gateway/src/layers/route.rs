@@ -8,7 +8,7 @@ use std::time::Duration;
 use domain::legacy::endpoint_at;
 use domain::params::Params;
 use domain::quirks::Quirks;
-use http::header::{AUTHORIZATION, IF_NONE_MATCH};
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use tokio::time::Instant;
 use tower::{BoxError, Service, ServiceExt};
@@ -17,6 +17,7 @@ use transport::body::Body;
 use crate::call::{Credential, LegacyRequest, Passing, Routed, SharedAccount};
 use crate::error::Error;
 use crate::secret::Secret;
+use crate::wishes::Wishes;
 
 /// What routing needs to know.
 #[derive(Debug, Clone)]
@@ -53,6 +54,7 @@ where
     let quirks = settings.quirks.get(endpoint.name()).cloned().unwrap_or_default();
     let deadline = Instant::now() + settings.deadline;
     account.note(|account| account.endpoint = Some(endpoint.name()));
+<<<<<<< HEAD
     let if_none_match = request.headers().get_all(IF_NONE_MATCH).iter().cloned().collect();
     let body = request.into_body();
     let call = LegacyRequest {
@@ -65,6 +67,10 @@ where
         account,
         body,
     };
+=======
+    let wishes = Wishes::of(request.headers());
+    let call = LegacyRequest { endpoint, quirks, credential, params, wishes, deadline, account };
+>>>>>>> h4
     inner.oneshot(Routed::Legacy(call)).await
 }
 

@@ -35,10 +35,10 @@ where
 {
     let (caller, account) = (Arc::clone(&call.caller), call.account.clone());
     let question = Question { endpoint: call.endpoint.name(), filter: call.plan.filter.clone() };
-    let deadline = Instant::now() + settings.deadline;
+    let (is_anew, deadline) = (call.is_anew, Instant::now() + settings.deadline);
     let given = caller
         .answers()
-        .get(question, || async move {
+        .get(question, is_anew, || async move {
             let read = tokio::time::timeout_at(deadline, inner.oneshot(call)).await;
             read.map_err(|_| Error::Deadline)?
                 .map_err(|error| error.downcast::<Error>().map_or(Error::Internal, |error| *error))

@@ -6,21 +6,24 @@ use std::sync::Arc;
 use bytes::Bytes;
 use domain::legacy::Planned;
 use domain::plan::GroupName;
-use http::header::{AGE, CACHE_CONTROL, CONTENT_TYPE, ETAG};
+use http::header::{AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use tower::{BoxError, Service, ServiceExt};
 use transport::body::{self, Body};
 
 use crate::answers::{Given, Source};
-use crate::call::{Call, LegacyCall};
+use crate::call::{Call, LegacyCall, Whole};
 use crate::caller::Callers;
+use crate::coding::{Coding, Codings};
 use crate::metrics::Metrics;
+use crate::wishes::Wishes;
 
 /// What translating needs to know.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) metrics: Metrics,
     pub(crate) callers: Arc<Callers>,
+    pub(crate) codings: Codings,
 }
 
 pub(crate) async fn translate<S>(
@@ -31,7 +34,7 @@ pub(crate) async fn translate<S>(
 where
     S: Service<Call<GroupName>, Response = Given, Error = BoxError> + Clone,
 {
-    let LegacyCall { endpoint, quirks, caller, params, if_none_match, deadline, account } = call;
+    let LegacyCall { endpoint, quirks, caller, params, wishes, deadline, account } = call;
     let (dialect, caller_name) = (caller.upstream.dialect.name(), caller.name.clone());
     let note_ignored = |names: &[String]| {
         let names = names.iter().map(|name| fit_for_log(name, &settings.callers)).collect();
@@ -49,31 +52,43 @@ where
         Planned::Ask(plan) => *plan,
     };
     note_ignored(&plan.ignored);
-    let call = Call { endpoint, quirks, caller, plan, deadline, account: account.clone() };
+    let is_anew = wishes.is_anew;
+    let call = Call { endpoint, quirks, caller, plan, is_anew, deadline, account: account.clone() };
     let given = inner.oneshot(call).await?;
     if given.whole.rows > 0 {
         settings.metrics.answered(endpoint, dialect, &caller_name);
     }
     account.note(|account| account.rows = given.whole.rows);
-    Ok(answer(&given, &if_none_match))
+    Ok(answer(&settings.codings, &given, &wishes).await)
 }
 
-/// The answer to a client that may have the very same one already.
-fn answer(given: &Given, if_none_match: &[HeaderValue]) -> Response<Body> {
+/// The answer to a client that may have the very same one already, in the coding that it likes best.
+async fn answer(codings: &Codings, given: &Given, wishes: &Wishes) -> Response<Body> {
     let whole = &given.whole;
-    let mut answer = match has_it(if_none_match, &whole.etag) {
-        true => {
+    let (mut answer, tag) = match wishes.known(&whole.etag) {
+        Some(tag) => {
             let mut answer = json(Bytes::new());
             *answer.status_mut() = StatusCode::NOT_MODIFIED;
             answer.headers_mut().remove(CONTENT_TYPE);
-            answer
+            (answer, tag)
         }
-        false => json(whole.bytes.clone()),
+        None => match coded(codings, whole, wishes).await {
+            Some((coding, tag, bytes)) => {
+                let mut answer = json(bytes);
+                let name = HeaderValue::from_static(coding.as_str());
+                answer.headers_mut().insert(CONTENT_ENCODING, name);
+                (answer, tag)
+            }
+            None => (json(whole.bytes.clone()), whole.etag.clone()),
+        },
     };
     let headers = answer.headers_mut();
-    headers.insert(ETAG, whole.etag.clone());
+    headers.insert(ETAG, tag);
     // Made from somebody's key: only that client may keep it, and it has to ask again.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    if !codings.used.is_empty() {
+        headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    }
     if given.source == Source::Read {
         return answer;
     }
@@ -84,14 +99,16 @@ fn answer(given: &Given, if_none_match: &[HeaderValue]) -> Response<Body> {
     answer
 }
 
-/// Whether one of the client's tags is this one; `W/` in front is no difference here (RFC 9110).
-fn has_it(if_none_match: &[HeaderValue], etag: &HeaderValue) -> bool {
-    let Ok(etag) = etag.to_str() else { return false };
-    let texts = if_none_match.iter().filter_map(|value| value.to_str().ok());
-    texts
-        .flat_map(|text| text.split(','))
-        .map(str::trim)
-        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+/// The bytes in the client's coding, with a tag of their own.
+async fn coded(
+    codings: &Codings,
+    whole: &Whole,
+    wishes: &Wishes,
+) -> Option<(Coding, HeaderValue, Bytes)> {
+    let coding = wishes.coding(&codings.used)?;
+    let tag = coding.tag(&whole.etag)?;
+    let bytes = whole.coded.get(coding, &whole.bytes, codings).await?;
+    Some((coding, tag, bytes))
 }
 
 fn json(bytes: Bytes) -> Response<Body> {

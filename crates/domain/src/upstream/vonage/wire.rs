@@ -10,7 +10,7 @@ use crate::hub::{Id, Named, State, Text};
 use crate::id::{self, IdPolicy, Number, Unnumbered};
 use crate::listing::{Item, Owned, Row};
 use crate::upstream::list::Keys;
-use crate::upstream::strict::{DUPLICATE, Missing, Skip, Str, object, scalar};
+use crate::upstream::strict::{DUPLICATE, Missing, Skip, Str, bounded, object, scalar};
 use crate::upstream::{CallerIdField, Context, EmployeeIdField, ExtensionField, Rules};
 
 /// Every key that is read.
@@ -31,11 +31,11 @@ pub(super) const KEYS: Keys = &[
 pub(super) struct Loose<'a>(Cow<'a, str>);
 
 scalar!(Loose<'a>, "text or a number", {
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Loose<'de>, E> {
-        Ok(Loose(Cow::Borrowed(text)))
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Loose<'de>, E> {
+        bounded(text).map(|text| Loose(Cow::Borrowed(text)))
     }
-    fn visit_str<E>(self, text: &str) -> Result<Loose<'de>, E> {
-        Ok(Loose(Cow::Owned(text.to_owned())))
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Loose<'de>, E> {
+        bounded(text).map(|text| Loose(Cow::Owned(text.to_owned())))
     }
     fn visit_u64<E>(self, number: u64) -> Result<Loose<'de>, E> {
         Ok(Loose(Cow::Owned(number.to_string())))

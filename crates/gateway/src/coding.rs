@@ -1,0 +1,190 @@
+//! Answers in fewer bytes: the codings there are, and an answer's bytes in each, made once for all who
+//! take it. Must never run on a thread that others wait for, and never code what is not worth it.
+
+use std::io::{self, Write};
+use std::num::NonZero;
+use std::sync::Arc;
+
+use brotli::CompressorWriter;
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::HeaderValue;
+use serde::Deserialize;
+use tokio::sync::{OnceCell, Semaphore};
+
+/// A content coding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Coding {
+    /// RFC 1952.
+    Gzip,
+    /// RFC 7932.
+    Br,
+    /// RFC 8878.
+    Zstd,
+}
+
+/// Shorter answers fit into a packet or two as they are.
+const PLAIN_BYTES_MAX: usize = 1024;
+
+/// A coded answer longer than this part of the plain one is not used: what is kept of an answer
+/// beside its plain bytes is so bounded as well.
+const WORTH: usize = 3;
+
+impl Coding {
+    /// Every one.
+    pub(crate) const ALL: [Coding; 3] = [Coding::Gzip, Coding::Br, Coding::Zstd];
+
+    /// Its name in headers and in the configuration.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Coding::Gzip => "gzip",
+            Coding::Br => "br",
+            Coding::Zstd => "zstd",
+        }
+    }
+
+    /// The tag of an answer in this coding: other bytes, so another tag.
+    pub(crate) fn tag(self, plain: &HeaderValue) -> Option<HeaderValue> {
+        let inner = plain.to_str().ok()?.strip_suffix('"')?;
+        HeaderValue::from_str(&format!("{inner}-{}\"", self.as_str())).ok()
+    }
+
+    /// Levels at which a list costs some hundredths of a second, and a tenth of its bytes are left.
+    fn encode(self, bytes: &[u8]) -> io::Result<Vec<u8>> {
+        let room = Vec::with_capacity(bytes.len() / 8);
+        match self {
+            Coding::Gzip => {
+                let mut encoder = GzEncoder::new(room, Compression::new(3));
+                encoder.write_all(bytes)?;
+                encoder.finish()
+            }
+            Coding::Br => {
+                let mut encoder = CompressorWriter::new(room, 4096, 3, 20);
+                encoder.write_all(bytes)?;
+                encoder.flush()?;
+                Ok(encoder.into_inner())
+            }
+            Coding::Zstd => zstd::bulk::compress(bytes, 1),
+        }
+    }
+}
+
+/// What coding answers needs to know.
+#[derive(Debug, Clone)]
+pub(crate) struct Codings {
+    /// Those that are used, the best first.
+    pub(crate) used: Arc<[Coding]>,
+    /// Answers coded at once: more would only take the processors from each other.
+    places: Arc<Semaphore>,
+}
+
+impl Codings {
+    pub(crate) fn new(used: &[Coding]) -> Self {
+        let places = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Codings { used: used.into(), places: Arc::new(Semaphore::new(places)) }
+    }
+}
+
+/// The coded bytes of one answer, each made when first asked for; `None` where they are not worth it.
+#[derive(Debug, Default)]
+pub(crate) struct Coded([OnceCell<Option<Bytes>>; 3]);
+
+impl Coded {
+    /// The answer's bytes in this coding.
+    pub(crate) async fn get(
+        &self,
+        coding: Coding,
+        plain: &Bytes,
+        codings: &Codings,
+    ) -> Option<Bytes> {
+        if plain.len() <= PLAIN_BYTES_MAX {
+            return None;
+        }
+        let [gzip, br, zstd] = &self.0;
+        let cell = match coding {
+            Coding::Gzip => gzip,
+            Coding::Br => br,
+            Coding::Zstd => zstd,
+        };
+        cell.get_or_init(|| encoded(coding, plain.clone(), Arc::clone(&codings.places)))
+            .await
+            .clone()
+    }
+}
+
+/// How much may be kept of an answer in so many codings, beside its plain bytes.
+pub(crate) fn bytes_max(plain: usize, codings: usize) -> usize {
+    plain / WORTH * codings
+}
+
+async fn encoded(coding: Coding, plain: Bytes, places: Arc<Semaphore>) -> Option<Bytes> {
+    // Never closed; were it, the plain bytes would do.
+    let place = places.acquire_owned().await.ok()?;
+    let worth = bytes_max(plain.len(), 1);
+    let coded = tokio::task::spawn_blocking(move || {
+        let coded = coding.encode(&plain);
+        drop(place);
+        coded
+    });
+    // One that failed, or panicked, is no reason to fail: the plain bytes are the answer as well.
+    let mut coded = coded.await.ok()?.ok()?;
+    coded.shrink_to_fit();
+    (coded.len() <= worth).then(|| Bytes::from(coded))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    fn decode(coding: Coding, bytes: &[u8]) -> Vec<u8> {
+        let mut plain = Vec::new();
+        match coding {
+            Coding::Gzip => flate2::read::GzDecoder::new(bytes).read_to_end(&mut plain).unwrap(),
+            Coding::Br => brotli::Decompressor::new(bytes, 4096).read_to_end(&mut plain).unwrap(),
+            Coding::Zstd => {
+                plain = zstd::bulk::decompress(bytes, 64 << 20).unwrap();
+                plain.len()
+            }
+        };
+        plain
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_coded_once_and_only_where_it_is_worth_it() {
+        let codings = Codings::new(&Coding::ALL);
+        let plain = Bytes::from("{\"name\":\"somebody\",\"id\":7},".repeat(5000));
+        let coded = Coded::default();
+        for coding in Coding::ALL {
+            let first = coded.get(coding, &plain, &codings).await.unwrap();
+            assert!(first.len() < plain.len() / 20, "{coding:?}: {}", first.len());
+            assert_eq!(decode(coding, &first), plain, "{coding:?}");
+            let second = coded.get(coding, &plain, &codings).await.unwrap();
+            assert_eq!(first.as_ptr(), second.as_ptr(), "{coding:?}: coded twice");
+        }
+        let short = Bytes::from(vec![b'a'; PLAIN_BYTES_MAX]);
+        // Bytes that look like noise to every coding.
+        let mut state = 1_u64;
+        let noise: Vec<u8> = (0..20_000)
+            .map(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (state >> 56) as u8
+            })
+            .collect();
+        let noise = Bytes::from(noise);
+        for coding in Coding::ALL {
+            assert!(Coded::default().get(coding, &short, &codings).await.is_none(), "{coding:?}");
+            assert!(Coded::default().get(coding, &noise, &codings).await.is_none(), "{coding:?}");
+        }
+    }
+
+    #[test]
+    fn a_tag_tells_the_coding() {
+        let tag = HeaderValue::from_static("\"abc\"");
+        let tags = Coding::ALL.map(|coding| coding.tag(&tag).unwrap());
+        assert_eq!(tags, ["\"abc-gzip\"", "\"abc-br\"", "\"abc-zstd\""]);
+    }
+}
