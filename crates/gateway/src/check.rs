@@ -17,6 +17,7 @@ use domain::visibility::Visibility;
 use domain::{channel, time_zone};
 use tokio::time::Instant;
 use tower::ServiceExt;
+use transport::client::SystemLookup;
 
 use crate::call::{Ask, ListCall, SharedAccount};
 use crate::caller::{Caller, KeyState};
@@ -161,7 +162,7 @@ enum Teams {
 /// Checks every caller of a configuration, one after the other.
 pub async fn check(config: &Config) -> Result<Report, std::io::Error> {
     // A check remembers nobody.
-    let state = State::new(Config { roster: None, ..config.clone() })?;
+    let state = State::new(Config { roster: None, ..config.clone() }, Arc::new(SystemLookup))?;
     let mut callers = Vec::new();
     for caller in state.callers.all() {
         let outcome = survey(&state, caller).await;

@@ -4,6 +4,8 @@
 
 mod admin;
 mod answers;
+mod breaker;
+mod budget;
 mod call;
 mod caller;
 pub mod check;
@@ -16,6 +18,7 @@ pub mod metrics;
 mod openapi;
 mod origin;
 mod pace;
+mod recent;
 mod reload;
 mod retry_after;
 mod secret;
@@ -33,6 +36,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use transport::client::{Lookup, SystemLookup};
 use transport::server::{Drained, ServerLimits, serve};
 
 pub use caller::key_digest;
@@ -74,11 +78,23 @@ impl Running {
 /// Where a port cannot be bound or the roster's file cannot be opened; the message names the setting.
 /// [`io::ErrorKind::InvalidInput`] is a bad configuration, in one line as [`config::ConfigError`]'s.
 pub async fn start(config: Config, shutdown: CancellationToken) -> io::Result<Running> {
+    start_with(config, Arc::new(SystemLookup), shutdown).await
+}
+
+/// As [`start`], with upstreams' names looked up elsewhere.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_with(
+    config: Config,
+    lookup: Arc<dyn Lookup>,
+    shutdown: CancellationToken,
+) -> io::Result<Running> {
     let tls = config.server.tls.clone();
     let grace = config.limits.request_deadline;
     let (listen, admin_listen) = (config.server.listen, config.admin);
     // Before any port is bound: what is wrong with the roster's file is a bad configuration.
-    let state = State::new(config)?;
+    let state = State::new(config, lookup)?;
     let listener = bind("server.listen", listen).await?;
     let admin_listener = bind("admin.listen", admin_listen).await?;
     let (address, admin) = (listener.local_addr()?, admin_listener.local_addr()?);

@@ -15,8 +15,9 @@ use transport::body::Body;
 use crate::call::{LegacyRequest, ListCall, Listed, Passing, Routed};
 use crate::error::Error;
 use crate::layers::{
-    assemble, authenticate, authorize, cors, describe, exchange, fan_out, lookup, passthrough,
-    relate, remember, rescue, retry, route, send, share, sunset, teams, trace, translate,
+    assemble, authenticate, authorize, cors, describe, exchange, fail_fast, fan_out, lookup,
+    passthrough, relate, remember, rescue, retry, route, send, share, sunset, teams, trace,
+    translate,
 };
 use crate::openapi;
 use crate::state::State;
@@ -129,9 +130,11 @@ pub(crate) fn lists(state: &State) -> Stage<ListCall, Listed> {
         .layer(from_fn(state.metrics.clone(), fan_out::fan_out))
         // Hub words to HTTP and back; must be above `retry`, which repeats HTTP.
         .layer(from_fn((), exchange::exchange))
-        .layer(from_fn((), retry::retry))
+        .layer(from_fn(state.metrics.clone(), retry::retry))
         // The caller's key, or a token had with it.
         .layer(from_fn(state.metrics.clone(), authorize::authorize))
+        // An upstream that fails nearly every time is not asked; below `retry`, which it cuts short.
+        .layer(from_fn((), fail_fast::fail_fast))
         // One attempt, body and all, so that a body that breaks off is an attempt that failed.
         .service(service_fn(move |attempt| send::send(metrics.clone(), attempt)));
     Stage::new(lists)
