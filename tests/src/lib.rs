@@ -5,11 +5,13 @@
 //! but loopback.
 
 pub mod expect;
+pub mod names;
 pub mod raw;
 pub mod vonage;
 pub mod wire;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,7 +23,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 use transport::body;
-use transport::client::{Client, ClientSettings};
+use transport::client::{Client, ClientSettings, Lookup, SystemLookup};
 use transport::tls::ClientTls;
 
 /// The legacy key of the only caller, unless a test adds others.
@@ -101,11 +103,21 @@ impl Front {
     }
 
     /// Starts a gateway from TOML text and environment variables.
-    #[expect(clippy::expect_used, reason = "a test's world either stands or fails the test")]
     pub async fn start_with(config: &str, env: &[(String, String)]) -> Front {
+        Front::start_asking(config, env, Arc::new(SystemLookup)).await
+    }
+
+    /// The same, where upstreams' names are looked up elsewhere.
+    #[expect(clippy::expect_used, reason = "a test's world either stands or fails the test")]
+    pub async fn start_asking(
+        config: &str,
+        env: &[(String, String)],
+        lookup: Arc<dyn Lookup>,
+    ) -> Front {
         let config = Config::parse(config, "test.toml", env).expect("a good configuration");
         let shutdown = CancellationToken::new();
-        let running = gateway::start(config, shutdown.clone()).await.expect("free ports");
+        let running =
+            gateway::start_with(config, lookup, shutdown.clone()).await.expect("free ports");
         let guard = shutdown.clone().drop_guard();
         Front { running, client: client(), shutdown, _guard: guard }
     }

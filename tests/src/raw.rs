@@ -5,6 +5,7 @@
 //! a head, and the time it waits.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -93,6 +94,13 @@ impl Reply {
         self.closed()
     }
 
+    /// The answer says that it is the connection's last, and it is.
+    pub fn last(mut self) -> Reply {
+        let line = self.bytes.windows(2).position(|two| two == b"\r\n").map_or(0, |at| at + 2);
+        self.bytes.splice(line..line, *b"connection: close\r\n");
+        self.closed()
+    }
+
     /// The connection is closed behind the answer.
     pub fn closed(self) -> Reply {
         Reply { end: End::Close, ..self }
@@ -133,20 +141,32 @@ pub struct Raw {
     /// Where it listens.
     pub address: SocketAddr,
     heads: Arc<Mutex<Vec<Head>>>,
+    connections: Arc<AtomicUsize>,
     _guard: DropGuard,
 }
 
 impl Raw {
     /// Starts an upstream that answers each request with what `script` says.
-    #[expect(clippy::expect_used, reason = "a test's world either stands or fails the test")]
     pub async fn start(script: impl Fn(&Head) -> Reply + Send + Sync + 'static) -> Raw {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Raw::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), script).await
+    }
+
+    /// The same at an address; its port may be 0.
+    #[expect(clippy::expect_used, reason = "a test's world either stands or fails the test")]
+    pub async fn start_at(
+        address: SocketAddr,
+        script: impl Fn(&Head) -> Reply + Send + Sync + 'static,
+    ) -> Raw {
+        let listener = TcpListener::bind(address).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let stop = CancellationToken::new();
         let heads = Arc::<Mutex<Vec<Head>>>::default();
+        let connections = Arc::<AtomicUsize>::default();
         let (stopped, seen, script) = (stop.clone(), Arc::clone(&heads), Arc::new(script));
+        let count = Arc::clone(&connections);
         tokio::spawn(async move {
             while let Some(Ok((stream, _))) = stopped.run_until_cancelled(listener.accept()).await {
+                count.fetch_add(1, Ordering::SeqCst);
                 let (seen, script, stopped) =
                     (Arc::clone(&seen), Arc::clone(&script), stopped.clone());
                 tokio::spawn(async move {
@@ -154,12 +174,17 @@ impl Raw {
                 });
             }
         });
-        Raw { address, heads, _guard: stop.drop_guard() }
+        Raw { address, heads, connections, _guard: stop.drop_guard() }
     }
 
     /// Every request so far.
     pub fn heads(&self) -> Vec<Head> {
         self.heads.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many connections there were so far.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
     /// How many requests there were so far.

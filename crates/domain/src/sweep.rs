@@ -107,6 +107,16 @@ impl Sweep {
         self.story
     }
 
+    /// How many more pages there are at least that nobody was asked for yet, as far as the counts tell
+    /// that were read. Pages that are read again are not in it.
+    pub fn pages_left(&self) -> u64 {
+        let planned = self.slots.iter().filter(|slot| !slot.is_asked).count() as u64;
+        let totals = self.slots.iter().filter_map(|slot| Some(slot.rows.as_ref()?.total));
+        let end = self.slots.last().map_or(0, |last| last.window.end());
+        let beyond = totals.max().unwrap_or(0).saturating_sub(end);
+        planned + beyond.div_ceil(self.windows.step())
+    }
+
     /// What to do now, with room for at most `room` more windows in flight.
     pub fn next(&mut self, room: usize) -> Next {
         loop {

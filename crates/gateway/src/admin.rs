@@ -1,5 +1,6 @@
 //! The admin port: health, metrics, the ledger, the callers. Reads only; shows no secret.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -64,7 +65,15 @@ async fn metrics(state: &State) -> Vec<u8> {
     let callers = state.callers.all();
     let callers =
         callers.iter().map(|caller| (caller.name.clone(), caller.key_state().as_str())).collect();
-    let snapshot = Snapshot { callers, roster: roster(state).await };
+    let upstreams: BTreeMap<&str, _> = state
+        .callers
+        .all()
+        .iter()
+        .map(|caller| (caller.upstream.name.as_str(), caller.upstream.breaker.state()))
+        .collect();
+    let breakers = upstreams.into_iter().map(|(name, breaker)| (name.to_owned(), breaker));
+    let breakers = breakers.collect();
+    let snapshot = Snapshot { callers, roster: roster(state).await, breakers };
     state.metrics.text(&snapshot)
 }
 

@@ -18,6 +18,8 @@ use tokio::time::Instant;
 use transport::client::Client;
 
 use crate::answers::Answers;
+use crate::breaker::{self, Breaker};
+use crate::budget::Budget;
 use crate::config::{self, UpstreamKey};
 use crate::error::Error;
 use crate::kept::Kept;
@@ -102,6 +104,8 @@ pub(crate) struct Caller {
     /// What is joined to user rows, by what was needed.
     related: Mutex<HashMap<Needs, Arc<Kept<Joined>>>>,
     pace: Mutex<Pace>,
+    /// How many of its attempts may be repeats.
+    pub(crate) repeats: Budget,
 }
 
 /// What is joined to user rows, and what it cost to read.
@@ -189,6 +193,7 @@ impl Caller {
             answers,
             related: Mutex::default(),
             pace: Mutex::default(),
+            repeats: Budget::new(),
         }
     }
 
@@ -250,7 +255,8 @@ impl Caller {
         pace.not_before = pace.not_before.max(Some(then));
     }
 
-    fn paused_until(&self) -> Option<Instant> {
+    /// Until when nothing is sent, if so.
+    pub(crate) fn paused_until(&self) -> Option<Instant> {
         self.pace().not_before.filter(|then| *then > Instant::now())
     }
 
@@ -313,6 +319,10 @@ pub(crate) struct Upstream {
     pub(crate) permits: Semaphore,
     /// Requests per minute, all callers together.
     pub(crate) pacer: Option<Pacer>,
+    /// How many attempts may be repeats, all callers together.
+    pub(crate) repeats: Budget,
+    /// Whether it is asked at all.
+    pub(crate) breaker: Breaker,
     paging_proven: AtomicBool,
 }
 
@@ -324,6 +334,8 @@ impl Upstream {
             rules: settings.rules.clone(),
             permits: Semaphore::new(settings.requests_in_flight_max),
             pacer: settings.requests_per_minute_max.map(Pacer::per_minute),
+            repeats: Budget::new(),
+            breaker: Breaker::new(name, breaker_rules(settings)),
             settings: settings.clone(),
             paging_proven: AtomicBool::new(false),
         }
@@ -337,4 +349,9 @@ impl Upstream {
     pub(crate) fn set_paging_proven(&self, is_proven: bool) {
         self.paging_proven.store(is_proven, Ordering::Relaxed);
     }
+}
+
+fn breaker_rules(settings: &config::Upstream) -> Option<breaker::Rules> {
+    let failures_min = u64::from(settings.breaker_failures_min?);
+    Some(breaker::Rules { failures_min, open_for: settings.breaker_open_for })
 }

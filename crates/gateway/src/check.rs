@@ -18,6 +18,7 @@ use domain::{channel, time_zone};
 use tokio::time::Instant;
 use tower::ServiceExt;
 
+use crate::Surroundings;
 use crate::call::{Ask, ListCall, SharedAccount};
 use crate::caller::{Caller, KeyState};
 use crate::config::{Config, TeamsFrom};
@@ -161,7 +162,7 @@ enum Teams {
 /// Checks every caller of a configuration, one after the other.
 pub async fn check(config: &Config) -> Result<Report, std::io::Error> {
     // A check remembers nobody.
-    let state = State::new(Config { roster: None, ..config.clone() }, None)?;
+    let state = State::new(Config { roster: None, ..config.clone() }, Surroundings::default())?;
     let mut callers = Vec::new();
     for caller in state.callers.all() {
         let outcome = survey(&state, caller).await;

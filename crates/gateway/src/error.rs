@@ -90,6 +90,12 @@ pub(crate) enum Error {
         /// How long the client had better wait.
         retry_after: Duration,
     },
+    /// The upstream has failed nearly every time, and is left alone for a while.
+    #[error("the upstream fails and is left alone")]
+    BreakerOpen {
+        /// For how long.
+        retry_after: Duration,
+    },
     /// The upstream answered another 5xx and went on doing so.
     #[error("the upstream failed with {status}")]
     UpstreamFailed {
@@ -180,6 +186,7 @@ pub(crate) const SLUGS: &[&str] = &[
     "unknown_host",
     "upgrade_refused",
     "upstream_5xx",
+    "upstream_addr_refused",
     "upstream_bad_encoding",
     "upstream_bad_framing",
     "upstream_bad_id",
@@ -199,6 +206,7 @@ pub(crate) const SLUGS: &[&str] = &[
     "upstream_reset",
     "upstream_timeout",
     "upstream_tls",
+    "upstream_tls_timeout",
     "upstream_too_large",
     "upstream_total_mismatch",
     "upstream_truncated",
@@ -243,7 +251,7 @@ impl Error {
             Error::MappedKeyRefused => "mapped_key_refused",
             Error::Forbidden => "upstream_forbidden",
             Error::RateLimited { .. } => "rate_limited",
-            Error::Unavailable { .. } => "upstream_unavailable",
+            Error::Unavailable { .. } | Error::BreakerOpen { .. } => "upstream_unavailable",
             Error::UpstreamFailed { .. } => "upstream_5xx",
             Error::RefusedCall { .. } | Error::NoSuchListing => "upstream_refused_call",
             Error::BadToken => "upstream_bad_token",
@@ -255,6 +263,8 @@ impl Error {
             Error::Deadline | Error::UpstreamTimeout => "upstream_timeout",
             Error::Exchange(error) => match error {
                 ClientError::Dns => "upstream_dns",
+                ClientError::AddressRefused => "upstream_addr_refused",
+                ClientError::TlsTimeout => "upstream_tls_timeout",
                 ClientError::Connect => "upstream_connect",
                 ClientError::ConnectTimeout => "upstream_connect_timeout",
                 ClientError::Tls => "upstream_tls",
@@ -300,11 +310,14 @@ impl Error {
             Error::UpgradeRefused => 501,
             Error::Internal => 500,
             Error::RateLimited { .. } => 429,
-            Error::Overloaded | Error::Unavailable { .. } | Error::Roster(_) => 503,
+            Error::Overloaded | Error::Unavailable { .. } | Error::BreakerOpen { .. } => 503,
+            Error::Roster(_) => 503,
             Error::List(Failure::Unstable) => 503,
             Error::List(Failure::TooLarge { .. }) | Error::TooManyLists { .. } => 413,
             Error::Deadline | Error::UpstreamTimeout => 504,
-            Error::Exchange(ClientError::ConnectTimeout | ClientError::Stalled) => 504,
+            Error::Exchange(
+                ClientError::ConnectTimeout | ClientError::TlsTimeout | ClientError::Stalled,
+            ) => 504,
             Error::Body(BodyError::Idle { .. }) => 504,
             Error::MappedKeyRefused
             | Error::Forbidden
@@ -354,7 +367,7 @@ impl Error {
             Error::Internal => "Internal error".to_owned(),
             Error::BadFilter => "A filter has a value that is not accepted".to_owned(),
             Error::RateLimited { .. } => "API rate limit exceeded".to_owned(),
-            Error::Unavailable { .. } | Error::Roster(_) => {
+            Error::Unavailable { .. } | Error::BreakerOpen { .. } | Error::Roster(_) => {
                 "Service is unavailable, try again".to_owned()
             }
             Error::TooManyLists { .. } => "The answer would take too many calls".to_owned(),
@@ -373,9 +386,9 @@ impl Error {
     /// The `retry-after` of a 429 or 503, at least a second.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
-            Error::RateLimited { retry_after } | Error::Unavailable { retry_after } => {
-                Some((*retry_after).max(UNSTABLE_RETRY_AFTER))
-            }
+            Error::RateLimited { retry_after }
+            | Error::Unavailable { retry_after }
+            | Error::BreakerOpen { retry_after } => Some((*retry_after).max(UNSTABLE_RETRY_AFTER)),
             Error::Overloaded | Error::List(Failure::Unstable) | Error::Roster(_) => {
                 Some(UNSTABLE_RETRY_AFTER)
             }
@@ -399,7 +412,10 @@ impl Error {
             | Error::Unavailable { .. }
             | Error::UpstreamFailed { .. }
             | Error::UpstreamTimeout => true,
-            Error::Exchange(error) => !matches!(error, ClientError::Tls | ClientError::BadFraming),
+            Error::Exchange(error) => !matches!(
+                error,
+                ClientError::Tls | ClientError::BadFraming | ClientError::AddressRefused
+            ),
             Error::Body(error) => !matches!(error, BodyError::TooLarge { .. }),
             _ => false,
         }

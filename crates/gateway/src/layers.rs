@@ -8,6 +8,7 @@ pub(crate) mod authorize;
 pub(crate) mod cors;
 pub(crate) mod describe;
 pub(crate) mod exchange;
+pub(crate) mod fail_fast;
 pub(crate) mod fan_out;
 pub(crate) mod lookup;
 pub(crate) mod passthrough;

@@ -4,6 +4,8 @@
 
 mod admin;
 mod answers;
+mod breaker;
+mod budget;
 mod call;
 mod caller;
 pub mod check;
@@ -18,6 +20,7 @@ pub mod metrics;
 mod openapi;
 mod origin;
 mod pace;
+mod recent;
 mod reload;
 mod retry_after;
 mod secret;
@@ -37,6 +40,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use transport::client::{Lookup, SystemLookup};
 use transport::server::{Drained, ServerLimits, serve, serve_watched};
 
 pub use caller::key_digest;
@@ -79,23 +83,39 @@ impl Running {
 /// Where a port cannot be bound or the roster's file cannot be opened; the message names the setting.
 /// [`io::ErrorKind::InvalidInput`] is a bad configuration, in one line as [`config::ConfigError`]'s.
 pub async fn start(config: Config, shutdown: CancellationToken) -> io::Result<Running> {
-    start_traced(config, shutdown, None).await
+    start_with(config, Surroundings::default(), shutdown).await
 }
 
-/// As [`start`], and tells `exporter` of every span that is recorded.
+/// What a gateway uses of the world around it.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// Who is asked for the addresses of upstreams' names.
+    pub lookup: Arc<dyn Lookup>,
+    /// Who is told of every span that is recorded.
+    pub exporter: Option<Arc<dyn spans::Spans>>,
+}
+
+impl Default for Surroundings {
+    /// The system's names, and nobody to tell.
+    fn default() -> Self {
+        Surroundings { lookup: Arc::new(SystemLookup), exporter: None }
+    }
+}
+
+/// As [`start`], in other surroundings.
 ///
 /// # Errors
 /// As [`start`].
-pub async fn start_traced(
+pub async fn start_with(
     config: Config,
+    surroundings: Surroundings,
     shutdown: CancellationToken,
-    exporter: Option<Arc<dyn spans::Spans>>,
 ) -> io::Result<Running> {
     let tls = config.server.tls.clone();
     let grace = config.limits.request_deadline;
     let (listen, admin_listen) = (config.server.listen, config.admin);
     // Before any port is bound: what is wrong with the roster's file is a bad configuration.
-    let state = State::new(config, exporter)?;
+    let state = State::new(config, surroundings)?;
     let listener = bind("server.listen", listen).await?;
     let admin_listener = bind("admin.listen", admin_listen).await?;
     let (address, admin) = (listener.local_addr()?, admin_listener.local_addr()?);

@@ -16,9 +16,11 @@ use domain::loss::Status;
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
 };
+use transport::client::LookupFailure;
 use transport::server::{ERRNOS, Rejection};
 
 use crate::answers::Source;
+use crate::breaker;
 use crate::call::Account;
 use crate::error::SLUGS;
 use bound::Bound;
@@ -45,10 +47,13 @@ struct Counters {
     lists: IntCounterVec,
     answers: IntCounterVec,
     lookups: IntCounterVec,
+    no_more_repeats: IntCounterVec,
+    dns_failures: IntCounterVec,
     losses: IntCounterVec,
     callers: IntGaugeVec,
     refused: IntGaugeVec,
     roster: IntGaugeVec,
+    breakers: IntGaugeVec,
     resident: IntGaugeVec,
     open_files: IntGaugeVec,
     connections: IntGaugeVec,
@@ -68,6 +73,8 @@ pub(crate) struct Snapshot {
     pub(crate) callers: Vec<(String, &'static str)>,
     /// Users of the roster by what they are, where there is a roster that can be read.
     pub(crate) roster: Vec<(&'static str, usize)>,
+    /// Name of each upstream, and what its breaker does.
+    pub(crate) breakers: Vec<(String, breaker::State)>,
 }
 
 const SECONDS_BUCKETS: &[f64] =
@@ -78,6 +85,13 @@ const LIST_EVENTS: [&str; 4] = ["page", "seam_repaired", "read_again", "total_mi
 
 /// What a caller's key is when there is something to do.
 const BAD_KEYS: [&str; 2] = ["refused", "forbidden"];
+
+/// Whose budget for repeats has an end, and how looking up a name fails.
+const BUDGETS: [&str; 2] = ["caller", "upstream"];
+const DNS_FAILURES: [&str; 3] = ["failed", "refused", "silent"];
+
+/// Upstreams whose breakers are shown; of those beyond, the one that is most open stands for all.
+const BREAKERS_MAX: usize = 50;
 
 /// Callers with such a key that are named at once.
 const REFUSED_MAX: usize = 50;
@@ -130,6 +144,14 @@ impl Metrics {
         for event in LIST_EVENTS {
             lists.with_label_values(&[event]);
         }
+        let no_more_repeats = counter("tieline_retry_budget_exhausted_total")?;
+        let dns_failures = counter("tieline_dns_failures_total")?;
+        for whose in BUDGETS {
+            no_more_repeats.with_label_values(&[whose]);
+        }
+        for kind in DNS_FAILURES {
+            dns_failures.with_label_values(&[kind]);
+        }
         Ok(Metrics(Arc::new(Counters {
             requests: counter("tieline_requests_total")?,
             errors,
@@ -141,10 +163,13 @@ impl Metrics {
             lists,
             answers: counter("tieline_answers_total")?,
             lookups: counter("tieline_lookups_total")?,
+            no_more_repeats,
+            dns_failures,
             losses: counter("tieline_field_losses_total")?,
             callers: gauge("tieline_callers")?,
             refused: gauge("tieline_caller_key_refused")?,
             roster: gauge("tieline_roster_users")?,
+            breakers: gauge("tieline_breaker_state")?,
             resident: gauge("tieline_process_resident_bytes")?,
             open_files: gauge("tieline_process_open_files")?,
             connections,
@@ -245,6 +270,21 @@ impl Metrics {
         self.0.errors.with_label_values(&["roster_failed"]).inc();
     }
 
+    /// An attempt is not repeated because the caller, or the upstream, has had its share of repeats.
+    pub(crate) fn no_more_repeats(&self, whose: &'static str) {
+        self.0.no_more_repeats.with_label_values(&[whose]).inc();
+    }
+
+    /// A name could not be looked up.
+    pub(crate) fn dns_failed(&self, failure: LookupFailure) {
+        let kind = match failure {
+            LookupFailure::Failed => "failed",
+            LookupFailure::Refused => "refused",
+            LookupFailure::Silent => "silent",
+        };
+        self.0.dns_failures.with_label_values(&[kind]).inc();
+    }
+
     pub(crate) fn lookup(&self, outcome: &str) {
         self.0.lookups.with_label_values(&[outcome]).inc();
     }
@@ -280,6 +320,14 @@ impl Counters {
         }
         for (state, count) in &snapshot.roster {
             set(&self.roster, &[state], i64::try_from(*count).ok());
+        }
+        self.breakers.reset();
+        for (name, state) in snapshot.breakers.iter().take(BREAKERS_MAX) {
+            set(&self.breakers, &[name], Some(*state as i64));
+        }
+        let others = snapshot.breakers.iter().skip(BREAKERS_MAX).map(|(_, state)| *state as i64);
+        if let Some(most) = others.max() {
+            set(&self.breakers, &[bound::OTHER], Some(most));
         }
         set(&self.resident, &[], process::resident_bytes());
         set(&self.open_files, &[], process::open_files());

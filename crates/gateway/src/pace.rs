@@ -10,6 +10,9 @@ use tokio::time::Instant;
 
 use crate::error::Error;
 
+/// What is told of a list that never fits: as long as anything is told.
+const NEVER: Duration = Duration::from_secs(3600);
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Pacer {
@@ -25,6 +28,33 @@ impl Pacer {
         let minute = Duration::from_secs(60);
         let interval = minute / requests.max(1);
         Pacer { interval, burst: minute / 4, next: Mutex::default() }
+    }
+
+    /// Whether so many more requests can have places before the deadline, if nothing is sent before
+    /// `start`. If not, after how long they could, were there nobody else.
+    pub(crate) fn admits(
+        &self,
+        requests: u64,
+        start: Instant,
+        deadline: Instant,
+    ) -> Result<(), Duration> {
+        let now = Instant::now();
+        let start = start.max(now);
+        let earliest = start.checked_sub(self.burst).unwrap_or(start);
+        // Plain data, valid after any panic.
+        let next = *self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = next.map_or(earliest, |next| next.max(earliest));
+        let behind = u32::try_from(requests.saturating_sub(1)).unwrap_or(u32::MAX);
+        let length = self.interval.saturating_mul(behind);
+        let last = first.checked_add(length).ok_or(NEVER)?;
+        if last < deadline {
+            return Ok(());
+        }
+        // With all places free, it would still not fit.
+        if length >= self.burst + deadline.duration_since(now) {
+            return Err(NEVER);
+        }
+        Err(last.duration_since(deadline) + self.interval)
     }
 
     /// Waits for a place; gives up at once where there is none before the deadline.
@@ -65,5 +95,32 @@ mod tests {
         let soon = Instant::now() + Duration::from_millis(100);
         let refused = pacer.wait(soon).await;
         assert!(matches!(refused, Err(Error::RateLimited { .. })));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_finish_is_told_when_it_could() {
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        let (pacer, now) = (Pacer::per_minute(60), Instant::now());
+        let second = Duration::from_secs(1);
+        let deadline = now + 25 * second;
+        // 15 seconds' places are free at once, 25 more come in time.
+        assert_eq!(pacer.admits(40, now, deadline), Ok(()));
+        assert_eq!(pacer.admits(41, now, deadline), Err(NEVER));
+        for _ in 0..15 {
+            pacer.wait(deadline).await.unwrap();
+        }
+        assert_eq!(pacer.admits(25, now, deadline), Ok(()));
+        let told = pacer.admits(40, now, deadline).unwrap_err();
+        assert_eq!(told, 15 * second);
+        // That is the truth: then it fits, and before it does not.
+        tokio::time::sleep(told - 2 * second).await;
+        let now = Instant::now();
+        assert!(pacer.admits(40, now, now + 25 * second).is_err());
+        tokio::time::sleep(2 * second).await;
+        let now = Instant::now();
+        assert_eq!(pacer.admits(40, now, now + 25 * second), Ok(()));
+        // A pause under way takes its time, but its places are not lost.
+        assert_eq!(pacer.admits(40, now + 10 * second, now + 25 * second), Err(10 * second));
+        assert_eq!(pacer.admits(30, now + 10 * second, now + 25 * second), Ok(()));
     }
 }

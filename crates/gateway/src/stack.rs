@@ -16,8 +16,9 @@ use crate::call::{LegacyRequest, ListCall, Listed, Passing, Routed};
 use crate::coding::Codings;
 use crate::error::Error;
 use crate::layers::{
-    admit, assemble, authenticate, authorize, cors, describe, exchange, fan_out, lookup, passthrough,
-    relate, remember, rescue, retry, route, send, settle, share, sunset, teams, trace, translate,
+    admit, assemble, authenticate, authorize, cors, describe, exchange, fail_fast, fan_out, lookup,
+    passthrough, relate, remember, rescue, retry, route, send, settle, share, sunset, teams, trace,
+    translate,
 };
 use crate::openapi;
 use crate::state::State;
@@ -34,8 +35,8 @@ pub(crate) fn edge(
         callers: Arc::clone(&state.callers),
         accept_request_id: state.config.server.accept_request_id,
         // Without an exporter nobody is told that something is recorded.
-        sampled: state.exporter.as_ref().map_or(0.0, |_| state.config.traces.sampled),
-        exporter: state.exporter.clone(),
+        sampled: state.surroundings.exporter.as_ref().map_or(0.0, |_| state.config.traces.sampled),
+        exporter: state.surroundings.exporter.clone(),
     };
     let route = route::Settings {
         quirks: Arc::clone(&quirks),
@@ -126,7 +127,7 @@ fn passthrough(state: &State) -> Stage<Passing, Response<Body>> {
 
 /// One list, from its pages.
 pub(crate) fn lists(state: &State) -> Stage<ListCall, Listed> {
-    let send = send::Settings { metrics: state.metrics.clone(), exporter: state.exporter.clone() };
+    let send = send::Settings { metrics: state.metrics.clone(), exporter: state.surroundings.exporter.clone() };
     let remember =
         remember::Settings { metrics: state.metrics.clone(), roster: state.roster.clone() };
     let lists = ServiceBuilder::new()
@@ -140,9 +141,11 @@ pub(crate) fn lists(state: &State) -> Stage<ListCall, Listed> {
         .layer(from_fn(state.metrics.clone(), fan_out::fan_out))
         // Hub words to HTTP and back; must be above `retry`, which repeats HTTP.
         .layer(from_fn((), exchange::exchange))
-        .layer(from_fn((), retry::retry))
+        .layer(from_fn(state.metrics.clone(), retry::retry))
         // The caller's key, or a token had with it.
         .layer(from_fn(state.metrics.clone(), authorize::authorize))
+        // An upstream that fails nearly every time is not asked; below `retry`, which it cuts short.
+        .layer(from_fn((), fail_fast::fail_fast))
         // One attempt, body and all, so that a body that breaks off is an attempt that failed.
         .service(service_fn(move |attempt| send::send(send.clone(), attempt)));
     Stage::new(lists)

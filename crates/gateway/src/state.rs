@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roster::Roster;
-use transport::client::{Client, ClientSettings};
+use transport::client::{Client, ClientSettings, Lookup, Reach, Resolver, ResolverSettings};
 
+use crate::Surroundings;
 use crate::answers::Answers;
 use crate::caller::{Caller, Callers, GroupCache, Upstream};
-use crate::config::{Config, Lookups, RosterFile};
+use crate::config::{self, Config, Lookups, RosterFile};
+
 use crate::metrics::Metrics;
-use crate::spans::Exporter;
 
 /// Everything the stack and the admin pages share.
 #[derive(Debug, Clone)]
@@ -20,7 +21,9 @@ pub(crate) struct State {
     pub(crate) callers: Arc<Callers>,
     pub(crate) metrics: Metrics,
     pub(crate) roster: Option<Roster>,
-    pub(crate) exporter: Exporter,
+    pub(crate) surroundings: Surroundings,
+    /// How each upstream's name becomes connections.
+    pub(crate) reaches: Arc<BTreeMap<String, Reach>>,
     /// Counts the configurations since the start, from 1.
     pub(crate) epoch: u64,
 }
@@ -30,10 +33,10 @@ pub(crate) struct State {
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl State {
-    pub(crate) fn new(config: Config, exporter: Exporter) -> Result<Self, std::io::Error> {
+    pub(crate) fn new(config: Config, surroundings: Surroundings) -> Result<Self, std::io::Error> {
         let metrics = Metrics::new().map_err(std::io::Error::other)?;
         let roster = config.roster.as_ref().map(RosterFile::open).transpose()?;
-        Ok(State::with(config, metrics, roster, exporter, 1))
+        Ok(State::with(config, metrics, roster, surroundings, 1))
     }
 
     /// The state of a new configuration: counters go on, and so does the roster where it is the same
@@ -44,17 +47,21 @@ impl State {
             true => self.roster.clone(),
             false => config.roster.as_ref().map(RosterFile::open).transpose()?,
         };
-        let (metrics, exporter) = (self.metrics.clone(), self.exporter.clone());
-        Ok(State::with(config, metrics, roster, exporter, self.epoch + 1))
+        let (metrics, surroundings) = (self.metrics.clone(), self.surroundings.clone());
+        Ok(State::with(config, metrics, roster, surroundings, self.epoch + 1))
     }
 
     fn with(
         config: Config,
         metrics: Metrics,
         roster: Option<Roster>,
-        exporter: Exporter,
+        surroundings: Surroundings,
         epoch: u64,
     ) -> Self {
+        let reach = |settings| reach(settings, &surroundings.lookup, &metrics);
+        let reaches = config.upstreams.iter();
+        let reaches = reaches.map(|(name, settings)| (name.clone(), reach(settings)));
+        let reaches: BTreeMap<String, Reach> = reaches.collect();
         let mut upstreams = BTreeMap::new();
         for (name, settings) in &config.upstreams {
             let upstream = Arc::new(Upstream::new(name, settings));
@@ -72,15 +79,29 @@ impl State {
         let callers = config.callers.iter().filter_map(|caller| {
             let (upstream, client) = upstreams.get(&caller.upstream)?;
             // A client, so a connection pool, of each caller's own.
-            let client = Client::new(client);
+            let client = Client::reaching(client, reaches.get(&caller.upstream)?);
             let groups = groups(&config.lookups);
             let answers = Answers::new(config.cache.freshness, share_of_cache, codings);
             let at_work = Caller::new(caller, Arc::clone(upstream), client, groups, answers);
             Some((caller.digest, Arc::new(at_work)))
         });
         let callers = Arc::new(Callers::new(callers.collect()));
-        State { config: Arc::new(config), callers, metrics, roster, exporter, epoch }
+        let (config, reaches) = (Arc::new(config), Arc::new(reaches));
+        State { config, callers, metrics, roster, surroundings, reaches, epoch }
     }
+}
+
+/// One resolver for each upstream, so that its callers make one look-up together.
+fn reach(settings: &config::Upstream, lookup: &Arc<dyn Lookup>, metrics: &Metrics) -> Reach {
+    let metrics = metrics.clone();
+    let resolver = Resolver::new(ResolverSettings {
+        lookup: Arc::clone(lookup),
+        // What is left is for the connection, to the last good address if there is no other.
+        wait_max: settings.connect_timeout / 2,
+        allow_private: settings.allow_private_addresses,
+        on_failure: Arc::new(move |failure| metrics.dns_failed(failure)),
+    });
+    Reach { resolver, connection_age_max: settings.connection_age_max }
 }
 
 fn groups(lookups: &Lookups) -> GroupCache {

@@ -19,6 +19,7 @@ use crate::caller::Caller;
 use crate::config::Config;
 use crate::error::Error;
 use crate::layers::{fan_out, retry};
+use crate::metrics::Metrics;
 use crate::state::State;
 use crate::svc::from_fn;
 
@@ -37,7 +38,8 @@ sees = "everything"
 
 fn state() -> State {
     let env = ["LEGACY", "V4"].map(|name| (name.to_owned(), format!("{name}-key")));
-    State::new(Config::parse(CONFIG, "t.toml", &env).unwrap(), None).unwrap()
+    let config = Config::parse(CONFIG, "t.toml", &env).unwrap();
+    State::new(config, crate::Surroundings::default()).unwrap()
 }
 
 fn caller(state: &State) -> Arc<Caller> {
@@ -66,14 +68,14 @@ fn error(error: BoxError) -> Error {
     *error.downcast::<Error>().unwrap()
 }
 
-type Retrying = mock::Spawn<crate::svc::FromFnService<(), RetryFn, Below>>;
+type Retrying = mock::Spawn<crate::svc::FromFnService<Metrics, RetryFn, Below>>;
 type Below = mock::Mock<Attempt, Response<Bytes>>;
-type RetryFn = fn((), Below, Attempt) -> futures_util::future::BoxFuture<'static, Done>;
+type RetryFn = fn(Metrics, Below, Attempt) -> futures_util::future::BoxFuture<'static, Done>;
 type Done = Result<Response<Bytes>, BoxError>;
 
 fn retrying() -> (Retrying, mock::Handle<Attempt, Response<Bytes>>) {
     let retry: RetryFn = |state, inner, attempt| Box::pin(retry::retry(state, inner, attempt));
-    mock::spawn_layer(from_fn((), retry))
+    mock::spawn_layer(from_fn(Metrics::new().unwrap(), retry))
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,25 +1,32 @@
 //! Sends one HTTP exchange over a pool of its own. Must never follow a redirect, never repeat a
 //! request by itself, and never put an address, header or body into an error.
 
+mod answer;
 mod connect;
+mod resolve;
 mod stream;
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio_util::sync::CancellationToken;
 
 use crate::body::{Body, BodyError};
 use crate::error_chain;
 use crate::tls::ClientTls;
-use connect::{ConnectFailure, Connector};
+pub(crate) use answer::Expires;
+use connect::{ConnectFailure, ConnectSettings, Connector};
+pub use resolve::{Looking, Lookup, LookupFailure, Resolver, ResolverSettings, SystemLookup};
 pub use stream::{StreamClient, StreamSettings};
 
 /// How often an HTTP/2 connection with open streams is pinged, and how long the reply may take.
@@ -29,6 +36,12 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 const WRITE_PROGRESS: Duration = Duration::from_secs(60);
 /// The largest answer head taken over HTTP/2, in bytes. HTTP/1 is held to 100 headers by hyper.
 const HEAD_BYTES_MAX: u32 = 64 * 1024;
+/// The same over HTTP/1; also what a connection may hold of what was read and not taken yet.
+const HTTP1_BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// An upstream that says "wait" more often than this says nothing at all.
+const INFORMATIONAL_MAX: usize = 16;
+/// How old connections get where nothing else is said.
+const CONNECTION_AGE_MAX: Duration = Duration::from_secs(60);
 
 /// What a [`Client`] is made from.
 #[derive(Clone, Debug)]
@@ -41,6 +54,16 @@ pub struct ClientSettings {
     pub pool_idle_max: usize,
     /// Whom to believe on `https`.
     pub tls: ClientTls,
+}
+
+/// How names become connections, and for how long these are used.
+#[derive(Clone, Debug)]
+pub struct Reach {
+    /// Looks names up.
+    pub resolver: Resolver,
+    /// An older connection takes no further request, so that a name that has moved is noticed however
+    /// busy its connections are. Up to a quarter less, at random.
+    pub connection_age_max: Duration,
 }
 
 /// Sends requests with an absolute `http` or `https` URI. Always ready; clones share one pool.
@@ -56,8 +79,15 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client with an empty pool. Opens nothing yet. Must be called within a tokio runtime.
+    /// A client with an empty pool that asks the system's resolver. Opens nothing yet. Must be called
+    /// within a tokio runtime.
     pub fn new(settings: &ClientSettings) -> Self {
+        let resolver = Resolver::system(settings.connect_timeout);
+        Self::reaching(settings, &Reach { resolver, connection_age_max: CONNECTION_AGE_MAX })
+    }
+
+    /// As [`Client::new`], with another way to names.
+    pub fn reaching(settings: &ClientSettings, reach: &Reach) -> Self {
         let inner = legacy::Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
@@ -65,11 +95,20 @@ impl Client {
             .pool_max_idle_per_host(settings.pool_idle_max)
             // Every attempt must be counted by the caller, so none is hidden in here.
             .retry_canceled_requests(false)
+            .http1_max_buf_size(HTTP1_BUFFER_BYTES_MAX)
             .http2_max_header_list_size(HEAD_BYTES_MAX)
             .http2_adaptive_window(true)
             .http2_keep_alive_interval(PING_INTERVAL)
             .http2_keep_alive_timeout(PING_TIMEOUT)
-            .build(Connector::new(settings.connect_timeout, WRITE_PROGRESS, settings.tls.config()));
+            .build(Connector::new(
+                ConnectSettings {
+                    connect_timeout: settings.connect_timeout,
+                    write_progress: WRITE_PROGRESS,
+                    age_max: reach.connection_age_max,
+                },
+                reach.resolver.clone(),
+                settings.tls.config(),
+            ));
         Self { inner }
     }
 }
@@ -84,9 +123,25 @@ impl tower::Service<Request<Bytes>> for Client {
     }
 
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
-        let answer = self.inner.request(request.map(Full::new));
+        let mut request = request.map(Full::new);
+        let connection = capture_connection(&mut request);
+        let (babble, count) = (CancellationToken::new(), AtomicUsize::new(0));
+        let is_babble = babble.clone();
+        hyper::ext::on_informational(&mut request, move |_| {
+            if count.fetch_add(1, Ordering::Relaxed) >= INFORMATIONAL_MAX {
+                is_babble.cancel();
+            }
+        });
+        let exchange = self.inner.request(request);
         Box::pin(async move {
-            let answer = answer.await.map_err(ClientError::from)?;
+            let answer = babble.run_until_cancelled(exchange).await;
+            let answer = answer.ok_or(ClientError::BadFraming)?.map_err(ClientError::from)?;
+            answer::retire(&answer, &connection);
+            answer::check(&answer)?;
+            if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+                // Nobody has asked for that.
+                return Err(ClientError::BadFraming);
+            }
             Ok(answer.map(|body| body.map_err(BodyError::from).boxed_unsync()))
         })
     }
@@ -99,12 +154,18 @@ pub enum ClientError {
     /// The host's name could not be resolved.
     #[error("the upstream's name could not be resolved")]
     Dns,
+    /// The host's name leads to private addresses only, which it may not.
+    #[error("the upstream's name leads to a private address")]
+    AddressRefused,
     /// No TCP connection could be made.
     #[error("the upstream could not be reached")]
     Connect,
     /// Name look-up, TCP and TLS together took too long.
     #[error("connecting to the upstream took too long")]
     ConnectTimeout,
+    /// There was a connection, but the TLS handshake took too long.
+    #[error("the TLS handshake with the upstream took too long")]
+    TlsTimeout,
     /// The TLS handshake failed, for example over an untrusted certificate.
     #[error("the TLS handshake with the upstream failed")]
     Tls,
@@ -132,7 +193,8 @@ impl ClientError {
     /// its work twice. [`ClientError::Other`] counts as seen, to be on the safe side.
     pub fn started(&self) -> bool {
         match self {
-            Self::Dns | Self::Connect | Self::ConnectTimeout | Self::Tls => false,
+            Self::Dns | Self::AddressRefused | Self::Connect | Self::ConnectTimeout => false,
+            Self::TlsTimeout | Self::Tls => false,
             Self::Reset { started } => *started,
             Self::BadFraming | Self::Stalled | Self::Other => true,
         }
@@ -150,6 +212,8 @@ impl From<legacy::Error> for ClientError {
         if let Some(failure) = error_chain::find::<ConnectFailure>(&error) {
             return match failure {
                 ConnectFailure::Dns => Self::Dns,
+                ConnectFailure::AddressRefused => Self::AddressRefused,
+                ConnectFailure::TlsTimeout => Self::TlsTimeout,
                 ConnectFailure::Tcp => Self::Connect,
                 ConnectFailure::Timeout => Self::ConnectTimeout,
                 ConnectFailure::Tls => Self::Tls,

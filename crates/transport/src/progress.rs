@@ -11,6 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
+use crate::client::Expires;
+
 /// Fails a write that makes no progress for `write_progress`. Sits directly on the socket, below TLS,
 /// so that progress means bytes the peer's kernel has taken room for.
 pub(crate) struct Progress<T> {
@@ -18,11 +20,18 @@ pub(crate) struct Progress<T> {
     write_progress: Duration,
     timer: Pin<Box<Sleep>>,
     stalled: bool,
+    expires: Option<Expires>,
 }
 
 impl<T> Progress<T> {
     pub(crate) fn new(inner: T, write_progress: Duration) -> Self {
-        Self { inner, write_progress, timer: Box::pin(sleep(write_progress)), stalled: false }
+        let timer = Box::pin(sleep(write_progress));
+        Self { inner, write_progress, timer, stalled: false, expires: None }
+    }
+
+    /// The same, with word for a pool of when to let go of it.
+    pub(crate) fn expiring(self, expires: Expires) -> Self {
+        Self { expires: Some(expires), ..self }
     }
 
     fn check<R>(
@@ -86,6 +95,10 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Progress<T> {
 
 impl Connection for Progress<TcpStream> {
     fn connected(&self) -> Connected {
-        self.inner.connected()
+        let connected = self.inner.connected();
+        match self.expires {
+            Some(expires) => connected.extra(expires),
+            None => connected,
+        }
     }
 }

@@ -135,10 +135,10 @@ async fn a_name_that_cannot_be_resolved_is_dns() {
 }
 
 #[tokio::test]
-async fn a_stalled_tls_handshake_is_a_connect_timeout() {
+async fn a_stalled_tls_handshake_is_told_from_a_connection_that_is_not_there() {
     let (addr, _) = peer_that("", LONG).await;
     let error = get(&client(), format!("https://{addr}/?key=SECRET")).await.unwrap_err();
-    assert_eq!(error, ClientError::ConnectTimeout);
+    assert_eq!(error, ClientError::TlsTimeout);
     assert!(!error.started());
 }
 

@@ -47,6 +47,14 @@ impl Windows {
         }
     }
 
+    /// Rows by which a window goes farther than the one before it, at most.
+    pub(super) fn step(self) -> u64 {
+        match self.paging {
+            Paging::Offset => u64::from(self.page_rows).saturating_sub(1).max(1),
+            Paging::Numbered => u64::from(self.page_rows).max(1),
+        }
+    }
+
     /// A window that shows whether there are rows from `end` on.
     pub(super) fn behind(self, end: u64, is_read: &dyn Fn(Window) -> bool) -> Option<Window> {
         let limit = self.page_rows;

@@ -35,6 +35,14 @@ pub struct Upstream {
     pub connect_timeout: Duration,
     /// One attempt, from sending to the last byte.
     pub attempt_timeout: Duration,
+    /// How old connections get.
+    pub connection_age_max: Duration,
+    /// Whether its name may lead to private addresses.
+    pub allow_private_addresses: bool,
+    /// Failed attempts within ten seconds after which it is left alone; `None`: it never is.
+    pub breaker_failures_min: Option<u32>,
+    /// For how long it is left alone then.
+    pub breaker_open_for: Duration,
     /// Attempts per page.
     pub attempts_max: u32,
     /// The longest wait an upstream may ask for.
@@ -127,6 +135,10 @@ impl Reader<'_> {
             requests_per_minute_max: per_minute.filter(|number| *number > 0),
             connect_timeout: raw.connect_timeout.0,
             attempt_timeout: raw.attempt_timeout.0,
+            connection_age_max: raw.connection_age_max.0,
+            allow_private_addresses: raw.allow_private_addresses,
+            breaker_failures_min: Some(raw.breaker_failures_min).filter(|number| *number > 0),
+            breaker_open_for: raw.breaker_open_for.0,
             attempts_max: raw.attempts_max,
             retry_after_max: raw.retry_after_max.0,
             rows_max: raw.rows_max,
@@ -178,6 +190,8 @@ impl Reader<'_> {
         for (key, time) in [
             ("connect_timeout", raw.connect_timeout),
             ("attempt_timeout", raw.attempt_timeout),
+            ("connection_age_max", raw.connection_age_max),
+            ("breaker_open_for", raw.breaker_open_for),
             ("related_deadline", raw.related_deadline),
         ] {
             self.positive(&at(key), time.0)?;

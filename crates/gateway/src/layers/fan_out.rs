@@ -1,11 +1,13 @@
 //! One list from many pages: whole and consistent, or an error. What is read, in which order and
 //! when it is whole, the sweep decides (`domain::sweep`); here it is driven, so many pages at a time.
 //!
-//! The first error drops every page still in flight.
+//! The first error drops every page still in flight. Once the first page has told how many there are, a
+//! list that cannot be read in time at the upstream's pace is refused, before it has cost any more.
 
 use domain::sweep::{Failure, Limits, Next, Story, Sweep};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use tokio::time::Instant;
 use tower::{BoxError, Service, ServiceExt};
 
 use crate::call::{Found, ListCall, Listed, PageCall, PageRead};
@@ -59,8 +61,22 @@ where
             let read = read.inspect_err(|_| note(&metrics, &call, sweep.story()))?;
             found.extend(read.found);
             sweep.put(window, read.rows);
+            fits(&call, &sweep).inspect_err(|_| note(&metrics, &call, sweep.story()))?;
         }
     }
+}
+
+/// Whether the pages that are left can be had in time, as far as is known now.
+fn fits(call: &ListCall, sweep: &Sweep) -> Result<(), Error> {
+    let Some(pacer) = &call.caller.upstream.pacer else { return Ok(()) };
+    let left = sweep.pages_left();
+    // The one row may stand on any page.
+    if left == 0 || call.ask.wants_one() {
+        return Ok(());
+    }
+    let start = call.caller.paused_until().unwrap_or_else(Instant::now);
+    let fits = pacer.admits(left, start, call.deadline);
+    fits.map_err(|retry_after| Error::RateLimited { retry_after })
 }
 
 /// Counts what a list has cost, whether it came about or not.

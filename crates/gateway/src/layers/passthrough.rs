@@ -365,11 +365,7 @@ impl Waiting<'_> {
                 }
             }
         };
-        let answer = answer.map_err(|error| self.cause(error))?;
-        if !headers::is_well_framed(answer.headers()) {
-            return Err(Error::Exchange(ClientError::BadFraming));
-        }
-        Ok(answer)
+        answer.map_err(|error| self.cause(error))
     }
 
     /// Whose fault a broken exchange is.

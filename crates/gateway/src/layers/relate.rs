@@ -195,7 +195,9 @@ where
         asked += 1;
         match error {
             Error::NoSuchListing => return Ok((listing, None)),
-            Error::RateLimited { retry_after } | Error::Unavailable { retry_after }
+            Error::RateLimited { retry_after }
+            | Error::Unavailable { retry_after }
+            | Error::BreakerOpen { retry_after }
                 if asked < PATIENCE && Instant::now() + retry_after.max(PAUSE) < deadline =>
             {
                 tokio::time::sleep(retry_after.max(PAUSE)).await;

@@ -1,7 +1,8 @@
 //! Another attempt at a page, where one may help and there is time for it.
 //!
 //! Everything sent from here is a GET of a list, so repeating it changes nothing upstream. After a
-//! 429 the whole caller pauses, not just this page: the upstream counts by key.
+//! 429 the whole caller pauses, not just this page: the upstream counts by key. However much fails, only
+//! a part of what is sent are repeats: caller and upstream have a budget for them.
 
 use std::time::Duration;
 
@@ -10,9 +11,11 @@ use http::{Response, StatusCode};
 use rand::RngExt;
 use tokio::time::Instant;
 use tower::{BoxError, Service, ServiceExt};
+use transport::client::ClientError;
 
 use crate::call::Attempt;
 use crate::error::Error;
+use crate::metrics::Metrics;
 use crate::retry_after::{RETRY_AFTER_DEFAULT, retry_after};
 
 /// Full jitter: the longest wait before the second, third and every later attempt.
@@ -20,11 +23,17 @@ const JITTER_MAX: [Duration; 2] = [Duration::from_millis(250), Duration::from_se
 /// The longest time a client is told.
 const RETRY_AFTER_TOLD_MAX: Duration = Duration::from_secs(3600);
 
-pub(crate) async fn retry<S>(_: (), inner: S, attempt: Attempt) -> Result<Response<Bytes>, BoxError>
+pub(crate) async fn retry<S>(
+    metrics: Metrics,
+    inner: S,
+    attempt: Attempt,
+) -> Result<Response<Bytes>, BoxError>
 where
     S: Service<Attempt, Response = Response<Bytes>, Error = BoxError> + Clone,
 {
     let settings = &attempt.caller.upstream.settings;
+    attempt.caller.repeats.note_request();
+    attempt.caller.upstream.repeats.note_request();
     let mut made = 0;
     loop {
         attempt.caller.wait_for_pause(attempt.deadline).await?;
@@ -54,11 +63,36 @@ where
             // must not switch it off for hours.
             attempt.caller.pause_until(then.min(Instant::now() + settings.retry_after_max));
         }
-        if made >= settings.attempts_max || is_hopeless {
+        let is_last = made >= settings.attempts_max || is_hopeless;
+        if is_last || !(is_free(&error, told) || may_repeat(&metrics, &attempt)) {
             return Err(with_wait(error, told).into());
         }
         tokio::time::sleep_until(then).await;
     }
+}
+
+/// Whether another attempt costs the upstream nothing that it has not offered: it said when, and the
+/// whole caller waits until then; or it never saw the request.
+fn is_free(error: &Error, told: Option<Duration>) -> bool {
+    match error {
+        Error::RateLimited { .. } => told.is_some(),
+        Error::Exchange(ClientError::Reset { started }) => !started,
+        _ => false,
+    }
+}
+
+/// Whether the budgets allow another attempt; the caller's first, so that one caller's failures leave
+/// the upstream's to others.
+fn may_repeat(metrics: &Metrics, attempt: &Attempt) -> bool {
+    for (whose, budget) in
+        [("caller", &attempt.caller.repeats), ("upstream", &attempt.caller.upstream.repeats)]
+    {
+        if !budget.take() {
+            metrics.no_more_repeats(whose);
+            return false;
+        }
+    }
+    true
 }
 
 /// An answer that asks for another attempt.

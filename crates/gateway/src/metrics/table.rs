@@ -94,6 +94,24 @@ pub const METRICS: &[Metric] = &[
         "Group look-ups by outcome, and readings of what is joined to rows.",
     ),
     row(
+        "tieline_retry_budget_exhausted_total",
+        Kind::Counter,
+        &["budget"],
+        "Attempts that were not repeated, by whose budget for repeats had an end.",
+    ),
+    row(
+        "tieline_dns_failures_total",
+        Kind::Counter,
+        &["kind"],
+        "Look-ups of upstreams' names that gave no address: failed, refused, silent.",
+    ),
+    row(
+        "tieline_breaker_state",
+        Kind::Gauge,
+        &["upstream"],
+        "0 while an upstream is asked, 1 while one request tries, 2 while it is left alone.",
+    ),
+    row(
         "tieline_callers",
         Kind::Gauge,
         &["upstream_key"],

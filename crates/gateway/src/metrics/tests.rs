@@ -96,6 +96,10 @@ fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 4]) {
         }
     }
     metrics.list(&story);
+    for whose in BUDGETS {
+        metrics.no_more_repeats(whose);
+    }
+    metrics.dns_failed(LookupFailure::Silent);
     for source in [Source::Read, Source::Shared, Source::Kept, Source::Stale] {
         metrics.answer(source);
     }
@@ -105,6 +109,9 @@ fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 4]) {
     let key = |number: usize| BAD_KEYS[number % 2];
     let snapshot = Snapshot {
         callers: (0..callers).map(|number| (format!("caller-{number}"), key(number))).collect(),
+        breakers: (0..upstreams)
+            .map(|number| (format!("upstream-{number}"), crate::breaker::State::Open))
+            .collect(),
         roster: ["remembered", "deleted", "vanished", "imported"].map(|state| (state, 1)).to_vec(),
     };
     (metrics.text(&snapshot), counted)

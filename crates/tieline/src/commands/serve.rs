@@ -14,9 +14,9 @@ use crate::failure::Failure;
 use crate::otlp::Otlp;
 use crate::signals::{Hangups, Signals};
 use crate::{log, runtime};
-use gateway::Reloader;
 use gateway::config::{Config, ConfigError, Files, LogFormat};
 use gateway::spans::Spans;
+use gateway::{Reloader, Surroundings};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -45,7 +45,8 @@ impl Serve {
             let shutdown = CancellationToken::new();
             let otlp = config.traces.otlp_endpoint.as_deref().map(Otlp::new).transpose()?;
             let exporter = otlp.clone().map(|otlp| otlp as Arc<dyn Spans>);
-            let running = gateway::start_traced(config, shutdown.clone(), exporter)
+            let surroundings = Surroundings { exporter, ..Surroundings::default() };
+            let running = gateway::start_with(config, surroundings, shutdown.clone())
                 .await
                 .map_err(|error| self.start_failure(&error))?;
             let reloading = tokio::spawn(reload_for_ever(

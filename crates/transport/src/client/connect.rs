@@ -2,22 +2,25 @@
 //! never keep the text of a failure: it holds the host.
 
 use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::dns::{GaiAddrs, GaiResolver, Name};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::InvalidDnsNameError;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
-use tower::Service;
+use tokio::time::{Instant, timeout};
+use tower::{Service, ServiceExt};
 
+use super::answer::Expires;
+use super::resolve::{Names, Resolver};
 use crate::error_chain;
 use crate::progress::Progress;
 
@@ -31,8 +34,12 @@ pub(crate) enum ConnectFailure {
     Dns,
     #[error("no TCP connection")]
     Tcp,
+    #[error("the name has private addresses only")]
+    AddressRefused,
     #[error("connecting took too long")]
     Timeout,
+    #[error("the TLS handshake took too long")]
+    TlsTimeout,
     #[error("TLS handshake failed")]
     Tls,
 }
@@ -41,24 +48,33 @@ pub(crate) enum ConnectFailure {
 /// leave the look-up and the TLS handshake without any.
 #[derive(Clone, Debug)]
 pub(crate) struct Connector {
-    inner: HttpsConnector<Tcp>,
-    connect_timeout: Duration,
+    tcp: HttpConnector<Names>,
+    tls: Arc<ClientConfig>,
+    settings: ConnectSettings,
+}
+
+/// What a [`Connector`] is made from, beside whom to believe and where to look names up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConnectSettings {
+    pub(crate) connect_timeout: Duration,
+    /// How long a peer may take no byte of what is ready for it.
+    pub(crate) write_progress: Duration,
+    /// How old a connection gets at most; a random quarter less, so that they do not end together.
+    pub(crate) age_max: Duration,
 }
 
 impl Connector {
-    /// `write_progress` is how long a peer may take no byte of what is ready for it.
     pub(crate) fn new(
-        connect_timeout: Duration,
-        write_progress: Duration,
+        settings: ConnectSettings,
+        resolver: Resolver,
         tls: Arc<ClientConfig>,
     ) -> Self {
-        let mut tcp = HttpConnector::new_with_resolver(Resolver(GaiResolver::new()));
+        let mut tcp = HttpConnector::new_with_resolver(Names(resolver));
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         // Shared out among the host's addresses, so that a dead one leaves time for the next.
-        tcp.set_connect_timeout(Some(connect_timeout));
-        let tcp = Tcp { inner: tcp, write_progress };
-        Self { inner: HttpsConnector::from((tcp, tls)), connect_timeout }
+        tcp.set_connect_timeout(Some(settings.connect_timeout));
+        Self { tcp, tls, settings }
     }
 }
 
@@ -67,14 +83,19 @@ impl Service<Uri> for Connector {
     type Error = ConnectFailure;
     type Future = BoxFuture<Self::Response, ConnectFailure>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ConnectFailure>> {
-        self.inner.poll_ready(cx).map_err(|error| failure(&error))
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), ConnectFailure>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let connecting = timeout(self.connect_timeout, self.inner.call(uri));
+        let reached = Arc::new(AtomicBool::new(false));
+        let tcp =
+            Tcp { inner: self.tcp.clone(), settings: self.settings, reached: Arc::clone(&reached) };
+        let connector = HttpsConnector::from((tcp, Arc::clone(&self.tls)));
+        let connecting = timeout(self.settings.connect_timeout, connector.oneshot(uri));
         Box::pin(async move {
             match connecting.await {
+                Err(_) if reached.load(Ordering::Relaxed) => Err(ConnectFailure::TlsTimeout),
                 Err(_) => Err(ConnectFailure::Timeout),
                 Ok(connected) => connected.map_err(|error| failure(&error)),
             }
@@ -88,13 +109,15 @@ type Socket = TokioIo<Progress<TcpStream>>;
 /// TCP connections that fail when the upstream takes nothing.
 #[derive(Clone, Debug)]
 struct Tcp {
-    inner: HttpConnector<Resolver>,
-    write_progress: Duration,
+    inner: HttpConnector<Names>,
+    settings: ConnectSettings,
+    /// Told once there is a connection: whatever takes long then is the handshake.
+    reached: Arc<AtomicBool>,
 }
 
 impl Service<Uri> for Tcp {
     type Response = Socket;
-    type Error = <HttpConnector<Resolver> as Service<Uri>>::Error;
+    type Error = <HttpConnector<Names> as Service<Uri>>::Error;
     type Future = BoxFuture<Socket, Self::Error>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -102,12 +125,23 @@ impl Service<Uri> for Tcp {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let (connecting, write_progress) = (self.inner.call(uri), self.write_progress);
+        let (connecting, settings) = (self.inner.call(uri), self.settings);
+        let reached = Arc::clone(&self.reached);
         Box::pin(async move {
             let stream = connecting.await?.into_inner();
-            Ok(TokioIo::new(Progress::new(stream, write_progress)))
+            reached.store(true, Ordering::Relaxed);
+            let expires = Expires(Instant::now() + age(settings.age_max));
+            let stream = Progress::new(stream, settings.write_progress).expiring(expires);
+            Ok(TokioIo::new(stream))
         })
     }
+}
+
+/// Between three quarters of the greatest age and all of it.
+fn age(age_max: Duration) -> Duration {
+    // A new state has new keys, so this is a random number without a library for them.
+    let part = (RandomState::new().hash_one(0_u8) % 1024) as u32;
+    age_max - (age_max / 4) * part / 1024
 }
 
 fn failure(error: &BoxError) -> ConnectFailure {
@@ -124,24 +158,5 @@ fn failure(error: &BoxError) -> ConnectFailure {
     match io.map(std::io::Error::kind) {
         Some(std::io::ErrorKind::TimedOut) => ConnectFailure::Timeout,
         _ => ConnectFailure::Tcp,
-    }
-}
-
-/// The system's resolver, with its failures marked.
-#[derive(Clone, Debug)]
-struct Resolver(GaiResolver);
-
-impl Service<Name> for Resolver {
-    type Response = GaiAddrs;
-    type Error = ConnectFailure;
-    type Future = BoxFuture<GaiAddrs, ConnectFailure>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ConnectFailure>> {
-        self.0.poll_ready(cx).map_err(|_| ConnectFailure::Dns)
-    }
-
-    fn call(&mut self, name: Name) -> Self::Future {
-        let lookup = self.0.call(name);
-        Box::pin(async move { lookup.await.map_err(|_| ConnectFailure::Dns) })
     }
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use http::{Request, Response, StatusCode, Version};
 use http_body_util::BodyExt;
 use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use super::ClientError;
-use super::connect::Connector;
+use super::connect::{ConnectSettings, Connector};
+use super::{ClientError, Reach, answer};
 use crate::body::{Body, BodyError};
 use crate::tls::ClientTls;
 
@@ -30,6 +31,8 @@ pub struct StreamSettings {
     pub pool_idle_max: usize,
     /// Whom to believe on `https`.
     pub tls: ClientTls,
+    /// How names become connections.
+    pub reach: Reach,
 }
 
 /// Sends requests with an absolute `http` or `https` URI, and bodies of any length. Clones share one
@@ -57,8 +60,12 @@ impl StreamClient {
             .set_host(false)
             .http1_max_buf_size(BUFFER_BYTES_MAX)
             .build(Connector::new(
-                settings.connect_timeout,
-                settings.write_progress,
+                ConnectSettings {
+                    connect_timeout: settings.connect_timeout,
+                    write_progress: settings.write_progress,
+                    age_max: settings.reach.connection_age_max,
+                },
+                settings.reach.resolver.clone(),
                 settings.tls.http1_config(),
             ));
         Self { inner }
@@ -78,7 +85,10 @@ impl StreamClient {
         hyper::ext::on_informational(&mut request, move |answer| {
             on_informational(answer.status());
         });
+        let connection = capture_connection(&mut request);
         let answer = self.inner.request(request).await.map_err(ClientError::from)?;
+        answer::retire(&answer, &connection);
+        answer::check(&answer)?;
         Ok(answer.map(|body| body.map_err(BodyError::from).boxed_unsync()))
     }
 }

@@ -28,6 +28,14 @@ pub(in crate::config) struct Upstream {
     pub(in crate::config) connect_timeout: Span,
     #[serde(default = "Upstream::attempt_timeout")]
     pub(in crate::config) attempt_timeout: Span,
+    #[serde(default = "Upstream::connection_age_max")]
+    pub(in crate::config) connection_age_max: Span,
+    #[serde(default)]
+    pub(in crate::config) allow_private_addresses: bool,
+    #[serde(default = "Upstream::breaker_failures_min")]
+    pub(in crate::config) breaker_failures_min: u32,
+    #[serde(default = "Upstream::breaker_open_for")]
+    pub(in crate::config) breaker_open_for: Span,
     #[serde(default = "Upstream::attempts_max")]
     pub(in crate::config) attempts_max: u32,
     #[serde(default = "Upstream::retry_after_max")]
@@ -69,6 +77,15 @@ impl Upstream {
     }
     fn attempt_timeout() -> Span {
         seconds(10)
+    }
+    fn connection_age_max() -> Span {
+        seconds(60)
+    }
+    fn breaker_failures_min() -> u32 {
+        20
+    }
+    fn breaker_open_for() -> Span {
+        seconds(5)
     }
     fn attempts_max() -> u32 {
         3

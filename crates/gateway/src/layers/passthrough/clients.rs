@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use transport::client::{StreamClient, StreamSettings};
+use transport::client::{Reach, StreamClient, StreamSettings};
 
 use crate::caller::Caller;
 use crate::config::{Passthrough, Route, UnknownCallers, Upstream};
@@ -31,7 +31,8 @@ impl Clients {
         let settings = &state.config.upstreams;
         let target = |name: &str, pool_idle_max: Option<usize>| {
             let upstream = settings.get(name)?;
-            Some((name.to_owned(), new_target(name, upstream, rules, pool_idle_max)))
+            let reach = state.reaches.get(name)?.clone();
+            Some((name.to_owned(), new_target(name, upstream, rules, reach, pool_idle_max)))
         };
         let mut all = BTreeMap::new();
         for caller in state.callers.all() {
@@ -60,6 +61,7 @@ fn new_target(
     name: &str,
     upstream: &Upstream,
     rules: &Passthrough,
+    reach: Reach,
     pool_idle_max: Option<usize>,
 ) -> Target {
     let client = StreamClient::new(&StreamSettings {
@@ -68,6 +70,7 @@ fn new_target(
         pool_idle_timeout: POOL_IDLE_TIMEOUT,
         pool_idle_max: pool_idle_max.unwrap_or(upstream.requests_in_flight_max),
         tls: upstream.tls.clone(),
+        reach,
     });
     Target { name: name.to_owned(), base_url: upstream.base_url.clone(), client }
 }

@@ -125,17 +125,6 @@ pub(super) fn wants_websocket(headers: &HeaderMap) -> bool {
         && tokens(headers, &CONNECTION).any(|option| option.eq_ignore_ascii_case("upgrade"))
 }
 
-/// Whether an answer can be read in one way only: a length, or chunks, or neither.
-pub(super) fn is_well_framed(headers: &HeaderMap) -> bool {
-    let lengths = headers.get_all(CONTENT_LENGTH).iter().count();
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    match (codings.next(), codings.next()) {
-        (None, _) => lengths <= 1,
-        (Some(coding), None) => lengths == 0 && coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
-        _ => false,
-    }
-}
-
 /// The authority of a base URL as `Host` says it: without the scheme's own port.
 pub(super) fn host(uri: &http::Uri) -> Option<HeaderValue> {
     let authority = uri.authority()?.as_str();
@@ -223,22 +212,6 @@ mod tests {
             map(&[("x-sum", "1"), ("authorization", "x"), ("transfer-encoding", "y")]);
         strip_trailers(&mut trailers);
         assert_eq!(shown(&trailers), ["x-sum: 1"]);
-    }
-
-    #[test]
-    fn an_answer_has_one_length() {
-        for good in [&[][..], &[("content-length", "5")], &[("transfer-encoding", "Chunked")]] {
-            assert!(is_well_framed(&map(good)), "{good:?}");
-        }
-        for bad in [
-            &[("content-length", "5"), ("transfer-encoding", "chunked")][..],
-            &[("content-length", "5"), ("content-length", "5")],
-            &[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")],
-            &[("transfer-encoding", "gzip, chunked")],
-            &[("transfer-encoding", "identity")],
-        ] {
-            assert!(!is_well_framed(&map(bad)), "{bad:?}");
-        }
     }
 
     #[test]

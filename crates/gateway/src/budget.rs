@@ -1,0 +1,65 @@
+//! How many attempts may be repeats: so that an upstream that fails is not asked more than it was when
+//! all was well. Must never be asked about an attempt that costs the upstream nothing.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::recent::{Kind, Recent};
+
+/// One repeat for so many requests of the last ten seconds.
+const REQUESTS_PER_REPEAT: u64 = 5;
+/// Repeats in ten seconds that a quiet caller or upstream has in any case.
+const REPEATS_MIN: u64 = 10;
+
+/// Requests and repeats of one caller, or of one upstream.
+#[derive(Debug)]
+pub(crate) struct Budget(Mutex<Recent>);
+
+impl Budget {
+    pub(crate) fn new() -> Self {
+        Budget(Mutex::new(Recent::new()))
+    }
+
+    /// Something is asked for the first time.
+    pub(crate) fn note_request(&self) {
+        self.recent().note(Kind::Plain);
+    }
+
+    /// Whether something may be asked once more; if so, it counts.
+    pub(crate) fn take(&self) -> bool {
+        let mut recent = self.recent();
+        let (requests, repeats) = recent.sums();
+        let has_room = repeats < (requests / REQUESTS_PER_REPEAT).max(REPEATS_MIN);
+        if has_room {
+            recent.note(Kind::Odd);
+        }
+        has_room
+    }
+
+    fn recent(&self) -> std::sync::MutexGuard<'_, Recent> {
+        // Plain data, valid after any panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fifth_of_the_last_ten_seconds_may_be_repeats_and_ten_in_any_case() {
+        let budget = Budget::new();
+        let taken = |budget: &Budget| (0..1000).filter(|_| budget.take()).count();
+        assert_eq!(taken(&budget), 10, "a quiet one");
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        (0..200).for_each(|_| budget.note_request());
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        (0..200).for_each(|_| budget.note_request());
+        assert_eq!(taken(&budget), 80);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(taken(&budget), 0, "the repeats are as young as the requests that stay");
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(taken(&budget), 10, "all is long ago");
+    }
+}

@@ -1,0 +1,260 @@
+//! What an upstream that fails, or a list that is long, may cost: repeats, upstreams that are left
+//! alone, lists that cannot be read in time. The ids in front of the test names are those of
+//! `docs/ERRORS.md`.
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tests::raw::{Raw, Reply};
+use tests::wire::{Far, Wire, request};
+use tests::{Front, V1_USERS, config_text, expect};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+/// An upstream that fails for as long as it is told to.
+async fn failing(is_down: &Arc<AtomicBool>) -> Raw {
+    let is_down = Arc::clone(is_down);
+    Raw::start(move |head| match is_down.load(Ordering::SeqCst) {
+        true => Reply::json(503, "{}"),
+        false => Reply::page_of(&[1, 2], head),
+    })
+    .await
+}
+
+async fn metric(front: &Front, series: &str) -> u64 {
+    let text = front.admin("/metrics").await.text();
+    let value = text.lines().find_map(|line| line.strip_prefix(&format!("{series} ")));
+    value.unwrap_or_else(|| panic!("no series {series}")).parse().unwrap()
+}
+
+/// So many different requests, `at_once` under way at a time; nobody gets a list.
+async fn many(front: &Arc<Front>, from: usize, count: usize, at_once: usize) {
+    let (next, mut all) = (Arc::new(AtomicUsize::new(from)), JoinSet::new());
+    for _ in 0..at_once {
+        let (front, next) = (Arc::clone(front), Arc::clone(&next));
+        all.spawn(async move {
+            loop {
+                let number = next.fetch_add(1, Ordering::SeqCst);
+                if number >= from + count {
+                    return;
+                }
+                let answer = front.get(&format!("{V1_USERS}?name=n{number}")).await;
+                expect::error(&answer, "503 upstream_unavailable", "503 to all");
+            }
+        });
+    }
+    while let Some(done) = all.join_next().await {
+        done.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn h07_an_upstream_that_fails_for_all_is_hardly_asked_more_than_when_all_is_well() {
+    const WARM_UP: usize = 100;
+    const COUNT: usize = 400;
+    let is_down = Arc::new(AtomicBool::new(true));
+    let upstream = failing(&is_down).await;
+    let front = Arc::new(Front::start(&config_text(upstream.address, "", "")).await);
+    many(&front, 0, WARM_UP, 16).await;
+    let before = upstream.asked();
+    many(&front, WARM_UP, COUNT, 16).await;
+    let asked = upstream.asked() - before;
+    assert!(asked * 10 <= COUNT * 11, "{asked} attempts for {COUNT} requests");
+
+    // The budgets alone, without leaving the upstream alone: a fifth, and some for a quiet start.
+    let upstream = failing(&is_down).await;
+    let text = config_text(upstream.address, "breaker_failures_min = 0", "");
+    let front = Arc::new(Front::start(&text).await);
+    many(&front, 0, COUNT, 16).await;
+    let asked = upstream.asked();
+    // Requests that are over ten seconds old on a busy machine buy nothing: the bound only sinks.
+    assert!(asked >= COUNT && asked <= COUNT + COUNT / 5 + 20, "{asked} attempts for {COUNT}");
+    let mut of_one = BTreeMap::<String, usize>::new();
+    for head in upstream.heads() {
+        *of_one.entry(head.target().to_owned()).or_default() += 1;
+    }
+    assert_eq!(of_one.len(), COUNT);
+    assert!(of_one.values().all(|times| *times <= 3), "three attempts for any one");
+    let told = "tieline_retry_budget_exhausted_total{budget=\"caller\"}";
+    assert!(metric(&front, told).await > 0);
+}
+
+#[tokio::test]
+async fn an_upstream_that_fails_is_left_alone_and_tried_again() {
+    const STATE: &str = "tieline_breaker_state{upstream=\"ams\"}";
+    let is_down = Arc::new(AtomicBool::new(true));
+    let upstream = failing(&is_down).await;
+    let rest = "[passthrough]\nenabled = true\n";
+    let more = "breaker_open_for = \"2s\"\nattempts_max = 1";
+    let front = Arc::new(Front::start(&config_text(upstream.address, more, rest)).await);
+    many(&front, 0, 19, 1).await;
+    assert_eq!((upstream.asked(), metric(&front, STATE).await), (19, 0));
+    many(&front, 19, 1, 1).await;
+    assert_eq!((upstream.asked(), metric(&front, STATE).await), (20, 2));
+    let answer = front.get(V1_USERS).await;
+    expect::error(&answer, "503 upstream_unavailable", "left alone");
+    assert!(["1", "2"].contains(&answer.header("retry-after").as_str()));
+    assert_eq!(upstream.asked(), 20, "not asked");
+    // What goes through never notices.
+    assert_eq!(front.get("/api/v4/other").await.status, 503);
+    assert_eq!(upstream.asked(), 21);
+    // Still failing when it is tried: left alone once more.
+    sleep(Duration::from_millis(2100)).await;
+    assert_eq!(metric(&front, STATE).await, 1);
+    many(&front, 100, 5, 1).await;
+    assert!(upstream.asked() <= 24, "one request tries: {}", upstream.asked());
+    is_down.store(false, Ordering::SeqCst);
+    sleep(Duration::from_millis(2100)).await;
+    expect::rows(&front.get(V1_USERS).await, &[1, 2], "mended");
+    assert_eq!(metric(&front, STATE).await, 0);
+}
+
+#[tokio::test]
+async fn refusals_and_limits_never_leave_an_upstream_alone() {
+    let status = Arc::new(AtomicUsize::new(429));
+    let said = Arc::clone(&status);
+    let upstream = Raw::start(move |head| match said.load(Ordering::SeqCst) {
+        200 => Reply::page_of(&[1], head),
+        status => Reply::json(status as u16, "{}"),
+    })
+    .await;
+    let more = "breaker_failures_min = 1\nattempts_max = 1";
+    let front = Front::start(&config_text(upstream.address, more, "")).await;
+    for refused in [429, 404, 400, 501] {
+        status.store(refused, Ordering::SeqCst);
+        for number in 0..3 {
+            // After a 429 without a time the caller pauses for a moment.
+            let answer = front.get(&format!("{V1_USERS}?timezone=n{number}")).await;
+            assert_ne!(answer.header("x-tieline-error"), "upstream_unavailable", "{refused}");
+        }
+    }
+    status.store(200, Ordering::SeqCst);
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!(front.get(V1_USERS).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_list_that_cannot_be_read_in_time_is_refused_after_its_first_page() {
+    let ids: Vec<u64> = (1..=12_000).collect();
+    let upstream = Raw::start(move |head| {
+        // How long the list is, the request says: a narrowed one is shorter.
+        let rows = if head.target().contains("short") { 5_000 } else { ids.len() };
+        Reply::page_of(&ids[..rows], head)
+    })
+    .await;
+    // 60 places at once, and four a second: 100 pages in 10 s.
+    let more = "requests_per_minute_max = 240";
+    let rest = "[limits]\nrequest_deadline = \"10s\"\n";
+    let front = Front::start(&config_text(upstream.address, more, rest)).await;
+    let started = Instant::now();
+    let answer = front.get(V1_USERS).await;
+    expect::error(&answer, "429 rate_limited", "122 pages never fit");
+    assert_eq!((upstream.asked(), answer.header("retry-after").as_str()), (1, "3600"));
+    assert!(started.elapsed() < Duration::from_secs(8), "at once: {:?}", started.elapsed());
+    // 51 pages fit at first, and then not for a while.
+    let answer = front.get(&format!("{V1_USERS}?name=short")).await;
+    assert_eq!(answer.verdict(), "200 ");
+    let asked = upstream.asked();
+    assert_eq!(asked, 1 + 51);
+    let answer = front.get(&format!("{V1_USERS}?email=short")).await;
+    expect::error(&answer, "429 rate_limited", "51 more");
+    assert_eq!(upstream.asked(), asked + 1, "after one request");
+    let told: u64 = answer.header("retry-after").parse().unwrap();
+    assert!((1..=15).contains(&told), "{told} s: 51 places are back in 13 s at most");
+}
+
+#[tokio::test]
+async fn g09_a_client_that_leaves_is_499_and_its_reading_is_there_for_others() {
+    let ids: Vec<u64> = (1..=1000).collect();
+    let (all, gate) = (ids.clone(), Arc::new(tokio::sync::Semaphore::new(3)));
+    let open = Arc::clone(&gate);
+    let upstream = Far::start(move |mut wire| {
+        let (ids, gate) = (all.clone(), Arc::clone(&open));
+        async move {
+            loop {
+                let text = wire.head().await?;
+                gate.acquire().await.ok()?.forget();
+                let head = tests::raw::Head { number: 0, text };
+                let rows = ids.iter().skip(head.number_of("offset")).take(head.number_of("limit"));
+                let rows: Vec<String> = rows.map(|id| tests::raw::user(*id)).collect();
+                let body = tests::raw::page(&rows, ids.len());
+                let length = body.len();
+                wire.say(format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}"))
+                    .await?;
+            }
+        }
+    })
+    .await;
+    let front = Front::start(&config_text(upstream.address, "pages_in_flight_max = 1", "")).await;
+    let mut wire = Wire::to(front.running.address).await;
+    wire.say(request(&format!("GET {V1_USERS}"), &[])).await.unwrap();
+    let started = Instant::now();
+    while gate.available_permits() > 0 {
+        assert!(started.elapsed() < Duration::from_secs(20), "three pages");
+        sleep(Duration::from_millis(5)).await;
+    }
+    drop(wire);
+    let left = "tieline_requests_total{caller=\"crm\",endpoint=\"v1_users\",status=\"499\"}";
+    while !front.admin("/metrics").await.text().contains(left) {
+        assert!(started.elapsed() < Duration::from_secs(20), "nobody noticed");
+        sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(metric(&front, left).await, 1);
+    // Whoever asks the same now joins the reading: 11 pages in all, none of them twice.
+    gate.add_permits(8);
+    expect::rows(&front.get(V1_USERS).await, &ids, "for the next one");
+    assert_eq!(gate.available_permits(), 0);
+}
+
+#[tokio::test]
+async fn g10_a_deadline_in_the_middle_of_a_list_is_504_and_never_a_part_of_it() {
+    let ids: Vec<u64> = (1..=1200).collect();
+    let upstream = Far::start(move |mut wire| {
+        let ids = ids.clone();
+        async move {
+            loop {
+                let head = tests::raw::Head { number: 0, text: wire.head().await? };
+                // The ninth page never comes.
+                if head.number_of("offset") >= 8 * 99 {
+                    return wire.head().await.map(drop);
+                }
+                let rows = ids.iter().skip(head.number_of("offset")).take(head.number_of("limit"));
+                let rows: Vec<String> = rows.map(|id| tests::raw::user(*id)).collect();
+                let body = tests::raw::page(&rows, ids.len());
+                let length = body.len();
+                wire.say(format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}"))
+                    .await?;
+            }
+        }
+    })
+    .await;
+    let rest = "[limits]\nrequest_deadline = \"2s\"\n";
+    let front = Front::start(&config_text(upstream.address, "pages_in_flight_max = 1", rest)).await;
+    let started = Instant::now();
+    let answer = front.get(V1_USERS).await;
+    expect::error(&answer, "504 upstream_timeout", "the ninth page");
+    assert!(started.elapsed() < Duration::from_secs(9), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn g11_fifty_thousand_users_are_answered_and_a_list_above_the_cap_is_413() {
+    let ids: Arc<Vec<u64>> = Arc::new((1..=50_000).collect());
+    let all = Arc::clone(&ids);
+    let upstream = Raw::start(move |head| Reply::page_of(&all, head)).await;
+    // Only so that a slow machine has the time; every cap is the default.
+    let rest = "[limits]\nrequest_deadline = \"300s\"\n";
+    let front = Front::start(&config_text(upstream.address, "", rest)).await;
+    expect::rows(&front.get(V1_USERS).await, &ids, "fifty thousand");
+    assert_eq!(upstream.asked(), 50_000_usize.div_ceil(99));
+
+    let ids: Vec<u64> = (1..=20_001).collect();
+    let upstream = Raw::start(move |head| Reply::page_of(&ids, head)).await;
+    let front = Front::start(&config_text(upstream.address, "rows_max = 20000", "")).await;
+    let answer = front.get(V1_USERS).await;
+    expect::error(&answer, "413 result_too_large", "20001 rows");
+    assert_eq!(answer.json()["error"], "The list has more than 20000 rows");
+    assert_eq!(upstream.asked(), 1);
+}
