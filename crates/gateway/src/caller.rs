@@ -91,6 +91,7 @@ pub(crate) struct Caller {
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) visibility: Visibility,
     pub(crate) may_explain: bool,
+    pub(crate) share: Share,
     key: UpstreamKey,
     /// The access token in use, where the key is a client's.
     token: tokio::sync::Mutex<Option<Token>>,
@@ -102,6 +103,15 @@ pub(crate) struct Caller {
     /// What is joined to user rows, by what was needed.
     related: Mutex<HashMap<Needs, Arc<Kept<Joined>>>>,
     pace: Mutex<Pace>,
+}
+
+/// What a caller may have at the same time of what all callers share.
+#[derive(Debug)]
+pub(crate) struct Share {
+    /// Requests in flight.
+    pub(crate) requests: Semaphore,
+    /// Requests to the upstream.
+    pub(crate) upstream: Semaphore,
 }
 
 /// What is joined to user rows, and what it cost to read.
@@ -176,12 +186,14 @@ impl Caller {
         client: Client,
         groups: GroupCache,
         answers: Arc<Answers>,
+        share: Share,
     ) -> Self {
         Caller {
             name: config.name.clone(),
             upstream,
             visibility: config.sees.clone(),
             may_explain: config.explain,
+            share,
             key: config.key.clone(),
             token: tokio::sync::Mutex::default(),
             client,

@@ -56,6 +56,12 @@ pub(crate) enum Error {
     /// Too much is going on already.
     #[error("too many requests in flight")]
     Overloaded,
+    /// This caller has its share of the requests in flight already.
+    #[error("this caller has its share of the requests in flight")]
+    TenantLimit,
+    /// The process ended before the request did.
+    #[error("cut at the end of the drain")]
+    DrainCut,
     /// The whole request took too long.
     #[error("the request ran out of time")]
     Deadline,
@@ -147,6 +153,7 @@ pub(crate) enum Error {
 pub(crate) const SLUGS: &[&str] = &[
     "ambiguous_credential",
     "bad_filter",
+    "drain_cut",
     "internal",
     "mapped_key_refused",
     "method_not_allowed",
@@ -156,6 +163,7 @@ pub(crate) const SLUGS: &[&str] = &[
     "rate_limited",
     "result_too_large",
     "roster_failed",
+    "tenant_limit",
     "unknown_credential",
     "upstream_5xx",
     "upstream_bad_encoding",
@@ -202,6 +210,8 @@ impl Error {
             Error::SlowBody => "slow_body",
             Error::BadBody => "bad_body",
             Error::Overloaded => "overloaded",
+            Error::TenantLimit => "tenant_limit",
+            Error::DrainCut => "drain_cut",
             Error::Internal => "internal",
             Error::BadFilter => "bad_filter",
             Error::MappedKeyRefused => "mapped_key_refused",
@@ -260,8 +270,10 @@ impl Error {
             Error::BadExpect => 417,
             Error::UpgradeRefused => 501,
             Error::Internal => 500,
-            Error::RateLimited { .. } => 429,
-            Error::Overloaded | Error::Unavailable { .. } | Error::Roster(_) => 503,
+            Error::RateLimited { .. } | Error::TenantLimit => 429,
+            Error::DrainCut | Error::Overloaded | Error::Unavailable { .. } | Error::Roster(_) => {
+                503
+            }
             Error::List(Failure::Unstable) => 503,
             Error::List(Failure::TooLarge { .. }) | Error::TooManyLists { .. } => 413,
             Error::Deadline | Error::UpstreamTimeout => 504,
@@ -298,6 +310,7 @@ impl Error {
             Error::SlowBody => "Request body took too long".to_owned(),
             Error::BadBody => "Request body is not complete".to_owned(),
             Error::Overloaded => "Service is overloaded, try again".to_owned(),
+            Error::TenantLimit => "Too many requests at the same time".to_owned(),
             Error::Internal => "Internal error".to_owned(),
             Error::BadFilter => "A filter has a value that is not accepted".to_owned(),
             Error::RateLimited { .. } => "API rate limit exceeded".to_owned(),
@@ -323,9 +336,10 @@ impl Error {
             Error::RateLimited { retry_after } | Error::Unavailable { retry_after } => {
                 Some((*retry_after).max(UNSTABLE_RETRY_AFTER))
             }
-            Error::Overloaded | Error::List(Failure::Unstable) | Error::Roster(_) => {
-                Some(UNSTABLE_RETRY_AFTER)
-            }
+            Error::Overloaded
+            | Error::TenantLimit
+            | Error::List(Failure::Unstable)
+            | Error::Roster(_) => Some(UNSTABLE_RETRY_AFTER),
             _ => None,
         }
     }

@@ -3,19 +3,24 @@
 //! Start reading at `stack.rs`. Nothing here knows a legacy field or a v4 field; that is `domain`.
 
 mod admin;
+mod admission;
 mod answers;
+mod aside;
 mod call;
 mod caller;
 pub mod check;
+mod condition;
 pub mod config;
 mod error;
 mod explain;
 mod kept;
 mod layers;
+mod memory;
 pub mod metrics;
 mod openapi;
 mod origin;
 mod pace;
+pub mod process;
 mod reload;
 mod retry_after;
 mod secret;
@@ -27,11 +32,10 @@ mod transcripts;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use transport::server::{Drained, ServerLimits, serve};
 
@@ -82,20 +86,25 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> io::Result<Ru
     let listener = bind("server.listen", listen).await?;
     let admin_listener = bind("admin.listen", admin_listen).await?;
     let (address, admin) = (listener.local_addr()?, admin_listener.local_addr()?);
-    let is_draining = Arc::new(AtomicBool::new(false));
     let callers = state.callers.all().len();
     let in_force = InForce::new(state);
-    let admin_service = admin::admin(in_force.clone(), Arc::clone(&is_draining));
+    let admin_service = admin::admin(in_force.clone());
     let limits = ServerLimits::default();
-    let flag = Arc::clone(&is_draining);
+    let draining = in_force.clone();
     let stop_legacy = async move {
         shutdown.cancelled().await;
-        flag.store(true, Ordering::Relaxed);
+        let state = draining.state();
+        let delay = state.config.limits.drain_delay;
+        state.condition.begin_drain(Instant::now() + delay + grace);
+        // Whoever sends clients here needs a moment to see that it should not any more.
+        sleep(delay).await;
     };
     let legacy = serve(listener, tls, limits.clone(), in_force.service(), stop_legacy, grace);
     // The admin port says `draining` until the last request has ended.
     let all_ended = CancellationToken::new();
     let stop_admin = all_ended.clone().cancelled_owned();
+    let (watching, watched) = (all_ended.clone(), memory::watch(in_force.clone()));
+    tokio::spawn(async move { watching.run_until_cancelled(watched).await });
     let legacy_server = tokio::spawn(async move {
         // Dropped at the end, and by a panic as well.
         let _ended = all_ended.drop_guard();

@@ -17,11 +17,15 @@ use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use crate::admission::Shed;
 use crate::answers::Source;
 use crate::call::Account;
+use crate::condition::Level;
 use crate::error::SLUGS;
+use crate::reload::Reloaded;
 use bound::Bound;
 pub use bound::SERIES_MAX;
+pub(crate) use process::resident_bytes;
 pub use table::{Kind, METRICS, Metric};
 
 /// The counters of one gateway. Each gateway has its own registry, so two in a process do not mix.
@@ -47,6 +51,13 @@ struct Counters {
     callers: IntGaugeVec,
     refused: IntGaugeVec,
     roster: IntGaugeVec,
+    shed: IntCounterVec,
+    queue: IntGaugeVec,
+    overload: IntGaugeVec,
+    reloads: IntCounterVec,
+    certificate: IntGaugeVec,
+    panics: IntCounterVec,
+    log_lost: IntCounterVec,
     resident: IntGaugeVec,
     open_files: IntGaugeVec,
     /// Names of callers, in every metric that has them.
@@ -63,6 +74,12 @@ pub(crate) struct Snapshot {
     pub(crate) callers: Vec<(String, &'static str)>,
     /// Users of the roster by what they are, where there is a roster that can be read.
     pub(crate) roster: Vec<(&'static str, usize)>,
+    /// Requests that wait for a place.
+    pub(crate) queued: usize,
+    /// How little memory is left.
+    pub(crate) level: Level,
+    /// When the certificate that is shown ends, in seconds since 1970; 0 where there is none.
+    pub(crate) certificate: i64,
 }
 
 const SECONDS_BUCKETS: &[f64] =
@@ -115,6 +132,14 @@ impl Metrics {
         for event in LIST_EVENTS {
             lists.with_label_values(&[event]);
         }
+        let (shed, reloads) =
+            (counter("tieline_shed_total")?, counter("tieline_config_reload_total")?);
+        for why in Shed::ALL {
+            shed.with_label_values(&[why.as_str()]);
+        }
+        for result in Reloaded::ALL {
+            reloads.with_label_values(&[result.as_str()]);
+        }
         Ok(Metrics(Arc::new(Counters {
             requests: counter("tieline_requests_total")?,
             errors,
@@ -130,6 +155,13 @@ impl Metrics {
             callers: gauge("tieline_callers")?,
             refused: gauge("tieline_caller_key_refused")?,
             roster: gauge("tieline_roster_users")?,
+            shed,
+            queue: gauge("tieline_queue_depth")?,
+            overload: gauge("tieline_overload_level")?,
+            reloads,
+            certificate: gauge("tieline_cert_not_after_seconds")?,
+            panics: counter("tieline_panics_total")?,
+            log_lost: counter("tieline_log_dropped_total")?,
             resident: gauge("tieline_process_resident_bytes")?,
             open_files: gauge("tieline_process_open_files")?,
             caller_names: bound::callers(),
@@ -196,6 +228,16 @@ impl Metrics {
         }
     }
 
+    /// A request was not let in.
+    pub(crate) fn shed(&self, why: Shed) {
+        self.0.shed.with_label_values(&[why.as_str()]).inc();
+    }
+
+    /// Another configuration came.
+    pub(crate) fn reloaded(&self, result: Reloaded) {
+        self.0.reloads.with_label_values(&[result.as_str()]).inc();
+    }
+
     /// Where an answer came from.
     pub(crate) fn answer(&self, source: Source) {
         self.0.answers.with_label_values(&[source.as_str()]).inc();
@@ -247,6 +289,11 @@ impl Counters {
         for (state, count) in &snapshot.roster {
             set(&self.roster, &[state], i64::try_from(*count).ok());
         }
+        set(&self.queue, &[], i64::try_from(snapshot.queued).ok());
+        set(&self.overload, &[], Some(snapshot.level.number()));
+        set(&self.certificate, &[], Some(snapshot.certificate));
+        grow(&self.panics, crate::process::panics());
+        grow(&self.log_lost, crate::process::lost_log_lines());
         set(&self.resident, &[], process::resident_bytes());
         set(&self.open_files, &[], process::open_files());
     }
@@ -256,6 +303,12 @@ fn set(gauge: &IntGaugeVec, labels: &[&str], value: Option<i64>) {
     if let Some(value) = value {
         gauge.with_label_values(labels).set(value);
     }
+}
+
+/// Brings a counter without labels to what was counted elsewhere.
+fn grow(counter: &IntCounterVec, now: u64) {
+    let counter = counter.with_label_values::<&str>(&[]);
+    counter.inc_by(now.saturating_sub(counter.get()));
 }
 
 /// An upstream's status or a slug, from a closed set: a status is any number an upstream likes.

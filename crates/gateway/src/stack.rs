@@ -15,8 +15,9 @@ use transport::body::Body;
 use crate::call::{LegacyRequest, ListCall, Listed, Passing, Routed};
 use crate::error::Error;
 use crate::layers::{
-    assemble, authenticate, authorize, cors, describe, exchange, fan_out, lookup, passthrough,
-    relate, remember, rescue, retry, route, send, share, sunset, teams, trace, translate,
+    admit, assemble, authenticate, authorize, cors, describe, exchange, fan_out, lookup, part,
+    passthrough, relate, remember, rescue, retry, route, send, share, sunset, teams, tenant, trace,
+    translate,
 };
 use crate::openapi;
 use crate::state::State;
@@ -32,6 +33,8 @@ pub(crate) fn edge(
         metrics: state.metrics.clone(),
         callers: Arc::clone(&state.callers),
         accept_request_id: state.config.server.accept_request_id,
+        epoch: state.epoch,
+        condition: state.condition.clone(),
     };
     let route = route::Settings {
         quirks: Arc::clone(&quirks),
@@ -40,6 +43,13 @@ pub(crate) fn edge(
     };
     let cors =
         cors::Settings { cors: state.config.cors.clone().map(Arc::new), passes: route.passes };
+    let admit = admit::Settings {
+        admission: Arc::clone(&state.admission),
+        condition: state.condition.clone(),
+        metrics: state.metrics.clone(),
+    };
+    let tenant =
+        tenant::Settings { callers: Arc::clone(&state.callers), metrics: state.metrics.clone() };
     let (translation, passthrough) = (translation(state), passthrough(state));
     let edge = ServiceBuilder::new()
         // Outermost, so that every answer has its id, its line and its count.
@@ -48,15 +58,18 @@ pub(crate) fn edge(
         .layer(from_fn(cors, cors::cors))
         // Above `rescue`, since errors of an endpoint that will end say so, too.
         .layer(from_fn(sunset::Ends::of(&quirks), sunset::sunset))
+        // Every answer may be the last one of its connection, errors included.
+        .layer(from_fn(state.condition.clone(), part::part))
         // Above everything that fails; turns errors into answers, panics into errors.
         .layer(from_fn(Arc::clone(&quirks), rescue::rescue))
-        // Refuses at once instead of queueing without end.
-        .load_shed()
-        .concurrency_limit(limits.requests_in_flight_max)
+        // A place, or a short wait for one, or no.
+        .layer(from_fn(admit, admit::admit))
         // The API's own description; needs no endpoint and no key.
         .layer(from_fn(openapi::document(&quirks), describe::describe))
         // A legacy endpoint, or what is not translated.
         .layer(from_fn(route, route::route))
+        // No more of the places than a caller's share.
+        .layer(from_fn(tenant, tenant::tenant))
         .service(service_fn(move |routed| match routed {
             Routed::Legacy(request) => translation.clone().oneshot(request).left_future(),
             Routed::Passing(request) => passthrough.clone().oneshot(request).right_future(),

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roster::Roster;
+use tokio::sync::Semaphore;
 use transport::client::{Client, ClientSettings};
 
+use crate::admission::Admission;
 use crate::answers::Answers;
-use crate::caller::{Caller, Callers, GroupCache, Upstream};
-use crate::config::{Config, Lookups, RosterFile};
+use crate::caller::{Caller, Callers, GroupCache, Share, Upstream};
+use crate::condition::Condition;
+use crate::config::{self, Config, Lookups, RosterFile};
 use crate::metrics::Metrics;
 
 /// Everything the stack and the admin pages share.
@@ -21,6 +24,8 @@ pub(crate) struct State {
     pub(crate) roster: Option<Roster>,
     /// Counts the configurations since the start, from 1.
     pub(crate) epoch: u64,
+    pub(crate) condition: Condition,
+    pub(crate) admission: Arc<Admission>,
 }
 
 /// Unused upstream connections are closed before the upstream's own keep-alive time (usually 60 s or
@@ -31,21 +36,34 @@ impl State {
     pub(crate) fn new(config: Config) -> Result<Self, std::io::Error> {
         let metrics = Metrics::new().map_err(std::io::Error::other)?;
         let roster = config.roster.as_ref().map(RosterFile::open).transpose()?;
-        Ok(State::with(config, metrics, roster, 1))
+        let admission = Arc::new(Admission::new(&config.limits));
+        Ok(State::with(config, metrics, roster, 1, Condition::default(), admission))
     }
 
-    /// The state of a new configuration: counters go on, and so does the roster where it is the same
-    /// file. Callers, caches and connections begin anew.
+    /// The state of a new configuration: counters go on, so do places for requests where there are as
+    /// many, and the roster where it is the same file. Callers, caches and connections begin anew.
     pub(crate) fn renewed(&self, config: Config) -> Result<Self, std::io::Error> {
         let path = |config: &Config| config.roster.as_ref().map(|file| file.path.clone());
         let roster = match path(&config) == path(&self.config) {
             true => self.roster.clone(),
             false => config.roster.as_ref().map(RosterFile::open).transpose()?,
         };
-        Ok(State::with(config, self.metrics.clone(), roster, self.epoch + 1))
+        let admission = match self.admission.fits(&config.limits) {
+            true => Arc::clone(&self.admission),
+            false => Arc::new(Admission::new(&config.limits)),
+        };
+        let (metrics, condition) = (self.metrics.clone(), self.condition.clone());
+        Ok(State::with(config, metrics, roster, self.epoch + 1, condition, admission))
     }
 
-    fn with(config: Config, metrics: Metrics, roster: Option<Roster>, epoch: u64) -> Self {
+    fn with(
+        config: Config,
+        metrics: Metrics,
+        roster: Option<Roster>,
+        epoch: u64,
+        condition: Condition,
+        admission: Arc<Admission>,
+    ) -> Self {
         let mut upstreams = BTreeMap::new();
         for (name, settings) in &config.upstreams {
             let upstream = Arc::new(Upstream::new(name, settings));
@@ -65,11 +83,24 @@ impl State {
             let client = Client::new(client);
             let groups = groups(&config.lookups);
             let answers = Answers::new(config.cache.freshness, share_of_cache);
-            let at_work = Caller::new(caller, Arc::clone(upstream), client, groups, answers);
+            let share = share(&config, caller);
+            let at_work = Caller::new(caller, Arc::clone(upstream), client, groups, answers, share);
             Some((caller.digest, Arc::new(at_work)))
         });
         let callers = Arc::new(Callers::new(callers.collect()));
-        State { config: Arc::new(config), callers, metrics, roster, epoch }
+        State { config: Arc::new(config), callers, metrics, roster, epoch, condition, admission }
+    }
+}
+
+/// What one caller may have of what all of them share. Where an upstream has several callers, none has
+/// more than half of its places, so that no crowd of one caller's pages stands before the others'.
+fn share(config: &Config, caller: &config::Caller) -> Share {
+    let of_all = config.upstreams.get(&caller.upstream).map_or(1, |up| up.requests_in_flight_max);
+    let callers = config.callers.iter().filter(|other| other.upstream == caller.upstream).count();
+    let of_upstream = if callers > 1 { of_all.div_ceil(2) } else { of_all };
+    Share {
+        requests: Semaphore::new(config.limits.requests_per_caller_max),
+        upstream: Semaphore::new(of_upstream),
     }
 }
 

@@ -122,11 +122,24 @@ pub enum LogFormat {
 pub(super) struct Limits {
     pub(super) request_deadline: Span,
     pub(super) requests_in_flight_max: usize,
+    pub(super) requests_queued_max: usize,
+    pub(super) queue_wait_max: Span,
+    pub(super) requests_per_caller_max: Option<usize>,
+    pub(super) drain_delay: Span,
+    pub(super) memory_max: Option<Size>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { request_deadline: seconds(25), requests_in_flight_max: 1024 }
+        Limits {
+            request_deadline: seconds(25),
+            requests_in_flight_max: 1024,
+            requests_queued_max: 256,
+            queue_wait_max: seconds(1),
+            requests_per_caller_max: None,
+            drain_delay: seconds(5),
+            memory_max: None,
+        }
     }
 }
 

@@ -22,6 +22,9 @@ pub(crate) async fn send(
     authorized: Authorized,
 ) -> Result<Response<Bytes>, BoxError> {
     let upstream = std::sync::Arc::clone(&authorized.attempt.caller.upstream);
+    // First of the caller's own, so that those it may not use yet do not stand in others' way.
+    let caller = std::sync::Arc::clone(&authorized.attempt.caller);
+    let _share = caller.share.upstream.acquire().await.map_err(|_| Error::Overloaded)?;
     let _permit = permit(&upstream, &authorized.attempt).await?;
     authorized.attempt.account.note_upstream_call();
     let exchange = exchange(&authorized);

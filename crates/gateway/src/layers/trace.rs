@@ -16,6 +16,8 @@ use transport::body::{self, Body, BodyError};
 
 use crate::call::{Account, RequestId, SharedAccount};
 use crate::caller::Callers;
+use crate::condition::Condition;
+use crate::error::Error;
 use crate::explain;
 use crate::metrics::Metrics;
 use crate::origin::Origin;
@@ -32,6 +34,9 @@ pub(crate) struct Settings {
     pub(crate) callers: Arc<Callers>,
     /// Whether a client may name its request.
     pub(crate) accept_request_id: bool,
+    /// Which configuration answers.
+    pub(crate) epoch: u64,
+    pub(crate) condition: Condition,
 }
 
 pub(crate) async fn trace<S>(
@@ -43,12 +48,15 @@ where
     S: Service<Request<Body>, Response = Response<Body>, Error = BoxError> + Clone,
 {
     let started = Instant::now();
-    let Settings { metrics, callers, accept_request_id } = settings;
+    let Settings { metrics, callers, accept_request_id, epoch, condition } = settings;
     let is_key = |text: &str| callers.knows(text);
     let origin = Arc::new(Origin::of(request.headers(), accept_request_id, is_key));
     let span = tracing::info_span!("request", id = %origin.request_id);
     let account = SharedAccount::default();
-    account.note(|account| account.origin = Some(Arc::clone(&origin)));
+    account.note(|account| {
+        account.origin = Some(Arc::clone(&origin));
+        account.epoch = epoch;
+    });
     request.extensions_mut().insert(account.clone());
     if let Ok(id) = HeaderValue::from_str(&origin.request_id) {
         request.extensions_mut().insert(RequestId(id));
@@ -59,6 +67,7 @@ where
     let leaving = Leaving {
         account: &account,
         metrics: &metrics,
+        condition: &condition,
         method,
         started,
         span: &span,
@@ -74,6 +83,7 @@ where
         return Ok(answer_streamed(answer, |status| Told {
             account,
             metrics,
+            condition,
             method,
             started,
             span,
@@ -104,10 +114,21 @@ where
 /// The status of a request whose client left; nothing was sent with it.
 const LEFT: u16 = 499;
 
+/// The status of a request without an answer, and what it is noted for: its client left, or the end of
+/// the drain cut it.
+fn unanswered(account: &mut Account, condition: &Condition) -> u16 {
+    if !condition.is_cut() {
+        return LEFT;
+    }
+    account.error = Some(Error::DrainCut.slug());
+    Error::DrainCut.status()
+}
+
 /// Counts and tells a client that left before its answer.
 struct Leaving<'a> {
     account: &'a SharedAccount,
     metrics: &'a Metrics,
+    condition: &'a Condition,
     method: &'static str,
     started: Instant,
     span: &'a tracing::Span,
@@ -123,10 +144,11 @@ impl Leaving<'_> {
 impl Drop for Leaving<'_> {
     fn drop(&mut self) {
         if !self.is_answered {
-            let account = self.account.read();
+            let mut account = self.account.read();
+            let status = unanswered(&mut account, self.condition);
             let took = self.started.elapsed();
-            self.metrics.request(&account, LEFT, took);
-            self.span.in_scope(|| access_line(&account, self.method, LEFT, 0, took));
+            self.metrics.request(&account, status, took);
+            self.span.in_scope(|| access_line(&account, self.method, status, 0, took));
         }
     }
 }
@@ -141,6 +163,7 @@ fn answer_streamed(answer: Response<Body>, told: impl FnOnce(u16) -> Told) -> Re
 struct Told {
     account: SharedAccount,
     metrics: Metrics,
+    condition: Condition,
     method: &'static str,
     started: Instant,
     span: tracing::Span,
@@ -151,11 +174,14 @@ struct Told {
 
 impl Drop for Told {
     fn drop(&mut self) {
-        let account = self.account.read();
+        let mut account = self.account.read();
         // A body that broke off is the upstream's doing and named as an error; any other one that
         // did not end was left by its client.
-        let has_left = !self.has_ended && account.error.is_none();
-        let status = if has_left { LEFT } else { self.status };
+        let has_broken_off = !self.has_ended && account.error.is_none();
+        let status = match has_broken_off.then(|| unanswered(&mut account, &self.condition)) {
+            Some(LEFT) => LEFT,
+            _ => self.status,
+        };
         let took = self.started.elapsed();
         self.metrics.request(&account, status, took);
         let (method, bytes) = (self.method, self.bytes);
@@ -226,6 +252,7 @@ fn access_line(
         ignored = %account.ignored.join(","),
         bytes_out = bytes,
         ms = took.as_secs_f64() * 1e3,
+        epoch = account.epoch,
         "answered"
     );
 }
