@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::visibility::Visibility;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
@@ -21,22 +19,23 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The admin service. `is_draining` is set when the process begins to stop.
+/// The admin service.
 pub(crate) fn admin(
     in_force: InForce,
-    is_draining: Arc<AtomicBool>,
 ) -> BoxCloneSyncService<Request<Body>, Response<Body>, Infallible> {
     BoxCloneSyncService::new(service_fn(move |request: Request<Body>| {
-        let (state, is_draining) = (in_force.state(), is_draining.load(Ordering::Relaxed));
+        let state = in_force.state();
         let (head, _) = request.into_parts();
-        async move { Ok(answer(&state, is_draining, &head).await) }
+        async move { Ok(answer(&state, &head).await) }
     }))
 }
 
-async fn answer(state: &State, is_draining: bool, head: &Parts) -> Response<Body> {
+async fn answer(state: &State, head: &Parts) -> Response<Body> {
     let (status, kind, bytes) = match head.uri.path() {
         "/healthz" => (StatusCode::OK, TEXT, b"ok\n".to_vec()),
-        "/readyz" if is_draining => (StatusCode::SERVICE_UNAVAILABLE, TEXT, b"draining\n".to_vec()),
+        "/readyz" if state.condition.is_draining() => {
+            (StatusCode::SERVICE_UNAVAILABLE, TEXT, b"draining\n".to_vec())
+        }
         "/readyz" => (StatusCode::OK, TEXT, b"ready\n".to_vec()),
         "/metrics" => (StatusCode::OK, PROMETHEUS, metrics(state).await),
         "/losses" => (StatusCode::OK, JSON, losses()),
@@ -72,8 +71,15 @@ async fn metrics(state: &State) -> Vec<u8> {
         .map(|caller| (caller.upstream.name.as_str(), caller.upstream.breaker.state()))
         .collect();
     let breakers = upstreams.into_iter().map(|(name, breaker)| (name.to_owned(), breaker));
-    let breakers = breakers.collect();
-    let snapshot = Snapshot { callers, roster: roster(state).await, breakers };
+    let tls = state.config.server.tls.as_ref();
+    let snapshot = Snapshot {
+        callers,
+        roster: roster(state).await,
+        breakers: breakers.collect(),
+        queued: state.admission.queued(),
+        level: state.condition.level(),
+        certificate: tls.and_then(|tls| tls.not_after()).unwrap_or(0),
+    };
     state.metrics.text(&snapshot)
 }
 

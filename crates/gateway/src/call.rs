@@ -267,6 +267,8 @@ pub(crate) struct Account {
     pub(crate) source: Option<Source>,
     /// Under which names the request is followed, here and upstream.
     pub(crate) origin: Option<Arc<Origin>>,
+    /// Which configuration it is answered with.
+    pub(crate) epoch: u64,
     /// Requests sent upstream on behalf of this one, those for what is kept included.
     pub(crate) upstream_calls: Arc<AtomicU64>,
 }

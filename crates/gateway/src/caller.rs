@@ -93,6 +93,7 @@ pub(crate) struct Caller {
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) visibility: Visibility,
     pub(crate) may_explain: bool,
+    pub(crate) share: Share,
     key: UpstreamKey,
     /// The access token in use, where the key is a client's.
     token: tokio::sync::Mutex<Option<Token>>,
@@ -106,6 +107,15 @@ pub(crate) struct Caller {
     pace: Mutex<Pace>,
     /// How many of its attempts may be repeats.
     pub(crate) repeats: Budget,
+}
+
+/// What a caller may have at the same time of what all callers share.
+#[derive(Debug)]
+pub(crate) struct Share {
+    /// Requests in flight.
+    pub(crate) requests: Semaphore,
+    /// Requests to the upstream.
+    pub(crate) upstream: Semaphore,
 }
 
 /// What is joined to user rows, and what it cost to read.
@@ -180,12 +190,14 @@ impl Caller {
         client: Client,
         groups: GroupCache,
         answers: Arc<Answers>,
+        share: Share,
     ) -> Self {
         Caller {
             name: config.name.clone(),
             upstream,
             visibility: config.sees.clone(),
             may_explain: config.explain,
+            share,
             key: config.key.clone(),
             token: tokio::sync::Mutex::default(),
             client,

@@ -84,6 +84,17 @@ pub struct Config {
     pub passthrough: Option<Passthrough>,
     /// Pages of other origins that may ask.
     pub cors: Option<Cors>,
+    pub(crate) places: Places,
+}
+
+/// Where settings stand that a reload may have something to say about.
+#[derive(Clone)]
+pub(crate) struct Places(Vec<(&'static str, ConfigError)>);
+
+impl std::fmt::Debug for Places {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Places")
+    }
 }
 
 /// `[server]`.
@@ -99,13 +110,10 @@ pub struct Server {
     pub hosts: Vec<String>,
     /// Whether a client may name its request.
     pub accept_request_id: bool,
-<<<<<<< HEAD
     /// The limits of its connections.
     pub limits: ServerLimits,
-=======
     /// Codings in which answers are compressed, the best first.
     pub compression: Vec<Coding>,
->>>>>>> h4
 }
 
 /// `[log]`.
@@ -122,8 +130,18 @@ pub struct Log {
 pub struct Limits {
     /// The longest a whole request may take.
     pub request_deadline: Duration,
-    /// Requests answered at once; more are refused with 503.
+    /// Requests answered at once; more wait, for a moment.
     pub requests_in_flight_max: usize,
+    /// How many may wait; more are refused with 503.
+    pub requests_queued_max: usize,
+    /// The longest they wait before they are refused with 503.
+    pub queue_wait_max: Duration,
+    /// Requests of one caller answered at once; more are refused with 429.
+    pub requests_per_caller_max: usize,
+    /// For how long a process that is to stop goes on accepting.
+    pub drain_delay: Duration,
+    /// Memory the process should use at most, where no control group says so.
+    pub memory_max: Option<u64>,
 }
 
 /// `[lookups]`.
@@ -178,6 +196,15 @@ impl RosterFile {
 }
 
 impl Config {
+    /// The line about a setting, by its whole name.
+    pub(crate) fn place(&self, setting: &str, what: &str) -> ConfigError {
+        let known = self.places.0.iter().find(|(name, _)| *name == setting);
+        let (place, field) = known.map_or((String::new(), setting.to_owned()), |(_, error)| {
+            (error.place.clone(), error.field.clone())
+        });
+        ConfigError { place, field, what: what.to_owned() }
+    }
+
     /// Reads a configuration file. `env` are the environment variables that may override it.
     pub fn load(file: &Path, env: &[(String, String)]) -> Result<Config, ConfigError> {
         let name = file.display().to_string();
@@ -200,6 +227,9 @@ impl Config {
         Reader::new(text, name, Path::new(""), env)?.config()
     }
 }
+
+/// Nobody waits longer for traffic to go elsewhere; more is most likely a mistake.
+const DRAIN_DELAY_MAX: Duration = Duration::from_secs(3600);
 
 struct Reader<'a> {
     /// Every file that was looked into so far.
@@ -242,33 +272,15 @@ impl<'a> Reader<'a> {
         let upstreams = self.upstreams()?;
         let callers = self.callers(&upstreams)?;
         let passthrough = self.passthrough(&upstreams, &callers)?;
-        let limits = &self.raw.limits;
-        self.positive(&field(&["limits", "request_deadline"]), limits.request_deadline.0)?;
-        self.at_least_one(
-            &field(&["limits", "requests_in_flight_max"]),
-            limits.requests_in_flight_max,
-        )?;
-<<<<<<< HEAD
+        let limits = self.limits(callers.len())?;
         let server = self.server()?;
-=======
-        let server = Server {
-            listen: self.raw.server.listen,
-            tls: self.server_tls()?,
-            trusted_proxies: self.trusted_proxies()?,
-            accept_request_id: self.raw.server.accept_request_id,
-            compression: self.compression()?,
-        };
->>>>>>> h4
         Ok(Config {
             files: self.files.take(),
             server,
             admin: self.raw.admin.listen,
             traces: self.traces()?,
             log: Log { level: self.log_level()?, format: self.raw.log.format },
-            limits: Limits {
-                request_deadline: limits.request_deadline.0,
-                requests_in_flight_max: limits.requests_in_flight_max,
-            },
+            limits,
             lookups: Lookups {
                 fresh_for: self.raw.lookups.fresh_for.0,
                 negative_for: self.raw.lookups.negative_for.0,
@@ -287,10 +299,48 @@ impl<'a> Reader<'a> {
             }),
             quirks: self.quirks()?,
             cors: self.cors()?,
+            places: self.places(),
             passthrough,
             upstreams,
             callers,
         })
+    }
+
+    fn limits(&self, callers: usize) -> Result<Limits, ConfigError> {
+        let raw = &self.raw.limits;
+        self.positive(&field(&["limits", "request_deadline"]), raw.request_deadline.0)?;
+        let in_flight_max = raw.requests_in_flight_max;
+        self.at_least_one(&field(&["limits", "requests_in_flight_max"]), in_flight_max)?;
+        // Where there is one caller, there is nobody to protect from it.
+        let share = if callers > 1 { in_flight_max.div_ceil(2) } else { in_flight_max };
+        let per_caller_max = raw.requests_per_caller_max.unwrap_or(share);
+        self.at_least_one(&field(&["limits", "requests_per_caller_max"]), per_caller_max)?;
+        if raw.requests_queued_max > 1_000_000 {
+            let at = field(&["limits", "requests_queued_max"]);
+            return self.refuse(&at, "must be at most 1000000");
+        }
+        if raw.drain_delay.0 > DRAIN_DELAY_MAX {
+            return self.refuse(&field(&["limits", "drain_delay"]), "must be at most 1h");
+        }
+        Ok(Limits {
+            request_deadline: raw.request_deadline.0,
+            requests_in_flight_max: in_flight_max,
+            requests_queued_max: raw.requests_queued_max,
+            queue_wait_max: raw.queue_wait_max.0,
+            requests_per_caller_max: per_caller_max,
+            drain_delay: raw.drain_delay.0,
+            memory_max: raw.memory_max.as_ref().map(|size| size.0 as u64),
+        })
+    }
+
+    fn places(&self) -> Places {
+        let names =
+            ["server.listen", "server.tls", "admin.listen", "log.level", "log.format"].into_iter();
+        let place = |name: &'static str| {
+            let steps: Vec<&str> = name.split('.').collect();
+            (name, self.document.error(&field(&steps), String::new()))
+        };
+        Places(names.map(place).collect())
     }
 
     /// Certificates are read now, so that a bad one is refused before any port is bound.

@@ -63,6 +63,12 @@ pub(crate) enum Error {
     /// Too much is going on already.
     #[error("too many requests in flight")]
     Overloaded,
+    /// This caller has its share of the requests in flight already.
+    #[error("this caller has its share of the requests in flight")]
+    TenantLimit,
+    /// The process ended before the request did.
+    #[error("cut at the end of the drain")]
+    DrainCut,
     /// The whole request took too long.
     #[error("the request ran out of time")]
     Deadline,
@@ -168,6 +174,7 @@ pub(crate) const SLUGS: &[&str] = &[
     "bad_request",
     "bad_target",
     "bad_version",
+    "drain_cut",
     "headers_too_large",
     "internal",
     "mapped_key_refused",
@@ -182,6 +189,7 @@ pub(crate) const SLUGS: &[&str] = &[
     "roster_failed",
     "slow_body",
     "slow_headers",
+    "tenant_limit",
     "unknown_credential",
     "unknown_host",
     "upgrade_refused",
@@ -246,6 +254,8 @@ impl Error {
             },
             Error::UnknownHost => "unknown_host",
             Error::Overloaded => "overloaded",
+            Error::TenantLimit => "tenant_limit",
+            Error::DrainCut => "drain_cut",
             Error::Internal => "internal",
             Error::BadFilter => "bad_filter",
             Error::MappedKeyRefused => "mapped_key_refused",
@@ -309,9 +319,9 @@ impl Error {
             Error::Refused(refusal) => refusal.status().as_u16(),
             Error::UpgradeRefused => 501,
             Error::Internal => 500,
-            Error::RateLimited { .. } => 429,
-            Error::Overloaded | Error::Unavailable { .. } | Error::BreakerOpen { .. } => 503,
-            Error::Roster(_) => 503,
+            Error::RateLimited { .. } | Error::TenantLimit => 429,
+            Error::DrainCut | Error::Overloaded => 503,
+            Error::Unavailable { .. } | Error::BreakerOpen { .. } | Error::Roster(_) => 503,
             Error::List(Failure::Unstable) => 503,
             Error::List(Failure::TooLarge { .. }) | Error::TooManyLists { .. } => 413,
             Error::Deadline | Error::UpstreamTimeout => 504,
@@ -364,6 +374,7 @@ impl Error {
             .to_owned(),
             Error::UnknownHost => "Host is not served here".to_owned(),
             Error::Overloaded => "Service is overloaded, try again".to_owned(),
+            Error::TenantLimit => "Too many requests at the same time".to_owned(),
             Error::Internal => "Internal error".to_owned(),
             Error::BadFilter => "A filter has a value that is not accepted".to_owned(),
             Error::RateLimited { .. } => "API rate limit exceeded".to_owned(),
@@ -389,9 +400,10 @@ impl Error {
             Error::RateLimited { retry_after }
             | Error::Unavailable { retry_after }
             | Error::BreakerOpen { retry_after } => Some((*retry_after).max(UNSTABLE_RETRY_AFTER)),
-            Error::Overloaded | Error::List(Failure::Unstable) | Error::Roster(_) => {
-                Some(UNSTABLE_RETRY_AFTER)
-            }
+            Error::Overloaded
+            | Error::TenantLimit
+            | Error::List(Failure::Unstable)
+            | Error::Roster(_) => Some(UNSTABLE_RETRY_AFTER),
             _ => None,
         }
     }

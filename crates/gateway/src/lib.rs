@@ -3,23 +3,28 @@
 //! Start reading at `stack.rs`. Nothing here knows a legacy field or a v4 field; that is `domain`.
 
 mod admin;
+mod admission;
 mod answers;
+mod aside;
 mod breaker;
 mod budget;
 mod call;
 mod caller;
 pub mod check;
 mod coding;
+mod condition;
 pub mod config;
 mod door;
 mod error;
 mod explain;
 mod kept;
 mod layers;
+mod memory;
 pub mod metrics;
 mod openapi;
 mod origin;
 mod pace;
+pub mod process;
 mod recent;
 mod reload;
 mod retry_after;
@@ -34,11 +39,10 @@ mod wishes;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use transport::client::{Lookup, SystemLookup};
 use transport::server::{Drained, ServerLimits, serve, serve_watched};
@@ -119,16 +123,19 @@ pub async fn start_with(
     let listener = bind("server.listen", listen).await?;
     let admin_listener = bind("admin.listen", admin_listen).await?;
     let (address, admin) = (listener.local_addr()?, admin_listener.local_addr()?);
-    let is_draining = Arc::new(AtomicBool::new(false));
     let callers = state.callers.all().len();
     let (metrics, limits) = (state.metrics.clone(), within_files(&state.config.server.limits));
     let in_force = InForce::new(state);
-    let admin_service = admin::admin(in_force.clone(), Arc::clone(&is_draining));
+    let admin_service = admin::admin(in_force.clone());
     let door = Door { in_force: in_force.clone(), metrics };
-    let flag = Arc::clone(&is_draining);
+    let draining = in_force.clone();
     let stop_legacy = async move {
         shutdown.cancelled().await;
-        flag.store(true, Ordering::Relaxed);
+        let state = draining.state();
+        let delay = state.config.limits.drain_delay;
+        state.condition.begin_drain(Instant::now() + delay + grace);
+        // Whoever sends clients here needs a moment to see that it should not any more.
+        sleep(delay).await;
     };
     let service = in_force.service();
     let door = Arc::new(door);
@@ -136,6 +143,8 @@ pub async fn start_with(
     // The admin port says `draining` until the last request has ended.
     let all_ended = CancellationToken::new();
     let stop_admin = all_ended.clone().cancelled_owned();
+    let (watching, watched) = (all_ended.clone(), memory::watch(in_force.clone()));
+    tokio::spawn(async move { watching.run_until_cancelled(watched).await });
     let legacy_server = tokio::spawn(async move {
         // Dropped at the end, and by a panic as well.
         let _ended = all_ended.drop_guard();

@@ -19,13 +19,16 @@ use prometheus::{
 use transport::client::LookupFailure;
 use transport::server::{ERRNOS, Rejection};
 
+use crate::admission::Shed;
 use crate::answers::Source;
 use crate::breaker;
 use crate::call::Account;
+use crate::condition::Level;
 use crate::error::SLUGS;
+use crate::reload::Reloaded;
 use bound::Bound;
 pub use bound::SERIES_MAX;
-pub(crate) use process::open_files_max;
+pub(crate) use process::{open_files_max, resident_bytes};
 pub use table::{Kind, METRICS, Metric};
 
 /// The counters of one gateway. Each gateway has its own registry, so two in a process do not mix.
@@ -54,6 +57,13 @@ struct Counters {
     refused: IntGaugeVec,
     roster: IntGaugeVec,
     breakers: IntGaugeVec,
+    shed: IntCounterVec,
+    queue: IntGaugeVec,
+    overload: IntGaugeVec,
+    reloads: IntCounterVec,
+    certificate: IntGaugeVec,
+    panics: IntCounterVec,
+    log_lost: IntCounterVec,
     resident: IntGaugeVec,
     open_files: IntGaugeVec,
     connections: IntGaugeVec,
@@ -75,6 +85,12 @@ pub(crate) struct Snapshot {
     pub(crate) roster: Vec<(&'static str, usize)>,
     /// Name of each upstream, and what its breaker does.
     pub(crate) breakers: Vec<(String, breaker::State)>,
+    /// Requests that wait for a place.
+    pub(crate) queued: usize,
+    /// How little memory is left.
+    pub(crate) level: Level,
+    /// When the certificate that is shown ends, in seconds since 1970; 0 where there is none.
+    pub(crate) certificate: i64,
 }
 
 const SECONDS_BUCKETS: &[f64] =
@@ -152,6 +168,14 @@ impl Metrics {
         for kind in DNS_FAILURES {
             dns_failures.with_label_values(&[kind]);
         }
+        let (shed, reloads) =
+            (counter("tieline_shed_total")?, counter("tieline_config_reload_total")?);
+        for why in Shed::ALL {
+            shed.with_label_values(&[why.as_str()]);
+        }
+        for result in Reloaded::ALL {
+            reloads.with_label_values(&[result.as_str()]);
+        }
         Ok(Metrics(Arc::new(Counters {
             requests: counter("tieline_requests_total")?,
             errors,
@@ -170,6 +194,13 @@ impl Metrics {
             refused: gauge("tieline_caller_key_refused")?,
             roster: gauge("tieline_roster_users")?,
             breakers: gauge("tieline_breaker_state")?,
+            shed,
+            queue: gauge("tieline_queue_depth")?,
+            overload: gauge("tieline_overload_level")?,
+            reloads,
+            certificate: gauge("tieline_cert_not_after_seconds")?,
+            panics: counter("tieline_panics_total")?,
+            log_lost: counter("tieline_log_dropped_total")?,
             resident: gauge("tieline_process_resident_bytes")?,
             open_files: gauge("tieline_process_open_files")?,
             connections,
@@ -255,6 +286,16 @@ impl Metrics {
         self.0.connections.with_label_values::<&str>(&[]).add(change);
     }
 
+    /// A request was not let in.
+    pub(crate) fn shed(&self, why: Shed) {
+        self.0.shed.with_label_values(&[why.as_str()]).inc();
+    }
+
+    /// Another configuration came.
+    pub(crate) fn reloaded(&self, result: Reloaded) {
+        self.0.reloads.with_label_values(&[result.as_str()]).inc();
+    }
+
     /// Where an answer came from.
     pub(crate) fn answer(&self, source: Source) {
         self.0.answers.with_label_values(&[source.as_str()]).inc();
@@ -329,6 +370,11 @@ impl Counters {
         if let Some(most) = others.max() {
             set(&self.breakers, &[bound::OTHER], Some(most));
         }
+        set(&self.queue, &[], i64::try_from(snapshot.queued).ok());
+        set(&self.overload, &[], Some(snapshot.level.number()));
+        set(&self.certificate, &[], Some(snapshot.certificate));
+        grow(&self.panics, crate::process::panics());
+        grow(&self.log_lost, crate::process::lost_log_lines());
         set(&self.resident, &[], process::resident_bytes());
         set(&self.open_files, &[], process::open_files());
     }
@@ -338,6 +384,12 @@ fn set(gauge: &IntGaugeVec, labels: &[&str], value: Option<i64>) {
     if let Some(value) = value {
         gauge.with_label_values(labels).set(value);
     }
+}
+
+/// Brings a counter without labels to what was counted elsewhere.
+fn grow(counter: &IntCounterVec, now: u64) {
+    let counter = counter.with_label_values::<&str>(&[]);
+    counter.inc_by(now.saturating_sub(counter.get()));
 }
 
 /// An upstream's status or a slug, from a closed set: a status is any number an upstream likes.

@@ -7,13 +7,14 @@ use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::{Request, Response};
 use tower::util::BoxCloneSyncService;
 use tower::{ServiceExt, service_fn};
 use transport::body::Body;
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::stack;
 use crate::state::State;
 
@@ -54,11 +55,40 @@ impl InForce {
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
     /// A setting that only a start can change.
-    #[error("{0}: takes effect at a restart only; nothing was changed")]
-    NeedsRestart(&'static str),
+    #[error("{0}; nothing was changed")]
+    NeedsRestart(ConfigError),
+    /// The new certificate has ended already.
+    #[error("{0}; nothing was changed")]
+    Certificate(ConfigError),
     /// The roster's new file cannot be opened.
     #[error("{0}; nothing was changed")]
     Roster(io::Error),
+}
+
+/// What became of another configuration; the label of a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reloaded {
+    Applied,
+    Refused,
+}
+
+impl Reloaded {
+    pub(crate) const ALL: [Reloaded; 2] = [Reloaded::Applied, Reloaded::Refused];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Reloaded::Applied => "applied",
+            Reloaded::Refused => "refused",
+        }
+    }
+}
+
+const RESTART_ONLY: &str = "takes effect at a restart only";
+
+/// Certificates are judged by the clock on the wall, and by nothing else.
+fn unix_seconds() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Puts another configuration in force.
@@ -75,6 +105,18 @@ impl Reloader {
     /// Puts `config` in force for every request that comes from now on, and gives its epoch: how
     /// many configurations there were since the start.
     pub fn reload(&self, config: Config) -> Result<u64, ReloadError> {
+        let reloaded = self.put(config);
+        let result = if reloaded.is_ok() { Reloaded::Applied } else { Reloaded::Refused };
+        self.0.state().metrics.reloaded(result);
+        reloaded
+    }
+
+    /// Counts a configuration that could not even be read.
+    pub fn refused(&self) {
+        self.0.state().metrics.reloaded(Reloaded::Refused);
+    }
+
+    fn put(&self, config: Config) -> Result<u64, ReloadError> {
         let now = self.0.state();
         let (old, new) = (&now.config, &config);
         for (setting, is_same) in [
@@ -87,10 +129,16 @@ impl Reloader {
             ("log.format", old.log.format == new.log.format),
         ] {
             if !is_same {
-                return Err(ReloadError::NeedsRestart(setting));
+                return Err(ReloadError::NeedsRestart(new.place(setting, RESTART_ONLY)));
             }
         }
         let certificate = (old.server.tls.clone(), new.server.tls.clone());
+        if let (Some(shown), Some(new)) = &certificate
+            && !shown.is_same(new)
+            && new.not_after().is_some_and(|end| end < unix_seconds())
+        {
+            return Err(ReloadError::Certificate(config.place("server.tls", "has ended already")));
+        }
         let mut config = config;
         // The listener holds the first one; it is told what to show.
         config.server.tls.clone_from(&old.server.tls);

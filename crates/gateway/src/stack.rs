@@ -17,8 +17,8 @@ use crate::coding::Codings;
 use crate::error::Error;
 use crate::layers::{
     admit, assemble, authenticate, authorize, cors, describe, exchange, fail_fast, fan_out, lookup,
-    passthrough, relate, remember, rescue, retry, route, send, settle, share, sunset, teams, trace,
-    translate,
+    part, passthrough, relate, remember, rescue, retry, route, send, settle, share, shed, sunset,
+    teams, tenant, trace, translate,
 };
 use crate::openapi;
 use crate::state::State;
@@ -37,6 +37,8 @@ pub(crate) fn edge(
         // Without an exporter nobody is told that something is recorded.
         sampled: state.surroundings.exporter.as_ref().map_or(0.0, |_| state.config.traces.sampled),
         exporter: state.surroundings.exporter.clone(),
+        epoch: state.epoch,
+        condition: state.condition.clone(),
     };
     let route = route::Settings {
         quirks: Arc::clone(&quirks),
@@ -45,6 +47,13 @@ pub(crate) fn edge(
     };
     let cors =
         cors::Settings { cors: state.config.cors.clone().map(Arc::new), passes: route.passes };
+    let shed = shed::Settings {
+        admission: Arc::clone(&state.admission),
+        condition: state.condition.clone(),
+        metrics: state.metrics.clone(),
+    };
+    let tenant =
+        tenant::Settings { callers: Arc::clone(&state.callers), metrics: state.metrics.clone() };
     let (translation, passthrough) = (translation(state), passthrough(state));
     let edge = ServiceBuilder::new()
         // Outermost, so that every answer has its id, its line and its count.
@@ -53,17 +62,20 @@ pub(crate) fn edge(
         .layer(from_fn(cors, cors::cors))
         // Above `rescue`, since errors of an endpoint that will end say so, too.
         .layer(from_fn(sunset::Ends::of(&quirks), sunset::sunset))
+        // Every answer may be the last one of its connection, errors included.
+        .layer(from_fn(state.condition.clone(), part::part))
         // Above everything that fails; turns errors into answers, panics into errors.
         .layer(from_fn(Arc::clone(&quirks), rescue::rescue))
         // Methods and hosts that are none of ours, and what the server refused.
         .layer(from_fn(Arc::new(state.config.server.hosts.clone()), admit::admit))
-        // Refuses at once instead of queueing without end.
-        .load_shed()
-        .concurrency_limit(limits.requests_in_flight_max)
+        // A place, or a short wait for one, or no.
+        .layer(from_fn(shed, shed::shed))
         // The API's own description; needs no endpoint and no key.
         .layer(from_fn(openapi::document(&quirks), describe::describe))
         // A legacy endpoint, or what is not translated.
         .layer(from_fn(route, route::route))
+        // No more of the places than a caller's share.
+        .layer(from_fn(tenant, tenant::tenant))
         .service(service_fn(move |routed| match routed {
             Routed::Legacy(request) => translation.clone().oneshot(request).left_future(),
             Routed::Passing(request) => passthrough.clone().oneshot(request).right_future(),
@@ -127,7 +139,10 @@ fn passthrough(state: &State) -> Stage<Passing, Response<Body>> {
 
 /// One list, from its pages.
 pub(crate) fn lists(state: &State) -> Stage<ListCall, Listed> {
-    let send = send::Settings { metrics: state.metrics.clone(), exporter: state.surroundings.exporter.clone() };
+    let send = send::Settings {
+        metrics: state.metrics.clone(),
+        exporter: state.surroundings.exporter.clone(),
+    };
     let remember =
         remember::Settings { metrics: state.metrics.clone(), roster: state.roster.clone() };
     let lists = ServiceBuilder::new()

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roster::Roster;
+use tokio::sync::Semaphore;
 use transport::client::{Client, ClientSettings, Lookup, Reach, Resolver, ResolverSettings};
 
 use crate::Surroundings;
+use crate::admission::Admission;
 use crate::answers::Answers;
-use crate::caller::{Caller, Callers, GroupCache, Upstream};
+use crate::caller::{Caller, Callers, GroupCache, Share, Upstream};
+use crate::condition::Condition;
 use crate::config::{self, Config, Lookups, RosterFile};
-
 use crate::metrics::Metrics;
 
 /// Everything the stack and the admin pages share.
@@ -26,6 +28,8 @@ pub(crate) struct State {
     pub(crate) reaches: Arc<BTreeMap<String, Reach>>,
     /// Counts the configurations since the start, from 1.
     pub(crate) epoch: u64,
+    pub(crate) condition: Condition,
+    pub(crate) admission: Arc<Admission>,
 }
 
 /// Unused upstream connections are closed before the upstream's own keep-alive time (usually 60 s or
@@ -36,28 +40,39 @@ impl State {
     pub(crate) fn new(config: Config, surroundings: Surroundings) -> Result<Self, std::io::Error> {
         let metrics = Metrics::new().map_err(std::io::Error::other)?;
         let roster = config.roster.as_ref().map(RosterFile::open).transpose()?;
-        Ok(State::with(config, metrics, roster, surroundings, 1))
+        let admission = Arc::new(Admission::new(&config.limits));
+        let shared = Shared { surroundings, condition: Condition::default(), admission };
+        Ok(State::with(config, metrics, roster, shared, 1))
     }
 
-    /// The state of a new configuration: counters go on, and so does the roster where it is the same
-    /// file. Callers, caches and connections begin anew.
+    /// The state of a new configuration: counters go on, so do places for requests where there are as
+    /// many, and the roster where it is the same file. Callers, caches and connections begin anew.
     pub(crate) fn renewed(&self, config: Config) -> Result<Self, std::io::Error> {
         let path = |config: &Config| config.roster.as_ref().map(|file| file.path.clone());
         let roster = match path(&config) == path(&self.config) {
             true => self.roster.clone(),
             false => config.roster.as_ref().map(RosterFile::open).transpose()?,
         };
-        let (metrics, surroundings) = (self.metrics.clone(), self.surroundings.clone());
-        Ok(State::with(config, metrics, roster, surroundings, self.epoch + 1))
+        let admission = match self.admission.fits(&config.limits) {
+            true => Arc::clone(&self.admission),
+            false => Arc::new(Admission::new(&config.limits)),
+        };
+        let shared = Shared {
+            surroundings: self.surroundings.clone(),
+            condition: self.condition.clone(),
+            admission,
+        };
+        Ok(State::with(config, self.metrics.clone(), roster, shared, self.epoch + 1))
     }
 
     fn with(
         config: Config,
         metrics: Metrics,
         roster: Option<Roster>,
-        surroundings: Surroundings,
+        shared: Shared,
         epoch: u64,
     ) -> Self {
+        let Shared { surroundings, condition, admission } = shared;
         let reach = |settings| reach(settings, &surroundings.lookup, &metrics);
         let reaches = config.upstreams.iter();
         let reaches = reaches.map(|(name, settings)| (name.clone(), reach(settings)));
@@ -82,12 +97,42 @@ impl State {
             let client = Client::reaching(client, reaches.get(&caller.upstream)?);
             let groups = groups(&config.lookups);
             let answers = Answers::new(config.cache.freshness, share_of_cache, codings);
-            let at_work = Caller::new(caller, Arc::clone(upstream), client, groups, answers);
+            let share = share(&config, caller);
+            let at_work = Caller::new(caller, Arc::clone(upstream), client, groups, answers, share);
             Some((caller.digest, Arc::new(at_work)))
         });
         let callers = Arc::new(Callers::new(callers.collect()));
         let (config, reaches) = (Arc::new(config), Arc::new(reaches));
-        State { config, callers, metrics, roster, surroundings, reaches, epoch }
+        State {
+            config,
+            callers,
+            metrics,
+            roster,
+            surroundings,
+            reaches,
+            epoch,
+            condition,
+            admission,
+        }
+    }
+}
+
+/// What goes on from one configuration to the next.
+struct Shared {
+    surroundings: Surroundings,
+    condition: Condition,
+    admission: Arc<Admission>,
+}
+
+/// What one caller may have of what all of them share. Where an upstream has several callers, none has
+/// more than half of its places, so that no crowd of one caller's pages stands before the others'.
+fn share(config: &Config, caller: &config::Caller) -> Share {
+    let of_all = config.upstreams.get(&caller.upstream).map_or(1, |up| up.requests_in_flight_max);
+    let callers = config.callers.iter().filter(|other| other.upstream == caller.upstream).count();
+    let of_upstream = if callers > 1 { of_all.div_ceil(2) } else { of_all };
+    Share {
+        requests: Semaphore::new(config.limits.requests_per_caller_max),
+        upstream: Semaphore::new(of_upstream),
     }
 }
 

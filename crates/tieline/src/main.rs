@@ -6,6 +6,7 @@
 mod commands;
 mod curl;
 mod failure;
+mod hardening;
 mod log;
 mod otlp;
 mod output;
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
         Command::Roster(roster) => roster.run(),
         Command::Key(key) => key.run(),
     };
+    log::finish();
     match done {
         Ok(code) => code,
         Err(failure) => failure.report(),

@@ -69,7 +69,8 @@ impl Signals {
         tokio::select! {
             () = drain => Ok(()),
             () = self.stop() => {
-                Err(Failure::new("stopped by a second signal before the drain was over"))
+                tracing::warn!("stopped by a second signal before the drain was over");
+                Ok(())
             }
         }
     }

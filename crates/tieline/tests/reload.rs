@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::process::Folder;
-use common::{Running, base_after, get};
+use common::{Running, addresses, base_after, eventually, get, metric};
 
 const LIST: &str = "/api/user_management/v1/users";
 const WAIT: Duration = Duration::from_secs(30);
@@ -42,10 +42,14 @@ fn started(folder: &Folder, vendor: &str) -> (Running, String, String) {
     folder.file("v4.key", "v4-demo-key");
     let file = folder.file("t.toml", &text(vendor, &["old"], ""));
     let running = Running::start(&["serve", "--config", &file, "--log-format", "json"]);
-    let line = running.stderr_until(|line| line.contains("\"listening\"")).pop().unwrap();
-    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-    let address = line["fields"]["address"].as_str().or(line["address"].as_str()).unwrap();
-    (running, file, format!("http://{address}"))
+    let (gateway, admin) = addresses(&running);
+    (running, gateway, admin)
+}
+
+/// The metric of reloads: how many were applied and refused.
+fn reloads(admin: &str) -> (f64, f64) {
+    let of = |result| metric(admin, "tieline_config_reload_total", result);
+    (of("\"applied\""), of("\"refused\""))
 }
 
 fn status(gateway: &str, caller: &str) -> u16 {
@@ -64,25 +68,26 @@ fn becomes(gateway: &str, caller: &str, wanted: u16) {
 }
 
 #[test]
-fn a_hangup_puts_the_new_file_in_force_for_the_next_request() {
+fn k05_a_hangup_puts_the_new_file_in_force_for_the_next_request() {
     let folder = Folder::new("reload_hangup");
     let (_vendor, vendor) = vendor();
-    let (mut running, _, gateway) = started(&folder, &vendor);
+    let (mut running, gateway, admin) = started(&folder, &vendor);
     assert_eq!((status(&gateway, "old"), status(&gateway, "new")), (200, 401));
     folder.file("t.toml", &text(&vendor, &["new"], ""));
     running.signal("HUP");
     let line = running.stderr_until(|line| line.contains("new configuration is in force")).pop();
     assert!(line.unwrap().contains("\"epoch\":2"));
     assert_eq!((status(&gateway, "old"), status(&gateway, "new")), (401, 200));
+    assert_eq!(reloads(&admin), (1.0, 0.0));
     running.signal("TERM");
     assert_eq!(running.code().code(), Some(0));
 }
 
 #[test]
-fn a_changed_file_is_noticed_and_so_is_a_key_it_names() {
+fn k05_a_changed_file_is_noticed_and_so_is_a_key_it_names() {
     let folder = Folder::new("reload_change");
     let (_vendor, vendor) = vendor();
-    let (_running, _, gateway) = started(&folder, &vendor);
+    let (_running, gateway, _) = started(&folder, &vendor);
     folder.file("t.toml", &text(&vendor, &["old", "new"], ""));
     becomes(&gateway, "new", 200);
     assert_eq!(status(&gateway, "old"), 200);
@@ -93,23 +98,37 @@ fn a_changed_file_is_noticed_and_so_is_a_key_it_names() {
 }
 
 #[test]
-fn what_cannot_be_used_changes_nothing_and_is_told() {
+fn k06_what_cannot_be_used_changes_nothing_and_is_told_in_one_line() {
     let folder = Folder::new("reload_bad");
     let (_vendor, vendor) = vendor();
-    let (running, _, gateway) = started(&folder, &vendor);
+    let (running, gateway, admin) = started(&folder, &vendor);
     let good = text(&vendor, &["old", "new"], "");
-    for (bad, told) in [
-        ("not = [toml".to_owned(), "t.toml:1"),
-        (good.replace("\"everything\"", "\"nothing\""), "sees"),
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().to_string();
+    for (count, (bad, told)) in [
+        ("not = [toml".to_owned(), "t.toml:1: syntax"),
+        (good.replace("\"everything\"", "\"nothing-at-all\""), "sees"),
         (good.replace("v4.key", "no-such.key"), "cannot be read"),
-        (good.replacen("127.0.0.1:0", "127.0.0.1:1", 1), "server.listen"),
+        (good.replacen("[admin]", "odd = \"nothing-at-all\"\n[admin]", 1), "odd"),
+        (text(&vendor, &["old", "old"], ""), "name"),
+        (good.replacen("127.0.0.1:0", &port, 1), "t.toml:2: server.listen"),
         (format!("{good}[log]\nlevel = \"debug\"\n"), "log.level"),
-    ] {
+    ]
+    .into_iter()
+    .enumerate()
+    {
         folder.file("t.toml", &bad);
+        // The change itself is noticed as well, if it is slower to be told than to be seen.
         running.signal("HUP");
         let lines = running.stderr_until(|line| line.contains("was not reloaded"));
-        assert!(lines.last().unwrap().contains(told), "{told}: {lines:?}");
+        let line = lines.last().unwrap();
+        assert!(line.contains(told) && line.contains("t.toml:"), "{told}: {line}");
+        for value in ["nothing-at-all", "no-such", &port, "debug"] {
+            assert!(!line.contains(value), "{told}: a value in {line}");
+        }
         assert_eq!((status(&gateway, "old"), status(&gateway, "new")), (200, 401), "{told}");
+        let (applied, refused) = reloads(&admin);
+        assert!(applied == 0.0 && refused > count as f64, "{told}: {applied} {refused}");
     }
     folder.file("t.toml", &good);
     running.signal("HUP");
@@ -117,10 +136,56 @@ fn what_cannot_be_used_changes_nothing_and_is_told() {
 }
 
 #[test]
-fn no_request_fails_while_configurations_change() {
+fn k05_d18_a_request_in_flight_ends_with_the_configuration_it_began_with() {
+    let folder = Folder::new("reload_in_flight");
+    let slow = Running::start(&[
+        "simulate",
+        "--users",
+        "120",
+        "--listen",
+        "127.0.0.1:0",
+        "--latency",
+        "1500ms",
+    ]);
+    let said = slow.stdout_until(|line| line.contains("_simulator/stats")).join("\n");
+    let vendor = base_after(&said, "is at ");
+    let (mut running, gateway, _) = started(&folder, &vendor);
+    let asked = gateway.clone();
+    let asking = std::thread::spawn(move || get(&asked, LIST, "old-key"));
+    let stats = || get(&vendor, "/_simulator/stats", "").body;
+    let before = stats();
+    eventually("asked", || stats() != before || asking.is_finished());
+    folder.file("t.toml", &text(&vendor, &["new"], "[cache]\nfresh_for = \"1h\""));
+    running.signal("HUP");
+    running.stderr_until(|line| line.contains("new configuration is in force"));
+    // The key is gone for whoever comes now, and finished for whoever came with it.
+    assert_eq!(status(&gateway, "old"), 401);
+    let answer = asking.join().unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(answer.body.ends_with("}]"));
+    assert_eq!((status(&gateway, "new"), status(&gateway, "old")), (200, 401));
+    running.signal("TERM");
+    assert_eq!(running.code().code(), Some(0));
+    let log = running.rest_of_stderr();
+    let lines = log.lines().filter(|line| line.contains("\"message\":\"answered\""));
+    let lines: Vec<serde_json::Value> =
+        lines.map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            let number = |field: &str| line[field].as_u64().unwrap();
+            (line["caller"].as_str().unwrap(), number("status"), number("epoch"))
+        })
+        .collect();
+    let wanted = [("none", 401, 2), ("old", 200, 1), ("new", 200, 2), ("none", 401, 2)];
+    assert_eq!(told, wanted, "all of them after the reload");
+}
+
+#[test]
+fn k05_no_request_fails_while_configurations_change() {
     let folder = Folder::new("reload_load");
     let (_vendor, vendor) = vendor();
-    let (running, _, gateway) = started(&folder, &vendor);
+    let (running, gateway, _) = started(&folder, &vendor);
     let stop = Arc::new(AtomicBool::new(false));
     let asking: Vec<_> = (0..3)
         .map(|_| {
@@ -151,34 +216,58 @@ fn no_request_fails_while_configurations_change() {
 }
 
 #[test]
-fn a_certificate_that_was_replaced_is_shown_to_the_next_connection() {
+fn k08_a_certificate_that_was_replaced_is_shown_if_it_can_be_used() {
     let folder = Folder::new("reload_certificate");
     let (_vendor, vendor) = vendor();
     folder.file("v4.key", "v4-demo-key");
-    let (first, second) = (made(), made());
+    let (first, second, third) = (made(2040), made(2041), made(2042));
     write(&folder, &first);
     let tls = "tls = { cert = \"server.pem\", key = \"server.key\" }";
     let file = folder.file("t.toml", &text(&vendor, &["old"], tls));
     let running = Running::start(&["serve", "--config", &file, "--log-format", "json"]);
-    let line = running.stderr_until(|line| line.contains("\"listening\"")).pop().unwrap();
-    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-    let address = line["fields"]["address"].as_str().or(line["address"].as_str()).unwrap();
+    let (gateway, admin) = addresses(&running);
+    let address = gateway.strip_prefix("http://").unwrap();
+    let ends = || metric(&admin, "tieline_cert_not_after_seconds", "");
     assert!(shakes_hands(address, &first) && !shakes_hands(address, &second));
+    assert_eq!(ends(), 2_208_988_800.0);
     write(&folder, &second);
     running.signal("HUP");
     running.stderr_until(|line| line.contains("new configuration is in force"));
     assert!(shakes_hands(address, &second) && !shakes_hands(address, &first));
-    // Half of a pair is no certificate: the one before is shown on.
-    folder.file("server.pem", &first.cert.pem());
+    assert_eq!(ends(), 2_240_611_200.0);
+
+    // Of another key, half of one, one that has ended: the one before is shown on.
+    let whole = first.cert.pem();
+    for bad in [&whole, &whole[..whole.len() / 2], ""] {
+        folder.file("server.pem", bad);
+        running.signal("HUP");
+        let lines = running.stderr_until(|line| line.contains("was not reloaded"));
+        assert!(lines.last().unwrap().contains("t.toml:3: server.tls"), "{lines:?}");
+        assert!(shakes_hands(address, &second));
+        assert_eq!(ends(), 2_240_611_200.0);
+    }
+    write(&folder, &made(2020));
     running.signal("HUP");
-    running.stderr_until(|line| line.contains("was not reloaded"));
+    let lines = running.stderr_until(|line| line.contains("has ended already"));
+    assert!(lines.last().unwrap().contains("t.toml:3: server.tls"), "{lines:?}");
     assert!(shakes_hands(address, &second));
+    assert!(reloads(&admin).1 >= 4.0);
+
+    // Without a signal.
+    write(&folder, &third);
+    eventually("shown", || shakes_hands(address, &third));
+    assert_eq!(ends(), 2_272_147_200.0);
 }
 
 type Made = rcgen::CertifiedKey<rcgen::KeyPair>;
 
-fn made() -> Made {
-    rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap()
+/// One that ends with the last year before this one.
+fn made(year: i32) -> Made {
+    let mut wanted = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    wanted.not_before = rcgen::date_time_ymd(2010, 1, 1);
+    wanted.not_after = rcgen::date_time_ymd(year, 1, 1);
+    let signing_key = rcgen::KeyPair::generate().unwrap();
+    rcgen::CertifiedKey { cert: wanted.self_signed(&signing_key).unwrap(), signing_key }
 }
 
 fn write(folder: &Folder, made: &Made) {

@@ -14,3 +14,4 @@ mod progress;
 pub mod server;
 pub mod tls;
 pub mod upgrade;
+mod validity;

@@ -11,6 +11,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
+use crate::validity::not_after;
+
 /// ALPN names, the preferred one first.
 const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
@@ -47,7 +49,13 @@ impl From<rustls::Error> for TlsError {
 /// What the server shows to its callers. Cheap to clone; clones share what is shown.
 #[derive(Clone)]
 pub struct ServerTls {
-    config: Arc<RwLock<Arc<ServerConfig>>>,
+    shown: Arc<RwLock<Shown>>,
+}
+
+#[derive(Clone)]
+struct Shown {
+    config: Arc<ServerConfig>,
+    leaf: CertificateDer<'static>,
 }
 
 impl ServerTls {
@@ -59,6 +67,8 @@ impl ServerTls {
     /// [`TlsError`] if a file cannot be read or the two do not fit together.
     pub fn from_pem_files(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
         let chain = certificates(certificate)?;
+        let leaf = chain.first().cloned();
+        let leaf = leaf.ok_or_else(|| TlsError::NoCertificate { path: certificate.into() })?;
         let key = PrivateKeyDer::from_pem_file(key).map_err(|source| TlsError::Pem {
             what: "a private key",
             path: key.into(),
@@ -69,21 +79,33 @@ impl ServerTls {
             .with_no_client_auth()
             .with_single_cert(chain, key)?;
         config.alpn_protocols = alpn();
-        Ok(Self { config: Arc::new(RwLock::new(Arc::new(config))) })
+        Ok(Self { shown: Arc::new(RwLock::new(Shown { config: Arc::new(config), leaf })) })
     }
 
     /// From now on every new connection is shown what `other` shows; open ones go on as they are.
     pub fn show(&self, other: &ServerTls) {
         let shown = other.current();
-        *self.config.write().unwrap_or_else(PoisonError::into_inner) = shown;
+        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = shown;
     }
 
-    fn current(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+    /// When the certificate that is shown ends, in seconds since 1970; `None` where it does not say
+    /// so in a way that is understood.
+    pub fn not_after(&self) -> Option<i64> {
+        not_after(&self.current().leaf)
+    }
+
+    /// Whether both show the same certificate.
+    pub fn is_same(&self, other: &ServerTls) -> bool {
+        self.current().leaf == other.current().leaf
+    }
+
+    fn current(&self) -> Shown {
+        self.shown.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(self.current())
+        let shown = self.shown.read().unwrap_or_else(PoisonError::into_inner);
+        TlsAcceptor::from(Arc::clone(&shown.config))
     }
 }
 

@@ -63,7 +63,6 @@ pub(super) struct Server {
     pub(super) tls: Option<Tls>,
     pub(super) trusted_proxies: Vec<String>,
     pub(super) accept_request_id: bool,
-<<<<<<< HEAD
     pub(super) hosts: Vec<String>,
     pub(super) header_timeout: Span,
     pub(super) body_idle_timeout: Span,
@@ -80,9 +79,7 @@ pub(super) struct Server {
     pub(super) http2_streams_max: usize,
     pub(super) http2_stream_window: Size,
     pub(super) http2_connection_window: Size,
-=======
     pub(super) compression: Vec<Coding>,
->>>>>>> h4
 }
 
 impl Default for Server {
@@ -92,7 +89,6 @@ impl Default for Server {
             tls: None,
             trusted_proxies: Vec::new(),
             accept_request_id: false,
-<<<<<<< HEAD
             hosts: Vec::new(),
             header_timeout: seconds(10),
             body_idle_timeout: seconds(10),
@@ -109,9 +105,7 @@ impl Default for Server {
             http2_streams_max: 100,
             http2_stream_window: Size(64 << 10),
             http2_connection_window: Size(1 << 20),
-=======
             compression: vec![Coding::Zstd, Coding::Gzip, Coding::Br],
->>>>>>> h4
         }
     }
 }
@@ -178,11 +172,24 @@ pub enum LogFormat {
 pub(super) struct Limits {
     pub(super) request_deadline: Span,
     pub(super) requests_in_flight_max: usize,
+    pub(super) requests_queued_max: usize,
+    pub(super) queue_wait_max: Span,
+    pub(super) requests_per_caller_max: Option<usize>,
+    pub(super) drain_delay: Span,
+    pub(super) memory_max: Option<Size>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { request_deadline: seconds(25), requests_in_flight_max: 1024 }
+        Limits {
+            request_deadline: seconds(25),
+            requests_in_flight_max: 1024,
+            requests_queued_max: 256,
+            queue_wait_max: seconds(1),
+            requests_per_caller_max: None,
+            drain_delay: seconds(5),
+            memory_max: None,
+        }
     }
 }
 

@@ -24,6 +24,7 @@ impl Reader<'_> {
             hosts: self.hosts()?,
             trusted_proxies: self.trusted_proxies()?,
             accept_request_id: self.raw.server.accept_request_id,
+            compression: self.compression()?,
             limits: self.server_limits()?,
         })
     }
@@ -56,7 +57,12 @@ impl Reader<'_> {
             )? as usize,
             field_bytes_max: size("field_bytes_max", raw.field_bytes_max.0, 256, HEAD_BYTES_MAX)?
                 as usize,
-            header_bytes_max: size("header_bytes_max", raw.header_bytes_max.0, 256, HEAD_BYTES_MAX)?,
+            header_bytes_max: size(
+                "header_bytes_max",
+                raw.header_bytes_max.0,
+                256,
+                HEAD_BYTES_MAX,
+            )?,
             header_list_bytes_max: size(
                 "http2_header_list_bytes_max",
                 raw.http2_header_list_bytes_max.0,

@@ -23,31 +23,13 @@ where
         Credential::Ambiguous => return Err(Error::AmbiguousCredential.into()),
         Credential::One(key) => callers.find(key).ok_or(Error::UnknownCredential)?,
     };
-<<<<<<< HEAD
-    let LegacyRequest {
-        endpoint,
-        quirks,
-        credential: _,
-        params,
-        if_none_match,
-        deadline,
-        account,
-        body,
-    } = request;
-=======
-    let LegacyRequest { endpoint, quirks, credential: _, params, wishes, deadline, account } =
+    let LegacyRequest { endpoint, quirks, credential: _, params, wishes, deadline, account, body } =
         request;
->>>>>>> h4
     account.note(|account| {
         account.caller = Some(caller.name.clone());
         account.dialect = Some(caller.upstream.dialect.name());
         account.may_explain = caller.may_explain;
     });
-<<<<<<< HEAD
-    let call = LegacyCall { endpoint, quirks, caller, params, if_none_match, deadline, account };
-    inner.oneshot(WithBody { call, body }).await
-=======
     let call = LegacyCall { endpoint, quirks, caller, params, wishes, deadline, account };
-    inner.oneshot(call).await
->>>>>>> h4
+    inner.oneshot(WithBody { call, body }).await
 }

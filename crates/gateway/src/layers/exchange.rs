@@ -11,6 +11,7 @@ use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode};
 use tower::{BoxError, Service, ServiceExt};
 
+use crate::aside::{LARGE_BYTES, aside};
 use crate::call::{Ask, Attempt, Found, ListCall, PageCall, PageRead};
 use crate::caller::KeyState;
 use crate::error::Error;
@@ -19,7 +20,7 @@ pub(crate) async fn exchange<S>(_: (), inner: S, page: PageCall) -> Result<PageR
 where
     S: Service<Attempt, Response = Response<Bytes>, Error = BoxError> + Clone,
 {
-    let caller = &page.list.caller;
+    let caller = std::sync::Arc::clone(&page.list.caller);
     if let Some(state) = caller.fresh_refusal() {
         return Err(refused(state).into());
     }
@@ -40,7 +41,11 @@ where
     if !is_json(&answer) {
         return Err(Error::BadType.into());
     }
-    let read = read(&page, answer.body(), is_filtered)?;
+    let body = answer.into_body();
+    let read = match body.len() {
+        LARGE_BYTES.. => aside(move || read(&page, &body, is_filtered)).await??,
+        _ => read(&page, &body, is_filtered)?,
+    };
     caller.note_acceptance();
     Ok(read)
 }

@@ -50,9 +50,6 @@ fn own(error: BoxError) -> Error {
     if error.is::<tower::timeout::error::Elapsed>() {
         return Error::Deadline;
     }
-    if error.is::<tower::load_shed::error::Overloaded>() {
-        return Error::Overloaded;
-    }
     match error.downcast::<Error>() {
         Ok(error) => *error,
         Err(_) => Error::Internal,

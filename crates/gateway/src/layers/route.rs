@@ -54,23 +54,10 @@ where
     let quirks = settings.quirks.get(endpoint.name()).cloned().unwrap_or_default();
     let deadline = Instant::now() + settings.deadline;
     account.note(|account| account.endpoint = Some(endpoint.name()));
-<<<<<<< HEAD
-    let if_none_match = request.headers().get_all(IF_NONE_MATCH).iter().cloned().collect();
-    let body = request.into_body();
-    let call = LegacyRequest {
-        endpoint,
-        quirks,
-        credential,
-        params,
-        if_none_match,
-        deadline,
-        account,
-        body,
-    };
-=======
     let wishes = Wishes::of(request.headers());
-    let call = LegacyRequest { endpoint, quirks, credential, params, wishes, deadline, account };
->>>>>>> h4
+    let body = request.into_body();
+    let call =
+        LegacyRequest { endpoint, quirks, credential, params, wishes, deadline, account, body };
     inner.oneshot(Routed::Legacy(call)).await
 }
 

@@ -32,6 +32,9 @@ pub(crate) async fn send(
 ) -> Result<Response<Bytes>, BoxError> {
     let Settings { metrics, exporter } = settings;
     let upstream = std::sync::Arc::clone(&authorized.attempt.caller.upstream);
+    // First of the caller's own, so that those it may not use yet do not stand in others' way.
+    let caller = std::sync::Arc::clone(&authorized.attempt.caller);
+    let _share = caller.share.upstream.acquire().await.map_err(|_| Error::Overloaded)?;
     let _permit = permit(&upstream, &authorized.attempt).await?;
     authorized.attempt.account.note_upstream_call();
     let span = Exchange::begin(&exporter, &authorized.attempt.account);

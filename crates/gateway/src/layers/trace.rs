@@ -16,6 +16,8 @@ use transport::body::{self, Body, BodyError};
 
 use crate::call::{Account, RequestId, SharedAccount};
 use crate::caller::Callers;
+use crate::condition::Condition;
+use crate::error::Error;
 use crate::explain;
 use crate::metrics::Metrics;
 use crate::origin::Origin;
@@ -36,6 +38,9 @@ pub(crate) struct Settings {
     /// The share of requests recorded of those that come without a trace of their own.
     pub(crate) sampled: f64,
     pub(crate) exporter: Exporter,
+    /// Which configuration answers.
+    pub(crate) epoch: u64,
+    pub(crate) condition: Condition,
 }
 
 pub(crate) async fn trace<S>(
@@ -47,13 +52,17 @@ where
     S: Service<Request<Body>, Response = Response<Body>, Error = BoxError> + Clone,
 {
     let started = Instant::now();
-    let Settings { metrics, callers, accept_request_id, sampled, exporter } = settings;
-    let teller = Teller { metrics, exporter };
+    let Settings { metrics, callers, accept_request_id, sampled, exporter, epoch, condition } =
+        settings;
+    let teller = Teller { metrics, exporter, condition };
     let is_key = |text: &str| callers.knows(text);
     let origin = Arc::new(Origin::of(request.headers(), accept_request_id, sampled, is_key));
     let span = tracing::info_span!("request", id = %origin.request_id);
     let account = SharedAccount::default();
-    account.note(|account| account.origin = Some(Arc::clone(&origin)));
+    account.note(|account| {
+        account.origin = Some(Arc::clone(&origin));
+        account.epoch = epoch;
+    });
     request.extensions_mut().insert(account.clone());
     if let Ok(id) = HeaderValue::from_str(&origin.request_id) {
         request.extensions_mut().insert(RequestId(id));
@@ -109,6 +118,7 @@ where
 struct Teller {
     metrics: Metrics,
     exporter: Exporter,
+    condition: Condition,
 }
 
 impl Teller {
@@ -130,6 +140,16 @@ impl Teller {
 /// The status of a request whose client left; nothing was sent with it.
 const LEFT: u16 = 499;
 
+/// The status of a request without an answer, and what it is noted for: its client left, or the end of
+/// the drain cut it.
+fn unanswered(account: &mut Account, condition: &Condition) -> u16 {
+    if !condition.is_cut() {
+        return LEFT;
+    }
+    account.error = Some(Error::DrainCut.slug());
+    Error::DrainCut.status()
+}
+
 /// Counts and tells a client that left before its answer.
 struct Leaving<'a> {
     account: &'a SharedAccount,
@@ -149,9 +169,10 @@ impl Leaving<'_> {
 impl Drop for Leaving<'_> {
     fn drop(&mut self) {
         if !self.is_answered {
-            let account = self.account.read();
+            let mut account = self.account.read();
+            let status = unanswered(&mut account, &self.teller.condition);
             let took = self.started.elapsed();
-            self.teller.tell(self.span, &account, self.method, LEFT, 0, took);
+            self.teller.tell(self.span, &account, self.method, status, 0, took);
         }
     }
 }
@@ -176,11 +197,15 @@ struct Told {
 
 impl Drop for Told {
     fn drop(&mut self) {
-        let account = self.account.read();
+        let mut account = self.account.read();
         // A body that broke off is the upstream's doing and named as an error; any other one that
         // did not end was left by its client.
-        let has_left = !self.has_ended && account.error.is_none();
-        let status = if has_left { LEFT } else { self.status };
+        let has_broken_off = !self.has_ended && account.error.is_none();
+        let status = match has_broken_off.then(|| unanswered(&mut account, &self.teller.condition))
+        {
+            Some(LEFT) => LEFT,
+            _ => self.status,
+        };
         let took = self.started.elapsed();
         self.teller.tell(&self.span, &account, self.method, status, self.bytes, took);
     }
@@ -249,6 +274,7 @@ fn access_line(
         ignored = %account.ignored.join(","),
         bytes_out = bytes,
         ms = took.as_secs_f64() * 1e3,
+        epoch = account.epoch,
         "answered"
     );
 }

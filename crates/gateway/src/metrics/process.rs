@@ -1,7 +1,7 @@
 //! What the system says of this process, read when somebody asks. Where there is no `/proc`, nothing.
 
 /// Memory in use, as the system counts it.
-pub(super) fn resident_bytes() -> Option<i64> {
+pub(crate) fn resident_bytes() -> Option<i64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kibibytes: i64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

@@ -137,6 +137,38 @@ pub const METRICS: &[Metric] = &[
         "Connections that the system did not give, by its error.",
     ),
     row("tieline_roster_users", Kind::Gauge, &["state"], "Users in the roster, by state."),
+    row(
+        "tieline_shed_total",
+        Kind::Counter,
+        &["why"],
+        "Requests not let in: memory, queue_full, queue_wait, tenant.",
+    ),
+    row("tieline_queue_depth", Kind::Gauge, &[], "Requests that wait for a place."),
+    row(
+        "tieline_overload_level",
+        Kind::Gauge,
+        &[],
+        "How little memory is left: 0 enough, 1 tight, 2 nothing new.",
+    ),
+    row(
+        "tieline_config_reload_total",
+        Kind::Counter,
+        &["result"],
+        "Configurations that came while it ran: applied, refused.",
+    ),
+    row(
+        "tieline_cert_not_after_seconds",
+        Kind::Gauge,
+        &[],
+        "When the certificate that is shown ends, in seconds since 1970; 0 without one.",
+    ),
+    row("tieline_panics_total", Kind::Counter, &[], "Panics, each a bug."),
+    row(
+        "tieline_log_dropped_total",
+        Kind::Counter,
+        &[],
+        "Log lines lost because nobody took them.",
+    ),
     row("tieline_build_info", Kind::Gauge, &["version"], "1, with the version that runs."),
     row(
         "tieline_process_start_time_seconds",

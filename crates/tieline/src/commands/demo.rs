@@ -92,6 +92,8 @@ impl Demo {
 listen = "{listen}"
 [admin]
 listen = "{admin}"
+[limits]
+drain_delay = "0s"
 [upstream.demo]
 dialect = "voiso-v4"
 base_url = "http://{vendor}"

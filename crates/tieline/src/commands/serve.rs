@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::failure::Failure;
 use crate::otlp::Otlp;
 use crate::signals::{Hangups, Signals};
-use crate::{log, runtime};
+use crate::{hardening, log, runtime};
 use gateway::config::{Config, ConfigError, Files, LogFormat};
 use gateway::spans::Spans;
 use gateway::{Reloader, Surroundings};
@@ -36,8 +36,11 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) fn run(self, log_format: Option<log::Format>) -> Result<ExitCode, Failure> {
+        // Before any secret is read.
+        hardening::keep_memory_private()?;
         let config = load(&self.config)?;
         set_up_log(&config, log_format)?;
+        gateway::process::watch_panics();
         runtime::run(async move {
             let signals = Signals::listen()?;
             let hangups = Hangups::listen()?;
@@ -79,7 +82,7 @@ impl Serve {
 }
 
 /// How often files are looked at.
-const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+const LOOK_INTERVAL: Duration = Duration::from_millis(400);
 
 /// Reads the configuration again at every SIGHUP, and when a file it was read from has changed and
 /// then stayed the same for one look. What cannot be used is told in the log and changes nothing.
@@ -111,6 +114,7 @@ async fn reload_for_ever(
                 }
             }
             Err(error) => {
+                reloader.refused();
                 tracing::error!(%error, "the configuration was not reloaded; the old one serves");
             }
         }

@@ -61,15 +61,31 @@ pub(crate) struct Running {
 impl Running {
     /// Starts the program.
     pub(crate) fn start(arguments: &[&str]) -> Running {
-        let mut command = tieline(arguments);
+        Running::spawn(tieline(arguments))
+    }
+
+    /// Starts a command.
+    pub(crate) fn spawn(mut command: Command) -> Running {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         Running::new(command.spawn().unwrap())
+    }
+
+    /// Starts a command whose standard error is its own affair.
+    pub(crate) fn mute(mut command: Command) -> Running {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let stdout = lines(child.stdout.take().unwrap());
+        Running { child, stdout, stderr: lines(std::io::empty()) }
     }
 
     fn new(mut child: Child) -> Running {
         let stdout = lines(child.stdout.take().unwrap());
         let stderr = lines(child.stderr.take().unwrap());
         Running { child, stdout, stderr }
+    }
+
+    /// Its number in the system.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Standard output up to the first line for which `is_last` holds.
@@ -174,6 +190,33 @@ pub(crate) fn get(base: &str, path: &str, key: &str) -> Answer {
     assert!(!head.to_ascii_lowercase().contains("transfer-encoding"), "a whole list has a length");
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     Answer { status, body: body.to_owned() }
+}
+
+/// The sum of a metric's series whose text has all of `labels`, from the admin page.
+pub(crate) fn metric(admin: &str, name: &str, labels: &str) -> f64 {
+    let page = get(admin, "/metrics", "").body;
+    let of = |line: &&str| line.split(['{', ' ']).next() == Some(name) && line.contains(labels);
+    let values = page.lines().filter(of).map(|line| line.rsplit_once(' ').unwrap().1);
+    values.map(|value| value.parse::<f64>().unwrap()).sum()
+}
+
+/// Where a gateway listens and where its admin page is, from its log so far.
+pub(crate) fn addresses(running: &Running) -> (String, String) {
+    let lines = running.stderr_until(|line| line.contains("\"message\":\"listening\""));
+    let event: serde_json::Value = serde_json::from_str(lines.last().unwrap()).unwrap();
+    let base = |name: &str| format!("http://{}", event[name].as_str().unwrap());
+    (base("address"), base("admin"))
+}
+
+/// Asks again and again, for up to half a minute.
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..WAIT.as_millis() / STEP.as_millis() {
+        if holds() {
+            return;
+        }
+        sleep(STEP);
+    }
+    panic!("not within half a minute: {what}");
 }
 
 /// The first `http://HOST:PORT` of a text after `mark`.

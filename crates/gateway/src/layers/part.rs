@@ -1,0 +1,27 @@
+//! Ends connections with the answer they carry while the process is about to stop or short of memory:
+//! the client then comes back over a new one, perhaps to another process.
+
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Response, StatusCode, Version};
+use tower::{BoxError, Service, ServiceExt};
+use transport::body::Body;
+
+use crate::condition::Condition;
+
+pub(crate) async fn part<S>(
+    condition: Condition,
+    inner: S,
+    request: Request<Body>,
+) -> Result<Response<Body>, BoxError>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = BoxError> + Clone,
+{
+    // Over HTTP/2 the drain itself tells the client to go away.
+    let is_first = request.version() <= Version::HTTP_11;
+    let mut answer = inner.oneshot(request).await?;
+    // Asked when the answer is there: most of those that a drain finds began before it.
+    if is_first && condition.wants_to_part() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(answer)
+}

@@ -1,0 +1,43 @@
+//! Lets a request in, or tells it at once that there is no room. Must stand above everything that
+//! costs memory.
+
+use std::sync::Arc;
+
+use http::{Request, Response};
+use tower::{BoxError, Service, ServiceExt};
+use transport::body::Body;
+
+use crate::admission::{Admission, Shed};
+use crate::condition::{Condition, Level};
+use crate::error::Error;
+use crate::metrics::Metrics;
+
+/// What letting in needs to know.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) condition: Condition,
+    pub(crate) metrics: Metrics,
+}
+
+pub(crate) async fn shed<S>(
+    settings: Settings,
+    inner: S,
+    request: Request<Body>,
+) -> Result<Response<Body>, BoxError>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = BoxError> + Clone,
+{
+    let Settings { admission, condition, metrics } = settings;
+    let place = match condition.level() {
+        Level::Full => Err(Shed::Memory),
+        Level::Calm | Level::Tight => admission.enter().await,
+    };
+    match place {
+        Ok(_place) => inner.oneshot(request).await,
+        Err(shed) => {
+            metrics.shed(shed);
+            Err(Error::Overloaded.into())
+        }
+    }
+}
