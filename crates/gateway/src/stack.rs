@@ -15,8 +15,9 @@ use transport::body::Body;
 use crate::call::{LegacyRequest, ListCall, Listed, Passing, Routed};
 use crate::error::Error;
 use crate::layers::{
-    admit, assemble, authenticate, authorize, cors, describe, exchange, fan_out, lookup, passthrough,
-    relate, remember, rescue, retry, route, send, settle, share, sunset, teams, trace, translate,
+    admit, assemble, authenticate, authorize, cors, describe, exchange, fan_out, lookup,
+    passthrough, relate, remember, rescue, retry, route, send, settle, share, sunset, teams, trace,
+    translate,
 };
 use crate::openapi;
 use crate::state::State;

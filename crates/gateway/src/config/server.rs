@@ -56,7 +56,12 @@ impl Reader<'_> {
             )? as usize,
             field_bytes_max: size("field_bytes_max", raw.field_bytes_max.0, 256, HEAD_BYTES_MAX)?
                 as usize,
-            header_bytes_max: size("header_bytes_max", raw.header_bytes_max.0, 256, HEAD_BYTES_MAX)?,
+            header_bytes_max: size(
+                "header_bytes_max",
+                raw.header_bytes_max.0,
+                256,
+                HEAD_BYTES_MAX,
+            )?,
             header_list_bytes_max: size(
                 "http2_header_list_bytes_max",
                 raw.http2_header_list_bytes_max.0,

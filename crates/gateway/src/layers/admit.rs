@@ -173,7 +173,9 @@ mod tests {
         for good in ["api.example.com", "API.example.com:8080", "[::1]:80", "[::1]"] {
             assert!(is_served(&hosts, good), "{good}");
         }
-        for bad in ["example.com", "api.example.com.", "api.example.com:x", "[::2]", "169.254.169.254"] {
+        for bad in
+            ["example.com", "api.example.com.", "api.example.com:x", "[::2]", "169.254.169.254"]
+        {
             assert!(!is_served(&hosts, bad), "{bad}");
         }
     }
