@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tests::expect::refusal;
 use tests::raw::{Raw, Reply, say};
-use tests::wire::{Wire, request, values};
+use tests::wire::{Far, Wire, request, values};
 use tests::{Answer, Front, V1_USERS, edge_text};
 use tokio::time::{Instant, sleep};
 
@@ -86,6 +86,28 @@ async fn a05_a_translated_request_with_a_bad_chunk_is_400_and_asks_nothing() {
         assert_eq!(answer.verdict(), "400 bad_framing", "{bad:?}: {heard}");
         assert_eq!(edge.upstream.asked(), 0, "{bad:?}");
     }
+}
+
+#[tokio::test]
+async fn a06_a_chunk_extension_without_end_is_refused_or_cut() {
+    let edge = Edge::new("").await;
+    let long = format!("1;{}", "x".repeat(17 << 10));
+    let head = request(&format!("GET {V1_USERS}"), &[CHUNKED]);
+    let heard = say(edge.front.running.address, (head + &long).as_bytes()).await;
+    assert_eq!(Answer::heard(&heard).verdict(), "400 bad_framing", "{heard}");
+    assert_eq!(edge.upstream.asked(), 0);
+
+    let upstream = Far::start(|mut wire| async move {
+        wire.head().await?;
+        let body = wire.rest().await;
+        assert!(!body.contains("0\r\n\r\n"), "{body}");
+        None
+    })
+    .await;
+    let front = Front::start(&edge_text(upstream.address, "", "")).await;
+    let text = request("POST /x", &[CHUNKED]) + &long + "\r\na\r\n0\r\n\r\n";
+    let heard = say(front.running.address, text.as_bytes()).await;
+    assert!(!heard.contains(" 200 "), "{heard}");
 }
 
 #[tokio::test]

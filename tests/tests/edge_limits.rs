@@ -248,11 +248,14 @@ async fn c06_without_files_nobody_new_is_accepted_nothing_spins_and_all_of_it_pa
     );
     let out = child.0.stdout.take().unwrap();
     let addresses = tokio::task::spawn_blocking(move || {
-        let lines = std::io::BufReader::new(out).lines().map_while(Result::ok);
-        let told = lines.filter_map(|line| Some(line.split_once("listens on ")?.1.parse().ok()?));
-        told.take(2).collect::<Vec<SocketAddr>>()
+        let mut lines = std::io::BufReader::new(out).lines().map_while(Result::ok);
+        let address = |line: String| line.split_once("listens on ")?.1.parse().ok();
+        let told: Vec<SocketAddr> = lines.by_ref().filter_map(address).take(2).collect();
+        (told, lines)
     });
-    let addresses = timeout(Duration::from_secs(60), addresses).await.unwrap().unwrap();
+    let told = timeout(Duration::from_secs(60), addresses).await.unwrap().unwrap();
+    // The child goes on writing as long as somebody holds the other end.
+    let (addresses, _lines) = told;
     let (address, admin) = (addresses[0], addresses[1]);
 
     // Two connections from before: an operator's and a client's.
@@ -265,6 +268,16 @@ async fn c06_without_files_nobody_new_is_accepted_nothing_spins_and_all_of_it_pa
         let mut wire = Wire::to(address).await;
         let _ = timeout(Duration::from_secs(5), wire.say(request("GET /slow", &[]))).await;
         crowd.push(wire);
+        // Each takes both of its files before the next one comes, as long as there are any.
+        for _ in 0..20 {
+            if upstream.connections() >= crowd.len() || accept_errors(&mut operator).await > 0 {
+                break;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        if accept_errors(&mut operator).await > 0 {
+            break;
+        }
     }
     for _ in 0..200 {
         if accept_errors(&mut operator).await > 0 {
