@@ -7,6 +7,17 @@ use crate::Answer;
 const TEXTS: &[&str] = &[
     "API rate limit exceeded",
     "A filter has a value that is not accepted",
+    "A header is not accepted",
+    "HTTP version is not supported",
+    "Headers are too large",
+    "Host is missing or not accepted",
+    "Host is not served here",
+    "Request body is not complete",
+    "Request body took too long",
+    "Request is not understood",
+    "Request length is not clear",
+    "Request line is too long",
+    "Request took too long to arrive",
     "Invalid User API Key",
     "Method not allowed",
     "Not found",
@@ -42,6 +53,15 @@ pub fn error(answer: &Answer, verdict: &str, what: &str) {
     let text = answer.json()["error"].as_str().unwrap_or_default().to_owned();
     let is_ours = TEXTS.contains(&text.as_str()) || text.starts_with("The list has more than ");
     assert!(is_ours, "{what}: a text that is none of ours, {} bytes", text.len());
+}
+
+/// The same of an answer as it was heard on a connection that it ends.
+#[track_caller]
+pub fn refusal(heard: &str, verdict: &str, what: &str) {
+    let mut answer = Answer::heard(heard);
+    assert_eq!(answer.header("connection"), "close", "{what}: {heard}");
+    answer.headers.remove("connection");
+    error(&answer, verdict, what);
 }
 
 /// The same, where the text is a setting.

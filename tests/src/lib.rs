@@ -5,6 +5,7 @@
 //! but loopback.
 
 pub mod expect;
+pub mod frames;
 pub mod names;
 pub mod raw;
 pub mod vonage;
@@ -45,6 +46,22 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// One whole answer as it came over the wire. What is no answer has neither headers nor body.
+    pub fn heard(text: &str) -> Answer {
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
+        let mut headers = HeaderMap::new();
+        for (name, value) in head.lines().skip(1).filter_map(|line| line.split_once(':')) {
+            let name = http::HeaderName::from_bytes(name.as_bytes());
+            let value = http::HeaderValue::from_str(value.trim());
+            if let (Ok(name), Ok(value)) = (name, value) {
+                headers.append(name, value);
+            }
+        }
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        Answer { status: status.unwrap_or_default(), headers, body }
+    }
+
     /// The body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
@@ -86,6 +103,13 @@ pub fn config_text(upstream: SocketAddr, more: &str, rest: &str) -> String {
     )
 }
 
+/// The same that passes everything else through, with more TOML in `[server]`; `rest` stands in
+/// `[passthrough]`, and behind it.
+pub fn edge_text(upstream: SocketAddr, server: &str, rest: &str) -> String {
+    let text = config_text(upstream, "", &format!("[passthrough]\nenabled = true\n{rest}"));
+    text.replacen("[admin]", &format!("{server}\n[admin]"), 1)
+}
+
 /// A gateway over an upstream that is already there.
 #[derive(Debug)]
 pub struct Front {
@@ -116,8 +140,9 @@ impl Front {
     ) -> Front {
         let config = Config::parse(config, "test.toml", env).expect("a good configuration");
         let shutdown = CancellationToken::new();
+        let surroundings = Surroundings { lookup, ..Surroundings::default() };
         let running =
-            gateway::start_with(config, lookup, shutdown.clone()).await.expect("free ports");
+            gateway::start_with(config, surroundings, shutdown.clone()).await.expect("free ports");
         let guard = shutdown.clone().drop_guard();
         Front { running, client: client(), shutdown, _guard: guard }
     }
@@ -140,6 +165,19 @@ impl Front {
     /// `GET` on the admin port.
     pub async fn admin(&self, target: &str) -> Answer {
         send(&self.client, self.running.admin, Method::GET, target, &[]).await
+    }
+
+    /// The value of one series on the admin port, 0 where there is none.
+    pub async fn count(&self, series: &str) -> u64 {
+        let text = self.admin("/metrics").await.text();
+        let mut lines = text.lines().filter_map(|line| line.rsplit_once(' '));
+        let value = lines.find(|(name, _)| *name == series).map(|(_, value)| value);
+        value.and_then(|value| value.parse().ok()).unwrap_or(0)
+    }
+
+    /// How often the server rejected something for this reason.
+    pub async fn rejected(&self, why: &str) -> u64 {
+        self.count(&format!("tieline_conn_rejected_total{{why=\"{why}\"}}")).await
     }
 
     /// Begins to stop.

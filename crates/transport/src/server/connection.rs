@@ -32,6 +32,8 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// What h2 may hold of one stream beyond the peer's window, in bytes.
 const SEND_BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// Streams of one HTTP/2 connection that are reset for what the peer did wrong, before it has to go.
+const RESET_STREAMS_MAX: usize = 200;
 /// The first byte of a TLS handshake, and of no request.
 const TLS_HANDSHAKE: u8 = 0x16;
 /// For the answer to a head that did not come in time.
@@ -198,6 +200,7 @@ fn http2(limits: &ServerLimits, streams: Streams) -> http2::Builder<Streams> {
         .initial_stream_window_size(limits.stream_window_bytes)
         .initial_connection_window_size(limits.connection_window_bytes)
         .max_send_buf_size(SEND_BUFFER_BYTES_MAX)
+        .max_local_error_reset_streams(RESET_STREAMS_MAX)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
     builder
