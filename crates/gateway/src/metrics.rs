@@ -43,6 +43,7 @@ struct Counters {
     lists: IntCounterVec,
     answers: IntCounterVec,
     lookups: IntCounterVec,
+    new_fields: IntCounterVec,
     losses: IntCounterVec,
     callers: IntGaugeVec,
     refused: IntGaugeVec,
@@ -108,6 +109,8 @@ impl Metrics {
         set(&gauge("tieline_process_start_time_seconds")?, &[], Some(started));
         let errors = counter("tieline_errors_total")?;
         let lists = counter("tieline_list_events_total")?;
+        let new_fields = counter("tieline_schema_new_fields_total")?;
+        new_fields.with_label_values(&["users"]);
         // From the start, so that the first one is seen as a growth, by whoever is to be alarmed.
         for slug in SLUGS {
             errors.with_label_values(&[*slug]);
@@ -126,6 +129,7 @@ impl Metrics {
             lists,
             answers: counter("tieline_answers_total")?,
             lookups: counter("tieline_lookups_total")?,
+            new_fields,
             losses: counter("tieline_field_losses_total")?,
             callers: gauge("tieline_callers")?,
             refused: gauge("tieline_caller_key_refused")?,
@@ -209,6 +213,11 @@ impl Metrics {
     /// What was seen could not be remembered.
     pub(crate) fn roster_failed(&self) {
         self.0.errors.with_label_values(&["roster_failed"]).inc();
+    }
+
+    /// Fields of a listing that no documentation has.
+    pub(crate) fn new_fields(&self, listing: &str, fields: usize) {
+        self.0.new_fields.with_label_values(&[listing]).inc_by(fields as u64);
     }
 
     pub(crate) fn lookup(&self, outcome: &str) {

@@ -94,6 +94,12 @@ pub const METRICS: &[Metric] = &[
         "Group look-ups by outcome, and readings of what is joined to rows.",
     ),
     row(
+        "tieline_schema_new_fields_total",
+        Kind::Counter,
+        &["listing"],
+        "Fields in an upstream's rows that are not documented, counted once an hour.",
+    ),
+    row(
         "tieline_callers",
         Kind::Gauge,
         &["upstream_key"],
