@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway::Running;
+use gateway::{Running, Surroundings};
 use gateway::config::Config;
 use http::{HeaderMap, Method, Request, StatusCode};
 use simulator::{Settings, Simulator};

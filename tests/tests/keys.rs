@@ -272,7 +272,7 @@ async fn d11_no_legacy_key_goes_upstream_and_no_header_of_the_client() {
 }
 
 #[tokio::test]
-async fn d11_a_v4_key_never_comes_back() {
+async fn d11_d13_a_v4_key_never_comes_back() {
     let statuses = [400, 401, 403, 404, 422, 429, 500, 503];
     for status in statuses {
         let world = world().await;
@@ -355,7 +355,7 @@ fn has(user: &Value, list: &str, id: u64) -> bool {
 }
 
 #[tokio::test]
-async fn a_narrowed_caller_sees_its_rows_and_no_others() {
+async fn d08_a_narrowed_caller_sees_its_rows_and_no_others() {
     let settings = || Settings { users: 230, ..Settings::default() };
     let users = World::new(settings()).await.vendor.users();
     let team = users.iter().find_map(|user| user["teams"][0]["id"].as_u64()).unwrap();

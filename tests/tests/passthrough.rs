@@ -263,7 +263,7 @@ async fn a_redirect_is_the_clients_and_cookies_pass() {
 }
 
 #[tokio::test]
-async fn the_callers_upstream_credential_never_comes_back() {
+async fn d13_the_callers_upstream_credential_never_comes_back() {
     let (begin, end) = V4_KEY.split_at(5);
     let upstream = Raw::start(move |head| match head.target() {
         "/head" => Reply::bytes(format!(

@@ -108,7 +108,7 @@ async fn kept_answers_serve_while_fresh_and_tell_their_age() {
 }
 
 #[tokio::test]
-async fn an_old_answer_is_given_where_the_upstream_fails_but_never_where_it_refuses() {
+async fn i06_an_old_answer_is_given_where_the_upstream_fails_but_never_where_it_refuses() {
     let settings = "[cache]\nfresh_for = \"50ms\"\nstale_if_error = \"60s\"";
     let world = World::with(users(120), "attempts_max = 1", settings).await;
     let good = world.get(V1_USERS).await;
@@ -144,7 +144,7 @@ async fn kept_answers_are_each_callers_own() {
 }
 
 #[tokio::test]
-async fn more_than_the_bytes_allow_is_not_kept() {
+async fn i09_more_than_the_bytes_allow_is_not_kept() {
     let rest = "[cache]\nfresh_for = \"60s\"\nbytes_max = \"64KiB\"";
     let world = World::with(users(400), "", rest).await;
     for _ in 0..3 {
@@ -189,7 +189,7 @@ async fn a_client_that_has_the_answer_gets_304_and_a_new_tag_when_it_changes() {
 }
 
 #[tokio::test]
-async fn many_callers_at_once_read_once_each() {
+async fn d09_many_callers_at_once_read_once_each() {
     let (simulator, address, _guard) = vendor(slow(250)).await;
     let front = Front::start(&config_text(address, "", &second("\"everything\""))).await;
     let bearer = format!("Bearer {LEGACY_KEY}");

@@ -6,6 +6,7 @@
 
 mod list;
 mod mapping;
+mod news;
 mod strict;
 mod voiso;
 mod vonage;
@@ -58,6 +59,12 @@ pub trait Dialect: Send + Sync + fmt::Debug {
         context: Context<'_>,
         row: &mut dyn FnMut(Row<'_, '_>),
     ) -> Result<PageTail, PageError>;
+
+    /// How many different fields the rows of a page have that the vendor does not document. Never what
+    /// they are called: names are the upstream's text. None where this dialect cannot tell.
+    fn new_fields(&self, _: &Listing, _: &[u8]) -> usize {
+        0
+    }
 
     /// A cheaper way than the whole list to the users a filter can fit.
     fn shortcut(&self, _: &UserFilter<GroupIds>, _: &Rules) -> Shortcut {

@@ -39,6 +39,8 @@ pub fn key_digest(key: &str) -> String {
 }
 
 pub(crate) fn digest(key: &str) -> KeyDigest {
+    #[cfg(test)]
+    tests::note_digest();
     Sha256::digest(key.as_bytes()).into()
 }
 
@@ -336,7 +338,12 @@ pub(crate) struct Upstream {
     /// Whether it is asked at all.
     pub(crate) breaker: Breaker,
     paging_proven: AtomicBool,
+    /// When a page was last looked through for fields nobody knows.
+    looked_through: Mutex<Option<Instant>>,
 }
+
+/// A field that is new is new for long: looking for one once in this time is enough.
+const LOOKED_THROUGH_EVERY: Duration = Duration::from_secs(3600);
 
 impl Upstream {
     pub(crate) fn new(name: &str, settings: &config::Upstream) -> Self {
@@ -350,7 +357,19 @@ impl Upstream {
             breaker: Breaker::new(name, breaker_rules(settings)),
             settings: settings.clone(),
             paging_proven: AtomicBool::new(false),
+            looked_through: Mutex::default(),
         }
+    }
+
+    /// Whether a page of users is to be looked through for fields nobody knows: once an hour.
+    pub(crate) fn is_to_be_looked_through(&self) -> bool {
+        // Plain data, valid after any panic.
+        let mut last = self.looked_through.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = last.is_none_or(|then| then.elapsed() >= LOOKED_THROUGH_EVERY);
+        if is_due {
+            *last = Some(Instant::now());
+        }
+        is_due
     }
 
     /// Whether this upstream has shown that it honours offsets.
@@ -366,4 +385,53 @@ impl Upstream {
 fn breaker_rules(settings: &config::Upstream) -> Option<breaker::Rules> {
     let failures_min = u64::from(settings.breaker_failures_min?);
     Some(breaker::Rules { failures_min, open_for: settings.breaker_open_for })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::state::State;
+
+    thread_local! {
+        static DIGESTS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(super) fn note_digest() {
+        DIGESTS.set(DIGESTS.get() + 1);
+    }
+
+    const CONFIG: &str = r#"
+[upstream.ams]
+dialect = "voiso-v4"
+base_url = "http://127.0.0.1:9"
+[[caller]]
+name = "crm"
+legacy_key = { env = "LEGACY" }
+upstream = "ams"
+upstream_key = { env = "V4" }
+sees = "everything"
+"#;
+
+    #[tokio::test]
+    async fn d02_d03_an_unknown_key_costs_the_one_digest_that_a_refused_one_costs() {
+        let env = ["LEGACY", "V4"].map(|name| (name.to_owned(), format!("{name}-key")));
+        let state = {
+            let config = Config::parse(CONFIG, "t.toml", &env).unwrap();
+            State::new(config, crate::Surroundings::default()).unwrap()
+        };
+        let callers = &state.callers;
+        let cost = |key: &str| {
+            let before = DIGESTS.get();
+            let found = callers.find(&Secret::new(key.to_owned()));
+            (DIGESTS.get() - before, found.is_some())
+        };
+        callers.all()[0].note_refusal(KeyState::Refused);
+        assert_eq!(cost("LEGACY-key"), (1, true));
+        for unknown in ["", "x", "LEGACY-ke", "LEGACY-keyy", "V4-key", &"k".repeat(5000)] {
+            assert_eq!(cost(unknown), (1, false), "{} bytes", unknown.len());
+        }
+    }
 }

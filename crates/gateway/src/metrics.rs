@@ -52,6 +52,7 @@ struct Counters {
     lookups: IntCounterVec,
     no_more_repeats: IntCounterVec,
     dns_failures: IntCounterVec,
+    new_fields: IntCounterVec,
     losses: IntCounterVec,
     callers: IntGaugeVec,
     refused: IntGaugeVec,
@@ -143,6 +144,8 @@ impl Metrics {
         set(&gauge("tieline_process_start_time_seconds")?, &[], Some(started));
         let errors = counter("tieline_errors_total")?;
         let lists = counter("tieline_list_events_total")?;
+        let new_fields = counter("tieline_schema_new_fields_total")?;
+        new_fields.with_label_values(&["users"]);
         // From the start, so that the first one is seen as a growth, by whoever is to be alarmed.
         for slug in SLUGS {
             errors.with_label_values(&[*slug]);
@@ -189,6 +192,7 @@ impl Metrics {
             lookups: counter("tieline_lookups_total")?,
             no_more_repeats,
             dns_failures,
+            new_fields,
             losses: counter("tieline_field_losses_total")?,
             callers: gauge("tieline_callers")?,
             refused: gauge("tieline_caller_key_refused")?,
@@ -324,6 +328,11 @@ impl Metrics {
             LookupFailure::Silent => "silent",
         };
         self.0.dns_failures.with_label_values(&[kind]).inc();
+    }
+
+    /// Fields of a listing that no documentation has.
+    pub(crate) fn new_fields(&self, listing: &str, fields: usize) {
+        self.0.new_fields.with_label_values(&[listing]).inc_by(fields as u64);
     }
 
     pub(crate) fn lookup(&self, outcome: &str) {

@@ -155,7 +155,7 @@ pub(crate) fn lists(state: &State) -> Stage<ListCall, Listed> {
         // Many pages at a time, in order, whole or not at all.
         .layer(from_fn(state.metrics.clone(), fan_out::fan_out))
         // Hub words to HTTP and back; must be above `retry`, which repeats HTTP.
-        .layer(from_fn((), exchange::exchange))
+        .layer(from_fn(state.metrics.clone(), exchange::exchange))
         .layer(from_fn(state.metrics.clone(), retry::retry))
         // The caller's key, or a token had with it.
         .layer(from_fn(state.metrics.clone(), authorize::authorize))

@@ -95,7 +95,7 @@ fn a_long_body_costs_no_memory_in_either_direction() {
 }
 
 #[test]
-fn nothing_of_what_goes_through_is_in_the_log() {
+fn d14_nothing_of_what_goes_through_is_in_the_log() {
     let folder = Folder::new("passthrough-log");
     let secrets: [String; 6] = std::array::from_fn(|at| canary(300 + at as u64, 32));
     let [path, query, name, header, body, answer] = &secrets;

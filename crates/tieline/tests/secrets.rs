@@ -359,7 +359,7 @@ fn talk(gateway: &Gateway, keys: &Keys, heard: &mut Heard) {
 }
 
 #[test]
-fn no_key_is_logged_printed_answered_or_shown() {
+fn d12_d13_no_key_is_logged_printed_answered_or_shown() {
     let mut world = World::new("secrets");
     let file = world.file("");
     let search = world.keys.search();

@@ -97,7 +97,7 @@ fn talk(gateway: &Gateway, keys: &Keys, tokens: &[String], heard: &mut Heard) {
 }
 
 #[test]
-fn no_secret_or_token_is_logged_printed_answered_shown_or_kept() {
+fn d12_no_secret_or_token_is_logged_printed_answered_shown_or_kept() {
     let mut world = World::new("secrets_vonage");
     let file = world.file();
     let mut heard = Heard::default();

@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use serde::de::{self, SeqAccess};
 
 use super::list::{self, RowReader, Shape};
+use super::news;
 use super::strict::{BAD_ID, DUPLICATE, Missing, Skip, Str, bounded, object, scalar};
 use super::{
     Context, Credential, DeletionDate, Dialect, PageError, PageRequest, PageTail, Refusal, Rules,
@@ -87,10 +88,28 @@ impl Dialect for Voiso {
         }
     }
 
+    fn new_fields(&self, listing: &Listing, body: &[u8]) -> usize {
+        match listing {
+            Listing::Users(_) => news::new_fields(body, shape("users"), &[WireUser::KEYS, UNREAD]),
+            // No page documents any field of a team.
+            _ => 0,
+        }
+    }
+
     fn may_lack(&self, listing: &Listing) -> bool {
         *listing == Listing::Teams
     }
 }
+
+/// Documented fields of a user that nothing here needs.
+const UNREAD: &[&str] = &[
+    "channel_group_capacity",
+    "channels",
+    "created_at",
+    "speech_language",
+    "supervised_queues",
+    "updated_at",
+];
 
 fn shape(rows: &'static str) -> Shape {
     Shape { rows, metadata: "metadata", total: "total", refusal, keys: KEYS }

@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 
 use bytes::Bytes;
 use domain::hub::{Id, Named, State, User};
+use domain::listing::Listing;
 use domain::page::{Page, Shape};
 use domain::upstream::{Context, PageError, Refusal};
 use http::header::CONTENT_TYPE;
@@ -15,8 +16,13 @@ use crate::aside::{LARGE_BYTES, aside};
 use crate::call::{Ask, Attempt, Found, ListCall, PageCall, PageRead};
 use crate::caller::KeyState;
 use crate::error::Error;
+use crate::metrics::Metrics;
 
-pub(crate) async fn exchange<S>(_: (), inner: S, page: PageCall) -> Result<PageRead, BoxError>
+pub(crate) async fn exchange<S>(
+    metrics: Metrics,
+    inner: S,
+    page: PageCall,
+) -> Result<PageRead, BoxError>
 where
     S: Service<Attempt, Response = Response<Bytes>, Error = BoxError> + Clone,
 {
@@ -47,7 +53,27 @@ where
         _ => read(&page, &body, is_filtered)?,
     };
     caller.note_acceptance();
+    look_for_news(&metrics, &page, answer.body());
     Ok(read)
+}
+
+/// Fields that no documentation has are passed over; once an hour they are counted.
+fn look_for_news(metrics: &Metrics, page: &PageCall, body: &[u8]) {
+    let (upstream, listing) = (&page.list.caller.upstream, &page.list.listing);
+    if !matches!(listing, Listing::Users(_)) || !upstream.is_to_be_looked_through() {
+        return;
+    }
+    let fields = upstream.dialect.new_fields(listing, body);
+    if fields > 0 {
+        metrics.new_fields(listing.name(), fields);
+        let (upstream, listing) = (upstream.name.as_str(), listing.name());
+        tracing::warn!(
+            upstream,
+            listing,
+            fields,
+            "the upstream has fields that are not documented"
+        );
+    }
 }
 
 fn read(call: &PageCall, body: &[u8], is_filtered: bool) -> Result<PageRead, Error> {

@@ -112,6 +112,12 @@ pub const METRICS: &[Metric] = &[
         "0 while an upstream is asked, 1 while one request tries, 2 while it is left alone.",
     ),
     row(
+        "tieline_schema_new_fields_total",
+        Kind::Counter,
+        &["listing"],
+        "Fields in an upstream's rows that are not documented, counted once an hour.",
+    ),
+    row(
         "tieline_callers",
         Kind::Gauge,
         &["upstream_key"],
