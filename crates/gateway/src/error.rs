@@ -144,6 +144,9 @@ pub(crate) enum Error {
     /// The exchange with the upstream broke.
     #[error("the exchange with the upstream broke: {0}")]
     Exchange(ClientError),
+    /// The connection broke behind a request that may have done its work.
+    #[error("the upstream closed the connection before its answer, and may have done its work")]
+    OutcomeUnknown,
     /// The upstream's answer did not arrive whole.
     #[error("the upstream's answer did not arrive: {0}")]
     Body(BodyError),
@@ -182,6 +185,7 @@ pub(crate) const SLUGS: &[&str] = &[
     "no_credential",
     "not_found",
     "odd_path",
+    "outcome_unknown",
     "overloaded",
     "passthrough_narrowed",
     "rate_limited",
@@ -282,6 +286,7 @@ impl Error {
                 ClientError::Stalled => "upstream_timeout",
                 ClientError::Reset { .. } | ClientError::Other => "upstream_reset",
             },
+            Error::OutcomeUnknown => "outcome_unknown",
             Error::Body(error) => match error {
                 BodyError::TooLarge { .. } => "upstream_too_large",
                 BodyError::Idle { .. } => "upstream_timeout",
@@ -338,6 +343,7 @@ impl Error {
             | Error::Redirect
             | Error::BadType
             | Error::BadEncoding
+            | Error::OutcomeUnknown
             | Error::Exchange(_)
             | Error::Body(_)
             | Error::Schema { .. }

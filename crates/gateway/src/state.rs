@@ -142,7 +142,7 @@ fn reach(settings: &config::Upstream, lookup: &Arc<dyn Lookup>, metrics: &Metric
     let resolver = Resolver::new(ResolverSettings {
         lookup: Arc::clone(lookup),
         // What is left is for the connection, to the last good address if there is no other.
-        wait_max: settings.connect_timeout / 2,
+        wait_max: settings.connect_timeout * 3 / 4,
         allow_private: settings.allow_private_addresses,
         on_failure: Arc::new(move |failure| metrics.dns_failed(failure)),
     });

@@ -34,9 +34,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an upstream may take nothing of a request. Requests with a body in one piece are short.
 const WRITE_PROGRESS: Duration = Duration::from_secs(60);
-/// The largest answer head taken over HTTP/2, in bytes. HTTP/1 is held to 100 headers by hyper.
+/// The largest answer head taken, in bytes. HTTP/1 is held to 100 headers by hyper.
 const HEAD_BYTES_MAX: u32 = 64 * 1024;
-/// The same over HTTP/1; also what a connection may hold of what was read and not taken yet.
+/// What a connection in HTTP/1 may hold of what was read and not taken yet.
 const HTTP1_BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// An upstream that says "wait" more often than this says nothing at all.
 const INFORMATIONAL_MAX: usize = 16;

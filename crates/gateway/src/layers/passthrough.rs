@@ -118,6 +118,7 @@ where
         expects,
         answered: answered.clone(),
         place: Arc::clone(&place),
+        has_effects: !request.method().is_safe(),
     };
     let answer = waiting.answer(request).await;
     match &answer {
@@ -320,6 +321,8 @@ struct Waiting<'a> {
     expects: bool,
     answered: CancellationToken,
     place: Place,
+    /// Whether it matters if the upstream has seen the request.
+    has_effects: bool,
 }
 
 impl Waiting<'_> {
@@ -373,6 +376,9 @@ impl Waiting<'_> {
         match self.progress.failed() {
             Some(BodyError::Idle { .. }) => Error::SlowBody,
             Some(_) => Error::BadBody,
+            None if self.has_effects && error == (ClientError::Reset { started: true }) => {
+                Error::OutcomeUnknown
+            }
             None => Error::Exchange(error),
         }
     }

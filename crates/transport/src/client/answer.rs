@@ -6,7 +6,7 @@ use http::{HeaderMap, Response, StatusCode, Version};
 use hyper_util::client::legacy::connect::CaptureConnection;
 use tokio::time::Instant;
 
-use super::ClientError;
+use super::{ClientError, HEAD_BYTES_MAX};
 
 /// From when on a connection takes no further request, so that names are looked up again.
 #[derive(Debug, Clone, Copy)]
@@ -22,13 +22,21 @@ pub(super) fn retire<B>(answer: &Response<B>, connection: &CaptureConnection) {
     }
 }
 
-/// Refuses an answer whose end or meaning is open to doubt.
+/// Refuses an answer whose end or meaning is open to doubt, or whose head is too large.
 pub(super) fn check<B>(answer: &Response<B>) -> Result<(), ClientError> {
     let status = answer.status();
     let is_known =
         status == StatusCode::SWITCHING_PROTOCOLS || (200..600).contains(&status.as_u16());
     let is_framed = answer.version() == Version::HTTP_2 || is_well_framed(answer.headers());
-    if is_known && is_framed { Ok(()) } else { Err(ClientError::BadFraming) }
+    let is_short = head_bytes(answer.headers()) <= HEAD_BYTES_MAX as usize;
+    if is_known && is_framed && is_short { Ok(()) } else { Err(ClientError::BadFraming) }
+}
+
+/// What the headers take on the wire. The limits of hyper's buffers are no limit for a head that comes
+/// in one piece.
+fn head_bytes(headers: &HeaderMap) -> usize {
+    let lengths = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    lengths.sum()
 }
 
 /// Whether an answer can be read in one way only: a length, or chunks, or neither.
@@ -68,6 +76,15 @@ mod tests {
             &[("transfer-encoding", "identity")],
         ] {
             assert!(!is_well_framed(&map(bad)), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_head_is_no_larger_than_64_kib() {
+        for (length, is_good) in [(0, true), (HEAD_BYTES_MAX - 5, true), (HEAD_BYTES_MAX, false)] {
+            let value = HeaderValue::from_str(&"a".repeat(length as usize)).unwrap();
+            let answer = Response::builder().header("x", value).body(()).unwrap();
+            assert_eq!(check(&answer).is_ok(), is_good, "{length}");
         }
     }
 

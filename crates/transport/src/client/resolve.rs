@@ -60,7 +60,7 @@ pub enum LookupFailure {
 pub struct ResolverSettings {
     /// Who is asked.
     pub lookup: Arc<dyn Lookup>,
-    /// How long a connection waits for a look-up.
+    /// How long a connection waits for a look-up; half as long where an older answer could stand in.
     pub wait_max: Duration,
     /// Whether a name other than `localhost` may have an address of this machine or of a private
     /// network. An address that is written in the place of a name is never looked up.
@@ -105,7 +105,12 @@ impl Resolver {
 
     async fn resolve(&self, name: String) -> Result<Vec<IpAddr>, LookupFailure> {
         let mut told = self.ask(&name);
-        let answer = match timeout(self.settings.wait_max, told.wait_for(Option::is_some)).await {
+        // An older answer is worth less than a new one, and more than no connection in time.
+        let wait_max = match self.last_good(&name) {
+            Some(_) => self.settings.wait_max / 2,
+            None => self.settings.wait_max,
+        };
+        let answer = match timeout(wait_max, told.wait_for(Option::is_some)).await {
             Ok(Ok(answer)) => answer.clone().unwrap_or(Err(LookupFailure::Failed)),
             // The task has panicked.
             Ok(Err(_)) => Err(LookupFailure::Failed),

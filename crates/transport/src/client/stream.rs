@@ -10,13 +10,9 @@ use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::connect::{ConnectSettings, Connector};
-use super::{ClientError, Reach, answer};
+use super::{ClientError, HTTP1_BUFFER_BYTES_MAX, Reach, answer};
 use crate::body::{Body, BodyError};
 use crate::tls::ClientTls;
-
-/// What a connection may hold of what was read and not taken yet, in bytes; also the largest head of an
-/// answer.
-const BUFFER_BYTES_MAX: usize = 64 * 1024;
 
 /// What a [`StreamClient`] is made from.
 #[derive(Clone, Debug)]
@@ -58,7 +54,7 @@ impl StreamClient {
             .pool_max_idle_per_host(settings.pool_idle_max)
             .retry_canceled_requests(false)
             .set_host(false)
-            .http1_max_buf_size(BUFFER_BYTES_MAX)
+            .http1_max_buf_size(HTTP1_BUFFER_BYTES_MAX)
             .build(Connector::new(
                 ConnectSettings {
                     connect_timeout: settings.connect_timeout,

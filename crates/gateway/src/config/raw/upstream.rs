@@ -82,7 +82,7 @@ impl Upstream {
         seconds(60)
     }
     fn breaker_failures_min() -> u32 {
-        20
+        50
     }
     fn breaker_open_for() -> Span {
         seconds(5)

@@ -1,14 +1,26 @@
-//! Upstreams' names: look-ups that fail or say nothing, names that move, and names that lead to where
-//! they have no business. The ids in front of the test names are those of `docs/ERRORS.md`.
+//! How upstreams are reached: names that cannot be looked up, that move, or that lead to where they have
+//! no business, and connections in HTTP/2 that end in the middle of a list. The ids in front of the test
+//! names are those of `docs/ERRORS.md`.
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use http::{Request, Response, Version};
 use tests::names::{Names, Says};
-use tests::raw::{Raw, Reply};
+use tests::raw::{Head, Raw, Reply, page, user};
 use tests::{Front, V1_USERS, V4_KEY, config_text, expect};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tower::service_fn;
+use transport::body::{self, Body};
+use transport::server::{ServerLimits, serve};
+use transport::tls::ServerTls;
 
 const HERE: Ipv4Addr = Ipv4Addr::LOCALHOST;
 /// A gateway over an upstream that has a name.
@@ -98,7 +110,7 @@ async fn e05_a_public_name_with_a_private_address_is_refused() {
     let private =
         ["127.0.0.1", "127.9.9.9", "169.254.169.254", "10.0.0.1", "::1", "fd00::1", "0.0.0.0"];
     for (count, address) in private.into_iter().enumerate() {
-        names.say(Says::one(address.parse::<IpAddr>().expect("an address")));
+        names.say(Says::one(address.parse::<IpAddr>().unwrap()));
         let answer = guarded.get(V1_USERS).await;
         expect::error(&answer, "502 upstream_addr_refused", address);
         // What goes through is held to the same.
@@ -122,4 +134,82 @@ async fn e05_a_public_name_with_a_private_address_is_refused() {
     let moved = front("cc.example", port, "", &names).await;
     names.say(Says::Addresses(vec![HERE.into(), IpAddr::from([10, 0, 0, 1])]));
     expect::error(&moved.get(V1_USERS).await, "502 upstream_addr_refused", "two private ones");
+}
+
+/// An upstream in HTTP/2 over TLS; it counts its requests and goes away when `stop` says so.
+async fn http2(
+    tls: ServerTls,
+    stop: CancellationToken,
+    on_request: impl Fn(Version) + Clone + Send + Sync + 'static,
+) -> SocketAddr {
+    let listener = TcpListener::bind((HERE, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let service = service_fn(move |request: Request<Body>| {
+        on_request(request.version());
+        async move {
+            sleep(Duration::from_millis(20)).await;
+            let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+            let head = Head { number: 0, text: format!("GET {target} HTTP/2.0") };
+            let (from, count) = (head.number_of("offset"), head.number_of("limit"));
+            let rows = (1..=3000).skip(from).take(count).map(user);
+            let page = page(&rows.collect::<Vec<_>>(), 3000);
+            let answer = Response::builder().header("content-type", "application/json");
+            Ok::<_, Infallible>(answer.body(body::full(page)).unwrap())
+        }
+    });
+    let grace = Duration::from_secs(10);
+    let stopped = stop.cancelled_owned();
+    tokio::spawn(serve(listener, Some(tls), ServerLimits::default(), service, stopped, grace));
+    address
+}
+
+#[tokio::test]
+async fn e25_an_upstream_that_goes_away_in_the_middle_of_a_list_costs_no_row() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let (cert, key) = (folder.join("upstream-http2.crt"), folder.join("upstream-http2.key"));
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let tls = ServerTls::from_pem_files(&cert, &key).unwrap();
+
+    let versions = Arc::<Mutex<Vec<Version>>>::default();
+    let (stop, on_first) = (CancellationToken::new(), Arc::<AtomicUsize>::default());
+    let (going, seen, count) = (stop.clone(), Arc::clone(&versions), Arc::clone(&on_first));
+    let first = http2(tls.clone(), stop.clone(), move |version| {
+        seen.lock().unwrap().push(version);
+        // Some are answered, some are under way, and most are still to come.
+        if count.fetch_add(1, Ordering::SeqCst) == 5 {
+            going.cancel();
+        }
+    })
+    .await;
+    let (seen, on_second) = (Arc::clone(&versions), Arc::<AtomicUsize>::default());
+    let count = Arc::clone(&on_second);
+    let second = http2(tls, CancellationToken::new(), move |version| {
+        seen.lock().unwrap().push(version);
+        count.fetch_add(1, Ordering::SeqCst);
+    })
+    .await;
+    // One address for both: whoever connects once the first goes away gets the second.
+    let relay = TcpListener::bind((HERE, 0)).await.unwrap();
+    let port = relay.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = relay.accept().await {
+            let to = if stop.is_cancelled() { second } else { first };
+            tokio::spawn(async move {
+                let mut far = TcpStream::connect(to).await?;
+                tokio::io::copy_bidirectional(&mut near, &mut far).await
+            });
+        }
+    });
+
+    let nowhere = SocketAddr::from((HERE, port));
+    let more = format!("ca_file = {cert:?}\nconnect_timeout = \"5s\"");
+    let text = config_text(nowhere, &more, "");
+    let text = text.replace(&format!("http://{nowhere}"), &format!("https://localhost:{port}"));
+    let ids: Vec<u64> = (1..=3000).collect();
+    expect::rows(&Front::start(&text).await.get(V1_USERS).await, &ids, "over both");
+    let (on_first, on_second) = (on_first.load(Ordering::SeqCst), on_second.load(Ordering::SeqCst));
+    assert!(on_first >= 6 && on_second > 0, "{on_first} and {on_second} requests");
+    assert!(versions.lock().unwrap().iter().all(|version| *version == Version::HTTP_2));
 }
