@@ -106,6 +106,7 @@ fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 4]) {
     let snapshot = Snapshot {
         callers: (0..callers).map(|number| (format!("caller-{number}"), key(number))).collect(),
         roster: ["remembered", "deleted", "vanished", "imported"].map(|state| (state, 1)).to_vec(),
+        ..Snapshot::default()
     };
     (metrics.text(&snapshot), counted)
 }
