@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway::{Running, Surroundings};
 use gateway::config::Config;
+use gateway::{Running, Surroundings};
 use http::{HeaderMap, Method, Request, StatusCode};
 use simulator::{Settings, Simulator};
 use tokio::net::TcpListener;

@@ -113,6 +113,7 @@ fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 4]) {
             .map(|number| (format!("upstream-{number}"), crate::breaker::State::Open))
             .collect(),
         roster: ["remembered", "deleted", "vanished", "imported"].map(|state| (state, 1)).to_vec(),
+        ..Snapshot::default()
     };
     (metrics.text(&snapshot), counted)
 }
