@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 use common::process::Folder;
 use common::{Running, base_after, get};
 use http::{HeaderMap, HeaderValue, Request, Response};

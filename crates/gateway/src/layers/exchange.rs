@@ -48,13 +48,14 @@ where
         return Err(Error::BadType.into());
     }
     let body = answer.into_body();
-    let read = match body.len() {
-        LARGE_BYTES.. => aside(move || read(&page, &body, is_filtered)).await??,
-        _ => read(&page, &body, is_filtered)?,
+    let is_large = body.len() >= LARGE_BYTES;
+    let work = move || {
+        let read = read(&page, &body, is_filtered)?;
+        caller.note_acceptance();
+        look_for_news(&metrics, &page, &body);
+        Ok::<_, Error>(read)
     };
-    caller.note_acceptance();
-    look_for_news(&metrics, &page, answer.body());
-    Ok(read)
+    Ok(if is_large { aside(work).await?? } else { work()? })
 }
 
 /// Fields that no documentation has are passed over; once an hour they are counted.
