@@ -1,6 +1,5 @@
 //! HTTP/1 that is not in order, or not for us: refused in the one shape all errors have, before anything
 //! is asked upstream.
-#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::time::Duration;
 

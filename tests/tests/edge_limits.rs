@@ -345,3 +345,20 @@ async fn accept_errors(operator: &mut Wire) -> u64 {
     let line = text.lines().find(|line| line.contains("errno=\"EMFILE\"")).unwrap();
     line.rsplit_once(' ').unwrap().1.parse().unwrap()
 }
+
+#[tokio::test]
+async fn limits_of_connections_change_at_a_restart_only_and_hosts_at_once() {
+    let upstream = rows().await;
+    let front = Front::start(&edge_text(upstream.address, "", "")).await;
+    let config = |server: &str| {
+        let text = edge_text(upstream.address, server, "");
+        let env = [("V4".to_owned(), tests::V4_KEY.to_owned())];
+        gateway::config::Config::parse(&text, "test.toml", &env).unwrap()
+    };
+    let reloader = front.running.reloader();
+    let refused = reloader.reload(config("header_timeout = \"3s\"")).unwrap_err().to_string();
+    assert!(refused.contains("restart"), "{refused}");
+    assert!(is_served(&front).await);
+    reloader.reload(config("hosts = [\"gateway.example\"]")).unwrap();
+    assert_eq!(front.get(V1_USERS).await.verdict(), "421 unknown_host");
+}

@@ -235,7 +235,7 @@ async fn tunnels_and_traces_never_go_through() {
     assert_eq!(answer.verdict(), "405 method_not_allowed");
     let say = "CONNECT 127.0.0.1:1 HTTP/1.1\r\nhost: 127.0.0.1:1\r\nconnection: close\r\n\r\n";
     let heard = tests::raw::say(front.running.address, say.as_bytes()).await;
-    assert!(heard.starts_with("HTTP/1.1 400 "), "{heard}");
+    assert!(heard.starts_with("HTTP/1.1 405 "), "{heard}");
     // The target's own host is nobody's to choose.
     let say = "GET http://169.254.169.254/latest HTTP/1.1\r\nhost: 169.254.169.254\r\n\
                authorization: Bearer legacy-demo-key\r\nconnection: close\r\n\r\n";

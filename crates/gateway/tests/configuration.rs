@@ -92,6 +92,23 @@ fn each_mistake_is_one_line_with_file_line_and_field() {
         (format!("{GOOD}surprise = 1\n"), "t.toml:11: caller[0].surprise: unknown field"),
         (format!("[server]\nlisten = 8080\n{GOOD}"), "t.toml:2: server.listen: "),
         (format!("[server]\nlisten = \"canary\"\n{GOOD}"), "t.toml:2: server.listen: "),
+        (format!("[server]\nhosts = [\"canary:80\"]\n{GOOD}"), "t.toml:2: server.hosts: must be"),
+        (
+            format!("[server]\nheader_timeout = \"0s\"\n{GOOD}"),
+            "t.toml:2: server.header_timeout: must be more",
+        ),
+        (
+            format!("[server]\nconnections_max = 0\n{GOOD}"),
+            "t.toml:2: server.connections_max: must be at least",
+        ),
+        (
+            format!("[server]\nheader_bytes_max = \"1GiB\"\n{GOOD}"),
+            "t.toml:2: server.header_bytes_max: must be 256B to 256KiB",
+        ),
+        (
+            format!("[server]\nhttp2_connection_window = \"1KiB\"\n{GOOD}"),
+            "t.toml:2: server.http2_connection_window: must be 64KiB to 1GiB",
+        ),
         (format!("[limits]\nrequest_deadline = 25\n{GOOD}"), "t.toml:2: limits.request_deadline: "),
         (
             format!("[limits]\nrequest_deadline = \"0s\"\n{GOOD}"),
