@@ -71,7 +71,7 @@ impl Default for Server {
             tls: None,
             trusted_proxies: Vec::new(),
             accept_request_id: false,
-            compression: vec![Coding::Zstd, Coding::Gzip, Coding::Br],
+            compression: vec![Coding::Zstd, Coding::Br, Coding::Gzip],
         }
     }
 }
