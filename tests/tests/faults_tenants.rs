@@ -1,7 +1,6 @@
 //! One caller and another: who must say what it sees, what is never shared, what never passes, and what
 //! no header or spelling can change. The ids in front of the test names are those of the fault list in
 //! `docs/ERRORS.md`.
-#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::collections::BTreeSet;
 
