@@ -1,13 +1,12 @@
 //! One caller and another: who must say what it sees, what is never shared, what never passes, and what
 //! no header or spelling can change. The ids in front of the test names are those of the fault list in
 //! `docs/ERRORS.md`.
-#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::collections::BTreeSet;
 
 use gateway::config::Config;
 use http::Method;
-use simulator::Settings;
+use simulator::{Faults, Settings};
 use tests::raw::{Raw, Reply, page, user};
 use tests::wire::passing;
 use tests::{Front, LEGACY_KEY, V1_USERS, V4_KEY, World, config_text, expect};
@@ -291,4 +290,19 @@ async fn d09_equal_requests_of_two_callers_are_two_readings() {
         assert_eq!(answer.header("x-tieline-cache"), "", "read for itself");
     }
     assert_eq!(upstream.asked(), 2);
+}
+
+#[tokio::test]
+async fn d04_a_configuration_put_in_force_clears_a_refusal_at_once() {
+    let world = World::new(Settings { users: 12, ..Settings::default() }).await;
+    let faults = Faults { keys_unauthorized: vec![V4_KEY.to_owned()], ..Faults::default() };
+    world.vendor.set_faults(faults);
+    expect::error(&world.get(V1_USERS).await, "502 mapped_key_refused", "refused");
+    world.vendor.set_faults(Faults::default());
+    expect::error(&world.get(V1_USERS).await, "502 mapped_key_refused", "believed for a while");
+    let env = [("V4".to_owned(), V4_KEY.to_owned())];
+    let text = config_text(world.vendor_address, "", "");
+    let config = Config::parse(&text, "test.toml", &env).unwrap();
+    assert_eq!(world.front.running.reloader().reload(config).unwrap(), 2);
+    assert_eq!(world.get(V1_USERS).await.verdict(), "200 ");
 }

@@ -105,7 +105,7 @@ impl Default for Server {
             http2_streams_max: 100,
             http2_stream_window: Size(64 << 10),
             http2_connection_window: Size(1 << 20),
-            compression: vec![Coding::Zstd, Coding::Gzip, Coding::Br],
+            compression: vec![Coding::Zstd, Coding::Br, Coding::Gzip],
         }
     }
 }
