@@ -29,12 +29,19 @@ pub(crate) struct Breaker {
     /// `None`: it is always asked.
     rules: Option<Rules>,
     upstream: String,
-    phase: Mutex<Phase>,
+    now: Mutex<Now>,
 }
 
 #[derive(Debug)]
+struct Now {
+    phase: Phase,
+    /// What ended since it was last closed.
+    recent: Recent,
+}
+
+#[derive(Debug, Clone, Copy)]
 enum Phase {
-    Closed(Recent),
+    Closed,
     Open {
         until: Instant,
     },
@@ -76,21 +83,21 @@ pub(crate) struct Entry<'a> {
 
 impl Breaker {
     pub(crate) fn new(upstream: &str, rules: Option<Rules>) -> Self {
-        let phase = Mutex::new(Phase::Closed(Recent::new()));
-        Breaker { rules, upstream: upstream.to_owned(), phase }
+        let now = Mutex::new(Now { phase: Phase::Closed, recent: Recent::new() });
+        Breaker { rules, upstream: upstream.to_owned(), now }
     }
 
     /// Whether to ask; if not, for how long not.
     pub(crate) fn enter(&self) -> Result<Entry<'_>, Duration> {
-        let mut phase = self.phase();
-        let tries = match *phase {
-            Phase::Closed(_) => false,
+        let mut now = self.now();
+        let tries = match now.phase {
+            Phase::Closed => false,
             Phase::Open { until } => {
                 let left = until.saturating_duration_since(Instant::now());
                 if !left.is_zero() {
                     return Err(left);
                 }
-                *phase = Phase::Trying;
+                now.phase = Phase::Trying;
                 true
             }
             Phase::Trying => return Err(TRYING),
@@ -99,8 +106,8 @@ impl Breaker {
     }
 
     pub(crate) fn state(&self) -> State {
-        match *self.phase() {
-            Phase::Closed(_) => State::Closed,
+        match self.now().phase {
+            Phase::Closed => State::Closed,
             Phase::Open { until } if until > Instant::now() => State::Open,
             Phase::Open { .. } | Phase::Trying => State::HalfOpen,
         }
@@ -108,37 +115,37 @@ impl Breaker {
 
     fn end(&self, tries: bool, outcome: Outcome) {
         let Some(rules) = self.rules else { return };
-        let mut phase = self.phase();
+        let mut now = self.now();
         let until = Instant::now() + rules.open_for;
-        match (&mut *phase, outcome) {
-            (Phase::Closed(recent), Outcome::Worked) => recent.note(Kind::Plain),
-            (Phase::Closed(recent), Outcome::Failed) => {
-                recent.note(Kind::Odd);
-                let (worked, failed) = recent.sums();
+        match (now.phase, outcome) {
+            (Phase::Closed, Outcome::Worked) => now.recent.note(Kind::Plain),
+            (Phase::Closed, Outcome::Failed) => {
+                now.recent.note(Kind::Odd);
+                let (worked, failed) = now.recent.sums();
                 let is_most = failed * 100 >= (worked + failed) * FAILED_PERCENT_MIN;
                 if failed >= rules.failures_min && is_most {
-                    *phase = Phase::Open { until };
+                    now.phase = Phase::Open { until };
                     let upstream = self.upstream.as_str();
                     tracing::warn!(upstream, "the upstream fails and is left alone for a while");
                 }
             }
             (Phase::Trying, Outcome::Worked | Outcome::Alive) if tries => {
-                *phase = Phase::Closed(Recent::new());
+                *now = Now { phase: Phase::Closed, recent: Recent::new() };
                 tracing::info!(upstream = self.upstream.as_str(), "the upstream works again");
             }
-            (Phase::Trying, Outcome::Failed) if tries => *phase = Phase::Open { until },
+            (Phase::Trying, Outcome::Failed) if tries => now.phase = Phase::Open { until },
             // Whoever comes next tries.
             (Phase::Trying, Outcome::Unknown) if tries => {
-                *phase = Phase::Open { until: Instant::now() };
+                now.phase = Phase::Open { until: Instant::now() };
             }
             // What began before it opened is not news.
             _ => {}
         }
     }
 
-    fn phase(&self) -> MutexGuard<'_, Phase> {
+    fn now(&self) -> MutexGuard<'_, Now> {
         // Plain data, valid after any panic.
-        self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
