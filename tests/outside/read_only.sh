@@ -20,7 +20,7 @@ vendor=
 gateway=
 clean_up() {
     for process in $gateway $vendor; do
-        kill -KILL "$process" 2>/dev/null || true
+        kill -KILL "$process" 2>/dev/null && wait "$process" 2>/dev/null || true
     done
     rm -rf "$work"
 }
