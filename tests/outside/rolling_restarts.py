@@ -113,6 +113,16 @@ class Client(threading.Thread):
                 connection = None
 
 
+def seen_up(folder):
+    """How many of the two HAProxy would send requests to."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.connect(os.path.join(folder, "haproxy.sock"))
+        asking.sendall(b"show stat\n")
+        lines = asking.makefile().read().splitlines()
+    rows = [line.split(",") for line in lines if line.startswith("both,g")]
+    return sum(row[17] == "UP" for row in rows)
+
+
 def main():
     rounds = int(os.environ.get("ROUNDS", "6"))
     if shutil.which("haproxy") is None:
@@ -147,7 +157,8 @@ def run(tieline, folder, rounds, children):
     port = free_port()
     with open(os.path.join(folder, "haproxy.cfg"), "w") as file:
         file.write(
-            "defaults\n mode http\n timeout connect 2s\n timeout client 30s\n timeout server 30s\n retries 0\n"
+            f"global\n stats socket {folder}/haproxy.sock\n"
+            "defaults\n mode http\n timeout check 10s\n timeout connect 2s\n timeout client 30s\n timeout server 30s\n retries 0\n"
             f"frontend in\n bind 127.0.0.1:{port}\n default_backend both\n"
             "backend both\n option httpchk GET /readyz\n http-reuse safe\n"
             + "".join(
@@ -172,12 +183,12 @@ def run(tieline, folder, rounds, children):
     clients = [Client(port, n % 2 == 0, length[0]) for n in range(CLIENTS)]
     for client in clients:
         client.start()
+    until("HAProxy sees both", lambda: seen_up(folder) == 2)
     for number in range(rounds):
         gateway = gateways[number % 2]
         gateway.restart()
         children.append(gateway.process)
-        # So that HAProxy has seen it before the other one goes.
-        time.sleep(0.5)
+        until("HAProxy sees both", lambda: seen_up(folder) == 2)
     for client in clients:
         client.stop = True
     for client in clients:
@@ -186,7 +197,7 @@ def run(tieline, folder, rounds, children):
     failures = [failure for client in clients for failure in client.failures]
     print(f"rolling_restarts: {rounds} restarts, {answered} requests, {len(failures)} failed")
     if failures or answered < rounds:
-        sys.exit("\n".join(failures[:20]) or "too few requests")
+        sys.exit("\n".join(sorted(set(failures))[:20]) or "too few requests")
 
 
 main()
