@@ -7,8 +7,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 if [ "$(id -u)" != 0 ]; then
-    echo "read_only: needs root to make the tree; skipped" >&2
-    exit 0
+    echo "read_only: needs root to make the tree" >&2
+    exit 1
 fi
 if [ -z "${TIELINE:-}" ]; then
     cargo build --release --locked --quiet
@@ -20,7 +20,7 @@ vendor=
 gateway=
 clean_up() {
     for process in $gateway $vendor; do
-        kill -KILL "$process" 2>/dev/null || true
+        kill -KILL "$process" 2>/dev/null && wait "$process" 2>/dev/null || true
     done
     rm -rf "$work"
 }

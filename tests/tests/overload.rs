@@ -1,6 +1,6 @@
 //! More than there is room for: queues, shares of callers, pages that take long to read, and a clock
 //! that jumps.
-#![expect(clippy::unwrap_used, reason = "a test may")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
