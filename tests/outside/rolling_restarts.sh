@@ -12,7 +12,7 @@ build
 vendor 250
 
 for one in a b; do
-    gateway "$one" 'drain_delay = "300ms"'
+    gateway "$one" '[limits]' 'drain_delay = "300ms"'
     eval "pid_$one=$pid admin_$one=$admin listen_$one=$gateway"
 done
 expect_list "$listen_a"
