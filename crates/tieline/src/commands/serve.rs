@@ -51,6 +51,8 @@ impl Serve {
             ));
             signals.drain(shutdown, running.finished()).await?;
             reloading.abort();
+            // It holds what is in force: only once it has let go, the roster's file is closed.
+            let _ = reloading.await;
             Ok(ExitCode::SUCCESS)
         })
     }
