@@ -60,6 +60,8 @@ impl Serve {
             ));
             signals.drain(shutdown, running.finished()).await?;
             reloading.abort();
+            // It holds what is in force: only once it has let go, the roster's file is closed.
+            let _ = reloading.await;
             if let Some(otlp) = otlp {
                 otlp.shutdown().await;
             }
