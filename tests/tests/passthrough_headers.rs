@@ -86,7 +86,6 @@ async fn a24_nobody_is_believed_about_who_asked() {
         "x-original-url: /admin",
         "x-rewrite-url: /admin",
         "x-http-method-override: DELETE",
-        "x_forwarded_for: 1.2.3.4",
         "x-request-id: theirs-1",
     ];
     let (sent, _) = through(&front, &upstream, &claims).await;
