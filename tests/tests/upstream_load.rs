@@ -4,7 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -357,35 +356,4 @@ async fn h10_h11_posts_are_the_clients_own_to_repeat() {
         assert!(!got.contains("x-tieline-error"), "the upstream's own");
         assert_eq!(upstream.connections(), count, "one for each of the client's own");
     }
-}
-
-#[tokio::test]
-async fn h12_no_timer_reads_the_clock_on_the_wall() {
-    // Where dates are read or written; everything that waits or expires counts from a clock that nobody
-    // sets. Clippy forbids the other clock of the standard library everywhere.
-    const DATES: [&str; 6] = [
-        "gateway/src/config/files.rs",
-        "gateway/src/layers/remember.rs",
-        "gateway/src/metrics.rs",
-        "gateway/src/reload.rs",
-        "gateway/src/retry_after.rs",
-        "gateway/src/spans.rs",
-    ];
-    let mut folders =
-        vec![PathBuf::from("../crates/gateway/src"), "../crates/transport/src".into()];
-    let mut found = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => folders.push(path),
-                false if std::fs::read_to_string(&path).unwrap().contains("SystemTime") => {
-                    found.push(path.display().to_string().replace("../crates/", ""));
-                }
-                false => {}
-            }
-        }
-    }
-    found.sort();
-    assert_eq!(found, DATES);
 }

@@ -230,6 +230,12 @@ pub(crate) const SLUGS: &[&str] = &[
 const UNSTABLE_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Error {
+    /// A method that nothing here is ever asked with.
+    pub(crate) fn nobodys_method() -> Self {
+        let allow = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+        Error::MethodNotListed { allow }
+    }
+
     /// The word in `x-tieline-error`, logs and metrics. A closed set: `docs/ERRORS.md`.
     pub(crate) fn slug(&self) -> &'static str {
         match self {

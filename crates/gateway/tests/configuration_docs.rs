@@ -32,6 +32,7 @@ const PLACES: &[(&str, &str, &str)] = &[
     ("Tls", "## `[server]`", "tls."),
     ("Admin", "## `[admin]`", ""),
     ("Log", "## `[log]`", ""),
+    ("Traces", "## `[traces]`", ""),
     ("Limits", "## `[limits]`", ""),
     ("Lookups", "## `[lookups]`", ""),
     ("Roster", "## `[roster]`", ""),

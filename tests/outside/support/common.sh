@@ -109,7 +109,7 @@ vendor() {
     free_port
     vendor=127.0.0.1:$port
     start vendor "$tieline" simulate --users "$1" --listen "$vendor"
-    until_ok 30 grep -q listening "$work/vendor.log"
+    until_ok 30 grep -q "_simulator/stats" "$work/vendor.log"
 }
 
 # configuration FILE LISTEN ADMIN [LINE...]: a gateway over the pretend vendor with one caller, whose

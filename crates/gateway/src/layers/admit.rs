@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::header::HOST;
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
+use http::{HeaderMap, Method, Request, Response, Version};
 use tower::{BoxError, Service, ServiceExt};
 use transport::body::Body;
 use transport::server::Refusal;
@@ -16,8 +16,6 @@ use crate::error::Error;
 /// A method longer than this is nobody's.
 const METHOD_BYTES_MAX: usize = 16;
 const HOST_BYTES_MAX: usize = 255;
-/// What may be asked with, if the route allows it.
-const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 pub(crate) async fn admit<S>(
     hosts: Arc<Vec<String>>,
@@ -44,22 +42,18 @@ where
 /// Asked with a method of that length, there is nothing to be said but which methods there are.
 fn refused(refusal: Refusal) -> Error {
     match refusal {
-        Refusal::BadMethod => not_allowed(),
+        Refusal::BadMethod => Error::nobodys_method(),
         refusal => Error::Refused(refusal),
     }
 }
 
-fn not_allowed() -> Error {
-    Error::MethodNotListed { allow: HeaderValue::from_static(METHODS) }
-}
-
 fn may_ask(request: &Request<Body>) -> Result<(), Error> {
     let method = request.method();
-    // A tunnel to anywhere; a request that shows itself with all its headers; the whole server.
-    let is_odd = matches!(*method, Method::CONNECT | Method::TRACE)
+    // A tunnel to anywhere; the whole server.
+    let is_odd = *method == Method::CONNECT
         || method.as_str().len() > METHOD_BYTES_MAX
         || (request.uri().path() == "*" && *method != Method::OPTIONS);
-    if is_odd { Err(not_allowed()) } else { Ok(()) }
+    if is_odd { Err(Error::nobodys_method()) } else { Ok(()) }
 }
 
 /// In HTTP/1 the server looks itself.

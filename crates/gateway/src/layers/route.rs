@@ -38,6 +38,10 @@ where
 {
     let account = request.extensions().get::<SharedAccount>().cloned().unwrap_or_default();
     let Some(endpoint) = endpoint_at(request.uri().path()) else {
+        // It would show a request with all its headers.
+        if *request.method() == Method::TRACE {
+            return Err(Error::nobodys_method().into());
+        }
         if !settings.passes {
             return Err(Error::NotFound.into());
         }
