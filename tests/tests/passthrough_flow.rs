@@ -229,6 +229,29 @@ async fn a13_an_upstream_that_refuses_instead_is_told_to_the_client_and_gets_no_
     assert_eq!(wire.rest().await, "no");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a13_a_long_refusal_comes_whole_and_the_body_never_goes() {
+    const HALF: usize = 128 << 10;
+    let upstream = Far::start(|mut wire| async move {
+        wire.head().await?;
+        wire.say(format!("HTTP/1.1 413 Too Large\r\ncontent-length: {}\r\n\r\n", 2 * HALF)).await?;
+        for _ in 0..2 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            wire.say("x".repeat(HALF)).await?;
+        }
+        assert_eq!(wire.rest().await, "", "no body");
+        None
+    })
+    .await;
+    let front = passing(upstream.address, "").await;
+    for _ in 0..4 {
+        let headers = ["content-length: 5", "expect: 100-continue"];
+        let mut wire = client(&front, "POST /x", &headers).await;
+        assert!(wire.head().await.unwrap().starts_with("HTTP/1.1 413 "));
+        assert_eq!(wire.skip(2 * HALF).await, 2 * HALF);
+    }
+}
+
 #[tokio::test]
 async fn a13_nothing_is_asked_for_before_the_key_is_known() {
     let upstream = Raw::start(|_| Reply::json(200, "{}")).await;

@@ -68,9 +68,19 @@ async fn a05_a_body_with_a_bad_chunk_is_cut_and_never_whole() {
     })
     .await;
     let front = passing(upstream.address, "").await;
-    for bad in
-        ["x\r\n", "0x1\r\na\r\n", "1\na\n", "1\r\nab\r\n", "-1\r\n", "1 ;a\r\na\r\n", "1\r\r\n"]
-    {
+    for bad in [
+        "x\r\n",
+        "0x1\r\na\r\n",
+        "1\na\n",
+        "1\r\nab\r\n",
+        "-1\r\n",
+        "1 ;a\r\na\r\n",
+        "1\r\r\n",
+        "0;a\u{1}\r\n\r\n",
+        "0;a\n\r\n",
+        "0;\u{e9}\r\n\r\n",
+        "2;\u{1}\r\naa\r\n",
+    ] {
         let text = request("POST /x", &["transfer-encoding: chunked"]);
         let text = format!("{text}3\r\nabc\r\n{bad}0\r\n\r\n{HIDDEN}");
         let heard = say(front.running.address, text.as_bytes()).await;

@@ -74,14 +74,14 @@ async fn a_websocket_goes_through_byte_by_byte_in_both_directions() {
 #[tokio::test]
 async fn a_silent_websocket_is_closed() {
     let upstream = echo().await;
-    let rules = "websocket = true\nwebsocket_idle_timeout = \"300ms\"";
+    let rules = "websocket = true\nwebsocket_idle_timeout = \"3s\"";
     let front = passing(upstream.address, rules).await;
     let mut client = Wire::to(front.running.address).await;
     client.say(request("GET /socket", &ASK)).await.unwrap();
     client.head().await.unwrap();
     assert_eq!(client.until("\n").await.unwrap(), "hello\n");
-    for _ in 0..4 {
-        tokio::time::sleep(Duration::from_millis(150)).await;
+    for _ in 0..8 {
+        tokio::time::sleep(Duration::from_millis(500)).await;
         client.say("a\n").await.unwrap();
         assert_eq!(client.until("\n").await.unwrap(), "A\n");
     }
@@ -120,8 +120,15 @@ async fn a_websocket_holds_its_place_until_it_ends() {
     client.say("bye\n").await.unwrap();
     client.rest().await;
     drop(client);
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    let mut next = Wire::to(front.running.address).await;
-    next.say(request("GET /socket", &ASK)).await.unwrap();
-    assert!(next.head().await.unwrap().starts_with("HTTP/1.1 101 "));
+    let mut head = String::new();
+    for _ in 0..100 {
+        let mut next = Wire::to(front.running.address).await;
+        next.say(request("GET /socket", &ASK)).await.unwrap();
+        head = next.head().await.unwrap();
+        if head.starts_with("HTTP/1.1 101 ") {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the place is still taken: {head}");
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use domain::plan::{GroupName, UserFilter};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -86,6 +87,8 @@ pub(crate) struct Answers {
     freshness: Freshness,
     kept: moka::sync::Cache<Question, Arc<Entry>>,
     readings: Mutex<Readings>,
+    /// For readings under way.
+    places: Arc<Semaphore>,
 }
 
 #[derive(Default)]
@@ -113,8 +116,14 @@ impl std::fmt::Debug for Answers {
 const ENTRY_BYTES: usize = 512;
 
 impl Answers {
-    /// An empty store of so many bytes, of answers that are also kept in so many codings.
-    pub(crate) fn new(freshness: Freshness, bytes_max: u64, codings: usize) -> Arc<Self> {
+    /// An empty store of so many bytes, of answers that are also kept in so many codings; so many
+    /// readings may be under way at once, those included that nobody waits for any more.
+    pub(crate) fn new(
+        freshness: Freshness,
+        bytes_max: u64,
+        codings: usize,
+        readings_max: usize,
+    ) -> Arc<Self> {
         let weigh = move |question: &Question, entry: &Arc<Entry>| {
             let plain = entry.whole.bytes.len();
             let bytes = plain + coding::bytes_max(plain, codings);
@@ -125,7 +134,8 @@ impl Answers {
             .weigher(weigh)
             .time_to_live(freshness.kept_for().max(Duration::from_millis(1)))
             .build();
-        Arc::new(Answers { freshness, kept, readings: Mutex::default() })
+        let places = Arc::new(Semaphore::new(readings_max));
+        Arc::new(Answers { freshness, kept, readings: Mutex::default(), places })
     }
 
     /// The answer: kept, under way, or read now by `read`, which runs in a task of its own, so that
@@ -152,9 +162,13 @@ impl Answers {
             match readings.under_way.get(&question) {
                 Some((_, reading)) => (reading.clone(), Source::Shared, generation),
                 None => {
+                    // Who leaves gives the place of its request back, and its reading goes on.
+                    let place = Arc::clone(&self.places).try_acquire_owned();
+                    let place = place.map_err(|_| Error::TenantLimit)?;
                     readings.begun += 1;
                     let number = readings.begun;
-                    let reading = self.start(question.clone(), (number, generation), read());
+                    let ids = (number, generation);
+                    let reading = self.start(question.clone(), ids, place, read());
                     readings.under_way.insert(question, (number, reading.clone()));
                     (reading, Source::Read, generation)
                 }
@@ -198,6 +212,13 @@ impl Answers {
         self.kept.invalidate_all();
     }
 
+    /// Drops what is kept, for its memory. What is being read is still shared.
+    pub(crate) fn drop_kept(&self) {
+        self.kept.invalidate_all();
+        // It would otherwise be dropped when somebody next asks, and nobody may be let in.
+        self.kept.run_pending_tasks();
+    }
+
     fn readings(&self) -> MutexGuard<'_, Readings> {
         // Plain data, valid after any panic.
         self.readings.lock().unwrap_or_else(PoisonError::into_inner)
@@ -207,6 +228,7 @@ impl Answers {
         self: &Arc<Self>,
         question: Question,
         (number, generation): (u64, u64),
+        place: OwnedSemaphorePermit,
         read: F,
     ) -> Reading
     where
@@ -215,6 +237,7 @@ impl Answers {
         let answers = Arc::clone(self);
         let task = tokio::spawn(
             async move {
+                let _place = place;
                 let under_way = UnderWay { answers: &answers, question: &question, number };
                 let whole = Arc::new(read.await?);
                 if !answers.freshness.kept_for().is_zero() {

@@ -7,17 +7,21 @@ use crate::recent::{Kind, Recent};
 
 /// One repeat for so many requests of the last ten seconds.
 const REQUESTS_PER_REPEAT: u64 = 5;
-/// Repeats in ten seconds that a quiet caller or upstream has in any case: enough for some lists whose
-/// pages in flight all fail at once.
-const REPEATS_MIN: u64 = 30;
+/// Repeats in ten seconds that a quiet caller has in any case: enough for some lists whose pages in
+/// flight all fail at once.
+pub(crate) const CALLER_REPEATS_MIN: u64 = 30;
 
 /// Requests and repeats of one caller, or of one upstream.
 #[derive(Debug)]
-pub(crate) struct Budget(Mutex<Recent>);
+pub(crate) struct Budget {
+    recent: Mutex<Recent>,
+    /// Repeats in ten seconds that there are in any case.
+    repeats_min: u64,
+}
 
 impl Budget {
-    pub(crate) fn new() -> Self {
-        Budget(Mutex::new(Recent::new()))
+    pub(crate) fn new(repeats_min: u64) -> Self {
+        Budget { recent: Mutex::new(Recent::new()), repeats_min }
     }
 
     /// Something is asked for the first time.
@@ -29,7 +33,7 @@ impl Budget {
     pub(crate) fn take(&self) -> bool {
         let mut recent = self.recent();
         let (requests, repeats) = recent.sums();
-        let has_room = repeats < (requests / REQUESTS_PER_REPEAT).max(REPEATS_MIN);
+        let has_room = repeats < (requests / REQUESTS_PER_REPEAT).max(self.repeats_min);
         if has_room {
             recent.note(Kind::Odd);
         }
@@ -38,7 +42,7 @@ impl Budget {
 
     fn recent(&self) -> std::sync::MutexGuard<'_, Recent> {
         // Plain data, valid after any panic.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -50,7 +54,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_fifth_of_the_last_ten_seconds_may_be_repeats_and_thirty_in_any_case() {
-        let budget = Budget::new();
+        let budget = Budget::new(CALLER_REPEATS_MIN);
         let taken = |budget: &Budget| (0..1000).filter(|_| budget.take()).count();
         assert_eq!(taken(&budget), 30, "a quiet one");
         tokio::time::sleep(Duration::from_secs(10)).await;

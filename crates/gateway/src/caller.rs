@@ -19,7 +19,7 @@ use transport::client::Client;
 
 use crate::answers::Answers;
 use crate::breaker::{self, Breaker};
-use crate::budget::Budget;
+use crate::budget::{Budget, CALLER_REPEATS_MIN};
 use crate::config::{self, UpstreamKey};
 use crate::error::Error;
 use crate::kept::Kept;
@@ -207,7 +207,7 @@ impl Caller {
             answers,
             related: Mutex::default(),
             pace: Mutex::default(),
-            repeats: Budget::new(),
+            repeats: Budget::new(CALLER_REPEATS_MIN),
         }
     }
 
@@ -332,7 +332,7 @@ pub(crate) struct Upstream {
     /// Requests in flight, all callers together.
     pub(crate) permits: Semaphore,
     /// Requests per minute, all callers together.
-    pub(crate) pacer: Option<Pacer>,
+    pub(crate) pacer: Option<Arc<Pacer>>,
     /// How many attempts may be repeats, all callers together.
     pub(crate) repeats: Budget,
     /// Whether it is asked at all.
@@ -345,15 +345,27 @@ pub(crate) struct Upstream {
 /// A field that is new is new for long: looking for one once in this time is enough.
 const LOOKED_THROUGH_EVERY: Duration = Duration::from_secs(3600);
 
+/// Repeats in ten seconds that a quiet upstream has in any case: twice a caller's, so that one caller
+/// that fails leaves some to the others.
+const UPSTREAM_REPEATS_MIN: u64 = 2 * CALLER_REPEATS_MIN;
+
 impl Upstream {
-    pub(crate) fn new(name: &str, settings: &config::Upstream) -> Self {
+    /// `before` is the upstream of that name until now: where address and rate are the same, its pace
+    /// goes on, for what was begun before goes on as well.
+    pub(crate) fn new(name: &str, settings: &config::Upstream, before: Option<&Upstream>) -> Self {
+        let is_same = |before: &&Upstream| {
+            before.settings.base_url == settings.base_url
+                && before.settings.requests_per_minute_max == settings.requests_per_minute_max
+        };
+        let pacer = before.filter(is_same).and_then(|before| before.pacer.clone());
+        let new = || settings.requests_per_minute_max.map(Pacer::per_minute).map(Arc::new);
         Upstream {
             name: name.to_owned(),
             dialect: settings.dialect,
             rules: settings.rules.clone(),
             permits: Semaphore::new(settings.requests_in_flight_max),
-            pacer: settings.requests_per_minute_max.map(Pacer::per_minute),
-            repeats: Budget::new(),
+            pacer: pacer.or_else(new),
+            repeats: Budget::new(UPSTREAM_REPEATS_MIN),
             breaker: Breaker::new(name, breaker_rules(settings)),
             settings: settings.clone(),
             paging_proven: AtomicBool::new(false),

@@ -41,7 +41,8 @@ impl State {
         let metrics = Metrics::new().map_err(std::io::Error::other)?;
         let roster = config.roster.as_ref().map(RosterFile::open).transpose()?;
         let admission = Arc::new(Admission::new(&config.limits));
-        let shared = Shared { surroundings, condition: Condition::default(), admission };
+        let (condition, upstreams) = (Condition::default(), BTreeMap::new());
+        let shared = Shared { surroundings, condition, admission, upstreams };
         Ok(State::with(config, metrics, roster, shared, 1))
     }
 
@@ -61,6 +62,7 @@ impl State {
             surroundings: self.surroundings.clone(),
             condition: self.condition.clone(),
             admission,
+            upstreams: self.callers.all().iter().map(|caller| upstream_of(caller)).collect(),
         };
         Ok(State::with(config, self.metrics.clone(), roster, shared, self.epoch + 1))
     }
@@ -72,14 +74,15 @@ impl State {
         shared: Shared,
         epoch: u64,
     ) -> Self {
-        let Shared { surroundings, condition, admission } = shared;
+        let Shared { surroundings, condition, admission, upstreams: before } = shared;
         let reach = |settings| reach(settings, &surroundings.lookup, &metrics);
         let reaches = config.upstreams.iter();
         let reaches = reaches.map(|(name, settings)| (name.clone(), reach(settings)));
         let reaches: BTreeMap<String, Reach> = reaches.collect();
         let mut upstreams = BTreeMap::new();
         for (name, settings) in &config.upstreams {
-            let upstream = Arc::new(Upstream::new(name, settings));
+            let before = before.get(name).map(AsRef::as_ref);
+            let upstream = Arc::new(Upstream::new(name, settings, before));
             let client = ClientSettings {
                 connect_timeout: settings.connect_timeout,
                 pool_idle_timeout: POOL_IDLE_TIMEOUT,
@@ -96,7 +99,9 @@ impl State {
             // A client, so a connection pool, of each caller's own.
             let client = Client::reaching(client, reaches.get(&caller.upstream)?);
             let groups = groups(&config.lookups);
-            let answers = Answers::new(config.cache.freshness, share_of_cache, codings);
+            let readings_max = config.limits.requests_per_caller_max;
+            let freshness = config.cache.freshness;
+            let answers = Answers::new(freshness, share_of_cache, codings, readings_max);
             let share = share(&config, caller);
             let at_work = Caller::new(caller, Arc::clone(upstream), client, groups, answers, share);
             Some((caller.digest, Arc::new(at_work)))
@@ -122,6 +127,12 @@ struct Shared {
     surroundings: Surroundings,
     condition: Condition,
     admission: Arc<Admission>,
+    /// Those that callers had until now.
+    upstreams: BTreeMap<String, Arc<Upstream>>,
+}
+
+fn upstream_of(caller: &Caller) -> (String, Arc<Upstream>) {
+    (caller.upstream.name.clone(), Arc::clone(&caller.upstream))
 }
 
 /// What one caller may have of what all of them share. Where an upstream has several callers, none has

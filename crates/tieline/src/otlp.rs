@@ -18,7 +18,7 @@ use opentelemetry_sdk::trace::{
 use crate::failure::Failure;
 
 /// How long the last spans may take to go out when the process ends.
-const SHUTDOWN_WAIT: Duration = Duration::from_secs(2);
+const SHUTDOWN_WAIT: Duration = Duration::from_millis(500);
 /// How often spans go out.
 const INTERVAL: Duration = Duration::from_secs(1);
 

@@ -91,7 +91,7 @@ impl Client {
         let inner = legacy::Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(settings.pool_idle_timeout)
+            .pool_idle_timeout(settings.pool_idle_timeout.min(reach.connection_age_max))
             .pool_max_idle_per_host(settings.pool_idle_max)
             // Every attempt must be counted by the caller, so none is hidden in here.
             .retry_canceled_requests(false)

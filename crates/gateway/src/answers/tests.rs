@@ -16,6 +16,9 @@ const NOT_KEPT: Freshness = Freshness { fresh_for: Duration::ZERO, stale_if_erro
 const KEPT: Freshness =
     Freshness { fresh_for: Duration::from_secs(60), stale_if_error: Duration::from_secs(600) };
 
+/// Enough for each test.
+const READINGS: usize = 100;
+
 fn question(query: &str) -> Question {
     let endpoint = endpoint_at("/api/user_management/v1/users").unwrap();
     match endpoint.plan(Params::parse(query), &Quirks::default()) {
@@ -52,7 +55,7 @@ impl Gate {
 
 /// Ten thousand requests wait for one reading; so many of them leave before it ends.
 async fn ten_thousand(leaving: usize) {
-    let answers = Answers::new(NOT_KEPT, 1 << 20, 0);
+    let answers = Answers::new(NOT_KEPT, 1 << 20, 0, READINGS);
     let gate = Arc::<Gate>::default();
     let mut requests = Vec::new();
     for _ in 0..10_000 {
@@ -89,7 +92,7 @@ async fn i01_ten_thousand_equal_requests_make_one_reading() {
 async fn i02_a_thousand_leaders_that_leave_end_no_reading_and_nothing_panics() {
     ten_thousand(1000).await;
     // And each of a thousand leaves while it is the only one.
-    let answers = Answers::new(NOT_KEPT, 1 << 20, 0);
+    let answers = Answers::new(NOT_KEPT, 1 << 20, 0, READINGS);
     let gate = Arc::<Gate>::default();
     for _ in 0..1000 {
         let leaving = answers.get(question(""), false, || Arc::clone(&gate).read("all"));
@@ -109,7 +112,7 @@ async fn i02_a_thousand_leaders_that_leave_end_no_reading_and_nothing_panics() {
 #[tokio::test]
 async fn i04_a_reading_that_panics_is_an_error_to_all_who_wait_and_the_next_one_reads() {
     for freshness in [NOT_KEPT, KEPT] {
-        let answers = Answers::new(freshness, 1 << 20, 0);
+        let answers = Answers::new(freshness, 1 << 20, 0, READINGS);
         let open = Arc::new(Notify::new());
         let waiting: Vec<_> = (0..50)
             .map(|_| {
@@ -136,8 +139,50 @@ async fn i04_a_reading_that_panics_is_an_error_to_all_who_wait_and_the_next_one_
 }
 
 #[tokio::test]
+async fn readings_that_nobody_waits_for_any_more_take_places_as_well() {
+    let answers = Answers::new(NOT_KEPT, 1 << 20, 0, 3);
+    let gate = Arc::<Gate>::default();
+    let ask = |query: &str| {
+        let (answers, gate, question) = (Arc::clone(&answers), Arc::clone(&gate), question(query));
+        async move { answers.get(question, false, || gate.read("x")).await }
+    };
+    for query in ["name=a", "name=b", "name=c"] {
+        // Asked, and left at once.
+        assert!(ask(query).now_or_never().is_none());
+    }
+    assert!(matches!(ask("name=d").await, Err(Error::TenantLimit)));
+    while gate.readings.load(Ordering::SeqCst) < 3 {
+        tokio::task::yield_now().await;
+    }
+    gate.open.notify_waiters();
+    while answers.places.available_permits() < 3 {
+        tokio::task::yield_now().await;
+    }
+    let (given, ()) = tokio::join!(ask("name=d"), async {
+        gate.open.notify_one();
+    });
+    assert!(given.is_ok());
+}
+
+#[tokio::test]
+async fn what_is_dropped_for_its_memory_is_gone_at_once_and_readings_are_still_shared() {
+    let answers = Answers::new(KEPT, 1 << 20, 0, READINGS);
+    answers.get(question(""), false, || async { Ok(whole("kept")) }).await.unwrap();
+    let gate = Arc::<Gate>::default();
+    let ask = || answers.get(question("name=a"), false, || Arc::clone(&gate).read("x"));
+    let (first, second) = (ask(), async {
+        answers.drop_kept();
+        assert_eq!(answers.kept.entry_count(), 0);
+        gate.open.notify_one();
+        ask().await
+    });
+    let (first, second) = tokio::join!(first, second);
+    assert_eq!((first.unwrap().source, second.unwrap().source), (Source::Read, Source::Shared));
+}
+
+#[tokio::test]
 async fn i07_what_is_kept_or_being_read_is_given_to_nobody_after_a_refusal() {
-    let answers = Answers::new(KEPT, 1 << 20, 0);
+    let answers = Answers::new(KEPT, 1 << 20, 0, READINGS);
     let read = |text: &'static str| move || async move { Ok(whole(text)) };
     answers.get(question(""), false, read("old")).await.unwrap();
     let gate = Arc::<Gate>::default();
@@ -166,7 +211,7 @@ async fn i07_what_is_kept_or_being_read_is_given_to_nobody_after_a_refusal() {
 #[tokio::test(start_paused = true)]
 async fn i07_a_reading_that_fails_after_a_refusal_is_not_covered_by_an_old_answer() {
     let fresh_for = Duration::from_millis(1);
-    let answers = Answers::new(Freshness { fresh_for, ..KEPT }, 1 << 20, 0);
+    let answers = Answers::new(Freshness { fresh_for, ..KEPT }, 1 << 20, 0, READINGS);
     answers.get(question(""), false, || async { Ok(whole("old")) }).await.unwrap();
     tokio::time::advance(Duration::from_secs(1)).await;
     let down = || async { Err(Error::UpstreamTimeout) };
@@ -184,7 +229,7 @@ async fn i07_a_reading_that_fails_after_a_refusal_is_not_covered_by_an_old_answe
 #[tokio::test]
 async fn i08_a_caller_keeps_no_more_than_its_share_and_long_questions_count() {
     let share = 1 << 20;
-    let answers = Answers::new(KEPT, share, 3);
+    let answers = Answers::new(KEPT, share, 3, READINGS);
     for number in 0..5_000 {
         let question = question(&format!("name={number}-{}", "n".repeat(2000)));
         answers.get(question, false, || async { Ok(whole("[]")) }).await.unwrap();
@@ -199,7 +244,7 @@ async fn i08_a_caller_keeps_no_more_than_its_share_and_long_questions_count() {
 async fn i09_an_answer_above_the_share_is_given_and_not_kept() {
     // Twice its plain bytes: that is what it may grow to in three codings.
     for (bytes, source) in [(400 << 10, Source::Kept), (600 << 10, Source::Read)] {
-        let answers = Answers::new(KEPT, 1 << 20, 3);
+        let answers = Answers::new(KEPT, 1 << 20, 3, READINGS);
         let read = || async move { Ok(whole(vec![b'x'; bytes])) };
         assert_eq!(answers.get(question(""), false, read).await.unwrap().whole.bytes.len(), bytes);
         assert_eq!(answers.get(question(""), false, read).await.unwrap().source, source);
@@ -208,7 +253,7 @@ async fn i09_an_answer_above_the_share_is_given_and_not_kept() {
 
 #[tokio::test(start_paused = true)]
 async fn i12_kept_answers_are_passed_over_once_a_second_at_most() {
-    let answers = Answers::new(KEPT, 1 << 20, 0);
+    let answers = Answers::new(KEPT, 1 << 20, 0, READINGS);
     let read = || async { Ok(whole("all")) };
     answers.get(question(""), false, read).await.unwrap();
     for second in 0..3 {

@@ -67,6 +67,11 @@ impl Passthrough {
         self.routes.iter().find(|route| is_below(path, &route.prefix))
     }
 
+    /// What would hold for a path in lower case, were case ignored.
+    pub(crate) fn route_in_any_case(&self, path: &str) -> Option<&Arc<Route>> {
+        self.routes.iter().find(|route| is_below(path, &route.prefix.to_ascii_lowercase()))
+    }
+
     /// The upstreams that requests of unknown callers may go to.
     pub(crate) fn upstreams_of_unknown(&self) -> impl Iterator<Item = &str> {
         self.routes.iter().filter_map(|route| route.upstream_of_unknown.as_deref())

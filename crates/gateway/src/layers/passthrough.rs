@@ -76,8 +76,15 @@ where
     let Passing { mut request, credential, account } = passing;
     account.note(|account| account.endpoint = Some("passthrough"));
     let path = path::plain(request.uri())?;
-    let route = settings.rules.route(&path).filter(|route| route.is_allowed);
-    let route = Arc::clone(route.ok_or(Error::NotFound)?);
+    let route = settings.rules.route(&path).ok_or(Error::NotFound)?;
+    // A server that reads the path in another way must come to the same rules.
+    let is_same = |other: String| {
+        settings.rules.route_in_any_case(&other).is_some_and(|other| Arc::ptr_eq(other, route))
+    };
+    if !path::readings(&path).into_iter().all(is_same) {
+        return Err(Error::OddPath.into());
+    }
+    let route = Arc::clone(Some(route).filter(|route| route.is_allowed).ok_or(Error::NotFound)?);
     may_be_sent(&request, &route)?;
     let switch = match headers::wants_websocket(request.headers()) {
         true => Some(settings.rules.websocket.ok_or(Error::UpgradeRefused)?),
@@ -264,6 +271,7 @@ fn outgoing_headers(
     let headers = request.headers_mut();
     headers::strip_hop_by_hop(headers);
     headers::strip_misleading(headers);
+    headers::join_cookies(headers);
     if let Some((authorization, key)) = exchanged {
         credential::take_out(headers, key.expose());
         headers.insert(AUTHORIZATION, authorization.clone());

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{ClientError, HEAD_BYTES_MAX};
 
-/// From when on a connection takes no further request, so that names are looked up again.
+/// From when on a connection is not used again once its answer has come, so that names are looked up again.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Expires(pub(crate) Instant);
 

@@ -104,7 +104,7 @@ impl Resolver {
     }
 
     async fn resolve(&self, name: String) -> Result<Vec<IpAddr>, LookupFailure> {
-        let mut told = self.ask(&name);
+        let (mut told, is_first) = self.ask(&name);
         // An older answer is worth less than a new one, and more than no connection in time.
         let wait_max = match self.last_good(&name) {
             Some(_) => self.settings.wait_max / 2,
@@ -117,7 +117,10 @@ impl Resolver {
             Err(_) => Err(LookupFailure::Silent),
         };
         let Err(failure) = answer else { return answer };
-        (self.settings.on_failure)(failure);
+        // Whoever else waits for the same look-up tells nothing new.
+        if is_first {
+            (self.settings.on_failure)(failure);
+        }
         match failure {
             // A name that leads elsewhere now has been taken over, or moved: both are to be seen.
             LookupFailure::Refused => Err(failure),
@@ -125,12 +128,12 @@ impl Resolver {
         }
     }
 
-    /// The look-up under way, or a new one.
-    fn ask(&self, name: &str) -> Told {
+    /// The look-up under way, or a new one, and whether it is new.
+    fn ask(&self, name: &str) -> (Told, bool) {
         let mut known = self.known();
         let entry = known.entry(name.to_owned()).or_default();
         if let Some(told) = entry.under_way.as_ref().filter(|told| told.has_changed().is_ok()) {
-            return told.clone();
+            return (told.clone(), false);
         }
         let (tell, told) = watch::channel(None);
         entry.under_way = Some(told.clone());
@@ -147,7 +150,7 @@ impl Resolver {
             // Nobody listens where all have gone.
             let _ = tell.send(Some(answer));
         });
-        told
+        (told, true)
     }
 
     fn judge(

@@ -50,7 +50,7 @@ impl StreamClient {
         let inner = legacy::Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(settings.pool_idle_timeout)
+            .pool_idle_timeout(settings.pool_idle_timeout.min(settings.reach.connection_age_max))
             .pool_max_idle_per_host(settings.pool_idle_max)
             .retry_canceled_requests(false)
             .set_host(false)

@@ -149,7 +149,7 @@ impl Activity {
     }
 }
 
-/// A request whose answer has not been handed over whole.
+/// A request whose body or answer has not been handed over whole.
 pub(super) struct OpenRequest(Arc<Activity>);
 
 impl Drop for OpenRequest {

@@ -1,4 +1,4 @@
-//! One request and its answer: bounds the request body, marks the request as open until its answer
+//! One request and its answer: bounds the request body, marks the request as open until it has come whole and its answer
 //! has been handed over, resets an HTTP/2 stream whose peer takes nothing, and marks what stands in for
 //! a refused request. Must never look into a head or a body.
 
@@ -61,7 +61,7 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let open = self.activity.open_request();
+        let open = Arc::new(self.activity.open_request());
         let handover = Handover::default();
         self.newest.put(handover.clone());
 
@@ -69,7 +69,10 @@ where
         let body_idle = self.body_idle;
         let mut request = request.map(|body| match http_body::Body::is_end_stream(&body) {
             true => empty(),
-            false => TimedBody::new(body, body_idle).boxed_unsync(),
+            false => {
+                let inner = TimedBody::new(body, body_idle).boxed_unsync();
+                OpenBody { inner, _open: Arc::clone(&open) }.boxed_unsync()
+            }
         });
         request.extensions_mut().insert(self.peer);
         if let Some(refusal) = refusal {
@@ -110,7 +113,33 @@ pub(super) struct AnswerBody {
     /// What is left of a piece that was too large to hand over at once.
     rest: Bytes,
     handover: Handover,
-    _open: OpenRequest,
+    _open: Arc<OpenRequest>,
+}
+
+/// A request's body, which may go on when the answer has ended: until then the request is open.
+struct OpenBody {
+    inner: Body,
+    _open: Arc<OpenRequest>,
+}
+
+impl http_body::Body for OpenBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Pin::new(&mut self.inner).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
 }
 
 impl http_body::Body for AnswerBody {

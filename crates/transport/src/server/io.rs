@@ -50,8 +50,9 @@ pub(super) struct Opening {
 /// refuses what is so long.
 pub(super) const STAND_IN_METHOD: &str = "A-REFUSED-REQUEST";
 const STAND_IN: &[u8] = b"A-REFUSED-REQUEST / HTTP/1.1\r\nhost: refused\r\n\r\n";
-/// Read in the place of bad framing within a body: a character that may stand nowhere.
-const SPOIL: &[u8] = b"\0\r\n\r\n";
+/// Read in the place of bad framing within a body: a character that may stand nowhere but in a chunk's
+/// extension, and a line feed alone, which may not stand there.
+const SPOIL: &[u8] = b"\0\n\r\n\r\n";
 
 /// How long a peer that still sends is listened to after the last answer. A connection that is closed
 /// with bytes unread is reset, and the peer may never see that answer.

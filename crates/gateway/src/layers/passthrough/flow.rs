@@ -69,6 +69,10 @@ impl Gate {
     /// Ready when the body may flow. Never, where the upstream has answered instead: then nobody
     /// wants the body.
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // Answered instead; a receiver that has ended must not be asked again.
+        if self.said.is_terminated() {
+            return Poll::Pending;
+        }
         match Pin::new(&mut self.said).poll(cx) {
             Poll::Ready(Ok(())) => Poll::Ready(()),
             Poll::Ready(Err(_)) => Poll::Pending,

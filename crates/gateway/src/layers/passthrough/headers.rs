@@ -2,8 +2,8 @@
 //! to review.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
+    TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderValue};
 
@@ -88,6 +88,16 @@ pub(super) fn strip_misleading(headers: &mut HeaderMap) {
         headers.keys().filter(|name| is_bad(name.as_str())).cloned().collect();
     for name in bad {
         headers.remove(name);
+    }
+}
+
+/// HTTP/2 splits cookies into several headers; over HTTP/1 there is one (RFC 9113, 8.2.3).
+pub(super) fn join_cookies(headers: &mut HeaderMap) {
+    let cookies: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if cookies.len() > 1
+        && let Ok(all) = HeaderValue::from_bytes(&cookies.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, all);
     }
 }
 
@@ -212,6 +222,15 @@ mod tests {
             map(&[("x-sum", "1"), ("authorization", "x"), ("transfer-encoding", "y")]);
         strip_trailers(&mut trailers);
         assert_eq!(shown(&trailers), ["x-sum: 1"]);
+    }
+
+    #[test]
+    fn cookies_are_one_header() {
+        let mut headers = map(&[("cookie", "a=b"), ("accept", "*/*"), ("cookie", "c=d")]);
+        join_cookies(&mut headers);
+        let mut left = shown(&headers);
+        left.sort();
+        assert_eq!(left, ["accept: */*", "cookie: a=b; c=d"]);
     }
 
     #[test]

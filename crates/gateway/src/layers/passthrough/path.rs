@@ -27,6 +27,25 @@ pub(super) fn plain(uri: &Uri) -> Result<String, Error> {
     Ok(decoded)
 }
 
+/// How servers further on may read a path whose escapes were undone once: in any case, without the
+/// parameters of its segments, and with escapes undone again. In lower case.
+pub(super) fn readings(decoded: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut text = decoded.to_owned();
+    for _ in 0..ROUNDS_MAX {
+        let lower = text.to_ascii_lowercase();
+        let bare = |segment: &str| segment.split(';').next().unwrap_or_default().to_owned();
+        let segments: Vec<String> = lower.split('/').map(bare).collect();
+        found.push(segments.join("/"));
+        found.push(lower);
+        match decode(&text) {
+            Some(next) if next != text => text = next,
+            _ => break,
+        }
+    }
+    found
+}
+
 /// Undoes escapes once; `None` where one is broken or hides a control character.
 fn decode(path: &str) -> Option<String> {
     let mut bytes = path.bytes();
@@ -132,6 +151,21 @@ mod tests {
         ] {
             assert_eq!(read(odd), None, "{odd}");
         }
+    }
+
+    #[test]
+    fn a_path_has_the_readings_that_servers_give_it() {
+        for (path, reading) in [
+            ("/api/v4/users;x", "/api/v4/users"),
+            ("/api/v4/users;x/3;y=1", "/api/v4/users/3"),
+            ("/API/v4/Users", "/api/v4/users"),
+            ("/api/v4/%75sers", "/api/v4/users"),
+            ("/api/v4/%2575sers", "/api/v4/users"),
+        ] {
+            let found = readings(path);
+            assert!(found.iter().any(|found| found == reading), "{path}: {found:?}");
+        }
+        assert_eq!(readings("/a/b"), ["/a/b", "/a/b"]);
     }
 
     #[test]
