@@ -52,6 +52,7 @@ where
 {
     // A peer that is already gone shows itself at the first read.
     let _ = stream.set_nodelay(true);
+    hold_little(&stream, shared.limits.write_progress);
     let stream = Progress::new(stream, shared.limits.write_progress);
     match &shared.tls {
         None => {
@@ -279,4 +280,22 @@ async fn drive<C>(
 
 fn is_slow_head(activity: &Activity) -> bool {
     activity.protocol() == Protocol::Http1 && activity.is_head_due()
+}
+
+/// What the system may hold of an answer beyond what is on its way to the peer, in bytes. More than that
+/// would hide from `write_progress` that the peer takes nothing.
+const UNSENT_BYTES_MAX: u32 = 128 * 1024;
+
+/// Keeps the system from holding much of an answer for a peer that reads slowly, and from holding the
+/// rest of it for long once it has all been written.
+fn hold_little(stream: &TcpStream, write_progress: Duration) {
+    #[cfg(target_os = "linux")]
+    {
+        let socket = socket2::SockRef::from(stream);
+        // Only an older kernel refuses; then it holds more.
+        let _ = socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
+        let _ = socket.set_tcp_user_timeout(Some(write_progress.saturating_mul(2)));
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (stream, write_progress, UNSENT_BYTES_MAX);
 }
