@@ -7,12 +7,12 @@ source "$(dirname "$0")/support/common.sh"
 need curl=curl jq=jq openssl=openssl testssl=testssl.sh hexdump=bsdextrautils
 build
 vendor 1
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 90 -subj /CN=ca \
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 -subj /CN=ca \
     -keyout "$work/ca.key" -out "$work/ca.crt" 2>/dev/null
 openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost \
     -keyout "$work/tls.key" -out "$work/tls.csr" 2>/dev/null
 printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\nkeyUsage=digitalSignature\n' >"$work/ext"
-openssl x509 -req -in "$work/tls.csr" -CA "$work/ca.crt" -CAkey "$work/ca.key" -CAcreateserial -days 60 \
+openssl x509 -req -in "$work/tls.csr" -CA "$work/ca.crt" -CAkey "$work/ca.key" -CAcreateserial -days 300 \
     -extfile "$work/ext" -out "$work/leaf.crt" 2>/dev/null
 cat "$work/leaf.crt" "$work/ca.crt" >"$work/tls.crt"
 gateway tls 'tls = { cert = "tls.crt", key = "tls.key" }'

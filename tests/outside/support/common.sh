@@ -45,8 +45,12 @@ need() {
     fi
 }
 
-# build: the program as it is shipped, in $tieline.
+# build: the program as it is shipped, in $tieline; TIELINE names another one.
 build() {
+    if [ -n "${TIELINE:-}" ]; then
+        tieline=$(realpath "$TIELINE")
+        return
+    fi
     cargo build --release --locked --quiet
     tieline=$(realpath "${CARGO_TARGET_DIR:-target}")/release/tieline
 }
