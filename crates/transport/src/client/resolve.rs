@@ -104,7 +104,7 @@ impl Resolver {
     }
 
     async fn resolve(&self, name: String) -> Result<Vec<IpAddr>, LookupFailure> {
-        let (mut told, is_first) = self.ask(&name);
+        let mut told = self.ask(&name);
         // An older answer is worth less than a new one, and more than no connection in time.
         let wait_max = match self.last_good(&name) {
             Some(_) => self.settings.wait_max / 2,
@@ -117,10 +117,7 @@ impl Resolver {
             Err(_) => Err(LookupFailure::Silent),
         };
         let Err(failure) = answer else { return answer };
-        // Whoever else waits for the same look-up tells nothing new.
-        if is_first {
-            (self.settings.on_failure)(failure);
-        }
+        (self.settings.on_failure)(failure);
         match failure {
             // A name that leads elsewhere now has been taken over, or moved: both are to be seen.
             LookupFailure::Refused => Err(failure),
@@ -128,12 +125,12 @@ impl Resolver {
         }
     }
 
-    /// The look-up under way, or a new one, and whether it is new.
-    fn ask(&self, name: &str) -> (Told, bool) {
+    /// The look-up under way, or a new one.
+    fn ask(&self, name: &str) -> Told {
         let mut known = self.known();
         let entry = known.entry(name.to_owned()).or_default();
         if let Some(told) = entry.under_way.as_ref().filter(|told| told.has_changed().is_ok()) {
-            return (told.clone(), false);
+            return told.clone();
         }
         let (tell, told) = watch::channel(None);
         entry.under_way = Some(told.clone());
@@ -150,7 +147,7 @@ impl Resolver {
             // Nobody listens where all have gone.
             let _ = tell.send(Some(answer));
         });
-        (told, true)
+        told
     }
 
     fn judge(
