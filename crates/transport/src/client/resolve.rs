@@ -65,7 +65,7 @@ pub struct ResolverSettings {
     /// Whether a name other than `localhost` may have an address of this machine or of a private
     /// network. An address that is written in the place of a name is never looked up.
     pub allow_private: bool,
-    /// Told of every look-up that gave nothing, whether or not an older answer stands in for it.
+    /// Told by each connection whose look-up gave nothing, whether or not an older answer stands in for it.
     pub on_failure: Arc<dyn Fn(LookupFailure) + Send + Sync>,
 }
 
