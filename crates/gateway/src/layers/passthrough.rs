@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use domain::visibility::Visibility;
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body::Body as _;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{Instant, sleep_until};
@@ -221,10 +221,6 @@ impl Settings {
 }
 
 fn may_be_sent(request: &Request<Body>, route: &Route) -> Result<(), Error> {
-    // A tunnel to anywhere, and a request that shows itself with all its headers.
-    if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
-        return Err(Error::MethodNotAllowed);
-    }
     match &route.methods {
         Some(methods) if !methods.has(request.method()) => {
             Err(Error::MethodNotListed { allow: methods.allow.clone() })
