@@ -1,0 +1,9 @@
+//! Validation: control, the real legacy API, against candidate, what Tieline answers.
+//!
+//! Knows HTTP, JSON and the vendor's pages, and must never import the crate `domain`: if both sides
+//! of a comparison shared our structs, a wrong field name would pass. What it has to know of the
+//! gateway, the ledger of losses and the settings in force, comes as JSON.
+
+pub mod ask;
+pub mod node;
+pub mod report;
