@@ -5,5 +5,16 @@
 //! gateway, the ledger of losses and the settings in force, comes as JSON.
 
 pub mod ask;
+pub mod cause;
+pub mod compare;
+pub mod endpoint;
+pub mod knowledge;
+pub mod list;
+pub mod mask;
 pub mod node;
 pub mod report;
+pub mod run;
+pub mod scenario;
+pub mod source;
+pub mod witness;
+pub mod zone;

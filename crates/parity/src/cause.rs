@@ -1,0 +1,252 @@
+//! Why two answers differ. A cause other than `bug` needs evidence: the setting that would make it
+//! equal was tried on the data, the ledger declares the loss *and* candidate shows what the ledger
+//! says, or the new API itself holds the other value. Whatever has none is a bug.
+
+mod filtered;
+mod pairs;
+mod values;
+mod whole;
+
+use std::collections::{HashMap, HashSet};
+
+pub use filtered::{Index, Rows as IndexRows, predicted};
+pub use pairs::Pairs;
+
+use crate::compare::{Difference, Kind, MEMBERS, ORDER, RECORDS};
+use crate::endpoint::Endpoint;
+use crate::knowledge::{Knowledge, Settings};
+use crate::list::KeyedBy;
+use crate::node::Node;
+use crate::report::Cause;
+use crate::witness;
+
+/// Why something differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// The cause.
+    pub cause: Cause,
+    /// Why that is the cause: a sentence without a value.
+    pub why: String,
+    /// The setting that would make it equal.
+    pub setting: Option<Setting>,
+}
+
+/// A line of configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Setting {
+    /// The table it belongs to.
+    pub table: String,
+    /// The line.
+    pub line: String,
+}
+
+impl Judgement {
+    fn new(cause: Cause, why: &str) -> Judgement {
+        Judgement { cause, why: why.to_owned(), setting: None }
+    }
+
+    fn bug(why: &str) -> Judgement {
+        Judgement::new(Cause::Bug, why)
+    }
+
+    fn quirk(table: String, line: String, why: &str) -> Judgement {
+        let setting = Some(Setting { table, line });
+        Judgement { cause: Cause::Quirk, why: why.to_owned(), setting }
+    }
+}
+
+/// A string as TOML writes it.
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).unwrap_or_default().replace('\u{7f}', "\\u007F")
+}
+
+/// Everything a judgement rests on.
+#[derive(Debug)]
+pub struct Evidence<'a> {
+    /// The endpoint that was asked.
+    pub endpoint: &'static Endpoint,
+    /// What is known of candidate.
+    pub knowledge: &'a Knowledge,
+    /// Its settings for the endpoint.
+    pub settings: &'a Settings,
+    /// By what records were aligned.
+    pub keyed_by: KeyedBy,
+    /// What the new API holds of the records that differ, if it could be asked: one that is not in
+    /// here is not there.
+    pub witness: Option<&'a witness::Rows>,
+    /// Which values of control stood beside which of candidate.
+    pub pairs: &'a Pairs,
+    /// What the full lists told before.
+    pub known: &'a Known,
+}
+
+/// What the full lists told, to be used for the questions after them.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// Names of teams by id, as control lists them.
+    pub teams: HashMap<String, String>,
+    /// Ids of teams that users of control name.
+    pub teams_of_users: HashSet<String>,
+    /// By endpoint.
+    pub endpoints: HashMap<&'static str, KnownEndpoint>,
+}
+
+/// What the full list of an endpoint told.
+#[derive(Debug, Default)]
+pub struct KnownEndpoint {
+    /// What filters look at, of control.
+    pub control: Index,
+    /// The same of candidate.
+    pub candidate: Index,
+    /// Which values stood side by side.
+    pub pairs: Pairs,
+    /// Differences that were judged, by record.
+    judged: HashMap<String, Vec<(Seen, Judgement)>>,
+}
+
+impl KnownEndpoint {
+    /// Notes a judgement, to be used again where the same difference is seen under another question.
+    pub fn note(&mut self, seen: Seen, judgement: Judgement) {
+        let record = seen.record.clone().unwrap_or_default();
+        self.judged.entry(record).or_default().push((seen, judgement));
+    }
+
+    /// The judgement of a difference that was seen before.
+    pub fn judged(&self, seen: &Seen) -> Option<&Judgement> {
+        let record = seen.record.as_deref().unwrap_or_default();
+        let of_record = self.judged.get(record)?;
+        of_record.iter().find(|(known, _)| known == seen).map(|(_, judgement)| judgement)
+    }
+
+    /// The judgement of a record's field, whatever its values.
+    pub fn field(&self, record: &str, field: &str) -> Option<&Judgement> {
+        let of_record = self.judged.get(record)?;
+        let is_it = |seen: &Seen| seen.path.split('[').next() == Some(field);
+        of_record.iter().find(|(seen, _)| is_it(seen)).map(|(_, judgement)| judgement)
+    }
+}
+
+/// A difference that was seen: record, path and both values as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Seen {
+    record: Option<String>,
+    path: String,
+    values: Option<(String, String)>,
+}
+
+impl Seen {
+    /// Names a difference. Records that only one side has are named without their text.
+    pub fn of(difference: &Difference) -> Seen {
+        let text = |node: &Option<Node>| node.as_ref().map(Node::to_json).unwrap_or_default();
+        let values = match difference.kind {
+            Kind::Missing | Kind::Extra => {
+                Some((difference.kind.as_str().to_owned(), String::new()))
+            }
+            _ => Some((text(&difference.control), text(&difference.candidate))),
+        };
+        Seen { record: difference.record.clone(), path: difference.path.clone(), values }
+    }
+}
+
+impl Evidence<'_> {
+    /// Judges a difference of an unfiltered list. The records are the whole ones, where there are
+    /// two.
+    pub fn judge(
+        &self,
+        difference: &Difference,
+        control: Option<&Node>,
+        candidate: Option<&Node>,
+    ) -> Judgement {
+        if difference.kind == Kind::Order {
+            let why = match difference.field.as_str() {
+                ORDER => "the same records in another order",
+                MEMBERS => "the same members of a record in another order",
+                _ => "the same parts in another order",
+            };
+            return Judgement::new(Cause::Order, why);
+        }
+        match (&difference.record, difference.field.as_str()) {
+            (None, _) => self.whole(difference),
+            (Some(key), RECORDS) => self.listed(difference, key),
+            (Some(key), _) => self.value(difference, key, control, candidate),
+        }
+    }
+
+    /// A record that one side lists and the other does not.
+    fn listed(&self, difference: &Difference, key: &str) -> Judgement {
+        match (difference.kind, self.endpoint.name) {
+            (Kind::Missing, "v2_cdr_teams") => self.team_missing(key),
+            (Kind::Missing, _) => self.user_missing(key),
+            (Kind::Extra, "v2_cdr_teams") => Judgement::bug("control has no such team"),
+            (Kind::Extra, _) => self.user_extra(key),
+            _ => Judgement::bug("a record stands more often on one side"),
+        }
+    }
+
+    fn team_missing(&self, key: &str) -> Judgement {
+        let is_declared = self.knowledge.ledger.iter().any(|loss| {
+            loss.endpoint == self.endpoint.name
+                && loss.dialect == self.knowledge.dialect
+                && loss.field == "id"
+                && loss.reason.contains("without members")
+        });
+        if is_declared && !self.known.teams_of_users.contains(key) {
+            return Judgement::new(
+                Cause::DeclaredLoss,
+                "no user names this team, and the new API has no list of teams",
+            );
+        }
+        Judgement::bug("users name this team")
+    }
+
+    fn user_missing(&self, key: &str) -> Judgement {
+        let Some(rows) = self.witness else {
+            return Judgement::bug("candidate does not list what control lists");
+        };
+        let current = self.knowledge.deleted_at.as_str();
+        match rows.get(key) {
+            None if self.endpoint.name == "v2_cdr_deleted_agents" => Judgement::new(
+                Cause::DeclaredLoss,
+                "the new API does not list this deleted user any more; the roster remembers those \
+                 who vanish from now on",
+            ),
+            None => Judgement::new(Cause::UpstreamData, "the new API does not list this user"),
+            Some(row) if witness::is_listed(self.endpoint, row, current) => {
+                Judgement::bug("the new API lists this user")
+            }
+            Some(row) => self.other_deletion_rule(row, true),
+        }
+    }
+
+    fn user_extra(&self, key: &str) -> Judgement {
+        let Some(rows) = self.witness else {
+            return Judgement::bug("candidate lists what control does not list");
+        };
+        let current = self.knowledge.deleted_at.as_str();
+        match rows.get(key) {
+            None => Judgement::bug("neither control nor the new API lists this user"),
+            Some(row) if !witness::is_listed(self.endpoint, row, current) => {
+                Judgement::bug("by its deletion date the user does not belong to this list")
+            }
+            Some(row) => self.other_deletion_rule(row, false),
+        }
+    }
+
+    /// Whether another value of `deleted_at` would list a user, or not list it.
+    fn other_deletion_rule(&self, row: &Node, wanted: bool) -> Judgement {
+        let other = ["unless_live", "always", "never"]
+            .into_iter()
+            .find(|rule| witness::is_listed(self.endpoint, row, rule) == wanted);
+        match other {
+            Some(rule) => Judgement::quirk(
+                format!("upstream.{}", self.knowledge.upstream),
+                format!("deleted_at = \"{rule}\""),
+                "the user has a deletion date, and the two sides read it in different ways",
+            ),
+            None => Judgement::new(
+                Cause::UpstreamData,
+                "the new API and the legacy one do not agree on whether the user is deleted",
+            ),
+        }
+    }
+}

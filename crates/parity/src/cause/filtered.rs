@@ -1,0 +1,167 @@
+//! Why one side lists a record under a filter and the other does not.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{Evidence, Judgement};
+use crate::compare::{Kind, RECORDS};
+use crate::endpoint::Endpoint;
+use crate::knowledge::Settings;
+use crate::node::Node;
+use crate::zone;
+
+/// What filters look at, of one record, in the order of the endpoint's filters.
+type Values = Box<[Option<Box<str>>]>;
+
+/// Records by key.
+pub type Rows = HashMap<String, Values>;
+
+/// What filters look at, of every record of a side.
+#[derive(Debug, Default)]
+pub struct Index {
+    /// By key.
+    pub rows: Rows,
+}
+
+impl Index {
+    /// Notes a record.
+    pub fn note(&mut self, endpoint: &Endpoint, key: &str, record: &Node) {
+        let values = endpoint.filters.iter().map(|field| match record.get(field) {
+            Some(Node::Text(text)) => Some(text.as_str().into()),
+            Some(Node::Number(number)) => Some(number.to_string().into()),
+            _ => None,
+        });
+        self.rows.insert(key.to_owned(), values.collect());
+    }
+
+    fn value(&self, endpoint: &Endpoint, key: &str, filter: &str) -> Option<&str> {
+        let place = endpoint.filters.iter().position(|known| *known == filter)?;
+        self.rows.get(key)?.get(place)?.as_deref()
+    }
+}
+
+/// Whether a value fits a filter, under a mode.
+fn fits(filter: &str, mode: &str, value: Option<&str>, wanted: &str) -> bool {
+    let Some(value) = value else { return false };
+    match (filter, mode) {
+        ("id", _) => {
+            let is_number = !wanted.is_empty() && wanted.bytes().all(|byte| byte.is_ascii_digit());
+            is_number && wanted.parse::<u64>().ok() == value.parse().ok()
+        }
+        (_, "case_insensitive") => value.to_lowercase() == wanted.to_lowercase(),
+        (_, "contains") => value.to_lowercase().contains(&wanted.to_lowercase()),
+        ("timezone", _) => zone::id(value) == zone::id(wanted),
+        _ => value == wanted,
+    }
+}
+
+/// The records of a side that fit every filter, with one mode changed.
+pub fn predicted<'a>(
+    endpoint: &Endpoint,
+    index: &'a Index,
+    filters: &[(String, String)],
+    mode: impl Fn(&str) -> String,
+) -> HashSet<&'a str> {
+    let fits_all = |key: &&str| {
+        filters.iter().all(|(filter, wanted)| {
+            let value = index.value(endpoint, key, filter);
+            wanted.is_empty() || fits(filter, &mode(filter), value, wanted)
+        })
+    };
+    index.rows.keys().map(String::as_str).filter(fits_all).collect()
+}
+
+impl Evidence<'_> {
+    /// Judges a record that one side lists under a filter and the other does not. `listed` are the
+    /// keys that control lists.
+    pub fn filtered(
+        &self,
+        kind: Kind,
+        key: &str,
+        filters: &[(String, String)],
+        listed: &HashSet<String>,
+    ) -> Judgement {
+        let Some(known) = self.known.endpoints.get(self.endpoint.name) else {
+            return Judgement::bug("the whole lists are not known");
+        };
+        if let Some(judgement) = known.field(key, RECORDS) {
+            return judgement.clone();
+        }
+        let is_in = |index: &Index| index.rows.contains_key(key);
+        if kind == Kind::Missing && !is_in(&known.candidate)
+            || kind == Kind::Extra && !is_in(&known.control)
+        {
+            return Judgement::bug("a record that the whole list of the other side does not have");
+        }
+        let current = |filter: &str| self.settings.mode(filter).to_owned();
+        let should = fits_all(self.endpoint, &known.candidate, key, filters, self.settings);
+        match kind {
+            Kind::Missing if should => {
+                return Judgement::bug("candidate's own record fits the filter");
+            }
+            Kind::Extra if !should => {
+                return Judgement::bug("candidate's own record does not fit the filter");
+            }
+            _ => {}
+        }
+        if let Some(judgement) = self.other_mode(&known.control, filters, listed, &current) {
+            return judgement;
+        }
+        let differs = filters.iter().find_map(|(filter, _)| {
+            let of = |index: &Index| index.value(self.endpoint, key, filter).map(str::to_owned);
+            let is_other = of(&known.control) != of(&known.candidate);
+            is_other.then(|| known.field(key, filter)).flatten()
+        });
+        match differs {
+            Some(judgement) => Judgement {
+                why: format!("the field that is filtered by differs: {}", judgement.why),
+                ..judgement.clone()
+            },
+            None => Judgement::bug("control filters in a way that no setting has"),
+        }
+    }
+
+    /// The setting under which control's list is just what the filter finds in control's own data.
+    fn other_mode(
+        &self,
+        control: &Index,
+        filters: &[(String, String)],
+        listed: &HashSet<String>,
+        current: &dyn Fn(&str) -> String,
+    ) -> Option<Judgement> {
+        for (changed, _) in filters.iter().filter(|(filter, _)| filter != "id") {
+            for other in ["exact", "case_insensitive", "contains"] {
+                if current(changed) == other {
+                    continue;
+                }
+                let mode = |filter: &str| match filter == changed {
+                    true => other.to_owned(),
+                    false => current(filter),
+                };
+                let found = predicted(self.endpoint, control, filters, mode);
+                let is_it =
+                    found.len() == listed.len() && found.iter().all(|key| listed.contains(*key));
+                if is_it {
+                    return Some(Judgement::quirk(
+                        format!("{}.filters", self.table()),
+                        format!("{changed} = \"{other}\""),
+                        "the legacy API compares this filter in another way",
+                    ));
+                }
+            }
+        }
+        None
+    }
+}
+
+fn fits_all(
+    endpoint: &Endpoint,
+    index: &Index,
+    key: &str,
+    filters: &[(String, String)],
+    settings: &Settings,
+) -> bool {
+    filters.iter().all(|(filter, wanted)| {
+        let value = index.value(endpoint, key, filter);
+        wanted.is_empty() || fits(filter, settings.mode(filter), value, wanted)
+    })
+}

@@ -1,0 +1,109 @@
+//! Which values of control stand beside which of candidate, for the fields that a dictionary may
+//! translate: a dictionary explains nothing where one value would need two translations.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::node::Node;
+use crate::zone;
+
+/// Fields that dictionaries translate.
+const FIELDS: [&str; 3] = ["caller_id", "timezone", "sag"];
+/// The member of `assigned_channels` that a dictionary translates.
+pub(super) const CHANNEL_TYPE: &str = "assigned_channels[].type";
+
+/// Fields whose value one setting decides for everybody, where it is not empty.
+const DECIDED: [&str; 4] =
+    ["assigned_teams", "agent_in_teams", "supervisor_in_teams", "employee_id"];
+
+/// How often values stood side by side.
+#[derive(Debug, Default)]
+pub struct Pairs {
+    /// By path, candidate's value and control's.
+    beside: HashMap<String, HashMap<String, BTreeMap<String, u64>>>,
+    /// By field, how often a value that a setting decides was equal.
+    held: HashMap<&'static str, u64>,
+}
+
+impl Pairs {
+    /// Notes a record that both sides have.
+    pub fn note(&mut self, control: &Node, candidate: &Node) {
+        for field in DECIDED {
+            let (one, other) = (control.get(field), candidate.get(field));
+            if one == other && other.is_some_and(|value| is_deciding(field, value)) {
+                *self.held.entry(field).or_default() += 1;
+            }
+        }
+        let zones = (control.get("timezone"), candidate.get("timezone"));
+        if let (Some(Node::Text(one)), Some(Node::Text(other))) = zones
+            && one == other
+            && zone::rails_name(one) != Some(zone::id(one))
+        {
+            *self.held.entry("timezone").or_default() += 1;
+        }
+        for field in FIELDS {
+            if let (Some(one), Some(other)) = (control.get(field), candidate.get(field)) {
+                self.pair(field, one, other);
+            }
+        }
+        let channels =
+            |node: &Node| node.get("assigned_channels").and_then(Node::list).map(<[_]>::to_vec);
+        let (Some(one), Some(other)) = (channels(control), channels(candidate)) else { return };
+        if one.len() != other.len() {
+            return;
+        }
+        for (one, other) in one.iter().zip(&other) {
+            if one.get("value") != other.get("value") {
+                continue;
+            }
+            if let (Some(one), Some(other)) = (one.get("type"), other.get("type")) {
+                self.pair(CHANNEL_TYPE, one, other);
+            }
+        }
+    }
+
+    fn pair(&mut self, path: &str, control: &Node, candidate: &Node) {
+        if !self.beside.contains_key(path) {
+            self.beside.insert(path.to_owned(), HashMap::new());
+        }
+        let Some(of_path) = self.beside.get_mut(path) else { return };
+        let beside = of_path.entry(candidate.to_json()).or_default();
+        *beside.entry(control.to_json()).or_default() += 1;
+    }
+
+    /// Whether each time candidate had this value, control had that one.
+    pub fn is_function(&self, path: &str, candidate: &Node, control: &Node) -> bool {
+        let beside = self.beside.get(path).and_then(|values| values.get(&candidate.to_json()));
+        beside.is_some_and(|beside| beside.len() == 1 && beside.contains_key(&control.to_json()))
+    }
+
+    /// How often the two stood side by side, and how often candidate's value stood beside another.
+    pub fn evidence(&self, path: &str, candidate: &Node, control: &Node) -> (u64, u64) {
+        let beside = self.beside.get(path).and_then(|values| values.get(&candidate.to_json()));
+        let Some(beside) = beside else { return (0, 0) };
+        let of = beside.get(&control.to_json()).copied().unwrap_or(0);
+        (of, beside.values().sum::<u64>() - of)
+    }
+
+    /// How often a value that a setting decides is equal as it is: under another value of the setting
+    /// it would not be.
+    pub fn held(&self, field: &str) -> u64 {
+        self.held.get(field).copied().unwrap_or(0)
+    }
+
+    /// Whether candidate has one value of a field for everybody.
+    pub fn is_constant(&self, path: &str) -> bool {
+        self.beside.get(path).is_some_and(|values| values.len() == 1)
+    }
+}
+
+/// Whether a value would look otherwise under another setting.
+fn is_deciding(field: &str, value: &Node) -> bool {
+    match (field, value) {
+        ("employee_id", Node::Number(_)) => true,
+        ("employee_id", Node::Text(text)) => {
+            text.parse::<u64>().is_ok_and(|number| number.to_string() == *text)
+        }
+        (_, Node::Text(text)) => !text.is_empty(),
+        _ => false,
+    }
+}

@@ -1,0 +1,326 @@
+//! Why the value of a field differs.
+
+use super::pairs::CHANNEL_TYPE;
+use super::{Evidence, Judgement, quoted};
+use crate::compare::{Difference, MEMBERS};
+use crate::knowledge::Settings;
+use crate::list::KeyedBy;
+use crate::node::Node;
+use crate::report::Cause;
+use crate::{witness, zone};
+
+/// The roles that Vonage has in place of groups.
+const ROLES: [&str; 4] = ["Agent", "Supervisor", "Administrator", "Admin"];
+
+impl Evidence<'_> {
+    /// Judges a field that both records have, or one of them.
+    pub(super) fn value(
+        &self,
+        difference: &Difference,
+        key: &str,
+        control: Option<&Node>,
+        candidate: Option<&Node>,
+    ) -> Judgement {
+        let field = difference.field.as_str();
+        if field == MEMBERS {
+            return Judgement::new(Cause::Order, "the same members of a record in another order");
+        }
+        if field == "id" && self.keyed_by == KeyedBy::Email {
+            return Judgement::quirk(
+                format!("upstream.{}", self.knowledge.upstream),
+                "id_policy = \"map\"".to_owned(),
+                "the two sides number users in different ways; a map of ids joins them",
+            );
+        }
+        let (Some(of_control), Some(of_candidate)) = (
+            control.and_then(|record| record.get(field)),
+            candidate.and_then(|record| record.get(field)),
+        ) else {
+            return match difference.control.is_some() {
+                true => Judgement::bug("candidate lacks a field that control has"),
+                false => Judgement::bug("control lacks a field that candidate has"),
+            };
+        };
+        match self.witness {
+            Some(rows) => match rows.get(key) {
+                Some(row) => self.by_witness(difference, row, of_control, of_candidate),
+                None => Judgement::bug("the new API does not list this user"),
+            },
+            None => self.by_model(difference, of_control, of_candidate),
+        }
+    }
+
+    /// What the new API holds is known.
+    fn by_witness(
+        &self,
+        difference: &Difference,
+        row: &Node,
+        control: &Node,
+        candidate: &Node,
+    ) -> Judgement {
+        let field = difference.field.as_str();
+        let expected = |settings: &Settings| witness::expected(field, row, settings);
+        match expected(self.settings) {
+            Some(faithful) if faithful == *candidate => {}
+            Some(_) => {
+                return Judgement::bug("the new API holds another value than candidate shows");
+            }
+            None => return Judgement::bug("a field that the legacy API is not known to have"),
+        }
+        for (setting, value, settings) in alternatives(self.settings) {
+            // What is equal as it is would differ under the other value.
+            if expected(&settings).as_ref() == Some(control) && self.pairs.held(field) == 0 {
+                return Judgement::quirk(
+                    self.table(),
+                    format!("{setting} = \"{value}\""),
+                    "another value of a setting makes it equal",
+                );
+            }
+        }
+        self.dictionary(difference, row.get(field), control, candidate).unwrap_or_else(|| {
+            Judgement::new(
+                Cause::UpstreamData,
+                "the new API holds another value than the legacy one, translated faithfully",
+            )
+        })
+    }
+
+    /// What the new API holds is not known: candidate is taken at its word only where the ledger, or
+    /// the data as a whole, says so.
+    fn by_model(&self, difference: &Difference, control: &Node, candidate: &Node) -> Judgement {
+        let field = difference.field.as_str();
+        match self.knowledge.status(self.endpoint.name, field) {
+            "unavailable" if is_nothing(candidate) => {
+                return Judgement::new(Cause::DeclaredLoss, "the new API has no such field");
+            }
+            "defaulted" if self.pairs.is_constant(field) => {
+                return Judgement::new(
+                    Cause::DeclaredLoss,
+                    "the new API has no such field; everybody has the configured value",
+                );
+            }
+            _ => {}
+        }
+        let settings = self.settings;
+        let other = |setting: &str, value: &str| match self.pairs.held(field) {
+            0 => Judgement::quirk(
+                self.table(),
+                format!("{setting} = {}", quoted(value)),
+                "another value of a setting makes it equal",
+            ),
+            _ => Judgement::bug("other records are equal under the setting as it is"),
+        };
+        match (field, control, candidate) {
+            ("employee_id", Node::Number(number), Node::Text(text))
+                if settings.employee_id == "string" && number.to_string() == *text =>
+            {
+                return other(field, "number");
+            }
+            ("employee_id", Node::Text(text), Node::Number(number))
+                if settings.employee_id == "number" && number.to_string() == *text =>
+            {
+                return other(field, "string");
+            }
+            ("timezone", Node::Text(one), Node::Text(two)) if zone::id(one) == zone::id(two) => {
+                if zone::id(one) == one && settings.timezone == "rails" {
+                    return other(field, "upstream");
+                }
+                if zone::id(two) == two && settings.timezone == "upstream" {
+                    return other(field, "rails");
+                }
+                return self.zone_name(zone::id(two), one);
+            }
+            ("assigned_teams" | "agent_in_teams" | "supervisor_in_teams", one, two) => {
+                if let Some(value) = self.other_team_list(one, two) {
+                    let setting =
+                        if field == "supervisor_in_teams" { field } else { "assigned_teams" };
+                    return other(setting, value);
+                }
+            }
+            _ => {}
+        }
+        self.dictionary(difference, None, control, candidate)
+            .unwrap_or_else(|| Judgement::bug("nothing known explains it"))
+    }
+
+    /// Whether one side shows the ids and the other the names of the same teams.
+    fn other_team_list(&self, control: &Node, candidate: &Node) -> Option<&'static str> {
+        let (control, candidate) = (control.text()?, candidate.text()?);
+        let names = |ids: &str| -> Option<String> {
+            let names: Option<Vec<&str>> =
+                ids.split(", ").map(|id| self.known.teams.get(id).map(String::as_str)).collect();
+            names.map(|names| names.join(", "))
+        };
+        if names(candidate).as_deref() == Some(control) {
+            return Some("names");
+        }
+        (names(control).as_deref() == Some(candidate)).then_some("ids")
+    }
+
+    /// Whether a dictionary would make it equal, or the ledger says that none can. `raw` is what the
+    /// new API holds, where that is known.
+    fn dictionary(
+        &self,
+        difference: &Difference,
+        raw: Option<&Node>,
+        control: &Node,
+        candidate: &Node,
+    ) -> Option<Judgement> {
+        match (difference.path.as_str(), control, candidate) {
+            ("caller_id", Node::Text(group), Node::Text(number)) => self.caller_id(
+                group,
+                raw.and_then(Node::text).unwrap_or(number),
+                control,
+                candidate,
+            ),
+            ("timezone", Node::Text(name), Node::Text(shown)) => {
+                let zone = raw.and_then(Node::text).unwrap_or(shown);
+                if zone::id(name) == zone::id(zone) {
+                    return Some(self.zone_name(zone, name));
+                }
+                let is_other_zone = zone::is_known(name);
+                let is_entry = self.pairs.is_function("timezone", candidate, control);
+                (!is_other_zone && is_entry).then(|| self.zone_name(zone, name))
+            }
+            ("sag", Node::Text(group), Node::Text(role))
+                if self.knowledge.dialect == "vonage-v4" && ROLES.contains(&role.as_str()) =>
+            {
+                let is_entry = self.pairs.is_function("sag", candidate, control);
+                Some(if is_entry {
+                    Judgement::quirk(
+                        format!("upstream.{}.mapping.sag", self.knowledge.upstream),
+                        format!("{} = {}", quoted(role), quoted(group)),
+                        "an entry of the dictionary of roles makes it equal",
+                    )
+                } else {
+                    Judgement::new(
+                        Cause::DeclaredLoss,
+                        "the new API has four roles in place of groups, and one of them stands for \
+                         several groups",
+                    )
+                })
+            }
+            (path, _, _) if path.starts_with("assigned_channels") => self.channel(difference),
+            _ => None,
+        }
+    }
+
+    fn caller_id(
+        &self,
+        group: &str,
+        number: &str,
+        control: &Node,
+        candidate: &Node,
+    ) -> Option<Judgement> {
+        // Two numbers are two numbers, not the name of a group.
+        if !is_number(number) || is_number(group) {
+            return None;
+        }
+        if self.pairs.is_function("caller_id", candidate, control) {
+            return Some(Judgement::quirk(
+                format!("{}.caller_id_groups", self.table()),
+                format!("{} = {}", quoted(number), quoted(group)),
+                "an entry of the dictionary of caller ids makes it equal",
+            ));
+        }
+        Some(Judgement::new(
+            Cause::DeclaredLoss,
+            "the new API has numbers in place of caller-id groups, and this number belongs to \
+             several groups",
+        ))
+    }
+
+    fn zone_name(&self, zone: &str, name: &str) -> Judgement {
+        Judgement::quirk(
+            format!("{}.timezone_names", self.table()),
+            format!("{} = {}", quoted(zone), quoted(name)),
+            "another name of the same time zone makes it equal",
+        )
+    }
+
+    /// A member of a channel.
+    fn channel(&self, difference: &Difference) -> Option<Judgement> {
+        let (control, candidate) = (difference.control.as_ref()?, difference.candidate.as_ref()?);
+        match (difference.path.as_str(), control, candidate) {
+            (CHANNEL_TYPE, Node::Text(kind), Node::Text(shown)) => {
+                let is_other =
+                    witness::slugs(kind).next().is_some() && witness::slugs(shown).next().is_some();
+                if is_other || !self.pairs.is_function(CHANNEL_TYPE, candidate, control) {
+                    return None;
+                }
+                let known: Vec<&str> = witness::slugs(shown).collect();
+                let slug = known.first().copied().unwrap_or(shown);
+                Some(Judgement::quirk(
+                    format!("{}.channel_types", self.table()),
+                    format!("{} = {}", quoted(slug), quoted(kind)),
+                    "an entry of the dictionary of channels makes it equal",
+                ))
+            }
+            ("assigned_channels[].name", Node::Text(name), Node::Text(shown))
+                if without_number(shown) == Some(name.as_str()) =>
+            {
+                Some(Judgement::new(
+                    Cause::DeclaredLoss,
+                    "the new API puts the number into the name of a channel",
+                ))
+            }
+            ("assigned_channels[].value", Node::Number(_), Node::Null) => Some(Judgement::new(
+                Cause::DeclaredLoss,
+                "the new API has no number for this channel",
+            )),
+            _ => None,
+        }
+    }
+
+    /// The endpoint's table in the configuration.
+    pub(super) fn table(&self) -> String {
+        format!("legacy.{}", self.endpoint.name)
+    }
+}
+
+/// The same settings with one of them changed, for each value that answers depend on.
+fn alternatives(settings: &Settings) -> Vec<(&'static str, &'static str, Settings)> {
+    let mut all = Vec::new();
+    let mut add = |setting, value, change: fn(&mut Settings, String)| {
+        let mut changed = settings.clone();
+        change(&mut changed, String::from(value));
+        if changed != *settings {
+            all.push((setting, value, changed));
+        }
+    };
+    for value in ["ids", "names"] {
+        add("assigned_teams", value, |settings, value| settings.assigned_teams = value);
+        add("supervisor_in_teams", value, |settings, value| settings.supervisor_in_teams = value);
+    }
+    for value in ["string", "number"] {
+        add("employee_id", value, |settings, value| settings.employee_id = value);
+    }
+    for value in ["rails", "upstream"] {
+        add("timezone", value, |settings, value| settings.timezone = value);
+    }
+    for value in ["keep", "replace"] {
+        add("separator_in_name", value, |settings, value| settings.separator_in_name = value);
+    }
+    all
+}
+
+fn is_nothing(node: &Node) -> bool {
+    match node {
+        Node::Null => true,
+        Node::Text(text) => text.is_empty(),
+        Node::List(list) => list.is_empty(),
+        _ => false,
+    }
+}
+
+/// A phone number, or a short number.
+fn is_number(text: &str) -> bool {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A channel's name without the number in brackets at its end.
+fn without_number(name: &str) -> Option<&str> {
+    let (name, number) = name.strip_suffix(')')?.rsplit_once(" (")?;
+    is_number(number).then_some(name)
+}

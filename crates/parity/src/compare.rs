@@ -1,0 +1,402 @@
+//! Two answers to one question, compared: records by id, joined lists as list and as set, everything
+//! else as it stands. Says what differs, never why; that is `cause`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::ask::Reply;
+use crate::endpoint::Endpoint;
+use crate::list::{KeyedBy, List, NotAList};
+use crate::node::Node;
+
+/// How two things differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Another value of the same kind.
+    Value,
+    /// Another kind of value, such as `null` for `""`, or `"7"` for `7`.
+    Type,
+    /// A member that one side does not have.
+    Absent,
+    /// A record of control that candidate does not have.
+    Missing,
+    /// A record of candidate that control does not have.
+    Extra,
+    /// A record that stands more often on one side.
+    Repeated,
+    /// The same things in another order.
+    Order,
+}
+
+impl Kind {
+    /// For reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Value => "value",
+            Kind::Type => "type",
+            Kind::Absent => "absent",
+            Kind::Missing => "record missing",
+            Kind::Extra => "record extra",
+            Kind::Repeated => "record repeated",
+            Kind::Order => "order",
+        }
+    }
+}
+
+/// One thing that differs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Difference {
+    /// The record's key; none for what belongs to the whole answer.
+    pub record: Option<String>,
+    /// The field that counts it.
+    pub field: String,
+    /// The place below the field, such as `assigned_channels[].type`; else the field.
+    pub path: String,
+    /// How.
+    pub kind: Kind,
+    /// What control has there; `None` is absent.
+    pub control: Option<Node>,
+    /// What candidate has there.
+    pub candidate: Option<Node>,
+}
+
+/// How often a field was compared, and how often it was equal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Values compared.
+    pub compared: u64,
+    /// Of these equal.
+    pub matched: u64,
+}
+
+/// What comparing found.
+#[derive(Clone, Debug, Default)]
+pub struct Compared {
+    /// By field.
+    pub tallies: BTreeMap<String, Tally>,
+    /// What differs.
+    pub differences: Vec<Difference>,
+    /// Records of control.
+    pub control_records: u64,
+    /// Records of candidate.
+    pub candidate_records: u64,
+    /// Records of both.
+    pub common_records: u64,
+}
+
+/// A status that differs.
+pub const STATUS: &str = "$status";
+/// The text of an error that differs.
+pub const ERROR: &str = "$error";
+/// What stands around a list.
+pub const ENVELOPE: &str = "$envelope";
+/// Who is listed.
+pub const RECORDS: &str = "$records";
+/// In which order.
+pub const ORDER: &str = "$order";
+/// The order of a record's members.
+pub const MEMBERS: &str = "$members";
+/// An answer that is no list where one is wanted.
+pub const BODY: &str = "$body";
+
+/// Headers that clients act on. Dates, lengths, ids and connections are not among them.
+const HEADERS: [&str; 4] = ["content-type", "location", "retry-after", "www-authenticate"];
+
+/// Compares two answers.
+pub fn compare(endpoint: &Endpoint, control: &Reply, candidate: &Reply, by: KeyedBy) -> Compared {
+    let mut found = Compared::default();
+    let number = |status: u16| Some(Node::Number(status.into()));
+    found.whole(STATUS, number(control.status), number(candidate.status));
+    for name in HEADERS {
+        let (control, candidate) = (header(control, name), header(candidate, name));
+        if control.is_some() || candidate.is_some() {
+            found.whole(&format!("$header.{name}"), control, candidate);
+        }
+    }
+    if control.status != candidate.status {
+        // Two answers of different status have nothing else in common.
+        return found;
+    }
+    if control.status != 200 {
+        found.whole(ERROR, error(control), error(candidate));
+        return found;
+    }
+    match (List::read(&control.body, by), List::read(&candidate.body, by)) {
+        (Ok(control), Ok(candidate)) => found.lists(endpoint, &control, &candidate),
+        (control, candidate) => {
+            let told = |list: Result<List<'_>, NotAList>| match list {
+                Ok(_) => Some(Node::from("a list")),
+                Err(error) => Some(Node::from(error.to_string().as_str())),
+            };
+            found.whole(BODY, told(control), told(candidate));
+        }
+    }
+    found
+}
+
+/// A header as it matters: the media type without spaces and case; what may differ from moment to
+/// moment only by its presence.
+fn header(reply: &Reply, name: &str) -> Option<Node> {
+    let value = reply.header(name)?;
+    Some(match name {
+        "content-type" => {
+            let text: String = value.chars().filter(|c| !c.is_whitespace()).collect();
+            // JSON is UTF-8 whether the header says so or not.
+            Node::Text(text.to_ascii_lowercase().replace(";charset=utf-8", ""))
+        }
+        "retry-after" => Node::from("present"),
+        _ => Node::from(value),
+    })
+}
+
+/// The body of an error: its JSON, else its text.
+fn error(reply: &Reply) -> Option<Node> {
+    if reply.body.is_empty() {
+        return None;
+    }
+    let text = || Node::Text(String::from_utf8_lossy(&reply.body).into_owned());
+    Some(Node::parse(&reply.body).unwrap_or_else(|_| text()))
+}
+
+impl Compared {
+    /// Counts a comparison of a field, and whether it was equal.
+    fn count(&mut self, field: &str, is_equal: bool) {
+        if let Some(tally) = self.tallies.get_mut(field) {
+            tally.compared += 1;
+            tally.matched += u64::from(is_equal);
+            return;
+        }
+        let tally = Tally { compared: 1, matched: u64::from(is_equal) };
+        self.tallies.insert(field.to_owned(), tally);
+    }
+
+    /// Compares something that an answer has once.
+    fn whole(&mut self, field: &str, control: Option<Node>, candidate: Option<Node>) {
+        self.count(field, control == candidate);
+        if control == candidate {
+            return;
+        }
+        let kind = match (&control, &candidate) {
+            (Some(control), Some(candidate)) if control.kind() == candidate.kind() => Kind::Value,
+            (Some(_), Some(_)) => Kind::Type,
+            _ => Kind::Absent,
+        };
+        self.differ(None, field, field, kind, control, candidate);
+    }
+
+    fn differ(
+        &mut self,
+        record: Option<&str>,
+        field: &str,
+        path: &str,
+        kind: Kind,
+        control: Option<Node>,
+        candidate: Option<Node>,
+    ) {
+        self.differences.push(Difference {
+            record: record.map(str::to_owned),
+            field: field.to_owned(),
+            path: path.to_owned(),
+            kind,
+            control,
+            candidate,
+        });
+    }
+
+    fn lists(&mut self, endpoint: &Endpoint, control: &List<'_>, candidate: &List<'_>) {
+        let named = |list: &List<'_>| Some(Node::Text(list.envelope.name()));
+        self.whole(ENVELOPE, named(control), named(candidate));
+        self.control_records = control.records.len() as u64;
+        self.candidate_records = candidate.records.len() as u64;
+        for (place, key) in control.keys.iter().enumerate() {
+            if control.places.get(key) != Some(&place) {
+                continue;
+            }
+            let of_control = control.records[place];
+            let Some(of_candidate) = candidate.record(key) else {
+                self.count(RECORDS, false);
+                let node = Some(of_control.node());
+                self.differ(Some(key), RECORDS, RECORDS, Kind::Missing, node, None);
+                continue;
+            };
+            self.common_records += 1;
+            let often = |list: &List<'_>| list.repeated.get(key).copied().unwrap_or(0);
+            let is_as_often = often(control) == often(candidate);
+            self.count(RECORDS, is_as_often);
+            if !is_as_often {
+                let times = |list| Some(Node::Number((1 + often(list)).into()));
+                let (of_control, of_candidate) = (times(control), times(candidate));
+                let kind = Kind::Repeated;
+                self.differ(Some(key), RECORDS, RECORDS, kind, of_control, of_candidate);
+            }
+            self.record(endpoint, key, &of_control.node(), &of_candidate.node());
+        }
+        for (place, key) in candidate.keys.iter().enumerate() {
+            let is_first = candidate.places.get(key) == Some(&place);
+            if is_first && !control.places.contains_key(key) {
+                self.count(RECORDS, false);
+                let node = Some(candidate.records[place].node());
+                self.differ(Some(key), RECORDS, RECORDS, Kind::Extra, None, node);
+            }
+        }
+        self.order(control, candidate);
+    }
+
+    /// The order of the records that both have.
+    fn order(&mut self, control: &List<'_>, candidate: &List<'_>) {
+        let common = |one: &List<'_>, other: &List<'_>| -> Vec<String> {
+            let firsts = one.keys.iter().enumerate();
+            let firsts = firsts.filter(|(place, key)| one.places.get(*key) == Some(place));
+            let both = firsts.filter(|(_, key)| other.places.contains_key(*key));
+            both.map(|(_, key)| key.clone()).collect()
+        };
+        let (of_control, of_candidate) = (common(control, candidate), common(candidate, control));
+        if of_control.is_empty() {
+            return;
+        }
+        let is_equal = of_control == of_candidate;
+        self.count(ORDER, is_equal);
+        if !is_equal {
+            let first = of_control.iter().zip(&of_candidate).position(|(a, b)| a != b);
+            let at = |keys: &[String]| {
+                first.and_then(|place| keys.get(place)).map(|key| Node::Text(key.clone()))
+            };
+            let (control, candidate) = (at(&of_control), at(&of_candidate));
+            self.differ(None, ORDER, ORDER, Kind::Order, control, candidate);
+        }
+    }
+
+    /// Compares a record that both have, member by member.
+    fn record(&mut self, endpoint: &Endpoint, key: &str, control: &Node, candidate: &Node) {
+        let (Node::Object(of_control), Node::Object(of_candidate)) = (control, candidate) else {
+            let is_equal = control == candidate;
+            self.count(BODY, is_equal);
+            if !is_equal {
+                let (control, candidate) = (Some(control.clone()), Some(candidate.clone()));
+                self.differ(Some(key), BODY, BODY, Kind::Value, control, candidate);
+            }
+            return;
+        };
+        let mut seen = BTreeSet::new();
+        for (field, _) in of_control.iter().chain(of_candidate) {
+            if !seen.insert(field.as_str()) {
+                continue;
+            }
+            let (one, other) = (all(of_control, field), all(of_candidate, field));
+            let found = value(endpoint, field, &one, &other);
+            self.count(field, found.is_empty());
+            for (path, kind, control, candidate) in found {
+                self.differ(Some(key), field, &path, kind, control, candidate);
+            }
+        }
+        let names = |members: &[(String, Node)], other: &[(String, Node)]| -> Vec<String> {
+            let both = members.iter().filter(|(name, _)| other.iter().any(|(o, _)| o == name));
+            both.map(|(name, _)| name.clone()).collect()
+        };
+        let (one, other) = (names(of_control, of_candidate), names(of_candidate, of_control));
+        self.count(MEMBERS, one == other);
+        if one != other {
+            let listed = |names: Vec<String>| Some(Node::Text(names.join(", ")));
+            let (one, other) = (listed(one), listed(other));
+            self.differ(Some(key), MEMBERS, MEMBERS, Kind::Order, one, other);
+        }
+    }
+}
+
+/// Every value of a member; more than one where it stands twice.
+fn all<'a>(members: &'a [(String, Node)], name: &str) -> Vec<&'a Node> {
+    members.iter().filter(|(known, _)| known == name).map(|(_, value)| value).collect()
+}
+
+type Found = (String, Kind, Option<Node>, Option<Node>);
+
+/// How two values of a field differ; nothing where they do not.
+fn value(endpoint: &Endpoint, field: &str, control: &[&Node], candidate: &[&Node]) -> Vec<Found> {
+    let whole = |kind| {
+        let first = |all: &[&Node]| all.first().map(|node| (*node).clone());
+        vec![(field.to_owned(), kind, first(control), first(candidate))]
+    };
+    match (control, candidate) {
+        ([control], [candidate]) => below(endpoint, field, control, candidate),
+        ([], _) | (_, []) => whole(Kind::Absent),
+        (control, candidate) if control == candidate => Vec::new(),
+        _ => whole(Kind::Value),
+    }
+}
+
+fn below(endpoint: &Endpoint, field: &str, control: &Node, candidate: &Node) -> Vec<Found> {
+    if control == candidate {
+        return Vec::new();
+    }
+    let whole =
+        |kind| vec![(field.to_owned(), kind, Some(control.clone()), Some(candidate.clone()))];
+    match (control, candidate) {
+        (Node::Text(one), Node::Text(other)) if endpoint.is_joined(field) => {
+            whole(if is_same_set(one, other) { Kind::Order } else { Kind::Value })
+        }
+        (Node::List(one), Node::List(other)) => match parted(one, other) {
+            (left, _) if left.is_empty() && one.len() == other.len() => whole(Kind::Order),
+            (left, right) if left.len() == right.len() => elements(field, &left, &right),
+            _ => whole(Kind::Value),
+        },
+        _ if control.kind() != candidate.kind() => whole(Kind::Type),
+        _ => whole(Kind::Value),
+    }
+}
+
+/// Whether two joined lists hold the same parts, each as often.
+fn is_same_set(one: &str, other: &str) -> bool {
+    let parts = |text: &str| {
+        let mut parts: Vec<String> = text.split(", ").map(str::to_owned).collect();
+        parts.sort();
+        parts
+    };
+    parts(one) == parts(other)
+}
+
+/// What each list has that the other has not, as often as it has more of it.
+fn parted<'a>(one: &'a [Node], other: &'a [Node]) -> (Vec<&'a Node>, Vec<&'a Node>) {
+    let mut right: Vec<&Node> = other.iter().collect();
+    let mut left = Vec::new();
+    for node in one {
+        match right.iter().position(|candidate| *candidate == node) {
+            Some(place) => {
+                right.remove(place);
+            }
+            None => left.push(node),
+        }
+    }
+    (left, right)
+}
+
+/// Elements that differ, member by member where they are objects.
+fn elements(field: &str, control: &[&Node], candidate: &[&Node]) -> Vec<Found> {
+    let mut found = Vec::new();
+    for (one, other) in control.iter().zip(candidate) {
+        let (Node::Object(of_one), Node::Object(of_other)) = (one, other) else {
+            let kind = if one.kind() == other.kind() { Kind::Value } else { Kind::Type };
+            found.push((format!("{field}[]"), kind, Some((*one).clone()), Some((*other).clone())));
+            continue;
+        };
+        let before = found.len();
+        let mut seen = BTreeSet::new();
+        for (name, _) in of_one.iter().chain(of_other) {
+            if !seen.insert(name.as_str()) {
+                continue;
+            }
+            let (a, b) = (one.get(name), other.get(name));
+            if a != b {
+                let kind = match (a, b) {
+                    (Some(a), Some(b)) if a.kind() == b.kind() => Kind::Value,
+                    (Some(_), Some(_)) => Kind::Type,
+                    _ => Kind::Absent,
+                };
+                found.push((format!("{field}[].{name}"), kind, a.cloned(), b.cloned()));
+            }
+        }
+        if found.len() == before {
+            let path = format!("{field}[]");
+            found.push((path, Kind::Order, Some((*one).clone()), Some((*other).clone())));
+        }
+    }
+    found
+}

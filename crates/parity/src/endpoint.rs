@@ -1,0 +1,89 @@
+//! What the vendor's pages say of the legacy endpoints: paths, filters, fields. Written from those
+//! pages alone; it must never be made from the gateway's own table.
+
+use crate::ask::KeyPlace;
+
+/// One legacy endpoint.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// Its name in configuration and reports.
+    pub name: &'static str,
+    /// Its path.
+    pub path: &'static str,
+    /// Another path of it that the pages print.
+    pub other_path: Option<&'static str>,
+    /// Where its pages put the key.
+    pub key: KeyPlace,
+    /// Filters by name.
+    pub filters: &'static [&'static str],
+    /// Whether `filter[x]=` is written for `x=` as well.
+    pub bracketed: bool,
+    /// Fields that are lists joined by a comma and a space.
+    pub joined: &'static [&'static str],
+}
+
+impl Endpoint {
+    /// Whether a field is a joined list.
+    pub fn is_joined(&self, field: &str) -> bool {
+        self.joined.contains(&field)
+    }
+
+    /// Whether its rows are users with filters.
+    pub fn lists_users(&self) -> bool {
+        !self.filters.is_empty()
+    }
+}
+
+/// Every endpoint, in the order in which they are asked.
+pub static ENDPOINTS: [Endpoint; 4] = [
+    Endpoint {
+        name: "v1_users",
+        path: "/api/user_management/v1/users",
+        other_path: Some("/user_management/v1/users"),
+        key: KeyPlace::Bearer,
+        filters: &[
+            "id",
+            "name",
+            "email",
+            "sip_account",
+            "sag",
+            "extension",
+            "caller_id",
+            "timezone",
+        ],
+        bracketed: false,
+        joined: &["assigned_teams", "supervisor_in_teams", "assigned_queues"],
+    },
+    Endpoint {
+        name: "v3_cdr_users",
+        path: "/api/v3/cdr/users",
+        other_path: None,
+        key: KeyPlace::Query,
+        filters: &["name", "email", "sip_account", "sag", "extension", "caller_id", "timezone"],
+        bracketed: true,
+        joined: &["agent_in_teams", "supervisor_in_teams", "assigned_queues"],
+    },
+    Endpoint {
+        name: "v2_cdr_teams",
+        path: "/api/v2/cdr/teams",
+        other_path: None,
+        key: KeyPlace::Query,
+        filters: &[],
+        bracketed: false,
+        joined: &[],
+    },
+    Endpoint {
+        name: "v2_cdr_deleted_agents",
+        path: "/api/v2/cdr/deleted_agents",
+        other_path: None,
+        key: KeyPlace::Query,
+        filters: &[],
+        bracketed: false,
+        joined: &[],
+    },
+];
+
+/// The endpoint of a name.
+pub fn endpoint(name: &str) -> Option<&'static Endpoint> {
+    ENDPOINTS.iter().find(|endpoint| endpoint.name == name)
+}

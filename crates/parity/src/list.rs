@@ -1,0 +1,244 @@
+//! A list as it came: what is wrapped around it, and its records as slices of the body, so that two
+//! lists of any length are held once each and records are read one by one.
+
+use std::collections::HashMap;
+
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use crate::node::{Node, NotJson};
+
+/// What stands around the records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Envelope {
+    /// Nothing: a bare array.
+    Array,
+    /// `{"users":[..],"metadata":{..}}`.
+    Users,
+    /// `{"summary":..,"description":..,"value":..}`, as the documentation prints it.
+    Sample,
+    /// Something else; the names of its members.
+    Other(Vec<String>),
+}
+
+impl Envelope {
+    /// As the setting calls it.
+    pub fn name(&self) -> String {
+        match self {
+            Envelope::Array => "array".to_owned(),
+            Envelope::Users => "users".to_owned(),
+            Envelope::Sample => "sample".to_owned(),
+            Envelope::Other(names) => format!("an object of {}", names.join(", ")),
+        }
+    }
+}
+
+/// One record.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// Its text.
+    pub raw: &'a str,
+}
+
+impl Record<'_> {
+    /// The whole record.
+    pub fn node(&self) -> Node {
+        Node::parse(self.raw.as_bytes()).unwrap_or(Node::Null)
+    }
+}
+
+/// A whole list.
+#[derive(Debug)]
+pub struct List<'a> {
+    /// What stands around the records.
+    pub envelope: Envelope,
+    /// Each record's key, in order; records without an id have a place in its stead.
+    pub keys: Vec<String>,
+    /// Records in order.
+    pub records: Vec<Record<'a>>,
+    /// Places by key; the first of several.
+    pub places: HashMap<String, usize>,
+    /// Keys that stand more than once, and how many times too often.
+    pub repeated: HashMap<String, usize>,
+}
+
+/// The `id` of a record, without the rest.
+#[derive(serde::Deserialize)]
+struct Keyed<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    email: Option<&'a RawValue>,
+}
+
+/// By which member records are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyedBy {
+    /// Their `id`, whether it is a number or a string of digits.
+    Id,
+    /// Their `email`; where the two sides number users in different ways.
+    Email,
+}
+
+impl<'a> List<'a> {
+    /// Reads a list.
+    ///
+    /// # Errors
+    /// Where the text is not JSON, or holds no list.
+    pub fn read(body: &'a [u8], by: KeyedBy) -> Result<List<'a>, NotAList> {
+        let (envelope, raw) = open(body)?;
+        let mut list = List {
+            envelope,
+            keys: Vec::with_capacity(raw.len()),
+            records: Vec::with_capacity(raw.len()),
+            places: HashMap::with_capacity(raw.len()),
+            repeated: HashMap::new(),
+        };
+        for (place, record) in raw.into_iter().enumerate() {
+            let key = key(record, by).unwrap_or_else(|| format!("#{place}"));
+            if list.places.contains_key(&key) {
+                *list.repeated.entry(key.clone()).or_default() += 1;
+            } else {
+                list.places.insert(key.clone(), place);
+            }
+            list.keys.push(key);
+            list.records.push(Record { raw: record });
+        }
+        Ok(list)
+    }
+
+    /// A record by its key.
+    pub fn record(&self, key: &str) -> Option<Record<'a>> {
+        self.places.get(key).map(|place| self.records[*place])
+    }
+}
+
+fn key(record: &str, by: KeyedBy) -> Option<String> {
+    let keyed: Keyed<'_> = serde_json::from_str(record).ok()?;
+    let raw = match by {
+        KeyedBy::Id => keyed.id?,
+        KeyedBy::Email => keyed.email?,
+    };
+    match Node::parse(raw.get().as_bytes()).ok()? {
+        Node::Number(number) => Some(number.to_string()),
+        Node::Text(text) if !text.is_empty() => Some(text),
+        _ => None,
+    }
+}
+
+fn texts(list: Vec<&RawValue>) -> Vec<&str> {
+    list.into_iter().map(RawValue::get).collect()
+}
+
+fn open(body: &[u8]) -> Result<(Envelope, Vec<&str>), NotAList> {
+    let text = std::str::from_utf8(body).map_err(|_| NotAList::NotJson)?;
+    if text.trim_start().starts_with('[') {
+        let list: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| NotAList::NotJson)?;
+        return Ok((Envelope::Array, texts(list)));
+    }
+    let members: Members<'_> = serde_json::from_str(text).map_err(|_| NotAList::NotJson)?;
+    let names: Vec<String> = members.0.iter().map(|(name, _)| name.clone()).collect();
+    let has = |wanted: &[&str]| names == wanted;
+    let envelope = match () {
+        () if has(&["users", "metadata"]) || has(&["users"]) => Envelope::Users,
+        () if has(&["summary", "description", "value"]) => Envelope::Sample,
+        () => Envelope::Other(names),
+    };
+    let inner = members.0.iter().find(|(name, value)| {
+        let is_one = name == "value" && value.get().starts_with('{');
+        value.get().starts_with('[') || is_one
+    });
+    let Some((_, inner)) = inner else { return Err(NotAList::NoList) };
+    if inner.get().starts_with('{') {
+        return Ok((envelope, vec![inner.get()]));
+    }
+    let list: Vec<&RawValue> = serde_json::from_str(inner.get()).map_err(|_| NotAList::NotJson)?;
+    Ok((envelope, texts(list)))
+}
+
+/// The members of an object, in order.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de: 'a, 'a> serde::Deserialize<'de> for Members<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
+        struct MembersVisitor;
+        impl<'de> serde::de::Visitor<'de> for MembersVisitor {
+            type Value = Members<'de>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object or an array")
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<Members<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        de.deserialize_map(MembersVisitor)
+    }
+}
+
+/// Why there is no list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAList {
+    /// The text is not JSON, or neither array nor object.
+    #[error("the answer is not JSON")]
+    NotJson,
+    /// There is no array in it.
+    #[error("the answer holds no list")]
+    NoList,
+}
+
+impl From<NotJson> for NotAList {
+    fn from(_: NotJson) -> Self {
+        NotAList::NotJson
+    }
+}
+
+/// Whether a text is JSON at all.
+pub fn is_json(text: &[u8]) -> bool {
+    serde_json::from_slice::<IgnoredAny>(text).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(body: &str) -> Result<(String, Vec<String>), NotAList> {
+        List::read(body.as_bytes(), KeyedBy::Id).map(|list| (list.envelope.name(), list.keys))
+    }
+
+    #[test]
+    fn a_list_is_found_in_every_envelope() {
+        let array = r#"[{"id":1},{"id":"2"},{"name":"x"},{"id":null}]"#;
+        let all = ["1", "2", "#2", "#3"].map(str::to_owned).to_vec();
+        assert_eq!(keys(array), Ok(("array".to_owned(), all.clone())));
+        let users = format!(r#"{{"users":{array},"metadata":{{"total":4}}}}"#);
+        assert_eq!(keys(&users), Ok(("users".to_owned(), all.clone())));
+        let sample = format!(r#"{{"summary":"","description":"","value":{array}}}"#);
+        assert_eq!(keys(&sample), Ok(("sample".to_owned(), all.clone())));
+        let one = r#"{"summary":"","description":"","value":{"id":7}}"#;
+        assert_eq!(keys(one), Ok(("sample".to_owned(), vec!["7".to_owned()])));
+        let other = format!(r#"{{"agents":{array}}}"#);
+        assert_eq!(keys(&other), Ok(("an object of agents".to_owned(), all)));
+    }
+
+    #[test]
+    fn what_holds_no_list_is_none() {
+        for bad in ["", "1", "\"x\"", "[1,", "null"] {
+            assert_eq!(keys(bad), Err(NotAList::NotJson), "{bad}");
+        }
+        assert_eq!(keys("{}"), Err(NotAList::NoList));
+        assert_eq!(keys(r#"{"error":"no"}"#), Err(NotAList::NoList));
+    }
+
+    #[test]
+    fn a_record_that_stands_twice_is_counted() {
+        let list = List::read(br#"[{"id":1},{"id":1},{"id":1}]"#, KeyedBy::Id).unwrap();
+        assert_eq!(list.repeated.get("1"), Some(&2));
+    }
+}

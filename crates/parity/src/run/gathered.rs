@@ -1,0 +1,223 @@
+//! What all questions brought together, and the report made of it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Plan;
+use super::state::Finished;
+use crate::ask::Ask;
+use crate::knowledge::Knowledge;
+use crate::mask::Mask;
+use crate::report::{
+    Cause, FORMAT, FieldReport, Finding, Outcome, Report, ScenarioReport, Suggestion, Totals,
+    V4Call, Verdict,
+};
+
+/// What was found so far.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    pub(super) totals: Totals,
+    mask: Mask,
+    endpoints: Vec<&'static str>,
+    examples_max: usize,
+    fields: BTreeMap<(usize, usize), FieldReport>,
+    /// Names of fields in the order in which they were met.
+    names: Vec<String>,
+    scenarios: Vec<ScenarioReport>,
+    findings: Vec<Finding>,
+    settings: Vec<Suggestion>,
+    calls: Vec<V4Call>,
+}
+
+impl Gathered {
+    pub(super) fn new(plan: &Plan) -> Gathered {
+        Gathered {
+            totals: Totals::default(),
+            mask: Mask::default(),
+            endpoints: plan.endpoints.iter().map(|endpoint| endpoint.name).collect(),
+            examples_max: plan.examples_max,
+            fields: BTreeMap::new(),
+            names: Vec::new(),
+            scenarios: Vec::new(),
+            findings: Vec::new(),
+            settings: Vec::new(),
+            calls: Vec::new(),
+        }
+    }
+
+    pub(super) fn mask(&self) -> &Mask {
+        &self.mask
+    }
+
+    /// What candidate asked for a request. One line for each shape; the first call stands for all.
+    pub(super) fn calls(&mut self, ask: &Ask, calls: &[String]) {
+        let total = self.totals.upstream_calls.get_or_insert(0);
+        *total += calls.len() as u64;
+        let legacy = ask.shape();
+        if self.calls.iter().any(|known| known.legacy == legacy) {
+            return;
+        }
+        let v4 = match calls.first() {
+            Some(first) => without_values(first),
+            None => "(no call: answered without asking)".to_owned(),
+        };
+        self.calls.push(V4Call { legacy, v4, calls: calls.len() as u64 });
+    }
+
+    pub(super) fn add(&mut self, finished: Finished) {
+        self.totals.records += finished.records;
+        for field in finished.fields {
+            self.field(field);
+        }
+        for finding in finished.findings {
+            self.finding(finding);
+        }
+        for setting in finished.settings {
+            let is_it =
+                |one: &&mut Suggestion| one.table == setting.table && one.line == setting.line;
+            match self.settings.iter_mut().find(is_it) {
+                Some(known) => known.evidence += setting.evidence,
+                None => self.settings.push(setting),
+            }
+        }
+        self.scenarios.push(finished.scenario);
+    }
+
+    fn field(&mut self, field: FieldReport) {
+        let place = |list: &[&str], name: &str| list.iter().position(|known| *known == name);
+        let endpoint = place(&self.endpoints, &field.endpoint).unwrap_or(usize::MAX);
+        let known = self.names.iter().position(|name| *name == field.field);
+        let name = known.unwrap_or_else(|| {
+            self.names.push(field.field.clone());
+            self.names.len() - 1
+        });
+        let of = self.fields.entry((endpoint, name)).or_insert_with(|| FieldReport {
+            endpoint: field.endpoint.clone(),
+            field: field.field.clone(),
+            ..FieldReport::default()
+        });
+        of.compared += field.compared;
+        of.matched += field.matched;
+        of.ignored += field.ignored;
+        for (cause, count) in field.causes {
+            *of.causes.entry(cause).or_default() += count;
+        }
+    }
+
+    fn finding(&mut self, finding: Finding) {
+        let is_it = |known: &&mut Finding| {
+            known.endpoint == finding.endpoint
+                && known.field == finding.field
+                && known.kind == finding.kind
+                && known.cause == finding.cause
+                && known.why == finding.why
+        };
+        match self.findings.iter_mut().find(is_it) {
+            Some(known) => {
+                known.count += finding.count;
+                let room = self.examples_max.saturating_sub(known.examples.len());
+                known.examples.extend(finding.examples.into_iter().take(room));
+            }
+            None => self.findings.push(finding),
+        }
+    }
+
+    /// The report; `unasked` are questions that there was no time for.
+    pub(super) fn report(
+        mut self,
+        knowledge: &Knowledge,
+        took: Duration,
+        unasked: &[String],
+    ) -> Report {
+        for field in self.fields.values() {
+            self.totals.compared += field.compared;
+            self.totals.matched += field.matched;
+            self.totals.ignored += field.ignored;
+            for (cause, count) in &field.causes {
+                *self.totals.causes.entry(*cause).or_default() += count;
+            }
+        }
+        self.totals.scenarios = self.scenarios.len() as u64;
+        let undecided = self.scenarios.iter().filter(|one| one.outcome == Outcome::Undecided);
+        self.totals.undecided = (undecided.count() + unasked.len()) as u64;
+        self.findings.sort_by(|a, b| (a.cause, b.count).cmp(&(b.cause, a.count)));
+        self.settings.sort_by(|a, b| (&a.table, &a.line).cmp(&(&b.table, &b.line)));
+        let (verdict, because) = verdict(&self.totals, unasked.len());
+        let ledger = knowledge.ledger.iter().filter(|loss| {
+            loss.dialect == knowledge.dialect && self.endpoints.contains(&loss.endpoint.as_str())
+        });
+        Report {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            verdict,
+            because,
+            seconds: took.as_secs_f64(),
+            dialect: knowledge.dialect.clone(),
+            ledger: ledger.cloned().collect(),
+            totals: self.totals,
+            fields: self.fields.into_values().collect(),
+            scenarios: self.scenarios,
+            findings: self.findings,
+            settings: self.settings,
+            calls: self.calls,
+            ..Report::default()
+        }
+    }
+}
+
+fn verdict(totals: &Totals, unasked: usize) -> (Verdict, String) {
+    let bugs = totals.causes.get(&Cause::Bug).copied().unwrap_or(0);
+    let explained: u64 = totals.causes.values().sum::<u64>() - bugs;
+    if bugs > 0 {
+        let because =
+            format!("{bugs} of {} values differ and nothing explains it", totals.compared);
+        return (Verdict::Differ, because);
+    }
+    if unasked > 0 {
+        return (Verdict::Undecided, format!("{unasked} questions were not asked"));
+    }
+    if totals.undecided > 0 || totals.compared == 0 {
+        let because = format!("{} questions could not be compared", totals.undecided);
+        return (Verdict::Undecided, because);
+    }
+    let because = match explained {
+        0 => format!("all of {} values are equal", totals.compared),
+        _ => format!(
+            "of {} values {explained} differ, each with a known cause; the others are equal",
+            totals.compared
+        ),
+    };
+    (Verdict::Agree, because)
+}
+
+/// A call without the values of its parameters, but for those of paging.
+fn without_values(call: &str) -> String {
+    let Some((path, query)) = call.split_once('?') else { return call.to_owned() };
+    let shown = query.split('&').map(|pair| match pair.split_once('=') {
+        Some((name @ ("limit" | "offset" | "page" | "page_size"), value)) => {
+            format!("{name}={value}")
+        }
+        Some((name, _)) => format!("{name}=.."),
+        None => pair.to_owned(),
+    });
+    format!("{path}?{}", shown.collect::<Vec<_>>().join("&"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_shown_without_what_it_asks_for() {
+        let call = "GET /api/v4/users?limit=100&offset=99&email=jane%40x.example";
+        assert_eq!(without_values(call), "GET /api/v4/users?limit=100&offset=99&email=..");
+    }
+
+    #[test]
+    fn nothing_compared_is_no_agreement() {
+        assert_eq!(verdict(&Totals::default(), 0).0, Verdict::Undecided);
+        let totals = Totals { compared: 9, matched: 9, ..Totals::default() };
+        assert_eq!(verdict(&totals, 0).0, Verdict::Agree);
+        assert_eq!(verdict(&totals, 1).0, Verdict::Undecided);
+    }
+}

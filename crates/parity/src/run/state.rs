@@ -1,0 +1,239 @@
+//! What one question brought, and the memory of a run that was interrupted: a file with one line for
+//! each question that is done. It holds what the report holds, and no value.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cause::Judgement;
+use crate::compare::{Compared, Difference};
+use crate::mask::Mask;
+use crate::report::{Cause, Example, FieldReport, Finding, ScenarioReport, Suggestion};
+use crate::scenario::Scenario;
+
+/// What one question brought.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Finished {
+    /// How it went.
+    pub scenario: ScenarioReport,
+    /// By field.
+    pub fields: Vec<FieldReport>,
+    /// What was found.
+    pub findings: Vec<Finding>,
+    /// Settings that would make it equal.
+    pub settings: Vec<Suggestion>,
+    /// Records that both sides listed.
+    pub records: u64,
+}
+
+impl Finished {
+    pub(super) fn of(scenario: &Scenario) -> Finished {
+        Finished {
+            scenario: ScenarioReport {
+                id: scenario.id.clone(),
+                endpoint: scenario.endpoint.name.to_owned(),
+                shape: scenario.ask.shape(),
+                group: scenario.group.as_str().to_owned(),
+                ..ScenarioReport::default()
+            },
+            fields: Vec::new(),
+            findings: Vec::new(),
+            settings: Vec::new(),
+            records: 0,
+        }
+    }
+
+    fn field(&mut self, name: &str) -> &mut FieldReport {
+        let known = self.fields.iter().position(|field| field.field == name);
+        let place = known.unwrap_or_else(|| {
+            let endpoint = self.scenario.endpoint.clone();
+            let field = name.to_owned();
+            self.fields.push(FieldReport { endpoint, field, ..FieldReport::default() });
+            self.fields.len() - 1
+        });
+        &mut self.fields[place]
+    }
+
+    /// Takes out what is not to be compared; it counts as ignored, never as matched.
+    pub(super) fn ignore(&mut self, found: &mut Compared, ignored: &[(String, String)]) {
+        for (endpoint, field) in ignored {
+            if *endpoint != self.scenario.endpoint {
+                continue;
+            }
+            if let Some(tally) = found.tallies.remove(field) {
+                self.field(field).ignored = tally.compared;
+            }
+            found.differences.retain(|difference| difference.field != *field);
+        }
+    }
+
+    /// Counts what was compared and why it differs.
+    pub(super) fn count(
+        &mut self,
+        found: &Compared,
+        judged: Vec<Judgement>,
+        examples_max: usize,
+        mask: &Mask,
+    ) {
+        self.records = found.common_records;
+        for (name, tally) in &found.tallies {
+            let field = self.field(name);
+            field.compared = tally.compared;
+            field.matched = tally.matched;
+        }
+        // A field of a record counts once, under the worst of its causes.
+        let mut worst: HashMap<(Option<&str>, &str), Cause> = HashMap::new();
+        for (difference, judgement) in found.differences.iter().zip(&judged) {
+            let of = (difference.record.as_deref(), difference.field.as_str());
+            let cause = worst.entry(of).or_insert(judgement.cause);
+            *cause = judgement.cause.min(*cause);
+        }
+        let mut causes: BTreeMap<Cause, u64> = BTreeMap::new();
+        for ((_, name), cause) in worst {
+            *self.field(name).causes.entry(cause).or_default() += 1;
+            *causes.entry(cause).or_default() += 1;
+        }
+        self.scenario.causes = causes;
+        for (difference, judgement) in found.differences.iter().zip(judged) {
+            self.find(difference, judgement, examples_max, mask);
+        }
+    }
+
+    fn find(
+        &mut self,
+        difference: &Difference,
+        judgement: Judgement,
+        examples_max: usize,
+        mask: &Mask,
+    ) {
+        let kind = difference.kind.as_str();
+        let known = self.findings.iter().position(|finding| {
+            finding.field == difference.path
+                && finding.kind == kind
+                && finding.cause == judgement.cause
+                && finding.why == judgement.why
+        });
+        let place = known.unwrap_or_else(|| {
+            self.findings.push(Finding {
+                endpoint: self.scenario.endpoint.clone(),
+                field: difference.path.clone(),
+                kind: kind.to_owned(),
+                cause: judgement.cause,
+                why: judgement.why.clone(),
+                count: 0,
+                examples: Vec::new(),
+            });
+            self.findings.len() - 1
+        });
+        let finding = &mut self.findings[place];
+        finding.count += 1;
+        if finding.examples.len() < examples_max {
+            finding.examples.push(Example {
+                scenario: self.scenario.id.clone(),
+                record: difference.record.as_deref().map(|key| shown_key(key, mask)),
+                control: mask.show(&difference.path, difference.control.as_ref()),
+                candidate: mask.show(&difference.path, difference.candidate.as_ref()),
+            });
+        }
+        let Some(setting) = judgement.setting else { return };
+        let known = self
+            .settings
+            .iter()
+            .position(|one| one.table == setting.table && one.line == setting.line);
+        match known {
+            Some(place) => self.settings[place].evidence += 1,
+            None => self.settings.push(Suggestion {
+                table: setting.table,
+                line: setting.line,
+                evidence: 1,
+                against: 0,
+            }),
+        }
+    }
+}
+
+/// An id as it is; an e-mail address masked.
+fn shown_key(key: &str, mask: &Mask) -> String {
+    match key.bytes().all(|byte| byte.is_ascii_digit() || byte == b'#') {
+        true => key.to_owned(),
+        false => mask.show("email", Some(&crate::node::Node::from(key))),
+    }
+}
+
+/// What is done already, and where to note what gets done.
+#[derive(Debug, Default)]
+pub struct State {
+    done: HashMap<String, Finished>,
+    file: Option<File>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    fingerprint: String,
+    finished: Finished,
+}
+
+impl State {
+    /// No memory.
+    pub fn none() -> State {
+        State::default()
+    }
+
+    /// A file that is begun anew, or taken up again. A line that was not written whole is left out.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or written.
+    pub fn open(path: &Path, resume: bool) -> io::Result<State> {
+        let mut done = HashMap::new();
+        if resume && path.exists() {
+            for line in BufReader::new(File::open(path)?).lines() {
+                let Ok(line) = serde_json::from_str::<Line>(&line?) else { continue };
+                done.insert(line.fingerprint, line.finished);
+            }
+        }
+        let mut options = OpenOptions::new();
+        options.create(true).write(true);
+        match resume {
+            true => options.append(true),
+            false => options.truncate(true),
+        };
+        let mut file = options.open(path)?;
+        if resume && !done.is_empty() {
+            // What was cut in the middle of a line ends there.
+            file.write_all(b"\n")?;
+        }
+        Ok(State { done, file: Some(file) })
+    }
+
+    /// Whether a question is done.
+    pub fn has(&self, fingerprint: &str) -> bool {
+        self.done.contains_key(fingerprint)
+    }
+
+    /// How many are done.
+    pub fn len(&self) -> usize {
+        self.done.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.done.is_empty()
+    }
+
+    pub(super) fn take(&mut self, fingerprint: &str) -> Option<Finished> {
+        self.done.remove(fingerprint)
+    }
+
+    /// A line that cannot be written is asked again the next time.
+    pub(super) fn note(&mut self, fingerprint: &str, finished: &Finished) {
+        let Some(file) = &mut self.file else { return };
+        let line = Line { fingerprint: fingerprint.to_owned(), finished: finished.clone() };
+        if let Ok(mut text) = serde_json::to_string(&line) {
+            text.push('\n');
+            let _ = file.write_all(text.as_bytes());
+        }
+    }
+}

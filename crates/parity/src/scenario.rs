@@ -1,0 +1,351 @@
+//! The questions: every endpoint whole, every filter with values taken from the data itself, pairs of
+//! filters, values that nobody has, odd characters, keys that nobody has.
+//!
+//! The same data give the same questions under the same names, so that a run can be taken up again.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
+use crate::ask::{Ask, KeyPlace};
+use crate::cause::Index;
+use crate::endpoint::Endpoint;
+
+/// What a question is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// Everything an endpoint lists.
+    All,
+    /// One filter, with a value from the data.
+    Filter,
+    /// A value in another case, or a part of one: how filters compare.
+    Spelling,
+    /// Two filters.
+    Pair,
+    /// A value that nobody has.
+    Unknown,
+    /// Characters that are often escaped wrongly.
+    Odd,
+    /// An empty value, or a parameter that is none.
+    Ignored,
+    /// A key that nobody has, or none.
+    BadKey,
+}
+
+impl Group {
+    /// For reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Group::All => "whole list",
+            Group::Filter => "filter",
+            Group::Spelling => "other spelling",
+            Group::Pair => "pair",
+            Group::Unknown => "unknown value",
+            Group::Odd => "odd characters",
+            Group::Ignored => "ignored parameter",
+            Group::BadKey => "bad key",
+        }
+    }
+}
+
+/// One question for both sides.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// Its name.
+    pub id: String,
+    /// Whom it is for.
+    pub endpoint: &'static Endpoint,
+    /// What it is for.
+    pub group: Group,
+    /// The request.
+    pub ask: Ask,
+    /// Its filters, by the names of the endpoint's table.
+    pub filters: Vec<(String, String)>,
+    /// The whole value, where a filter asks for the beginning of one.
+    pub whole: Option<String>,
+}
+
+impl Scenario {
+    fn new(
+        endpoint: &'static Endpoint,
+        group: Group,
+        id: String,
+        filters: &[(&str, &str)],
+    ) -> Self {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let filters: Vec<_> = filters.iter().map(owned).collect();
+        let ask = Ask { path: endpoint.path.to_owned(), query: filters.clone(), key: endpoint.key };
+        let id = format!("{}/{id}", endpoint.name);
+        Scenario { id, endpoint, group, ask, filters, whole: None }
+    }
+
+    /// The whole list of an endpoint.
+    pub fn all(endpoint: &'static Endpoint) -> Scenario {
+        Scenario::new(endpoint, Group::All, "all".to_owned(), &[])
+    }
+
+    /// Names the request and its values, without showing them.
+    pub fn fingerprint(&self) -> String {
+        let target = self.ask.target("");
+        let digest = Sha256::digest(format!("{:?} {target}", self.ask.key));
+        let hex = digest.iter().take(8).map(|byte| format!("{byte:02x}"));
+        format!("{}#{}", self.id, hex.collect::<String>())
+    }
+}
+
+/// How many questions there are.
+#[derive(Clone, Copy, Debug)]
+pub struct Extent {
+    /// Values of each filter, taken from the data.
+    pub values_per_filter: usize,
+    /// Whether pairs of filters are asked.
+    pub pairs: bool,
+}
+
+impl Default for Extent {
+    fn default() -> Self {
+        Extent { values_per_filter: 3, pairs: true }
+    }
+}
+
+/// A text that no user, group or number has.
+const NOBODY: &str = "No such value 7f3a";
+
+/// Characters that are often escaped wrongly, or end a text early.
+const ODD: [&str; 9] = [
+    "a+b c",
+    "100%",
+    "a&name=b",
+    "\"quoted\"",
+    "O'Brien",
+    "żółć 长 🦀",
+    "a\\b/c?d#e",
+    "tab\there",
+    "<b>&amp;</b>",
+];
+
+/// Every question to an endpoint but the whole list; `control` is what control listed there.
+pub fn questions(
+    endpoint: &'static Endpoint,
+    control: &Index,
+    extent: Extent,
+    seed: u64,
+) -> Vec<Scenario> {
+    let mut all = Vec::new();
+    if let Some(path) = endpoint.other_path {
+        let mut scenario = Scenario::new(endpoint, Group::All, "all/other path".to_owned(), &[]);
+        scenario.ask.path = path.to_owned();
+        all.push(scenario);
+    }
+    if endpoint.lists_users() {
+        filters(endpoint, control, extent, seed, &mut all);
+        if extent.pairs {
+            pairs(endpoint, control, seed, &mut all);
+        }
+    }
+    for (name, filters) in [
+        ("empty", &[("sag", "")][..]),
+        ("other parameter", &[("no_such_parameter", "1")]),
+        ("paging", &[("page", "2"), ("per_page", "1")]),
+    ] {
+        let is_fit = name != "empty" || endpoint.lists_users();
+        if is_fit {
+            let mut scenario =
+                Scenario::new(endpoint, Group::Ignored, format!("ignored/{name}"), filters);
+            scenario.filters.clear();
+            all.push(scenario);
+        }
+    }
+    keys(endpoint, &mut all);
+    all
+}
+
+fn filters(
+    endpoint: &'static Endpoint,
+    control: &Index,
+    extent: Extent,
+    seed: u64,
+    all: &mut Vec<Scenario>,
+) {
+    for (place, filter) in endpoint.filters.iter().enumerate() {
+        let values = sample(control, place, extent.values_per_filter, seed);
+        for (number, value) in values.iter().enumerate() {
+            let id = format!("filter/{filter}/{}", number + 1);
+            let mut scenario = Scenario::new(endpoint, Group::Filter, id, &[(filter, value)]);
+            if endpoint.bracketed && number == 1 {
+                scenario.ask.query = vec![(format!("filter[{filter}]"), value.clone())];
+            }
+            all.push(scenario);
+        }
+        spellings(endpoint, control, place, filter, seed, all);
+        let unknown = if *filter == "id" { "999999999" } else { NOBODY };
+        let id = format!("unknown/{filter}");
+        all.push(Scenario::new(endpoint, Group::Unknown, id, &[(filter, unknown)]));
+        let odd = ODD[place % ODD.len()];
+        let id = format!("odd/{filter}");
+        all.push(Scenario::new(endpoint, Group::Odd, id, &[(filter, odd)]));
+    }
+    for (number, odd) in ODD.iter().enumerate() {
+        let id = format!("odd/{}", number + 1);
+        all.push(Scenario::new(endpoint, Group::Odd, id, &[("name", odd)]));
+    }
+}
+
+/// A value in capitals and the beginning of one.
+fn spellings(
+    endpoint: &'static Endpoint,
+    control: &Index,
+    place: usize,
+    filter: &str,
+    seed: u64,
+    all: &mut Vec<Scenario>,
+) {
+    if filter == "id" {
+        return;
+    }
+    let values = distinct(control, place);
+    let of = |wanted: &dyn Fn(&str) -> bool| {
+        let mut fit: Vec<&&str> = values.keys().filter(|value| wanted(value)).collect();
+        fit.sort_by_key(|value| rank(seed, value));
+        fit.first().map(|value| (**value).to_owned())
+    };
+    let in_capitals = |value: &str| value.is_ascii() && value.to_uppercase() != value;
+    if let Some(value) = of(&in_capitals) {
+        let id = format!("spelling/{filter}/capitals");
+        let value = value.to_uppercase();
+        all.push(Scenario::new(endpoint, Group::Spelling, id, &[(filter, &value)]));
+    }
+    let is_long = |value: &str| value.is_ascii() && value.len() >= 4 && value.trim() == value;
+    if let Some(whole) = of(&is_long) {
+        let id = format!("spelling/{filter}/beginning");
+        let beginning = whole[..whole.len() - 1].trim_end();
+        if !values.contains_key(beginning) {
+            let mut scenario = Scenario::new(endpoint, Group::Spelling, id, &[(filter, beginning)]);
+            scenario.whole = Some(whole.clone());
+            all.push(scenario);
+        }
+    }
+}
+
+/// Every pair of filters, with values of one record that has both.
+fn pairs(endpoint: &'static Endpoint, control: &Index, seed: u64, all: &mut Vec<Scenario>) {
+    let mut keys: Vec<&String> = control.rows.keys().collect();
+    keys.sort_by_key(|key| rank(seed, key));
+    for (first, one) in endpoint.filters.iter().enumerate() {
+        for (second, other) in endpoint.filters.iter().enumerate().skip(first + 1) {
+            let both = keys.iter().find_map(|key| {
+                let row = control.rows.get(*key)?;
+                let value = |place: usize| {
+                    row.get(place)?.as_deref().filter(|value| !value.trim().is_empty())
+                };
+                Some((value(first)?, value(second)?))
+            });
+            if let Some((a, b)) = both {
+                let id = format!("pair/{one}+{other}");
+                let filters = [(*one, a), (*other, b)];
+                all.push(Scenario::new(endpoint, Group::Pair, id, &filters));
+            }
+        }
+    }
+}
+
+fn keys(endpoint: &'static Endpoint, all: &mut Vec<Scenario>) {
+    let other = match endpoint.key {
+        KeyPlace::Bearer => KeyPlace::WrongBearer,
+        _ => KeyPlace::WrongQuery,
+    };
+    for (name, place) in [("missing", KeyPlace::Missing), ("wrong", other)] {
+        let mut scenario = Scenario::new(endpoint, Group::BadKey, format!("key/{name}"), &[]);
+        scenario.ask.key = place;
+        all.push(scenario);
+    }
+}
+
+/// Values of a filter, and how many records have each.
+fn distinct(control: &Index, place: usize) -> BTreeMap<&str, u64> {
+    let mut values: BTreeMap<&str, u64> = BTreeMap::new();
+    for row in control.rows.values() {
+        if let Some(Some(value)) = row.get(place)
+            && !value.trim().is_empty()
+        {
+            *values.entry(value).or_default() += 1;
+        }
+    }
+    values
+}
+
+/// The value that most have, one with odd characters, and others at random but the same every time.
+fn sample(control: &Index, place: usize, count: usize, seed: u64) -> Vec<String> {
+    let values = distinct(control, place);
+    let mut picked: Vec<String> = Vec::new();
+    let most = values.iter().max_by_key(|(value, count)| (**count, rank(seed, value)));
+    picked.extend(most.map(|(value, _)| (*value).to_owned()));
+    let is_odd = |value: &&&str| !value.chars().all(|c| c.is_ascii_alphanumeric());
+    let odd = values.keys().filter(is_odd).min_by_key(|value| rank(seed, value));
+    picked.extend(odd.map(|value| (*value).to_owned()));
+    let mut rest: Vec<&&str> = values.keys().collect();
+    rest.sort_by_key(|value| rank(seed, value));
+    picked.extend(rest.into_iter().map(|value| (*value).to_owned()));
+    let mut seen = std::collections::HashSet::new();
+    picked.retain(|value| seen.insert(value.clone()));
+    picked.truncate(count);
+    picked
+}
+
+/// A place in an order that has nothing to do with the alphabet.
+fn rank(seed: u64, text: &str) -> [u8; 8] {
+    let mut digest = Sha256::new();
+    digest.update(seed.to_le_bytes());
+    digest.update(text.as_bytes());
+    let mut rank = [0; 8];
+    rank.copy_from_slice(&digest.finalize()[..8]);
+    rank
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::ENDPOINTS;
+    use crate::node::Node;
+
+    fn index(endpoint: &Endpoint) -> Index {
+        let mut index = Index::default();
+        for id in 1..40 {
+            let text = format!(
+                r#"{{"id":{id},"name":"User {id}","email":"u{id}@x.example","sag":"G {}",
+                "extension":null,"timezone":"Istanbul"}}"#,
+                id % 3
+            );
+            index.note(endpoint, &id.to_string(), &Node::parse(text.as_bytes()).unwrap());
+        }
+        index
+    }
+
+    #[test]
+    fn the_same_data_give_the_same_questions_and_no_two_share_a_name() {
+        for endpoint in &ENDPOINTS {
+            let index = index(endpoint);
+            let all = questions(endpoint, &index, Extent::default(), 7);
+            let ids: Vec<&String> = all.iter().map(|scenario| &scenario.id).collect();
+            let unique: std::collections::BTreeSet<&&String> = ids.iter().collect();
+            assert_eq!(unique.len(), ids.len());
+            let again = questions(endpoint, &index, Extent::default(), 7);
+            let print = |all: &[Scenario]| -> Vec<String> {
+                all.iter().map(Scenario::fingerprint).collect()
+            };
+            assert_eq!(print(&all), print(&again));
+        }
+    }
+
+    #[test]
+    fn every_filter_and_every_pair_that_the_data_have_is_asked() {
+        let endpoint = &ENDPOINTS[0];
+        let all = questions(endpoint, &index(endpoint), Extent::default(), 7);
+        let count = |group: Group| all.iter().filter(|one| one.group == group).count();
+        // Nobody has an extension, a caller id or a SIP account; all have one time zone.
+        assert_eq!(count(Group::Filter), 3 * 4 + 1);
+        assert_eq!(count(Group::Pair), 5 * 4 / 2);
+        assert_eq!(count(Group::Unknown), endpoint.filters.len());
+        assert_eq!(count(Group::BadKey), 2);
+    }
+}

@@ -1,0 +1,205 @@
+//! Where answers come from: a server, live. Paced, within a budget, patient with 429 and 503.
+//!
+//! An error here must never hold an address, a key or a body.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, header};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep, sleep_until};
+use tower::ServiceExt;
+use transport::body;
+use transport::client::{Client, ClientError};
+
+use crate::ask::{Ask, KeyPlace, Reply};
+
+/// A future that a trait returns.
+pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Who answers legacy requests.
+pub trait Source: Send + Sync {
+    /// Asks.
+    fn ask<'a>(&'a self, ask: &'a Ask) -> Answering<'a, Result<Reply, Silence>>;
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Silence {
+    /// No connection, or it broke.
+    #[error("no answer: {0}")]
+    Exchange(ClientError),
+    /// The body did not come whole.
+    #[error("the answer did not come whole")]
+    Body,
+    /// It took too long.
+    #[error("the answer took too long")]
+    Late,
+    /// The server goes on saying 429 or 503.
+    #[error("the server goes on answering {0}")]
+    Busy(u16),
+    /// No request is left of the budget.
+    #[error("no request is left of the budget")]
+    Budget,
+    /// The recording does not have this question.
+    #[error("the recording does not have this question")]
+    NotRecorded,
+}
+
+/// How a server is asked.
+#[derive(Clone, Debug)]
+pub struct Manners {
+    /// The longest whole answer.
+    pub timeout: Duration,
+    /// The largest body, in bytes.
+    pub bytes_max: usize,
+    /// Requests a second at most; `None`: as fast as they are answered.
+    pub requests_per_second_max: Option<f64>,
+    /// Requests in all.
+    pub requests_max: Option<u64>,
+    /// How often a request is repeated that met 429, 503 or no server.
+    pub repeats_max: u32,
+    /// The longest wait that the server may ask for.
+    pub retry_after_max: Duration,
+}
+
+impl Default for Manners {
+    fn default() -> Self {
+        Manners {
+            timeout: Duration::from_secs(120),
+            bytes_max: 512 << 20,
+            requests_per_second_max: None,
+            requests_max: None,
+            repeats_max: 4,
+            retry_after_max: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A server that answers legacy requests.
+pub struct Live {
+    client: Client,
+    base_url: String,
+    key: String,
+    /// The key of the endpoints that take a user's.
+    user_key: String,
+    manners: Manners,
+    sent: AtomicU64,
+    next: Mutex<Instant>,
+}
+
+impl fmt::Debug for Live {
+    /// Keys stay here.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Live").finish_non_exhaustive()
+    }
+}
+
+impl Live {
+    /// A server at a base URL without a slash at its end. `user_key` is shown where a key stands in
+    /// the query.
+    pub fn new(
+        client: Client,
+        base_url: &str,
+        key: String,
+        user_key: Option<String>,
+        manners: Manners,
+    ) -> Live {
+        let user_key = user_key.unwrap_or_else(|| key.clone());
+        let base_url = base_url.trim_end_matches('/').to_owned();
+        let next = Mutex::new(Instant::now());
+        Live { client, base_url, key, user_key, manners, sent: AtomicU64::new(0), next }
+    }
+
+    /// How many requests were sent.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    async fn whole(&self, ask: &Ask) -> Result<Reply, Silence> {
+        let mut wait = Duration::from_millis(250);
+        let mut left = self.manners.repeats_max;
+        loop {
+            self.take_turn().await?;
+            let reply = tokio::time::timeout(self.manners.timeout, self.once(ask)).await;
+            let again = match &reply {
+                Ok(Ok(reply)) if matches!(reply.status, 429 | 503) => retry_after(reply),
+                Ok(Err(Silence::Exchange(_))) => None,
+                _ => return reply.unwrap_or(Err(Silence::Late)),
+            };
+            if left == 0 {
+                return match reply {
+                    Ok(Ok(reply)) => Err(Silence::Busy(reply.status)),
+                    Ok(Err(error)) => Err(error),
+                    Err(_) => Err(Silence::Late),
+                };
+            }
+            left -= 1;
+            sleep(again.unwrap_or(wait).min(self.manners.retry_after_max)).await;
+            wait *= 2;
+        }
+    }
+
+    /// Waits for this request's turn and takes it off the budget.
+    async fn take_turn(&self) -> Result<(), Silence> {
+        let number = self.sent.fetch_add(1, Ordering::Relaxed);
+        if self.manners.requests_max.is_some_and(|most| number >= most) {
+            self.sent.fetch_sub(1, Ordering::Relaxed);
+            return Err(Silence::Budget);
+        }
+        let Some(rate) = self.manners.requests_per_second_max else { return Ok(()) };
+        let turn = {
+            let mut next = self.next.lock().await;
+            let turn = (*next).max(Instant::now());
+            *next = turn + Duration::from_secs_f64(1.0 / rate);
+            turn
+        };
+        sleep_until(turn).await;
+        Ok(())
+    }
+
+    async fn once(&self, ask: &Ask) -> Result<Reply, Silence> {
+        let key = match ask.key {
+            KeyPlace::Query | KeyPlace::WrongQuery => &self.user_key,
+            _ => &self.key,
+        };
+        let uri = format!("{}{}", self.base_url, ask.target(key));
+        let mut request = Request::get(uri).header(header::ACCEPT, "application/json");
+        if let Some(authorization) = ask.authorization(key) {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        // What does not fit a request line is refused here, as a client's library would.
+        let other = |_| Silence::Exchange(ClientError::Other);
+        let request = request.body(Bytes::new()).map_err(other)?;
+        let answer = self.client.clone().oneshot(request).await.map_err(Silence::Exchange)?;
+        let (head, body) = answer.into_parts();
+        let bytes = body::collect(body, self.manners.bytes_max, self.manners.timeout);
+        let body = bytes.await.map_err(|_| Silence::Body)?;
+        Ok(Reply { status: head.status.as_u16(), headers: kept(&head.headers), body })
+    }
+}
+
+impl Source for Live {
+    fn ask<'a>(&'a self, ask: &'a Ask) -> Answering<'a, Result<Reply, Silence>> {
+        Box::pin(self.whole(ask))
+    }
+}
+
+/// The headers that are compared or explain an error.
+const KEPT: [&str; 5] =
+    ["content-type", "location", "retry-after", "www-authenticate", "x-tieline-error"];
+
+/// Those of an answer's headers that are kept.
+pub fn kept(headers: &http::HeaderMap) -> Vec<(String, String)> {
+    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
+    KEPT.iter().filter_map(|name| Some(((*name).to_owned(), text(name)?))).collect()
+}
+
+/// A wait in seconds; dates are left to the caller's own patience.
+fn retry_after(reply: &Reply) -> Option<Duration> {
+    reply.header("retry-after")?.parse().ok().map(Duration::from_secs)
+}

@@ -1,0 +1,180 @@
+//! What the new API holds of a user, translated a second time: from the vendor's page of
+//! `GET /api/v4/users`, not from the gateway. Where candidate says the same, candidate translated
+//! faithfully and the difference lies elsewhere; where it does not, candidate is wrong.
+//!
+//! Knows Voiso's v4 only. It must never be called by what it is to judge.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::endpoint::Endpoint;
+use crate::knowledge::Settings;
+use crate::node::Node;
+use crate::zone;
+
+/// Display names of channels on the vendor's pages, and the usual spelling of the other networks.
+const CHANNELS: &[(&str, &str)] = &[
+    ("chat", "Webchat"),
+    ("email", "Email"),
+    ("facebook", "Facebook"),
+    ("instagram", "Instagram"),
+    ("line", "LINE"),
+    ("sms", "SMS"),
+    ("telegram", "Telegram"),
+    ("viber", "Viber"),
+    ("webchat", "Webchat"),
+    ("whatsapp", "WhatsApp"),
+];
+
+/// Statuses of somebody who is at work, deletion date or not.
+const LIVE: &[&str] = &["available", "unavailable", "inbound", "outbound", "dialer", "postcall"];
+
+/// Rows of the new API by id.
+pub type Rows = HashMap<String, Node>;
+
+/// One page of users: their rows by id, and the total that the page tells.
+pub fn page(body: &[u8], wanted: &HashSet<String>) -> Option<(Vec<(String, Node)>, u64, usize)> {
+    let page = Node::parse(body).ok()?;
+    let users = page.get("users")?.list()?;
+    let total = match page.get("metadata")?.get("total")? {
+        Node::Number(number) => number.as_u64()?,
+        _ => return None,
+    };
+    let rows = users.iter().filter_map(|row| Some((row.get("id")?.text()?.to_owned(), row)));
+    let rows = rows.filter(|(id, _)| wanted.contains(id)).map(|(id, row)| (id, row.clone()));
+    Some((rows.collect(), total, users.len()))
+}
+
+/// Whether a user is deleted, under a value of the setting `deleted_at`.
+pub fn is_deleted(row: &Node, deleted_at: &str) -> bool {
+    let has_date = !matches!(row.get("deleted_at"), None | Some(Node::Null));
+    let status = row.get("status").and_then(Node::text);
+    match deleted_at {
+        "always" => has_date,
+        "never" => false,
+        _ => has_date && !status.is_some_and(|status| LIVE.contains(&status)),
+    }
+}
+
+/// Whether an endpoint lists a user.
+pub fn is_listed(endpoint: &Endpoint, row: &Node, deleted_at: &str) -> bool {
+    is_deleted(row, deleted_at) == (endpoint.name == "v2_cdr_deleted_agents")
+}
+
+/// The value of a legacy field; `None` for a field the endpoint does not have.
+pub fn expected(field: &str, row: &Node, settings: &Settings) -> Option<Node> {
+    let get = |name: &str| row.get(name).cloned().unwrap_or(Node::Null);
+    let name_in = |name: &str| {
+        row.get(name).and_then(|object| object.get("name")).cloned().unwrap_or(Node::Null)
+    };
+    Some(match field {
+        "id" => decimal(&get("id")),
+        "name" | "email" | "sip_account" | "extension" => get(field),
+        "sag" => name_in("security_access_group"),
+        "caller_id" => caller_id(&get(field), settings),
+        "timezone" => time_zone(&get(field), settings),
+        "webrtc_ringtone" => name_in(field),
+        "assigned_teams" | "agent_in_teams" => {
+            team_list(row.get("teams"), &settings.assigned_teams, settings)
+        }
+        "supervisor_in_teams" => {
+            team_list(row.get("supervised_teams"), &settings.supervisor_in_teams, settings)
+        }
+        "assigned_queues" => team_list(row.get("queues"), "names", settings),
+        "assigned_skills" => list(row.get("skills"), |level| {
+            let skill = level.get("skill").and_then(|skill| skill.get("name"));
+            object([("name", or_null(skill)), ("value", or_null(level.get("value")))])
+        }),
+        "employee_id" => match (settings.employee_id.as_str(), get(field)) {
+            ("number", Node::Text(text)) => decimal(&Node::Text(text)),
+            (_, value) => value,
+        },
+        "assigned_channels" => list(row.get("channel_profiles"), |profile| {
+            let kind = match profile.get("channel").and_then(Node::text) {
+                Some(slug) => Node::from(channel(slug, settings)),
+                None => Node::Null,
+            };
+            object([
+                ("type", kind),
+                ("name", or_null(profile.get("name"))),
+                ("value", phone(profile.get("identifier"))),
+            ])
+        }),
+        _ => return None,
+    })
+}
+
+fn or_null(node: Option<&Node>) -> Node {
+    node.cloned().unwrap_or(Node::Null)
+}
+
+fn object<const N: usize>(members: [(&str, Node); N]) -> Node {
+    Node::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+fn list(nodes: Option<&Node>, make: impl Fn(&Node) -> Node) -> Node {
+    let nodes = nodes.and_then(Node::list).unwrap_or_default();
+    Node::List(nodes.iter().map(make).collect())
+}
+
+/// A decimal text without leading zeros as a number; anything else as it is.
+fn decimal(node: &Node) -> Node {
+    let number = node.text().and_then(|text| {
+        let number: u64 = text.parse().ok()?;
+        (number.to_string() == text).then_some(number)
+    });
+    number.map_or_else(|| node.clone(), |number| Node::Number(number.into()))
+}
+
+fn caller_id(node: &Node, settings: &Settings) -> Node {
+    let group = node.text().and_then(|number| settings.caller_id_groups.get(number));
+    group.map_or_else(|| node.clone(), |group| Node::from(group.as_str()))
+}
+
+fn time_zone(node: &Node, settings: &Settings) -> Node {
+    let Some(zone) = node.text() else { return node.clone() };
+    if settings.timezone == "upstream" {
+        return node.clone();
+    }
+    if let Some(name) = settings.timezone_names.get(zone) {
+        return Node::from(name.as_str());
+    }
+    Node::from(zone::rails_name(zone).unwrap_or(zone))
+}
+
+fn team_list(nodes: Option<&Node>, shows: &str, settings: &Settings) -> Node {
+    let nodes = nodes.and_then(Node::list).unwrap_or_default();
+    let parts = nodes.iter().map(|node| match (shows, node.get("id"), node.get("name")) {
+        ("names", _, Some(Node::Text(name))) if settings.separator_in_name == "replace" => {
+            name.replace(", ", " ")
+        }
+        ("names", _, Some(Node::Text(name))) => name.clone(),
+        ("ids", Some(Node::Number(id)), _) => id.to_string(),
+        ("ids", Some(Node::Text(id)), _) => id.clone(),
+        _ => String::new(),
+    });
+    Node::Text(parts.collect::<Vec<_>>().join(", "))
+}
+
+/// The display name of a channel.
+pub fn channel<'a>(slug: &'a str, settings: &'a Settings) -> &'a str {
+    if let Some(name) = settings.channel_types.get(slug) {
+        return name;
+    }
+    CHANNELS.iter().find(|(known, _)| *known == slug).map_or(slug, |(_, name)| name)
+}
+
+/// The slugs of a display name.
+pub fn slugs(name: &str) -> impl Iterator<Item = &'static str> {
+    CHANNELS.iter().filter(move |(_, known)| *known == name).map(|(slug, _)| *slug)
+}
+
+/// A number in E.164 without the plus; anything else has none.
+fn phone(identifier: Option<&Node>) -> Node {
+    let text = identifier.and_then(Node::text).unwrap_or_default();
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    let is_number = (1..=18).contains(&digits.len())
+        && !digits.starts_with('0')
+        && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let number = is_number.then(|| digits.parse::<u64>().ok()).flatten();
+    number.map_or(Node::Null, |number| Node::Number(number.into()))
+}
