@@ -6,4 +6,5 @@
 
 pub mod ask;
 pub mod node;
+pub mod relay;
 pub mod report;
