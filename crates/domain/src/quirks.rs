@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::moment::Moment;
 
 /// Quirks of one legacy endpoint, the table `[legacy.<endpoint>]`.
-#[derive(Debug, Clone, Deserialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Quirks {
     /// What the list is wrapped in.
@@ -36,10 +36,13 @@ pub struct Quirks {
     /// The answer to a missing or wrong key.
     pub invalid_key: InvalidKey,
     /// Since when the endpoint is deprecated, or from when on it will be.
+    #[serde(skip_serializing)]
     pub deprecation: Option<Moment>,
     /// From when on the endpoint may be gone.
+    #[serde(skip_serializing)]
     pub sunset: Option<Moment>,
     /// A page about either.
+    #[serde(skip_serializing)]
     pub link: Option<String>,
 }
 
@@ -65,7 +68,7 @@ impl Default for Quirks {
 }
 
 /// What a list is wrapped in.
-#[derive(Debug, Clone, Copy, Deserialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum Envelope {
     /// `[..]`, as v3's real body is.
@@ -78,7 +81,7 @@ pub enum Envelope {
 }
 
 /// What a list of teams shows.
-#[derive(Debug, Clone, Copy, Deserialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum TeamList {
     /// Team ids, as the text says and a real reader expects.
@@ -88,7 +91,7 @@ pub enum TeamList {
 }
 
 /// How an employee id is shown.
-#[derive(Debug, Clone, Copy, Deserialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum EmployeeId {
     /// A string or null, as the table says.
@@ -98,7 +101,7 @@ pub enum EmployeeId {
 }
 
 /// How a time zone is shown.
-#[derive(Debug, Clone, Copy, Deserialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum TimeZoneName {
     /// The Rails name, as the sample "Istanbul" is.
@@ -108,7 +111,7 @@ pub enum TimeZoneName {
 }
 
 /// What happens to a name that holds the list separator.
-#[derive(Debug, Clone, Copy, Deserialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum SeparatorInName {
     /// It stays as it is; legacy itself was ambiguous.
@@ -118,7 +121,7 @@ pub enum SeparatorInName {
 }
 
 /// How a filter compares its value with a row's.
-#[derive(Debug, Clone, Copy, Deserialize, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, PartialEq, Eq, Hash, Default)]
 #[serde(rename_all = "snake_case")]
 pub enum Match {
     /// Same text.
@@ -142,7 +145,7 @@ impl Match {
 }
 
 /// How each text filter compares. `id` always compares numbers.
-#[derive(Debug, Clone, Copy, Deserialize, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, PartialEq, Eq, Default)]
 #[serde(deny_unknown_fields, default)]
 #[expect(missing_docs, reason = "one per filter, named as the filter is")]
 pub struct Filters {
@@ -156,7 +159,7 @@ pub struct Filters {
 }
 
 /// The answer to a missing or wrong key.
-#[derive(Debug, Clone, Deserialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
 pub struct InvalidKey {
     /// HTTP status, 400 to 499.

@@ -140,7 +140,7 @@ pub struct Rules {
 }
 
 /// What a user's deletion date means: the documentation's sample user is `available` and has one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeletionDate {
     /// Deleted, unless the status is a live one.

@@ -7,6 +7,7 @@ mod base_url;
 mod callers;
 mod files;
 mod id_map;
+mod in_process;
 mod locate;
 mod network;
 mod passthrough;

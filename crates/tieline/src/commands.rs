@@ -7,3 +7,4 @@ pub(crate) mod losses;
 pub(crate) mod roster;
 pub(crate) mod serve;
 pub(crate) mod simulate;
+pub(crate) mod validate;

@@ -12,6 +12,7 @@ mod otlp;
 mod output;
 mod runtime;
 mod signals;
+mod validation;
 
 use std::process::ExitCode;
 
@@ -54,6 +55,8 @@ enum Command {
     Check(commands::check::Check),
     /// Run the pretend vendor alone: its v4 face and its legacy face over one data set
     Simulate(Box<commands::simulate::Simulate>),
+    /// Compare what the gateway answers with what the legacy API answers
+    Validate(Box<commands::validate::Validate>),
     /// Show how faithful every legacy field is
     Losses(commands::losses::Losses),
     /// Fill and copy the memory of deleted users
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         Command::Serve(serve) => serve.run(log_format),
         Command::Check(check) => check.run(log_format),
         Command::Simulate(simulate) => simulate.run(log_format),
+        Command::Validate(validate) => validate.run(log_format),
         Command::Losses(losses) => losses.run(),
         Command::Roster(roster) => roster.run(),
         Command::Key(key) => key.run(),

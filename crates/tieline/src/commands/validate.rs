@@ -1,0 +1,250 @@
+//! `tieline validate`: is what the gateway answers what the legacy API answers?
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use gateway::config::Config;
+use parity::endpoint::endpoint;
+use parity::knowledge::Knowledge;
+use parity::relay::RelaySettings;
+use parity::report::{Report, Side, Verdict};
+use parity::run::state::State;
+use parity::run::{Behind, Plan, Sides, validate};
+use parity::scenario::Extent;
+use parity::source::{Live, Manners, Source};
+use tokio_util::sync::CancellationToken;
+
+use crate::commands::serve::{load, set_up_log};
+use crate::failure::Failure;
+use crate::signals::Signals;
+use crate::validation::candidate::{InProcess, client};
+use crate::validation::control::{ControlArgs, base_url};
+use crate::validation::key::KeySource;
+use crate::validation::progress::Told;
+use crate::validation::{knowledge, reports};
+use crate::{log, output, runtime};
+
+/// The exit code of a run that was interrupted, as shells have it for SIGINT.
+const INTERRUPTED: u8 = 130;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  tieline validate --config tieline.toml --control https://cc-ams03.voiso.com \\
+      --control-key env:LEGACY_KEY --report tieline-report
+
+Control is the real legacy API (or a recording of it), candidate is this configuration, started in
+this process, or a gateway that runs: --candidate URL. Both get the same questions, control within
+--rate and --requests-max. Ctrl-C writes what is known so far; --resume takes the run up again.
+Exit codes: 0 every difference has a known cause, 1 something differs without one or could not be
+compared, 2 wrong usage, 78 bad configuration, 130 interrupted.")]
+pub(crate) struct Validate {
+    /// The configuration of the candidate
+    #[arg(long, value_name = "FILE", required_unless_present = "candidate")]
+    config: Option<PathBuf>,
+    /// A running gateway, in the place of one in this process
+    #[arg(long, value_name = "URL")]
+    candidate: Option<String>,
+    /// The key candidate is asked with; without it control's key
+    #[arg(long, value_name = "KEY", requires = "candidate")]
+    candidate_key: Option<KeySource>,
+    /// Which caller of the configuration; without it the one that the key belongs to, or the only one
+    #[arg(long, value_name = "NAME")]
+    caller: Option<String>,
+    #[command(flatten)]
+    control: ControlArgs,
+    /// Only this endpoint; may be repeated
+    #[arg(long = "endpoint", value_name = "NAME")]
+    endpoints: Vec<String>,
+    /// Values of each filter, taken from the data
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    values: usize,
+    /// Ask no pairs of filters
+    #[arg(long)]
+    no_pairs: bool,
+    /// Picks the values
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Leave a field out: counted as ignored, never as equal; may be repeated
+    #[arg(long = "ignore", value_name = "ENDPOINT.FIELD")]
+    ignored: Vec<String>,
+    /// Folder for the reports
+    #[arg(long, value_name = "DIR", default_value = "tieline-report")]
+    report: PathBuf,
+    /// Take up the run whose memory is in that folder
+    #[arg(long)]
+    resume: bool,
+}
+
+impl Validate {
+    pub(crate) fn run(self, log_format: Option<log::Format>) -> Result<ExitCode, Failure> {
+        let config = self.config.as_deref().map(load).transpose()?;
+        set_up(config.as_ref(), log_format)?;
+        let plan = self.plan()?;
+        runtime::run(async move {
+            let mut signals = Signals::listen()?;
+            let cancel = CancellationToken::new();
+            let told = Told::new();
+            let report = {
+                let mut work = std::pin::pin!(self.work(config.as_ref(), &plan, &told, &cancel));
+                tokio::select! {
+                    report = &mut work => report?,
+                    () = signals.stop() => {
+                        // Everything asked so far is reported.
+                        cancel.cancel();
+                        work.await?
+                    }
+                }
+            };
+            told.end();
+            self.tell(&report, cancel.is_cancelled())
+        })
+    }
+
+    fn plan(&self) -> Result<Plan, Failure> {
+        let mut plan = Plan {
+            extent: Extent { values_per_filter: self.values, pairs: !self.no_pairs },
+            seed: self.seed,
+            ..Plan::default()
+        };
+        if !self.endpoints.is_empty() {
+            let known = |name: &String| {
+                let all =
+                    || plan.endpoints.iter().map(|one| one.name).collect::<Vec<_>>().join(", ");
+                endpoint(name)
+                    .ok_or_else(|| Failure::new(format_args!("--endpoint: one of {}", all())))
+            };
+            plan.endpoints = self.endpoints.iter().map(known).collect::<Result<_, _>>()?;
+        }
+        for ignored in &self.ignored {
+            let parts = ignored.split_once('.').filter(|(name, _)| endpoint(name).is_some());
+            let Some((name, field)) = parts else {
+                return Err(Failure::new(
+                    "--ignore: must be an endpoint, a dot and a field, such as v1_users.caller_id",
+                ));
+            };
+            plan.ignored.push((name.to_owned(), field.to_owned()));
+        }
+        Ok(plan)
+    }
+
+    /// Asks both sides.
+    async fn work(
+        &self,
+        config: Option<&Config>,
+        plan: &Plan,
+        told: &Told,
+        cancel: &CancellationToken,
+    ) -> Result<Report, Failure> {
+        let started_at = reports::now();
+        let (key, user_key) = self.control.keys()?;
+        let control = self.control.live(key.clone(), user_key.clone())?;
+        let caller = config.map(|config| self.caller(config, &key)).transpose()?;
+        let knowledge = match (config, &caller) {
+            (Some(config), Some(caller)) => knowledge::of(config, caller)?,
+            _ => knowledge::unconfigured()?,
+        };
+        let mut report = match (&self.candidate, config, &caller) {
+            (Some(url), _, _) => {
+                let url = base_url("--candidate", url)?;
+                let own = self.candidate_key.as_ref();
+                let own = own.map(|key| key.read("--candidate-key")).transpose()?;
+                let user_key = if own.is_some() { None } else { user_key };
+                let key = own.unwrap_or(key);
+                let source = Live::new(client()?, &url, key, user_key, Manners::default());
+                self.compare(&control, &source, None, &knowledge, plan, told, cancel).await?
+            }
+            (None, Some(config), Some(caller)) => {
+                let settings = RelaySettings::default();
+                let gateway = InProcess::start(config, caller, settings, None).await?;
+                let behind = Some(&gateway as &dyn Behind);
+                self.compare(&control, &gateway.source, behind, &knowledge, plan, told, cancel)
+                    .await?
+            }
+            _ => return Err(Failure::new("--config or --candidate is needed")),
+        };
+        report.started_at = started_at;
+        report.control = Some(Side {
+            kind: "live".to_owned(),
+            name: self.control.control.clone().unwrap_or_default(),
+        });
+        report.candidate = match &self.candidate {
+            Some(url) => Side { kind: "gateway".to_owned(), name: url.clone() },
+            None => Side { kind: "in process".to_owned(), name: caller.unwrap_or_default() },
+        };
+        Ok(report)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "both sides and what is to be done with them")]
+    async fn compare(
+        &self,
+        control: &dyn Source,
+        candidate: &dyn Source,
+        behind: Option<&dyn Behind>,
+        knowledge: &Knowledge,
+        plan: &Plan,
+        told: &Told,
+        cancel: &CancellationToken,
+    ) -> Result<Report, Failure> {
+        reports::folder(&self.report)?;
+        let memory = self.report.join(reports::PROGRESS);
+        let mut state = State::open(&memory, self.resume).map_err(|error| {
+            Failure::new(format_args!("cannot write {}: {error}", memory.display()))
+        })?;
+        let sides = Sides { control, candidate, behind, knowledge };
+        validate(&sides, plan, &mut state, told, cancel)
+            .await
+            .map_err(|unable| Failure::new(format_args!("{unable}")))
+    }
+
+    /// The caller whose answers are validated.
+    fn caller(&self, config: &Config, key: &str) -> Result<String, Failure> {
+        if let Some(name) = &self.caller {
+            return Ok(name.clone());
+        }
+        if let Some(name) = config.caller_of(key) {
+            return Ok(name.to_owned());
+        }
+        match &config.callers[..] {
+            [only] => Ok(only.name.clone()),
+            _ => Err(Failure::new(
+                "control's key is no key of the configuration, which has several callers: say \
+                 which one with --caller NAME",
+            )),
+        }
+    }
+
+    /// Reports, and the exit code.
+    fn tell(&self, report: &Report, is_interrupted: bool) -> Result<ExitCode, Failure> {
+        let files = reports::write(&self.report, report)?;
+        let mut text = reports::summary(report);
+        for file in files {
+            text.push_str(&format!("{}\n", file.display()));
+        }
+        if is_interrupted {
+            text.push_str("Interrupted; the same command with --resume takes it up again.\n");
+        }
+        output::print(&text)?;
+        Ok(match (is_interrupted, report.verdict) {
+            (true, _) => ExitCode::from(INTERRUPTED),
+            (false, Verdict::Agree) => ExitCode::SUCCESS,
+            (false, Verdict::Differ | Verdict::Undecided) => ExitCode::FAILURE,
+        })
+    }
+}
+
+/// The log as the configuration wants it, but quieter: the report is what is looked at.
+pub(crate) fn set_up(
+    config: Option<&Config>,
+    log_format: Option<log::Format>,
+) -> Result<(), Failure> {
+    let Some(config) = config else {
+        return log::set_up("warn", log_format.unwrap_or(log::Format::Auto));
+    };
+    let mut config = config.clone();
+    if config.log.level == "info" {
+        "warn".clone_into(&mut config.log.level);
+    }
+    set_up_log(&config, log_format)
+}

@@ -1,0 +1,87 @@
+//! The control: the live legacy API.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use http::Uri;
+use parity::source::{Live, Manners};
+
+use crate::failure::Failure;
+use crate::validation::candidate::client_with;
+use crate::validation::key::KeySource;
+
+/// How control is reached.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ControlArgs {
+    /// The real legacy API, such as https://cc-ams03.voiso.com, or a recording of it
+    #[arg(long, value_name = "URL|FILE")]
+    pub(crate) control: Option<String>,
+    /// Its contact center key: env:NAME, file:PATH, or the key itself (others may see it then)
+    #[arg(long, value_name = "KEY")]
+    pub(crate) control_key: Option<KeySource>,
+    /// The user key of v2 and v3, where it is another one
+    #[arg(long, value_name = "KEY")]
+    pub(crate) control_user_key: Option<KeySource>,
+    /// Certificates to trust beside the well-known ones, as PEM
+    #[arg(long, value_name = "FILE")]
+    pub(crate) control_ca: Option<PathBuf>,
+    /// Requests to control in a second, at most
+    #[arg(long, value_name = "N", default_value_t = 10.0)]
+    pub(crate) rate: f64,
+    /// Requests to control in all, at most; what is left then is undecided
+    #[arg(long, value_name = "N")]
+    pub(crate) requests_max: Option<u64>,
+}
+
+impl ControlArgs {
+    /// The keys: of the contact center, and of a user.
+    pub(crate) fn keys(&self) -> Result<(String, Option<String>), Failure> {
+        let key = match (&self.control_key, &self.control_user_key) {
+            (Some(key), _) => key.read("--control-key")?,
+            (None, Some(key)) => key.read("--control-user-key")?,
+            (None, None) => {
+                return Err(Failure::new(
+                    "control needs its legacy key: --control-key env:NAME, or file:PATH",
+                ));
+            }
+        };
+        let user_key = self.control_user_key.as_ref();
+        let user_key = user_key.map(|key| key.read("--control-user-key")).transpose()?;
+        Ok((key, user_key))
+    }
+
+
+    /// The server.
+    pub(crate) fn live(&self, key: String, user_key: Option<String>) -> Result<Live, Failure> {
+        let url = self.control.as_deref().unwrap_or_default();
+        let base_url = base_url("--control", url)?;
+        if !(self.rate > 0.0 && self.rate.is_finite()) {
+            return Err(Failure::new("--rate: must be above 0"));
+        }
+        let manners = Manners {
+            requests_per_second_max: Some(self.rate),
+            requests_max: self.requests_max,
+            ..Manners::default()
+        };
+        let client = client_with(self.control_ca.as_deref())?;
+        Ok(Live::new(client, &base_url, key, user_key, manners))
+    }
+}
+
+/// Scheme and authority, and a path without a slash at its end. The URL is not repeated in an error:
+/// somebody may have put a key into it.
+pub(crate) fn base_url(flag: &str, url: &str) -> Result<String, Failure> {
+    let wrong = || {
+        Failure::new(format_args!(
+            "{flag}: must be http:// or https://, a host, and at most a path"
+        ))
+    };
+    let uri: Uri = url.parse().map_err(|_| wrong())?;
+    let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
+    let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
+    let is_plain = !authority.contains('@') && uri.query().is_none() && !url.contains('#');
+    match is_http && is_plain && !authority.is_empty() {
+        true => Ok(url.trim_end_matches('/').to_owned()),
+        false => Err(wrong()),
+    }
+}

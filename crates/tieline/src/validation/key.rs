@@ -1,0 +1,61 @@
+//! Legacy keys of the validating commands. A key must never be printed, whatever is wrong with it.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::failure::Failure;
+
+/// Where a key is found, as typed: `env:NAME`, `file:PATH`, or the key itself.
+#[derive(Clone)]
+pub(crate) enum KeySource {
+    Env(String),
+    File(PathBuf),
+    Itself(String),
+}
+
+impl fmt::Debug for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeySource")
+    }
+}
+
+impl FromStr for KeySource {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<KeySource, Self::Err> {
+        Ok(match text.split_once(':') {
+            Some(("env", name)) => KeySource::Env(name.to_owned()),
+            Some(("file", path)) => KeySource::File(PathBuf::from(path)),
+            _ => KeySource::Itself(text.to_owned()),
+        })
+    }
+}
+
+impl KeySource {
+    /// The key. `flag` is named in errors.
+    pub(crate) fn read(&self, flag: &str) -> Result<String, Failure> {
+        let key = match self {
+            KeySource::Itself(key) => key.clone(),
+            KeySource::Env(name) => std::env::var(name).map_err(|_| {
+                Failure::new(format_args!(
+                    "{flag}: the environment variable is not set, or not text"
+                ))
+            })?,
+            KeySource::File(path) => {
+                let text = std::fs::read_to_string(path).map_err(|error| {
+                    let kind = error.kind();
+                    Failure::new(format_args!("{flag}: {} cannot be read: {kind}", path.display()))
+                })?;
+                text.trim_end_matches(['\r', '\n']).to_owned()
+            }
+        };
+        let is_fit = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic());
+        match is_fit {
+            true => Ok(key),
+            false => Err(Failure::new(format_args!(
+                "{flag}: a key is printable ASCII without spaces, and not empty"
+            ))),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Where the reports of a validation go: a folder, each file written whole or not at all.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use parity::report::Report;
+
+use crate::failure::Failure;
+
+/// The memory of a run that was interrupted.
+pub(crate) const PROGRESS: &str = "progress.jsonl";
+
+/// Makes the folder.
+pub(crate) fn folder(path: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(path).map_err(|error| cannot("make", path, &error))
+}
+
+/// Writes every report; gives back where they are.
+pub(crate) fn write(folder: &Path, report: &Report) -> Result<Vec<PathBuf>, Failure> {
+    let files = [("report.json", serde_json::to_string_pretty(report).unwrap_or_default())];
+    let mut written = Vec::new();
+    for (name, text) in files {
+        let path = folder.join(name);
+        let part = folder.join(format!("{name}.part"));
+        let done = std::fs::File::create(&part)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .and_then(|()| std::fs::rename(&part, &path));
+        done.map_err(|error| cannot("write", &path, &error))?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
+fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(format_args!("cannot {what} {}: {error}", path.display()))
+}
+
+/// Now, as RFC 3339 in UTC; shown in reports, and nothing is timed by it.
+pub(crate) fn now() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let (days, seconds) = (since / 86_400, since % 86_400);
+    // Days of the civil calendar, counted from 0000-03-01 (Howard Hinnant's `civil_from_days`).
+    let shifted = days + 719_468;
+    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    format!(
+        "{:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+        year + era * 400 + carry,
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
+}
+
+/// What standard output shows.
+pub(crate) fn summary(report: &Report) -> String {
+    let mut text = format!("{:?}: {}\n", report.verdict, report.because);
+    for finding in &report.findings {
+        text.push_str(&format!("{finding:?}\n"));
+    }
+    text
+}
