@@ -12,6 +12,7 @@ pub mod knowledge;
 pub mod list;
 pub mod mask;
 pub mod node;
+pub mod properties;
 pub mod relay;
 pub mod report;
 pub mod run;

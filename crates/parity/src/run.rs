@@ -79,6 +79,8 @@ pub trait Progress: Send + Sync {
     fn planned(&self, questions: usize, known: usize);
     /// A question was answered by both.
     fn asked(&self, scenario: &ScenarioReport);
+    /// A check of candidate alone was made, and whether it holds.
+    fn checked(&self, _name: &str, _holds: bool) {}
 }
 
 /// Nobody.

@@ -6,13 +6,13 @@ use std::process::ExitCode;
 use clap::Args;
 use gateway::config::Config;
 use parity::endpoint::endpoint;
-use parity::knowledge::Knowledge;
+use parity::properties::properties;
 use parity::relay::RelaySettings;
 use parity::report::{Report, Side, Verdict};
 use parity::run::state::State;
 use parity::run::{Behind, Plan, Sides, validate};
 use parity::scenario::Extent;
-use parity::source::{Live, Manners, Source};
+use parity::source::{Live, Manners};
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::serve::{load, set_up_log};
@@ -129,7 +129,7 @@ impl Validate {
         Ok(plan)
     }
 
-    /// Asks both sides.
+    /// Asks both sides, or candidate alone where there is no control.
     async fn work(
         &self,
         config: Option<&Config>,
@@ -138,37 +138,43 @@ impl Validate {
         cancel: &CancellationToken,
     ) -> Result<Report, Failure> {
         let started_at = reports::now();
-        let (key, user_key) = self.control.keys()?;
-        let control = self.control.live(key.clone(), user_key.clone())?;
-        let caller = config.map(|config| self.caller(config, &key)).transpose()?;
+        let keys = match &self.control.control {
+            Some(_) => Some(self.control.keys()?),
+            None => self.control.keys().ok(),
+        };
+        let key = keys.as_ref().map(|(key, _)| key.as_str());
+        let caller = config.map(|config| self.caller(config, key)).transpose()?;
         let knowledge = match (config, &caller) {
             (Some(config), Some(caller)) => knowledge::of(config, caller)?,
             _ => knowledge::unconfigured()?,
         };
-        let mut report = match (&self.candidate, config, &caller) {
-            (Some(url), _, _) => {
-                let url = base_url("--candidate", url)?;
-                let own = self.candidate_key.as_ref();
-                let own = own.map(|key| key.read("--candidate-key")).transpose()?;
-                let user_key = if own.is_some() { None } else { user_key };
-                let key = own.unwrap_or(key);
-                let source = Live::new(client()?, &url, key, user_key, Manners::default());
-                self.compare(&control, &source, None, &knowledge, plan, told, cancel).await?
-            }
+        let gateway = match (&self.candidate, config, &caller) {
             (None, Some(config), Some(caller)) => {
-                let settings = RelaySettings::default();
-                let gateway = InProcess::start(config, caller, settings, None).await?;
-                let behind = Some(&gateway as &dyn Behind);
-                self.compare(&control, &gateway.source, behind, &knowledge, plan, told, cancel)
-                    .await?
+                Some(InProcess::start(config, caller, RelaySettings::default(), None).await?)
             }
-            _ => return Err(Failure::new("--config or --candidate is needed")),
+            _ => None,
+        };
+        let elsewhere = match &self.candidate {
+            Some(url) => Some(self.elsewhere(url, keys.clone())?),
+            None => None,
+        };
+        let candidate = elsewhere.as_ref().or(gateway.as_ref().map(|gateway| &gateway.source));
+        let candidate =
+            candidate.ok_or_else(|| Failure::new("--config or --candidate is needed"))?;
+        let mut report = match (&self.control.control, keys) {
+            (Some(_), Some((key, user_key))) => {
+                let control = self.control.live(key, user_key)?;
+                let behind = gateway.as_ref().map(|gateway| gateway as &dyn Behind);
+                let sides = Sides { control: &control, candidate, behind, knowledge: &knowledge };
+                self.compare(&sides, plan, told, cancel).await?
+            }
+            _ => properties(candidate, &knowledge, plan, told, cancel)
+                .await
+                .map_err(|why| Failure::new(format_args!("candidate does not answer: {why}")))?,
         };
         report.started_at = started_at;
-        report.control = Some(Side {
-            kind: "live".to_owned(),
-            name: self.control.control.clone().unwrap_or_default(),
-        });
+        report.control =
+            self.control.control.clone().map(|name| Side { kind: "live".to_owned(), name });
         report.candidate = match &self.candidate {
             Some(url) => Side { kind: "gateway".to_owned(), name: url.clone() },
             None => Side { kind: "in process".to_owned(), name: caller.unwrap_or_default() },
@@ -176,13 +182,30 @@ impl Validate {
         Ok(report)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "both sides and what is to be done with them")]
+    /// A gateway that runs elsewhere, asked with its own key or with control's.
+    fn elsewhere(
+        &self,
+        url: &str,
+        keys: Option<(String, Option<String>)>,
+    ) -> Result<Live, Failure> {
+        let url = base_url("--candidate", url)?;
+        let own = self.candidate_key.as_ref();
+        let own = own.map(|key| key.read("--candidate-key")).transpose()?;
+        let (key, user_key) = match (own, keys) {
+            (Some(key), _) => (key, None),
+            (None, Some(keys)) => keys,
+            (None, None) => {
+                return Err(Failure::new(
+                    "candidate needs a legacy key: --candidate-key env:NAME, or file:PATH",
+                ));
+            }
+        };
+        Ok(Live::new(client()?, &url, key, user_key, Manners::default()))
+    }
+
     async fn compare(
         &self,
-        control: &dyn Source,
-        candidate: &dyn Source,
-        behind: Option<&dyn Behind>,
-        knowledge: &Knowledge,
+        sides: &Sides<'_>,
         plan: &Plan,
         told: &Told,
         cancel: &CancellationToken,
@@ -192,31 +215,31 @@ impl Validate {
         let mut state = State::open(&memory, self.resume).map_err(|error| {
             Failure::new(format_args!("cannot write {}: {error}", memory.display()))
         })?;
-        let sides = Sides { control, candidate, behind, knowledge };
-        validate(&sides, plan, &mut state, told, cancel)
+        validate(sides, plan, &mut state, told, cancel)
             .await
             .map_err(|unable| Failure::new(format_args!("{unable}")))
     }
 
     /// The caller whose answers are validated.
-    fn caller(&self, config: &Config, key: &str) -> Result<String, Failure> {
+    fn caller(&self, config: &Config, key: Option<&str>) -> Result<String, Failure> {
         if let Some(name) = &self.caller {
             return Ok(name.clone());
         }
-        if let Some(name) = config.caller_of(key) {
+        if let Some(name) = key.and_then(|key| config.caller_of(key)) {
             return Ok(name.to_owned());
         }
         match &config.callers[..] {
             [only] => Ok(only.name.clone()),
             _ => Err(Failure::new(
-                "control's key is no key of the configuration, which has several callers: say \
-                 which one with --caller NAME",
+                "the configuration has several callers, and the key is none of theirs: say which one \
+                 with --caller NAME",
             )),
         }
     }
 
     /// Reports, and the exit code.
     fn tell(&self, report: &Report, is_interrupted: bool) -> Result<ExitCode, Failure> {
+        reports::folder(&self.report)?;
         let files = reports::write(&self.report, report)?;
         let mut text = reports::summary(report);
         for file in files {

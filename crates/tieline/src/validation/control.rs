@@ -50,7 +50,6 @@ impl ControlArgs {
         Ok((key, user_key))
     }
 
-
     /// The server.
     pub(crate) fn live(&self, key: String, user_key: Option<String>) -> Result<Live, Failure> {
         let url = self.control.as_deref().unwrap_or_default();

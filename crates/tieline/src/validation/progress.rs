@@ -65,15 +65,27 @@ impl Progress for Told {
         }
     }
 
+    fn checked(&self, name: &str, holds: bool) {
+        self.different.fetch_add(u64::from(!holds), Ordering::Relaxed);
+        self.bar.set_message(name.to_owned());
+        self.step();
+    }
+
     fn asked(&self, scenario: &ScenarioReport) {
         match scenario.outcome {
             Outcome::Different => self.different.fetch_add(1, Ordering::Relaxed),
             Outcome::Undecided => self.undecided.fetch_add(1, Ordering::Relaxed),
             Outcome::Equal | Outcome::Explained => 0,
         };
+        self.bar.set_message(format!("{} ({})", scenario.endpoint, scenario.group));
+        self.step();
+    }
+}
+
+impl Told {
+    fn step(&self) {
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
         self.bar.set_position(done);
-        self.bar.set_message(format!("{} ({})", scenario.endpoint, scenario.group));
         let all = self.all.load(Ordering::Relaxed);
         if !self.is_terminal && all > 0 && (done.is_multiple_of(LINE_EVERY) || done == all) {
             self.line(done);
