@@ -5,6 +5,7 @@
 //! gateway, the ledger of losses and the settings in force, comes as JSON.
 
 pub mod ask;
+pub mod calibrate;
 pub mod cause;
 pub mod compare;
 pub mod endpoint;

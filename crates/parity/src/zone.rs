@@ -50,6 +50,12 @@ pub fn is_known(zone: &str) -> bool {
     ROWS.iter().any(|(_, known)| *known == id)
 }
 
+/// How many Rails names a zone has.
+pub fn names(zone: &str) -> usize {
+    let id = id(zone);
+    ROWS.iter().filter(|(_, known)| *known == id).count()
+}
+
 /// The Rails name of a zone: of several, the one that is the city of the id. `None` where Rails has
 /// no name for it; a Rails name stands for itself.
 pub fn rails_name(zone: &str) -> Option<&str> {

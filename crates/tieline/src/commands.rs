@@ -1,5 +1,6 @@
 //! One file per command. A command knows no other command.
 
+pub(crate) mod calibrate;
 pub(crate) mod check;
 pub(crate) mod demo;
 pub(crate) mod key;

@@ -27,6 +27,11 @@ impl Failure {
         Failure { text: line.to_string(), code: BAD_CONFIGURATION }
     }
 
+    /// What is wrong, without what every message begins with.
+    pub(crate) fn text(&self) -> &str {
+        self.text.trim_start_matches("error: ")
+    }
+
     /// Tells the user; standard error may be closed, and then nobody is told.
     pub(crate) fn report(self) -> ExitCode {
         let _ = writeln!(std::io::stderr(), "{}", self.text);

@@ -57,6 +57,8 @@ enum Command {
     Simulate(Box<commands::simulate::Simulate>),
     /// Compare what the gateway answers with what the legacy API answers
     Validate(Box<commands::validate::Validate>),
+    /// Find the settings under which the real answers agree
+    Calibrate(Box<commands::calibrate::Calibrate>),
     /// Show how faithful every legacy field is
     Losses(commands::losses::Losses),
     /// Fill and copy the memory of deleted users
@@ -73,6 +75,7 @@ fn main() -> ExitCode {
         Command::Check(check) => check.run(log_format),
         Command::Simulate(simulate) => simulate.run(log_format),
         Command::Validate(validate) => validate.run(log_format),
+        Command::Calibrate(calibrate) => calibrate.run(log_format),
         Command::Losses(losses) => losses.run(),
         Command::Roster(roster) => roster.run(),
         Command::Key(key) => key.run(),

@@ -6,3 +6,24 @@ pub(crate) mod key;
 pub(crate) mod knowledge;
 pub(crate) mod progress;
 pub(crate) mod reports;
+
+use gateway::config::Config;
+
+use crate::commands::serve::set_up_log;
+use crate::failure::Failure;
+use crate::log;
+
+/// The log as the configuration wants it, but quieter: the report is what is looked at.
+pub(crate) fn set_up(
+    config: Option<&Config>,
+    log_format: Option<log::Format>,
+) -> Result<(), Failure> {
+    let Some(config) = config else {
+        return log::set_up("warn", log_format.unwrap_or(log::Format::Auto));
+    };
+    let mut config = config.clone();
+    if config.log.level == "info" {
+        "warn".clone_into(&mut config.log.level);
+    }
+    set_up_log(&config, log_format)
+}

@@ -12,17 +12,17 @@ use parity::report::{Report, Side, Verdict};
 use parity::run::state::State;
 use parity::run::{Behind, Plan, Sides, validate};
 use parity::scenario::Extent;
-use parity::source::{Live, Manners};
+use parity::source::{Live, Manners, Source};
 use tokio_util::sync::CancellationToken;
 
-use crate::commands::serve::{load, set_up_log};
+use crate::commands::serve::load;
 use crate::failure::Failure;
 use crate::signals::Signals;
-use crate::validation::candidate::{InProcess, client};
+use crate::validation::candidate::{InProcess, caller_of, client};
 use crate::validation::control::{ControlArgs, base_url};
 use crate::validation::key::KeySource;
 use crate::validation::progress::Told;
-use crate::validation::{knowledge, reports};
+use crate::validation::{knowledge, reports, set_up};
 use crate::{log, output, runtime};
 
 /// The exit code of a run that was interrupted, as shells have it for SIGINT.
@@ -143,7 +143,8 @@ impl Validate {
             None => self.control.keys().ok(),
         };
         let key = keys.as_ref().map(|(key, _)| key.as_str());
-        let caller = config.map(|config| self.caller(config, key)).transpose()?;
+        let caller =
+            config.map(|config| caller_of(config, self.caller.as_deref(), key)).transpose()?;
         let knowledge = match (config, &caller) {
             (Some(config), Some(caller)) => knowledge::of(config, caller)?,
             _ => knowledge::unconfigured()?,
@@ -158,9 +159,11 @@ impl Validate {
             Some(url) => Some(self.elsewhere(url, keys.clone())?),
             None => None,
         };
-        let candidate = elsewhere.as_ref().or(gateway.as_ref().map(|gateway| &gateway.source));
-        let candidate =
-            candidate.ok_or_else(|| Failure::new("--config or --candidate is needed"))?;
+        let candidate: &dyn Source = match (&elsewhere, &gateway) {
+            (Some(elsewhere), _) => elsewhere,
+            (None, Some(here)) => &here.gateway,
+            (None, None) => return Err(Failure::new("--config or --candidate is needed")),
+        };
         let mut report = match (&self.control.control, keys) {
             (Some(_), Some((key, user_key))) => {
                 let control = self.control.live(key, user_key)?;
@@ -220,23 +223,6 @@ impl Validate {
             .map_err(|unable| Failure::new(format_args!("{unable}")))
     }
 
-    /// The caller whose answers are validated.
-    fn caller(&self, config: &Config, key: Option<&str>) -> Result<String, Failure> {
-        if let Some(name) = &self.caller {
-            return Ok(name.clone());
-        }
-        if let Some(name) = key.and_then(|key| config.caller_of(key)) {
-            return Ok(name.to_owned());
-        }
-        match &config.callers[..] {
-            [only] => Ok(only.name.clone()),
-            _ => Err(Failure::new(
-                "the configuration has several callers, and the key is none of theirs: say which one \
-                 with --caller NAME",
-            )),
-        }
-    }
-
     /// Reports, and the exit code.
     fn tell(&self, report: &Report, is_interrupted: bool) -> Result<ExitCode, Failure> {
         reports::folder(&self.report)?;
@@ -255,19 +241,4 @@ impl Validate {
             (false, Verdict::Differ | Verdict::Undecided) => ExitCode::FAILURE,
         })
     }
-}
-
-/// The log as the configuration wants it, but quieter: the report is what is looked at.
-pub(crate) fn set_up(
-    config: Option<&Config>,
-    log_format: Option<log::Format>,
-) -> Result<(), Failure> {
-    let Some(config) = config else {
-        return log::set_up("warn", log_format.unwrap_or(log::Format::Auto));
-    };
-    let mut config = config.clone();
-    if config.log.level == "info" {
-        "warn".clone_into(&mut config.log.level);
-    }
-    set_up_log(&config, log_format)
 }

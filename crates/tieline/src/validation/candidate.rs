@@ -4,49 +4,147 @@
 use std::fmt::Write;
 
 use gateway::config::{self, Config};
-use parity::ask::Reply;
+use parity::ask::{Ask, Reply};
+use parity::calibrate::{Laboratory, Overlay, UPSTREAM};
 use parity::relay::{Behind, Relay, RelaySettings, Upstream};
 use parity::run;
-use parity::source::{Answering, Live, Manners};
+use parity::source::{Answering, Live, Manners, Silence, Source};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use transport::client::{Client, ClientSettings};
 
 use crate::failure::Failure;
 
-/// A gateway in this process.
-pub(crate) struct InProcess {
-    /// Asks it.
-    pub(crate) source: Live,
-    /// Between it and the new API.
-    pub(crate) relay: Relay,
+/// A gateway in this process; it ends when it is dropped.
+pub(crate) struct Gateway {
+    source: Live,
     _running: gateway::Running,
     _stop: DropGuard,
 }
 
+impl Gateway {
+    /// Starts the gateway of a configuration for one caller, under a key that is made up for it, with
+    /// a relay in the place of its upstream.
+    async fn start(config: &Config, caller: &str, relay: &Relay) -> Result<Gateway, Failure> {
+        let key = made_up_key();
+        let mut config =
+            config.clone().in_process(caller, &key).ok_or_else(|| no_caller(caller))?;
+        let upstream = config.callers.first().map(|caller| caller.upstream.clone());
+        let upstream = upstream.unwrap_or_default();
+        config.through(&upstream, &relay.base_url(), relay.token_url().as_deref());
+        let stop = CancellationToken::new();
+        let running = gateway::start(config, stop.clone()).await.map_err(no_port)?;
+        let base_url = format!("http://{}", running.address);
+        let source = Live::new(client()?, &base_url, key, None, Manners::default());
+        Ok(Gateway { source, _running: running, _stop: stop.drop_guard() })
+    }
+}
+
+impl Source for Gateway {
+    fn ask<'a>(&'a self, ask: &'a Ask) -> Answering<'a, Result<Reply, Silence>> {
+        self.source.ask(ask)
+    }
+}
+
+/// A gateway in this process and the relay between it and the new API.
+pub(crate) struct InProcess {
+    /// Is asked.
+    pub(crate) gateway: Gateway,
+    relay: Relay,
+}
+
 impl InProcess {
-    /// Starts the gateway of a configuration for one caller, under a key that is made up for it.
-    /// `behind` answers in the place of the upstream, where it is given.
+    /// Starts both. `behind` answers in the place of the upstream, where it is given.
     pub(crate) async fn start(
         config: &Config,
         caller: &str,
         settings: RelaySettings,
         behind: Option<Behind>,
     ) -> Result<InProcess, Failure> {
-        let key = made_up_key();
-        let unknown = || Failure::new(format_args!("the configuration has no caller \"{caller}\""));
-        let mut config = config.clone().in_process(caller, &key).ok_or_else(unknown)?;
-        let name = config.callers.first().map(|caller| caller.upstream.clone());
-        let name = name.unwrap_or_default();
-        let upstream = config.upstreams.get(&name).ok_or_else(unknown)?;
-        let stop = CancellationToken::new();
-        let behind = behind.unwrap_or_else(|| live(upstream));
-        let relay = Relay::start(behind, settings, &stop).await.map_err(no_port)?;
-        config.through(&name, &relay.base_url(), relay.token_url().as_deref());
-        let running = gateway::start(config, stop.clone()).await.map_err(no_port)?;
-        let base_url = format!("http://{}", running.address);
-        let source = Live::new(client()?, &base_url, key, None, Manners::default());
-        Ok(InProcess { source, relay, _running: running, _stop: stop.drop_guard() })
+        let relay = relay(config, caller, settings, behind).await?;
+        let gateway = Gateway::start(config, caller, &relay).await?;
+        Ok(InProcess { gateway, relay })
     }
+}
+
+/// Starts gateways under other settings, all of them behind one relay.
+pub(crate) struct Trials {
+    config: Config,
+    caller: String,
+    relay: Relay,
+}
+
+/// What a relay remembers for trials: the pages of 50,000 users are about 70 MiB.
+const MEMORY_BYTES_MAX: usize = 512 << 20;
+
+impl Trials {
+    pub(crate) async fn new(config: &Config, caller: &str) -> Result<Trials, Failure> {
+        let settings =
+            RelaySettings { memory_bytes_max: MEMORY_BYTES_MAX, ..RelaySettings::default() };
+        let relay = relay(config, caller, settings, None).await?;
+        Ok(Trials { config: config.clone(), caller: caller.to_owned(), relay })
+    }
+
+    /// The configuration under an overlay.
+    fn under(&self, overlay: &Overlay) -> Result<Config, String> {
+        let mut config = self.config.clone();
+        let upstream = config.callers.iter().find(|caller| caller.name == self.caller);
+        let upstream = upstream.map(|caller| caller.upstream.clone()).unwrap_or_default();
+        for (table, settings) in overlay {
+            if table == UPSTREAM {
+                if let (Some(rule), Some(upstream)) =
+                    (settings.get("deleted_at"), config.upstreams.get_mut(&upstream))
+                {
+                    upstream.rules.deleted_at =
+                        serde_json::from_value(rule.clone()).map_err(|error| error.to_string())?;
+                }
+                continue;
+            }
+            let Some(quirks) = config.quirks.get_mut(table.as_str()) else { continue };
+            let mut value = serde_json::to_value(&**quirks).map_err(|error| error.to_string())?;
+            for (name, set) in settings {
+                value[name] = set.clone();
+            }
+            let under = serde_json::from_value(value).map_err(|error| error.to_string())?;
+            *quirks = std::sync::Arc::new(under);
+        }
+        Ok(config)
+    }
+}
+
+impl Laboratory for Trials {
+    fn candidate<'a>(
+        &'a self,
+        overlay: &'a Overlay,
+    ) -> Answering<'a, Result<Box<dyn Source>, String>> {
+        Box::pin(async move {
+            let config = self.under(overlay)?;
+            let gateway = Gateway::start(&config, &self.caller, &self.relay).await;
+            let gateway = gateway.map_err(|failure| failure.text().to_owned())?;
+            Ok(Box::new(gateway) as Box<dyn Source>)
+        })
+    }
+
+    fn keep_still(&self) {
+        self.relay.answer_from_memory(true);
+    }
+}
+
+/// A relay for the upstream of a caller.
+async fn relay(
+    config: &Config,
+    caller: &str,
+    settings: RelaySettings,
+    behind: Option<Behind>,
+) -> Result<Relay, Failure> {
+    let caller_of = config.callers.iter().find(|one| one.name == caller);
+    let upstream = caller_of.and_then(|caller| config.upstreams.get(&caller.upstream));
+    let upstream = upstream.ok_or_else(|| no_caller(caller))?;
+    let behind = behind.unwrap_or_else(|| live(upstream));
+    Relay::start(behind, settings, &CancellationToken::new()).await.map_err(no_port)
+}
+
+fn no_caller(name: &str) -> Failure {
+    Failure::new(format_args!("the configuration has no caller \"{name}\""))
 }
 
 impl run::Behind for InProcess {
@@ -105,4 +203,27 @@ fn made_up_key() -> String {
 
 fn no_port(error: std::io::Error) -> Failure {
     Failure::new(format_args!("cannot listen on loopback: {error}"))
+}
+
+/// The caller whose answers are validated: the one that is named, the one the key belongs to, or the
+/// only one.
+pub(crate) fn caller_of(
+    config: &Config,
+    named: Option<&str>,
+    key: Option<&str>,
+) -> Result<String, Failure> {
+    if let Some(name) = named {
+        let is_known = config.callers.iter().any(|caller| caller.name == name);
+        return if is_known { Ok(name.to_owned()) } else { Err(no_caller(name)) };
+    }
+    if let Some(name) = key.and_then(|key| config.caller_of(key)) {
+        return Ok(name.to_owned());
+    }
+    match &config.callers[..] {
+        [only] => Ok(only.name.clone()),
+        _ => Err(Failure::new(
+            "the configuration has several callers, and the key is none of theirs: say which one \
+             with --caller NAME",
+        )),
+    }
 }

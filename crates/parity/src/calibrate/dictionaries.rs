@@ -1,0 +1,159 @@
+//! Dictionaries, learnt from records that both sides have: an entry is set only where the same key
+//! stands beside the same value every time.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::found::Entry;
+use super::{Calibration, Overlay, Unable};
+use crate::endpoint::Endpoint;
+use crate::node::Node;
+use crate::{witness, zone};
+
+/// How often each value of control stood beside each key, by dictionary.
+type Beside = BTreeMap<(&'static str, String), BTreeMap<String, u64>>;
+
+/// Zones of the Rails table that have several names.
+const AMBIGUOUS_ZONES: usize = 14;
+
+impl Calibration<'_> {
+    /// Learns them under the settings found so far.
+    pub(super) async fn dictionaries(&mut self, overlay: &mut Overlay) -> Result<(), Unable> {
+        let bare = |timezone: &str| {
+            let mut bare = overlay.clone();
+            for endpoint in self.endpoints.iter().filter(|endpoint| endpoint.lists_users()) {
+                let settings = bare.entry(endpoint.name.to_owned()).or_default();
+                for dictionary in ["timezone_names", "caller_id_groups", "channel_types"] {
+                    settings.insert(dictionary.to_owned(), Value::Object(Map::new()));
+                }
+                settings.insert("timezone".to_owned(), timezone.into());
+            }
+            bare
+        };
+        let shown = self.trial(&bare("rails")).await?;
+        let raw = self.trial(&bare("upstream")).await?;
+        for endpoint in self.endpoints.iter().filter(|endpoint| endpoint.lists_users()) {
+            let mut beside = Beside::new();
+            self.each(endpoint, [&shown, &raw], |control, [shown, raw]| {
+                note(&mut beside, control, shown, raw);
+            });
+            let shows_ids = overlay
+                .get(endpoint.name)
+                .and_then(|settings| settings.get("timezone"))
+                .and_then(Value::as_str)
+                .unwrap_or(&self.settings(endpoint).timezone)
+                == "upstream";
+            self.learn(endpoint, &beside, shows_ids, overlay);
+        }
+        Ok(())
+    }
+
+    fn learn(
+        &mut self,
+        endpoint: &'static Endpoint,
+        beside: &Beside,
+        shows_ids: bool,
+        overlay: &mut Overlay,
+    ) {
+        let mut zones = 0;
+        for ((dictionary, key), values) in beside {
+            let Some((value, evidence)) = values.iter().max_by_key(|(_, count)| **count) else {
+                continue;
+            };
+            let against = values.values().sum::<u64>() - evidence;
+            if *dictionary == "timezone_names" {
+                zones += usize::from(is_ambiguous(key));
+                if shows_ids {
+                    continue;
+                }
+            }
+            // What is shown without an entry needs none.
+            if against == 0 && is_default(dictionary, key, value) {
+                continue;
+            }
+            self.found.entries.push(Entry {
+                endpoint: endpoint.name,
+                dictionary,
+                key: key.clone(),
+                value: value.clone(),
+                evidence: *evidence,
+                against,
+            });
+            let is_sound = against == 0 && is_possible(dictionary, key, value);
+            if is_sound {
+                let table = overlay.entry(endpoint.name.to_owned()).or_default();
+                let inner = table
+                    .entry((*dictionary).to_owned())
+                    .or_insert_with(|| Value::Object(Map::new()));
+                if let Value::Object(inner) = inner {
+                    inner.insert(key.clone(), value.clone().into());
+                }
+            }
+        }
+        let unseen = AMBIGUOUS_ZONES.saturating_sub(zones);
+        if unseen > 0 && !shows_ids {
+            self.found.undecided.push(format!(
+                "{}.timezone_names: nobody is in {unseen} of the {AMBIGUOUS_ZONES} time zones that \
+                 have several names",
+                endpoint.name
+            ));
+        }
+    }
+}
+
+fn note(beside: &mut Beside, control: &Node, shown: &Node, raw: &Node) {
+    let mut pair = |dictionary, key: Option<&Node>, value: Option<&Node>| {
+        if let (Some(Node::Text(key)), Some(Node::Text(value))) = (key, value) {
+            let values = beside.entry((dictionary, key.clone())).or_default();
+            *values.entry(value.clone()).or_default() += 1;
+        }
+    };
+    pair("caller_id_groups", shown.get("caller_id"), control.get("caller_id"));
+    pair("timezone_names", raw.get("timezone"), control.get("timezone"));
+    let channels =
+        |node: &Node| node.get("assigned_channels").and_then(Node::list).map(<[_]>::to_vec);
+    let (Some(one), Some(two)) = (channels(control), channels(shown)) else { return };
+    if one.len() != two.len() {
+        return;
+    }
+    for (one, two) in one.iter().zip(&two).filter(|(one, two)| one.get("value") == two.get("value"))
+    {
+        let Some(kind) = two.get("type").and_then(Node::text) else { continue };
+        // A display name that several slugs have stands for each of them.
+        let slugs: Vec<&str> = witness::slugs(kind).collect();
+        let slugs = if slugs.is_empty() { vec![kind] } else { slugs };
+        for slug in slugs {
+            pair("channel_types", Some(&Node::from(slug)), one.get("type"));
+        }
+    }
+}
+
+/// Whether a value is what is shown without an entry.
+fn is_default(dictionary: &str, key: &str, value: &str) -> bool {
+    match dictionary {
+        "timezone_names" => zone::rails_name(key).unwrap_or(key) == value,
+        "channel_types" => {
+            let none = crate::knowledge::Settings::default();
+            witness::channel(key, &none) == value
+        }
+        _ => key == value,
+    }
+}
+
+/// Whether an entry translates, and does not cover up that the data differ.
+fn is_possible(dictionary: &str, key: &str, value: &str) -> bool {
+    match dictionary {
+        "timezone_names" => zone::id(key) == zone::id(value) || !zone::is_known(value),
+        "caller_id_groups" => {
+            let is_number =
+                |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'+');
+            is_number(key) && !is_number(value)
+        }
+        _ => witness::slugs(value).next().is_none_or(|slug| slug == key),
+    }
+}
+
+fn is_ambiguous(id: &str) -> bool {
+    zone::names(id) > 1
+}

@@ -1,0 +1,241 @@
+//! What a calibration found, and the configuration made of it.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+use super::{Overlay, UPSTREAM};
+
+/// A setting and how its values agree.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// The endpoint, or [`UPSTREAM`].
+    pub table: String,
+    /// The setting.
+    pub setting: String,
+    /// Each value, and how many of the deciding answers agree under it.
+    pub agree: Vec<(String, u64)>,
+    /// How many answers tell the values apart.
+    pub deciding: u64,
+    /// The value to set: the one under which most agree. `None` where nothing decides.
+    pub chosen: Option<String>,
+    /// Whether it is the one in force.
+    pub is_in_force: bool,
+}
+
+impl Choice {
+    /// Chooses the value under which most agree, if one stands out.
+    pub(super) fn decide(mut self, in_force: &str) -> Choice {
+        let most = self.agree.iter().map(|(_, count)| *count).max().unwrap_or(0);
+        let mut best = self.agree.iter().filter(|(_, count)| *count == most);
+        self.chosen = match (best.next(), best.next()) {
+            (Some((value, _)), None) if most > 0 => Some(value.clone()),
+            _ => None,
+        };
+        self.is_in_force = self.chosen.as_deref() == Some(in_force);
+        self
+    }
+}
+
+/// How much of a field differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remaining {
+    /// The endpoint.
+    pub endpoint: &'static str,
+    /// The field.
+    pub field: String,
+    /// Values compared.
+    pub compared: u64,
+    /// Of these not equal.
+    pub differing: u64,
+}
+
+/// An entry of a dictionary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The endpoint.
+    pub endpoint: &'static str,
+    /// The dictionary.
+    pub dictionary: &'static str,
+    /// What the new API has.
+    pub key: String,
+    /// What control shows for it.
+    pub value: String,
+    /// How often.
+    pub evidence: u64,
+    /// How often control shows something else; then the entry is not set.
+    pub against: u64,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// Settings with a few values.
+    pub choices: Vec<Choice>,
+    /// Dictionaries.
+    pub entries: Vec<Entry>,
+    /// What the data cannot decide, a sentence each.
+    pub undecided: Vec<String>,
+    /// Upstream id and legacy id, where the sides number the same people in different ways.
+    pub id_map: Vec<(String, String)>,
+    /// What differs as things are.
+    pub before: Vec<Remaining>,
+    /// What differs under what was found: seen by trying it.
+    pub after: Vec<Remaining>,
+    /// What was found, as it was tried.
+    pub overlay: Overlay,
+    /// Requests to control.
+    pub control_requests: u64,
+}
+
+impl Found {
+    /// Values that differ under what was found.
+    pub fn differing_after(&self) -> u64 {
+        self.after.iter().map(|one| one.differing).sum()
+    }
+
+    /// TOML to paste, with the evidence as comments. `upstream` names the table of the upstream.
+    pub fn toml(&self, upstream: &str) -> String {
+        let mut text = String::new();
+        self.introduction(&mut text);
+        for (table, settings) in &self.overlay {
+            let table = match table.as_str() {
+                UPSTREAM => format!("upstream.{}", key(upstream)),
+                endpoint => format!("legacy.{endpoint}"),
+            };
+            let is_plain = |name: &str, value: &Value| name == "invalid_key" || !value.is_object();
+            if settings.iter().any(|(name, value)| is_plain(name, value)) {
+                let _ = writeln!(text, "\n[{table}]");
+            }
+            for (name, value) in settings.iter().filter(|(name, value)| is_plain(name, value)) {
+                let _ = writeln!(text, "{name} = {}{}", toml(value), self.why(&table, name));
+            }
+            for (name, value) in settings {
+                let Value::Object(members) = value else { continue };
+                if name == "invalid_key" {
+                    continue;
+                }
+                let _ = writeln!(text, "\n[{table}.{name}]");
+                for (entry, value) in members {
+                    let why = self.why_entry(&table, name, entry);
+                    let _ = writeln!(text, "{} = {}{why}", key(entry), toml(value));
+                }
+            }
+        }
+        text
+    }
+
+    fn introduction(&self, text: &mut String) {
+        let sum = |all: &[Remaining]| -> (u64, u64) {
+            (all.iter().map(|one| one.differing).sum(), all.iter().map(|one| one.compared).sum())
+        };
+        let ((before, compared), (after, _)) = (sum(&self.before), sum(&self.after));
+        let _ = writeln!(
+            text,
+            "# Of {compared} values of the whole lists {before} differ as things are,"
+        );
+        let _ = writeln!(text, "# and {after} under the settings below, which were tried.");
+        let left = self.after.iter().filter(|one| one.differing > 0);
+        for one in left {
+            let _ = writeln!(
+                text,
+                "#   still: {}.{}: {} of {} (tieline validate says why)",
+                one.endpoint, one.field, one.differing, one.compared
+            );
+        }
+        if !self.id_map.is_empty() {
+            let _ = writeln!(
+                text,
+                "# The two sides number {} users in different ways: they need an id map (--id-map FILE \
+                 writes it).",
+                self.id_map.len()
+            );
+        }
+        for choice in self.choices.iter().filter(|choice| choice.is_in_force) {
+            let _ = writeln!(text, "# as it is: {}: {}", name(choice), counts(choice));
+        }
+        for sentence in &self.undecided {
+            let _ = writeln!(text, "# undecided: {}", comment(sentence));
+        }
+        for entry in self.entries.iter().filter(|entry| entry.against > 0) {
+            let _ = writeln!(
+                text,
+                "# undecided: {}.{}: one key stands beside several values ({} and {} times)",
+                entry.endpoint, entry.dictionary, entry.evidence, entry.against
+            );
+        }
+    }
+
+    fn why(&self, table: &str, setting: &str) -> String {
+        let of = |choice: &&Choice| {
+            let known = match choice.table.as_str() {
+                UPSTREAM => table.starts_with("upstream."),
+                endpoint => table == format!("legacy.{endpoint}"),
+            };
+            known && choice.setting == setting
+        };
+        let choice = self.choices.iter().find(of);
+        choice.map_or_else(String::new, |choice| format!("  # {}", counts(choice)))
+    }
+
+    fn why_entry(&self, table: &str, dictionary: &str, entry: &str) -> String {
+        let filter = format!("{dictionary}.{entry}");
+        let choice = self
+            .choices
+            .iter()
+            .find(|choice| table == format!("legacy.{}", choice.table) && choice.setting == filter);
+        if let Some(choice) = choice {
+            return format!("  # {}", counts(choice));
+        }
+        let entry = self.entries.iter().find(|one| {
+            table == format!("legacy.{}", one.endpoint)
+                && one.dictionary == dictionary
+                && one.key == entry
+        });
+        entry.map_or_else(String::new, |entry| format!("  # {} times", entry.evidence))
+    }
+}
+
+fn name(choice: &Choice) -> String {
+    format!("{}.{}", choice.table, choice.setting)
+}
+
+/// `names 812 of 812, ids 0`.
+fn counts(choice: &Choice) -> String {
+    let mut agree = choice.agree.clone();
+    agree.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let told = agree.iter().enumerate().map(|(place, (value, count))| match place {
+        0 => format!("{value} {count} of {}", choice.deciding),
+        _ => format!("{value} {count}"),
+    });
+    comment(&told.collect::<Vec<_>>().join(", "))
+}
+
+/// A text that stays within its comment.
+fn comment(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// A value as TOML writes it.
+fn toml(value: &Value) -> String {
+    match value {
+        Value::String(text) => quoted(text),
+        Value::Object(members) => {
+            let members =
+                members.iter().map(|(name, value)| format!("{} = {}", key(name), toml(value)));
+            format!("{{ {} }}", members.collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).unwrap_or_default().replace('\u{7f}', "\\u007F")
+}
+
+/// A key of a table: bare where it may be.
+fn key(text: &str) -> String {
+    let is_bare =
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    if is_bare { text.to_owned() } else { quoted(text) }
+}

@@ -1,0 +1,152 @@
+//! How filters compare, and what a wrong key is answered: both need questions of their own.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+use super::{Calibration, Choice, Overlay, Unable};
+use crate::ask::Reply;
+use crate::cause::Index;
+use crate::endpoint::Endpoint;
+use crate::list::{KeyedBy, List};
+use crate::node::Node;
+use crate::scenario::{Extent, Group, Scenario, questions};
+
+/// How a filter may compare.
+const MODES: [&str; 3] = ["exact", "case_insensitive", "contains"];
+
+impl Calibration<'_> {
+    pub(super) async fn probes(&mut self, overlay: &mut Overlay) -> Result<(), Unable> {
+        let endpoints = self.endpoints;
+        let mut questions = Vec::new();
+        for endpoint in endpoints {
+            let index = self.index(endpoint);
+            let extent = Extent { values_per_filter: 1, pairs: false };
+            questions.extend(probing(endpoint, &index, extent, self.seed));
+        }
+        let mut answers = Vec::new();
+        for scenario in &questions {
+            answers.push(self.ask_control(&scenario.ask).await?);
+        }
+        self.filters(&questions, &answers, overlay).await?;
+        for endpoint in endpoints {
+            let of_endpoint = questions.iter().zip(&answers).filter(|(scenario, _)| {
+                scenario.endpoint.name == endpoint.name && scenario.group == Group::BadKey
+            });
+            let refusals: Vec<&Reply> = of_endpoint.map(|(_, reply)| reply).collect();
+            self.invalid_key(endpoint, &refusals, overlay);
+        }
+        Ok(())
+    }
+
+    fn index(&self, endpoint: &Endpoint) -> Index {
+        let mut index = Index::default();
+        let Some(reply) = self.lists.get(endpoint.name) else { return index };
+        let Ok(list) = List::read(&reply.body, KeyedBy::Id) else { return index };
+        for (key, record) in list.keys.iter().zip(&list.records) {
+            index.note(endpoint, key, &record.node());
+        }
+        index
+    }
+
+    /// Every filter under every mode; a probe decides where the modes find other users.
+    async fn filters(
+        &mut self,
+        questions: &[Scenario],
+        answers: &[Reply],
+        overlay: &mut Overlay,
+    ) -> Result<(), Unable> {
+        let mut under: Vec<Vec<Option<BTreeSet<String>>>> = Vec::new();
+        for mode in MODES {
+            let mut all = overlay.clone();
+            for endpoint in self.endpoints.iter().filter(|endpoint| endpoint.lists_users()) {
+                let filters = endpoint.filters.iter().filter(|filter| **filter != "id");
+                let modes: Map<String, Value> =
+                    filters.map(|filter| ((*filter).to_owned(), mode.into())).collect();
+                let settings = all.entry(endpoint.name.to_owned()).or_default();
+                settings.insert("filters".to_owned(), Value::Object(modes));
+            }
+            let candidate = self.start(&all).await?;
+            let mut listed = Vec::new();
+            for scenario in questions {
+                listed.push(match scenario.group {
+                    Group::Spelling => {
+                        let reply =
+                            candidate.ask(&scenario.ask).await.map_err(Unable::Candidate)?;
+                        self.keys(scenario.endpoint, &reply)
+                    }
+                    _ => None,
+                });
+            }
+            under.push(listed);
+        }
+        for endpoint in self.endpoints.iter().filter(|endpoint| endpoint.lists_users()) {
+            let settings = self.settings(endpoint);
+            for filter in endpoint.filters.iter().filter(|filter| **filter != "id") {
+                let mut agree = [0_u64; 3];
+                let mut deciding = 0;
+                for (place, scenario) in questions.iter().enumerate() {
+                    let is_it = scenario.group == Group::Spelling
+                        && scenario.endpoint.name == endpoint.name
+                        && scenario.filters.first().is_some_and(|(name, _)| name == filter);
+                    let found: Vec<_> = under.iter().map(|mode| mode[place].as_ref()).collect();
+                    if !is_it || found.iter().all(|one| *one == found[0]) {
+                        continue;
+                    }
+                    deciding += 1;
+                    let control = self.keys(endpoint, &answers[place]);
+                    for (count, one) in agree.iter_mut().zip(&found) {
+                        *count += u64::from(control.is_some() && *one == control.as_ref());
+                    }
+                }
+                let choice = Choice {
+                    table: endpoint.name.to_owned(),
+                    setting: format!("filters.{filter}"),
+                    agree: MODES.iter().map(|mode| (*mode).to_owned()).zip(agree).collect(),
+                    deciding,
+                    ..Choice::default()
+                };
+                self.choose(choice.decide(settings.mode(filter)), overlay);
+            }
+        }
+        Ok(())
+    }
+
+    fn keys(&self, endpoint: &Endpoint, reply: &Reply) -> Option<BTreeSet<String>> {
+        let by = self.keyed_by(endpoint);
+        let list = (reply.status == 200).then(|| List::read(&reply.body, by).ok())??;
+        Some(list.keys.into_iter().collect())
+    }
+
+    /// Control's answer to a wrong key and to none; one setting stands for both.
+    fn invalid_key(&mut self, endpoint: &Endpoint, refusals: &[&Reply], overlay: &mut Overlay) {
+        let told: BTreeSet<Option<(u16, String)>> =
+            refusals.iter().map(|reply| refusal(reply)).collect();
+        let only = if told.len() == 1 { told.into_iter().next().flatten() } else { None };
+        let Some((status, text)) = only else {
+            self.found.undecided.push(format!(
+                "{}.invalid_key: a wrong key and no key are answered in two ways, or not by an error",
+                endpoint.name
+            ));
+            return;
+        };
+        let current = self.settings(endpoint).invalid_key;
+        if (status, text.as_str()) != (current.status, current.text.as_str()) {
+            let value = json!({ "status": status, "text": text });
+            let table = overlay.entry(endpoint.name.to_owned()).or_default();
+            table.insert("invalid_key".to_owned(), value);
+        }
+    }
+}
+
+/// Questions that tell how filters compare, and those with a wrong key.
+fn probing(endpoint: &'static Endpoint, index: &Index, extent: Extent, seed: u64) -> Vec<Scenario> {
+    let all = questions(endpoint, index, extent, seed).into_iter();
+    all.filter(|scenario| matches!(scenario.group, Group::Spelling | Group::BadKey)).collect()
+}
+
+fn refusal(reply: &Reply) -> Option<(u16, String)> {
+    let body = Node::parse(&reply.body).ok()?;
+    let text = body.get("error")?.text()?.to_owned();
+    (400..500).contains(&reply.status).then_some((reply.status, text))
+}
