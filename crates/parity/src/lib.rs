@@ -6,5 +6,6 @@
 
 pub mod ask;
 pub mod node;
+pub mod pseudonym;
 pub mod relay;
 pub mod report;
