@@ -5,6 +5,7 @@
 //! gateway, the ledger of losses and the settings in force, comes as JSON.
 
 pub mod ask;
+pub mod corpus;
 pub mod node;
 pub mod pseudonym;
 pub mod relay;

@@ -18,9 +18,10 @@ mod cipher;
 mod fields;
 mod scrub;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use rand::RngExt;
 
@@ -32,12 +33,17 @@ pub use fields::Document;
 pub const KEY_BYTES_MIN: usize = 16;
 /// A number of fewer digits in the name of a thing, or in an unknown field, is nobody's.
 const DIGITS_MIN: usize = 5;
+/// How many pseudonyms are remembered, and how long the texts behind them are.
+const MADE_MAX: usize = 100_000;
+const MADE_BYTES_MAX: usize = 256;
 
 /// A key at work, and what it leaves alone.
 pub struct Pseudonyms {
     cipher: Cipher,
     kept_fields: BTreeSet<String>,
     kept_sentences: BTreeSet<String>,
+    /// What was made before, to save work only.
+    made: Mutex<HashMap<String, String>>,
 }
 
 /// The key of an operator is too short to be a secret.
@@ -69,6 +75,7 @@ impl Pseudonyms {
             cipher: Cipher::new(key),
             kept_fields: BTreeSet::new(),
             kept_sentences: sentences.collect(),
+            made: Mutex::default(),
         }
     }
 
@@ -90,7 +97,20 @@ impl Pseudonyms {
 
     /// What stands for a text about a person.
     pub fn text(&self, text: &str) -> String {
-        self.cipher.text(text)
+        if text.is_empty() || text.len() > MADE_BYTES_MAX {
+            return self.cipher.text(text);
+        }
+        let made = || self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = made().get(text) {
+            return known.clone();
+        }
+        let pseudonym = self.cipher.text(text);
+        let mut made = made();
+        if made.len() >= MADE_MAX {
+            made.clear();
+        }
+        made.insert(text.to_owned(), pseudonym.clone());
+        pseudonym
     }
 
     /// What stands for the value of a query's parameter, which may be one that is left alone.

@@ -90,8 +90,8 @@ impl Cipher {
             let mut noise = Noise { keyed, block: 0, left: Vec::new() };
             for k in free.iter().skip(changed).step_by(2) {
                 let (place, index) = &mut places[*k];
-                let radix = u64::from(place.radix());
-                *index = ((u64::from(*index) + noise.next() % radix) % radix) as u32;
+                // No alphabet has more than 128 letters: a number of 16 bits is fair enough.
+                *index = (*index + u32::from(noise.next())) % place.radix();
             }
         }
     }
@@ -101,11 +101,11 @@ impl Cipher {
 struct Noise {
     keyed: HmacSha256,
     block: u32,
-    left: Vec<u64>,
+    left: Vec<u16>,
 }
 
 impl Noise {
-    fn next(&mut self) -> u64 {
+    fn next(&mut self) -> u16 {
         if let Some(number) = self.left.pop() {
             return number;
         }
@@ -113,9 +113,7 @@ impl Noise {
         keyed.update(&self.block.to_le_bytes());
         self.block += 1;
         let bytes = keyed.finalize().into_bytes();
-        let numbers = bytes
-            .chunks_exact(8)
-            .map(|eight| eight.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte)));
+        let numbers = bytes.chunks_exact(2).map(|two| u16::from_le_bytes([two[0], two[1]]));
         self.left = numbers.collect();
         self.left.pop().unwrap_or_default()
     }
