@@ -1,0 +1,252 @@
+//! Reads a corpus: what was asked stays in memory, bodies in the file. Must never answer from a file
+//! that was not read to its end and found as it was written.
+
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::line::{self, Asked, BodyId, End, First, Format, LINE_BYTES_MAX, Last, Line};
+use super::{CorpusError, FORMAT, Header};
+use crate::ask::{Ask, Reply};
+use crate::pseudonym::canonical;
+
+/// What stands for a body that was no JSON.
+const LEFT_OUT: &[u8] = b"(no JSON, left out of the recording)";
+
+/// A corpus that was read and found whole.
+pub struct Corpus {
+    file: File,
+    header: Header,
+    asks: Vec<Ask>,
+    legacy: HashMap<Ask, Answer>,
+    upstream: HashMap<Request, Vec<(u64, Answer)>>,
+    names: BTreeSet<String>,
+    bodies: HashMap<BodyId, Place>,
+}
+
+/// A request to an upstream.
+#[derive(PartialEq, Eq, Hash)]
+struct Request {
+    name: String,
+    method: String,
+    target: String,
+}
+
+/// An answer without its body.
+#[derive(Clone)]
+struct Answer {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Body,
+}
+
+#[derive(Clone, Copy)]
+enum Body {
+    Empty,
+    LeftOut,
+    Is(BodyId),
+}
+
+/// Where in the file a body stands.
+#[derive(Clone, Copy)]
+struct Place {
+    line: u64,
+    offset: u64,
+    length: usize,
+}
+
+impl Corpus {
+    /// Reads a corpus once from front to end. It may take a while: not on a thread that serves
+    /// sockets.
+    ///
+    /// # Errors
+    /// Where it is no corpus, is one of a later format, ends early or was edited.
+    pub fn open(path: &Path) -> Result<Corpus, CorpusError> {
+        let file = File::open(path)?;
+        let mut lines = Lines::new(&file);
+        let mut line = Vec::new();
+        lines.next(&mut line)?;
+        let header = first(&line)?;
+        let mut corpus = Corpus {
+            file: file.try_clone()?,
+            header,
+            asks: Vec::new(),
+            legacy: HashMap::new(),
+            upstream: HashMap::new(),
+            names: BTreeSet::new(),
+            bodies: HashMap::new(),
+        };
+        let (mut legacy, mut upstream) = (0, 0);
+        loop {
+            let before = lines.digest.clone();
+            let offset = lines.offset;
+            if lines.next(&mut line)? == 0 {
+                return Err(CorpusError::Unfinished);
+            }
+            let (number, edited) = (lines.number, CorpusError::Edited { line: lines.number });
+            if line.last() != Some(&b'\n') {
+                return Err(CorpusError::Unfinished);
+            }
+            if line::is_body(&line) {
+                let (id, range) = line::read_body(&line).ok_or(edited)?;
+                let offset = offset + range.start as u64;
+                corpus.bodies.insert(id, Place { line: number, offset, length: range.len() });
+            } else if let Ok(last) = serde_json::from_slice::<Last>(&line) {
+                let digest: BodyId = before.finalize().into();
+                let bodies = corpus.bodies.len() as u64;
+                let read = End { bodies, legacy, upstream, sha256: line::hex(&digest) };
+                return match read == last.end && lines.next(&mut line)? == 0 {
+                    true => Ok(corpus),
+                    false => Err(edited),
+                };
+            } else {
+                let exchange: Line<'_> = serde_json::from_slice(&line).map_err(|_| edited)?;
+                match exchange.asked {
+                    Asked::Legacy(_) => legacy += 1,
+                    Asked::Upstream { .. } => upstream += 1,
+                }
+                corpus.take(exchange, number)?;
+            }
+        }
+    }
+
+    /// What it says of itself.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The questions, each once, in the order in which they were asked first.
+    pub fn asks(&self) -> &[Ask] {
+        &self.asks
+    }
+
+    /// The names of the upstreams that were recorded.
+    pub fn upstreams(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
+    /// The legacy answer to a question; the last one where it was asked several times. Reads the file.
+    ///
+    /// # Errors
+    /// Where the file has changed since it was opened.
+    pub fn legacy(&self, ask: &Ask) -> Result<Option<Reply>, CorpusError> {
+        self.legacy.get(ask).map(|answer| self.reply(answer)).transpose()
+    }
+
+    /// What an upstream answered during a question: the last answer until then, or else the first one
+    /// after it, since a gateway remembers what it read. Reads the file.
+    ///
+    /// # Errors
+    /// Where the file has changed since it was opened.
+    pub fn upstream(
+        &self,
+        name: &str,
+        method: &str,
+        target: &str,
+        question: u64,
+    ) -> Result<Option<Reply>, CorpusError> {
+        let (name, method, target) = (name.to_owned(), method.to_owned(), canonical(target));
+        let answers = self.upstream.get(&Request { name, method, target });
+        let answers = answers.map(Vec::as_slice).unwrap_or_default();
+        let until = answers.iter().rev().find(|(at, _)| *at <= question);
+        let answer = until.or(answers.iter().min_by_key(|(at, _)| *at));
+        answer.map(|(_, answer)| self.reply(answer)).transpose()
+    }
+
+    fn take(&mut self, exchange: Line<'_>, line: u64) -> Result<(), CorpusError> {
+        let Line { asked, question, status, headers, body, left_out } = exchange;
+        let body = match body {
+            Some(text) => Body::Is(line::body_id(&text, line)?),
+            None if left_out => Body::LeftOut,
+            None => Body::Empty,
+        };
+        if let Body::Is(id) = body
+            && !self.bodies.contains_key(&id)
+        {
+            return Err(CorpusError::Edited { line });
+        }
+        let answer = Answer { status, headers, body };
+        match asked {
+            Asked::Legacy(ask) => {
+                let ask = ask.into_owned();
+                if self.legacy.insert(ask.clone(), answer).is_none() {
+                    self.asks.push(ask);
+                }
+            }
+            Asked::Upstream { name, method, target } => {
+                self.names.insert(name.clone().into_owned());
+                let (name, method) = (name.into_owned(), method.into_owned());
+                let request = Request { name, method, target: target.into_owned() };
+                self.upstream.entry(request).or_default().push((question, answer));
+            }
+        }
+        Ok(())
+    }
+
+    fn reply(&self, answer: &Answer) -> Result<Reply, CorpusError> {
+        let body = match answer.body {
+            Body::Empty => Bytes::new(),
+            Body::LeftOut => Bytes::from_static(LEFT_OUT),
+            Body::Is(id) => self.body(&id)?,
+        };
+        Ok(Reply { status: answer.status, headers: answer.headers.clone(), body })
+    }
+
+    fn body(&self, id: &BodyId) -> Result<Bytes, CorpusError> {
+        let place = self.bodies.get(id).ok_or(CorpusError::Unfinished)?;
+        let mut body = vec![0; place.length];
+        self.file.read_exact_at(&mut body, place.offset)?;
+        match line::digest(&body) == *id {
+            true => Ok(Bytes::from(body)),
+            false => Err(CorpusError::Edited { line: place.line }),
+        }
+    }
+}
+
+/// The header, if this is the first line of a corpus that can be read here.
+fn first(line: &[u8]) -> Result<Header, CorpusError> {
+    let format: Format = serde_json::from_slice(line).map_err(|_| CorpusError::Foreign)?;
+    match format.tieline_corpus {
+        FORMAT => {}
+        found if found > FORMAT => return Err(CorpusError::Newer { found }),
+        _ => return Err(CorpusError::Foreign),
+    }
+    let edited = CorpusError::Edited { line: 1 };
+    let first: First<'_> = serde_json::from_slice(line).map_err(|_| edited)?;
+    Ok(Cow::into_owned(first.header))
+}
+
+/// Lines with their numbers, offsets and the digest of all of them.
+struct Lines<'f> {
+    file: BufReader<&'f File>,
+    number: u64,
+    /// Behind the line that was read last.
+    offset: u64,
+    digest: Sha256,
+}
+
+impl<'f> Lines<'f> {
+    fn new(file: &'f File) -> Lines<'f> {
+        Lines { file: BufReader::new(file), number: 0, offset: 0, digest: Sha256::new() }
+    }
+
+    /// The next line into `line`; 0 at the end.
+    fn next(&mut self, line: &mut Vec<u8>) -> Result<usize, CorpusError> {
+        line.clear();
+        let mut limited = (&mut self.file).take(LINE_BYTES_MAX + 1);
+        let read = limited.read_until(b'\n', line)?;
+        self.number += 1;
+        if read as u64 > LINE_BYTES_MAX {
+            return Err(CorpusError::TooLong { line: self.number, bytes_max: LINE_BYTES_MAX });
+        }
+        self.offset += read as u64;
+        self.digest.update(&*line);
+        Ok(read)
+    }
+}

@@ -1,0 +1,295 @@
+//! Writes a corpus while it is recorded. Must never write a body before its people were replaced, and
+//! must never leave a file under the corpus's name that is not whole.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::line::{self, Asked, BodyId, End, First, Last, Line};
+use super::{CorpusError, FORMAT, Header, UNFINISHED};
+use crate::ask::{Ask, Reply};
+use crate::pseudonym::{Document, Pseudonyms};
+use crate::relay::{Exchange, Recorder};
+
+/// Paths of the legacy endpoints that are recorded: none has a key in it.
+const LEGACY: &[&str] = &[
+    "/api/user_management/v1/users",
+    "/user_management/v1/users",
+    "/api/v3/cdr/users",
+    "/api/v2/cdr/teams",
+    "/api/v2/cdr/deleted_agents",
+];
+/// Paths of the new API that are recorded.
+const UPSTREAM: &[&str] = &["/api/v4/", "/useradmin/"];
+/// Headers of an answer that are recorded.
+const HEADERS: &[&str] =
+    &["content-type", "retry-after", "www-authenticate", "cache-control", "allow"];
+
+/// A corpus that is being written. Clones write the same one.
+///
+/// It is written to a file beside its own, with `.part` behind the name, which is what is left of a
+/// recording that was interrupted. Only [`Writer::finish`] gives it its own name.
+#[derive(Clone)]
+pub struct Writer(Arc<Shared>);
+
+struct Shared {
+    pseudonyms: Pseudonyms,
+    open: Mutex<Open>,
+}
+
+/// What was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Legacy answers.
+    pub legacy: u64,
+    /// Exchanges with the new API; one that only repeats another is not written again.
+    pub upstream: u64,
+    /// Distinct bodies.
+    pub bodies: u64,
+    /// Exchanges that were left out: they belong to no endpoint that is recorded.
+    pub left_out: u64,
+    /// Bodies that were left out: they are no JSON, so nobody can tell what is in them.
+    pub bodies_left_out: u64,
+}
+
+struct Open {
+    /// `None` once it is finished.
+    file: Option<BufWriter<File>>,
+    part: PathBuf,
+    path: PathBuf,
+    digest: Sha256,
+    question: u64,
+    /// Bodies by what they were before anybody was replaced.
+    raw: HashMap<BodyId, BodyId>,
+    written: HashSet<BodyId>,
+    /// The last answer to each request, by digests of both.
+    last: HashMap<BodyId, BodyId>,
+    summary: Summary,
+    failure: Option<CorpusError>,
+}
+
+/// A body as an exchange names it.
+enum Body {
+    Empty,
+    LeftOut,
+    Is(BodyId),
+}
+
+impl Writer {
+    /// Begins a corpus at `path`; one that is there is replaced when this one is finished.
+    ///
+    /// # Errors
+    /// Where the file cannot be made.
+    pub fn new(
+        path: &Path,
+        header: &Header,
+        pseudonyms: Pseudonyms,
+    ) -> Result<Writer, CorpusError> {
+        let mut part = path.as_os_str().to_owned();
+        part.push(".");
+        part.push(UNFINISHED);
+        let part = PathBuf::from(part);
+        if let Err(error) = fs::remove_file(&part)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            return Err(error.into());
+        }
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
+        let mut open = Open {
+            file: Some(BufWriter::new(file)),
+            part,
+            path: path.to_owned(),
+            digest: Sha256::new(),
+            question: 0,
+            raw: HashMap::new(),
+            written: HashSet::new(),
+            last: HashMap::new(),
+            summary: Summary::default(),
+            failure: None,
+        };
+        let header = Cow::Borrowed(header);
+        open.write(&line::line(&First { tieline_corpus: FORMAT, header }))?;
+        Ok(Writer(Arc::new(Shared { pseudonyms, open: Mutex::new(open) })))
+    }
+
+    /// What replaces people in this corpus: also for values that the replay needs, such as those of a
+    /// dictionary.
+    pub fn pseudonyms(&self) -> &Pseudonyms {
+        &self.0.pseudonyms
+    }
+
+    /// From now on everything belongs to this question. An upstream's list changes while it is
+    /// recorded; a replay of this question shows it as it was then.
+    pub fn at(&self, question: u64) {
+        self.open().question = question;
+    }
+
+    /// Writes a legacy answer, with the question's values replaced.
+    ///
+    /// # Errors
+    /// Where it belongs to no endpoint that is recorded, or anything could not be written until now.
+    pub fn legacy(&self, ask: &Ask, reply: &Reply) -> Result<(), CorpusError> {
+        let value =
+            |(name, value): &(String, String)| (name.clone(), self.0.pseudonyms.value(name, value));
+        let replaced = Ask { query: ask.query.iter().map(value).collect(), ..ask.clone() };
+        self.legacy_as(&replaced, reply)
+    }
+
+    /// The same for a question whose values were replaced already, such as one that asks for a part
+    /// of a name; see [`Pseudonyms::slice`].
+    ///
+    /// # Errors
+    /// As [`Writer::legacy`].
+    pub fn legacy_as(&self, ask: &Ask, reply: &Reply) -> Result<(), CorpusError> {
+        if !LEGACY.contains(&ask.path.as_str()) {
+            return Err(CorpusError::NoEndpoint);
+        }
+        let body = self.body(Document::of_path(&ask.path), &reply.body)?;
+        let mut open = self.open();
+        let line = self.line(&open, Asked::Legacy(Cow::Borrowed(ask)), reply, &body);
+        open.write(&line)?;
+        open.summary.legacy += 1;
+        Ok(())
+    }
+
+    /// Writes an exchange with the new API, unless it repeats the one before for the same request.
+    ///
+    /// # Errors
+    /// Where anything could not be written until now.
+    pub fn upstream(&self, name: &str, exchange: &Exchange) -> Result<(), CorpusError> {
+        let Exchange { method, target, reply } = exchange;
+        if !UPSTREAM.iter().any(|prefix| target.starts_with(prefix)) {
+            self.open().summary.left_out += 1;
+            return Ok(());
+        }
+        let target = self.0.pseudonyms.target(target);
+        let body = self.body(Document::Other, &reply.body)?;
+        let mut open = self.open();
+        let asked = Asked::Upstream {
+            name: Cow::Borrowed(name),
+            method: Cow::Borrowed(method),
+            target: Cow::Borrowed(&target),
+        };
+        let request = line::digest(&line::line(&asked));
+        let mut line = self.parts(&open, asked, reply, &body);
+        let question = std::mem::take(&mut line.question);
+        let answer = line::digest(&line::line(&line));
+        if open.last.insert(request, answer) != Some(answer) {
+            open.write(&line::line(&Line { question, ..line }))?;
+            open.summary.upstream += 1;
+        }
+        Ok(())
+    }
+
+    /// What a relay of this upstream tells its exchanges to.
+    pub fn recorder(&self, name: &str) -> Arc<dyn Recorder> {
+        Arc::new(Recording { writer: self.clone(), name: name.to_owned() })
+    }
+
+    /// Writes the last line, waits until the disk has it all, and gives the file its name.
+    ///
+    /// # Errors
+    /// Where anything could not be written, now or before; then only the unfinished file is there.
+    pub fn finish(&self) -> Result<Summary, CorpusError> {
+        let mut open = self.open();
+        if let Some(failure) = open.failure {
+            return Err(failure);
+        }
+        let digest: BodyId = open.digest.clone().finalize().into();
+        let Summary { legacy, upstream, bodies, .. } = open.summary;
+        let end = End { bodies, legacy, upstream, sha256: line::hex(&digest) };
+        open.write(&line::line(&Last { end }))?;
+        let file = open.file.take().ok_or(CorpusError::Finished)?;
+        let file = file.into_inner().map_err(|error| CorpusError::from(error.into_error()))?;
+        file.sync_all()?;
+        fs::rename(&open.part, &open.path)?;
+        let folder = open.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+        Ok(open.summary)
+    }
+
+    /// What was written until now.
+    pub fn summary(&self) -> Summary {
+        self.open().summary
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sees to it that a body is written, once. People are replaced while nobody waits for the file.
+    fn body(&self, document: Document, body: &Bytes) -> Result<Body, CorpusError> {
+        if body.is_empty() {
+            return Ok(Body::Empty);
+        }
+        let raw = line::digest(&[&[document as u8], &line::digest(body)[..]].concat());
+        if let Some(id) = self.open().raw.get(&raw) {
+            return Ok(Body::Is(*id));
+        }
+        let Ok(json) = self.0.pseudonyms.json(document, body) else {
+            self.open().summary.bodies_left_out += 1;
+            return Ok(Body::LeftOut);
+        };
+        let id = line::digest(&json);
+        let line = line::body_line(&id, &json);
+        let mut open = self.open();
+        if open.written.insert(id) {
+            open.write(&line)?;
+            open.summary.bodies += 1;
+        }
+        open.raw.insert(raw, id);
+        Ok(Body::Is(id))
+    }
+
+    fn line(&self, open: &Open, asked: Asked<'_>, reply: &Reply, body: &Body) -> Vec<u8> {
+        line::line(&self.parts(open, asked, reply, body))
+    }
+
+    fn parts<'a>(&self, open: &Open, asked: Asked<'a>, reply: &Reply, body: &Body) -> Line<'a> {
+        let is_recorded = |(name, _): &&(String, String)| HEADERS.contains(&name.as_str());
+        Line {
+            asked,
+            question: open.question,
+            status: reply.status,
+            headers: reply.headers.iter().filter(is_recorded).cloned().collect(),
+            body: if let Body::Is(id) = body { Some(line::hex(id)) } else { None },
+            left_out: matches!(body, Body::LeftOut),
+        }
+    }
+}
+
+impl Open {
+    /// Writes a whole line. After a failure nothing more is: a line that lacks a part must be the last.
+    fn write(&mut self, line: &[u8]) -> Result<(), CorpusError> {
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
+        let file = self.file.as_mut().ok_or(CorpusError::Finished)?;
+        if let Err(error) = file.write_all(line) {
+            let failure = CorpusError::from(error);
+            self.failure = Some(failure);
+            return Err(failure);
+        }
+        self.digest.update(line);
+        Ok(())
+    }
+}
+
+struct Recording {
+    writer: Writer,
+    name: String,
+}
+
+impl Recorder for Recording {
+    fn record(&self, exchange: &Exchange) {
+        // A failure stays with the writer, whose `finish` tells it.
+        let _ = self.writer.upstream(&self.name, exchange);
+    }
+}

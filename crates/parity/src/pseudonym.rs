@@ -1,0 +1,263 @@
+//! Personal data replaced by made-up data that joins as the real data did.
+//!
+//! Equal texts become equal pseudonyms, in whatever field and file they stand, and texts that differ
+//! by case only become pseudonyms that differ by case only. Different texts become different ones. A
+//! pseudonym has the shape of its text: letters for letters, digits for digits, everything else in its
+//! place; it has as many bytes. A number is its digits, so `+1888` and the JSON number 1888 go
+//! together.
+//!
+//! Who has the key can tell which pseudonym stands for a text. It is made at random and lives as long
+//! as the recording, unless the operator gives one so that two recordings can be laid side by side.
+//! It must never be written down or printed here.
+//!
+//! What stays to be seen: how long a text is, where its spaces and signs are, and who is equal to
+//! whom. Parts are not kept: what two e-mail addresses have in common their pseudonyms have not.
+
+mod alphabet;
+mod cipher;
+mod fields;
+mod scrub;
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use rand::RngExt;
+
+use crate::node::NotJson;
+use cipher::Cipher;
+pub use fields::Document;
+
+/// The shortest key an operator may give.
+pub const KEY_BYTES_MIN: usize = 16;
+/// A number of fewer digits in the name of a thing, or in an unknown field, is nobody's.
+const DIGITS_MIN: usize = 5;
+/// How many pseudonyms are remembered, and how long the texts behind them are.
+const MADE_MAX: usize = 100_000;
+const MADE_BYTES_MAX: usize = 256;
+
+/// A key at work, and what it leaves alone.
+pub struct Pseudonyms {
+    cipher: Cipher,
+    kept_fields: BTreeSet<String>,
+    kept_sentences: BTreeSet<String>,
+    /// What was made before, to save work only.
+    made: Mutex<HashMap<String, String>>,
+}
+
+/// The key of an operator is too short to be a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the key for pseudonyms has fewer than {KEY_BYTES_MIN} bytes")]
+pub struct KeyTooShort;
+
+impl Pseudonyms {
+    /// A key that nobody knows and nobody will.
+    pub fn random() -> Pseudonyms {
+        let key: [u8; 32] = rand::rng().random();
+        Pseudonyms::new(&key)
+    }
+
+    /// The operator's key.
+    ///
+    /// # Errors
+    /// Where it has fewer than [`KEY_BYTES_MIN`] bytes.
+    pub fn with_key(key: &[u8]) -> Result<Pseudonyms, KeyTooShort> {
+        if key.len() < KEY_BYTES_MIN {
+            return Err(KeyTooShort);
+        }
+        Ok(Pseudonyms::new(key))
+    }
+
+    fn new(key: &[u8]) -> Pseudonyms {
+        let sentences = fields::SENTENCES_KNOWN.iter().map(|text| (*text).to_owned());
+        Pseudonyms {
+            cipher: Cipher::new(key),
+            kept_fields: BTreeSet::new(),
+            kept_sentences: sentences.collect(),
+            made: Mutex::default(),
+        }
+    }
+
+    /// Leaves a field alone. Where ids are made of display ids (`id_policy = "agent_display_id"`) that
+    /// is `agentDisplayId`, and then `extension` too: they are the same numbers.
+    #[must_use]
+    pub fn keeping(mut self, field: &str) -> Pseudonyms {
+        self.kept_fields.insert(field.to_owned());
+        self
+    }
+
+    /// Leaves a sentence alone where a vendor's answer has it as its error, such as one that the
+    /// configuration names.
+    #[must_use]
+    pub fn keeping_sentence(mut self, sentence: &str) -> Pseudonyms {
+        self.kept_sentences.insert(sentence.to_owned());
+        self
+    }
+
+    /// What stands for a text about a person.
+    pub fn text(&self, text: &str) -> String {
+        if text.is_empty() || text.len() > MADE_BYTES_MAX {
+            return self.cipher.text(text);
+        }
+        let made = || self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = made().get(text) {
+            return known.clone();
+        }
+        let pseudonym = self.cipher.text(text);
+        let mut made = made();
+        if made.len() >= MADE_MAX {
+            made.clear();
+        }
+        made.insert(text.to_owned(), pseudonym.clone());
+        pseudonym
+    }
+
+    /// What stands for the value of a query's parameter, which may be one that is left alone.
+    pub fn value(&self, parameter: &str, text: &str) -> String {
+        let is_kept = fields::is_kept_parameter(parameter) || self.keeps(fields::plain(parameter));
+        if is_kept { text.to_owned() } else { self.text(text) }
+    }
+
+    /// What stands for a part of a value, given in bytes of the whole; `None` where the range cuts a
+    /// character or leaves the text.
+    pub fn slice(&self, parameter: &str, whole: &str, range: Range<usize>) -> Option<String> {
+        whole.get(range.clone())?;
+        self.value(parameter, whole).get(range).map(str::to_owned)
+    }
+
+    /// A body with every value of a person replaced.
+    ///
+    /// # Errors
+    /// Where it is no JSON: then nothing of it can be told to be harmless.
+    pub fn json(&self, document: Document, body: &[u8]) -> Result<Vec<u8>, NotJson> {
+        scrub::scrub(self, document, body).map_err(|error| NotJson { at: error.column() })
+    }
+
+    /// Path and query of a request to the new API with every value of a person replaced, spelled in
+    /// one way.
+    pub fn target(&self, target: &str) -> String {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let pairs = form_urlencoded::parse(query.as_bytes());
+        let pairs = pairs.map(|(name, value)| (name.to_string(), self.value(&name, &value)));
+        let mut path_out = String::with_capacity(path.len());
+        let mut before = "";
+        for (k, segment) in path.split('/').enumerate() {
+            if k > 0 {
+                path_out.push('/');
+            }
+            let is_personal =
+                matches!(before, "username" | "agentDisplayId") && !self.keeps(before);
+            match is_personal {
+                true => path_out.push_str(&escaped(&self.text(&unescaped(segment)))),
+                false => path_out.push_str(segment),
+            }
+            before = segment;
+        }
+        spelled(&path_out, pairs)
+    }
+
+    /// A number about a person, in as many digits.
+    fn number(&self, number: u64) -> u64 {
+        let mut text = number.to_string();
+        loop {
+            text = self.text(&text);
+            // Only of twenty digits some are too large; further on the way there is one that is not.
+            if let Ok(number) = text.parse() {
+                return number;
+            }
+        }
+    }
+
+    /// The name of a thing. A number in it, however grouped, and an address are somebody's.
+    fn name(&self, name: &str) -> String {
+        let mut out = String::with_capacity(name.len());
+        let mut rest = name;
+        while let Some(c) = rest.chars().next() {
+            let number = number_at(rest);
+            let word = rest.find(|c: char| c.is_whitespace() || "()<>[],;\"".contains(c));
+            let word = &rest[..word.unwrap_or(rest.len())];
+            let taken = if word.len() > 1 && word.contains('@') {
+                out.push_str(&self.text(word));
+                word.len()
+            } else if number > 0 {
+                let digits = rest[..number].bytes().filter(u8::is_ascii_digit).count();
+                match digits >= DIGITS_MIN {
+                    true => out.push_str(&self.text(&rest[..number])),
+                    false => out.push_str(&rest[..number]),
+                }
+                number
+            } else {
+                out.push(c);
+                c.len_utf8()
+            };
+            rest = &rest[taken..];
+        }
+        out
+    }
+
+    fn keeps(&self, field: &str) -> bool {
+        self.kept_fields.contains(field)
+    }
+
+    fn keeps_sentence(&self, text: &str) -> bool {
+        self.kept_sentences.contains(text)
+    }
+}
+
+impl fmt::Debug for Pseudonyms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pseudonyms([redacted])")
+    }
+}
+
+/// Path and query in one spelling, without any replacement.
+pub(crate) fn canonical(target: &str) -> String {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let pairs = form_urlencoded::parse(query.as_bytes());
+    spelled(path, pairs.map(|(name, value)| (name.into_owned(), value.into_owned())))
+}
+
+fn spelled(path: &str, pairs: impl Iterator<Item = (String, String)>) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(pairs);
+    let query = query.finish().replace('+', "%20");
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+}
+
+/// How many bytes at the front are one number: digits, and between them at most two signs that group
+/// them. A bracket that opens begins another number.
+fn number_at(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let digits = |from: usize| bytes[from..].iter().take_while(|b| b.is_ascii_digit()).count();
+    let mut end = digits(0);
+    while end > 0 {
+        let signs = bytes[end..].iter().take_while(|b| b" -./)".contains(b)).count();
+        let more = if (1..=2).contains(&signs) { digits(end + signs) } else { 0 };
+        if more == 0 {
+            break;
+        }
+        end += signs + more;
+    }
+    end
+}
+
+/// One segment of a path with its percent signs decoded.
+fn unescaped(segment: &str) -> String {
+    // A plus in a path is a plus.
+    let text = segment.replace('+', "%2B");
+    let mut pairs = form_urlencoded::parse(text.as_bytes());
+    pairs.next().map(|(name, _)| name.into_owned()).unwrap_or_default()
+}
+
+/// A value as one segment of a path, as gateways spell it.
+fn escaped(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' => out.push(byte.into()),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}

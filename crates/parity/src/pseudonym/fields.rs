@@ -1,0 +1,131 @@
+//! Which fields hold personal data, by the vendors' documentation. What is not known here is
+//! personal: a field that no page names must not reach a corpus as it is.
+
+/// Which answer a body is; the same word means a person in one and a team in another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Document {
+    /// The legacy list of teams.
+    LegacyTeams,
+    /// Any other answer.
+    Other,
+}
+
+impl Document {
+    /// The answer of a legacy path.
+    pub fn of_path(path: &str) -> Document {
+        match path.rsplit('/').next() {
+            Some("teams") => Document::LegacyTeams,
+            _ => Document::Other,
+        }
+    }
+}
+
+/// What happens to a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rule {
+    /// It stays.
+    Keep,
+    /// It is replaced.
+    Replace,
+    /// A thing's name: only what looks like a number or an address in it is replaced.
+    Name,
+    /// A sentence of the vendor's: it stays where it is a known one.
+    Sentence,
+    /// Nobody knows: text is replaced, and numbers as long as an extension or more.
+    Unknown,
+}
+
+/// Fields that are about no person, wherever they stand: ids, names of what an administrator set up,
+/// words from closed lists, dates that no legacy answer shows.
+#[rustfmt::skip]
+const KEPT: &[&str] = &[
+    // legacy
+    "id", "sag", "timezone", "webrtc_ringtone", "assigned_teams", "agent_in_teams",
+    "supervisor_in_teams", "assigned_queues", "type",
+    // Voiso v4
+    "status", "channel", "channels", "created_at", "updated_at", "deleted_at", "speech_language",
+    "total", "limit", "offset",
+    // Vonage v4
+    "userId", "role", "location", "virtualLocation", "outboundTelephonyRegion", "applicationType",
+    "lastLoginTime", "selectedCallbackNumberId", "callbackNumberId", "groupId", "groupDisplayId",
+    "groupName", "groupPermission", "skillId", "skillDisplayId", "skillName", "agentSkillLevel",
+    "queueId", "queueName", "queuePermission", "interactionPlanId", "interactionPlanName",
+    "page", "count", "pageCount", "totalCount",
+];
+
+/// Fields about a person: in text and as a number.
+#[rustfmt::skip]
+const PERSONAL: &[&str] = &[
+    "email", "sip_account", "extension", "caller_id", "employee_id", "identifier",
+    "username", "ssoExternalId", "agentDisplayId", "telephoneAddress", "telephonyExtension",
+    "callbackNumberName", "callbackNumberClid",
+];
+
+/// What has an `id` and a `name` and is no person.
+const THINGS: &[&str] = &[
+    "security_access_group",
+    "teams",
+    "supervised_teams",
+    "queues",
+    "supervised_queues",
+    "webrtc_ringtone",
+    "skill",
+    "assigned_skills",
+];
+
+const CHANNELS: &[&str] = &["channel_profiles", "assigned_channels"];
+
+/// Fields whose text is a sentence.
+const SENTENCES: &[&str] = &["error", "message", "error_description", "summary", "description"];
+
+/// Parameters whose values are about no person.
+#[rustfmt::skip]
+const KEPT_PARAMETERS: &[&str] = &[
+    "id", "sag", "timezone", "security_access_group_id", "limit", "offset", "page", "per_page",
+    "include",
+];
+
+/// Sentences that the vendors' pages print.
+#[rustfmt::skip]
+pub(super) const SENTENCES_KNOWN: &[&str] = &[
+    "Invalid User API Key", "Invalid api_key", "Invalid API key", "Invalid key",
+    "The API key specified is invalid", "API rate limit exceeded", "Bad Request", "Unauthorized",
+    "Forbidden", "Not found", "Too many requests", "Service Unavailable", "Internal server error",
+    "User not found", "Conversation not found", "Agents parameters", "All of the user data",
+    "Version missing from Accept header!", "Authorization has been denied for this request.",
+];
+
+/// What happens to the value of `field` in an object that is, or is in, the member `parent`; of the
+/// outermost one `parent` is empty.
+pub(super) fn rule(document: Document, parent: &str, field: &str) -> Rule {
+    match field {
+        "name" if THINGS.contains(&parent) => Rule::Keep,
+        "name" if CHANNELS.contains(&parent) => Rule::Name,
+        "name" if parent.is_empty() && document == Document::LegacyTeams => Rule::Keep,
+        "name" => Rule::Replace,
+        "value" if CHANNELS.contains(&parent) => Rule::Replace,
+        "value" if matches!(parent, "skills" | "assigned_skills") => Rule::Keep,
+        _ if PERSONAL.contains(&field) => Rule::Replace,
+        _ if KEPT.contains(&field) => Rule::Keep,
+        _ if SENTENCES.contains(&field) => Rule::Sentence,
+        _ => Rule::Unknown,
+    }
+}
+
+/// The name of a parameter without `filter[]`.
+pub(super) fn plain(parameter: &str) -> &str {
+    let inner = parameter.strip_prefix("filter[").and_then(|rest| rest.strip_suffix(']'));
+    inner.unwrap_or(parameter)
+}
+
+/// Whether the value of a parameter stays.
+pub(super) fn is_kept_parameter(parameter: &str) -> bool {
+    KEPT_PARAMETERS.contains(&plain(parameter))
+}
+
+/// Whether a member's name may stay: a word of a programmer's, and no address of a person's.
+pub(super) fn is_word(name: &str) -> bool {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"_-$.".contains(&b);
+    let digits = name.bytes().filter(u8::is_ascii_digit).count();
+    name.bytes().all(is_plain) && digits < super::DIGITS_MIN
+}
