@@ -5,5 +5,6 @@
 //! gateway, the ledger of losses and the settings in force, comes as JSON.
 
 pub mod ask;
+pub mod draw;
 pub mod node;
 pub mod report;
