@@ -155,6 +155,9 @@ pub(super) fn compared(report: &Report) -> String {
     };
     let candidate = candidate(&report.candidate);
     let Some(side) = &report.control else {
+        if report.properties.is_empty() {
+            return "No legacy side was asked, and no property was checked.".to_owned();
+        }
         let tried = report.properties.iter().fold(0_u64, |sum, p| sum.saturating_add(p.tried));
         return format!(
             "Without a legacy side: {} of {candidate}{dialect} tried {}.",

@@ -70,15 +70,14 @@ fn repeat(report: &Report, steps: &mut Vec<Step>) {
         "Validate again: {} could not be compared.",
         numbers::of(undecided, "scenario", "scenarios")
     );
-    let mut told: Vec<String> = reasons
-        .iter()
-        .take(3)
-        .map(|(reason, n)| format!("{}: {reason}", numbers::count(*n)))
-        .collect();
+    let say = |(reason, n): &(String, u64)| {
+        format!("{} ({}).", reason.trim_end_matches('.'), numbers::count(*n))
+    };
+    let mut told: Vec<String> = reasons.iter().take(3).map(say).collect();
     if reasons.len() > 3 {
-        told.push("and other reasons".to_owned());
+        told.push("And for other reasons.".to_owned());
     }
-    steps.push(Step { what, how: told.join(" · "), link: Some(("scenarios", "Scenarios")) });
+    steps.push(Step { what, how: told.join(" "), link: Some(("scenarios", "Scenarios")) });
 }
 
 /// What a setting or other data would mend.

@@ -3,7 +3,7 @@
 use crate::report::FieldReport;
 
 /// The least width of a part that is not nothing, of 100: three of 40,000 must be seen.
-const WIDTH_MIN: f64 = 1.6;
+const WIDTH_MIN: f64 = 2.5;
 
 /// One part of a bar.
 #[derive(Debug, PartialEq)]
@@ -75,9 +75,9 @@ mod tests {
         let part =
             |class, x: &str, width: &str| Part { class, x: x.to_owned(), width: width.to_owned() };
         let expect = vec![
-            part("equal", "0.00", "96.80"),
-            part("bug", "96.80", "1.60"),
-            part("race", "98.40", "1.60"),
+            part("equal", "0.00", "95.00"),
+            part("bug", "95.00", "2.50"),
+            part("race", "97.50", "2.50"),
         ];
         assert_eq!(Bar::of_field(&field).parts, expect);
     }

@@ -66,8 +66,8 @@ pub(in crate::draw::html) fn findings(report: &Report) -> Vec<FindingGroup> {
             tag: tag(cause, sum),
             heading: format!(
                 "{} of {}",
-                numbers::of(found.len() as u64, "kind", "kinds"),
-                numbers::of(sum, "difference", "differences")
+                numbers::of(sum, "difference", "differences"),
+                numbers::of(found.len() as u64, "kind", "kinds")
             ),
             meaning: cause.meaning(),
             first,
