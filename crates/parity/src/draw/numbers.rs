@@ -58,6 +58,12 @@ fn trimmed(value: f64, decimals: usize) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
+/// Rounded to a whole number; a dash for what is none.
+pub(super) fn whole(value: f64) -> String {
+    let sound = value.is_finite() && value >= 0.0;
+    if sound { count(value.round() as u64) } else { "–".to_owned() }
+}
+
 /// `850 ms`, `12.3 s`, `4 min 5 s`, `2 h 3 min`.
 pub(super) fn seconds(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
@@ -141,6 +147,14 @@ mod tests {
         ];
         for (value, text) in cases {
             assert_eq!(seconds(value), text);
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_none_is_a_dash() {
+        let cases = [(1234.5, "1,235"), (0.4, "0"), (f64::INFINITY, "–"), (-1.0, "–")];
+        for (value, text) in cases {
+            assert_eq!(whole(value), text);
         }
     }
 

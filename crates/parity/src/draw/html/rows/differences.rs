@@ -122,8 +122,7 @@ pub(in crate::draw::html) fn scenarios(report: &Report) -> Vec<ScenarioGroup> {
 
 fn scenario(scenario: &ScenarioReport) -> ScenarioRow {
     let records = [scenario.control_records, scenario.candidate_records].map(numbers::count);
-    let times =
-        [scenario.control_ms, scenario.candidate_ms].map(|time| numbers::seconds(time / 1000.0));
+    let times = [scenario.control_ms, scenario.candidate_ms].map(numbers::whole);
     ScenarioRow {
         outcome: words::outcome(scenario.outcome),
         id: words::name(&scenario.id),
