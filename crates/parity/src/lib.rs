@@ -9,6 +9,7 @@ pub mod calibrate;
 pub mod cause;
 pub mod compare;
 pub mod corpus;
+pub mod draw;
 pub mod endpoint;
 pub mod knowledge;
 pub mod list;

@@ -1,0 +1,114 @@
+//! What to do next, from what was found. Must never advise to switch where the verdict does not.
+
+use super::{numbers, settings, words};
+use crate::report::{Cause, Report, Verdict};
+
+/// One thing to do.
+pub(super) struct Step {
+    /// What, in a few words.
+    pub(super) what: String,
+    /// Why or how, in a sentence.
+    pub(super) how: String,
+    /// The section that has the evidence, its id and its name.
+    pub(super) link: Option<(&'static str, &'static str)>,
+}
+
+/// What to do next, the most urgent first.
+pub(super) fn steps(report: &Report) -> Vec<Step> {
+    let mut steps = Vec::new();
+    mend(report, &mut steps);
+    repeat(report, &mut steps);
+    adjust(report, &mut steps);
+    weigh(report, &mut steps);
+    if report.verdict == Verdict::Agree {
+        let how = "Swap the base URL of the customizations, and validate again when the configuration or the data changes.";
+        steps.insert(0, step("Switch when you like.".to_owned(), how, None));
+    } else if steps.is_empty() {
+        let how =
+            "The report names no difference and no reason why something could not be compared.";
+        steps.push(step("Validate again.".to_owned(), how, None));
+    }
+    steps
+}
+
+fn step(what: String, how: &str, link: Option<(&'static str, &'static str)>) -> Step {
+    Step { what, how: how.to_owned(), link }
+}
+
+fn values(n: u64) -> String {
+    numbers::of(n, "value", "values")
+}
+
+/// What nothing explains.
+fn mend(report: &Report, steps: &mut Vec<Step>) {
+    let bugs = words::unexplained(&report.totals.causes);
+    if bugs > 0 {
+        let what = format!(
+            "Have {} looked at.",
+            numbers::of(bugs, "unexplained difference", "unexplained differences")
+        );
+        let how = "Whoever uses them would notice the switch.";
+        steps.push(step(what, how, Some(("findings", "Differences"))));
+    }
+    let failed = report.properties.iter().filter(|property| property.failed > 0).count() as u64;
+    if failed > 0 {
+        let what =
+            format!("Look at {} that did not hold.", numbers::of(failed, "property", "properties"));
+        let how = "Candidate contradicts itself, whatever control says.";
+        steps.push(step(what, how, Some(("properties", "Properties"))));
+    }
+}
+
+/// What could not be compared.
+fn repeat(report: &Report, steps: &mut Vec<Step>) {
+    let reasons = words::undecided_reasons(report);
+    let undecided = reasons.iter().map(|(_, n)| n).sum::<u64>().max(report.totals.undecided);
+    if undecided == 0 {
+        return;
+    }
+    let what = format!(
+        "Validate again: {} could not be compared.",
+        numbers::of(undecided, "scenario", "scenarios")
+    );
+    let say = |(reason, n): &(String, u64)| {
+        format!("{} ({}).", reason.trim_end_matches('.'), numbers::count(*n))
+    };
+    let mut told: Vec<String> = reasons.iter().take(3).map(say).collect();
+    if reasons.len() > 3 {
+        told.push("And for other reasons.".to_owned());
+    }
+    steps.push(Step { what, how: told.join(" "), link: Some(("scenarios", "Scenarios")) });
+}
+
+/// What a setting or other data would mend.
+fn adjust(report: &Report, steps: &mut Vec<Step>) {
+    let advised = settings::advised(&settings::toml(&report.settings));
+    if advised > 0 {
+        let what = format!("Try {}.", numbers::of(advised, "setting", "settings"));
+        let how =
+            "Put them into the configuration and validate again. Nothing was changed for you.";
+        steps.push(step(what, how, Some(("settings", "Settings"))));
+    }
+    let data = report.totals.causes.get(&Cause::UpstreamData).copied().unwrap_or_default();
+    if data > 0 {
+        let what = format!("Mend {} in the new API.", values(data));
+        let how = "It holds something else than the legacy API does; the translation is faithful.";
+        steps.push(step(what, how, Some(("findings", "Differences"))));
+    }
+}
+
+/// What remains for somebody to decide.
+fn weigh(report: &Report, steps: &mut Vec<Step>) {
+    let lost = report.totals.causes.get(&Cause::DeclaredLoss).copied().unwrap_or_default();
+    if lost > 0 {
+        let what = format!("Decide about {} that the new API cannot tell.", values(lost));
+        let how = "Does a customization use these fields? The ledger has the reasons.";
+        steps.push(step(what, how, Some(("ledger", "Ledger of losses"))));
+    }
+    let ignored = report.totals.ignored;
+    if ignored > 0 {
+        let what = format!("Bear in mind {} that were left out.", values(ignored));
+        let how = "They were left out on request: neither equal nor different, just not looked at.";
+        steps.push(step(what, how, Some(("fields", "Fields"))));
+    }
+}
