@@ -10,6 +10,7 @@
 //! what the first one saw. It must never hold a credential: requests are written without headers,
 //! exchanges for tokens not at all, and of answers only bodies that are JSON.
 
+mod control;
 mod line;
 mod reader;
 mod replay;
@@ -20,6 +21,7 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
+pub use control::{Recorded, Recording, questions};
 pub use reader::Corpus;
 pub use replay::Replay;
 pub use writer::{Summary, Writer};

@@ -63,6 +63,17 @@ pub enum Verdict {
     Undecided,
 }
 
+impl Verdict {
+    /// As in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Agree => "agree",
+            Verdict::Differ => "differ",
+            Verdict::Undecided => "undecided",
+        }
+    }
+}
+
 /// One side of the comparison.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Side {

@@ -23,7 +23,7 @@ use crate::list::{KeyedBy, List};
 use crate::node::Node;
 use crate::report::{Cause, Outcome, Report, ScenarioReport};
 use crate::scenario::{Extent, Scenario, questions};
-use crate::source::{Silence, Source};
+use crate::source::{Answering, Silence, Source};
 pub use behind::Behind;
 use gathered::Gathered;
 use state::{Finished, State};
@@ -41,6 +41,8 @@ pub struct Plan {
     pub ignored: Vec<(String, String)>,
     /// Examples of each finding.
     pub examples_max: usize,
+    /// The questions, where they are not to be made from the data.
+    pub questions: Option<Vec<Scenario>>,
 }
 
 impl Default for Plan {
@@ -51,6 +53,7 @@ impl Default for Plan {
             seed: 1,
             ignored: Vec::new(),
             examples_max: 3,
+            questions: None,
         }
     }
 }
@@ -147,8 +150,16 @@ pub async fn validate(
         let finished = finished?;
         progress.asked(&finished.scenario);
         run.gathered.add(finished);
-        let control = &run.endpoint(endpoint).control;
-        left.extend(questions(endpoint, control, plan.extent, plan.seed));
+        match &plan.questions {
+            Some(all) => {
+                let of_endpoint = all.iter().filter(|one| one.endpoint.name == endpoint.name);
+                left.extend(of_endpoint.cloned());
+            }
+            None => {
+                let control = &run.endpoint(endpoint).control;
+                left.extend(questions(endpoint, control, plan.extent, plan.seed));
+            }
+        }
     }
     let known = left.iter().filter(|scenario| state.has(&scenario.fingerprint())).count();
     progress.planned(left.len(), known);
@@ -210,7 +221,7 @@ impl<'a> Run<'a> {
     /// A whole list: without it nothing else can be asked.
     async fn first(&mut self, scenario: &Scenario) -> Result<Finished, Unable> {
         let shape = scenario.ask.shape();
-        let pair = match self.ask(&scenario.ask).await {
+        let pair = match self.ask_for(scenario).await {
             Ok(pair) => pair,
             Err((side, why)) => return Err(Unable::Silent { side, shape, why }),
         };
@@ -225,7 +236,7 @@ impl<'a> Run<'a> {
     }
 
     async fn question(&mut self, scenario: &Scenario) -> Finished {
-        match self.ask(&scenario.ask).await {
+        match self.ask_for(scenario).await {
             Ok(pair) => self.finish(scenario, pair).await,
             Err((side, why)) => {
                 let mut finished = Finished::of(scenario);
@@ -235,11 +246,26 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Asks control, then candidate.
+    /// Asks control, then candidate, for the first time.
+    async fn ask_for(&mut self, scenario: &Scenario) -> Result<Pair, (&'static str, Silence)> {
+        let control = self.sides.control.ask_for(scenario);
+        self.pair(control, &scenario.ask).await
+    }
+
+    /// The same once more.
     async fn ask(&mut self, ask: &Ask) -> Result<Pair, (&'static str, Silence)> {
+        let control = self.sides.control.ask(ask);
+        self.pair(control, ask).await
+    }
+
+    async fn pair(
+        &mut self,
+        control: Answering<'_, Result<Reply, Silence>>,
+        ask: &Ask,
+    ) -> Result<Pair, (&'static str, Silence)> {
         let started = Instant::now();
         self.gathered.totals.control_requests += 1;
-        let control = self.sides.control.ask(ask).await.map_err(|why| ("control", why))?;
+        let control = control.await.map_err(|why| ("control", why))?;
         let control_took = started.elapsed();
         if let Some(behind) = self.sides.behind {
             behind.take_calls();

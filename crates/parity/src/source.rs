@@ -17,6 +17,7 @@ use transport::body;
 use transport::client::{Client, ClientError};
 
 use crate::ask::{Ask, KeyPlace, Reply};
+use crate::scenario::Scenario;
 
 /// A future that a trait returns.
 pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -25,6 +26,11 @@ pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Source: Send + Sync {
     /// Asks.
     fn ask<'a>(&'a self, ask: &'a Ask) -> Answering<'a, Result<Reply, Silence>>;
+
+    /// Asks a question of a run for the first time.
+    fn ask_for<'a>(&'a self, scenario: &'a Scenario) -> Answering<'a, Result<Reply, Silence>> {
+        self.ask(&scenario.ask)
+    }
 }
 
 /// Why there is no answer.

@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod demo;
 pub(crate) mod key;
 pub(crate) mod losses;
+pub(crate) mod record;
 pub(crate) mod roster;
 pub(crate) mod serve;
 pub(crate) mod simulate;

@@ -59,6 +59,8 @@ enum Command {
     Validate(Box<commands::validate::Validate>),
     /// Find the settings under which the real answers agree
     Calibrate(Box<commands::calibrate::Calibrate>),
+    /// Record legacy answers, to validate against them when the legacy API is gone
+    Record(Box<commands::record::Record>),
     /// Show how faithful every legacy field is
     Losses(commands::losses::Losses),
     /// Fill and copy the memory of deleted users
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
         Command::Simulate(simulate) => simulate.run(log_format),
         Command::Validate(validate) => validate.run(log_format),
         Command::Calibrate(calibrate) => calibrate.run(log_format),
+        Command::Record(record) => record.run(log_format),
         Command::Losses(losses) => losses.run(),
         Command::Roster(roster) => roster.run(),
         Command::Key(key) => key.run(),

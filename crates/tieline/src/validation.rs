@@ -5,6 +5,7 @@ pub(crate) mod control;
 pub(crate) mod key;
 pub(crate) mod knowledge;
 pub(crate) mod progress;
+pub(crate) mod recorded;
 pub(crate) mod reports;
 
 use gateway::config::Config;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use gateway::config::Config;
+use parity::corpus::questions;
 use parity::endpoint::endpoint;
 use parity::properties::properties;
 use parity::relay::RelaySettings;
@@ -22,8 +23,29 @@ use crate::validation::candidate::{InProcess, caller_of, client};
 use crate::validation::control::{ControlArgs, base_url};
 use crate::validation::key::KeySource;
 use crate::validation::progress::Told;
+use crate::validation::recorded::Played;
 use crate::validation::{knowledge, reports, set_up};
 use crate::{log, output, runtime};
+
+/// Who is control, and the keys there are.
+enum ControlIs {
+    Nobody(Option<Keys>),
+    Live(Keys),
+    Recorded(PathBuf),
+}
+
+/// The key of the contact center, and a user's where it is another.
+type Keys = (String, Option<String>);
+
+impl ControlIs {
+    fn keys(&self) -> Option<&Keys> {
+        match self {
+            ControlIs::Nobody(keys) => keys.as_ref(),
+            ControlIs::Live(keys) => Some(keys),
+            ControlIs::Recorded(_) => None,
+        }
+    }
+}
 
 /// The exit code of a run that was interrupted, as shells have it for SIGINT.
 const INTERRUPTED: u8 = 130;
@@ -87,7 +109,7 @@ impl Validate {
             let cancel = CancellationToken::new();
             let told = Told::new();
             let report = {
-                let mut work = std::pin::pin!(self.work(config.as_ref(), &plan, &told, &cancel));
+                let mut work = std::pin::pin!(self.work(config, plan, &told, &cancel));
                 tokio::select! {
                     report = &mut work => report?,
                     () = signals.stop() => {
@@ -132,52 +154,83 @@ impl Validate {
     /// Asks both sides, or candidate alone where there is no control.
     async fn work(
         &self,
-        config: Option<&Config>,
-        plan: &Plan,
+        config: Option<Config>,
+        mut plan: Plan,
         told: &Told,
         cancel: &CancellationToken,
     ) -> Result<Report, Failure> {
         let started_at = reports::now();
-        let keys = match &self.control.control {
-            Some(_) => Some(self.control.keys()?),
-            None => self.control.keys().ok(),
+        let control = match (&self.control.control, self.control.is_live()) {
+            (None, _) => ControlIs::Nobody(self.control.keys().ok()),
+            (Some(_), true) => ControlIs::Live(self.control.keys()?),
+            (Some(file), false) => ControlIs::Recorded(PathBuf::from(file)),
         };
-        let key = keys.as_ref().map(|(key, _)| key.as_str());
-        let caller =
-            config.map(|config| caller_of(config, self.caller.as_deref(), key)).transpose()?;
-        let knowledge = match (config, &caller) {
+        let key = control.keys().map(|(key, _)| key.as_str());
+        let mut config = config;
+        let caller = match &config {
+            Some(config) => Some(caller_of(config, self.caller.as_deref(), key)?),
+            None => None,
+        };
+        let played = match (&control, &mut config, &caller) {
+            (ControlIs::Recorded(file), Some(config), Some(caller)) if self.candidate.is_none() => {
+                Some(Played::open(file, config, caller)?)
+            }
+            (ControlIs::Recorded(_), _, _) => {
+                return Err(Failure::new(
+                    "--control: a recording is compared with a configuration: --config, and no \
+                     --candidate",
+                ));
+            }
+            _ => None,
+        };
+        let knowledge = match (&config, &caller) {
             (Some(config), Some(caller)) => knowledge::of(config, caller)?,
             _ => knowledge::unconfigured()?,
         };
-        let gateway = match (&self.candidate, config, &caller) {
+        let here = match (&self.candidate, &config, &caller) {
             (None, Some(config), Some(caller)) => {
-                Some(InProcess::start(config, caller, RelaySettings::default(), None).await?)
+                let behind = played.as_ref().map(Played::behind);
+                let settings = RelaySettings::default();
+                Some(InProcess::start(config, caller, settings, behind).await?)
             }
             _ => None,
         };
         let elsewhere = match &self.candidate {
-            Some(url) => Some(self.elsewhere(url, keys.clone())?),
+            Some(url) => Some(self.elsewhere(url, control.keys().cloned())?),
             None => None,
         };
-        let candidate: &dyn Source = match (&elsewhere, &gateway) {
+        let candidate: &dyn Source = match (&elsewhere, &here) {
             (Some(elsewhere), _) => elsewhere,
             (None, Some(here)) => &here.gateway,
             (None, None) => return Err(Failure::new("--config or --candidate is needed")),
         };
-        let mut report = match (&self.control.control, keys) {
-            (Some(_), Some((key, user_key))) => {
-                let control = self.control.live(key, user_key)?;
-                let behind = gateway.as_ref().map(|gateway| gateway as &dyn Behind);
-                let sides = Sides { control: &control, candidate, behind, knowledge: &knowledge };
-                self.compare(&sides, plan, told, cancel).await?
+        if let Some(played) = &played {
+            plan.questions = Some(questions(&played.corpus));
+        }
+        let live = match &control {
+            ControlIs::Live((key, user_key)) => {
+                Some(self.control.live(key.clone(), user_key.clone())?)
             }
-            _ => properties(candidate, &knowledge, plan, told, cancel)
+            _ => None,
+        };
+        let asked: Option<&dyn Source> = match (&live, &played) {
+            (Some(live), _) => Some(live),
+            (None, Some(played)) => Some(&played.control),
+            (None, None) => None,
+        };
+        let mut report = match asked {
+            Some(control) => {
+                let behind = here.as_ref().map(|here| here as &dyn Behind);
+                let sides = Sides { control, candidate, behind, knowledge: &knowledge };
+                self.compare(&sides, &plan, told, cancel).await?
+            }
+            None => properties(candidate, &knowledge, &plan, told, cancel)
                 .await
                 .map_err(|why| Failure::new(format_args!("candidate does not answer: {why}")))?,
         };
         report.started_at = started_at;
-        report.control =
-            self.control.control.clone().map(|name| Side { kind: "live".to_owned(), name });
+        let kind = if played.is_some() { "recording" } else { "live" }.to_owned();
+        report.control = self.control.control.clone().map(|name| Side { kind, name });
         report.candidate = match &self.candidate {
             Some(url) => Side { kind: "gateway".to_owned(), name: url.clone() },
             None => Side { kind: "in process".to_owned(), name: caller.unwrap_or_default() },
@@ -186,11 +239,7 @@ impl Validate {
     }
 
     /// A gateway that runs elsewhere, asked with its own key or with control's.
-    fn elsewhere(
-        &self,
-        url: &str,
-        keys: Option<(String, Option<String>)>,
-    ) -> Result<Live, Failure> {
+    fn elsewhere(&self, url: &str, keys: Option<Keys>) -> Result<Live, Failure> {
         let url = base_url("--candidate", url)?;
         let own = self.candidate_key.as_ref();
         let own = own.map(|key| key.read("--candidate-key")).transpose()?;

@@ -50,6 +50,11 @@ impl ControlArgs {
         Ok((key, user_key))
     }
 
+    /// Whether control is a server, not a file.
+    pub(crate) fn is_live(&self) -> bool {
+        self.control.as_deref().is_some_and(|control| control.contains("://"))
+    }
+
     /// The server.
     pub(crate) fn live(&self, key: String, user_key: Option<String>) -> Result<Live, Failure> {
         let url = self.control.as_deref().unwrap_or_default();

@@ -1,9 +1,10 @@
 //! Where the reports of a validation go: a folder, each file written whole or not at all.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use parity::draw::{html, json, junit, terminal};
 use parity::report::Report;
 
 use crate::failure::Failure;
@@ -18,7 +19,11 @@ pub(crate) fn folder(path: &Path) -> Result<(), Failure> {
 
 /// Writes every report; gives back where they are.
 pub(crate) fn write(folder: &Path, report: &Report) -> Result<Vec<PathBuf>, Failure> {
-    let files = [("report.json", serde_json::to_string_pretty(report).unwrap_or_default())];
+    let files = [
+        ("report.html", html(report)),
+        ("report.json", json(report)),
+        ("report.junit.xml", junit(report)),
+    ];
     let mut written = Vec::new();
     for (name, text) in files {
         let path = folder.join(name);
@@ -59,9 +64,18 @@ pub(crate) fn now() -> String {
 
 /// What standard output shows.
 pub(crate) fn summary(report: &Report) -> String {
-    let mut text = format!("{:?}: {}\n", report.verdict, report.because);
-    for finding in &report.findings {
-        text.push_str(&format!("{finding:?}\n"));
-    }
-    text
+    let out = std::io::stdout();
+    let is_terminal = out.is_terminal();
+    let width = if is_terminal { console_width() } else { WIDTH };
+    let colours = is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    terminal(report, width, colours)
+}
+
+/// The width where it is not a terminal's.
+const WIDTH: usize = 100;
+
+/// The terminal's own, as the shell tells it.
+fn console_width() -> usize {
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    columns.unwrap_or(WIDTH).clamp(60, 200)
 }

@@ -1,0 +1,138 @@
+//! `tieline record`: legacy answers as a file that proves later what was compared, when the legacy
+//! API is gone.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use parity::corpus::{Recording, Writer};
+use parity::pseudonym::Pseudonyms;
+use parity::relay::RelaySettings;
+use parity::run::state::State;
+use parity::run::{Plan, Sides, validate};
+use parity::scenario::Extent;
+use tokio_util::sync::CancellationToken;
+
+use crate::commands::serve::load;
+use crate::failure::Failure;
+use crate::signals::Signals;
+use crate::validation::candidate::{InProcess, caller_of};
+use crate::validation::control::ControlArgs;
+use crate::validation::key::KeySource;
+use crate::validation::progress::Told;
+use crate::validation::{knowledge, recorded, set_up};
+use crate::{log, output, runtime};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  tieline record --config tieline.toml --control https://cc-ams03.voiso.com \\
+      --control-key env:LEGACY_KEY --out legacy.corpus
+  tieline validate --config tieline.toml --control legacy.corpus
+
+It asks what `validate` asks and writes the legacy answers, and what the new API answered to the
+gateway for the same questions. People are replaced by pseudonyms, the same one for the same value
+everywhere; keys are not written at all. The file replays offline, without either API.
+Exit codes: 0 recorded and every difference has a known cause, 1 something differs without one or did
+not answer (the file says what was answered all the same), 78 bad configuration.")]
+pub(crate) struct Record {
+    /// The configuration of the gateway whose questions to the new API are recorded
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Which caller of the configuration; without it the one that the key belongs to, or the only one
+    #[arg(long, value_name = "NAME")]
+    caller: Option<String>,
+    #[command(flatten)]
+    control: ControlArgs,
+    /// Where the recording goes; it appears when it is whole
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// The secret that pseudonyms are made with: env:NAME or file:PATH, at least 16 characters.
+    /// Without it, one that nobody knows; with it, two recordings have the same pseudonyms
+    #[arg(long, value_name = "KEY")]
+    pseudonym_key: Option<KeySource>,
+    /// Values of each filter, taken from the data
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    values: usize,
+    /// Ask no pairs of filters
+    #[arg(long)]
+    no_pairs: bool,
+    /// Picks the values
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+}
+
+impl Record {
+    pub(crate) fn run(self, log_format: Option<log::Format>) -> Result<ExitCode, Failure> {
+        let config = load(&self.config)?;
+        set_up(Some(&config), log_format)?;
+        runtime::run(async move {
+            let mut signals = Signals::listen()?;
+            let cancel = CancellationToken::new();
+            let told = Told::new();
+            tokio::select! {
+                done = self.work(&config, &told, &cancel) => done,
+                () = signals.stop() => Err(Failure::new("interrupted: nothing was recorded")),
+            }
+        })
+    }
+
+    async fn work(
+        &self,
+        config: &gateway::config::Config,
+        told: &Told,
+        cancel: &CancellationToken,
+    ) -> Result<ExitCode, Failure> {
+        let (key, user_key) = self.control.keys()?;
+        let caller = caller_of(config, self.caller.as_deref(), Some(&key))?;
+        let control = self.control.live(key, user_key)?;
+        let knowledge = knowledge::of(config, &caller)?;
+        let mut pseudonyms = self.pseudonyms()?;
+        for quirks in config.quirks.values() {
+            pseudonyms = pseudonyms.keeping_sentence(&quirks.invalid_key.text);
+        }
+        let header = recorded::header(config, &knowledge.dialect, &pseudonyms);
+        let out = self.out.display();
+        let cannot = |error| Failure::new(format_args!("--out: {out}: {error}"));
+        let writer = Writer::new(&self.out, &header, pseudonyms).map_err(cannot)?;
+        let settings = RelaySettings {
+            recorder: Some(writer.recorder(&knowledge.upstream)),
+            ..RelaySettings::default()
+        };
+        let here = InProcess::start(config, &caller, settings, None).await?;
+        let recording = Recording::new(&control, writer.clone());
+        let plan = Plan {
+            extent: Extent { values_per_filter: self.values, pairs: !self.no_pairs },
+            seed: self.seed,
+            ..Plan::default()
+        };
+        let sides = Sides {
+            control: &recording,
+            candidate: &here.gateway,
+            behind: Some(&here),
+            knowledge: &knowledge,
+        };
+        let report = validate(&sides, &plan, &mut State::none(), told, cancel).await;
+        told.end();
+        let report = report.map_err(|unable| Failure::new(format_args!("{unable}")))?;
+        recording.failure().map_or(Ok(()), |error| Err(cannot(error)))?;
+        let summary = writer.finish().map_err(cannot)?;
+        output::print(&format!(
+            "{out}: {} legacy answers, {} exchanges with the new API, {} bodies\n{}: {}\n",
+            summary.legacy,
+            summary.upstream,
+            summary.bodies,
+            report.verdict.as_str(),
+            report.because
+        ))?;
+        let is_good = report.verdict == parity::report::Verdict::Agree;
+        Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    fn pseudonyms(&self) -> Result<Pseudonyms, Failure> {
+        let Some(key) = &self.pseudonym_key else { return Ok(Pseudonyms::random()) };
+        let key = key.read("--pseudonym-key")?;
+        Pseudonyms::with_key(key.as_bytes())
+            .map_err(|error| Failure::new(format_args!("--pseudonym-key: {error}")))
+    }
+}
