@@ -1,9 +1,13 @@
 //! The other side through the life of a process: another configuration, and its end.
-#![expect(clippy::unwrap_used, reason = "a test may")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
+use std::sync::Arc;
+
+use gateway::Surroundings;
 use gateway::config::Config;
+use gateway::shadow::{Difference, Judge, Question, Reply};
 use simulator::Settings;
-use tests::raw::{Head, Raw, Reply};
+use tests::raw::{Head, Raw, Reply as Said};
 use tests::shadow::{found, front, outcome, text};
 use tests::wire::{Far, Wire};
 use tests::{Front, V4_KEY, vendor, vonage};
@@ -19,8 +23,8 @@ fn reload(front: &Front, text: &str) {
 #[tokio::test]
 async fn another_configuration_ends_one_shadow_and_begins_another() {
     let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
-    let first = Raw::start(|_: &Head| Reply::json(200, "[]")).await;
-    let second = Raw::start(|_: &Head| Reply::json(200, "[{\"id\":1}]")).await;
+    let first = Raw::start(|_: &Head| Said::json(200, "[]")).await;
+    let second = Raw::start(|_: &Head| Said::json(200, "[{\"id\":1}]")).await;
     let front = front(&text(upstream, first.address, "", "")).await;
     assert_eq!(front.get(NOBODY).await.status, 200);
     assert_eq!(outcome(&found(&front, 1).await, "equal"), 1);
@@ -98,11 +102,33 @@ async fn a_report_that_cannot_be_written_stops_nothing() {
 #[tokio::test]
 async fn without_a_judge_nothing_is_compared_and_control_still_answers() {
     let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
-    let control = Raw::start(|_: &Head| Reply::json(200, "[ ]")).await;
+    let control = Raw::start(|_: &Head| Said::json(200, "[ ]")).await;
     let front = Front::start(&text(upstream, control.address, "control_percent = 50", "")).await;
     for _ in 0..100 {
         assert_eq!(front.get(NOBODY).await.status, 200);
     }
     assert_eq!(control.asked(), 50);
     assert_eq!(front.admin("/shadow").await.json()["answered_by"]["control"], 50);
+}
+
+/// Has nothing to say.
+#[derive(Debug)]
+struct Unwell;
+
+impl Judge for Unwell {
+    fn judge(&self, _: &Question<'_>, _: &Reply, _: &Reply) -> Vec<Difference> {
+        panic!("a text that is nobody's business");
+    }
+}
+
+#[tokio::test]
+async fn a_judge_that_panics_costs_one_comparison() {
+    let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
+    let surroundings = Surroundings { judge: Some(Arc::new(Unwell)), ..Surroundings::default() };
+    let env = [("V4".to_owned(), V4_KEY.to_owned())];
+    let front = Front::start_in(&text(upstream, upstream, "", ""), &env, surroundings).await;
+    for answered in 1..=3 {
+        assert_eq!(front.get(NOBODY).await.status, 200);
+        assert_eq!(outcome(&found(&front, answered).await, "failed"), answered);
+    }
 }

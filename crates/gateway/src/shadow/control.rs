@@ -188,7 +188,11 @@ impl Control {
         match &done {
             Ok(_) => line.standing.worked(),
             Err((Failed::Limited, told)) => line.standing.wait(*told),
-            Err(_) => line.standing.failed(),
+            Err((failed, _)) if line.standing.failed() => {
+                let (caller, err) = (asked.caller.name.as_str(), failed.as_str());
+                tracing::warn!(caller, err, "control fails and is left alone for a while");
+            }
+            Err(_) => {}
         }
         let outcome = done.as_ref().map_or_else(|(failed, _)| failed.as_str(), |_| "answered");
         self.metrics.shadow().control_request(outcome);

@@ -45,12 +45,14 @@ impl Standing {
         *self.now() = Now::default();
     }
 
-    pub(super) fn failed(&self) {
+    /// Whether this is the failure after which it is left alone.
+    pub(super) fn failed(&self) -> bool {
         let mut now = self.now();
         now.failures = now.failures.saturating_add(1);
         if now.failures >= FAILURES_MAX {
             now.not_before = Some(Instant::now() + LEFT_ALONE_FOR);
         }
+        now.failures == FAILURES_MAX
     }
 
     /// Control said "wait", perhaps for how long.
@@ -74,18 +76,18 @@ mod tests {
         let standing = Standing::default();
         for _ in 1..FAILURES_MAX {
             assert!(standing.enter());
-            standing.failed();
+            assert!(!standing.failed());
         }
         standing.worked();
-        for _ in 0..FAILURES_MAX {
+        for number in 1..=FAILURES_MAX {
             assert!(standing.enter(), "one that worked makes the others forgotten");
-            standing.failed();
+            assert_eq!(standing.failed(), number == FAILURES_MAX);
         }
         assert!(!standing.is_asked() && !standing.enter());
         tokio::time::sleep(LEFT_ALONE_FOR).await;
         assert!(standing.is_asked() && standing.enter());
         assert!(!standing.enter(), "one at a time");
-        standing.failed();
+        assert!(!standing.failed(), "told once");
         tokio::time::sleep(LEFT_ALONE_FOR / 2).await;
         assert!(!standing.enter());
         tokio::time::sleep(LEFT_ALONE_FOR / 2).await;

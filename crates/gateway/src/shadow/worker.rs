@@ -96,6 +96,10 @@ impl Worker {
         match self.differences(&job).await {
             Ok(found) => {
                 let outcome = Outcome::of(&found);
+                if outcome == Outcome::Different {
+                    let (caller, found) = (job.asked.caller.name.as_str(), found.len());
+                    tracing::warn!(endpoint, caller, found, "control and candidate differ");
+                }
                 self.metrics.shadow().compared(endpoint, outcome, &found);
                 self.results.note(endpoint, &job.asked.caller.name, outcome, &found);
             }
