@@ -1,6 +1,5 @@
 //! Callers that control answers, so many of a hundred requests: it is asked as the client asks, and where
 //! it fails the client gets candidate's answer.
-#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use http::Method;
 use simulator::Settings;

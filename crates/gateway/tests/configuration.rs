@@ -214,6 +214,7 @@ fn shadow_is_off_unless_it_is_there_and_its_mistakes_are_named() {
         ("", "[shadow]\ncontrol = \"canary\"".into(), 13, "shadow.control: must be http"),
         ("", "[shadow]\ncontrol = \"http://u:canary@x\"".into(), 13, "shadow.control: must be"),
         ("", format!("{all}sample = 1.5"), 14, "shadow.sample: must be a number from 0 to 1"),
+        ("", format!("{all}sample = \"canary\""), 14, "shadow.sample: expected a number"),
         ("", format!("{all}sample = nan"), 14, "shadow.sample: must be a number from 0 to 1"),
         ("", format!("{all}requests_per_second_max = 0"), 14, "shadow.requests_per_second_max"),
         (

@@ -1,6 +1,5 @@
 //! No secret leaves by way of the other side: canary keys and values go through a gateway that asks a
 //! control over HTTP/1 and one over TLS and HTTP/2, at the finest log level.
-#![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod common;
 
