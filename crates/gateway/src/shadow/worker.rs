@@ -1,9 +1,12 @@
 //! Compares, one thing at a time or a few, in turns of its own. Must never retry in a hurry, and must end
 //! at once when it is told to.
 
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use domain::visibility::Visibility;
+use futures_util::FutureExt;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep};
@@ -16,7 +19,6 @@ use super::results::{Outcome, Results, WRITTEN_EVERY};
 use super::turns::Turns;
 use super::{Held, Side};
 use crate::metrics::Metrics;
-use domain::visibility::Visibility;
 
 /// One answer that a client got, to be compared with the other side's.
 #[derive(Debug)]
@@ -59,7 +61,8 @@ pub(super) async fn work(works: Works, stop: CancellationToken, has_ended: Cance
         let jobs = Arc::clone(&jobs);
         workers.spawn(async move {
             while let Some(job) = next(&jobs).await {
-                worker.compare(job).await;
+                // A panic is logged and counted where it happens, and costs this one comparison.
+                let _ = AssertUnwindSafe(worker.compare(job)).catch_unwind().await;
             }
         });
     }
