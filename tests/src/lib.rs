@@ -8,6 +8,7 @@ pub mod expect;
 pub mod frames;
 pub mod names;
 pub mod raw;
+pub mod shadow;
 pub mod vonage;
 pub mod wire;
 
@@ -132,15 +133,24 @@ impl Front {
     }
 
     /// The same, where upstreams' names are looked up elsewhere.
-    #[expect(clippy::expect_used, reason = "a test's world either stands or fails the test")]
     pub async fn start_asking(
         config: &str,
         env: &[(String, String)],
         lookup: Arc<dyn Lookup>,
     ) -> Front {
+        let surroundings = Surroundings { lookup, ..Surroundings::default() };
+        Front::start_in(config, env, surroundings).await
+    }
+
+    /// The same in any surroundings.
+    #[expect(clippy::expect_used, reason = "a test's world either stands or fails the test")]
+    pub async fn start_in(
+        config: &str,
+        env: &[(String, String)],
+        surroundings: Surroundings,
+    ) -> Front {
         let config = Config::parse(config, "test.toml", env).expect("a good configuration");
         let shutdown = CancellationToken::new();
-        let surroundings = Surroundings { lookup, ..Surroundings::default() };
         let running =
             gateway::start_with(config, surroundings, shutdown.clone()).await.expect("free ports");
         let guard = shutdown.clone().drop_guard();

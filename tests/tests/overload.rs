@@ -219,6 +219,7 @@ const WALL_CLOCK: &[(&str, &str)] = &[
     ("gateway/src/metrics.rs", "when the process began, for a metric"),
     ("gateway/src/reload.rs", "whether a certificate has ended"),
     ("gateway/src/retry_after.rs", "a date of an upstream, measured by the upstream's own"),
+    ("gateway/src/shadow/results.rs", "when a difference was found, for who reads it"),
     ("gateway/src/spans.rs", "when a span began and ended, for who reads it"),
 ];
 

@@ -39,6 +39,7 @@ async fn answer(state: &State, head: &Parts) -> Response<Body> {
         "/readyz" => (StatusCode::OK, TEXT, b"ready\n".to_vec()),
         "/metrics" => (StatusCode::OK, PROMETHEUS, metrics(state).await),
         "/losses" => (StatusCode::OK, JSON, losses()),
+        "/shadow" => (StatusCode::OK, JSON, shadow(state)),
         "/callers" => (StatusCode::OK, JSON, callers(state)),
         _ => (StatusCode::NOT_FOUND, JSON, domain::json::error_body("Not found")),
     };
@@ -107,6 +108,13 @@ async fn roster(state: &State) -> Vec<(&'static str, usize)> {
 fn losses() -> Vec<u8> {
     let ledger: Vec<_> = domain::loss::ledger().collect();
     serde_json::to_vec(&ledger).unwrap_or_default()
+}
+
+/// What comparisons with the other side found; no value of an answer is in it.
+fn shadow(state: &State) -> Vec<u8> {
+    let mut found = state.shadow_results.json();
+    found["enabled"] = state.shadow.is_some().into();
+    serde_json::to_vec(&found).unwrap_or_default()
 }
 
 /// Each caller: name, upstream, what it sees, and what the upstream last said to its v4 key.

@@ -20,6 +20,7 @@ use crate::answers::Source;
 use crate::caller::Caller;
 use crate::coding::Coded;
 use crate::origin::Origin;
+use crate::target::Target;
 use crate::wishes::Wishes;
 
 /// Below `route`: a request for a legacy endpoint.
@@ -28,6 +29,8 @@ pub(crate) struct LegacyRequest {
     pub(crate) endpoint: &'static dyn Endpoint,
     pub(crate) quirks: Arc<Quirks>,
     pub(crate) credential: Credential,
+    /// Path and query as they came.
+    pub(crate) target: Target,
     /// The query without the credential.
     pub(crate) params: Params,
     pub(crate) wishes: Wishes,
@@ -115,6 +118,11 @@ pub(crate) struct Whole {
     pub(crate) story: Story,
     pub(crate) joined_pages: u64,
 }
+
+/// Beside the answer that `translate` gives: its bytes in no coding, also where the client has them
+/// already.
+#[derive(Debug, Clone)]
+pub(crate) struct Plain(pub(crate) Bytes);
 
 /// Above `fan_out`: one paged list to be read whole.
 #[derive(Debug, Clone)]
@@ -261,6 +269,8 @@ pub(crate) struct Account {
     /// Pages it once took to read what was joined to the rows.
     pub(crate) joined_pages: u64,
     pub(crate) error: Option<&'static str>,
+    /// Which side answered, where either may.
+    pub(crate) answered_by: Option<&'static str>,
     /// Whether the answer's body comes from elsewhere piece by piece; its line is written at its end.
     pub(crate) is_streamed: bool,
     /// Where a list came from.

@@ -14,6 +14,7 @@ mod passthrough;
 mod raw;
 mod retirement;
 mod server;
+mod shadow;
 mod traces;
 mod units;
 mod upstreams;
@@ -42,6 +43,7 @@ pub use network::Network;
 pub use passthrough::{Cors, Methods, Passthrough, Route};
 pub use raw::{Allow, PassthroughCredential, UnknownCallers};
 pub use raw::{DeletedFrom, LogFormat, TeamsFrom, TokenAuth};
+pub use shadow::Shadow;
 pub use traces::Traces;
 pub use upstreams::{Token, Upstream};
 
@@ -85,6 +87,8 @@ pub struct Config {
     pub passthrough: Option<Passthrough>,
     /// Pages of other origins that may ask.
     pub cors: Option<Cors>,
+    /// Another side that is asked what was asked of this one.
+    pub shadow: Option<Shadow>,
     pub(crate) places: Places,
 }
 
@@ -300,6 +304,7 @@ impl<'a> Reader<'a> {
             }),
             quirks: self.quirks()?,
             cors: self.cors()?,
+            shadow: self.shadow()?,
             places: self.places(),
             passthrough,
             upstreams,

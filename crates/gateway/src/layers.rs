@@ -20,6 +20,7 @@ pub(crate) mod retry;
 pub(crate) mod route;
 pub(crate) mod send;
 pub(crate) mod settle;
+pub(crate) mod shadow;
 pub(crate) mod share;
 pub(crate) mod shed;
 pub(crate) mod sunset;

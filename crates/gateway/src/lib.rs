@@ -29,10 +29,12 @@ mod recent;
 mod reload;
 mod retry_after;
 mod secret;
+pub mod shadow;
 pub mod spans;
 mod stack;
 mod state;
 mod svc;
+mod target;
 #[cfg(test)]
 mod transcripts;
 mod wishes;
@@ -79,6 +81,9 @@ impl Running {
         // A server task ends by itself; that it panicked was logged where it happened.
         let _ = self.legacy_server.await;
         let _ = self.admin_server.await;
+        if let Some(shadow) = &self.reloader.0.state().shadow {
+            shadow.ended().await;
+        }
     }
 }
 
@@ -98,12 +103,14 @@ pub struct Surroundings {
     pub lookup: Arc<dyn Lookup>,
     /// Who is told of every span that is recorded.
     pub exporter: Option<Arc<dyn spans::Spans>>,
+    /// Who compares answers of the two sides; without one, none are compared.
+    pub judge: Option<Arc<dyn shadow::Judge>>,
 }
 
 impl Default for Surroundings {
-    /// The system's names, and nobody to tell.
+    /// The system's names, and nobody to tell or to compare.
     fn default() -> Self {
-        Surroundings { lookup: Arc::new(SystemLookup), exporter: None }
+        Surroundings { lookup: Arc::new(SystemLookup), exporter: None, judge: None }
     }
 }
 
@@ -135,6 +142,10 @@ pub async fn start_with(
         let state = draining.state();
         let delay = state.config.limits.drain_delay;
         state.condition.begin_drain(Instant::now() + delay + grace);
+        // No client waits for a comparison.
+        if let Some(shadow) = &state.shadow {
+            shadow.end();
+        }
         // Whoever sends clients here needs a moment to see that it should not any more.
         sleep(delay).await;
     };

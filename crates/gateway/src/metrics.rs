@@ -6,6 +6,7 @@
 
 mod bound;
 mod process;
+mod shadow;
 mod table;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -70,6 +71,7 @@ struct Counters {
     connections: IntGaugeVec,
     rejected: IntCounterVec,
     accept_errors: IntCounterVec,
+    shadow: shadow::Shadow,
     /// Names of callers, in every metric that has them.
     caller_names: Bound,
     upstream_names: Bound,
@@ -210,6 +212,7 @@ impl Metrics {
             connections,
             rejected,
             accept_errors,
+            shadow: shadow::Shadow::new(counter)?,
             caller_names: bound::callers(),
             upstream_names: bound::upstreams(),
             scrape: Mutex::default(),
@@ -337,6 +340,11 @@ impl Metrics {
 
     pub(crate) fn lookup(&self, outcome: &str) {
         self.0.lookups.with_label_values(&[outcome]).inc();
+    }
+
+    /// What is counted of the other side.
+    pub(crate) fn shadow(&self) -> &shadow::Shadow {
+        &self.0.shadow
     }
 
     /// Prometheus text format.

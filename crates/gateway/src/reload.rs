@@ -27,7 +27,7 @@ pub(crate) struct InForce(Arc<RwLock<(State, Edge)>>);
 
 impl InForce {
     pub(crate) fn new(state: State) -> Self {
-        let edge = stack::edge(&state);
+        let edge = begun(&state);
         InForce(Arc::new(RwLock::new((state, edge))))
     }
 
@@ -46,9 +46,22 @@ impl InForce {
     }
 
     fn put(&self, state: State) {
-        let edge = stack::edge(&state);
+        let before = self.state().shadow;
+        let edge = begun(&state);
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = (state, edge);
+        // Requests under way may hold it for long; it compares for none of them any more.
+        if let Some(before) = before {
+            before.end();
+        }
     }
+}
+
+/// What a state answers with, and what it does beside.
+fn begun(state: &State) -> Edge {
+    if let Some(shadow) = state.shadow.as_ref().filter(|_| !state.condition.is_draining()) {
+        shadow.start(stack::readings(state), state.config.limits.request_deadline);
+    }
+    stack::edge(state)
 }
 
 /// Why a configuration was not put in force; the old one still is.

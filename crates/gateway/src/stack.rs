@@ -6,19 +6,20 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use domain::plan::GroupName;
 use futures_util::FutureExt;
 use http::{Request, Response};
 use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 use transport::body::Body;
 
-use crate::call::{LegacyRequest, ListCall, Listed, Passing, Routed};
+use crate::call::{Call, LegacyRequest, ListCall, Listed, Passing, Routed, Whole};
 use crate::coding::Codings;
 use crate::error::Error;
 use crate::layers::{
     admit, assemble, authenticate, authorize, cors, describe, exchange, fail_fast, fan_out, lookup,
-    part, passthrough, relate, remember, rescue, retry, route, send, settle, share, shed, sunset,
-    teams, tenant, trace, translate,
+    part, passthrough, relate, remember, rescue, retry, route, send, settle, shadow, share, shed,
+    sunset, teams, tenant, trace, translate,
 };
 use crate::openapi;
 use crate::state::State;
@@ -90,12 +91,8 @@ pub(crate) fn edge(
 
 /// One legacy call.
 fn translation(state: &State) -> Stage<LegacyRequest, Response<Body>> {
-    let lookup = lookup::Settings {
-        metrics: state.metrics.clone(),
-        doubt_after: state.config.lookups.negative_for,
-        groups_max: state.config.lookups.entries_max,
-        deadline: state.config.limits.request_deadline,
-    };
+    let shadow =
+        shadow::Settings { shadow: state.shadow.clone(), callers: Arc::clone(&state.callers) };
     let translate = translate::Settings {
         metrics: state.metrics.clone(),
         callers: Arc::clone(&state.callers),
@@ -108,6 +105,9 @@ fn translation(state: &State) -> Stage<LegacyRequest, Response<Body>> {
     let translation = ServiceBuilder::new()
         // The whole request, retries and all.
         .timeout(state.config.limits.request_deadline)
+        // The last place where the key is at hand, which the other side is asked with, and within the
+        // time that candidate must have left where control fails. What passes through is not here.
+        .layer(from_fn(shadow, shadow::shadow))
         // The legacy key stops here.
         .layer(from_fn(Arc::clone(&state.callers), authenticate::authenticate))
         // A body has come whole before anything is asked.
@@ -116,12 +116,25 @@ fn translation(state: &State) -> Stage<LegacyRequest, Response<Body>> {
         .layer(from_fn(translate, translate::translate))
         // Equal requests of a caller share one reading; answers may be kept for a while.
         .layer(from_fn(share, share::share))
+        .service(readings(state));
+    Stage::new(translation)
+}
+
+/// One answer's bytes, read anew.
+pub(crate) fn readings(state: &State) -> Stage<Call<GroupName>, Whole> {
+    let lookup = lookup::Settings {
+        metrics: state.metrics.clone(),
+        doubt_after: state.config.lookups.negative_for,
+        groups_max: state.config.lookups.entries_max,
+        deadline: state.config.limits.request_deadline,
+    };
+    let readings = ServiceBuilder::new()
         // Rows to the bytes of an answer.
         .layer(from_fn((), assemble::assemble))
         // Names to ids; below it a plan has no name left to look up.
         .layer(from_fn(lookup, lookup::lookup))
         .service(lists(state));
-    Stage::new(translation)
+    Stage::new(readings)
 }
 
 /// What is not translated, to an upstream and back. Nothing here is repeated or kept.

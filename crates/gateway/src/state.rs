@@ -15,6 +15,7 @@ use crate::caller::{Caller, Callers, GroupCache, Share, Upstream};
 use crate::condition::Condition;
 use crate::config::{self, Config, Lookups, RosterFile};
 use crate::metrics::Metrics;
+use crate::shadow::{Around, Results, Shadow};
 
 /// Everything the stack and the admin pages share.
 #[derive(Debug, Clone)]
@@ -30,6 +31,10 @@ pub(crate) struct State {
     pub(crate) epoch: u64,
     pub(crate) condition: Condition,
     pub(crate) admission: Arc<Admission>,
+    /// The other side, where one is configured.
+    pub(crate) shadow: Option<Arc<Shadow>>,
+    /// What was found of it since the process started.
+    pub(crate) shadow_results: Arc<Results>,
 }
 
 /// Unused upstream connections are closed before the upstream's own keep-alive time (usually 60 s or
@@ -42,7 +47,8 @@ impl State {
         let roster = config.roster.as_ref().map(RosterFile::open).transpose()?;
         let admission = Arc::new(Admission::new(&config.limits));
         let (condition, upstreams) = (Condition::default(), BTreeMap::new());
-        let shared = Shared { surroundings, condition, admission, upstreams };
+        let shadow_results = Arc::new(Results::new());
+        let shared = Shared { surroundings, condition, admission, upstreams, shadow_results };
         Ok(State::with(config, metrics, roster, shared, 1))
     }
 
@@ -63,6 +69,7 @@ impl State {
             condition: self.condition.clone(),
             admission,
             upstreams: self.callers.all().iter().map(|caller| upstream_of(caller)).collect(),
+            shadow_results: Arc::clone(&self.shadow_results),
         };
         Ok(State::with(config, self.metrics.clone(), roster, shared, self.epoch + 1))
     }
@@ -74,7 +81,8 @@ impl State {
         shared: Shared,
         epoch: u64,
     ) -> Self {
-        let Shared { surroundings, condition, admission, upstreams: before } = shared;
+        let Shared { surroundings, condition, admission, upstreams: before, shadow_results } =
+            shared;
         let reach = |settings| reach(settings, &surroundings.lookup, &metrics);
         let reaches = config.upstreams.iter();
         let reaches = reaches.map(|(name, settings)| (name.clone(), reach(settings)));
@@ -107,6 +115,15 @@ impl State {
             Some((caller.digest, Arc::new(at_work)))
         });
         let callers = Arc::new(Callers::new(callers.collect()));
+        let around = Around {
+            callers: &callers,
+            lookup: &surroundings.lookup,
+            judge: surroundings.judge.clone(),
+            metrics: &metrics,
+            condition: &condition,
+            results: &shadow_results,
+        };
+        let shadow = Shadow::new(&config, around);
         let (config, reaches) = (Arc::new(config), Arc::new(reaches));
         State {
             config,
@@ -118,6 +135,8 @@ impl State {
             epoch,
             condition,
             admission,
+            shadow,
+            shadow_results,
         }
     }
 }
@@ -129,6 +148,8 @@ struct Shared {
     admission: Arc<Admission>,
     /// Those that callers had until now.
     upstreams: BTreeMap<String, Arc<Upstream>>,
+    /// What the other side was found to be.
+    shadow_results: Arc<Results>,
 }
 
 fn upstream_of(caller: &Caller) -> (String, Arc<Upstream>) {

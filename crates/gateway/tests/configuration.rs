@@ -194,6 +194,57 @@ fn each_mistake_is_one_line_with_file_line_and_field() {
 }
 
 #[test]
+fn shadow_is_off_unless_it_is_there_and_its_mistakes_are_named() {
+    let with = |caller: &str, shadow: &str| format!("{GOOD}{caller}\n{shadow}\n");
+    let plain = Config::parse(GOOD, "t.toml", &env(&[])).unwrap();
+    assert!(plain.shadow.is_none());
+    let text = with("control_percent = 100", "[shadow]\ncontrol = \"https://old.example/x/\"");
+    let config = Config::parse(&text, "t.toml", &env(&[])).unwrap();
+    let shadow = config.shadow.unwrap();
+    assert_eq!((shadow.control.as_str(), shadow.sample), ("https://old.example/x", 0.01));
+    assert_eq!((shadow.requests_per_second_max, shadow.requests_in_flight_max), (1.0, 1));
+    assert_eq!((shadow.queue_max, shadow.answer_bytes_max), (64, 32 << 20));
+    assert_eq!((shadow.attempt_timeout.as_secs(), config.callers[0].control_percent), (30, 100));
+    let all = "[shadow]\ncontrol = \"http://127.0.0.1:9\"\n";
+    for (caller, shadow, line, what) in [
+        ("control_percent = 1", String::new(), 11, "caller[0].control_percent: needs a [shadow]"),
+        ("control_percent = 101", all.into(), 11, "caller[0].control_percent: must be 0 to 100"),
+        ("control_percent = -1", all.into(), 11, "caller[0].control_percent: expected a whole"),
+        ("", "[shadow]\nsample = 1".into(), 12, "shadow.control: is required"),
+        ("", "[shadow]\ncontrol = \"canary\"".into(), 13, "shadow.control: must be http"),
+        ("", "[shadow]\ncontrol = \"http://u:canary@x\"".into(), 13, "shadow.control: must be"),
+        ("", format!("{all}sample = 1.5"), 14, "shadow.sample: must be a number from 0 to 1"),
+        ("", format!("{all}sample = \"canary\""), 14, "shadow.sample: expected a number"),
+        ("", format!("{all}sample = nan"), 14, "shadow.sample: must be a number from 0 to 1"),
+        ("", format!("{all}requests_per_second_max = 0"), 14, "shadow.requests_per_second_max"),
+        (
+            "",
+            format!("{all}requests_in_flight_max = 65"),
+            14,
+            "shadow.requests_in_flight_max: must be 1 to 64",
+        ),
+        ("", format!("{all}queue_max = 0"), 14, "shadow.queue_max: must be 1 to 10000"),
+        (
+            "",
+            format!("{all}answer_bytes_max = \"1KiB\""),
+            14,
+            "shadow.answer_bytes_max: must be 64KiB",
+        ),
+        ("", format!("{all}attempt_timeout = \"0s\""), 14, "shadow.attempt_timeout: must be more"),
+        ("", format!("{all}report_file = \"..\""), 14, "shadow.report_file: must be a file"),
+        ("", format!("{all}ca_file = \"no/such\""), 14, "shadow.ca_file: "),
+        ("", format!("{all}post = true"), 14, "shadow.post: unknown field"),
+    ] {
+        let error = refused(&with(caller, &shadow));
+        assert!(error.starts_with(&format!("t.toml:{line}: {what}")), "{what}: {error}");
+    }
+    let narrowed = GOOD.replace("\"everything\"", "{ users = [1] }");
+    let error = refused(&format!("{narrowed}control_percent = 5\n{all}"));
+    assert!(error.contains("control_percent: goes with sees = \"everything\" alone"), "{error}");
+    assert!(Config::parse(&format!("{narrowed}{all}"), "t.toml", &env(&[])).is_ok());
+}
+
+#[test]
 fn two_callers_never_share_a_key_or_a_name() {
     let second = GOOD.split_once("\n\n").unwrap().1;
     let twice = format!("{GOOD}{}", second.replace("\"crm\"", "\"wallboard\""));

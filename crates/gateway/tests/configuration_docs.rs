@@ -20,6 +20,8 @@ const RAW: &str = concat!(
     "\n",
     include_str!("../src/config/raw/passthrough.rs"),
     "\n",
+    include_str!("../src/config/raw/shadow.rs"),
+    "\n",
     include_str!("../../domain/src/upstream/mapping.rs"),
 );
 const QUIRKS: &str = include_str!("../../domain/src/quirks.rs");
@@ -45,6 +47,7 @@ const PLACES: &[(&str, &str, &str)] = &[
     ("Passthrough", "## `[passthrough]`", ""),
     ("Route", "### `[[passthrough.route]]`", ""),
     ("Cors", "## `[cors]`", ""),
+    ("Shadow", "## `[shadow]`", ""),
     ("Quirks", "## `[legacy.v1_users]`", ""),
     ("Filters", "### `[legacy.v1_users.filters]`", ""),
     ("InvalidKey", "### `[legacy.v1_users.invalid_key]`", ""),
@@ -108,6 +111,7 @@ fn every_default_on_the_page_is_the_default() {
         ("[roster]", "## `[roster]`"),
         ("[passthrough]", "## `[passthrough]`"),
         ("[cors]", "## `[cors]`"),
+        (SHADOW, "## `[shadow]`"),
         ("[legacy.v1_users]", "## `[legacy.v1_users]`"),
         ("[legacy.v1_users.filters]", "### `[legacy.v1_users.filters]`"),
         ("[legacy.v1_users.invalid_key]", "### `[legacy.v1_users.invalid_key]`"),
@@ -127,7 +131,7 @@ fn every_default_on_the_page_is_the_default() {
         }
     }
     assert!(seen >= 45, "{seen} defaults: did the tables move?");
-    is_left_out(&text, &format!("{UPSTREAM}\n{CALLER}\n"));
+    is_left_out(&text, &format!("{SHADOW}\n{UPSTREAM}\n{CALLER}\n"));
 }
 
 #[test]
@@ -244,6 +248,7 @@ fn the_sample_in_the_readme_is_the_golden_one() {
     assert_eq!(v4["metadata"], page["metadata"]);
 }
 
+const SHADOW: &str = "[shadow]\ncontrol = \"https://cc.example\"";
 const UPSTREAM: &str = "[upstream.ams]\ndialect = \"voiso-v4\"\nbase_url = \"https://cc.example\"";
 const VONAGE: &str = "[upstream.ams]\ndialect = \"vonage-v4\"\nbase_url = \"https://cc.example\"\n\
                       token_url = \"https://cc.example/token\"";

@@ -24,6 +24,8 @@ pub struct Caller {
     pub sees: Visibility,
     /// Whether it may ask how an answer came about.
     pub explain: bool,
+    /// Of a hundred of its translated requests, so many are answered by control.
+    pub control_percent: u32,
 }
 
 /// What a caller shows its upstream.
@@ -85,6 +87,7 @@ impl Reader<'_> {
             {
                 return self.refuse(&at("sees"), "lists nobody; say whom this caller sees");
             }
+            self.control_percent(&at("control_percent"), raw)?;
             callers.push(Caller {
                 name: raw.name.clone(),
                 digest,
@@ -92,6 +95,7 @@ impl Reader<'_> {
                 key: self.upstream_key(&at("upstream_key"), &raw.upstream_key, upstream)?,
                 sees: raw.sees.0.clone(),
                 explain: raw.explain,
+                control_percent: raw.control_percent,
             });
         }
         Ok(callers)

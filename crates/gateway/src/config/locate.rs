@@ -143,6 +143,7 @@ impl<'a> Document<'a> {
             // Types as people call them.
             let expected = match expected {
                 "u16" | "u32" | "u64" | "usize" | "i64" => "a whole number",
+                "f64" => "a number",
                 other => other,
             };
             format!("expected {expected}")

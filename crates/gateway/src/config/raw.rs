@@ -1,6 +1,7 @@
 //! The configuration as typed: names, defaults and unknown fields, nothing that needs a second look.
 
 mod passthrough;
+mod shadow;
 mod upstream;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use super::units::{Size, Span};
 use crate::coding::Coding;
 pub use passthrough::{Allow, PassthroughCredential, UnknownCallers};
 pub(super) use passthrough::{Cors, Passthrough, Route};
+pub(super) use shadow::Shadow;
 pub use upstream::{DeletedFrom, TeamsFrom, TokenAuth};
 pub(super) use upstream::{IdPolicy, Upstream};
 
@@ -54,6 +56,7 @@ pub(super) struct Config {
     pub(super) passthrough: Passthrough,
     #[serde(default)]
     pub(super) cors: Cors,
+    pub(super) shadow: Option<Shadow>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -237,6 +240,8 @@ pub(super) struct Caller {
     pub(super) sees: Sees,
     #[serde(default)]
     pub(super) explain: bool,
+    #[serde(default)]
+    pub(super) control_percent: u32,
 }
 
 /// Where a key is found; which of the three may stand where is decided a step later.

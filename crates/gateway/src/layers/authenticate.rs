@@ -23,8 +23,7 @@ where
         Credential::Ambiguous => return Err(Error::AmbiguousCredential.into()),
         Credential::One(key) => callers.find(key).ok_or(Error::UnknownCredential)?,
     };
-    let LegacyRequest { endpoint, quirks, credential: _, params, wishes, deadline, account, body } =
-        request;
+    let LegacyRequest { endpoint, quirks, params, wishes, deadline, account, body, .. } = request;
     account.note(|account| {
         account.caller = Some(caller.name.clone());
         account.dialect = Some(caller.upstream.dialect.name());

@@ -18,7 +18,7 @@ use crate::config::Cors;
 
 /// What a page may read beside the few headers it always may.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "etag, retry-after, x-request-id, x-tieline-cache, x-tieline-error, x-tieline-explanation",
+    "etag, retry-after, x-request-id, x-tieline-answered-by, x-tieline-cache, x-tieline-error, x-tieline-explanation",
 );
 /// More header names than this no page sends.
 const ASKED_BYTES_MAX: usize = 1024;

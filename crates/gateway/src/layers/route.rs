@@ -17,6 +17,7 @@ use transport::body::Body;
 use crate::call::{Credential, LegacyRequest, Passing, Routed, SharedAccount};
 use crate::error::Error;
 use crate::secret::Secret;
+use crate::target::Target;
 use crate::wishes::Wishes;
 
 /// What routing needs to know.
@@ -59,9 +60,19 @@ where
     let deadline = Instant::now() + settings.deadline;
     account.note(|account| account.endpoint = Some(endpoint.name()));
     let wishes = Wishes::of(request.headers());
+    let target = Target::of(request.uri());
     let body = request.into_body();
-    let call =
-        LegacyRequest { endpoint, quirks, credential, params, wishes, deadline, account, body };
+    let call = LegacyRequest {
+        endpoint,
+        quirks,
+        credential,
+        target,
+        params,
+        wishes,
+        deadline,
+        account,
+        body,
+    };
     inner.oneshot(Routed::Legacy(call)).await
 }
 

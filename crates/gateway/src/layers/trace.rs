@@ -267,6 +267,7 @@ fn access_line(
         trace_id = %account.origin.as_ref().map(|origin| origin.trace.id()).unwrap_or_default(),
         status,
         err = account.error.unwrap_or(""),
+        answered_by = account.answered_by.unwrap_or(""),
         rows = account.rows,
         pages = account.story.pages,
         seams_repaired = account.story.seams_repaired,

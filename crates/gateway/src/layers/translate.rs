@@ -12,7 +12,7 @@ use tower::{BoxError, Service, ServiceExt};
 use transport::body::{self, Body};
 
 use crate::answers::{Given, Source};
-use crate::call::{Call, LegacyCall, Whole};
+use crate::call::{Call, LegacyCall, Plain, Whole};
 use crate::caller::Callers;
 use crate::coding::{Coding, Codings};
 use crate::metrics::Metrics;
@@ -47,7 +47,10 @@ where
         Planned::Nobody { ignored } => {
             note_ignored(&ignored);
             let (open, close) = endpoint.envelope(&quirks, 0);
-            return Ok(json(Bytes::from(format!("{open}{close}"))));
+            let bytes = Bytes::from(format!("{open}{close}"));
+            let mut answer = json(bytes.clone());
+            answer.extensions_mut().insert(Plain(bytes));
+            return Ok(answer);
         }
         Planned::Ask(plan) => *plan,
     };
@@ -82,6 +85,7 @@ async fn answer(codings: &Codings, given: &Given, wishes: &Wishes) -> Response<B
             None => (json(whole.bytes.clone()), whole.etag.clone()),
         },
     };
+    answer.extensions_mut().insert(Plain(whole.bytes.clone()));
     let headers = answer.headers_mut();
     headers.insert(ETAG, tag);
     // Made from somebody's key: only that client may keep it, and it has to ask again.

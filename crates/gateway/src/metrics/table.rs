@@ -168,6 +168,36 @@ pub const METRICS: &[Metric] = &[
         &[],
         "When the certificate that is shown ends, in seconds since 1970; 0 without one.",
     ),
+    row(
+        "tieline_shadow_total",
+        Kind::Counter,
+        &["endpoint", "outcome"],
+        "Answers compared with the other side's: equal, explained, different, failed.",
+    ),
+    row(
+        "tieline_shadow_differences_total",
+        Kind::Counter,
+        &["endpoint", "cause"],
+        "What differed between the two sides, by cause.",
+    ),
+    row(
+        "tieline_shadow_dropped_total",
+        Kind::Counter,
+        &["why"],
+        "Answers of the sample that were not compared: memory, paused, queue_full, too_large.",
+    ),
+    row(
+        "tieline_control_requests_total",
+        Kind::Counter,
+        &["outcome"],
+        "Requests sent to control, by how they ended.",
+    ),
+    row(
+        "tieline_control_answers_total",
+        Kind::Counter,
+        &["outcome"],
+        "Requests that control was to answer, by who did: control, fallback.",
+    ),
     row("tieline_panics_total", Kind::Counter, &[], "Panics, each a bug."),
     row(
         "tieline_log_dropped_total",

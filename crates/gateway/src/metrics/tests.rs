@@ -7,6 +7,7 @@ use domain::sweep::Story;
 use domain::upstream::DIALECTS;
 
 use super::*;
+use crate::shadow::{Cause, Difference, Outcome};
 
 const STATUSES: [u16; 16] =
     [200, 304, 400, 401, 403, 404, 405, 413, 418, 429, 499, 500, 501, 502, 503, 504];
@@ -106,6 +107,7 @@ fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 4]) {
     for outcome in ["hit", "unknown", "miss", "doubted", "related"] {
         metrics.lookup(outcome);
     }
+    worst_of_the_other_side(&metrics);
     let key = |number: usize| BAD_KEYS[number % 2];
     let snapshot = Snapshot {
         callers: (0..callers).map(|number| (format!("caller-{number}"), key(number))).collect(),
@@ -116,6 +118,26 @@ fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 4]) {
         ..Snapshot::default()
     };
     (metrics.text(&snapshot), counted)
+}
+
+fn worst_of_the_other_side(metrics: &Metrics) {
+    for endpoint in ENDPOINTS {
+        for outcome in Outcome::ALL {
+            metrics.shadow().compared(endpoint.name(), outcome, &[]);
+        }
+        let found = Cause::ALL.map(|cause| Difference {
+            field: String::new(),
+            kind: "value",
+            cause,
+            control: Vec::new(),
+            candidate: Vec::new(),
+            record: None,
+        });
+        metrics.shadow().compared(endpoint.name(), Outcome::Different, &found);
+    }
+    for number in 0..10 {
+        metrics.shadow().control_request(["answered", "timeout", "5xx", "limited"][number % 4]);
+    }
 }
 
 #[test]

@@ -1,0 +1,112 @@
+//! The other side beside this one: so many of a hundred requests of a caller are answered by control, and
+//! by candidate where control fails; and a sample of all answers is offered to be compared.
+//!
+//! An answer is never waited for, held or changed for a comparison. Requests that are not translated, and
+//! those of unknown callers, never come here or go on as they are.
+
+use std::sync::Arc;
+
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http_body::Body as _;
+use tower::{BoxError, Service, ServiceExt};
+use transport::body::{self, Body};
+
+use crate::call::{Credential, LegacyRequest, Plain};
+use crate::caller::Callers;
+use crate::error::Error;
+use crate::shadow::{self, Asked, Reply, Shadow, Side};
+
+/// Who gave the answer, for callers that either side may answer.
+const ANSWERED_BY: HeaderName = HeaderName::from_static("x-tieline-answered-by");
+
+/// What standing beside needs to know.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// `None` where nobody else is asked.
+    pub(crate) shadow: Option<Arc<Shadow>>,
+    pub(crate) callers: Arc<Callers>,
+}
+
+pub(crate) async fn shadow<S>(
+    settings: Settings,
+    inner: S,
+    request: LegacyRequest,
+) -> Result<Response<Body>, BoxError>
+where
+    S: Service<LegacyRequest, Response = Response<Body>, Error = BoxError> + Clone,
+{
+    let Some(shadow) = settings.shadow else { return inner.oneshot(request).await };
+    let Some(asked) = asked(&settings.callers, &request) else {
+        return inner.oneshot(request).await;
+    };
+    let (is_sampled, is_told) = (shadow.is_sampled(), shadow.is_told(&asked.caller));
+    // A body has to come whole before anything is answered, which is seen to further down.
+    if request.body.is_end_stream()
+        && shadow.is_controls(&asked.caller)
+        && let Some(reply) = shadow.answer(&asked, request.deadline).await
+    {
+        note(&request, &asked);
+        let answer = controls(&reply);
+        if is_sampled {
+            shadow.offer(asked, Side::Control, reply);
+        }
+        return Ok(answer);
+    }
+    if is_told {
+        request.account.note(|account| account.answered_by = Some(Side::Candidate.as_str()));
+    }
+    let mut answer = inner.oneshot(request).await;
+    if is_sampled && let Some(reply) = candidates(&answer) {
+        shadow.offer(asked, Side::Candidate, reply);
+    }
+    if is_told && let Ok(answer) = &mut answer {
+        let side = HeaderValue::from_static(Side::Candidate.as_str());
+        answer.headers_mut().insert(ANSWERED_BY, side);
+    }
+    answer
+}
+
+/// The question, if a known caller asks it.
+fn asked(callers: &Callers, request: &LegacyRequest) -> Option<Asked> {
+    let Credential::One(key) = &request.credential else { return None };
+    Some(Asked {
+        endpoint: request.endpoint,
+        quirks: Arc::clone(&request.quirks),
+        caller: callers.find(key)?,
+        params: request.params.clone(),
+        target: request.target.clone(),
+        key: key.clone(),
+    })
+}
+
+/// What would be noted further down.
+fn note(request: &LegacyRequest, asked: &Asked) {
+    request.account.note(|account| {
+        account.caller = Some(asked.caller.name.clone());
+        account.dialect = Some(asked.caller.upstream.dialect.name());
+        account.may_explain = asked.caller.may_explain;
+        account.filters = asked.filters();
+        account.answered_by = Some(Side::Control.as_str());
+    });
+}
+
+/// The answer that control gave, with nothing else of what it said.
+fn controls(reply: &Reply) -> Response<Body> {
+    let mut answer = Response::new(body::full(reply.body.clone()));
+    *answer.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
+    let headers = answer.headers_mut();
+    let json = HeaderValue::from_static("application/json; charset=utf-8");
+    headers.insert(CONTENT_TYPE, reply.headers.get(CONTENT_TYPE).cloned().unwrap_or(json));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    headers.insert(ANSWERED_BY, HeaderValue::from_static(Side::Control.as_str()));
+    answer
+}
+
+/// Candidate's answer as it is compared: its bytes before any coding, shared with the answer itself.
+fn candidates(answer: &Result<Response<Body>, BoxError>) -> Option<Reply> {
+    match answer {
+        Ok(answer) => answer.extensions().get().map(|Plain(bytes)| shadow::reply(bytes.clone())),
+        Err(error) => error.downcast_ref::<Error>().and_then(shadow::refused),
+    }
+}

@@ -1,0 +1,70 @@
+//! What is counted of the other side.
+
+use prometheus::IntCounterVec;
+
+use crate::shadow::{Cause, DROPPED, Difference, Outcome};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Shadow {
+    comparisons: IntCounterVec,
+    differences: IntCounterVec,
+    dropped: IntCounterVec,
+    requests: IntCounterVec,
+    answers: IntCounterVec,
+}
+
+/// Who answers a request that control is to answer.
+const ANSWERS: [&str; 2] = ["control", "fallback"];
+
+impl Shadow {
+    pub(super) fn new(
+        counter: impl Fn(&str) -> Result<IntCounterVec, prometheus::Error>,
+    ) -> Result<Self, prometheus::Error> {
+        let shadow = Shadow {
+            comparisons: counter("tieline_shadow_total")?,
+            differences: counter("tieline_shadow_differences_total")?,
+            dropped: counter("tieline_shadow_dropped_total")?,
+            requests: counter("tieline_control_requests_total")?,
+            answers: counter("tieline_control_answers_total")?,
+        };
+        // From the start, so that the first one is seen as a growth, by whoever is to be alarmed.
+        for endpoint in domain::legacy::ENDPOINTS {
+            for outcome in Outcome::ALL {
+                shadow.comparisons.with_label_values(&[endpoint.name(), outcome.as_str()]);
+            }
+            shadow.differences.with_label_values(&[endpoint.name(), Cause::Bug.as_str()]);
+        }
+        for why in DROPPED {
+            shadow.dropped.with_label_values(&[why]);
+        }
+        for side in ANSWERS {
+            shadow.answers.with_label_values(&[side]);
+        }
+        shadow.requests.with_label_values(&["answered"]);
+        Ok(shadow)
+    }
+
+    /// Two answers were compared, or one of them was not to be had.
+    pub(crate) fn compared(&self, endpoint: &str, outcome: Outcome, found: &[Difference]) {
+        self.comparisons.with_label_values(&[endpoint, outcome.as_str()]).inc();
+        for difference in found {
+            self.differences.with_label_values(&[endpoint, difference.cause.as_str()]).inc();
+        }
+    }
+
+    /// Two answers are not compared.
+    pub(crate) fn dropped(&self, why: &'static str) {
+        self.dropped.with_label_values(&[why]).inc();
+    }
+
+    /// Control was asked, for whatever reason.
+    pub(crate) fn control_request(&self, outcome: &'static str) {
+        self.requests.with_label_values(&[outcome]).inc();
+    }
+
+    /// A client was to be answered by control.
+    pub(crate) fn control_answer(&self, outcome: &'static str) {
+        self.answers.with_label_values(&[outcome]).inc();
+    }
+}

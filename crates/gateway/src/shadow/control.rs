@@ -1,0 +1,335 @@
+//! The other side: the legacy API itself, asked with the client's own key in the way the client showed
+//! it. Only ever asked with `GET` for legacy endpoints that list; must never follow a redirect, repeat a
+//! question, or show one caller's connections to another.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::legacy::Endpoint;
+use domain::params::Params;
+use domain::quirks::Quirks;
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT,
+};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout_at};
+use tower::ServiceExt;
+use transport::body::{self, BodyError};
+use transport::client::{
+    Client, ClientError, ClientSettings, Lookup, Reach, Resolver, ResolverSettings,
+};
+
+use super::judge::Reply;
+use super::standing::Standing;
+use crate::aside::LARGE_BYTES;
+use crate::caller::{Caller, Callers};
+use crate::config::{self, bearer};
+use crate::metrics::Metrics;
+use crate::retry_after::retry_after;
+use crate::secret::Secret;
+use crate::target::Target;
+
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("tieline/", env!("CARGO_PKG_VERSION")));
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+const POOL_IDLE_MAX: usize = 4;
+const CONNECTION_AGE_MAX: Duration = Duration::from_secs(60);
+
+/// One question of a known caller, as either side can be asked it.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) endpoint: &'static dyn Endpoint,
+    pub(crate) quirks: Arc<Quirks>,
+    pub(crate) caller: Arc<Caller>,
+    pub(crate) params: Params,
+    pub(crate) target: Target,
+    pub(crate) key: Secret,
+}
+
+impl Asked {
+    /// Filters that have a value.
+    pub(crate) fn filters(&self) -> Vec<&'static str> {
+        let filters = self.endpoint.filters().iter().copied();
+        filters.filter(|name| self.params.has_filter(name)).collect()
+    }
+}
+
+/// Why control has no answer. Holds kinds and no text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failed {
+    /// It was not asked.
+    LeftAlone,
+    Unreachable,
+    Timeout,
+    /// 401 or 403.
+    Refused,
+    /// 429, or 503 with a wait.
+    Limited,
+    /// Any other 5xx.
+    Server,
+    /// A status that no list is answered with.
+    Status,
+    TooLarge,
+    Broken,
+    NotJson,
+}
+
+impl Failed {
+    fn as_str(self) -> &'static str {
+        match self {
+            Failed::LeftAlone => "left_alone",
+            Failed::Unreachable => "unreachable",
+            Failed::Timeout => "timeout",
+            Failed::Refused => "refused",
+            Failed::Limited => "limited",
+            Failed::Server => "5xx",
+            Failed::Status => "status",
+            Failed::TooLarge => "too_large",
+            Failed::Broken => "broken",
+            Failed::NotJson => "not_json",
+        }
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Control {
+    base_url: String,
+    attempt_timeout: Duration,
+    answer_bytes_max: usize,
+    metrics: Metrics,
+    lines: BTreeMap<String, Line>,
+}
+
+/// What one caller has of control.
+#[derive(Debug)]
+struct Line {
+    /// A connection pool of its own.
+    client: Client,
+    standing: Standing,
+    percent: u64,
+    requests: AtomicU64,
+}
+
+impl Control {
+    pub(super) fn new(
+        config: &config::Config,
+        settings: &config::Shadow,
+        callers: &Callers,
+        lookup: &Arc<dyn Lookup>,
+        metrics: &Metrics,
+    ) -> Self {
+        let connect_timeout = CONNECT_TIMEOUT.min(settings.attempt_timeout);
+        let told = metrics.clone();
+        let resolver = Resolver::new(ResolverSettings {
+            lookup: Arc::clone(lookup),
+            wait_max: connect_timeout * 3 / 4,
+            allow_private: settings.allow_private_addresses,
+            on_failure: Arc::new(move |failure| told.dns_failed(failure)),
+        });
+        let reach = Reach { resolver, connection_age_max: CONNECTION_AGE_MAX };
+        let client = ClientSettings {
+            connect_timeout,
+            pool_idle_timeout: POOL_IDLE_TIMEOUT,
+            pool_idle_max: POOL_IDLE_MAX,
+            tls: settings.tls.clone(),
+        };
+        let line = |caller: &Arc<Caller>| {
+            let configured = config.callers.iter().find(|other| other.name == caller.name);
+            let percent = configured.map_or(0, |caller| u64::from(caller.control_percent));
+            let client = Client::reaching(&client, &reach);
+            let (standing, requests) = (Standing::default(), AtomicU64::new(0));
+            (caller.name.clone(), Line { client, standing, percent, requests })
+        };
+        Control {
+            base_url: settings.control.clone(),
+            attempt_timeout: settings.attempt_timeout,
+            answer_bytes_max: settings.answer_bytes_max,
+            metrics: metrics.clone(),
+            lines: callers.all().iter().map(line).collect(),
+        }
+    }
+
+    /// Of a hundred requests of this caller, how many control answers.
+    pub(super) fn percent(&self, caller: &Caller) -> u64 {
+        self.lines.get(&caller.name).map_or(0, |line| line.percent)
+    }
+
+    /// Whether control answers the next request of this caller: of each hundred as many as configured,
+    /// spread so that a client with a habit of its own meets both sides with each of its questions.
+    pub(super) fn is_next(&self, caller: &Caller) -> bool {
+        let Some(line) = self.lines.get(&caller.name).filter(|line| line.percent > 0) else {
+            return false;
+        };
+        let number = line.requests.fetch_add(1, Ordering::Relaxed);
+        let (place, hundred) = (number % 100, number / 100 % 100);
+        (place * 37 + hundred * 61) % 100 < line.percent
+    }
+
+    /// Whether this caller's questions would be asked now.
+    pub(super) fn is_asked(&self, caller: &Caller) -> bool {
+        self.lines.get(&caller.name).is_some_and(|line| line.standing.is_asked())
+    }
+
+    /// Asks, and waits until then at most.
+    pub(super) async fn ask(&self, asked: &Asked, until: Instant) -> Result<Reply, Failed> {
+        let line = self.lines.get(&asked.caller.name).ok_or(Failed::LeftAlone)?;
+        let request = self.request(asked).ok_or(Failed::LeftAlone)?;
+        if !line.standing.enter() {
+            return Err(Failed::LeftAlone);
+        }
+        let until = until.min(Instant::now() + self.attempt_timeout);
+        let exchange = self.exchange(line.client.clone(), request);
+        let done = timeout_at(until, exchange).await.unwrap_or(Err((Failed::Timeout, None)));
+        match &done {
+            Ok(_) => line.standing.worked(),
+            Err((Failed::Limited, told)) => line.standing.wait(*told),
+            Err((failed, _)) if line.standing.failed() => {
+                let (caller, err) = (asked.caller.name.as_str(), failed.as_str());
+                tracing::warn!(caller, err, "control fails and is left alone for a while");
+            }
+            Err(_) => {}
+        }
+        let outcome = done.as_ref().map_or_else(|(failed, _)| failed.as_str(), |_| "answered");
+        self.metrics.shadow().control_request(outcome);
+        done.map_err(|(failed, _)| failed)
+    }
+
+    fn request(&self, asked: &Asked) -> Option<Request<Bytes>> {
+        let (query, has_key) = asked.target.query_without_key();
+        let mut url = format!("{}{}", self.base_url, asked.target.path());
+        let mut pairs = Vec::new();
+        if !query.is_empty() {
+            pairs.push(query);
+        }
+        if has_key {
+            let key = form_urlencoded::byte_serialize(asked.key.expose().as_bytes());
+            pairs.push(format!("key={}", key.collect::<String>()));
+        }
+        if !pairs.is_empty() {
+            url = format!("{url}?{}", pairs.join("&"));
+        }
+        let mut request = Request::get(url).body(Bytes::new()).ok()?;
+        let headers = request.headers_mut();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        headers.insert(USER_AGENT, AGENT);
+        if !has_key {
+            headers.insert(AUTHORIZATION, bearer(asked.key.expose())?);
+        }
+        Some(request)
+    }
+
+    async fn exchange(
+        &self,
+        client: Client,
+        request: Request<Bytes>,
+    ) -> Result<Reply, (Failed, Option<Duration>)> {
+        let answer = client.oneshot(request).await.map_err(|error| (unsent(error), None))?;
+        let (head, body) = answer.into_parts();
+        if let Some(failed) = refusal(head.status, &head.headers) {
+            return Err((failed, retry_after(&head.headers)));
+        }
+        let coding = head.headers.get(CONTENT_ENCODING);
+        if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+            return Err((Failed::Broken, None));
+        }
+        let body = body::collect(body, self.answer_bytes_max, self.attempt_timeout).await;
+        let body = body.map_err(|error| match error {
+            BodyError::TooLarge { .. } => (Failed::TooLarge, None),
+            BodyError::Idle { .. } => (Failed::Timeout, None),
+            BodyError::Truncated | BodyError::Transport(_) => (Failed::Broken, None),
+        })?;
+        if !is_json(&body).await {
+            return Err((Failed::NotJson, None));
+        }
+        let kind = head.headers.get(CONTENT_TYPE).cloned();
+        let headers = kind.map(|kind| (CONTENT_TYPE, kind)).into_iter().collect();
+        Ok(Reply { status: head.status.as_u16(), headers, body })
+    }
+}
+
+fn unsent(error: ClientError) -> Failed {
+    match error {
+        ClientError::Dns
+        | ClientError::AddressRefused
+        | ClientError::Connect
+        | ClientError::Tls => Failed::Unreachable,
+        ClientError::ConnectTimeout | ClientError::TlsTimeout | ClientError::Stalled => {
+            Failed::Timeout
+        }
+        ClientError::Reset { .. } | ClientError::BadFraming | ClientError::Other => Failed::Broken,
+    }
+}
+
+/// What a status says that is no answer to the question.
+fn refusal(status: StatusCode, headers: &HeaderMap) -> Option<Failed> {
+    match status.as_u16() {
+        200 | 400 | 422 => None,
+        401 | 403 => Some(Failed::Refused),
+        429 => Some(Failed::Limited),
+        503 if retry_after(headers).is_some() => Some(Failed::Limited),
+        500..=599 => Some(Failed::Server),
+        _ => Some(Failed::Status),
+    }
+}
+
+/// Whether it is one JSON text; a long one is looked at on a thread that serves nobody.
+async fn is_json(body: &Bytes) -> bool {
+    if body.len() < LARGE_BYTES {
+        return is_json_text(body);
+    }
+    let body = body.clone();
+    // What panicked was logged where it did.
+    spawn_blocking(move || is_json_text(&body)).await.unwrap_or(false)
+}
+
+fn is_json_text(body: &[u8]) -> bool {
+    // What is skipped over is not looked at for its coding, so that comes first.
+    std::str::from_utf8(body).is_ok()
+        && serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_json_text_is_an_answer() {
+        for good in ["[]", " {\"error\":\"x\"} ", "[{\"id\":1}]"] {
+            assert!(is_json_text(good.as_bytes()), "{good}");
+        }
+        for bad in ["", "<html>", "[{\"id\":1}", "[] []", "[1,]"] {
+            assert!(!is_json_text(bad.as_bytes()), "{bad}");
+        }
+        assert!(!is_json_text(b"[\"\xff\"]"));
+    }
+
+    #[test]
+    fn a_status_that_no_list_is_answered_with_is_a_failure() {
+        let (none, mut told) = (HeaderMap::new(), HeaderMap::new());
+        told.insert(http::header::RETRY_AFTER, HeaderValue::from_static("5"));
+        for (status, headers, failed) in [
+            (200, &none, None),
+            (400, &none, None),
+            (422, &none, None),
+            (204, &none, Some(Failed::Status)),
+            (302, &none, Some(Failed::Status)),
+            (401, &none, Some(Failed::Refused)),
+            (403, &none, Some(Failed::Refused)),
+            (404, &none, Some(Failed::Status)),
+            (410, &none, Some(Failed::Status)),
+            (429, &none, Some(Failed::Limited)),
+            (500, &told, Some(Failed::Server)),
+            (503, &none, Some(Failed::Server)),
+            (503, &told, Some(Failed::Limited)),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(refusal(status, headers), failed, "{status}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Who says what differs between two answers to one question. The gateway compares nothing itself: it
+//! brings both answers, counts what it is told, and keeps no value.
+
+use std::fmt;
+
+use bytes::Bytes;
+use domain::quirks::Quirks;
+use http::HeaderMap;
+
+/// Compares. Called on a thread that may work for long; must not wait for anything, and must say the
+/// same of the same answers.
+pub trait Judge: fmt::Debug + Send + Sync {
+    /// What differs between what control and candidate answered to one question.
+    fn judge(&self, question: &Question<'_>, control: &Reply, candidate: &Reply)
+    -> Vec<Difference>;
+}
+
+/// What was asked, without a value of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// The legacy endpoint.
+    pub endpoint: &'static str,
+    /// What the caller's upstream speaks.
+    pub dialect: &'static str,
+    /// Filters that had a value.
+    pub filters: &'a [&'static str],
+    /// Whether the caller sees some users only; control shows it what its legacy key shows.
+    pub is_narrowed: bool,
+    /// The settings that the candidate's answer was written with.
+    pub quirks: &'a Quirks,
+}
+
+/// One side's whole answer, in no coding.
+#[derive(Clone)]
+pub struct Reply {
+    /// Its status.
+    pub status: u16,
+    /// Headers that matter: `content-type`.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reply({}, {} bytes)", self.status, self.body.len())
+    }
+}
+
+/// One thing that differs.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Where: the path of a field, such as `timezone`, or `$status`; never a value.
+    pub field: String,
+    /// How, in a word.
+    pub kind: &'static str,
+    /// Why.
+    pub cause: Cause,
+    /// Control's value; only an HMAC of it is kept.
+    pub control: Vec<u8>,
+    /// Candidate's value; only an HMAC of it is kept.
+    pub candidate: Vec<u8>,
+    /// Which record, where it is one's; only an HMAC of it is kept.
+    pub record: Option<String>,
+}
+
+impl fmt::Debug for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Difference({}, {}, {})", self.field, self.kind, self.cause.as_str())
+    }
+}
+
+/// Why something differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The ledger says that it must.
+    DeclaredLoss,
+    /// Another setting would make it equal.
+    Quirk,
+    /// The same in another order.
+    Order,
+    /// It changed between the two answers.
+    Race,
+    /// It differs between two answers of control, too.
+    Noise,
+    /// The two sides hold different data.
+    UpstreamData,
+    /// Nothing explains it.
+    Bug,
+}
+
+impl Cause {
+    /// All of them, in order.
+    pub const ALL: [Cause; 7] = [
+        Cause::DeclaredLoss,
+        Cause::Quirk,
+        Cause::Order,
+        Cause::Race,
+        Cause::Noise,
+        Cause::UpstreamData,
+        Cause::Bug,
+    ];
+
+    /// The word in metrics and reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Cause::DeclaredLoss => "declared_loss",
+            Cause::Quirk => "quirk",
+            Cause::Order => "order",
+            Cause::Race => "race",
+            Cause::Noise => "noise",
+            Cause::UpstreamData => "upstream_data",
+            Cause::Bug => "bug",
+        }
+    }
+}
+
+/// What is left of the differences that nothing explained, once both sides were asked again: what came
+/// back is still unexplained, everything else changed in between.
+pub(super) fn looked_at_again(first: Vec<Difference>, second: &[Difference]) -> Vec<Difference> {
+    let same = |one: &Difference, other: &Difference| {
+        other.cause == Cause::Bug
+            && (&one.field, one.kind, &one.record) == (&other.field, other.kind, &other.record)
+    };
+    let looked_at = first.into_iter().map(|difference| {
+        let has_come_back = second.iter().any(|other| same(&difference, other));
+        let cause = match difference.cause {
+            Cause::Bug if !has_come_back => Cause::Race,
+            cause => cause,
+        };
+        Difference { cause, ..difference }
+    });
+    looked_at.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn difference(field: &str, record: &str, cause: Cause) -> Difference {
+        let (field, record) = (field.to_owned(), Some(record.to_owned()));
+        let (control, candidate) = (b"a".to_vec(), b"b".to_vec());
+        Difference { field, kind: "value", cause, control, candidate, record }
+    }
+
+    #[test]
+    fn what_does_not_come_back_is_a_race_and_what_does_is_not() {
+        let first = vec![
+            difference("name", "1", Cause::Bug),
+            difference("name", "2", Cause::Bug),
+            difference("email", "1", Cause::Order),
+        ];
+        let second = [
+            difference("name", "2", Cause::Bug),
+            difference("name", "3", Cause::Bug),
+            difference("name", "1", Cause::Order),
+        ];
+        let causes: Vec<Cause> =
+            looked_at_again(first, &second).into_iter().map(|found| found.cause).collect();
+        assert_eq!(causes, [Cause::Race, Cause::Bug, Cause::Order]);
+    }
+
+    #[test]
+    fn no_value_is_printed() {
+        let found =
+            Difference { control: b"canary".to_vec(), ..difference("f", "canary", Cause::Bug) };
+        let reply =
+            Reply { status: 200, headers: HeaderMap::new(), body: Bytes::from_static(b"canary") };
+        let text = format!("{found:?} {reply:?}");
+        assert_eq!(text, "Difference(f, value, bug) Reply(200, 6 bytes)");
+    }
+}

@@ -1,0 +1,292 @@
+//! What the comparisons found: counts, and the last differences, without a value. Both values of a
+//! difference, and the record it is in, are kept as an HMAC with a key that nobody knows and that ends
+//! with the process: equal ones can be told from different ones, and nothing can be read from them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hmac::{Hmac, KeyInit, Mac};
+use rand::RngExt;
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use super::judge::{Cause, Difference};
+
+/// Differences that are kept.
+const DIFFERENCES_MAX: usize = 1000;
+/// Different ones of one comparison among them.
+const PER_COMPARISON_MAX: usize = 20;
+const FIELD_CHARS_MAX: usize = 64;
+
+/// How a comparison ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Nothing differs.
+    Equal,
+    /// All that differs has a cause.
+    Explained,
+    /// Something differs that nothing explains.
+    Different,
+    /// One side had no answer.
+    Failed,
+}
+
+impl Outcome {
+    pub(crate) const ALL: [Outcome; 4] =
+        [Outcome::Equal, Outcome::Explained, Outcome::Different, Outcome::Failed];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Equal => "equal",
+            Outcome::Explained => "explained",
+            Outcome::Different => "different",
+            Outcome::Failed => "failed",
+        }
+    }
+
+    /// Of these differences.
+    pub(super) fn of(found: &[Difference]) -> Self {
+        match found {
+            [] => Outcome::Equal,
+            found if found.iter().any(|found| found.cause == Cause::Bug) => Outcome::Different,
+            _ => Outcome::Explained,
+        }
+    }
+}
+
+/// See the module. Lives as long as the process, whatever configurations come.
+pub(crate) struct Results {
+    key: [u8; 32],
+    now: Mutex<Now>,
+}
+
+impl std::fmt::Debug for Results {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Results")
+    }
+}
+
+#[derive(Debug, Default)]
+struct Now {
+    outcomes: BTreeMap<(&'static str, &'static str), u64>,
+    causes: BTreeMap<&'static str, u64>,
+    dropped: BTreeMap<&'static str, u64>,
+    answers: BTreeMap<&'static str, u64>,
+    differences: VecDeque<Value>,
+    /// Counts what was noted, so that nothing is written twice.
+    noted: u64,
+}
+
+impl Results {
+    /// Nothing found yet, and a key of its own.
+    pub(crate) fn new() -> Self {
+        Results { key: rand::rng().random(), now: Mutex::default() }
+    }
+
+    pub(super) fn note(
+        &self,
+        endpoint: &'static str,
+        caller: &str,
+        outcome: Outcome,
+        found: &[Difference],
+    ) {
+        let rows = self.rows(endpoint, caller, found);
+        let mut now = self.now();
+        now.noted += 1;
+        *now.outcomes.entry((endpoint, outcome.as_str())).or_default() += 1;
+        for difference in found {
+            *now.causes.entry(difference.cause.as_str()).or_default() += 1;
+        }
+        now.differences.extend(rows);
+        let too_many = now.differences.len().saturating_sub(DIFFERENCES_MAX);
+        now.differences.drain(..too_many);
+    }
+
+    pub(super) fn note_dropped(&self, why: &'static str) {
+        let mut now = self.now();
+        now.noted += 1;
+        *now.dropped.entry(why).or_default() += 1;
+    }
+
+    /// A request that control was to answer was answered by this side.
+    pub(super) fn note_answer(&self, side: &'static str) {
+        let mut now = self.now();
+        now.noted += 1;
+        *now.answers.entry(side).or_default() += 1;
+    }
+
+    /// The differences of one comparison as they are kept: those alike in one row, what nothing explains
+    /// first.
+    fn rows(&self, endpoint: &str, caller: &str, found: &[Difference]) -> Vec<Value> {
+        type Kind<'a> = (bool, &'a str, &'static str, &'static str);
+        let mut alike: BTreeMap<Kind<'_>, (&Difference, u64)> = BTreeMap::new();
+        for difference in found {
+            let Difference { field, kind, cause, .. } = difference;
+            let is_explained = *cause != Cause::Bug;
+            let kind = (is_explained, field.as_str(), *kind, cause.as_str());
+            alike.entry(kind).or_insert((difference, 0)).1 += 1;
+        }
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let row = |((_, field, kind, cause), (first, times)): (Kind<'_>, (&Difference, u64))| {
+            json!({
+                "at": at,
+                "endpoint": endpoint,
+                "caller": caller,
+                "field": shown(field),
+                "kind": kind,
+                "cause": cause,
+                "times": times,
+                "record": first.record.as_ref().map(|record| self.hmac(record.as_bytes())),
+                "control": self.hmac(&first.control),
+                "candidate": self.hmac(&first.candidate),
+            })
+        };
+        alike.into_iter().take(PER_COMPARISON_MAX).map(row).collect()
+    }
+
+    fn hmac(&self, value: &[u8]) -> String {
+        // A key of any length is fit.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key) else { return String::new() };
+        mac.update(value);
+        let bytes = mac.finalize().into_bytes();
+        bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Everything there is to see, the newest difference first.
+    pub(crate) fn json(&self) -> Value {
+        let now = self.now();
+        let mut comparisons: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
+        for ((endpoint, outcome), count) in &now.outcomes {
+            comparisons.entry(endpoint).or_default().insert(outcome, *count);
+        }
+        json!({
+            "comparisons": comparisons,
+            "causes": now.causes,
+            "dropped": now.dropped,
+            "answered_by": now.answers,
+            "differences": now.differences.iter().rev().collect::<Vec<_>>(),
+        })
+    }
+
+    /// How much was noted so far.
+    pub(super) fn noted(&self) -> u64 {
+        self.now().noted
+    }
+
+    /// Writes it to a file, whole or not at all. Waits for the disk.
+    pub(super) fn write(&self, file: &Path) -> io::Result<()> {
+        let mut aside = file.as_os_str().to_owned();
+        aside.push(format!(".{}-{:08x}", std::process::id(), rand::rng().random::<u32>()));
+        let bytes = serde_json::to_vec_pretty(&self.json()).map_err(io::Error::other)?;
+        let written = private(Path::new(&aside), &bytes);
+        let done = written.and_then(|()| std::fs::rename(&aside, file));
+        if done.is_err() {
+            // What is left of it is nobody's; that it cannot be removed is no news.
+            let _ = std::fs::remove_file(&aside);
+        }
+        done
+    }
+
+    fn now(&self) -> MutexGuard<'_, Now> {
+        // Plain data, valid after any panic.
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A new file that only its owner reads.
+fn private(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(file)?;
+    io::Write::write_all(&mut file, bytes)?;
+    file.sync_all()
+}
+
+/// A path of a field as it may be shown. An answer may have any text for a field's name.
+fn shown(field: &str) -> &str {
+    let is_fit = |c: char| c.is_ascii_alphanumeric() || "_.$[]*-".contains(c);
+    let is_short = (1..=FIELD_CHARS_MAX).contains(&field.len());
+    if is_short && field.chars().all(is_fit) { field } else { "(unprintable)" }
+}
+
+/// How often the file is written, at most.
+pub(super) const WRITTEN_EVERY: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn difference(field: &str, cause: Cause, value: &str) -> Difference {
+        let (control, candidate) = (value.as_bytes().to_vec(), b"other".to_vec());
+        let (field, record) = (field.to_owned(), Some("9001".to_owned()));
+        Difference { field, kind: "value", cause, control, candidate, record }
+    }
+
+    #[test]
+    fn l04_the_last_thousand_differences_are_kept_and_no_value() {
+        let results = Results::new();
+        for number in 0..1100 {
+            let found = [difference(&format!("field_{number}"), Cause::Bug, "canary")];
+            results.note("v1_users", "crm", Outcome::of(&found), &found);
+        }
+        let all = results.json();
+        let rows = all["differences"].as_array().unwrap();
+        assert_eq!(rows.len(), DIFFERENCES_MAX);
+        assert_eq!(
+            (&rows[0]["field"], &rows[999]["field"]),
+            (&json!("field_1099"), &json!("field_100"))
+        );
+        assert_eq!(all["comparisons"]["v1_users"]["different"], 1100);
+        assert!(!all.to_string().contains("canary") && !all.to_string().contains("9001"));
+        let hmac = |row: &Value, side: &str| row[side].as_str().unwrap().to_owned();
+        assert_eq!(hmac(&rows[0], "control").len(), 32);
+        assert_eq!(hmac(&rows[0], "control"), hmac(&rows[1], "control"), "one value, one HMAC");
+        assert_ne!(hmac(&rows[0], "control"), hmac(&rows[0], "candidate"));
+        let other = Results::new();
+        assert_ne!(other.hmac(b"canary"), results.hmac(b"canary"), "another process, another key");
+    }
+
+    #[test]
+    fn differences_that_are_alike_are_one_row_and_what_nothing_explains_comes_first() {
+        let results = Results::new();
+        let mut found: Vec<Difference> =
+            (0..50).map(|_| difference("name", Cause::DeclaredLoss, "x")).collect();
+        found.extend((0..30).map(|n| difference(&format!("a{n}"), Cause::Order, "x")));
+        found.push(difference("zone", Cause::Bug, "x"));
+        found.push(difference("somebody's name \u{e9}", Cause::Bug, "x"));
+        results.note("v1_users", "crm", Outcome::of(&found), &found);
+        let all = results.json();
+        let rows = all["differences"].as_array().unwrap();
+        assert_eq!(rows.len(), PER_COMPARISON_MAX);
+        let bugs = rows.iter().filter(|row| row["cause"] == "bug");
+        let bugs: Vec<&Value> = bugs.map(|row| &row["field"]).collect();
+        assert_eq!(bugs, ["zone", "(unprintable)"]);
+        assert_eq!(all["causes"], json!({"bug": 2, "declared_loss": 50, "order": 30}));
+    }
+
+    #[test]
+    fn the_file_is_written_whole_for_its_owner_alone() {
+        let folder = std::env::temp_dir().join(format!("tieline-results-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (results, file) = (Results::new(), folder.join("shadow.json"));
+        for _ in 0..2 {
+            results.note("v1_users", "crm", Outcome::Equal, &[]);
+            results.write(&file).unwrap();
+        }
+        let read: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        assert_eq!(read, results.json());
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        assert!(results.write(&folder.join("no/such/folder")).is_err());
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "nothing is left beside it");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -1,0 +1,169 @@
+//! Compares, one thing at a time or a few, in turns of its own. Must never retry in a hurry, and must end
+//! at once when it is told to.
+
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use domain::visibility::Visibility;
+use futures_util::FutureExt;
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::candidate::Candidate;
+use super::control::{Asked, Control, Failed};
+use super::judge::{Cause, Difference, Judge, Question, Reply, looked_at_again};
+use super::results::{Outcome, Results, WRITTEN_EVERY};
+use super::turns::Turns;
+use super::{Held, Side};
+use crate::metrics::Metrics;
+
+/// One answer that a client got, to be compared with the other side's.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) asked: Asked,
+    /// Who gave it.
+    pub(super) side: Side,
+    pub(super) reply: Reply,
+    pub(super) _held: Held,
+}
+
+/// See the module.
+pub(super) struct Worker {
+    pub(super) control: Arc<Control>,
+    pub(super) candidate: Candidate,
+    pub(super) judge: Arc<dyn Judge>,
+    pub(super) turns: Turns,
+    pub(super) results: Arc<Results>,
+    pub(super) metrics: Metrics,
+}
+
+/// All that is done in the background.
+pub(super) struct Works {
+    /// `None` where nobody judges.
+    pub(super) worker: Option<Worker>,
+    pub(super) jobs: mpsc::Receiver<Job>,
+    pub(super) at_once: usize,
+    pub(super) results: Arc<Results>,
+    pub(super) report_file: Option<PathBuf>,
+}
+
+/// Works until `stop`, writes the report now and then, and once more at the end.
+pub(super) async fn work(works: Works, stop: CancellationToken, has_ended: CancellationToken) {
+    let _ended = has_ended.drop_guard();
+    let Works { worker, jobs, at_once, results, report_file } = works;
+    let (worker, jobs) = (worker.map(Arc::new), Arc::new(Mutex::new(jobs)));
+    let mut workers = JoinSet::new();
+    for _ in 0..at_once {
+        let Some(worker) = worker.clone() else { break };
+        let jobs = Arc::clone(&jobs);
+        workers.spawn(async move {
+            while let Some(job) = next(&jobs).await {
+                // A panic is logged and counted where it happens, and costs this one comparison.
+                let _ = AssertUnwindSafe(worker.compare(job)).catch_unwind().await;
+            }
+        });
+    }
+    let mut written = results.noted();
+    loop {
+        let has_stopped = stop.run_until_cancelled(sleep(WRITTEN_EVERY)).await.is_none();
+        if has_stopped {
+            // What was under way is given up before the last report is written.
+            workers.shutdown().await;
+        }
+        let noted = results.noted();
+        if let Some(file) = report_file.clone().filter(|_| noted != written || has_stopped) {
+            let results = Arc::clone(&results);
+            let done = spawn_blocking(move || results.write(&file).map_err(|error| error.kind()));
+            if let Ok(Err(kind)) = done.await {
+                tracing::error!(cause = %kind, "shadow.report_file cannot be written");
+            }
+            written = noted;
+        }
+        if has_stopped {
+            return;
+        }
+    }
+}
+
+async fn next(jobs: &Mutex<mpsc::Receiver<Job>>) -> Option<Job> {
+    jobs.lock().await.recv().await
+}
+
+impl Worker {
+    async fn compare(&self, job: Job) {
+        self.turns.wait().await;
+        let endpoint = job.asked.endpoint.name();
+        match self.differences(&job).await {
+            Ok(found) => {
+                let outcome = Outcome::of(&found);
+                if outcome == Outcome::Different {
+                    let (caller, found) = (job.asked.caller.name.as_str(), found.len());
+                    tracing::warn!(endpoint, caller, found, "control and candidate differ");
+                }
+                self.metrics.shadow().compared(endpoint, outcome, &found);
+                self.results.note(endpoint, &job.asked.caller.name, outcome, &found);
+            }
+            // It came to be left alone while this one waited.
+            Err(Some(Failed::LeftAlone)) => {
+                self.metrics.shadow().dropped("paused");
+                self.results.note_dropped("paused");
+            }
+            Err(_) => {
+                self.metrics.shadow().compared(endpoint, Outcome::Failed, &[]);
+                self.results.note(endpoint, &job.asked.caller.name, Outcome::Failed, &[]);
+            }
+        }
+    }
+
+    /// What differs, looked at twice where nothing explains it: both sides may have been asked in the
+    /// middle of a change.
+    async fn differences(&self, job: &Job) -> Result<Vec<Difference>, Option<Failed>> {
+        let (asked, given) = (&job.asked, job.reply.clone());
+        let (control, candidate) = match job.side {
+            Side::Candidate => (self.control(asked).await?, given),
+            Side::Control => (given, self.candidate(asked).await?),
+        };
+        let first = self.judged(asked, control, candidate).await?;
+        if !first.iter().any(|found| found.cause == Cause::Bug) {
+            return Ok(first);
+        }
+        self.turns.wait().await;
+        let (control, candidate) = (self.control(asked).await?, self.candidate(asked).await?);
+        let second = self.judged(asked, control, candidate).await?;
+        Ok(looked_at_again(first, &second))
+    }
+
+    async fn control(&self, asked: &Asked) -> Result<Reply, Option<Failed>> {
+        // An attempt has a limit of its own.
+        let until = Instant::now() + WRITTEN_EVERY * 60;
+        self.control.ask(asked, until).await.map_err(Some)
+    }
+
+    async fn candidate(&self, asked: &Asked) -> Result<Reply, Option<Failed>> {
+        self.candidate.read(asked).await.ok_or(None)
+    }
+
+    async fn judged(
+        &self,
+        asked: &Asked,
+        control: Reply,
+        candidate: Reply,
+    ) -> Result<Vec<Difference>, Option<Failed>> {
+        let (judge, asked) = (Arc::clone(&self.judge), asked.clone());
+        let judged = spawn_blocking(move || {
+            let question = Question {
+                endpoint: asked.endpoint.name(),
+                dialect: asked.caller.upstream.dialect.name(),
+                filters: &asked.filters(),
+                is_narrowed: asked.caller.visibility != Visibility::Everything,
+                quirks: &asked.quirks,
+            };
+            judge.judge(&question, &control, &candidate)
+        });
+        // What panicked was logged where it did.
+        judged.await.map_err(|_| None)
+    }
+}

@@ -1,0 +1,134 @@
+//! The other side through the life of a process: another configuration, and its end.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+
+use std::sync::Arc;
+
+use gateway::Surroundings;
+use gateway::config::Config;
+use gateway::shadow::{Difference, Judge, Question, Reply};
+use simulator::Settings;
+use tests::raw::{Head, Raw, Reply as Said};
+use tests::shadow::{found, front, outcome, text};
+use tests::wire::{Far, Wire};
+use tests::{Front, V4_KEY, vendor, vonage};
+
+const NOBODY: &str = "/api/user_management/v1/users?id=x";
+
+fn reload(front: &Front, text: &str) {
+    let env = [("V4".to_owned(), V4_KEY.to_owned())];
+    let config = Config::parse(text, "test.toml", &env).unwrap();
+    front.running.reloader().reload(config).unwrap();
+}
+
+#[tokio::test]
+async fn another_configuration_ends_one_shadow_and_begins_another() {
+    let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
+    let first = Raw::start(|_: &Head| Said::json(200, "[]")).await;
+    let second = Raw::start(|_: &Head| Said::json(200, "[{\"id\":1}]")).await;
+    let front = front(&text(upstream, first.address, "", "")).await;
+    assert_eq!(front.get(NOBODY).await.status, 200);
+    assert_eq!(outcome(&found(&front, 1).await, "equal"), 1);
+    reload(&front, &text(upstream, second.address, "", ""));
+    assert_eq!(front.get(NOBODY).await.status, 200);
+    let all = found(&front, 2).await;
+    assert_eq!((outcome(&all, "equal"), outcome(&all, "different")), (1, 1), "counts go on");
+    let none = text(upstream, second.address, "", "");
+    reload(&front, none.split("[shadow]").next().unwrap());
+    let asked = (first.asked(), second.asked());
+    assert_eq!((asked, front.get(NOBODY).await.status.as_u16()), ((1, 2), 200));
+    let after = front.admin("/shadow").await.json();
+    assert_eq!(
+        (after["enabled"].as_bool(), &after["differences"]),
+        (Some(false), &all["differences"])
+    );
+    assert_eq!((first.asked(), second.asked()), asked);
+    // Waiting in the queue, and under way, when the configuration goes.
+    let silent = Far::start(|mut wire: Wire| async move {
+        wire.head().await;
+        std::future::pending().await
+    })
+    .await;
+    reload(&front, &text(upstream, silent.address, "", "attempt_timeout = \"1h\""));
+    for _ in 0..5 {
+        assert_eq!(front.get(NOBODY).await.status, 200);
+    }
+    reload(&front, &text(upstream, first.address, "", ""));
+    assert_eq!(front.get(NOBODY).await.status, 200);
+    assert_eq!(outcome(&found(&front, 3).await, "equal"), 2);
+}
+
+#[tokio::test]
+async fn told_to_stop_it_waits_for_no_comparison_and_leaves_its_report() {
+    let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
+    let silent = Far::start(|mut wire: Wire| async move {
+        wire.head().await;
+        std::future::pending().await
+    })
+    .await;
+    let file = vonage::temporary("report.json");
+    let shadow = format!(
+        "attempt_timeout = \"1h\"\nreport_file = {:?}\n[limits]\ndrain_delay = \"0s\"",
+        file.display().to_string()
+    );
+    let front = front(&text(upstream, silent.address, "", &shadow)).await;
+    for _ in 0..3 {
+        assert_eq!(front.get(NOBODY).await.status, 200);
+    }
+    for _ in 0..1000 {
+        if silent.connections() > 0 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!(silent.connections(), 1, "one is under way");
+    front.stop();
+    front.running.finished().await;
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(outcome(&report, "failed") + outcome(&report, "equal"), 0, "given up, not counted");
+}
+
+#[tokio::test]
+async fn a_report_that_cannot_be_written_stops_nothing() {
+    let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
+    let shadow = "report_file = \"/proc/no/such/report.json\"\n[limits]\ndrain_delay = \"0s\"";
+    let front = front(&text(upstream, upstream, "", shadow)).await;
+    assert_eq!(front.get(NOBODY).await.status, 200);
+    assert_eq!(outcome(&found(&front, 1).await, "equal"), 1);
+    front.stop();
+    front.running.finished().await;
+}
+
+#[tokio::test]
+async fn without_a_judge_nothing_is_compared_and_control_still_answers() {
+    let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
+    let control = Raw::start(|_: &Head| Said::json(200, "[ ]")).await;
+    let front = Front::start(&text(upstream, control.address, "control_percent = 50", "")).await;
+    for _ in 0..100 {
+        assert_eq!(front.get(NOBODY).await.status, 200);
+    }
+    assert_eq!(control.asked(), 50);
+    assert_eq!(front.admin("/shadow").await.json()["answered_by"]["control"], 50);
+}
+
+/// Has nothing to say.
+#[derive(Debug)]
+struct Unwell;
+
+impl Judge for Unwell {
+    fn judge(&self, _: &Question<'_>, _: &Reply, _: &Reply) -> Vec<Difference> {
+        panic!("a text that is nobody's business");
+    }
+}
+
+#[tokio::test]
+async fn a_judge_that_panics_costs_one_comparison() {
+    let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
+    let surroundings = Surroundings { judge: Some(Arc::new(Unwell)), ..Surroundings::default() };
+    let env = [("V4".to_owned(), V4_KEY.to_owned())];
+    let front = Front::start_in(&text(upstream, upstream, "", ""), &env, surroundings).await;
+    for answered in 1..=3 {
+        assert_eq!(front.get(NOBODY).await.status, 200);
+        assert_eq!(outcome(&found(&front, answered).await, "failed"), answered);
+    }
+}
