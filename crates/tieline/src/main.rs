@@ -7,6 +7,7 @@ mod commands;
 mod curl;
 mod failure;
 mod hardening;
+mod judge;
 mod log;
 mod otlp;
 mod output;

@@ -11,10 +11,12 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
+use crate::judge::Parity;
 use crate::otlp::Otlp;
 use crate::signals::{Hangups, Signals};
 use crate::{hardening, log, runtime};
 use gateway::config::{Config, ConfigError, Files, LogFormat};
+use gateway::shadow::Judge;
 use gateway::spans::Spans;
 use gateway::{Reloader, Surroundings};
 
@@ -48,7 +50,8 @@ impl Serve {
             let shutdown = CancellationToken::new();
             let otlp = config.traces.otlp_endpoint.as_deref().map(Otlp::new).transpose()?;
             let exporter = otlp.clone().map(|otlp| otlp as Arc<dyn Spans>);
-            let surroundings = Surroundings { exporter, ..Surroundings::default() };
+            let judge = Some(Arc::new(Parity::default()) as Arc<dyn Judge>);
+            let surroundings = Surroundings { exporter, judge, ..Surroundings::default() };
             let running = gateway::start_with(config, surroundings, shutdown.clone())
                 .await
                 .map_err(|error| self.start_failure(&error))?;

@@ -1,0 +1,76 @@
+//! Compares what live requests were answered by both sides, the same way as `tieline validate` does.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use gateway::shadow::{Cause, Difference, Judge, Question, Reply};
+use parity::ask;
+use parity::compare;
+use parity::knowledge::Knowledge;
+use parity::node::Node;
+use parity::report;
+use parity::single::judge;
+use serde_json::json;
+
+/// The judge of `[shadow]`.
+#[derive(Debug, Default)]
+pub(crate) struct Parity {
+    /// What is known by dialect; the settings change with each question.
+    known: Mutex<HashMap<&'static str, Knowledge>>,
+}
+
+impl Parity {
+    fn knowledge(&self, question: &Question<'_>) -> Knowledge {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_dialect = known.entry(question.dialect).or_insert_with(|| {
+            let ledger: Vec<domain::loss::Loss> = domain::loss::ledger().collect();
+            let all = json!({ "dialect": question.dialect, "ledger": ledger });
+            serde_json::from_value(all).unwrap_or_default()
+        });
+        let mut knowledge = of_dialect.clone();
+        let settings = serde_json::from_value(json!(question.quirks)).unwrap_or_default();
+        knowledge.settings.insert(question.endpoint.to_owned(), settings);
+        knowledge
+    }
+}
+
+impl Judge for Parity {
+    fn judge(
+        &self,
+        question: &Question<'_>,
+        control: &Reply,
+        candidate: &Reply,
+    ) -> Vec<Difference> {
+        let knowledge = self.knowledge(question);
+        let found = judge(question.endpoint, &knowledge, &reply(control), &reply(candidate));
+        found.into_iter().map(|(one, why)| difference(one, why.cause)).collect()
+    }
+}
+
+fn reply(reply: &Reply) -> ask::Reply {
+    let headers = reply.headers.iter().filter_map(|(name, value)| {
+        Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+    });
+    ask::Reply { status: reply.status, headers: headers.collect(), body: reply.body.clone() }
+}
+
+fn difference(found: compare::Difference, cause: report::Cause) -> Difference {
+    let bytes =
+        |node: Option<Node>| node.map(|node| node.to_json().into_bytes()).unwrap_or_default();
+    Difference {
+        field: found.path,
+        kind: found.kind.as_str(),
+        cause: match cause {
+            report::Cause::Bug => Cause::Bug,
+            report::Cause::UpstreamData => Cause::UpstreamData,
+            report::Cause::Quirk => Cause::Quirk,
+            report::Cause::DeclaredLoss => Cause::DeclaredLoss,
+            report::Cause::Order => Cause::Order,
+            report::Cause::Race => Cause::Race,
+            report::Cause::Noise => Cause::Noise,
+        },
+        control: bytes(found.control),
+        candidate: bytes(found.candidate),
+        record: found.record,
+    }
+}
