@@ -328,7 +328,7 @@ def prints(browser, kind, url):
     browser.look(1280, "light", media="print")
     browser.open(url)
     hidden = browser.run("""return [...document.querySelectorAll('details > :not(summary)')]
-        .filter(e => e.getBoundingClientRect().height === 0).length""")
+        .filter(e => !shown(e) || e.getBoundingClientRect().height === 0).length""")
     check(hidden == 0, kind, hidden, "folded parts are not printed")
 
 

@@ -74,7 +74,7 @@ fn fields(report: &Report, paper: &mut Paper) {
     let mut differing: Vec<&FieldReport> =
         report.fields.iter().filter(|field| words::differing(&field.causes) > 0).collect();
     differing.sort_by_key(|field| words::worst(&field.causes));
-    paper.heading("Fields that differ");
+    paper.heading("Fields");
     for field in differing.iter().take(ROWS_MAX) {
         let ink = if words::unexplained(&field.causes) > 0 { Ink::Bad } else { Ink::Plain };
         paper.labelled(ink, &format!("{}  ", place(&field.endpoint, &field.field)), "");

@@ -28,6 +28,13 @@ pub(crate) fn agreeing() -> Report {
     report.totals.matched = report.totals.compared - report.totals.causes.values().sum::<u64>();
     report.totals.undecided = 0;
     report.totals.ignored = 0;
+    // The same for all of one endpoint, so that its rows stay together; it stands in attributes too.
+    let endpoints = (report.fields.iter_mut().map(|one| &mut one.endpoint))
+        .chain(report.scenarios.iter_mut().map(|one| &mut one.endpoint))
+        .chain(report.findings.iter_mut().map(|one| &mut one.endpoint))
+        .chain(report.properties.iter_mut().map(|one| &mut one.endpoint))
+        .chain(report.ledger.iter_mut().map(|one| &mut one.endpoint));
+    endpoints.for_each(|endpoint| endpoint.push_str(HOSTILE[1]));
     for field in &mut report.fields {
         field.causes.retain(|cause, _| known(*cause));
         field.matched = field.compared - field.causes.values().sum::<u64>();
@@ -100,6 +107,7 @@ pub(crate) fn hostile() -> Report {
         evil(&mut loss.field);
         evil(&mut loss.status);
         evil(&mut loss.reason);
+        evil(&mut loss.dialect);
     }
     for call in &mut report.calls {
         evil(&mut call.legacy);
