@@ -175,7 +175,7 @@ impl Cause {
             Cause::UpstreamData => {
                 "The new API holds another value, and it was translated faithfully: mend the data."
             }
-            Cause::Quirk => "A setting would make it equal: see the settings below.",
+            Cause::Quirk => "A setting would make it equal: see the settings.",
             Cause::DeclaredLoss => "The ledger says that the new API cannot tell.",
             Cause::Order => "The same things in another order.",
             Cause::Race => "The data changed between the two readings; asked again, it was equal.",
@@ -198,7 +198,11 @@ pub struct FieldReport {
     pub field: String,
     /// Values compared.
     pub compared: u64,
-    /// Of these equal.
+    /// Values compared that are sure to be of different records: the most that one question had. The
+    /// same record under another question says nothing new.
+    #[serde(default)]
+    pub distinct: u64,
+    /// Of those compared equal.
     pub matched: u64,
     /// Left out on request.
     pub ignored: u64,
@@ -207,13 +211,17 @@ pub struct FieldReport {
 }
 
 impl FieldReport {
-    /// Of values that are compared independently and without a single unexplained difference, the
-    /// largest share that may differ all the same, at 95 % confidence: 1 - 0.05^(1/n). `None` where
-    /// something differs or nothing was compared.
+    /// How many values were compared independently of each other.
+    pub fn independent(&self) -> u64 {
+        if self.distinct > 0 { self.distinct } else { self.compared }
+    }
+
+    /// Where no value differs, the largest share that may differ all the same, at 95 % confidence:
+    /// 1 - 0.05^(1/n) of n independent values. `None` where something differs or nothing was compared.
     pub fn share_differing_at_most(&self) -> Option<f64> {
         let differing: u64 = self.causes.values().sum();
         (self.compared > 0 && differing == 0)
-            .then(|| 1.0 - 0.05_f64.powf(1.0 / self.compared as f64))
+            .then(|| 1.0 - 0.05_f64.powf(1.0 / self.independent() as f64))
     }
 }
 

@@ -150,7 +150,7 @@ fn a_page_leaves_nothing_out() {
         assert!(page.contains(&escaped(cause.meaning())), "{}", cause.title());
     }
     for says in [
-        "0 of 12,772 differ: at most 0.024 % at 95 %",
+        "0 of 412 differ: at most 0.73 % at 95 %",
         "43 of 12,772 differ (0.34 %)",
         "321",
         "9 (2.9 % more than a single pass)",

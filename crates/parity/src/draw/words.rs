@@ -114,7 +114,8 @@ pub(super) fn field_says(field: &FieldReport) -> String {
     let compared = numbers::count(field.compared);
     match (field.share_differing_at_most(), field.compared) {
         (Some(share), _) => {
-            format!("0 of {compared} differ: at most {} at 95 %", numbers::share_up(share))
+            let of = numbers::count(field.independent());
+            format!("0 of {of} differ: at most {} at 95 %", numbers::share_up(share))
         }
         (None, 0) => "nothing was compared".to_owned(),
         (None, _) => format!(

@@ -97,6 +97,7 @@ impl Gathered {
             ..FieldReport::default()
         });
         of.compared += field.compared;
+        of.distinct = of.distinct.max(field.distinct);
         of.matched += field.matched;
         of.ignored += field.ignored;
         for (cause, count) in field.causes {

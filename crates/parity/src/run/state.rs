@@ -82,6 +82,7 @@ impl Finished {
         for (name, tally) in &found.tallies {
             let field = self.field(name);
             field.compared = tally.compared;
+            field.distinct = tally.compared;
             field.matched = tally.matched;
         }
         // A field of a record counts once, under the worst of its causes.

@@ -104,6 +104,7 @@ fn fields() -> Vec<FieldReport> {
             fields.push(FieldReport {
                 endpoint: endpoint.to_owned(),
                 field: (*field).to_owned(),
+                distinct: if compared > 0 && !field.starts_with('$') { records } else { compared },
                 compared,
                 matched: compared - causes.values().sum::<u64>(),
                 ignored,
