@@ -136,9 +136,11 @@ impl Writer {
     /// # Errors
     /// Where it belongs to no endpoint that is recorded, or anything could not be written until now.
     pub fn legacy(&self, ask: &Ask, reply: &Reply) -> Result<(), CorpusError> {
-        let value =
-            |(name, value): &(String, String)| (name.clone(), self.0.pseudonyms.value(name, value));
-        let replaced = Ask { query: ask.query.iter().map(value).collect(), ..ask.clone() };
+        let pseudonyms = &self.0.pseudonyms;
+        let pair = |(name, value): &(String, String)| {
+            (pseudonyms.parameter(name), pseudonyms.value(name, value))
+        };
+        let replaced = Ask { query: ask.query.iter().map(pair).collect(), ..ask.clone() };
         self.legacy_as(&replaced, reply)
     }
 
