@@ -206,6 +206,13 @@ fn holds_nobody(path: &Path, users: &[Arc<User>]) {
     }
 }
 
+/// How many users are on a page that was never asked for.
+async fn rows_of(seat: &Seat, target: &str) -> usize {
+    let page = seat.relay.ask(target).await.unwrap();
+    let page = Node::parse(&page.body).unwrap();
+    page.get("users").unwrap().list().unwrap().len()
+}
+
 fn corpus_file(name: &str) -> CorpusFile {
     CorpusFile(vonage::temporary(name))
 }
@@ -219,6 +226,7 @@ async fn a_corpus_over_voiso_answers_as_the_legacy_api_did_and_holds_nobody() {
     holds_nobody(&file.0, &simulator.records());
     let seat = replay(&file.0, Dialect::VoisoV4).await;
 
+    assert_eq!(rows_of(&seat, "/api/v4/users?limit=7&offset=70").await, 7);
     let answer = seat.answer(&ask(V1_USERS, &[("name", "Was never asked")])).await;
     assert_eq!(answer.verdict(), "502 upstream_refused_call");
     let missing: Vec<_> = seat.relay.missing().into_iter().collect();
@@ -232,5 +240,7 @@ async fn a_corpus_over_vonage_answers_as_the_gateway_did_and_holds_nobody() {
     assert_eq!(summary.bodies_left_out + summary.left_out, 0);
     assert!(summary.legacy > 80 && summary.upstream > 40, "{summary:?}");
     holds_nobody(&file.0, &simulator.records());
-    replay(&file.0, Dialect::VonageV4).await;
+    let seat = replay(&file.0, Dialect::VonageV4).await;
+    let page = "/useradmin/users?include=Active&limit=7&page=3";
+    assert_eq!(rows_of(&seat, page).await, 7);
 }

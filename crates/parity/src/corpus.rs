@@ -12,6 +12,7 @@
 
 mod line;
 mod reader;
+mod rebuild;
 mod replay;
 mod writer;
 
