@@ -13,6 +13,7 @@
 mod control;
 mod line;
 mod reader;
+mod rebuild;
 mod replay;
 mod writer;
 

@@ -33,6 +33,8 @@ pub use fields::Document;
 pub const KEY_BYTES_MIN: usize = 16;
 /// A number of fewer digits in the name of a thing, or in an unknown field, is nobody's.
 const DIGITS_MIN: usize = 5;
+/// What stands for a key.
+const LEFT_OUT: &str = "left-out";
 /// How many pseudonyms are remembered, and how long the texts behind them are.
 const MADE_MAX: usize = 100_000;
 const MADE_BYTES_MAX: usize = 256;
@@ -115,8 +117,16 @@ impl Pseudonyms {
 
     /// What stands for the value of a query's parameter, which may be one that is left alone.
     pub fn value(&self, parameter: &str, text: &str) -> String {
+        if fields::is_key(parameter) {
+            return LEFT_OUT.to_owned();
+        }
         let is_kept = fields::is_kept_parameter(parameter) || self.keeps(fields::plain(parameter));
         if is_kept { text.to_owned() } else { self.text(text) }
+    }
+
+    /// What stands for the name of a parameter: itself, unless it is no word of a programmer's.
+    pub fn parameter(&self, name: &str) -> String {
+        if fields::is_word(fields::plain(name)) { name.to_owned() } else { self.text(name) }
     }
 
     /// What stands for a part of a value, given in bytes of the whole; `None` where the range cuts a
@@ -139,7 +149,7 @@ impl Pseudonyms {
     pub fn target(&self, target: &str) -> String {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let pairs = form_urlencoded::parse(query.as_bytes());
-        let pairs = pairs.map(|(name, value)| (name.to_string(), self.value(&name, &value)));
+        let pairs = pairs.map(|(name, value)| (self.parameter(&name), self.value(&name, &value)));
         let mut path_out = String::with_capacity(path.len());
         let mut before = "";
         for (k, segment) in path.split('/').enumerate() {

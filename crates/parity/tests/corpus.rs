@@ -181,6 +181,32 @@ fn a_list_that_changed_is_shown_as_it_was_during_the_question() {
 }
 
 #[test]
+fn other_pages_of_a_list_are_made_of_the_rows_that_were_recorded() {
+    let folder = Folder::new();
+    let writer = writer(&folder);
+    for (offset, rows) in [(0, "1,2"), (1, "2,3")] {
+        let page = format!(r#"{{"users":[{rows}],"metadata":{{"total":3}}}}"#);
+        let target = format!("/api/v4/users?limit=2&offset={offset}");
+        writer.upstream("ams", &exchange(&target, reply(200, &page))).unwrap();
+    }
+    writer.finish().unwrap();
+    let replay = Replay::new(Arc::new(Corpus::open(&folder.file()).unwrap()), "ams");
+    let page = |method, target: &str| replay.reply(method, target).unwrap().map(|page| text(&page));
+    assert!(page("GET", "/api/v4/users?limit=2&offset=1").is_some());
+    assert_eq!(replay.rebuilt(), 0, "recorded as it is");
+    let all = r#"{"users":[1,2,3],"metadata":{"total":3}}"#;
+    assert_eq!(page("GET", "/api/v4/users?offset=0&limit=50").as_deref(), Some(all));
+    assert_eq!(replay.rebuilt(), 1);
+    for (method, target) in [
+        ("GET", "/api/v4/users?limit=50&offset=0&name=x"),
+        ("GET", "/api/v4/teams?limit=50&offset=0"),
+        ("POST", "/api/v4/users?limit=50&offset=0"),
+    ] {
+        assert_eq!(page(method, target), None, "{method} {target}");
+    }
+}
+
+#[test]
 fn what_may_hold_a_key_or_cannot_be_read_is_left_out() {
     let folder = Folder::new();
     let writer = writer(&folder);

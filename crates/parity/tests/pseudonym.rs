@@ -165,6 +165,9 @@ fn parameters_about_nobody_keep_their_values() {
     for name in ["name", "filter[email]", "sip_account", "extension", "caller_id", "anything"] {
         assert_eq!(p.value(name, "Jane Doe"), p.text("Jane Doe"), "{name}");
     }
+    assert_eq!(p.value("key", "canary-key"), "left-out");
+    assert_eq!(p.parameter("filter[name]"), "filter[name]");
+    assert_ne!(p.parameter("jane@example.com"), "jane@example.com");
     assert_eq!(
         p.target("/api/v4/users?limit=100&offset=0&name=Jane%20Doe&security_access_group_id=3"),
         format!(

@@ -55,6 +55,9 @@ impl Vendor {
                     log.push(Seen { line, headers: head.headers, body });
                     log.len()
                 };
+                if head.uri.path() == "/prefix/silent" {
+                    std::future::pending::<()>().await;
+                }
                 Ok::<_, Infallible>(answer(head.uri.path(), count))
             }
         });
@@ -192,6 +195,30 @@ async fn an_upstream_that_fails_is_a_connection_that_is_cut() {
     assert!(calls.first().is_some_and(|call| call.status.is_none()));
     assert!(calls.last().is_some_and(|call| call.status.is_none()));
     assert!(relay.counts().cut >= 2);
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_waits_for_is_told_of_too() {
+    let vendor = Vendor::start().await;
+    let relay = live(&vendor, RelaySettings::default()).await;
+    let heard = async {
+        while vendor.seen().is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        answer = get(&relay, "/silent") => unreachable!("{answer:?}"),
+        () = heard => {}
+    }
+    for _ in 0..10_000 {
+        let calls = relay.take_calls();
+        if let Some(call) = calls.first() {
+            assert_eq!((call.shape(), call.status), ("GET /silent".to_owned(), None));
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    unreachable!("the call was never told of");
 }
 
 #[tokio::test]

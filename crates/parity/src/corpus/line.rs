@@ -97,17 +97,20 @@ pub(super) fn body_id(text: &str, line: u64) -> Result<BodyId, CorpusError> {
     unhex(text.as_bytes()).ok_or(CorpusError::Edited { line })
 }
 
-/// The line of a body.
-pub(super) fn body_line(id: &BodyId, json: &[u8]) -> Vec<u8> {
-    [BODY, hex(id).as_bytes(), JSON, json, b"}\n"].concat()
+/// What stands before a body in its line.
+pub(super) fn body_front(id: &BodyId) -> Vec<u8> {
+    [BODY, hex(id).as_bytes(), JSON].concat()
 }
+
+/// What stands behind it.
+pub(super) const BODY_BACK: &[u8] = b"}\n";
 
 /// The digest and the place of the body in a line, if it is the line of a body that is whole.
 pub(super) fn read_body(line: &[u8]) -> Option<(BodyId, std::ops::Range<usize>)> {
     let id = unhex(line.strip_prefix(BODY)?.get(..HEX)?)?;
     let start = BODY.len() + HEX + JSON.len();
-    let end = line.len().checked_sub(b"}\n".len())?;
-    let is_framed = line.get(BODY.len() + HEX..start)? == JSON && line.get(end..)? == b"}\n";
+    let end = line.len().checked_sub(BODY_BACK.len())?;
+    let is_framed = line.get(BODY.len() + HEX..start)? == JSON && line.get(end..)? == BODY_BACK;
     let json = line.get(start..end)?;
     (is_framed && digest(json) == id).then_some((id, start..end))
 }

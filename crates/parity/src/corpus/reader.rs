@@ -7,11 +7,13 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::line::{self, Asked, BodyId, End, First, Format, LINE_BYTES_MAX, Last, Line};
+use super::rebuild::{Cut, Laid};
 use super::{CorpusError, FORMAT, Header};
 use crate::ask::{Ask, Reply};
 use crate::pseudonym::canonical;
@@ -28,6 +30,16 @@ pub struct Corpus {
     upstream: HashMap<Request, Vec<(u64, Answer)>>,
     names: BTreeSet<String>,
     bodies: HashMap<BodyId, Place>,
+    /// The list that was laid out last, by upstream, list and question.
+    laid: Mutex<Option<Known>>,
+}
+
+/// A list that was laid out, or that cannot be.
+struct Known {
+    name: String,
+    list: String,
+    question: u64,
+    laid: Option<Laid>,
 }
 
 /// A request to an upstream.
@@ -81,6 +93,7 @@ impl Corpus {
             upstream: HashMap::new(),
             names: BTreeSet::new(),
             bodies: HashMap::new(),
+            laid: Mutex::default(),
         };
         let (mut legacy, mut upstream) = (0, 0);
         loop {
@@ -153,10 +166,50 @@ impl Corpus {
     ) -> Result<Option<Reply>, CorpusError> {
         let (name, method, target) = (name.to_owned(), method.to_owned(), canonical(target));
         let answers = self.upstream.get(&Request { name, method, target });
-        let answers = answers.map(Vec::as_slice).unwrap_or_default();
-        let until = answers.iter().rev().find(|(at, _)| *at <= question);
-        let answer = until.or(answers.iter().min_by_key(|(at, _)| *at));
-        answer.map(|(_, answer)| self.reply(answer)).transpose()
+        let answer = answers.and_then(|answers| during(answers, question));
+        answer.map(|answer| self.reply(answer)).transpose()
+    }
+
+    /// A page that was not recorded, of a list whose rows were: see the answers of the same list in
+    /// other pages. `None` where they do not say what would be on it. Reads the file.
+    ///
+    /// # Errors
+    /// Where the file has changed since it was opened.
+    pub fn rebuilt(
+        &self,
+        name: &str,
+        target: &str,
+        question: u64,
+    ) -> Result<Option<Reply>, CorpusError> {
+        let Some(cut) = Cut::of(&canonical(target)) else { return Ok(None) };
+        let mut laid = self.laid.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |known: &Known| {
+            known.name == name && known.list == cut.list && known.question == question
+        };
+        if !laid.as_ref().is_some_and(is_it) {
+            let read = self.lay_out(name, &cut.list, question)?;
+            let (name, list) = (name.to_owned(), cut.list.clone());
+            *laid = Some(Known { name, list, question, laid: read });
+        }
+        let page = laid.as_ref().and_then(|known| known.laid.as_ref()?.page(&cut));
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        Ok(page.map(|body| Reply { status: 200, headers, body }))
+    }
+
+    fn lay_out(&self, name: &str, list: &str, question: u64) -> Result<Option<Laid>, CorpusError> {
+        let mut pages = Vec::new();
+        for (request, answers) in &self.upstream {
+            if request.name != name || request.method != "GET" {
+                continue;
+            }
+            let cut = Cut::of(&request.target).filter(|cut| cut.list == list);
+            if let (Some(cut), Some(answer)) = (cut, during(answers, question))
+                && answer.status == 200
+            {
+                pages.push((cut, self.reply(answer)?.body));
+            }
+        }
+        Ok(Laid::out(&pages))
     }
 
     fn take(&mut self, exchange: Line<'_>, line: u64) -> Result<(), CorpusError> {
@@ -207,6 +260,12 @@ impl Corpus {
             false => Err(CorpusError::Edited { line: place.line }),
         }
     }
+}
+
+/// The last answer until a question, or else the first one after it.
+fn during(answers: &[(u64, Answer)], question: u64) -> Option<&Answer> {
+    let until = answers.iter().rev().find(|(at, _)| *at <= question);
+    until.or(answers.iter().min_by_key(|(at, _)| *at)).map(|(_, answer)| answer)
 }
 
 /// The header, if this is the first line of a corpus that can be read here.

@@ -136,9 +136,11 @@ impl Writer {
     /// # Errors
     /// Where it belongs to no endpoint that is recorded, or anything could not be written until now.
     pub fn legacy(&self, ask: &Ask, reply: &Reply) -> Result<(), CorpusError> {
-        let value =
-            |(name, value): &(String, String)| (name.clone(), self.0.pseudonyms.value(name, value));
-        let replaced = Ask { query: ask.query.iter().map(value).collect(), ..ask.clone() };
+        let pseudonyms = &self.0.pseudonyms;
+        let pair = |(name, value): &(String, String)| {
+            (pseudonyms.parameter(name), pseudonyms.value(name, value))
+        };
+        let replaced = Ask { query: ask.query.iter().map(pair).collect(), ..ask.clone() };
         self.legacy_as(&replaced, reply)
     }
 
@@ -238,10 +240,9 @@ impl Writer {
             return Ok(Body::LeftOut);
         };
         let id = line::digest(&json);
-        let line = line::body_line(&id, &json);
         let mut open = self.open();
         if open.written.insert(id) {
-            open.write(&line)?;
+            open.write_parts(&[&line::body_front(&id), &json, line::BODY_BACK])?;
             open.summary.bodies += 1;
         }
         open.raw.insert(raw, id);
@@ -268,16 +269,22 @@ impl Writer {
 impl Open {
     /// Writes a whole line. After a failure nothing more is: a line that lacks a part must be the last.
     fn write(&mut self, line: &[u8]) -> Result<(), CorpusError> {
+        self.write_parts(&[line])
+    }
+
+    fn write_parts(&mut self, parts: &[&[u8]]) -> Result<(), CorpusError> {
         if let Some(failure) = self.failure {
             return Err(failure);
         }
         let file = self.file.as_mut().ok_or(CorpusError::Finished)?;
-        if let Err(error) = file.write_all(line) {
-            let failure = CorpusError::from(error);
-            self.failure = Some(failure);
-            return Err(failure);
+        for part in parts {
+            if let Err(error) = file.write_all(part) {
+                let failure = CorpusError::from(error);
+                self.failure = Some(failure);
+                return Err(failure);
+            }
+            self.digest.update(part);
         }
-        self.digest.update(line);
         Ok(())
     }
 }

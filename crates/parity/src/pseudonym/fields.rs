@@ -123,6 +123,11 @@ pub(super) fn is_kept_parameter(parameter: &str) -> bool {
     KEPT_PARAMETERS.contains(&plain(parameter))
 }
 
+/// Whether the value of a parameter is a key, of which not even a pseudonym may stay.
+pub(super) fn is_key(parameter: &str) -> bool {
+    matches!(plain(parameter), "key" | "api_key" | "access_token")
+}
+
 /// Whether a member's name may stay: a word of a programmer's, and no address of a person's.
 pub(super) fn is_word(name: &str) -> bool {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"_-$.".contains(&b);

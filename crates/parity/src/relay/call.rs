@@ -10,11 +10,12 @@ pub struct Call {
     /// Path and query, as sent: personal data, for comparing and never for printing. Empty for a
     /// request for a token.
     pub target: String,
-    /// The status; absent where no answer came.
+    /// The status; absent where no answer came, or nobody waited for it.
     pub status: Option<u16>,
     /// Who answered.
     pub source: Source,
-    /// The `x-request-id` that came with it: a gateway passes on the id of the request it works for.
+    /// The `x-request-id` that came with it. A gateway sends the id of the request it works for, the
+    /// one that stands in its answer too; work that several requests share has the first one's.
     pub request_id: Option<String>,
 }
 
@@ -53,7 +54,7 @@ impl fmt::Debug for Call {
 }
 
 /// Path and query without values. A segment of a path is a word, or it is somebody's or something's.
-pub(super) fn shape(target: &str) -> String {
+fn shape(target: &str) -> String {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let mut out = String::with_capacity(target.len());
     let mut before = "";

@@ -16,11 +16,12 @@ use rand::RngExt;
 use tower::ServiceExt;
 use transport::body::{self, Body};
 
-use super::call::{Call, Source, shape};
+use super::call::{Call, Source};
 use super::cut::cut;
 use super::memory::{Kept, Key};
 use super::{
-    AskFailure, Behind, CALLS_MAX, Door, Exchange, SHAPES_MAX, Seen, Shared, Upstream, count, lock,
+    AskFailure, Behind, CALLS_MAX, Door, Exchange, Replies, SHAPES_MAX, Seen, Shared, Upstream,
+    count, lock,
 };
 use crate::ask::Reply;
 
@@ -54,25 +55,17 @@ impl Shared {
         let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
         let (method, target) = (head.method, target.to_owned());
         let come = Come { method, target, headers: head.headers, body };
+        let mut noted = Noted::new(&self, door, &come);
         let (source, kept) = match (&self.behind, door) {
             (Behind::Live(upstream), Door::Token) => {
                 (Source::Token, self.token(upstream, &come).await)
             }
             (Behind::Live(upstream), Door::Api) => self.api(upstream, &come).await,
             (Behind::Replay { .. }, Door::Token) => (Source::Token, Some(made_up_token())),
-            (Behind::Replay { replies, .. }, Door::Api) => {
-                self.note_credential(&come);
-                let replies = Arc::clone(replies);
-                let (method, target) = (come.method.to_string(), come.target.clone());
-                let read = tokio::task::spawn_blocking(move || replies.reply(&method, &target));
-                match read.await {
-                    Ok(Ok(Some(reply))) => (Source::Recording, Some(Kept::from(reply))),
-                    Ok(Ok(None)) => (Source::Missing, Some(not_recorded())),
-                    Ok(Err(_)) | Err(_) => (Source::Recording, None),
-                }
-            }
+            (Behind::Replay { replies, .. }, Door::Api) => self.replay(replies, &come).await,
         };
-        self.note_call(come, source, kept.as_ref().map(|kept| kept.status));
+        noted.call.source = source;
+        noted.call.status = kept.as_ref().map(|kept| kept.status.as_u16());
         match kept {
             Some(kept) => kept.into_response(),
             None => self.no_answer(),
@@ -121,6 +114,18 @@ impl Shared {
             lock(&self.memory).put(key, kept.clone());
         }
         (Source::Upstream, Some(kept))
+    }
+
+    async fn replay(&self, replies: &Arc<dyn Replies>, come: &Come) -> (Source, Option<Kept>) {
+        self.note_credential(come);
+        let replies = Arc::clone(replies);
+        let (method, target) = (come.method.to_string(), come.target.clone());
+        let read = tokio::task::spawn_blocking(move || replies.reply(&method, &target)).await;
+        match read {
+            Ok(Ok(Some(reply))) => (Source::Recording, Some(Kept::from(reply))),
+            Ok(Ok(None)) => (Source::Missing, Some(not_recorded())),
+            Ok(Err(_)) | Err(_) => (Source::Recording, None),
+        }
     }
 
     async fn token(&self, upstream: &Upstream, come: &Come) -> Option<Kept> {
@@ -175,39 +180,54 @@ impl Shared {
         }
     }
 
-    fn note_call(&self, come: Come, source: Source, status: Option<StatusCode>) {
-        match source {
-            Source::Memory => count(&self.tally.from_memory),
-            Source::Recording => count(&self.tally.from_recording),
+    fn no_answer(&self) -> Response<Body> {
+        count(&self.tally.cut);
+        cut()
+    }
+}
+
+/// A call that is told of when it is over, also where the gateway did not wait for its answer.
+struct Noted {
+    shared: Arc<Shared>,
+    call: Call,
+}
+
+impl Noted {
+    fn new(shared: &Arc<Shared>, door: Door, come: &Come) -> Noted {
+        let request_id = come.headers.get("x-request-id").and_then(|id| id.to_str().ok());
+        let (source, target) = match door {
+            Door::Token => (Source::Token, String::new()),
+            Door::Api => (Source::Upstream, come.target.clone()),
+        };
+        let method = come.method.to_string();
+        let request_id = request_id.map(str::to_owned);
+        let call = Call { method, target, status: None, source, request_id };
+        Noted { shared: Arc::clone(shared), call }
+    }
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        let tally = &self.shared.tally;
+        match self.call.source {
+            Source::Memory => count(&tally.from_memory),
+            Source::Recording => count(&tally.from_recording),
             Source::Missing => {
-                count(&self.tally.missing);
-                let mut missing = lock(&self.missing);
-                let shape = format!("{} {}", come.method, shape(&come.target));
+                count(&tally.missing);
+                let mut missing = lock(&self.shared.missing);
+                let shape = self.call.shape();
                 if missing.len() < SHAPES_MAX || missing.contains_key(&shape) {
                     *missing.entry(shape).or_default() += 1;
                 }
             }
             Source::Upstream | Source::Token => {}
         }
-        let request_id = come.headers.get("x-request-id").and_then(|id| id.to_str().ok());
-        let call = Call {
-            method: come.method.to_string(),
-            target: if source == Source::Token { String::new() } else { come.target },
-            status: status.map(|status| status.as_u16()),
-            source,
-            request_id: request_id.map(str::to_owned),
-        };
-        let mut calls = lock(&self.calls);
+        let mut calls = lock(&self.shared.calls);
         if calls.len() < CALLS_MAX {
-            calls.push(call);
+            calls.push(self.call.clone());
         } else {
-            count(&self.tally.forgotten);
+            count(&tally.forgotten);
         }
-    }
-
-    fn no_answer(&self) -> Response<Body> {
-        count(&self.tally.cut);
-        cut()
     }
 }
 
