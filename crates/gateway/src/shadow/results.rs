@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -69,13 +69,14 @@ impl std::fmt::Debug for Results {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Now {
     outcomes: BTreeMap<(&'static str, &'static str), u64>,
     causes: BTreeMap<&'static str, u64>,
     dropped: BTreeMap<&'static str, u64>,
     answers: BTreeMap<&'static str, u64>,
-    differences: VecDeque<Value>,
+    /// Shared, so that nobody waits while they are shown.
+    differences: VecDeque<Arc<Value>>,
     /// Counts what was noted, so that nothing is written twice.
     noted: u64,
 }
@@ -120,7 +121,7 @@ impl Results {
 
     /// The differences of one comparison as they are kept: those alike in one row, what nothing explains
     /// first.
-    fn rows(&self, endpoint: &str, caller: &str, found: &[Difference]) -> Vec<Value> {
+    fn rows(&self, endpoint: &str, caller: &str, found: &[Difference]) -> Vec<Arc<Value>> {
         type Kind<'a> = (bool, &'a str, &'static str, &'static str);
         let mut alike: BTreeMap<Kind<'_>, (&Difference, u64)> = BTreeMap::new();
         for difference in found {
@@ -144,7 +145,7 @@ impl Results {
                 "candidate": self.hmac(&first.candidate),
             })
         };
-        alike.into_iter().take(PER_COMPARISON_MAX).map(row).collect()
+        alike.into_iter().take(PER_COMPARISON_MAX).map(row).map(Arc::new).collect()
     }
 
     fn hmac(&self, value: &[u8]) -> String {
@@ -157,7 +158,7 @@ impl Results {
 
     /// Everything there is to see, the newest difference first.
     pub(crate) fn json(&self) -> Value {
-        let now = self.now();
+        let now = self.now().clone();
         let mut comparisons: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
         for ((endpoint, outcome), count) in &now.outcomes {
             comparisons.entry(endpoint).or_default().insert(outcome, *count);
@@ -167,7 +168,7 @@ impl Results {
             "causes": now.causes,
             "dropped": now.dropped,
             "answered_by": now.answers,
-            "differences": now.differences.iter().rev().collect::<Vec<_>>(),
+            "differences": now.differences.iter().rev().map(AsRef::as_ref).collect::<Vec<&Value>>(),
         })
     }
 

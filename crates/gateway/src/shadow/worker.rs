@@ -167,3 +167,38 @@ impl Worker {
         judged.await.map_err(|_| None)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_report_is_written_once_a_minute_if_there_is_news_and_at_the_end() {
+        let name = format!("tieline-report-{}.json", std::process::id());
+        let (file, results) = (std::env::temp_dir().join(name), Arc::new(Results::new()));
+        let (stop, has_ended) = (CancellationToken::new(), CancellationToken::new());
+        let works = Works {
+            worker: None,
+            jobs: mpsc::channel(1).1,
+            at_once: 1,
+            results: Arc::clone(&results),
+            report_file: Some(file.clone()),
+        };
+        let working = tokio::spawn(work(works, stop.clone(), has_ended.clone()));
+        sleep(WRITTEN_EVERY * 2).await;
+        assert!(!file.exists(), "there is no news");
+        results.note_dropped("paused");
+        let read = || std::fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok());
+        for _ in 0..3 {
+            sleep(WRITTEN_EVERY).await;
+        }
+        let written: Option<serde_json::Value> = read();
+        assert_eq!(written, Some(results.json()));
+        results.note_dropped("paused");
+        stop.cancel();
+        working.await.unwrap();
+        assert!(has_ended.is_cancelled());
+        assert_eq!(read(), Some(results.json()));
+        std::fs::remove_file(&file).unwrap();
+    }
+}
