@@ -250,6 +250,7 @@ fn a_sentence_stays_only_where_it_is_known() {
     check(Document::Other, r#"{"error":"~refused: Bearer v4-canary~"}"#);
     check(Document::Other, r#"{"error":"~Jane Doe not found~"}"#);
     check(Document::Other, r#"{"errors":{"name":["~is odd~"]}}"#);
+    check(Document::Other, r#"{"error":~12025550123~,"message":404,"id":12025550123}"#);
     let p = pseudonyms().keeping_sentence("Wrong key, sorry");
     let body = br#"{"error":"Wrong key, sorry"}"#;
     assert_eq!(p.json(Document::Other, body).unwrap(), body);

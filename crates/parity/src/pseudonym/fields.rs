@@ -31,7 +31,7 @@ pub(super) enum Rule {
     Name,
     /// A sentence of the vendor's: it stays where it is a known one.
     Sentence,
-    /// Nobody knows: text is replaced, and numbers as long as an extension or more.
+    /// Nobody knows: text is replaced, and numbers that are longer than most extensions.
     Unknown,
 }
 

@@ -78,12 +78,11 @@ impl<'de> Visitor<'de> for Scrub<'_> {
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
+        let is_long = value >= 10_u64.pow(super::DIGITS_MIN as u32 - 1);
         let value = match self.rule() {
-            Rule::Replace => self.pseudonyms.number(value),
-            Rule::Unknown if value >= 10_u64.pow(super::DIGITS_MIN as u32 - 1) => {
-                self.pseudonyms.number(value)
-            }
-            _ => value,
+            Rule::Keep => value,
+            Rule::Name | Rule::Sentence | Rule::Unknown if !is_long => value,
+            _ => self.pseudonyms.number(value),
         };
         self.out.extend_from_slice(value.to_string().as_bytes());
         Ok(())
