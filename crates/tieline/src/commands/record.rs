@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use domain::id::IdPolicy;
 use parity::corpus::{Recording, Writer};
 use parity::pseudonym::Pseudonyms;
 use parity::relay::RelaySettings;
@@ -90,6 +91,11 @@ impl Record {
         let mut pseudonyms = self.pseudonyms()?;
         for quirks in config.quirks.values() {
             pseudonyms = pseudonyms.keeping_sentence(&quirks.invalid_key.text);
+        }
+        let upstream = config.upstreams.get(&knowledge.upstream);
+        if upstream.is_some_and(|upstream| matches!(upstream.rules.ids, IdPolicy::DisplayId)) {
+            // There they are the users' ids.
+            pseudonyms = pseudonyms.keeping("agentDisplayId").keeping("extension");
         }
         let header = recorded::header(config, &knowledge.dialect, &pseudonyms);
         let out = self.out.display();

@@ -2,6 +2,7 @@
 //! a gateway that runs elsewhere.
 
 use std::fmt::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use gateway::config::{self, Config};
 use parity::ask::{Ask, Reply};
@@ -71,6 +72,8 @@ pub(crate) struct Trials {
     config: Config,
     caller: String,
     relay: Relay,
+    /// Whether the upstream is not asked any more: then nothing has to be paced.
+    is_still: AtomicBool,
 }
 
 /// What a relay remembers for trials: the pages of 50,000 users are about 70 MiB.
@@ -81,7 +84,8 @@ impl Trials {
         let settings =
             RelaySettings { memory_bytes_max: MEMORY_BYTES_MAX, ..RelaySettings::default() };
         let relay = relay(config, caller, settings, None).await?;
-        Ok(Trials { config: config.clone(), caller: caller.to_owned(), relay })
+        let (config, caller) = (config.clone(), caller.to_owned());
+        Ok(Trials { config, caller, relay, is_still: AtomicBool::new(false) })
     }
 
     /// The configuration under an overlay.
@@ -89,6 +93,9 @@ impl Trials {
         let mut config = self.config.clone();
         let upstream = config.callers.iter().find(|caller| caller.name == self.caller);
         let upstream = upstream.map(|caller| caller.upstream.clone()).unwrap_or_default();
+        if self.is_still.load(Ordering::Relaxed) {
+            unpaced(&mut config, &upstream);
+        }
         for (table, settings) in overlay {
             if table == UPSTREAM {
                 if let (Some(rule), Some(upstream)) =
@@ -126,6 +133,7 @@ impl Laboratory for Trials {
 
     fn keep_still(&self) {
         self.relay.answer_from_memory(true);
+        self.is_still.store(true, Ordering::Relaxed);
     }
 }
 
@@ -141,6 +149,13 @@ async fn relay(
     let upstream = upstream.ok_or_else(|| no_caller(caller))?;
     let behind = behind.unwrap_or_else(|| live(upstream));
     Relay::start(behind, settings, &CancellationToken::new()).await.map_err(no_port)
+}
+
+/// An upstream that is not really asked may be asked at any pace.
+pub(crate) fn unpaced(config: &mut Config, upstream: &str) {
+    if let Some(upstream) = config.upstreams.get_mut(upstream) {
+        upstream.requests_per_minute_max = None;
+    }
 }
 
 fn no_caller(name: &str) -> Failure {

@@ -10,6 +10,7 @@ use parity::pseudonym::Pseudonyms;
 use parity::relay::Behind;
 
 use crate::failure::Failure;
+use crate::validation::candidate::unpaced;
 use crate::validation::reports;
 
 /// The dictionary that holds people's numbers.
@@ -69,6 +70,7 @@ impl Played {
         // A recording has one upstream; what it is called is the recorder's business.
         let recorded_as = corpus.upstreams().next().unwrap_or_default().to_owned();
         dictionaries(&corpus, config)?;
+        unpaced(config, &name);
         let replay = Arc::new(Replay::new(Arc::clone(&corpus), &recorded_as));
         let control = Recorded::new(Arc::clone(&corpus), vec![Arc::clone(&replay)]);
         Ok(Played { corpus, control, replay, grants_tokens })
