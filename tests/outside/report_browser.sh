@@ -9,7 +9,8 @@ source "$(dirname "$0")/support/common.sh"
 
 need python3=python3 chromium=chromium chromedriver=chromium-driver
 
-cargo build --package parity --example sample_report --locked --quiet
+# Of the whole workspace, so that what its tests were built with is used again.
+cargo build --workspace --example sample_report --locked --quiet
 sample=$(realpath "${CARGO_TARGET_DIR:-target}")/debug/examples/sample_report
 for kind in rich agreeing empty crowded hostile; do
     "$sample" "$kind" html "$work/$kind.html"

@@ -206,7 +206,7 @@ fn spellings(
     let values = distinct(control, place);
     let of = |wanted: &dyn Fn(&str) -> bool| {
         let mut fit: Vec<&&str> = values.keys().filter(|value| wanted(value)).collect();
-        fit.sort_by_key(|value| rank(seed, value));
+        fit.sort_by_cached_key(|value| rank(seed, value));
         fit.first().map(|value| (**value).to_owned())
     };
     let in_capitals = |value: &str| value.is_ascii() && value.to_uppercase() != value;
@@ -230,7 +230,7 @@ fn spellings(
 /// Every pair of filters, with values of one record that has both.
 fn pairs(endpoint: &'static Endpoint, control: &Index, seed: u64, all: &mut Vec<Scenario>) {
     let mut keys: Vec<&String> = control.rows.keys().collect();
-    keys.sort_by_key(|key| rank(seed, key));
+    keys.sort_by_cached_key(|key| rank(seed, key));
     for (first, one) in endpoint.filters.iter().enumerate() {
         for (second, other) in endpoint.filters.iter().enumerate().skip(first + 1) {
             let both = keys.iter().find_map(|key| {
@@ -284,7 +284,7 @@ fn sample(control: &Index, place: usize, count: usize, seed: u64) -> Vec<String>
     let odd = values.keys().filter(is_odd).min_by_key(|value| rank(seed, value));
     picked.extend(odd.map(|value| (*value).to_owned()));
     let mut rest: Vec<&&str> = values.keys().collect();
-    rest.sort_by_key(|value| rank(seed, value));
+    rest.sort_by_cached_key(|value| rank(seed, value));
     picked.extend(rest.into_iter().map(|value| (*value).to_owned()));
     let mut seen = std::collections::HashSet::new();
     picked.retain(|value| seen.insert(value.clone()));
