@@ -36,7 +36,7 @@ impl Pairs {
         let zones = (control.get("timezone"), candidate.get("timezone"));
         if let (Some(Node::Text(one)), Some(Node::Text(other))) = zones
             && one == other
-            && zone::rails_name(one) != Some(zone::id(one))
+            && zone::rails_name(one).is_some_and(|name| name != zone::id(one))
         {
             *self.held.entry("timezone").or_default() += 1;
         }
