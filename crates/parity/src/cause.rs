@@ -190,6 +190,12 @@ impl Evidence<'_> {
                 && loss.field == "id"
                 && loss.reason.contains("without members")
         });
+        let users_are_known = self.known.endpoints.values().any(|one| !one.control.rows.is_empty());
+        if is_declared && !users_are_known {
+            return Judgement::bug(
+                "no list of users was read, which could tell who names this team",
+            );
+        }
         if is_declared && !self.known.teams_of_users.contains(key) {
             return Judgement::new(
                 Cause::DeclaredLoss,

@@ -368,10 +368,30 @@ fn parted<'a>(one: &'a [Node], other: &'a [Node]) -> (Vec<&'a Node>, Vec<&'a Nod
     (left, right)
 }
 
+/// Beside each element the one of the other side that is most like it: where elements stand in
+/// another order as well, the first beside the first would tell of differences that are none.
+fn beside<'a>(control: &[&'a Node], candidate: &[&'a Node]) -> Vec<(&'a Node, &'a Node)> {
+    let likeness = |one: &Node, other: &Node| match (one, other) {
+        (Node::Object(one), Node::Object(other)) => {
+            one.iter().filter(|member| other.contains(member)).count()
+        }
+        _ => 0,
+    };
+    let mut left: Vec<&Node> = candidate.to_vec();
+    let mut pairs = Vec::with_capacity(control.len());
+    for one in control {
+        // Of several the first.
+        let places = (0..left.len()).rev();
+        let Some(place) = places.max_by_key(|place| likeness(one, left[*place])) else { break };
+        pairs.push((*one, left.remove(place)));
+    }
+    pairs
+}
+
 /// Elements that differ, member by member where they are objects.
 fn elements(field: &str, control: &[&Node], candidate: &[&Node]) -> Vec<Found> {
     let mut found = Vec::new();
-    for (one, other) in control.iter().zip(candidate) {
+    for (one, other) in beside(control, candidate) {
         let (Node::Object(of_one), Node::Object(of_other)) = (one, other) else {
             let kind = if one.kind() == other.kind() { Kind::Value } else { Kind::Type };
             found.push((format!("{field}[]"), kind, Some((*one).clone()), Some((*other).clone())));
@@ -395,7 +415,12 @@ fn elements(field: &str, control: &[&Node], candidate: &[&Node]) -> Vec<Found> {
         }
         if found.len() == before {
             let path = format!("{field}[]");
-            found.push((path, Kind::Order, Some((*one).clone()), Some((*other).clone())));
+            // A member that stands twice is more than another order.
+            let is_in = |all: &[(String, Node)], one| all.iter().filter(|o| *o == one).count();
+            let is_order = of_one.len() == of_other.len()
+                && of_one.iter().all(|one| is_in(of_one, one) == is_in(of_other, one));
+            let kind = if is_order { Kind::Order } else { Kind::Value };
+            found.push((path, kind, Some((*one).clone()), Some((*other).clone())));
         }
     }
     found

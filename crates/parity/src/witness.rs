@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::endpoint::Endpoint;
 use crate::knowledge::Settings;
+use crate::list::KeyedBy;
 use crate::node::Node;
 use crate::zone;
 
@@ -28,18 +29,22 @@ const CHANNELS: &[(&str, &str)] = &[
 /// Statuses of somebody who is at work, deletion date or not.
 const LIVE: &[&str] = &["available", "unavailable", "inbound", "outbound", "dialer", "postcall"];
 
-/// Rows of the new API by id.
+/// Rows of the new API, by the key of legacy records.
 pub type Rows = HashMap<String, Node>;
 
-/// One page of users: their rows by id, and the total that the page tells.
-pub fn page(body: &[u8], wanted: &HashSet<String>) -> Option<(Vec<(String, Node)>, u64, usize)> {
+/// Rows by key, the total that the page tells, and how many rows are on it.
+pub type Page = (Vec<(String, Node)>, u64, usize);
+
+/// One page of users: their rows by key, and the total that the page tells.
+pub fn page(body: &[u8], wanted: &HashSet<String>, by: KeyedBy) -> Option<Page> {
     let page = Node::parse(body).ok()?;
     let users = page.get("users")?.list()?;
     let total = match page.get("metadata")?.get("total")? {
         Node::Number(number) => number.as_u64()?,
         _ => return None,
     };
-    let rows = users.iter().filter_map(|row| Some((row.get("id")?.text()?.to_owned(), row)));
+    let member = if by == KeyedBy::Id { "id" } else { "email" };
+    let rows = users.iter().filter_map(|row| Some((row.get(member)?.text()?.to_owned(), row)));
     let rows = rows.filter(|(id, _)| wanted.contains(id)).map(|(id, row)| (id, row.clone()));
     Some((rows.collect(), total, users.len()))
 }
@@ -130,7 +135,8 @@ fn caller_id(node: &Node, settings: &Settings) -> Node {
     group.map_or_else(|| node.clone(), |group| Node::from(group.as_str()))
 }
 
-fn time_zone(node: &Node, settings: &Settings) -> Node {
+/// A time zone as it is shown; what is shown already stays.
+pub fn time_zone(node: &Node, settings: &Settings) -> Node {
     let Some(zone) = node.text() else { return node.clone() };
     if settings.timezone == "upstream" {
         return node.clone();

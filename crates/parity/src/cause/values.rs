@@ -10,7 +10,7 @@ use crate::report::Cause;
 use crate::{witness, zone};
 
 /// The roles that Vonage has in place of groups.
-const ROLES: [&str; 4] = ["Agent", "Supervisor", "Administrator", "Admin"];
+const ROLES: [&str; 4] = ["Admin", "Supervisor", "Agent", "Wallboard"];
 
 impl Evidence<'_> {
     /// Judges a field that both records have, or one of them.
@@ -25,12 +25,12 @@ impl Evidence<'_> {
         if field == MEMBERS {
             return Judgement::new(Cause::Order, "the same members of a record in another order");
         }
-        if field == "id" && self.keyed_by == KeyedBy::Email {
-            return Judgement::quirk(
-                format!("upstream.{}", self.knowledge.upstream),
-                "id_policy = \"map\"".to_owned(),
-                "the two sides number users in different ways; a map of ids joins them",
-            );
+        let stands_twice = |record: Option<&Node>| match record {
+            Some(Node::Object(all)) => all.iter().filter(|(name, _)| name == field).count() > 1,
+            _ => false,
+        };
+        if stands_twice(control) || stands_twice(candidate) {
+            return Judgement::bug("a field stands more than once in a record");
         }
         let (Some(of_control), Some(of_candidate)) = (
             control.and_then(|record| record.get(field)),
@@ -41,6 +41,9 @@ impl Evidence<'_> {
                 false => Judgement::bug("control lacks a field that candidate has"),
             };
         };
+        if field == "id" && self.keyed_by == KeyedBy::Email {
+            return self.other_id(key, of_candidate);
+        }
         match self.witness {
             Some(rows) => match rows.get(key) {
                 Some(row) => self.by_witness(difference, row, of_control, of_candidate),
@@ -48,6 +51,27 @@ impl Evidence<'_> {
             },
             None => self.by_model(difference, of_control, of_candidate),
         }
+    }
+
+    /// The same people under other numbers: the new API numbers them so, or candidate does.
+    fn other_id(&self, key: &str, candidate: &Node) -> Judgement {
+        let faithful = match self.witness {
+            Some(rows) => rows.get(key).is_some_and(|row| {
+                witness::expected("id", row, self.settings).as_ref() == Some(candidate)
+            }),
+            // Voiso's new API keeps the old numbers; the ids of other vendors are no numbers.
+            None => self.knowledge.dialect != "voiso-v4" && matches!(candidate, Node::Number(_)),
+        };
+        if !faithful {
+            return Judgement::bug(
+                "candidate numbers users as neither control nor the new API does",
+            );
+        }
+        Judgement::quirk(
+            format!("upstream.{}", self.knowledge.upstream),
+            "id_policy = \"map\"".to_owned(),
+            "the two sides number users in different ways; a map of ids joins them",
+        )
     }
 
     /// What the new API holds is known.
@@ -122,18 +146,27 @@ impl Evidence<'_> {
                 return other(field, "string");
             }
             ("timezone", Node::Text(one), Node::Text(two)) if zone::id(one) == zone::id(two) => {
-                if zone::id(one) == one && settings.timezone == "rails" {
+                if witness::time_zone(candidate, settings) != *candidate {
+                    return Judgement::bug("candidate does not show zones as it is set to");
+                }
+                // Where others are equal under the setting as it is, a single zone may have a name of
+                // its own.
+                let is_open = self.pairs.held(field) == 0;
+                if is_open && zone::id(one) == one && settings.timezone == "rails" {
                     return other(field, "upstream");
                 }
-                if zone::id(two) == two && settings.timezone == "upstream" {
+                if is_open && zone::id(two) == two && settings.timezone == "upstream" {
                     return other(field, "rails");
                 }
                 return self.zone_name(zone::id(two), one);
             }
             ("assigned_teams" | "agent_in_teams" | "supervisor_in_teams", one, two) => {
-                if let Some(value) = self.other_team_list(one, two) {
-                    let setting =
-                        if field == "supervisor_in_teams" { field } else { "assigned_teams" };
+                let (setting, current) = match field {
+                    "supervisor_in_teams" => (field, &settings.supervisor_in_teams),
+                    _ => ("assigned_teams", &settings.assigned_teams),
+                };
+                // Under the value that is set already, candidate is what is wrong.
+                if let Some(value) = self.other_team_list(one, two).filter(|v| v != current) {
                     return other(setting, value);
                 }
             }

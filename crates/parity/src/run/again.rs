@@ -39,12 +39,13 @@ impl Run<'_> {
     pub(super) async fn again(
         &mut self,
         scenario: &Scenario,
+        first: &Pair,
         found: &Compared,
-        records: &Records<'_>,
         doubtful: &[usize],
         judged: &mut [Option<Judgement>],
         by: KeyedBy,
     ) {
+        let records = Records::of(first, by);
         let start = |place: &usize| {
             let difference = &found.differences[*place];
             Pending { place: *place, control: at(difference, &|key| records.control(key)) }
@@ -59,7 +60,7 @@ impl Run<'_> {
                     .iter()
                     .find(|pair| pair.0.is_none() || pair.0.as_ref() == difference.record.as_ref());
                 let Some((_, pair)) = pair else { continue };
-                match fate(scenario, difference, &one, pair, by) {
+                match fate(scenario, difference, &one, (first, pair), by) {
                     Fate::Settled => {}
                     Fate::Race => judged[one.place] = Some(race()),
                     Fate::Unsteady => judged[one.place] = Some(unsteady()),
@@ -129,16 +130,19 @@ fn fate(
     scenario: &Scenario,
     difference: &Difference,
     before: &Pending,
-    pair: &Pair,
+    (first, pair): (&Pair, &Pair),
     by: KeyedBy,
 ) -> Fate {
     let records = Records::of(pair, by);
     if difference.record.is_none() {
         let now = compare(scenario.endpoint, &pair.control, &pair.candidate, by);
-        let same = now.differences.iter().find(|one| {
+        let is_it = |one: &&Difference| {
             one.record.is_none() && one.path == difference.path && difference.field != ORDER
-        });
+        };
+        let same = now.differences.iter().find(is_it);
+        let since = compare(scenario.endpoint, &first.control, &pair.control, by);
         return match same {
+            None if !since.differences.iter().any(|one| is_it(&one)) => Fate::Unsteady,
             None => Fate::Race,
             Some(now) if now.control == before.control => Fate::Settled,
             Some(now) => Fate::Moving(now.control.clone()),

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use crate::ask::Reply;
+use crate::list::KeyedBy;
 use crate::node::Node;
 use crate::source::Answering;
 use crate::witness::{self, Rows};
@@ -22,12 +23,13 @@ const PAGE_ROWS: usize = 100;
 /// Pages read at most; the vendor's largest contact centers have fewer.
 const PAGES_MAX: usize = 20_000;
 
-/// What the new API holds of some users, by id; `None` where it cannot be asked. Those it does not
+/// What the new API holds of some users, by key; `None` where it cannot be asked. Those it does not
 /// have are missing from the answer. `hints` are their e-mail addresses, where they are known.
 pub(super) async fn rows(
     behind: &dyn Behind,
     wanted: &HashSet<String>,
     hints: &[String],
+    by: KeyedBy,
 ) -> Option<Rows> {
     let mut rows = Rows::new();
     if wanted.len() <= ONE_BY_ONE_MAX {
@@ -39,7 +41,7 @@ pub(super) async fn rows(
                 .finish();
             let reply = behind.ask(&format!("/api/v4/users?{query}")).await?;
             // An upstream may know nothing of the filter; what is wanted is looked for in any case.
-            let (found, _, _) = witness::page(&reply.body, wanted)?;
+            let (found, _, _) = witness::page(&reply.body, wanted, by)?;
             rows.extend(found);
         }
         if rows.len() == wanted.len() {
@@ -50,7 +52,7 @@ pub(super) async fn rows(
         let offset = page * PAGE_ROWS;
         let target = format!("/api/v4/users?limit={PAGE_ROWS}&offset={offset}");
         let reply = behind.ask(&target).await.filter(|reply| reply.status == 200)?;
-        let (found, total, on_page) = witness::page(&reply.body, wanted)?;
+        let (found, total, on_page) = witness::page(&reply.body, wanted, by)?;
         rows.extend(found);
         let is_last = (offset + on_page) as u64 >= total || on_page == 0;
         if is_last || rows.len() == wanted.len() {

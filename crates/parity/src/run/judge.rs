@@ -95,7 +95,7 @@ impl Run<'_> {
         if !fresh.is_empty() {
             let of_fresh: Vec<&Difference> =
                 fresh.iter().map(|place| &found.differences[*place]).collect();
-            let rows = self.rows(scenario.endpoint, &of_fresh, &records).await;
+            let rows = self.rows(scenario.endpoint, &of_fresh, &records, by).await;
             let made = self.evidence(scenario, pair, &of_fresh, rows.as_ref(), &records, by);
             for (place, judgement) in fresh.iter().zip(made) {
                 judged[*place] = Some(judgement);
@@ -104,11 +104,14 @@ impl Run<'_> {
                 .into_iter()
                 .filter(|place| {
                     let cause = judged[*place].as_ref().map(|judgement| judgement.cause);
+                    // Whoever was deleted just now has a deletion date as well.
+                    let is_listing = found.differences[*place].field == RECORDS;
                     matches!(cause, Some(Cause::Bug | Cause::UpstreamData))
+                        || is_listing && cause == Some(Cause::Quirk) && scenario.filters.is_empty()
                 })
                 .collect();
             if !doubtful.is_empty() {
-                self.again(scenario, found, &records, &doubtful, &mut judged, by).await;
+                self.again(scenario, pair, found, &doubtful, &mut judged, by).await;
             }
         }
         let judged: Vec<Judgement> = judged.into_iter().flatten().collect();
@@ -125,12 +128,13 @@ impl Run<'_> {
         judged
     }
 
-    /// The same difference of the same record, seen under another question. Who is listed is another
-    /// matter under each filter.
+    /// The same difference of the same record, seen in another answer. Who is listed is another matter
+    /// under each filter.
     fn from_before(&self, scenario: &Scenario, found: &Compared) -> Vec<Option<Judgement>> {
         let known = self.known.endpoints.get(scenario.endpoint.name);
         let of = |difference: &Difference| {
-            if difference.record.is_none() || difference.field == RECORDS {
+            let is_filtered = difference.field == RECORDS && !scenario.filters.is_empty();
+            if difference.record.is_none() || is_filtered {
                 return None;
             }
             known?.judged(&Seen::of(difference)).cloned()
@@ -144,6 +148,7 @@ impl Run<'_> {
         endpoint: &Endpoint,
         differences: &[&Difference],
         records: &Records<'_>,
+        by: KeyedBy,
     ) -> Option<witness::Rows> {
         let behind = self.sides.behind?;
         if self.sides.knowledge.dialect != "voiso-v4" || endpoint.name == "v2_cdr_teams" {
@@ -163,7 +168,7 @@ impl Run<'_> {
         } else {
             Vec::new()
         };
-        behind::rows(behind, &wanted, &behind::emails(nodes.iter())).await
+        behind::rows(behind, &wanted, &behind::emails(nodes.iter()), by).await
     }
 
     fn evidence(
