@@ -22,6 +22,8 @@ pub struct Pairs {
     beside: HashMap<String, HashMap<String, BTreeMap<String, u64>>>,
     /// By field, how often a value that a setting decides was equal.
     held: HashMap<&'static str, u64>,
+    /// How often one side has the id of a zone and the other its name.
+    zones_otherwise: u64,
 }
 
 impl Pairs {
@@ -35,12 +37,15 @@ impl Pairs {
         }
         let zones = (control.get("timezone"), candidate.get("timezone"));
         if let (Some(Node::Text(one)), Some(Node::Text(other))) = zones
-            && one == other
-            // A Rails name may be what the new API itself has: it decides nothing.
-            && zone::id(one) == one
-            && zone::rails_name(one).is_some_and(|name| name != one)
+            && zone::rails_name(one).is_some_and(|name| name != zone::id(one))
+            && zone::id(one) == zone::id(other)
         {
-            *self.held.entry("timezone").or_default() += 1;
+            let is_id = |text: &str| zone::id(text) == text;
+            match (one == other, is_id(one) == is_id(other)) {
+                (true, _) => *self.held.entry("timezone").or_default() += 1,
+                (false, false) => self.zones_otherwise += 1,
+                (false, true) => {}
+            }
         }
         for field in FIELDS {
             if let (Some(one), Some(other)) = (control.get(field), candidate.get(field)) {
@@ -89,7 +94,10 @@ impl Pairs {
     /// How often a value that a setting decides is equal as it is: under another value of the setting
     /// it would not be.
     pub fn held(&self, field: &str) -> u64 {
-        self.held.get(field).copied().unwrap_or(0)
+        let held = self.held.get(field).copied().unwrap_or(0);
+        // The new API has names in place of ids for some: these are equal under either value.
+        let is_mixed = field == "timezone" && self.zones_otherwise > held;
+        if is_mixed { 0 } else { held }
     }
 
     /// Whether candidate has one value of a field for everybody.
