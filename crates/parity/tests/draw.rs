@@ -74,12 +74,14 @@ fn escaped(text: &str) -> String {
 #[test]
 fn the_verdict_comes_first() {
     let cases = [
-        (Verdict::Agree, "You may switch"),
-        (Verdict::Differ, "Do not switch yet"),
-        (Verdict::Undecided, "Undecided"),
+        (Verdict::Agree, support::agreeing(), "You may switch"),
+        // What a setting would mend is seen by whoever asks until it is set.
+        (Verdict::Agree, support::rich(), "You may switch, with other settings"),
+        (Verdict::Differ, support::rich(), "Do not switch yet"),
+        (Verdict::Undecided, support::rich(), "Undecided"),
     ];
-    for (verdict, title) in cases {
-        let report = Report { verdict, because: "So it is.".to_owned(), ..support::rich() };
+    for (verdict, report, title) in cases {
+        let report = Report { verdict, because: "So it is.".to_owned(), ..report };
         let text = draw::terminal(&report, 80, false);
         assert!(text.starts_with(&format!("{}\nSo it is.\n", title.to_uppercase())), "{text}");
         let page = draw::html(&report);

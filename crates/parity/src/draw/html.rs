@@ -48,10 +48,10 @@ pub fn html(report: &Report) -> String {
     let page = Page {
         style: STYLE,
         policy: policy(STYLE),
-        title: format!("{} · Tieline validation", words::verdict(report.verdict)),
+        title: format!("{} · Tieline validation", words::verdict(report)),
         version: words::name(&report.version),
         started_at: words::name(&report.started_at),
-        verdict: words::verdict(report.verdict),
+        verdict: words::verdict(report),
         verdict_class: match report.verdict {
             Verdict::Agree => "agree",
             Verdict::Differ => "differ",

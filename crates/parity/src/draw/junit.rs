@@ -68,11 +68,7 @@ fn verdict(report: &Report) -> TestSuite {
         Verdict::Undecided => TestCaseStatus::non_success(NonSuccessKind::Error),
     };
     if report.verdict != Verdict::Agree {
-        status.set_message(format!(
-            "{}: {}",
-            words::verdict(report.verdict),
-            words::because(report)
-        ));
+        status.set_message(format!("{}: {}", words::verdict(report), words::because(report)));
     }
     let mut case = TestCase::new("one may switch", status);
     case.set_classname("verdict");

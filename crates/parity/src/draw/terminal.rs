@@ -33,7 +33,7 @@ fn verdict(report: &Report, paper: &mut Paper) {
         Verdict::Differ => Ink::Bad,
         Verdict::Undecided => Ink::Doubt,
     };
-    paper.line(ink, &words::verdict(report.verdict).to_uppercase());
+    paper.line(ink, &words::verdict(report).to_uppercase());
     paper.wrapped(0, 0, &words::because(report));
     paper.blank();
     paper.wrapped(0, 0, &words::compared(report));

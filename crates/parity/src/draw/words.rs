@@ -20,9 +20,15 @@ pub(super) fn sentence(sentence: &str) -> String {
     text::brief(sentence, SENTENCE_MAX)
 }
 
+/// Whether answers differ that settings would make equal: those come first.
+pub(super) fn needs_settings(report: &Report) -> bool {
+    report.totals.causes.get(&Cause::Quirk).is_some_and(|count| *count > 0)
+}
+
 /// The answer to "may one switch?".
-pub(super) fn verdict(verdict: Verdict) -> &'static str {
-    match verdict {
+pub(super) fn verdict(report: &Report) -> &'static str {
+    match report.verdict {
+        Verdict::Agree if needs_settings(report) => "You may switch, with other settings",
         Verdict::Agree => "You may switch",
         Verdict::Differ => "Do not switch yet",
         Verdict::Undecided => "Undecided",

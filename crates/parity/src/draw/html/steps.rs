@@ -20,7 +20,10 @@ pub(super) fn steps(report: &Report) -> Vec<Step> {
     repeat(report, &mut steps);
     adjust(report, &mut steps);
     weigh(report, &mut steps);
-    if report.verdict == Verdict::Agree {
+    if report.verdict == Verdict::Agree && words::needs_settings(report) {
+        let how = "Then swap the base URL of the customizations. Every difference has a cause, but those that a setting mends are seen by whoever asks until it is set.";
+        steps.push(step("Switch when the settings are in.".to_owned(), how, None));
+    } else if report.verdict == Verdict::Agree {
         let how = "Swap the base URL of the customizations, and validate again when the configuration or the data changes.";
         steps.insert(0, step("Switch when you like.".to_owned(), how, None));
     } else if steps.is_empty() {
@@ -84,7 +87,7 @@ fn repeat(report: &Report, steps: &mut Vec<Step>) {
 fn adjust(report: &Report, steps: &mut Vec<Step>) {
     let advised = settings::advised(&settings::toml(&report.settings));
     if advised > 0 {
-        let what = format!("Try {}.", numbers::of(advised, "setting", "settings"));
+        let what = format!("Set {}.", numbers::of(advised, "setting", "settings"));
         let how =
             "Put them into the configuration and validate again. Nothing was changed for you.";
         steps.push(step(what, how, Some(("settings", "Settings"))));
