@@ -7,6 +7,7 @@ use clap::Args;
 use gateway::config::Config;
 use parity::corpus::questions;
 use parity::endpoint::endpoint;
+use parity::knowledge::Knowledge;
 use parity::properties::properties;
 use parity::relay::RelaySettings;
 use parity::report::{Report, Side, Verdict};
@@ -43,6 +44,34 @@ impl ControlIs {
             ControlIs::Nobody(keys) => keys.as_ref(),
             ControlIs::Live(keys) => Some(keys),
             ControlIs::Recorded(_) => None,
+        }
+    }
+}
+
+/// Both sides, started.
+struct Prepared {
+    caller: Option<String>,
+    knowledge: Knowledge,
+    here: Option<InProcess>,
+    elsewhere: Option<Live>,
+    live: Option<Live>,
+    played: Option<Played>,
+}
+
+impl Prepared {
+    fn candidate(&self) -> Result<&dyn Source, Failure> {
+        match (&self.elsewhere, &self.here) {
+            (Some(elsewhere), _) => Ok(elsewhere),
+            (None, Some(here)) => Ok(&here.gateway),
+            (None, None) => Err(Failure::new("--config or --candidate is needed")),
+        }
+    }
+
+    fn control(&self) -> Option<&dyn Source> {
+        match (&self.live, &self.played) {
+            (Some(live), _) => Some(live),
+            (None, Some(played)) => Some(&played.control),
+            (None, None) => None,
         }
     }
 }
@@ -160,13 +189,43 @@ impl Validate {
         cancel: &CancellationToken,
     ) -> Result<Report, Failure> {
         let started_at = reports::now();
+        let sides = self.prepare(config).await?;
+        if let Some(played) = &sides.played {
+            plan.questions = Some(questions(&played.corpus));
+        }
+        let candidate = sides.candidate()?;
+        let mut report = match sides.control() {
+            Some(control) => {
+                let behind = sides.here.as_ref().map(|here| here as &dyn Behind);
+                let knowledge = &sides.knowledge;
+                let both = Sides { control, candidate, behind, knowledge };
+                self.compare(&both, &plan, told, cancel).await?
+            }
+            None => properties(candidate, &sides.knowledge, &plan, told, cancel)
+                .await
+                .map_err(|why| Failure::new(format_args!("candidate does not answer: {why}")))?,
+        };
+        report.started_at = started_at;
+        let kind = if sides.played.is_some() { "recording" } else { "live" }.to_owned();
+        report.control = self.control.control.clone().map(|name| Side { kind, name });
+        report.candidate = match &self.candidate {
+            Some(url) => Side { kind: "gateway".to_owned(), name: url.clone() },
+            None => {
+                let name = sides.caller.unwrap_or_default();
+                Side { kind: "in process".to_owned(), name }
+            }
+        };
+        Ok(report)
+    }
+
+    /// Starts what has to be started.
+    async fn prepare(&self, mut config: Option<Config>) -> Result<Prepared, Failure> {
         let control = match (&self.control.control, self.control.is_live()) {
             (None, _) => ControlIs::Nobody(self.control.keys().ok()),
             (Some(_), true) => ControlIs::Live(self.control.keys()?),
             (Some(file), false) => ControlIs::Recorded(PathBuf::from(file)),
         };
         let key = control.keys().map(|(key, _)| key.as_str());
-        let mut config = config;
         let caller = match &config {
             Some(config) => Some(caller_of(config, self.caller.as_deref(), key)?),
             None => None,
@@ -199,43 +258,11 @@ impl Validate {
             Some(url) => Some(self.elsewhere(url, control.keys().cloned())?),
             None => None,
         };
-        let candidate: &dyn Source = match (&elsewhere, &here) {
-            (Some(elsewhere), _) => elsewhere,
-            (None, Some(here)) => &here.gateway,
-            (None, None) => return Err(Failure::new("--config or --candidate is needed")),
+        let live = match control {
+            ControlIs::Live((key, user_key)) => Some(self.control.live(key, user_key)?),
+            ControlIs::Nobody(_) | ControlIs::Recorded(_) => None,
         };
-        if let Some(played) = &played {
-            plan.questions = Some(questions(&played.corpus));
-        }
-        let live = match &control {
-            ControlIs::Live((key, user_key)) => {
-                Some(self.control.live(key.clone(), user_key.clone())?)
-            }
-            _ => None,
-        };
-        let asked: Option<&dyn Source> = match (&live, &played) {
-            (Some(live), _) => Some(live),
-            (None, Some(played)) => Some(&played.control),
-            (None, None) => None,
-        };
-        let mut report = match asked {
-            Some(control) => {
-                let behind = here.as_ref().map(|here| here as &dyn Behind);
-                let sides = Sides { control, candidate, behind, knowledge: &knowledge };
-                self.compare(&sides, &plan, told, cancel).await?
-            }
-            None => properties(candidate, &knowledge, &plan, told, cancel)
-                .await
-                .map_err(|why| Failure::new(format_args!("candidate does not answer: {why}")))?,
-        };
-        report.started_at = started_at;
-        let kind = if played.is_some() { "recording" } else { "live" }.to_owned();
-        report.control = self.control.control.clone().map(|name| Side { kind, name });
-        report.candidate = match &self.candidate {
-            Some(url) => Side { kind: "gateway".to_owned(), name: url.clone() },
-            None => Side { kind: "in process".to_owned(), name: caller.unwrap_or_default() },
-        };
-        Ok(report)
+        Ok(Prepared { caller, knowledge, here, elsewhere, live, played })
     }
 
     /// A gateway that runs elsewhere, asked with its own key or with control's.
