@@ -289,7 +289,10 @@ impl Compared {
             }
         }
         let names = |members: &[(String, Node)], other: &[(String, Node)]| -> Vec<String> {
-            let both = members.iter().filter(|(name, _)| other.iter().any(|(o, _)| o == name));
+            // One that stands twice differs as a field, and is in its first place here.
+            let mut seen = BTreeSet::new();
+            let firsts = members.iter().filter(|(name, _)| seen.insert(name.as_str()));
+            let both = firsts.filter(|(name, _)| other.iter().any(|(o, _)| o == name));
             both.map(|(name, _)| name.clone()).collect()
         };
         let (one, other) = (names(of_control, of_candidate), names(of_candidate, of_control));

@@ -80,7 +80,7 @@ fn records_are_found_by_id_whatever_their_order() {
         (r#"[{"id":1}]"#, r#"[{"id":1},{"id":1}]"#, &["$records record repeated"]),
         (r#"[{"id":1}]"#, r#"[{"id":"1"}]"#, &["id type"]),
         (r#"[{"id":1,"a":1}]"#, r#"[{"id":1}]"#, &["a absent"]),
-        (r#"[{"id":1,"a":1}]"#, r#"[{"id":1,"a":1,"a":2}]"#, &["a value", "$members order"]),
+        (r#"[{"id":1,"a":1}]"#, r#"[{"id":1,"a":1,"a":2}]"#, &["a value"]),
         (r#"[{"id":1,"a":1}]"#, r#"[{"a":1,"id":1}]"#, &["$members order"]),
         ("[]", r#"{"users":[]}"#, &["$envelope value"]),
         ("[]", "null", &["$body value"]),

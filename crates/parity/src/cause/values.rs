@@ -233,6 +233,14 @@ impl Evidence<'_> {
                     )
                 })
             }
+            ("sag", Node::Null, Node::Text(role))
+                if self.knowledge.dialect == "vonage-v4" && ROLES.contains(&role.as_str()) =>
+            {
+                Some(Judgement::new(
+                    Cause::DeclaredLoss,
+                    "the new API has a role for everybody, also for those without a group",
+                ))
+            }
             (path, _, _) if path.starts_with("assigned_channels") => self.channel(difference),
             _ => None,
         }
