@@ -147,9 +147,18 @@ impl Pseudonyms {
     /// Path and query of a request to the new API with every value of a person replaced, spelled in
     /// one way.
     pub fn target(&self, target: &str) -> String {
+        self.target_with(target, None)
+    }
+
+    /// The same where a parameter may have a part of a value, which is replaced as given.
+    pub(crate) fn target_with(&self, target: &str, part: Option<(&str, &str)>) -> String {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let replaced = |name: &str, value: &str| match part {
+            Some((text, pseudonym)) if text == value => pseudonym.to_owned(),
+            _ => self.value(name, value),
+        };
         let pairs = form_urlencoded::parse(query.as_bytes());
-        let pairs = pairs.map(|(name, value)| (self.parameter(&name), self.value(&name, &value)));
+        let pairs = pairs.map(|(name, value)| (self.parameter(&name), replaced(&name, &value)));
         let mut path_out = String::with_capacity(path.len());
         let mut before = "";
         for (k, segment) in path.split('/').enumerate() {

@@ -105,6 +105,18 @@ pub enum Unable {
         /// What was asked.
         shape: String,
     },
+    /// A side is something else than a legacy API.
+    #[error(
+        "{side} answers {status} and no JSON to {shape}, perhaps a web page: is that its address?"
+    )]
+    NoJson {
+        /// `control` or `candidate`.
+        side: &'static str,
+        /// What it answers.
+        status: u16,
+        /// What was asked.
+        shape: String,
+    },
     /// A side does not answer at all.
     #[error("{side} does not answer {shape}: {why}")]
     Silent {
@@ -229,6 +241,9 @@ impl<'a> Run<'a> {
             if matches!(reply.status, 401 | 403) {
                 return Err(Unable::Refused { side, status: reply.status, shape });
             }
+            if reply.status < 400 && Node::parse(&reply.body).is_err() {
+                return Err(Unable::NoJson { side, status: reply.status, shape });
+            }
         }
         self.by = self.alignment(&pair);
         self.learn(scenario.endpoint, &pair);
@@ -265,7 +280,15 @@ impl<'a> Run<'a> {
     ) -> Result<Pair, (&'static str, Silence)> {
         let started = Instant::now();
         self.gathered.totals.control_requests += 1;
-        let control = control.await.map_err(|why| ("control", why))?;
+        let control = match control.await {
+            Ok(reply) => reply,
+            Err(why) => {
+                // What the budget forbids was not asked.
+                let unasked = u64::from(why == Silence::Budget);
+                self.gathered.totals.control_requests -= unasked;
+                return Err(("control", why));
+            }
+        };
         let control_took = started.elapsed();
         if let Some(behind) = self.sides.behind {
             behind.take_calls();

@@ -3,7 +3,7 @@
 //!
 //! The same data give the same questions under the same names, so that a run can be taken up again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use sha2::{Digest, Sha256};
 
@@ -157,6 +157,9 @@ pub fn questions(
         }
     }
     keys(endpoint, &mut all);
+    // The same request may come of two places; it is asked once.
+    let mut asked = HashSet::new();
+    all.retain(|scenario| asked.insert(scenario.ask.clone()));
     all
 }
 

@@ -9,6 +9,9 @@ use std::process::ExitCode;
 /// `EX_CONFIG` of sysexits.h: a supervisor that knows it does not restart in vain.
 const BAD_CONFIGURATION: u8 = 78;
 
+/// The exit code of a command that was interrupted, as shells have it for SIGINT.
+pub(crate) const INTERRUPTED: u8 = 130;
+
 /// The end of a command that did not do what was asked.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -25,6 +28,11 @@ impl Failure {
     /// Exit code 78. The line stands alone, since it begins with file and line as editors want it.
     pub(crate) fn configuration(line: impl fmt::Display) -> Failure {
         Failure { text: line.to_string(), code: BAD_CONFIGURATION }
+    }
+
+    /// The exit code of shells for SIGINT: nothing was done, because somebody did not want it.
+    pub(crate) fn interrupted(text: impl fmt::Display) -> Failure {
+        Failure { code: INTERRUPTED, ..Failure::new(text) }
     }
 
     /// What is wrong, without what every message begins with.

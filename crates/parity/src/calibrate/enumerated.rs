@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use super::found::counts;
 use super::{Calibration, Choice, Lists, Overlay, UPSTREAM, Unable};
 use crate::endpoint::Endpoint;
 use crate::knowledge::Settings;
@@ -87,8 +88,10 @@ impl Calibration<'_> {
                 choice.table, choice.setting
             )),
             None => self.found.undecided.push(format!(
-                "{}.{}: no value agrees with more of the {} answers that decide than another",
-                choice.table, choice.setting, choice.deciding
+                "{}.{}: no value stands out: {}",
+                choice.table,
+                choice.setting,
+                counts(&choice)
             )),
             Some(value) if !choice.is_in_force => {
                 let table = overlay.entry(choice.table.clone()).or_default();

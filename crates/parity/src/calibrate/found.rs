@@ -24,12 +24,17 @@ pub struct Choice {
 }
 
 impl Choice {
-    /// Chooses the value under which most agree, if one stands out.
+    /// Chooses the value under which most agree, if one stands out: nine times as many answers agree
+    /// under it as there may be that agree under another and not under it.
     pub(super) fn decide(mut self, in_force: &str) -> Choice {
-        let most = self.agree.iter().map(|(_, count)| *count).max().unwrap_or(0);
-        let mut best = self.agree.iter().filter(|(_, count)| *count == most);
-        self.chosen = match (best.next(), best.next()) {
-            (Some((value, _)), None) if most > 0 => Some(value.clone()),
+        let mut counts: Vec<u64> = self.agree.iter().map(|(_, count)| *count).collect();
+        counts.sort_unstable_by(|a, b| b.cmp(a));
+        let (most, next) = (counts.first().copied(), counts.get(1).copied());
+        let (most, next) = (most.unwrap_or(0), next.unwrap_or(0));
+        let against = next.min(self.deciding.saturating_sub(most));
+        let best = self.agree.iter().find(|(_, count)| *count == most);
+        self.chosen = match best {
+            Some((value, _)) if most > next && against * 9 <= most => Some(value.clone()),
             _ => None,
         };
         self.is_in_force = self.chosen.as_deref() == Some(in_force);
@@ -97,12 +102,15 @@ impl Found {
     /// TOML to paste, with the evidence as comments. `upstream` names the table of the upstream.
     pub fn toml(&self, upstream: &str) -> String {
         let mut text = String::new();
-        self.introduction(&mut text);
+        self.introduction(&mut text, upstream);
         for (table, settings) in &self.overlay {
             let table = match table.as_str() {
                 UPSTREAM => format!("upstream.{}", key(upstream)),
                 endpoint => format!("legacy.{endpoint}"),
             };
+            if table.starts_with("upstream.") {
+                let _ = writeln!(text, "\n# These lines go into the table that is there already:");
+            }
             let is_plain = |name: &str, value: &Value| name == "invalid_key" || !value.is_object();
             if settings.iter().any(|(name, value)| is_plain(name, value)) {
                 let _ = writeln!(text, "\n[{table}]");
@@ -125,7 +133,7 @@ impl Found {
         text
     }
 
-    fn introduction(&self, text: &mut String) {
+    fn introduction(&self, text: &mut String, upstream: &str) {
         let sum = |all: &[Remaining]| -> (u64, u64) {
             (all.iter().map(|one| one.differing).sum(), all.iter().map(|one| one.compared).sum())
         };
@@ -146,9 +154,10 @@ impl Found {
         if !self.id_map.is_empty() {
             let _ = writeln!(
                 text,
-                "# The two sides number {} users in different ways: they need an id map (--id-map FILE \
-                 writes it).",
-                self.id_map.len()
+                "# The two sides number {} users in different ways: they need an id map. --id-map FILE \
+                 writes it;\n# then set id_policy = \"map\" and id_map = \"FILE\" in [upstream.{}].",
+                self.id_map.len(),
+                key(upstream)
             );
         }
         for choice in self.choices.iter().filter(|choice| choice.is_in_force) {
@@ -201,7 +210,7 @@ fn name(choice: &Choice) -> String {
 }
 
 /// `names 812 of 812, ids 0`.
-fn counts(choice: &Choice) -> String {
+pub(super) fn counts(choice: &Choice) -> String {
     let mut agree = choice.agree.clone();
     agree.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let told = agree.iter().enumerate().map(|(place, (value, count))| match place {

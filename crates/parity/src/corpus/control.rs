@@ -20,6 +20,8 @@ pub struct Recording<'a> {
 struct Numbers {
     /// The place of each question among all; asked again, it keeps its place.
     of: HashMap<Ask, u64>,
+    /// The whole value of questions that ask for a part of one; asked again, they are the same.
+    wholes: HashMap<Ask, String>,
     failure: Option<CorpusError>,
 }
 
@@ -44,8 +46,17 @@ impl<'a> Recording<'a> {
         let next = numbers.of.len() as u64;
         let number = *numbers.of.entry(ask.clone()).or_insert(next);
         self.writer.at(number);
+        if let Some(whole) = whole {
+            numbers.wholes.insert(ask.clone(), whole.to_owned());
+        }
+        let whole = numbers.wholes.get(ask);
         let written = match whole.and_then(|whole| self.part(ask, whole)) {
-            Some(part) => self.writer.legacy_as(&part, reply),
+            Some(part) => {
+                if let ([(_, text)], [(_, pseudonym)]) = (&ask.query[..], &part.query[..]) {
+                    self.writer.asks_for_part(text, pseudonym);
+                }
+                self.writer.legacy_as(&part, reply)
+            }
             None => self.writer.legacy(ask, reply),
         };
         if let Err(error) = written {

@@ -66,6 +66,8 @@ struct Open {
     path: PathBuf,
     digest: Sha256,
     question: u64,
+    /// What the question asks for, if it is a part of a value, and what stands for it.
+    slice: Option<(String, String)>,
     /// Bodies by what they were before anybody was replaced.
     raw: HashMap<BodyId, BodyId>,
     written: HashSet<BodyId>,
@@ -108,6 +110,7 @@ impl Writer {
             path: path.to_owned(),
             digest: Sha256::new(),
             question: 0,
+            slice: None,
             raw: HashMap::new(),
             written: HashSet::new(),
             last: HashMap::new(),
@@ -128,7 +131,15 @@ impl Writer {
     /// From now on everything belongs to this question. An upstream's list changes while it is
     /// recorded; a replay of this question shows it as it was then.
     pub fn at(&self, question: u64) {
-        self.open().question = question;
+        let mut open = self.open();
+        open.question = question;
+        open.slice = None;
+    }
+
+    /// Until the next question, requests to the new API may ask for this part of a value: candidate
+    /// hands on what it was asked for.
+    pub fn asks_for_part(&self, text: &str, pseudonym: &str) {
+        self.open().slice = Some((text.to_owned(), pseudonym.to_owned()));
     }
 
     /// Writes a legacy answer, with the question's values replaced.
@@ -171,7 +182,9 @@ impl Writer {
             self.open().summary.left_out += 1;
             return Ok(());
         }
-        let target = self.0.pseudonyms.target(target);
+        let slice = self.open().slice.clone();
+        let slice = slice.as_ref().map(|(text, pseudonym)| (text.as_str(), pseudonym.as_str()));
+        let target = self.0.pseudonyms.target_with(target, slice);
         let body = self.body(Document::Other, &reply.body)?;
         let mut open = self.open();
         let asked = Asked::Upstream {

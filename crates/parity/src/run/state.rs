@@ -7,6 +7,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::cause::Judgement;
 use crate::compare::{Compared, Difference};
@@ -169,10 +170,13 @@ fn shown_key(key: &str, mask: &Mask) -> String {
 pub struct State {
     done: HashMap<String, Finished>,
     file: Option<File>,
+    /// Digest of what is compared under which settings.
+    of: String,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Line {
+    of: String,
     fingerprint: String,
     finished: Finished,
 }
@@ -183,16 +187,22 @@ impl State {
         State::default()
     }
 
-    /// A file that is begun anew, or taken up again. A line that was not written whole is left out.
+    /// A file that is begun anew, or taken up again. A line that was not written whole is left out,
+    /// and so is one of a run that compared something else: `of` names the sides, and all settings
+    /// that an answer or its judgement depends on. Of that only a digest is written.
     ///
     /// # Errors
     /// Where the file cannot be read or written.
-    pub fn open(path: &Path, resume: bool) -> io::Result<State> {
+    pub fn open(path: &Path, resume: bool, of: &str) -> io::Result<State> {
+        let digest = Sha256::digest(of);
+        let of: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         let mut done = HashMap::new();
         if resume && path.exists() {
             for line in BufReader::new(File::open(path)?).lines() {
                 let Ok(line) = serde_json::from_str::<Line>(&line?) else { continue };
-                done.insert(line.fingerprint, line.finished);
+                if line.of == of {
+                    done.insert(line.fingerprint, line.finished);
+                }
             }
         }
         let mut options = OpenOptions::new();
@@ -202,11 +212,11 @@ impl State {
             false => options.truncate(true),
         };
         let mut file = options.open(path)?;
-        if resume && !done.is_empty() {
+        if file.metadata()?.len() > 0 {
             // What was cut in the middle of a line ends there.
             file.write_all(b"\n")?;
         }
-        Ok(State { done, file: Some(file) })
+        Ok(State { done, file: Some(file), of })
     }
 
     /// Whether a question is done.
@@ -231,7 +241,8 @@ impl State {
     /// A line that cannot be written is asked again the next time.
     pub(super) fn note(&mut self, fingerprint: &str, finished: &Finished) {
         let Some(file) = &mut self.file else { return };
-        let line = Line { fingerprint: fingerprint.to_owned(), finished: finished.clone() };
+        let (of, fingerprint) = (self.of.clone(), fingerprint.to_owned());
+        let line = Line { of, fingerprint, finished: finished.clone() };
         if let Ok(mut text) = serde_json::to_string(&line) {
             text.push('\n');
             let _ = file.write_all(text.as_bytes());

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use parity::calibrate::{Found, calibrate};
+use parity::calibrate::{Found, Unable, calibrate};
 use parity::endpoint::ENDPOINTS;
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +27,7 @@ It reads the legacy API once and the new API once, tries every value of every se
 read, and prints those under which the answers agree as TOML to paste, with the evidence as comments
 and what the data cannot decide. It changes no file and no running gateway.
 Exit codes: 0 under the settings printed all whole lists are equal, 1 some values still differ or
-a side did not answer, 2 wrong usage, 78 bad configuration.")]
+a side did not answer, 2 wrong usage, 78 bad configuration, 130 interrupted.")]
 pub(crate) struct Calibrate {
     /// The configuration to start from
     #[arg(long, value_name = "FILE")]
@@ -51,6 +51,12 @@ impl Calibrate {
         set_up(Some(&config), log_format)?;
         runtime::run(async move {
             let mut signals = Signals::listen()?;
+            if let Some(path) = self.id_map.as_ref().filter(|path| path.exists()) {
+                let path = path.display();
+                return Err(Failure::new(format_args!(
+                    "--id-map: {path} exists, and no file is changed: name another one"
+                )));
+            }
             let (key, user_key) = self.control.keys()?;
             let caller = caller_of(&config, self.caller.as_deref(), Some(&key))?;
             let control = self.control.live(key, user_key)?;
@@ -62,12 +68,15 @@ impl Calibrate {
                 let work = calibrate(&control, &trials, &knowledge, &endpoints, self.seed, &cancel);
                 tokio::select! {
                     found = work => found,
-                    () = signals.stop() => Err(parity::calibrate::Unable::Interrupted),
+                    () = signals.stop() => Err(Unable::Interrupted),
                 }
             };
-            let found = found.map_err(|unable| Failure::new(format_args!("{unable}")))?;
-            self.write_id_map(&found)?;
+            let found = found.map_err(|unable| match unable {
+                Unable::Interrupted => Failure::interrupted(unable),
+                other => Failure::new(other),
+            })?;
             output::print(&found.toml(&knowledge.upstream))?;
+            self.write_id_map(&found)?;
             let is_equal = found.differing_after() == 0;
             Ok(if is_equal { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         })
@@ -75,7 +84,9 @@ impl Calibrate {
 
     /// The map holds e-mail addresses where the upstream has no numbers: only its owner may read it.
     fn write_id_map(&self, found: &Found) -> Result<(), Failure> {
-        let Some(path) = &self.id_map else { return Ok(()) };
+        let Some(path) = self.id_map.as_ref().filter(|_| !found.id_map.is_empty()) else {
+            return Ok(());
+        };
         let mut text = "upstream,legacy\n".to_owned();
         for (upstream, legacy) in &found.id_map {
             text.push_str(&format!("{upstream},{legacy}\n"));

@@ -35,7 +35,8 @@ It asks what `validate` asks and writes the legacy answers, and what the new API
 gateway for the same questions. People are replaced by pseudonyms, the same one for the same value
 everywhere; keys are not written at all. The file replays offline, without either API.
 Exit codes: 0 recorded and every difference has a known cause, 1 something differs without one or did
-not answer (the file says what was answered all the same), 78 bad configuration.")]
+not answer (the file says what was answered all the same), 2 wrong usage, 78 bad configuration,
+130 interrupted (there is no file then).")]
 pub(crate) struct Record {
     /// The configuration of the gateway whose questions to the new API are recorded
     #[arg(long, value_name = "FILE")]
@@ -73,7 +74,7 @@ impl Record {
             let told = Told::new();
             tokio::select! {
                 done = self.work(&config, &told, &cancel) => done,
-                () = signals.stop() => Err(Failure::new("interrupted: nothing was recorded")),
+                () = signals.stop() => Err(Failure::interrupted("interrupted: nothing was recorded")),
             }
         })
     }
@@ -100,6 +101,9 @@ impl Record {
         let header = recorded::header(config, &knowledge.dialect, &pseudonyms);
         let out = self.out.display();
         let cannot = |error| Failure::new(format_args!("--out: {out}: {error}"));
+        if self.out.is_dir() {
+            return Err(Failure::new(format_args!("--out: {out} is a folder: name a file")));
+        }
         let writer = Writer::new(&self.out, &header, pseudonyms).map_err(cannot)?;
         let settings = RelaySettings {
             recorder: Some(writer.recorder(&knowledge.upstream)),

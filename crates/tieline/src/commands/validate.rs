@@ -18,7 +18,7 @@ use parity::source::{Live, Manners, Source};
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::serve::load;
-use crate::failure::Failure;
+use crate::failure::{Failure, INTERRUPTED};
 use crate::signals::Signals;
 use crate::validation::candidate::{InProcess, caller_of, client};
 use crate::validation::control::{ControlArgs, base_url};
@@ -75,9 +75,6 @@ impl Prepared {
         }
     }
 }
-
-/// The exit code of a run that was interrupted, as shells have it for SIGINT.
-const INTERRUPTED: u8 = 130;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -201,9 +198,13 @@ impl Validate {
                 let both = Sides { control, candidate, behind, knowledge };
                 self.compare(&both, &plan, told, cancel).await?
             }
-            None => properties(candidate, &sides.knowledge, &plan, told, cancel)
-                .await
-                .map_err(|why| Failure::new(format_args!("candidate does not answer: {why}")))?,
+            None => {
+                // That they cannot be written is better known before than after.
+                reports::folder(&self.report)?;
+                properties(candidate, &sides.knowledge, &plan, told, cancel)
+                    .await
+                    .map_err(|why| Failure::new(format_args!("candidate does not answer: {why}")))?
+            }
         };
         report.started_at = started_at;
         let kind = if sides.played.is_some() { "recording" } else { "live" }.to_owned();
@@ -221,9 +222,9 @@ impl Validate {
     /// Starts what has to be started.
     async fn prepare(&self, mut config: Option<Config>) -> Result<Prepared, Failure> {
         let control = match (&self.control.control, self.control.is_live()) {
-            (None, _) => ControlIs::Nobody(self.control.keys().ok()),
+            (None, _) => ControlIs::Nobody(self.control.keys_if_any()?),
             (Some(_), true) => ControlIs::Live(self.control.keys()?),
-            (Some(file), false) => ControlIs::Recorded(PathBuf::from(file)),
+            (Some(_), false) => ControlIs::Recorded(self.control.file()?),
         };
         let key = control.keys().map(|(key, _)| key.as_str());
         let caller = match &config {
@@ -291,7 +292,11 @@ impl Validate {
     ) -> Result<Report, Failure> {
         reports::folder(&self.report)?;
         let memory = self.report.join(reports::PROGRESS);
-        let mut state = State::open(&memory, self.resume).map_err(|error| {
+        // What was found under other settings is no answer under these.
+        let (control, candidate, caller) = (&self.control.control, &self.candidate, &self.caller);
+        let known = sides.knowledge;
+        let of = format!("{control:?} {candidate:?} {caller:?} {:?} {known:?}", plan.ignored);
+        let mut state = State::open(&memory, self.resume, &of).map_err(|error| {
             Failure::new(format_args!("cannot write {}: {error}", memory.display()))
         })?;
         validate(sides, plan, &mut state, told, cancel)

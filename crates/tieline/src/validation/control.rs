@@ -10,6 +10,9 @@ use crate::failure::Failure;
 use crate::validation::candidate::client_with;
 use crate::validation::key::KeySource;
 
+/// A request in a quarter of an hour; what is slower ends nowhere.
+const RATE_MIN: f64 = 0.001;
+
 /// How control is reached.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ControlArgs {
@@ -50,6 +53,23 @@ impl ControlArgs {
         Ok((key, user_key))
     }
 
+    /// The same where some may be given and none is needed.
+    pub(crate) fn keys_if_any(&self) -> Result<Option<(String, Option<String>)>, Failure> {
+        let is_any = self.control_key.is_some() || self.control_user_key.is_some();
+        is_any.then(|| self.keys()).transpose()
+    }
+
+    /// The recording. What looks like a URL that lacks its scheme is not repeated: there may be a key
+    /// in it.
+    pub(crate) fn file(&self) -> Result<PathBuf, Failure> {
+        let name = self.control.as_deref().unwrap_or_default();
+        let file = PathBuf::from(name);
+        match file.exists() || !name.contains(['@', '?', '#']) {
+            true => Ok(file),
+            false => base_url("--control", name).map(PathBuf::from),
+        }
+    }
+
     /// Whether control is a server, not a file.
     pub(crate) fn is_live(&self) -> bool {
         self.control.as_deref().is_some_and(|control| control.contains("://"))
@@ -59,8 +79,8 @@ impl ControlArgs {
     pub(crate) fn live(&self, key: String, user_key: Option<String>) -> Result<Live, Failure> {
         let url = self.control.as_deref().unwrap_or_default();
         let base_url = base_url("--control", url)?;
-        if !(self.rate > 0.0 && self.rate.is_finite()) {
-            return Err(Failure::new("--rate: must be above 0"));
+        if !(RATE_MIN..=f64::MAX).contains(&self.rate) {
+            return Err(Failure::new(format_args!("--rate: must be at least {RATE_MIN}")));
         }
         let manners = Manners {
             requests_per_second_max: Some(self.rate),

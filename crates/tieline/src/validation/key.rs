@@ -38,8 +38,11 @@ impl KeySource {
         let key = match self {
             KeySource::Itself(key) => key.clone(),
             KeySource::Env(name) => std::env::var(name).map_err(|_| {
+                // Somebody may have typed the key itself there.
+                let fits = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+                let shown = if name.bytes().all(fits) { name.as_str() } else { "named there" };
                 Failure::new(format_args!(
-                    "{flag}: the environment variable is not set, or not text"
+                    "{flag}: the environment variable {shown} is not set, or not text"
                 ))
             })?,
             KeySource::File(path) => {

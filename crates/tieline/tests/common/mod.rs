@@ -6,6 +6,7 @@
 pub(crate) mod canary;
 pub(crate) mod echo;
 pub(crate) mod process;
+pub(crate) mod sides;
 pub(crate) mod vonage;
 
 use std::io::{BufRead, BufReader, Read, Write};
