@@ -7,6 +7,7 @@ mod pairs;
 mod values;
 mod whole;
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 
 pub use filtered::{Index, Rows as IndexRows, predicted};
@@ -78,6 +79,8 @@ pub struct Evidence<'a> {
     pub pairs: &'a Pairs,
     /// What the full lists told before.
     pub known: &'a Known,
+    /// The way in which control compares the filter of this question, once it was looked for.
+    pub mode: OnceCell<Option<Judgement>>,
 }
 
 /// What the full lists told, to be used for the questions after them.
@@ -175,7 +178,10 @@ impl Evidence<'_> {
     /// A record that one side lists and the other does not.
     fn listed(&self, difference: &Difference, key: &str) -> Judgement {
         match (difference.kind, self.endpoint.name) {
-            (Kind::Missing, "v2_cdr_teams") => self.team_missing(key),
+            (Kind::Missing, "v2_cdr_teams") => {
+                let name = difference.control.as_ref().and_then(|team| team.get("name"));
+                self.team_missing(key, name.and_then(Node::text).unwrap_or_default())
+            }
             (Kind::Missing, _) => self.user_missing(key),
             (Kind::Extra, "v2_cdr_teams") => Judgement::bug("control has no such team"),
             (Kind::Extra, _) => self.user_extra(key),
@@ -183,7 +189,7 @@ impl Evidence<'_> {
         }
     }
 
-    fn team_missing(&self, key: &str) -> Judgement {
+    fn team_missing(&self, key: &str, name: &str) -> Judgement {
         let is_declared = self.knowledge.ledger.iter().any(|loss| {
             loss.endpoint == self.endpoint.name
                 && loss.dialect == self.knowledge.dialect
@@ -196,13 +202,31 @@ impl Evidence<'_> {
                 "no list of users was read, which could tell who names this team",
             );
         }
-        if is_declared && !self.known.teams_of_users.contains(key) {
+        let teams = &self.known.teams_of_users;
+        if is_declared && !teams.contains(key) && !teams.contains(name) {
             return Judgement::new(
                 Cause::DeclaredLoss,
                 "no user names this team, and the new API has no list of teams",
             );
         }
         Judgement::bug("users name this team")
+    }
+
+    /// A team or a former user that control lists alone, where nothing but the ledger can be asked.
+    pub(crate) fn declared_missing(&self) -> Judgement {
+        let is_declared = self.knowledge.ledger.iter().any(|loss| {
+            loss.endpoint == self.endpoint.name
+                && loss.dialect == self.knowledge.dialect
+                && loss.field == "id"
+                && loss.reason.contains("missing")
+        });
+        match is_declared {
+            true => Judgement::new(
+                Cause::DeclaredLoss,
+                "the ledger says that some are missing; whether these are, only a validation can tell",
+            ),
+            false => Judgement::bug("candidate does not list what control lists"),
+        }
     }
 
     fn user_missing(&self, key: &str) -> Judgement {

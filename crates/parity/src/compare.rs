@@ -1,7 +1,7 @@
 //! Two answers to one question, compared: records by id, joined lists as list and as set, everything
 //! else as it stands. Says what differs, never why; that is `cause`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::ask::Reply;
 use crate::endpoint::Endpoint;
@@ -127,7 +127,12 @@ pub fn compare(endpoint: &Endpoint, control: &Reply, candidate: &Reply, by: Keye
                 Ok(_) => Some(Node::from("a list")),
                 Err(error) => Some(Node::from(error.to_string().as_str())),
             };
+            let is_none = control.is_err() && candidate.is_err();
             found.whole(BODY, told(control), told(candidate));
+            if is_none {
+                // Two answers that are no list are not the same for that.
+                found.differ(None, BODY, BODY, Kind::Value, None, None);
+            }
         }
     }
     found
@@ -144,6 +149,8 @@ fn header(reply: &Reply, name: &str) -> Option<Node> {
             Node::Text(text.to_ascii_lowercase().replace(";charset=utf-8", ""))
         }
         "retry-after" => Node::from("present"),
+        // Behind the path there may be what was asked for, the key as well.
+        "location" => Node::from(value.split(['?', '#']).next().unwrap_or_default()),
         _ => Node::from(value),
     })
 }
@@ -205,6 +212,9 @@ impl Compared {
     fn lists(&mut self, endpoint: &Endpoint, control: &List<'_>, candidate: &List<'_>) {
         let named = |list: &List<'_>| Some(Node::Text(list.envelope.name()));
         self.whole(ENVELOPE, named(control), named(candidate));
+        if control.envelope == candidate.envelope {
+            self.around(control, candidate);
+        }
         self.control_records = control.records.len() as u64;
         self.candidate_records = candidate.records.len() as u64;
         for (place, key) in control.keys.iter().enumerate() {
@@ -239,6 +249,25 @@ impl Compared {
             }
         }
         self.order(control, candidate);
+    }
+
+    /// What stands around both lists beside them.
+    fn around(&mut self, control: &List<'_>, candidate: &List<'_>) {
+        let mut names: Vec<&String> =
+            control.around.iter().chain(&candidate.around).map(|(name, _)| name).collect();
+        names.dedup();
+        let mut seen = BTreeSet::new();
+        for name in names {
+            if seen.insert(name) {
+                let of = |list: &List<'_>| {
+                    list.around
+                        .iter()
+                        .find(|(known, _)| known == name)
+                        .map(|(_, node)| node.clone())
+                };
+                self.whole(&format!("{ENVELOPE}.{name}"), of(control), of(candidate));
+            }
+        }
     }
 
     /// The order of the records that both have.
@@ -276,26 +305,28 @@ impl Compared {
             }
             return;
         };
+        let (in_control, in_candidate) = (members(of_control), members(of_candidate));
         let mut seen = BTreeSet::new();
         for (field, _) in of_control.iter().chain(of_candidate) {
             if !seen.insert(field.as_str()) {
                 continue;
             }
-            let (one, other) = (all(of_control, field), all(of_candidate, field));
-            let found = value(endpoint, field, &one, &other);
+            let one = in_control.get(field.as_str()).map(Vec::as_slice).unwrap_or_default();
+            let other = in_candidate.get(field.as_str()).map(Vec::as_slice).unwrap_or_default();
+            let found = value(endpoint, field, one, other);
             self.count(field, found.is_empty());
             for (path, kind, control, candidate) in found {
                 self.differ(Some(key), field, &path, kind, control, candidate);
             }
         }
-        let names = |members: &[(String, Node)], other: &[(String, Node)]| -> Vec<String> {
-            // One that stands twice differs as a field, and is in its first place here.
+        let names = |members: &[(String, Node)], other: &Members<'_>| -> Vec<String> {
+            // One that stands twice counts where it stands first.
             let mut seen = BTreeSet::new();
-            let firsts = members.iter().filter(|(name, _)| seen.insert(name.as_str()));
-            let both = firsts.filter(|(name, _)| other.iter().any(|(o, _)| o == name));
-            both.map(|(name, _)| name.clone()).collect()
+            let both = members.iter().filter(|(name, _)| other.contains_key(name.as_str()));
+            let firsts = both.filter(|(name, _)| seen.insert(name.as_str()));
+            firsts.map(|(name, _)| name.clone()).collect()
         };
-        let (one, other) = (names(of_control, of_candidate), names(of_candidate, of_control));
+        let (one, other) = (names(of_control, &in_candidate), names(of_candidate, &in_control));
         self.count(MEMBERS, one == other);
         if one != other {
             let listed = |names: Vec<String>| Some(Node::Text(names.join(", ")));
@@ -305,9 +336,15 @@ impl Compared {
     }
 }
 
-/// Every value of a member; more than one where it stands twice.
-fn all<'a>(members: &'a [(String, Node)], name: &str) -> Vec<&'a Node> {
-    members.iter().filter(|(known, _)| known == name).map(|(_, value)| value).collect()
+/// Every value of every member; more than one where it stands twice.
+type Members<'a> = HashMap<&'a str, Vec<&'a Node>>;
+
+fn members(all: &[(String, Node)]) -> Members<'_> {
+    let mut members = Members::with_capacity(all.len());
+    for (name, value) in all {
+        members.entry(name.as_str()).or_default().push(value);
+    }
+    members
 }
 
 type Found = (String, Kind, Option<Node>, Option<Node>);

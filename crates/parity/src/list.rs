@@ -43,7 +43,8 @@ pub struct Record<'a> {
 impl Record<'_> {
     /// The whole record.
     pub fn node(&self) -> Node {
-        Node::parse(self.raw.as_bytes()).unwrap_or(Node::Null)
+        // What cannot be read is compared as the text that it is.
+        Node::parse(self.raw.as_bytes()).unwrap_or_else(|_| Node::from(self.raw))
     }
 }
 
@@ -52,6 +53,8 @@ impl Record<'_> {
 pub struct List<'a> {
     /// What stands around the records.
     pub envelope: Envelope,
+    /// What stands beside the list, in order; of the list itself only whether it is one.
+    pub around: Vec<(String, Node)>,
     /// Each record's key, in order; records without an id have a place in its stead.
     pub keys: Vec<String>,
     /// Records in order.
@@ -86,9 +89,10 @@ impl<'a> List<'a> {
     /// # Errors
     /// Where the text is not JSON, or holds no list.
     pub fn read(body: &'a [u8], by: KeyedBy) -> Result<List<'a>, NotAList> {
-        let (envelope, raw) = open(body)?;
+        let (envelope, around, raw) = open(body)?;
         let mut list = List {
             envelope,
+            around,
             keys: Vec::with_capacity(raw.len()),
             records: Vec::with_capacity(raw.len()),
             places: HashMap::with_capacity(raw.len()),
@@ -130,11 +134,14 @@ fn texts(list: Vec<&RawValue>) -> Vec<&str> {
     list.into_iter().map(RawValue::get).collect()
 }
 
-fn open(body: &[u8]) -> Result<(Envelope, Vec<&str>), NotAList> {
+/// The envelope, what stands beside the list in it, and the records.
+type Opened<'a> = (Envelope, Vec<(String, Node)>, Vec<&'a str>);
+
+fn open(body: &[u8]) -> Result<Opened<'_>, NotAList> {
     let text = std::str::from_utf8(body).map_err(|_| NotAList::NotJson)?;
     if text.trim_start().starts_with('[') {
         let list: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| NotAList::NotJson)?;
-        return Ok((Envelope::Array, texts(list)));
+        return Ok((Envelope::Array, Vec::new(), texts(list)));
     }
     let members: Members<'_> = serde_json::from_str(text).map_err(|_| NotAList::NotJson)?;
     let names: Vec<String> = members.0.iter().map(|(name, _)| name.clone()).collect();
@@ -148,12 +155,18 @@ fn open(body: &[u8]) -> Result<(Envelope, Vec<&str>), NotAList> {
         let is_one = name == "value" && value.get().starts_with('{');
         value.get().starts_with('[') || is_one
     });
-    let Some((_, inner)) = inner else { return Err(NotAList::NoList) };
+    let Some((place, inner)) = inner else { return Err(NotAList::NoList) };
+    let beside = members.0.iter().map(|(name, value)| {
+        let is_list = name == place;
+        let text = if is_list { &value.get()[..1] } else { value.get() };
+        (name.clone(), Node::parse(text.as_bytes()).unwrap_or_else(|_| Node::from(text)))
+    });
+    let around = beside.collect();
     if inner.get().starts_with('{') {
-        return Ok((envelope, vec![inner.get()]));
+        return Ok((envelope, around, vec![inner.get()]));
     }
     let list: Vec<&RawValue> = serde_json::from_str(inner.get()).map_err(|_| NotAList::NotJson)?;
-    Ok((envelope, texts(list)))
+    Ok((envelope, around, texts(list)))
 }
 
 /// The members of an object, in order.

@@ -173,6 +173,13 @@ pub async fn validate(
             }
         }
     }
+    left.retain(|scenario| {
+        // A filter by what is left out would list others for no reason that is looked at.
+        !plan.ignored.iter().any(|(endpoint, field)| {
+            *endpoint == scenario.endpoint.name
+                && scenario.filters.iter().any(|(filter, _)| filter == field)
+        })
+    });
     let known = left.iter().filter(|scenario| state.has(&scenario.fingerprint())).count();
     progress.planned(left.len(), known);
     let mut unasked = Vec::new();
@@ -241,11 +248,14 @@ impl<'a> Run<'a> {
             if matches!(reply.status, 401 | 403) {
                 return Err(Unable::Refused { side, status: reply.status, shape });
             }
-            if reply.status < 400 && Node::parse(&reply.body).is_err() {
+            let is_list = List::read(&reply.body, KeyedBy::Id).is_ok();
+            if reply.status < 400 && !is_list {
                 return Err(Unable::NoJson { side, status: reply.status, shape });
             }
         }
-        self.by = self.alignment(&pair);
+        if scenario.endpoint.lists_users() {
+            self.by = self.alignment(&pair);
+        }
         self.learn(scenario.endpoint, &pair);
         Ok(self.finish(scenario, pair).await)
     }
@@ -308,7 +318,10 @@ impl<'a> Run<'a> {
         let shared = |by: KeyedBy| -> Option<(usize, usize)> {
             let control = List::read(&pair.control.body, by).ok()?;
             let candidate = List::read(&pair.candidate.body, by).ok()?;
-            let both = control.keys.iter().filter(|key| candidate.places.contains_key(*key));
+            let both = control
+                .keys
+                .iter()
+                .filter(|key| !key.starts_with('#') && candidate.places.contains_key(*key));
             Some((both.count(), control.keys.len().min(candidate.keys.len())))
         };
         if self.by == KeyedBy::Email {
@@ -331,6 +344,11 @@ impl<'a> Run<'a> {
         if pair.control.status >= 500 {
             let because = format!("control: it answers {}", pair.control.status);
             finished.scenario.undecided_because = Some(because);
+            return finished;
+        }
+        if pair.candidate.header("x-tieline-answered-by") == Some("control") {
+            let because = "candidate: control answered in its place (control_percent)";
+            finished.scenario.undecided_because = Some(because.to_owned());
             return finished;
         }
         let by = self.keyed_by(scenario.endpoint);

@@ -3,11 +3,12 @@
 
 use crate::ask::Reply;
 use crate::cause::{Evidence, Judgement, Known, KnownEndpoint};
-use crate::compare::{Difference, compare};
+use crate::compare::{Difference, ERROR, Kind, STATUS, compare};
 use crate::endpoint;
 use crate::knowledge::Knowledge;
 use crate::list::{KeyedBy, List};
 use crate::node::Node;
+use std::cell::OnceCell;
 
 /// What differs between two answers of an endpoint, and why. Nothing for an endpoint that there is
 /// not.
@@ -45,6 +46,7 @@ pub fn judge(
         witness: None,
         pairs: &known.pairs,
         known: &nothing,
+        mode: OnceCell::new(),
     };
     let body = |reply: &Reply| Node::parse(&reply.body).unwrap_or(Node::Null);
     let are_refused = [control, candidate].iter().all(|reply| matches!(reply.status, 401 | 403));
@@ -54,9 +56,14 @@ pub fn judge(
         })
         .flatten();
     let judged = found.differences.into_iter().map(|difference| {
+        let is_answer = matches!(difference.field.as_str(), STATUS | ERROR);
         let judgement = match (&difference.record, &refused) {
-            (None, Some(refused)) => refused.clone(),
-            (None, None) => evidence.judge(&difference, None, None),
+            (None, Some(refused)) if is_answer => refused.clone(),
+            // Without the whole lists and the new API only the ledger knows of these.
+            (Some(_), _) if difference.kind == Kind::Missing && !endpoint.lists_users() => {
+                evidence.declared_missing()
+            }
+            (None, _) => evidence.judge(&difference, None, None),
             (Some(key), _) => {
                 let (a, b) = (record(&one, key), record(&two, key));
                 evidence.judge(&difference, a.as_ref(), b.as_ref())

@@ -196,8 +196,14 @@ impl Source for Live {
 }
 
 /// The headers that are compared or explain an error.
-const KEPT: [&str; 5] =
-    ["content-type", "location", "retry-after", "www-authenticate", "x-tieline-error"];
+const KEPT: [&str; 6] = [
+    "content-type",
+    "location",
+    "retry-after",
+    "www-authenticate",
+    "x-tieline-answered-by",
+    "x-tieline-error",
+];
 
 /// Those of an answer's headers that are kept.
 pub fn kept(headers: &http::HeaderMap) -> Vec<(String, String)> {

@@ -16,11 +16,12 @@ impl Config {
     }
 
     /// The same configuration for one caller, known by `key`, on free ports of loopback: without TLS,
-    /// roster, traces, kept answers and what is not translated. `None` where there is no such caller.
+    /// roster, traces, kept answers, a control of its own and what is not translated. `None` where there is no such caller.
     pub fn in_process(mut self, caller: &str, key: &str) -> Option<Config> {
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let mut one = self.callers.into_iter().find(|one| one.name == caller)?;
         one.digest = digest(key);
+        one.control_percent = 0;
         self.callers = vec![one];
         self.server.listen = anywhere;
         self.admin = anywhere;
@@ -33,6 +34,7 @@ impl Config {
         self.cache.freshness =
             Freshness { fresh_for: Duration::ZERO, stale_if_error: Duration::ZERO };
         self.passthrough = None;
+        self.shadow = None;
         self.cors = None;
         Some(self)
     }

@@ -57,6 +57,12 @@ impl Calibration<'_> {
         overlay: &mut Overlay,
     ) {
         let mut zones = 0;
+        let settings = self.settings(endpoint);
+        let in_force = |dictionary: &str| match dictionary {
+            "timezone_names" => &settings.timezone_names,
+            "caller_id_groups" => &settings.caller_id_groups,
+            _ => &settings.channel_types,
+        };
         for ((dictionary, key), values) in beside {
             let Some((value, evidence)) = values.iter().max_by_key(|(_, count)| **count) else {
                 continue;
@@ -69,7 +75,10 @@ impl Calibration<'_> {
                 }
             }
             // What is shown without an entry needs none.
-            if against == 0 && is_default(dictionary, key, value) {
+            let set = in_force(dictionary).get(key);
+            let is_right =
+                set.map_or_else(|| is_default(dictionary, key, value), |set| set == value);
+            if against == 0 && is_right {
                 continue;
             }
             self.found.entries.push(Entry {
@@ -80,12 +89,19 @@ impl Calibration<'_> {
                 evidence: *evidence,
                 against,
             });
-            let is_sound = against == 0 && is_possible(dictionary, key, value);
+            let is_undone = set.is_some() && is_default(dictionary, key, value);
+            let is_sound = against == 0 && (is_undone || is_possible(dictionary, key, value));
             if is_sound {
                 let table = overlay.entry(endpoint.name.to_owned()).or_default();
                 let inner = table
                     .entry((*dictionary).to_owned())
-                    .or_insert_with(|| Value::Object(Map::new()));
+                    // What is printed takes the place of the whole table.
+                    .or_insert_with(|| {
+                        let known = in_force(dictionary).iter();
+                        Value::Object(
+                            known.map(|(key, value)| (key.clone(), value.clone().into())).collect(),
+                        )
+                    });
                 if let Value::Object(inner) = inner {
                     inner.insert(key.clone(), value.clone().into());
                 }

@@ -97,9 +97,12 @@ impl Calibration<'_> {
                 let table = overlay.entry(choice.table.clone()).or_default();
                 match choice.setting.split_once('.') {
                     Some((table_name, key)) => {
+                        // What is printed takes the place of the whole table.
+                        let in_force = || self.knowledge.settings(&choice.table).filters;
+                        let in_force = || in_force().into_iter().map(|(k, v)| (k, v.into()));
                         let inner = table
                             .entry(table_name.to_owned())
-                            .or_insert_with(|| Value::Object(Map::new()));
+                            .or_insert_with(|| Value::Object(in_force().collect()));
                         if let Value::Object(inner) = inner {
                             inner.insert(key.to_owned(), value.clone().into());
                         }

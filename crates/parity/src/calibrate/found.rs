@@ -104,10 +104,16 @@ impl Found {
         let mut text = String::new();
         self.introduction(&mut text, upstream);
         for (table, settings) in &self.overlay {
-            let table = match table.as_str() {
-                UPSTREAM => format!("upstream.{}", key(upstream)),
-                endpoint => format!("legacy.{endpoint}"),
-            };
+            if table == UPSTREAM {
+                // Its table is in the configuration already, and a table may stand there once.
+                for (name, value) in settings {
+                    let why = self.why(&format!("upstream.{upstream}"), name);
+                    let line = format!("{name} = {}{why}", toml(value));
+                    let _ = writeln!(text, "# in [upstream.{}]: {line}", key(upstream));
+                }
+                continue;
+            }
+            let table = format!("legacy.{table}");
             if table.starts_with("upstream.") {
                 let _ = writeln!(text, "\n# These lines go into the table that is there already:");
             }
@@ -143,6 +149,10 @@ impl Found {
             "# Of {compared} values of the whole lists {before} differ as things are,"
         );
         let _ = writeln!(text, "# and {after} under the settings below, which were tried.");
+        let _ = writeln!(
+            text,
+            "# A table that the configuration has already is replaced by the one below."
+        );
         let left = self.after.iter().filter(|one| one.differing > 0);
         for one in left {
             let _ = writeln!(

@@ -83,6 +83,13 @@ impl Pairs {
         beside.is_some_and(|beside| beside.len() == 1 && beside.contains_key(&control.to_json()))
     }
 
+    /// Whether each time control had this value, candidate had the same one.
+    pub fn is_inverse(&self, path: &str, control: &Node) -> bool {
+        let control = control.to_json();
+        let beside = self.beside.get(path).into_iter().flatten();
+        beside.filter(|(_, values)| values.contains_key(&control)).count() <= 1
+    }
+
     /// How often the two stood side by side, and how often candidate's value stood beside another.
     pub fn evidence(&self, path: &str, candidate: &Node, control: &Node) -> (u64, u64) {
         let beside = self.beside.get(path).and_then(|values| values.get(&candidate.to_json()));

@@ -102,6 +102,9 @@ impl Evidence<'_> {
             }
         }
         self.dictionary(difference, row.get(field), control, candidate).unwrap_or_else(|| {
+            if is_same_text(control, candidate) {
+                return Judgement::bug("the same value in another form");
+            }
             Judgement::new(
                 Cause::UpstreamData,
                 "the new API holds another value than the legacy one, translated faithfully",
@@ -158,7 +161,10 @@ impl Evidence<'_> {
                 if is_open && zone::id(two) == two && settings.timezone == "upstream" {
                     return other(field, "rails");
                 }
-                return self.zone_name(zone::id(two), one);
+                return match self.pairs.is_function(field, candidate, control) {
+                    true => self.zone_name(zone::id(two), one),
+                    false => several_names(),
+                };
             }
             ("assigned_teams" | "agent_in_teams" | "supervisor_in_teams", one, two) => {
                 let (setting, current) = match field {
@@ -208,16 +214,23 @@ impl Evidence<'_> {
             ),
             ("timezone", Node::Text(name), Node::Text(shown)) => {
                 let zone = raw.and_then(Node::text).unwrap_or(shown);
-                if zone::id(name) == zone::id(zone) {
-                    return Some(self.zone_name(zone, name));
-                }
-                let is_other_zone = zone::is_known(name);
                 let is_entry = self.pairs.is_function("timezone", candidate, control);
+                if zone::id(name) == zone::id(zone) {
+                    return Some(match is_entry {
+                        true => self.zone_name(zone, name),
+                        false => several_names(),
+                    });
+                }
+                let is_other_zone = zone::is_known(name) || name.is_empty();
                 (!is_other_zone && is_entry).then(|| self.zone_name(zone, name))
             }
             ("sag", Node::Text(group), Node::Text(role))
                 if self.knowledge.dialect == "vonage-v4" && ROLES.contains(&role.as_str()) =>
             {
+                // A group that stands beside several roles is another matter: who has which is wrong.
+                if !self.pairs.is_inverse("sag", control) {
+                    return None;
+                }
                 let is_entry = self.pairs.is_function("sag", candidate, control);
                 Some(if is_entry {
                     Judgement::quirk(
@@ -254,7 +267,7 @@ impl Evidence<'_> {
         candidate: &Node,
     ) -> Option<Judgement> {
         // Two numbers are two numbers, not the name of a group.
-        if !is_number(number) || is_number(group) {
+        if !is_number(number) || is_number(group) || group.is_empty() {
             return None;
         }
         if self.pairs.is_function("caller_id", candidate, control) {
@@ -264,11 +277,14 @@ impl Evidence<'_> {
                 "an entry of the dictionary of caller ids makes it equal",
             ));
         }
-        Some(Judgement::new(
-            Cause::DeclaredLoss,
-            "the new API has numbers in place of caller-id groups, and this number belongs to \
-             several groups",
-        ))
+        // Without the new API a number may as well be another user's.
+        self.witness.is_some().then(|| {
+            Judgement::new(
+                Cause::DeclaredLoss,
+                "the new API has numbers in place of caller-id groups, and this number belongs to \
+                 several groups",
+            )
+        })
     }
 
     fn zone_name(&self, zone: &str, name: &str) -> Judgement {
@@ -305,10 +321,14 @@ impl Evidence<'_> {
                     "the new API puts the number into the name of a channel",
                 ))
             }
-            ("assigned_channels[].value", Node::Number(_), Node::Null) => Some(Judgement::new(
-                Cause::DeclaredLoss,
-                "the new API has no number for this channel",
-            )),
+            ("assigned_channels[].value", Node::Number(_), Node::Null)
+                if self.witness.is_some() =>
+            {
+                Some(Judgement::new(
+                    Cause::DeclaredLoss,
+                    "the new API has no number for this channel",
+                ))
+            }
             _ => None,
         }
     }
@@ -352,6 +372,24 @@ fn is_nothing(node: &Node) -> bool {
         Node::List(list) => list.is_empty(),
         _ => false,
     }
+}
+
+/// One zone under several of its names, so that no entry of a dictionary fits all.
+fn several_names() -> Judgement {
+    Judgement::new(
+        Cause::DeclaredLoss,
+        "the new API has one id for the zone, and control calls it by several names",
+    )
+}
+
+/// Whether two values differ in their form only: `7` and `"7"`, `null` and the empty text.
+fn is_same_text(one: &Node, other: &Node) -> bool {
+    let text = |node: &Node| match node {
+        Node::Text(text) => text.clone(),
+        Node::Null => String::new(),
+        other => other.to_json(),
+    };
+    one.kind() != other.kind() && text(one) == text(other)
 }
 
 /// A phone number, or a short number.

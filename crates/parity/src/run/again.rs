@@ -21,6 +21,35 @@ struct Pending {
     place: usize,
     /// What control last said there.
     control: Option<Node>,
+    /// Whether that is another value than before.
+    has_moved: bool,
+}
+
+/// One more reading of both sides, taken apart once for all that is pending.
+struct Reading<'a> {
+    key: Option<&'a str>,
+    records: Records<'a>,
+    now: Compared,
+    /// How control differs from what it said first.
+    since: Compared,
+}
+
+impl<'a> Reading<'a> {
+    fn of(
+        scenario: &Scenario,
+        key: Option<&'a str>,
+        first: &Pair,
+        pair: &'a Pair,
+        by: KeyedBy,
+    ) -> Reading<'a> {
+        let endpoint = scenario.endpoint;
+        Reading {
+            key,
+            records: Records::of(pair, by),
+            now: compare(endpoint, &pair.control, &pair.candidate, by),
+            since: compare(endpoint, &first.control, &pair.control, by),
+        }
+    }
 }
 
 /// What became of it.
@@ -48,23 +77,32 @@ impl Run<'_> {
         let records = Records::of(first, by);
         let start = |place: &usize| {
             let difference = &found.differences[*place];
-            Pending { place: *place, control: at(difference, &|key| records.control(key)) }
+            let control = at(difference, &|key| records.control(key));
+            Pending { place: *place, control, has_moved: false }
         };
         let mut pending: Vec<Pending> = doubtful.iter().map(start).collect();
         for _ in 0..ROUNDS_MAX {
             let Some(pairs) = self.ask_again(scenario, found, &pending, by).await else { return };
+            let readings: Vec<Reading<'_>> = pairs
+                .iter()
+                .map(|(key, pair)| Reading::of(scenario, key.as_deref(), first, pair, by))
+                .collect();
             let mut moving = Vec::new();
             for one in pending {
                 let difference = &found.differences[one.place];
-                let pair = pairs
-                    .iter()
-                    .find(|pair| pair.0.is_none() || pair.0.as_ref() == difference.record.as_ref());
-                let Some((_, pair)) = pair else { continue };
-                match fate(scenario, difference, &one, (first, pair), by) {
+                let is_it = |reading: &&Reading<'_>| {
+                    reading.key.is_none() || reading.key == difference.record.as_deref()
+                };
+                let Some(reading) = readings.iter().find(is_it) else { continue };
+                match fate(difference, &one, reading) {
                     Fate::Settled => {}
+                    // Once control has moved, what goes away had to do with that.
+                    Fate::Unsteady if one.has_moved => judged[one.place] = Some(race()),
                     Fate::Race => judged[one.place] = Some(race()),
                     Fate::Unsteady => judged[one.place] = Some(unsteady()),
-                    Fate::Moving(control) => moving.push(Pending { place: one.place, control }),
+                    Fate::Moving(control) => {
+                        moving.push(Pending { place: one.place, control, has_moved: true });
+                    }
                 }
             }
             pending = moving;
@@ -73,6 +111,10 @@ impl Run<'_> {
             }
         }
         for one in pending {
+            // A field that candidate lacks, or has in another form, differs whatever control says.
+            if matches!(found.differences[one.place].kind, Kind::Absent | Kind::Type) {
+                continue;
+            }
             judged[one.place] = Some(Judgement {
                 cause: Cause::Noise,
                 why: "control says something else each time it is asked".to_owned(),
@@ -126,22 +168,13 @@ fn at(difference: &Difference, record: &dyn Fn(&str) -> Option<Node>) -> Option<
     }
 }
 
-fn fate(
-    scenario: &Scenario,
-    difference: &Difference,
-    before: &Pending,
-    (first, pair): (&Pair, &Pair),
-    by: KeyedBy,
-) -> Fate {
-    let records = Records::of(pair, by);
+fn fate(difference: &Difference, before: &Pending, reading: &Reading<'_>) -> Fate {
+    let Reading { records, now, since, .. } = reading;
     if difference.record.is_none() {
-        let now = compare(scenario.endpoint, &pair.control, &pair.candidate, by);
         let is_it = |one: &&Difference| {
             one.record.is_none() && one.path == difference.path && difference.field != ORDER
         };
-        let same = now.differences.iter().find(is_it);
-        let since = compare(scenario.endpoint, &first.control, &pair.control, by);
-        return match same {
+        return match now.differences.iter().find(is_it) {
             None if !since.differences.iter().any(|one| is_it(&one)) => Fate::Unsteady,
             None => Fate::Race,
             Some(now) if now.control == before.control => Fate::Settled,
@@ -151,12 +184,10 @@ fn fate(
     let control = at(difference, &|key| records.control(key));
     let candidate = at(difference, &|key| records.candidate(key));
     let is_gone = match difference.kind {
-        Kind::Repeated => {
-            let now = compare(scenario.endpoint, &pair.control, &pair.candidate, by);
-            !now.differences
-                .iter()
-                .any(|one| one.kind == Kind::Repeated && one.record == difference.record)
-        }
+        Kind::Repeated => !now
+            .differences
+            .iter()
+            .any(|one| one.kind == Kind::Repeated && one.record == difference.record),
         _ => control == candidate,
     };
     match (is_gone, control == before.control) {

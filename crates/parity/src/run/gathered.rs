@@ -177,6 +177,9 @@ fn verdict(totals: &Totals, unasked: usize) -> (Verdict, String) {
     if unasked > 0 {
         return (Verdict::Undecided, format!("{unasked} questions were not asked"));
     }
+    if totals.records == 0 && totals.undecided == 0 {
+        return (Verdict::Undecided, "no record was compared: both sides list nobody".to_owned());
+    }
     if totals.undecided > 0 || totals.compared == 0 {
         let because = format!("{} questions could not be compared", totals.undecided);
         return (Verdict::Undecided, because);
@@ -217,7 +220,9 @@ mod tests {
     #[test]
     fn nothing_compared_is_no_agreement() {
         assert_eq!(verdict(&Totals::default(), 0).0, Verdict::Undecided);
-        let totals = Totals { compared: 9, matched: 9, ..Totals::default() };
+        let nobody = Totals { compared: 9, matched: 9, ..Totals::default() };
+        assert_eq!(verdict(&nobody, 0).0, Verdict::Undecided);
+        let totals = Totals { compared: 9, matched: 9, records: 1, ..Totals::default() };
         assert_eq!(verdict(&totals, 0).0, Verdict::Agree);
         assert_eq!(verdict(&totals, 1).0, Verdict::Undecided);
     }

@@ -1,7 +1,8 @@
 //! Every difference of a question gets its cause: from before, from the evidence, or after both sides
 //! were asked again.
 
-use std::collections::HashSet;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, HashSet};
 
 use super::{Pair, Run, behind};
 use crate::cause::{Evidence, Judgement, Seen};
@@ -95,7 +96,7 @@ impl Run<'_> {
         if !fresh.is_empty() {
             let of_fresh: Vec<&Difference> =
                 fresh.iter().map(|place| &found.differences[*place]).collect();
-            let rows = self.rows(scenario.endpoint, &of_fresh, &records, by).await;
+            let rows = self.rows(scenario, &of_fresh, &records, by).await;
             let made = self.evidence(scenario, pair, &of_fresh, rows.as_ref(), &records, by);
             for (place, judgement) in fresh.iter().zip(made) {
                 judged[*place] = Some(judgement);
@@ -114,7 +115,8 @@ impl Run<'_> {
                 self.again(scenario, pair, found, &doubtful, &mut judged, by).await;
             }
         }
-        let judged: Vec<Judgement> = judged.into_iter().flatten().collect();
+        let mut judged: Vec<Judgement> = judged.into_iter().flatten().collect();
+        not_by_the_dozen(found, &mut judged);
         let known = self.endpoint(scenario.endpoint);
         for (difference, judgement) in found.differences.iter().zip(&judged) {
             let is_kept = difference.record.is_some()
@@ -145,17 +147,19 @@ impl Run<'_> {
     /// What the new API holds of the users that differ.
     async fn rows(
         &self,
-        endpoint: &Endpoint,
+        scenario: &Scenario,
         differences: &[&Difference],
         records: &Records<'_>,
         by: KeyedBy,
     ) -> Option<witness::Rows> {
-        let behind = self.sides.behind?;
+        let (behind, endpoint) = (self.sides.behind?, scenario.endpoint);
         if self.sides.knowledge.dialect != "voiso-v4" || endpoint.name == "v2_cdr_teams" {
             return None;
         }
         let needs = |difference: &&&Difference| {
-            difference.kind != Kind::Order && difference.record.is_some()
+            // Who is listed under a filter is judged by the whole lists.
+            let is_filtered = difference.field == RECORDS && !scenario.filters.is_empty();
+            difference.kind != Kind::Order && difference.record.is_some() && !is_filtered
         };
         let wanted: HashSet<String> =
             differences.iter().filter(needs).filter_map(|one| one.record.clone()).collect();
@@ -192,11 +196,13 @@ impl Run<'_> {
             witness,
             pairs: &known.pairs,
             known: &self.known,
+            mode: OnceCell::new(),
         };
         let listed = match scenario.filters.is_empty() {
             true => HashSet::new(),
             false => records.control_keys(),
         };
+        let is_whole = scenario.ask == Scenario::all(endpoint).ask;
         let refused = (scenario.group == Group::BadKey).then(|| {
             let body = |bytes: &[u8]| Node::parse(bytes).unwrap_or(Node::Null);
             let (one, two) = (body(&pair.control.body), body(&pair.candidate.body));
@@ -211,6 +217,19 @@ impl Run<'_> {
                 (Some(key), Kind::Missing | Kind::Extra) if !scenario.filters.is_empty() => {
                     evidence.filtered(difference.kind, key, &scenario.filters, &listed)
                 }
+                (Some(key), Kind::Missing | Kind::Extra)
+                    if !is_whole
+                        && known.control.rows.contains_key(key)
+                        && known.candidate.rows.contains_key(key) =>
+                {
+                    Judgement {
+                        cause: Cause::Bug,
+                        why:
+                            "both whole lists have the record, and under this parameter one has not"
+                                .to_owned(),
+                        setting: None,
+                    }
+                }
                 (Some(key), _) => {
                     let (one, two) = (records.control(key), records.candidate(key));
                     evidence.judge(difference, one.as_ref(), two.as_ref())
@@ -219,5 +238,33 @@ impl Run<'_> {
             }
         };
         differences.iter().map(judge).collect()
+    }
+}
+
+/// From this share on, in percent, what differs is no single value in the data.
+const SHARE_MAX: u64 = 20;
+/// Fewer are too few for a share.
+const FEW_MAX: u64 = 5;
+
+/// Where a field differs for many, and always "because the new API holds another value", the witness
+/// and candidate may be wrong in the same way: that is no fault of the data, and nothing explains it.
+fn not_by_the_dozen(found: &Compared, judged: &mut [Judgement]) {
+    let mut differing: BTreeMap<&str, u64> = BTreeMap::new();
+    for (difference, judgement) in found.differences.iter().zip(judged.iter()) {
+        if judgement.cause == Cause::UpstreamData {
+            *differing.entry(&difference.field).or_default() += 1;
+        }
+    }
+    differing.retain(|field, count| {
+        let compared = found.tallies.get(*field).map_or(0, |tally| tally.compared);
+        *count > FEW_MAX && *count * 100 > compared * SHARE_MAX
+    });
+    for (difference, judgement) in found.differences.iter().zip(judged) {
+        let is_one = differing.contains_key(difference.field.as_str());
+        if judgement.cause == Cause::UpstreamData && is_one {
+            judgement.cause = Cause::Bug;
+            "so many differ that it is the translation and not the data"
+                .clone_into(&mut judgement.why);
+        }
     }
 }

@@ -207,6 +207,8 @@ impl State {
         }
         let mut options = OpenOptions::new();
         options.create(true).write(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         match resume {
             true => options.append(true),
             false => options.truncate(true),

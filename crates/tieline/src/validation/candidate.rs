@@ -2,6 +2,7 @@
 //! a gateway that runs elsewhere.
 
 use std::fmt::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use gateway::config::{self, Config};
@@ -11,7 +12,7 @@ use parity::relay::{Behind, Relay, RelaySettings, Upstream};
 use parity::run;
 use parity::source::{Answering, Live, Manners, Silence, Source};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use transport::client::{Client, ClientSettings};
+use transport::client::{Client, ClientSettings, Reach, Resolver, ResolverSettings, SystemLookup};
 
 use crate::failure::Failure;
 
@@ -112,7 +113,7 @@ impl Trials {
                 value[name] = set.clone();
             }
             let under = serde_json::from_value(value).map_err(|error| error.to_string())?;
-            *quirks = std::sync::Arc::new(under);
+            *quirks = Arc::new(under);
         }
         Ok(config)
     }
@@ -183,8 +184,19 @@ fn live(upstream: &config::Upstream) -> Behind {
     Behind::Live(Box::new(Upstream {
         base_url: upstream.base_url.clone(),
         token_url: upstream.token.as_ref().map(|token| token.url.clone()),
-        client: Client::new(&settings),
+        // As the gateway itself reaches it.
+        client: Client::reaching(&settings, &reach(upstream)),
     }))
+}
+
+fn reach(upstream: &config::Upstream) -> Reach {
+    let resolver = Resolver::new(ResolverSettings {
+        lookup: Arc::new(SystemLookup),
+        wait_max: upstream.connect_timeout,
+        allow_private: upstream.allow_private_addresses,
+        on_failure: Arc::new(|_| {}),
+    });
+    Reach { resolver, connection_age_max: upstream.connection_age_max }
 }
 
 const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);

@@ -28,13 +28,24 @@ pub(crate) fn write(folder: &Path, report: &Report) -> Result<Vec<PathBuf>, Fail
     for (name, text) in files {
         let path = folder.join(name);
         let part = folder.join(format!("{name}.part"));
-        let done = std::fs::File::create(&part)
+        // Of an earlier run that was cut off.
+        let _ = std::fs::remove_file(&part);
+        let done = private(&part)
             .and_then(|mut file| file.write_all(text.as_bytes()))
             .and_then(|()| std::fs::rename(&part, &path));
         done.map_err(|error| cannot("write", &path, &error))?;
         written.push(path);
     }
     Ok(written)
+}
+
+/// A new file that only its owner reads: a report says how somebody's account differs.
+fn private(path: &Path) -> std::io::Result<std::fs::File> {
+    let mut options = std::fs::OpenOptions::new();
+    options.create_new(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Failure {
