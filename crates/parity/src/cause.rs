@@ -7,6 +7,7 @@ mod pairs;
 mod values;
 mod whole;
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 
 pub use filtered::{Index, Rows as IndexRows, predicted};
@@ -78,6 +79,8 @@ pub struct Evidence<'a> {
     pub pairs: &'a Pairs,
     /// What the full lists told before.
     pub known: &'a Known,
+    /// Whether another mode of a filter explains control's list: found out once for a question.
+    pub other_mode: OnceCell<Option<Judgement>>,
 }
 
 /// What the full lists told, to be used for the questions after them.

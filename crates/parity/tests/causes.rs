@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+use std::cell::OnceCell;
 use std::collections::HashSet;
 
 use parity::cause::{Evidence, Judgement, Known, KnownEndpoint};
@@ -57,6 +58,7 @@ fn judged(
         witness: rows.as_ref(),
         pairs: &known.endpoints["v1_users"].pairs,
         known: &known,
+        other_mode: OnceCell::new(),
     };
     let difference = Difference {
         record: Some("1".to_owned()),
@@ -192,6 +194,7 @@ fn a_filter_that_control_applies_as_set_is_no_quirk() {
             witness: None,
             pairs: &known.endpoints["v1_users"].pairs,
             known: &known,
+            other_mode: OnceCell::new(),
         };
         let filters = [("name".to_owned(), "Jane".to_owned())];
         let listed: HashSet<String> = listed.iter().map(|key| (*key).to_owned()).collect();

@@ -103,8 +103,12 @@ impl Evidence<'_> {
             }
             _ => {}
         }
-        if let Some(judgement) = self.other_mode(&known.control, filters, listed, &current) {
-            return judgement;
+        // The same for every record of the question.
+        let other = self
+            .other_mode
+            .get_or_init(|| self.other_mode(&known.control, filters, listed, &current));
+        if let Some(judgement) = other {
+            return judgement.clone();
         }
         let differs = filters.iter().find_map(|(filter, _)| {
             let of = |index: &Index| index.value(self.endpoint, key, filter).map(str::to_owned);

@@ -53,14 +53,18 @@ impl Run<'_> {
         let mut pending: Vec<Pending> = doubtful.iter().map(start).collect();
         for _ in 0..ROUNDS_MAX {
             let Some(pairs) = self.ask_again(scenario, found, &pending, by).await else { return };
+            let seconds: Vec<Second<'_>> = pairs
+                .iter()
+                .map(|(key, pair)| Second::of(scenario, key, first, pair, by))
+                .collect();
             let mut moving = Vec::new();
             for one in pending {
                 let difference = &found.differences[one.place];
-                let pair = pairs
-                    .iter()
-                    .find(|pair| pair.0.is_none() || pair.0.as_ref() == difference.record.as_ref());
-                let Some((_, pair)) = pair else { continue };
-                match fate(scenario, difference, &one, (first, pair), by) {
+                let is_it = |second: &&Second<'_>| {
+                    second.key.is_none() || second.key.as_ref() == difference.record.as_ref()
+                };
+                let Some(second) = seconds.iter().find(is_it) else { continue };
+                match fate(difference, &one, second) {
                     Fate::Settled => {}
                     Fate::Race => judged[one.place] = Some(race()),
                     Fate::Unsteady => judged[one.place] = Some(unsteady()),
@@ -126,37 +130,54 @@ fn at(difference: &Difference, record: &dyn Fn(&str) -> Option<Node>) -> Option<
     }
 }
 
-fn fate(
-    scenario: &Scenario,
-    difference: &Difference,
-    before: &Pending,
-    (first, pair): (&Pair, &Pair),
-    by: KeyedBy,
-) -> Fate {
-    let records = Records::of(pair, by);
+/// The answers to a question that was asked again, read once for all that differed.
+struct Second<'a> {
+    /// The record that was asked for; none is all of them.
+    key: &'a Option<String>,
+    records: Records<'a>,
+    /// How the two sides differ now.
+    now: Compared,
+    /// How control differs from what it said first.
+    since: Compared,
+}
+
+impl<'a> Second<'a> {
+    fn of(
+        scenario: &Scenario,
+        key: &'a Option<String>,
+        first: &Pair,
+        pair: &'a Pair,
+        by: KeyedBy,
+    ) -> Second<'a> {
+        Second {
+            key,
+            records: Records::of(pair, by),
+            now: compare(scenario.endpoint, &pair.control, &pair.candidate, by),
+            since: compare(scenario.endpoint, &first.control, &pair.control, by),
+        }
+    }
+}
+
+fn fate(difference: &Difference, before: &Pending, second: &Second<'_>) -> Fate {
     if difference.record.is_none() {
-        let now = compare(scenario.endpoint, &pair.control, &pair.candidate, by);
         let is_it = |one: &&Difference| {
             one.record.is_none() && one.path == difference.path && difference.field != ORDER
         };
-        let same = now.differences.iter().find(is_it);
-        let since = compare(scenario.endpoint, &first.control, &pair.control, by);
-        return match same {
-            None if !since.differences.iter().any(|one| is_it(&one)) => Fate::Unsteady,
+        return match second.now.differences.iter().find(is_it) {
+            None if !second.since.differences.iter().any(|one| is_it(&one)) => Fate::Unsteady,
             None => Fate::Race,
             Some(now) if now.control == before.control => Fate::Settled,
             Some(now) => Fate::Moving(now.control.clone()),
         };
     }
-    let control = at(difference, &|key| records.control(key));
-    let candidate = at(difference, &|key| records.candidate(key));
+    let control = at(difference, &|key| second.records.control(key));
+    let candidate = at(difference, &|key| second.records.candidate(key));
     let is_gone = match difference.kind {
-        Kind::Repeated => {
-            let now = compare(scenario.endpoint, &pair.control, &pair.candidate, by);
-            !now.differences
-                .iter()
-                .any(|one| one.kind == Kind::Repeated && one.record == difference.record)
-        }
+        Kind::Repeated => !second
+            .now
+            .differences
+            .iter()
+            .any(|one| one.kind == Kind::Repeated && one.record == difference.record),
         _ => control == candidate,
     };
     match (is_gone, control == before.control) {

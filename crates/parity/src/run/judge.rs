@@ -1,6 +1,7 @@
 //! Every difference of a question gets its cause: from before, from the evidence, or after both sides
 //! were asked again.
 
+use std::cell::OnceCell;
 use std::collections::HashSet;
 
 use super::{Pair, Run, behind};
@@ -86,7 +87,7 @@ impl Run<'_> {
             return Vec::new();
         }
         let records = Records::of(pair, by);
-        let mut judged: Vec<Option<Judgement>> = self.from_before(scenario, found);
+        let mut judged: Vec<Option<Judgement>> = self.judged_before(scenario, found);
         let open = |judged: &[Option<Judgement>]| -> Vec<usize> {
             let open = judged.iter().enumerate().filter(|(_, known)| known.is_none());
             open.map(|(place, _)| place).collect()
@@ -130,7 +131,7 @@ impl Run<'_> {
 
     /// The same difference of the same record, seen in another answer. Who is listed is another matter
     /// under each filter.
-    fn from_before(&self, scenario: &Scenario, found: &Compared) -> Vec<Option<Judgement>> {
+    fn judged_before(&self, scenario: &Scenario, found: &Compared) -> Vec<Option<Judgement>> {
         let known = self.known.endpoints.get(scenario.endpoint.name);
         let of = |difference: &Difference| {
             let is_filtered = difference.field == RECORDS && !scenario.filters.is_empty();
@@ -192,6 +193,7 @@ impl Run<'_> {
             witness,
             pairs: &known.pairs,
             known: &self.known,
+            other_mode: OnceCell::new(),
         };
         let listed = match scenario.filters.is_empty() {
             true => HashSet::new(),
