@@ -75,12 +75,6 @@ pub(crate) fn listed() -> Vec<Case> {
         of("users without a group are not listed", &["$records"], |_| {
             rows(|_, rows| rows.retain(|row| row.get("sag") != Some(&Node::Null)))
         }),
-        of("users whose names are alike are listed once", &["$records"], |_| {
-            rows(|_, rows| {
-                let mut seen = std::collections::HashSet::new();
-                rows.retain(|row| seen.insert(row.get("name").map(Node::to_json)));
-            })
-        }),
         of("nobody is listed", &["$records"], |_| rows(|_, rows| rows.clear())),
     ];
     all.extend([
@@ -169,7 +163,6 @@ pub(crate) fn around_lists() -> Vec<Case> {
         of("lists are wrapped as users", &["$envelope"], |_| {
             around("{\"users\":", ",\"metadata\":{\"total\":60}}")
         }),
-        of("lists are wrapped as data", &["$envelope"], |_| around("{\"data\":", "}")),
         of("a list of one is an object", &["$envelope", "$records"], |_| {
             Change::answer(|_, reply| {
                 if let Some([only]) = reply.rows().as_deref() {
@@ -203,14 +196,6 @@ pub(crate) fn around_lists() -> Vec<Case> {
                 let latin: Vec<u8> =
                     text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect();
                 reply.set_body(latin);
-            })
-        }),
-        of("the list is a text within JSON", &["$body"], |_| {
-            Change::answer(|_, reply| {
-                if reply.rows().is_some() {
-                    let text = String::from_utf8_lossy(&reply.body).into_owned();
-                    reply.set_body(Node::Text(text).to_json());
-                }
             })
         }),
         of("answers are text/plain", &["$header.content-type"], |_| {
@@ -304,9 +289,6 @@ pub(crate) fn filters() -> Vec<Case> {
         of("names are found in any case", |_| {
             filter_by("name", |value, wanted| value.to_lowercase() == wanted.to_lowercase())
         }),
-        of("addresses are found in any case", |_| {
-            filter_by("email", |value, wanted| value.eq_ignore_ascii_case(wanted))
-        }),
         of("groups are found by their beginning", |_| {
             filter_by("sag", |value, wanted| value.starts_with(wanted))
         }),
@@ -318,13 +300,6 @@ pub(crate) fn filters() -> Vec<Case> {
         }),
         of("a group that nobody has finds everybody", |_| {
             filter_by("sag", |value, wanted| value == wanted || wanted.starts_with("No such"))
-        }),
-        of("only one user of a number is found", |_| {
-            rows(|asked, rows| {
-                if asked.filter("caller_id").is_some() {
-                    rows.truncate(1);
-                }
-            })
         }),
         of("one group of two with one name is searched", |vendor| {
             let first = tests::mutate::edit::of_users(vendor, |user| {

@@ -98,9 +98,6 @@ pub(crate) fn quirks() -> Vec<Case> {
         of("addresses are found in any case", &["$records"], |_| {
             filter_by("email", |value, wanted| value.eq_ignore_ascii_case(wanted))
         }),
-        harmless(QUIRK, "teams are names in v3", V3, &["agent_in_teams"], |vendor| {
-            told(vendor, "agent_in_teams", |user| names(&user.teams))
-        }),
         harmless(QUIRK, "numbers are groups in v3", V3, &["caller_id"], |_| {
             text("caller_id", group_of)
         }),
@@ -154,7 +151,6 @@ pub(crate) fn losses() -> Vec<Case> {
         vonage("channels over Vonage", V1, &["assigned_channels"]),
         vonage("time zones over Vonage", V1, &["timezone"]),
         vonage("SIP accounts over Vonage in v3", V3, &["sip_account"]),
-        vonage("queues over Vonage in v3", V3, &["assigned_queues"]),
         Case { causes: QUIRK, ..vonage("ids over Vonage", V1, &["id"]).over(Vendor::Vonage) },
         vonage("roles in place of groups over Vonage", V1, &["sag"]),
         vonage("SIP accounts over Vonage, ids hashed", V1, &["sip_account"]).over(Vendor::Vonage),
@@ -178,13 +174,6 @@ pub(crate) fn upstream_data() -> Vec<Case> {
         of("everybody's name", &["name", "$records"], |vendor| {
             for user in vendor.records() {
                 vendor.edit_user(user.id, |user| user.name = format!("{}.", user.name).into());
-            }
-            Change::nothing()
-        }),
-        of("everybody's group", &["sag", "$records"], |vendor| {
-            for user in vendor.records() {
-                let group = simulator::Named { id: 3, name: "Boarding".into() };
-                vendor.edit_user(user.id, |user| user.security_access_group = Some(group));
             }
             Change::nothing()
         }),
@@ -245,9 +234,6 @@ pub(crate) fn upstream_data() -> Vec<Case> {
                 user.deleted_at = Some("2026-01-01T00:00:00.000Z".into());
                 user.status = Some("offline".into());
             })
-        }),
-        upstream(UPSTREAM, "a name in v3", V3, &["name"], |vendor| {
-            edited(vendor, 2, |user| user.name = "Another Name".into())
         }),
         upstream(UPSTREAM, "the name of a deleted user", DELETED, &["name"], |vendor| {
             edited(vendor, 9, |user| user.name = "Another Name".into())

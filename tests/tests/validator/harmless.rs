@@ -28,7 +28,6 @@ fn by_name() -> Change {
 pub(crate) fn order() -> Vec<Case> {
     let of = |name, planted, plant| harmless(ORDER, name, V1, planted, plant);
     vec![
-        of("rows are by descending id", &["$order"], |_| reversed()),
         of("rows are by name", &["$order"], |_| by_name()),
         of("rows are in another order each time", &["$order"], |_| {
             rows(|asked, rows| {
@@ -73,7 +72,6 @@ pub(crate) fn order() -> Vec<Case> {
                 skills.iter_mut().filter_map(members).for_each(|members| members.reverse());
             })
         }),
-        harmless(ORDER, "rows are by name in v3", V3, &["$order"], |_| by_name()),
         harmless(ORDER, "teams are joined backwards in v3", V3, &["agent_in_teams"], |_| {
             parts("agent_in_teams", |teams| teams.reverse())
         }),
@@ -180,10 +178,6 @@ pub(crate) fn races() -> Vec<Case> {
                 }
             })
         }),
-        harmless(RACE, "a user is renamed in v3", V3, &["name"], |vendor| {
-            let of = user(vendor, 2);
-            between(vendor, move |vendor| assert!(vendor.rename_user(of, "Renamed")))
-        }),
         harmless(
             RACE,
             "a user is deleted and is not listed yet",
@@ -236,13 +230,6 @@ pub(crate) fn noise() -> Vec<Case> {
                 (id(row).is_multiple_of(11)).then(|| Node::Text(format!("Ring {}", asked.nth)))
             })
         }),
-        of("extensions are others each time", &["extension"], |_| {
-            another_each_time(
-                "extension",
-                |id| id.is_multiple_of(8),
-                |k| Node::Text(format!("9{k:04}")),
-            )
-        }),
         of("numbers are others each time", &["caller_id"], |_| {
             another_each_time(
                 "caller_id",
@@ -271,12 +258,6 @@ pub(crate) fn noise() -> Vec<Case> {
                         }
                     }
                 }
-            })
-        }),
-        harmless(NOISE, "a name is another each time in v3", V3, &["name"], |vendor| {
-            let of = user(vendor, 4);
-            set("name", move |row, asked| {
-                (id(row) == of).then(|| Node::Text(format!("Name {}", asked.nth)))
             })
         }),
         harmless(NOISE, "a team's name is another each time", TEAMS, &["name"], |_| {

@@ -286,8 +286,8 @@ fn questions_max(case: &Case) -> usize {
     if is_short { FIRST_QUESTIONS } else { usize::MAX }
 }
 
-/// The whole list by each path, and every kind of question about the first two filters.
-const FIRST_QUESTIONS: usize = 12;
+/// The whole list by each path, and the first two filters.
+const FIRST_QUESTIONS: usize = 8;
 
 /// Everything there is, for quiet data.
 pub(crate) fn whole_plan() -> Plan {
