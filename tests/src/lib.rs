@@ -6,6 +6,7 @@
 
 pub mod expect;
 pub mod frames;
+pub mod mutate;
 pub mod names;
 pub mod raw;
 pub mod shadow;

@@ -50,7 +50,7 @@ pub async fn mapped_world(settings: Settings, more: &str, rest: &str) -> World {
 
 /// The settings for a table of all users.
 #[expect(clippy::expect_used, reason = "a test's world either stands or fails the test")]
-fn map_of(vendor: &Simulator) -> String {
+pub fn map_of(vendor: &Simulator) -> String {
     let lines: Vec<String> = vendor
         .records()
         .iter()

@@ -87,7 +87,7 @@ impl Run<'_> {
             return Vec::new();
         }
         let records = Records::of(pair, by);
-        let mut judged: Vec<Option<Judgement>> = self.from_before(scenario, found);
+        let mut judged: Vec<Option<Judgement>> = self.judged_before(scenario, found);
         let open = |judged: &[Option<Judgement>]| -> Vec<usize> {
             let open = judged.iter().enumerate().filter(|(_, known)| known.is_none());
             open.map(|(place, _)| place).collect()
@@ -132,7 +132,7 @@ impl Run<'_> {
 
     /// The same difference of the same record, seen in another answer. Who is listed is another matter
     /// under each filter.
-    fn from_before(&self, scenario: &Scenario, found: &Compared) -> Vec<Option<Judgement>> {
+    fn judged_before(&self, scenario: &Scenario, found: &Compared) -> Vec<Option<Judgement>> {
         let known = self.known.endpoints.get(scenario.endpoint.name);
         let of = |difference: &Difference| {
             let is_filtered = difference.field == RECORDS && !scenario.filters.is_empty();
