@@ -9,6 +9,9 @@ const COMMANDS: &[&[&str]] = &[
     &["demo"],
     &["serve"],
     &["check"],
+    &["validate"],
+    &["calibrate"],
+    &["record"],
     &["simulate"],
     &["losses"],
     &["roster"],
@@ -35,7 +38,18 @@ fn the_help_of_every_command_has_an_example_of_it() {
 #[test]
 fn the_help_lists_every_command() {
     let text = stdout(&run(&["--help"], b""));
-    for command in ["demo", "serve", "check", "simulate", "losses", "roster", "key"] {
+    for command in [
+        "demo",
+        "serve",
+        "check",
+        "validate",
+        "calibrate",
+        "record",
+        "simulate",
+        "losses",
+        "roster",
+        "key",
+    ] {
         assert!(text.contains(&format!("\n  {command} ")), "{command}: {text}");
     }
 }
