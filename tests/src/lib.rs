@@ -13,6 +13,7 @@ pub mod shadow;
 pub mod vonage;
 pub mod wire;
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,7 +96,7 @@ impl Answer {
 
 /// A configuration for one caller `crm` over one upstream. `more` is TOML put into the upstream's
 /// table, `rest` TOML behind everything.
-pub fn config_text(upstream: SocketAddr, more: &str, rest: &str) -> String {
+pub fn config_text(upstream: impl Display, more: &str, rest: &str) -> String {
     format!(
         "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
          [upstream.ams]\ndialect = \"voiso-v4\"\nbase_url = \"http://{upstream}\"\n{more}\n\

@@ -2,7 +2,7 @@
 //! records, but for what the ledger says is lost or another.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::fmt::Display;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ pub const CLIENT: &str = "demo-client:demo-secret";
 
 /// A configuration for one caller `crm` over one Vonage upstream. `more` is TOML put into the
 /// upstream's table, `rest` TOML behind everything.
-pub fn config_text(upstream: SocketAddr, more: &str, rest: &str) -> String {
+pub fn config_text(upstream: impl Display, more: &str, rest: &str) -> String {
     format!(
         "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
          [upstream.vcc]\ndialect = \"vonage-v4\"\nbase_url = \"http://{upstream}\"\n\

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -38,7 +37,8 @@ struct Seat {
 impl Seat {
     async fn new(behind: Behind, settings: RelaySettings, dialect: Dialect, key: &str) -> Seat {
         let relay = Relay::start(behind, settings, &CancellationToken::new()).await.unwrap();
-        let address: SocketAddr = relay.base_url().trim_start_matches("http://").parse().unwrap();
+        let base_url = relay.base_url();
+        let address = base_url.trim_start_matches("http://");
         let config = match dialect {
             Dialect::VoisoV4 => config_text(address, "", ""),
             Dialect::VonageV4 => {

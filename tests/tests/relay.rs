@@ -1,8 +1,6 @@
 //! A relay between a real gateway and a pretend vendor: what it sees, what it asks, what it spares.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-use std::net::SocketAddr;
-
 use parity::relay::{Behind, Relay, RelaySettings, Source, Upstream};
 use simulator::{Dialect, Settings, Simulator};
 use tests::{Front, V1_USERS, V4_KEY, client, config_text, vendor, vonage};
@@ -34,7 +32,7 @@ impl Scene {
     /// A gateway over the relay, with more TOML.
     async fn front(&self, rest: &str) -> Front {
         let base_url = self.relay.base_url();
-        let address: SocketAddr = base_url.trim_start_matches("http://").parse().unwrap();
+        let address = base_url.trim_start_matches("http://");
         let (config, key) = match self.dialect {
             Dialect::VoisoV4 => (config_text(address, "", rest), V4_KEY),
             Dialect::VonageV4 => {

@@ -4,7 +4,8 @@
 //! new API for each legacy request, can ask the new API what it really holds, can answer a repeated
 //! question from memory, and can answer from a recording without any upstream.
 //!
-//! It listens on loopback alone. It must never print, write down or record a credential: the one it
+//! It listens on loopback alone, and answers nothing but what is asked behind a random prefix of the
+//! path: whoever else is on the machine is not let in. It must never print, write down or record a credential: the one it
 //! saw last stays in memory, marked as sensitive, to be shown to the same upstream and nobody else.
 //!
 //! Whoever stands behind it may see no more than a relay's answer shows. An upstream that does not
@@ -15,6 +16,7 @@ mod call;
 mod cut;
 mod forward;
 mod memory;
+mod prefix;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -34,6 +36,7 @@ use transport::server::{ServerLimits, serve};
 use crate::ask::Reply;
 pub use call::{Call, Source};
 use memory::{Identities, Memory};
+use prefix::Prefix;
 
 /// How long open connections may go on after the end was asked for.
 const GRACE: Duration = Duration::from_secs(1);
@@ -142,6 +145,7 @@ pub struct Relay {
 }
 
 struct Shared {
+    prefix: Prefix,
     behind: Behind,
     settings: RelaySettings,
     answers_from_memory: AtomicBool,
@@ -153,7 +157,7 @@ struct Shared {
     tally: Tally,
 }
 
-/// What the last request with a credential said of itself.
+/// What the last request with a credential that the upstream took said of itself.
 #[derive(Clone)]
 struct Seen {
     authorization: HeaderValue,
@@ -200,6 +204,7 @@ impl Relay {
             Behind::Replay { grants_tokens, .. } => *grants_tokens,
         };
         let shared = Arc::new(Shared {
+            prefix: Prefix::random(),
             memory: Mutex::new(Memory::new(settings.memory_bytes_max)),
             behind,
             settings,
@@ -219,14 +224,16 @@ impl Relay {
         Ok(Relay { address, token_address, shared, _stop: stop.drop_guard() })
     }
 
-    /// What stands in the configuration for the upstream's base URL.
+    /// What stands in the configuration for the upstream's base URL. Who knows it may ask: it must not
+    /// be printed.
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}{}", self.address, self.shared.prefix.as_str())
     }
 
-    /// What stands in the configuration for the upstream's token URL.
+    /// What stands in the configuration for the upstream's token URL; as secret.
     pub fn token_url(&self) -> Option<String> {
-        self.token_address.map(|address| format!("http://{address}/token"))
+        let prefix = self.shared.prefix.as_str();
+        self.token_address.map(|address| format!("http://{address}{prefix}/token"))
     }
 
     /// The calls since the last take, in the order in which they were answered.
@@ -272,11 +279,11 @@ impl Relay {
         lock(&self.shared.missing).clone()
     }
 
-    /// Asks the new API with the credential that was seen last; not one of [`Relay::take_calls`].
+    /// Asks the new API with the credential that it took last; not one of [`Relay::take_calls`].
     /// Always asks anew, whatever is in memory.
     ///
     /// # Errors
-    /// Where no credential was seen yet, or no answer came.
+    /// Where no credential was taken yet, or no answer came.
     pub async fn ask(&self, target: &str) -> Result<Reply, AskFailure> {
         let asked = tokio::time::timeout(ASK_TIMEOUT, self.shared.ask(target)).await;
         asked.unwrap_or(Err(AskFailure::TimedOut))
@@ -286,8 +293,8 @@ impl Relay {
 /// Why a question of our own got no answer. Holds kinds only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AskFailure {
-    /// Nobody has shown a credential yet.
-    #[error("no credential was seen yet")]
+    /// Nobody has shown a credential yet that the upstream took.
+    #[error("no credential was seen yet that the new API took")]
     NoCredential,
     /// Path and query are none.
     #[error("not a path and a query")]

@@ -82,6 +82,8 @@ fn answer(path: &str, count: usize) -> Response<Body> {
     let (status, body) = match path {
         "/auth/token" => (200, r#"{"access_token":"granted"}"#.to_owned()),
         "/prefix/missing" => (404, "{}".to_owned()),
+        "/prefix/unauthorized" => (401, "{}".to_owned()),
+        "/prefix/forbidden" => (403, "{}".to_owned()),
         "/prefix/busy" => (429, "{}".to_owned()),
         "/prefix/moved" => (302, String::new()),
         "/prefix/large" => (200, "x".repeat(5000)),
@@ -235,6 +237,67 @@ async fn a_question_of_our_own_shows_the_key_that_was_seen_last() {
     assert_eq!(vendor.seen()[2].headers["authorization"], KEY);
     assert_eq!(relay.take_calls().len(), 0, "no call of the gateway's");
     assert_eq!(relay.ask("no path\n").await.unwrap_err(), AskFailure::BadTarget);
+}
+
+#[tokio::test]
+async fn a_key_that_the_upstream_refuses_is_not_the_one_that_we_ask_with() {
+    let vendor = Vendor::start().await;
+    let relay = live(&vendor, RelaySettings::default()).await;
+    for refused in ["/unauthorized", "/forbidden"] {
+        get_as(&relay, refused, "Bearer refused").await.unwrap();
+        assert_eq!(relay.ask("/users").await.unwrap_err(), AskFailure::NoCredential, "{refused}");
+    }
+    get(&relay, "/busy").await.unwrap();
+    for refused in ["/unauthorized", "/forbidden"] {
+        get_as(&relay, refused, "Bearer refused").await.unwrap();
+        relay.ask("/users").await.unwrap();
+        assert_eq!(vendor.seen().last().unwrap().headers["authorization"], KEY, "{refused}");
+    }
+}
+
+/// The same place without the path that only a gateway was told, and with other ones.
+fn strangers_urls(url: &str) -> Vec<String> {
+    let (origin, path) = url.split_at("http://".len() + url["http://".len()..].find('/').unwrap());
+    let (secret, rest) = path.split_at(33);
+    let other = if secret.ends_with('0') { "1" } else { "0" };
+    vec![
+        format!("{origin}{rest}/users"),
+        format!("{origin}/{}{rest}/users", "0".repeat(32)),
+        format!("{origin}{}{other}{rest}/users", &secret[..32]),
+        format!("{origin}{secret}x{rest}/users"),
+        format!("{origin}/users{secret}{rest}"),
+    ]
+}
+
+#[tokio::test]
+async fn whoever_was_not_told_the_path_is_cut_off_unheard() {
+    let vendor = Vendor::start().await;
+    let tape = Arc::new(Tape::default());
+    let recorder: Arc<dyn Recorder> = tape.clone();
+    let settings = RelaySettings { recorder: Some(recorder), ..RelaySettings::default() };
+    let live = live(&vendor, settings).await;
+    let shutdown = CancellationToken::new();
+    let recorded = Arc::new(Tape::default());
+    let body = Bytes::from("[]");
+    let reply = Reply { status: 200, headers: Vec::new(), body };
+    let (method, target) = ("GET".to_owned(), "/users".to_owned());
+    recorded.record(&Exchange { method, target, reply });
+    let behind = Behind::Replay { replies: recorded, grants_tokens: true };
+    let replay = Relay::start(behind, RelaySettings::default(), &shutdown).await.unwrap();
+    let ways = [&live, &replay].map(|relay| [relay.base_url(), relay.token_url().unwrap()]);
+    for url in ways.as_flattened().iter().flat_map(|url| strangers_urls(url)) {
+        let request = Request::get(&url).header("authorization", "Bearer strangers");
+        let answer = send(request.body(Bytes::new()).unwrap()).await;
+        assert!(matches!(answer, Err(ClientError::Reset { .. })), "{url}: {answer:?}");
+    }
+    assert_eq!(vendor.seen().len(), 0);
+    assert_eq!(tape.0.lock().unwrap().len(), 0);
+    assert_eq!(live.ask("/users").await.unwrap_err(), AskFailure::NoCredential);
+    for relay in [&live, &replay] {
+        assert_eq!(relay.take_calls().len(), 0);
+        assert_eq!((relay.counts().cut, relay.missing().len()), (10, 0));
+    }
+    assert_eq!(get(&replay, "/users").await.unwrap().body(), &"[]");
 }
 
 #[tokio::test]

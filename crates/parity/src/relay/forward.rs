@@ -49,12 +49,12 @@ impl Shared {
         request: Request<Body>,
     ) -> Response<Body> {
         let (head, body) = request.into_parts();
+        let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+        let Some(target) = self.prefix.taken_off(target) else { return self.no_answer() };
         let settings = &self.settings;
         let body = body::collect(body, settings.body_bytes_max, settings.idle).await;
         let Ok(body) = body else { return self.no_answer() };
-        let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-        let (method, target) = (head.method, target.to_owned());
-        let come = Come { method, target, headers: head.headers, body };
+        let come = Come { method: head.method, target, headers: head.headers, body };
         let mut noted = Noted::new(&self, door, &come);
         let (source, kept) = match (&self.behind, door) {
             (Behind::Live(upstream), Door::Token) => {
@@ -97,16 +97,20 @@ impl Shared {
 
     /// A request for data: from memory if it may be, else from the upstream.
     async fn api(&self, upstream: &Upstream, come: &Come) -> (Source, Option<Kept>) {
-        self.note_credential(come);
         let key = self.key(come);
         if self.answers_from_memory.load(Ordering::Relaxed)
             && let Some(kept) = key.and_then(|key| lock(&self.memory).get(&key))
         {
+            // Only whom the upstream answered is answered from memory.
+            self.note_credential(come);
             return (Source::Memory, Some(kept));
         }
         let sent =
             self.send(upstream, &format!("{}{}", upstream.base_url, come.target), come).await;
         let Ok(kept) = sent else { return (Source::Upstream, None) };
+        if !matches!(kept.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            self.note_credential(come);
+        }
         self.record(come, &kept).await;
         if let Some(key) = key
             && matches!(kept.status, StatusCode::OK | StatusCode::NOT_FOUND)
@@ -117,7 +121,6 @@ impl Shared {
     }
 
     async fn replay(&self, replies: &Arc<dyn Replies>, come: &Come) -> (Source, Option<Kept>) {
-        self.note_credential(come);
         let replies = Arc::clone(replies);
         let (method, target) = (come.method.to_string(), come.target.clone());
         let read = tokio::task::spawn_blocking(move || replies.reply(&method, &target)).await;
@@ -171,6 +174,7 @@ impl Shared {
         is_kept.then(|| lock(&self.identities).key(&come.headers, &come.target))
     }
 
+    /// Remembers a credential that the upstream took.
     fn note_credential(&self, come: &Come) {
         if let Some(authorization) = come.headers.get(AUTHORIZATION) {
             let mut authorization = authorization.clone();
