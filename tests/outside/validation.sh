@@ -9,8 +9,8 @@ source "$(dirname "$0")/support/common.sh"
 need curl=curl jq=jq time=time
 build
 export LEGACY_KEY=legacy-demo-key
-# What a validation may use beside the lists of both sides, in MiB; see docs/VALIDATION.md.
-memory_max=768
+# What a validation of 50,000 users may use, in MiB; see docs/VALIDATION.md.
+memory_max=320
 
 # validate REPORT ARGUMENT...: runs it; its exit code in $code, its output in $work/REPORT.log.
 validate() {
