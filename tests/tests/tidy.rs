@@ -260,12 +260,13 @@ fn the_tree_speaks_of_the_product_alone() {
 #[test]
 fn the_top_level_holds_what_a_newcomer_expects() {
     let names: Vec<String> = entries(&root()).iter().map(|path| name_of(path)).collect();
+    let ignored = ignored();
     let found: Vec<String> = names
         .iter()
         .filter(|name| {
             !(name.starts_with('.')
                 || name.starts_with("LICENSE")
-                || *name == "target"
+                || ignored.contains(name)
                 || TOP_LEVEL.contains(&name.as_str()))
         })
         .map(|name| format!("{name}: move it into crates, tests, docs or deploy"))
@@ -428,15 +429,18 @@ fn with_extension(folder: &str, extension: &str) -> Vec<SourceFile> {
 /// Every text file below a folder of the project; what git and cargo write is left out.
 fn files_below(folder: &str) -> Vec<SourceFile> {
     let root = root();
+    let ignored = ignored();
     let mut folders = vec![root.join(folder)];
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
         for path in entries(&folder) {
             let name = path.strip_prefix(&root).unwrap_or(&path).to_string_lossy().into_owned();
             if path.is_dir() {
-                if name != ".git" && name != "target" {
+                if name != ".git" && !ignored.contains(&name) {
                     folders.push(path);
                 }
+            } else if ignored.contains(&name) {
+                // Somebody's own.
             } else if let Some(text) = read(&path) {
                 files.push(SourceFile { path, name, text });
             }
@@ -444,6 +448,12 @@ fn files_below(folder: &str) -> Vec<SourceFile> {
     }
     files.sort_by(|a, b| a.name.cmp(&b.name));
     files
+}
+
+/// What is no part of the tree, by `.gitignore`: the build, and what the README has somebody save.
+fn ignored() -> BTreeSet<String> {
+    let text = read(&root().join(".gitignore")).unwrap_or_default();
+    text.lines().filter_map(|line| line.strip_prefix('/')).map(str::to_owned).collect()
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
