@@ -266,7 +266,7 @@ fn the_top_level_holds_what_a_newcomer_expects() {
         .filter(|name| {
             !(name.starts_with('.')
                 || name.starts_with("LICENSE")
-                || ignored.contains(name)
+                || ignored.contains(*name)
                 || TOP_LEVEL.contains(&name.as_str()))
         })
         .map(|name| format!("{name}: move it into crates, tests, docs or deploy"))
