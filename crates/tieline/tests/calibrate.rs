@@ -81,7 +81,7 @@ fn habits(simulator: &Simulator, asked: &Asked, reply: Reply) -> Reply {
         }
     }
     if let Some(id) = asked.filter("id").filter(|id| !id.is_empty() && !is_v3) {
-        users.retain(|user| user["id"].to_string() == id);
+        users.retain(|user| user["id"].as_u64() == id.parse().ok());
     }
     let total = users.len();
     let metadata = json!({ "total": total, "page": 1, "page_size": total });

@@ -199,12 +199,12 @@ fn what_cannot_be_recorded_leaves_no_finished_file() {
 
 #[test]
 fn the_same_key_makes_the_same_pseudonyms() {
-    let sides = Sides::new(60);
+    let sides = Sides::new(30);
     let world = World::new("pseudonyms", &sides.base);
     let key = |name: &str, text: &str| format!("file:{}", world.folder.file(name, text));
     let (one, two) = (key("one", "a-key-of-20-letters!\n"), key("two", "b-key-of-20-letters!\n"));
     let mut bodies = Vec::new();
-    for key in [Some(&one), Some(&one), Some(&two), None, None] {
+    for key in [Some(&one), Some(&one), Some(&two), None] {
         let more: Vec<&str> =
             key.iter().flat_map(|key| ["--pseudonym-key", key.as_str()]).collect();
         assert_code(&world.record(&sides.base, &more), 0);
@@ -214,7 +214,7 @@ fn the_same_key_makes_the_same_pseudonyms() {
     }
     assert!(bodies[0].len() > 10);
     assert!(bodies[0] == bodies[1], "the same key, other pseudonyms");
-    for (a, b) in [(0, 2), (0, 3), (3, 4)] {
+    for (a, b) in [(0, 2), (0, 3)] {
         assert!(bodies[a] != bodies[b], "{a} and {b} have the same pseudonyms");
     }
 }
@@ -255,7 +255,7 @@ fn heard(heard: &mut Heard, command: &str, arguments: &[&str], keys: &[String; 3
 fn no_key_and_nobody_is_in_what_is_logged_printed_or_written() {
     let keys = [canary(710, 40), canary(711, 40), canary(712, 40)];
     let settings = Settings {
-        users: 60,
+        users: 40,
         teams_list: true,
         v4_keys: vec![keys[2].clone()],
         legacy_keys: vec![keys[0].clone(), keys[1].clone()],
