@@ -4,6 +4,8 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use crate::pseudonym::{is_word, plain};
+
 /// How a request shows its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -54,10 +56,12 @@ impl Ask {
         }
     }
 
-    /// The request without any value: path, names of parameters and the place of the key.
+    /// The request without any value: path, names of parameters and the place of the key. A name
+    /// that may be a person's is left out too.
     pub fn shape(&self) -> String {
+        let shown = |name| if is_word(plain(name)) { name } else { ".." };
         let mut names: Vec<String> =
-            self.query.iter().map(|(name, _)| format!("{name}=..")).collect();
+            self.query.iter().map(|(name, _)| format!("{}=..", shown(name))).collect();
         if matches!(self.key, KeyPlace::Query | KeyPlace::WrongQuery) {
             names.push("key=..".to_owned());
         }
@@ -110,5 +114,9 @@ mod tests {
         assert_eq!(ask.shape(), "GET /api/v3/cdr/users?name=..&key=..");
         assert_eq!(ask.target("k"), "/api/v3/cdr/users?name=Jane+%26+Co&key=k");
         assert_eq!(ask.authorization("k"), None);
+        let query =
+            ["filter[name]", "jane.doe", "filter[Jane]"].map(|n| (n.to_owned(), n.to_owned()));
+        let ask = Ask { query: query.to_vec(), key: KeyPlace::Bearer, ..ask };
+        assert_eq!(ask.shape(), "GET /api/v3/cdr/users?filter[name]=..&..=..&..=..");
     }
 }

@@ -81,6 +81,12 @@ pub enum CorpusError {
         /// The limit.
         bytes_max: u64,
     },
+    /// The pages of one list are too large to be laid out.
+    #[error("the pages of one list in the corpus have more than {bytes_max} bytes")]
+    ListTooLong {
+        /// The limit.
+        bytes_max: usize,
+    },
     /// A legacy path that no endpoint has; it may hold a key.
     #[error("only answers of the legacy endpoints of users, teams and deleted agents are recorded")]
     NoEndpoint,

@@ -28,6 +28,7 @@ use rand::RngExt;
 use crate::node::NotJson;
 use cipher::Cipher;
 pub use fields::Document;
+pub(crate) use fields::{is_word, plain};
 
 /// The shortest key an operator may give.
 pub const KEY_BYTES_MIN: usize = 16;
@@ -184,6 +185,23 @@ impl Pseudonyms {
             // Only of twenty digits some are too large; further on the way there is one that is not.
             if let Ok(number) = text.parse() {
                 return number;
+            }
+        }
+    }
+
+    /// A number that is no whole one, or is larger than those: other digits in the same places. Its
+    /// sign and its exponent are not part of it.
+    fn fraction(&self, number: f64) -> String {
+        let text = serde_json::Value::from(number.abs()).to_string();
+        let end = text.find('e').or_else(|| text.strip_suffix(".0").map(str::len));
+        let (digits, rest) = text.split_at(end.unwrap_or(text.len()));
+        let mut digits = digits.to_owned();
+        loop {
+            digits = self.text(&digits);
+            let made = format!("{digits}{rest}");
+            // Only a few of the largest exponent are too large; as with whole numbers.
+            if made.parse::<f64>().is_ok_and(f64::is_finite) {
+                return made;
             }
         }
     }

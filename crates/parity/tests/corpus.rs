@@ -13,6 +13,7 @@ use parity::corpus::{Corpus, CorpusError, Header, Replay, Summary, Writer};
 use parity::node::Node;
 use parity::pseudonym::Pseudonyms;
 use parity::relay::{Exchange, Replies};
+use sha2::{Digest, Sha256};
 
 const V1: &str = "/api/user_management/v1/users";
 const KEY: &[u8] = b"a key for tests, 32 bytes long..";
@@ -292,6 +293,37 @@ fn a_file_that_is_not_what_was_written_is_refused() {
         assert!(!format!("{error} {error:?}").contains(&jane), "{what}");
     }
     assert_eq!(opened(&folder.0.join("none")), CorpusError::Io(std::io::ErrorKind::NotFound));
+}
+
+/// The same lines with the digest of a last line that fits them.
+fn forged(content: &str) -> String {
+    let (lines, last) = content.trim_end().rsplit_once('\n').unwrap();
+    let lines = format!("{lines}\n");
+    let digest: [u8; 32] = Sha256::digest(lines.as_bytes()).into();
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut last: serde_json::Value = serde_json::from_str(last).unwrap();
+    last["end"]["sha256"] = digest.into();
+    format!("{lines}{last}\n")
+}
+
+#[test]
+fn headers_that_no_recording_holds_are_not_read_from_a_file_either() {
+    let folder = Folder::new();
+    record(&folder);
+    let whole = fs::read_to_string(folder.file()).unwrap();
+    let kept = r#"["content-type","application/json"]"#;
+    let more =
+        r#"["set-cookie","a=b"],["location","/x"],["Content-Type","x"],["content-type","x"]"#;
+    let content = forged(&whole.replace(kept, &format!("{kept},{more}")));
+    assert!(content.contains("set-cookie"));
+    fs::write(folder.file(), content).unwrap();
+    let corpus = Corpus::open(&folder.file()).unwrap();
+    let headers = [("content-type".to_owned(), "application/json".to_owned())];
+    let legacy = corpus.legacy(&ask(V1, &[])).unwrap().unwrap();
+    assert_eq!(legacy.headers, headers);
+    let target = "/api/v4/users?limit=100&offset=0";
+    let upstream = corpus.upstream("ams", "GET", target, 0).unwrap().unwrap();
+    assert_eq!(upstream.headers, headers);
 }
 
 #[test]

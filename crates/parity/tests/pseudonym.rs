@@ -260,7 +260,61 @@ fn a_sentence_stays_only_where_it_is_known() {
 
 #[test]
 fn a_person_in_the_place_of_a_members_name_is_replaced() {
-    check(Document::Other, r#"{"~jane@example.com~":{"~12025550123~":1,"v1.users":2}}"#);
+    check(
+        Document::Other,
+        r#"{"~jane@example.com~":{"~12025550123~":1,"userId":2,"a_new_name2":3},"~jane.doe~":{"id":1},"~Jane~":[],"~jane-doe~":{},"~_jane~":0,"~josé~":true,"":1}"#,
+    );
+    let p = pseudonyms();
+    for name in ["jane.doe", "filter[jane.doe]", "Jane", "jane-doe", "josé"] {
+        assert_eq!(p.parameter(name), p.text(name));
+        assert_ne!(p.parameter(name), name);
+    }
+}
+
+/// What is made of a member's number.
+fn number_of(field: &str, number: &str) -> String {
+    let json = format!("{{\"{field}\":{number}}}");
+    let made = pseudonyms().json(Document::Other, json.as_bytes()).unwrap();
+    let made = String::from_utf8(made).unwrap();
+    Node::parse(made.as_bytes()).unwrap();
+    let front = format!("{{\"{field}\":");
+    made.strip_prefix(&front).unwrap().strip_suffix('}').unwrap().to_owned()
+}
+
+#[test]
+fn a_number_of_a_person_is_replaced_however_it_is_written() {
+    let p = pseudonyms();
+    let phone = p.text("12025550123");
+    for number in ["12025550123.0", "1.2025550123e10", "120255501230E-1"] {
+        assert_eq!(number_of("caller_id", number), format!("{phone}.0"), "{number}");
+        assert_eq!(number_of("caller_id", &format!("-{number}")), format!("-{phone}.0"));
+        assert_eq!(number_of("a_new_field", number), format!("{phone}.0"), "{number}");
+    }
+    for (number, digits, rest) in [
+        ("1202.5550123", "1202.5550123", ""),
+        ("0.12025550123", "0.12025550123", ""),
+        ("1234567890123456789012", "1.2345678901234568", "e21"),
+        ("98765432109876543210", "9.876543210987654", "e19"),
+        ("-1.2025550123e-40", "1.2025550123", "e-40"),
+    ] {
+        let made = number_of("extension", number);
+        let plain = made.trim_start_matches('-').replace("e+", "e");
+        let is_sound = plain.ends_with(rest) && kinds(&plain) == kinds(&format!("{digits}{rest}"));
+        assert!(is_sound && plain != format!("{digits}{rest}"), "{number}: {made}");
+        assert_eq!(number_of("a_new_field", number), made, "{number}");
+    }
+    for largest in ["1.7976931348623157e308", "9e307", "-1.5e308"] {
+        number_of("caller_id", largest);
+    }
+    for (field, number) in
+        [("id", "12025550123.0"), ("a_new_rate", "0.25"), ("a_new_rate", "1000.0")]
+    {
+        assert_eq!(number_of(field, number), number);
+    }
+}
+
+fn kinds(text: &str) -> Vec<String> {
+    text.chars().map(kind).collect()
 }
 
 #[test]

@@ -172,7 +172,7 @@ async fn calls_are_told_once_with_their_status_and_the_id_they_came_with() {
     let calls = relay.take_calls();
     let told: Vec<_> = calls.iter().map(|call| (call.shape(), call.status.unwrap())).collect();
     let users = "GET /users?limit=100&offset=0&email=..".to_owned();
-    assert_eq!(told[..], [(users, 200), ("GET /missing".into(), 404), ("GET /moved".into(), 302)]);
+    assert_eq!(told[..], [(users, 200), ("GET /{..}".into(), 404), ("GET /{..}".into(), 302)]);
     assert!(calls.iter().all(|call| call.request_id.as_deref() == Some("r1")));
     assert!(calls.iter().all(|call| call.source == Source::Upstream));
     assert_eq!(relay.take_calls().len(), 0);
@@ -215,7 +215,7 @@ async fn a_call_that_nobody_waits_for_is_told_of_too() {
     for _ in 0..10_000 {
         let calls = relay.take_calls();
         if let Some(call) = calls.first() {
-            assert_eq!((call.shape(), call.status), ("GET /silent".to_owned(), None));
+            assert_eq!((call.shape(), call.status), ("GET /{..}".to_owned(), None));
             return;
         }
         tokio::time::sleep(Duration::from_millis(1)).await;

@@ -14,6 +14,24 @@ pub(super) type BodyId = [u8; 32];
 /// The longest line that is read.
 pub(super) const LINE_BYTES_MAX: u64 = 512 << 20;
 
+/// Headers of an answer that are recorded, and read again.
+const HEADERS: &[&str] =
+    &["content-type", "retry-after", "www-authenticate", "cache-control", "allow"];
+
+/// Of an answer's headers those that a corpus holds, each once.
+pub(super) fn recorded(
+    headers: impl IntoIterator<Item = (String, String)>,
+) -> Vec<(String, String)> {
+    let mut kept: Vec<(String, String)> = Vec::new();
+    for (name, value) in headers {
+        let is_new = !kept.iter().any(|(known, _)| *known == name);
+        if is_new && HEADERS.contains(&name.as_str()) {
+            kept.push((name, value));
+        }
+    }
+    kept
+}
+
 /// The first line.
 #[derive(Serialize, Deserialize)]
 pub(super) struct First<'a> {

@@ -21,6 +21,9 @@ use crate::pseudonym::canonical;
 /// What stands for a body that was no JSON.
 const LEFT_OUT: &[u8] = b"(no JSON, left out of the recording)";
 
+/// The most bytes of pages that are read to lay out one list: those of 50,000 users are about 70 MiB.
+const LIST_BYTES_MAX: usize = 256 << 20;
+
 /// A corpus that was read and found whole.
 pub struct Corpus {
     file: File,
@@ -32,6 +35,8 @@ pub struct Corpus {
     bodies: HashMap<BodyId, Place>,
     /// The list that was laid out last, by upstream, list and question.
     laid: Mutex<Option<Known>>,
+    /// The most bytes of pages that are read to lay out one list.
+    list_bytes_max: usize,
 }
 
 /// A list that was laid out, or that cannot be.
@@ -94,6 +99,7 @@ impl Corpus {
             names: BTreeSet::new(),
             bodies: HashMap::new(),
             laid: Mutex::default(),
+            list_bytes_max: LIST_BYTES_MAX,
         };
         let (mut legacy, mut upstream) = (0, 0);
         loop {
@@ -174,7 +180,7 @@ impl Corpus {
     /// other pages. `None` where they do not say what would be on it. Reads the file.
     ///
     /// # Errors
-    /// Where the file has changed since it was opened.
+    /// Where the file has changed since it was opened, or the pages of the list are too large.
     pub fn rebuilt(
         &self,
         name: &str,
@@ -196,20 +202,33 @@ impl Corpus {
         Ok(page.map(|body| Reply { status: 200, headers, body }))
     }
 
+    /// Lays out a list page by page: of each body only the rows stay.
     fn lay_out(&self, name: &str, list: &str, question: u64) -> Result<Option<Laid>, CorpusError> {
-        let mut pages = Vec::new();
+        let (mut laid, mut bytes) = (None, 0);
         for (request, answers) in &self.upstream {
             if request.name != name || request.method != "GET" {
                 continue;
             }
             let cut = Cut::of(&request.target).filter(|cut| cut.list == list);
-            if let (Some(cut), Some(answer)) = (cut, during(answers, question))
-                && answer.status == 200
-            {
-                pages.push((cut, self.reply(answer)?.body));
+            let answer = during(answers, question).filter(|answer| answer.status == 200);
+            let (Some(cut), Some(answer)) = (cut, answer) else { continue };
+            bytes += self.length(answer);
+            if bytes > self.list_bytes_max {
+                return Err(CorpusError::ListTooLong { bytes_max: self.list_bytes_max });
+            }
+            if Laid::lay(&mut laid, &cut, &self.reply(answer)?.body).is_none() {
+                return Ok(None);
             }
         }
-        Ok(Laid::out(&pages))
+        Ok(laid)
+    }
+
+    /// How long the body of an answer is.
+    fn length(&self, answer: &Answer) -> usize {
+        match answer.body {
+            Body::Empty | Body::LeftOut => 0,
+            Body::Is(id) => self.bodies.get(&id).map_or(0, |place| place.length),
+        }
     }
 
     fn take(&mut self, exchange: Line<'_>, line: u64) -> Result<(), CorpusError> {
@@ -224,6 +243,7 @@ impl Corpus {
         {
             return Err(CorpusError::Edited { line });
         }
+        let headers = line::recorded(headers);
         let answer = Answer { status, headers, body };
         match asked {
             Asked::Legacy(ask) => {
@@ -307,5 +327,40 @@ impl<'f> Lines<'f> {
         self.offset += read as u64;
         self.digest.update(&*line);
         Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::corpus::Writer;
+    use crate::pseudonym::Pseudonyms;
+    use crate::relay::Exchange;
+
+    #[test]
+    fn pages_that_are_too_large_together_are_not_read() {
+        let name = format!("tieline-corpus-pages-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let writer = Writer::new(&path, &Header::default(), Pseudonyms::random()).unwrap();
+        let mut bytes = 0;
+        for row in 0..10 {
+            let body = format!(r#"{{"users":[{row}],"metadata":{{"total":10}}}}"#);
+            bytes += body.len();
+            let reply = Reply { status: 200, headers: Vec::new(), body: Bytes::from(body) };
+            let target = format!("/api/v4/users?limit=1&offset={row}");
+            let exchange = Exchange { method: "GET".to_owned(), target, reply };
+            writer.upstream("ams", &exchange).unwrap();
+        }
+        writer.finish().unwrap();
+        let mut corpus = Corpus::open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let whole = "/api/v4/users?limit=10&offset=0";
+        corpus.list_bytes_max = bytes - 1;
+        let error = corpus.rebuilt("ams", whole, 0).unwrap_err();
+        assert_eq!(error, CorpusError::ListTooLong { bytes_max: bytes - 1 });
+        corpus.list_bytes_max = bytes;
+        let page = corpus.rebuilt("ams", whole, 0).unwrap().unwrap();
+        let expected = r#"{"users":[0,1,2,3,4,5,6,7,8,9],"metadata":{"total":10}}"#;
+        assert_eq!(page.body, expected);
     }
 }

@@ -5,12 +5,17 @@
 //! about the total, or a row is missing, there is no such page: a list is never guessed.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 
 use bytes::Bytes;
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// The longest list that is laid out.
 const ROWS_MAX: usize = 1_000_000;
+/// The most members of a page besides its rows, and of its counts.
+const MEMBERS_MAX: usize = 64;
 
 /// A list by its path and its parameters other than those of paging, and the page of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,41 +65,37 @@ pub(super) struct Laid {
 }
 
 impl Laid {
-    /// Lays out pages; `None` where they do not fit together or are no pages.
-    pub(super) fn out(pages: &[(Cut, Bytes)]) -> Option<Laid> {
-        let mut laid: Option<Laid> = None;
-        for (cut, body) in pages {
-            let mut members: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(body).ok()?;
-            let counts = members.remove(counts_name(cut.is_numbered))?;
-            let counts: BTreeMap<String, u64> = serde_json::from_str(counts.get()).ok()?;
-            let total = *counts.get(if cut.is_numbered { "totalCount" } else { "total" })?;
-            let total = usize::try_from(total).ok().filter(|total| *total <= ROWS_MAX)?;
-            let mut lists = members.iter().filter(|(_, value)| value.get().starts_with('['));
-            let (Some((name, _)), None) = (lists.next(), lists.next()) else { return None };
-            let name = name.clone();
-            let rows: Vec<Box<RawValue>> =
-                serde_json::from_str(members.remove(&name)?.get()).ok()?;
-            let laid = laid.get_or_insert_with(|| Laid {
-                name: name.clone(),
-                rows: Vec::new(),
-                others: members,
-            });
-            if laid.rows.is_empty() {
-                laid.rows.resize_with(total, || None);
-            }
-            if laid.rows.len() != total || laid.name != name || rows.len() > cut.limit {
-                return None;
-            }
-            for (k, row) in rows.into_iter().enumerate() {
-                let place = laid.rows.get_mut(cut.offset.checked_add(k)?)?;
-                match place {
-                    Some(before) if before.get() != row.get() => return None,
-                    Some(_) => {}
-                    None => *place = Some(row),
-                }
+    /// Lays one more page of a list onto those before; `None` where it does not fit them or is no
+    /// page. Nothing of it is read beyond what the list and the page may hold.
+    pub(super) fn lay(before: &mut Option<Laid>, cut: &Cut, body: &[u8]) -> Option<()> {
+        let mut members: Members<Box<RawValue>> = serde_json::from_slice(body).ok()?;
+        let counts = members.0.remove(counts_name(cut.is_numbered))?;
+        let counts: Members<u64> = serde_json::from_str(counts.get()).ok()?;
+        let total = *counts.0.get(if cut.is_numbered { "totalCount" } else { "total" })?;
+        let total = usize::try_from(total).ok().filter(|total| *total <= ROWS_MAX)?;
+        let mut lists = members.0.iter().filter(|(_, value)| value.get().starts_with('['));
+        let (Some((name, _)), None) = (lists.next(), lists.next()) else { return None };
+        let name = name.clone();
+        let rows = members.0.remove(&name)?;
+        let max = cut.limit.min(total.saturating_sub(cut.offset));
+        let rows = Rows { max }.deserialize(&mut serde_json::Deserializer::from_str(rows.get()));
+        let laid = before.get_or_insert_with(|| Laid {
+            name: name.clone(),
+            rows: std::iter::repeat_with(|| None).take(total).collect(),
+            others: members.0,
+        });
+        if laid.rows.len() != total || laid.name != name {
+            return None;
+        }
+        for (k, row) in rows.ok()?.into_iter().enumerate() {
+            let place = laid.rows.get_mut(cut.offset.checked_add(k)?)?;
+            match place {
+                Some(before) if before.get() != row.get() => return None,
+                Some(_) => {}
+                None => *place = Some(row),
             }
         }
-        laid
+        Some(())
     }
 
     /// A page of the list; `None` where one of its rows was not recorded.
@@ -125,6 +126,68 @@ impl Laid {
     }
 }
 
+/// The members of an object that has few; one that has more is refused while it is read.
+struct Members<T>(BTreeMap<String, T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Members<T> {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
+        de.deserialize_map(Few(PhantomData))
+    }
+}
+
+struct Few<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Few<T> {
+    type Value = Members<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an object of at most {MEMBERS_MAX} members")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<T>, A::Error> {
+        let mut members = BTreeMap::new();
+        while let Some((name, value)) = map.next_entry()? {
+            members.insert(name, value);
+            if members.len() > MEMBERS_MAX {
+                return Err(A::Error::invalid_length(members.len(), &self));
+            }
+        }
+        Ok(Members(members))
+    }
+}
+
+/// Rows, of which there may be so many; a longer list is refused while it is read.
+struct Rows {
+    max: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Rows {
+    type Value = Vec<Box<RawValue>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, de: D) -> Result<Self::Value, D::Error> {
+        de.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Rows {
+    type Value = Vec<Box<RawValue>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a list of at most {} rows", self.max)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut rows = Vec::new();
+        while let Some(row) = seq.next_element()? {
+            if rows.len() == self.max {
+                return Err(A::Error::invalid_length(rows.len() + 1, &self));
+            }
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+}
+
 /// The member that counts are in.
 fn counts_name(is_numbered: bool) -> &'static str {
     if is_numbered { "meta" } else { "metadata" }
@@ -139,7 +202,11 @@ mod tests {
     }
 
     fn rebuilt(pages: &[(Cut, Bytes)], target: &str) -> Option<String> {
-        let page = Laid::out(pages)?.page(&Cut::of(target)?)?;
+        let mut laid = None;
+        for (cut, body) in pages {
+            Laid::lay(&mut laid, cut, body)?;
+        }
+        let page = laid?.page(&Cut::of(target)?)?;
         Some(String::from_utf8(page.to_vec()).unwrap())
     }
 
@@ -185,6 +252,29 @@ mod tests {
         ] {
             let pages = [first(), page(target, body)];
             assert_eq!(rebuilt(&pages, "/u?limit=1&offset=0"), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_more_than_a_list_may_hold_is_refused_while_it_is_read() {
+        // What stands behind the limit is no JSON: whoever reads on says so in another way.
+        let too_many = format!("[1,2,{}", "3,".repeat(10));
+        let rows = Rows { max: 1 };
+        let mut json = serde_json::Deserializer::from_str(&too_many);
+        let error = rows.deserialize(&mut json).unwrap_err().to_string();
+        assert!(error.starts_with("invalid length 2"), "{error}");
+        let member = |k: usize| format!("\"m{k}\":1,");
+        let many = |count: usize| format!("{{{}", (0..count).map(member).collect::<String>());
+        let error = serde_json::from_str::<Members<u64>>(&many(MEMBERS_MAX + 1)).err().unwrap();
+        assert!(error.to_string().starts_with("invalid length 65"), "{error}");
+        let most = many(MEMBERS_MAX).trim_end_matches(',').to_owned() + "}";
+        assert_eq!(serde_json::from_str::<Members<u64>>(&most).unwrap().0.len(), MEMBERS_MAX);
+        for (target, body) in [
+            ("/u?limit=9&offset=0", r#"{"users":[1,2,3],"metadata":{"total":2}}"#),
+            ("/u?limit=9&offset=5", r#"{"users":[1],"metadata":{"total":2}}"#),
+            ("/u?limit=9&offset=0", r#"{"users":[1],"metadata":{"total":1000001}}"#),
+        ] {
+            assert_eq!(rebuilt(&[page(target, body)], "/u?limit=1&offset=0"), None, "{body}");
         }
     }
 }

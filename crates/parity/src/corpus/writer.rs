@@ -28,9 +28,6 @@ const LEGACY: &[&str] = &[
 ];
 /// Paths of the new API that are recorded.
 const UPSTREAM: &[&str] = &["/api/v4/", "/useradmin/"];
-/// Headers of an answer that are recorded.
-const HEADERS: &[&str] =
-    &["content-type", "retry-after", "www-authenticate", "cache-control", "allow"];
 
 /// A corpus that is being written. Clones write the same one.
 ///
@@ -267,12 +264,11 @@ impl Writer {
     }
 
     fn parts<'a>(&self, open: &Open, asked: Asked<'a>, reply: &Reply, body: &Body) -> Line<'a> {
-        let is_recorded = |(name, _): &&(String, String)| HEADERS.contains(&name.as_str());
         Line {
             asked,
             question: open.question,
             status: reply.status,
-            headers: reply.headers.iter().filter(is_recorded).cloned().collect(),
+            headers: line::recorded(reply.headers.iter().cloned()),
             body: if let Body::Is(id) = body { Some(line::hex(id)) } else { None },
             left_out: matches!(body, Body::LeftOut),
         }

@@ -52,6 +52,12 @@ impl Scrub<'_> {
     }
 }
 
+/// Whether a number has too few digits to be somebody's, before its point and behind it.
+fn is_short(number: f64) -> bool {
+    let text = number.abs().to_string();
+    text.bytes().filter(u8::is_ascii_digit).count() < super::DIGITS_MIN
+}
+
 impl<'de> DeserializeSeed<'de> for Scrub<'_> {
     type Value = ();
 
@@ -94,8 +100,20 @@ impl<'de> Visitor<'de> for Scrub<'_> {
         self.visit_u64(value.unsigned_abs())
     }
 
+    /// A fraction, an exponent, or a whole number of more digits than others may have.
     fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        serde_json::to_writer(self.out, &value).map_err(E::custom)
+        let is_kept = match self.rule() {
+            Rule::Keep => true,
+            Rule::Name | Rule::Sentence | Rule::Unknown => is_short(value),
+            Rule::Replace => false,
+        };
+        if is_kept {
+            return serde_json::to_writer(self.out, &value).map_err(E::custom);
+        }
+        let sign = if value.is_sign_negative() { "-" } else { "" };
+        self.out.extend_from_slice(sign.as_bytes());
+        self.out.extend_from_slice(self.pseudonyms.fraction(value).as_bytes());
+        Ok(())
     }
 
     fn visit_str<E>(mut self, value: &str) -> Result<(), E> {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::pseudonym::{is_word, plain};
+
 /// One request to the new API.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Call {
@@ -34,8 +36,18 @@ pub enum Source {
     Missing,
 }
 
-/// Parameters whose values say where in a list a page is, or which list it is.
-const SHOWN: &[&str] = &["limit", "offset", "page", "include"];
+/// Parameters whose values say where in a list a page is.
+const PAGING: &[&str] = &["limit", "offset", "page"];
+/// The values of `include`, which say which list it is.
+const INCLUDED: &[&str] = &["Active", "All", "Archived"];
+
+/// The words of the new API's paths. Any other segment is somebody's or something's: an id or a name.
+#[rustfmt::skip]
+const WORDS: &[&str] = &[
+    "api", "v4", "users", "teams", "security_access_groups",
+    "useradmin", "by", "username", "agentDisplayId", "groups", "skills", "queues", "permissions",
+    "callbackNumbers",
+];
 
 impl Call {
     /// The request without any value but those of paging: `GET /api/v4/users?limit=100&name=..`.
@@ -53,28 +65,31 @@ impl fmt::Debug for Call {
     }
 }
 
-/// Path and query without values. A segment of a path is a word, or it is somebody's or something's.
+/// Path and query without values.
 fn shape(target: &str) -> String {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let mut out = String::with_capacity(target.len());
     let mut before = "";
     for (k, segment) in path.split('/').enumerate() {
-        let is_version = segment.starts_with('v') && segment[1..].parse::<u8>().is_ok();
-        let is_word = segment.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
         let is_named = matches!(before, "username" | "agentDisplayId");
+        let is_shown = segment.is_empty() || WORDS.contains(&segment);
         if k > 0 {
             out.push('/');
         }
-        out.push_str(if (is_version || is_word) && !is_named { segment } else { "{..}" });
+        out.push_str(if is_shown && !is_named { segment } else { "{..}" });
         before = segment;
     }
     for (k, pair) in query.split('&').filter(|pair| !pair.is_empty()).enumerate() {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let is_number = value.bytes().all(|b| b.is_ascii_alphanumeric());
+        let is_number = value.bytes().all(|b| b.is_ascii_digit());
+        let is_shown = match name {
+            "include" => INCLUDED.contains(&value),
+            _ => PAGING.contains(&name) && is_number,
+        };
         out.push(if k == 0 { '?' } else { '&' });
-        out.push_str(name);
+        out.push_str(if is_word(plain(name)) { name } else { ".." });
         out.push('=');
-        out.push_str(if SHOWN.contains(&name) && is_number { value } else { ".." });
+        out.push_str(if is_shown { value } else { ".." });
     }
     out
 }
@@ -95,6 +110,13 @@ mod tests {
                 "/useradmin/groups/{..}/users?limit=5000&page=1",
             ),
             ("/users?page=jane%40x", "/users?page=.."),
+            ("/users?page=jane&include=jane&include=All", "/users?page=..&include=..&include=All"),
+            ("/users?jane.doe=1&Jane&limit=5", "/users?..=..&..=..&limit=5"),
+            ("/api/v4/jane", "/api/v4/{..}"),
+            ("/api/v4/users/doe/teams", "/api/v4/users/{..}/teams"),
+            ("/useradmin/users/v12/permissions/queues", "/useradmin/users/{..}/permissions/queues"),
+            ("/useradmin/users/by/username/users", "/useradmin/users/by/username/{..}"),
+            ("jane", "{..}"),
         ] {
             assert_eq!(shape(target), expected);
         }
