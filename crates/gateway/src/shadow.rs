@@ -7,6 +7,7 @@
 
 mod candidate;
 mod control;
+mod findings;
 mod judge;
 mod results;
 mod standing;
@@ -34,6 +35,7 @@ use crate::svc::Stage;
 use candidate::Candidate;
 pub(crate) use control::Asked;
 use control::Control;
+pub(crate) use findings::Causes;
 pub use judge::{Cause, Difference, Judge, Question, Reply};
 pub(crate) use results::{Outcome, Results};
 use turns::Turns;
