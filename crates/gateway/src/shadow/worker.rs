@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::candidate::Candidate;
-use super::control::{Asked, Control, Failed};
+use super::control::{Asked, Control, Failed, Purpose};
 use super::findings::Findings;
 use super::judge::{Difference, Judge, Question, Reply};
 use super::results::{Outcome, Results, Told, WRITTEN_EVERY};
@@ -149,7 +149,7 @@ impl Worker {
     async fn control(&self, asked: &Asked) -> Result<Reply, Option<Failed>> {
         // An attempt has a limit of its own.
         let until = Instant::now() + WRITTEN_EVERY * 60;
-        self.control.ask(asked, until).await.map_err(Some)
+        self.control.ask(asked, Purpose::Comparison, until).await.map_err(Some)
     }
 
     async fn candidate(&self, asked: &Asked) -> Result<Reply, Option<Failed>> {
