@@ -44,8 +44,9 @@ async fn of_a_hundred_requests_exactly_so_many_are_controls() {
 #[tokio::test]
 async fn control_is_asked_as_the_client_asks_and_nothing_else_of_it_is_shown() {
     let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
-    let head = "HTTP/1.1 422 Odd\r\ncontent-type: application/json\r\nset-cookie: session=1\r\n\
-                server: legacy\r\nx-internal: 1\r\netag: \"1\"\r\ncontent-length: 2\r\n\r\n{}";
+    let head = "HTTP/1.1 422 Odd\r\ncontent-type: text/html\r\nset-cookie: session=1\r\n\
+                server: legacy\r\nx-internal: 1\r\netag: \"1\"\r\ncontent-length: 13\r\n\r\n\
+                {\"error\":\"x\"}";
     let control = Raw::start(move |_: &Head| Reply::bytes(head)).await;
     let config = text(upstream, control.address, "control_percent = 100", "");
     let front = front(&config.replace("sample = 1\n", "sample = 0\n")).await;
@@ -75,7 +76,7 @@ async fn control_is_asked_as_the_client_asks_and_nothing_else_of_it_is_shown() {
         ),
     ] {
         let answer = front.send(method.clone(), &target, headers).await;
-        let body = if method == Method::HEAD { "" } else { "{}" };
+        let body = if method == Method::HEAD { "" } else { "{\"error\":\"x\"}" };
         assert_eq!((answer.status.as_u16(), answer.text().as_str()), (422, body), "{target}");
         let mut names: Vec<&str> = answer.headers.keys().map(http::HeaderName::as_str).collect();
         names.sort_unstable();
@@ -88,6 +89,7 @@ async fn control_is_asked_as_the_client_asks_and_nothing_else_of_it_is_shown() {
             "x-tieline-answered-by",
         ];
         assert_eq!((names, by(&answer).as_str()), (expected.to_vec(), "control"));
+        assert_eq!(answer.header("content-type"), "application/json; charset=utf-8");
         let heads = control.heads();
         let head = heads.last().unwrap();
         assert!(head.text.starts_with(&format!("GET {sent} HTTP/1.1\r\n")), "{}", head.text);
@@ -124,6 +126,11 @@ async fn where_control_fails_candidate_answers() {
         (status(503), "5xx"),
         (Reply::json(200, "<html>"), "not_json"),
         (Reply::json(200, "[1,"), "not_json"),
+        (Reply::json(200, "{\"error\":\"down for maintenance\"}"), "no_list"),
+        (Reply::json(200, "{\"login\":{}}"), "no_list"),
+        (Reply::json(200, "null"), "no_list"),
+        (Reply::json(400, "{}"), "no_list"),
+        (Reply::json(422, "[]"), "no_list"),
         (Reply::json(200, " ".repeat(1 << 17)), "too_large"),
         (Reply::json(200, "[1]").cut_at(70), "broken"),
         (Reply::bytes("").reset(), "broken"),
@@ -213,4 +220,71 @@ async fn a_request_with_a_body_never_waits_for_control() {
     let head = wire.head().await.unwrap();
     assert!(head.contains("x-tieline-answered-by: control\r\n"), "{head}");
     assert_eq!(wire.exactly(3).await.unwrap(), "[ ]");
+}
+
+/// A control that takes every request and never says a word.
+async fn silent() -> Far {
+    Far::start(|mut wire: Wire| async move {
+        wire.head().await;
+        std::future::pending().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_control_that_clients_do_not_wait_for_is_left_alone() {
+    let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
+    let control = silent().await;
+    let shadow = "attempt_timeout = \"1h\"\nanswer_timeout = \"1h\"";
+    let config = text(upstream, control.address, "control_percent = 100", shadow);
+    let front = front(&config.replace("sample = 1\n", "sample = 0\n")).await;
+    let request =
+        format!("GET {NOBODY} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {LEGACY_KEY}\r\n\r\n");
+    for number in 1..=5 {
+        let mut wire = Wire::to(front.running.address).await;
+        wire.say(&request).await.unwrap();
+        let mut looks = 0;
+        while control.connections() < number && looks < 1000 {
+            looks += 1;
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        drop(wire);
+        let series = "tieline_control_requests_total{outcome=\"given_up\"}";
+        while front.count(series).await < number as u64 && looks < 2000 {
+            looks += 1;
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        assert_eq!((control.connections(), front.count(series).await), (number, number as u64));
+    }
+    let answer = front.get(NOBODY).await;
+    assert_eq!((answer.status.as_u16(), by(&answer).as_str()), (200, "candidate"));
+    assert_eq!(control.connections(), 5, "it is not even asked");
+}
+
+#[tokio::test]
+async fn a_client_waits_no_longer_for_control_than_an_answer_may_take() {
+    let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
+    let control = silent().await;
+    // Half of what is left would be longer than any test runs.
+    let shadow = "attempt_timeout = \"1h\"\nanswer_timeout = \"100ms\"\n\
+                  [limits]\nrequest_deadline = \"1h\"";
+    let config = text(upstream, control.address, "control_percent = 100", shadow);
+    let front = front(&config.replace("sample = 1\n", "sample = 0\n")).await;
+    let answer = front.get(NOBODY).await;
+    assert_eq!((answer.status.as_u16(), by(&answer).as_str()), (200, "candidate"));
+    assert_eq!(front.count("tieline_control_requests_total{outcome=\"timeout\"}").await, 1);
+}
+
+#[tokio::test]
+async fn an_answer_of_control_is_explained_by_who_gave_it() {
+    let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
+    let control = Raw::start(|_: &Head| Reply::json(200, "[ ]")).await;
+    let config = text(upstream, control.address, "control_percent = 100", "");
+    let front = front(&config.replace("sample = 1\n", "sample = 0\n")).await;
+    let bearer = format!("Bearer {LEGACY_KEY}");
+    let headers = [("authorization", bearer.as_str()), ("x-tieline-explain", "1")];
+    let answer = front.get_with(NOBODY, &headers).await;
+    let explained = answer.header("x-tieline-explanation");
+    let expected = "{\"answered_by\":\"control\",\"caller\":\"crm\",\"endpoint\":\"v1_users\"}";
+    assert_eq!((by(&answer).as_str(), explained.as_str()), ("control", expected));
 }

@@ -58,6 +58,36 @@ async fn another_configuration_ends_one_shadow_and_begins_another() {
 }
 
 #[tokio::test]
+async fn another_configuration_of_the_same_control_begins_nothing_anew() {
+    let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
+    let control = Raw::start(|_: &Head| Said::json(200, "[ ]")).await;
+    let config = text(upstream, control.address, "control_percent = 30", "");
+    let config = config.replace("sample = 1\n", "sample = 0\n");
+    let front = front(&config).await;
+    // Of a hundred, however often the configuration comes.
+    for _ in 0..20 {
+        for _ in 0..5 {
+            assert_eq!(front.get(NOBODY).await.status, 200);
+        }
+        reload(&front, &config);
+    }
+    assert_eq!(control.asked(), 30);
+    let limited = Raw::start(|_: &Head| {
+        Said::bytes("HTTP/1.1 429 No\r\nretry-after: 3600\r\ncontent-length: 0\r\n\r\n")
+    })
+    .await;
+    let config = config.replace("control_percent = 30", "control_percent = 100");
+    let config = config.replace(&control.address.to_string(), &limited.address.to_string());
+    for _ in 0..3 {
+        reload(&front, &config);
+        assert_eq!(front.get(NOBODY).await.status, 200);
+    }
+    assert_eq!(limited.asked(), 1, "what it said is kept");
+    reload(&front, &config.replace(&limited.address.to_string(), &control.address.to_string()));
+    assert_eq!((front.get(NOBODY).await.text().as_str(), control.asked()), ("[ ]", 31));
+}
+
+#[tokio::test]
 async fn told_to_stop_it_waits_for_no_comparison_and_leaves_its_report() {
     let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
     let silent = Far::start(|mut wire: Wire| async move {

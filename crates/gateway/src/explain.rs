@@ -4,9 +4,13 @@ use domain::loss::{self, Status};
 use serde_json::{Map, Value, json};
 
 use crate::call::Account;
+use crate::shadow::Side;
 
 /// One line of JSON.
 pub(crate) fn explanation(account: &Account) -> String {
+    if account.answered_by == Some(Side::Control.as_str()) {
+        return of_control(account).to_string();
+    }
     let notes: Map<String, Value> = account
         .story
         .notes
@@ -32,6 +36,15 @@ pub(crate) fn explanation(account: &Account) -> String {
         "notes": notes,
     })
     .to_string()
+}
+
+/// Nothing was translated: what is known is who asked, and who answered.
+fn of_control(account: &Account) -> Value {
+    json!({
+        "endpoint": account.endpoint,
+        "caller": account.caller,
+        "answered_by": account.answered_by,
+    })
 }
 
 /// The fields that the ledger says this of, for the endpoint and the upstream of a request.

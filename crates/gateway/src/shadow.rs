@@ -7,8 +7,10 @@
 
 mod candidate;
 mod control;
+mod findings;
 mod judge;
 mod results;
+mod shape;
 mod standing;
 mod turns;
 mod worker;
@@ -19,7 +21,7 @@ use std::time::Duration;
 
 use domain::plan::GroupName;
 use rand::RngExt;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use transport::client::Lookup;
@@ -33,7 +35,8 @@ use crate::metrics::Metrics;
 use crate::svc::Stage;
 use candidate::Candidate;
 pub(crate) use control::Asked;
-use control::Control;
+use control::{Control, Purpose};
+pub(crate) use findings::Causes;
 pub use judge::{Cause, Difference, Judge, Question, Reply};
 pub(crate) use results::{Outcome, Results};
 use turns::Turns;
@@ -41,7 +44,8 @@ use worker::{Job, Worker};
 
 /// Why a comparison was not made; labels of a metric.
 pub(crate) const DROPPED: [&str; 4] = ["memory", "paused", "queue_full", "too_large"];
-/// Answers of control that clients wait for at once; one more client is answered by candidate.
+/// Answers of control that clients wait for or are sent at once; one more client is answered by
+/// candidate.
 const ANSWERS_IN_FLIGHT_MAX: usize = 32;
 /// All answers that wait to be compared may have so many times the bytes that one may have.
 const QUEUED_ANSWERS_BYTES: usize = 2;
@@ -77,7 +81,7 @@ pub(crate) struct Shadow {
     /// Until the work begins.
     jobs: Mutex<Option<mpsc::Receiver<Job>>>,
     bytes_queued: Arc<AtomicUsize>,
-    answers: Semaphore,
+    answers: Arc<Semaphore>,
     stop: CancellationToken,
     has_ended: CancellationToken,
     _guard: DropGuard,
@@ -92,14 +96,17 @@ pub(crate) struct Around<'a> {
     pub(crate) metrics: &'a Metrics,
     pub(crate) condition: &'a Condition,
     pub(crate) results: &'a Arc<Results>,
+    /// The one until now.
+    pub(crate) before: Option<&'a Shadow>,
 }
 
 impl Shadow {
     /// `None` where there is no `[shadow]`. Asks nothing yet.
     pub(crate) fn new(config: &Config, around: Around<'_>) -> Option<Arc<Self>> {
         let settings = config.shadow.clone()?;
-        let Around { callers, lookup, judge, metrics, condition, results } = around;
-        let control = Control::new(config, &settings, callers, lookup, metrics);
+        let Around { callers, lookup, judge, metrics, condition, results, before } = around;
+        let before = before.map(|before| before.control.as_ref());
+        let control = Control::new(config, &settings, callers, lookup, metrics, before);
         let (queue, jobs) = mpsc::channel(settings.queue_max);
         let stop = CancellationToken::new();
         Some(Arc::new(Shadow {
@@ -112,7 +119,7 @@ impl Shadow {
             queue,
             jobs: Mutex::new(Some(jobs)),
             bytes_queued: Arc::default(),
-            answers: Semaphore::new(ANSWERS_IN_FLIGHT_MAX),
+            answers: Arc::new(Semaphore::new(ANSWERS_IN_FLIGHT_MAX)),
             has_ended: CancellationToken::new(),
             _guard: stop.clone().drop_guard(),
             stop,
@@ -174,19 +181,33 @@ impl Shadow {
         self.judge.is_some() && sample > 0.0 && rand::rng().random_bool(sample)
     }
 
-    /// Control's answer for a client that waits for it, if control has one in half of the time there is:
-    /// the other half is candidate's.
-    pub(crate) async fn answer(&self, asked: &Asked, deadline: Instant) -> Option<Reply> {
+    /// Control's answer for a client that waits for it, if control has one in the time it is given, and
+    /// in half of the time there is: the other half is candidate's. The place goes with the answer.
+    pub(crate) async fn answer(
+        &self,
+        asked: &Asked,
+        deadline: Instant,
+    ) -> Option<(Reply, OwnedSemaphorePermit)> {
         let now = Instant::now();
-        let until = now + deadline.saturating_duration_since(now) / 2;
-        let answer = match self.answers.try_acquire() {
-            Ok(_place) => self.control.ask(asked, until).await.ok(),
-            Err(_) => None,
+        let half = deadline.saturating_duration_since(now) / 2;
+        let until = now + half.min(self.settings.answer_timeout);
+        let answer = match self.place() {
+            Some(place) => {
+                let reply = self.control.ask(asked, Purpose::Client, until).await.ok();
+                reply.map(|reply| (reply, place))
+            }
+            None => None,
         };
         let outcome = if answer.is_some() { "control" } else { "fallback" };
         self.metrics.shadow().control_answer(outcome);
         self.results.note_answer(outcome);
         answer
+    }
+
+    /// A place for one more answer of control, while there is memory for it.
+    fn place(&self) -> Option<OwnedSemaphorePermit> {
+        let is_calm = self.condition.level() == Level::Calm;
+        is_calm.then(|| Arc::clone(&self.answers).try_acquire_owned().ok()).flatten()
     }
 
     /// A comparison to be made when there is time for it, or to be left.
@@ -244,5 +265,42 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.all.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::State;
+
+    const CONFIG: &str = r#"
+[upstream.ams]
+dialect = "voiso-v4"
+base_url = "http://127.0.0.1:9"
+[[caller]]
+name = "crm"
+legacy_key = { env = "LEGACY" }
+upstream = "ams"
+upstream_key = { env = "V4" }
+sees = "everything"
+control_percent = 50
+[shadow]
+control = "http://127.0.0.1:9"
+"#;
+
+    #[tokio::test]
+    async fn control_answers_as_many_as_there_are_places_for_and_nobody_where_memory_is_short() {
+        let env = ["LEGACY", "V4"].map(|name| (name.to_owned(), format!("{name}-key")));
+        let config = Config::parse(CONFIG, "t.toml", &env).unwrap();
+        let state = State::new(config, crate::Surroundings::default()).unwrap();
+        let shadow = state.shadow.as_ref().unwrap();
+        let places: Vec<_> = (0..ANSWERS_IN_FLIGHT_MAX).filter_map(|_| shadow.place()).collect();
+        assert_eq!((places.len(), shadow.place().is_some()), (ANSWERS_IN_FLIGHT_MAX, false));
+        drop(places);
+        for (level, has_place) in [(Level::Calm, true), (Level::Tight, false), (Level::Full, false)]
+        {
+            state.condition.set_level(level);
+            assert_eq!(shadow.place().is_some(), has_place, "{level:?}");
+        }
     }
 }

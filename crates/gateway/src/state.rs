@@ -48,7 +48,9 @@ impl State {
         let admission = Arc::new(Admission::new(&config.limits));
         let (condition, upstreams) = (Condition::default(), BTreeMap::new());
         let shadow_results = Arc::new(Results::new());
-        let shared = Shared { surroundings, condition, admission, upstreams, shadow_results };
+        let shadow = None;
+        let shared =
+            Shared { surroundings, condition, admission, upstreams, shadow, shadow_results };
         Ok(State::with(config, metrics, roster, shared, 1))
     }
 
@@ -69,6 +71,7 @@ impl State {
             condition: self.condition.clone(),
             admission,
             upstreams: self.callers.all().iter().map(|caller| upstream_of(caller)).collect(),
+            shadow: self.shadow.clone(),
             shadow_results: Arc::clone(&self.shadow_results),
         };
         Ok(State::with(config, self.metrics.clone(), roster, shared, self.epoch + 1))
@@ -81,8 +84,8 @@ impl State {
         shared: Shared,
         epoch: u64,
     ) -> Self {
-        let Shared { surroundings, condition, admission, upstreams: before, shadow_results } =
-            shared;
+        let Shared { surroundings, condition, admission, shadow_results, .. } = shared;
+        let (before, shadow_before) = (shared.upstreams, shared.shadow);
         let reach = |settings| reach(settings, &surroundings.lookup, &metrics);
         let reaches = config.upstreams.iter();
         let reaches = reaches.map(|(name, settings)| (name.clone(), reach(settings)));
@@ -122,6 +125,7 @@ impl State {
             metrics: &metrics,
             condition: &condition,
             results: &shadow_results,
+            before: shadow_before.as_deref(),
         };
         let shadow = Shadow::new(&config, around);
         let (config, reaches) = (Arc::new(config), Arc::new(reaches));
@@ -148,6 +152,8 @@ struct Shared {
     admission: Arc<Admission>,
     /// Those that callers had until now.
     upstreams: BTreeMap<String, Arc<Upstream>>,
+    /// The other side until now.
+    shadow: Option<Arc<Shadow>>,
     /// What the other side was found to be.
     shadow_results: Arc<Results>,
 }

@@ -204,6 +204,7 @@ fn shadow_is_off_unless_it_is_there_and_its_mistakes_are_named() {
     assert_eq!((shadow.control.as_str(), shadow.sample), ("https://old.example/x", 0.01));
     assert_eq!((shadow.requests_per_second_max, shadow.requests_in_flight_max), (1.0, 1));
     assert_eq!((shadow.queue_max, shadow.answer_bytes_max), (64, 32 << 20));
+    assert_eq!(shadow.answer_timeout.as_secs(), 5);
     assert_eq!((shadow.attempt_timeout.as_secs(), config.callers[0].control_percent), (30, 100));
     let all = "[shadow]\ncontrol = \"http://127.0.0.1:9\"\n";
     for (caller, shadow, line, what) in [
@@ -231,6 +232,7 @@ fn shadow_is_off_unless_it_is_there_and_its_mistakes_are_named() {
             "shadow.answer_bytes_max: must be 64KiB",
         ),
         ("", format!("{all}attempt_timeout = \"0s\""), 14, "shadow.attempt_timeout: must be more"),
+        ("", format!("{all}answer_timeout = \"0s\""), 14, "shadow.answer_timeout: must be more"),
         ("", format!("{all}report_file = \"..\""), 14, "shadow.report_file: must be a file"),
         ("", format!("{all}ca_file = \"no/such\""), 14, "shadow.ca_file: "),
         ("", format!("{all}post = true"), 14, "shadow.post: unknown field"),

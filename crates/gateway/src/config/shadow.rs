@@ -30,6 +30,8 @@ pub struct Shadow {
     pub answer_bytes_max: usize,
     /// One question to control, from sending to the last byte.
     pub attempt_timeout: Duration,
+    /// One answer of control that a client waits for.
+    pub answer_timeout: Duration,
     /// Where what was found is written.
     pub report_file: Option<PathBuf>,
 }
@@ -66,6 +68,7 @@ impl Reader<'_> {
             return self.refuse(&at("answer_bytes_max"), "must be 64KiB to 1GiB");
         }
         self.positive(&at("attempt_timeout"), raw.attempt_timeout.0)?;
+        self.positive(&at("answer_timeout"), raw.answer_timeout.0)?;
         if raw.report_file.as_ref().is_some_and(|file| file.file_name().is_none()) {
             return self.refuse(&at("report_file"), "must be a file");
         }
@@ -79,6 +82,7 @@ impl Reader<'_> {
             queue_max: raw.queue_max,
             answer_bytes_max: raw.answer_bytes_max.0,
             attempt_timeout: raw.attempt_timeout.0,
+            answer_timeout: raw.answer_timeout.0,
             report_file: raw.report_file.as_ref().map(|file| self.folder.join(file)),
         }))
     }

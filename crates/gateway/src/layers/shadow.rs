@@ -6,9 +6,11 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body::Body as _;
+use tokio::sync::OwnedSemaphorePermit;
 use tower::{BoxError, Service, ServiceExt};
 use transport::body::{self, Body};
 
@@ -44,10 +46,10 @@ where
     // A body has to come whole before anything is answered, which is seen to further down.
     if request.body.is_end_stream()
         && shadow.is_controls(&asked.caller)
-        && let Some(reply) = shadow.answer(&asked, request.deadline).await
+        && let Some((reply, place)) = shadow.answer(&asked, request.deadline).await
     {
         note(&request, &asked);
-        let answer = controls(&reply);
+        let answer = controls(&reply, place);
         if is_sampled {
             shadow.offer(asked, Side::Control, reply);
         }
@@ -91,16 +93,30 @@ fn note(request: &LegacyRequest, asked: &Asked) {
     });
 }
 
-/// The answer that control gave, with nothing else of what it said.
-fn controls(reply: &Reply) -> Response<Body> {
-    let mut answer = Response::new(body::full(reply.body.clone()));
+/// The answer that control gave, with nothing else of what it said. Its place is free again when its
+/// last byte was taken.
+fn controls(reply: &Reply, place: OwnedSemaphorePermit) -> Response<Body> {
+    let body = Bytes::from_owner(InPlace { body: reply.body.clone(), _place: place });
+    let mut answer = Response::new(body::full(body));
     *answer.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
     let headers = answer.headers_mut();
     let json = HeaderValue::from_static("application/json; charset=utf-8");
-    headers.insert(CONTENT_TYPE, reply.headers.get(CONTENT_TYPE).cloned().unwrap_or(json));
+    headers.insert(CONTENT_TYPE, json);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     headers.insert(ANSWERED_BY, HeaderValue::from_static(Side::Control.as_str()));
     answer
+}
+
+/// Bytes that hold a place until nobody needs them any more.
+struct InPlace {
+    body: Bytes,
+    _place: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for InPlace {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
 }
 
 /// Candidate's answer as it is compared: its bytes before any coding, shared with the answer itself.
@@ -108,5 +124,39 @@ fn candidates(answer: &Result<Response<Body>, BoxError>) -> Option<Reply> {
     match answer {
         Ok(answer) => answer.extensions().get().map(|Plain(bytes)| shadow::reply(bytes.clone())),
         Err(error) => error.downcast_ref::<Error>().and_then(shadow::refused),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_has_its_place_until_its_last_byte_was_taken() {
+        let places = Arc::new(Semaphore::new(1));
+        let place = Arc::clone(&places).try_acquire_owned().unwrap();
+        let headers = [(CONTENT_TYPE, HeaderValue::from_static("text/html"))].into_iter().collect();
+        let reply = Reply { status: 422, headers, body: Bytes::from_static(b"[1]") };
+        let answer = controls(&reply, place);
+        assert_eq!(
+            (answer.status(), &answer.headers()["content-type"]),
+            (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                &HeaderValue::from_static("application/json; charset=utf-8"),
+            )
+        );
+        assert_eq!(places.available_permits(), 0, "nobody has read it yet");
+        let bytes = body::collect(answer.into_body(), 10, Duration::from_secs(60)).await;
+        let mut bytes = bytes.unwrap();
+        let last = bytes.split_off(2);
+        assert_eq!((bytes.as_ref(), last.as_ref()), (&b"[1"[..], &b"]"[..]));
+        drop(bytes);
+        assert_eq!(places.available_permits(), 0, "the last byte is still to be sent");
+        drop(last);
+        assert_eq!(places.available_permits(), 1);
     }
 }

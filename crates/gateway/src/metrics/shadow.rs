@@ -2,7 +2,7 @@
 
 use prometheus::IntCounterVec;
 
-use crate::shadow::{Cause, DROPPED, Difference, Outcome};
+use crate::shadow::{Cause, Causes, DROPPED, Outcome};
 
 /// See the module.
 #[derive(Debug)]
@@ -46,10 +46,10 @@ impl Shadow {
     }
 
     /// Two answers were compared, or one of them was not to be had.
-    pub(crate) fn compared(&self, endpoint: &str, outcome: Outcome, found: &[Difference]) {
+    pub(crate) fn compared(&self, endpoint: &str, outcome: Outcome, causes: &Causes) {
         self.comparisons.with_label_values(&[endpoint, outcome.as_str()]).inc();
-        for difference in found {
-            self.differences.with_label_values(&[endpoint, difference.cause.as_str()]).inc();
+        for (cause, count) in causes.counts() {
+            self.differences.with_label_values(&[endpoint, cause.as_str()]).inc_by(count);
         }
     }
 

@@ -7,7 +7,7 @@ use domain::sweep::Story;
 use domain::upstream::DIALECTS;
 
 use super::*;
-use crate::shadow::{Cause, Difference, Outcome};
+use crate::shadow::{Cause, Causes, Outcome};
 
 const STATUSES: [u16; 16] =
     [200, 304, 400, 401, 403, 404, 405, 413, 418, 429, 499, 500, 501, 502, 503, 504];
@@ -123,16 +123,9 @@ fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 4]) {
 fn worst_of_the_other_side(metrics: &Metrics) {
     for endpoint in ENDPOINTS {
         for outcome in Outcome::ALL {
-            metrics.shadow().compared(endpoint.name(), outcome, &[]);
+            metrics.shadow().compared(endpoint.name(), outcome, &Causes::default());
         }
-        let found = Cause::ALL.map(|cause| Difference {
-            field: String::new(),
-            kind: "value",
-            cause,
-            control: Vec::new(),
-            candidate: Vec::new(),
-            record: None,
-        });
+        let found: Causes = Cause::ALL.into_iter().collect();
         metrics.shadow().compared(endpoint.name(), Outcome::Different, &found);
     }
     for number in 0..10 {

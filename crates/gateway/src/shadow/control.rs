@@ -24,7 +24,8 @@ use transport::client::{
 };
 
 use super::judge::Reply;
-use super::standing::Standing;
+use super::shape;
+use super::standing::{Standing, Ticket};
 use crate::aside::LARGE_BYTES;
 use crate::caller::{Caller, Callers};
 use crate::config::{self, bearer};
@@ -76,6 +77,10 @@ pub(crate) enum Failed {
     TooLarge,
     Broken,
     NotJson,
+    /// JSON that is no answer to a client: neither a list nor an error in words.
+    NoList,
+    /// The client did not wait for it.
+    GivenUp,
 }
 
 impl Failed {
@@ -91,8 +96,19 @@ impl Failed {
             Failed::TooLarge => "too_large",
             Failed::Broken => "broken",
             Failed::NotJson => "not_json",
+            Failed::NoList => "no_list",
+            Failed::GivenUp => "given_up",
         }
     }
+}
+
+/// What an answer is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A client waits for it and is to get it as it is.
+    Client,
+    /// It is compared, whatever it is.
+    Comparison,
 }
 
 /// See the module.
@@ -110,19 +126,23 @@ pub(super) struct Control {
 struct Line {
     /// A connection pool of its own.
     client: Client,
-    standing: Standing,
+    standing: Arc<Standing>,
     percent: u64,
-    requests: AtomicU64,
+    requests: Arc<AtomicU64>,
 }
 
 impl Control {
+    /// `before` is the one until now: where it is the same legacy API, what is known of how it treats
+    /// each caller goes on, and so does the count of each caller's requests.
     pub(super) fn new(
         config: &config::Config,
         settings: &config::Shadow,
         callers: &Callers,
         lookup: &Arc<dyn Lookup>,
         metrics: &Metrics,
+        before: Option<&Control>,
     ) -> Self {
+        let before = before.filter(|before| before.base_url == settings.control);
         let connect_timeout = CONNECT_TIMEOUT.min(settings.attempt_timeout);
         let told = metrics.clone();
         let resolver = Resolver::new(ResolverSettings {
@@ -142,7 +162,9 @@ impl Control {
             let configured = config.callers.iter().find(|other| other.name == caller.name);
             let percent = configured.map_or(0, |caller| u64::from(caller.control_percent));
             let client = Client::reaching(&client, &reach);
-            let (standing, requests) = (Standing::default(), AtomicU64::new(0));
+            let before = before.and_then(|before| before.lines.get(&caller.name));
+            let of_before = |line: &Line| (Arc::clone(&line.standing), Arc::clone(&line.requests));
+            let (standing, requests) = before.map(of_before).unwrap_or_default();
             (caller.name.clone(), Line { client, standing, percent, requests })
         };
         Control {
@@ -175,27 +197,24 @@ impl Control {
         self.lines.get(&caller.name).is_some_and(|line| line.standing.is_asked())
     }
 
-    /// Asks, and waits until then at most.
-    pub(super) async fn ask(&self, asked: &Asked, until: Instant) -> Result<Reply, Failed> {
+    /// Asks, and waits until then at most. A client that goes away before has waited in vain, so that
+    /// counts as a failure; a comparison that is given up tells nothing.
+    pub(super) async fn ask(
+        &self,
+        asked: &Asked,
+        purpose: Purpose,
+        until: Instant,
+    ) -> Result<Reply, Failed> {
         let line = self.lines.get(&asked.caller.name).ok_or(Failed::LeftAlone)?;
         let request = self.request(asked).ok_or(Failed::LeftAlone)?;
-        if !line.standing.enter() {
-            return Err(Failed::LeftAlone);
-        }
+        let ticket = line.standing.enter().ok_or(Failed::LeftAlone)?;
         let until = until.min(Instant::now() + self.attempt_timeout);
-        let exchange = self.exchange(line.client.clone(), request);
+        let (caller, metrics) = (asked.caller.name.as_str(), &self.metrics);
+        let standing = &line.standing;
+        let under_way = UnderWay { standing, ticket, caller, metrics, purpose, has_ended: false };
+        let exchange = self.exchange(line.client.clone(), request, purpose);
         let done = timeout_at(until, exchange).await.unwrap_or(Err((Failed::Timeout, None)));
-        match &done {
-            Ok(_) => line.standing.worked(),
-            Err((Failed::Limited, told)) => line.standing.wait(*told),
-            Err((failed, _)) if line.standing.failed() => {
-                let (caller, err) = (asked.caller.name.as_str(), failed.as_str());
-                tracing::warn!(caller, err, "control fails and is left alone for a while");
-            }
-            Err(_) => {}
-        }
-        let outcome = done.as_ref().map_or_else(|(failed, _)| failed.as_str(), |_| "answered");
-        self.metrics.shadow().control_request(outcome);
+        under_way.end(done.as_ref().err().copied());
         done.map_err(|(failed, _)| failed)
     }
 
@@ -228,6 +247,7 @@ impl Control {
         &self,
         client: Client,
         request: Request<Bytes>,
+        purpose: Purpose,
     ) -> Result<Reply, (Failed, Option<Duration>)> {
         let answer = client.oneshot(request).await.map_err(|error| (unsent(error), None))?;
         let (head, body) = answer.into_parts();
@@ -244,12 +264,49 @@ impl Control {
             BodyError::Idle { .. } => (Failed::Timeout, None),
             BodyError::Truncated | BodyError::Transport(_) => (Failed::Broken, None),
         })?;
-        if !is_json(&body).await {
-            return Err((Failed::NotJson, None));
-        }
+        unfit(head.status.as_u16(), &body, purpose).await.map_or(Ok(()), |it| Err((it, None)))?;
         let kind = head.headers.get(CONTENT_TYPE).cloned();
         let headers = kind.map(|kind| (CONTENT_TYPE, kind)).into_iter().collect();
         Ok(Reply { status: head.status.as_u16(), headers, body })
+    }
+}
+
+/// One question under way.
+struct UnderWay<'a> {
+    standing: &'a Standing,
+    ticket: Ticket,
+    caller: &'a str,
+    metrics: &'a Metrics,
+    purpose: Purpose,
+    has_ended: bool,
+}
+
+impl UnderWay<'_> {
+    fn end(mut self, failed: Option<(Failed, Option<Duration>)>) {
+        self.has_ended = true;
+        self.note(failed);
+    }
+
+    fn note(&self, failed: Option<(Failed, Option<Duration>)>) {
+        match failed {
+            None => self.standing.worked(self.ticket),
+            Some((Failed::Limited, told)) => self.standing.wait(self.ticket, told),
+            Some((failed, _)) if self.standing.failed(self.ticket) => {
+                let (caller, err) = (self.caller, failed.as_str());
+                tracing::warn!(caller, err, "control fails and is left alone for a while");
+            }
+            Some(_) => {}
+        }
+        let outcome = failed.map_or("answered", |(failed, _)| failed.as_str());
+        self.metrics.shadow().control_request(outcome);
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if !self.has_ended && self.purpose == Purpose::Client {
+            self.note(Some((Failed::GivenUp, None)));
+        }
     }
 }
 
@@ -278,36 +335,26 @@ fn refusal(status: StatusCode, headers: &HeaderMap) -> Option<Failed> {
     }
 }
 
-/// Whether it is one JSON text; a long one is looked at on a thread that serves nobody.
-async fn is_json(body: &Bytes) -> bool {
+/// Why a body is not what is wanted; a long one is looked at on a thread that serves nobody.
+async fn unfit(status: u16, body: &Bytes, purpose: Purpose) -> Option<Failed> {
+    let look = move |body: &[u8]| match shape::is_json(body) {
+        false => Some(Failed::NotJson),
+        true if purpose == Purpose::Client && !shape::is_answer(status, body) => {
+            Some(Failed::NoList)
+        }
+        true => None,
+    };
     if body.len() < LARGE_BYTES {
-        return is_json_text(body);
+        return look(body);
     }
     let body = body.clone();
     // What panicked was logged where it did.
-    spawn_blocking(move || is_json_text(&body)).await.unwrap_or(false)
-}
-
-fn is_json_text(body: &[u8]) -> bool {
-    // What is skipped over is not looked at for its coding, so that comes first.
-    std::str::from_utf8(body).is_ok()
-        && serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
+    spawn_blocking(move || look(&body)).await.unwrap_or(Some(Failed::NotJson))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_a_json_text_is_an_answer() {
-        for good in ["[]", " {\"error\":\"x\"} ", "[{\"id\":1}]"] {
-            assert!(is_json_text(good.as_bytes()), "{good}");
-        }
-        for bad in ["", "<html>", "[{\"id\":1}", "[] []", "[1,]"] {
-            assert!(!is_json_text(bad.as_bytes()), "{bad}");
-        }
-        assert!(!is_json_text(b"[\"\xff\"]"));
-    }
 
     #[test]
     fn a_status_that_no_list_is_answered_with_is_a_failure() {

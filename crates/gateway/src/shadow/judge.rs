@@ -115,24 +115,6 @@ impl Cause {
     }
 }
 
-/// What is left of the differences that nothing explained, once both sides were asked again: what came
-/// back is still unexplained, everything else changed in between.
-pub(super) fn looked_at_again(first: Vec<Difference>, second: &[Difference]) -> Vec<Difference> {
-    let same = |one: &Difference, other: &Difference| {
-        other.cause == Cause::Bug
-            && (&one.field, one.kind, &one.record) == (&other.field, other.kind, &other.record)
-    };
-    let looked_at = first.into_iter().map(|difference| {
-        let has_come_back = second.iter().any(|other| same(&difference, other));
-        let cause = match difference.cause {
-            Cause::Bug if !has_come_back => Cause::Race,
-            cause => cause,
-        };
-        Difference { cause, ..difference }
-    });
-    looked_at.collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,23 +123,6 @@ mod tests {
         let (field, record) = (field.to_owned(), Some(record.to_owned()));
         let (control, candidate) = (b"a".to_vec(), b"b".to_vec());
         Difference { field, kind: "value", cause, control, candidate, record }
-    }
-
-    #[test]
-    fn what_does_not_come_back_is_a_race_and_what_does_is_not() {
-        let first = vec![
-            difference("name", "1", Cause::Bug),
-            difference("name", "2", Cause::Bug),
-            difference("email", "1", Cause::Order),
-        ];
-        let second = [
-            difference("name", "2", Cause::Bug),
-            difference("name", "3", Cause::Bug),
-            difference("name", "1", Cause::Order),
-        ];
-        let causes: Vec<Cause> =
-            looked_at_again(first, &second).into_iter().map(|found| found.cause).collect();
-        assert_eq!(causes, [Cause::Race, Cause::Bug, Cause::Order]);
     }
 
     #[test]

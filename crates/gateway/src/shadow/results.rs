@@ -13,6 +13,7 @@ use rand::RngExt;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
+use super::findings::{Causes, Findings};
 use super::judge::{Cause, Difference};
 
 /// Differences that are kept.
@@ -47,13 +48,27 @@ impl Outcome {
         }
     }
 
-    /// Of these differences.
-    pub(super) fn of(found: &[Difference]) -> Self {
-        match found {
-            [] => Outcome::Equal,
-            found if found.iter().any(|found| found.cause == Cause::Bug) => Outcome::Different,
-            _ => Outcome::Explained,
+    fn of(causes: &Causes) -> Self {
+        match (causes.counts().next(), causes.of(Cause::Bug)) {
+            (None, _) => Outcome::Equal,
+            (_, 0) => Outcome::Explained,
+            _ => Outcome::Different,
         }
+    }
+}
+
+/// A comparison as it is counted and kept.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) outcome: Outcome,
+    pub(super) causes: Causes,
+    rows: Vec<Arc<Value>>,
+}
+
+impl Told {
+    /// One side had no answer.
+    pub(super) fn failed() -> Self {
+        Told { outcome: Outcome::Failed, causes: Causes::default(), rows: Vec::new() }
     }
 }
 
@@ -87,21 +102,21 @@ impl Results {
         Results { key: rand::rng().random(), now: Mutex::default() }
     }
 
-    pub(super) fn note(
-        &self,
-        endpoint: &'static str,
-        caller: &str,
-        outcome: Outcome,
-        found: &[Difference],
-    ) {
-        let rows = self.rows(endpoint, caller, found);
+    /// A comparison as it is to be noted. Works as long as much was found, and holds nobody up.
+    pub(super) fn told(&self, endpoint: &str, caller: &str, found: &Findings) -> Told {
+        let rows = self.rows(endpoint, caller, &found.kept);
+        Told { outcome: Outcome::of(&found.causes), causes: found.causes, rows }
+    }
+
+    /// Takes as long, whatever was found: requests wait for the same lock.
+    pub(super) fn note(&self, endpoint: &'static str, told: Told) {
         let mut now = self.now();
         now.noted += 1;
-        *now.outcomes.entry((endpoint, outcome.as_str())).or_default() += 1;
-        for difference in found {
-            *now.causes.entry(difference.cause.as_str()).or_default() += 1;
+        *now.outcomes.entry((endpoint, told.outcome.as_str())).or_default() += 1;
+        for (cause, count) in told.causes.counts() {
+            *now.causes.entry(cause.as_str()).or_default() += count;
         }
-        now.differences.extend(rows);
+        now.differences.extend(told.rows);
         let too_many = now.differences.len().saturating_sub(DIFFERENCES_MAX);
         now.differences.drain(..too_many);
     }
@@ -228,12 +243,15 @@ mod tests {
         Difference { field, kind: "value", cause, control, candidate, record }
     }
 
+    fn note(results: &Results, found: Vec<Difference>) {
+        results.note("v1_users", results.told("v1_users", "crm", &Findings::of(found)));
+    }
+
     #[test]
     fn l04_the_last_thousand_differences_are_kept_and_no_value() {
         let results = Results::new();
         for number in 0..1100 {
-            let found = [difference(&format!("field_{number}"), Cause::Bug, "canary")];
-            results.note("v1_users", "crm", Outcome::of(&found), &found);
+            note(&results, vec![difference(&format!("field_{number}"), Cause::Bug, "canary")]);
         }
         let all = results.json();
         let rows = all["differences"].as_array().unwrap();
@@ -260,7 +278,7 @@ mod tests {
         found.extend((0..30).map(|n| difference(&format!("a{n}"), Cause::Order, "x")));
         found.push(difference("zone", Cause::Bug, "x"));
         found.push(difference("somebody's name \u{e9}", Cause::Bug, "x"));
-        results.note("v1_users", "crm", Outcome::of(&found), &found);
+        note(&results, found);
         let all = results.json();
         let rows = all["differences"].as_array().unwrap();
         assert_eq!(rows.len(), PER_COMPARISON_MAX);
@@ -276,7 +294,7 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         let (results, file) = (Results::new(), folder.join("shadow.json"));
         for _ in 0..2 {
-            results.note("v1_users", "crm", Outcome::Equal, &[]);
+            note(&results, Vec::new());
             results.write(&file).unwrap();
         }
         let read: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();

@@ -13,9 +13,10 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::candidate::Candidate;
-use super::control::{Asked, Control, Failed};
-use super::judge::{Cause, Difference, Judge, Question, Reply, looked_at_again};
-use super::results::{Outcome, Results, WRITTEN_EVERY};
+use super::control::{Asked, Control, Failed, Purpose};
+use super::findings::Findings;
+use super::judge::{Difference, Judge, Question, Reply};
+use super::results::{Outcome, Results, Told, WRITTEN_EVERY};
 use super::turns::Turns;
 use super::{Held, Side};
 use crate::metrics::Metrics;
@@ -96,62 +97,73 @@ impl Worker {
     async fn compare(&self, job: Job) {
         self.turns.wait().await;
         let endpoint = job.asked.endpoint.name();
-        match self.differences(&job).await {
-            Ok(found) => {
-                let outcome = Outcome::of(&found);
-                if outcome == Outcome::Different {
-                    let (caller, found) = (job.asked.caller.name.as_str(), found.len());
-                    tracing::warn!(endpoint, caller, found, "control and candidate differ");
-                }
-                self.metrics.shadow().compared(endpoint, outcome, &found);
-                self.results.note(endpoint, &job.asked.caller.name, outcome, &found);
-            }
+        let told = match self.told(&job).await {
+            Ok(told) => told,
             // It came to be left alone while this one waited.
             Err(Some(Failed::LeftAlone)) => {
                 self.metrics.shadow().dropped("paused");
-                self.results.note_dropped("paused");
+                return self.results.note_dropped("paused");
             }
-            Err(_) => {
-                self.metrics.shadow().compared(endpoint, Outcome::Failed, &[]);
-                self.results.note(endpoint, &job.asked.caller.name, Outcome::Failed, &[]);
-            }
+            Err(_) => Told::failed(),
+        };
+        if told.outcome == Outcome::Different {
+            let caller = job.asked.caller.name.as_str();
+            let found: u64 = told.causes.counts().map(|(_, count)| count).sum();
+            tracing::warn!(endpoint, caller, found, "control and candidate differ");
         }
+        self.metrics.shadow().compared(endpoint, told.outcome, &told.causes);
+        self.results.note(endpoint, told);
     }
 
     /// What differs, looked at twice where nothing explains it: both sides may have been asked in the
     /// middle of a change.
-    async fn differences(&self, job: &Job) -> Result<Vec<Difference>, Option<Failed>> {
+    async fn told(&self, job: &Job) -> Result<Told, Option<Failed>> {
         let (asked, given) = (&job.asked, job.reply.clone());
         let (control, candidate) = match job.side {
             Side::Candidate => (self.control(asked).await?, given),
             Side::Control => (given, self.candidate(asked).await?),
         };
-        let first = self.judged(asked, control, candidate).await?;
-        if !first.iter().any(|found| found.cause == Cause::Bug) {
-            return Ok(first);
-        }
+        let tell = self.tell(asked);
+        let first = self.judged(asked, control, candidate, move |found| {
+            let first = Findings::of(found);
+            if first.are_explained() { Ok(tell(&first)) } else { Err(first) }
+        });
+        let first = match first.await? {
+            Ok(told) => return Ok(told),
+            Err(first) => first,
+        };
         self.turns.wait().await;
         let (control, candidate) = (self.control(asked).await?, self.candidate(asked).await?);
-        let second = self.judged(asked, control, candidate).await?;
-        Ok(looked_at_again(first, &second))
+        let tell = self.tell(asked);
+        let again = move |second: Vec<Difference>| tell(&first.looked_at_again(&second));
+        self.judged(asked, control, candidate, again).await
+    }
+
+    /// How what was found is made ready to be noted.
+    fn tell(&self, asked: &Asked) -> impl FnOnce(&Findings) -> Told + Send + use<> {
+        let (results, endpoint) = (Arc::clone(&self.results), asked.endpoint.name());
+        let caller = Arc::clone(&asked.caller);
+        move |found| results.told(endpoint, &caller.name, found)
     }
 
     async fn control(&self, asked: &Asked) -> Result<Reply, Option<Failed>> {
         // An attempt has a limit of its own.
         let until = Instant::now() + WRITTEN_EVERY * 60;
-        self.control.ask(asked, until).await.map_err(Some)
+        self.control.ask(asked, Purpose::Comparison, until).await.map_err(Some)
     }
 
     async fn candidate(&self, asked: &Asked) -> Result<Reply, Option<Failed>> {
         self.candidate.read(asked).await.ok_or(None)
     }
 
-    async fn judged(
+    /// What the judge finds, and what is made of that, on a thread that serves nobody.
+    async fn judged<T: Send + 'static>(
         &self,
         asked: &Asked,
         control: Reply,
         candidate: Reply,
-    ) -> Result<Vec<Difference>, Option<Failed>> {
+        made: impl FnOnce(Vec<Difference>) -> T + Send + 'static,
+    ) -> Result<T, Option<Failed>> {
         let (judge, asked) = (Arc::clone(&self.judge), asked.clone());
         let judged = spawn_blocking(move || {
             let question = Question {
@@ -161,7 +173,7 @@ impl Worker {
                 is_narrowed: asked.caller.visibility != Visibility::Everything,
                 quirks: &asked.quirks,
             };
-            judge.judge(&question, &control, &candidate)
+            made(judge.judge(&question, &control, &candidate))
         });
         // What panicked was logged where it did.
         judged.await.map_err(|_| None)

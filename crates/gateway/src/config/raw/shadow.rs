@@ -26,6 +26,8 @@ pub(in crate::config) struct Shadow {
     pub(in crate::config) answer_bytes_max: Size,
     #[serde(default = "Shadow::attempt_timeout")]
     pub(in crate::config) attempt_timeout: Span,
+    #[serde(default = "Shadow::answer_timeout")]
+    pub(in crate::config) answer_timeout: Span,
     pub(in crate::config) report_file: Option<PathBuf>,
 }
 
@@ -47,5 +49,8 @@ impl Shadow {
     }
     fn attempt_timeout() -> Span {
         seconds(30)
+    }
+    fn answer_timeout() -> Span {
+        seconds(5)
     }
 }
