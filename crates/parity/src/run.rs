@@ -248,8 +248,12 @@ impl<'a> Run<'a> {
             if matches!(reply.status, 401 | 403) {
                 return Err(Unable::Refused { side, status: reply.status, shape });
             }
-            let is_list = List::read(&reply.body, KeyedBy::Id).is_ok();
-            if reply.status < 400 && !is_list {
+            // Control that lists nothing cannot be compared with; candidate that does not is wrong.
+            let is_fit = match side {
+                "control" => List::read(&reply.body, KeyedBy::Id).is_ok(),
+                _ => Node::parse(&reply.body).is_ok(),
+            };
+            if reply.status < 400 && !is_fit {
                 return Err(Unable::NoJson { side, status: reply.status, shape });
             }
         }
