@@ -112,7 +112,9 @@ impl Run<'_> {
         }
         for one in pending {
             // A field that candidate lacks, or has in another form, differs whatever control says.
-            if matches!(found.differences[one.place].kind, Kind::Absent | Kind::Type) {
+            let difference = &found.differences[one.place];
+            let is_null = [&difference.control, &difference.candidate].contains(&&Some(Node::Null));
+            if difference.kind == Kind::Absent || difference.kind == Kind::Type && !is_null {
                 continue;
             }
             judged[one.place] = Some(Judgement {
