@@ -10,7 +10,7 @@ use simulator::Settings;
 use tests::raw::{Head, Raw, Reply as Said};
 use tests::shadow::{found, front, outcome, text};
 use tests::wire::{Far, Wire};
-use tests::{Front, V4_KEY, vendor, vonage};
+use tests::{Front, V1_USERS, V4_KEY, vendor, vonage};
 
 const NOBODY: &str = "/api/user_management/v1/users?id=x";
 
@@ -85,6 +85,47 @@ async fn another_configuration_of_the_same_control_begins_nothing_anew() {
     assert_eq!(limited.asked(), 1, "what it said is kept");
     reload(&front, &config.replace(&limited.address.to_string(), &control.address.to_string()));
     assert_eq!((front.get(NOBODY).await.text().as_str(), control.asked()), ("[ ]", 31));
+}
+
+/// A control that never agrees, so that both sides are asked once more.
+async fn differing() -> Raw {
+    Raw::start(|_: &Head| Said::json(200, "[{\"id\":77}]")).await
+}
+
+#[tokio::test]
+async fn a_limit_that_a_comparison_meets_is_no_clients() {
+    let upstream = Raw::start(|head: &Head| match head.number {
+        1 => {
+            let head_of = "HTTP/1.1 429 No\r\nretry-after: 3600\r\ncontent-length: 0\r\n\r\n";
+            Said::bytes(head_of)
+        }
+        _ => Said::page_of(&[1, 2, 3], head),
+    })
+    .await;
+    let control = differing().await;
+    let config = text(upstream.address, control.address, "", "");
+    // Whoever pauses as long as it says has no answer in time.
+    let long = "attempts_max = 1\nretry_after_max = \"2h\"";
+    let front = front(&config.replacen("attempts_max = 1", long, 1)).await;
+    assert_eq!(front.get(V1_USERS).await.status, 200);
+    assert_eq!(found(&front, 1).await["dropped"]["busy"], 1);
+    assert_eq!((upstream.asked(), control.asked()), (2, 2));
+    let answer = front.get(V1_USERS).await;
+    assert_eq!((answer.status.as_u16(), upstream.asked() >= 3), (200, true), "nobody pauses");
+}
+
+#[tokio::test]
+async fn a_comparison_takes_no_place_that_is_not_free_at_once() {
+    let upstream = Raw::start(|head: &Head| Said::page_of(&[1, 2, 3], head)).await;
+    let control = differing().await;
+    let config = text(upstream.address, control.address, "", "");
+    // One place is free, and the next one in three quarters of a minute.
+    let paced = "attempts_max = 1\nrequests_per_minute_max = 1";
+    let front = front(&config.replacen("attempts_max = 1", paced, 1)).await;
+    assert_eq!(front.get(V1_USERS).await.status, 200);
+    let found = found(&front, 1).await;
+    assert_eq!((&found["dropped"]["busy"], outcome(&found, "failed")), (&1.into(), 0), "{found}");
+    assert_eq!(upstream.asked(), 1);
 }
 
 #[tokio::test]

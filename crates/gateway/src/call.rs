@@ -277,6 +277,8 @@ pub(crate) struct Account {
     pub(crate) source: Option<Source>,
     /// Under which names the request is followed, here and upstream.
     pub(crate) origin: Option<Arc<Origin>>,
+    /// Whether nobody waits for it: then it is in no client's way.
+    pub(crate) is_background: bool,
     /// Which configuration it is answered with.
     pub(crate) epoch: u64,
     /// Requests sent upstream on behalf of this one, those for what is kept included.
@@ -308,6 +310,18 @@ impl SharedAccount {
             upstream_calls,
             ..Account::default()
         })))
+    }
+
+    /// One that no client waits for. What is read for all who use it is not: see [`Self::apart`].
+    pub(crate) fn background() -> Self {
+        let account = SharedAccount::default();
+        account.note(|account| account.is_background = true);
+        account
+    }
+
+    /// Whether nobody waits for it.
+    pub(crate) fn is_background(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_background
     }
 
     /// Counts a request that is sent upstream.

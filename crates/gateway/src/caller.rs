@@ -278,6 +278,11 @@ impl Caller {
         self.paused_until().is_some()
     }
 
+    /// Whether what no client waits for may be asked now: nobody was told to wait, and the upstream works.
+    pub(crate) fn is_at_ease(&self) -> bool {
+        !self.is_paused() && self.upstream.breaker.state() == breaker::State::Closed
+    }
+
     /// Waits out the pause that some page of this caller was told; gives up at once if it lasts
     /// beyond the deadline.
     pub(crate) async fn wait_for_pause(&self, deadline: Instant) -> Result<(), Error> {

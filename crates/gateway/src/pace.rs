@@ -57,6 +57,20 @@ impl Pacer {
         Err(last.duration_since(deadline) + self.interval)
     }
 
+    /// Takes a place that is free at once, if there is one.
+    pub(crate) fn take(&self) -> bool {
+        let now = Instant::now();
+        // Plain data, valid after any panic.
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let earliest = now.checked_sub(self.burst).unwrap_or(now);
+        let place = next.map_or(earliest, |next| next.max(earliest));
+        let is_free = place <= now;
+        if is_free {
+            *next = Some(place + self.interval);
+        }
+        is_free
+    }
+
     /// Waits for a place; gives up at once where there is none before the deadline.
     pub(crate) async fn wait(&self, deadline: Instant) -> Result<(), Error> {
         let place = {
@@ -95,6 +109,18 @@ mod tests {
         let soon = Instant::now() + Duration::from_millis(100);
         let refused = pacer.wait(soon).await;
         assert!(matches!(refused, Err(Error::RateLimited { .. })));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_place_that_is_not_free_at_once_is_not_taken() {
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        let pacer = Pacer::per_minute(12);
+        // A quarter of a minute's places, and the one of now.
+        assert_eq!((0..10).filter(|_| pacer.take()).count(), 4);
+        tokio::time::sleep(Duration::from_secs(5) - Duration::from_millis(1)).await;
+        assert!(!pacer.take());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(pacer.take() && !pacer.take());
     }
 
     #[tokio::test(start_paused = true)]

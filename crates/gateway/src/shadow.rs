@@ -43,7 +43,7 @@ use turns::Turns;
 use worker::{Job, Worker};
 
 /// Why a comparison was not made; labels of a metric.
-pub(crate) const DROPPED: [&str; 4] = ["memory", "paused", "queue_full", "too_large"];
+pub(crate) const DROPPED: [&str; 5] = ["busy", "memory", "paused", "queue_full", "too_large"];
 /// Answers of control that clients wait for or are sent at once; one more client is answered by
 /// candidate.
 const ANSWERS_IN_FLIGHT_MAX: usize = 32;

@@ -4,6 +4,8 @@
 //! The first error drops every page still in flight. Once the first page has told how many there are, a
 //! list that cannot be read in time at the upstream's pace is refused, before it has cost any more.
 
+use std::time::Duration;
+
 use domain::sweep::{Failure, Limits, Next, Story, Sweep};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -73,6 +75,12 @@ fn fits(call: &ListCall, sweep: &Sweep) -> Result<(), Error> {
     // The one row may stand on any page.
     if left == 0 || call.ask.wants_one() {
         return Ok(());
+    }
+    if call.account.is_background() {
+        // What is left has places at once, or clients wait behind it.
+        let now = Instant::now();
+        let soon = now + Duration::from_millis(1);
+        return pacer.admits(left, now, soon).map_err(|_| Error::Overloaded);
     }
     let start = call.caller.paused_until().unwrap_or_else(Instant::now);
     let fits = pacer.admits(left, start, call.deadline);

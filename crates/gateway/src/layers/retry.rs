@@ -2,7 +2,8 @@
 //!
 //! Everything sent from here is a GET of a list, so repeating it changes nothing upstream. After a
 //! 429 the whole caller pauses, not just this page: the upstream counts by key. However much fails, only
-//! a part of what is sent are repeats: caller and upstream have a budget for them.
+//! a part of what is sent are repeats: caller and upstream have a budget for them. What no client waits
+//! for is in no client's way: it has a place at once or none, is never repeated, and pauses nobody.
 
 use std::time::Duration;
 
@@ -31,6 +32,9 @@ pub(crate) async fn retry<S>(
 where
     S: Service<Attempt, Response = Response<Bytes>, Error = BoxError> + Clone,
 {
+    if attempt.account.is_background() {
+        return beside(inner, attempt).await;
+    }
     let settings = &attempt.caller.upstream.settings;
     attempt.caller.repeats.note_request();
     attempt.caller.upstream.repeats.note_request();
@@ -69,6 +73,19 @@ where
         }
         tokio::time::sleep_until(then).await;
     }
+}
+
+/// An attempt that nobody waits for.
+async fn beside<S>(inner: S, attempt: Attempt) -> Result<Response<Bytes>, BoxError>
+where
+    S: Service<Attempt, Response = Response<Bytes>, Error = BoxError> + Clone,
+{
+    let has_place = || attempt.caller.upstream.pacer.as_ref().is_none_or(|pacer| pacer.take());
+    if !attempt.caller.is_at_ease() || !has_place() {
+        return Err(Error::Overloaded.into());
+    }
+    let answer = inner.oneshot(attempt).await?;
+    failure(&answer).map_or(Ok(answer), |error| Err(error.into()))
 }
 
 /// Whether another attempt costs the upstream nothing that it has not offered: it said when, and the

@@ -66,6 +66,9 @@ async fn permit<'a>(
             return Ok(permit);
         }
         drop(permit);
+        if attempt.account.is_background() {
+            return Err(Error::Overloaded);
+        }
         attempt.caller.wait_for_pause(attempt.deadline).await?;
     }
 }

@@ -1,5 +1,5 @@
 //! Our own side, asked once more for a comparison: a reading of its own, that takes nothing kept and is
-//! no client's request.
+//! no client's request. Must never be in a client's way: where one would wait for it, it is left.
 
 use std::time::Duration;
 
@@ -27,25 +27,43 @@ pub(crate) struct Candidate {
 }
 
 impl Candidate {
-    /// The answer; `None` where there is none that a question could be compared by.
-    pub(super) async fn read(&self, asked: &Asked) -> Option<Reply> {
+    /// The answer, if there is one that a question could be compared by.
+    pub(super) async fn read(&self, asked: &Asked) -> Result<Reply, Unread> {
         let Asked { endpoint, quirks, caller, params, .. } = asked.clone();
         let plan = match endpoint.plan(params, &quirks) {
             Planned::Nobody { .. } => {
                 let (open, close) = endpoint.envelope(&quirks, 0);
-                return Some(reply(200, Bytes::from(format!("{open}{close}"))));
+                return Ok(reply(200, Bytes::from(format!("{open}{close}"))));
             }
             Planned::Ask(plan) => *plan,
         };
+        if !caller.is_at_ease() {
+            return Err(Unread::Busy);
+        }
         let deadline = Instant::now() + self.deadline;
-        let account = SharedAccount::default();
+        let account = SharedAccount::background();
         let call = Call { account, endpoint, quirks, caller, plan, is_anew: true, deadline };
-        let whole = timeout_at(deadline, self.readings.clone().oneshot(call)).await.ok()?;
-        match whole {
-            Ok(whole) => Some(reply(200, whole.bytes)),
-            Err(error) => refused(error.downcast_ref::<Error>()?),
+        let whole = timeout_at(deadline, self.readings.clone().oneshot(call)).await;
+        let error = match whole.map_err(|_| Unread::Failed)? {
+            Ok(whole) => return Ok(reply(200, whole.bytes)),
+            Err(error) => error,
+        };
+        match error.downcast_ref::<Error>() {
+            Some(Error::Overloaded | Error::RateLimited { .. } | Error::BreakerOpen { .. }) => {
+                Err(Unread::Busy)
+            }
+            Some(error) => refused(error).ok_or(Unread::Failed),
+            None => Err(Unread::Failed),
         }
     }
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// Clients need the upstream, or it was told to wait.
+    Busy,
+    Failed,
 }
 
 /// An answer of ours, as the judge sees it.

@@ -12,7 +12,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::candidate::Candidate;
+use super::candidate::{Candidate, Unread};
 use super::control::{Asked, Control, Failed, Purpose};
 use super::findings::Findings;
 use super::judge::{Difference, Judge, Question, Reply};
@@ -39,6 +39,15 @@ pub(super) struct Worker {
     pub(super) turns: Turns,
     pub(super) results: Arc<Results>,
     pub(super) metrics: Metrics,
+}
+
+/// Why two answers were not compared.
+#[derive(Debug, Clone, Copy)]
+enum Unmade {
+    /// Others need what it would take; why.
+    Dropped(&'static str),
+    /// One side had no answer.
+    Failed,
 }
 
 /// All that is done in the background.
@@ -99,12 +108,11 @@ impl Worker {
         let endpoint = job.asked.endpoint.name();
         let told = match self.told(&job).await {
             Ok(told) => told,
-            // It came to be left alone while this one waited.
-            Err(Some(Failed::LeftAlone)) => {
-                self.metrics.shadow().dropped("paused");
-                return self.results.note_dropped("paused");
+            Err(Unmade::Dropped(why)) => {
+                self.metrics.shadow().dropped(why);
+                return self.results.note_dropped(why);
             }
-            Err(_) => Told::failed(),
+            Err(Unmade::Failed) => Told::failed(),
         };
         if told.outcome == Outcome::Different {
             let caller = job.asked.caller.name.as_str();
@@ -117,7 +125,7 @@ impl Worker {
 
     /// What differs, looked at twice where nothing explains it: both sides may have been asked in the
     /// middle of a change.
-    async fn told(&self, job: &Job) -> Result<Told, Option<Failed>> {
+    async fn told(&self, job: &Job) -> Result<Told, Unmade> {
         let (asked, given) = (&job.asked, job.reply.clone());
         let (control, candidate) = match job.side {
             Side::Candidate => (self.control(asked).await?, given),
@@ -146,14 +154,21 @@ impl Worker {
         move |found| results.told(endpoint, &caller.name, found)
     }
 
-    async fn control(&self, asked: &Asked) -> Result<Reply, Option<Failed>> {
+    async fn control(&self, asked: &Asked) -> Result<Reply, Unmade> {
         // An attempt has a limit of its own.
         let until = Instant::now() + WRITTEN_EVERY * 60;
-        self.control.ask(asked, Purpose::Comparison, until).await.map_err(Some)
+        self.control.ask(asked, Purpose::Comparison, until).await.map_err(|error| match error {
+            // It came to be left alone while this one waited.
+            Failed::LeftAlone => Unmade::Dropped("paused"),
+            _ => Unmade::Failed,
+        })
     }
 
-    async fn candidate(&self, asked: &Asked) -> Result<Reply, Option<Failed>> {
-        self.candidate.read(asked).await.ok_or(None)
+    async fn candidate(&self, asked: &Asked) -> Result<Reply, Unmade> {
+        self.candidate.read(asked).await.map_err(|error| match error {
+            Unread::Busy => Unmade::Dropped("busy"),
+            Unread::Failed => Unmade::Failed,
+        })
     }
 
     /// What the judge finds, and what is made of that, on a thread that serves nobody.
@@ -163,7 +178,7 @@ impl Worker {
         control: Reply,
         candidate: Reply,
         made: impl FnOnce(Vec<Difference>) -> T + Send + 'static,
-    ) -> Result<T, Option<Failed>> {
+    ) -> Result<T, Unmade> {
         let (judge, asked) = (Arc::clone(&self.judge), asked.clone());
         let judged = spawn_blocking(move || {
             let question = Question {
@@ -176,7 +191,7 @@ impl Worker {
             made(judge.judge(&question, &control, &candidate))
         });
         // What panicked was logged where it did.
-        judged.await.map_err(|_| None)
+        judged.await.map_err(|_| Unmade::Failed)
     }
 }
 
