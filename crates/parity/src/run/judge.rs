@@ -251,15 +251,18 @@ const FEW_MAX: u64 = 5;
 /// Where a field differs for many, and always "because the new API holds another value", the witness
 /// and candidate may be wrong in the same way: that is no fault of the data, and nothing explains it.
 fn not_by_the_dozen(found: &Compared, judged: &mut [Judgement]) {
-    let mut differing: BTreeMap<&str, u64> = BTreeMap::new();
+    // A record counts once, however many parts of its field differ.
+    let mut differing: BTreeMap<&str, HashSet<Option<&str>>> = BTreeMap::new();
     for (difference, judgement) in found.differences.iter().zip(judged.iter()) {
         if judgement.cause == Cause::UpstreamData {
-            *differing.entry(&difference.field).or_default() += 1;
+            let records = differing.entry(&difference.field).or_default();
+            records.insert(difference.record.as_deref());
         }
     }
-    differing.retain(|field, count| {
+    differing.retain(|field, records| {
         let compared = found.tallies.get(*field).map_or(0, |tally| tally.compared);
-        *count > FEW_MAX && *count * 100 > compared * SHARE_MAX
+        let count = records.len() as u64;
+        count > FEW_MAX && count * 100 > compared * SHARE_MAX
     });
     for (difference, judgement) in found.differences.iter().zip(judged) {
         let is_one = differing.contains_key(difference.field.as_str());
