@@ -16,7 +16,7 @@ const BEARER: (&str, &str) = ("authorization", "Bearer legacy-demo-key");
 #[test]
 fn d08_a_caller_that_says_not_what_it_sees_is_refused_at_the_start() {
     let env = [("V4".to_owned(), V4_KEY.to_owned())];
-    let good = config_text(([127, 0, 0, 1], 9).into(), "", "");
+    let good = config_text("127.0.0.1:9", "", "");
     assert!(Config::parse(&good, "t.toml", &env).is_ok());
     let line = good.lines().position(|line| line == "[[caller]]").unwrap() + 1;
     for (sees, what) in [

@@ -98,6 +98,12 @@ pub const MEMBERS: &str = "$members";
 /// An answer that is no list where one is wanted.
 pub const BODY: &str = "$body";
 
+/// Whether a field is a part of the answer as a whole, which each question has once and for itself,
+/// and not of one of its records.
+pub fn is_of_the_answer(field: &str) -> bool {
+    field.starts_with('$') && field != RECORDS && field != MEMBERS
+}
+
 /// Headers that clients act on. Dates, lengths, ids and connections are not among them.
 const HEADERS: [&str; 4] = ["content-type", "location", "retry-after", "www-authenticate"];
 

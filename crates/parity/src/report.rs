@@ -198,8 +198,9 @@ pub struct FieldReport {
     pub field: String,
     /// Values compared.
     pub compared: u64,
-    /// Values compared that are sure to be of different records: the most that one question had. The
-    /// same record under another question says nothing new.
+    /// Values compared that are sure to tell something new. Of a record's field, the most that one
+    /// question had: the same record under another question says nothing more. Of the answer as a
+    /// whole, one for each question.
     #[serde(default)]
     pub distinct: u64,
     /// Of those compared equal.

@@ -85,6 +85,8 @@ pub(super) fn part(field: &str) -> &'static str {
         "$error" => "the body of an error",
         "$records" => "who is listed",
         "$order" => "in which order",
+        "$members" => "the order of a record's fields",
+        "$body" => "whether the answer is a list",
         _ if field.starts_with("$header.") => "a header",
         _ => "",
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Plan;
 use super::state::Finished;
 use crate::ask::Ask;
+use crate::compare::is_of_the_answer;
 use crate::knowledge::Knowledge;
 use crate::mask::Mask;
 use crate::report::{
@@ -97,7 +98,11 @@ impl Gathered {
             ..FieldReport::default()
         });
         of.compared += field.compared;
-        of.distinct = of.distinct.max(field.distinct);
+        of.distinct = if is_of_the_answer(&field.field) {
+            of.distinct + field.distinct
+        } else {
+            of.distinct.max(field.distinct)
+        };
         of.matched += field.matched;
         of.ignored += field.ignored;
         for (cause, count) in field.causes {

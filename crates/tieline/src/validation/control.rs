@@ -16,7 +16,7 @@ const RATE_MIN: f64 = 0.001;
 /// How control is reached.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ControlArgs {
-    /// The real legacy API, such as https://cc-ams03.voiso.com, or a recording of it
+    /// The real legacy API, such as `https://cc-ams03.voiso.com`, or a recording of it
     #[arg(long, value_name = "URL|FILE")]
     pub(crate) control: Option<String>,
     /// Its contact center key: env:NAME, file:PATH, or the key itself (others may see it then)
