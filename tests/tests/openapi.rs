@@ -29,7 +29,7 @@ async fn document(front: &Front) -> Value {
 
 /// A gateway that nothing is asked of, so that it needs no upstream.
 async fn described(rest: &str) -> Value {
-    document(&Front::start(&config_text(([127, 0, 0, 1], 9).into(), "", rest)).await).await
+    document(&Front::start(&config_text("127.0.0.1:9", "", rest)).await).await
 }
 
 /// The schema of a component, with the others at hand.
@@ -257,7 +257,7 @@ fn has_headers(document: &Value, path: &str, answer: &Answer) {
 
 #[tokio::test]
 async fn the_description_needs_no_key_and_may_be_kept() {
-    let front = Front::start(&config_text(([127, 0, 0, 1], 9).into(), "", "")).await;
+    let front = Front::start(&config_text("127.0.0.1:9", "", "")).await;
     for method in [Method::GET, Method::HEAD] {
         let answer = front.send(method.clone(), "/openapi.json", &[]).await;
         assert_eq!(answer.status, 200);

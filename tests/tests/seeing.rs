@@ -55,7 +55,7 @@ async fn the_end_of_an_endpoint_stands_on_every_answer_of_it_and_of_no_other() {
 #[test]
 fn an_end_that_makes_no_sense_is_refused_by_line_and_field() {
     let read = |rest: &str| {
-        let text = config_text(([127, 0, 0, 1], 9).into(), "", rest);
+        let text = config_text("127.0.0.1:9", "", rest);
         let env = [("V4".to_owned(), "key".to_owned())];
         Config::parse(&text, "t.toml", &env).map(|_| ()).map_err(|error| error.to_string())
     };
