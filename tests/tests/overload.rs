@@ -221,6 +221,7 @@ const WALL_CLOCK: &[(&str, &str)] = &[
     ("gateway/src/retry_after.rs", "a date of an upstream, measured by the upstream's own"),
     ("gateway/src/shadow/results.rs", "when a difference was found, for who reads it"),
     ("gateway/src/spans.rs", "when a span began and ended, for who reads it"),
+    ("tieline/src/validation/reports.rs", "when a validation began, for who reads its report"),
 ];
 
 #[test]

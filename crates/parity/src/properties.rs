@@ -97,7 +97,11 @@ pub async fn properties(
         because,
         seconds: started.elapsed().as_secs_f64(),
         dialect: knowledge.dialect.clone(),
-        totals: Totals { candidate_requests: alone.asked, ..Totals::default() },
+        totals: Totals {
+            candidate_requests: alone.asked,
+            candidate_busy: candidate.times_busy(),
+            ..Totals::default()
+        },
         properties: reports,
         ledger: knowledge
             .ledger

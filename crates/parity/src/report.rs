@@ -94,6 +94,9 @@ pub struct Totals {
     pub control_requests_extra: u64,
     /// Requests to candidate.
     pub candidate_requests: u64,
+    /// How often candidate answered 429 or 503 and was asked once more: its clients see these.
+    #[serde(default)]
+    pub candidate_busy: u64,
     /// Calls that candidate made to the new API, where they can be seen.
     pub upstream_calls: Option<u64>,
     /// Records that both sides listed.

@@ -117,6 +117,36 @@ pub enum Unable {
         /// What was asked.
         shape: String,
     },
+    /// Control is no legacy API.
+    #[error(
+        "control is a Tieline gateway itself, by the headers of its answer to {shape}: --control is \
+         the vendor's legacy API"
+    )]
+    Gateway {
+        /// What was asked.
+        shape: String,
+    },
+    /// Control does not have an endpoint.
+    #[error(
+        "control answers {status} to {shape}: is that its address? Where it does not have this \
+         endpoint, name the others with --endpoint"
+    )]
+    NotThere {
+        /// What it answers.
+        status: u16,
+        /// What was asked.
+        shape: String,
+    },
+    /// Candidate, a gateway, tells why it cannot list anybody.
+    #[error("candidate answers {status} ({slug}) to {shape}, and cannot be compared")]
+    Unfit {
+        /// What it answers.
+        status: u16,
+        /// Its `x-tieline-error`.
+        slug: String,
+        /// What was asked.
+        shape: String,
+    },
     /// A side does not answer at all.
     #[error("{side} does not answer {shape}: {why}")]
     Silent {
@@ -214,7 +244,8 @@ pub(crate) struct Pair {
 }
 
 impl<'a> Run<'a> {
-    fn report(self, started: Instant, unasked: Vec<String>) -> Report {
+    fn report(mut self, started: Instant, unasked: Vec<String>) -> Report {
+        self.gathered.totals.candidate_busy = self.sides.candidate.times_busy();
         self.gathered.report(self.sides.knowledge, started.elapsed(), &unasked)
     }
 
@@ -257,6 +288,17 @@ impl<'a> Run<'a> {
             if reply.status < 400 && !is_fit {
                 return Err(Unable::NoJson { side, status: reply.status, shape });
             }
+        }
+        if pair.control.headers.iter().any(|(name, _)| name.starts_with("x-tieline-")) {
+            return Err(Unable::Gateway { shape });
+        }
+        if (400..500).contains(&pair.control.status) {
+            return Err(Unable::NotThere { status: pair.control.status, shape });
+        }
+        let slug = pair.candidate.header("x-tieline-error");
+        if let (Some(slug), true) = (slug, pair.candidate.status >= 500) {
+            let slug = slug.to_owned();
+            return Err(Unable::Unfit { status: pair.candidate.status, slug, shape });
         }
         if scenario.endpoint.lists_users() {
             self.by = self.alignment(&pair);

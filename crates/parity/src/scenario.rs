@@ -143,19 +143,17 @@ pub fn questions(
             pairs(endpoint, control, seed, &mut all);
         }
     }
-    for (name, filters) in [
-        ("empty", &[("sag", "")][..]),
-        ("other parameter", &[("no_such_parameter", "1")]),
-        ("paging", &[("page", "2"), ("per_page", "1")]),
-    ] {
-        let is_fit = name != "empty" || endpoint.lists_users();
-        if is_fit {
-            let mut scenario =
-                Scenario::new(endpoint, Group::Ignored, format!("ignored/{name}"), filters);
-            scenario.filters.clear();
-            all.push(scenario);
-        }
+    let mut ignored = |name: String, filters: &[(&str, &str)]| {
+        let mut scenario =
+            Scenario::new(endpoint, Group::Ignored, format!("ignored/{name}"), filters);
+        scenario.filters.clear();
+        all.push(scenario);
+    };
+    for filter in endpoint.filters {
+        ignored(format!("empty {filter}"), &[(*filter, "")]);
     }
+    ignored("other parameter".to_owned(), &[("no_such_parameter", "1")]);
+    ignored("paging".to_owned(), &[("page", "2"), ("per_page", "1")]);
     keys(endpoint, &mut all);
     // The same request may come of two places; it is asked once.
     let mut asked = HashSet::new();
@@ -230,26 +228,68 @@ fn spellings(
     }
 }
 
-/// Every pair of filters, with values of one record that has both.
+/// Records that are tried to cross a pair of filters with.
+const CROSSED_MAX: usize = 32;
+
+/// Every pair of filters, twice: with values of one record that has both, and with values of two
+/// records that no record has together. A filter that is lost shows in the second at least: whatever
+/// is left lists somebody. And all filters at once.
 fn pairs(endpoint: &'static Endpoint, control: &Index, seed: u64, all: &mut Vec<Scenario>) {
     let mut keys: Vec<&String> = control.rows.keys().collect();
     keys.sort_by_cached_key(|key| rank(seed, key));
+    let rows: Vec<_> = keys.iter().filter_map(|key| control.rows.get(*key)).collect();
+    let values = |place: usize| {
+        rows.iter().filter_map(move |row| {
+            row.get(place)?.as_deref().filter(|value| !value.trim().is_empty())
+        })
+    };
     for (first, one) in endpoint.filters.iter().enumerate() {
         for (second, other) in endpoint.filters.iter().enumerate().skip(first + 1) {
-            let both = keys.iter().find_map(|key| {
-                let row = control.rows.get(*key)?;
+            let mut add = |name: &str, a: &str, b: &str| {
+                let filters = [(*one, a), (*other, b)];
+                all.push(Scenario::new(endpoint, Group::Pair, name.to_owned(), &filters));
+            };
+            let both = rows.iter().find_map(|row| {
                 let value = |place: usize| {
                     row.get(place)?.as_deref().filter(|value| !value.trim().is_empty())
                 };
                 Some((value(first)?, value(second)?))
             });
             if let Some((a, b)) = both {
-                let id = format!("pair/{one}+{other}");
-                let filters = [(*one, a), (*other, b)];
-                all.push(Scenario::new(endpoint, Group::Pair, id, &filters));
+                add(&format!("pair/{one}+{other}"), a, b);
+            }
+            let Some(a) = values(first).next() else { continue };
+            let mut beside = HashSet::new();
+            for row in &rows {
+                if let (Some(Some(value)), Some(Some(b))) = (row.get(first), row.get(second))
+                    && alike(value, a)
+                {
+                    beside.insert(b.to_lowercase());
+                }
+            }
+            let is_apart = |b: &&str| !beside.iter().any(|known| alike(known, b));
+            if let Some(b) = values(second).take(CROSSED_MAX).find(is_apart) {
+                add(&format!("crossed/{one}+{other}"), a, b);
             }
         }
     }
+    if let Some(row) = rows.iter().max_by_key(|row| row.iter().flatten().count()) {
+        let filters: Vec<(&str, &str)> = endpoint
+            .filters
+            .iter()
+            .zip(row.iter())
+            .filter_map(|(filter, value)| Some((*filter, value.as_deref()?)))
+            .filter(|(_, value)| !value.trim().is_empty())
+            .collect();
+        let name = "pair/all".to_owned();
+        all.push(Scenario::new(endpoint, Group::Pair, name, &filters));
+    }
+}
+
+/// Whether one value could list the other, however loosely filters compare.
+fn alike(one: &str, other: &str) -> bool {
+    let (one, other) = (one.to_lowercase(), other.to_lowercase());
+    one.contains(&other) || other.contains(&one)
 }
 
 fn keys(endpoint: &'static Endpoint, all: &mut Vec<Scenario>) {
@@ -308,6 +348,7 @@ fn rank(seed: u64, text: &str) -> [u8; 8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cause::predicted;
     use crate::endpoint::ENDPOINTS;
     use crate::node::Node;
 
@@ -347,8 +388,27 @@ mod tests {
         let count = |group: Group| all.iter().filter(|one| one.group == group).count();
         // Nobody has an extension, a caller id or a SIP account; all have one time zone.
         assert_eq!(count(Group::Filter), 3 * 4 + 1);
-        assert_eq!(count(Group::Pair), 5 * 4 / 2);
+        // Each pair of one record, each but those with the time zone of two, and all at once.
+        assert_eq!(count(Group::Pair), 5 * 4 / 2 + 4 * 3 / 2 + 1);
         assert_eq!(count(Group::Unknown), endpoint.filters.len());
         assert_eq!(count(Group::BadKey), 2);
+    }
+
+    #[test]
+    fn a_filter_of_a_pair_that_is_lost_lists_somebody() {
+        let endpoint = &ENDPOINTS[0];
+        let index = index(endpoint);
+        let all = questions(endpoint, &index, Extent::default(), 7);
+        let exact = |_: &str| "exact".to_owned();
+        let crossed = all.iter().filter(|one| one.id.contains("/crossed/"));
+        assert_eq!(crossed.clone().count(), 6);
+        for scenario in crossed {
+            let listed = |filters: &[(String, String)]| {
+                predicted(endpoint, &index, filters, exact).len()
+            };
+            assert_eq!(listed(&scenario.filters), 0, "{}", scenario.id);
+            assert_ne!(listed(&scenario.filters[..1]), 0, "{}", scenario.id);
+            assert_ne!(listed(&scenario.filters[1..]), 0, "{}", scenario.id);
+        }
     }
 }

@@ -31,6 +31,11 @@ pub trait Source: Send + Sync {
     fn ask_for<'a>(&'a self, scenario: &'a Scenario) -> Answering<'a, Result<Reply, Silence>> {
         self.ask(&scenario.ask)
     }
+
+    /// How often it was busy, said 429 or 503, and was asked once more.
+    fn times_busy(&self) -> u64 {
+        0
+    }
 }
 
 /// Why there is no answer.
@@ -67,8 +72,10 @@ pub struct Manners {
     pub requests_per_second_max: Option<f64>,
     /// Requests in all.
     pub requests_max: Option<u64>,
-    /// How often a request is repeated that met 429, 503 or no server.
+    /// How often a request is repeated that met 429 or 503.
     pub repeats_max: u32,
+    /// Whether a request is repeated as well that met no server, or whose connection broke.
+    pub repeats_broken: bool,
     /// The longest wait that the server may ask for.
     pub retry_after_max: Duration,
 }
@@ -81,6 +88,7 @@ impl Default for Manners {
             requests_per_second_max: None,
             requests_max: None,
             repeats_max: 4,
+            repeats_broken: true,
             retry_after_max: Duration::from_secs(60),
         }
     }
@@ -95,6 +103,7 @@ pub struct Live {
     user_key: String,
     manners: Manners,
     sent: AtomicU64,
+    busy: AtomicU64,
     next: Mutex<Instant>,
 }
 
@@ -118,7 +127,8 @@ impl Live {
         let user_key = user_key.unwrap_or_else(|| key.clone());
         let base_url = base_url.trim_end_matches('/').to_owned();
         let next = Mutex::new(Instant::now());
-        Live { client, base_url, key, user_key, manners, sent: AtomicU64::new(0), next }
+        let (sent, busy) = (AtomicU64::new(0), AtomicU64::new(0));
+        Live { client, base_url, key, user_key, manners, sent, busy, next }
     }
 
     /// How many requests were sent.
@@ -133,8 +143,11 @@ impl Live {
             self.take_turn().await?;
             let reply = tokio::time::timeout(self.manners.timeout, self.once(ask)).await;
             let again = match &reply {
-                Ok(Ok(reply)) if matches!(reply.status, 429 | 503) => retry_after(reply),
-                Ok(Err(Silence::Exchange(_))) => None,
+                Ok(Ok(reply)) if matches!(reply.status, 429 | 503) => {
+                    self.busy.fetch_add(1, Ordering::Relaxed);
+                    retry_after(reply)
+                }
+                Ok(Err(Silence::Exchange(_))) if self.manners.repeats_broken => None,
                 _ => return reply.unwrap_or(Err(Silence::Late)),
             };
             if left == 0 {
@@ -193,15 +206,20 @@ impl Source for Live {
     fn ask<'a>(&'a self, ask: &'a Ask) -> Answering<'a, Result<Reply, Silence>> {
         Box::pin(self.whole(ask))
     }
+
+    fn times_busy(&self) -> u64 {
+        self.busy.load(Ordering::Relaxed)
+    }
 }
 
 /// The headers that are compared or explain an error.
-const KEPT: [&str; 6] = [
+const KEPT: [&str; 7] = [
     "content-type",
     "location",
     "retry-after",
     "www-authenticate",
     "x-tieline-answered-by",
+    "x-tieline-cache",
     "x-tieline-error",
 ];
 

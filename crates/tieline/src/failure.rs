@@ -9,6 +9,9 @@ use std::process::ExitCode;
 /// `EX_CONFIG` of sysexits.h: a supervisor that knows it does not restart in vain.
 const BAD_CONFIGURATION: u8 = 78;
 
+/// As shells and the reader of arguments have it.
+const WRONG_USAGE: u8 = 2;
+
 /// The exit code of a command that was interrupted, as shells have it for SIGINT.
 pub(crate) const INTERRUPTED: u8 = 130;
 
@@ -23,6 +26,11 @@ impl Failure {
     /// Exit code 1. `text` begins in lower case and says what to do.
     pub(crate) fn new(text: impl fmt::Display) -> Failure {
         Failure { text: format!("error: {text}"), code: 1 }
+    }
+
+    /// Exit code 2: what was typed cannot be meant.
+    pub(crate) fn usage(text: impl fmt::Display) -> Failure {
+        Failure { code: WRONG_USAGE, ..Failure::new(text) }
     }
 
     /// Exit code 78. The line stands alone, since it begins with file and line as editors want it.

@@ -281,6 +281,15 @@ pub(crate) fn around_lists() -> Vec<Case> {
     ]
 }
 
+/// The second of two filters is lost where the first is there as well.
+fn lost_beside(first: &'static str, second: &'static str) -> Change {
+    Change::asked(move |asked| {
+        if asked.filter(first).is_some() {
+            asked.query.retain(|(key, _)| key != second);
+        }
+    })
+}
+
 /// Who is found.
 pub(crate) fn filters() -> Vec<Case> {
     let of = |name, plant| bug(name, V1, &["$records"], plant);
@@ -318,6 +327,8 @@ pub(crate) fn filters() -> Vec<Case> {
                 }
             })
         }),
+        of("beside an e-mail address the group is ignored", |_| lost_beside("email", "sag")),
+        of("beside a group the name is ignored", |_| lost_beside("sag", "name")),
         of("an e-mail address is looked for without its domain", |_| {
             filter_value("email", |email| email.split('@').next().unwrap_or_default().to_owned())
         }),

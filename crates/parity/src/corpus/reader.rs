@@ -176,8 +176,8 @@ impl Corpus {
         answer.map(|answer| self.reply(answer)).transpose()
     }
 
-    /// A page that was not recorded, of a list whose rows were: see the answers of the same list in
-    /// other pages. `None` where they do not say what would be on it. Reads the file.
+    /// A page that was not recorded, of a list that was read in other pages: of the rows of those, or
+    /// the refusal that all of them met. `None` where they do not say what would be on it. Reads the file.
     ///
     /// # Errors
     /// Where the file has changed since it was opened, or the pages of the list are too large.
@@ -188,6 +188,9 @@ impl Corpus {
         question: u64,
     ) -> Result<Option<Reply>, CorpusError> {
         let Some(cut) = Cut::of(&canonical(target)) else { return Ok(None) };
+        if let Some(refusal) = self.refusal(name, &cut.list, question) {
+            return self.reply(refusal).map(Some);
+        }
         let mut laid = self.laid.lock().unwrap_or_else(PoisonError::into_inner);
         let is_it = |known: &Known| {
             known.name == name && known.list == cut.list && known.question == question
@@ -200,6 +203,19 @@ impl Corpus {
         let page = laid.as_ref().and_then(|known| known.laid.as_ref()?.page(&cut));
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         Ok(page.map(|body| Reply { status: 200, headers, body }))
+    }
+
+    /// That an upstream does not have a list, or does not show it: so it is with all of its pages.
+    fn refusal(&self, name: &str, list: &str, question: u64) -> Option<&Answer> {
+        let of_list = self.upstream.iter().filter(|(request, _)| {
+            let cut = || Cut::of(&request.target);
+            request.name == name
+                && request.method == "GET"
+                && cut().is_some_and(|cut| cut.list == list)
+        });
+        let mut answers = of_list.filter_map(|(_, answers)| during(answers, question)).peekable();
+        let first = *answers.peek()?;
+        answers.all(|answer| matches!(answer.status, 403 | 404)).then_some(first)
     }
 
     /// Lays out a list page by page: of each body only the rows stay.

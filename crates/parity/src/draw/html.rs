@@ -116,6 +116,7 @@ fn measured(report: &Report) -> Vec<(&'static str, String)> {
             ),
         ),
         ("Requests to candidate", numbers::count(totals.candidate_requests)),
+        ("Of these answered 429 or 503, and repeated", numbers::count(totals.candidate_busy)),
     ];
     if let Some(calls) = totals.upstream_calls {
         rows.push(("Calls to the new API", numbers::count(calls)));

@@ -51,6 +51,11 @@ fn verdict(report: &Report, paper: &mut Paper) {
             ),
         );
     }
+    if totals.candidate_busy > 0 {
+        let times = numbers::of(totals.candidate_busy, "time", "times");
+        let text = format!("Candidate answered 429 or 503 {times} and was asked once more.");
+        paper.wrapped(0, 0, &text);
+    }
 }
 
 fn causes(report: &Report, paper: &mut Paper) {

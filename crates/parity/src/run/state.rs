@@ -2,9 +2,9 @@
 //! each question that is done. It holds what the report holds, and no value.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -170,6 +170,8 @@ fn shown_key(key: &str, mask: &Mask) -> String {
 pub struct State {
     done: HashMap<String, Finished>,
     file: Option<File>,
+    /// Where that file is.
+    path: PathBuf,
     /// Digest of what is compared under which settings.
     of: String,
 }
@@ -218,7 +220,15 @@ impl State {
             // What was cut in the middle of a line ends there.
             file.write_all(b"\n")?;
         }
-        Ok(State { done, file: Some(file), of })
+        Ok(State { done, file: Some(file), path: path.to_owned(), of })
+    }
+
+    /// Every question has an answer: who asks once more begins anew.
+    ///
+    /// # Errors
+    /// Where the file cannot be removed.
+    pub fn finish(self) -> io::Result<()> {
+        if self.file.is_some() { fs::remove_file(&self.path) } else { Ok(()) }
     }
 
     /// Whether a question is done.

@@ -53,11 +53,11 @@ impl Calibrate {
             let mut signals = Signals::listen()?;
             if let Some(path) = self.id_map.as_ref().filter(|path| path.exists()) {
                 let path = path.display();
-                return Err(Failure::new(format_args!(
+                return Err(Failure::usage(format_args!(
                     "--id-map: {path} exists, and no file is changed: name another one"
                 )));
             }
-            let (key, user_key) = self.control.keys()?;
+            let (key, user_key) = self.control.live_keys()?;
             let caller = caller_of(&config, self.caller.as_deref(), Some(&key))?;
             let control = self.control.live(key, user_key)?;
             let knowledge = knowledge::of(&config, &caller)?;

@@ -85,7 +85,7 @@ impl Record {
         told: &Told,
         cancel: &CancellationToken,
     ) -> Result<ExitCode, Failure> {
-        let (key, user_key) = self.control.keys()?;
+        let (key, user_key) = self.control.live_keys()?;
         let caller = caller_of(config, self.caller.as_deref(), Some(&key))?;
         let control = self.control.live(key, user_key)?;
         let knowledge = knowledge::of(config, &caller)?;
@@ -102,7 +102,7 @@ impl Record {
         let out = self.out.display();
         let cannot = |error| Failure::new(format_args!("--out: {out}: {error}"));
         if self.out.is_dir() {
-            return Err(Failure::new(format_args!("--out: {out} is a folder: name a file")));
+            return Err(Failure::usage(format_args!("--out: {out} is a folder: name a file")));
         }
         let writer = Writer::new(&self.out, &header, pseudonyms).map_err(cannot)?;
         let settings = RelaySettings {

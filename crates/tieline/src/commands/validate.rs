@@ -14,13 +14,13 @@ use parity::report::{Report, Side, Verdict};
 use parity::run::state::State;
 use parity::run::{Behind, Plan, Sides, validate};
 use parity::scenario::Extent;
-use parity::source::{Live, Manners, Source};
+use parity::source::{Live, Source};
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::serve::load;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::signals::Signals;
-use crate::validation::candidate::{InProcess, caller_of, client};
+use crate::validation::candidate::{InProcess, caller_of, client, manners};
 use crate::validation::control::{ControlArgs, base_url};
 use crate::validation::key::KeySource;
 use crate::validation::progress::Told;
@@ -63,7 +63,7 @@ impl Prepared {
         match (&self.elsewhere, &self.here) {
             (Some(elsewhere), _) => Ok(elsewhere),
             (None, Some(here)) => Ok(&here.gateway),
-            (None, None) => Err(Failure::new("--config or --candidate is needed")),
+            (None, None) => Err(Failure::usage("--config or --candidate is needed")),
         }
     }
 
@@ -161,14 +161,14 @@ impl Validate {
                 let all =
                     || plan.endpoints.iter().map(|one| one.name).collect::<Vec<_>>().join(", ");
                 endpoint(name)
-                    .ok_or_else(|| Failure::new(format_args!("--endpoint: one of {}", all())))
+                    .ok_or_else(|| Failure::usage(format_args!("--endpoint: one of {}", all())))
             };
             plan.endpoints = self.endpoints.iter().map(known).collect::<Result<_, _>>()?;
         }
         for ignored in &self.ignored {
             let parts = ignored.split_once('.').filter(|(name, _)| endpoint(name).is_some());
             let Some((name, field)) = parts else {
-                return Err(Failure::new(
+                return Err(Failure::usage(
                     "--ignore: must be an endpoint, a dot and a field, such as v1_users.caller_id",
                 ));
             };
@@ -186,6 +186,7 @@ impl Validate {
         cancel: &CancellationToken,
     ) -> Result<Report, Failure> {
         let started_at = reports::now();
+        let served = config.as_ref().map(|config| self.served(config)).transpose()?;
         let sides = self.prepare(config).await?;
         if let Some(played) = &sides.played {
             plan.questions = Some(questions(&played.corpus));
@@ -196,7 +197,7 @@ impl Validate {
                 let behind = sides.here.as_ref().map(|here| here as &dyn Behind);
                 let knowledge = &sides.knowledge;
                 let both = Sides { control, candidate, behind, knowledge };
-                self.compare(&both, &plan, told, cancel).await?
+                self.compare(&both, &plan, &served.unwrap_or_default(), told, cancel).await?
             }
             None => {
                 // That they cannot be written is better known before than after.
@@ -236,7 +237,7 @@ impl Validate {
                 Some(Played::open(file, config, caller)?)
             }
             (ControlIs::Recorded(_), _, _) => {
-                return Err(Failure::new(
+                return Err(Failure::usage(
                     "--control: a recording is compared with a configuration: --config, and no \
                      --candidate",
                 ));
@@ -275,18 +276,19 @@ impl Validate {
             (Some(key), _) => (key, None),
             (None, Some(keys)) => keys,
             (None, None) => {
-                return Err(Failure::new(
+                return Err(Failure::usage(
                     "candidate needs a legacy key: --candidate-key env:NAME, or file:PATH",
                 ));
             }
         };
-        Ok(Live::new(client()?, &url, key, user_key, Manners::default()))
+        Ok(Live::new(client()?, &url, key, user_key, manners()))
     }
 
     async fn compare(
         &self,
         sides: &Sides<'_>,
         plan: &Plan,
+        served: &str,
         told: &Told,
         cancel: &CancellationToken,
     ) -> Result<Report, Failure> {
@@ -295,13 +297,30 @@ impl Validate {
         // What was found under other settings is no answer under these.
         let (control, candidate, caller) = (&self.control.control, &self.candidate, &self.caller);
         let known = sides.knowledge;
-        let of = format!("{control:?} {candidate:?} {caller:?} {:?} {known:?}", plan.ignored);
-        let mut state = State::open(&memory, self.resume, &of).map_err(|error| {
-            Failure::new(format_args!("cannot write {}: {error}", memory.display()))
-        })?;
-        validate(sides, plan, &mut state, told, cancel)
+        let of =
+            format!("{control:?} {candidate:?} {caller:?} {:?} {known:?} {served}", plan.ignored);
+        let unusable = |error: std::io::Error| {
+            Failure::new(format_args!("cannot read and write {}: {error}", memory.display()))
+        };
+        let mut state = State::open(&memory, self.resume, &of).map_err(unusable)?;
+        let report = validate(sides, plan, &mut state, told, cancel)
             .await
-            .map_err(|unable| Failure::new(format_args!("{unable}")))
+            .map_err(|unable| Failure::new(format_args!("{unable}")))?;
+        if report.totals.undecided == 0 {
+            state.finish().map_err(unusable)?;
+        }
+        Ok(report)
+    }
+
+    /// What answers depend on beside what is known of the candidate: the file as it is, and what may
+    /// be set from outside it. No key is in it, since none stands in a configuration.
+    fn served(&self, config: &Config) -> Result<String, Failure> {
+        let Some(file) = &self.config else { return Ok(String::new()) };
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| Failure::new(format_args!("{}: {error}", file.display())))?;
+        let urls: Vec<&String> = config.upstreams.values().map(|one| &one.base_url).collect();
+        let version = env!("CARGO_PKG_VERSION");
+        Ok(format!("{version} {urls:?} {text}"))
     }
 
     /// Reports, and the exit code.

@@ -36,7 +36,7 @@ impl Gateway {
         let stop = CancellationToken::new();
         let running = gateway::start(config, stop.clone()).await.map_err(no_port)?;
         let base_url = format!("http://{}", running.address);
-        let source = Live::new(client()?, &base_url, key, None, Manners::default());
+        let source = Live::new(client()?, &base_url, key, None, manners());
         Ok(Gateway { source, _running: running, _stop: stop.drop_guard() })
     }
 }
@@ -45,6 +45,15 @@ impl Source for Gateway {
     fn ask<'a>(&'a self, ask: &'a Ask) -> Answering<'a, Result<Reply, Silence>> {
         self.source.ask(ask)
     }
+
+    fn times_busy(&self) -> u64 {
+        self.source.times_busy()
+    }
+}
+
+/// How candidate is asked: what its clients would see as a broken connection is not smoothed over.
+pub(crate) fn manners() -> Manners {
+    Manners { repeats_broken: false, ..Manners::default() }
 }
 
 /// A gateway in this process and the relay between it and the new API.
@@ -160,7 +169,7 @@ pub(crate) fn unpaced(config: &mut Config, upstream: &str) {
 }
 
 fn no_caller(name: &str) -> Failure {
-    Failure::new(format_args!("the configuration has no caller \"{name}\""))
+    Failure::usage(format_args!("the configuration has no caller \"{name}\""))
 }
 
 impl run::Behind for InProcess {
@@ -248,7 +257,7 @@ pub(crate) fn caller_of(
     }
     match &config.callers[..] {
         [only] => Ok(only.name.clone()),
-        _ => Err(Failure::new(
+        _ => Err(Failure::usage(
             "the configuration has several callers, and the key is none of theirs: say which one \
              with --caller NAME",
         )),

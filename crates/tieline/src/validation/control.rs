@@ -16,7 +16,7 @@ const RATE_MIN: f64 = 0.001;
 /// How control is reached.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ControlArgs {
-    /// The real legacy API, such as `https://cc-ams03.voiso.com`, or a recording of it
+    /// The real legacy API, such as `https://cc-ams03.voiso.com`; `validate` takes a recording too
     #[arg(long, value_name = "URL|FILE")]
     pub(crate) control: Option<String>,
     /// Its contact center key: env:NAME, file:PATH, or the key itself (others may see it then)
@@ -43,7 +43,7 @@ impl ControlArgs {
             (Some(key), _) => key.read("--control-key")?,
             (None, Some(key)) => key.read("--control-user-key")?,
             (None, None) => {
-                return Err(Failure::new(
+                return Err(Failure::usage(
                     "control needs its legacy key: --control-key env:NAME, or file:PATH",
                 ));
             }
@@ -75,12 +75,22 @@ impl ControlArgs {
         self.control.as_deref().is_some_and(|control| control.contains("://"))
     }
 
+    /// The keys of a live control, where a recording is of no use.
+    pub(crate) fn live_keys(&self) -> Result<(String, Option<String>), Failure> {
+        match self.is_live() {
+            true => self.keys(),
+            false => Err(Failure::usage(
+                "--control: the URL of the legacy API is needed; only `validate` takes a recording",
+            )),
+        }
+    }
+
     /// The server.
     pub(crate) fn live(&self, key: String, user_key: Option<String>) -> Result<Live, Failure> {
         let url = self.control.as_deref().unwrap_or_default();
         let base_url = base_url("--control", url)?;
         if !(RATE_MIN..=f64::MAX).contains(&self.rate) {
-            return Err(Failure::new(format_args!("--rate: must be at least {RATE_MIN}")));
+            return Err(Failure::usage(format_args!("--rate: must be at least {RATE_MIN}")));
         }
         let manners = Manners {
             requests_per_second_max: Some(self.rate),
@@ -96,7 +106,7 @@ impl ControlArgs {
 /// somebody may have put a key into it.
 pub(crate) fn base_url(flag: &str, url: &str) -> Result<String, Failure> {
     let wrong = || {
-        Failure::new(format_args!(
+        Failure::usage(format_args!(
             "{flag}: must be http:// or https://, a host, and at most a path"
         ))
     };

@@ -41,14 +41,17 @@ impl KeySource {
                 // Somebody may have typed the key itself there.
                 let fits = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
                 let shown = if name.bytes().all(fits) { name.as_str() } else { "named there" };
-                Failure::new(format_args!(
+                Failure::usage(format_args!(
                     "{flag}: the environment variable {shown} is not set, or not text"
                 ))
             })?,
             KeySource::File(path) => {
                 let text = std::fs::read_to_string(path).map_err(|error| {
                     let kind = error.kind();
-                    Failure::new(format_args!("{flag}: {} cannot be read: {kind}", path.display()))
+                    Failure::usage(format_args!(
+                        "{flag}: {} cannot be read: {kind}",
+                        path.display()
+                    ))
                 })?;
                 text.trim_end_matches(['\r', '\n']).to_owned()
             }
@@ -56,7 +59,7 @@ impl KeySource {
         let is_fit = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic());
         match is_fit {
             true => Ok(key),
-            false => Err(Failure::new(format_args!(
+            false => Err(Failure::usage(format_args!(
                 "{flag}: a key is printable ASCII without spaces, and not empty"
             ))),
         }
