@@ -195,7 +195,7 @@ fn renumbered(_: &Simulator, asked: &Asked, reply: Reply) -> Reply {
 fn ids_that_differ_become_a_map_that_makes_both_sides_agree() {
     let folder = Folder::new("calibrate_ids");
     let sides = Sides::changed(80, |simulator, asked, reply| match asked.filter("id") {
-        None => renumbered(simulator, asked, reply),
+        None | Some("") => renumbered(simulator, asked, reply),
         Some(id) => {
             let own = id.parse::<u64>().unwrap_or(0).saturating_sub(1_000);
             let users = simulator.legacy_users(&[("id".to_owned(), own.to_string())]);
@@ -224,7 +224,7 @@ fn ids_that_differ_become_a_map_that_makes_both_sides_agree() {
 
     // No file is changed, and that is said before anybody is asked.
     let before = (std::fs::read(map).unwrap(), sides.asked().len());
-    let line = only_line(&calibrate(&config, &sides.base, &["--id-map", map]), 1);
+    let line = only_line(&calibrate(&config, &sides.base, &["--id-map", map]), 2);
     assert!(line.contains("--id-map") && line.contains("exists"), "{line}");
     assert_eq!((std::fs::read(map).unwrap(), sides.asked().len()), before);
 }
@@ -253,13 +253,13 @@ fn a_control_that_cannot_be_asked_is_one_clear_line_and_an_interruption_is_130()
     let wrong = run(&[&start[..], &["--control-key", "wrong-key-of-nobody"]].concat(), b"");
     let line = only_line(&wrong, 1);
     assert!(line.contains("control answers 401"), "{line}");
-    let line = only_line(&run(&start, b""), 1);
+    let line = only_line(&run(&start, b""), 2);
     assert!(line.contains("--control-key env:NAME"), "{line}");
     let file = folder.file("corpus", "{}\n");
-    let line = only_line(&calibrate(&config, &file, &[]), 1);
+    let line = only_line(&calibrate(&config, &file, &[]), 2);
     assert!(line.contains("--control"), "{line}");
     let none = run(&[&["calibrate", "--config", &config][..], &KEY].concat(), b"");
-    let line = only_line(&none, 1);
+    let line = only_line(&none, 2);
     assert!(line.contains("--control"), "{line}");
 
     sides.hold_at(sides.asked().len() + 2);

@@ -224,7 +224,7 @@ fn a_wrong_command_line_is_one_line_that_says_which_flag_and_tells_no_secret() {
     let start = ["validate", "--config", config];
     for control in &controls {
         let output = run(&[&start[..], &["--control", control], &KEY].concat(), b"");
-        let line = only_line(&output, 1);
+        let line = only_line(&output, 2);
         assert!(line.contains("--control"), "{control}: {line}");
         assert!(!line.contains("sesame"), "{control}: {line}");
     }
@@ -260,11 +260,12 @@ fn a_wrong_command_line_is_one_line_that_says_which_flag_and_tells_no_secret() {
         let keys: Vec<&str> = pairs.flatten().copied().filter(|one| !one.is_empty()).collect();
         let keys = if names.contains(&"--rate=-1") { &keys[..2] } else { &keys[..] };
         let output = run(&[&start[..], &good, keys, more].concat(), b"");
-        let line = only_line(&output, 1);
+        // A folder that cannot be written is no mistake in what was typed.
+        let line = only_line(&output, if more[0] == "--report" { 1 } else { 2 });
         assert!(line.contains(said), "{more:?}: {line}");
         assert!(!line.contains("ret-key") && !line.contains("sesame"), "{more:?}: {line}");
     }
-    let line = only_line(&run(&[&start[..], &good].concat(), b""), 1);
+    let line = only_line(&run(&[&start[..], &good].concat(), b""), 2);
     assert!(line.contains("--control-key env:NAME"), "{line}");
     assert!(world.sides.asked().is_empty(), "control was asked: {:?}", world.sides.asked());
 }
@@ -290,7 +291,7 @@ fn a_bad_configuration_is_78_and_several_callers_need_a_name() {
         format!("[[caller]]{}", caller.replace("crm", name).replace(old, digest))
     });
     let two = world.folder.file("two.toml", &(head.to_owned() + &callers.collect::<String>()));
-    let line = only_line(&validate(&world.folder, &two, base, &[]), 1);
+    let line = only_line(&validate(&world.folder, &two, base, &[]), 2);
     assert!(line.contains("--caller NAME"), "{line}");
     let output =
         validate(&world.folder, &two, base, &["--caller", "two", "--endpoint", "v2_cdr_teams"]);
@@ -396,7 +397,7 @@ fn without_control_candidate_has_to_agree_with_itself() {
     // A key that cannot be had is not passed over in silence.
     let env = ["--control-key", "env:TIELINE_TEST_IS_NOT_SET"];
     let start = ["validate", "--candidate", &sides.base];
-    let line = only_line(&run(&[&start[..], &env].concat(), b""), 1);
+    let line = only_line(&run(&[&start[..], &env].concat(), b""), 2);
     assert!(line.contains("TIELINE_TEST_IS_NOT_SET"), "{line}");
 }
 

@@ -143,6 +143,6 @@ impl Record {
         let Some(key) = &self.pseudonym_key else { return Ok(Pseudonyms::random()) };
         let key = key.read("--pseudonym-key")?;
         Pseudonyms::with_key(key.as_bytes())
-            .map_err(|error| Failure::new(format_args!("--pseudonym-key: {error}")))
+            .map_err(|error| Failure::usage(format_args!("--pseudonym-key: {error}")))
     }
 }

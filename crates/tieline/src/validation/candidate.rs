@@ -219,7 +219,7 @@ pub(crate) fn client() -> Result<Client, Failure> {
 /// The same, which believes the certificates of a file as well.
 pub(crate) fn client_with(ca: Option<&std::path::Path>) -> Result<Client, Failure> {
     let tls = transport::tls::ClientTls::new(ca)
-        .map_err(|error| Failure::new(format_args!("--control-ca: {error}")))?;
+        .map_err(|error| Failure::usage(format_args!("--control-ca: {error}")))?;
     Ok(Client::new(&ClientSettings {
         connect_timeout: CONNECT_TIMEOUT,
         pool_idle_timeout: POOL_IDLE_TIMEOUT,
