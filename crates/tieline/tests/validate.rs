@@ -359,6 +359,37 @@ fn a_gateway_that_runs_elsewhere_is_compared_by_its_address() {
     let key = ["--candidate-key", "nobodys-key"];
     let line = only_line(&run(&[&start[..], &key].concat(), b""), 1);
     assert!(line.contains("candidate refuses its key") && !line.contains("nobodys"), "{line}");
+    // Compared with itself it would always be right.
+    let itself = ["validate", "--candidate", &url, "--control", &url];
+    let itself = run(&[&itself[..], &["--report", out.to_str().unwrap()], &KEY].concat(), b"");
+    let line = only_line(&itself, 1);
+    assert!(line.contains("control is a Tieline gateway itself"), "{line}");
+}
+
+#[test]
+fn a_control_without_the_endpoint_and_a_candidate_that_cannot_answer_are_told_at_once() {
+    let sides = Sides::changed(60, |_, asked, reply| match asked.path.contains("/cdr/users") {
+        true => Reply::new(404, "application/json", "{\"error\":\"Not found\"}"),
+        false => reply,
+    });
+    let world = World::new("without", sides);
+    let line = only_line(&world.validate(&[]), 1);
+    assert!(line.contains("control answers 404 to GET /api/v3/cdr/users"), "{line}");
+    assert!(line.contains("--endpoint"), "{line}");
+    assert_code(&world.validate(&["--endpoint", "v1_users"]), 0);
+
+    let wrong = world.folder.file("wrong", "no-key-of-the-new-api\n");
+    let config = std::fs::read_to_string(&world.config).unwrap();
+    let key = config.lines().find(|line| line.starts_with("upstream_key")).unwrap();
+    let config = config.replace(key, &format!("upstream_key = {{ file = \"{wrong}\" }}"));
+    let config = world.folder.file("wrong.toml", &config);
+    let before = world.sides.asked().len();
+    let output = validate(&world.folder, &config, &world.sides.base, &[]);
+    assert_code(&output, 1);
+    let said = stderr(&output);
+    let why = "candidate answers 502 (mapped_key_refused) to GET /api/user_management/v1/users";
+    assert!(said.contains(why), "{said}");
+    assert!(world.sides.asked().len() <= before + 2, "{:?}", world.sides.asked().len() - before);
 }
 
 #[test]
@@ -444,4 +475,10 @@ fn an_interrupted_run_is_taken_up_again_and_comes_to_the_same_end() {
     let twice = before.iter().filter(|known| after.contains_key(*known));
     let twice: Vec<_> = twice.filter(|(_, query)| !query.is_empty()).collect();
     assert!(twice.len() <= 1, "asked again: {twice:?}");
+
+    // It is over: what comes now is another run.
+    let from = world.sides.asked().len();
+    assert_code(&run(&[&start[..], &["--resume"]].concat(), b""), 1);
+    let questions = world.report().totals.scenarios as usize;
+    assert!(world.sides.asked().len() >= from + questions, "{questions} questions");
 }
