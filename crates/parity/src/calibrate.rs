@@ -19,6 +19,7 @@ use crate::compare::compare;
 use crate::endpoint::Endpoint;
 use crate::knowledge::{Knowledge, Settings};
 use crate::list::{KeyedBy, List};
+use crate::node::Node;
 use crate::scenario::Scenario;
 use crate::source::{Answering, Silence, Source};
 pub use found::{Choice, Found, Remaining};
@@ -180,17 +181,28 @@ impl Calibration<'_> {
         let (Some(control), Some(candidate)) = (read(control), read(candidate)) else {
             return Vec::new();
         };
-        let id = |list: &List<'_>, key: &str| {
-            list.record(key)?.node().get("id").map(crate::node::Node::to_json)
+        let id = |list: &List<'_>, key: &str| match list.record(key)?.node().get("id")? {
+            Node::Number(number) => Some(number.to_string()),
+            Node::Text(text) => Some(text.clone()),
+            _ => None,
         };
         let by_address = self.knowledge.dialect != "voiso-v4";
-        let pairs = control.keys.iter().filter(|key| !key.starts_with('#'));
-        let pairs = pairs.filter_map(|key| {
+        // An address that two people share joins nobody, and neither does a placeholder.
+        let is_one = |key: &&String| {
+            let is_repeated = |list: &List<'_>| list.repeated.contains_key(*key);
+            !key.starts_with('#') && !is_repeated(&control) && !is_repeated(&candidate)
+        };
+        let pairs = control.keys.iter().filter(is_one).filter_map(|key| {
             let legacy = id(&control, key)?;
             let upstream = id(&candidate, key)?;
             Some((if by_address { key.clone() } else { upstream }, legacy))
         });
-        pairs.collect()
+        // What is no number, or would be two columns, is no line of the map.
+        let is_plain = |text: &str| !text.contains([',', '"', '\r', '\n']);
+        let is_line = |(upstream, legacy): &(String, String)| {
+            is_plain(upstream) && legacy.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        pairs.filter(is_line).collect()
     }
 
     fn keyed_by(&self, endpoint: &Endpoint) -> KeyedBy {

@@ -95,13 +95,15 @@ pub const RECORDS: &str = "$records";
 pub const ORDER: &str = "$order";
 /// The order of a record's members.
 pub const MEMBERS: &str = "$members";
+/// The copies of a record that stands more than once.
+pub const COPIES: &str = "$copies";
 /// An answer that is no list where one is wanted.
 pub const BODY: &str = "$body";
 
 /// Whether a field is a part of the answer as a whole, which each question has once and for itself,
 /// and not of one of its records.
 pub fn is_of_the_answer(field: &str) -> bool {
-    field.starts_with('$') && field != RECORDS && field != MEMBERS
+    field.starts_with('$') && ![RECORDS, MEMBERS, COPIES].contains(&field)
 }
 
 /// Headers that clients act on. Dates, lengths, ids and connections are not among them.
@@ -236,7 +238,7 @@ impl Compared {
                 continue;
             };
             self.common_records += 1;
-            let often = |list: &List<'_>| list.repeated.get(key).copied().unwrap_or(0);
+            let often = |list: &List<'_>| list.repeated.get(key).map_or(0, Vec::len);
             let is_as_often = often(control) == often(candidate);
             self.count(RECORDS, is_as_often);
             if !is_as_often {
@@ -244,6 +246,9 @@ impl Compared {
                 let (of_control, of_candidate) = (times(control), times(candidate));
                 let kind = Kind::Repeated;
                 self.differ(Some(key), RECORDS, RECORDS, kind, of_control, of_candidate);
+            } else if often(control) > 0 {
+                self.copies(key, control, candidate);
+                continue;
             }
             self.record(endpoint, key, &of_control.node(), &of_candidate.node());
         }
@@ -256,6 +261,21 @@ impl Compared {
             }
         }
         self.order(control, candidate);
+    }
+
+    /// A record that stands more than once on both sides, as often: in whatever order its copies are.
+    fn copies(&mut self, key: &str, control: &List<'_>, candidate: &List<'_>) {
+        let is_equal = control.copies(key) == candidate.copies(key);
+        self.count(COPIES, is_equal);
+        if is_equal {
+            return;
+        }
+        let copies = |list: &List<'_>| {
+            let copies = list.copies(key);
+            Some(Node::List(copies.iter().map(|copy| Node::from(copy.as_str())).collect()))
+        };
+        let (control, candidate) = (copies(control), copies(candidate));
+        self.differ(Some(key), COPIES, COPIES, Kind::Value, control, candidate);
     }
 
     /// What stands around both lists beside them.
@@ -382,7 +402,9 @@ fn below(endpoint: &Endpoint, field: &str, control: &Node, candidate: &Node) -> 
         }
         (Node::List(one), Node::List(other)) => match parted(one, other) {
             (left, _) if left.is_empty() && one.len() == other.len() => whole(Kind::Order),
-            (left, right) if left.len() == right.len() => elements(field, &left, &right),
+            (left, right) if left.len() == right.len() && left.len() <= BESIDE_MAX => {
+                elements(field, &left, &right)
+            }
             _ => whole(Kind::Value),
         },
         _ if control.kind() != candidate.kind() => whole(Kind::Type),
@@ -402,18 +424,22 @@ fn is_same_set(one: &str, other: &str) -> bool {
 
 /// What each list has that the other has not, as often as it has more of it.
 fn parted<'a>(one: &'a [Node], other: &'a [Node]) -> (Vec<&'a Node>, Vec<&'a Node>) {
-    let mut right: Vec<&Node> = other.iter().collect();
-    let mut left = Vec::new();
-    for node in one {
-        match right.iter().position(|candidate| *candidate == node) {
-            Some(place) => {
-                right.remove(place);
-            }
-            None => left.push(node),
-        }
+    // Two values are the same if their texts are.
+    let mut right: HashMap<String, Vec<usize>> = HashMap::new();
+    for (place, node) in other.iter().enumerate().rev() {
+        right.entry(node.to_json()).or_default().push(place);
     }
-    (left, right)
+    let has = |right: &mut HashMap<String, Vec<usize>>, node: &Node| {
+        right.get_mut(&node.to_json()).is_some_and(|places| places.pop().is_some())
+    };
+    let left = one.iter().filter(|node| !has(&mut right, node)).collect();
+    let mut places: Vec<usize> = right.into_values().flatten().collect();
+    places.sort_unstable();
+    (left, places.into_iter().map(|place| &other[place]).collect())
 }
+
+/// So many elements are put beside each other; of more, only that they differ is told.
+const BESIDE_MAX: usize = 64;
 
 /// Beside each element the one of the other side that is most like it: where elements stand in
 /// another order as well, the first beside the first would tell of differences that are none.

@@ -61,8 +61,8 @@ pub struct List<'a> {
     pub records: Vec<Record<'a>>,
     /// Places by key; the first of several.
     pub places: HashMap<String, usize>,
-    /// Keys that stand more than once, and how many times too often.
-    pub repeated: HashMap<String, usize>,
+    /// Keys that stand more than once, and where they stand again.
+    pub repeated: HashMap<String, Vec<usize>>,
 }
 
 /// The `id` of a record, without the rest.
@@ -101,7 +101,7 @@ impl<'a> List<'a> {
         for (place, record) in raw.into_iter().enumerate() {
             let key = key(record, by).unwrap_or_else(|| format!("#{place}"));
             if list.places.contains_key(&key) {
-                *list.repeated.entry(key.clone()).or_default() += 1;
+                list.repeated.entry(key.clone()).or_default().push(place);
             } else {
                 list.places.insert(key.clone(), place);
             }
@@ -109,6 +109,16 @@ impl<'a> List<'a> {
             list.records.push(Record { raw: record });
         }
         Ok(list)
+    }
+
+    /// The copies of a record that stands more than once, as a text each, sorted.
+    pub fn copies(&self, key: &str) -> Vec<String> {
+        let places =
+            self.places.get(key).into_iter().chain(self.repeated.get(key).into_iter().flatten());
+        let mut copies: Vec<String> =
+            places.map(|place| self.records[*place].node().to_json()).collect();
+        copies.sort();
+        copies
     }
 
     /// A record by its key.
@@ -123,8 +133,11 @@ fn key(record: &str, by: KeyedBy) -> Option<String> {
         KeyedBy::Id => keyed.id?,
         KeyedBy::Email => keyed.email?,
     };
+    if raw.get().starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+        // As it stands there, however long it is.
+        return Some(raw.get().to_owned());
+    }
     match Node::parse(raw.get().as_bytes()).ok()? {
-        Node::Number(number) => Some(number.to_string()),
         Node::Text(text) if !text.is_empty() => Some(text),
         _ => None,
     }
@@ -252,6 +265,6 @@ mod tests {
     #[test]
     fn a_record_that_stands_twice_is_counted() {
         let list = List::read(br#"[{"id":1},{"id":1},{"id":1}]"#, KeyedBy::Id).unwrap();
-        assert_eq!(list.repeated.get("1"), Some(&2));
+        assert_eq!(list.repeated.get("1").map(Vec::len), Some(2));
     }
 }

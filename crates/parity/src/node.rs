@@ -29,8 +29,12 @@ impl Node {
     /// Reads JSON text.
     ///
     /// # Errors
-    /// Where it is none; the error holds a position and no text.
+    /// Where it is none, or has a whole number that 64 bits cannot hold as it is, since two of these could
+    /// look equal. The error holds a position and no text.
     pub fn parse(text: &[u8]) -> Result<Node, NotJson> {
+        if let Some(at) = inexact_number(text) {
+            return Err(NotJson { at });
+        }
         serde_json::from_slice(text).map_err(|error| NotJson { at: error.column() })
     }
 
@@ -78,6 +82,43 @@ impl Node {
     }
 }
 
+/// Where a whole number begins that would be rounded.
+fn inexact_number(text: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while at < text.len() {
+        match text[at] {
+            b'"' => at = end_of_string(text, at),
+            b'-' | b'0'..=b'9' => {
+                let is_part =
+                    |byte: &&u8| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-');
+                let length = text[at..].iter().take_while(is_part).count();
+                if !is_exact(&text[at..at + length]) {
+                    return Some(at);
+                }
+                at += length;
+            }
+            _ => at += 1,
+        }
+    }
+    None
+}
+
+/// The place behind a string that begins at `from`.
+fn end_of_string(text: &[u8], from: usize) -> usize {
+    let mut at = from + 1;
+    while at < text.len() && text[at] != b'"' {
+        at += if text[at] == b'\\' { 2 } else { 1 };
+    }
+    at + 1
+}
+
+/// Whether it is a whole number of 64 bits, or no whole number at all.
+fn is_exact(number: &[u8]) -> bool {
+    let text = std::str::from_utf8(number).unwrap_or_default();
+    let is_whole = !text.contains(['.', 'e', 'E']);
+    !is_whole || text.parse::<u64>().is_ok() || text.parse::<i64>().is_ok()
+}
+
 impl From<&str> for Node {
     fn from(text: &str) -> Node {
         Node::Text(text.to_owned())
@@ -86,7 +127,7 @@ impl From<&str> for Node {
 
 /// A text that is not JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not JSON, at column {at}")]
+#[error("not JSON, or a number that is too long, at column {at}")]
 pub struct NotJson {
     /// Where reading stopped.
     pub at: usize,
@@ -163,6 +204,20 @@ impl Serialize for Node {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_is_read_as_it_is_or_not_at_all() {
+        for text in ["18446744073709551615", "-9223372036854775808", "0.1234567890123456"] {
+            assert_eq!(Node::parse(text.as_bytes()).unwrap().to_json(), text);
+        }
+        let long =
+            ["18446744073709551616", "-9223372036854775809", "[0,{\"a\":123456789012345678901}]"];
+        for text in long {
+            assert!(Node::parse(text.as_bytes()).is_err(), "{text}");
+        }
+        let text = r#"{"a":"\\\"123456789012345678901","b\\":"\\"}"#;
+        assert!(Node::parse(text.as_bytes()).is_ok());
+    }
 
     #[test]
     fn what_was_read_is_written_in_the_same_order() {

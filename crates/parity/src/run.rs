@@ -22,7 +22,7 @@ use crate::knowledge::Knowledge;
 use crate::list::{KeyedBy, List};
 use crate::node::Node;
 use crate::report::{Cause, Outcome, Report, ScenarioReport};
-use crate::scenario::{Extent, Scenario, questions};
+use crate::scenario::{Extent, Group, Scenario, questions};
 use crate::source::{Answering, Silence, Source};
 pub use behind::Behind;
 use gathered::Gathered;
@@ -43,6 +43,8 @@ pub struct Plan {
     pub examples_max: usize,
     /// The questions, where they are not to be made from the data.
     pub questions: Option<Vec<Scenario>>,
+    /// Questions that nobody can ask any more; they stay undecided.
+    pub questions_lost: u64,
 }
 
 impl Default for Plan {
@@ -54,6 +56,7 @@ impl Default for Plan {
             ignored: Vec::new(),
             examples_max: 3,
             questions: None,
+            questions_lost: 0,
         }
     }
 }
@@ -166,6 +169,8 @@ pub(crate) struct Run<'a> {
     known: Known,
     gathered: Gathered,
     by: KeyedBy,
+    /// Whether control has answered as no legacy API does.
+    is_control_a_gateway: bool,
 }
 
 /// Runs a validation to its end, or until it is cancelled; what was not asked is undecided then.
@@ -181,7 +186,8 @@ pub async fn validate(
 ) -> Result<Report, Unable> {
     let started = Instant::now();
     let gathered = Gathered::new(plan);
-    let mut run = Run { sides, plan, known: Known::default(), gathered, by: KeyedBy::Id };
+    let (known, is_control_a_gateway) = (Known::default(), false);
+    let mut run = Run { sides, plan, known, gathered, by: KeyedBy::Id, is_control_a_gateway };
     let mut left = Vec::new();
     run.teams(plan).await;
     for endpoint in &plan.endpoints {
@@ -210,9 +216,12 @@ pub async fn validate(
                 && scenario.filters.iter().any(|(filter, _)| filter == field)
         })
     });
+    // How it refuses a key shows at once whether control is what it is taken for.
+    left.sort_by_key(|scenario| scenario.group != Group::BadKey);
     let known = left.iter().filter(|scenario| state.has(&scenario.fingerprint())).count();
     progress.planned(left.len(), known);
-    let mut unasked = Vec::new();
+    let lost = |number| format!("recorded without an answer/{number}");
+    let mut unasked: Vec<String> = (0..plan.questions_lost).map(lost).collect();
     for scenario in &left {
         if let Some(finished) = state.take(&scenario.fingerprint()) {
             run.gathered.add(finished);
@@ -222,6 +231,9 @@ pub async fn validate(
             true => None,
             false => cancel.run_until_cancelled(run.question(scenario)).await,
         };
+        if run.is_control_a_gateway {
+            return Err(Unable::Gateway { shape: scenario.ask.shape() });
+        }
         let Some(finished) = asked else {
             unasked.push(scenario.id.clone());
             continue;
@@ -289,9 +301,6 @@ impl<'a> Run<'a> {
                 return Err(Unable::NoJson { side, status: reply.status, shape });
             }
         }
-        if pair.control.headers.iter().any(|(name, _)| name.starts_with("x-tieline-")) {
-            return Err(Unable::Gateway { shape });
-        }
         if (400..500).contains(&pair.control.status) {
             return Err(Unable::NotThere { status: pair.control.status, shape });
         }
@@ -347,6 +356,8 @@ impl<'a> Run<'a> {
             }
         };
         let control_took = started.elapsed();
+        let is_ours = |(name, _): &(String, String)| name.starts_with("x-tieline-");
+        self.is_control_a_gateway |= control.headers.iter().any(is_ours);
         if let Some(behind) = self.sides.behind {
             behind.take_calls();
         }

@@ -213,13 +213,12 @@ impl Source for Live {
 }
 
 /// The headers that are compared or explain an error.
-const KEPT: [&str; 7] = [
+const KEPT: [&str; 6] = [
     "content-type",
     "location",
     "retry-after",
     "www-authenticate",
     "x-tieline-answered-by",
-    "x-tieline-cache",
     "x-tieline-error",
 ];
 

@@ -78,7 +78,23 @@ fn records_are_found_by_id_whatever_their_order() {
         (r#"[{"id":1},{"id":2}]"#, r#"[{"id":2}]"#, &["$records record missing"]),
         (r#"[{"id":1}]"#, r#"[{"id":1},{"id":2}]"#, &["$records record extra"]),
         (r#"[{"id":1}]"#, r#"[{"id":1},{"id":1}]"#, &["$records record repeated"]),
+        (
+            r#"[{"id":1,"a":1},{"id":1,"a":2}]"#,
+            r#"[{"id":1,"a":1},{"id":1,"a":1}]"#,
+            &["$copies value"],
+        ),
+        (r#"[{"id":1,"a":1},{"id":1,"a":2}]"#, r#"[{"id":1,"a":2},{"id":1,"a":1}]"#, &[]),
         (r#"[{"id":1}]"#, r#"[{"id":"1"}]"#, &["id type"]),
+        (
+            r#"[{"id":1,"a":123456789012345678901}]"#,
+            r#"[{"id":1,"a":123456789012345678999}]"#,
+            &["$body value"],
+        ),
+        (
+            r#"[{"id":1000000000000000000001}]"#,
+            r#"[{"id":1000000000000000000006}]"#,
+            &["$records record missing", "$records record extra"],
+        ),
         (r#"[{"id":1,"a":1}]"#, r#"[{"id":1}]"#, &["a absent"]),
         (r#"[{"id":1,"a":1}]"#, r#"[{"id":1,"a":1,"a":2}]"#, &["a value"]),
         (r#"[{"id":1,"a":1}]"#, r#"[{"a":1,"id":1}]"#, &["$members order"]),
@@ -117,4 +133,16 @@ fn what_is_compared_is_counted_once_for_each_field_of_a_record() {
     assert_eq!(of("$records"), Some((4, 2)));
     assert_eq!((found.control_records, found.candidate_records, found.common_records), (3, 3, 2));
     assert!(found.differences.iter().all(|one| one.kind != Kind::Order));
+}
+
+#[test]
+fn a_list_of_many_elements_is_compared_as_one_value() {
+    let list = |from: u32| {
+        let elements: Vec<String> =
+            (from..from + 20_000).map(|n| format!("{{\"n\":{n}}}")).collect();
+        format!("[{{\"id\":1,\"a\":[{}]}}]", elements.join(","))
+    };
+    assert_eq!(told(&compared(&list(0), &list(0))), [""; 0]);
+    assert_eq!(told(&compared(&list(0), &list(20_000))), ["a value"]);
+    assert_eq!(told(&compared(&list(0), &list(1))), ["a[].n value"]);
 }

@@ -83,6 +83,9 @@ pub(super) struct End {
     pub(super) bodies: u64,
     pub(super) legacy: u64,
     pub(super) upstream: u64,
+    /// Questions that control did not answer.
+    #[serde(default)]
+    pub(super) unanswered: u64,
     /// Of all lines before.
     pub(super) sha256: String,
 }

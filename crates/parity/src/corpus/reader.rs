@@ -34,6 +34,7 @@ pub struct Corpus {
     names: BTreeSet<String>,
     bodies: HashMap<BodyId, Place>,
     /// The list that was laid out last, by upstream, list and question.
+    unanswered: u64,
     laid: Mutex<Option<Known>>,
     /// The most bytes of pages that are read to lay out one list.
     list_bytes_max: usize,
@@ -98,6 +99,7 @@ impl Corpus {
             upstream: HashMap::new(),
             names: BTreeSet::new(),
             bodies: HashMap::new(),
+            unanswered: 0,
             laid: Mutex::default(),
             list_bytes_max: LIST_BYTES_MAX,
         };
@@ -119,7 +121,10 @@ impl Corpus {
             } else if let Ok(last) = serde_json::from_slice::<Last>(&line) {
                 let digest: BodyId = before.finalize().into();
                 let bodies = corpus.bodies.len() as u64;
-                let read = End { bodies, legacy, upstream, sha256: line::hex(&digest) };
+                let unanswered = last.end.unanswered;
+                let sha256 = line::hex(&digest);
+                let read = End { bodies, legacy, upstream, unanswered, sha256 };
+                corpus.unanswered = unanswered;
                 return match read == last.end && lines.next(&mut line)? == 0 {
                     true => Ok(corpus),
                     false => Err(edited),
@@ -138,6 +143,11 @@ impl Corpus {
     /// What it says of itself.
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// How many questions control did not answer: what a replay cannot ask.
+    pub fn unanswered(&self) -> u64 {
+        self.unanswered
     }
 
     /// The questions, each once, in the order in which they were asked first.

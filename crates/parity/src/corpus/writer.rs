@@ -54,6 +54,8 @@ pub struct Summary {
     pub left_out: u64,
     /// Bodies that were left out: they are no JSON, so nobody can tell what is in them.
     pub bodies_left_out: u64,
+    /// Questions that control did not answer.
+    pub unanswered: u64,
 }
 
 struct Open {
@@ -215,8 +217,8 @@ impl Writer {
             return Err(failure);
         }
         let digest: BodyId = open.digest.clone().finalize().into();
-        let Summary { legacy, upstream, bodies, .. } = open.summary;
-        let end = End { bodies, legacy, upstream, sha256: line::hex(&digest) };
+        let Summary { legacy, upstream, bodies, unanswered, .. } = open.summary;
+        let end = End { bodies, legacy, upstream, unanswered, sha256: line::hex(&digest) };
         open.write(&line::line(&Last { end }))?;
         let file = open.file.take().ok_or(CorpusError::Finished)?;
         let file = file.into_inner().map_err(|error| CorpusError::from(error.into_error()))?;
@@ -225,6 +227,11 @@ impl Writer {
         let folder = open.path.parent().filter(|folder| !folder.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
         Ok(open.summary)
+    }
+
+    /// So many questions have no answer; a replay says that they are undecided.
+    pub fn left_unanswered(&self, questions: u64) {
+        self.open().summary.unanswered = questions;
     }
 
     /// What was written until now.

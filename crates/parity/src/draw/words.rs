@@ -86,6 +86,7 @@ pub(super) fn part(field: &str) -> &'static str {
         "$records" => "who is listed",
         "$order" => "in which order",
         "$members" => "the order of a record's fields",
+        "$copies" => "a record that is listed more than once",
         "$body" => "whether the answer is a list",
         _ if field.starts_with("$header.") => "a header",
         _ => "",

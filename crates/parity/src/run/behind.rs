@@ -48,15 +48,35 @@ pub(super) async fn rows(
             return Some(rows);
         }
     }
+    // A list that moves while it is read may hide somebody between two pages, so nobody is missing
+    // before two readings have not found them.
+    for _ in 0..2 {
+        walk(behind, wanted, by, &mut rows).await?;
+        if rows.len() == wanted.len() {
+            break;
+        }
+    }
+    Some(rows)
+}
+
+/// Reads the whole list, or until everybody is found. `None` where it does not come whole.
+async fn walk(
+    behind: &dyn Behind,
+    wanted: &HashSet<String>,
+    by: KeyedBy,
+    rows: &mut Rows,
+) -> Option<()> {
     for page in 0..PAGES_MAX {
         let offset = page * PAGE_ROWS;
         let target = format!("/api/v4/users?limit={PAGE_ROWS}&offset={offset}");
         let reply = behind.ask(&target).await.filter(|reply| reply.status == 200)?;
         let (found, total, on_page) = witness::page(&reply.body, wanted, by)?;
         rows.extend(found);
-        let is_last = (offset + on_page) as u64 >= total || on_page == 0;
-        if is_last || rows.len() == wanted.len() {
-            return Some(rows);
+        if (offset + on_page) as u64 >= total || rows.len() == wanted.len() {
+            return Some(());
+        }
+        if on_page == 0 {
+            return None;
         }
     }
     None

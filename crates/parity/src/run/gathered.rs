@@ -7,6 +7,7 @@ use super::Plan;
 use super::state::Finished;
 use crate::ask::Ask;
 use crate::compare::is_of_the_answer;
+use crate::endpoint::endpoint;
 use crate::knowledge::Knowledge;
 use crate::mask::Mask;
 use crate::report::{
@@ -129,12 +130,33 @@ impl Gathered {
     }
 
     /// The report; `unasked` are questions that there was no time for.
+    /// Where one endpoint lists users, another that lists nobody on both sides proves nothing: so it
+    /// looks with a key that may see nobody there.
+    fn doubt_empty_lists(&mut self) {
+        let is_all = |scenario: &ScenarioReport| {
+            let lists_users = endpoint(&scenario.endpoint).is_some_and(|one| one.lists_users());
+            lists_users && scenario.id == format!("{}/all", scenario.endpoint)
+        };
+        let is_any = self.scenarios.iter().any(|one| is_all(one) && one.control_records > 0);
+        for scenario in &mut self.scenarios {
+            let is_empty = scenario.control_records == 0 && scenario.candidate_records == 0;
+            if is_any && is_all(scenario) && is_empty && scenario.outcome == Outcome::Equal {
+                scenario.outcome = Outcome::Undecided;
+                scenario.undecided_because = Some(
+                    "both sides list nobody here, and somebody elsewhere: may the key see users?"
+                        .to_owned(),
+                );
+            }
+        }
+    }
+
     pub(super) fn report(
         mut self,
         knowledge: &Knowledge,
         took: Duration,
         unasked: &[String],
     ) -> Report {
+        self.doubt_empty_lists();
         for field in self.fields.values() {
             self.totals.compared += field.compared;
             self.totals.matched += field.matched;

@@ -9,6 +9,7 @@ use domain::id::IdPolicy;
 use parity::corpus::{Recording, Writer};
 use parity::pseudonym::Pseudonyms;
 use parity::relay::RelaySettings;
+use parity::report::{ScenarioReport, Verdict};
 use parity::run::state::State;
 use parity::run::{Plan, Sides, validate};
 use parity::scenario::Extent;
@@ -126,6 +127,12 @@ impl Record {
         told.end();
         let report = report.map_err(|unable| Failure::new(format_args!("{unable}")))?;
         recording.failure().map_or(Ok(()), |error| Err(cannot(error)))?;
+        let is_lost = |one: &&ScenarioReport| {
+            let because = one.undecided_because.as_deref().unwrap_or_default();
+            because.starts_with("control: ") && !because.starts_with("control: it answers")
+        };
+        let lost = report.scenarios.iter().filter(is_lost).count();
+        writer.left_unanswered(lost as u64);
         let summary = writer.finish().map_err(cannot)?;
         output::print(&format!(
             "{out}: {} legacy answers, {} exchanges with the new API, {} bodies\n{}: {}\n",
@@ -135,7 +142,7 @@ impl Record {
             report.verdict.as_str(),
             report.because
         ))?;
-        let is_good = report.verdict == parity::report::Verdict::Agree;
+        let is_good = report.verdict == Verdict::Agree;
         Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 

@@ -163,7 +163,9 @@ impl Validate {
                 endpoint(name)
                     .ok_or_else(|| Failure::usage(format_args!("--endpoint: one of {}", all())))
             };
-            plan.endpoints = self.endpoints.iter().map(known).collect::<Result<_, _>>()?;
+            let named: Vec<_> = self.endpoints.iter().map(known).collect::<Result<_, _>>()?;
+            // In their own order, whatever order they were named in: teams are judged by the users.
+            plan.endpoints.retain(|endpoint| named.iter().any(|one| one.name == endpoint.name));
         }
         for ignored in &self.ignored {
             let parts = ignored.split_once('.').filter(|(name, _)| endpoint(name).is_some());
@@ -188,8 +190,10 @@ impl Validate {
         let started_at = reports::now();
         let served = config.as_ref().map(|config| self.served(config)).transpose()?;
         let sides = self.prepare(config).await?;
+        let served = format!("{:?} {}", sides.caller, served.unwrap_or_default());
         if let Some(played) = &sides.played {
             plan.questions = Some(questions(&played.corpus));
+            plan.questions_lost = played.corpus.unanswered();
         }
         let candidate = sides.candidate()?;
         let mut report = match sides.control() {
@@ -197,7 +201,7 @@ impl Validate {
                 let behind = sides.here.as_ref().map(|here| here as &dyn Behind);
                 let knowledge = &sides.knowledge;
                 let both = Sides { control, candidate, behind, knowledge };
-                self.compare(&both, &plan, &served.unwrap_or_default(), told, cancel).await?
+                self.compare(&both, &plan, &served, told, cancel).await?
             }
             None => {
                 // That they cannot be written is better known before than after.
@@ -295,10 +299,9 @@ impl Validate {
         reports::folder(&self.report)?;
         let memory = self.report.join(reports::PROGRESS);
         // What was found under other settings is no answer under these.
-        let (control, candidate, caller) = (&self.control.control, &self.candidate, &self.caller);
+        let (control, candidate) = (&self.control.control, &self.candidate);
         let known = sides.knowledge;
-        let of =
-            format!("{control:?} {candidate:?} {caller:?} {:?} {known:?} {served}", plan.ignored);
+        let of = format!("{control:?} {candidate:?} {:?} {known:?} {served}", plan.ignored);
         let unusable = |error: std::io::Error| {
             Failure::new(format_args!("cannot read and write {}: {error}", memory.display()))
         };
