@@ -19,10 +19,12 @@ use crate::compare::compare;
 use crate::endpoint::Endpoint;
 use crate::knowledge::{Knowledge, Settings};
 use crate::list::{KeyedBy, List};
+use crate::mask::Mask;
 use crate::node::Node;
 use crate::scenario::Scenario;
+use crate::secrets::Secrets;
 use crate::source::{Answering, Silence, Source};
-pub use found::{Choice, Found, Remaining};
+pub use found::{Choice, Entry, Found, Remaining};
 
 /// Settings laid over those in force: by endpoint, as JSON in the words of the configuration. The
 /// upstream's own stand under [`UPSTREAM`].
@@ -76,6 +78,7 @@ pub(crate) struct Calibration<'a> {
     lists: Lists,
     by: KeyedBy,
     found: Found,
+    mask: Mask,
 }
 
 /// Finds the settings.
@@ -99,6 +102,7 @@ pub async fn calibrate(
         lists: Lists::new(),
         by: KeyedBy::Id,
         found: Found::default(),
+        mask: Mask::new(Secrets::default()),
     };
     cancel.run_until_cancelled(calibration.all()).await.unwrap_or(Err(Unable::Interrupted))
 }
@@ -222,7 +226,7 @@ impl Calibration<'_> {
             for (field, tally) in found.tallies {
                 all.push(Remaining {
                     endpoint: endpoint.name,
-                    field,
+                    field: self.mask.name(&field),
                     compared: tally.compared,
                     differing: tally.compared - tally.matched,
                 });

@@ -107,7 +107,8 @@ pub fn is_of_the_answer(field: &str) -> bool {
 }
 
 /// Headers that clients act on. Dates, lengths, ids and connections are not among them.
-const HEADERS: [&str; 4] = ["content-type", "location", "retry-after", "www-authenticate"];
+pub(crate) const HEADERS: [&str; 4] =
+    ["content-type", "location", "retry-after", "www-authenticate"];
 
 /// Compares two answers.
 pub fn compare(endpoint: &Endpoint, control: &Reply, candidate: &Reply, by: KeyedBy) -> Compared {

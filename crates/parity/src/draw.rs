@@ -9,7 +9,7 @@ mod junit;
 mod numbers;
 mod settings;
 mod terminal;
-mod text;
+pub(crate) mod text;
 mod words;
 
 pub use html::html;

@@ -21,6 +21,7 @@ pub mod relay;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod secrets;
 pub mod single;
 pub mod source;
 pub mod witness;

@@ -1,27 +1,17 @@
 //! Values as a report may show them: what belongs to a person keeps its shape only, with a tag that is
-//! the same for the same value within one report.
+//! the same for the same value within one report. What is open by its place is looked at all the same:
+//! a value that slipped into it from another field must not be shown for that.
+
+use std::collections::HashSet;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use crate::compare::{BODY, ENVELOPE, ERROR, HEADERS, MEMBERS, ORDER, RECORDS, STATUS};
+use crate::endpoint::ENDPOINTS;
 use crate::node::Node;
-
-/// Fields that say nothing of a person.
-const OPEN: [&str; 13] = [
-    "id",
-    "sag",
-    "timezone",
-    "webrtc_ringtone",
-    "assigned_teams",
-    "agent_in_teams",
-    "supervisor_in_teams",
-    "assigned_queues",
-    "assigned_skills",
-    "type",
-    "$members",
-    "$status",
-    "$envelope",
-];
+use crate::pseudonym::is_word;
+use crate::secrets::Secrets;
 
 /// Errors that the vendor's pages print; any other text may repeat what was asked, or the key.
 const SENTENCES: [&str; 9] = [
@@ -36,12 +26,97 @@ const SENTENCES: [&str; 9] = [
     "Not found",
 ];
 
+/// Schemes of `WWW-Authenticate`; anything else may be what was asked with.
+const SCHEMES: [&str; 7] = ["basic", "bearer", "digest", "negotiate", "ntlm", "apikey", "key"];
+
+/// What counts a list, below its envelope.
+const PAGING: [&str; 5] = ["total", "page", "page_size", "limit", "offset"];
+
+/// From so many digits on, a text may be somebody's number.
+const DIGITS_MIN: usize = 7;
+
 /// The longest text shown, in characters.
 const CHARS_MAX: usize = 120;
 
+/// What may be shown at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Open {
+    /// Nothing: it may be a person's.
+    Shut,
+    /// A decimal number.
+    Id,
+    /// Numbers, or names of things, joined by a comma and a space.
+    Ids,
+    /// Names of things.
+    Words,
+    /// The same, and names and levels below it.
+    Skills,
+    /// A number.
+    Count,
+    /// What stands around a list: nothing but counts below it.
+    Around,
+}
+
+impl Open {
+    /// At a field of a record, or a part of an answer.
+    fn at(name: &str) -> Open {
+        match name {
+            "id" | ORDER => Open::Id,
+            "assigned_teams" | "agent_in_teams" | "supervisor_in_teams" => Open::Ids,
+            "sag" | "timezone" | "webrtc_ringtone" | "assigned_queues" | "type" => Open::Words,
+            "assigned_skills" => Open::Skills,
+            STATUS => Open::Count,
+            _ => Open::Shut,
+        }
+    }
+
+    /// At a member of what stands here.
+    fn below(self, name: &str) -> Open {
+        match (self, name) {
+            (Open::Skills, "name" | "value") => Open::Words,
+            (Open::Around, name) if PAGING.contains(&name) => Open::Count,
+            (Open::Around, _) => Open::Around,
+            _ => Open::at(name),
+        }
+    }
+
+    /// At a path of a difference.
+    fn of(path: &str) -> Open {
+        if let Some(name) = around(path) {
+            return Open::Around.below(name);
+        }
+        let mut names = path.trim_end_matches("[]").split("[].");
+        let first = Open::at(names.next().unwrap_or_default());
+        names.fold(first, Open::below)
+    }
+
+    /// Whether a text may be shown, that is nobody's.
+    fn shows(self, text: &str) -> bool {
+        let digits = text.chars().filter(char::is_ascii_digit).count();
+        match self {
+            Open::Shut | Open::Around | Open::Count => false,
+            Open::Id => is_number(text),
+            Open::Ids => text.split(", ").all(|part| is_number(part) || Open::Words.shows(part)),
+            Open::Words | Open::Skills => !text.contains('@') && digits < DIGITS_MIN,
+        }
+    }
+}
+
+/// The member that a path below the envelope names.
+fn around(path: &str) -> Option<&str> {
+    path.strip_prefix(ENVELOPE)?.strip_prefix('.')
+}
+
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// Masks values under a key of its own.
 #[derive(Clone)]
-pub struct Mask([u8; 32]);
+pub struct Mask {
+    key: [u8; 32],
+    secrets: Secrets,
+}
 
 impl std::fmt::Debug for Mask {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -49,66 +124,185 @@ impl std::fmt::Debug for Mask {
     }
 }
 
-impl Default for Mask {
-    fn default() -> Self {
-        Mask(rand::random())
+/// What is a person's in a record: its values where nothing may be shown.
+struct Personal(HashSet<String>);
+
+impl Personal {
+    fn of(records: &[Node]) -> Personal {
+        let mut personal = Personal(HashSet::new());
+        records.iter().for_each(|record| personal.note(record, Open::Shut));
+        personal
+    }
+
+    fn note(&mut self, node: &Node, open: Open) {
+        match node {
+            Node::Object(members) => {
+                members.iter().for_each(|(name, node)| self.note(node, open.below(name)));
+            }
+            Node::List(list) => list.iter().for_each(|node| self.note(node, open)),
+            Node::Text(text) if open == Open::Shut && !text.is_empty() => {
+                self.0.insert(text.to_lowercase());
+            }
+            Node::Number(number) if open == Open::Shut => {
+                self.0.insert(number.to_string());
+            }
+            _ => {}
+        }
+    }
+
+    fn has(&self, text: &str) -> bool {
+        let text = text.to_lowercase();
+        self.0.contains(&text) || text.split(", ").any(|part| self.0.contains(part))
     }
 }
 
 impl Mask {
-    /// A value of a path, such as `name` or `assigned_channels[].type`.
-    pub fn show(&self, path: &str, value: Option<&Node>) -> String {
+    /// Hides these keys as well, wherever they are.
+    pub fn new(secrets: Secrets) -> Mask {
+        Mask { key: rand::random(), secrets }
+    }
+
+    /// The keys it hides.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// A value of a path, such as `name` or `assigned_channels[].type`. `records` are those it was
+    /// found in, of both sides: what is a person's in one of their fields is so in every other.
+    pub fn show(&self, path: &str, value: Option<&Node>, records: &[Node]) -> String {
         let Some(value) = value else { return "(absent)".to_owned() };
-        let field = path.rsplit('.').next().unwrap_or(path);
-        let top = path.split(['[', '.']).next().unwrap_or(path);
-        let is_open = OPEN.contains(&field)
-            || OPEN.contains(&top)
-            || path.starts_with("$header")
-            || path == "$order" && is_id(value)
-            || path == "$error" && is_known_error(value);
-        let text = match is_open {
-            true => value.to_json(),
-            false => self.masked(value).to_json(),
+        let personal = Personal::of(records);
+        let header = path.strip_prefix("$header.");
+        let shown = match (path, value) {
+            (_, Node::Text(text)) if header.is_some() => {
+                Node::Text(self.header(header.unwrap_or_default(), text))
+            }
+            (ENVELOPE | MEMBERS, Node::Text(names)) => Node::Text(self.names(names)),
+            (ERROR, _) if is_known_error(value) => value.clone(),
+            _ => self.node(value, Open::of(path), &personal),
         };
+        let text = self.secrets.hide(&shown.to_json());
         if text.chars().count() <= CHARS_MAX {
             return text;
         }
         text.chars().take(CHARS_MAX).chain(['…']).collect()
     }
 
-    fn masked(&self, value: &Node) -> Node {
-        match value {
-            Node::Text(text) if text.is_empty() => value.clone(),
-            Node::Text(text) => Node::Text(format!("{} #{}", shape(text), self.tag(text))),
+    /// The key of a record: a number as it is, an e-mail address masked.
+    pub fn record(&self, key: &str, records: &[Node]) -> String {
+        let place = key.strip_prefix('#').filter(|place| is_number(place));
+        match place {
+            Some(_) => key.to_owned(),
+            None => match self.node(&Node::from(key), Open::Id, &Personal::of(records)) {
+                Node::Text(text) if text == key => text,
+                masked => masked.to_json(),
+            },
+        }
+    }
+
+    /// A path of a difference. A member whose name is no API's own may be named after a person.
+    pub fn name(&self, path: &str) -> String {
+        let parts = [STATUS, ERROR, ENVELOPE, RECORDS, ORDER, MEMBERS, BODY];
+        let header = path.strip_prefix("$header.");
+        if parts.contains(&path) || header.is_some_and(|name| HEADERS.contains(&name)) {
+            return path.to_owned();
+        }
+        if let Some(name) = around(path) {
+            return format!("{ENVELOPE}.{}", self.word(name));
+        }
+        let (names, end) = path.strip_suffix("[]").map_or((path, ""), |names| (names, "[]"));
+        let names: Vec<String> = names.split("[].").map(|name| self.word(name)).collect();
+        format!("{}{end}", names.join("[]."))
+    }
+
+    fn word(&self, name: &str) -> String {
+        let shown = if is_word(name) { name.to_owned() } else { shape(name) };
+        self.secrets.hide(&shown)
+    }
+
+    /// Names of members in a sentence of ours.
+    fn names(&self, names: &str) -> String {
+        let (before, names) = match names.strip_prefix("an object of ") {
+            Some(names) => ("an object of ", names),
+            None => ("", names),
+        };
+        let names: Vec<String> = names.split(", ").map(|name| self.word(name)).collect();
+        format!("{before}{}", names.join(", "))
+    }
+
+    /// What of a header tells the way it is meant. The rest may be what was asked with.
+    fn header(&self, name: &str, text: &str) -> String {
+        let shown = match name {
+            "www-authenticate" => {
+                let scheme = text.split([' ', ',']).next().unwrap_or_default();
+                let is_known = SCHEMES.contains(&scheme.to_ascii_lowercase().as_str());
+                if is_known { scheme.to_owned() } else { shape(scheme) }
+            }
+            "location" => {
+                let path = text.split(['?', '#']).next().unwrap_or_default();
+                let path = path
+                    .split_once("://")
+                    .map_or(path, |(_, rest)| rest.find('/').map_or("", |start| &rest[start..]));
+                path.split('/').map(segment).collect::<Vec<_>>().join("/")
+            }
+            _ => text.split(';').next().unwrap_or_default().to_owned(),
+        };
+        match shown == text {
+            true => shown,
+            false => format!("{shown} #{}", self.tag(text)).trim_start().to_owned(),
+        }
+    }
+
+    fn node(&self, node: &Node, open: Open, personal: &Personal) -> Node {
+        match node {
+            Node::Null | Node::Bool(_) => node.clone(),
+            Node::Text(text) if text.is_empty() => node.clone(),
+            Node::Text(text) => {
+                // A short number is an id, whoever has the same one for something else.
+                let is_plain = open == Open::Id && is_number(text) && text.len() < DIGITS_MIN;
+                match open.shows(text) && (is_plain || !personal.has(text)) {
+                    true => node.clone(),
+                    false => Node::Text(format!("{} #{}", shape(text), self.tag(text))),
+                }
+            }
             Node::Number(number) => {
                 let text = number.to_string();
-                Node::Text(format!("number {} #{}", shape(&text), self.tag(&text)))
-            }
-            Node::List(list) => Node::List(list.iter().map(|node| self.masked(node)).collect()),
-            Node::Object(members) => {
-                let masked = |(name, node): &(String, Node)| {
-                    let is_open = OPEN.contains(&name.as_str());
-                    let node = if is_open { node.clone() } else { self.masked(node) };
-                    (name.clone(), node)
+                let is_shown = match open {
+                    Open::Count => true,
+                    Open::Id => text.len() < DIGITS_MIN || !personal.has(&text),
+                    _ => open.shows(&text) && !personal.has(&text),
                 };
-                Node::Object(members.iter().map(masked).collect())
+                match is_shown {
+                    true => node.clone(),
+                    false => Node::Text(format!("number {} #{}", shape(&text), self.tag(&text))),
+                }
             }
-            Node::Null | Node::Bool(_) => value.clone(),
+            Node::List(list) => {
+                Node::List(list.iter().map(|one| self.node(one, open, personal)).collect())
+            }
+            Node::Object(members) => {
+                let shown = members.iter().map(|(name, node)| {
+                    (self.word(name), self.node(node, open.below(name), personal))
+                });
+                Node::Object(shown.collect())
+            }
         }
     }
 
     /// Four hexadecimal digits: enough to see that two values are the same, too few to guess one.
     fn tag(&self, text: &str) -> String {
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return String::new() };
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key) else { return String::new() };
         mac.update(text.as_bytes());
         let bytes = mac.finalize().into_bytes();
         bytes.iter().take(2).map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
-/// Where records are aligned by e-mail address, their order is told in addresses.
-fn is_id(value: &Node) -> bool {
-    value.text().is_some_and(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
+/// A part of a path: those of the legacy endpoints say nothing of anybody.
+fn segment(text: &str) -> String {
+    let is_known = |path: &str| path.split('/').any(|known| known == text);
+    let paths = ENDPOINTS.iter().flat_map(|one| [Some(one.path), one.other_path]).flatten();
+    if paths.into_iter().any(is_known) { text.to_owned() } else { shape(text) }
 }
 
 fn is_known_error(value: &Node) -> bool {
@@ -135,18 +329,151 @@ fn shape(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn mask() -> Mask {
+        Mask { key: [7; 32], secrets: Secrets::new(["legacy-demo-key".to_owned()]) }
+    }
+
+    fn json(text: &str) -> Node {
+        Node::parse(text.as_bytes()).unwrap()
+    }
+
+    /// What is shown at a path of a value in a record.
+    fn shown(path: &str, value: &str, record: &str) -> String {
+        mask().show(path, Some(&json(value)), &[json(record)])
+    }
+
     #[test]
     fn a_persons_value_keeps_its_shape_only() {
-        let mask = Mask([7; 32]);
-        let shown = mask.show("name", Some(&Node::from("Jane Döe 3")));
-        assert!(shown.starts_with("\"Xxxx Xxx 9 #"), "{shown}");
-        assert_ne!(shown, mask.show("name", Some(&Node::from("June Döe 3"))));
-        assert_eq!(mask.show("timezone", Some(&Node::from("Istanbul"))), "\"Istanbul\"");
-        assert_eq!(mask.show("email", None), "(absent)");
-        assert_eq!(mask.show("email", Some(&Node::Null)), "null");
-        let record = Node::parse(br#"{"id":7,"email":"a@b.c","sag":"Agent"}"#).unwrap();
-        let shown = mask.show("$records", Some(&record));
+        let mask = mask();
+        let show = |path: &str, value: &str| shown(path, value, "{}");
+        let name = show("name", "\"Jane Döe 3\"");
+        assert!(name.starts_with("\"Xxxx Xxx 9 #"), "{name}");
+        assert_ne!(name, show("name", "\"June Döe 3\""));
+        assert_eq!(show("timezone", "\"Istanbul\""), "\"Istanbul\"");
+        assert_eq!(mask.show("email", None, &[]), "(absent)");
+        assert_eq!(show("email", "null"), "null");
+        let record = r#"{"id":7,"email":"a@b.c","sag":"Agent"}"#;
+        let shown = shown("$records", record, record);
         assert!(shown.contains("\"id\":7") && shown.contains("Agent"), "{shown}");
         assert!(!shown.contains("a@b.c"), "{shown}");
+    }
+
+    #[test]
+    fn below_the_envelope_counts_alone_are_shown() {
+        let show = |path: &str, value: &str| shown(path, value, "{}");
+        assert_eq!(show("$envelope", "\"users\""), "\"users\"");
+        assert_eq!(
+            show("$envelope", "\"an object of agents, jane@x.example\""),
+            "\"an object of agents, xxxx@x.xxxxxxx\""
+        );
+        assert_eq!(show("$envelope.total", "12"), "12");
+        let metadata = r#"{"total":7,"page":"jane","owner":"jane@x.example","id":44,"sag":"Jane"}"#;
+        let metadata = show("$envelope.metadata", metadata);
+        assert!(metadata.starts_with(r#"{"total":7,"page":"xxxx #"#), "{metadata}");
+        for hidden in ["jane", "Jane", "44"] {
+            assert!(!metadata.contains(hidden), "{metadata}");
+        }
+        assert!(!show("$envelope.jane", "\"jane\"").contains("jane\""));
+        assert!(!show("$envelope.total", "\"jane\"").contains("jane"));
+    }
+
+    #[test]
+    fn a_persons_value_that_slipped_into_an_open_field_is_masked() {
+        let record = r#"{"id":28982,"name":"Agent Smith","email":"jane@x.example",
+            "extension":"2594","caller_id":"12025550123",
+            "assigned_channels":[{"type":"Viber","name":"V","value":4915112345678}]}"#;
+        for (path, value) in [
+            ("sag", "\"jane@x.example\""),
+            ("sag", "\"agent smith\""),
+            ("sag", "\"+1 (202) 555-0199\""),
+            ("id", "\"jane@x.example\""),
+            ("id", "\"0b97ce11-aaaa\""),
+            ("id", "12025550123"),
+            ("assigned_teams", "\"12, 2594\""),
+            ("assigned_teams", "\"12, +12025550199\""),
+            ("assigned_queues", "\"Sales, Agent Smith\""),
+            ("assigned_skills", r#"[{"name":"jane@x.example","value":5}]"#),
+            ("assigned_skills[].name", "\"Agent Smith\""),
+            ("assigned_skills[].value", "4915112345678"),
+            ("assigned_channels[].type", "\"4915112345678\""),
+            ("$order", "\"jane@x.example\""),
+        ] {
+            let shown = shown(path, value, record);
+            assert!(shown.contains(" #"), "{path}: {shown}");
+            for part in ["jane", "smith", "Smith", "2594", "5550", "49151", "0b97"] {
+                assert!(!shown.contains(part), "{path}: {shown}");
+            }
+        }
+        for (path, value) in [
+            ("id", "28982"),
+            ("id", "\"7\""),
+            ("id", "2594"),
+            ("assigned_teams", "\"12, 1234567\""),
+            ("assigned_teams", "\"Team One, 12\""),
+            ("assigned_skills", r#"[{"name":"Sales","value":5}]"#),
+            ("timezone", "\"Eastern Time (US & Canada)\""),
+            ("assigned_channels[].type", "\"WhatsApp\""),
+        ] {
+            assert_eq!(shown(path, value, record), value, "{path}");
+        }
+        assert_eq!(mask().record("28982", &[json(record)]), "28982");
+        assert_eq!(mask().record("#3", &[]), "#3");
+        assert!(mask().record("12025550123", &[json(record)]).contains('#'));
+        assert!(!mask().record("jane@x.example", &[]).contains("jane"));
+    }
+
+    #[test]
+    fn names_that_are_no_apis_own_are_masked() {
+        let mask = mask();
+        for (path, shown) in [
+            ("assigned_channels[].type", "assigned_channels[].type"),
+            ("assigned_channels[]", "assigned_channels[]"),
+            ("jane@x.example", "xxxx@x.xxxxxxx"),
+            ("assigned_skills[].Jane Doe", "assigned_skills[].Xxxx Xxx"),
+            ("$header.location", "$header.location"),
+            ("$header.Jane", "$xxxxxx.Xxxx"),
+            ("$envelope.metadata", "$envelope.metadata"),
+            ("$envelope.jane@x", "$envelope.xxxx@x"),
+            ("$members", "$members"),
+        ] {
+            assert_eq!(mask.name(path), shown);
+        }
+        let record = shown("$records", r#"{"jane@x.example":1,"id":7}"#, "{}");
+        assert!(record.contains("\"xxxx@x.xxxxxxx\"") && record.contains("\"id\":7"), "{record}");
+        assert_eq!(shown("$members", "\"id, jane.doe, sag\"", "{}"), "\"id, xxxx.xxx, sag\"");
+    }
+
+    #[test]
+    fn of_a_header_what_may_repeat_the_request_is_not_shown() {
+        let show = |name: &str, value: &str| shown(&format!("$header.{name}"), value, "{}");
+        assert_eq!(show("www-authenticate", "\"Bearer\""), "\"Bearer\"");
+        let shown = show("www-authenticate", "\"Bearer realm=jane, key=abc\"");
+        assert!(shown.starts_with("\"Bearer #") && !shown.contains("realm"), "{shown}");
+        let shown = show("www-authenticate", "\"some-other-key\"");
+        assert!(shown.starts_with("\"xxxx-xxxxx-xxx #"), "{shown}");
+        let shown = show("location", "\"https://x.example/api/v3/cdr/users/jane?key=abc\"");
+        assert!(shown.starts_with("\"/api/v3/cdr/users/xxxx #"), "{shown}");
+        assert_eq!(show("location", "\"/api/v2/cdr/teams\""), "\"/api/v2/cdr/teams\"");
+        assert_eq!(show("content-type", "\"text/html\""), "\"text/html\"");
+        assert!(show("content-type", "\"text/html;boundary=abc\"").starts_with("\"text/html #"));
+        assert_eq!(show("retry-after", "\"present\""), "\"present\"");
+    }
+
+    #[test]
+    fn a_key_that_a_side_repeats_is_hidden_in_open_places_too() {
+        for (path, value) in [
+            ("sag", "\"legacy-demo-key\""),
+            ("$header.content-type", "\"legacy-demo-key\""),
+            ("$header.www-authenticate", "\"legacy-demo-key\""),
+            ("$header.location", "\"/api/legacy%2Ddemo-key\""),
+            ("$error", r#"{"error":"legacy-demo-key"}"#),
+            ("$members", "\"id, legacy-demo-key\""),
+            ("$envelope", "\"an object of legacy-demo-key\""),
+        ] {
+            let shown = shown(path, value, "{}");
+            assert!(!shown.to_lowercase().contains("demo"), "{path}: {shown}");
+        }
+        let spelled = Mask { key: [7; 32], secrets: Secrets::new(["demokey".to_owned()]) };
+        assert_eq!(spelled.name("demokey"), "(key)");
     }
 }

@@ -6,6 +6,7 @@
 //! in between is nobody's fault.
 
 mod checks;
+mod fields;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -18,9 +19,9 @@ use crate::endpoint::Endpoint;
 use crate::knowledge::Knowledge;
 use crate::list::{KeyedBy, List};
 use crate::node::Node;
-use crate::report::{FORMAT, PropertyReport, Report, Totals, Verdict};
-use crate::run::{Plan, Progress};
-use crate::scenario::Scenario;
+use crate::report::{FORMAT, LeftOut, PropertyReport, Report, Totals, Verdict};
+use crate::run::{Plan, Progress, left_out};
+use crate::scenario::{Scenario, questions};
 use crate::source::{Silence, Source};
 
 /// A whole list of candidate.
@@ -84,7 +85,13 @@ pub async fn properties(
     let tried: u64 = reports.iter().map(|report: &PropertyReport| report.tried).sum();
     let failed: u64 = reports.iter().map(|report| report.failed).sum();
     let (verdict, because) = match (failed, is_whole && tried > 0) {
-        (0, true) => (Verdict::Agree, format!("all of {tried} checks of candidate alone hold")),
+        (0, true) => {
+            let because = format!(
+                "all of {tried} checks of candidate alone hold; nothing was compared with the \
+                 legacy API"
+            );
+            (Verdict::Agree, because)
+        }
         (0, false) => (Verdict::Undecided, "not every check was made".to_owned()),
         _ => {
             (Verdict::Differ, format!("{failed} of {tried} checks of candidate alone do not hold"))
@@ -109,6 +116,7 @@ pub async fn properties(
             .filter(|loss| loss.dialect == knowledge.dialect)
             .cloned()
             .collect(),
+        left_out: alone.left_out(),
         ..Report::default()
     })
 }
@@ -143,6 +151,18 @@ impl Alone<'_> {
             });
         }
         Ok(())
+    }
+
+    /// Fields cannot be left out here: whatever is said of one is said of all.
+    fn left_out(&self) -> LeftOut {
+        let mut left_out = left_out::planned(self.plan);
+        left_out.fields.clear();
+        for endpoint in self.plan.endpoints.iter().filter(|endpoint| endpoint.lists_users()) {
+            let Some(whole) = self.whole(endpoint) else { continue };
+            let asked = questions(endpoint, &whole.index, self.plan.extent, self.plan.seed);
+            left_out.note(self.plan, endpoint, &whole.index, &asked);
+        }
+        left_out
     }
 
     fn bodies(&self) -> Vec<Bytes> {

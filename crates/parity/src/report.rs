@@ -48,6 +48,46 @@ pub struct Report {
     pub ledger: Vec<Loss>,
     /// What was asked of the new API for each shape of legacy request.
     pub calls: Vec<V4Call>,
+    /// What could have been asked and was not.
+    #[serde(default)]
+    pub left_out: LeftOut,
+}
+
+impl Report {
+    /// Whether candidate was not compared with anybody.
+    pub fn is_of_candidate_alone(&self) -> bool {
+        self.control.is_none()
+    }
+
+    /// Whether anything was not asked or not looked at.
+    pub fn is_partial(&self) -> bool {
+        self.totals.ignored > 0 || !self.left_out.is_nothing()
+    }
+}
+
+/// What was not asked, or not looked at, because somebody wanted it so.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LeftOut {
+    /// Endpoints that were not asked.
+    pub endpoints: Vec<String>,
+    /// Fields that were not compared, such as `v1_users.sag`.
+    pub fields: Vec<String>,
+    /// Those of them that no answer had: perhaps another one is meant.
+    pub fields_unseen: Vec<String>,
+    /// Questions that filter by such a field.
+    pub filtered: u64,
+    /// Questions with more values of one filter, of those that are asked by default.
+    pub values: u64,
+    /// Questions with two filters, of those that are asked by default.
+    pub pairs: u64,
+}
+
+impl LeftOut {
+    /// Whether all was asked that is asked by default.
+    pub fn is_nothing(&self) -> bool {
+        *self == LeftOut::default()
+    }
 }
 
 /// May one switch?

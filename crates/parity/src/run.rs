@@ -7,8 +7,10 @@ mod again;
 mod behind;
 mod gathered;
 mod judge;
+pub(crate) mod left_out;
 pub mod state;
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -23,10 +25,12 @@ use crate::list::{KeyedBy, List};
 use crate::node::Node;
 use crate::report::{Cause, Outcome, Report, ScenarioReport};
 use crate::scenario::{Extent, Group, Scenario, questions};
+use crate::secrets::Secrets;
 use crate::source::{Answering, Silence, Source};
 pub use behind::Behind;
 use gathered::Gathered;
-use state::{Finished, State};
+use judge::Records;
+use state::{Finished, State, Told};
 
 /// What is to be done.
 #[derive(Clone, Debug)]
@@ -45,6 +49,8 @@ pub struct Plan {
     pub questions: Option<Vec<Scenario>>,
     /// Questions that nobody can ask any more; they stay undecided.
     pub questions_lost: u64,
+    /// Keys that no report may hold, whoever repeats them.
+    pub secrets: Secrets,
 }
 
 impl Default for Plan {
@@ -57,7 +63,18 @@ impl Default for Plan {
             examples_max: 3,
             questions: None,
             questions_lost: 0,
+            secrets: Secrets::default(),
         }
+    }
+}
+
+impl Plan {
+    /// Whether a question filters by a field that is left out.
+    fn ignores_filter_of(&self, scenario: &Scenario) -> bool {
+        self.ignored.iter().any(|(endpoint, field)| {
+            *endpoint == scenario.endpoint.name
+                && scenario.filters.iter().any(|(filter, _)| filter == field)
+        })
     }
 }
 
@@ -198,24 +215,21 @@ pub async fn validate(
         let finished = finished?;
         progress.asked(&finished.scenario);
         run.gathered.add(finished);
-        match &plan.questions {
+        let control = &run.known.endpoints.entry(endpoint.name).or_default().control;
+        let mut all = match &plan.questions {
             Some(all) => {
-                let of_endpoint = all.iter().filter(|one| one.endpoint.name == endpoint.name);
-                left.extend(of_endpoint.cloned());
+                all.iter().filter(|one| one.endpoint.name == endpoint.name).cloned().collect()
             }
-            None => {
-                let control = &run.endpoint(endpoint).control;
-                left.extend(questions(endpoint, control, plan.extent, plan.seed));
-            }
-        }
-    }
-    left.retain(|scenario| {
+            None => questions(endpoint, control, plan.extent, plan.seed),
+        };
+        let left_out = &mut run.gathered.left_out;
+        left_out.note(plan, endpoint, control, &all);
+        let wanted = all.len();
         // A filter by what is left out would list others for no reason that is looked at.
-        !plan.ignored.iter().any(|(endpoint, field)| {
-            *endpoint == scenario.endpoint.name
-                && scenario.filters.iter().any(|(filter, _)| filter == field)
-        })
-    });
+        all.retain(|scenario| !plan.ignores_filter_of(scenario));
+        left_out.filtered += (wanted - all.len()) as u64;
+        left.extend(all);
+    }
     // How it refuses a key shows at once whether control is what it is taken for.
     left.sort_by_key(|scenario| scenario.group != Group::BadKey);
     let known = left.iter().filter(|scenario| state.has(&scenario.fingerprint())).count();
@@ -322,6 +336,7 @@ impl<'a> Run<'a> {
             Err((side, why)) => {
                 let mut finished = Finished::of(scenario);
                 finished.scenario.undecided_because = Some(format!("{side}: {why}"));
+                finished.hide(self.gathered.mask());
                 finished
             }
         }
@@ -411,11 +426,21 @@ impl<'a> Run<'a> {
         }
         let by = self.keyed_by(scenario.endpoint);
         let mut found = compare(scenario.endpoint, &pair.control, &pair.candidate, by);
-        finished.ignore(&mut found, &self.plan.ignored);
+        finished.ignore(&mut found, &self.plan.ignored, self.gathered.mask());
         finished.scenario.control_records = found.control_records;
         finished.scenario.candidate_records = found.candidate_records;
         let judged = self.judge(scenario, &pair, &found, by).await;
-        finished.count(&found, judged, self.plan.examples_max, self.gathered.mask());
+        // Most questions have nothing to tell.
+        let records = OnceCell::new();
+        let told = Told {
+            examples_max: self.plan.examples_max,
+            mask: self.gathered.mask(),
+            records: &|key| {
+                let records = records.get_or_init(|| Records::of(&pair, by));
+                [records.control(key), records.candidate(key)].into_iter().flatten().collect()
+            },
+        };
+        finished.count(&found, judged, &told);
         finished.scenario.outcome = match finished.scenario.causes.keys().next() {
             None => Outcome::Equal,
             Some(Cause::Bug) => Outcome::Different,

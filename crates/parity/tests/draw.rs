@@ -7,7 +7,7 @@ mod support;
 use std::collections::BTreeSet;
 
 use parity::draw;
-use parity::report::{Cause, Outcome, Report, Verdict};
+use parity::report::{Cause, LeftOut, Outcome, Report, Verdict};
 use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus};
 
 /// Every report there is to draw, by name.
@@ -76,13 +76,28 @@ fn the_verdict_comes_first() {
     let cases = [
         (Verdict::Agree, support::agreeing(), "You may switch"),
         // What a setting would mend is seen by whoever asks until it is set.
-        (Verdict::Agree, support::rich(), "You may switch, with other settings"),
+        (
+            Verdict::Agree,
+            support::rich(),
+            "You may switch, with other settings and other data, as far as asked",
+        ),
+        (Verdict::Agree, with(&[Cause::Quirk]), "You may switch, with other settings"),
+        // What the new API holds otherwise is seen until somebody mends it.
+        (Verdict::Agree, with(&[Cause::UpstreamData]), "You may switch, with other data"),
+        (Verdict::Agree, partly(), "You may switch, as far as asked"),
+        (
+            Verdict::Agree,
+            alone(),
+            "Nothing contradicts itself, nothing was compared with the legacy API",
+        ),
+        (Verdict::Differ, alone(), "Do not switch yet"),
         (Verdict::Differ, support::rich(), "Do not switch yet"),
         (Verdict::Undecided, support::rich(), "Undecided"),
     ];
     for (verdict, report, title) in cases {
         let report = Report { verdict, because: "So it is.".to_owned(), ..report };
         let text = draw::terminal(&report, 80, false);
+        assert_eq!(text.starts_with("YOU MAY SWITCH\n"), title == "You may switch");
         assert!(text.starts_with(&format!("{}\nSo it is.\n", title.to_uppercase())), "{text}");
         let page = draw::html(&report);
         let heading = page.split_once("<h1").unwrap().1;
@@ -90,6 +105,58 @@ fn the_verdict_comes_first() {
         assert!(page.find("<h1") < page.find("<h2") && page.matches("<h1").count() == 1);
         assert!(page.contains(&format!("<title>{title} · Tieline validation</title>")));
     }
+}
+
+/// One that agrees, with values of these causes.
+fn with(causes: &[Cause]) -> Report {
+    let mut report = support::agreeing();
+    report.totals.causes.extend(causes.iter().map(|cause| (*cause, 1)));
+    report
+}
+
+/// One that agrees, and not all was asked.
+fn partly() -> Report {
+    let left_out = LeftOut { pairs: 1, ..LeftOut::default() };
+    Report { left_out, ..support::agreeing() }
+}
+
+/// One without a legacy side.
+fn alone() -> Report {
+    Report { control: None, ..support::agreeing() }
+}
+
+#[test]
+fn a_verdict_says_how_far_it_goes() {
+    for (report, advice) in [
+        (with(&[Cause::UpstreamData]), "Switch when the data is mended, or accepted."),
+        (with(&[Cause::Quirk]), "Switch when the settings are in."),
+        (partly(), "Ask the rest before you switch."),
+        (alone(), "Compare it with the legacy API."),
+    ] {
+        let page = draw::html(&report);
+        assert!(page.contains(advice) && !page.contains("Switch when you like."), "{advice}");
+    }
+    let told = [
+        "Not asked at all: v9_users.",
+        "Not compared: v1_users.webrtc_ringtone, v1_users.sga.",
+        "Not asked: 3 filters by a field that is not compared.",
+        "Not asked: 14 filters by other values.",
+        "Not asked: 1 filter by two fields.",
+        "Warning: no answer has what was to be left out: v1_users.sga.",
+    ];
+    let report = support::rich();
+    for (form, text) in drawings(&report).into_iter().filter(|(form, _)| *form != "json") {
+        for says in told {
+            assert!(text.contains(says), "{form}: {says}: {text}");
+        }
+    }
+    let names = |report: &Report| -> Vec<String> {
+        let junit = read(report);
+        cases(&junit).map(|case| case.name.as_str().to_owned()).collect()
+    };
+    assert!(names(&partly()).contains(&"one may switch".to_owned()));
+    assert!(!names(&alone()).contains(&"one may switch".to_owned()));
+    assert!(draw::junit(&partly()).contains("You may switch, as far as asked"));
 }
 
 #[test]

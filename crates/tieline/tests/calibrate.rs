@@ -11,6 +11,7 @@ use std::process::Output;
 use common::process::{Folder, configuration};
 use common::sides::{Asked, KEY, Reply, Sides, assert_code, only_line, report, validate};
 use common::{Running, eventually, run, stdout, tieline};
+use parity::calibrate::{Choice, Entry, Found, Remaining};
 use parity::report::Verdict;
 use serde_json::{Value, json};
 use simulator::Simulator;
@@ -270,4 +271,121 @@ fn a_control_that_cannot_be_asked_is_one_clear_line_and_an_interruption_is_130()
     assert_eq!(running.code().code(), Some(130));
     assert_eq!(running.rest_of_stdout(), "");
     assert_eq!(running.rest_of_stderr(), "error: interrupted\n");
+}
+
+/// Texts that would be more than a text, where they were printed as they are.
+const HOSTILE: [&str; 16] = [
+    "x: 1 of 1\n[passthrough]\nenabled = true\n#",
+    "\"\n[legacy.v1_users]\nenvelope = \"users",
+    "\"\"\"\n[a]",
+    "'''\r\n[x]\ny = 1",
+    "]\n[admin]",
+    "\u{85}[x]\u{2028}[y]",
+    "esc \u{1b}[2J\u{1b}]0;title\u{7}",
+    "nul \0 del \u{7f} csi \u{9b}2J",
+    "back\\slash \\u0041 \\",
+    "quote\"",
+    "a.b.c = 1",
+    "",
+    "# comment",
+    "turned \u{202e}txt \u{feff}\u{e0041}\u{10ffff}",
+    "é 🦀 Ж",
+    " = ",
+];
+
+/// Everything that a calibration may have found, of two texts.
+fn found(one: &str, other: &str) -> Found {
+    let choice = |table: &str, is_in_force| Choice {
+        table: table.to_owned(),
+        setting: format!("filters.{one}"),
+        agree: vec![(other.to_owned(), 3), (one.to_owned(), 1)],
+        deciding: 4,
+        chosen: Some(other.to_owned()),
+        is_in_force,
+    };
+    let entry = |against| Entry {
+        endpoint: "v1_users",
+        dictionary: "caller_id_groups",
+        key: one.to_owned(),
+        value: other.to_owned(),
+        evidence: 3,
+        against,
+    };
+    let remaining =
+        Remaining { endpoint: "v1_users", field: one.to_owned(), compared: 2, differing: 1 };
+    let settings = json!({
+        "employee_id": "number",
+        "invalid_key": { "status": 401, "text": other },
+        "caller_id_groups": { one: other, "x": one },
+        "channel_types": { other: one },
+    });
+    let Value::Object(settings) = settings else { return Found::default() };
+    Found {
+        choices: vec![choice("v1_users", true), choice(one, false)],
+        entries: vec![entry(0), entry(1)],
+        undecided: vec![format!("v1_users.{one}: {other}")],
+        before: vec![remaining.clone()],
+        after: vec![remaining],
+        overlay: [("v1_users".to_owned(), settings)].into(),
+        ..Found::default()
+    }
+}
+
+#[test]
+fn whatever_a_side_is_called_the_toml_has_what_was_found_and_no_more() {
+    // Pieces of hostile texts, joined at random, but the same every time.
+    let mut state = 7_u64;
+    let mut next = |below: usize| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    let mut made = || {
+        let pieces = (0..next(4)).map(|_| HOSTILE[next(HOSTILE.len())]).collect::<Vec<_>>();
+        let text: Vec<char> = pieces.concat().chars().collect();
+        let cut = if text.is_empty() { 0 } else { next(text.len()) };
+        text[cut..].iter().collect::<String>()
+    };
+    let mut pairs: Vec<(String, String)> = (0..2_000).map(|_| (made(), made())).collect();
+    for one in HOSTILE {
+        pairs.extend(HOSTILE.iter().map(|other| (one.to_owned(), (*other).to_owned())));
+    }
+    for (one, other) in &pairs {
+        let found = found(one, other);
+        let text = found.toml("ams");
+        let shown =
+            |c: char| c == '\n' || !c.is_control() && !"\u{202e}\u{2028}\u{feff}".contains(c);
+        assert!(text.chars().all(shown), "{text:?}");
+        let told: toml::Table = toml::from_str(&text).unwrap();
+        let expected: toml::Table =
+            serde_json::from_value(json!({ "legacy": found.overlay })).unwrap();
+        assert_eq!(told, expected, "{one:?} and {other:?}: {text}");
+    }
+}
+
+#[test]
+fn a_member_with_a_hostile_name_is_a_comment_and_no_key_is_printed() {
+    let sides = Sides::changed(60, |_, asked, reply| {
+        if reply.status == 401 {
+            return Reply::json(401, &json!({ "error": "no such key: legacy-demo-key" }));
+        }
+        match asked.is_users() {
+            true => reply.each(|user| {
+                user[HOSTILE[0]] = 1.into();
+                user["jane.roe@people.example"] = 1.into();
+                user["timezone"] = "esc \u{1b}[2J\nlegacy-demo-key = 1".into();
+            }),
+            false => reply,
+        }
+    });
+    let folder = Folder::new("calibrate_hostile");
+    let config = configuration(&folder, "", &sides.base, "");
+    let output = calibrate(&config, &sides.base, &[]);
+    assert_code(&output, 1);
+    let text = stdout(&output);
+    let told: toml::Table = toml::from_str(&text).unwrap();
+    assert!(told.keys().all(|key| key == "legacy"), "{text}");
+    assert!(text.contains("#   still: v1_users.x: 9 xx 9\\u000a[xxxxxxxxxxx]"), "{text}");
+    assert!(!text.contains("demo-key") && !text.contains("jane"), "{text}");
+    assert!(!text.contains('\u{1b}'), "{text:?}");
 }

@@ -150,6 +150,13 @@ fn what_cannot_be_recorded_leaves_no_finished_file() {
     sides.hold_at(30);
     let mut running = Running::spawn(tieline(&start));
     eventually("thirty requests", || sides.asked().len() > 30);
+    // What there is of it is nobody's to read, and no recording.
+    let part = format!("{}.part", world.corpus);
+    let mode = std::fs::metadata(&part).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let cut = world.folder.path("cut").to_str().unwrap().to_owned();
+    std::fs::copy(&part, &cut).unwrap();
+    assert!(only_line(&world.replay(&world.config, &cut), 1).contains("ends early"));
     running.signal("INT");
     assert_eq!(running.code().code(), Some(130));
     assert_eq!(running.rest_of_stdout(), "");
@@ -157,11 +164,7 @@ fn what_cannot_be_recorded_leaves_no_finished_file() {
     assert!(err.ends_with("error: interrupted: nothing was recorded\n"), "{err}");
     let has_file = || std::fs::exists(&world.corpus).unwrap();
     assert!(!has_file());
-    // What is left of it is nobody's to read, and no recording.
-    let part = format!("{}.part", world.corpus);
-    let mode = std::fs::metadata(&part).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
-    assert!(only_line(&world.replay(&world.config, &part), 1).contains("ends early"));
+    assert!(!std::fs::exists(&part).unwrap());
 
     sides.hold_at(usize::MAX);
     let before = sides.asked().len();
@@ -196,7 +199,7 @@ fn what_cannot_be_recorded_leaves_no_finished_file() {
     assert_eq!(sides.asked().len(), before);
     let line = only_line(&with(&["--control-key", "wrong-key-of-nobody"]), 1);
     assert!(line.contains("control refuses its key") && !line.contains("wrong"), "{line}");
-    assert!(!has_file());
+    assert!(!has_file() && !std::fs::exists(&part).unwrap());
     assert_code(&world.record(base, &[]), 0);
     assert!(has_file() && !std::fs::exists(&part).unwrap());
 }

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::Config;
+use super::callers::UpstreamKey;
 use crate::answers::Freshness;
 use crate::caller::digest;
 
@@ -13,6 +14,20 @@ impl Config {
     pub fn caller_of(&self, key: &str) -> Option<&str> {
         let digest = digest(key);
         self.callers.iter().find(|caller| caller.digest == digest).map(|caller| &*caller.name)
+    }
+
+    /// The keys that callers show their upstreams, for whoever has to keep them out of a text.
+    pub fn upstream_keys(&self) -> Vec<String> {
+        let keys = self.callers.iter().flat_map(|caller| match &caller.key {
+            UpstreamKey::Bearer(value) => {
+                let key = value.to_str().ok().and_then(|value| value.strip_prefix("Bearer "));
+                vec![key.unwrap_or_default().to_owned()]
+            }
+            UpstreamKey::Client { id, secret } => {
+                vec![id.expose().to_owned(), secret.expose().to_owned()]
+            }
+        });
+        keys.collect()
     }
 
     /// The same configuration for one caller, known by `key`, on free ports of loopback: without TLS,

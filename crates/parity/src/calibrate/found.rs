@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Overlay, UPSTREAM};
+use crate::draw::text::visible;
+use crate::secrets::Secrets;
 
 /// A setting and how its values agree.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -99,7 +101,23 @@ impl Found {
         self.after.iter().map(|one| one.differing).sum()
     }
 
+    /// The same without keys, which a side may have repeated.
+    pub fn without(mut self, secrets: &Secrets) -> Found {
+        let hide = |text: &mut String| *text = secrets.hide(text);
+        self.undecided.iter_mut().for_each(hide);
+        for entry in &mut self.entries {
+            [&mut entry.key, &mut entry.value].into_iter().for_each(hide);
+        }
+        let remaining = self.before.iter_mut().chain(&mut self.after);
+        remaining.for_each(|one| hide(&mut one.field));
+        for settings in self.overlay.values_mut() {
+            *settings = hidden(settings, secrets);
+        }
+        self
+    }
+
     /// TOML to paste, with the evidence as comments. `upstream` names the table of the upstream.
+    /// Whatever the texts of a side hold, each stays within its string or its comment.
     pub fn toml(&self, upstream: &str) -> String {
         let mut text = String::new();
         self.introduction(&mut text, upstream);
@@ -158,7 +176,10 @@ impl Found {
             let _ = writeln!(
                 text,
                 "#   still: {}.{}: {} of {} (tieline validate says why)",
-                one.endpoint, one.field, one.differing, one.compared
+                one.endpoint,
+                visible(&one.field),
+                one.differing,
+                one.compared
             );
         }
         if !self.id_map.is_empty() {
@@ -171,10 +192,11 @@ impl Found {
             );
         }
         for choice in self.choices.iter().filter(|choice| choice.is_in_force) {
-            let _ = writeln!(text, "# as it is: {}: {}", name(choice), counts(choice));
+            let told = visible(&counts(choice));
+            let _ = writeln!(text, "# as it is: {}: {told}", visible(&name(choice)));
         }
         for sentence in &self.undecided {
-            let _ = writeln!(text, "# undecided: {}", comment(sentence));
+            let _ = writeln!(text, "# undecided: {}", visible(sentence));
         }
         for entry in self.entries.iter().filter(|entry| entry.against > 0) {
             let _ = writeln!(
@@ -194,7 +216,7 @@ impl Found {
             known && choice.setting == setting
         };
         let choice = self.choices.iter().find(of);
-        choice.map_or_else(String::new, |choice| format!("  # {}", counts(choice)))
+        choice.map_or_else(String::new, |choice| format!("  # {}", visible(&counts(choice))))
     }
 
     fn why_entry(&self, table: &str, dictionary: &str, entry: &str) -> String {
@@ -204,7 +226,7 @@ impl Found {
             .iter()
             .find(|choice| table == format!("legacy.{}", choice.table) && choice.setting == filter);
         if let Some(choice) = choice {
-            return format!("  # {}", counts(choice));
+            return format!("  # {}", visible(&counts(choice)));
         }
         let entry = self.entries.iter().find(|one| {
             table == format!("legacy.{}", one.endpoint)
@@ -227,12 +249,19 @@ pub(super) fn counts(choice: &Choice) -> String {
         0 => format!("{value} {count} of {}", choice.deciding),
         _ => format!("{value} {count}"),
     });
-    comment(&told.collect::<Vec<_>>().join(", "))
+    told.collect::<Vec<_>>().join(", ")
 }
 
-/// A text that stays within its comment.
-fn comment(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+fn hidden(members: &Map<String, Value>, secrets: &Secrets) -> Map<String, Value> {
+    let hide = |(name, value): (&String, &Value)| {
+        let value = match value {
+            Value::String(text) => secrets.hide(text).into(),
+            Value::Object(members) => hidden(members, secrets).into(),
+            other => other.clone(),
+        };
+        (secrets.hide(name), value)
+    };
+    members.iter().map(hide).collect()
 }
 
 /// A value as TOML writes it.
@@ -248,8 +277,9 @@ fn toml(value: &Value) -> String {
     }
 }
 
+/// A string as TOML writes it, with nothing in it that a terminal would obey.
 fn quoted(text: &str) -> String {
-    serde_json::to_string(text).unwrap_or_default().replace('\u{7f}', "\\u007F")
+    visible(&serde_json::to_string(text).unwrap_or_default())
 }
 
 /// A key of a table: bare where it may be.

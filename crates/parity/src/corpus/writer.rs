@@ -32,7 +32,7 @@ const UPSTREAM: &[&str] = &["/api/v4/", "/useradmin/"];
 /// A corpus that is being written. Clones write the same one.
 ///
 /// It is written to a file beside its own, with `.part` behind the name, which is what is left of a
-/// recording that was interrupted. Only [`Writer::finish`] gives it its own name.
+/// recording whose process was killed. Only [`Writer::finish`] gives it its own name.
 #[derive(Clone)]
 pub struct Writer(Arc<Shared>);
 
@@ -232,6 +232,14 @@ impl Writer {
     /// So many questions have no answer; a replay says that they are undecided.
     pub fn left_unanswered(&self, questions: u64) {
         self.open().summary.unanswered = questions;
+    }
+
+    /// Gives it up: the unfinished file is gone. Nothing more is written.
+    pub fn discard(&self) {
+        let mut open = self.open();
+        open.file = None;
+        // A finished one has another name by now.
+        let _ = fs::remove_file(&open.part);
     }
 
     /// What was written until now.

@@ -70,9 +70,16 @@ fn verdict(report: &Report) -> TestSuite {
     if report.verdict != Verdict::Agree {
         status.set_message(format!("{}: {}", words::verdict(report), words::because(report)));
     }
-    let mut case = TestCase::new("one may switch", status);
+    let name = match report.is_of_candidate_alone() {
+        true => "nothing contradicts itself",
+        false => "one may switch",
+    };
+    let mut case = TestCase::new(name, status);
     case.set_classname("verdict");
-    case.set_system_out(format!("{}\n{}", words::because(report), words::compared(report)));
+    let mut told = vec![words::verdict(report), words::because(report), words::compared(report)];
+    told.extend(words::left_out(report));
+    told.extend(words::unseen(report));
+    case.set_system_out(told.join("\n"));
     suite.add_test_case(case);
     suite
 }

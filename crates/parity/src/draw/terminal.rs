@@ -24,16 +24,21 @@ pub fn terminal(report: &Report, width: usize, colours: bool) -> String {
     undecided(report, &mut paper);
     properties(report, &mut paper);
     advice(report, &mut paper);
+    if let Some(warning) = words::unseen(report) {
+        paper.blank();
+        paper.painted(Ink::Doubt, 0, 2, &warning);
+    }
     paper.into_text()
 }
 
 fn verdict(report: &Report, paper: &mut Paper) {
     let ink = match report.verdict {
+        Verdict::Agree if report.is_of_candidate_alone() => Ink::Doubt,
         Verdict::Agree => Ink::Good,
         Verdict::Differ => Ink::Bad,
         Verdict::Undecided => Ink::Doubt,
     };
-    paper.line(ink, &words::verdict(report).to_uppercase());
+    paper.painted(ink, 0, 0, &words::verdict(report).to_uppercase());
     paper.wrapped(0, 0, &words::because(report));
     paper.blank();
     paper.wrapped(0, 0, &words::compared(report));
@@ -55,6 +60,9 @@ fn verdict(report: &Report, paper: &mut Paper) {
         let times = numbers::of(totals.candidate_busy, "time", "times");
         let text = format!("Candidate answered 429 or 503 {times} and was asked once more.");
         paper.wrapped(0, 0, &text);
+    }
+    for says in words::left_out(report) {
+        paper.wrapped(0, 2, &says);
     }
 }
 

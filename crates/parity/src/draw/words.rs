@@ -25,14 +25,67 @@ pub(super) fn needs_settings(report: &Report) -> bool {
     report.totals.causes.get(&Cause::Quirk).is_some_and(|count| *count > 0)
 }
 
-/// The answer to "may one switch?".
-pub(super) fn verdict(report: &Report) -> &'static str {
-    match report.verdict {
-        Verdict::Agree if needs_settings(report) => "You may switch, with other settings",
+/// Whether the new API holds something else than control, which is seen until somebody mends it.
+pub(super) fn needs_data(report: &Report) -> bool {
+    report.totals.causes.get(&Cause::UpstreamData).is_some_and(|count| *count > 0)
+}
+
+/// The answer to "may one switch?". It goes as far as what was asked, and no further.
+pub(super) fn verdict(report: &Report) -> String {
+    let title = match report.verdict {
+        Verdict::Agree if report.is_of_candidate_alone() => {
+            "Nothing contradicts itself, nothing was compared with the legacy API"
+        }
         Verdict::Agree => "You may switch",
         Verdict::Differ => "Do not switch yet",
         Verdict::Undecided => "Undecided",
+    };
+    let mut title = title.to_owned();
+    if report.verdict != Verdict::Agree {
+        return title;
     }
+    title.push_str(match (needs_settings(report), needs_data(report)) {
+        (true, true) => ", with other settings and other data",
+        (true, false) => ", with other settings",
+        (false, true) => ", with other data",
+        (false, false) => "",
+    });
+    title.push_str(if report.is_partial() { ", as far as asked" } else { "" });
+    title
+}
+
+/// What was not asked or not looked at, a sentence each.
+pub(super) fn left_out(report: &Report) -> Vec<String> {
+    let left_out = &report.left_out;
+    let all = |names: &[String]| {
+        let names: Vec<String> = names.iter().map(|one| name(one)).collect();
+        names.join(", ")
+    };
+    let mut says = Vec::new();
+    if !left_out.endpoints.is_empty() {
+        says.push(format!("Not asked at all: {}.", all(&left_out.endpoints)));
+    }
+    if !left_out.fields.is_empty() {
+        says.push(format!("Not compared: {}.", all(&left_out.fields)));
+    }
+    for (n, which) in [
+        (left_out.filtered, "by a field that is not compared"),
+        (left_out.values, "by other values"),
+        (left_out.pairs, "by two fields"),
+    ] {
+        if n > 0 {
+            let filters = numbers::of(n, "filter", "filters");
+            says.push(format!("Not asked: {filters} {which}."));
+        }
+    }
+    says
+}
+
+/// What was to be left out and was not there: a warning, since another field may be meant.
+pub(super) fn unseen(report: &Report) -> Option<String> {
+    let names: Vec<String> = report.left_out.fields_unseen.iter().map(|one| name(one)).collect();
+    (!names.is_empty())
+        .then(|| format!("Warning: no answer has what was to be left out: {}.", names.join(", ")))
 }
 
 /// Why, or what can be said where the report gives no reason.

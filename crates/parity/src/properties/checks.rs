@@ -25,6 +25,7 @@ pub(super) struct Check {
 #[derive(Clone, Copy)]
 enum What {
     List,
+    Fields,
     Repeated,
     OtherPath,
     Filters,
@@ -41,8 +42,8 @@ enum What {
 /// Every property of the endpoints of a plan.
 pub(super) fn all(plan: &Plan) -> Vec<Check> {
     use What::{
-        Deleted, Filters, Groups, Ids, Keys, List, Nobody, OtherPath, Pairs, Repeated, SameUsers,
-        Teams,
+        Deleted, Fields, Filters, Groups, Ids, Keys, List, Nobody, OtherPath, Pairs, Repeated,
+        SameUsers, Teams,
     };
     let mut all = Vec::new();
     let has = |name: &str| plan.endpoints.iter().any(|endpoint| endpoint.name == name);
@@ -50,6 +51,11 @@ pub(super) fn all(plan: &Plan) -> Vec<Check> {
         let mut add = |name, says, what| all.push(Check { name, endpoint, says, what });
         let is_users = endpoint.lists_users();
         add("is_a_list", "The answer is a list whose records have an id each, none twice.", List);
+        add(
+            "records_are_as_documented",
+            "Every record has just the documented fields, in their order and with their types.",
+            Fields,
+        );
         add("repeated_equals_itself", "The same question has the same answer.", Repeated);
         add("bad_keys_get_no_list", "A wrong key and no key get an error, no list.", Keys);
         if endpoint.other_path.is_some() {
@@ -95,6 +101,7 @@ impl Alone<'_> {
         let endpoint = check.endpoint;
         match check.what {
             What::List => self.is_list(endpoint, &mut seen),
+            What::Fields => self.fields(endpoint, &mut seen),
             What::Repeated => {
                 let (_, body) = self.ask(&Scenario::all(endpoint).ask).await?;
                 let is_same = self.whole(endpoint).is_some_and(|whole| whole.body == body);

@@ -3,22 +3,24 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Plan;
 use super::state::Finished;
+use super::{Plan, left_out};
 use crate::ask::Ask;
 use crate::compare::is_of_the_answer;
 use crate::endpoint::endpoint;
 use crate::knowledge::Knowledge;
 use crate::mask::Mask;
 use crate::report::{
-    Cause, FORMAT, FieldReport, Finding, Outcome, Report, ScenarioReport, Suggestion, Totals,
-    V4Call, Verdict,
+    Cause, FORMAT, FieldReport, Finding, LeftOut, Outcome, Report, ScenarioReport, Suggestion,
+    Totals, V4Call, Verdict,
 };
 
 /// What was found so far.
 #[derive(Debug)]
 pub(super) struct Gathered {
     pub(super) totals: Totals,
+    pub(super) left_out: LeftOut,
+    ignored: Vec<(String, String)>,
     mask: Mask,
     endpoints: Vec<&'static str>,
     examples_max: usize,
@@ -35,7 +37,9 @@ impl Gathered {
     pub(super) fn new(plan: &Plan) -> Gathered {
         Gathered {
             totals: Totals::default(),
-            mask: Mask::default(),
+            left_out: left_out::planned(plan),
+            ignored: plan.ignored.clone(),
+            mask: Mask::new(plan.secrets.clone()),
             endpoints: plan.endpoints.iter().map(|endpoint| endpoint.name).collect(),
             examples_max: plan.examples_max,
             fields: BTreeMap::new(),
@@ -170,7 +174,15 @@ impl Gathered {
         self.totals.undecided = (undecided.count() + unasked.len()) as u64;
         self.findings.sort_by(|a, b| (a.cause, b.count).cmp(&(b.cause, a.count)));
         self.settings.sort_by(|a, b| (&a.table, &a.line).cmp(&(&b.table, &b.line)));
-        let (verdict, because) = verdict(&self.totals, unasked.len());
+        let is_unseen = |(endpoint, name): &&(String, String)| {
+            let name = self.mask.name(name);
+            let mut fields = self.fields.values();
+            !fields.any(|one| one.endpoint == *endpoint && one.field == name && one.ignored > 0)
+        };
+        let unseen = self.ignored.iter().filter(is_unseen);
+        let unseen = unseen.map(|(endpoint, name)| format!("{endpoint}.{name}")).collect();
+        self.left_out.fields_unseen = unseen;
+        let (verdict, because) = verdict(&self.totals, unasked.len(), &self.left_out);
         let ledger = knowledge.ledger.iter().filter(|loss| {
             loss.dialect == knowledge.dialect && self.endpoints.contains(&loss.endpoint.as_str())
         });
@@ -188,12 +200,13 @@ impl Gathered {
             findings: self.findings,
             settings: self.settings,
             calls: self.calls,
+            left_out: self.left_out,
             ..Report::default()
         }
     }
 }
 
-fn verdict(totals: &Totals, unasked: usize) -> (Verdict, String) {
+fn verdict(totals: &Totals, unasked: usize, left_out: &LeftOut) -> (Verdict, String) {
     let bugs = totals.causes.get(&Cause::Bug).copied().unwrap_or(0);
     let explained: u64 = totals.causes.values().sum::<u64>() - bugs;
     if bugs > 0 {
@@ -211,11 +224,14 @@ fn verdict(totals: &Totals, unasked: usize) -> (Verdict, String) {
         let because = format!("{} questions could not be compared", totals.undecided);
         return (Verdict::Undecided, because);
     }
+    let is_whole = left_out.is_nothing();
     let because = match explained {
-        0 => format!("all of {} values are equal", totals.compared),
+        0 if is_whole => format!("all of {} values are equal", totals.compared),
+        0 => format!("all of {} values that were asked for are equal", totals.compared),
         _ => format!(
-            "of {} values {explained} differ, each with a known cause; the others are equal",
-            totals.compared
+            "of {} values{} {explained} differ, each with a known cause; the others are equal",
+            totals.compared,
+            if is_whole { "" } else { " that were asked for" },
         ),
     };
     (Verdict::Agree, because)
@@ -246,11 +262,15 @@ mod tests {
 
     #[test]
     fn nothing_compared_is_no_agreement() {
-        assert_eq!(verdict(&Totals::default(), 0).0, Verdict::Undecided);
+        assert_eq!(verdict(&Totals::default(), 0, &LeftOut::default()).0, Verdict::Undecided);
         let nobody = Totals { compared: 9, matched: 9, ..Totals::default() };
-        assert_eq!(verdict(&nobody, 0).0, Verdict::Undecided);
+        assert_eq!(verdict(&nobody, 0, &LeftOut::default()).0, Verdict::Undecided);
         let totals = Totals { compared: 9, matched: 9, records: 1, ..Totals::default() };
-        assert_eq!(verdict(&totals, 0).0, Verdict::Agree);
-        assert_eq!(verdict(&totals, 1).0, Verdict::Undecided);
+        assert_eq!(verdict(&totals, 0, &LeftOut::default()).0, Verdict::Agree);
+        assert_eq!(verdict(&totals, 1, &LeftOut::default()).0, Verdict::Undecided);
+        let left_out = LeftOut { pairs: 1, ..LeftOut::default() };
+        let (verdict, because) = verdict(&totals, 0, &left_out);
+        assert_eq!(verdict, Verdict::Agree);
+        assert_eq!(because, "all of 9 values that were asked for are equal");
     }
 }

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::cause::Judgement;
 use crate::compare::{Compared, Difference};
 use crate::mask::Mask;
+use crate::node::Node;
 use crate::report::{Cause, Example, FieldReport, Finding, ScenarioReport, Suggestion};
 use crate::scenario::Scenario;
 
@@ -59,32 +60,32 @@ impl Finished {
     }
 
     /// Takes out what is not to be compared; it counts as ignored, never as matched.
-    pub(super) fn ignore(&mut self, found: &mut Compared, ignored: &[(String, String)]) {
+    pub(super) fn ignore(
+        &mut self,
+        found: &mut Compared,
+        ignored: &[(String, String)],
+        mask: &Mask,
+    ) {
         for (endpoint, field) in ignored {
             if *endpoint != self.scenario.endpoint {
                 continue;
             }
             if let Some(tally) = found.tallies.remove(field) {
-                self.field(field).ignored = tally.compared;
+                self.field(&mask.name(field)).ignored += tally.compared;
             }
             found.differences.retain(|difference| difference.field != *field);
         }
     }
 
     /// Counts what was compared and why it differs.
-    pub(super) fn count(
-        &mut self,
-        found: &Compared,
-        judged: Vec<Judgement>,
-        examples_max: usize,
-        mask: &Mask,
-    ) {
+    pub(super) fn count(&mut self, found: &Compared, judged: Vec<Judgement>, told: &Told<'_>) {
         self.records = found.common_records;
         for (name, tally) in &found.tallies {
-            let field = self.field(name);
-            field.compared = tally.compared;
-            field.distinct = tally.compared;
-            field.matched = tally.matched;
+            // Several names may look alike once they are masked.
+            let field = self.field(&told.mask.name(name));
+            field.compared += tally.compared;
+            field.distinct += tally.compared;
+            field.matched += tally.matched;
         }
         // A field of a record counts once, under the worst of its causes.
         let mut worst: HashMap<(Option<&str>, &str), Cause> = HashMap::new();
@@ -95,25 +96,28 @@ impl Finished {
         }
         let mut causes: BTreeMap<Cause, u64> = BTreeMap::new();
         for ((_, name), cause) in worst {
-            *self.field(name).causes.entry(cause).or_default() += 1;
+            *self.field(&told.mask.name(name)).causes.entry(cause).or_default() += 1;
             *causes.entry(cause).or_default() += 1;
         }
         self.scenario.causes = causes;
         for (difference, judgement) in found.differences.iter().zip(judged) {
-            self.find(difference, judgement, examples_max, mask);
+            self.find(difference, judgement, told);
         }
+        self.hide(told.mask);
     }
 
-    fn find(
-        &mut self,
-        difference: &Difference,
-        judgement: Judgement,
-        examples_max: usize,
-        mask: &Mask,
-    ) {
+    /// Whatever a side may have said is without keys.
+    pub(super) fn hide(&mut self, mask: &Mask) {
+        mask.secrets().hide_in_scenario(&mut self.scenario);
+        mask.secrets().hide_in_findings(&mut self.findings, &mut self.settings);
+    }
+
+    fn find(&mut self, difference: &Difference, judgement: Judgement, told: &Told<'_>) {
+        let mask = told.mask;
+        let path = mask.name(&difference.path);
         let kind = difference.kind.as_str();
         let known = self.findings.iter().position(|finding| {
-            finding.field == difference.path
+            finding.field == path
                 && finding.kind == kind
                 && finding.cause == judgement.cause
                 && finding.why == judgement.why
@@ -121,7 +125,7 @@ impl Finished {
         let place = known.unwrap_or_else(|| {
             self.findings.push(Finding {
                 endpoint: self.scenario.endpoint.clone(),
-                field: difference.path.clone(),
+                field: path,
                 kind: kind.to_owned(),
                 cause: judgement.cause,
                 why: judgement.why.clone(),
@@ -132,12 +136,16 @@ impl Finished {
         });
         let finding = &mut self.findings[place];
         finding.count += 1;
-        if finding.examples.len() < examples_max {
+        if finding.examples.len() < told.examples_max {
+            let key = difference.record.as_deref();
+            let records = key.map(|key| (told.records)(key)).unwrap_or_default();
+            let shown =
+                |value: &Option<Node>| mask.show(&difference.path, value.as_ref(), &records);
             finding.examples.push(Example {
                 scenario: self.scenario.id.clone(),
-                record: difference.record.as_deref().map(|key| shown_key(key, mask)),
-                control: mask.show(&difference.path, difference.control.as_ref()),
-                candidate: mask.show(&difference.path, difference.candidate.as_ref()),
+                record: key.map(|key| mask.record(key, &records)),
+                control: shown(&difference.control),
+                candidate: shown(&difference.candidate),
             });
         }
         let Some(setting) = judgement.setting else { return };
@@ -157,12 +165,13 @@ impl Finished {
     }
 }
 
-/// An id as it is; an e-mail address masked.
-fn shown_key(key: &str, mask: &Mask) -> String {
-    match key.bytes().all(|byte| byte.is_ascii_digit() || byte == b'#') {
-        true => key.to_owned(),
-        false => mask.show("email", Some(&crate::node::Node::from(key))),
-    }
+/// How differences are told.
+pub(super) struct Told<'a> {
+    /// Examples of each finding.
+    pub(super) examples_max: usize,
+    pub(super) mask: &'a Mask,
+    /// The records of a key, of both sides.
+    pub(super) records: &'a dyn Fn(&str) -> Vec<Node>,
 }
 
 /// What is done already, and where to note what gets done.
@@ -200,8 +209,9 @@ impl State {
         let of: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         let mut done = HashMap::new();
         if resume && path.exists() {
-            for line in BufReader::new(File::open(path)?).lines() {
-                let Ok(line) = serde_json::from_str::<Line>(&line?) else { continue };
+            // In bytes: what a crash left there may be no text.
+            for line in BufReader::new(File::open(path)?).split(b'\n') {
+                let Ok(line) = serde_json::from_slice::<Line>(&line?) else { continue };
                 if line.of == of {
                     done.insert(line.fingerprint, line.finished);
                 }

@@ -3,7 +3,7 @@
 
 mod rich;
 
-use parity::report::{Cause, Outcome, Report, Verdict};
+use parity::report::{Cause, LeftOut, Outcome, Report, Verdict};
 pub(crate) use rich::rich;
 
 /// What text from elsewhere may hold at its worst.
@@ -28,6 +28,7 @@ pub(crate) fn agreeing() -> Report {
     report.totals.matched = report.totals.compared - report.totals.causes.values().sum::<u64>();
     report.totals.undecided = 0;
     report.totals.ignored = 0;
+    report.left_out = LeftOut::default();
     // The same for all of one endpoint, so that its rows stay together; it stands in attributes too.
     let endpoints = (report.fields.iter_mut().map(|one| &mut one.endpoint))
         .chain(report.scenarios.iter_mut().map(|one| &mut one.endpoint))
@@ -109,6 +110,9 @@ pub(crate) fn hostile() -> Report {
         evil(&mut loss.reason);
         evil(&mut loss.dialect);
     }
+    let left_out = &mut report.left_out;
+    let names = [&mut left_out.endpoints, &mut left_out.fields, &mut left_out.fields_unseen];
+    names.into_iter().flatten().for_each(&mut evil);
     for call in &mut report.calls {
         evil(&mut call.legacy);
         evil(&mut call.v4);

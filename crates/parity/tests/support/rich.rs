@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use parity::report::{
-    Cause, Example, FORMAT, FieldReport, Finding, Loss, Outcome, PropertyReport, Report,
+    Cause, Example, FORMAT, FieldReport, Finding, LeftOut, Loss, Outcome, PropertyReport, Report,
     ScenarioReport, Side, Suggestion, Totals, V4Call, Verdict,
 };
 
@@ -90,6 +90,14 @@ pub(crate) fn rich() -> Report {
         properties: properties(),
         ledger: ledger(),
         calls: calls(),
+        left_out: LeftOut {
+            endpoints: vec!["v9_users".to_owned()],
+            fields: vec!["v1_users.webrtc_ringtone".to_owned(), "v1_users.sga".to_owned()],
+            fields_unseen: vec!["v1_users.sga".to_owned()],
+            filtered: 3,
+            values: 14,
+            pairs: 1,
+        },
     }
 }
 

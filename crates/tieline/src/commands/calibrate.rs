@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use parity::calibrate::{Found, Unable, calibrate};
 use parity::endpoint::ENDPOINTS;
+use parity::secrets::Secrets;
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::serve::load;
@@ -59,6 +60,8 @@ impl Calibrate {
             }
             let (key, user_key) = self.control.live_keys()?;
             let caller = caller_of(&config, self.caller.as_deref(), Some(&key))?;
+            let keys = user_key.iter().chain([&key]).cloned();
+            let secrets = Secrets::new(keys.chain(config.upstream_keys()));
             let control = self.control.live(key, user_key)?;
             let knowledge = knowledge::of(&config, &caller)?;
             let trials = Trials::new(&config, &caller).await?;
@@ -73,8 +76,9 @@ impl Calibrate {
             };
             let found = found.map_err(|unable| match unable {
                 Unable::Interrupted => Failure::interrupted(unable),
-                other => Failure::new(other),
+                other => Failure::new(secrets.hide(&other.to_string())),
             })?;
+            let found = found.without(&secrets);
             output::print(&found.toml(&knowledge.upstream))?;
             self.write_id_map(&found)?;
             let is_equal = found.differing_after() == 0;

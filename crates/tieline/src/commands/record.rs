@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use clap::Args;
 use domain::id::IdPolicy;
@@ -13,6 +14,7 @@ use parity::report::{ScenarioReport, Verdict};
 use parity::run::state::State;
 use parity::run::{Plan, Sides, validate};
 use parity::scenario::Extent;
+use parity::secrets::Secrets;
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::serve::load;
@@ -73,10 +75,15 @@ impl Record {
             let mut signals = Signals::listen()?;
             let cancel = CancellationToken::new();
             let told = Told::new();
-            tokio::select! {
-                done = self.work(&config, &told, &cancel) => done,
+            let begun = OnceLock::new();
+            let done = tokio::select! {
+                done = self.work(&config, &told, &begun, &cancel) => done,
                 () = signals.stop() => Err(Failure::interrupted("interrupted: nothing was recorded")),
+            };
+            if let (Err(_), Some(writer)) = (&done, begun.get()) {
+                writer.discard();
             }
+            done
         })
     }
 
@@ -84,10 +91,13 @@ impl Record {
         &self,
         config: &gateway::config::Config,
         told: &Told,
+        begun: &OnceLock<Writer>,
         cancel: &CancellationToken,
     ) -> Result<ExitCode, Failure> {
         let (key, user_key) = self.control.live_keys()?;
         let caller = caller_of(config, self.caller.as_deref(), Some(&key))?;
+        let keys = user_key.iter().chain([&key]).cloned();
+        let secrets = Secrets::new(keys.chain(config.upstream_keys()));
         let control = self.control.live(key, user_key)?;
         let knowledge = knowledge::of(config, &caller)?;
         let mut pseudonyms = self.pseudonyms()?;
@@ -106,6 +116,7 @@ impl Record {
             return Err(Failure::usage(format_args!("--out: {out} is a folder: name a file")));
         }
         let writer = Writer::new(&self.out, &header, pseudonyms).map_err(cannot)?;
+        let writer = begun.get_or_init(|| writer);
         let settings = RelaySettings {
             recorder: Some(writer.recorder(&knowledge.upstream)),
             ..RelaySettings::default()
@@ -115,6 +126,7 @@ impl Record {
         let plan = Plan {
             extent: Extent { values_per_filter: self.values, pairs: !self.no_pairs },
             seed: self.seed,
+            secrets: secrets.clone(),
             ..Plan::default()
         };
         let sides = Sides {
@@ -125,7 +137,7 @@ impl Record {
         };
         let report = validate(&sides, &plan, &mut State::none(), told, cancel).await;
         told.end();
-        let report = report.map_err(|unable| Failure::new(format_args!("{unable}")))?;
+        let report = report.map_err(|unable| Failure::new(secrets.hide(&unable.to_string())))?;
         recording.failure().map_or(Ok(()), |error| Err(cannot(error)))?;
         let is_lost = |one: &&ScenarioReport| {
             let because = one.undecided_because.as_deref().unwrap_or_default();

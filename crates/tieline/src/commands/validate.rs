@@ -14,6 +14,7 @@ use parity::report::{Report, Side, Verdict};
 use parity::run::state::State;
 use parity::run::{Behind, Plan, Sides, validate};
 use parity::scenario::Extent;
+use parity::secrets::Secrets;
 use parity::source::{Live, Source};
 use tokio_util::sync::CancellationToken;
 
@@ -56,6 +57,8 @@ struct Prepared {
     elsewhere: Option<Live>,
     live: Option<Live>,
     played: Option<Played>,
+    /// Keys that no text may hold.
+    secrets: Secrets,
 }
 
 impl Prepared {
@@ -127,9 +130,10 @@ pub(crate) struct Validate {
 
 impl Validate {
     pub(crate) fn run(self, log_format: Option<log::Format>) -> Result<ExitCode, Failure> {
+        let plan = self.plan()?;
+        reports::clear(&self.report)?;
         let config = self.config.as_deref().map(load).transpose()?;
         set_up(config.as_ref(), log_format)?;
-        let plan = self.plan()?;
         runtime::run(async move {
             let mut signals = Signals::listen()?;
             let cancel = CancellationToken::new();
@@ -191,6 +195,7 @@ impl Validate {
         let served = config.as_ref().map(|config| self.served(config)).transpose()?;
         let sides = self.prepare(config).await?;
         let served = format!("{:?} {}", sides.caller, served.unwrap_or_default());
+        plan.secrets = sides.secrets.clone();
         if let Some(played) = &sides.played {
             plan.questions = Some(questions(&played.corpus));
             plan.questions_lost = played.corpus.unanswered();
@@ -208,7 +213,8 @@ impl Validate {
                 reports::folder(&self.report)?;
                 properties(candidate, &sides.knowledge, &plan, told, cancel)
                     .await
-                    .map_err(|why| Failure::new(format_args!("candidate does not answer: {why}")))?
+                    .map_err(|why| format!("candidate does not answer: {why}"))
+                    .map_err(|why| Failure::new(sides.secrets.hide(&why)))?
             }
         };
         report.started_at = started_at;
@@ -217,10 +223,11 @@ impl Validate {
         report.candidate = match &self.candidate {
             Some(url) => Side { kind: "gateway".to_owned(), name: url.clone() },
             None => {
-                let name = sides.caller.unwrap_or_default();
+                let name = sides.caller.clone().unwrap_or_default();
                 Side { kind: "in process".to_owned(), name }
             }
         };
+        sides.secrets.hide_in(&mut report);
         Ok(report)
     }
 
@@ -260,22 +267,30 @@ impl Validate {
             }
             _ => None,
         };
+        let own = self.candidate_key.as_ref();
+        let own = own.map(|key| key.read("--candidate-key")).transpose()?;
+        let mut keys: Vec<String> = own.iter().cloned().collect();
+        keys.extend(
+            control.keys().into_iter().flat_map(|(key, user)| user.iter().chain([key])).cloned(),
+        );
+        if let (None, Some(config)) = (&played, &config) {
+            keys.extend(config.upstream_keys());
+        }
         let elsewhere = match &self.candidate {
-            Some(url) => Some(self.elsewhere(url, control.keys().cloned())?),
+            Some(url) => Some(Self::elsewhere(url, own, control.keys().cloned())?),
             None => None,
         };
         let live = match control {
             ControlIs::Live((key, user_key)) => Some(self.control.live(key, user_key)?),
             ControlIs::Nobody(_) | ControlIs::Recorded(_) => None,
         };
-        Ok(Prepared { caller, knowledge, here, elsewhere, live, played })
+        let secrets = Secrets::new(keys);
+        Ok(Prepared { caller, knowledge, here, elsewhere, live, played, secrets })
     }
 
     /// A gateway that runs elsewhere, asked with its own key or with control's.
-    fn elsewhere(&self, url: &str, keys: Option<Keys>) -> Result<Live, Failure> {
+    fn elsewhere(url: &str, own: Option<String>, keys: Option<Keys>) -> Result<Live, Failure> {
         let url = base_url("--candidate", url)?;
-        let own = self.candidate_key.as_ref();
-        let own = own.map(|key| key.read("--candidate-key")).transpose()?;
         let (key, user_key) = match (own, keys) {
             (Some(key), _) => (key, None),
             (None, Some(keys)) => keys,
@@ -308,7 +323,7 @@ impl Validate {
         let mut state = State::open(&memory, self.resume, &of).map_err(unusable)?;
         let report = validate(sides, plan, &mut state, told, cancel)
             .await
-            .map_err(|unable| Failure::new(format_args!("{unable}")))?;
+            .map_err(|unable| Failure::new(plan.secrets.hide(&unable.to_string())))?;
         if report.totals.undecided == 0 {
             state.finish().map_err(unusable)?;
         }
@@ -328,8 +343,7 @@ impl Validate {
 
     /// Reports, and the exit code.
     fn tell(&self, report: &Report, is_interrupted: bool) -> Result<ExitCode, Failure> {
-        reports::folder(&self.report)?;
-        let files = reports::write(&self.report, report)?;
+        let (files, written) = reports::write(&self.report, report);
         let mut text = reports::summary(report);
         for file in files {
             text.push_str(&format!("{}\n", file.display()));
@@ -338,6 +352,7 @@ impl Validate {
             text.push_str("Interrupted; the same command with --resume takes it up again.\n");
         }
         output::print(&text)?;
+        written?;
         Ok(match (is_interrupted, report.verdict) {
             (true, _) => ExitCode::from(INTERRUPTED),
             (false, Verdict::Agree) => ExitCode::SUCCESS,

@@ -1,5 +1,6 @@
 //! Where the reports of a validation go: a folder, each file written whole or not at all.
 
+use std::io::ErrorKind::{NotADirectory, NotFound};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -17,26 +18,49 @@ pub(crate) fn folder(path: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(path).map_err(|error| cannot("make", path, &error))
 }
 
-/// Writes every report; gives back where they are.
-pub(crate) fn write(folder: &Path, report: &Report) -> Result<Vec<PathBuf>, Failure> {
-    let files = [
-        ("report.html", html(report)),
-        ("report.json", json(report)),
-        ("report.junit.xml", junit(report)),
-    ];
-    let mut written = Vec::new();
-    for (name, text) in files {
+/// A report's name, and how it is drawn.
+type File = (&'static str, fn(&Report) -> String);
+
+const FILES: [File; 3] =
+    [("report.html", html), ("report.json", json), ("report.junit.xml", junit)];
+
+/// Takes away the reports of an earlier run: whatever becomes of this one, they are not its own.
+pub(crate) fn clear(folder: &Path) -> Result<(), Failure> {
+    for (name, _) in FILES {
+        let path = folder.join(name);
+        match std::fs::remove_file(&path) {
+            Err(error) if !matches!(error.kind(), NotFound | NotADirectory) => {
+                return Err(cannot("remove", &path, &error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Writes every report that can be written; gives back where they are, and what went wrong first.
+pub(crate) fn write(folder: &Path, report: &Report) -> (Vec<PathBuf>, Result<(), Failure>) {
+    let (mut written, mut failed) = (Vec::new(), self::folder(folder));
+    if failed.is_err() {
+        return (written, failed);
+    }
+    for (name, draw) in FILES {
         let path = folder.join(name);
         let part = folder.join(format!("{name}.part"));
         // Of an earlier run that was cut off.
         let _ = std::fs::remove_file(&part);
         let done = private(&part)
-            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .and_then(|mut file| file.write_all(draw(report).as_bytes()))
             .and_then(|()| std::fs::rename(&part, &path));
-        done.map_err(|error| cannot("write", &path, &error))?;
-        written.push(path);
+        match done {
+            Ok(()) => written.push(path),
+            Err(error) => {
+                let _ = std::fs::remove_file(&part);
+                failed = failed.and(Err(cannot("write", &path, &error)));
+            }
+        }
     }
-    Ok(written)
+    (written, failed)
 }
 
 /// A new file that only its owner reads: a report says how somebody's account differs.

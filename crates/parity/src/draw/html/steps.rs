@@ -20,9 +20,19 @@ pub(super) fn steps(report: &Report) -> Vec<Step> {
     repeat(report, &mut steps);
     adjust(report, &mut steps);
     weigh(report, &mut steps);
-    if report.verdict == Verdict::Agree && words::needs_settings(report) {
+    if report.verdict == Verdict::Agree && report.is_of_candidate_alone() {
+        let how = "Candidate does not contradict itself. Whether it answers as the legacy API does was not looked at: only control, or a recording of it, can tell.";
+        steps.insert(0, step("Compare it with the legacy API.".to_owned(), how, None));
+    } else if report.verdict == Verdict::Agree && report.is_partial() {
+        let how =
+            "What was asked agrees, but for what is told here. Whatever was left out may differ.";
+        steps.push(step("Ask the rest before you switch.".to_owned(), how, None));
+    } else if report.verdict == Verdict::Agree && words::needs_settings(report) {
         let how = "Then swap the base URL of the customizations. Every difference has a cause, but those that a setting mends are seen by whoever asks until it is set.";
         steps.push(step("Switch when the settings are in.".to_owned(), how, None));
+    } else if report.verdict == Verdict::Agree && words::needs_data(report) {
+        let how = "Then swap the base URL of the customizations. The translation is faithful, but whoever asks sees what the new API holds until it is mended.";
+        steps.push(step("Switch when the data is mended, or accepted.".to_owned(), how, None));
     } else if report.verdict == Verdict::Agree {
         let how = "Swap the base URL of the customizations, and validate again when the configuration or the data changes.";
         steps.insert(0, step("Switch when you like.".to_owned(), how, None));
