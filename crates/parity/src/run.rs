@@ -7,7 +7,9 @@ mod again;
 mod behind;
 mod gathered;
 mod judge;
+mod settle;
 pub mod state;
+mod systematic;
 
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::ask::{Ask, Reply};
-use crate::cause::{Known, KnownEndpoint};
+use crate::cause::{Known, KnownEndpoint, Vote};
 use crate::compare::compare;
 use crate::endpoint::{ENDPOINTS, Endpoint};
 use crate::knowledge::Knowledge;
@@ -136,6 +138,8 @@ pub(crate) struct Run<'a> {
     known: Known,
     gathered: Gathered,
     by: KeyedBy,
+    /// What users with a deletion date say of the setting that reads it, by the list at hand.
+    deletions: Vec<Vote>,
 }
 
 /// Runs a validation to its end, or until it is cancelled; what was not asked is undecided then.
@@ -151,7 +155,8 @@ pub async fn validate(
 ) -> Result<Report, Unable> {
     let started = Instant::now();
     let gathered = Gathered::new(plan);
-    let mut run = Run { sides, plan, known: Known::default(), gathered, by: KeyedBy::Id };
+    let (known, deletions) = (Known::default(), Vec::new());
+    let mut run = Run { sides, plan, known, gathered, by: KeyedBy::Id, deletions };
     let mut left = Vec::new();
     run.teams(plan).await;
     for endpoint in &plan.endpoints {
@@ -185,6 +190,8 @@ pub async fn validate(
     let mut unasked = Vec::new();
     for scenario in &left {
         if let Some(finished) = state.take(&scenario.fingerprint()) {
+            let known = run.endpoint(scenario.endpoint);
+            finished.votes.iter().for_each(|vote| known.heard(vote));
             run.gathered.add(finished);
             continue;
         }
@@ -362,6 +369,7 @@ impl<'a> Run<'a> {
         finished.scenario.control_records = found.control_records;
         finished.scenario.candidate_records = found.candidate_records;
         let judged = self.judge(scenario, &pair, &found, by).await;
+        finished.votes = self.votes(scenario, &pair, by);
         finished.count(&found, judged, self.plan.examples_max, self.gathered.mask());
         finished.scenario.outcome = match finished.scenario.causes.keys().next() {
             None => Outcome::Equal,

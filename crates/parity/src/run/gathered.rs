@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Plan;
+use super::settle::settle;
 use super::state::Finished;
 use crate::ask::Ask;
 use crate::compare::is_of_the_answer;
 use crate::knowledge::Knowledge;
 use crate::mask::Mask;
 use crate::report::{
-    Cause, FORMAT, FieldReport, Finding, Outcome, Report, ScenarioReport, Suggestion, Totals,
-    V4Call, Verdict,
+    Cause, FORMAT, FieldReport, Finding, Outcome, Report, ScenarioReport, Totals, V4Call, Verdict,
 };
 
 /// What was found so far.
@@ -26,7 +26,8 @@ pub(super) struct Gathered {
     names: Vec<String>,
     scenarios: Vec<ScenarioReport>,
     findings: Vec<Finding>,
-    settings: Vec<Suggestion>,
+    /// What the questions brought; it is settled when all have.
+    finished: Vec<Finished>,
     calls: Vec<V4Call>,
 }
 
@@ -41,7 +42,7 @@ impl Gathered {
             names: Vec::new(),
             scenarios: Vec::new(),
             findings: Vec::new(),
-            settings: Vec::new(),
+            finished: Vec::new(),
             calls: Vec::new(),
         }
     }
@@ -66,20 +67,16 @@ impl Gathered {
     }
 
     pub(super) fn add(&mut self, finished: Finished) {
+        self.finished.push(finished);
+    }
+
+    fn count(&mut self, finished: Finished) {
         self.totals.records += finished.records;
         for field in finished.fields {
             self.field(field);
         }
-        for finding in finished.findings {
-            self.finding(finding);
-        }
-        for setting in finished.settings {
-            let is_it =
-                |one: &&mut Suggestion| one.table == setting.table && one.line == setting.line;
-            match self.settings.iter_mut().find(is_it) {
-                Some(known) => known.evidence += setting.evidence,
-                None => self.settings.push(setting),
-            }
+        for found in finished.findings {
+            self.finding(found.finding);
         }
         self.scenarios.push(finished.scenario);
     }
@@ -135,6 +132,11 @@ impl Gathered {
         took: Duration,
         unasked: &[String],
     ) -> Report {
+        let mut all = std::mem::take(&mut self.finished);
+        let mut settings = settle(&mut all);
+        for finished in all {
+            self.count(finished);
+        }
         for field in self.fields.values() {
             self.totals.compared += field.compared;
             self.totals.matched += field.matched;
@@ -147,7 +149,7 @@ impl Gathered {
         let undecided = self.scenarios.iter().filter(|one| one.outcome == Outcome::Undecided);
         self.totals.undecided = (undecided.count() + unasked.len()) as u64;
         self.findings.sort_by(|a, b| (a.cause, b.count).cmp(&(b.cause, a.count)));
-        self.settings.sort_by(|a, b| (&a.table, &a.line).cmp(&(&b.table, &b.line)));
+        settings.sort_by(|a, b| (&a.table, &a.line).cmp(&(&b.table, &b.line)));
         let (verdict, because) = verdict(&self.totals, unasked.len());
         let ledger = knowledge.ledger.iter().filter(|loss| {
             loss.dialect == knowledge.dialect && self.endpoints.contains(&loss.endpoint.as_str())
@@ -164,7 +166,7 @@ impl Gathered {
             fields: self.fields.into_values().collect(),
             scenarios: self.scenarios,
             findings: self.findings,
-            settings: self.settings,
+            settings,
             calls: self.calls,
             ..Report::default()
         }
