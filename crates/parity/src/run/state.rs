@@ -115,8 +115,7 @@ impl Finished {
             field.matched = tally.matched;
         }
         // A field of a record counts once, under the worst of its causes.
-        let mut worst: HashMap<(Option<&str>, &str), (Cause, BTreeSet<SettingKey>)> =
-            HashMap::new();
+        let mut worst: HashMap<(Option<&str>, &str), Explained> = HashMap::new();
         for (difference, judgement) in found.differences.iter().zip(&judged) {
             let of = (difference.record.as_deref(), difference.field.as_str());
             let (cause, on) = worst.entry(of).or_insert((judgement.cause, BTreeSet::new()));
@@ -192,6 +191,9 @@ impl Finished {
         }
     }
 }
+
+/// The worst cause of a field, and the settings that its causes rest on.
+type Explained = (Cause, BTreeSet<SettingKey>);
 
 /// An id as it is; an e-mail address masked.
 fn shown_key(key: &str, mask: &Mask) -> String {
