@@ -3,15 +3,21 @@
 //! says, or the new API itself holds the other value. Whatever has none is a bug.
 
 mod filtered;
+mod modes;
 mod pairs;
 mod values;
+mod votes;
 mod whole;
 
 use std::cell::OnceCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 pub use filtered::{Index, Rows as IndexRows, predicted};
 pub use pairs::Pairs;
+pub use votes::Vote;
+pub(crate) use votes::votes;
+
+use serde::{Deserialize, Serialize};
 
 use crate::compare::{Difference, Kind, MEMBERS, ORDER, RECORDS};
 use crate::endpoint::Endpoint;
@@ -33,12 +39,28 @@ pub struct Judgement {
 }
 
 /// A line of configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Setting {
+    /// The table it belongs to, and its name there.
+    pub key: SettingKey,
+    /// The value, as TOML.
+    pub value: String,
+}
+
+/// Which setting.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SettingKey {
     /// The table it belongs to.
     pub table: String,
-    /// The line.
-    pub line: String,
+    /// Its name there, as TOML.
+    pub name: String,
+}
+
+impl Setting {
+    /// As it stands in its table.
+    pub fn line(&self) -> String {
+        format!("{} = {}", self.key.name, self.value)
+    }
 }
 
 impl Judgement {
@@ -50,14 +72,15 @@ impl Judgement {
         Judgement::new(Cause::Bug, why)
     }
 
-    fn quirk(table: String, line: String, why: &str) -> Judgement {
-        let setting = Some(Setting { table, line });
+    fn quirk(table: String, name: &str, value: String, why: &str) -> Judgement {
+        let key = SettingKey { table, name: name.to_owned() };
+        let setting = Some(Setting { key, value });
         Judgement { cause: Cause::Quirk, why: why.to_owned(), setting }
     }
 }
 
 /// A string as TOML writes it.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default().replace('\u{7f}', "\\u007F")
 }
 
@@ -88,10 +111,35 @@ pub struct Evidence<'a> {
 pub struct Known {
     /// Names of teams by id, as control lists them.
     pub teams: HashMap<String, String>,
-    /// Ids of teams that users of control name.
-    pub teams_of_users: HashSet<String>,
+    /// Teams that users of control name, by id or name; `None` where no list of users was read.
+    pub teams_of_users: Option<HashSet<String>>,
+    /// The new API's own list of teams.
+    pub new_teams: Teams,
     /// By endpoint.
     pub endpoints: HashMap<&'static str, KnownEndpoint>,
+}
+
+/// The new API's list of teams, which no page of the vendor names.
+#[derive(Debug, Default)]
+pub enum Teams {
+    /// It was not asked, or did not answer.
+    #[default]
+    Unknown,
+    /// There is none for this key.
+    Refused,
+    /// The ids in it.
+    Listed(HashSet<String>),
+}
+
+impl Known {
+    /// Notes which teams a user of control names.
+    pub(crate) fn note_teams(&mut self, user: &Node) {
+        let teams = self.teams_of_users.get_or_insert_default();
+        for field in ["assigned_teams", "agent_in_teams", "supervisor_in_teams"] {
+            let text = user.get(field).and_then(Node::text).unwrap_or_default();
+            teams.extend(text.split(", ").map(str::to_owned));
+        }
+    }
 }
 
 /// What the full list of an endpoint told.
@@ -103,6 +151,8 @@ pub struct KnownEndpoint {
     pub candidate: Index,
     /// Which values stood side by side.
     pub pairs: Pairs,
+    /// By filter, the ways of comparing it that fit every answer so far, as TOML.
+    ways: HashMap<String, BTreeSet<String>>,
     /// Differences that were judged, by record.
     judged: HashMap<String, Vec<(Seen, Judgement)>>,
 }
@@ -196,20 +246,29 @@ impl Evidence<'_> {
                 && loss.field == "id"
                 && loss.reason.contains("without members")
         });
-        let users_are_known = self.known.endpoints.values().any(|one| !one.control.rows.is_empty());
-        if is_declared && !users_are_known {
-            return Judgement::bug(
-                "no list of users was read, which could tell who names this team",
-            );
+        let named = self.known.teams_of_users.as_ref();
+        if named.is_some_and(|teams| teams.contains(key) || teams.contains(name)) {
+            return Judgement::bug("users name this team");
         }
-        let teams = &self.known.teams_of_users;
-        if is_declared && !teams.contains(key) && !teams.contains(name) {
-            return Judgement::new(
+        if !is_declared {
+            return Judgement::bug("candidate does not list what control lists");
+        }
+        match &self.known.new_teams {
+            Teams::Listed(ids) if ids.contains(key) => {
+                Judgement::bug("the new API lists this team")
+            }
+            Teams::Listed(_) => {
+                Judgement::new(Cause::UpstreamData, "the new API does not list this team")
+            }
+            Teams::Unknown => Judgement::bug("whether the new API lists this team is not known"),
+            Teams::Refused if named.is_none() => {
+                Judgement::bug("control's lists of users could not be read, which name the teams")
+            }
+            Teams::Refused => Judgement::new(
                 Cause::DeclaredLoss,
-                "no user names this team, and the new API has no list of teams",
-            );
+                "no user names this team, and the new API has no list of teams for this key",
+            ),
         }
-        Judgement::bug("users name this team")
     }
 
     /// A team or a former user that control lists alone, where nothing but the ledger can be asked.
@@ -264,19 +323,31 @@ impl Evidence<'_> {
 
     /// Whether another value of `deleted_at` would list a user, or not list it.
     fn other_deletion_rule(&self, row: &Node, wanted: bool) -> Judgement {
-        let other = ["unless_live", "always", "never"]
-            .into_iter()
-            .find(|rule| witness::is_listed(self.endpoint, row, rule) == wanted);
-        match other {
+        match deletion_rules(self.endpoint, row, wanted).next() {
             Some(rule) => Judgement::quirk(
                 format!("upstream.{}", self.knowledge.upstream),
-                format!("deleted_at = \"{rule}\""),
+                DELETED_AT,
+                quoted(rule),
                 "the user has a deletion date, and the two sides read it in different ways",
             ),
-            None => Judgement::new(
-                Cause::UpstreamData,
-                "the new API and the legacy one do not agree on whether the user is deleted",
-            ),
+            None => Judgement::new(Cause::UpstreamData, NO_AGREEMENT),
         }
     }
+}
+
+/// Why no value of `deleted_at` explains who is listed.
+pub(crate) const NO_AGREEMENT: &str =
+    "the new API and the legacy one do not agree on whether the user is deleted";
+
+/// The setting that says who is deleted.
+pub(crate) const DELETED_AT: &str = "deleted_at";
+
+/// The values of `deleted_at` under which a user is listed, or is not.
+pub(crate) fn deletion_rules<'a>(
+    endpoint: &'a Endpoint,
+    row: &'a Node,
+    is_listed: bool,
+) -> impl Iterator<Item = &'static str> + 'a {
+    let rules = ["unless_live", "always", "never"].into_iter();
+    rules.filter(move |rule| witness::is_listed(endpoint, row, rule) == is_listed)
 }

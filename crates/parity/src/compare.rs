@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::ask::Reply;
 use crate::endpoint::Endpoint;
-use crate::list::{KeyedBy, List, NotAList};
+use crate::list::{Envelope, KeyedBy, List, NotAList};
 use crate::node::Node;
 
 /// How two things differ.
@@ -220,10 +220,20 @@ impl Compared {
     }
 
     fn lists(&mut self, endpoint: &Endpoint, control: &List<'_>, candidate: &List<'_>) {
-        let named = |list: &List<'_>| Some(Node::Text(list.envelope.name()));
-        self.whole(ENVELOPE, named(control), named(candidate));
         if control.envelope == candidate.envelope {
+            self.count(ENVELOPE, true);
             self.around(control, candidate);
+        } else {
+            let named = |list: &List<'_>| {
+                let name = list.envelope.name();
+                let is_known = list.is_as_set() || matches!(list.envelope, Envelope::Other(_));
+                Some(Node::Text(if is_known {
+                    name
+                } else {
+                    format!("{name}, with other members")
+                }))
+            };
+            self.whole(ENVELOPE, named(control), named(candidate));
         }
         self.control_records = control.records.len() as u64;
         self.candidate_records = candidate.records.len() as u64;

@@ -121,6 +121,31 @@ impl<'a> List<'a> {
         copies
     }
 
+    /// Whether what stands around the records is just what the setting `envelope` can give.
+    pub fn is_as_set(&self) -> bool {
+        let number = |number: usize| Node::Number(number.into());
+        let rows = self.records.len();
+        let is = |wanted: &[(&str, Node)]| {
+            let wanted = wanted.iter().map(|(name, node)| (*name, node));
+            self.around.iter().map(|(name, node)| (name.as_str(), node)).eq(wanted)
+        };
+        match self.envelope {
+            Envelope::Array => true,
+            Envelope::Users => {
+                let counts = [("total", number(rows)), ("page", number(1))];
+                let counts = counts.into_iter().chain([("page_size", number(rows))]);
+                let counts = counts.map(|(name, count)| (name.to_owned(), count)).collect();
+                is(&[("users", Node::from("[")), ("metadata", Node::Object(counts))])
+            }
+            Envelope::Sample => is(&[
+                ("summary", Node::from("Agents parameters")),
+                ("description", Node::from("All of the user data")),
+                ("value", Node::from(if rows == 1 { "{" } else { "[" })),
+            ]),
+            Envelope::Other(_) => false,
+        }
+    }
+
     /// A record by its key.
     pub fn record(&self, key: &str) -> Option<Record<'a>> {
         self.places.get(key).map(|place| self.records[*place])

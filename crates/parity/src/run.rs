@@ -8,7 +8,9 @@ mod behind;
 mod gathered;
 mod judge;
 pub(crate) mod left_out;
+mod settle;
 pub mod state;
+mod systematic;
 
 use std::cell::OnceCell;
 use std::time::Duration;
@@ -17,7 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::ask::{Ask, Reply};
-use crate::cause::{Known, KnownEndpoint};
+use crate::cause::{Known, KnownEndpoint, Vote};
 use crate::compare::compare;
 use crate::endpoint::{ENDPOINTS, Endpoint};
 use crate::knowledge::Knowledge;
@@ -188,6 +190,8 @@ pub(crate) struct Run<'a> {
     by: KeyedBy,
     /// Whether control has answered as no legacy API does.
     is_control_a_gateway: bool,
+    /// What users with a deletion date say of the setting that reads it, by the list at hand.
+    deletions: Vec<Vote>,
 }
 
 /// Runs a validation to its end, or until it is cancelled; what was not asked is undecided then.
@@ -203,8 +207,15 @@ pub async fn validate(
 ) -> Result<Report, Unable> {
     let started = Instant::now();
     let gathered = Gathered::new(plan);
-    let (known, is_control_a_gateway) = (Known::default(), false);
-    let mut run = Run { sides, plan, known, gathered, by: KeyedBy::Id, is_control_a_gateway };
+    let mut run = Run {
+        sides,
+        plan,
+        known: Known::default(),
+        gathered,
+        by: KeyedBy::Id,
+        is_control_a_gateway: false,
+        deletions: Vec::new(),
+    };
     let mut left = Vec::new();
     run.teams(plan).await;
     for endpoint in &plan.endpoints {
@@ -238,6 +249,8 @@ pub async fn validate(
     let mut unasked: Vec<String> = (0..plan.questions_lost).map(lost).collect();
     for scenario in &left {
         if let Some(finished) = state.take(&scenario.fingerprint()) {
+            let known = run.endpoint(scenario.endpoint);
+            finished.votes.iter().for_each(|vote| known.heard(vote));
             run.gathered.add(finished);
             continue;
         }
@@ -430,6 +443,7 @@ impl<'a> Run<'a> {
         finished.scenario.control_records = found.control_records;
         finished.scenario.candidate_records = found.candidate_records;
         let judged = self.judge(scenario, &pair, &found, by).await;
+        finished.votes = self.votes(scenario, &pair, by);
         // Most questions have nothing to tell.
         let records = OnceCell::new();
         let told = Told {

@@ -4,7 +4,7 @@
 //!
 //! Knows Voiso's v4 only. It must never be called by what it is to judge.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use crate::endpoint::Endpoint;
 use crate::knowledge::Settings;
@@ -35,8 +35,8 @@ pub type Rows = HashMap<String, Node>;
 /// Rows by key, the total that the page tells, and how many rows are on it.
 pub type Page = (Vec<(String, Node)>, u64, usize);
 
-/// One page of users: their rows by key, and the total that the page tells.
-pub fn page(body: &[u8], wanted: &HashSet<String>, by: KeyedBy) -> Option<Page> {
+/// One page of users: the rows that are `wanted` by their key, and the total that the page tells.
+pub fn page(body: &[u8], wanted: impl Fn(&str, &Node) -> bool, by: KeyedBy) -> Option<Page> {
     let page = Node::parse(body).ok()?;
     let users = page.get("users")?.list()?;
     let total = match page.get("metadata")?.get("total")? {
@@ -45,13 +45,31 @@ pub fn page(body: &[u8], wanted: &HashSet<String>, by: KeyedBy) -> Option<Page> 
     };
     let member = if by == KeyedBy::Id { "id" } else { "email" };
     let rows = users.iter().filter_map(|row| Some((row.get(member)?.text()?.to_owned(), row)));
-    let rows = rows.filter(|(id, _)| wanted.contains(id)).map(|(id, row)| (id, row.clone()));
+    let rows = rows.filter(|(id, row)| wanted(id, row)).map(|(id, row)| (id, row.clone()));
     Some((rows.collect(), total, users.len()))
+}
+
+/// One page of teams: their ids, the total that the page tells, and how many rows are on it.
+pub fn teams(body: &[u8]) -> Option<(Vec<String>, u64, usize)> {
+    let page = Node::parse(body).ok()?;
+    let teams = page.get("teams")?.list()?;
+    let Node::Number(total) = page.get("metadata")?.get("total")? else { return None };
+    let id = |team: &Node| match team.get("id")? {
+        Node::Number(number) => Some(number.to_string()),
+        Node::Text(text) => Some(text.clone()),
+        _ => None,
+    };
+    Some((teams.iter().filter_map(id).collect(), total.as_u64()?, teams.len()))
+}
+
+/// Whether the new API knows when a user was deleted.
+pub fn has_deletion_date(row: &Node) -> bool {
+    !matches!(row.get("deleted_at"), None | Some(Node::Null))
 }
 
 /// Whether a user is deleted, under a value of the setting `deleted_at`.
 pub fn is_deleted(row: &Node, deleted_at: &str) -> bool {
-    let has_date = !matches!(row.get("deleted_at"), None | Some(Node::Null));
+    let has_date = has_deletion_date(row);
     let status = row.get("status").and_then(Node::text);
     match deleted_at {
         "always" => has_date,

@@ -140,6 +140,9 @@ fn without_the_new_api_candidate_is_held_to_its_own_settings() {
 #[test]
 fn other_numbers_of_the_same_people_need_a_vendor_that_numbers_them_so() {
     let (control, candidate) = (r#"{"id":1}"#, r#"{"id":900}"#);
+    let address = r#"{"id":"jane@x.example"}"#;
+    let found = judged("vonage-v4", KeyedBy::Email, None, "id", address, candidate);
+    assert_eq!(found.cause, Cause::Bug, "a map gives numbers only: {}", found.why);
     for (dialect, row, candidate, cause) in [
         ("vonage-v4", None, candidate, Cause::Quirk),
         ("vonage-v4", None, r#"{"id":"x"}"#, Cause::Bug),

@@ -145,7 +145,7 @@ pub(crate) fn listed() -> Vec<Case> {
 }
 
 /// A record that looks like the first one, in the whole list.
-fn insert_like_first(asked: &Asked, rows: &mut Vec<Node>, id: u64) {
+pub(crate) fn insert_like_first(asked: &Asked, rows: &mut Vec<Node>, id: u64) {
     let Some(mut like) = rows.first().cloned().filter(|_| asked.is_whole()) else { return };
     if let Some(value) = member(&mut like, "id") {
         *value = number(id);

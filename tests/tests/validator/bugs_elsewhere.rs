@@ -1,5 +1,7 @@
 //! Translation bugs of the other endpoints, and where less is known of the new API.
 
+use std::collections::BTreeSet;
+
 use parity::node::Node;
 use tests::mutate::Change;
 use tests::mutate::edit::{
@@ -56,6 +58,13 @@ pub(crate) fn elsewhere() -> Vec<Case> {
                     rows.remove(0);
                 }
             })
+        }),
+        bug("a team without members is lost", TEAMS, &["$records"], |vendor| {
+            let users = vendor.records();
+            let of_users =
+                users.iter().flat_map(|user| user.teams.iter().chain(&user.supervised_teams));
+            let named: BTreeSet<u64> = of_users.map(|team| team.id).collect();
+            rows(move |_, rows| rows.retain(|row| named.contains(&id(row))))
         }),
         bug("a team that nobody has is listed", TEAMS, &["$records"], |_| {
             rows(|_, rows| {

@@ -5,10 +5,10 @@ use parity::report::Cause;
 use parity::zone;
 use simulator::{Simulator, User};
 use tests::mutate::Change;
-use tests::mutate::edit::{field, filter_by, id, inside, of_users, set, text};
+use tests::mutate::edit::{field, filter_by, id, inside, of_users, rows, set, text};
 
 use crate::bugs::{number, without_number};
-use crate::bugs_answers::{around, error, refusals};
+use crate::bugs_answers::{error, insert_like_first, refusals};
 use crate::case::{Case, DELETED, TEAMS, V1, V3, Vendor, harmless, upstream};
 
 const QUIRK: &[Cause] = &[Cause::Quirk];
@@ -42,18 +42,40 @@ fn group_of(number: &str) -> String {
     }
 }
 
+/// Lists with something else around them, which depends on what is in them.
+pub(crate) fn wrapped(wrap: fn(&[Node]) -> String) -> Change {
+    Change::answer(move |_, reply| {
+        if let Some(rows) = reply.rows() {
+            reply.set_body(wrap(&rows));
+        }
+    })
+}
+
+/// As the setting `envelope = "users"` does.
+pub(crate) fn as_users(rows: &[Node]) -> String {
+    let (list, count) = (Node::List(rows.to_vec()).to_json(), rows.len());
+    let counts = format!("{{\"total\":{count},\"page\":1,\"page_size\":{count}}}");
+    format!("{{\"users\":{list},\"metadata\":{counts}}}")
+}
+
+/// As the setting `envelope = "sample"` does.
+fn as_sample(rows: &[Node]) -> String {
+    let value = match rows {
+        [only] => only.to_json(),
+        all => Node::List(all.to_vec()).to_json(),
+    };
+    let about = "\"summary\":\"Agents parameters\",\"description\":\"All of the user data\"";
+    format!("{{{about},\"value\":{value}}}")
+}
+
 /// Control answers by another value of a setting.
 pub(crate) fn quirks() -> Vec<Case> {
     let of = |name, planted, plant| harmless(QUIRK, name, V1, planted, plant);
     let unseen =
         |name, planted, plant| harmless(QUIRK, name, V1, planted, plant).over(Vendor::VoisoUnseen);
     vec![
-        of("lists are wrapped as users", &["$envelope"], |_| {
-            around("{\"users\":", ",\"metadata\":{\"total\":60}}")
-        }),
-        of("lists are wrapped as in the sample", &["$envelope"], |_| {
-            around("{\"summary\":\"\",\"description\":\"\",\"value\":", "}")
-        }),
+        of("lists are wrapped as users", &["$envelope"], |_| wrapped(as_users)),
+        of("lists are wrapped as in the sample", &["$envelope"], |_| wrapped(as_sample)),
         of("teams are names", &["assigned_teams"], |vendor| {
             told(vendor, "assigned_teams", |user| names(&user.teams))
         }),
@@ -100,6 +122,19 @@ pub(crate) fn quirks() -> Vec<Case> {
         }),
         harmless(QUIRK, "numbers are groups in v3", V3, &["caller_id"], |_| {
             text("caller_id", group_of)
+        }),
+        upstream(QUIRK, "caller ids are names of their own", V1, &["caller_id"], |vendor| {
+            // Each of control's names stands beside one of the new API's.
+            for user in vendor.records().iter().filter(|user| user.caller_id.is_some()) {
+                let desk = user.id % 3;
+                vendor.edit_user(user.id, |user| {
+                    user.caller_id = Some(format!("Main office, desk {desk}").into());
+                });
+            }
+            set("caller_id", |row, _| {
+                let name = row.get("caller_id")?.text()?;
+                Some(Node::Text(format!("Desk {}", id(row) % 3))).filter(|_| !name.is_empty())
+            })
         }),
         unseen("employees' ids are numbers, new API unseen", &["employee_id"], |_| {
             numbered("employee_id")
@@ -224,6 +259,9 @@ pub(crate) fn upstream_data() -> Vec<Case> {
         of("a user who is not there", &["$records"], |vendor| {
             vendor.delete_user(vendor.records()[2].id);
             Change::nothing()
+        }),
+        harmless(UPSTREAM, "a user whom only control's whole list has", V1, &["$records"], |_| {
+            rows(|asked, rows| insert_like_first(asked, rows, 99_999))
         }),
         of("a user too much", &["$records"], |vendor| {
             vendor.insert_user("Only there");

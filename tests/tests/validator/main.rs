@@ -11,11 +11,13 @@ mod baselines;
 mod bugs;
 mod bugs_answers;
 mod bugs_elsewhere;
+mod bugs_legacy;
 mod case;
 mod explained;
 mod harmless;
 mod measure;
 mod quiet;
+mod reasons;
 mod witness;
 mod world;
 
@@ -40,6 +42,8 @@ fn catalogue() -> Vec<Case> {
         bugs_answers::at_times(),
         bugs_elsewhere::elsewhere(),
         bugs_elsewhere::less_known(),
+        bugs_legacy::values(),
+        bugs_legacy::contradictions(),
         harmless::order(),
         harmless::races(),
         harmless::noise(),

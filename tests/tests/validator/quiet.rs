@@ -7,11 +7,12 @@ use tests::mutate::Change;
 use tests::mutate::edit::member;
 
 use crate::case::Vendor;
+use crate::explained::as_users;
 use crate::world::{Both, Outcome, Planted, USERS, whole_plan};
 
 /// Quirks all over: every list differs, and most records.
 fn systematic() -> Change {
-    Change::answer(|_, reply| {
+    Change::answer(|asked, reply| {
         let Some(mut rows) = reply.rows() else { return };
         for row in &mut rows {
             if let Some(Node::Text(zone)) = member(row, "timezone") {
@@ -27,7 +28,11 @@ fn systematic() -> Change {
             }
         }
         rows.reverse();
-        reply.set_body(format!("{{\"users\":{}}}", Node::List(rows).to_json()));
+        // What stands around the other lists is no setting.
+        reply.set_body(match asked.path.ends_with("/users") {
+            true => as_users(&rows),
+            false => Node::List(rows).to_json(),
+        });
     })
 }
 

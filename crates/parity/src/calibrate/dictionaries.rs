@@ -90,7 +90,11 @@ impl Calibration<'_> {
                 against,
             });
             let is_undone = set.is_some() && is_default(dictionary, key, value);
-            let is_sound = against == 0 && (is_undone || is_possible(dictionary, key, value));
+            let is_possible = is_possible(dictionary, key, value)
+                || *dictionary == "caller_id_groups"
+                    && *evidence > 1
+                    && is_renamed(beside, key, value);
+            let is_sound = against == 0 && (is_undone || is_possible);
             if is_sound {
                 let table = overlay.entry(endpoint.name.to_owned()).or_default();
                 let inner = table
@@ -168,6 +172,18 @@ fn is_possible(dictionary: &str, key: &str, value: &str) -> bool {
         }
         _ => witness::slugs(value).next().is_none_or(|slug| slug == key),
     }
+}
+
+/// Whether a caller id that is a text has another name in the legacy API: one that neither side has
+/// beside anything else, and more than once.
+fn is_renamed(beside: &Beside, key: &str, value: &str) -> bool {
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'+');
+    let mut all = beside.iter().filter(|((dictionary, _), _)| *dictionary == "caller_id_groups");
+    !is_number(value)
+        && all.all(|((_, other), values)| {
+            other == key
+                || other != value && !values.contains_key(value) && !values.contains_key(key)
+        })
 }
 
 fn is_ambiguous(id: &str) -> bool {

@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Evidence, Judgement};
+use super::modes::{MODES, Ways, limiting, ways};
+use super::{Evidence, Judgement, KnownEndpoint, quoted};
 use crate::compare::{Kind, RECORDS};
 use crate::endpoint::Endpoint;
 use crate::knowledge::Settings;
@@ -33,14 +34,14 @@ impl Index {
         self.rows.insert(key.to_owned(), values.collect());
     }
 
-    fn value(&self, endpoint: &Endpoint, key: &str, filter: &str) -> Option<&str> {
+    pub(super) fn value(&self, endpoint: &Endpoint, key: &str, filter: &str) -> Option<&str> {
         let place = endpoint.filters.iter().position(|known| *known == filter)?;
         self.rows.get(key)?.get(place)?.as_deref()
     }
 }
 
 /// Whether a value fits a filter, under a mode.
-fn fits(filter: &str, mode: &str, value: Option<&str>, wanted: &str) -> bool {
+pub(super) fn fits(filter: &str, mode: &str, value: Option<&str>, wanted: &str) -> bool {
     let Some(value) = value else { return false };
     match (filter, mode) {
         ("id", _) => {
@@ -92,7 +93,6 @@ impl Evidence<'_> {
         {
             return Judgement::bug("a record that the whole list of the other side does not have");
         }
-        let current = |filter: &str| self.settings.mode(filter).to_owned();
         let should = fits_all(self.endpoint, &known.candidate, key, filters, self.settings);
         match kind {
             Kind::Missing if should => {
@@ -103,8 +103,7 @@ impl Evidence<'_> {
             }
             _ => {}
         }
-        let other =
-            self.mode.get_or_init(|| self.other_mode(&known.control, filters, listed, &current));
+        let other = self.mode.get_or_init(|| self.other_mode(known, filters, listed));
         if let Some(judgement) = other {
             return judgement.clone();
         }
@@ -125,39 +124,41 @@ impl Evidence<'_> {
     /// The setting under which control's list is just what the filter finds in control's own data.
     fn other_mode(
         &self,
-        control: &Index,
+        known: &KnownEndpoint,
         filters: &[(String, String)],
         listed: &HashSet<String>,
-        current: &dyn Fn(&str) -> String,
     ) -> Option<Judgement> {
-        let is_it = |found: &HashSet<&str>| {
-            found.len() == listed.len() && found.iter().all(|key| listed.contains(*key))
-        };
-        if is_it(&predicted(self.endpoint, control, filters, current)) {
+        let filters = limiting(filters);
+        let current: Ways =
+            filters.iter().filter_map(|(filter, _)| way(self.settings.mode(filter))).collect();
+        let mut fit = ways(self.endpoint, &known.control, &filters, listed);
+        if fit.contains(&current) {
             // Control filters its own data just as candidate is set to.
             return None;
         }
-        for (changed, _) in filters.iter().filter(|(filter, _)| filter != "id") {
-            for other in ["exact", "case_insensitive", "contains"] {
-                if current(changed) == other {
-                    continue;
-                }
-                let mode = |filter: &str| match filter == changed {
-                    true => other.to_owned(),
-                    false => current(filter),
-                };
-                let found = predicted(self.endpoint, control, filters, mode);
-                if is_it(&found) {
-                    return Some(Judgement::quirk(
-                        format!("{}.filters", self.table()),
-                        format!("{changed} = \"{other}\""),
-                        "the legacy API compares this filter in another way",
-                    ));
-                }
-            }
-        }
-        None
+        // What earlier answers speak against comes last, then what changes most.
+        fit.sort_by_cached_key(|ways| {
+            let both = filters.iter().zip(ways);
+            let is_against = both.clone().any(|((filter, _), way)| {
+                known.ways.get(filter).is_some_and(|fit| !fit.contains(&quoted(way)))
+            });
+            let changes = ways.iter().zip(&current).filter(|(one, other)| one != other).count();
+            (is_against, changes)
+        });
+        let best = fit.first()?;
+        let changed = (0..filters.len()).find(|place| current.get(*place) != best.get(*place))?;
+        Some(Judgement::quirk(
+            format!("{}.filters", self.table()),
+            &filters[changed].0,
+            quoted(best[changed]),
+            "the legacy API compares this filter in another way",
+        ))
     }
+}
+
+/// A way of comparing by the name that the setting gives it.
+fn way(name: &str) -> Option<&'static str> {
+    MODES.into_iter().find(|way| *way == name)
 }
 
 fn fits_all(

@@ -90,6 +90,17 @@ impl Pairs {
         beside.filter(|(_, values)| values.contains_key(&control)).count() <= 1
     }
 
+    /// Whether candidate has this value anywhere.
+    pub fn is_shown(&self, path: &str, value: &Node) -> bool {
+        self.beside.get(path).is_some_and(|values| values.contains_key(&value.to_json()))
+    }
+
+    /// Whether control has this value anywhere.
+    pub fn is_beside(&self, path: &str, value: &Node) -> bool {
+        let value = value.to_json();
+        self.beside.get(path).into_iter().flatten().any(|(_, beside)| beside.contains_key(&value))
+    }
+
     /// How often the two stood side by side, and how often candidate's value stood beside another.
     pub fn evidence(&self, path: &str, candidate: &Node, control: &Node) -> (u64, u64) {
         let beside = self.beside.get(path).and_then(|values| values.get(&candidate.to_json()));

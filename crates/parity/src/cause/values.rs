@@ -42,7 +42,7 @@ impl Evidence<'_> {
             };
         };
         if field == "id" && self.keyed_by == KeyedBy::Email {
-            return self.other_id(key, of_candidate);
+            return self.other_id(key, of_control, of_candidate);
         }
         match self.witness {
             Some(rows) => match rows.get(key) {
@@ -54,7 +54,12 @@ impl Evidence<'_> {
     }
 
     /// The same people under other numbers: the new API numbers them so, or candidate does.
-    fn other_id(&self, key: &str, candidate: &Node) -> Judgement {
+    fn other_id(&self, key: &str, control: &Node, candidate: &Node) -> Judgement {
+        if !matches!(control, Node::Number(_)) {
+            return Judgement::bug(
+                "control's ids are no numbers, and a map of ids gives nothing else",
+            );
+        }
         let faithful = match self.witness {
             Some(rows) => rows.get(key).is_some_and(|row| {
                 witness::expected("id", row, self.settings).as_ref() == Some(candidate)
@@ -69,7 +74,8 @@ impl Evidence<'_> {
         }
         Judgement::quirk(
             format!("upstream.{}", self.knowledge.upstream),
-            "id_policy = \"map\"".to_owned(),
+            "id_policy",
+            quoted("map"),
             "the two sides number users in different ways; a map of ids joins them",
         )
     }
@@ -96,7 +102,8 @@ impl Evidence<'_> {
             if expected(&settings).as_ref() == Some(control) && self.pairs.held(field) == 0 {
                 return Judgement::quirk(
                     self.table(),
-                    format!("{setting} = \"{value}\""),
+                    setting,
+                    quoted(value),
                     "another value of a setting makes it equal",
                 );
             }
@@ -132,7 +139,8 @@ impl Evidence<'_> {
         let other = |setting: &str, value: &str| match self.pairs.held(field) {
             0 => Judgement::quirk(
                 self.table(),
-                format!("{setting} = {}", quoted(value)),
+                setting,
+                quoted(value),
                 "another value of a setting makes it equal",
             ),
             _ => Judgement::bug("other records are equal under the setting as it is"),
@@ -235,7 +243,8 @@ impl Evidence<'_> {
                 Some(if is_entry {
                     Judgement::quirk(
                         format!("upstream.{}.mapping.sag", self.knowledge.upstream),
-                        format!("{} = {}", quoted(role), quoted(group)),
+                        &quoted(role),
+                        quoted(group),
                         "an entry of the dictionary of roles makes it equal",
                     )
                 } else {
@@ -267,13 +276,25 @@ impl Evidence<'_> {
         candidate: &Node,
     ) -> Option<Judgement> {
         // Two numbers are two numbers, not the name of a group.
-        if !is_number(number) || is_number(group) || group.is_empty() {
+        if is_number(group) || group.is_empty() || number.is_empty() {
             return None;
+        }
+        // A text in the place of a number may be a name as well: an entry is no excuse for one that
+        // either side has for somebody else, that is seen once, or where nobody saw the new API.
+        if !is_number(number) {
+            let is_another = self.pairs.is_shown("caller_id", control)
+                || self.pairs.is_beside("caller_id", candidate)
+                || !self.pairs.is_inverse("caller_id", control);
+            let (evidence, against) = self.pairs.evidence("caller_id", candidate, control);
+            if self.witness.is_none() || is_another || evidence < 2 || against > 0 {
+                return None;
+            }
         }
         if self.pairs.is_function("caller_id", candidate, control) {
             return Some(Judgement::quirk(
                 format!("{}.caller_id_groups", self.table()),
-                format!("{} = {}", quoted(number), quoted(group)),
+                &quoted(number),
+                quoted(group),
                 "an entry of the dictionary of caller ids makes it equal",
             ));
         }
@@ -290,7 +311,8 @@ impl Evidence<'_> {
     fn zone_name(&self, zone: &str, name: &str) -> Judgement {
         Judgement::quirk(
             format!("{}.timezone_names", self.table()),
-            format!("{} = {}", quoted(zone), quoted(name)),
+            &quoted(zone),
+            quoted(name),
             "another name of the same time zone makes it equal",
         )
     }
@@ -309,7 +331,8 @@ impl Evidence<'_> {
                 let slug = known.first().copied().unwrap_or(shown);
                 Some(Judgement::quirk(
                     format!("{}.channel_types", self.table()),
-                    format!("{} = {}", quoted(slug), quoted(kind)),
+                    &quoted(slug),
+                    quoted(kind),
                     "an entry of the dictionary of channels makes it equal",
                 ))
             }

@@ -12,12 +12,14 @@ impl Evidence<'_> {
         );
         match (difference.field.as_str(), texts) {
             (ENVELOPE, (Some(control), Some(candidate)))
-                if candidate == self.settings.envelope
-                    && ["array", "users", "sample"].contains(&control) =>
+                if self.endpoint.lists_users()
+                    && candidate == self.settings.envelope
+                    && ENVELOPES.contains(&control) =>
             {
                 Judgement::quirk(
                     self.table(),
-                    format!("envelope = \"{control}\""),
+                    "envelope",
+                    quoted(control),
                     "another envelope makes it equal",
                 )
             }
@@ -31,23 +33,35 @@ impl Evidence<'_> {
     /// Judges the answers to a key that nobody has: the setting `invalid_key` is there for that.
     /// `control` is the status and the body of control's answer.
     pub fn refused(&self, control: (u16, &Node), candidate: (u16, &Node)) -> Option<Judgement> {
-        let text = |body: &Node| match body {
-            Node::Object(members) if members.len() == 1 => {
-                body.get("error").and_then(Node::text).map(str::to_owned)
-            }
-            _ => None,
-        };
         let current = &self.settings.invalid_key;
-        let is_as_set = candidate.0 == current.status
-            && text(candidate.1).as_deref() == Some(current.text.as_str());
-        let wanted = text(control.1)?;
-        let is_possible = (400..500).contains(&control.0);
-        (is_as_set && is_possible).then(|| {
+        let is_as_set =
+            refusal(candidate.0, candidate.1) == Some((current.status, current.text.as_str()));
+        let (status, wanted) = refusal(control.0, control.1)?;
+        is_as_set.then(|| {
             Judgement::quirk(
                 self.table(),
-                format!("invalid_key = {{ status = {}, text = {} }}", control.0, quoted(&wanted)),
+                "invalid_key",
+                invalid_key(status, wanted),
                 "another answer to a wrong key makes it equal",
             )
         })
     }
+}
+
+/// What stands around lists of users, as the setting calls it.
+pub(super) const ENVELOPES: [&str; 3] = ["array", "users", "sample"];
+
+/// The status and text of an answer that `invalid_key` may be set to.
+pub(super) fn refusal(status: u16, body: &Node) -> Option<(u16, &str)> {
+    match body {
+        Node::Object(members) if members.len() == 1 && (400..500).contains(&status) => {
+            Some((status, body.get("error")?.text()?))
+        }
+        _ => None,
+    }
+}
+
+/// The value of `invalid_key`.
+pub(super) fn invalid_key(status: u16, text: &str) -> String {
+    format!("{{ status = {status}, text = {} }}", quoted(text))
 }

@@ -7,7 +7,7 @@ use super::{numbers, text};
 use crate::report::Suggestion;
 
 /// Lines of TOML, a header for each table. Within a table what has most evidence comes first; a
-/// second line for the same key, and one with more against it than for it, is a comment.
+/// second line for the same key, and one that anything speaks against, is a comment.
 pub(super) fn toml(settings: &[Suggestion]) -> Vec<String> {
     let mut tables: BTreeMap<&str, Vec<&Suggestion>> = BTreeMap::new();
     for setting in settings {
@@ -23,7 +23,7 @@ pub(super) fn toml(settings: &[Suggestion]) -> Vec<String> {
         let mut keys = BTreeSet::new();
         for setting in settings {
             let key = setting.line.split('=').next().unwrap_or_default().trim();
-            let advised = setting.evidence > setting.against && keys.insert(key);
+            let advised = setting.against == 0 && keys.insert(key);
             lines.push(format!("# {}", evidence(setting)));
             let before = if advised { "" } else { "# " };
             lines.push(format!("{before}{}", text::visible(&setting.line)));

@@ -1,6 +1,8 @@
 //! Both sides are asked again for what differs and has no explanation: what the data did in between
 //! is nobody's fault. Nothing else is asked again, so that quiet data cost one pass.
 
+use std::collections::BTreeSet;
+
 use super::judge::Records;
 use super::{Pair, Run};
 use crate::ask::Ask;
@@ -27,7 +29,6 @@ struct Pending {
 
 /// One more reading of both sides, taken apart once for all that is pending.
 struct Reading<'a> {
-    key: Option<&'a str>,
     records: Records<'a>,
     now: Compared,
     /// How control differs from what it said first.
@@ -35,16 +36,9 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    fn of(
-        scenario: &Scenario,
-        key: Option<&'a str>,
-        first: &Pair,
-        pair: &'a Pair,
-        by: KeyedBy,
-    ) -> Reading<'a> {
+    fn of(scenario: &Scenario, first: &Pair, pair: &'a Pair, by: KeyedBy) -> Reading<'a> {
         let endpoint = scenario.endpoint;
         Reading {
-            key,
             records: Records::of(pair, by),
             now: compare(endpoint, &pair.control, &pair.candidate, by),
             since: compare(endpoint, &first.control, &pair.control, by),
@@ -81,20 +75,30 @@ impl Run<'_> {
             Pending { place: *place, control, has_moved: false }
         };
         let mut pending: Vec<Pending> = doubtful.iter().map(start).collect();
+        // An answer about one record is another answer: it may show that a difference stays, and
+        // nothing else.
+        if let Some(keys) = one_by_one(scenario, found, &pending, by) {
+            let Some(pairs) = self.ask_for_each(scenario, &keys).await else { return };
+            pending.retain(|one| {
+                let difference = &found.differences[one.place];
+                let of_record =
+                    pairs.iter().find(|(key, _)| Some(key) == difference.record.as_ref());
+                let reading = of_record.map(|(_, pair)| Reading::of(scenario, first, pair, by));
+                let fate = reading.map(|reading| fate(difference, one, &reading));
+                !matches!(fate, Some(Fate::Settled))
+            });
+        }
         for _ in 0..ROUNDS_MAX {
-            let Some(pairs) = self.ask_again(scenario, found, &pending, by).await else { return };
-            let readings: Vec<Reading<'_>> = pairs
-                .iter()
-                .map(|(key, pair)| Reading::of(scenario, key.as_deref(), first, pair, by))
-                .collect();
+            if pending.is_empty() {
+                return;
+            }
+            self.gathered.totals.control_requests_extra += 1;
+            let Ok(pair) = self.ask(&scenario.ask).await else { return };
+            let reading = Reading::of(scenario, first, &pair, by);
             let mut moving = Vec::new();
             for one in pending {
                 let difference = &found.differences[one.place];
-                let is_it = |reading: &&Reading<'_>| {
-                    reading.key.is_none() || reading.key == difference.record.as_deref()
-                };
-                let Some(reading) = readings.iter().find(is_it) else { continue };
-                match fate(difference, &one, reading) {
+                match fate(difference, &one, &reading) {
                     Fate::Settled => {}
                     // Once control has moved, what goes away had to do with that.
                     Fate::Unsteady if one.has_moved => judged[one.place] = Some(race()),
@@ -106,9 +110,6 @@ impl Run<'_> {
                 }
             }
             pending = moving;
-            if pending.is_empty() {
-                return;
-            }
         }
         for one in pending {
             // A field that candidate lacks, or has in another form, differs whatever control says.
@@ -125,40 +126,43 @@ impl Run<'_> {
         }
     }
 
-    /// The same question again, or one for each record where those are few. `None` where a side does
-    /// not answer: then the judgement stands as it is.
-    async fn ask_again(
+    /// A question for each record. `None` where a side does not answer: then the judgement stands as
+    /// it is.
+    async fn ask_for_each(
         &mut self,
         scenario: &Scenario,
-        found: &Compared,
-        pending: &[Pending],
-        by: KeyedBy,
-    ) -> Option<Vec<(Option<String>, Pair)>> {
-        let mut keys: Vec<&String> =
-            pending.iter().filter_map(|one| found.differences[one.place].record.as_ref()).collect();
-        keys.sort();
-        keys.dedup();
-        let is_by_id = scenario.group == Group::All
-            && by == KeyedBy::Id
-            && scenario.endpoint.filters.contains(&"id")
-            && pending.iter().all(|one| found.differences[one.place].record.is_some())
-            && keys.len() <= ONE_BY_ONE_MAX;
-        let asks: Vec<(Option<String>, Ask)> = if is_by_id {
-            let one = |key: &&String| {
-                let query = vec![("id".to_owned(), (*key).clone())];
-                (Some((*key).clone()), Ask { query, ..scenario.ask.clone() })
-            };
-            keys.iter().map(one).collect()
-        } else {
-            vec![(None, scenario.ask.clone())]
-        };
+        keys: &[String],
+    ) -> Option<Vec<(String, Pair)>> {
         let mut pairs = Vec::new();
-        for (key, ask) in asks {
+        for key in keys {
+            let query = vec![("id".to_owned(), key.clone())];
+            let ask = Ask { query, ..scenario.ask.clone() };
             self.gathered.totals.control_requests_extra += 1;
-            pairs.push((key, self.ask(&ask).await.ok()?));
+            pairs.push((key.clone(), self.ask(&ask).await.ok()?));
         }
         Some(pairs)
     }
+}
+
+/// The records to ask for one by one: a few whose values differ. Who is listed, and how often, only
+/// the list itself can tell.
+fn one_by_one(
+    scenario: &Scenario,
+    found: &Compared,
+    pending: &[Pending],
+    by: KeyedBy,
+) -> Option<Vec<String>> {
+    let has_filter = by == KeyedBy::Id && scenario.endpoint.filters.contains(&"id");
+    if scenario.group != Group::All || !has_filter {
+        return None;
+    }
+    let mut keys = BTreeSet::new();
+    for one in pending {
+        let difference = &found.differences[one.place];
+        let is_value = difference.field != RECORDS;
+        keys.insert(difference.record.as_ref().filter(|_| is_value)?.clone());
+    }
+    (keys.len() <= ONE_BY_ONE_MAX).then(|| keys.into_iter().collect())
 }
 
 /// What a side has where a difference is: the whole field, the record, or the difference's own value.
@@ -185,14 +189,15 @@ fn fate(difference: &Difference, before: &Pending, reading: &Reading<'_>) -> Fat
     }
     let control = at(difference, &|key| records.control(key));
     let candidate = at(difference, &|key| records.candidate(key));
-    let is_gone = match difference.kind {
-        Kind::Repeated => !now
-            .differences
-            .iter()
-            .any(|one| one.kind == Kind::Repeated && one.record == difference.record),
-        _ => control == candidate,
+    let is_repeated =
+        |one: &Difference| one.kind == Kind::Repeated && one.record == difference.record;
+    let (is_gone, is_still) = match difference.kind {
+        Kind::Repeated => {
+            (!now.differences.iter().any(is_repeated), !since.differences.iter().any(is_repeated))
+        }
+        _ => (control == candidate, control == before.control),
     };
-    match (is_gone, control == before.control) {
+    match (is_gone, is_still) {
         (true, true) => Fate::Unsteady,
         (true, false) => Fate::Race,
         (false, true) => Fate::Settled,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::settle::settle;
 use super::state::Finished;
 use super::{Plan, left_out};
 use crate::ask::Ask;
@@ -11,8 +12,8 @@ use crate::endpoint::endpoint;
 use crate::knowledge::Knowledge;
 use crate::mask::Mask;
 use crate::report::{
-    Cause, FORMAT, FieldReport, Finding, LeftOut, Outcome, Report, ScenarioReport, Suggestion,
-    Totals, V4Call, Verdict,
+    Cause, FORMAT, FieldReport, Finding, LeftOut, Outcome, Report, ScenarioReport, Totals, V4Call,
+    Verdict,
 };
 
 /// What was found so far.
@@ -29,7 +30,8 @@ pub(super) struct Gathered {
     names: Vec<String>,
     scenarios: Vec<ScenarioReport>,
     findings: Vec<Finding>,
-    settings: Vec<Suggestion>,
+    /// What the questions brought; it is settled when all have.
+    finished: Vec<Finished>,
     calls: Vec<V4Call>,
 }
 
@@ -46,7 +48,7 @@ impl Gathered {
             names: Vec::new(),
             scenarios: Vec::new(),
             findings: Vec::new(),
-            settings: Vec::new(),
+            finished: Vec::new(),
             calls: Vec::new(),
         }
     }
@@ -71,20 +73,16 @@ impl Gathered {
     }
 
     pub(super) fn add(&mut self, finished: Finished) {
+        self.finished.push(finished);
+    }
+
+    fn count(&mut self, finished: Finished) {
         self.totals.records += finished.records;
         for field in finished.fields {
             self.field(field);
         }
-        for finding in finished.findings {
-            self.finding(finding);
-        }
-        for setting in finished.settings {
-            let is_it =
-                |one: &&mut Suggestion| one.table == setting.table && one.line == setting.line;
-            match self.settings.iter_mut().find(is_it) {
-                Some(known) => known.evidence += setting.evidence,
-                None => self.settings.push(setting),
-            }
+        for found in finished.findings {
+            self.finding(found.finding);
         }
         self.scenarios.push(finished.scenario);
     }
@@ -160,6 +158,11 @@ impl Gathered {
         took: Duration,
         unasked: &[String],
     ) -> Report {
+        let mut all = std::mem::take(&mut self.finished);
+        let mut settings = settle(&mut all);
+        for finished in all {
+            self.count(finished);
+        }
         self.doubt_empty_lists();
         for field in self.fields.values() {
             self.totals.compared += field.compared;
@@ -173,7 +176,7 @@ impl Gathered {
         let undecided = self.scenarios.iter().filter(|one| one.outcome == Outcome::Undecided);
         self.totals.undecided = (undecided.count() + unasked.len()) as u64;
         self.findings.sort_by(|a, b| (a.cause, b.count).cmp(&(b.cause, a.count)));
-        self.settings.sort_by(|a, b| (&a.table, &a.line).cmp(&(&b.table, &b.line)));
+        settings.sort_by(|a, b| (&a.table, &a.line).cmp(&(&b.table, &b.line)));
         let is_unseen = |(endpoint, name): &&(String, String)| {
             let name = self.mask.name(name);
             let mut fields = self.fields.values();
@@ -198,7 +201,7 @@ impl Gathered {
             fields: self.fields.into_values().collect(),
             scenarios: self.scenarios,
             findings: self.findings,
-            settings: self.settings,
+            settings,
             calls: self.calls,
             left_out: self.left_out,
             ..Report::default()

@@ -4,10 +4,13 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashSet};
 
+use super::systematic::not_by_rule;
 use super::{Pair, Run, behind};
-use crate::cause::{Evidence, Judgement, Seen};
+use crate::cause::{
+    DELETED_AT, Evidence, Judgement, NO_AGREEMENT, Seen, Teams, Vote, deletion_rules, quoted, votes,
+};
 use crate::compare::{Compared, Difference, ERROR, Kind, RECORDS, STATUS};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{ENDPOINTS, Endpoint};
 use crate::knowledge::Settings;
 use crate::list::{KeyedBy, List};
 use crate::node::Node;
@@ -38,6 +41,19 @@ impl<'a> Records<'a> {
         Some(self.candidate.as_ref()?.record(key)?.node())
     }
 
+    /// The records that both have, of control or of candidate.
+    pub(super) fn common(&self, is_control: bool) -> Vec<Node> {
+        self.both()
+            .map(|(control, candidate)| if is_control { control } else { candidate })
+            .collect()
+    }
+
+    /// The records that both have.
+    pub(super) fn both(&self) -> impl Iterator<Item = (Node, Node)> {
+        let of_control = self.control.iter().flat_map(|list| list.keys.iter().zip(&list.records));
+        of_control.filter_map(|(key, record)| Some((record.node(), self.candidate(key)?)))
+    }
+
     fn control_keys(&self) -> HashSet<String> {
         self.control.iter().flat_map(|list| list.keys.iter().cloned()).collect()
     }
@@ -51,14 +67,13 @@ impl Run<'_> {
         let (Some(control), Some(candidate)) = (&records.control, &records.candidate) else {
             return;
         };
-        let mut teams = HashSet::new();
+        if endpoint.lists_users() {
+            self.known.teams_of_users.get_or_insert_default();
+            control.records.iter().for_each(|record| self.known.note_teams(&record.node()));
+        }
         let known = self.known.endpoints.entry(endpoint.name).or_default();
         for (key, record) in control.keys.iter().zip(&control.records) {
             let node = record.node();
-            for field in ["assigned_teams", "agent_in_teams", "supervisor_in_teams"] {
-                let text = node.get(field).and_then(Node::text).unwrap_or_default();
-                teams.extend(text.split(", ").map(str::to_owned));
-            }
             if !endpoint.lists_users() {
                 continue;
             }
@@ -72,7 +87,6 @@ impl Run<'_> {
                 known.candidate.note(endpoint, key, &record.node());
             }
         }
-        self.known.teams_of_users.extend(teams);
     }
 
     /// The cause of each difference, in order.
@@ -96,6 +110,9 @@ impl Run<'_> {
         if !fresh.is_empty() {
             let of_fresh: Vec<&Difference> =
                 fresh.iter().map(|place| &found.differences[*place]).collect();
+            if of_fresh.iter().any(|one| is_team_missing(scenario, one)) {
+                self.ask_for_teams().await;
+            }
             let rows = self.rows(scenario, &of_fresh, &records, by).await;
             let made = self.evidence(scenario, pair, &of_fresh, rows.as_ref(), &records, by);
             for (place, judgement) in fresh.iter().zip(made) {
@@ -117,7 +134,8 @@ impl Run<'_> {
         }
         let mut judged: Vec<Judgement> = judged.into_iter().flatten().collect();
         if scenario.group == Group::All {
-            not_by_the_dozen(found, &mut judged);
+            self.deleted(scenario, records.control.as_ref(), &mut judged, by).await;
+            not_by_rule(found, &records, &mut judged);
         }
         let known = self.endpoint(scenario.endpoint);
         for (difference, judgement) in found.differences.iter().zip(&judged) {
@@ -132,6 +150,58 @@ impl Run<'_> {
         judged
     }
 
+    /// What control's answer says of settings.
+    pub(super) fn votes(&mut self, scenario: &Scenario, pair: &Pair, by: KeyedBy) -> Vec<Vote> {
+        let Records { control, .. } = Records::of(pair, by);
+        let known = self.endpoint(scenario.endpoint);
+        let mut all = votes(scenario, known, &pair.control, control.as_ref());
+        all.iter().for_each(|vote| known.heard(vote));
+        all.append(&mut self.deletions);
+        all
+    }
+
+    /// Who has a deletion date and is listed as he should be says as much of the setting as who is
+    /// not. Where no value of it fits them all, the two APIs do not agree on single users.
+    async fn deleted(
+        &mut self,
+        scenario: &Scenario,
+        control: Option<&List<'_>>,
+        judged: &mut [Judgement],
+        by: KeyedBy,
+    ) {
+        let key_of = |judgement: &Judgement| {
+            let key = judgement.setting.as_ref().map(|setting| setting.key.clone());
+            key.filter(|key| key.name == DELETED_AT)
+        };
+        let (Some(behind), Some(list)) = (self.sides.behind, control) else { return };
+        let Some(key) = judged.iter().find_map(key_of) else { return };
+        let rows = behind::deleted(behind, by).await.unwrap_or_default();
+        let mut counts: BTreeMap<Vec<&str>, u64> = BTreeMap::new();
+        for (of, row) in &rows {
+            let is_listed = list.places.contains_key(of);
+            let rules: Vec<&str> = deletion_rules(scenario.endpoint, row, is_listed).collect();
+            *counts.entry(rules).or_default() += 1;
+        }
+        let fits_all = |rule: &&str| counts.keys().all(|rules| rules.contains(rule));
+        if !["unless_live", "always", "never"].iter().any(fits_all) {
+            for judgement in judged.iter_mut().filter(|one| key_of(one).is_some()) {
+                *judgement = Judgement {
+                    cause: Cause::UpstreamData,
+                    why: NO_AGREEMENT.to_owned(),
+                    setting: None,
+                };
+            }
+            return;
+        }
+        self.deletions = counts
+            .into_iter()
+            .map(|(rules, count)| {
+                let values = rules.into_iter().map(quoted).collect();
+                Vote { key: key.clone(), values, count }
+            })
+            .collect();
+    }
+
     /// The same difference of the same record, seen in another answer. Who is listed is another matter
     /// under each filter.
     fn judged_before(&self, scenario: &Scenario, found: &Compared) -> Vec<Option<Judgement>> {
@@ -144,6 +214,28 @@ impl Run<'_> {
             known?.judged(&Seen::of(difference)).cloned()
         };
         found.differences.iter().map(of).collect()
+    }
+
+    /// What tells whether a team may be missing: the new API's own list of teams, and where it has
+    /// none, the users of control, who name them.
+    async fn ask_for_teams(&mut self) {
+        let behind = self.sides.behind.filter(|_| self.sides.knowledge.dialect == "voiso-v4");
+        if let (Some(behind), Teams::Unknown) = (behind, &self.known.new_teams) {
+            self.known.new_teams = behind::teams(behind).await;
+        }
+        if !matches!(self.known.new_teams, Teams::Refused) || self.known.teams_of_users.is_some() {
+            return;
+        }
+        for users in ENDPOINTS.iter().filter(|endpoint| endpoint.lists_users()) {
+            self.gathered.totals.control_requests += 1;
+            self.gathered.totals.control_requests_extra += 1;
+            let reply = self.sides.control.ask(&Scenario::all(users).ask).await;
+            let Ok(reply) = reply.as_ref().map(|reply| &reply.body) else { continue };
+            let Ok(list) = List::read(reply, KeyedBy::Id) else { continue };
+            self.known.teams_of_users.get_or_insert_default();
+            list.records.iter().for_each(|record| self.known.note_teams(&record.node()));
+            return;
+        }
     }
 
     /// What the new API holds of the users that differ.
@@ -243,33 +335,7 @@ impl Run<'_> {
     }
 }
 
-/// From this share on, in percent, what differs is no single value in the data.
-const SHARE_MAX: u64 = 20;
-/// Fewer are too few for a share.
-const FEW_MAX: u64 = 5;
-
-/// Where a field differs for many, and always "because the new API holds another value", the witness
-/// and candidate may be wrong in the same way: that is no fault of the data, and nothing explains it.
-fn not_by_the_dozen(found: &Compared, judged: &mut [Judgement]) {
-    // A record counts once, however many parts of its field differ.
-    let mut differing: BTreeMap<&str, HashSet<Option<&str>>> = BTreeMap::new();
-    for (difference, judgement) in found.differences.iter().zip(judged.iter()) {
-        if judgement.cause == Cause::UpstreamData {
-            let records = differing.entry(&difference.field).or_default();
-            records.insert(difference.record.as_deref());
-        }
-    }
-    differing.retain(|field, records| {
-        let compared = found.tallies.get(*field).map_or(0, |tally| tally.compared);
-        let count = records.len() as u64;
-        count > FEW_MAX && count * 100 > compared * SHARE_MAX
-    });
-    for (difference, judgement) in found.differences.iter().zip(judged) {
-        let is_one = differing.contains_key(difference.field.as_str());
-        if judgement.cause == Cause::UpstreamData && is_one {
-            judgement.cause = Cause::Bug;
-            "so many differ that it is the translation and not the data"
-                .clone_into(&mut judgement.why);
-        }
-    }
+/// Whether candidate does not list a team of control.
+fn is_team_missing(scenario: &Scenario, difference: &Difference) -> bool {
+    scenario.endpoint.name == "v2_cdr_teams" && difference.kind == Kind::Missing
 }

@@ -1,7 +1,7 @@
 //! What one question brought, and the memory of a run that was interrupted: a file with one line for
 //! each question that is done. It holds what the report holds, and no value.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::cause::Judgement;
+use crate::cause::{Judgement, Setting, SettingKey, Vote};
 use crate::compare::{Compared, Difference};
 use crate::mask::Mask;
 use crate::node::Node;
-use crate::report::{Cause, Example, FieldReport, Finding, ScenarioReport, Suggestion};
+use crate::report::{Cause, Example, FieldReport, Finding, ScenarioReport};
 use crate::scenario::Scenario;
 
 /// What one question brought.
@@ -24,11 +24,37 @@ pub struct Finished {
     /// By field.
     pub fields: Vec<FieldReport>,
     /// What was found.
-    pub findings: Vec<Finding>,
-    /// Settings that would make it equal.
-    pub settings: Vec<Suggestion>,
+    pub findings: Vec<Found>,
+    /// Settings that would make it equal, and how many values.
+    pub settings: Vec<(Setting, u64)>,
+    /// Fields of records that are explained by settings, as long as these hold.
+    pub resting: Vec<Resting>,
+    /// What control's answer says of settings.
+    pub votes: Vec<Vote>,
     /// Records that both sides listed.
     pub records: u64,
+}
+
+/// A finding, and the setting that its cause rests on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Found {
+    /// The finding.
+    pub finding: Finding,
+    /// The setting.
+    pub rests_on: Option<SettingKey>,
+}
+
+/// Fields of records that are counted under one cause, which rests on settings.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Resting {
+    /// The field.
+    pub field: String,
+    /// What they are counted under.
+    pub cause: Cause,
+    /// On what that rests.
+    pub on: BTreeSet<SettingKey>,
+    /// How many.
+    pub count: u64,
 }
 
 impl Finished {
@@ -44,11 +70,13 @@ impl Finished {
             fields: Vec::new(),
             findings: Vec::new(),
             settings: Vec::new(),
+            resting: Vec::new(),
+            votes: Vec::new(),
             records: 0,
         }
     }
 
-    fn field(&mut self, name: &str) -> &mut FieldReport {
+    pub(super) fn field(&mut self, name: &str) -> &mut FieldReport {
         let known = self.fields.iter().position(|field| field.field == name);
         let place = known.unwrap_or_else(|| {
             let endpoint = self.scenario.endpoint.clone();
@@ -88,17 +116,30 @@ impl Finished {
             field.matched += tally.matched;
         }
         // A field of a record counts once, under the worst of its causes.
-        let mut worst: HashMap<(Option<&str>, &str), Cause> = HashMap::new();
+        let mut worst: HashMap<(Option<&str>, &str), Explained> = HashMap::new();
         for (difference, judgement) in found.differences.iter().zip(&judged) {
             let of = (difference.record.as_deref(), difference.field.as_str());
-            let cause = worst.entry(of).or_insert(judgement.cause);
+            let (cause, on) = worst.entry(of).or_insert((judgement.cause, BTreeSet::new()));
             *cause = judgement.cause.min(*cause);
+            on.extend(judgement.setting.as_ref().map(|setting| setting.key.clone()));
         }
         let mut causes: BTreeMap<Cause, u64> = BTreeMap::new();
-        for ((_, name), cause) in worst {
+        let mut resting: BTreeMap<(&str, Cause, BTreeSet<SettingKey>), u64> = BTreeMap::new();
+        for ((_, name), (cause, on)) in worst {
             *self.field(&told.mask.name(name)).causes.entry(cause).or_default() += 1;
             *causes.entry(cause).or_default() += 1;
+            if !on.is_empty() {
+                *resting.entry((name, cause, on)).or_default() += 1;
+            }
         }
+        let resting = resting.into_iter();
+        let resting = resting.map(|((field, cause, on), count)| Resting {
+            field: told.mask.name(field),
+            cause,
+            on,
+            count,
+        });
+        self.resting = resting.collect();
         self.scenario.causes = causes;
         for (difference, judgement) in found.differences.iter().zip(judged) {
             self.find(difference, judgement, told);
@@ -109,21 +150,31 @@ impl Finished {
     /// Whatever a side may have said is without keys.
     pub(super) fn hide(&mut self, mask: &Mask) {
         mask.secrets().hide_in_scenario(&mut self.scenario);
-        mask.secrets().hide_in_findings(&mut self.findings, &mut self.settings);
+        for found in &mut self.findings {
+            mask.secrets().hide_in_findings(std::slice::from_mut(&mut found.finding), &mut []);
+        }
+        for (setting, _) in &mut self.settings {
+            setting.value = mask.secrets().hide(&setting.value);
+        }
+        for vote in &mut self.votes {
+            vote.values = vote.values.iter().map(|value| mask.secrets().hide(value)).collect();
+        }
     }
 
     fn find(&mut self, difference: &Difference, judgement: Judgement, told: &Told<'_>) {
         let mask = told.mask;
         let path = mask.name(&difference.path);
         let kind = difference.kind.as_str();
-        let known = self.findings.iter().position(|finding| {
+        let rests_on = judgement.setting.as_ref().map(|setting| &setting.key);
+        let known = self.findings.iter().position(|Found { finding, rests_on: on }| {
             finding.field == path
                 && finding.kind == kind
                 && finding.cause == judgement.cause
                 && finding.why == judgement.why
+                && on.as_ref() == rests_on
         });
         let place = known.unwrap_or_else(|| {
-            self.findings.push(Finding {
+            let finding = Finding {
                 endpoint: self.scenario.endpoint.clone(),
                 field: path,
                 kind: kind.to_owned(),
@@ -131,10 +182,11 @@ impl Finished {
                 why: judgement.why.clone(),
                 count: 0,
                 examples: Vec::new(),
-            });
+            };
+            self.findings.push(Found { finding, rests_on: rests_on.cloned() });
             self.findings.len() - 1
         });
-        let finding = &mut self.findings[place];
+        let finding = &mut self.findings[place].finding;
         finding.count += 1;
         if finding.examples.len() < told.examples_max {
             let key = difference.record.as_deref();
@@ -149,21 +201,15 @@ impl Finished {
             });
         }
         let Some(setting) = judgement.setting else { return };
-        let known = self
-            .settings
-            .iter()
-            .position(|one| one.table == setting.table && one.line == setting.line);
-        match known {
-            Some(place) => self.settings[place].evidence += 1,
-            None => self.settings.push(Suggestion {
-                table: setting.table,
-                line: setting.line,
-                evidence: 1,
-                against: 0,
-            }),
+        match self.settings.iter_mut().find(|(known, _)| *known == setting) {
+            Some((_, evidence)) => *evidence += 1,
+            None => self.settings.push((setting, 1)),
         }
     }
 }
+
+/// The worst cause of a field, and the settings that its causes rest on.
+type Explained = (Cause, BTreeSet<SettingKey>);
 
 /// How differences are told.
 pub(super) struct Told<'a> {

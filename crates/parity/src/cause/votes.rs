@@ -1,0 +1,80 @@
+//! What each answer of control says of the settings, whether candidate agrees with it or not: a
+//! setting explains a difference only if its value fits every other answer as well.
+
+use std::collections::{BTreeSet, HashSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::modes::{limiting, ways};
+use super::whole::{invalid_key, refusal};
+use super::{KnownEndpoint, SettingKey, quoted};
+use crate::ask::Reply;
+use crate::list::List;
+use crate::node::Node;
+use crate::scenario::{Group, Scenario};
+
+/// The values of a setting that fit an answer of control.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vote {
+    /// Which setting.
+    pub key: SettingKey,
+    /// As TOML; what control does otherwise than any setting has it says nothing of settings.
+    pub values: BTreeSet<String>,
+    /// How many records say so; one for an answer as a whole.
+    pub count: u64,
+}
+
+/// What an answer of control says. `list` is the answer where it is one.
+pub(crate) fn votes(
+    scenario: &Scenario,
+    known: &KnownEndpoint,
+    control: &Reply,
+    list: Option<&List<'_>>,
+) -> Vec<Vote> {
+    let endpoint = scenario.endpoint;
+    let table = format!("legacy.{}", endpoint.name);
+    let vote = |table: &str, name: &str, values: BTreeSet<String>| {
+        let key = SettingKey { table: table.to_owned(), name: name.to_owned() };
+        Vote { key, values, count: 1 }
+    };
+    let mut all = Vec::new();
+    if scenario.group == Group::BadKey {
+        let body = Node::parse(&control.body).unwrap_or(Node::Null);
+        if let Some((status, text)) = refusal(control.status, &body) {
+            let value = invalid_key(status, text);
+            all.push(vote(&table, "invalid_key", BTreeSet::from([value])));
+        }
+    }
+    let Some(list) = list.filter(|_| endpoint.lists_users()) else { return all };
+    if list.is_as_set() {
+        all.push(vote(&table, "envelope", BTreeSet::from([quoted(&list.envelope.name())])));
+    }
+    let filters = limiting(&scenario.filters);
+    if filters.is_empty() {
+        return all;
+    }
+    let listed: HashSet<String> = list.keys.iter().cloned().collect();
+    let fit = ways(endpoint, &known.control, &filters, &listed);
+    for (place, (filter, _)) in filters.iter().enumerate() {
+        let values: BTreeSet<String> = fit.iter().map(|ways| quoted(ways[place])).collect();
+        if !values.is_empty() && filter != "id" {
+            all.push(vote(&format!("{table}.filters"), filter, values));
+        }
+    }
+    all
+}
+
+impl KnownEndpoint {
+    /// Notes what an answer says of the ways in which filters compare.
+    pub(crate) fn heard(&mut self, vote: &Vote) {
+        if !vote.key.table.ends_with(".filters") {
+            return;
+        }
+        match self.ways.get_mut(&vote.key.name) {
+            Some(ways) => ways.retain(|way| vote.values.contains(way)),
+            None => {
+                self.ways.insert(vote.key.name.clone(), vote.values.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! At the end of a run: a setting explains a difference only if one value of it fits everything that
+//! control answered, also where both sides agree as it is. What rests on any other setting is a bug.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::state::Finished;
+use crate::cause::{Setting, SettingKey, Vote};
+use crate::report::{Cause, Outcome, Suggestion};
+
+/// Settles what rests on settings, and says which settings to suggest. One that does not fit all is
+/// among them with what speaks against it.
+pub(super) fn settle(all: &mut [Finished]) -> Vec<Suggestion> {
+    let mut suggested: BTreeMap<SettingKey, BTreeMap<String, u64>> = BTreeMap::new();
+    for (setting, evidence) in all.iter().flat_map(|one| &one.settings) {
+        let values = suggested.entry(setting.key.clone()).or_default();
+        *values.entry(setting.value.clone()).or_default() += evidence;
+    }
+    let mut suggestions = Vec::new();
+    let mut contradicted = BTreeSet::new();
+    for (key, values) in suggested {
+        let votes: Vec<&Vote> =
+            all.iter().flat_map(|one| &one.votes).filter(|vote| vote.key == key).collect();
+        let against = |value: &String| -> u64 {
+            let others = votes.iter().filter(|vote| !vote.values.contains(value));
+            others.map(|vote| vote.count).sum()
+        };
+        let suggestion = |value: &String, evidence: u64| Suggestion {
+            table: key.table.clone(),
+            line: Setting { key: key.clone(), value: value.clone() }.line(),
+            evidence,
+            against: against(value),
+        };
+        let fit = values.iter().filter(|(value, _)| against(value) == 0);
+        match fit.max_by_key(|(_, evidence)| **evidence) {
+            // An answer that several values fit may have named another of them.
+            Some((best, _)) => suggestions.push(suggestion(best, values.values().sum())),
+            None => {
+                suggestions.extend(values.iter().map(|(value, count)| suggestion(value, *count)));
+                contradicted.insert(key);
+            }
+        }
+    }
+    for finished in all {
+        finished.without(&contradicted);
+    }
+    suggestions
+}
+
+impl Finished {
+    /// What rests on these settings has no explanation.
+    fn without(&mut self, contradicted: &BTreeSet<SettingKey>) {
+        for found in &mut self.findings {
+            let Some(key) = found.rests_on.take_if(|key| contradicted.contains(key)) else {
+                continue;
+            };
+            found.finding.cause = Cause::Bug;
+            found.finding.why = format!(
+                "{}, but other answers of control speak against it: no value of {} fits them all",
+                found.finding.why, key.name
+            );
+        }
+        for resting in std::mem::take(&mut self.resting) {
+            if resting.cause == Cause::Bug || resting.on.is_disjoint(contradicted) {
+                continue;
+            }
+            let of_scenario = &mut self.scenario.causes;
+            moved(of_scenario, resting.cause, resting.count);
+            moved(&mut self.field(&resting.field).causes, resting.cause, resting.count);
+            self.scenario.outcome = Outcome::Different;
+        }
+    }
+}
+
+/// So many more are bugs.
+fn moved(causes: &mut BTreeMap<Cause, u64>, from: Cause, count: u64) {
+    if let Some(left) = causes.get_mut(&from) {
+        *left = left.saturating_sub(count);
+        if *left == 0 {
+            causes.remove(&from);
+        }
+    }
+    *causes.entry(Cause::Bug).or_default() += count;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::ENDPOINTS;
+    use crate::report::{FieldReport, Finding};
+    use crate::run::state::{Found, Resting};
+    use crate::scenario::Scenario;
+
+    fn key() -> SettingKey {
+        SettingKey { table: "legacy.v1_users.filters".to_owned(), name: "sag".to_owned() }
+    }
+
+    /// A question that such values of a setting fit; `suggested` explains two records of it.
+    fn question(fit: &[&str], suggested: Option<&str>) -> Finished {
+        let mut finished = Finished::of(&Scenario::all(&ENDPOINTS[0]));
+        let values = fit.iter().map(|value| (*value).to_owned()).collect();
+        finished.votes.push(Vote { key: key(), values, count: 1 });
+        let Some(value) = suggested else { return finished };
+        let causes = BTreeMap::from([(Cause::Quirk, 2)]);
+        let field = "$records".to_owned();
+        finished.scenario.causes = causes.clone();
+        finished.scenario.outcome = Outcome::Explained;
+        finished.settings.push((Setting { key: key(), value: value.to_owned() }, 2));
+        finished.fields.push(FieldReport { field: field.clone(), causes, ..Default::default() });
+        let on = BTreeSet::from([key()]);
+        finished.resting.push(Resting { field: field.clone(), cause: Cause::Quirk, on, count: 2 });
+        let finding = Finding {
+            endpoint: "v1_users".to_owned(),
+            field,
+            kind: "record missing".to_owned(),
+            cause: Cause::Quirk,
+            why: "another way".to_owned(),
+            count: 2,
+            examples: Vec::new(),
+        };
+        finished.findings.push(Found { finding, rests_on: Some(key()) });
+        finished
+    }
+
+    #[test]
+    fn a_value_that_fits_every_answer_is_suggested_once() {
+        let mut all = [
+            question(&["ci", "contains"], Some("ci")),
+            question(&["contains"], Some("contains")),
+            question(&["exact", "ci", "contains"], None),
+        ];
+        let suggested = settle(&mut all);
+        assert_eq!(suggested.len(), 1);
+        assert_eq!(suggested[0].line, "sag = contains");
+        assert_eq!((suggested[0].evidence, suggested[0].against), (4, 0));
+        assert!(all[0].findings.iter().all(|found| found.finding.cause == Cause::Quirk));
+    }
+
+    #[test]
+    fn what_another_answer_speaks_against_is_a_bug() {
+        // The other one is equal as it is.
+        let mut all = [question(&["contains"], Some("contains")), question(&["exact"], None)];
+        let suggested = settle(&mut all);
+        assert_eq!((suggested[0].evidence, suggested[0].against), (2, 1));
+        let bugs = BTreeMap::from([(Cause::Bug, 2)]);
+        assert_eq!(all[0].scenario.causes, bugs);
+        assert_eq!(all[0].fields[0].causes, bugs);
+        assert_eq!(all[0].scenario.outcome, Outcome::Different);
+        let finding = &all[0].findings[0].finding;
+        assert_eq!(finding.cause, Cause::Bug);
+        assert!(finding.why.contains("speak against it"), "{}", finding.why);
+    }
+}

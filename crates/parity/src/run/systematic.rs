@@ -1,0 +1,232 @@
+//! Where differences follow a rule, they are no single values in the data, even if the new API holds
+//! just what candidate shows: the witness and candidate may be wrong in the same way, and the legacy
+//! API may do what neither of them knows of. That is no fault of the data, and nothing explains it.
+
+mod rules;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use super::judge::Records;
+use crate::cause::Judgement;
+use crate::compare::{Compared, Kind, RECORDS};
+use crate::node::Node;
+use crate::report::Cause;
+use rules::rules;
+
+/// From this share on, in percent, what differs is no single value in the data.
+const SHARE_MAX: u64 = 20;
+/// Fewer are too few for a share, and may be missing from a list.
+const FEW_MAX: u64 = 5;
+/// Fewer of the same kind may be chance.
+const CHANCE_MAX: usize = 2;
+/// Of ten times that candidate shows a value, so often control has one and the same other.
+const MOST_OF_TEN: usize = 8;
+
+/// Calls a bug what is too much, or too regular, to be upstream data. Only a whole list can tell.
+pub(super) fn not_by_rule(found: &Compared, records: &Records<'_>, judged: &mut [Judgement]) {
+    let mut fields: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+    for (place, judgement) in judged.iter().enumerate() {
+        if judgement.cause == Cause::UpstreamData {
+            let of_field = fields.entry(found.differences[place].field.as_str()).or_default();
+            of_field.insert(place);
+        }
+    }
+    let mut bugs: BTreeMap<usize, &str> = BTreeMap::new();
+    let mut all = |places: &BTreeSet<usize>, why| {
+        places.iter().for_each(|place| {
+            bugs.entry(*place).or_insert(why);
+        });
+    };
+    for (field, places) in &fields {
+        // A record counts once, however many parts of its field differ.
+        let keys: HashSet<&str> =
+            places.iter().filter_map(|place| found.differences[*place].record.as_deref()).collect();
+        let tally = found.tallies.get(*field).copied().unwrap_or_default();
+        let count = keys.len() as u64;
+        if count > FEW_MAX && count * 100 > tally.compared * SHARE_MAX {
+            all(places, "so many differ that it is the translation and not the data");
+        }
+        if tally.compared > 1 && tally.matched == 0 {
+            all(places, "not one is equal: it is the translation and not the data");
+        }
+        if *field == RECORDS {
+            for kind in [Kind::Missing, Kind::Extra] {
+                let of_kind = places.iter().filter(|place| found.differences[**place].kind == kind);
+                let of_kind: BTreeSet<usize> = of_kind.copied().collect();
+                if of_kind.len() as u64 > FEW_MAX {
+                    all(
+                        &of_kind,
+                        "so many are listed on one side only that it is no single record",
+                    );
+                }
+                let is_control = kind == Kind::Missing;
+                let alone = of_kind.iter().map(|place| {
+                    let difference = &found.differences[*place];
+                    if is_control { &difference.control } else { &difference.candidate }
+                });
+                let alone: Vec<&Node> = alone.flatten().collect();
+                if have_in_common(&alone, &records.common(is_control)) {
+                    all(&of_kind, "a whole group is listed on one side only");
+                }
+            }
+            continue;
+        }
+        let values = Values::of(field, &keys, records);
+        if values.follow_a_rule() {
+            all(places, "control's value follows from candidate's by a rule for all that differ");
+        }
+        let replaced = values.replaced();
+        let of_replaced = places.iter().filter(|place| {
+            let key = found.differences[**place].record.as_deref();
+            key.is_some_and(|key| replaced.contains(key))
+        });
+        let of_replaced = of_replaced.copied().collect();
+        all(
+            &of_replaced,
+            "control has one and the same other value wherever candidate has this one",
+        );
+    }
+    for (place, why) in bugs {
+        judged[place].cause = Cause::Bug;
+        why.clone_into(&mut judged[place].why);
+    }
+}
+
+/// The values of a field.
+struct Values<'a> {
+    /// Key, control's value and candidate's, where the new API holds another one.
+    differing: Vec<(&'a str, Node, Node)>,
+    equal: Vec<Node>,
+}
+
+impl<'a> Values<'a> {
+    fn of(field: &str, keys: &HashSet<&'a str>, records: &Records<'_>) -> Values<'a> {
+        let at = |record: Option<Node>| record.and_then(|record| record.get(field).cloned());
+        let mut values = Values { differing: Vec::new(), equal: Vec::new() };
+        for key in keys {
+            let both = (at(records.control(key)), at(records.candidate(key)));
+            if let (Some(control), Some(candidate)) = both {
+                values.differing.push((*key, control, candidate));
+            }
+        }
+        for (control, candidate) in records.both() {
+            if let (Some(control), Some(candidate)) = (at(Some(control)), at(Some(candidate)))
+                && control == candidate
+            {
+                values.equal.push(control);
+            }
+        }
+        values
+    }
+
+    /// Whether something simple, such as trimming, makes control's value of each of candidate's, and
+    /// leaves all as they are that are equal.
+    fn follow_a_rule(&self) -> bool {
+        let [(_, first, _), _, ..] = &self.differing[..] else { return false };
+        rules(first).iter().any(|rule| {
+            self.differing.iter().all(|(_, control, candidate)| rule(candidate) == *control)
+                && self.equal.iter().all(|value| rule(value) == *value)
+        })
+    }
+
+    /// The records in which control has one and the same other value beside candidate's.
+    fn replaced(&self) -> HashSet<&'a str> {
+        let equal: HashSet<String> = self.equal.iter().map(Node::to_json).collect();
+        let mut beside: HashMap<String, HashMap<String, Vec<&'a str>>> = HashMap::new();
+        for (key, control, candidate) in &self.differing {
+            let of_value = beside.entry(candidate.to_json()).or_default();
+            of_value.entry(control.to_json()).or_default().push(key);
+        }
+        beside.retain(|candidate, _| !equal.contains(candidate));
+        let most = beside.into_values().filter_map(|of_value| {
+            let all: usize = of_value.values().map(Vec::len).sum();
+            let most = of_value.into_values().max_by_key(Vec::len)?;
+            (most.len() > CHANCE_MAX && most.len() * 10 >= all * MOST_OF_TEN).then_some(most)
+        });
+        most.flatten().collect()
+    }
+}
+
+/// Whether records have a value in common that no other record has.
+fn have_in_common(alone: &[&Node], common: &[Node]) -> bool {
+    let [Node::Object(members), ..] = alone else { return false };
+    alone.len() > CHANCE_MAX
+        && members.iter().any(|(name, value)| {
+            alone.iter().all(|record| record.get(name) == Some(value))
+                && !common.iter().any(|record| record.get(name) == Some(value))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(differing: &[(&'static str, &str, &str)], equal: &[&str]) -> Values<'static> {
+        let differing =
+            differing.iter().map(|(key, one, two)| (*key, Node::from(*one), Node::from(*two)));
+        let equal = equal.iter().map(|value| Node::from(*value)).collect();
+        Values { differing: differing.collect(), equal }
+    }
+
+    #[test]
+    fn a_rule_must_hold_for_all_that_differ_and_for_all_that_do_not() {
+        let two = [("1", "Jane", " Jane"), ("2", "Joan", "Joan ")];
+        assert!(values(&two, &["Jim"]).follow_a_rule());
+        assert!(!values(&two, &["Jim "]).follow_a_rule());
+        assert!(!values(&two[..1], &["Jim"]).follow_a_rule());
+        assert!(!values(&[two[0], ("2", "Joan", "Jean")], &["Jim"]).follow_a_rule());
+    }
+
+    #[test]
+    fn one_value_beside_one_other_time_and_again_is_replaced() {
+        let three = [("1", "UTC", ""), ("2", "UTC", ""), ("3", "UTC", "")];
+        assert_eq!(values(&three, &["Paris"]).replaced().len(), 3);
+        assert_eq!(values(&three, &[""]).replaced().len(), 0);
+        assert_eq!(values(&three[1..], &["Paris"]).replaced().len(), 0);
+        let mixed = [three[0], three[1], three[2], ("4", "Oslo", ""), ("5", "Rome", "")];
+        assert_eq!(values(&mixed, &["Paris"]).replaced().len(), 0);
+    }
+
+    fn judged(control: &str, candidate: &str) -> Vec<Cause> {
+        use crate::ask::Reply;
+        use crate::compare::compare;
+        use crate::endpoint::ENDPOINTS;
+        use crate::list::KeyedBy;
+        use crate::run::Pair;
+        use std::time::Duration;
+        let reply =
+            |body: &str| Reply { status: 200, headers: Vec::new(), body: body.to_owned().into() };
+        let pair = Pair {
+            control: reply(control),
+            candidate: reply(candidate),
+            control_took: Duration::ZERO,
+            candidate_took: Duration::ZERO,
+        };
+        let found = compare(&ENDPOINTS[0], &pair.control, &pair.candidate, KeyedBy::Id);
+        let upstream = Judgement { cause: Cause::UpstreamData, why: String::new(), setting: None };
+        let mut judged = vec![upstream; found.differences.len()];
+        not_by_rule(&found, &Records::of(&pair, KeyedBy::Id), &mut judged);
+        judged.into_iter().map(|judgement| judgement.cause).collect()
+    }
+
+    #[test]
+    fn in_a_small_account_not_one_equal_value_is_no_fault_of_the_data() {
+        let of = |one: &str, two: &str| {
+            format!(r#"[{{"id":1,"name":"{one}"}},{{"id":2,"name":"{two}"}}]"#)
+        };
+        assert_eq!(judged(&of("q", "x"), &of("a", "b")), [Cause::Bug; 2]);
+        assert_eq!(judged(&of("q", "b"), &of("a", "b")), [Cause::UpstreamData]);
+    }
+
+    #[test]
+    fn a_group_that_one_side_never_lists_is_no_fault_of_the_data() {
+        let rows = |ids: std::ops::Range<u32>, sag: &str| -> String {
+            ids.map(|id| format!(r#",{{"id":{id},"sag":"{sag}"}}"#)).collect()
+        };
+        let list = |rows: &str| format!(r#"[{{"id":0,"sag":"B"}}{rows}]"#);
+        assert_eq!(judged(&list(&rows(5..8, "A")), &list("")), [Cause::Bug; 3]);
+        assert_eq!(judged(&list(""), &list(&rows(5..8, "A"))), [Cause::Bug; 3]);
+        assert_eq!(judged(&list(&rows(5..8, "B")), &list("")), [Cause::UpstreamData; 3]);
+        assert_eq!(judged(&list(&rows(5..12, "B")), &list("")), [Cause::Bug; 7]);
+    }
+}
