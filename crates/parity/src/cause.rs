@@ -317,6 +317,10 @@ impl Evidence<'_> {
             Some(row) if !witness::is_listed(self.endpoint, row, current) => {
                 Judgement::bug("by its deletion date the user does not belong to this list")
             }
+            // Whoever sees more than the key of control is told more than before: nothing excuses that.
+            Some(row) if !witness::has_deletion_date(row) => Judgement::bug(
+                "control does not list this user: may its key see less than `sees` of the caller says?",
+            ),
             Some(row) => self.other_deletion_rule(row, false),
         }
     }

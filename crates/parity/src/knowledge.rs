@@ -17,6 +17,9 @@ pub struct Knowledge {
     pub upstream: String,
     /// `deleted_at` of the upstream: `unless_live`, `always` or `never`.
     pub deleted_at: String,
+    /// What everybody has in a field that the new API has not, by field, as configured: `None` is
+    /// `null`. Empty where the configuration is not known.
+    pub defaults: BTreeMap<String, Option<String>>,
     /// The ledger of losses, as `tieline losses --format json` prints it.
     pub ledger: Vec<Loss>,
     /// `[legacy.<endpoint>]` by endpoint.

@@ -153,6 +153,15 @@ pub(crate) fn less_known() -> Vec<Case> {
         vonage("a SIP account is made up, over Vonage", &["sip_account"], |_| {
             field("sip_account", |value, _| *value = Node::from("made-up@sip.example.com"))
         }),
+        vonage("no SIP account is an empty text, over Vonage", &["sip_account"], |_| {
+            field("sip_account", |value, _| *value = Node::from(""))
+        }),
+        vonage("no channels are null, over Vonage", &["assigned_channels"], |_| {
+            field("assigned_channels", |value, _| *value = Node::Null)
+        }),
+        vonage("everybody is on Mars, over Vonage", &["timezone"], |_| {
+            field("timezone", |value, _| *value = Node::from("Mars"))
+        }),
         vonage("the employee's id is lost, over Vonage", &["employee_id"], |_| {
             field("employee_id", |value, _| *value = Node::Null)
         }),

@@ -3,7 +3,7 @@
 
 use parity::node::Node;
 use tests::mutate::Change;
-use tests::mutate::edit::{field, filter_by, parts, rows, text};
+use tests::mutate::edit::{field, filter_by, id, parts, rows, text};
 
 use crate::bugs_answers::{around, error, insert_like_first};
 use crate::case::{Case, Side, V1, V3, bug};
@@ -34,6 +34,10 @@ pub(crate) fn values() -> Vec<Case> {
         }),
         bug("control never lists a group", V1, &["$records"], |_| {
             rows(|_, rows| rows.retain(|row| row.get("sag").and_then(Node::text) != Some("Agent")))
+        }),
+        bug("control's key may not see one of the users", V1, &["$records"], |vendor| {
+            let hidden = vendor.records()[7].id;
+            rows(move |_, rows| rows.retain(|row| id(row) != hidden))
         }),
         bug("control lists some whom nobody else has", V1, &["$records"], |_| {
             rows(|asked, rows| (0..8).for_each(|k| insert_like_first(asked, rows, 99_000 + k)))

@@ -263,10 +263,6 @@ pub(crate) fn upstream_data() -> Vec<Case> {
         harmless(UPSTREAM, "a user whom only control's whole list has", V1, &["$records"], |_| {
             rows(|asked, rows| insert_like_first(asked, rows, 99_999))
         }),
-        of("a user too much", &["$records"], |vendor| {
-            vendor.insert_user("Only there");
-            Change::nothing()
-        }),
         of("a user who is marked as deleted", &["$records"], |vendor| {
             edited(vendor, 2, |user| {
                 user.deleted_at = Some("2026-01-01T00:00:00.000Z".into());

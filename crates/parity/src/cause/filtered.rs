@@ -84,10 +84,16 @@ impl Evidence<'_> {
         let Some(known) = self.known.endpoints.get(self.endpoint.name) else {
             return Judgement::bug("the whole lists are not known");
         };
-        if let Some(judgement) = known.field(key, RECORDS) {
+        let is_in = |index: &Index| index.rows.contains_key(key);
+        // Here as in the whole lists; what is missing there is no reason for being too much here.
+        let in_whole = match (is_in(&known.control), is_in(&known.candidate)) {
+            (true, false) => Some(Kind::Missing),
+            (false, true) => Some(Kind::Extra),
+            _ => None,
+        };
+        if let (true, Some(judgement)) = (in_whole == Some(kind), known.field(key, RECORDS)) {
             return judgement.clone();
         }
-        let is_in = |index: &Index| index.rows.contains_key(key);
         if kind == Kind::Missing && !is_in(&known.candidate)
             || kind == Kind::Extra && !is_in(&known.control)
         {

@@ -124,10 +124,11 @@ impl Evidence<'_> {
     fn by_model(&self, difference: &Difference, control: &Node, candidate: &Node) -> Judgement {
         let field = difference.field.as_str();
         match self.knowledge.status(self.endpoint.name, field) {
-            "unavailable" if is_nothing(candidate) => {
+            // Where control shows nothing as well, only its form differs, and that is no loss.
+            "unavailable" if *candidate == nothing(field) && !is_nothing(control) => {
                 return Judgement::new(Cause::DeclaredLoss, "the new API has no such field");
             }
-            "defaulted" if self.pairs.is_constant(field) => {
+            "defaulted" if self.is_default(field, control, candidate) => {
                 return Judgement::new(
                     Cause::DeclaredLoss,
                     "the new API has no such field; everybody has the configured value",
@@ -188,6 +189,18 @@ impl Evidence<'_> {
         }
         self.dictionary(difference, None, control, candidate)
             .unwrap_or_else(|| Judgement::bug("nothing known explains it"))
+    }
+
+    /// Whether candidate shows what is configured for everybody; where the configuration is not known,
+    /// whether it shows everybody the same, and not where control shows nothing.
+    fn is_default(&self, field: &str, control: &Node, candidate: &Node) -> bool {
+        match (self.knowledge.defaults.get(field), candidate) {
+            (Some(None), shown) => *shown == Node::Null,
+            (Some(Some(zone)), Node::Text(shown)) => zone::id(zone) == zone::id(shown),
+            (Some(Some(_)), _) => false,
+            (None, Node::Null) => true,
+            (None, _) => self.pairs.is_constant(field) && !is_nothing(control),
+        }
     }
 
     /// Whether one side shows the ids and the other the names of the same teams.
@@ -388,6 +401,18 @@ fn alternatives(settings: &Settings) -> Vec<(&'static str, &'static str, Setting
     all
 }
 
+/// How a record shows that it has nothing in a field.
+fn nothing(field: &str) -> Node {
+    match field {
+        "assigned_channels" | "assigned_skills" => Node::List(Vec::new()),
+        "assigned_queues" | "assigned_teams" | "agent_in_teams" | "supervisor_in_teams" => {
+            Node::from("")
+        }
+        _ => Node::Null,
+    }
+}
+
+/// Whether it is nothing in any form.
 fn is_nothing(node: &Node) -> bool {
     match node {
         Node::Null => true,

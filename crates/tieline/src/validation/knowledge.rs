@@ -15,6 +15,7 @@ pub(crate) fn of(config: &Config, caller: &str) -> Result<Knowledge, Failure> {
     if let Some((name, upstream)) = upstream {
         knowledge["dialect"] = upstream.dialect.name().into();
         knowledge["upstream"] = name.as_str().into();
+        knowledge["defaults"] = json!({ "timezone": upstream.rules.mapping.timezone });
         knowledge["deleted_at"] = json!(upstream.rules.deleted_at);
     }
     let settings: Map<String, Value> = config
