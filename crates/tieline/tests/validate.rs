@@ -363,8 +363,9 @@ fn a_gateway_that_runs_elsewhere_is_compared_by_its_address() {
     // Compared with itself it would always be right.
     let itself = ["validate", "--candidate", &url, "--control", &url];
     let itself = run(&[&itself[..], &["--report", out.to_str().unwrap()], &KEY].concat(), b"");
-    let line = only_line(&itself, 1);
-    assert!(line.contains("control is a Tieline gateway itself"), "{line}");
+    assert_code(&itself, 1);
+    let said = stderr(&itself);
+    assert!(said.contains("control is a Tieline gateway itself"), "{said}");
 }
 
 #[test]
