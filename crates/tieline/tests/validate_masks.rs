@@ -53,12 +53,19 @@ fn no_key_and_nobody_that_a_side_repeats_is_in_anything_that_is_written() {
     let sides = Sides::changed(60, talkative);
     let folder = Folder::new("validate_talkative");
     let config = configuration(&folder, "", &sides.base, "");
+    // The memory of a run that did not come to its end.
+    assert_code(&validate(&folder, &config, &sides.base, &["--requests-max", "60"]), 1);
+    let memory = std::fs::read_to_string(folder.path("report").join("progress.jsonl")).unwrap();
+    assert!(memory.lines().count() > 40, "{}", memory.lines().count());
     let output = validate(&folder, &config, &sides.base, &[]);
     assert_code(&output, 1);
     assert!(report(&folder).findings.len() > 10);
-    let mut texts =
-        vec![("stdout".to_owned(), stdout(&output)), ("stderr".to_owned(), stderr(&output))];
-    for name in ["report.html", "report.json", "report.junit.xml", "progress.jsonl"] {
+    let mut texts = vec![
+        ("stdout".to_owned(), stdout(&output)),
+        ("stderr".to_owned(), stderr(&output)),
+        ("progress.jsonl".to_owned(), memory),
+    ];
+    for name in ["report.html", "report.json", "report.junit.xml"] {
         let text = std::fs::read_to_string(folder.path("report").join(name)).unwrap();
         assert!(text.len() > 1_000, "{name}");
         texts.push((name.to_owned(), text));
@@ -146,6 +153,8 @@ fn a_memory_with_bytes_that_are_no_text_is_taken_up_all_the_same() {
     let folder = Folder::new("validate_bytes");
     let config = configuration(&folder, "", &sides.base, "");
     assert_code(&validate(&folder, &config, &sides.base, &[]), 0);
+    let whole = sides.asked().len();
+    assert_code(&validate(&folder, &config, &sides.base, &["--requests-max", "60"]), 1);
     let memory = folder.path("report").join("progress.jsonl");
     let mut bytes = std::fs::read(&memory).unwrap();
     let end = bytes.len();
@@ -153,6 +162,7 @@ fn a_memory_with_bytes_that_are_no_text_is_taken_up_all_the_same() {
     std::fs::write(&memory, bytes).unwrap();
     let before = sides.asked().len();
     assert_code(&validate(&folder, &config, &sides.base, &["--resume"]), 0);
-    let again = sides.asked().len() - before;
+    // But for the whole lists, of which all else is made.
+    let again = sides.asked().len() - before + 60 - whole;
     assert!(again <= 4, "{again} questions were asked again");
 }
