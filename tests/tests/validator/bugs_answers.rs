@@ -327,8 +327,14 @@ pub(crate) fn filters() -> Vec<Case> {
                 }
             })
         }),
-        of("beside an e-mail address the group is ignored", |_| lost_beside("email", "sag")),
-        of("beside a group the name is ignored", |_| lost_beside("sag", "name")),
+        Case {
+            asks_everything: true,
+            ..of("beside an e-mail address the group is ignored", |_| lost_beside("email", "sag"))
+        },
+        Case {
+            asks_everything: true,
+            ..of("beside a group the name is ignored", |_| lost_beside("sag", "name"))
+        },
         of("an e-mail address is looked for without its domain", |_| {
             filter_value("email", |email| email.split('@').next().unwrap_or_default().to_owned())
         }),

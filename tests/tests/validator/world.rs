@@ -230,6 +230,7 @@ fn knowledge(config: &Config) -> Value {
     json!({
         "dialect": upstream.dialect.name(), "upstream": name,
         "deleted_at": json!(upstream.rules.deleted_at), "settings": settings,
+        "defaults": { "timezone": upstream.rules.mapping.timezone },
     })
 }
 
@@ -258,7 +259,8 @@ const FIELDS: [&str; 21] = [
     "$error",
 ];
 
-/// One value of each filter and no pairs: what is planted is met by these.
+/// One value of each filter, and no pairs but where everything is asked: what is planted is met by
+/// these.
 pub(crate) fn plan(case: &Case) -> Plan {
     let left_out = |name: &&str| !case.planted.contains(name);
     let ignored = if is_vonage(case.vendor) {
@@ -272,7 +274,7 @@ pub(crate) fn plan(case: &Case) -> Plan {
     let names = if is_of_teams { vec![V1, TEAMS] } else { vec![case.endpoint] };
     Plan {
         endpoints: names.into_iter().filter_map(endpoint).collect(),
-        extent: Extent { values_per_filter: 1, pairs: false },
+        extent: Extent { values_per_filter: 1, pairs: case.asks_everything },
         ignored,
         ..Plan::default()
     }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::judge::Records;
 use crate::cause::Judgement;
-use crate::compare::{Compared, Kind, RECORDS};
+use crate::compare::{Compared, Difference, Kind, RECORDS};
 use crate::node::Node;
 use crate::report::Cause;
 use rules::rules;
@@ -58,6 +58,13 @@ pub(super) fn not_by_rule(found: &Compared, records: &Records<'_>, judged: &mut 
                         &of_kind,
                         "so many are listed on one side only that it is no single record",
                     );
+                }
+                let is_extra_bug = |(difference, judgement): (&Difference, &Judgement)| {
+                    difference.kind == Kind::Extra && judgement.cause == Cause::Bug
+                };
+                let mut with_causes = found.differences.iter().zip(judged.iter());
+                if kind == Kind::Extra && with_causes.any(is_extra_bug) {
+                    all(&of_kind, "control does not list others either whom nothing explains");
                 }
                 let is_control = kind == Kind::Missing;
                 let alone = of_kind.iter().map(|place| {
