@@ -261,9 +261,8 @@ compare lists without it, an alarm is a case in which some answer differs: they 
 cause is right where the causes of all findings are just those expected, no other and not one less.
 
 What is planted in a field of every list is asked the first eight questions only; whatever changes who
-is listed or how it is refused is asked all of them. Two causes are known to be wrong, neither of them
-a bug: the name of a caller-id group that is another each time looks like an entry of the dictionary
-at first, and one user who is deleted in the new API alone looks like another rule for deletion dates.
+is listed or how it is refused is asked all of them. One cause is known to be wrong, and it is no bug:
+the name of a caller-id group that is another each time looks like an entry of the dictionary at first.
 
 By position, status and JSON are compared, arrays element by element. As sets, elements count once and
 in any order, as `jd -set` has it. Both got the same answers as the validator, once each. Over Vonage
