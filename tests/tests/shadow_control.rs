@@ -262,6 +262,26 @@ async fn a_control_that_clients_do_not_wait_for_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_control_that_is_too_slow_for_clients_is_left_alone_however_well_it_can_be_compared() {
+    let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
+    let control = Far::start(|mut wire: Wire| async move {
+        wire.head().await?;
+        tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+        wire.say("HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n[]").await
+    })
+    .await;
+    let shadow = "answer_timeout = \"100ms\"";
+    let front = front(&text(upstream, control.address, "control_percent = 100", shadow)).await;
+    for number in 1..=10 {
+        assert_eq!(by(&front.get(NOBODY).await), "candidate");
+        // Each of them is an answer, only too late for a client.
+        assert_eq!(outcome(&found(&front, number).await, "equal"), number);
+    }
+    let series = "tieline_control_requests_total{outcome=\"timeout\"}";
+    assert_eq!(front.count(series).await, 5, "then clients are answered at once");
+}
+
+#[tokio::test]
 async fn a_client_waits_no_longer_for_control_than_an_answer_may_take() {
     let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
     let control = silent().await;

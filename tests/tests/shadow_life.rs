@@ -182,6 +182,31 @@ async fn without_a_judge_nothing_is_compared_and_control_still_answers() {
     assert_eq!(front.admin("/shadow").await.json()["answered_by"]["control"], 50);
 }
 
+#[tokio::test]
+async fn a_control_that_is_this_gateway_itself_is_found_out_and_another_gateway_is_none() {
+    let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
+    for percent in [0, 100] {
+        let caller = format!("control_percent = {percent}");
+        let front = front(&text(upstream, upstream, &caller, "")).await;
+        let itself = text(upstream, front.running.address, &caller, "");
+        reload(&front, &itself);
+        assert_eq!(front.get(NOBODY).await.status, 200);
+        let found = found(&front, 1).await;
+        let looped = front.count("tieline_control_requests_total{outcome=\"loop\"}").await;
+        // The client's question, where control is to answer it, and the comparison's.
+        let asked = 1 + percent / 100;
+        assert_eq!((outcome(&found, "equal"), looped), (0, asked), "{found}");
+        let series = "tieline_requests_total{caller=\"crm\",endpoint=\"v1_users\",status=\"200\"}";
+        assert_eq!(front.count(series).await, 1 + asked, "none of them begins another one");
+    }
+    // Another gateway, with a shadow of its own.
+    let other = front(&text(upstream, upstream, "", "")).await;
+    let front = front(&text(upstream, other.running.address, "", "")).await;
+    assert_eq!(front.get(NOBODY).await.status, 200);
+    assert_eq!(outcome(&found(&front, 1).await, "equal"), 1);
+    assert_eq!(outcome(&found(&other, 1).await, "equal"), 1);
+}
+
 /// Has nothing to say.
 #[derive(Debug)]
 struct Unwell;

@@ -12,6 +12,7 @@ mod judge;
 mod results;
 mod shape;
 mod standing;
+mod trail;
 mod turns;
 mod worker;
 
@@ -35,10 +36,12 @@ use crate::metrics::Metrics;
 use crate::svc::Stage;
 use candidate::Candidate;
 pub(crate) use control::Asked;
-use control::{Control, Purpose};
+use control::Control;
 pub(crate) use findings::Causes;
 pub use judge::{Cause, Difference, Judge, Question, Reply};
 pub(crate) use results::{Outcome, Results};
+use standing::Purpose;
+pub(crate) use trail::{ASKED_BY, Trail};
 use turns::Turns;
 use worker::{Job, Worker};
 
@@ -175,6 +178,11 @@ impl Shadow {
         self.control.percent(caller) > 0
     }
 
+    /// Whether a question comes round: control is this gateway itself, or leads to it.
+    pub(crate) fn is_round(&self, trail: &Trail) -> bool {
+        self.control.is_round(trail)
+    }
+
     /// Whether this request is one of the sample.
     pub(crate) fn is_sampled(&self) -> bool {
         let sample = self.settings.sample;
@@ -226,7 +234,7 @@ impl Shadow {
         if bytes > self.settings.answer_bytes_max {
             return Err("too_large");
         }
-        if !self.control.is_asked(&asked.caller) {
+        if !self.control.is_compared(&asked.caller) {
             return Err("paused");
         }
         let bytes_max = self.settings.answer_bytes_max * QUEUED_ANSWERS_BYTES;

@@ -17,7 +17,7 @@ use transport::body::{self, Body};
 use crate::call::{Credential, LegacyRequest, Plain};
 use crate::caller::Callers;
 use crate::error::Error;
-use crate::shadow::{self, Asked, Reply, Shadow, Side};
+use crate::shadow::{self, ASKED_BY, Asked, Reply, Shadow, Side};
 
 /// Who gave the answer, for callers that either side may answer.
 const ANSWERED_BY: HeaderName = HeaderName::from_static("x-tieline-answered-by");
@@ -42,6 +42,12 @@ where
     let Some(asked) = asked(&settings.callers, &request) else {
         return inner.oneshot(request).await;
     };
+    if shadow.is_round(&request.trail) {
+        // Whoever asked is told, so that it does not take itself for control.
+        let mut answer = inner.oneshot(request).await?;
+        answer.headers_mut().insert(ASKED_BY, HeaderValue::from_static("itself"));
+        return Ok(answer);
+    }
     let (is_sampled, is_told) = (shadow.is_sampled(), shadow.is_told(&asked.caller));
     // A body has to come whole before anything is answered, which is seen to further down.
     if request.body.is_end_stream()
@@ -78,6 +84,7 @@ fn asked(callers: &Callers, request: &LegacyRequest) -> Option<Asked> {
         caller: callers.find(key)?,
         params: request.params.clone(),
         target: request.target.clone(),
+        trail: request.trail.clone(),
         key: key.clone(),
     })
 }

@@ -13,10 +13,11 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::candidate::{Candidate, Unread};
-use super::control::{Asked, Control, Failed, Purpose};
+use super::control::{Asked, Control, Failed};
 use super::findings::Findings;
 use super::judge::{Difference, Judge, Question, Reply};
 use super::results::{Outcome, Results, Told, WRITTEN_EVERY};
+use super::standing::Purpose;
 use super::turns::Turns;
 use super::{Held, Side};
 use crate::metrics::Metrics;
