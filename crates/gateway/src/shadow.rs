@@ -7,6 +7,7 @@
 
 mod candidate;
 mod control;
+mod fields;
 mod findings;
 mod judge;
 mod results;

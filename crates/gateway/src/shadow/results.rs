@@ -13,6 +13,7 @@ use rand::RngExt;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
+use super::fields::Fields;
 use super::findings::{Causes, Findings};
 use super::judge::{Cause, Difference};
 
@@ -20,7 +21,6 @@ use super::judge::{Cause, Difference};
 const DIFFERENCES_MAX: usize = 1000;
 /// Different ones of one comparison among them.
 const PER_COMPARISON_MAX: usize = 20;
-const FIELD_CHARS_MAX: usize = 64;
 
 /// How a comparison ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,11 +138,12 @@ impl Results {
     /// first.
     fn rows(&self, endpoint: &str, caller: &str, found: &[Difference]) -> Vec<Arc<Value>> {
         type Kind<'a> = (bool, &'a str, &'static str, &'static str);
+        let fields = Fields::of(endpoint);
         let mut alike: BTreeMap<Kind<'_>, (&Difference, u64)> = BTreeMap::new();
         for difference in found {
             let Difference { field, kind, cause, .. } = difference;
             let is_explained = *cause != Cause::Bug;
-            let kind = (is_explained, field.as_str(), *kind, cause.as_str());
+            let kind = (is_explained, fields.shown(field), *kind, cause.as_str());
             alike.entry(kind).or_insert((difference, 0)).1 += 1;
         }
         let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -151,7 +152,7 @@ impl Results {
                 "at": at,
                 "endpoint": endpoint,
                 "caller": caller,
-                "field": shown(field),
+                "field": field,
                 "kind": kind,
                 "cause": cause,
                 "times": times,
@@ -223,13 +224,6 @@ fn private(file: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// A path of a field as it may be shown. An answer may have any text for a field's name.
-fn shown(field: &str) -> &str {
-    let is_fit = |c: char| c.is_ascii_alphanumeric() || "_.$[]*-".contains(c);
-    let is_short = (1..=FIELD_CHARS_MAX).contains(&field.len());
-    if is_short && field.chars().all(is_fit) { field } else { "(unprintable)" }
-}
-
 /// How often the file is written, at most.
 pub(super) const WRITTEN_EVERY: Duration = Duration::from_secs(60);
 
@@ -251,20 +245,18 @@ mod tests {
     fn l04_the_last_thousand_differences_are_kept_and_no_value() {
         let results = Results::new();
         for number in 0..1100 {
-            note(&results, vec![difference(&format!("field_{number}"), Cause::Bug, "canary")]);
+            note(&results, vec![difference("name", Cause::Bug, &format!("canary {number}"))]);
         }
         let all = results.json();
         let rows = all["differences"].as_array().unwrap();
         assert_eq!(rows.len(), DIFFERENCES_MAX);
-        assert_eq!(
-            (&rows[0]["field"], &rows[999]["field"]),
-            (&json!("field_1099"), &json!("field_100"))
-        );
+        let of = |number: u32| json!(results.hmac(format!("canary {number}").as_bytes()));
+        assert_eq!((&rows[0]["control"], &rows[999]["control"]), (&of(1099), &of(100)));
         assert_eq!(all["comparisons"]["v1_users"]["different"], 1100);
         assert!(!all.to_string().contains("canary") && !all.to_string().contains("9001"));
         let hmac = |row: &Value, side: &str| row[side].as_str().unwrap().to_owned();
         assert_eq!(hmac(&rows[0], "control").len(), 32);
-        assert_eq!(hmac(&rows[0], "control"), hmac(&rows[1], "control"), "one value, one HMAC");
+        assert_eq!(hmac(&rows[0], "candidate"), hmac(&rows[1], "candidate"), "one value, one HMAC");
         assert_ne!(hmac(&rows[0], "control"), hmac(&rows[0], "candidate"));
         let other = Results::new();
         assert_ne!(other.hmac(b"canary"), results.hmac(b"canary"), "another process, another key");
@@ -275,8 +267,11 @@ mod tests {
         let results = Results::new();
         let mut found: Vec<Difference> =
             (0..50).map(|_| difference("name", Cause::DeclaredLoss, "x")).collect();
-        found.extend((0..30).map(|n| difference(&format!("a{n}"), Cause::Order, "x")));
-        found.push(difference("zone", Cause::Bug, "x"));
+        let shape = domain::legacy::ENDPOINTS[0].fields();
+        for cause in [Cause::Order, Cause::Noise] {
+            found.extend(shape.iter().map(|field| difference(field, cause, "x")));
+        }
+        found.push(difference("timezone", Cause::Bug, "x"));
         found.push(difference("somebody's name \u{e9}", Cause::Bug, "x"));
         note(&results, found);
         let all = results.json();
@@ -284,8 +279,8 @@ mod tests {
         assert_eq!(rows.len(), PER_COMPARISON_MAX);
         let bugs = rows.iter().filter(|row| row["cause"] == "bug");
         let bugs: Vec<&Value> = bugs.map(|row| &row["field"]).collect();
-        assert_eq!(bugs, ["zone", "(unprintable)"]);
-        assert_eq!(all["causes"], json!({"bug": 2, "declared_loss": 50, "order": 30}));
+        assert_eq!(bugs, ["timezone", "(unknown field)"]);
+        assert_eq!(all["causes"], json!({"bug": 2, "declared_loss": 50, "noise": 15, "order": 15}));
     }
 
     #[test]
