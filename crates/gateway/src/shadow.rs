@@ -39,7 +39,7 @@ use candidate::Candidate;
 pub(crate) use control::Asked;
 use control::Control;
 pub(crate) use findings::Causes;
-pub use judge::{Cause, Difference, Judge, Question, Reply};
+pub use judge::{Cause, Difference, Judge, Listener, Question, Reply};
 pub(crate) use results::{Outcome, Results};
 use standing::Purpose;
 pub(crate) use trail::{ASKED_BY, Trail};
@@ -47,7 +47,8 @@ use turns::Turns;
 use worker::{Job, Worker};
 
 /// Why a comparison was not made; labels of a metric.
-pub(crate) const DROPPED: [&str; 5] = ["busy", "memory", "paused", "queue_full", "too_large"];
+pub(crate) const DROPPED: [&str; 6] =
+    ["busy", "memory", "paused", "queue_full", "timeout", "too_large"];
 /// Answers of control that clients wait for or are sent at once; one more client is answered by
 /// candidate.
 const ANSWERS_IN_FLIGHT_MAX: usize = 32;
@@ -136,11 +137,12 @@ impl Shadow {
         let Some(jobs) = jobs else { return };
         let worker = self.judge.clone().map(|judge| Worker {
             control: Arc::clone(&self.control),
-            candidate: Candidate { readings, deadline },
+            candidate: Candidate { readings, deadline, bytes_max: self.settings.answer_bytes_max },
             judge,
             turns: Turns::new(self.settings.requests_per_second_max),
             results: Arc::clone(&self.results),
             metrics: self.metrics.clone(),
+            condition: self.condition.clone(),
         });
         if worker.is_none() && self.settings.sample > 0.0 {
             tracing::warn!("nobody is there to compare answers, so none are");
@@ -282,7 +284,7 @@ mod tests {
     use super::*;
     use crate::state::State;
 
-    const CONFIG: &str = r#"
+    pub(super) const CONFIG: &str = r#"
 [upstream.ams]
 dialect = "voiso-v4"
 base_url = "http://127.0.0.1:9"

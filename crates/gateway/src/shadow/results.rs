@@ -13,9 +13,8 @@ use rand::RngExt;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::fields::Fields;
-use super::findings::{Causes, Findings};
-use super::judge::{Cause, Difference};
+use super::findings::{Causes, Findings, Kept};
+use super::judge::Cause;
 
 /// Differences that are kept.
 const DIFFERENCES_MAX: usize = 1000;
@@ -66,6 +65,12 @@ pub(super) struct Told {
 }
 
 impl Told {
+    /// A comparison as it is to be noted. Works as long as much was found, and holds nobody up.
+    pub(super) fn of(endpoint: &str, caller: &str, found: &Findings) -> Self {
+        let rows = rows(endpoint, caller, found.kept());
+        Told { outcome: Outcome::of(&found.causes), causes: found.causes, rows }
+    }
+
     /// One side had no answer.
     pub(super) fn failed() -> Self {
         Told { outcome: Outcome::Failed, causes: Causes::default(), rows: Vec::new() }
@@ -102,12 +107,6 @@ impl Results {
         Results { key: rand::rng().random(), now: Mutex::default() }
     }
 
-    /// A comparison as it is to be noted. Works as long as much was found, and holds nobody up.
-    pub(super) fn told(&self, endpoint: &str, caller: &str, found: &Findings) -> Told {
-        let rows = self.rows(endpoint, caller, &found.kept);
-        Told { outcome: Outcome::of(&found.causes), causes: found.causes, rows }
-    }
-
     /// Takes as long, whatever was found: requests wait for the same lock.
     pub(super) fn note(&self, endpoint: &'static str, told: Told) {
         let mut now = self.now();
@@ -134,37 +133,7 @@ impl Results {
         *now.answers.entry(side).or_default() += 1;
     }
 
-    /// The differences of one comparison as they are kept: those alike in one row, what nothing explains
-    /// first.
-    fn rows(&self, endpoint: &str, caller: &str, found: &[Difference]) -> Vec<Arc<Value>> {
-        type Kind<'a> = (bool, &'a str, &'static str, &'static str);
-        let fields = Fields::of(endpoint);
-        let mut alike: BTreeMap<Kind<'_>, (&Difference, u64)> = BTreeMap::new();
-        for difference in found {
-            let Difference { field, kind, cause, .. } = difference;
-            let is_explained = *cause != Cause::Bug;
-            let kind = (is_explained, fields.shown(field), *kind, cause.as_str());
-            alike.entry(kind).or_insert((difference, 0)).1 += 1;
-        }
-        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let row = |((_, field, kind, cause), (first, times)): (Kind<'_>, (&Difference, u64))| {
-            json!({
-                "at": at,
-                "endpoint": endpoint,
-                "caller": caller,
-                "field": field,
-                "kind": kind,
-                "cause": cause,
-                "times": times,
-                "record": first.record.as_ref().map(|record| self.hmac(record.as_bytes())),
-                "control": self.hmac(&first.control),
-                "candidate": self.hmac(&first.candidate),
-            })
-        };
-        alike.into_iter().take(PER_COMPARISON_MAX).map(row).map(Arc::new).collect()
-    }
-
-    fn hmac(&self, value: &[u8]) -> String {
+    pub(super) fn hmac(&self, value: &[u8]) -> String {
         // A key of any length is fit.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key) else { return String::new() };
         mac.update(value);
@@ -213,6 +182,37 @@ impl Results {
     }
 }
 
+/// The differences of one comparison as they are shown: those alike in one row, what nothing explains
+/// first.
+fn rows<'a>(
+    endpoint: &str,
+    caller: &str,
+    found: impl Iterator<Item = &'a Kept>,
+) -> Vec<Arc<Value>> {
+    type Kind<'a> = (bool, &'a str, &'static str, &'static str);
+    let mut alike: BTreeMap<Kind<'a>, (&Kept, u64)> = BTreeMap::new();
+    for one in found {
+        let kind = (one.cause != Cause::Bug, one.field.as_str(), one.kind, one.cause.as_str());
+        alike.entry(kind).or_insert((one, 0)).1 += 1;
+    }
+    let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let row = |((_, field, kind, cause), (first, times)): (Kind<'_>, (&Kept, u64))| {
+        json!({
+            "at": at,
+            "endpoint": endpoint,
+            "caller": caller,
+            "field": field,
+            "kind": kind,
+            "cause": cause,
+            "times": times,
+            "record": first.record,
+            "control": first.control,
+            "candidate": first.candidate,
+        })
+    };
+    alike.into_iter().take(PER_COMPARISON_MAX).map(row).map(Arc::new).collect()
+}
+
 /// A new file that only its owner reads.
 fn private(file: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
@@ -230,20 +230,24 @@ pub(super) const WRITTEN_EVERY: Duration = Duration::from_secs(60);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shadow::findings::Takes;
+    use crate::shadow::judge::Difference;
 
     fn difference(field: &str, cause: Cause, value: &str) -> Difference {
         let (control, candidate) = (value.as_bytes().to_vec(), b"other".to_vec());
-        let (field, record) = (field.to_owned(), Some("9001".to_owned()));
+        let (field, record) = (field.to_owned(), Some("person 9001".to_owned()));
         Difference { field, kind: "value", cause, control, candidate, record }
     }
 
-    fn note(results: &Results, found: Vec<Difference>) {
-        results.note("v1_users", results.told("v1_users", "crm", &Findings::of(found)));
+    fn note(results: &Arc<Results>, found: Vec<Difference>) {
+        let mut findings = Findings::of("v1_users", results);
+        found.into_iter().for_each(|one| findings.take(one));
+        results.note("v1_users", Told::of("v1_users", "crm", &findings));
     }
 
     #[test]
     fn l04_the_last_thousand_differences_are_kept_and_no_value() {
-        let results = Results::new();
+        let results = Arc::new(Results::new());
         for number in 0..1100 {
             note(&results, vec![difference("name", Cause::Bug, &format!("canary {number}"))]);
         }
@@ -253,7 +257,7 @@ mod tests {
         let of = |number: u32| json!(results.hmac(format!("canary {number}").as_bytes()));
         assert_eq!((&rows[0]["control"], &rows[999]["control"]), (&of(1099), &of(100)));
         assert_eq!(all["comparisons"]["v1_users"]["different"], 1100);
-        assert!(!all.to_string().contains("canary") && !all.to_string().contains("9001"));
+        assert!(!all.to_string().contains("canary") && !all.to_string().contains("person"));
         let hmac = |row: &Value, side: &str| row[side].as_str().unwrap().to_owned();
         assert_eq!(hmac(&rows[0], "control").len(), 32);
         assert_eq!(hmac(&rows[0], "candidate"), hmac(&rows[1], "candidate"), "one value, one HMAC");
@@ -264,7 +268,7 @@ mod tests {
 
     #[test]
     fn differences_that_are_alike_are_one_row_and_what_nothing_explains_comes_first() {
-        let results = Results::new();
+        let results = Arc::new(Results::new());
         let mut found: Vec<Difference> =
             (0..50).map(|_| difference("name", Cause::DeclaredLoss, "x")).collect();
         let shape = domain::legacy::ENDPOINTS[0].fields();
@@ -287,7 +291,7 @@ mod tests {
     fn the_file_is_written_whole_for_its_owner_alone() {
         let folder = std::env::temp_dir().join(format!("tieline-results-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        let (results, file) = (Results::new(), folder.join("shadow.json"));
+        let (results, file) = (Arc::new(Results::new()), folder.join("shadow.json"));
         for _ in 0..2 {
             note(&results, Vec::new());
             results.write(&file).unwrap();

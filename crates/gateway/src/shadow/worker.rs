@@ -4,6 +4,7 @@
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::visibility::Visibility;
 use futures_util::FutureExt;
@@ -14,12 +15,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::candidate::{Candidate, Unread};
 use super::control::{Asked, Control, Failed};
-use super::findings::Findings;
-use super::judge::{Difference, Judge, Question, Reply};
+use super::findings::{Findings, Takes};
+use super::judge::{Difference, Judge, Listener, Question, Reply};
 use super::results::{Outcome, Results, Told, WRITTEN_EVERY};
+use super::shape;
 use super::standing::Purpose;
 use super::turns::Turns;
 use super::{Held, Side};
+use crate::condition::{Condition, Level};
 use crate::metrics::Metrics;
 
 /// One answer that a client got, to be compared with the other side's.
@@ -40,7 +43,11 @@ pub(super) struct Worker {
     pub(super) turns: Turns,
     pub(super) results: Arc<Results>,
     pub(super) metrics: Metrics,
+    pub(super) condition: Condition,
 }
+
+/// How long two answers may be judged: far longer than the longest lists take.
+const JUDGED_FOR: Duration = Duration::from_secs(30);
 
 /// Why two answers were not compared.
 #[derive(Debug, Clone, Copy)]
@@ -133,8 +140,8 @@ impl Worker {
             Side::Control => (given, self.candidate(asked).await?),
         };
         let tell = self.tell(asked);
-        let first = self.judged(asked, control, candidate, move |found| {
-            let first = Findings::of(found);
+        let findings = Findings::of(asked.endpoint.name(), &self.results);
+        let first = self.judged(asked, (control, candidate), findings, move |first| {
             if first.are_explained() { Ok(tell(&first)) } else { Err(first) }
         });
         let first = match first.await? {
@@ -144,15 +151,15 @@ impl Worker {
         self.turns.wait().await;
         let (control, candidate) = (self.control(asked).await?, self.candidate(asked).await?);
         let tell = self.tell(asked);
-        let again = move |second: Vec<Difference>| tell(&first.looked_at_again(&second));
-        self.judged(asked, control, candidate, again).await
+        let again = first.again();
+        let made = move |second| tell(&first.looked_at_again(&second));
+        self.judged(asked, (control, candidate), again, made).await
     }
 
     /// How what was found is made ready to be noted.
     fn tell(&self, asked: &Asked) -> impl FnOnce(&Findings) -> Told + Send + use<> {
-        let (results, endpoint) = (Arc::clone(&self.results), asked.endpoint.name());
-        let caller = Arc::clone(&asked.caller);
-        move |found| results.told(endpoint, &caller.name, found)
+        let (caller, endpoint) = (Arc::clone(&asked.caller), asked.endpoint.name());
+        move |found| Told::of(endpoint, &caller.name, found)
     }
 
     async fn control(&self, asked: &Asked) -> Result<Reply, Unmade> {
@@ -168,20 +175,33 @@ impl Worker {
     async fn candidate(&self, asked: &Asked) -> Result<Reply, Unmade> {
         self.candidate.read(asked).await.map_err(|error| match error {
             Unread::Busy => Unmade::Dropped("busy"),
+            Unread::TooLarge => Unmade::Dropped("too_large"),
             Unread::Failed => Unmade::Failed,
         })
     }
 
-    /// What the judge finds, and what is made of that, on a thread that serves nobody.
-    async fn judged<T: Send + 'static>(
+    /// What the judge finds, and what is made of that, on a thread that serves nobody. It ends soon after
+    /// it has no more time, or nobody waits for it.
+    async fn judged<K: Takes, T: Send + 'static>(
         &self,
         asked: &Asked,
-        control: Reply,
-        candidate: Reply,
-        made: impl FnOnce(Vec<Difference>) -> T + Send + 'static,
+        (control, candidate): (Reply, Reply),
+        mut taker: K,
+        made: impl FnOnce(K) -> T + Send + 'static,
     ) -> Result<T, Unmade> {
+        // What comparing takes may be the last that there is.
+        if self.condition.level() > Level::Calm {
+            return Err(Unmade::Dropped("memory"));
+        }
         let (judge, asked) = (Arc::clone(&self.judge), asked.clone());
+        let stop = CancellationToken::new();
+        let until = Until { then: Instant::now() + JUDGED_FOR, stop: stop.clone() };
+        let _given_up = stop.drop_guard();
         let judged = spawn_blocking(move || {
+            let rows_max = asked.caller.upstream.settings.rows_max;
+            if !shape::is_comparable(asked.endpoint, control.status, &control.body, rows_max) {
+                return Err(Unmade::Dropped("too_large"));
+            }
             let question = Question {
                 endpoint: asked.endpoint.name(),
                 dialect: asked.caller.upstream.dialect.name(),
@@ -189,16 +209,56 @@ impl Worker {
                 is_narrowed: asked.caller.visibility != Visibility::Everything,
                 quirks: &asked.quirks,
             };
-            made(judge.judge(&question, &control, &candidate))
+            let mut heard = Heard { taker: &mut taker, until: &until };
+            judge.judge(&question, &control, &candidate, &mut heard);
+            if until.has_come() { Err(Unmade::Dropped("timeout")) } else { Ok(made(taker)) }
         });
         // What panicked was logged where it did.
-        judged.await.map_err(|_| Unmade::Failed)
+        judged.await.map_err(|_| Unmade::Failed)?
+    }
+}
+
+/// How long one comparison may go on.
+struct Until {
+    then: Instant,
+    stop: CancellationToken,
+}
+
+impl Until {
+    fn has_come(&self) -> bool {
+        self.stop.is_cancelled() || Instant::now() >= self.then
+    }
+}
+
+/// A judge is heard until then.
+struct Heard<'a> {
+    taker: &'a mut dyn Takes,
+    until: &'a Until,
+}
+
+impl Listener for Heard<'_> {
+    fn found(&mut self, one: Difference) {
+        self.taker.take(one);
+    }
+
+    fn goes_on(&self) -> bool {
+        !self.until.has_come()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use domain::params::Params;
+    use tower::service_fn;
+
     use super::*;
+    use crate::config::Config;
+    use crate::error::Error;
+    use crate::secret::Secret;
+    use crate::shadow::trail::Trail;
+    use crate::state::State;
+    use crate::svc::Stage;
+    use crate::target::Target;
 
     #[tokio::test(start_paused = true)]
     async fn the_report_is_written_once_a_minute_if_there_is_news_and_at_the_end() {
@@ -228,5 +288,51 @@ mod tests {
         assert!(has_ended.is_cancelled());
         assert_eq!(read(), Some(results.json()));
         std::fs::remove_file(&file).unwrap();
+    }
+
+    /// Sees no difference.
+    #[derive(Debug)]
+    struct Content;
+
+    impl Judge for Content {
+        fn judge(&self, _: &Question<'_>, _: &Reply, _: &Reply, _: &mut dyn Listener) {}
+    }
+
+    #[tokio::test]
+    async fn where_memory_has_become_short_in_the_meantime_nothing_is_judged() {
+        let env = ["LEGACY", "V4"].map(|name| (name.to_owned(), format!("{name}-key")));
+        let config = Config::parse(crate::shadow::tests::CONFIG, "t.toml", &env).unwrap();
+        let state = State::new(config, crate::Surroundings::default()).unwrap();
+        let nobody = service_fn(|_| async { Err(Error::Internal.into()) });
+        let (readings, deadline) = (Stage::new(nobody), WRITTEN_EVERY);
+        let worker = Worker {
+            control: Arc::clone(&state.shadow.as_ref().unwrap().control),
+            candidate: Candidate { readings, deadline, bytes_max: 1 << 20 },
+            judge: Arc::new(Content),
+            turns: Turns::new(1.0),
+            results: Arc::clone(&state.shadow_results),
+            metrics: state.metrics.clone(),
+            condition: state.condition.clone(),
+        };
+        let asked = Asked {
+            endpoint: domain::legacy::ENDPOINTS[0],
+            quirks: Arc::default(),
+            caller: Arc::clone(&state.callers.all()[0]),
+            params: Params::parse(""),
+            target: Target::of(&"/".parse().unwrap()),
+            trail: Trail::default(),
+            key: Secret::new("LEGACY-key".to_owned()),
+        };
+        for (level, dropped) in [(Level::Calm, None), (Level::Tight, Some("memory"))] {
+            state.condition.set_level(level);
+            let both = [(); 2].map(|()| crate::shadow::reply("[]".into()));
+            let findings = Findings::of("v1_users", &worker.results);
+            let judged = worker.judged(&asked, both.into(), findings, |_| ()).await;
+            let why = match judged {
+                Err(Unmade::Dropped(why)) => Some(why),
+                _ => None,
+            };
+            assert_eq!(why, dropped);
+        }
     }
 }
