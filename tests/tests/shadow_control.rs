@@ -87,15 +87,19 @@ async fn control_is_asked_as_the_client_asks_and_nothing_else_of_it_is_shown() {
             "date",
             "x-request-id",
             "x-tieline-answered-by",
+            "x-tieline-error",
         ];
         assert_eq!((names, by(&answer).as_str()), (expected.to_vec(), "control"));
         assert_eq!(answer.header("content-type"), "application/json; charset=utf-8");
+        let error = ["x-tieline-error", "cache-control"].map(|name| answer.header(name));
+        assert_eq!(error, ["control_error", "no-store"]);
         let heads = control.heads();
         let head = heads.last().unwrap();
         assert!(head.text.starts_with(&format!("GET {sent} HTTP/1.1\r\n")), "{}", head.text);
         assert_eq!(head.headers("authorization"), authorization);
         assert_eq!((head.headers("cookie"), head.headers("x-client")), (vec![], vec![]));
     }
+    assert_eq!(front.count("tieline_errors_total{slug=\"control_error\"}").await, 3);
     let series = "tieline_filters_used_total{caller=\"crm\",endpoint=\"v1_users\",filter=\"name\"}";
     assert_eq!(front.count(series).await, 1, "who filters is known whoever answers");
 }
