@@ -140,7 +140,7 @@ async fn told_to_stop_it_waits_for_no_comparison_and_leaves_its_report() {
     .await;
     let file = vonage::temporary("report.json");
     let shadow = format!(
-        "attempt_timeout = \"1h\"\nreport_file = {:?}\n[limits]\ndrain_delay = \"0s\"",
+        "attempt_timeout = \"1h\"\nqueue_max = 1\nreport_file = {:?}\n[limits]\ndrain_delay = \"0s\"",
         file.display().to_string()
     );
     let front = front(&text(upstream, silent.address, "", &shadow)).await;
@@ -154,17 +154,21 @@ async fn told_to_stop_it_waits_for_no_comparison_and_leaves_its_report() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(silent.connections(), 1, "one is under way");
+    for _ in 0..3 {
+        assert_eq!(front.get(NOBODY).await.status, 200);
+    }
     front.stop();
     front.running.finished().await;
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     std::fs::remove_file(&file).unwrap();
     assert_eq!(outcome(&report, "failed") + outcome(&report, "equal"), 0, "given up, not counted");
+    assert!(report["dropped"]["queue_full"].as_u64() >= Some(2), "{report}");
 }
 
 #[tokio::test]
 async fn a_report_that_cannot_be_written_stops_nothing() {
     let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
-    let shadow = "report_file = \"/proc/no/such/report.json\"\n[limits]\ndrain_delay = \"0s\"";
+    let shadow = "report_file = \"/proc/report.json\"\n[limits]\ndrain_delay = \"0s\"";
     let front = front(&text(upstream, upstream, "", shadow)).await;
     assert_eq!(front.get(NOBODY).await.status, 200);
     assert_eq!(outcome(&found(&front, 1).await, "equal"), 1);

@@ -241,7 +241,7 @@ impl Shadow {
             return Err("paused");
         }
         let bytes_max = self.settings.answer_bytes_max * QUEUED_ANSWERS_BYTES;
-        let held = Held::of(&self.bytes_queued, bytes);
+        let held = Held::of(&self.bytes_queued, bytes + asked.bytes());
         if self.bytes_queued.load(Ordering::Relaxed) > bytes_max {
             return Err("queue_full");
         }

@@ -84,7 +84,7 @@ fn asked(callers: &Callers, request: &LegacyRequest) -> Option<Asked> {
         quirks: Arc::clone(&request.quirks),
         caller: callers.find(key)?,
         params: request.params.clone(),
-        target: request.target.clone(),
+        target: request.target.apart(),
         trail: request.trail.clone(),
         key: key.clone(),
     })

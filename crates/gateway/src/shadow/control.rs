@@ -55,6 +55,11 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    /// What it holds in memory, about: the query is there as it came and taken apart.
+    pub(super) fn bytes(&self) -> usize {
+        2 * self.target.bytes() + size_of::<Self>()
+    }
+
     /// Filters that have a value.
     pub(crate) fn filters(&self) -> Vec<&'static str> {
         let filters = self.endpoint.filters().iter().copied();

@@ -2,9 +2,9 @@
 //! difference, and the record it is in, are kept as an HMAC with a key that nobody knows and that ends
 //! with the process: equal ones can be told from different ones, and nothing can be read from them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -81,6 +81,8 @@ impl Told {
 pub(crate) struct Results {
     key: [u8; 32],
     now: Mutex<Now>,
+    /// Reports of this process.
+    files: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl std::fmt::Debug for Results {
@@ -104,7 +106,7 @@ struct Now {
 impl Results {
     /// Nothing found yet, and a key of its own.
     pub(crate) fn new() -> Self {
-        Results { key: rand::rng().random(), now: Mutex::default() }
+        Results { key: rand::rng().random(), now: Mutex::default(), files: Mutex::default() }
     }
 
     /// Takes as long, whatever was found: requests wait for the same lock.
@@ -162,18 +164,40 @@ impl Results {
         self.now().noted
     }
 
-    /// Writes it to a file, whole or not at all. Waits for the disk.
+    /// Writes it to a file, whole or not at all; what another process left there is kept beside it, with
+    /// `.1` behind its name. Waits for the disk.
     pub(super) fn write(&self, file: &Path) -> io::Result<()> {
         let mut aside = file.as_os_str().to_owned();
         aside.push(format!(".{}-{:08x}", std::process::id(), rand::rng().random::<u32>()));
         let bytes = serde_json::to_vec_pretty(&self.json()).map_err(io::Error::other)?;
         let written = private(Path::new(&aside), &bytes);
-        let done = written.and_then(|()| std::fs::rename(&aside, file));
+        let done = written.and_then(|()| self.keep_others(file));
+        let done = done.and_then(|()| std::fs::rename(&aside, file));
+        if done.is_ok() {
+            self.files().insert(file.to_owned());
+        }
         if done.is_err() {
             // What is left of it is nobody's; that it cannot be removed is no news.
             let _ = std::fs::remove_file(&aside);
         }
         done
+    }
+
+    fn keep_others(&self, file: &Path) -> io::Result<()> {
+        if self.files().contains(file) {
+            return Ok(());
+        }
+        let mut kept = file.as_os_str().to_owned();
+        kept.push(".1");
+        match std::fs::rename(file, kept) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn files(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
+        // Plain data, valid after any panic.
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn now(&self) -> MutexGuard<'_, Now> {

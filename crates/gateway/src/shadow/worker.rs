@@ -68,7 +68,7 @@ pub(super) struct Works {
     pub(super) report_file: Option<PathBuf>,
 }
 
-/// Works until `stop`, writes the report now and then, and once more at the end.
+/// Works until `stop`; writes the report now and then, and at the end, where something was noted since.
 pub(super) async fn work(works: Works, stop: CancellationToken, has_ended: CancellationToken) {
     let _ended = has_ended.drop_guard();
     let Works { worker, jobs, at_once, results, report_file } = works;
@@ -84,7 +84,8 @@ pub(super) async fn work(works: Works, stop: CancellationToken, has_ended: Cance
             }
         });
     }
-    let mut written = results.noted();
+    // What was noted under a configuration before may have no file yet.
+    let mut written = 0;
     loop {
         let has_stopped = stop.run_until_cancelled(sleep(WRITTEN_EVERY)).await.is_none();
         if has_stopped {
@@ -92,7 +93,7 @@ pub(super) async fn work(works: Works, stop: CancellationToken, has_ended: Cance
             workers.shutdown().await;
         }
         let noted = results.noted();
-        if let Some(file) = report_file.clone().filter(|_| noted != written || has_stopped) {
+        if let Some(file) = report_file.clone().filter(|_| noted != written) {
             let results = Arc::clone(&results);
             let done = spawn_blocking(move || results.write(&file).map_err(|error| error.kind()));
             if let Ok(Err(kind)) = done.await {
@@ -112,9 +113,15 @@ async fn next(jobs: &Mutex<mpsc::Receiver<Job>>) -> Option<Job> {
 
 impl Worker {
     async fn compare(&self, job: Job) {
-        self.turns.wait().await;
         let endpoint = job.asked.endpoint.name();
-        let told = match self.told(&job).await {
+        // A turn that one who is not asked takes would be lost to all others.
+        let made = if self.control.is_compared(&job.asked.caller) {
+            self.turns.wait().await;
+            self.told(&job).await
+        } else {
+            Err(Unmade::Dropped("paused"))
+        };
+        let told = match made {
             Ok(told) => told,
             Err(Unmade::Dropped(why)) => {
                 self.metrics.shadow().dropped(why);
@@ -275,6 +282,7 @@ mod tests {
         let working = tokio::spawn(work(works, stop.clone(), has_ended.clone()));
         sleep(WRITTEN_EVERY * 2).await;
         assert!(!file.exists(), "there is no news");
+        std::fs::write(&file, "of the process before").unwrap();
         results.note_dropped("paused");
         let read = || std::fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok());
         for _ in 0..3 {
@@ -287,7 +295,23 @@ mod tests {
         working.await.unwrap();
         assert!(has_ended.is_cancelled());
         assert_eq!(read(), Some(results.json()));
+        let mut before = file.clone().into_os_string();
+        before.push(".1");
+        assert_eq!(std::fs::read(&before).unwrap(), b"of the process before");
         std::fs::remove_file(&file).unwrap();
+        std::fs::remove_file(&before).unwrap();
+        // A process that has found nothing leaves what the one before found.
+        let (stop, has_ended) = (CancellationToken::new(), CancellationToken::new());
+        let works = Works {
+            worker: None,
+            jobs: mpsc::channel(1).1,
+            at_once: 1,
+            results: Arc::new(Results::new()),
+            report_file: Some(file.clone()),
+        };
+        stop.cancel();
+        work(works, stop, has_ended).await;
+        assert!(!file.exists());
     }
 
     /// Sees no difference.
