@@ -1,6 +1,7 @@
 //! Compares, one thing at a time or a few, in turns of its own. Must never retry in a hurry, and must end
 //! at once when it is told to.
 
+use std::ops::ControlFlow;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -149,11 +150,14 @@ impl Worker {
         let tell = self.tell(asked);
         let findings = Findings::of(asked.endpoint.name(), &self.results);
         let first = self.judged(asked, (control, candidate), findings, move |first| {
-            if first.are_explained() { Ok(tell(&first)) } else { Err(first) }
+            match first.are_explained() {
+                true => ControlFlow::Break(tell(&first)),
+                false => ControlFlow::Continue(first),
+            }
         });
         let first = match first.await? {
-            Ok(told) => return Ok(told),
-            Err(first) => first,
+            ControlFlow::Break(told) => return Ok(told),
+            ControlFlow::Continue(first) => first,
         };
         self.turns.wait().await;
         let (control, candidate) = (self.control(asked).await?, self.candidate(asked).await?);
@@ -314,16 +318,21 @@ mod tests {
         assert!(!file.exists());
     }
 
-    /// Sees no difference.
+    /// Sees no difference, however long it looks.
     #[derive(Debug)]
-    struct Content;
-
-    impl Judge for Content {
-        fn judge(&self, _: &Question<'_>, _: &Reply, _: &Reply, _: &mut dyn Listener) {}
+    struct Content {
+        is_endless: bool,
     }
 
-    #[tokio::test]
-    async fn where_memory_has_become_short_in_the_meantime_nothing_is_judged() {
+    impl Judge for Content {
+        fn judge(&self, _: &Question<'_>, _: &Reply, _: &Reply, listener: &mut dyn Listener) {
+            while self.is_endless && listener.goes_on() {
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    fn working(is_endless: bool) -> (State, Worker, Asked) {
         let env = ["LEGACY", "V4"].map(|name| (name.to_owned(), format!("{name}-key")));
         let config = Config::parse(crate::shadow::tests::CONFIG, "t.toml", &env).unwrap();
         let state = State::new(config, crate::Surroundings::default()).unwrap();
@@ -332,7 +341,7 @@ mod tests {
         let worker = Worker {
             control: Arc::clone(&state.shadow.as_ref().unwrap().control),
             candidate: Candidate { readings, deadline, bytes_max: 1 << 20 },
-            judge: Arc::new(Content),
+            judge: Arc::new(Content { is_endless }),
             turns: Turns::new(1.0),
             results: Arc::clone(&state.shadow_results),
             metrics: state.metrics.clone(),
@@ -347,16 +356,32 @@ mod tests {
             trail: Trail::default(),
             key: Secret::new("LEGACY-key".to_owned()),
         };
-        for (level, dropped) in [(Level::Calm, None), (Level::Tight, Some("memory"))] {
-            state.condition.set_level(level);
-            let both = [(); 2].map(|()| crate::shadow::reply("[]".into()));
-            let findings = Findings::of("v1_users", &worker.results);
-            let judged = worker.judged(&asked, both.into(), findings, |_| ()).await;
-            let why = match judged {
-                Err(Unmade::Dropped(why)) => Some(why),
-                _ => None,
-            };
-            assert_eq!(why, dropped);
+        (state, worker, asked)
+    }
+
+    /// Why two answers were not judged, if they were not.
+    async fn dropped(worker: &Worker, asked: &Asked) -> Option<&'static str> {
+        let both = [(); 2].map(|()| crate::shadow::reply("[]".into()));
+        let findings = Findings::of("v1_users", &worker.results);
+        match worker.judged(asked, both.into(), findings, |_| ()).await {
+            Err(Unmade::Dropped(why)) => Some(why),
+            _ => None,
         }
+    }
+
+    #[tokio::test]
+    async fn where_memory_has_become_short_in_the_meantime_nothing_is_judged() {
+        let (state, worker, asked) = working(false);
+        for (level, why) in [(Level::Calm, None), (Level::Tight, Some("memory"))] {
+            state.condition.set_level(level);
+            assert_eq!(dropped(&worker, &asked).await, why);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_answers_are_judged_for_so_long_and_no_longer() {
+        let (_state, worker, asked) = working(true);
+        let (why, ()) = tokio::join!(dropped(&worker, &asked), tokio::time::advance(JUDGED_FOR));
+        assert_eq!(why, Some("timeout"));
     }
 }
