@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::Surroundings;
-use gateway::shadow::{Cause, Difference, Judge, Question, Reply};
+use gateway::shadow::{Cause, Difference, Judge, Listener, Question, Reply};
 use serde_json::Value;
 
 use crate::{Front, V4_KEY, config_text};
@@ -16,7 +16,19 @@ use crate::{Front, V4_KEY, config_text};
 pub struct ById;
 
 impl Judge for ById {
-    fn judge(&self, _: &Question<'_>, control: &Reply, candidate: &Reply) -> Vec<Difference> {
+    fn judge(
+        &self,
+        _: &Question<'_>,
+        control: &Reply,
+        candidate: &Reply,
+        listener: &mut dyn Listener,
+    ) {
+        ById::differences(control, candidate).into_iter().for_each(|one| listener.found(one));
+    }
+}
+
+impl ById {
+    fn differences(control: &Reply, candidate: &Reply) -> Vec<Difference> {
         let difference = |field: &str, record: Option<&u64>, cause, one: &Value, other: &Value| {
             let (control, candidate) = (one.to_string().into(), other.to_string().into());
             let (field, record) = (field.to_owned(), record.map(u64::to_string));

@@ -174,6 +174,21 @@ fn the_dashboard_and_the_alerts_speak_of_metrics_and_labels_that_there_are() {
 }
 
 #[test]
+fn comparisons_that_are_not_made_have_an_alert_as_those_that_differ_have() {
+    let alerts = alerts();
+    let alert = alerts.iter().find(|alert| alert.name == "TielineSidesNotCompared").unwrap();
+    let spoken = spoken(&alert.expression).metrics;
+    let of = |name: &str, label: &str, value: &str| {
+        let label = (label.to_owned(), value.to_owned());
+        spoken.iter().any(|(metric, labels)| metric == name && labels.contains(&label))
+    };
+    assert!(of("tieline_shadow_total", "outcome", "failed"));
+    assert!(of("tieline_shadow_total", "outcome", "equal|explained|different"));
+    assert!(of("tieline_shadow_dropped_total", "why", "queue_full"));
+    assert!(spoken.contains(&("tieline_shadow_dropped_total".to_owned(), Vec::new())));
+}
+
+#[test]
 fn every_metric_has_its_row_with_its_labels_in_the_operators_table() {
     let table = PAGE.split("\n## Metrics\n").nth(1).unwrap().split("\n## ").next().unwrap();
     let rows: BTreeMap<&str, &str> = table

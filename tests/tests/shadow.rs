@@ -230,6 +230,48 @@ async fn l03_a_limit_of_control_is_kept_by_the_shadow_alone() {
     }
 }
 
+#[tokio::test]
+async fn what_waits_for_a_control_that_is_left_alone_takes_no_turns() {
+    let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
+    let goes_on = Arc::new(tokio::sync::Notify::new());
+    let waiting = Arc::clone(&goes_on);
+    let control = Far::start(move |mut wire: Wire| {
+        let waiting = Arc::clone(&waiting);
+        async move {
+            wire.head().await?;
+            waiting.notified().await;
+            wire.say("HTTP/1.1 429 No\r\nretry-after: 3600\r\ncontent-length: 0\r\n\r\n").await
+        }
+    })
+    .await;
+    let shadow = "requests_per_second_max = 0.001";
+    let slow = text(upstream, control.address, "", shadow);
+    let front = front(&slow.replace("requests_per_second_max = 1000\n", "")).await;
+    for _ in 0..10 {
+        assert_eq!(front.get(&format!("{V1_USERS}?id=x")).await.status, 200);
+    }
+    goes_on.notify_one();
+    // Nine turns would come within hours.
+    let found = found(&front, 10).await;
+    assert_eq!((outcome(&found, "failed"), &found["dropped"]["paused"]), (1, &9.into()), "{found}");
+}
+
+#[tokio::test]
+async fn long_questions_that_wait_count_as_answers_do() {
+    let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
+    let shadow = "requests_per_second_max = 0.001\nqueue_max = 1000\nanswer_bytes_max = \"64KiB\"";
+    let slow = text(upstream, nowhere().await, "", shadow);
+    let front = front(&slow.replace("requests_per_second_max = 1000\n", "")).await;
+    let target = format!("{V1_USERS}?id=x&name={}", "a".repeat(6000));
+    for _ in 0..20 {
+        assert_eq!(front.get(&target).await.status, 200);
+    }
+    let found = front.admin("/shadow").await.json();
+    let dropped = found["dropped"]["queue_full"].as_u64();
+    // Each is held as it came and taken apart, and all of them may have 128 KiB.
+    assert!((Some(8)..=Some(11)).contains(&dropped), "{found}");
+}
+
 /// Two vendors that differ in one name, and a gateway between them.
 async fn differing(shadow: &str) -> (Front, Vec<Box<dyn std::any::Any>>) {
     let (candidate, upstream, one) = vendor(Settings::default()).await;

@@ -87,15 +87,19 @@ async fn control_is_asked_as_the_client_asks_and_nothing_else_of_it_is_shown() {
             "date",
             "x-request-id",
             "x-tieline-answered-by",
+            "x-tieline-error",
         ];
         assert_eq!((names, by(&answer).as_str()), (expected.to_vec(), "control"));
         assert_eq!(answer.header("content-type"), "application/json; charset=utf-8");
+        let error = ["x-tieline-error", "cache-control"].map(|name| answer.header(name));
+        assert_eq!(error, ["control_error", "no-store"]);
         let heads = control.heads();
         let head = heads.last().unwrap();
         assert!(head.text.starts_with(&format!("GET {sent} HTTP/1.1\r\n")), "{}", head.text);
         assert_eq!(head.headers("authorization"), authorization);
         assert_eq!((head.headers("cookie"), head.headers("x-client")), (vec![], vec![]));
     }
+    assert_eq!(front.count("tieline_errors_total{slug=\"control_error\"}").await, 3);
     let series = "tieline_filters_used_total{caller=\"crm\",endpoint=\"v1_users\",filter=\"name\"}";
     assert_eq!(front.count(series).await, 1, "who filters is known whoever answers");
 }
@@ -259,6 +263,26 @@ async fn a_control_that_clients_do_not_wait_for_is_left_alone() {
     let answer = front.get(NOBODY).await;
     assert_eq!((answer.status.as_u16(), by(&answer).as_str()), (200, "candidate"));
     assert_eq!(control.connections(), 5, "it is not even asked");
+}
+
+#[tokio::test]
+async fn a_control_that_is_too_slow_for_clients_is_left_alone_however_well_it_can_be_compared() {
+    let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
+    let control = Far::start(|mut wire: Wire| async move {
+        wire.head().await?;
+        tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+        wire.say("HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n[]").await
+    })
+    .await;
+    let shadow = "answer_timeout = \"100ms\"";
+    let front = front(&text(upstream, control.address, "control_percent = 100", shadow)).await;
+    for number in 1..=10 {
+        assert_eq!(by(&front.get(NOBODY).await), "candidate");
+        // Each of them is an answer, only too late for a client.
+        assert_eq!(outcome(&found(&front, number).await, "equal"), number);
+    }
+    let series = "tieline_control_requests_total{outcome=\"timeout\"}";
+    assert_eq!(front.count(series).await, 5, "then clients are answered at once");
 }
 
 #[tokio::test]

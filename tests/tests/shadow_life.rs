@@ -2,10 +2,12 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use gateway::Surroundings;
 use gateway::config::Config;
-use gateway::shadow::{Difference, Judge, Question, Reply};
+use gateway::shadow::{Judge, Listener, Question, Reply};
 use simulator::Settings;
 use tests::raw::{Head, Raw, Reply as Said};
 use tests::shadow::{found, front, outcome, text};
@@ -138,7 +140,7 @@ async fn told_to_stop_it_waits_for_no_comparison_and_leaves_its_report() {
     .await;
     let file = vonage::temporary("report.json");
     let shadow = format!(
-        "attempt_timeout = \"1h\"\nreport_file = {:?}\n[limits]\ndrain_delay = \"0s\"",
+        "attempt_timeout = \"1h\"\nqueue_max = 1\nreport_file = {:?}\n[limits]\ndrain_delay = \"0s\"",
         file.display().to_string()
     );
     let front = front(&text(upstream, silent.address, "", &shadow)).await;
@@ -149,20 +151,24 @@ async fn told_to_stop_it_waits_for_no_comparison_and_leaves_its_report() {
         if silent.connections() > 0 {
             break;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(silent.connections(), 1, "one is under way");
+    for _ in 0..3 {
+        assert_eq!(front.get(NOBODY).await.status, 200);
+    }
     front.stop();
     front.running.finished().await;
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     std::fs::remove_file(&file).unwrap();
     assert_eq!(outcome(&report, "failed") + outcome(&report, "equal"), 0, "given up, not counted");
+    assert!(report["dropped"]["queue_full"].as_u64() >= Some(2), "{report}");
 }
 
 #[tokio::test]
 async fn a_report_that_cannot_be_written_stops_nothing() {
     let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
-    let shadow = "report_file = \"/proc/no/such/report.json\"\n[limits]\ndrain_delay = \"0s\"";
+    let shadow = "report_file = \"/proc/report.json\"\n[limits]\ndrain_delay = \"0s\"";
     let front = front(&text(upstream, upstream, "", shadow)).await;
     assert_eq!(front.get(NOBODY).await.status, 200);
     assert_eq!(outcome(&found(&front, 1).await, "equal"), 1);
@@ -182,12 +188,37 @@ async fn without_a_judge_nothing_is_compared_and_control_still_answers() {
     assert_eq!(front.admin("/shadow").await.json()["answered_by"]["control"], 50);
 }
 
+#[tokio::test]
+async fn a_control_that_is_this_gateway_itself_is_found_out_and_another_gateway_is_none() {
+    let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
+    for percent in [0, 100] {
+        let caller = format!("control_percent = {percent}");
+        let front = front(&text(upstream, upstream, &caller, "")).await;
+        let itself = text(upstream, front.running.address, &caller, "");
+        reload(&front, &itself);
+        assert_eq!(front.get(NOBODY).await.status, 200);
+        let found = found(&front, 1).await;
+        let looped = front.count("tieline_control_requests_total{outcome=\"loop\"}").await;
+        // The client's question, where control is to answer it, and the comparison's.
+        let asked = 1 + percent / 100;
+        assert_eq!((outcome(&found, "equal"), looped), (0, asked), "{found}");
+        let series = "tieline_requests_total{caller=\"crm\",endpoint=\"v1_users\",status=\"200\"}";
+        assert_eq!(front.count(series).await, 1 + asked, "none of them begins another one");
+    }
+    // Another gateway, with a shadow of its own.
+    let other = front(&text(upstream, upstream, "", "")).await;
+    let front = front(&text(upstream, other.running.address, "", "")).await;
+    assert_eq!(front.get(NOBODY).await.status, 200);
+    assert_eq!(outcome(&found(&front, 1).await, "equal"), 1);
+    assert_eq!(outcome(&found(&other, 1).await, "equal"), 1);
+}
+
 /// Has nothing to say.
 #[derive(Debug)]
 struct Unwell;
 
 impl Judge for Unwell {
-    fn judge(&self, _: &Question<'_>, _: &Reply, _: &Reply) -> Vec<Difference> {
+    fn judge(&self, _: &Question<'_>, _: &Reply, _: &Reply, _: &mut dyn Listener) {
         panic!("a text that is nobody's business");
     }
 }
@@ -202,4 +233,67 @@ async fn a_judge_that_panics_costs_one_comparison() {
         assert_eq!(front.get(NOBODY).await.status, 200);
         assert_eq!(outcome(&found(&front, answered).await, "failed"), answered);
     }
+}
+
+/// Never comes to an end of its own.
+#[derive(Debug, Default)]
+struct Endless {
+    at_work: AtomicUsize,
+    begun: AtomicUsize,
+}
+
+impl Judge for Endless {
+    fn judge(&self, _: &Question<'_>, _: &Reply, _: &Reply, listener: &mut dyn Listener) {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        self.at_work.fetch_add(1, Ordering::SeqCst);
+        while listener.goes_on() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.at_work.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+async fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    for _ in 0..1000 {
+        if is_so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("never: {what}");
+}
+
+#[tokio::test]
+async fn another_configuration_and_the_end_stop_a_comparison_that_goes_on_for_long() {
+    let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
+    let judge = Arc::new(Endless::default());
+    let surroundings = Surroundings { judge: Some(judge.clone()), ..Surroundings::default() };
+    let env = [("V4".to_owned(), V4_KEY.to_owned())];
+    let config = text(upstream, upstream, "", "[limits]\ndrain_delay = \"0s\"");
+    let front = Front::start_in(&config, &env, surroundings).await;
+    for begun in 1..=2 {
+        assert_eq!(front.get(NOBODY).await.status, 200);
+        eventually("it begins", || judge.begun.load(Ordering::SeqCst) == begun).await;
+        assert_eq!(judge.at_work.load(Ordering::SeqCst), 1);
+        match begun {
+            1 => reload(&front, &config),
+            _ => front.stop(),
+        }
+        eventually("it ends", || judge.at_work.load(Ordering::SeqCst) == 0).await;
+    }
+    front.running.finished().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_would_take_many_times_its_length_is_not_compared() {
+    let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
+    let noughts = format!("[0{}]", ",0".repeat(1 << 19));
+    let control = Raw::start(move |_: &Head| Said::json(200, &noughts)).await;
+    let front = front(&text(upstream, control.address, "", "")).await;
+    assert_eq!(front.get(V1_USERS).await.status, 200);
+    let found = found(&front, 1).await;
+    assert_eq!(
+        (&found["dropped"]["too_large"], &found["causes"]),
+        (&1.into(), &serde_json::json!({}))
+    );
 }

@@ -20,6 +20,7 @@ use crate::answers::Source;
 use crate::caller::Caller;
 use crate::coding::Coded;
 use crate::origin::Origin;
+use crate::shadow::Trail;
 use crate::target::Target;
 use crate::wishes::Wishes;
 
@@ -33,6 +34,8 @@ pub(crate) struct LegacyRequest {
     pub(crate) target: Target,
     /// The query without the credential.
     pub(crate) params: Params,
+    /// By which gateways it has come.
+    pub(crate) trail: Trail,
     pub(crate) wishes: Wishes,
     pub(crate) deadline: Instant,
     pub(crate) account: SharedAccount,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use domain::sweep::Failure;
 use domain::upstream::{SchemaError, SchemaKind};
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use transport::body::BodyError;
 use transport::client::ClientError;
 use transport::server::Refusal;
@@ -129,6 +129,13 @@ pub(crate) enum Error {
     /// What is remembered of users cannot be read or written.
     #[error("the roster failed: {0}")]
     Roster(roster::RosterError),
+    /// Control answered the client that its request is wrong. What it says is passed on, so neither
+    /// text nor anything else of this error is ever shown.
+    #[error("control refused the request with {status}")]
+    ControlRefused {
+        /// Its status.
+        status: u16,
+    },
     /// The upstream sent us elsewhere; redirects are not followed.
     #[error("the upstream redirects")]
     Redirect,
@@ -165,6 +172,9 @@ pub(crate) enum Error {
     List(Failure),
 }
 
+/// Where the slug of an error stands.
+pub(crate) const SLUG: HeaderName = HeaderName::from_static("x-tieline-error");
+
 /// Every slug there is, in order.
 pub(crate) const SLUGS: &[&str] = &[
     "ambiguous_credential",
@@ -177,6 +187,7 @@ pub(crate) const SLUGS: &[&str] = &[
     "bad_request",
     "bad_target",
     "bad_version",
+    "control_error",
     "drain_cut",
     "headers_too_large",
     "internal",
@@ -277,6 +288,7 @@ impl Error {
             Error::BadToken => "upstream_bad_token",
             Error::TooManyLists { .. } => "result_too_large",
             Error::Roster(_) => "roster_failed",
+            Error::ControlRefused { .. } => "control_error",
             Error::Redirect => "upstream_redirect",
             Error::BadType => "upstream_bad_type",
             Error::BadEncoding => "upstream_bad_encoding",
@@ -328,6 +340,7 @@ impl Error {
             Error::BadExpect => 417,
             Error::UnknownHost => 421,
             Error::Refused(refusal) => refusal.status().as_u16(),
+            Error::ControlRefused { status } => *status,
             Error::UpgradeRefused => 501,
             Error::Internal => 500,
             Error::RateLimited { .. } | Error::TenantLimit => 429,

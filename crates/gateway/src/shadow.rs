@@ -7,11 +7,13 @@
 
 mod candidate;
 mod control;
+mod fields;
 mod findings;
 mod judge;
 mod results;
 mod shape;
 mod standing;
+mod trail;
 mod turns;
 mod worker;
 
@@ -35,15 +37,18 @@ use crate::metrics::Metrics;
 use crate::svc::Stage;
 use candidate::Candidate;
 pub(crate) use control::Asked;
-use control::{Control, Purpose};
+use control::Control;
 pub(crate) use findings::Causes;
-pub use judge::{Cause, Difference, Judge, Question, Reply};
+pub use judge::{Cause, Difference, Judge, Listener, Question, Reply};
 pub(crate) use results::{Outcome, Results};
+use standing::Purpose;
+pub(crate) use trail::{ASKED_BY, Trail};
 use turns::Turns;
 use worker::{Job, Worker};
 
 /// Why a comparison was not made; labels of a metric.
-pub(crate) const DROPPED: [&str; 5] = ["busy", "memory", "paused", "queue_full", "too_large"];
+pub(crate) const DROPPED: [&str; 6] =
+    ["busy", "memory", "paused", "queue_full", "timeout", "too_large"];
 /// Answers of control that clients wait for or are sent at once; one more client is answered by
 /// candidate.
 const ANSWERS_IN_FLIGHT_MAX: usize = 32;
@@ -132,11 +137,12 @@ impl Shadow {
         let Some(jobs) = jobs else { return };
         let worker = self.judge.clone().map(|judge| Worker {
             control: Arc::clone(&self.control),
-            candidate: Candidate { readings, deadline },
+            candidate: Candidate { readings, deadline, bytes_max: self.settings.answer_bytes_max },
             judge,
             turns: Turns::new(self.settings.requests_per_second_max),
             results: Arc::clone(&self.results),
             metrics: self.metrics.clone(),
+            condition: self.condition.clone(),
         });
         if worker.is_none() && self.settings.sample > 0.0 {
             tracing::warn!("nobody is there to compare answers, so none are");
@@ -173,6 +179,11 @@ impl Shadow {
     /// Whether answers to this caller say whose they are.
     pub(crate) fn is_told(&self, caller: &Caller) -> bool {
         self.control.percent(caller) > 0
+    }
+
+    /// Whether a question comes round: control is this gateway itself, or leads to it.
+    pub(crate) fn is_round(&self, trail: &Trail) -> bool {
+        self.control.is_round(trail)
     }
 
     /// Whether this request is one of the sample.
@@ -226,11 +237,11 @@ impl Shadow {
         if bytes > self.settings.answer_bytes_max {
             return Err("too_large");
         }
-        if !self.control.is_asked(&asked.caller) {
+        if !self.control.is_compared(&asked.caller) {
             return Err("paused");
         }
         let bytes_max = self.settings.answer_bytes_max * QUEUED_ANSWERS_BYTES;
-        let held = Held::of(&self.bytes_queued, bytes);
+        let held = Held::of(&self.bytes_queued, bytes + asked.bytes());
         if self.bytes_queued.load(Ordering::Relaxed) > bytes_max {
             return Err("queue_full");
         }
@@ -273,7 +284,7 @@ mod tests {
     use super::*;
     use crate::state::State;
 
-    const CONFIG: &str = r#"
+    pub(super) const CONFIG: &str = r#"
 [upstream.ams]
 dialect = "voiso-v4"
 base_url = "http://127.0.0.1:9"

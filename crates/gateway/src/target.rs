@@ -4,6 +4,7 @@
 use std::fmt;
 
 use http::Uri;
+use http::uri::PathAndQuery;
 
 /// See the module.
 #[derive(Clone)]
@@ -19,6 +20,18 @@ impl Target {
     /// What a request asks for.
     pub(crate) fn of(uri: &Uri) -> Self {
         Target(uri.clone())
+    }
+
+    /// The same in memory of its own: what came with a request shares that of its whole head, which would
+    /// be held as long.
+    pub(crate) fn apart(&self) -> Self {
+        let parts = self.0.path_and_query().map(|parts| PathAndQuery::try_from(parts.as_str()));
+        Target(parts.and_then(Result::ok).map(Uri::from).unwrap_or_default())
+    }
+
+    /// Its length.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.path_and_query().map_or(0, |parts| parts.as_str().len())
     }
 
     pub(crate) fn path(&self) -> &str {
@@ -51,6 +64,10 @@ mod tests {
         ] {
             let target_of = Target::of(&target.parse().unwrap());
             assert_eq!(target_of.query_without_key(), (left.to_owned(), had_key), "{target}");
+            let apart = target_of.apart();
+            assert_eq!(apart.query_without_key(), target_of.query_without_key());
+            assert_eq!((apart.path(), apart.bytes()), (target_of.path(), target.len()));
+            assert_ne!(apart.path().as_ptr(), target_of.path().as_ptr(), "it shares nothing");
             assert_eq!((target_of.path(), format!("{target_of:?}").as_str()), ("/a", "[redacted]"));
         }
     }

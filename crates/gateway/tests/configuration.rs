@@ -234,6 +234,8 @@ fn shadow_is_off_unless_it_is_there_and_its_mistakes_are_named() {
         ("", format!("{all}attempt_timeout = \"0s\""), 14, "shadow.attempt_timeout: must be more"),
         ("", format!("{all}answer_timeout = \"0s\""), 14, "shadow.answer_timeout: must be more"),
         ("", format!("{all}report_file = \"..\""), 14, "shadow.report_file: must be a file"),
+        ("", format!("{all}report_file = \"/proc\""), 14, "shadow.report_file: must be a file"),
+        ("", format!("{all}report_file = \"no/such/x\""), 14, "shadow.report_file: is in a folder"),
         ("", format!("{all}ca_file = \"no/such\""), 14, "shadow.ca_file: "),
         ("", format!("{all}post = true"), 14, "shadow.post: unknown field"),
     ] {

@@ -1,14 +1,16 @@
 //! Two answers to one question, compared: records by id, joined lists as list and as set, everything
 //! else as it stands. Says what differs, never why; that is `cause`.
 
+mod answers;
 mod elements;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::ask::Reply;
 use crate::endpoint::Endpoint;
-use crate::list::{Envelope, KeyedBy, List, NotAList};
+use crate::list::{Envelope, List};
 use crate::node::Node;
+pub(crate) use answers::HEADERS;
+pub use answers::{Both, Told, compare, tell};
 use elements::{BESIDE_MAX, elements, parted};
 
 /// How two things differ.
@@ -84,6 +86,8 @@ pub struct Compared {
     pub candidate_records: u64,
     /// Records of both.
     pub common_records: u64,
+    /// Whether only what differs is wanted: names of fields may be without number.
+    is_untallied: bool,
 }
 
 /// A status that differs.
@@ -109,77 +113,12 @@ pub fn is_of_the_answer(field: &str) -> bool {
     field.starts_with('$') && ![RECORDS, MEMBERS, COPIES].contains(&field)
 }
 
-/// Headers that clients act on. Dates, lengths, ids and connections are not among them.
-pub(crate) const HEADERS: [&str; 4] =
-    ["content-type", "location", "retry-after", "www-authenticate"];
-
-/// Compares two answers.
-pub fn compare(endpoint: &Endpoint, control: &Reply, candidate: &Reply, by: KeyedBy) -> Compared {
-    let mut found = Compared::default();
-    let number = |status: u16| Some(Node::Number(status.into()));
-    found.whole(STATUS, number(control.status), number(candidate.status));
-    for name in HEADERS {
-        let (control, candidate) = (header(control, name), header(candidate, name));
-        if control.is_some() || candidate.is_some() {
-            found.whole(&format!("$header.{name}"), control, candidate);
-        }
-    }
-    if control.status != candidate.status {
-        // Two answers of different status have nothing else in common.
-        return found;
-    }
-    if control.status != 200 {
-        found.whole(ERROR, error(control), error(candidate));
-        return found;
-    }
-    let is_same = control.body == candidate.body;
-    match (List::read(&control.body, by), List::read(&candidate.body, by)) {
-        (Ok(control), Ok(candidate)) => found.lists(endpoint, &control, &candidate),
-        (control, candidate) => {
-            let told = |list: Result<List<'_>, NotAList>| match list {
-                Ok(_) => Some(Node::from("a list")),
-                Err(error) => Some(Node::from(error.to_string().as_str())),
-            };
-            let is_none = control.is_err() && candidate.is_err() && !is_same;
-            found.whole(BODY, told(control), told(candidate));
-            if is_none {
-                // Two answers that are no list are not the same for that.
-                found.differ(None, BODY, BODY, Kind::Value, None, None);
-            }
-        }
-    }
-    found
-}
-
-/// A header as it matters: the media type without spaces and case; what may differ from moment to
-/// moment only by its presence.
-fn header(reply: &Reply, name: &str) -> Option<Node> {
-    let value = reply.header(name)?;
-    Some(match name {
-        "content-type" => {
-            let text: String = value.chars().filter(|c| !c.is_whitespace()).collect();
-            // JSON is UTF-8 whether the header says so or not.
-            Node::Text(text.to_ascii_lowercase().replace(";charset=utf-8", ""))
-        }
-        "retry-after" => Node::from("present"),
-        // Behind the path there may be what was asked for, the key as well.
-        "location" => Node::from(value.split(['?', '#']).next().unwrap_or_default()),
-        _ => Node::from(value),
-    })
-}
-
-/// The body of an error: its JSON, else its text.
-fn error(reply: &Reply) -> Option<Node> {
-    if reply.body.is_empty() {
-        return None;
-    }
-    let text = || Node::Text(String::from_utf8_lossy(&reply.body).into_owned());
-    Some(Node::parse(&reply.body).unwrap_or_else(|_| text()))
-}
-
 impl Compared {
     /// Counts a comparison of a field, and whether it was equal.
     fn count(&mut self, field: &str, is_equal: bool) {
+        if self.is_untallied {
+            return;
+        }
         if let Some(tally) = self.tallies.get_mut(field) {
             tally.compared += 1;
             tally.matched += u64::from(is_equal);
@@ -222,7 +161,13 @@ impl Compared {
         });
     }
 
-    fn lists(&mut self, endpoint: &Endpoint, control: &List<'_>, candidate: &List<'_>) {
+    fn lists(
+        &mut self,
+        endpoint: &Endpoint,
+        control: &List<'_>,
+        candidate: &List<'_>,
+        told: &mut Told<'_>,
+    ) {
         if control.envelope == candidate.envelope {
             self.count(ENVELOPE, true);
             self.around(control, candidate);
@@ -244,6 +189,10 @@ impl Compared {
             if control.places.get(key) != Some(&place) {
                 continue;
             }
+            (told.all)(self.differences.drain(..), None);
+            if !(told.goes_on)() {
+                return;
+            }
             let of_control = control.records[place];
             let Some(of_candidate) = candidate.record(key) else {
                 self.count(RECORDS, false);
@@ -264,11 +213,14 @@ impl Compared {
                 self.copies(key, control, candidate);
                 continue;
             }
-            self.record(endpoint, key, &of_control.node(), &of_candidate.node());
+            let (one, other) = (of_control.node(), of_candidate.node());
+            self.record(endpoint, key, &one, &other);
+            (told.all)(self.differences.drain(..), Some((&one, &other)));
         }
         for (place, key) in candidate.keys.iter().enumerate() {
             let is_first = candidate.places.get(key) == Some(&place);
             if is_first && !control.places.contains_key(key) {
+                (told.all)(self.differences.drain(..), None);
                 self.count(RECORDS, false);
                 let node = Some(candidate.records[place].node());
                 self.differ(Some(key), RECORDS, RECORDS, Kind::Extra, None, node);

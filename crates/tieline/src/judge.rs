@@ -1,9 +1,10 @@
 //! Compares what live requests were answered by both sides, the same way as `tieline validate` does.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use gateway::shadow::{Cause, Difference, Judge, Question, Reply};
+use gateway::shadow::{Cause, Difference, Judge, Listener, Question, Reply};
 use parity::ask;
 use parity::compare;
 use parity::knowledge::Knowledge;
@@ -40,10 +41,16 @@ impl Judge for Parity {
         question: &Question<'_>,
         control: &Reply,
         candidate: &Reply,
-    ) -> Vec<Difference> {
+        listener: &mut dyn Listener,
+    ) {
         let knowledge = self.knowledge(question);
-        let found = judge(question.endpoint, &knowledge, &reply(control), &reply(candidate));
-        found.into_iter().map(|(one, why)| difference(one, why.cause)).collect()
+        let both = (&reply(control), &reply(candidate));
+        // Both closures speak to the listener, one at a time.
+        let listener = RefCell::new(listener);
+        let goes_on = || listener.borrow().goes_on();
+        judge(question.endpoint, &knowledge, both, &goes_on, &mut |one, why| {
+            listener.borrow_mut().found(difference(one, why.cause));
+        });
     }
 }
 

@@ -1,7 +1,7 @@
 //! `[shadow]` and `control_percent`: the other side, how much it may be asked, and who may be answered
 //! by it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use domain::visibility::Visibility;
@@ -42,6 +42,18 @@ const IN_FLIGHT_MAX: usize = 64;
 const QUEUE_MAX: usize = 10_000;
 const ANSWER_BYTES: std::ops::RangeInclusive<usize> = 64 << 10..=1 << 30;
 
+/// Why nothing can be written there, as far as that is known beforehand.
+fn unfit_for_a_report(file: &Path) -> Option<&'static str> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match () {
+        () if file.file_name().is_none() || file.is_dir() => Some("must be a file"),
+        () if !folder.unwrap_or(Path::new(".")).is_dir() => {
+            Some("is in a folder that there is not")
+        }
+        () => None,
+    }
+}
+
 impl Reader<'_> {
     pub(super) fn shadow(&self) -> Result<Option<Shadow>, ConfigError> {
         let Some(raw) = &self.raw.shadow else { return Ok(None) };
@@ -69,8 +81,9 @@ impl Reader<'_> {
         }
         self.positive(&at("attempt_timeout"), raw.attempt_timeout.0)?;
         self.positive(&at("answer_timeout"), raw.answer_timeout.0)?;
-        if raw.report_file.as_ref().is_some_and(|file| file.file_name().is_none()) {
-            return self.refuse(&at("report_file"), "must be a file");
+        let report_file = raw.report_file.as_ref().map(|file| self.folder.join(file));
+        if let Some(what) = report_file.as_deref().and_then(unfit_for_a_report) {
+            return self.refuse(&at("report_file"), what);
         }
         Ok(Some(Shadow {
             control,
@@ -83,7 +96,7 @@ impl Reader<'_> {
             answer_bytes_max: raw.answer_bytes_max.0,
             attempt_timeout: raw.attempt_timeout.0,
             answer_timeout: raw.answer_timeout.0,
-            report_file: raw.report_file.as_ref().map(|file| self.folder.join(file)),
+            report_file,
         }))
     }
 

@@ -11,17 +11,15 @@ use domain::legacy::endpoint_at;
 use domain::quirks::Quirks;
 use futures_util::FutureExt;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use tower::{BoxError, Service, ServiceExt};
 use transport::body::{self, Body};
 
 use crate::call::SharedAccount;
-use crate::error::Error;
+use crate::error::{Error, SLUG};
 
 /// Quirks by endpoint name.
 pub(crate) type QuirksByEndpoint = Arc<BTreeMap<&'static str, Arc<Quirks>>>;
-
-const SLUG: HeaderName = HeaderName::from_static("x-tieline-error");
 
 pub(crate) async fn rescue<S>(
     quirks: QuirksByEndpoint,

@@ -17,6 +17,7 @@ use transport::body::Body;
 use crate::call::{Credential, LegacyRequest, Passing, Routed, SharedAccount};
 use crate::error::Error;
 use crate::secret::Secret;
+use crate::shadow::Trail;
 use crate::target::Target;
 use crate::wishes::Wishes;
 
@@ -60,7 +61,7 @@ where
     let deadline = Instant::now() + settings.deadline;
     account.note(|account| account.endpoint = Some(endpoint.name()));
     let wishes = Wishes::of(request.headers());
-    let target = Target::of(request.uri());
+    let (target, trail) = (Target::of(request.uri()), Trail::of(request.headers()));
     let body = request.into_body();
     let call = LegacyRequest {
         endpoint,
@@ -68,6 +69,7 @@ where
         credential,
         target,
         params,
+        trail,
         wishes,
         deadline,
         account,

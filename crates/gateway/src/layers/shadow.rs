@@ -16,8 +16,8 @@ use transport::body::{self, Body};
 
 use crate::call::{Credential, LegacyRequest, Plain};
 use crate::caller::Callers;
-use crate::error::Error;
-use crate::shadow::{self, Asked, Reply, Shadow, Side};
+use crate::error::{Error, SLUG};
+use crate::shadow::{self, ASKED_BY, Asked, Reply, Shadow, Side};
 
 /// Who gave the answer, for callers that either side may answer.
 const ANSWERED_BY: HeaderName = HeaderName::from_static("x-tieline-answered-by");
@@ -42,14 +42,21 @@ where
     let Some(asked) = asked(&settings.callers, &request) else {
         return inner.oneshot(request).await;
     };
+    if shadow.is_round(&request.trail) {
+        // Whoever asked is told, so that it does not take itself for control.
+        let mut answer = inner.oneshot(request).await?;
+        answer.headers_mut().insert(ASKED_BY, HeaderValue::from_static("itself"));
+        return Ok(answer);
+    }
     let (is_sampled, is_told) = (shadow.is_sampled(), shadow.is_told(&asked.caller));
     // A body has to come whole before anything is answered, which is seen to further down.
     if request.body.is_end_stream()
         && shadow.is_controls(&asked.caller)
         && let Some((reply, place)) = shadow.answer(&asked, request.deadline).await
     {
-        note(&request, &asked);
-        let answer = controls(&reply, place);
+        let refused = refused(&reply);
+        note(&request, &asked, refused.as_ref());
+        let answer = controls(&reply, refused.as_ref(), place);
         if is_sampled {
             shadow.offer(asked, Side::Control, reply);
         }
@@ -77,32 +84,41 @@ fn asked(callers: &Callers, request: &LegacyRequest) -> Option<Asked> {
         quirks: Arc::clone(&request.quirks),
         caller: callers.find(key)?,
         params: request.params.clone(),
-        target: request.target.clone(),
+        target: request.target.apart(),
+        trail: request.trail.clone(),
         key: key.clone(),
     })
 }
 
 /// What would be noted further down.
-fn note(request: &LegacyRequest, asked: &Asked) {
+fn note(request: &LegacyRequest, asked: &Asked, refused: Option<&Error>) {
     request.account.note(|account| {
         account.caller = Some(asked.caller.name.clone());
         account.dialect = Some(asked.caller.upstream.dialect.name());
         account.may_explain = asked.caller.may_explain;
         account.filters = asked.filters();
         account.answered_by = Some(Side::Control.as_str());
+        account.error = refused.map(Error::slug);
     });
+}
+
+/// The error that control's answer is, if it is one.
+fn refused(reply: &Reply) -> Option<Error> {
+    (reply.status != 200).then_some(Error::ControlRefused { status: reply.status })
 }
 
 /// The answer that control gave, with nothing else of what it said. Its place is free again when its
 /// last byte was taken.
-fn controls(reply: &Reply, place: OwnedSemaphorePermit) -> Response<Body> {
+fn controls(reply: &Reply, refused: Option<&Error>, place: OwnedSemaphorePermit) -> Response<Body> {
     let body = Bytes::from_owner(InPlace { body: reply.body.clone(), _place: place });
     let mut answer = Response::new(body::full(body));
     *answer.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
     let headers = answer.headers_mut();
     let json = HeaderValue::from_static("application/json; charset=utf-8");
     headers.insert(CONTENT_TYPE, json);
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    let kept = if refused.is_some() { "no-store" } else { "private, no-cache" };
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(kept));
+    headers.extend(refused.map(|error| (SLUG, HeaderValue::from_static(error.slug()))));
     headers.insert(ANSWERED_BY, HeaderValue::from_static(Side::Control.as_str()));
     answer
 }
@@ -141,7 +157,7 @@ mod tests {
         let place = Arc::clone(&places).try_acquire_owned().unwrap();
         let headers = [(CONTENT_TYPE, HeaderValue::from_static("text/html"))].into_iter().collect();
         let reply = Reply { status: 422, headers, body: Bytes::from_static(b"[1]") };
-        let answer = controls(&reply, place);
+        let answer = controls(&reply, refused(&reply).as_ref(), place);
         assert_eq!(
             (answer.status(), &answer.headers()["content-type"]),
             (

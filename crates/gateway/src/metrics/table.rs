@@ -184,7 +184,7 @@ pub const METRICS: &[Metric] = &[
         "tieline_shadow_dropped_total",
         Kind::Counter,
         &["why"],
-        "Answers of the sample that were not compared: busy, memory, paused, queue_full, too_large.",
+        "Answers of the sample that were not compared: busy, memory, paused, queue_full, timeout, too_large.",
     ),
     row(
         "tieline_control_requests_total",

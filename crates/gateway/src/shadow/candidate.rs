@@ -24,6 +24,8 @@ pub(crate) struct Candidate {
     pub(crate) readings: Stage<Call<GroupName>, Whole>,
     /// How long one may take.
     pub(crate) deadline: Duration,
+    /// The longest answer that is compared.
+    pub(crate) bytes_max: usize,
 }
 
 impl Candidate {
@@ -45,6 +47,7 @@ impl Candidate {
         let call = Call { account, endpoint, quirks, caller, plan, is_anew: true, deadline };
         let whole = timeout_at(deadline, self.readings.clone().oneshot(call)).await;
         let error = match whole.map_err(|_| Unread::Failed)? {
+            Ok(whole) if whole.bytes.len() > self.bytes_max => return Err(Unread::TooLarge),
             Ok(whole) => return Ok(reply(200, whole.bytes)),
             Err(error) => error,
         };
@@ -63,6 +66,7 @@ impl Candidate {
 pub(super) enum Unread {
     /// Clients need the upstream, or it was told to wait.
     Busy,
+    TooLarge,
     Failed,
 }
 

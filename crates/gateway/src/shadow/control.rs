@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,7 +25,8 @@ use transport::client::{
 
 use super::judge::Reply;
 use super::shape;
-use super::standing::{Standing, Ticket};
+use super::standing::{Purpose, Standing, Ticket};
+use super::trail::{ASKED_BY, Name, Trail};
 use crate::aside::LARGE_BYTES;
 use crate::caller::{Caller, Callers};
 use crate::config::{self, bearer};
@@ -48,10 +49,17 @@ pub(crate) struct Asked {
     pub(crate) caller: Arc<Caller>,
     pub(crate) params: Params,
     pub(crate) target: Target,
+    /// By which gateways it has come.
+    pub(crate) trail: Trail,
     pub(crate) key: Secret,
 }
 
 impl Asked {
+    /// What it holds in memory, about: the query is there as it came and taken apart.
+    pub(super) fn bytes(&self) -> usize {
+        2 * self.target.bytes() + size_of::<Self>()
+    }
+
     /// Filters that have a value.
     pub(crate) fn filters(&self) -> Vec<&'static str> {
         let filters = self.endpoint.filters().iter().copied();
@@ -79,6 +87,8 @@ pub(crate) enum Failed {
     NotJson,
     /// JSON that is no answer to a client: neither a list nor an error in words.
     NoList,
+    /// The question came round: control is this gateway itself.
+    Loop,
     /// The client did not wait for it.
     GivenUp,
 }
@@ -97,18 +107,10 @@ impl Failed {
             Failed::Broken => "broken",
             Failed::NotJson => "not_json",
             Failed::NoList => "no_list",
+            Failed::Loop => "loop",
             Failed::GivenUp => "given_up",
         }
     }
-}
-
-/// What an answer is wanted for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// A client waits for it and is to get it as it is.
-    Client,
-    /// It is compared, whatever it is.
-    Comparison,
 }
 
 /// See the module.
@@ -117,6 +119,10 @@ pub(super) struct Control {
     base_url: String,
     attempt_timeout: Duration,
     answer_bytes_max: usize,
+    /// What this process is called in trails.
+    name: Name,
+    /// Whether it was told that control is this gateway itself.
+    is_loop_told: AtomicBool,
     metrics: Metrics,
     lines: BTreeMap<String, Line>,
 }
@@ -142,6 +148,7 @@ impl Control {
         metrics: &Metrics,
         before: Option<&Control>,
     ) -> Self {
+        let name = before.map_or_else(Name::new, |before| before.name.clone());
         let before = before.filter(|before| before.base_url == settings.control);
         let connect_timeout = CONNECT_TIMEOUT.min(settings.attempt_timeout);
         let told = metrics.clone();
@@ -171,9 +178,16 @@ impl Control {
             base_url: settings.control.clone(),
             attempt_timeout: settings.attempt_timeout,
             answer_bytes_max: settings.answer_bytes_max,
+            name,
+            is_loop_told: AtomicBool::new(false),
             metrics: metrics.clone(),
             lines: callers.all().iter().map(line).collect(),
         }
+    }
+
+    /// Whether a question comes round.
+    pub(super) fn is_round(&self, trail: &Trail) -> bool {
+        trail.is_round(&self.name)
     }
 
     /// Of a hundred requests of this caller, how many control answers.
@@ -192,9 +206,10 @@ impl Control {
         (place * 37 + hundred * 61) % 100 < line.percent
     }
 
-    /// Whether this caller's questions would be asked now.
-    pub(super) fn is_asked(&self, caller: &Caller) -> bool {
-        self.lines.get(&caller.name).is_some_and(|line| line.standing.is_asked())
+    /// Whether this caller's questions would be asked now, to be compared.
+    pub(super) fn is_compared(&self, caller: &Caller) -> bool {
+        let line = self.lines.get(&caller.name);
+        line.is_some_and(|line| line.standing.is_asked(Purpose::Comparison))
     }
 
     /// Asks, and waits until then at most. A client that goes away before has waited in vain, so that
@@ -207,7 +222,7 @@ impl Control {
     ) -> Result<Reply, Failed> {
         let line = self.lines.get(&asked.caller.name).ok_or(Failed::LeftAlone)?;
         let request = self.request(asked).ok_or(Failed::LeftAlone)?;
-        let ticket = line.standing.enter().ok_or(Failed::LeftAlone)?;
+        let ticket = line.standing.enter(purpose).ok_or(Failed::LeftAlone)?;
         let until = until.min(Instant::now() + self.attempt_timeout);
         let (caller, metrics) = (asked.caller.name.as_str(), &self.metrics);
         let standing = &line.standing;
@@ -237,6 +252,7 @@ impl Control {
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.insert(USER_AGENT, AGENT);
+        headers.insert(ASKED_BY, asked.trail.with(&self.name)?);
         if !has_key {
             headers.insert(AUTHORIZATION, bearer(asked.key.expose())?);
         }
@@ -251,6 +267,12 @@ impl Control {
     ) -> Result<Reply, (Failed, Option<Duration>)> {
         let answer = client.oneshot(request).await.map_err(|error| (unsent(error), None))?;
         let (head, body) = answer.into_parts();
+        if head.headers.contains_key(ASKED_BY) {
+            if !self.is_loop_told.swap(true, Ordering::Relaxed) {
+                tracing::error!("shadow.control is this gateway itself, or leads to it");
+            }
+            return Err((Failed::Loop, None));
+        }
         if let Some(failed) = refusal(head.status, &head.headers) {
             return Err((failed, retry_after(&head.headers)));
         }

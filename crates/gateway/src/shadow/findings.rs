@@ -1,14 +1,17 @@
-//! What one comparison found, as much of it as is kept: totals of everything, and so many differences in
-//! full. Made where the answers are judged, on a thread that serves nobody, in time that grows with what
-//! was found and no faster.
+//! What one comparison found, as much of it as is kept: totals of everything, and so many differences
+//! without a value. Taken in one by one where the answers are judged, on a thread that serves nobody, in
+//! time and memory that do not grow with the values.
 
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
+use super::fields::Fields;
 use super::judge::{Cause, Difference};
+use super::results::Results;
 
-/// Differences of one comparison that are kept in full; all others are counted.
+/// Differences of one comparison that are kept; all others are counted.
 pub(super) const KEPT_MAX: usize = 10_000;
 
 /// How many differences there are of each cause, in the order of [`Cause::ALL`].
@@ -40,52 +43,120 @@ impl FromIterator<Cause> for Causes {
     }
 }
 
+/// Whoever takes what differs, one by one.
+pub(super) trait Takes: Send + 'static {
+    fn take(&mut self, one: Difference);
+}
+
+/// A difference without a value.
+#[derive(Debug)]
+pub(super) struct Kept {
+    /// As it may be shown.
+    pub(super) field: String,
+    pub(super) kind: &'static str,
+    pub(super) cause: Cause,
+    /// HMACs.
+    pub(super) record: Option<String>,
+    pub(super) control: String,
+    pub(super) candidate: String,
+    /// Alike for the same thing in two comparisons.
+    same: u64,
+}
+
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Findings {
     pub(super) causes: Causes,
-    /// What nothing explains comes first.
-    pub(super) kept: Vec<Difference>,
+    bugs: Vec<Kept>,
+    explained: Vec<Kept>,
     /// What tells one that nothing explains from another, those that are not kept included.
-    bugs: Vec<u64>,
+    all_bugs: Vec<u64>,
     hasher: RandomState,
+    fields: Fields,
+    results: Arc<Results>,
+}
+
+impl Takes for Findings {
+    fn take(&mut self, one: Difference) {
+        self.causes.add(one.cause, 1);
+        let same = same(&self.hasher, &one);
+        let is_bug = one.cause == Cause::Bug;
+        if is_bug {
+            self.all_bugs.push(same);
+        }
+        let kept = if is_bug { &mut self.bugs } else { &mut self.explained };
+        if kept.len() >= KEPT_MAX {
+            return;
+        }
+        let hmac = |value: &[u8]| self.results.hmac(value);
+        kept.push(Kept {
+            field: self.fields.shown(&one.field).to_owned(),
+            kind: one.kind,
+            cause: one.cause,
+            record: one.record.as_ref().map(|record| hmac(record.as_bytes())),
+            control: hmac(&one.control),
+            candidate: hmac(&one.candidate),
+            same,
+        });
+    }
 }
 
 impl Findings {
-    pub(super) fn of(mut found: Vec<Difference>) -> Self {
-        let (hasher, causes) = (RandomState::new(), found.iter().map(|one| one.cause).collect());
-        let bugs = bugs(&hasher, &found).collect();
-        found.sort_by_key(|one| one.cause != Cause::Bug);
-        found.truncate(KEPT_MAX);
-        found.shrink_to_fit();
-        Findings { causes, kept: found, bugs, hasher }
+    /// Nothing yet, of an endpoint.
+    pub(super) fn of(endpoint: &str, results: &Arc<Results>) -> Self {
+        Findings {
+            causes: Causes::default(),
+            bugs: Vec::new(),
+            explained: Vec::new(),
+            all_bugs: Vec::new(),
+            hasher: RandomState::new(),
+            fields: Fields::of(endpoint),
+            results: Arc::clone(results),
+        }
     }
 
     pub(super) fn are_explained(&self) -> bool {
-        self.bugs.is_empty()
+        self.all_bugs.is_empty()
+    }
+
+    /// What is kept; what nothing explains comes first.
+    pub(super) fn kept(&self) -> impl Iterator<Item = &Kept> {
+        self.bugs.iter().chain(&self.explained).take(KEPT_MAX)
+    }
+
+    /// Whoever takes what differs when both sides are asked again.
+    pub(super) fn again(&self) -> Again {
+        Again { hasher: self.hasher.clone(), bugs: HashSet::new() }
     }
 
     /// What is left of the differences that nothing explained, once both sides were asked again: what
     /// came back is still unexplained, everything else changed in between.
-    pub(super) fn looked_at_again(mut self, second: &[Difference]) -> Self {
-        let second: HashSet<u64> = bugs(&self.hasher, second).collect();
-        for one in self.kept.iter_mut().filter(|one| one.cause == Cause::Bug) {
-            if !second.contains(&same(&self.hasher, one)) {
-                one.cause = Cause::Race;
-            }
+    pub(super) fn looked_at_again(mut self, second: &Again) -> Self {
+        for one in self.bugs.iter_mut().filter(|one| !second.bugs.contains(&one.same)) {
+            one.cause = Cause::Race;
         }
-        let before = self.bugs.len() as u64;
-        self.bugs.retain(|bug| second.contains(bug));
-        let left = self.bugs.len() as u64;
+        let before = self.all_bugs.len() as u64;
+        self.all_bugs.retain(|bug| second.bugs.contains(bug));
+        let left = self.all_bugs.len() as u64;
         self.causes.0[Cause::Bug as usize] = left;
         self.causes.add(Cause::Race, before - left);
         self
     }
 }
 
-fn bugs<'a>(hasher: &RandomState, found: &'a [Difference]) -> impl Iterator<Item = u64> + use<'a> {
-    let hasher = hasher.clone();
-    found.iter().filter(|one| one.cause == Cause::Bug).map(move |one| same(&hasher, one))
+/// What nothing explains when both sides were asked again.
+#[derive(Debug)]
+pub(super) struct Again {
+    hasher: RandomState,
+    bugs: HashSet<u64>,
+}
+
+impl Takes for Again {
+    fn take(&mut self, one: Difference) {
+        if one.cause == Cause::Bug {
+            self.bugs.insert(same(&self.hasher, &one));
+        }
+    }
 }
 
 /// Alike for the same thing in two comparisons.
@@ -103,6 +174,18 @@ mod tests {
         Difference { field, kind: "value", cause, control, candidate, record }
     }
 
+    fn findings(found: impl IntoIterator<Item = Difference>) -> Findings {
+        let mut findings = Findings::of("v1_users", &Arc::new(Results::new()));
+        found.into_iter().for_each(|one| findings.take(one));
+        findings
+    }
+
+    fn looked_at_again(first: Findings, second: impl IntoIterator<Item = Difference>) -> Findings {
+        let mut again = first.again();
+        second.into_iter().for_each(|one| again.take(one));
+        first.looked_at_again(&again)
+    }
+
     #[test]
     fn what_does_not_come_back_is_a_race_and_what_does_is_not() {
         let first = vec![
@@ -115,10 +198,10 @@ mod tests {
             difference("name", "3", Cause::Bug),
             difference("name", "1", Cause::Order),
         ];
-        let found = Findings::of(first);
+        let found = findings(first);
         assert!(!found.are_explained());
-        let found = found.looked_at_again(&second);
-        let causes: Vec<Cause> = found.kept.iter().map(|found| found.cause).collect();
+        let found = looked_at_again(found, second);
+        let causes: Vec<Cause> = found.kept().map(|found| found.cause).collect();
         assert_eq!(causes, [Cause::Race, Cause::Bug, Cause::Order]);
         let counts: Vec<(Cause, u64)> = found.causes.counts().collect();
         assert_eq!(counts, [(Cause::Order, 1), (Cause::Race, 1), (Cause::Bug, 1)]);
@@ -133,16 +216,17 @@ mod tests {
         };
         let mut first = vec![difference("zone", "1", Cause::Quirk)];
         first.extend(all("name"));
-        let found = Findings::of(first);
-        assert_eq!((found.kept.len(), found.kept[0].field.as_str()), (KEPT_MAX, "name"));
+        let found = findings(first);
+        let kept: Vec<&str> = found.kept().map(|one| one.field.as_str()).collect();
+        assert_eq!((kept.len(), kept[0]), (KEPT_MAX, "name"));
         assert_eq!((found.causes.of(Cause::Bug), found.causes.of(Cause::Quirk)), (MANY as u64, 1));
         let mut second = all("email");
         second.push(difference("name", "7", Cause::Bug));
         second.push(difference("name", &(MANY - 1).to_string(), Cause::Bug));
-        let found = found.looked_at_again(&second);
+        let found = looked_at_again(found, second);
         let expected = [(Cause::Quirk, 1), (Cause::Race, MANY as u64 - 2), (Cause::Bug, 2)];
         assert_eq!(found.causes.counts().collect::<Vec<_>>(), expected);
-        assert_eq!(found.kept.iter().filter(|one| one.cause == Cause::Bug).count(), 1);
+        assert_eq!(found.kept().filter(|one| one.cause == Cause::Bug).count(), 1);
     }
 
     #[test]

@@ -7,12 +7,26 @@ use bytes::Bytes;
 use domain::quirks::Quirks;
 use http::HeaderMap;
 
-/// Compares. Called on a thread that may work for long; must not wait for anything, and must say the
-/// same of the same answers.
+/// Compares. Called on a thread that may work for long; must not wait for anything, must say the same of
+/// the same answers, and must hold little of what differs at once.
 pub trait Judge: fmt::Debug + Send + Sync {
-    /// What differs between what control and candidate answered to one question.
-    fn judge(&self, question: &Question<'_>, control: &Reply, candidate: &Reply)
-    -> Vec<Difference>;
+    /// Tells what differs between what control and candidate answered to one question, and ends where
+    /// it is told to.
+    fn judge(
+        &self,
+        question: &Question<'_>,
+        control: &Reply,
+        candidate: &Reply,
+        listener: &mut dyn Listener,
+    );
+}
+
+/// Who is told what differs.
+pub trait Listener {
+    /// One thing that differs.
+    fn found(&mut self, one: Difference);
+    /// Whether the rest is still wanted; asked before each record.
+    fn goes_on(&self) -> bool;
 }
 
 /// What was asked, without a value of it.

@@ -2,9 +2,9 @@
 //! difference, and the record it is in, are kept as an HMAC with a key that nobody knows and that ends
 //! with the process: equal ones can be told from different ones, and nothing can be read from them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,14 +13,13 @@ use rand::RngExt;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::findings::{Causes, Findings};
-use super::judge::{Cause, Difference};
+use super::findings::{Causes, Findings, Kept};
+use super::judge::Cause;
 
 /// Differences that are kept.
 const DIFFERENCES_MAX: usize = 1000;
 /// Different ones of one comparison among them.
 const PER_COMPARISON_MAX: usize = 20;
-const FIELD_CHARS_MAX: usize = 64;
 
 /// How a comparison ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +65,12 @@ pub(super) struct Told {
 }
 
 impl Told {
+    /// A comparison as it is to be noted. Works as long as much was found, and holds nobody up.
+    pub(super) fn of(endpoint: &str, caller: &str, found: &Findings) -> Self {
+        let rows = rows(endpoint, caller, found.kept());
+        Told { outcome: Outcome::of(&found.causes), causes: found.causes, rows }
+    }
+
     /// One side had no answer.
     pub(super) fn failed() -> Self {
         Told { outcome: Outcome::Failed, causes: Causes::default(), rows: Vec::new() }
@@ -76,6 +81,8 @@ impl Told {
 pub(crate) struct Results {
     key: [u8; 32],
     now: Mutex<Now>,
+    /// Reports of this process.
+    files: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl std::fmt::Debug for Results {
@@ -99,13 +106,7 @@ struct Now {
 impl Results {
     /// Nothing found yet, and a key of its own.
     pub(crate) fn new() -> Self {
-        Results { key: rand::rng().random(), now: Mutex::default() }
-    }
-
-    /// A comparison as it is to be noted. Works as long as much was found, and holds nobody up.
-    pub(super) fn told(&self, endpoint: &str, caller: &str, found: &Findings) -> Told {
-        let rows = self.rows(endpoint, caller, &found.kept);
-        Told { outcome: Outcome::of(&found.causes), causes: found.causes, rows }
+        Results { key: rand::rng().random(), now: Mutex::default(), files: Mutex::default() }
     }
 
     /// Takes as long, whatever was found: requests wait for the same lock.
@@ -134,36 +135,7 @@ impl Results {
         *now.answers.entry(side).or_default() += 1;
     }
 
-    /// The differences of one comparison as they are kept: those alike in one row, what nothing explains
-    /// first.
-    fn rows(&self, endpoint: &str, caller: &str, found: &[Difference]) -> Vec<Arc<Value>> {
-        type Kind<'a> = (bool, &'a str, &'static str, &'static str);
-        let mut alike: BTreeMap<Kind<'_>, (&Difference, u64)> = BTreeMap::new();
-        for difference in found {
-            let Difference { field, kind, cause, .. } = difference;
-            let is_explained = *cause != Cause::Bug;
-            let kind = (is_explained, field.as_str(), *kind, cause.as_str());
-            alike.entry(kind).or_insert((difference, 0)).1 += 1;
-        }
-        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let row = |((_, field, kind, cause), (first, times)): (Kind<'_>, (&Difference, u64))| {
-            json!({
-                "at": at,
-                "endpoint": endpoint,
-                "caller": caller,
-                "field": shown(field),
-                "kind": kind,
-                "cause": cause,
-                "times": times,
-                "record": first.record.as_ref().map(|record| self.hmac(record.as_bytes())),
-                "control": self.hmac(&first.control),
-                "candidate": self.hmac(&first.candidate),
-            })
-        };
-        alike.into_iter().take(PER_COMPARISON_MAX).map(row).map(Arc::new).collect()
-    }
-
-    fn hmac(&self, value: &[u8]) -> String {
+    pub(super) fn hmac(&self, value: &[u8]) -> String {
         // A key of any length is fit.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key) else { return String::new() };
         mac.update(value);
@@ -192,13 +164,18 @@ impl Results {
         self.now().noted
     }
 
-    /// Writes it to a file, whole or not at all. Waits for the disk.
+    /// Writes it to a file, whole or not at all; what another process left there is kept beside it, with
+    /// `.1` behind its name. Waits for the disk.
     pub(super) fn write(&self, file: &Path) -> io::Result<()> {
         let mut aside = file.as_os_str().to_owned();
         aside.push(format!(".{}-{:08x}", std::process::id(), rand::rng().random::<u32>()));
         let bytes = serde_json::to_vec_pretty(&self.json()).map_err(io::Error::other)?;
         let written = private(Path::new(&aside), &bytes);
-        let done = written.and_then(|()| std::fs::rename(&aside, file));
+        let done = written.and_then(|()| self.keep_others(file));
+        let done = done.and_then(|()| std::fs::rename(&aside, file));
+        if done.is_ok() {
+            self.files().insert(file.to_owned());
+        }
         if done.is_err() {
             // What is left of it is nobody's; that it cannot be removed is no news.
             let _ = std::fs::remove_file(&aside);
@@ -206,10 +183,58 @@ impl Results {
         done
     }
 
+    fn keep_others(&self, file: &Path) -> io::Result<()> {
+        if self.files().contains(file) {
+            return Ok(());
+        }
+        let mut kept = file.as_os_str().to_owned();
+        kept.push(".1");
+        match std::fs::rename(file, kept) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn files(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
+        // Plain data, valid after any panic.
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn now(&self) -> MutexGuard<'_, Now> {
         // Plain data, valid after any panic.
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The differences of one comparison as they are shown: those alike in one row, what nothing explains
+/// first.
+fn rows<'a>(
+    endpoint: &str,
+    caller: &str,
+    found: impl Iterator<Item = &'a Kept>,
+) -> Vec<Arc<Value>> {
+    type Kind<'a> = (bool, &'a str, &'static str, &'static str);
+    let mut alike: BTreeMap<Kind<'a>, (&Kept, u64)> = BTreeMap::new();
+    for one in found {
+        let kind = (one.cause != Cause::Bug, one.field.as_str(), one.kind, one.cause.as_str());
+        alike.entry(kind).or_insert((one, 0)).1 += 1;
+    }
+    let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let row = |((_, field, kind, cause), (first, times)): (Kind<'_>, (&Kept, u64))| {
+        json!({
+            "at": at,
+            "endpoint": endpoint,
+            "caller": caller,
+            "field": field,
+            "kind": kind,
+            "cause": cause,
+            "times": times,
+            "record": first.record,
+            "control": first.control,
+            "candidate": first.candidate,
+        })
+    };
+    alike.into_iter().take(PER_COMPARISON_MAX).map(row).map(Arc::new).collect()
 }
 
 /// A new file that only its owner reads.
@@ -223,48 +248,43 @@ fn private(file: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// A path of a field as it may be shown. An answer may have any text for a field's name.
-fn shown(field: &str) -> &str {
-    let is_fit = |c: char| c.is_ascii_alphanumeric() || "_.$[]*-".contains(c);
-    let is_short = (1..=FIELD_CHARS_MAX).contains(&field.len());
-    if is_short && field.chars().all(is_fit) { field } else { "(unprintable)" }
-}
-
 /// How often the file is written, at most.
 pub(super) const WRITTEN_EVERY: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shadow::findings::Takes;
+    use crate::shadow::judge::Difference;
 
     fn difference(field: &str, cause: Cause, value: &str) -> Difference {
         let (control, candidate) = (value.as_bytes().to_vec(), b"other".to_vec());
-        let (field, record) = (field.to_owned(), Some("9001".to_owned()));
+        let (field, record) = (field.to_owned(), Some("person 9001".to_owned()));
         Difference { field, kind: "value", cause, control, candidate, record }
     }
 
-    fn note(results: &Results, found: Vec<Difference>) {
-        results.note("v1_users", results.told("v1_users", "crm", &Findings::of(found)));
+    fn note(results: &Arc<Results>, found: Vec<Difference>) {
+        let mut findings = Findings::of("v1_users", results);
+        found.into_iter().for_each(|one| findings.take(one));
+        results.note("v1_users", Told::of("v1_users", "crm", &findings));
     }
 
     #[test]
     fn l04_the_last_thousand_differences_are_kept_and_no_value() {
-        let results = Results::new();
+        let results = Arc::new(Results::new());
         for number in 0..1100 {
-            note(&results, vec![difference(&format!("field_{number}"), Cause::Bug, "canary")]);
+            note(&results, vec![difference("name", Cause::Bug, &format!("canary {number}"))]);
         }
         let all = results.json();
         let rows = all["differences"].as_array().unwrap();
         assert_eq!(rows.len(), DIFFERENCES_MAX);
-        assert_eq!(
-            (&rows[0]["field"], &rows[999]["field"]),
-            (&json!("field_1099"), &json!("field_100"))
-        );
+        let of = |number: u32| json!(results.hmac(format!("canary {number}").as_bytes()));
+        assert_eq!((&rows[0]["control"], &rows[999]["control"]), (&of(1099), &of(100)));
         assert_eq!(all["comparisons"]["v1_users"]["different"], 1100);
-        assert!(!all.to_string().contains("canary") && !all.to_string().contains("9001"));
+        assert!(!all.to_string().contains("canary") && !all.to_string().contains("person"));
         let hmac = |row: &Value, side: &str| row[side].as_str().unwrap().to_owned();
         assert_eq!(hmac(&rows[0], "control").len(), 32);
-        assert_eq!(hmac(&rows[0], "control"), hmac(&rows[1], "control"), "one value, one HMAC");
+        assert_eq!(hmac(&rows[0], "candidate"), hmac(&rows[1], "candidate"), "one value, one HMAC");
         assert_ne!(hmac(&rows[0], "control"), hmac(&rows[0], "candidate"));
         let other = Results::new();
         assert_ne!(other.hmac(b"canary"), results.hmac(b"canary"), "another process, another key");
@@ -272,11 +292,14 @@ mod tests {
 
     #[test]
     fn differences_that_are_alike_are_one_row_and_what_nothing_explains_comes_first() {
-        let results = Results::new();
+        let results = Arc::new(Results::new());
         let mut found: Vec<Difference> =
             (0..50).map(|_| difference("name", Cause::DeclaredLoss, "x")).collect();
-        found.extend((0..30).map(|n| difference(&format!("a{n}"), Cause::Order, "x")));
-        found.push(difference("zone", Cause::Bug, "x"));
+        let shape = domain::legacy::ENDPOINTS[0].fields();
+        for cause in [Cause::Order, Cause::Noise] {
+            found.extend(shape.iter().map(|field| difference(field, cause, "x")));
+        }
+        found.push(difference("timezone", Cause::Bug, "x"));
         found.push(difference("somebody's name \u{e9}", Cause::Bug, "x"));
         note(&results, found);
         let all = results.json();
@@ -284,15 +307,15 @@ mod tests {
         assert_eq!(rows.len(), PER_COMPARISON_MAX);
         let bugs = rows.iter().filter(|row| row["cause"] == "bug");
         let bugs: Vec<&Value> = bugs.map(|row| &row["field"]).collect();
-        assert_eq!(bugs, ["zone", "(unprintable)"]);
-        assert_eq!(all["causes"], json!({"bug": 2, "declared_loss": 50, "order": 30}));
+        assert_eq!(bugs, ["timezone", "(unknown field)"]);
+        assert_eq!(all["causes"], json!({"bug": 2, "declared_loss": 50, "noise": 15, "order": 15}));
     }
 
     #[test]
     fn the_file_is_written_whole_for_its_owner_alone() {
         let folder = std::env::temp_dir().join(format!("tieline-results-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        let (results, file) = (Results::new(), folder.join("shadow.json"));
+        let (results, file) = (Arc::new(Results::new()), folder.join("shadow.json"));
         for _ in 0..2 {
             note(&results, Vec::new());
             results.write(&file).unwrap();

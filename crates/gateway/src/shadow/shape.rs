@@ -4,7 +4,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use domain::legacy::Endpoint;
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 /// Whether it is one JSON text.
 pub(super) fn is_json(body: &[u8]) -> bool {
@@ -21,6 +23,82 @@ pub(super) fn is_answer(status: u16, body: &[u8]) -> bool {
         Shape::Object { holds_array, error: None } => status == 200 && holds_array,
         Shape::Object { error: Some(is_text), .. } => status != 200 && is_text,
         Shape::Text | Shape::Other => false,
+    }
+}
+
+/// The longest record that is compared, the longest error, and the most that may stand around a list:
+/// these are taken apart as a whole.
+const WHOLE_BYTES_MAX: usize = 256 << 10;
+/// Records that any list may have, however short they are.
+const RECORDS: usize = 1000;
+
+/// Whether comparing this answer of control takes no more memory than comparing a real one of its
+/// length: a list of a million noughts would take many times as much. Every record of a real one has all
+/// fields of its endpoint, so it is as long as their names at least.
+pub(super) fn is_comparable(
+    endpoint: &dyn Endpoint,
+    status: u16,
+    body: &[u8],
+    rows_max: u64,
+) -> bool {
+    let list = (status == 200).then(|| serde_json::from_slice::<Long>(body).ok()).flatten();
+    let Some(Long { records, longest, around }) = list else {
+        return body.len() <= WHOLE_BYTES_MAX;
+    };
+    let of_a_record: usize = endpoint.fields().iter().map(|name| name.len() + 4).sum();
+    let records_max = RECORDS + body.len() / of_a_record.max(1);
+    records <= records_max
+        && records as u64 <= rows_max.max(RECORDS as u64)
+        && longest.max(around) <= WHOLE_BYTES_MAX
+}
+
+/// How long the parts of a list are: the first array, or that in an object.
+#[derive(Debug, Default)]
+struct Long {
+    records: usize,
+    longest: usize,
+    /// All that is not the list.
+    around: usize,
+}
+
+impl<'de> Deserialize<'de> for Long {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Measure)
+    }
+}
+
+struct Measure;
+
+impl<'de> Visitor<'de> for Measure {
+    type Value = Long;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array or an object")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Long, A::Error> {
+        let mut long = Long::default();
+        while let Some(record) = all.next_element::<&RawValue>()? {
+            long.records += 1;
+            long.longest = long.longest.max(record.get().len());
+        }
+        Ok(long)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut all: A) -> Result<Long, A::Error> {
+        let (mut long, mut has_list) = (Long::default(), false);
+        while let Some(name) = all.next_key::<Cow<'de, str>>()? {
+            let value: &RawValue = all.next_value()?;
+            long.around += name.len();
+            if has_list || !value.get().starts_with('[') {
+                long.around += value.get().len();
+                continue;
+            }
+            has_list = true;
+            let list: Long = serde_json::from_str(value.get()).map_err(A::Error::custom)?;
+            (long.records, long.longest) = (list.records, list.longest);
+        }
+        Ok(long)
     }
 }
 
@@ -135,5 +213,26 @@ mod tests {
                 assert_eq!(is_answer(status, text.as_bytes()), error, "{status} {text}");
             }
         }
+    }
+
+    #[test]
+    fn a_list_that_would_take_many_times_its_length_is_not_compared() {
+        let endpoint = domain::legacy::ENDPOINTS[0];
+        let fits = |status, body: &str| is_comparable(endpoint, status, body.as_bytes(), 100_000);
+        let list = |record: &str, times| format!("[{}]", vec![record; times].join(","));
+        let user = format!("{{\"id\":1,\"name\":\"{}\"}}", "x".repeat(300));
+        assert!(fits(200, "[]") && fits(200, &list("{\"id\":1}", 1000)));
+        assert!(fits(200, &list(&user, 50_000)) && !fits(200, &list(&user, 100_001)));
+        for odd in [
+            list("0", 1 << 19),
+            list("{\"id\":1}", 100_000),
+            format!("{{\"users\":{}}}", list("0", 1 << 19)),
+            format!("{{\"users\":[],\"x\":{}}}", list("0", 1 << 19)),
+            format!("{{\"value\":{{\"x\":{}}}}}", list("0", 1 << 19)),
+            format!("[{{\"id\":1,\"x\":{}}}]", list("0", 1 << 19)),
+        ] {
+            assert!(!fits(200, &odd), "{}", &odd[..40]);
+        }
+        assert!(fits(400, "{\"error\":\"x\"}") && !fits(400, &list("0", 1 << 19)));
     }
 }

@@ -1,9 +1,11 @@
 //! Compares, one thing at a time or a few, in turns of its own. Must never retry in a hurry, and must end
 //! at once when it is told to.
 
+use std::ops::ControlFlow;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::visibility::Visibility;
 use futures_util::FutureExt;
@@ -13,12 +15,15 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::candidate::{Candidate, Unread};
-use super::control::{Asked, Control, Failed, Purpose};
-use super::findings::Findings;
-use super::judge::{Difference, Judge, Question, Reply};
+use super::control::{Asked, Control, Failed};
+use super::findings::{Findings, Takes};
+use super::judge::{Difference, Judge, Listener, Question, Reply};
 use super::results::{Outcome, Results, Told, WRITTEN_EVERY};
+use super::shape;
+use super::standing::Purpose;
 use super::turns::Turns;
 use super::{Held, Side};
+use crate::condition::{Condition, Level};
 use crate::metrics::Metrics;
 
 /// One answer that a client got, to be compared with the other side's.
@@ -39,7 +44,11 @@ pub(super) struct Worker {
     pub(super) turns: Turns,
     pub(super) results: Arc<Results>,
     pub(super) metrics: Metrics,
+    pub(super) condition: Condition,
 }
+
+/// How long two answers may be judged: far longer than the longest lists take.
+const JUDGED_FOR: Duration = Duration::from_secs(30);
 
 /// Why two answers were not compared.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +69,7 @@ pub(super) struct Works {
     pub(super) report_file: Option<PathBuf>,
 }
 
-/// Works until `stop`, writes the report now and then, and once more at the end.
+/// Works until `stop`; writes the report now and then, and at the end, where something was noted since.
 pub(super) async fn work(works: Works, stop: CancellationToken, has_ended: CancellationToken) {
     let _ended = has_ended.drop_guard();
     let Works { worker, jobs, at_once, results, report_file } = works;
@@ -76,7 +85,8 @@ pub(super) async fn work(works: Works, stop: CancellationToken, has_ended: Cance
             }
         });
     }
-    let mut written = results.noted();
+    // What was noted under a configuration before may have no file yet.
+    let mut written = 0;
     loop {
         let has_stopped = stop.run_until_cancelled(sleep(WRITTEN_EVERY)).await.is_none();
         if has_stopped {
@@ -84,7 +94,7 @@ pub(super) async fn work(works: Works, stop: CancellationToken, has_ended: Cance
             workers.shutdown().await;
         }
         let noted = results.noted();
-        if let Some(file) = report_file.clone().filter(|_| noted != written || has_stopped) {
+        if let Some(file) = report_file.clone().filter(|_| noted != written) {
             let results = Arc::clone(&results);
             let done = spawn_blocking(move || results.write(&file).map_err(|error| error.kind()));
             if let Ok(Err(kind)) = done.await {
@@ -104,9 +114,15 @@ async fn next(jobs: &Mutex<mpsc::Receiver<Job>>) -> Option<Job> {
 
 impl Worker {
     async fn compare(&self, job: Job) {
-        self.turns.wait().await;
         let endpoint = job.asked.endpoint.name();
-        let told = match self.told(&job).await {
+        // A turn that one who is not asked takes would be lost to all others.
+        let made = if self.control.is_compared(&job.asked.caller) {
+            self.turns.wait().await;
+            self.told(&job).await
+        } else {
+            Err(Unmade::Dropped("paused"))
+        };
+        let told = match made {
             Ok(told) => told,
             Err(Unmade::Dropped(why)) => {
                 self.metrics.shadow().dropped(why);
@@ -132,26 +148,29 @@ impl Worker {
             Side::Control => (given, self.candidate(asked).await?),
         };
         let tell = self.tell(asked);
-        let first = self.judged(asked, control, candidate, move |found| {
-            let first = Findings::of(found);
-            if first.are_explained() { Ok(tell(&first)) } else { Err(first) }
+        let findings = Findings::of(asked.endpoint.name(), &self.results);
+        let first = self.judged(asked, (control, candidate), findings, move |first| {
+            match first.are_explained() {
+                true => ControlFlow::Break(tell(&first)),
+                false => ControlFlow::Continue(first),
+            }
         });
         let first = match first.await? {
-            Ok(told) => return Ok(told),
-            Err(first) => first,
+            ControlFlow::Break(told) => return Ok(told),
+            ControlFlow::Continue(first) => first,
         };
         self.turns.wait().await;
         let (control, candidate) = (self.control(asked).await?, self.candidate(asked).await?);
         let tell = self.tell(asked);
-        let again = move |second: Vec<Difference>| tell(&first.looked_at_again(&second));
-        self.judged(asked, control, candidate, again).await
+        let again = first.again();
+        let made = move |second| tell(&first.looked_at_again(&second));
+        self.judged(asked, (control, candidate), again, made).await
     }
 
     /// How what was found is made ready to be noted.
     fn tell(&self, asked: &Asked) -> impl FnOnce(&Findings) -> Told + Send + use<> {
-        let (results, endpoint) = (Arc::clone(&self.results), asked.endpoint.name());
-        let caller = Arc::clone(&asked.caller);
-        move |found| results.told(endpoint, &caller.name, found)
+        let (caller, endpoint) = (Arc::clone(&asked.caller), asked.endpoint.name());
+        move |found| Told::of(endpoint, &caller.name, found)
     }
 
     async fn control(&self, asked: &Asked) -> Result<Reply, Unmade> {
@@ -167,20 +186,33 @@ impl Worker {
     async fn candidate(&self, asked: &Asked) -> Result<Reply, Unmade> {
         self.candidate.read(asked).await.map_err(|error| match error {
             Unread::Busy => Unmade::Dropped("busy"),
+            Unread::TooLarge => Unmade::Dropped("too_large"),
             Unread::Failed => Unmade::Failed,
         })
     }
 
-    /// What the judge finds, and what is made of that, on a thread that serves nobody.
-    async fn judged<T: Send + 'static>(
+    /// What the judge finds, and what is made of that, on a thread that serves nobody. It ends soon after
+    /// it has no more time, or nobody waits for it.
+    async fn judged<K: Takes, T: Send + 'static>(
         &self,
         asked: &Asked,
-        control: Reply,
-        candidate: Reply,
-        made: impl FnOnce(Vec<Difference>) -> T + Send + 'static,
+        (control, candidate): (Reply, Reply),
+        mut taker: K,
+        made: impl FnOnce(K) -> T + Send + 'static,
     ) -> Result<T, Unmade> {
+        // What comparing takes may be the last that there is.
+        if self.condition.level() > Level::Calm {
+            return Err(Unmade::Dropped("memory"));
+        }
         let (judge, asked) = (Arc::clone(&self.judge), asked.clone());
+        let stop = CancellationToken::new();
+        let until = Until { then: Instant::now() + JUDGED_FOR, stop: stop.clone() };
+        let _given_up = stop.drop_guard();
         let judged = spawn_blocking(move || {
+            let rows_max = asked.caller.upstream.settings.rows_max;
+            if !shape::is_comparable(asked.endpoint, control.status, &control.body, rows_max) {
+                return Err(Unmade::Dropped("too_large"));
+            }
             let question = Question {
                 endpoint: asked.endpoint.name(),
                 dialect: asked.caller.upstream.dialect.name(),
@@ -188,16 +220,56 @@ impl Worker {
                 is_narrowed: asked.caller.visibility != Visibility::Everything,
                 quirks: &asked.quirks,
             };
-            made(judge.judge(&question, &control, &candidate))
+            let mut heard = Heard { taker: &mut taker, until: &until };
+            judge.judge(&question, &control, &candidate, &mut heard);
+            if until.has_come() { Err(Unmade::Dropped("timeout")) } else { Ok(made(taker)) }
         });
         // What panicked was logged where it did.
-        judged.await.map_err(|_| Unmade::Failed)
+        judged.await.map_err(|_| Unmade::Failed)?
+    }
+}
+
+/// How long one comparison may go on.
+struct Until {
+    then: Instant,
+    stop: CancellationToken,
+}
+
+impl Until {
+    fn has_come(&self) -> bool {
+        self.stop.is_cancelled() || Instant::now() >= self.then
+    }
+}
+
+/// A judge is heard until then.
+struct Heard<'a> {
+    taker: &'a mut dyn Takes,
+    until: &'a Until,
+}
+
+impl Listener for Heard<'_> {
+    fn found(&mut self, one: Difference) {
+        self.taker.take(one);
+    }
+
+    fn goes_on(&self) -> bool {
+        !self.until.has_come()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use domain::params::Params;
+    use tower::service_fn;
+
     use super::*;
+    use crate::config::Config;
+    use crate::error::Error;
+    use crate::secret::Secret;
+    use crate::shadow::trail::Trail;
+    use crate::state::State;
+    use crate::svc::Stage;
+    use crate::target::Target;
 
     #[tokio::test(start_paused = true)]
     async fn the_report_is_written_once_a_minute_if_there_is_news_and_at_the_end() {
@@ -214,6 +286,7 @@ mod tests {
         let working = tokio::spawn(work(works, stop.clone(), has_ended.clone()));
         sleep(WRITTEN_EVERY * 2).await;
         assert!(!file.exists(), "there is no news");
+        std::fs::write(&file, "of the process before").unwrap();
         results.note_dropped("paused");
         let read = || std::fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok());
         for _ in 0..3 {
@@ -226,6 +299,89 @@ mod tests {
         working.await.unwrap();
         assert!(has_ended.is_cancelled());
         assert_eq!(read(), Some(results.json()));
+        let mut before = file.clone().into_os_string();
+        before.push(".1");
+        assert_eq!(std::fs::read(&before).unwrap(), b"of the process before");
         std::fs::remove_file(&file).unwrap();
+        std::fs::remove_file(&before).unwrap();
+        // A process that has found nothing leaves what the one before found.
+        let (stop, has_ended) = (CancellationToken::new(), CancellationToken::new());
+        let works = Works {
+            worker: None,
+            jobs: mpsc::channel(1).1,
+            at_once: 1,
+            results: Arc::new(Results::new()),
+            report_file: Some(file.clone()),
+        };
+        stop.cancel();
+        work(works, stop, has_ended).await;
+        assert!(!file.exists());
+    }
+
+    /// Sees no difference, however long it looks.
+    #[derive(Debug)]
+    struct Content {
+        is_endless: bool,
+    }
+
+    impl Judge for Content {
+        fn judge(&self, _: &Question<'_>, _: &Reply, _: &Reply, listener: &mut dyn Listener) {
+            while self.is_endless && listener.goes_on() {
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    fn working(is_endless: bool) -> (State, Worker, Asked) {
+        let env = ["LEGACY", "V4"].map(|name| (name.to_owned(), format!("{name}-key")));
+        let config = Config::parse(crate::shadow::tests::CONFIG, "t.toml", &env).unwrap();
+        let state = State::new(config, crate::Surroundings::default()).unwrap();
+        let nobody = service_fn(|_| async { Err(Error::Internal.into()) });
+        let (readings, deadline) = (Stage::new(nobody), WRITTEN_EVERY);
+        let worker = Worker {
+            control: Arc::clone(&state.shadow.as_ref().unwrap().control),
+            candidate: Candidate { readings, deadline, bytes_max: 1 << 20 },
+            judge: Arc::new(Content { is_endless }),
+            turns: Turns::new(1.0),
+            results: Arc::clone(&state.shadow_results),
+            metrics: state.metrics.clone(),
+            condition: state.condition.clone(),
+        };
+        let asked = Asked {
+            endpoint: domain::legacy::ENDPOINTS[0],
+            quirks: Arc::default(),
+            caller: Arc::clone(&state.callers.all()[0]),
+            params: Params::parse(""),
+            target: Target::of(&"/".parse().unwrap()),
+            trail: Trail::default(),
+            key: Secret::new("LEGACY-key".to_owned()),
+        };
+        (state, worker, asked)
+    }
+
+    /// Why two answers were not judged, if they were not.
+    async fn dropped(worker: &Worker, asked: &Asked) -> Option<&'static str> {
+        let both = [(); 2].map(|()| crate::shadow::reply("[]".into()));
+        let findings = Findings::of("v1_users", &worker.results);
+        match worker.judged(asked, both.into(), findings, |_| ()).await {
+            Err(Unmade::Dropped(why)) => Some(why),
+            _ => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn where_memory_has_become_short_in_the_meantime_nothing_is_judged() {
+        let (state, worker, asked) = working(false);
+        for (level, why) in [(Level::Calm, None), (Level::Tight, Some("memory"))] {
+            state.condition.set_level(level);
+            assert_eq!(dropped(&worker, &asked).await, why);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_answers_are_judged_for_so_long_and_no_longer() {
+        let (_state, worker, asked) = working(true);
+        let (why, ()) = tokio::join!(dropped(&worker, &asked), tokio::time::advance(JUDGED_FOR));
+        assert_eq!(why, Some("timeout"));
     }
 }
