@@ -3,10 +3,9 @@
 
 use std::collections::HashMap;
 
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::node::{Node, NotJson};
+use crate::node::Node;
 
 /// What stands around the records.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -242,17 +241,6 @@ pub enum NotAList {
     /// There is no array in it.
     #[error("the answer holds no list")]
     NoList,
-}
-
-impl From<NotJson> for NotAList {
-    fn from(_: NotJson) -> Self {
-        NotAList::NotJson
-    }
-}
-
-/// Whether a text is JSON at all.
-pub fn is_json(text: &[u8]) -> bool {
-    serde_json::from_slice::<IgnoredAny>(text).is_ok()
 }
 
 #[cfg(test)]
