@@ -5,6 +5,7 @@
 mod common;
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base64::Engine;
@@ -109,28 +110,28 @@ struct World {
     vendors: Vec<Process>,
     keys: Keys,
     environment: Vec<(String, String)>,
+    /// Two worlds at once would need more memory than tests may use.
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl World {
     fn new(test: &str) -> World {
+        static ALONE: Mutex<()> = Mutex::new(());
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = Folder::new(test);
         let keys = Keys::new(faults(&[String::new(), String::new()]).len());
-        let mut vendors = Vec::new();
-        let mut bases = Vec::new();
+        let (mut vendors, mut bases) = (Vec::new(), Vec::new());
         for (number, fault) in faults(&keys.v4).iter().enumerate() {
             // The first keys of a vendor are printed, for pasting; no secret is one of them.
             let mut arguments = vec![
-                "--users",
-                "250",
+                "--users=250",
                 "--echo-key-in-error",
-                "--v4-key",
-                "printed",
+                "--v4-key=printed",
                 "--v4-key",
                 &keys.v4[0],
                 "--v4-key",
                 &keys.v4[1],
-                "--legacy-key",
-                "printed",
+                "--legacy-key=printed",
             ];
             arguments.extend(fault.iter().map(String::as_str));
             let (process, base) = vendor(&folder, &format!("vendor{number}"), &arguments, &[TRACE]);
@@ -140,7 +141,7 @@ impl World {
         // A port that nobody listens on.
         let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         bases.push(format!("http://{closed}"));
-        let mut world = World { folder, vendors, keys, environment: Vec::new() };
+        let mut world = World { folder, vendors, keys, environment: Vec::new(), _alone: alone };
         world.configure(&bases);
         world
     }
