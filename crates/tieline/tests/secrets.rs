@@ -118,8 +118,7 @@ impl World {
     fn new(test: &str) -> World {
         static ALONE: Mutex<()> = Mutex::new(());
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let folder = Folder::new(test);
-        let keys = Keys::new(faults(&[String::new(), String::new()]).len());
+        let (folder, keys) = (Folder::new(test), Keys::new(faults(&Default::default()).len()));
         let (mut vendors, mut bases) = (Vec::new(), Vec::new());
         for (number, fault) in faults(&keys.v4).iter().enumerate() {
             // The first keys of a vendor are printed, for pasting; no secret is one of them.
