@@ -160,17 +160,7 @@ impl Calibration<'_> {
             else {
                 continue;
             };
-            let shared = |by: KeyedBy| {
-                let one = List::read(&one.body, by).ok()?;
-                let two = List::read(&two.body, by).ok()?;
-                let both = one.keys.iter().filter(|key| two.places.contains_key(*key)).count();
-                Some((both, one.keys.len().min(two.keys.len())))
-            };
-            if let (Some((by_id, all)), Some((by_email, _))) =
-                (shared(KeyedBy::Id), shared(KeyedBy::Email))
-                && by_id * 10 < all
-                && by_email * 2 > all
-            {
+            if KeyedBy::of(&one.body, &two.body) == KeyedBy::Email {
                 self.by = KeyedBy::Email;
                 let numbers = self.id_map(&one.body, &two.body);
                 self.found.id_map = numbers;

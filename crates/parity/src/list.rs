@@ -82,6 +82,27 @@ pub enum KeyedBy {
     Email,
 }
 
+impl KeyedBy {
+    /// By what the users of two answers are aligned: by id, or by e-mail address where the two sides
+    /// number the same people in different ways.
+    pub fn of(control: &[u8], candidate: &[u8]) -> KeyedBy {
+        let shared = |by: KeyedBy| -> Option<(usize, usize)> {
+            let control = List::read(control, by).ok()?;
+            let candidate = List::read(candidate, by).ok()?;
+            let is_shared =
+                |key: &&String| !key.starts_with('#') && candidate.places.contains_key(*key);
+            let both = control.keys.iter().filter(is_shared).count();
+            Some((both, control.keys.len().min(candidate.keys.len())))
+        };
+        match (shared(KeyedBy::Id), shared(KeyedBy::Email)) {
+            (Some((by_id, all)), Some((by_email, _))) if by_id * 10 < all && by_email * 2 > all => {
+                KeyedBy::Email
+            }
+            _ => KeyedBy::Id,
+        }
+    }
+}
+
 impl<'a> List<'a> {
     /// Reads a list.
     ///

@@ -336,8 +336,8 @@ impl<'a> Run<'a> {
             let slug = slug.to_owned();
             return Err(Unable::Unfit { status: pair.candidate.status, slug, shape });
         }
-        if scenario.endpoint.lists_users() {
-            self.by = self.alignment(&pair);
+        if scenario.endpoint.lists_users() && self.by == KeyedBy::Id {
+            self.by = KeyedBy::of(&pair.control.body, &pair.candidate.body);
         }
         self.learn(scenario.endpoint, &pair);
         Ok(self.finish(scenario, pair).await)
@@ -397,28 +397,6 @@ impl<'a> Run<'a> {
             self.gathered.calls(ask, &behind.take_calls());
         }
         Ok(Pair { control, candidate, control_took, candidate_took })
-    }
-
-    /// By id; by e-mail address where the two sides number the same people in different ways.
-    fn alignment(&self, pair: &Pair) -> KeyedBy {
-        let shared = |by: KeyedBy| -> Option<(usize, usize)> {
-            let control = List::read(&pair.control.body, by).ok()?;
-            let candidate = List::read(&pair.candidate.body, by).ok()?;
-            let both = control
-                .keys
-                .iter()
-                .filter(|key| !key.starts_with('#') && candidate.places.contains_key(*key));
-            Some((both.count(), control.keys.len().min(candidate.keys.len())))
-        };
-        if self.by == KeyedBy::Email {
-            return KeyedBy::Email;
-        }
-        match (shared(KeyedBy::Id), shared(KeyedBy::Email)) {
-            (Some((by_id, all)), Some((by_email, _))) if by_id * 10 < all && by_email * 2 > all => {
-                KeyedBy::Email
-            }
-            _ => KeyedBy::Id,
-        }
     }
 
     /// Compares, judges and counts.

@@ -9,10 +9,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 use parity::ask::{Ask, KeyPlace, Reply};
-use parity::corpus::{Corpus, CorpusError, Header, Replay, Summary, Writer};
+use parity::corpus::{Corpus, CorpusError, Header, Recording, Replay, Summary, Writer};
+use parity::endpoint::endpoint;
 use parity::node::Node;
 use parity::pseudonym::Pseudonyms;
 use parity::relay::{Exchange, Replies};
+use parity::scenario::Scenario;
+use parity::source::{Answering, Silence, Source};
 use sha2::{Digest, Sha256};
 
 const V1: &str = "/api/user_management/v1/users";
@@ -355,4 +358,33 @@ fn a_list_of_many_users_comes_back_as_long_as_it_was() {
     let names = list.list().unwrap().iter().map(|user| user.get("name").unwrap().text().unwrap());
     let names: std::collections::HashSet<&str> = names.collect();
     assert_eq!(names.len(), 3000);
+}
+
+/// Answers what it has an answer for.
+struct Partly(Vec<(Ask, Reply)>);
+
+impl Source for Partly {
+    fn ask<'a>(&'a self, ask: &'a Ask) -> Answering<'a, Result<Reply, Silence>> {
+        let known = self.0.iter().find(|(known, _)| known == ask);
+        Box::pin(async move { known.map(|(_, reply)| reply.clone()).ok_or(Silence::Budget) })
+    }
+}
+
+#[tokio::test]
+async fn questions_without_an_answer_are_counted_in_the_recording() {
+    let folder = Folder::new();
+    let writer = writer(&folder);
+    let all = Scenario::all(endpoint("v1_users").unwrap());
+    let teams = Scenario::all(endpoint("v2_cdr_teams").unwrap());
+    let control = Partly(vec![(all.ask.clone(), reply(200, USER))]);
+    let recording = Recording::new(&control, writer.clone());
+    recording.ask_for(&all).await.unwrap();
+    recording.ask_for(&teams).await.unwrap_err();
+    // Asked again it is the same question, and what is asked beside is none of them.
+    recording.ask_for(&teams).await.unwrap_err();
+    recording.ask(&ask("/elsewhere", &[])).await.unwrap_err();
+    assert_eq!(recording.unanswered(), 1);
+    writer.left_unanswered(recording.unanswered());
+    writer.finish().unwrap();
+    assert_eq!(Corpus::open(&folder.file()).unwrap().unanswered(), 1);
 }

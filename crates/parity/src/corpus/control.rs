@@ -1,6 +1,6 @@
 //! Control while it is recorded, and control that is a recording.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Corpus, CorpusError, Replay, Writer};
@@ -22,6 +22,7 @@ struct Numbers {
     of: HashMap<Ask, u64>,
     /// The whole value of questions that ask for a part of one; asked again, they are the same.
     wholes: HashMap<Ask, String>,
+    unanswered: HashSet<Ask>,
     failure: Option<CorpusError>,
 }
 
@@ -36,6 +37,11 @@ impl<'a> Recording<'a> {
         self.numbers().failure
     }
 
+    /// Questions of the run that control has not answered.
+    pub fn unanswered(&self) -> u64 {
+        self.numbers().unanswered.len() as u64
+    }
+
     fn numbers(&self) -> MutexGuard<'_, Numbers> {
         self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -43,6 +49,7 @@ impl<'a> Recording<'a> {
     /// Notes an answer; what candidate asks next belongs to the same question.
     fn note(&self, ask: &Ask, whole: Option<&str>, reply: &Reply) {
         let mut numbers = self.numbers();
+        numbers.unanswered.remove(ask);
         let next = numbers.of.len() as u64;
         let number = *numbers.of.entry(ask.clone()).or_insert(next);
         self.writer.at(number);
@@ -84,7 +91,9 @@ impl Source for Recording<'_> {
 
     fn ask_for<'a>(&'a self, scenario: &'a Scenario) -> Answering<'a, Result<Reply, Silence>> {
         Box::pin(async move {
-            let reply = self.control.ask(&scenario.ask).await?;
+            let reply = self.control.ask(&scenario.ask).await.inspect_err(|_| {
+                self.numbers().unanswered.insert(scenario.ask.clone());
+            })?;
             self.note(&scenario.ask, scenario.whole.as_deref(), &reply);
             Ok(reply)
         })

@@ -131,7 +131,6 @@ impl Gathered {
         }
     }
 
-    /// The report; `unasked` are questions that there was no time for.
     /// Where one endpoint lists users, another that lists nobody on both sides proves nothing: so it
     /// looks with a key that may see nobody there.
     fn doubt_empty_lists(&mut self) {
@@ -152,6 +151,7 @@ impl Gathered {
         }
     }
 
+    /// The report; `unasked` are questions that there was no time for.
     pub(super) fn report(
         mut self,
         knowledge: &Knowledge,
@@ -256,6 +256,7 @@ fn without_values(call: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::Scenario;
 
     #[test]
     fn a_call_is_shown_without_what_it_asks_for() {
@@ -275,5 +276,25 @@ mod tests {
         let (verdict, because) = verdict(&totals, 0, &left_out);
         assert_eq!(verdict, Verdict::Agree);
         assert_eq!(because, "all of 9 values that were asked for are equal");
+    }
+
+    #[test]
+    fn a_list_that_is_empty_on_both_sides_proves_nothing_beside_one_that_is_not() {
+        let of = |name: &str, records: u64| {
+            let mut all = Finished::of(&Scenario::all(endpoint(name).unwrap()));
+            all.scenario.control_records = records;
+            all.scenario.candidate_records = records;
+            all.scenario.outcome = Outcome::Equal;
+            all.records = records;
+            all
+        };
+        let undecided = |v1: u64, v3: u64| {
+            let mut gathered = Gathered::new(&Plan::default());
+            // Nobody may be deleted.
+            let all = [("v1_users", v1), ("v3_cdr_users", v3), ("v2_cdr_deleted_agents", 0)];
+            all.into_iter().for_each(|(name, records)| gathered.add(of(name, records)));
+            gathered.report(&Knowledge::default(), Duration::ZERO, &[]).totals.undecided
+        };
+        assert_eq!((undecided(5, 5), undecided(5, 0), undecided(0, 5)), (0, 1, 1));
     }
 }

@@ -10,7 +10,7 @@ use domain::id::IdPolicy;
 use parity::corpus::{Recording, Writer};
 use parity::pseudonym::Pseudonyms;
 use parity::relay::RelaySettings;
-use parity::report::{ScenarioReport, Verdict};
+use parity::report::Verdict;
 use parity::run::state::State;
 use parity::run::{Plan, Sides, validate};
 use parity::scenario::Extent;
@@ -139,12 +139,7 @@ impl Record {
         told.end();
         let report = report.map_err(|unable| Failure::new(secrets.hide(&unable.to_string())))?;
         recording.failure().map_or(Ok(()), |error| Err(cannot(error)))?;
-        let is_lost = |one: &&ScenarioReport| {
-            let because = one.undecided_because.as_deref().unwrap_or_default();
-            because.starts_with("control: ") && !because.starts_with("control: it answers")
-        };
-        let lost = report.scenarios.iter().filter(is_lost).count();
-        writer.left_unanswered(lost as u64);
+        writer.left_unanswered(recording.unanswered());
         let summary = writer.finish().map_err(cannot)?;
         output::print(&format!(
             "{out}: {} legacy answers, {} exchanges with the new API, {} bodies\n{}: {}\n",
