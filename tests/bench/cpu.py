@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """CPU per request of the gateway, in one run beside others; the figures of docs/PERFORMANCE.md.
 
-  cargo build --release
+  cargo build --profile dist --features dist
   tests/bench/cpu.py [--rounds 5] [--requests N] [NAME=URL ...]
 
-Starts the pretend vendor and the gateway from target/release on loopback ports, and, where nginx is
+Starts the pretend vendor and the gateway from target/dist on loopback ports, and, where nginx is
 installed, nginx as a plain proxy in front of the same vendor. Asks each of them the same things in
 turn, and prints the CPU time their processes used, by the kernel's own account, per request, and as a
 ratio to the gateway's. Wall time comes second: other work on the machine moves it first.
@@ -17,7 +17,7 @@ import argparse, concurrent.futures, glob, hashlib, http.client, json, os, shuti
 import statistics, subprocess, sys, tempfile, time, urllib.parse
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-TIELINE = os.path.join(ROOT, "target", "release", "tieline")
+TIELINE = os.path.join(ROOT, "target", "dist", "tieline")
 LIST = "/api/user_management/v1/users"
 TICK = os.sysconf("SC_CLK_TCK")
 

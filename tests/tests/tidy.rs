@@ -13,13 +13,14 @@ use toml::{Table, Value};
 /// `simulator` and `tests` never see `domain`: if both sides of a test shared our structs, a wrong
 /// field name would pass every test.
 const EDGES: &[(&str, &[&str])] = &[
+    ("allocator", &[]),
     ("domain", &[]),
     ("transport", &[]),
     ("roster", &[]),
     ("gateway", &["domain", "roster", "transport"]),
     ("simulator", &["transport"]),
     ("parity", &["transport"]),
-    ("tieline", &["domain", "roster", "transport", "gateway", "simulator", "parity"]),
+    ("tieline", &["allocator", "domain", "roster", "transport", "gateway", "simulator", "parity"]),
     ("tests", &["roster", "transport", "gateway", "simulator", "parity", "tieline"]),
 ];
 
@@ -42,6 +43,7 @@ const TOP_LEVEL: &[&str] = &[
     "deny.toml",
     "deploy",
     "docs",
+    "rust-toolchain.toml",
     "rustfmt.toml",
     "tests",
 ];

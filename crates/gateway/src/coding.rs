@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use std::num::NonZero;
 use std::sync::Arc;
 
-use brotli::CompressorWriter;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -36,8 +35,13 @@ impl Coding {
     /// Every one.
     pub(crate) const ALL: [Coding; 3] = [Coding::Gzip, Coding::Br, Coding::Zstd];
 
+    /// Whether this build can make it: `br` and `zstd` are the feature `codings`.
+    pub fn is_built_in(self) -> bool {
+        matches!(self, Coding::Gzip) || cfg!(feature = "codings")
+    }
+
     /// Its name in headers and in the configuration.
-    pub(crate) fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Coding::Gzip => "gzip",
             Coding::Br => "br",
@@ -60,13 +64,17 @@ impl Coding {
                 encoder.write_all(bytes)?;
                 encoder.finish()
             }
+            #[cfg(feature = "codings")]
             Coding::Br => {
-                let mut encoder = CompressorWriter::new(room, 4096, 1, 20);
+                let mut encoder = brotli::CompressorWriter::new(room, 4096, 1, 20);
                 encoder.write_all(bytes)?;
                 encoder.flush()?;
                 Ok(encoder.into_inner())
             }
+            #[cfg(feature = "codings")]
             Coding::Zstd => zstd::bulk::compress(bytes, 1),
+            #[cfg(not(feature = "codings"))]
+            Coding::Br | Coding::Zstd => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 }
@@ -74,16 +82,18 @@ impl Coding {
 /// What coding answers needs to know.
 #[derive(Debug, Clone)]
 pub(crate) struct Codings {
-    /// Those that are used, the best first.
+    /// Those that are used, the best first; each is built in.
     pub(crate) used: Arc<[Coding]>,
     /// Answers coded at once: more would only take the processors from each other.
     places: Arc<Semaphore>,
 }
 
 impl Codings {
-    pub(crate) fn new(used: &[Coding]) -> Self {
+    /// Of the configured codings, the best first, those that this build can make.
+    pub(crate) fn new(configured: &[Coding]) -> Self {
         let places = std::thread::available_parallelism().map_or(1, NonZero::get);
-        Codings { used: used.into(), places: Arc::new(Semaphore::new(places)) }
+        let used = configured.iter().copied().filter(|coding| coding.is_built_in()).collect();
+        Codings { used, places: Arc::new(Semaphore::new(places)) }
     }
 }
 
@@ -144,11 +154,15 @@ mod tests {
         let mut plain = Vec::new();
         match coding {
             Coding::Gzip => flate2::read::GzDecoder::new(bytes).read_to_end(&mut plain).unwrap(),
+            #[cfg(feature = "codings")]
             Coding::Br => brotli::Decompressor::new(bytes, 4096).read_to_end(&mut plain).unwrap(),
+            #[cfg(feature = "codings")]
             Coding::Zstd => {
                 plain = zstd::bulk::decompress(bytes, 64 << 20).unwrap();
                 plain.len()
             }
+            #[cfg(not(feature = "codings"))]
+            Coding::Br | Coding::Zstd => panic!("{coding:?} is not built in"),
         };
         plain
     }
@@ -158,7 +172,7 @@ mod tests {
         let codings = Codings::new(&Coding::ALL);
         let plain = Bytes::from("{\"name\":\"somebody\",\"id\":7},".repeat(5000));
         let coded = Coded::default();
-        for coding in Coding::ALL {
+        for coding in codings.used.iter().copied() {
             let first = coded.get(coding, &plain, &codings).await.unwrap();
             assert!(first.len() < plain.len() / 20, "{coding:?}: {}", first.len());
             assert_eq!(decode(coding, &first), plain, "{coding:?}");
@@ -179,6 +193,16 @@ mod tests {
             assert!(Coded::default().get(coding, &short, &codings).await.is_none(), "{coding:?}");
             assert!(Coded::default().get(coding, &noise, &codings).await.is_none(), "{coding:?}");
         }
+    }
+
+    #[test]
+    fn a_coding_that_is_not_built_in_is_never_used() {
+        let used = Codings::new(&[Coding::Zstd, Coding::Gzip, Coding::Br]).used;
+        let expected: &[Coding] = match cfg!(feature = "codings") {
+            true => &[Coding::Zstd, Coding::Gzip, Coding::Br],
+            false => &[Coding::Gzip],
+        };
+        assert_eq!(*used, *expected);
     }
 
     #[test]

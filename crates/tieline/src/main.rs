@@ -17,13 +17,9 @@ mod validation;
 
 use std::process::ExitCode;
 
+// Linked for its effect alone: it sets the allocator.
+use allocator as _;
 use clap::{Parser, Subcommand};
-
-/// Gives freed memory back to the system soon: after a burst of long lists the process gets small
-/// again, which the allocator of the C library does not (`tests/memory.rs`). `.cargo/config.toml` has
-/// the settings that are compiled in.
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Keeps customizations of the legacy users API working on the v4 API that replaced it.
 #[derive(Debug, Parser)]

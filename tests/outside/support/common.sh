@@ -31,7 +31,8 @@ fail() {
     exit 1
 }
 
-# need TOOL=PACKAGE...: installs the packages of the tools that are missing (Debian, as root).
+# need TOOL=PACKAGE...: installs the packages of the tools that are missing (Debian, as root). Two checks at
+# once take turns at it.
 need() {
     local pair missing=()
     for pair in "$@"; do
@@ -39,19 +40,19 @@ need() {
     done
     if [ "${#missing[@]}" -gt 0 ]; then
         echo "installing ${missing[*]} (apt-get)"
-        apt-get update -qq
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" \
-            >"$work/apt.log" 2>&1 || fail "apt-get cannot install ${missing[*]}"
+        flock "${TMPDIR:-/tmp}/tieline-apt.lock" sh -c 'apt-get update -qq &&
+            DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"' \
+            sh "${missing[@]}" >"$work/apt.log" 2>&1 || fail "apt-get cannot install ${missing[*]}"
     fi
 }
 
-# build: the program as it is shipped, in $tieline; TIELINE names another one.
+# build: the program with every feature, in $tieline; TIELINE names one that is built already.
 build() {
     if [ -n "${TIELINE:-}" ]; then
         tieline=$(realpath "$TIELINE")
         return
     fi
-    cargo build --release --locked --quiet
+    cargo build --release --features dist --locked --quiet
     tieline=$(realpath "${CARGO_TARGET_DIR:-target}")/release/tieline
 }
 
@@ -95,8 +96,9 @@ stopped() {
     wait "$1" || code=$?
 }
 
-# free_port: a port of the loopback that nobody listens on, in $port. Each call gives another one.
-next_port=$((20000 + $$ % 10000))
+# free_port: a port of the loopback that nobody listens on, in $port. Each call gives another one, and two
+# checks at once begin far from each other.
+next_port=$((20000 + $$ * 37 % 10000))
 free_port() {
     for _ in $(seq 1000); do
         next_port=$((next_port + 1))

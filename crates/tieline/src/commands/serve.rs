@@ -43,6 +43,7 @@ impl Serve {
         let config = load(&self.config)?;
         set_up_log(&config, log_format)?;
         gateway::process::watch_panics();
+        tell_left_out(&config);
         runtime::run(async move {
             let signals = Signals::listen()?;
             let hangups = Hangups::listen()?;
@@ -83,6 +84,20 @@ impl Serve {
             _ => "",
         };
         Failure::new(format_args!("{error}; change it in {file}{or}"))
+    }
+}
+
+/// Logs which of the configured codings this build cannot make; clients get another one, or none.
+fn tell_left_out(config: &Config) {
+    let configured = config.server.compression.iter();
+    let left_out = configured.filter(|coding| !coding.is_built_in()).map(|coding| coding.as_str());
+    let left_out: Vec<&str> = left_out.collect();
+    if !left_out.is_empty() {
+        let codings = left_out.join(", ");
+        tracing::info!(
+            codings,
+            "this build leaves these codings out; the feature `codings` has them"
+        );
     }
 }
 
