@@ -1,14 +1,14 @@
-//! What can go wrong with a roster. Must never hold a path, SQL text, or anything about a user.
+//! Errors of a roster. They must never contain a path, SQL text, or anything about a user.
 
 use std::io;
 
 use rusqlite::ffi;
 
-/// Why the roster did not do what it was asked. Nothing was written by a call that failed, except
-/// that a commit may have reached the disk although the system reported an error on it.
+/// Why a call failed. A failed call wrote nothing, with one exception: a commit may have reached the
+/// disk although the system reported an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RosterError {
-    /// The file holds something else. It was not changed.
+    /// The file is not a roster. It was not changed.
     #[error("the file is not a roster; it was left as it is")]
     NotARoster,
     /// A later version of the program wrote the file. It was not changed.
@@ -19,20 +19,20 @@ pub enum RosterError {
         /// The latest schema number this program can read.
         known: i64,
     },
-    /// It is a roster, but its pages or rows contradict each other. Restore it from a copy.
+    /// The roster's pages or rows contradict each other. Restore it from a copy.
     #[error("the roster is damaged; restore it from a copy")]
     Damaged,
-    /// The file that was opened is no longer where it was: removed, or another one is in its place.
-    /// Nothing is read or written any more, since nobody would find it again.
+    /// The opened file was removed, or another one is in its place. Nothing is read or written any
+    /// more, because the data would be lost.
     #[error("the roster's file was removed or replaced; restart the gateway")]
     Replaced,
-    /// Another process kept the file locked for longer than the five seconds we wait.
+    /// Another process kept the file locked for longer than five seconds, the longest we wait.
     #[error("another process kept the roster locked for too long")]
     Busy,
-    /// The file system refused: no such folder, no permission, no space.
+    /// The file system refused, for example because of a missing folder, permissions or space.
     #[error("the roster's file could not be used: {0}")]
     Disk(io::ErrorKind),
-    /// Any other failure of SQLite, as its extended result code.
+    /// Any other failure of SQLite, with its extended result code.
     #[error("SQLite failed: {text} (result code {0})", text = ffi::code_to_str(*.0))]
     Sqlite(i32),
 }
@@ -43,14 +43,14 @@ impl From<io::Error> for RosterError {
     }
 }
 
-/// Keeps the code and drops the message: SQLite's messages may quote SQL.
+/// Keeps the code and drops the message, because SQLite's messages may quote SQL.
 impl From<rusqlite::Error> for RosterError {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::Error as E;
         match error {
             E::SqliteFailure(failure, _) => Self::from_code(failure.extended_code),
             E::SqlInputError { error, .. } => Self::from_code(error.extended_code),
-            // A value of another type or range than the schema allows.
+            // A value whose type or range the schema does not allow.
             _ => Self::Damaged,
         }
     }
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_of_sqlite_is_never_repeated() {
+    fn messages_of_sqlite_are_never_repeated() {
         let connection = rusqlite::Connection::open_in_memory().unwrap();
         let error = connection.execute("INSERT INTO secrets VALUES ('Jane')", ()).unwrap_err();
         let error = RosterError::from(error);

@@ -1,5 +1,5 @@
-//! Opens the file, or creates it. Must never change a file that is not a roster of a known schema,
-//! and never let anyone but the owner read a new one.
+//! Opens or creates the file. Must never change a file that is not a roster of a known schema, and
+//! must never make a new file readable for anyone but its owner.
 
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -17,29 +17,30 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::error::RosterError;
 
-/// "TLRo": the number by which a roster is told from any other SQLite file.
+/// "TLRo": the number that distinguishes a roster from other SQLite files.
 const APPLICATION_ID: i64 = 0x544c_526f;
-/// The schema in `schema.sql`. A change of it takes the next number, and a migration.
+/// The schema in `schema.sql`. Each change of it needs the next number and a migration.
 const SCHEMA: i64 = 1;
-/// How long to wait for another process' lock.
+/// How long to wait for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often, and after which pause, write-ahead logging is tried; together as long as above.
+/// How often switching to write-ahead logging is tried, and the pause in between; together as long
+/// as [`BUSY_TIMEOUT`].
 const WAL_TRIES_MAX: u32 = 100;
 const WAL_PAUSE: Duration = Duration::from_millis(50);
 
-/// Held while a file is created and opened. Closing any handle of a file gives up all POSIX locks
-/// this process has on it, so no connection may exist while the handle that creates it is closed.
+/// Held while a file is created and opened. Closing any handle of a file releases all POSIX locks
+/// that this process has on it, so no connection may exist while the creating handle is closed.
 static OPENING: Mutex<()> = Mutex::new(());
 
-/// The connection that writes, and one that reads what is committed while the other one is busy.
+/// One connection that writes, and one that can read committed data meanwhile.
 pub(crate) struct Connections {
     pub(crate) reader: Connection,
     pub(crate) writer: Connection,
     pub(crate) place: Place,
 }
 
-/// Where the file lies, and which file that was when it was opened. As long as a connection holds
-/// the file open, the system gives its number to no other one.
+/// The path of the file, and the identity of the file that was opened there. While a connection holds
+/// the file open, the system does not reuse its inode number.
 #[derive(Debug)]
 pub(crate) struct Place {
     path: PathBuf,
@@ -53,8 +54,8 @@ impl Place {
         Ok(Self { path, device: file.dev(), inode: file.ino() })
     }
 
-    /// Refuses when the path leads to no file or to another one. Never opens the file: closing that
-    /// handle would give up the locks of the connections.
+    /// Fails if the path leads to no file or to another one. Never opens the file, because closing
+    /// that handle would release the locks of the connections.
     pub(crate) fn check(&self) -> Result<(), RosterError> {
         use io::ErrorKind::{NotADirectory, NotFound};
         match std::fs::metadata(&self.path) {
@@ -69,16 +70,16 @@ impl Place {
 }
 
 pub(crate) fn open(path: &Path) -> Result<Connections, RosterError> {
-    // Absolute, so that SQLite sees no special name such as ":memory:" in it.
+    // Absolute, so that SQLite cannot take it for a special name such as ":memory:".
     let path = std::path::absolute(path)?;
     let _opening = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
     create(&path)?;
-    // Before anything is opened and looked at again after it, so that it is the file that we opened.
+    // Read before the file is opened and checked again afterwards, so it describes the opened file.
     let place = Place::of(path.clone())?;
     refuse_foreign(&path)?;
     let mut writer = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    // Until we know that the file is ours and sound, nothing moves from its log into it either. (An
-    // empty log is only what we make ourselves by looking; that is tidied up on closing.)
+    // Until the checks are done, nothing may move from the log into the file. (An empty log is only a
+    // trace of our own check, and is removed on closing.)
     let has_log = std::fs::metadata(beside(&path, "-wal")).is_ok_and(|log| log.len() > 0);
     writer.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)?;
     writer.pragma_update(None, "synchronous", "FULL")?;
@@ -91,7 +92,7 @@ pub(crate) fn open(path: &Path) -> Result<Connections, RosterError> {
     Ok(Connections { reader, writer, place })
 }
 
-/// Makes an empty file that only its owner can read, unless there is a file.
+/// Creates an empty file that only its owner can read, unless a file exists.
 fn create(path: &Path) -> Result<(), RosterError> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error.into()),
@@ -99,12 +100,12 @@ fn create(path: &Path) -> Result<(), RosterError> {
     }
 }
 
-/// Looks at the first page without a lock, a log or a recovery, all of which could change a file
-/// that is none of our business.
+/// Checks the first page without a lock, a log or a recovery, because each of these could change a
+/// file that does not belong to us.
 fn refuse_foreign(path: &Path) -> Result<(), RosterError> {
     let is_empty = std::fs::metadata(path)?.len() == 0;
-    // A journal means that a transaction was cut off, possibly the one that makes a roster out of an
-    // empty file: then the first page is not final before SQLite has taken it back.
+    // A journal means that a transaction was interrupted, perhaps the one that turns an empty file into
+    // a roster. The first page is not final until SQLite has rolled it back.
     if is_empty || beside(path, "-journal").exists() {
         return Ok(());
     }
@@ -113,8 +114,8 @@ fn refuse_foreign(path: &Path) -> Result<(), RosterError> {
     match number(&header, "application_id") {
         Ok(APPLICATION_ID) => refuse_newer(number(&header, "user_version")?),
         Ok(_) => Err(RosterError::NotARoster),
-        // While a log is moved into the file, or when that was cut off, the first page may speak of
-        // pages that are still in the log only. SQLite decides, with the log.
+        // While a log is moved into the file, or if that was interrupted, the first page may refer to
+        // pages that are only in the log. SQLite decides, because it reads the log.
         Err(RosterError::Damaged) => Ok(()),
         Err(error) => Err(error),
     }
@@ -125,16 +126,16 @@ fn refuse_newer(found: i64) -> Result<(), RosterError> {
 }
 
 fn connect(path: &Path, access: OpenFlags) -> Result<Connection, RosterError> {
-    // One thread at a time uses a connection, behind a lock of our own.
+    // Our own lock lets one thread at a time use a connection.
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
 }
 
-/// Makes a roster out of an empty file, in one transaction.
+/// Turns an empty file into a roster, in one transaction.
 ///
-/// This is done before write-ahead logging is switched on, so that the application id stands in the
-/// file itself, where [`refuse_foreign`] looks for it, and not only in the log.
+/// This happens before the switch to write-ahead logging, so that the application id is in the file
+/// itself, where [`refuse_foreign`] looks for it, and not only in the log.
 fn lay_out(connection: &mut Connection) -> Result<(), RosterError> {
     if number(connection, "application_id")? == APPLICATION_ID {
         return Ok(());
@@ -157,7 +158,7 @@ fn lay_out(connection: &mut Connection) -> Result<(), RosterError> {
     Ok(())
 }
 
-/// Refuses a roster that is newer or damaged.
+/// Refuses a newer or damaged roster.
 fn check(connection: &Connection) -> Result<(), RosterError> {
     let schema = number(connection, "user_version")?;
     refuse_newer(schema)?;
@@ -174,12 +175,12 @@ fn check(connection: &Connection) -> Result<(), RosterError> {
     }
 }
 
-/// Switches write-ahead logging on: readers never wait for a writer, and a commit is one write to
+/// Switches write-ahead logging on. Then readers never wait for a writer, and a commit is one write to
 /// the end of the log.
 fn log_ahead(connection: &Connection) -> Result<(), RosterError> {
     for _ in 1..WAL_TRIES_MAX {
         match try_log_ahead(connection) {
-            // Two processes that switch at once: SQLite answers without waiting, lest both wait.
+            // If two processes switch at once, SQLite answers without waiting, to avoid a deadlock.
             Err(RosterError::Busy) => thread::sleep(WAL_PAUSE),
             answer => return answer,
         }
@@ -203,7 +204,8 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// The path as a URI that asks for the bare file, with every byte escaped that could mean anything.
+/// The path as a URI that asks for the file without its log. Every byte with a special meaning is
+/// escaped.
 fn uri(path: &Path) -> String {
     let mut uri = "file:".to_owned();
     for byte in path.as_os_str().as_bytes() {
@@ -223,9 +225,9 @@ fn uri(path: &Path) -> String {
 mod tests {
     use super::*;
 
-    /// No killed process shows the difference, only a power cut would.
+    /// Only a power cut would show the difference; killing the process does not.
     #[test]
-    fn every_commit_reaches_the_disk_before_it_is_answered() {
+    fn every_commit_reaches_the_disk_before_the_call_returns() {
         let name = format!("tieline-roster-settings-{}.sqlite", std::process::id());
         let path = std::env::temp_dir().join(name);
         _ = std::fs::remove_file(&path);

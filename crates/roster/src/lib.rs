@@ -1,20 +1,21 @@
-//! Remembers the users of each caller in one SQLite file, so that those who are gone can still be
-//! listed where the upstream has no list of them.
+//! Remembers the users of each caller in one SQLite file, so that deleted users can be listed even if
+//! the upstream has no list of them.
 //!
-//! The crate knows ids, names, groups and teams. It must never know an endpoint or a dialect, never
-//! read a clock, never delete what it remembers, and never show one scope's users to another. The
-//! file holds personal data: it is made readable for its owner only, and no error repeats any of it.
+//! The crate knows ids, names, groups and teams. It must never know an endpoint or a dialect, read a
+//! clock, delete a remembered user, or show one scope's users to another. The file holds personal
+//! data: only its owner can read it, and no error repeats any of it.
 //!
-//! **Sweeps.** What is recorded are complete readings of all users. Whoever is missing from two
-//! consecutive ones has *vanished*; a single one may have been read at a bad moment. What makes two
-//! sweeps consecutive, and which one is not believed, stands in `tally.rs`.
+//! **Sweeps.** The roster records complete readings of all users. A user who is missing from two
+//! consecutive sweeps has *vanished*; a single sweep may have been read at a bad moment. `tally.rs`
+//! says when two sweeps are consecutive, and which sweep is not believed.
 //!
-//! **Several processes** may have the file open, on one machine: a local file system is needed. Who
-//! removes or replaces the file while it is open is noticed by the next call, which then fails.
+//! **Several processes** on one machine may have the file open; it needs a local file system. If the
+//! file is removed or replaced while it is open, the next call notices and fails.
 //!
-//! **Durability.** What a call returned `Ok` for survives a crash of the process and of the machine.
+//! **Durability.** If a call returned `Ok`, its result survives a crash of the process and of the
+//! machine.
 //!
-//! All methods block, for up to five seconds when another process holds the lock.
+//! All methods block, for up to five seconds if another process holds the lock.
 
 mod error;
 mod file;
@@ -44,7 +45,7 @@ pub struct Roster {
 }
 
 struct Inner {
-    // Dropped first: the last connection to close tidies up the log, and this one may not write.
+    // Dropped first: the last connection to close removes the log, and this one cannot write.
     reader: Mutex<Connection>,
     writer: Mutex<Writer>,
     place: Place,
@@ -57,8 +58,8 @@ struct Writer {
 }
 
 impl Roster {
-    /// Opens the roster in this file, or makes one where there is no file or an empty one. A new
-    /// file can be read and written by its owner only; the folder must exist.
+    /// Opens the roster in this file, or creates one if there is no file or an empty one. Only the
+    /// owner can read and write a new file. The folder must exist.
     ///
     /// # Errors
     ///
@@ -76,17 +77,17 @@ impl Roster {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Records a complete, unfiltered sweep: all or nothing of it.
+    /// Records a complete, unfiltered sweep, all of it or nothing.
     ///
-    /// The users in it are present, with what it says about them; the remembered ones that are not
-    /// in it are absent. Writes as many rows as changed. Of several sightings of one id the last is
-    /// taken. Never give it a filtered or partial reading: it would count the rest as absent.
+    /// The users in it are present, with the given details. Remembered users who are not in it are
+    /// absent. Only changed rows are written. If an id has several sightings, the last one counts.
+    /// Never pass a filtered or partial reading: all other users would count as absent.
     ///
-    /// When more than half of more than ten users (vanished ones aside) are missing, the sweep is
-    /// [`Changes::suspicious`]: those in it are recorded, but no absence counts. The third such
-    /// sweep in a row is believed; overlapping ones are one.
+    /// If more than half of more than ten users (without vanished ones) are missing, the sweep is
+    /// [`Changes::suspicious`]: its users are recorded, but no absence counts. The third such sweep
+    /// in a row is believed; overlapping ones count as one.
     ///
-    /// What was recorded by a clock that was more than an hour ahead does not stand in the way, see
+    /// Times recorded by a clock that was more than an hour ahead are corrected, see
     /// [`Changes::clock_was_ahead`].
     pub fn record(
         &self,
@@ -94,13 +95,13 @@ impl Roster {
         sweep: &Sweep,
         sightings: &[Sighting],
     ) -> Result<Changes, RosterError> {
-        // Before the lock: this takes longest when nothing changed, and nobody need wait for it.
+        // Before the lock, because this takes longest if nothing changed, and needs no lock.
         let fingerprints = &self.inner.fingerprints;
         let seen = tally::by_id(sightings, fingerprints);
         let mut writer = self.writer()?;
         let Writer { connection, mirrors } = &mut *writer;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        // Asked within the transaction: from here on nobody else can write.
+        // Within the transaction, because from here on no other process can write.
         let mirrored = mirrors.take(scope, store::data_version(&transaction)?);
         let (row, state) = store::find_or_add_scope(&transaction, scope)?;
         let entries = match mirrored {
@@ -117,9 +118,9 @@ impl Roster {
         Ok(outcome.changes)
     }
 
-    /// Adds a baseline: ids and names of those already gone before the first sweep, all or nothing.
-    /// Imported ids stay, also when a later import lacks them or a sweep sees them alive. Of several
-    /// rows with one id the last is taken.
+    /// Adds a baseline, all of it or nothing: ids and names of users who were deleted before the first
+    /// sweep. Imported ids stay even if a later import lacks them or a sweep sees them alive. If an id
+    /// has several rows, the last one counts.
     pub fn import(
         &self,
         scope: &Scope,
@@ -147,30 +148,30 @@ impl Roster {
         Ok(counts)
     }
 
-    /// Everyone who vanished or was imported, ascending by id. Who is both appears once, with what
-    /// was last seen and both marks. An imported user may be alive by now: the roster does not tell.
+    /// All vanished and imported users, ascending by id. A user who is both appears once, with the
+    /// last seen details and both marks. An imported user may be alive by now; the roster does not say.
     pub fn former(&self, scope: &Scope) -> Result<Vec<Former>, RosterError> {
         self.read(scope, |transaction, row, _| {
             Ok(store::former(transaction, row)?.into_values().collect())
         })
     }
 
-    /// The same as [`Roster::former`], for a copy of what cannot be had again.
+    /// The same as [`Roster::former`], for a backup of data that cannot be read again.
     pub fn export(&self, scope: &Scope) -> Result<Vec<Former>, RosterError> {
         self.former(scope)
     }
 
-    /// Every scope that a sweep or an import was recorded for, by caller and upstream.
+    /// Every scope with a recorded sweep or import, by caller and upstream.
     pub fn scopes(&self) -> Result<Vec<Scope>, RosterError> {
         store::scopes(&*self.reader()?)
     }
 
-    /// How much is remembered of a scope; all zero for an unknown one.
+    /// Counts of what is remembered of a scope; all zero for an unknown one.
     pub fn counts(&self, scope: &Scope) -> Result<Counts, RosterError> {
         self.read(scope, store::counts)
     }
 
-    /// Reads one consistent state of a scope; the default when there is no such scope.
+    /// Reads one consistent state of a scope; returns the default if there is no such scope.
     fn read<T: Default>(
         &self,
         scope: &Scope,
@@ -185,7 +186,7 @@ impl Roster {
     }
 
     fn reader(&self) -> Result<MutexGuard<'_, Connection>, RosterError> {
-        // A transaction that a panic cut off was rolled back when it was dropped.
+        // A transaction interrupted by a panic was rolled back when it was dropped.
         let reader = self.inner.reader.lock().unwrap_or_else(PoisonError::into_inner);
         self.inner.place.check()?;
         Ok(reader)

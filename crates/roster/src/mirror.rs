@@ -1,5 +1,5 @@
-//! What is kept in memory of each scope, so that a sweep is compared without reading the file. Must
-//! never be trusted after another connection has written.
+//! Keeps each scope's users in memory, so that comparing a sweep does not read the file. Must never be
+//! trusted after another connection has written.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -7,17 +7,17 @@ use std::hash::{BuildHasher, RandomState};
 use crate::shapes::{Scope, Sighting};
 use crate::tally::VANISHED_AFTER;
 
-/// How many users of all scopes together are kept in memory, at 40 bytes each. A scope beyond that
-/// drops the others, which are then read again.
+/// Users of all scopes kept in memory, at 40 bytes each. If one more scope exceeds this, the others are
+/// dropped and read again when needed.
 const USERS_MAX: usize = 1_000_000;
 
-/// A remembered user, without what is only needed to list it.
+/// A remembered user, without the details that only a list needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) id: u64,
     pub(crate) fingerprint: u64,
     pub(crate) absences: u8,
-    /// The latest end of the sweeps that saw the user; `None`: that of all sweeps of the scope.
+    /// The latest end of the sweeps that saw the user; `None`: the latest end of the scope's sweeps.
     pub(crate) seen_until: Option<u64>,
 }
 
@@ -27,13 +27,13 @@ impl Entry {
     }
 }
 
-/// Tells whether a user changed, by a keyed hash: two different records have the same one by a
-/// chance of 1 in 2^64, which nobody can improve without the key.
+/// Detects changed users by a keyed hash. Two different records have the same hash with a chance of 1 in
+/// 2^64, which cannot be improved without the key.
 #[derive(Debug, Default)]
 pub(crate) struct Fingerprints(RandomState);
 
 impl Fingerprints {
-    /// The fingerprint of everything but the id. Comparable with others of this object only.
+    /// The fingerprint of everything except the id. Comparable only with others of this object.
     pub(crate) fn of(&self, sighting: &Sighting) -> u64 {
         let Sighting { id: _, name, group, teams, supervised_teams, is_deleted } = sighting;
         self.0.hash_one((name, group, teams, supervised_teams, is_deleted))
@@ -43,15 +43,14 @@ impl Fingerprints {
 /// The entries of each scope, ascending by id.
 #[derive(Debug, Default)]
 pub(crate) struct Mirrors {
-    /// SQLite's number for the state of the file that all scopes here were read in.
+    /// SQLite's version number of the file when all scopes here were read.
     data_version: i64,
     scopes: HashMap<Scope, Vec<Entry>>,
 }
 
 impl Mirrors {
-    /// Takes out what is known of a scope, unless another connection has written since. The entries
-    /// come back by [`Mirrors::put`] after a commit; after a failure they stay out, and the file is
-    /// read again.
+    /// Takes out the entries of a scope, unless another connection has written since. After a commit
+    /// [`Mirrors::put`] puts them back; after a failure they stay out, and the file is read again.
     pub(crate) fn take(&mut self, scope: &Scope, data_version: i64) -> Option<Vec<Entry>> {
         if self.data_version != data_version {
             self.scopes.clear();
@@ -60,7 +59,7 @@ impl Mirrors {
         self.scopes.remove(scope)
     }
 
-    /// Puts in what the file now holds of a scope.
+    /// Puts in the entries that the file now has for a scope.
     pub(crate) fn put(&mut self, scope: &Scope, entries: Vec<Entry>) {
         let others: usize = self.scopes.values().map(Vec::len).sum();
         if others + entries.len() > USERS_MAX {

@@ -1,21 +1,21 @@
-//! What goes into a roster and what comes out. Must never know how it is kept.
+//! The values that go into a roster and come out of it. Must never know how they are stored.
 
-/// Whose users, and as which upstream shows them. Nothing of one scope is ever seen in another.
+/// The users of one caller, as one upstream shows them. Scopes never see each other's users.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Scope {
     /// The caller's name.
     pub caller: String,
-    /// What tells the upstream from another one, for example its base URL.
+    /// Distinguishes the upstream from others: its name in the configuration.
     pub upstream: String,
 }
 
-/// When a complete, unfiltered reading of all users took place, in milliseconds since 1970.
+/// The time of a complete, unfiltered reading of all users, in milliseconds since 1970.
 ///
-/// A sweep that ended before it started (the clock was set back meanwhile) still shows who was seen,
-/// but nobody is counted absent by it.
+/// A sweep may end before it started, if the clock was set back meanwhile. It still shows which users
+/// were seen, but no absence counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sweep {
-    /// Before its first page was asked for.
+    /// Before its first page was requested.
     pub started: u64,
     /// After its last page was read.
     pub ended: u64,
@@ -24,7 +24,7 @@ pub struct Sweep {
 /// A user as a sweep saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sighting {
-    /// The number legacy clients know the user by.
+    /// The user's number for legacy clients.
     pub id: u64,
     /// Display name.
     pub name: Option<String>,
@@ -34,71 +34,71 @@ pub struct Sighting {
     pub teams: Vec<String>,
     /// Ids of the teams the user supervises, in upstream order.
     pub supervised_teams: Vec<String>,
-    /// Whether the upstream itself lists the user as deleted. Such a user is seen, not absent.
+    /// Whether the upstream itself lists the user as deleted. Such a user counts as seen.
     pub is_deleted: bool,
 }
 
-/// What a sweep changed, as numbers of users.
+/// How many users a sweep changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Seen for the first time.
     pub added: usize,
-    /// Known, and something about them is new.
+    /// Known before, with changed details.
     pub updated: usize,
-    /// Had vanished, and were seen again.
+    /// Seen again after they had vanished.
     pub returned: usize,
     /// Absent for the first time since they were last seen.
     pub absent: usize,
-    /// Absent for the second time in a row, and thereby vanished.
+    /// Absent for the second time in a row, so they have vanished.
     pub vanished: usize,
-    /// Whether this sweep was an observation of its own, so that absences in it count. `false` when
-    /// it overlaps the one before, or is [`Changes::suspicious`].
+    /// Whether this sweep was a separate observation, so that its absences count. `false` if it
+    /// overlaps the one before, or is [`Changes::suspicious`].
     pub counted: bool,
-    /// Whether more than half of the users were missing, and that was not believed.
+    /// Whether more than half of the users were missing and the sweep was not believed.
     pub suspicious: bool,
-    /// Whether anything was recorded as more than an hour after this sweep: a clock was ahead then,
-    /// or is behind now. It is now recorded as just before this sweep.
+    /// Whether a recorded time was more than an hour after this sweep: a clock was ahead then, or is
+    /// behind now. Such times are now recorded as just before this sweep.
     pub clock_was_ahead: bool,
 }
 
-/// A user that is gone, or was gone when the baseline was imported.
+/// A user who has vanished, or was deleted when the baseline was imported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Former {
     /// The number legacy clients know the user by.
     pub id: u64,
-    /// Display name; the one last seen, when the user vanished.
+    /// Display name; for a vanished user the last one seen.
     pub name: Option<String>,
     /// Absent from two consecutive sweeps.
     pub is_vanished: bool,
     /// Listed in an imported baseline.
     pub is_imported: bool,
-    /// Id and name of the security access group, as last seen. `None` for one only imported.
+    /// Id and name of the security access group, as last seen. `None` for a user who was only imported.
     pub group: Option<(String, Option<String>)>,
-    /// Ids of the teams the user belonged to. Empty for one only imported.
+    /// Ids of the teams the user belonged to. Empty for a user who was only imported.
     pub teams: Vec<String>,
-    /// Ids of the teams the user supervised. Empty for one only imported.
+    /// Ids of the teams the user supervised. Empty for a user who was only imported.
     pub supervised_teams: Vec<String>,
 }
 
-/// What an import changed, as numbers of distinct ids.
+/// How many distinct ids an import changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ImportCounts {
     /// Not imported before.
     pub added: usize,
     /// Imported before with another name.
     pub updated: usize,
-    /// Imported before just so.
+    /// Imported before with the same name.
     pub unchanged: usize,
 }
 
-/// What is remembered of one scope, for a status line.
+/// Counts for one scope, for a status line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Users ever seen, the vanished ones included.
+    /// Users ever seen, including vanished ones.
     pub remembered: usize,
-    /// Users the upstream itself listed as deleted when they were last seen.
+    /// Users that the upstream itself listed as deleted when they were last seen.
     pub deleted: usize,
-    /// Users that vanished and did not return.
+    /// Users who vanished and did not return.
     pub vanished: usize,
     /// Ids imported as a baseline.
     pub imported: usize,

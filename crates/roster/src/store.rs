@@ -1,4 +1,4 @@
-//! The statements: rows in, rows out. Must never decide anything, and never begin or end a
+//! The SQL statements: rows in, rows out. Must never decide anything, and must never begin or end a
 //! transaction.
 
 use std::collections::BTreeMap;
@@ -131,7 +131,7 @@ pub(crate) fn write_users(
     Ok(())
 }
 
-/// Those vanished or imported, by id.
+/// Vanished and imported users, by id.
 pub(crate) fn former(
     connection: &Connection,
     scope: ScopeRow,

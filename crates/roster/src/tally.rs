@@ -1,50 +1,50 @@
-//! Decides what a sweep changes: who is new, changed, back, absent, vanished. Must never touch a
-//! file or a clock; all it knows comes in, all it decides goes out.
+//! Decides which users a sweep adds, changes, brings back, counts as absent, or takes for vanished. Must
+//! never touch a file or a clock: everything it knows is an argument, every decision is a result.
 //!
 //! # When an absence counts
 //!
-//! - The sweep must have started after the end of the last one that was an observation of its own.
-//!   Two that overlap look at one moment, and a user missed by both was missed once.
+//! - The sweep must have started after the end of the last separate observation. Two overlapping sweeps
+//!   look at the same moment, so a user missing from both was missing once.
 //! - The sweep must have started after the end of every sweep that saw the user.
 //! - The sweep must be believed, see below.
 //!
-//! A sweep that was recorded late, and ended before the user was last seen, says nothing about that
-//! user at all.
+//! A sweep that is recorded late, and ended before the user was last seen, changes nothing about that
+//! user.
 //!
 //! # When a sweep is not believed
 //!
-//! More than half of more than [`UNGUARDED_MAX`] users do not leave between two sweeps; far more
-//! likely the upstream had a bad moment, or the key lost its rights. Such a sweep still shows who is
-//! there, but no absence in it counts. Only when [`DOUBTS_MAX`] observations in a row had that gap,
-//! the next with that gap is believed, and so are those that follow without interruption.
+//! More than half of more than [`UNGUARDED_MAX`] users do not leave between two sweeps. It is far more
+//! likely that the upstream had a fault, or that the key lost its rights. Such a sweep still shows which
+//! users are present, but none of its absences counts. After [`DOUBTS_MAX`] observations in a row with
+//! that gap, the next one is believed, and so are those that follow without interruption.
 //!
 //! # When a recorded time is not believed
 //!
-//! A reading takes minutes, so none is recorded [`LATENESS_MAX`] late. What is recorded as later than
-//! that after a sweep's end was read off another clock: one that was ahead, or this one is behind.
-//! Which of them is right does not matter, since the sweep was recorded after all that. So each such
-//! time is taken as just before the sweep, and kept so; times that are not so far off stay. What was
-//! counted stays counted: absences and doubts that came by that clock go on in the next sweep.
+//! A reading takes minutes, so none is recorded [`LATENESS_MAX`] late. A time that is later than that
+//! after a sweep's end comes from another clock: either that one was ahead, or this one is behind. It
+//! does not matter which one is right, because the sweep was recorded after all earlier ones. So each
+//! such time is replaced by the moment just before the sweep; smaller deviations stay. Absences and
+//! doubts counted by that clock stay counted, and the next sweep continues them.
 
 use crate::mirror::{Entry, Fingerprints};
 use crate::shapes::{Changes, Sighting, Sweep};
 
-/// Absent from so many consecutive observations, a user has vanished.
+/// A user who is absent from this many consecutive observations has vanished.
 pub(crate) const VANISHED_AFTER: u8 = 2;
 /// How many observations with a suspicious gap are not believed.
 const DOUBTS_MAX: u8 = 2;
-/// Up to so many users, a gap of more than half is believed at once.
+/// With at most this many users, a gap of more than half is believed at once.
 const UNGUARDED_MAX: usize = 10;
 
-/// By how much, in milliseconds, a sweep may have ended before one that was recorded before it.
+/// How much earlier, in milliseconds, a sweep may have ended than one that was recorded before it.
 const LATENESS_MAX: u64 = 60 * 60 * 1000;
 
-/// What is remembered of the sweeps of one scope.
+/// What is remembered about the sweeps of one scope.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ScopeState {
     /// The latest end of all sweeps.
     pub(crate) last_ended: Option<u64>,
-    /// The end of the last sweep that was an observation of its own.
+    /// The end of the last sweep that was a separate observation.
     pub(crate) observed_until: Option<u64>,
     /// How many observations in a row had a suspicious gap, up to one more than [`DOUBTS_MAX`].
     pub(crate) doubts: u8,
@@ -53,9 +53,9 @@ pub(crate) struct ScopeState {
 /// A row to write.
 #[derive(Debug)]
 pub(crate) enum Edit<'a> {
-    /// All of it.
+    /// The complete row.
     Whole(&'a Sighting, Marks),
-    /// The marks of a user by id.
+    /// Only the marks of a user, by id.
     Marks(u64, Marks),
 }
 
@@ -67,19 +67,19 @@ pub(crate) struct Marks {
     pub(crate) vanished_at: Option<u64>,
 }
 
-/// What a sweep comes to.
+/// The result of a sweep.
 #[derive(Debug)]
 pub(crate) struct Outcome<'a> {
-    /// Every user there is afterwards, by ascending id.
+    /// All users afterwards, by ascending id.
     pub(crate) entries: Vec<Entry>,
-    /// The rows that differ, by ascending id.
+    /// The changed rows, by ascending id.
     pub(crate) edits: Vec<Edit<'a>>,
     pub(crate) state: ScopeState,
     pub(crate) changes: Changes,
 }
 
-/// A sighting with what it is compared by. Both stand beside it, so that sorting and comparing need
-/// not look into the sightings again, which lie all over the memory: that look takes longest.
+/// A sighting with copies of its id and fingerprint. So sorting and comparing need not read the
+/// sightings, which are scattered in memory; those reads would take most of the time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seen<'a> {
     id: u64,
@@ -87,7 +87,7 @@ pub(crate) struct Seen<'a> {
     sighting: &'a Sighting,
 }
 
-/// One sighting per id, the last one given, by ascending id.
+/// The last given sighting of each id, by ascending id.
 pub(crate) fn by_id<'a>(sightings: &'a [Sighting], fingerprints: &Fingerprints) -> Vec<Seen<'a>> {
     let seen = |sighting: &'a Sighting| Seen {
         id: sighting.id,
@@ -95,13 +95,13 @@ pub(crate) fn by_id<'a>(sightings: &'a [Sighting], fingerprints: &Fingerprints) 
         sighting,
     };
     let mut sorted: Vec<Seen<'_>> = sightings.iter().rev().map(seen).collect();
-    // Stable: of one id the last one given now comes first, and stays.
+    // The sort is stable, so the last given sighting of an id now comes first and stays.
     sorted.sort_by_key(|seen| seen.id);
     sorted.dedup_by_key(|seen| seen.id);
     sorted
 }
 
-/// Compares a sweep with what is remembered. `entries` and `seen` ascend by id.
+/// Compares a sweep with the remembered users. `entries` and `seen` ascend by id.
 pub(crate) fn tally<'a>(
     entries: &[Entry],
     state: ScopeState,
@@ -155,8 +155,8 @@ pub(crate) fn tally<'a>(
     }
 }
 
-/// Whether more of those who should be there are missing than is plausible. The vanished are not
-/// expected back, so that years of leavers do not hide an empty sweep.
+/// Whether more users are missing than is plausible. Vanished users are not expected, so that years of
+/// departures do not hide an empty sweep.
 fn has_gap(entries: &[Entry], seen: &[Seen<'_>]) -> bool {
     let mut expected = 0;
     let mut found = 0;
@@ -169,13 +169,13 @@ fn has_gap(entries: &[Entry], seen: &[Seen<'_>]) -> bool {
     expected > UNGUARDED_MAX && (expected - found) * 2 > expected
 }
 
-/// Tells the times that another clock than a sweep's must have shown.
+/// Detects times that do not come from the sweep's clock.
 struct Clock {
     /// The latest time that is believed.
     latest: u64,
-    /// What a later one is taken as. A clock that was set back during the sweep was right at its end.
+    /// Replaces a later one. If a clock was set back during the sweep, it is right at the sweep's end.
     before: u64,
-    /// Whether there was a later one.
+    /// Whether a later one was replaced.
     was_ahead: bool,
 }
 
@@ -188,7 +188,7 @@ impl Clock {
         }
     }
 
-    /// The time as it is to be taken.
+    /// The time, or its replacement.
     fn adjusted(&mut self, time: u64) -> u64 {
         let is_ahead = time > self.latest;
         self.was_ahead |= is_ahead;
@@ -199,7 +199,7 @@ impl Clock {
 struct Tally<'a> {
     sweep: Sweep,
     clock: Clock,
-    /// The latest end of all sweeps, without and with this one.
+    /// The latest end of all sweeps, without and with this sweep.
     ended_before: u64,
     ended_after: u64,
     entries: Vec<Entry>,
@@ -217,7 +217,7 @@ impl<'a> Tally<'a> {
 
     fn seen(&mut self, entry: Entry, seen: &Seen<'a>) {
         if self.sweep.ended < self.last_seen(entry) {
-            // Recorded late: a sweep that ended later has seen this user, and knows better.
+            // Recorded late: a sweep that ended later saw this user, and its details are newer.
             self.entries.push(entry);
             return;
         }
@@ -239,7 +239,7 @@ impl<'a> Tally<'a> {
                 self.entries.push(entry);
                 return;
             }
-            // The sweep that missed the user came later still by that clock.
+            // By that clock, the sweep that missed the user came even later.
             let time = Some(last_seen);
             let marks = Marks { absences: entry.absences, seen_until: time, vanished_at: time };
             self.edits.push(Edit::Marks(entry.id, marks));
@@ -271,8 +271,8 @@ impl<'a> Tally<'a> {
         entry.seen_until.map_or(self.ended_before, |until| self.clock.adjusted(until))
     }
 
-    /// The marks of a user that this sweep saw. Almost always they say "as the scope", so that a
-    /// user who is simply there costs no write.
+    /// The marks of a user whom this sweep saw. Usually they refer to the scope's own time, so that an
+    /// unchanged user costs no write.
     fn present(&self) -> Marks {
         let ended = self.sweep.ended;
         let seen_until = (ended != self.ended_after).then_some(ended);
@@ -301,7 +301,7 @@ mod tests {
         ids.map(sighting).collect()
     }
 
-    /// The ids of the rows written by each of a series of sweeps.
+    /// The ids of the rows that each sweep of a series writes.
     fn written(series: &[Vec<Sighting>]) -> Vec<Vec<u64>> {
         let fingerprints = Fingerprints::default();
         let mut entries = Vec::new();
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_believed_up_to_an_hour_after_the_sweep() {
+    fn times_up_to_an_hour_after_the_sweep_are_believed() {
         let mut clock = Clock::of(Sweep { started: 100, ended: 200 });
         let latest = 200 + 3_600_000;
         for time in [0, 99, 150, 201, latest] {
@@ -330,10 +330,10 @@ mod tests {
         assert!(!clock.was_ahead);
         assert_eq!(clock.adjusted(latest + 1), 99);
         assert!(clock.was_ahead);
-        // The clock was set back while the sweep went on.
+        // The clock was set back during the sweep.
         let mut clock = Clock::of(Sweep { started: u64::MAX, ended: 200 });
         assert_eq!(clock.adjusted(u64::MAX), 199);
-        // Neither end of all numbers is passed.
+        // The arithmetic does not overflow.
         let mut clock = Clock::of(Sweep { started: 0, ended: 0 });
         assert_eq!(clock.adjusted(u64::MAX), 0);
         let mut clock = Clock::of(Sweep { started: u64::MAX - 1, ended: u64::MAX - 1 });
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn only_rows_that_differ_are_written() {
+    fn only_changed_rows_are_written() {
         let all = || sightings(0..100);
         let without_seven = || sightings((0..100).filter(|id| *id != 7));
         let mut renamed = all();
@@ -352,12 +352,12 @@ mod tests {
             renamed.clone(),
             renamed,
             all(),
-            // Absent, vanished, and no more to say.
+            // Absent, then vanished, then unchanged.
             without_seven(),
             without_seven(),
             without_seven(),
             without_seven(),
-            // Back, and no more to say.
+            // Returned, then unchanged.
             all(),
             all(),
         ];

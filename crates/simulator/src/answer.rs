@@ -1,6 +1,6 @@
-//! An answer before it is an HTTP response, and the step from one to the other.
+//! An answer before it is an HTTP response, and the conversion.
 //!
-//! The faces speak of statuses, headers and bytes; only this file knows the body type.
+//! The faces use statuses, headers and bytes; only this file knows the body type.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -21,7 +21,7 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: Bytes,
-    /// Send half of the body and cut the connection.
+    /// Whether to send half of the body and then cut the connection.
     pub(crate) cut: bool,
 }
 
@@ -64,7 +64,7 @@ impl Answer {
     }
 }
 
-/// A body that ends early. It must not tell its size: the server would correct `content-length`.
+/// A body that ends early. It must not report its size, or the server would correct `content-length`.
 struct Cut {
     half: Option<Bytes>,
     flushed: bool,
@@ -81,8 +81,8 @@ impl http_body::Body for Cut {
         if let Some(half) = self.half.take() {
             return Poll::Ready(Some(Ok(Frame::data(half))));
         }
-        // A server flushes when a body has nothing to give. Without this pause the error would
-        // come first and take the head and the half body with it.
+        // The server flushes when a body has nothing to send. Without this pause the error would
+        // come first, and neither the head nor the half body would be sent.
         if !std::mem::replace(&mut self.flushed, true) {
             context.waker().wake_by_ref();
             return Poll::Pending;

@@ -1,8 +1,8 @@
-//! Change of the data set while somebody pages through it.
+//! Changes the data set while a client pages through it.
 //!
-//! Two modes, alone or together: after every so many users pages (deterministic, for tests) and so
-//! many per second (for long runs). No task runs in the background; changes that are due are made
-//! just before a page is cut, which no observer can tell from a busy database.
+//! There are two modes, alone or together: every N-th page of users (deterministic, for tests), and a
+//! rate per second (for long runs). No task runs in the background. Due changes are made just before a
+//! page is cut, which looks to a client like a busy database.
 
 use tokio::time::Instant;
 
@@ -25,8 +25,8 @@ pub struct Churn {
     pub deletes: u32,
     /// Weight of renames; with `Order::Name` they move rows.
     pub renames: u32,
-    /// New users take free ids between the others, so that they land before a seam in any order.
-    /// Off: they take the largest id, as a database does.
+    /// Whether new users take free ids between the others, so that they can appear before a seam in any
+    /// order. If not, they take the next id after the largest, as in a database.
     pub in_gaps: bool,
     /// Seed of the sequence of changes.
     pub seed: u64,

@@ -1,7 +1,7 @@
-//! Makes the users: user `i` of a seed is a pure function of both, the same on every machine.
+//! Makes the users. User `i` of a seed is a pure function of both, the same on every machine.
 //!
-//! The hard cases stand at fixed places near the front, so that a data set of a hundred users
-//! already meets them. Nothing here may read a clock or a global random source.
+//! The hard cases are at fixed places near the start, so that a data set of 100 users already has them.
+//! Nothing here may read a clock or a global random source.
 
 use crate::record::{Capacity, ChannelProfile, Named, Ringtone, SkillLevel, Text, User};
 use crate::words::{
@@ -24,7 +24,7 @@ pub(crate) struct Dice(u64);
 impl Dice {
     pub(crate) fn new(seed: u64, salt: u64) -> Dice {
         let mut dice = Dice(seed ^ salt.wrapping_mul(0xA076_1D64_78BD_642F));
-        // The first outputs of neighbouring seeds are alike; one step parts them.
+        // The first outputs of neighbouring seeds are similar; one step makes them differ.
         dice.next();
         dice
     }
@@ -159,8 +159,8 @@ fn name(dice: &mut Dice, index: u64) -> Text {
     Text::from(plain)
 }
 
-/// Status and deletion: some users are gone, some carry a date and are at work all the same, as
-/// the user of the documented sample is.
+/// Status and deletion date: some users are deleted; some have a date and are at work, like the user of
+/// the documented sample.
 fn life(dice: &mut Dice, index: u64) -> (Option<Text>, Option<Text>) {
     let date = moment(dice.next());
     match index % 40 {
@@ -182,7 +182,7 @@ fn extension(dice: &mut Dice, id: u64) -> Option<Text> {
     }
 }
 
-/// Four digits; the next user with the same ones is 9,000 ids away.
+/// Four digits; the next user with the same digits is 9,000 ids away.
 pub(crate) fn own_extension(id: u64) -> String {
     format!("{}", id % 9000 + 1000)
 }
@@ -192,7 +192,7 @@ fn caller_id(dice: &mut Dice) -> Option<Text> {
         0 | 1 => None,
         2 => Some("378".into()),
         3 => Some("Main office, day".into()),
-        // Shared numbers, so that a filter finds several users.
+        // Few numbers, so that a filter finds several users.
         _ => Some(Text::from(format!("1202555{:04}", dice.below(40)))),
     }
 }
@@ -233,7 +233,7 @@ fn some_of<T>(dice: &mut Dice, long: bool, all: usize, make: impl Fn(u64) -> T) 
         _ => 6,
     }
     .min(all);
-    // A stride that shares no factor with the length visits each entry once, in no sorted order.
+    // A stride without a common factor with the length visits each entry once, in unsorted order.
     let stride = (1 + dice.below(all)..).find(|s| gcd(*s, all) == 1).unwrap_or(1);
     let start = dice.below(all);
     (0..count).map(|k| make((start + k * stride) % all)).collect()

@@ -1,6 +1,6 @@
-//! What the faults do to an answer as a whole, alike on every face of the new API.
+//! Faults that concern an answer as a whole, the same on every face of the new API.
 //!
-//! Only the faults that were asked for may show; without any, an answer leaves as it came.
+//! Only the configured faults may have an effect; without any, an answer stays unchanged.
 
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
 
@@ -11,8 +11,7 @@ use crate::spoil;
 const LOGIN_PAGE: &str = "<!DOCTYPE html><html><head><title>Sign in</title></head><body>\
     <form action=\"/users/sign_in\" method=\"post\"><input name=\"user[email]\"></form></body></html>";
 
-/// The answer that comes in place of the right one, if a fault wants that. `refused` is how this
-/// face says that a caller may not.
+/// The answer that replaces the right one, if a fault asks for it. `refused` makes this face's refusal.
 pub(crate) fn instead(faults: &Faults, refused: impl FnOnce(u16) -> Answer) -> Option<Answer> {
     if faults.redirect {
         let location = HeaderValue::from_static("/users/sign_in");
@@ -41,14 +40,14 @@ pub(crate) fn retry_after(answer: Answer, fail: &Fail) -> Answer {
     }
 }
 
-/// The text with which an error gives its caller's credential away, if it shall.
+/// The text of an error that repeats the caller's credential, if a fault asks for it.
 pub(crate) fn told(answer: &Answer, credential: Option<&str>, plan: &Plan) -> Option<String> {
     let is_error = answer.status >= 400 || plan.faults.error_in_200;
     let tells = plan.faults.echo_key_in_error && is_error;
     tells.then(|| format!("refused: Authorization: {}", credential.unwrap_or("(none)")))
 }
 
-/// Packs and cuts what is otherwise ready to leave.
+/// Compresses and cuts an otherwise finished answer.
 pub(crate) fn pack(mut answer: Answer, plan: &Plan) -> Answer {
     if plan.faults.gzip_unasked {
         answer.body = spoil::gzip(&answer.body).into();

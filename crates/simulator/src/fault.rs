@@ -1,7 +1,7 @@
-//! What can go wrong at the vendor, as plain values that a command line can set.
+//! Faults of the vendor, as plain values that a command line can set.
 //!
-//! Faults concern the new API only: the legacy face is what the gateway is compared with, so it
-//! stays right. How a broken page looks is in `spoil`.
+//! Faults concern only the new API. The gateway is compared with the legacy face, so that stays right.
+//! `spoil` makes the broken pages.
 
 use std::ops::Range;
 use std::str::FromStr;
@@ -9,10 +9,10 @@ use std::str::FromStr;
 use crate::data::Dice;
 
 /// A place in the list and how often the fault happens there. Vonage counts pages, so there the
-/// offset is `(page - 1) * limit`, of what was asked.
+/// offset is `(page - 1) * limit` of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct At {
-    /// The `offset` parameter of the request it happens to.
+    /// The `offset` parameter of the affected request.
     pub offset: u64,
     /// How many times; `None` is always.
     pub times: Option<u32>,
@@ -27,22 +27,22 @@ pub struct Fail {
     pub status: u16,
     /// How many times; `None` is always.
     pub times: Option<u32>,
-    /// The value of a `Retry-After` header, as it is.
+    /// The value of a `Retry-After` header, unchanged.
     pub retry_after: Option<String>,
 }
 
 /// All faults; the default is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
-    /// Limits the faults below that have no place of their own to the users requests with this
-    /// offset; `None` is all of them.
+    /// Limits the faults below that have no place to the requests for users with this offset;
+    /// `None` is all of them.
     pub only_at: Option<At>,
-    /// Limits the faults to requests whose path begins with this. Those for a Vonage token have no
-    /// faults but their own unless their path is named here.
+    /// Limits the faults to requests whose path begins with this. Requests for a Vonage token have only
+    /// their own faults unless this names their path.
     pub only_under: Option<String>,
     /// `offset` has no effect: every page is the first one.
     pub ignore_offset: bool,
-    /// Past the end the last full page comes again, for ever.
+    /// After the end, the last full page is repeated for ever.
     pub repeat_last_page_forever: bool,
     /// Added to `metadata.total`; the result stays at 0 or above.
     pub total_delta: i64,
@@ -64,17 +64,17 @@ pub struct Faults {
     pub short_page_at: Option<At>,
     /// This page has no rows.
     pub empty_page_at: Option<At>,
-    /// The last row of this page is its first one again, and the user it belongs to is missing.
+    /// The last row of this page repeats its first one, and its own user is missing.
     pub repeat_user_at: Option<At>,
     /// An error answer.
     pub fail: Option<Fail>,
-    /// So many of a thousand requests fail, by a seeded sequence.
+    /// How many of 1,000 requests fail, by a seeded sequence.
     pub random_fail_permille: u32,
     /// The status they fail with; 0 is 500.
     pub random_fail_status: u16,
     /// The connection is cut in the middle of this page, below the promised `content-length`.
     pub truncate_body_at: Option<At>,
-    /// 200 with a text that is not JSON, though it says so.
+    /// 200 with a text that is not JSON, although its type says so.
     pub not_json: bool,
     /// 200 with the HTML of a login page.
     pub html_login_page: bool,
@@ -86,9 +86,9 @@ pub struct Faults {
     pub lone_surrogate: bool,
     /// The first row has its id twice.
     pub duplicate_key: bool,
-    /// An unknown member with so many nested arrays; 0 is none.
+    /// An unknown member with this many nested arrays; 0 is none.
     pub deep_nesting: u32,
-    /// Every id is a UUID; at Vonage they are anyway.
+    /// Every id is a UUID; at Vonage they always are.
     pub uuid_ids: bool,
     /// The id of one row as a JSON string with this text.
     pub bad_id: Option<String>,
@@ -109,7 +109,7 @@ pub struct Faults {
     pub stall: bool,
     /// Another JSON value follows the body.
     pub trailing_garbage: bool,
-    /// A byte order mark stands before the body.
+    /// The body begins with a byte order mark.
     pub bom: bool,
     /// Error bodies repeat the `Authorization` header, and the form of a request for a token.
     pub echo_key_in_error: bool,
@@ -117,16 +117,16 @@ pub struct Faults {
     pub limit_cut: bool,
     /// Vonage: the users come as a bare array of flat records, whatever `Accept` says.
     pub bare_array: bool,
-    /// Vonage: all tokens die, once, when so many requests were let in.
+    /// Vonage: all tokens expire, once, after this many accepted requests.
     pub expire_tokens_after: Option<u64>,
-    /// Vonage: a text in place of the whole answer to a good request for a token.
+    /// Vonage: a text in place of the complete answer to a valid request for a token.
     pub token_raw: Option<String>,
 }
 
-/// What the faults decide for one request.
+/// The decisions of the faults for one request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Plan {
-    /// The faults that apply here; those that do not are switched off.
+    /// The faults that apply here; the others are off.
     pub(crate) faults: Faults,
     pub(crate) fail: Option<Fail>,
     pub(crate) short: bool,
@@ -136,7 +136,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Which of `total` rows go on the page that begins at `offset`.
+    /// The rows of `total` that are on the page at `offset`.
     pub(crate) fn window(&self, offset: u64, limit: u64, total: usize) -> Range<usize> {
         let total = total as u64;
         let mut offset = if self.faults.ignore_offset { 0 } else { offset.min(total) };
@@ -173,7 +173,7 @@ impl Fates {
         self.set = faults;
     }
 
-    /// The faults as they were set.
+    /// The configured faults.
     pub(crate) fn faults(&self) -> &Faults {
         &self.set
     }
@@ -208,8 +208,8 @@ impl Fates {
         plan
     }
 
-    /// Decides for one request for a token: it has no part in the faults of the lists unless they
-    /// are limited to its path.
+    /// Decides for one request for a token. Faults of lists do not affect it unless they are limited to
+    /// its path.
     pub(crate) fn token_plan(&mut self, path: &str) -> Plan {
         if self.set.only_under.is_some() {
             return self.plan(path, None);
@@ -219,12 +219,12 @@ impl Fates {
         Plan { faults, ..Plan::default() }
     }
 
-    /// Whether all tokens die before the next request is looked at.
+    /// Whether all tokens expire before the next request.
     pub(crate) fn tokens_die(&mut self) -> bool {
         self.left.expire_tokens_after.take_if(|left| *left == 0).is_some()
     }
 
-    /// Counts a request that was let in.
+    /// Counts an accepted request.
     pub(crate) fn let_in(&mut self) {
         if let Some(left) = &mut self.left.expire_tokens_after {
             *left = left.saturating_sub(1);
@@ -258,7 +258,7 @@ fn spend(times: &mut Option<u32>) -> bool {
     }
 }
 
-/// A setting that could not be read from text.
+/// A text that is not a valid setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadSetting(String);
 

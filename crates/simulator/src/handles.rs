@@ -1,6 +1,6 @@
-//! What a test holds in its hand: changing the data and the faults, and looking at both sides.
+//! Functions for tests: they change the data and the faults, and look at both faces.
 //!
-//! Nothing here is reachable over HTTP but the figures.
+//! Only the counts can be reached over HTTP.
 
 use std::sync::Arc;
 
@@ -14,12 +14,12 @@ use crate::stats::Stats;
 use crate::vonage::user::Whole;
 
 impl Simulator {
-    /// Replaces the faults and starts their counts anew.
+    /// Replaces the faults and resets their counts.
     pub fn set_faults(&self, faults: Faults) {
         lock(&self.0.fates).set(faults);
     }
 
-    /// The faults as they were set.
+    /// The configured faults.
     pub fn faults(&self) -> Faults {
         lock(&self.0.fates).faults().clone()
     }
@@ -29,12 +29,12 @@ impl Simulator {
         *lock(&self.0.churning) = churn.map(Churning::new);
     }
 
-    /// What was asked and answered since the start or the last reset.
+    /// The counts since the start or the last reset.
     pub fn stats(&self) -> Stats {
         self.0.counters.snapshot()
     }
 
-    /// Starts the counts anew.
+    /// Resets the counts.
     pub fn reset_stats(&self) {
         self.0.counters.reset();
     }
@@ -44,8 +44,7 @@ impl Simulator {
         self.insert_with(|user| user.name = Text::from(name.to_owned()))
     }
 
-    /// Adds a generated user after `edit` had its say. An id that `edit` sets is kept if it was
-    /// never used.
+    /// Adds a generated user, changed by `edit`. An id that `edit` sets is kept if it was never used.
     pub fn insert_with(&self, edit: impl FnOnce(&mut User)) -> u64 {
         lock(&self.0.store).insert(edit)
     }
@@ -60,7 +59,7 @@ impl Simulator {
         self.edit_user(id, |user| user.name = Text::from(name.to_owned()))
     }
 
-    /// Changes anything of a user but the id.
+    /// Changes any part of a user except the id.
     pub fn edit_user(&self, id: u64, edit: impl FnOnce(&mut User)) -> bool {
         lock(&self.0.store).edit(id, edit)
     }
@@ -77,27 +76,27 @@ impl Simulator {
         store.users().iter().filter_map(|user| serde_json::to_value(&**user).ok()).collect()
     }
 
-    /// Every user as the store holds it, in list order.
+    /// Every user as stored, in list order.
     pub fn records(&self) -> Vec<Arc<User>> {
         lock(&self.0.store).users().to_vec()
     }
 
-    /// What the legacy v1 users endpoint answers, parsed.
+    /// The answer of the legacy v1 users endpoint, parsed.
     pub fn legacy_users(&self, query: &[(String, String)]) -> Vec<serde_json::Value> {
         serde_json::from_str(&self.legacy_body(query)).unwrap_or_default()
     }
 
-    /// What the legacy v1 users endpoint answers, byte by byte.
+    /// The answer of the legacy v1 users endpoint, byte by byte.
     pub fn legacy_body(&self, query: &[(String, String)]) -> String {
         self.legacy_answer(Endpoint::Users, query)
     }
 
-    /// What the legacy v2 teams endpoint answers, parsed: every team, by ascending id.
+    /// The answer of the legacy v2 teams endpoint, parsed: every team, by ascending id.
     pub fn legacy_teams(&self) -> Vec<serde_json::Value> {
         serde_json::from_str(&self.legacy_answer(Endpoint::Teams, &[])).unwrap_or_default()
     }
 
-    /// Every user in the documented Vonage shape, archived ones too, in list order.
+    /// Every user in the documented Vonage shape, including archived ones, in list order.
     pub fn vonage_users(&self) -> Vec<serde_json::Value> {
         let whole = |user: &Arc<User>| serde_json::to_value(Whole { user, twice: false }).ok();
         self.records().iter().filter_map(whole).collect()

@@ -1,9 +1,9 @@
-//! A pretend vendor: a face of the new API, Voiso's or Vonage's, and the legacy face over one data
-//! set, with faults.
+//! A pretend vendor with faults. It has a face of the new API, Voiso's or Vonage's, and the legacy face,
+//! over one data set.
 //!
 //! The gateway is tested against this crate, so it must never import the crate `domain`: if both
 //! sides shared structs, a wrong field name would pass every test. It knows HTTP and JSON, keeps
-//! its data in memory and calls nobody.
+//! its data in memory and makes no calls.
 //!
 //! ```no_run
 //! # async fn run() -> std::io::Result<()> {

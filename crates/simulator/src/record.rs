@@ -1,14 +1,14 @@
 //! The user record as the v4 face prints it.
 //!
-//! Fields stand in the order of the documented sample, because serialization follows it. The
-//! legacy face reads the same structs. Nothing here may be shared with the code under test: if
-//! both sides had one struct, a wrong field name would pass every test.
+//! Fields have the order of the documented sample, because serialization follows it. The legacy face
+//! reads the same structs. Nothing here may be shared with the code under test: if both sides had one
+//! struct, a wrong field name would pass every test.
 
 use std::borrow::Cow;
 
 use serde::Serialize;
 
-/// Text that mostly comes from the static word lists and is sometimes made or edited.
+/// Text, mostly from the static word lists, sometimes generated or edited.
 pub type Text = Cow<'static, str>;
 
 /// A thing with a number and a name: a group, a team, a queue or a skill.
@@ -30,7 +30,7 @@ pub struct Ringtone {
     pub name: Text,
 }
 
-/// How many conversations of each group a user takes at once.
+/// How many conversations of each kind a user takes at the same time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Capacity {
     /// Live chats.
@@ -55,7 +55,7 @@ pub struct ChannelProfile {
 /// A skill and the level the user has in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SkillLevel {
-    /// Which skill.
+    /// The skill.
     pub skill: Named,
     /// 1 to 10.
     pub value: u32,
@@ -73,7 +73,7 @@ pub struct User {
     pub email: Text,
     /// `username@domain` of the softphone.
     pub sip_account: Option<Text>,
-    /// Internal extension; text, it may begin with 0.
+    /// Internal extension; a text, because it may begin with 0.
     pub extension: Option<Text>,
     /// The caller ID shown outside.
     pub caller_id: Option<Text>,
@@ -95,9 +95,9 @@ pub struct User {
     pub webrtc_ringtone: Option<Ringtone>,
     /// Slugs of the kinds of work the user may do; includes `voice`.
     pub channels: Vec<Text>,
-    /// How many conversations at once.
+    /// How many conversations at the same time.
     pub channel_group_capacity: Capacity,
-    /// The digital channels by name.
+    /// The digital channels.
     pub channel_profiles: Vec<ChannelProfile>,
     /// Language of speech analysis.
     pub speech_language: Option<Text>,
@@ -109,7 +109,7 @@ pub struct User {
     pub created_at: Text,
     /// RFC 3339 with milliseconds.
     pub updated_at: Text,
-    /// Set when the user was deleted; see the legacy face for what counts.
+    /// When the user was deleted; the legacy face decides whether it counts.
     pub deleted_at: Option<Text>,
 }
 

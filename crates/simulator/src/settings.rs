@@ -1,4 +1,4 @@
-//! What the simulator is started with. Plain values; nothing here does anything.
+//! The simulator's settings: plain values without behaviour.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::churn::Churn;
 use crate::fault::Faults;
 use crate::store::Order;
 
-/// The new API the simulator speaks beside the legacy one.
+/// The new API that the simulator has in addition to the legacy one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Dialect {
     /// Voiso's v4 API.
@@ -16,10 +16,10 @@ pub enum Dialect {
     VonageV4,
 }
 
-/// What the simulator is started with.
+/// The simulator's settings.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Which new API there is. The legacy face is the same with each.
+    /// The new API. The legacy face is the same for each.
     pub dialect: Dialect,
     /// How many users the contact center has at the start.
     pub users: usize,
@@ -33,15 +33,15 @@ pub struct Settings {
     pub order: Order,
     /// Faults of the new API.
     pub faults: Faults,
-    /// Changes while somebody reads.
+    /// Changes while a client reads.
     pub churn: Option<Churn>,
-    /// How long every answer takes at least.
+    /// The shortest time for an answer.
     pub latency: Duration,
     /// Serve `GET /api/v4/teams`.
     pub teams_list: bool,
     /// Serve `GET /api/v4/security_access_groups`.
     pub groups_list: bool,
-    /// What only the Vonage face knows.
+    /// Settings of the Vonage face.
     pub vonage: VonageSettings,
 }
 
@@ -68,13 +68,13 @@ impl Default for Settings {
 /// Settings of the Vonage face.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VonageSettings {
-    /// Who may ask for a token: id and secret.
+    /// Clients that may get a token: id and secret.
     pub clients: Vec<(String, String)>,
-    /// How long a token is good.
+    /// How long a token is valid.
     pub token_lifetime: Duration,
     /// The largest `limit` of any list.
     pub page_limit_max: u64,
-    /// Serve `GET /useradmin/skills`, a list no page of the vendor describes.
+    /// Serve `GET /useradmin/skills`, a list that no page of the vendor describes.
     pub skills_list: bool,
 }
 

@@ -1,6 +1,6 @@
 //! The simulator itself: the data, the state and the service.
 //!
-//! Locks are held for the time it takes to cut a page, never across an await.
+//! Locks are held only while a page is cut, never across an await.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -26,7 +26,7 @@ use crate::vonage::index::Index;
 use crate::vonage::token::Tokens;
 use crate::{legacy, voiso, vonage};
 
-/// How long open connections may go on after the end of `serve` was asked for.
+/// How long open connections may continue after `shutdown`.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// A pretend vendor. Clones share one data set.
@@ -48,7 +48,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The only `Authorization`: two credentials are as bad as none.
+/// The `Authorization`, if there is exactly one.
 pub(crate) fn credential(headers: &HeaderMap) -> Option<&str> {
     let mut credentials = headers.get_all(AUTHORIZATION).iter();
     match (credentials.next(), credentials.next()) {
@@ -73,7 +73,7 @@ impl Simulator {
         }))
     }
 
-    /// Both faces as a service, e.g. for a test without sockets.
+    /// Both faces as a service, for example for a test without sockets.
     pub fn service(
         &self,
     ) -> impl Service<
@@ -97,7 +97,7 @@ impl Simulator {
         listener: TcpListener,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) {
-        // Everybody who asks it comes from one address.
+        // All clients have the same address.
         let limits = transport::server::ServerLimits {
             connections_per_address_max: 0,
             ..transport::server::ServerLimits::default()
@@ -129,7 +129,7 @@ impl Simulator {
         answer.into_response()
     }
 
-    /// What the tests of another process need; no key, and not counted.
+    /// Endpoints for tests in another process; they need no key and are not counted.
     fn control(&self, method: &Method, path: &str) -> Option<Answer> {
         match (method, path) {
             (&Method::GET, "/_simulator/stats") => {
@@ -192,7 +192,7 @@ impl Simulator {
         lock(&self.0.fates).plan(path, offset)
     }
 
-    /// Lets churn do its work and cuts a page; see `Store::page`.
+    /// Makes the due changes and cuts a page; see `Store::page`.
     pub(crate) fn page(
         &self,
         wanted: Option<&dyn Fn(&User) -> bool>,

@@ -1,6 +1,6 @@
-//! Writes a users page and breaks it the way the faults ask.
+//! Writes a page of users and applies the faults to it.
 //!
-//! Only the fault that was asked for may be wrong with a page; everything around it stays exact.
+//! Only the configured fault may be wrong with a page; everything else stays exact.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::fault::{Faults, Plan};
 use crate::record::User;
 
-/// How one face writes a page of users, before anything is broken.
+/// How one face writes a page of users, before any fault.
 pub(crate) trait UsersPage {
     /// The member of a row that holds the user's id.
     const ID: &'static str;
@@ -21,7 +21,7 @@ pub(crate) trait UsersPage {
     /// Adds a user as a compact JSON object.
     fn write_row(&self, body: &mut Vec<u8>, user: &User);
 
-    /// The member behind the rows, for this number of users; `text` is how that number is told.
+    /// The member after the rows for this number of users; `text` is the number as JSON text.
     fn foot(&self, total: u64, text: Option<&str>) -> String;
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn users_page<P: UsersPage>(
     body
 }
 
-/// Adds a value as JSON. Strings and numbers written into memory have no way to fail.
+/// Adds a value as JSON. Writing strings and numbers into memory cannot fail.
 pub(crate) fn write<T: Serialize>(body: &mut Vec<u8>, value: &T) {
     if let Err(error) = serde_json::to_writer(&mut *body, value) {
         tracing::error!(%error, "a user could not be written");
@@ -86,7 +86,7 @@ fn total_text(total: u64, faults: &Faults) -> Option<String> {
     }
 }
 
-/// Breaks the row that begins at `start`: the `k`-th of the page, the `row`-th of the list.
+/// Applies the faults to the row that begins at `start`: the `k`-th of the page, the `row`-th of the list.
 fn spoil_row<P: UsersPage>(
     page: &P,
     body: &mut Vec<u8>,
@@ -119,7 +119,7 @@ fn spoil_row<P: UsersPage>(
     if !name_prefix.is_empty()
         && let Some(span) = member(&body[start..], "name")
     {
-        // The member ends with the value, so the value's quote is found behind the key.
+        // The span begins with the key, so the value's opening quote comes right after it.
         let quote = start + span.start + "\"name\":\"".len();
         body.splice(quote..quote, name_prefix.iter().copied());
     }
@@ -129,12 +129,12 @@ fn spoil_row<P: UsersPage>(
     }
 }
 
-/// Puts `text` in place of the value of a member, or removes the member if `text` is empty.
+/// Replaces the value of a member with `text`, or removes the member if `text` is empty.
 fn set_member(body: &mut Vec<u8>, start: usize, key: &str, text: &str) {
     let Some(span) = member(&body[start..], key) else { return };
     let (from, mut to) = (start + span.start, start + span.end);
     if text.is_empty() {
-        // No member that is ever removed stands alone, so one comma goes with it.
+        // A removed member is never the only one, so a comma is removed with it.
         if body.get(to) == Some(&b',') {
             to += 1;
             drop(body.splice(from..to, []));
@@ -146,7 +146,7 @@ fn set_member(body: &mut Vec<u8>, start: usize, key: &str, text: &str) {
     drop(body.splice(from..to, format!("\"{key}\":{text}").into_bytes()));
 }
 
-/// Where the member `"key":value` stands in a compact JSON object, without a comma.
+/// The range of the member `"key":value` in a compact JSON object, without a comma.
 fn member(object: &[u8], key: &str) -> Option<Range<usize>> {
     let wanted = format!("\"{key}\":").into_bytes();
     let mut depth = 0usize;
@@ -192,8 +192,8 @@ fn member(object: &[u8], key: &str) -> Option<Range<usize>> {
     None
 }
 
-/// Well-formed gzip without compression: the point is a `content-encoding` nobody asked for, and
-/// a compressor would be a dependency for one fault.
+/// Well-formed gzip without compression. Only the unrequested `content-encoding` matters, and a
+/// compressor would be a dependency for one fault.
 pub(crate) fn gzip(body: &[u8]) -> Vec<u8> {
     let mut out = vec![0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 255];
     let mut chunks = body.chunks(0xFFFF).peekable();

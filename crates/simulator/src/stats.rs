@@ -1,28 +1,28 @@
-//! What was asked of the simulator and how it answered.
+//! Counts of the simulator's requests and answers.
 //!
-//! Counts and users queries only: never a header or a form, so never a key.
+//! Holds only counts and the queries for users, never a header or a form, so never a key.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
-/// More than this many different paths are counted as one, since paths come from outside.
+/// Further paths are counted as one, because paths come from outside.
 const PATHS_MAX: usize = 64;
-/// This many users queries are kept, the first ones.
+/// How many queries for users are kept, the first ones.
 const QUERIES_MAX: usize = 4_096;
 
 /// A snapshot of the counters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Stats {
-    /// All requests but those for these figures.
+    /// All requests except those for these counts.
     pub requests: u64,
-    /// Requests by path; of the Vonage face by kind of path, such as
+    /// Requests by path; for the Vonage face by kind of path, such as
     /// `/useradmin/groups/{groupId}/users`.
     pub by_path: BTreeMap<String, u64>,
     /// Requests for a page of `GET /api/v4/users` or `GET /useradmin/users`.
     pub users_pages: u64,
-    /// The query strings of those, in order of arrival (the first 4,096).
+    /// Their query strings, in order of arrival (the first 4,096).
     pub users_queries: Vec<String>,
     /// Other requests under `/useradmin`.
     pub useradmin_requests: u64,
@@ -30,11 +30,11 @@ pub struct Stats {
     pub token_requests: u64,
     /// Requests being answered now.
     pub in_flight: u64,
-    /// The most requests that were being answered at once.
+    /// The most requests answered at the same time.
     pub in_flight_max: u64,
     /// Answers by status.
     pub statuses: BTreeMap<u16, u64>,
-    /// Requests whose caller left before the answer was made.
+    /// Requests whose caller left before the answer.
     pub abandoned: u64,
     /// Changes made by churn.
     pub changes: u64,
@@ -52,7 +52,7 @@ impl Counters {
         self.with(|stats| stats.clone())
     }
 
-    /// Forgets everything but the requests that are being answered.
+    /// Resets everything except the requests being answered.
     pub(crate) fn reset(&self) {
         self.with(|stats| {
             let in_flight = stats.in_flight;
@@ -81,7 +81,7 @@ impl Counters {
         self.with(|stats| stats.token_requests += 1);
     }
 
-    /// Counts a request in; the guard counts it out, also when the caller leaves.
+    /// Counts a request; dropping the guard ends it, even if the caller leaves.
     pub(crate) fn enter(&self, path: &str) -> Guard {
         self.with(|stats| {
             stats.requests += 1;

@@ -1,7 +1,6 @@
-//! The data set: users in list order, with edits that keep ids unique for ever.
+//! The data set: users in list order. Edits keep ids unique for ever.
 //!
-//! An id that was once given out is never given out again, as in a real database. The store knows
-//! no HTTP and no JSON.
+//! An id is never used twice, as in a real database. The store knows no HTTP and no JSON.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -24,7 +23,7 @@ pub enum Order {
     IdDescending,
     /// By name and then id; a rename moves a user.
     Name,
-    /// Another order for each v4 request. The legacy face answers in one go and keeps to the ids.
+    /// A new order for each v4 request. The legacy face has no pages and is ordered by id.
     Random,
 }
 
@@ -51,10 +50,10 @@ pub(crate) struct Store {
     users: Vec<Arc<User>>,
     groups: Vec<Named>,
     teams: Vec<Named>,
-    /// Ids that may not be given out although no user has them.
+    /// Ids of deleted users, which must not be used again.
     retired: HashSet<u64>,
     largest_id: u64,
-    /// How many users were ever made; the index of the next one.
+    /// How many users were ever made, which is the index of the next one.
     made: u64,
     shuffles: u64,
 }
@@ -90,15 +89,15 @@ impl Store {
         &self.teams
     }
 
-    /// Cuts a page: `window` gets the number of users that pass `wanted` and says which of them go
-    /// on the page. Returns that number and the page.
+    /// Cuts a page. `window` gets the number of users that pass `wanted` and returns the range of the
+    /// page. Returns that number and the page.
     pub(crate) fn page(
         &mut self,
         wanted: Option<&dyn Fn(&User) -> bool>,
         window: impl FnOnce(usize) -> Range<usize>,
     ) -> (usize, Vec<Arc<User>>) {
         if wanted.is_none() && self.order != Order::Random {
-            // The usual case must not touch every user for every page.
+            // The usual case must not visit every user for every page.
             let rows = &self.users;
             return (rows.len(), rows.get(window(rows.len())).unwrap_or_default().to_vec());
         }
@@ -114,15 +113,15 @@ impl Store {
         (rows.len(), rows.get(window(rows.len())).unwrap_or_default().to_vec())
     }
 
-    /// Adds a generated user after `edit` had its say. The new id is the largest so far plus one,
-    /// unless `edit` asks for another one that was never used.
+    /// Adds a generated user, changed by `edit`. The new id is the largest so far plus one, unless `edit`
+    /// sets another one that was never used.
     pub(crate) fn insert(&mut self, edit: impl FnOnce(&mut User)) -> u64 {
         let id = self.largest_id + 1;
         self.insert_as(id, edit)
     }
 
-    /// Adds a user with a free id somewhere between the others, if a gap is found near a few
-    /// random places; otherwise at the end.
+    /// Adds a user with a free id between the others, if one of a few random places has a gap; otherwise
+    /// at the end.
     pub(crate) fn insert_in_gap(&mut self, dice: &mut Dice) -> u64 {
         for _ in 0..16 {
             let Some(user) = self.users.get(dice.below(self.users.len() as u64) as usize) else {
@@ -159,7 +158,7 @@ impl Store {
         self.users.insert(at, user);
     }
 
-    /// Removes the row; no trace of it stays but the id, which is never used again.
+    /// Removes the row. Only its id is remembered, so that it is never used again.
     pub(crate) fn delete(&mut self, id: u64) -> bool {
         let Some(at) = self.users.iter().position(|user| user.id == id) else {
             return false;
@@ -169,7 +168,7 @@ impl Store {
         true
     }
 
-    /// Changes a user and puts it where the order wants it. The id stays.
+    /// Changes a user and moves it to its place in the order. The id stays.
     pub(crate) fn edit(&mut self, id: u64, edit: impl FnOnce(&mut User)) -> bool {
         let Some(at) = self.users.iter().position(|user| user.id == id) else {
             return false;
@@ -181,7 +180,7 @@ impl Store {
         true
     }
 
-    /// Renames a group wherever it stands; false when there is no such group.
+    /// Renames a group everywhere; false if there is no such group.
     pub(crate) fn rename_group(&mut self, id: u64, name: &str) -> bool {
         let Some(group) = self.groups.iter_mut().find(|group| group.id == id) else {
             return false;

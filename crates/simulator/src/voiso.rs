@@ -1,7 +1,7 @@
 //! The v4 face: `/api/v4/users` and, behind switches, `/api/v4/teams` and
 //! `/api/v4/security_access_groups`, as the vendor's pages describe them.
 //!
-//! Written from those pages and from nothing else. It refuses legacy keys, as v4 does.
+//! Written only from those pages. It refuses legacy keys, as v4 does.
 
 use crate::Simulator;
 use crate::answer::Answer;
@@ -61,7 +61,7 @@ pub(crate) fn answer(
     Some(dress::pack(answer, &plan))
 }
 
-/// Everything that is decided before the list is looked at.
+/// Refusals that do not depend on the list.
 fn refusal(simulator: &Simulator, credential: Option<&str>, plan: &Plan) -> Option<Answer> {
     let key = credential.and_then(bearer);
     let names = |list: &[String], key: &str| list.iter().any(|other| other == "*" || other == key);
@@ -121,7 +121,7 @@ fn invalid(field: &str, why: &str) -> Answer {
     Answer::json(422, format!("{{\"errors\":{{\"{field}\":[\"{why}\"]}}}}"))
 }
 
-/// The value of a parameter; of several the last one counts, as in Rails.
+/// The value of a parameter; if there are several, the last one counts, as in Rails.
 pub(crate) fn last<'a>(parameters: &'a [(String, String)], name: &str) -> Option<&'a str> {
     parameters.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
@@ -165,7 +165,7 @@ fn users(
     Answer::json(200, spoil::users_page(&VoisoPage, &rows, start, total as u64, plan))
 }
 
-/// How a page of users looks here.
+/// The format of a page of users here.
 struct VoisoPage;
 
 impl spoil::UsersPage for VoisoPage {

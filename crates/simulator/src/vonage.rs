@@ -1,9 +1,8 @@
 //! The face of Vonage Contact Center: the User Admin API, version 4, and its token endpoint.
 //!
-//! Written from the vendor's pages, from what public clients of it show, and from nothing else.
-//! It keeps the oddities of the documented samples: a key that stands twice, a level that is a
-//! number here and a text there, two spellings of one field. Where the vendor is silent it does
-//! what is hardest on the reader.
+//! Written only from the vendor's pages and from its public clients. It keeps the oddities of the
+//! documented samples: a repeated key, a level that is sometimes a number and sometimes a text, two
+//! spellings of one field. Where the vendor is silent, it chooses the form that is hardest to read.
 
 pub(crate) mod identity;
 pub(crate) mod index;
@@ -27,15 +26,15 @@ use crate::vonage::paging::Paging;
 use crate::vonage::route::{By, Part, Route};
 use crate::{dress, voiso};
 
-/// Where a token is asked for.
+/// The path of the token endpoint.
 pub(crate) const TOKEN_PATH: &str = "/Auth/connect/token";
 
 /// The one version of the User Admin API.
 const V4: &str = "application/vnd.newvoicemedia.v4+json";
-/// How any version of any of the vendor's APIs begins.
+/// The beginning of every version of the vendor's APIs.
 const VERSIONED: &str = "application/vnd.newvoicemedia.v";
 
-/// The path with its values left out, if this face knows it.
+/// The path without its values, if this face knows it.
 pub(crate) fn kind(path: &str) -> Option<&'static str> {
     Route::of(path).map(|route| route.kind())
 }
@@ -88,12 +87,12 @@ pub(crate) fn answer(
 enum Shape {
     /// As version 4 is documented.
     Enveloped,
-    /// A bare array of flat records, as clients found it that name no version.
+    /// A bare array of flat records, as clients found it when they named no version.
     Flat,
 }
 
-/// What `Accept` asks for. Only the users are known to have had another shape; elsewhere a request
-/// without a version gets the documented refusal.
+/// The shape that `Accept` asks for. Only the list of users is known to have had another shape;
+/// elsewhere a request without a version gets the documented refusal.
 fn accepted(headers: &HeaderMap, is_users: bool) -> Result<Shape, Answer> {
     let lines = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let types: Vec<String> = lines
@@ -114,7 +113,7 @@ fn accepted(headers: &HeaderMap, is_users: bool) -> Result<Shape, Answer> {
     Err(message(400, "Version missing from Accept header!"))
 }
 
-/// Everything that is decided before the data is looked at.
+/// Refusals that do not depend on the data.
 fn refusal(simulator: &Simulator, credential: Option<&str>, plan: &Plan) -> Option<Answer> {
     let faults = simulator.faults();
     let names = |list: &[String], client: &str| list.iter().any(|one| one == "*" || one == client);
@@ -130,7 +129,7 @@ fn refusal(simulator: &Simulator, credential: Option<&str>, plan: &Plan) -> Opti
     dress::instead(&plan.faults, denied)
 }
 
-/// Whose token it is, if it is one that still lives.
+/// The client of a token that is still valid.
 fn client(simulator: &Simulator, credential: Option<&str>) -> Option<String> {
     let mut tokens = lock(&simulator.0.tokens);
     let mut fates = lock(&simulator.0.fates);
@@ -142,7 +141,7 @@ fn client(simulator: &Simulator, credential: Option<&str>) -> Option<String> {
     Some(client)
 }
 
-/// Every endpoint but the list of users.
+/// Every endpoint except the list of users.
 fn other(simulator: &Simulator, route: &Route, paging: Paging) -> Answer {
     let found = match route {
         Route::User(by) => find(simulator, by, user::whole),
@@ -160,13 +159,13 @@ fn other(simulator: &Simulator, route: &Route, paging: Paging) -> Answer {
         Route::Skills => Some(lists::skills(simulator, paging)),
         Route::Queues => Some(lists::queues(paging)),
         Route::CallbackNumbers => Some(lists::callback_numbers(simulator, paging)),
-        // The list of users has a shape and faults of its own; see above.
+        // The list of users has its own shape and faults; see above.
         Route::Users => None,
     };
     found.unwrap_or_else(not_found)
 }
 
-/// Looks a user up, archived or not, and answers with what `show` makes of it.
+/// Looks up a user, archived or not, and answers with the result of `show`.
 fn find(simulator: &Simulator, by: &By, show: impl FnOnce(&User) -> Answer) -> Option<Answer> {
     let found = simulator.with_users(|users| match by {
         By::Id(uuid) => {
@@ -194,7 +193,7 @@ fn finish(answer: Answer, credential: Option<&str>, plan: &Plan) -> Answer {
     dress::pack(answer, plan)
 }
 
-/// An answer that says of itself what this vendor's answers say.
+/// An answer with this vendor's content type.
 fn json(status: u16, body: impl Into<bytes::Bytes>) -> Answer {
     let kind = HeaderValue::from_static("application/json");
     Answer::json(status, body).header(CONTENT_TYPE, kind)
@@ -220,7 +219,7 @@ fn not_found() -> Answer {
     message(404, "Not Found")
 }
 
-/// An error of which the vendor's pages give the form but no text.
+/// An error whose form, but not text, is on the vendor's pages.
 fn simple(status: u16) -> Answer {
     let text = match status {
         400 => "Bad Request",

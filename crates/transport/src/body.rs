@@ -1,5 +1,5 @@
-//! Bodies: how they are made, and how they are read within limits. Must never read a body without
-//! a limit on its size and on its silence, and must never copy what it can share.
+//! Makes bodies, and reads them within limits. Must never read a body without a limit on its size and on
+//! its silence, and must never copy bytes that it can share.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -22,16 +22,16 @@ use crate::error_chain;
 /// connection is spawned.
 pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, BodyError>;
 
-/// Why a body could not be read to its end. Holds kinds and limits, never text from the wire.
+/// Why a body could not be read to its end. Contains kinds and limits, never text from the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
     /// The body is larger than the reader allows.
     #[error("the body is larger than {bytes_max} bytes")]
     TooLarge {
-        /// The limit that was passed, in bytes.
+        /// The exceeded limit, in bytes.
         bytes_max: usize,
     },
-    /// The next piece of the body did not come in time.
+    /// The next piece of the body did not arrive in time.
     #[error("no piece of the body came for {after:?}")]
     Idle {
         /// How long the reader waited.
@@ -74,24 +74,23 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(BodyError::from).boxed_unsync()
 }
 
-/// A body of many pieces, sent in order without copying. Its length is known, so that HTTP/1 sends
-/// a `content-length`.
+/// A body of many pieces, sent in order without copying. Its length is known, so HTTP/1 sends a
+/// `content-length`.
 pub fn rope(parts: Vec<Bytes>) -> Body {
     let parts: VecDeque<Bytes> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     let bytes_left = parts.iter().map(|part| part.len() as u64).sum();
     Rope { parts, bytes_left }.boxed_unsync()
 }
 
-/// Reads a whole body of at most `bytes_max` bytes; `idle` is the longest wait for each piece.
+/// Reads a complete body of at most `bytes_max` bytes; `idle` is the longest wait for each piece.
 ///
-/// A body of one piece is returned as it came; a longer one is copied once, into one allocation when
-/// its length is known. Trailers are dropped. A length that is declared too large is refused before
-/// anything is read.
+/// A body of one piece is returned without copying. A longer one is copied once, into one allocation if
+/// its length is known. Trailers are dropped. If the declared length is too large, nothing is read.
 ///
 /// # Errors
 ///
-/// [`BodyError::TooLarge`] as soon as the limit is passed, [`BodyError::Idle`] on silence, otherwise
-/// what the body itself reports.
+/// [`BodyError::TooLarge`] as soon as the limit is exceeded, [`BodyError::Idle`] on silence, otherwise
+/// the body's own error.
 pub async fn collect<B>(body: B, bytes_max: usize, idle: Duration) -> Result<Bytes, BodyError>
 where
     B: http_body::Body<Data = Bytes>,
@@ -159,12 +158,12 @@ impl http_body::Body for Rope {
     }
 }
 
-/// The same body, whose pieces must each come within `idle`; see [`BodyError::Idle`].
+/// The same body, with `idle` as the longest wait for each piece; see [`BodyError::Idle`].
 pub fn timed(body: Body, idle: Duration) -> Body {
     TimedBody::new(body, idle).boxed_unsync()
 }
 
-/// Any body as the type that all bodies here have.
+/// Any body as this workspace's body type.
 pub fn boxed<B>(body: B) -> Body
 where
     B: http_body::Body<Data = Bytes, Error = BodyError> + Send + 'static,
@@ -172,8 +171,8 @@ where
     body.boxed_unsync()
 }
 
-/// A body whose pieces must each come within `idle`. The clock runs only while someone waits for a
-/// piece, so a reader that pauses is not blamed on its peer.
+/// A body with `idle` as the longest wait for each piece. The clock runs only while the reader waits for a
+/// piece, so the peer is not blamed for a reader that pauses.
 pub(crate) struct TimedBody<B> {
     inner: B,
     idle: Duration,

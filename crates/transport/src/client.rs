@@ -1,5 +1,5 @@
-//! Sends one HTTP exchange over a pool of its own. Must never follow a redirect, never repeat a
-//! request by itself, and never put an address, header or body into an error.
+//! Sends single HTTP exchanges over its own connection pool. Must never follow a redirect, retry a request
+//! by itself, or put an address, header or body into an error.
 
 mod answer;
 mod connect;
@@ -32,18 +32,18 @@ pub use stream::{StreamClient, StreamSettings};
 /// How often an HTTP/2 connection with open streams is pinged, and how long the reply may take.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long an upstream may take nothing of a request. Requests with a body in one piece are short.
+/// How long an upstream may read nothing of a request. Requests with a body in one piece are short.
 const WRITE_PROGRESS: Duration = Duration::from_secs(60);
-/// The largest answer head taken, in bytes. HTTP/1 is held to 100 headers by hyper.
+/// The largest accepted answer head, in bytes. For HTTP/1, hyper allows at most 100 headers.
 const HEAD_BYTES_MAX: u32 = 64 * 1024;
-/// What a connection in HTTP/1 may hold of what was read and not taken yet.
+/// How much an HTTP/1 connection may buffer.
 const HTTP1_BUFFER_BYTES_MAX: usize = 64 * 1024;
-/// An upstream that says "wait" more often than this says nothing at all.
+/// An upstream with more 1xx answers than this counts as broken.
 const INFORMATIONAL_MAX: usize = 16;
-/// How old connections get where nothing else is said.
+/// The default for the age of connections.
 const CONNECTION_AGE_MAX: Duration = Duration::from_secs(60);
 
-/// What a [`Client`] is made from.
+/// Settings of a [`Client`].
 #[derive(Clone, Debug)]
 pub struct ClientSettings {
     /// The longest time for name look-up, TCP and TLS together.
@@ -52,7 +52,7 @@ pub struct ClientSettings {
     pub pool_idle_timeout: Duration,
     /// How many unused connections are kept per host.
     pub pool_idle_max: usize,
-    /// Whom to believe on `https`.
+    /// Trusted roots for `https`.
     pub tls: ClientTls,
 }
 
@@ -61,18 +61,18 @@ pub struct ClientSettings {
 pub struct Reach {
     /// Looks names up.
     pub resolver: Resolver,
-    /// An older connection takes no further request, so that a name that has moved is noticed however
-    /// busy its connections are. Up to a quarter less, at random.
+    /// An older connection takes no further request, so that a new address is noticed even on busy
+    /// connections. A random part of up to a quarter is subtracted.
     pub connection_age_max: Duration,
 }
 
 /// Sends requests with an absolute `http` or `https` URI. Always ready; clones share one pool.
 ///
-/// Make one `Client` per caller: then a pooled connection never carries two credentials, and an
-/// upstream that loses step on a connection can only confuse a caller with itself.
+/// Make one `Client` per caller. Then a pooled connection never carries two credentials, and an upstream
+/// that mixes up answers on a connection can only send a caller its own.
 ///
-/// There is no limit here on the time to the answer's head, nor on its body: the caller sets the
-/// first by a timeout around the call and the second by [`crate::body::collect`].
+/// The client limits neither the time to the answer's head nor the body. The code that calls it limits
+/// the first with a timeout and the second with [`crate::body::collect`].
 #[derive(Clone, Debug)]
 pub struct Client {
     inner: legacy::Client<Connector, Full<Bytes>>,
@@ -86,14 +86,14 @@ impl Client {
         Self::reaching(settings, &Reach { resolver, connection_age_max: CONNECTION_AGE_MAX })
     }
 
-    /// As [`Client::new`], with another way to names.
+    /// As [`Client::new`], with another resolver and connection age.
     pub fn reaching(settings: &ClientSettings, reach: &Reach) -> Self {
         let inner = legacy::Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(settings.pool_idle_timeout.min(reach.connection_age_max))
             .pool_max_idle_per_host(settings.pool_idle_max)
-            // Every attempt must be counted by the caller, so none is hidden in here.
+            // The code that calls this counts every attempt, so none may be hidden here.
             .retry_canceled_requests(false)
             .http1_max_buf_size(HTTP1_BUFFER_BYTES_MAX)
             .http2_max_header_list_size(HEAD_BYTES_MAX)
@@ -139,7 +139,7 @@ impl tower::Service<Request<Bytes>> for Client {
             answer::retire(&answer, &connection);
             answer::check(&answer)?;
             if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-                // Nobody has asked for that.
+                // It was not requested.
                 return Err(ClientError::BadFraming);
             }
             Ok(answer.map(|body| body.map_err(BodyError::from).boxed_unsync()))
@@ -147,14 +147,14 @@ impl tower::Service<Request<Bytes>> for Client {
     }
 }
 
-/// Why no answer head came. Holds kinds only: neither `Debug` nor `Display` can show a URL, a header
+/// Why there is no answer head. Contains only kinds: neither `Debug` nor `Display` can show a URL, a header
 /// or a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ClientError {
     /// The host's name could not be resolved.
     #[error("the upstream's name could not be resolved")]
     Dns,
-    /// The host's name leads to private addresses only, which it may not.
+    /// The host's name leads only to private addresses, which is not allowed.
     #[error("the upstream's name leads to a private address")]
     AddressRefused,
     /// No TCP connection could be made.
@@ -176,21 +176,20 @@ pub enum ClientError {
         /// connection that the peer closed just before it was used.
         started: bool,
     },
-    /// The upstream took nothing of the request for too long.
+    /// The upstream read nothing of the request for too long.
     #[error("the upstream took nothing of the request for too long")]
     Stalled,
     /// The answer is not well-formed HTTP.
     #[error("the upstream's answer is not well-formed HTTP")]
     BadFraming,
-    /// The request cannot be sent as it is (no absolute URI, unsupported version), or a cause that
-    /// fits nowhere else.
+    /// The request cannot be sent (no absolute URI, unsupported version), or any other cause.
     #[error("the exchange with the upstream failed")]
     Other,
 }
 
 impl ClientError {
-    /// Whether the upstream could have seen the request. When `false`, sending it again cannot do
-    /// its work twice. [`ClientError::Other`] counts as seen, to be on the safe side.
+    /// Whether the upstream could have seen the request. If `false`, a retry cannot do the work twice.
+    /// [`ClientError::Other`] counts as seen, to be safe.
     pub fn started(&self) -> bool {
         match self {
             Self::Dns | Self::AddressRefused | Self::Connect | Self::ConnectTimeout => false,
@@ -220,7 +219,7 @@ impl From<legacy::Error> for ClientError {
             };
         }
         if error.is_connect() {
-            // Not from our connector, so from the pool: the connection it handed out was closed.
+            // Not from our connector, so from the pool: its connection was already closed.
             return Self::Reset { started: false };
         }
         error_chain::find::<hyper::Error>(&error).map_or(Self::Other, Self::from_exchange)
@@ -231,7 +230,7 @@ impl ClientError {
     /// Sorts the errors of an exchange on an open connection.
     fn from_exchange(error: &hyper::Error) -> Self {
         if error.is_canceled() || error.is_closed() {
-            // hyper gives the request back unsent in both cases.
+            // In both cases hyper returns the request unsent.
             return Self::Reset { started: false };
         }
         if error.is_parse() {
@@ -244,7 +243,7 @@ impl ClientError {
         if io == Some(std::io::ErrorKind::TimedOut) {
             return Self::Stalled;
         }
-        // An early end of the socket, or a reset stream or GOAWAY of HTTP/2.
+        // The socket ended early, or HTTP/2 reset the stream or sent GOAWAY.
         Self::Reset { started: true }
     }
 }
@@ -253,7 +252,7 @@ impl ClientError {
 mod tests {
     use super::*;
 
-    /// What the retries rest on: hyper says "canceled" for a request that it never wrote.
+    /// Retries depend on this: hyper reports "canceled" for a request that it never wrote.
     #[tokio::test]
     async fn a_request_that_met_a_closed_connection_was_not_started() {
         let (near, _far) = tokio::io::duplex(1024);

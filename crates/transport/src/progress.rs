@@ -1,5 +1,5 @@
-//! Cuts a peer that takes nothing: a write that makes no progress for a time fails. Used for those who
-//! call us and those we call. Must never change what the bytes say.
+//! Cuts a peer that reads nothing: a write fails if it makes no progress for some time. Used for clients
+//! and for upstreams. Must never change the bytes.
 
 use std::io;
 use std::pin::Pin;
@@ -13,8 +13,8 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::client::Expires;
 
-/// Fails a write that makes no progress for `write_progress`. Sits directly on the socket, below TLS,
-/// so that progress means bytes the peer's kernel has taken room for.
+/// Fails a write that makes no progress for `write_progress`. It wraps the socket directly, below TLS, so
+/// progress means that the kernel accepted bytes for the peer.
 pub(crate) struct Progress<T> {
     inner: T,
     write_progress: Duration,
@@ -29,7 +29,7 @@ impl<T> Progress<T> {
         Self { inner, write_progress, timer, stalled: false, expires: None }
     }
 
-    /// The same, with word for a pool of when to let go of it.
+    /// The same, with the time after which a pool must drop it.
     pub(crate) fn expiring(self, expires: Expires) -> Self {
         Self { expires: Some(expires), ..self }
     }

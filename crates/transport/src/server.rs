@@ -1,5 +1,5 @@
-//! Accepts connections and serves each with a clone of one tower service, until told to stop. Must
-//! never wait without a limit: not for a peer, not for a free connection's end, not for the drain.
+//! Accepts connections and serves each with a clone of one tower service, until told to stop. Must never
+//! wait without a limit, neither for a peer nor for the drain.
 
 mod accept;
 mod activity;
@@ -29,7 +29,7 @@ use crate::tls::ServerTls;
 use accept::Door;
 pub use refusal::{ERRNOS, Refusal, Rejection, Watcher};
 
-/// How long a cut connection may take to notice. Only a service that blocks its thread needs it.
+/// How long a cut connection may take to notice. Only a service that blocks its thread needs this time.
 const CUT_WAIT: Duration = Duration::from_secs(1);
 
 /// The limits of one listener.
@@ -38,23 +38,23 @@ pub struct ServerLimits {
     /// From the start of a connection, or the first byte of a later request, to the end of that
     /// request's head. On HTTP/2: to the end of the connection preface.
     pub header_timeout: Duration,
-    /// How long a connection may stay without a request. An HTTP/2 connection is then told to go
-    /// away and has the same time again for what it has not read yet.
+    /// How long a connection may stay without a request. An HTTP/2 connection is then told to go away,
+    /// and has the same time again to read the rest.
     pub idle_timeout: Duration,
     /// For the TLS handshake.
     pub handshake_timeout: Duration,
     /// The longest wait for each piece of a request body.
     pub body_idle: Duration,
-    /// How long the peer may take no byte of what is ready for it. Ends the connection; where an
-    /// HTTP/2 peer withholds the window of one stream, resets that stream within twice this time.
+    /// How long the peer may read no byte although some are ready; then the connection ends. If an HTTP/2
+    /// peer keeps the window of one stream closed, that stream is reset within twice this time.
     pub write_progress: Duration,
-    /// Connections served at once. Above it nothing is accepted; later peers wait in the backlog of
-    /// the kernel.
+    /// Concurrent connections. When they are reached, nothing is accepted; further peers wait in the
+    /// kernel's backlog.
     pub connections_max: usize,
-    /// Connections served at once for one address, or for one /64 of IPv6; 0 is any number. One more
-    /// is closed at once.
+    /// Concurrent connections of one address, or of one /64 of IPv6; 0 is no limit. One more is closed at
+    /// once.
     pub connections_per_address_max: usize,
-    /// Header fields in an HTTP/1 request. HTTP/2 is bounded by `header_list_bytes_max` alone.
+    /// Header fields of an HTTP/1 request. For HTTP/2 only `header_list_bytes_max` applies.
     pub headers_max: usize,
     /// Size of the first line of an HTTP/1 request, in bytes.
     pub request_line_bytes_max: usize,
@@ -66,9 +66,9 @@ pub struct ServerLimits {
     pub header_list_bytes_max: u32,
     /// Concurrent streams on one HTTP/2 connection.
     pub streams_max: u32,
-    /// What an HTTP/2 peer may send of one body before it is read, in bytes.
+    /// How much of one body an HTTP/2 peer may send before it is read, in bytes.
     pub stream_window_bytes: u32,
-    /// The same of all bodies of a connection.
+    /// The same for all bodies of a connection.
     pub connection_window_bytes: u32,
 }
 
@@ -105,10 +105,10 @@ pub struct Drained {
     pub cut: usize,
 }
 
-/// Who is told of what happens to connections, if somebody is.
+/// The watcher of connections, if there is one.
 type Watch = Option<Arc<dyn Watcher>>;
 
-/// What every connection of one listener shares.
+/// State that all connections of one listener share.
 #[derive(Clone)]
 struct Shared {
     limits: Arc<ServerLimits>,
@@ -128,9 +128,9 @@ impl Shared {
 
 /// Serves `service` on `listener` until `shutdown` resolves, then drains.
 ///
-/// HTTP/1 or HTTP/2 is chosen by ALPN under TLS, otherwise by the connection's first bytes. The
-/// drain stops accepting, lets every request in flight finish, and after `grace` cuts what is left.
-/// Dropping the returned future cuts everything at once.
+/// ALPN chooses HTTP/1 or HTTP/2 under TLS, otherwise the connection's first bytes do. The drain stops
+/// accepting, lets every request in flight finish, and after `grace` cuts the remaining ones. Dropping
+/// the returned future cuts everything at once.
 ///
 /// # Example
 ///
@@ -168,9 +168,9 @@ where
     serve_all(listener, tls, limits, None, service, shutdown, grace).await
 }
 
-/// The same, telling a watcher what happens to connections. The service is asked for the answers to
-/// refused requests: they have a [`Refusal`] in their extensions, and nothing of what came. Without a
-/// watcher such an answer is a bare status.
+/// The same, with a watcher of connections. The service also answers refused requests: these have a
+/// [`Refusal`] in their extensions and nothing of the original request. Without a watcher such an answer
+/// is only a status.
 pub async fn serve_watched<S>(
     listener: TcpListener,
     tls: Option<ServerTls>,

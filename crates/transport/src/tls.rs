@@ -1,5 +1,5 @@
-//! TLS settings for both directions, with the aws-lc-rs provider named explicitly. Must never depend
-//! on a process-wide default provider, and must never accept a certificate it has not verified.
+//! TLS settings for both directions, with the aws-lc-rs provider named explicitly. Must never depend on a
+//! process-wide default provider, and must never accept an unverified certificate.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -16,26 +16,26 @@ use crate::validity::not_after;
 /// ALPN names, the preferred one first.
 const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
-/// Why TLS could not be set up. For the operator at start; no caller sees it.
+/// Why TLS could not be set up. The operator sees it at the start; no caller does.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A PEM file is missing, unreadable or malformed.
     #[error("cannot read {what} from {path}", path = path.display())]
     Pem {
-        /// What the file should hold.
+        /// The expected content of the file.
         what: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the PEM reader said.
+        /// The PEM reader's error.
         source: pem::Error,
     },
-    /// A file was read, but holds no certificate.
+    /// A file contains no certificate.
     #[error("no certificate in {path}", path = path.display())]
     NoCertificate {
         /// The file.
         path: PathBuf,
     },
-    /// The certificate, the key or a root was refused, or they do not fit together.
+    /// The certificate, the key or a root was refused, or they do not match.
     #[error("the certificate or key was refused")]
     Refused(#[source] rustls::Error),
 }
@@ -46,7 +46,7 @@ impl From<rustls::Error> for TlsError {
     }
 }
 
-/// What the server shows to its callers. Cheap to clone; clones share what is shown.
+/// The server's certificate. Cheap to clone; clones share the certificate in use.
 #[derive(Clone)]
 pub struct ServerTls {
     shown: Arc<RwLock<Shown>>,
@@ -64,7 +64,7 @@ impl ServerTls {
     ///
     /// # Errors
     ///
-    /// [`TlsError`] if a file cannot be read or the two do not fit together.
+    /// [`TlsError`] if a file cannot be read or the two do not match.
     pub fn from_pem_files(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
         let chain = certificates(certificate)?;
         let leaf = chain.first().cloned();
@@ -79,24 +79,23 @@ impl ServerTls {
             .with_no_client_auth()
             .with_single_cert(chain, key)?;
         config.alpn_protocols = alpn();
-        // All suites there are are good; the best of them is chosen here, not by the client.
+        // Every enabled cipher suite is strong; the server chooses the order.
         config.ignore_client_order = true;
         Ok(Self { shown: Arc::new(RwLock::new(Shown { config: Arc::new(config), leaf })) })
     }
 
-    /// From now on every new connection is shown what `other` shows; open ones go on as they are.
+    /// Uses the certificate of `other` for every new connection; open ones continue unchanged.
     pub fn show(&self, other: &ServerTls) {
         let shown = other.current();
         *self.shown.write().unwrap_or_else(PoisonError::into_inner) = shown;
     }
 
-    /// When the certificate that is shown ends, in seconds since 1970; `None` where it does not say
-    /// so in a way that is understood.
+    /// When the certificate in use expires, in seconds since 1970; `None` if its date cannot be read.
     pub fn not_after(&self) -> Option<i64> {
         not_after(&self.current().leaf)
     }
 
-    /// Whether both show the same certificate.
+    /// Whether both use the same certificate.
     pub fn is_same(&self, other: &ServerTls) -> bool {
         self.current().leaf == other.current().leaf
     }
@@ -117,7 +116,7 @@ impl fmt::Debug for ServerTls {
     }
 }
 
-/// Whom the client believes. Cheap to clone.
+/// The roots that the client trusts. Cheap to clone.
 #[derive(Clone)]
 pub struct ClientTls {
     config: Arc<ClientConfig>,
@@ -128,7 +127,7 @@ impl ClientTls {
     ///
     /// # Errors
     ///
-    /// [`TlsError`] if the file cannot be read or holds no usable certificate.
+    /// [`TlsError`] if the file cannot be read or contains no usable certificate.
     pub fn new(extra_roots: Option<&Path>) -> Result<Self, TlsError> {
         let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         if let Some(path) = extra_roots {
@@ -148,7 +147,7 @@ impl ClientTls {
         Arc::clone(&self.config)
     }
 
-    /// The same for HTTP/1.1 alone.
+    /// The same, only for HTTP/1.1.
     pub(crate) fn http1_config(&self) -> Arc<ClientConfig> {
         let mut config = ClientConfig::clone(&self.config);
         config.alpn_protocols = vec![b"http/1.1".to_vec()];

@@ -1,5 +1,5 @@
-//! What follows a switch of protocols (101): two connections joined byte by byte. Must never outlive
-//! the connection it was switched on, and must never look into the bytes.
+//! Joins two connections byte by byte after a switch of protocols (101). Must never outlive the
+//! connection that was switched, and must never look into the bytes.
 
 use std::fmt;
 use std::future::Future;
@@ -17,19 +17,19 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::body::Body;
 
-/// What is read ahead of a slow reader, each way, in bytes.
+/// How much is read ahead of a slow reader, each way, in bytes.
 const BUFFER_BYTES: usize = 16 * 1024;
 
-/// Joins two connections that switch protocols. Stands in the extensions of the answer 101; the
-/// server runs it where the connection was, until one side ends or both are silent for too long.
+/// Joins two connections that switch protocols. It is in the extensions of the answer 101. The server
+/// runs it in the connection's task, until one side ends or both are silent for too long.
 #[derive(Clone)]
 pub struct Tunnel(Arc<Mutex<Option<Joining>>>);
 
 type Joining = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Tunnel {
-    /// Joins the connection that `request` came on and the one that `answer` came on. `idle` is the
-    /// longest silence of both together; `kept` is dropped at the end.
+    /// Joins the connections of `request` and `answer`. `idle` is the longest time that both may be silent;
+    /// `kept` is dropped at the end.
     pub fn new<K: Send + 'static>(
         request: &mut Request<Body>,
         answer: &mut Response<Body>,
@@ -58,7 +58,7 @@ impl fmt::Debug for Tunnel {
 }
 
 async fn join(near: OnUpgrade, far: OnUpgrade, idle: Duration) {
-    // Both have happened when the server gets here, or never will.
+    // When the server gets here, both switches have happened, or never will.
     let switched = async { Ok::<_, hyper::Error>((near.await?, far.await?)) };
     let Ok(Ok((near, far))) = tokio::time::timeout(idle, switched).await else { return };
     let last = Arc::new(Mutex::new(Instant::now()));
@@ -71,7 +71,7 @@ async fn join(near: OnUpgrade, far: OnUpgrade, idle: Duration) {
     }
 }
 
-/// Resolves when nothing was read for `idle`.
+/// Resolves after nothing was read for `idle`.
 async fn silence(last: &Mutex<Instant>, idle: Duration) {
     loop {
         let until = *last.lock().unwrap_or_else(PoisonError::into_inner) + idle;
@@ -82,7 +82,7 @@ async fn silence(last: &Mutex<Instant>, idle: Duration) {
     }
 }
 
-/// Notes when something was read.
+/// Records the time of the last read.
 struct Stamped {
     inner: TokioIo<Upgraded>,
     last: Arc<Mutex<Instant>>,

@@ -1,8 +1,8 @@
-//! Until when a certificate is valid, read from its DER. Must never judge a certificate: it reads one
-//! date, and what it does not understand has none.
+//! Reads the end of a certificate's validity from its DER. Must never judge a certificate: it reads one
+//! date, and returns none if it does not understand the bytes.
 
-/// The end of a certificate's validity in seconds since 1970; `None` where the bytes are no X.509
-/// certificate with a date that is known.
+/// The end of a certificate's validity in seconds since 1970; `None` if the bytes are not an X.509
+/// certificate with a known form of date.
 ///
 /// Certificate, TBSCertificate, then version, serial number, signature, issuer, and validity with its
 /// two dates (RFC 5280, 4.1).
@@ -10,7 +10,7 @@ pub(crate) fn not_after(certificate: &[u8]) -> Option<i64> {
     let (_, certificate) = Reader(certificate).expect(SEQUENCE)?;
     let (_, to_be_signed) = Reader(certificate).expect(SEQUENCE)?;
     let mut fields = Reader(to_be_signed);
-    // Only a certificate of the first version does not say which one it is.
+    // Only a certificate of version 1 has no version field.
     if fields.0.first() == Some(&VERSION) {
         fields.next()?;
     }
@@ -29,7 +29,7 @@ const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
-/// What is left of a piece of DER.
+/// The unread rest of a piece of DER.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -78,8 +78,8 @@ fn moment(tag: u8, date: &[u8]) -> Option<i64> {
         .then(|| days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
 }
 
-/// Days since 1970 of a date of the Gregorian calendar: years are counted from March, so that the
-/// leap day is the last one.
+/// Days since 1970 of a date of the Gregorian calendar. Years are counted from March, so that the leap
+/// day is the last day.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_of_both_forms_are_read_and_others_are_none() {
+    fn dates_of_both_forms_are_read_and_others_are_not() {
         for (tag, text, seconds) in [
             (UTC_TIME, "700101000000Z", Some(0)),
             (UTC_TIME, "491231235959Z", Some(2_524_607_999)),
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_says_until_when_and_no_part_of_one_does() {
+    fn only_a_complete_certificate_has_an_end_of_validity() {
         let mut wanted = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         wanted.not_after = rcgen::date_time_ymd(2031, 2, 3);
         let key = rcgen::KeyPair::generate().unwrap();

@@ -1,11 +1,11 @@
-//! Which absences count, and what a return and a late record do. Times are milliseconds.
+//! Tests which absences count, and the effects of a return and of a late record. Times are milliseconds.
 
 use roster::{Changes, Counts, Former};
 
 use crate::{Folder, scope, sweep, user, users, vanished};
 
 #[test]
-fn who_is_missing_from_two_sweeps_in_a_row_has_vanished() {
+fn a_user_missing_from_two_sweeps_in_a_row_has_vanished() {
     let folder = Folder::new();
     let (roster, acme) = (folder.roster(), scope("acme"));
     let first = roster.record(&acme, &sweep(10, 20), &users(1..=3)).unwrap();
@@ -35,7 +35,7 @@ fn who_is_missing_from_two_sweeps_in_a_row_has_vanished() {
 }
 
 #[test]
-fn an_absence_in_between_is_forgiven() {
+fn a_single_absence_is_forgiven() {
     let folder = Folder::new();
     let (roster, acme) = (folder.roster(), scope("acme"));
     for turn in 0..10 {
@@ -46,7 +46,7 @@ fn an_absence_in_between_is_forgiven() {
 }
 
 #[test]
-fn who_returns_is_no_longer_former_and_must_be_missed_twice_again() {
+fn a_returned_user_is_no_longer_former_and_must_be_absent_twice_again() {
     let folder = Folder::new();
     let (roster, acme) = (folder.roster(), scope("acme"));
     roster.record(&acme, &sweep(1, 2), &users(1..=3)).unwrap();
@@ -72,12 +72,12 @@ fn overlapping_sweeps_are_one_observation() {
         let changes = roster.record(&acme, &sweep(started, 35), &users(1..=2)).unwrap();
         assert_eq!(changes, Changes::default(), "started at {started}");
     }
-    // The three above did not count, so this one only has to start after the end of the first.
+    // The three above did not count, so this one must only start after the end of the first.
     assert_eq!(roster.record(&acme, &sweep(31, 40), &users(1..=2)).unwrap().vanished, 1);
 }
 
 #[test]
-fn a_sighting_by_a_sweep_that_does_not_count_protects_all_the_same() {
+fn a_sighting_protects_even_if_its_sweep_does_not_count() {
     let folder = Folder::new();
     let (roster, acme) = (folder.roster(), scope("acme"));
     roster.record(&acme, &sweep(1, 10), &users(1..=4)).unwrap();
@@ -93,7 +93,7 @@ fn a_sighting_by_a_sweep_that_does_not_count_protects_all_the_same() {
 }
 
 #[test]
-fn what_was_recorded_late_neither_renames_nor_returns_anyone() {
+fn a_late_record_neither_renames_nor_returns_a_user() {
     let folder = Folder::new();
     let (roster, acme) = (folder.roster(), scope("acme"));
     roster.record(&acme, &sweep(100, 110), &users(1..=3)).unwrap();
@@ -102,7 +102,7 @@ fn what_was_recorded_late_neither_renames_nor_returns_anyone() {
     let mut late = users(1..=4);
     late.iter_mut().for_each(|user| user.name = Some("Former name".to_owned()));
     let changes = roster.record(&acme, &sweep(90, 105), &late).unwrap();
-    // User 4 was seen by nobody else, so that is news.
+    // No other sweep saw user 4, so this is new.
     assert_eq!(changes, Changes { added: 1, ..Changes::default() });
     assert_eq!(vanished(&roster, &acme), [3]);
     assert_eq!(roster.former(&acme).unwrap()[0].name.as_deref(), Some("User 3"));
@@ -110,7 +110,7 @@ fn what_was_recorded_late_neither_renames_nor_returns_anyone() {
 }
 
 #[test]
-fn a_sweep_that_ended_before_it_started_counts_nobody_absent() {
+fn a_sweep_that_ended_before_it_started_counts_no_absence() {
     let folder = Folder::new();
     let (roster, acme) = (folder.roster(), scope("acme"));
     roster.record(&acme, &sweep(1, 10), &users(1..=3)).unwrap();
@@ -121,7 +121,7 @@ fn a_sweep_that_ended_before_it_started_counts_nobody_absent() {
 }
 
 #[test]
-fn what_is_new_about_a_user_replaces_what_was_known() {
+fn new_details_of_a_user_replace_the_old_ones() {
     let folder = Folder::new();
     let (roster, acme) = (folder.roster(), scope("acme"));
     roster.record(&acme, &sweep(1, 2), &users(1..=3)).unwrap();
@@ -148,7 +148,7 @@ fn what_is_new_about_a_user_replaces_what_was_known() {
 }
 
 #[test]
-fn of_two_sightings_of_one_id_the_last_is_taken() {
+fn the_last_of_two_sightings_of_one_id_counts() {
     let folder = Folder::new();
     let (roster, acme) = (folder.roster(), scope("acme"));
     let mut twice = users([2, 1, 2, 1]);
@@ -159,7 +159,7 @@ fn of_two_sightings_of_one_id_the_last_is_taken() {
 }
 
 #[test]
-fn the_largest_numbers_are_kept_and_ordered_as_unsigned() {
+fn the_largest_numbers_are_stored_and_ordered_as_unsigned() {
     let folder = Folder::new();
     let (roster, acme) = (folder.roster(), scope("acme"));
     let ids = [0, 1, u64::MAX / 2, u64::MAX / 2 + 1, u64::MAX];

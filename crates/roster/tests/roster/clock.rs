@@ -1,5 +1,5 @@
-//! A clock that was ahead for a while, or jumps: nothing it showed may keep a later sweep from
-//! counting, and nothing it did not show may change.
+//! Tests clocks that were ahead for a while, or jump. Their times must not keep a later sweep from
+//! counting, and no other times may change.
 
 use roster::{Changes, Roster, Scope};
 use rusqlite::Connection;
@@ -32,14 +32,14 @@ const COUNTED: Changes = Changes {
 };
 
 #[test]
-fn who_is_gone_vanishes_although_all_was_recorded_twenty_years_ahead() {
+fn a_missing_user_vanishes_even_if_everything_was_recorded_twenty_years_ahead() {
     let folder = Folder::new();
     let (roster, acme) = (folder.roster(), scope("acme"));
     record(&roster, &acme, AHEAD, 1..=3);
     let changes = record(&roster, &acme, NOW, 1..=2);
     assert_eq!(changes, Changes { absent: 1, clock_was_ahead: true, ..COUNTED });
     assert_eq!(roster.counts(&acme).unwrap().last_sweep_ended, Some(NOW + 10));
-    // It was not only taken so, but is recorded so.
+    // The corrected time is also recorded.
     drop(roster);
     let roster = folder.roster();
     assert_eq!(record(&roster, &acme, NOW + 20, 1..=2), Changes { vanished: 1, ..COUNTED });
@@ -47,18 +47,18 @@ fn who_is_gone_vanishes_although_all_was_recorded_twenty_years_ahead() {
 }
 
 #[test]
-fn who_vanished_by_a_clock_that_was_ahead_stays_so_and_may_return() {
+fn a_user_who_vanished_by_a_clock_that_was_ahead_stays_vanished_and_may_return() {
     let folder = Folder::new();
     let (roster, acme) = (folder.roster(), scope("acme"));
     record(&roster, &acme, AHEAD, 1..=5);
     record(&roster, &acme, AHEAD + 20, 1..=4);
     record(&roster, &acme, AHEAD + 40, 1..=3);
     assert_eq!(vanished(&roster, &acme), [5]);
-    // User 4 was missed once by that clock, and now again.
+    // User 4 was missing once by that clock, and is now missing again.
     let changes = record(&roster, &acme, NOW, 1..=3);
     assert_eq!(changes, Changes { vanished: 1, clock_was_ahead: true, ..COUNTED });
     assert_eq!(vanished(&roster, &acme), [4, 5]);
-    // Nothing is left to be taken for anything else, of those who vanished either.
+    // No time is left to correct, not even for vanished users.
     let file = Connection::open(folder.file()).unwrap();
     let times = "SELECT count(*) FROM users WHERE seen_until > ?1 OR vanished_at > ?1";
     let left: i64 = file.query_row(times, [(NOW + 10).cast_signed()], |row| row.get(0)).unwrap();
@@ -69,7 +69,7 @@ fn who_vanished_by_a_clock_that_was_ahead_stays_so_and_may_return() {
 }
 
 #[test]
-fn what_is_no_more_than_an_hour_ahead_is_lateness() {
+fn a_time_up_to_an_hour_ahead_counts_as_late() {
     let folder = Folder::new();
     let (roster, acme) = (folder.roster(), scope("acme"));
     record(&roster, &acme, NOW, 1..=3);
@@ -80,25 +80,25 @@ fn what_is_no_more_than_an_hour_ahead_is_lateness() {
 }
 
 #[test]
-fn only_the_times_that_are_ahead_are_taken_otherwise() {
+fn only_times_that_are_ahead_are_corrected() {
     let folder = Folder::new();
     let (roster, acme) = (folder.roster(), scope("acme"));
     record(&roster, &acme, NOW, 1..=4);
     // The clock jumps ahead during a sweep, which overlaps the first and sees users 1 to 3.
     let jump = roster.record(&acme, &sweep(NOW + 5, AHEAD), &users(1..=3)).unwrap();
     assert_eq!(jump, Changes::default());
-    // It is back. This overlaps the first sweep too, which was recorded by a sound clock.
+    // The clock is right again. This sweep also overlaps the first, which a right clock recorded.
     let changes = record(&roster, &acme, NOW + 7, 1..=2);
     assert_eq!(changes, Changes { clock_was_ahead: true, ..Changes::default() });
     assert_eq!(record(&roster, &acme, NOW + 20, 1..=2), Changes { absent: 2, ..COUNTED });
 }
 
 #[test]
-fn a_clock_that_is_set_back_during_a_sweep_is_right_at_its_end() {
+fn a_clock_set_back_during_a_sweep_is_right_at_its_end() {
     let folder = Folder::new();
     let (roster, acme) = (folder.roster(), scope("acme"));
     record(&roster, &acme, AHEAD, 1..=3);
-    // Nobody is counted absent by it, but it sees whom it sees, and the next one counts.
+    // Its absences do not count, but its sightings do, and the next sweep counts.
     let back = roster.record(&acme, &sweep(AHEAD + 20, NOW), &users([1, 2, 4])).unwrap();
     assert_eq!(back, Changes { added: 1, clock_was_ahead: true, ..Changes::default() });
     assert_eq!(roster.counts(&acme).unwrap().last_sweep_ended, Some(NOW));
@@ -107,7 +107,7 @@ fn a_clock_that_is_set_back_during_a_sweep_is_right_at_its_end() {
 }
 
 #[test]
-fn a_clock_that_goes_to_and_fro_makes_every_sweep_an_observation() {
+fn a_clock_that_jumps_back_and_forth_makes_every_sweep_an_observation() {
     let folder = Folder::new();
     let (roster, acme) = (folder.roster(), scope("acme"));
     record(&roster, &acme, NOW, 1..=2);
@@ -122,13 +122,13 @@ fn a_clock_that_goes_to_and_fro_makes_every_sweep_an_observation() {
 }
 
 #[test]
-fn doubts_outlive_a_change_of_the_clock() {
+fn doubts_survive_a_change_of_the_clock() {
     let folder = Folder::new();
     let (roster, acme) = (folder.roster(), scope("acme"));
     record(&roster, &acme, AHEAD, 1..=20);
     let doubted = Changes { suspicious: true, ..Changes::default() };
     assert_eq!(record(&roster, &acme, AHEAD + 20, []), doubted);
-    // The first by the right clock is believed no more than any second one.
+    // The first sweep by the right clock is a second doubt, and not believed either.
     let changes = record(&roster, &acme, NOW, []);
     assert_eq!(changes, Changes { clock_was_ahead: true, ..doubted });
     assert_eq!(record(&roster, &acme, NOW + 20, []), Changes { absent: 20, ..COUNTED });
@@ -136,7 +136,7 @@ fn doubts_outlive_a_change_of_the_clock() {
 }
 
 #[test]
-fn a_sweep_that_lacks_most_users_is_doubted_by_any_clock() {
+fn a_sweep_without_most_users_is_doubted_whatever_the_clock() {
     let folder = Folder::new();
     let (roster, acme) = (folder.roster(), scope("acme"));
     record(&roster, &acme, AHEAD, 1..=20);

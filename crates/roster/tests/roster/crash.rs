@@ -1,5 +1,6 @@
-//! Processes killed while they write, and logs cut off anywhere: what was acknowledged is there, and
-//! nothing is there by halves. Every loop must be bounded, and every child waited for.
+//! Tests processes that are killed while they write, and logs that are cut off anywhere. Acknowledged
+//! data must survive, and nothing may be there in part. Every loop must be bounded, and every child
+//! waited for.
 
 use std::env;
 use std::fs;
@@ -16,18 +17,18 @@ use rusqlite::types::Value;
 
 use crate::{Folder, scope, user};
 
-/// Set for the child: the file it shall write to.
+/// Set for the child: the file to write to.
 const CHILD: &str = "ROSTER_CRASH_FILE";
 const CHILD_TEST: &str = "crash::a_child_writes_until_it_is_killed";
 
 const KILLS: u64 = 200;
-/// So many kills hit one file before the next is made, so that files are also killed in the making.
+/// Kills per file. Then the next file is created, so that kills also hit files being created.
 const KILLS_PER_FILE: u64 = 8;
 const DELAY_MAX: Duration = Duration::from_millis(60);
 const SWEEPS_MAX: u64 = 10_000;
 
-/// The sweep of a number. With each, half of the users change, a seventh is missed for the first,
-/// the second or the third time, and a fourteenth returns.
+/// The sweep with this number. In each, half of the users change, a seventh is missing for the first,
+/// second or third time, and a fourteenth returns.
 fn numbered(number: u64, users: u64) -> (Sweep, Vec<Sighting>) {
     let seen = (0..users).filter(|id| !(id + number / 3).is_multiple_of(7)).map(|id| {
         let mut user = user(id);
@@ -42,7 +43,7 @@ fn record(roster: &Roster, number: u64, users: u64) -> Changes {
     roster.record(&scope("acme"), &sweep, &seen).unwrap()
 }
 
-/// The number of the last sweep the roster holds; 0 for none.
+/// The number of the last sweep in the roster; 0 for none.
 fn last_number(roster: &Roster) -> u64 {
     roster.counts(&scope("acme")).unwrap().last_sweep_ended.map_or(0, |ended| ended / 10)
 }
@@ -68,7 +69,7 @@ fn assert_integrity(file: &Path) {
     assert_eq!(verdict, "ok");
 }
 
-/// What the file holds after each number of sweeps, without any crash.
+/// The file's state after each number of sweeps, without any crash.
 struct Reference {
     folder: Folder,
     roster: Roster,
@@ -95,7 +96,7 @@ impl Reference {
 
 const USERS: u64 = 2000;
 
-/// Does nothing, unless the test below has started it for its work.
+/// Does nothing unless the test below has started it as its child.
 #[test]
 fn a_child_writes_until_it_is_killed() {
     let Some(file) = env::var_os(CHILD) else { return };
@@ -103,7 +104,7 @@ fn a_child_writes_until_it_is_killed() {
     let before = last_number(&roster);
     for number in before + 1..=before + SWEEPS_MAX {
         record(&roster, number, USERS);
-        // Fails when nobody listens any more, which ends the child.
+        // Fails when the parent no longer listens, which ends the child.
         let mut out = std::io::stdout().lock();
         writeln!(out, "\nacknowledged {number}").unwrap();
         out.flush().unwrap();
@@ -113,9 +114,9 @@ fn a_child_writes_until_it_is_killed() {
 /// When to kill a child.
 #[derive(Clone, Copy)]
 enum Moment {
-    /// So long after its start: while it makes or opens the file, or later.
+    /// This long after its start: while it creates or opens the file, or later.
     AfterStart(Duration),
-    /// So long after its first answer: while it writes.
+    /// This long after its first answer: while it writes.
     AfterAnswer(Duration),
 }
 
@@ -146,7 +147,7 @@ fn write_and_be_killed(file: &Path, moment: Moment) -> u64 {
 }
 
 #[test]
-fn a_killed_writer_loses_nothing_acknowledged_and_leaves_nothing_half() {
+fn a_killed_writer_loses_nothing_acknowledged_and_leaves_nothing_in_part() {
     let random = RandomState::new();
     let mut reference = Reference::new(USERS);
     let (mut worked, mut unanswered, mut unborn, mut sweeps) = (0, 0, 0, 0);
@@ -160,7 +161,7 @@ fn a_killed_writer_loses_nothing_acknowledged_and_leaves_nothing_half() {
         let micros = random.hash_one(kill) % DELAY_MAX.as_micros() as u64;
         let delay = Duration::from_micros(micros);
         let moment = match kill % KILLS_PER_FILE {
-            // While the file is made.
+            // While the file is created.
             0 => Moment::AfterStart(delay / 2),
             1 | 2 => Moment::AfterStart(delay),
             _ => Moment::AfterAnswer(delay),
@@ -189,7 +190,7 @@ fn a_killed_writer_loses_nothing_acknowledged_and_leaves_nothing_half() {
     assert!(worked > KILLS as u32 / 2, "only {worked} children got to work before their kill");
 }
 
-/// A roster of twelve sweeps, all of them still in its log.
+/// A roster with twelve sweeps, all of them still in its log.
 struct Logged {
     folder: Folder,
     _roster: Roster,
@@ -215,7 +216,7 @@ fn logged() -> Logged {
     Logged { folder, _roster: roster, main, log }
 }
 
-/// How many sweeps a roster of these files holds. It must open, be sound, and hold just these.
+/// The number of sweeps in a roster made of these files. It must open, be sound, and hold only these.
 fn reopened(main: &[u8], log: &[u8], reference: &mut Reference) -> u64 {
     let copy = Folder::new();
     fs::write(copy.file(), main).unwrap();
@@ -244,7 +245,7 @@ fn a_log_cut_off_anywhere_is_a_whole_number_of_sweeps() {
 }
 
 #[test]
-fn a_log_moved_into_the_file_by_halves_is_there_in_full() {
+fn a_log_moved_partly_into_the_file_is_read_completely() {
     const PAGE: usize = 4096;
     let logged = logged();
     let mut reference = Reference::new(FEW);
@@ -262,7 +263,7 @@ fn a_log_moved_into_the_file_by_halves_is_there_in_full() {
 }
 
 #[test]
-fn a_file_cut_off_in_the_making_is_made_anew() {
+fn a_file_cut_off_during_creation_is_created_again() {
     let folder = Folder::new();
     let journal = |file: &Path| file.with_extension("sqlite-journal");
     let mut maker = Connection::open(folder.file()).unwrap();

@@ -1,10 +1,10 @@
-//! The guard against a sweep in which most users are missing.
+//! Tests the guard against a sweep in which most users are missing.
 
 use roster::{Changes, Roster, Scope};
 
 use crate::{Folder, scope, sweep, users, vanished};
 
-/// Records one sweep after the other.
+/// Records one sweep after another.
 struct Series<'a>(&'a Roster, Scope, u64);
 
 impl Series<'_> {
@@ -29,7 +29,7 @@ fn an_empty_sweep_is_believed_the_third_time() {
 }
 
 #[test]
-fn an_ordinary_sweep_in_between_starts_the_doubts_again() {
+fn an_ordinary_sweep_in_between_resets_the_doubts() {
     let folder = Folder::new();
     let roster = folder.roster();
     let mut series = Series(&roster, scope("acme"), 0);
@@ -43,7 +43,7 @@ fn an_ordinary_sweep_in_between_starts_the_doubts_again() {
 }
 
 #[test]
-fn up_to_half_and_up_to_ten_are_believed_at_once() {
+fn gaps_of_up_to_half_or_with_up_to_ten_users_are_believed_at_once() {
     let folder = Folder::new();
     let roster = folder.roster();
     let mut large = Series(&roster, scope("large"), 0);
@@ -56,7 +56,7 @@ fn up_to_half_and_up_to_ten_are_believed_at_once() {
 }
 
 #[test]
-fn years_of_leavers_do_not_hide_an_empty_sweep() {
+fn years_of_departures_do_not_hide_an_empty_sweep() {
     let folder = Folder::new();
     let roster = folder.roster();
     let mut series = Series(&roster, scope("acme"), 0);
@@ -70,7 +70,7 @@ fn years_of_leavers_do_not_hide_an_empty_sweep() {
 }
 
 #[test]
-fn a_suspicious_sweep_still_shows_who_is_there() {
+fn a_suspicious_sweep_still_shows_which_users_are_present() {
     let folder = Folder::new();
     let roster = folder.roster();
     let mut series = Series(&roster, scope("acme"), 0);

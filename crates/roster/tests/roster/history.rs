@@ -1,5 +1,5 @@
-//! Random histories of sweeps, told to the roster and to a model that only knows the rules in words.
-//! The model must never borrow anything from the roster but the shapes.
+//! Random histories of sweeps, recorded in the roster and in a model that states the rules in words.
+//! The model must use nothing of the roster except the shapes.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,13 @@ const USERS: usize = 24;
 const HOUR: i64 = 60 * 60 * 1000;
 const YEAR: i64 = 365 * 24 * HOUR;
 
-/// One sweep: on what time scale, through which connection, and whom it sees.
+/// One sweep: its time scale, its connection, and the users it sees.
 #[derive(Debug, Clone)]
 struct Step {
     caller: usize,
     through: usize,
-    /// From the latest end so far to this start, then from start to end. Who went back by most of an
-    /// hour or more stays there: the next is counted from this end.
+    /// From the latest end so far to this start, then from start to end. After a step back of most of an
+    /// hour or more, the next step starts at this end.
     gap: i64,
     length: i64,
     /// The version of each user; `None` is missing.
@@ -33,7 +33,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => prop::collection::vec(hardly, USERS),
         1 => Just(vec![None; USERS]),
     ];
-    // By an hour, give or take what decides, or by years.
+    // About an hour, just below or above the limit, or years.
     let jump = prop_oneof![-HOUR - 25..-HOUR + 5, HOUR - 5..HOUR + 5, Just(-YEAR), Just(YEAR)];
     let gap = prop_oneof![9 => 1..5_i64, 6 => -25..2_i64, 2 => jump];
     let length = prop_oneof![9 => 0..20_i64, 1 => -5..0_i64];
@@ -53,7 +53,7 @@ fn sightings(seen: &[Option<u8>]) -> Vec<Sighting> {
         }
         user
     });
-    // The order of a listing means nothing.
+    // The order of a listing has no meaning.
     sightings.rev().collect()
 }
 
@@ -63,7 +63,7 @@ struct Person {
     absences: u32,
 }
 
-/// One scope, by the rules in words.
+/// The model of one scope.
 #[derive(Default)]
 struct Model {
     people: BTreeMap<u64, Person>,
@@ -75,7 +75,7 @@ struct Model {
 impl Model {
     fn record(&mut self, sweep: Sweep, sightings: &[Sighting]) -> Changes {
         let mut changes = Changes::default();
-        // What this clock will show in more than an hour was read off another clock.
+        // Times more than an hour ahead of this clock come from another clock.
         let times = self.people.values_mut().map(|person| &mut person.seen_until);
         for time in times.chain(&mut self.observed_until).chain(&mut self.last_ended) {
             if *time > sweep.ended + HOUR as u64 {
@@ -174,7 +174,7 @@ proptest! {
         let mut latest: i64 = 100 * YEAR;
         let (mut first, mut last) = (latest, latest);
         for step in steps {
-            // Two connections take turns; now and then one of them is opened anew.
+            // Two connections take turns; sometimes one of them is opened again.
             if step.through == 4 {
                 rosters[0] = folder.roster();
             }
@@ -190,8 +190,8 @@ proptest! {
             prop_assert_eq!(changes, model.record(sweep, &seen));
             same_state(roster, scope, model)?;
         }
-        // At last everybody vanishes, which shows what was remembered of each. That takes four
-        // sweeps, also where all that was recorded lies ahead. Once more, and nobody is left to.
+        // At the end all users vanish, which shows the remembered details of each. That takes four
+        // sweeps, even if all recorded times lie ahead. One more sweep changes nothing.
         let base = if ends_in_the_past { first - YEAR } else { last };
         let starts = [base, first - 2 * YEAR].map(|base| (1..=4).map(move |turn| base + turn * 10));
         for time in starts.into_iter().flatten() {

@@ -1,11 +1,11 @@
-//! The imported baseline, and who is both imported and vanished.
+//! Tests the imported baseline, and users who are both imported and vanished.
 
 use roster::{Counts, ImportCounts};
 
 use crate::{Folder, scope, sweep, users};
 
 #[test]
-fn an_import_tells_what_was_new() {
+fn an_import_reports_what_was_new() {
     let folder = Folder::new();
     let (roster, acme) = (folder.roster(), scope("acme"));
     let name = |name: &str| Some(name.to_owned());
@@ -27,7 +27,7 @@ fn an_import_tells_what_was_new() {
 }
 
 #[test]
-fn who_is_imported_and_vanished_appears_once_with_both_marks() {
+fn an_imported_and_vanished_user_appears_once_with_both_marks() {
     let folder = Folder::new();
     let (roster, acme) = (folder.roster(), scope("acme"));
     roster.record(&acme, &sweep(1, 2), &users(1..=3)).unwrap();
@@ -39,7 +39,7 @@ fn who_is_imported_and_vanished_appears_once_with_both_marks() {
     let marks: Vec<_> = former.iter().map(|u| (u.id, u.is_vanished, u.is_imported)).collect();
     assert_eq!(marks, [(1, true, false), (2, true, true), (3, false, true), (4, false, true)]);
     assert_eq!(former[1].name.as_deref(), Some("User 2"));
-    // Alive again: only the mark of the import is left.
+    // The user is alive again: only the mark of the import is left.
     roster.record(&acme, &sweep(7, 8), &users(1..=4)).unwrap();
     let former = roster.former(&acme).unwrap();
     let marks: Vec<_> = former.iter().map(|u| (u.id, u.is_vanished, u.is_imported)).collect();

@@ -1,5 +1,5 @@
-//! Tests of the roster through its public interface and through the file itself. Must never write
-//! outside folders of their own.
+//! Tests the roster through its public interface and through the file itself. Must never write outside
+//! the tests' own folders.
 
 #![expect(clippy::unwrap_used, reason = "these are tests; a surprise in what they share must fail")]
 
@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use roster::{Roster, Scope, Sighting, Sweep};
 
-/// A folder of one test, removed at its end.
+/// The folder of one test, removed at its end.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -28,7 +28,7 @@ impl Folder {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("tieline-roster-{}-{count}", std::process::id());
         let path = std::env::temp_dir().join(name);
-        // What is left of a process with the same number that was killed.
+        // A killed process with the same number may have left it.
         _ = fs::remove_dir_all(&path);
         fs::create_dir(&path).unwrap();
         Self(path)
@@ -72,7 +72,7 @@ fn sweep(started: u64, ended: u64) -> Sweep {
     Sweep { started, ended }
 }
 
-/// The ids of those who vanished.
+/// The ids of the vanished users.
 fn vanished(roster: &Roster, scope: &Scope) -> Vec<u64> {
     let former = roster.former(scope).unwrap();
     former.iter().filter(|user| user.is_vanished).map(|user| user.id).collect()

@@ -1,4 +1,4 @@
-//! Which files are opened, made and refused. A refused file must keep every byte.
+//! Tests which files are opened, created and refused. A refused file must keep every byte.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -19,14 +19,14 @@ fn refused(path: &Path, expected: RosterError) {
     assert!(contents(folder) == before, "a refused file was changed");
 }
 
-/// A closed roster of some pages.
+/// A closed roster with several pages.
 fn filled(folder: &Folder) {
     let roster = folder.roster();
     roster.record(&scope("acme"), &sweep(1, 2), &users(1..=500)).unwrap();
 }
 
 #[test]
-fn a_new_file_is_for_its_owner_only() {
+fn only_the_owner_can_use_a_new_file() {
     let folder = Folder::new();
     let roster = folder.roster();
     roster.record(&scope("acme"), &sweep(1, 2), &users(1..=500)).unwrap();
@@ -55,7 +55,7 @@ fn an_empty_file_becomes_a_roster() {
 }
 
 #[test]
-fn every_name_of_a_file_is_only_a_name() {
+fn special_characters_in_a_file_name_have_no_meaning() {
     let folder = Folder::new();
     for name in [":memory:", "file:x?mode=memory", "per%20cent#?&=.db", "Zoë 名前", "a'b\"c"] {
         let path = folder.0.join(name);
@@ -67,7 +67,7 @@ fn every_name_of_a_file_is_only_a_name() {
 }
 
 #[test]
-fn what_cannot_be_opened_is_named_by_its_kind() {
+fn a_failure_to_open_names_the_kind_of_error() {
     let folder = Folder::new();
     let missing = folder.0.join("missing").join("roster.sqlite");
     let error = Roster::open(missing).unwrap_err();
@@ -97,7 +97,7 @@ fn another_programs_database_is_refused_unchanged() {
                  INSERT INTO users VALUES (1, 2);"
             );
             foreign.execute_batch(&made).unwrap();
-            // Open in the other program, then closed by it.
+            // First open in the other program, then closed by it.
             refused(&folder.file(), RosterError::NotARoster);
             drop(foreign);
             refused(&folder.file(), RosterError::NotARoster);
@@ -111,7 +111,7 @@ fn a_newer_schema_is_refused_unchanged() {
     filled(&folder);
     let newer = Connection::open(folder.file()).unwrap();
     newer.pragma_update(None, "user_version", 7).unwrap();
-    // The new number stands in the log only, then in the file.
+    // The new number is first only in the log, then in the file.
     let error = Roster::open(folder.file()).unwrap_err();
     assert_eq!(error, RosterError::NewerSchema { found: 7, known: 1 });
     drop(newer);
@@ -146,7 +146,7 @@ fn a_roster_without_its_tables_is_refused_unchanged() {
 }
 
 #[test]
-fn many_may_make_the_same_file_at_once() {
+fn many_processes_may_create_the_same_file_at_once() {
     for _ in 0..10 {
         let folder = Folder::new();
         thread::scope(|threads| {

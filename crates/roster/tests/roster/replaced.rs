@@ -1,5 +1,5 @@
-//! The file removed or replaced while it is open. Nothing may be answered from what is no longer
-//! there, and nothing may happen to what is there instead.
+//! Tests files that are removed or replaced while they are open. The removed file must no longer be
+//! used, and the new one must not be touched.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use roster::{Roster, RosterError};
 
 use crate::{Folder, scope, sweep, users, vanished};
 
-/// An open roster that remembers three users, one of them vanished.
+/// An open roster that remembers three users, of whom one has vanished.
 fn opened(folder: &Folder) -> Roster {
     let (roster, acme) = (folder.roster(), scope("acme"));
     roster.record(&acme, &sweep(1, 2), &users(1..=3)).unwrap();
@@ -32,7 +32,7 @@ fn refuses_all(roster: &Roster) {
 }
 
 #[test]
-fn a_removed_file_is_missed_and_not_made_again_before_it_is_opened() {
+fn a_removed_file_is_noticed_and_only_created_again_by_opening_it() {
     let folder = Folder::new();
     let roster = opened(&folder);
     let clone = roster.clone();
@@ -41,26 +41,26 @@ fn a_removed_file_is_missed_and_not_made_again_before_it_is_opened() {
     refuses_all(&clone);
     assert!(!folder.file().exists());
     drop((roster, clone));
-    // Nothing of the old one comes back by the log it left behind.
+    // The log that the old file left behind brings none of its data back.
     let roster = folder.roster();
     assert_eq!(roster.scopes().unwrap(), []);
     assert_eq!(roster.record(&scope("acme"), &sweep(7, 8), &users([1])).unwrap().added, 1);
 }
 
 #[test]
-fn a_removed_folder_is_missed() {
+fn a_removed_folder_is_noticed() {
     let folder = Folder::new();
     let roster = opened(&folder);
     fs::remove_dir_all(&folder.0).unwrap();
     refuses_all(&roster);
-    // A file where the folder was.
+    // A file replaces the folder.
     fs::write(&folder.0, "").unwrap();
     refuses_all(&roster);
     fs::remove_file(&folder.0).unwrap();
 }
 
 #[test]
-fn a_new_roster_in_the_place_is_another_one_and_stays_whole() {
+fn a_new_roster_under_the_same_name_is_another_one_and_stays_intact() {
     let folder = Folder::new();
     let roster = opened(&folder);
     for suffix in ["", "-wal", "-shm"] {
@@ -70,7 +70,7 @@ fn a_new_roster_in_the_place_is_another_one_and_stays_whole() {
     let other = folder.roster();
     other.record(&acme, &sweep(1, 2), &users(5..=8)).unwrap();
     refuses_all(&roster);
-    // Closing the old one touches neither the new one nor its log.
+    // Closing the old roster touches neither the new one nor its log.
     drop(roster);
     assert_eq!(other.record(&acme, &sweep(3, 4), &users(5..=9)).unwrap().added, 1);
     drop(other);
@@ -90,7 +90,7 @@ fn a_roster_moved_over_the_file_is_another_one() {
 }
 
 #[test]
-fn garbage_in_the_place_is_not_taken_for_the_roster() {
+fn garbage_under_the_same_name_is_not_taken_for_the_roster() {
     let folder = Folder::new();
     let roster = opened(&folder);
     fs::remove_file(folder.file()).unwrap();

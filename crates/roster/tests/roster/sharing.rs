@@ -1,4 +1,4 @@
-//! Several scopes in one file, and several connections to it.
+//! Tests several scopes in one file, and several connections to it.
 
 use std::thread;
 
@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::{Folder, scope, sweep, users, vanished};
 
 #[test]
-fn a_scope_never_sees_another_ones_rows() {
+fn a_scope_never_sees_rows_of_another_one() {
     let folder = Folder::new();
     let roster = folder.roster();
     let acme = scope("acme");
@@ -30,7 +30,7 @@ fn a_scope_never_sees_another_ones_rows() {
     }
     assert_eq!(roster.scopes().unwrap(), std::slice::from_ref(&acme));
     for neighbour in &neighbours {
-        // The same ids: to acme they are alive, vanished or imported, here they are new.
+        // The same ids are alive, vanished or imported for acme, but new here.
         let changes = roster.record(neighbour, &sweep(7, 8), &users([1, 3, 9])).unwrap();
         assert_eq!(changes, Changes { added: 3, counted: true, ..Changes::default() });
         assert_eq!(roster.former(neighbour).unwrap(), []);
@@ -44,7 +44,7 @@ fn a_scope_never_sees_another_ones_rows() {
 }
 
 #[test]
-fn two_connections_see_what_the_other_one_wrote() {
+fn each_of_two_connections_sees_the_changes_of_the_other() {
     let folder = Folder::new();
     let (left, right, acme) = (folder.roster(), folder.roster(), scope("acme"));
     assert_eq!(left.record(&acme, &sweep(1, 2), &users(1..=3)).unwrap().added, 3);
@@ -54,13 +54,13 @@ fn two_connections_see_what_the_other_one_wrote() {
     assert_eq!(right.record(&acme, &sweep(7, 8), &users(1..=4)).unwrap().returned, 1);
     let unchanged = left.record(&acme, &sweep(9, 10), &users(1..=4)).unwrap();
     assert_eq!(unchanged, Changes { counted: true, ..Changes::default() });
-    // The mirror on the left stays good over several sweeps of its own.
+    // The mirror of the left connection stays valid over several of its own sweeps.
     assert_eq!(left.record(&acme, &sweep(11, 12), &users(1..=3)).unwrap().absent, 1);
     assert_eq!(right.record(&acme, &sweep(13, 14), &users(1..=3)).unwrap().vanished, 1);
 }
 
 #[test]
-fn what_another_program_removes_is_noticed() {
+fn rows_removed_by_another_program_are_noticed() {
     let folder = Folder::new();
     let (roster, acme) = (folder.roster(), scope("acme"));
     roster.record(&acme, &sweep(1, 2), &users(1..=3)).unwrap();
@@ -88,7 +88,7 @@ fn a_failed_record_leaves_nothing_behind() {
 }
 
 #[test]
-fn who_waits_for_a_lock_too_long_is_told_so_and_reading_goes_on() {
+fn waiting_too_long_for_a_lock_is_an_error_and_reading_still_works() {
     let folder = Folder::new();
     let (roster, acme) = (folder.roster(), scope("acme"));
     roster.record(&acme, &sweep(1, 2), &users(1..=3)).unwrap();

@@ -1,7 +1,7 @@
-//! What a thing of the store is called at Vonage: its UUID, a user's role, an agent's display id.
+//! Vonage's identities of stored things: UUIDs, a user's role, an agent's display id.
 //!
-//! Pure functions of the record, so that a test can say what it expects without asking the
-//! simulator. Must never read anything but its arguments.
+//! Pure functions of the record, so that a test can compute what it expects without the simulator.
+//! They must read nothing except their arguments.
 
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::data::{FIRST_ID, own_extension};
 use crate::record::User;
 
-/// Extensions the generator gives out repeat after so many ids.
+/// Generated extensions repeat after this many ids.
 const EXTENSIONS: u64 = 9_000;
 
 /// The `userId` of a user.
@@ -33,8 +33,8 @@ pub fn vonage_callback_number_id(caller_id: &str) -> String {
     uuid(&format!("callback:{caller_id}"))
 }
 
-/// The role of a user, by the exact name of the security access group: two names are roles
-/// themselves, others stand for one, and everybody else is an `Agent`.
+/// The role of a user, by the exact name of the security access group. Two names are roles themselves,
+/// others stand for a role, and all other users are an `Agent`.
 ///
 /// | group | role |
 /// |---|---|
@@ -53,10 +53,9 @@ pub fn vonage_role(user: &User) -> &'static str {
 
 /// The `agentDisplayId` of a user who acts as an agent, which is a user with an extension.
 ///
-/// No two users may share one, but extensions do repeat. So it is the extension where the
-/// generator gave it to this user and nobody before (four digits), `0` and the user's id where the
-/// extension begins with 0, and otherwise `9` and the user's id in nine digits. The extension
-/// itself is in `telephonyExtension`, as it is.
+/// It must be unique, but extensions repeat. So it is the extension if the generator gave it to this
+/// user first (four digits), `0` and the user's id if the extension begins with 0, and otherwise `9`
+/// and the user's id in nine digits. `telephonyExtension` has the extension unchanged.
 pub fn vonage_agent_display_id(user: &User) -> Option<String> {
     let extension = user.extension.as_deref().filter(|text| !text.is_empty())?;
     let id = user.id;
@@ -70,7 +69,7 @@ pub fn vonage_agent_display_id(user: &User) -> Option<String> {
     })
 }
 
-/// A UUID in lower case made of a name: version 8, since no other version is made this way.
+/// A UUID in lower case, made from a name. It is version 8, because no other version fits.
 pub(crate) fn uuid(name: &str) -> String {
     let digest = Sha256::digest(name.as_bytes());
     let mut out = String::with_capacity(36);
@@ -96,7 +95,7 @@ mod tests {
     use crate::record::Named;
 
     #[test]
-    fn a_uuid_is_the_same_every_time_and_has_the_shape_of_one() {
+    fn uuids_are_stable_and_well_formed() {
         assert_eq!(vonage_user_id(10_001), vonage_user_id(10_001));
         let all = [
             vonage_user_id(7),
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn every_role_is_taken_and_names_count_exactly() {
+    fn every_role_occurs_and_names_match_exactly() {
         let users = data::users(1, 250);
         let roles: HashSet<&str> = users.iter().map(vonage_role).collect();
         assert_eq!(roles, HashSet::from(["Admin", "Supervisor", "Wallboard", "Agent"]));

@@ -1,7 +1,7 @@
-//! From a `userId` back to the user.
+//! Finds the user of a `userId`.
 //!
-//! A UUID is a digest, so it can only be found again by making those of all users. That is done
-//! once for each user and kept; an id never changes hands.
+//! A UUID is a digest, so finding it means computing the UUIDs of all users. That is done once per user
+//! and kept, because an id never belongs to another user.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// The id of the user with this UUID, whether or not it is still there.
+    /// The id of the user with this UUID, even if the user was deleted.
     pub(crate) fn id_of(&mut self, users: &[Arc<User>], uuid: &str) -> Option<u64> {
         if let Some(id) = self.by_uuid.get(uuid) {
             return Some(*id);

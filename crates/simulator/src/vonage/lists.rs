@@ -1,7 +1,7 @@
-//! Every list but the users: groups, skills, queues and callback numbers, of the account and of one
-//! user, and who belongs to them.
+//! Every list except the users: groups, skills, queues and callback numbers, of the account and of one
+//! user, and their members.
 //!
-//! Groups are the store's teams. Members are active users only, which is what the samples show.
+//! Groups are the store's teams. Members are only active users, as in the samples.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::vonage::paging::{Meta, Paging};
 use crate::vonage::user::caller_id;
 use crate::vonage::{json, simple};
 
-/// A page of a list: `meta`, whose it is, and the rows.
+/// A page of a list: `meta`, its owner, and the rows.
 struct Listing<'a, T> {
     name: &'static str,
     owner: &'a [(&'static str, String)],
@@ -54,7 +54,7 @@ struct Skill<'a> {
     skill_id: String,
     skill_display_id: String,
     skill_name: &'a str,
-    /// A text here, a number in the list of a skill's users.
+    /// A text here, but a number in the list of a skill's users.
     #[serde(skip_serializing_if = "Option::is_none")]
     agent_skill_level: Option<String>,
 }
@@ -98,7 +98,7 @@ impl<T: Serialize> Serialize for Listing<'_, T> {
     }
 }
 
-/// The answer with the part of `all` that is asked for.
+/// The answer with the requested part of `all`.
 pub(crate) fn listing<T: Serialize>(
     name: &'static str,
     owner: &[(&'static str, String)],
@@ -113,7 +113,7 @@ pub(crate) fn listing<T: Serialize>(
     }
 }
 
-/// What a list that belongs to one user says about the user.
+/// The owner that a user's list names.
 pub(crate) fn owner(user: &User) -> Vec<(&'static str, String)> {
     let mut owner = vec![("userId", vonage_user_id(user.id))];
     owner.extend(vonage_agent_display_id(user).map(|id| ("agentDisplayId", id)));
@@ -175,7 +175,7 @@ pub(crate) fn skills_of(user: &User, paging: Paging) -> Answer {
     listing("agentSkills", &owner(user), &all, paging)
 }
 
-/// A name is unique within an interaction plan only: some stand in two.
+/// A name is unique only within an interaction plan: some are in two.
 pub(crate) fn queues(paging: Paging) -> Answer {
     let queues = data::queues();
     let of = |queue: &Named, plan: u64| Queue {
@@ -188,7 +188,7 @@ pub(crate) fn queues(paging: Paging) -> Answer {
     listing("queues", &[], &first.chain(second).collect::<Vec<_>>(), paging)
 }
 
-/// One for each caller id that any user has.
+/// One for each caller id of any user.
 pub(crate) fn callback_numbers(simulator: &Simulator, paging: Paging) -> Answer {
     simulator.with_users(|users| {
         let names: BTreeSet<&str> = users.iter().filter_map(|user| caller_id(user)).collect();
@@ -212,7 +212,7 @@ pub(crate) fn plan_id(plan: u64) -> String {
     uuid(&format!("plan:{plan}"))
 }
 
-/// Whether the second plan has this queue too.
+/// Whether the second plan also has this queue.
 pub(crate) fn in_two_plans(queue: u64) -> bool {
     queue.is_multiple_of(4)
 }
@@ -222,7 +222,7 @@ fn team(simulator: &Simulator, uuid: &str) -> Option<Named> {
         .with_teams(|teams| teams.iter().find(|team| vonage_group_id(team.id) == uuid).cloned())
 }
 
-/// The active users for whom `belongs` says so, and with which level.
+/// The active users for whom `belongs` returns a level.
 fn members(simulator: &Simulator, belongs: impl Fn(&User) -> Option<Option<u32>>) -> Vec<Member> {
     let one = |user: &Arc<User>| {
         let agent_skill_level = belongs(user)?;
@@ -237,7 +237,7 @@ fn members(simulator: &Simulator, belongs: impl Fn(&User) -> Option<Option<u32>>
         .with_users(|users| users.iter().filter(|user| !is_deleted(user)).filter_map(one).collect())
 }
 
-/// The skills of the contact center, and those that only some user has, by id.
+/// The skills of the contact center, and further ones of single users, by id.
 fn all_skills(simulator: &Simulator) -> BTreeMap<u64, String> {
     let mut all: BTreeMap<u64, String> =
         data::skills().into_iter().map(|skill| (skill.id, skill.name.into_owned())).collect();
@@ -276,7 +276,7 @@ impl<'a> CallbackNumber<'a> {
     fn of(name: &'a str) -> CallbackNumber<'a> {
         let id = vonage_callback_number_id(name);
         let digits: String = name.chars().filter(char::is_ascii_digit).collect();
-        // A name without digits has a number all the same, of a range that is nobody's.
+        // A name without digits also gets a number, from a range that no phone uses.
         let digits = if digits.is_empty() {
             let sum: u32 = id.bytes().map(u32::from).sum();
             format!("441632960{:03}", sum % 1000)

@@ -1,7 +1,7 @@
 //! `page` and `limit`, and the `meta` that answers them.
 //!
-//! The first page is 1 here, as every page of an endpoint says; the general page that says 0 stands
-//! alone, so a request for page 0 is refused.
+//! The first page is 1, as the vendor's page of every endpoint says. Only its general page says 0, so a
+//! request for page 0 is refused.
 
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use crate::vonage::message;
 const LIMIT: u64 = 25;
 const PAGE_MAX: u64 = 1_000_000_000;
 
-/// The part of a list that is asked for.
+/// The requested part of a list.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Paging {
     page: u64,
@@ -50,7 +50,7 @@ impl Paging {
         Ok(Paging { page, asked, limit: asked.min(limit_max) })
     }
 
-    /// The place of the first row by what was asked; the faults go by it.
+    /// The place of the first row by the request; faults refer to it.
     pub(crate) fn offset_asked(&self) -> u64 {
         (self.page - 1).saturating_mul(self.asked)
     }
@@ -60,24 +60,24 @@ impl Paging {
         (self.page - 1).saturating_mul(self.limit)
     }
 
-    /// How many rows a page has at most.
+    /// The most rows of a page.
     pub(crate) fn limit(&self) -> u64 {
         self.limit
     }
 
-    /// With a lower limit than asked for.
+    /// With a lower limit than requested.
     pub(crate) fn capped(self, limit_max: u64) -> Paging {
         Paging { limit: self.limit.min(limit_max.max(1)), ..self }
     }
 
-    /// The part of `all` that is asked for.
+    /// The requested part of `all`.
     pub(crate) fn cut<'a, T>(&self, all: &'a [T]) -> &'a [T] {
         let skip = usize::try_from(self.offset()).unwrap_or(usize::MAX).min(all.len());
         let rest = &all[skip..];
         &rest[..rest.len().min(usize::try_from(self.limit).unwrap_or(usize::MAX))]
     }
 
-    /// What is said about a page of `count` rows of `total`.
+    /// `meta` of a page with `count` of `total` rows.
     pub(crate) fn meta(&self, count: usize, total: u64) -> Meta {
         let page_count = total.div_ceil(self.limit);
         Meta { page: self.page, count, page_count, total_count: total }

@@ -1,7 +1,7 @@
-//! What a user may see and change: groups and queues.
+//! A user's permissions for groups and queues.
 //!
-//! A supervisor may write to the teams that the store says are supervised, and may look at one
-//! more; an administrator may write to every group; nobody else has a group permission.
+//! A supervisor may write to the teams that it supervises in the store, and may read one more. An
+//! administrator may write to every group. Other users have no group permission.
 
 use serde::Serialize;
 
@@ -53,8 +53,8 @@ pub(crate) fn groups(simulator: &Simulator, user: &User, paging: Paging) -> Answ
     listing("groupPermissions", &owner(user), &all, paging)
 }
 
-/// `permissions/queues`: those the user answers, and one that is said to be closed. A queue of two
-/// interaction plans comes twice under one name.
+/// `permissions/queues`: the queues that the user answers, and a closed one. A queue in two interaction
+/// plans appears twice under one name.
 pub(crate) fn queues(user: &User, paging: Paging) -> Answer {
     let permission = |queue: &Named, plan: u64, kind: &'static str| QueuePermission {
         queue_id: queue_id(queue.id, plan),

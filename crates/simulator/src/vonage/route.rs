@@ -1,6 +1,6 @@
-//! The paths of the User Admin API. Only splits and decodes; what exists is asked elsewhere.
+//! The paths of the User Admin API. Only splits and decodes; other files check what exists.
 
-/// How a single user is named in a path.
+/// The ways to name a single user in a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum By {
     /// `userId`, in lower case.
@@ -21,7 +21,7 @@ pub(crate) enum Part {
     QueuePermissions,
 }
 
-/// What is asked for. Ids are in lower case.
+/// The requested thing. Ids are in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     Users,
@@ -37,7 +37,7 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    /// The route of a path, if it is one.
+    /// The route of a path, if there is one.
     pub(crate) fn of(path: &str) -> Option<Route> {
         let segments: Vec<&str> = path.strip_prefix("/useradmin/")?.split('/').collect();
         let id = |text: &str| value(text).map(|id| id.to_ascii_lowercase());
@@ -68,7 +68,7 @@ impl Route {
         })
     }
 
-    /// The path with its values left out.
+    /// The path without its values.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Route::Users => "/useradmin/users",
@@ -97,7 +97,7 @@ impl Route {
     }
 }
 
-/// A segment with its percent signs decoded. A plus is a plus: this is no form.
+/// A segment with its percent escapes decoded. A plus stays a plus, because this is not a form.
 fn value(segment: &str) -> Option<String> {
     let mut out = Vec::with_capacity(segment.len());
     let mut rest = segment.bytes();

@@ -1,7 +1,7 @@
-//! The token endpoint: client credentials, as RFC 6749 and the vendor's pages have them.
+//! The token endpoint: client credentials, as RFC 6749 and the vendor's pages describe them.
 //!
-//! A token means nothing, is remembered with its end, and really ends. No token opens another
-//! simulator, so that a gateway that mixes up two upstreams is found out.
+//! A token is random, is stored with its end, and really expires. It is not valid at another simulator,
+//! so that tests notice a gateway that mixes up two upstreams.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -22,12 +22,12 @@ use crate::{Body, Simulator, dress};
 
 const FORM_BYTES_MAX: usize = 16 << 10;
 const FORM_IDLE: Duration = Duration::from_secs(5);
-/// This many tokens live at once; one more ends the one that would end next.
+/// Valid tokens at the same time. One more ends the token that would expire next.
 const TOKENS_MAX: usize = 10_000;
-/// What a token may be for. Each may read users.
+/// The scopes of a token. Each allows reading users.
 const SCOPES: [&str; 2] = ["users:read", "users:write"];
 
-/// The tokens that were given out.
+/// The issued tokens.
 #[derive(Debug, Default)]
 pub(crate) struct Tokens {
     live: HashMap<String, Token>,
@@ -56,13 +56,13 @@ impl Tokens {
         let (made, salt) = (self.made, self.salt.hash_one(self.made));
         let name = format!("{}{}", uuid(&format!("token:{made}:{salt}")), uuid(&salt.to_string()));
         let name = name.replace('-', "");
-        // A lifetime beyond what the clock can count is for ever, which thirty years are.
+        // If the clock cannot represent the end, thirty years count as for ever.
         let ends = now.checked_add(lifetime).unwrap_or(now + Duration::from_secs(946_080_000));
         self.live.insert(name.clone(), Token { client: client.to_owned(), ends });
         name
     }
 
-    /// Whose token this is, if it lives.
+    /// The client of this token, if it is valid.
     pub(crate) fn client_of(&self, token: &str) -> Option<&str> {
         let token = self.live.get(token).filter(|token| token.ends > Instant::now())?;
         Some(&token.client)
@@ -103,7 +103,7 @@ pub(crate) async fn answer(simulator: &Simulator, request: Request<Body>) -> Opt
     Some(dress::pack(answer, &plan))
 }
 
-/// What the faults want instead of a token.
+/// The answer that the faults put in place of a token.
 fn instead(plan: &Plan) -> Option<Answer> {
     if let Some(fail) = &plan.fail {
         return Some(dress::retry_after(simple(fail.status), fail));
@@ -111,7 +111,7 @@ fn instead(plan: &Plan) -> Option<Answer> {
     dress::instead(&plan.faults, |status| error(status, "invalid_client", None))
 }
 
-/// Checks the client first, then what it asks for.
+/// Checks the client first, then its request.
 fn grant(simulator: &Simulator, headers: &HeaderMap, form: &[u8]) -> Result<Answer, Answer> {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
@@ -125,7 +125,7 @@ fn grant(simulator: &Simulator, headers: &HeaderMap, form: &[u8]) -> Result<Answ
     };
     let field = |name: &str| form.get(name).map(String::as_str);
     let client = match (credential(headers), field("client_id"), field("client_secret")) {
-        // One way or the other, never both.
+        // Either way is allowed, but not both.
         (Some(_), Some(_), _) | (Some(_), _, Some(_)) => {
             return Err(error(400, "invalid_request", None));
         }
@@ -163,7 +163,7 @@ fn grant(simulator: &Simulator, headers: &HeaderMap, form: &[u8]) -> Result<Answ
     ))
 }
 
-/// The fields of a form in which none stands twice.
+/// The fields of a form; `None` if one occurs twice.
 fn unique(form: &[u8]) -> Option<HashMap<String, String>> {
     let mut fields = HashMap::new();
     for (name, value) in form_urlencoded::parse(form).into_owned() {
@@ -174,8 +174,8 @@ fn unique(form: &[u8]) -> Option<HashMap<String, String>> {
     Some(fields)
 }
 
-/// Id and secret of Basic authorization: as they stand, and decoded as a form, which the RFC asks
-/// for and the vendor's samples do not do.
+/// Id and secret of Basic authorization, unchanged and decoded as a form. The RFC requires the decoding,
+/// but the vendor's samples do not encode.
 fn basic(credential: &str) -> Vec<(String, String)> {
     let decoded = || {
         let (scheme, text) = credential.split_once(' ')?;

@@ -1,6 +1,6 @@
-//! One user as this vendor writes it: the documented record and the flat one.
+//! One user in this vendor's formats: the documented record and the flat one.
 //!
-//! What the store does not hold is made of the user's id, so that it is the same every time.
+//! Values that the store does not have are derived from the user's id, so that they are stable.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -20,8 +20,8 @@ pub(crate) struct Whole<'a> {
     pub(crate) twice: bool,
 }
 
-/// A user as it comes to those who name no version. Of this shape only the bare array and
-/// `userLastLogin` are known, the rest is a guess.
+/// A user as clients get it that name no version. Only the bare array and `userLastLogin` of this shape
+/// are known; the rest is a guess.
 pub(crate) struct Flat<'a>(pub(crate) &'a User);
 
 /// The answer with one user.
@@ -42,8 +42,8 @@ struct Account<'a> {
     agent_configuration: Option<Agent<'a>>,
 }
 
-/// The vendor's sample has every field. A record seen in the wild lacked those that are optional
-/// here, and had two that no page names.
+/// The vendor's sample has every field. A real record lacked the fields that are optional here, and had
+/// two that no page names.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Agent<'a> {
@@ -111,7 +111,7 @@ struct Associated {
     application_type: &'static str,
 }
 
-/// Two spellings of the same two fields are in use.
+/// Both spellings of these two fields are in use.
 struct Capacity {
     capitals: bool,
     nonlive: u64,
@@ -124,7 +124,7 @@ fn country(id: u64) -> &'static str {
     COUNTRIES[(id % COUNTRIES.len() as u64) as usize]
 }
 
-/// A user without an extension is no agent and has no such part.
+/// The agent's part; a user without an extension is not an agent.
 fn agent(user: &User) -> Option<Agent<'_>> {
     let agent_display_id = vonage_agent_display_id(user)?;
     let id = user.id;
@@ -176,12 +176,12 @@ fn agent(user: &User) -> Option<Agent<'_>> {
     })
 }
 
-/// The caller id of a user; an empty one is none.
+/// The caller id of a user; an empty one counts as none.
 pub(crate) fn caller_id(user: &User) -> Option<&str> {
     user.caller_id.as_deref().filter(|text| !text.is_empty())
 }
 
-/// With milliseconds for one user and without for the next; one in eleven never signed in.
+/// With milliseconds for every other user; one user in eleven never signed in.
 fn last_login(user: &User) -> Option<String> {
     let moment = user.updated_at.as_ref();
     match (user.id % 11, user.id % 2) {

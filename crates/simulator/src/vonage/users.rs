@@ -1,4 +1,4 @@
-//! `GET /useradmin/users`: the one list that churns, and the one that most faults are for.
+//! `GET /useradmin/users`: the list that churn changes and that most faults affect.
 
 use std::sync::Arc;
 
@@ -70,7 +70,7 @@ impl UsersPage for Enveloped {
         let mut body = b"\"meta\":".to_vec();
         spoil::write(&mut body, &meta);
         let mut foot = String::from_utf8(body).unwrap_or_default();
-        // The total stands last, so only it has to be told anew.
+        // The total comes last, so only it has to be replaced.
         if let Some(at) = foot.find(",\"totalCount\":") {
             foot.truncate(at);
         }

@@ -1,5 +1,5 @@
-//! What is looked at in every answer's head: whether it can be read in one way only, and whether its
-//! connection is too old to be used again. Must never look at a body.
+//! Checks every answer's head: whether it has only one possible reading, and whether its connection is too
+//! old to be used again. Must never look at a body.
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Response, StatusCode, Version};
@@ -12,7 +12,7 @@ use super::{ClientError, HEAD_BYTES_MAX};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Expires(pub(crate) Instant);
 
-/// Takes a connection that has come of age out of its pool, behind this exchange.
+/// Removes a connection from its pool after this exchange, if it is too old.
 pub(super) fn retire<B>(answer: &Response<B>, connection: &CaptureConnection) {
     let is_old = |expires: &Expires| expires.0 <= Instant::now();
     if answer.extensions().get().is_some_and(is_old)
@@ -22,7 +22,7 @@ pub(super) fn retire<B>(answer: &Response<B>, connection: &CaptureConnection) {
     }
 }
 
-/// Refuses an answer whose end or meaning is open to doubt, or whose head is too large.
+/// Refuses an answer with an ambiguous end or meaning, or with too large a head.
 pub(super) fn check<B>(answer: &Response<B>) -> Result<(), ClientError> {
     let status = answer.status();
     let is_known =
@@ -32,14 +32,14 @@ pub(super) fn check<B>(answer: &Response<B>) -> Result<(), ClientError> {
     if is_known && is_framed && is_short { Ok(()) } else { Err(ClientError::BadFraming) }
 }
 
-/// What the headers take on the wire. The limits of hyper's buffers are no limit for a head that comes
+/// The size of the headers on the wire. The limits of hyper's buffers do not apply to a head that arrives
 /// in one piece.
 fn head_bytes(headers: &HeaderMap) -> usize {
     let lengths = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
     lengths.sum()
 }
 
-/// Whether an answer can be read in one way only: a length, or chunks, or neither.
+/// Whether an answer has only one possible reading: a length, or chunks, or neither.
 fn is_well_framed(headers: &HeaderMap) -> bool {
     let lengths = headers.get_all(CONTENT_LENGTH).iter().count();
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_is_one_that_there_is() {
+    fn only_known_statuses_are_accepted() {
         for (status, is_good) in [(101, true), (200, true), (599, true), (150, false), (600, false)]
         {
             let mut answer = Response::new(());

@@ -1,5 +1,5 @@
-//! Opens a connection (name look-up, TCP, TLS) within one deadline and says which step failed. Must
-//! never keep the text of a failure: it holds the host.
+//! Opens a connection (name look-up, TCP, TLS) within one deadline and reports which step failed. Must
+//! never keep the text of a failure, because it contains the host.
 
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
@@ -44,8 +44,8 @@ pub(crate) enum ConnectFailure {
     Tls,
 }
 
-/// hyper-rustls over hyper-util's TCP connector, with one deadline over all steps. Theirs alone would
-/// leave the look-up and the TLS handshake without any.
+/// hyper-rustls over hyper-util's TCP connector, with one deadline for all steps. Their own limits do not
+/// cover the look-up and the TLS handshake.
 #[derive(Clone, Debug)]
 pub(crate) struct Connector {
     tcp: HttpConnector<Names>,
@@ -53,13 +53,14 @@ pub(crate) struct Connector {
     settings: ConnectSettings,
 }
 
-/// What a [`Connector`] is made from, beside whom to believe and where to look names up.
+/// Settings of a [`Connector`], except its trusted roots and its resolver.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConnectSettings {
     pub(crate) connect_timeout: Duration,
-    /// How long a peer may take no byte of what is ready for it.
+    /// How long a peer may read no byte although some are ready for it.
     pub(crate) write_progress: Duration,
-    /// How old a connection gets at most; a random quarter less, so that they do not end together.
+    /// The greatest age of a connection. A random part of up to a quarter is subtracted, so that
+    /// connections do not all end together.
     pub(crate) age_max: Duration,
 }
 
@@ -72,7 +73,7 @@ impl Connector {
         let mut tcp = HttpConnector::new_with_resolver(Names(resolver));
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        // Shared out among the host's addresses, so that a dead one leaves time for the next.
+        // Divided among the host's addresses, so that a dead one leaves time for the next.
         tcp.set_connect_timeout(Some(settings.connect_timeout));
         Self { tcp, tls, settings }
     }
@@ -106,12 +107,12 @@ impl Service<Uri> for Connector {
 /// A socket to an upstream, below TLS.
 type Socket = TokioIo<Progress<TcpStream>>;
 
-/// TCP connections that fail when the upstream takes nothing.
+/// Makes TCP connections that fail if the upstream reads nothing.
 #[derive(Clone, Debug)]
 struct Tcp {
     inner: HttpConnector<Names>,
     settings: ConnectSettings,
-    /// Told once there is a connection: whatever takes long then is the handshake.
+    /// Set once there is a connection: from then on only the handshake can take long.
     reached: Arc<AtomicBool>,
 }
 
@@ -137,9 +138,9 @@ impl Service<Uri> for Tcp {
     }
 }
 
-/// Between three quarters of the greatest age and all of it.
+/// Between 75 and 100 percent of the greatest age.
 fn age(age_max: Duration) -> Duration {
-    // A new state has new keys, so this is a random number without a library for them.
+    // A new state has new random keys, so this is a random number without a library.
     let part = (RandomState::new().hash_one(0_u8) % 1024) as u32;
     age_max - (age_max / 4) * part / 1024
 }

@@ -1,6 +1,6 @@
-//! Names to addresses, off the path of requests: one look-up of a name at a time, in a task of its own,
-//! and the last good answer for as long as looking up fails. Must never give an address that a public
-//! name has no business to have, and must never put a name into an error.
+//! Resolves names to addresses. Each name has at most one look-up at a time, in a separate task; if
+//! look-ups fail, the last good answer is used for a while. Must never return a private address for a
+//! public name, and must never put a name into an error.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,13 +19,13 @@ use tower::Service;
 
 use super::connect::ConnectFailure;
 
-/// For how long the last good answer stands in for look-ups that fail.
+/// How long the last good answer is used when look-ups fail.
 const LAST_GOOD_KEPT_FOR: Duration = Duration::from_secs(5 * 60);
 
-/// What a [`Lookup`] gives.
+/// The future of a [`Lookup`].
 pub type Looking = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
 
-/// Where names are looked up.
+/// A source of addresses.
 pub trait Lookup: fmt::Debug + Send + Sync + 'static {
     /// All addresses of a name, in the order of preference.
     fn addresses(&self, name: String) -> Looking;
@@ -47,29 +47,29 @@ impl Lookup for SystemLookup {
 /// Why a name has no address now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LookupFailure {
-    /// There is no such name, no address, or the resolver said no.
+    /// There is no such name or address, or the resolver reported an error.
     Failed,
-    /// The resolver said nothing for too long.
+    /// The resolver did not answer in time.
     Silent,
-    /// Every address is a private one, which this name may not have.
+    /// All addresses are private, which is not allowed for this name.
     Refused,
 }
 
-/// What a [`Resolver`] is made from.
+/// Settings of a [`Resolver`].
 #[derive(Clone)]
 pub struct ResolverSettings {
-    /// Who is asked.
+    /// Its source of addresses.
     pub lookup: Arc<dyn Lookup>,
-    /// How long a connection waits for a look-up; half as long where an older answer could stand in.
+    /// How long a connection waits for a look-up; half as long if an older answer exists.
     pub wait_max: Duration,
     /// Whether a name other than `localhost` may have an address of this machine or of a private
-    /// network. An address that is written in the place of a name is never looked up.
+    /// network. An IP address in place of a name is never looked up.
     pub allow_private: bool,
-    /// Told by each connection whose look-up gave nothing, whether or not an older answer stands in for it.
+    /// Called for each connection whose look-up failed, even if an older answer is used.
     pub on_failure: Arc<dyn Fn(LookupFailure) + Send + Sync>,
 }
 
-/// Looks names up; clones share what they know.
+/// Looks up names; clones share their cache.
 #[derive(Clone)]
 pub struct Resolver {
     settings: ResolverSettings,
@@ -91,12 +91,12 @@ impl fmt::Debug for Resolver {
 }
 
 impl Resolver {
-    /// A resolver that knows nothing yet.
+    /// A resolver with an empty cache.
     pub fn new(settings: ResolverSettings) -> Self {
         Self { settings, known: Arc::default() }
     }
 
-    /// The system's resolver, whose answers are all taken.
+    /// The system's resolver, with private addresses allowed.
     pub fn system(wait_max: Duration) -> Self {
         let lookup = Arc::new(SystemLookup);
         let on_failure = Arc::new(|_| {});
@@ -105,7 +105,7 @@ impl Resolver {
 
     async fn resolve(&self, name: String) -> Result<Vec<IpAddr>, LookupFailure> {
         let mut told = self.ask(&name);
-        // An older answer is worth less than a new one, and more than no connection in time.
+        // An older answer is worse than a new one, but better than no connection in time.
         let wait_max = match self.last_good(&name) {
             Some(_) => self.settings.wait_max / 2,
             None => self.settings.wait_max,
@@ -119,13 +119,13 @@ impl Resolver {
         let Err(failure) = answer else { return answer };
         (self.settings.on_failure)(failure);
         match failure {
-            // A name that leads elsewhere now has been taken over, or moved: both are to be seen.
+            // The name was taken over or has moved. In both cases the operator must notice.
             LookupFailure::Refused => Err(failure),
             LookupFailure::Failed | LookupFailure::Silent => self.last_good(&name).ok_or(failure),
         }
     }
 
-    /// The look-up under way, or a new one.
+    /// The look-up in flight, or a new one.
     fn ask(&self, name: &str) -> Told {
         let mut known = self.known();
         let entry = known.entry(name.to_owned()).or_default();
@@ -144,7 +144,7 @@ impl Resolver {
                     entry.last_good = Some((addresses.clone(), Instant::now()));
                 }
             }
-            // Nobody listens where all have gone.
+            // There is no receiver if all connections have given up.
             let _ = tell.send(Some(answer));
         });
         told
@@ -172,12 +172,12 @@ impl Resolver {
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {
-        // Plain data, valid after any panic. Its names are those of the configuration, so few.
+        // Plain data, valid after any panic. All names come from the configuration, so there are few.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A resolver as the connector asks it.
+/// A resolver in the form that the connector needs.
 #[derive(Clone, Debug)]
 pub(super) struct Names(pub(super) Resolver);
 
@@ -204,14 +204,14 @@ impl Service<Name> for Names {
     }
 }
 
-/// A name that means this machine by its own word (RFC 6761).
+/// Whether a name always means this machine (RFC 6761).
 fn is_localhost(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     name == "localhost" || name.ends_with(".localhost")
 }
 
-/// An address that no public service has: this machine, private and shared networks, neighbours on the
-/// same link, groups, tests.
+/// Whether no public service can have this address: this machine, private and shared networks, the same
+/// link, multicast, documentation and tests.
 fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_private_v4(address),
@@ -242,7 +242,7 @@ fn is_private_v6(address: Ipv6Addr) -> bool {
         let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
         return is_private_v4(Ipv4Addr::new(a, b, c, d));
     }
-    // Only 2000::/3 is global; of it, documentation is not.
+    // Only 2000::/3 is global, without the documentation range.
     first & 0xe000 != 0x2000 || (first == 0x2001 && second == 0xdb8)
 }
 
@@ -294,7 +294,7 @@ mod tests {
         assert!(!is_localhost("localhost.example"));
     }
 
-    /// Answers in turn; the last one for ever. `None` is silence.
+    /// Gives these answers in turn, and then the last one for ever. `None` is silence.
     #[derive(Debug)]
     struct Script {
         answers: Vec<Option<Result<Vec<IpAddr>, ()>>>,
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_last_good_answer_stands_in_for_five_minutes() {
+    async fn the_last_good_answer_is_used_for_five_minutes() {
         let good: Vec<IpAddr> = vec!["1.1.1.1".parse().unwrap()];
         for bad in [Some(Err(())), Some(Ok(Vec::new())), None] {
             let expected = match bad {
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_public_name_with_a_private_address_is_refused_even_where_a_good_one_is_known() {
+    async fn a_public_name_with_a_private_address_is_refused_even_if_a_good_one_is_known() {
         let (good, bad): (IpAddr, IpAddr) =
             ("1.1.1.1".parse().unwrap(), "10.0.0.1".parse().unwrap());
         let (resolver, _) = resolver(vec![Some(Ok(vec![bad, good])), Some(Ok(vec![bad]))]);
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn many_who_wait_for_a_silent_resolver_make_one_look_up() {
+    async fn many_connections_that_wait_for_a_silent_resolver_make_one_look_up() {
         let (resolver, script) = resolver(vec![None]);
         let asked = (0..50).map(|_| {
             tokio::spawn({

@@ -1,5 +1,5 @@
-//! Sends one HTTP exchange whose bodies flow: what the reader does not take is not read. Must never
-//! hold a whole body, never follow a redirect, and never send anything twice.
+//! Sends single HTTP exchanges with streamed bodies: bytes are read only as fast as the reader takes them.
+//! Must never hold a complete body, follow a redirect, or send anything twice.
 
 use std::time::Duration;
 
@@ -14,18 +14,18 @@ use super::{ClientError, HTTP1_BUFFER_BYTES_MAX, Reach, answer};
 use crate::body::{Body, BodyError};
 use crate::tls::ClientTls;
 
-/// What a [`StreamClient`] is made from.
+/// Settings of a [`StreamClient`].
 #[derive(Clone, Debug)]
 pub struct StreamSettings {
     /// The longest time for name look-up, TCP and TLS together.
     pub connect_timeout: Duration,
-    /// How long the upstream may take no byte of what is ready for it; then the connection ends.
+    /// How long the upstream may read no byte although some are ready; then the connection ends.
     pub write_progress: Duration,
     /// How long an unused connection is kept. Keep it below the upstream's own keep-alive time.
     pub pool_idle_timeout: Duration,
-    /// How many unused connections are kept per host; with 0 no connection is used twice.
+    /// How many unused connections are kept per host; with 0 every connection is used once.
     pub pool_idle_max: usize,
-    /// Whom to believe on `https`.
+    /// Trusted roots for `https`.
     pub tls: ClientTls,
     /// How names become connections.
     pub reach: Reach,
@@ -34,11 +34,11 @@ pub struct StreamSettings {
 /// Sends requests with an absolute `http` or `https` URI, and bodies of any length. Clones share one
 /// pool; make one client per caller, as with [`super::Client`].
 ///
-/// It speaks HTTP/1.1 alone, where one exchange has the connection to itself: then a slow reader slows
-/// its own upstream connection and no other, and protocols can be switched.
+/// It speaks only HTTP/1.1, where each exchange has a connection to itself. So a slow reader slows only
+/// its own upstream connection, and protocols can be switched.
 ///
-/// There is no limit here on the time to the answer's head: the caller sets one around the call. An
-/// answer's body is bounded by [`crate::body::timed`].
+/// The client does not limit the time to the answer's head; the code that calls it does. Use
+/// [`crate::body::timed`] for the answer's body.
 #[derive(Clone, Debug)]
 pub struct StreamClient {
     inner: legacy::Client<Connector, Body>,
@@ -67,11 +67,11 @@ impl StreamClient {
         Self { inner }
     }
 
-    /// Sends a request; its head must have a `host`. `on_informational` is told of every 1xx answer
-    /// but 101.
+    /// Sends a request; its head must have a `host`. `on_informational` is called for every 1xx answer
+    /// except 101.
     ///
-    /// The answer's head may come before the request's body has ended; that body goes on flowing for
-    /// as long as the upstream takes it.
+    /// The answer's head may arrive before the request's body has ended; the body then continues as long
+    /// as the upstream reads it.
     pub async fn send(
         &self,
         mut request: Request<Body>,

@@ -1,5 +1,5 @@
-//! The door: accepts connections as long as there are places, in all and for one address. Must never
-//! fail and never spin: whatever the system says, the next try comes later.
+//! Accepts connections while there are places, in total and for each address. Must never fail and never
+//! spin: after any error of the system it tries again later.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -16,7 +16,7 @@ use super::{ServerLimits, Watch};
 /// Pause after a failed accept; doubled at each further failure up to the maximum.
 const PAUSE_MIN: Duration = Duration::from_millis(5);
 const PAUSE_MAX: Duration = Duration::from_millis(100);
-/// An IPv6 address without what its owner may choose: the last 64 bits.
+/// Masks the last 64 bits of an IPv6 address, which its owner can choose.
 const OWNER: u128 = !0 << 64;
 
 pub(super) struct Door {
@@ -26,7 +26,7 @@ pub(super) struct Door {
     addresses: Arc<Addresses>,
 }
 
-/// What a connection holds while it lasts.
+/// The places that a connection holds while it lasts.
 pub(super) struct Place {
     watch: Watch,
     _place: OwnedSemaphorePermit,
@@ -90,8 +90,8 @@ impl Door {
         }
     }
 
-    /// The place of one more connection of an address, where its connections are counted; `None`
-    /// where it has as many as it may.
+    /// A place for one more connection of an address, if its connections are counted; `None` if it has
+    /// reached its limit.
     fn place_of(&self, address: IpAddr) -> Option<Option<OfAddress>> {
         let is_exempt = |address| self.watch.as_ref().is_some_and(|who| who.is_exempt(address));
         if self.addresses.most == 0 || is_exempt(address) {
@@ -107,7 +107,7 @@ impl Door {
     }
 }
 
-/// Whose an address is: an IPv4 address is somebody's, of IPv6 a network is.
+/// The owner of an address: for IPv4 the address itself, for IPv6 its network.
 fn owner(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & OWNER).into(),
@@ -115,7 +115,7 @@ fn owner(address: IpAddr) -> IpAddr {
     }
 }
 
-/// How many connections each address has. Never more entries than there are connections.
+/// The number of connections of each address. It never has more entries than there are connections.
 struct Addresses {
     most: usize,
     open: Mutex<HashMap<IpAddr, usize>>,
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_of_an_address_come_back_and_leave_nothing_behind() {
+    fn places_of_an_address_are_returned_and_leave_no_entry_behind() {
         let addresses = Arc::new(Addresses { most: 2, open: Mutex::default() });
         let one: IpAddr = "192.0.2.1".parse().unwrap();
         let other: IpAddr = "192.0.2.2".parse().unwrap();
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn of_ipv6_a_network_is_one_owner() {
+    fn an_ipv6_network_counts_as_one_owner() {
         let of = |text: &str| owner(text.parse().unwrap());
         assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:2"));
         assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));

@@ -1,4 +1,4 @@
-//! What a connection is doing, as far as its time limits go. Must never be locked across an await.
+//! What a connection is doing, for its time limits. Must never be locked across an await.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -10,21 +10,21 @@ use super::refusal::{Refusal, Rejection};
 use super::{ServerLimits, Watch};
 use crate::upgrade::Tunnel;
 
-/// Which rules a connection's silence falls under.
+/// The protocol, whose rules apply to a connection's silence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
     Http1,
     Http2,
 }
 
-/// Shared by a connection's stream (which sees bytes), its service (which sees requests) and its
-/// task (which asks for the deadline).
+/// Shared by a connection's stream, which sees bytes, its service, which sees requests, and its task,
+/// which needs the deadline.
 pub(super) struct Activity {
     protocol: Protocol,
     header_timeout: Duration,
     idle_timeout: Duration,
     watch: Watch,
-    /// Why nothing more is read of this connection.
+    /// Why nothing more is read from this connection.
     refusal: OnceLock<Refusal>,
     is_switched: AtomicBool,
     state: Mutex<State>,
@@ -34,9 +34,9 @@ struct State {
     requests_open: usize,
     /// When the connection last became idle, or last wrote while idle.
     idle_since: Instant,
-    /// When the request head that is being read began.
+    /// When the current request head began.
     head_since: Option<Instant>,
-    /// What follows a switch of protocols.
+    /// The tunnel to run after a switch of protocols.
     tunnel: Option<Tunnel>,
 }
 
@@ -65,7 +65,7 @@ impl Activity {
         }
     }
 
-    /// When the connection has been waiting too long, or `None` while a request is open.
+    /// When the wait of the connection becomes too long; `None` while a request is open.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let state = self.state();
         match (state.requests_open, state.head_since) {
@@ -75,14 +75,13 @@ impl Activity {
         }
     }
 
-    /// Whether it is a request's head that is waited for.
+    /// Whether the connection is waiting for a request's head.
     pub(super) fn is_head_due(&self) -> bool {
         let state = self.state();
         state.requests_open == 0 && state.head_since.is_some()
     }
 
-    /// From here on nothing more is read, and what came is answered with a refusal. The first one
-    /// counts.
+    /// Stops reading and answers with a refusal. Only the first refusal counts.
     pub(super) fn refuse(&self, refusal: Refusal) {
         if self.refusal.set(refusal).is_ok() {
             self.rejected(Rejection::Refused(refusal));
@@ -103,7 +102,7 @@ impl Activity {
         self.protocol
     }
 
-    /// On HTTP/1, bytes that come between two requests begin a head. On HTTP/2 they may be a ping.
+    /// On HTTP/1, bytes between two requests begin a head. On HTTP/2 they may be a ping.
     pub(super) fn bytes_read(&self) {
         let mut state = self.state();
         if self.protocol == Protocol::Http1 && state.requests_open == 0 {
@@ -129,7 +128,7 @@ impl Activity {
         OpenRequest(Arc::clone(self))
     }
 
-    /// Keeps what is to be run once the connection has switched protocols.
+    /// Stores the tunnel to run after the connection has switched protocols.
     pub(super) fn put_tunnel(&self, tunnel: Tunnel) {
         self.state().tunnel = Some(tunnel);
         self.is_switched.store(true, Ordering::Relaxed);
@@ -149,7 +148,7 @@ impl Activity {
     }
 }
 
-/// A request whose body or answer has not been handed over whole.
+/// A request whose body or answer is not finished.
 pub(super) struct OpenRequest(Arc<Activity>);
 
 impl Drop for OpenRequest {

@@ -1,5 +1,5 @@
-//! One connection from its first byte to its last, built by hand so that each phase has a limit. Must
-//! never outlive the drain's `finish` by more than the requests it has open.
+//! One connection from its first byte to its last, written so that each phase has a limit. After the
+//! drain's `finish` it must end as soon as its open requests have ended.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -30,15 +30,15 @@ use crate::progress::Progress;
 /// How often an HTTP/2 peer is pinged, and how long the reply may take.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// What h2 may hold of one stream beyond the peer's window, in bytes.
+/// How much of one stream h2 may buffer beyond the peer's window, in bytes.
 const SEND_BUFFER_BYTES_MAX: usize = 64 * 1024;
-/// Streams of one HTTP/2 connection that are reset for what the peer did wrong, before it has to go.
+/// How many streams of one HTTP/2 connection may be reset for errors of the peer before it is closed.
 const RESET_STREAMS_MAX: usize = 200;
-/// The first byte of a TLS handshake, and of no request.
+/// The first byte of a TLS handshake; no request begins with it.
 const TLS_HANDSHAKE: u8 = 0x16;
-/// For the answer to a head that did not come in time.
+/// The time for answering a head that did not arrive in time.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
-/// By how much hyper's limits are wider than the guard's, which comes first.
+/// How much larger hyper's limits are than the guard's, which apply first.
 const SECOND_LINE_BYTES: usize = 1024;
 
 /// Serves one accepted socket until it is done, idle, or broken.
@@ -50,7 +50,7 @@ where
         + 'static,
     S::Future: Send + 'static,
 {
-    // A peer that is already gone shows itself at the first read.
+    // If the peer is already gone, the first read will show it.
     let _ = stream.set_nodelay(true);
     hold_little(&stream, shared.limits.write_progress);
     let stream = Progress::new(stream, shared.limits.write_progress);
@@ -81,7 +81,7 @@ struct Open<T> {
     activity: Arc<Activity>,
 }
 
-/// Without TLS the first bytes choose the protocol. `None` if they do not come, or the drain does.
+/// Without TLS the first bytes choose the protocol. `None` if they do not arrive, or if the drain begins.
 async fn plain<T: AsyncRead + Unpin>(mut stream: T, shared: &Shared) -> Option<Open<T>> {
     let opened = Instant::now();
     let Opening { is_http2, bytes } = opening(&mut stream, opened, shared).await?;
@@ -94,8 +94,8 @@ async fn plain<T: AsyncRead + Unpin>(mut stream: T, shared: &Shared) -> Option<O
     Some(Open { stream, opening: bytes, activity })
 }
 
-/// Under TLS the handshake has chosen. hyper waits for the HTTP/2 preface without a limit, so it is
-/// read here.
+/// Under TLS the handshake has chosen the protocol. hyper waits for the HTTP/2 preface without a limit, so
+/// this function reads it.
 async fn encrypted<T: AsyncRead + Unpin>(
     mut stream: T,
     is_http2: bool,
@@ -156,8 +156,8 @@ where
                 let finish =
                     |connection: Pin<&mut _>| UpgradeableConnection::graceful_shutdown(connection);
                 drive(connection, finish, &activity, limits, &shared.finish).await;
-                // What follows a switch of protocols belongs to this connection: it keeps its slot,
-                // and the drain waits for it and cuts it.
+                // After a switch of protocols the tunnel belongs to this connection: it keeps the
+                // connection's place, and the drain waits for it and cuts it.
                 if let Some(tunnel) = activity.take_tunnel() {
                     tunnel.run().await;
                 }
@@ -186,8 +186,8 @@ fn http1(limits: &ServerLimits) -> http1::Builder {
         .max_header_size(
             limits.header_bytes_max as usize + limits.request_line_bytes_max + SECOND_LINE_BYTES,
         )
-        // hyper's clock runs through idle keep-alive too. `drive` keeps the two times apart; this
-        // one is the second line behind it.
+        // hyper's clock also runs during idle keep-alive. `drive` distinguishes the two times; this
+        // limit is only a second safeguard.
         .header_read_timeout(limits.idle_timeout.max(limits.header_timeout) + REFUSAL_TIME);
     builder
 }
@@ -207,9 +207,9 @@ fn http2(limits: &ServerLimits, streams: Streams) -> http2::Builder<Streams> {
     builder
 }
 
-/// Polls a connection to its end. Passes the drain on to it, and ends it when it has waited past its
-/// deadline: HTTP/1 at once, or with a refusal where a head did not come in time; HTTP/2 by GOAWAY and,
-/// if that does not help, `idle_timeout` later.
+/// Polls a connection to its end. Passes the drain on to it, and ends it after its deadline: HTTP/1 at
+/// once, or with a refusal if a head did not arrive in time; HTTP/2 by GOAWAY and, if that does not help,
+/// after another `idle_timeout`.
 async fn drive<C>(
     connection: C,
     graceful_shutdown: impl Fn(Pin<&mut C>),
@@ -240,8 +240,8 @@ async fn drive<C>(
             }
             return Poll::Ready(());
         }
-        // The timer follows the deadline, which moves with each request. While a request is open
-        // there is none, and the timer only makes sure that we look again.
+        // The timer follows the deadline, which moves with each request. While a request is open there
+        // is no deadline, and the timer only makes sure that it is checked again.
         loop {
             let deadline = last_deadline.or_else(|| activity.deadline());
             if let Some(deadline) = deadline
@@ -255,7 +255,7 @@ async fn drive<C>(
             match deadline {
                 None => timer.as_mut().reset(Instant::now() + limits.header_timeout),
                 Some(_) if last_deadline.is_some() && activity.deadline().is_none() => {
-                    // A request that crossed our GOAWAY is still owed its answer.
+                    // A request that crossed our GOAWAY still gets its answer.
                     last_deadline = Some(Instant::now() + limits.idle_timeout);
                 }
                 Some(_) if last_deadline.is_none() && is_slow_head(activity) => {
@@ -282,17 +282,17 @@ fn is_slow_head(activity: &Activity) -> bool {
     activity.protocol() == Protocol::Http1 && activity.is_head_due()
 }
 
-/// What the system may hold of an answer beyond what is on its way to the peer, in bytes. More than that
-/// would hide from `write_progress` that the peer takes nothing.
+/// How much unsent answer the system may buffer, in bytes. With more, `write_progress` would not notice
+/// that the peer reads nothing.
 const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 
-/// Keeps the system from holding much of an answer for a peer that reads slowly, and from holding the
-/// rest of it for long once it has all been written.
+/// Keeps the system from buffering much of an answer for a slow peer, and from keeping the rest for long
+/// after everything was written.
 fn hold_little(stream: &TcpStream, write_progress: Duration) {
     #[cfg(target_os = "linux")]
     {
         let socket = socket2::SockRef::from(stream);
-        // Only an older kernel refuses; then it holds more.
+        // Only an older kernel refuses this; then it buffers more.
         let _ = socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
         let _ = socket.set_tcp_user_timeout(Some(write_progress.saturating_mul(2)));
     }

@@ -1,6 +1,6 @@
-//! One request and its answer: bounds the request body, marks the request as open until it has come whole and its answer
-//! has been handed over, resets an HTTP/2 stream whose peer takes nothing, and marks what stands in for
-//! a refused request. Must never look into a head or a body.
+//! One request and its answer. Limits the request body, marks the request as open until its body has
+//! ended and its answer was handed over, resets an HTTP/2 stream whose peer reads nothing, and marks the
+//! substitute of a refused request. Must never look into a head or a body.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -25,8 +25,8 @@ use super::refusal::{Refusal, Rejection};
 use crate::body::{Body, BodyError, TimedBody, empty};
 use crate::upgrade::Tunnel;
 
-/// An answer is handed over in pieces of at most this many bytes, so that hyper holds little that the
-/// peer has not asked for.
+/// The largest piece of an answer that is handed over at once, so that hyper buffers little that the peer
+/// has not requested.
 const PIECE_BYTES_MAX: usize = 64 * 1024;
 
 /// The hyper service of one connection.
@@ -36,12 +36,12 @@ pub(super) struct Exchange<S> {
     pub(super) body_idle: Duration,
     pub(super) activity: Arc<Activity>,
     pub(super) newest: Newest,
-    /// Whether the service answers what is refused.
+    /// Whether the service answers refused requests.
     pub(super) answers_refusals: bool,
 }
 
 impl<S> Exchange<S> {
-    /// Why a request is refused, if it is what stands in for the one that came.
+    /// The refusal, if this request is the substitute of a refused one.
     fn refusal(&self, request: &Request<Incoming>) -> Option<Refusal> {
         let refusal = self.activity.refusal()?;
         (request.method().as_str() == STAND_IN_METHOD).then_some(refusal)
@@ -110,13 +110,13 @@ where
 /// An answer's body on its way to hyper.
 pub(super) struct AnswerBody {
     inner: Body,
-    /// What is left of a piece that was too large to hand over at once.
+    /// The rest of a piece that was too large to hand over at once.
     rest: Bytes,
     handover: Handover,
     _open: Arc<OpenRequest>,
 }
 
-/// A request's body, which may go on when the answer has ended: until then the request is open.
+/// A request's body, which may outlast the answer. The request is open until both have ended.
 struct OpenBody {
     inner: Body,
     _open: Arc<OpenRequest>,
@@ -184,7 +184,7 @@ impl http_body::Body for AnswerBody {
     }
 }
 
-/// Since when hyper has held a piece of an answer without asking for the next one.
+/// Since when hyper has had a piece of an answer without asking for the next one.
 #[derive(Clone, Default)]
 struct Handover(Arc<Mutex<Option<Instant>>>);
 
@@ -206,8 +206,8 @@ impl Handover {
     }
 }
 
-/// Carries the handover of the request just called to the task that hyper spawns for its stream:
-/// hyper does the one right after the other, in the connection's own task.
+/// Passes the handover of a new request to the task that hyper spawns for its stream. hyper calls the
+/// service and spawns the task one right after the other, in the connection's own task.
 #[derive(Clone, Default)]
 pub(super) struct Newest(Arc<Mutex<Option<Handover>>>);
 
@@ -221,8 +221,8 @@ impl Newest {
     }
 }
 
-/// Spawns the streams of an HTTP/2 connection. A stream whose peer keeps its window shut is dropped,
-/// which resets it: hyper and h2 would hold it, and the answer, for as long as the connection lives.
+/// Spawns the streams of an HTTP/2 connection. If a peer keeps a stream's window closed, the stream is
+/// dropped, which resets it. Otherwise hyper and h2 would keep it and its answer as long as the connection.
 #[derive(Clone)]
 pub(super) struct Streams {
     pub(super) newest: Newest,

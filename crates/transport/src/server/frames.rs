@@ -1,11 +1,11 @@
-//! A count of the frames of HTTP/2 that ask for nothing: h2 answers pings, settings and priorities as
-//! fast as they come. Must never look into a frame, nor end one in the middle.
+//! Counts HTTP/2 frames that belong to no request, because h2 answers pings, settings and priorities as
+//! fast as they arrive. Must never look into a frame or cut one in the middle.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// More of them than this in [`WINDOW`] are a flood.
+/// More control frames than this within [`WINDOW`] are a flood.
 const CONTROL_FRAMES_MAX: usize = 1_000;
 const WINDOW: Duration = Duration::from_secs(10);
 
@@ -16,21 +16,20 @@ const RST_STREAM: u8 = 0x3;
 const WINDOW_UPDATE: u8 = 0x8;
 const CONTINUATION: u8 = 0x9;
 
-/// Follows the frames that come on one connection.
+/// Follows the frames of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
-    /// The head that is being read.
+    /// The current frame's head.
     head: [u8; HEAD_BYTES],
     has: usize,
-    /// What is still to come of a frame's content.
+    /// The unread bytes of the current frame's content.
     left: usize,
     count: usize,
     since: Option<Instant>,
 }
 
 impl Frames {
-    /// Looks at the next bytes. `Some` is the end of the last frame of theirs that may be read; what
-    /// comes behind it is a flood.
+    /// Looks at the next bytes. `Some` is the end of the last allowed frame in them; the rest is a flood.
     pub(super) fn look(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
         while let Some(byte) = bytes.get(at) {
@@ -59,7 +58,7 @@ impl Frames {
     }
 
     fn count(&mut self, kind: u8) {
-        // Those that belong to requests are bounded where they are read.
+        // Other code limits frames that belong to requests.
         if matches!(kind, DATA | HEADERS | RST_STREAM | WINDOW_UPDATE | CONTINUATION) {
             return;
         }
@@ -71,8 +70,8 @@ impl Frames {
     }
 }
 
-/// Read in the place of a flood: a header block that never ends, which h2 itself answers with GOAWAY
-/// and ENHANCE_YOUR_CALM.
+/// The bytes that h2 reads in place of a flood: an endless header block, which h2 answers with GOAWAY and
+/// ENHANCE_YOUR_CALM.
 pub(super) fn calm_down() -> Vec<u8> {
     const FRAMES: usize = 256;
     let frame = |kind| [0, 0, 0, kind, 0, 0x7f, 0xff, 0xff, 0xff];
@@ -96,7 +95,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_flood_ends_between_two_frames_however_it_is_cut() {
+    async fn a_flood_is_cut_between_two_frames_however_its_bytes_arrive() {
         let ping = frame(PING, 8);
         let flood = ping.repeat(CONTROL_FRAMES_MAX + 5);
         let allowed = ping.len() * (CONTROL_FRAMES_MAX + 1);
@@ -107,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_belongs_to_requests_and_what_takes_its_time_is_no_flood() {
+    async fn frames_of_requests_and_slow_control_frames_are_no_flood() {
         let mut frames = Frames::default();
         for kind in [DATA, HEADERS, RST_STREAM, WINDOW_UPDATE, CONTINUATION] {
             assert_eq!(frames.look(&frame(kind, 5).repeat(2 * CONTROL_FRAMES_MAX)), None);

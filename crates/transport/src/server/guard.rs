@@ -1,8 +1,9 @@
-//! A second pair of eyes on HTTP/1: hyper forgives what another server on the way may read in another
-//! way. So a head is handed on only when all of it is in order, and a body only as far as its framing is.
+//! A second check of HTTP/1. hyper accepts requests that another server on the way may read differently.
+//! So the guard passes on a head only when all of it is valid, and a body only as far as its framing is
+//! valid.
 //!
-//! Must never change a byte of a request that is in order, and must never take for in order what hyper
-//! frames differently: each rule here is hyper's or stricter.
+//! Must never change a byte of a valid request, and must never accept a request that hyper frames
+//! differently: each rule here is hyper's or stricter.
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use super::ServerLimits;
 use super::head::{Framing, Head, field};
 use super::refusal::Refusal;
 
-/// What is kept of a line of trailers: enough to see its name.
+/// How many bytes of a trailer line are kept, enough to check its name.
 const TRAILER_BYTES_KEPT: usize = 256;
 const CHUNK_DIGITS_MAX: usize = 15;
 
@@ -20,23 +21,23 @@ pub(super) struct Guard {
     limits: Arc<ServerLimits>,
     step: Step,
     head: Head,
-    /// Where in an unfinished head the line begins that is being read...
+    /// Where the current line of an unfinished head begins...
     line_at: usize,
-    /// ...and how far its end was looked for.
+    /// ...and how far the search for its end has come.
     searched: usize,
     trailer: Trailer,
 }
 
-/// The next byte that comes...
+/// The next byte...
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Step {
     /// ...belongs to a request's head.
     Head,
     /// ...to a body with this much left.
     Fixed(u64),
-    /// ...to the size of a chunk, of which there were so many digits.
+    /// ...to the size of a chunk: its value and digits so far.
     Size(u64, usize),
-    /// ...to an extension behind it.
+    /// ...to an extension after the size.
     Extension(u64),
     /// ...ends its line.
     SizeEnd(u64),
@@ -49,12 +50,12 @@ enum Step {
     Trailers,
 }
 
-/// What the guard has to say about some bytes.
+/// The guard's result for some bytes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Seen {
-    /// How many of them may be handed on. The rest is to be shown again, with more behind it.
+    /// How many of them may be passed on. The rest must be shown again together with more bytes.
     pub(super) passed: usize,
-    /// Nothing behind those may ever be handed on.
+    /// The refusal, if nothing after those bytes may ever be passed on.
     pub(super) refusal: Option<Refusal>,
 }
 
@@ -70,12 +71,12 @@ impl Guard {
         }
     }
 
-    /// Whether what comes next belongs to a head, and not to a body.
+    /// Whether the next byte belongs to a head, not to a body.
     pub(super) fn is_in_head(&self) -> bool {
         self.step == Step::Head
     }
 
-    /// Looks at the next bytes, which begin with those of the last time that were not handed on.
+    /// Checks the next bytes. They begin with the bytes of the last call that were not passed on.
     pub(super) fn look(&mut self, bytes: &[u8]) -> Seen {
         let mut passed = 0;
         while let Some(rest) = bytes.get(passed..).filter(|rest| !rest.is_empty()) {
@@ -85,7 +86,7 @@ impl Guard {
                     Ok(None) => return Seen { passed, refusal: None },
                     Err(refusal) => return Seen { passed, refusal: Some(refusal) },
                 },
-                // Content is passed over in one go.
+                // Content is skipped in one step.
                 Step::Fixed(left) | Step::Chunk(left) => {
                     let here = left.min(rest.len() as u64);
                     passed += usize::try_from(here).unwrap_or(rest.len());
@@ -108,7 +109,7 @@ impl Guard {
         Seen { passed, refusal: None }
     }
 
-    /// The length of the head that `bytes` begin with, when all of it is there and in order.
+    /// The length of the head at the start of `bytes`, if it is complete and valid.
     fn look_at_head(&mut self, bytes: &[u8]) -> Result<Option<usize>, Refusal> {
         loop {
             let unread = bytes.get(self.searched..).unwrap_or_default();
@@ -119,7 +120,7 @@ impl Guard {
             };
             let end = self.searched + found;
             let line = bytes.get(self.line_at..end).unwrap_or_default();
-            // Lines end with both characters, or not at all.
+            // Only CR and LF together end a line.
             let line = line.strip_suffix(b"\r").ok_or(Refusal::BadHeader)?;
             (self.line_at, self.searched) = (end + 1, end + 1);
             if let Some(framing) = self.head.line(line, &self.limits)? {
@@ -134,7 +135,7 @@ impl Guard {
         }
     }
 
-    /// What comes behind a byte of a body's framing; `None` where it may be read in two ways.
+    /// The step after a byte of a body's framing; `None` if the byte is invalid or ambiguous.
     fn next(&mut self, byte: u8) -> Option<Step> {
         Some(match (self.step, byte) {
             (Step::Trailers, _) => match self.trailer.push(byte, &self.limits)? {
@@ -161,7 +162,7 @@ impl Guard {
     }
 }
 
-/// The fields behind the last chunk; the line that is being read, without its end.
+/// The fields after the last chunk: the current line, without its end.
 #[derive(Debug, Default)]
 struct Trailer {
     kept: Vec<u8>,

@@ -1,19 +1,19 @@
-//! The head of one HTTP/1 request, line by line: what may stand in it, how much, and what it says about
-//! its body. Must never take for in order what hyper refuses or reads in another way: each rule here is
-//! hyper's or stricter.
+//! The head of one HTTP/1 request, line by line: its allowed content and size, and the framing of its
+//! body. Must never accept a head that hyper refuses or reads differently: each rule here is hyper's or
+//! stricter.
 
 use http::Uri;
 
 use super::ServerLimits;
 use super::refusal::Refusal;
 
-/// A method longer than this is nobody's. What stands in for a refused request has such a one.
+/// No known method is longer. The substitute of a refused request has a longer one.
 pub(super) const METHOD_BYTES_MAX: usize = 16;
 const HOST_BYTES_MAX: usize = 255;
-/// A length above this is nobody's.
+/// No real length has more digits.
 const LENGTH_DIGITS_MAX: usize = 19;
 
-/// What else servers on the way may take for these, when `_` stands in the place of `-`.
+/// With `_` in place of `-`, other servers may take a name for one of these.
 const NEVER_WITH_UNDERSCORES: [&[u8]; 12] = [
     b"content-length",
     b"content-encoding",
@@ -29,12 +29,12 @@ const NEVER_WITH_UNDERSCORES: [&[u8]; 12] = [
     b"x-request-id",
 ];
 
-/// What a head has said so far.
+/// The head so far.
 #[derive(Debug, Default)]
 pub(super) struct Head {
-    /// Lines, the first one included.
+    /// Lines, including the first one.
     lines: usize,
-    /// Bytes of complete lines behind the first one.
+    /// Bytes of complete lines after the first one.
     bytes: usize,
     is_http10: bool,
     hosts: usize,
@@ -43,7 +43,7 @@ pub(super) struct Head {
     codings: usize,
 }
 
-/// What comes behind a head.
+/// The framing of the body after a head.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Framing {
     Nothing,
@@ -59,7 +59,7 @@ impl Head {
         limits: &ServerLimits,
     ) -> Result<Option<Framing>, Refusal> {
         if line.is_empty() {
-            // Empty lines before a request are an old habit, and harmless.
+            // Some clients send empty lines before a request, which is harmless.
             self.bytes += 2;
             self.fits(0, limits)?;
             return if self.lines == 0 { Ok(None) } else { self.framing().map(Some) };
@@ -78,7 +78,7 @@ impl Head {
         Ok(None)
     }
 
-    /// Whether a line of at least this many bytes may follow.
+    /// Whether a line of at least this many bytes is still within the limits.
     pub(super) fn fits(&self, bytes: usize, limits: &ServerLimits) -> Result<(), Refusal> {
         if self.bytes + bytes > limits.header_bytes_max as usize {
             return Err(Refusal::HeadersTooLarge);
@@ -125,7 +125,7 @@ impl Head {
                 return Err(Refusal::BadHost);
             }
         } else if name.eq_ignore_ascii_case(b"content-length") {
-            // What others take away, such as spaces behind it, is part of the number here.
+            // Trailing spaces, which other servers remove, make the number invalid here.
             let digits = value.trim_ascii_start();
             let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
             self.lengths += 1;
@@ -157,7 +157,7 @@ impl Head {
     }
 }
 
-/// Name and value. A line that goes on from the one before has no name.
+/// Name and value. A folded line, which continues the one before, has no name.
 pub(super) fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = line.iter().position(|byte| *byte == b':')?;
     let (name, value) = line.split_at(colon);
@@ -169,7 +169,7 @@ pub(super) fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
     is_fine.then_some((name, value))
 }
 
-/// What a header's name is made of (RFC 9110, 5.6.2).
+/// The bytes of a header's name (RFC 9110, 5.6.2).
 fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
@@ -184,13 +184,14 @@ fn has_a_double(name: &[u8]) -> bool {
     })
 }
 
-/// A name or an address, and perhaps a port.
+/// A name or an address, with an optional port.
 fn is_host(value: &[u8]) -> bool {
     let is_fit = |byte: &u8| byte.is_ascii_graphic() && !b"/@?#\\".contains(byte);
     (1..=HOST_BYTES_MAX).contains(&value.len()) && value.iter().all(is_fit)
 }
 
-/// A path with its query as hyper reads it, `*`, or what names a host as well; for a tunnel, a host alone.
+/// A path with its query as hyper reads it, `*`, or a target that also names a host; for a tunnel only a
+/// host.
 fn is_target(target: &[u8], is_connect: bool) -> bool {
     if !target.iter().all(u8::is_ascii_graphic) {
         return false;

@@ -1,6 +1,6 @@
-//! A wrapper around a connection's stream that replays the bytes read to tell HTTP/2 from HTTP/1,
-//! reports activity, shows HTTP/1 to the guard and counts the frames of HTTP/2. Must never change what
-//! the bytes say, but where they are refused.
+//! Wraps a connection's stream. It replays the bytes that were read to distinguish HTTP/2 from HTTP/1,
+//! reports activity, passes HTTP/1 through the guard and counts HTTP/2 frames. Must never change bytes,
+//! except those that are refused.
 
 use std::future::Future;
 use std::io;
@@ -22,9 +22,9 @@ use super::refusal::{Refusal, Rejection};
 /// The first bytes of every HTTP/2 connection (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Reads until the bytes are the whole HTTP/2 preface or can no longer become it.
+/// Reads until the bytes are the complete HTTP/2 preface or can no longer become it.
 ///
-/// Reading, not peeking: a peek returns at once while half a preface waits, so it could only spin.
+/// It reads instead of peeking: with half a preface, a peek would return at once again and again.
 pub(super) async fn read_opening(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Opening> {
     let mut buffer = [0; PREFACE.len()];
     let mut length = 0;
@@ -40,46 +40,46 @@ pub(super) async fn read_opening(stream: &mut (impl AsyncRead + Unpin)) -> io::R
     })
 }
 
-/// What [`read_opening`] took from the stream; to be handed to [`Watched`].
+/// The bytes that [`read_opening`] took from the stream, for [`Watched`].
 pub(super) struct Opening {
     pub(super) is_http2: bool,
     pub(super) bytes: Bytes,
 }
 
-/// The method of the request that hyper reads in the place of a refused one. No peer's: the guard
-/// refuses what is so long.
+/// The method of the request that hyper reads in place of a refused one. No peer can send it, because the
+/// guard refuses such a long method.
 pub(super) const STAND_IN_METHOD: &str = "A-REFUSED-REQUEST";
 const STAND_IN: &[u8] = b"A-REFUSED-REQUEST / HTTP/1.1\r\nhost: refused\r\n\r\n";
-/// Read in the place of bad framing within a body: a character that may stand nowhere but in a chunk's
-/// extension, and a line feed alone, which may not stand there.
+/// The bytes that hyper reads in place of bad framing within a body: a character that is only allowed in a
+/// chunk's extension, and a bare line feed, which is not allowed there.
 const SPOIL: &[u8] = b"\0\n\r\n\r\n";
 
-/// How long a peer that still sends is listened to after the last answer. A connection that is closed
-/// with bytes unread is reset, and the peer may never see that answer.
+/// How long to keep reading from a peer that still sends after the last answer. Closing a connection with
+/// unread bytes resets it, and the peer might never see that answer.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_READS_MAX: usize = 64;
-/// An idle connection keeps no more room than this for heads that come in pieces.
+/// The largest buffer that an idle connection keeps for heads that arrive in pieces.
 const KEPT_ROOM_MAX: usize = 4 * 1024;
 
-/// Gives the opening bytes back first, then the stream, and tells [`Activity`] of reads and writes.
+/// Returns the opening bytes first, then the stream, and reports reads and writes to [`Activity`].
 pub(super) struct Watched<T> {
     inner: T,
     activity: Arc<Activity>,
     eyes: Eyes,
-    /// What was read and not yet given: the opening, or a head that has not come whole.
+    /// Bytes that were read and not yet returned: the opening, or an incomplete head.
     held: BytesMut,
-    /// How much of it may be given.
+    /// How many of them may be returned.
     passed: usize,
-    /// What is read in the place of what is refused, once something is.
+    /// The bytes to return in place of refused ones, once something was refused.
     stand_in: Option<Bytes>,
     linger: Option<Pin<Box<Sleep>>>,
 }
 
-/// What looks at the bytes that come.
+/// The check of incoming bytes.
 enum Eyes {
     Http1(Guard),
     Http2(Frames),
-    /// They belong to another protocol.
+    /// None, because the bytes belong to another protocol.
     Shut,
 }
 
@@ -101,7 +101,7 @@ impl<T> Watched<T> {
         watched
     }
 
-    /// Lets the guard look at what is held.
+    /// Passes the held bytes to the guard.
     fn look_at_held(&mut self) {
         if let Eyes::Http1(guard) = &mut self.eyes {
             let seen = guard.look(&self.held);
@@ -112,7 +112,7 @@ impl<T> Watched<T> {
         }
     }
 
-    /// Looks at what was read behind `before`, and keeps back what may not be given yet.
+    /// Checks the bytes read after `before`, and holds back those that may not be returned yet.
     fn look(&mut self, buffer: &mut ReadBuf<'_>, before: usize) {
         match &mut self.eyes {
             Eyes::Shut => {}
@@ -141,7 +141,7 @@ impl<T> Watched<T> {
         }
     }
 
-    /// Gives what may be given of what is held. `false` if there is nothing.
+    /// Returns held bytes that are allowed. `false` if there are none.
     fn give(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
         if self.passed == 0 {
             return false;
@@ -155,10 +155,10 @@ impl<T> Watched<T> {
         true
     }
 
-    /// Gives what stands in for what was refused, and then nothing.
+    /// Returns the substitute of refused bytes, and then nothing.
     fn give_stand_in(&mut self, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.stand_in.is_none() {
-            // Nothing came that could be answered: the end.
+            // No byte arrived, so there is nothing to answer: report the end.
             if self.is_silent() {
                 return Poll::Ready(Ok(()));
             }
@@ -168,7 +168,7 @@ impl<T> Watched<T> {
         }
         let Some(stand_in) = &mut self.stand_in else { return Poll::Ready(Ok(())) };
         if !stand_in.has_remaining() {
-            // Nothing is read any more, and the end is not come: that would take back the answer.
+            // Nothing more is read, but reporting the end would cancel the answer.
             return match self.eyes {
                 Eyes::Http1(_) => Poll::Pending,
                 _ => Poll::Ready(Ok(())),
@@ -183,8 +183,8 @@ impl<T> Watched<T> {
         self.activity.refusal() == Some(Refusal::SlowHeaders) && self.held.is_empty()
     }
 
-    /// Whether the peer may still be sending what nobody will read. One that was too slow has had its
-    /// time.
+    /// Whether the peer may still be sending bytes that will not be read. A peer that was too slow gets no
+    /// more time.
     fn is_midway(&self) -> bool {
         match (&self.eyes, self.activity.refusal()) {
             (Eyes::Http1(_), Some(refusal)) => refusal != Refusal::SlowHeaders,

@@ -1,38 +1,38 @@
-//! Why the server refuses a request, or a whole connection: two closed sets of words. Must never hold
-//! anything of what a peer sent.
+//! The reasons for refusing a request or a whole connection: two closed sets of words. Must never contain
+//! anything that a peer sent.
 
 use std::net::IpAddr;
 
 use http::StatusCode;
 
-/// Why a request is refused before it is one. Stands in the extensions of the request that a watched
-/// service gets in the place of what came, and has to answer with an error.
+/// Why a request is refused as invalid. It is in the extensions of the substitute request that a watched
+/// service gets, and must answer with an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// Two lengths, odd ones, a length and chunks, codings other than chunks, bad chunks.
+    /// Two lengths, invalid ones, a length and chunks, codings other than chunks, bad chunks.
     BadFraming,
-    /// A field that some read in another way, or not at all.
+    /// A field that some servers read differently, or not at all.
     BadHeader,
-    /// No host, two, or one that is none.
+    /// No host, two hosts, or an invalid one.
     BadHost,
-    /// A method that is longer than any.
+    /// A method that is longer than any known one.
     BadMethod,
-    /// The first line is no request's.
+    /// The first line is not a request line.
     BadRequest,
-    /// What is asked for holds bytes that may not stand there.
+    /// The target contains bytes that are not allowed there.
     BadTarget,
-    /// Another version of HTTP than 1.0 and 1.1.
+    /// A version of HTTP other than 1.0 and 1.1.
     BadVersion,
-    /// Fields that are too long, too many, or too much together.
+    /// Fields that are too long, too many, or too large together.
     HeadersTooLarge,
-    /// The head did not come in time.
+    /// The head did not arrive in time.
     SlowHeaders,
     /// The first line is too long.
     UriTooLong,
 }
 
 impl Refusal {
-    /// The status that says so.
+    /// The status of the answer.
     pub fn status(self) -> StatusCode {
         match self {
             Refusal::BadFraming
@@ -67,21 +67,21 @@ impl Refusal {
 /// Why a connection ends before its peer wants it to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rejection {
-    /// What came on it is refused.
+    /// A request on it is refused.
     Refused(Refusal),
-    /// More frames that ask for nothing than anybody needs, on HTTP/2.
+    /// Too many HTTP/2 frames that belong to no request.
     ControlFlood,
-    /// Every place is taken; the peer waits until there is one.
+    /// Every place is taken; the peer waits for a free one.
     NoPlace,
     /// A TLS handshake on a port without TLS.
     NotHttp,
-    /// Its address has as many connections as one may have.
+    /// Its address has too many connections.
     PerAddress,
-    /// The peer takes nothing of its answer.
+    /// The peer reads nothing of its answer.
     SlowRead,
     /// The TLS handshake failed.
     TlsFailed,
-    /// The TLS handshake did not come in time.
+    /// The TLS handshake did not finish in time.
     TlsSlow,
 }
 
@@ -122,20 +122,20 @@ impl Rejection {
     }
 }
 
-/// Who is told what happens to connections, and asked whom to trust. Called in the middle of things:
-/// must never wait.
+/// Observes connections, and decides which addresses are trusted. It is called while connections are
+/// served, so it must never wait.
 pub trait Watcher: Send + Sync + 'static {
-    /// Whether this address may have any number of connections, as a proxy in front has.
+    /// Whether this address may have any number of connections, like a proxy in front.
     fn is_exempt(&self, address: IpAddr) -> bool;
-    /// A connection is rejected, or what came on it.
+    /// A connection, or a request on it, is rejected.
     fn rejected(&self, rejection: Rejection);
-    /// The system gave no connection, and said why; one of [`ERRNOS`].
+    /// The system failed to accept a connection, with one of [`ERRNOS`].
     fn accept_failed(&self, errno: &'static str);
     /// A connection begins, or ends.
     fn connection(&self, has_begun: bool);
 }
 
-/// What the system may say to a server that accepts connections, in words.
+/// The names of the system's errors when accepting connections.
 pub const ERRNOS: [&str; 6] = ["ECONNABORTED", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "other"];
 
 /// One of [`ERRNOS`].
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_word_of_the_system_is_one_of_the_set() {
+    fn every_error_of_the_system_has_a_name_of_the_set() {
         for (number, word) in [(24, "EMFILE"), (23, "ENFILE"), (12, "ENOMEM"), (1, "other")] {
             assert_eq!(errno(&std::io::Error::from_raw_os_error(number)), word);
             assert!(ERRNOS.contains(&word));
