@@ -4,6 +4,7 @@
 //! Every world listens on ports of its own and ends with its test. It must never talk to anything
 //! but loopback.
 
+pub mod alone;
 pub mod expect;
 pub mod frames;
 pub mod mutate;

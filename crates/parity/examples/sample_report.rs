@@ -2,7 +2,7 @@
 //! those who change how it looks: `cargo run -p parity --example sample_report -- KIND FORM FILE`.
 //! Must never be taken for a validation: nothing is asked and nothing compared.
 
-#[path = "../tests/support/mod.rs"]
+#[path = "../tests/parity/support/mod.rs"]
 mod support;
 
 use parity::draw;

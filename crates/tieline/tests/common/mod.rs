@@ -1,23 +1,28 @@
 //! Runs the real program: starts it, reads it, asks it, stops it. Every wait has an end, and a
 //! process that a failing test leaves behind is killed.
-#![allow(dead_code, reason = "shared by test files that use parts of it")]
+#![allow(dead_code, reason = "shared by two programs that use parts of it")]
 #![allow(clippy::panic, clippy::unwrap_used, reason = "test helpers")]
 
 pub(crate) mod canary;
-pub(crate) mod echo;
 pub(crate) mod process;
-pub(crate) mod sides;
-pub(crate) mod vonage;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{sleep, spawn};
 use std::time::Duration;
 
 const WAIT: Duration = Duration::from_secs(30);
 const STEP: Duration = Duration::from_millis(20);
+
+/// Waits until no other test needs much memory. All tests that run at once, and every process that they
+/// start, share 256 MiB (`.ci/run`); a test that needs more than a quarter of it holds this to its end.
+pub(crate) fn much_memory() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The program with these arguments and none of the variables that change what it does.
 pub(crate) fn tieline(arguments: &[&str]) -> Command {

@@ -1,0 +1,251 @@
+//! Golden files: a legacy request and the upstream's pages give exactly these legacy bytes.
+//!
+//! `golden/<endpoint>/<dialect>__<case>/` holds the request and what the upstream sends:
+//!
+//! - `request.txt`: the request target.
+//! - `page_1.json`, `page_2.json`...: the list of users; `user.json`: one user, asked for alone.
+//! - Listings that are joined to users, where the dialect has them: `teams.json`,
+//!   `team_members_<id>.json`, `skills.json`, `skill_members_<id>.json`, `caller_ids.json`,
+//!   `skills_of_<id>.json`, `supervised_teams_of_<id>.json`, `queues_of_<id>.json`. A file that is
+//!   not there is a 404.
+//! - `rules.json`, `quirks.json`, `sees.json`: settings of the upstream, of the endpoint, and what
+//!   the caller sees.
+//!
+//! What must come out: `upstream.txt` (the target of every request, in order; `nobody` where no row
+//! can fit) and `legacy.json`, or `error.txt` where the list cannot be answered. Inputs come from the
+//! vendor's pages. `UPDATE_EXPECT=1` rewrites what must come out.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::support::{Answer, Call};
+use domain::id::{IdMap, IdPolicy, Unnumbered};
+use domain::legacy::{ENDPOINTS, endpoint_at};
+use domain::listing::{Listing, Owned};
+use domain::quirks::Quirks;
+use domain::upstream::{DIALECTS, DeletionDate, Mapping, Rules, dialect_named};
+use domain::visibility::{Only, Visibility};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("golden")
+}
+
+fn entries(path: &Path) -> Vec<PathBuf> {
+    let read = fs::read_dir(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut found: Vec<_> = read.map(|entry| entry.unwrap().path()).collect();
+    found.sort();
+    found
+}
+
+fn folders(path: &Path) -> Vec<PathBuf> {
+    entries(path).into_iter().filter(|path| path.is_dir()).collect()
+}
+
+fn name(path: &Path) -> &str {
+    path.file_name().unwrap().to_str().unwrap()
+}
+
+fn settings<T: DeserializeOwned>(case: &Path, file: &str) -> Option<T> {
+    let json = fs::read(case.join(file)).ok()?;
+    let read = serde_json::from_slice(&json);
+    Some(read.unwrap_or_else(|error| panic!("{}/{file}: {error}", case.display())))
+}
+
+/// Settings of an upstream, spelled as in the configuration.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RulesFile {
+    id_policy: String,
+    #[serde(default)]
+    id_map: BTreeMap<String, u64>,
+    #[serde(default)]
+    unnumbered: Unnumbered,
+    #[serde(default)]
+    mapping: Mapping,
+    #[serde(default)]
+    deleted_at: DeletionDate,
+}
+
+fn rules(case: &Path, dialect: &str) -> Rules {
+    let Some(file) = settings::<RulesFile>(case, "rules.json") else {
+        // The defaults of the configuration.
+        let ids = if dialect == "vonage-v4" { IdPolicy::Hash } else { IdPolicy::Fail };
+        return Rules { ids, ..Rules::default() };
+    };
+    let mut table = IdMap::default();
+    for (id, number) in &file.id_map {
+        assert!(table.add(id, *number), "{id} stands in the table twice");
+    }
+    let ids = match &*file.id_policy {
+        "fail" => IdPolicy::Fail,
+        "hash" => IdPolicy::Hash,
+        "map" => IdPolicy::Map(Arc::new(table)),
+        "agent_display_id" => IdPolicy::DisplayId,
+        other => panic!("{}: no id policy {other}", case.display()),
+    };
+    let RulesFile { unnumbered, mapping, deleted_at, .. } = file;
+    Rules { ids, unnumbered, mapping: Arc::new(mapping), deleted_at }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct SeesFile {
+    teams: Vec<u64>,
+    groups: Vec<String>,
+    users: Vec<u64>,
+}
+
+fn sees(case: &Path) -> Visibility {
+    let Some(SeesFile { teams, groups, users }) = settings(case, "sees.json") else {
+        return Visibility::Everything;
+    };
+    let teams = teams.iter().map(u64::to_string).collect();
+    Visibility::Only(Only { teams, groups, users })
+}
+
+/// The file that holds a listing, but for the list of users.
+fn file_of(listing: &Listing) -> String {
+    let plain = |id: &str| id.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "_");
+    match listing {
+        Listing::Users(_) | Listing::Owners(_) => unreachable!("pages of users have numbers"),
+        Listing::User(_) => "user.json".to_owned(),
+        Listing::Teams => "teams.json".to_owned(),
+        Listing::Skills => "skills.json".to_owned(),
+        Listing::CallerIds => "caller_ids.json".to_owned(),
+        Listing::TeamMembers(id) => format!("team_members_{}.json", plain(id)),
+        Listing::SkillMembers(id) => format!("skill_members_{}.json", plain(id)),
+        Listing::OfUser(Owned::Skills, id) => format!("skills_of_{}.json", plain(id)),
+        Listing::OfUser(Owned::SupervisedTeams, id) => {
+            format!("supervised_teams_of_{}.json", plain(id))
+        }
+        Listing::OfUser(Owned::Queues, id) => format!("queues_of_{}.json", plain(id)),
+    }
+}
+
+fn translate(case: &Path) -> Answer {
+    let dialect = name(case).split("__").next().unwrap();
+    let request = fs::read_to_string(case.join("request.txt")).unwrap();
+    let (path, query) = request.trim_end().split_once('?').unwrap_or((request.trim_end(), ""));
+    let call = Call {
+        dialect: dialect_named(dialect).expect("a known dialect"),
+        endpoint: endpoint_at(path).expect("a known endpoint"),
+        query,
+        quirks: &settings(case, "quirks.json").unwrap_or_else(Quirks::default),
+        rules: &rules(case, dialect),
+        visibility: &sees(case),
+    };
+    let used = RefCell::new(BTreeSet::new());
+    let read = |path: &Path| {
+        used.borrow_mut().insert(path.to_owned());
+        fs::read(path).ok()
+    };
+    let answer = call.answer(&|listing| match listing {
+        Listing::Users(_) | Listing::Owners(_) => {
+            let files = entries(case).into_iter().filter(|path| name(path).starts_with("page_"));
+            Some(files.map(|path| read(&path).unwrap()).collect())
+        }
+        listing => read(&case.join(file_of(listing))).map(|body| vec![body]),
+    });
+    let is_known = |path: &Path| {
+        let others = ["quirks.json", "rules.json", "sees.json", "legacy.json", "error.txt"];
+        used.borrow().contains(path)
+            || others.contains(&name(path))
+            || ["request.txt", "upstream.txt"].contains(&name(path))
+            // Nobody is looked for where nobody can fit.
+            || answer.targets == ["nobody"]
+    };
+    for path in entries(case) {
+        assert!(is_known(&path), "{} is not asked for", path.display());
+    }
+    answer
+}
+
+/// Compares a file with what came out; a file that has no business there must not be there.
+fn check(case: &Path, file: &str, got: Option<&str>) {
+    let path = case.join(file);
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        match got {
+            Some(got) => fs::write(&path, format!("{got}\n")).unwrap(),
+            None => _ = fs::remove_file(&path),
+        }
+    }
+    let expected = fs::read_to_string(&path).ok();
+    let expected = expected.as_deref().map(|text| text.trim_end_matches('\n'));
+    assert_eq!(expected, got, "{}", path.display());
+}
+
+#[test]
+fn every_golden_case_comes_out_byte_for_byte() {
+    let mut cases = 0;
+    for endpoint in folders(&root()) {
+        for case in folders(&endpoint) {
+            let answer = translate(&case);
+            let error = answer.body.as_ref().err().map(ToString::to_string);
+            check(&case, "upstream.txt", Some(&answer.targets.join("\n")));
+            check(&case, "legacy.json", answer.body.as_deref().ok());
+            check(&case, "error.txt", error.as_deref());
+            cases += 1;
+        }
+    }
+    assert!(cases >= 100, "only {cases} golden cases were found");
+}
+
+#[test]
+fn every_endpoint_and_dialect_has_golden_cases() {
+    for endpoint in ENDPOINTS {
+        let cases = folders(&root().join(endpoint.name()));
+        for dialect in DIALECTS {
+            let prefix = format!("{}__", dialect.name());
+            let has_case = cases.iter().any(|case| name(case).starts_with(&prefix));
+            assert!(has_case, "{} over {} has no golden case", endpoint.name(), dialect.name());
+        }
+    }
+}
+
+#[test]
+fn every_field_of_every_endpoint_stands_in_the_ledger_for_every_dialect() {
+    for endpoint in ENDPOINTS {
+        for dialect in DIALECTS {
+            let rows: Vec<_> = endpoint
+                .losses()
+                .iter()
+                .filter(|loss| loss.dialect == dialect.name())
+                .map(|loss| loss.field)
+                .collect();
+            assert_eq!(rows, endpoint.fields(), "{} over {}", endpoint.name(), dialect.name());
+        }
+        for loss in endpoint.losses() {
+            assert_eq!(loss.endpoint, endpoint.name());
+            assert!(loss.reason.ends_with('.'), "{}: a reason is a sentence", loss.field);
+            assert!(dialect_named(loss.dialect).is_some(), "{}: no such dialect", loss.dialect);
+        }
+    }
+}
+
+#[test]
+fn records_show_the_documented_fields_in_the_documented_order() {
+    for endpoint in ENDPOINTS {
+        for dialect in DIALECTS {
+            let mut records = 0;
+            for case in folders(&root().join(endpoint.name())) {
+                let legacy = fs::read_to_string(case.join("legacy.json")).unwrap_or_default();
+                if !name(&case).starts_with(dialect.name()) || !legacy.starts_with("[{") {
+                    continue;
+                }
+                let mut at = 0;
+                for field in endpoint.fields() {
+                    let found = legacy[at..].find(&format!("\"{field}\":"));
+                    at += found.unwrap_or_else(|| panic!("{}: {field}", case.display()));
+                }
+                records += 1;
+            }
+            assert!(records > 0, "{} over {} shows nothing", endpoint.name(), dialect.name());
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Tests of `domain` through its public interface: golden answers, and properties over many histories.
+
+mod golden;
+mod moving_lists;
+mod narrowing;
+mod questions;
+mod read_page;
+mod support;

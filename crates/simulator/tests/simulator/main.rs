@@ -1,0 +1,12 @@
+//! Tests of the pretend vendors: each face beside the vendor's pages, and every fault.
+
+mod common;
+mod faults;
+mod legacy_face;
+mod legacy_teams;
+mod sockets;
+mod v4_face;
+mod vonage_faults;
+mod vonage_lists;
+mod vonage_token;
+mod vonage_users;

@@ -1,0 +1,409 @@
+//! `tieline check` as a process, over both dialects and real `tieline simulate` processes: what it
+//! reports is what the vendor holds, what is wrong is said and exits with 1, and nobody's personal
+//! data is in it.
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::common::process::{Folder, LIST, Process, vendor};
+use crate::common::{get, stderr, stdout, tieline};
+use serde_json::Value;
+
+const LEGACY: &str = "legacy-demo-key";
+const V4: &str = "v4-demo-key";
+const CLIENT: &str = "demo-client:demo-secret";
+const EVERYTHING: &str = "sees = \"everything\"";
+
+/// A vendor and the folder of its output.
+struct World {
+    folder: Folder,
+    _process: Process,
+    base: String,
+    is_vonage: bool,
+}
+
+impl World {
+    fn new(test: &str, dialect: &str, arguments: &[&str]) -> World {
+        let folder = Folder::new(&format!("check_{test}"));
+        let all = [&["--dialect", dialect], arguments].concat();
+        let (process, base) = vendor(&folder, "vendor", &all, &[]);
+        World { folder, _process: process, base, is_vonage: dialect == "vonage-v4" }
+    }
+
+    fn voiso(test: &str, arguments: &[&str]) -> World {
+        World::new(test, "voiso-v4", arguments)
+    }
+
+    fn vonage(test: &str, arguments: &[&str]) -> World {
+        World::new(test, "vonage-v4", arguments)
+    }
+
+    /// Runs the check with a right key; `upstream` and `caller` stand at the end of their tables.
+    fn check(&self, upstream: &str, caller: &str) -> Checked {
+        let key = if self.is_vonage { CLIENT } else { V4 };
+        self.check_with(key, upstream, caller, "")
+    }
+
+    fn check_with(&self, key: &str, upstream: &str, caller: &str, more: &str) -> Checked {
+        let base = &self.base;
+        let dialect = match self.is_vonage {
+            true => format!(
+                "\"vonage-v4\"\ntoken_url = \"{base}/Auth/connect/token\"\n\
+                 requests_per_minute_max = 0"
+            ),
+            false => "\"voiso-v4\"".to_owned(),
+        };
+        let text = format!(
+            "[limits]\nrequest_deadline = \"20s\"\n{more}\n\
+             [[caller]]\nname = \"crm\"\nlegacy_key = {{ env = \"CHECK_LEGACY\" }}\n\
+             upstream = \"up\"\nupstream_key = {{ env = \"CHECK_KEY\" }}\n{caller}\n\
+             [upstream.up]\nbase_url = \"{base}\"\ndialect = {dialect}\n{upstream}\n"
+        );
+        let file = self.folder.file("tieline.toml", &text);
+        let mut command = tieline(&["check", "--config", &file]);
+        let output = command.envs([("CHECK_KEY", key), ("CHECK_LEGACY", LEGACY)]).output().unwrap();
+        let report = stdout(&output);
+        assert!(matches!(output.status.code(), Some(0 | 1)), "{}", stderr(&output));
+        let is_good = output.status.success();
+        assert_eq!(report.lines().last(), Some(if is_good { "ok" } else { "NOT OK" }), "{report}");
+        assert_eq!(report.contains("FAILED"), !is_good, "{report}");
+        Checked { report, is_good }
+    }
+
+    fn stats(&self) -> Value {
+        serde_json::from_str(&get(&self.base, "/_simulator/stats", "").body).unwrap()
+    }
+
+    /// What the legacy face itself answers.
+    fn legacy(&self, path: &str) -> Vec<Value> {
+        let answer = get(&self.base, path, LEGACY);
+        assert_eq!(answer.status, 200);
+        serde_json::from_str(&answer.body).unwrap()
+    }
+
+    /// How many users are live and how many deleted, by the legacy face.
+    fn counts(&self) -> (usize, usize) {
+        (self.legacy(LIST).len(), self.legacy("/api/v2/cdr/deleted_agents").len())
+    }
+
+    /// Every row of the v4 face.
+    fn v4_rows(&self) -> Vec<Value> {
+        let mut rows = Vec::new();
+        loop {
+            let path = format!("/api/v4/users?limit=100&offset={}", rows.len());
+            let mut page: Value = serde_json::from_str(&get(&self.base, &path, V4).body).unwrap();
+            let Value::Array(users) = page["users"].take() else { return rows };
+            if users.is_empty() {
+                return rows;
+            }
+            rows.extend(users);
+        }
+    }
+
+    /// Nothing of any user stands in a report. Short texts stand in any text by chance.
+    fn assert_impersonal(&self, report: &str) {
+        let deleted = self.legacy("/api/v2/cdr/deleted_agents");
+        let mut searched = 0;
+        for user in self.legacy(LIST).iter().chain(&deleted) {
+            for field in ["id", "name", "email", "sip_account", "extension", "caller_id"] {
+                let text = match &user[field] {
+                    Value::String(text) => text.clone(),
+                    Value::Number(number) => number.to_string(),
+                    _ => continue,
+                };
+                if text.chars().count() >= 5 {
+                    assert!(!report.contains(&text), "{field} {text:?} in:\n{report}");
+                    searched += 1;
+                }
+            }
+        }
+        assert!(searched > 500, "{searched} texts searched for");
+        assert!(!report.contains('@'), "{report}");
+        for secret in [LEGACY, V4, "demo-client", "demo-secret"] {
+            assert!(!report.contains(secret), "{secret} in:\n{report}");
+        }
+    }
+}
+
+struct Checked {
+    report: String,
+    is_good: bool,
+}
+
+impl Checked {
+    /// What stands behind each label of this name.
+    fn lines(&self, label: &str) -> Vec<&str> {
+        let lines = self.report.lines().filter_map(|line| line.strip_prefix("  "));
+        lines.filter(|line| line.starts_with(label)).map(|line| line[14..].trim_end()).collect()
+    }
+
+    fn line(&self, label: &str) -> &str {
+        let lines = self.lines(label);
+        assert_eq!(lines.len(), 1, "lines {label:?} in:\n{}", self.report);
+        lines[0]
+    }
+
+    fn good(self) -> Checked {
+        assert!(self.is_good, "{}", self.report);
+        self
+    }
+
+    /// That the check failed for this reason and no other.
+    fn failed(self, reason: &str) -> Checked {
+        assert!(!self.is_good, "{}", self.report);
+        assert_eq!(self.line("FAILED"), reason, "{}", self.report);
+        self
+    }
+
+    /// The calls of a full list, and how many of them are for what is joined.
+    fn calls(&self) -> (u64, u64) {
+        let line = self.line("a full list");
+        let joined = line.split_once("; ").map_or("0", |(_, joined)| joined);
+        let number = |text: &str| text.split(' ').next().unwrap().parse().unwrap();
+        (number(line), number(joined))
+    }
+}
+
+const NO_LIST: &str = "from the users, since the upstream has no list of them for this key; a team \
+                       without members will be missing";
+
+#[test]
+fn over_voiso_the_report_says_what_the_vendor_holds() {
+    let world = World::voiso("voiso", &["--users", "400"]);
+    let checked = world.check("", EVERYTHING).good();
+    let report = &checked.report;
+    assert!(report.starts_with("caller crm (upstream up, voiso-v4)\n"), "{report}");
+    assert_eq!(checked.line("v4 key"), "accepted, scope users.read");
+    let (live, deleted) = world.counts();
+    assert!(deleted > 0);
+    let users = format!("{live} visible, 0 hidden by sees, {deleted} deleted");
+    assert_eq!(checked.line("users"), users);
+    let stats = world.stats();
+    assert_eq!(checked.calls(), (stats["users_pages"].as_u64().unwrap(), 0));
+    assert_eq!(checked.line("teams"), NO_LIST);
+    assert_eq!(
+        checked.line("group name"),
+        "\"Agent\" is shared by ids 1, 12; a filter gives their union"
+    );
+    // Counted once more, in the vendor's own rows of users whom the legacy face lists.
+    let listed: BTreeSet<u64> =
+        world.legacy(LIST).iter().map(|user| user["id"].as_u64().unwrap()).collect();
+    let rows = world.v4_rows();
+    let rows = rows.iter().filter(|row| {
+        let id = row["id"].as_str().map(|text| text.parse().unwrap());
+        listed.contains(&id.or(row["id"].as_u64()).unwrap())
+    });
+    let (mut zones, mut channels, mut dated) = (BTreeMap::new(), BTreeMap::new(), 0);
+    for row in rows {
+        dated += u64::from(!row["deleted_at"].is_null());
+        if let Some(zone @ ("Africa/Lome" | "Antarctica/Troll")) = row["timezone"].as_str() {
+            *zones.entry(zone.to_owned()).or_insert(0) += 1;
+        }
+        for profile in row["channel_profiles"].as_array().unwrap() {
+            if let Some(kind @ ("WhatsApp" | "apple_business" | "rcs")) =
+                profile["channel"].as_str()
+            {
+                *channels.entry(kind.to_owned()).or_insert(0) += 1;
+            }
+        }
+    }
+    assert_eq!(
+        checked.line("deleted_at"),
+        format!("{dated} live users carry a deletion date (setting deleted_at)")
+    );
+    let told = |all: &BTreeMap<String, u64>, unit: &str, setting: &str| {
+        let line = |(name, count): (&String, &u64)| {
+            format!(
+                "{name:?} has no legacy name ({count} {unit}), shown as it is (setting {setting})"
+            )
+        };
+        all.iter().map(line).collect::<Vec<_>>()
+    };
+    assert_eq!((zones.len(), channels.len()), (2, 3));
+    assert_eq!(checked.lines("time zone"), told(&zones, "users", "timezone_names"));
+    assert_eq!(checked.lines("channel"), told(&channels, "times", "channel_types"));
+    world.assert_impersonal(report);
+    // Names that the dictionaries give are no longer missing.
+    let named = "[legacy.v1_users]\ntimezone_names = { \"Africa/Lome\" = \"Lome\" }\n\
+                 channel_types = { rcs = \"RCS\" }";
+    let checked = world.check_with(V4, "", EVERYTHING, named).good();
+    assert_eq!(checked.lines("time zone").len(), 1);
+    assert!(!checked.report.contains("Lome") && !checked.report.contains("rcs"));
+}
+
+#[test]
+fn over_vonage_the_calls_are_those_that_the_vendor_counts() {
+    let token = |world: &World| world.stats()["token_requests"].as_u64().unwrap();
+    for (test, arguments, upstream) in [
+        ("plain", &[][..], ""),
+        ("pages", &["--page-limit-max", "100"], "page_rows_max = 100"),
+        ("no_skills", &["--no-skills-list"], ""),
+        ("basic", &["--expire-tokens-after", "20"], "token_auth = \"basic\""),
+    ] {
+        let world = World::vonage(test, arguments);
+        // With teams from users nothing is asked beside the full list.
+        let checked = world.check(&format!("teams_from = \"users\"\n{upstream}"), EVERYTHING);
+        let checked = checked.good();
+        let stats = world.stats();
+        let number = |name: &str| stats[name].as_u64().unwrap();
+        let (calls, joined) = checked.calls();
+        let again = stats["statuses"]["401"].as_u64().unwrap_or(0);
+        assert_eq!(calls + again, number("users_pages") + number("useradmin_requests"), "{test}");
+        // One for each group and each skill or agent, and the lists of them.
+        assert!(joined > 40 && joined < calls, "{test}: {joined} of {calls}");
+        assert_eq!(test == "basic", again > 0 && token(&world) == 2, "{test}");
+        assert_eq!(checked.line("teams"), "from the users (setting teams_from)");
+        let (live, deleted) = world.counts();
+        let users = format!("{live} visible, 0 hidden by sees, {deleted} deleted");
+        assert_eq!(checked.line("users"), users);
+        world.assert_impersonal(&checked.report);
+    }
+}
+
+#[test]
+fn over_vonage_the_report_names_roles_teams_zones_and_ids() {
+    let world = World::vonage("vonage", &[]);
+    let checked = world.check("", EVERYTHING).good();
+    assert!(checked.report.starts_with("caller crm (upstream up, vonage-v4)\n"));
+    assert_eq!(checked.line("client"), "accepted, scope users:read");
+    let teams = world.legacy("/api/v2/cdr/teams").len();
+    assert_eq!(checked.line("teams"), format!("{teams}, from the upstream's list"));
+    let odd =
+        |count: usize| format!("{count} are no decimal numbers; by id_policy each is shown as one");
+    let (live, deleted) = world.counts();
+    assert_eq!(checked.line("ids"), odd(live + deleted));
+    assert!(checked.lines("group name").is_empty() && checked.lines("channel").is_empty());
+    world.assert_impersonal(&checked.report);
+
+    let mapping = "[upstream.up.mapping]\ntimezone = \"Mars/Olympus\"\n\
+                   sag = { Admin = \"Staff\", Supervisor = \"Staff\" }";
+    let checked = world.check(mapping, EVERYTHING).good();
+    assert_eq!(
+        checked.line("group name"),
+        "\"Staff\" is shared by ids Admin, Supervisor; a filter gives their union"
+    );
+    assert!(
+        checked
+            .line("time zone")
+            .starts_with(&format!("\"Mars/Olympus\" has no legacy name ({live} users)"))
+    );
+    world.assert_impersonal(&checked.report);
+
+    // Users without a display id are left out, and none of them is shown by a number.
+    let policy = "id_policy = \"agent_display_id\"\nid_unlisted = \"omit\"";
+    let checked = world.check(policy, EVERYTHING).good();
+    let [left_out, shown] = checked.lines("ids")[..] else { panic!("{}", checked.report) };
+    let (left_out, reason) = left_out.split_once(' ').unwrap();
+    assert_eq!(reason, "users have no legacy id and are left out");
+    assert_eq!(shown, odd(live + deleted - left_out.parse::<usize>().unwrap()));
+
+    // Whom a narrowed caller does not see is told.
+    let checked = world.check("", "sees = { groups = [\"Admin\"] }").good();
+    assert!(!checked.line("users").contains(" 0 hidden"), "{}", checked.report);
+}
+
+#[test]
+fn a_list_that_is_read_twice_costs_twice_and_a_pace_is_told() {
+    let world = World::voiso("twice", &["--order", "name", "--teams-list"]);
+    let paced = "requests_per_minute_max = 6000";
+    let checked = world.check(paced, EVERYTHING).good();
+    let pages = world.stats()["users_pages"].as_u64().unwrap();
+    assert_eq!((checked.calls(), pages), ((6, 0), 6));
+    assert!(checked.line("a full list").ends_with(" (at most 6000 a minute)"));
+    let teams = world.legacy("/api/v2/cdr/teams").len();
+    assert_eq!(checked.line("teams"), format!("{teams}, from the upstream's list"));
+    let checked = world.check("teams_from = \"users\"", EVERYTHING).good();
+    assert_eq!(checked.line("teams"), "from the users (setting teams_from)");
+}
+
+const REFUSED: &str = "REFUSED: it is not accepted; make a new one";
+const KEY_REFUSED: &str = "the upstream refused this caller's upstream_key (mapped_key_refused)";
+const LACKS: &str = "this caller's upstream_key lacks the scope (upstream_forbidden)";
+
+#[test]
+fn a_wrong_key_or_a_missing_scope_is_named_and_fails() {
+    let world = World::voiso("voiso_key", &[]);
+    let checked = world.check_with("v4-wrong-key", "", EVERYTHING, "").failed(KEY_REFUSED);
+    assert_eq!(checked.line("v4 key"), REFUSED);
+    let world = World::vonage("vonage_key", &[]);
+    for wrong in ["demo-client:demo-wrong", "wrong-client:demo-secret"] {
+        for auth in ["form", "basic"] {
+            let auth = format!("token_auth = \"{auth}\"");
+            let checked = world.check_with(wrong, &auth, EVERYTHING, "").failed(KEY_REFUSED);
+            assert_eq!(checked.line("client"), REFUSED);
+        }
+    }
+    assert_eq!(world.stats()["users_pages"], 0);
+    let world = World::vonage("vonage_revoked", &["--keys-unauthorized", "*"]);
+    assert_eq!(world.check("", EVERYTHING).failed(KEY_REFUSED).line("client"), REFUSED);
+    let world = World::voiso("voiso_scope", &["--keys-forbidden", "*"]);
+    let checked = world.check("", EVERYTHING).failed(LACKS);
+    assert_eq!(checked.line("v4 key"), "accepted, but lacks the scope users.read (403)");
+    // All of the listings or one that could be done without: either way it is the scope.
+    for (test, arguments) in [
+        ("scope", &["--keys-forbidden", "*"][..]),
+        ("scope_skills", &["--fail", "403", "--only-under", "/useradmin/skills"]),
+        ("scope_numbers", &["--fail", "403", "--only-under", "/useradmin/callbackNumbers"]),
+        ("scope_users", &["--fail", "403", "--only-under", "/useradmin/users"]),
+    ] {
+        let checked = World::vonage(test, arguments).check("", EVERYTHING).failed(LACKS);
+        assert_eq!(checked.line("client"), "accepted, but lacks the scope users:read (403)");
+    }
+}
+
+#[test]
+fn ids_that_are_no_numbers_fail_where_the_policy_says_so() {
+    let reason = |count: usize| {
+        format!(
+            "{count} ids are no decimal numbers; lists will fail until id_policy is map or hash"
+        )
+    };
+    let world = World::voiso("voiso_ids", &["--uuid-ids"]);
+    world.check("id_policy = \"fail\"", EVERYTHING).failed(&reason(250));
+    world.check("", EVERYTHING).failed(&reason(250));
+    let checked = world.check("id_policy = \"hash\"", EVERYTHING).good();
+    assert!(checked.line("ids").starts_with("250 are no decimal numbers"));
+    let world = World::voiso("voiso_id", &["--bad-id", "0123", "--bad-row", "120"]);
+    let checked = world.check("", EVERYTHING).failed(&reason(1));
+    assert!(!checked.report.contains("0123"));
+    let world = World::vonage("vonage_ids", &["--users", "120"]);
+    let checked = world.check("id_policy = \"fail\"", EVERYTHING).failed(&reason(120));
+    world.assert_impersonal(&checked.report);
+    world.folder.file("ids.csv", "8e22b1fe-d2ea-403d-8c03-50eb21188e79,1\n");
+    let map = "id_policy = \"map\"\nid_map = \"ids.csv\"";
+    let fails = world.check(&format!("{map}\nid_unlisted = \"fail\""), EVERYTHING);
+    assert!(fails.line("FAILED").ends_with("(upstream_bad_id)"), "{}", fails.report);
+    world.check(map, EVERYTHING).good();
+}
+
+#[test]
+fn teams_that_only_a_list_may_tell_need_the_list() {
+    let world = World::voiso("teams", &[]);
+    let reason = "the list of teams: the upstream has no such list (upstream_refused_call)";
+    let checked = world.check("teams_from = \"list\"", EVERYTHING).failed(reason);
+    assert!(checked.lines("teams").is_empty());
+    assert_eq!(world.check("teams_from = \"auto\"", EVERYTHING).good().line("teams"), NO_LIST);
+    // Over Vonage the list is documented, so without it nothing is answered.
+    let world = World::vonage("groups", &["--fail", "404", "--only-under", "/useradmin/groups"]);
+    for from in ["list", "auto", "users"] {
+        let checked = world.check(&format!("teams_from = \"{from}\""), EVERYTHING);
+        checked.failed("the upstream refused a call with 404 (upstream_refused_call)");
+    }
+}
+
+#[test]
+fn a_narrowing_that_fits_nobody_fails() {
+    let reason = "sees fits no user; teams and users are listed by id";
+    for world in [World::voiso("voiso_nobody", &[]), World::vonage("vonage_nobody", &[])] {
+        let (live, deleted) = world.counts();
+        for nobody in ["teams = [\"Support\"]", "users = [7]", "groups = [\"no such group\"]"] {
+            let checked = world.check("", &format!("sees = {{ {nobody} }}")).failed(reason);
+            let users = format!("0 visible, {} hidden by sees, 0 deleted", live + deleted);
+            assert_eq!(checked.line("users"), users);
+            world.assert_impersonal(&checked.report);
+        }
+        // 2408 is the team `Support`, and its id is what counts.
+        let checked = world.check("", "sees = { teams = [2408] }").good();
+        assert!(!checked.line("users").starts_with("0 visible"));
+    }
+}

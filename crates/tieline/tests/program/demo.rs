@@ -1,0 +1,81 @@
+//! `tieline demo` as a process.
+
+use std::process::Command;
+
+use crate::common::{Running, base_after, get, run, shell, stderr, stdout};
+
+const LIST: &str = "/api/user_management/v1/users";
+
+fn started(users: &str) -> (Running, String) {
+    let arguments = ["demo", "--users", users, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+    let running = Running::start(&arguments);
+    let text = running.stdout_until(|line| line.ends_with("/callers")).join("\n");
+    (running, text)
+}
+
+#[test]
+fn a_demo_answers_as_the_legacy_api_does_and_ends_with_code_0() {
+    let (mut running, text) = started("250");
+    let gateway = base_after(&text, "The gateway is at ");
+    let vendor = base_after(&text, "a pretend vendor");
+    let answer = get(&gateway, LIST, "legacy-demo-key");
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(answer.body, get(&vendor, LIST, "legacy-demo-key").body);
+    assert_eq!(get(&gateway, LIST, "wrong-key").status, 401);
+    let admin = base_after(&text, "its admin page at ");
+    assert_eq!(get(&admin, "/healthz", "").status, 200);
+    running.signal("TERM");
+    assert_eq!(running.code().code(), Some(0), "{}", running.rest_of_stderr());
+    assert_eq!(running.rest_of_stdout().trim(), "");
+}
+
+#[test]
+fn every_printed_line_works_in_a_shell() {
+    if Command::new("curl").arg("--version").output().is_err() {
+        // The lines can't be tried without the program they are for.
+        return;
+    }
+    let (mut running, text) = started("250");
+    let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("curl ")).collect();
+    assert!(lines.len() >= 14, "{text}");
+    for line in &lines {
+        let output = shell(line);
+        let answer = stdout(&output);
+        assert!(output.status.success(), "{line}: {}", stderr(&output));
+        assert_eq!(stderr(&output), "", "{line}");
+        if line.contains("wrong-key") {
+            assert!(answer.starts_with("HTTP/1.1 401 "), "{line}: {answer}");
+        } else if line.contains("No such group") {
+            assert_eq!(answer.trim_end(), "[]", "{line}");
+        } else {
+            assert!(!answer.contains("\"error\""), "{line}: {answer}");
+            assert!(answer.len() > 2, "{line}: {answer}");
+        }
+    }
+    running.signal("INT");
+    assert_eq!(running.code().code(), Some(0));
+}
+
+#[test]
+fn a_demo_of_nobody_has_lines_all_the_same() {
+    let (_running, text) = started("0");
+    assert!(text.lines().any(|line| line.starts_with("curl ")), "{text}");
+    assert!(!text.contains("name="), "{text}");
+    let gateway = base_after(&text, "The gateway is at ");
+    assert_eq!(get(&gateway, LIST, "legacy-demo-key").body, "[]");
+}
+
+#[test]
+fn a_taken_port_names_the_flag_to_change() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (flag, other) in [("--listen", "--admin"), ("--admin", "--listen")] {
+        let output = run(&["demo", flag, &address, other, "127.0.0.1:0"], b"");
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(stdout(&output), "");
+        let text = stderr(&output);
+        let line = text.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
+        assert!(line.contains(&address) && line.contains(flag), "{text}");
+        assert!(!line.contains(other), "{text}");
+    }
+}

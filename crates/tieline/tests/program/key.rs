@@ -1,0 +1,51 @@
+//! `tieline key digest`.
+
+use crate::common::{run, stderr, stdout};
+
+#[test]
+fn the_digest_of_a_key_is_its_sha256() {
+    // The first test vector of FIPS 180-2.
+    let expected = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\n";
+    for input in ["abc", "abc\n", "abc\r\n"] {
+        let output = run(&["key", "digest"], input.as_bytes());
+        assert!(output.status.success(), "{input:?}: {}", stderr(&output));
+        assert_eq!(stdout(&output), expected, "{input:?}");
+        assert_eq!(stderr(&output), "");
+    }
+}
+
+#[test]
+fn what_cannot_be_a_key_is_refused_and_not_repeated() {
+    let too_long = "x".repeat(9_000);
+    let inputs: &[&[u8]] = &[
+        b"",
+        b"\n",
+        b"\r\n",
+        b"hushhush\n\n",
+        b"hush hush",
+        b"hushhush ",
+        b"\thushhush",
+        b"hush\0hush",
+        b"hush\xc2\xa0hush",
+        b"hush\xffhush",
+        too_long.as_bytes(),
+    ];
+    for input in inputs {
+        let output = run(&["key", "digest"], input);
+        assert_eq!(output.status.code(), Some(1), "{input:?}");
+        assert_eq!(stdout(&output), "");
+        let text = stderr(&output);
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.starts_with("error: "), "{text}");
+        assert!(text.contains("pass "), "it says what to do: {text}");
+        assert!(!text.contains("hush") && !text.contains("xxx"), "{text}");
+    }
+}
+
+#[test]
+fn a_key_as_an_argument_is_refused_and_not_repeated() {
+    let output = run(&["key", "digest", "hushhush"], b"");
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    assert!(text.contains("standard input") && !text.contains("hush"), "{text}");
+}

@@ -1,0 +1,29 @@
+//! The program as a process: its commands, its signals, its log, its memory.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod check;
+mod churn;
+mod demo;
+mod help;
+mod key;
+mod lifetime;
+mod losses;
+mod memory;
+mod otlp;
+mod passthrough;
+mod reload;
+mod roster;
+mod serve;
+mod shadow;
+mod simulate;
+mod tls;
+mod validation {
+    mod alone;
+    mod calibrate;
+    mod masks;
+    mod record;
+    mod sides;
+    mod validate;
+}

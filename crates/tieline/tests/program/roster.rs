@@ -1,0 +1,112 @@
+//! `tieline roster` as a process, beside a gateway that uses the same file.
+
+use crate::common::process::Folder;
+use crate::common::{Running, base_after, get, run, stderr, stdout};
+
+const KEY: &str = "legacy-demo-key";
+const DELETED: &str = "/api/v2/cdr/deleted_agents";
+
+fn config(folder: &Folder, vendor: &str, more: &str) -> String {
+    let digest = gateway::key_digest(KEY);
+    folder.file(
+        "t.toml",
+        &format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+             [upstream.ams]\ndialect = \"voiso-v4\"\nbase_url = \"{vendor}\"\n\
+             [[caller]]\nname = \"crm\"\nlegacy_key = {{ digest = \"{digest}\" }}\n\
+             upstream = \"ams\"\nupstream_key = {{ file = \"v4.key\" }}\nsees = \"everything\"\n\
+             {more}\n"
+        ),
+    )
+}
+
+fn vendor() -> (Running, String) {
+    let running = Running::start(&["simulate", "--users", "120", "--listen", "127.0.0.1:0"]);
+    let text = running.stdout_until(|line| line.contains("_simulator/stats")).join("\n");
+    let base = base_after(&text, "The pretend vendor with 120 users (seed 1) is at ");
+    (running, base)
+}
+
+#[test]
+fn a_baseline_is_imported_from_the_legacy_api_and_exported_again() {
+    let folder = Folder::new("roster-import");
+    let (_vendor, base) = vendor();
+    folder.file("v4.key", "v4-demo-key");
+    let key = folder.file("legacy.key", &format!("{KEY}\n"));
+    let file = config(&folder, &base, "[roster]\nfile = \"roster.sqlite\"");
+    let url = format!("{base}{DELETED}");
+    let import = |source: &str| {
+        run(&["roster", "import", "--config", &file, "--key-file", &key, source], b"")
+    };
+    let output = import(&url);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let truth = get(&base, DELETED, KEY).body;
+    let legacy: serde_json::Value = serde_json::from_str(&truth).unwrap();
+    let legacy = legacy.as_array().unwrap();
+    assert_eq!(
+        stdout(&output),
+        format!("crm: {} added, 0 renamed, 0 known already\n", legacy.len())
+    );
+    assert_eq!(
+        stdout(&import(&url)),
+        format!("crm: 0 added, 0 renamed, {} known already\n", legacy.len())
+    );
+    let output = run(&["roster", "export", "--config", &file, "--caller", "crm"], b"");
+    let exported: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let exported = exported.as_array().unwrap();
+    assert_eq!(exported.len(), legacy.len());
+    for user in legacy {
+        let is_there = |other: &serde_json::Value| {
+            other["id"] == user["id"] && other["name"] == user["name"] && other["imported"] == true
+        };
+        assert!(exported.iter().any(is_there), "{user}");
+    }
+    // What was printed can be read again, by a gateway that runs meanwhile as well.
+    let more = folder.file("more.json", "[{\"id\":7,\"name\":\"Roberta Ride\"}]");
+    let gateway = Running::start(&["serve", "--config", &file, "--log-format", "json"]);
+    let line = gateway.stderr_until(|line| line.contains("listening")).pop().unwrap();
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let address = line["fields"]["address"].as_str().or(line["address"].as_str()).unwrap();
+    let front = format!("http://{address}");
+    assert_eq!(get(&front, DELETED, KEY).body, truth);
+    let again = folder.file("again.json", &stdout(&output));
+    for source in [&again, &more] {
+        let output = run(&["roster", "import", "--config", &file, source], b"");
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+    let answer = get(&front, DELETED, KEY).body;
+    assert!(answer.contains("{\"id\":7,\"name\":\"Roberta Ride\"}"), "{answer}");
+}
+
+#[test]
+fn a_list_that_is_none_imports_nothing_and_no_key_is_shown() {
+    let folder = Folder::new("roster-refused");
+    let (_vendor, base) = vendor();
+    folder.file("v4.key", "v4-demo-key");
+    let file = config(&folder, &base, "[roster]\nfile = \"roster.sqlite\"");
+    let key = folder.file("wrong.key", "wrong-canary-key");
+    let bad = folder.file("bad.json", "[{\"id\":1,\"name\":\"a\"},{\"name\":\"b\"}]");
+    let url = format!("{base}{DELETED}");
+    for arguments in [
+        &["--key-file", &key, &url][..],
+        &[&format!("{url}?key=wrong-canary-key")],
+        &["--key-file", &key, &bad],
+        &[&bad],
+        &["no-such-file.json"],
+        &["http://127.0.0.1:9/x"],
+        &["--caller", "nobody", &bad],
+        &["--key-env", "TIELINE_TEST_NO_SUCH", &url],
+    ] {
+        let output = run(&[&["roster", "import", "--config", &file], arguments].concat(), b"");
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let text = stderr(&output);
+        assert!(text.starts_with("error: "), "{text}");
+        assert!(!text.contains("canary"), "{text}");
+    }
+    let output = run(&["roster", "export", "--config", &file], b"");
+    assert_eq!(stdout(&output), "[\n]\n");
+    let without = config(&folder, &base, "");
+    let output = run(&["roster", "export", "--config", &without], b"");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("roster.file"), "{}", stderr(&output));
+}

@@ -1,0 +1,300 @@
+//! A vendor in the test's own process whose legacy face may be made to answer otherwise, and the
+//! commands that compare. It writes down what was asked of control, without keys.
+
+use std::collections::HashMap;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Output;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http::{Request, Response};
+use parity::report::Report;
+use serde_json::Value;
+use simulator::{Body, Settings, Simulator};
+use tower::ServiceExt;
+use transport::body;
+
+use crate::common::process::Folder;
+use crate::common::{run, stderr, stdout};
+
+const BYTES_MAX: usize = 16 << 20;
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One legacy request, without its key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Asked {
+    pub(crate) path: String,
+    pub(crate) query: Vec<(String, String)>,
+    /// How many legacy requests there were before.
+    pub(crate) number: usize,
+}
+
+impl Asked {
+    /// Whether the whole list of users is asked for.
+    pub(crate) fn is_users(&self) -> bool {
+        self.path.ends_with("/users")
+    }
+
+    /// The value of a filter.
+    pub(crate) fn filter(&self, name: &str) -> Option<&str> {
+        let bracketed = format!("filter[{name}]");
+        let mut pairs = self.query.iter();
+        pairs.find(|(is, _)| *is == name || *is == bracketed).map(|(_, value)| value.as_str())
+    }
+}
+
+/// What is answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Reply {
+    pub(crate) fn new(status: u16, kind: &str, body: impl Into<Vec<u8>>) -> Reply {
+        Reply { status, headers: vec![("content-type", kind.to_owned())], body: body.into() }
+    }
+
+    pub(crate) fn json(status: u16, body: &Value) -> Reply {
+        Reply::new(status, "application/json; charset=utf-8", in_order(body))
+    }
+
+    /// Changes each row of a list; nothing else is touched.
+    pub(crate) fn each(mut self, mut change: impl FnMut(&mut Value)) -> Reply {
+        if let Ok(Value::Array(mut rows)) = serde_json::from_slice(&self.body) {
+            rows.iter_mut().for_each(&mut change);
+            self.body = in_order(&Value::Array(rows)).into_bytes();
+        }
+        self
+    }
+}
+
+/// Members in the order in which the legacy API shows them.
+const ORDER: [&str; 21] = [
+    "users",
+    "metadata",
+    "total",
+    "page",
+    "page_size",
+    "type",
+    "id",
+    "name",
+    "value",
+    "email",
+    "sip_account",
+    "sag",
+    "extension",
+    "caller_id",
+    "timezone",
+    "webrtc_ringtone",
+    "assigned_teams",
+    "agent_in_teams",
+    "supervisor_in_teams",
+    "assigned_skills",
+    "assigned_queues",
+];
+
+/// JSON whose members stand in that order, those that are not in it last.
+fn in_order(value: &Value) -> String {
+    match value {
+        Value::Array(all) => {
+            format!("[{}]", all.iter().map(in_order).collect::<Vec<_>>().join(","))
+        }
+        Value::Object(members) => {
+            let mut members: Vec<_> = members.iter().collect();
+            let place = |name: &str| ORDER.iter().position(|known| *known == name);
+            let rest = |name: &str| if name == "employee_id" { 0 } else { 1 };
+            members.sort_by_key(|(name, _)| (place(name).unwrap_or(ORDER.len()), rest(name)));
+            let members = members
+                .iter()
+                .map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), in_order(value)));
+            format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+        }
+        other => other.to_string(),
+    }
+}
+
+type Change = dyn Fn(&Simulator, &Asked, Reply) -> Reply + Send + Sync;
+
+struct Shared {
+    simulator: Simulator,
+    change: Box<Change>,
+    asked: Mutex<Vec<Asked>>,
+    /// From this legacy request on none is answered.
+    hold_at: AtomicUsize,
+}
+
+/// A vendor with both faces. It is gone when it is dropped.
+pub(crate) struct Sides {
+    pub(crate) base: String,
+    shared: Arc<Shared>,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Sides {
+    /// With so many users, both faces as they are.
+    pub(crate) fn new(users: usize) -> Sides {
+        Sides::changed(users, |_, _, reply| reply)
+    }
+
+    /// With a change to what the legacy face answers.
+    pub(crate) fn changed(
+        users: usize,
+        change: impl Fn(&Simulator, &Asked, Reply) -> Reply + Send + Sync + 'static,
+    ) -> Sides {
+        let settings = Settings { users, teams_list: true, ..Settings::default() };
+        Sides::with(settings, change)
+    }
+
+    /// With these settings.
+    pub(crate) fn with(
+        settings: Settings,
+        change: impl Fn(&Simulator, &Asked, Reply) -> Reply + Send + Sync + 'static,
+    ) -> Sides {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).enable_all().build().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let shared = Arc::new(Shared {
+            simulator: Simulator::new(settings),
+            change: Box::new(change),
+            asked: Mutex::default(),
+            hold_at: AtomicUsize::new(usize::MAX),
+        });
+        let of_service = Arc::clone(&shared);
+        let service = tower::service_fn(move |request| answer(Arc::clone(&of_service), request));
+        runtime.spawn(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            let limits = transport::server::ServerLimits {
+                connections_per_address_max: 0,
+                ..transport::server::ServerLimits::default()
+            };
+            let never = std::future::pending();
+            transport::server::serve(listener, None, limits, service, never, PATIENCE).await;
+        });
+        Sides { base, shared, _runtime: runtime }
+    }
+
+    pub(crate) fn simulator(&self) -> &Simulator {
+        &self.shared.simulator
+    }
+
+    /// The legacy requests so far.
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.shared.asked.lock().unwrap().clone()
+    }
+
+    /// How often each legacy request came, from request number `from` on.
+    pub(crate) fn counts(&self, from: usize) -> HashMap<(String, Vec<(String, String)>), usize> {
+        let mut counts = HashMap::new();
+        for asked in self.asked().split_off(from) {
+            *counts.entry((asked.path, asked.query)).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Legacy requests from this one on get no answer.
+    pub(crate) fn hold_at(&self, number: usize) {
+        self.shared.hold_at.store(number, Ordering::SeqCst);
+    }
+}
+
+async fn answer(
+    shared: Arc<Shared>,
+    request: Request<Body>,
+) -> Result<Response<Body>, std::convert::Infallible> {
+    let path = request.uri().path().to_owned();
+    let is_legacy = ["/user_management/", "/api/user_management/", "/api/v2/", "/api/v3/"];
+    if !is_legacy.iter().any(|start| path.starts_with(start)) {
+        return shared.simulator.service().oneshot(request).await;
+    }
+    let query = request.uri().query().unwrap_or_default();
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let pairs = pairs.map(|(name, value)| (decoded(name), decoded(value)));
+    let query = pairs.filter(|(name, _)| name != "key").collect();
+    let asked = {
+        let mut all = shared.asked.lock().unwrap();
+        let asked = Asked { path, query, number: all.len() };
+        all.push(asked.clone());
+        asked
+    };
+    if asked.number >= shared.hold_at.load(Ordering::SeqCst) {
+        return std::future::pending().await;
+    }
+    let answer = shared.simulator.service().oneshot(request).await?;
+    let (head, body) = answer.into_parts();
+    let body = body::collect(body, BYTES_MAX, PATIENCE).await.unwrap().to_vec();
+    let kind = head.headers.get("content-type").map_or("", |value| value.to_str().unwrap());
+    let reply = Reply::new(head.status.as_u16(), kind, body);
+    let reply = (shared.change)(&shared.simulator, &asked, reply);
+    let mut response = Response::builder().status(reply.status);
+    for (name, value) in reply.headers {
+        response = response.header(name, value);
+    }
+    Ok(response.body(body::full(reply.body)).unwrap())
+}
+
+/// A text of a query.
+fn decoded(text: &str) -> String {
+    let (mut out, mut rest) = (Vec::new(), text.as_bytes());
+    while let [first, tail @ ..] = rest {
+        let hex = tail.get(..2).and_then(|two| std::str::from_utf8(two).ok());
+        let byte = hex.and_then(|two| u8::from_str_radix(two, 16).ok());
+        rest = tail;
+        match (first, byte) {
+            (b'%', Some(byte)) => {
+                out.push(byte);
+                rest = &tail[2..];
+            }
+            (b'+', _) => out.push(b' '),
+            _ => out.push(*first),
+        }
+    }
+    String::from_utf8(out).unwrap()
+}
+
+/// The key of the demo, and as many requests a second as the machine can do.
+pub(crate) const KEY: [&str; 4] = ["--control-key", "legacy-demo-key", "--rate", "100000"];
+/// As few questions as there can be.
+pub(crate) const FEW: [&str; 3] = ["--values", "1", "--no-pairs"];
+
+/// `tieline validate` with few questions and the key of the demo, its reports in `DIR/report`.
+pub(crate) fn validate(folder: &Folder, config: &str, control: &str, more: &[&str]) -> Output {
+    let report = folder.path("report");
+    let report = report.to_str().unwrap();
+    let sides = ["validate", "--config", config, "--control", control, "--report", report];
+    run(&[&sides, &KEY[..], &FEW[..], more].concat(), b"")
+}
+
+/// The JSON report of a folder.
+pub(crate) fn report(folder: &Folder) -> Report {
+    read(&folder.path("report"))
+}
+
+/// The JSON report in a folder.
+pub(crate) fn read(folder: &Path) -> Report {
+    let text = std::fs::read(folder.join("report.json")).unwrap();
+    serde_json::from_slice(&text).unwrap()
+}
+
+/// Fails with everything that was said, unless the program ended with this code.
+#[track_caller]
+pub(crate) fn assert_code(output: &Output, code: i32) {
+    let (out, err) = (stdout(output), stderr(output));
+    assert_eq!(output.status.code(), Some(code), "stdout:\n{out}\nstderr:\n{err}");
+}
+
+/// The one line of standard error, of a program that said no more and ended with this code.
+#[track_caller]
+pub(crate) fn only_line(output: &Output, code: i32) -> String {
+    assert_code(output, code);
+    assert_eq!(stdout(output), "");
+    let text = stderr(output);
+    assert_eq!(text.lines().count(), 1, "{text}");
+    text.trim_end().to_owned()
+}

@@ -1,0 +1,358 @@
+//! No secret of a client leaves: canary ids, secrets and tokens go through the real processes at the
+//! finest log level, past vendors that repeat them everywhere, and then everything that was logged,
+//! printed, answered, shown or kept is searched for them. Nobody's name may stand in a log.
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::echo::{ANSWERS, echo};
+use super::vonage_world::{Keys, NAME, TOKEN, TRACE, World};
+use crate::common::canary::{Heard, Search};
+use crate::common::process::{Folder, Gateway, LIST, certificate, say, tls_line, vendor};
+use crate::common::{run, stdout, tieline};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::{Request, Version};
+use simulator::{Body, Dialect, Faults, Settings, Simulator, VonageSettings};
+use tower::ServiceExt;
+use transport::body;
+use transport::client::{Client, ClientSettings};
+use transport::server::ServerLimits;
+use transport::tls::{ClientTls, ServerTls};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const BYTES_MAX: usize = 16 << 20;
+const PATHS: [&str; 4] =
+    [LIST, "/api/v3/cdr/users", "/api/v2/cdr/teams", "/api/v2/cdr/deleted_agents"];
+
+/// A text as a query may hold it.
+fn escaped(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+fn ask(to: SocketAddr, line: &str, headers: &str) -> Vec<u8> {
+    let request = format!("{line} HTTP/1.1\r\nhost: {to}\r\n{headers}connection: close\r\n\r\n");
+    say(to, request.as_bytes())
+}
+
+/// Asks a gateway everything.
+fn talk(gateway: &Gateway, keys: &Keys, tokens: &[String], heard: &mut Heard) {
+    let to = gateway.address;
+    let explain = "x-tieline-explain: 1\r\n";
+    let bearer = |key: &str| format!("authorization: Bearer {key}\r\n");
+    let all = |n: usize, key: &str| {
+        let mut answers: Vec<_> = PATHS
+            .iter()
+            .map(|path| ask(to, &format!("GET {path}"), &(bearer(key) + explain)))
+            .collect();
+        answers.push(ask(to, &format!("GET {LIST}?key={}", escaped(key)), explain));
+        answers.into_iter().map(move |answer| (format!("a list of caller {n}"), answer))
+    };
+    // Much of it is waiting for vendors that say nothing.
+    let callers: Vec<_> = keys.legacy.iter().enumerate().collect();
+    let of_some = |some: &[(usize, &String)]| -> Vec<_> {
+        some.iter().flat_map(|(n, key)| all(*n, key)).collect()
+    };
+    std::thread::scope(|scope| {
+        let asking: Vec<_> =
+            callers.chunks(12).map(|some| scope.spawn(move || of_some(some))).collect();
+        heard.0.extend(asking.into_iter().flat_map(|asking| asking.join().unwrap()));
+    });
+    let (good, odd) = (&keys.legacy[0], [keys.client(0), keys.client(1)]);
+    let secrets = keys.clients.iter().map(|(_, secret)| secret);
+    for key in secrets.chain(&odd).chain(&keys.tokens[..1]).chain(&keys.wrong).chain(tokens.first())
+    {
+        let (q, basic) = (escaped(key), STANDARD.encode(key));
+        for (line, headers) in [
+            (format!("GET {LIST}"), bearer(key)),
+            (format!("POST {LIST}"), bearer(key)),
+            (format!("GET {LIST}?key={q}"), String::new()),
+            (format!("GET {LIST}?key={q}"), bearer(good)),
+            (format!("GET {LIST}"), format!("authorization: Basic {basic}\r\n")),
+            (format!("GET {LIST}?name={q}"), bearer(good) + explain),
+            (format!("GET {LIST}?{q}=1&client_secret={q}"), bearer(good) + explain),
+            (format!("GET {LIST}/{q}"), bearer(good)),
+            (format!("GET {TOKEN}?client_secret={q}"), bearer(good)),
+            (format!("GET {LIST}"), bearer(good) + &format!("cookie: token={basic}\r\n")),
+            (format!("GET {LIST}"), bearer(good) + &format!("x-request-id: {basic}\r\n")),
+        ] {
+            heard.add("an odd request", ask(to, &line, &headers));
+        }
+    }
+    // What a client filters by may go upstream, so here it is nobody's key.
+    let odd = format!("GET {LIST}?extension={}", escaped(&keys.wrong[1]));
+    heard.add("a list by extension", ask(to, &odd, &(bearer(good) + explain)));
+    // By a user's name, which is no secret but nothing for a log either.
+    let name = format!("GET {LIST}?name={}", escaped(NAME));
+    heard.add("a list by name", ask(to, &name, &bearer(good)));
+    for path in ["/metrics", "/callers", "/losses", "/healthz", "/readyz"] {
+        heard
+            .add(format!("page {path}"), ask(gateway.admin, &format!("GET {path}"), &bearer(good)));
+    }
+}
+
+#[test]
+fn d12_no_secret_or_token_is_logged_printed_answered_shown_or_kept() {
+    let mut world = World::new("secrets_vonage");
+    let file = world.file();
+    let mut heard = Heard::default();
+    for format in ["json", "human"] {
+        let arguments = ["--config", &file, "--log-format", format];
+        let mut gateway = Gateway::start(&world.folder, format, &arguments, &world.environment());
+        talk(&gateway, &world.keys, &world.tokens(), &mut heard);
+        let arguments = std::fs::read(format!("/proc/{}/cmdline", gateway.process.id())).unwrap();
+        heard.add("the arguments", arguments);
+        gateway.process.stop();
+        let log = gateway.process.stderr();
+        let text = String::from_utf8_lossy(&log);
+        for word in ["TRACE", "hyper", "gateway", "answered", "request failed"] {
+            assert!(text.contains(word), "the {format} log has no {word}: is it complete?");
+        }
+        println!("{format}: {} lines, {} bytes of log", text.lines().count(), log.len());
+        heard.add(format!("log {format}"), log);
+        heard.add("log, standard output", gateway.process.stdout());
+        let mut check = tieline(&["check", "--config", &file, "--log-format", format]);
+        let output = check.envs(world.environment()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        heard.add("page: the check's report", output.stdout);
+        heard.add(format!("log of the check, {format}"), output.stderr);
+    }
+    let tokens = world.tokens();
+    let search = world.keys.search(&tokens);
+    self_check(&world, &tokens, &search, &heard);
+    for (n, vendor) in world.vendors.iter_mut().enumerate() {
+        vendor.process.stop();
+        heard.add(format!("log of vendor {n}: output"), vendor.process.stdout());
+        heard.add(format!("log of vendor {n}"), vendor.process.stderr());
+    }
+    let roster = world.folder.path(&format!("{}.sqlite", world.keys.place));
+    let kept = std::fs::read(roster).unwrap();
+    assert!(contains(&kept, NAME), "the roster knows nobody");
+    heard.add("the roster", kept);
+    let outcomes = heard.outcomes();
+    println!("{} things heard, {} tokens; {outcomes:?}", heard.0.len(), tokens.len());
+    for expected in [
+        "200",
+        "401",
+        "429",
+        "503",
+        "504",
+        "mapped_key_refused",
+        "upstream_forbidden",
+        "upstream_bad_token",
+        "upstream_redirect",
+        "upstream_bad_framing",
+        "upstream_bad_schema",
+        "upstream_connect",
+    ] {
+        assert!(outcomes.contains(expected), "nothing came to {expected}: {outcomes:?}");
+    }
+    heard.assert_clean(&search);
+    // Nobody's name in what people who run a gateway read.
+    let name = Search::new(&[("a user's name".to_owned(), NAME.to_owned())]);
+    heard.0.retain(|(what, _)| what.starts_with("log") || what.starts_with("page"));
+    assert!(heard.0.len() > 60);
+    heard.assert_clean(&name);
+}
+
+/// That the secrets were really used, where they belong and nowhere else, and would be found.
+fn self_check(world: &World, tokens: &[String], search: &Search, heard: &Heard) {
+    // Two gateways and two checks had a token of each vendor that gives any.
+    assert!(tokens.len() > 60, "{} tokens", tokens.len());
+    let mut sent = Heard::default();
+    let (mut with_secret, mut with_token) = (0, 0);
+    for (n, vendor) in world.vendors.iter().enumerate() {
+        let lists = vendor.lists.sent();
+        with_token += usize::from(tokens.iter().any(|token| contains(&lists, token)));
+        with_secret += usize::from(!search.find(&vendor.tokens.sent()).is_empty());
+        sent.add(format!("requests for the lists of vendor {n}"), lists);
+    }
+    assert_eq!(with_secret, world.vendors.len());
+    assert!(with_token > 15, "{with_token}");
+    // Neither an id nor a secret nor a legacy key goes where the lists are.
+    let clients = world.keys.clients.iter().flat_map(|(id, secret)| [id, secret]);
+    let apart: Vec<_> = clients
+        .chain(&world.keys.legacy)
+        .enumerate()
+        .map(|(n, text)| (format!("secret {n}"), text.clone()))
+        .collect();
+    sent.assert_clean(&Search::new(&apart));
+    // And no legacy key where the tokens are.
+    let mut sent = Heard::default();
+    for (n, vendor) in world.vendors.iter().enumerate() {
+        sent.add(format!("requests for tokens of vendor {n}"), vendor.tokens.sent());
+    }
+    sent.assert_clean(&Search::new(&apart[2 * world.keys.clients.len()..]));
+    for caller in ["a list of caller 0", "a list of caller 1", "a list of caller 2"] {
+        let mut answers = heard.0.iter().filter(|(what, _)| what == caller);
+        assert!(answers.all(|(_, bytes)| bytes.starts_with(b"HTTP/1.1 200 ")), "{caller}");
+    }
+    // The lists that were answered hold the name, so a log might have.
+    assert!(heard.0.iter().any(|(_, bytes)| contains(bytes, NAME)));
+    let (_, log) = heard.0.iter().find(|(what, _)| what == "log json").unwrap();
+    let secret = &world.keys.clients[1].1;
+    for text in [secret, &tokens[0], &STANDARD.encode(secret), &escaped(secret)] {
+        let mut spoilt = log.clone();
+        spoilt.splice(log.len() / 2..log.len() / 2, text.bytes());
+        assert!(!search.find(&spoilt).is_empty());
+    }
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|piece| piece == text.as_bytes())
+}
+
+/// A vendor behind TLS and HTTP/2 that writes down every credential it is shown.
+async fn front(simulator: &Simulator, tls: ServerTls) -> (u16, Arc<Mutex<Vec<String>>>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let shown = Arc::new(Mutex::new(Vec::new()));
+    let (service, heard) = (simulator.service(), Arc::clone(&shown));
+    let service = tower::service_fn(move |request: Request<Body>| {
+        assert_eq!(request.version(), Version::HTTP_2);
+        let shows = request.headers().get("authorization").map(|text| text.to_str().unwrap());
+        heard.lock().unwrap().extend(shows.map(str::to_owned));
+        service.clone().oneshot(request)
+    });
+    let limits = ServerLimits::default();
+    let never = std::future::pending();
+    tokio::spawn(transport::server::serve(listener, Some(tls), limits, service, never, PATIENCE));
+    (port, shown)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_secret_or_token_leaves_by_way_of_tls_and_http2() {
+    let (folder, keys) = (Folder::new("secrets_vonage_tls"), Keys::new(2));
+    let files = certificate(&folder, "both");
+    let (id, secret) = keys.clients[1].clone();
+    let simulator = Simulator::new(Settings {
+        dialect: Dialect::VonageV4,
+        users: 120,
+        faults: Faults {
+            echo_key_in_error: true,
+            expire_tokens_after: Some(30),
+            ..Faults::default()
+        },
+        vonage: VonageSettings { clients: vec![(id, secret)], ..VonageSettings::default() },
+        ..Settings::default()
+    });
+    let tls = ServerTls::from_pem_files(&files.0, &files.1).unwrap();
+    let (port, shown) = front(&simulator, tls).await;
+    let mut text = format!("[server]\nlisten = \"127.0.0.1:0\"\n{}\n", tls_line(&files));
+    text.push_str("[admin]\nlisten = \"127.0.0.1:0\"\n");
+    // The second caller's client is none that the vendor knows.
+    for n in 0..2 {
+        let client = folder.file(&format!("{n}.client"), &keys.client(n + 1));
+        let legacy = folder.file(&format!("{n}.key"), &keys.legacy[n]);
+        let auth = if n == 0 { "basic" } else { "form" };
+        text.push_str(&format!(
+            "[upstream.up{n}]\ndialect = \"vonage-v4\"\nbase_url = \"https://localhost:{port}\"\n\
+             token_url = \"https://localhost:{port}{TOKEN}\"\ntoken_auth = \"{auth}\"\n\
+             ca_file = \"{}\"\nrequests_per_minute_max = 0\n\
+             [[caller]]\nname = \"caller{n}\"\nlegacy_key = {{ file = \"{legacy}\" }}\n\
+             upstream = \"up{n}\"\nupstream_key = {{ file = \"{client}\" }}\n\
+             sees = \"everything\"\nexplain = true\n",
+            files.0.display()
+        ));
+    }
+    let file = folder.file("tieline.toml", &text);
+    let arguments = ["--config", &file, "--log-format", "json"];
+    let mut gateway = Gateway::start(&folder, "tls", &arguments, &[TRACE]);
+    let client = Client::new(&ClientSettings {
+        connect_timeout: PATIENCE,
+        pool_idle_timeout: PATIENCE,
+        pool_idle_max: 4,
+        tls: ClientTls::new(Some(&files.0)).unwrap(),
+    });
+    let mut heard = Heard::default();
+    let mut statuses = Vec::new();
+    for key in &keys.legacy {
+        for path in PATHS {
+            let url = format!("https://localhost:{}{path}", gateway.address.port());
+            let request = Request::get(url).header("authorization", format!("Bearer {key}"));
+            let request = request.header("x-tieline-explain", "1").body(Bytes::new()).unwrap();
+            let (head, answer) = client.clone().oneshot(request).await.unwrap().into_parts();
+            statuses.push(head.status.as_u16());
+            heard.add("a head over TLS", format!("{head:?}").into_bytes());
+            let bytes = body::collect(answer, BYTES_MAX, PATIENCE).await.unwrap();
+            heard.add("a body over TLS", bytes.to_vec());
+        }
+    }
+    assert_eq!(statuses, [200, 200, 200, 200, 502, 502, 502, 502]);
+    for path in ["/metrics", "/callers", "/losses"] {
+        heard.add(path, ask(gateway.admin, &format!("GET {path}"), ""));
+    }
+    gateway.process.stop();
+    let log = gateway.process.stderr();
+    assert!(contains(&log, "h2::client") && contains(&log, "h2::codec"), "no HTTP/2 in the log");
+    heard.add("the log", log);
+    heard.add("standard output", gateway.process.stdout());
+    let check = tieline(&["check", "--config", &file]).envs([TRACE]).output().unwrap();
+    heard.add("the check", [check.stdout, check.stderr].concat());
+    let shown = shown.lock().unwrap().clone();
+    let tokens = shown.iter().filter_map(|text| text.strip_prefix("Bearer ").map(str::to_owned));
+    let tokens: std::collections::BTreeSet<String> = tokens.collect();
+    assert!(shown.iter().any(|text| text.starts_with("Basic ")) && tokens.len() >= 3);
+    heard.assert_clean(&keys.search(&Vec::from_iter(tokens)));
+}
+
+#[test]
+fn an_import_tells_no_key_whatever_the_vendor_repeats() {
+    let (folder, keys) = (Folder::new("secrets_import"), Keys::new(1));
+    let client = folder.file("client", &keys.client(0));
+    let legacy = folder.file("legacy", &keys.legacy[0]);
+    let file = folder.file(
+        "tieline.toml",
+        &format!(
+            "[roster]\nfile = \"roster.sqlite\"\n\
+             [upstream.up]\ndialect = \"vonage-v4\"\nbase_url = \"http://127.0.0.1:9\"\n\
+             token_url = \"http://127.0.0.1:9\"\n\
+             [[caller]]\nname = \"crm\"\nlegacy_key = {{ file = \"{legacy}\" }}\n\
+             upstream = \"up\"\nupstream_key = {{ file = \"{client}\" }}\nsees = \"everything\"\n"
+        ),
+    );
+    let echoing = ["--echo-key-in-error"];
+    let vonage = ["--dialect", "vonage-v4", "--echo-key-in-error"];
+    let (_first, voiso) = vendor(&folder, "voiso", &echoing, &[]);
+    let (_second, vonage) = vendor(&folder, "vonage", &vonage, &[]);
+    let mut urls = vec![
+        format!("{voiso}/api/v4/users"),
+        format!("{voiso}/api/v2/cdr/deleted_agents"),
+        format!("{vonage}/useradmin/users"),
+        format!("{vonage}{TOKEN}"),
+        "http://127.0.0.1:9/nobody".to_owned(),
+        format!("https://{}/tls", voiso.strip_prefix("http://").unwrap()),
+    ];
+    let echo = echo();
+    urls.extend((0..ANSWERS.len()).map(|n| format!("{echo}/{n}")));
+    let mut heard = Heard::default();
+    for wrong in keys.wrong.iter().chain(&keys.legacy) {
+        let key = folder.file("wrong", &format!("{wrong}\n"));
+        for url in &urls {
+            let by_query = format!("{url}?key={}", escaped(wrong));
+            let with_user = url.replace("://", &format!("://{}@", &keys.tokens[0]));
+            for arguments in [
+                &["--key-file", &key, url.as_str()][..],
+                &["--key-env", "IMPORT_KEY", url],
+                &["--key-file", &key, &by_query],
+                &[&by_query],
+                &["--key-file", &key, &with_user],
+            ] {
+                let all = [&["roster", "import", "--config", &file], arguments].concat();
+                let envs = [("IMPORT_KEY", wrong.as_str()), TRACE];
+                let output = tieline(&all).envs(envs).output().unwrap();
+                let text = String::from_utf8_lossy(&output.stderr).into_owned();
+                assert_eq!(output.status.code(), Some(1), "{} bytes", text.len());
+                assert!(text.starts_with("error: ") && output.stdout.is_empty());
+                heard.add(format!("import {}", heard.0.len()), output.stderr);
+            }
+        }
+    }
+    println!("{} imports", heard.0.len());
+    heard.assert_clean(&keys.search(&[]));
+    let output = run(&["roster", "export", "--config", &file], b"");
+    assert_eq!(stdout(&output), "[\n]\n");
+}

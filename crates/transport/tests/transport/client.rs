@@ -1,0 +1,226 @@
+//! The client against peers that speak bytes: what each failure is called, and what the texts hide.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::support::{LONG, SHORT, Server, patient};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tower::ServiceExt;
+use transport::body::{self, Body, BodyError};
+use transport::client::{Client, ClientError, ClientSettings};
+use transport::tls::ClientTls;
+
+fn client() -> Client {
+    Client::new(&ClientSettings {
+        connect_timeout: 2 * SHORT,
+        pool_idle_timeout: LONG,
+        pool_idle_max: 8,
+        tls: ClientTls::new(None).unwrap(),
+    })
+}
+
+async fn get(client: &Client, url: String) -> Result<Response<Body>, ClientError> {
+    let request = Request::get(url).header("authorization", "SECRET").body(Bytes::new()).unwrap();
+    let result = client.clone().oneshot(request).await;
+    if let Err(error) = &result {
+        let text = format!("{error} {error:?}");
+        for hidden in ["SECRET", "127.0.0.1", "localhost", "key="] {
+            assert!(!text.contains(hidden), "{text}");
+        }
+    }
+    result
+}
+
+fn url(addr: SocketAddr) -> String {
+    format!("http://{addr}/path?key=SECRET")
+}
+
+/// A peer that reads one request head on each connection, writes `answer` and closes. Counts its
+/// connections.
+async fn peer(answer: &'static str) -> (SocketAddr, Arc<AtomicUsize>) {
+    peer_that(answer, Duration::ZERO).await
+}
+
+async fn peer_that(answer: &'static str, linger: Duration) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&connections);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(async move {
+                read_head(&mut stream).await;
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                tokio::time::sleep(linger).await;
+            });
+        }
+    });
+    (addr, connections)
+}
+
+async fn read_head(stream: &mut TcpStream) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read_u8().await {
+            Ok(byte) => head.push(byte),
+            Err(_) => return,
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_comes_back_and_its_connection_is_used_again_by_the_same_client_only() {
+    let server = Server::start(patient()).await;
+    let (one, other) = (client(), client());
+    let mut ports = Vec::new();
+    for client in [&one, &one, &other] {
+        let answer = get(client, format!("http://{}/", server.addr)).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        let info = answer.extensions().get::<hyper_util::client::legacy::connect::HttpInfo>();
+        ports.push(info.unwrap().local_addr().port());
+        let bytes = body::collect(answer.into_body(), 100, LONG).await.unwrap();
+        assert_eq!(bytes, "HTTP/1.1 true");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(ports[0], ports[1], "one client reuses its connection");
+    assert_ne!(ports[0], ports[2], "two clients share none");
+}
+
+#[tokio::test]
+async fn a_request_body_is_sent_with_its_length() {
+    let server = Server::start(patient()).await;
+    let url = format!("http://{}/echo", server.addr);
+    let request = Request::post(url).body(Bytes::from_static(b"hello")).unwrap();
+    let answer = client().oneshot(request).await.unwrap();
+    assert_eq!(body::collect(answer.into_body(), 100, LONG).await.unwrap(), "hello");
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let (addr, connections) =
+        peer("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n")
+            .await;
+    let answer = get(&client(), url(addr)).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::FOUND);
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_refused_connection_is_not_started() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    drop(listener);
+    let error = get(&client(), url(addr)).await.unwrap_err();
+    assert_eq!(error, ClientError::Connect);
+    assert!(!error.started());
+}
+
+#[tokio::test]
+async fn a_name_that_cannot_be_resolved_is_dns() {
+    // A label above 63 bytes cannot be put into a query, so nothing is sent.
+    let name = "n".repeat(64);
+    let error = get(&client(), format!("http://{name}/?key=SECRET")).await.unwrap_err();
+    assert_eq!(error, ClientError::Dns);
+    assert!(!error.started());
+}
+
+#[tokio::test]
+async fn a_stalled_tls_handshake_is_told_from_a_connection_that_is_not_there() {
+    let (addr, _) = peer_that("", LONG).await;
+    let error = get(&client(), format!("https://{addr}/?key=SECRET")).await.unwrap_err();
+    assert_eq!(error, ClientError::TlsTimeout);
+    assert!(!error.started());
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_speak_tls_is_tls() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let plain = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    });
+    let error = get(&client(), format!("https://{plain}/?key=SECRET")).await.unwrap_err();
+    assert_eq!(error, ClientError::Tls);
+}
+
+#[tokio::test]
+async fn a_connection_closed_before_the_whole_head_is_reset() {
+    for head in ["", "HTTP/1.1 200 OK\r\nContent-Le"] {
+        let (addr, connections) = peer(head).await;
+        let error = get(&client(), url(addr)).await.unwrap_err();
+        assert_eq!(error, ClientError::Reset { started: true });
+        assert!(error.started());
+        assert_eq!(connections.load(Ordering::SeqCst), 1, "no hidden second try");
+    }
+}
+
+/// The peer keeps the connection alive by its words but closes it at once, so that some of the
+/// requests meet a pooled connection that is just ending.
+#[tokio::test]
+async fn a_pooled_connection_that_ends_is_an_answer_or_a_reset() {
+    let (addr, connections) = peer("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    let client = client();
+    for _ in 0..50 {
+        match get(&client, url(addr)).await {
+            Ok(answer) => assert_eq!(answer.status(), StatusCode::OK),
+            Err(error) => assert!(matches!(error, ClientError::Reset { .. }), "{error:?}"),
+        }
+    }
+    assert!(connections.load(Ordering::SeqCst) <= 50);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_http_is_bad_framing() {
+    let answers = [
+        "nonsense\r\n\r\n",
+        "HTTP/1.1 20x OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+    ];
+    for answer in answers {
+        let (addr, _) = peer(answer).await;
+        assert_eq!(
+            get(&client(), url(addr)).await.unwrap_err(),
+            ClientError::BadFraming,
+            "{answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_request_without_an_absolute_uri_is_refused() {
+    assert_eq!(get(&client(), "/path?key=SECRET".into()).await.unwrap_err(), ClientError::Other);
+}
+
+#[tokio::test]
+async fn a_body_that_ends_early_is_an_error() {
+    let answers = [
+        "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc",
+    ];
+    for answer in answers {
+        let (addr, _) = peer(answer).await;
+        let answer = get(&client(), url(addr)).await.unwrap();
+        let result = body::collect(answer.into_body(), 100, LONG).await;
+        assert_eq!(result, Err(BodyError::Truncated));
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_stalls_is_idle() {
+    let (addr, _) = peer_that("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", LONG).await;
+    let answer = get(&client(), url(addr)).await.unwrap();
+    let result = body::collect(answer.into_body(), 100, SHORT).await;
+    assert_eq!(result, Err(BodyError::Idle { after: SHORT }));
+}

@@ -1,0 +1,61 @@
+//! Gateways at work: each test builds a world of its own over real loopback sockets, asks, and looks at
+//! every byte. All of them are one program, since linking the gateway costs more than running most.
+//!
+//! Other tests run beside each of these, in the same process: what counts memory or files of the
+//! process starts a process of its own (`tests::alone`).
+
+mod edge {
+    mod cors;
+    mod http1;
+    mod http2;
+    mod limits;
+    mod overload;
+}
+mod faults {
+    mod answers;
+    mod cache;
+    mod churn;
+    mod paging;
+    mod retry;
+    mod schema;
+    mod tenants;
+}
+mod lists {
+    mod every_endpoint;
+    mod lookups;
+    mod roster;
+    mod sharing;
+    mod v1_users;
+    mod whole_or_error;
+}
+mod operator {
+    mod dashboard;
+    mod deploy;
+    mod openapi;
+    mod seeing;
+}
+mod parity {
+    mod corpus;
+    mod relay;
+}
+mod passthrough {
+    mod credentials;
+    mod flow;
+    mod headers;
+    mod smuggling;
+    mod tls;
+    mod websocket;
+}
+mod shadow {
+    mod beside;
+    mod control;
+    mod life;
+}
+mod upstream {
+    mod keys;
+    mod load;
+    mod reach;
+    mod vonage;
+    mod vonage_access;
+    mod wire;
+}
