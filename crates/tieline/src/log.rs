@@ -4,23 +4,20 @@
 //! to. Secrets are kept out where the fields are written, not here. A line that nobody takes is lost
 //! and counted: no answer ever waits for the log.
 
+mod filter;
 mod sink;
 
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 
 use clap::ValueEnum;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::Directive;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::failure::Failure;
 use sink::Sink;
 
 static SINK: OnceLock<Sink> = OnceLock::new();
-
-/// The variables that hold a filter, the first one that is set wins over the configured level.
-const FILTER_VARIABLES: [&str; 2] = ["TIELINE_LOG", "RUST_LOG"];
 
 /// How lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -36,29 +33,25 @@ pub(crate) enum Format {
 /// Starts logging; `level` is a level or a filter in the syntax of the variables.
 pub(crate) fn set_up(level: &str, format: Format) -> Result<(), Failure> {
     let is_terminal = std::io::stderr().is_terminal();
-    // The HTTP/2 library logs malformed paths whole at `debug`, and keys travel in queries.
-    let no_paths: Directive = "h2::server=info"
-        .parse()
-        .map_err(|error| Failure::new(format_args!("cannot start the log: {error}")))?;
+    let filter = filter::choose(|name| std::env::var(name).ok(), level)?;
     let sink = Sink::start()
         .map_err(|error| Failure::new(format_args!("cannot start the log: {error}")))?;
     let sink = SINK.get_or_init(|| sink);
-    let builder = tracing_subscriber::fmt()
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(move || sink)
-        .with_env_filter(filter(level)?.add_directive(no_paths))
         .with_ansi(is_terminal && std::env::var_os("NO_COLOR").is_none_or(|text| text.is_empty()))
         // A log that cannot be written is lost; the subscriber's complaint would go to the same
         // place and panic there.
         .log_internal_errors(false);
+    let log = tracing_subscriber::registry();
     let set = match (format, is_terminal) {
-        (Format::Json, _) | (Format::Auto, false) => builder
-            .json()
-            .flatten_event(true)
+        (Format::Json, _) | (Format::Auto, false) => {
+            let lines = lines.json().flatten_event(true);
             // The list of spans ends with the current one already.
-            .with_current_span(false)
-            .with_span_list(true)
-            .try_init(),
-        (Format::Human, _) | (Format::Auto, true) => builder.try_init(),
+            let lines = lines.with_current_span(false).with_span_list(true);
+            log.with(lines).with(filter).try_init()
+        }
+        (Format::Human, _) | (Format::Auto, true) => log.with(lines).with(filter).try_init(),
     };
     set.map_err(|error| Failure::new(format_args!("cannot start the log: {error}")))
 }
@@ -70,33 +63,10 @@ pub(crate) fn finish() {
     }
 }
 
-/// What to do about a filter that can't be read.
-const FILTERS: &str = "use trace, debug, info, warn, error or off, or a list such as \
-                       info,gateway=debug";
-
-fn filter(level: &str) -> Result<EnvFilter, Failure> {
-    for name in FILTER_VARIABLES {
-        let Some(text) = std::env::var(name).ok().filter(|text| !text.is_empty()) else { continue };
-        return EnvFilter::builder()
-            .parse(text)
-            .map_err(|error| Failure::new(format_args!("{name}: {error}; {FILTERS}")));
-    }
-    configured(level)
-        .ok_or_else(|| Failure::configuration(format_args!("log.level: not a level; {FILTERS}")))
-}
-
-fn configured(level: &str) -> Option<EnvFilter> {
-    // To the parser a single unknown word is the name of a module, which would mute all others.
-    let is_level = !level.is_empty() && level.parse::<LevelFilter>().is_ok();
-    if is_level || level.contains('=') { EnvFilter::builder().parse(level).ok() } else { None }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
-
-    use super::*;
 
     #[derive(Clone, Default)]
     struct Kept(Arc<Mutex<Vec<u8>>>);
@@ -128,20 +98,5 @@ mod tests {
         let told = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
         assert!(told.contains("panicked") && told.contains("log.rs"), "{told}");
         assert!(!told.contains("request-said"), "{told}");
-    }
-
-    #[test]
-    fn a_level_or_a_list_is_a_filter_and_a_misspelt_level_is_not() {
-        for (text, good) in [
-            ("info", true),
-            ("WARN", true),
-            ("off", true),
-            ("info,gateway=debug", true),
-            ("inof", false),
-            ("", false),
-            ("gateway=loud", false),
-        ] {
-            assert_eq!(configured(text).is_some(), good, "{text:?}");
-        }
     }
 }

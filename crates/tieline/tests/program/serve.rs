@@ -195,6 +195,26 @@ fn the_log_format_of_the_command_line_wins() {
 }
 
 #[test]
+fn a_filter_that_cannot_be_read_ends_the_start_instead_of_muting_the_log() {
+    let folder = Folder::new("log_filter");
+    let file = configuration(&folder, any(), any(), "http://127.0.0.1:9");
+    for (name, filter, what) in [
+        ("TIELINE_LOG", "verbose", "part 1 is not a level"),
+        ("RUST_LOG", "info,inof", "part 2 is not a level"),
+        ("RUST_LOG", "gateway[request]=debug", "part 1 is a filter by span or field"),
+    ] {
+        let mut command = common::tieline(&["serve", "--config", &file]);
+        command.env(name, filter);
+        let mut running = Running::spawn(command);
+        assert_eq!(running.code().code(), Some(1), "{name}={filter}");
+        let said = running.rest_of_stderr();
+        assert!(said.starts_with(&format!("error: {name}: {what}")), "{said}");
+        assert!(said.trim_end().ends_with("or a list such as info,gateway=debug"), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
+
+#[test]
 fn a_check_reports_on_standard_output() {
     let folder = Folder::new("check");
     let (mut vendor_process, vendor) = vendor();
