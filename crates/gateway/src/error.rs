@@ -237,6 +237,8 @@ pub(crate) const SLUGS: &[&str] = &[
     "uri_too_long",
 ];
 
+/// What a client is told where the upstream gives no time.
+pub(crate) const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(1);
 /// Whether, and how soon, a client may come again.
 const UNSTABLE_RETRY_AFTER: Duration = Duration::from_secs(1);
 

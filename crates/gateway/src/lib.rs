@@ -27,7 +27,6 @@ mod pace;
 pub mod process;
 mod recent;
 mod reload;
-mod retry_after;
 mod secret;
 pub mod shadow;
 pub mod spans;

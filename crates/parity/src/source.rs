@@ -13,8 +13,8 @@ use http::{Request, header};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, sleep_until};
 use tower::ServiceExt;
-use transport::body;
 use transport::client::{Client, ClientError};
+use transport::{body, retry_after};
 
 use crate::ask::{Ask, KeyPlace, Reply};
 use crate::scenario::Scenario;
@@ -142,20 +142,16 @@ impl Live {
         loop {
             self.take_turn().await?;
             let reply = tokio::time::timeout(self.manners.timeout, self.once(ask)).await;
-            let again = match &reply {
-                Ok(Ok(reply)) if matches!(reply.status, 429 | 503) => {
+            let (silence, again) = match reply.unwrap_or(Err(Silence::Late)) {
+                Ok((reply, told)) if matches!(reply.status, 429 | 503) => {
                     self.busy.fetch_add(1, Ordering::Relaxed);
-                    retry_after(reply)
+                    (Silence::Busy(reply.status), told)
                 }
-                Ok(Err(Silence::Exchange(_))) if self.manners.repeats_broken => None,
-                _ => return reply.unwrap_or(Err(Silence::Late)),
+                Err(error @ Silence::Exchange(_)) if self.manners.repeats_broken => (error, None),
+                reply => return reply.map(|(reply, _)| reply),
             };
             if left == 0 {
-                return match reply {
-                    Ok(Ok(reply)) => Err(Silence::Busy(reply.status)),
-                    Ok(Err(error)) => Err(error),
-                    Err(_) => Err(Silence::Late),
-                };
+                return Err(silence);
             }
             left -= 1;
             sleep(again.unwrap_or(wait).min(self.manners.retry_after_max)).await;
@@ -181,7 +177,8 @@ impl Live {
         Ok(())
     }
 
-    async fn once(&self, ask: &Ask) -> Result<Reply, Silence> {
+    /// One answer, and how long it asks to wait.
+    async fn once(&self, ask: &Ask) -> Result<(Reply, Option<Duration>), Silence> {
         let key = match ask.key {
             KeyPlace::Query | KeyPlace::WrongQuery => &self.user_key,
             _ => &self.key,
@@ -198,7 +195,8 @@ impl Live {
         let (head, body) = answer.into_parts();
         let bytes = body::collect(body, self.manners.bytes_max, self.manners.timeout);
         let body = bytes.await.map_err(|_| Silence::Body)?;
-        Ok(Reply { status: head.status.as_u16(), headers: kept(&head.headers), body })
+        let status = head.status.as_u16();
+        Ok((Reply { status, headers: kept(&head.headers), body }, retry_after(&head.headers)))
     }
 }
 
@@ -226,9 +224,4 @@ const KEPT: [&str; 6] = [
 pub fn kept(headers: &http::HeaderMap) -> Vec<(String, String)> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
     KEPT.iter().filter_map(|name| Some(((*name).to_owned(), text(name)?))).collect()
-}
-
-/// A wait in seconds; dates are left to the caller's own patience.
-fn retry_after(reply: &Reply) -> Option<Duration> {
-    reply.header("retry-after")?.parse().ok().map(Duration::from_secs)
 }

@@ -11,7 +11,10 @@ pub mod body;
 pub mod client;
 mod error_chain;
 mod progress;
+mod retry_after;
 pub mod server;
 pub mod tls;
 pub mod upgrade;
 mod validity;
+
+pub use retry_after::retry_after;

@@ -14,15 +14,14 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use serde::Deserialize;
 use tokio::time::Instant;
 use tower::{BoxError, Service, ServiceExt};
-use transport::body;
+use transport::{body, retry_after};
 use zeroize::Zeroizing;
 
 use crate::call::{Attempt, Authorized};
 use crate::caller::Token;
 use crate::config::{TokenAuth, UpstreamKey, bearer};
-use crate::error::Error;
+use crate::error::{Error, RETRY_AFTER_DEFAULT};
 use crate::metrics::Metrics;
-use crate::retry_after::{RETRY_AFTER_DEFAULT, retry_after};
 
 /// A token that lives shorter than this before its end is replaced.
 const MARGIN_MAX: Duration = Duration::from_secs(60);

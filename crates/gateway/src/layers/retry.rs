@@ -13,11 +13,11 @@ use rand::RngExt;
 use tokio::time::Instant;
 use tower::{BoxError, Service, ServiceExt};
 use transport::client::ClientError;
+use transport::retry_after;
 
 use crate::call::Attempt;
-use crate::error::Error;
+use crate::error::{Error, RETRY_AFTER_DEFAULT};
 use crate::metrics::Metrics;
-use crate::retry_after::{RETRY_AFTER_DEFAULT, retry_after};
 
 /// Full jitter: the longest wait before the second, third and every later attempt.
 const JITTER_MAX: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];

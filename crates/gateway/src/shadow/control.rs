@@ -22,6 +22,7 @@ use transport::body::{self, BodyError};
 use transport::client::{
     Client, ClientError, ClientSettings, Lookup, Reach, Resolver, ResolverSettings,
 };
+use transport::retry_after;
 
 use super::judge::Reply;
 use super::shape;
@@ -31,7 +32,6 @@ use crate::aside::LARGE_BYTES;
 use crate::caller::{Caller, Callers};
 use crate::config::{self, bearer};
 use crate::metrics::Metrics;
-use crate::retry_after::retry_after;
 use crate::secret::Secret;
 use crate::target::Target;
 

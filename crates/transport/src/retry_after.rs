@@ -1,18 +1,16 @@
-//! How long an upstream asks us to wait: `Retry-After`.
+//! How long a server asks its clients to wait: `Retry-After`. Read here and nowhere else.
 
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
 
-/// What a client is told when the upstream gives no time.
-pub(crate) const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(1);
 /// A year: more than anybody waits, and little enough for every clock to add.
 const RETRY_AFTER_SECONDS_MAX: u64 = 366 * 24 * 3600;
 
-/// `Retry-After` as seconds or a date; a date counts from the upstream's own `Date`, since clocks
-/// differ. Anything else is as good as nothing.
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+/// `Retry-After` as seconds or a date, of a year at most; a date counts from the server's own `Date`,
+/// since clocks differ. Anything else is as good as nothing.
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         let seconds = text.parse().unwrap_or(RETRY_AFTER_SECONDS_MAX);
