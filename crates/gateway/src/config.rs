@@ -44,7 +44,7 @@ pub use passthrough::{Cors, Methods, Passthrough, Route};
 pub use raw::{Allow, PassthroughCredential, UnknownCallers};
 pub use raw::{DeletedFrom, LogFormat, TeamsFrom, TokenAuth};
 pub use shadow::Shadow;
-pub use traces::Traces;
+pub use traces::{Collector, Traces};
 pub use upstreams::{Token, Upstream};
 
 /// A configuration that cannot be used: one line, `FILE:LINE: field: what is wrong`.
@@ -340,8 +340,16 @@ impl<'a> Reader<'a> {
     }
 
     fn places(&self) -> Places {
-        let names =
-            ["server.listen", "server.tls", "admin.listen", "log.level", "log.format"].into_iter();
+        let names = [
+            "server.listen",
+            "server.tls",
+            "admin.listen",
+            "log.level",
+            "log.format",
+            "traces.otlp_endpoint",
+            "traces.ca_file",
+        ]
+        .into_iter();
         let place = |name: &'static str| {
             let steps: Vec<&str> = name.split('.').collect();
             (name, self.document.error(&field(&steps), String::new()))

@@ -132,8 +132,11 @@ impl Reloader {
     fn put(&self, config: Config) -> Result<u64, ReloadError> {
         let now = self.0.state();
         let (old, new) = (&now.config, &config);
+        let url = |config: &Config| config.traces.collector.as_ref().map(|to| to.url.clone());
+        let ca_file = |config: &Config| config.traces.collector.as_ref()?.ca_file.clone();
         for (setting, is_same) in [
-            ("traces.otlp_endpoint", old.traces.otlp_endpoint == new.traces.otlp_endpoint),
+            ("traces.otlp_endpoint", url(old) == url(new)),
+            ("traces.ca_file", ca_file(old) == ca_file(new)),
             ("server.listen", old.server.listen == new.server.listen),
             ("server.tls", old.server.tls.is_some() == new.server.tls.is_some()),
             ("server: the limits of connections", old.server.limits == new.server.limits),

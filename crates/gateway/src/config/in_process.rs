@@ -43,7 +43,7 @@ impl Config {
         self.server.tls = None;
         self.server.hosts.clear();
         self.server.compression.clear();
-        self.traces.otlp_endpoint = None;
+        self.traces.collector = None;
         self.limits.drain_delay = Duration::ZERO;
         self.roster = None;
         self.cache.freshness =

@@ -149,12 +149,13 @@ impl Default for Log {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Traces {
     pub(super) otlp_endpoint: Option<String>,
+    pub(super) ca_file: Option<PathBuf>,
     pub(super) sampled: f64,
 }
 
 impl Default for Traces {
     fn default() -> Self {
-        Traces { otlp_endpoint: None, sampled: 1.0 }
+        Traces { otlp_endpoint: None, ca_file: None, sampled: 1.0 }
     }
 }
 

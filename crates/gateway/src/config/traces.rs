@@ -1,39 +1,88 @@
 //! `[traces]`: where spans go, and of how many requests.
 
-use super::{ConfigError, Reader, field};
+use std::path::PathBuf;
+
+use http::Uri;
+use transport::tls::ClientTls;
+
+use super::{ConfigError, Reader, base_url, field};
+
+/// Where a collector takes traces, below its base URL.
+const TRACES_PATH: &str = "/v1/traces";
 
 /// `[traces]`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Traces {
-    /// The collector, `http://HOST:PORT`, that takes OTLP over gRPC; `None`: nothing is recorded.
-    pub otlp_endpoint: Option<String>,
+    /// Who takes the spans; `None`: nothing is recorded.
+    pub collector: Option<Collector>,
     /// The share of requests recorded of those that come without a trace of their own, 0 to 1.
     pub sampled: f64,
+}
+
+/// A collector that takes OTLP over HTTP.
+#[derive(Debug, Clone)]
+pub struct Collector {
+    /// Where spans are posted, the whole URL.
+    pub url: Uri,
+    /// Whom to believe on `https`.
+    pub tls: ClientTls,
+    /// The file with further roots, if there is one.
+    pub(crate) ca_file: Option<PathBuf>,
 }
 
 impl Reader<'_> {
     pub(super) fn traces(&self) -> Result<Traces, ConfigError> {
         let raw = &self.raw.traces;
-        if let Some(endpoint) = &raw.otlp_endpoint {
-            let uri = endpoint.parse::<http::Uri>().ok();
-            let is_bare = |uri: &http::Uri| {
-                matches!(uri.path_and_query().map(|p| p.as_str()), None | Some("/"))
-            };
-            let is_fit = uri.is_some_and(|uri| {
-                uri.scheme_str() == Some("http")
-                    && uri.authority().is_some_and(|who| !who.as_str().contains('@'))
-                    && is_bare(&uri)
-            });
-            if !is_fit {
-                let text =
-                    "must be http://HOST:PORT, a collector that takes OTLP over gRPC".to_owned();
-                return Err(self.document.error(&field(&["traces", "otlp_endpoint"]), text));
-            }
-        }
         if !(0.0..=1.0).contains(&raw.sampled) {
-            let text = "must be a number from 0 to 1".to_owned();
-            return Err(self.document.error(&field(&["traces", "sampled"]), text));
+            return self.refuse(&field(&["traces", "sampled"]), "must be a number from 0 to 1");
         }
-        Ok(Traces { otlp_endpoint: raw.otlp_endpoint.clone(), sampled: raw.sampled })
+        let tls = self.client_tls(&field(&["traces", "ca_file"]), raw.ca_file.as_deref())?;
+        let collector = match &raw.otlp_endpoint {
+            None => None,
+            Some(endpoint) => {
+                let Some(url) = traces_url(endpoint) else {
+                    let what =
+                        format!("{}, of a collector that takes OTLP over HTTP", base_url::WANTED);
+                    return self.refuse(&field(&["traces", "otlp_endpoint"]), what);
+                };
+                Some(Collector { url, tls, ca_file: raw.ca_file.clone() })
+            }
+        };
+        Ok(Traces { collector, sampled: raw.sampled })
+    }
+}
+
+/// The endpoint itself where it names the path of traces already; else that path below it.
+fn traces_url(endpoint: &str) -> Option<Uri> {
+    let base = base_url::read(endpoint)?;
+    let url = if base.ends_with(TRACES_PATH) { base } else { base + TRACES_PATH };
+    url.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_go_to_the_path_of_traces_below_the_endpoint() {
+        for (endpoint, url) in [
+            ("http://127.0.0.1:4318", "http://127.0.0.1:4318/v1/traces"),
+            ("http://127.0.0.1:4318/", "http://127.0.0.1:4318/v1/traces"),
+            ("https://otel.example/collect/", "https://otel.example/collect/v1/traces"),
+            ("https://otel.example:4318/v1/traces", "https://otel.example:4318/v1/traces"),
+            ("http://[::1]:4318/a/v1/traces/", "http://[::1]:4318/a/v1/traces"),
+        ] {
+            assert_eq!(traces_url(endpoint).unwrap(), url, "{endpoint}");
+        }
+        for endpoint in [
+            "127.0.0.1:4318",
+            "grpc://127.0.0.1:4317",
+            "http://user:canary@127.0.0.1:4318",
+            "http://127.0.0.1:4318/?key=canary",
+            "http://127.0.0.1:4318/#canary",
+            "http://",
+        ] {
+            assert_eq!(traces_url(endpoint), None, "{endpoint}");
+        }
     }
 }

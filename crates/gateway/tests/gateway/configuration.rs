@@ -249,6 +249,28 @@ fn shadow_is_off_unless_it_is_there_and_its_mistakes_are_named() {
 }
 
 #[test]
+fn spans_go_to_a_collector_over_http_or_https_and_its_mistakes_are_named() {
+    let with = |lines: &str| format!("{GOOD}[traces]\n{lines}\n");
+    let collector =
+        |lines: &str| Config::parse(&with(lines), "t.toml", &env(&[])).unwrap().traces.collector;
+    assert!(collector("sampled = 0.5").is_none());
+    let found = collector("otlp_endpoint = \"https://otel.example:4318/collect/\"").unwrap();
+    assert_eq!(found.url, "https://otel.example:4318/collect/v1/traces");
+    let endpoint = "otlp_endpoint = \"http://127.0.0.1:4318\"\n";
+    for (lines, line, what) in [
+        ("otlp_endpoint = \"127.0.0.1:4318\"", 12, "otlp_endpoint: must be http:// or https://"),
+        ("otlp_endpoint = \"http://u:canary@x:4318\"", 12, "otlp_endpoint: must be http"),
+        ("otlp_endpoint = \"http://x:4318/?key=canary\"", 12, "otlp_endpoint: must be http"),
+        ("otlp_endpoint = \"http://x:4318/#canary\"", 12, "otlp_endpoint: must be http"),
+        (&format!("{endpoint}ca_file = \"no/such\""), 13, "ca_file: cannot read certificates"),
+        (&format!("{endpoint}sampled = 1.5"), 13, "sampled: must be a number from 0 to 1"),
+    ] {
+        let error = refused(&with(lines));
+        assert!(error.starts_with(&format!("t.toml:{line}: traces.{what}")), "{what}: {error}");
+    }
+}
+
+#[test]
 fn two_callers_never_share_a_key_or_a_name() {
     let second = GOOD.split_once("\n\n").unwrap().1;
     let twice = format!("{GOOD}{}", second.replace("\"crm\"", "\"wallboard\""));

@@ -49,7 +49,7 @@ impl Serve {
             let hangups = Hangups::listen()?;
             let files = config.files.clone();
             let shutdown = CancellationToken::new();
-            let otlp = config.traces.otlp_endpoint.as_deref().map(Otlp::new).transpose()?;
+            let otlp = config.traces.collector.as_ref().map(Otlp::new);
             let exporter = otlp.clone().map(|otlp| otlp as Arc<dyn Spans>);
             let judge = Some(Arc::new(Parity::default()) as Arc<dyn Judge>);
             let surroundings = Surroundings { exporter, judge, ..Surroundings::default() };

@@ -5,6 +5,7 @@ mod common;
 
 mod check;
 mod churn;
+mod collector;
 mod demo;
 mod help;
 mod key;

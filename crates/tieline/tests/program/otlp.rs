@@ -1,127 +1,108 @@
-//! Spans at a collector: a real program, a collector of the test's own that speaks OTLP over gRPC.
+//! Spans at a collector: a real program, and a collector of the tests' own that reads OTLP over HTTP
+//! strictly.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::common::process::Folder;
-use crate::common::{Running, base_after, get};
-use bytes::{BufMut, BytesMut};
-use http::{HeaderMap, HeaderValue, Request, Response};
-use http_body_util::{BodyExt, Full};
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind};
-use prost::Message;
-use transport::body::{self, Body};
-use transport::server::{ServerLimits, serve};
+use crate::collector::{Act, Collector, Span};
+use crate::common::process::{Folder, certificate};
+use crate::common::{self, Running, base_after, get, tieline};
+use tokio::time::Instant;
 
 const LIST: &str = "/api/user_management/v1/users";
+const KEY: &str = "legacy-canary-key";
 const PARENT: &str = "00f067aa0ba902b7";
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+/// `SPAN_KIND_SERVER` and `SPAN_KIND_CLIENT`, and what else the specification has as numbers.
+const SERVER: u8 = 2;
+const CLIENT: u8 = 3;
+const STATUS_ERROR: u8 = 2;
+const SAMPLED: u32 = 1;
+const HAS_IS_REMOTE: u32 = 0x100;
+const IS_REMOTE: u32 = 0x200;
 
-/// Everything that a collector was sent.
-#[derive(Clone, Default)]
-struct Collector(Arc<Mutex<Vec<ExportTraceServiceRequest>>>);
+/// What the log says when spans begin to be dropped, and when that is over.
+const DROPPED: &str = "spans are dropped";
+const NO_MORE: &str = "no more spans are dropped";
 
-impl Collector {
-    /// Listens on a thread of its own, until the test ends.
-    fn start(&self) -> SocketAddr {
-        let (say, said) = std::sync::mpsc::channel();
-        let collector = self.clone();
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.unwrap().block_on(async move {
-                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-                say.send(listener.local_addr().unwrap()).unwrap();
-                let service = tower::service_fn(move |request| collector.clone().take(request));
-                let (never, limits) = (std::future::pending(), ServerLimits::default());
-                serve(listener, None, limits, service, never, Duration::ZERO).await;
-            });
-        });
-        said.recv().unwrap()
+/// A gateway that sends its spans somewhere, and the vendor behind it.
+struct World {
+    _folder: Folder,
+    vendor: Running,
+    running: Running,
+    base: String,
+    /// What the log told before it told the address.
+    start: String,
+}
+
+impl World {
+    /// `traces` are lines of `[traces]`.
+    fn new(test: &str, traces: &str, users: u32, environment: &[(&str, &str)]) -> World {
+        World::within(Folder::new(test), traces, users, environment)
     }
 
-    async fn take(self, request: Request<Body>) -> Result<Response<Body>, Infallible> {
-        assert_eq!(
-            request.uri().path(),
-            "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+    fn within(folder: Folder, traces: &str, users: u32, environment: &[(&str, &str)]) -> World {
+        let users = users.to_string();
+        let vendor = Running::start(&["simulate", "--users", &users, "--listen", "127.0.0.1:0"]);
+        let said = vendor.stdout_until(|line| line.contains("_simulator/stats")).join("\n");
+        folder.file("v4.key", "v4-demo-key");
+        let digest = gateway::key_digest(KEY);
+        let file = folder.file(
+            "t.toml",
+            &format!(
+                "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+                 [limits]\ndrain_delay = \"0s\"\n[traces]\n{traces}\n\
+                 [upstream.ams]\ndialect = \"voiso-v4\"\nbase_url = \"{}\"\n\
+                 [[caller]]\nname = \"crm\"\nlegacy_key = {{ digest = \"{digest}\" }}\n\
+                 upstream = \"ams\"\nupstream_key = {{ file = \"v4.key\" }}\nsees = \"everything\"\n",
+                base_after(&said, "is at ")
+            ),
         );
-        let bytes = request.into_body().collect().await.unwrap().to_bytes();
-        // One message: not compressed, its length, itself.
-        assert_eq!(bytes[0], 0);
-        let message = ExportTraceServiceRequest::decode(&bytes[5..]).unwrap();
-        self.0.lock().unwrap().push(message);
-        let mut answer = BytesMut::new();
-        answer.put_u8(0);
-        answer.put_u32(0);
-        let mut trailers = HeaderMap::new();
-        trailers.insert("grpc-status", HeaderValue::from_static("0"));
-        let body = Full::new(answer.freeze()).map_err(|never| match never {});
-        let body = body.with_trailers(async move { Some(Ok(trailers)) });
-        let answer = Response::builder().header("content-type", "application/grpc");
-        Ok(answer.body(body::boxed(body)).unwrap())
-    }
-
-    fn spans(&self) -> Vec<Span> {
-        let sent = self.0.lock().unwrap();
-        let resources = sent.iter().flat_map(|request| &request.resource_spans);
-        let scopes = resources.flat_map(|resource| &resource.scope_spans);
-        scopes.flat_map(|scope| scope.spans.clone()).collect()
-    }
-
-    /// Waits until there are this many.
-    fn wait_for(&self, spans: usize) -> Vec<Span> {
-        for _ in 0..600 {
-            if self.spans().len() >= spans {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(50));
+        let mut command = tieline(&["serve", "--config", &file, "--log-format", "json"]);
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("OTEL_")) {
+            command.env_remove(name);
         }
-        self.spans()
+        command.envs(environment.iter().copied());
+        let running = Running::spawn(command);
+        let lines = running.stderr_until(|line| line.contains("\"message\":\"listening\""));
+        let event: serde_json::Value = serde_json::from_str(lines.last().unwrap()).unwrap();
+        let base = format!("http://{}", event["address"].as_str().unwrap());
+        World { _folder: folder, vendor, running, base, start: lines.join("\n") }
+    }
+
+    /// One request that makes a span of a server.
+    fn ask(&self) {
+        assert_eq!(get(&self.base, LIST, KEY).status, 200);
+    }
+
+    /// The events of the log up to the first one whose text has these words.
+    fn log_until(&self, words: &str) -> String {
+        self.running.stderr_until(|line| line.contains(words)).join("\n")
+    }
+
+    /// Tells the program to stop, and waits for its end; returns how long that took and what the log
+    /// had not told before.
+    fn stop(&mut self) -> (Duration, String) {
+        let began = Instant::now();
+        self.running.signal("TERM");
+        assert_eq!(self.running.code().code(), Some(0));
+        (began.elapsed(), self.running.rest_of_stderr())
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+fn endpoint(at: SocketAddr) -> String {
+    format!("otlp_endpoint = \"http://{at}\"")
 }
 
-fn text(span: &Span, name: &str) -> Option<String> {
-    let value = span.attributes.iter().find(|attribute| attribute.key == name)?;
-    match value.value.as_ref()?.value.as_ref()? {
-        Value::StringValue(text) => Some(text.clone()),
-        Value::IntValue(number) => Some(number.to_string()),
-        _ => None,
-    }
+/// An address that nobody listens at.
+fn free() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-fn gateway(test: &str, traces: &str, users: u32) -> (Folder, Running, Running, String) {
-    let folder = Folder::new(test);
-    let users = users.to_string();
-    let vendor = Running::start(&["simulate", "--users", &users, "--listen", "127.0.0.1:0"]);
-    let said = vendor.stdout_until(|line| line.contains("_simulator/stats")).join("\n");
-    folder.file("v4.key", "v4-demo-key");
-    let digest = gateway::key_digest("legacy-canary-key");
-    let file = folder.file(
-        "t.toml",
-        &format!(
-            "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
-             [traces]\n{traces}\n\
-             [upstream.ams]\ndialect = \"voiso-v4\"\nbase_url = \"{}\"\n\
-             [[caller]]\nname = \"crm\"\nlegacy_key = {{ digest = \"{digest}\" }}\n\
-             upstream = \"ams\"\nupstream_key = {{ file = \"v4.key\" }}\nsees = \"everything\"\n",
-            base_after(&said, "is at ")
-        ),
-    );
-    let running = Running::start(&["serve", "--config", &file, "--log-format", "json"]);
-    let line = running.stderr_until(|line| line.contains("\"listening\"")).pop().unwrap();
-    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-    let address = line["fields"]["address"].as_str().or(line["address"].as_str()).unwrap();
-    let base = format!("http://{address}");
-    (folder, vendor, running, base)
+fn servers(spans: Vec<Span>) -> Vec<Span> {
+    spans.into_iter().filter(|span| span.kind == SERVER).collect()
 }
 
 /// A request that says which trace it belongs to.
@@ -129,7 +110,7 @@ fn get_traced(base: &str, sampled: &str) -> u16 {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(base.trim_start_matches("http://")).unwrap();
     let head = format!(
-        "GET {LIST} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer legacy-canary-key\r\n\
+        "GET {LIST} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n\
          traceparent: 00-{TRACE}-{PARENT}-{sampled}\r\nconnection: close\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).unwrap();
@@ -141,30 +122,34 @@ fn get_traced(base: &str, sampled: &str) -> u16 {
 #[test]
 fn a_recorded_request_and_each_of_its_calls_are_spans_of_the_clients_trace() {
     let collector = Collector::default();
-    let traces = format!("otlp_endpoint = \"http://{}\"\nsampled = 0.0", collector.start());
-    let (_folder, _vendor, _running, base) = gateway("otlp-spans", &traces, 250);
-    assert_eq!(get_traced(&base, "00"), 200, "a trace that its client does not record");
-    let untraced = get(&base, LIST, "legacy-canary-key");
+    let traces = format!("{}\nsampled = 0.0", endpoint(collector.start()));
+    let world = World::new("otlp-spans", &traces, 250, &[]);
+    assert_eq!(get_traced(&world.base, "00"), 200, "a trace that its client does not record");
+    let untraced = get(&world.base, LIST, KEY);
     assert_eq!(untraced.status, 200, "no trace of its own, and none is begun");
     let rows = serde_json::from_str::<Vec<serde_json::Value>>(&untraced.body).unwrap().len();
-    assert_eq!(get_traced(&base, "01"), 200);
+    assert_eq!(get_traced(&world.base, "01"), 200);
 
     let spans = collector.wait_for(4);
     let (servers, clients): (Vec<Span>, Vec<Span>) =
-        spans.into_iter().partition(|span| span.kind == SpanKind::Server as i32);
+        spans.into_iter().partition(|span| span.kind == SERVER);
     assert_eq!((servers.len(), clients.len()), (1, 3), "250 users are 3 pages");
     let server = &servers[0];
-    assert_eq!(hex(&server.trace_id), TRACE);
-    assert_eq!(hex(&server.parent_span_id), PARENT);
+    assert_eq!(server.trace_id, TRACE);
+    assert_eq!(server.parent_span_id.as_deref(), Some(PARENT));
+    assert_eq!(server.flags, SAMPLED | HAS_IS_REMOTE | IS_REMOTE);
     assert_eq!(server.name, "GET v1_users");
+    assert!(server.status.is_none());
+    let text = |span: &Span, name: &str| span.attributes.get(name);
     assert_eq!(text(server, "tieline.caller").as_deref(), Some("crm"));
     assert_eq!(text(server, "tieline.rows"), Some(rows.to_string()));
     assert_eq!(text(server, "tieline.upstream_calls").as_deref(), Some("3"));
     assert_eq!(text(server, "http.response.status_code").as_deref(), Some("200"));
     let mut ids = vec![server.span_id.clone()];
     for client in &clients {
-        assert_eq!(hex(&client.trace_id), TRACE);
-        assert_eq!(client.parent_span_id, server.span_id);
+        assert_eq!((client.kind, client.flags), (CLIENT, SAMPLED | HAS_IS_REMOTE));
+        assert_eq!(client.trace_id, TRACE);
+        assert_eq!(client.parent_span_id.as_ref(), Some(&server.span_id));
         assert_eq!(text(client, "tieline.upstream").as_deref(), Some("ams"));
         assert!(client.start_time_unix_nano >= server.start_time_unix_nano);
         assert!(client.end_time_unix_nano <= server.end_time_unix_nano);
@@ -174,40 +159,243 @@ fn a_recorded_request_and_each_of_its_calls_are_spans_of_the_clients_trace() {
     ids.dedup();
     assert_eq!(ids.len(), 4);
 
-    let sent = format!("{:?}", collector.0.lock().unwrap());
+    let sent = collector.text();
     assert!(sent.contains("service.name"), "{sent}");
-    for secret in ["legacy-canary-key", "v4-demo-key", LIST, "per_page", "limit="] {
+    for secret in [KEY, "v4-demo-key", LIST, "per_page", "limit="] {
         assert!(!sent.contains(secret), "{secret} in {sent}");
     }
+    let scope = &collector.scopes()[0];
+    assert_eq!(
+        (scope.name.as_str(), scope.version.as_str()),
+        ("tieline", env!("CARGO_PKG_VERSION"))
+    );
 }
 
 #[test]
 fn the_last_spans_go_out_before_the_process_ends() {
     let collector = Collector::default();
-    let traces = format!("otlp_endpoint = \"http://{}\"", collector.start());
-    let (_folder, _vendor, mut running, base) = gateway("otlp-last", &traces, 1);
-    assert_eq!(get(&base, LIST, "legacy-canary-key").status, 200);
-    assert_eq!(get(&base, LIST, "a-wrong-key").status, 401);
-    running.signal("TERM");
-    assert_eq!(running.code().code(), Some(0));
-    let servers = collector.spans();
-    let servers: Vec<&Span> =
-        servers.iter().filter(|span| span.kind == SpanKind::Server as i32).collect();
+    let mut world = World::new("otlp-last", &endpoint(collector.start()), 1, &[]);
+    world.ask();
+    assert_eq!(get(&world.base, LIST, "a-wrong-key").status, 401);
+    world.stop();
+    let servers = servers(collector.spans());
     assert_eq!(servers.len(), 2);
-    let refused = servers.iter().find(|span| text(span, "tieline.caller").is_none()).unwrap();
-    assert_eq!(text(refused, "error.type").as_deref(), Some("unknown_credential"));
+    assert!(servers.iter().all(|span| span.parent_span_id.is_none()), "nobody sent a parent");
+    let refused = servers.iter().find(|span| span.attributes.get("tieline.caller").is_none());
+    let refused = refused.unwrap();
+    assert_eq!(refused.attributes.get("error.type").as_deref(), Some("unknown_credential"));
+    assert!(refused.status.is_none(), "it is the client's error");
 }
 
 #[test]
-fn no_collector_is_nobodys_problem() {
-    // A port that nobody listens on.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let traces = format!("otlp_endpoint = \"http://{free}\"");
-    let (_folder, _vendor, mut running, base) = gateway("otlp-nobody", &traces, 1);
-    for _ in 0..3000 {
-        assert_eq!(get(&base, "/nothing", "legacy-canary-key").status, 404);
+fn a_request_that_failed_and_its_calls_are_spans_with_an_error() {
+    let collector = Collector::default();
+    let mut world = World::new("otlp-error", &endpoint(collector.start()), 1, &[]);
+    world.vendor.signal("KILL");
+    world.vendor.code();
+    assert_eq!(get(&world.base, LIST, KEY).status, 502);
+    world.stop();
+    let spans = collector.spans();
+    assert!(spans.len() > 1, "{spans:?}");
+    for span in &spans {
+        assert_eq!(span.status.map(|status| status.code), Some(STATUS_ERROR), "{span:?}");
+        assert!(span.attributes.get("error.type").is_some(), "{span:?}");
     }
-    assert_eq!(get(&base, LIST, "legacy-canary-key").status, 200);
-    running.signal("TERM");
-    assert_eq!(running.code().code(), Some(0));
+}
+
+#[test]
+fn a_collector_that_is_away_harms_no_request() {
+    let mut world = World::new("otlp-away", &endpoint(free()), 1, &[]);
+    for _ in 0..3000 {
+        assert_eq!(get(&world.base, "/nothing", KEY).status, 404);
+    }
+    world.ask();
+    world.log_until(DROPPED);
+    let (_, rest) = world.stop();
+    assert!(!rest.contains(DROPPED), "told once: {rest}");
+}
+
+#[test]
+fn a_collector_that_comes_back_is_found_and_the_log_says_how_much_was_dropped() {
+    let (at, collector) = (free(), Collector::default());
+    let mut world = World::new("otlp-back", &endpoint(at), 1, &[]);
+    world.ask();
+    let told = world.log_until(DROPPED);
+    assert!(told.contains("\"why\":\"no connection\""), "{told}");
+    collector.start_at(at, None);
+    world.ask();
+    let told = world.log_until(NO_MORE);
+    let event: serde_json::Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+    assert!(event["dropped"].as_u64().unwrap() >= 2, "{event}");
+    assert!(!collector.spans().is_empty());
+    let (_, rest) = world.stop();
+    assert!(!rest.contains("spans are dropped"), "{rest}");
+}
+
+#[test]
+fn spans_go_over_tls_to_a_collector_whose_certificate_is_trusted() {
+    let folder = Folder::new("otlp-tls");
+    let files = certificate(&folder, "collector");
+    let ca_file = files.0.display().to_string();
+    let collector = Collector::default();
+    let at = collector.start_at("127.0.0.1:0".parse().unwrap(), Some(files));
+    let https = format!("otlp_endpoint = \"https://localhost:{}/collect/\"", at.port());
+    let trusted = format!("{https}\nca_file = \"{ca_file}\"");
+    let world = World::within(folder, &trusted, 1, &[]);
+    world.ask();
+    assert_eq!(servers(collector.wait_for(2)).len(), 1);
+
+    let taken = collector.requests();
+    let mut world = World::new("otlp-tls-unknown", &https, 1, &[]);
+    world.ask();
+    let told = world.log_until(DROPPED);
+    assert!(told.contains("\"why\":\"the TLS handshake failed\""), "{told}");
+    world.stop();
+    assert_eq!(collector.requests(), taken, "nothing goes to a stranger");
+}
+
+#[test]
+fn a_collector_that_asks_for_patience_gets_the_same_batch_again() {
+    let act = |status| Act::Refuse(status, "retry-after", "0".to_owned());
+    let collector = Collector::acting([act(503), act(429)]);
+    let mut world = World::new("otlp-patience", &endpoint(collector.start()), 1, &[]);
+    world.ask();
+    assert_eq!(servers(collector.wait_for(2)).len(), 1);
+    assert_eq!(collector.requests(), 3);
+    let (_, rest) = world.stop();
+    assert!(!rest.contains("dropped"), "{rest}");
+}
+
+#[test]
+fn a_batch_that_is_refused_again_and_again_is_dropped_and_the_next_one_goes_out() {
+    let collector = Collector::default();
+    collector.always(Act::Refuse(503, "retry-after", "0".to_owned()));
+    let mut world = World::new("otlp-503", &endpoint(collector.start()), 1, &[]);
+    world.ask();
+    let told = world.log_until(DROPPED);
+    assert!(told.contains("\"why\":\"status 503\""), "{told}");
+    assert_eq!(collector.requests(), 4, "once, and three times again");
+    collector.always(Act::Take("{}"));
+    world.ask();
+    let told = world.log_until(NO_MORE);
+    let event: serde_json::Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+    assert!((1..=2).contains(&event["dropped"].as_u64().unwrap()), "the first batch: {event}");
+    let (_, rest) = world.stop();
+    assert!(!format!("{told}{rest}").contains("canary of a collector"), "its words stay out");
+    assert_eq!(servers(collector.spans()).len(), 1);
+}
+
+#[test]
+fn a_refusal_that_does_not_pass_is_not_tried_again_and_no_redirect_is_followed() {
+    let (elsewhere, collector) = (Collector::default(), Collector::default());
+    let location = format!("http://{}/v1/traces", elsewhere.start());
+    collector.always(Act::Refuse(307, "location", location));
+    let mut world = World::new("otlp-redirect", &endpoint(collector.start()), 1, &[]);
+    world.ask();
+    let told = world.log_until(DROPPED);
+    assert!(told.contains("\"why\":\"status 307\""), "{told}");
+    world.stop();
+    assert_eq!((collector.requests(), elsewhere.requests()), (1, 0));
+}
+
+#[test]
+fn a_collector_that_never_answers_does_not_hold_the_end_of_the_process() {
+    let collector = Collector::default();
+    collector.always(Act::Hang);
+    let mut world = World::new("otlp-hang", &endpoint(collector.start()), 1, &[]);
+    world.ask();
+    common::eventually("a request", || collector.requests() > 0);
+    world.ask();
+    let (took, rest) = world.stop();
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(rest.contains("the last spans did not go out in time"), "{rest}");
+}
+
+#[test]
+fn a_collector_has_as_long_as_the_variable_says() {
+    let collector = Collector::default();
+    collector.always(Act::Hang);
+    let variables = [("OTEL_EXPORTER_OTLP_TIMEOUT", "300")];
+    let world = World::new("otlp-timeout", &endpoint(collector.start()), 1, &variables);
+    world.ask();
+    let told = world.log_until(DROPPED);
+    assert!(told.contains("\"why\":\"its answer took too long\""), "{told}");
+    assert_eq!(collector.requests(), 1, "it may have taken them");
+}
+
+#[test]
+fn an_answer_that_is_not_json_is_an_answer_and_an_objection_is_told_once() {
+    let objection = r#"{"partialSuccess":{"rejectedSpans":"1","errorMessage":"canary words"}}"#;
+    let acts = [Act::Take("<html>not JSON"), Act::Take(objection), Act::Take(objection)];
+    let collector = Collector::acting(acts);
+    let mut world = World::new("otlp-objection", &endpoint(collector.start()), 1, &[]);
+    for requests in 1..=3 {
+        world.ask();
+        common::eventually("another request", || collector.requests() >= requests);
+    }
+    let (_, rest) = world.stop();
+    assert_eq!(rest.matches("has an objection").count(), 1, "{rest}");
+    assert!(rest.contains("\"rejected\":1"), "{rest}");
+    assert!(!rest.contains("dropped") && !rest.contains("canary words"), "{rest}");
+}
+
+#[test]
+fn the_environment_names_the_service_and_gives_headers_that_no_log_shows() {
+    let collector = Collector::default();
+    let variables = [
+        ("OTEL_SERVICE_NAME", "crm-bridge"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=a%2Cb,service.name=other"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20canary-of-a-header,nothing"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+        ("TIELINE_LOG", "trace"),
+    ];
+    let mut world = World::new("otlp-variables", &endpoint(collector.start()), 1, &variables);
+    world.ask();
+    collector.wait_for(2);
+    let (_, log) = world.stop();
+    let resource = &collector.resources()[0].attributes;
+    for (key, value) in [
+        ("service.name", "crm-bridge"),
+        ("service.version", env!("CARGO_PKG_VERSION")),
+        ("deployment.environment.name", "a,b"),
+        ("telemetry.sdk.name", "tieline"),
+        ("telemetry.sdk.language", "rust"),
+        ("telemetry.sdk.version", env!("CARGO_PKG_VERSION")),
+    ] {
+        assert_eq!(resource.get(key).as_deref(), Some(value), "{key}");
+    }
+    let headers = &collector.headers()[0];
+    assert_eq!(headers["authorization"], "Bearer canary-of-a-header");
+    let agent = format!("tieline/{}", env!("CARGO_PKG_VERSION"));
+    assert_eq!(headers["user-agent"], agent.as_str());
+    assert!(log.contains("\"level\":\"TRACE\""), "the finest level");
+    assert!(!log.contains("canary-of-a-header"), "a header in the log");
+    assert!(!collector.text().contains("canary-of-a-header"));
+}
+
+#[test]
+fn what_cannot_be_meant_is_told_at_the_start() {
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-a=1,canary"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+        ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "canary"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "canary"),
+    ];
+    let traces = "otlp_endpoint = \"http://localhost:4317\"";
+    let told = World::new("otlp-told", traces, 1, &variables).start;
+    for words in [
+        "traces.otlp_endpoint: port 4317 usually takes OTLP over gRPC",
+        "collectors usually take on port 4318",
+        "OTEL_EXPORTER_OTLP_HEADERS: entry 2 is not a header that can be sent",
+        "OTEL_EXPORTER_OTLP_COMPRESSION: spans are sent without compression",
+        "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: not a number of milliseconds",
+        "OTEL_RESOURCE_ATTRIBUTES: not a list of KEY=VALUE",
+    ] {
+        assert_eq!(told.matches(words).count(), 1, "{words}: {told}");
+    }
+    assert_eq!(told.matches("\"WARN\"").count(), 5, "{told}");
+    assert!(!told.contains("canary"), "{told}");
+    let quiet = format!("otlp_endpoint = \"http://{}\"", free());
+    let told = World::new("otlp-quiet", &quiet, 1, &[]).start;
+    assert!(!told.contains("\"WARN\""), "{told}");
 }
