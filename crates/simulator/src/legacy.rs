@@ -1,8 +1,7 @@
 //! The legacy face: v1 users, v3 users, v2 teams and v2 deleted agents over the same data.
 //!
-//! Written from the vendor's pages of those endpoints, to be compared byte by byte with what the
-//! gateway makes of the face of the new vendor. It must never share code with the gateway, and no
-//! fault may touch it.
+//! Written from the vendor's pages of those endpoints. Tests compare it byte by byte with the gateway's
+//! translation of the new API. It must never share code with the gateway, and no fault may affect it.
 
 use std::fmt::Write;
 
@@ -21,7 +20,7 @@ pub(crate) enum Endpoint {
     V3Users,
     /// `v2 teams`: name and id of every team, with or without members.
     Teams,
-    /// `v2 deleted agents`: id and name of whom the others leave out.
+    /// `v2 deleted agents`: id and name of the deleted users.
     DeletedAgents,
 }
 
@@ -42,7 +41,7 @@ const LIVE: [&str; 6] = ["available", "unavailable", "inbound", "outbound", "dia
 /// One element of the answer, serialised in the order of the page.
 struct Agent<'a> {
     user: &'a User,
-    /// What the list of a user's teams is called.
+    /// The name of the field with a user's teams.
     teams: &'static str,
 }
 
@@ -74,7 +73,7 @@ struct Former<'a> {
     name: &'a str,
 }
 
-/// The whole answer for the users or teams that the endpoint lists and that pass the filters.
+/// The complete answer: the endpoint's users or teams that pass the filters.
 pub(crate) fn body<'a>(
     endpoint: Endpoint,
     users: impl Iterator<Item = &'a User>,
@@ -108,7 +107,7 @@ pub(crate) fn body<'a>(
     serde_json::to_string(&agents)
 }
 
-/// `filter[x]=` is `x=`, and there is no `id`.
+/// The query with `filter[x]=` as `x=`, and without `id`.
 fn v3_query(query: &[(String, String)]) -> Vec<(String, String)> {
     let plain = |name: &str| {
         let inner = name.strip_prefix("filter[").and_then(|rest| rest.strip_suffix(']'));
@@ -140,7 +139,7 @@ fn passes(user: &User, query: &[(String, String)]) -> bool {
         })
 }
 
-/// The value of a filter; an empty one is as good as none.
+/// The value of a filter; an empty one counts as none.
 fn wanted<'a>(query: &'a [(String, String)], name: &str) -> Option<&'a str> {
     voiso::last(query, name).filter(|value| !value.is_empty())
 }
@@ -211,7 +210,7 @@ fn channel(profile: &ChannelProfile) -> Channel<'_> {
     Channel { kind, name: &profile.name, value }
 }
 
-/// A number in E.164 without the plus; anything else has no number.
+/// The number of an identifier in E.164, without the plus; `None` for any other text.
 fn phone(identifier: &str) -> Option<u64> {
     let digits = identifier.strip_prefix('+').unwrap_or(identifier);
     let plain = (1..=18).contains(&digits.len())

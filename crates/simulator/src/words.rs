@@ -1,4 +1,4 @@
-//! The word lists the data set is made of: names that have hurt someone's parser, and plain ones.
+//! The word lists of the data set: names that have broken parsers, and plain ones.
 //!
 //! Lists only; no logic. The order is part of the data set, so append, never insert.
 
@@ -18,7 +18,7 @@ pub(crate) const LAST: &[&str] = &[
     "Öztürk", "Łukasik", "Шевченко", "王", "Al-Farsi", "van der Berg", "الفارسي", "כהן",
 ];
 
-/// Names that break naive readers, each for its own reason.
+/// Names that break naive parsers, each for a different reason.
 pub(crate) const HARD_NAMES: &[&str] = &[
     "Bob \"Bobby\" Tables",
     "Back\\slash \\u0041",
@@ -83,7 +83,7 @@ pub(crate) const TEAMS: &[&str] = &[
     "Baltics", "Türkiye", "India",
 ];
 
-/// Teams nobody is in and nobody supervises; their ids follow those of the others.
+/// Teams without members and supervisors; their ids follow those of the others.
 pub(crate) const EMPTY_TEAMS: &[&str] = &["Reserve", "Comma, \"empty\""];
 
 /// Queues: the id is `index + 1`.
@@ -133,7 +133,7 @@ pub(crate) const STATUSES: &[&str] = &[
     "on_break",
 ];
 
-/// Digital channels: slug, what its identifiers look like, a name.
+/// Digital channels: slug, form of the identifier, a name.
 pub(crate) const CHANNELS: &[(&str, Shape, &str)] = &[
     ("whatsapp", Shape::Phone, "WhatsApp Main"),
     ("whatsapp", Shape::PlusPhone, "WhatsApp +"),
@@ -155,7 +155,7 @@ pub(crate) const CHANNELS: &[(&str, Shape, &str)] = &[
     ("whatsapp", Shape::Spaced, "WhatsApp spaced"),
 ];
 
-/// What the identifier of a channel looks like.
+/// The form of a channel's identifier.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Shape {
     /// `18885658889`
@@ -168,7 +168,7 @@ pub(crate) enum Shape {
     ZeroPhone,
     /// 15 digits, the usual length of a page id.
     LongId,
-    /// The longest number that is still printed as one.
+    /// The longest identifier that is printed as a number.
     Digits18,
     /// One digit longer than that.
     Digits19,

@@ -1,4 +1,4 @@
-//! Time zones as Rails names them.
+//! Rails names of time zones.
 //!
 //! The table is the one of ActiveSupport (MIT), see the head of the data file. It is read from
 //! text at first use, in this crate's own way, so that it can disagree with the code under test.
@@ -19,8 +19,8 @@ fn before_renaming(zone: &str) -> &str {
     RENAMED.iter().find(|(now, _)| *now == zone).map_or(zone, |(_, before)| before)
 }
 
-/// The name a legacy caller sees. An id with several names shows the one that is its own city;
-/// what has no Rails name stays as it is.
+/// The name that a legacy caller sees. If an id has several names, it is the one of the id's city; an id
+/// without a Rails name stays unchanged.
 pub(crate) fn shown(zone: &str) -> &str {
     let names: Vec<&str> = ZONES
         .iter()
@@ -31,8 +31,8 @@ pub(crate) fn shown(zone: &str) -> &str {
         [] => zone,
         [only] => only,
         several => {
-            // Two words of the id are joined by an underscore. `Midway` is the one city that the
-            // table writes with a word more.
+            // The id joins words by underscores. `Midway` is the only city that has one more word in the
+            // table.
             let city = zone.rsplit('/').next().unwrap_or(zone).replace('_', " ");
             let own = several.iter().find(|name| **name == city);
             own.or_else(|| several.iter().find(|name| name.starts_with(&city)))
@@ -41,7 +41,7 @@ pub(crate) fn shown(zone: &str) -> &str {
     }
 }
 
-/// Whether two spellings mean one zone: an id and any of its names do.
+/// Whether two spellings mean the same zone: an id and each of its names do.
 pub(crate) fn same(a: &str, b: &str) -> bool {
     id(a) == id(b)
 }

@@ -102,7 +102,7 @@ async fn failures_by_place_and_count() {
 }
 
 #[tokio::test]
-async fn bodies_that_are_not_what_they_say() {
+async fn bodies_that_contradict_their_headers() {
     let reply = first_page(Faults { not_json: true, ..Faults::default() }).await;
     assert!(serde_json::from_slice::<Value>(reply.bytes()).is_err());
     assert_eq!(reply.header("content-type"), Some("application/json; charset=utf-8"));
@@ -154,7 +154,7 @@ async fn rows_with_bad_fields() {
         (&json!("007"), &healthy[101]["name"])
     );
 
-    // Any field of any row, hard names included.
+    // Any field of any row, including rows with hard names.
     for row in [1, 4, 88] {
         for field in healthy[0].as_object().unwrap().keys() {
             for (text, value) in
@@ -231,11 +231,11 @@ async fn keys_can_lose_their_rights() {
 }
 
 #[tokio::test]
-async fn gzip_nobody_asked_for_is_well_formed() {
+async fn unrequested_gzip_is_well_formed() {
     let plain = first_page(Faults::default()).await;
     let reply = first_page(Faults { gzip_unasked: true, ..Faults::default() }).await;
     assert_eq!(reply.header("content-encoding"), Some("gzip"));
-    // Stored blocks: the parts of the plain body stand in it as they are.
+    // Stored blocks contain the parts of the plain body unchanged.
     let bytes = reply.bytes();
     assert_eq!(bytes[..4], [0x1F, 0x8B, 8, 0]);
     assert_eq!(bytes[bytes.len() - 4..], (plain.bytes().len() as u32).to_le_bytes());
@@ -243,7 +243,7 @@ async fn gzip_nobody_asked_for_is_well_formed() {
 }
 
 #[tokio::test]
-async fn a_cut_body_is_an_error_below_the_promised_length() {
+async fn a_cut_body_ends_with_an_error_before_the_promised_length() {
     let truncate_body_at = Some(At { offset: 0, times: Some(1) });
     let simulator = faulty(Faults { truncate_body_at, ..Faults::default() });
     let reply = page(&simulator, "").await;

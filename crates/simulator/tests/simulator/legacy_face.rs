@@ -30,7 +30,7 @@ async fn the_documented_v4_user_gives_this_record() {
 }
 
 #[tokio::test]
-async fn the_documented_legacy_user_can_be_told_in_v4_terms() {
+async fn the_documented_legacy_user_has_a_v4_form() {
     let channel = |channel: &'static str, identifier: &'static str, name: &'static str| {
         let identifier = Some(identifier.into());
         ChannelProfile { id: 1, channel: channel.into(), identifier, name: name.into() }
@@ -75,7 +75,7 @@ async fn the_documented_legacy_user_can_be_told_in_v4_terms() {
 }
 
 #[tokio::test]
-async fn what_is_missing_is_null_or_empty() {
+async fn missing_values_are_null_or_empty() {
     let simulator = with(|user| {
         user.sip_account = None;
         user.security_access_group = None;
@@ -98,7 +98,7 @@ async fn what_is_missing_is_null_or_empty() {
 }
 
 #[tokio::test]
-async fn zones_have_the_documented_preference() {
+async fn zones_have_the_documented_names() {
     for (zone, shown) in [
         ("Europe/London", "London"),
         ("America/Mexico_City", "Mexico City"),
@@ -231,7 +231,7 @@ async fn two_groups_with_one_name_are_both_found() {
 }
 
 #[tokio::test]
-async fn the_key_comes_as_bearer_or_as_parameter_but_not_twice() {
+async fn the_key_is_accepted_as_bearer_or_as_parameter_but_not_twice() {
     let simulator = with(|_| ());
     for path in ["/api/user_management/v1/users", "/user_management/v1/users"] {
         assert_eq!(call(&simulator, path, Some(LEGACY)).await.status, 200);

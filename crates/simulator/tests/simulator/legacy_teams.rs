@@ -26,7 +26,7 @@ async fn every_team_is_listed_name_first_by_ascending_id() {
 }
 
 #[tokio::test]
-async fn a_team_nobody_is_in_is_listed_too() {
+async fn a_team_without_members_is_listed_too() {
     let simulator = of(3_000);
     let mut empty = simulator.legacy_teams();
     for user in simulator.records() {
@@ -43,7 +43,7 @@ async fn a_team_nobody_is_in_is_listed_too() {
 }
 
 #[tokio::test]
-async fn the_key_comes_as_bearer_or_as_parameter() {
+async fn the_key_is_accepted_as_bearer_or_as_parameter() {
     let simulator = of(0);
     let with_key = format!("{PATH}?key=legacy-demo-key");
     assert_eq!(call(&simulator, &with_key, None).await.status, 200);

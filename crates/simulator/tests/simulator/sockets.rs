@@ -1,4 +1,4 @@
-//! Over real sockets: what only the wire shows.
+//! Tests over real sockets, for behaviour that only the wire shows.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::time::Duration;
@@ -14,7 +14,7 @@ async fn exchange(address: std::net::SocketAddr, request: &str) -> String {
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     let read = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer));
-    // A reset is an end as good as any here.
+    // Here a reset counts as an end.
     let _ = read.await.unwrap();
     String::from_utf8_lossy(&answer).into_owned()
 }
@@ -58,7 +58,7 @@ async fn the_server_answers_cuts_and_stops() {
 }
 
 #[tokio::test]
-async fn a_token_is_got_and_used_over_the_wire() {
+async fn a_token_can_be_fetched_and_used_over_the_wire() {
     let settings = Settings { dialect: Dialect::VonageV4, users: 30, ..Settings::default() };
     let simulator = Simulator::new(settings);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

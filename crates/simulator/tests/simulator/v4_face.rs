@@ -158,7 +158,7 @@ async fn filters_are_exact_and_the_total_counts_matches() {
 }
 
 #[tokio::test]
-async fn only_v4_keys_open_the_v4_face() {
+async fn only_v4_keys_are_accepted_by_the_v4_face() {
     let simulator = of(1);
     for credential in
         [None, Some(LEGACY), Some("Bearer x"), Some("v4-demo-key"), Some("Basic v4-demo-key")]
@@ -213,7 +213,7 @@ async fn churn_changes_the_list_but_never_reuses_an_id() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn churn_by_the_clock_makes_the_changes_that_are_due() {
+async fn churn_by_the_clock_makes_the_due_changes() {
     let churn =
         Churn { every_requests: None, per_second: Some(10.0), deletes: 0, ..Churn::default() };
     let simulator =
@@ -224,7 +224,7 @@ async fn churn_by_the_clock_makes_the_changes_that_are_due() {
 }
 
 #[tokio::test]
-async fn the_figures_say_what_was_asked() {
+async fn the_counts_show_the_requests() {
     let simulator = of(10);
     page(&simulator, "limit=5").await;
     call(&simulator, "/nowhere", None).await;

@@ -72,7 +72,7 @@ async fn pages_that_move_repeat_or_are_cut() {
 }
 
 #[tokio::test]
-async fn a_limit_can_be_cut_in_silence() {
+async fn a_limit_can_be_cut_silently() {
     let vonage = VonageSettings { page_limit_max: 40, ..VonageSettings::default() };
     let faults = Faults { limit_cut: true, ..Faults::default() };
     let settings = Settings { vonage, faults, ..crate::common::vonage::settings() };
@@ -155,7 +155,7 @@ async fn faults_can_be_limited_to_paths() {
 }
 
 #[tokio::test]
-async fn bodies_that_are_not_what_they_say() {
+async fn bodies_that_contradict_their_headers() {
     let reply = first_page(Faults { not_json: true, ..Faults::default() }).await;
     assert!(serde_json::from_slice::<Value>(reply.bytes()).is_err());
     let reply = first_page(Faults { html_login_page: true, ..Faults::default() }).await;
@@ -186,7 +186,7 @@ async fn bodies_that_are_not_what_they_say() {
 }
 
 #[tokio::test]
-async fn a_bare_array_comes_though_the_version_was_named() {
+async fn a_bare_array_comes_although_the_version_was_named() {
     let simulator = faulty(Faults { bare_array: true, ..Faults::default() });
     let reply = get(&simulator, "/users?include=All&limit=10").await;
     assert_eq!(reply.status, 200);
@@ -224,7 +224,7 @@ async fn rows_with_bad_fields() {
 }
 
 #[tokio::test]
-async fn all_tokens_die_once_when_so_many_requests_were_let_in() {
+async fn all_tokens_expire_once_after_a_number_of_accepted_requests() {
     let simulator = faulty(Faults { expire_tokens_after: Some(2), ..Faults::default() });
     let (first, second) = (token(&simulator).await, token(&simulator).await);
     assert_eq!(with(&simulator, "stranger", "/users").await.status, 401, "does not count");
@@ -249,7 +249,7 @@ async fn all_tokens_die_once_when_so_many_requests_were_let_in() {
 }
 
 #[tokio::test]
-async fn a_tokens_answer_can_be_anything() {
+async fn the_answer_to_a_token_request_can_be_anything() {
     let raw = r#"{"access_token":"x"}"#;
     let simulator = faulty(Faults { token_raw: Some(raw.to_owned()), ..Faults::default() });
     let reply = ask_token(&simulator, None, FORM).await;
@@ -259,7 +259,7 @@ async fn a_tokens_answer_can_be_anything() {
 }
 
 #[tokio::test]
-async fn clients_can_lose_their_rights_and_errors_can_tell_too_much() {
+async fn clients_can_lose_their_rights_and_errors_can_reveal_too_much() {
     let keys_forbidden = vec!["demo-client".to_owned()];
     let simulator = faulty(Faults { keys_forbidden, ..Faults::default() });
     let token = token(&simulator).await;

@@ -28,7 +28,7 @@ async fn all(simulator: &Simulator, path: &str, name: &str) -> Vec<Value> {
     rows
 }
 
-/// The active users of the store, by what the legacy face lists.
+/// The active users of the store, as the legacy face lists them.
 fn active(simulator: &Simulator) -> Vec<std::sync::Arc<User>> {
     let listed: HashSet<u64> =
         simulator.legacy_users(&[]).iter().map(|user| user["id"].as_u64().unwrap()).collect();
@@ -39,7 +39,7 @@ fn keys(value: &Value) -> BTreeSet<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
 }
 
-/// A user of a list, without what the list adds.
+/// A user of a list, without the list's own fields.
 fn member(user: &User) -> Value {
     let mut member = json!({"userId": vonage_user_id(user.id), "name": user.name});
     if let Some(id) = vonage_agent_display_id(user) {
@@ -102,7 +102,7 @@ async fn members_of_groups_are_the_active_users_of_the_team() {
 }
 
 #[tokio::test]
-async fn the_level_of_a_skill_is_a_number_here_and_a_text_there() {
+async fn the_level_of_a_skill_is_a_number_in_one_list_and_a_text_in_another() {
     let simulator = of(300);
     let skills = all(&simulator, "/skills", "skills").await;
     assert_eq!(skills.len(), 31);
@@ -303,7 +303,7 @@ async fn there_is_a_callback_number_for_every_caller_id() {
 }
 
 #[tokio::test]
-async fn every_list_pages_alike() {
+async fn every_list_has_the_same_paging() {
     let simulator = of(100);
     let user = vonage_user_id(10_002);
     for path in [

@@ -34,7 +34,7 @@ async fn a_token_comes_for_the_documented_form_and_for_basic() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_request_is_said_as_documented() {
+async fn errors_of_a_token_request_are_as_documented() {
     let simulator = of(1);
     let client = "client_id=demo-client&client_secret=demo-secret";
     let right = "demo-client:demo-secret";
@@ -70,7 +70,7 @@ async fn what_is_wrong_with_a_request_is_said_as_documented() {
 }
 
 #[tokio::test]
-async fn only_a_posted_form_is_read() {
+async fn only_a_posted_form_is_accepted() {
     let simulator = of(1);
     assert_eq!(call(&simulator, &format!("{TOKEN}?{FORM}"), None).await.status, 405);
     for kind in ["application/json", "text/plain"] {
@@ -88,7 +88,7 @@ async fn only_a_posted_form_is_read() {
 }
 
 #[tokio::test]
-async fn several_clients_and_secrets_with_special_characters() {
+async fn several_clients_and_special_characters_in_secrets_work() {
     let secret = "a:b%+ &=é";
     let clients = vec![("one".to_owned(), "1".to_owned()), ("two".to_owned(), secret.to_owned())];
     let vonage = VonageSettings { clients, ..VonageSettings::default() };
@@ -99,7 +99,7 @@ async fn several_clients_and_secrets_with_special_characters() {
     assert_eq!(ask_token(&simulator, None, &form("two", &encoded)).await.status, 200);
     assert_eq!(ask_token(&simulator, None, &form("one", &encoded)).await.status, 401);
     assert_eq!(ask_token(&simulator, None, FORM).await.status, 401, "no default beside a setting");
-    // As the RFC has it, and as most clients send it.
+    // As the RFC requires it, and as most clients send it.
     for secret in [secret, &encoded] {
         let credential = basic(&format!("two:{secret}"));
         assert_eq!(ask_token(&simulator, Some(&credential), REST).await.status, 200, "{secret}");
@@ -109,7 +109,7 @@ async fn several_clients_and_secrets_with_special_characters() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_ends_when_it_said_it_would() {
+async fn a_token_expires_at_its_announced_time() {
     let token_lifetime = Duration::from_secs(60);
     let vonage = VonageSettings { token_lifetime, ..VonageSettings::default() };
     let simulator = Simulator::new(Settings { vonage, ..settings() });
@@ -131,7 +131,7 @@ async fn a_token_ends_when_it_said_it_would() {
 }
 
 #[tokio::test]
-async fn nothing_but_a_token_of_this_vendor_opens_anything() {
+async fn only_a_token_of_this_vendor_is_accepted() {
     let (simulator, other) = (of(1), of(1));
     let stranger = format!("Bearer {}", token(&other).await);
     let own = token(&simulator).await;

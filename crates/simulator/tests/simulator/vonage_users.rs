@@ -95,7 +95,7 @@ async fn a_user_has_the_documented_fields() {
 }
 
 #[tokio::test]
-async fn what_a_user_has_not_is_absent_or_empty() {
+async fn missing_values_of_a_user_are_absent_or_empty() {
     let simulator = sample(|user| {
         user.employee_id = None;
         user.caller_id = None;
@@ -200,7 +200,7 @@ async fn include_chooses_between_active_archived_and_all() {
 }
 
 #[tokio::test]
-async fn pages_tile_the_list_and_say_where_they_are() {
+async fn pages_cover_the_list_and_say_their_place() {
     for order in [Order::Id, Order::IdDescending, Order::Name] {
         let simulator = Simulator::new(Settings { users: 250, order, ..settings() });
         let mut seen = Vec::new();
@@ -283,7 +283,7 @@ async fn accept_names_the_version() {
         assert_eq!(rows[0]["userId"], vonage_user_id(10_001));
         assert!(rows.iter().all(|row| row.get("userLastLogin").is_some()));
         assert!(rows.iter().all(|row| row.as_object().unwrap().values().all(|v| !v.is_object())));
-        // Of the other lists no shape without a version is known.
+        // For the other lists, no shape without a version is known.
         let reply = ask("/useradmin/groups", accept).await;
         let expected = (400, r#"{"message":"Version missing from Accept header!"}"#);
         assert_eq!((reply.status, reply.text()), expected);
@@ -357,7 +357,7 @@ async fn a_user_who_comes_or_goes_is_found_or_not() {
 }
 
 #[tokio::test]
-async fn the_list_churns_and_only_the_list() {
+async fn churn_changes_only_the_list() {
     let churn = Some(Churn { every_requests: Some(1), ..Churn::default() });
     let simulator = Simulator::new(Settings { users: 100, churn, ..settings() });
     for path in ["/groups", "/skills", "/queues", "/callbackNumbers"] {

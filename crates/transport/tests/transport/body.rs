@@ -44,7 +44,7 @@ async fn a_declared_length_above_the_limit_is_refused_unread() {
 }
 
 #[tokio::test]
-async fn an_unending_body_is_read_no_further_than_the_limit() {
+async fn an_endless_body_is_read_only_to_the_limit() {
     let mut body = Unending { polls: 0, declared: 0 };
     let result = collect(Pin::new(&mut body), 10, IDLE).await;
     assert_eq!(result, Err(BodyError::TooLarge { bytes_max: 10 }));
@@ -57,7 +57,7 @@ async fn silence_between_pieces_is_idle() {
     assert_eq!(result, Err(BodyError::Idle { after: IDLE }));
 }
 
-/// Four bytes at a time, for ever.
+/// Endless pieces of four bytes.
 struct Unending {
     polls: usize,
     declared: u64,

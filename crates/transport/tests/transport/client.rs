@@ -77,7 +77,7 @@ async fn read_head(stream: &mut TcpStream) {
 }
 
 #[tokio::test]
-async fn an_answer_comes_back_and_its_connection_is_used_again_by_the_same_client_only() {
+async fn a_connection_is_reused_only_by_the_same_client() {
     let server = Server::start(patient()).await;
     let (one, other) = (client(), client());
     let mut ports = Vec::new();
@@ -124,8 +124,8 @@ async fn a_refused_connection_is_not_started() {
 }
 
 #[tokio::test]
-async fn a_name_that_cannot_be_resolved_is_dns() {
-    // A label above 63 bytes cannot be put into a query, so nothing is sent.
+async fn a_name_that_cannot_be_resolved_is_a_dns_error() {
+    // A query cannot contain a label above 63 bytes, so nothing is sent.
     let name = "n".repeat(64);
     let error = get(&client(), format!("http://{name}/?key=SECRET")).await.unwrap_err();
     assert_eq!(error, ClientError::Dns);
@@ -133,7 +133,7 @@ async fn a_name_that_cannot_be_resolved_is_dns() {
 }
 
 #[tokio::test]
-async fn a_stalled_tls_handshake_is_told_from_a_connection_that_is_not_there() {
+async fn a_stalled_tls_handshake_differs_from_a_missing_connection() {
     let (addr, _) = peer_that("", LONG).await;
     let error = get(&client(), format!("https://{addr}/?key=SECRET")).await.unwrap_err();
     assert_eq!(error, ClientError::TlsTimeout);
@@ -141,7 +141,7 @@ async fn a_stalled_tls_handshake_is_told_from_a_connection_that_is_not_there() {
 }
 
 #[tokio::test]
-async fn a_peer_that_does_not_speak_tls_is_tls() {
+async fn a_peer_without_tls_is_a_tls_error() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let plain = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -164,10 +164,10 @@ async fn a_connection_closed_before_the_whole_head_is_reset() {
     }
 }
 
-/// The peer keeps the connection alive by its words but closes it at once, so that some of the
-/// requests meet a pooled connection that is just ending.
+/// The peer announces keep-alive but closes the connection at once, so that some requests meet a pooled
+/// connection that is just ending.
 #[tokio::test]
-async fn a_pooled_connection_that_ends_is_an_answer_or_a_reset() {
+async fn a_pooled_connection_that_ends_gives_an_answer_or_a_reset() {
     let (addr, connections) = peer("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
     let client = client();
     for _ in 0..50 {

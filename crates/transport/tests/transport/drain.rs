@@ -1,4 +1,4 @@
-//! The drain: what is in flight finishes, what waits ends at once, what hangs is cut in time.
+//! The drain: requests in flight finish, idle connections end at once, hanging ones are cut in time.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
@@ -25,7 +25,7 @@ async fn a_request_in_flight_is_answered_and_nothing_new_is_accepted() {
 }
 
 #[tokio::test]
-async fn what_hangs_is_cut_at_the_end_of_the_grace_time() {
+async fn a_hanging_request_is_cut_at_the_end_of_the_grace_time() {
     let server = Server::start_with(patient(), None, SHORT).await;
     let mut stream = server.connect().await;
     stream.write_all(b"GET /hang HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();

@@ -55,7 +55,7 @@ async fn a_connection_without_requests_is_told_to_go_away_and_then_closed() {
 }
 
 #[tokio::test]
-async fn a_stream_whose_window_stays_shut_is_reset_while_the_connection_lives() {
+async fn a_stream_whose_window_stays_closed_is_reset_and_the_connection_lives() {
     let server = Server::start(ServerLimits { write_progress: SHORT, ..patient() }).await;
     let mut stream = server.connect().await;
     stream.write_all(PREFACE).await.unwrap();
@@ -68,7 +68,7 @@ async fn a_stream_whose_window_stays_shut_is_reset_while_the_connection_lives() 
 }
 
 #[tokio::test]
-async fn a_stream_whose_window_opens_in_time_goes_on() {
+async fn a_stream_whose_window_opens_in_time_continues() {
     let server = Server::start(ServerLimits { write_progress: 3 * SHORT, ..patient() }).await;
     let mut stream = server.connect().await;
     stream.write_all(PREFACE).await.unwrap();

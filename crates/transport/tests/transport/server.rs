@@ -35,7 +35,7 @@ async fn pipelined_requests_are_answered_in_order() {
 }
 
 #[tokio::test]
-async fn a_request_body_comes_back_whole() {
+async fn a_request_body_comes_back_complete() {
     let server = Server::start(patient()).await;
     let request = format!("POST /echo HTTP/1.1\r\nContent-Length: 5\r\n{CLOSE}hello");
     let answer = server.send(&request).await;
@@ -51,7 +51,7 @@ async fn a_rope_has_its_exact_content_length() {
 }
 
 #[tokio::test]
-async fn a_large_answer_comes_whole_to_a_peer_that_reads() {
+async fn a_peer_that_reads_gets_a_large_answer_completely() {
     let server = Server::start(ServerLimits { write_progress: SHORT, ..patient() }).await;
     let answer = server.send(&format!("GET /big HTTP/1.1\r\n{CLOSE}")).await;
     let head = answer.find("\r\n\r\n").unwrap() + 4;
@@ -186,7 +186,7 @@ async fn a_connection_above_the_limit_waits_for_a_free_slot() {
 }
 
 #[tokio::test]
-async fn what_is_refused_without_a_watcher_has_a_bare_status_behind_the_answers_before_it() {
+async fn without_a_watcher_a_refusal_is_only_a_status_after_the_earlier_answers() {
     let server = Server::start(patient()).await;
     let text = "GET /rope HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n";
     let answers = server.send(text).await;
@@ -198,7 +198,7 @@ async fn what_is_refused_without_a_watcher_has_a_bare_status_behind_the_answers_
 }
 
 #[tokio::test]
-async fn a_head_in_pieces_is_read_as_it_came() {
+async fn a_head_in_pieces_is_read_unchanged() {
     let server = Server::start(patient()).await;
     let mut stream = server.connect().await;
     for piece in ["POST /ec", "ho HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r", "\n\r\nhel", "loGET"]
@@ -212,14 +212,14 @@ async fn a_head_in_pieces_is_read_as_it_came() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_heard_by_a_peer_that_still_sends() {
+async fn a_peer_that_still_sends_gets_its_refusal() {
     let server = Server::start(patient()).await;
     let answer = server.send(&format!("GET /{} HTTP/1.1\r\n{CLOSE}", "x".repeat(200_000))).await;
     assert!(answer.starts_with("HTTP/1.1 414 "), "{answer}");
 }
 
 #[tokio::test]
-async fn a_slow_head_is_told_so_and_a_silent_connection_is_closed() {
+async fn a_slow_head_gets_408_and_a_silent_connection_is_closed() {
     let server = Server::start(ServerLimits { header_timeout: SHORT, ..patient() }).await;
     let mut stream = server.connect().await;
     stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow").await.unwrap();
@@ -229,7 +229,7 @@ async fn a_slow_head_is_told_so_and_a_silent_connection_is_closed() {
 }
 
 #[tokio::test]
-async fn one_address_has_so_many_connections_and_no_more() {
+async fn connections_per_address_are_limited() {
     let limits = ServerLimits { connections_per_address_max: 2, ..patient() };
     let server = Server::start(limits).await;
     let (first, _second) = (server.connect().await, server.connect().await);

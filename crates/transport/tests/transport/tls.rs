@@ -58,7 +58,7 @@ async fn get(server: &Server, path: &str, tls: ClientTls) -> Result<Response<Bod
     client.oneshot(Request::get(url).body(Bytes::new()).unwrap()).await
 }
 
-/// A raw TLS connection that offers one protocol only.
+/// A raw TLS connection that offers only one protocol.
 async fn connect(
     server: &Server,
     pem: &Pem,
@@ -116,7 +116,7 @@ async fn a_certificate_of_an_unknown_issuer_is_refused() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_does_not_come_is_closed() {
+async fn a_connection_without_a_handshake_is_closed() {
     let pem = Pem::new();
     let limits = ServerLimits { handshake_timeout: SHORT, ..patient() };
     let server = Server::start_with(limits, Some(pem.server()), LONG).await;
@@ -143,7 +143,7 @@ async fn silence_after_the_handshake_is_closed_at_the_header_timeout() {
 }
 
 #[tokio::test]
-async fn a_drain_ends_a_handshake_that_waits() {
+async fn a_drain_ends_a_waiting_handshake() {
     let pem = Pem::new();
     let server = Server::start_with(patient(), Some(pem.server()), LONG).await;
     let _silent = server.connect().await;
@@ -153,7 +153,7 @@ async fn a_drain_ends_a_handshake_that_waits() {
 }
 
 #[test]
-fn unusable_pem_files_are_refused_by_name() {
+fn the_error_names_an_unusable_pem_file() {
     let pem = Pem::new();
     let missing = Path::new("/nowhere/certificate.pem");
     let error = ServerTls::from_pem_files(missing, missing).unwrap_err();

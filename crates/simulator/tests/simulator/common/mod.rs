@@ -15,7 +15,7 @@ use transport::body::{BodyError, collect, empty};
 pub const V4: &str = "Bearer v4-demo-key";
 pub const LEGACY: &str = "Bearer legacy-demo-key";
 
-/// An answer, its body read to the end or to the error.
+/// An answer with its body, read to its end or to an error.
 pub struct Reply {
     pub status: u16,
     pub headers: HeaderMap,

@@ -13,7 +13,7 @@ pub const TOKEN: &str = "/Auth/connect/token";
 pub const FORM: &str = "grant_type=client_credentials&client_id=demo-client\
     &client_secret=demo-secret&scope=users%3Aread";
 
-/// So many users at Vonage.
+/// A Vonage simulator with this many users.
 pub fn of(users: usize) -> Simulator {
     Simulator::new(Settings { users, ..settings() })
 }
@@ -37,7 +37,7 @@ pub async fn ask_token(simulator: &Simulator, credential: Option<&str>, form: &s
     send(simulator, request.body(full(form.to_owned())).unwrap()).await
 }
 
-/// A token, got the documented way.
+/// A token, fetched in the documented way.
 pub async fn token(simulator: &Simulator) -> String {
     let reply = ask_token(simulator, None, FORM).await;
     reply.json()["access_token"].as_str().unwrap().to_owned()
@@ -52,14 +52,14 @@ pub async fn bare(simulator: &Simulator, uri: &str, headers: &[(&str, &str)]) ->
     send(simulator, request.body(empty()).unwrap()).await
 }
 
-/// `GET /useradmin{path}` with this token, as a good client does it.
+/// `GET /useradmin{path}` with this token, as a correct client sends it.
 pub async fn with(simulator: &Simulator, token: &str, path: &str) -> Reply {
     let credential = format!("Bearer {token}");
     let headers = [("authorization", credential.as_str()), ("accept", ACCEPT)];
     bare(simulator, &format!("/useradmin{path}"), &headers).await
 }
 
-/// The same with a token of its own.
+/// The same with a new token.
 pub async fn get(simulator: &Simulator, path: &str) -> Reply {
     let token = simulator.vonage_token("demo-client").unwrap();
     with(simulator, &token, path).await

@@ -24,7 +24,7 @@ pub(crate) const SHORT: Duration = Duration::from_millis(150);
 pub(crate) const LONG: Duration = Duration::from_secs(5);
 pub(crate) const BIG_BYTES: usize = 32 * 1024 * 1024;
 
-/// Limits that no test meets unless it lowers one.
+/// Limits that no test reaches unless it lowers one.
 pub(crate) fn patient() -> ServerLimits {
     ServerLimits {
         header_timeout: LONG,
@@ -38,7 +38,7 @@ pub(crate) fn patient() -> ServerLimits {
 
 pub(crate) struct Server {
     pub(crate) addr: SocketAddr,
-    /// Requests that the application is working on.
+    /// Requests in progress in the application.
     pub(crate) working: Arc<AtomicUsize>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Drained>,
@@ -86,7 +86,7 @@ impl Server {
         timeout(2 * LONG, self.task).await.expect("the drain must end").unwrap()
     }
 
-    /// Tells the server to stop; the drain goes on in the background.
+    /// Tells the server to stop; the drain continues in the background.
     pub(crate) fn begin_stop(self) -> JoinHandle<Drained> {
         let _ = self.stop.send(());
         self.task
@@ -103,7 +103,7 @@ impl Server {
     }
 }
 
-/// Counts a request for as long as its future lives.
+/// Counts a request while its future lives.
 struct Working(Arc<AtomicUsize>);
 
 impl Working {
@@ -154,7 +154,7 @@ async fn application(
     Ok(Response::new(answer))
 }
 
-/// Reads until the end or a reset, with a limit on the time.
+/// Reads until the end or a reset, with a time limit.
 pub(crate) async fn read_to_end(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut bytes = Vec::new();
     let _ = timeout(2 * LONG, stream.read_to_end(&mut bytes)).await.expect("must be closed");
