@@ -11,51 +11,20 @@ use domain::related::{Needs, Related};
 use domain::upstream::{Dialect, Rules};
 use domain::visibility::Visibility;
 use http::HeaderValue;
-use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use transport::client::Client;
 
-use crate::answers::Answers;
-use crate::breaker::{self, Breaker};
-use crate::budget::{Budget, CALLER_REPEATS_MIN};
+use crate::cache::answers::Answers;
+use crate::cache::kept::Kept;
 use crate::config::{self, UpstreamKey};
 use crate::error::Error;
-use crate::kept::Kept;
-use crate::pace::Pacer;
-use crate::secret::Secret;
-
-/// SHA-256 of a legacy key.
-pub(crate) type KeyDigest = [u8; 32];
-
-/// Digest of a key, in the form the configuration holds: `sha256:<hex>`.
-pub fn key_digest(key: &str) -> String {
-    let mut text = "sha256:".to_owned();
-    for byte in digest(key) {
-        text.push_str(&format!("{byte:02x}"));
-    }
-    text
-}
-
-pub(crate) fn digest(key: &str) -> KeyDigest {
-    #[cfg(test)]
-    tests::note_digest();
-    Sha256::digest(key.as_bytes()).into()
-}
-
-/// Reads the form [`key_digest`] writes.
-pub(crate) fn parse_digest(text: &str) -> Option<KeyDigest> {
-    let hex = text.strip_prefix("sha256:").filter(|hex| hex.len() == 64)?;
-    if !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut digest = [0; 32];
-    for (place, byte) in digest.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(hex.get(2 * place..2 * place + 2)?, 16).ok()?;
-    }
-    Some(digest)
-}
+use crate::keys::digest::{KeyDigest, digest};
+use crate::keys::secret::Secret;
+use crate::limits::breaker::{self, Breaker};
+use crate::limits::budget::{Budget, CALLER_REPEATS_MIN};
+use crate::limits::pacer::Pacer;
 
 /// All callers, found by their legacy key.
 #[derive(Debug)]
@@ -379,7 +348,7 @@ impl Upstream {
     }
 
     /// Whether a page of users is to be looked through for fields nobody knows: once an hour.
-    pub(crate) fn is_to_be_looked_through(&self) -> bool {
+    pub(crate) fn due_for_field_scan(&self) -> bool {
         // Plain data, valid after any panic.
         let mut last = self.looked_through.lock().unwrap_or_else(PoisonError::into_inner);
         let is_due = last.is_none_or(|then| then.elapsed() >= LOOKED_THROUGH_EVERY);
@@ -406,19 +375,10 @@ fn breaker_rules(settings: &config::Upstream) -> Option<breaker::Rules> {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-
     use super::*;
     use crate::config::Config;
+    use crate::keys::digest::counted::DIGESTS;
     use crate::state::State;
-
-    thread_local! {
-        static DIGESTS: Cell<usize> = const { Cell::new(0) };
-    }
-
-    pub(super) fn note_digest() {
-        DIGESTS.set(DIGESTS.get() + 1);
-    }
 
     const CONFIG: &str = r#"
 [upstream.ams]

@@ -19,16 +19,17 @@ use tokio::time::Instant;
 use tower::ServiceExt;
 
 use crate::Surroundings;
-use crate::call::{Ask, ListCall, SharedAccount};
+use crate::call::{Ask, ListCall, Look};
 use crate::caller::{Caller, KeyState};
 use crate::config::{Config, TeamsFrom};
 use crate::error::Error;
+use crate::observe::account::SharedAccount;
 use crate::stack;
 use crate::state::State;
 
 /// What a survey of one caller's users has seen.
 #[derive(Debug)]
-pub(crate) struct Survey {
+struct Survey {
     visibility: Visibility,
     quirks: Arc<Quirks>,
     seen: HashSet<u64>,
@@ -64,7 +65,7 @@ impl Survey {
     }
 
     /// Rules under which every id can be read, so that odd ones are counted instead of fatal.
-    pub(crate) fn rules(&self, rules: &Rules) -> Rules {
+    fn rules(&self, rules: &Rules) -> Rules {
         let ids = match &self.policy {
             IdPolicy::Fail => IdPolicy::Hash,
             policy => policy.clone(),
@@ -73,7 +74,7 @@ impl Survey {
     }
 
     /// Counts a user once, however often its page is read.
-    pub(crate) fn note(&mut self, user: &User<'_>) {
+    fn note(&mut self, user: &User<'_>) {
         if !self.seen.insert(user.key) {
             return;
         }
@@ -114,6 +115,17 @@ impl Survey {
                 *self.channels.entry(assigned.kind.clone().into_owned()).or_default() += 1;
             }
         }
+    }
+}
+
+impl Look for Mutex<Survey> {
+    fn rules(&self, rules: &Rules) -> Rules {
+        // Plain data, valid after any panic.
+        self.lock().unwrap_or_else(PoisonError::into_inner).rules(rules)
+    }
+
+    fn user(&self, user: &User<'_>) {
+        self.lock().unwrap_or_else(PoisonError::into_inner).note(user);
     }
 }
 
@@ -189,7 +201,7 @@ async fn survey(state: &State, caller: &Arc<Caller>) -> Result<Findings, Error> 
     let survey = Arc::new(Mutex::new(survey));
     let started = Instant::now();
     let deadline = started + state.config.limits.request_deadline * SURVEY_TIMES_DEADLINE;
-    let ask = Ask::Survey(Arc::clone(&survey));
+    let ask = Ask::Look(Arc::clone(&survey) as Arc<dyn Look>);
     let listing = Listing::Users(Which::All);
     let account = SharedAccount::default();
     let call = ListCall::new(caller, listing, ask, deadline, account.clone());

@@ -434,7 +434,7 @@ impl Error {
     }
 
     /// Whether it is the upstream that failed, and not its answer to this caller's credential.
-    pub(crate) fn is_upstreams(&self) -> bool {
+    pub(crate) fn is_upstream_fault(&self) -> bool {
         match self {
             Error::MappedKeyRefused | Error::Forbidden => false,
             Error::RateLimited { .. } | Error::Deadline => true,
@@ -443,7 +443,7 @@ impl Error {
     }
 
     /// Whether another attempt at the same page may help.
-    pub(crate) fn may_pass(&self) -> bool {
+    pub(crate) fn is_retryable(&self) -> bool {
         match self {
             Error::RateLimited { .. }
             | Error::Unavailable { .. }

@@ -28,11 +28,12 @@ use transport::client::ClientError;
 use transport::server::Peer;
 use transport::upgrade::Tunnel;
 
-use crate::call::{Attempt, Authorized, Credential, Passing, RequestId, SharedAccount};
+use crate::call::{Attempt, Authorized, Credential, Passing, RequestId};
 use crate::caller::Caller;
 use crate::config::{self, Allow, PassthroughCredential, Route, UnknownCallers};
 use crate::error::Error;
-use crate::secret::Secret;
+use crate::keys::secret::Secret;
+use crate::observe::account::SharedAccount;
 use crate::state::State;
 use clients::{Clients, Target};
 use credential::Watchword;

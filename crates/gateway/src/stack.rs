@@ -13,15 +13,18 @@ use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 use transport::body::Body;
 
-use crate::call::{Call, LegacyRequest, ListCall, Listed, Passing, Routed, Whole};
-use crate::coding::Codings;
-use crate::error::Error;
-use crate::layers::{
-    admit, assemble, authenticate, authorize, cors, describe, exchange, fail_fast, fan_out, lookup,
-    part, passthrough, relate, remember, rescue, retry, route, send, settle, shadow, share, shed,
-    sunset, teams, tenant, trace, translate,
+use crate::cache::whole::Whole;
+use crate::call::{Call, LegacyRequest, ListCall, Listed, Passing, Routed};
+use crate::edge::{
+    admit, authenticate, cors, describe, openapi, part, rescue, route, settle, shed, sunset,
+    tenant, trace, translate,
 };
-use crate::openapi;
+use crate::error::Error;
+use crate::line::{assemble, authorize, fail_fast, lookup, retry, send, share};
+use crate::list::{exchange, fan_out, relate, remember, teams};
+use crate::passthrough;
+use crate::request::coding::Codings;
+use crate::shadow::beside;
 use crate::state::State;
 use crate::svc::{Stage, from_fn};
 
@@ -39,7 +42,7 @@ pub(crate) fn edge(
         sampled: state.surroundings.exporter.as_ref().map_or(0.0, |_| state.config.traces.sampled),
         exporter: state.surroundings.exporter.clone(),
         epoch: state.epoch,
-        condition: state.condition.clone(),
+        lifecycle: state.lifecycle.clone(),
     };
     let route = route::Settings {
         quirks: Arc::clone(&quirks),
@@ -50,7 +53,7 @@ pub(crate) fn edge(
         cors::Settings { cors: state.config.cors.clone().map(Arc::new), passes: route.passes };
     let shed = shed::Settings {
         admission: Arc::clone(&state.admission),
-        condition: state.condition.clone(),
+        lifecycle: state.lifecycle.clone(),
         metrics: state.metrics.clone(),
     };
     let tenant =
@@ -64,7 +67,7 @@ pub(crate) fn edge(
         // Above `rescue`, since errors of an endpoint that will end say so, too.
         .layer(from_fn(sunset::Ends::of(&quirks), sunset::sunset))
         // Every answer may be the last one of its connection, errors included.
-        .layer(from_fn(state.condition.clone(), part::part))
+        .layer(from_fn(state.lifecycle.clone(), part::part))
         // Above everything that fails; turns errors into answers, panics into errors.
         .layer(from_fn(Arc::clone(&quirks), rescue::rescue))
         // Methods and hosts that are none of ours, and what the server refused.
@@ -92,7 +95,7 @@ pub(crate) fn edge(
 /// One legacy call.
 fn translation(state: &State) -> Stage<LegacyRequest, Response<Body>> {
     let shadow =
-        shadow::Settings { shadow: state.shadow.clone(), callers: Arc::clone(&state.callers) };
+        beside::Settings { shadow: state.shadow.clone(), callers: Arc::clone(&state.callers) };
     let translate = translate::Settings {
         metrics: state.metrics.clone(),
         callers: Arc::clone(&state.callers),
@@ -107,7 +110,7 @@ fn translation(state: &State) -> Stage<LegacyRequest, Response<Body>> {
         .timeout(state.config.limits.request_deadline)
         // The last place where the key is at hand, which the other side is asked with, and within the
         // time that candidate must have left where control fails. What passes through is not here.
-        .layer(from_fn(shadow, shadow::shadow))
+        .layer(from_fn(shadow, beside::beside))
         // The legacy key stops here.
         .layer(from_fn(Arc::clone(&state.callers), authenticate::authenticate))
         // A body has come whole before anything is asked.
@@ -178,3 +181,6 @@ pub(crate) fn lists(state: &State) -> Stage<ListCall, Listed> {
         .service(service_fn(move |attempt| send::send(send.clone(), attempt)));
     Stage::new(lists)
 }
+
+#[cfg(test)]
+mod transcripts;

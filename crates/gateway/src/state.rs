@@ -6,16 +6,36 @@ use std::time::Duration;
 
 use roster::Roster;
 use tokio::sync::Semaphore;
-use transport::client::{Client, ClientSettings, Lookup, Reach, Resolver, ResolverSettings};
+use transport::client::{
+    Client, ClientSettings, Lookup, Reach, Resolver, ResolverSettings, SystemLookup,
+};
 
-use crate::Surroundings;
-use crate::admission::Admission;
-use crate::answers::Answers;
+use crate::cache::answers::{Answers, Freshness};
 use crate::caller::{Caller, Callers, GroupCache, Share, Upstream};
-use crate::condition::Condition;
 use crate::config::{self, Config, Lookups, RosterFile};
-use crate::metrics::Metrics;
-use crate::shadow::{Around, Results, Shadow};
+use crate::limits::admission::Admission;
+use crate::limits::lifecycle::Lifecycle;
+use crate::observe::metrics::Metrics;
+use crate::observe::spans::Spans;
+use crate::shadow::{Around, Judge, Results, Shadow};
+
+/// What a gateway uses of the world around it.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// Who is asked for the addresses of upstreams' names.
+    pub lookup: Arc<dyn Lookup>,
+    /// Who is told of every span that is recorded.
+    pub exporter: Option<Arc<dyn Spans>>,
+    /// Who compares answers of the two sides; without one, none are compared.
+    pub judge: Option<Arc<dyn Judge>>,
+}
+
+impl Default for Surroundings {
+    /// The system's names, and nobody to tell or to compare.
+    fn default() -> Self {
+        Surroundings { lookup: Arc::new(SystemLookup), exporter: None, judge: None }
+    }
+}
 
 /// Everything the stack and the admin pages share.
 #[derive(Debug, Clone)]
@@ -29,7 +49,7 @@ pub(crate) struct State {
     pub(crate) reaches: Arc<BTreeMap<String, Reach>>,
     /// Counts the configurations since the start, from 1.
     pub(crate) epoch: u64,
-    pub(crate) condition: Condition,
+    pub(crate) lifecycle: Lifecycle,
     pub(crate) admission: Arc<Admission>,
     /// The other side, where one is configured.
     pub(crate) shadow: Option<Arc<Shadow>>,
@@ -46,11 +66,11 @@ impl State {
         let metrics = Metrics::new().map_err(std::io::Error::other)?;
         let roster = config.roster.as_ref().map(RosterFile::open).transpose()?;
         let admission = Arc::new(Admission::new(&config.limits));
-        let (condition, upstreams) = (Condition::default(), BTreeMap::new());
+        let (lifecycle, upstreams) = (Lifecycle::default(), BTreeMap::new());
         let shadow_results = Arc::new(Results::new());
         let shadow = None;
         let shared =
-            Shared { surroundings, condition, admission, upstreams, shadow, shadow_results };
+            Shared { surroundings, lifecycle, admission, upstreams, shadow, shadow_results };
         Ok(State::with(config, metrics, roster, shared, 1))
     }
 
@@ -68,7 +88,7 @@ impl State {
         };
         let shared = Shared {
             surroundings: self.surroundings.clone(),
-            condition: self.condition.clone(),
+            lifecycle: self.lifecycle.clone(),
             admission,
             upstreams: self.callers.all().iter().map(|caller| upstream_of(caller)).collect(),
             shadow: self.shadow.clone(),
@@ -84,7 +104,7 @@ impl State {
         shared: Shared,
         epoch: u64,
     ) -> Self {
-        let Shared { surroundings, condition, admission, shadow_results, .. } = shared;
+        let Shared { surroundings, lifecycle, admission, shadow_results, .. } = shared;
         let (before, shadow_before) = (shared.upstreams, shared.shadow);
         let reach = |settings| reach(settings, &surroundings.lookup, &metrics);
         let reaches = config.upstreams.iter();
@@ -111,7 +131,8 @@ impl State {
             let client = Client::reaching(client, reaches.get(&caller.upstream)?);
             let groups = groups(&config.lookups);
             let readings_max = config.limits.requests_per_caller_max;
-            let freshness = config.cache.freshness;
+            let config::Cache { fresh_for, stale_if_error, .. } = config.cache;
+            let freshness = Freshness { fresh_for, stale_if_error };
             let answers = Answers::new(freshness, share_of_cache, codings, readings_max);
             let share = share(&config, caller);
             let at_work = Caller::new(caller, Arc::clone(upstream), client, groups, answers, share);
@@ -123,7 +144,7 @@ impl State {
             lookup: &surroundings.lookup,
             judge: surroundings.judge.clone(),
             metrics: &metrics,
-            condition: &condition,
+            lifecycle: &lifecycle,
             results: &shadow_results,
             before: shadow_before.as_deref(),
         };
@@ -137,7 +158,7 @@ impl State {
             surroundings,
             reaches,
             epoch,
-            condition,
+            lifecycle,
             admission,
             shadow,
             shadow_results,
@@ -148,7 +169,7 @@ impl State {
 /// What goes on from one configuration to the next.
 struct Shared {
     surroundings: Surroundings,
-    condition: Condition,
+    lifecycle: Lifecycle,
     admission: Arc<Admission>,
     /// Those that callers had until now.
     upstreams: BTreeMap<String, Arc<Upstream>>,

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use transport::server::{Rejection, Watcher};
 
-use crate::metrics::Metrics;
-use crate::reload::InForce;
+use crate::admin::reload::InForce;
+use crate::observe::metrics::Metrics;
 
 /// See the module.
 pub(crate) struct Door {

@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::condition::Level;
-use crate::metrics::resident_bytes;
-use crate::reload::InForce;
+use crate::admin::reload::InForce;
+use crate::limits::lifecycle::Level;
+use crate::observe::metrics::resident_bytes;
 
 /// How often it is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
@@ -22,7 +22,7 @@ pub(crate) async fn watch(in_force: InForce) {
     loop {
         let state = in_force.state();
         let level = level(&groups, state.config.limits.memory_max);
-        let before = state.condition.set_level(level);
+        let before = state.lifecycle.set_level(level);
         if level != before {
             tracing::warn!(level = level.number(), "memory: 0 enough, 1 tight, 2 nothing new");
         }

@@ -11,8 +11,8 @@ use tower::service_fn;
 use tower::util::BoxCloneSyncService;
 use transport::body::{self, Body};
 
-use crate::metrics::Snapshot;
-use crate::reload::InForce;
+use crate::admin::reload::InForce;
+use crate::observe::metrics::Snapshot;
 use crate::state::State;
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -33,7 +33,7 @@ pub(crate) fn admin(
 async fn answer(state: &State, head: &Parts) -> Response<Body> {
     let (status, kind, bytes) = match head.uri.path() {
         "/healthz" => (StatusCode::OK, TEXT, b"ok\n".to_vec()),
-        "/readyz" if state.condition.is_draining() => {
+        "/readyz" if state.lifecycle.is_draining() => {
             (StatusCode::SERVICE_UNAVAILABLE, TEXT, b"draining\n".to_vec())
         }
         "/readyz" => (StatusCode::OK, TEXT, b"ready\n".to_vec()),
@@ -78,7 +78,7 @@ async fn metrics(state: &State) -> Vec<u8> {
         roster: roster(state).await,
         breakers: breakers.collect(),
         queued: state.admission.queued(),
-        level: state.condition.level(),
+        level: state.lifecycle.level(),
         certificate: tls.and_then(|tls| tls.not_after()).unwrap_or(0),
     };
     state.metrics.text(&snapshot)

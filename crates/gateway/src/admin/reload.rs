@@ -58,7 +58,7 @@ impl InForce {
 
 /// What a state answers with, and what it does beside.
 fn begun(state: &State) -> Edge {
-    if let Some(shadow) = state.shadow.as_ref().filter(|_| !state.condition.is_draining()) {
+    if let Some(shadow) = state.shadow.as_ref().filter(|_| !state.lifecycle.is_draining()) {
         shadow.start(stack::readings(state), state.config.limits.request_deadline);
     }
     stack::edge(state)
@@ -76,24 +76,6 @@ pub enum ReloadError {
     /// The roster's new file cannot be opened.
     #[error("{0}; nothing was changed")]
     Roster(io::Error),
-}
-
-/// What became of another configuration; the label of a metric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reloaded {
-    Applied,
-    Refused,
-}
-
-impl Reloaded {
-    pub(crate) const ALL: [Reloaded; 2] = [Reloaded::Applied, Reloaded::Refused];
-
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Reloaded::Applied => "applied",
-            Reloaded::Refused => "refused",
-        }
-    }
 }
 
 const RESTART_ONLY: &str = "takes effect at a restart only";
@@ -119,14 +101,13 @@ impl Reloader {
     /// many configurations there were since the start.
     pub fn reload(&self, config: Config) -> Result<u64, ReloadError> {
         let reloaded = self.put(config);
-        let result = if reloaded.is_ok() { Reloaded::Applied } else { Reloaded::Refused };
-        self.0.state().metrics.reloaded(result);
+        self.0.state().metrics.reloaded(reloaded.is_ok());
         reloaded
     }
 
     /// Counts a configuration that could not even be read.
     pub fn refused(&self) {
-        self.0.state().metrics.reloaded(Reloaded::Refused);
+        self.0.state().metrics.reloaded(false);
     }
 
     fn put(&self, config: Config) -> Result<u64, ReloadError> {

@@ -12,9 +12,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::call::Whole;
-use crate::coding;
+use super::whole::Whole;
 use crate::error::Error;
+use crate::observe::account::Source;
+use crate::request::coding;
 
 /// What makes two requests of a caller equal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -47,31 +48,6 @@ pub(crate) struct Given {
     pub(crate) whole: Arc<Whole>,
     pub(crate) source: Source,
     pub(crate) age: Duration,
-}
-
-/// Where an answer came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// Read for this request.
-    Read,
-    /// Read for another request that was under way.
-    Shared,
-    /// Kept and fresh.
-    Kept,
-    /// Kept, not fresh any more, and given because the upstream failed.
-    Stale,
-}
-
-impl Source {
-    /// The word in headers, metrics and explanations.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Source::Read => "read",
-            Source::Shared => "shared",
-            Source::Kept => "hit",
-            Source::Stale => "stale",
-        }
-    }
 }
 
 type Reading = Shared<BoxFuture<'static, Result<Arc<Whole>, Error>>>;
@@ -143,7 +119,7 @@ impl Answers {
     pub(crate) async fn get<F>(
         self: &Arc<Self>,
         question: Question,
-        is_anew: bool,
+        wants_fresh: bool,
         read: impl FnOnce() -> F,
     ) -> Result<Given, Error>
     where
@@ -152,7 +128,7 @@ impl Answers {
         let kept = self.kept.get(&question);
         if let Some(entry) = &kept
             && entry.at.elapsed() < self.freshness.fresh_for
-            && !(is_anew && self.passes_over())
+            && !(wants_fresh && self.passes_over())
         {
             return Ok(given(entry, Source::Kept));
         }
@@ -177,7 +153,7 @@ impl Answers {
         match (reading.await, kept) {
             (Ok(whole), _) => Ok(Given { whole, source, age: Duration::ZERO }),
             (Err(error), Some(entry))
-                if error.is_upstreams()
+                if error.is_upstream_fault()
                     && self.is_usable(&entry)
                     && self.readings().generation == generation =>
             {

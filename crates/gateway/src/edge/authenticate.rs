@@ -23,12 +23,13 @@ where
         Credential::Ambiguous => return Err(Error::AmbiguousCredential.into()),
         Credential::One(key) => callers.find(key).ok_or(Error::UnknownCredential)?,
     };
-    let LegacyRequest { endpoint, quirks, params, wishes, deadline, account, body, .. } = request;
+    let LegacyRequest { endpoint, quirks, params, conditional, deadline, account, body, .. } =
+        request;
     account.note(|account| {
         account.caller = Some(caller.name.clone());
         account.dialect = Some(caller.upstream.dialect.name());
         account.may_explain = caller.may_explain;
     });
-    let call = LegacyCall { endpoint, quirks, caller, params, wishes, deadline, account };
+    let call = LegacyCall { endpoint, quirks, caller, params, conditional, deadline, account };
     inner.oneshot(WithBody { call, body }).await
 }

@@ -13,8 +13,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use tower::{BoxError, Service, ServiceExt};
 use transport::body::{self, Body};
 
-use crate::call::SharedAccount;
 use crate::config::Cors;
+use crate::observe::account::SharedAccount;
 
 /// What a page may read beside the few headers it always may.
 const EXPOSED: HeaderValue = HeaderValue::from_static(

@@ -7,9 +7,9 @@ use http::{HeaderValue, Method, Request, Response};
 use tower::{BoxError, Service, ServiceExt};
 use transport::body::{self, Body};
 
-use crate::call::SharedAccount;
+use crate::edge::openapi;
 use crate::error::Error;
-use crate::openapi;
+use crate::observe::account::SharedAccount;
 
 pub(crate) async fn describe<S>(
     document: Bytes,

@@ -6,10 +6,10 @@ use http::{Request, Response, StatusCode, Version};
 use tower::{BoxError, Service, ServiceExt};
 use transport::body::Body;
 
-use crate::condition::Condition;
+use crate::limits::lifecycle::Lifecycle;
 
 pub(crate) async fn part<S>(
-    condition: Condition,
+    lifecycle: Lifecycle,
     inner: S,
     request: Request<Body>,
 ) -> Result<Response<Body>, BoxError>
@@ -20,7 +20,7 @@ where
     let is_first = request.version() <= Version::HTTP_11;
     let mut answer = inner.oneshot(request).await?;
     // Asked when the answer is there: most of those that a drain finds began before it.
-    if is_first && condition.wants_to_part() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+    if is_first && lifecycle.wants_to_part() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(answer)

@@ -15,8 +15,8 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use tower::{BoxError, Service, ServiceExt};
 use transport::body::{self, Body};
 
-use crate::call::SharedAccount;
 use crate::error::{Error, SLUG};
+use crate::observe::account::SharedAccount;
 
 /// Quirks by endpoint name.
 pub(crate) type QuirksByEndpoint = Arc<BTreeMap<&'static str, Arc<Quirks>>>;

@@ -14,12 +14,13 @@ use tokio::time::Instant;
 use tower::{BoxError, Service, ServiceExt};
 use transport::body::Body;
 
-use crate::call::{Credential, LegacyRequest, Passing, Routed, SharedAccount};
+use crate::call::{Credential, LegacyRequest, Passing, Routed};
 use crate::error::Error;
-use crate::secret::Secret;
-use crate::shadow::Trail;
-use crate::target::Target;
-use crate::wishes::Wishes;
+use crate::keys::secret::Secret;
+use crate::observe::account::SharedAccount;
+use crate::request::conditional::Conditional;
+use crate::request::target::Target;
+use crate::request::trail::Trail;
 
 /// What routing needs to know.
 #[derive(Debug, Clone)]
@@ -60,7 +61,7 @@ where
     let quirks = settings.quirks.get(endpoint.name()).cloned().unwrap_or_default();
     let deadline = Instant::now() + settings.deadline;
     account.note(|account| account.endpoint = Some(endpoint.name()));
-    let wishes = Wishes::of(request.headers());
+    let conditional = Conditional::of(request.headers());
     let (target, trail) = (Target::of(request.uri()), Trail::of(request.headers()));
     let body = request.into_body();
     let call = LegacyRequest {
@@ -70,7 +71,7 @@ where
         target,
         params,
         trail,
-        wishes,
+        conditional,
         deadline,
         account,
         body,

@@ -7,16 +7,16 @@ use http::{Request, Response};
 use tower::{BoxError, Service, ServiceExt};
 use transport::body::Body;
 
-use crate::admission::{Admission, Shed};
-use crate::condition::{Condition, Level};
 use crate::error::Error;
-use crate::metrics::Metrics;
+use crate::limits::admission::{Admission, Shed};
+use crate::limits::lifecycle::{Level, Lifecycle};
+use crate::observe::metrics::Metrics;
 
 /// What letting in needs to know.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) admission: Arc<Admission>,
-    pub(crate) condition: Condition,
+    pub(crate) lifecycle: Lifecycle,
     pub(crate) metrics: Metrics,
 }
 
@@ -28,8 +28,8 @@ pub(crate) async fn shed<S>(
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = BoxError> + Clone,
 {
-    let Settings { admission, condition, metrics } = settings;
-    let place = match condition.level() {
+    let Settings { admission, lifecycle, metrics } = settings;
+    let place = match lifecycle.level() {
         Level::Full => Err(Shed::Memory),
         Level::Calm | Level::Tight => admission.enter().await,
     };

@@ -7,11 +7,11 @@ use http::Response;
 use tower::{BoxError, Service, ServiceExt};
 use transport::body::Body;
 
-use crate::admission::Shed;
 use crate::call::{Credential, LegacyRequest, Passing, Routed};
 use crate::caller::Callers;
 use crate::error::Error;
-use crate::metrics::Metrics;
+use crate::limits::admission::Shed;
+use crate::observe::metrics::Metrics;
 
 /// What sharing out needs to know.
 #[derive(Debug, Clone)]

@@ -14,18 +14,22 @@ use tower::{BoxError, Service, ServiceExt};
 use tracing::Instrument;
 use transport::body::{self, Body, BodyError};
 
-use crate::call::{Account, RequestId, SharedAccount};
+use crate::call::RequestId;
 use crate::caller::Callers;
-use crate::condition::Condition;
 use crate::error::Error;
-use crate::explain;
-use crate::metrics::Metrics;
-use crate::origin::Origin;
-use crate::spans::{self, Exporter};
+use crate::limits::lifecycle::Lifecycle;
+use crate::observe::account::{Account, SharedAccount};
+use crate::observe::explain;
+use crate::observe::metrics::Metrics;
+use crate::observe::origin::Origin;
+use crate::observe::spans::{self, Exporter};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const EXPLAIN: HeaderName = HeaderName::from_static("x-tieline-explain");
 const EXPLANATION: HeaderName = HeaderName::from_static("x-tieline-explanation");
+
+/// The target of the access line, which filters and collectors go by; it does not move with this file.
+const ACCESS: &str = "gateway::layers::trace";
 
 /// What tracing needs to know.
 #[derive(Debug, Clone)]
@@ -40,7 +44,7 @@ pub(crate) struct Settings {
     pub(crate) exporter: Exporter,
     /// Which configuration answers.
     pub(crate) epoch: u64,
-    pub(crate) condition: Condition,
+    pub(crate) lifecycle: Lifecycle,
 }
 
 pub(crate) async fn trace<S>(
@@ -52,9 +56,9 @@ where
     S: Service<Request<Body>, Response = Response<Body>, Error = BoxError> + Clone,
 {
     let started = Instant::now();
-    let Settings { metrics, callers, accept_request_id, sampled, exporter, epoch, condition } =
+    let Settings { metrics, callers, accept_request_id, sampled, exporter, epoch, lifecycle } =
         settings;
-    let teller = Teller { metrics, exporter, condition };
+    let teller = Teller { metrics, exporter, lifecycle };
     let is_key = |text: &str| callers.knows(text);
     let origin = Arc::new(Origin::of(request.headers(), accept_request_id, sampled, is_key));
     let span = tracing::info_span!("request", id = %origin.request_id);
@@ -118,7 +122,7 @@ where
 struct Teller {
     metrics: Metrics,
     exporter: Exporter,
-    condition: Condition,
+    lifecycle: Lifecycle,
 }
 
 impl Teller {
@@ -142,8 +146,8 @@ const LEFT: u16 = 499;
 
 /// The status of a request without an answer, and what it is noted for: its client left, or the end of
 /// the drain cut it.
-fn unanswered(account: &mut Account, condition: &Condition) -> u16 {
-    if !condition.is_cut() {
+fn unanswered(account: &mut Account, lifecycle: &Lifecycle) -> u16 {
+    if !lifecycle.is_cut() {
         return LEFT;
     }
     account.error = Some(Error::DrainCut.slug());
@@ -170,7 +174,7 @@ impl Drop for Leaving<'_> {
     fn drop(&mut self) {
         if !self.is_answered {
             let mut account = self.account.read();
-            let status = unanswered(&mut account, &self.teller.condition);
+            let status = unanswered(&mut account, &self.teller.lifecycle);
             let took = self.started.elapsed();
             self.teller.tell(self.span, &account, self.method, status, 0, took);
         }
@@ -201,7 +205,7 @@ impl Drop for Told {
         // A body that broke off is the upstream's doing and named as an error; any other one that
         // did not end was left by its client.
         let has_broken_off = !self.has_ended && account.error.is_none();
-        let status = match has_broken_off.then(|| unanswered(&mut account, &self.teller.condition))
+        let status = match has_broken_off.then(|| unanswered(&mut account, &self.teller.lifecycle))
         {
             Some(LEFT) => LEFT,
             _ => self.status,
@@ -261,6 +265,7 @@ fn access_line(
     took: std::time::Duration,
 ) {
     tracing::info!(
+        target: ACCESS,
         method,
         endpoint = account.endpoint.unwrap_or("none"),
         caller = account.caller.as_deref().unwrap_or("none"),

@@ -11,12 +11,14 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use tower::{BoxError, Service, ServiceExt};
 use transport::body::{self, Body};
 
-use crate::answers::{Given, Source};
-use crate::call::{Call, LegacyCall, Plain, Whole};
+use crate::cache::answers::Given;
+use crate::cache::whole::Whole;
+use crate::call::{Call, LegacyCall, Plain};
 use crate::caller::Callers;
-use crate::coding::{Coding, Codings};
-use crate::metrics::Metrics;
-use crate::wishes::Wishes;
+use crate::observe::account::Source;
+use crate::observe::metrics::Metrics;
+use crate::request::coding::{Coding, Codings};
+use crate::request::conditional::Conditional;
 
 /// What translating needs to know.
 #[derive(Debug, Clone)]
@@ -34,7 +36,7 @@ pub(crate) async fn translate<S>(
 where
     S: Service<Call<GroupName>, Response = Given, Error = BoxError> + Clone,
 {
-    let LegacyCall { endpoint, quirks, caller, params, wishes, deadline, account } = call;
+    let LegacyCall { endpoint, quirks, caller, params, conditional, deadline, account } = call;
     let (dialect, caller_name) = (caller.upstream.dialect.name(), caller.name.clone());
     let note_ignored = |names: &[String]| {
         let names = names.iter().map(|name| fit_for_log(name, &settings.callers)).collect();
@@ -55,27 +57,28 @@ where
         Planned::Ask(plan) => *plan,
     };
     note_ignored(&plan.ignored);
-    let is_anew = wishes.is_anew;
-    let call = Call { endpoint, quirks, caller, plan, is_anew, deadline, account: account.clone() };
+    let wants_fresh = conditional.wants_fresh;
+    let call =
+        Call { endpoint, quirks, caller, plan, wants_fresh, deadline, account: account.clone() };
     let given = inner.oneshot(call).await?;
     if given.whole.rows > 0 {
         settings.metrics.answered(endpoint, dialect, &caller_name);
     }
     account.note(|account| account.rows = given.whole.rows);
-    Ok(answer(&settings.codings, &given, &wishes).await)
+    Ok(answer(&settings.codings, &given, &conditional).await)
 }
 
 /// The answer to a client that may have the very same one already, in the coding that it likes best.
-async fn answer(codings: &Codings, given: &Given, wishes: &Wishes) -> Response<Body> {
+async fn answer(codings: &Codings, given: &Given, conditional: &Conditional) -> Response<Body> {
     let whole = &given.whole;
-    let (mut answer, tag) = match wishes.known(&whole.etag) {
+    let (mut answer, tag) = match conditional.known(&whole.etag) {
         Some(tag) => {
             let mut answer = json(Bytes::new());
             *answer.status_mut() = StatusCode::NOT_MODIFIED;
             answer.headers_mut().remove(CONTENT_TYPE);
             (answer, tag)
         }
-        None => match coded(codings, whole, wishes).await {
+        None => match coded(codings, whole, conditional).await {
             Some((coding, tag, bytes)) => {
                 let mut answer = json(bytes);
                 let name = HeaderValue::from_static(coding.as_str());
@@ -107,9 +110,9 @@ async fn answer(codings: &Codings, given: &Given, wishes: &Wishes) -> Response<B
 async fn coded(
     codings: &Codings,
     whole: &Whole,
-    wishes: &Wishes,
+    conditional: &Conditional,
 ) -> Option<(Coding, HeaderValue, Bytes)> {
-    let coding = wishes.coding(&codings.used)?;
+    let coding = conditional.coding(&codings.used)?;
     let tag = coding.tag(&whole.etag)?;
     let bytes = whole.coded.get(coding, &whole.bytes, codings).await?;
     Some((coding, tag, bytes))

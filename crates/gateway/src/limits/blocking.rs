@@ -1,4 +1,4 @@
-//! Work that keeps a thread busy for long, done aside from the threads that serve sockets, so that
+//! Work that keeps a thread busy for long, done away from the threads that serve sockets, so that
 //! small requests need not wait behind it.
 
 use std::sync::LazyLock;
@@ -18,7 +18,7 @@ static PLACES: LazyLock<Semaphore> =
     LazyLock::new(|| Semaphore::new(available_parallelism().map_or(1, usize::from)));
 
 /// Does it, and waits for it without keeping a thread.
-pub(crate) async fn aside<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {
     // The semaphore is never closed.
@@ -42,7 +42,7 @@ mod tests {
     async fn c09_what_is_done_aside_keeps_no_thread_that_serves() {
         let (say, said) = channel();
         // The only thread that serves has to speak, or the work would never end.
-        let (done, ()) = tokio::join!(aside(move || said.recv()), async move {
+        let (done, ()) = tokio::join!(blocking(move || said.recv()), async move {
             tokio::task::yield_now().await;
             say.send(7).unwrap();
         });
@@ -52,9 +52,9 @@ mod tests {
     #[tokio::test]
     async fn c12_a_panic_aside_is_an_error_of_one_and_gives_its_place_back() {
         for _ in 0..2 * available_parallelism().map_or(1, usize::from) {
-            let done = aside::<()>(|| panic!("a text that is nobody's business")).await;
+            let done = blocking::<()>(|| panic!("a text that is nobody's business")).await;
             assert_eq!(done, Err(Error::Internal));
         }
-        assert_eq!(aside(|| 7).await, Ok(7));
+        assert_eq!(blocking(|| 7).await, Ok(7));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::recent::{Kind, Recent};
+use crate::limits::recent::{Kind, Recent};
 
 /// Of a hundred attempts of the last ten seconds, so many must have failed.
 const FAILED_PERCENT_MIN: u64 = 80;
@@ -118,9 +118,9 @@ impl Breaker {
         let mut now = self.now();
         let until = Instant::now() + rules.open_for;
         match (now.phase, outcome) {
-            (Phase::Closed, Outcome::Worked) => now.recent.note(Kind::Plain),
+            (Phase::Closed, Outcome::Worked) => now.recent.note(Kind::Usual),
             (Phase::Closed, Outcome::Failed) => {
-                now.recent.note(Kind::Odd);
+                now.recent.note(Kind::Rare);
                 let (worked, failed) = now.recent.sums();
                 let is_most = failed * 100 >= (worked + failed) * FAILED_PERCENT_MIN;
                 if failed >= rules.failures_min && is_most {

@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::recent::{Kind, Recent};
+use crate::limits::recent::{Kind, Recent};
 
 /// One repeat for so many requests of the last ten seconds.
 const REQUESTS_PER_REPEAT: u64 = 5;
@@ -26,7 +26,7 @@ impl Budget {
 
     /// Something is asked for the first time.
     pub(crate) fn note_request(&self) {
-        self.recent().note(Kind::Plain);
+        self.recent().note(Kind::Usual);
     }
 
     /// Whether something may be asked once more; if so, it counts.
@@ -35,7 +35,7 @@ impl Budget {
         let (requests, repeats) = recent.sums();
         let has_room = repeats < (requests / REQUESTS_PER_REPEAT).max(self.repeats_min);
         if has_room {
-            recent.note(Kind::Odd);
+            recent.note(Kind::Rare);
         }
         has_room
     }

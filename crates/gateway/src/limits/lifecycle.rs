@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 /// See the module; clones share it, and so do all configurations of a process.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Condition(Arc<Shared>);
+pub(crate) struct Lifecycle(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -40,7 +40,7 @@ impl Level {
     }
 }
 
-impl Condition {
+impl Lifecycle {
     /// The process begins to end; what is still open then is cut at `cut_at`.
     pub(crate) fn begin_drain(&self, cut_at: Instant) {
         // A drain begins once.

@@ -5,13 +5,13 @@ use tokio::time::Instant;
 /// How far back is counted.
 const SECONDS: u64 = 10;
 
-/// Which of the two.
+/// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// All is well, or just the first.
-    Plain,
-    /// What there should be little of.
-    Odd,
+    /// What goes as it should: a first attempt, an attempt that worked.
+    Usual,
+    /// What should be rare: a repeat, an attempt that failed.
+    Rare,
 }
 
 /// See the module.
@@ -24,8 +24,8 @@ pub(crate) struct Recent {
 #[derive(Debug, Clone, Copy, Default)]
 struct Step {
     second: u64,
-    plain: u64,
-    odd: u64,
+    usual: u64,
+    rare: u64,
 }
 
 impl Recent {
@@ -40,15 +40,15 @@ impl Recent {
             *step = Step { second, ..Step::default() };
         }
         match kind {
-            Kind::Plain => step.plain += 1,
-            Kind::Odd => step.odd += 1,
+            Kind::Usual => step.usual += 1,
+            Kind::Rare => step.rare += 1,
         }
     }
 
-    /// Plain ones and odd ones.
+    /// How many were usual, and how many rare.
     pub(crate) fn sums(&self) -> (u64, u64) {
         let second = self.began.elapsed().as_secs();
         let steps = self.steps.iter().filter(|step| second - step.second < SECONDS);
-        steps.fold((0, 0), |(plain, odd), step| (plain + step.plain, odd + step.odd))
+        steps.fold((0, 0), |(usual, rare), step| (usual + step.usual, rare + step.rare))
     }
 }

@@ -8,9 +8,10 @@ use http::HeaderValue;
 use tower::{BoxError, Service, ServiceExt};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::call::{Call, Whole};
-use crate::coding::Coded;
+use crate::cache::whole::Whole;
+use crate::call::Call;
 use crate::error::Error;
+use crate::request::coding::Coded;
 
 pub(crate) async fn assemble<S>(_: (), inner: S, call: Call<GroupName>) -> Result<Whole, BoxError>
 where

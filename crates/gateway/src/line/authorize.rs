@@ -21,8 +21,8 @@ use crate::call::{Attempt, Authorized};
 use crate::caller::Token;
 use crate::config::{TokenAuth, UpstreamKey, bearer};
 use crate::error::Error;
-use crate::metrics::Metrics;
-use crate::retry_after::{RETRY_AFTER_DEFAULT, retry_after};
+use crate::limits::retry_after::{RETRY_AFTER_DEFAULT, retry_after};
+use crate::observe::metrics::Metrics;
 
 /// A token that lives shorter than this before its end is replaced.
 const MARGIN_MAX: Duration = Duration::from_secs(60);

@@ -9,9 +9,9 @@ use tower::{BoxError, Service, ServiceExt};
 use transport::body::BodyError;
 use transport::client::ClientError;
 
-use crate::breaker::Outcome;
 use crate::call::Authorized;
 use crate::error::Error;
+use crate::limits::breaker::Outcome;
 
 pub(crate) async fn fail_fast<S>(
     _: (),

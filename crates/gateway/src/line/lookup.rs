@@ -21,7 +21,7 @@ use tracing::Instrument;
 use crate::call::{Ask, Call, ListCall, Listed, RowsAsk};
 use crate::caller::KnownGroups;
 use crate::error::Error;
-use crate::metrics::Metrics;
+use crate::observe::metrics::Metrics;
 
 /// What a look-up needs to know.
 #[derive(Debug, Clone)]

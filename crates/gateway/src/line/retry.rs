@@ -16,8 +16,8 @@ use transport::client::ClientError;
 
 use crate::call::Attempt;
 use crate::error::Error;
-use crate::metrics::Metrics;
-use crate::retry_after::{RETRY_AFTER_DEFAULT, retry_after};
+use crate::limits::retry_after::{RETRY_AFTER_DEFAULT, retry_after};
+use crate::observe::metrics::Metrics;
 
 /// Full jitter: the longest wait before the second, third and every later attempt.
 const JITTER_MAX: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
@@ -52,11 +52,11 @@ where
             },
             Err(error) => {
                 let error = *error.downcast::<Error>()?;
-                let told = error.retry_after().filter(|_| error.may_pass());
+                let told = error.retry_after().filter(|_| error.is_retryable());
                 (error, told)
             }
         };
-        if !error.may_pass() {
+        if !error.is_retryable() {
             return Err(error.into());
         }
         let wait = told.unwrap_or_else(|| jitter(made));

@@ -13,8 +13,8 @@ use transport::body;
 use crate::call::{Attempt, Authorized};
 use crate::caller::{Caller, Upstream};
 use crate::error::Error;
-use crate::metrics::Metrics;
-use crate::spans::{Exchange, Exporter};
+use crate::observe::metrics::Metrics;
+use crate::observe::spans::{Exchange, Exporter};
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("tieline/", env!("CARGO_PKG_VERSION")));
 

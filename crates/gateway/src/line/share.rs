@@ -11,10 +11,12 @@ use domain::plan::GroupName;
 use tokio::time::Instant;
 use tower::{BoxError, Service, ServiceExt};
 
-use crate::answers::{Given, Question, Source};
-use crate::call::{Call, Whole};
+use crate::cache::answers::{Given, Question};
+use crate::cache::whole::Whole;
+use crate::call::Call;
 use crate::error::Error;
-use crate::metrics::Metrics;
+use crate::observe::account::Source;
+use crate::observe::metrics::Metrics;
 
 /// What sharing needs to know.
 #[derive(Debug, Clone)]
@@ -35,10 +37,10 @@ where
 {
     let (caller, account) = (Arc::clone(&call.caller), call.account.clone());
     let question = Question { endpoint: call.endpoint.name(), filter: call.plan.filter.clone() };
-    let (is_anew, deadline) = (call.is_anew, Instant::now() + settings.deadline);
+    let (wants_fresh, deadline) = (call.wants_fresh, Instant::now() + settings.deadline);
     let given = caller
         .answers()
-        .get(question, is_anew, || async move {
+        .get(question, wants_fresh, || async move {
             let read = tokio::time::timeout_at(deadline, inner.oneshot(call)).await;
             read.map_err(|_| Error::Deadline)?
                 .map_err(|error| error.downcast::<Error>().map_or(Error::Internal, |error| *error))

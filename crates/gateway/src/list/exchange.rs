@@ -1,8 +1,6 @@
 //! A page in hub words becomes an HTTP exchange, and its answer rows. Refusals are read here, and
 //! pages strictly; a page that cannot be used never becomes an empty one.
 
-use std::sync::PoisonError;
-
 use bytes::Bytes;
 use domain::hub::{Id, Named, State, User};
 use domain::listing::Listing;
@@ -12,11 +10,11 @@ use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode};
 use tower::{BoxError, Service, ServiceExt};
 
-use crate::aside::{LARGE_BYTES, aside};
 use crate::call::{Ask, Attempt, Found, ListCall, PageCall, PageRead};
 use crate::caller::KeyState;
 use crate::error::Error;
-use crate::metrics::Metrics;
+use crate::limits::blocking::{LARGE_BYTES, blocking};
+use crate::observe::metrics::Metrics;
 
 pub(crate) async fn exchange<S>(
     metrics: Metrics,
@@ -55,13 +53,13 @@ where
         look_for_news(&metrics, &page, &body);
         Ok::<_, Error>(read)
     };
-    Ok(if is_large { aside(work).await?? } else { work()? })
+    Ok(if is_large { blocking(work).await?? } else { work()? })
 }
 
 /// Fields that no documentation has are passed over; once an hour they are counted.
 fn look_for_news(metrics: &Metrics, page: &PageCall, body: &[u8]) {
     let (upstream, listing) = (&page.list.caller.upstream, &page.list.listing);
-    if !matches!(listing, Listing::Users(_)) || !upstream.is_to_be_looked_through() {
+    if !matches!(listing, Listing::Users(_)) || !upstream.due_for_field_scan() {
         return;
     }
     let fields = upstream.dialect.new_fields(listing, body);
@@ -103,10 +101,9 @@ fn read(call: &PageCall, body: &[u8], is_filtered: bool) -> Result<PageRead, Err
             teams.note(user, visibility);
         }),
         Ask::Items => page.read_items(),
-        Ask::Survey(survey) => {
-            let mut survey = survey.lock().unwrap_or_else(PoisonError::into_inner);
-            let context = Context { rules: &survey.rules(rules), related };
-            Page { context, ..page }.read_users(&mut |user| survey.note(user))
+        Ask::Look(looks) => {
+            let context = Context { rules: &looks.rules(rules), related };
+            Page { context, ..page }.read_users(&mut |user| looks.user(user))
         }
     };
     let rows = rows.map_err(|error| match error {

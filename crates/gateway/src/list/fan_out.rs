@@ -14,7 +14,7 @@ use tower::{BoxError, Service, ServiceExt};
 
 use crate::call::{Found, ListCall, Listed, PageCall, PageRead};
 use crate::error::Error;
-use crate::metrics::Metrics;
+use crate::observe::metrics::Metrics;
 
 pub(crate) async fn fan_out<S>(
     metrics: Metrics,

@@ -16,11 +16,12 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 use tower::{BoxError, Service, ServiceExt};
 
-use crate::call::{Ask, ListCall, Listed, SharedAccount};
+use crate::cache::kept::Ages;
+use crate::call::{Ask, ListCall, Listed};
 use crate::caller::{Caller, Joined};
 use crate::error::Error;
-use crate::kept::Ages;
-use crate::metrics::Metrics;
+use crate::observe::account::SharedAccount;
+use crate::observe::metrics::Metrics;
 
 /// Rounds of listings, each named by what the ones before told.
 const ROUNDS_MAX: usize = 4;
@@ -76,7 +77,7 @@ fn needs(call: &ListCall) -> Needs {
         Ask::Groups => Needs { records: false, teams },
         Ask::Teams => Needs { records: false, teams: true },
         Ask::Items => Needs::default(),
-        Ask::Survey(_) => RECORDS,
+        Ask::Look(_) => RECORDS,
     }
 }
 

@@ -20,7 +20,7 @@ use crate::call::{Ask, ListCall, Listed};
 use crate::caller::Caller;
 use crate::config::DeletedFrom;
 use crate::error::Error;
-use crate::metrics::Metrics;
+use crate::observe::metrics::Metrics;
 
 /// What remembering needs to know.
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ where
     // Any filter at all, pushed down or not: a way around the list sees only some of the users.
     let is_whole = matches!(call.listing, Listing::Users(_))
         && call.ask.filter().is_none_or(UserFilter::is_everyone)
-        && !matches!(call.ask, Ask::Survey(_));
+        && !matches!(call.ask, Ask::Look(_));
     let caller = Arc::clone(&call.caller);
     let from = |source| caller.upstream.settings.deleted_from.contains(&source);
     let Some(roster) = settings.roster.filter(|_| is_whole) else {

@@ -3,8 +3,8 @@
 use domain::loss::{self, Status};
 use serde_json::{Map, Value, json};
 
-use crate::call::Account;
-use crate::shadow::Side;
+use crate::observe::account::Account;
+use crate::observe::account::Side;
 
 /// One line of JSON.
 pub(crate) fn explanation(account: &Account) -> String {
@@ -24,7 +24,7 @@ pub(crate) fn explanation(account: &Account) -> String {
         "filters": account.filters,
         "ignored_parameters": account.ignored,
         "rows": account.rows,
-        "source": account.source.map(crate::answers::Source::as_str),
+        "source": account.source.map(crate::observe::account::Source::as_str),
         "upstream_calls": account.upstream_calls(),
         "pages": account.story.pages,
         "joined_pages": account.joined_pages,

@@ -5,8 +5,8 @@
 //! is beyond the bound is counted under the name `other`.
 
 mod bound;
-mod process;
-mod shadow;
+pub(crate) mod shadow;
+mod system;
 mod table;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,16 +20,15 @@ use prometheus::{
 use transport::client::LookupFailure;
 use transport::server::{ERRNOS, Rejection};
 
-use crate::admission::Shed;
-use crate::answers::Source;
-use crate::breaker;
-use crate::call::Account;
-use crate::condition::Level;
 use crate::error::SLUGS;
-use crate::reload::Reloaded;
+use crate::limits::admission::Shed;
+use crate::limits::breaker;
+use crate::limits::lifecycle::Level;
+use crate::observe::account::Account;
+use crate::observe::account::Source;
 use bound::Bound;
 pub use bound::SERIES_MAX;
-pub(crate) use process::{open_files_max, resident_bytes};
+pub(crate) use system::{open_files_max, resident_bytes};
 pub use table::{Kind, METRICS, Metric};
 
 /// The counters of one gateway. Each gateway has its own registry, so two in a process do not mix.
@@ -109,6 +108,9 @@ const BAD_KEYS: [&str; 2] = ["refused", "forbidden"];
 const BUDGETS: [&str; 2] = ["caller", "upstream"];
 const DNS_FAILURES: [&str; 3] = ["failed", "refused", "silent"];
 
+/// What becomes of another configuration.
+const RELOADS: [&str; 2] = ["applied", "refused"];
+
 /// Upstreams whose breakers are shown; of those beyond, the one that is most open stands for all.
 const BREAKERS_MAX: usize = 50;
 
@@ -178,8 +180,8 @@ impl Metrics {
         for why in Shed::ALL {
             shed.with_label_values(&[why.as_str()]);
         }
-        for result in Reloaded::ALL {
-            reloads.with_label_values(&[result.as_str()]);
+        for result in RELOADS {
+            reloads.with_label_values(&[result]);
         }
         Ok(Metrics(Arc::new(Counters {
             requests: counter("tieline_requests_total")?,
@@ -299,8 +301,9 @@ impl Metrics {
     }
 
     /// Another configuration came.
-    pub(crate) fn reloaded(&self, result: Reloaded) {
-        self.0.reloads.with_label_values(&[result.as_str()]).inc();
+    pub(crate) fn reloaded(&self, is_applied: bool) {
+        let [applied, refused] = RELOADS;
+        self.0.reloads.with_label_values(&[if is_applied { applied } else { refused }]).inc();
     }
 
     /// Where an answer came from.
@@ -390,10 +393,10 @@ impl Counters {
         set(&self.queue, &[], i64::try_from(snapshot.queued).ok());
         set(&self.overload, &[], Some(snapshot.level.number()));
         set(&self.certificate, &[], Some(snapshot.certificate));
-        grow(&self.panics, crate::process::panics());
-        grow(&self.log_lost, crate::process::lost_log_lines());
-        set(&self.resident, &[], process::resident_bytes());
-        set(&self.open_files, &[], process::open_files());
+        grow(&self.panics, super::process::panics());
+        grow(&self.log_lost, super::process::lost_log_lines());
+        set(&self.resident, &[], system::resident_bytes());
+        set(&self.open_files, &[], system::open_files());
     }
 }
 

@@ -41,7 +41,7 @@ mod tests {
     use transport::body::{self, Body};
 
     use super::*;
-    use crate::layers::rescue;
+    use crate::edge::rescue;
     use crate::svc::from_fn;
 
     #[tokio::test]

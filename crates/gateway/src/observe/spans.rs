@@ -5,8 +5,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::call::{Account, SharedAccount};
-use crate::origin::Trace;
+use crate::observe::account::{Account, SharedAccount};
+use crate::observe::origin::Trace;
 
 /// Takes finished spans.
 pub trait Spans: std::fmt::Debug + Send + Sync {

@@ -15,8 +15,8 @@ use transport::body::{Body, BodyError};
 
 use super::credential::Watchword;
 use super::headers;
-use crate::call::SharedAccount;
 use crate::error::Error;
+use crate::observe::account::SharedAccount;
 
 /// How long an upstream may think about `Expect: 100-continue` before the body is sent all the same.
 /// Many servers never say that they wait.

@@ -4,26 +4,26 @@
 use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::coding::Coding;
+use crate::request::coding::Coding;
 
 /// See the module.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Wishes {
+pub(crate) struct Conditional {
     /// Tags of answers that the client has.
     if_none_match: Vec<HeaderValue>,
     accept_encoding: Vec<HeaderValue>,
     /// A kept answer will not do.
-    pub(crate) is_anew: bool,
+    pub(crate) wants_fresh: bool,
 }
 
-impl Wishes {
+impl Conditional {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let all = |name: HeaderName| headers.get_all(name).iter().cloned().collect();
         let cache_control: Vec<HeaderValue> = all(CACHE_CONTROL);
-        Wishes {
+        Conditional {
             if_none_match: all(IF_NONE_MATCH),
             accept_encoding: all(ACCEPT_ENCODING),
-            is_anew: items(&cache_control).any(|word| word.eq_ignore_ascii_case("no-cache")),
+            wants_fresh: items(&cache_control).any(|word| word.eq_ignore_ascii_case("no-cache")),
         }
     }
 
@@ -88,12 +88,12 @@ fn thousandths(weight: &str) -> u32 {
 mod tests {
     use super::*;
 
-    fn wishes(name: HeaderName, values: &[&'static str]) -> Wishes {
+    fn conditional(name: HeaderName, values: &[&'static str]) -> Conditional {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(name.clone(), HeaderValue::from_static(value));
         }
-        Wishes::of(&headers)
+        Conditional::of(&headers)
     }
 
     #[test]
@@ -121,9 +121,9 @@ mod tests {
             (&["deflate, compress"], None),
             (&["gzip ; q=0.3"], Some(Coding::Gzip)),
         ] {
-            let wishes = wishes(ACCEPT_ENCODING, accepts);
-            assert_eq!(wishes.coding(&used), coding, "{accepts:?}");
-            assert_eq!(wishes.coding(&[]), None);
+            let conditional = conditional(ACCEPT_ENCODING, accepts);
+            assert_eq!(conditional.coding(&used), coding, "{accepts:?}");
+            assert_eq!(conditional.coding(&[]), None);
         }
     }
 
@@ -138,20 +138,20 @@ mod tests {
             (&["\"abc-deflate\"", "abc", ""], None),
         ] {
             let known = known.map(HeaderValue::from_static);
-            assert_eq!(wishes(IF_NONE_MATCH, tags).known(&plain), known, "{tags:?}");
+            assert_eq!(conditional(IF_NONE_MATCH, tags).known(&plain), known, "{tags:?}");
         }
     }
 
     #[test]
     fn a_kept_answer_will_not_do_where_the_client_says_so() {
-        for (values, is_anew) in [
+        for (values, wants_fresh) in [
             (&[][..], false),
             (&["max-age=0"], false),
             (&["no-cache"], true),
             (&["max-age=0, No-Cache"], true),
             (&["private=\"no-cache-x\""], false),
         ] {
-            assert_eq!(wishes(CACHE_CONTROL, values).is_anew, is_anew, "{values:?}");
+            assert_eq!(conditional(CACHE_CONTROL, values).wants_fresh, wants_fresh, "{values:?}");
         }
     }
 }

@@ -16,10 +16,10 @@ const NAME_CHARS: usize = 16;
 
 /// What a process is called in trails.
 #[derive(Debug, Clone)]
-pub(super) struct Name(String);
+pub(crate) struct Name(String);
 
 impl Name {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Name(format!("{:016x}", rand::rng().random::<u64>()))
     }
 }
@@ -39,13 +39,13 @@ impl Trail {
     }
 
     /// Whether it goes no further than here.
-    pub(super) fn is_round(&self, name: &Name) -> bool {
+    pub(crate) fn is_loop(&self, name: &Name) -> bool {
         let mut names = self.0.split(' ');
         names.clone().count() >= NAMES_MAX || names.any(|known| known == name.0)
     }
 
     /// With one more name, for whoever is asked next.
-    pub(super) fn with(&self, name: &Name) -> Option<HeaderValue> {
+    pub(crate) fn with(&self, name: &Name) -> Option<HeaderValue> {
         let mut text = self.0.clone();
         let space = if text.is_empty() { "" } else { " " };
         write!(text, "{space}{}", name.0).ok()?;
@@ -66,16 +66,16 @@ mod tests {
     fn a_question_that_comes_round_is_known_again_and_none_goes_on_for_ever() {
         let (ours, theirs) = (Name::new(), Name::new());
         assert_eq!(Trail::of(&HeaderMap::new()), Trail::default());
-        assert!(!Trail::default().is_round(&ours));
+        assert!(!Trail::default().is_loop(&ours));
         let by_us = trail(Trail::default().with(&ours).unwrap().to_str().unwrap());
-        assert!(by_us.is_round(&ours) && !by_us.is_round(&theirs), "another gateway is a control");
+        assert!(by_us.is_loop(&ours) && !by_us.is_loop(&theirs), "another gateway is a control");
         let mut by_both = trail(by_us.with(&theirs).unwrap().to_str().unwrap());
-        assert!(by_both.is_round(&ours) && by_both.is_round(&theirs));
+        assert!(by_both.is_loop(&ours) && by_both.is_loop(&theirs));
         for _ in 2..NAMES_MAX {
-            assert!(!by_both.is_round(&Name::new()));
+            assert!(!by_both.is_loop(&Name::new()));
             by_both = trail(by_both.with(&Name::new()).unwrap().to_str().unwrap());
         }
-        assert!(by_both.is_round(&Name::new()));
+        assert!(by_both.is_loop(&Name::new()));
         for odd in ["", "x", "0123456789abcde\u{e9}", "0123456789ABCDEF", &"0".repeat(4000)] {
             assert_eq!(trail(odd), Trail::default(), "{odd}");
         }

@@ -1,5 +1,5 @@
-//! The other side beside this one: so many of a hundred requests of a caller are answered by control, and
-//! by candidate where control fails; and a sample of all answers is offered to be compared.
+//! The other side beside this one. Control answers a percentage of a caller's requests, and candidate
+//! answers them where control fails; a sample of all answers is offered to be compared.
 //!
 //! An answer is never waited for, held or changed for a comparison. Requests that are not translated, and
 //! those of unknown callers, never come here or go on as they are.
@@ -17,7 +17,9 @@ use transport::body::{self, Body};
 use crate::call::{Credential, LegacyRequest, Plain};
 use crate::caller::Callers;
 use crate::error::{Error, SLUG};
-use crate::shadow::{self, ASKED_BY, Asked, Reply, Shadow, Side};
+use crate::observe::account::Side;
+use crate::request::trail::ASKED_BY;
+use crate::shadow::{self, Asked, Reply, Shadow};
 
 /// Who gave the answer, for callers that either side may answer.
 const ANSWERED_BY: HeaderName = HeaderName::from_static("x-tieline-answered-by");
@@ -30,7 +32,7 @@ pub(crate) struct Settings {
     pub(crate) callers: Arc<Callers>,
 }
 
-pub(crate) async fn shadow<S>(
+pub(crate) async fn beside<S>(
     settings: Settings,
     inner: S,
     request: LegacyRequest,
@@ -42,16 +44,16 @@ where
     let Some(asked) = asked(&settings.callers, &request) else {
         return inner.oneshot(request).await;
     };
-    if shadow.is_round(&request.trail) {
+    if shadow.is_loop(&request.trail) {
         // Whoever asked is told, so that it does not take itself for control.
         let mut answer = inner.oneshot(request).await?;
         answer.headers_mut().insert(ASKED_BY, HeaderValue::from_static("itself"));
         return Ok(answer);
     }
-    let (is_sampled, is_told) = (shadow.is_sampled(), shadow.is_told(&asked.caller));
+    let (is_sampled, is_either_side) = (shadow.is_sampled(), shadow.is_either_side(&asked.caller));
     // A body has to come whole before anything is answered, which is seen to further down.
     if request.body.is_end_stream()
-        && shadow.is_controls(&asked.caller)
+        && shadow.is_answered_by_control(&asked.caller)
         && let Some((reply, place)) = shadow.answer(&asked, request.deadline).await
     {
         let refused = refused(&reply);
@@ -62,14 +64,14 @@ where
         }
         return Ok(answer);
     }
-    if is_told {
+    if is_either_side {
         request.account.note(|account| account.answered_by = Some(Side::Candidate.as_str()));
     }
     let mut answer = inner.oneshot(request).await;
     if is_sampled && let Some(reply) = candidates(&answer) {
         shadow.offer(asked, Side::Candidate, reply);
     }
-    if is_told && let Ok(answer) = &mut answer {
+    if is_either_side && let Ok(answer) = &mut answer {
         let side = HeaderValue::from_static(Side::Candidate.as_str());
         answer.headers_mut().insert(ANSWERED_BY, side);
     }

@@ -14,8 +14,10 @@ use tower::ServiceExt;
 
 use super::control::Asked;
 use super::judge::Reply;
-use crate::call::{Call, SharedAccount, Whole};
+use crate::cache::whole::Whole;
+use crate::call::Call;
 use crate::error::Error;
+use crate::observe::account::SharedAccount;
 use crate::svc::Stage;
 
 /// See the module.
@@ -44,7 +46,7 @@ impl Candidate {
         }
         let deadline = Instant::now() + self.deadline;
         let account = SharedAccount::background();
-        let call = Call { account, endpoint, quirks, caller, plan, is_anew: true, deadline };
+        let call = Call { account, endpoint, quirks, caller, plan, wants_fresh: true, deadline };
         let whole = timeout_at(deadline, self.readings.clone().oneshot(call)).await;
         let error = match whole.map_err(|_| Unread::Failed)? {
             Ok(whole) if whole.bytes.len() > self.bytes_max => return Err(Unread::TooLarge),

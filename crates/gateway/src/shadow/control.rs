@@ -26,14 +26,14 @@ use transport::client::{
 use super::judge::Reply;
 use super::shape;
 use super::standing::{Purpose, Standing, Ticket};
-use super::trail::{ASKED_BY, Name, Trail};
-use crate::aside::LARGE_BYTES;
 use crate::caller::{Caller, Callers};
 use crate::config::{self, bearer};
-use crate::metrics::Metrics;
-use crate::retry_after::retry_after;
-use crate::secret::Secret;
-use crate::target::Target;
+use crate::keys::secret::Secret;
+use crate::limits::blocking::LARGE_BYTES;
+use crate::limits::retry_after::retry_after;
+use crate::observe::metrics::Metrics;
+use crate::request::target::Target;
+use crate::request::trail::{ASKED_BY, Name, Trail};
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("tieline/", env!("CARGO_PKG_VERSION")));
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -186,8 +186,8 @@ impl Control {
     }
 
     /// Whether a question comes round.
-    pub(super) fn is_round(&self, trail: &Trail) -> bool {
-        trail.is_round(&self.name)
+    pub(super) fn is_loop(&self, trail: &Trail) -> bool {
+        trail.is_loop(&self.name)
     }
 
     /// Of a hundred requests of this caller, how many control answers.

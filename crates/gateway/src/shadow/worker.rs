@@ -14,6 +14,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::Held;
 use super::candidate::{Candidate, Unread};
 use super::control::{Asked, Control, Failed};
 use super::findings::{Findings, Takes};
@@ -22,9 +23,9 @@ use super::results::{Outcome, Results, Told, WRITTEN_EVERY};
 use super::shape;
 use super::standing::Purpose;
 use super::turns::Turns;
-use super::{Held, Side};
-use crate::condition::{Condition, Level};
-use crate::metrics::Metrics;
+use crate::limits::lifecycle::{Level, Lifecycle};
+use crate::observe::account::Side;
+use crate::observe::metrics::Metrics;
 
 /// One answer that a client got, to be compared with the other side's.
 #[derive(Debug)]
@@ -44,7 +45,7 @@ pub(super) struct Worker {
     pub(super) turns: Turns,
     pub(super) results: Arc<Results>,
     pub(super) metrics: Metrics,
-    pub(super) condition: Condition,
+    pub(super) lifecycle: Lifecycle,
 }
 
 /// How long two answers may be judged: far longer than the longest lists take.
@@ -135,7 +136,8 @@ impl Worker {
             let found: u64 = told.causes.counts().map(|(_, count)| count).sum();
             tracing::warn!(endpoint, caller, found, "control and candidate differ");
         }
-        self.metrics.shadow().compared(endpoint, told.outcome, &told.causes);
+        let causes = told.causes.counts().map(|(cause, count)| (cause.as_str(), count));
+        self.metrics.shadow().compared(endpoint, told.outcome.as_str(), causes);
         self.results.note(endpoint, told);
     }
 
@@ -148,7 +150,7 @@ impl Worker {
             Side::Control => (given, self.candidate(asked).await?),
         };
         let tell = self.tell(asked);
-        let findings = Findings::of(asked.endpoint.name(), &self.results);
+        let findings = Findings::of(asked.endpoint.name(), self.results.mask());
         let first = self.judged(asked, (control, candidate), findings, move |first| {
             match first.are_explained() {
                 true => ControlFlow::Break(tell(&first)),
@@ -201,7 +203,7 @@ impl Worker {
         made: impl FnOnce(K) -> T + Send + 'static,
     ) -> Result<T, Unmade> {
         // What comparing takes may be the last that there is.
-        if self.condition.level() > Level::Calm {
+        if self.lifecycle.level() > Level::Calm {
             return Err(Unmade::Dropped("memory"));
         }
         let (judge, asked) = (Arc::clone(&self.judge), asked.clone());
@@ -265,11 +267,11 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::error::Error;
-    use crate::secret::Secret;
-    use crate::shadow::trail::Trail;
+    use crate::keys::secret::Secret;
+    use crate::request::target::Target;
+    use crate::request::trail::Trail;
     use crate::state::State;
     use crate::svc::Stage;
-    use crate::target::Target;
 
     #[tokio::test(start_paused = true)]
     async fn the_report_is_written_once_a_minute_if_there_is_news_and_at_the_end() {
@@ -345,7 +347,7 @@ mod tests {
             turns: Turns::new(1.0),
             results: Arc::clone(&state.shadow_results),
             metrics: state.metrics.clone(),
-            condition: state.condition.clone(),
+            lifecycle: state.lifecycle.clone(),
         };
         let asked = Asked {
             endpoint: domain::legacy::ENDPOINTS[0],
@@ -362,7 +364,7 @@ mod tests {
     /// Why two answers were not judged, if they were not.
     async fn dropped(worker: &Worker, asked: &Asked) -> Option<&'static str> {
         let both = [(); 2].map(|()| crate::shadow::reply("[]".into()));
-        let findings = Findings::of("v1_users", &worker.results);
+        let findings = Findings::of("v1_users", worker.results.mask());
         match worker.judged(asked, both.into(), findings, |_| ()).await {
             Err(Unmade::Dropped(why)) => Some(why),
             _ => None,
@@ -373,7 +375,7 @@ mod tests {
     async fn where_memory_has_become_short_in_the_meantime_nothing_is_judged() {
         let (state, worker, asked) = working(false);
         for (level, why) in [(Level::Calm, None), (Level::Tight, Some("memory"))] {
-            state.condition.set_level(level);
+            state.lifecycle.set_level(level);
             assert_eq!(dropped(&worker, &asked).await, why);
         }
     }

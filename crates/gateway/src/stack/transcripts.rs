@@ -14,12 +14,14 @@ use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok
 use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt};
 use tower_test::mock;
 
-use crate::call::{Ask, Attempt, ListCall, Listed, PageCall, PageRead, RowsAsk, SharedAccount};
+use crate::call::{Ask, Attempt, ListCall, Listed, PageCall, PageRead, RowsAsk};
 use crate::caller::Caller;
 use crate::config::Config;
 use crate::error::Error;
-use crate::layers::{fan_out, retry};
-use crate::metrics::Metrics;
+use crate::line::retry;
+use crate::list::fan_out;
+use crate::observe::account::SharedAccount;
+use crate::observe::metrics::Metrics;
 use crate::state::State;
 use crate::svc::from_fn;
 

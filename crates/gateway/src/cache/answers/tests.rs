@@ -10,7 +10,7 @@ use http::HeaderValue;
 use tokio::sync::Notify;
 
 use super::*;
-use crate::coding::Coded;
+use crate::request::coding::Coded;
 
 const NOT_KEPT: Freshness = Freshness { fresh_for: Duration::ZERO, stale_if_error: Duration::ZERO };
 const KEPT: Freshness =
