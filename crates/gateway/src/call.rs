@@ -3,12 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use domain::hub::User;
 use domain::legacy::{Endpoint, Lists};
 use domain::listing::Listing;
-use domain::params::Params;
-use domain::plan::{GroupIds, Groups, Plan, UserFilter};
+use domain::plan::{GroupIds, GroupName, Groups, Plan, UserFilter};
 use domain::quirks::Quirks;
 use domain::related::Related;
 use domain::sweep::{List, Rows, Window};
@@ -18,128 +16,72 @@ use http::{HeaderValue, Request};
 use tokio::time::Instant;
 use transport::body::Body;
 
-use crate::caller::Caller;
 use crate::observe::account::SharedAccount;
-use crate::request::conditional::Conditional;
-use crate::request::target::Target;
-use crate::request::trail::Trail;
+use crate::observe::origin::Origin;
 
-/// Below `route`: a request for a legacy endpoint.
+/// Below `trace`: a request as it came.
 #[derive(Debug)]
-pub(crate) struct LegacyRequest {
-    pub(crate) endpoint: &'static dyn Endpoint,
-    pub(crate) quirks: Arc<Quirks>,
-    pub(crate) credential: Credential,
-    /// Path and query as they came.
-    pub(crate) target: Target,
-    /// The query without the credential.
-    pub(crate) params: Params,
-    /// By which gateways it has come.
-    pub(crate) trail: Trail,
-    pub(crate) conditional: Conditional,
-    pub(crate) deadline: Instant,
-    pub(crate) account: SharedAccount,
-    /// Asks for nothing, but has to be out of the way.
-    pub(crate) body: Body,
-}
-
-/// Below `route`: which way a request goes.
-#[derive(Debug)]
-pub(crate) enum Routed {
-    /// It is translated.
-    Legacy(LegacyRequest),
-    /// It is not.
-    Passing(Passing),
-}
-
-/// Below `route`: a request that is not translated, as it came.
-#[derive(Debug)]
-pub(crate) struct Passing {
+pub(crate) struct Incoming {
     pub(crate) request: Request<Body>,
-    pub(crate) credential: Credential,
+    /// The legacy endpoint of its path, if there is one.
+    pub(crate) endpoint: Option<&'static dyn Endpoint>,
+    pub(crate) behalf: Behalf,
+}
+
+/// On whose behalf an upstream is asked.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Behalf {
+    /// Under which names the request is followed, here and upstream.
+    pub(crate) origin: Option<Arc<Origin>>,
+    /// Where it is noted what the request costs.
     pub(crate) account: SharedAccount,
+    /// Whether no client waits. Background requests never queue, never repeat and pause nobody.
+    pub(crate) is_background: bool,
 }
 
-/// The id of a request, in its extensions.
-#[derive(Debug, Clone)]
-pub(crate) struct RequestId(pub(crate) HeaderValue);
+impl Behalf {
+    /// For what belongs to all who use it: only the names under which the request is followed, and the
+    /// count of what is sent upstream, are those of this one.
+    pub(crate) fn apart(&self) -> Self {
+        Behalf { origin: self.origin.clone(), account: self.account.apart(), is_background: false }
+    }
 
-/// The key as it came, not yet looked at; never printed.
-pub(crate) enum Credential {
-    None,
-    One(crate::keys::secret::Secret),
-    Ambiguous,
-}
-
-impl fmt::Debug for Credential {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
+    /// For what no client waits for. What is read for all who use it is not: see [`Self::apart`].
+    pub(crate) fn background() -> Self {
+        Behalf { is_background: true, ..Behalf::default() }
     }
 }
 
-/// Below `authenticate`: a request of a known caller. The legacy key is gone.
+/// At the top of a caller's line: what a legacy request asks for, in hub words.
 #[derive(Debug)]
-pub(crate) struct LegacyCall {
+pub(crate) struct Call {
     pub(crate) endpoint: &'static dyn Endpoint,
     pub(crate) quirks: Arc<Quirks>,
-    pub(crate) caller: Arc<Caller>,
-    pub(crate) params: Params,
-    pub(crate) conditional: Conditional,
-    pub(crate) deadline: Instant,
-    pub(crate) account: SharedAccount,
-}
-
-/// Below `authenticate`: the same while its body has not come.
-#[derive(Debug)]
-pub(crate) struct WithBody {
-    pub(crate) call: LegacyCall,
-    pub(crate) body: Body,
-}
-
-/// Below `translate`: a list in hub words. `G` is what a group is known by.
-#[derive(Debug)]
-pub(crate) struct Call<G> {
-    pub(crate) account: SharedAccount,
-    pub(crate) endpoint: &'static dyn Endpoint,
-    pub(crate) quirks: Arc<Quirks>,
-    pub(crate) caller: Arc<Caller>,
-    pub(crate) plan: Plan<G>,
+    pub(crate) plan: Plan<GroupName>,
     /// Whether a kept answer will not do.
     pub(crate) wants_fresh: bool,
     pub(crate) deadline: Instant,
+    pub(crate) behalf: Behalf,
 }
 
-/// Beside the answer that `translate` gives: its bytes in no coding, also where the client has them
-/// already.
-#[derive(Debug, Clone)]
-pub(crate) struct Plain(pub(crate) Bytes);
-
-/// Above `fan_out`: one paged list to be read whole.
+/// Below `lookup`: one paged list to be read whole.
 #[derive(Debug, Clone)]
 pub(crate) struct ListCall {
-    pub(crate) caller: Arc<Caller>,
     pub(crate) listing: Listing,
     pub(crate) ask: Ask,
     /// What is joined to the rows; below `relate` everything they need.
     pub(crate) related: Arc<Related>,
     /// Whether every user seen is to be told, for the roster.
-    pub(crate) is_sighted: bool,
+    pub(crate) for_roster: bool,
     pub(crate) deadline: Instant,
-    /// Where what the list cost is noted, whatever becomes of it.
-    pub(crate) account: SharedAccount,
+    pub(crate) behalf: Behalf,
 }
 
 impl ListCall {
     /// A list with nothing joined to it yet.
-    pub(crate) fn new(
-        caller: &Arc<Caller>,
-        listing: Listing,
-        ask: Ask,
-        deadline: Instant,
-        account: SharedAccount,
-    ) -> Self {
-        let (caller, related) = (Arc::clone(caller), Arc::default());
-        ListCall { caller, listing, ask, related, is_sighted: false, deadline, account }
+    pub(crate) fn new(listing: Listing, ask: Ask, deadline: Instant, behalf: Behalf) -> Self {
+        let related = Arc::default();
+        ListCall { listing, ask, related, for_roster: false, deadline, behalf }
     }
 }
 
@@ -196,7 +138,7 @@ pub(crate) struct Found {
     pub(crate) groups: Groups,
     /// Teams, where [`Ask::Teams`] asked.
     pub(crate) teams: TeamsOfUsers,
-    /// Every user, where they are sighted.
+    /// Every user, for the roster.
     pub(crate) sightings: Vec<roster::Sighting>,
 }
 
@@ -209,17 +151,19 @@ impl Found {
     }
 }
 
-/// What `fan_out` gives back.
+/// A whole list.
 #[derive(Debug, Default)]
 pub(crate) struct Listed {
     pub(crate) list: List,
     pub(crate) found: Found,
+    /// Pages it once took to read what is joined to the rows.
+    pub(crate) joined_pages: u64,
 }
 
 /// Below `fan_out`: one page.
 #[derive(Debug, Clone)]
 pub(crate) struct PageCall {
-    pub(crate) list: ListCall,
+    pub(crate) list: Arc<ListCall>,
     pub(crate) window: Window,
 }
 
@@ -230,16 +174,14 @@ pub(crate) struct PageRead {
     pub(crate) found: Found,
 }
 
-/// Below `exchange`: one HTTP exchange with a caller's upstream.
+/// Below `exchange`: one HTTP exchange with the caller's upstream.
 #[derive(Debug, Clone)]
 pub(crate) struct Attempt {
-    pub(crate) caller: Arc<Caller>,
     /// Path and query below the base URL.
     pub(crate) target: Arc<str>,
     pub(crate) accept: &'static str,
     pub(crate) deadline: Instant,
-    /// On whose behalf it is sent.
-    pub(crate) account: SharedAccount,
+    pub(crate) behalf: Behalf,
 }
 
 /// Below `authorize`: the same, with what the caller shows its upstream.

@@ -11,6 +11,7 @@ pub mod config;
 mod edge;
 mod error;
 mod keys;
+mod legacy;
 mod limits;
 mod line;
 mod list;
@@ -19,6 +20,7 @@ mod passthrough;
 mod request;
 pub mod shadow;
 mod stack;
+mod start;
 mod state;
 mod svc;
 
@@ -37,6 +39,7 @@ use admin::reload::InForce;
 pub use admin::reload::{ReloadError, Reloader};
 use admin::{memory, pages};
 use config::Config;
+pub use error::{Fault, ROWS as ERRORS, Retry, Row};
 pub use keys::digest::key_digest;
 pub use observe::{metrics, process, spans};
 use state::State;
@@ -116,9 +119,8 @@ pub async fn start_with(
         // Whoever sends clients here needs a moment to see that it should not any more.
         sleep(delay).await;
     };
-    let service = in_force.service();
     let door = Arc::new(door);
-    let legacy = serve_watched(listener, tls, limits, door, service, stop_legacy, grace);
+    let legacy = serve_watched(listener, tls, limits, door, in_force.clone(), stop_legacy, grace);
     // The admin port says `draining` until the last request has ended.
     let all_ended = CancellationToken::new();
     let stop_admin = all_ended.clone().cancelled_owned();

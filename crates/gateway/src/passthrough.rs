@@ -14,7 +14,7 @@ mod path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::Bytes;
+use domain::params::Params;
 use domain::visibility::Visibility;
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
@@ -22,18 +22,19 @@ use http_body::Body as _;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-use tower::{BoxError, Service, ServiceExt};
 use transport::body::{self, Body, BodyError};
 use transport::client::ClientError;
 use transport::server::Peer;
 use transport::upgrade::Tunnel;
 
-use crate::call::{Attempt, Authorized, Credential, Passing, RequestId};
-use crate::caller::Caller;
+use crate::call::Behalf;
+use crate::caller::{Caller, Callers};
 use crate::config::{self, Allow, PassthroughCredential, Route, UnknownCallers};
 use crate::error::Error;
 use crate::keys::secret::Secret;
+use crate::limits::admission::Shed;
 use crate::observe::account::SharedAccount;
+use crate::request::credential::Credential;
 use crate::state::State;
 use clients::{Clients, Target};
 use credential::Watchword;
@@ -43,157 +44,239 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// An upstream that says "wait" more often than this says nothing at all.
 const INFORMATIONAL_MAX: usize = 16;
 
-/// What passing through needs to know.
-#[derive(Debug)]
-pub(crate) struct Settings {
+/// See the module.
+pub(crate) struct Passthrough {
     state: State,
     rules: config::Passthrough,
     clients: Clients,
     places: Arc<Semaphore>,
 }
 
-impl Settings {
+impl Passthrough {
     /// `None` where nothing goes through.
-    pub(crate) fn new(state: &State) -> Option<Arc<Settings>> {
+    pub(crate) fn new(state: &State) -> Option<Self> {
         let rules = state.config.passthrough.clone()?;
-        Some(Arc::new(Settings {
+        Some(Passthrough {
             clients: Clients::new(state, &rules),
             places: Arc::new(Semaphore::new(rules.requests_in_flight_max)),
             state: state.clone(),
             rules,
-        }))
+        })
     }
-}
 
-/// `inner` tells what a caller shows its upstream, and sends nothing; see [`shown`].
-pub(crate) async fn passthrough<S>(
-    settings: Arc<Settings>,
-    inner: S,
-    passing: Passing,
-) -> Result<Response<Body>, BoxError>
-where
-    S: Service<Attempt, Response = Response<Bytes>, Error = BoxError>,
-{
-    let Passing { mut request, credential, account } = passing;
-    account.note(|account| account.endpoint = Some("passthrough"));
-    let path = path::plain(request.uri())?;
-    let route = settings.rules.route(&path).ok_or(Error::NotFound)?;
-    // A server that reads the path in another way must come to the same rules.
-    let is_same = |other: String| {
-        settings.rules.route_in_any_case(&other).is_some_and(|other| Arc::ptr_eq(other, route))
-    };
-    if !path::readings(&path).into_iter().all(is_same) {
-        return Err(Error::OddPath.into());
+    /// Sends a request on, and its answer back.
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Body>,
+        behalf: Behalf,
+    ) -> Result<Response<Body>, Error> {
+        let mut params = Params::parse(request.uri().query().unwrap_or_default());
+        let who = Who::of(Credential::of(request.headers(), &mut params), &self.state.callers);
+        // No more of the places than the caller's share, whatever it asks for.
+        let caller = who.caller.clone();
+        let _place = match &caller {
+            Some(caller) => Some(caller.place().inspect_err(|_| {
+                behalf.account.note(|account| account.caller = Some(Arc::clone(&caller.name)));
+                self.state.metrics.shed(Shed::Tenant);
+            })?),
+            None => None,
+        };
+        self.passed(request, &behalf, who).await
     }
-    let route = Arc::clone(Some(route).filter(|route| route.is_allowed).ok_or(Error::NotFound)?);
-    may_be_sent(&request, &route)?;
-    let switch = match headers::wants_websocket(request.headers()) {
-        true => Some(settings.rules.websocket.ok_or(Error::UpgradeRefused)?),
-        false => None,
-    };
-    let who = settings.who(credential, &route)?;
-    if let Some(caller) = &who.caller {
-        account.note(|account| account.caller = Some(caller.name.clone()));
+
+    async fn passed(
+        &self,
+        mut request: Request<Body>,
+        behalf: &Behalf,
+        who: Who,
+    ) -> Result<Response<Body>, Error> {
+        let account = &behalf.account;
+        account.note(|account| account.endpoint = Some("passthrough"));
+        let route = self.route(request.uri())?;
+        may_be_sent(&request, &route)?;
+        let switch = match headers::wants_websocket(request.headers()) {
+            true => Some(self.rules.websocket.ok_or(Error::UpgradeRefused)?),
+            false => None,
+        };
+        self.may_pass(&who, &route, account)?;
+
+        let target = self.clients.target(who.caller.as_deref(), &route).ok_or(Error::NotFound)?;
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Overloaded)?;
+        let place: Place = Arc::new(place);
+
+        // The legacy key ends here, where another one takes its place.
+        let exchanged = match (&who.caller, &who.key) {
+            (Some(caller), Some(key)) if route.credential == PassthroughCredential::Exchange => {
+                Some((self.shown_by(caller, behalf).await?, key))
+            }
+            _ => None,
+        };
+        let expects = expects(request.headers())?;
+        let uri = outgoing_uri(target, request.uri(), exchanged.is_some())?;
+        let exchange = exchanged.as_ref();
+        self.outgoing_headers(&mut request, behalf, &uri, exchange, switch.is_some())?;
+        let authorization = exchanged.map(|(authorization, _)| authorization);
+
+        let mut on_client = Request::new(body::empty());
+        std::mem::swap(on_client.extensions_mut(), request.extensions_mut());
+        *request.uri_mut() = uri;
+        let (answered, progress) = (CancellationToken::new(), Progress::new());
+        let waiting = Waiting {
+            rules: &self.rules,
+            target,
+            progress: Arc::clone(&progress),
+            expects,
+            answered: answered.clone(),
+            place: Arc::clone(&place),
+            has_effects: !request.method().is_safe(),
+        };
+        let answer = waiting.answer(request).await;
+        match &answer {
+            Ok(answer) => self.state.metrics.attempt(&target.name, answer.status().as_str()),
+            Err(error) => self.state.metrics.attempt(&target.name, error.slug()),
+        }
+        let mut answer = answer?;
+        if answer.status() == StatusCode::UNAUTHORIZED
+            && let (Some(caller), Some(authorization)) = (&who.caller, &authorization)
+        {
+            caller.line.credential.forget(authorization).await;
+        }
+
+        let watch = authorization.as_ref().and_then(Watchword::of);
+        let switched = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let protocol = answer.headers().get(UPGRADE).cloned();
+        let mut outgoing = Response::new(body::empty());
+        match switch.filter(|_| switched) {
+            // Switched without being asked to.
+            None if switched => return Err(Error::Exchange(ClientError::BadFraming)),
+            None => {
+                let inner = std::mem::replace(answer.body_mut(), body::empty());
+                let inner = body::timed(inner, self.rules.idle_timeout);
+                let account = account.clone();
+                let watch = authorization.as_ref().and_then(Watchword::of);
+                let download = Download::new(inner, watch, account, answered, place);
+                *outgoing.body_mut() = body::boxed(download);
+            }
+            Some(idle) => {
+                let tunnel = Tunnel::new(&mut on_client, &mut answer, idle, place);
+                outgoing.extensions_mut().insert(tunnel);
+            }
+        }
+        *outgoing.status_mut() = answer.status();
+        *outgoing.headers_mut() = std::mem::take(answer.headers_mut());
+        self.answer_headers(outgoing.headers_mut(), watch.as_ref());
+        if let Some(protocol) = protocol.filter(|_| switched) {
+            outgoing.headers_mut().insert(UPGRADE, protocol);
+            outgoing.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        }
+        account.note(|account| account.is_streamed = true);
+        Ok(outgoing)
+    }
+
+    /// What holds for a path.
+    fn route(&self, uri: &Uri) -> Result<Arc<Route>, Error> {
+        let path = path::plain(uri)?;
+        let route = self.rules.route(&path).ok_or(Error::NotFound)?;
+        // A server that reads the path in another way must come to the same rules.
+        let is_same = |other: String| {
+            self.rules.route_in_any_case(&other).is_some_and(|other| Arc::ptr_eq(other, route))
+        };
+        if !path::readings(&path).into_iter().all(is_same) {
+            return Err(Error::OddPath);
+        }
+        Ok(Arc::clone(Some(route).filter(|route| route.is_allowed).ok_or(Error::NotFound)?))
+    }
+
+    /// Whether whoever asks may use a route.
+    fn may_pass(&self, who: &Who, route: &Route, account: &SharedAccount) -> Result<(), Error> {
+        let is_forwarded = self.rules.unknown_callers == UnknownCallers::Forward
+            && route.upstream_of_unknown.is_some();
+        let Some(caller) = &who.caller else {
+            return match &who.refusal {
+                Error::AmbiguousCredential => Err(Error::AmbiguousCredential),
+                refusal if !is_forwarded => Err(refusal.clone()),
+                _ => Ok(()),
+            };
+        };
+        account.note(|account| account.caller = Some(Arc::clone(&caller.name)));
         let is_narrowed = !matches!(caller.visibility, Visibility::Everything);
         if is_narrowed && route.narrowed == Allow::Deny {
-            return Err(Error::PassthroughNarrowed.into());
+            return Err(Error::PassthroughNarrowed);
+        }
+        Ok(())
+    }
+
+    /// What a caller shows its upstream.
+    async fn shown_by(&self, caller: &Caller, behalf: &Behalf) -> Result<HeaderValue, Error> {
+        let deadline = Instant::now() + self.rules.head_timeout;
+        caller.line.credential.get(behalf, deadline, None).await
+    }
+
+    fn outgoing_headers(
+        &self,
+        request: &mut Request<Body>,
+        behalf: &Behalf,
+        uri: &Uri,
+        exchanged: Option<&(HeaderValue, &Secret)>,
+        is_switch: bool,
+    ) -> Result<(), Error> {
+        let asked_host = headers::asked_host(request.uri(), request.headers());
+        let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+        let is_open_ended =
+            !request.headers().contains_key(CONTENT_LENGTH) && !request.body().is_end_stream();
+        let headers = request.headers_mut();
+        headers::strip_hop_by_hop(headers);
+        headers::strip_misleading(headers);
+        headers::join_cookies(headers);
+        if let Some((authorization, key)) = exchanged {
+            credential::take_out(headers, key.expose());
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
+        forwarded::set(
+            headers,
+            &forwarded::Asked {
+                peer,
+                host: asked_host,
+                is_tls: self.state.config.server.tls.is_some(),
+                trusted: &self.state.config.server.trusted_proxies,
+            },
+        );
+        if self.rules.via {
+            forwarded::via(headers);
+        }
+        let id = behalf.origin.as_ref().map(|origin| HeaderValue::from_str(&origin.request_id));
+        if let Some(Ok(id)) = id {
+            headers.entry(REQUEST_ID).or_insert(id);
+        }
+        if is_switch {
+            headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        } else if headers.contains_key(http::header::TE) {
+            headers.insert(CONNECTION, HeaderValue::from_static("te"));
+        }
+        if is_open_ended {
+            // Said aloud, since a body of a GET would be left out otherwise.
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        headers.insert(http::header::HOST, headers::host(uri).ok_or(Error::Internal)?);
+        Ok(())
+    }
+
+    fn answer_headers(&self, headers: &mut HeaderMap, watch: Option<&Watchword>) {
+        headers::strip_hop_by_hop(headers);
+        // Our own words: a client tells by them whose answer it is.
+        let ours = |name: &&HeaderName| name.as_str().starts_with("x-tieline-");
+        let ours: Vec<HeaderName> = headers.keys().filter(ours).cloned().collect();
+        for name in ours {
+            headers.remove(name);
+        }
+        if let Some(watch) = watch {
+            watch.strip(headers);
+        }
+        if self.rules.via {
+            forwarded::via(headers);
         }
     }
-    let target = settings.clients.target(who.caller.as_deref(), &route).ok_or(Error::NotFound)?;
-    let place = Arc::clone(&settings.places).try_acquire_owned().map_err(|_| Error::Overloaded)?;
-    let place: Place = Arc::new(place);
-
-    // The legacy key ends here, where another one takes its place.
-    let exchanged = match (&who.caller, &who.key) {
-        (Some(caller), Some(key)) if route.credential == PassthroughCredential::Exchange => {
-            Some((shown_by(&settings, inner, caller, &account).await?, key))
-        }
-        _ => None,
-    };
-    let expects = expects(request.headers())?;
-    let uri = outgoing_uri(target, request.uri(), exchanged.is_some())?;
-    outgoing_headers(&settings, &mut request, &uri, exchanged.as_ref(), switch.is_some())?;
-    let authorization = exchanged.map(|(authorization, _)| authorization);
-
-    let mut on_client = Request::new(body::empty());
-    std::mem::swap(on_client.extensions_mut(), request.extensions_mut());
-    *request.uri_mut() = uri;
-    let (answered, progress) = (CancellationToken::new(), Progress::new());
-    let waiting = Waiting {
-        settings: &settings,
-        target,
-        progress: Arc::clone(&progress),
-        expects,
-        answered: answered.clone(),
-        place: Arc::clone(&place),
-        has_effects: !request.method().is_safe(),
-    };
-    let answer = waiting.answer(request).await;
-    match &answer {
-        Ok(answer) => settings.state.metrics.attempt(&target.name, answer.status().as_str()),
-        Err(error) => settings.state.metrics.attempt(&target.name, error.slug()),
-    }
-    let mut answer = answer?;
-    if answer.status() == StatusCode::UNAUTHORIZED
-        && let (Some(caller), Some(authorization)) = (&who.caller, &authorization)
-    {
-        caller.forget_token(authorization).await;
-    }
-
-    let watch = authorization.as_ref().and_then(Watchword::of);
-    let switched = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
-    let protocol = answer.headers().get(UPGRADE).cloned();
-    let mut outgoing = Response::new(body::empty());
-    match switch.filter(|_| switched) {
-        // Switched without being asked to.
-        None if switched => return Err(Error::Exchange(ClientError::BadFraming).into()),
-        None => {
-            let inner = std::mem::replace(answer.body_mut(), body::empty());
-            let inner = body::timed(inner, settings.rules.idle_timeout);
-            let account = account.clone();
-            let watch = authorization.as_ref().and_then(Watchword::of);
-            let download = Download::new(inner, watch, account, answered, place);
-            *outgoing.body_mut() = body::boxed(download);
-        }
-        Some(idle) => {
-            let tunnel = Tunnel::new(&mut on_client, &mut answer, idle, place);
-            outgoing.extensions_mut().insert(tunnel);
-        }
-    }
-    *outgoing.status_mut() = answer.status();
-    *outgoing.headers_mut() = std::mem::take(answer.headers_mut());
-    answer_headers(&settings, outgoing.headers_mut(), watch.as_ref());
-    if let Some(protocol) = protocol.filter(|_| switched) {
-        outgoing.headers_mut().insert(UPGRADE, protocol);
-        outgoing.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    }
-    account.note(|account| account.is_streamed = true);
-    Ok(outgoing)
-}
-
-/// What a caller shows its upstream, as an answer's header: the service below `authorize`, which would
-/// send something elsewhere.
-pub(crate) async fn shown(authorized: Authorized) -> Result<Response<Bytes>, BoxError> {
-    let mut answer = Response::new(Bytes::new());
-    answer.headers_mut().insert(AUTHORIZATION, authorized.authorization);
-    Ok(answer)
-}
-
-async fn shown_by<S>(
-    settings: &Settings,
-    inner: S,
-    caller: &Arc<Caller>,
-    account: &SharedAccount,
-) -> Result<HeaderValue, BoxError>
-where
-    S: Service<Attempt, Response = Response<Bytes>, Error = BoxError>,
-{
-    let deadline = Instant::now() + settings.rules.head_timeout;
-    let caller = Arc::clone(caller);
-    let account = account.clone();
-    let attempt = Attempt { caller, target: "".into(), accept: "*/*", deadline, account };
-    let mut shown = inner.oneshot(attempt).await?;
-    Ok(shown.headers_mut().remove(AUTHORIZATION).ok_or(Error::Internal)?)
 }
 
 /// Who asks.
@@ -202,22 +285,20 @@ struct Who {
     caller: Option<Arc<Caller>>,
     /// The key it came with.
     key: Option<Secret>,
+    /// What there is to say of a request without a known caller.
+    refusal: Error,
 }
 
-impl Settings {
-    fn who(&self, credential: Credential, route: &Route) -> Result<Who, Error> {
+impl Who {
+    /// The one look-up of the key.
+    fn of(credential: Credential, callers: &Callers) -> Self {
         let (refusal, key) = match credential {
-            Credential::Ambiguous => return Err(Error::AmbiguousCredential),
+            Credential::Ambiguous => (Error::AmbiguousCredential, None),
             Credential::None => (Error::NoCredential, None),
             Credential::One(key) => (Error::UnknownCredential, Some(key)),
         };
-        let caller = key.as_ref().and_then(|key| self.state.callers.find(key));
-        let is_forwarded = self.rules.unknown_callers == UnknownCallers::Forward
-            && route.upstream_of_unknown.is_some();
-        if caller.is_none() && !is_forwarded {
-            return Err(refusal);
-        }
-        Ok(Who { caller, key })
+        let caller = key.as_ref().and_then(|key| callers.find(key));
+        Who { caller, key, refusal }
     }
 }
 
@@ -253,74 +334,9 @@ fn outgoing_uri(target: &Target, asked: &Uri, is_exchanged: bool) -> Result<Uri,
     uri.parse().map_err(|_| Error::OddPath)
 }
 
-fn outgoing_headers(
-    settings: &Settings,
-    request: &mut Request<Body>,
-    uri: &Uri,
-    exchanged: Option<&(HeaderValue, &Secret)>,
-    is_switch: bool,
-) -> Result<(), Error> {
-    let asked_host = headers::asked_host(request.uri(), request.headers());
-    let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
-    let id = request.extensions().get::<RequestId>().cloned();
-    let is_open_ended =
-        !request.headers().contains_key(CONTENT_LENGTH) && !request.body().is_end_stream();
-    let headers = request.headers_mut();
-    headers::strip_hop_by_hop(headers);
-    headers::strip_misleading(headers);
-    headers::join_cookies(headers);
-    if let Some((authorization, key)) = exchanged {
-        credential::take_out(headers, key.expose());
-        headers.insert(AUTHORIZATION, authorization.clone());
-    }
-    forwarded::set(
-        headers,
-        &forwarded::Asked {
-            peer,
-            host: asked_host,
-            is_tls: settings.state.config.server.tls.is_some(),
-            trusted: &settings.state.config.server.trusted_proxies,
-        },
-    );
-    if settings.rules.via {
-        forwarded::via(headers);
-    }
-    if let Some(RequestId(id)) = id {
-        headers.entry(REQUEST_ID).or_insert(id);
-    }
-    if is_switch {
-        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    } else if headers.contains_key(http::header::TE) {
-        headers.insert(CONNECTION, HeaderValue::from_static("te"));
-    }
-    if is_open_ended {
-        // Said aloud, since a body of a GET would be left out otherwise.
-        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    }
-    headers.insert(http::header::HOST, headers::host(uri).ok_or(Error::Internal)?);
-    Ok(())
-}
-
-fn answer_headers(settings: &Settings, headers: &mut HeaderMap, watch: Option<&Watchword>) {
-    headers::strip_hop_by_hop(headers);
-    // Our own words: a client tells by them whose answer it is.
-    let ours = |name: &&HeaderName| name.as_str().starts_with("x-tieline-");
-    let ours: Vec<HeaderName> = headers.keys().filter(ours).cloned().collect();
-    for name in ours {
-        headers.remove(name);
-    }
-    if let Some(watch) = watch {
-        watch.strip(headers);
-    }
-    if settings.rules.via {
-        forwarded::via(headers);
-    }
-}
-
 /// A request on its way, until the head of its answer.
 struct Waiting<'a> {
-    settings: &'a Settings,
+    rules: &'a config::Passthrough,
     target: &'a Target,
     progress: Arc<Progress>,
     expects: bool,
@@ -332,8 +348,7 @@ struct Waiting<'a> {
 
 impl Waiting<'_> {
     async fn answer(self, request: Request<Body>) -> Result<Response<Body>, Error> {
-        let (head_timeout, idle_timeout) =
-            (self.settings.rules.head_timeout, self.settings.rules.idle_timeout);
+        let (head_timeout, idle_timeout) = (self.rules.head_timeout, self.rules.idle_timeout);
         let (progress, place) = (Arc::clone(&self.progress), Arc::clone(&self.place));
         let (say, said) = oneshot::channel();
         let gate = self.expects.then(|| Gate::new(said));

@@ -22,26 +22,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use domain::plan::GroupName;
 use rand::RngExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use transport::client::Lookup;
 
-use crate::cache::whole::Whole;
-use crate::call::Call;
 use crate::caller::{Caller, Callers};
 use crate::config::{self, Config};
-use crate::error::Error;
 use crate::limits::lifecycle::{Level, Lifecycle};
 use crate::observe::account::Side;
 use crate::observe::metrics::Metrics;
 use crate::request::trail::Trail;
-use crate::svc::Stage;
 use candidate::Candidate;
-pub(crate) use control::Asked;
-use control::Control;
+use control::{CallerQuestion, Control};
 pub use judge::{Cause, Difference, Judge, Listener, Question, Reply};
 pub(crate) use results::Results;
 use standing::Purpose;
@@ -114,13 +108,13 @@ impl Shadow {
         }))
     }
 
-    /// Begins to compare; `readings` is how this side is asked once more. Once is enough.
-    pub(crate) fn start(&self, readings: Stage<Call<GroupName>, Whole>, deadline: Duration) {
+    /// Begins to compare; asking this side once more may take until `deadline`. Once is enough.
+    pub(crate) fn start(&self, deadline: Duration) {
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(jobs) = jobs else { return };
         let worker = self.judge.clone().map(|judge| Worker {
             control: Arc::clone(&self.control),
-            candidate: Candidate { readings, deadline, bytes_max: self.settings.answer_bytes_max },
+            candidate: Candidate { deadline, bytes_max: self.settings.answer_bytes_max },
             judge,
             turns: Turns::new(self.settings.requests_per_second_max),
             results: Arc::clone(&self.results),
@@ -179,7 +173,7 @@ impl Shadow {
     /// in half of the time there is: the other half is candidate's. The place goes with the answer.
     pub(crate) async fn answer(
         &self,
-        asked: &Asked,
+        asked: &CallerQuestion,
         deadline: Instant,
     ) -> Option<(Reply, OwnedSemaphorePermit)> {
         let now = Instant::now();
@@ -205,14 +199,14 @@ impl Shadow {
     }
 
     /// A comparison to be made when there is time for it, or to be left.
-    pub(crate) fn offer(&self, asked: Asked, side: Side, reply: Reply) {
+    pub(crate) fn offer(&self, asked: CallerQuestion, side: Side, reply: Reply) {
         if let Err(why) = self.queued(asked, side, reply) {
             self.metrics.shadow().dropped(why);
             self.results.note_dropped(why);
         }
     }
 
-    fn queued(&self, asked: Asked, side: Side, reply: Reply) -> Result<(), &'static str> {
+    fn queued(&self, asked: CallerQuestion, side: Side, reply: Reply) -> Result<(), &'static str> {
         let bytes = reply.body.len();
         if self.lifecycle.level() > Level::Calm {
             return Err("memory");
@@ -230,16 +224,6 @@ impl Shadow {
         }
         self.queue.try_send(Job { asked, side, reply, _held: held }).map_err(|_| "queue_full")
     }
-}
-
-/// Our own answer as it is compared, from its bytes in no coding.
-pub(crate) fn reply(body: bytes::Bytes) -> Reply {
-    candidate::reply(200, body)
-}
-
-/// Our own error as it is compared, where it is about the question.
-pub(crate) fn refused(error: &Error) -> Option<Reply> {
-    candidate::refused(error)
 }
 
 /// Bytes that wait to be compared.

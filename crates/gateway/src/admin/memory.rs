@@ -28,7 +28,7 @@ pub(crate) async fn watch(in_force: InForce) {
         }
         if level > Level::Calm {
             for caller in state.callers.all() {
-                caller.answers().drop_kept();
+                caller.line.drop_kept();
             }
         }
         tokio::time::sleep(LOOK_INTERVAL).await;

@@ -63,13 +63,16 @@ async fn answer(state: &State, head: &Parts) -> Response<Body> {
 
 async fn metrics(state: &State) -> Vec<u8> {
     let callers = state.callers.all();
-    let callers =
-        callers.iter().map(|caller| (caller.name.clone(), caller.key_state().as_str())).collect();
+    let callers = callers
+        .iter()
+        .map(|caller| (caller.name.to_string(), caller.line.key_state().as_str()))
+        .collect();
     let upstreams: BTreeMap<&str, _> = state
         .callers
         .all()
         .iter()
-        .map(|caller| (caller.upstream.name.as_str(), caller.upstream.breaker.state()))
+        .map(|caller| &caller.line.upstream)
+        .map(|upstream| (upstream.name.as_str(), upstream.breaker.state()))
         .collect();
     let breakers = upstreams.into_iter().map(|(name, breaker)| (name.to_owned(), breaker));
     let tls = state.config.server.tls.as_ref();
@@ -131,11 +134,11 @@ fn callers(state: &State) -> Vec<u8> {
                 }),
             };
             serde_json::json!({
-                "name": caller.name,
-                "upstream": caller.upstream.name,
-                "dialect": caller.upstream.dialect.name(),
+                "name": &*caller.name,
+                "upstream": caller.line.upstream.name,
+                "dialect": caller.line.upstream.dialect.name(),
                 "sees": sees,
-                "upstream_key": caller.key_state().as_str(),
+                "upstream_key": caller.line.key_state().as_str(),
             })
         })
         .collect();

@@ -6,24 +6,44 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::task::{Context, Poll};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::{Request, Response};
-use tower::util::BoxCloneSyncService;
-use tower::{ServiceExt, service_fn};
+use tower::Service;
 use transport::body::Body;
 
 use crate::config::{Config, ConfigError};
+use crate::edge::rescue;
 use crate::stack;
 use crate::state::State;
+use crate::svc::Stage;
 
 /// What legacy clients reach.
-pub(crate) type Edge = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
+type Edge = Stage<Request<Body>, Response<Body>>;
 
 /// The configuration in force; clones share it.
 #[derive(Clone)]
 pub(crate) struct InForce(Arc<RwLock<(State, Edge)>>);
+
+/// Asks, for each request, what is in force then.
+impl Service<Request<Body>> for InForce {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let answer = self.0.read().unwrap_or_else(PoisonError::into_inner).1.ask(request);
+        // `rescue` has answered every error; from here on the type says so.
+        Box::pin(async move { Ok(answer.await.unwrap_or_else(rescue::last_resort)) })
+    }
+}
 
 impl InForce {
     pub(crate) fn new(state: State) -> Self {
@@ -33,16 +53,6 @@ impl InForce {
 
     pub(crate) fn state(&self) -> State {
         self.0.read().unwrap_or_else(PoisonError::into_inner).0.clone()
-    }
-
-    fn edge(&self) -> Edge {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).1.clone()
-    }
-
-    /// A service that asks, for each request, what is in force then.
-    pub(crate) fn service(&self) -> Edge {
-        let in_force = self.clone();
-        BoxCloneSyncService::new(service_fn(move |request| in_force.edge().oneshot(request)))
     }
 
     fn put(&self, state: State) {
@@ -59,7 +69,7 @@ impl InForce {
 /// What a state answers with, and what it does beside.
 fn begun(state: &State) -> Edge {
     if let Some(shadow) = state.shadow.as_ref().filter(|_| !state.lifecycle.is_draining()) {
-        shadow.start(stack::readings(state), state.config.limits.request_deadline);
+        shadow.start(state.config.limits.request_deadline);
     }
     stack::edge(state)
 }

@@ -153,7 +153,7 @@ impl Answers {
         match (reading.await, kept) {
             (Ok(whole), _) => Ok(Given { whole, source, age: Duration::ZERO }),
             (Err(error), Some(entry))
-                if error.is_upstream_fault()
+                if error.may_be_covered()
                     && self.is_usable(&entry)
                     && self.readings().generation == generation =>
             {

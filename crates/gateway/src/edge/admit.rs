@@ -2,41 +2,32 @@
 //! may be ours to answer, and the host is one, and one of those served. Must never look at a path, a
 //! query or a key.
 
-use std::sync::Arc;
-
 use http::header::HOST;
 use http::uri::Authority;
-use http::{HeaderMap, Method, Request, Response, Version};
-use tower::{BoxError, Service, ServiceExt};
+use http::{HeaderMap, Method, Request, Version};
 use transport::body::Body;
 use transport::server::Refusal;
 
 use crate::error::Error;
 
-/// A method longer than this is nobody's.
+/// No method has a longer name.
 const METHOD_BYTES_MAX: usize = 16;
 const HOST_BYTES_MAX: usize = 255;
 
-pub(crate) async fn admit<S>(
-    hosts: Arc<Vec<String>>,
-    inner: S,
-    request: Request<Body>,
-) -> Result<Response<Body>, BoxError>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = BoxError> + Clone,
-{
+/// Lets a request in, or says why not.
+pub(crate) fn admit(hosts: &[String], request: &Request<Body>) -> Result<(), Error> {
     if let Some(refusal) = request.extensions().get::<Refusal>() {
-        return Err(refused(*refusal).into());
+        return Err(refused(*refusal));
     }
-    may_ask(&request)?;
+    may_ask(request)?;
     if request.version() == Version::HTTP_2 {
         has_plain_names(request.headers())?;
     }
-    let host = host(&request)?;
-    if !hosts.is_empty() && !host.is_some_and(|host| is_served(&hosts, host)) {
-        return Err(Error::UnknownHost.into());
+    let host = host(request)?;
+    if !hosts.is_empty() && !host.is_some_and(|host| is_served(hosts, host)) {
+        return Err(Error::UnknownHost);
     }
-    inner.oneshot(request).await
+    Ok(())
 }
 
 /// Asked with a method of that length, there is nothing to be said but which methods there are.

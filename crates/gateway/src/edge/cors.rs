@@ -1,79 +1,73 @@
 //! Pages of other origins: a browser asks first, and shows a page an answer only where it is told that
 //! it may. Nothing here keeps anybody out; that is what keys are for.
 
-use std::sync::Arc;
-
-use domain::legacy::endpoint_at;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
     ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, ORIGIN, VARY,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use tower::{BoxError, Service, ServiceExt};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use tower::ServiceExt;
 use transport::body::{self, Body};
 
+use crate::call::Incoming;
 use crate::config::Cors;
-use crate::observe::account::SharedAccount;
+use crate::error::Error;
+use crate::svc::{Around, Below};
 
 /// What a page may read beside the few headers it always may.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "etag, retry-after, x-request-id, x-tieline-answered-by, x-tieline-cache, x-tieline-error, x-tieline-explanation",
 );
-/// More header names than this no page sends.
+/// No page sends a longer list of header names.
 const ASKED_BYTES_MAX: usize = 1024;
 
-/// What answering browsers needs to know.
-#[derive(Debug, Clone)]
-pub(crate) struct Settings {
-    /// `None` where no other origin may ask.
-    pub(crate) cors: Option<Arc<Cors>>,
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct CrossOrigin {
+    pub(crate) cors: Cors,
     /// Whether what is no legacy endpoint goes through.
     pub(crate) passes: bool,
 }
 
-pub(crate) async fn cors<S>(
-    settings: Settings,
-    inner: S,
-    request: Request<Body>,
-) -> Result<Response<Body>, BoxError>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = BoxError> + Clone,
-{
-    let Some(cors) = settings.cors else { return inner.oneshot(request).await };
-    let origin = request.headers().get(ORIGIN).and_then(|origin| allowed(&cors, origin));
-    let endpoint = endpoint_at(request.uri().path()).map(|endpoint| endpoint.name());
-    let endpoint = endpoint.or(settings.passes.then_some("passthrough"));
-    let is_preflight = *request.method() == Method::OPTIONS
-        && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-    let mut answer = match (&origin, endpoint) {
-        (Some(_), Some(endpoint)) if is_preflight => {
-            if let Some(account) = request.extensions().get::<SharedAccount>() {
-                account.note(|account| account.endpoint = Some(endpoint));
+impl<S: Below<Incoming, Response<Body>>> Around<S, Incoming> for CrossOrigin {
+    type Response = Response<Body>;
+
+    async fn call(&self, inner: &S, incoming: Incoming) -> Result<Response<Body>, Error> {
+        let (cors, request) = (&self.cors, &incoming.request);
+        let origin = request.headers().get(ORIGIN).and_then(|origin| allowed(cors, origin));
+        let endpoint = incoming.endpoint.map(|endpoint| endpoint.name());
+        let endpoint = endpoint.or(self.passes.then_some("passthrough"));
+        let is_preflight = *request.method() == Method::OPTIONS
+            && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        let mut answer = match (&origin, endpoint) {
+            (Some(_), Some(endpoint)) if is_preflight => {
+                incoming.behalf.account.note(|account| account.endpoint = Some(endpoint));
+                preflight(cors, request.headers(), endpoint == "passthrough")
             }
-            preflight(&cors, request.headers(), endpoint == "passthrough")
-        }
-        _ => {
-            let mut answer = inner.oneshot(request).await?;
-            // What an upstream says about origins, it says about its own address.
-            strip(answer.headers_mut());
-            if origin.is_some() {
-                answer.headers_mut().insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+            _ => {
+                let mut answer = inner.clone().oneshot(incoming).await?;
+                // What an upstream says about origins, it says about its own address.
+                strip(answer.headers_mut());
+                if origin.is_some() {
+                    answer.headers_mut().insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+                }
+                answer
             }
-            answer
+        };
+        let headers = answer.headers_mut();
+        if let Some(origin) = origin {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            if cors.allow_credentials {
+                let is_allowed = HeaderValue::from_static("true");
+                headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, is_allowed);
+            }
         }
-    };
-    let headers = answer.headers_mut();
-    if let Some(origin) = origin {
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        if cors.allow_credentials {
-            headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        if cors.origins.is_some() {
+            headers.append(VARY, HeaderValue::from_static("Origin"));
         }
+        Ok(answer)
     }
-    if cors.origins.is_some() {
-        headers.append(VARY, HeaderValue::from_static("Origin"));
-    }
-    Ok(answer)
 }
 
 /// What an origin is told to be allowed as.

@@ -4,34 +4,29 @@
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response};
-use tower::{BoxError, Service, ServiceExt};
 use transport::body::{self, Body};
 
-use crate::edge::openapi;
+use super::openapi;
 use crate::error::Error;
 use crate::observe::account::SharedAccount;
 
-pub(crate) async fn describe<S>(
-    document: Bytes,
-    inner: S,
-    request: Request<Body>,
-) -> Result<Response<Body>, BoxError>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = BoxError> + Clone,
-{
+/// The document, where a request asks for it.
+pub(crate) fn described(
+    document: &Bytes,
+    request: &Request<Body>,
+    account: &SharedAccount,
+) -> Result<Option<Response<Body>>, Error> {
     if request.uri().path() != openapi::PATH {
-        return inner.oneshot(request).await;
+        return Ok(None);
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Err(Error::MethodNotAllowed.into());
+        return Err(Error::MethodNotAllowed);
     }
-    if let Some(account) = request.extensions().get::<SharedAccount>() {
-        account.note(|account| account.endpoint = Some(openapi::NAME));
-    }
-    let mut answer = Response::new(body::full(document));
+    account.note(|account| account.endpoint = Some(openapi::NAME));
+    let mut answer = Response::new(body::full(document.clone()));
     let headers = answer.headers_mut();
     let json = HeaderValue::from_static("application/json; charset=utf-8");
     headers.insert(CONTENT_TYPE, json);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
-    Ok(answer)
+    Ok(Some(answer))
 }

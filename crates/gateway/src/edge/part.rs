@@ -2,26 +2,17 @@
 //! the client then comes back over a new one, perhaps to another process.
 
 use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Response, StatusCode, Version};
-use tower::{BoxError, Service, ServiceExt};
+use http::{Response, StatusCode, Version};
 use transport::body::Body;
 
 use crate::limits::lifecycle::Lifecycle;
 
-pub(crate) async fn part<S>(
-    lifecycle: Lifecycle,
-    inner: S,
-    request: Request<Body>,
-) -> Result<Response<Body>, BoxError>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = BoxError> + Clone,
-{
+/// Says so in an answer to a request of that version. Asked when the answer is there: most of those that
+/// a drain finds began before it.
+pub(crate) fn part(lifecycle: &Lifecycle, version: Version, answer: &mut Response<Body>) {
     // Over HTTP/2 the drain itself tells the client to go away.
-    let is_first = request.version() <= Version::HTTP_11;
-    let mut answer = inner.oneshot(request).await?;
-    // Asked when the answer is there: most of those that a drain finds began before it.
+    let is_first = version <= Version::HTTP_11;
     if is_first && lifecycle.wants_to_part() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(answer)
 }

@@ -1,56 +1,53 @@
 //! Errors become legacy answers, here and nowhere else: by the endpoint that was called, since texts
 //! differ between endpoint families. The cause is logged here once; no text of a request or an
-//! upstream is ever part of it.
+//! upstream is ever part of it. Every answer then says when its endpoint or its connection ends.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use domain::json;
-use domain::legacy::endpoint_at;
 use domain::quirks::Quirks;
 use futures_util::FutureExt;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, Request, Response, StatusCode};
-use tower::{BoxError, Service, ServiceExt};
+use http::{HeaderValue, Response, StatusCode};
+use tower::ServiceExt;
 use transport::body::{self, Body};
 
+use super::part::part;
+use super::sunset::Ends;
+use crate::call::Incoming;
 use crate::error::{Error, SLUG};
-use crate::observe::account::SharedAccount;
+use crate::limits::lifecycle::Lifecycle;
+use crate::svc::{Around, Below};
 
 /// Quirks by endpoint name.
-pub(crate) type QuirksByEndpoint = Arc<BTreeMap<&'static str, Arc<Quirks>>>;
+pub(crate) type QuirksByEndpoint = BTreeMap<&'static str, Arc<Quirks>>;
 
-pub(crate) async fn rescue<S>(
-    quirks: QuirksByEndpoint,
-    inner: S,
-    request: Request<Body>,
-) -> Result<Response<Body>, BoxError>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = BoxError> + Clone,
-{
-    let account = request.extensions().get::<SharedAccount>().cloned().unwrap_or_default();
-    let endpoint = endpoint_at(request.uri().path());
-    let answer = AssertUnwindSafe(inner.oneshot(request)).catch_unwind().await;
-    let error = match answer {
-        Ok(Ok(answer)) => return Ok(answer),
-        Ok(Err(error)) => own(error),
-        Err(_panic) => Error::Internal,
-    };
-    account.note(|account| account.error = Some(error.slug()));
-    log(&error);
-    let quirks = endpoint.and_then(|endpoint| quirks.get(endpoint.name()));
-    Ok(answer_to(&error, quirks.map(Arc::as_ref)))
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Rescue {
+    pub(crate) quirks: QuirksByEndpoint,
+    pub(crate) ends: Ends,
+    pub(crate) lifecycle: Lifecycle,
 }
 
-/// Errors of tower's own layers in our words.
-fn own(error: BoxError) -> Error {
-    if error.is::<tower::timeout::error::Elapsed>() {
-        return Error::Deadline;
-    }
-    match error.downcast::<Error>() {
-        Ok(error) => *error,
-        Err(_) => Error::Internal,
+impl<S: Below<Incoming, Response<Body>>> Around<S, Incoming> for Rescue {
+    type Response = Response<Body>;
+
+    async fn call(&self, inner: &S, incoming: Incoming) -> Result<Response<Body>, Error> {
+        let (endpoint, version) = (incoming.endpoint, incoming.request.version());
+        let account = incoming.behalf.account.clone();
+        let answer = AssertUnwindSafe(inner.clone().oneshot(incoming)).catch_unwind().await;
+        let mut answer = answer.unwrap_or(Err(Error::Internal)).unwrap_or_else(|error| {
+            account.note(|account| account.error = Some(error.slug()));
+            log(&error);
+            let quirks = endpoint.and_then(|endpoint| self.quirks.get(endpoint.name()));
+            answer_to(&error, quirks.map(Arc::as_ref))
+        });
+        part(&self.lifecycle, version, &mut answer);
+        self.ends.add(endpoint, answer.headers_mut());
+        Ok(answer)
     }
 }
 
@@ -66,7 +63,7 @@ fn log(error: &Error) {
 }
 
 fn answer_to(error: &Error, quirks: Option<&Quirks>) -> Response<Body> {
-    let (mut status, mut text) = (error.status(), error.text());
+    let (mut status, mut text) = (error.status(), error.text().into_owned());
     if matches!(error, Error::NoCredential | Error::UnknownCredential) {
         let invalid_key = quirks.map(|quirks| quirks.invalid_key.clone()).unwrap_or_default();
         (status, text) = (invalid_key.status, invalid_key.text);
@@ -95,6 +92,6 @@ fn answer_to(error: &Error, quirks: Option<&Quirks>) -> Response<Body> {
 }
 
 /// The type of the edge says that nothing is left to fail; were something left, it is a bug.
-pub(crate) fn last_resort(_: BoxError) -> Response<Body> {
+pub(crate) fn last_resort(_: Error) -> Response<Body> {
     answer_to(&Error::Internal, None)
 }

@@ -5,42 +5,33 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use domain::legacy::endpoint_at;
+use domain::legacy::Endpoint;
 use domain::quirks::Quirks;
 use http::header::LINK;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
-use tower::{BoxError, Service, ServiceExt};
-use transport::body::Body;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 const DEPRECATION: HeaderName = HeaderName::from_static("deprecation");
 const SUNSET: HeaderName = HeaderName::from_static("sunset");
 
 /// The headers of each endpoint that has an end.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Ends(Arc<BTreeMap<&'static str, HeaderMap>>);
+pub(crate) struct Ends(BTreeMap<&'static str, HeaderMap>);
 
 impl Ends {
     /// From the quirks by endpoint name.
     pub(crate) fn of(quirks: &BTreeMap<&'static str, Arc<Quirks>>) -> Self {
         let ends = quirks.iter().map(|(name, quirks)| (*name, headers(quirks)));
-        Ends(Arc::new(ends.filter(|(_, headers)| !headers.is_empty()).collect()))
+        Ends(ends.filter(|(_, headers)| !headers.is_empty()).collect())
     }
 }
 
-pub(crate) async fn sunset<S>(
-    ends: Ends,
-    inner: S,
-    request: Request<Body>,
-) -> Result<Response<Body>, BoxError>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = BoxError> + Clone,
-{
-    let endpoint = endpoint_at(request.uri().path());
-    let mut answer = inner.oneshot(request).await?;
-    if let Some(headers) = endpoint.and_then(|endpoint| ends.0.get(endpoint.name())) {
-        answer.headers_mut().extend(headers.clone());
+impl Ends {
+    /// Says what there is to say of an endpoint.
+    pub(crate) fn add(&self, endpoint: Option<&dyn Endpoint>, answer: &mut HeaderMap) {
+        if let Some(headers) = endpoint.and_then(|endpoint| self.0.get(endpoint.name())) {
+            answer.extend(headers.clone());
+        }
     }
-    Ok(answer)
 }
 
 fn headers(quirks: &Quirks) -> HeaderMap {

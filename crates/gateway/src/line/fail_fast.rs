@@ -3,33 +3,39 @@
 //!
 //! Below `retry`, so that every attempt counts. What is not translated never comes here.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use tower::{BoxError, Service, ServiceExt};
+use tower::ServiceExt;
 use transport::body::BodyError;
 use transport::client::ClientError;
 
+use super::upstream::Upstream;
 use crate::call::Authorized;
 use crate::error::Error;
 use crate::limits::breaker::Outcome;
+use crate::svc::{Around, Below};
 
-pub(crate) async fn fail_fast<S>(
-    _: (),
-    inner: S,
-    authorized: Authorized,
-) -> Result<Response<Bytes>, BoxError>
-where
-    S: Service<Authorized, Response = Response<Bytes>, Error = BoxError> + Clone,
-{
-    let upstream = std::sync::Arc::clone(&authorized.attempt.caller.upstream);
-    let entry = upstream.breaker.enter();
-    let entry = entry.map_err(|retry_after| Error::BreakerOpen { retry_after })?;
-    let answer = inner.oneshot(authorized).await;
-    entry.end(match &answer {
-        Ok(answer) => outcome(answer.status()),
-        Err(error) => error.downcast_ref::<Error>().map_or(Outcome::Unknown, outcome_of),
-    });
-    answer
+/// See the module.
+pub(crate) struct FailFast {
+    /// Its breaker counts what all callers meet.
+    pub(crate) upstream: Arc<Upstream>,
+}
+
+impl<S: Below<Authorized, Response<Bytes>>> Around<S, Authorized> for FailFast {
+    type Response = Response<Bytes>;
+
+    async fn call(&self, inner: &S, authorized: Authorized) -> Result<Response<Bytes>, Error> {
+        let entry = self.upstream.breaker.enter();
+        let entry = entry.map_err(|retry_after| Error::BreakerOpen { retry_after })?;
+        let answer = inner.clone().oneshot(authorized).await;
+        entry.end(match &answer {
+            Ok(answer) => outcome(answer.status()),
+            Err(error) => outcome_of(error),
+        });
+        answer
+    }
 }
 
 fn outcome(status: StatusCode) -> Outcome {

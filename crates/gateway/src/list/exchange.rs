@@ -1,118 +1,188 @@
 //! A page in hub words becomes an HTTP exchange, and its answer rows. Refusals are read here, and
 //! pages strictly; a page that cannot be used never becomes an empty one.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use domain::hub::{Id, Named, State, User};
 use domain::listing::Listing;
 use domain::page::{Page, Shape};
 use domain::upstream::{Context, PageError, Refusal};
+use domain::visibility::Visibility;
 use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode};
-use tower::{BoxError, Service, ServiceExt};
+use tower::ServiceExt;
 
 use crate::call::{Ask, Attempt, Found, ListCall, PageCall, PageRead};
-use crate::caller::KeyState;
 use crate::error::Error;
 use crate::limits::blocking::{LARGE_BYTES, blocking};
+use crate::line::key::{Key, KeyState};
+use crate::line::upstream::Upstream;
 use crate::observe::metrics::Metrics;
+use crate::svc::{Around, Below};
 
-pub(crate) async fn exchange<S>(
+/// See the module.
+pub(crate) struct Exchange(Arc<Reader>);
+
+/// What it takes to read a page, on whatever thread.
+struct Reader {
+    upstream: Arc<Upstream>,
+    /// What the caller sees.
+    visibility: Visibility,
+    /// What is known of the caller's key.
+    key: Arc<Key>,
     metrics: Metrics,
-    inner: S,
-    page: PageCall,
-) -> Result<PageRead, BoxError>
-where
-    S: Service<Attempt, Response = Response<Bytes>, Error = BoxError> + Clone,
-{
-    let caller = std::sync::Arc::clone(&page.list.caller);
-    if let Some(state) = caller.fresh_refusal() {
-        return Err(refused(state).into());
-    }
-    let (listing, filter) = (&page.list.listing, page.list.ask.filter());
-    let request = caller.upstream.dialect.page_request(listing, filter, page.window);
-    let attempt = Attempt {
-        caller: caller.clone(),
-        target: request.target.into(),
-        accept: request.accept,
-        deadline: page.list.deadline,
-        account: page.list.account.clone(),
-    };
-    let is_filtered = request.is_filtered;
-    let answer = inner.oneshot(attempt).await?;
-    if let Some(error) = refusal(&page, answer.status(), is_filtered) {
-        return Err(error.into());
-    }
-    if !is_json(&answer) {
-        return Err(Error::BadType.into());
-    }
-    let body = answer.into_body();
-    let is_large = body.len() >= LARGE_BYTES;
-    let work = move || {
-        let read = read(&page, &body, is_filtered)?;
-        caller.note_acceptance();
-        look_for_news(&metrics, &page, &body);
-        Ok::<_, Error>(read)
-    };
-    Ok(if is_large { blocking(work).await?? } else { work()? })
 }
 
-/// Fields that no documentation has are passed over; once an hour they are counted.
-fn look_for_news(metrics: &Metrics, page: &PageCall, body: &[u8]) {
-    let (upstream, listing) = (&page.list.caller.upstream, &page.list.listing);
-    if !matches!(listing, Listing::Users(_)) || !upstream.due_for_field_scan() {
-        return;
-    }
-    let fields = upstream.dialect.new_fields(listing, body);
-    if fields > 0 {
-        metrics.new_fields(listing.name(), fields);
-        let (upstream, listing) = (upstream.name.as_str(), listing.name());
-        tracing::warn!(
-            upstream,
-            listing,
-            fields,
-            "the upstream has fields that are not documented"
-        );
+impl Exchange {
+    pub(crate) fn new(
+        upstream: Arc<Upstream>,
+        visibility: Visibility,
+        key: Arc<Key>,
+        metrics: Metrics,
+    ) -> Self {
+        Exchange(Arc::new(Reader { upstream, visibility, key, metrics }))
     }
 }
 
-fn read(call: &PageCall, body: &[u8], is_filtered: bool) -> Result<PageRead, Error> {
-    let ListCall { caller, listing, ask, related, is_sighted, .. } = &call.list;
-    let (dialect, rules) = (caller.upstream.dialect, &caller.upstream.rules);
-    let page = Page { dialect, listing, body, context: Context { rules, related } };
-    let visibility = &caller.visibility;
-    let mut found = Found::default();
-    let Found { groups, teams, sightings } = &mut found;
-    let mut look = |user: &User<'_>| {
-        if *is_sighted {
-            sightings.extend(sighting(user));
+impl<S: Below<Attempt, Response<Bytes>>> Around<S, PageCall> for Exchange {
+    type Response = PageRead;
+
+    async fn call(&self, inner: &S, page: PageCall) -> Result<PageRead, Error> {
+        let reader = &self.0;
+        if let Some(state) = reader.key.fresh_refusal() {
+            return Err(refused(state));
         }
-    };
-    let rows = match ask {
-        Ask::Rows(ask) => {
-            let (filter, quirks) = (&ask.plan.filter, &ask.quirks);
-            page.read_rows(Shape { lists: ask.lists, quirks, filter, visibility }, &mut look)
+        let (listing, filter) = (&page.list.listing, page.list.ask.filter());
+        let request = reader.upstream.dialect.page_request(listing, filter, page.window);
+        let is_filtered = request.is_filtered;
+        let attempt = Attempt {
+            target: request.target.into(),
+            accept: request.accept,
+            deadline: page.list.deadline,
+            behalf: page.list.behalf.clone(),
+        };
+        let answer = inner.clone().oneshot(attempt).await?;
+        if let Some(error) = reader.refusal(listing, answer.status(), is_filtered) {
+            return Err(error);
         }
-        Ask::Groups => page.read_groups(visibility, &mut look).map(|(rows, read)| {
-            *groups = read;
-            rows
-        }),
-        Ask::Teams => page.read_users(&mut |user| {
-            look(user);
-            teams.note(user, visibility);
-        }),
-        Ask::Items => page.read_items(),
-        Ask::Look(looks) => {
-            let context = Context { rules: &looks.rules(rules), related };
-            Page { context, ..page }.read_users(&mut |user| looks.user(user))
+        if !is_json(&answer) {
+            return Err(Error::BadType);
         }
-    };
-    let rows = rows.map_err(|error| match error {
-        PageError::Schema(error) => {
-            Error::Schema { dialect: dialect.name(), listing: listing.name(), error }
+        let body = answer.into_body();
+        if body.len() < LARGE_BYTES {
+            return reader.page(&page.list, &body, is_filtered);
         }
-        PageError::Refused(refusal) => named(call, refusal, is_filtered),
-    })?;
-    Ok(PageRead { rows, found })
+        let reader = Arc::clone(reader);
+        blocking(move || reader.page(&page.list, &body, is_filtered)).await?
+    }
+}
+
+impl Reader {
+    fn page(&self, call: &ListCall, body: &[u8], is_filtered: bool) -> Result<PageRead, Error> {
+        let read = self.read(call, body, is_filtered)?;
+        self.key.note_acceptance();
+        self.scan_fields(&call.listing, body);
+        Ok(read)
+    }
+
+    /// Fields that no documentation has are passed over; once an hour they are counted.
+    fn scan_fields(&self, listing: &Listing, body: &[u8]) {
+        if !matches!(listing, Listing::Users(_)) || !self.upstream.due_for_field_scan() {
+            return;
+        }
+        let fields = self.upstream.dialect.new_fields(listing, body);
+        if fields > 0 {
+            let (upstream, listing) = (self.upstream.name.as_str(), listing.name());
+            self.metrics.new_fields(listing, fields);
+            tracing::warn!(
+                upstream,
+                listing,
+                fields,
+                "the upstream has fields that are not documented"
+            );
+        }
+    }
+
+    fn read(&self, call: &ListCall, body: &[u8], is_filtered: bool) -> Result<PageRead, Error> {
+        let ListCall { listing, ask, related, for_roster, .. } = call;
+        let (dialect, rules) = (self.upstream.dialect, &self.upstream.rules);
+        let page = Page { dialect, listing, body, context: Context { rules, related } };
+        let visibility = &self.visibility;
+        let mut found = Found::default();
+        let Found { groups, teams, sightings } = &mut found;
+        let mut look = |user: &User<'_>| {
+            if *for_roster {
+                sightings.extend(sighting(user));
+            }
+        };
+        let rows = match ask {
+            Ask::Rows(ask) => {
+                let (filter, quirks) = (&ask.plan.filter, &ask.quirks);
+                page.read_rows(Shape { lists: ask.lists, quirks, filter, visibility }, &mut look)
+            }
+            Ask::Groups => page.read_groups(visibility, &mut look).map(|(rows, read)| {
+                *groups = read;
+                rows
+            }),
+            Ask::Teams => page.read_users(&mut |user| {
+                look(user);
+                teams.note(user, visibility);
+            }),
+            Ask::Items => page.read_items(),
+            Ask::Look(looks) => {
+                let context = Context { rules: &looks.rules(rules), related };
+                Page { context, ..page }.read_users(&mut |user| looks.user(user))
+            }
+        };
+        let rows = rows.map_err(|error| match error {
+            PageError::Schema(error) => {
+                Error::Schema { dialect: dialect.name(), listing: listing.name(), error }
+            }
+            PageError::Refused(refusal) => self.named(listing, refusal, is_filtered),
+        })?;
+        Ok(PageRead { rows, found })
+    }
+
+    /// A refusal by status. What a client filtered by may be refused with it; anything else in the 400s
+    /// is our own mistake.
+    fn refusal(&self, listing: &Listing, status: StatusCode, is_filtered: bool) -> Option<Error> {
+        match status {
+            StatusCode::OK => None,
+            StatusCode::NOT_FOUND if self.may_lack(listing) => Some(Error::NoSuchListing),
+            StatusCode::UNAUTHORIZED => {
+                Some(self.named(listing, Refusal::Unauthorized, is_filtered))
+            }
+            StatusCode::FORBIDDEN => Some(self.named(listing, Refusal::Forbidden, is_filtered)),
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY if is_filtered => {
+                Some(Error::BadFilter)
+            }
+            status if status.is_redirection() => Some(Error::Redirect),
+            status => Some(Error::RefusedCall { status: status.as_u16() }),
+        }
+    }
+
+    fn named(&self, listing: &Listing, refusal: Refusal, is_filtered: bool) -> Error {
+        let note = |state| {
+            self.key.note_refusal(state);
+            refused(state)
+        };
+        match refusal {
+            Refusal::Unauthorized => note(KeyState::Refused),
+            // A firewall may forbid what a client filtered by, and a scope what can be done without;
+            // that says nothing about the key.
+            Refusal::Forbidden if is_filtered || self.may_lack(listing) => Error::Forbidden,
+            Refusal::Forbidden => note(KeyState::Forbidden),
+            Refusal::NotFound if self.may_lack(listing) => Error::NoSuchListing,
+            Refusal::NotFound => Error::RefusedCall { status: 404 },
+            Refusal::RateLimited => Error::RateLimited { retry_after: std::time::Duration::ZERO },
+        }
+    }
+
+    /// Whether the upstream may do without what was asked for.
+    fn may_lack(&self, listing: &Listing) -> bool {
+        self.upstream.dialect.may_lack(listing)
+    }
 }
 
 /// A user as the roster remembers one.
@@ -135,46 +205,8 @@ fn sighting(user: &User<'_>) -> Option<roster::Sighting> {
     })
 }
 
-/// A refusal by status. What a client filtered by may be refused with it; anything else in the 400s
-/// is our own mistake.
-fn refusal(page: &PageCall, status: StatusCode, is_filtered: bool) -> Option<Error> {
-    match status {
-        StatusCode::OK => None,
-        StatusCode::NOT_FOUND if may_lack(page) => Some(Error::NoSuchListing),
-        StatusCode::UNAUTHORIZED => Some(named(page, Refusal::Unauthorized, is_filtered)),
-        StatusCode::FORBIDDEN => Some(named(page, Refusal::Forbidden, is_filtered)),
-        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY if is_filtered => {
-            Some(Error::BadFilter)
-        }
-        status if status.is_redirection() => Some(Error::Redirect),
-        status => Some(Error::RefusedCall { status: status.as_u16() }),
-    }
-}
-
-fn named(page: &PageCall, refusal: Refusal, is_filtered: bool) -> Error {
-    let note = |state| {
-        page.list.caller.note_refusal(state);
-        refused(state)
-    };
-    match refusal {
-        Refusal::Unauthorized => note(KeyState::Refused),
-        // A firewall may forbid what a client filtered by, and a scope what can be done without;
-        // that says nothing about the key.
-        Refusal::Forbidden if is_filtered || may_lack(page) => Error::Forbidden,
-        Refusal::Forbidden => note(KeyState::Forbidden),
-        Refusal::NotFound if may_lack(page) => Error::NoSuchListing,
-        Refusal::NotFound => Error::RefusedCall { status: 404 },
-        Refusal::RateLimited => Error::RateLimited { retry_after: std::time::Duration::ZERO },
-    }
-}
-
 fn refused(state: KeyState) -> Error {
     if state == KeyState::Forbidden { Error::Forbidden } else { Error::MappedKeyRefused }
-}
-
-/// Whether the upstream may do without what was asked for.
-fn may_lack(page: &PageCall) -> bool {
-    page.list.caller.upstream.dialect.may_lack(&page.list.listing)
 }
 
 /// JSON by its own word; an answer that says nothing is taken at its bytes.

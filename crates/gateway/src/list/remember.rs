@@ -13,107 +13,115 @@ use domain::legacy::Lists;
 use domain::listing::{Listing, Which};
 use domain::plan::UserFilter;
 use domain::sweep::List;
+use domain::visibility::Visibility;
 use roster::{Former, Roster, Scope, Sighting, Sweep};
-use tower::{BoxError, Service, ServiceExt};
+use tower::ServiceExt;
 
 use crate::call::{Ask, ListCall, Listed};
-use crate::caller::Caller;
 use crate::config::DeletedFrom;
 use crate::error::Error;
+use crate::line::upstream::Upstream;
 use crate::observe::metrics::Metrics;
+use crate::svc::{Around, Below};
 
-/// What remembering needs to know.
-#[derive(Debug, Clone)]
-pub(crate) struct Settings {
-    pub(crate) metrics: Metrics,
+/// See the module.
+pub(crate) struct Remember {
     /// Without one nothing is remembered.
     pub(crate) roster: Option<Roster>,
+    /// What the roster knows this caller's users by.
+    pub(crate) scope: Scope,
+    /// What the caller sees.
+    pub(crate) visibility: Visibility,
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) metrics: Metrics,
 }
 
-pub(crate) async fn remember<S>(
-    settings: Settings,
-    inner: S,
-    mut call: ListCall,
-) -> Result<Listed, BoxError>
-where
-    S: Service<ListCall, Response = Listed, Error = BoxError> + Clone,
-{
-    let deleted = match &call.ask {
-        Ask::Rows(rows) => match rows.lists {
-            Lists::DeletedUsers(record) => Some(record),
-            Lists::Users(_) | Lists::Teams(_) => None,
-        },
-        _ => None,
-    };
-    // Any filter at all, pushed down or not: a way around the list sees only some of the users.
-    let is_whole = matches!(call.listing, Listing::Users(_))
-        && call.ask.filter().is_none_or(UserFilter::is_everyone)
-        && !matches!(call.ask, Ask::Look(_));
-    let caller = Arc::clone(&call.caller);
-    let from = |source| caller.upstream.settings.deleted_from.contains(&source);
-    let Some(roster) = settings.roster.filter(|_| is_whole) else {
-        let mut listed = inner.oneshot(call).await?;
-        if deleted.is_some() && !from(DeletedFrom::DeletedAt) {
+impl<S: Below<ListCall, Listed>> Around<S, ListCall> for Remember {
+    type Response = Listed;
+
+    async fn call(&self, inner: &S, mut call: ListCall) -> Result<Listed, Error> {
+        let deleted = match &call.ask {
+            Ask::Rows(rows) => match rows.lists {
+                Lists::DeletedUsers(record) => Some(record),
+                Lists::Users(_) | Lists::Teams(_) => None,
+            },
+            _ => None,
+        };
+        // Any filter at all, pushed down or not: a way around the list sees only some of the users.
+        let is_whole = matches!(call.listing, Listing::Users(_))
+            && call.ask.filter().is_none_or(UserFilter::is_everyone)
+            && !matches!(call.ask, Ask::Look(_));
+        let Some(roster) = self.roster.as_ref().filter(|_| is_whole) else {
+            let mut listed = inner.clone().oneshot(call).await?;
+            if deleted.is_some() && !self.lists(DeletedFrom::DeletedAt) {
+                listed.list = nothing(listed.list);
+            }
+            return Ok(listed);
+        };
+        // Users who are archived have not vanished.
+        call.listing = Listing::Users(Which::All);
+        call.for_roster = true;
+        let started = now();
+        let mut listed = inner.clone().oneshot(call).await?;
+        let sightings = std::mem::take(&mut listed.found.sightings);
+        // Who is live or listed already, by this very reading.
+        let seen: Option<HashMap<u64, bool>> =
+            deleted.map(|_| sightings.iter().map(|user| (user.id, user.is_deleted)).collect());
+        let sweep = Sweep { started, ended: now() };
+        let told = tell(roster, self.scope.clone(), sweep, sightings).await;
+        // Where the answer fails with it, `rescue` counts and logs.
+        if let (Err(error), None) = (&told, deleted) {
+            self.metrics.roster_failed();
+            let caller = self.scope.caller.as_str();
+            tracing::error!(%error, caller, "users could not be remembered");
+        }
+        let (Some(record), Some(seen)) = (deleted, seen) else { return Ok(listed) };
+        told?;
+        if !self.lists(DeletedFrom::DeletedAt) {
             listed.list = nothing(listed.list);
         }
-        return Ok(listed);
-    };
-    // Users who are archived have not vanished.
-    call.listing = Listing::Users(Which::All);
-    call.is_sighted = true;
-    let scope = scope(&caller);
-    let started = now();
-    let mut listed = inner.oneshot(call).await?;
-    let sightings = std::mem::take(&mut listed.found.sightings);
-    // Who is live or listed already, by this very reading.
-    let seen: Option<HashMap<u64, bool>> =
-        deleted.map(|_| sightings.iter().map(|user| (user.id, user.is_deleted)).collect());
-    let sweep = Sweep { started, ended: now() };
-    let told = tell(&roster, scope.clone(), sweep, sightings).await;
-    // Where the answer fails with it, `rescue` counts and logs.
-    if let (Err(error), None) = (&told, deleted) {
-        settings.metrics.roster_failed();
-        tracing::error!(%error, caller = caller.name, "users could not be remembered");
-    }
-    let (Some(record), Some(seen)) = (deleted, seen) else { return Ok(listed) };
-    told?;
-    if !from(DeletedFrom::DeletedAt) {
-        listed.list = nothing(listed.list);
-    }
-    let former = blocking(move || roster.former(&scope)).await?;
-    let mut bytes = Vec::new();
-    for user in former {
-        let is_asked = (user.is_vanished && from(DeletedFrom::Vanished))
-            || (user.is_imported && from(DeletedFrom::Imported));
-        let is_shown = match seen.get(&user.id) {
-            None => true,
-            Some(is_deleted) => *is_deleted && !from(DeletedFrom::DeletedAt),
-        };
-        if is_asked && is_shown && saw(&caller, &user) {
+        let (roster, scope) = (roster.clone(), self.scope.clone());
+        let former = blocking(move || roster.former(&scope)).await?;
+        let mut bytes = Vec::new();
+        for user in former.iter().filter(|user| self.is_shown(user, &seen)) {
             bytes.push(b',');
             record(user.id, user.name.as_deref(), &mut bytes);
             listed.list.rows += 1;
         }
+        let whole = 0..bytes.len();
+        listed.list.parts.push((bytes, whole));
+        Ok(listed)
     }
-    let whole = 0..bytes.len();
-    listed.list.parts.push((bytes, whole));
-    Ok(listed)
 }
 
-/// What the roster knows this caller's users by.
-pub(crate) fn scope(caller: &Caller) -> Scope {
-    Scope { caller: caller.name.clone(), upstream: caller.upstream.name.clone() }
+impl Remember {
+    /// Whether deleted users are listed from there.
+    fn lists(&self, source: DeletedFrom) -> bool {
+        self.upstream.settings.deleted_from.contains(&source)
+    }
+
+    /// Whether a user who was seen once, or imported, stands in the list of deleted users. `seen` are
+    /// those that this very reading has shown, and whether they are deleted.
+    fn is_shown(&self, user: &Former, seen: &HashMap<u64, bool>) -> bool {
+        let is_asked = (user.is_vanished && self.lists(DeletedFrom::Vanished))
+            || (user.is_imported && self.lists(DeletedFrom::Imported));
+        let is_new = match seen.get(&user.id) {
+            None => true,
+            Some(is_deleted) => *is_deleted && !self.lists(DeletedFrom::DeletedAt),
+        };
+        is_asked && is_new && self.saw(user)
+    }
+
+    /// Whether the user existed for the caller, by what was last known.
+    fn saw(&self, user: &Former) -> bool {
+        let group = user.group.as_ref().map(|(id, name)| (id.as_str(), name.as_deref()));
+        self.visibility.saw(user.id, group, user.teams.iter().chain(&user.supervised_teams))
+    }
 }
 
 /// The list without its rows.
 fn nothing(list: List) -> List {
     List { story: list.story, ..List::default() }
-}
-
-/// Whether the user existed for the caller, by what was last known.
-fn saw(caller: &Caller, user: &Former) -> bool {
-    let group = user.group.as_ref().map(|(id, name)| (id.as_str(), name.as_deref()));
-    caller.visibility.saw(user.id, group, user.teams.iter().chain(&user.supervised_teams))
 }
 
 async fn tell(

@@ -13,68 +13,77 @@ use domain::sweep::{List, Story};
 use domain::teams::{TeamsOfUsers, number};
 use domain::upstream::{SchemaError, SchemaKind};
 use domain::visibility::Visibility;
-use tower::{BoxError, Service, ServiceExt};
+use tower::ServiceExt;
 
 use crate::call::{Ask, ListCall, Listed};
 use crate::config::TeamsFrom;
 use crate::error::Error;
+use crate::line::upstream::Upstream;
+use crate::svc::{Around, Below};
 
-pub(crate) async fn teams<S>(_: (), inner: S, call: ListCall) -> Result<Listed, BoxError>
-where
-    S: Service<ListCall, Response = Listed, Error = BoxError> + Clone,
-{
-    let Ask::Rows(ask) = &call.ask else { return inner.oneshot(call).await };
-    let Lists::Teams(record) = ask.lists else { return inner.oneshot(call).await };
-    let caller = Arc::clone(&call.caller);
-    let upstream = &caller.upstream;
-    let mut story = Story::default();
-    let from_list = match upstream.settings.teams_from {
-        TeamsFrom::Users => None,
-        from => {
-            let list = ListCall { listing: Listing::Teams, ask: Ask::Items, ..call.clone() };
-            match inner.clone().oneshot(list).await {
-                Ok(listed) => {
-                    story.add(&listed.list.story);
-                    Some(listed.list.items)
+/// See the module.
+pub(crate) struct Teams {
+    pub(crate) upstream: Arc<Upstream>,
+    /// What the caller sees.
+    pub(crate) visibility: Visibility,
+}
+
+impl<S: Below<ListCall, Listed>> Around<S, ListCall> for Teams {
+    type Response = Listed;
+
+    async fn call(&self, inner: &S, call: ListCall) -> Result<Listed, Error> {
+        let Ask::Rows(ask) = &call.ask else { return inner.clone().oneshot(call).await };
+        let Lists::Teams(record) = ask.lists else { return inner.clone().oneshot(call).await };
+        let (mut story, mut joined_pages) = (Story::default(), 0);
+        let from_list = match self.upstream.settings.teams_from {
+            TeamsFrom::Users => None,
+            from => {
+                let list = ListCall { listing: Listing::Teams, ask: Ask::Items, ..call.clone() };
+                match inner.clone().oneshot(list).await {
+                    Ok(listed) => {
+                        story.add(&listed.list.story);
+                        Some(listed.list.items)
+                    }
+                    Err(error) if from == TeamsFrom::Auto && can_do_without(&error) => None,
+                    Err(error) => return Err(error),
                 }
-                Err(error) if from == TeamsFrom::Auto && can_do_without(&error) => None,
-                Err(error) => return Err(error),
             }
-        }
-    };
-    let is_narrowed = caller.visibility != Visibility::Everything;
-    let mut of_users = TeamsOfUsers::default();
-    if from_list.is_none() || is_narrowed {
-        let users =
-            ListCall { listing: Listing::Users(Which::Live), ask: Ask::Teams, ..call.clone() };
-        let listed = inner.oneshot(users).await?;
-        story.add(&listed.list.story);
-        of_users = listed.found.teams;
-    }
-    let teams = match from_list {
-        Some(list) => of_users.pick(list, &caller.visibility),
-        None => of_users.sorted(),
-    };
-    call.account.note(|account| account.story = story);
-    let (mut bytes, mut rows) = (Vec::new(), 0);
-    for (row, team) in teams.iter().enumerate() {
-        let id = match number(&team.id, &upstream.rules) {
-            Number::Is(id) => id,
-            Number::LeftOut => continue,
-            Number::Missing => return Err(bad_id(upstream.dialect.name(), row).into()),
         };
-        bytes.push(b',');
-        record(id, team.name.as_deref(), &mut bytes);
-        rows += 1;
+        let is_narrowed = self.visibility != Visibility::Everything;
+        let mut of_users = TeamsOfUsers::default();
+        if from_list.is_none() || is_narrowed {
+            let listing = Listing::Users(Which::Live);
+            let users = ListCall { listing, ask: Ask::Teams, ..call.clone() };
+            let listed = inner.clone().oneshot(users).await?;
+            story.add(&listed.list.story);
+            joined_pages = listed.joined_pages;
+            of_users = listed.found.teams;
+        }
+        let teams = match from_list {
+            Some(list) => of_users.pick(list, &self.visibility),
+            None => of_users.sorted(),
+        };
+        call.behalf.account.note(|account| account.story = story);
+        let (mut bytes, mut rows) = (Vec::new(), 0);
+        for (row, team) in teams.iter().enumerate() {
+            let id = match number(&team.id, &self.upstream.rules) {
+                Number::Is(id) => id,
+                Number::LeftOut => continue,
+                Number::Missing => return Err(bad_id(self.upstream.dialect.name(), row)),
+            };
+            bytes.push(b',');
+            record(id, team.name.as_deref(), &mut bytes);
+            rows += 1;
+        }
+        let whole = 0..bytes.len();
+        let list = List { parts: vec![(bytes, whole)], rows, story, ..List::default() };
+        Ok(Listed { list, joined_pages, ..Listed::default() })
     }
-    let whole = 0..bytes.len();
-    let parts = vec![(bytes, whole)];
-    Ok(Listed { list: List { parts, rows, story, ..List::default() }, ..Listed::default() })
 }
 
 /// No such list, or not with this key.
-fn can_do_without(error: &BoxError) -> bool {
-    matches!(error.downcast_ref(), Some(Error::NoSuchListing | Error::Forbidden))
+fn can_do_without(error: &Error) -> bool {
+    matches!(error, Error::NoSuchListing | Error::Forbidden)
 }
 
 fn bad_id(dialect: &'static str, row: usize) -> Error {

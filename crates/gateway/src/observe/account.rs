@@ -6,8 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::sweep::Story;
 
-use super::origin::Origin;
-
 /// Where an answer came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -49,11 +47,11 @@ impl Side {
     }
 }
 
-/// How an answer comes about: layers note what they learn, the access line tells it.
+/// How an answer comes about: layers note what they learn, `trace` alone reads it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Account {
     pub(crate) endpoint: Option<&'static str>,
-    pub(crate) caller: Option<String>,
+    pub(crate) caller: Option<Arc<str>>,
     /// What the caller's upstream speaks.
     pub(crate) dialect: Option<&'static str>,
     pub(crate) may_explain: bool,
@@ -67,71 +65,64 @@ pub(crate) struct Account {
     pub(crate) joined_pages: u64,
     pub(crate) error: Option<&'static str>,
     /// Which side answered, where either may.
-    pub(crate) answered_by: Option<&'static str>,
+    pub(crate) answered_by: Option<Side>,
     /// Whether the answer's body comes from elsewhere piece by piece; its line is written at its end.
     pub(crate) is_streamed: bool,
     /// Where a list came from.
     pub(crate) source: Option<Source>,
-    /// Under which names the request is followed, here and upstream.
-    pub(crate) origin: Option<Arc<Origin>>,
-    /// Whether nobody waits for it: then it is in no client's way.
-    pub(crate) is_background: bool,
     /// Which configuration it is answered with.
     pub(crate) epoch: u64,
     /// Requests sent upstream on behalf of this one, those for what is kept included.
-    pub(crate) upstream_calls: Arc<AtomicU64>,
+    pub(crate) upstream_calls: u64,
 }
 
-impl Account {
-    pub(crate) fn upstream_calls(&self) -> u64 {
-        self.upstream_calls.load(Ordering::Relaxed)
-    }
-}
-
-/// An account that every layer of one request shares; it stands in the request's extensions.
+/// An account that all who answer one request share.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct SharedAccount(Arc<Mutex<Account>>);
+pub(crate) struct SharedAccount {
+    /// `None` where nobody will read it.
+    noted: Option<Arc<Mutex<Account>>>,
+    upstream_calls: Arc<AtomicU64>,
+}
 
 impl SharedAccount {
+    /// The account of a request that is answered with this configuration.
+    pub(crate) fn new(epoch: u64) -> Self {
+        let account = Account { epoch, ..Account::default() };
+        let noted = Some(Arc::new(Mutex::new(account)));
+        SharedAccount { noted, upstream_calls: Arc::default() }
+    }
+
+    /// Takes a note. Nothing in the house may depend on it.
     pub(crate) fn note(&self, change: impl FnOnce(&mut Account)) {
-        // Plain data, valid after any panic.
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(noted) = &self.noted {
+            // Plain data, valid after any panic.
+            change(&mut noted.lock().unwrap_or_else(PoisonError::into_inner));
+        }
     }
 
-    /// An account of its own for what belongs to all who use it: only the names under which the
-    /// request is followed, and the count of what is sent upstream, are those of this one.
+    /// The account of what belongs to all who use it: nobody reads it, and what it sends upstream is
+    /// counted here.
     pub(crate) fn apart(&self) -> Self {
-        let Account { origin, upstream_calls, .. } = self.read();
-        SharedAccount(Arc::new(Mutex::new(Account {
-            origin,
-            upstream_calls,
-            ..Account::default()
-        })))
-    }
-
-    /// One that no client waits for. What is read for all who use it is not: see [`Self::apart`].
-    pub(crate) fn background() -> Self {
-        let account = SharedAccount::default();
-        account.note(|account| account.is_background = true);
-        account
-    }
-
-    /// Whether nobody waits for it.
-    pub(crate) fn is_background(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_background
+        SharedAccount { noted: None, upstream_calls: Arc::clone(&self.upstream_calls) }
     }
 
     /// Counts a request that is sent upstream.
     pub(crate) fn note_upstream_call(&self) {
-        self.note(|account| _ = account.upstream_calls.fetch_add(1, Ordering::Relaxed));
+        self.upstream_calls.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Under which names the request is followed.
-    pub(crate) fn origin(&self) -> Option<Arc<Origin>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).origin.clone()
+    /// All that was noted, for `trace`. Nothing is noted after it.
+    pub(crate) fn close(&self) -> Account {
+        let mut account = Account::default();
+        self.note(|noted| account = std::mem::take(noted));
+        account.upstream_calls = self.upstream_calls.load(Ordering::Relaxed);
+        account
     }
 
-    pub(crate) fn read(&self) -> Account {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Whether the answer's body comes piece by piece, so that more will be noted.
+    pub(crate) fn is_streamed(&self) -> bool {
+        let mut is_streamed = false;
+        self.note(|noted| is_streamed = noted.is_streamed);
+        is_streamed
     }
 }

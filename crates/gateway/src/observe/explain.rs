@@ -3,12 +3,11 @@
 use domain::loss::{self, Status};
 use serde_json::{Map, Value, json};
 
-use crate::observe::account::Account;
-use crate::observe::account::Side;
+use super::account::{Account, Side, Source};
 
 /// One line of JSON.
 pub(crate) fn explanation(account: &Account) -> String {
-    if account.answered_by == Some(Side::Control.as_str()) {
+    if account.answered_by == Some(Side::Control) {
         return of_control(account).to_string();
     }
     let notes: Map<String, Value> = account
@@ -19,13 +18,13 @@ pub(crate) fn explanation(account: &Account) -> String {
         .collect();
     json!({
         "endpoint": account.endpoint,
-        "caller": account.caller,
+        "caller": account.caller.as_deref(),
         "dialect": account.dialect,
         "filters": account.filters,
         "ignored_parameters": account.ignored,
         "rows": account.rows,
-        "source": account.source.map(crate::observe::account::Source::as_str),
-        "upstream_calls": account.upstream_calls(),
+        "source": account.source.map(Source::as_str),
+        "upstream_calls": account.upstream_calls,
         "pages": account.story.pages,
         "joined_pages": account.joined_pages,
         "seams_repaired": account.story.seams_repaired,
@@ -42,8 +41,8 @@ pub(crate) fn explanation(account: &Account) -> String {
 fn of_control(account: &Account) -> Value {
     json!({
         "endpoint": account.endpoint,
-        "caller": account.caller,
-        "answered_by": account.answered_by,
+        "caller": account.caller.as_deref(),
+        "answered_by": account.answered_by.map(Side::as_str),
     })
 }
 

@@ -34,31 +34,32 @@ pub(crate) fn lost_log_lines() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use http::{Request, Response};
-    use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
-    use transport::body::{self, Body};
+    use tower::{Layer, ServiceExt, service_fn};
+    use transport::body;
 
     use super::*;
-    use crate::edge::rescue;
-    use crate::svc::from_fn;
+    use crate::call::{Behalf, Incoming};
+    use crate::edge::rescue::Rescue;
+    use crate::error::Error;
+    use crate::svc::layer;
 
     #[tokio::test]
     async fn c12_a_panic_is_one_requests_problem_and_counted() {
         watch_panics();
         let before = panics();
-        let inner = service_fn(async |request: Request<Body>| {
-            assert!(request.uri().path() != "/bug", "a text that is nobody's business");
-            Ok::<_, BoxError>(Response::new(body::empty()))
+        let inner = service_fn(async |incoming: Incoming| {
+            let path = incoming.request.uri().path();
+            assert!(path != "/bug", "a text that is nobody's business");
+            Ok::<_, Error>(Response::new(body::empty()))
         });
-        let rescued =
-            ServiceBuilder::new().layer(from_fn(Arc::default(), rescue::rescue)).service(inner);
+        let rescued = layer(Rescue::default()).layer(inner);
         let mut answers = std::collections::BTreeMap::new();
         for number in 0..1000 {
             let path = if number == 500 { "/bug" } else { "/" };
             let request = Request::get(path).body(body::empty()).unwrap();
-            let answer = rescued.clone().oneshot(request).await.unwrap();
+            let incoming = Incoming { request, endpoint: None, behalf: Behalf::default() };
+            let answer = rescued.clone().oneshot(incoming).await.unwrap();
             let slug = answer.headers().get("x-tieline-error").cloned();
             let slug = slug.map(|slug| slug.to_str().unwrap().to_owned());
             *answers.entry((answer.status().as_u16(), slug)).or_insert(0) += 1;

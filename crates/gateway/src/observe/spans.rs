@@ -5,8 +5,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::observe::account::{Account, SharedAccount};
-use crate::observe::origin::Trace;
+use super::account::Account;
+use super::origin::{Origin, Trace};
 
 /// Takes finished spans.
 pub trait Spans: std::fmt::Debug + Send + Sync {
@@ -83,13 +83,14 @@ impl From<u64> for Value {
 /// Tells of a client's request, if it is recorded.
 pub(crate) fn request(
     exporter: &Exporter,
+    origin: &Origin,
     account: &Account,
     method: &'static str,
     status: u16,
     took: Duration,
 ) {
     let Some(exporter) = exporter else { return };
-    let Some(trace) = account.origin.as_ref().map(|origin| origin.trace) else { return };
+    let trace = origin.trace;
     if !trace.is_sampled() {
         return;
     }
@@ -99,7 +100,7 @@ pub(crate) fn request(
         ("http.response.status_code", u64::from(status).into()),
         ("tieline.endpoint", endpoint.into()),
         ("tieline.rows", account.rows.into()),
-        ("tieline.upstream_calls", account.upstream_calls().into()),
+        ("tieline.upstream_calls", account.upstream_calls.into()),
     ];
     let caller = account.caller.as_deref().map(|caller| ("tieline.caller", caller.into()));
     attributes.extend(caller);
@@ -130,9 +131,8 @@ pub(crate) struct Exchange<'a> {
 
 impl<'a> Exchange<'a> {
     /// The span of an exchange on behalf of a recorded request.
-    pub(crate) fn begin(exporter: &'a Exporter, account: &SharedAccount) -> Option<Self> {
-        let exporter = exporter.as_deref()?;
-        let origin = account.origin()?;
+    pub(crate) fn begin(exporter: &'a Exporter, origin: Option<&Origin>) -> Option<Self> {
+        let (exporter, origin) = (exporter.as_deref()?, origin?);
         let parent = origin.trace.span();
         origin.trace.is_sampled().then(|| Exchange {
             exporter,

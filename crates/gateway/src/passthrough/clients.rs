@@ -2,6 +2,7 @@
 //! share. Whoever is unknown gets connections that are used once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use transport::client::{Reach, StreamClient, StreamSettings};
@@ -22,9 +23,12 @@ pub(super) struct Target {
     pub(super) client: StreamClient,
 }
 
-/// Targets by caller, then by upstream; those of unknown callers have no name.
+/// Targets by caller, then by upstream.
 #[derive(Debug)]
-pub(super) struct Clients(BTreeMap<Option<String>, BTreeMap<String, Target>>);
+pub(super) struct Clients {
+    of_callers: BTreeMap<Arc<str>, BTreeMap<String, Target>>,
+    of_unknown: BTreeMap<String, Target>,
+}
 
 impl Clients {
     pub(super) fn new(state: &State, rules: &Passthrough) -> Self {
@@ -34,25 +38,30 @@ impl Clients {
             let reach = state.reaches.get(name)?.clone();
             Some((name.to_owned(), new_target(name, upstream, rules, reach, pool_idle_max)))
         };
-        let mut all = BTreeMap::new();
+        let (mut of_callers, mut of_unknown) = (BTreeMap::new(), BTreeMap::new());
         for caller in state.callers.all() {
             let others = rules.upstreams().map(String::as_str);
-            let names: BTreeSet<&str> = others.chain([caller.upstream.name.as_str()]).collect();
+            let names: BTreeSet<&str> =
+                others.chain([caller.line.upstream.name.as_str()]).collect();
             let targets = names.into_iter().filter_map(|name| target(name, None));
-            all.insert(Some(caller.name.clone()), targets.collect());
+            of_callers.insert(Arc::clone(&caller.name), targets.collect());
         }
         if rules.unknown_callers == UnknownCallers::Forward {
             let names: BTreeSet<&str> = rules.upstreams_of_unknown().collect();
             let targets = names.into_iter().filter_map(|name| target(name, Some(0)));
-            all.insert(None, targets.collect());
+            of_unknown = targets.collect();
         }
-        Clients(all)
+        Clients { of_callers, of_unknown }
     }
 
     /// Where this caller's requests below a route go.
     pub(super) fn target(&self, caller: Option<&Caller>, route: &Route) -> Option<&Target> {
-        let targets = self.0.get(&caller.map(|caller| caller.name.clone()))?;
-        let own = caller.map(|caller| &caller.upstream.name).or(route.upstream_of_unknown.as_ref());
+        let targets = match caller {
+            Some(caller) => self.of_callers.get(&caller.name)?,
+            None => &self.of_unknown,
+        };
+        let own =
+            caller.map(|caller| &caller.line.upstream.name).or(route.upstream_of_unknown.as_ref());
         targets.get(route.upstream.as_ref().or(own)?)
     }
 }

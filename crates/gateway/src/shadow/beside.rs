@@ -9,99 +9,93 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
-use http_body::Body as _;
 use tokio::sync::OwnedSemaphorePermit;
-use tower::{BoxError, Service, ServiceExt};
+use tokio::time::Instant;
 use transport::body::{self, Body};
 
-use crate::call::{Credential, LegacyRequest, Plain};
-use crate::caller::Callers;
+use super::control::CallerQuestion;
+use super::judge::Reply;
+use super::{Shadow, candidate};
+use crate::caller::Caller;
 use crate::error::{Error, SLUG};
-use crate::observe::account::Side;
+use crate::legacy::answer::Answer;
+use crate::legacy::asked::Asked;
+use crate::observe::account::{SharedAccount, Side};
 use crate::request::trail::ASKED_BY;
-use crate::shadow::{self, Asked, Reply, Shadow};
 
 /// Who gave the answer, for callers that either side may answer.
 const ANSWERED_BY: HeaderName = HeaderName::from_static("x-tieline-answered-by");
 
-/// What standing beside needs to know.
-#[derive(Debug, Clone)]
-pub(crate) struct Settings {
-    /// `None` where nobody else is asked.
-    pub(crate) shadow: Option<Arc<Shadow>>,
-    pub(crate) callers: Arc<Callers>,
+/// One request of a known caller that either side may answer.
+pub(crate) struct Beside<'a> {
+    shadow: &'a Shadow,
+    question: CallerQuestion,
+    account: SharedAccount,
+    deadline: Instant,
+    /// A body has to come whole before anything is answered, which is seen to where candidate answers.
+    has_no_body: bool,
 }
 
-pub(crate) async fn beside<S>(
-    settings: Settings,
-    inner: S,
-    request: LegacyRequest,
-) -> Result<Response<Body>, BoxError>
-where
-    S: Service<LegacyRequest, Response = Response<Body>, Error = BoxError> + Clone,
-{
-    let Some(shadow) = settings.shadow else { return inner.oneshot(request).await };
-    let Some(asked) = asked(&settings.callers, &request) else {
-        return inner.oneshot(request).await;
-    };
-    if shadow.is_loop(&request.trail) {
-        // Whoever asked is told, so that it does not take itself for control.
-        let mut answer = inner.oneshot(request).await?;
-        answer.headers_mut().insert(ASKED_BY, HeaderValue::from_static("itself"));
-        return Ok(answer);
-    }
-    let (is_sampled, is_either_side) = (shadow.is_sampled(), shadow.is_either_side(&asked.caller));
-    // A body has to come whole before anything is answered, which is seen to further down.
-    if request.body.is_end_stream()
-        && shadow.is_answered_by_control(&asked.caller)
-        && let Some((reply, place)) = shadow.answer(&asked, request.deadline).await
-    {
-        let refused = refused(&reply);
-        note(&request, &asked, refused.as_ref());
-        let answer = controls(&reply, refused.as_ref(), place);
-        if is_sampled {
-            shadow.offer(asked, Side::Control, reply);
+impl<'a> Beside<'a> {
+    pub(crate) fn new(
+        shadow: &'a Shadow,
+        asked: &Asked,
+        caller: &Arc<Caller>,
+        has_no_body: bool,
+    ) -> Self {
+        Beside {
+            shadow,
+            question: CallerQuestion::of(asked, caller),
+            account: asked.behalf.account.clone(),
+            deadline: asked.deadline,
+            has_no_body,
         }
-        return Ok(answer);
     }
-    if is_either_side {
-        request.account.note(|account| account.answered_by = Some(Side::Candidate.as_str()));
-    }
-    let mut answer = inner.oneshot(request).await;
-    if is_sampled && let Some(reply) = candidates(&answer) {
-        shadow.offer(asked, Side::Candidate, reply);
-    }
-    if is_either_side && let Ok(answer) = &mut answer {
-        let side = HeaderValue::from_static(Side::Candidate.as_str());
-        answer.headers_mut().insert(ANSWERED_BY, side);
-    }
-    answer
-}
 
-/// The question, if a known caller asks it.
-fn asked(callers: &Callers, request: &LegacyRequest) -> Option<Asked> {
-    let Credential::One(key) = &request.credential else { return None };
-    Some(Asked {
-        endpoint: request.endpoint,
-        quirks: Arc::clone(&request.quirks),
-        caller: callers.find(key)?,
-        params: request.params.clone(),
-        target: request.target.apart(),
-        trail: request.trail.clone(),
-        key: key.clone(),
-    })
-}
-
-/// What would be noted further down.
-fn note(request: &LegacyRequest, asked: &Asked, refused: Option<&Error>) {
-    request.account.note(|account| {
-        account.caller = Some(asked.caller.name.clone());
-        account.dialect = Some(asked.caller.upstream.dialect.name());
-        account.may_explain = asked.caller.may_explain;
-        account.filters = asked.filters();
-        account.answered_by = Some(Side::Control.as_str());
-        account.error = refused.map(Error::slug);
-    });
+    /// The answer of the side whose turn it is; `candidate` is the answer of this side, if it is asked.
+    pub(crate) async fn answer(
+        self,
+        candidate: impl Future<Output = Result<Answer, Error>> + Send,
+    ) -> Result<Response<Body>, Error> {
+        let Beside { shadow, question, account, deadline, has_no_body } = self;
+        if shadow.is_loop(&question.trail) {
+            // Whoever asked is told, so that it does not take itself for control.
+            let mut answer = candidate.await?.response;
+            answer.headers_mut().insert(ASKED_BY, HeaderValue::from_static("itself"));
+            return Ok(answer);
+        }
+        let is_sampled = shadow.is_sampled();
+        let is_either_side = shadow.is_either_side(&question.caller);
+        if has_no_body
+            && shadow.is_answered_by_control(&question.caller)
+            && let Some((reply, place)) = shadow.answer(&question, deadline).await
+        {
+            let refused = refused(&reply);
+            account.note(|account| {
+                account.filters = question.filters();
+                account.answered_by = Some(Side::Control);
+                account.error = refused.as_ref().map(Error::slug);
+            });
+            let answer = controls(&reply, refused.as_ref(), place);
+            if is_sampled {
+                shadow.offer(question, Side::Control, reply);
+            }
+            return Ok(answer);
+        }
+        if is_either_side {
+            account.note(|account| account.answered_by = Some(Side::Candidate));
+        }
+        let answer = candidate.await;
+        if is_sampled && let Some(reply) = candidates(&answer) {
+            shadow.offer(question, Side::Candidate, reply);
+        }
+        let mut answer = answer?.response;
+        if is_either_side {
+            let side = HeaderValue::from_static(Side::Candidate.as_str());
+            answer.headers_mut().insert(ANSWERED_BY, side);
+        }
+        Ok(answer)
+    }
 }
 
 /// The error that control's answer is, if it is one.
@@ -138,10 +132,10 @@ impl AsRef<[u8]> for InPlace {
 }
 
 /// Candidate's answer as it is compared: its bytes before any coding, shared with the answer itself.
-fn candidates(answer: &Result<Response<Body>, BoxError>) -> Option<Reply> {
+fn candidates(answer: &Result<Answer, Error>) -> Option<Reply> {
     match answer {
-        Ok(answer) => answer.extensions().get().map(|Plain(bytes)| shadow::reply(bytes.clone())),
-        Err(error) => error.downcast_ref::<Error>().and_then(shadow::refused),
+        Ok(answer) => Some(candidate::reply(200, answer.plain.clone())),
+        Err(error) => candidate::refused(error),
     }
 }
 

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Held;
 use super::candidate::{Candidate, Unread};
-use super::control::{Asked, Control, Failed};
+use super::control::{CallerQuestion, Control, Failed};
 use super::findings::{Findings, Takes};
 use super::judge::{Difference, Judge, Listener, Question, Reply};
 use super::results::{Outcome, Results, Told, WRITTEN_EVERY};
@@ -30,7 +30,7 @@ use crate::observe::metrics::Metrics;
 /// One answer that a client got, to be compared with the other side's.
 #[derive(Debug)]
 pub(super) struct Job {
-    pub(super) asked: Asked,
+    pub(super) asked: CallerQuestion,
     /// Who gave it.
     pub(super) side: Side,
     pub(super) reply: Reply,
@@ -132,7 +132,7 @@ impl Worker {
             Err(Unmade::Failed) => Told::failed(),
         };
         if told.outcome == Outcome::Different {
-            let caller = job.asked.caller.name.as_str();
+            let caller = &*job.asked.caller.name;
             let found: u64 = told.causes.counts().map(|(_, count)| count).sum();
             tracing::warn!(endpoint, caller, found, "control and candidate differ");
         }
@@ -170,12 +170,12 @@ impl Worker {
     }
 
     /// How what was found is made ready to be noted.
-    fn tell(&self, asked: &Asked) -> impl FnOnce(&Findings) -> Told + Send + use<> {
+    fn tell(&self, asked: &CallerQuestion) -> impl FnOnce(&Findings) -> Told + Send + use<> {
         let (caller, endpoint) = (Arc::clone(&asked.caller), asked.endpoint.name());
         move |found| Told::of(endpoint, &caller.name, found)
     }
 
-    async fn control(&self, asked: &Asked) -> Result<Reply, Unmade> {
+    async fn control(&self, asked: &CallerQuestion) -> Result<Reply, Unmade> {
         // An attempt has a limit of its own.
         let until = Instant::now() + WRITTEN_EVERY * 60;
         self.control.ask(asked, Purpose::Comparison, until).await.map_err(|error| match error {
@@ -185,7 +185,7 @@ impl Worker {
         })
     }
 
-    async fn candidate(&self, asked: &Asked) -> Result<Reply, Unmade> {
+    async fn candidate(&self, asked: &CallerQuestion) -> Result<Reply, Unmade> {
         self.candidate.read(asked).await.map_err(|error| match error {
             Unread::Busy => Unmade::Dropped("busy"),
             Unread::TooLarge => Unmade::Dropped("too_large"),
@@ -197,7 +197,7 @@ impl Worker {
     /// it has no more time, or nobody waits for it.
     async fn judged<K: Takes, T: Send + 'static>(
         &self,
-        asked: &Asked,
+        asked: &CallerQuestion,
         (control, candidate): (Reply, Reply),
         mut taker: K,
         made: impl FnOnce(K) -> T + Send + 'static,
@@ -211,13 +211,13 @@ impl Worker {
         let until = Until { then: Instant::now() + JUDGED_FOR, stop: stop.clone() };
         let _given_up = stop.drop_guard();
         let judged = spawn_blocking(move || {
-            let rows_max = asked.caller.upstream.settings.rows_max;
+            let rows_max = asked.caller.line.upstream.settings.rows_max;
             if !shape::is_comparable(asked.endpoint, control.status, &control.body, rows_max) {
                 return Err(Unmade::Dropped("too_large"));
             }
             let question = Question {
                 endpoint: asked.endpoint.name(),
-                dialect: asked.caller.upstream.dialect.name(),
+                dialect: asked.caller.line.upstream.dialect.name(),
                 filters: &asked.filters(),
                 is_narrowed: asked.caller.visibility != Visibility::Everything,
                 quirks: &asked.quirks,
@@ -262,16 +262,13 @@ impl Listener for Heard<'_> {
 #[cfg(test)]
 mod tests {
     use domain::params::Params;
-    use tower::service_fn;
 
     use super::*;
     use crate::config::Config;
-    use crate::error::Error;
     use crate::keys::secret::Secret;
     use crate::request::target::Target;
     use crate::request::trail::Trail;
     use crate::state::State;
-    use crate::svc::Stage;
 
     #[tokio::test(start_paused = true)]
     async fn the_report_is_written_once_a_minute_if_there_is_news_and_at_the_end() {
@@ -334,22 +331,21 @@ mod tests {
         }
     }
 
-    fn working(is_endless: bool) -> (State, Worker, Asked) {
+    fn working(is_endless: bool) -> (State, Worker, CallerQuestion) {
         let env = ["LEGACY", "V4"].map(|name| (name.to_owned(), format!("{name}-key")));
         let config = Config::parse(crate::shadow::tests::CONFIG, "t.toml", &env).unwrap();
         let state = State::new(config, crate::Surroundings::default()).unwrap();
-        let nobody = service_fn(|_| async { Err(Error::Internal.into()) });
-        let (readings, deadline) = (Stage::new(nobody), WRITTEN_EVERY);
+        let deadline = WRITTEN_EVERY;
         let worker = Worker {
             control: Arc::clone(&state.shadow.as_ref().unwrap().control),
-            candidate: Candidate { readings, deadline, bytes_max: 1 << 20 },
+            candidate: Candidate { deadline, bytes_max: 1 << 20 },
             judge: Arc::new(Content { is_endless }),
             turns: Turns::new(1.0),
             results: Arc::clone(&state.shadow_results),
             metrics: state.metrics.clone(),
             lifecycle: state.lifecycle.clone(),
         };
-        let asked = Asked {
+        let asked = CallerQuestion {
             endpoint: domain::legacy::ENDPOINTS[0],
             quirks: Arc::default(),
             caller: Arc::clone(&state.callers.all()[0]),
@@ -362,8 +358,8 @@ mod tests {
     }
 
     /// Why two answers were not judged, if they were not.
-    async fn dropped(worker: &Worker, asked: &Asked) -> Option<&'static str> {
-        let both = [(); 2].map(|()| crate::shadow::reply("[]".into()));
+    async fn dropped(worker: &Worker, asked: &CallerQuestion) -> Option<&'static str> {
+        let both = [(); 2].map(|()| crate::shadow::candidate::reply(200, "[]".into()));
         let findings = Findings::of("v1_users", worker.results.mask());
         match worker.judged(asked, both.into(), findings, |_| ()).await {
             Err(Unmade::Dropped(why)) => Some(why),

@@ -14,16 +14,15 @@ use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok
 use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt};
 use tower_test::mock;
 
-use crate::call::{Ask, Attempt, ListCall, Listed, PageCall, PageRead, RowsAsk};
-use crate::caller::Caller;
+use crate::call::{Ask, Attempt, Behalf, ListCall, Listed, PageCall, PageRead, RowsAsk};
 use crate::config::Config;
 use crate::error::Error;
-use crate::line::retry;
-use crate::list::fan_out;
-use crate::observe::account::SharedAccount;
-use crate::observe::metrics::Metrics;
+use crate::limits::budget::{Budget, CALLER_REPEATS_MIN};
+use crate::line::Line;
+use crate::line::retry::Retry;
+use crate::list::fan_out::FanOut;
 use crate::state::State;
-use crate::svc::from_fn;
+use crate::svc::{Around, Below, Stage, layer};
 
 const CONFIG: &str = r#"
 [upstream.ams]
@@ -44,17 +43,16 @@ fn state() -> State {
     State::new(config, crate::Surroundings::default()).unwrap()
 }
 
-fn caller(state: &State) -> Arc<Caller> {
-    Arc::clone(&state.callers.all()[0])
+fn line(state: &State) -> &Line {
+    &state.callers.all()[0].line
 }
 
-fn attempt(caller: &Arc<Caller>, deadline: Duration) -> Attempt {
+fn attempt(deadline: Duration) -> Attempt {
     Attempt {
-        caller: Arc::clone(caller),
         target: "/".into(),
         accept: "application/json",
         deadline: Instant::now() + deadline,
-        account: SharedAccount::default(),
+        behalf: Behalf::default(),
     }
 }
 
@@ -66,27 +64,32 @@ fn answer(status: u16, headers: &[(&str, &str)]) -> Response<Bytes> {
     answer.body(Bytes::new()).unwrap()
 }
 
-fn error(error: BoxError) -> Error {
+/// The error that a test sent for an answer.
+fn sent(error: BoxError) -> Error {
     *error.downcast::<Error>().unwrap()
 }
 
-type Retrying = mock::Spawn<crate::svc::FromFnService<Metrics, RetryFn, Below>>;
-type Below = mock::Mock<Attempt, Response<Bytes>>;
-type RetryFn = fn(Metrics, Below, Attempt) -> futures_util::future::BoxFuture<'static, Done>;
-type Done = Result<Response<Bytes>, BoxError>;
+type Retrying = mock::Spawn<Stage<Attempt, Response<Bytes>>>;
 
-fn retrying() -> (Retrying, mock::Handle<Attempt, Response<Bytes>>) {
-    let retry: RetryFn = |state, inner, attempt| Box::pin(retry::retry(state, inner, attempt));
-    mock::spawn_layer(from_fn(Metrics::new().unwrap(), retry))
+/// The layer that repeats, as the line of the caller has it.
+fn retrying(state: &State) -> (Retrying, mock::Handle<Attempt, Response<Bytes>>) {
+    let line = line(state);
+    let retry = layer(Retry {
+        upstream: Arc::clone(&line.upstream),
+        pause: Arc::clone(&line.pause),
+        repeats: Budget::new(CALLER_REPEATS_MIN),
+        metrics: state.metrics.clone(),
+    });
+    mock::spawn_with(|below: mock::Mock<_, _>| Stage::new(retry.layer(below.map_err(sent))))
 }
 
 #[tokio::test(start_paused = true)]
 async fn h01_a_429_is_repeated_no_sooner_than_the_upstream_said() {
-    let (state, (mut retrying, mut handle)) = (state(), retrying());
-    let caller = caller(&state);
+    let state = state();
+    let (mut retrying, mut handle) = retrying(&state);
     assert_ready_ok!(retrying.poll_ready());
     let started = Instant::now();
-    let mut call = task::spawn(retrying.call(attempt(&caller, Duration::from_secs(25))));
+    let mut call = task::spawn(retrying.call(attempt(Duration::from_secs(25))));
     assert_pending!(call.poll());
     let (_, send) = handle.next_request().await.unwrap();
     send.send_response(answer(429, &[("retry-after", "2")]));
@@ -104,11 +107,11 @@ async fn h01_a_429_is_repeated_no_sooner_than_the_upstream_said() {
 
 #[tokio::test(start_paused = true)]
 async fn after_a_429_every_page_of_the_caller_waits() {
-    let (state, (mut retrying, mut handle)) = (state(), retrying());
-    let caller = caller(&state);
-    caller.pause_until(Instant::now() + Duration::from_secs(3));
+    let state = state();
+    let (mut retrying, mut handle) = retrying(&state);
+    line(&state).pause.extend(Instant::now() + Duration::from_secs(3));
     assert_ready_ok!(retrying.poll_ready());
-    let mut call = task::spawn(retrying.call(attempt(&caller, Duration::from_secs(25))));
+    let mut call = task::spawn(retrying.call(attempt(Duration::from_secs(25))));
     assert_pending!(call.poll());
     assert_pending!(handle.poll_request());
     tokio::time::sleep(Duration::from_millis(3001)).await;
@@ -120,20 +123,20 @@ async fn after_a_429_every_page_of_the_caller_waits() {
 #[tokio::test(start_paused = true)]
 async fn g08_a_wait_that_does_not_fit_is_told_to_the_client_at_once() {
     for (wait, deadline) in [("120", 25), ("20", 10)] {
-        let (state, (mut retrying, mut handle)) = (state(), retrying());
+        let state = state();
+        let (mut retrying, mut handle) = retrying(&state);
         assert_ready_ok!(retrying.poll_ready());
         let deadline = Duration::from_secs(deadline);
-        let caller = caller(&state);
-        let mut call = task::spawn(retrying.call(attempt(&caller, deadline)));
+        let mut call = task::spawn(retrying.call(attempt(deadline)));
         assert_pending!(call.poll());
         let (_, send) = handle.next_request().await.unwrap();
         send.send_response(answer(429, &[("retry-after", wait)]));
         let told = Duration::from_secs(wait.parse().unwrap());
-        let failed = error(assert_ready_err!(call.poll()));
+        let failed = assert_ready_err!(call.poll());
         assert_eq!(failed, Error::RateLimited { retry_after: told });
         // The next page does not even ask: the upstream has said when.
-        let mut next = task::spawn(retrying.call(attempt(&caller, deadline)));
-        let failed = error(assert_ready_err!(next.poll()));
+        let mut next = task::spawn(retrying.call(attempt(deadline)));
+        let failed = assert_ready_err!(next.poll());
         assert!(matches!(failed, Error::RateLimited { retry_after } if retry_after >= deadline));
         assert_pending!(handle.poll_request());
     }
@@ -142,14 +145,15 @@ async fn g08_a_wait_that_does_not_fit_is_told_to_the_client_at_once() {
 #[tokio::test(start_paused = true)]
 async fn h05_a_failing_upstream_is_asked_three_times_and_then_named() {
     for (status, slug) in [(500, "upstream_5xx"), (503, "upstream_unavailable")] {
-        let (state, (mut retrying, mut handle)) = (state(), retrying());
+        let state = state();
+        let (mut retrying, mut handle) = retrying(&state);
         assert_ready_ok!(retrying.poll_ready());
-        let attempt = attempt(&caller(&state), Duration::from_secs(25));
+        let attempt = attempt(Duration::from_secs(25));
         let call = tokio::spawn(retrying.call(attempt));
         for _ in 0..3 {
             handle.next_request().await.unwrap().1.send_response(answer(status, &[]));
         }
-        let failed = error(call.await.unwrap().unwrap_err());
+        let failed = call.await.unwrap().unwrap_err();
         assert_eq!(failed.slug(), slug);
     }
 }
@@ -157,9 +161,10 @@ async fn h05_a_failing_upstream_is_asked_three_times_and_then_named() {
 #[tokio::test(start_paused = true)]
 async fn h06_a_refusal_is_not_repeated() {
     for status in [400, 401, 403, 404, 406, 409, 422, 501, 505] {
-        let (state, (mut retrying, mut handle)) = (state(), retrying());
+        let state = state();
+        let (mut retrying, mut handle) = retrying(&state);
         assert_ready_ok!(retrying.poll_ready());
-        let attempt = attempt(&caller(&state), Duration::from_secs(25));
+        let attempt = attempt(Duration::from_secs(25));
         let mut call = task::spawn(retrying.call(attempt));
         assert_pending!(call.poll());
         handle.next_request().await.unwrap().1.send_response(answer(status, &[]));
@@ -170,9 +175,15 @@ async fn h06_a_refusal_is_not_repeated() {
 type Pages = mock::Handle<PageCall, PageRead>;
 
 /// A list of every user, its pages answered by the test.
-fn list(state: &State) -> (tokio::task::JoinHandle<Result<Listed, BoxError>>, Pages) {
+fn list(state: &State) -> (tokio::task::JoinHandle<Result<Listed, Error>>, Pages) {
     let (pages, handle) = mock::pair::<PageCall, PageRead>();
-    let fan_out = from_fn(state.metrics.clone(), fan_out::fan_out).layer(pages);
+    let line = line(state);
+    let fan_out = layer(FanOut {
+        upstream: Arc::clone(&line.upstream),
+        pause: Arc::clone(&line.pause),
+        metrics: state.metrics.clone(),
+    });
+    let fan_out = fan_out.layer(pages.map_err(sent));
     let endpoint = domain::legacy::ENDPOINTS[0];
     let quirks = Arc::new(domain::quirks::Quirks::default());
     let domain::legacy::Planned::Ask(plan) = endpoint.plan(Default::default(), &quirks) else {
@@ -182,13 +193,8 @@ fn list(state: &State) -> (tokio::task::JoinHandle<Result<Listed, BoxError>>, Pa
         unreachable!("no group, no look-up")
     };
     let ask = Ask::Rows(Arc::new(RowsAsk { lists: endpoint.lists(), quirks, plan: *plan }));
-    let call = ListCall::new(
-        &caller(state),
-        Listing::Users(Which::Live),
-        ask,
-        Instant::now() + Duration::from_secs(25),
-        SharedAccount::default(),
-    );
+    let deadline = Instant::now() + Duration::from_secs(25);
+    let call = ListCall::new(Listing::Users(Which::Live), ask, deadline, Behalf::default());
     (tokio::spawn(fan_out.oneshot(call)), handle)
 }
 
@@ -209,7 +215,7 @@ fn offset(request: &PageCall) -> u64 {
 #[tokio::test(start_paused = true)]
 async fn pages_run_so_many_at_a_time_and_come_out_in_order() {
     let state = state();
-    caller(&state).upstream.set_paging_proven(true);
+    line(&state).upstream.set_paging_proven(true);
     let (list, mut pages) = list(&state);
     let (first, send) = pages.next_request().await.unwrap();
     assert_eq!(offset(&first), 0);
@@ -248,7 +254,7 @@ async fn pages_run_so_many_at_a_time_and_come_out_in_order() {
 #[tokio::test(start_paused = true)]
 async fn a_failing_third_page_fails_the_whole_call() {
     let state = state();
-    caller(&state).upstream.set_paging_proven(true);
+    line(&state).upstream.set_paging_proven(true);
     let (list, mut pages) = list(&state);
     let (first, send) = pages.next_request().await.unwrap();
     send.send_response(page(first.window, 300));
@@ -256,7 +262,7 @@ async fn a_failing_third_page_fails_the_whole_call() {
     let (_, third_send) = pages.next_request().await.unwrap();
     second_send.send_response(page(second.window, 300));
     third_send.send_error(Error::UpstreamFailed { status: 500 });
-    let failed = error(list.await.unwrap().unwrap_err());
+    let failed = list.await.unwrap().unwrap_err();
     assert_eq!(failed, Error::UpstreamFailed { status: 500 });
 }
 
@@ -268,7 +274,7 @@ async fn f12_an_ignored_offset_is_found_after_two_requests() {
         let (request, send) = pages.next_request().await.unwrap();
         send.send_response(page(Window { offset: 0, ..request.window }, 500));
     }
-    let failed = error(list.await.unwrap().unwrap_err());
+    let failed = list.await.unwrap().unwrap_err();
     assert_eq!(failed, Error::List(Failure::PagingBroken));
 }
 
@@ -278,14 +284,22 @@ async fn a_layer_waits_on_the_very_clone_it_calls() {
     // that is a deadlock.
     let below = ServiceBuilder::new()
         .concurrency_limit(1)
-        .service_fn(|n: u32| async move { Ok::<_, BoxError>(n + 1) });
-    let twice = from_fn((), |(), inner: tower::limit::ConcurrencyLimit<_>, n: u32| async move {
-        let n = inner.clone().oneshot(n).await?;
-        inner.oneshot(n).await
-    });
-    let mut service = ServiceBuilder::new().layer(twice).service(below);
+        .service_fn(|n: u32| async move { Ok::<_, Error>(n + 1) });
+    let mut service = ServiceBuilder::new().layer(layer(Twice)).service(below);
     for _ in 0..3 {
         assert_ready!(task::spawn(service.ready()).poll()).unwrap();
         assert_eq!(service.call(1).await.unwrap(), 3);
+    }
+}
+
+/// Asks twice.
+struct Twice;
+
+impl<S: Below<u32, u32>> Around<S, u32> for Twice {
+    type Response = u32;
+
+    async fn call(&self, inner: &S, n: u32) -> Result<u32, Error> {
+        let n = inner.clone().oneshot(n).await?;
+        inner.clone().oneshot(n).await
     }
 }

@@ -6,35 +6,25 @@ use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::pin::Pin;
 
-use http::Response;
 use http_body::Body as _;
 use tokio::time::{Instant, timeout_at};
-use tower::{BoxError, Service, ServiceExt};
 use transport::body::{Body, BodyError};
 use transport::server::Refusal;
 
-use crate::call::{LegacyCall, WithBody};
 use crate::error::Error;
 
 /// A longer body is not read; the connection is closed behind the answer.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
-pub(crate) async fn settle<S>(
-    _: (),
-    inner: S,
-    request: WithBody,
-) -> Result<Response<Body>, BoxError>
-where
-    S: Service<LegacyCall, Response = Response<Body>, Error = BoxError> + Clone,
-{
-    let WithBody { call, body } = request;
-    if !body.is_end_stream() {
-        // A quarter of the time is left for the answer.
-        let now = Instant::now();
-        let until = now + call.deadline.saturating_duration_since(now) / 4 * 3;
-        timeout_at(until, read(body)).await.map_err(|_| Error::SlowBody)??;
+/// Waits until a body has come whole.
+pub(crate) async fn settled(body: Body, deadline: Instant) -> Result<(), Error> {
+    if body.is_end_stream() {
+        return Ok(());
     }
-    inner.oneshot(call).await
+    // A quarter of the time is left for the answer.
+    let now = Instant::now();
+    let until = now + deadline.saturating_duration_since(now) / 4 * 3;
+    timeout_at(until, read(body)).await.unwrap_or(Err(Error::SlowBody))
 }
 
 async fn read(mut body: Body) -> Result<(), Error> {
