@@ -19,7 +19,7 @@ use domain::visibility::Visibility;
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body::Body as _;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use transport::body::{self, Body, BodyError};
@@ -32,7 +32,7 @@ use crate::caller::{Caller, Callers};
 use crate::config::{self, Allow, PassthroughCredential, Route, UnknownCallers};
 use crate::error::Error;
 use crate::keys::secret::Secret;
-use crate::limits::admission::Shed;
+use crate::limits::admission::{Admission, Queue, Shed};
 use crate::observe::account::SharedAccount;
 use crate::request::credential::Credential;
 use crate::state::State;
@@ -49,7 +49,7 @@ pub(crate) struct Passthrough {
     state: State,
     rules: config::Passthrough,
     clients: Clients,
-    places: Arc<Semaphore>,
+    places: Admission,
 }
 
 impl Passthrough {
@@ -58,7 +58,11 @@ impl Passthrough {
         let rules = state.config.passthrough.clone()?;
         Some(Passthrough {
             clients: Clients::new(state, &rules),
-            places: Arc::new(Semaphore::new(rules.requests_in_flight_max)),
+            places: Admission::new(Queue {
+                in_flight_max: rules.requests_in_flight_max,
+                queued_max: rules.requests_queued_max,
+                wait_max: state.config.limits.queue_wait_max,
+            }),
             state: state.clone(),
             rules,
         })
@@ -101,7 +105,10 @@ impl Passthrough {
         self.may_pass(&who, &route, account)?;
 
         let target = self.clients.target(who.caller.as_deref(), &route).ok_or(Error::NotFound)?;
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Overloaded)?;
+        let place = self.places.enter().await.map_err(|shed| {
+            self.state.metrics.shed(shed);
+            Error::Overloaded
+        })?;
         let place: Place = Arc::new(place);
 
         // The legacy key ends here, where another one takes its place.

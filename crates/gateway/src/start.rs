@@ -12,7 +12,7 @@ use transport::client::{Client, ClientSettings, Lookup, Reach, Resolver, Resolve
 use crate::cache::answers::{Answers, Freshness};
 use crate::caller::{Caller, Callers};
 use crate::config::{self, Config, RosterFile};
-use crate::limits::admission::Admission;
+use crate::limits::admission::{Admission, Queue};
 use crate::limits::lifecycle::Lifecycle;
 use crate::line::upstream::Upstream;
 use crate::observe::metrics::Metrics;
@@ -28,7 +28,7 @@ impl State {
     pub(crate) fn new(config: Config, surroundings: Surroundings) -> Result<Self, std::io::Error> {
         let metrics = Metrics::new().map_err(std::io::Error::other)?;
         let roster = config.roster.as_ref().map(RosterFile::open).transpose()?;
-        let admission = Arc::new(Admission::new(&config.limits));
+        let admission = Arc::new(Admission::new(queue(&config.limits)));
         let (lifecycle, upstreams) = (Lifecycle::default(), BTreeMap::new());
         let shadow_results = Arc::new(Results::new());
         let shadow = None;
@@ -45,9 +45,9 @@ impl State {
             true => self.roster.clone(),
             false => config.roster.as_ref().map(RosterFile::open).transpose()?,
         };
-        let admission = match self.admission.fits(&config.limits) {
+        let admission = match self.admission.fits(queue(&config.limits)) {
             true => Arc::clone(&self.admission),
-            false => Arc::new(Admission::new(&config.limits)),
+            false => Arc::new(Admission::new(queue(&config.limits))),
         };
         let shared = Shared {
             surroundings: self.surroundings.clone(),
@@ -150,6 +150,15 @@ fn answers(config: &Config) -> Arc<Answers> {
     let codings = config.server.compression.len();
     let readings_max = config.limits.requests_per_caller_max;
     Answers::new(Freshness { fresh_for, stale_if_error }, share, codings, readings_max)
+}
+
+/// Places for all requests, and the queue before them.
+fn queue(limits: &config::Limits) -> Queue {
+    Queue {
+        in_flight_max: limits.requests_in_flight_max,
+        queued_max: limits.requests_queued_max,
+        wait_max: limits.queue_wait_max,
+    }
 }
 
 fn named(upstream: &Arc<Upstream>) -> (String, Arc<Upstream>) {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::SemaphorePermit;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::error::Error;
 use crate::limits::admission::{Admission, Shed};
@@ -20,7 +20,7 @@ pub(crate) struct Entrance {
 
 impl Entrance {
     /// A place, at once or after a short wait, or none.
-    pub(crate) async fn place(&self) -> Result<SemaphorePermit<'_>, Error> {
+    pub(crate) async fn place(&self) -> Result<OwnedSemaphorePermit, Error> {
         let place = match self.lifecycle.level() {
             Level::Full => Err(Shed::Memory),
             Level::Calm | Level::Tight => self.admission.enter().await,

@@ -1,28 +1,27 @@
 //! Places for requests in flight, and a short queue in front of them. Must never wait long: whoever
 //! cannot be served soon had better be told at once.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
-
-use crate::config::Limits;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    places: Semaphore,
+    places: Arc<Semaphore>,
     limits: Queue,
     queued: AtomicUsize,
 }
 
-/// The limits an admission was made with.
+/// How many places there are, and how many may wait for one, and how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Queue {
-    in_flight_max: usize,
-    queued_max: usize,
-    wait_max: Duration,
+pub(crate) struct Queue {
+    pub(crate) in_flight_max: usize,
+    pub(crate) queued_max: usize,
+    pub(crate) wait_max: Duration,
 }
 
 /// Why a request was not let in; the label of a metric.
@@ -53,24 +52,24 @@ impl Shed {
 }
 
 impl Admission {
-    pub(crate) fn new(limits: &Limits) -> Self {
-        let limits = Queue::of(limits);
-        let places = Semaphore::new(limits.in_flight_max);
+    pub(crate) fn new(limits: Queue) -> Self {
+        let places = Arc::new(Semaphore::new(limits.in_flight_max));
         Admission { places, limits, queued: AtomicUsize::new(0) }
     }
 
     /// Whether it was made with these limits, so that another configuration can go on with it.
-    pub(crate) fn fits(&self, limits: &Limits) -> bool {
-        self.limits == Queue::of(limits)
+    pub(crate) fn fits(&self, limits: Queue) -> bool {
+        self.limits == limits
     }
 
     /// A place, at once or after a short wait in the queue.
-    pub(crate) async fn enter(&self) -> Result<SemaphorePermit<'_>, Shed> {
-        if let Ok(place) = self.places.try_acquire() {
+    pub(crate) async fn enter(&self) -> Result<OwnedSemaphorePermit, Shed> {
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
             return Ok(place);
         }
         let _queued = Queued::new(self)?;
-        match timeout(self.limits.wait_max, self.places.acquire()).await {
+        let place = Arc::clone(&self.places).acquire_owned();
+        match timeout(self.limits.wait_max, place).await {
             Ok(Ok(place)) => Ok(place),
             // The semaphore is never closed.
             Ok(Err(_)) | Err(_) => Err(Shed::QueueWait),
@@ -80,16 +79,6 @@ impl Admission {
     /// How many wait.
     pub(crate) fn queued(&self) -> usize {
         self.queued.load(Ordering::Relaxed)
-    }
-}
-
-impl Queue {
-    fn of(limits: &Limits) -> Queue {
-        Queue {
-            in_flight_max: limits.requests_in_flight_max,
-            queued_max: limits.requests_queued_max,
-            wait_max: limits.queue_wait_max,
-        }
     }
 }
 
@@ -117,8 +106,7 @@ mod tests {
     use super::*;
 
     fn admission() -> Admission {
-        let limits = Queue { in_flight_max: 1, queued_max: 2, wait_max: Duration::from_secs(1) };
-        Admission { places: Semaphore::new(1), limits, queued: AtomicUsize::new(0) }
+        Admission::new(Queue { in_flight_max: 1, queued_max: 2, wait_max: Duration::from_secs(1) })
     }
 
     #[tokio::test(start_paused = true)]
