@@ -4,6 +4,7 @@
 //! to. Secrets are kept out where the fields are written, not here. A line that nobody takes is lost
 //! and counted: no answer ever waits for the log.
 
+mod json;
 mod sink;
 
 use std::io::IsTerminal;
@@ -52,11 +53,8 @@ pub(crate) fn set_up(level: &str, format: Format) -> Result<(), Failure> {
         .log_internal_errors(false);
     let set = match (format, is_terminal) {
         (Format::Json, _) | (Format::Auto, false) => builder
-            .json()
-            .flatten_event(true)
-            // The list of spans ends with the current one already.
-            .with_current_span(false)
-            .with_span_list(true)
+            .event_format(json::Lines)
+            .fmt_fields(json::Fields)
             .try_init(),
         (Format::Human, _) | (Format::Auto, true) => builder.try_init(),
     };
