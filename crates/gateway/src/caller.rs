@@ -12,12 +12,15 @@ use crate::error::Error;
 use crate::keys::digest::{KeyDigest, digest};
 use crate::keys::secret::Secret;
 use crate::line::Line;
+use crate::observe::metrics::Tally;
 use crate::request::credential::Credential;
 
 /// One caller.
 #[derive(Debug)]
 pub(crate) struct Caller {
     pub(crate) name: Arc<str>,
+    /// What is counted of it.
+    pub(crate) tally: Arc<Tally>,
     pub(crate) digest: KeyDigest,
     /// What it sees.
     pub(crate) visibility: Visibility,

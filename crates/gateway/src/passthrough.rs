@@ -80,7 +80,7 @@ impl Passthrough {
         let caller = who.caller.clone();
         let _place = match &caller {
             Some(caller) => Some(caller.place().inspect_err(|_| {
-                behalf.account.note(|account| account.caller = Some(Arc::clone(&caller.name)));
+                behalf.account.note(|account| account.caller = Some(Arc::clone(&caller.tally)));
                 self.state.metrics.shed(Shed::Tenant);
             })?),
             None => None,
@@ -139,8 +139,8 @@ impl Passthrough {
         };
         let answer = waiting.answer(request).await;
         match &answer {
-            Ok(answer) => self.state.metrics.attempt(&target.name, answer.status().as_str()),
-            Err(error) => self.state.metrics.attempt(&target.name, error.slug()),
+            Ok(answer) => self.state.metrics.attempt(&target.attempts, answer.status().as_str()),
+            Err(error) => self.state.metrics.attempt(&target.attempts, error.slug()),
         }
         let mut answer = answer?;
         if answer.status() == StatusCode::UNAUTHORIZED
@@ -151,30 +151,28 @@ impl Passthrough {
 
         let watch = authorization.as_ref().and_then(Watchword::of);
         let switched = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
-        let protocol = answer.headers().get(UPGRADE).cloned();
         let mut outgoing = Response::new(body::empty());
+        *outgoing.status_mut() = answer.status();
+        *outgoing.headers_mut() = std::mem::take(answer.headers_mut());
+        let protocol = outgoing.headers().get(UPGRADE).cloned();
+        self.answer_headers(outgoing.headers_mut(), watch.as_ref());
+        if let Some(protocol) = protocol.filter(|_| switched) {
+            outgoing.headers_mut().insert(UPGRADE, protocol);
+            outgoing.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        }
         match switch.filter(|_| switched) {
             // Switched without being asked to.
             None if switched => return Err(Error::Exchange(ClientError::BadFraming)),
             None => {
                 let inner = std::mem::replace(answer.body_mut(), body::empty());
                 let inner = body::timed(inner, self.rules.idle_timeout);
-                let account = account.clone();
-                let watch = authorization.as_ref().and_then(Watchword::of);
-                let download = Download::new(inner, watch, account, answered, place);
+                let download = Download::new(inner, watch, account.clone(), answered, place);
                 *outgoing.body_mut() = body::boxed(download);
             }
             Some(idle) => {
                 let tunnel = Tunnel::new(&mut on_client, &mut answer, idle, place);
                 outgoing.extensions_mut().insert(tunnel);
             }
-        }
-        *outgoing.status_mut() = answer.status();
-        *outgoing.headers_mut() = std::mem::take(answer.headers_mut());
-        self.answer_headers(outgoing.headers_mut(), watch.as_ref());
-        if let Some(protocol) = protocol.filter(|_| switched) {
-            outgoing.headers_mut().insert(UPGRADE, protocol);
-            outgoing.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
         }
         account.note(|account| account.is_streamed = true);
         Ok(outgoing)
@@ -205,7 +203,7 @@ impl Passthrough {
                 _ => Ok(()),
             };
         };
-        account.note(|account| account.caller = Some(Arc::clone(&caller.name)));
+        account.note(|account| account.caller = Some(Arc::clone(&caller.tally)));
         let is_narrowed = !matches!(caller.visibility, Visibility::Everything);
         if is_narrowed && route.narrowed == Allow::Deny {
             return Err(Error::PassthroughNarrowed);

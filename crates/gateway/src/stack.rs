@@ -160,7 +160,7 @@ impl Front {
         let asked = Asked::of(endpoint, quirks, &request, deadline, behalf);
         // The one look-up of the key. Below it only the other side ever sees the key itself.
         let caller = self.callers.of(&asked.credential)?;
-        asked.behalf.account.note(|account| account.caller = Some(Arc::clone(&caller.name)));
+        asked.behalf.account.note(|account| account.caller = Some(Arc::clone(&caller.tally)));
         // No more of the places than the caller's share.
         let _place = caller.place().inspect_err(|_| self.metrics.shed(Shed::Tenant))?;
         asked.behalf.account.note(|account| {
@@ -200,7 +200,7 @@ impl Front {
         let given = caller.line.call(call).await?;
         if given.whole.rows > 0 {
             let dialect = caller.line.upstream.dialect.name();
-            self.metrics.answered(endpoint, dialect, &caller.name);
+            self.metrics.answered(endpoint, dialect, &caller.tally);
         }
         account.note(|account| account.rows = given.whole.rows);
         Ok(answer::answer(&self.codings, &given, &conditional).await)

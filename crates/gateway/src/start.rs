@@ -15,7 +15,7 @@ use crate::config::{self, Config, RosterFile};
 use crate::limits::admission::{Admission, Queue};
 use crate::limits::lifecycle::Lifecycle;
 use crate::line::upstream::Upstream;
-use crate::observe::metrics::Metrics;
+use crate::observe::metrics::{Metrics, Tally};
 use crate::shadow::{Around, Results, Shadow};
 use crate::stack;
 use crate::state::{State, Surroundings};
@@ -107,6 +107,7 @@ impl State {
             });
             Some(Arc::new(Caller {
                 name: caller.name.as_str().into(),
+                tally: Arc::new(Tally::new(&caller.name)),
                 digest: caller.digest,
                 visibility: caller.sees.clone(),
                 may_explain: caller.explain,

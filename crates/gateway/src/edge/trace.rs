@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::limits::lifecycle::Lifecycle;
 use crate::observe::account::{Account, SharedAccount, Side};
 use crate::observe::explain;
-use crate::observe::metrics::Metrics;
+use crate::observe::metrics::{Metrics, Tally};
 use crate::observe::origin::Origin;
 use crate::observe::spans::{self, Exporter};
 use crate::svc::{Around, Below};
@@ -142,7 +142,7 @@ impl UnderWay {
             target: ACCESS,
             method = self.method,
             endpoint = account.endpoint.unwrap_or("none"),
-            caller = account.caller.as_deref().unwrap_or("none"),
+            caller = account.caller.as_deref().map_or("none", Tally::name),
             trace_id = %self.origin.trace.id(),
             status,
             err = account.error.unwrap_or(""),

@@ -94,7 +94,7 @@ impl Credential {
         let fetched = timeout(self.upstream.settings.attempt_timeout, self.fetch(behalf, &form));
         let fetched = fetched.await.unwrap_or(Err(Error::UpstreamTimeout));
         let outcome = fetched.as_ref().map_or_else(Error::slug, |_| "token");
-        self.metrics.attempt(&self.upstream.name, outcome);
+        self.metrics.attempt(&self.upstream.attempts, outcome);
         if let Err(error) = &fetched {
             let failed = Some((error.clone(), Instant::now()));
             // Plain data, valid after any panic.

@@ -55,8 +55,8 @@ impl Around<(), Authorized> for Sending {
             span.end(&self.upstream.name, outcome.map_err(Error::slug), began.elapsed());
         }
         match &answer {
-            Ok(answer) => self.metrics.attempt(&self.upstream.name, answer.status().as_str()),
-            Err(error) => self.metrics.attempt(&self.upstream.name, error.slug()),
+            Ok(answer) => self.metrics.attempt(&self.upstream.attempts, answer.status().as_str()),
+            Err(error) => self.metrics.attempt(&self.upstream.attempts, error.slug()),
         }
         answer
     }

@@ -13,6 +13,7 @@ use crate::config;
 use crate::limits::breaker::{self, Breaker};
 use crate::limits::budget::{Budget, CALLER_REPEATS_MIN};
 use crate::limits::pacer::Pacer;
+use crate::observe::metrics::Attempts;
 
 /// One upstream at work.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(crate) struct Upstream {
     pub(crate) pacer: Option<Arc<Pacer>>,
     /// How many attempts may be repeats, all callers together.
     pub(crate) repeats: Budget,
+    /// What is counted of attempts.
+    pub(crate) attempts: Attempts,
     /// Whether it is asked at all.
     pub(crate) breaker: Breaker,
     paging_proven: AtomicBool,
@@ -58,6 +61,7 @@ impl Upstream {
             permits: Semaphore::new(settings.requests_in_flight_max),
             pacer: pacer.or_else(new),
             repeats: Budget::new(UPSTREAM_REPEATS_MIN),
+            attempts: Attempts::at(name),
             breaker: Breaker::new(name, breaker_rules(settings)),
             settings: settings.clone(),
             paging_proven: AtomicBool::new(false),

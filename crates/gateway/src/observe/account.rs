@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::sweep::Story;
 
+use super::metrics::Tally;
+
 /// Where an answer came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -51,7 +53,8 @@ impl Side {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Account {
     pub(crate) endpoint: Option<&'static str>,
-    pub(crate) caller: Option<Arc<str>>,
+    /// Its counters, and with them its name.
+    pub(crate) caller: Option<Arc<Tally>>,
     /// What the caller's upstream speaks.
     pub(crate) dialect: Option<&'static str>,
     pub(crate) may_explain: bool,

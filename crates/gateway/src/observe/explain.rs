@@ -4,6 +4,7 @@ use domain::loss::{self, Status};
 use serde_json::{Map, Value, json};
 
 use super::account::{Account, Side, Source};
+use super::metrics::Tally;
 
 /// One line of JSON.
 pub(crate) fn explanation(account: &Account) -> String {
@@ -18,7 +19,7 @@ pub(crate) fn explanation(account: &Account) -> String {
         .collect();
     json!({
         "endpoint": account.endpoint,
-        "caller": account.caller.as_deref(),
+        "caller": account.caller.as_deref().map(Tally::name),
         "dialect": account.dialect,
         "filters": account.filters,
         "ignored_parameters": account.ignored,
@@ -41,7 +42,7 @@ pub(crate) fn explanation(account: &Account) -> String {
 fn of_control(account: &Account) -> Value {
     json!({
         "endpoint": account.endpoint,
-        "caller": account.caller.as_deref(),
+        "caller": account.caller.as_deref().map(Tally::name),
         "answered_by": account.answered_by.map(Side::as_str),
     })
 }

@@ -8,6 +8,7 @@ mod bound;
 pub(crate) mod shadow;
 mod system;
 mod table;
+mod tally;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,7 +16,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use domain::legacy::{Endpoint, Notes};
 use domain::loss::Status;
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 use transport::client::LookupFailure;
 use transport::server::{ERRNOS, Rejection};
@@ -30,6 +32,7 @@ use bound::Bound;
 pub use bound::SERIES_MAX;
 pub(crate) use system::{open_files_max, resident_bytes};
 pub use table::{Kind, METRICS, Metric};
+pub(crate) use tally::{Attempts, Tally};
 
 /// The counters of one gateway. Each gateway has its own registry, so two in a process do not mix.
 /// Every layer of every request holds them, so a clone is one pointer.
@@ -47,7 +50,8 @@ struct Counters {
     ignored: IntCounterVec,
     filters: IntCounterVec,
     upstream_requests: IntCounterVec,
-    lists: IntCounterVec,
+    /// In the order of [`LIST_EVENTS`].
+    lists: [IntCounter; LIST_EVENTS.len()],
     answers: IntCounterVec,
     lookups: IntCounterVec,
     no_more_repeats: IntCounterVec,
@@ -67,10 +71,14 @@ struct Counters {
     log_lost: IntCounterVec,
     resident: IntGaugeVec,
     open_files: IntGaugeVec,
-    connections: IntGaugeVec,
+    connections: IntGauge,
     rejected: IntCounterVec,
     accept_errors: IntCounterVec,
     shadow: shadow::Shadow,
+    /// Requests without a known caller.
+    nobody: Tally,
+    /// Counters of each endpoint, whoever asks.
+    endpoints: Vec<tally::Shared>,
     /// Names of callers, in every metric that has them.
     caller_names: Bound,
     upstream_names: Bound,
@@ -113,6 +121,9 @@ const RELOADS: [&str; 2] = ["applied", "refused"];
 
 /// Upstreams whose breakers are shown; of those beyond, the one that is most open stands for all.
 const BREAKERS_MAX: usize = 50;
+
+/// What stands in the place of a caller's name.
+const NOBODY: &str = "none";
 
 /// Callers with such a key that are named at once.
 const REFUSED_MAX: usize = 50;
@@ -157,16 +168,15 @@ impl Metrics {
         let rejected = counter("tieline_conn_rejected_total")?;
         let accept_errors = counter("tieline_accept_errors_total")?;
         let connections = gauge("tieline_connections")?;
-        connections.with_label_values::<&str>(&[]).set(0);
+        let connections = connections.with_label_values::<&str>(&[]);
+        connections.set(0);
         for why in Rejection::WORDS {
             rejected.with_label_values(&[why]);
         }
         for errno in ERRNOS {
             accept_errors.with_label_values(&[errno]);
         }
-        for event in LIST_EVENTS {
-            lists.with_label_values(&[event]);
-        }
+        let lists = LIST_EVENTS.map(|event| lists.with_label_values(&[event]));
         let no_more_repeats = counter("tieline_retry_budget_exhausted_total")?;
         let dns_failures = counter("tieline_dns_failures_total")?;
         for whose in BUDGETS {
@@ -215,6 +225,8 @@ impl Metrics {
             rejected,
             accept_errors,
             shadow: shadow::Shadow::new(counter)?,
+            nobody: Tally::new(NOBODY),
+            endpoints: tally::shared(),
             caller_names: bound::callers(),
             upstream_names: bound::upstreams(),
             scrape: Mutex::default(),
@@ -226,16 +238,23 @@ impl Metrics {
     pub(crate) fn request(&self, account: &Account, status: u16, took: Duration) {
         let counters = &*self.0;
         let endpoint = account.endpoint.unwrap_or("none");
-        let status = status.to_string();
-        let labels = ["requests", endpoint, &status];
-        let caller = counters.caller(account.caller.as_deref(), labels);
-        counters.requests.with_label_values(&[endpoint, status.as_str(), caller]).inc();
-        counters.seconds.with_label_values(&[endpoint]).observe(took.as_secs_f64());
+        let place = tally::place(endpoint);
+        let tally = account.caller.as_deref().unwrap_or(&counters.nobody);
+        match tally.requests(place, status) {
+            Some(kept) => kept.get_or_init(|| counters.requests_of(tally, endpoint, status)).inc(),
+            None => counters.requests_of(tally, endpoint, status).inc(),
+        }
+        if let Some(shared) = counters.endpoints.get(place) {
+            let seconds =
+                shared.seconds.get_or_init(|| counters.seconds.with_label_values(&[endpoint]));
+            seconds.observe(took.as_secs_f64());
+            if account.rows > 0 {
+                let rows = shared.rows.get_or_init(|| counters.rows.with_label_values(&[endpoint]));
+                rows.inc_by(account.rows);
+            }
+        }
         if let Some(slug) = account.error {
             counters.errors.with_label_values(&[slug]).inc();
-        }
-        if account.rows > 0 {
-            counters.rows.with_label_values(&[endpoint]).inc_by(account.rows);
         }
         self.notes(endpoint, &account.story.notes);
         if !account.ignored.is_empty() {
@@ -243,8 +262,9 @@ impl Metrics {
             counters.ignored.with_label_values(&[endpoint]).inc_by(ignored);
         }
         for filter in &account.filters {
-            let caller = counters.caller(account.caller.as_deref(), ["filters", endpoint, filter]);
-            counters.filters.with_label_values(&[caller, endpoint, filter]).inc();
+            if let Some(kept) = tally.filter(place, filter) {
+                kept.get_or_init(|| counters.filters_of(tally, endpoint, filter)).inc();
+            }
         }
     }
 
@@ -255,27 +275,44 @@ impl Metrics {
     }
 
     /// Counts what the ledger says about every answer with records.
-    pub(crate) fn answered(&self, endpoint: &dyn Endpoint, dialect: &str, caller: &str) {
-        for loss in endpoint.losses().iter().filter(|loss| loss.dialect == dialect) {
-            if !matches!(loss.status, Status::Exact | Status::Renamed) {
-                let (endpoint, status) = (endpoint.name(), loss.status.as_str());
-                let caller = self.0.caller(Some(caller), ["losses", endpoint, status]);
-                self.0.losses.with_label_values(&[caller, endpoint, dialect, status]).inc();
-            }
+    pub(crate) fn answered(&self, endpoint: &dyn Endpoint, dialect: &str, tally: &Tally) {
+        let Some(kept) = tally.losses(tally::place(endpoint.name())) else { return };
+        let found = || {
+            let of_dialect = endpoint.losses().iter().filter(|loss| loss.dialect == dialect);
+            let is_lossy = |status| !matches!(status, Status::Exact | Status::Renamed);
+            let lossy = of_dialect.filter(|loss| is_lossy(loss.status));
+            lossy
+                .map(|loss| self.0.losses_of(tally, endpoint.name(), dialect, loss.status))
+                .collect()
+        };
+        let losses =
+            kept.get_or_init(|| tally::Losses { dialect: dialect.to_owned(), counters: found() });
+        if losses.dialect == dialect {
+            losses.counters.iter().for_each(IntCounter::inc);
+        } else {
+            let others: Vec<IntCounter> = found();
+            others.iter().for_each(IntCounter::inc);
         }
     }
 
-    pub(crate) fn attempt(&self, upstream: &str, outcome: &str) {
-        let outcome = outcome_of(outcome);
-        let upstream = self.0.upstream_names.admit(upstream, outcome);
-        self.0.upstream_requests.with_label_values(&[upstream, outcome]).inc();
+    /// An attempt has ended: with a status, or the slug of what went wrong.
+    pub(crate) fn attempt(&self, attempts: &Attempts, outcome: &str) {
+        let counter = || {
+            let outcome = outcome_of(outcome);
+            let upstream = self.0.upstream_names.admit(&attempts.upstream, outcome);
+            self.0.upstream_requests.with_label_values(&[upstream, outcome])
+        };
+        match outcome {
+            "200" => attempts.good.get_or_init(counter).inc(),
+            _ => counter().inc(),
+        }
     }
 
     pub(crate) fn list(&self, story: &domain::sweep::Story) {
         let counts =
             [story.pages, story.seams_repaired, story.restarts, u64::from(story.total_mismatch)];
-        for (event, count) in LIST_EVENTS.into_iter().zip(counts) {
-            self.0.lists.with_label_values(&[event]).inc_by(count);
+        for (counter, count) in self.0.lists.iter().zip(counts) {
+            counter.inc_by(count);
         }
     }
 
@@ -292,7 +329,7 @@ impl Metrics {
     /// A client's connection began, or ended.
     pub(crate) fn connection(&self, has_begun: bool) {
         let change = if has_begun { 1 } else { -1 };
-        self.0.connections.with_label_values::<&str>(&[]).add(change);
+        self.0.connections.add(change);
     }
 
     /// A request was not let in.
@@ -364,8 +401,34 @@ impl Metrics {
 
 impl Counters {
     /// The caller's name, as far as the bound allows one more series with it.
-    fn caller<'a>(&self, name: Option<&'a str>, labels: [&str; 3]) -> &'a str {
-        name.map_or("none", |name| self.caller_names.admit(name, labels))
+    fn caller<'a>(&self, tally: &'a Tally, labels: [&str; 3]) -> &'a str {
+        match tally.name() {
+            NOBODY => NOBODY,
+            name => self.caller_names.admit(name, labels),
+        }
+    }
+
+    fn requests_of(&self, tally: &Tally, endpoint: &str, status: u16) -> IntCounter {
+        let status = status.to_string();
+        let caller = self.caller(tally, ["requests", endpoint, &status]);
+        self.requests.with_label_values(&[endpoint, status.as_str(), caller])
+    }
+
+    fn filters_of(&self, tally: &Tally, endpoint: &str, filter: &str) -> IntCounter {
+        let caller = self.caller(tally, ["filters", endpoint, filter]);
+        self.filters.with_label_values(&[caller, endpoint, filter])
+    }
+
+    fn losses_of(
+        &self,
+        tally: &Tally,
+        endpoint: &str,
+        dialect: &str,
+        status: Status,
+    ) -> IntCounter {
+        let status = status.as_str();
+        let caller = self.caller(tally, ["losses", endpoint, status]);
+        self.losses.with_label_values(&[caller, endpoint, dialect, status])
     }
 
     fn look_at(&self, snapshot: &Snapshot) {

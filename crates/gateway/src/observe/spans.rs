@@ -102,7 +102,7 @@ pub(crate) fn request(
         ("tieline.rows", account.rows.into()),
         ("tieline.upstream_calls", account.upstream_calls.into()),
     ];
-    let caller = account.caller.as_deref().map(|caller| ("tieline.caller", caller.into()));
+    let caller = account.caller.as_deref().map(|caller| ("tieline.caller", caller.name().into()));
     attributes.extend(caller);
     attributes.extend(account.error.map(|slug| ("error.type", slug.into())));
     let (began, ended) = ended_now(took);

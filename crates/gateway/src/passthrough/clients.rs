@@ -9,6 +9,7 @@ use transport::client::{Reach, StreamClient, StreamSettings};
 
 use crate::caller::Caller;
 use crate::config::{Passthrough, Route, UnknownCallers, Upstream};
+use crate::observe::metrics::Attempts;
 use crate::state::State;
 
 /// As for translated requests: shorter than an upstream's own keep-alive time.
@@ -17,8 +18,8 @@ const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Where requests of one caller go.
 #[derive(Debug)]
 pub(super) struct Target {
-    /// The upstream's name.
-    pub(super) name: String,
+    /// What is counted of the upstream's attempts.
+    pub(super) attempts: Attempts,
     pub(super) base_url: String,
     pub(super) client: StreamClient,
 }
@@ -81,5 +82,5 @@ fn new_target(
         tls: upstream.tls.clone(),
         reach,
     });
-    Target { name: name.to_owned(), base_url: upstream.base_url.clone(), client }
+    Target { attempts: Attempts::at(name), base_url: upstream.base_url.clone(), client }
 }

@@ -45,7 +45,13 @@ impl Watchword {
     /// Looks at the next piece. `Err` when the word is complete; otherwise how many bytes at the end
     /// of all that was seen may be the beginning of the word.
     pub(super) fn look(&mut self, piece: &[u8]) -> Result<usize, Found> {
-        for byte in piece {
+        // Until the word may have begun, only its first byte is looked for.
+        let begins = self.word.first();
+        let skipped = match self.matched {
+            0 => piece.iter().position(|byte| Some(byte) == begins).unwrap_or(piece.len()),
+            _ => 0,
+        };
+        for byte in piece.get(skipped..).unwrap_or_default() {
             while self.matched > 0 && self.word[self.matched] != *byte {
                 self.matched = self.fallback[self.matched - 1];
             }
@@ -80,7 +86,9 @@ pub(super) fn take_out(headers: &mut HeaderMap, key: &str) {
     headers.remove(AUTHORIZATION);
     strip_word(headers, key.as_bytes());
     let escaped: String = form_urlencoded::byte_serialize(key.as_bytes()).collect();
-    strip_word(headers, escaped.as_bytes());
+    if escaped != key {
+        strip_word(headers, escaped.as_bytes());
+    }
 }
 
 /// The query without the parameter that the key came in; everything else byte by byte.
@@ -94,9 +102,14 @@ pub(super) fn without_key(query: &str) -> String {
 }
 
 fn strip_word(headers: &mut HeaderMap, word: &[u8]) {
+    // Most places are told apart by one byte.
+    let first = word.first();
     let repeats = |value: &HeaderValue| {
         word.len() >= WORD_BYTES_MIN
-            && value.as_bytes().windows(word.len()).any(|part| part == word)
+            && value
+                .as_bytes()
+                .windows(word.len())
+                .any(|part| part.first() == first && part == word)
     };
     let names: Vec<HeaderName> =
         headers.iter().filter(|(_, value)| repeats(value)).map(|(name, _)| name.clone()).collect();

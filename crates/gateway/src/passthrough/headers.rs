@@ -78,11 +78,13 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
 /// Removes from a request what is ours, what misleads, and what turns into another header where `_`
 /// is read as `-`.
 pub(super) fn strip_misleading(headers: &mut HeaderMap) {
+    let is_plainly_bad = |name: &str| name.starts_with("x-tieline-") || MISLEADING.contains(&name);
     let is_bad = |name: &str| {
+        if !name.contains('_') {
+            return is_plainly_bad(name);
+        }
         let dashed = name.replace('_', "-");
-        dashed.starts_with("x-tieline-")
-            || MISLEADING.contains(&dashed.as_str())
-            || (dashed != name && is_framing_or_identity(&dashed))
+        is_plainly_bad(&dashed) || is_framing_or_identity(&dashed)
     };
     let bad: Vec<HeaderName> =
         headers.keys().filter(|name| is_bad(name.as_str())).cloned().collect();

@@ -56,12 +56,13 @@ fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 4]) {
             counted[0] += 1;
         }
     }
-    for caller in (0..callers).map(|number| Some(format!("caller-{number}"))).chain([None]) {
+    let tally = |number| Some(Arc::new(Tally::new(&format!("caller-{number}"))));
+    for caller in (0..callers).map(tally).chain([None]) {
         for endpoint in ENDPOINTS {
             for status in STATUSES {
                 let account = Account {
                     endpoint: Some(endpoint.name()),
-                    caller: caller.as_deref().map(Into::into),
+                    caller: caller.clone(),
                     rows: 1,
                     story,
                     ignored: vec!["x".to_owned()],
@@ -87,12 +88,13 @@ fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 4]) {
         counted[0] += 1;
     }
     for upstream in 0..upstreams {
+        let attempts = Attempts::at(&format!("upstream-{upstream}"));
         let statuses: Vec<String> =
             (100..1000).step_by(9).map(|status: u16| status.to_string()).collect();
         for outcome in
             statuses.iter().map(String::as_str).chain(SLUGS.iter().copied()).chain(["token"])
         {
-            metrics.attempt(&format!("upstream-{upstream}"), outcome);
+            metrics.attempt(&attempts, outcome);
             counted[3] += 1;
         }
     }
