@@ -15,20 +15,19 @@ use domain::quirks::Quirks;
 use domain::upstream::{Credential, Dialect, Rules};
 use domain::visibility::Visibility;
 use domain::{channel, time_zone};
-use tokio::time::Instant;
-use tower::ServiceExt;
+use tokio::time::{Instant, timeout_at};
 
 use crate::Surroundings;
-use crate::call::{Ask, ListCall, SharedAccount};
-use crate::caller::{Caller, KeyState};
+use crate::call::{Ask, Behalf, ListCall, Look};
+use crate::caller::Caller;
 use crate::config::{Config, TeamsFrom};
 use crate::error::Error;
-use crate::stack;
+use crate::line::key::KeyState;
 use crate::state::State;
 
 /// What a survey of one caller's users has seen.
 #[derive(Debug)]
-pub(crate) struct Survey {
+struct Survey {
     visibility: Visibility,
     quirks: Arc<Quirks>,
     seen: HashSet<u64>,
@@ -64,7 +63,7 @@ impl Survey {
     }
 
     /// Rules under which every id can be read, so that odd ones are counted instead of fatal.
-    pub(crate) fn rules(&self, rules: &Rules) -> Rules {
+    fn rules(&self, rules: &Rules) -> Rules {
         let ids = match &self.policy {
             IdPolicy::Fail => IdPolicy::Hash,
             policy => policy.clone(),
@@ -73,7 +72,7 @@ impl Survey {
     }
 
     /// Counts a user once, however often its page is read.
-    pub(crate) fn note(&mut self, user: &User<'_>) {
+    fn note(&mut self, user: &User<'_>) {
         if !self.seen.insert(user.key) {
             return;
         }
@@ -114,6 +113,17 @@ impl Survey {
                 *self.channels.entry(assigned.kind.clone().into_owned()).or_default() += 1;
             }
         }
+    }
+}
+
+impl Look for Mutex<Survey> {
+    fn rules(&self, rules: &Rules) -> Rules {
+        // Plain data, valid after any panic.
+        self.lock().unwrap_or_else(PoisonError::into_inner).rules(rules)
+    }
+
+    fn user(&self, user: &User<'_>) {
+        self.lock().unwrap_or_else(PoisonError::into_inner).note(user);
     }
 }
 
@@ -167,10 +177,10 @@ pub async fn check(config: &Config) -> Result<Report, std::io::Error> {
     for caller in state.callers.all() {
         let outcome = survey(&state, caller).await;
         callers.push(CallerReport {
-            key: caller.key_state(),
-            name: caller.name.clone(),
-            upstream: caller.upstream.name.clone(),
-            dialect: caller.upstream.dialect,
+            key: caller.line.key_state(),
+            name: caller.name.to_string(),
+            upstream: caller.line.upstream.name.clone(),
+            dialect: caller.line.upstream.dialect,
             outcome,
         });
     }
@@ -180,32 +190,27 @@ pub async fn check(config: &Config) -> Result<Report, std::io::Error> {
 /// A check may take longer than a request: nobody waits on the other end of a socket.
 const SURVEY_TIMES_DEADLINE: u32 = 10;
 
-async fn survey(state: &State, caller: &Arc<Caller>) -> Result<Findings, Error> {
+async fn survey(state: &State, caller: &Caller) -> Result<Findings, Error> {
     // The first endpoint's dictionaries stand for all.
     let quirks = state.config.quirks.values().next().cloned().unwrap_or_default();
-    let policy = caller.upstream.rules.ids.clone();
+    let policy = caller.line.upstream.rules.ids.clone();
     let fails_on_odd_ids = matches!(policy, IdPolicy::Fail);
     let survey = Survey::new(caller.visibility.clone(), quirks, policy);
     let survey = Arc::new(Mutex::new(survey));
     let started = Instant::now();
     let deadline = started + state.config.limits.request_deadline * SURVEY_TIMES_DEADLINE;
-    let ask = Ask::Survey(Arc::clone(&survey));
+    let ask = Ask::Look(Arc::clone(&survey) as Arc<dyn Look>);
     let listing = Listing::Users(Which::All);
-    let account = SharedAccount::default();
-    let call = ListCall::new(caller, listing, ask, deadline, account.clone());
-    let listed = tokio::time::timeout_at(deadline, stack::lists(state).oneshot(call)).await;
-    let listed = listed.map_err(|_| Error::Deadline)?;
-    let listed = listed.map_err(|error| match error.downcast::<Error>() {
-        Ok(error) => *error,
-        Err(_) => Error::Internal,
-    })?;
+    let call = ListCall::new(listing, ask, deadline, Behalf::default());
+    let listed = timeout_at(deadline, caller.line.list(call)).await;
+    let listed = listed.unwrap_or(Err(Error::Deadline))?;
     let took = started.elapsed();
     let survey = Arc::try_unwrap(survey).map_err(|_| Error::Internal)?;
-    let teams = teams(state, caller, deadline).await;
+    let teams = teams(caller, deadline).await;
     Ok(Findings {
-        credential: caller.upstream.dialect.credential(),
-        joined_calls: account.read().joined_pages,
-        per_minute: caller.upstream.settings.requests_per_minute_max,
+        credential: caller.line.upstream.dialect.credential(),
+        joined_calls: listed.joined_pages,
+        per_minute: caller.line.upstream.settings.requests_per_minute_max,
         teams,
         survey: survey.into_inner().unwrap_or_else(PoisonError::into_inner),
         fails_on_odd_ids,
@@ -216,17 +221,16 @@ async fn survey(state: &State, caller: &Arc<Caller>) -> Result<Findings, Error> 
 }
 
 /// Whether the list of teams can be had.
-async fn teams(state: &State, caller: &Arc<Caller>, deadline: Instant) -> Teams {
-    let from = caller.upstream.settings.teams_from;
+async fn teams(caller: &Caller, deadline: Instant) -> Teams {
+    let from = caller.line.upstream.settings.teams_from;
     if from == TeamsFrom::Users {
         return Teams::OfUsersBySetting;
     }
-    let account = SharedAccount::default();
-    let call = ListCall::new(caller, Listing::Teams, Ask::Items, deadline, account);
-    let listed = tokio::time::timeout_at(deadline, stack::lists(state).oneshot(call)).await;
+    let call = ListCall::new(Listing::Teams, Ask::Items, deadline, Behalf::default());
+    let listed = timeout_at(deadline, caller.line.list(call)).await;
     let error = match listed {
         Ok(Ok(listed)) => return Teams::Listed(listed.list.items.len()),
-        Ok(Err(error)) => error.downcast::<Error>().map_or(Error::Internal, |error| *error),
+        Ok(Err(error)) => error,
         Err(_) => Error::Deadline,
     };
     match error {

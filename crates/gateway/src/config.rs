@@ -33,8 +33,7 @@ use roster::{Roster, RosterError};
 use transport::server::ServerLimits;
 use transport::tls::{ClientTls, ServerTls};
 
-use crate::answers::Freshness;
-pub use crate::coding::Coding;
+pub use crate::request::coding::Coding;
 pub use callers::Caller;
 pub(crate) use callers::{UpstreamKey, bearer};
 pub use files::Files;
@@ -163,8 +162,10 @@ pub struct Lookups {
 /// `[cache]`.
 #[derive(Debug, Clone, Copy)]
 pub struct Cache {
-    /// How long answers are used.
-    pub(crate) freshness: Freshness,
+    /// Younger, an answer is given without asking the upstream.
+    pub fresh_for: Duration,
+    /// For so much longer it is given where the upstream fails.
+    pub stale_if_error: Duration,
     /// Bytes of all of them together.
     pub bytes_max: u64,
 }
@@ -292,10 +293,8 @@ impl<'a> Reader<'a> {
                 entries_max: self.raw.lookups.entries_max,
             },
             cache: Cache {
-                freshness: Freshness {
-                    fresh_for: self.raw.cache.fresh_for.0,
-                    stale_if_error: self.raw.cache.stale_if_error.0,
-                },
+                fresh_for: self.raw.cache.fresh_for.0,
+                stale_if_error: self.raw.cache.stale_if_error.0,
                 bytes_max: self.raw.cache.bytes_max.0 as u64,
             },
             roster: self.raw.roster.file.as_ref().map(|file| RosterFile {

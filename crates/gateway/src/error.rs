@@ -1,8 +1,12 @@
 //! What can go wrong, whose fault it is, and which status and slug say so.
 //!
-//! Layers below return these in a box; `layers/rescue.rs` alone turns them into answers. No variant
-//! holds text from a request or an upstream, and `Display` never repeats a source.
+//! Every layer and step returns this one type; `edge/rescue.rs` alone turns it into an answer. No variant
+//! holds text from a request or an upstream, and `Display` never repeats a source. What is known of a
+//! slug stands in its row.
 
+mod rows;
+
+use std::borrow::Cow;
 use std::time::Duration;
 
 use domain::sweep::Failure;
@@ -11,6 +15,10 @@ use http::{HeaderName, HeaderValue};
 use transport::body::BodyError;
 use transport::client::ClientError;
 use transport::server::Refusal;
+
+pub(crate) use rows::SLUGS;
+pub use rows::{Fault, ROWS, Retry, Row};
+use rows::{Slug, UNUSABLE};
 
 /// Why a request has no list for an answer.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -175,72 +183,10 @@ pub(crate) enum Error {
 /// Where the slug of an error stands.
 pub(crate) const SLUG: HeaderName = HeaderName::from_static("x-tieline-error");
 
-/// Every slug there is, in order.
-pub(crate) const SLUGS: &[&str] = &[
-    "ambiguous_credential",
-    "bad_body",
-    "bad_expect",
-    "bad_filter",
-    "bad_framing",
-    "bad_header",
-    "bad_host",
-    "bad_request",
-    "bad_target",
-    "bad_version",
-    "control_error",
-    "drain_cut",
-    "headers_too_large",
-    "internal",
-    "mapped_key_refused",
-    "method_not_allowed",
-    "no_credential",
-    "not_found",
-    "odd_path",
-    "outcome_unknown",
-    "overloaded",
-    "passthrough_narrowed",
-    "rate_limited",
-    "result_too_large",
-    "roster_failed",
-    "slow_body",
-    "slow_headers",
-    "tenant_limit",
-    "unknown_credential",
-    "unknown_host",
-    "upgrade_refused",
-    "upstream_5xx",
-    "upstream_addr_refused",
-    "upstream_bad_encoding",
-    "upstream_bad_framing",
-    "upstream_bad_id",
-    "upstream_bad_json",
-    "upstream_bad_schema",
-    "upstream_bad_token",
-    "upstream_bad_type",
-    "upstream_connect",
-    "upstream_connect_timeout",
-    "upstream_dns",
-    "upstream_forbidden",
-    "upstream_list_unstable",
-    "upstream_page_overflow",
-    "upstream_paging_broken",
-    "upstream_redirect",
-    "upstream_refused_call",
-    "upstream_reset",
-    "upstream_timeout",
-    "upstream_tls",
-    "upstream_tls_timeout",
-    "upstream_too_large",
-    "upstream_total_mismatch",
-    "upstream_truncated",
-    "upstream_unavailable",
-    "uri_too_long",
-];
-
-/// What a client is told where the upstream gives no time.
+/// The wait that a client is told when the upstream gives none.
 pub(crate) const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(1);
-/// Whether, and how soon, a client may come again.
-const UNSTABLE_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// A client that is told to come again is told at least this.
+const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
 
 impl Error {
     /// A method that nothing here is ever asked with.
@@ -249,175 +195,91 @@ impl Error {
         Error::MethodNotListed { allow }
     }
 
-    /// The word in `x-tieline-error`, logs and metrics. A closed set: `docs/ERRORS.md`.
-    pub(crate) fn slug(&self) -> &'static str {
+    /// What it is in a word.
+    fn kind(&self) -> Slug {
         match self {
-            Error::NoCredential => "no_credential",
-            Error::UnknownCredential => "unknown_credential",
-            Error::AmbiguousCredential => "ambiguous_credential",
-            Error::NotFound => "not_found",
-            Error::MethodNotAllowed | Error::MethodNotListed { .. } => "method_not_allowed",
-            Error::OddPath => "odd_path",
-            Error::PassthroughNarrowed => "passthrough_narrowed",
-            Error::UpgradeRefused => "upgrade_refused",
-            Error::BadExpect => "bad_expect",
-            Error::SlowBody => "slow_body",
-            Error::BadBody => "bad_body",
-            Error::Refused(refusal) => match refusal {
-                Refusal::BadFraming => "bad_framing",
-                Refusal::BadHeader => "bad_header",
-                Refusal::BadHost => "bad_host",
-                Refusal::BadMethod => "method_not_allowed",
-                Refusal::BadRequest => "bad_request",
-                Refusal::BadTarget => "bad_target",
-                Refusal::BadVersion => "bad_version",
-                Refusal::HeadersTooLarge => "headers_too_large",
-                Refusal::SlowHeaders => "slow_headers",
-                Refusal::UriTooLong => "uri_too_long",
-            },
-            Error::UnknownHost => "unknown_host",
-            Error::Overloaded => "overloaded",
-            Error::TenantLimit => "tenant_limit",
-            Error::DrainCut => "drain_cut",
-            Error::Internal => "internal",
-            Error::BadFilter => "bad_filter",
-            Error::MappedKeyRefused => "mapped_key_refused",
-            Error::Forbidden => "upstream_forbidden",
-            Error::RateLimited { .. } => "rate_limited",
-            Error::Unavailable { .. } | Error::BreakerOpen { .. } => "upstream_unavailable",
-            Error::UpstreamFailed { .. } => "upstream_5xx",
-            Error::RefusedCall { .. } | Error::NoSuchListing => "upstream_refused_call",
-            Error::BadToken => "upstream_bad_token",
-            Error::TooManyLists { .. } => "result_too_large",
-            Error::Roster(_) => "roster_failed",
-            Error::ControlRefused { .. } => "control_error",
-            Error::Redirect => "upstream_redirect",
-            Error::BadType => "upstream_bad_type",
-            Error::BadEncoding => "upstream_bad_encoding",
-            Error::Deadline | Error::UpstreamTimeout => "upstream_timeout",
-            Error::Exchange(error) => match error {
-                ClientError::Dns => "upstream_dns",
-                ClientError::AddressRefused => "upstream_addr_refused",
-                ClientError::TlsTimeout => "upstream_tls_timeout",
-                ClientError::Connect => "upstream_connect",
-                ClientError::ConnectTimeout => "upstream_connect_timeout",
-                ClientError::Tls => "upstream_tls",
-                ClientError::BadFraming => "upstream_bad_framing",
-                ClientError::Stalled => "upstream_timeout",
-                ClientError::Reset { .. } | ClientError::Other => "upstream_reset",
-            },
-            Error::OutcomeUnknown => "outcome_unknown",
+            Error::NoCredential => Slug::NoCredential,
+            Error::UnknownCredential => Slug::UnknownCredential,
+            Error::AmbiguousCredential => Slug::AmbiguousCredential,
+            Error::NotFound => Slug::NotFound,
+            Error::MethodNotAllowed | Error::MethodNotListed { .. } => Slug::MethodNotAllowed,
+            Error::OddPath => Slug::OddPath,
+            Error::PassthroughNarrowed => Slug::PassthroughNarrowed,
+            Error::UpgradeRefused => Slug::UpgradeRefused,
+            Error::BadExpect => Slug::BadExpect,
+            Error::SlowBody => Slug::SlowBody,
+            Error::BadBody => Slug::BadBody,
+            Error::Refused(refusal) => of_refusal(*refusal),
+            Error::UnknownHost => Slug::UnknownHost,
+            Error::Overloaded => Slug::Overloaded,
+            Error::TenantLimit => Slug::TenantLimit,
+            Error::DrainCut => Slug::DrainCut,
+            Error::Internal => Slug::Internal,
+            Error::BadFilter => Slug::BadFilter,
+            Error::MappedKeyRefused => Slug::MappedKeyRefused,
+            Error::Forbidden => Slug::UpstreamForbidden,
+            Error::RateLimited { .. } => Slug::RateLimited,
+            Error::Unavailable { .. } | Error::BreakerOpen { .. } => Slug::UpstreamUnavailable,
+            Error::UpstreamFailed { .. } => Slug::Upstream5xx,
+            Error::RefusedCall { .. } | Error::NoSuchListing => Slug::UpstreamRefusedCall,
+            Error::BadToken => Slug::UpstreamBadToken,
+            Error::TooManyLists { .. } => Slug::ResultTooLarge,
+            Error::Roster(_) => Slug::RosterFailed,
+            Error::ControlRefused { .. } => Slug::ControlError,
+            Error::Redirect => Slug::UpstreamRedirect,
+            Error::BadType => Slug::UpstreamBadType,
+            Error::BadEncoding => Slug::UpstreamBadEncoding,
+            Error::Deadline | Error::UpstreamTimeout => Slug::UpstreamTimeout,
+            Error::Exchange(error) => of_exchange(error),
+            Error::OutcomeUnknown => Slug::OutcomeUnknown,
             Error::Body(error) => match error {
-                BodyError::TooLarge { .. } => "upstream_too_large",
-                BodyError::Idle { .. } => "upstream_timeout",
-                BodyError::Truncated | BodyError::Transport(_) => "upstream_truncated",
+                BodyError::TooLarge { .. } => Slug::UpstreamTooLarge,
+                BodyError::Idle { .. } => Slug::UpstreamTimeout,
+                BodyError::Truncated | BodyError::Transport(_) => Slug::UpstreamTruncated,
             },
             Error::Schema { error, .. } => match error.kind {
-                SchemaKind::BadJson { .. } => "upstream_bad_json",
-                SchemaKind::BadSchema => "upstream_bad_schema",
-                SchemaKind::BadId => "upstream_bad_id",
-                SchemaKind::TooLarge => "upstream_too_large",
+                SchemaKind::BadJson { .. } => Slug::UpstreamBadJson,
+                SchemaKind::BadSchema => Slug::UpstreamBadSchema,
+                SchemaKind::BadId => Slug::UpstreamBadId,
+                SchemaKind::TooLarge => Slug::UpstreamTooLarge,
             },
             Error::List(failure) => match failure {
-                Failure::Unstable => "upstream_list_unstable",
-                Failure::PagingBroken => "upstream_paging_broken",
-                Failure::TotalMismatch => "upstream_total_mismatch",
-                Failure::PageOverflow => "upstream_page_overflow",
-                Failure::TooLarge { .. } => "result_too_large",
-                Failure::IdCollision => "upstream_bad_id",
+                Failure::Unstable => Slug::UpstreamListUnstable,
+                Failure::PagingBroken => Slug::UpstreamPagingBroken,
+                Failure::TotalMismatch => Slug::UpstreamTotalMismatch,
+                Failure::PageOverflow => Slug::UpstreamPageOverflow,
+                Failure::TooLarge { .. } => Slug::ResultTooLarge,
+                Failure::IdCollision => Slug::UpstreamBadId,
             },
         }
+    }
+
+    fn row(&self) -> &'static Row {
+        self.kind().row()
+    }
+
+    /// The word in `x-tieline-error`, logs and metrics. A closed set: `docs/ERRORS.md`.
+    pub(crate) fn slug(&self) -> &'static str {
+        self.row().slug
     }
 
     /// The HTTP status. A missing or wrong key's is a quirk of the endpoint and not decided here.
     pub(crate) fn status(&self) -> u16 {
         match self {
-            Error::NoCredential | Error::UnknownCredential => 401,
-            Error::AmbiguousCredential | Error::BadFilter => 400,
-            Error::OddPath | Error::BadBody => 400,
-            Error::PassthroughNarrowed => 403,
-            Error::NotFound => 404,
-            Error::MethodNotAllowed | Error::MethodNotListed { .. } => 405,
-            Error::SlowBody => 408,
-            Error::BadExpect => 417,
-            Error::UnknownHost => 421,
-            Error::Refused(refusal) => refusal.status().as_u16(),
             Error::ControlRefused { status } => *status,
-            Error::UpgradeRefused => 501,
-            Error::Internal => 500,
-            Error::RateLimited { .. } | Error::TenantLimit => 429,
-            Error::DrainCut | Error::Overloaded => 503,
-            Error::Unavailable { .. } | Error::BreakerOpen { .. } | Error::Roster(_) => 503,
-            Error::List(Failure::Unstable) => 503,
-            Error::List(Failure::TooLarge { .. }) | Error::TooManyLists { .. } => 413,
-            Error::Deadline | Error::UpstreamTimeout => 504,
-            Error::Exchange(
-                ClientError::ConnectTimeout | ClientError::TlsTimeout | ClientError::Stalled,
-            ) => 504,
-            Error::Body(BodyError::Idle { .. }) => 504,
-            Error::MappedKeyRefused
-            | Error::Forbidden
-            | Error::UpstreamFailed { .. }
-            | Error::RefusedCall { .. }
-            | Error::NoSuchListing
-            | Error::BadToken
-            | Error::Redirect
-            | Error::BadType
-            | Error::BadEncoding
-            | Error::OutcomeUnknown
-            | Error::Exchange(_)
-            | Error::Body(_)
-            | Error::Schema { .. }
-            | Error::List(_) => 502,
+            error => error.row().status,
         }
     }
 
     /// The text of `{"error":".."}`; our own words, or the legacy API's where it had some.
-    pub(crate) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> Cow<'static, str> {
         match self {
-            Error::AmbiguousCredential => "Send the API key once: as Bearer or as key".to_owned(),
-            Error::NotFound => "Not found".to_owned(),
-            Error::MethodNotAllowed | Error::MethodNotListed { .. } => {
-                "Method not allowed".to_owned()
-            }
-            Error::OddPath => "Path is not accepted".to_owned(),
-            Error::PassthroughNarrowed => "This key may not use this path".to_owned(),
-            Error::UpgradeRefused => "Switching protocols is not supported".to_owned(),
-            Error::BadExpect => "Expectation is not supported".to_owned(),
-            Error::SlowBody => "Request body took too long".to_owned(),
-            Error::BadBody => "Request body is not complete".to_owned(),
-            Error::Refused(refusal) => match refusal {
-                Refusal::BadFraming => "Request length is not clear",
-                Refusal::BadHeader => "A header is not accepted",
-                Refusal::BadHost => "Host is missing or not accepted",
-                Refusal::BadMethod => "Method not allowed",
-                Refusal::BadRequest => "Request is not understood",
-                Refusal::BadTarget => "Path is not accepted",
-                Refusal::BadVersion => "HTTP version is not supported",
-                Refusal::HeadersTooLarge => "Headers are too large",
-                Refusal::SlowHeaders => "Request took too long to arrive",
-                Refusal::UriTooLong => "Request line is too long",
-            }
-            .to_owned(),
-            Error::UnknownHost => "Host is not served here".to_owned(),
-            Error::Overloaded => "Service is overloaded, try again".to_owned(),
-            Error::TenantLimit => "Too many requests at the same time".to_owned(),
-            Error::Internal => "Internal error".to_owned(),
-            Error::BadFilter => "A filter has a value that is not accepted".to_owned(),
-            Error::RateLimited { .. } => "API rate limit exceeded".to_owned(),
-            Error::Unavailable { .. } | Error::BreakerOpen { .. } | Error::Roster(_) => {
-                "Service is unavailable, try again".to_owned()
-            }
-            Error::TooManyLists { .. } => "The answer would take too many calls".to_owned(),
-            Error::Deadline | Error::UpstreamTimeout => "Upstream took too long".to_owned(),
-            Error::List(Failure::Unstable) => "The list is changing, try again".to_owned(),
             Error::List(Failure::TooLarge { rows_max }) => {
-                format!("The list has more than {rows_max} rows")
+                format!("The list has more than {rows_max} rows").into()
             }
-            Error::MappedKeyRefused | Error::Forbidden => {
-                "Upstream refused this caller's access".to_owned()
-            }
-            _ => "Upstream gave no usable answer".to_owned(),
+            // What broke on the way there is told alike, whether it took long or not.
+            Error::Exchange(_) | Error::Body(_) => UNUSABLE.into(),
+            error => error.row().text.into(),
         }
     }
 
@@ -426,37 +288,110 @@ impl Error {
         match self {
             Error::RateLimited { retry_after }
             | Error::Unavailable { retry_after }
-            | Error::BreakerOpen { retry_after } => Some((*retry_after).max(UNSTABLE_RETRY_AFTER)),
-            Error::Overloaded
-            | Error::TenantLimit
-            | Error::List(Failure::Unstable)
-            | Error::Roster(_) => Some(UNSTABLE_RETRY_AFTER),
-            _ => None,
+            | Error::BreakerOpen { retry_after } => Some((*retry_after).max(RETRY_AFTER_MIN)),
+            error => matches!(error.row().status, 429 | 503).then_some(RETRY_AFTER_MIN),
         }
     }
 
-    /// Whether it is the upstream that failed, and not its answer to this caller's credential.
-    pub(crate) fn is_upstreams(&self) -> bool {
-        match self {
-            Error::MappedKeyRefused | Error::Forbidden => false,
-            Error::RateLimited { .. } | Error::Deadline => true,
-            error => matches!(error.status(), 502..=504),
-        }
+    /// Whether a kept answer may stand in for it: the upstream failed, or the gateway cannot answer now.
+    pub(crate) fn may_be_covered(&self) -> bool {
+        let row = self.row();
+        row.fault == Fault::Upstream || row.status == 503
     }
 
     /// Whether another attempt at the same page may help.
-    pub(crate) fn may_pass(&self) -> bool {
+    pub(crate) fn is_retryable(&self) -> bool {
         match self {
-            Error::RateLimited { .. }
-            | Error::Unavailable { .. }
-            | Error::UpstreamFailed { .. }
-            | Error::UpstreamTimeout => true,
-            Error::Exchange(error) => !matches!(
-                error,
-                ClientError::Tls | ClientError::BadFraming | ClientError::AddressRefused
-            ),
-            Error::Body(error) => !matches!(error, BodyError::TooLarge { .. }),
-            _ => false,
+            // These two end what attempts are part of.
+            Error::Deadline | Error::BreakerOpen { .. } => false,
+            error => error.row().retry == Retry::Later,
         }
+    }
+}
+
+fn of_refusal(refusal: Refusal) -> Slug {
+    match refusal {
+        Refusal::BadFraming => Slug::BadFraming,
+        Refusal::BadHeader => Slug::BadHeader,
+        Refusal::BadHost => Slug::BadHost,
+        Refusal::BadMethod => Slug::MethodNotAllowed,
+        Refusal::BadRequest => Slug::BadRequest,
+        Refusal::BadTarget => Slug::BadTarget,
+        Refusal::BadVersion => Slug::BadVersion,
+        Refusal::HeadersTooLarge => Slug::HeadersTooLarge,
+        Refusal::SlowHeaders => Slug::SlowHeaders,
+        Refusal::UriTooLong => Slug::UriTooLong,
+    }
+}
+
+fn of_exchange(error: &ClientError) -> Slug {
+    match error {
+        ClientError::Dns => Slug::UpstreamDns,
+        ClientError::AddressRefused => Slug::UpstreamAddrRefused,
+        ClientError::TlsTimeout => Slug::UpstreamTlsTimeout,
+        ClientError::Connect => Slug::UpstreamConnect,
+        ClientError::ConnectTimeout => Slug::UpstreamConnectTimeout,
+        ClientError::Tls => Slug::UpstreamTls,
+        ClientError::BadFraming => Slug::UpstreamBadFraming,
+        ClientError::Stalled => Slug::UpstreamTimeout,
+        ClientError::Reset { .. } | ClientError::Other => Slug::UpstreamReset,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slugs_are_in_order_and_each_stands_once() {
+        assert!(SLUGS.is_sorted_by(|a, b| a < b), "{SLUGS:?}");
+        let of_rows: Vec<&str> = ROWS.iter().map(|row| row.slug).collect();
+        assert_eq!(of_rows, SLUGS);
+        assert_eq!(Slug::UriTooLong as usize + 1, ROWS.len());
+    }
+
+    #[test]
+    fn a_refusal_has_the_status_that_the_server_answers_it_with() {
+        for refusal in [
+            Refusal::BadFraming,
+            Refusal::BadHeader,
+            Refusal::BadHost,
+            Refusal::BadMethod,
+            Refusal::BadRequest,
+            Refusal::BadTarget,
+            Refusal::BadVersion,
+            Refusal::HeadersTooLarge,
+            Refusal::SlowHeaders,
+            Refusal::UriTooLong,
+        ] {
+            assert_eq!(Error::Refused(refusal).status(), refusal.status().as_u16(), "{refusal:?}");
+        }
+    }
+
+    #[test]
+    fn what_ends_all_attempts_is_not_repeated_and_what_is_kept_covers_failures_alone() {
+        let retry_after = Duration::ZERO;
+        for (error, is_retryable, may_be_covered) in [
+            (Error::Unavailable { retry_after }, true, true),
+            (Error::BreakerOpen { retry_after }, false, true),
+            (Error::UpstreamTimeout, true, true),
+            (Error::Deadline, false, true),
+            (Error::Body(BodyError::TooLarge { bytes_max: 1 }), false, true),
+            (Error::Body(BodyError::Truncated), true, true),
+            (Error::Exchange(ClientError::Tls), false, true),
+            (Error::Exchange(ClientError::Stalled), true, true),
+            (Error::RateLimited { retry_after }, true, true),
+            (Error::Roster(roster::RosterError::Busy), false, true),
+            (Error::TenantLimit, false, false),
+            (Error::MappedKeyRefused, false, false),
+            (Error::Forbidden, false, false),
+            (Error::Internal, false, false),
+            (Error::BadFilter, false, false),
+        ] {
+            let (retries, covers) = (error.is_retryable(), error.may_be_covered());
+            assert_eq!((retries, covers), (is_retryable, may_be_covered), "{error}");
+        }
+        let stalled = Error::Exchange(ClientError::Stalled);
+        assert_eq!((stalled.status(), &*stalled.text()), (504, UNUSABLE));
     }
 }

@@ -3,40 +3,26 @@
 //! Start reading at `stack.rs`. Nothing here knows a legacy field or a v4 field; that is `domain`.
 
 mod admin;
-mod admission;
-mod answers;
-mod aside;
-mod breaker;
-mod budget;
+mod cache;
 mod call;
 mod caller;
 pub mod check;
-mod coding;
-mod condition;
 pub mod config;
-mod door;
+mod edge;
 mod error;
-mod explain;
-mod kept;
-mod layers;
-mod memory;
-pub mod metrics;
-mod openapi;
-mod origin;
-mod pace;
-pub mod process;
-mod recent;
-mod reload;
-mod secret;
+mod keys;
+mod legacy;
+mod limits;
+mod line;
+mod list;
+mod observe;
+mod passthrough;
+mod request;
 pub mod shadow;
-pub mod spans;
 mod stack;
+mod start;
 mod state;
 mod svc;
-mod target;
-#[cfg(test)]
-mod transcripts;
-mod wishes;
 
 use std::io;
 use std::net::SocketAddr;
@@ -46,15 +32,18 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use transport::client::{Lookup, SystemLookup};
 use transport::server::{Drained, ServerLimits, serve, serve_watched};
 
-pub use caller::key_digest;
+use admin::door::Door;
+use admin::reload::InForce;
+pub use admin::reload::{ReloadError, Reloader};
+use admin::{memory, pages};
 use config::Config;
-use door::Door;
-use reload::InForce;
-pub use reload::{ReloadError, Reloader};
+pub use error::{Fault, ROWS as ERRORS, Retry, Row};
+pub use keys::digest::key_digest;
+pub use observe::{metrics, process, spans};
 use state::State;
+pub use state::Surroundings;
 
 /// A gateway that is listening.
 #[derive(Debug)]
@@ -95,24 +84,6 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> io::Result<Ru
     start_with(config, Surroundings::default(), shutdown).await
 }
 
-/// What a gateway uses of the world around it.
-#[derive(Debug, Clone)]
-pub struct Surroundings {
-    /// Who is asked for the addresses of upstreams' names.
-    pub lookup: Arc<dyn Lookup>,
-    /// Who is told of every span that is recorded.
-    pub exporter: Option<Arc<dyn spans::Spans>>,
-    /// Who compares answers of the two sides; without one, none are compared.
-    pub judge: Option<Arc<dyn shadow::Judge>>,
-}
-
-impl Default for Surroundings {
-    /// The system's names, and nobody to tell or to compare.
-    fn default() -> Self {
-        Surroundings { lookup: Arc::new(SystemLookup), exporter: None, judge: None }
-    }
-}
-
 /// As [`start`], in other surroundings.
 ///
 /// # Errors
@@ -133,14 +104,14 @@ pub async fn start_with(
     let callers = state.callers.all().len();
     let (metrics, limits) = (state.metrics.clone(), within_files(&state.config.server.limits));
     let in_force = InForce::new(state);
-    let admin_service = admin::admin(in_force.clone());
+    let admin_service = pages::admin(in_force.clone());
     let door = Door { in_force: in_force.clone(), metrics };
     let draining = in_force.clone();
     let stop_legacy = async move {
         shutdown.cancelled().await;
         let state = draining.state();
         let delay = state.config.limits.drain_delay;
-        state.condition.begin_drain(Instant::now() + delay + grace);
+        state.lifecycle.begin_drain(Instant::now() + delay + grace);
         // No client waits for a comparison.
         if let Some(shadow) = &state.shadow {
             shadow.end();
@@ -148,9 +119,8 @@ pub async fn start_with(
         // Whoever sends clients here needs a moment to see that it should not any more.
         sleep(delay).await;
     };
-    let service = in_force.service();
     let door = Arc::new(door);
-    let legacy = serve_watched(listener, tls, limits, door, service, stop_legacy, grace);
+    let legacy = serve_watched(listener, tls, limits, door, in_force.clone(), stop_legacy, grace);
     // The admin port says `draining` until the last request has ended.
     let all_ended = CancellationToken::new();
     let stop_admin = all_ended.clone().cancelled_owned();

@@ -5,15 +5,16 @@
 //! Must never delay or change an answer for a comparison: what does not fit into its own small budget is
 //! dropped and counted.
 
+pub(crate) mod beside;
 mod candidate;
 mod control;
 mod fields;
 mod findings;
 mod judge;
+mod mask;
 mod results;
 mod shape;
 mod standing;
-mod trail;
 mod turns;
 mod worker;
 
@@ -21,34 +22,26 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use domain::plan::GroupName;
 use rand::RngExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use transport::client::Lookup;
 
-use crate::call::{Call, Whole};
 use crate::caller::{Caller, Callers};
-use crate::condition::{Condition, Level};
 use crate::config::{self, Config};
-use crate::error::Error;
-use crate::metrics::Metrics;
-use crate::svc::Stage;
+use crate::limits::lifecycle::{Level, Lifecycle};
+use crate::observe::account::Side;
+use crate::observe::metrics::Metrics;
+use crate::request::trail::Trail;
 use candidate::Candidate;
-pub(crate) use control::Asked;
-use control::Control;
-pub(crate) use findings::Causes;
+use control::{CallerQuestion, Control};
 pub use judge::{Cause, Difference, Judge, Listener, Question, Reply};
-pub(crate) use results::{Outcome, Results};
+pub(crate) use results::Results;
 use standing::Purpose;
-pub(crate) use trail::{ASKED_BY, Trail};
 use turns::Turns;
 use worker::{Job, Worker};
 
-/// Why a comparison was not made; labels of a metric.
-pub(crate) const DROPPED: [&str; 6] =
-    ["busy", "memory", "paused", "queue_full", "timeout", "too_large"];
 /// Answers of control that clients wait for or are sent at once; one more client is answered by
 /// candidate.
 const ANSWERS_IN_FLIGHT_MAX: usize = 32;
@@ -56,22 +49,6 @@ const ANSWERS_IN_FLIGHT_MAX: usize = 32;
 const QUEUED_ANSWERS_BYTES: usize = 2;
 /// How long the end of the process waits for the last report.
 const END_MAX: Duration = Duration::from_secs(2);
-
-/// Which side an answer came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
-    Control,
-    Candidate,
-}
-
-impl Side {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Side::Control => "control",
-            Side::Candidate => "candidate",
-        }
-    }
-}
 
 /// See the module. One for each configuration; it ends when it is dropped.
 #[derive(Debug)]
@@ -81,7 +58,7 @@ pub(crate) struct Shadow {
     judge: Option<Arc<dyn Judge>>,
     results: Arc<Results>,
     metrics: Metrics,
-    condition: Condition,
+    lifecycle: Lifecycle,
     queue: mpsc::Sender<Job>,
     /// Until the work begins.
     jobs: Mutex<Option<mpsc::Receiver<Job>>>,
@@ -99,7 +76,7 @@ pub(crate) struct Around<'a> {
     pub(crate) lookup: &'a Arc<dyn Lookup>,
     pub(crate) judge: Option<Arc<dyn Judge>>,
     pub(crate) metrics: &'a Metrics,
-    pub(crate) condition: &'a Condition,
+    pub(crate) lifecycle: &'a Lifecycle,
     pub(crate) results: &'a Arc<Results>,
     /// The one until now.
     pub(crate) before: Option<&'a Shadow>,
@@ -109,7 +86,7 @@ impl Shadow {
     /// `None` where there is no `[shadow]`. Asks nothing yet.
     pub(crate) fn new(config: &Config, around: Around<'_>) -> Option<Arc<Self>> {
         let settings = config.shadow.clone()?;
-        let Around { callers, lookup, judge, metrics, condition, results, before } = around;
+        let Around { callers, lookup, judge, metrics, lifecycle, results, before } = around;
         let before = before.map(|before| before.control.as_ref());
         let control = Control::new(config, &settings, callers, lookup, metrics, before);
         let (queue, jobs) = mpsc::channel(settings.queue_max);
@@ -120,7 +97,7 @@ impl Shadow {
             judge,
             results: Arc::clone(results),
             metrics: metrics.clone(),
-            condition: condition.clone(),
+            lifecycle: lifecycle.clone(),
             queue,
             jobs: Mutex::new(Some(jobs)),
             bytes_queued: Arc::default(),
@@ -131,18 +108,18 @@ impl Shadow {
         }))
     }
 
-    /// Begins to compare; `readings` is how this side is asked once more. Once is enough.
-    pub(crate) fn start(&self, readings: Stage<Call<GroupName>, Whole>, deadline: Duration) {
+    /// Begins to compare; asking this side once more may take until `deadline`. Once is enough.
+    pub(crate) fn start(&self, deadline: Duration) {
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(jobs) = jobs else { return };
         let worker = self.judge.clone().map(|judge| Worker {
             control: Arc::clone(&self.control),
-            candidate: Candidate { readings, deadline, bytes_max: self.settings.answer_bytes_max },
+            candidate: Candidate { deadline, bytes_max: self.settings.answer_bytes_max },
             judge,
             turns: Turns::new(self.settings.requests_per_second_max),
             results: Arc::clone(&self.results),
             metrics: self.metrics.clone(),
-            condition: self.condition.clone(),
+            lifecycle: self.lifecycle.clone(),
         });
         if worker.is_none() && self.settings.sample > 0.0 {
             tracing::warn!("nobody is there to compare answers, so none are");
@@ -172,18 +149,18 @@ impl Shadow {
     }
 
     /// Whether the next answer of this caller is control's.
-    pub(crate) fn is_controls(&self, caller: &Caller) -> bool {
+    pub(crate) fn is_answered_by_control(&self, caller: &Caller) -> bool {
         self.control.is_next(caller)
     }
 
     /// Whether answers to this caller say whose they are.
-    pub(crate) fn is_told(&self, caller: &Caller) -> bool {
+    pub(crate) fn is_either_side(&self, caller: &Caller) -> bool {
         self.control.percent(caller) > 0
     }
 
     /// Whether a question comes round: control is this gateway itself, or leads to it.
-    pub(crate) fn is_round(&self, trail: &Trail) -> bool {
-        self.control.is_round(trail)
+    pub(crate) fn is_loop(&self, trail: &Trail) -> bool {
+        self.control.is_loop(trail)
     }
 
     /// Whether this request is one of the sample.
@@ -196,7 +173,7 @@ impl Shadow {
     /// in half of the time there is: the other half is candidate's. The place goes with the answer.
     pub(crate) async fn answer(
         &self,
-        asked: &Asked,
+        asked: &CallerQuestion,
         deadline: Instant,
     ) -> Option<(Reply, OwnedSemaphorePermit)> {
         let now = Instant::now();
@@ -217,21 +194,21 @@ impl Shadow {
 
     /// A place for one more answer of control, while there is memory for it.
     fn place(&self) -> Option<OwnedSemaphorePermit> {
-        let is_calm = self.condition.level() == Level::Calm;
+        let is_calm = self.lifecycle.level() == Level::Calm;
         is_calm.then(|| Arc::clone(&self.answers).try_acquire_owned().ok()).flatten()
     }
 
     /// A comparison to be made when there is time for it, or to be left.
-    pub(crate) fn offer(&self, asked: Asked, side: Side, reply: Reply) {
+    pub(crate) fn offer(&self, asked: CallerQuestion, side: Side, reply: Reply) {
         if let Err(why) = self.queued(asked, side, reply) {
             self.metrics.shadow().dropped(why);
             self.results.note_dropped(why);
         }
     }
 
-    fn queued(&self, asked: Asked, side: Side, reply: Reply) -> Result<(), &'static str> {
+    fn queued(&self, asked: CallerQuestion, side: Side, reply: Reply) -> Result<(), &'static str> {
         let bytes = reply.body.len();
-        if self.condition.level() > Level::Calm {
+        if self.lifecycle.level() > Level::Calm {
             return Err("memory");
         }
         if bytes > self.settings.answer_bytes_max {
@@ -247,16 +224,6 @@ impl Shadow {
         }
         self.queue.try_send(Job { asked, side, reply, _held: held }).map_err(|_| "queue_full")
     }
-}
-
-/// Our own answer as it is compared, from its bytes in no coding.
-pub(crate) fn reply(body: bytes::Bytes) -> Reply {
-    candidate::reply(200, body)
-}
-
-/// Our own error as it is compared, where it is about the question.
-pub(crate) fn refused(error: &Error) -> Option<Reply> {
-    candidate::refused(error)
 }
 
 /// Bytes that wait to be compared.
@@ -310,7 +277,7 @@ control = "http://127.0.0.1:9"
         drop(places);
         for (level, has_place) in [(Level::Calm, true), (Level::Tight, false), (Level::Full, false)]
         {
-            state.condition.set_level(level);
+            state.lifecycle.set_level(level);
             assert_eq!(shadow.place().is_some(), has_place, "{level:?}");
         }
     }

@@ -1,180 +1,331 @@
-//! THE RECIPE: the whole stack, top to bottom. A request walks down, its answer climbs back up.
+//! THE RECIPE: the whole path of a request, top to bottom. What acts before and after is a layer around
+//! all that is below it; what merely comes next is a straight call.
 //!
-//! Layers never import each other; what passes between them stands in `call.rs`. The three builders
-//! are boxed where they meet, so that types stay short.
+//! 1. `edge`: the layers around every answer.
+//! 2. `Front`: the steps of every request, then those of a legacy request.
+//! 3. `line`: the layers of one caller, from a plan to the upstream and back. Each caller has its own.
+//!
+//! Layers never import each other; what passes between them stands in `call.rs`.
 
-use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
-use domain::plan::GroupName;
-use futures_util::FutureExt;
-use http::{Request, Response};
-use tower::util::BoxCloneSyncService;
-use tower::{ServiceBuilder, ServiceExt, service_fn};
+use bytes::Bytes;
+use domain::legacy::Endpoint;
+use http::{Method, Request, Response};
+use http_body::Body as _;
+use roster::{Roster, Scope};
+use tokio::sync::{Mutex, Semaphore};
+use tokio::time::{Instant, timeout_at};
+use tower::{Layer, ServiceBuilder};
 use transport::body::Body;
+use transport::client::Client;
 
-use crate::call::{Call, LegacyRequest, ListCall, Listed, Passing, Routed, Whole};
-use crate::coding::Codings;
+use crate::cache::answers::Answers;
+use crate::call::{Behalf, Call, Incoming};
+use crate::caller::{Caller, Callers};
+use crate::config::{self, Config};
+use crate::edge::{admit, cors, describe, openapi, rescue, shed, sunset, trace};
 use crate::error::Error;
-use crate::layers::{
-    admit, assemble, authenticate, authorize, cors, describe, exchange, fail_fast, fan_out, lookup,
-    part, passthrough, relate, remember, rescue, retry, route, send, settle, shadow, share, shed,
-    sunset, teams, tenant, trace, translate,
-};
-use crate::openapi;
+use crate::legacy::answer::{self, Answer};
+use crate::legacy::asked::Asked;
+use crate::legacy::{body, plan};
+use crate::limits::admission::Shed;
+use crate::limits::budget::{Budget, CALLER_REPEATS_MIN};
+use crate::line::credential::Credential;
+use crate::line::key::Key;
+use crate::line::lookup::GroupCache;
+use crate::line::upstream::Upstream;
+use crate::line::{Line, authorize, fail_fast, lookup, retry, send, share};
+use crate::list::{exchange, fan_out, relate, remember, teams};
+use crate::observe::metrics::Metrics;
+use crate::observe::spans::Exporter;
+use crate::passthrough::Passthrough;
+use crate::request::coding::Codings;
+use crate::shadow::Shadow;
+use crate::shadow::beside::Beside;
 use crate::state::State;
-use crate::svc::{Stage, from_fn};
+use crate::svc::{self, Around, Stage, layer};
 
 /// Everything that legacy clients reach.
-pub(crate) fn edge(
-    state: &State,
-) -> BoxCloneSyncService<Request<Body>, Response<Body>, Infallible> {
-    let limits = &state.config.limits;
-    let quirks = Arc::new(state.config.quirks.clone());
-    let tracing = trace::Settings {
-        metrics: state.metrics.clone(),
+pub(crate) fn edge(state: &State) -> Stage<Request<Body>, Response<Body>> {
+    let config = &state.config;
+    let trace = trace::Trace {
         callers: Arc::clone(&state.callers),
-        accept_request_id: state.config.server.accept_request_id,
+        accept_request_id: config.server.accept_request_id,
         // Without an exporter nobody is told that something is recorded.
-        sampled: state.surroundings.exporter.as_ref().map_or(0.0, |_| state.config.traces.sampled),
-        exporter: state.surroundings.exporter.clone(),
+        sampled: state.surroundings.exporter.as_ref().map_or(0.0, |_| config.traces.sampled),
         epoch: state.epoch,
-        condition: state.condition.clone(),
+        teller: Arc::new(trace::Teller {
+            metrics: state.metrics.clone(),
+            exporter: state.surroundings.exporter.clone(),
+            lifecycle: state.lifecycle.clone(),
+        }),
     };
-    let route = route::Settings {
-        quirks: Arc::clone(&quirks),
-        deadline: limits.request_deadline,
-        passes: state.config.passthrough.is_some(),
+    let passes = config.passthrough.is_some();
+    let cors = config.cors.clone().map(|cors| cors::CrossOrigin { cors, passes });
+    let rescue = rescue::Rescue {
+        quirks: config.quirks.clone(),
+        ends: sunset::Ends::of(&config.quirks),
+        lifecycle: state.lifecycle.clone(),
     };
-    let cors =
-        cors::Settings { cors: state.config.cors.clone().map(Arc::new), passes: route.passes };
-    let shed = shed::Settings {
-        admission: Arc::clone(&state.admission),
-        condition: state.condition.clone(),
-        metrics: state.metrics.clone(),
-    };
-    let tenant =
-        tenant::Settings { callers: Arc::clone(&state.callers), metrics: state.metrics.clone() };
-    let (translation, passthrough) = (translation(state), passthrough(state));
     let edge = ServiceBuilder::new()
         // Outermost, so that every answer has its id, its line and its count.
-        .layer(from_fn(tracing, trace::trace))
+        .layer(layer(trace))
         // Above what turns errors into answers: a page must be able to read those as well.
-        .layer(from_fn(cors, cors::cors))
-        // Above `rescue`, since errors of an endpoint that will end say so, too.
-        .layer(from_fn(sunset::Ends::of(&quirks), sunset::sunset))
-        // Every answer may be the last one of its connection, errors included.
-        .layer(from_fn(state.condition.clone(), part::part))
+        .option_layer(cors.map(layer))
         // Above everything that fails; turns errors into answers, panics into errors.
-        .layer(from_fn(Arc::clone(&quirks), rescue::rescue))
-        // Methods and hosts that are none of ours, and what the server refused.
-        .layer(from_fn(Arc::new(state.config.server.hosts.clone()), admit::admit))
+        .layer(layer(rescue))
+        .service(svc::bottom(Front::new(state)));
+    Stage::new(edge)
+}
+
+/// What happens next to every request.
+struct Front {
+    hosts: Vec<String>,
+    entrance: shed::Entrance,
+    openapi: Bytes,
+    callers: Arc<Callers>,
+    quirks: rescue::QuirksByEndpoint,
+    /// The longest that a legacy request may take, retries and all.
+    deadline: Duration,
+    codings: Codings,
+    metrics: Metrics,
+    /// The other side, where one is configured.
+    shadow: Option<Arc<Shadow>>,
+    /// What is not translated, where it goes through.
+    passthrough: Option<Passthrough>,
+}
+
+impl Front {
+    fn new(state: &State) -> Self {
+        let config = &state.config;
+        Front {
+            hosts: config.server.hosts.clone(),
+            entrance: shed::Entrance {
+                admission: Arc::clone(&state.admission),
+                lifecycle: state.lifecycle.clone(),
+                metrics: state.metrics.clone(),
+            },
+            openapi: openapi::document(&config.quirks),
+            callers: Arc::clone(&state.callers),
+            quirks: config.quirks.clone(),
+            deadline: config.limits.request_deadline,
+            codings: Codings::new(&config.server.compression),
+            metrics: state.metrics.clone(),
+            shadow: state.shadow.clone(),
+            passthrough: Passthrough::new(state),
+        }
+    }
+}
+
+impl Around<(), Incoming> for Front {
+    type Response = Response<Body>;
+
+    async fn call(&self, (): &(), incoming: Incoming) -> Result<Response<Body>, Error> {
+        let Incoming { request, endpoint, behalf } = incoming;
+        // Methods and hosts that are not ours, and what the server refused.
+        admit::admit(&self.hosts, &request)?;
         // A place, or a short wait for one, or no.
-        .layer(from_fn(shed, shed::shed))
+        let _place = self.entrance.place().await?;
         // The API's own description; needs no endpoint and no key.
-        .layer(from_fn(openapi::document(&quirks), describe::describe))
-        // A legacy endpoint, or what is not translated.
-        .layer(from_fn(route, route::route))
-        // No more of the places than a caller's share.
-        .layer(from_fn(tenant, tenant::tenant))
-        .service(service_fn(move |routed| match routed {
-            Routed::Legacy(request) => translation.clone().oneshot(request).left_future(),
-            Routed::Passing(request) => passthrough.clone().oneshot(request).right_future(),
-        }));
-    let edge: Stage<Request<Body>, Response<Body>> = Stage::new(edge);
-    // `rescue` has answered every error; from here on the type says so.
-    BoxCloneSyncService::new(service_fn(move |request| {
-        let answer = edge.clone().oneshot(request);
-        async move { Ok(answer.await.unwrap_or_else(rescue::last_resort)) }
-    }))
+        if let Some(answer) = describe::described(&self.openapi, &request, &behalf.account)? {
+            return Ok(answer);
+        }
+        match (endpoint, &self.passthrough) {
+            (Some(endpoint), _) => self.legacy(endpoint, request, behalf).await,
+            // It would show a request with all its headers.
+            (None, _) if *request.method() == Method::TRACE => Err(Error::nobodys_method()),
+            // What is not translated goes to an upstream and back. Nothing of it is repeated or kept.
+            (None, Some(passthrough)) => passthrough.answer(request, behalf).await,
+            (None, None) => Err(Error::NotFound),
+        }
+    }
 }
 
-/// One legacy call.
-fn translation(state: &State) -> Stage<LegacyRequest, Response<Body>> {
-    let shadow =
-        shadow::Settings { shadow: state.shadow.clone(), callers: Arc::clone(&state.callers) };
-    let translate = translate::Settings {
-        metrics: state.metrics.clone(),
-        callers: Arc::clone(&state.callers),
-        codings: Codings::new(&state.config.server.compression),
-    };
-    let share = share::Settings {
-        metrics: state.metrics.clone(),
-        deadline: state.config.limits.request_deadline,
-    };
-    let translation = ServiceBuilder::new()
-        // The whole request, retries and all.
-        .timeout(state.config.limits.request_deadline)
-        // The last place where the key is at hand, which the other side is asked with, and within the
-        // time that candidate must have left where control fails. What passes through is not here.
-        .layer(from_fn(shadow, shadow::shadow))
-        // The legacy key stops here.
-        .layer(from_fn(Arc::clone(&state.callers), authenticate::authenticate))
+impl Front {
+    /// A legacy request, from its key to its answer.
+    async fn legacy(
+        &self,
+        endpoint: &'static dyn Endpoint,
+        request: Request<Body>,
+        behalf: Behalf,
+    ) -> Result<Response<Body>, Error> {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Err(Error::MethodNotAllowed);
+        }
+        behalf.account.note(|account| account.endpoint = Some(endpoint.name()));
+        let quirks = self.quirks.get(endpoint.name()).cloned().unwrap_or_default();
+        let deadline = Instant::now() + self.deadline;
+        let asked = Asked::of(endpoint, quirks, &request, deadline, behalf);
+        // The one look-up of the key. Below it only the other side ever sees the key itself.
+        let caller = self.callers.of(&asked.credential)?;
+        asked.behalf.account.note(|account| account.caller = Some(Arc::clone(&caller.tally)));
+        // No more of the places than the caller's share.
+        let _place = caller.place().inspect_err(|_| self.metrics.shed(Shed::Tenant))?;
+        asked.behalf.account.note(|account| {
+            account.dialect = Some(caller.line.upstream.dialect.name());
+            account.may_explain = caller.may_explain;
+        });
+        let body = request.into_body();
+        let answer = async {
+            let Some(shadow) = &self.shadow else {
+                return Ok(self.translated(asked, &caller, body).await?.response);
+            };
+            // The other side answers, if it is its turn and it can; answers may be compared.
+            let beside = Beside::new(shadow, &asked, &caller, body.is_end_stream());
+            beside.answer(self.translated(asked, &caller, body)).await
+        };
+        timeout_at(deadline, answer).await.unwrap_or(Err(Error::Deadline))
+    }
+
+    /// The answer of this side.
+    async fn translated(
+        &self,
+        mut asked: Asked,
+        caller: &Caller,
+        body: Body,
+    ) -> Result<Answer, Error> {
         // A body has come whole before anything is asked.
-        .layer(from_fn((), settle::settle))
-        // Legacy parameters to a plan, rows to a legacy answer.
-        .layer(from_fn(translate, translate::translate))
-        // Equal requests of a caller share one reading; answers may be kept for a while.
-        .layer(from_fn(share, share::share))
-        .service(readings(state));
-    Stage::new(translation)
+        body::settled(body, asked.deadline).await?;
+        // Legacy parameters to a plan; nothing is asked for a plan that no row can fit.
+        let Some(plan) = plan::plan(&mut asked, &self.callers) else {
+            return Ok(answer::of_nobody(asked.endpoint, &asked.quirks));
+        };
+        let Asked { endpoint, quirks, conditional, deadline, behalf, .. } = asked;
+        let account = behalf.account.clone();
+        let wants_fresh = conditional.wants_fresh;
+        // The caller's own line: see below.
+        let call = Call { endpoint, quirks, plan, wants_fresh, deadline, behalf };
+        let given = caller.line.call(call).await?;
+        if given.whole.rows > 0 {
+            let dialect = caller.line.upstream.dialect.name();
+            self.metrics.answered(endpoint, dialect, &caller.tally);
+        }
+        account.note(|account| account.rows = given.whole.rows);
+        Ok(answer::answer(&self.codings, &given, &conditional).await)
+    }
 }
 
-/// One answer's bytes, read anew.
-pub(crate) fn readings(state: &State) -> Stage<Call<GroupName>, Whole> {
-    let lookup = lookup::Settings {
-        metrics: state.metrics.clone(),
-        doubt_after: state.config.lookups.negative_for,
-        groups_max: state.config.lookups.entries_max,
-        deadline: state.config.limits.request_deadline,
-    };
-    let readings = ServiceBuilder::new()
-        // Rows to the bytes of an answer.
-        .layer(from_fn((), assemble::assemble))
-        // Names to ids; below it a plan has no name left to look up.
-        .layer(from_fn(lookup, lookup::lookup))
-        .service(lists(state));
-    Stage::new(readings)
+/// What a line is built of.
+pub(crate) struct Parts<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) caller: &'a config::Caller,
+    pub(crate) upstream: &'a Arc<Upstream>,
+    /// Connections of the caller's own.
+    pub(crate) client: Client,
+    /// Places for answers of the caller's own.
+    pub(crate) answers: Arc<Answers>,
+    pub(crate) roster: Option<Roster>,
+    pub(crate) metrics: &'a Metrics,
+    pub(crate) exporter: &'a Exporter,
 }
 
-/// What is not translated, to an upstream and back. Nothing here is repeated or kept.
-fn passthrough(state: &State) -> Stage<Passing, Response<Body>> {
-    let Some(settings) = passthrough::Settings::new(state) else {
-        return Stage::new(service_fn(|_| async { Err(Error::NotFound.into()) }));
-    };
-    let passthrough = ServiceBuilder::new()
-        // Sends the request itself, and asks below for the caller's credential only.
-        .layer(from_fn(settings, passthrough::passthrough))
-        .layer(from_fn(state.metrics.clone(), authorize::authorize))
-        .service(service_fn(passthrough::shown));
-    Stage::new(passthrough)
-}
+/// One caller's line, from a plan to the upstream and back.
+pub(crate) fn line(parts: Parts<'_>) -> Line {
+    let Parts { config, caller, upstream, client, answers, roster, metrics, exporter } = parts;
+    let upstream = || Arc::clone(upstream);
+    let metrics = || metrics.clone();
+    let lookups = &config.lookups;
+    let groups = GroupCache::builder().max_capacity(1).time_to_live(lookups.fresh_for).build();
+    let (joined, pause) = (Arc::<relate::JoinedLists>::default(), Arc::default());
+    // A refused key sees nothing any more of what was kept for it.
+    let (kept, known, related) = (Arc::clone(&answers), groups.clone(), Arc::clone(&joined));
+    let key = Arc::new(Key::new(move || {
+        kept.forget();
+        known.invalidate_all();
+        related.forget();
+    }));
+    let credential = Arc::new(Credential {
+        shows: caller.key.clone(),
+        upstream: upstream(),
+        client: client.clone(),
+        key: Arc::clone(&key),
+        metrics: metrics(),
+        token: Mutex::default(),
+        failed: Default::default(),
+    });
+    let deadline = config.limits.request_deadline;
 
-/// One list, from its pages.
-pub(crate) fn lists(state: &State) -> Stage<ListCall, Listed> {
-    let send = send::Settings {
-        metrics: state.metrics.clone(),
-        exporter: state.surroundings.exporter.clone(),
+    let send = send::Sending {
+        upstream: upstream(),
+        client,
+        places: Semaphore::new(upstream_places(config, caller)),
+        pause: Arc::clone(&pause),
+        metrics: metrics(),
+        exporter: exporter.clone(),
     };
-    let remember =
-        remember::Settings { metrics: state.metrics.clone(), roster: state.roster.clone() };
+    let retry = retry::Retry {
+        upstream: upstream(),
+        pause: Arc::clone(&pause),
+        repeats: Budget::new(CALLER_REPEATS_MIN),
+        metrics: metrics(),
+    };
+    let (visibility, name) = (|| caller.sees.clone(), Arc::from(caller.name.as_str()));
     let lists = ServiceBuilder::new()
         // Teams from their own list, from users, or both.
-        .layer(from_fn((), teams::teams))
+        .layer(layer(teams::Teams { upstream: upstream(), visibility: visibility() }))
         // Who is seen is remembered; lists of who is gone are completed.
-        .layer(from_fn(remember, remember::remember))
+        .layer(layer(remember::Remember {
+            roster,
+            scope: Scope { caller: caller.name.clone(), upstream: caller.upstream.clone() },
+            visibility: visibility(),
+            upstream: upstream(),
+            metrics: metrics(),
+        }))
         // What users' own rows do not say is read beforehand; cheaper ways than the list are taken.
-        .layer(from_fn(state.metrics.clone(), relate::relate))
+        .layer(layer(relate::Relate {
+            caller: name,
+            visibility: visibility(),
+            upstream: upstream(),
+            joined,
+            metrics: metrics(),
+        }))
         // Many pages at a time, in order, whole or not at all.
-        .layer(from_fn(state.metrics.clone(), fan_out::fan_out))
+        .layer(layer(fan_out::FanOut {
+            upstream: upstream(),
+            pause: Arc::clone(&pause),
+            metrics: metrics(),
+        }))
         // Hub words to HTTP and back; must be above `retry`, which repeats HTTP.
-        .layer(from_fn(state.metrics.clone(), exchange::exchange))
-        .layer(from_fn(state.metrics.clone(), retry::retry))
+        .layer(layer(exchange::Exchange::new(
+            upstream(),
+            visibility(),
+            Arc::clone(&key),
+            metrics(),
+        )))
+        .layer(layer(retry))
         // The caller's key, or a token had with it.
-        .layer(from_fn(state.metrics.clone(), authorize::authorize))
+        .layer(layer(authorize::Authorize { credential: Arc::clone(&credential) }))
         // An upstream that fails nearly every time is not asked; below `retry`, which it cuts short.
-        .layer(from_fn((), fail_fast::fail_fast))
+        .layer(layer(fail_fast::FailFast { upstream: upstream() }))
         // One attempt, body and all, so that a body that breaks off is an attempt that failed.
-        .service(service_fn(move |attempt| send::send(send.clone(), attempt)));
-    Stage::new(lists)
+        .service(svc::bottom(send));
+    let lists = Stage::new(lists);
+
+    // Names to ids; below it a plan has no name left to look up.
+    let readings = layer(lookup::Lookup {
+        groups,
+        doubt_after: lookups.negative_for,
+        groups_max: lookups.entries_max,
+        deadline,
+        metrics: metrics(),
+    });
+    let readings = Stage::new(readings.layer(lists.clone()));
+
+    // Equal requests share one reading; answers may be kept for a while.
+    let share = share::Share { answers: Arc::clone(&answers), deadline, metrics: metrics() };
+    let calls = Stage::new(layer(share).layer(readings.clone()));
+    Line { upstream: upstream(), credential, key, pause, answers, calls, readings, lists }
 }
+
+/// How many of its upstream's places a caller may have. Where an upstream has several callers, none has
+/// more than half of them, so that no crowd of one caller's pages stands before the others'.
+fn upstream_places(config: &Config, caller: &config::Caller) -> usize {
+    let of_all = config.upstreams.get(&caller.upstream).map_or(1, |up| up.requests_in_flight_max);
+    let callers = config.callers.iter().filter(|other| other.upstream == caller.upstream).count();
+    if callers > 1 { of_all.div_ceil(2) } else { of_all }
+}
+
+#[cfg(test)]
+mod transcripts;

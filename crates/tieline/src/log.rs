@@ -5,6 +5,7 @@
 //! and counted: no answer ever waits for the log.
 
 mod filter;
+mod json;
 mod sink;
 
 use std::io::IsTerminal;
@@ -46,9 +47,7 @@ pub(crate) fn set_up(level: &str, format: Format) -> Result<(), Failure> {
     let log = tracing_subscriber::registry();
     let set = match (format, is_terminal) {
         (Format::Json, _) | (Format::Auto, false) => {
-            let lines = lines.json().flatten_event(true);
-            // The list of spans ends with the current one already.
-            let lines = lines.with_current_span(false).with_span_list(true);
+            let lines = lines.event_format(json::Lines).fmt_fields(json::Fields);
             log.with(lines).with(filter).try_init()
         }
         (Format::Human, _) | (Format::Auto, true) => log.with(lines).with(filter).try_init(),

@@ -3,6 +3,7 @@
 
 mod answer;
 mod connect;
+mod failure;
 mod resolve;
 mod stream;
 
@@ -24,8 +25,8 @@ use tokio_util::sync::CancellationToken;
 use crate::body::{Body, BodyError};
 use crate::error_chain;
 use crate::tls::ClientTls;
-pub(crate) use answer::Expires;
-use connect::{ConnectFailure, ConnectSettings, Connector};
+use connect::{ConnectSettings, Connector};
+use failure::ConnectFailure;
 pub use resolve::{Looking, Lookup, LookupFailure, Resolver, ResolverSettings, SystemLookup};
 pub use stream::{StreamClient, StreamSettings};
 

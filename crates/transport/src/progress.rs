@@ -11,7 +11,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::client::Expires;
+/// From when on a connection is not used again once its answer has come, so that names are looked up again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Expires(pub(crate) Instant);
 
 /// Fails a write that makes no progress for `write_progress`. It wraps the socket directly, below TLS, so
 /// progress means that the kernel accepted bytes for the peer.

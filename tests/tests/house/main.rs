@@ -1,6 +1,7 @@
 //! What the tree says of itself: the house rules, and the page of errors. These tests read files alone,
 //! so that nothing of the gateway is linked into them.
 
+mod circles;
 mod errors_page;
 mod programs;
 mod tidy;

@@ -159,36 +159,6 @@ fn every_dependency_has_its_row_and_its_reason() {
 }
 
 #[test]
-fn layers_never_name_each_other() {
-    let folder = "crates/gateway/src/layers/";
-    let files = with_extension(folder, "rs");
-    let layer = |file: &SourceFile| {
-        let below = file.name.trim_start_matches(folder);
-        below.split(['/', '.']).next().unwrap_or_default().to_owned()
-    };
-    let layers: BTreeSet<String> = files.iter().map(layer).collect();
-    let mut found = Vec::new();
-    for file in &files {
-        let own = layer(file);
-        for (number, line) in code_lines(&file.text) {
-            let up = line.contains("super::") && {
-                let words = line.split(|c: char| !c.is_alphanumeric() && c != '_');
-                words.into_iter().any(|word| word != own && layers.contains(word))
-            };
-            if up || line.contains("layers::") {
-                found.push(format!(
-                    "{}:{number}: a layer names its neighbours: `{}`; what passes between layers \
-                     lives in call.rs, what orders them in stack.rs",
-                    file.name,
-                    line.trim()
-                ));
-            }
-        }
-    }
-    none(&found, layers.len(), 6);
-}
-
-#[test]
 fn every_legacy_endpoint_has_golden_cases() {
     let files = with_extension("crates/domain/src/legacy", "rs");
     let is_endpoint = |file: &&SourceFile| file.text.contains("impl Endpoint for");

@@ -6,8 +6,8 @@ use domain::visibility::Visibility;
 use http::HeaderValue;
 
 use super::{ConfigError, Field, Reader, Upstream, field, locate, raw};
-use crate::caller::{KeyDigest, digest, parse_digest};
-use crate::secret::Secret;
+use crate::keys::digest::{KeyDigest, digest, parse_digest};
+use crate::keys::secret::Secret;
 
 /// `[[caller]]`.
 #[derive(Debug, Clone)]

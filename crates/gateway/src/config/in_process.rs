@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use super::Config;
 use super::callers::UpstreamKey;
-use crate::answers::Freshness;
-use crate::caller::digest;
+use crate::keys::digest::digest;
 
 impl Config {
     /// The name of the caller that a legacy key belongs to.
@@ -46,8 +45,8 @@ impl Config {
         self.traces.collector = None;
         self.limits.drain_delay = Duration::ZERO;
         self.roster = None;
-        self.cache.freshness =
-            Freshness { fresh_for: Duration::ZERO, stale_if_error: Duration::ZERO };
+        self.cache.fresh_for = Duration::ZERO;
+        self.cache.stale_if_error = Duration::ZERO;
         self.passthrough = None;
         self.shadow = None;
         self.cors = None;

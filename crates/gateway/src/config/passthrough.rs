@@ -23,8 +23,10 @@ pub struct Passthrough {
     pub head_timeout: Duration,
     /// The longest silence of a body.
     pub idle_timeout: Duration,
-    /// Requests passed through at once.
+    /// Requests passed through at once; more wait, for a moment.
     pub requests_in_flight_max: usize,
+    /// How many may wait; more are refused with 503.
+    pub requests_queued_max: usize,
     /// Whether `Via` names us.
     pub via: bool,
 }
@@ -116,6 +118,9 @@ impl Reader<'_> {
             self.positive(&at(key), time.0)?;
         }
         self.at_least_one(&at("requests_in_flight_max"), raw.requests_in_flight_max)?;
+        if raw.requests_queued_max > 1_000_000 {
+            return self.refuse(&at("requests_queued_max"), "must be at most 1000000");
+        }
         self.known(&at("upstream"), raw.upstream.as_ref(), upstreams)?;
         if raw.unknown_callers == UnknownCallers::Forward && raw.upstream.is_none() {
             return self.refuse(&at("upstream"), "unknown_callers = \"forward\" needs one");
@@ -146,6 +151,7 @@ impl Reader<'_> {
             head_timeout: raw.head_timeout.0,
             idle_timeout: raw.idle_timeout.0,
             requests_in_flight_max: raw.requests_in_flight_max,
+            requests_queued_max: raw.requests_queued_max,
             via: raw.via,
         }))
     }

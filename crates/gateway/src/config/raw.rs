@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor, value::MapAccessDeserializer};
 
 use super::units::{Size, Span};
-use crate::coding::Coding;
+use crate::request::coding::Coding;
 pub use passthrough::{Allow, PassthroughCredential, UnknownCallers};
 pub(super) use passthrough::{Cors, Passthrough, Route};
 pub(super) use shadow::Shadow;

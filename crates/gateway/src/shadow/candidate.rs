@@ -6,22 +6,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::json;
 use domain::legacy::Planned;
-use domain::plan::GroupName;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use tokio::time::{Instant, timeout_at};
-use tower::ServiceExt;
 
-use super::control::Asked;
+use super::control::CallerQuestion;
 use super::judge::Reply;
-use crate::call::{Call, SharedAccount, Whole};
+use crate::call::{Behalf, Call};
 use crate::error::Error;
-use crate::svc::Stage;
 
 /// See the module.
 pub(crate) struct Candidate {
-    /// A call to the bytes of its answer.
-    pub(crate) readings: Stage<Call<GroupName>, Whole>,
     /// How long one may take.
     pub(crate) deadline: Duration,
     /// The longest answer that is compared.
@@ -30,8 +25,8 @@ pub(crate) struct Candidate {
 
 impl Candidate {
     /// The answer, if there is one that a question could be compared by.
-    pub(super) async fn read(&self, asked: &Asked) -> Result<Reply, Unread> {
-        let Asked { endpoint, quirks, caller, params, .. } = asked.clone();
+    pub(super) async fn read(&self, asked: &CallerQuestion) -> Result<Reply, Unread> {
+        let CallerQuestion { endpoint, quirks, caller, params, .. } = asked.clone();
         let plan = match endpoint.plan(params, &quirks) {
             Planned::Nobody { .. } => {
                 let (open, close) = endpoint.envelope(&quirks, 0);
@@ -39,24 +34,23 @@ impl Candidate {
             }
             Planned::Ask(plan) => *plan,
         };
-        if !caller.is_at_ease() {
+        if !caller.line.is_at_ease() {
             return Err(Unread::Busy);
         }
         let deadline = Instant::now() + self.deadline;
-        let account = SharedAccount::background();
-        let call = Call { account, endpoint, quirks, caller, plan, is_anew: true, deadline };
-        let whole = timeout_at(deadline, self.readings.clone().oneshot(call)).await;
+        let behalf = Behalf::background();
+        let call = Call { endpoint, quirks, plan, wants_fresh: true, deadline, behalf };
+        let whole = timeout_at(deadline, caller.line.read(call)).await;
         let error = match whole.map_err(|_| Unread::Failed)? {
             Ok(whole) if whole.bytes.len() > self.bytes_max => return Err(Unread::TooLarge),
             Ok(whole) => return Ok(reply(200, whole.bytes)),
             Err(error) => error,
         };
-        match error.downcast_ref::<Error>() {
-            Some(Error::Overloaded | Error::RateLimited { .. } | Error::BreakerOpen { .. }) => {
+        match error {
+            Error::Overloaded | Error::RateLimited { .. } | Error::BreakerOpen { .. } => {
                 Err(Unread::Busy)
             }
-            Some(error) => refused(error).ok_or(Unread::Failed),
-            None => Err(Unread::Failed),
+            error => refused(&error).ok_or(Unread::Failed),
         }
     }
 }

@@ -27,13 +27,15 @@ use transport::retry_after;
 use super::judge::Reply;
 use super::shape;
 use super::standing::{Purpose, Standing, Ticket};
-use super::trail::{ASKED_BY, Name, Trail};
-use crate::aside::LARGE_BYTES;
 use crate::caller::{Caller, Callers};
 use crate::config::{self, bearer};
-use crate::metrics::Metrics;
-use crate::secret::Secret;
-use crate::target::Target;
+use crate::keys::secret::Secret;
+use crate::legacy::asked::Asked;
+use crate::limits::blocking::LARGE_BYTES;
+use crate::observe::metrics::Metrics;
+use crate::request::credential::Credential;
+use crate::request::target::Target;
+use crate::request::trail::{ASKED_BY, Name, Trail};
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("tieline/", env!("CARGO_PKG_VERSION")));
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,7 +45,7 @@ const CONNECTION_AGE_MAX: Duration = Duration::from_secs(60);
 
 /// One question of a known caller, as either side can be asked it.
 #[derive(Debug, Clone)]
-pub(crate) struct Asked {
+pub(crate) struct CallerQuestion {
     pub(crate) endpoint: &'static dyn Endpoint,
     pub(crate) quirks: Arc<Quirks>,
     pub(crate) caller: Arc<Caller>,
@@ -54,7 +56,24 @@ pub(crate) struct Asked {
     pub(crate) key: Secret,
 }
 
-impl Asked {
+impl CallerQuestion {
+    pub(crate) fn of(asked: &Asked, caller: &Arc<Caller>) -> Self {
+        let key = match &asked.credential {
+            Credential::One(key) => key.clone(),
+            // A known caller has shown its key.
+            Credential::None | Credential::Ambiguous => Secret::new(String::new()),
+        };
+        CallerQuestion {
+            endpoint: asked.endpoint,
+            quirks: Arc::clone(&asked.quirks),
+            caller: Arc::clone(caller),
+            params: asked.params.clone(),
+            target: asked.target.apart(),
+            trail: asked.trail.clone(),
+            key,
+        }
+    }
+
     /// What it holds in memory, about: the query is there as it came and taken apart.
     pub(super) fn bytes(&self) -> usize {
         2 * self.target.bytes() + size_of::<Self>()
@@ -166,13 +185,13 @@ impl Control {
             tls: settings.tls.clone(),
         };
         let line = |caller: &Arc<Caller>| {
-            let configured = config.callers.iter().find(|other| other.name == caller.name);
+            let configured = config.callers.iter().find(|other| *other.name == *caller.name);
             let percent = configured.map_or(0, |caller| u64::from(caller.control_percent));
             let client = Client::reaching(&client, &reach);
-            let before = before.and_then(|before| before.lines.get(&caller.name));
+            let before = before.and_then(|before| before.lines.get(&*caller.name));
             let of_before = |line: &Line| (Arc::clone(&line.standing), Arc::clone(&line.requests));
             let (standing, requests) = before.map(of_before).unwrap_or_default();
-            (caller.name.clone(), Line { client, standing, percent, requests })
+            (caller.name.to_string(), Line { client, standing, percent, requests })
         };
         Control {
             base_url: settings.control.clone(),
@@ -186,19 +205,19 @@ impl Control {
     }
 
     /// Whether a question comes round.
-    pub(super) fn is_round(&self, trail: &Trail) -> bool {
-        trail.is_round(&self.name)
+    pub(super) fn is_loop(&self, trail: &Trail) -> bool {
+        trail.is_loop(&self.name)
     }
 
     /// Of a hundred requests of this caller, how many control answers.
     pub(super) fn percent(&self, caller: &Caller) -> u64 {
-        self.lines.get(&caller.name).map_or(0, |line| line.percent)
+        self.lines.get(&*caller.name).map_or(0, |line| line.percent)
     }
 
     /// Whether control answers the next request of this caller: of each hundred as many as configured,
     /// spread so that a client with a habit of its own meets both sides with each of its questions.
     pub(super) fn is_next(&self, caller: &Caller) -> bool {
-        let Some(line) = self.lines.get(&caller.name).filter(|line| line.percent > 0) else {
+        let Some(line) = self.lines.get(&*caller.name).filter(|line| line.percent > 0) else {
             return false;
         };
         let number = line.requests.fetch_add(1, Ordering::Relaxed);
@@ -208,7 +227,7 @@ impl Control {
 
     /// Whether this caller's questions would be asked now, to be compared.
     pub(super) fn is_compared(&self, caller: &Caller) -> bool {
-        let line = self.lines.get(&caller.name);
+        let line = self.lines.get(&*caller.name);
         line.is_some_and(|line| line.standing.is_asked(Purpose::Comparison))
     }
 
@@ -216,15 +235,15 @@ impl Control {
     /// counts as a failure; a comparison that is given up tells nothing.
     pub(super) async fn ask(
         &self,
-        asked: &Asked,
+        asked: &CallerQuestion,
         purpose: Purpose,
         until: Instant,
     ) -> Result<Reply, Failed> {
-        let line = self.lines.get(&asked.caller.name).ok_or(Failed::LeftAlone)?;
+        let line = self.lines.get(&*asked.caller.name).ok_or(Failed::LeftAlone)?;
         let request = self.request(asked).ok_or(Failed::LeftAlone)?;
         let ticket = line.standing.enter(purpose).ok_or(Failed::LeftAlone)?;
         let until = until.min(Instant::now() + self.attempt_timeout);
-        let (caller, metrics) = (asked.caller.name.as_str(), &self.metrics);
+        let (caller, metrics) = (&*asked.caller.name, &self.metrics);
         let standing = &line.standing;
         let under_way = UnderWay { standing, ticket, caller, metrics, purpose, has_ended: false };
         let exchange = self.exchange(line.client.clone(), request, purpose);
@@ -233,7 +252,7 @@ impl Control {
         done.map_err(|(failed, _)| failed)
     }
 
-    fn request(&self, asked: &Asked) -> Option<Request<Bytes>> {
+    fn request(&self, asked: &CallerQuestion) -> Option<Request<Bytes>> {
         let (query, has_key) = asked.target.query_without_key();
         let mut url = format!("{}{}", self.base_url, asked.target.path());
         let mut pairs = Vec::new();

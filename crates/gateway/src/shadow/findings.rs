@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::fields::Fields;
 use super::judge::{Cause, Difference};
-use super::results::Results;
+use super::mask::Mask;
 
 /// Differences of one comparison that are kept; all others are counted.
 pub(super) const KEPT_MAX: usize = 10_000;
@@ -73,7 +73,7 @@ pub(super) struct Findings {
     all_bugs: Vec<u64>,
     hasher: RandomState,
     fields: Fields,
-    results: Arc<Results>,
+    mask: Arc<Mask>,
 }
 
 impl Takes for Findings {
@@ -88,7 +88,7 @@ impl Takes for Findings {
         if kept.len() >= KEPT_MAX {
             return;
         }
-        let hmac = |value: &[u8]| self.results.hmac(value);
+        let hmac = |value: &[u8]| self.mask.hmac(value);
         kept.push(Kept {
             field: self.fields.shown(&one.field).to_owned(),
             kind: one.kind,
@@ -103,7 +103,7 @@ impl Takes for Findings {
 
 impl Findings {
     /// Nothing yet, of an endpoint.
-    pub(super) fn of(endpoint: &str, results: &Arc<Results>) -> Self {
+    pub(super) fn of(endpoint: &str, mask: &Arc<Mask>) -> Self {
         Findings {
             causes: Causes::default(),
             bugs: Vec::new(),
@@ -111,7 +111,7 @@ impl Findings {
             all_bugs: Vec::new(),
             hasher: RandomState::new(),
             fields: Fields::of(endpoint),
-            results: Arc::clone(results),
+            mask: Arc::clone(mask),
         }
     }
 
@@ -175,7 +175,7 @@ mod tests {
     }
 
     fn findings(found: impl IntoIterator<Item = Difference>) -> Findings {
-        let mut findings = Findings::of("v1_users", &Arc::new(Results::new()));
+        let mut findings = Findings::of("v1_users", &Arc::default());
         found.into_iter().for_each(|one| findings.take(one));
         findings
     }

@@ -8,13 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use hmac::{Hmac, KeyInit, Mac};
 use rand::RngExt;
 use serde_json::{Value, json};
-use sha2::Sha256;
 
 use super::findings::{Causes, Findings, Kept};
 use super::judge::Cause;
+use super::mask::Mask;
 
 /// Differences that are kept.
 const DIFFERENCES_MAX: usize = 1000;
@@ -35,9 +34,6 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    pub(crate) const ALL: [Outcome; 4] =
-        [Outcome::Equal, Outcome::Explained, Outcome::Different, Outcome::Failed];
-
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Outcome::Equal => "equal",
@@ -79,7 +75,7 @@ impl Told {
 
 /// See the module. Lives as long as the process, whatever configurations come.
 pub(crate) struct Results {
-    key: [u8; 32],
+    mask: Arc<Mask>,
     now: Mutex<Now>,
     /// Reports of this process.
     files: Mutex<BTreeSet<PathBuf>>,
@@ -104,9 +100,9 @@ struct Now {
 }
 
 impl Results {
-    /// Nothing found yet, and a key of its own.
+    /// Nothing found yet, and a mask of its own.
     pub(crate) fn new() -> Self {
-        Results { key: rand::rng().random(), now: Mutex::default(), files: Mutex::default() }
+        Results { mask: Arc::default(), now: Mutex::default(), files: Mutex::default() }
     }
 
     /// Takes as long, whatever was found: requests wait for the same lock.
@@ -135,12 +131,9 @@ impl Results {
         *now.answers.entry(side).or_default() += 1;
     }
 
-    pub(super) fn hmac(&self, value: &[u8]) -> String {
-        // A key of any length is fit.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key) else { return String::new() };
-        mac.update(value);
-        let bytes = mac.finalize().into_bytes();
-        bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    /// How values are kept.
+    pub(super) fn mask(&self) -> &Arc<Mask> {
+        &self.mask
     }
 
     /// Everything there is to see, the newest difference first.
@@ -264,9 +257,16 @@ mod tests {
     }
 
     fn note(results: &Arc<Results>, found: Vec<Difference>) {
-        let mut findings = Findings::of("v1_users", results);
+        let mut findings = Findings::of("v1_users", results.mask());
         found.into_iter().for_each(|one| findings.take(one));
         results.note("v1_users", Told::of("v1_users", "crm", &findings));
+    }
+
+    #[test]
+    fn the_words_of_a_comparison_are_those_that_are_counted() {
+        let all = [Outcome::Equal, Outcome::Explained, Outcome::Different, Outcome::Failed];
+        assert_eq!(all.map(Outcome::as_str), crate::observe::metrics::shadow::OUTCOMES);
+        assert_eq!(Cause::Bug.as_str(), crate::observe::metrics::shadow::BUG);
     }
 
     #[test]
@@ -278,7 +278,7 @@ mod tests {
         let all = results.json();
         let rows = all["differences"].as_array().unwrap();
         assert_eq!(rows.len(), DIFFERENCES_MAX);
-        let of = |number: u32| json!(results.hmac(format!("canary {number}").as_bytes()));
+        let of = |number: u32| json!(results.mask.hmac(format!("canary {number}").as_bytes()));
         assert_eq!((&rows[0]["control"], &rows[999]["control"]), (&of(1099), &of(100)));
         assert_eq!(all["comparisons"]["v1_users"]["different"], 1100);
         assert!(!all.to_string().contains("canary") && !all.to_string().contains("person"));
@@ -287,7 +287,11 @@ mod tests {
         assert_eq!(hmac(&rows[0], "candidate"), hmac(&rows[1], "candidate"), "one value, one HMAC");
         assert_ne!(hmac(&rows[0], "control"), hmac(&rows[0], "candidate"));
         let other = Results::new();
-        assert_ne!(other.hmac(b"canary"), results.hmac(b"canary"), "another process, another key");
+        assert_ne!(
+            other.mask.hmac(b"canary"),
+            results.mask.hmac(b"canary"),
+            "another process, another key"
+        );
     }
 
     #[test]

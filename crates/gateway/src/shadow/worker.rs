@@ -14,22 +14,23 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::Held;
 use super::candidate::{Candidate, Unread};
-use super::control::{Asked, Control, Failed};
+use super::control::{CallerQuestion, Control, Failed};
 use super::findings::{Findings, Takes};
 use super::judge::{Difference, Judge, Listener, Question, Reply};
 use super::results::{Outcome, Results, Told, WRITTEN_EVERY};
 use super::shape;
 use super::standing::Purpose;
 use super::turns::Turns;
-use super::{Held, Side};
-use crate::condition::{Condition, Level};
-use crate::metrics::Metrics;
+use crate::limits::lifecycle::{Level, Lifecycle};
+use crate::observe::account::Side;
+use crate::observe::metrics::Metrics;
 
 /// One answer that a client got, to be compared with the other side's.
 #[derive(Debug)]
 pub(super) struct Job {
-    pub(super) asked: Asked,
+    pub(super) asked: CallerQuestion,
     /// Who gave it.
     pub(super) side: Side,
     pub(super) reply: Reply,
@@ -44,7 +45,7 @@ pub(super) struct Worker {
     pub(super) turns: Turns,
     pub(super) results: Arc<Results>,
     pub(super) metrics: Metrics,
-    pub(super) condition: Condition,
+    pub(super) lifecycle: Lifecycle,
 }
 
 /// How long two answers may be judged: far longer than the longest lists take.
@@ -131,11 +132,12 @@ impl Worker {
             Err(Unmade::Failed) => Told::failed(),
         };
         if told.outcome == Outcome::Different {
-            let caller = job.asked.caller.name.as_str();
+            let caller = &*job.asked.caller.name;
             let found: u64 = told.causes.counts().map(|(_, count)| count).sum();
             tracing::warn!(endpoint, caller, found, "control and candidate differ");
         }
-        self.metrics.shadow().compared(endpoint, told.outcome, &told.causes);
+        let causes = told.causes.counts().map(|(cause, count)| (cause.as_str(), count));
+        self.metrics.shadow().compared(endpoint, told.outcome.as_str(), causes);
         self.results.note(endpoint, told);
     }
 
@@ -148,7 +150,7 @@ impl Worker {
             Side::Control => (given, self.candidate(asked).await?),
         };
         let tell = self.tell(asked);
-        let findings = Findings::of(asked.endpoint.name(), &self.results);
+        let findings = Findings::of(asked.endpoint.name(), self.results.mask());
         let first = self.judged(asked, (control, candidate), findings, move |first| {
             match first.are_explained() {
                 true => ControlFlow::Break(tell(&first)),
@@ -168,12 +170,12 @@ impl Worker {
     }
 
     /// How what was found is made ready to be noted.
-    fn tell(&self, asked: &Asked) -> impl FnOnce(&Findings) -> Told + Send + use<> {
+    fn tell(&self, asked: &CallerQuestion) -> impl FnOnce(&Findings) -> Told + Send + use<> {
         let (caller, endpoint) = (Arc::clone(&asked.caller), asked.endpoint.name());
         move |found| Told::of(endpoint, &caller.name, found)
     }
 
-    async fn control(&self, asked: &Asked) -> Result<Reply, Unmade> {
+    async fn control(&self, asked: &CallerQuestion) -> Result<Reply, Unmade> {
         // An attempt has a limit of its own.
         let until = Instant::now() + WRITTEN_EVERY * 60;
         self.control.ask(asked, Purpose::Comparison, until).await.map_err(|error| match error {
@@ -183,7 +185,7 @@ impl Worker {
         })
     }
 
-    async fn candidate(&self, asked: &Asked) -> Result<Reply, Unmade> {
+    async fn candidate(&self, asked: &CallerQuestion) -> Result<Reply, Unmade> {
         self.candidate.read(asked).await.map_err(|error| match error {
             Unread::Busy => Unmade::Dropped("busy"),
             Unread::TooLarge => Unmade::Dropped("too_large"),
@@ -195,13 +197,13 @@ impl Worker {
     /// it has no more time, or nobody waits for it.
     async fn judged<K: Takes, T: Send + 'static>(
         &self,
-        asked: &Asked,
+        asked: &CallerQuestion,
         (control, candidate): (Reply, Reply),
         mut taker: K,
         made: impl FnOnce(K) -> T + Send + 'static,
     ) -> Result<T, Unmade> {
         // What comparing takes may be the last that there is.
-        if self.condition.level() > Level::Calm {
+        if self.lifecycle.level() > Level::Calm {
             return Err(Unmade::Dropped("memory"));
         }
         let (judge, asked) = (Arc::clone(&self.judge), asked.clone());
@@ -209,13 +211,13 @@ impl Worker {
         let until = Until { then: Instant::now() + JUDGED_FOR, stop: stop.clone() };
         let _given_up = stop.drop_guard();
         let judged = spawn_blocking(move || {
-            let rows_max = asked.caller.upstream.settings.rows_max;
+            let rows_max = asked.caller.line.upstream.settings.rows_max;
             if !shape::is_comparable(asked.endpoint, control.status, &control.body, rows_max) {
                 return Err(Unmade::Dropped("too_large"));
             }
             let question = Question {
                 endpoint: asked.endpoint.name(),
-                dialect: asked.caller.upstream.dialect.name(),
+                dialect: asked.caller.line.upstream.dialect.name(),
                 filters: &asked.filters(),
                 is_narrowed: asked.caller.visibility != Visibility::Everything,
                 quirks: &asked.quirks,
@@ -260,16 +262,13 @@ impl Listener for Heard<'_> {
 #[cfg(test)]
 mod tests {
     use domain::params::Params;
-    use tower::service_fn;
 
     use super::*;
     use crate::config::Config;
-    use crate::error::Error;
-    use crate::secret::Secret;
-    use crate::shadow::trail::Trail;
+    use crate::keys::secret::Secret;
+    use crate::request::target::Target;
+    use crate::request::trail::Trail;
     use crate::state::State;
-    use crate::svc::Stage;
-    use crate::target::Target;
 
     #[tokio::test(start_paused = true)]
     async fn the_report_is_written_once_a_minute_if_there_is_news_and_at_the_end() {
@@ -332,22 +331,21 @@ mod tests {
         }
     }
 
-    fn working(is_endless: bool) -> (State, Worker, Asked) {
+    fn working(is_endless: bool) -> (State, Worker, CallerQuestion) {
         let env = ["LEGACY", "V4"].map(|name| (name.to_owned(), format!("{name}-key")));
         let config = Config::parse(crate::shadow::tests::CONFIG, "t.toml", &env).unwrap();
         let state = State::new(config, crate::Surroundings::default()).unwrap();
-        let nobody = service_fn(|_| async { Err(Error::Internal.into()) });
-        let (readings, deadline) = (Stage::new(nobody), WRITTEN_EVERY);
+        let deadline = WRITTEN_EVERY;
         let worker = Worker {
             control: Arc::clone(&state.shadow.as_ref().unwrap().control),
-            candidate: Candidate { readings, deadline, bytes_max: 1 << 20 },
+            candidate: Candidate { deadline, bytes_max: 1 << 20 },
             judge: Arc::new(Content { is_endless }),
             turns: Turns::new(1.0),
             results: Arc::clone(&state.shadow_results),
             metrics: state.metrics.clone(),
-            condition: state.condition.clone(),
+            lifecycle: state.lifecycle.clone(),
         };
-        let asked = Asked {
+        let asked = CallerQuestion {
             endpoint: domain::legacy::ENDPOINTS[0],
             quirks: Arc::default(),
             caller: Arc::clone(&state.callers.all()[0]),
@@ -360,9 +358,9 @@ mod tests {
     }
 
     /// Why two answers were not judged, if they were not.
-    async fn dropped(worker: &Worker, asked: &Asked) -> Option<&'static str> {
-        let both = [(); 2].map(|()| crate::shadow::reply("[]".into()));
-        let findings = Findings::of("v1_users", &worker.results);
+    async fn dropped(worker: &Worker, asked: &CallerQuestion) -> Option<&'static str> {
+        let both = [(); 2].map(|()| crate::shadow::candidate::reply(200, "[]".into()));
+        let findings = Findings::of("v1_users", worker.results.mask());
         match worker.judged(asked, both.into(), findings, |_| ()).await {
             Err(Unmade::Dropped(why)) => Some(why),
             _ => None,
@@ -373,7 +371,7 @@ mod tests {
     async fn where_memory_has_become_short_in_the_meantime_nothing_is_judged() {
         let (state, worker, asked) = working(false);
         for (level, why) in [(Level::Calm, None), (Level::Tight, Some("memory"))] {
-            state.condition.set_level(level);
+            state.lifecycle.set_level(level);
             assert_eq!(dropped(&worker, &asked).await, why);
         }
     }

@@ -7,10 +7,7 @@ use hyper_util::client::legacy::connect::CaptureConnection;
 use tokio::time::Instant;
 
 use super::{ClientError, HEAD_BYTES_MAX};
-
-/// From when on a connection is not used again once its answer has come, so that names are looked up again.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Expires(pub(crate) Instant);
+use crate::progress::Expires;
 
 /// Removes a connection from its pool after this exchange, if it is too old.
 pub(super) fn retire<B>(answer: &Response<B>, connection: &CaptureConnection) {

@@ -19,30 +19,13 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tower::{Service, ServiceExt};
 
-use super::answer::Expires;
+use super::failure::ConnectFailure;
 use super::resolve::{Names, Resolver};
 use crate::error_chain;
-use crate::progress::Progress;
+use crate::progress::{Expires, Progress};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type BoxFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
-
-/// The step of connecting that failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ConnectFailure {
-    #[error("name look-up failed")]
-    Dns,
-    #[error("no TCP connection")]
-    Tcp,
-    #[error("the name has private addresses only")]
-    AddressRefused,
-    #[error("connecting took too long")]
-    Timeout,
-    #[error("the TLS handshake took too long")]
-    TlsTimeout,
-    #[error("TLS handshake failed")]
-    Tls,
-}
 
 /// hyper-rustls over hyper-util's TCP connector, with one deadline for all steps. Their own limits do not
 /// cover the look-up and the TLS handshake.

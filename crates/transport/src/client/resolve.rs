@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tower::Service;
 
-use super::connect::ConnectFailure;
+use super::failure::ConnectFailure;
 
 /// How long the last good answer is used when look-ups fail.
 const LAST_GOOD_KEPT_FOR: Duration = Duration::from_secs(5 * 60);

@@ -213,14 +213,14 @@ async fn c09_a_page_that_takes_long_to_read_keeps_nobody_else_waiting() {
 
 /// Where the clock on the wall is looked at, and why that moves no timer.
 const WALL_CLOCK: &[(&str, &str)] = &[
+    ("gateway/src/admin/reload.rs", "whether a certificate has ended"),
     ("gateway/src/config/files.rs", "times of files, compared for being the same"),
-    ("gateway/src/layers/remember.rs", "dates that the roster shows"),
-    ("gateway/src/layers/sunset.rs", "dates that headers show"),
-    ("gateway/src/metrics.rs", "when the process began, for a metric"),
-    ("gateway/src/reload.rs", "whether a certificate has ended"),
-    ("gateway/src/retry_after.rs", "a date of an upstream, measured by the upstream's own"),
+    ("gateway/src/edge/sunset.rs", "dates that headers show"),
+    ("gateway/src/limits/retry_after.rs", "a date of an upstream, measured by the upstream's own"),
+    ("gateway/src/list/remember.rs", "dates that the roster shows"),
+    ("gateway/src/observe/metrics.rs", "when the process began, for a metric"),
+    ("gateway/src/observe/spans.rs", "when a span began and ended, for who reads it"),
     ("gateway/src/shadow/results.rs", "when a difference was found, for who reads it"),
-    ("gateway/src/spans.rs", "when a span began and ended, for who reads it"),
     ("tieline/src/validation/reports.rs", "when a validation began, for who reads its report"),
 ];
 

@@ -369,3 +369,25 @@ async fn only_so_many_go_through_at_once() {
     second.say(request("GET /x", &[])).await.unwrap();
     assert!(second.head().await.unwrap().starts_with("HTTP/1.1 200 "), "the place is free again");
 }
+
+#[tokio::test]
+async fn whoever_finds_no_place_waits_for_one_and_the_queue_is_bounded() {
+    let upstream = Far::start(|mut wire| async move {
+        while wire.head().await.is_some() {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            wire.say("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nab").await?;
+        }
+        Some(())
+    })
+    .await;
+    for (queued, is_queued) in [(9, true), (0, false)] {
+        let limits = format!(
+            "requests_in_flight_max = 1\nrequests_queued_max = {queued}\n[limits]\nqueue_wait_max = \"60s\""
+        );
+        let front = passing(upstream.address, &limits).await;
+        let answers = futures_util::future::join_all((0..10).map(|_| front.get("/x"))).await;
+        let verdicts: Vec<String> = answers.iter().map(|answer| answer.verdict()).collect();
+        let refused = verdicts.iter().filter(|verdict| *verdict == "503 overloaded").count();
+        assert_eq!(refused == 0, is_queued, "{queued} may wait: {verdicts:?}");
+    }
+}

@@ -17,6 +17,7 @@ pub(in crate::config) struct Passthrough {
     pub(in crate::config) head_timeout: Span,
     pub(in crate::config) idle_timeout: Span,
     pub(in crate::config) requests_in_flight_max: usize,
+    pub(in crate::config) requests_queued_max: usize,
     pub(in crate::config) via: bool,
     pub(in crate::config) route: Vec<Route>,
 }
@@ -34,6 +35,7 @@ impl Default for Passthrough {
             head_timeout: seconds(25),
             idle_timeout: seconds(10),
             requests_in_flight_max: 256,
+            requests_queued_max: 1024,
             via: false,
             route: Vec::new(),
         }

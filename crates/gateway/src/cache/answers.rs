@@ -1,0 +1,268 @@
+//! Whole answers of one caller, kept for as long as the configuration says, and the readings under
+//! way. Never shared between callers: what one sees another may not.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use domain::plan::{GroupName, UserFilter};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use super::whole::Whole;
+use crate::error::Error;
+use crate::observe::account::Source;
+use crate::request::coding;
+
+/// What makes two requests of a caller equal.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Question {
+    pub(crate) endpoint: &'static str,
+    pub(crate) filter: UserFilter<GroupName>,
+}
+
+/// How long answers are used.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Freshness {
+    /// Younger, an answer is given without asking the upstream.
+    pub(crate) fresh_for: Duration,
+    /// For so much longer it is given where the upstream fails.
+    pub(crate) stale_if_error: Duration,
+}
+
+impl Freshness {
+    fn kept_for(self) -> Duration {
+        if self.fresh_for.is_zero() && self.stale_if_error.is_zero() {
+            return Duration::ZERO;
+        }
+        self.fresh_for.saturating_add(self.stale_if_error)
+    }
+}
+
+/// An answer and how it was come by.
+#[derive(Debug, Clone)]
+pub(crate) struct Given {
+    pub(crate) whole: Arc<Whole>,
+    pub(crate) source: Source,
+    pub(crate) age: Duration,
+}
+
+type Reading = Shared<BoxFuture<'static, Result<Arc<Whole>, Error>>>;
+
+#[derive(Debug)]
+struct Entry {
+    whole: Arc<Whole>,
+    at: Instant,
+}
+
+/// See the module.
+pub(crate) struct Answers {
+    freshness: Freshness,
+    kept: moka::sync::Cache<Question, Arc<Entry>>,
+    readings: Mutex<Readings>,
+    /// For readings under way.
+    places: Arc<Semaphore>,
+}
+
+#[derive(Default)]
+struct Readings {
+    /// Each with a number of its own: one that ends late must not end another in its place.
+    under_way: HashMap<Question, (u64, Reading)>,
+    begun: u64,
+    /// Counts up when everything is forgotten: a reading that began before is not kept, and nothing
+    /// that was kept before is given.
+    generation: u64,
+    /// When a kept answer was last passed over because a client would not have it.
+    passed_over: Option<Instant>,
+}
+
+/// A client that will not have kept answers is heard no more often, so that it cannot switch them off.
+const PASSED_OVER_EVERY: Duration = Duration::from_secs(1);
+
+impl std::fmt::Debug for Answers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Answers")
+    }
+}
+
+/// What an answer costs beside its bytes.
+const ENTRY_BYTES: usize = 512;
+
+impl Answers {
+    /// An empty store of so many bytes, of answers that are also kept in so many codings; so many
+    /// readings may be under way at once, those included that nobody waits for any more.
+    pub(crate) fn new(
+        freshness: Freshness,
+        bytes_max: u64,
+        codings: usize,
+        readings_max: usize,
+    ) -> Arc<Self> {
+        let weigh = move |question: &Question, entry: &Arc<Entry>| {
+            let plain = entry.whole.bytes.len();
+            let bytes = plain + coding::bytes_max(plain, codings);
+            u32::try_from(bytes + question.filter.bytes() + ENTRY_BYTES).unwrap_or(u32::MAX)
+        };
+        let kept = moka::sync::Cache::builder()
+            .max_capacity(bytes_max)
+            .weigher(weigh)
+            .time_to_live(freshness.kept_for().max(Duration::from_millis(1)))
+            .build();
+        let places = Arc::new(Semaphore::new(readings_max));
+        Arc::new(Answers { freshness, kept, readings: Mutex::default(), places })
+    }
+
+    /// The answer: kept, under way, or read now by `read`, which runs in a task of its own, so that
+    /// no client's leaving can cancel it. `is_anew` asks that no kept one be given.
+    pub(crate) async fn get<F>(
+        self: &Arc<Self>,
+        question: Question,
+        wants_fresh: bool,
+        read: impl FnOnce() -> F,
+    ) -> Result<Given, Error>
+    where
+        F: Future<Output = Result<Whole, Error>> + Send + 'static,
+    {
+        let kept = self.kept.get(&question);
+        if let Some(entry) = &kept
+            && entry.at.elapsed() < self.freshness.fresh_for
+            && !(wants_fresh && self.passes_over())
+        {
+            return Ok(given(entry, Source::Kept));
+        }
+        let (reading, source, generation) = {
+            let mut readings = self.readings();
+            let generation = readings.generation;
+            match readings.under_way.get(&question) {
+                Some((_, reading)) => (reading.clone(), Source::Shared, generation),
+                None => {
+                    // Who leaves gives the place of its request back, and its reading goes on.
+                    let place = Arc::clone(&self.places).try_acquire_owned();
+                    let place = place.map_err(|_| Error::TenantLimit)?;
+                    readings.begun += 1;
+                    let number = readings.begun;
+                    let ids = (number, generation);
+                    let reading = self.start(question.clone(), ids, place, read());
+                    readings.under_way.insert(question, (number, reading.clone()));
+                    (reading, Source::Read, generation)
+                }
+            }
+        };
+        match (reading.await, kept) {
+            (Ok(whole), _) => Ok(Given { whole, source, age: Duration::ZERO }),
+            (Err(error), Some(entry))
+                if error.may_be_covered()
+                    && self.is_usable(&entry)
+                    && self.readings().generation == generation =>
+            {
+                tracing::warn!(err = error.slug(), "stale_on_error");
+                Ok(given(&entry, Source::Stale))
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    /// Whether a kept answer may be passed over now.
+    fn passes_over(&self) -> bool {
+        let mut readings = self.readings();
+        let now = Instant::now();
+        let is_heard =
+            readings.passed_over.is_none_or(|then| now.duration_since(then) >= PASSED_OVER_EVERY);
+        if is_heard {
+            readings.passed_over = Some(now);
+        }
+        is_heard
+    }
+
+    fn is_usable(&self, entry: &Entry) -> bool {
+        !self.freshness.stale_if_error.is_zero() && entry.at.elapsed() < self.freshness.kept_for()
+    }
+
+    /// Forgets everything, and what is being read too: the upstream refused this caller.
+    pub(crate) fn forget(&self) {
+        let mut readings = self.readings();
+        readings.generation += 1;
+        readings.under_way.clear();
+        self.kept.invalidate_all();
+    }
+
+    /// Drops what is kept, for its memory. What is being read is still shared.
+    pub(crate) fn drop_kept(&self) {
+        self.kept.invalidate_all();
+        // It would otherwise be dropped when somebody next asks, and nobody may be let in.
+        self.kept.run_pending_tasks();
+    }
+
+    fn readings(&self) -> MutexGuard<'_, Readings> {
+        // Plain data, valid after any panic.
+        self.readings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start<F>(
+        self: &Arc<Self>,
+        question: Question,
+        (number, generation): (u64, u64),
+        place: OwnedSemaphorePermit,
+        read: F,
+    ) -> Reading
+    where
+        F: Future<Output = Result<Whole, Error>> + Send + 'static,
+    {
+        let answers = Arc::clone(self);
+        let task = tokio::spawn(
+            async move {
+                let _place = place;
+                let under_way = UnderWay { answers: &answers, question: &question, number };
+                let whole = Arc::new(read.await?);
+                if !answers.freshness.kept_for().is_zero() {
+                    answers.keep(&question, generation, &whole);
+                }
+                drop(under_way);
+                Ok(whole)
+            }
+            .in_current_span(),
+        );
+        // A task that panicked was logged where it did.
+        async move { task.await.unwrap_or(Err(Error::Internal)) }.boxed().shared()
+    }
+}
+
+impl Answers {
+    fn keep(&self, question: &Question, generation: u64, whole: &Arc<Whole>) {
+        let entry = Entry { whole: Arc::clone(whole), at: Instant::now() };
+        // Held until it is in, so that nothing is forgotten in between.
+        let readings = self.readings();
+        if readings.generation == generation {
+            self.kept.insert(question.clone(), Arc::new(entry));
+        }
+        drop(readings);
+        // What is too much goes now, not when somebody next asks.
+        self.kept.run_pending_tasks();
+    }
+}
+
+fn given(entry: &Entry, source: Source) -> Given {
+    Given { whole: Arc::clone(&entry.whole), source, age: entry.at.elapsed() }
+}
+
+/// Ends a reading, however it ended.
+struct UnderWay<'a> {
+    answers: &'a Answers,
+    question: &'a Question,
+    number: u64,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let mut readings = self.answers.readings();
+        let is_this = |(number, _): &(u64, Reading)| *number == self.number;
+        if readings.under_way.get(self.question).is_some_and(is_this) {
+            readings.under_way.remove(self.question);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

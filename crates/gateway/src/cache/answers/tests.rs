@@ -1,0 +1,269 @@
+//! One reading for thousands, whoever leaves and whatever breaks; what is kept, and for whom.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use domain::legacy::{Planned, endpoint_at};
+use domain::params::Params;
+use domain::quirks::Quirks;
+use http::HeaderValue;
+use tokio::sync::Notify;
+
+use super::*;
+use crate::request::coding::Coded;
+
+const NOT_KEPT: Freshness = Freshness { fresh_for: Duration::ZERO, stale_if_error: Duration::ZERO };
+const KEPT: Freshness =
+    Freshness { fresh_for: Duration::from_secs(60), stale_if_error: Duration::from_secs(600) };
+
+/// Enough for each test.
+const READINGS: usize = 100;
+
+fn question(query: &str) -> Question {
+    let endpoint = endpoint_at("/api/user_management/v1/users").unwrap();
+    match endpoint.plan(Params::parse(query), &Quirks::default()) {
+        Planned::Ask(plan) => Question { endpoint: endpoint.name(), filter: plan.filter },
+        Planned::Nobody { .. } => unreachable!("{query}"),
+    }
+}
+
+fn whole(bytes: impl Into<Bytes>) -> Whole {
+    Whole {
+        bytes: bytes.into(),
+        rows: 1,
+        etag: HeaderValue::from_static("\"x\""),
+        coded: Coded::default(),
+        story: Default::default(),
+        joined_pages: 0,
+    }
+}
+
+/// What a reading gives when it is let go.
+#[derive(Default)]
+struct Gate {
+    readings: AtomicUsize,
+    open: Notify,
+}
+
+impl Gate {
+    async fn read(self: Arc<Self>, bytes: &'static str) -> Result<Whole, Error> {
+        self.readings.fetch_add(1, Ordering::SeqCst);
+        self.open.notified().await;
+        Ok(whole(bytes))
+    }
+}
+
+/// Ten thousand requests wait for one reading; so many of them leave before it ends.
+async fn ten_thousand(leaving: usize) {
+    let answers = Answers::new(NOT_KEPT, 1 << 20, 0, READINGS);
+    let gate = Arc::<Gate>::default();
+    let mut requests = Vec::new();
+    for _ in 0..10_000 {
+        let (answers, gate) = (Arc::clone(&answers), Arc::clone(&gate));
+        requests.push(tokio::spawn(async move {
+            answers.get(question(""), false, || Arc::clone(&gate).read("all")).await
+        }));
+        // Each is under way before the next one comes, so the first is the leader.
+        tokio::task::yield_now().await;
+    }
+    for request in requests.drain(..leaving) {
+        request.abort();
+        assert!(request.await.unwrap_err().is_cancelled());
+    }
+    assert_eq!(gate.readings.load(Ordering::SeqCst), 1);
+    gate.open.notify_one();
+    let mut first = None;
+    for request in requests {
+        let given = request.await.unwrap().unwrap();
+        // One set of bytes, not copies.
+        let bytes = first.get_or_insert(given.whole.bytes.as_ptr());
+        assert_eq!(*bytes, given.whole.bytes.as_ptr());
+    }
+    assert_eq!(gate.readings.load(Ordering::SeqCst), 1);
+    assert!(answers.readings().under_way.is_empty());
+}
+
+#[tokio::test]
+async fn i01_ten_thousand_equal_requests_make_one_reading() {
+    ten_thousand(0).await;
+}
+
+#[tokio::test]
+async fn i02_a_thousand_leaders_that_leave_end_no_reading_and_nothing_panics() {
+    ten_thousand(1000).await;
+    // And each of a thousand leaves while it is the only one.
+    let answers = Answers::new(NOT_KEPT, 1 << 20, 0, READINGS);
+    let gate = Arc::<Gate>::default();
+    for _ in 0..1000 {
+        let leaving = answers.get(question(""), false, || Arc::clone(&gate).read("all"));
+        tokio::select! {
+            biased;
+            _ = leaving => panic!("nothing was let go"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    gate.open.notify_one();
+    let never = || async { Err(Error::Internal) };
+    let given = answers.get(question(""), false, never).await.unwrap();
+    assert_eq!((given.source, &*given.whole.bytes), (Source::Shared, &b"all"[..]));
+    assert_eq!(gate.readings.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn i04_a_reading_that_panics_is_an_error_to_all_who_wait_and_the_next_one_reads() {
+    for freshness in [NOT_KEPT, KEPT] {
+        let answers = Answers::new(freshness, 1 << 20, 0, READINGS);
+        let open = Arc::new(Notify::new());
+        let waiting: Vec<_> = (0..50)
+            .map(|_| {
+                let (answers, open) = (Arc::clone(&answers), Arc::clone(&open));
+                tokio::spawn(async move {
+                    let read = || async move {
+                        open.notified().await;
+                        panic!("a reading that panics, on purpose");
+                    };
+                    answers.get(question("name=a"), false, read).await.map(|_| ())
+                })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        open.notify_one();
+        for waiting in waiting {
+            assert_eq!(waiting.await.unwrap(), Err(Error::Internal));
+        }
+        assert!(answers.readings().under_way.is_empty());
+        let read = || async { Ok(whole("good")) };
+        let given = answers.get(question("name=a"), false, read).await.unwrap();
+        assert_eq!((given.source, &*given.whole.bytes), (Source::Read, &b"good"[..]));
+    }
+}
+
+#[tokio::test]
+async fn readings_that_nobody_waits_for_any_more_take_places_as_well() {
+    let answers = Answers::new(NOT_KEPT, 1 << 20, 0, 3);
+    let gate = Arc::<Gate>::default();
+    let ask = |query: &str| {
+        let (answers, gate, question) = (Arc::clone(&answers), Arc::clone(&gate), question(query));
+        async move { answers.get(question, false, || gate.read("x")).await }
+    };
+    for query in ["name=a", "name=b", "name=c"] {
+        // Asked, and left at once.
+        assert!(ask(query).now_or_never().is_none());
+    }
+    assert!(matches!(ask("name=d").await, Err(Error::TenantLimit)));
+    while gate.readings.load(Ordering::SeqCst) < 3 {
+        tokio::task::yield_now().await;
+    }
+    gate.open.notify_waiters();
+    while answers.places.available_permits() < 3 {
+        tokio::task::yield_now().await;
+    }
+    let (given, ()) = tokio::join!(ask("name=d"), async {
+        gate.open.notify_one();
+    });
+    assert!(given.is_ok());
+}
+
+#[tokio::test]
+async fn what_is_dropped_for_its_memory_is_gone_at_once_and_readings_are_still_shared() {
+    let answers = Answers::new(KEPT, 1 << 20, 0, READINGS);
+    answers.get(question(""), false, || async { Ok(whole("kept")) }).await.unwrap();
+    let gate = Arc::<Gate>::default();
+    let ask = || answers.get(question("name=a"), false, || Arc::clone(&gate).read("x"));
+    let (first, second) = (ask(), async {
+        answers.drop_kept();
+        assert_eq!(answers.kept.entry_count(), 0);
+        gate.open.notify_one();
+        ask().await
+    });
+    let (first, second) = tokio::join!(first, second);
+    assert_eq!((first.unwrap().source, second.unwrap().source), (Source::Read, Source::Shared));
+}
+
+#[tokio::test]
+async fn i07_what_is_kept_or_being_read_is_given_to_nobody_after_a_refusal() {
+    let answers = Answers::new(KEPT, 1 << 20, 0, READINGS);
+    let read = |text: &'static str| move || async move { Ok(whole(text)) };
+    answers.get(question(""), false, read("old")).await.unwrap();
+    let gate = Arc::<Gate>::default();
+    let slow = {
+        let (answers, gate) = (Arc::clone(&answers), Arc::clone(&gate));
+        tokio::spawn(async move {
+            answers.get(question("name=a"), false, || Arc::clone(&gate).read("read before")).await
+        })
+    };
+    while gate.readings.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    answers.forget();
+    let given = answers.get(question(""), false, read("new")).await.unwrap();
+    assert_eq!((given.source, &*given.whole.bytes), (Source::Read, &b"new"[..]));
+    // Who comes now does not wait for what began before.
+    let given = answers.get(question("name=a"), false, read("new")).await.unwrap();
+    assert_eq!((given.source, &*given.whole.bytes), (Source::Read, &b"new"[..]));
+    gate.open.notify_one();
+    assert_eq!(&*slow.await.unwrap().unwrap().whole.bytes, b"read before");
+    // Nor is it kept, and it ends nothing of what began after it.
+    let given = answers.get(question("name=a"), false, read("newer")).await.unwrap();
+    assert_eq!((given.source, &*given.whole.bytes), (Source::Kept, &b"new"[..]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn i07_a_reading_that_fails_after_a_refusal_is_not_covered_by_an_old_answer() {
+    let fresh_for = Duration::from_millis(1);
+    let answers = Answers::new(Freshness { fresh_for, ..KEPT }, 1 << 20, 0, READINGS);
+    answers.get(question(""), false, || async { Ok(whole("old")) }).await.unwrap();
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let down = || async { Err(Error::UpstreamTimeout) };
+    let given = answers.get(question(""), false, down).await.unwrap();
+    assert_eq!((given.source, &*given.whole.bytes), (Source::Stale, &b"old"[..]));
+    let refuses = Arc::clone(&answers);
+    let refused_meanwhile = || async move {
+        refuses.forget();
+        Err(Error::UpstreamTimeout)
+    };
+    let given = answers.get(question(""), false, refused_meanwhile).await;
+    assert_eq!(given.map(|given| given.source), Err(Error::UpstreamTimeout));
+}
+
+#[tokio::test]
+async fn i08_a_caller_keeps_no_more_than_its_share_and_long_questions_count() {
+    let share = 1 << 20;
+    let answers = Answers::new(KEPT, share, 3, READINGS);
+    for number in 0..5_000 {
+        let question = question(&format!("name={number}-{}", "n".repeat(2000)));
+        answers.get(question, false, || async { Ok(whole("[]")) }).await.unwrap();
+        assert!(answers.kept.weighted_size() <= share);
+    }
+    let each = answers.kept.weighted_size() / answers.kept.entry_count();
+    assert!(each >= 2000, "{each} bytes for a question of 2000");
+    assert!(answers.kept.entry_count() > 100, "{} answers kept", answers.kept.entry_count());
+}
+
+#[tokio::test]
+async fn i09_an_answer_above_the_share_is_given_and_not_kept() {
+    // Twice its plain bytes: that is what it may grow to in three codings.
+    for (bytes, source) in [(400 << 10, Source::Kept), (600 << 10, Source::Read)] {
+        let answers = Answers::new(KEPT, 1 << 20, 3, READINGS);
+        let read = || async move { Ok(whole(vec![b'x'; bytes])) };
+        assert_eq!(answers.get(question(""), false, read).await.unwrap().whole.bytes.len(), bytes);
+        assert_eq!(answers.get(question(""), false, read).await.unwrap().source, source);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn i12_kept_answers_are_passed_over_once_a_second_at_most() {
+    let answers = Answers::new(KEPT, 1 << 20, 0, READINGS);
+    let read = || async { Ok(whole("all")) };
+    answers.get(question(""), false, read).await.unwrap();
+    for second in 0..3 {
+        let mut sources = Vec::new();
+        for query in ["", "", "name=a", "name=a"] {
+            sources.push(answers.get(question(query), true, read).await.unwrap().source);
+        }
+        // Another question is no way around it.
+        let other = if second == 0 { Source::Read } else { Source::Kept };
+        assert_eq!(sources, [Source::Read, Source::Kept, other, Source::Kept], "{second}");
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+}

@@ -1,0 +1,97 @@
+//! Errors become legacy answers, here and nowhere else: by the endpoint that was called, since texts
+//! differ between endpoint families. The cause is logged here once; no text of a request or an
+//! upstream is ever part of it. Every answer then says when its endpoint or its connection ends.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use domain::json;
+use domain::quirks::Quirks;
+use futures_util::FutureExt;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Response, StatusCode};
+use tower::ServiceExt;
+use transport::body::{self, Body};
+
+use super::part::part;
+use super::sunset::Ends;
+use crate::call::Incoming;
+use crate::error::{Error, SLUG};
+use crate::limits::lifecycle::Lifecycle;
+use crate::svc::{Around, Below};
+
+/// Quirks by endpoint name.
+pub(crate) type QuirksByEndpoint = BTreeMap<&'static str, Arc<Quirks>>;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Rescue {
+    pub(crate) quirks: QuirksByEndpoint,
+    pub(crate) ends: Ends,
+    pub(crate) lifecycle: Lifecycle,
+}
+
+impl<S: Below<Incoming, Response<Body>>> Around<S, Incoming> for Rescue {
+    type Response = Response<Body>;
+
+    async fn call(&self, inner: &S, incoming: Incoming) -> Result<Response<Body>, Error> {
+        let (endpoint, version) = (incoming.endpoint, incoming.request.version());
+        let account = incoming.behalf.account.clone();
+        let answer = AssertUnwindSafe(inner.clone().oneshot(incoming)).catch_unwind().await;
+        let mut answer = answer.unwrap_or(Err(Error::Internal)).unwrap_or_else(|error| {
+            account.note(|account| account.error = Some(error.slug()));
+            log(&error);
+            let quirks = endpoint.and_then(|endpoint| self.quirks.get(endpoint.name()));
+            answer_to(&error, quirks.map(Arc::as_ref))
+        });
+        part(&self.lifecycle, version, &mut answer);
+        self.ends.add(endpoint, answer.headers_mut());
+        Ok(answer)
+    }
+}
+
+/// A client's own mistake is in the access line; the rest wants somebody's eye.
+fn log(error: &Error) {
+    match error.status() {
+        500 => tracing::error!(err = error.slug(), cause = %error, "request failed"),
+        502..=504 | 413 | 429 => {
+            tracing::warn!(err = error.slug(), cause = %error, "request failed");
+        }
+        _ => {}
+    }
+}
+
+fn answer_to(error: &Error, quirks: Option<&Quirks>) -> Response<Body> {
+    let (mut status, mut text) = (error.status(), error.text().into_owned());
+    if matches!(error, Error::NoCredential | Error::UnknownCredential) {
+        let invalid_key = quirks.map(|quirks| quirks.invalid_key.clone()).unwrap_or_default();
+        (status, text) = (invalid_key.status, invalid_key.text);
+    }
+    let mut answer = Response::new(body::full(json::error_body(&text)));
+    *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(SLUG, HeaderValue::from_static(error.slug()));
+    match error {
+        Error::MethodNotAllowed => {
+            headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        }
+        Error::MethodNotListed { allow } => {
+            headers.insert(ALLOW, allow.clone());
+        }
+        _ => {}
+    }
+    if let Some(wait) = error.retry_after() {
+        // Whole seconds, rounded up: never sooner than told.
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    answer
+}
+
+/// The type of the edge says that nothing is left to fail; were something left, it is a bug.
+pub(crate) fn last_resort(_: Error) -> Response<Body> {
+    answer_to(&Error::Internal, None)
+}

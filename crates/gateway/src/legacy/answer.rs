@@ -1,0 +1,88 @@
+//! An answer's bytes become an answer: in the client's coding, or none where the client has it already.
+
+use bytes::Bytes;
+use domain::legacy::Endpoint;
+use domain::quirks::Quirks;
+use http::header::{AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use transport::body::{self, Body};
+
+use crate::cache::answers::Given;
+use crate::cache::whole::Whole;
+use crate::observe::account::Source;
+use crate::request::coding::{Coding, Codings};
+use crate::request::conditional::Conditional;
+
+/// An answer, and its bytes in no coding, also where the client has them already.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) response: Response<Body>,
+    pub(crate) plain: Bytes,
+}
+
+/// The answer to a client that may have the very same one already, in the coding that it likes best.
+pub(crate) async fn answer(codings: &Codings, given: &Given, conditional: &Conditional) -> Answer {
+    let whole = &given.whole;
+    let (mut answer, tag) = match conditional.known(&whole.etag) {
+        Some(tag) => {
+            let mut answer = json(Bytes::new());
+            *answer.status_mut() = StatusCode::NOT_MODIFIED;
+            answer.headers_mut().remove(CONTENT_TYPE);
+            (answer, tag)
+        }
+        None => match coded(codings, whole, conditional).await {
+            Some((coding, tag, bytes)) => {
+                let mut answer = json(bytes);
+                let name = HeaderValue::from_static(coding.as_str());
+                answer.headers_mut().insert(CONTENT_ENCODING, name);
+                (answer, tag)
+            }
+            None => (json(whole.bytes.clone()), whole.etag.clone()),
+        },
+    };
+    let headers = answer.headers_mut();
+    headers.insert(ETAG, tag);
+    // Made from somebody's key: only that client may keep it, and it has to ask again.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    if !codings.used.is_empty() {
+        headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    }
+    if given.source != Source::Read {
+        headers.insert(CACHE, HeaderValue::from_static(given.source.as_str()));
+    }
+    if matches!(given.source, Source::Kept | Source::Stale) {
+        headers.insert(AGE, HeaderValue::from(given.age.as_secs()));
+    }
+    Answer { response: answer, plain: whole.bytes.clone() }
+}
+
+/// The answer to a request that no row can fit: nothing is asked for it.
+pub(crate) fn of_nobody(endpoint: &dyn Endpoint, quirks: &Quirks) -> Answer {
+    let (open, close) = endpoint.envelope(quirks, 0);
+    let plain = Bytes::from(format!("{open}{close}"));
+    Answer { response: json(plain.clone()), plain }
+}
+
+/// The bytes in the client's coding, with a tag of their own.
+async fn coded(
+    codings: &Codings,
+    whole: &Whole,
+    conditional: &Conditional,
+) -> Option<(Coding, HeaderValue, Bytes)> {
+    let coding = conditional.coding(&codings.used)?;
+    let tag = coding.tag(&whole.etag)?;
+    let bytes = whole.coded.get(coding, &whole.bytes, codings).await?;
+    Some((coding, tag, bytes))
+}
+
+fn json(bytes: Bytes) -> Response<Body> {
+    let mut answer = Response::new(body::full(bytes));
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+const CACHE: HeaderName = HeaderName::from_static("x-tieline-cache");
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");

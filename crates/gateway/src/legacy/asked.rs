@@ -1,0 +1,59 @@
+//! A legacy request, taken apart once. Paths match exactly as they stand in the request line: nothing is
+//! decoded, normalised or completed.
+
+use std::sync::Arc;
+
+use domain::legacy::Endpoint;
+use domain::params::Params;
+use domain::quirks::Quirks;
+use http::Request;
+use tokio::time::Instant;
+use transport::body::Body;
+
+use crate::call::Behalf;
+use crate::request::conditional::Conditional;
+use crate::request::credential::Credential;
+use crate::request::target::Target;
+use crate::request::trail::Trail;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) endpoint: &'static dyn Endpoint,
+    pub(crate) quirks: Arc<Quirks>,
+    pub(crate) credential: Credential,
+    /// The query without the key.
+    pub(crate) params: Params,
+    /// Path and query as they came.
+    pub(crate) target: Target,
+    /// By which gateways it has come.
+    pub(crate) trail: Trail,
+    pub(crate) conditional: Conditional,
+    pub(crate) deadline: Instant,
+    pub(crate) behalf: Behalf,
+}
+
+impl Asked {
+    /// Takes a request apart; its body is left.
+    pub(crate) fn of(
+        endpoint: &'static dyn Endpoint,
+        quirks: Arc<Quirks>,
+        request: &Request<Body>,
+        deadline: Instant,
+        behalf: Behalf,
+    ) -> Self {
+        let (uri, headers) = (request.uri(), request.headers());
+        let mut params = Params::parse(uri.query().unwrap_or_default());
+        Asked {
+            endpoint,
+            quirks,
+            credential: Credential::of(headers, &mut params),
+            params,
+            target: Target::of(uri),
+            trail: Trail::of(headers),
+            conditional: Conditional::of(headers),
+            deadline,
+            behalf,
+        }
+    }
+}

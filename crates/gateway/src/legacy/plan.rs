@@ -1,0 +1,45 @@
+//! Legacy parameters become a plan in hub words. Every parameter is used or reported as ignored.
+
+use domain::legacy::Planned;
+use domain::plan::{GroupName, Plan};
+
+use super::asked::Asked;
+use crate::caller::Callers;
+
+/// What a legacy request asks for; `None` where no row can fit it. Its parameters are used up.
+pub(crate) fn plan(asked: &mut Asked, callers: &Callers) -> Option<Plan<GroupName>> {
+    let params = std::mem::take(&mut asked.params);
+    let filters = asked.endpoint.filters().iter().copied();
+    let filters: Vec<&'static str> = filters.filter(|name| params.has_filter(name)).collect();
+    let fit = |names: &[String]| names.iter().map(|name| fit_for_log(name, callers)).collect();
+    let (plan, ignored): (_, Vec<String>) = match asked.endpoint.plan(params, &asked.quirks) {
+        Planned::Nobody { ignored } => (None, fit(&ignored)),
+        Planned::Ask(plan) => {
+            let ignored = fit(&plan.ignored);
+            (Some(*plan), ignored)
+        }
+    };
+    asked.behalf.account.note(|account| {
+        account.filters = filters;
+        account.ignored = ignored;
+    });
+    plan
+}
+
+/// From this length on a text of digits and capitals may be a key.
+const KEY_CHARS_MIN: usize = 12;
+
+/// The name of an ignored parameter as a log may show it. Clients put keys in odd places, known keys,
+/// mistyped ones and those of the upstream: a name that is long, odd, somebody's key or as mixed as
+/// one is not repeated.
+fn fit_for_log(name: &str, callers: &Callers) -> String {
+    let is_mark = |c: char| "_-.[]".contains(c);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || is_mark(c);
+    let is_word = |c: char| c.is_ascii_lowercase() || is_mark(c);
+    let is_fit = match name.len() {
+        0..KEY_CHARS_MIN => name.chars().all(is_plain),
+        KEY_CHARS_MIN..=24 => name.chars().all(is_word),
+        _ => false,
+    };
+    if is_fit && !callers.knows(name) { name.to_owned() } else { "(unprintable)".to_owned() }
+}

@@ -1,0 +1,81 @@
+//! One caller's line: what its requests pass between a plan and its answer. Each caller has its own, with
+//! its own caches, key, pause and connections, so that no answer can come from another caller's. Built in
+//! `stack.rs` when a configuration is put in force.
+
+pub(crate) mod authorize;
+pub(crate) mod credential;
+pub(crate) mod fail_fast;
+pub(crate) mod key;
+pub(crate) mod lookup;
+pub(crate) mod pause;
+pub(crate) mod retry;
+pub(crate) mod send;
+pub(crate) mod share;
+pub(crate) mod upstream;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::cache::answers::{Answers, Given};
+use crate::cache::whole::Whole;
+use crate::call::{Call, ListCall, Listed};
+use crate::error::Error;
+use crate::svc::Stage;
+use credential::Credential;
+use key::{Key, KeyState};
+use pause::Pause;
+use upstream::Upstream;
+
+/// See the module.
+pub(crate) struct Line {
+    pub(crate) upstream: Arc<Upstream>,
+    /// What the caller shows its upstream.
+    pub(crate) credential: Arc<Credential>,
+    pub(crate) key: Arc<Key>,
+    pub(crate) pause: Arc<Pause>,
+    pub(crate) answers: Arc<Answers>,
+    /// The whole line.
+    pub(crate) calls: Stage<Call, Given>,
+    /// The same below `share`.
+    pub(crate) readings: Stage<Call, Listed>,
+    /// The same below `lookup`.
+    pub(crate) lists: Stage<ListCall, Listed>,
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Line(to {})", self.upstream.name)
+    }
+}
+
+impl Line {
+    /// The answer to a call: shared, kept, or read for it.
+    pub(crate) async fn call(&self, call: Call) -> Result<Given, Error> {
+        self.calls.ask(call).await
+    }
+
+    /// The answer to a call, read anew and kept for nobody.
+    pub(crate) async fn read(&self, call: Call) -> Result<Whole, Error> {
+        share::read(&self.readings, call).await
+    }
+
+    /// One list in hub words.
+    pub(crate) async fn list(&self, list: ListCall) -> Result<Listed, Error> {
+        self.lists.ask(list).await
+    }
+
+    /// What the upstream last said to the caller's key.
+    pub(crate) fn key_state(&self) -> KeyState {
+        self.key.state()
+    }
+
+    /// Whether background requests may be sent now.
+    pub(crate) fn is_at_ease(&self) -> bool {
+        self.upstream.is_at_ease(&self.pause)
+    }
+
+    /// Drops the answers that are kept, for their memory.
+    pub(crate) fn drop_kept(&self) {
+        self.answers.drop_kept();
+    }
+}

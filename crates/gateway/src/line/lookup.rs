@@ -1,0 +1,161 @@
+//! A group's name becomes its ids, by reading the caller's users: v4 documents no list of groups.
+//!
+//! One reading tells all groups, so it serves every name; it is kept per caller for a while. A name
+//! it does not have is believed unknown for a shorter while, then read for again. The reading runs
+//! in a task of its own that no client's leaving can cancel (moka's single flight gives up, and in
+//! the end panics, when its leaders are cancelled); clients only wait for it, and there is never
+//! more than one a caller. An unknown name is the empty list, never everyone: [`Resolved`] has no
+//! third way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::hub::Id;
+use domain::legacy::Lists;
+use domain::listing::{Listing, Which};
+use domain::plan::{GroupName, Groups, Resolved};
+use domain::sweep::Failure;
+use tokio::time::{Instant, timeout};
+use tower::ServiceExt;
+use tracing::Instrument;
+
+use crate::call::{Ask, Call, ListCall, Listed, RowsAsk};
+use crate::error::Error;
+use crate::observe::metrics::Metrics;
+use crate::svc::{Around, Below};
+
+/// One entry, since reading the users tells all groups.
+pub(crate) type GroupCache = moka::future::Cache<(), Arc<KnownGroups>>;
+
+/// All groups a caller sees, and since when that is known.
+#[derive(Debug)]
+pub(crate) struct KnownGroups {
+    groups: Groups,
+    at: Instant,
+}
+
+/// See the module.
+pub(crate) struct Lookup {
+    /// What is known of this caller's groups.
+    pub(crate) groups: GroupCache,
+    /// The youngest age at which what is known is doubted.
+    pub(crate) doubt_after: Duration,
+    /// Groups kept.
+    pub(crate) groups_max: u64,
+    /// How long a look-up may take that nobody waits for any more.
+    pub(crate) deadline: Duration,
+    pub(crate) metrics: Metrics,
+}
+
+impl<S: Below<ListCall, Listed>> Around<S, Call> for Lookup {
+    type Response = Listed;
+
+    async fn call(&self, inner: &S, call: Call) -> Result<Listed, Error> {
+        let Some(name) = call.plan.group().cloned() else {
+            return ask(inner, &call, Vec::new()).await;
+        };
+        let asked_at = Instant::now();
+        let known = self.find(inner, &call, &name, None).await?;
+        let ids = known.groups.ids(&name);
+        let listed = ask(inner, &call, ids.clone()).await?;
+        // Ids that lead to nobody may be dead: the group was deleted, renamed or made anew. They are
+        // looked up again, unless that was done a moment ago.
+        let is_doubtful = listed.list.rows == 0
+            && !ids.is_empty()
+            && asked_at.duration_since(known.at) >= self.doubt_after;
+        if !is_doubtful {
+            return Ok(listed);
+        }
+        self.metrics.lookup("doubted");
+        let again = self.find(inner, &call, &name, Some(&known)).await?;
+        let ids_again = again.groups.ids(&name);
+        if ids_again == ids {
+            return Ok(listed);
+        }
+        let mut again = ask(inner, &call, ids_again.clone()).await?;
+        if ids_again.is_empty() {
+            // Nothing was read for it but the list before.
+            again.list.story = listed.list.story;
+            again.joined_pages = listed.joined_pages;
+        }
+        Ok(again)
+    }
+}
+
+impl Lookup {
+    /// What is known of the caller's groups, read anew where nothing is, where what is known is
+    /// `doubted`, or where it lacks the name and is not quite fresh.
+    async fn find<S: Below<ListCall, Listed>>(
+        &self,
+        inner: &S,
+        call: &Call,
+        name: &GroupName,
+        doubted: Option<&Arc<KnownGroups>>,
+    ) -> Result<Arc<KnownGroups>, Error> {
+        let cache = &self.groups;
+        if let Some(known) = cache.get(&()).await {
+            let has_name = !known.groups.ids(name).is_empty();
+            let is_doubted = doubted.is_some_and(|doubted| Arc::ptr_eq(doubted, &known));
+            if !is_doubted && (has_name || known.at.elapsed() < self.doubt_after) {
+                self.metrics.lookup(if has_name { "hit" } else { "unknown" });
+                return Ok(known);
+            }
+            // Only what was judged is dropped: somebody may have read anew in the meantime.
+            let is_still_kept = |kept: Arc<KnownGroups>| Arc::ptr_eq(&kept, &known);
+            if cache.get(&()).await.is_some_and(is_still_kept) {
+                cache.invalidate(&()).await;
+            }
+        }
+        self.metrics.lookup("miss");
+        let reading = self.reading(inner, call);
+        let cache = cache.clone();
+        let reading = async move { cache.try_get_with((), reading).await };
+        match tokio::spawn(reading.in_current_span()).await {
+            Ok(Ok(known)) => Ok(known),
+            Ok(Err(error)) => Err((*error).clone()),
+            Err(_) => Err(Error::Internal),
+        }
+    }
+
+    /// Reads all groups. A look-up belongs to all who wait for it, not to the account of one.
+    fn reading<S: Below<ListCall, Listed>>(
+        &self,
+        inner: &S,
+        call: &Call,
+    ) -> impl Future<Output = Result<Arc<KnownGroups>, Error>> + Send + use<S> {
+        let (deadline, groups_max) = (self.deadline, self.groups_max);
+        let (users, until) = (Listing::Users(Which::Live), Instant::now() + deadline);
+        let list = ListCall::new(users, Ask::Groups, until, call.behalf.apart());
+        let inner = inner.clone();
+        async move {
+            let listed = timeout(deadline, inner.oneshot(list)).await;
+            let groups = listed.unwrap_or(Err(Error::Deadline))?.found.groups;
+            if groups.len() as u64 > groups_max {
+                return Err(Error::List(Failure::TooLarge { rows_max: groups_max }));
+            }
+            Ok(Arc::new(KnownGroups { groups, at: Instant::now() }))
+        }
+    }
+}
+
+/// The list of a call, with its group's name as these ids; nobody where there are none.
+async fn ask<S: Below<ListCall, Listed>>(
+    inner: &S,
+    call: &Call,
+    ids: Vec<Id<'static>>,
+) -> Result<Listed, Error> {
+    let plan = match call.plan.clone().resolve(ids) {
+        Resolved::Nobody => return Ok(Listed::default()),
+        Resolved::Ask(plan) => *plan,
+    };
+    let lists = call.endpoint.lists();
+    let listing = match lists {
+        Lists::Users(_) => Listing::Users(Which::Live),
+        Lists::DeletedUsers(_) => Listing::Users(Which::Deleted),
+        Lists::Teams(_) => Listing::Teams,
+    };
+    let ask = Ask::Rows(Arc::new(RowsAsk { lists, quirks: Arc::clone(&call.quirks), plan }));
+    let list = ListCall::new(listing, ask, call.deadline, call.behalf.clone());
+    let Listed { list, joined_pages, .. } = inner.clone().oneshot(list).await?;
+    Ok(Listed { list, joined_pages, ..Listed::default() })
+}

@@ -1,0 +1,153 @@
+//! Another attempt at a page, where one may help and there is time for it.
+//!
+//! Everything sent from here is a GET of a list, so repeating it changes nothing upstream. After a
+//! 429 the whole caller pauses, not just this page: the upstream counts by key. However much fails, only
+//! a part of what is sent are repeats: caller and upstream have a budget for them. Background requests
+//! never queue, never retry and never pause the caller.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use rand::RngExt;
+use tokio::time::{Instant, sleep_until};
+use tower::ServiceExt;
+use transport::client::ClientError;
+use transport::retry_after;
+
+use super::pause::Pause;
+use super::upstream::Upstream;
+use crate::call::Attempt;
+use crate::error::{Error, RETRY_AFTER_DEFAULT};
+use crate::limits::budget::Budget;
+
+use crate::observe::metrics::Metrics;
+use crate::svc::{Around, Below};
+
+/// Full jitter: the longest wait before the second, third and every later attempt.
+const JITTER_MAX: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
+/// The longest time a client is told.
+const RETRY_AFTER_TOLD_MAX: Duration = Duration::from_secs(3600);
+
+/// See the module.
+pub(crate) struct Retry {
+    pub(crate) upstream: Arc<Upstream>,
+    /// After a 429 nothing of the caller is sent for a while.
+    pub(crate) pause: Arc<Pause>,
+    /// How many of the caller's attempts may be repeats.
+    pub(crate) repeats: Budget,
+    pub(crate) metrics: Metrics,
+}
+
+impl<S: Below<Attempt, Response<Bytes>>> Around<S, Attempt> for Retry {
+    type Response = Response<Bytes>;
+
+    async fn call(&self, inner: &S, attempt: Attempt) -> Result<Response<Bytes>, Error> {
+        if attempt.behalf.is_background {
+            return self.once(inner, attempt).await;
+        }
+        let settings = &self.upstream.settings;
+        self.repeats.note_request();
+        self.upstream.repeats.note_request();
+        let mut made = 0;
+        loop {
+            self.pause.wait(attempt.deadline).await?;
+            if let Some(pacer) = &self.upstream.pacer {
+                pacer.wait(attempt.deadline).await?;
+            }
+            made += 1;
+            let (error, told) = match inner.clone().oneshot(attempt.clone()).await {
+                Ok(answer) => match failure(&answer) {
+                    None => return Ok(answer),
+                    Some(error) => (error, retry_after(answer.headers())),
+                },
+                Err(error) => {
+                    let told = error.retry_after().filter(|_| error.is_retryable());
+                    (error, told)
+                }
+            };
+            if !error.is_retryable() {
+                return Err(error);
+            }
+            let wait = told.unwrap_or_else(|| jitter(made));
+            let then = Instant::now() + wait;
+            let is_hopeless = wait > settings.retry_after_max || then >= attempt.deadline;
+            if matches!(error, Error::RateLimited { .. }) {
+                // However long a wait was told, the caller pauses no longer than the limit: a header
+                // must not switch it off for hours.
+                self.pause.extend(then.min(Instant::now() + settings.retry_after_max));
+            }
+            let is_last = made >= settings.attempts_max || is_hopeless;
+            if is_last || !(is_free(&error, told) || self.may_repeat()) {
+                return Err(with_wait(error, told));
+            }
+            sleep_until(then).await;
+        }
+    }
+}
+
+impl Retry {
+    /// An attempt that no client waits for: it has a place at once or none, and is never repeated.
+    async fn once<S>(&self, inner: &S, attempt: Attempt) -> Result<Response<Bytes>, Error>
+    where
+        S: Below<Attempt, Response<Bytes>>,
+    {
+        let has_place = || self.upstream.pacer.as_ref().is_none_or(|pacer| pacer.take());
+        if !self.upstream.is_at_ease(&self.pause) || !has_place() {
+            return Err(Error::Overloaded);
+        }
+        let answer = inner.clone().oneshot(attempt).await?;
+        failure(&answer).map_or(Ok(answer), Err)
+    }
+
+    /// Whether the budgets allow another attempt; the caller's first, so that one caller's failures leave
+    /// the upstream's to others.
+    fn may_repeat(&self) -> bool {
+        for (whose, budget) in [("caller", &self.repeats), ("upstream", &self.upstream.repeats)] {
+            if !budget.take() {
+                self.metrics.no_more_repeats(whose);
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// Whether another attempt costs the upstream nothing that it has not offered: it said when, and the
+/// whole caller waits until then; or it never saw the request.
+fn is_free(error: &Error, told: Option<Duration>) -> bool {
+    match error {
+        Error::RateLimited { .. } => told.is_some(),
+        Error::Exchange(ClientError::Reset { started }) => !started,
+        _ => false,
+    }
+}
+
+/// An answer that asks for another attempt.
+fn failure(answer: &Response<Bytes>) -> Option<Error> {
+    let retry_after = RETRY_AFTER_DEFAULT;
+    match answer.status() {
+        StatusCode::TOO_MANY_REQUESTS => Some(Error::RateLimited { retry_after }),
+        StatusCode::SERVICE_UNAVAILABLE => Some(Error::Unavailable { retry_after }),
+        StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED => None,
+        status if status.is_server_error() => {
+            Some(Error::UpstreamFailed { status: status.as_u16() })
+        }
+        _ => None,
+    }
+}
+
+fn with_wait(error: Error, told: Option<Duration>) -> Error {
+    let retry_after = told.unwrap_or(RETRY_AFTER_DEFAULT).min(RETRY_AFTER_TOLD_MAX);
+    match error {
+        Error::RateLimited { .. } => Error::RateLimited { retry_after },
+        Error::Unavailable { .. } => Error::Unavailable { retry_after },
+        other => other,
+    }
+}
+
+fn jitter(made: u32) -> Duration {
+    let place = (made as usize).saturating_sub(1).min(JITTER_MAX.len() - 1);
+    JITTER_MAX[place].mul_f64(rand::rng().random())
+}

@@ -1,0 +1,123 @@
+//! One attempt: a place among the upstream's requests, one HTTP exchange, the whole body.
+//!
+//! Never follows a redirect. Once it has its place, it never takes longer than an attempt may.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, USER_AGENT};
+use http::{HeaderValue, Request, Response};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout};
+use tower::ServiceExt;
+use transport::body;
+use transport::client::Client;
+
+use super::pause::Pause;
+use super::upstream::Upstream;
+use crate::call::{Attempt, Authorized};
+use crate::error::Error;
+use crate::observe::metrics::Metrics;
+use crate::observe::spans::{Exchange, Exporter};
+use crate::svc::Around;
+
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("tieline/", env!("CARGO_PKG_VERSION")));
+
+/// The bottom of a caller's line.
+pub(crate) struct Sending {
+    pub(crate) upstream: Arc<Upstream>,
+    /// A connection pool of this caller's own: an upstream that loses step on a connection can only
+    /// confuse a caller with itself.
+    pub(crate) client: Client,
+    /// How many of the upstream's places this caller may have at the same time.
+    pub(crate) places: Semaphore,
+    pub(crate) pause: Arc<Pause>,
+    pub(crate) metrics: Metrics,
+    pub(crate) exporter: Exporter,
+}
+
+impl Around<(), Authorized> for Sending {
+    type Response = Response<Bytes>;
+
+    async fn call(&self, (): &(), authorized: Authorized) -> Result<Response<Bytes>, Error> {
+        let attempt = &authorized.attempt;
+        // First of the caller's own, so that those it may not use yet do not stand in others' way.
+        let _place = self.places.acquire().await.map_err(|_| Error::Overloaded)?;
+        let _permit = self.permit(attempt).await?;
+        attempt.behalf.account.note_upstream_call();
+        let span = Exchange::begin(&self.exporter, attempt.behalf.origin.as_deref());
+        let began = Instant::now();
+        let exchange = self.exchange(&authorized, span.as_ref());
+        let answer = timeout(self.upstream.settings.attempt_timeout, exchange).await;
+        let answer = answer.unwrap_or(Err(Error::UpstreamTimeout));
+        if let Some(span) = span {
+            let outcome = answer.as_ref().map(|answer| answer.status().as_u16());
+            span.end(&self.upstream.name, outcome.map_err(Error::slug), began.elapsed());
+        }
+        match &answer {
+            Ok(answer) => self.metrics.attempt(&self.upstream.attempts, answer.status().as_str()),
+            Err(error) => self.metrics.attempt(&self.upstream.attempts, error.slug()),
+        }
+        answer
+    }
+}
+
+impl Sending {
+    /// A place among the upstream's requests. A pause that began while this attempt waited for its place
+    /// is waited out without one, so that the places stay free for other callers.
+    async fn permit(&self, attempt: &Attempt) -> Result<SemaphorePermit<'_>, Error> {
+        loop {
+            // The semaphore is never closed; were it, nothing could be sent.
+            let permit = self.upstream.permits.acquire().await.map_err(|_| Error::Overloaded)?;
+            if !self.pause.is_on() {
+                return Ok(permit);
+            }
+            drop(permit);
+            if attempt.behalf.is_background {
+                return Err(Error::Overloaded);
+            }
+            self.pause.wait(attempt.deadline).await?;
+        }
+    }
+
+    async fn exchange(
+        &self,
+        authorized: &Authorized,
+        span: Option<&Exchange<'_>>,
+    ) -> Result<Response<Bytes>, Error> {
+        let request = self.request(authorized, span)?;
+        let answer = self.client.clone().oneshot(request).await.map_err(Error::Exchange)?;
+        let (head, body) = answer.into_parts();
+        if let Some(encoding) = head.headers.get(CONTENT_ENCODING)
+            && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
+        {
+            return Err(Error::BadEncoding);
+        }
+        let settings = &self.upstream.settings;
+        let body = body::collect(body, settings.page_bytes_max, settings.attempt_timeout)
+            .await
+            .map_err(Error::Body)?;
+        Ok(Response::from_parts(head, body))
+    }
+
+    fn request(
+        &self,
+        authorized: &Authorized,
+        span: Option<&Exchange<'_>>,
+    ) -> Result<Request<Bytes>, Error> {
+        let Authorized { attempt, authorization } = authorized;
+        let target = format!("{}{}", self.upstream.settings.base_url, attempt.target);
+        let mut request = Request::get(target)
+            .header(AUTHORIZATION, authorization.clone())
+            .header(ACCEPT, attempt.accept)
+            .header(ACCEPT_ENCODING, "identity")
+            .header(USER_AGENT, AGENT)
+            .body(Bytes::new())
+            // Only a filter's value long enough to break a URI gets here.
+            .map_err(|_| Error::BadFilter)?;
+        if let Some(origin) = &attempt.behalf.origin {
+            origin.pass_on(span.map_or(&origin.trace, Exchange::trace), request.headers_mut());
+        }
+        Ok(request)
+    }
+}

@@ -1,0 +1,60 @@
+//! Equal requests of one caller that are under way at the same time share one reading and one set of
+//! bytes; an answer may be kept for a while, if the configuration says so.
+//!
+//! A reading is not part of any request: a client that leaves stops it for nobody else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+use tower::ServiceExt;
+
+use crate::cache::answers::{Answers, Given, Question};
+use crate::cache::whole::Whole;
+use crate::call::{Call, Listed};
+use crate::error::Error;
+use crate::observe::account::Source;
+use crate::observe::metrics::Metrics;
+use crate::svc::{Around, Below};
+
+/// See the module.
+pub(crate) struct Share {
+    pub(crate) answers: Arc<Answers>,
+    /// How long a reading may take.
+    pub(crate) deadline: Duration,
+    pub(crate) metrics: Metrics,
+}
+
+impl<S: Below<Call, Listed>> Around<S, Call> for Share {
+    type Response = Given;
+
+    async fn call(&self, inner: &S, call: Call) -> Result<Given, Error> {
+        let account = call.behalf.account.clone();
+        let question =
+            Question { endpoint: call.endpoint.name(), filter: call.plan.filter.clone() };
+        let (wants_fresh, deadline) = (call.wants_fresh, Instant::now() + self.deadline);
+        let inner = inner.clone();
+        let given = self
+            .answers
+            .get(question, wants_fresh, || async move {
+                timeout_at(deadline, read(&inner, call)).await.unwrap_or(Err(Error::Deadline))
+            })
+            .await?;
+        self.metrics.answer(given.source);
+        account.note(|account| {
+            account.source = Some(given.source);
+            if given.source != Source::Read {
+                account.story = given.whole.story;
+                account.joined_pages = given.whole.joined_pages;
+            }
+        });
+        Ok(given)
+    }
+}
+
+/// One answer's bytes, read anew.
+pub(crate) async fn read<S: Below<Call, Listed>>(inner: &S, call: Call) -> Result<Whole, Error> {
+    let (endpoint, quirks) = (call.endpoint, Arc::clone(&call.quirks));
+    let listed = inner.clone().oneshot(call).await?;
+    Whole::of(endpoint, &quirks, listed)
+}

@@ -1,0 +1,102 @@
+//! One upstream at work: what its callers share of it. None of it is anybody's data.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use domain::upstream::{Dialect, Rules};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::pause::Pause;
+use crate::config;
+use crate::limits::breaker::{self, Breaker};
+use crate::limits::budget::{Budget, CALLER_REPEATS_MIN};
+use crate::limits::pacer::Pacer;
+use crate::observe::metrics::Attempts;
+
+/// One upstream at work.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    pub(crate) name: String,
+    pub(crate) dialect: &'static dyn Dialect,
+    pub(crate) rules: Rules,
+    pub(crate) settings: config::Upstream,
+    /// Requests in flight, all callers together.
+    pub(crate) permits: Semaphore,
+    /// Requests per minute, all callers together.
+    pub(crate) pacer: Option<Arc<Pacer>>,
+    /// How many attempts may be repeats, all callers together.
+    pub(crate) repeats: Budget,
+    /// What is counted of attempts.
+    pub(crate) attempts: Attempts,
+    /// Whether it is asked at all.
+    pub(crate) breaker: Breaker,
+    paging_proven: AtomicBool,
+    /// When a page was last scanned for fields that no documentation has.
+    scanned: Mutex<Option<Instant>>,
+}
+
+/// A field that is new is new for long: looking for one once in this time is enough.
+const FIELD_SCAN_EVERY: Duration = Duration::from_secs(3600);
+
+/// Repeats in ten seconds that a quiet upstream has in any case: twice a caller's, so that one caller
+/// that fails leaves some to the others.
+const UPSTREAM_REPEATS_MIN: u64 = 2 * CALLER_REPEATS_MIN;
+
+impl Upstream {
+    /// `before` is the upstream of that name until now: where address and rate are the same, its pace
+    /// goes on, for what was begun before goes on as well.
+    pub(crate) fn new(name: &str, settings: &config::Upstream, before: Option<&Upstream>) -> Self {
+        let is_same = |before: &&Upstream| {
+            before.settings.base_url == settings.base_url
+                && before.settings.requests_per_minute_max == settings.requests_per_minute_max
+        };
+        let pacer = before.filter(is_same).and_then(|before| before.pacer.clone());
+        let new = || settings.requests_per_minute_max.map(Pacer::per_minute).map(Arc::new);
+        Upstream {
+            name: name.to_owned(),
+            dialect: settings.dialect,
+            rules: settings.rules.clone(),
+            permits: Semaphore::new(settings.requests_in_flight_max),
+            pacer: pacer.or_else(new),
+            repeats: Budget::new(UPSTREAM_REPEATS_MIN),
+            attempts: Attempts::at(name),
+            breaker: Breaker::new(name, breaker_rules(settings)),
+            settings: settings.clone(),
+            paging_proven: AtomicBool::new(false),
+            scanned: Mutex::default(),
+        }
+    }
+
+    /// Whether background requests may be sent now: the caller was not told to wait, and the upstream
+    /// works.
+    pub(crate) fn is_at_ease(&self, pause: &Pause) -> bool {
+        !pause.is_on() && self.breaker.state() == breaker::State::Closed
+    }
+
+    /// Whether a page of users is to be scanned for fields that no documentation has: once an hour.
+    pub(crate) fn due_for_field_scan(&self) -> bool {
+        // Plain data, valid after any panic.
+        let mut last = self.scanned.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = last.is_none_or(|then| then.elapsed() >= FIELD_SCAN_EVERY);
+        if is_due {
+            *last = Some(Instant::now());
+        }
+        is_due
+    }
+
+    /// Whether this upstream has shown that it honours offsets.
+    pub(crate) fn is_paging_proven(&self) -> bool {
+        self.paging_proven.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_paging_proven(&self, is_proven: bool) {
+        self.paging_proven.store(is_proven, Ordering::Relaxed);
+    }
+}
+
+fn breaker_rules(settings: &config::Upstream) -> Option<breaker::Rules> {
+    let failures_min = u64::from(settings.breaker_failures_min?);
+    Some(breaker::Rules { failures_min, open_for: settings.breaker_open_for })
+}

@@ -1,0 +1,7 @@
+//! The layers that make one list of many pages.
+
+pub(crate) mod exchange;
+pub(crate) mod fan_out;
+pub(crate) mod relate;
+pub(crate) mod remember;
+pub(crate) mod teams;

@@ -1,0 +1,218 @@
+//! A page in hub words becomes an HTTP exchange, and its answer rows. Refusals are read here, and
+//! pages strictly; a page that cannot be used never becomes an empty one.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use domain::hub::{Id, Named, State, User};
+use domain::listing::Listing;
+use domain::page::{Page, Shape};
+use domain::upstream::{Context, PageError, Refusal};
+use domain::visibility::Visibility;
+use http::header::CONTENT_TYPE;
+use http::{Response, StatusCode};
+use tower::ServiceExt;
+
+use crate::call::{Ask, Attempt, Found, ListCall, PageCall, PageRead};
+use crate::error::Error;
+use crate::limits::blocking::{LARGE_BYTES, blocking};
+use crate::line::key::{Key, KeyState};
+use crate::line::upstream::Upstream;
+use crate::observe::metrics::Metrics;
+use crate::svc::{Around, Below};
+
+/// See the module.
+pub(crate) struct Exchange(Arc<Reader>);
+
+/// What it takes to read a page, on whatever thread.
+struct Reader {
+    upstream: Arc<Upstream>,
+    /// What the caller sees.
+    visibility: Visibility,
+    /// What is known of the caller's key.
+    key: Arc<Key>,
+    metrics: Metrics,
+}
+
+impl Exchange {
+    pub(crate) fn new(
+        upstream: Arc<Upstream>,
+        visibility: Visibility,
+        key: Arc<Key>,
+        metrics: Metrics,
+    ) -> Self {
+        Exchange(Arc::new(Reader { upstream, visibility, key, metrics }))
+    }
+}
+
+impl<S: Below<Attempt, Response<Bytes>>> Around<S, PageCall> for Exchange {
+    type Response = PageRead;
+
+    async fn call(&self, inner: &S, page: PageCall) -> Result<PageRead, Error> {
+        let reader = &self.0;
+        if let Some(state) = reader.key.fresh_refusal() {
+            return Err(refused(state));
+        }
+        let (listing, filter) = (&page.list.listing, page.list.ask.filter());
+        let request = reader.upstream.dialect.page_request(listing, filter, page.window);
+        let is_filtered = request.is_filtered;
+        let attempt = Attempt {
+            target: request.target.into(),
+            accept: request.accept,
+            deadline: page.list.deadline,
+            behalf: page.list.behalf.clone(),
+        };
+        let answer = inner.clone().oneshot(attempt).await?;
+        if let Some(error) = reader.refusal(listing, answer.status(), is_filtered) {
+            return Err(error);
+        }
+        if !is_json(&answer) {
+            return Err(Error::BadType);
+        }
+        let body = answer.into_body();
+        if body.len() < LARGE_BYTES {
+            return reader.page(&page.list, &body, is_filtered);
+        }
+        let reader = Arc::clone(reader);
+        blocking(move || reader.page(&page.list, &body, is_filtered)).await?
+    }
+}
+
+impl Reader {
+    fn page(&self, call: &ListCall, body: &[u8], is_filtered: bool) -> Result<PageRead, Error> {
+        let read = self.read(call, body, is_filtered)?;
+        self.key.note_acceptance();
+        self.scan_fields(&call.listing, body);
+        Ok(read)
+    }
+
+    /// Fields that no documentation has are passed over; once an hour they are counted.
+    fn scan_fields(&self, listing: &Listing, body: &[u8]) {
+        if !matches!(listing, Listing::Users(_)) || !self.upstream.due_for_field_scan() {
+            return;
+        }
+        let fields = self.upstream.dialect.new_fields(listing, body);
+        if fields > 0 {
+            let (upstream, listing) = (self.upstream.name.as_str(), listing.name());
+            self.metrics.new_fields(listing, fields);
+            tracing::warn!(
+                upstream,
+                listing,
+                fields,
+                "the upstream has fields that are not documented"
+            );
+        }
+    }
+
+    fn read(&self, call: &ListCall, body: &[u8], is_filtered: bool) -> Result<PageRead, Error> {
+        let ListCall { listing, ask, related, for_roster, .. } = call;
+        let (dialect, rules) = (self.upstream.dialect, &self.upstream.rules);
+        let page = Page { dialect, listing, body, context: Context { rules, related } };
+        let visibility = &self.visibility;
+        let mut found = Found::default();
+        let Found { groups, teams, sightings } = &mut found;
+        let mut look = |user: &User<'_>| {
+            if *for_roster {
+                sightings.extend(sighting(user));
+            }
+        };
+        let rows = match ask {
+            Ask::Rows(ask) => {
+                let (filter, quirks) = (&ask.plan.filter, &ask.quirks);
+                page.read_rows(Shape { lists: ask.lists, quirks, filter, visibility }, &mut look)
+            }
+            Ask::Groups => page.read_groups(visibility, &mut look).map(|(rows, read)| {
+                *groups = read;
+                rows
+            }),
+            Ask::Teams => page.read_users(&mut |user| {
+                look(user);
+                teams.note(user, visibility);
+            }),
+            Ask::Items => page.read_items(),
+            Ask::Look(looks) => {
+                let context = Context { rules: &looks.rules(rules), related };
+                Page { context, ..page }.read_users(&mut |user| looks.user(user))
+            }
+        };
+        let rows = rows.map_err(|error| match error {
+            PageError::Schema(error) => {
+                Error::Schema { dialect: dialect.name(), listing: listing.name(), error }
+            }
+            PageError::Refused(refusal) => self.named(listing, refusal, is_filtered),
+        })?;
+        Ok(PageRead { rows, found })
+    }
+
+    /// A refusal by status. What a client filtered by may be refused with it; anything else in the 400s
+    /// is our own mistake.
+    fn refusal(&self, listing: &Listing, status: StatusCode, is_filtered: bool) -> Option<Error> {
+        match status {
+            StatusCode::OK => None,
+            StatusCode::NOT_FOUND if self.may_lack(listing) => Some(Error::NoSuchListing),
+            StatusCode::UNAUTHORIZED => {
+                Some(self.named(listing, Refusal::Unauthorized, is_filtered))
+            }
+            StatusCode::FORBIDDEN => Some(self.named(listing, Refusal::Forbidden, is_filtered)),
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY if is_filtered => {
+                Some(Error::BadFilter)
+            }
+            status if status.is_redirection() => Some(Error::Redirect),
+            status => Some(Error::RefusedCall { status: status.as_u16() }),
+        }
+    }
+
+    fn named(&self, listing: &Listing, refusal: Refusal, is_filtered: bool) -> Error {
+        let note = |state| {
+            self.key.note_refusal(state);
+            refused(state)
+        };
+        match refusal {
+            Refusal::Unauthorized => note(KeyState::Refused),
+            // A firewall may forbid what a client filtered by, and a scope what can be done without;
+            // that says nothing about the key.
+            Refusal::Forbidden if is_filtered || self.may_lack(listing) => Error::Forbidden,
+            Refusal::Forbidden => note(KeyState::Forbidden),
+            Refusal::NotFound if self.may_lack(listing) => Error::NoSuchListing,
+            Refusal::NotFound => Error::RefusedCall { status: 404 },
+            Refusal::RateLimited => Error::RateLimited { retry_after: std::time::Duration::ZERO },
+        }
+    }
+
+    /// Whether the upstream may do without what was asked for.
+    fn may_lack(&self, listing: &Listing) -> bool {
+        self.upstream.dialect.may_lack(listing)
+    }
+}
+
+/// A user as the roster remembers one.
+fn sighting(user: &User<'_>) -> Option<roster::Sighting> {
+    if user.state == State::Unlisted {
+        return None;
+    }
+    let text = |id: &Id<'_>| id.to_string();
+    let texts = |teams: &[Named<'_>]| teams.iter().map(|team| text(&team.id)).collect();
+    Some(roster::Sighting {
+        id: user.id,
+        name: user.name.as_deref().map(str::to_owned),
+        group: user
+            .group
+            .as_ref()
+            .map(|group| (text(&group.id), group.name.as_deref().map(str::to_owned))),
+        teams: texts(&user.teams),
+        supervised_teams: texts(&user.supervised_teams),
+        is_deleted: user.state == State::Deleted,
+    })
+}
+
+fn refused(state: KeyState) -> Error {
+    if state == KeyState::Forbidden { Error::Forbidden } else { Error::MappedKeyRefused }
+}
+
+/// JSON by its own word; an answer that says nothing is taken at its bytes.
+fn is_json(answer: &Response<Bytes>) -> bool {
+    let Some(kind) = answer.headers().get(CONTENT_TYPE) else { return true };
+    let kind = kind.to_str().unwrap_or_default().to_ascii_lowercase();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    kind == "application/json" || kind.ends_with("+json")
+}

@@ -1,0 +1,290 @@
+//! What a user's own row does not say is read beforehand and joined to it, where the upstream needs
+//! that; and a list is read by a cheaper way where there is one.
+//!
+//! What is joined takes many calls, so it is kept for a while, and read anew in the background when
+//! it is no longer fresh. Rounds and lists are bounded. A list is never answered with a part of what
+//! belongs to it missing: where a round fails, the list fails.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use domain::legacy::Lists;
+use domain::listing::Listing;
+use domain::related::{Needs, Related};
+use domain::upstream::Shortcut;
+use domain::visibility::Visibility;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::time::{Instant, timeout, timeout_at};
+use tower::ServiceExt;
+
+use crate::cache::kept::{Ages, Kept};
+use crate::call::{Ask, Behalf, ListCall, Listed};
+use crate::error::Error;
+use crate::line::upstream::Upstream;
+use crate::observe::metrics::Metrics;
+use crate::svc::{Around, Below};
+
+/// Rounds of listings, each named by what the ones before told.
+const ROUNDS_MAX: usize = 4;
+
+/// See the module.
+pub(crate) struct Relate {
+    /// The caller's name, for the log.
+    pub(crate) caller: Arc<str>,
+    /// What it sees.
+    pub(crate) visibility: Visibility,
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) joined: Arc<JoinedLists>,
+    pub(crate) metrics: Metrics,
+}
+
+/// What is joined to one caller's user rows, by what was needed.
+#[derive(Debug, Default)]
+pub(crate) struct JoinedLists(Mutex<HashMap<Needs, Arc<Kept<Joined>>>>);
+
+impl JoinedLists {
+    fn of(&self, needs: Needs) -> Arc<Kept<Joined>> {
+        let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(lists.entry(needs).or_default())
+    }
+
+    /// Forgets everything.
+    pub(crate) fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// What is joined to user rows, and what it cost to read.
+#[derive(Debug)]
+pub(crate) struct Joined {
+    related: Arc<Related>,
+    pages: u64,
+}
+
+impl<S: Below<ListCall, Listed>> Around<S, ListCall> for Relate {
+    type Response = Listed;
+
+    async fn call(&self, inner: &S, mut call: ListCall) -> Result<Listed, Error> {
+        let (dialect, rules) = (self.upstream.dialect, &self.upstream.rules);
+        let shortcut = match (&call.ask, &call.listing) {
+            (Ask::Rows(rows), Listing::Users(_)) if matches!(rows.lists, Lists::Users(_)) => {
+                dialect.shortcut(&rows.plan.filter, rules)
+            }
+            _ => Shortcut::None,
+        };
+        match shortcut {
+            Shortcut::None => {}
+            Shortcut::Nobody => return Ok(Listed::default()),
+            Shortcut::Listing(listing) => call.listing = listing,
+        }
+        let needs = self.needs(&call);
+        let mut joined_pages = 0;
+        if !dialect.follow_up(needs, rules, &Related::default()).is_empty() {
+            let joined = self.related(inner, &call, needs).await?;
+            joined_pages = joined.pages;
+            call.behalf.account.note(|account| account.joined_pages = joined_pages);
+            call.related = Arc::clone(&joined.related);
+        }
+        let is_one = matches!(call.listing, Listing::User(_));
+        match inner.clone().oneshot(call).await {
+            Ok(listed) => Ok(Listed { joined_pages, ..listed }),
+            // The one user asked for is not there.
+            Err(Error::NoSuchListing) if is_one => Ok(Listed { joined_pages, ..Listed::default() }),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+const RECORDS: Needs = Needs { records: true, teams: true };
+
+impl Relate {
+    /// What must be known of each user for this list.
+    fn needs(&self, call: &ListCall) -> Needs {
+        // The roster remembers teams, since a narrowed caller sees by them.
+        let teams = self.visibility.needs_teams() || call.for_roster;
+        match &call.ask {
+            Ask::Rows(rows) => match rows.lists {
+                Lists::Users(_) => RECORDS,
+                Lists::DeletedUsers(_) | Lists::Teams(_) => Needs { records: false, teams },
+            },
+            Ask::Groups => Needs { records: false, teams },
+            Ask::Teams => Needs { records: false, teams: true },
+            Ask::Items => Needs::default(),
+            Ask::Look(_) => RECORDS,
+        }
+    }
+
+    async fn related<S: Below<ListCall, Listed>>(
+        &self,
+        inner: &S,
+        call: &ListCall,
+        needs: Needs,
+    ) -> Result<Arc<Joined>, Error> {
+        let settings = self.upstream.settings.related;
+        let ages = Ages { fresh_for: settings.fresh_for, stale_max: settings.stale_max };
+        // Whoever knows all there is to a record knows the teams, too.
+        let is_known = self.joined.of(RECORDS).is_under_way(ages);
+        let needs = if is_known { RECORDS } else { needs };
+        let kept = self.joined.of(needs);
+        let reading = kept.get(ages, || {
+            self.metrics.related();
+            let reading = Reading {
+                inner: inner.clone(),
+                caller: Arc::clone(&self.caller),
+                upstream: Arc::clone(&self.upstream),
+                deadline: Instant::now() + settings.deadline,
+                behalf: call.behalf.apart(),
+            };
+            async move {
+                let read = timeout(settings.deadline, reading.read(needs)).await;
+                let read = read.unwrap_or(Err(Error::Deadline));
+                if let Err(error) = &read {
+                    let (caller, err) = (&*reading.caller, error.slug());
+                    // Nobody may be waiting: then an old reading serves, and this is all there is to see.
+                    tracing::warn!(caller, err, %error, "joined listings not read");
+                }
+                read
+            }
+        });
+        timeout_at(call.deadline, reading).await.unwrap_or(Err(Error::Deadline))
+    }
+}
+
+/// One reading of what is joined. It is not part of any request.
+struct Reading<S> {
+    inner: S,
+    caller: Arc<str>,
+    upstream: Arc<Upstream>,
+    deadline: Instant,
+    behalf: Behalf,
+}
+
+impl<S: Below<ListCall, Listed>> Reading<S> {
+    /// Reads all that is needed, round by round.
+    async fn read(&self, needs: Needs) -> Result<Joined, Error> {
+        let upstream = &self.upstream;
+        let settings = &upstream.settings;
+        let mut related = Related::default();
+        let (mut lists, mut pages) = (0, 0);
+        for _ in 0..ROUNDS_MAX {
+            let round = upstream.dialect.follow_up(needs, &upstream.rules, &related);
+            if round.is_empty() {
+                return Ok(Joined { related: Arc::new(related.joined()), pages });
+            }
+            lists += round.len();
+            if lists > settings.related.lists_max {
+                return Err(Error::TooManyLists { lists_max: settings.related.lists_max });
+            }
+            let reads: Vec<_> = round.into_iter().map(|listing| self.one(listing)).collect();
+            let mut gaps = Gaps::default();
+            let mut reads = stream::iter(reads).buffer_unordered(settings.pages_in_flight_max);
+            while let Some((listing, listed)) = reads.try_next().await? {
+                gaps.note(&listing, listed.is_none());
+                match listed {
+                    Some(listed) => {
+                        pages += listed.list.story.pages;
+                        related.add(listing, listed.list.items);
+                    }
+                    None => {
+                        // Learning that there is none took a call.
+                        pages += 1;
+                        related.add_lacking(listing);
+                    }
+                }
+            }
+            drop(reads);
+            pages += self.close(&gaps).await?;
+        }
+        // A dialect that never has enough is a mistake of ours.
+        Err(Error::Internal)
+    }
+
+    /// One listing; `None` where the upstream has no such listing. Nobody waits for a single list here,
+    /// so a rate limit is waited out as long as there is time for all of them.
+    async fn one(&self, listing: Listing) -> Result<(Listing, Option<Listed>), Error> {
+        let mut asked = 0;
+        loop {
+            let behalf = self.behalf.clone();
+            let list = ListCall::new(listing.clone(), Ask::Items, self.deadline, behalf);
+            let error = match self.inner.clone().oneshot(list).await {
+                Ok(listed) => return Ok((listing, Some(listed))),
+                Err(error) => error,
+            };
+            asked += 1;
+            match error {
+                Error::NoSuchListing => return Ok((listing, None)),
+                Error::RateLimited { retry_after }
+                | Error::Unavailable { retry_after }
+                | Error::BreakerOpen { retry_after }
+                    if asked < PATIENCE
+                        && Instant::now() + retry_after.max(PAUSE) < self.deadline =>
+                {
+                    tokio::time::sleep(retry_after.max(PAUSE)).await;
+                }
+                error => return Err(error),
+            }
+        }
+    }
+
+    /// Accepts a gap only where what it belongs to is gone by now: the members of a team that is still
+    /// listed are not nobody. Returns the pages this took.
+    async fn close(&self, gaps: &Gaps) -> Result<u64, Error> {
+        let contradiction = Error::RefusedCall { status: 404 };
+        let mut pages = 0;
+        for (kind, listing) in [(&gaps.teams, Listing::Teams), (&gaps.skills, Listing::Skills)] {
+            if kind.missing.is_empty() {
+                continue;
+            }
+            let (_, listed) = self.one(listing).await?;
+            let Some(listed) = listed else { return Err(contradiction) };
+            pages += listed.list.story.pages;
+            let is_listed = |id: &Arc<str>| listed.list.items.iter().any(|item| *item.id == **id);
+            if kind.missing.iter().any(is_listed) {
+                return Err(contradiction);
+            }
+            let (caller, lists) = (&*self.caller, kind.missing.len());
+            tracing::warn!(caller, lists, "gone while being read");
+        }
+        // Users come and go, but never all of them at once.
+        let of_users = &gaps.of_users;
+        if of_users.asked > 0 && of_users.missing.len() == of_users.asked as usize {
+            return Err(contradiction);
+        }
+        Ok(pages)
+    }
+}
+
+/// How often a list is asked for again that the upstream was too busy for.
+const PATIENCE: u32 = 2;
+/// How long such a list waits at least: the vendor's limit resets "after a short period".
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Lists of members that were not there, by whose they are.
+#[derive(Default)]
+struct Gaps {
+    teams: Kind,
+    skills: Kind,
+    of_users: Kind,
+}
+
+#[derive(Default)]
+struct Kind {
+    asked: u32,
+    missing: Vec<Arc<str>>,
+}
+
+impl Gaps {
+    fn note(&mut self, listing: &Listing, is_missing: bool) {
+        let (kind, id) = match listing {
+            Listing::TeamMembers(id) => (&mut self.teams, id),
+            Listing::SkillMembers(id) => (&mut self.skills, id),
+            Listing::OfUser(_, id) => (&mut self.of_users, id),
+            _ => return,
+        };
+        kind.asked += 1;
+        if is_missing {
+            kind.missing.push(Arc::clone(id));
+        }
+    }
+}

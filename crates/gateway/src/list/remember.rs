@@ -1,0 +1,158 @@
+//! The roster: every complete reading of a caller's users is remembered, and a list of deleted users
+//! is completed with those who were seen once and are gone, and with those imported.
+//!
+//! Only whole, unfiltered readings count. A list of live users never waits for the roster to be
+//! right, but for it to be told; where that fails the list is answered and the failure logged. A list
+//! of deleted users without its roster would be a part, so it fails.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use domain::legacy::Lists;
+use domain::listing::{Listing, Which};
+use domain::plan::UserFilter;
+use domain::sweep::List;
+use domain::visibility::Visibility;
+use roster::{Former, Roster, Scope, Sighting, Sweep};
+use tower::ServiceExt;
+
+use crate::call::{Ask, ListCall, Listed};
+use crate::config::DeletedFrom;
+use crate::error::Error;
+use crate::line::upstream::Upstream;
+use crate::observe::metrics::Metrics;
+use crate::svc::{Around, Below};
+
+/// See the module.
+pub(crate) struct Remember {
+    /// Without one nothing is remembered.
+    pub(crate) roster: Option<Roster>,
+    /// What the roster knows this caller's users by.
+    pub(crate) scope: Scope,
+    /// What the caller sees.
+    pub(crate) visibility: Visibility,
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) metrics: Metrics,
+}
+
+impl<S: Below<ListCall, Listed>> Around<S, ListCall> for Remember {
+    type Response = Listed;
+
+    async fn call(&self, inner: &S, mut call: ListCall) -> Result<Listed, Error> {
+        let deleted = match &call.ask {
+            Ask::Rows(rows) => match rows.lists {
+                Lists::DeletedUsers(record) => Some(record),
+                Lists::Users(_) | Lists::Teams(_) => None,
+            },
+            _ => None,
+        };
+        // Any filter at all, pushed down or not: a way around the list sees only some of the users.
+        let is_whole = matches!(call.listing, Listing::Users(_))
+            && call.ask.filter().is_none_or(UserFilter::is_everyone)
+            && !matches!(call.ask, Ask::Look(_));
+        let Some(roster) = self.roster.as_ref().filter(|_| is_whole) else {
+            let mut listed = inner.clone().oneshot(call).await?;
+            if deleted.is_some() && !self.lists(DeletedFrom::DeletedAt) {
+                listed.list = nothing(listed.list);
+            }
+            return Ok(listed);
+        };
+        // Users who are archived have not vanished.
+        call.listing = Listing::Users(Which::All);
+        call.for_roster = true;
+        let started = now();
+        let mut listed = inner.clone().oneshot(call).await?;
+        let sightings = std::mem::take(&mut listed.found.sightings);
+        // Who is live or listed already, by this very reading.
+        let seen: Option<HashMap<u64, bool>> =
+            deleted.map(|_| sightings.iter().map(|user| (user.id, user.is_deleted)).collect());
+        let sweep = Sweep { started, ended: now() };
+        let told = tell(roster, self.scope.clone(), sweep, sightings).await;
+        // Where the answer fails with it, `rescue` counts and logs.
+        if let (Err(error), None) = (&told, deleted) {
+            self.metrics.roster_failed();
+            let caller = self.scope.caller.as_str();
+            tracing::error!(%error, caller, "users could not be remembered");
+        }
+        let (Some(record), Some(seen)) = (deleted, seen) else { return Ok(listed) };
+        told?;
+        if !self.lists(DeletedFrom::DeletedAt) {
+            listed.list = nothing(listed.list);
+        }
+        let (roster, scope) = (roster.clone(), self.scope.clone());
+        let former = blocking(move || roster.former(&scope)).await?;
+        let mut bytes = Vec::new();
+        for user in former.iter().filter(|user| self.is_shown(user, &seen)) {
+            bytes.push(b',');
+            record(user.id, user.name.as_deref(), &mut bytes);
+            listed.list.rows += 1;
+        }
+        let whole = 0..bytes.len();
+        listed.list.parts.push((bytes, whole));
+        Ok(listed)
+    }
+}
+
+impl Remember {
+    /// Whether deleted users are listed from there.
+    fn lists(&self, source: DeletedFrom) -> bool {
+        self.upstream.settings.deleted_from.contains(&source)
+    }
+
+    /// Whether a user who was seen once, or imported, stands in the list of deleted users. `seen` are
+    /// those that this very reading has shown, and whether they are deleted.
+    fn is_shown(&self, user: &Former, seen: &HashMap<u64, bool>) -> bool {
+        let is_asked = (user.is_vanished && self.lists(DeletedFrom::Vanished))
+            || (user.is_imported && self.lists(DeletedFrom::Imported));
+        let is_new = match seen.get(&user.id) {
+            None => true,
+            Some(is_deleted) => *is_deleted && !self.lists(DeletedFrom::DeletedAt),
+        };
+        is_asked && is_new && self.saw(user)
+    }
+
+    /// Whether the user existed for the caller, by what was last known.
+    fn saw(&self, user: &Former) -> bool {
+        let group = user.group.as_ref().map(|(id, name)| (id.as_str(), name.as_deref()));
+        self.visibility.saw(user.id, group, user.teams.iter().chain(&user.supervised_teams))
+    }
+}
+
+/// The list without its rows.
+fn nothing(list: List) -> List {
+    List { story: list.story, ..List::default() }
+}
+
+async fn tell(
+    roster: &Roster,
+    scope: Scope,
+    sweep: Sweep,
+    sightings: Vec<Sighting>,
+) -> Result<(), Error> {
+    let roster = roster.clone();
+    let changes = blocking(move || roster.record(&scope, &sweep, &sightings)).await?;
+    if changes.clock_was_ahead {
+        tracing::warn!("the roster held times ahead of the clock; they were set right");
+    }
+    if changes.suspicious {
+        tracing::warn!("a reading lacks more than half of the users; nobody is taken for gone yet");
+    }
+    Ok(())
+}
+
+/// The roster's file is read and written on a thread that may wait.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, roster::RosterError> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(Error::Roster),
+        Err(_) => Err(Error::Internal),
+    }
+}
+
+/// Milliseconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,9 @@
+//! What is told of requests: the access line, counters, spans, explanations. Nothing here decides what a
+//! request is answered with.
+
+pub(crate) mod account;
+pub(crate) mod explain;
+pub mod metrics;
+pub(crate) mod origin;
+pub mod process;
+pub mod spans;

@@ -1,0 +1,131 @@
+//! What is noted of one request while it is answered, for its access line, its counters and its
+//! explanation.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use domain::sweep::Story;
+
+use super::metrics::Tally;
+
+/// Where an answer came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Read for this request.
+    Read,
+    /// Read for another request that was under way.
+    Shared,
+    /// Kept and fresh.
+    Kept,
+    /// Kept, not fresh any more, and given because the upstream failed.
+    Stale,
+}
+
+impl Source {
+    /// The word in headers, metrics and explanations.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Source::Read => "read",
+            Source::Shared => "shared",
+            Source::Kept => "hit",
+            Source::Stale => "stale",
+        }
+    }
+}
+
+/// Which side an answer came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Control,
+    Candidate,
+}
+
+impl Side {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Side::Control => "control",
+            Side::Candidate => "candidate",
+        }
+    }
+}
+
+/// How an answer comes about: layers note what they learn, `trace` alone reads it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Account {
+    pub(crate) endpoint: Option<&'static str>,
+    /// Its counters, and with them its name.
+    pub(crate) caller: Option<Arc<Tally>>,
+    /// What the caller's upstream speaks.
+    pub(crate) dialect: Option<&'static str>,
+    pub(crate) may_explain: bool,
+    /// Filters that had a value.
+    pub(crate) filters: Vec<&'static str>,
+    /// Names fit for a log.
+    pub(crate) ignored: Vec<String>,
+    pub(crate) rows: u64,
+    pub(crate) story: Story,
+    /// Pages it once took to read what was joined to the rows.
+    pub(crate) joined_pages: u64,
+    pub(crate) error: Option<&'static str>,
+    /// Which side answered, where either may.
+    pub(crate) answered_by: Option<Side>,
+    /// Whether the answer's body comes from elsewhere piece by piece; its line is written at its end.
+    pub(crate) is_streamed: bool,
+    /// Where a list came from.
+    pub(crate) source: Option<Source>,
+    /// Which configuration it is answered with.
+    pub(crate) epoch: u64,
+    /// Requests sent upstream on behalf of this one, those for what is kept included.
+    pub(crate) upstream_calls: u64,
+}
+
+/// An account that all who answer one request share.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SharedAccount {
+    /// `None` where nobody will read it.
+    noted: Option<Arc<Mutex<Account>>>,
+    upstream_calls: Arc<AtomicU64>,
+}
+
+impl SharedAccount {
+    /// The account of a request that is answered with this configuration.
+    pub(crate) fn new(epoch: u64) -> Self {
+        let account = Account { epoch, ..Account::default() };
+        let noted = Some(Arc::new(Mutex::new(account)));
+        SharedAccount { noted, upstream_calls: Arc::default() }
+    }
+
+    /// Takes a note. Nothing in the house may depend on it.
+    pub(crate) fn note(&self, change: impl FnOnce(&mut Account)) {
+        if let Some(noted) = &self.noted {
+            // Plain data, valid after any panic.
+            change(&mut noted.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    /// The account of what belongs to all who use it: nobody reads it, and what it sends upstream is
+    /// counted here.
+    pub(crate) fn apart(&self) -> Self {
+        SharedAccount { noted: None, upstream_calls: Arc::clone(&self.upstream_calls) }
+    }
+
+    /// Counts a request that is sent upstream.
+    pub(crate) fn note_upstream_call(&self) {
+        self.upstream_calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// All that was noted, for `trace`. Nothing is noted after it.
+    pub(crate) fn close(&self) -> Account {
+        let mut account = Account::default();
+        self.note(|noted| account = std::mem::take(noted));
+        account.upstream_calls = self.upstream_calls.load(Ordering::Relaxed);
+        account
+    }
+
+    /// Whether the answer's body comes piece by piece, so that more will be noted.
+    pub(crate) fn is_streamed(&self) -> bool {
+        let mut is_streamed = false;
+        self.note(|noted| is_streamed = noted.is_streamed);
+        is_streamed
+    }
+}

@@ -1,0 +1,58 @@
+//! How an answer came about, for a caller that may know.
+
+use domain::loss::{self, Status};
+use serde_json::{Map, Value, json};
+
+use super::account::{Account, Side, Source};
+use super::metrics::Tally;
+
+/// One line of JSON.
+pub(crate) fn explanation(account: &Account) -> String {
+    if account.answered_by == Some(Side::Control) {
+        return of_control(account).to_string();
+    }
+    let notes: Map<String, Value> = account
+        .story
+        .notes
+        .iter()
+        .map(|(note, count)| (note.to_owned(), Value::from(count)))
+        .collect();
+    json!({
+        "endpoint": account.endpoint,
+        "caller": account.caller.as_deref().map(Tally::name),
+        "dialect": account.dialect,
+        "filters": account.filters,
+        "ignored_parameters": account.ignored,
+        "rows": account.rows,
+        "source": account.source.map(Source::as_str),
+        "upstream_calls": account.upstream_calls,
+        "pages": account.story.pages,
+        "joined_pages": account.joined_pages,
+        "seams_repaired": account.story.seams_repaired,
+        "read_again": account.story.restarts,
+        "total_mismatch": account.story.total_mismatch,
+        "defaulted_fields": fields(account, Status::Defaulted),
+        "unavailable_fields": fields(account, Status::Unavailable),
+        "notes": notes,
+    })
+    .to_string()
+}
+
+/// Nothing was translated: what is known is who asked, and who answered.
+fn of_control(account: &Account) -> Value {
+    json!({
+        "endpoint": account.endpoint,
+        "caller": account.caller.as_deref().map(Tally::name),
+        "answered_by": account.answered_by.map(Side::as_str),
+    })
+}
+
+/// The fields that the ledger says this of, for the endpoint and the upstream of a request.
+fn fields(account: &Account, status: Status) -> Vec<&'static str> {
+    let of = |loss: &loss::Loss| {
+        account.endpoint == Some(loss.endpoint)
+            && account.dialect == Some(loss.dialect)
+            && loss.status == status
+    };
+    loss::ledger().filter(of).map(|loss| loss.field).collect()
+}

@@ -1,0 +1,106 @@
+//! Counters kept at hand: each is found by its labels once, when it is first used, and not again for every
+//! request. One tally for each caller of a configuration.
+
+use std::sync::{Arc, OnceLock};
+
+use domain::legacy::ENDPOINTS;
+use prometheus::{Histogram, IntCounter};
+
+/// What requests are counted under beside legacy endpoints; the first stands for all others.
+const OTHERS: [&str; 3] = ["none", "openapi", "passthrough"];
+
+/// Statuses whose counters are kept at hand; others are looked up for each request.
+const STATUSES: [u16; 9] = [200, 204, 304, 400, 401, 404, 429, 502, 503];
+
+/// Where the counters of an endpoint stand.
+pub(super) fn place(endpoint: &str) -> usize {
+    let legacy = ENDPOINTS.iter().position(|known| known.name() == endpoint);
+    let other = || OTHERS.iter().position(|known| *known == endpoint).unwrap_or(0);
+    legacy.unwrap_or_else(|| ENDPOINTS.len() + other())
+}
+
+/// Something for each endpoint, and for what is none.
+fn for_each<T>(new: impl FnMut(usize) -> T) -> Vec<T> {
+    (0..ENDPOINTS.len() + OTHERS.len()).map(new).collect()
+}
+
+/// The counters of one caller.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    name: Arc<str>,
+    endpoints: Vec<OfEndpoint>,
+}
+
+#[derive(Debug, Default)]
+struct OfEndpoint {
+    requests: [OnceLock<IntCounter>; STATUSES.len()],
+    filters: Vec<OnceLock<IntCounter>>,
+    losses: OnceLock<Losses>,
+}
+
+/// What the ledger says of an endpoint's answers, over the dialect of the caller's upstream.
+#[derive(Debug)]
+pub(super) struct Losses {
+    pub(super) dialect: String,
+    pub(super) counters: Vec<IntCounter>,
+}
+
+impl Tally {
+    pub(crate) fn new(name: &str) -> Self {
+        let endpoint = |place: usize| {
+            let filters = ENDPOINTS.get(place).map_or(0, |endpoint| endpoint.filters().len());
+            let filters = (0..filters).map(|_| OnceLock::new()).collect();
+            OfEndpoint { filters, ..OfEndpoint::default() }
+        };
+        Tally { name: name.into(), endpoints: for_each(endpoint) }
+    }
+
+    /// The caller's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The counter of requests with that status, where one is kept at hand.
+    pub(super) fn requests(&self, place: usize, status: u16) -> Option<&OnceLock<IntCounter>> {
+        let known = STATUSES.iter().position(|known| *known == status)?;
+        self.endpoints.get(place)?.requests.get(known)
+    }
+
+    /// The counter of requests with that filter.
+    pub(super) fn filter(&self, place: usize, filter: &str) -> Option<&OnceLock<IntCounter>> {
+        let filters = ENDPOINTS.get(place)?.filters();
+        let known = filters.iter().position(|known| *known == filter)?;
+        self.endpoints.get(place)?.filters.get(known)
+    }
+
+    /// The counters of what the ledger says of an endpoint's answers.
+    pub(super) fn losses(&self, place: usize) -> Option<&OnceLock<Losses>> {
+        self.endpoints.get(place).map(|endpoint| &endpoint.losses)
+    }
+}
+
+/// The counters of attempts at one upstream.
+#[derive(Debug)]
+pub(crate) struct Attempts {
+    pub(super) upstream: String,
+    /// Of those that were answered with 200: nearly all.
+    pub(super) good: OnceLock<IntCounter>,
+}
+
+impl Attempts {
+    pub(crate) fn at(upstream: &str) -> Self {
+        Attempts { upstream: upstream.to_owned(), good: OnceLock::new() }
+    }
+}
+
+/// The counters of one endpoint, whoever asks.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    pub(super) seconds: OnceLock<Histogram>,
+    pub(super) rows: OnceLock<IntCounter>,
+}
+
+/// Those of every endpoint.
+pub(super) fn shared() -> Vec<Shared> {
+    for_each(|_| Shared::default())
+}

@@ -1,0 +1,193 @@
+//! The bound holds in the worst case, and nothing goes uncounted beyond it.
+
+use std::collections::BTreeMap;
+
+use domain::legacy::ENDPOINTS;
+use domain::sweep::Story;
+use domain::upstream::DIALECTS;
+
+use super::*;
+use crate::shadow::Cause;
+
+const STATUSES: [u16; 16] =
+    [200, 304, 400, 401, 403, 404, 405, 413, 418, 429, 499, 500, 501, 502, 503, 504];
+
+/// Every series of a text and its value.
+fn series(text: &[u8]) -> BTreeMap<String, f64> {
+    let text = std::str::from_utf8(text).unwrap();
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let pairs = lines.map(|line| line.rsplit_once(' ').unwrap());
+    pairs.map(|(series, value)| (series.to_owned(), value.parse().unwrap())).collect()
+}
+
+fn sum(series: &BTreeMap<String, f64>, name: &str) -> u64 {
+    let of = series.iter().filter(|(series, _)| series.starts_with(&format!("{name}{{")));
+    of.map(|(_, value)| *value as u64).sum()
+}
+
+/// Everything that can be said of so many callers and upstreams.
+fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 4]) {
+    let metrics = Metrics::new().unwrap();
+    let mut notes = domain::legacy::Notes::default();
+    for note in [
+        &mut notes.separator_in_name,
+        &mut notes.time_zone_unmapped,
+        &mut notes.channel_unmapped,
+        &mut notes.live_with_deletion_date,
+        &mut notes.deleted_left_out,
+        &mut notes.unnumbered_left_out,
+    ] {
+        *note = 1;
+    }
+    let story = Story {
+        pages: 1,
+        seams_repaired: 1,
+        restarts: 1,
+        total_mismatch: true,
+        notes,
+        ..Story::default()
+    };
+    let mut counted = [0; 4];
+    let took = Duration::from_millis(5);
+    for status in STATUSES {
+        for name in ["none", "openapi"] {
+            let endpoint = (name != "none").then_some(name);
+            metrics.request(&Account { endpoint, ..Account::default() }, status, took);
+            counted[0] += 1;
+        }
+    }
+    let tally = |number| Some(Arc::new(Tally::new(&format!("caller-{number}"))));
+    for caller in (0..callers).map(tally).chain([None]) {
+        for endpoint in ENDPOINTS {
+            for status in STATUSES {
+                let account = Account {
+                    endpoint: Some(endpoint.name()),
+                    caller: caller.clone(),
+                    rows: 1,
+                    story,
+                    ignored: vec!["x".to_owned()],
+                    filters: endpoint.filters().to_vec(),
+                    ..Account::default()
+                };
+                metrics.request(&account, status, took);
+                counted[0] += 1;
+                counted[1] += endpoint.filters().len() as u64;
+            }
+            for dialect in DIALECTS {
+                let Some(caller) = &caller else { continue };
+                metrics.answered(*endpoint, dialect.name(), caller);
+                let of = endpoint.losses().iter().filter(|loss| loss.dialect == dialect.name());
+                let is_loss = |status| !matches!(status, Status::Exact | Status::Renamed);
+                counted[2] += of.filter(|loss| is_loss(loss.status)).count() as u64;
+            }
+        }
+    }
+    for slug in SLUGS {
+        let account = Account { error: Some(slug), ..Account::default() };
+        metrics.request(&account, 500, took);
+        counted[0] += 1;
+    }
+    for upstream in 0..upstreams {
+        let attempts = Attempts::at(&format!("upstream-{upstream}"));
+        let statuses: Vec<String> =
+            (100..1000).step_by(9).map(|status: u16| status.to_string()).collect();
+        for outcome in
+            statuses.iter().map(String::as_str).chain(SLUGS.iter().copied()).chain(["token"])
+        {
+            metrics.attempt(&attempts, outcome);
+            counted[3] += 1;
+        }
+    }
+    metrics.list(&story);
+    for whose in BUDGETS {
+        metrics.no_more_repeats(whose);
+    }
+    metrics.dns_failed(LookupFailure::Silent);
+    for source in [Source::Read, Source::Shared, Source::Kept, Source::Stale] {
+        metrics.answer(source);
+    }
+    for outcome in ["hit", "unknown", "miss", "doubted", "related"] {
+        metrics.lookup(outcome);
+    }
+    worst_of_the_other_side(&metrics);
+    let key = |number: usize| BAD_KEYS[number % 2];
+    let snapshot = Snapshot {
+        callers: (0..callers).map(|number| (format!("caller-{number}"), key(number))).collect(),
+        breakers: (0..upstreams)
+            .map(|number| (format!("upstream-{number}"), crate::limits::breaker::State::Open))
+            .collect(),
+        roster: ["remembered", "deleted", "vanished", "imported"].map(|state| (state, 1)).to_vec(),
+        ..Snapshot::default()
+    };
+    (metrics.text(&snapshot), counted)
+}
+
+fn worst_of_the_other_side(metrics: &Metrics) {
+    for endpoint in ENDPOINTS {
+        for outcome in shadow::OUTCOMES {
+            metrics.shadow().compared(endpoint.name(), outcome, std::iter::empty());
+        }
+        let found = Cause::ALL.map(|cause| (cause.as_str(), 1)).into_iter();
+        metrics.shadow().compared(endpoint.name(), "different", found);
+    }
+    for number in 0..10 {
+        metrics.shadow().control_request(["answered", "timeout", "5xx", "limited"][number % 4]);
+    }
+}
+
+#[test]
+fn two_hundred_callers_and_as_many_upstreams_stay_below_the_bound() {
+    for (callers, upstreams) in [(200, 200), (2000, 1), (1, 300)] {
+        let (text, counted) = worst(callers, upstreams);
+        let series = series(&text);
+        assert!(series.len() <= SERIES_MAX, "{} series of {callers} callers", series.len());
+        // What is beyond the bound is counted all the same.
+        let names = [
+            "tieline_requests_total",
+            "tieline_filters_used_total",
+            "tieline_field_losses_total",
+            "tieline_upstream_requests_total",
+        ];
+        for (name, counted) in names.into_iter().zip(counted) {
+            assert_eq!(sum(&series, name), counted, "{name} of {callers} callers");
+        }
+        assert_eq!(sum(&series, "tieline_callers"), callers as u64);
+        assert_eq!(sum(&series, "tieline_caller_key_refused"), callers as u64);
+    }
+}
+
+#[test]
+fn every_metric_of_the_table_is_made_and_no_other() {
+    let (text, _) = worst(1, 1);
+    let text = String::from_utf8(text).unwrap();
+    let made: std::collections::BTreeSet<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    let known: std::collections::BTreeSet<&str> =
+        METRICS.iter().map(|metric| metric.name).collect();
+    assert_eq!(made, known);
+}
+
+#[test]
+fn an_outcome_is_a_known_status_a_class_of_them_or_a_slug() {
+    for (given, label) in [
+        ("200", "200"),
+        ("299", "2xx"),
+        ("418", "4xx"),
+        ("999", "other"),
+        ("upstream_dns", "upstream_dns"),
+    ] {
+        assert_eq!(outcome_of(given), label);
+    }
+}
+
+#[test]
+fn every_slug_is_counted_from_the_start() {
+    let text = Metrics::new().unwrap().text(&Snapshot::default());
+    let series = series(&text);
+    for slug in SLUGS {
+        assert_eq!(series.get(&format!("tieline_errors_total{{slug=\"{slug}\"}}")), Some(&0.0));
+    }
+}

@@ -1,0 +1,410 @@
+//! Requests that are not translated: to the upstream and back as they are, but for the credential, for
+//! what concerns one connection only, and for what says who asked.
+//!
+//! Must never send a request twice, never follow a redirect, never hold a body, and never show one
+//! host the credential of another.
+
+mod clients;
+mod credential;
+mod flow;
+mod forwarded;
+mod headers;
+mod path;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use domain::params::Params;
+use domain::visibility::Visibility;
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
+use http_body::Body as _;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use transport::body::{self, Body, BodyError};
+use transport::client::ClientError;
+use transport::server::Peer;
+use transport::upgrade::Tunnel;
+
+use crate::call::Behalf;
+use crate::caller::{Caller, Callers};
+use crate::config::{self, Allow, PassthroughCredential, Route, UnknownCallers};
+use crate::error::Error;
+use crate::keys::secret::Secret;
+use crate::limits::admission::{Admission, Queue, Shed};
+use crate::observe::account::SharedAccount;
+use crate::request::credential::Credential;
+use crate::state::State;
+use clients::{Clients, Target};
+use credential::Watchword;
+use flow::{Download, Gate, Place, Progress, Upload};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// An upstream that says "wait" more often than this says nothing at all.
+const INFORMATIONAL_MAX: usize = 16;
+
+/// See the module.
+pub(crate) struct Passthrough {
+    state: State,
+    rules: config::Passthrough,
+    clients: Clients,
+    places: Admission,
+}
+
+impl Passthrough {
+    /// `None` where nothing goes through.
+    pub(crate) fn new(state: &State) -> Option<Self> {
+        let rules = state.config.passthrough.clone()?;
+        Some(Passthrough {
+            clients: Clients::new(state, &rules),
+            places: Admission::new(Queue {
+                in_flight_max: rules.requests_in_flight_max,
+                queued_max: rules.requests_queued_max,
+                wait_max: state.config.limits.queue_wait_max,
+            }),
+            state: state.clone(),
+            rules,
+        })
+    }
+
+    /// Sends a request on, and its answer back.
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Body>,
+        behalf: Behalf,
+    ) -> Result<Response<Body>, Error> {
+        let mut params = Params::parse(request.uri().query().unwrap_or_default());
+        let who = Who::of(Credential::of(request.headers(), &mut params), &self.state.callers);
+        // No more of the places than the caller's share, whatever it asks for.
+        let caller = who.caller.clone();
+        let _place = match &caller {
+            Some(caller) => Some(caller.place().inspect_err(|_| {
+                behalf.account.note(|account| account.caller = Some(Arc::clone(&caller.tally)));
+                self.state.metrics.shed(Shed::Tenant);
+            })?),
+            None => None,
+        };
+        self.passed(request, &behalf, who).await
+    }
+
+    async fn passed(
+        &self,
+        mut request: Request<Body>,
+        behalf: &Behalf,
+        who: Who,
+    ) -> Result<Response<Body>, Error> {
+        let account = &behalf.account;
+        account.note(|account| account.endpoint = Some("passthrough"));
+        let route = self.route(request.uri())?;
+        may_be_sent(&request, &route)?;
+        let switch = match headers::wants_websocket(request.headers()) {
+            true => Some(self.rules.websocket.ok_or(Error::UpgradeRefused)?),
+            false => None,
+        };
+        self.may_pass(&who, &route, account)?;
+
+        let target = self.clients.target(who.caller.as_deref(), &route).ok_or(Error::NotFound)?;
+        let place = self.places.enter().await.map_err(|shed| {
+            self.state.metrics.shed(shed);
+            Error::Overloaded
+        })?;
+        let place: Place = Arc::new(place);
+
+        // The legacy key ends here, where another one takes its place.
+        let exchanged = match (&who.caller, &who.key) {
+            (Some(caller), Some(key)) if route.credential == PassthroughCredential::Exchange => {
+                Some((self.shown_by(caller, behalf).await?, key))
+            }
+            _ => None,
+        };
+        let expects = expects(request.headers())?;
+        let uri = outgoing_uri(target, request.uri(), exchanged.is_some())?;
+        let exchange = exchanged.as_ref();
+        self.outgoing_headers(&mut request, behalf, &uri, exchange, switch.is_some())?;
+        let authorization = exchanged.map(|(authorization, _)| authorization);
+
+        let mut on_client = Request::new(body::empty());
+        std::mem::swap(on_client.extensions_mut(), request.extensions_mut());
+        *request.uri_mut() = uri;
+        let (answered, progress) = (CancellationToken::new(), Progress::new());
+        let waiting = Waiting {
+            rules: &self.rules,
+            target,
+            progress: Arc::clone(&progress),
+            expects,
+            answered: answered.clone(),
+            place: Arc::clone(&place),
+            has_effects: !request.method().is_safe(),
+        };
+        let answer = waiting.answer(request).await;
+        match &answer {
+            Ok(answer) => self.state.metrics.attempt(&target.attempts, answer.status().as_str()),
+            Err(error) => self.state.metrics.attempt(&target.attempts, error.slug()),
+        }
+        let mut answer = answer?;
+        if answer.status() == StatusCode::UNAUTHORIZED
+            && let (Some(caller), Some(authorization)) = (&who.caller, &authorization)
+        {
+            caller.line.credential.forget(authorization).await;
+        }
+
+        let watch = authorization.as_ref().and_then(Watchword::of);
+        let switched = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let mut outgoing = Response::new(body::empty());
+        *outgoing.status_mut() = answer.status();
+        *outgoing.headers_mut() = std::mem::take(answer.headers_mut());
+        let protocol = outgoing.headers().get(UPGRADE).cloned();
+        self.answer_headers(outgoing.headers_mut(), watch.as_ref());
+        if let Some(protocol) = protocol.filter(|_| switched) {
+            outgoing.headers_mut().insert(UPGRADE, protocol);
+            outgoing.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        }
+        match switch.filter(|_| switched) {
+            // Switched without being asked to.
+            None if switched => return Err(Error::Exchange(ClientError::BadFraming)),
+            None => {
+                let inner = std::mem::replace(answer.body_mut(), body::empty());
+                let inner = body::timed(inner, self.rules.idle_timeout);
+                let download = Download::new(inner, watch, account.clone(), answered, place);
+                *outgoing.body_mut() = body::boxed(download);
+            }
+            Some(idle) => {
+                let tunnel = Tunnel::new(&mut on_client, &mut answer, idle, place);
+                outgoing.extensions_mut().insert(tunnel);
+            }
+        }
+        account.note(|account| account.is_streamed = true);
+        Ok(outgoing)
+    }
+
+    /// What holds for a path.
+    fn route(&self, uri: &Uri) -> Result<Arc<Route>, Error> {
+        let path = path::plain(uri)?;
+        let route = self.rules.route(&path).ok_or(Error::NotFound)?;
+        // A server that reads the path in another way must come to the same rules.
+        let is_same = |other: String| {
+            self.rules.route_in_any_case(&other).is_some_and(|other| Arc::ptr_eq(other, route))
+        };
+        if !path::readings(&path).into_iter().all(is_same) {
+            return Err(Error::OddPath);
+        }
+        Ok(Arc::clone(Some(route).filter(|route| route.is_allowed).ok_or(Error::NotFound)?))
+    }
+
+    /// Whether whoever asks may use a route.
+    fn may_pass(&self, who: &Who, route: &Route, account: &SharedAccount) -> Result<(), Error> {
+        let is_forwarded = self.rules.unknown_callers == UnknownCallers::Forward
+            && route.upstream_of_unknown.is_some();
+        let Some(caller) = &who.caller else {
+            return match &who.refusal {
+                Error::AmbiguousCredential => Err(Error::AmbiguousCredential),
+                refusal if !is_forwarded => Err(refusal.clone()),
+                _ => Ok(()),
+            };
+        };
+        account.note(|account| account.caller = Some(Arc::clone(&caller.tally)));
+        let is_narrowed = !matches!(caller.visibility, Visibility::Everything);
+        if is_narrowed && route.narrowed == Allow::Deny {
+            return Err(Error::PassthroughNarrowed);
+        }
+        Ok(())
+    }
+
+    /// What a caller shows its upstream.
+    async fn shown_by(&self, caller: &Caller, behalf: &Behalf) -> Result<HeaderValue, Error> {
+        let deadline = Instant::now() + self.rules.head_timeout;
+        caller.line.credential.get(behalf, deadline, None).await
+    }
+
+    fn outgoing_headers(
+        &self,
+        request: &mut Request<Body>,
+        behalf: &Behalf,
+        uri: &Uri,
+        exchanged: Option<&(HeaderValue, &Secret)>,
+        is_switch: bool,
+    ) -> Result<(), Error> {
+        let asked_host = headers::asked_host(request.uri(), request.headers());
+        let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+        let is_open_ended =
+            !request.headers().contains_key(CONTENT_LENGTH) && !request.body().is_end_stream();
+        let headers = request.headers_mut();
+        headers::strip_hop_by_hop(headers);
+        headers::strip_misleading(headers);
+        headers::join_cookies(headers);
+        if let Some((authorization, key)) = exchanged {
+            credential::take_out(headers, key.expose());
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
+        forwarded::set(
+            headers,
+            &forwarded::Asked {
+                peer,
+                host: asked_host,
+                is_tls: self.state.config.server.tls.is_some(),
+                trusted: &self.state.config.server.trusted_proxies,
+            },
+        );
+        if self.rules.via {
+            forwarded::via(headers);
+        }
+        let id = behalf.origin.as_ref().map(|origin| HeaderValue::from_str(&origin.request_id));
+        if let Some(Ok(id)) = id {
+            headers.entry(REQUEST_ID).or_insert(id);
+        }
+        if is_switch {
+            headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        } else if headers.contains_key(http::header::TE) {
+            headers.insert(CONNECTION, HeaderValue::from_static("te"));
+        }
+        if is_open_ended {
+            // Said aloud, since a body of a GET would be left out otherwise.
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        headers.insert(http::header::HOST, headers::host(uri).ok_or(Error::Internal)?);
+        Ok(())
+    }
+
+    fn answer_headers(&self, headers: &mut HeaderMap, watch: Option<&Watchword>) {
+        headers::strip_hop_by_hop(headers);
+        // Our own words: a client tells by them whose answer it is.
+        let ours = |name: &&HeaderName| name.as_str().starts_with("x-tieline-");
+        let ours: Vec<HeaderName> = headers.keys().filter(ours).cloned().collect();
+        for name in ours {
+            headers.remove(name);
+        }
+        if let Some(watch) = watch {
+            watch.strip(headers);
+        }
+        if self.rules.via {
+            forwarded::via(headers);
+        }
+    }
+}
+
+/// Who asks.
+struct Who {
+    /// A known caller.
+    caller: Option<Arc<Caller>>,
+    /// The key it came with.
+    key: Option<Secret>,
+    /// What there is to say of a request without a known caller.
+    refusal: Error,
+}
+
+impl Who {
+    /// The one look-up of the key.
+    fn of(credential: Credential, callers: &Callers) -> Self {
+        let (refusal, key) = match credential {
+            Credential::Ambiguous => (Error::AmbiguousCredential, None),
+            Credential::None => (Error::NoCredential, None),
+            Credential::One(key) => (Error::UnknownCredential, Some(key)),
+        };
+        let caller = key.as_ref().and_then(|key| callers.find(key));
+        Who { caller, key, refusal }
+    }
+}
+
+fn may_be_sent(request: &Request<Body>, route: &Route) -> Result<(), Error> {
+    match &route.methods {
+        Some(methods) if !methods.has(request.method()) => {
+            Err(Error::MethodNotListed { allow: methods.allow.clone() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the client waits for `100 Continue`; the only expectation there is.
+fn expects(headers: &HeaderMap) -> Result<bool, Error> {
+    let mut expectations = headers.get_all(EXPECT).iter();
+    match (expectations.next(), expectations.next()) {
+        (None, _) => Ok(false),
+        (Some(one), None) if one.as_bytes().eq_ignore_ascii_case(b"100-continue") => Ok(true),
+        _ => Err(Error::BadExpect),
+    }
+}
+
+/// The upstream's scheme, host and prefix, and the client's path and query.
+fn outgoing_uri(target: &Target, asked: &Uri, is_exchanged: bool) -> Result<Uri, Error> {
+    let query = match asked.query() {
+        Some(query) if is_exchanged => Some(credential::without_key(query)),
+        query => query.map(str::to_owned),
+    };
+    // Where the key was all there was, nothing stays of the query.
+    let query = query.filter(|query| !is_exchanged || !query.is_empty());
+    let query = query.map_or(String::new(), |query| format!("?{query}"));
+    let uri = format!("{}{}{query}", target.base_url, asked.path());
+    uri.parse().map_err(|_| Error::OddPath)
+}
+
+/// A request on its way, until the head of its answer.
+struct Waiting<'a> {
+    rules: &'a config::Passthrough,
+    target: &'a Target,
+    progress: Arc<Progress>,
+    expects: bool,
+    answered: CancellationToken,
+    place: Place,
+    /// Whether it matters if the upstream has seen the request.
+    has_effects: bool,
+}
+
+impl Waiting<'_> {
+    async fn answer(self, request: Request<Body>) -> Result<Response<Body>, Error> {
+        let (head_timeout, idle_timeout) = (self.rules.head_timeout, self.rules.idle_timeout);
+        let (progress, place) = (Arc::clone(&self.progress), Arc::clone(&self.place));
+        let (say, said) = oneshot::channel();
+        let gate = self.expects.then(|| Gate::new(said));
+        let answered = Box::pin(self.answered.clone().cancelled_owned());
+        let upload = |inner: Body| match inner.is_end_stream() {
+            true => body::empty(),
+            false => {
+                let inner = body::timed(inner, idle_timeout);
+                body::boxed(Upload { inner, gate, progress, answered, _place: place })
+            }
+        };
+        let (say, count) = (std::sync::Mutex::new(Some(say)), AtomicUsize::new(0));
+        let babble = CancellationToken::new();
+        let is_babble = babble.clone();
+        let on_informational = move |status| {
+            if status == StatusCode::CONTINUE {
+                let say = say.lock().ok().and_then(|mut say| say.take());
+                // Nobody listens where the client has gone.
+                say.map(|say| say.send(()));
+            }
+            if count.fetch_add(1, Ordering::Relaxed) >= INFORMATIONAL_MAX {
+                is_babble.cancel();
+            }
+        };
+        let exchange = self.target.client.send(request.map(upload), on_informational);
+        let mut exchange = std::pin::pin!(exchange);
+        let answer = loop {
+            // Counted from the last piece of the request's body: a long upload is no long wait.
+            let until = self.progress.last() + head_timeout;
+            tokio::select! {
+                answer = &mut exchange => break answer,
+                () = babble.cancelled() => return Err(Error::Exchange(ClientError::BadFraming)),
+                () = sleep_until(until) => {
+                    if self.progress.last() + head_timeout <= Instant::now() {
+                        return Err(Error::UpstreamTimeout);
+                    }
+                }
+            }
+        };
+        answer.map_err(|error| self.cause(error))
+    }
+
+    /// Whose fault a broken exchange is.
+    fn cause(&self, error: ClientError) -> Error {
+        match self.progress.failed() {
+            Some(BodyError::Idle { .. }) => Error::SlowBody,
+            Some(_) => Error::BadBody,
+            None if self.has_effects && error == (ClientError::Reset { started: true }) => {
+                Error::OutcomeUnknown
+            }
+            None => Error::Exchange(error),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Connections for what goes through: a pool for each caller and upstream, and none that two callers
+//! share. Whoever is unknown gets connections that are used once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use transport::client::{Reach, StreamClient, StreamSettings};
+
+use crate::caller::Caller;
+use crate::config::{Passthrough, Route, UnknownCallers, Upstream};
+use crate::observe::metrics::Attempts;
+use crate::state::State;
+
+/// As for translated requests: shorter than an upstream's own keep-alive time.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Where requests of one caller go.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// What is counted of the upstream's attempts.
+    pub(super) attempts: Attempts,
+    pub(super) base_url: String,
+    pub(super) client: StreamClient,
+}
+
+/// Targets by caller, then by upstream.
+#[derive(Debug)]
+pub(super) struct Clients {
+    of_callers: BTreeMap<Arc<str>, BTreeMap<String, Target>>,
+    of_unknown: BTreeMap<String, Target>,
+}
+
+impl Clients {
+    pub(super) fn new(state: &State, rules: &Passthrough) -> Self {
+        let settings = &state.config.upstreams;
+        let target = |name: &str, pool_idle_max: Option<usize>| {
+            let upstream = settings.get(name)?;
+            let reach = state.reaches.get(name)?.clone();
+            Some((name.to_owned(), new_target(name, upstream, rules, reach, pool_idle_max)))
+        };
+        let (mut of_callers, mut of_unknown) = (BTreeMap::new(), BTreeMap::new());
+        for caller in state.callers.all() {
+            let others = rules.upstreams().map(String::as_str);
+            let names: BTreeSet<&str> =
+                others.chain([caller.line.upstream.name.as_str()]).collect();
+            let targets = names.into_iter().filter_map(|name| target(name, None));
+            of_callers.insert(Arc::clone(&caller.name), targets.collect());
+        }
+        if rules.unknown_callers == UnknownCallers::Forward {
+            let names: BTreeSet<&str> = rules.upstreams_of_unknown().collect();
+            let targets = names.into_iter().filter_map(|name| target(name, Some(0)));
+            of_unknown = targets.collect();
+        }
+        Clients { of_callers, of_unknown }
+    }
+
+    /// Where this caller's requests below a route go.
+    pub(super) fn target(&self, caller: Option<&Caller>, route: &Route) -> Option<&Target> {
+        let targets = match caller {
+            Some(caller) => self.of_callers.get(&caller.name)?,
+            None => &self.of_unknown,
+        };
+        let own =
+            caller.map(|caller| &caller.line.upstream.name).or(route.upstream_of_unknown.as_ref());
+        targets.get(route.upstream.as_ref().or(own)?)
+    }
+}
+
+fn new_target(
+    name: &str,
+    upstream: &Upstream,
+    rules: &Passthrough,
+    reach: Reach,
+    pool_idle_max: Option<usize>,
+) -> Target {
+    let client = StreamClient::new(&StreamSettings {
+        connect_timeout: upstream.connect_timeout,
+        write_progress: rules.idle_timeout,
+        pool_idle_timeout: POOL_IDLE_TIMEOUT,
+        pool_idle_max: pool_idle_max.unwrap_or(upstream.requests_in_flight_max),
+        tls: upstream.tls.clone(),
+        reach,
+    });
+    Target { attempts: Attempts::at(name), base_url: upstream.base_url.clone(), client }
+}

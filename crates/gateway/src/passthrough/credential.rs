@@ -1,0 +1,171 @@
+//! The credential on its way: the legacy key is taken out, the caller's own is put in, and that one
+//! never comes back.
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// A shorter credential is no secret, and would be found by chance in what has nothing to do with it.
+const WORD_BYTES_MIN: usize = 8;
+
+/// A text that may not come back, found in any place of a flow of pieces.
+///
+/// What could be its beginning is held back until the next piece tells, so that no part of it leaves
+/// before the whole is found.
+pub(super) struct Watchword {
+    word: Vec<u8>,
+    /// For each length of a beginning: the longest shorter beginning that it ends with.
+    fallback: Vec<usize>,
+    /// How much of the word the last bytes are.
+    matched: usize,
+}
+
+impl Watchword {
+    /// The credential behind the scheme in `Bearer <credential>`.
+    pub(super) fn of(authorization: &HeaderValue) -> Option<Watchword> {
+        let space = authorization.as_bytes().iter().position(|byte| *byte == b' ')?;
+        let word = authorization.as_bytes().get(space + 1..)?.to_vec();
+        (word.len() >= WORD_BYTES_MIN).then(|| Watchword::new(word))
+    }
+
+    fn new(word: Vec<u8>) -> Watchword {
+        let mut fallback = vec![0; word.len()];
+        let mut length = 0;
+        for at in 1..word.len() {
+            while length > 0 && word[at] != word[length] {
+                length = fallback[length - 1];
+            }
+            if word[at] == word[length] {
+                length += 1;
+            }
+            fallback[at] = length;
+        }
+        Watchword { word, fallback, matched: 0 }
+    }
+
+    /// Looks at the next piece. `Err` when the word is complete; otherwise how many bytes at the end
+    /// of all that was seen may be the beginning of the word.
+    pub(super) fn look(&mut self, piece: &[u8]) -> Result<usize, Found> {
+        // Until the word may have begun, only its first byte is looked for.
+        let begins = self.word.first();
+        let skipped = match self.matched {
+            0 => piece.iter().position(|byte| Some(byte) == begins).unwrap_or(piece.len()),
+            _ => 0,
+        };
+        for byte in piece.get(skipped..).unwrap_or_default() {
+            while self.matched > 0 && self.word[self.matched] != *byte {
+                self.matched = self.fallback[self.matched - 1];
+            }
+            if self.word[self.matched] == *byte {
+                self.matched += 1;
+            }
+            if self.matched == self.word.len() {
+                return Err(Found);
+            }
+        }
+        Ok(self.matched)
+    }
+
+    /// The beginning of the word, as long as it was matched last.
+    pub(super) fn beginning(&self) -> &[u8] {
+        &self.word[..self.matched]
+    }
+
+    /// Removes every header that repeats the word.
+    pub(super) fn strip(&self, headers: &mut HeaderMap) {
+        strip_word(headers, &self.word);
+    }
+}
+
+/// The word was found.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Found;
+
+/// Takes a legacy key out of a request's headers: where it is the credential, and wherever a header
+/// repeats it, such as `Referer`.
+pub(super) fn take_out(headers: &mut HeaderMap, key: &str) {
+    headers.remove(AUTHORIZATION);
+    strip_word(headers, key.as_bytes());
+    let escaped: String = form_urlencoded::byte_serialize(key.as_bytes()).collect();
+    if escaped != key {
+        strip_word(headers, escaped.as_bytes());
+    }
+}
+
+/// The query without the parameter that the key came in; everything else byte by byte.
+pub(super) fn without_key(query: &str) -> String {
+    let is_key = |pair: &&str| {
+        let mut pairs = form_urlencoded::parse(pair.as_bytes());
+        pairs.next().is_some_and(|(name, _)| name == "key")
+    };
+    let rest: Vec<&str> = query.split('&').filter(|pair| !is_key(pair)).collect();
+    rest.join("&")
+}
+
+fn strip_word(headers: &mut HeaderMap, word: &[u8]) {
+    // Most places are told apart by one byte.
+    let first = word.first();
+    let repeats = |value: &HeaderValue| {
+        word.len() >= WORD_BYTES_MIN
+            && value
+                .as_bytes()
+                .windows(word.len())
+                .any(|part| part.first() == first && part == word)
+    };
+    let names: Vec<HeaderName> =
+        headers.iter().filter(|(_, value)| repeats(value)).map(|(name, _)| name.clone()).collect();
+    for name in names {
+        headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watch(word: &str) -> Watchword {
+        Watchword::new(word.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn a_header_that_repeats_a_credential_ends_here() {
+        let of = |value| Watchword::of(&HeaderValue::from_static(value));
+        assert!(of("Bearer short").is_none() && of("nothing").is_none());
+        let mut headers = HeaderMap::new();
+        headers.insert("location", HeaderValue::from_static("/x?t=long-secret"));
+        headers.insert("etag", HeaderValue::from_static("long-secre"));
+        of("Bearer long-secret").unwrap().strip(&mut headers);
+        assert_eq!(headers.keys().collect::<Vec<_>>(), ["etag"]);
+        headers.insert("referer", HeaderValue::from_static("https://x/?key=a%2Flong%2Fkey"));
+        take_out(&mut headers, "a/long/key");
+        assert_eq!(headers.keys().collect::<Vec<_>>(), ["etag"]);
+    }
+
+    #[test]
+    fn a_word_is_found_wherever_it_is_cut() {
+        for word in ["secret", "aaab", "abab", "x"] {
+            let text = format!("aab ab{word}ba");
+            for cut in 0..text.len() {
+                let mut watch = watch(word);
+                let (first, second) = text.as_bytes().split_at(cut);
+                let found = watch.look(first).is_err() || watch.look(second).is_err();
+                assert!(found, "{word} cut at {cut}");
+            }
+        }
+        let mut none = watch("secret");
+        assert_eq!(none.look(b"secre secre"), Ok(5));
+        assert_eq!(none.beginning(), b"secre");
+        assert_eq!(none.look(b" t"), Ok(0));
+    }
+
+    #[test]
+    fn only_the_parameter_of_the_key_is_taken_out() {
+        for (query, left) in [
+            ("key=a", ""),
+            ("a=1&key=x&b=%2f+", "a=1&b=%2f+"),
+            ("%6bey=x&a", "a"),
+            ("keys=1&akey=2&&x", "keys=1&akey=2&&x"),
+        ] {
+            assert_eq!(without_key(query), left, "{query}");
+        }
+    }
+}

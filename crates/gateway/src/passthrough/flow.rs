@@ -1,0 +1,277 @@
+//! Bodies on their way through: piece by piece, never held beyond one piece. What is known of a
+//! request's body while its answer is awaited stands in [`Progress`].
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body as _, Frame, SizeHint};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::time::{Instant, Sleep, sleep};
+use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
+use transport::body::{Body, BodyError};
+
+use super::credential::Watchword;
+use super::headers;
+use crate::error::Error;
+use crate::observe::account::SharedAccount;
+
+/// How long an upstream may think about `Expect: 100-continue` before the body is sent all the same.
+/// Many servers never say that they wait.
+const CONTINUE_WAIT: Duration = Duration::from_secs(1);
+
+/// A place among the requests passed through; free again when both bodies have ended.
+pub(super) type Place = Arc<OwnedSemaphorePermit>;
+
+/// How far a request's body has come.
+#[derive(Debug)]
+pub(super) struct Progress(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    last: Instant,
+    failed: Option<BodyError>,
+}
+
+impl Progress {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Progress(Mutex::new(State { last: Instant::now(), failed: None })))
+    }
+
+    /// When a piece of the body was last taken by the upstream.
+    pub(super) fn last(&self) -> Instant {
+        self.state().last
+    }
+
+    /// Why the client's part of the body did not come.
+    pub(super) fn failed(&self) -> Option<BodyError> {
+        self.state().failed
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A body that waits until the upstream says `100 Continue`, or has thought long enough.
+pub(super) struct Gate {
+    said: oneshot::Receiver<()>,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Gate {
+    pub(super) fn new(said: oneshot::Receiver<()>) -> Self {
+        Gate { said, timer: Box::pin(sleep(CONTINUE_WAIT)) }
+    }
+
+    /// Ready when the body may flow. Never, where the upstream has answered instead: then nobody
+    /// wants the body.
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // Answered instead; a receiver that has ended must not be asked again.
+        if self.said.is_terminated() {
+            return Poll::Pending;
+        }
+        match Pin::new(&mut self.said).poll(cx) {
+            Poll::Ready(Ok(())) => Poll::Ready(()),
+            Poll::Ready(Err(_)) => Poll::Pending,
+            Poll::Pending => self.timer.as_mut().poll(cx),
+        }
+    }
+}
+
+/// A request's body on its way to the upstream.
+pub(super) struct Upload {
+    pub(super) inner: Body,
+    pub(super) gate: Option<Gate>,
+    pub(super) progress: Arc<Progress>,
+    /// Resolves when the answer has ended; a body that still waits at its gate ends then.
+    pub(super) answered: Pin<Box<WaitForCancellationFutureOwned>>,
+    pub(super) _place: Place,
+}
+
+impl http_body::Body for Upload {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        if let Some(gate) = &mut this.gate {
+            if gate.poll_open(cx).is_pending() {
+                ready!(this.answered.as_mut().poll(cx));
+                return Poll::Ready(Some(Err(BodyError::Truncated)));
+            }
+            this.gate = None;
+        }
+        let frame = ready!(Pin::new(&mut this.inner).poll_frame(cx));
+        let mut state = this.progress.state();
+        state.last = Instant::now();
+        Poll::Ready(frame.map(|frame| match frame {
+            Ok(frame) => Ok(clean(frame)),
+            Err(error) => {
+                state.failed = Some(error);
+                Err(error)
+            }
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// Trailers without what may not be one.
+fn clean(frame: Frame<Bytes>) -> Frame<Bytes> {
+    match frame.into_trailers() {
+        Ok(mut trailers) => {
+            headers::strip_trailers(&mut trailers);
+            Frame::trailers(trailers)
+        }
+        Err(frame) => frame,
+    }
+}
+
+/// An answer's body on its way to the client.
+pub(super) struct Download {
+    /// With a limit on its silence.
+    pub(super) inner: Body,
+    /// The credential that may not come back.
+    pub(super) watch: Option<Watchword>,
+    /// Trailers that wait for what was held back before them.
+    pub(super) trailers: Option<Frame<Bytes>>,
+    pub(super) account: SharedAccount,
+    pub(super) _answered: DropGuard,
+    pub(super) _place: Place,
+}
+
+impl Download {
+    pub(super) fn new(
+        inner: Body,
+        watch: Option<Watchword>,
+        account: SharedAccount,
+        answered: CancellationToken,
+        place: Place,
+    ) -> Self {
+        let answered = answered.drop_guard();
+        Download { inner, watch, trailers: None, account, _answered: answered, _place: place }
+    }
+
+    /// What of a piece, behind what was held back before it, may go on now.
+    fn pass(&mut self, piece: Bytes) -> Result<Bytes, BodyError> {
+        let Some(watch) = &mut self.watch else { return Ok(piece) };
+        let whole = match watch.beginning() {
+            [] => piece.clone(),
+            held => {
+                let mut whole = BytesMut::with_capacity(held.len() + piece.len());
+                whole.extend_from_slice(held);
+                whole.extend_from_slice(&piece);
+                whole.freeze()
+            }
+        };
+        let Ok(held) = watch.look(&piece) else {
+            tracing::error!(
+                err = "upstream_truncated",
+                "an answer repeated the caller's credential"
+            );
+            return Err(BodyError::Truncated);
+        };
+        if self.inner.is_end_stream() {
+            self.watch = None;
+            return Ok(whole);
+        }
+        Ok(whole.slice(..whole.len() - held))
+    }
+
+    /// What was held back, at the end of the body.
+    fn rest(&mut self) -> Option<Bytes> {
+        let watch = self.watch.take()?;
+        let held = watch.beginning();
+        (!held.is_empty()).then(|| Bytes::copy_from_slice(held))
+    }
+
+    fn held(&self) -> u64 {
+        self.watch.as_ref().map_or(0, |watch| watch.beginning().len() as u64)
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(trailers) = self.trailers.take() {
+            return Poll::Ready(Some(Ok(trailers)));
+        }
+        loop {
+            let frame = match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
+                None => return Poll::Ready(self.rest().map(|rest| Ok(Frame::data(rest)))),
+                Some(frame) => frame?,
+            };
+            let trailers = match frame.into_data() {
+                Ok(piece) if piece.is_empty() => continue,
+                Ok(piece) => {
+                    let piece = self.pass(piece)?;
+                    if piece.is_empty() {
+                        continue;
+                    }
+                    return Poll::Ready(Some(Ok(Frame::data(piece))));
+                }
+                Err(trailers) => self.clean_trailers(trailers),
+            };
+            return Poll::Ready(Some(Ok(match self.rest() {
+                None => trailers,
+                Some(rest) => {
+                    self.trailers = Some(trailers);
+                    Frame::data(rest)
+                }
+            })));
+        }
+    }
+
+    fn clean_trailers(&self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        match clean(frame).into_trailers() {
+            Ok(mut trailers) => {
+                if let Some(watch) = &self.watch {
+                    watch.strip(&mut trailers);
+                }
+                Frame::trailers(trailers)
+            }
+            Err(frame) => frame,
+        }
+    }
+}
+
+impl http_body::Body for Download {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = ready!(self.poll(cx));
+        if let Some(Err(error)) = &frame {
+            // The head has gone out already; the access line is what can still tell.
+            let slug = Error::Body(*error).slug();
+            self.account.note(|account| account.error = Some(slug));
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.trailers.is_none() && self.held() == 0 && self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let (inner, held) = (self.inner.size_hint(), self.held());
+        let mut hint = SizeHint::new();
+        hint.set_lower(inner.lower() + held);
+        if let Some(upper) = inner.upper() {
+            hint.set_upper(upper + held);
+        }
+        hint
+    }
+}

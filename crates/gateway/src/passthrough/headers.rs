@@ -1,0 +1,249 @@
+//! Which headers go on and which end here. One function for both directions, so that there is one list
+//! to review.
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
+    TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderValue};
+
+/// Headers about one connection, whether or not `Connection` names them (RFC 9110, 7.6.1).
+const HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("http2-settings"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// What a client may not ask a server behind us to believe: another path or method than the one that
+/// was judged here.
+const MISLEADING: [&str; 5] = [
+    "x-original-url",
+    "x-rewrite-url",
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+];
+
+/// What a trailer may never be: framing, routing, and whoever says who asks.
+const NEVER_TRAILERS: [&str; 9] = [
+    "authorization",
+    "content-length",
+    "content-encoding",
+    "content-type",
+    "cookie",
+    "host",
+    "set-cookie",
+    "trailer",
+    "x-request-id",
+];
+
+/// Removes what concerns one connection only: the headers that `Connection` names, and all of
+/// [`HOP_BY_HOP`]. What stays of `TE` is `trailers`; what stays of `Trailer` names trailers that may
+/// be, where the length of the body is open.
+///
+/// Whoever sets headers of its own (`Host`, the credential) does so afterwards, so that no client can
+/// take them away by naming them in `Connection`.
+pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = tokens(headers, &CONNECTION)
+        .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
+        .collect();
+    let takes_trailers = tokens(headers, &TE).any(|coding| {
+        let coding = coding.split(';').next().unwrap_or_default().trim();
+        coding.eq_ignore_ascii_case("trailers")
+    });
+    let trailers: Vec<String> = match headers.contains_key(CONTENT_LENGTH) {
+        true => Vec::new(),
+        false => tokens(headers, &TRAILER).filter(|name| may_trail(name)).map(lower).collect(),
+    };
+    for name in named.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+    headers.remove(TRAILER);
+    if takes_trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    if let Ok(trailers) = HeaderValue::from_str(&trailers.join(", "))
+        && !trailers.is_empty()
+    {
+        headers.insert(TRAILER, trailers);
+    }
+}
+
+/// Removes from a request what is ours, what misleads, and what turns into another header where `_`
+/// is read as `-`.
+pub(super) fn strip_misleading(headers: &mut HeaderMap) {
+    let is_plainly_bad = |name: &str| name.starts_with("x-tieline-") || MISLEADING.contains(&name);
+    let is_bad = |name: &str| {
+        if !name.contains('_') {
+            return is_plainly_bad(name);
+        }
+        let dashed = name.replace('_', "-");
+        is_plainly_bad(&dashed) || is_framing_or_identity(&dashed)
+    };
+    let bad: Vec<HeaderName> =
+        headers.keys().filter(|name| is_bad(name.as_str())).cloned().collect();
+    for name in bad {
+        headers.remove(name);
+    }
+}
+
+/// HTTP/2 splits cookies into several headers; over HTTP/1 there is one (RFC 9113, 8.2.3).
+pub(super) fn join_cookies(headers: &mut HeaderMap) {
+    let cookies: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if cookies.len() > 1
+        && let Ok(all) = HeaderValue::from_bytes(&cookies.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, all);
+    }
+}
+
+fn is_framing_or_identity(name: &str) -> bool {
+    let is_hop = HOP_BY_HOP.iter().any(|hop| hop.as_str() == name);
+    is_hop
+        || name.starts_with("x-forwarded-")
+        || matches!(name, "content-length" | "forwarded" | "x-real-ip" | "x-request-id")
+}
+
+/// Removes from trailers what may not be one.
+pub(super) fn strip_trailers(trailers: &mut HeaderMap) {
+    let bad: Vec<HeaderName> =
+        trailers.keys().filter(|name| !may_trail(name.as_str())).cloned().collect();
+    for name in bad {
+        trailers.remove(name);
+    }
+}
+
+fn may_trail(name: &str) -> bool {
+    let name = lower(name);
+    !name.starts_with("x-tieline-")
+        && !NEVER_TRAILERS.contains(&name.as_str())
+        && !is_framing_or_identity(&name)
+        && !is_framing_or_identity(&name.replace('_', "-"))
+}
+
+/// Whether `Connection` names `upgrade` and `Upgrade` is one word, `websocket`.
+pub(super) fn wants_websocket(headers: &HeaderMap) -> bool {
+    let mut protocols = tokens(headers, &UPGRADE);
+    let is_websocket =
+        protocols.next().is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"));
+    is_websocket
+        && protocols.next().is_none()
+        && tokens(headers, &CONNECTION).any(|option| option.eq_ignore_ascii_case("upgrade"))
+}
+
+/// The authority of a base URL as `Host` says it: without the scheme's own port.
+pub(super) fn host(uri: &http::Uri) -> Option<HeaderValue> {
+    let authority = uri.authority()?.as_str();
+    let own_port = if uri.scheme_str() == Some("https") { ":443" } else { ":80" };
+    HeaderValue::from_str(authority.strip_suffix(own_port).unwrap_or(authority)).ok()
+}
+
+/// The host that the client asked for: of HTTP/2 the authority, otherwise `Host`.
+pub(super) fn asked_host(uri: &http::Uri, headers: &HeaderMap) -> Option<HeaderValue> {
+    match headers.get(HOST) {
+        Some(host) => Some(host.clone()),
+        None => HeaderValue::from_str(uri.authority()?.as_str()).ok(),
+    }
+}
+
+fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim).filter(|token| !token.is_empty())
+}
+
+fn lower(name: &str) -> String {
+    name.to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    fn shown(headers: &HeaderMap) -> Vec<String> {
+        let text = |value: &HeaderValue| value.to_str().unwrap_or("?").to_owned();
+        headers.iter().map(|(name, value)| format!("{name}: {}", text(value))).collect()
+    }
+
+    #[test]
+    fn what_concerns_one_connection_ends_here() {
+        let mut headers = map(&[
+            ("connection", "close, X-Secret ,keep-alive"),
+            ("connection", "x-other"),
+            ("x-secret", "1"),
+            ("x-other", "1"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-authorization", "Basic x"),
+            ("proxy-authenticate", "Basic"),
+            ("proxy-connection", "keep-alive"),
+            ("te", "gzip, trailers;q=0.5"),
+            ("trailer", "X-Sum, Authorization, content-length"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "x"),
+            ("accept", "*/*"),
+            ("cookie", "a=b"),
+        ]);
+        strip_hop_by_hop(&mut headers);
+        let mut left = shown(&headers);
+        left.sort();
+        assert_eq!(left, ["accept: */*", "cookie: a=b", "te: trailers", "trailer: x-sum"]);
+
+        let mut fixed = map(&[("content-length", "5"), ("trailer", "x-sum"), ("te", "gzip")]);
+        strip_hop_by_hop(&mut fixed);
+        assert_eq!(shown(&fixed), ["content-length: 5"]);
+    }
+
+    #[test]
+    fn what_misleads_a_server_behind_us_ends_here() {
+        let mut headers = map(&[
+            ("x_forwarded_for", "1.2.3.4"),
+            ("content_length", "5"),
+            ("transfer_encoding", "chunked"),
+            ("x-http-method-override", "DELETE"),
+            ("x_original_url", "/admin"),
+            ("x-tieline-explain", "1"),
+            ("x_custom", "1"),
+        ]);
+        strip_misleading(&mut headers);
+        assert_eq!(shown(&headers), ["x_custom: 1"]);
+        let mut trailers =
+            map(&[("x-sum", "1"), ("authorization", "x"), ("transfer-encoding", "y")]);
+        strip_trailers(&mut trailers);
+        assert_eq!(shown(&trailers), ["x-sum: 1"]);
+    }
+
+    #[test]
+    fn cookies_are_one_header() {
+        let mut headers = map(&[("cookie", "a=b"), ("accept", "*/*"), ("cookie", "c=d")]);
+        join_cookies(&mut headers);
+        let mut left = shown(&headers);
+        left.sort();
+        assert_eq!(left, ["accept: */*", "cookie: a=b; c=d"]);
+    }
+
+    #[test]
+    fn a_websocket_is_asked_for_in_one_way() {
+        assert!(wants_websocket(&map(&[("connection", "a, Upgrade"), ("upgrade", "WebSocket")])));
+        for other in [
+            &[("upgrade", "websocket")][..],
+            &[("connection", "upgrade"), ("upgrade", "h2c")],
+            &[("connection", "upgrade"), ("upgrade", "websocket, h2c")],
+        ] {
+            assert!(!wants_websocket(&map(other)), "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! Layers as transcripts: what each sends down, when, and what it says to what comes back up. Time is
+//! paused, so waits are exact and cost nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::listing::{Listing, Which};
+use domain::plan::Resolved;
+use domain::sweep::{Failure, Rows, Window};
+use http::{Response, StatusCode};
+use tokio::time::Instant;
+use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};
+use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt};
+use tower_test::mock;
+
+use crate::call::{Ask, Attempt, Behalf, ListCall, Listed, PageCall, PageRead, RowsAsk};
+use crate::config::Config;
+use crate::error::Error;
+use crate::limits::budget::{Budget, CALLER_REPEATS_MIN};
+use crate::line::Line;
+use crate::line::retry::Retry;
+use crate::list::fan_out::FanOut;
+use crate::state::State;
+use crate::svc::{Around, Below, Stage, layer};
+
+const CONFIG: &str = r#"
+[upstream.ams]
+dialect = "voiso-v4"
+base_url = "http://127.0.0.1:9"
+pages_in_flight_max = 3
+[[caller]]
+name = "crm"
+legacy_key = { env = "LEGACY" }
+upstream = "ams"
+upstream_key = { env = "V4" }
+sees = "everything"
+"#;
+
+fn state() -> State {
+    let env = ["LEGACY", "V4"].map(|name| (name.to_owned(), format!("{name}-key")));
+    let config = Config::parse(CONFIG, "t.toml", &env).unwrap();
+    State::new(config, crate::Surroundings::default()).unwrap()
+}
+
+fn line(state: &State) -> &Line {
+    &state.callers.all()[0].line
+}
+
+fn attempt(deadline: Duration) -> Attempt {
+    Attempt {
+        target: "/".into(),
+        accept: "application/json",
+        deadline: Instant::now() + deadline,
+        behalf: Behalf::default(),
+    }
+}
+
+fn answer(status: u16, headers: &[(&str, &str)]) -> Response<Bytes> {
+    let mut answer = Response::builder().status(status);
+    for (name, value) in headers {
+        answer = answer.header(*name, *value);
+    }
+    answer.body(Bytes::new()).unwrap()
+}
+
+/// The error that a test sent for an answer.
+fn sent(error: BoxError) -> Error {
+    *error.downcast::<Error>().unwrap()
+}
+
+type Retrying = mock::Spawn<Stage<Attempt, Response<Bytes>>>;
+
+/// The layer that repeats, as the line of the caller has it.
+fn retrying(state: &State) -> (Retrying, mock::Handle<Attempt, Response<Bytes>>) {
+    let line = line(state);
+    let retry = layer(Retry {
+        upstream: Arc::clone(&line.upstream),
+        pause: Arc::clone(&line.pause),
+        repeats: Budget::new(CALLER_REPEATS_MIN),
+        metrics: state.metrics.clone(),
+    });
+    mock::spawn_with(|below: mock::Mock<_, _>| Stage::new(retry.layer(below.map_err(sent))))
+}
+
+#[tokio::test(start_paused = true)]
+async fn h01_a_429_is_repeated_no_sooner_than_the_upstream_said() {
+    let state = state();
+    let (mut retrying, mut handle) = retrying(&state);
+    assert_ready_ok!(retrying.poll_ready());
+    let started = Instant::now();
+    let mut call = task::spawn(retrying.call(attempt(Duration::from_secs(25))));
+    assert_pending!(call.poll());
+    let (_, send) = handle.next_request().await.unwrap();
+    send.send_response(answer(429, &[("retry-after", "2")]));
+    assert_pending!(call.poll());
+    tokio::time::sleep(Duration::from_millis(1999)).await;
+    assert_pending!(call.poll());
+    assert_pending!(handle.poll_request());
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    assert_pending!(call.poll());
+    let (_, send) = handle.next_request().await.unwrap();
+    assert!(started.elapsed() >= Duration::from_secs(2));
+    send.send_response(answer(200, &[]));
+    assert_eq!(assert_ready_ok!(call.poll()).status(), StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_429_every_page_of_the_caller_waits() {
+    let state = state();
+    let (mut retrying, mut handle) = retrying(&state);
+    line(&state).pause.extend(Instant::now() + Duration::from_secs(3));
+    assert_ready_ok!(retrying.poll_ready());
+    let mut call = task::spawn(retrying.call(attempt(Duration::from_secs(25))));
+    assert_pending!(call.poll());
+    assert_pending!(handle.poll_request());
+    tokio::time::sleep(Duration::from_millis(3001)).await;
+    assert_pending!(call.poll());
+    handle.next_request().await.unwrap().1.send_response(answer(200, &[]));
+    assert_ready_ok!(call.poll());
+}
+
+#[tokio::test(start_paused = true)]
+async fn g08_a_wait_that_does_not_fit_is_told_to_the_client_at_once() {
+    for (wait, deadline) in [("120", 25), ("20", 10)] {
+        let state = state();
+        let (mut retrying, mut handle) = retrying(&state);
+        assert_ready_ok!(retrying.poll_ready());
+        let deadline = Duration::from_secs(deadline);
+        let mut call = task::spawn(retrying.call(attempt(deadline)));
+        assert_pending!(call.poll());
+        let (_, send) = handle.next_request().await.unwrap();
+        send.send_response(answer(429, &[("retry-after", wait)]));
+        let told = Duration::from_secs(wait.parse().unwrap());
+        let failed = assert_ready_err!(call.poll());
+        assert_eq!(failed, Error::RateLimited { retry_after: told });
+        // The next page does not even ask: the upstream has said when.
+        let mut next = task::spawn(retrying.call(attempt(deadline)));
+        let failed = assert_ready_err!(next.poll());
+        assert!(matches!(failed, Error::RateLimited { retry_after } if retry_after >= deadline));
+        assert_pending!(handle.poll_request());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn h05_a_failing_upstream_is_asked_three_times_and_then_named() {
+    for (status, slug) in [(500, "upstream_5xx"), (503, "upstream_unavailable")] {
+        let state = state();
+        let (mut retrying, mut handle) = retrying(&state);
+        assert_ready_ok!(retrying.poll_ready());
+        let attempt = attempt(Duration::from_secs(25));
+        let call = tokio::spawn(retrying.call(attempt));
+        for _ in 0..3 {
+            handle.next_request().await.unwrap().1.send_response(answer(status, &[]));
+        }
+        let failed = call.await.unwrap().unwrap_err();
+        assert_eq!(failed.slug(), slug);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn h06_a_refusal_is_not_repeated() {
+    for status in [400, 401, 403, 404, 406, 409, 422, 501, 505] {
+        let state = state();
+        let (mut retrying, mut handle) = retrying(&state);
+        assert_ready_ok!(retrying.poll_ready());
+        let attempt = attempt(Duration::from_secs(25));
+        let mut call = task::spawn(retrying.call(attempt));
+        assert_pending!(call.poll());
+        handle.next_request().await.unwrap().1.send_response(answer(status, &[]));
+        assert_eq!(assert_ready_ok!(call.poll()).status().as_u16(), status);
+    }
+}
+
+type Pages = mock::Handle<PageCall, PageRead>;
+
+/// A list of every user, its pages answered by the test.
+fn list(state: &State) -> (tokio::task::JoinHandle<Result<Listed, Error>>, Pages) {
+    let (pages, handle) = mock::pair::<PageCall, PageRead>();
+    let line = line(state);
+    let fan_out = layer(FanOut {
+        upstream: Arc::clone(&line.upstream),
+        pause: Arc::clone(&line.pause),
+        metrics: state.metrics.clone(),
+    });
+    let fan_out = fan_out.layer(pages.map_err(sent));
+    let endpoint = domain::legacy::ENDPOINTS[0];
+    let quirks = Arc::new(domain::quirks::Quirks::default());
+    let domain::legacy::Planned::Ask(plan) = endpoint.plan(Default::default(), &quirks) else {
+        unreachable!("no parameter, no refusal")
+    };
+    let Resolved::Ask(plan) = plan.resolve(Vec::new()) else {
+        unreachable!("no group, no look-up")
+    };
+    let ask = Ask::Rows(Arc::new(RowsAsk { lists: endpoint.lists(), quirks, plan: *plan }));
+    let deadline = Instant::now() + Duration::from_secs(25);
+    let call = ListCall::new(Listing::Users(Which::Live), ask, deadline, Behalf::default());
+    (tokio::spawn(fan_out.oneshot(call)), handle)
+}
+
+/// The rows a list of ids 0, 1, 2 .. has in a window.
+fn page(window: Window, total: u64) -> PageRead {
+    let mut rows = Rows { total, ..Rows::default() };
+    for id in window.offset..total.min(window.offset + u64::from(window.limit)) {
+        rows.bytes.extend_from_slice(format!(",{id}").as_bytes());
+        rows.push(id, id);
+    }
+    PageRead { rows, found: Default::default() }
+}
+
+fn offset(request: &PageCall) -> u64 {
+    request.window.offset
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_run_so_many_at_a_time_and_come_out_in_order() {
+    let state = state();
+    line(&state).upstream.set_paging_proven(true);
+    let (list, mut pages) = list(&state);
+    let (first, send) = pages.next_request().await.unwrap();
+    assert_eq!(offset(&first), 0);
+    send.send_response(page(first.window, 500));
+    let mut waiting = Vec::new();
+    for expected in [99, 198, 297] {
+        let (request, send) = pages.next_request().await.unwrap();
+        assert_eq!(offset(&request), expected);
+        waiting.push((request, send));
+    }
+    // Three are in flight, which is the setting; the last one is answered first.
+    assert!(task::spawn(pages.next_request()).poll().is_pending());
+    let (request, send) = waiting.pop().unwrap();
+    send.send_response(page(request.window, 500));
+    let (fifth, fifth_send) = pages.next_request().await.unwrap();
+    assert_eq!(offset(&fifth), 396);
+    fifth_send.send_response(page(fifth.window, 500));
+    for (request, send) in waiting {
+        send.send_response(page(request.window, 500));
+    }
+    let (end, send) = pages.next_request().await.unwrap();
+    assert_eq!(offset(&end), 495);
+    send.send_response(page(end.window, 500));
+    let listed = list.await.unwrap().unwrap();
+    assert_eq!((listed.list.rows, listed.list.story.pages), (500, 6));
+    let bytes: Vec<u8> = listed
+        .list
+        .parts
+        .iter()
+        .flat_map(|(bytes, range)| bytes[range.clone()].iter().copied())
+        .collect();
+    let expected: String = (0..500).map(|id| format!(",{id}")).collect();
+    assert_eq!(String::from_utf8(bytes).unwrap(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_third_page_fails_the_whole_call() {
+    let state = state();
+    line(&state).upstream.set_paging_proven(true);
+    let (list, mut pages) = list(&state);
+    let (first, send) = pages.next_request().await.unwrap();
+    send.send_response(page(first.window, 300));
+    let (second, second_send) = pages.next_request().await.unwrap();
+    let (_, third_send) = pages.next_request().await.unwrap();
+    second_send.send_response(page(second.window, 300));
+    third_send.send_error(Error::UpstreamFailed { status: 500 });
+    let failed = list.await.unwrap().unwrap_err();
+    assert_eq!(failed, Error::UpstreamFailed { status: 500 });
+}
+
+#[tokio::test(start_paused = true)]
+async fn f12_an_ignored_offset_is_found_after_two_requests() {
+    let state = state();
+    let (list, mut pages) = list(&state);
+    for _ in 0..2 {
+        let (request, send) = pages.next_request().await.unwrap();
+        send.send_response(page(Window { offset: 0, ..request.window }, 500));
+    }
+    let failed = list.await.unwrap().unwrap_err();
+    assert_eq!(failed, Error::List(Failure::PagingBroken));
+}
+
+#[tokio::test]
+async fn a_layer_waits_on_the_very_clone_it_calls() {
+    // The classic mistake: poll one clone for readiness, call another; over a limit of one permit
+    // that is a deadlock.
+    let below = ServiceBuilder::new()
+        .concurrency_limit(1)
+        .service_fn(|n: u32| async move { Ok::<_, Error>(n + 1) });
+    let mut service = ServiceBuilder::new().layer(layer(Twice)).service(below);
+    for _ in 0..3 {
+        assert_ready!(task::spawn(service.ready()).poll()).unwrap();
+        assert_eq!(service.call(1).await.unwrap(), 3);
+    }
+}
+
+/// Asks twice.
+struct Twice;
+
+impl<S: Below<u32, u32>> Around<S, u32> for Twice {
+    type Response = u32;
+
+    async fn call(&self, inner: &S, n: u32) -> Result<u32, Error> {
+        let n = inner.clone().oneshot(n).await?;
+        inner.clone().oneshot(n).await
+    }
+}

@@ -1,0 +1,193 @@
+//! What a configuration becomes when it goes to work: callers with their lines, upstreams, connections,
+//! counters; and what goes on from one configuration to the next.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use roster::Roster;
+use tokio::sync::Semaphore;
+use transport::client::{Client, ClientSettings, Lookup, Reach, Resolver, ResolverSettings};
+
+use crate::cache::answers::{Answers, Freshness};
+use crate::caller::{Caller, Callers};
+use crate::config::{self, Config, RosterFile};
+use crate::limits::admission::{Admission, Queue};
+use crate::limits::lifecycle::Lifecycle;
+use crate::line::upstream::Upstream;
+use crate::observe::metrics::{Metrics, Tally};
+use crate::shadow::{Around, Results, Shadow};
+use crate::stack;
+use crate::state::{State, Surroundings};
+
+/// Unused upstream connections are closed before the upstream's own keep-alive time (usually 60 s or
+/// more) makes using one a race.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+impl State {
+    pub(crate) fn new(config: Config, surroundings: Surroundings) -> Result<Self, std::io::Error> {
+        let metrics = Metrics::new().map_err(std::io::Error::other)?;
+        let roster = config.roster.as_ref().map(RosterFile::open).transpose()?;
+        let admission = Arc::new(Admission::new(queue(&config.limits)));
+        let (lifecycle, upstreams) = (Lifecycle::default(), BTreeMap::new());
+        let shadow_results = Arc::new(Results::new());
+        let shadow = None;
+        let shared =
+            Shared { surroundings, lifecycle, admission, upstreams, shadow, shadow_results };
+        Ok(State::with(config, metrics, roster, shared, 1))
+    }
+
+    /// The state of a new configuration: counters go on, so do places for requests where there are as
+    /// many, and the roster where it is the same file. Callers, caches and connections begin anew.
+    pub(crate) fn renewed(&self, config: Config) -> Result<Self, std::io::Error> {
+        let path = |config: &Config| config.roster.as_ref().map(|file| file.path.clone());
+        let roster = match path(&config) == path(&self.config) {
+            true => self.roster.clone(),
+            false => config.roster.as_ref().map(RosterFile::open).transpose()?,
+        };
+        let admission = match self.admission.fits(queue(&config.limits)) {
+            true => Arc::clone(&self.admission),
+            false => Arc::new(Admission::new(queue(&config.limits))),
+        };
+        let shared = Shared {
+            surroundings: self.surroundings.clone(),
+            lifecycle: self.lifecycle.clone(),
+            admission,
+            upstreams: self
+                .callers
+                .all()
+                .iter()
+                .map(|caller| &caller.line.upstream)
+                .map(named)
+                .collect(),
+            shadow: self.shadow.clone(),
+            shadow_results: Arc::clone(&self.shadow_results),
+        };
+        Ok(State::with(config, self.metrics.clone(), roster, shared, self.epoch + 1))
+    }
+
+    fn with(
+        config: Config,
+        metrics: Metrics,
+        roster: Option<Roster>,
+        shared: Shared,
+        epoch: u64,
+    ) -> Self {
+        let Shared { surroundings, lifecycle, admission, shadow_results, .. } = shared;
+        let (before, shadow_before) = (shared.upstreams, shared.shadow);
+        let reach = |settings| reach(settings, &surroundings.lookup, &metrics);
+        let reaches = config.upstreams.iter();
+        let reaches = reaches.map(|(name, settings)| (name.clone(), reach(settings)));
+        let reaches: BTreeMap<String, Reach> = reaches.collect();
+        let mut upstreams = BTreeMap::new();
+        for (name, settings) in &config.upstreams {
+            let before = before.get(name).map(AsRef::as_ref);
+            let upstream = Arc::new(Upstream::new(name, settings, before));
+            let client = ClientSettings {
+                connect_timeout: settings.connect_timeout,
+                pool_idle_timeout: POOL_IDLE_TIMEOUT,
+                pool_idle_max: settings.requests_in_flight_max,
+                tls: settings.tls.clone(),
+            };
+            upstreams.insert(name.clone(), (upstream, client));
+        }
+        let callers = config.callers.iter().filter_map(|caller| {
+            let (upstream, client) = upstreams.get(&caller.upstream)?;
+            // A client, so a connection pool, of each caller's own.
+            let client = Client::reaching(client, reaches.get(&caller.upstream)?);
+            let line = stack::line(stack::Parts {
+                config: &config,
+                caller,
+                upstream,
+                client,
+                answers: answers(&config),
+                roster: roster.clone(),
+                metrics: &metrics,
+                exporter: &surroundings.exporter,
+            });
+            Some(Arc::new(Caller {
+                name: caller.name.as_str().into(),
+                tally: Arc::new(Tally::new(&caller.name)),
+                digest: caller.digest,
+                visibility: caller.sees.clone(),
+                may_explain: caller.explain,
+                places: Semaphore::new(config.limits.requests_per_caller_max),
+                line,
+            }))
+        });
+        let callers = Arc::new(Callers::new(callers.collect()));
+        let around = Around {
+            callers: &callers,
+            lookup: &surroundings.lookup,
+            judge: surroundings.judge.clone(),
+            metrics: &metrics,
+            lifecycle: &lifecycle,
+            results: &shadow_results,
+            before: shadow_before.as_deref(),
+        };
+        let shadow = Shadow::new(&config, around);
+        let (config, reaches) = (Arc::new(config), Arc::new(reaches));
+        State {
+            config,
+            callers,
+            metrics,
+            roster,
+            surroundings,
+            reaches,
+            epoch,
+            lifecycle,
+            admission,
+            shadow,
+            shadow_results,
+        }
+    }
+}
+
+/// Room for kept answers: a fair share for each caller, so that one caller's many questions do not push
+/// out another's answers.
+fn answers(config: &Config) -> Arc<Answers> {
+    let config::Cache { fresh_for, stale_if_error, bytes_max } = config.cache;
+    let share = bytes_max / config.callers.len().max(1) as u64;
+    let codings = config.server.compression.len();
+    let readings_max = config.limits.requests_per_caller_max;
+    Answers::new(Freshness { fresh_for, stale_if_error }, share, codings, readings_max)
+}
+
+/// Places for all requests, and the queue before them.
+fn queue(limits: &config::Limits) -> Queue {
+    Queue {
+        in_flight_max: limits.requests_in_flight_max,
+        queued_max: limits.requests_queued_max,
+        wait_max: limits.queue_wait_max,
+    }
+}
+
+fn named(upstream: &Arc<Upstream>) -> (String, Arc<Upstream>) {
+    (upstream.name.clone(), Arc::clone(upstream))
+}
+
+/// What goes on from one configuration to the next.
+struct Shared {
+    surroundings: Surroundings,
+    lifecycle: Lifecycle,
+    admission: Arc<Admission>,
+    /// Those that callers had until now.
+    upstreams: BTreeMap<String, Arc<Upstream>>,
+    /// The other side until now.
+    shadow: Option<Arc<Shadow>>,
+    /// What the other side was found to be.
+    shadow_results: Arc<Results>,
+}
+
+/// One resolver for each upstream, so that its callers make one look-up together.
+fn reach(settings: &config::Upstream, lookup: &Arc<dyn Lookup>, metrics: &Metrics) -> Reach {
+    let metrics = metrics.clone();
+    let resolver = Resolver::new(ResolverSettings {
+        lookup: Arc::clone(lookup),
+        // What is left is for the connection, to the last good address if there is no other.
+        wait_max: settings.connect_timeout * 3 / 4,
+        allow_private: settings.allow_private_addresses,
+        on_failure: Arc::new(move |failure| metrics.dns_failed(failure)),
+    });
+    Reach { resolver, connection_age_max: settings.connection_age_max }
+}

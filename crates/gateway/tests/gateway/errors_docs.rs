@@ -1,0 +1,52 @@
+//! `docs/ERRORS.md` names every slug there is and no other, each with its status and its text.
+
+use std::collections::BTreeSet;
+
+use gateway::ERRORS;
+
+const PAGE: &str = include_str!("../../../../docs/ERRORS.md");
+
+/// The cells of every row of a table.
+fn rows() -> Vec<Vec<&'static str>> {
+    let rows = PAGE.lines().filter(|line| line.starts_with("| "));
+    rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect()).collect()
+}
+
+#[test]
+fn every_slug_stands_in_the_page_and_no_other() {
+    let known: BTreeSet<String> = ERRORS.iter().map(|row| format!("`{}`", row.slug)).collect();
+    assert!(known.len() >= 30, "only {} slugs", known.len());
+    let named: BTreeSet<String> = rows()
+        .iter()
+        .filter_map(|cells| cells.first())
+        .filter(|cell| cell.starts_with('`'))
+        .map(|cell| (*cell).to_owned())
+        .collect();
+    let (missing, extra): (Vec<_>, Vec<_>) =
+        (known.difference(&named).collect(), named.difference(&known).collect());
+    assert!(missing.is_empty(), "docs/ERRORS.md lacks a row for {missing:?}");
+    assert!(extra.is_empty(), "docs/ERRORS.md has rows for what is no slug: {extra:?}");
+}
+
+#[test]
+fn every_slug_has_the_status_and_the_text_that_the_page_says() {
+    let (mut looked_at, mut has_texts) = (0, false);
+    for cells in rows() {
+        let [slug, status, says, ..] = cells.as_slice() else { continue };
+        if *slug == "slug" {
+            has_texts = *says == "the caller sees";
+        }
+        let Some(row) = ERRORS.iter().find(|row| format!("`{}`", row.slug) == *slug) else {
+            continue;
+        };
+        looked_at += 1;
+        let told: String = status.chars().take_while(char::is_ascii_digit).collect();
+        // A connection that is cut has no status.
+        let is_told = told.parse() == Ok(row.status) || status.starts_with("none");
+        assert!(is_told, "docs/ERRORS.md: {slug} has the status {}", row.status);
+        let has_text = says.contains(&format!("`{}`", row.text)) || says.starts_with("as above");
+        let is_right = !has_texts || row.text.is_empty() || has_text;
+        assert!(is_right, "docs/ERRORS.md: {slug} reads {:?}", row.text);
+    }
+    assert_eq!(looked_at, ERRORS.len());
+}
