@@ -3,6 +3,7 @@
 //! An endpoint is [`Endpoint::plan`] and [`Endpoint::lists`]. It never knows which upstream
 //! answers, and no legacy field name stands outside the endpoint's file.
 
+pub mod field;
 pub mod shape;
 mod user_record;
 mod v1_users;
@@ -13,10 +14,10 @@ mod v3_cdr_users;
 use std::fmt;
 
 use crate::hub::User;
-use crate::loss::Loss;
 use crate::params::Params;
 use crate::plan::{GroupName, Plan};
 use crate::quirks::Quirks;
+use field::FieldId;
 use shape::Shape;
 
 /// Every legacy endpoint. Adding one is a file and a line here (`docs/ADDING_AN_ENDPOINT.md`).
@@ -38,6 +39,9 @@ pub trait Endpoint: Send + Sync + fmt::Debug {
     /// The fields of one record, in answer order.
     fn fields(&self) -> &'static [&'static str];
 
+    /// What these fields are, one for each name.
+    fn field_ids(&self) -> &'static [FieldId];
+
     /// The filters it has, in the plain spelling.
     fn filters(&self) -> &'static [&'static str] {
         &[]
@@ -54,9 +58,6 @@ pub trait Endpoint: Send + Sync + fmt::Debug {
 
     /// What stands before and after the records of an answer with `rows` of them.
     fn envelope(&self, quirks: &Quirks, rows: u64) -> (String, String);
-
-    /// The ledger rows of this endpoint: every field for every dialect.
-    fn losses(&self) -> &'static [Loss];
 }
 
 /// What an endpoint lists, and how it appends one record to the answer.

@@ -11,6 +11,7 @@ pub mod channel;
 pub mod hub;
 pub mod id;
 pub mod json;
+pub mod ledger;
 pub mod legacy;
 pub mod listing;
 pub mod loss;

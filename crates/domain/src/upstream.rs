@@ -15,7 +15,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::id::{IdPolicy, Unnumbered};
+use crate::legacy::field::FieldId;
 use crate::listing::{Listing, Row};
+use crate::loss::FieldLoss;
 use crate::plan::{GroupIds, UserFilter};
 use crate::related::{Needs, Related};
 use crate::sweep::{Paging, Window};
@@ -37,6 +39,9 @@ pub trait Dialect: Send + Sync + fmt::Debug {
 
     /// How pages of a list are asked for.
     fn paging(&self) -> Paging;
+
+    /// How faithful a legacy field is over this dialect.
+    fn loss(&self, field: FieldId) -> FieldLoss;
 
     /// The credential a caller needs here.
     fn credential(&self) -> Credential;

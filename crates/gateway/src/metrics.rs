@@ -12,8 +12,10 @@ mod table;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use domain::ledger;
 use domain::legacy::{Endpoint, Notes};
 use domain::loss::Status;
+use domain::upstream::Dialect;
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
 };
@@ -253,10 +255,16 @@ impl Metrics {
     }
 
     /// Counts what the ledger says about every answer with records.
-    pub(crate) fn answered(&self, endpoint: &dyn Endpoint, dialect: &str, caller: &str) {
-        for loss in endpoint.losses().iter().filter(|loss| loss.dialect == dialect) {
+    pub(crate) fn answered(
+        &self,
+        endpoint: &'static dyn Endpoint,
+        dialect: &'static dyn Dialect,
+        caller: &str,
+    ) {
+        for loss in ledger::of(endpoint, dialect) {
             if !matches!(loss.status, Status::Exact | Status::Renamed) {
-                let (endpoint, status) = (endpoint.name(), loss.status.as_str());
+                let (endpoint, dialect, status) =
+                    (loss.endpoint, loss.dialect, loss.status.as_str());
                 let caller = self.0.caller(Some(caller), ["losses", endpoint, status]);
                 self.0.losses.with_label_values(&[caller, endpoint, dialect, status]).inc();
             }

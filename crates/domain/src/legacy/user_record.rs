@@ -5,9 +5,9 @@
 use crate::channel;
 use crate::hub::{Named, State, User};
 use crate::json;
+use crate::legacy::field::FieldId;
 use crate::legacy::shape::{Field, Kind, Shape};
 use crate::legacy::{Notes, Planned};
-use crate::loss::{Loss, Status};
 use crate::params::Params;
 use crate::plan::{self, Nobody, Plan};
 use crate::quirks::{EmployeeId, Envelope, Quirks, SeparatorInName, TeamList, TimeZoneName};
@@ -15,9 +15,6 @@ use crate::time_zone;
 
 /// Fields of a record.
 pub(super) const FIELDS: usize = 15;
-
-/// Rows of the ledger: every field for both dialects.
-pub(super) const LOSSES: usize = 2 * FIELDS;
 
 /// The fields in answer order; `teams` is what the endpoint calls the list of a user's teams.
 pub(super) const fn fields(teams: &'static str) -> [&'static str; FIELDS] {
@@ -39,6 +36,25 @@ pub(super) const fn fields(teams: &'static str) -> [&'static str; FIELDS] {
         "assigned_channels",
     ]
 }
+
+/// What the fields are.
+pub(super) static FIELD_IDS: [FieldId; FIELDS] = [
+    FieldId::Id,
+    FieldId::Name,
+    FieldId::Email,
+    FieldId::SipAccount,
+    FieldId::Group,
+    FieldId::Extension,
+    FieldId::CallerId,
+    FieldId::TimeZone,
+    FieldId::Ringtone,
+    FieldId::Teams,
+    FieldId::SupervisedTeams,
+    FieldId::Skills,
+    FieldId::Queues,
+    FieldId::EmployeeId,
+    FieldId::Channels,
+];
 
 /// The filters, `id` first, which not every endpoint has.
 pub(super) const FILTERS: [&str; 8] =
@@ -245,139 +261,4 @@ fn channels(user: &User<'_>, quirks: &Quirks, out: &mut Vec<u8>, notes: &mut Not
         }
         out.push(b'}');
     });
-}
-
-/// The ledger rows of a user record, first over Voiso v4, then over Vonage, in answer order.
-pub(super) const fn losses(endpoint: &'static str, teams: &'static str) -> [Loss; LOSSES] {
-    const fn voiso(field: &'static str, status: Status, reason: &'static str) -> Loss {
-        Loss { endpoint: "", field, dialect: "voiso-v4", status, reason }
-    }
-    const fn vonage(field: &'static str, status: Status, reason: &'static str) -> Loss {
-        Loss { endpoint: "", field, dialect: "vonage-v4", status, reason }
-    }
-    let mut rows = [
-        voiso(
-            "id",
-            Status::Derived,
-            "v4 sends a decimal string and v1 promised a number; an id that is no decimal number \
-             follows the id policy.",
-        ),
-        voiso("name", Status::Exact, "The same text."),
-        voiso("email", Status::Exact, "The same text."),
-        voiso("sip_account", Status::Exact, "The same text."),
-        voiso("sag", Status::Renamed, "The name inside v4's security_access_group object."),
-        voiso("extension", Status::Exact, "The same text, null where the user has none."),
-        voiso(
-            "caller_id",
-            Status::Dictionary,
-            "v1 named the caller-id group and v4 gives a number: the number is shown unless \
-             caller_id_groups has its group.",
-        ),
-        voiso(
-            "timezone",
-            Status::Dictionary,
-            "v4 gives an IANA id and v1 a Rails name; 14 zones have several names, and a zone \
-             without one is shown as its IANA id.",
-        ),
-        voiso("webrtc_ringtone", Status::Renamed, "The name inside v4's webrtc_ringtone object."),
-        voiso(teams, Status::Derived, "The ids of v4's teams, joined with a comma and a space."),
-        voiso(
-            "supervisor_in_teams",
-            Status::Derived,
-            "The ids of v4's supervised_teams, joined; names are selectable because the v1 sample \
-             shows names.",
-        ),
-        voiso(
-            "assigned_skills",
-            Status::Renamed,
-            "v4's skills with the name taken out of its object.",
-        ),
-        voiso(
-            "assigned_queues",
-            Status::Derived,
-            "The names of v4's queues, joined; a name that holds the separator is ambiguous, as it \
-             was in v1.",
-        ),
-        voiso(
-            "employee_id",
-            Status::Exact,
-            "The same text; v1's samples show a number, which is selectable.",
-        ),
-        voiso(
-            "assigned_channels",
-            Status::Dictionary,
-            "v4's channel_profiles: the type by a dictionary of slugs, the value only where the \
-             identifier is a number; v4's channel name may carry the number, v1's did not.",
-        ),
-        vonage(
-            "id",
-            Status::Derived,
-            "Vonage has UUIDs: the number is a hash of it, the agent's display id, or one from the \
-             operator's table, by the id policy.",
-        ),
-        vonage("name", Status::Exact, "The same text."),
-        vonage(
-            "email",
-            Status::Exact,
-            "The same text; users sign in with their username, which may be another.",
-        ),
-        vonage("sip_account", Status::Unavailable, "Vonage has no SIP accounts; always null."),
-        vonage(
-            "sag",
-            Status::Dictionary,
-            "Vonage has four fixed roles in place of groups: the role's name, or the group's name \
-             where mapping.sag has one.",
-        ),
-        vonage(
-            "extension",
-            Status::Derived,
-            "The display id that addresses the agent in calls, or the telephony extension; null \
-             for users who are no agents.",
-        ),
-        vonage(
-            "caller_id",
-            Status::Derived,
-            "The name, or the number, of the callback number the user has selected.",
-        ),
-        vonage(
-            "timezone",
-            Status::Defaulted,
-            "Vonage has no time zone per user: the configured one for all, else null.",
-        ),
-        vonage("webrtc_ringtone", Status::Unavailable, "Vonage has no ringtones; always null."),
-        vonage(
-            teams,
-            Status::Derived,
-            "The display ids of the groups that list the user as a member, joined.",
-        ),
-        vonage(
-            "supervisor_in_teams",
-            Status::Derived,
-            "The groups a supervisor may edit, where mapping.supervisor_in_teams asks for them; \
-             else empty.",
-        ),
-        vonage(
-            "assigned_skills",
-            Status::Derived,
-            "The skills that list the user, with the level; null where the account has no levels.",
-        ),
-        vonage(
-            "assigned_queues",
-            Status::Unavailable,
-            "Vonage assigns queues to groups and skills, not to users: empty, unless \
-             mapping.assigned_queues shows the queues a user may see.",
-        ),
-        vonage(
-            "employee_id",
-            Status::Derived,
-            "The id for single sign-on, or the agent's display id, by the mapping.",
-        ),
-        vonage("assigned_channels", Status::Unavailable, "Vonage lists no channels per user."),
-    ];
-    let mut place = 0;
-    while place < LOSSES {
-        rows[place].endpoint = endpoint;
-        place += 1;
-    }
-    rows
 }

@@ -3,9 +3,9 @@
 //! Source: the vendor's "Users API" page (v1, October 2024). The page prints the path with and
 //! without `/api`; both answer. Field order is the documented one.
 
+use crate::legacy::field::FieldId;
 use crate::legacy::shape::Shape;
 use crate::legacy::{Endpoint, Lists, Planned, user_record};
-use crate::loss::Loss;
 use crate::params::Params;
 use crate::quirks::Quirks;
 
@@ -15,7 +15,7 @@ pub(super) struct V1Users;
 
 impl Endpoint for V1Users {
     fn name(&self) -> &'static str {
-        NAME
+        "v1_users"
     }
 
     fn paths(&self) -> &'static [&'static str] {
@@ -24,6 +24,10 @@ impl Endpoint for V1Users {
 
     fn fields(&self) -> &'static [&'static str] {
         &FIELDS
+    }
+
+    fn field_ids(&self) -> &'static [FieldId] {
+        &user_record::FIELD_IDS
     }
 
     fn filters(&self) -> &'static [&'static str] {
@@ -47,16 +51,8 @@ impl Endpoint for V1Users {
     fn envelope(&self, quirks: &Quirks, rows: u64) -> (String, String) {
         user_record::envelope(quirks, rows)
     }
-
-    fn losses(&self) -> &'static [Loss] {
-        &LOSSES
-    }
 }
-
-const NAME: &str = "v1_users";
 
 const TEAMS: &str = "assigned_teams";
 
 static FIELDS: [&str; user_record::FIELDS] = user_record::fields(TEAMS);
-
-static LOSSES: [Loss; user_record::LOSSES] = user_record::losses(NAME, TEAMS);

@@ -6,9 +6,9 @@
 //! in a list of live ones.
 
 use crate::json;
+use crate::legacy::field::FieldId;
 use crate::legacy::shape::{Field, Kind, Shape};
 use crate::legacy::{Endpoint, Lists, Planned};
-use crate::loss::{Loss, Status};
 use crate::params::Params;
 use crate::plan::{Plan, UserFilter};
 use crate::quirks::Quirks;
@@ -19,7 +19,7 @@ pub(super) struct V2CdrDeletedAgents;
 
 impl Endpoint for V2CdrDeletedAgents {
     fn name(&self) -> &'static str {
-        NAME
+        "v2_cdr_deleted_agents"
     }
 
     fn paths(&self) -> &'static [&'static str] {
@@ -28,6 +28,10 @@ impl Endpoint for V2CdrDeletedAgents {
 
     fn fields(&self) -> &'static [&'static str] {
         &["id", "name"]
+    }
+
+    fn field_ids(&self) -> &'static [FieldId] {
+        &[FieldId::DeletedUserId, FieldId::DeletedUserName]
     }
 
     fn shape(&self, _: &Quirks) -> Shape {
@@ -55,38 +59,4 @@ impl Endpoint for V2CdrDeletedAgents {
     fn envelope(&self, _: &Quirks, _: u64) -> (String, String) {
         ("[".to_owned(), "]".to_owned())
     }
-
-    fn losses(&self) -> &'static [Loss] {
-        &LOSSES
-    }
 }
-
-const NAME: &str = "v2_cdr_deleted_agents";
-
-const fn row(
-    field: &'static str,
-    dialect: &'static str,
-    status: Status,
-    reason: &'static str,
-) -> Loss {
-    Loss { endpoint: NAME, field, dialect, status, reason }
-}
-
-static LOSSES: [Loss; 4] = [
-    row(
-        "id",
-        "voiso-v4",
-        Status::Derived,
-        "v4 sends a decimal string; without the roster only users that v4 still lists with a \
-         deletion date are found, others are missing.",
-    ),
-    row("name", "voiso-v4", Status::Exact, "The same text."),
-    row(
-        "id",
-        "vonage-v4",
-        Status::Derived,
-        "Made of archived users by the id policy; users deleted for good are missing unless the \
-         roster is on.",
-    ),
-    row("name", "vonage-v4", Status::Exact, "The same text."),
-];

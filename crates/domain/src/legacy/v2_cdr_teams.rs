@@ -5,9 +5,9 @@
 //! a team without members is missing.
 
 use crate::json;
+use crate::legacy::field::FieldId;
 use crate::legacy::shape::{Field, Kind, Shape};
 use crate::legacy::{Endpoint, Lists, Planned};
-use crate::loss::{Loss, Status};
 use crate::params::Params;
 use crate::plan::{Plan, UserFilter};
 use crate::quirks::Quirks;
@@ -18,7 +18,7 @@ pub(super) struct V2CdrTeams;
 
 impl Endpoint for V2CdrTeams {
     fn name(&self) -> &'static str {
-        NAME
+        "v2_cdr_teams"
     }
 
     fn paths(&self) -> &'static [&'static str] {
@@ -27,6 +27,10 @@ impl Endpoint for V2CdrTeams {
 
     fn fields(&self) -> &'static [&'static str] {
         &["name", "id"]
+    }
+
+    fn field_ids(&self) -> &'static [FieldId] {
+        &[FieldId::TeamName, FieldId::TeamId]
     }
 
     fn shape(&self, _: &Quirks) -> Shape {
@@ -54,38 +58,4 @@ impl Endpoint for V2CdrTeams {
     fn envelope(&self, _: &Quirks, _: u64) -> (String, String) {
         ("[".to_owned(), "]".to_owned())
     }
-
-    fn losses(&self) -> &'static [Loss] {
-        &LOSSES
-    }
 }
-
-const NAME: &str = "v2_cdr_teams";
-
-const fn row(
-    field: &'static str,
-    dialect: &'static str,
-    status: Status,
-    reason: &'static str,
-) -> Loss {
-    Loss { endpoint: NAME, field, dialect, status, reason }
-}
-
-static LOSSES: [Loss; 4] = [
-    row("name", "voiso-v4", Status::Exact, "The same text."),
-    row(
-        "id",
-        "voiso-v4",
-        Status::Exact,
-        "The same number; where v4 has no list of teams they are taken from the users, and a team \
-         without members is missing.",
-    ),
-    row("name", "vonage-v4", Status::Renamed, "The group's name."),
-    row(
-        "id",
-        "vonage-v4",
-        Status::Renamed,
-        "The group's display id; it is not the number that the team had before the move. A display id \
-         that is no canonical number gets one by the id policy, which assigned_teams does not show.",
-    ),
-];

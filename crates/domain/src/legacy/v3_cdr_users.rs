@@ -5,9 +5,9 @@
 //! `agent_in_teams`. The page's table of fields is cut off: which of v1's other fields v3 had is not
 //! known, so the record shows them all.
 
+use crate::legacy::field::FieldId;
 use crate::legacy::shape::Shape;
 use crate::legacy::{Endpoint, Lists, Planned, user_record};
-use crate::loss::Loss;
 use crate::params::Params;
 use crate::quirks::Quirks;
 
@@ -17,7 +17,7 @@ pub(super) struct V3CdrUsers;
 
 impl Endpoint for V3CdrUsers {
     fn name(&self) -> &'static str {
-        NAME
+        "v3_cdr_users"
     }
 
     fn paths(&self) -> &'static [&'static str] {
@@ -26,6 +26,10 @@ impl Endpoint for V3CdrUsers {
 
     fn fields(&self) -> &'static [&'static str] {
         &FIELDS
+    }
+
+    fn field_ids(&self) -> &'static [FieldId] {
+        &user_record::FIELD_IDS
     }
 
     fn filters(&self) -> &'static [&'static str] {
@@ -49,16 +53,8 @@ impl Endpoint for V3CdrUsers {
     fn envelope(&self, quirks: &Quirks, rows: u64) -> (String, String) {
         user_record::envelope(quirks, rows)
     }
-
-    fn losses(&self) -> &'static [Loss] {
-        &LOSSES
-    }
 }
-
-const NAME: &str = "v3_cdr_users";
 
 const TEAMS: &str = "agent_in_teams";
 
 static FIELDS: [&str; user_record::FIELDS] = user_record::fields(TEAMS);
-
-static LOSSES: [Loss; user_record::LOSSES] = user_record::losses(NAME, TEAMS);

@@ -8,6 +8,8 @@
 //! Nullability is documented nowhere. Read here: a text or object may be null or absent (shown as
 //! null), a list must be a list, `users`, `metadata.total` and every `id` must be there.
 
+mod losses;
+
 use std::borrow::Cow;
 
 use serde::de::{self, SeqAccess};
@@ -21,7 +23,9 @@ use super::{
 };
 use crate::hub::{Channel, Id, Named, Skill, State, User};
 use crate::id::{self, Number};
+use crate::legacy::field::FieldId;
 use crate::listing::{Item, Listing, Row};
+use crate::loss::FieldLoss;
 use crate::plan::{GroupIds, UserFilter};
 use crate::sweep::{Paging, Window};
 
@@ -40,6 +44,10 @@ impl Dialect for Voiso {
 
     fn paging(&self) -> Paging {
         Paging::Offset
+    }
+
+    fn loss(&self, field: FieldId) -> FieldLoss {
+        losses::of(field)
     }
 
     fn credential(&self) -> Credential {

@@ -8,6 +8,7 @@
 //! The vendor's samples repeat keys, spell numbers as text and leave fields out; that is read as
 //! documented. A list that is no object with its count is refused: it is another version's shape.
 
+mod losses;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -23,7 +24,9 @@ use super::{
     Rules, Shortcut, SupervisionSource,
 };
 use crate::id::{self, IdPolicy, Unnumbered};
+use crate::legacy::field::FieldId;
 use crate::listing::{By, Item, Listing, Owned, Row, Which};
+use crate::loss::FieldLoss;
 use crate::plan::{GroupIds, UserFilter};
 use crate::related::{Needs, Related};
 use crate::sweep::{Paging, Window};
@@ -45,6 +48,10 @@ impl Dialect for Vonage {
 
     fn paging(&self) -> Paging {
         Paging::Numbered
+    }
+
+    fn loss(&self, field: FieldId) -> FieldLoss {
+        losses::of(field)
     }
 
     fn credential(&self) -> Credential {

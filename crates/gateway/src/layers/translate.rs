@@ -35,7 +35,7 @@ where
     S: Service<Call<GroupName>, Response = Given, Error = BoxError> + Clone,
 {
     let LegacyCall { endpoint, quirks, caller, params, wishes, deadline, account } = call;
-    let (dialect, caller_name) = (caller.upstream.dialect.name(), caller.name.clone());
+    let (dialect, caller_name) = (caller.upstream.dialect, caller.name.clone());
     let note_ignored = |names: &[String]| {
         let names = names.iter().map(|name| fit_for_log(name, &settings.callers)).collect();
         account.note(|account| account.ignored = names);

@@ -74,8 +74,8 @@ fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 4]) {
             }
             for dialect in DIALECTS {
                 let Some(caller) = &caller else { continue };
-                metrics.answered(*endpoint, dialect.name(), caller);
-                let of = endpoint.losses().iter().filter(|loss| loss.dialect == dialect.name());
+                metrics.answered(*endpoint, *dialect, caller);
+                let of = ledger::of(*endpoint, *dialect);
                 let is_loss = |status| !matches!(status, Status::Exact | Status::Renamed);
                 counted[2] += of.filter(|loss| is_loss(loss.status)).count() as u64;
             }

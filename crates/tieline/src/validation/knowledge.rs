@@ -1,6 +1,7 @@
 //! What validation has to know of the candidate, as JSON: the crate that compares shares no type with
 //! the crate that translates.
 
+use domain::loss::Coded;
 use gateway::config::Config;
 use parity::knowledge::Knowledge;
 use serde_json::{Map, Value, json};
@@ -32,8 +33,8 @@ pub(crate) fn unconfigured() -> Result<Knowledge, Failure> {
     read(json!({ "dialect": "voiso-v4", "deleted_at": "unless_live", "ledger": ledger() }))
 }
 
-fn ledger() -> Vec<domain::loss::Loss> {
-    domain::loss::ledger().collect()
+fn ledger() -> Vec<Coded> {
+    domain::ledger::coded().collect()
 }
 
 fn read(knowledge: Value) -> Result<Knowledge, Failure> {
