@@ -42,6 +42,52 @@ pub enum IdPolicy {
     DisplayId,
 }
 
+/// An id policy as the configuration names it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PolicyName {
+    /// [`IdPolicy::Fail`].
+    #[default]
+    Fail,
+    /// [`IdPolicy::Map`].
+    Map,
+    /// [`IdPolicy::Hash`].
+    Hash,
+    /// [`IdPolicy::DisplayId`].
+    AgentDisplayId,
+}
+
+impl PolicyName {
+    /// Every name.
+    pub const ALL: [PolicyName; 4] =
+        [PolicyName::Fail, PolicyName::Map, PolicyName::Hash, PolicyName::AgentDisplayId];
+
+    /// The word in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PolicyName::Fail => "fail",
+            PolicyName::Map => "map",
+            PolicyName::Hash => "hash",
+            PolicyName::AgentDisplayId => "agent_display_id",
+        }
+    }
+
+    /// Whether some users may have no number under it, so that [`Unnumbered`] decides.
+    pub fn has_gaps(self) -> bool {
+        matches!(self, PolicyName::Map | PolicyName::AgentDisplayId)
+    }
+
+    /// The policy; `table` is what a map looks in.
+    pub fn policy(self, table: IdMap) -> IdPolicy {
+        match self {
+            PolicyName::Fail => IdPolicy::Fail,
+            PolicyName::Map => IdPolicy::Map(Arc::new(table)),
+            PolicyName::Hash => IdPolicy::Hash,
+            PolicyName::AgentDisplayId => IdPolicy::DisplayId,
+        }
+    }
+}
+
 /// The operator's table of upstream ids and legacy numbers, each of which stands in it once. The
 /// spelling of a UUID has no case here; that of any other id has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 //! An endpoint is [`Endpoint::plan`] and [`Endpoint::lists`]. It never knows which upstream
 //! answers, and no legacy field name stands outside the endpoint's file.
 
+pub mod envelope;
 pub mod field;
 pub mod shape;
 mod user_record;

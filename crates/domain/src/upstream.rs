@@ -4,6 +4,7 @@
 //! never knows which endpoint asked. A page is read strictly: what is not understood is an error
 //! with a path, never a guess, and no error carries text from the page.
 
+mod facts;
 mod list;
 mod mapping;
 mod news;
@@ -21,6 +22,7 @@ use crate::loss::FieldLoss;
 use crate::plan::{GroupIds, UserFilter};
 use crate::related::{Needs, Related};
 use crate::sweep::{Paging, Window};
+pub use crate::upstream::facts::{Credential, Facts};
 pub use crate::upstream::mapping::{
     CallerIdField, EmployeeIdField, ExtensionField, Mapping, QueueSource, SupervisionSource,
 };
@@ -31,20 +33,11 @@ pub static DIALECTS: &[&dyn Dialect] = &[&voiso::Voiso, &vonage::Vonage];
 
 /// How one kind of upstream speaks.
 pub trait Dialect: Send + Sync + fmt::Debug {
-    /// Name in configuration, ledger, logs and metrics, such as `voiso-v4`.
-    fn name(&self) -> &'static str;
-
-    /// Rows one page may have.
-    fn page_rows_max(&self) -> u32;
-
-    /// How pages of a list are asked for.
-    fn paging(&self) -> Paging;
+    /// What the vendor fixes.
+    fn facts(&self) -> &'static Facts;
 
     /// How faithful a legacy field is over this dialect.
     fn loss(&self, field: FieldId) -> FieldLoss;
-
-    /// The credential a caller needs here.
-    fn credential(&self) -> Credential;
 
     /// The request for one window of a listing. `filter` is pushed down as far as the upstream can
     /// filter without losing a row; the hub filters again.
@@ -84,15 +77,32 @@ pub trait Dialect: Send + Sync + fmt::Debug {
 
     /// Whether an upstream of this dialect may do without a listing; 404 then says that it does.
     fn may_lack(&self, listing: &Listing) -> bool;
-}
 
-/// What a caller shows its upstream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Credential {
-    /// A key, as Bearer.
-    Key,
-    /// Id and secret of an OAuth client, for which a token is fetched.
-    Client,
+    /// Fields of the vendor or of the legacy record, besides the id itself, that show a user's
+    /// legacy number under this policy.
+    fn fields_of_number(&self, _: &IdPolicy) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Name in configuration, ledger, logs and metrics, such as `voiso-v4`.
+    fn name(&self) -> &'static str {
+        self.facts().name
+    }
+
+    /// Rows one page may have.
+    fn page_rows_max(&self) -> u32 {
+        self.facts().page_rows_max
+    }
+
+    /// How pages of a list are asked for.
+    fn paging(&self) -> Paging {
+        self.facts().paging
+    }
+
+    /// The credential a caller needs here.
+    fn credential(&self) -> Credential {
+        self.facts().credential
+    }
 }
 
 /// A way around the whole list.
@@ -113,6 +123,11 @@ pub struct Context<'a> {
     pub rules: &'a Rules,
     /// What was read beforehand, by user.
     pub related: &'a Related,
+}
+
+/// The dialect that is assumed of a candidate whose configuration is not known.
+pub fn dialect_assumed() -> &'static dyn Dialect {
+    DIALECTS[0]
 }
 
 /// The dialect of a name.

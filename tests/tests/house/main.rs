@@ -4,3 +4,4 @@
 mod errors_page;
 mod programs;
 mod tidy;
+mod vendor_facts;

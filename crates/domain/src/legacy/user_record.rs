@@ -10,7 +10,7 @@ use crate::legacy::shape::{Field, Kind, Shape};
 use crate::legacy::{Notes, Planned};
 use crate::params::Params;
 use crate::plan::{self, Nobody, Plan};
-use crate::quirks::{EmployeeId, Envelope, Quirks, SeparatorInName, TeamList, TimeZoneName};
+use crate::quirks::{EmployeeId, Quirks, SeparatorInName, TeamList, TimeZoneName};
 use crate::time_zone;
 
 /// Fields of a record.
@@ -119,23 +119,6 @@ pub(super) fn plan(mut params: Params, quirks: &Quirks, with_id: bool) -> Planne
     match filter {
         Ok(filter) => Planned::Ask(Box::new(Plan { filter, ignored })),
         Err(Nobody) => Planned::Nobody { ignored },
-    }
-}
-
-/// What stands around the records.
-pub(super) fn envelope(quirks: &Quirks, rows: u64) -> (String, String) {
-    match quirks.envelope {
-        Envelope::Array => ("[".to_owned(), "]".to_owned()),
-        Envelope::Users => (
-            "{\"users\":[".to_owned(),
-            format!("],\"metadata\":{{\"total\":{rows},\"page\":1,\"page_size\":{rows}}}}}"),
-        ),
-        Envelope::Sample => {
-            let (open, close) = if rows == 1 { ("", "}") } else { ("[", "]}") };
-            let intro = "{\"summary\":\"Agents parameters\",\
-                         \"description\":\"All of the user data\",\"value\":";
-            (format!("{intro}{open}"), close.to_owned())
-        }
     }
 }
 

@@ -49,7 +49,7 @@ impl Endpoint for V1Users {
     }
 
     fn envelope(&self, quirks: &Quirks, rows: u64) -> (String, String) {
-        user_record::envelope(quirks, rows)
+        quirks.envelope.around(rows)
     }
 }
 

@@ -51,7 +51,7 @@ impl Endpoint for V3CdrUsers {
     }
 
     fn envelope(&self, quirks: &Quirks, rows: u64) -> (String, String) {
-        user_record::envelope(quirks, rows)
+        quirks.envelope.around(rows)
     }
 }
 

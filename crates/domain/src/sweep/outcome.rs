@@ -29,6 +29,16 @@ pub enum Paging {
     Numbered,
 }
 
+impl Paging {
+    /// Rows that a page should have at least; [`Limits::page_rows_max`] says why.
+    pub fn page_rows_min(self) -> u32 {
+        match self {
+            Paging::Offset => 2,
+            Paging::Numbered => 20,
+        }
+    }
+}
+
 /// Limits of a sweep.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {

@@ -18,11 +18,11 @@ use super::list::{self, RowReader, Shape};
 use super::news;
 use super::strict::{BAD_ID, DUPLICATE, Missing, Skip, Str, bounded, object, scalar};
 use super::{
-    Context, Credential, DeletionDate, Dialect, PageError, PageRequest, PageTail, Refusal, Rules,
-    SchemaError, SchemaKind,
+    Context, Credential, DeletionDate, Dialect, Facts, PageError, PageRequest, PageTail, Refusal,
+    Rules, SchemaError, SchemaKind,
 };
 use crate::hub::{Channel, Id, Named, Skill, State, User};
-use crate::id::{self, Number};
+use crate::id::{self, Number, PolicyName, Unnumbered};
 use crate::legacy::field::FieldId;
 use crate::listing::{Item, Listing, Row};
 use crate::loss::FieldLoss;
@@ -33,25 +33,27 @@ use crate::sweep::{Paging, Window};
 #[derive(Debug)]
 pub(super) struct Voiso;
 
+const FACTS: Facts = Facts {
+    name: "voiso-v4",
+    page_rows_max: 100,
+    paging: Paging::Offset,
+    page_bytes_max: 8 << 20,
+    requests_per_minute_max: None,
+    credential: Credential::Key,
+    scope: "users.read",
+    id_policies: &[PolicyName::Fail, PolicyName::Map, PolicyName::Hash],
+    unnumbered: Unnumbered::Fail,
+    has_mapping: false,
+    roles: &[],
+};
+
 impl Dialect for Voiso {
-    fn name(&self) -> &'static str {
-        "voiso-v4"
-    }
-
-    fn page_rows_max(&self) -> u32 {
-        100
-    }
-
-    fn paging(&self) -> Paging {
-        Paging::Offset
+    fn facts(&self) -> &'static Facts {
+        &FACTS
     }
 
     fn loss(&self, field: FieldId) -> FieldLoss {
         losses::of(field)
-    }
-
-    fn credential(&self) -> Credential {
-        Credential::Key
     }
 
     fn page_request(

@@ -21,7 +21,7 @@ pub use passthrough::{Allow, PassthroughCredential, UnknownCallers};
 pub(super) use passthrough::{Cors, Passthrough, Route};
 pub(super) use shadow::Shadow;
 pub use upstream::{DeletedFrom, TeamsFrom, TokenAuth};
-pub(super) use upstream::{IdPolicy, Upstream};
+pub(super) use upstream::Upstream;
 
 const fn seconds(seconds: u64) -> Span {
     Span(Duration::from_secs(seconds))

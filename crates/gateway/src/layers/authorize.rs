@@ -46,7 +46,8 @@ where
         }
         UpstreamKey::Client { id, secret } => (id.clone(), secret.clone()),
     };
-    let form = Form { id: id.expose(), secret: secret.expose() };
+    let scope = attempt.caller.upstream.dialect.facts().scope;
+    let form = Form { id: id.expose(), secret: secret.expose(), scope };
     let authorization = token(&metrics, &attempt, &form, None).await?;
     let first = Authorized { attempt: attempt.clone(), authorization: authorization.clone() };
     let answer = inner.clone().oneshot(first).await?;
@@ -60,6 +61,7 @@ where
 struct Form<'a> {
     id: &'a str,
     secret: &'a str,
+    scope: &'static str,
 }
 
 /// The caller's token; a new one where there is none, its end is near, or it was `refused`.
@@ -137,7 +139,7 @@ fn request(url: &str, auth: TokenAuth, form: &Form<'_>) -> Result<Request<Bytes>
     if auth == TokenAuth::Form {
         body.append_pair("client_id", form.id).append_pair("client_secret", form.secret);
     }
-    body.append_pair("scope", "users:read");
+    body.append_pair("scope", form.scope);
     let mut request = Request::post(url)
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
         .header(ACCEPT, "application/json");

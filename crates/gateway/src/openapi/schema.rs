@@ -1,42 +1,34 @@
 //! The shape of an answer as a JSON schema. It is as strict as the answers are: every field is there,
 //! and no other.
 
+use domain::legacy::envelope::{Member, Part};
 use domain::legacy::shape::{Field, Kind, Shape};
-use domain::quirks::Envelope;
 use serde_json::{Map, Value, json};
 
 /// A whole answer whose records have the schema of this name.
 pub(super) fn list(shape: &Shape, record: &str) -> Value {
     let record = json!({ "$ref": format!("#/components/schemas/{record}") });
     let records = json!({ "type": "array", "items": record });
-    match shape.envelope {
-        Envelope::Array => records,
-        Envelope::Users => object(
-            [
-                ("users", records),
-                (
-                    "metadata",
-                    object(
-                        [
-                            ("total", count()),
-                            ("page", json!({ "const": 1 })),
-                            ("page_size", count()),
-                        ]
-                        .into(),
-                    ),
-                ),
-            ]
-            .into(),
-        ),
-        Envelope::Sample => object(
-            [
-                ("summary", text()),
-                ("description", text()),
-                ("value", json!({ "anyOf": [record, records] })),
-            ]
-            .into(),
-        ),
+    match shape.envelope.members() {
+        [] => records,
+        members => around(members, &record, &records),
     }
+}
+
+/// What stands around the records.
+fn around(members: &[Member], record: &Value, records: &Value) -> Value {
+    let of = |member: &Member| {
+        let part = match member.part {
+            Part::Records => records.clone(),
+            Part::RecordOrRecords => json!({ "anyOf": [record, records] }),
+            Part::Text => text(),
+            Part::Count => count(),
+            Part::One => json!({ "const": 1 }),
+            Part::Object(members) => around(members, record, records),
+        };
+        (member.name, part)
+    };
+    object(members.iter().map(of).collect())
 }
 
 /// One record.

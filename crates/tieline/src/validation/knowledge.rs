@@ -28,9 +28,10 @@ pub(crate) fn of(config: &Config, caller: &str) -> Result<Knowledge, Failure> {
     read(knowledge)
 }
 
-/// For a candidate whose configuration is not known: the defaults over Voiso's v4.
+/// For a candidate whose configuration is not known: the defaults of the dialect that is assumed.
 pub(crate) fn unconfigured() -> Result<Knowledge, Failure> {
-    read(json!({ "dialect": "voiso-v4", "deleted_at": "unless_live", "ledger": ledger() }))
+    let dialect = domain::upstream::dialect_assumed().name();
+    read(json!({ "dialect": dialect, "deleted_at": "unless_live", "ledger": ledger() }))
 }
 
 fn ledger() -> Vec<Coded> {
