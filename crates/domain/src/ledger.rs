@@ -9,9 +9,7 @@ use crate::upstream::{DIALECTS, Dialect};
 
 /// The whole ledger: endpoints in table order, then dialects, then fields in answer order.
 pub fn rows() -> impl Iterator<Item = Loss> {
-    ENDPOINTS
-        .iter()
-        .flat_map(|endpoint| DIALECTS.iter().flat_map(|dialect| of(*endpoint, *dialect)))
+    ENDPOINTS.iter().flat_map(|endpoint| DIALECTS.iter().flat_map(|dialect| of(endpoint, *dialect)))
 }
 
 /// The whole ledger with the codes, for programs.
@@ -21,12 +19,12 @@ pub fn coded() -> impl Iterator<Item = Coded> {
 
 /// The rows of one endpoint over one dialect, in answer order.
 pub fn of(
-    endpoint: &'static dyn Endpoint,
+    endpoint: &'static Endpoint,
     dialect: &'static dyn Dialect,
 ) -> impl Iterator<Item = Loss> {
-    endpoint.field_ids().iter().zip(endpoint.fields()).map(|(id, field)| {
-        let FieldLoss { status, code, reason } = dialect.loss(*id);
-        let (endpoint, dialect) = (endpoint.name(), dialect.name());
+    endpoint.heads().map(|field| {
+        let FieldLoss { status, code, reason } = dialect.loss(field.id);
+        let (endpoint, field, dialect) = (endpoint.name(), field.name(), dialect.name());
         Loss { endpoint, field, dialect, status, code, reason }
     })
 }

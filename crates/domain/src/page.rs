@@ -115,11 +115,11 @@ fn render(user: &User<'_>, shape: Shape<'_>, rows: &mut Rows, notes: &mut Notes)
         (Lists::Users(_), State::Deleted) => notes.deleted_left_out += 1,
         (Lists::Users(record), State::Live | State::LiveWithDeletionDate) => {
             rows.bytes.push(b',');
-            record(user, shape.quirks, &mut rows.bytes, notes);
+            record.write(user, shape.quirks, &mut rows.bytes, notes);
         }
         (Lists::DeletedUsers(record), State::Deleted) => {
             rows.bytes.push(b',');
-            record(user.id, user.name.as_deref(), &mut rows.bytes);
+            record.write(user.id, user.name.as_deref(), &mut rows.bytes);
         }
         (Lists::DeletedUsers(_), State::Live | State::LiveWithDeletionDate)
         | (Lists::Teams(_), _) => {}

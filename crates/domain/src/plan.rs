@@ -135,52 +135,39 @@ impl TextFilter {
     }
 }
 
+/// A text of a user that a list can be filtered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields of `User`")]
+pub enum TextOf {
+    Name,
+    Email,
+    SipAccount,
+    Extension,
+    CallerId,
+    TimeZone,
+}
+
+impl TextOf {
+    const ALL: [TextOf; TEXTS] = [
+        TextOf::Name,
+        TextOf::Email,
+        TextOf::SipAccount,
+        TextOf::Extension,
+        TextOf::CallerId,
+        TextOf::TimeZone,
+    ];
+}
+
+const TEXTS: usize = 6;
+
 /// The filters of a user list; every one that is set must fit.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UserFilter<G> {
     id: Option<u64>,
-    name: Option<TextFilter>,
-    email: Option<TextFilter>,
-    sip_account: Option<TextFilter>,
     group: Option<G>,
-    extension: Option<TextFilter>,
-    caller_id: Option<TextFilter>,
-    time_zone: Option<TextFilter>,
+    /// One for each of [`TextOf::ALL`].
+    texts: [Option<TextFilter>; TEXTS],
 }
-
-/// Reads the eight user filters of a legacy request. `Err(Nobody)` where an `id` can belong to no
-/// user: it is no decimal number, or two different ones were asked for.
-pub fn user_filter(
-    params: &mut crate::params::Params,
-    quirks: &Quirks,
-    with_id: bool,
-) -> Result<UserFilter<GroupName>, Nobody> {
-    let modes = &quirks.filters;
-    let ids = if with_id { params.take_filter("id") } else { Vec::new() };
-    let mut text = |name, mode| TextFilter::new(params.take_filter(name), mode);
-    let filter = UserFilter {
-        id: None,
-        name: text("name", modes.name),
-        email: text("email", modes.email),
-        sip_account: text("sip_account", modes.sip_account),
-        group: text("sag", modes.sag).map(GroupName),
-        extension: text("extension", modes.extension),
-        caller_id: text("caller_id", modes.caller_id),
-        time_zone: text("timezone", modes.timezone),
-    };
-    let mut wanted = None;
-    for given in ids {
-        let number = wanted_id(&given).ok_or(Nobody)?;
-        if wanted.replace(number).is_some_and(|before| before != number) {
-            return Err(Nobody);
-        }
-    }
-    Ok(UserFilter { id: wanted, ..filter })
-}
-
-/// A filter that no row can fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Nobody;
 
 /// The number an `id` filter asks for; leading zeros are a client's habit, not another number.
 fn wanted_id(given: &str) -> Option<u64> {
@@ -197,15 +184,13 @@ impl Plan<GroupName> {
     /// Puts looked-up ids in the place of the group's name. Without a group nothing is needed; with
     /// one, no ids means nobody.
     pub fn resolve(self, found: Vec<Id<'static>>) -> Resolved {
-        let UserFilter { id, name, email, sip_account, group, extension, caller_id, time_zone } =
-            self.filter;
+        let UserFilter { id, group, texts } = self.filter;
         let group = match group {
             None => None,
             Some(_) if found.is_empty() => return Resolved::Nobody,
             Some(name) => Some(GroupIds { ids: found, name }),
         };
-        let filter =
-            UserFilter { id, name, email, sip_account, group, extension, caller_id, time_zone };
+        let filter = UserFilter { id, group, texts };
         Resolved::Ask(Box::new(Plan { filter, ignored: self.ignored }))
     }
 }
@@ -213,16 +198,7 @@ impl Plan<GroupName> {
 impl<G> UserFilter<G> {
     /// No filter at all: every user. For endpoints that have none.
     pub fn everyone() -> Self {
-        UserFilter {
-            id: None,
-            name: None,
-            email: None,
-            sip_account: None,
-            group: None,
-            extension: None,
-            caller_id: None,
-            time_zone: None,
-        }
+        UserFilter { id: None, group: None, texts: [const { None }; TEXTS] }
     }
 
     /// Whether nothing is filtered by.
@@ -238,45 +214,44 @@ impl<G> UserFilter<G> {
         self.id
     }
 
-    /// Whether users are asked for by SIP account.
-    pub fn asks_sip_account(&self) -> bool {
-        self.sip_account.is_some()
+    /// Whether users are asked for by this text.
+    pub fn asks(&self, text: TextOf) -> bool {
+        self.texts[text as usize].is_some()
     }
 
-    /// Whether users are asked for by time zone.
-    pub fn asks_time_zone(&self) -> bool {
-        self.time_zone.is_some()
-    }
-
-    /// Exact name to push down.
-    pub fn name(&self) -> Option<&str> {
-        self.name.as_ref()?.pushdown()
-    }
-
-    /// Exact e-mail to push down.
-    pub fn email(&self) -> Option<&str> {
-        self.email.as_ref()?.pushdown()
-    }
-
-    /// Exact SIP account to push down.
-    pub fn sip_account(&self) -> Option<&str> {
-        self.sip_account.as_ref()?.pushdown()
-    }
-
-    /// Exact extension to push down.
-    pub fn extension(&self) -> Option<&str> {
-        self.extension.as_ref()?.pushdown()
+    /// The exact value of this text to push down.
+    pub fn pushdown(&self, text: TextOf) -> Option<&str> {
+        self.texts[text as usize].as_ref()?.pushdown()
     }
 }
 
 impl UserFilter<GroupName> {
+    /// Filters by id. False where that can be nobody's: a value is no decimal number, or two values
+    /// are different numbers.
+    pub(crate) fn by_ids(&mut self, values: &[String]) -> bool {
+        for given in values {
+            let Some(number) = wanted_id(given) else { return false };
+            if self.id.replace(number).is_some_and(|before| before != number) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Filters by the name of a group, where there are values.
+    pub(crate) fn by_group(&mut self, values: Vec<String>, mode: Match) {
+        self.group = TextFilter::new(values, mode).map(GroupName);
+    }
+
+    /// Filters by a text, where there are values.
+    pub(crate) fn by_text(&mut self, text: TextOf, values: Vec<String>, mode: Match) {
+        self.texts[text as usize] = TextFilter::new(values, mode);
+    }
+
     /// About how much memory it holds besides itself.
     pub fn bytes(&self) -> usize {
-        let UserFilter { id: _, name, email, sip_account, group, extension, caller_id, time_zone } =
-            self;
-        let group = group.as_ref().map(|group| &group.0);
-        let texts = [name, email, sip_account, extension, caller_id, time_zone].map(Option::as_ref);
-        texts.into_iter().chain([group]).flatten().map(TextFilter::bytes).sum()
+        let group = self.group.as_ref().map(|group| &group.0);
+        self.texts.iter().flatten().chain(group).map(TextFilter::bytes).sum()
     }
 }
 
@@ -290,26 +265,31 @@ impl UserFilter<GroupIds> {
     ///
     /// A group fits by its *name*: cached ids may be old, and legacy asked for the name.
     pub fn retain(&self, user: &User<'_>, quirks: &Quirks) -> bool {
-        let fits = |filter: &Option<TextFilter>, text: &crate::hub::Text<'_>| match filter {
-            None => true,
-            Some(filter) => filter.fits_text(text.as_deref()),
-        };
         self.id.is_none_or(|id| id == user.id)
-            && fits(&self.email, &user.email)
-            && fits(&self.name, &user.name)
-            && fits(&self.sip_account, &user.sip_account)
-            && fits(&self.extension, &user.extension)
             && self.group.as_ref().is_none_or(|group| {
                 let name = user.group.as_ref().and_then(|group| group.name.as_deref());
                 name.is_some_and(|name| group.name.means(name))
             })
-            && self.caller_id.as_ref().is_none_or(|filter| {
-                let shown = user.caller_id.as_deref().map(|number| caller_id(number, quirks));
-                filter.fits_text(shown)
+            && TextOf::ALL.into_iter().zip(&self.texts).all(|(text, filter)| match filter {
+                None => true,
+                Some(filter) => fits(filter, text, user, quirks),
             })
-            && self.time_zone.as_ref().is_none_or(|filter| {
-                user.time_zone.as_deref().is_some_and(|zone| same_zone(filter, zone, quirks))
-            })
+    }
+}
+
+/// Whether a text of a user fits a filter.
+fn fits(filter: &TextFilter, text: TextOf, user: &User<'_>, quirks: &Quirks) -> bool {
+    match text {
+        TextOf::Name => filter.fits_text(user.name.as_deref()),
+        TextOf::Email => filter.fits_text(user.email.as_deref()),
+        TextOf::SipAccount => filter.fits_text(user.sip_account.as_deref()),
+        TextOf::Extension => filter.fits_text(user.extension.as_deref()),
+        TextOf::CallerId => {
+            filter.fits_text(user.caller_id.as_deref().map(|number| caller_id(number, quirks)))
+        }
+        TextOf::TimeZone => {
+            user.time_zone.as_deref().is_some_and(|zone| same_zone(filter, zone, quirks))
+        }
     }
 }
 

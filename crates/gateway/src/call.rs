@@ -27,7 +27,7 @@ use crate::wishes::Wishes;
 /// Below `route`: a request for a legacy endpoint.
 #[derive(Debug)]
 pub(crate) struct LegacyRequest {
-    pub(crate) endpoint: &'static dyn Endpoint,
+    pub(crate) endpoint: &'static Endpoint,
     pub(crate) quirks: Arc<Quirks>,
     pub(crate) credential: Credential,
     /// Path and query as they came.
@@ -80,7 +80,7 @@ impl std::fmt::Debug for Credential {
 /// Below `authenticate`: a request of a known caller. The legacy key is gone.
 #[derive(Debug)]
 pub(crate) struct LegacyCall {
-    pub(crate) endpoint: &'static dyn Endpoint,
+    pub(crate) endpoint: &'static Endpoint,
     pub(crate) quirks: Arc<Quirks>,
     pub(crate) caller: Arc<Caller>,
     pub(crate) params: Params,
@@ -100,7 +100,7 @@ pub(crate) struct WithBody {
 #[derive(Debug)]
 pub(crate) struct Call<G> {
     pub(crate) account: SharedAccount,
-    pub(crate) endpoint: &'static dyn Endpoint,
+    pub(crate) endpoint: &'static Endpoint,
     pub(crate) quirks: Arc<Quirks>,
     pub(crate) caller: Arc<Caller>,
     pub(crate) plan: Plan<G>,

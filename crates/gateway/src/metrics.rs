@@ -257,7 +257,7 @@ impl Metrics {
     /// Counts what the ledger says about every answer with records.
     pub(crate) fn answered(
         &self,
-        endpoint: &'static dyn Endpoint,
+        endpoint: &'static Endpoint,
         dialect: &'static dyn Dialect,
         caller: &str,
     ) {

@@ -26,7 +26,7 @@ use crate::id::{self, Number, PolicyName, Unnumbered};
 use crate::legacy::field::FieldId;
 use crate::listing::{Item, Listing, Row};
 use crate::loss::FieldLoss;
-use crate::plan::{GroupIds, UserFilter};
+use crate::plan::{GroupIds, TextOf, UserFilter};
 use crate::sweep::{Paging, Window};
 
 /// The dialect; see the module.
@@ -152,10 +152,10 @@ fn push_down(
 ) -> bool {
     let mut is_filtered = false;
     let pairs = [
-        ("name", filter.name()),
-        ("email", filter.email()),
-        ("sip_account", filter.sip_account()),
-        ("extension", filter.extension()),
+        ("name", filter.pushdown(TextOf::Name)),
+        ("email", filter.pushdown(TextOf::Email)),
+        ("sip_account", filter.pushdown(TextOf::SipAccount)),
+        ("extension", filter.pushdown(TextOf::Extension)),
     ];
     for (name, value) in pairs {
         if let Some(value) = value {

@@ -27,7 +27,7 @@ use crate::id::{self, IdPolicy, PolicyName, Unnumbered};
 use crate::legacy::field::FieldId;
 use crate::listing::{By, Item, Listing, Owned, Row, Which};
 use crate::loss::FieldLoss;
-use crate::plan::{GroupIds, UserFilter};
+use crate::plan::{GroupIds, TextOf, UserFilter};
 use crate::related::{Needs, Related};
 use crate::sweep::{Paging, Window};
 
@@ -122,13 +122,13 @@ impl Dialect for Vonage {
 
     fn shortcut(&self, filter: &UserFilter<GroupIds>, rules: &Rules) -> Shortcut {
         let has_no_zone = rules.mapping.timezone.is_none();
-        if filter.asks_sip_account() || (filter.asks_time_zone() && has_no_zone) {
+        if filter.asks(TextOf::SipAccount) || (filter.asks(TextOf::TimeZone) && has_no_zone) {
             return Shortcut::Nobody;
         }
         if let Some(number) = filter.id() {
             return by_number(number, rules);
         }
-        match filter.extension() {
+        match filter.pushdown(TextOf::Extension) {
             Some(extension)
                 if rules.mapping.extension == ExtensionField::AgentDisplayId
                     && stays_a_segment(extension) =>

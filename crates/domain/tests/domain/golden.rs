@@ -217,7 +217,7 @@ fn every_field_of_every_endpoint_stands_in_the_ledger_for_every_dialect() {
                 .filter(|loss| loss.endpoint == endpoint.name() && loss.dialect == dialect.name())
                 .collect();
             let fields: Vec<_> = rows.iter().map(|loss| loss.field).collect();
-            assert_eq!(fields, endpoint.fields(), "{} over {}", endpoint.name(), dialect.name());
+            assert!(endpoint.fields().eq(fields), "{} over {}", endpoint.name(), dialect.name());
             for loss in rows {
                 assert!(loss.reason.ends_with('.'), "{}: a reason is a sentence", loss.field);
             }

@@ -91,7 +91,7 @@ where
         };
         if is_asked && is_shown && saw(&caller, &user) {
             bytes.push(b',');
-            record(user.id, user.name.as_deref(), &mut bytes);
+            record.write(user.id, user.name.as_deref(), &mut bytes);
             listed.list.rows += 1;
         }
     }

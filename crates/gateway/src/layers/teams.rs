@@ -64,7 +64,7 @@ where
             Number::Missing => return Err(bad_id(upstream.dialect.name(), row).into()),
         };
         bytes.push(b',');
-        record(id, team.name.as_deref(), &mut bytes);
+        record.write(id, team.name.as_deref(), &mut bytes);
         rows += 1;
     }
     let whole = 0..bytes.len();

@@ -40,7 +40,7 @@ where
         let names = names.iter().map(|name| fit_for_log(name, &settings.callers)).collect();
         account.note(|account| account.ignored = names);
     };
-    let filters = endpoint.filters().iter().copied().filter(|name| params.has_filter(name));
+    let filters = endpoint.filters().filter(|name| params.has_filter(name));
     let filters = filters.collect();
     account.note(|account| account.filters = filters);
     let plan = match endpoint.plan(params, &quirks) {

@@ -2,14 +2,14 @@
 //! and no other.
 
 use domain::legacy::envelope::{Member, Part};
-use domain::legacy::shape::{Field, Kind, Shape};
+use domain::legacy::schema::{Kind, Property, Schema};
 use serde_json::{Map, Value, json};
 
 /// A whole answer whose records have the schema of this name.
-pub(super) fn list(shape: &Shape, record: &str) -> Value {
+pub(super) fn list(schema: &Schema, record: &str) -> Value {
     let record = json!({ "$ref": format!("#/components/schemas/{record}") });
     let records = json!({ "type": "array", "items": record });
-    match shape.envelope.members() {
+    match schema.envelope.members() {
         [] => records,
         members => around(members, &record, &records),
     }
@@ -32,16 +32,16 @@ fn around(members: &[Member], record: &Value, records: &Value) -> Value {
 }
 
 /// One record.
-pub(super) fn record(fields: &[Field]) -> Value {
-    let of = |field: &Field| {
-        let mut schema = kind(&field.kind);
-        schema["description"] = Value::from(field.says);
+pub(super) fn record(fields: &[Property]) -> Value {
+    let of = |field: &Property| {
+        let mut schema = kind(field.kind);
+        schema["description"] = Value::from(field.meaning);
         (field.name, schema)
     };
     object(fields.iter().map(of).collect())
 }
 
-fn kind(kind: &Kind) -> Value {
+fn kind(kind: Kind) -> Value {
     match kind {
         Kind::Number => count(),
         Kind::NumberOrNull => json!({ "type": ["integer", "null"], "minimum": 0 }),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use domain::legacy::shape::{Field, Kind};
+use domain::legacy::schema::{Kind, Property};
 use domain::legacy::{ENDPOINTS, envelope};
 use domain::quirks::Quirks;
 
@@ -33,7 +33,7 @@ impl Fields {
         let mut known = BTreeSet::new();
         let endpoint = ENDPOINTS.iter().find(|known| known.name() == endpoint);
         if let Some(endpoint) = endpoint {
-            add(&mut known, "", &endpoint.shape(&Quirks::default()).fields);
+            add(&mut known, "", &endpoint.schema(&Quirks::default()).fields);
         }
         Fields(known)
     }
@@ -47,10 +47,10 @@ impl Fields {
     }
 }
 
-fn add(known: &mut BTreeSet<String>, before: &str, fields: &[Field]) {
+fn add(known: &mut BTreeSet<String>, before: &str, fields: &[Property]) {
     for field in fields {
         let path = format!("{before}{}", field.name);
-        if let Kind::List(inner) = &field.kind {
+        if let Kind::List(inner) = field.kind {
             add(known, &format!("{path}[]."), inner);
             known.insert(format!("{path}[]"));
         }

@@ -23,7 +23,7 @@ fn the_json_has_a_row_for_every_field_of_every_endpoint() {
         for field in endpoint.fields() {
             let is_row = |row: &&serde_json::Value| {
                 row["endpoint"] == endpoint.name()
-                    && row["field"] == *field
+                    && row["field"] == field
                     && row["dialect"] == "voiso-v4"
             };
             assert_eq!(rows.iter().filter(is_row).count(), 1, "{} {field}", endpoint.name());

@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "only tests read this")]
 
 use domain::id::Number;
-use domain::legacy::{Endpoint, Lists, Planned};
+use domain::legacy::{Endpoint, EntryRecord, Lists, Planned};
 use domain::listing::{Item, Listing, Which};
 use domain::page::{Page, Shape};
 use domain::params::Params;
@@ -27,7 +27,7 @@ pub(crate) const ROUNDS_MAX: usize = 4;
 #[derive(Clone, Copy)]
 pub(crate) struct Call<'a> {
     pub(crate) dialect: &'static dyn Dialect,
-    pub(crate) endpoint: &'static dyn Endpoint,
+    pub(crate) endpoint: &'static Endpoint,
     pub(crate) query: &'a str,
     pub(crate) quirks: &'a Quirks,
     pub(crate) rules: &'a Rules,
@@ -125,7 +125,7 @@ impl Run<'_> {
         Ok(groups.ids(group))
     }
 
-    fn teams(&mut self, record: fn(u64, Option<&str>, &mut Vec<u8>)) -> Records {
+    fn teams(&mut self, record: EntryRecord) -> Records {
         let visibility = self.call.visibility;
         let list = self.items(&Listing::Teams)?;
         let mut of_users = TeamsOfUsers::default();
@@ -148,7 +148,7 @@ impl Run<'_> {
             match teams::number(&team.id, self.call.rules) {
                 Number::Is(id) => {
                     bytes.push(b',');
-                    record(id, team.name.as_deref(), &mut bytes);
+                    record.write(id, team.name.as_deref(), &mut bytes);
                     rows += 1;
                 }
                 Number::LeftOut => {}
