@@ -1,4 +1,4 @@
-//! Legacy endpoints: the table that lists them, and what is common to all.
+//! Legacy endpoints: the table that lists them, and the code that all share.
 //!
 //! An endpoint is [`Endpoint::plan`] and [`Endpoint::lists`]. It never knows which upstream
 //! answers, and no legacy field name stands outside [`field`].
@@ -61,12 +61,12 @@ pub struct Endpoint {
     lists: Lists,
 }
 
-/// What an endpoint lists, and how it appends one record to the answer.
+/// The records that an endpoint lists, and how one is written.
 #[derive(Clone, Copy)]
 pub enum Lists {
     /// Users who exist.
     Users(UserRecord),
-    /// Users who are gone, by id and name.
+    /// Deleted users, by id and name.
     DeletedUsers(EntryRecord),
     /// Teams, by id and name.
     Teams(EntryRecord),
@@ -83,7 +83,7 @@ impl Endpoint {
         self.paths
     }
 
-    /// What it lists, and how one record is written.
+    /// The records it lists, and how one is written.
     pub fn lists(&self) -> Lists {
         self.lists
     }
@@ -98,13 +98,13 @@ impl Endpoint {
         self.heads().filter(|field| field.filter.is_some()).map(Head::name)
     }
 
-    /// What an answer looks like, as data.
+    /// The schema of an answer.
     pub fn schema(&self, quirks: &Quirks) -> Schema {
         let fields = self.heads().map(|field| field.property(quirks)).collect();
         Schema { fields, envelope: self.wrapped_in(quirks) }
     }
 
-    /// Reads what a request asks for. The answer is empty where an `id` can belong to no user.
+    /// Reads the parameters of a request. The answer is empty where no user can have the wanted `id`.
     pub fn plan(&self, mut params: Params, quirks: &Quirks) -> Planned {
         let modes = &quirks.filters;
         let mut filter = UserFilter::everyone();
@@ -125,7 +125,7 @@ impl Endpoint {
         }
     }
 
-    /// What stands before and after the records of an answer with `rows` of them.
+    /// The text before and after the records of an answer with `rows` of them.
     pub fn envelope(&self, quirks: &Quirks, rows: u64) -> (String, String) {
         self.wrapped_in(quirks).around(rows)
     }
@@ -176,7 +176,7 @@ pub fn endpoint_at(path: &str) -> Option<&'static Endpoint> {
     ENDPOINTS.iter().copied().find(|endpoint| endpoint.paths.contains(&path))
 }
 
-/// Counts of what could only be shown imperfectly while rendering.
+/// Counts of values that rendering could only show imperfectly.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Notes {
     /// Names with `", "` inside, in a joined list.

@@ -1,17 +1,17 @@
-//! What a legacy request asks for, in hub words, and the rows that fit it.
+//! A legacy request in hub words, and the rows that fit it.
 //!
-//! `Plan<GroupName>` is what a request says; `Plan<GroupIds>` is what can be asked upstream. The only
-//! way from one to the other is [`Plan::resolve`], which needs the ids or ends in
-//! [`Resolved::Nobody`]. "The lookup found nothing, so there is no filter" cannot be written.
+//! A request gives a `Plan<GroupName>`; the upstream is asked by a `Plan<GroupIds>`. The only way from
+//! one to the other is [`Plan::resolve`], which needs the ids or ends in [`Resolved::Nobody`]. Code
+//! that drops a filter because the look-up found nothing does not compile.
 //!
-//! A filter the upstream applies only saves pages: [`UserFilter::retain`] decides, on every row.
+//! The upstream's own filters only save pages: [`UserFilter::retain`] decides on every row.
 
 use crate::hub::{Id, User};
 use crate::id;
 use crate::quirks::{Match, Quirks};
 use crate::time_zone;
 
-/// What a legacy request asks for.
+/// The users that a legacy request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan<G> {
     /// Which users.
@@ -34,7 +34,7 @@ pub enum Resolved {
 pub struct GroupName(TextFilter);
 
 impl GroupName {
-    /// Whether a group of this name is meant.
+    /// Whether this is the name of a group that the client means.
     pub fn means(&self, name: &str) -> bool {
         self.0.fits(name)
     }
@@ -52,14 +52,14 @@ impl Groups {
         }
     }
 
-    /// Adds all of another page's.
+    /// Adds the groups of another page.
     pub fn extend(&mut self, others: Groups) {
         for (id, name) in others.0 {
             self.add(&id, &name);
         }
     }
 
-    /// The ids a name stands for, in the order they were met; none for a name that no group has.
+    /// The ids of the groups with this name, in the order of the listing.
     pub fn ids(&self, name: &GroupName) -> Vec<Id<'static>> {
         let meant = self.0.iter().filter(|(_, called)| name.means(called));
         meant.map(|(id, _)| id.clone()).collect()
@@ -89,13 +89,13 @@ impl GroupIds {
         &self.ids
     }
 
-    /// The name they were found under.
+    /// The name that was looked up.
     pub fn name(&self) -> &GroupName {
         &self.name
     }
 }
 
-/// Longer values are not pushed down: escaped, they could outgrow a server's request line.
+/// Longer values are not pushed down: escaped, they could exceed a server's request line.
 const PUSHDOWN_BYTES_MAX: usize = 512;
 
 /// Values a row's text must fit, all of them (a repeated parameter only narrows).
@@ -123,8 +123,8 @@ impl TextFilter {
         self.values.iter().map(|value| value.len() + size_of::<String>()).sum()
     }
 
-    /// The value an upstream may filter by without losing a row: only an exact one, and only one
-    /// that any server takes. The hub filters by the others alone.
+    /// The value that an upstream may filter by without losing a row: an exact one that every server
+    /// accepts. By other values only the hub filters.
     pub fn pushdown(&self) -> Option<&str> {
         let value = match self.mode {
             Match::Exact => self.values.first()?,
@@ -181,8 +181,8 @@ impl Plan<GroupName> {
         self.filter.group.as_ref()
     }
 
-    /// Puts looked-up ids in the place of the group's name. Without a group nothing is needed; with
-    /// one, no ids means nobody.
+    /// Puts looked-up ids in the place of the group's name. A plan without a group needs none; a plan
+    /// whose group has no ids fits no user.
     pub fn resolve(self, found: Vec<Id<'static>>) -> Resolved {
         let UserFilter { id, group, texts } = self.filter;
         let group = match group {
@@ -196,12 +196,12 @@ impl Plan<GroupName> {
 }
 
 impl<G> UserFilter<G> {
-    /// No filter at all: every user. For endpoints that have none.
+    /// No filter: every user.
     pub fn everyone() -> Self {
         UserFilter { id: None, group: None, texts: [const { None }; TEXTS] }
     }
 
-    /// Whether nothing is filtered by.
+    /// Whether no filter is set.
     pub fn is_everyone(&self) -> bool
     where
         G: PartialEq,
@@ -226,8 +226,8 @@ impl<G> UserFilter<G> {
 }
 
 impl UserFilter<GroupName> {
-    /// Filters by id. False where that can be nobody's: a value is no decimal number, or two values
-    /// are different numbers.
+    /// Filters by id. False if no user can have it: a value is no decimal number, or two values are
+    /// different numbers.
     pub(crate) fn by_ids(&mut self, values: &[String]) -> bool {
         for given in values {
             let Some(number) = wanted_id(given) else { return false };
@@ -263,7 +263,7 @@ impl UserFilter<GroupIds> {
 
     /// Whether a row fits every filter. Applied to every row, whatever the upstream filtered.
     ///
-    /// A group fits by its *name*: cached ids may be old, and legacy asked for the name.
+    /// A group fits by its *name*: cached ids may be old, and the client asked for the name.
     pub fn retain(&self, user: &User<'_>, quirks: &Quirks) -> bool {
         self.id.is_none_or(|id| id == user.id)
             && self.group.as_ref().is_none_or(|group| {
@@ -298,7 +298,7 @@ pub fn caller_id<'a>(number: &'a str, quirks: &'a Quirks) -> &'a str {
     quirks.caller_id_groups.get(number).map_or(number, String::as_str)
 }
 
-/// Zones are compared, not spellings: any name or id of the user's zone fits.
+/// Compares zones, not spellings: every name or id of the user's zone fits.
 fn same_zone(filter: &TextFilter, zone: &str, quirks: &Quirks) -> bool {
     let shown = time_zone::legacy_name(zone, &quirks.timezone_names).unwrap_or(zone);
     filter.values.iter().all(|wanted| {

@@ -1,14 +1,14 @@
-//! A sweep: reading one paged list whole, while it changes, or not at all.
+//! A sweep: one paged list read whole while it changes, or an error.
 //!
 //! Pure bookkeeping. The driver asks [`Sweep::next`] which windows to read, reads them in any order
-//! and hands back what it got with [`Sweep::put`], until the sweep is done or has failed.
+//! and hands back their rows with [`Sweep::put`], until the sweep is done or has failed.
 //!
 //! **Why no row gets lost.** Windows overlap (`windows.rs`). Two neighbouring pages are joined only
 //! at a row that both hold (`join.rs`). While rows keep their relative order, every row that lived
 //! throughout lies between two joints, and so in the page between them; nothing lies there twice.
 //! The list starts at offset 0 and ends with a page that was not full. A list sorted by id keeps its
-//! order by nature. Any other order may move, so such a list counts only when two whole readings in
-//! a row show the same rows in the same order.
+//! order by nature. Rows in any other order may move, so such a list is accepted only when two whole
+//! readings in a row show the same rows in the same order.
 //!
 //! **Never:** a list with a hole, a row twice, or an end that was not seen.
 
@@ -30,7 +30,7 @@ use windows::Windows;
 const ROUNDS_MAX: u32 = 3;
 const READINGS_MAX: u32 = 3;
 const LOOKS_BEHIND_MAX: u32 = 8;
-/// Fewer rows may be sorted by chance, and say nothing about how the upstream sorts.
+/// Fewer rows may be sorted by chance; they do not show how the upstream sorts.
 const ORDER_ROWS_MIN: usize = 8;
 
 /// The reading of one list; see the module.
@@ -72,7 +72,7 @@ impl Sweep {
         }
     }
 
-    /// How far it has come; what a failed list has cost.
+    /// The story so far, which also tells the cost of a list that failed.
     pub fn story(&self) -> Story {
         self.story
     }
@@ -170,7 +170,7 @@ impl Sweep {
         true
     }
 
-    /// Adds the windows up to the total the first page told; one at a time until offsets are proven.
+    /// Adds the windows up to the total of the first page, one at a time until offsets are proven.
     fn grows_to_total(&mut self) -> bool {
         let (Some(total), Some(last)) = (self.reading.totals().max(), self.reading.slots.last())
         else {
@@ -201,7 +201,7 @@ impl Sweep {
         let window = self.windows.after(end, &|window| self.reading.has(window));
         let rows_max = self.limits.rows_max;
         if window.is_none_or(|window| window.offset >= rows_max) {
-            // Without a window the pages are too small to reach beyond this row.
+            // Without a window, pages are too small to reach beyond this row.
             let rows_max = if window.is_none() { end } else { rows_max };
             self.failed = Some(Failure::TooLarge { rows_max });
         }
@@ -332,8 +332,9 @@ impl Sweep {
         true
     }
 
-    /// Fewer rows than counted: the last page may be short because it was cut, not because the list
-    /// ends. What lies behind its last row tells: nothing, or rows to be joined like any others.
+    /// There are fewer rows than counted: the last page may be short because it was cut, not because
+    /// the list ends. A window behind its last row tells which: it is empty, or its rows are joined
+    /// like any others.
     fn look_behind_the_end(&mut self, rows: u64, chain: &Chain) {
         if self.reading.looks_behind == LOOKS_BEHIND_MAX {
             return self.restart_once(Failure::Unstable);

@@ -1,4 +1,4 @@
-//! What stands around the records of a list, as data and as text.
+//! The envelope around the records of a list, as data and as text.
 
 use crate::quirks::Envelope;
 
@@ -7,11 +7,11 @@ use crate::quirks::Envelope;
 pub struct Member {
     /// Its name on the wire.
     pub name: &'static str,
-    /// What it holds.
+    /// Its value.
     pub part: Part,
 }
 
-/// What a member of an envelope holds.
+/// The value of a member of an envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// The records, in an array.
@@ -60,7 +60,7 @@ impl Envelope {
         }
     }
 
-    /// What stands before and after `rows` records.
+    /// The text before and after `rows` records.
     pub(super) fn around(self, rows: u64) -> (String, String) {
         match self {
             Envelope::Array => ("[".to_owned(), "]".to_owned()),

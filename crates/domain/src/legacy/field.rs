@@ -1,5 +1,5 @@
-//! The table of legacy fields: for each its name, what it holds and means, what filters by it, and
-//! how its value is written. Everything else that lists fields derives from here.
+//! The table of legacy fields: the name of each, its kind and meaning, its filter, and how its value is
+//! written. Everything else that lists fields derives from here.
 //!
 //! Source: the vendor's "Users API", "Teams API" and "Deleted users API" pages. Rows stand in the
 //! order of the answers, which is the documented one.
@@ -68,7 +68,7 @@ pub(super) struct Field<W> {
 pub(crate) struct Head {
     pub(crate) id: FieldId,
     name: Name,
-    /// What it holds under the quirks, and what that means.
+    /// The kind of its value under the quirks, and its meaning.
     schema: fn(&Quirks) -> (Kind, &'static str),
     pub(super) filter: Option<Filter>,
 }
@@ -97,7 +97,7 @@ macro_rules! named {
     };
 }
 
-/// What a field filters by, and the setting that says how texts compare.
+/// The filter of a field, with the setting that says how texts compare.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Filter {
     /// The number of one user.

@@ -1,5 +1,5 @@
-//! What an answer looks like, as data: for the description of the API, never for rendering. The tests
-//! hold every golden answer to it.
+//! The schema of an answer, for the description of the API and never for rendering. The tests hold
+//! every golden answer to it.
 
 use crate::quirks::Envelope;
 
@@ -8,7 +8,7 @@ use crate::quirks::Envelope;
 pub struct Schema {
     /// The fields of one record in answer order; every record has all of them.
     pub fields: Vec<Property>,
-    /// What the records are wrapped in.
+    /// The envelope around the records.
     pub envelope: Envelope,
 }
 
@@ -17,13 +17,13 @@ pub struct Schema {
 pub struct Property {
     /// Its name on the wire.
     pub name: &'static str,
-    /// What it holds.
+    /// The kind of its value.
     pub kind: Kind,
-    /// What that means, in a sentence.
+    /// Its meaning, in a sentence.
     pub meaning: &'static str,
 }
 
-/// What a field holds.
+/// The kind of a field's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A whole number, not negative.

@@ -9,7 +9,7 @@ use crate::plan;
 use crate::quirks::{EmployeeId, Quirks, SeparatorInName, TeamList, TimeZoneName};
 use crate::time_zone;
 
-/// Appends the values of one record, as the quirks say, and notes what it can show only imperfectly.
+/// Appends the values of one record by the quirks, and counts those that it shows imperfectly.
 #[derive(Debug)]
 pub(super) struct Writer<'w> {
     pub(super) out: &'w mut Vec<u8>,

@@ -1,4 +1,4 @@
-//! What the vendor of a dialect fixes: limits, scope, roles, and the defaults of an upstream.
+//! The facts of a dialect's vendor: limits, scope, roles, and the defaults of an upstream.
 //!
 //! The configuration and the rest of the gateway know a vendor by these facts alone.
 
@@ -24,7 +24,7 @@ pub struct Facts {
     pub scope: &'static str,
     /// The id policies that suit the vendor's ids; the first is the default.
     pub id_policies: &'static [PolicyName],
-    /// What becomes of a user for whom an id policy with gaps has no number, by default.
+    /// The default rule for users without a number, under an id policy that has gaps.
     pub unnumbered: Unnumbered,
     /// Whether the table `mapping` chooses among the vendor's fields.
     pub has_mapping: bool,
@@ -39,7 +39,7 @@ impl Facts {
     }
 }
 
-/// What a caller shows its upstream.
+/// The kind of credential that a caller shows its upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Credential {
     /// A key, as Bearer.

@@ -1,5 +1,5 @@
 //! Pages of a list: an object with the rows under one key and a count of the whole list under
-//! another. Rows are handed on one by one; what breaks the shape is explained without quoting it.
+//! another. Rows are handed on one by one; an error never quotes the page.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ pub(super) struct Shape {
     pub(super) metadata: &'static str,
     /// The key of the count in it.
     pub(super) total: &'static str,
-    /// The word under `error` that a refusal in a success's clothes has.
+    /// Reads the word under `error` of a refusal that came with the status of a success.
     pub(super) refusal: fn(&str) -> Option<Refusal>,
     /// The keys that rows are read from, as lists of them.
     pub(super) keys: Keys,
@@ -80,12 +80,12 @@ pub(super) fn bad_id<E: de::Error>(row: usize) -> E {
     E::custom(format_args!("{BAD_ID_OF_ROW}{row}"))
 }
 
-/// The same, of a body that is one row.
+/// The same error for a body that is one row.
 pub(super) fn bad_id_of_one() -> PageError {
     PageError::Schema(SchemaError { path: "id".to_owned(), kind: SchemaKind::BadId })
 }
 
-/// A bad id is only seen once its row is read; this says which row it was.
+/// A bad id is found only after its row was read; this names the row.
 const BAD_ID_OF_ROW: &str = "bad id of row ";
 
 /// A page, or what came in its place.
@@ -215,11 +215,12 @@ impl<'de, R: RowReader> Visitor<'de> for RowsSeed<'_, R> {
     }
 }
 
-/// How serde_json begins to speak of a number that no float can hold.
+/// The beginning of serde_json's error about a number that no float can hold.
 const OUT_OF_RANGE: &str = "number out of range";
 
-/// Says what went wrong without quoting the page: serde's own message does quote it, so only its
-/// class, position and our own words are used. The path costs a second read, on this path only.
+/// Explains an error without quoting the page. Serde's own message does quote it, so only its class,
+/// its position and our own words are used. Only pages with errors pay for the second read that finds
+/// the path.
 fn explain(
     error: &serde_json::Error,
     text: &str,
@@ -233,7 +234,7 @@ fn explain(
     } else if said.starts_with(TOO_LARGE) {
         SchemaKind::TooLarge
     } else if said.starts_with(OUT_OF_RANGE) {
-        // Good JSON, such as 1e400, but no number that anything here could be.
+        // Good JSON, such as 1e400, but too large for every field.
         SchemaKind::BadSchema
     } else if said.starts_with(DUPLICATE) || said.starts_with(TOO_DEEP) || !error.is_data() {
         SchemaKind::BadJson { at }

@@ -111,7 +111,7 @@ impl Dialect for Voiso {
     }
 }
 
-/// Documented fields of a user that nothing here needs.
+/// Documented fields of a user that are not read.
 const UNREAD: &[&str] = &[
     "channel_group_capacity",
     "channels",
@@ -145,7 +145,7 @@ fn refusal(word: &str) -> Option<Refusal> {
     }
 }
 
-/// Whether there was anything to push down.
+/// Pushes filters down; true if there was one.
 fn push_down(
     filter: &UserFilter<GroupIds>,
     query: &mut form_urlencoded::Serializer<'_, String>,
@@ -163,8 +163,8 @@ fn push_down(
             is_filtered = true;
         }
     }
-    // The upstream takes one group. Several groups of one name are a union, so the hub picks them
-    // out of the whole list, in the list's order.
+    // The upstream filters by one group. Several groups of one name are a union, so the hub picks
+    // their users out of the whole list, in the list's order.
     if let Some([id]) = filter.group().map(GroupIds::ids) {
         is_filtered = true;
         match id {
@@ -177,7 +177,7 @@ fn push_down(
     is_filtered
 }
 
-/// Statuses of a user who exists. `offline` is left out: deleted users are offline, too.
+/// Statuses of a user who exists. `offline` is not among them: deleted users are offline, too.
 const LIVE: &[&str] = &["available", "unavailable", "inbound", "outbound", "dialer", "postcall"];
 
 fn state(status: Option<&str>, has_deletion_date: bool, rule: DeletionDate) -> State {
@@ -359,7 +359,7 @@ impl RowReader for Teams<'_> {
 
 fn hub_user<'a>(wire: WireUser<'a>, id: u64, rules: &Rules) -> User<'a> {
     let status = wire.status.as_ref().map(|status| &*status.0);
-    // An empty text is no date: it must not make a user vanish.
+    // An empty text is no date and must not delete a user.
     let has_deletion_date = wire.deleted_at.is_some_and(|date| !date.0.is_empty());
     User {
         key: id::key(&wire.id.0),

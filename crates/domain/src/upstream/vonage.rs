@@ -2,11 +2,12 @@
 //!
 //! Source: the vendor's User Admin pages. Users are listed by page number, up to 5000 a page, and the
 //! list has no filter; teams (the vendor's groups), skills and callback numbers are listings of their
-//! own, which are turned around: members by team instead of teams by user. What stands where is
-//! decided by [`Mapping`](super::Mapping), and what the vendor has nothing for stays empty.
+//! own, which are turned around: members by team instead of teams by user.
+//! [`Mapping`](super::Mapping) decides the source of each field, and fields that the vendor lacks stay
+//! empty.
 //!
-//! The vendor's samples repeat keys, spell numbers as text and leave fields out; that is read as
-//! documented. A list that is no object with its count is refused: it is another version's shape.
+//! The vendor's samples repeat keys, spell numbers as text and leave fields out; the dialect reads all
+//! of that. A list that is no object with a count is refused: another version of the API sends it.
 
 mod losses;
 #[cfg(test)]
@@ -68,7 +69,7 @@ impl Dialect for Vonage {
         window: Window,
     ) -> PageRequest {
         let path = path(listing);
-        // Pages count from 1: every endpoint's page says so, one overview says 0.
+        // Pages count from 1 by the page of every endpoint; one overview says 0.
         let page = window.offset / u64::from(window.limit.max(1)) + 1;
         let limit = window.limit;
         let target = match listing {
@@ -86,7 +87,7 @@ impl Dialect for Vonage {
             }
             _ => format!("/useradmin{path}?limit={limit}&page={page}"),
         };
-        // A client's own words go upstream only in the look-up of one user by display id.
+        // A client's value goes upstream only in the look-up of one user by display id.
         let is_filtered = matches!(listing, Listing::User(By::DisplayId(_)));
         PageRequest { target, accept: ACCEPT, is_filtered }
     }
@@ -185,7 +186,7 @@ impl Dialect for Vonage {
     }
 }
 
-/// What has no list of its own: whose, then of each of them.
+/// Asks for things that have no list of their own: first for their owners, then for each owner's.
 fn owned(owned: Owned, related: &Related, wanted: &mut Vec<Listing>) {
     let owners = Listing::Owners(owned);
     let of = |owner: &Item<'_>| Listing::OfUser(owned, Arc::from(&*owner.id));
@@ -201,7 +202,7 @@ fn by_number(number: u64, rules: &Rules) -> Shortcut {
             Some(text) if id::is_uuid(text) => {
                 Shortcut::Listing(Listing::User(By::Id(Arc::from(text))))
             }
-            // A name or an address: only the list tells which, and that it is the only one.
+            // A name or an address: only the list tells which user has it, and that no other does.
             Some(_) => Shortcut::None,
             None if may_be_hashed => Shortcut::None,
             None => Shortcut::Nobody,
@@ -240,7 +241,8 @@ fn path(listing: &Listing) -> Cow<'static, str> {
 }
 
 /// Whether a caller's value, escaped, is one segment of a path for every server on the way. Many
-/// take `%2E%2E` for a step up and `%2F` for a slash, or refuse them; such values go the long way.
+/// servers take `%2E%2E` for a step up and `%2F` for a slash, or refuse them; for such values the
+/// whole list is read.
 fn stays_a_segment(value: &str) -> bool {
     !value.contains(['/', '\\']) && !matches!(value, "." | "..")
 }
@@ -313,8 +315,8 @@ impl RowReader for Rows<'_, '_> {
     }
 }
 
-/// A user alone. An object without a single key is nobody; any other without an id is an error,
-/// since a list or a refusal in the place of a user must not look like "no such user".
+/// A body that is one user. An empty object means that there is no such user. Any other object
+/// without an id is an error, since a list or a refusal must not look like "no such user".
 fn one_user(
     body: &[u8],
     shape: Shape,
@@ -330,7 +332,7 @@ fn one_user(
     Ok(PageTail { total: 1 })
 }
 
-/// Text in lower case, borrowed where it is already: ids are UUIDs, which have no case.
+/// Text in lower case, borrowed where it is that already: ids are UUIDs, in which case does not count.
 fn lower(text: &str) -> Cow<'_, str> {
     match text.bytes().any(|byte| byte.is_ascii_uppercase()) {
         true => Cow::Owned(text.to_ascii_lowercase()),

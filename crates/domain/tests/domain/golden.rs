@@ -11,9 +11,9 @@
 //! - `rules.json`, `quirks.json`, `sees.json`: settings of the upstream, of the endpoint, and what
 //!   the caller sees.
 //!
-//! What must come out: `upstream.txt` (the target of every request, in order; `nobody` where no row
+//! The expected results: `upstream.txt` (the target of every request, in order; `nobody` where no row
 //! can fit) and `legacy.json`, or `error.txt` where the list cannot be answered. Inputs come from the
-//! vendor's pages. `UPDATE_EXPECT=1` rewrites what must come out.
+//! vendor's pages. `UPDATE_EXPECT=1` rewrites the expected results.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
 
 use std::cell::RefCell;
@@ -158,7 +158,7 @@ fn translate(case: &Path) -> Answer {
         used.borrow().contains(path)
             || others.contains(&name(path))
             || ["request.txt", "upstream.txt"].contains(&name(path))
-            // Nobody is looked for where nobody can fit.
+            // Where no user can fit, nothing is asked for.
             || answer.targets == ["nobody"]
     };
     for path in entries(case) {
@@ -167,7 +167,7 @@ fn translate(case: &Path) -> Answer {
     answer
 }
 
-/// Compares a file with what came out; a file that has no business there must not be there.
+/// Compares a file with the result; without a result there must be no file.
 fn check(case: &Path, file: &str, got: Option<&str>) {
     let path = case.join(file);
     if std::env::var_os("UPDATE_EXPECT").is_some() {

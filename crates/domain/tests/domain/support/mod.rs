@@ -1,7 +1,7 @@
 //! A call without a network: an endpoint's request, the pages an upstream would send, the answer.
 //!
-//! It asks in the order a gateway asks in: the groups, what must be joined (round by round), the
-//! rows. It knows no wire; what a listing's pages are, the test says.
+//! It asks in the gateway's order: the groups, the listings to join (round by round), the rows. It
+//! knows no wire; the test provides the pages of each listing.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "only tests read this")]
 
 use domain::id::Number;
@@ -23,7 +23,7 @@ pub(crate) type Upstream<'a> = &'a dyn Fn(&Listing) -> Option<Vec<Vec<u8>>>;
 /// Follow-ups may depend on follow-ups, but not for long.
 pub(crate) const ROUNDS_MAX: usize = 4;
 
-/// A legacy request and everything that decides its answer but the upstream.
+/// A legacy request and everything that decides its answer, apart from the upstream.
 #[derive(Clone, Copy)]
 pub(crate) struct Call<'a> {
     pub(crate) dialect: &'static dyn Dialect,
@@ -34,7 +34,7 @@ pub(crate) struct Call<'a> {
     pub(crate) visibility: &'a Visibility,
 }
 
-/// What came of a call.
+/// The result of a call.
 pub(crate) struct Answer {
     /// The target of every request, in order; ends in `nobody` where no row can fit.
     pub(crate) targets: Vec<String>,
@@ -158,7 +158,7 @@ impl Run<'_> {
         Ok((bytes, rows))
     }
 
-    /// Reads what must be joined, until nothing more is wanted.
+    /// Reads the listings to join, until the dialect wants no more.
     fn related(&mut self, needs: Needs) -> Result<Related, PageError> {
         let mut related = Related::default();
         for round in 0.. {
@@ -187,7 +187,7 @@ impl Run<'_> {
             let rows = self.page(listing, &body, &related).read_items()?;
             items.extend(rows.items.into_iter().map(|(_, item)| item));
         }
-        // A sweep takes a row that stands there twice once.
+        // A sweep takes a repeated row once.
         let mut seen = std::collections::HashSet::new();
         items.retain(|item: &Item<'_>| seen.insert(item.key));
         Ok(Some(items))
