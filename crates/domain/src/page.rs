@@ -27,7 +27,7 @@ pub struct Page<'a> {
 
 /// Which rows an answer has, and how it shows them.
 #[derive(Debug, Clone, Copy)]
-pub struct Shape<'a> {
+pub struct View<'a> {
     /// The kind of records, and how one is written.
     pub lists: Lists,
     /// Quirks of the endpoint.
@@ -42,7 +42,7 @@ impl Page<'_> {
     /// Reads a page of users into rendered legacy rows, and hands every user to `look`.
     pub fn read_rows(
         self,
-        shape: Shape<'_>,
+        view: View<'_>,
         look: &mut dyn FnMut(&User<'_>),
     ) -> Result<Rows, PageError> {
         // A legacy record has a little over half the bytes of the upstream's.
@@ -51,8 +51,8 @@ impl Page<'_> {
             let Row::User(user) = row else { return Notes::default() };
             look(user);
             let mut notes = Notes::default();
-            if shape.visibility.sees(user) && shape.filter.retain(user, shape.quirks) {
-                render(user, shape, rows, &mut notes);
+            if view.visibility.sees(user) && view.filter.retain(user, view.quirks) {
+                render(user, view, rows, &mut notes);
             }
             notes
         })
@@ -109,13 +109,13 @@ impl Page<'_> {
     }
 }
 
-fn render(user: &User<'_>, shape: Shape<'_>, rows: &mut Rows, notes: &mut Notes) {
-    match (shape.lists, user.state) {
+fn render(user: &User<'_>, view: View<'_>, rows: &mut Rows, notes: &mut Notes) {
+    match (view.lists, user.state) {
         (_, State::Unlisted) => notes.unnumbered_left_out += 1,
         (Lists::Users(_), State::Deleted) => notes.deleted_left_out += 1,
         (Lists::Users(record), State::Live | State::LiveWithDeletionDate) => {
             rows.bytes.push(b',');
-            record.write(user, shape.quirks, &mut rows.bytes, notes);
+            record.write(user, view.quirks, &mut rows.bytes, notes);
         }
         (Lists::DeletedUsers(record), State::Deleted) => {
             rows.bytes.push(b',');

@@ -11,7 +11,7 @@ use crate::id;
 
 /// Where a page has its rows and its count.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Shape {
+pub(super) struct Layout {
     /// The key of the rows.
     pub(super) rows: &'static str,
     /// The object that holds the count.
@@ -36,32 +36,32 @@ pub(super) trait RowReader {
 /// Reads a page. On an error every row handed out before is void.
 pub(super) fn read<R: RowReader>(
     body: &[u8],
-    shape: Shape,
+    layout: Layout,
     reader: &mut R,
 ) -> Result<PageTail, PageError> {
     let text = text(body)?;
     let mut json = serde_json::Deserializer::from_str(text);
-    let page = PageSeed { shape, reader: &mut *reader }.deserialize(&mut json);
+    let page = PageSeed { layout, reader: &mut *reader }.deserialize(&mut json);
     let page = page.and_then(|page| json.end().map(|()| page));
     match page {
         Ok(Page::List(tail)) => Ok(tail),
         Ok(Page::Refused(refusal)) => Err(PageError::Refused(refusal)),
-        Err(error) => Err(explain(&error, text, shape, |track| {
+        Err(error) => Err(explain(&error, text, layout, |track| {
             let mut json = serde_json::Deserializer::from_str(text);
             let tracked = serde_path_to_error::Deserializer::new(&mut json, track);
-            let _ = PageSeed { shape, reader }.deserialize(tracked);
+            let _ = PageSeed { layout, reader }.deserialize(tracked);
         })),
     }
 }
 
-/// Reads a body that is one row, with the keys of `shape`.
+/// Reads a body that is one row, with the keys of `layout`.
 pub(super) fn read_one<'a, T: Deserialize<'a>>(
     body: &'a [u8],
-    shape: Shape,
+    layout: Layout,
 ) -> Result<T, PageError> {
     let text = text(body)?;
     serde_json::from_str(text).map_err(|error| {
-        explain(&error, text, shape, |track| {
+        explain(&error, text, layout, |track| {
             let mut json = serde_json::Deserializer::from_str(text);
             let _ = T::deserialize(serde_path_to_error::Deserializer::new(&mut json, track));
         })
@@ -95,7 +95,7 @@ enum Page {
 }
 
 struct PageSeed<'r, R> {
-    shape: Shape,
+    layout: Layout,
     reader: &'r mut R,
 }
 
@@ -114,7 +114,7 @@ impl<'de, R: RowReader> Visitor<'de> for PageSeed<'_, R> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Page, A::Error> {
-        let Shape { rows, metadata, total, refusal, keys: _ } = self.shape;
+        let Layout { rows, metadata, total, refusal, keys: _ } = self.layout;
         let mut has_rows = false;
         let mut count: Option<u64> = None;
         let mut named: Option<Option<Refusal>> = None;
@@ -224,7 +224,7 @@ const OUT_OF_RANGE: &str = "number out of range";
 fn explain(
     error: &serde_json::Error,
     text: &str,
-    shape: Shape,
+    layout: Layout,
     read_again: impl FnOnce(&mut serde_path_to_error::Track),
 ) -> PageError {
     let at = offset(text, error.line(), error.column());
@@ -243,7 +243,7 @@ fn explain(
     };
     let mut track = serde_path_to_error::Track::new();
     read_again(&mut track);
-    let mut path = known_path(&track.path(), shape);
+    let mut path = known_path(&track.path(), layout);
     // serde names only our own keys here, never the page's.
     if let Some(key) = said.strip_prefix("missing field `").and_then(|rest| rest.split('`').next())
     {
@@ -257,11 +257,11 @@ fn explain(
 }
 
 /// A path may lead through keys of the page itself (unknown ones); only our own words are kept.
-fn known_path(path: &serde_path_to_error::Path, shape: Shape) -> String {
+fn known_path(path: &serde_path_to_error::Path, layout: Layout) -> String {
     use serde_path_to_error::Segment;
     let is_ours = |key: &str| {
-        [shape.rows, shape.metadata, shape.total, "error"].contains(&key)
-            || shape.keys.iter().any(|keys| keys.contains(&key))
+        [layout.rows, layout.metadata, layout.total, "error"].contains(&key)
+            || layout.keys.iter().any(|keys| keys.contains(&key))
     };
     let mut shown = String::new();
     for segment in path {

@@ -6,16 +6,16 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::list::{self, Keys, RowReader, Shape};
+use super::list::{self, Keys, Layout, RowReader};
 use super::strict::{Skip, Str};
 
 /// A larger number would tell nothing more.
 const MAX: usize = 100;
 
 /// The number of different fields that are not `known`; 0 where the page cannot be read.
-pub(super) fn new_fields(body: &[u8], shape: Shape, known: Keys) -> usize {
+pub(super) fn new_fields(body: &[u8], layout: Layout, known: Keys) -> usize {
     let mut news = News { known, found: BTreeSet::new() };
-    match list::read(body, shape, &mut news) {
+    match list::read(body, layout, &mut news) {
         Ok(_) => news.found.len(),
         Err(_) => 0,
     }

@@ -14,7 +14,7 @@ use std::borrow::Cow;
 
 use serde::de::{self, SeqAccess};
 
-use super::list::{self, RowReader, Shape};
+use super::list::{self, Layout, RowReader};
 use super::news;
 use super::strict::{BAD_ID, DUPLICATE, Missing, Skip, Str, bounded, object, scalar};
 use super::{
@@ -87,9 +87,9 @@ impl Dialect for Voiso {
     ) -> Result<PageTail, PageError> {
         match listing {
             Listing::Users(_) => {
-                list::read(body, shape("users"), &mut Users { rules: context.rules, row })
+                list::read(body, layout("users"), &mut Users { rules: context.rules, row })
             }
-            Listing::Teams => list::read(body, shape("teams"), &mut Teams { row }),
+            Listing::Teams => list::read(body, layout("teams"), &mut Teams { row }),
             // Nothing asks for these here; see `follow_up` and `shortcut`.
             _ => Err(PageError::Schema(SchemaError {
                 path: ".".to_owned(),
@@ -100,7 +100,7 @@ impl Dialect for Voiso {
 
     fn new_fields(&self, listing: &Listing, body: &[u8]) -> usize {
         match listing {
-            Listing::Users(_) => news::new_fields(body, shape("users"), &[WireUser::KEYS, UNREAD]),
+            Listing::Users(_) => news::new_fields(body, layout("users"), &[WireUser::KEYS, UNREAD]),
             // No page documents any field of a team.
             _ => 0,
         }
@@ -121,8 +121,8 @@ const UNREAD: &[&str] = &[
     "updated_at",
 ];
 
-fn shape(rows: &'static str) -> Shape {
-    Shape { rows, metadata: "metadata", total: "total", refusal, keys: KEYS }
+fn layout(rows: &'static str) -> Layout {
+    Layout { rows, metadata: "metadata", total: "total", refusal, keys: KEYS }
 }
 
 const KEYS: list::Keys = &[

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use serde::de::SeqAccess;
 
-use super::list::{self, RowReader, Shape};
+use super::list::{self, Layout, RowReader};
 use super::{
     Context, Credential, Dialect, ExtensionField, Facts, PageError, PageRequest, PageTail,
     QueueSource, Rules, Shortcut, SupervisionSource,
@@ -108,7 +108,7 @@ impl Dialect for Vonage {
             Listing::OfUser(Owned::Queues, _) => "queues",
             _ => "users",
         };
-        let shape = Shape {
+        let layout = Layout {
             rows,
             metadata: "meta",
             total: "totalCount",
@@ -116,8 +116,8 @@ impl Dialect for Vonage {
             keys: wire::KEYS,
         };
         match listing {
-            Listing::User(_) => one_user(body, shape, context, row),
-            _ => list::read(body, shape, &mut Rows { listing, context, row }),
+            Listing::User(_) => one_user(body, layout, context, row),
+            _ => list::read(body, layout, &mut Rows { listing, context, row }),
         }
     }
 
@@ -319,14 +319,14 @@ impl RowReader for Rows<'_, '_> {
 /// without an id is an error, since a list or a refusal must not look like "no such user".
 fn one_user(
     body: &[u8],
-    shape: Shape,
+    layout: Layout,
     context: Context<'_>,
     row: &mut dyn FnMut(Row<'_, '_>),
 ) -> Result<PageTail, PageError> {
     if body.iter().filter(|byte| !b" \t\r\n".contains(byte)).eq(b"{}") {
         return Ok(PageTail { total: 0 });
     }
-    let user = list::read_one::<wire::User<'_>>(body, shape)?;
+    let user = list::read_one::<wire::User<'_>>(body, layout)?;
     let user = user.into_hub(context).ok_or_else(list::bad_id_of_one)?;
     row(Row::User(&user));
     Ok(PageTail { total: 1 })

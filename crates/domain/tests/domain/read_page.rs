@@ -7,7 +7,7 @@ use std::sync::Arc;
 use domain::id::IdPolicy;
 use domain::legacy::{ENDPOINTS, Planned};
 use domain::listing::{By, Listing, Owned, Which};
-use domain::page::{Page, Shape};
+use domain::page::{Page, View};
 use domain::params::Params;
 use domain::plan::Resolved;
 use domain::quirks::Quirks;
@@ -139,8 +139,8 @@ fn read(dialect: &str, listing: &Listing, body: &[u8]) -> Result<usize, PageErro
         let Planned::Ask(plan) = endpoint.plan(Params::default(), &quirks) else { panic!() };
         let Resolved::Ask(plan) = plan.resolve(Vec::new()) else { panic!() };
         let (lists, filter) = (endpoint.lists(), &plan.filter);
-        let shape = Shape { lists, quirks: &quirks, filter, visibility: &all };
-        let rows = page.read_rows(shape, &mut |_| {});
+        let view = View { lists, quirks: &quirks, filter, visibility: &all };
+        let rows = page.read_rows(view, &mut |_| {});
         let rows = rows.map(|rows| {
             if !rows.bytes.is_empty() {
                 // Rows are whole JSON records.

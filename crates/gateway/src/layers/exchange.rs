@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use bytes::Bytes;
 use domain::hub::{Id, Named, State, User};
 use domain::listing::Listing;
-use domain::page::{Page, Shape};
+use domain::page::{Page, View};
 use domain::upstream::{Context, PageError, Refusal};
 use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode};
@@ -92,7 +92,7 @@ fn read(call: &PageCall, body: &[u8], is_filtered: bool) -> Result<PageRead, Err
     let rows = match ask {
         Ask::Rows(ask) => {
             let (filter, quirks) = (&ask.plan.filter, &ask.quirks);
-            page.read_rows(Shape { lists: ask.lists, quirks, filter, visibility }, &mut look)
+            page.read_rows(View { lists: ask.lists, quirks, filter, visibility }, &mut look)
         }
         Ask::Groups => page.read_groups(visibility, &mut look).map(|(rows, read)| {
             *groups = read;

@@ -7,7 +7,7 @@
 use domain::id::Number;
 use domain::legacy::{Endpoint, EntryRecord, Lists, Planned};
 use domain::listing::{Item, Listing, Which};
-use domain::page::{Page, Shape};
+use domain::page::{Page, View};
 use domain::params::Params;
 use domain::plan::{GroupName, Groups, Resolved};
 use domain::quirks::Quirks;
@@ -91,11 +91,11 @@ impl Run<'_> {
         }
         let records = matches!(lists, Lists::Users(_));
         let related = self.related(Needs { records, teams: visibility.needs_teams() })?;
-        let shape = Shape { lists, quirks, filter: &plan.filter, visibility };
+        let view = View { lists, quirks, filter: &plan.filter, visibility };
         let (mut bytes, mut shown) = (Vec::new(), 0);
         let Some(pages) = self.pages(&listing, Some(&plan.filter)) else { return Ok((bytes, 0)) };
         for body in pages {
-            let rows = self.page(&listing, &body, &related).read_rows(shape, &mut |_| {})?;
+            let rows = self.page(&listing, &body, &related).read_rows(view, &mut |_| {})?;
             let mut start = 0;
             for end in rows.ends {
                 shown += u64::from(end > start);
