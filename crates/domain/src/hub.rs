@@ -44,7 +44,7 @@ pub struct User<'a> {
     pub employee_id: Text<'a>,
     /// Digital channels.
     pub channels: Vec<Channel<'a>>,
-    /// Whether the upstream says this user is gone.
+    /// Whether the user exists, as the upstream has it.
     pub state: State,
 }
 
@@ -151,6 +151,6 @@ pub struct Channel<'a> {
     pub kind: Cow<'a, str>,
     /// The channel's own name.
     pub name: Text<'a>,
-    /// What it is reached by: a number, a handle, or nothing.
+    /// The number or handle that reaches it, if any.
     pub identifier: Text<'a>,
 }

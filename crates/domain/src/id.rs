@@ -1,7 +1,7 @@
-//! Ids: what counts as a decimal id, and what to do with one that does not.
+//! Ids: which of them are decimal numbers, and how the others get one.
 //!
-//! Legacy answers promise a JSON number. An id that cannot be shown as one is never guessed: it
-//! follows the configured [`IdPolicy`], and where that has no answer the whole list fails.
+//! Legacy answers promise a JSON number. No number is ever made up: an id that is none follows the
+//! configured [`IdPolicy`], and where the policy has no answer the whole list fails.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-/// The largest id that is passed on: 2^63 - 1, what a signed 64-bit client can hold.
+/// The largest id that is passed on: 2^63 - 1, the largest that a signed 64-bit client can hold.
 pub const ID_MAX: u64 = i64::MAX as u64;
 
 /// Reads a canonical decimal id: digits only, no leading zero, at most [`ID_MAX`].
@@ -27,14 +27,14 @@ pub fn decimal(text: &str) -> Option<u64> {
     text.parse::<u64>().ok().filter(|id| *id <= ID_MAX)
 }
 
-/// What happens to an upstream id that is no decimal number.
+/// How an upstream id that is no decimal number becomes one.
 #[derive(Debug, Clone, Default)]
 pub enum IdPolicy {
     /// The list fails: no number can be shown that means anything.
     #[default]
     Fail,
-    /// Ids found in the map are replaced, decimal ones not in it pass through; [`Unnumbered`] says
-    /// what becomes of others.
+    /// Ids in the map are replaced, and decimal ones outside it pass through. [`Unnumbered`] decides
+    /// about the others.
     Map(Arc<IdMap>),
     /// A stable hash of the text: always the same number for the same id.
     Hash,
@@ -42,8 +42,54 @@ pub enum IdPolicy {
     DisplayId,
 }
 
-/// The operator's table of upstream ids and legacy numbers, each of which stands in it once. The
-/// spelling of a UUID has no case here; that of any other id has.
+/// An id policy as the configuration names it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PolicyName {
+    /// [`IdPolicy::Fail`].
+    #[default]
+    Fail,
+    /// [`IdPolicy::Map`].
+    Map,
+    /// [`IdPolicy::Hash`].
+    Hash,
+    /// [`IdPolicy::DisplayId`].
+    AgentDisplayId,
+}
+
+impl PolicyName {
+    /// Every name.
+    pub const ALL: [PolicyName; 4] =
+        [PolicyName::Fail, PolicyName::Map, PolicyName::Hash, PolicyName::AgentDisplayId];
+
+    /// The word in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PolicyName::Fail => "fail",
+            PolicyName::Map => "map",
+            PolicyName::Hash => "hash",
+            PolicyName::AgentDisplayId => "agent_display_id",
+        }
+    }
+
+    /// Whether some users may have no number under it, so that [`Unnumbered`] decides.
+    pub fn has_gaps(self) -> bool {
+        matches!(self, PolicyName::Map | PolicyName::AgentDisplayId)
+    }
+
+    /// The policy; `table` is what a map looks in.
+    pub fn policy(self, table: IdMap) -> IdPolicy {
+        match self {
+            PolicyName::Fail => IdPolicy::Fail,
+            PolicyName::Map => IdPolicy::Map(Arc::new(table)),
+            PolicyName::Hash => IdPolicy::Hash,
+            PolicyName::AgentDisplayId => IdPolicy::DisplayId,
+        }
+    }
+}
+
+/// The operator's table of upstream ids and legacy numbers; each stands in it once. Case does not
+/// count in a UUID, and it counts in every other id.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IdMap {
     numbers: HashMap<String, u64>,
@@ -51,7 +97,7 @@ pub struct IdMap {
 }
 
 impl IdMap {
-    /// Adds a pair; false where either side stands in the table already.
+    /// Adds a pair; false if the table already has either side.
     pub fn add(&mut self, id: &str, number: u64) -> bool {
         let id = spelling(id);
         if self.numbers.contains_key(&*id) || self.ids.contains_key(&number) {
@@ -99,7 +145,7 @@ fn spelling(id: &str) -> Cow<'_, str> {
     }
 }
 
-/// What becomes of a user for whom the policy has no number.
+/// The rule for users without a number under the policy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unnumbered {
@@ -108,12 +154,12 @@ pub enum Unnumbered {
     Fail,
     /// The user gets the number of [`IdPolicy::Hash`].
     Hash,
-    /// The user stands in no list.
+    /// No list has the user.
     Omit,
 }
 
 impl Unnumbered {
-    /// What becomes of the user with this upstream id, where ids are hashed as [`IdPolicy::Hash`].
+    /// The number of the user with this upstream id, hashed like [`IdPolicy::Hash`].
     pub fn number(self, text: &str) -> Number {
         match self {
             Unnumbered::Omit => Number::LeftOut,
@@ -123,14 +169,14 @@ impl Unnumbered {
     }
 }
 
-/// What a user's legacy number is.
+/// A user's legacy number, or why there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Number {
-    /// This.
+    /// This number.
     Is(u64),
-    /// None, and the user is left out.
+    /// None: the user is left out of the list.
     LeftOut,
-    /// None, which no list can be answered with.
+    /// None: the list fails.
     Missing,
 }
 
@@ -145,13 +191,14 @@ impl IdPolicy {
     }
 }
 
-/// First 52 bits of SHA-256: exact in every JSON reader (2^53 is where doubles end), stable for ever.
+/// First 52 bits of SHA-256. Every JSON reader takes them exactly, since doubles hold integers below
+/// 2^53, and the same text gives the same number for ever.
 fn hash52(text: &str) -> u64 {
     first_u64(text) >> 12
 }
 
-/// First 53 bits of SHA-256, and no number of 32 bits: numbers that people or systems give out by
-/// counting do not meet it, and no double loses it.
+/// First 53 bits of SHA-256, but never a number of 32 bits, so that it cannot meet a number that
+/// people or systems give out by counting. Doubles hold it exactly.
 pub(crate) fn hash53(text: &str) -> u64 {
     let hash = first_u64(text) >> 11;
     if is_hash53(hash) { hash } else { hash + (1 << 32) }

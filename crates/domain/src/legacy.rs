@@ -1,73 +1,152 @@
-//! Legacy endpoints: one file each, and the table that lists them.
+//! Legacy endpoints: the table that lists them, and the code that all share.
 //!
 //! An endpoint is [`Endpoint::plan`] and [`Endpoint::lists`]. It never knows which upstream
-//! answers, and no legacy field name stands outside the endpoint's file.
+//! answers, and no legacy field name stands outside [`field`].
 
-pub mod shape;
-mod user_record;
-mod v1_users;
-mod v2_cdr_deleted_agents;
-mod v2_cdr_teams;
-mod v3_cdr_users;
+pub mod envelope;
+pub mod field;
+pub mod schema;
+mod write;
 
 use std::fmt;
 
-use crate::hub::User;
-use crate::loss::Loss;
 use crate::params::Params;
-use crate::plan::{GroupName, Plan};
-use crate::quirks::Quirks;
-use shape::Shape;
+use crate::plan::{GroupName, Plan, UserFilter};
+use crate::quirks::{Envelope, Quirks};
+pub use field::{EntryRecord, UserRecord};
+use field::{Filter, Head};
+use schema::Schema;
 
-/// Every legacy endpoint. Adding one is a file and a line here (`docs/ADDING_AN_ENDPOINT.md`).
-pub static ENDPOINTS: &[&dyn Endpoint] = &[
-    &v1_users::V1Users,
-    &v3_cdr_users::V3CdrUsers,
-    &v2_cdr_teams::V2CdrTeams,
-    &v2_cdr_deleted_agents::V2CdrDeletedAgents,
+/// Every legacy endpoint. Adding one is an entry here (`docs/ADDING_AN_ENDPOINT.md`).
+pub static ENDPOINTS: &[&Endpoint] = &[
+    // Every user, flat, in one list. The vendor's "Users API" page (v1, October 2024) prints the path
+    // with and without `/api`; both answer.
+    &Endpoint {
+        name: "v1_users",
+        paths: &["/api/user_management/v1/users", "/user_management/v1/users"],
+        lists: Lists::Users(field::V1_USER),
+    },
+    // The generation before v1 users. The vendor's "Users API" page of the v3 generation has the
+    // filters of v1 but `id`, in two spellings (`filter[name]=` and `name=`). Its table of fields is
+    // cut off: it is not known which of v1's other fields v3 had, so the record shows them all.
+    &Endpoint {
+        name: "v3_cdr_users",
+        paths: &["/api/v3/cdr/users"],
+        lists: Lists::Users(field::V3_USER),
+    },
+    // Every team. The vendor's "Teams API" page: the name comes first and the id is a number. v4
+    // documents no list of teams; where the upstream has none, the teams are those that users have,
+    // and a team without members is missing.
+    &Endpoint {
+        name: "v2_cdr_teams",
+        paths: &["/api/v2/cdr/teams"],
+        lists: Lists::Teams(field::TEAM),
+    },
+    // Every deleted user, by the vendor's "Deleted users API" page. v4 documents no such list. It is
+    // made of the users that the upstream itself still lists as deleted, and, where the roster is on,
+    // of those it once listed and no longer does and of those imported from the legacy API. No user is
+    // in this list and in a list of live ones.
+    &Endpoint {
+        name: "v2_cdr_deleted_agents",
+        paths: &["/api/v2/cdr/deleted_agents"],
+        lists: Lists::DeletedUsers(field::DELETED_USER),
+    },
 ];
 
 /// One legacy endpoint.
-pub trait Endpoint: Send + Sync + fmt::Debug {
-    /// Name in configuration, ledger, logs and metrics, such as `v1_users`.
-    fn name(&self) -> &'static str;
-
-    /// The exact paths it answers under.
-    fn paths(&self) -> &'static [&'static str];
-
-    /// The fields of one record, in answer order.
-    fn fields(&self) -> &'static [&'static str];
-
-    /// The filters it has, in the plain spelling.
-    fn filters(&self) -> &'static [&'static str] {
-        &[]
-    }
-
-    /// What an answer looks like, as data.
-    fn shape(&self, quirks: &Quirks) -> Shape;
-
-    /// Reads what a request asks for.
-    fn plan(&self, params: Params, quirks: &Quirks) -> Planned;
-
-    /// What it lists, and how one record is written.
-    fn lists(&self) -> Lists;
-
-    /// What stands before and after the records of an answer with `rows` of them.
-    fn envelope(&self, quirks: &Quirks, rows: u64) -> (String, String);
-
-    /// The ledger rows of this endpoint: every field for every dialect.
-    fn losses(&self) -> &'static [Loss];
+#[derive(Debug)]
+pub struct Endpoint {
+    name: &'static str,
+    paths: &'static [&'static str],
+    lists: Lists,
 }
 
-/// What an endpoint lists, and how it appends one record to the answer.
+/// The records that an endpoint lists, and how one is written.
 #[derive(Clone, Copy)]
 pub enum Lists {
     /// Users who exist.
-    Users(fn(&User<'_>, &Quirks, &mut Vec<u8>, &mut Notes)),
-    /// Users who are gone, by id and name.
-    DeletedUsers(fn(u64, Option<&str>, &mut Vec<u8>)),
+    Users(UserRecord),
+    /// Deleted users, by id and name.
+    DeletedUsers(EntryRecord),
     /// Teams, by id and name.
-    Teams(fn(u64, Option<&str>, &mut Vec<u8>)),
+    Teams(EntryRecord),
+}
+
+impl Endpoint {
+    /// Name in configuration, ledger, logs and metrics, such as `v1_users`.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The exact paths it answers under.
+    pub fn paths(&self) -> &'static [&'static str] {
+        self.paths
+    }
+
+    /// The records it lists, and how one is written.
+    pub fn lists(&self) -> Lists {
+        self.lists
+    }
+
+    /// The fields of one record, in answer order.
+    pub fn fields(&self) -> impl Iterator<Item = &'static str> {
+        self.heads().map(Head::name)
+    }
+
+    /// The filters it has, in the plain spelling.
+    pub fn filters(&self) -> impl Iterator<Item = &'static str> {
+        self.heads().filter(|field| field.filter.is_some()).map(Head::name)
+    }
+
+    /// The schema of an answer.
+    pub fn schema(&self, quirks: &Quirks) -> Schema {
+        let fields = self.heads().map(|field| field.property(quirks)).collect();
+        Schema { fields, envelope: self.wrapped_in(quirks) }
+    }
+
+    /// Reads the parameters of a request. The answer is empty where no user can have the wanted `id`.
+    pub fn plan(&self, mut params: Params, quirks: &Quirks) -> Planned {
+        let modes = &quirks.filters;
+        let mut filter = UserFilter::everyone();
+        let mut is_possible = true;
+        for field in self.heads() {
+            let Some(by) = field.filter else { continue };
+            let values = params.take_filter(field.name());
+            match by {
+                Filter::Id => is_possible = filter.by_ids(&values),
+                Filter::Group(mode) => filter.by_group(values, mode(modes)),
+                Filter::Text(text, mode) => filter.by_text(text, values, mode(modes)),
+            }
+        }
+        let ignored = params.finish();
+        match is_possible {
+            true => Planned::Ask(Box::new(Plan { filter, ignored })),
+            false => Planned::Nobody { ignored },
+        }
+    }
+
+    /// The text before and after the records of an answer with `rows` of them.
+    pub fn envelope(&self, quirks: &Quirks, rows: u64) -> (String, String) {
+        self.wrapped_in(quirks).around(rows)
+    }
+
+    fn wrapped_in(&self, quirks: &Quirks) -> Envelope {
+        match self.lists {
+            Lists::Users(_) => quirks.envelope,
+            Lists::DeletedUsers(_) | Lists::Teams(_) => Envelope::Array,
+        }
+    }
+
+    /// The fields without their values, in answer order.
+    pub(crate) fn heads(&self) -> impl Iterator<Item = &'static Head> {
+        let (users, entries): (&'static [_], &'static [_]) = match self.lists {
+            Lists::Users(UserRecord(fields)) => (fields, &[]),
+            Lists::DeletedUsers(EntryRecord(fields)) | Lists::Teams(EntryRecord(fields)) => {
+                (&[], fields)
+            }
+        };
+        users.iter().map(|field| &field.head).chain(entries.iter().map(|field| &field.head))
+    }
 }
 
 impl fmt::Debug for Lists {
@@ -93,11 +172,11 @@ pub enum Planned {
 }
 
 /// The endpoint that answers a path.
-pub fn endpoint_at(path: &str) -> Option<&'static dyn Endpoint> {
-    ENDPOINTS.iter().copied().find(|endpoint| endpoint.paths().contains(&path))
+pub fn endpoint_at(path: &str) -> Option<&'static Endpoint> {
+    ENDPOINTS.iter().copied().find(|endpoint| endpoint.paths.contains(&path))
 }
 
-/// Counts of what could only be shown imperfectly while rendering.
+/// Counts of values that rendering could only show imperfectly.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Notes {
     /// Names with `", "` inside, in a joined list.

@@ -2,7 +2,7 @@
 //!
 //! Hub and spoke: a legacy endpoint ([`legacy::Endpoint`]) turns a request into a [`plan::Plan`] and
 //! hub rows into legacy bytes; a dialect ([`upstream::Dialect`]) turns a plan into page requests and
-//! page bytes into hub rows. Neither knows the other, so M endpoints and N dialects are M + N files.
+//! page bytes into hub rows. Neither knows the other, so M endpoints and N dialects take M + N translators.
 //!
 //! **Architecture invariant:** nothing here waits, reads a clock, the environment or a file, or
 //! fails for a reason outside its input. HTTP status codes, headers and logs are the gateway's.
@@ -11,6 +11,7 @@ pub mod channel;
 pub mod hub;
 pub mod id;
 pub mod json;
+pub mod ledger;
 pub mod legacy;
 pub mod listing;
 pub mod loss;

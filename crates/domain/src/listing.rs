@@ -1,7 +1,7 @@
-//! Upstream collections in hub words: what can be read page by page, and what one row of it says.
+//! Upstream collections in hub words: the listings that are read page by page, and their rows.
 //!
-//! A dialect knows where a listing is found on its wire; nobody else does. A listing names no path
-//! and no wire field.
+//! Only a dialect knows where a listing is found on its wire. A listing names no path and no wire
+//! field.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,24 +19,24 @@ pub enum Listing {
     Teams,
     /// Skills.
     Skills,
-    /// What users may show as their caller id.
+    /// The numbers that users may show as their caller id.
     CallerIds,
     /// The users of the team with this upstream id.
     TeamMembers(Arc<str>),
     /// The users who have the skill with this upstream id.
     SkillMembers(Arc<str>),
-    /// The users of whom it must be asked one by one what they own.
+    /// The users whose things must be asked for one by one.
     Owners(Owned),
-    /// What the user with this upstream id owns.
+    /// The things that the user with this upstream id owns.
     OfUser(Owned, Arc<str>),
 }
 
-/// Which users. An upstream that cannot tell them apart lists them all; every row says its state.
+/// Which users. An upstream that cannot tell them apart lists all; each row says its state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Which {
-    /// Those who exist.
+    /// Users who exist.
     Live,
-    /// Those who are gone.
+    /// Users who are deleted.
     Deleted,
     /// Both.
     All,
@@ -51,7 +51,7 @@ pub enum By {
     DisplayId(Arc<str>),
 }
 
-/// Things that some upstreams only tell user by user.
+/// Things that some upstreams list only user by user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Owned {
     /// Skills with their levels.
@@ -85,9 +85,9 @@ impl Listing {
 pub enum Row<'r, 'a> {
     /// A user, whole.
     User(&'r User<'a>),
-    /// Anything else that is listed.
+    /// A record of anything else.
     Item(&'r Item<'a>),
-    /// A row that is listed but not meant; it counts for paging.
+    /// A row that is not asked for; it counts for paging.
     Other {
         /// Its identity.
         key: u64,

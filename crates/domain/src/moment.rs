@@ -10,8 +10,7 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 pub struct Moment(u64);
 
 impl Moment {
-    /// Reads a date or a date with a time; `None` for anything else, also for a day that no calendar
-    /// has.
+    /// Reads a date or a date with a time. `None` for any other text, and for days that do not exist.
     pub fn parse(text: &str) -> Option<Self> {
         let date = days(text.get(..10)?)? * 86_400;
         let rest = text.get(10..)?;
@@ -25,7 +24,7 @@ impl Moment {
     }
 }
 
-/// The year 10000, whose dates have no form in HTTP.
+/// The year 10000; HTTP cannot write its dates.
 const SECONDS_END: u64 = 253_402_300_800;
 
 /// Days since 1970 of `YYYY-MM-DD`.
@@ -47,7 +46,7 @@ fn days(text: &str) -> Option<i64> {
     Some((year - 1970) * 365 + leap_days + lengths[..place].iter().sum::<i64>() + day - 1)
 }
 
-/// Seconds of `THH:MM:SS`, with a fraction that does not count, and an offset.
+/// Seconds of `THH:MM:SS` and an offset; a fraction is read and dropped.
 fn time(text: &str) -> Option<i64> {
     let mark =
         |at: usize, wanted: &[u8]| text.as_bytes().get(at).is_some_and(|b| wanted.contains(b));
@@ -130,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_moment_is_none() {
+    fn any_other_text_is_no_moment() {
         for text in [
             "",
             "2026",

@@ -17,24 +17,24 @@ use crate::visibility::Visibility;
 pub struct Page<'a> {
     /// How it is read.
     pub dialect: &'static dyn Dialect,
-    /// What it is a page of.
+    /// The listing it belongs to.
     pub listing: &'a Listing,
     /// Its bytes.
     pub body: &'a [u8],
-    /// What it is read with.
+    /// The rules and joined listings for reading it.
     pub context: Context<'a>,
 }
 
-/// What the rows of an answer must fit, and how they are shown.
+/// Which rows an answer has, and how it shows them.
 #[derive(Debug, Clone, Copy)]
-pub struct Shape<'a> {
-    /// What is listed, and how a record is written.
+pub struct View<'a> {
+    /// The kind of records, and how one is written.
     pub lists: Lists,
     /// Quirks of the endpoint.
     pub quirks: &'a Quirks,
     /// Which rows were asked for.
     pub filter: &'a UserFilter<GroupIds>,
-    /// Which rows exist for the caller.
+    /// Which rows the caller may see.
     pub visibility: &'a Visibility,
 }
 
@@ -42,23 +42,23 @@ impl Page<'_> {
     /// Reads a page of users into rendered legacy rows, and hands every user to `look`.
     pub fn read_rows(
         self,
-        shape: Shape<'_>,
+        view: View<'_>,
         look: &mut dyn FnMut(&User<'_>),
     ) -> Result<Rows, PageError> {
-        // A legacy record is a little over half of what v4 sends for it.
+        // A legacy record has a little over half the bytes of the upstream's.
         let rows = Rows { bytes: Vec::with_capacity(self.body.len() * 5 / 8), ..Rows::default() };
         self.read(rows, &mut |rows, row| {
             let Row::User(user) = row else { return Notes::default() };
             look(user);
             let mut notes = Notes::default();
-            if shape.visibility.sees(user) && shape.filter.retain(user, shape.quirks) {
-                render(user, shape, rows, &mut notes);
+            if view.visibility.sees(user) && view.filter.retain(user, view.quirks) {
+                render(user, view, rows, &mut notes);
             }
             notes
         })
     }
 
-    /// Reads a page of users for the groups of those the caller sees, and hands every user to `look`.
+    /// Reads a page of users for the groups of visible users, and hands every user to `look`.
     pub fn read_groups(
         self,
         visibility: &Visibility,
@@ -85,7 +85,7 @@ impl Page<'_> {
         })
     }
 
-    /// Reads a page of anything else than users.
+    /// Reads a page of anything but users.
     pub fn read_items(self) -> Result<Rows, PageError> {
         self.read(Rows::default(), &mut |_, _| Notes::default())
     }
@@ -109,17 +109,17 @@ impl Page<'_> {
     }
 }
 
-fn render(user: &User<'_>, shape: Shape<'_>, rows: &mut Rows, notes: &mut Notes) {
-    match (shape.lists, user.state) {
+fn render(user: &User<'_>, view: View<'_>, rows: &mut Rows, notes: &mut Notes) {
+    match (view.lists, user.state) {
         (_, State::Unlisted) => notes.unnumbered_left_out += 1,
         (Lists::Users(_), State::Deleted) => notes.deleted_left_out += 1,
         (Lists::Users(record), State::Live | State::LiveWithDeletionDate) => {
             rows.bytes.push(b',');
-            record(user, shape.quirks, &mut rows.bytes, notes);
+            record.write(user, view.quirks, &mut rows.bytes, notes);
         }
         (Lists::DeletedUsers(record), State::Deleted) => {
             rows.bytes.push(b',');
-            record(user.id, user.name.as_deref(), &mut rows.bytes);
+            record.write(user.id, user.name.as_deref(), &mut rows.bytes);
         }
         (Lists::DeletedUsers(_), State::Live | State::LiveWithDeletionDate)
         | (Lists::Teams(_), _) => {}

@@ -28,7 +28,7 @@ impl Params {
     }
 
     /// Takes every value of a parameter that only looks like the credential, such as `KEY` or
-    /// `key[]`: the legacy API read no key from it, and a key must not stay behind in it.
+    /// `key[]`. The legacy API read no key from it, but clients put keys there, and no key may stay.
     pub fn take_odd_keys(&mut self) -> Vec<String> {
         self.take_where(|given| {
             given != "key" && given.strip_suffix("[]").unwrap_or(given).eq_ignore_ascii_case("key")
@@ -41,8 +41,7 @@ impl Params {
     }
 
     /// Takes the different non-empty values of a filter, spelled `name=`, `filter[name]=` or with
-    /// `[]` behind either. Empty
-    /// ones count as ignored.
+    /// `[]` behind either. Empty values count as ignored.
     pub fn take_filter(&mut self, name: &str) -> Vec<String> {
         let values = self.take_where(|given| filter_of(given) == name);
         let mut wanted: Vec<String> = Vec::new();
@@ -56,7 +55,7 @@ impl Params {
         wanted
     }
 
-    /// Ends the reading: the names that were not used, sorted, each once.
+    /// Ends the reading and returns the names that were not used, sorted, each once.
     pub fn finish(mut self) -> Vec<String> {
         self.ignored.extend(self.left.into_iter().map(|(name, _)| name));
         self.ignored.into_iter().collect()
@@ -75,9 +74,9 @@ impl Params {
     }
 }
 
-/// What a parameter filters by, without its spelling.
+/// The filter that a parameter names, in whichever spelling.
 fn filter_of(given: &str) -> &str {
-    // `name[]=` is how many clients send a list, of one value here.
+    // Many clients send a list as `name[]=`; here it has one value.
     let given = given.strip_suffix("[]").unwrap_or(given);
     let inner = given.strip_prefix("filter[").and_then(|rest| rest.strip_suffix(']'));
     inner.unwrap_or(given)

@@ -1,17 +1,17 @@
-//! What a legacy request asks for, in hub words, and the rows that fit it.
+//! A legacy request in hub words, and the rows that fit it.
 //!
-//! `Plan<GroupName>` is what a request says; `Plan<GroupIds>` is what can be asked upstream. The only
-//! way from one to the other is [`Plan::resolve`], which needs the ids or ends in
-//! [`Resolved::Nobody`]. "The lookup found nothing, so there is no filter" cannot be written.
+//! A request gives a `Plan<GroupName>`; the upstream is asked by a `Plan<GroupIds>`. The only way from
+//! one to the other is [`Plan::resolve`], which needs the ids or ends in [`Resolved::Nobody`]. Code
+//! that drops a filter because the look-up found nothing does not compile.
 //!
-//! A filter the upstream applies only saves pages: [`UserFilter::retain`] decides, on every row.
+//! The upstream's own filters only save pages: [`UserFilter::retain`] decides on every row.
 
 use crate::hub::{Id, User};
 use crate::id;
 use crate::quirks::{Match, Quirks};
 use crate::time_zone;
 
-/// What a legacy request asks for.
+/// The users that a legacy request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan<G> {
     /// Which users.
@@ -34,7 +34,7 @@ pub enum Resolved {
 pub struct GroupName(TextFilter);
 
 impl GroupName {
-    /// Whether a group of this name is meant.
+    /// Whether this is the name of a group that the client means.
     pub fn means(&self, name: &str) -> bool {
         self.0.fits(name)
     }
@@ -52,14 +52,14 @@ impl Groups {
         }
     }
 
-    /// Adds all of another page's.
+    /// Adds the groups of another page.
     pub fn extend(&mut self, others: Groups) {
         for (id, name) in others.0 {
             self.add(&id, &name);
         }
     }
 
-    /// The ids a name stands for, in the order they were met; none for a name that no group has.
+    /// The ids of the groups with this name, in the order of the listing.
     pub fn ids(&self, name: &GroupName) -> Vec<Id<'static>> {
         let meant = self.0.iter().filter(|(_, called)| name.means(called));
         meant.map(|(id, _)| id.clone()).collect()
@@ -89,13 +89,13 @@ impl GroupIds {
         &self.ids
     }
 
-    /// The name they were found under.
+    /// The name that was looked up.
     pub fn name(&self) -> &GroupName {
         &self.name
     }
 }
 
-/// Longer values are not pushed down: escaped, they could outgrow a server's request line.
+/// Longer values are not pushed down: escaped, they could exceed a server's request line.
 const PUSHDOWN_BYTES_MAX: usize = 512;
 
 /// Values a row's text must fit, all of them (a repeated parameter only narrows).
@@ -123,8 +123,8 @@ impl TextFilter {
         self.values.iter().map(|value| value.len() + size_of::<String>()).sum()
     }
 
-    /// The value an upstream may filter by without losing a row: only an exact one, and only one
-    /// that any server takes. The hub filters by the others alone.
+    /// The value that an upstream may filter by without losing a row: an exact one that every server
+    /// accepts. By other values only the hub filters.
     pub fn pushdown(&self) -> Option<&str> {
         let value = match self.mode {
             Match::Exact => self.values.first()?,
@@ -135,52 +135,39 @@ impl TextFilter {
     }
 }
 
+/// A text of a user that a list can be filtered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields of `User`")]
+pub enum TextOf {
+    Name,
+    Email,
+    SipAccount,
+    Extension,
+    CallerId,
+    TimeZone,
+}
+
+impl TextOf {
+    const ALL: [TextOf; TEXTS] = [
+        TextOf::Name,
+        TextOf::Email,
+        TextOf::SipAccount,
+        TextOf::Extension,
+        TextOf::CallerId,
+        TextOf::TimeZone,
+    ];
+}
+
+const TEXTS: usize = 6;
+
 /// The filters of a user list; every one that is set must fit.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UserFilter<G> {
     id: Option<u64>,
-    name: Option<TextFilter>,
-    email: Option<TextFilter>,
-    sip_account: Option<TextFilter>,
     group: Option<G>,
-    extension: Option<TextFilter>,
-    caller_id: Option<TextFilter>,
-    time_zone: Option<TextFilter>,
+    /// One for each of [`TextOf::ALL`].
+    texts: [Option<TextFilter>; TEXTS],
 }
-
-/// Reads the eight user filters of a legacy request. `Err(Nobody)` where an `id` can belong to no
-/// user: it is no decimal number, or two different ones were asked for.
-pub fn user_filter(
-    params: &mut crate::params::Params,
-    quirks: &Quirks,
-    with_id: bool,
-) -> Result<UserFilter<GroupName>, Nobody> {
-    let modes = &quirks.filters;
-    let ids = if with_id { params.take_filter("id") } else { Vec::new() };
-    let mut text = |name, mode| TextFilter::new(params.take_filter(name), mode);
-    let filter = UserFilter {
-        id: None,
-        name: text("name", modes.name),
-        email: text("email", modes.email),
-        sip_account: text("sip_account", modes.sip_account),
-        group: text("sag", modes.sag).map(GroupName),
-        extension: text("extension", modes.extension),
-        caller_id: text("caller_id", modes.caller_id),
-        time_zone: text("timezone", modes.timezone),
-    };
-    let mut wanted = None;
-    for given in ids {
-        let number = wanted_id(&given).ok_or(Nobody)?;
-        if wanted.replace(number).is_some_and(|before| before != number) {
-            return Err(Nobody);
-        }
-    }
-    Ok(UserFilter { id: wanted, ..filter })
-}
-
-/// A filter that no row can fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Nobody;
 
 /// The number an `id` filter asks for; leading zeros are a client's habit, not another number.
 fn wanted_id(given: &str) -> Option<u64> {
@@ -194,38 +181,27 @@ impl Plan<GroupName> {
         self.filter.group.as_ref()
     }
 
-    /// Puts looked-up ids in the place of the group's name. Without a group nothing is needed; with
-    /// one, no ids means nobody.
+    /// Puts looked-up ids in the place of the group's name. A plan without a group needs none; a plan
+    /// whose group has no ids fits no user.
     pub fn resolve(self, found: Vec<Id<'static>>) -> Resolved {
-        let UserFilter { id, name, email, sip_account, group, extension, caller_id, time_zone } =
-            self.filter;
+        let UserFilter { id, group, texts } = self.filter;
         let group = match group {
             None => None,
             Some(_) if found.is_empty() => return Resolved::Nobody,
             Some(name) => Some(GroupIds { ids: found, name }),
         };
-        let filter =
-            UserFilter { id, name, email, sip_account, group, extension, caller_id, time_zone };
+        let filter = UserFilter { id, group, texts };
         Resolved::Ask(Box::new(Plan { filter, ignored: self.ignored }))
     }
 }
 
 impl<G> UserFilter<G> {
-    /// No filter at all: every user. For endpoints that have none.
+    /// No filter: every user.
     pub fn everyone() -> Self {
-        UserFilter {
-            id: None,
-            name: None,
-            email: None,
-            sip_account: None,
-            group: None,
-            extension: None,
-            caller_id: None,
-            time_zone: None,
-        }
+        UserFilter { id: None, group: None, texts: [const { None }; TEXTS] }
     }
 
-    /// Whether nothing is filtered by.
+    /// Whether no filter is set.
     pub fn is_everyone(&self) -> bool
     where
         G: PartialEq,
@@ -238,45 +214,44 @@ impl<G> UserFilter<G> {
         self.id
     }
 
-    /// Whether users are asked for by SIP account.
-    pub fn asks_sip_account(&self) -> bool {
-        self.sip_account.is_some()
+    /// Whether users are asked for by this text.
+    pub fn asks(&self, text: TextOf) -> bool {
+        self.texts[text as usize].is_some()
     }
 
-    /// Whether users are asked for by time zone.
-    pub fn asks_time_zone(&self) -> bool {
-        self.time_zone.is_some()
-    }
-
-    /// Exact name to push down.
-    pub fn name(&self) -> Option<&str> {
-        self.name.as_ref()?.pushdown()
-    }
-
-    /// Exact e-mail to push down.
-    pub fn email(&self) -> Option<&str> {
-        self.email.as_ref()?.pushdown()
-    }
-
-    /// Exact SIP account to push down.
-    pub fn sip_account(&self) -> Option<&str> {
-        self.sip_account.as_ref()?.pushdown()
-    }
-
-    /// Exact extension to push down.
-    pub fn extension(&self) -> Option<&str> {
-        self.extension.as_ref()?.pushdown()
+    /// The exact value of this text to push down.
+    pub fn pushdown(&self, text: TextOf) -> Option<&str> {
+        self.texts[text as usize].as_ref()?.pushdown()
     }
 }
 
 impl UserFilter<GroupName> {
+    /// Filters by id. False if no user can have it: a value is no decimal number, or two values are
+    /// different numbers.
+    pub(crate) fn by_ids(&mut self, values: &[String]) -> bool {
+        for given in values {
+            let Some(number) = wanted_id(given) else { return false };
+            if self.id.replace(number).is_some_and(|before| before != number) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Filters by the name of a group, where there are values.
+    pub(crate) fn by_group(&mut self, values: Vec<String>, mode: Match) {
+        self.group = TextFilter::new(values, mode).map(GroupName);
+    }
+
+    /// Filters by a text, where there are values.
+    pub(crate) fn by_text(&mut self, text: TextOf, values: Vec<String>, mode: Match) {
+        self.texts[text as usize] = TextFilter::new(values, mode);
+    }
+
     /// About how much memory it holds besides itself.
     pub fn bytes(&self) -> usize {
-        let UserFilter { id: _, name, email, sip_account, group, extension, caller_id, time_zone } =
-            self;
-        let group = group.as_ref().map(|group| &group.0);
-        let texts = [name, email, sip_account, extension, caller_id, time_zone].map(Option::as_ref);
-        texts.into_iter().chain([group]).flatten().map(TextFilter::bytes).sum()
+        let group = self.group.as_ref().map(|group| &group.0);
+        self.texts.iter().flatten().chain(group).map(TextFilter::bytes).sum()
     }
 }
 
@@ -288,28 +263,33 @@ impl UserFilter<GroupIds> {
 
     /// Whether a row fits every filter. Applied to every row, whatever the upstream filtered.
     ///
-    /// A group fits by its *name*: cached ids may be old, and legacy asked for the name.
+    /// A group fits by its *name*: cached ids may be old, and the client asked for the name.
     pub fn retain(&self, user: &User<'_>, quirks: &Quirks) -> bool {
-        let fits = |filter: &Option<TextFilter>, text: &crate::hub::Text<'_>| match filter {
-            None => true,
-            Some(filter) => filter.fits_text(text.as_deref()),
-        };
         self.id.is_none_or(|id| id == user.id)
-            && fits(&self.email, &user.email)
-            && fits(&self.name, &user.name)
-            && fits(&self.sip_account, &user.sip_account)
-            && fits(&self.extension, &user.extension)
             && self.group.as_ref().is_none_or(|group| {
                 let name = user.group.as_ref().and_then(|group| group.name.as_deref());
                 name.is_some_and(|name| group.name.means(name))
             })
-            && self.caller_id.as_ref().is_none_or(|filter| {
-                let shown = user.caller_id.as_deref().map(|number| caller_id(number, quirks));
-                filter.fits_text(shown)
+            && TextOf::ALL.into_iter().zip(&self.texts).all(|(text, filter)| match filter {
+                None => true,
+                Some(filter) => fits(filter, text, user, quirks),
             })
-            && self.time_zone.as_ref().is_none_or(|filter| {
-                user.time_zone.as_deref().is_some_and(|zone| same_zone(filter, zone, quirks))
-            })
+    }
+}
+
+/// Whether a text of a user fits a filter.
+fn fits(filter: &TextFilter, text: TextOf, user: &User<'_>, quirks: &Quirks) -> bool {
+    match text {
+        TextOf::Name => filter.fits_text(user.name.as_deref()),
+        TextOf::Email => filter.fits_text(user.email.as_deref()),
+        TextOf::SipAccount => filter.fits_text(user.sip_account.as_deref()),
+        TextOf::Extension => filter.fits_text(user.extension.as_deref()),
+        TextOf::CallerId => {
+            filter.fits_text(user.caller_id.as_deref().map(|number| caller_id(number, quirks)))
+        }
+        TextOf::TimeZone => {
+            user.time_zone.as_deref().is_some_and(|zone| same_zone(filter, zone, quirks))
+        }
     }
 }
 
@@ -318,7 +298,7 @@ pub fn caller_id<'a>(number: &'a str, quirks: &'a Quirks) -> &'a str {
     quirks.caller_id_groups.get(number).map_or(number, String::as_str)
 }
 
-/// Zones are compared, not spellings: any name or id of the user's zone fits.
+/// Compares zones, not spellings: every name or id of the user's zone fits.
 fn same_zone(filter: &TextFilter, zone: &str, quirks: &Quirks) -> bool {
     let shown = time_zone::legacy_name(zone, &quirks.timezone_names).unwrap_or(zone);
     filter.values.iter().all(|wanted| {

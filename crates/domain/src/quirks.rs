@@ -1,7 +1,7 @@
 //! Quirks: the settings that fix what the legacy documentation leaves open or contradicts.
 //!
-//! Each has a default with a reason in `docs/CONFIGURATION.md`. No answer about the legacy shape is
-//! buried in code: if the documents disagree, the choice stands here.
+//! Each has a default with a reason in `docs/CONFIGURATION.md`. Where the documents disagree about the
+//! legacy shape, the choice is a setting here and never buried in code.
 
 use std::collections::BTreeMap;
 
@@ -23,11 +23,11 @@ pub struct Quirks {
     pub employee_id: EmployeeId,
     /// How `timezone` is shown.
     pub timezone: TimeZoneName,
-    /// Legacy names of single zones, by IANA id; goes before the Rails table.
+    /// Legacy names of single zones, by IANA id; they override the Rails table.
     pub timezone_names: BTreeMap<String, String>,
     /// Caller id number to the legacy caller-id group's name.
     pub caller_id_groups: BTreeMap<String, String>,
-    /// Channel slug to the legacy channel type; goes before the built-in dictionary.
+    /// Channel slug to the legacy channel type; overrides the built-in dictionary.
     pub channel_types: BTreeMap<String, String>,
     /// What happens to a name that holds `", "` in a joined list.
     pub separator_in_name: SeparatorInName,
@@ -35,13 +35,13 @@ pub struct Quirks {
     pub filters: Filters,
     /// The answer to a missing or wrong key.
     pub invalid_key: InvalidKey,
-    /// Since when the endpoint is deprecated, or from when on it will be.
+    /// When the endpoint became or becomes deprecated.
     #[serde(skip_serializing)]
     pub deprecation: Option<Moment>,
-    /// From when on the endpoint may be gone.
+    /// When the endpoint may disappear.
     #[serde(skip_serializing)]
     pub sunset: Option<Moment>,
-    /// A page about either.
+    /// A page about the deprecation or the end.
     #[serde(skip_serializing)]
     pub link: Option<String>,
 }
@@ -127,7 +127,7 @@ pub enum Match {
     /// Same text.
     #[default]
     Exact,
-    /// Same text but for case.
+    /// Same text, whatever the case.
     CaseInsensitive,
     /// The row's text contains the value, whatever the case.
     Contains,

@@ -1,9 +1,9 @@
-//! What a user record shows that the user's own row does not say, read beforehand from other
-//! listings and joined by the user.
+//! Data that a user record shows and the user's own row lacks, read beforehand from other listings and
+//! joined by user.
 //!
 //! Some upstreams list the members of a team but not the teams of a user. The dialect names the
-//! listings to read, round by round ([`crate::upstream::Dialect::follow_up`]); here they are put
-//! together. Nothing here guesses: what was not read is not there.
+//! listings to read, round by round ([`crate::upstream::Dialect::follow_up`]); this module puts them
+//! together. It never guesses: a listing that was not read joins nothing.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -12,16 +12,16 @@ use std::sync::Arc;
 use crate::hub::{Named, Skill};
 use crate::listing::{Item, Listing, Owned};
 
-/// What must be joined to the rows of a list.
+/// The data to join to the rows of a list.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Needs {
-    /// Everything a whole record shows.
+    /// All that a whole record shows.
     pub records: bool,
     /// The teams of each user, whether or not they are shown.
     pub teams: bool,
 }
 
-/// Listings read so far, and what they say of each user.
+/// The listings read so far, and their data by user.
 #[derive(Debug, Default)]
 pub struct Related {
     answers: HashMap<Listing, Vec<Item<'static>>>,
@@ -44,7 +44,7 @@ impl Related {
         self.lacking.insert(listing);
     }
 
-    /// Whether a listing was read, or found not to be there.
+    /// Whether a listing was read or found to be lacking.
     pub fn knows(&self, listing: &Listing) -> bool {
         self.answers.contains_key(listing) || self.lacking.contains(listing)
     }
@@ -59,7 +59,7 @@ impl Related {
         self.answers.get(listing).map_or(&[], Vec::as_slice)
     }
 
-    /// Joins what was read by user, and drops the rest. The parts of each user stand in the order
+    /// Joins the listings by user, and drops the rest. The parts of each user stand in the order
     /// of their own listing.
     pub fn joined(mut self) -> Related {
         for team in take(&mut self.answers, &Listing::Teams) {
@@ -170,7 +170,7 @@ mod tests {
     fn parts_of_a_user_stand_in_the_order_of_their_own_listing() {
         let mut related = Related::default();
         let (late, early) = (item(9, "t9", "late"), item(1, "t1", "early"));
-        // Members are added first: what came when does not matter.
+        // Members are added first: the order of reading does not matter.
         related.add(Listing::TeamMembers("t1".into()), vec![item(7, "u7", ""), item(8, "u8", "")]);
         related.add(Listing::TeamMembers("t9".into()), vec![item(8, "u8", ""), item(7, "u7", "")]);
         related.add(Listing::Teams, vec![late, early]);
@@ -189,11 +189,11 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_read_is_not_there() {
+    fn a_listing_that_was_not_read_joins_nothing() {
         let mut related = Related::default();
         related.add(Listing::Teams, vec![item(1, "t1", "one")]);
         related.add_lacking(Listing::TeamMembers("t1".into()));
-        // Nobody lists this team, so its members are nobody's.
+        // No listing has this team, so its members join nothing.
         related.add(Listing::TeamMembers("t2".into()), vec![item(7, "u7", "")]);
         related.add_lacking(Listing::Skills);
         assert!(related.knows(&Listing::Teams) && !related.lacks(&Listing::Teams));
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_users_own_is_joined_by_the_owner() {
+    fn things_that_users_own_are_joined_by_owner() {
         let mut related = Related::default();
         for owned in [Owned::Skills, Owned::SupervisedTeams, Owned::Queues] {
             related.add(Listing::Owners(owned), vec![item(7, "u7", ""), item(8, "u8", "")]);

@@ -1,19 +1,20 @@
-//! A sweep: reading one paged list whole, while it changes, or not at all.
+//! A sweep: one paged list read whole while it changes, or an error.
 //!
 //! Pure bookkeeping. The driver asks [`Sweep::next`] which windows to read, reads them in any order
-//! and hands back what it got with [`Sweep::put`], until the sweep is done or has failed.
+//! and hands back their rows with [`Sweep::put`], until the sweep is done or has failed.
 //!
 //! **Why no row gets lost.** Windows overlap (`windows.rs`). Two neighbouring pages are joined only
 //! at a row that both hold (`join.rs`). While rows keep their relative order, every row that lived
 //! throughout lies between two joints, and so in the page between them; nothing lies there twice.
 //! The list starts at offset 0 and ends with a page that was not full. A list sorted by id keeps its
-//! order by nature. Any other order may move, so such a list counts only when two whole readings in
-//! a row show the same rows in the same order.
+//! order by nature. Rows in any other order may move, so such a list is accepted only when two whole
+//! readings in a row show the same rows in the same order.
 //!
 //! **Never:** a list with a hole, a row twice, or an end that was not seen.
 
 mod join;
 mod outcome;
+mod reading;
 mod rows;
 mod windows;
 
@@ -21,6 +22,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use join::{Chain, chain};
 pub use outcome::{DoubleRead, Failure, Limits, List, Next, Paging, Story};
+use reading::{Reading, Slot};
 pub use rows::{Rows, Window};
 use rows::{all_different, is_strictly_sorted};
 use windows::Windows;
@@ -28,52 +30,24 @@ use windows::Windows;
 const ROUNDS_MAX: u32 = 3;
 const READINGS_MAX: u32 = 3;
 const LOOKS_BEHIND_MAX: u32 = 8;
-/// Fewer rows may be sorted by chance, and say nothing about how the upstream sorts.
+/// Fewer rows may be sorted by chance; they do not show how the upstream sorts.
 const ORDER_ROWS_MIN: usize = 8;
-
-#[derive(Debug)]
-struct Slot {
-    window: Window,
-    is_asked: bool,
-    rows: Option<Rows>,
-    /// Keys beyond the window's limit, which must be the next page's.
-    beyond: Vec<u64>,
-    /// Pages the sweep had read by then; tells which of two slots is the later one.
-    read_at: u64,
-}
-
-impl Slot {
-    fn new(window: Window) -> Self {
-        Slot { window, is_asked: false, rows: None, beyond: Vec::new(), read_at: 0 }
-    }
-
-    fn is_short(&self) -> bool {
-        self.keys().len() < self.window.limit as usize
-    }
-
-    fn keys(&self) -> &[u64] {
-        self.rows.as_ref().map_or(&[], |rows| &rows.keys)
-    }
-}
 
 /// The reading of one list; see the module.
 #[derive(Debug)]
 pub struct Sweep {
     limits: Limits,
     windows: Windows,
-    slots: Vec<Slot>,
-    rounds: u32,
+    /// Ends with a restart; all else here survives it.
+    reading: Reading,
     has_restarted: bool,
-    has_rechecked: bool,
+    /// Whether the first page came short of its total once.
     has_doubted_cap: bool,
-    /// Rows behind which nothing was found.
-    end_seen_at: Option<u64>,
-    looks_behind: u32,
-    /// Hash of the first reading of every page before the restart.
+    /// Hash of the first pages of the reading before the restart.
     fingerprint: Option<u64>,
-    /// Hash of the last whole reading, where two must agree.
-    reading: Option<u64>,
-    readings: u32,
+    /// Whole readings, where two must agree, and the hash of the last.
+    whole_readings: u32,
+    last_whole: Option<u64>,
     failed: Option<Failure>,
     found: Option<Rows>,
     story: Story,
@@ -86,35 +60,27 @@ impl Sweep {
         Sweep {
             limits,
             windows,
-            slots: vec![Slot::new(windows.first())],
-            rounds: 0,
+            reading: Reading::new(windows.first()),
             has_restarted: false,
-            has_rechecked: false,
             has_doubted_cap: false,
-            end_seen_at: None,
-            looks_behind: 0,
             fingerprint: None,
-            reading: None,
-            readings: 0,
+            whole_readings: 0,
+            last_whole: None,
             failed: None,
             found: None,
             story: Story { paging_proven: limits.paging_proven, ..Story::default() },
         }
     }
 
-    /// How far it has come; what a failed list has cost.
+    /// The story so far, which also tells the cost of a list that failed.
     pub fn story(&self) -> Story {
         self.story
     }
 
-    /// How many more pages there are at least that nobody was asked for yet, as far as the counts tell
-    /// that were read. Pages that are read again are not in it.
+    /// The least number of pages still to be asked for, by the counts that were read. Pages that are
+    /// read again are not in it.
     pub fn pages_left(&self) -> u64 {
-        let planned = self.slots.iter().filter(|slot| !slot.is_asked).count() as u64;
-        let totals = self.slots.iter().filter_map(|slot| Some(slot.rows.as_ref()?.total));
-        let end = self.slots.last().map_or(0, |last| last.window.end());
-        let beyond = totals.max().unwrap_or(0).saturating_sub(end);
-        planned + beyond.div_ceil(self.windows.step())
+        self.reading.pages_left(self.windows)
     }
 
     /// What to do now, with room for at most `room` more windows in flight.
@@ -126,12 +92,8 @@ impl Sweep {
             if let Some(failure) = self.failed {
                 return Next::Failed(failure);
             }
-            let mut windows = Vec::new();
-            for slot in self.slots.iter_mut().filter(|slot| !slot.is_asked).take(room) {
-                slot.is_asked = true;
-                windows.push(slot.window);
-            }
-            if !windows.is_empty() || self.slots.iter().any(|slot| slot.rows.is_none()) {
+            let windows = self.reading.ask(room);
+            if !windows.is_empty() || self.reading.is_incomplete() {
                 return Next::Read(windows);
             }
             if let Some(list) = self.judge() {
@@ -140,15 +102,14 @@ impl Sweep {
         }
     }
 
-    /// Takes what a window gave. Windows nobody waits for any more are ignored.
+    /// Takes what a window gave. A window that is no longer waited for is ignored.
     pub fn put(&mut self, window: Window, mut rows: Rows) {
         self.story.pages += 1;
         if rows.total > self.limits.rows_max {
             self.failed = Some(Failure::TooLarge { rows_max: self.limits.rows_max });
             return;
         }
-        let waits = |slot: &Slot| slot.window == window && slot.is_asked && slot.rows.is_none();
-        let Some(index) = self.slots.iter().position(waits) else { return };
+        let Some(index) = self.reading.waiting_for(window) else { return };
         rows.merge_repeats();
         if self.limits.stop_at_first && rows.shown(&(0..rows.keys.len())) == 1 {
             self.found = Some(rows);
@@ -157,26 +118,13 @@ impl Sweep {
         let beyond = rows.truncate(rows.keys.len().min(window.limit as usize));
         let reach = self.windows.reach();
         let mut neighbours = (index.saturating_sub(reach)..=index + reach).chain([0]);
-        if neighbours.any(|other| self.repeats(window, &rows, other)) {
+        if neighbours.any(|other| self.reading.repeats(self.windows, window, &rows, other)) {
             self.failed = Some(Failure::PagingBroken);
         }
-        self.slots[index].beyond = beyond;
-        self.slots[index].read_at = self.story.pages;
-        self.slots[index].rows = Some(rows);
-    }
-
-    /// Whether a page begins with the very rows of another that stands far from it: the upstream
-    /// ignores offsets or page numbers, or repeats a page for ever.
-    fn repeats(&self, window: Window, rows: &Rows, other: usize) -> bool {
-        let Some(other) = self.slots.get(other) else { return false };
-        let Some(seen) = &other.rows else { return false };
-        // What an upstream that looks at the limit alone would show in both.
-        let limit = window.limit.min(other.window.limit) as usize;
-        let head = |rows: &Rows| rows.keys.len().min(limit);
-        self.windows.are_apart(window, other.window)
-            && rows.keys.len() >= 2
-            && seen.total == rows.total
-            && seen.keys[..head(seen)] == rows.keys[..head(rows)]
+        let slot = &mut self.reading.slots[index];
+        slot.beyond = beyond;
+        slot.read_at = self.story.pages;
+        slot.rows = Some(rows);
     }
 
     /// All windows are read: a list, or another step towards one.
@@ -184,19 +132,19 @@ impl Sweep {
         if self.fits_a_lower_cap() || self.grows_to_total() {
             return None;
         }
-        if !self.overflow_is_honest() {
+        if !self.reading.overflow_is_honest(self.windows) {
             self.failed = Some(Failure::PageOverflow);
             return None;
         }
-        let chain = match chain(&self.slots) {
+        let chain = match chain(&self.reading.slots) {
             Ok(chain) => chain,
             Err(broken) => {
                 self.repair(&broken);
                 return None;
             }
         };
-        if !self.slots[chain.last].is_short() {
-            self.grow(self.slots[chain.last].window.end());
+        if !self.reading.slots[chain.last].is_short() {
+            self.grow(self.reading.slots[chain.last].window.end());
             return None;
         }
         self.accept(chain)
@@ -204,7 +152,7 @@ impl Sweep {
 
     /// The first page is short of its total: the upstream may allow fewer rows per page than asked.
     fn fits_a_lower_cap(&mut self) -> bool {
-        let [first] = self.slots.as_slice() else { return false };
+        let [first] = self.reading.slots.as_slice() else { return false };
         let (Some(rows), true) = (&first.rows, first.window == self.windows.first()) else {
             return false;
         };
@@ -214,25 +162,27 @@ impl Sweep {
         }
         if std::mem::replace(&mut self.has_doubted_cap, true) {
             self.windows.page_rows = seen;
-            self.slots[0].window.limit = seen;
+            self.reading.slots[0].window.limit = seen;
         } else {
             // A slip would make every later page as small: asked once more before it is believed.
-            self.slots[0] = Slot::new(self.windows.first());
+            self.reading.slots[0] = Slot::new(self.windows.first());
         }
         true
     }
 
-    /// Adds the windows up to the total the first page told; one at a time until offsets are proven.
+    /// Adds the windows up to the total of the first page, one at a time until offsets are proven.
     fn grows_to_total(&mut self) -> bool {
-        let total = self.slots.iter().filter_map(|slot| Some(slot.rows.as_ref()?.total)).max();
-        let (Some(total), Some(last)) = (total, self.slots.last()) else { return false };
+        let (Some(total), Some(last)) = (self.reading.totals().max(), self.reading.slots.last())
+        else {
+            return false;
+        };
         let mut end = last.window.end();
-        if total <= end || self.slots[0].keys().is_empty() {
+        if total <= end || self.reading.slots[0].keys().is_empty() {
             return false;
         }
-        if self.slots.len() > 1 && !self.story.paging_proven {
+        if self.reading.slots.len() > 1 && !self.story.paging_proven {
             // The second page was read alone; it must join before more are asked for.
-            match chain(&self.slots) {
+            match chain(&self.reading.slots) {
                 Ok(_) => self.story.paging_proven = true,
                 Err(_) => return false,
             }
@@ -248,83 +198,57 @@ impl Sweep {
 
     /// Adds the window that follows the last one, which ends before row `end`.
     fn grow(&mut self, end: u64) -> Option<Window> {
-        let window = self.windows.after(end, &|window| self.is_slot(window));
+        let window = self.windows.after(end, &|window| self.reading.has(window));
         let rows_max = self.limits.rows_max;
         if window.is_none_or(|window| window.offset >= rows_max) {
-            // Without a window the pages are too small to reach beyond this row.
+            // Without a window, pages are too small to reach beyond this row.
             let rows_max = if window.is_none() { end } else { rows_max };
             self.failed = Some(Failure::TooLarge { rows_max });
         }
-        self.slots.extend(window.map(Slot::new));
+        self.reading.slots.extend(window.map(Slot::new));
         window
-    }
-
-    fn is_slot(&self, window: Window) -> bool {
-        self.slots.iter().any(|slot| slot.window == window)
-    }
-
-    /// Rows beyond a window's limit must be the rows the next window shows at their place.
-    fn overflow_is_honest(&self) -> bool {
-        let is_honest = |pair: &[Slot]| self.windows.overflow_is_honest(&pair[0], &pair[1]);
-        self.slots.windows(2).all(is_honest)
     }
 
     /// Reads an empty page again, a bridge over each broken seam, then the whole list once, then
     /// gives up.
     fn repair(&mut self, broken: &[usize]) {
-        if self.rounds == 0 {
+        if self.reading.rounds == 0 {
             self.note_fingerprint();
         }
         if self.failed.is_some() {
             return;
         }
-        if self.rounds == ROUNDS_MAX {
+        if self.reading.rounds == ROUNDS_MAX {
             return self.restart_once(Failure::Unstable);
         }
         // From the back, so that positions in front stay right.
         for left in broken.iter().rev() {
             self.story.seams_repaired += 1;
-            let is_empty = |slot: &usize| self.slots[*slot].keys().is_empty();
+            let is_empty = |slot: &usize| self.reading.slots[*slot].keys().is_empty();
             match [*left, left + 1].into_iter().find(is_empty) {
                 // Most likely a slip: the same window again, before anything else is tried.
-                Some(empty) if self.rounds == 0 => {
-                    self.slots[empty] = Slot::new(self.slots[empty].window);
+                Some(empty) if self.reading.rounds == 0 => {
+                    self.reading.slots[empty] = Slot::new(self.reading.slots[empty].window);
                 }
                 _ => {
-                    let (one, other) = (&self.slots[*left], &self.slots[left + 1]);
-                    let Some(bridge) = self.windows.over_seam(one, other, self.rounds) else {
+                    let (one, other) = (&self.reading.slots[*left], &self.reading.slots[left + 1]);
+                    let Some(bridge) = self.windows.over_seam(one, other, self.reading.rounds)
+                    else {
                         return self.restart_once(Failure::Unstable);
                     };
-                    self.slots.insert(left + 1, Slot::new(bridge));
+                    self.reading.slots.insert(left + 1, Slot::new(bridge));
                 }
             }
         }
-        self.rounds += 1;
+        self.reading.rounds += 1;
     }
 
     /// Remembers what the pages were. Where a second attempt shows the very same pages, nothing is
     /// moving: the upstream contradicts itself, and waiting will not help.
     fn note_fingerprint(&mut self) {
-        let mut hasher = DefaultHasher::new();
-        for slot in &self.slots {
-            slot.keys().hash(&mut hasher);
-        }
-        let now = hasher.finish();
+        let now = self.reading.fingerprint();
         if self.fingerprint.replace(now) == Some(now) {
-            self.failed = Some(self.contradiction());
-        }
-    }
-
-    /// What pages that hold still get wrong.
-    fn contradiction(&self) -> Failure {
-        // The last page is short by nature.
-        let before_last = self.slots.split_last().map_or(&[][..], |(_, before)| before);
-        if self.slots.iter().any(|slot| !all_different(slot.keys().iter().copied())) {
-            Failure::IdCollision
-        } else if before_last.iter().any(Slot::is_short) {
-            Failure::TotalMismatch
-        } else {
-            Failure::PagingBroken
+            self.failed = Some(self.reading.contradiction());
         }
     }
 
@@ -342,21 +266,13 @@ impl Sweep {
 
     fn restart(&mut self) {
         self.story.restarts += 1;
-        self.rounds = 0;
-        self.has_rechecked = false;
-        self.end_seen_at = None;
-        self.looks_behind = 0;
-        self.slots = vec![Slot::new(self.windows.first())];
+        self.reading = Reading::new(self.windows.first());
     }
 
     /// The pages join from offset 0 to a page that was not full. Checks that no row stands in it
     /// twice, the count, and the order.
     fn accept(&mut self, chain: Chain) -> Option<List> {
-        let keys: Vec<u64> = chain
-            .parts
-            .iter()
-            .flat_map(|(slot, rows)| self.slots[*slot].keys()[rows.clone()].iter().copied())
-            .collect();
+        let keys = self.reading.keys(&chain);
         if keys.len() as u64 > self.limits.rows_max {
             self.failed = Some(Failure::TooLarge { rows_max: self.limits.rows_max });
             return None;
@@ -375,13 +291,10 @@ impl Sweep {
             DoubleRead::Always => true,
             DoubleRead::Never => false,
         };
-        if self.slots.len() > 1 && must_repeat && !self.reading_is_confirmed(&keys) {
+        if self.reading.slots.len() > 1 && must_repeat && !self.reading_is_confirmed(&keys) {
             return None;
         }
-        let ids = chain.parts.iter().flat_map(|(slot, rows)| {
-            self.slots[*slot].rows.iter().flat_map(|all| all.ids[rows.clone()].iter().copied())
-        });
-        let ids: Vec<u64> = ids.collect();
+        let ids = self.reading.ids(&chain);
         if ids != keys && !all_different(ids.into_iter()) {
             self.failed = Some(Failure::IdCollision);
             return None;
@@ -391,12 +304,12 @@ impl Sweep {
 
     /// Whether the count agrees, or was wrong twice while the pages themselves are beyond doubt.
     fn count_is_right(&mut self, rows: u64, chain: &Chain) -> bool {
-        let totals = || self.slots.iter().filter_map(|slot| Some(slot.rows.as_ref()?.total));
+        let totals = || self.reading.totals();
         let (least, most) = (totals().min().unwrap_or(0), totals().max().unwrap_or(0));
         if least == rows && most == rows {
             return true;
         }
-        if rows > 0 && rows < most && self.end_seen_at != Some(rows) {
+        if rows > 0 && rows < most && self.reading.end_seen_at != Some(rows) {
             self.look_behind_the_end(rows, chain);
             return false;
         }
@@ -404,10 +317,10 @@ impl Sweep {
         if least != most {
             return true;
         }
-        if !self.has_rechecked {
-            self.has_rechecked = true;
+        if !self.reading.has_rechecked {
+            self.reading.has_rechecked = true;
             for index in [0, chain.last] {
-                self.slots[index] = Slot::new(self.slots[index].window);
+                self.reading.slots[index] = Slot::new(self.reading.slots[index].window);
             }
             return false;
         }
@@ -419,31 +332,33 @@ impl Sweep {
         true
     }
 
-    /// Fewer rows than counted: the last page may be short because it was cut, not because the list
-    /// ends. What lies behind its last row tells: nothing, or rows to be joined like any others.
+    /// There are fewer rows than counted: the last page may be short because it was cut, not because
+    /// the list ends. A window behind its last row tells which: it is empty, or its rows are joined
+    /// like any others.
     fn look_behind_the_end(&mut self, rows: u64, chain: &Chain) {
-        if self.looks_behind == LOOKS_BEHIND_MAX {
+        if self.reading.looks_behind == LOOKS_BEHIND_MAX {
             return self.restart_once(Failure::Unstable);
         }
-        self.looks_behind += 1;
-        self.end_seen_at = Some(rows);
-        let last = &self.slots[chain.last];
+        self.reading.looks_behind += 1;
+        self.reading.end_seen_at = Some(rows);
+        let last = &self.reading.slots[chain.last];
         let end = last.window.offset + last.keys().len() as u64;
-        match self.windows.behind(end, &|window| self.is_slot(window)) {
-            Some(window) => self.slots.insert(chain.last + 1, Slot::new(window)),
+        match self.windows.behind(end, &|window| self.reading.has(window)) {
+            Some(window) => self.reading.slots.insert(chain.last + 1, Slot::new(window)),
             None => self.restart_once(Failure::Unstable),
         }
     }
 
+    /// Whether two whole readings in a row show the same rows in the same order.
     fn reading_is_confirmed(&mut self, keys: &[u64]) -> bool {
         let mut hasher = DefaultHasher::new();
         keys.hash(&mut hasher);
         let now = hasher.finish();
-        self.readings += 1;
-        if self.reading.replace(now) == Some(now) {
+        self.whole_readings += 1;
+        if self.last_whole.replace(now) == Some(now) {
             return true;
         }
-        if self.readings > READINGS_MAX {
+        if self.whole_readings > READINGS_MAX {
             self.failed = Some(Failure::Unstable);
         } else {
             // Another reading of a list that holds still looks the same; that is no contradiction.
@@ -457,7 +372,7 @@ impl Sweep {
         let mut list = List { story: self.story, ..List::default() };
         list.story.paging_proven |= chain.parts.len() > 1;
         for (slot, rows) in chain.parts {
-            let Some(page) = self.slots[slot].rows.take() else { continue };
+            let Some(page) = self.reading.slots[slot].rows.take() else { continue };
             list.story.notes.add(&page.notes_of(&rows));
             list.rows += page.shown(&rows);
             list.items.extend(page.items_of(&rows));

@@ -1,7 +1,7 @@
 //! Teams, from the upstream's list of them, from its users, or from both.
 //!
-//! A narrowed caller sees the teams it is given and those of users it sees; nothing else lends a
-//! team its name.
+//! A narrowed caller sees the teams that its `sees` lists and those of visible users. A team's name
+//! comes from nowhere else.
 
 use std::collections::HashMap;
 
@@ -11,8 +11,8 @@ use crate::listing::Item;
 use crate::upstream::Rules;
 use crate::visibility::Visibility;
 
-/// The legacy number of a team: its id where that is one, else by the id policy of users, but for
-/// the table, in which only users stand.
+/// The legacy number of a team: its id where that is a number, else one by the id policy of users.
+/// The operator's table does not count here, since it has users only.
 pub fn number(id: &Id<'_>, rules: &Rules) -> Number {
     let text = match id {
         Id::Number(number) => return Number::Is(*number),
@@ -26,13 +26,13 @@ pub fn number(id: &Id<'_>, rules: &Rules) -> Number {
     }
 }
 
-/// The teams that users have, as far as a caller may know.
+/// The teams of users, as far as a caller may see them.
 #[derive(Debug, Clone, Default)]
 pub struct TeamsOfUsers(HashMap<Id<'static>, Named<'static>>);
 
 impl TeamsOfUsers {
-    /// Takes the teams of a user: all of one the caller sees, the listed ones of any other. A user
-    /// who is gone is in no team.
+    /// Takes the teams of a user: all of them if the caller sees the user, else those that the
+    /// caller's `sees` lists. A deleted user is in no team.
     pub fn note(&mut self, user: &User<'_>, visibility: &Visibility) {
         if matches!(user.state, State::Deleted | State::Unlisted) {
             return;
@@ -53,7 +53,7 @@ impl TeamsOfUsers {
         self.0.extend(others.0);
     }
 
-    /// All of them, by id: numbers first, then texts.
+    /// All teams by id: numbers first, then texts.
     pub fn sorted(self) -> Vec<Named<'static>> {
         let mut teams: Vec<_> = self.0.into_values().collect();
         teams.sort_by(|a, b| match (&a.id, &b.id) {

@@ -62,7 +62,7 @@ fn rows() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 /// The city of an IANA id as Rails spells it: `America/Mexico_City` is "Mexico City". Rails calls
-/// `Pacific/Midway` "Midway Island", the one id whose city is spelled otherwise.
+/// `Pacific/Midway` "Midway Island", the only id whose city it spells differently.
 fn city(iana: &str) -> String {
     let city = iana.rsplit('/').next().unwrap_or(iana).replace('_', " ");
     if city == "Midway" { "Midway Island".to_owned() } else { city }

@@ -1,9 +1,10 @@
-//! Upstream dialects: one file each, and the table that lists them.
+//! Upstream dialects: the trait, and the table that lists them.
 //!
 //! A dialect turns a plan into page requests and page bytes into hub rows, and reads refusals. It
-//! never knows which endpoint asked. A page is read strictly: what is not understood is an error
-//! with a path, never a guess, and no error carries text from the page.
+//! never knows which endpoint asked. A page is read strictly: a value that is not understood is an
+//! error with a path, never a guess, and no error carries text from the page.
 
+mod facts;
 mod list;
 mod mapping;
 mod news;
@@ -15,10 +16,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::id::{IdPolicy, Unnumbered};
+use crate::legacy::field::FieldId;
 use crate::listing::{Listing, Row};
+use crate::loss::FieldLoss;
 use crate::plan::{GroupIds, UserFilter};
 use crate::related::{Needs, Related};
 use crate::sweep::{Paging, Window};
+pub use crate::upstream::facts::{Credential, Facts};
 pub use crate::upstream::mapping::{
     CallerIdField, EmployeeIdField, ExtensionField, Mapping, QueueSource, SupervisionSource,
 };
@@ -29,17 +33,11 @@ pub static DIALECTS: &[&dyn Dialect] = &[&voiso::Voiso, &vonage::Vonage];
 
 /// How one kind of upstream speaks.
 pub trait Dialect: Send + Sync + fmt::Debug {
-    /// Name in configuration, ledger, logs and metrics, such as `voiso-v4`.
-    fn name(&self) -> &'static str;
+    /// The limits, words and defaults that the vendor fixes.
+    fn facts(&self) -> &'static Facts;
 
-    /// Rows one page may have.
-    fn page_rows_max(&self) -> u32;
-
-    /// How pages of a list are asked for.
-    fn paging(&self) -> Paging;
-
-    /// The credential a caller needs here.
-    fn credential(&self) -> Credential;
+    /// How faithful a legacy field is over this dialect.
+    fn loss(&self, field: FieldId) -> FieldLoss;
 
     /// The request for one window of a listing. `filter` is pushed down as far as the upstream can
     /// filter without losing a row; the hub filters again.
@@ -60,8 +58,8 @@ pub trait Dialect: Send + Sync + fmt::Debug {
         row: &mut dyn FnMut(Row<'_, '_>),
     ) -> Result<PageTail, PageError>;
 
-    /// How many different fields the rows of a page have that the vendor does not document. Never what
-    /// they are called: names are the upstream's text. None where this dialect cannot tell.
+    /// The number of different fields in the rows of a page that the vendor does not document. Their
+    /// names are never told, since they are the upstream's text. 0 where the dialect cannot tell.
     fn new_fields(&self, _: &Listing, _: &[u8]) -> usize {
         0
     }
@@ -71,29 +69,46 @@ pub trait Dialect: Send + Sync + fmt::Debug {
         Shortcut::None
     }
 
-    /// The listings to read next, before the users: what their own rows do not say. Asked round by
-    /// round with what was read so far, until there is none.
+    /// The listings to read next, before the users, for data that the users' own rows lack. It is asked
+    /// round by round with the listings read so far, until it names none.
     fn follow_up(&self, _: Needs, _: &Rules, _: &Related) -> Vec<Listing> {
         Vec::new()
     }
 
     /// Whether an upstream of this dialect may do without a listing; 404 then says that it does.
     fn may_lack(&self, listing: &Listing) -> bool;
-}
 
-/// What a caller shows its upstream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Credential {
-    /// A key, as Bearer.
-    Key,
-    /// Id and secret of an OAuth client, for which a token is fetched.
-    Client,
+    /// Fields of the vendor or of the legacy record, besides the id itself, that show a user's
+    /// legacy number under this policy.
+    fn fields_of_number(&self, _: &IdPolicy) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Name in configuration, ledger, logs and metrics, such as `voiso-v4`.
+    fn name(&self) -> &'static str {
+        self.facts().name
+    }
+
+    /// Rows one page may have.
+    fn page_rows_max(&self) -> u32 {
+        self.facts().page_rows_max
+    }
+
+    /// How pages of a list are asked for.
+    fn paging(&self) -> Paging {
+        self.facts().paging
+    }
+
+    /// The credential a caller needs here.
+    fn credential(&self) -> Credential {
+        self.facts().credential
+    }
 }
 
 /// A way around the whole list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shortcut {
-    /// None: the list it is.
+    /// None: the whole list is read.
     None,
     /// This listing holds every user who can fit.
     Listing(Listing),
@@ -101,13 +116,18 @@ pub enum Shortcut {
     Nobody,
 }
 
-/// What a page is read with.
+/// The rules and joined listings for reading a page.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
     /// How rows are read.
     pub rules: &'a Rules,
-    /// What was read beforehand, by user.
+    /// The listings that were read beforehand, joined by user.
     pub related: &'a Related,
+}
+
+/// The dialect that is assumed of a candidate whose configuration is not known.
+pub fn dialect_assumed() -> &'static dyn Dialect {
+    DIALECTS[0]
 }
 
 /// The dialect of a name.
@@ -129,17 +149,17 @@ pub struct PageRequest {
 /// How rows are read; settings of an upstream.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
-    /// What to do with an id that is no number.
+    /// How an id that is no number becomes one.
     pub ids: IdPolicy,
-    /// What becomes of a user for whom the policy has no number.
+    /// The rule for users without a number under the policy.
     pub unnumbered: Unnumbered,
-    /// Which of several sources a legacy field is taken from.
+    /// The source of each legacy field that could come from several.
     pub mapping: Arc<Mapping>,
-    /// What a deletion date means.
+    /// The meaning of a deletion date.
     pub deleted_at: DeletionDate,
 }
 
-/// What a user's deletion date means: the documentation's sample user is `available` and has one.
+/// The meaning of a user's deletion date: the documentation's sample user is `available` and has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeletionDate {
@@ -152,7 +172,7 @@ pub enum DeletionDate {
     Never,
 }
 
-/// What a page says about the whole list.
+/// The data of a page about the whole list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageTail {
     /// Rows of the whole (filtered) list, as the upstream counts them.
@@ -165,7 +185,7 @@ pub enum PageError {
     /// The bytes do not follow the dialect.
     #[error("{0}")]
     Schema(SchemaError),
-    /// The page is a refusal in a success's clothes.
+    /// A refusal came with the status of a success.
     #[error("the upstream refused inside a success")]
     Refused(Refusal),
 }
@@ -176,14 +196,14 @@ pub enum PageError {
 pub struct SchemaError {
     /// JSON path, such as `users[3].skills[0].value`, or `.` for the page itself.
     pub path: String,
-    /// What is wrong there.
+    /// The kind of the fault.
     pub kind: SchemaKind,
 }
 
-/// What is wrong with a page.
+/// A fault of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaKind {
-    /// No JSON text as RFC 8259 has it, a repeated key, too deep, or a lone surrogate.
+    /// Not JSON by RFC 8259, a repeated key, nesting that is too deep, or a lone surrogate.
     #[error("bad JSON near byte {at}")]
     BadJson {
         /// Offset in bytes.
@@ -195,7 +215,7 @@ pub enum SchemaKind {
     /// A user id without a legacy number.
     #[error("an id without a legacy number")]
     BadId,
-    /// A text longer than any field's may be.
+    /// A text that is too long for any field.
     #[error("a field of more than {} bytes", FIELD_BYTES_MAX)]
     TooLarge,
 }

@@ -1,10 +1,10 @@
-//! What a caller may see of the contact center: a legacy user key saw less than a v4 key sees.
+//! The part of the contact center that a caller may see: a legacy user key saw less than a v4 key.
 //!
-//! A hidden row must never count, match, resolve a name or appear: it is as if it did not exist.
+//! A hidden row never counts, matches, resolves a name or appears, as if it did not exist.
 
 use crate::hub::{Id, User};
 
-/// The rows a caller sees. There is no default: a caller without one is a configuration error.
+/// The rows a caller sees. There is no default: a caller without it is a configuration error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Visibility {
     /// The whole contact center, as a contact center key saw it.
@@ -13,7 +13,7 @@ pub enum Visibility {
     Only(Only),
 }
 
-/// Any-of lists; visible rows are shown whole.
+/// Lists of which a row must fit one; visible rows are shown whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Only {
     /// Teams by id: members and supervisors are visible.
@@ -39,8 +39,8 @@ impl Visibility {
             })
     }
 
-    /// Whether a user who is gone existed for the caller, by what was last known: legacy id, group
-    /// (id and name) and the ids of all teams.
+    /// Whether the caller saw a user who is gone, by the last known legacy id, group (id and name) and
+    /// ids of all teams.
     pub fn saw(
         &self,
         id: u64,
@@ -57,7 +57,7 @@ impl Visibility {
             || group.is_some_and(|(id, name)| lists_group(id) || name.is_some_and(lists_group))
     }
 
-    /// Whether users are told apart by their teams.
+    /// Whether teams decide which users are visible.
     pub fn needs_teams(&self) -> bool {
         matches!(self, Visibility::Only(only) if !only.teams.is_empty())
     }

@@ -24,7 +24,7 @@ use crate::observe::origin::Origin;
 pub(crate) struct Incoming {
     pub(crate) request: Request<Body>,
     /// The legacy endpoint of its path, if there is one.
-    pub(crate) endpoint: Option<&'static dyn Endpoint>,
+    pub(crate) endpoint: Option<&'static Endpoint>,
     pub(crate) behalf: Behalf,
 }
 
@@ -55,7 +55,7 @@ impl Behalf {
 /// At the top of a caller's line: what a legacy request asks for, in hub words.
 #[derive(Debug)]
 pub(crate) struct Call {
-    pub(crate) endpoint: &'static dyn Endpoint,
+    pub(crate) endpoint: &'static Endpoint,
     pub(crate) quirks: Arc<Quirks>,
     pub(crate) plan: Plan<GroupName>,
     /// Whether a kept answer will not do.

@@ -145,7 +145,7 @@ struct CallerReport {
 #[derive(Debug)]
 struct Findings {
     survey: Survey,
-    credential: Credential,
+    dialect: &'static dyn Dialect,
     fails_on_odd_ids: bool,
     calls: u64,
     /// Calls for what is joined to the rows, in all and not for every list.
@@ -208,7 +208,7 @@ async fn survey(state: &State, caller: &Caller) -> Result<Findings, Error> {
     let survey = Arc::try_unwrap(survey).map_err(|_| Error::Internal)?;
     let teams = teams(caller, deadline).await;
     Ok(Findings {
-        credential: caller.line.upstream.dialect.credential(),
+        dialect: caller.line.upstream.dialect,
         joined_calls: listed.joined_pages,
         per_minute: caller.line.upstream.settings.requests_per_minute_max,
         teams,
@@ -265,7 +265,7 @@ impl fmt::Display for Report {
             )?;
             match &caller.outcome {
                 Ok(findings) => write!(f, "{findings}")?,
-                Err(error) => failure(f, caller.dialect.credential(), caller.key, error)?,
+                Err(error) => failure(f, caller.dialect, caller.key, error)?,
             }
         }
         writeln!(f, "{}", if self.is_good() { "ok" } else { "NOT OK" })
@@ -273,20 +273,21 @@ impl fmt::Display for Report {
 }
 
 /// What a credential is called, and the scope it needs.
-fn words(credential: Credential) -> (&'static str, &'static str) {
-    match credential {
-        Credential::Key => ("v4 key  ", "users.read"),
-        Credential::Client => ("client  ", "users:read"),
-    }
+fn words(dialect: &dyn Dialect) -> (&'static str, &'static str) {
+    let name = match dialect.credential() {
+        Credential::Key => "v4 key  ",
+        Credential::Client => "client  ",
+    };
+    (name, dialect.facts().scope)
 }
 
 fn failure(
     f: &mut fmt::Formatter<'_>,
-    credential: Credential,
+    dialect: &dyn Dialect,
     key: KeyState,
     error: &Error,
 ) -> fmt::Result {
-    let (name, scope) = words(credential);
+    let (name, scope) = words(dialect);
     // The refusal of one listing among many says nothing about the key, but is what is told here.
     let key = match error {
         Error::MappedKeyRefused => KeyState::Refused,
@@ -346,7 +347,7 @@ impl Findings {
 impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let survey = &self.survey;
-        let (name, scope) = words(self.credential);
+        let (name, scope) = words(self.dialect);
         writeln!(f, "  {name}      accepted, scope {scope}")?;
         writeln!(
             f,

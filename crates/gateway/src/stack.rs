@@ -147,7 +147,7 @@ impl Front {
     /// A legacy request, from its key to its answer.
     async fn legacy(
         &self,
-        endpoint: &'static dyn Endpoint,
+        endpoint: &'static Endpoint,
         request: Request<Body>,
         behalf: Behalf,
     ) -> Result<Response<Body>, Error> {
@@ -199,7 +199,7 @@ impl Front {
         let call = Call { endpoint, quirks, plan, wants_fresh, deadline, behalf };
         let given = caller.line.call(call).await?;
         if given.whole.rows > 0 {
-            let dialect = caller.line.upstream.dialect.name();
+            let dialect = caller.line.upstream.dialect;
             self.metrics.answered(endpoint, dialect, &caller.tally);
         }
         account.note(|account| account.rows = given.whole.rows);

@@ -27,6 +27,10 @@ use crate::node::Node;
 use crate::report::Cause;
 use crate::witness;
 
+/// The codes of the ledger that a rule tests.
+const EMPTY_TEAMS_MISSING: &str = "empty_teams_missing";
+const VANISHED_USERS_MISSING: &str = "vanished_users_missing";
+
 /// Why something differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
@@ -239,13 +243,18 @@ impl Evidence<'_> {
         }
     }
 
-    fn team_missing(&self, key: &str, name: &str) -> Judgement {
-        let is_declared = self.knowledge.ledger.iter().any(|loss| {
+    /// Whether the ledger has a row with this code for the records of the endpoint.
+    fn declares(&self, code: &str) -> bool {
+        self.knowledge.ledger.iter().any(|loss| {
             loss.endpoint == self.endpoint.name
                 && loss.dialect == self.knowledge.dialect
                 && loss.field == "id"
-                && loss.reason.contains("without members")
-        });
+                && loss.code == code
+        })
+    }
+
+    fn team_missing(&self, key: &str, name: &str) -> Judgement {
+        let is_declared = self.declares(EMPTY_TEAMS_MISSING);
         let named = self.known.teams_of_users.as_ref();
         if named.is_some_and(|teams| teams.contains(key) || teams.contains(name)) {
             return Judgement::bug("users name this team");
@@ -273,13 +282,7 @@ impl Evidence<'_> {
 
     /// A team or a former user that control lists alone, where nothing but the ledger can be asked.
     pub(crate) fn declared_missing(&self) -> Judgement {
-        let is_declared = self.knowledge.ledger.iter().any(|loss| {
-            loss.endpoint == self.endpoint.name
-                && loss.dialect == self.knowledge.dialect
-                && loss.field == "id"
-                && loss.reason.contains("missing")
-        });
-        match is_declared {
+        match self.declares(EMPTY_TEAMS_MISSING) || self.declares(VANISHED_USERS_MISSING) {
             true => Judgement::new(
                 Cause::DeclaredLoss,
                 "the ledger says that some are missing; whether these are, only a validation can tell",

@@ -20,7 +20,7 @@ pub struct Knowledge {
     /// What everybody has in a field that the new API has not, by field, as configured: `None` is
     /// `null`. Empty where the configuration is not known.
     pub defaults: BTreeMap<String, Option<String>>,
-    /// The ledger of losses, as `tieline losses --format json` prints it.
+    /// The ledger of losses, as `tieline losses --format json` prints it, with the code of each.
     pub ledger: Vec<Loss>,
     /// `[legacy.<endpoint>]` by endpoint.
     pub settings: BTreeMap<String, Settings>,

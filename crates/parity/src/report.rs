@@ -384,7 +384,10 @@ pub struct Loss {
     pub dialect: String,
     /// `exact`, `renamed`, `derived`, `dictionary`, `defaulted` or `unavailable`.
     pub status: String,
-    /// Why, in one sentence.
+    /// Why, in a word that rules test. The report leaves it out.
+    #[serde(default, skip_serializing)]
+    pub code: String,
+    /// Why, in one sentence for people; no rule reads it.
     pub reason: String,
 }
 

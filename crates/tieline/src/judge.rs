@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use domain::loss::Coded;
 use gateway::shadow::{Cause, Difference, Judge, Listener, Question, Reply};
 use parity::ask;
 use parity::compare;
@@ -24,7 +25,7 @@ impl Parity {
     fn knowledge(&self, question: &Question<'_>) -> Knowledge {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let of_dialect = known.entry(question.dialect).or_insert_with(|| {
-            let ledger: Vec<domain::loss::Loss> = domain::loss::ledger().collect();
+            let ledger: Vec<Coded> = domain::ledger::coded().collect();
             let all = json!({ "dialect": question.dialect, "ledger": ledger });
             serde_json::from_value(all).unwrap_or_default()
         });

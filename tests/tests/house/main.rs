@@ -5,3 +5,4 @@ mod circles;
 mod errors_page;
 mod programs;
 mod tidy;
+mod vendor_facts;

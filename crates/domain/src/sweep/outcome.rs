@@ -1,4 +1,4 @@
-//! What a sweep is told, and what it says: limits, next steps, lists, failures.
+//! The words of a sweep: its limits, next steps, lists and failures.
 
 use std::ops::Range;
 
@@ -29,6 +29,16 @@ pub enum Paging {
     Numbered,
 }
 
+impl Paging {
+    /// Rows that a page should have at least; [`Limits::page_rows_max`] says why.
+    pub fn page_rows_min(self) -> u32 {
+        match self {
+            Paging::Offset => 2,
+            Paging::Numbered => 20,
+        }
+    }
+}
+
 /// Limits of a sweep.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -42,13 +52,13 @@ pub struct Limits {
     /// When to read twice.
     pub double_read: DoubleRead,
     /// Whether the upstream has shown that it honours offsets. If not, the second window is read
-    /// alone, so that an upstream that ignores them is found out after two requests.
+    /// alone, so that two requests reveal an upstream that ignores them.
     pub paging_proven: bool,
-    /// Whether one shown row is all that is wanted.
+    /// Whether the first shown row is enough.
     pub stop_at_first: bool,
 }
 
-/// What to do next.
+/// The next step.
 #[derive(Debug)]
 pub enum Next {
     /// Read these windows; more may be in flight. Empty: wait for one in flight.
@@ -66,13 +76,13 @@ pub struct List {
     pub parts: Vec<(Vec<u8>, Range<usize>)>,
     /// Rows shown.
     pub rows: u64,
-    /// What is listed that is no user, in order.
+    /// The listed records that are no users, in order.
     pub items: Vec<Item<'static>>,
-    /// How it was come by.
+    /// How it was read.
     pub story: Story,
 }
 
-/// How a list was come by; for logs, metrics and explanations.
+/// How a list was read; for logs, metrics and explanations.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Story {
     /// Pages read, all of them.
@@ -85,7 +95,7 @@ pub struct Story {
     pub total_mismatch: bool,
     /// At least two pages joined: offsets work.
     pub paging_proven: bool,
-    /// What could only be shown imperfectly.
+    /// Values that could only be shown imperfectly.
     pub notes: Notes,
 }
 
@@ -104,7 +114,7 @@ impl Story {
 /// Why a list cannot be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// It would not hold still.
+    /// It kept changing.
     #[error("the list kept changing while it was read")]
     Unstable,
     /// Pages repeat or contradict each other, and reading again changed nothing.

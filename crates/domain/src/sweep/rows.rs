@@ -1,4 +1,4 @@
-//! What one window gave: keys, legacy ids and rendered bytes, row by row.
+//! The rows of one window: keys, legacy ids and rendered bytes.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -23,7 +23,7 @@ impl Window {
     }
 }
 
-/// What one window gave, already rendered: row `n` is `bytes[ends[n - 1]..ends[n]]`, which is empty
+/// The rows of one window, already rendered: row `n` is `bytes[ends[n - 1]..ends[n]]`, which is empty
 /// for a row that no filter let through, and else begins with a comma.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rows {
@@ -37,9 +37,9 @@ pub struct Rows {
     pub bytes: Vec<u8>,
     /// The upstream's count of the whole list.
     pub total: u64,
-    /// What could only be shown imperfectly, by the row it stands in; most rows have nothing.
+    /// Values that could only be shown imperfectly, by row; most rows have none.
     pub notes: Vec<(usize, Notes)>,
-    /// What is listed that is no user, by the row it stands in.
+    /// The listed records that are no users, by row.
     pub items: Vec<(usize, Item<'static>)>,
 }
 
@@ -49,7 +49,7 @@ impl Rows {
         self.push_noted(key, id, Notes::default());
     }
 
-    /// Ends a row with something to note about it.
+    /// Ends a row that has notes.
     pub fn push_noted(&mut self, key: u64, id: u64, notes: Notes) {
         if notes != Notes::default() {
             self.notes.push((self.keys.len(), notes));
@@ -101,8 +101,8 @@ impl Rows {
         beyond
     }
 
-    /// Drops a row that stands in this page twice in the same words. Two different rows of one id
-    /// stay, and fail the uniqueness check later.
+    /// Drops a row that this page repeats word for word. Two different rows of one id stay, and fail
+    /// the uniqueness check later.
     pub(super) fn merge_repeats(&mut self) {
         if is_strictly_sorted(&self.keys) || all_different(self.keys.iter().copied()) {
             return;

@@ -16,7 +16,7 @@ use super::{Paging, Slot, Window};
 /// shift between two reads without a repair.
 const BRIDGE_ROWS_MAX: u32 = 200;
 
-/// What may be asked for, and what should be.
+/// The windows that an upstream's paging allows.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Windows {
     pub(super) paging: Paging,
@@ -47,7 +47,7 @@ impl Windows {
         }
     }
 
-    /// Rows by which a window goes farther than the one before it, at most.
+    /// The most rows by which a window goes farther than the one before it.
     pub(super) fn step(self) -> u64 {
         match self.paging {
             Paging::Offset => u64::from(self.page_rows).saturating_sub(1).max(1),
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_is_not_asked_again_while_there_is_another_window() {
+    fn a_window_is_read_again_only_where_there_is_no_other() {
         let windows = numbered(100);
         let page = Window { offset: 100, limit: 100 };
         assert_eq!(windows.after(150, &|_| false), Some(page));

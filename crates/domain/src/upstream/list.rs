@@ -1,5 +1,5 @@
 //! Pages of a list: an object with the rows under one key and a count of the whole list under
-//! another. Rows are handed on one by one; what breaks the shape is explained without quoting it.
+//! another. Rows are handed on one by one; an error never quotes the page.
 
 use std::fmt;
 
@@ -11,14 +11,14 @@ use crate::id;
 
 /// Where a page has its rows and its count.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Shape {
+pub(super) struct Layout {
     /// The key of the rows.
     pub(super) rows: &'static str,
     /// The object that holds the count.
     pub(super) metadata: &'static str,
     /// The key of the count in it.
     pub(super) total: &'static str,
-    /// The word under `error` that a refusal in a success's clothes has.
+    /// Reads the word under `error` of a refusal that came with the status of a success.
     pub(super) refusal: fn(&str) -> Option<Refusal>,
     /// The keys that rows are read from, as lists of them.
     pub(super) keys: Keys,
@@ -36,32 +36,32 @@ pub(super) trait RowReader {
 /// Reads a page. On an error every row handed out before is void.
 pub(super) fn read<R: RowReader>(
     body: &[u8],
-    shape: Shape,
+    layout: Layout,
     reader: &mut R,
 ) -> Result<PageTail, PageError> {
     let text = text(body)?;
     let mut json = serde_json::Deserializer::from_str(text);
-    let page = PageSeed { shape, reader: &mut *reader }.deserialize(&mut json);
+    let page = PageSeed { layout, reader: &mut *reader }.deserialize(&mut json);
     let page = page.and_then(|page| json.end().map(|()| page));
     match page {
         Ok(Page::List(tail)) => Ok(tail),
         Ok(Page::Refused(refusal)) => Err(PageError::Refused(refusal)),
-        Err(error) => Err(explain(&error, text, shape, |track| {
+        Err(error) => Err(explain(&error, text, layout, |track| {
             let mut json = serde_json::Deserializer::from_str(text);
             let tracked = serde_path_to_error::Deserializer::new(&mut json, track);
-            let _ = PageSeed { shape, reader }.deserialize(tracked);
+            let _ = PageSeed { layout, reader }.deserialize(tracked);
         })),
     }
 }
 
-/// Reads a body that is one row, with the keys of `shape`.
+/// Reads a body that is one row, with the keys of `layout`.
 pub(super) fn read_one<'a, T: Deserialize<'a>>(
     body: &'a [u8],
-    shape: Shape,
+    layout: Layout,
 ) -> Result<T, PageError> {
     let text = text(body)?;
     serde_json::from_str(text).map_err(|error| {
-        explain(&error, text, shape, |track| {
+        explain(&error, text, layout, |track| {
             let mut json = serde_json::Deserializer::from_str(text);
             let _ = T::deserialize(serde_path_to_error::Deserializer::new(&mut json, track));
         })
@@ -80,12 +80,12 @@ pub(super) fn bad_id<E: de::Error>(row: usize) -> E {
     E::custom(format_args!("{BAD_ID_OF_ROW}{row}"))
 }
 
-/// The same, of a body that is one row.
+/// The same error for a body that is one row.
 pub(super) fn bad_id_of_one() -> PageError {
     PageError::Schema(SchemaError { path: "id".to_owned(), kind: SchemaKind::BadId })
 }
 
-/// A bad id is only seen once its row is read; this says which row it was.
+/// A bad id is found only after its row was read; this names the row.
 const BAD_ID_OF_ROW: &str = "bad id of row ";
 
 /// A page, or what came in its place.
@@ -95,7 +95,7 @@ enum Page {
 }
 
 struct PageSeed<'r, R> {
-    shape: Shape,
+    layout: Layout,
     reader: &'r mut R,
 }
 
@@ -114,7 +114,7 @@ impl<'de, R: RowReader> Visitor<'de> for PageSeed<'_, R> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Page, A::Error> {
-        let Shape { rows, metadata, total, refusal, keys: _ } = self.shape;
+        let Layout { rows, metadata, total, refusal, keys: _ } = self.layout;
         let mut has_rows = false;
         let mut count: Option<u64> = None;
         let mut named: Option<Option<Refusal>> = None;
@@ -215,15 +215,16 @@ impl<'de, R: RowReader> Visitor<'de> for RowsSeed<'_, R> {
     }
 }
 
-/// How serde_json begins to speak of a number that no float can hold.
+/// The beginning of serde_json's error about a number that no float can hold.
 const OUT_OF_RANGE: &str = "number out of range";
 
-/// Says what went wrong without quoting the page: serde's own message does quote it, so only its
-/// class, position and our own words are used. The path costs a second read, on this path only.
+/// Explains an error without quoting the page. Serde's own message does quote it, so only its class,
+/// its position and our own words are used. Only pages with errors pay for the second read that finds
+/// the path.
 fn explain(
     error: &serde_json::Error,
     text: &str,
-    shape: Shape,
+    layout: Layout,
     read_again: impl FnOnce(&mut serde_path_to_error::Track),
 ) -> PageError {
     let at = offset(text, error.line(), error.column());
@@ -233,7 +234,7 @@ fn explain(
     } else if said.starts_with(TOO_LARGE) {
         SchemaKind::TooLarge
     } else if said.starts_with(OUT_OF_RANGE) {
-        // Good JSON, such as 1e400, but no number that anything here could be.
+        // Good JSON, such as 1e400, but too large for every field.
         SchemaKind::BadSchema
     } else if said.starts_with(DUPLICATE) || said.starts_with(TOO_DEEP) || !error.is_data() {
         SchemaKind::BadJson { at }
@@ -242,7 +243,7 @@ fn explain(
     };
     let mut track = serde_path_to_error::Track::new();
     read_again(&mut track);
-    let mut path = known_path(&track.path(), shape);
+    let mut path = known_path(&track.path(), layout);
     // serde names only our own keys here, never the page's.
     if let Some(key) = said.strip_prefix("missing field `").and_then(|rest| rest.split('`').next())
     {
@@ -256,11 +257,11 @@ fn explain(
 }
 
 /// A path may lead through keys of the page itself (unknown ones); only our own words are kept.
-fn known_path(path: &serde_path_to_error::Path, shape: Shape) -> String {
+fn known_path(path: &serde_path_to_error::Path, layout: Layout) -> String {
     use serde_path_to_error::Segment;
     let is_ours = |key: &str| {
-        [shape.rows, shape.metadata, shape.total, "error"].contains(&key)
-            || shape.keys.iter().any(|keys| keys.contains(&key))
+        [layout.rows, layout.metadata, layout.total, "error"].contains(&key)
+            || layout.keys.iter().any(|keys| keys.contains(&key))
     };
     let mut shown = String::new();
     for segment in path {

@@ -1,11 +1,11 @@
-//! Which of several sources a legacy field is taken from, where an upstream has more than one and no
-//! document says which is meant. The table `[upstream.<name>.mapping]`.
+//! The sources of legacy fields, where an upstream has more than one and no document says which is
+//! meant. The table `[upstream.<name>.mapping]`.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// Sources of legacy fields, named as the legacy field is. For upstreams of the dialect `vonage-v4`.
+/// Sources of legacy fields, by the name of the field. For upstreams of the dialect `vonage-v4`.
 #[derive(Debug, Clone, Default, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Mapping {
@@ -13,7 +13,7 @@ pub struct Mapping {
     pub sag: BTreeMap<String, String>,
     /// Where `extension` comes from.
     pub extension: ExtensionField,
-    /// What `caller_id` shows of the selected callback number.
+    /// The part of the selected callback number that `caller_id` shows.
     pub caller_id: CallerIdField,
     /// The time zone of every user, an IANA id or a legacy name; none is `null`.
     pub timezone: Option<String>,
@@ -36,7 +36,7 @@ pub enum ExtensionField {
     TelephonyExtension,
 }
 
-/// What `caller_id` shows.
+/// The part of the callback number that `caller_id` shows.
 #[derive(Debug, Clone, Copy, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum CallerIdField {
@@ -65,7 +65,7 @@ pub enum QueueSource {
     /// Nowhere: the list is empty.
     #[default]
     None,
-    /// Queues a user may see, which is not the same as serving them; one call for every user.
+    /// Queues that a user may see, though perhaps not serve; one call for every user.
     Permissions,
 }
 

@@ -1,21 +1,21 @@
-//! Fields that a page's rows have and no documentation does: counted, never read. A vendor that adds a
-//! field must not break anything, and whoever runs the gateway should hear of it.
+//! Counts the fields of a page's rows that no documentation has, without reading them. A vendor that
+//! adds a field must not break anything, and the operator should hear of it.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::list::{self, Keys, RowReader, Shape};
+use super::list::{self, Keys, Layout, RowReader};
 use super::strict::{Skip, Str};
 
-/// More different ones tell nothing more.
+/// A larger number would tell nothing more.
 const MAX: usize = 100;
 
-/// How many different fields of the rows are not `known`; none where the page cannot be read.
-pub(super) fn new_fields(body: &[u8], shape: Shape, known: Keys) -> usize {
+/// The number of different fields that are not `known`; 0 where the page cannot be read.
+pub(super) fn new_fields(body: &[u8], layout: Layout, known: Keys) -> usize {
     let mut news = News { known, found: BTreeSet::new() };
-    match list::read(body, shape, &mut news) {
+    match list::read(body, layout, &mut news) {
         Ok(_) => news.found.len(),
         Err(_) => 0,
     }

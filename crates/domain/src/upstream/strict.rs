@@ -1,8 +1,8 @@
 //! Strict readers for upstream JSON, on top of serde.
 //!
-//! serde_json takes some things silently where no tree is built: a repeated key (the last wins), and
-//! lone surrogates or bottomless nesting inside fields nobody reads. The [`object!`] macro and
-//! [`Skip`] refuse them. Strings are borrowed from the page wherever they hold no escape.
+//! Without a tree, serde_json silently accepts a repeated key (the last wins), and lone surrogates or
+//! bottomless nesting inside unread fields. The [`object!`] macro and [`Skip`] refuse them. Strings
+//! are borrowed from the page unless they hold an escape.
 //!
 //! A vendor whose own samples repeat a key is read by an object `or_again`: the key may stand there
 //! more than once, as long as it says the same.
@@ -12,8 +12,8 @@ use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// Custom errors begin with one of these words, so that a reader's failure can be told apart without
-/// ever printing what serde says (it quotes the page).
+/// Custom errors begin with one of these words, so that failures can be told apart without printing
+/// serde's message, which quotes the page.
 pub(super) const DUPLICATE: &str = "duplicate key";
 pub(super) const TOO_DEEP: &str = "too deep";
 pub(super) const BAD_ID: &str = "bad id";
@@ -27,7 +27,7 @@ pub(super) fn bounded<E: de::Error>(text: &str) -> Result<&str, E> {
     if text.len() > FIELD_BYTES_MAX { Err(E::custom(TOO_LARGE)) } else { Ok(text) }
 }
 
-/// Nesting allowed inside a value nobody reads. Known shapes are at most 4 deep, so 32 in all.
+/// Nesting allowed inside an unread value. Known objects are at most 4 deep, so 32 in all.
 const SKIP_DEPTH_MAX: u8 = 28;
 
 /// A string, borrowed if the page allows it. (`Option<Cow<str>>` always copies: serde-rs/json#587.)
@@ -53,7 +53,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
     }
 }
 
-/// A value nobody reads: checked like any other, then forgotten.
+/// An unread value: checked like any other, then dropped.
 #[derive(Debug)]
 pub(super) struct Skip;
 
@@ -113,8 +113,8 @@ impl<'de> Visitor<'de> for SkipBelow {
     }
 }
 
-/// What a field is when its key is not there: `None` where the documentation lets a value be null,
-/// an error everywhere else.
+/// The value of a field whose key is absent: `None` where the documentation allows null, an error
+/// everywhere else.
 pub(super) trait Missing: Sized {
     fn missing<E: de::Error>(key: &'static str) -> Result<Self, E> {
         Err(E::missing_field(key))

@@ -8,42 +8,52 @@
 //! Nullability is documented nowhere. Read here: a text or object may be null or absent (shown as
 //! null), a list must be a list, `users`, `metadata.total` and every `id` must be there.
 
+mod losses;
+
 use std::borrow::Cow;
 
 use serde::de::{self, SeqAccess};
 
-use super::list::{self, RowReader, Shape};
+use super::list::{self, Layout, RowReader};
 use super::news;
 use super::strict::{BAD_ID, DUPLICATE, Missing, Skip, Str, bounded, object, scalar};
 use super::{
-    Context, Credential, DeletionDate, Dialect, PageError, PageRequest, PageTail, Refusal, Rules,
-    SchemaError, SchemaKind,
+    Context, Credential, DeletionDate, Dialect, Facts, PageError, PageRequest, PageTail, Refusal,
+    Rules, SchemaError, SchemaKind,
 };
 use crate::hub::{Channel, Id, Named, Skill, State, User};
-use crate::id::{self, Number};
+use crate::id::{self, Number, PolicyName, Unnumbered};
+use crate::legacy::field::FieldId;
 use crate::listing::{Item, Listing, Row};
-use crate::plan::{GroupIds, UserFilter};
+use crate::loss::FieldLoss;
+use crate::plan::{GroupIds, TextOf, UserFilter};
 use crate::sweep::{Paging, Window};
 
 /// The dialect; see the module.
 #[derive(Debug)]
 pub(super) struct Voiso;
 
+const FACTS: Facts = Facts {
+    name: "voiso-v4",
+    page_rows_max: 100,
+    paging: Paging::Offset,
+    page_bytes_max: 8 << 20,
+    requests_per_minute_max: None,
+    credential: Credential::Key,
+    scope: "users.read",
+    id_policies: &[PolicyName::Fail, PolicyName::Map, PolicyName::Hash],
+    unnumbered: Unnumbered::Fail,
+    has_mapping: false,
+    roles: &[],
+};
+
 impl Dialect for Voiso {
-    fn name(&self) -> &'static str {
-        "voiso-v4"
+    fn facts(&self) -> &'static Facts {
+        &FACTS
     }
 
-    fn page_rows_max(&self) -> u32 {
-        100
-    }
-
-    fn paging(&self) -> Paging {
-        Paging::Offset
-    }
-
-    fn credential(&self) -> Credential {
-        Credential::Key
+    fn loss(&self, field: FieldId) -> FieldLoss {
+        losses::of(field)
     }
 
     fn page_request(
@@ -77,9 +87,9 @@ impl Dialect for Voiso {
     ) -> Result<PageTail, PageError> {
         match listing {
             Listing::Users(_) => {
-                list::read(body, shape("users"), &mut Users { rules: context.rules, row })
+                list::read(body, layout("users"), &mut Users { rules: context.rules, row })
             }
-            Listing::Teams => list::read(body, shape("teams"), &mut Teams { row }),
+            Listing::Teams => list::read(body, layout("teams"), &mut Teams { row }),
             // Nothing asks for these here; see `follow_up` and `shortcut`.
             _ => Err(PageError::Schema(SchemaError {
                 path: ".".to_owned(),
@@ -90,7 +100,7 @@ impl Dialect for Voiso {
 
     fn new_fields(&self, listing: &Listing, body: &[u8]) -> usize {
         match listing {
-            Listing::Users(_) => news::new_fields(body, shape("users"), &[WireUser::KEYS, UNREAD]),
+            Listing::Users(_) => news::new_fields(body, layout("users"), &[WireUser::KEYS, UNREAD]),
             // No page documents any field of a team.
             _ => 0,
         }
@@ -101,7 +111,7 @@ impl Dialect for Voiso {
     }
 }
 
-/// Documented fields of a user that nothing here needs.
+/// Documented fields of a user that are not read.
 const UNREAD: &[&str] = &[
     "channel_group_capacity",
     "channels",
@@ -111,8 +121,8 @@ const UNREAD: &[&str] = &[
     "updated_at",
 ];
 
-fn shape(rows: &'static str) -> Shape {
-    Shape { rows, metadata: "metadata", total: "total", refusal, keys: KEYS }
+fn layout(rows: &'static str) -> Layout {
+    Layout { rows, metadata: "metadata", total: "total", refusal, keys: KEYS }
 }
 
 const KEYS: list::Keys = &[
@@ -135,17 +145,17 @@ fn refusal(word: &str) -> Option<Refusal> {
     }
 }
 
-/// Whether there was anything to push down.
+/// Pushes filters down; true if there was one.
 fn push_down(
     filter: &UserFilter<GroupIds>,
     query: &mut form_urlencoded::Serializer<'_, String>,
 ) -> bool {
     let mut is_filtered = false;
     let pairs = [
-        ("name", filter.name()),
-        ("email", filter.email()),
-        ("sip_account", filter.sip_account()),
-        ("extension", filter.extension()),
+        ("name", filter.pushdown(TextOf::Name)),
+        ("email", filter.pushdown(TextOf::Email)),
+        ("sip_account", filter.pushdown(TextOf::SipAccount)),
+        ("extension", filter.pushdown(TextOf::Extension)),
     ];
     for (name, value) in pairs {
         if let Some(value) = value {
@@ -153,8 +163,8 @@ fn push_down(
             is_filtered = true;
         }
     }
-    // The upstream takes one group. Several groups of one name are a union, so the hub picks them
-    // out of the whole list, in the list's order.
+    // The upstream filters by one group. Several groups of one name are a union, so the hub picks
+    // their users out of the whole list, in the list's order.
     if let Some([id]) = filter.group().map(GroupIds::ids) {
         is_filtered = true;
         match id {
@@ -167,7 +177,7 @@ fn push_down(
     is_filtered
 }
 
-/// Statuses of a user who exists. `offline` is left out: deleted users are offline, too.
+/// Statuses of a user who exists. `offline` is not among them: deleted users are offline, too.
 const LIVE: &[&str] = &["available", "unavailable", "inbound", "outbound", "dialer", "postcall"];
 
 fn state(status: Option<&str>, has_deletion_date: bool, rule: DeletionDate) -> State {
@@ -349,7 +359,7 @@ impl RowReader for Teams<'_> {
 
 fn hub_user<'a>(wire: WireUser<'a>, id: u64, rules: &Rules) -> User<'a> {
     let status = wire.status.as_ref().map(|status| &*status.0);
-    // An empty text is no date: it must not make a user vanish.
+    // An empty text is no date and must not delete a user.
     let has_deletion_date = wire.deleted_at.is_some_and(|date| !date.0.is_empty());
     User {
         key: id::key(&wire.id.0),

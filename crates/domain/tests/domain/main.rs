@@ -6,3 +6,4 @@ mod narrowing;
 mod questions;
 mod read_page;
 mod support;
+mod toy_dialect;

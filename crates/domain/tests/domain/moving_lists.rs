@@ -23,7 +23,7 @@ enum Order {
     IdDescending,
     /// By something that never changes but is not the id.
     Stable,
-    /// By something a change may move: a renamed row goes elsewhere.
+    /// By something that may change: a renamed row moves.
     Renamed,
 }
 
@@ -158,7 +158,7 @@ fn limits(paging: Paging, page_rows_max: u32, paging_proven: bool) -> Limits {
     }
 }
 
-/// How long lists are and how much happens to them.
+/// The length of lists, and how often they change.
 struct Scale {
     page_rows: Range<u32>,
     rows: Range<u64>,
@@ -180,7 +180,7 @@ const LARGE: Scale = Scale {
     change_percent: 90..100,
 };
 
-/// One history: what came out, and how many changes fell into it.
+/// One history: the result, and the model with its changes.
 fn history(
     number: u64,
     order: Order,

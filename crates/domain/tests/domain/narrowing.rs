@@ -1,5 +1,5 @@
-//! A narrowed caller's answer is the answer over data that was cut down beforehand: hidden rows do
-//! not show, match, count or lend a group its name.
+//! A narrowed caller's answer equals the answer over data from which hidden rows were removed: hidden
+//! rows do not show, match, count or lend a group its name.
 //!
 //! For the list of teams the data is cut down to the listed teams and those of visible users: a
 //! listed team that exists is there even if the caller sees nobody in it.
@@ -18,7 +18,8 @@ use domain::visibility::{Only, Visibility};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-/// A user in no wire's words. There are few different values, so that filters and lists often meet.
+/// A user in the words of no wire. There are few different values, so that filters and lists often
+/// meet.
 #[derive(Debug, Clone)]
 struct Person {
     id: u64,
@@ -89,7 +90,7 @@ fn query() -> impl Strategy<Value = String> {
     ]
 }
 
-/// One kind of upstream: how it tells the data, and what `sees` means there, told a second time.
+/// One kind of upstream: how it sends the data, and a second statement of what `sees` means there.
 trait World {
     fn dialect(&self) -> &'static str;
     fn rules(&self) -> Rules;
@@ -112,7 +113,7 @@ fn is_visible(world: &dyn World, person: &Person, only: &Only) -> bool {
             .any(|team| only.teams.contains(&team.to_string()))
 }
 
-/// The data a narrowed caller's answer is made of; `teams_too` where it is about teams.
+/// The data without hidden rows; `teams_too` where the answer is about teams.
 fn cut(world: &dyn World, data: &Data, only: &Only, teams_too: bool) -> Data {
     let people: Vec<Person> =
         data.people.iter().filter(|person| is_visible(world, person, only)).cloned().collect();
@@ -145,7 +146,7 @@ fn check(world: &dyn World, data: &Data, only: &Only, query: &str) -> Result<(),
                 let asked = answer.targets.iter().filter(|other| *other == target).count();
                 assert!(asked <= 5, "{target} was asked for {asked} times");
             }
-            // What was asked for last tells the groups a name was found to stand for.
+            // The last target shows the groups that a name was found to stand for.
             let last = answer.targets.last().cloned().filter(|_| !teams_too);
             (answer.body.unwrap(), last)
         };
@@ -312,7 +313,7 @@ impl World for Vonage {
             let is_listed = |person: &&Person| {
                 *which == Which::All
                 || person.is_deleted == (*which == Which::Deleted)
-                // It is nowhere said that archived users are never among the active ones.
+                // No page says that archived users are never among the active ones.
                 || person.name == 3
             };
             data.people.iter().filter(is_listed).map(|person| self.user(person)).collect()

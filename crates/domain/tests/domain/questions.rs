@@ -1,5 +1,5 @@
-//! What makes two requests of a caller one question: what they filter by, and nothing of how they say
-//! it. Answers are kept and shared by that.
+//! Two requests of a caller are one question if they filter by the same, however they spell it.
+//! Answers are cached and shared by question.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 use domain::legacy::{Planned, endpoint_at};
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 const FILTERS: [&str; 8] =
     ["id", "name", "email", "sip_account", "sag", "extension", "caller_id", "timezone"];
 
-/// What a request asks for; `None` where nobody can fit.
+/// The filter of a request; `None` where no user can fit.
 fn asked(query: &str) -> Option<UserFilter<GroupName>> {
     let endpoint = endpoint_at("/api/user_management/v1/users").unwrap();
     match endpoint.plan(Params::parse(query), &Quirks::default()) {
@@ -20,7 +20,7 @@ fn asked(query: &str) -> Option<UserFilter<GroupName>> {
     }
 }
 
-/// A value, each of its bytes escaped or not as the dice say.
+/// A value whose bytes are escaped or not, as the dice fall.
 fn escaped(text: &str, dice: &[bool]) -> String {
     let mut out = String::new();
     for (at, byte) in text.bytes().enumerate() {
@@ -34,8 +34,8 @@ fn escaped(text: &str, dice: &[bool]) -> String {
     out
 }
 
-/// How one request says a filter.
-fn said(name: &str, value: &str, spelling: u8, dice: &[bool]) -> String {
+/// One way to spell a filter.
+fn spelled(name: &str, value: &str, spelling: u8, dice: &[bool]) -> String {
     let value = escaped(value, dice);
     match spelling % 4 {
         0 => format!("{name}={value}"),
@@ -56,7 +56,7 @@ fn is_id(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// One way to say all of it, with what says nothing in between.
+/// One way to spell all filters, with parameters in between that mean nothing.
 fn request() -> impl Strategy<Value = (Vec<usize>, Vec<u8>, Vec<bool>, Vec<usize>)> {
     (
         Just((0..FILTERS.len()).collect::<Vec<_>>()).prop_shuffle(),
@@ -73,7 +73,7 @@ fn query(filters: &[(usize, String)], (order, spelling, dice, noise): &Request) 
     let mut parts: Vec<String> = order
         .iter()
         .filter_map(|place| filters.iter().find(|(at, _)| at == place))
-        .map(|(at, value)| said(FILTERS[*at], value, spelling[*at], dice))
+        .map(|(at, value)| spelled(FILTERS[*at], value, spelling[*at], dice))
         .collect();
     for (turn, noise) in noise.iter().enumerate() {
         let at = usize::from(spelling[turn]) % (parts.len() + 1);

@@ -1,5 +1,5 @@
-//! Whatever an upstream sends, reading a page of any listing returns: rows, or an error that is short
-//! and quotes nothing of it.
+//! Reading a page of any listing always returns, whatever the upstream sends: rows, or a short error
+//! that quotes nothing of the page.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use domain::id::IdPolicy;
 use domain::legacy::{ENDPOINTS, Planned};
 use domain::listing::{By, Listing, Owned, Which};
-use domain::page::{Page, Shape};
+use domain::page::{Page, View};
 use domain::params::Params;
 use domain::plan::Resolved;
 use domain::quirks::Quirks;
@@ -139,8 +139,8 @@ fn read(dialect: &str, listing: &Listing, body: &[u8]) -> Result<usize, PageErro
         let Planned::Ask(plan) = endpoint.plan(Params::default(), &quirks) else { panic!() };
         let Resolved::Ask(plan) = plan.resolve(Vec::new()) else { panic!() };
         let (lists, filter) = (endpoint.lists(), &plan.filter);
-        let shape = Shape { lists, quirks: &quirks, filter, visibility: &all };
-        let rows = page.read_rows(shape, &mut |_| {});
+        let view = View { lists, quirks: &quirks, filter, visibility: &all };
+        let rows = page.read_rows(view, &mut |_| {});
         let rows = rows.map(|rows| {
             if !rows.bytes.is_empty() {
                 // Rows are whole JSON records.
@@ -157,8 +157,8 @@ fn read(dialect: &str, listing: &Listing, body: &[u8]) -> Result<usize, PageErro
     counted
 }
 
-/// Any bytes return, and an error is made of our own words. `secret` stands in the page and may
-/// stand in no error.
+/// Any bytes return, and an error has only our own words. `secret` stands in the page and must not
+/// stand in an error.
 fn check(sample: &Sample, body: &[u8], secret: &str) {
     if let Err(error) = read(sample.dialect, &sample.listing, body) {
         let (error, debug) = (error.to_string(), format!("{error:?}"));
@@ -186,7 +186,7 @@ fn voiso(body: &str) -> Option<SchemaKind> {
     kind("voiso-v4", &Listing::Users(Which::Live), body)
 }
 
-/// Text that nothing of ours holds.
+/// Text that no word of ours contains.
 const SECRET: &str = "Xyzzy";
 
 proptest! {
@@ -232,7 +232,7 @@ proptest! {
         let at = places[at.index(places.len())];
         body.insert_str(at, &put);
         check(sample, body.as_bytes(), SECRET);
-        // In the place of what stood there.
+        // In the place of the old byte.
         let mut body = sample.page.to_owned();
         body.replace_range(at..=at, &put);
         check(sample, body.as_bytes(), SECRET);
@@ -406,7 +406,7 @@ fn bombs_of_nesting_are_refused_without_a_deep_stack() {
 }
 
 #[test]
-fn what_nobody_reads_is_read_strictly_all_the_same() {
+fn unread_fields_are_checked_as_strictly_as_the_others() {
     let page = |extra: &str| format!("{{\"users\":[],\"metadata\":{{\"total\":0}},\"x\":{extra}}}");
     assert_eq!(voiso(&page("{\"new\":[1,2.5,null,true,\"\\ud83c\\udfa7\"]}")), None);
     for broken in ["\"\\ud800\"", "[1,]", "{\"\\ud800\":1}", "nul", "01", "'a'"] {
@@ -416,7 +416,7 @@ fn what_nobody_reads_is_read_strictly_all_the_same() {
 }
 
 #[test]
-fn an_error_tells_where_in_our_own_words() {
+fn an_error_names_its_place_in_our_own_words() {
     let check = |sample: &Sample, change: &str, with: &str, expected: &str| {
         let body = sample.page.replacen(change, with, 1);
         assert_ne!(body, sample.page);

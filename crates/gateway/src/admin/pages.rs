@@ -109,7 +109,7 @@ async fn roster(state: &State) -> Vec<(&'static str, usize)> {
 }
 
 fn losses() -> Vec<u8> {
-    let ledger: Vec<_> = domain::loss::ledger().collect();
+    let ledger: Vec<_> = domain::ledger::coded().collect();
     serde_json::to_vec(&ledger).unwrap_or_default()
 }
 

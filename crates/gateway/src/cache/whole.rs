@@ -27,11 +27,7 @@ pub(crate) struct Whole {
 
 impl Whole {
     /// The answer that a list makes.
-    pub(crate) fn of(
-        endpoint: &dyn Endpoint,
-        quirks: &Quirks,
-        listed: Listed,
-    ) -> Result<Self, Error> {
+    pub(crate) fn of(endpoint: &Endpoint, quirks: &Quirks, listed: Listed) -> Result<Self, Error> {
         let Listed { list, joined_pages, .. } = listed;
         let (rows, story) = (list.rows, list.story);
         let (open, close) = endpoint.envelope(quirks, rows);

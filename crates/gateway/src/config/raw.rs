@@ -20,8 +20,8 @@ use crate::request::coding::Coding;
 pub use passthrough::{Allow, PassthroughCredential, UnknownCallers};
 pub(super) use passthrough::{Cors, Passthrough, Route};
 pub(super) use shadow::Shadow;
+pub(super) use upstream::Upstream;
 pub use upstream::{DeletedFrom, TeamsFrom, TokenAuth};
-pub(super) use upstream::{IdPolicy, Upstream};
 
 const fn seconds(seconds: u64) -> Span {
     Span(Duration::from_secs(seconds))

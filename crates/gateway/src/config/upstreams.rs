@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::id::{IdPolicy, Unnumbered};
-use domain::sweep::{DoubleRead, Paging};
-use domain::upstream::{Credential, Dialect, Rules, dialect_named};
+use domain::id::{IdMap, PolicyName, Unnumbered};
+use domain::sweep::DoubleRead;
+use domain::upstream::{Credential, DIALECTS, Dialect, Facts, Rules, dialect_named};
 use transport::tls::ClientTls;
 
 use super::raw::{self, DeletedFrom, TeamsFrom, TokenAuth};
@@ -87,15 +87,19 @@ pub struct Token {
 
 /// A page of a hundred users is about this long; less can hold none of them.
 const PAGE_BYTES_MIN: usize = 64 << 10;
-/// What a page may be by default; page-numbered lists have long pages.
-const PAGE_BYTES: usize = 8 << 20;
-const NUMBERED_PAGE_BYTES: usize = 32 << 20;
-/// The vendor of `vonage-v4` names about 160 requests a minute for a sibling API.
-const VONAGE_REQUESTS_PER_MINUTE: u32 = 120;
-/// The roles that the vendor of `vonage-v4` documents.
-const ROLES: [&str; 5] = ["Admin", "Supervisor", "Wallboard", "Agent", "NvmAdmin"];
 /// What one answer in memory can hold, with room to spare.
 const ROWS_MAX_MAX: u64 = 10_000_000;
+
+/// The dialects that a setting goes with.
+fn only_with(fits: impl Fn(&Facts) -> bool) -> String {
+    let names = DIALECTS.iter().filter(|dialect| fits(dialect.facts()));
+    let names: Vec<String> = names.map(|dialect| format!("{:?}", dialect.name())).collect();
+    format!("only goes with dialect = {}", names.join(" or "))
+}
+
+fn needs_token(facts: &Facts) -> bool {
+    facts.credential == Credential::Client
+}
 
 impl Reader<'_> {
     pub(super) fn upstreams(&self) -> Result<BTreeMap<String, Upstream>, ConfigError> {
@@ -109,25 +113,24 @@ impl Reader<'_> {
     fn upstream(&self, name: &str, raw: &raw::Upstream) -> Result<Upstream, ConfigError> {
         let at = |key: &str| field(&["upstream", name, key]);
         let Some(dialect) = dialect_named(&raw.dialect) else {
-            let what = "unknown dialect; this version speaks voiso-v4 and vonage-v4";
+            let names: Vec<&str> = DIALECTS.iter().map(|dialect| dialect.name()).collect();
+            let what = format!("unknown dialect; this version speaks {}", names.join(" and "));
             return self.refuse(&at("dialect"), what);
         };
-        let needs_token = dialect.credential() == Credential::Client;
+        let facts = dialect.facts();
         self.upstream_limits(name, raw, dialect)?;
-        let page_bytes = if needs_token { NUMBERED_PAGE_BYTES } else { PAGE_BYTES };
-        let per_minute = raw.requests_per_minute_max;
-        let per_minute = per_minute.or(needs_token.then_some(VONAGE_REQUESTS_PER_MINUTE));
-        if raw.mapping.is_some() && !needs_token {
-            return self.refuse(&at("mapping"), "only goes with dialect = \"vonage-v4\"");
+        let per_minute = raw.requests_per_minute_max.or(facts.requests_per_minute_max);
+        if raw.mapping.is_some() && !facts.has_mapping {
+            return self.refuse(&at("mapping"), only_with(|facts| facts.has_mapping));
         }
-        self.mapping(name, raw)?;
+        self.mapping(name, raw, facts.roles)?;
         Ok(Upstream {
             dialect,
             base_url: match base_url::read(&raw.base_url) {
                 Some(url) => url,
                 None => return self.refuse(&at("base_url"), base_url::WANTED),
             },
-            token: self.token(name, raw, needs_token)?,
+            token: self.token(name, raw, facts)?,
             tls: self.client_tls(&at("ca_file"), raw.ca_file.as_deref())?,
             page_rows_max: raw.page_rows_max.unwrap_or(dialect.page_rows_max()),
             pages_in_flight_max: raw.pages_in_flight_max,
@@ -142,9 +145,9 @@ impl Reader<'_> {
             attempts_max: raw.attempts_max,
             retry_after_max: raw.retry_after_max.0,
             rows_max: raw.rows_max,
-            page_bytes_max: raw.page_bytes_max.map_or(page_bytes, |size| size.0),
+            page_bytes_max: raw.page_bytes_max.map_or(facts.page_bytes_max, |size| size.0),
             double_read: raw.double_read,
-            rules: self.rules(name, raw, needs_token)?,
+            rules: self.rules(name, raw, facts)?,
             teams_from: raw.teams_from,
             deleted_from: raw.deleted_from.clone(),
             related: Related {
@@ -156,12 +159,12 @@ impl Reader<'_> {
         })
     }
 
-    fn mapping(&self, name: &str, raw: &raw::Upstream) -> Result<(), ConfigError> {
+    fn mapping(&self, name: &str, raw: &raw::Upstream, roles: &[&str]) -> Result<(), ConfigError> {
         let Some(mapping) = &raw.mapping else { return Ok(()) };
         for role in mapping.sag.keys() {
-            if !ROLES.contains(&role.as_str()) {
+            if !roles.is_empty() && !roles.contains(&role.as_str()) {
                 let at = field(&["upstream", name, "mapping", "sag", role]);
-                return self.refuse(&at, format!("no role; they are {}", ROLES.join(", ")));
+                return self.refuse(&at, format!("no role; they are {}", roles.join(", ")));
             }
         }
         if mapping.timezone.as_deref().is_some_and(|zone| zone.trim().is_empty()) {
@@ -203,8 +206,7 @@ impl Reader<'_> {
             return self.refuse(&at("page_bytes_max"), "must be at least 64KiB");
         }
         let most = dialect.page_rows_max();
-        // Page-numbered lists are joined by small pages over the edges of large ones.
-        let least = if dialect.paging() == Paging::Numbered { 20 } else { 2 };
+        let least = dialect.paging().page_rows_min();
         match raw.page_rows_max {
             Some(rows) if !(least..=most).contains(&rows) => {
                 self.refuse(&at("page_rows_max"), format!("must be {least} to {most}"))
@@ -217,62 +219,56 @@ impl Reader<'_> {
         &self,
         name: &str,
         raw: &raw::Upstream,
-        is_needed: bool,
+        facts: &Facts,
     ) -> Result<Option<Token>, ConfigError> {
         let at = |key: &str| field(&["upstream", name, key]);
-        match (&raw.token_url, is_needed) {
+        match (&raw.token_url, needs_token(facts)) {
             (Some(url), true) => match base_url::read(url) {
                 Some(url) => Ok(Some(Token { url, auth: raw.token_auth.unwrap_or_default() })),
                 None => self.refuse(&at("token_url"), base_url::WANTED),
             },
             (None, true) => {
-                self.refuse(&at("token_url"), "dialect = \"vonage-v4\" needs the token's URL here")
+                let what = format!("dialect = {:?} needs the token's URL here", facts.name);
+                self.refuse(&at("token_url"), what)
             }
-            (Some(_), false) => {
-                self.refuse(&at("token_url"), "only goes with dialect = \"vonage-v4\"")
-            }
+            (Some(_), false) => self.refuse(&at("token_url"), only_with(needs_token)),
             (None, false) if raw.token_auth.is_some() => {
-                self.refuse(&at("token_auth"), "only goes with dialect = \"vonage-v4\"")
+                self.refuse(&at("token_auth"), only_with(needs_token))
             }
             (None, false) => Ok(None),
         }
     }
 
-    fn rules(
-        &self,
-        name: &str,
-        raw: &raw::Upstream,
-        has_uuids: bool,
-    ) -> Result<Rules, ConfigError> {
+    fn rules(&self, name: &str, raw: &raw::Upstream, facts: &Facts) -> Result<Rules, ConfigError> {
         let at = |key: &str| field(&["upstream", name, key]);
-        let default = if has_uuids { raw::IdPolicy::Hash } else { raw::IdPolicy::Fail };
-        let policy = raw.id_policy.unwrap_or(default);
-        let ids = match (policy, &raw.id_map) {
-            (raw::IdPolicy::Map, Some(file)) => match id_map::read(&self.file(file)) {
-                Ok(map) => IdPolicy::Map(Arc::new(map)),
+        let policy = raw.id_policy.unwrap_or(facts.id_policy());
+        let table = match (policy, &raw.id_map) {
+            (PolicyName::Map, Some(file)) => match id_map::read(&self.file(file)) {
+                Ok(table) => table,
                 Err(what) => return self.refuse(&at("id_map"), what),
             },
-            (raw::IdPolicy::Map, None) => {
+            (PolicyName::Map, None) => {
                 return self.refuse(&at("id_map"), "id_policy = \"map\" needs a file here");
             }
             (_, Some(_)) => {
                 return self.refuse(&at("id_map"), "only goes with id_policy = \"map\"");
             }
-            (raw::IdPolicy::Fail, None) => IdPolicy::Fail,
-            (raw::IdPolicy::Hash, None) => IdPolicy::Hash,
-            (raw::IdPolicy::AgentDisplayId, None) if has_uuids => IdPolicy::DisplayId,
-            (raw::IdPolicy::AgentDisplayId, None) => {
-                return self.refuse(&at("id_policy"), "only goes with dialect = \"vonage-v4\"");
-            }
+            (_, None) => IdMap::default(),
         };
-        let has_gaps = matches!(ids, IdPolicy::Map(_) | IdPolicy::DisplayId);
+        if !facts.id_policies.contains(&policy) {
+            let what = only_with(|facts| facts.id_policies.contains(&policy));
+            return self.refuse(&at("id_policy"), what);
+        }
+        let has_gaps = policy.has_gaps();
         if raw.id_unlisted.is_some() && !has_gaps {
-            let what = "only goes with id_policy = \"map\" or \"agent_display_id\"";
+            let names = PolicyName::ALL.into_iter().filter(|policy| policy.has_gaps());
+            let names: Vec<String> = names.map(|policy| format!("{:?}", policy.as_str())).collect();
+            let what = format!("only goes with id_policy = {}", names.join(" or "));
             return self.refuse(&at("id_unlisted"), what);
         }
-        let default = if has_uuids && has_gaps { Unnumbered::Hash } else { Unnumbered::Fail };
+        let default = if has_gaps { facts.unnumbered } else { Unnumbered::Fail };
         Ok(Rules {
-            ids,
+            ids: policy.policy(table),
             unnumbered: raw.id_unlisted.unwrap_or(default),
             deleted_at: raw.deleted_at,
             mapping: Arc::new(raw.mapping.clone().unwrap_or_default()),

@@ -1,5 +1,5 @@
 //! The description of the legacy API, in OpenAPI 3.1, as this gateway answers it: made of the
-//! endpoints, their shapes and the quirks in force. Nothing here knows a legacy field.
+//! endpoints, their schemas and the quirks in force. Nothing here knows a legacy field.
 
 mod schema;
 
@@ -19,19 +19,18 @@ pub(crate) const NAME: &str = "openapi";
 
 /// The document, as bytes.
 pub(crate) fn document(quirks: &BTreeMap<&'static str, Arc<Quirks>>) -> Bytes {
-    let quirks_of =
-        |endpoint: &dyn Endpoint| quirks.get(endpoint.name()).cloned().unwrap_or_default();
+    let quirks_of = |endpoint: &Endpoint| quirks.get(endpoint.name()).cloned().unwrap_or_default();
     let mut paths = Map::new();
     let mut schemas = Map::new();
     for endpoint in ENDPOINTS {
-        let quirks = quirks_of(*endpoint);
+        let quirks = quirks_of(endpoint);
         for (place, path) in endpoint.paths().iter().enumerate() {
-            paths.insert((*path).to_owned(), path_item(*endpoint, &quirks, place));
+            paths.insert((*path).to_owned(), path_item(endpoint, &quirks, place));
         }
-        let shape = endpoint.shape(&quirks);
+        let schema = endpoint.schema(&quirks);
         let record = format!("{}_record", endpoint.name());
-        schemas.insert(endpoint.name().to_owned(), schema::list(&shape, &record));
-        schemas.insert(record, schema::record(&shape.fields));
+        schemas.insert(endpoint.name().to_owned(), schema::list(&schema, &record));
+        schemas.insert(record, schema::record(&schema.fields));
     }
     schemas.insert("error".to_owned(), error_schema());
     let document = json!({
@@ -61,7 +60,7 @@ pub(crate) fn document(quirks: &BTreeMap<&'static str, Arc<Quirks>>) -> Bytes {
     Bytes::from(document.to_string())
 }
 
-fn path_item(endpoint: &dyn Endpoint, quirks: &Quirks, place: usize) -> Value {
+fn path_item(endpoint: &Endpoint, quirks: &Quirks, place: usize) -> Value {
     let operation = |method: &str| {
         let mut responses = Map::new();
         responses.insert("200".to_owned(), found(endpoint, quirks, method == "get"));
@@ -88,11 +87,10 @@ fn path_item(endpoint: &dyn Endpoint, quirks: &Quirks, place: usize) -> Value {
 }
 
 /// Each filter in both spellings, and the tag that a client may have.
-fn parameters(endpoint: &dyn Endpoint) -> Vec<Value> {
+fn parameters(endpoint: &Endpoint) -> Vec<Value> {
     let spelled = endpoint
         .filters()
-        .iter()
-        .flat_map(|name| [((*name).to_owned(), None), (format!("filter[{name}]"), Some(*name))]);
+        .flat_map(|name| [(name.to_owned(), None), (format!("filter[{name}]"), Some(name))]);
     let mut parameters: Vec<Value> = spelled
         .map(|(name, same_as)| {
             let says = match same_as {
@@ -113,7 +111,7 @@ fn parameters(endpoint: &dyn Endpoint) -> Vec<Value> {
     parameters
 }
 
-fn found(endpoint: &dyn Endpoint, quirks: &Quirks, with_body: bool) -> Value {
+fn found(endpoint: &Endpoint, quirks: &Quirks, with_body: bool) -> Value {
     let names = [
         "x-request-id",
         "etag",

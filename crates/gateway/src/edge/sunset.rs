@@ -27,7 +27,7 @@ impl Ends {
 
 impl Ends {
     /// Says what there is to say of an endpoint.
-    pub(crate) fn add(&self, endpoint: Option<&dyn Endpoint>, answer: &mut HeaderMap) {
+    pub(crate) fn add(&self, endpoint: Option<&Endpoint>, answer: &mut HeaderMap) {
         if let Some(headers) = endpoint.and_then(|endpoint| self.0.get(endpoint.name())) {
             answer.extend(headers.clone());
         }

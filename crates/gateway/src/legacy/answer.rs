@@ -57,7 +57,7 @@ pub(crate) async fn answer(codings: &Codings, given: &Given, conditional: &Condi
 }
 
 /// The answer to a request that no row can fit: nothing is asked for it.
-pub(crate) fn of_nobody(endpoint: &dyn Endpoint, quirks: &Quirks) -> Answer {
+pub(crate) fn of_nobody(endpoint: &Endpoint, quirks: &Quirks) -> Answer {
     let (open, close) = endpoint.envelope(quirks, 0);
     let plain = Bytes::from(format!("{open}{close}"));
     Answer { response: json(plain.clone()), plain }

@@ -19,7 +19,7 @@ use crate::request::trail::Trail;
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Asked {
-    pub(crate) endpoint: &'static dyn Endpoint,
+    pub(crate) endpoint: &'static Endpoint,
     pub(crate) quirks: Arc<Quirks>,
     pub(crate) credential: Credential,
     /// The query without the key.
@@ -36,7 +36,7 @@ pub(crate) struct Asked {
 impl Asked {
     /// Takes a request apart; its body is left.
     pub(crate) fn of(
-        endpoint: &'static dyn Endpoint,
+        endpoint: &'static Endpoint,
         quirks: Arc<Quirks>,
         request: &Request<Body>,
         deadline: Instant,

@@ -9,7 +9,7 @@ use crate::caller::Callers;
 /// What a legacy request asks for; `None` where no row can fit it. Its parameters are used up.
 pub(crate) fn plan(asked: &mut Asked, callers: &Callers) -> Option<Plan<GroupName>> {
     let params = std::mem::take(&mut asked.params);
-    let filters = asked.endpoint.filters().iter().copied();
+    let filters = asked.endpoint.filters();
     let filters: Vec<&'static str> = filters.filter(|name| params.has_filter(name)).collect();
     let fit = |names: &[String]| names.iter().map(|name| fit_for_log(name, callers)).collect();
     let (plan, ignored): (_, Vec<String>) = match asked.endpoint.plan(params, &asked.quirks) {

@@ -90,7 +90,8 @@ impl Credential {
             return Err(error);
         }
         behalf.account.note_upstream_call();
-        let form = Form { id: id.expose(), secret: secret.expose() };
+        let scope = self.upstream.dialect.facts().scope;
+        let form = Form { id: id.expose(), secret: secret.expose(), scope };
         let fetched = timeout(self.upstream.settings.attempt_timeout, self.fetch(behalf, &form));
         let fetched = fetched.await.unwrap_or(Err(Error::UpstreamTimeout));
         let outcome = fetched.as_ref().map_or_else(Error::slug, |_| "token");
@@ -158,6 +159,7 @@ impl Credential {
 struct Form<'a> {
     id: &'a str,
     secret: &'a str,
+    scope: &'static str,
 }
 
 fn request(url: &str, auth: TokenAuth, form: &Form<'_>) -> Result<Request<Bytes>, Error> {
@@ -166,7 +168,7 @@ fn request(url: &str, auth: TokenAuth, form: &Form<'_>) -> Result<Request<Bytes>
     if auth == TokenAuth::Form {
         body.append_pair("client_id", form.id).append_pair("client_secret", form.secret);
     }
-    body.append_pair("scope", "users:read");
+    body.append_pair("scope", form.scope);
     let mut request = Request::post(url)
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
         .header(ACCEPT, "application/json");

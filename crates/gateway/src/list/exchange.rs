@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use domain::hub::{Id, Named, State, User};
 use domain::listing::Listing;
-use domain::page::{Page, Shape};
+use domain::page::{Page, View};
 use domain::upstream::{Context, PageError, Refusal};
 use domain::visibility::Visibility;
 use http::header::CONTENT_TYPE;
@@ -119,7 +119,7 @@ impl Reader {
         let rows = match ask {
             Ask::Rows(ask) => {
                 let (filter, quirks) = (&ask.plan.filter, &ask.quirks);
-                page.read_rows(Shape { lists: ask.lists, quirks, filter, visibility }, &mut look)
+                page.read_rows(View { lists: ask.lists, quirks, filter, visibility }, &mut look)
             }
             Ask::Groups => page.read_groups(visibility, &mut look).map(|(rows, read)| {
                 *groups = read;

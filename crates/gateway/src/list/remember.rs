@@ -85,7 +85,7 @@ impl<S: Below<ListCall, Listed>> Around<S, ListCall> for Remember {
         let mut bytes = Vec::new();
         for user in former.iter().filter(|user| self.is_shown(user, &seen)) {
             bytes.push(b',');
-            record(user.id, user.name.as_deref(), &mut bytes);
+            record.write(user.id, user.name.as_deref(), &mut bytes);
             listed.list.rows += 1;
         }
         let whole = 0..bytes.len();

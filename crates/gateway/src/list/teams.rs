@@ -72,7 +72,7 @@ impl<S: Below<ListCall, Listed>> Around<S, ListCall> for Teams {
                 Number::Missing => return Err(bad_id(self.upstream.dialect.name(), row)),
             };
             bytes.push(b',');
-            record(id, team.name.as_deref(), &mut bytes);
+            record.write(id, team.name.as_deref(), &mut bytes);
             rows += 1;
         }
         let whole = 0..bytes.len();

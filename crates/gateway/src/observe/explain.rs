@@ -1,6 +1,7 @@
 //! How an answer came about, for a caller that may know.
 
-use domain::loss::{self, Status};
+use domain::ledger;
+use domain::loss::{Loss, Status};
 use serde_json::{Map, Value, json};
 
 use super::account::{Account, Side, Source};
@@ -49,10 +50,10 @@ fn of_control(account: &Account) -> Value {
 
 /// The fields that the ledger says this of, for the endpoint and the upstream of a request.
 fn fields(account: &Account, status: Status) -> Vec<&'static str> {
-    let of = |loss: &loss::Loss| {
+    let of = |loss: &Loss| {
         account.endpoint == Some(loss.endpoint)
             && account.dialect == Some(loss.dialect)
             && loss.status == status
     };
-    loss::ledger().filter(of).map(|loss| loss.field).collect()
+    ledger::rows().filter(of).map(|loss| loss.field).collect()
 }

@@ -13,8 +13,10 @@ mod tally;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use domain::ledger;
 use domain::legacy::{Endpoint, Notes};
 use domain::loss::Status;
+use domain::upstream::Dialect;
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
@@ -275,16 +277,21 @@ impl Metrics {
     }
 
     /// Counts what the ledger says about every answer with records.
-    pub(crate) fn answered(&self, endpoint: &dyn Endpoint, dialect: &str, tally: &Tally) {
+    pub(crate) fn answered(
+        &self,
+        endpoint: &'static Endpoint,
+        dialect: &'static dyn Dialect,
+        tally: &Tally,
+    ) {
         let Some(kept) = tally.losses(tally::place(endpoint.name())) else { return };
         let found = || {
-            let of_dialect = endpoint.losses().iter().filter(|loss| loss.dialect == dialect);
             let is_lossy = |status| !matches!(status, Status::Exact | Status::Renamed);
-            let lossy = of_dialect.filter(|loss| is_lossy(loss.status));
+            let lossy = ledger::of(endpoint, dialect).filter(|loss| is_lossy(loss.status));
             lossy
-                .map(|loss| self.0.losses_of(tally, endpoint.name(), dialect, loss.status))
+                .map(|loss| self.0.losses_of(tally, endpoint.name(), loss.dialect, loss.status))
                 .collect()
         };
+        let dialect = dialect.name();
         let losses =
             kept.get_or_init(|| tally::Losses { dialect: dialect.to_owned(), counters: found() });
         if losses.dialect == dialect {

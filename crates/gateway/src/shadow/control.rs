@@ -46,7 +46,7 @@ const CONNECTION_AGE_MAX: Duration = Duration::from_secs(60);
 /// One question of a known caller, as either side can be asked it.
 #[derive(Debug, Clone)]
 pub(crate) struct CallerQuestion {
-    pub(crate) endpoint: &'static dyn Endpoint,
+    pub(crate) endpoint: &'static Endpoint,
     pub(crate) quirks: Arc<Quirks>,
     pub(crate) caller: Arc<Caller>,
     pub(crate) params: Params,
@@ -81,7 +81,7 @@ impl CallerQuestion {
 
     /// Filters that have a value.
     pub(crate) fn filters(&self) -> Vec<&'static str> {
-        let filters = self.endpoint.filters().iter().copied();
+        let filters = self.endpoint.filters();
         filters.filter(|name| self.params.has_filter(name)).collect()
     }
 }

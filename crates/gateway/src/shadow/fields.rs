@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use domain::legacy::ENDPOINTS;
-use domain::legacy::shape::{Field, Kind};
+use domain::legacy::schema::{Kind, Property};
+use domain::legacy::{ENDPOINTS, envelope};
 use domain::quirks::Quirks;
 
 /// What judges call the parts of an answer that are no field of a record.
@@ -21,8 +21,6 @@ const PARTS: [&str; 11] = [
     "$records",
     "$status",
 ];
-/// What may stand around a list.
-const AROUND: [&str; 6] = ["users", "metadata", "summary", "description", "value", "total"];
 /// Any other name.
 const UNKNOWN: &str = "(unknown field)";
 
@@ -35,23 +33,24 @@ impl Fields {
         let mut known = BTreeSet::new();
         let endpoint = ENDPOINTS.iter().find(|known| known.name() == endpoint);
         if let Some(endpoint) = endpoint {
-            add(&mut known, "", &endpoint.shape(&Quirks::default()).fields);
+            add(&mut known, "", &endpoint.schema(&Quirks::default()).fields);
         }
         Fields(known)
     }
 
     /// The path of a field, if all of it is known.
     pub(super) fn shown<'a>(&self, path: &'a str) -> &'a str {
-        let is_around = path.strip_prefix("$envelope.").is_some_and(|name| AROUND.contains(&name));
+        let is_around =
+            path.strip_prefix("$envelope.").is_some_and(|name| envelope::NAMES.contains(&name));
         let is_known = is_around || PARTS.contains(&path) || self.0.contains(path);
         if is_known { path } else { UNKNOWN }
     }
 }
 
-fn add(known: &mut BTreeSet<String>, before: &str, fields: &[Field]) {
+fn add(known: &mut BTreeSet<String>, before: &str, fields: &[Property]) {
     for field in fields {
         let path = format!("{before}{}", field.name);
-        if let Kind::List(inner) = &field.kind {
+        if let Kind::List(inner) = field.kind {
             add(known, &format!("{path}[]."), inner);
             known.insert(format!("{path}[]"));
         }

@@ -299,9 +299,9 @@ mod tests {
         let results = Arc::new(Results::new());
         let mut found: Vec<Difference> =
             (0..50).map(|_| difference("name", Cause::DeclaredLoss, "x")).collect();
-        let shape = domain::legacy::ENDPOINTS[0].fields();
         for cause in [Cause::Order, Cause::Noise] {
-            found.extend(shape.iter().map(|field| difference(field, cause, "x")));
+            let fields = domain::legacy::ENDPOINTS[0].fields();
+            found.extend(fields.map(|field| difference(field, cause, "x")));
         }
         found.push(difference("timezone", Cause::Bug, "x"));
         found.push(difference("somebody's name \u{e9}", Cause::Bug, "x"));

@@ -35,17 +35,12 @@ const RECORDS: usize = 1000;
 /// Whether comparing this answer of control takes no more memory than comparing a real one of its
 /// length: a list of a million noughts would take many times as much. Every record of a real one has all
 /// fields of its endpoint, so it is as long as their names at least.
-pub(super) fn is_comparable(
-    endpoint: &dyn Endpoint,
-    status: u16,
-    body: &[u8],
-    rows_max: u64,
-) -> bool {
+pub(super) fn is_comparable(endpoint: &Endpoint, status: u16, body: &[u8], rows_max: u64) -> bool {
     let list = (status == 200).then(|| serde_json::from_slice::<Long>(body).ok()).flatten();
     let Some(Long { records, longest, around }) = list else {
         return body.len() <= WHOLE_BYTES_MAX;
     };
-    let of_a_record: usize = endpoint.fields().iter().map(|name| name.len() + 4).sum();
+    let of_a_record: usize = endpoint.fields().map(|name| name.len() + 4).sum();
     let records_max = RECORDS + body.len() / of_a_record.max(1);
     records <= records_max
         && records as u64 <= rows_max.max(RECORDS as u64)

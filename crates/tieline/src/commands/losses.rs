@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use domain::loss::{Loss, ledger};
+use domain::ledger;
+use domain::loss::Loss;
 
 use crate::failure::Failure;
 use crate::output;
@@ -32,7 +33,7 @@ enum Format {
 
 impl Losses {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
-        let losses: Vec<Loss> = ledger().collect();
+        let losses: Vec<Loss> = ledger::rows().collect();
         output::print(&match self.format {
             Format::Table => table(&losses),
             Format::Json => json(&losses)?,

@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use clap::Args;
-use domain::id::IdPolicy;
 use parity::corpus::{Recording, Writer};
 use parity::pseudonym::Pseudonyms;
 use parity::relay::RelaySettings;
@@ -105,9 +104,9 @@ impl Record {
             pseudonyms = pseudonyms.keeping_sentence(&quirks.invalid_key.text);
         }
         let upstream = config.upstreams.get(&knowledge.upstream);
-        if upstream.is_some_and(|upstream| matches!(upstream.rules.ids, IdPolicy::DisplayId)) {
-            // There they are the users' ids.
-            pseudonyms = pseudonyms.keeping("agentDisplayId").keeping("extension");
+        let fields = upstream.map(|one| one.dialect.fields_of_number(&one.rules.ids));
+        for field in fields.unwrap_or_default() {
+            pseudonyms = pseudonyms.keeping(field);
         }
         let header = recorded::header(config, &knowledge.dialect, &pseudonyms);
         let out = self.out.display();

@@ -1,6 +1,7 @@
 //! What validation has to know of the candidate, as JSON: the crate that compares shares no type with
 //! the crate that translates.
 
+use domain::loss::Coded;
 use gateway::config::Config;
 use parity::knowledge::Knowledge;
 use serde_json::{Map, Value, json};
@@ -27,13 +28,14 @@ pub(crate) fn of(config: &Config, caller: &str) -> Result<Knowledge, Failure> {
     read(knowledge)
 }
 
-/// For a candidate whose configuration is not known: the defaults over Voiso's v4.
+/// For a candidate whose configuration is not known: the defaults of the dialect that is assumed.
 pub(crate) fn unconfigured() -> Result<Knowledge, Failure> {
-    read(json!({ "dialect": "voiso-v4", "deleted_at": "unless_live", "ledger": ledger() }))
+    let dialect = domain::upstream::dialect_assumed().name();
+    read(json!({ "dialect": dialect, "deleted_at": "unless_live", "ledger": ledger() }))
 }
 
-fn ledger() -> Vec<domain::loss::Loss> {
-    domain::loss::ledger().collect()
+fn ledger() -> Vec<Coded> {
+    domain::ledger::coded().collect()
 }
 
 fn read(knowledge: Value) -> Result<Knowledge, Failure> {

@@ -1,4 +1,4 @@
-//! What the dialect asks for: paths, follow-ups, shortcuts.
+//! The requests of the dialect: paths, follow-ups, shortcuts.
 
 use super::*;
 use crate::hub::{Id, Named};
@@ -133,7 +133,7 @@ fn follow_ups_end_after_three_rounds_at_most_and_ask_for_nothing_twice() {
 }
 
 #[test]
-fn only_what_may_be_gone_or_was_never_documented_may_be_lacking() {
+fn only_undocumented_lists_and_single_records_may_be_lacking() {
     let id: Arc<str> = Arc::from("a");
     for listing in [
         Listing::Users(Which::Live),

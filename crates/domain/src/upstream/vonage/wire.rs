@@ -1,5 +1,5 @@
 //! The vendor's records, and how each becomes a row in hub words. Every field but the ids may be
-//! missing; `""`, `null` and nothing are the same.
+//! missing; an absent field, `null` and `""` mean the same.
 
 use std::borrow::Cow;
 
@@ -57,7 +57,7 @@ scalar!(Key<'a>, "an id", {
     }
 });
 
-/// The id of a group that people see, which no row lacks: text or a number, not empty.
+/// The id of a group that people see: text or a number, never absent or empty.
 #[derive(Debug, PartialEq)]
 struct DisplayId<'a>(Cow<'a, str>);
 
@@ -72,8 +72,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for DisplayId<'a> {
 
 impl Missing for DisplayId<'_> {}
 
-/// A skill level, as a number or as its digits; an empty text is none. Its range is documented
-/// nowhere, so it is not cut.
+/// A skill level, as a number or as its digits; an empty text is none. No page documents its range, so
+/// every level is taken.
 #[derive(Debug, PartialEq)]
 struct Level(Option<u32>);
 
@@ -163,13 +163,13 @@ impl<'a> Listed<'a> {
 }
 
 impl<'a> User<'a> {
-    /// As somebody of whom more must be asked.
+    /// As a user whose things must be asked for.
     pub(super) fn owner(self, owned: Owned) -> Listed<'a> {
         let wire = self.0;
         let key = key(&wire.id.0);
         let configuration = wire.configuration.as_ref();
         let is_owner = match owned {
-            // Administrators may edit every group, which says nothing about supervising it.
+            // Administrators may edit every group without supervising it.
             Owned::SupervisedTeams => configuration
                 .and_then(|settings| settings.role.as_ref())
                 .is_some_and(|role| &*role.0 == "Supervisor"),
@@ -184,7 +184,7 @@ impl<'a> User<'a> {
         Listed::Item(Item { key, id: wire.id.0, shown, level: None })
     }
 
-    /// As a user, with what was joined; `None` where no legacy number can be had.
+    /// As a user with the joined data; `None` where there is no legacy number.
     pub(super) fn into_hub<'c>(self, context: Context<'c>) -> Option<crate::hub::User<'a>>
     where
         'c: 'a,
@@ -264,7 +264,7 @@ fn number(wire: &WireUser<'_>, rules: &Rules) -> Number {
         IdPolicy::Fail => id::decimal(&id),
         IdPolicy::Map(map) => {
             let known = |text: &Option<Str<'_>>| map.number(&text.as_ref()?.0);
-            // Who is archived may share an address with who took the place.
+            // An archived user may share an address with the successor.
             let email = if wire.active == Some(Flag(false)) { &None } else { &wire.email };
             map.number(&id).or_else(|| known(&wire.username)).or_else(|| known(email))
         }
@@ -363,7 +363,7 @@ impl<'a> Group<'a> {
         Item { key, id: group.id.0, shown: Named { id, name: text(group.name) }, level: None }
     }
 
-    /// As a team that somebody supervises, which only the permission to edit it says.
+    /// As a team that a user supervises; only the permission to edit it shows that.
     pub(super) fn into_supervised(self) -> Listed<'a> {
         match &self.0.permission {
             Some(permission) if &*permission.0 == "Write" => Listed::Item(self.into_item()),
@@ -404,7 +404,7 @@ impl<'a> Member<'a> {
 }
 
 impl<'a> Queue<'a> {
-    /// As a queue; one the user may not even see is none of theirs.
+    /// As a queue, unless the user may not even see it.
     pub(super) fn into_item(self) -> Listed<'a> {
         let queue = self.0;
         let key = key(&queue.id.0);

@@ -1,13 +1,13 @@
 //! A call without a network: an endpoint's request, the pages an upstream would send, the answer.
 //!
-//! It asks in the order a gateway asks in: the groups, what must be joined (round by round), the
-//! rows. It knows no wire; what a listing's pages are, the test says.
+//! It asks in the gateway's order: the groups, the listings to join (round by round), the rows. It
+//! knows no wire; the test provides the pages of each listing.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "only tests read this")]
 
 use domain::id::Number;
-use domain::legacy::{Endpoint, Lists, Planned};
+use domain::legacy::{Endpoint, EntryRecord, Lists, Planned};
 use domain::listing::{Item, Listing, Which};
-use domain::page::{Page, Shape};
+use domain::page::{Page, View};
 use domain::params::Params;
 use domain::plan::{GroupName, Groups, Resolved};
 use domain::quirks::Quirks;
@@ -23,18 +23,18 @@ pub(crate) type Upstream<'a> = &'a dyn Fn(&Listing) -> Option<Vec<Vec<u8>>>;
 /// Follow-ups may depend on follow-ups, but not for long.
 pub(crate) const ROUNDS_MAX: usize = 4;
 
-/// A legacy request and everything that decides its answer but the upstream.
+/// A legacy request and everything that decides its answer, apart from the upstream.
 #[derive(Clone, Copy)]
 pub(crate) struct Call<'a> {
     pub(crate) dialect: &'static dyn Dialect,
-    pub(crate) endpoint: &'static dyn Endpoint,
+    pub(crate) endpoint: &'static Endpoint,
     pub(crate) query: &'a str,
     pub(crate) quirks: &'a Quirks,
     pub(crate) rules: &'a Rules,
     pub(crate) visibility: &'a Visibility,
 }
 
-/// What came of a call.
+/// The result of a call.
 pub(crate) struct Answer {
     /// The target of every request, in order; ends in `nobody` where no row can fit.
     pub(crate) targets: Vec<String>,
@@ -91,11 +91,11 @@ impl Run<'_> {
         }
         let records = matches!(lists, Lists::Users(_));
         let related = self.related(Needs { records, teams: visibility.needs_teams() })?;
-        let shape = Shape { lists, quirks, filter: &plan.filter, visibility };
+        let view = View { lists, quirks, filter: &plan.filter, visibility };
         let (mut bytes, mut shown) = (Vec::new(), 0);
         let Some(pages) = self.pages(&listing, Some(&plan.filter)) else { return Ok((bytes, 0)) };
         for body in pages {
-            let rows = self.page(&listing, &body, &related).read_rows(shape, &mut |_| {})?;
+            let rows = self.page(&listing, &body, &related).read_rows(view, &mut |_| {})?;
             let mut start = 0;
             for end in rows.ends {
                 shown += u64::from(end > start);
@@ -125,7 +125,7 @@ impl Run<'_> {
         Ok(groups.ids(group))
     }
 
-    fn teams(&mut self, record: fn(u64, Option<&str>, &mut Vec<u8>)) -> Records {
+    fn teams(&mut self, record: EntryRecord) -> Records {
         let visibility = self.call.visibility;
         let list = self.items(&Listing::Teams)?;
         let mut of_users = TeamsOfUsers::default();
@@ -148,7 +148,7 @@ impl Run<'_> {
             match teams::number(&team.id, self.call.rules) {
                 Number::Is(id) => {
                     bytes.push(b',');
-                    record(id, team.name.as_deref(), &mut bytes);
+                    record.write(id, team.name.as_deref(), &mut bytes);
                     rows += 1;
                 }
                 Number::LeftOut => {}
@@ -158,7 +158,7 @@ impl Run<'_> {
         Ok((bytes, rows))
     }
 
-    /// Reads what must be joined, until nothing more is wanted.
+    /// Reads the listings to join, until the dialect wants no more.
     fn related(&mut self, needs: Needs) -> Result<Related, PageError> {
         let mut related = Related::default();
         for round in 0.. {
@@ -187,7 +187,7 @@ impl Run<'_> {
             let rows = self.page(listing, &body, &related).read_items()?;
             items.extend(rows.items.into_iter().map(|(_, item)| item));
         }
-        // A sweep takes a row that stands there twice once.
+        // A sweep takes a repeated row once.
         let mut seen = std::collections::HashSet::new();
         items.retain(|item: &Item<'_>| seen.insert(item.key));
         Ok(Some(items))

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use domain::id::Unnumbered;
+use domain::id::{PolicyName, Unnumbered};
 use domain::sweep::DoubleRead;
 use domain::upstream::{DeletionDate, Mapping};
 use serde::Deserialize;
@@ -47,7 +47,7 @@ pub(in crate::config) struct Upstream {
     pub(in crate::config) double_read: DoubleRead,
     #[serde(default)]
     pub(in crate::config) deleted_at: DeletionDate,
-    pub(in crate::config) id_policy: Option<IdPolicy>,
+    pub(in crate::config) id_policy: Option<PolicyName>,
     pub(in crate::config) id_map: Option<PathBuf>,
     pub(in crate::config) id_unlisted: Option<Unnumbered>,
     #[serde(default)]
@@ -111,15 +111,6 @@ impl Upstream {
     fn related_lists_max() -> usize {
         5000
     }
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(in crate::config) enum IdPolicy {
-    Fail,
-    Map,
-    Hash,
-    AgentDisplayId,
 }
 
 /// Where teams are found.

@@ -1,55 +1,47 @@
 //! The shape of an answer as a JSON schema. It is as strict as the answers are: every field is there,
 //! and no other.
 
-use domain::legacy::shape::{Field, Kind, Shape};
-use domain::quirks::Envelope;
+use domain::legacy::envelope::{Member, Part};
+use domain::legacy::schema::{Kind, Property, Schema};
 use serde_json::{Map, Value, json};
 
 /// A whole answer whose records have the schema of this name.
-pub(super) fn list(shape: &Shape, record: &str) -> Value {
+pub(super) fn list(schema: &Schema, record: &str) -> Value {
     let record = json!({ "$ref": format!("#/components/schemas/{record}") });
     let records = json!({ "type": "array", "items": record });
-    match shape.envelope {
-        Envelope::Array => records,
-        Envelope::Users => object(
-            [
-                ("users", records),
-                (
-                    "metadata",
-                    object(
-                        [
-                            ("total", count()),
-                            ("page", json!({ "const": 1 })),
-                            ("page_size", count()),
-                        ]
-                        .into(),
-                    ),
-                ),
-            ]
-            .into(),
-        ),
-        Envelope::Sample => object(
-            [
-                ("summary", text()),
-                ("description", text()),
-                ("value", json!({ "anyOf": [record, records] })),
-            ]
-            .into(),
-        ),
+    match schema.envelope.members() {
+        [] => records,
+        members => around(members, &record, &records),
     }
 }
 
+/// What stands around the records.
+fn around(members: &[Member], record: &Value, records: &Value) -> Value {
+    let of = |member: &Member| {
+        let part = match member.part {
+            Part::Records => records.clone(),
+            Part::RecordOrRecords => json!({ "anyOf": [record, records] }),
+            Part::Text => text(),
+            Part::Count => count(),
+            Part::One => json!({ "const": 1 }),
+            Part::Object(members) => around(members, record, records),
+        };
+        (member.name, part)
+    };
+    object(members.iter().map(of).collect())
+}
+
 /// One record.
-pub(super) fn record(fields: &[Field]) -> Value {
-    let of = |field: &Field| {
-        let mut schema = kind(&field.kind);
-        schema["description"] = Value::from(field.says);
+pub(super) fn record(fields: &[Property]) -> Value {
+    let of = |field: &Property| {
+        let mut schema = kind(field.kind);
+        schema["description"] = Value::from(field.meaning);
         (field.name, schema)
     };
     object(fields.iter().map(of).collect())
 }
 
-fn kind(kind: &Kind) -> Value {
+fn kind(kind: Kind) -> Value {
     match kind {
         Kind::Number => count(),
         Kind::NumberOrNull => json!({ "type": ["integer", "null"], "minimum": 0 }),

@@ -48,7 +48,7 @@ pub(super) struct Losses {
 impl Tally {
     pub(crate) fn new(name: &str) -> Self {
         let endpoint = |place: usize| {
-            let filters = ENDPOINTS.get(place).map_or(0, |endpoint| endpoint.filters().len());
+            let filters = ENDPOINTS.get(place).map_or(0, |endpoint| endpoint.filters().count());
             let filters = (0..filters).map(|_| OnceLock::new()).collect();
             OfEndpoint { filters, ..OfEndpoint::default() }
         };
@@ -68,8 +68,7 @@ impl Tally {
 
     /// The counter of requests with that filter.
     pub(super) fn filter(&self, place: usize, filter: &str) -> Option<&OnceLock<IntCounter>> {
-        let filters = ENDPOINTS.get(place)?.filters();
-        let known = filters.iter().position(|known| *known == filter)?;
+        let known = ENDPOINTS.get(place)?.filters().position(|known| known == filter)?;
         self.endpoints.get(place)?.filters.get(known)
     }
 

@@ -66,17 +66,17 @@ fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 4]) {
                     rows: 1,
                     story,
                     ignored: vec!["x".to_owned()],
-                    filters: endpoint.filters().to_vec(),
+                    filters: endpoint.filters().collect(),
                     ..Account::default()
                 };
                 metrics.request(&account, status, took);
                 counted[0] += 1;
-                counted[1] += endpoint.filters().len() as u64;
+                counted[1] += endpoint.filters().count() as u64;
             }
             for dialect in DIALECTS {
                 let Some(caller) = &caller else { continue };
-                metrics.answered(*endpoint, dialect.name(), caller);
-                let of = endpoint.losses().iter().filter(|loss| loss.dialect == dialect.name());
+                metrics.answered(endpoint, *dialect, caller);
+                let of = ledger::of(endpoint, *dialect);
                 let is_loss = |status| !matches!(status, Status::Exact | Status::Renamed);
                 counted[2] += of.filter(|loss| is_loss(loss.status)).count() as u64;
             }

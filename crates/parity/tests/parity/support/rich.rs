@@ -379,6 +379,7 @@ fn ledger() -> Vec<Loss> {
                 field: (*field).to_owned(),
                 dialect: "voiso-v4".to_owned(),
                 status: status.to_owned(),
+                code: String::new(),
                 reason: reason.to_owned(),
             });
         }

@@ -1,0 +1,125 @@
+//! The envelope around the records of a list, as data and as text.
+
+use crate::quirks::Envelope;
+
+/// A member of an envelope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Member {
+    /// Its name on the wire.
+    pub name: &'static str,
+    /// Its value.
+    pub part: Part,
+}
+
+/// The value of a member of an envelope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The records, in an array.
+    Records,
+    /// The one record of a list of one, else the array.
+    RecordOrRecords,
+    /// A text.
+    Text,
+    /// A whole number, not negative.
+    Count,
+    /// The number 1.
+    One,
+    /// An object with these members.
+    Object(&'static [Member]),
+}
+
+const fn member(name: &'static str, part: Part) -> Member {
+    Member { name, part }
+}
+
+const USERS: &[Member] = &[member("users", Part::Records), member("metadata", METADATA)];
+
+const METADATA: Part = Part::Object(&[
+    member("total", Part::Count),
+    member("page", Part::One),
+    member("page_size", Part::Count),
+]);
+
+const SAMPLE: &[Member] = &[
+    member("summary", Part::Text),
+    member("description", Part::Text),
+    member("value", Part::RecordOrRecords),
+];
+
+/// Names that may stand beside a list in an answer of the legacy API: those of every envelope, and
+/// `total`, which lists of sibling services have there.
+pub const NAMES: [&str; 6] = ["users", "metadata", "summary", "description", "value", "total"];
+
+impl Envelope {
+    /// The members; none where the list is a bare array.
+    pub fn members(self) -> &'static [Member] {
+        match self {
+            Envelope::Array => &[],
+            Envelope::Users => USERS,
+            Envelope::Sample => SAMPLE,
+        }
+    }
+
+    /// The text before and after `rows` records.
+    pub(super) fn around(self, rows: u64) -> (String, String) {
+        match self {
+            Envelope::Array => ("[".to_owned(), "]".to_owned()),
+            Envelope::Users => (
+                "{\"users\":[".to_owned(),
+                format!("],\"metadata\":{{\"total\":{rows},\"page\":1,\"page_size\":{rows}}}}}"),
+            ),
+            Envelope::Sample => {
+                let (open, close) = if rows == 1 { ("", "}") } else { ("[", "]}") };
+                let intro = "{\"summary\":\"Agents parameters\",\
+                             \"description\":\"All of the user data\",\"value\":";
+                (format!("{intro}{open}"), close.to_owned())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_envelope_is_written_with_just_its_members_in_their_order() {
+        for envelope in [Envelope::Array, Envelope::Users, Envelope::Sample] {
+            for (rows, records) in [(0, ""), (1, "{}"), (2, "{},{}")] {
+                let (open, close) = envelope.around(rows);
+                let text = format!("{open}{records}{close}");
+                let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+                check(envelope.members(), &json, &text);
+            }
+            for member in envelope.members() {
+                assert!(NAMES.contains(&member.name), "{}", member.name);
+            }
+        }
+    }
+
+    fn check(members: &[Member], json: &serde_json::Value, text: &str) {
+        let Some(object) = json.as_object() else {
+            assert!(members.is_empty() && json.is_array(), "{text}");
+            return;
+        };
+        assert_eq!(object.len(), members.len(), "{text}");
+        let mut at = 0;
+        for Member { name, part } in members {
+            let found = text[at..].find(&format!("\"{name}\":"));
+            at += found.unwrap_or_else(|| panic!("{name} in {text}"));
+            let value = &object[*name];
+            let fits = match part {
+                Part::Records => value.is_array(),
+                Part::RecordOrRecords => value.is_array() || value.is_object(),
+                Part::Text => value.is_string(),
+                Part::Count => value.is_u64(),
+                Part::One => *value == 1,
+                Part::Object(members) => {
+                    check(members, value, &text[at..]);
+                    true
+                }
+            };
+            assert!(fits, "{name} in {text}");
+        }
+    }
+}
