@@ -23,6 +23,11 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// The endpoint of a path.
+    pub fn at(path: &str) -> Option<&'static Endpoint> {
+        ENDPOINTS.iter().find(|one| one.path == path || one.other_path == Some(path))
+    }
+
     /// Whether a field is a joined list.
     pub fn is_joined(&self, field: &str) -> bool {
         self.joined.contains(&field)

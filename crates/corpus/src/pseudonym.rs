@@ -27,8 +27,7 @@ use rand::RngExt;
 
 use crate::node::NotJson;
 use cipher::Cipher;
-pub use fields::Document;
-pub(crate) use fields::{is_word, plain};
+pub use fields::{Document, is_word, plain};
 
 /// The shortest key an operator may give.
 pub const KEY_BYTES_MIN: usize = 16;

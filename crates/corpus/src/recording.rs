@@ -22,7 +22,7 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
-pub use control::{Recorded, Recording, questions};
+pub use control::{Recorded, Recording};
 pub use reader::Corpus;
 pub use replay::Replay;
 pub use writer::{Summary, Writer};

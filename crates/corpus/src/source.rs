@@ -17,7 +17,6 @@ use transport::body;
 use transport::client::{Client, ClientError};
 
 use crate::ask::{Ask, KeyPlace, Reply};
-use crate::scenario::Scenario;
 
 /// A future that a trait returns.
 pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -27,9 +26,15 @@ pub trait Source: Send + Sync {
     /// Asks.
     fn ask<'a>(&'a self, ask: &'a Ask) -> Answering<'a, Result<Reply, Silence>>;
 
-    /// Asks a question of a run for the first time.
-    fn ask_for<'a>(&'a self, scenario: &'a Scenario) -> Answering<'a, Result<Reply, Silence>> {
-        self.ask(&scenario.ask)
+    /// Asks a question of a run for the first time. `whole` is the whole value where the question
+    /// filters by the beginning of one.
+    fn ask_first<'a>(
+        &'a self,
+        ask: &'a Ask,
+        whole: Option<&'a str>,
+    ) -> Answering<'a, Result<Reply, Silence>> {
+        let _ = whole;
+        self.ask(ask)
     }
 
     /// How often it was busy, said 429 or 503, and was asked once more.

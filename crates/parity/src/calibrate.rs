@@ -11,19 +11,19 @@ mod probes;
 
 use std::collections::BTreeMap;
 
+use corpus::ask::{Ask, Reply};
+use corpus::endpoint::Endpoint;
+use corpus::node::Node;
+use corpus::source::{Answering, Silence, Source};
+use report::secrets::Secrets;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use crate::ask::{Ask, Reply};
 use crate::compare::compare;
-use crate::endpoint::Endpoint;
 use crate::knowledge::{Knowledge, Settings};
 use crate::list::{KeyedBy, List};
 use crate::mask::Mask;
-use crate::node::Node;
 use crate::scenario::Scenario;
-use crate::secrets::Secrets;
-use crate::source::{Answering, Silence, Source};
 pub use found::{Choice, Entry, Found, Remaining};
 
 /// Settings laid over those in force: by endpoint, as JSON in the words of the configuration. The

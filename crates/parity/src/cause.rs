@@ -3,7 +3,6 @@
 //! says, or the new API itself holds the other value. Whatever has none is a bug.
 
 mod filtered;
-mod modes;
 mod pairs;
 mod values;
 mod votes;
@@ -12,20 +11,19 @@ mod whole;
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-pub use filtered::{Index, Rows as IndexRows, predicted};
-pub use pairs::Pairs;
-pub use votes::Vote;
-pub(crate) use votes::votes;
-
+use corpus::endpoint::Endpoint;
+use corpus::node::Node;
+use report::Cause;
 use serde::{Deserialize, Serialize};
 
 use crate::compare::{Difference, Kind, MEMBERS, ORDER, RECORDS};
-use crate::endpoint::Endpoint;
+use crate::filter::Index;
 use crate::knowledge::{Knowledge, Settings};
 use crate::list::KeyedBy;
-use crate::node::Node;
-use crate::report::Cause;
 use crate::witness;
+pub use pairs::Pairs;
+pub use votes::Vote;
+pub(crate) use votes::votes;
 
 /// Why something differs.
 #[derive(Clone, Debug, PartialEq, Eq)]

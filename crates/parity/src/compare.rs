@@ -6,9 +6,10 @@ mod elements;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::endpoint::Endpoint;
+use corpus::endpoint::Endpoint;
+use corpus::node::Node;
+
 use crate::list::{Envelope, List};
-use crate::node::Node;
 pub(crate) use answers::HEADERS;
 pub use answers::{Both, Told, compare, tell};
 use elements::{BESIDE_MAX, elements, parted};

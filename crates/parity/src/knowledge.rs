@@ -3,9 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use report::Loss;
 use serde::Deserialize;
-
-use crate::report::Loss;
 
 /// What is known of the candidate.
 #[derive(Clone, Debug, Default, Deserialize)]

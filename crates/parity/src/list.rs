@@ -3,9 +3,8 @@
 
 use std::collections::HashMap;
 
+use corpus::node::Node;
 use serde_json::value::RawValue;
-
-use crate::node::Node;
 
 /// What stands around the records.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,14 +4,14 @@
 
 use std::collections::HashSet;
 
+use corpus::endpoint::ENDPOINTS;
+use corpus::node::Node;
+use corpus::pseudonym::is_word;
 use hmac::{Hmac, KeyInit, Mac};
+use report::secrets::Secrets;
 use sha2::Sha256;
 
 use crate::compare::{BODY, ENVELOPE, ERROR, HEADERS, MEMBERS, ORDER, RECORDS, STATUS};
-use crate::endpoint::ENDPOINTS;
-use crate::node::Node;
-use crate::pseudonym::is_word;
-use crate::secrets::Secrets;
 
 /// Errors that the vendor's pages print; any other text may repeat what was asked, or the key.
 const SENTENCES: [&str; 9] = [
@@ -113,7 +113,7 @@ fn is_number(text: &str) -> bool {
 
 /// Masks values under a key of its own.
 #[derive(Clone)]
-pub struct Mask {
+pub(crate) struct Mask {
     key: [u8; 32],
     secrets: Secrets,
 }
@@ -158,18 +158,18 @@ impl Personal {
 
 impl Mask {
     /// Hides these keys as well, wherever they are.
-    pub fn new(secrets: Secrets) -> Mask {
+    pub(crate) fn new(secrets: Secrets) -> Mask {
         Mask { key: rand::random(), secrets }
     }
 
     /// The keys it hides.
-    pub fn secrets(&self) -> &Secrets {
+    pub(crate) fn secrets(&self) -> &Secrets {
         &self.secrets
     }
 
     /// A value of a path, such as `name` or `assigned_channels[].type`. `records` are those it was
     /// found in, of both sides: what is a person's in one of their fields is so in every other.
-    pub fn show(&self, path: &str, value: Option<&Node>, records: &[Node]) -> String {
+    pub(crate) fn show(&self, path: &str, value: Option<&Node>, records: &[Node]) -> String {
         let Some(value) = value else { return "(absent)".to_owned() };
         let personal = Personal::of(records);
         let header = path.strip_prefix("$header.");
@@ -189,7 +189,7 @@ impl Mask {
     }
 
     /// The key of a record: a number as it is, an e-mail address masked.
-    pub fn record(&self, key: &str, records: &[Node]) -> String {
+    pub(crate) fn record(&self, key: &str, records: &[Node]) -> String {
         let place = key.strip_prefix('#').filter(|place| is_number(place));
         match place {
             Some(_) => key.to_owned(),
@@ -201,7 +201,7 @@ impl Mask {
     }
 
     /// A path of a difference. A member whose name is no API's own may be named after a person.
-    pub fn name(&self, path: &str) -> String {
+    pub(crate) fn name(&self, path: &str) -> String {
         let parts = [STATUS, ERROR, ENVELOPE, RECORDS, ORDER, MEMBERS, BODY];
         let header = path.strip_prefix("$header.");
         if parts.contains(&path) || header.is_some_and(|name| HEADERS.contains(&name)) {

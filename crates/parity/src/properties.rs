@@ -11,18 +11,18 @@ mod fields;
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
+use corpus::ask::{Ask, KeyPlace};
+use corpus::endpoint::Endpoint;
+use corpus::node::Node;
+use corpus::source::{Silence, Source};
+use report::{FORMAT, LeftOut, PropertyReport, Report, Totals, Verdict};
 use tokio_util::sync::CancellationToken;
 
-use crate::ask::{Ask, KeyPlace};
-use crate::cause::Index;
-use crate::endpoint::Endpoint;
+use crate::filter::Index;
 use crate::knowledge::Knowledge;
 use crate::list::{KeyedBy, List};
-use crate::node::Node;
-use crate::report::{FORMAT, LeftOut, PropertyReport, Report, Totals, Verdict};
 use crate::run::{Plan, Progress, left_out};
 use crate::scenario::{Scenario, questions};
-use crate::source::{Silence, Source};
 
 /// A whole list of candidate.
 pub(crate) struct Whole {
@@ -160,7 +160,7 @@ impl Alone<'_> {
         for endpoint in self.plan.endpoints.iter().filter(|endpoint| endpoint.lists_users()) {
             let Some(whole) = self.whole(endpoint) else { continue };
             let asked = questions(endpoint, &whole.index, self.plan.extent, self.plan.seed);
-            left_out.note(self.plan, endpoint, &whole.index, &asked);
+            left_out::note(&mut left_out, self.plan, endpoint, &whole.index, &asked);
         }
         left_out
     }

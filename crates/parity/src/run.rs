@@ -8,6 +8,7 @@ mod behind;
 mod gathered;
 mod judge;
 pub(crate) mod left_out;
+mod records;
 mod settle;
 pub mod state;
 mod systematic;
@@ -15,23 +16,23 @@ mod systematic;
 use std::cell::OnceCell;
 use std::time::Duration;
 
+use corpus::ask::{Ask, Reply};
+use corpus::endpoint::{ENDPOINTS, Endpoint};
+use corpus::node::Node;
+use corpus::source::{Answering, Silence, Source};
+use report::secrets::Secrets;
+use report::{Cause, Outcome, Report, ScenarioReport};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::ask::{Ask, Reply};
 use crate::cause::{Known, KnownEndpoint, Vote};
 use crate::compare::compare;
-use crate::endpoint::{ENDPOINTS, Endpoint};
 use crate::knowledge::Knowledge;
 use crate::list::{KeyedBy, List};
-use crate::node::Node;
-use crate::report::{Cause, Outcome, Report, ScenarioReport};
 use crate::scenario::{Extent, Group, Scenario, questions};
-use crate::secrets::Secrets;
-use crate::source::{Answering, Silence, Source};
 pub use behind::Behind;
 use gathered::Gathered;
-use judge::Records;
+use records::Records;
 use state::{Finished, State, Told};
 
 /// What is to be done.
@@ -234,7 +235,7 @@ pub async fn validate(
             None => questions(endpoint, control, plan.extent, plan.seed),
         };
         let left_out = &mut run.gathered.left_out;
-        left_out.note(plan, endpoint, control, &all);
+        left_out::note(left_out, plan, endpoint, control, &all);
         let wanted = all.len();
         // A filter by what is left out would list others for no reason that is looked at.
         all.retain(|scenario| !plan.ignores_filter_of(scenario));
@@ -357,7 +358,7 @@ impl<'a> Run<'a> {
 
     /// Asks control, then candidate, for the first time.
     async fn ask_for(&mut self, scenario: &Scenario) -> Result<Pair, (&'static str, Silence)> {
-        let control = self.sides.control.ask_for(scenario);
+        let control = self.sides.control.ask_first(&scenario.ask, scenario.whole.as_deref());
         self.pair(control, &scenario.ask).await
     }
 

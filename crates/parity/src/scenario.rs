@@ -3,13 +3,16 @@
 //!
 //! The same data give the same questions under the same names, so that a run can be taken up again.
 
+mod recorded;
+
 use std::collections::{BTreeMap, HashSet};
 
+use corpus::ask::{Ask, KeyPlace};
+use corpus::endpoint::Endpoint;
 use sha2::{Digest, Sha256};
 
-use crate::ask::{Ask, KeyPlace};
-use crate::cause::Index;
-use crate::endpoint::Endpoint;
+use crate::filter::Index;
+pub use recorded::recorded;
 
 /// What a question is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -350,9 +353,9 @@ fn rank(seed: u64, text: &str) -> [u8; 8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cause::predicted;
-    use crate::endpoint::ENDPOINTS;
-    use crate::node::Node;
+    use crate::filter::predicted;
+    use corpus::endpoint::ENDPOINTS;
+    use corpus::node::Node;
 
     fn index(endpoint: &Endpoint) -> Index {
         let mut index = Index::default();

@@ -6,14 +6,15 @@
 
 use std::cell::OnceCell;
 
-use crate::ask::Reply;
+use corpus::ask::Reply;
+use corpus::endpoint;
+use corpus::node::Node;
+use report::Cause;
+
 use crate::cause::{Evidence, Judgement, Known, Pairs};
 use crate::compare::{BODY, Both, Difference, ERROR, Kind, STATUS, Told, tell};
-use crate::endpoint;
 use crate::knowledge::Knowledge;
 use crate::list::{KeyedBy, List};
-use crate::node::Node;
-use crate::report::Cause;
 
 /// Differences of one record that are told one by one; what is beyond is told as one that nothing
 /// explains.
@@ -98,7 +99,7 @@ fn pairs(control: &Reply, candidate: &Reply, by: KeyedBy, goes_on: &dyn Fn() -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Cause;
+    use report::Cause;
 
     fn reply(body: &str) -> Reply {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];

@@ -6,10 +6,11 @@
 
 use std::collections::HashMap;
 
-use crate::endpoint::Endpoint;
+use corpus::endpoint::Endpoint;
+use corpus::node::Node;
+
 use crate::knowledge::Settings;
 use crate::list::KeyedBy;
-use crate::node::Node;
 use crate::zone;
 
 /// Display names of channels on the vendor's pages, and the usual spelling of the other networks.

@@ -1,12 +1,12 @@
 //! Writes a made-up report, drawn in one of the forms, for tests that look at it from outside and for
-//! those who change how it looks: `cargo run -p parity --example sample_report -- KIND FORM FILE`.
+//! those who change how it looks: `cargo run -p report --example sample_report -- KIND FORM FILE`.
 //! Must never be taken for a validation: nothing is asked and nothing compared.
 
-#[path = "../tests/parity/support/mod.rs"]
+#[path = "../tests/report/support/mod.rs"]
 mod support;
 
-use parity::draw;
-use parity::report::Report;
+use report::Report;
+use report::draw;
 
 const USAGE: &str =
     "usage: sample_report rich|agreeing|empty|crowded|hostile html|junit|json|text FILE";

@@ -1,6 +1,6 @@
 //! A report as people and programs read it: an HTML file, JUnit, JSON and text for a terminal.
 //!
-//! Everything is drawn from [`Report`](crate::report::Report) alone. Whatever its texts hold, they
+//! Everything is drawn from [`Report`](crate::Report) alone. Whatever its texts hold, they
 //! are shown and never obeyed: no markup, no control character, no change of direction.
 
 mod html;
@@ -9,7 +9,7 @@ mod junit;
 mod numbers;
 mod settings;
 mod terminal;
-pub(crate) mod text;
+pub mod text;
 mod words;
 
 pub use html::html;

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::report::{Finding, Report, ScenarioReport, Suggestion};
+use crate::{Finding, Report, ScenarioReport, Suggestion};
 
 /// Shorter ones guard nothing, and stand in ordinary words.
 const CHARS_MIN: usize = 6;
@@ -70,11 +70,13 @@ impl Secrets {
         }
     }
 
-    pub(crate) fn hide_in_scenario(&self, scenario: &mut ScenarioReport) {
+    /// The same for the texts of one question.
+    pub fn hide_in_scenario(&self, scenario: &mut ScenarioReport) {
         self.hide_all(scenario.undecided_because.iter_mut().chain([&mut scenario.shape]));
     }
 
-    pub(crate) fn hide_in_findings(&self, findings: &mut [Finding], settings: &mut [Suggestion]) {
+    /// The same for findings and settings.
+    pub fn hide_in_findings(&self, findings: &mut [Finding], settings: &mut [Suggestion]) {
         for finding in findings {
             self.hide_all([&mut finding.field, &mut finding.why]);
             for example in &mut finding.examples {

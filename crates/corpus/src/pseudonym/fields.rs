@@ -113,7 +113,7 @@ pub(super) fn rule(document: Document, parent: &str, field: &str) -> Rule {
 }
 
 /// The name of a parameter without `filter[]`.
-pub(crate) fn plain(parameter: &str) -> &str {
+pub fn plain(parameter: &str) -> &str {
     let inner = parameter.strip_prefix("filter[").and_then(|rest| rest.strip_suffix(']'));
     inner.unwrap_or(parameter)
 }
@@ -130,7 +130,7 @@ pub(super) fn is_key(parameter: &str) -> bool {
 
 /// Whether the name of a member or a parameter may stay: it looks like an API's own, `snake_case` or
 /// `camelCase`. Where names are people's, such as logins, they have dots, capitals or signs.
-pub(crate) fn is_word(name: &str) -> bool {
+pub fn is_word(name: &str) -> bool {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     let digits = name.bytes().filter(u8::is_ascii_digit).count();
     name.starts_with(|c: char| c.is_ascii_lowercase())

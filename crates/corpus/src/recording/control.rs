@@ -4,9 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Corpus, CorpusError, Replay, Writer};
-use crate::ask::{Ask, KeyPlace, Reply};
-use crate::endpoint::ENDPOINTS;
-use crate::scenario::{Group, Scenario};
+use crate::ask::{Ask, Reply};
 use crate::source::{Answering, Silence, Source};
 
 /// A live control whose answers are written down.
@@ -89,12 +87,16 @@ impl Source for Recording<'_> {
         })
     }
 
-    fn ask_for<'a>(&'a self, scenario: &'a Scenario) -> Answering<'a, Result<Reply, Silence>> {
+    fn ask_first<'a>(
+        &'a self,
+        ask: &'a Ask,
+        whole: Option<&'a str>,
+    ) -> Answering<'a, Result<Reply, Silence>> {
         Box::pin(async move {
-            let reply = self.control.ask(&scenario.ask).await.inspect_err(|_| {
-                self.numbers().unanswered.insert(scenario.ask.clone());
+            let reply = self.control.ask(ask).await.inspect_err(|_| {
+                self.numbers().unanswered.insert(ask.clone());
             })?;
-            self.note(&scenario.ask, scenario.whole.as_deref(), &reply);
+            self.note(ask, whole, &reply);
             Ok(reply)
         })
     }
@@ -130,40 +132,4 @@ impl Source for Recorded {
             }
         })
     }
-}
-
-/// The questions of a recording but for the whole lists, which are asked in any case.
-pub fn questions(corpus: &Corpus) -> Vec<Scenario> {
-    let mut all = Vec::new();
-    for (number, ask) in corpus.asks().iter().enumerate() {
-        let endpoint = ENDPOINTS.iter().find(|endpoint| {
-            endpoint.path == ask.path || endpoint.other_path == Some(ask.path.as_str())
-        });
-        let Some(endpoint) = endpoint else { continue };
-        let mut scenario = Scenario::all(endpoint);
-        if scenario.ask == *ask {
-            continue;
-        }
-        let plain = |name: &str| {
-            let inner = name.strip_prefix("filter[").and_then(|rest| rest.strip_suffix(']'));
-            inner.unwrap_or(name).to_owned()
-        };
-        let filters = ask.query.iter().map(|(name, value)| (plain(name), value.clone()));
-        let known = filters
-            .filter(|(name, value)| endpoint.filters.contains(&name.as_str()) && !value.is_empty());
-        scenario.filters = known.collect();
-        scenario.group = match (ask.key, scenario.filters.len(), ask.query.len()) {
-            (KeyPlace::Missing | KeyPlace::WrongBearer | KeyPlace::WrongQuery, _, _) => {
-                Group::BadKey
-            }
-            (_, 0, 0) => Group::All,
-            (_, 0, _) => Group::Ignored,
-            (_, 1, _) => Group::Filter,
-            _ => Group::Pair,
-        };
-        scenario.id = format!("{}/recorded/{number}", endpoint.name);
-        scenario.ask = ask.clone();
-        all.push(scenario);
-    }
-    all
 }

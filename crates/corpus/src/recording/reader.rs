@@ -359,8 +359,8 @@ impl<'f> Lines<'f> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::corpus::Writer;
     use crate::pseudonym::Pseudonyms;
+    use crate::recording::Writer;
     use crate::relay::Exchange;
 
     #[test]

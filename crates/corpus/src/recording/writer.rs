@@ -15,17 +15,10 @@ use sha2::{Digest, Sha256};
 use super::line::{self, Asked, BodyId, End, First, Last, Line};
 use super::{CorpusError, FORMAT, Header, UNFINISHED};
 use crate::ask::{Ask, Reply};
+use crate::endpoint::Endpoint;
 use crate::pseudonym::{Document, Pseudonyms};
 use crate::relay::{Exchange, Recorder};
 
-/// Paths of the legacy endpoints that are recorded: none has a key in it.
-const LEGACY: &[&str] = &[
-    "/api/user_management/v1/users",
-    "/user_management/v1/users",
-    "/api/v3/cdr/users",
-    "/api/v2/cdr/teams",
-    "/api/v2/cdr/deleted_agents",
-];
 /// Paths of the new API that are recorded.
 const UPSTREAM: &[&str] = &["/api/v4/", "/useradmin/"];
 
@@ -160,7 +153,7 @@ impl Writer {
     /// # Errors
     /// As [`Writer::legacy`].
     pub fn legacy_as(&self, ask: &Ask, reply: &Reply) -> Result<(), CorpusError> {
-        if !LEGACY.contains(&ask.path.as_str()) {
+        if Endpoint::at(&ask.path).is_none() {
             return Err(CorpusError::NoEndpoint);
         }
         let body = self.body(Document::of_path(&ask.path), &reply.body)?;
@@ -204,7 +197,7 @@ impl Writer {
 
     /// What a relay of this upstream tells its exchanges to.
     pub fn recorder(&self, name: &str) -> Arc<dyn Recorder> {
-        Arc::new(Recording { writer: self.clone(), name: name.to_owned() })
+        Arc::new(ToWriter { writer: self.clone(), name: name.to_owned() })
     }
 
     /// Writes the last line, waits until the disk has it all, and gives the file its name.
@@ -313,12 +306,13 @@ impl Open {
     }
 }
 
-struct Recording {
+/// Passes the exchanges of one upstream to the writer.
+struct ToWriter {
     writer: Writer,
     name: String,
 }
 
-impl Recorder for Recording {
+impl Recorder for ToWriter {
     fn record(&self, exchange: &Exchange) {
         // A failure stays with the writer, whose `finish` tells it.
         let _ = self.writer.upstream(&self.name, exchange);

@@ -4,8 +4,8 @@
 
 use std::collections::HashSet;
 
-use parity::node::Node;
-use parity::pseudonym::{Document, KEY_BYTES_MIN, KeyTooShort, Pseudonyms};
+use corpus::node::Node;
+use corpus::pseudonym::{Document, KEY_BYTES_MIN, KeyTooShort, Pseudonyms};
 use proptest::prelude::*;
 
 fn pseudonyms() -> Pseudonyms {

@@ -8,14 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
-use parity::ask::{Ask, KeyPlace, Reply};
-use parity::corpus::{Corpus, CorpusError, Header, Recording, Replay, Summary, Writer};
-use parity::endpoint::endpoint;
-use parity::node::Node;
-use parity::pseudonym::Pseudonyms;
-use parity::relay::{Exchange, Replies};
-use parity::scenario::Scenario;
-use parity::source::{Answering, Silence, Source};
+use corpus::ask::{Ask, KeyPlace, Reply};
+use corpus::node::Node;
+use corpus::pseudonym::Pseudonyms;
+use corpus::relay::{Exchange, Replies};
+use corpus::source::{Answering, Silence, Source};
+use corpus::{Corpus, CorpusError, Header, Recording, Replay, Summary, Writer};
 use sha2::{Digest, Sha256};
 
 const V1: &str = "/api/user_management/v1/users";
@@ -374,14 +372,13 @@ impl Source for Partly {
 async fn questions_without_an_answer_are_counted_in_the_recording() {
     let folder = Folder::new();
     let writer = writer(&folder);
-    let all = Scenario::all(endpoint("v1_users").unwrap());
-    let teams = Scenario::all(endpoint("v2_cdr_teams").unwrap());
-    let control = Partly(vec![(all.ask.clone(), reply(200, USER))]);
+    let (all, teams) = (ask(V1, &[]), ask("/api/v2/cdr/teams", &[]));
+    let control = Partly(vec![(all.clone(), reply(200, USER))]);
     let recording = Recording::new(&control, writer.clone());
-    recording.ask_for(&all).await.unwrap();
-    recording.ask_for(&teams).await.unwrap_err();
+    recording.ask_first(&all, None).await.unwrap();
+    recording.ask_first(&teams, None).await.unwrap_err();
     // Asked again it is the same question, and what is asked beside is none of them.
-    recording.ask_for(&teams).await.unwrap_err();
+    recording.ask_first(&teams, None).await.unwrap_err();
     recording.ask(&ask("/elsewhere", &[])).await.unwrap_err();
     assert_eq!(recording.unanswered(), 1);
     writer.left_unanswered(recording.unanswered());

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode};
-use parity::ask::Reply;
-use parity::relay::{
+use corpus::ask::Reply;
+use corpus::relay::{
     AskFailure, Behind, Exchange, Recorder, Relay, RelaySettings, Replies, Source, Upstream,
 };
+use http::{HeaderMap, Request, Response, StatusCode};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;

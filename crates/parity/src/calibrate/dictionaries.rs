@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use corpus::endpoint::Endpoint;
+use corpus::node::Node;
 use serde_json::{Map, Value};
 
 use super::found::Entry;
 use super::{Calibration, Overlay, Unable};
-use crate::endpoint::Endpoint;
-use crate::node::Node;
 use crate::{witness, zone};
 
 /// How often each value of control stood beside each key, by dictionary.

@@ -1,14 +1,14 @@
 //! Settings with two or three values. All fields are independent, so one candidate under all first
 //! values and one under all second values tell each of them apart.
 
+use corpus::endpoint::Endpoint;
+use corpus::node::Node;
 use serde_json::{Map, Value};
 
 use super::found::counts;
 use super::{Calibration, Choice, Lists, Overlay, UPSTREAM, Unable};
-use crate::endpoint::Endpoint;
 use crate::knowledge::Settings;
 use crate::list::{List, Record};
-use crate::node::Node;
 
 /// A setting with two values, and the fields that show it.
 struct Two {

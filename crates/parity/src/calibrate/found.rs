@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
+use report::draw::text::visible;
+use report::secrets::Secrets;
 use serde_json::{Map, Value};
 
 use super::{Overlay, UPSTREAM};
-use crate::draw::text::visible;
-use crate::secrets::Secrets;
 
 /// A setting and how its values agree.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use corpus::ask::Reply;
+use corpus::endpoint::Endpoint;
+use corpus::node::Node;
 use serde_json::{Map, Value, json};
 
 use super::{Calibration, Choice, Overlay, Unable};
-use crate::ask::Reply;
-use crate::cause::Index;
-use crate::endpoint::Endpoint;
+use crate::filter::Index;
 use crate::list::{KeyedBy, List};
-use crate::node::Node;
 use crate::scenario::{Extent, Group, Scenario, questions};
 
 /// How a filter may compare.

@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::node::Node;
+use corpus::node::Node;
+
 use crate::zone;
 
 /// Fields that dictionaries translate.

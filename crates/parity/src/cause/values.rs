@@ -1,12 +1,13 @@
 //! Why the value of a field differs.
 
+use corpus::node::Node;
+use report::Cause;
+
 use super::pairs::CHANNEL_TYPE;
 use super::{Evidence, Judgement, quoted};
 use crate::compare::{Difference, MEMBERS};
 use crate::knowledge::Settings;
 use crate::list::KeyedBy;
-use crate::node::Node;
-use crate::report::Cause;
 use crate::{witness, zone};
 
 /// The roles that Vonage has in place of groups.

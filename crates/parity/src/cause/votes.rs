@@ -3,14 +3,14 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use corpus::ask::Reply;
+use corpus::node::Node;
 use serde::{Deserialize, Serialize};
 
-use super::modes::{limiting, ways};
 use super::whole::{invalid_key, refusal};
 use super::{KnownEndpoint, SettingKey, quoted};
-use crate::ask::Reply;
+use crate::filter::{limiting, ways};
 use crate::list::List;
-use crate::node::Node;
 use crate::scenario::{Group, Scenario};
 
 /// The values of a setting that fit an answer of control.

@@ -1,8 +1,9 @@
 //! Why something differs that an answer has once: its status, its headers, what is around the list.
 
+use corpus::node::Node;
+
 use super::{Evidence, Judgement, quoted};
 use crate::compare::{Difference, ENVELOPE, ERROR, STATUS};
-use crate::node::Node;
 
 impl Evidence<'_> {
     pub(super) fn whole(&self, difference: &Difference) -> Judgement {

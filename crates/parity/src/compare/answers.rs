@@ -2,11 +2,12 @@
 
 use std::vec::Drain;
 
+use corpus::ask::Reply;
+use corpus::endpoint::Endpoint;
+use corpus::node::Node;
+
 use super::{BODY, Compared, Difference, ERROR, Kind, STATUS};
-use crate::ask::Reply;
-use crate::endpoint::Endpoint;
 use crate::list::{KeyedBy, List, NotAList};
-use crate::node::Node;
 
 /// Headers that clients act on. Dates, lengths, ids and connections are not among them.
 pub(crate) const HEADERS: [&str; 4] =

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use corpus::node::Node;
+
 use super::{Found, Kind};
-use crate::node::Node;
 
 /// What each list has that the other has not, as often as it has more of it.
 pub(super) fn parted<'a>(one: &'a [Node], other: &'a [Node]) -> (Vec<&'a Node>, Vec<&'a Node>) {

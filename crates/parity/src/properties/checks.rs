@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use corpus::ask::KeyPlace;
+use corpus::endpoint::Endpoint;
+use corpus::node::Node;
+use corpus::source::Silence;
+
 use super::{Alone, Seen, keyless};
-use crate::ask::KeyPlace;
-use crate::cause::predicted;
-use crate::endpoint::Endpoint;
-use crate::node::Node;
+use crate::filter::predicted;
 use crate::run::Plan;
 use crate::scenario::{Group, Scenario, questions};
-use crate::source::Silence;
 
 /// Groups that are asked for, to see whether they part the list.
 const GROUPS_MAX: usize = 50;
@@ -249,7 +250,7 @@ impl Alone<'_> {
     }
 
     fn same_users(&self, endpoint: &Endpoint, seen: &mut Seen) {
-        let v1 = crate::endpoint::endpoint("v1_users").and_then(|v1| self.whole(v1));
+        let v1 = corpus::endpoint::endpoint("v1_users").and_then(|v1| self.whole(v1));
         let (Some(v1), Some(v3)) = (v1, self.whole(endpoint)) else { return };
         let missing = v1.records.keys().filter(|key| !v3.records.contains_key(*key)).count();
         let extra = v3.records.keys().filter(|key| !v1.records.contains_key(*key)).count();
@@ -277,7 +278,7 @@ impl Alone<'_> {
     }
 
     fn teams(&self, endpoint: &Endpoint, seen: &mut Seen) {
-        let teams = crate::endpoint::endpoint("v2_cdr_teams").and_then(|teams| self.whole(teams));
+        let teams = corpus::endpoint::endpoint("v2_cdr_teams").and_then(|teams| self.whole(teams));
         let (Some(teams), Some(users)) = (teams, self.whole(endpoint)) else { return };
         let settings = self.knowledge.settings(endpoint.name);
         for (field, shows) in [
@@ -300,7 +301,7 @@ impl Alone<'_> {
     }
 
     fn deleted(&self, endpoint: &Endpoint, seen: &mut Seen) {
-        let v1 = crate::endpoint::endpoint("v1_users").and_then(|v1| self.whole(v1));
+        let v1 = corpus::endpoint::endpoint("v1_users").and_then(|v1| self.whole(v1));
         let (Some(v1), Some(deleted)) = (v1, self.whole(endpoint)) else { return };
         let both = deleted.records.keys().filter(|key| v1.records.contains_key(*key)).count();
         seen.holds(both == 0, || format!("{both} users are both deleted and listed"));

@@ -4,12 +4,13 @@
 
 use std::collections::BTreeMap;
 
+use corpus::endpoint::Endpoint;
+use corpus::node::Node;
+
 use super::{Alone, Seen};
-use crate::endpoint::Endpoint;
 use crate::knowledge::Knowledge;
 use crate::list::{KeyedBy, List};
 use crate::mask::Mask;
-use crate::node::Node;
 
 /// A documented type.
 #[derive(Clone, Copy)]
@@ -172,9 +173,9 @@ fn faults(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::endpoint;
     use crate::knowledge::Settings;
-    use crate::secrets::Secrets;
+    use corpus::endpoint::endpoint;
+    use report::secrets::Secrets;
 
     const V1: &str = r#"{"id":1,"name":"A","email":"a@b.c","sip_account":null,"sag":"Agent",
         "extension":"2594","caller_id":null,"timezone":"Istanbul","webrtc_ringtone":null,

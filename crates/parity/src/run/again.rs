@@ -3,14 +3,15 @@
 
 use std::collections::BTreeSet;
 
-use super::judge::Records;
+use corpus::ask::Ask;
+use corpus::node::Node;
+use report::Cause;
+
+use super::records::Records;
 use super::{Pair, Run};
-use crate::ask::Ask;
 use crate::cause::Judgement;
 use crate::compare::{Compared, Difference, Kind, ORDER, RECORDS, compare};
 use crate::list::KeyedBy;
-use crate::node::Node;
-use crate::report::Cause;
 use crate::scenario::{Group, Scenario};
 
 /// Times both sides are asked again at most.

@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 
-use crate::ask::Reply;
+use corpus::ask::Reply;
+use corpus::node::Node;
+use corpus::source::Answering;
+
 use crate::cause::Teams;
 use crate::list::KeyedBy;
-use crate::node::Node;
-use crate::source::Answering;
 use crate::witness::{self, Rows};
 
 /// What candidate asks, and a way to ask it as well.

@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::settle::settle;
-use super::state::Finished;
-use super::{Plan, left_out};
-use crate::ask::Ask;
-use crate::compare::is_of_the_answer;
-use crate::endpoint::endpoint;
-use crate::knowledge::Knowledge;
-use crate::mask::Mask;
-use crate::report::{
+use corpus::ask::Ask;
+use corpus::endpoint::endpoint;
+use report::{
     Cause, FORMAT, FieldReport, Finding, LeftOut, Outcome, Report, ScenarioReport, Totals, V4Call,
     Verdict,
 };
+
+use super::settle::settle;
+use super::state::Finished;
+use super::{Plan, left_out};
+use crate::compare::is_of_the_answer;
+use crate::knowledge::Knowledge;
+use crate::mask::Mask;
 
 /// What was found so far.
 #[derive(Debug)]

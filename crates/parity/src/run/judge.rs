@@ -4,60 +4,21 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashSet};
 
+use corpus::endpoint::{ENDPOINTS, Endpoint};
+use corpus::node::Node;
+use report::Cause;
+
+use super::records::Records;
 use super::systematic::not_by_rule;
 use super::{Pair, Run, behind};
 use crate::cause::{
     DELETED_AT, Evidence, Judgement, NO_AGREEMENT, Seen, Teams, Vote, deletion_rules, quoted, votes,
 };
 use crate::compare::{Compared, Difference, ERROR, Kind, RECORDS, STATUS};
-use crate::endpoint::{ENDPOINTS, Endpoint};
 use crate::knowledge::Settings;
 use crate::list::{KeyedBy, List};
-use crate::node::Node;
-use crate::report::Cause;
 use crate::scenario::{Group, Scenario};
 use crate::witness;
-
-/// The whole records of a difference, where the answers are lists.
-pub(super) struct Records<'a> {
-    control: Option<List<'a>>,
-    candidate: Option<List<'a>>,
-}
-
-impl<'a> Records<'a> {
-    pub(super) fn of(pair: &'a Pair, by: KeyedBy) -> Records<'a> {
-        let read = |status: u16, body| if status == 200 { List::read(body, by).ok() } else { None };
-        Records {
-            control: read(pair.control.status, &pair.control.body),
-            candidate: read(pair.candidate.status, &pair.candidate.body),
-        }
-    }
-
-    pub(super) fn control(&self, key: &str) -> Option<Node> {
-        Some(self.control.as_ref()?.record(key)?.node())
-    }
-
-    pub(super) fn candidate(&self, key: &str) -> Option<Node> {
-        Some(self.candidate.as_ref()?.record(key)?.node())
-    }
-
-    /// The records that both have, of control or of candidate.
-    pub(super) fn common(&self, is_control: bool) -> Vec<Node> {
-        self.both()
-            .map(|(control, candidate)| if is_control { control } else { candidate })
-            .collect()
-    }
-
-    /// The records that both have.
-    pub(super) fn both(&self) -> impl Iterator<Item = (Node, Node)> {
-        let of_control = self.control.iter().flat_map(|list| list.keys.iter().zip(&list.records));
-        of_control.filter_map(|(key, record)| Some((record.node(), self.candidate(key)?)))
-    }
-
-    fn control_keys(&self) -> HashSet<String> {
-        self.control.iter().flat_map(|list| list.keys.iter().cloned()).collect()
-    }
-}
 
 impl Run<'_> {
     /// What the whole lists tell, for the questions that follow.

@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use report::{Cause, Outcome, Suggestion};
+
 use super::state::Finished;
 use crate::cause::{Setting, SettingKey, Vote};
-use crate::report::{Cause, Outcome, Suggestion};
 
 /// Settles what rests on settings, and says which settings to suggest. One that does not fit all is
 /// among them with what speaks against it.
@@ -85,10 +86,10 @@ fn moved(causes: &mut BTreeMap<Cause, u64>, from: Cause, count: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::ENDPOINTS;
-    use crate::report::{FieldReport, Finding};
     use crate::run::state::{Found, Resting};
     use crate::scenario::Scenario;
+    use corpus::endpoint::ENDPOINTS;
+    use report::{FieldReport, Finding};
 
     fn key() -> SettingKey {
         SettingKey { table: "legacy.v1_users.filters".to_owned(), name: "sag".to_owned() }

@@ -6,14 +6,14 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
+use corpus::node::Node;
+use report::{Cause, Example, FieldReport, Finding, ScenarioReport};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::cause::{Judgement, Setting, SettingKey, Vote};
 use crate::compare::{Compared, Difference};
 use crate::mask::Mask;
-use crate::node::Node;
-use crate::report::{Cause, Example, FieldReport, Finding, ScenarioReport};
 use crate::scenario::Scenario;
 
 /// What one question brought.

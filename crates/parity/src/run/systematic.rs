@@ -6,11 +6,12 @@ mod rules;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::judge::Records;
+use corpus::node::Node;
+use report::Cause;
+
+use super::records::Records;
 use crate::cause::Judgement;
 use crate::compare::{Compared, Difference, Kind, RECORDS};
-use crate::node::Node;
-use crate::report::Cause;
 use rules::rules;
 
 /// From this share on, in percent, what differs is no single value in the data.
@@ -195,11 +196,11 @@ mod tests {
     }
 
     fn judged(control: &str, candidate: &str) -> Vec<Cause> {
-        use crate::ask::Reply;
         use crate::compare::compare;
-        use crate::endpoint::ENDPOINTS;
         use crate::list::KeyedBy;
         use crate::run::Pair;
+        use corpus::ask::Reply;
+        use corpus::endpoint::ENDPOINTS;
         use std::time::Duration;
         let reply =
             |body: &str| Reply { status: 200, headers: Vec::new(), body: body.to_owned().into() };

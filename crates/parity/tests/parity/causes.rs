@@ -5,14 +5,14 @@
 use std::cell::OnceCell;
 use std::collections::HashSet;
 
+use corpus::endpoint::{Endpoint, endpoint};
+use corpus::node::Node;
 use parity::cause::{Evidence, Judgement, Known, KnownEndpoint};
 use parity::compare::{Difference, Kind};
-use parity::endpoint::{Endpoint, endpoint};
 use parity::knowledge::{Knowledge, Settings};
 use parity::list::KeyedBy;
-use parity::node::Node;
-use parity::report::Cause;
 use parity::witness::Rows;
+use report::Cause;
 
 fn v1() -> &'static Endpoint {
     endpoint("v1_users").unwrap()

@@ -2,9 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-use parity::ask::Reply;
+use corpus::ask::Reply;
+use corpus::endpoint::endpoint;
 use parity::compare::{Compared, Kind, compare};
-use parity::endpoint::endpoint;
 use parity::list::KeyedBy;
 
 fn reply(status: u16, body: &str) -> Reply {

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use steps::Step;
 
 use super::{numbers, settings, text, words};
-use crate::report::{Outcome, Report, Verdict};
+use crate::{Outcome, Report, Verdict};
 
 /// The style sheet, inside the file.
 const STYLE: &str = include_str!("../../templates/report.css");

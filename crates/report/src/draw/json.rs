@@ -1,7 +1,7 @@
 //! The report as JSON. Must never lose a member: read back, it is the same report.
 
 use super::text::is_hidden;
-use crate::report::Report;
+use crate::Report;
 
 /// The report as JSON, members in the order of their declaration, so that two runs can be compared
 /// as text. Hidden characters are escaped: the text may be looked at in a terminal.

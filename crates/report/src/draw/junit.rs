@@ -7,7 +7,7 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, TestSuite};
 
 use super::{numbers, text, words};
-use crate::report::{Finding, Outcome, PropertyReport, Report, ScenarioReport, Verdict};
+use crate::{Finding, Outcome, PropertyReport, Report, ScenarioReport, Verdict};
 
 /// Findings told of one scenario; the HTML report has all of them.
 const FINDINGS_MAX: usize = 20;

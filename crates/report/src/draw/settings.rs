@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{numbers, text};
-use crate::report::Suggestion;
+use crate::Suggestion;
 
 /// Lines of TOML, a header for each table. Within a table what has most evidence comes first; a
 /// second line for the same key, and one that anything speaks against, is a comment.

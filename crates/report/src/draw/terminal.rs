@@ -6,7 +6,7 @@ mod paper;
 use paper::{Ink, Paper};
 
 use super::{numbers, settings, text, words};
-use crate::report::{FieldReport, Finding, Outcome, Report, Verdict};
+use crate::{FieldReport, Finding, Outcome, Report, Verdict};
 
 /// Examples told of one finding; the files have all of them.
 const EXAMPLES_MAX: usize = 3;
@@ -213,7 +213,7 @@ fn rest(rows: usize, paper: &mut Paper) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Cause;
+    use crate::Cause;
 
     #[test]
     fn every_cause_has_its_letter_and_its_meaning() {

@@ -49,7 +49,7 @@ fn push_visible(shown: &mut String, c: char) {
 }
 
 /// The text on one line, with every hidden character written as its number.
-pub(crate) fn visible(text: &str) -> String {
+pub fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     text.chars().for_each(|c| push_visible(&mut shown, c));
     shown

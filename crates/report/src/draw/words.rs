@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{numbers, text};
-use crate::report::{Cause, FieldReport, Outcome, Report, Side, Verdict};
+use crate::{Cause, FieldReport, Outcome, Report, Side, Verdict};
 
 /// Characters shown of a name; longer ones are cut.
 pub(super) const NAME_MAX: usize = 160;

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use parity::draw;
-use parity::report::{Cause, LeftOut, Outcome, Report, Verdict};
 use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus};
+use report::draw;
+use report::{Cause, LeftOut, Outcome, Report, Verdict};
 
 /// Every report there is to draw, by name.
 fn all() -> [(&'static str, Report); 5] {

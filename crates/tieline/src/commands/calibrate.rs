@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use corpus::endpoint::ENDPOINTS;
 use parity::calibrate::{Found, Unable, calibrate};
-use parity::endpoint::ENDPOINTS;
-use parity::secrets::Secrets;
+use report::secrets::Secrets;
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::serve::load;

@@ -6,15 +6,15 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use clap::Args;
+use corpus::pseudonym::Pseudonyms;
+use corpus::relay::RelaySettings;
+use corpus::{Recording, Writer};
 use domain::id::IdPolicy;
-use parity::corpus::{Recording, Writer};
-use parity::pseudonym::Pseudonyms;
-use parity::relay::RelaySettings;
-use parity::report::Verdict;
 use parity::run::state::State;
 use parity::run::{Plan, Sides, validate};
 use parity::scenario::Extent;
-use parity::secrets::Secrets;
+use report::Verdict;
+use report::secrets::Secrets;
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::serve::load;

@@ -5,12 +5,12 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use corpus::ask::{Ask, Reply};
+use corpus::relay::{Behind, Relay, RelaySettings, Upstream};
+use corpus::source::{Answering, Live, Manners, Silence, Source};
 use gateway::config::{self, Config};
-use parity::ask::{Ask, Reply};
 use parity::calibrate::{Laboratory, Overlay, UPSTREAM};
-use parity::relay::{Behind, Relay, RelaySettings, Upstream};
 use parity::run;
-use parity::source::{Answering, Live, Manners, Silence, Source};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use transport::client::{Client, ClientSettings, Reach, Resolver, ResolverSettings, SystemLookup};
 
@@ -174,7 +174,7 @@ fn no_caller(name: &str) -> Failure {
 
 impl run::Behind for InProcess {
     fn take_calls(&self) -> Vec<String> {
-        self.relay.take_calls().iter().map(parity::relay::Call::shape).collect()
+        self.relay.take_calls().iter().map(corpus::relay::Call::shape).collect()
     }
 
     fn ask<'a>(&'a self, path_and_query: &'a str) -> Answering<'a, Option<Reply>> {

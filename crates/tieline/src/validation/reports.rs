@@ -5,8 +5,8 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use parity::draw::{html, json, junit, terminal};
-use parity::report::Report;
+use report::Report;
+use report::draw::{html, json, junit, terminal};
 
 use crate::failure::Failure;
 

@@ -1,6 +1,6 @@
 //! What programs do to values as a matter of course. Each is pure: the same for every record.
 
-use crate::node::Node;
+use corpus::node::Node;
 
 /// Makes another value of one.
 pub(super) type Rule = Box<dyn Fn(&Node) -> Node>;

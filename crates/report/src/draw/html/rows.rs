@@ -11,7 +11,7 @@ pub(super) use differences::{FindingGroup, ScenarioGroup, findings, scenarios};
 pub(super) use facts::{CallRow, LedgerGroup, PropertyRow, calls, ledger, properties};
 
 use super::{numbers, words};
-use crate::report::{Cause, FieldReport, Report};
+use crate::{Cause, FieldReport, Report};
 
 /// One number at the top.
 pub(super) struct Tile {

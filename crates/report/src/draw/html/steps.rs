@@ -1,7 +1,7 @@
 //! What to do next, from what was found. Must never advise to switch where the verdict does not.
 
 use super::{numbers, settings, words};
-use crate::report::{Cause, Report, Verdict};
+use crate::{Cause, Report, Verdict};
 
 /// One thing to do.
 pub(super) struct Step {

@@ -3,7 +3,7 @@
 
 mod rich;
 
-use parity::report::{Cause, LeftOut, Outcome, Report, Verdict};
+use report::{Cause, LeftOut, Outcome, Report, Verdict};
 pub(crate) use rich::rich;
 
 /// What text from elsewhere may hold at its worst.

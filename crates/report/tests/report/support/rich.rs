@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use parity::report::{
+use report::{
     Cause, Example, FORMAT, FieldReport, Finding, LeftOut, Loss, Outcome, PropertyReport, Report,
     ScenarioReport, Side, Suggestion, Totals, V4Call, Verdict,
 };

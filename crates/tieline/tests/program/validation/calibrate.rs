@@ -10,7 +10,7 @@ use super::sides::{Asked, KEY, Reply, Sides, assert_code, only_line, report, val
 use crate::common::process::{Folder, configuration};
 use crate::common::{Running, eventually, run, stdout, tieline};
 use parity::calibrate::{Choice, Entry, Found, Remaining};
-use parity::report::Verdict;
+use report::Verdict;
 use serde_json::{Value, json};
 use simulator::Simulator;
 

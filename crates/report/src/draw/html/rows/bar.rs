@@ -1,6 +1,6 @@
 //! A stacked bar as parts of a drawing. What it shows always stands beside it in words.
 
-use crate::report::FieldReport;
+use crate::FieldReport;
 
 /// The least width of a part that is not nothing, of 100: three of 40,000 must be seen.
 const WIDTH_MIN: f64 = 2.5;
@@ -62,7 +62,7 @@ impl Bar {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Cause;
+    use crate::Cause;
 
     #[test]
     fn a_few_of_many_can_be_seen() {

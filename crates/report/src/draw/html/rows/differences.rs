@@ -2,7 +2,7 @@
 
 use super::{Tag, grouped, tag, tags};
 use crate::draw::{numbers, text, words};
-use crate::report::{Cause, Example, Finding, Outcome, Report, ScenarioReport};
+use crate::{Cause, Example, Finding, Outcome, Report, ScenarioReport};
 
 /// Findings of one cause that stand in the page at once; the others are folded away.
 const AT_ONCE: usize = 20;

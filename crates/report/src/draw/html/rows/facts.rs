@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::grouped;
 use crate::draw::{numbers, words};
-use crate::report::{Cause, Loss, PropertyReport, Report};
+use crate::{Cause, Loss, PropertyReport, Report};
 
 pub(in crate::draw::html) struct PropertyRow {
     pub(in crate::draw::html) class: &'static str,
@@ -97,7 +97,7 @@ pub(in crate::draw::html) fn ledger(report: &Report) -> Vec<LedgerGroup> {
 
 /// The calls as they are.
 pub(in crate::draw::html) fn calls(report: &Report) -> Vec<CallRow> {
-    let call = |call: &crate::report::V4Call| CallRow {
+    let call = |call: &crate::V4Call| CallRow {
         legacy: words::name(&call.legacy),
         v4: words::name(&call.v4),
         calls: numbers::count(call.calls),
