@@ -5,6 +5,7 @@
 //! Knows Voiso's v4 only. It must never be called by what it is to judge.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use corpus::endpoint::Endpoint;
 use corpus::node::Node;
@@ -13,22 +14,14 @@ use crate::knowledge::Settings;
 use crate::list::KeyedBy;
 use crate::zone;
 
-/// Display names of channels on the vendor's pages, and the usual spelling of the other networks.
-const CHANNELS: &[(&str, &str)] = &[
-    ("chat", "Webchat"),
-    ("email", "Email"),
-    ("facebook", "Facebook"),
-    ("instagram", "Instagram"),
-    ("line", "LINE"),
-    ("sms", "SMS"),
-    ("telegram", "Telegram"),
-    ("viber", "Viber"),
-    ("webchat", "Webchat"),
-    ("whatsapp", "WhatsApp"),
-];
+/// Display names of channels by slug, from the same file as the gateway's.
+static CHANNELS: LazyLock<Vec<(&str, &str)>> =
+    LazyLock::new(|| zone::rows(include_str!("../../domain/data/channel_names.tsv")));
 
-/// Statuses of somebody who is at work, deletion date or not.
-const LIVE: &[&str] = &["available", "unavailable", "inbound", "outbound", "dialer", "postcall"];
+/// The statuses that the vendor's page of `GET /api/v1/{key}/agents_status` lists, in its order.
+/// Deleted users are `offline`; every other status is one of a user who exists.
+const STATUSES: [&str; 7] =
+    ["offline", "available", "unavailable", "inbound", "outbound", "dialer", "postcall"];
 
 /// Rows of the new API, by the key of legacy records.
 pub type Rows = HashMap<String, Node>;
@@ -75,7 +68,10 @@ pub fn is_deleted(row: &Node, deleted_at: &str) -> bool {
     match deleted_at {
         "always" => has_date,
         "never" => false,
-        _ => has_date && !status.is_some_and(|status| LIVE.contains(&status)),
+        _ => {
+            let exists = status.is_some_and(|one| one != "offline" && STATUSES.contains(&one));
+            has_date && !exists
+        }
     }
 }
 
