@@ -6,12 +6,16 @@
 
 pub mod ask;
 pub mod endpoint;
+mod hex;
 pub mod node;
+mod owner_only;
 pub mod pseudonym;
 mod recording;
 pub mod relay;
 pub mod source;
 
+pub use hex::hex;
+pub use owner_only::owner_only;
 pub use recording::{
     Corpus, CorpusError, FORMAT, Header, Recorded, Recording, Replay, Summary, UNFINISHED, Writer,
 };

@@ -294,7 +294,7 @@ impl Mask {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key) else { return String::new() };
         mac.update(text.as_bytes());
         let bytes = mac.finalize().into_bytes();
-        bytes.iter().take(2).map(|byte| format!("{byte:02x}")).collect()
+        corpus::hex(&bytes[..2])
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod again;
 mod behind;
+mod finished;
 mod gathered;
 mod judge;
 pub(crate) mod left_out;
@@ -31,9 +32,10 @@ use crate::knowledge::Knowledge;
 use crate::list::{KeyedBy, List};
 use crate::scenario::{Extent, Group, Scenario, questions};
 pub use behind::Behind;
+use finished::{Finished, Showing};
 use gathered::Gathered;
 use records::Records;
-use state::{Finished, State, Told};
+use state::State;
 
 /// What is to be done.
 #[derive(Clone, Debug)]
@@ -425,7 +427,7 @@ impl<'a> Run<'a> {
         finished.votes = self.votes(scenario, &pair, by);
         // Most questions have nothing to tell.
         let records = OnceCell::new();
-        let told = Told {
+        let showing = Showing {
             examples_max: self.plan.examples_max,
             mask: self.gathered.mask(),
             records: &|key| {
@@ -433,7 +435,7 @@ impl<'a> Run<'a> {
                 [records.control(key), records.candidate(key)].into_iter().flatten().collect()
             },
         };
-        finished.count(&found, judged, &told);
+        finished.count(&found, judged, &showing);
         finished.scenario.outcome = match finished.scenario.causes.keys().next() {
             None => Outcome::Equal,
             Some(Cause::Bug) => Outcome::Different,

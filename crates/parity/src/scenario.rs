@@ -91,8 +91,7 @@ impl Scenario {
     pub fn fingerprint(&self) -> String {
         let target = self.ask.target("");
         let digest = Sha256::digest(format!("{:?} {target}", self.ask.key));
-        let hex = digest.iter().take(8).map(|byte| format!("{byte:02x}"));
-        format!("{}#{}", self.id, hex.collect::<String>())
+        format!("{}#{}", self.id, corpus::hex(&digest[..8]))
     }
 }
 

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{CorpusError, Header};
 use crate::ask::Ask;
+use crate::hex::{hex, unhex};
 
 /// What tells a body.
 pub(super) type BodyId = [u8; 32];
@@ -95,22 +96,8 @@ const BODY: &[u8] = b"{\"body\":\"";
 const JSON: &[u8] = b"\",\"json\":";
 const HEX: usize = 64;
 
-pub(super) fn hex(id: &BodyId) -> String {
-    id.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 pub(super) fn digest(body: &[u8]) -> BodyId {
     Sha256::digest(body).into()
-}
-
-fn unhex(text: &[u8]) -> Option<BodyId> {
-    let text = std::str::from_utf8(text).ok().filter(|text| text.len() == HEX)?;
-    let mut id = [0; 32];
-    for (byte, pair) in id.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        let digit = |c: u8| char::from(c).to_digit(16);
-        *byte = (digit(pair[0])? * 16 + digit(pair[1])?) as u8;
-    }
-    Some(id)
 }
 
 /// A digest as a line names it.

@@ -16,6 +16,7 @@ use super::line::{self, Asked, BodyId, End, First, Format, LINE_BYTES_MAX, Last,
 use super::rebuild::{Cut, Laid};
 use super::{CorpusError, FORMAT, Header};
 use crate::ask::{Ask, Reply};
+use crate::hex::hex;
 use crate::pseudonym::canonical;
 
 /// What stands for a body that was no JSON.
@@ -122,7 +123,7 @@ impl Corpus {
                 let digest: BodyId = before.finalize().into();
                 let bodies = corpus.bodies.len() as u64;
                 let unanswered = last.end.unanswered;
-                let sha256 = line::hex(&digest);
+                let sha256 = hex(&digest);
                 let read = End { bodies, legacy, upstream, unanswered, sha256 };
                 corpus.unanswered = unanswered;
                 return match read == last.end && lines.next(&mut line)? == 0 {

@@ -3,9 +3,8 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,6 +15,8 @@ use super::line::{self, Asked, BodyId, End, First, Last, Line};
 use super::{CorpusError, FORMAT, Header, UNFINISHED};
 use crate::ask::{Ask, Reply};
 use crate::endpoint::Endpoint;
+use crate::hex::hex;
+use crate::owner_only::owner_only;
 use crate::pseudonym::{Document, Pseudonyms};
 use crate::relay::{Exchange, Recorder};
 
@@ -95,7 +96,7 @@ impl Writer {
         {
             return Err(error.into());
         }
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
+        let file = owner_only().create_new(true).open(&part)?;
         let mut open = Open {
             file: Some(BufWriter::new(file)),
             part,
@@ -211,7 +212,7 @@ impl Writer {
         }
         let digest: BodyId = open.digest.clone().finalize().into();
         let Summary { legacy, upstream, bodies, unanswered, .. } = open.summary;
-        let end = End { bodies, legacy, upstream, unanswered, sha256: line::hex(&digest) };
+        let end = End { bodies, legacy, upstream, unanswered, sha256: hex(&digest) };
         open.write(&line::line(&Last { end }))?;
         let file = open.file.take().ok_or(CorpusError::Finished)?;
         let file = file.into_inner().map_err(|error| CorpusError::from(error.into_error()))?;
@@ -277,7 +278,7 @@ impl Writer {
             question: open.question,
             status: reply.status,
             headers: line::recorded(reply.headers.iter().cloned()),
-            body: if let Body::Is(id) = body { Some(line::hex(id)) } else { None },
+            body: if let Body::Is(id) = body { Some(hex(id)) } else { None },
             left_out: matches!(body, Body::LeftOut),
         }
     }

@@ -1,6 +1,7 @@
 //! What all questions brought together, and the report made of it.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use corpus::ask::Ask;
@@ -10,8 +11,8 @@ use report::{
     Verdict,
 };
 
+use super::finished::Finished;
 use super::settle::settle;
-use super::state::Finished;
 use super::{Plan, left_out};
 use crate::compare::is_of_the_answer;
 use crate::knowledge::Knowledge;
@@ -26,15 +27,23 @@ pub(super) struct Gathered {
     mask: Mask,
     endpoints: Vec<&'static str>,
     examples_max: usize,
+    /// By place of the endpoint and of the field's name.
     fields: BTreeMap<(usize, usize), FieldReport>,
-    /// Names of fields in the order in which they were met.
-    names: Vec<String>,
+    /// Names of fields, numbered in the order in which they were met.
+    names: HashMap<String, usize>,
     scenarios: Vec<ScenarioReport>,
     findings: Vec<Finding>,
+    /// Where each kind of finding stands.
+    places: HashMap<Alike, usize>,
     /// What the questions brought; it is settled when all have.
     finished: Vec<Finished>,
     calls: Vec<V4Call>,
+    /// The shapes of requests that `calls` has.
+    called: HashSet<String>,
 }
+
+/// What findings must have in common to be counted as one: endpoint, field, kind, cause and reason.
+type Alike = (String, String, String, Cause, String);
 
 impl Gathered {
     pub(super) fn new(plan: &Plan) -> Gathered {
@@ -46,11 +55,13 @@ impl Gathered {
             endpoints: plan.endpoints.iter().map(|endpoint| endpoint.name).collect(),
             examples_max: plan.examples_max,
             fields: BTreeMap::new(),
-            names: Vec::new(),
+            names: HashMap::new(),
             scenarios: Vec::new(),
             findings: Vec::new(),
+            places: HashMap::new(),
             finished: Vec::new(),
             calls: Vec::new(),
+            called: HashSet::new(),
         }
     }
 
@@ -63,7 +74,7 @@ impl Gathered {
         let total = self.totals.upstream_calls.get_or_insert(0);
         *total += calls.len() as u64;
         let legacy = ask.shape();
-        if self.calls.iter().any(|known| known.legacy == legacy) {
+        if !self.called.insert(legacy.clone()) {
             return;
         }
         let v4 = match calls.first() {
@@ -82,20 +93,17 @@ impl Gathered {
         for field in finished.fields {
             self.field(field);
         }
-        for found in finished.findings {
-            self.finding(found.finding);
+        for one in finished.findings {
+            self.finding(one.finding);
         }
         self.scenarios.push(finished.scenario);
     }
 
     fn field(&mut self, field: FieldReport) {
-        let place = |list: &[&str], name: &str| list.iter().position(|known| *known == name);
-        let endpoint = place(&self.endpoints, &field.endpoint).unwrap_or(usize::MAX);
-        let known = self.names.iter().position(|name| *name == field.field);
-        let name = known.unwrap_or_else(|| {
-            self.names.push(field.field.clone());
-            self.names.len() - 1
-        });
+        let endpoint = self.endpoints.iter().position(|known| *known == field.endpoint);
+        let endpoint = endpoint.unwrap_or(usize::MAX);
+        let next = self.names.len();
+        let name = *self.names.entry(field.field.clone()).or_insert(next);
         let of = self.fields.entry((endpoint, name)).or_insert_with(|| FieldReport {
             endpoint: field.endpoint.clone(),
             field: field.field.clone(),
@@ -115,20 +123,24 @@ impl Gathered {
     }
 
     fn finding(&mut self, finding: Finding) {
-        let is_it = |known: &&mut Finding| {
-            known.endpoint == finding.endpoint
-                && known.field == finding.field
-                && known.kind == finding.kind
-                && known.cause == finding.cause
-                && known.why == finding.why
-        };
-        match self.findings.iter_mut().find(is_it) {
-            Some(known) => {
+        let alike = (
+            finding.endpoint.clone(),
+            finding.field.clone(),
+            finding.kind.clone(),
+            finding.cause,
+            finding.why.clone(),
+        );
+        match self.places.entry(alike) {
+            Entry::Occupied(place) => {
+                let known = &mut self.findings[*place.get()];
                 known.count += finding.count;
                 let room = self.examples_max.saturating_sub(known.examples.len());
                 known.examples.extend(finding.examples.into_iter().take(room));
             }
-            None => self.findings.push(finding),
+            Entry::Vacant(place) => {
+                place.insert(self.findings.len());
+                self.findings.push(finding);
+            }
         }
     }
 
@@ -178,10 +190,11 @@ impl Gathered {
         self.totals.undecided = (undecided.count() + unasked.len()) as u64;
         self.findings.sort_by(|a, b| (a.cause, b.count).cmp(&(b.cause, a.count)));
         settings.sort_by(|a, b| (&a.table, &a.line).cmp(&(&b.table, &b.line)));
+        let seen = self.fields.values().filter(|one| one.ignored > 0);
+        let seen: HashSet<(&str, &str)> =
+            seen.map(|one| (one.endpoint.as_str(), one.field.as_str())).collect();
         let is_unseen = |(endpoint, name): &&(String, String)| {
-            let name = self.mask.name(name);
-            let mut fields = self.fields.values();
-            !fields.any(|one| one.endpoint == *endpoint && one.field == name && one.ignored > 0)
+            !seen.contains(&(endpoint.as_str(), self.mask.name(name).as_str()))
         };
         let unseen = self.ignored.iter().filter(is_unseen);
         let unseen = unseen.map(|(endpoint, name)| format!("{endpoint}.{name}")).collect();

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use report::{Cause, Outcome, Suggestion};
+use report::Suggestion;
 
-use super::state::Finished;
+use super::finished::Finished;
 use crate::cause::{Setting, SettingKey, Vote};
 
 /// Settles what rests on settings, and says which settings to suggest. One that does not fit all is
@@ -47,49 +47,13 @@ pub(super) fn settle(all: &mut [Finished]) -> Vec<Suggestion> {
     suggestions
 }
 
-impl Finished {
-    /// What rests on these settings has no explanation.
-    fn without(&mut self, contradicted: &BTreeSet<SettingKey>) {
-        for found in &mut self.findings {
-            let Some(key) = found.rests_on.take_if(|key| contradicted.contains(key)) else {
-                continue;
-            };
-            found.finding.cause = Cause::Bug;
-            found.finding.why = format!(
-                "{}, but other answers of control speak against it: no value of {} fits them all",
-                found.finding.why, key.name
-            );
-        }
-        for resting in std::mem::take(&mut self.resting) {
-            if resting.cause == Cause::Bug || resting.on.is_disjoint(contradicted) {
-                continue;
-            }
-            let of_scenario = &mut self.scenario.causes;
-            moved(of_scenario, resting.cause, resting.count);
-            moved(&mut self.field(&resting.field).causes, resting.cause, resting.count);
-            self.scenario.outcome = Outcome::Different;
-        }
-    }
-}
-
-/// So many more are bugs.
-fn moved(causes: &mut BTreeMap<Cause, u64>, from: Cause, count: u64) {
-    if let Some(left) = causes.get_mut(&from) {
-        *left = left.saturating_sub(count);
-        if *left == 0 {
-            causes.remove(&from);
-        }
-    }
-    *causes.entry(Cause::Bug).or_default() += count;
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::state::{Found, Resting};
+    use crate::run::finished::{RestingCount, RestingFinding};
     use crate::scenario::Scenario;
     use corpus::endpoint::ENDPOINTS;
-    use report::{FieldReport, Finding};
+    use report::{Cause, FieldReport, Finding, Outcome};
 
     fn key() -> SettingKey {
         SettingKey { table: "legacy.v1_users.filters".to_owned(), name: "sag".to_owned() }
@@ -108,7 +72,12 @@ mod tests {
         finished.settings.push((Setting { key: key(), value: value.to_owned() }, 2));
         finished.fields.push(FieldReport { field: field.clone(), causes, ..Default::default() });
         let on = BTreeSet::from([key()]);
-        finished.resting.push(Resting { field: field.clone(), cause: Cause::Quirk, on, count: 2 });
+        finished.resting.push(RestingCount {
+            field: field.clone(),
+            cause: Cause::Quirk,
+            on,
+            count: 2,
+        });
         let finding = Finding {
             endpoint: "v1_users".to_owned(),
             field,
@@ -118,7 +87,7 @@ mod tests {
             count: 2,
             examples: Vec::new(),
         };
-        finished.findings.push(Found { finding, rests_on: Some(key()) });
+        finished.findings.push(RestingFinding { finding, rests_on: Some(key()) });
         finished
     }
 

@@ -95,11 +95,8 @@ impl Calibrate {
         for (upstream, legacy) in &found.id_map {
             text.push_str(&format!("{upstream},{legacy}\n"));
         }
-        let mut options = std::fs::OpenOptions::new();
-        options.create_new(true).write(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let written = options.open(path).and_then(|mut file| file.write_all(text.as_bytes()));
+        let file = corpus::owner_only().create_new(true).open(path);
+        let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
         written.map_err(|error| {
             Failure::new(format_args!("--id-map: cannot write {}: {error}", path.display()))
         })

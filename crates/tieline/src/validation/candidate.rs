@@ -1,7 +1,6 @@
 //! The candidate: the configured gateway in this process, with a relay between it and the new API, or
 //! a gateway that runs elsewhere.
 
-use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -231,10 +230,7 @@ pub(crate) fn client_with(ca: Option<&std::path::Path>) -> Result<Client, Failur
 /// A key that opens nothing but the gateway in this process.
 fn made_up_key() -> String {
     let random: [u8; 16] = rand::random();
-    random.iter().fold("validation-".to_owned(), |mut key, byte| {
-        let _ = write!(key, "{byte:02x}");
-        key
-    })
+    format!("validation-{}", corpus::hex(&random))
 }
 
 fn no_port(error: std::io::Error) -> Failure {
