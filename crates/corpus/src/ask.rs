@@ -1,4 +1,4 @@
-//! One request to either side, and what came back. Must never show a key.
+//! One legacy request without its key, and one whole answer. It must never show a key.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::pseudonym::{is_word, plain};
 
-/// How a request shows its key.
+/// Where a request carries its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyPlace {
@@ -16,9 +16,9 @@ pub enum KeyPlace {
     Query,
     /// Nowhere.
     Missing,
-    /// A key that nobody has, as Bearer.
+    /// A key that does not exist, as Bearer.
     WrongBearer,
-    /// A key that nobody has, in the query.
+    /// A key that does not exist, in the query.
     WrongQuery,
 }
 
@@ -34,7 +34,7 @@ pub struct Ask {
 }
 
 impl Ask {
-    /// Path and query, escaped; `key` is put in where the ask wants it there.
+    /// Path and query, escaped, with `key` in the query where the request carries it there.
     pub fn target(&self, key: &str) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(&self.query);
@@ -56,8 +56,8 @@ impl Ask {
         }
     }
 
-    /// The request without any value: path, names of parameters and the place of the key. A name
-    /// that may be a person's is left out too.
+    /// The request without any value: the path, the names of parameters and the place of the key. The
+    /// name of a parameter that may be a person's is left out too.
     pub fn shape(&self) -> String {
         let shown = |name| if is_word(plain(name)) { name } else { ".." };
         let mut names: Vec<String> =
@@ -72,7 +72,7 @@ impl Ask {
     }
 }
 
-/// A key that no contact center gave out.
+/// A key that no contact center has issued.
 pub const WRONG_KEY: &str = "no-such-key-0000";
 
 /// One whole answer.
@@ -80,14 +80,14 @@ pub const WRONG_KEY: &str = "no-such-key-0000";
 pub struct Reply {
     /// HTTP status.
     pub status: u16,
-    /// Headers that are compared, names in lower case.
+    /// The headers that are compared; their names are in lower case.
     pub headers: Vec<(String, String)>,
     /// The body, decoded.
     pub body: Bytes,
 }
 
 impl Reply {
-    /// A header's value.
+    /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shape_holds_no_value() {
+    fn a_shape_contains_no_value() {
         let ask = Ask {
             path: "/api/v3/cdr/users".to_owned(),
             query: vec![("name".to_owned(), "Jane & Co".to_owned())],

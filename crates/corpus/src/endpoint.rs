@@ -1,5 +1,6 @@
-//! What the vendor's pages say of the legacy endpoints: paths, filters, fields. Written from those
-//! pages alone; it must never be made from the gateway's own table.
+//! The legacy endpoints as the vendor's pages describe them: paths, filters, joined fields.
+//!
+//! It is written from those pages alone and must never be derived from the gateway's own table.
 
 use crate::ask::KeyPlace;
 
@@ -10,20 +11,20 @@ pub struct Endpoint {
     pub name: &'static str,
     /// Its path.
     pub path: &'static str,
-    /// Another path of it that the pages print.
+    /// Another path that the pages print.
     pub other_path: Option<&'static str>,
-    /// Where its pages put the key.
+    /// Where the pages put the key.
     pub key: KeyPlace,
-    /// Filters by name.
+    /// The names of its filters.
     pub filters: &'static [&'static str],
-    /// Whether `filter[x]=` is written for `x=` as well.
+    /// Whether a client may write `filter[x]=` for `x=`.
     pub bracketed: bool,
-    /// Fields that are lists joined by a comma and a space.
+    /// The fields that are lists joined by a comma and a space.
     pub joined: &'static [&'static str],
 }
 
 impl Endpoint {
-    /// The endpoint of a path.
+    /// The endpoint with this path.
     pub fn at(path: &str) -> Option<&'static Endpoint> {
         ENDPOINTS.iter().find(|one| one.path == path || one.other_path == Some(path))
     }
@@ -33,13 +34,13 @@ impl Endpoint {
         self.joined.contains(&field)
     }
 
-    /// Whether its rows are users with filters.
+    /// Whether it lists users that can be filtered.
     pub fn lists_users(&self) -> bool {
         !self.filters.is_empty()
     }
 }
 
-/// Every endpoint, in the order in which they are asked.
+/// Every endpoint, in the order in which a validation asks them.
 pub static ENDPOINTS: [Endpoint; 4] = [
     Endpoint {
         name: "v1_users",
@@ -88,7 +89,7 @@ pub static ENDPOINTS: [Endpoint; 4] = [
     },
 ];
 
-/// The endpoint of a name.
+/// The endpoint with this name.
 pub fn endpoint(name: &str) -> Option<&'static Endpoint> {
     ENDPOINTS.iter().find(|endpoint| endpoint.name == name)
 }

@@ -1,6 +1,8 @@
-//! JSON as it stands: members in order, numbers, null, empty and absent all distinct.
+//! JSON exactly as it was written: members keep their order, and numbers, null, empty and absent are
+//! all distinct.
 //!
-//! `serde_json::Value` forgets the order of members; nothing may be compared through it.
+//! `serde_json::Value` forgets the order of members and the second of two members with one name, so no
+//! comparison may go through it.
 
 use std::fmt;
 
@@ -8,7 +10,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Number;
 
-/// A JSON value. `1` and `1.0` are two numbers, and a member may stand twice.
+/// A JSON value. `1` and `1.0` are different numbers, and a member may occur twice.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Node {
     /// `null`.
@@ -29,8 +31,8 @@ impl Node {
     /// Reads JSON text.
     ///
     /// # Errors
-    /// Where it is none, or has a whole number that 64 bits cannot hold as it is, since two of these could
-    /// look equal. The error holds a position and no text.
+    /// Where the text is not JSON, or has a whole number that 64 bits cannot hold exactly: two of these
+    /// could look equal. The error contains a position and no text.
     pub fn parse(text: &[u8]) -> Result<Node, NotJson> {
         if let Some(at) = inexact_number(text) {
             return Err(NotJson { at });
@@ -38,7 +40,7 @@ impl Node {
         serde_json::from_slice(text).map_err(|error| NotJson { at: error.column() })
     }
 
-    /// A member of an object; `None` is absent, which is not `null`.
+    /// A member of an object; `None` means absent, which is not `null`.
     pub fn get(&self, name: &str) -> Option<&Node> {
         match self {
             Node::Object(members) => {
@@ -64,7 +66,7 @@ impl Node {
         }
     }
 
-    /// What kind of value it is, in JSON's words.
+    /// The kind of the value, as JSON calls it.
     pub fn kind(&self) -> &'static str {
         match self {
             Node::Null => "null",
@@ -82,7 +84,7 @@ impl Node {
     }
 }
 
-/// Where a whole number begins that would be rounded.
+/// The position of the first whole number that would be rounded.
 fn inexact_number(text: &[u8]) -> Option<usize> {
     let mut at = 0;
     while at < text.len() {
@@ -103,7 +105,7 @@ fn inexact_number(text: &[u8]) -> Option<usize> {
     None
 }
 
-/// The place behind a string that begins at `from`.
+/// The position behind a string that begins at `from`.
 fn end_of_string(text: &[u8], from: usize) -> usize {
     let mut at = from + 1;
     while at < text.len() && text[at] != b'"' {
@@ -112,7 +114,7 @@ fn end_of_string(text: &[u8], from: usize) -> usize {
     at + 1
 }
 
-/// Whether it is a whole number of 64 bits, or no whole number at all.
+/// Whether 64 bits hold the number exactly, or it is not a whole number.
 fn is_exact(number: &[u8]) -> bool {
     let text = std::str::from_utf8(number).unwrap_or_default();
     let is_whole = !text.contains(['.', 'e', 'E']);
@@ -206,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_read_as_it_is_or_not_at_all() {
+    fn a_number_is_read_exactly_or_refused() {
         for text in ["18446744073709551615", "-9223372036854775808", "0.1234567890123456"] {
             assert_eq!(Node::parse(text.as_bytes()).unwrap().to_json(), text);
         }
@@ -220,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_is_written_in_the_same_order() {
+    fn members_are_written_in_the_order_in_which_they_were_read() {
         let text = r#"{"b":1,"a":[1.0,null,"é\"",{}],"b":-2}"#;
         assert_eq!(Node::parse(text.as_bytes()).unwrap().to_json(), text);
     }

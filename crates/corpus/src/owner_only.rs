@@ -1,4 +1,4 @@
-//! Files that only their owner may read: recordings, reports and maps of ids say who somebody is.
+//! Files that only their owner may read. Recordings, reports and maps of ids are about people.
 
 use std::fs::OpenOptions;
 

@@ -1,17 +1,17 @@
-//! Personal data replaced by made-up data that joins as the real data did.
+//! Replaces personal data by pseudonyms, so that filters and joins still work.
 //!
-//! Equal texts become equal pseudonyms, in whatever field and file they stand, and texts that differ
-//! by case only become pseudonyms that differ by case only. Different texts become different ones. A
-//! pseudonym has the shape of its text: letters for letters, digits for digits, everything else in its
-//! place; it has as many bytes. A number is its digits, so `+1888` and the JSON number 1888 go
-//! together.
+//! Equal texts become equal pseudonyms, in every field and file. Texts that differ only by case become
+//! pseudonyms that differ only by case. Different texts become different pseudonyms. A pseudonym has the
+//! shape of its text: letters for letters, digits for digits, all other characters unchanged, and the
+//! same number of bytes. A number is treated as its digits, so `+1888` and the JSON number 1888 get the
+//! same pseudonym.
 //!
-//! Who has the key can tell which pseudonym stands for a text. It is made at random and lives as long
-//! as the recording, unless the operator gives one so that two recordings can be laid side by side.
-//! It must never be written down or printed here.
+//! A reader with the key can tell which pseudonym belongs to a text. The key is random and lives as long
+//! as the recording. An operator may give one, to compare two recordings. The key must never be written
+//! down or printed here.
 //!
-//! What stays to be seen: how long a text is, where its spaces and signs are, and who is equal to
-//! whom. Parts are not kept: what two e-mail addresses have in common their pseudonyms have not.
+//! A reader without the key sees the length of a text, its spaces and signs, and which texts are equal.
+//! Common parts are not preserved: two e-mail addresses of one domain get pseudonyms of two domains.
 
 mod alphabet;
 mod cipher;
@@ -31,36 +31,36 @@ pub use fields::{Document, is_word, plain};
 
 /// The shortest key an operator may give.
 pub const KEY_BYTES_MIN: usize = 16;
-/// A number of fewer digits in the name of a thing, or in an unknown field, is nobody's.
+/// A number with fewer digits, in the name of a thing or in an unknown field, identifies no person.
 const DIGITS_MIN: usize = 5;
-/// What stands for a key.
+/// The replacement for a key.
 const LEFT_OUT: &str = "left-out";
-/// How many pseudonyms are remembered, and how long the texts behind them are.
+/// How many pseudonyms are cached, and how long their texts may be.
 const MADE_MAX: usize = 100_000;
 const MADE_BYTES_MAX: usize = 256;
 
-/// A key at work, and what it leaves alone.
+/// The pseudonyms under one key, and the fields and sentences that stay as they are.
 pub struct Pseudonyms {
     cipher: Cipher,
     kept_fields: BTreeSet<String>,
     kept_sentences: BTreeSet<String>,
-    /// What was made before, to save work only.
+    /// A cache of pseudonyms by text.
     made: Mutex<HashMap<String, String>>,
 }
 
-/// The key of an operator is too short to be a secret.
+/// The operator's key is too short to be a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the key for pseudonyms has fewer than {KEY_BYTES_MIN} bytes")]
 pub struct KeyTooShort;
 
 impl Pseudonyms {
-    /// A key that nobody knows and nobody will.
+    /// Pseudonyms under a random key that is never shown.
     pub fn random() -> Pseudonyms {
         let key: [u8; 32] = rand::rng().random();
         Pseudonyms::new(&key)
     }
 
-    /// The operator's key.
+    /// Pseudonyms under the operator's key.
     ///
     /// # Errors
     /// Where it has fewer than [`KEY_BYTES_MIN`] bytes.
@@ -81,23 +81,23 @@ impl Pseudonyms {
         }
     }
 
-    /// Leaves a field alone. Where ids are made of display ids (`id_policy = "agent_display_id"`) that
-    /// is `agentDisplayId`, and then `extension` too: they are the same numbers.
+    /// Keeps the values of a field. With `id_policy = "agent_display_id"` these are `agentDisplayId` and
+    /// `extension`, which are the ids of users then.
     #[must_use]
     pub fn keeping(mut self, field: &str) -> Pseudonyms {
         self.kept_fields.insert(field.to_owned());
         self
     }
 
-    /// Leaves a sentence alone where a vendor's answer has it as its error, such as one that the
-    /// configuration names.
+    /// Keeps a sentence where a vendor's answer has it as its error, such as the text of a refused key
+    /// in the configuration.
     #[must_use]
     pub fn keeping_sentence(mut self, sentence: &str) -> Pseudonyms {
         self.kept_sentences.insert(sentence.to_owned());
         self
     }
 
-    /// What stands for a text about a person.
+    /// The pseudonym of a text about a person.
     pub fn text(&self, text: &str) -> String {
         if text.is_empty() || text.len() > MADE_BYTES_MAX {
             return self.cipher.text(text);
@@ -115,7 +115,7 @@ impl Pseudonyms {
         pseudonym
     }
 
-    /// What stands for the value of a query's parameter, which may be one that is left alone.
+    /// The replacement for the value of a parameter. Parameters that are not about people keep theirs.
     pub fn value(&self, parameter: &str, text: &str) -> String {
         if fields::is_key(parameter) {
             return LEFT_OUT.to_owned();
@@ -124,12 +124,12 @@ impl Pseudonyms {
         if is_kept { text.to_owned() } else { self.text(text) }
     }
 
-    /// What stands for the name of a parameter: itself, unless it is no word of a programmer's.
+    /// The replacement for the name of a parameter. A name that looks like an API's own stays.
     pub fn parameter(&self, name: &str) -> String {
         if fields::is_word(fields::plain(name)) { name.to_owned() } else { self.text(name) }
     }
 
-    /// What stands for a part of a value, given in bytes of the whole; `None` where the range cuts a
+    /// The replacement for a part of a value, given as a range of bytes; `None` where the range cuts a
     /// character or leaves the text.
     pub fn slice(&self, parameter: &str, whole: &str, range: Range<usize>) -> Option<String> {
         whole.get(range.clone())?;
@@ -139,18 +139,18 @@ impl Pseudonyms {
     /// A body with every value of a person replaced.
     ///
     /// # Errors
-    /// Where it is no JSON: then nothing of it can be told to be harmless.
+    /// Where the body is not JSON, so that people in it cannot be found.
     pub fn json(&self, document: Document, body: &[u8]) -> Result<Vec<u8>, NotJson> {
         scrub::scrub(self, document, body).map_err(|error| NotJson { at: error.column() })
     }
 
-    /// Path and query of a request to the new API with every value of a person replaced, spelled in
-    /// one way.
+    /// Path and query of a request to the new API, with every value of a person replaced, in canonical
+    /// spelling.
     pub fn target(&self, target: &str) -> String {
         self.target_with(target, None)
     }
 
-    /// The same where a parameter may have a part of a value, which is replaced as given.
+    /// The same. A value that equals `part.0` is replaced by `part.1`.
     pub(crate) fn target_with(&self, target: &str, part: Option<(&str, &str)>) -> String {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let replaced = |name: &str, value: &str| match part {
@@ -176,20 +176,20 @@ impl Pseudonyms {
         spelled(&path_out, pairs)
     }
 
-    /// A number about a person, in as many digits.
+    /// The pseudonym of a number, with as many digits.
     fn number(&self, number: u64) -> u64 {
         let mut text = number.to_string();
         loop {
             text = self.text(&text);
-            // Only of twenty digits some are too large; further on the way there is one that is not.
+            // Some numbers of twenty digits are too large. Applying the key again leads to one that fits.
             if let Ok(number) = text.parse() {
                 return number;
             }
         }
     }
 
-    /// A number that is no whole one, or is larger than those: other digits in the same places. Its
-    /// sign and its exponent are not part of it.
+    /// The pseudonym of a fraction or of a number beyond 64 bits: other digits in the same places. Sign
+    /// and exponent stay.
     fn fraction(&self, number: f64) -> String {
         let text = serde_json::Value::from(number.abs()).to_string();
         let end = text.find('e').or_else(|| text.strip_suffix(".0").map(str::len));
@@ -198,14 +198,14 @@ impl Pseudonyms {
         loop {
             digits = self.text(&digits);
             let made = format!("{digits}{rest}");
-            // Only a few of the largest exponent are too large; as with whole numbers.
+            // A few numbers with the largest exponent are too large; the loop helps as above.
             if made.parse::<f64>().is_ok_and(f64::is_finite) {
                 return made;
             }
         }
     }
 
-    /// The name of a thing. A number in it, however grouped, and an address are somebody's.
+    /// The name of a thing. Numbers in it, grouped or not, and e-mail addresses are replaced.
     fn name(&self, name: &str) -> String {
         let mut out = String::with_capacity(name.len());
         let mut rest = name;
@@ -247,7 +247,7 @@ impl fmt::Debug for Pseudonyms {
     }
 }
 
-/// Path and query in one spelling, without any replacement.
+/// Path and query in canonical spelling, without any replacement.
 pub(crate) fn canonical(target: &str) -> String {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let pairs = form_urlencoded::parse(query.as_bytes());
@@ -261,8 +261,8 @@ fn spelled(path: &str, pairs: impl Iterator<Item = (String, String)>) -> String 
     if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
 }
 
-/// How many bytes at the front are one number: digits, and between them at most two signs that group
-/// them. A bracket that opens begins another number.
+/// The length in bytes of the number at the beginning: digits, with at most two signs between groups. An
+/// opening bracket begins another number.
 fn number_at(text: &str) -> usize {
     let bytes = text.as_bytes();
     let digits = |from: usize| bytes[from..].iter().take_while(|b| b.is_ascii_digit()).count();
@@ -278,15 +278,15 @@ fn number_at(text: &str) -> usize {
     end
 }
 
-/// One segment of a path with its percent signs decoded.
+/// One segment of a path, percent-decoded.
 fn unescaped(segment: &str) -> String {
-    // A plus in a path is a plus.
+    // In a path a plus is not a space.
     let text = segment.replace('+', "%2B");
     let mut pairs = form_urlencoded::parse(text.as_bytes());
     pairs.next().map(|(name, _)| name.into_owned()).unwrap_or_default()
 }
 
-/// A value as one segment of a path, as gateways spell it.
+/// A value as one segment of a path, escaped as the gateway does it.
 fn escaped(value: &str) -> String {
     let mut out = String::with_capacity(value.len());
     for byte in value.bytes() {

@@ -1,14 +1,13 @@
-//! A corpus: legacy answers and the exchanges with the new API that belong to them, in one file, with
-//! every person in it replaced by a pseudonym. It proves later, offline, what was compared when the
-//! legacy API was still there.
+//! A corpus: legacy answers and the exchanges with the new API that belong to them, in one file, with a
+//! pseudonym for every person. With it a validation can be repeated offline when the legacy API is gone.
 //!
 //! The file is JSON lines: a header, bodies (each once, however often it was answered), exchanges that
-//! name their body by its digest, and a last line with counts and a digest of all lines before it.
-//! Nothing of it is believed before that line was read and agrees.
+//! name their body by its digest, and a last line with counts and a digest of all lines before it. The
+//! reader trusts nothing before that last line was read and agrees.
 //!
-//! A corpus is of one caller: who asks with another key may see other users, and would be answered
-//! what the first one saw. It must never hold a credential: requests are written without headers,
-//! exchanges for tokens not at all, and of answers only bodies that are JSON.
+//! A corpus belongs to one caller, because another key may see other users. It must never contain a
+//! credential: requests are written without headers, exchanges for tokens are left out, and a body is
+//! written only if it is JSON.
 
 mod control;
 mod line;
@@ -27,12 +26,12 @@ pub use reader::Corpus;
 pub use replay::Replay;
 pub use writer::{Summary, Writer};
 
-/// The format that is written here, and the newest that is read.
+/// The format that this version writes, and the newest one that it reads.
 pub const FORMAT: u32 = 1;
-/// What is behind the name of a corpus that is being written.
+/// The ending of a corpus that is still being written.
 pub const UNFINISHED: &str = "part";
 
-/// What a corpus says of itself. Everything in it is written as it is: no person, no key.
+/// The first line of a corpus. It is written without pseudonyms, so it must contain no person and no key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
     /// The version of Tieline that recorded it.
@@ -41,39 +40,39 @@ pub struct Header {
     pub dialect: String,
     /// When the recording began, RFC 3339 in UTC.
     pub recorded_at: String,
-    /// What was recorded, in words.
+    /// A description of what was recorded.
     pub what: String,
-    /// Settings that the replay needs, by name. What stands in them for a person, such as a dictionary
-    /// of caller ids, must have gone through the same pseudonyms.
+    /// Settings that the replay needs, by name. A value about a person, such as a dictionary of caller
+    /// ids, must have been replaced by the same pseudonyms.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
 }
 
-/// Why a corpus cannot be written or read. Holds no text of it.
+/// Why a corpus cannot be written or read. It contains no text of the corpus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CorpusError {
-    /// The file system said no.
+    /// The file cannot be read or written.
     #[error("the corpus cannot be read or written: {0}")]
     Io(io::ErrorKind),
-    /// The first line is not that of a corpus.
+    /// The first line is not the header of a corpus.
     #[error("this is no corpus of Tieline")]
     Foreign,
-    /// It was written by a later version.
+    /// A later version wrote it.
     #[error("the corpus has format {found}, this version reads formats up to {FORMAT}")]
     Newer {
-        /// The format it has.
+        /// Its format.
         found: u32,
     },
-    /// It has no last line.
+    /// The last line is missing.
     #[error("the corpus ends early: its recording was not finished, or the file was cut")]
     Unfinished,
-    /// Something in it is not what was written.
+    /// A line was changed after it was written.
     #[error("line {line} of the corpus is not what was recorded: the file was edited or damaged")]
     Edited {
         /// The line, from 1.
         line: u64,
     },
-    /// A line is longer than any that is read.
+    /// A line is too long to be read.
     #[error("line {line} of the corpus is longer than {bytes_max} bytes")]
     TooLong {
         /// The line, from 1.
@@ -81,16 +80,16 @@ pub enum CorpusError {
         /// The limit.
         bytes_max: u64,
     },
-    /// The pages of one list are too large to be laid out.
+    /// The pages of one list are too large to be put together.
     #[error("the pages of one list in the corpus have more than {bytes_max} bytes")]
     ListTooLong {
         /// The limit.
         bytes_max: usize,
     },
-    /// A legacy path that no endpoint has; it may hold a key.
+    /// The path belongs to no legacy endpoint, and may contain a key.
     #[error("only answers of the legacy endpoints of users, teams and deleted agents are recorded")]
     NoEndpoint,
-    /// The recording was finished before.
+    /// The recording is finished already.
     #[error("the recording is finished")]
     Finished,
 }

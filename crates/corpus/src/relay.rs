@@ -1,16 +1,16 @@
-//! A relay between a gateway and the new API: it passes on what it is asked, and remembers it.
+//! A relay between a gateway and the new API: it passes requests on and notes every call.
 //!
-//! A validation puts one in the place of each upstream's base URL. So it sees what was asked of the
-//! new API for each legacy request, can ask the new API what it really holds, can answer a repeated
-//! question from memory, and can answer from a recording without any upstream.
+//! A validation configures one in the place of each upstream's base URL. The relay shows which calls
+//! each legacy request caused, can ask the new API itself, can answer a repeated call from memory, and
+//! can answer from a recording without any upstream.
 //!
-//! It listens on loopback alone, and answers nothing but what is asked behind a random prefix of the
-//! path: whoever else is on the machine is not let in. It must never print, write down or record a credential: the one it
-//! saw last stays in memory, marked as sensitive, to be shown to the same upstream and nobody else.
+//! It listens only on loopback, and answers only behind a random prefix of the path, so that other
+//! processes of the machine cannot use it. It must never print or record a credential. The last
+//! credential stays in memory, marked as sensitive, and is sent only to the same upstream.
 //!
-//! Whoever stands behind it may see no more than a relay's answer shows. An upstream that does not
-//! answer, answers too much or breaks off is passed on as a connection that is cut before the
-//! answer's head; one that keeps silent, as silence. No redirect is followed, nothing is repeated.
+//! The gateway must see the upstream's failures as they are. Where the upstream does not answer, answers
+//! too much or breaks off, the relay cuts the connection before the head of an answer; a silent upstream
+//! stays silent. The relay follows no redirect and repeats nothing.
 
 mod call;
 mod cut;
@@ -38,41 +38,41 @@ pub use call::{Call, Source};
 use memory::{Identities, Memory};
 use prefix::Prefix;
 
-/// How long open connections may go on after the end was asked for.
+/// How long open connections may live after the relay was told to stop.
 const GRACE: Duration = Duration::from_secs(1);
-/// How many calls are remembered between two takes; beyond it only their number is.
+/// How many calls are kept between two takes. More calls are only counted.
 const CALLS_MAX: usize = 100_000;
-/// How many shapes of requests that a recording lacks are told apart.
+/// How many shapes of unrecorded requests are counted separately.
 const SHAPES_MAX: usize = 1_000;
 /// The longest wait for an answer to [`Relay::ask`].
 const ASK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Who answers.
+/// The source of the answers.
 #[derive(Clone)]
 pub enum Behind {
     /// The upstream itself.
     Live(Box<Upstream>),
     /// A recording.
     Replay {
-        /// What was recorded.
+        /// The recorded answers.
         replies: Arc<dyn Replies>,
-        /// Whether there is a token endpoint, which grants a made-up token to anybody.
+        /// Whether there is a token endpoint. It grants a made-up token to every request.
         grants_tokens: bool,
     },
 }
 
-/// An upstream that answers now.
+/// A live upstream.
 #[derive(Clone, Debug)]
 pub struct Upstream {
-    /// Scheme, host, perhaps port and path; what is asked for is appended to it.
+    /// Scheme, host, and perhaps port and path. The target of a request is appended.
     pub base_url: String,
-    /// Where access tokens come from, if they are needed.
+    /// The URL of the token endpoint, if there is one.
     pub token_url: Option<String>,
-    /// What is sent with. It must reach nothing else, since its connections carry credentials.
+    /// The client for this upstream only, because its connections carry credentials.
     pub client: Client,
 }
 
-/// Answers that were recorded. Reading one may wait for a disk.
+/// Recorded answers. Reading one may wait for a disk.
 pub trait Replies: Send + Sync {
     /// The answer to a request, `None` where it was not recorded.
     ///
@@ -81,34 +81,34 @@ pub trait Replies: Send + Sync {
     fn reply(&self, method: &str, target: &str) -> io::Result<Option<Reply>>;
 }
 
-/// One request that an upstream answered. `target` is path and query behind the base URL.
+/// One request and the answer of an upstream.
 #[derive(Clone)]
 pub struct Exchange {
     /// The method.
     pub method: String,
-    /// Path and query, as sent.
+    /// Path and query behind the base URL, as sent.
     pub target: String,
-    /// The answer; of its headers only those that a recording needs.
+    /// The answer, with only those headers that a recording needs.
     pub reply: Reply,
 }
 
-/// Is told of every exchange before its answer is passed on, but of no exchange for a token. What it
-/// does may wait for a disk. There is no credential in what it is told.
+/// Receives every exchange before its answer is passed on, except exchanges for tokens. It may wait for a
+/// disk. An exchange contains no credential.
 pub trait Recorder: Send + Sync {
-    /// Writes an exchange down. A failure is the recorder's to remember.
+    /// Records an exchange. The recorder keeps its own failures.
     fn record(&self, exchange: &Exchange);
 }
 
-/// How a relay works.
+/// The settings of a relay.
 #[derive(Clone)]
 pub struct RelaySettings {
-    /// How many bytes of answers to GET are remembered, see [`Relay::answer_from_memory`]; 0 is none.
+    /// The most bytes of answers to GET in memory, see [`Relay::answer_from_memory`]; 0 for none.
     pub memory_bytes_max: usize,
-    /// The largest body either way.
+    /// The largest body of a request or an answer.
     pub body_bytes_max: usize,
     /// The longest wait for each piece of a body.
     pub idle: Duration,
-    /// Who writes down what is answered.
+    /// The recorder of exchanges.
     pub recorder: Option<Arc<dyn Recorder>>,
 }
 
@@ -119,20 +119,20 @@ impl Default for RelaySettings {
     }
 }
 
-/// How often what happened, since the start.
+/// Counts since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Requests that were sent to the upstream, those for tokens included.
+    /// Requests to the upstream, including those for tokens.
     pub sent: u64,
     /// Requests answered from memory.
     pub from_memory: u64,
     /// Requests answered from a recording.
     pub from_recording: u64,
-    /// Requests that a recording had no answer for.
+    /// Requests without an answer in the recording.
     pub missing: u64,
-    /// Requests that got no answer, so that the connection was cut.
+    /// Requests without an answer: the connection was cut.
     pub cut: u64,
-    /// Calls that were forgotten since nobody took them, see [`Relay::take_calls`].
+    /// Calls beyond the limit that are only counted, see [`Relay::take_calls`].
     pub forgotten: u64,
 }
 
@@ -151,15 +151,15 @@ struct Shared {
     answers_from_memory: AtomicBool,
     memory: Mutex<Memory>,
     identities: Mutex<Identities>,
-    seen: Mutex<Option<Seen>>,
+    accepted: Mutex<Option<Accepted>>,
     calls: Mutex<Vec<Call>>,
     missing: Mutex<BTreeMap<String, u64>>,
     tally: Tally,
 }
 
-/// What the last request with a credential that the upstream took said of itself.
+/// The headers of the last request whose credential the upstream accepted.
 #[derive(Clone)]
-struct Seen {
+struct Accepted {
     authorization: HeaderValue,
     accept: Option<HeaderValue>,
 }
@@ -174,7 +174,7 @@ struct Tally {
     forgotten: AtomicU64,
 }
 
-/// Which door a request came in by.
+/// The listener that a request came through.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Door {
     Api,
@@ -190,10 +190,10 @@ fn count(counter: &AtomicU64) {
 }
 
 impl Relay {
-    /// Listens on a free port of loopback, and on a second one where tokens are had.
+    /// Listens on a free port of loopback, and on a second one for tokens if the upstream has them.
     ///
     /// # Errors
-    /// Where no port can be had.
+    /// Where no port is free.
     pub async fn start(
         behind: Behind,
         settings: RelaySettings,
@@ -210,7 +210,7 @@ impl Relay {
             settings,
             answers_from_memory: AtomicBool::new(false),
             identities: Mutex::new(Identities::new()),
-            seen: Mutex::default(),
+            accepted: Mutex::default(),
             calls: Mutex::default(),
             missing: Mutex::default(),
             tally: Tally::default(),
@@ -224,13 +224,13 @@ impl Relay {
         Ok(Relay { address, token_address, shared, _stop: stop.drop_guard() })
     }
 
-    /// What stands in the configuration for the upstream's base URL. Who knows it may ask: it must not
-    /// be printed.
+    /// The URL that replaces the upstream's base URL in the configuration. It lets its holder in, so it
+    /// must not be printed.
     pub fn base_url(&self) -> String {
         format!("http://{}{}", self.address, self.shared.prefix.as_str())
     }
 
-    /// What stands in the configuration for the upstream's token URL; as secret.
+    /// The URL that replaces the upstream's token URL. It must not be printed either.
     pub fn token_url(&self) -> Option<String> {
         let prefix = self.shared.prefix.as_str();
         self.token_address.map(|address| format!("http://{address}{prefix}/token"))
@@ -241,26 +241,26 @@ impl Relay {
         std::mem::take(&mut *lock(&self.shared.calls))
     }
 
-    /// From now on a GET that was answered before, with the same key, is answered from memory, or is
-    /// no longer. What it is answered is always the latest answer, and only 200 and 404 are kept.
+    /// Switches answers from memory on or off. While they are on, a GET that was answered before with
+    /// the same key gets its latest answer. Only the answers 200 and 404 are kept.
     ///
-    /// A gateway reads a list again whose pages do not fit together. So this is for a list that was
-    /// read whole while it was off; a list that fails under it needs [`Relay::forget`].
+    /// A gateway reads a list again when its pages do not fit together. Switch this on only after a list
+    /// was read whole; where a list still fails, call [`Relay::forget`].
     pub fn answer_from_memory(&self, on: bool) {
         self.shared.answers_from_memory.store(on, Ordering::Relaxed);
     }
 
-    /// Forgets every answer that was kept.
+    /// Removes every answer from memory.
     pub fn forget(&self) {
         lock(&self.shared.memory).clear();
     }
 
-    /// Answers that were not kept since there was no room.
+    /// How many answers found no room in memory.
     pub fn not_kept(&self) -> u64 {
         lock(&self.shared.memory).not_kept()
     }
 
-    /// How often what happened.
+    /// The counts since the start.
     pub fn counts(&self) -> Counts {
         let tally = &self.shared.tally;
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -274,29 +274,29 @@ impl Relay {
         }
     }
 
-    /// The shapes of requests that a recording had no answer for, and how often.
+    /// The shapes of requests without an answer in the recording, and how often each occurred.
     pub fn missing(&self) -> BTreeMap<String, u64> {
         lock(&self.shared.missing).clone()
     }
 
-    /// Asks the new API with the credential that it took last; not one of [`Relay::take_calls`].
-    /// Always asks anew, whatever is in memory.
+    /// Asks the new API, with the credential that it accepted last. Memory is not used, and
+    /// [`Relay::take_calls`] does not contain the call.
     ///
     /// # Errors
-    /// Where no credential was taken yet, or no answer came.
+    /// Where no credential was accepted yet, or no answer came.
     pub async fn ask(&self, target: &str) -> Result<Reply, AskFailure> {
         let asked = tokio::time::timeout(ASK_TIMEOUT, self.shared.ask(target)).await;
         asked.unwrap_or(Err(AskFailure::TimedOut))
     }
 }
 
-/// Why a question of our own got no answer. Holds kinds only.
+/// Why [`Relay::ask`] got no answer. It contains no text of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AskFailure {
-    /// Nobody has shown a credential yet that the upstream took.
+    /// The upstream has not accepted a credential yet.
     #[error("no credential was seen yet that the new API took")]
     NoCredential,
-    /// Path and query are none.
+    /// The target is not a path with a query.
     #[error("not a path and a query")]
     BadTarget,
     /// The recording has no answer to it.
@@ -305,18 +305,18 @@ pub enum AskFailure {
     /// The recording cannot be read.
     #[error("the recording cannot be read")]
     Unreadable,
-    /// No answer's head.
+    /// The head of the answer did not come.
     #[error(transparent)]
     NoAnswer(#[from] ClientError),
-    /// No whole body.
+    /// The body of the answer did not come whole.
     #[error(transparent)]
     NoBody(#[from] BodyError),
-    /// It took too long.
+    /// The answer took too long.
     #[error("no answer came in time")]
     TimedOut,
 }
 
-/// Serves one door until `stop`.
+/// Serves one listener until `stop`.
 async fn open(
     shared: &Arc<Shared>,
     door: Door,
@@ -325,7 +325,7 @@ async fn open(
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let limits = ServerLimits {
-        // All of it comes from one address, and a gateway's requests are as long as it likes.
+        // Every request comes from one address, and a gateway may send long requests.
         connections_per_address_max: 0,
         request_line_bytes_max: 64 * 1024,
         field_bytes_max: 64 * 1024,

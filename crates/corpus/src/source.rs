@@ -1,6 +1,7 @@
-//! Where answers come from: a server, live. Paced, within a budget, patient with 429 and 503.
+//! A live server that answers legacy requests. Requests to it are paced, stay within a budget, and are
+//! repeated after 429 and 503.
 //!
-//! An error here must never hold an address, a key or a body.
+//! An error here must never contain an address, a key or a body.
 
 use std::fmt;
 use std::future::Future;
@@ -21,9 +22,9 @@ use crate::ask::{Ask, KeyPlace, Reply};
 /// A future that a trait returns.
 pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Who answers legacy requests.
+/// Something that answers legacy requests: a server or a recording.
 pub trait Source: Send + Sync {
-    /// Asks.
+    /// Sends one request.
     fn ask<'a>(&'a self, ask: &'a Ask) -> Answering<'a, Result<Reply, Silence>>;
 
     /// Asks a question of a run for the first time. `whole` is the whole value where the question
@@ -37,7 +38,7 @@ pub trait Source: Send + Sync {
         self.ask(ask)
     }
 
-    /// How often it was busy, said 429 or 503, and was asked once more.
+    /// How many answers were 429 or 503, so that the request was repeated.
     fn times_busy(&self) -> u64 {
         0
     }
@@ -46,42 +47,42 @@ pub trait Source: Send + Sync {
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Silence {
-    /// No connection, or it broke.
+    /// There was no connection, or it broke.
     #[error("no answer: {0}")]
     Exchange(ClientError),
-    /// The body did not come whole.
+    /// The body was cut off.
     #[error("the answer did not come whole")]
     Body,
-    /// It took too long.
+    /// The answer took too long.
     #[error("the answer took too long")]
     Late,
-    /// The server goes on saying 429 or 503.
+    /// Every repeat was answered with 429 or 503.
     #[error("the server goes on answering {0}")]
     Busy(u16),
-    /// No request is left of the budget.
+    /// The budget of requests is used up.
     #[error("no request is left of the budget")]
     Budget,
-    /// The recording does not have this question.
+    /// The recording does not contain this question.
     #[error("the recording does not have this question")]
     NotRecorded,
 }
 
-/// How a server is asked.
+/// The limits under which a server is asked.
 #[derive(Clone, Debug)]
 pub struct Manners {
-    /// The longest whole answer.
+    /// The longest wait for a whole answer.
     pub timeout: Duration,
     /// The largest body, in bytes.
     pub bytes_max: usize,
-    /// Requests a second at most; `None`: as fast as they are answered.
+    /// The most requests per second; `None` for as fast as the server answers.
     pub requests_per_second_max: Option<f64>,
-    /// Requests in all.
+    /// The most requests in all.
     pub requests_max: Option<u64>,
-    /// How often a request is repeated that met 429 or 503.
+    /// How often a request is repeated after 429 or 503.
     pub repeats_max: u32,
-    /// Whether a request is repeated as well that met no server, or whose connection broke.
+    /// Whether a request is also repeated when the server was unreachable or the connection broke.
     pub repeats_broken: bool,
-    /// The longest wait that the server may ask for.
+    /// The longest wait that `Retry-After` may demand.
     pub retry_after_max: Duration,
 }
 
@@ -104,7 +105,7 @@ pub struct Live {
     client: Client,
     base_url: String,
     key: String,
-    /// The key of the endpoints that take a user's.
+    /// The key for endpoints that take a user's key.
     user_key: String,
     manners: Manners,
     sent: AtomicU64,
@@ -113,15 +114,15 @@ pub struct Live {
 }
 
 impl fmt::Debug for Live {
-    /// Keys stay here.
+    /// Keys must not be printed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Live").finish_non_exhaustive()
     }
 }
 
 impl Live {
-    /// A server at a base URL without a slash at its end. `user_key` is shown where a key stands in
-    /// the query.
+    /// A server at a base URL. Requests that carry their key in the query carry `user_key`, if there is
+    /// one.
     pub fn new(
         client: Client,
         base_url: &str,
@@ -168,7 +169,7 @@ impl Live {
         }
     }
 
-    /// Waits for this request's turn and takes it off the budget.
+    /// Waits until the rate allows this request, and subtracts it from the budget.
     async fn take_turn(&self) -> Result<(), Silence> {
         let number = self.sent.fetch_add(1, Ordering::Relaxed);
         if self.manners.requests_max.is_some_and(|most| number >= most) {
@@ -196,7 +197,7 @@ impl Live {
         if let Some(authorization) = ask.authorization(key) {
             request = request.header(header::AUTHORIZATION, authorization);
         }
-        // What does not fit a request line is refused here, as a client's library would.
+        // A target that does not fit a request line is refused here, as a client library would do.
         let other = |_| Silence::Exchange(ClientError::Other);
         let request = request.body(Bytes::new()).map_err(other)?;
         let answer = self.client.clone().oneshot(request).await.map_err(Silence::Exchange)?;
@@ -217,7 +218,7 @@ impl Source for Live {
     }
 }
 
-/// The headers that are compared or explain an error.
+/// Headers of an answer that are compared, or that explain an error.
 const KEPT: [&str; 6] = [
     "content-type",
     "location",
@@ -227,13 +228,13 @@ const KEPT: [&str; 6] = [
     "x-tieline-error",
 ];
 
-/// Those of an answer's headers that are kept.
+/// The headers of an answer that are kept.
 pub fn kept(headers: &http::HeaderMap) -> Vec<(String, String)> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
     KEPT.iter().filter_map(|name| Some(((*name).to_owned(), text(name)?))).collect()
 }
 
-/// A wait in seconds; dates are left to the caller's own patience.
+/// `Retry-After` in seconds. A date is ignored: the usual wait applies then.
 fn retry_after(reply: &Reply) -> Option<Duration> {
     reply.header("retry-after")?.parse().ok().map(Duration::from_secs)
 }

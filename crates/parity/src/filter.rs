@@ -1,4 +1,5 @@
-//! What filters look at, and how a filter compares: `exact`, `case_insensitive` or `contains`.
+//! The values that filters look at, and the modes in which a filter compares: `exact`,
+//! `case_insensitive` or `contains`.
 //!
 //! [`ways`] finds the comparisons under which control's answer to a question contains exactly the
 //! records that its filters find in control's own data. Candidate's answers never count here.
@@ -69,7 +70,7 @@ pub(crate) fn fits_all(
 }
 
 /// The keys of the records that fit every filter, where `mode` tells how each filter compares.
-pub fn predicted<'a>(
+pub(crate) fn predicted<'a>(
     endpoint: &Endpoint,
     index: &'a Index,
     filters: &[(String, String)],

@@ -20,7 +20,7 @@ pub(crate) fn rows(table: &'static str) -> Vec<(&'static str, &'static str)> {
     lines.filter_map(|line| line.split_once('\t')).collect()
 }
 
-/// The id of a zone, by any of its names; an unknown name stands for itself.
+/// The id of a zone by any of its names. An unknown name is its own id.
 pub fn id(zone: &str) -> &str {
     if let Some((_, id)) = ROWS.iter().find(|(name, _)| *name == zone) {
         return id;
@@ -28,7 +28,7 @@ pub fn id(zone: &str) -> &str {
     ALIASES.iter().find(|(alias, _)| *alias == zone).map_or(zone, |(_, id)| id)
 }
 
-/// Whether the table has a zone under this name or id.
+/// Whether the table has a zone with this name or id.
 pub fn is_known(zone: &str) -> bool {
     let id = id(zone);
     ROWS.iter().any(|(_, known)| *known == id)
@@ -40,8 +40,8 @@ pub fn names(zone: &str) -> usize {
     ROWS.iter().filter(|(_, known)| *known == id).count()
 }
 
-/// The Rails name of a zone: of several, the one that is the city of the id. `None` where Rails has
-/// no name for it; a Rails name stands for itself.
+/// The Rails name of a zone. Of several names it is the city in the id. A Rails name is its own name.
+/// `None` where Rails has no name for the zone.
 pub fn rails_name(zone: &str) -> Option<&str> {
     if let Some((name, _)) = ROWS.iter().find(|(name, _)| *name == zone) {
         return Some(name);
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_one_zone_meet_in_its_id() {
+    fn all_names_of_a_zone_have_one_id() {
         for (zone, name) in [
             ("Europe/Istanbul", Some("Istanbul")),
             ("Asia/Istanbul", Some("Istanbul")),

@@ -1,6 +1,6 @@
-//! Writes a made-up report, drawn in one of the forms, for tests that look at it from outside and for
-//! those who change how it looks: `cargo run -p report --example sample_report -- KIND FORM FILE`.
-//! Must never be taken for a validation: nothing is asked and nothing compared.
+//! Writes a made-up report in one of the forms, for tests of its look and for work on its look:
+//! `cargo run -p report --example sample_report -- KIND FORM FILE`. It is not a validation: nothing is
+//! asked and nothing compared.
 
 #[path = "../tests/report/support/mod.rs"]
 mod support;

@@ -1,7 +1,7 @@
-//! A report as people and programs read it: an HTML file, JUnit, JSON and text for a terminal.
+//! A report as an HTML file, as JUnit, as JSON and as text for a terminal.
 //!
-//! Everything is drawn from [`Report`](crate::Report) alone. Whatever its texts hold, they
-//! are shown and never obeyed: no markup, no control character, no change of direction.
+//! Everything is drawn from [`Report`](crate::Report) alone. Its texts may come from anywhere, so they are
+//! always shown as text: markup, control characters and changes of direction have no effect.
 
 mod html;
 mod json;

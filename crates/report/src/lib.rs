@@ -1,7 +1,7 @@
-//! What a validation found, as plain values, and the forms in which people and programs read it.
+//! The result of a validation, as plain values, and the forms in which people and programs read it.
 //!
-//! A report holds everything that is drawn: nothing is computed, asked or compared here. It must
-//! never hold a key, nor a value of a person that was not masked.
+//! Every form is drawn from these values alone: nothing is asked or compared here. A report must never
+//! contain a key, or an unmasked value of a person.
 
 pub mod draw;
 pub mod secrets;

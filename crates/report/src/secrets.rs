@@ -1,5 +1,5 @@
-//! The keys that are known, and texts without them: a side may repeat what it was asked with in an
-//! error, a header or the name of a member.
+//! Removes the known keys from texts, because a side may repeat the key of a request in an error, a
+//! header or the name of a member.
 //!
 //! A key must never leave this type.
 
@@ -7,12 +7,12 @@ use std::fmt;
 
 use crate::{Finding, Report, ScenarioReport, Suggestion};
 
-/// Shorter ones guard nothing, and stand in ordinary words.
+/// Shorter keys are not hidden: they protect nothing, and are part of ordinary words.
 const CHARS_MIN: usize = 6;
-/// What stands in the place of a key. It may stand in a string of JSON, of TOML and of HTML.
+/// The replacement for a key. It is safe in strings of JSON, TOML and HTML.
 const INSTEAD: &str = "(key)";
 
-/// Keys that no text may hold.
+/// Keys that no text may contain.
 #[derive(Clone, Default)]
 pub struct Secrets(Vec<String>);
 
@@ -23,7 +23,7 @@ impl fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// These keys. One that begins another is looked for after it.
+    /// These keys. Longer keys are looked for first, because one key may begin another.
     pub fn new(keys: impl IntoIterator<Item = String>) -> Secrets {
         let mut keys: Vec<String> =
             keys.into_iter().filter(|key| key.chars().count() >= CHARS_MIN).collect();
@@ -32,8 +32,8 @@ impl Secrets {
         Secrets(keys)
     }
 
-    /// A text without them, however they are spelled in it: in capitals or not, percent-encoded
-    /// wholly or in part, or escaped as in a string.
+    /// A text without the keys, in every spelling: capitals or not, percent-encoded wholly or in part, or
+    /// escaped as in a string.
     pub fn hide(&self, text: &str) -> String {
         let bytes = text.as_bytes();
         let mut shown = String::with_capacity(text.len());
@@ -52,7 +52,7 @@ impl Secrets {
         shown
     }
 
-    /// The same for every text of a report.
+    /// Removes the keys from every text of a report.
     pub fn hide_in(&self, report: &mut Report) {
         let sides = report.control.iter_mut().chain([&mut report.candidate]);
         sides.for_each(|side| self.hide_all([&mut side.name]));
@@ -70,12 +70,12 @@ impl Secrets {
         }
     }
 
-    /// The same for the texts of one question.
+    /// Removes the keys from the texts of one question.
     pub fn hide_in_scenario(&self, scenario: &mut ScenarioReport) {
         self.hide_all(scenario.undecided_because.iter_mut().chain([&mut scenario.shape]));
     }
 
-    /// The same for findings and settings.
+    /// Removes the keys from findings and settings.
     pub fn hide_in_findings(&self, findings: &mut [Finding], settings: &mut [Suggestion]) {
         for finding in findings {
             self.hide_all([&mut finding.field, &mut finding.why]);
@@ -92,7 +92,7 @@ impl Secrets {
     }
 }
 
-/// Where a key that begins at `at` ends.
+/// The end of a key that begins at `at`, if it is there.
 fn end(key: &[u8], text: &[u8], mut at: usize) -> Option<usize> {
     for byte in key {
         let is_it = |one: &u8| one.eq_ignore_ascii_case(byte);

@@ -1,71 +1,71 @@
-//! What a validation found, as plain values. The JSON report is this file, serialised; the other
-//! reports are drawn from it.
+//! The report as plain values. The JSON report is these values, serialised; the other forms are drawn
+//! from them.
 //!
-//! Must never hold a key, nor a value of a person that was not masked.
+//! They must never contain a key, or an unmasked value of a person.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The shape of the JSON report; it changes when a member is renamed or taken away.
+/// The format of the JSON report. It changes when a member is renamed or removed.
 pub const FORMAT: u32 = 1;
 
-/// Everything one validation found.
+/// Everything that one validation found.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
-    /// [`FORMAT`].
+    /// The format, [`FORMAT`].
     pub format: u32,
     /// The version of Tieline that wrote it.
     pub version: String,
-    /// May one switch?
+    /// Whether one may switch.
     pub verdict: Verdict,
-    /// Why, in one sentence.
+    /// The reason, in one sentence.
     pub because: String,
-    /// When it began, RFC 3339 in UTC.
+    /// The beginning, RFC 3339 in UTC.
     pub started_at: String,
-    /// How long it took, in seconds.
+    /// The duration in seconds.
     pub seconds: f64,
-    /// Who was control; absent where only properties were checked.
+    /// Control; absent where only properties were checked.
     pub control: Option<Side>,
-    /// Who was candidate.
+    /// Candidate.
     pub candidate: Side,
-    /// The upstream's dialect, such as `voiso-v4`; empty where it is not known.
+    /// The dialect of the upstream, such as `voiso-v4`; empty where it is not known.
     pub dialect: String,
     /// Counts over everything.
     pub totals: Totals,
-    /// One for each field of each endpoint, and for `$status`, `$header.<name>`, `$envelope`,
-    /// `$error`, `$records` (who is listed) and `$order` (in which order).
+    /// One for each field of each endpoint, and for the parts `$status`, `$header.<name>`, `$envelope`,
+    /// `$error`, `$records` (which records are listed) and `$order` (in which order).
     pub fields: Vec<FieldReport>,
-    /// One for each question that was asked.
+    /// One for each question.
     pub scenarios: Vec<ScenarioReport>,
     /// Differences with one cause and one reason each, the worst first.
     pub findings: Vec<Finding>,
-    /// Settings under which differences would go away.
+    /// Settings under which values would become equal.
     pub settings: Vec<Suggestion>,
     /// Checks of candidate alone.
     pub properties: Vec<PropertyReport>,
     /// The ledger of losses, for the endpoints and the dialect at hand.
     pub ledger: Vec<Loss>,
-    /// What was asked of the new API for each shape of legacy request.
+    /// The calls to the new API, for each shape of legacy request.
     pub calls: Vec<V4Call>,
-    /// What could have been asked and was not.
+    /// The questions that are asked by default and were not.
     #[serde(default)]
     pub left_out: LeftOut,
 }
 
 impl Report {
-    /// Whether candidate was not compared with anybody.
+    /// Whether there was no control to compare with.
     pub fn is_of_candidate_alone(&self) -> bool {
         self.control.is_none()
     }
 
-    /// Whether anything was not asked or not looked at.
+    /// Whether anything was not asked or not compared.
     pub fn is_partial(&self) -> bool {
         self.totals.ignored > 0 || !self.left_out.is_nothing()
     }
 }
 
-/// What was not asked, or not looked at, because somebody wanted it so.
+/// Questions and fields that options of the run have left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LeftOut {
@@ -73,28 +73,28 @@ pub struct LeftOut {
     pub endpoints: Vec<String>,
     /// Fields that were not compared, such as `v1_users.sag`.
     pub fields: Vec<String>,
-    /// Those of them that no answer had: perhaps another one is meant.
+    /// Fields to be left out that no answer had; perhaps another one is meant.
     pub fields_unseen: Vec<String>,
-    /// Questions that filter by such a field.
+    /// Questions that filter by a field that was left out.
     pub filtered: u64,
-    /// Questions with more values of one filter, of those that are asked by default.
+    /// Default questions with further values of a filter that were left out.
     pub values: u64,
-    /// Questions with two filters, of those that are asked by default.
+    /// Default questions with two filters that were left out.
     pub pairs: u64,
 }
 
 impl LeftOut {
-    /// Whether all was asked that is asked by default.
+    /// Whether every default question was asked.
     pub fn is_nothing(&self) -> bool {
         *self == LeftOut::default()
     }
 }
 
-/// May one switch?
+/// Whether one may switch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Every difference has a cause that is known.
+    /// Every difference has a known cause.
     Agree,
     /// Some difference is unexplained.
     Differ,
@@ -104,7 +104,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// As in JSON.
+    /// The word in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Verdict::Agree => "agree",
@@ -130,22 +130,22 @@ pub struct Totals {
     pub scenarios: u64,
     /// Requests to control, the extra ones included.
     pub control_requests: u64,
-    /// Requests to control for what differed.
+    /// Requests to control that were made because something differed.
     pub control_requests_extra: u64,
     /// Requests to candidate.
     pub candidate_requests: u64,
-    /// How often candidate answered 429 or 503 and was asked once more: its clients see these.
+    /// How often candidate answered 429 or 503 and was asked again. Its clients see these answers.
     #[serde(default)]
     pub candidate_busy: u64,
-    /// Calls that candidate made to the new API, where they can be seen.
+    /// Calls of candidate to the new API, where they are visible.
     pub upstream_calls: Option<u64>,
     /// Records that both sides listed.
     pub records: u64,
     /// Values compared.
     pub compared: u64,
-    /// Of these equal.
+    /// Compared values that are equal.
     pub matched: u64,
-    /// Values that were left out on request; neither compared nor matched.
+    /// Values that were left out on request. They count neither as compared nor as matched.
     pub ignored: u64,
     /// Values that differ, by cause.
     pub causes: BTreeMap<Cause, u64>,
@@ -163,7 +163,7 @@ pub enum Cause {
     UpstreamData,
     /// A setting would make it equal.
     Quirk,
-    /// The ledger says that the new API cannot tell.
+    /// The ledger says that the new API does not have it.
     DeclaredLoss,
     /// The same things in another order.
     Order,
@@ -185,7 +185,7 @@ impl Cause {
         Cause::Noise,
     ];
 
-    /// As in JSON.
+    /// The word in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Cause::Bug => "bug",
@@ -198,7 +198,7 @@ impl Cause {
         }
     }
 
-    /// For people.
+    /// The words for people.
     pub fn title(self) -> &'static str {
         match self {
             Cause::Bug => "bug",
@@ -211,7 +211,7 @@ impl Cause {
         }
     }
 
-    /// What it means and what to do, in one sentence.
+    /// The meaning and the next step, in one sentence.
     pub fn meaning(self) -> &'static str {
         match self {
             Cause::Bug => "Nothing known explains it: do not switch before somebody has looked.",
@@ -226,7 +226,7 @@ impl Cause {
         }
     }
 
-    /// Whether a validation fails over it.
+    /// Whether a validation fails because of it.
     pub fn is_unexplained(self) -> bool {
         self == Cause::Bug
     }
@@ -241,16 +241,16 @@ pub struct FieldReport {
     pub field: String,
     /// Values compared.
     pub compared: u64,
-    /// Values compared that are sure to tell something new. Of a record's field, the most that one
-    /// question had: the same record under another question says nothing more. Of the answer as a
-    /// whole, one for each question.
+    /// Values compared that are independent of each other. For a field of records this is the largest
+    /// number in one question, because the same record under another question proves nothing new. For a
+    /// part of the answer it is one for each question.
     #[serde(default)]
     pub distinct: u64,
-    /// Of those compared equal.
+    /// Compared values that are equal.
     pub matched: u64,
-    /// Left out on request.
+    /// Values left out on request.
     pub ignored: u64,
-    /// Of those compared, the ones that differ, by cause.
+    /// Compared values that differ, by cause.
     pub causes: BTreeMap<Cause, u64>,
 }
 
@@ -260,8 +260,8 @@ impl FieldReport {
         if self.distinct > 0 { self.distinct } else { self.compared }
     }
 
-    /// Where no value differs, the largest share that may differ all the same, at 95 % confidence:
-    /// 1 - 0.05^(1/n) of n independent values. `None` where something differs or nothing was compared.
+    /// Where no value differs, the largest share that may still differ, at 95 % confidence:
+    /// 1 - 0.05^(1/n) for n independent values. `None` where something differs or nothing was compared.
     pub fn share_differing_at_most(&self) -> Option<f64> {
         let differing: u64 = self.causes.values().sum();
         (self.compared > 0 && differing == 0)
@@ -278,9 +278,9 @@ pub struct ScenarioReport {
     pub endpoint: String,
     /// The request without its values.
     pub shape: String,
-    /// What it is for, such as `filter`, `pair`, `unknown value`, `odd characters`, `bad key`.
+    /// Its purpose, such as `filter`, `pair`, `unknown value`, `odd characters`, `bad key`.
     pub group: String,
-    /// How it went.
+    /// The outcome.
     pub outcome: Outcome,
     /// Records of control.
     pub control_records: u64,
@@ -288,21 +288,21 @@ pub struct ScenarioReport {
     pub candidate_records: u64,
     /// Differences by cause.
     pub causes: BTreeMap<Cause, u64>,
-    /// Why it could not be compared.
+    /// The reason why it could not be compared.
     pub undecided_because: Option<String>,
-    /// Time to control's whole answer, in milliseconds.
+    /// The time of control's whole answer, in milliseconds.
     pub control_ms: f64,
-    /// Time to candidate's whole answer, in milliseconds.
+    /// The time of candidate's whole answer, in milliseconds.
     pub candidate_ms: f64,
 }
 
-/// How a question went.
+/// The outcome of a question.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// The same answer.
+    /// The answers are equal.
     Equal,
-    /// Differences, all of them with a known cause.
+    /// There are differences, and all have a known cause.
     Explained,
     /// Some difference is unexplained.
     Different,
@@ -311,20 +311,20 @@ pub enum Outcome {
     Undecided,
 }
 
-/// Differences that have endpoint, field, kind, cause and reason in common.
+/// Differences with the same endpoint, field, kind, cause and reason.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Finding {
     /// The endpoint.
     pub endpoint: String,
     /// The field; below a field, its path, such as `assigned_channels[].type`.
     pub field: String,
-    /// What differs: `value`, `type`, `absent`, `record missing`, `record extra`, `order`, ...
+    /// The kind of the difference: `value`, `type`, `absent`, `record missing`, `record extra`, `order`, ...
     pub kind: String,
     /// The cause.
     pub cause: Cause,
-    /// Why that is the cause, in one sentence without a value.
+    /// The reason for the cause, in one sentence without a value.
     pub why: String,
-    /// How many.
+    /// The number of differences.
     pub count: u64,
     /// A few of them.
     pub examples: Vec<Example>,
@@ -333,26 +333,26 @@ pub struct Finding {
 /// Two values side by side, masked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Example {
-    /// The scenario it was seen in.
+    /// The scenario in which it occurred.
     pub scenario: String,
     /// The record's id, where there is one.
     pub record: Option<String>,
-    /// What control said, as JSON, masked; `(absent)` where it said nothing.
+    /// Control's value, as JSON, masked; `(absent)` where there is none.
     pub control: String,
-    /// What candidate said.
+    /// Candidate's value.
     pub candidate: String,
 }
 
-/// A setting under which differences would go away.
+/// A setting under which values would become equal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Suggestion {
     /// The table, such as `legacy.v1_users`.
     pub table: String,
-    /// The line to put there, as TOML.
+    /// The line for that table, as TOML.
     pub line: String,
-    /// How many values would become equal by it.
+    /// How many values would become equal.
     pub evidence: u64,
-    /// How many values speak against it.
+    /// How many values contradict it.
     pub against: u64,
 }
 
@@ -363,13 +363,13 @@ pub struct PropertyReport {
     pub name: String,
     /// The endpoint.
     pub endpoint: String,
-    /// What must hold, in one sentence.
+    /// The property, in one sentence.
     pub says: String,
-    /// How often it was tried.
+    /// The number of tries.
     pub tried: u64,
-    /// How often it did not hold.
+    /// The number of tries in which it did not hold.
     pub failed: u64,
-    /// What was seen where it did not hold, without values.
+    /// A few failures, without values.
     pub seen: Vec<String>,
 }
 
@@ -384,17 +384,17 @@ pub struct Loss {
     pub dialect: String,
     /// `exact`, `renamed`, `derived`, `dictionary`, `defaulted` or `unavailable`.
     pub status: String,
-    /// Why, in one sentence.
+    /// The reason, in one sentence.
     pub reason: String,
 }
 
-/// What one shape of legacy request costs and becomes in the new API.
+/// The calls to the new API for one shape of legacy request.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct V4Call {
     /// The legacy request, without values.
     pub legacy: String,
-    /// The first call made for it, values of parameters left out but for paging.
+    /// The first call, without the values of parameters except those of paging.
     pub v4: String,
-    /// Calls made for it in all.
+    /// The number of calls.
     pub calls: u64,
 }

@@ -1,17 +1,17 @@
-//! Which characters may stand for which. Replacing one keeps its case, its length in UTF-8 and,
-//! roughly, its script. Must never map a character to one of another alphabet: that is what makes the
+//! The characters that may replace a character. A replacement has the same case, the same length in
+//! UTF-8 and roughly the same script. It must never come from another alphabet: this keeps the
 //! replacement reversible, so that two texts never become one.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-/// A place of a text.
+/// One position of a text.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Place {
-    /// It stays: a separator, a sign, or one of the few letters with a case of their own (`İ`, `ẞ`,
-    /// `ς`).
+    /// The character stays: a separator, a sign, or one of the few letters without a simple pair of
+    /// cases (`İ`, `ẞ`, `ς`).
     Fixed(char),
-    /// A decimal digit that may be any but 0.
+    /// A decimal digit that must not become 0.
     First(u32),
     /// A decimal digit.
     Digit(u32),
@@ -19,19 +19,19 @@ pub(super) enum Place {
     Letter { alphabet: Arc<Alphabet>, index: u32, is_upper: bool },
 }
 
-/// Characters that may stand for one another.
+/// Characters that may replace one another.
 #[derive(Debug, PartialEq)]
 pub(super) struct Alphabet {
-    /// What tells it from every other alphabet.
+    /// A number that no other alphabet has.
     name: u32,
     letters: Vec<char>,
 }
 
-/// How many code points an alphabet is picked from. UTF-8 changes its length at multiples of it only.
+/// An alphabet comes from a window of this many code points. The length in UTF-8 is the same within one.
 const WINDOW: u32 = 128;
 
 impl Place {
-    /// The place of a character, with decimal digits left to the caller.
+    /// The place of a character. The caller decides between the two kinds of digits.
     pub(super) fn of(c: char) -> Place {
         let Some((lower, is_upper)) = folded(c) else { return Place::Fixed(c) };
         let alphabet = alphabet(lower);
@@ -41,7 +41,7 @@ impl Place {
         }
     }
 
-    /// How many characters may stand here; 1 where it stays.
+    /// How many characters are possible here; 1 where the character stays.
     pub(super) fn radix(&self) -> u32 {
         match self {
             Place::Fixed(_) => 1,
@@ -51,7 +51,7 @@ impl Place {
         }
     }
 
-    /// Which of them stands here, from 0.
+    /// The number of the character among the possible ones, from 0.
     pub(super) fn index(&self) -> u32 {
         match self {
             Place::Fixed(_) => 0,
@@ -59,7 +59,7 @@ impl Place {
         }
     }
 
-    /// The character that stands here when it is the `index`-th.
+    /// The possible character with this number.
     pub(super) fn character(&self, index: u32) -> char {
         match self {
             Place::Fixed(c) => *c,
@@ -72,7 +72,7 @@ impl Place {
         }
     }
 
-    /// Everything about the place but which character stands there, and without its case.
+    /// A number for everything about the place except the character and its case.
     pub(super) fn shape(&self) -> u32 {
         match self {
             Place::Fixed(c) => u32::from(*c),
@@ -88,18 +88,18 @@ fn only(mut chars: impl Iterator<Item = char>) -> Option<char> {
     chars.next().is_none().then_some(first)
 }
 
-/// The capital of a letter that is a pair with it: each the other's case, and of one length.
+/// The capital of a letter, if the two are a pair: each is the other's case, and both have one length.
 fn capital(lower: char) -> Option<char> {
     let upper = only(lower.to_uppercase())?;
     let is_pair = upper != lower
         && only(upper.to_lowercase()) == Some(lower)
         && upper.len_utf8() == lower.len_utf8()
-        // At the end of a word its lower case is another letter.
+        // Its lower case is another letter at the end of a word.
         && lower != 'σ';
     is_pair.then_some(upper)
 }
 
-/// A letter or number in lower case, and whether it was a capital; `None` for what stays.
+/// A letter or number in lower case, and whether it was a capital; `None` for a character that stays.
 fn folded(c: char) -> Option<(char, bool)> {
     if !c.is_alphanumeric() || matches!(c, 'Σ' | 'σ' | 'ς') {
         return None;
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_character_is_one_of_those_that_may_stand_for_it() {
+    fn every_character_is_among_its_own_replacements() {
         for c in (0..=0x10_FFFF).filter_map(char::from_u32) {
             let place = Place::of(c);
             if c.is_ascii_digit() {

@@ -1,9 +1,9 @@
-//! One text becomes another of the same shape, by a key: a Feistel network over the places of the
+//! Turns a text into another of the same shape under a key: a Feistel network over the places of the
 //! text, each with an alphabet of its own.
 //!
-//! Every round adds to one half of the places something that depends on the key, the shape and the
-//! other half. So each text of a shape becomes exactly one other text of that shape: two texts never
-//! become one, nothing has to be remembered, and the order of asking does not matter.
+//! Every round adds to one half of the places a number that depends on the key, the shape and the other
+//! half. So the texts of one shape are permuted: two texts never become one, nothing has to be
+//! remembered, and the order of the texts does not matter.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -12,24 +12,24 @@ use super::alphabet::Place;
 
 type HmacSha256 = Hmac<Sha256>;
 
-/// Enough that every place depends on every other one, several times over.
+/// Enough rounds for every place to depend on every other one several times.
 const ROUNDS: u8 = 8;
 
-/// What may stand between the digits of a number that people write in groups.
+/// The signs that people write between the digits of a number.
 const IN_NUMBERS: &[char] = &['+', '-', '(', ')', '.', '/', ' '];
 
-/// A key at work.
+/// The permutation under one key.
 #[derive(Clone)]
 pub(super) struct Cipher(HmacSha256);
 
 impl Cipher {
     pub(super) fn new(key: &[u8]) -> Cipher {
-        // A key of any length will do for this function.
+        // HMAC takes a key of any length.
         let mac = HmacSha256::new_from_slice(key);
         Cipher(mac.unwrap_or_else(|_| HmacSha256::new(&hmac::digest::Key::<HmacSha256>::default())))
     }
 
-    /// Another text of the same shape. White space around it stays and does not count.
+    /// Another text of the same shape. White space around the text stays and changes nothing.
     pub(super) fn text(&self, text: &str) -> String {
         let core = text.trim();
         let start = text.len() - text.trim_start().len();
@@ -43,7 +43,7 @@ impl Cipher {
         out
     }
 
-    /// A number is its digits, however they are grouped, with or without `+`.
+    /// Only the digits of a number count, with any grouping, with or without `+`.
     fn number(&self, text: &str, out: &mut String) {
         let digits = text.chars().filter(char::is_ascii_digit);
         let mut places = digit_places(digits);
@@ -90,14 +90,14 @@ impl Cipher {
             let mut noise = Noise { keyed, block: 0, left: Vec::new() };
             for k in free.iter().skip(changed).step_by(2) {
                 let (place, index) = &mut places[*k];
-                // No alphabet has more than 128 letters: a number of 16 bits is fair enough.
+                // No alphabet has more than 128 letters, so 16 bits are almost uniform.
                 *index = (*index + u32::from(noise.next())) % place.radix();
             }
         }
     }
 }
 
-/// As many numbers as are needed from one key.
+/// An endless sequence of numbers from one key.
 struct Noise {
     keyed: HmacSha256,
     block: u32,
@@ -119,7 +119,7 @@ impl Noise {
     }
 }
 
-/// Digits in a row: zeros at the front stay, the digit after them is never zero.
+/// The places of digits: leading zeros stay, and the digit after them never becomes zero.
 fn digit_places(digits: impl Iterator<Item = char>) -> Vec<(Place, u32)> {
     let mut is_first = true;
     let place = |c: char| {

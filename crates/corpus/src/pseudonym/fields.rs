@@ -1,7 +1,7 @@
-//! Which fields hold personal data, by the vendors' documentation. What is not known here is
-//! personal: a field that no page names must not reach a corpus as it is.
+//! Which fields contain personal data, by the vendors' documentation. An unknown field counts as personal,
+//! so that its values never reach a corpus.
 
-/// Which answer a body is; the same word means a person in one and a team in another.
+/// The kind of an answer: `name` is a person's in one answer and a team's in another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Document {
     /// The legacy list of teams.
@@ -20,23 +20,23 @@ impl Document {
     }
 }
 
-/// What happens to a value.
+/// How a value is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rule {
     /// It stays.
     Keep,
     /// It is replaced.
     Replace,
-    /// A thing's name: only what looks like a number or an address in it is replaced.
+    /// The name of a thing: only numbers and e-mail addresses in it are replaced.
     Name,
-    /// A sentence of the vendor's: it stays where it is a known one.
+    /// A sentence of the vendor: it stays if it is a known one.
     Sentence,
-    /// Nobody knows: text is replaced, and numbers that are longer than most extensions.
+    /// An unknown field: text is replaced, and numbers longer than most extensions.
     Unknown,
 }
 
-/// Fields that are about no person, wherever they stand: ids, names of what an administrator set up,
-/// words from closed lists, dates that no legacy answer shows.
+/// Fields that are not about a person in any object: ids, names that an administrator chose, words from
+/// closed lists, dates that no legacy answer shows.
 #[rustfmt::skip]
 const KEPT: &[&str] = &[
     // legacy
@@ -53,7 +53,7 @@ const KEPT: &[&str] = &[
     "page", "count", "pageCount", "totalCount",
 ];
 
-/// Fields about a person: in text and as a number.
+/// Fields about a person, as text or as a number.
 #[rustfmt::skip]
 const PERSONAL: &[&str] = &[
     "email", "sip_account", "extension", "caller_id", "employee_id", "identifier",
@@ -61,7 +61,7 @@ const PERSONAL: &[&str] = &[
     "callbackNumberName", "callbackNumberClid",
 ];
 
-/// What has an `id` and a `name` and is no person.
+/// Members whose object has an `id` and a `name` and is not a person.
 const THINGS: &[&str] = &[
     "security_access_group",
     "teams",
@@ -78,7 +78,7 @@ const CHANNELS: &[&str] = &["channel_profiles", "assigned_channels"];
 /// Fields whose text is a sentence.
 const SENTENCES: &[&str] = &["error", "message", "error_description", "summary", "description"];
 
-/// Parameters whose values are about no person.
+/// Parameters whose values are not about a person.
 #[rustfmt::skip]
 const KEPT_PARAMETERS: &[&str] = &[
     "id", "sag", "timezone", "security_access_group_id", "limit", "offset", "page", "per_page",
@@ -95,8 +95,8 @@ pub(super) const SENTENCES_KNOWN: &[&str] = &[
     "Version missing from Accept header!", "Authorization has been denied for this request.",
 ];
 
-/// What happens to the value of `field` in an object that is, or is in, the member `parent`; of the
-/// outermost one `parent` is empty.
+/// How the value of `field` is treated, in an object that is in the member `parent`. `parent` is empty
+/// for the outermost object.
 pub(super) fn rule(document: Document, parent: &str, field: &str) -> Rule {
     match field {
         "name" if THINGS.contains(&parent) => Rule::Keep,
@@ -118,18 +118,18 @@ pub fn plain(parameter: &str) -> &str {
     inner.unwrap_or(parameter)
 }
 
-/// Whether the value of a parameter stays.
+/// Whether a parameter keeps its value.
 pub(super) fn is_kept_parameter(parameter: &str) -> bool {
     KEPT_PARAMETERS.contains(&plain(parameter))
 }
 
-/// Whether the value of a parameter is a key, of which not even a pseudonym may stay.
+/// Whether the value of a parameter is a key. A key gets no pseudonym.
 pub(super) fn is_key(parameter: &str) -> bool {
     matches!(plain(parameter), "key" | "api_key" | "access_token")
 }
 
-/// Whether the name of a member or a parameter may stay: it looks like an API's own, `snake_case` or
-/// `camelCase`. Where names are people's, such as logins, they have dots, capitals or signs.
+/// Whether the name of a member or a parameter may stay, because it looks like an API's own: `snake_case`
+/// or `camelCase`. Names of people, such as logins, have dots, capitals or signs.
 pub fn is_word(name: &str) -> bool {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     let digits = name.bytes().filter(u8::is_ascii_digit).count();

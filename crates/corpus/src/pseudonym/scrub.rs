@@ -1,5 +1,5 @@
-//! A JSON text is written anew, value by value, without a tree: order and repeated members stay,
-//! white space goes. Must never let a value of a person through.
+//! Writes a JSON text again with pseudonyms, value by value, without building a tree. The order of members
+//! and repeated members stay, white space goes. It must never let a value of a person through.
 
 use std::fmt;
 
@@ -8,13 +8,13 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use super::Pseudonyms;
 use super::fields::{Document, Rule, is_word, rule};
 
-/// Where in a document a value stands.
+/// The position of a value in a document.
 #[derive(Clone, Copy)]
 struct At<'a> {
     document: Document,
-    /// The member that the object is in.
+    /// The member that contains the object.
     parent: &'a str,
-    /// The member that the value is in.
+    /// The member that contains the value.
     field: &'a str,
 }
 
@@ -24,7 +24,7 @@ struct Scrub<'a> {
     out: &'a mut Vec<u8>,
 }
 
-/// The JSON text with every value of a person replaced. The error holds a position and no text.
+/// The JSON text with every value of a person replaced. The error contains a position and no text.
 pub(super) fn scrub(
     pseudonyms: &Pseudonyms,
     document: Document,
@@ -47,12 +47,12 @@ impl Scrub<'_> {
     }
 
     fn write(&mut self, text: &str) {
-        // Writing to a vector can't fail.
+        // Writing to a vector cannot fail.
         let _ = serde_json::to_writer(&mut *self.out, text);
     }
 }
 
-/// Whether a number has too few digits to be somebody's, before its point and behind it.
+/// Whether a number has too few digits before and behind its point to identify a person.
 fn is_short(number: f64) -> bool {
     let text = number.abs().to_string();
     text.bytes().filter(u8::is_ascii_digit).count() < super::DIGITS_MIN
@@ -100,7 +100,7 @@ impl<'de> Visitor<'de> for Scrub<'_> {
         self.visit_u64(value.unsigned_abs())
     }
 
-    /// A fraction, an exponent, or a whole number of more digits than others may have.
+    /// A fraction, a number with an exponent, or a whole number beyond 64 bits.
     fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
         let is_kept = match self.rule() {
             Rule::Keep => true,

@@ -1,4 +1,4 @@
-//! Control while it is recorded, and control that is a recording.
+//! A control that is being recorded, and a recording in the place of control.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use super::{Corpus, CorpusError, Replay, Writer};
 use crate::ask::{Ask, Reply};
 use crate::source::{Answering, Silence, Source};
 
-/// A live control whose answers are written down.
+/// A live control. Its answers are written into a corpus.
 pub struct Recording<'a> {
     control: &'a dyn Source,
     writer: Writer,
@@ -16,26 +16,26 @@ pub struct Recording<'a> {
 
 #[derive(Default)]
 struct Numbers {
-    /// The place of each question among all; asked again, it keeps its place.
+    /// The number of each question. A question that is asked again keeps its number.
     of: HashMap<Ask, u64>,
-    /// The whole value of questions that ask for a part of one; asked again, they are the same.
+    /// The whole value of each question that asks for a part of one, for when it is asked again.
     wholes: HashMap<Ask, String>,
     unanswered: HashSet<Ask>,
     failure: Option<CorpusError>,
 }
 
 impl<'a> Recording<'a> {
-    /// Writes down what `control` answers.
+    /// Records the answers of `control`.
     pub fn new(control: &'a dyn Source, writer: Writer) -> Recording<'a> {
         Recording { control, writer, numbers: Mutex::default() }
     }
 
-    /// Why an answer could not be written, if one could not.
+    /// The first error of writing, if there was one.
     pub fn failure(&self) -> Option<CorpusError> {
         self.numbers().failure
     }
 
-    /// Questions of the run that control has not answered.
+    /// How many questions of the run control has not answered.
     pub fn unanswered(&self) -> u64 {
         self.numbers().unanswered.len() as u64
     }
@@ -44,7 +44,7 @@ impl<'a> Recording<'a> {
         self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes an answer; what candidate asks next belongs to the same question.
+    /// Records an answer. The calls that candidate makes next belong to the same question.
     fn note(&self, ask: &Ask, whole: Option<&str>, reply: &Reply) {
         let mut numbers = self.numbers();
         numbers.unanswered.remove(ask);
@@ -69,7 +69,7 @@ impl<'a> Recording<'a> {
         }
     }
 
-    /// A question for the beginning of a value asks for the beginning of its pseudonym.
+    /// A question for the beginning of a value becomes one for the beginning of its pseudonym.
     fn part(&self, ask: &Ask, whole: &str) -> Option<Ask> {
         let [(name, value)] = &ask.query[..] else { return None };
         let pseudonyms = self.writer.pseudonyms();
@@ -102,14 +102,14 @@ impl Source for Recording<'_> {
     }
 }
 
-/// A control that was recorded.
+/// A recording in the place of control.
 pub struct Recorded {
     corpus: Arc<Corpus>,
     replays: Vec<Arc<Replay>>,
 }
 
 impl Recorded {
-    /// A recording, and its upstreams, which are set to the same question each time one is asked.
+    /// A corpus and the replays of its upstreams. Each question sets all of them to the same moment.
     pub fn new(corpus: Arc<Corpus>, replays: Vec<Arc<Replay>>) -> Recorded {
         Recorded { corpus, replays }
     }

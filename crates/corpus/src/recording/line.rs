@@ -9,17 +9,17 @@ use super::{CorpusError, Header};
 use crate::ask::Ask;
 use crate::hex::{hex, unhex};
 
-/// What tells a body.
+/// The digest of a body.
 pub(super) type BodyId = [u8; 32];
 
 /// The longest line that is read.
 pub(super) const LINE_BYTES_MAX: u64 = 512 << 20;
 
-/// Headers of an answer that are recorded, and read again.
+/// The headers of an answer that are recorded.
 const HEADERS: &[&str] =
     &["content-type", "retry-after", "www-authenticate", "cache-control", "allow"];
 
-/// Of an answer's headers those that a corpus holds, each once.
+/// The headers of an answer that a corpus contains, each once.
 pub(super) fn recorded(
     headers: impl IntoIterator<Item = (String, String)>,
 ) -> Vec<(String, String)> {
@@ -41,31 +41,31 @@ pub(super) struct First<'a> {
     pub(super) header: Cow<'a, Header>,
 }
 
-/// The format of a first line, whatever else is in it.
+/// The format of a first line. Other members may be of a later version.
 #[derive(Deserialize)]
 pub(super) struct Format {
     pub(super) tieline_corpus: u32,
 }
 
-/// An exchange.
+/// One exchange.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Line<'a> {
     #[serde(flatten)]
     pub(super) asked: Asked<'a>,
-    /// During which question.
+    /// The number of the question that it belongs to.
     pub(super) question: u64,
     pub(super) status: u16,
     #[serde(default)]
     pub(super) headers: Vec<(String, String)>,
-    /// The digest of the body; absent where it is empty or was left out.
+    /// The digest of the body; absent where the body is empty or was left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) body: Option<String>,
-    /// The body was no JSON and is not here.
+    /// Whether the body was left out because it was not JSON.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) left_out: bool,
 }
 
-/// Who was asked what.
+/// The request of an exchange.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Asked<'a> {
@@ -84,14 +84,14 @@ pub(super) struct End {
     pub(super) bodies: u64,
     pub(super) legacy: u64,
     pub(super) upstream: u64,
-    /// Questions that control did not answer.
+    /// How many questions control did not answer.
     #[serde(default)]
     pub(super) unanswered: u64,
-    /// Of all lines before.
+    /// The digest of all lines before.
     pub(super) sha256: String,
 }
 
-/// A body's line is these, its digest, more of these, and the body as it is.
+/// The line of a body is `BODY`, its digest, `JSON`, and the body unchanged.
 const BODY: &[u8] = b"{\"body\":\"";
 const JSON: &[u8] = b"\",\"json\":";
 const HEX: usize = 64;
@@ -100,20 +100,20 @@ pub(super) fn digest(body: &[u8]) -> BodyId {
     Sha256::digest(body).into()
 }
 
-/// A digest as a line names it.
+/// The digest that a line names.
 pub(super) fn body_id(text: &str, line: u64) -> Result<BodyId, CorpusError> {
     unhex(text.as_bytes()).ok_or(CorpusError::Edited { line })
 }
 
-/// What stands before a body in its line.
+/// The beginning of the line of a body.
 pub(super) fn body_front(id: &BodyId) -> Vec<u8> {
     [BODY, hex(id).as_bytes(), JSON].concat()
 }
 
-/// What stands behind it.
+/// The end of the line of a body.
 pub(super) const BODY_BACK: &[u8] = b"}\n";
 
-/// The digest and the place of the body in a line, if it is the line of a body that is whole.
+/// The digest of the body in a line and where the body is; `None` unless the line is a whole body.
 pub(super) fn read_body(line: &[u8]) -> Option<(BodyId, std::ops::Range<usize>)> {
     let id = unhex(line.strip_prefix(BODY)?.get(..HEX)?)?;
     let start = BODY.len() + HEX + JSON.len();
@@ -123,7 +123,7 @@ pub(super) fn read_body(line: &[u8]) -> Option<(BodyId, std::ops::Range<usize>)>
     (is_framed && digest(json) == id).then_some((id, start..end))
 }
 
-/// Whether a line says that it is a body's.
+/// Whether a line claims to be that of a body.
 pub(super) fn is_body(line: &[u8]) -> bool {
     line.starts_with(BODY)
 }

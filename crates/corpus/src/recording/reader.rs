@@ -1,5 +1,5 @@
-//! Reads a corpus: what was asked stays in memory, bodies in the file. Must never answer from a file
-//! that was not read to its end and found as it was written.
+//! Reads a corpus. Requests stay in memory, bodies in the file. It must never answer from a file that was
+//! not read to its end and found unchanged.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
@@ -13,19 +13,19 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::line::{self, Asked, BodyId, End, First, Format, LINE_BYTES_MAX, Last, Line};
-use super::rebuild::{Cut, Laid};
+use super::rebuild::{Layout, PageOf};
 use super::{CorpusError, FORMAT, Header};
 use crate::ask::{Ask, Reply};
 use crate::hex::hex;
 use crate::pseudonym::canonical;
 
-/// What stands for a body that was no JSON.
+/// The replacement for a body that was not JSON.
 const LEFT_OUT: &[u8] = b"(no JSON, left out of the recording)";
 
-/// The most bytes of pages that are read to lay out one list: those of 50,000 users are about 70 MiB.
+/// The most bytes of pages that are read to put one list together. 50,000 users take about 70 MiB.
 const LIST_BYTES_MAX: usize = 256 << 20;
 
-/// A corpus that was read and found whole.
+/// A corpus that was read to its end and found unchanged.
 pub struct Corpus {
     file: File,
     header: Header,
@@ -34,19 +34,19 @@ pub struct Corpus {
     upstream: HashMap<Request, Vec<(u64, Answer)>>,
     names: BTreeSet<String>,
     bodies: HashMap<BodyId, Place>,
-    /// The list that was laid out last, by upstream, list and question.
     unanswered: u64,
-    laid: Mutex<Option<Known>>,
-    /// The most bytes of pages that are read to lay out one list.
+    /// The list that was put together last.
+    laid: Mutex<Option<LastList>>,
+    /// The most bytes of pages that are read to put one list together.
     list_bytes_max: usize,
 }
 
-/// A list that was laid out, or that cannot be.
-struct Known {
+/// A list that was put together, or cannot be, by upstream, list and question.
+struct LastList {
     name: String,
     list: String,
     question: u64,
-    laid: Option<Laid>,
+    laid: Option<Layout>,
 }
 
 /// A request to an upstream.
@@ -72,7 +72,7 @@ enum Body {
     Is(BodyId),
 }
 
-/// Where in the file a body stands.
+/// Where a body is in the file.
 #[derive(Clone, Copy)]
 struct Place {
     line: u64,
@@ -81,11 +81,11 @@ struct Place {
 }
 
 impl Corpus {
-    /// Reads a corpus once from front to end. It may take a while: not on a thread that serves
-    /// sockets.
+    /// Reads a corpus from beginning to end. This may take long, so it must not run on a thread that
+    /// serves sockets.
     ///
     /// # Errors
-    /// Where it is no corpus, is one of a later format, ends early or was edited.
+    /// Where the file is not a corpus, has a later format, ends early or was edited.
     pub fn open(path: &Path) -> Result<Corpus, CorpusError> {
         let file = File::open(path)?;
         let mut lines = Lines::new(&file);
@@ -141,17 +141,17 @@ impl Corpus {
         }
     }
 
-    /// What it says of itself.
+    /// Its header.
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// How many questions control did not answer: what a replay cannot ask.
+    /// How many questions control did not answer. A replay cannot ask these.
     pub fn unanswered(&self) -> u64 {
         self.unanswered
     }
 
-    /// The questions, each once, in the order in which they were asked first.
+    /// The questions, each once, in the order in which they were first asked.
     pub fn asks(&self) -> &[Ask] {
         &self.asks
     }
@@ -161,7 +161,7 @@ impl Corpus {
         self.names.iter().map(String::as_str)
     }
 
-    /// The legacy answer to a question; the last one where it was asked several times. Reads the file.
+    /// The legacy answer to a question, or the last of several answers. It reads the file.
     ///
     /// # Errors
     /// Where the file has changed since it was opened.
@@ -169,8 +169,8 @@ impl Corpus {
         self.legacy.get(ask).map(|answer| self.reply(answer)).transpose()
     }
 
-    /// What an upstream answered during a question: the last answer until then, or else the first one
-    /// after it, since a gateway remembers what it read. Reads the file.
+    /// The answer of an upstream during a question: the last one until then. Where there is none, it is the
+    /// first answer after it, because a gateway remembers what it read. It reads the file.
     ///
     /// # Errors
     /// Where the file has changed since it was opened.
@@ -187,8 +187,9 @@ impl Corpus {
         answer.map(|answer| self.reply(answer)).transpose()
     }
 
-    /// A page that was not recorded, of a list that was read in other pages: of the rows of those, or
-    /// the refusal that all of them met. `None` where they do not say what would be on it. Reads the file.
+    /// A page that was not recorded, of a list that was recorded in other pages. It is made of their
+    /// rows, or is the refusal that all of them got. `None` where the other pages leave its content open.
+    /// It reads the file.
     ///
     /// # Errors
     /// Where the file has changed since it was opened, or the pages of the list are too large.
@@ -198,28 +199,28 @@ impl Corpus {
         target: &str,
         question: u64,
     ) -> Result<Option<Reply>, CorpusError> {
-        let Some(cut) = Cut::of(&canonical(target)) else { return Ok(None) };
+        let Some(cut) = PageOf::of(&canonical(target)) else { return Ok(None) };
         if let Some(refusal) = self.refusal(name, &cut.list, question) {
             return self.reply(refusal).map(Some);
         }
         let mut laid = self.laid.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_it = |known: &Known| {
+        let is_it = |known: &LastList| {
             known.name == name && known.list == cut.list && known.question == question
         };
         if !laid.as_ref().is_some_and(is_it) {
             let read = self.lay_out(name, &cut.list, question)?;
             let (name, list) = (name.to_owned(), cut.list.clone());
-            *laid = Some(Known { name, list, question, laid: read });
+            *laid = Some(LastList { name, list, question, laid: read });
         }
         let page = laid.as_ref().and_then(|known| known.laid.as_ref()?.page(&cut));
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         Ok(page.map(|body| Reply { status: 200, headers, body }))
     }
 
-    /// That an upstream does not have a list, or does not show it: so it is with all of its pages.
+    /// The refusal of a list: every page of it was answered with 403 or 404.
     fn refusal(&self, name: &str, list: &str, question: u64) -> Option<&Answer> {
         let of_list = self.upstream.iter().filter(|(request, _)| {
-            let cut = || Cut::of(&request.target);
+            let cut = || PageOf::of(&request.target);
             request.name == name
                 && request.method == "GET"
                 && cut().is_some_and(|cut| cut.list == list)
@@ -229,28 +230,33 @@ impl Corpus {
         answers.all(|answer| matches!(answer.status, 403 | 404)).then_some(first)
     }
 
-    /// Lays out a list page by page: of each body only the rows stay.
-    fn lay_out(&self, name: &str, list: &str, question: u64) -> Result<Option<Laid>, CorpusError> {
+    /// Puts a list together page by page. Only the rows of each body are kept.
+    fn lay_out(
+        &self,
+        name: &str,
+        list: &str,
+        question: u64,
+    ) -> Result<Option<Layout>, CorpusError> {
         let (mut laid, mut bytes) = (None, 0);
         for (request, answers) in &self.upstream {
             if request.name != name || request.method != "GET" {
                 continue;
             }
-            let cut = Cut::of(&request.target).filter(|cut| cut.list == list);
+            let cut = PageOf::of(&request.target).filter(|cut| cut.list == list);
             let answer = during(answers, question).filter(|answer| answer.status == 200);
             let (Some(cut), Some(answer)) = (cut, answer) else { continue };
             bytes += self.length(answer);
             if bytes > self.list_bytes_max {
                 return Err(CorpusError::ListTooLong { bytes_max: self.list_bytes_max });
             }
-            if Laid::lay(&mut laid, &cut, &self.reply(answer)?.body).is_none() {
+            if Layout::lay(&mut laid, &cut, &self.reply(answer)?.body).is_none() {
                 return Ok(None);
             }
         }
         Ok(laid)
     }
 
-    /// How long the body of an answer is.
+    /// The length of an answer's body in bytes.
     fn length(&self, answer: &Answer) -> usize {
         match answer.body {
             Body::Empty | Body::LeftOut => 0,
@@ -309,13 +315,13 @@ impl Corpus {
     }
 }
 
-/// The last answer until a question, or else the first one after it.
+/// The last answer until a question, or the first one after it.
 fn during(answers: &[(u64, Answer)], question: u64) -> Option<&Answer> {
     let until = answers.iter().rev().find(|(at, _)| *at <= question);
     until.or(answers.iter().min_by_key(|(at, _)| *at)).map(|(_, answer)| answer)
 }
 
-/// The header, if this is the first line of a corpus that can be read here.
+/// The header, if this is the first line of a corpus that this version can read.
 fn first(line: &[u8]) -> Result<Header, CorpusError> {
     let format: Format = serde_json::from_slice(line).map_err(|_| CorpusError::Foreign)?;
     match format.tieline_corpus {
@@ -328,11 +334,11 @@ fn first(line: &[u8]) -> Result<Header, CorpusError> {
     Ok(Cow::into_owned(first.header))
 }
 
-/// Lines with their numbers, offsets and the digest of all of them.
+/// The lines of a file, with their numbers, their offsets and the digest of all of them.
 struct Lines<'f> {
     file: BufReader<&'f File>,
     number: u64,
-    /// Behind the line that was read last.
+    /// The offset behind the line that was read last.
     offset: u64,
     digest: Sha256,
 }
@@ -342,7 +348,7 @@ impl<'f> Lines<'f> {
         Lines { file: BufReader::new(file), number: 0, offset: 0, digest: Sha256::new() }
     }
 
-    /// The next line into `line`; 0 at the end.
+    /// Reads the next line into `line` and returns its length, 0 at the end.
     fn next(&mut self, line: &mut Vec<u8>) -> Result<usize, CorpusError> {
         line.clear();
         let mut limited = (&mut self.file).take(LINE_BYTES_MAX + 1);

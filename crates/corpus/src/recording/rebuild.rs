@@ -1,8 +1,8 @@
-//! A page that nobody asked for while it was recorded, made of the rows of pages that somebody did.
+//! Makes a page that was not recorded from the rows of pages that were.
 //!
-//! A later version may cut a list into other pages. The list is the same, so its proof must not go
-//! with the cut. Rows are laid out by their place in the list; where two pages disagree about a row or
-//! about the total, or a row is missing, there is no such page: a list is never guessed.
+//! A later version of the gateway may read a list in pages of another size. The list is the same, so the
+//! recording must still answer. Rows are put at their place in the list. Where two pages disagree about a
+//! row or about the total, or a row is missing, there is no such page: a list is never guessed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,24 +12,24 @@ use bytes::Bytes;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// The longest list that is laid out.
+/// The longest list that is put together.
 const ROWS_MAX: usize = 1_000_000;
-/// The most members of a page besides its rows, and of its counts.
+/// The most members that a page, or its counts, may have.
 const MEMBERS_MAX: usize = 64;
 
-/// A list by its path and its parameters other than those of paging, and the page of it.
+/// A list, named by its path and its parameters except those of paging, and one page of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Cut {
+pub(super) struct PageOf {
     pub(super) list: String,
     limit: usize,
     offset: usize,
-    /// Pages are told by their number, from 1.
+    /// Whether pages are numbered from 1, and not addressed by offset.
     is_numbered: bool,
 }
 
-impl Cut {
-    /// How a request in its one spelling cuts a list; `None` where it is about no page of one.
-    pub(super) fn of(target: &str) -> Option<Cut> {
+impl PageOf {
+    /// The page that a request in canonical spelling asks for; `None` where it asks for no page.
+    pub(super) fn of(target: &str) -> Option<PageOf> {
         let (path, query) = target.split_once('?')?;
         let mut list = path.to_owned();
         let (mut limit, mut offset, mut page) = (None, None, None);
@@ -51,23 +51,23 @@ impl Cut {
             (None, Some(page)) => (page.checked_sub(1)?.checked_mul(limit)?, true),
             _ => return None,
         };
-        Some(Cut { list, limit, offset, is_numbered })
+        Some(PageOf { list, limit, offset, is_numbered })
     }
 }
 
-/// A list, as far as its pages were recorded.
-pub(super) struct Laid {
-    /// The member that the rows are in.
+/// The recorded rows of a list.
+pub(super) struct Layout {
+    /// The member that contains the rows.
     name: String,
     rows: Vec<Option<Box<RawValue>>>,
-    /// Members besides the rows and the counts, as they stood in some page.
+    /// Members other than the rows and the counts, taken from one of the pages.
     others: BTreeMap<String, Box<RawValue>>,
 }
 
-impl Laid {
-    /// Lays one more page of a list onto those before; `None` where it does not fit them or is no
-    /// page. Nothing of it is read beyond what the list and the page may hold.
-    pub(super) fn lay(before: &mut Option<Laid>, cut: &Cut, body: &[u8]) -> Option<()> {
+impl Layout {
+    /// Adds a page to the pages before; `None` where it does not fit them or is not a page. Reading stops
+    /// where the page has more rows than it may have.
+    pub(super) fn lay(before: &mut Option<Layout>, cut: &PageOf, body: &[u8]) -> Option<()> {
         let mut members: Members<Box<RawValue>> = serde_json::from_slice(body).ok()?;
         let counts = members.0.remove(counts_name(cut.is_numbered))?;
         let counts: Members<u64> = serde_json::from_str(counts.get()).ok()?;
@@ -79,7 +79,7 @@ impl Laid {
         let rows = members.0.remove(&name)?;
         let max = cut.limit.min(total.saturating_sub(cut.offset));
         let rows = Rows { max }.deserialize(&mut serde_json::Deserializer::from_str(rows.get()));
-        let laid = before.get_or_insert_with(|| Laid {
+        let laid = before.get_or_insert_with(|| Layout {
             name: name.clone(),
             rows: std::iter::repeat_with(|| None).take(total).collect(),
             others: members.0,
@@ -99,7 +99,7 @@ impl Laid {
     }
 
     /// A page of the list; `None` where one of its rows was not recorded.
-    pub(super) fn page(&self, cut: &Cut) -> Option<Bytes> {
+    pub(super) fn page(&self, cut: &PageOf) -> Option<Bytes> {
         let total = self.rows.len();
         let start = cut.offset.min(total);
         let end = cut.offset.checked_add(cut.limit)?.min(total);
@@ -126,7 +126,7 @@ impl Laid {
     }
 }
 
-/// The members of an object that has few; one that has more is refused while it is read.
+/// The members of an object. An object with too many members is refused while it is read.
 struct Members<T>(BTreeMap<String, T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Members<T> {
@@ -156,7 +156,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Few<T> {
     }
 }
 
-/// Rows, of which there may be so many; a longer list is refused while it is read.
+/// Rows, up to a number. A longer list is refused while it is read.
 struct Rows {
     max: usize,
 }
@@ -188,7 +188,7 @@ impl<'de> Visitor<'de> for Rows {
     }
 }
 
-/// The member that counts are in.
+/// The member that contains the counts.
 fn counts_name(is_numbered: bool) -> &'static str {
     if is_numbered { "meta" } else { "metadata" }
 }
@@ -197,21 +197,21 @@ fn counts_name(is_numbered: bool) -> &'static str {
 mod tests {
     use super::*;
 
-    fn page(target: &str, body: &str) -> (Cut, Bytes) {
-        (Cut::of(target).unwrap(), Bytes::from(body.to_owned()))
+    fn page(target: &str, body: &str) -> (PageOf, Bytes) {
+        (PageOf::of(target).unwrap(), Bytes::from(body.to_owned()))
     }
 
-    fn rebuilt(pages: &[(Cut, Bytes)], target: &str) -> Option<String> {
+    fn rebuilt(pages: &[(PageOf, Bytes)], target: &str) -> Option<String> {
         let mut laid = None;
         for (cut, body) in pages {
-            Laid::lay(&mut laid, cut, body)?;
+            Layout::lay(&mut laid, cut, body)?;
         }
-        let page = laid?.page(&Cut::of(target)?)?;
+        let page = laid?.page(&PageOf::of(target)?)?;
         Some(String::from_utf8(page.to_vec()).unwrap())
     }
 
     #[test]
-    fn other_pages_of_the_same_rows_are_made() {
+    fn pages_of_another_size_are_made_of_the_same_rows() {
         let pages = [
             page("/u?limit=2&offset=0&x=1", r#"{"users":[1,2],"metadata":{"total":4}}"#),
             page("/u?limit=2&offset=1&x=1", r#"{"users":[2,3],"metadata":{"total":4}}"#),
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn numbered_pages_are_counted_anew_and_keep_what_else_they_say() {
+    fn numbered_pages_get_new_counts_and_keep_their_other_members() {
         let body = r#"{"meta":{"page":1,"count":3,"pageCount":1,"totalCount":3},"groupId":"g","users":[1,2,3]}"#;
         let pages = [page("/g?limit=5000&page=1", body)];
         assert_eq!(
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_page_of_more_than_a_list_may_hold_is_refused_while_it_is_read() {
-        // What stands behind the limit is no JSON: whoever reads on says so in another way.
+        // The text behind the limit is not JSON: a reader that goes on fails with another error.
         let too_many = format!("[1,2,{}", "3,".repeat(10));
         let rows = Rows { max: 1 };
         let mut json = serde_json::Deserializer::from_str(&too_many);

@@ -1,4 +1,4 @@
-//! A corpus behind a relay, in the place of an upstream.
+//! A corpus in the place of an upstream, behind a relay.
 
 use std::io;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::ask::Reply;
 use crate::relay::Replies;
 
 /// One upstream of a corpus. It answers as that upstream did during one question. A page that was not
-/// asked for then is made of the rows of those that were, where these leave no doubt.
+/// recorded is made of the rows of other pages, where these leave no doubt.
 pub struct Replay {
     corpus: Arc<Corpus>,
     name: String,
@@ -18,18 +18,18 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// The upstream of this name, as it was at the end.
+    /// The upstream with this name, as it was at the end of the recording.
     pub fn new(corpus: Arc<Corpus>, name: &str) -> Replay {
         let (question, rebuilt) = (AtomicU64::new(u64::MAX), AtomicU64::new(0));
         Replay { corpus, name: name.to_owned(), question, rebuilt }
     }
 
-    /// From now on it answers as it did during this question.
+    /// From now on it answers as the upstream did during this question.
     pub fn at(&self, question: u64) {
         self.question.store(question, Ordering::Relaxed);
     }
 
-    /// How many answers were pages made of others.
+    /// How many answers were pages made of other pages.
     pub fn rebuilt(&self) -> u64 {
         self.rebuilt.load(Ordering::Relaxed)
     }

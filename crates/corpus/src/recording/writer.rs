@@ -1,5 +1,5 @@
-//! Writes a corpus while it is recorded. Must never write a body before its people were replaced, and
-//! must never leave a file under the corpus's name that is not whole.
+//! Writes a corpus. It must never write a body before its people were replaced, and must never leave an
+//! incomplete file under the name of the corpus.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -23,10 +23,10 @@ use crate::relay::{Exchange, Recorder};
 /// Paths of the new API that are recorded.
 const UPSTREAM: &[&str] = &["/api/v4/", "/useradmin/"];
 
-/// A corpus that is being written. Clones write the same one.
+/// A corpus that is being written. Clones write the same corpus.
 ///
-/// It is written to a file beside its own, with `.part` behind the name, which is what is left of a
-/// recording whose process was killed. Only [`Writer::finish`] gives it its own name.
+/// The file has `.part` behind its name until [`Writer::finish`] renames it. A process that is killed
+/// leaves that file.
 #[derive(Clone)]
 pub struct Writer(Arc<Shared>);
 
@@ -35,33 +35,33 @@ struct Shared {
     open: Mutex<Open>,
 }
 
-/// What was written.
+/// How much was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Legacy answers.
     pub legacy: u64,
-    /// Exchanges with the new API; one that only repeats another is not written again.
+    /// Exchanges with the new API, without those that only repeat the one before.
     pub upstream: u64,
     /// Distinct bodies.
     pub bodies: u64,
-    /// Exchanges that were left out: they belong to no endpoint that is recorded.
+    /// Exchanges that were left out because their path is not recorded.
     pub left_out: u64,
-    /// Bodies that were left out: they are no JSON, so nobody can tell what is in them.
+    /// Bodies that were left out because they are not JSON, so that people in them cannot be replaced.
     pub bodies_left_out: u64,
     /// Questions that control did not answer.
     pub unanswered: u64,
 }
 
 struct Open {
-    /// `None` once it is finished.
+    /// `None` after the end.
     file: Option<BufWriter<File>>,
     part: PathBuf,
     path: PathBuf,
     digest: Sha256,
     question: u64,
-    /// What the question asks for, if it is a part of a value, and what stands for it.
+    /// The part of a value that the question asks for, and its pseudonym.
     slice: Option<(String, String)>,
-    /// Bodies by what they were before anybody was replaced.
+    /// Digests of bodies, by the digest before people were replaced.
     raw: HashMap<BodyId, BodyId>,
     written: HashSet<BodyId>,
     /// The last answer to each request, by digests of both.
@@ -78,10 +78,10 @@ enum Body {
 }
 
 impl Writer {
-    /// Begins a corpus at `path`; one that is there is replaced when this one is finished.
+    /// Begins a corpus at `path`. A file that is already there is replaced at the end.
     ///
     /// # Errors
-    /// Where the file cannot be made.
+    /// Where the file cannot be created.
     pub fn new(
         path: &Path,
         header: &Header,
@@ -115,30 +115,29 @@ impl Writer {
         Ok(Writer(Arc::new(Shared { pseudonyms, open: Mutex::new(open) })))
     }
 
-    /// What replaces people in this corpus: also for values that the replay needs, such as those of a
-    /// dictionary.
+    /// The pseudonyms of this corpus, for values that the replay needs, such as those of a dictionary.
     pub fn pseudonyms(&self) -> &Pseudonyms {
         &self.0.pseudonyms
     }
 
-    /// From now on everything belongs to this question. An upstream's list changes while it is
-    /// recorded; a replay of this question shows it as it was then.
+    /// Begins a question. A list may change during a recording; a replay of this question shows the list
+    /// as it was then.
     pub fn at(&self, question: u64) {
         let mut open = self.open();
         open.question = question;
         open.slice = None;
     }
 
-    /// Until the next question, requests to the new API may ask for this part of a value: candidate
-    /// hands on what it was asked for.
+    /// Until the next question, requests to the new API may contain this part of a value, because
+    /// candidate passes it on.
     pub fn asks_for_part(&self, text: &str, pseudonym: &str) {
         self.open().slice = Some((text.to_owned(), pseudonym.to_owned()));
     }
 
-    /// Writes a legacy answer, with the question's values replaced.
+    /// Writes a legacy answer, with the values of the question replaced.
     ///
     /// # Errors
-    /// Where it belongs to no endpoint that is recorded, or anything could not be written until now.
+    /// Where the path belongs to no recorded endpoint, or writing has failed.
     pub fn legacy(&self, ask: &Ask, reply: &Reply) -> Result<(), CorpusError> {
         let pseudonyms = &self.0.pseudonyms;
         let pair = |(name, value): &(String, String)| {
@@ -148,8 +147,8 @@ impl Writer {
         self.legacy_as(&replaced, reply)
     }
 
-    /// The same for a question whose values were replaced already, such as one that asks for a part
-    /// of a name; see [`Pseudonyms::slice`].
+    /// The same for a question whose values are pseudonyms already, such as one for a part of a name; see
+    /// [`Pseudonyms::slice`].
     ///
     /// # Errors
     /// As [`Writer::legacy`].
@@ -165,10 +164,10 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes an exchange with the new API, unless it repeats the one before for the same request.
+    /// Writes an exchange with the new API, unless it repeats the last answer to the same request.
     ///
     /// # Errors
-    /// Where anything could not be written until now.
+    /// Where writing has failed.
     pub fn upstream(&self, name: &str, exchange: &Exchange) -> Result<(), CorpusError> {
         let Exchange { method, target, reply } = exchange;
         if !UPSTREAM.iter().any(|prefix| target.starts_with(prefix)) {
@@ -196,15 +195,15 @@ impl Writer {
         Ok(())
     }
 
-    /// What a relay of this upstream tells its exchanges to.
+    /// The recorder for the relay of this upstream.
     pub fn recorder(&self, name: &str) -> Arc<dyn Recorder> {
         Arc::new(ToWriter { writer: self.clone(), name: name.to_owned() })
     }
 
-    /// Writes the last line, waits until the disk has it all, and gives the file its name.
+    /// Writes the last line, waits until everything is on disk, and renames the file.
     ///
     /// # Errors
-    /// Where anything could not be written, now or before; then only the unfinished file is there.
+    /// Where writing fails or has failed; only the unfinished file exists then.
     pub fn finish(&self) -> Result<Summary, CorpusError> {
         let mut open = self.open();
         if let Some(failure) = open.failure {
@@ -223,20 +222,20 @@ impl Writer {
         Ok(open.summary)
     }
 
-    /// So many questions have no answer; a replay says that they are undecided.
+    /// Notes how many questions have no answer. A replay reports them as undecided.
     pub fn left_unanswered(&self, questions: u64) {
         self.open().summary.unanswered = questions;
     }
 
-    /// Gives it up: the unfinished file is gone. Nothing more is written.
+    /// Removes the unfinished file. Nothing is written from now on.
     pub fn discard(&self) {
         let mut open = self.open();
         open.file = None;
-        // A finished one has another name by now.
+        // A finished corpus has been renamed.
         let _ = fs::remove_file(&open.part);
     }
 
-    /// What was written until now.
+    /// How much was written so far.
     pub fn summary(&self) -> Summary {
         self.open().summary
     }
@@ -245,7 +244,7 @@ impl Writer {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sees to it that a body is written, once. People are replaced while nobody waits for the file.
+    /// Writes a body unless it is written already. People are replaced before the file is locked.
     fn body(&self, document: Document, body: &Bytes) -> Result<Body, CorpusError> {
         if body.is_empty() {
             return Ok(Body::Empty);
@@ -285,7 +284,7 @@ impl Writer {
 }
 
 impl Open {
-    /// Writes a whole line. After a failure nothing more is: a line that lacks a part must be the last.
+    /// Writes a whole line. After a failure nothing is written: an incomplete line must be the last.
     fn write(&mut self, line: &[u8]) -> Result<(), CorpusError> {
         self.write_parts(&[line])
     }
@@ -315,7 +314,7 @@ struct ToWriter {
 
 impl Recorder for ToWriter {
     fn record(&self, exchange: &Exchange) {
-        // A failure stays with the writer, whose `finish` tells it.
+        // The writer keeps a failure, and `finish` returns it.
         let _ = self.writer.upstream(&self.name, exchange);
     }
 }

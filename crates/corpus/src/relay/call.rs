@@ -1,4 +1,4 @@
-//! What was asked of the new API. Must never show a value where it is printed.
+//! One call to the new API. It must never be printed with a value.
 
 use std::fmt;
 
@@ -9,39 +9,39 @@ use crate::pseudonym::{is_word, plain};
 pub struct Call {
     /// The method.
     pub method: String,
-    /// Path and query, as sent: personal data, for comparing and never for printing. Empty for a
+    /// Path and query, as sent. They may contain personal data and must not be printed. Empty for a
     /// request for a token.
     pub target: String,
-    /// The status; absent where no answer came, or nobody waited for it.
+    /// The status; absent where no answer came, or the gateway did not wait for it.
     pub status: Option<u16>,
-    /// Who answered.
+    /// The source of the answer.
     pub source: Source,
-    /// The `x-request-id` that came with it. A gateway sends the id of the request it works for, the
-    /// one that stands in its answer too; work that several requests share has the first one's.
+    /// The `x-request-id` of the call. A gateway sends the id of the legacy request, which is also in its
+    /// answer. A call that several legacy requests share has the id of the first one.
     pub request_id: Option<String>,
 }
 
-/// Who answered a call.
+/// The source of the answer to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The upstream.
     Upstream,
-    /// The upstream's token endpoint.
+    /// The token endpoint of the upstream.
     Token,
-    /// The relay, from memory.
+    /// The relay's memory.
     Memory,
     /// The recording.
     Recording,
-    /// Nobody: the recording has no answer.
+    /// None: the recording has no answer.
     Missing,
 }
 
-/// Parameters whose values say where in a list a page is.
+/// Parameters whose values address a page of a list.
 const PAGING: &[&str] = &["limit", "offset", "page"];
-/// The values of `include`, which say which list it is.
+/// The values of `include`, which select a list.
 const INCLUDED: &[&str] = &["Active", "All", "Archived"];
 
-/// The words of the new API's paths. Any other segment is somebody's or something's: an id or a name.
+/// The words in paths of the new API. Every other segment is an id or a name.
 #[rustfmt::skip]
 const WORDS: &[&str] = &[
     "api", "v4", "users", "teams", "security_access_groups",
@@ -50,7 +50,7 @@ const WORDS: &[&str] = &[
 ];
 
 impl Call {
-    /// The request without any value but those of paging: `GET /api/v4/users?limit=100&name=..`.
+    /// The request without values except those of paging: `GET /api/v4/users?limit=100&name=..`.
     pub fn shape(&self) -> String {
         match self.source {
             Source::Token => format!("{} (token)", self.method),
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shape_holds_paging_and_no_other_value() {
+    fn a_shape_contains_paging_and_no_other_value() {
         for (target, expected) in [
             ("/api/v4/users?limit=100&offset=99", "/api/v4/users?limit=100&offset=99"),
             ("/api/v4/users?limit=1&name=Jane%20Doe", "/api/v4/users?limit=1&name=.."),
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_is_printed_shows_no_value() {
+    fn printing_a_call_shows_no_value() {
         let call = Call {
             method: "GET".to_owned(),
             target: "/api/v4/users?email=jane%40example.com".to_owned(),

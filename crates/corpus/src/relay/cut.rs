@@ -1,7 +1,7 @@
-//! An answer that never comes: the connection is cut instead.
+//! Cuts a connection instead of answering.
 //!
-//! A body that fails before its head was flushed takes the head with it, so that a peer sees what it
-//! would see of an upstream that closes the connection. Must never send a byte.
+//! A body that fails before the head was flushed takes the head with it, so the gateway sees the same as
+//! when an upstream closes the connection. It must never send a byte.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -25,7 +25,7 @@ impl http_body::Body for Cut {
     }
 }
 
-/// What makes the server close the connection.
+/// A response that makes the server close the connection.
 pub(super) fn cut() -> Response<Body> {
     Response::new(body::boxed(Cut))
 }

@@ -1,7 +1,7 @@
 //! One request through the relay: to the upstream, into memory, or into a recording.
 //!
-//! Passes on method, path, query, headers and body, but no header that is about one connection. Must
-//! never follow a redirect, never send anything twice, and never tell a recorder of a credential.
+//! It passes on method, path, query, headers and body, but no header that is about one connection. It
+//! must never follow a redirect, send anything twice, or give a credential to a recorder.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,23 +18,23 @@ use transport::body::{self, Body};
 
 use super::call::{Call, Source};
 use super::cut::cut;
-use super::memory::{Kept, Key};
+use super::memory::{Answer, Key};
 use super::{
-    AskFailure, Behind, CALLS_MAX, Door, Exchange, Replies, SHAPES_MAX, Seen, Shared, Upstream,
+    Accepted, AskFailure, Behind, CALLS_MAX, Door, Exchange, Replies, SHAPES_MAX, Shared, Upstream,
     count, lock,
 };
 use crate::ask::Reply;
 
-/// What is answered to a request that a recording has no answer for. No API in reach answers it, a
-/// gateway repeats none of the 400s and takes none but 404 for "there is none", so it fails at once.
+/// The status of a request without an answer in the recording. Neither vendor uses it. A gateway repeats
+/// no status of the 400s, and only 404 means "not there" to it, so the legacy request fails at once.
 const NOT_RECORDED: StatusCode = StatusCode::MISDIRECTED_REQUEST;
-/// Headers of an answer that mean something to whoever reads a recording.
+/// The headers of an answer that a recording needs.
 const RECORDED: [HeaderName; 2] = [CONTENT_TYPE, RETRY_AFTER];
-/// The life of a made-up token, as real ones have it.
+/// The lifetime of a made-up token, the same as that of a real one.
 const TOKEN_SECONDS: u32 = 7200;
 
-/// A request that has come whole.
-struct Come {
+/// A request with its whole body.
+struct WholeRequest {
     method: Method,
     target: String,
     headers: HeaderMap,
@@ -54,25 +54,25 @@ impl Shared {
         let settings = &self.settings;
         let body = body::collect(body, settings.body_bytes_max, settings.idle).await;
         let Ok(body) = body else { return self.no_answer() };
-        let come = Come { method: head.method, target, headers: head.headers, body };
-        let mut noted = Noted::new(&self, door, &come);
-        let (source, kept) = match (&self.behind, door) {
+        let incoming = WholeRequest { method: head.method, target, headers: head.headers, body };
+        let mut noted = CallOnDrop::new(&self, door, &incoming);
+        let (source, answer) = match (&self.behind, door) {
             (Behind::Live(upstream), Door::Token) => {
-                (Source::Token, self.token(upstream, &come).await)
+                (Source::Token, self.token(upstream, &incoming).await)
             }
-            (Behind::Live(upstream), Door::Api) => self.api(upstream, &come).await,
+            (Behind::Live(upstream), Door::Api) => self.api(upstream, &incoming).await,
             (Behind::Replay { .. }, Door::Token) => (Source::Token, Some(made_up_token())),
-            (Behind::Replay { replies, .. }, Door::Api) => self.replay(replies, &come).await,
+            (Behind::Replay { replies, .. }, Door::Api) => self.replay(replies, &incoming).await,
         };
         noted.call.source = source;
-        noted.call.status = kept.as_ref().map(|kept| kept.status.as_u16());
-        match kept {
-            Some(kept) => kept.into_response(),
+        noted.call.status = answer.as_ref().map(|answer| answer.status.as_u16());
+        match answer {
+            Some(answer) => answer.into_response(),
             None => self.no_answer(),
         }
     }
 
-    /// A question of our own.
+    /// A request of the validation itself.
     pub(super) async fn ask(&self, target: &str) -> Result<Reply, AskFailure> {
         let upstream = match &self.behind {
             Behind::Live(upstream) => upstream,
@@ -83,104 +83,115 @@ impl Shared {
                 return read.map_err(|_| AskFailure::Unreadable)?.ok_or(AskFailure::NotRecorded);
             }
         };
-        let seen = lock(&self.seen).clone().ok_or(AskFailure::NoCredential)?;
+        let accepted = lock(&self.accepted).clone().ok_or(AskFailure::NoCredential)?;
         let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, seen.authorization);
-        headers.extend(seen.accept.map(|accept| (ACCEPT, accept)));
+        headers.insert(AUTHORIZATION, accepted.authorization);
+        headers.extend(accepted.accept.map(|accept| (ACCEPT, accept)));
         let target = target.to_owned();
-        let come = Come { method: Method::GET, target, headers, body: Bytes::new() };
-        let kept =
-            self.send(upstream, &format!("{}{}", upstream.base_url, come.target), &come).await?;
-        self.record(&come, &kept).await;
-        Ok(kept.as_reply())
+        let incoming = WholeRequest { method: Method::GET, target, headers, body: Bytes::new() };
+        let answer = self
+            .send(upstream, &format!("{}{}", upstream.base_url, incoming.target), &incoming)
+            .await?;
+        self.record(&incoming, &answer).await;
+        Ok(answer.as_reply())
     }
 
     /// A request for data: from memory if it may be, else from the upstream.
-    async fn api(&self, upstream: &Upstream, come: &Come) -> (Source, Option<Kept>) {
-        let key = self.key(come);
+    async fn api(&self, upstream: &Upstream, incoming: &WholeRequest) -> (Source, Option<Answer>) {
+        let key = self.key(incoming);
         if self.answers_from_memory.load(Ordering::Relaxed)
-            && let Some(kept) = key.and_then(|key| lock(&self.memory).get(&key))
+            && let Some(answer) = key.and_then(|key| lock(&self.memory).get(&key))
         {
-            // Only whom the upstream answered is answered from memory.
-            self.note_credential(come);
-            return (Source::Memory, Some(kept));
+            // A key without an accepted answer has none in memory.
+            self.note_credential(incoming);
+            return (Source::Memory, Some(answer));
         }
-        let sent =
-            self.send(upstream, &format!("{}{}", upstream.base_url, come.target), come).await;
-        let Ok(kept) = sent else { return (Source::Upstream, None) };
-        if !matches!(kept.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            self.note_credential(come);
+        let sent = self
+            .send(upstream, &format!("{}{}", upstream.base_url, incoming.target), incoming)
+            .await;
+        let Ok(answer) = sent else { return (Source::Upstream, None) };
+        if !matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            self.note_credential(incoming);
         }
-        self.record(come, &kept).await;
+        self.record(incoming, &answer).await;
         if let Some(key) = key
-            && matches!(kept.status, StatusCode::OK | StatusCode::NOT_FOUND)
+            && matches!(answer.status, StatusCode::OK | StatusCode::NOT_FOUND)
         {
-            lock(&self.memory).put(key, kept.clone());
+            lock(&self.memory).put(key, answer.clone());
         }
-        (Source::Upstream, Some(kept))
+        (Source::Upstream, Some(answer))
     }
 
-    async fn replay(&self, replies: &Arc<dyn Replies>, come: &Come) -> (Source, Option<Kept>) {
+    async fn replay(
+        &self,
+        replies: &Arc<dyn Replies>,
+        incoming: &WholeRequest,
+    ) -> (Source, Option<Answer>) {
         let replies = Arc::clone(replies);
-        let (method, target) = (come.method.to_string(), come.target.clone());
+        let (method, target) = (incoming.method.to_string(), incoming.target.clone());
         let read = tokio::task::spawn_blocking(move || replies.reply(&method, &target)).await;
         match read {
-            Ok(Ok(Some(reply))) => (Source::Recording, Some(Kept::from(reply))),
+            Ok(Ok(Some(reply))) => (Source::Recording, Some(Answer::from(reply))),
             Ok(Ok(None)) => (Source::Missing, Some(not_recorded())),
             Ok(Err(_)) | Err(_) => (Source::Recording, None),
         }
     }
 
-    async fn token(&self, upstream: &Upstream, come: &Come) -> Option<Kept> {
+    async fn token(&self, upstream: &Upstream, incoming: &WholeRequest) -> Option<Answer> {
         let url = upstream.token_url.as_deref()?;
-        let kept = self.send(upstream, url, come).await.ok()?;
-        if kept.status == StatusCode::OK {
-            let authorization = come.headers.get(AUTHORIZATION);
-            lock(&self.identities).note(authorization, &come.body, &kept.body);
+        let answer = self.send(upstream, url, incoming).await.ok()?;
+        if answer.status == StatusCode::OK {
+            let authorization = incoming.headers.get(AUTHORIZATION);
+            lock(&self.identities).note(authorization, &incoming.body, &answer.body);
         }
-        Some(kept)
+        Some(answer)
     }
 
-    async fn send(&self, upstream: &Upstream, url: &str, come: &Come) -> Result<Kept, AskFailure> {
+    async fn send(
+        &self,
+        upstream: &Upstream,
+        url: &str,
+        incoming: &WholeRequest,
+    ) -> Result<Answer, AskFailure> {
         count(&self.tally.sent);
-        let mut request = Request::builder().method(come.method.clone()).uri(url);
+        let mut request = Request::builder().method(incoming.method.clone()).uri(url);
         if let Some(headers) = request.headers_mut() {
-            *headers = end_to_end(&come.headers);
+            *headers = end_to_end(&incoming.headers);
         }
-        let request = request.body(come.body.clone()).map_err(|_| AskFailure::BadTarget)?;
+        let request = request.body(incoming.body.clone()).map_err(|_| AskFailure::BadTarget)?;
         let answer = upstream.client.clone().oneshot(request).await?;
         let (head, body) = answer.into_parts();
         let settings = &self.settings;
         let body = body::collect(body, settings.body_bytes_max, settings.idle).await?;
-        Ok(Kept { status: head.status, headers: end_to_end(&head.headers), body })
+        Ok(Answer { status: head.status, headers: end_to_end(&head.headers), body })
     }
 
-    /// Tells the recorder, on a thread that may wait; the answer waits for it, so that no more is held
-    /// than is in flight.
-    async fn record(&self, come: &Come, kept: &Kept) {
+    /// Gives an exchange to the recorder, on a thread that may block. The answer waits for it, so that
+    /// exchanges never pile up.
+    async fn record(&self, incoming: &WholeRequest, answer: &Answer) {
         let Some(recorder) = self.settings.recorder.clone() else { return };
         let exchange = Exchange {
-            method: come.method.to_string(),
-            target: come.target.clone(),
-            reply: kept.as_reply(),
+            method: incoming.method.to_string(),
+            target: incoming.target.clone(),
+            reply: answer.as_reply(),
         };
-        // Only a runtime that ends drops it.
+        // It fails only while the runtime ends.
         let _ = tokio::task::spawn_blocking(move || recorder.record(&exchange)).await;
     }
 
-    /// Under what an answer is kept; `None` where none is.
-    fn key(&self, come: &Come) -> Option<Key> {
-        let is_kept = self.settings.memory_bytes_max > 0 && come.method == Method::GET;
-        is_kept.then(|| lock(&self.identities).key(&come.headers, &come.target))
+    /// The key of an answer in memory; `None` where answers are not kept.
+    fn key(&self, incoming: &WholeRequest) -> Option<Key> {
+        let is_kept = self.settings.memory_bytes_max > 0 && incoming.method == Method::GET;
+        is_kept.then(|| lock(&self.identities).key(&incoming.headers, &incoming.target))
     }
 
-    /// Remembers a credential that the upstream took.
-    fn note_credential(&self, come: &Come) {
-        if let Some(authorization) = come.headers.get(AUTHORIZATION) {
+    /// Remembers a credential that the upstream accepted.
+    fn note_credential(&self, incoming: &WholeRequest) {
+        if let Some(authorization) = incoming.headers.get(AUTHORIZATION) {
             let mut authorization = authorization.clone();
             authorization.set_sensitive(true);
-            let accept = come.headers.get(ACCEPT).cloned();
-            *lock(&self.seen) = Some(Seen { authorization, accept });
+            let accept = incoming.headers.get(ACCEPT).cloned();
+            *lock(&self.accepted) = Some(Accepted { authorization, accept });
         }
     }
 
@@ -190,27 +201,27 @@ impl Shared {
     }
 }
 
-/// A call that is told of when it is over, also where the gateway did not wait for its answer.
-struct Noted {
+/// Notes a call when it ends, also where the gateway did not wait for the answer.
+struct CallOnDrop {
     shared: Arc<Shared>,
     call: Call,
 }
 
-impl Noted {
-    fn new(shared: &Arc<Shared>, door: Door, come: &Come) -> Noted {
-        let request_id = come.headers.get("x-request-id").and_then(|id| id.to_str().ok());
+impl CallOnDrop {
+    fn new(shared: &Arc<Shared>, door: Door, incoming: &WholeRequest) -> CallOnDrop {
+        let request_id = incoming.headers.get("x-request-id").and_then(|id| id.to_str().ok());
         let (source, target) = match door {
             Door::Token => (Source::Token, String::new()),
-            Door::Api => (Source::Upstream, come.target.clone()),
+            Door::Api => (Source::Upstream, incoming.target.clone()),
         };
-        let method = come.method.to_string();
+        let method = incoming.method.to_string();
         let request_id = request_id.map(str::to_owned);
         let call = Call { method, target, status: None, source, request_id };
-        Noted { shared: Arc::clone(shared), call }
+        CallOnDrop { shared: Arc::clone(shared), call }
     }
 }
 
-impl Drop for Noted {
+impl Drop for CallOnDrop {
     fn drop(&mut self) {
         let tally = &self.shared.tally;
         match self.call.source {
@@ -235,7 +246,7 @@ impl Drop for Noted {
     }
 }
 
-impl Kept {
+impl Answer {
     fn into_response(self) -> Response<Body> {
         let mut response = Response::new(body::full(self.body));
         *response.status_mut() = self.status;
@@ -253,47 +264,47 @@ impl Kept {
     }
 }
 
-impl From<Reply> for Kept {
-    fn from(reply: Reply) -> Kept {
+impl From<Reply> for Answer {
+    fn from(reply: Reply) -> Answer {
         let pairs = reply.headers.iter().filter_map(|(name, value)| {
             Some((name.parse::<HeaderName>().ok()?, HeaderValue::from_str(value).ok()?))
         });
         let headers = pairs.collect();
         let status = StatusCode::from_u16(reply.status).unwrap_or(NOT_RECORDED);
-        Kept { status, headers, body: reply.body }
+        Answer { status, headers, body: reply.body }
     }
 }
 
-/// Headers without those of one connection; the length is told anew by whoever sends.
+/// Headers without those of one connection. The sender sets the length again.
 fn end_to_end(headers: &HeaderMap) -> HeaderMap {
     let named = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
     let named: Vec<HeaderName> = named
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
-    let mut kept = headers.clone();
+    let mut passed = headers.clone();
     let own = [CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
     for name in own.iter().chain(&named) {
-        kept.remove(name);
+        passed.remove(name);
     }
     for name in ["keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization"] {
-        kept.remove(name);
+        passed.remove(name);
     }
-    kept
+    passed
 }
 
-fn json(status: StatusCode, body: String) -> Kept {
+fn json(status: StatusCode, body: String) -> Answer {
     let kind = HeaderValue::from_static("application/json");
     let headers = HeaderMap::from_iter([(CONTENT_TYPE, kind)]);
-    Kept { status, headers, body: Bytes::from(body) }
+    Answer { status, headers, body: Bytes::from(body) }
 }
 
-fn not_recorded() -> Kept {
+fn not_recorded() -> Answer {
     json(NOT_RECORDED, r#"{"error":"not in the recording"}"#.to_owned())
 }
 
-/// A token that nobody granted; the recording asks for none.
-fn made_up_token() -> Kept {
+/// A made-up token. A recording does not check it.
+fn made_up_token() -> Answer {
     let number: u128 = rand::rng().random();
     let token = format!("replayed-{number:032x}");
     json(

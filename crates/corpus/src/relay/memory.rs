@@ -1,5 +1,5 @@
-//! What was answered before, by who asked for what. Holds no credential, only digests under a key
-//! of this process's own, and never more bytes than it may.
+//! Earlier answers, by credential and target. It stores digests under a random salt, never a credential,
+//! and stays within its limit of bytes.
 
 use std::collections::HashMap;
 
@@ -10,28 +10,28 @@ use sha2::{Digest, Sha256};
 
 use bytes::Bytes;
 
-/// A digest of who asks for what.
+/// A digest of a credential and a target.
 pub(super) type Key = [u8; 32];
 
-/// How many tokens are remembered to belong to a client.
+/// How many tokens are remembered with their client.
 const TOKENS_MAX: usize = 1_000;
-/// What an entry costs besides its body.
+/// The memory that an entry takes besides its body.
 const ENTRY_BYTES: usize = 512;
 
-/// An answer as it came.
+/// An answer of the upstream.
 #[derive(Clone)]
-pub(super) struct Kept {
+pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
 }
 
-/// Answers, up to a number of bytes. What came first stays: a list that is read again from its first
-/// page would otherwise push out what it needs next.
+/// Answers, up to a number of bytes. The first answers stay: otherwise a list that is read again from its
+/// first page would push out the pages that it needs next.
 pub(super) struct Memory {
     bytes_max: usize,
     bytes: usize,
-    entries: HashMap<Key, Kept>,
+    entries: HashMap<Key, Answer>,
     not_kept: u64,
 }
 
@@ -40,12 +40,12 @@ impl Memory {
         Memory { bytes_max, bytes: 0, entries: HashMap::new(), not_kept: 0 }
     }
 
-    pub(super) fn get(&self, key: &Key) -> Option<Kept> {
+    pub(super) fn get(&self, key: &Key) -> Option<Answer> {
         self.entries.get(key).cloned()
     }
 
-    pub(super) fn put(&mut self, key: Key, kept: Kept) {
-        let size = |kept: &Kept| kept.body.len() + ENTRY_BYTES;
+    pub(super) fn put(&mut self, key: Key, kept: Answer) {
+        let size = |kept: &Answer| kept.body.len() + ENTRY_BYTES;
         if let Some(before) = self.entries.remove(&key) {
             self.bytes -= size(&before);
         }
@@ -67,14 +67,14 @@ impl Memory {
     }
 }
 
-/// Who is behind a credential. Tokens come and go; the client they were granted to stays.
+/// The client behind each token. Tokens change, their client stays.
 pub(super) struct Identities {
     salt: [u8; 32],
     clients: HashMap<Key, Key>,
 }
 
 #[derive(Deserialize)]
-struct Granted {
+struct TokenAnswer {
     access_token: String,
 }
 
@@ -92,9 +92,9 @@ impl Identities {
         digest.finalize().into()
     }
 
-    /// Notes whose token an answer of the token endpoint grants.
+    /// Notes the token that the token endpoint has granted to a client.
     pub(super) fn note(&mut self, authorization: Option<&HeaderValue>, form: &[u8], answer: &[u8]) {
-        let Ok(granted) = serde_json::from_slice::<Granted>(answer) else { return };
+        let Ok(granted) = serde_json::from_slice::<TokenAnswer>(answer) else { return };
         let client = self.digest(&[authorization.map_or(b"", HeaderValue::as_bytes), form]);
         let bearer = self.digest(&[b"Bearer ", granted.access_token.as_bytes()]);
         if self.clients.len() >= TOKENS_MAX {
@@ -103,7 +103,7 @@ impl Identities {
         self.clients.insert(bearer, client);
     }
 
-    /// Who asks for what.
+    /// The key of a request in memory.
     pub(super) fn key(&self, headers: &HeaderMap, target: &str) -> Key {
         let header = |name| headers.get(name).map_or(&b""[..], HeaderValue::as_bytes);
         let authorization = header(http::header::AUTHORIZATION);
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn one_key_never_gets_what_another_was_answered() {
+    fn a_key_never_gets_the_answer_of_another_key() {
         let who = Identities::new();
         let key = |authorization, target| who.key(&headers(authorization), target);
         assert_eq!(key("Bearer a", "/x"), key("Bearer a", "/x"));
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn two_tokens_of_one_client_are_one_and_those_of_two_are_not() {
+    fn tokens_of_one_client_share_answers_and_those_of_two_clients_do_not() {
         let mut who = Identities::new();
         who.note(None, b"client_id=a", br#"{"access_token":"t1"}"#);
         who.note(None, b"client_id=a", br#"{"access_token":"t2"}"#);
@@ -146,8 +146,8 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_room_is_counted_and_what_is_replaced_makes_room() {
-        let kept = |bytes: usize| Kept {
+    fn an_answer_without_room_is_counted_and_a_replaced_one_makes_room() {
+        let kept = |bytes: usize| Answer {
             status: StatusCode::OK,
             headers: HeaderMap::new(),
             body: Bytes::from(vec![0; bytes]),

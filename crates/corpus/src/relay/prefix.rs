@@ -1,10 +1,10 @@
-//! The front of every path that a relay answers: random, so that only who was told the relay's URL
-//! comes in. Other processes of the machine reach loopback too, and would read users, be recorded, or
-//! show a credential of their own. Must never be printed.
+//! The random prefix of every path that a relay answers, so that only a holder of the relay's URL gets
+//! in. Other processes of the machine reach loopback too: they could read users, be recorded, or bring a
+//! credential of their own. The prefix must never be printed.
 
 use rand::RngExt;
 
-/// One segment of a path that nobody can guess.
+/// One segment of a path that cannot be guessed.
 pub(super) struct Prefix(String);
 
 impl Prefix {
@@ -20,7 +20,7 @@ impl Prefix {
     /// Path and query behind the prefix; `None` where they do not begin with it.
     pub(super) fn taken_off(&self, target: &str) -> Option<String> {
         let (front, rest) = target.split_at_checked(self.0.len())?;
-        // Looks at every byte, so that the time it takes tells nothing of the first wrong one.
+        // Every byte is compared, so that the time does not show the first wrong one.
         let pairs = front.bytes().zip(self.0.bytes());
         let is_it = pairs.fold(0, |differing, (a, b)| differing | (a ^ b)) == 0;
         match rest.bytes().next() {
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_path_behind_the_prefix_gets_in() {
+    fn only_paths_behind_the_prefix_get_in() {
         let prefix = Prefix("/0a1b".to_owned());
         for (target, expected) in [
             ("/0a1b/users?x=1", Some("/users?x=1")),
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_has_128_bits_and_no_two_are_the_same() {
+    fn a_prefix_has_128_bits_and_no_two_are_equal() {
         let (one, other) = (Prefix::random(), Prefix::random());
         assert_eq!((one.as_str().len(), other.as_str().len()), (33, 33));
         assert_ne!(one.as_str(), other.as_str());

@@ -1,5 +1,5 @@
-//! Pseudonyms: their shape, what is equal, what is kept, and that nothing of a person is left. Made-up
-//! people only.
+//! Pseudonyms: their shape, which are equal, which values stay, and that nothing of a person is left. All
+//! people are made up.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::collections::HashSet;
@@ -12,7 +12,7 @@ fn pseudonyms() -> Pseudonyms {
     Pseudonyms::with_key(b"a key for tests, 32 bytes long..").unwrap()
 }
 
-/// What must be the same of a text and its pseudonym, character by character.
+/// The properties of each character that a text and its pseudonym share.
 fn kind(c: char) -> String {
     match c {
         _ if c.is_ascii_digit() => "digit".to_owned(),
@@ -97,7 +97,7 @@ fn skeleton(node: &Node) -> String {
 }
 
 #[test]
-fn no_two_texts_of_a_small_world_become_one() {
+fn different_short_texts_get_different_pseudonyms() {
     let p = pseudonyms();
     let four: HashSet<String> = (1000..10_000).map(|n| p.text(&n.to_string())).collect();
     assert_eq!(four.len(), 9000);
@@ -111,7 +111,7 @@ fn no_two_texts_of_a_small_world_become_one() {
 }
 
 #[test]
-fn neighbours_have_nothing_in_common() {
+fn similar_texts_get_unrelated_pseudonyms() {
     let p = pseudonyms();
     let all: Vec<String> =
         (0..100).map(|n| p.text(&format!("agent.{n:03}@cc1.example.com"))).collect();
@@ -122,7 +122,7 @@ fn neighbours_have_nothing_in_common() {
 }
 
 #[test]
-fn signs_and_spaces_stay_where_they_are() {
+fn signs_and_spaces_keep_their_places() {
     let p = pseudonyms();
     for (text, signs) in [
         ("Comma, Inc.", ", ."),
@@ -143,7 +143,7 @@ fn signs_and_spaces_stay_where_they_are() {
 }
 
 #[test]
-fn a_part_of_a_value_is_the_part_of_its_pseudonym() {
+fn a_part_of_a_value_becomes_that_part_of_its_pseudonym() {
     let p = pseudonyms();
     let whole = p.text("José composed");
     assert_eq!(p.slice("name", "José composed", 0..5).as_deref(), whole.get(..5));
@@ -154,7 +154,7 @@ fn a_part_of_a_value_is_the_part_of_its_pseudonym() {
 }
 
 #[test]
-fn parameters_about_nobody_keep_their_values() {
+fn parameters_that_are_not_about_people_keep_their_values() {
     let p = pseudonyms();
     for (name, value) in
         [("id", "10001"), ("sag", "Agent"), ("timezone", "Istanbul"), ("limit", "100")]
@@ -184,7 +184,7 @@ fn parameters_about_nobody_keep_their_values() {
     assert_ne!(keeping.value("name", "Jane Doe"), "Jane Doe");
 }
 
-/// Every `~x~` stands for what is made of `x`.
+/// Every `~x~` stands for the pseudonym of `x`.
 fn filled(p: &Pseudonyms, template: &str) -> String {
     let parts = template.split('~').enumerate();
     parts.map(|(k, part)| if k % 2 == 1 { p.text(part) } else { part.to_owned() }).collect()
@@ -198,7 +198,7 @@ fn check(document: Document, template: &str) {
 }
 
 #[test]
-fn a_legacy_user_keeps_what_is_about_nobody() {
+fn a_legacy_user_keeps_its_impersonal_fields() {
     check(
         Document::of_path("/api/user_management/v1/users"),
         r#"[{"id":28982,"name":"~Jane Doe~","email":"~jane@example.com~","sip_account":"~ag@cc1.email.net~","sag":"Agent","extension":"~2594~","caller_id":"~378~","timezone":"Istanbul","webrtc_ringtone":"Bells","assigned_teams":"3623, 2481","supervisor_in_teams":"Support, Team3","assigned_skills":[{"name":"Sales","value":7}],"assigned_queues":"AG Queue","employee_id":~123~,"assigned_channels":[{"type":"WhatsApp","name":"WhatsApp 2 (~18885658889~)","value":~18885658889~},{"type":"Webchat","name":"Chat","value":null}]}]"#,
@@ -229,7 +229,7 @@ fn a_v4_user_keeps_what_is_about_nobody() {
 }
 
 #[test]
-fn vonage_keeps_what_is_about_nobody() {
+fn a_vonage_user_keeps_its_impersonal_fields() {
     check(
         Document::Other,
         r#"{"users":[{"userId":"8e22b1fe-d2ea","userId":"8e22b1fe-d2ea","username":"~jane@example.com~","name":"~Jane Doe~","email":"~jane@example.com~","lastLoginTime":"2025-11-11T12:00:00Z","active":true,"ssoExternalId":"~E-482~","userAccountConfiguration":{"role":"Admin","chargeable":true,"agentConfiguration":{"agentDisplayId":"~1204~","location":"GB","telephonyAddress":{"telephoneAddress":"~+4412345678~","telephonyExtension":"~1204~","selectedCallbackNumberId":""},"capacity":{"live":51},"associatedUsers":[{"username":"~jane_vbc~","applicationType":"VBC"}]}}}],"meta":{"page":1,"count":1,"pageCount":1,"totalCount":123456}}"#,
@@ -245,7 +245,7 @@ fn vonage_keeps_what_is_about_nobody() {
 }
 
 #[test]
-fn a_sentence_stays_only_where_it_is_known() {
+fn only_known_sentences_stay() {
     check(Document::Other, r#"{"error":"Invalid User API Key"}"#);
     check(Document::Other, r#"{"error":"~refused: Bearer v4-canary~"}"#);
     check(Document::Other, r#"{"error":"~Jane Doe not found~"}"#);
@@ -259,7 +259,7 @@ fn a_sentence_stays_only_where_it_is_known() {
 }
 
 #[test]
-fn a_person_in_the_place_of_a_members_name_is_replaced() {
+fn a_person_in_the_name_of_a_member_is_replaced() {
     check(
         Document::Other,
         r#"{"~jane@example.com~":{"~12025550123~":1,"userId":2,"a_new_name2":3},"~jane.doe~":{"id":1},"~Jane~":[],"~jane-doe~":{},"~_jane~":0,"~josé~":true,"":1}"#,
@@ -271,7 +271,7 @@ fn a_person_in_the_place_of_a_members_name_is_replaced() {
     }
 }
 
-/// What is made of a member's number.
+/// The replacement of a member's number.
 fn number_of(field: &str, number: &str) -> String {
     let json = format!("{{\"{field}\":{number}}}");
     let made = pseudonyms().json(Document::Other, json.as_bytes()).unwrap();
@@ -282,7 +282,7 @@ fn number_of(field: &str, number: &str) -> String {
 }
 
 #[test]
-fn a_number_of_a_person_is_replaced_however_it_is_written() {
+fn a_personal_number_is_replaced_in_every_spelling() {
     let p = pseudonyms();
     let phone = p.text("12025550123");
     for number in ["12025550123.0", "1.2025550123e10", "120255501230E-1"] {
@@ -318,7 +318,7 @@ fn kinds(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_is_no_json_is_refused_without_a_word_of_it() {
+fn a_body_that_is_not_json_is_refused_without_quoting_it() {
     for body in ["<html>Jane", "{\"name\":\"Jane\"", "[1] Jane", ""] {
         let error = pseudonyms().json(Document::Other, body.as_bytes()).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("Jane"));
@@ -326,7 +326,7 @@ fn what_is_no_json_is_refused_without_a_word_of_it() {
 }
 
 #[test]
-fn a_key_is_long_enough_and_never_printed() {
+fn short_keys_are_refused_and_no_key_is_printed() {
     let short = Pseudonyms::with_key(&[b'k'; KEY_BYTES_MIN - 1]);
     assert_eq!(short.err(), Some(KeyTooShort));
     assert_eq!(format!("{:?}", pseudonyms()), "Pseudonyms([redacted])");

@@ -1,4 +1,4 @@
-//! A corpus is written, read again, cut and edited. Made-up people only.
+//! Writes a corpus, reads it, cuts it and edits it. All people are made up.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::fs;
@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 const V1: &str = "/api/user_management/v1/users";
 const KEY: &[u8] = b"a key for tests, 32 bytes long..";
 
-/// A folder of a test's own; it goes with the test.
+/// A folder for one test; it is removed at the end.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -101,7 +101,7 @@ fn text(reply: &Reply) -> String {
 }
 
 #[test]
-fn what_was_recorded_is_read_again_with_its_people_replaced() {
+fn a_corpus_is_read_again_with_pseudonyms_for_people() {
     let folder = Folder::new();
     let summary = record(&folder);
     assert_eq!(summary, Summary { legacy: 2, upstream: 2, bodies: 2, ..Summary::default() });
@@ -129,7 +129,7 @@ fn what_was_recorded_is_read_again_with_its_people_replaced() {
 }
 
 #[test]
-fn the_file_is_its_owners_and_holds_nobody() {
+fn only_the_owner_can_read_the_file_and_it_contains_no_person() {
     let folder = Folder::new();
     record(&folder);
     assert_eq!(fs::metadata(folder.file()).unwrap().permissions().mode() & 0o777, 0o600);
@@ -141,7 +141,7 @@ fn the_file_is_its_owners_and_holds_nobody() {
 }
 
 #[test]
-fn a_body_is_stored_once_and_an_answer_that_repeats_itself_is_not_written_again() {
+fn a_body_is_stored_once_and_a_repeated_answer_is_not_written_again() {
     let folder = Folder::new();
     let writer = writer(&folder);
     let target = "/api/v4/users?limit=100&offset=0";
@@ -158,7 +158,7 @@ fn a_body_is_stored_once_and_an_answer_that_repeats_itself_is_not_written_again(
 }
 
 #[test]
-fn a_list_that_changed_is_shown_as_it_was_during_the_question() {
+fn a_changed_list_is_shown_as_it_was_during_the_question() {
     let folder = Folder::new();
     let writer = writer(&folder);
     let target = "/api/v4/users?limit=1&offset=0";
@@ -183,7 +183,7 @@ fn a_list_that_changed_is_shown_as_it_was_during_the_question() {
 }
 
 #[test]
-fn other_pages_of_a_list_are_made_of_the_rows_that_were_recorded() {
+fn pages_of_another_size_are_made_of_recorded_rows() {
     let folder = Folder::new();
     let writer = writer(&folder);
     for (offset, rows) in [(0, "1,2"), (1, "2,3")] {
@@ -209,7 +209,7 @@ fn other_pages_of_a_list_are_made_of_the_rows_that_were_recorded() {
 }
 
 #[test]
-fn what_may_hold_a_key_or_cannot_be_read_is_left_out() {
+fn exchanges_that_may_contain_a_key_or_cannot_be_read_are_left_out() {
     let folder = Folder::new();
     let writer = writer(&folder);
     let path = "/api/v1/canary-key/agents_status";
@@ -229,7 +229,7 @@ fn what_may_hold_a_key_or_cannot_be_read_is_left_out() {
 }
 
 #[test]
-fn a_recording_that_was_interrupted_leaves_a_part_that_is_no_corpus() {
+fn an_interrupted_recording_leaves_a_part_that_is_no_corpus() {
     let folder = Folder::new();
     fs::write(folder.file(), "an older corpus").unwrap();
     let interrupted = writer(&folder);
@@ -244,7 +244,7 @@ fn a_recording_that_was_interrupted_leaves_a_part_that_is_no_corpus() {
 }
 
 #[test]
-fn a_finished_recording_takes_nothing_more() {
+fn a_finished_recording_accepts_nothing_more() {
     let folder = Folder::new();
     let writer = writer(&folder);
     writer.finish().unwrap();
@@ -258,7 +258,7 @@ fn opened(path: &Path) -> CorpusError {
 }
 
 #[test]
-fn a_file_that_is_not_what_was_written_is_refused() {
+fn a_changed_file_is_refused() {
     let folder = Folder::new();
     record(&folder);
     let whole = fs::read_to_string(folder.file()).unwrap();
@@ -296,7 +296,7 @@ fn a_file_that_is_not_what_was_written_is_refused() {
     assert_eq!(opened(&folder.0.join("none")), CorpusError::Io(std::io::ErrorKind::NotFound));
 }
 
-/// The same lines with the digest of a last line that fits them.
+/// The same lines, with a last line that has their digest.
 fn forged(content: &str) -> String {
     let (lines, last) = content.trim_end().rsplit_once('\n').unwrap();
     let lines = format!("{lines}\n");
@@ -308,7 +308,7 @@ fn forged(content: &str) -> String {
 }
 
 #[test]
-fn headers_that_no_recording_holds_are_not_read_from_a_file_either() {
+fn headers_that_are_never_recorded_are_not_read_either() {
     let folder = Folder::new();
     record(&folder);
     let whole = fs::read_to_string(folder.file()).unwrap();
@@ -328,7 +328,7 @@ fn headers_that_no_recording_holds_are_not_read_from_a_file_either() {
 }
 
 #[test]
-fn a_file_that_changes_after_it_was_opened_answers_nothing_wrong() {
+fn a_file_that_changes_after_opening_gives_no_wrong_answer() {
     let folder = Folder::new();
     record(&folder);
     let corpus = Corpus::open(&folder.file()).unwrap();
@@ -340,7 +340,7 @@ fn a_file_that_changes_after_it_was_opened_answers_nothing_wrong() {
 }
 
 #[test]
-fn a_list_of_many_users_comes_back_as_long_as_it_was() {
+fn a_list_of_many_users_comes_back_whole() {
     let folder = Folder::new();
     let users: Vec<String> = (0..3000)
         .map(|n| format!(r#"{{"id":{n},"name":"Agent {n} é","email":"agent.{n}@example.com"}}"#))
@@ -358,7 +358,7 @@ fn a_list_of_many_users_comes_back_as_long_as_it_was() {
     assert_eq!(names.len(), 3000);
 }
 
-/// Answers what it has an answer for.
+/// A control that answers only some requests.
 struct Partly(Vec<(Ask, Reply)>);
 
 impl Source for Partly {
@@ -377,7 +377,7 @@ async fn questions_without_an_answer_are_counted_in_the_recording() {
     let recording = Recording::new(&control, writer.clone());
     recording.ask_first(&all, None).await.unwrap();
     recording.ask_first(&teams, None).await.unwrap_err();
-    // Asked again it is the same question, and what is asked beside is none of them.
+    // A repeated question counts once, and a request outside the questions does not count.
     recording.ask_first(&teams, None).await.unwrap_err();
     recording.ask(&ask("/elsewhere", &[])).await.unwrap_err();
     assert_eq!(recording.unanswered(), 1);

@@ -1,5 +1,4 @@
-//! A relay over real sockets, between a client and an upstream that does as it is told. Talks to
-//! loopback alone.
+//! A relay over real sockets, between a client and a scripted upstream. Only loopback is used.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::convert::Infallible;
@@ -23,7 +22,7 @@ use transport::tls::ClientTls;
 
 const KEY: &str = "Bearer v4-canary-key";
 
-/// What an upstream saw of one request.
+/// One request as the upstream received it.
 #[derive(Clone, Debug)]
 struct Seen {
     line: String,
@@ -31,7 +30,7 @@ struct Seen {
     body: Bytes,
 }
 
-/// An upstream that answers by path and writes down what it saw.
+/// An upstream that answers by path and notes its requests.
 struct Vendor {
     base_url: String,
     seen: Arc<Mutex<Vec<Seen>>>,
@@ -133,7 +132,7 @@ async fn get(relay: &Relay, target: &str) -> Result<Response<Bytes>, ClientError
 }
 
 #[tokio::test]
-async fn what_is_asked_and_answered_passes_as_it_is() {
+async fn requests_and_answers_pass_unchanged() {
     let vendor = Vendor::start().await;
     let relay = live(&vendor, RelaySettings::default()).await;
     let url = format!("{}/users?name=Jane%20Doe&q=a+b", relay.base_url());
@@ -163,7 +162,7 @@ async fn what_is_asked_and_answered_passes_as_it_is() {
 }
 
 #[tokio::test]
-async fn calls_are_told_once_with_their_status_and_the_id_they_came_with() {
+async fn calls_are_returned_once_with_their_status_and_request_id() {
     let vendor = Vendor::start().await;
     let relay = live(&vendor, RelaySettings::default()).await;
     for target in ["/users?limit=100&offset=0&email=jane%40example.com", "/missing", "/moved"] {
@@ -180,14 +179,14 @@ async fn calls_are_told_once_with_their_status_and_the_id_they_came_with() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_fails_is_a_connection_that_is_cut() {
+async fn a_failing_upstream_becomes_a_cut_connection() {
     let vendor = Vendor::start().await;
     let settings = RelaySettings { body_bytes_max: 4000, ..RelaySettings::default() };
     let relay = live(&vendor, settings).await;
     let cut = ClientError::Reset { started: true };
     assert_eq!(get(&relay, "/large").await.unwrap_err(), cut);
     drop(vendor.stop);
-    // The stopped upstream is gone once its port refuses.
+    // The upstream has stopped when its port refuses connections.
     for _ in 0..1000 {
         let Ok(_) = get(&relay, "/users").await else { break };
         tokio::task::yield_now().await;
@@ -200,7 +199,7 @@ async fn an_upstream_that_fails_is_a_connection_that_is_cut() {
 }
 
 #[tokio::test]
-async fn a_call_that_nobody_waits_for_is_told_of_too() {
+async fn a_call_whose_client_has_left_is_noted_too() {
     let vendor = Vendor::start().await;
     let relay = live(&vendor, RelaySettings::default()).await;
     let heard = async {
@@ -224,7 +223,7 @@ async fn a_call_that_nobody_waits_for_is_told_of_too() {
 }
 
 #[tokio::test]
-async fn a_question_of_our_own_shows_the_key_that_was_seen_last() {
+async fn the_relay_asks_with_the_last_accepted_key() {
     let vendor = Vendor::start().await;
     let relay = live(&vendor, RelaySettings::default()).await;
     assert_eq!(relay.ask("/users?name=x").await.unwrap_err(), AskFailure::NoCredential);
@@ -240,7 +239,7 @@ async fn a_question_of_our_own_shows_the_key_that_was_seen_last() {
 }
 
 #[tokio::test]
-async fn a_key_that_the_upstream_refuses_is_not_the_one_that_we_ask_with() {
+async fn the_relay_never_asks_with_a_refused_key() {
     let vendor = Vendor::start().await;
     let relay = live(&vendor, RelaySettings::default()).await;
     for refused in ["/unauthorized", "/forbidden"] {
@@ -255,7 +254,7 @@ async fn a_key_that_the_upstream_refuses_is_not_the_one_that_we_ask_with() {
     }
 }
 
-/// The same place without the path that only a gateway was told, and with other ones.
+/// The URL of the relay without its prefix, and with wrong prefixes.
 fn strangers_urls(url: &str) -> Vec<String> {
     let (origin, path) = url.split_at("http://".len() + url["http://".len()..].find('/').unwrap());
     let (secret, rest) = path.split_at(33);
@@ -270,7 +269,7 @@ fn strangers_urls(url: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn whoever_was_not_told_the_path_is_cut_off_unheard() {
+async fn requests_without_the_prefix_are_cut_off() {
     let vendor = Vendor::start().await;
     let tape = Arc::new(Tape::default());
     let recorder: Arc<dyn Recorder> = tape.clone();
@@ -301,7 +300,7 @@ async fn whoever_was_not_told_the_path_is_cut_off_unheard() {
 }
 
 #[tokio::test]
-async fn memory_answers_only_when_told_to_and_only_whom_it_heard() {
+async fn memory_answers_only_while_switched_on_and_only_known_keys() {
     let vendor = Vendor::start().await;
     let settings = RelaySettings { memory_bytes_max: 1 << 20, ..RelaySettings::default() };
     let relay = live(&vendor, settings).await;
@@ -330,7 +329,7 @@ async fn memory_answers_only_when_told_to_and_only_whom_it_heard() {
 }
 
 #[tokio::test]
-async fn tokens_are_had_through_the_relay_and_belong_to_one_client() {
+async fn tokens_come_through_the_relay_and_belong_to_one_client() {
     let vendor = Vendor::start().await;
     let settings = RelaySettings { memory_bytes_max: 1 << 20, ..RelaySettings::default() };
     let relay = live(&vendor, settings).await;
@@ -344,7 +343,7 @@ async fn tokens_are_had_through_the_relay_and_belong_to_one_client() {
     assert_eq!(calls[0].shape(), "POST (token)");
 }
 
-/// Writes down everything it is told.
+/// Notes every exchange.
 #[derive(Default)]
 struct Tape(Mutex<Vec<Exchange>>);
 
@@ -363,7 +362,7 @@ impl Replies for Tape {
 }
 
 #[tokio::test]
-async fn what_was_recorded_is_answered_without_an_upstream_and_holds_no_key() {
+async fn recorded_answers_need_no_upstream_and_contain_no_key() {
     let vendor = Vendor::start().await;
     let tape = Arc::new(Tape::default());
     let recorder: Arc<dyn Recorder> = tape.clone();
@@ -405,7 +404,7 @@ async fn what_was_recorded_is_answered_without_an_upstream_and_holds_no_key() {
 }
 
 #[tokio::test]
-async fn a_relay_ends_with_the_token_it_was_started_with() {
+async fn a_relay_stops_with_its_cancellation_token() {
     let vendor = Vendor::start().await;
     let shutdown = CancellationToken::new();
     let behind = Behind::Live(Box::new(vendor.upstream()));

@@ -1,4 +1,4 @@
-//! Why one side lists a record under a filter and the other does not.
+//! Why only one side lists a record under a filter.
 
 use std::collections::HashSet;
 
@@ -7,8 +7,7 @@ use crate::compare::{Kind, RECORDS};
 use crate::filter::{Index, MODES, Ways, fits_all, limiting, ways};
 
 impl Evidence<'_> {
-    /// Judges a record that one side lists under a filter and the other does not. `listed` are the
-    /// keys that control lists.
+    /// Judges a record that only one side lists under a filter. `listed` are the keys that control lists.
     pub fn filtered(
         &self,
         kind: Kind,
@@ -20,7 +19,7 @@ impl Evidence<'_> {
             return Judgement::bug("the whole lists are not known");
         };
         let is_in = |index: &Index| index.rows.contains_key(key);
-        // Here as in the whole lists; what is missing there is no reason for being too much here.
+        // The whole lists explain it only if the record is missing, or extra, there as well.
         let in_whole = match (is_in(&known.control), is_in(&known.candidate)) {
             (true, false) => Some(Kind::Missing),
             (false, true) => Some(Kind::Extra),
@@ -62,7 +61,7 @@ impl Evidence<'_> {
         }
     }
 
-    /// The setting under which control's list is just what the filter finds in control's own data.
+    /// The setting under which the filters find control's list in control's own data.
     fn other_mode(
         &self,
         known: &KnownEndpoint,
@@ -74,10 +73,10 @@ impl Evidence<'_> {
             filters.iter().filter_map(|(filter, _)| way(self.settings.mode(filter))).collect();
         let mut fit = ways(self.endpoint, &known.control, &filters, listed);
         if fit.contains(&current) {
-            // Control filters its own data just as candidate is set to.
+            // Control filters its own data as candidate is set to.
             return None;
         }
-        // What earlier answers speak against comes last, then what changes most.
+        // Ways that contradict earlier answers come last, then ways that change more settings.
         fit.sort_by_cached_key(|ways| {
             let both = filters.iter().zip(ways);
             let is_against = both.clone().any(|((filter, _), way)| {
@@ -97,7 +96,7 @@ impl Evidence<'_> {
     }
 }
 
-/// A way of comparing by the name that the setting gives it.
+/// The mode with the name that the setting has.
 fn way(name: &str) -> Option<&'static str> {
     MODES.into_iter().find(|way| *way == name)
 }

@@ -1,4 +1,4 @@
-//! What one question brought: its counts, its findings, and what control's answer says of settings.
+//! The result of one question: counts, findings, and the votes of control's answer for settings.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -11,7 +11,7 @@ use crate::compare::{Compared, Difference};
 use crate::mask::Mask;
 use crate::scenario::Scenario;
 
-/// What one question brought.
+/// The result of one question.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Finished {
     /// How it went.
@@ -23,7 +23,7 @@ pub(super) struct Finished {
     pub(super) settings: Vec<(Setting, u64)>,
     /// Differences that settings explain, as long as these settings hold.
     pub(super) resting: Vec<RestingCount>,
-    /// What control's answer says of settings.
+    /// The votes of control's answer for settings.
     pub(super) votes: Vec<Vote>,
     /// Records that both sides listed.
     pub(super) records: u64,
@@ -108,7 +108,7 @@ impl Finished {
         self.hide(showing.mask);
     }
 
-    /// Calls a bug whatever rests on one of these settings.
+    /// Turns every difference that rests on one of these settings into a bug.
     pub(super) fn without(&mut self, contradicted: &BTreeSet<SettingKey>) {
         for one in &mut self.findings {
             let Some(key) = one.rests_on.take_if(|key| contradicted.contains(key)) else {
@@ -161,7 +161,7 @@ fn move_to_bugs(causes: &mut BTreeMap<Cause, u64>, from: Cause, count: u64) {
 /// The worst cause of a field, and the settings that its causes rest on.
 type Explained = (Cause, BTreeSet<SettingKey>);
 
-/// What findings must have in common to be counted as one: path, kind, cause, reason and setting.
+/// Differences make one finding if path, kind, cause, reason and setting are equal.
 type Alike = (String, &'static str, Cause, String, Option<SettingKey>);
 
 /// Counts into a [`Finished`]. An answer may have any number of fields, so places are looked up by key

@@ -1,4 +1,4 @@
-//! What all questions brought together, and the report made of it.
+//! Adds up the results of all questions, and makes the report.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -18,7 +18,7 @@ use crate::compare::is_of_the_answer;
 use crate::knowledge::Knowledge;
 use crate::mask::Mask;
 
-/// What was found so far.
+/// The results so far.
 #[derive(Debug)]
 pub(super) struct Gathered {
     pub(super) totals: Totals,
@@ -35,14 +35,14 @@ pub(super) struct Gathered {
     findings: Vec<Finding>,
     /// Where each kind of finding stands.
     places: HashMap<Alike, usize>,
-    /// What the questions brought; it is settled when all have.
+    /// The results of the questions, until all are there.
     finished: Vec<Finished>,
     calls: Vec<V4Call>,
     /// The shapes of requests that `calls` has.
     called: HashSet<String>,
 }
 
-/// What findings must have in common to be counted as one: endpoint, field, kind, cause and reason.
+/// Findings count as one if endpoint, field, kind, cause and reason are equal.
 type Alike = (String, String, String, Cause, String);
 
 impl Gathered {
@@ -69,7 +69,8 @@ impl Gathered {
         &self.mask
     }
 
-    /// What candidate asked for a request. One line for each shape; the first call stands for all.
+    /// Counts the calls that candidate made for a request. The report has one line for each shape of
+    /// request, with the first call.
     pub(super) fn calls(&mut self, ask: &Ask, calls: &[String]) {
         let total = self.totals.upstream_calls.get_or_insert(0);
         *total += calls.len() as u64;
@@ -144,8 +145,8 @@ impl Gathered {
         }
     }
 
-    /// Where one endpoint lists users, another that lists nobody on both sides proves nothing: so it
-    /// looks with a key that may see nobody there.
+    /// Calls an empty list undecided where another endpoint lists users: the key may not be allowed to see
+    /// users there, so the empty lists prove nothing.
     fn doubt_empty_lists(&mut self) {
         let is_all = |scenario: &ScenarioReport| {
             let lists_users = endpoint(&scenario.endpoint).is_some_and(|one| one.lists_users());
@@ -164,7 +165,7 @@ impl Gathered {
         }
     }
 
-    /// The report; `unasked` are questions that there was no time for.
+    /// Makes the report; `unasked` are questions that were not asked.
     pub(super) fn report(
         mut self,
         knowledge: &Knowledge,
@@ -254,7 +255,7 @@ fn verdict(totals: &Totals, unasked: usize, left_out: &LeftOut) -> (Verdict, Str
     (Verdict::Agree, because)
 }
 
-/// A call without the values of its parameters, but for those of paging.
+/// A call without the values of its parameters, except those of paging.
 fn without_values(call: &str) -> String {
     let Some((path, query)) = call.split_once('?') else { return call.to_owned() };
     let shown = query.split('&').map(|pair| match pair.split_once('=') {
@@ -273,13 +274,13 @@ mod tests {
     use crate::scenario::Scenario;
 
     #[test]
-    fn a_call_is_shown_without_what_it_asks_for() {
+    fn a_call_is_shown_without_its_values() {
         let call = "GET /api/v4/users?limit=100&offset=99&email=jane%40x.example";
         assert_eq!(without_values(call), "GET /api/v4/users?limit=100&offset=99&email=..");
     }
 
     #[test]
-    fn nothing_compared_is_no_agreement() {
+    fn without_a_comparison_the_verdict_is_undecided() {
         assert_eq!(verdict(&Totals::default(), 0, &LeftOut::default()).0, Verdict::Undecided);
         let nobody = Totals { compared: 9, matched: 9, ..Totals::default() };
         assert_eq!(verdict(&nobody, 0, &LeftOut::default()).0, Verdict::Undecided);
@@ -293,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_is_empty_on_both_sides_proves_nothing_beside_one_that_is_not() {
+    fn empty_lists_prove_nothing_where_another_endpoint_lists_users() {
         let of = |name: &str, records: u64| {
             let mut all = Finished::of(&Scenario::all(endpoint(name).unwrap()));
             all.scenario.control_records = records;
@@ -304,7 +305,7 @@ mod tests {
         };
         let undecided = |v1: u64, v3: u64| {
             let mut gathered = Gathered::new(&Plan::default());
-            // Nobody may be deleted.
+            // The list of deleted users may be empty.
             let all = [("v1_users", v1), ("v3_cdr_users", v3), ("v2_cdr_deleted_agents", 0)];
             all.into_iter().for_each(|(name, records)| gathered.add(of(name, records)));
             gathered.report(&Knowledge::default(), Duration::ZERO, &[]).totals.undecided

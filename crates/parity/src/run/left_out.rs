@@ -1,4 +1,4 @@
-//! What a plan leaves out of what could be asked, so that a verdict says how far it goes.
+//! Which default questions a plan leaves out, so that the verdict says what it covers.
 
 use corpus::endpoint::{ENDPOINTS, Endpoint};
 use report::LeftOut;
@@ -7,7 +7,7 @@ use super::Plan;
 use crate::filter::Index;
 use crate::scenario::{Extent, Group, Scenario, questions};
 
-/// What is known before anything is asked.
+/// What a plan leaves out before anything is asked.
 pub(crate) fn planned(plan: &Plan) -> LeftOut {
     let is_asked =
         |endpoint: &&Endpoint| plan.endpoints.iter().any(|one| one.name == endpoint.name);

@@ -1,5 +1,6 @@
-//! At the end of a run: a setting explains a difference only if one value of it fits everything that
-//! control answered, also where both sides agree as it is. What rests on any other setting is a bug.
+//! Settles the settings at the end of a run. A setting explains a difference only if one of its values fits
+//! every answer of control, also those where both sides agree. Without such a value the difference is a
+//! bug.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,8 +9,8 @@ use report::Suggestion;
 use super::finished::Finished;
 use crate::cause::{Setting, SettingKey, Vote};
 
-/// Settles what rests on settings, and says which settings to suggest. One that does not fit all is
-/// among them with what speaks against it.
+/// Settles all differences that rest on settings, and returns the settings to suggest. A setting without a
+/// fitting value is among them, with the evidence against it.
 pub(super) fn settle(all: &mut [Finished]) -> Vec<Suggestion> {
     let mut suggested: BTreeMap<SettingKey, BTreeMap<String, u64>> = BTreeMap::new();
     for (setting, evidence) in all.iter().flat_map(|one| &one.settings) {
@@ -33,7 +34,7 @@ pub(super) fn settle(all: &mut [Finished]) -> Vec<Suggestion> {
         };
         let fit = values.iter().filter(|(value, _)| against(value) == 0);
         match fit.max_by_key(|(_, evidence)| **evidence) {
-            // An answer that several values fit may have named another of them.
+            // An answer that several values fit may have suggested another one.
             Some((best, _)) => suggestions.push(suggestion(best, values.values().sum())),
             None => {
                 suggestions.extend(values.iter().map(|(value, count)| suggestion(value, *count)));
@@ -59,7 +60,7 @@ mod tests {
         SettingKey { table: "legacy.v1_users.filters".to_owned(), name: "sag".to_owned() }
     }
 
-    /// A question that such values of a setting fit; `suggested` explains two records of it.
+    /// A question that these values of a setting fit. `suggested` explains two of its records.
     fn question(fit: &[&str], suggested: Option<&str>) -> Finished {
         let mut finished = Finished::of(&Scenario::all(&ENDPOINTS[0]));
         let values = fit.iter().map(|value| (*value).to_owned()).collect();
@@ -106,8 +107,8 @@ mod tests {
     }
 
     #[test]
-    fn what_another_answer_speaks_against_is_a_bug() {
-        // The other one is equal as it is.
+    fn a_setting_that_another_answer_contradicts_explains_nothing() {
+        // The second question is equal under the setting in force.
         let mut all = [question(&["contains"], Some("contains")), question(&["exact"], None)];
         let suggested = settle(&mut all);
         assert_eq!((suggested[0].evidence, suggested[0].against), (2, 1));

@@ -11,14 +11,14 @@ use sha2::{Digest, Sha256};
 
 use super::finished::Finished;
 
-/// What is done already, and where to note what gets done.
+/// The questions that are done, and the file that notes them.
 #[derive(Debug, Default)]
 pub struct State {
     done: HashMap<String, Finished>,
     file: Option<File>,
-    /// Where that file is.
+    /// The path of that file.
     path: PathBuf,
-    /// Digest of what is compared under which settings.
+    /// A digest of both sides and all settings.
     of: String,
 }
 
@@ -30,14 +30,14 @@ struct Line {
 }
 
 impl State {
-    /// No memory.
+    /// A run without a memory.
     pub fn none() -> State {
         State::default()
     }
 
-    /// A file that is begun anew, or taken up again. A line that was not written whole is left out,
-    /// and so is one of a run that compared something else: `of` names the sides, and all settings
-    /// that an answer or its judgement depends on. Of that only a digest is written.
+    /// Opens a file, to resume its run or to begin a new one. Incomplete lines are skipped, and so are
+    /// lines of a run with other sides or settings. `of` names the sides and all settings on which an
+    /// answer or its judgement depends; only its digest is written.
     ///
     /// # Errors
     /// Where the file cannot be read or written.
@@ -46,7 +46,7 @@ impl State {
         let of = corpus::hex(&digest[..8]);
         let mut done = HashMap::new();
         if resume && path.exists() {
-            // In bytes: what a crash left there may be no text.
+            // As bytes, because a crash may leave a line that is not text.
             for line in BufReader::new(File::open(path)?).split(b'\n') {
                 let Ok(line) = serde_json::from_slice::<Line>(&line?) else { continue };
                 if line.of == of {
@@ -62,13 +62,13 @@ impl State {
         };
         let mut file = options.open(path)?;
         if file.metadata()?.len() > 0 {
-            // What was cut in the middle of a line ends there.
+            // An incomplete last line ends here.
             file.write_all(b"\n")?;
         }
         Ok(State { done, file: Some(file), path: path.to_owned(), of })
     }
 
-    /// Every question has an answer: who asks once more begins anew.
+    /// Removes the file, because every question has an answer.
     ///
     /// # Errors
     /// Where the file cannot be removed.
@@ -81,12 +81,12 @@ impl State {
         self.done.contains_key(fingerprint)
     }
 
-    /// How many are done.
+    /// How many questions are done.
     pub fn len(&self) -> usize {
         self.done.len()
     }
 
-    /// Whether none is.
+    /// Whether no question is done.
     pub fn is_empty(&self) -> bool {
         self.done.is_empty()
     }
@@ -95,7 +95,7 @@ impl State {
         self.done.remove(fingerprint)
     }
 
-    /// A line that cannot be written is asked again the next time.
+    /// Notes a question. If the line cannot be written, the next run asks the question again.
     pub(super) fn note(&mut self, fingerprint: &str, finished: &Finished) {
         let Some(file) = &mut self.file else { return };
         let (of, fingerprint) = (self.of.clone(), fingerprint.to_owned());

@@ -7,7 +7,7 @@ use corpus::pseudonym::plain;
 
 use super::{Group, Scenario};
 
-/// The questions of a recording but for the whole lists, which are asked in any case.
+/// The questions of a recording, except the whole lists, which every run asks.
 pub fn recorded(corpus: &Corpus) -> Vec<Scenario> {
     let mut all = Vec::new();
     for (number, ask) in corpus.asks().iter().enumerate() {

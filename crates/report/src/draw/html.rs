@@ -1,5 +1,5 @@
-//! The report as one HTML file that needs no network and no script. Must never hold markup that is
-//! not its template's.
+//! The report as one HTML file that needs no network and no script. It must never contain markup that
+//! does not come from its template.
 
 mod rows;
 mod steps;
@@ -14,7 +14,7 @@ use steps::Step;
 use super::{numbers, settings, text, words};
 use crate::{Outcome, Report, Verdict};
 
-/// The style sheet, inside the file.
+/// The style sheet, which is part of the file.
 const STYLE: &str = include_str!("../../templates/report.css");
 
 #[derive(Template)]
@@ -43,8 +43,8 @@ struct Page {
     measured: Vec<(&'static str, String)>,
 }
 
-/// The report as one HTML file: the verdict first, then what to do, then the evidence. Whatever the
-/// report's texts hold, the policy in its head lets nothing run and nothing load.
+/// The report as one HTML file: the verdict first, then the next steps, then the evidence. The policy in
+/// its head forbids scripts and loading, so that no text of the report has an effect.
 pub fn html(report: &Report) -> String {
     let page = Page {
         style: STYLE,
@@ -77,13 +77,13 @@ pub fn html(report: &Report) -> String {
     text::visible_lines(&page.render().unwrap_or_default())
 }
 
-/// Lets this one style sheet in and nothing else.
+/// A policy that allows this one style sheet and nothing else.
 fn policy(style: &str) -> String {
     let digest = base64(&Sha256::digest(style.as_bytes()));
     format!("default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'")
 }
 
-/// A policy names hashes in base64 alone.
+/// Base64, the only form in which a policy takes a hash.
 fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
@@ -98,7 +98,7 @@ fn base64(bytes: &[u8]) -> String {
     text
 }
 
-/// How the report came about.
+/// The facts of the run.
 fn measured(report: &Report) -> Vec<(&'static str, String)> {
     let totals = &report.totals;
     let mut rows = vec![
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_style_sheet_stands_in_the_page_as_it_was_hashed() {
+    fn the_page_contains_the_style_sheet_that_was_hashed() {
         let page = html(&Report::default());
         let style = page.split_once("<style>").unwrap().1.split_once("</style>").unwrap().0;
         assert_eq!(style, STYLE);

@@ -1,10 +1,10 @@
-//! The report as JSON. Must never lose a member: read back, it is the same report.
+//! The report as JSON. It must never lose a member: reading it gives the same report.
 
 use super::text::is_hidden;
 use crate::Report;
 
-/// The report as JSON, members in the order of their declaration, so that two runs can be compared
-/// as text. Hidden characters are escaped: the text may be looked at in a terminal.
+/// The report as JSON. Members are in the order of their declaration, so that two runs can be compared as
+/// text. Hidden characters are escaped, so that the text is safe in a terminal.
 pub fn json(report: &Report) -> String {
     let text = serde_json::to_string_pretty(report).unwrap_or_default();
     let mut json = String::with_capacity(text.len() + 1);

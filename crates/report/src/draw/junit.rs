@@ -1,5 +1,5 @@
-//! The report as JUnit, which CI systems show: a suite for each endpoint, a test case for each
-//! scenario. Must never be green where nothing was compared.
+//! The report as JUnit, for CI systems: a suite for each endpoint, a test case for each scenario. It must
+//! never be green where nothing was compared.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -9,11 +9,11 @@ use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, Tes
 use super::{numbers, text, words};
 use crate::{Finding, Outcome, PropertyReport, Report, ScenarioReport, Verdict};
 
-/// Findings told of one scenario; the HTML report has all of them.
+/// The most findings of one scenario. The HTML report has all of them.
 const FINDINGS_MAX: usize = 20;
 
-/// The report as JUnit. The first suite is the verdict, so that a run that compared nothing fails;
-/// the last one holds the properties.
+/// The report as JUnit. The first suite is the verdict, so that a run without a comparison fails. The last
+/// suite has the properties.
 pub fn junit(report: &Report) -> String {
     let mut junit = Junit::new("tieline validate");
     junit.set_time(duration(report.seconds));
@@ -43,21 +43,21 @@ pub fn junit(report: &Report) -> String {
     text::visible_lines(&junit.to_string().unwrap_or_default())
 }
 
-/// A time that is none, such as a negative one, is zero.
+/// A duration; zero where the number is negative or not finite.
 fn duration(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }
 
-/// A suite of one case.
+/// A suite with one case.
 fn verdict(report: &Report) -> TestSuite {
     let mut suite = TestSuite::new("verdict");
-    let told = [
+    let facts = [
         ("version", Some(words::name(&report.version))),
         ("started_at", Some(words::name(&report.started_at))),
         ("candidate", Some(words::candidate(&report.candidate))),
         ("control", report.control.as_ref().map(words::control)),
     ];
-    for (name, value) in told {
+    for (name, value) in facts {
         if let Some(value) = value {
             suite.add_property((name, value.as_str()));
         }
@@ -84,7 +84,7 @@ fn verdict(report: &Report) -> TestSuite {
     suite
 }
 
-/// Findings by the scenarios that their examples were seen in, each finding once.
+/// Findings by the scenarios of their examples, each finding once per scenario.
 fn by_scenario(findings: &[Finding]) -> HashMap<&str, Vec<&Finding>> {
     let mut found: HashMap<&str, Vec<&Finding>> = HashMap::new();
     for finding in findings {
@@ -126,7 +126,7 @@ fn case(scenario: &ScenarioReport, findings: &[&Finding]) -> TestCase {
     case
 }
 
-/// The shape of the request, the counts, and what was found, examples side by side.
+/// The shape of the request, the counts, and the findings with their examples side by side.
 fn told(scenario: &ScenarioReport, causes: &str, findings: &[&Finding]) -> String {
     let mut told = vec![
         words::name(&scenario.shape),

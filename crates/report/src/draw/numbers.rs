@@ -1,4 +1,4 @@
-//! Numbers for people. A share is never rounded to where it says more than is known.
+//! Numbers for people. A share is never rounded to a value that claims more than is known.
 
 /// With a comma between thousands: `12,345`.
 pub(super) fn count(n: u64) -> String {
@@ -18,8 +18,8 @@ pub(super) fn of(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(n), if n == 1 { one } else { many })
 }
 
-/// A share from 0 to 1 as per cent, rounded up to two digits: `0.06 %`. "At most" must hold for what
-/// is shown, and a share above 99 stays below 100 unless it is everything.
+/// A share from 0 to 1 in percent, rounded up to two digits: `0.06 %`. "At most" must be true of the shown
+/// number, and a share above 99 % stays below 100 % unless it is everything.
 pub(super) fn share_up(share: f64) -> String {
     let percent = (share * 100.0).clamp(0.0, 100.0);
     if !percent.is_normal() {
@@ -30,12 +30,12 @@ pub(super) fn share_up(share: f64) -> String {
     }
     let decimals = (1 - percent.log10().floor() as i32).max(0);
     let scale = 10_f64.powi(decimals);
-    // What a division left behind the last digit is no reason to round up.
+    // The error of a division behind the last digit is no reason to round up.
     let up = (percent * scale * (1.0 - 1e-9)).ceil() / scale;
     format!("{} %", trimmed(up, decimals as usize))
 }
 
-/// `part` of `whole` as per cent, rounded down: 100 % is everything.
+/// `part` of `whole` in percent, rounded down: 100 % means everything.
 pub(super) fn share_down(part: u64, whole: u64) -> String {
     if whole == 0 {
         return "–".to_owned();
@@ -44,12 +44,12 @@ pub(super) fn share_down(part: u64, whole: u64) -> String {
     format!("{} %", trimmed(hundredths as f64 / 100.0, 2))
 }
 
-/// `part` of `whole` as per cent, rounded up: 0 % is nothing.
+/// `part` of `whole` in percent, rounded up: 0 % means nothing.
 pub(super) fn share_of(part: u64, whole: u64) -> String {
     share_up(if whole == 0 { 0.0 } else { part as f64 / whole as f64 })
 }
 
-/// At most so many decimals, none that are zero.
+/// A number with a limited number of decimals, without trailing zeros.
 fn trimmed(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");
     if !text.contains('.') {
@@ -58,7 +58,7 @@ fn trimmed(value: f64, decimals: usize) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Rounded to a whole number; a dash for what is none.
+/// A number rounded to a whole one; a dash where it is not finite.
 pub(super) fn whole(value: f64) -> String {
     let sound = value.is_finite() && value >= 0.0;
     if sound { count(value.round() as u64) } else { "–".to_owned() }
@@ -78,7 +78,7 @@ pub(super) fn seconds(seconds: f64) -> String {
     }
 }
 
-/// The median and the 95th percentile of what is finite; nothing of nothing.
+/// The median and the 95th percentile of the finite numbers; `None` where there are none.
 pub(super) fn middle_and_tail(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
     let mut sorted: Vec<f64> = values.filter(|value| value.is_finite()).collect();
     sorted.sort_by(f64::total_cmp);
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_none_is_a_dash() {
+    fn a_number_that_is_not_finite_is_a_dash() {
         let cases = [(1234.5, "1,235"), (0.4, "0"), (f64::INFINITY, "–"), (-1.0, "–")];
         for (value, text) in cases {
             assert_eq!(whole(value), text);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tail_of_one_is_itself() {
+    fn the_percentile_of_one_number_is_that_number() {
         assert_eq!(middle_and_tail([7.0].into_iter()), Some((7.0, 7.0)));
         assert_eq!(middle_and_tail((1..=100).map(f64::from)), Some((50.0, 95.0)));
         assert_eq!(middle_and_tail([f64::NAN].into_iter()), None);

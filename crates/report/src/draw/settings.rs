@@ -1,13 +1,13 @@
-//! The settings that a report advises, as TOML ready to copy. Must never give a line that a report's
-//! text could turn into two.
+//! The settings that a report suggests, as TOML to copy. It must never write a line that a text of the
+//! report could turn into two lines.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{numbers, text};
 use crate::Suggestion;
 
-/// Lines of TOML, a header for each table. Within a table what has most evidence comes first; a
-/// second line for the same key, and one that anything speaks against, is a comment.
+/// Lines of TOML, with a header for each table. Within a table the setting with the most evidence comes
+/// first. A second line for the same key, and one with evidence against it, becomes a comment.
 pub(super) fn toml(settings: &[Suggestion]) -> Vec<String> {
     let mut tables: BTreeMap<&str, Vec<&Suggestion>> = BTreeMap::new();
     for setting in settings {
@@ -32,7 +32,7 @@ pub(super) fn toml(settings: &[Suggestion]) -> Vec<String> {
     lines
 }
 
-/// What speaks for a setting and what against it.
+/// The evidence for a setting and against it.
 fn evidence(setting: &Suggestion) -> String {
     let gained = numbers::of(setting.evidence, "value becomes equal", "values become equal");
     let against = match setting.against {
@@ -43,7 +43,7 @@ fn evidence(setting: &Suggestion) -> String {
     format!("{gained}, {against}")
 }
 
-/// How many settings are advised, those that are mere comments left out.
+/// How many settings are suggested, without those that are only comments.
 pub(super) fn advised(lines: &[String]) -> u64 {
     let is_setting = |line: &&String| !line.is_empty() && !line.starts_with(['#', '[']);
     lines.iter().filter(is_setting).count() as u64

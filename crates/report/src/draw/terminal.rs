@@ -1,5 +1,5 @@
-//! The report as text for a terminal, the verdict first. Must never send a control character that it
-//! did not make itself.
+//! The report as text for a terminal, the verdict first. It must never send a control character of a text
+//! from outside.
 
 mod paper;
 
@@ -8,13 +8,13 @@ use paper::{Ink, Paper};
 use super::{numbers, settings, text, words};
 use crate::{FieldReport, Finding, Outcome, Report, Verdict};
 
-/// Examples told of one finding; the files have all of them.
+/// The most examples of one finding. The files have all of them.
 const EXAMPLES_MAX: usize = 3;
-/// Findings, fields, scenarios and properties told in one list.
+/// The most findings, fields, scenarios or properties in one list.
 const ROWS_MAX: usize = 20;
 
-/// The report as text, no line longer than `width` but a line of TOML, which would break. With
-/// `colours` there are ANSI colours; nothing is told by colour alone.
+/// The report as text. No line is longer than `width`, except lines of TOML, which must not be broken.
+/// `colours` adds ANSI colours, but no information is in the colour alone.
 pub fn terminal(report: &Report, width: usize, colours: bool) -> String {
     let mut paper = Paper::new(width, colours);
     verdict(report, &mut paper);
@@ -202,7 +202,7 @@ fn advice(report: &Report, paper: &mut Paper) {
     }
 }
 
-/// Says how many rows a list left out.
+/// Writes how many rows a list left out.
 fn rest(rows: usize, paper: &mut Paper) {
     if rows > ROWS_MAX {
         let more = numbers::count((rows - ROWS_MAX) as u64);

@@ -1,15 +1,15 @@
-//! Text from anywhere, made fit to be shown. Must never let a character through that moves, hides
-//! or turns what stands beside it.
+//! Makes text from anywhere safe to show. It must never let a character through that moves, hides or
+//! turns its neighbours.
 
-/// What stands where a side said nothing.
+/// The text of an absent value in a report.
 const ABSENT: &str = "(absent)";
-/// Characters shown of what two long values have in common, before and after their difference.
+/// The most characters shown of the common part of two long values, before and after the difference.
 const CONTEXT: usize = 60;
-/// Characters shown of a difference itself.
+/// The most characters shown of the difference itself.
 const DIFFERENCE_MAX: usize = 240;
 
-/// Whether a character cannot be seen, or changes how its neighbours are seen. Spaces other than the
-/// plain one belong here: two values that differ in them would look the same.
+/// Whether a character is invisible, or changes the look of its neighbours. Spaces other than the plain
+/// one count as hidden, because two values that differ only in them would look the same.
 pub(super) fn is_hidden(c: char) -> bool {
     let code = u32::from(c);
     c.is_control()
@@ -38,8 +38,8 @@ pub(super) fn is_hidden(c: char) -> bool {
         )
 }
 
-/// The character, or its number where it is hidden: `\u202e`, as JSON and TOML write it, and
-/// `\U000e0001` beyond that, as TOML does.
+/// Adds a character, or its number where it is hidden: `\u202e`, as in JSON and TOML, and `\U000e0001`
+/// for larger numbers, as in TOML.
 fn push_visible(shown: &mut String, c: char) {
     match u32::from(c) {
         _ if !is_hidden(c) => shown.push(c),
@@ -48,15 +48,15 @@ fn push_visible(shown: &mut String, c: char) {
     }
 }
 
-/// The text on one line, with every hidden character written as its number.
+/// The text in one line, with the number of every hidden character in its place.
 pub fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     text.chars().for_each(|c| push_visible(&mut shown, c));
     shown
 }
 
-/// A whole document of ours, lines kept, in which nothing hidden is left. What its template holds is
-/// never hidden, so it changes only what came with the report.
+/// A whole document with its lines, and with the number of every hidden character in its place. A
+/// template contains no hidden character, so only texts of the report change.
 pub(super) fn visible_lines(document: &str) -> String {
     let mut shown = String::with_capacity(document.len());
     for c in document.chars() {
@@ -65,7 +65,7 @@ pub(super) fn visible_lines(document: &str) -> String {
     shown
 }
 
-/// [`visible`], cut behind `chars_max` characters; the cut says how long the whole is.
+/// [`visible`], cut behind `chars_max` characters, with the length of the whole text.
 pub(super) fn brief(text: &str, chars_max: usize) -> String {
     let shown = visible(text);
     if shown.chars().nth(chars_max).is_none() {
@@ -75,16 +75,16 @@ pub(super) fn brief(text: &str, chars_max: usize) -> String {
     format!("{cut}… ({} characters)", super::numbers::count(text.chars().count() as u64))
 }
 
-/// One of two values, taken apart where they differ.
+/// One of two values, split at the difference.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Side {
-    /// What both begin with.
+    /// The beginning that both share.
     pub(super) before: String,
-    /// What only this one has.
+    /// The part that only this value has.
     pub(super) differs: String,
-    /// What both end with.
+    /// The end that both share.
     pub(super) after: String,
-    /// Whether there is no value at all.
+    /// Whether the value is absent.
     pub(super) absent: bool,
 }
 
@@ -95,8 +95,8 @@ impl Side {
     }
 }
 
-/// Two values taken apart where they differ, [`visible`]; of long ones the surroundings of the
-/// difference.
+/// Two values split at their difference, [`visible`]. Of long values only the surroundings of the
+/// difference are shown.
 pub(super) fn side_by_side(control: &str, candidate: &str) -> [Side; 2] {
     let absent = [control == ABSENT, candidate == ABSENT];
     let [one, other] = [control, candidate].map(|text| text.chars().collect::<Vec<char>>());
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_seen_is_written_as_its_number() {
+    fn a_hidden_character_is_written_as_its_number() {
         let cases = [
             ("Müller & <b>", "Müller & <b>"),
             ("a\u{1b}[31mred", "a\\u001b[31mred"),
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn two_values_are_taken_apart_where_they_differ() {
+    fn two_values_are_split_where_they_differ() {
         let parts = |control, candidate| {
             side_by_side(control, candidate).map(|side| (side.before, side.differs, side.after))
         };
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn of_long_values_the_place_that_differs_is_shown() {
+    fn long_values_show_the_place_of_the_difference() {
         let (head, tail) = ("h".repeat(9_000), "t".repeat(9_000));
         let [control, candidate] =
             side_by_side(&format!("{head}A{tail}"), &format!("{head}B{tail}"));

@@ -1,36 +1,36 @@
-//! What every drawing says in the same words: the verdict, the causes, the counts in sentences.
+//! The words that all forms share: the verdict, the causes, and counts in sentences.
 
 use std::collections::BTreeMap;
 
 use super::{numbers, text};
 use crate::{Cause, FieldReport, Outcome, Report, Side, Verdict};
 
-/// Characters shown of a name; longer ones are cut.
+/// The most characters of a name that are shown.
 pub(super) const NAME_MAX: usize = 160;
-/// Characters shown of a sentence.
+/// The most characters of a sentence that are shown.
 pub(super) const SENTENCE_MAX: usize = 600;
 
-/// A name, fit to be shown.
+/// A name, safe to show.
 pub(super) fn name(name: &str) -> String {
     text::brief(name, NAME_MAX)
 }
 
-/// A sentence, fit to be shown.
+/// A sentence, safe to show.
 pub(super) fn sentence(sentence: &str) -> String {
     text::brief(sentence, SENTENCE_MAX)
 }
 
-/// Whether answers differ that settings would make equal: those come first.
+/// Whether a setting would make answers equal. Such a setting comes first.
 pub(super) fn needs_settings(report: &Report) -> bool {
     report.totals.causes.get(&Cause::Quirk).is_some_and(|count| *count > 0)
 }
 
-/// Whether the new API holds something else than control, which is seen until somebody mends it.
+/// Whether the new API holds other values than control. Clients see them until the data is corrected.
 pub(super) fn needs_data(report: &Report) -> bool {
     report.totals.causes.get(&Cause::UpstreamData).is_some_and(|count| *count > 0)
 }
 
-/// The answer to "may one switch?". It goes as far as what was asked, and no further.
+/// The answer to "may one switch?". It covers only what was asked.
 pub(super) fn verdict(report: &Report) -> String {
     let title = match report.verdict {
         Verdict::Agree if report.is_of_candidate_alone() => {
@@ -54,7 +54,7 @@ pub(super) fn verdict(report: &Report) -> String {
     title
 }
 
-/// What was not asked or not looked at, a sentence each.
+/// A sentence for each kind of thing that was not asked or not compared.
 pub(super) fn left_out(report: &Report) -> Vec<String> {
     let left_out = &report.left_out;
     let all = |names: &[String]| {
@@ -81,14 +81,14 @@ pub(super) fn left_out(report: &Report) -> Vec<String> {
     says
 }
 
-/// What was to be left out and was not there: a warning, since another field may be meant.
+/// A warning about fields that were to be left out and did not occur, in case another one was meant.
 pub(super) fn unseen(report: &Report) -> Option<String> {
     let names: Vec<String> = report.left_out.fields_unseen.iter().map(|one| name(one)).collect();
     (!names.is_empty())
         .then(|| format!("Warning: no answer has what was to be left out: {}.", names.join(", ")))
 }
 
-/// Why, or what can be said where the report gives no reason.
+/// The reason of the verdict, or a general sentence where the report gives none.
 pub(super) fn because(report: &Report) -> String {
     match (report.because.is_empty(), report.totals.scenarios) {
         (false, _) => sentence(&report.because),
@@ -97,7 +97,7 @@ pub(super) fn because(report: &Report) -> String {
     }
 }
 
-/// One letter for a cause, so that it can be told without its colour.
+/// One letter for a cause, for readers who cannot see its colour.
 pub(super) fn letter(cause: Cause) -> char {
     match cause {
         Cause::Bug => 'B',
@@ -110,7 +110,7 @@ pub(super) fn letter(cause: Cause) -> char {
     }
 }
 
-/// How a scenario went, in one word.
+/// The outcome of a scenario, in one word.
 pub(super) fn outcome(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Equal => "equal",
@@ -120,7 +120,7 @@ pub(super) fn outcome(outcome: Outcome) -> &'static str {
     }
 }
 
-/// The order in which outcomes are told: what needs somebody first.
+/// The rank of an outcome: those that need attention come first.
 pub(super) fn urgency(outcome: Outcome) -> u8 {
     match outcome {
         Outcome::Undecided => 0,
@@ -130,7 +130,7 @@ pub(super) fn urgency(outcome: Outcome) -> u8 {
     }
 }
 
-/// What a part of the answer is that is no field.
+/// The meaning of a part of the answer that is not a field.
 pub(super) fn part(field: &str) -> &'static str {
     match field {
         "$status" => "the status code",
@@ -146,18 +146,18 @@ pub(super) fn part(field: &str) -> &'static str {
     }
 }
 
-/// Differences, whatever their cause.
+/// The number of differences of all causes.
 pub(super) fn differing(causes: &BTreeMap<Cause, u64>) -> u64 {
     causes.values().fold(0, |sum, n| sum.saturating_add(*n))
 }
 
-/// Differences that nothing explains.
+/// The number of unexplained differences.
 pub(super) fn unexplained(causes: &BTreeMap<Cause, u64>) -> u64 {
     let unexplained = causes.iter().filter(|(cause, _)| cause.is_unexplained());
     unexplained.fold(0, |sum, (_, n)| sum.saturating_add(*n))
 }
 
-/// The place of the worst cause among all, for sorting; what does not differ comes last.
+/// The rank of the worst cause, for sorting. Fields without a difference come last.
 pub(super) fn worst(causes: &BTreeMap<Cause, u64>) -> usize {
     let found = |cause: &Cause| causes.get(cause).is_some_and(|n| *n > 0);
     Cause::ALL.iter().position(found).unwrap_or(Cause::ALL.len())
@@ -170,7 +170,7 @@ pub(super) fn causes(causes: &BTreeMap<Cause, u64>) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-/// What is known of a field: `0 of 400 differ: at most 0.75 % at 95 %`.
+/// The result for a field: `0 of 400 differ: at most 0.75 % at 95 %`.
 pub(super) fn field_says(field: &FieldReport) -> String {
     let differing = differing(&field.causes);
     let compared = numbers::count(field.compared);
@@ -209,7 +209,7 @@ pub(super) fn candidate(side: &Side) -> String {
     }
 }
 
-/// Who was compared with whom, and how much, in one line.
+/// Both sides, and how much was compared, in one line.
 pub(super) fn compared(report: &Report) -> String {
     let totals = &report.totals;
     let dialect = match report.dialect.as_str() {
@@ -240,7 +240,7 @@ pub(super) fn compared(report: &Report) -> String {
     )
 }
 
-/// Why scenarios could not be compared, and how many for each reason, the commonest first.
+/// The reasons why scenarios could not be compared, with their counts, the commonest first.
 pub(super) fn undecided_reasons(report: &Report) -> Vec<(String, u64)> {
     let mut reasons: BTreeMap<&str, u64> = BTreeMap::new();
     for scenario in report.scenarios.iter().filter(|one| one.outcome == Outcome::Undecided) {
@@ -262,7 +262,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_field_says_how_much_is_known_of_it() {
+    fn a_field_says_how_sure_its_result_is() {
         let field = |compared, causes: &[(Cause, u64)]| FieldReport {
             compared,
             causes: causes.iter().copied().collect(),
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_tell_causes_apart() {
+    fn every_cause_has_its_own_letter() {
         let letters: std::collections::BTreeSet<char> = Cause::ALL.map(letter).into();
         assert_eq!(letters.len(), Cause::ALL.len());
     }

@@ -1,5 +1,5 @@
-//! Reports drawn in every form: the verdict first, nothing lost, and whatever a text holds, it is
-//! shown and never obeyed. How the page looks is checked by tests/outside/report_browser.sh.
+//! Reports in every form: the verdict comes first, nothing is lost, and hostile text is only shown.
+//! tests/outside/report_browser.sh checks the look of the page.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 use std::collections::BTreeSet;
@@ -8,7 +8,7 @@ use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus};
 use report::draw;
 use report::{Cause, LeftOut, Outcome, Report, Verdict};
 
-/// Every report there is to draw, by name.
+/// Every report to draw, by name.
 fn all() -> [(&'static str, Report); 5] {
     [
         ("rich", crate::support::rich()),
@@ -19,7 +19,7 @@ fn all() -> [(&'static str, Report); 5] {
     ]
 }
 
-/// Everything that is drawn of a report, but for colours.
+/// A report in every form without colours.
 fn drawings(report: &Report) -> [(&'static str, String); 4] {
     [
         ("html", draw::html(report)),
@@ -29,8 +29,8 @@ fn drawings(report: &Report) -> [(&'static str, String); 4] {
     ]
 }
 
-/// The elements that a page opens, in order. Fails where it is not well-formed: an element that is
-/// not closed, an attribute without quotes, a bare `<` or `&`.
+/// The elements of a page in the order in which they open. It fails where the page is not well-formed: an
+/// element that is not closed, an attribute without quotes, a bare `<` or `&`.
 #[track_caller]
 fn elements(page: &str) -> Vec<String> {
     const VOID: [&str; 1] = ["meta"];
@@ -63,7 +63,7 @@ fn elements(page: &str) -> Vec<String> {
     found
 }
 
-/// As it stands in a page.
+/// A text as a page contains it.
 fn escaped(text: &str) -> String {
     let text = text.replace('&', "&#38;").replace('<', "&#60;").replace('>', "&#62;");
     text.replace('"', "&#34;").replace('\'', "&#39;")
@@ -73,14 +73,14 @@ fn escaped(text: &str) -> String {
 fn the_verdict_comes_first() {
     let cases = [
         (Verdict::Agree, crate::support::agreeing(), "You may switch"),
-        // What a setting would mend is seen by whoever asks until it is set.
+        // Clients see these differences until the setting is set.
         (
             Verdict::Agree,
             crate::support::rich(),
             "You may switch, with other settings and other data, as far as asked",
         ),
         (Verdict::Agree, with(&[Cause::Quirk]), "You may switch, with other settings"),
-        // What the new API holds otherwise is seen until somebody mends it.
+        // Clients see these differences until the data is corrected.
         (Verdict::Agree, with(&[Cause::UpstreamData]), "You may switch, with other data"),
         (Verdict::Agree, partly(), "You may switch, as far as asked"),
         (
@@ -105,26 +105,26 @@ fn the_verdict_comes_first() {
     }
 }
 
-/// One that agrees, with values of these causes.
+/// A report that agrees, with differences of these causes.
 fn with(causes: &[Cause]) -> Report {
     let mut report = crate::support::agreeing();
     report.totals.causes.extend(causes.iter().map(|cause| (*cause, 1)));
     report
 }
 
-/// One that agrees, and not all was asked.
+/// A report that agrees, without some of the default questions.
 fn partly() -> Report {
     let left_out = LeftOut { pairs: 1, ..LeftOut::default() };
     Report { left_out, ..crate::support::agreeing() }
 }
 
-/// One without a legacy side.
+/// A report without control.
 fn alone() -> Report {
     Report { control: None, ..crate::support::agreeing() }
 }
 
 #[test]
-fn a_verdict_says_how_far_it_goes() {
+fn a_verdict_says_what_it_covers() {
     for (report, advice) in [
         (with(&[Cause::UpstreamData]), "Switch when the data is mended, or accepted."),
         (with(&[Cause::Quirk]), "Switch when the settings are in."),
@@ -177,7 +177,7 @@ fn every_page_is_well_formed_and_loads_nothing() {
 }
 
 #[test]
-fn hostile_text_is_shown_and_never_obeyed() {
+fn hostile_text_is_only_shown() {
     let report = crate::support::hostile();
     let rich: BTreeSet<String> =
         elements(&draw::html(&crate::support::rich())).into_iter().collect();
@@ -229,7 +229,7 @@ fn a_page_leaves_nothing_out() {
 }
 
 #[test]
-fn what_needs_somebody_comes_first() {
+fn findings_that_need_attention_come_first() {
     let page = draw::html(&crate::support::rich());
     let scenarios = page.split_once("id=\"scenarios\"").unwrap().1;
     let place = |word: &str| scenarios.find(&format!("class=\"state {word}\"")).unwrap();
@@ -241,7 +241,7 @@ fn what_needs_somebody_comes_first() {
 }
 
 #[test]
-fn two_hundred_findings_are_folded_and_all_there() {
+fn two_hundred_findings_are_folded_and_complete() {
     let page = draw::html(&crate::support::crowded());
     assert_eq!(page.matches("<details class=\"finding\"").count(), 200);
     assert_eq!(page.matches("<details class=\"finding\" open").count(), 3);
@@ -350,7 +350,7 @@ fn colours_change_nothing_but_the_colour() {
 }
 
 #[test]
-fn the_terminal_tells_what_differs_and_what_to_try() {
+fn the_terminal_shows_differences_and_settings_to_try() {
     let text = draw::terminal(&crate::support::rich(), 100, false);
     for part in [
         "  v1_users assigned_teams\n    43 of 12,772 differ (0.34 %): bug 12, order 31\n",
@@ -366,10 +366,10 @@ fn the_terminal_tells_what_differs_and_what_to_try() {
 }
 
 #[test]
-fn json_read_back_is_the_same_report() {
+fn reading_the_json_gives_the_same_report() {
     for (name, mut report) in all() {
         for scenario in &mut report.scenarios {
-            // JSON has no word for what is not a number.
+            // JSON cannot express a number that is not finite.
             (scenario.control_ms, scenario.candidate_ms) = (12.5, 1.0 / 3.0);
         }
         let json = draw::json(&report);

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use corpus::endpoint::ENDPOINTS;
-use parity::calibrate::{Found, Unable, calibrate};
+use parity::calibrate::{Calibrated, Unable, calibrate};
 use report::secrets::Secrets;
 use tokio_util::sync::CancellationToken;
 
@@ -87,7 +87,7 @@ impl Calibrate {
     }
 
     /// The map holds e-mail addresses where the upstream has no numbers: only its owner may read it.
-    fn write_id_map(&self, found: &Found) -> Result<(), Failure> {
+    fn write_id_map(&self, found: &Calibrated) -> Result<(), Failure> {
         let Some(path) = self.id_map.as_ref().filter(|_| !found.id_map.is_empty()) else {
             return Ok(());
         };

@@ -1,4 +1,4 @@
-//! What stands in the tables of the page, as texts that are fit to be shown.
+//! The rows of the tables of the page, as texts that are safe to show.
 
 mod bar;
 mod differences;
@@ -13,7 +13,7 @@ pub(super) use facts::{CallRow, LedgerGroup, PropertyRow, calls, ledger, propert
 use super::{numbers, words};
 use crate::{Cause, FieldReport, Report};
 
-/// One number at the top.
+/// One of the numbers at the top.
 pub(super) struct Tile {
     pub(super) class: &'static str,
     pub(super) label: &'static str,
@@ -21,7 +21,7 @@ pub(super) struct Tile {
     pub(super) note: String,
 }
 
-/// A cause with its letter, its name and how often it was found.
+/// A cause with its letter, its name and its count.
 pub(super) struct Tag {
     pub(super) class: &'static str,
     pub(super) letter: char,
@@ -53,7 +53,7 @@ pub(super) struct FieldRow {
     pub(super) ignored: String,
 }
 
-/// The name of a cause in the style sheet.
+/// The class of a cause in the style sheet.
 fn class(cause: Cause) -> &'static str {
     cause.as_str()
 }
@@ -71,7 +71,7 @@ fn tags(causes: &BTreeMap<Cause, u64>) -> Vec<Tag> {
     causes.iter().filter(|(_, n)| **n > 0).map(|(cause, n)| tag(*cause, *n)).collect()
 }
 
-/// The groups in order of their names.
+/// The groups in the order of their names.
 fn grouped<'a, T>(all: &'a [T], key: impl Fn(&'a T) -> &'a str) -> BTreeMap<&'a str, Vec<&'a T>> {
     let mut groups: BTreeMap<&str, Vec<&T>> = BTreeMap::new();
     for one in all {
@@ -80,7 +80,7 @@ fn grouped<'a, T>(all: &'a [T], key: impl Fn(&'a T) -> &'a str) -> BTreeMap<&'a 
     groups
 }
 
-/// The numbers that a verdict rests on.
+/// The numbers behind the verdict.
 pub(super) fn tiles(report: &Report) -> Vec<Tile> {
     let totals = &report.totals;
     let differing = words::differing(&totals.causes);
@@ -141,7 +141,7 @@ pub(super) fn causes(report: &Report) -> Vec<CauseRow> {
     causes.iter().filter(|(_, n)| **n > 0).map(row).collect()
 }
 
-/// A table for each endpoint; what differs comes first, the worst cause before others.
+/// A table for each endpoint. Fields that differ come first, those with the worst cause at the top.
 pub(super) fn fields(report: &Report) -> Vec<FieldGroup> {
     let group = |(endpoint, mut fields): (&str, Vec<&FieldReport>)| {
         fields.sort_by_key(|field| words::worst(&field.causes));

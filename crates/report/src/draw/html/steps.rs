@@ -1,19 +1,19 @@
-//! What to do next, from what was found. Must never advise to switch where the verdict does not.
+//! The next steps, derived from the findings. It must never advise to switch where the verdict does not.
 
 use super::{numbers, settings, words};
 use crate::{Cause, Report, Verdict};
 
-/// One thing to do.
+/// One step.
 pub(super) struct Step {
-    /// What, in a few words.
+    /// The step in a few words.
     pub(super) what: String,
-    /// Why or how, in a sentence.
+    /// The reason or the way, in a sentence.
     pub(super) how: String,
-    /// The section that has the evidence, its id and its name.
+    /// The id and the name of the section with the evidence.
     pub(super) link: Option<(&'static str, &'static str)>,
 }
 
-/// What to do next, the most urgent first.
+/// The next steps, the most urgent first.
 pub(super) fn steps(report: &Report) -> Vec<Step> {
     let mut steps = Vec::new();
     mend(report, &mut steps);
@@ -52,7 +52,7 @@ fn values(n: u64) -> String {
     numbers::of(n, "value", "values")
 }
 
-/// What nothing explains.
+/// Steps for differences without an explanation.
 fn mend(report: &Report, steps: &mut Vec<Step>) {
     let bugs = words::unexplained(&report.totals.causes);
     if bugs > 0 {
@@ -72,7 +72,7 @@ fn mend(report: &Report, steps: &mut Vec<Step>) {
     }
 }
 
-/// What could not be compared.
+/// Steps for questions that could not be compared.
 fn repeat(report: &Report, steps: &mut Vec<Step>) {
     let reasons = words::undecided_reasons(report);
     let undecided = reasons.iter().map(|(_, n)| n).sum::<u64>().max(report.totals.undecided);
@@ -86,14 +86,14 @@ fn repeat(report: &Report, steps: &mut Vec<Step>) {
     let say = |(reason, n): &(String, u64)| {
         format!("{} ({}).", reason.trim_end_matches('.'), numbers::count(*n))
     };
-    let mut told: Vec<String> = reasons.iter().take(3).map(say).collect();
+    let mut sentences: Vec<String> = reasons.iter().take(3).map(say).collect();
     if reasons.len() > 3 {
-        told.push("And for other reasons.".to_owned());
+        sentences.push("And for other reasons.".to_owned());
     }
-    steps.push(Step { what, how: told.join(" "), link: Some(("scenarios", "Scenarios")) });
+    steps.push(Step { what, how: sentences.join(" "), link: Some(("scenarios", "Scenarios")) });
 }
 
-/// What a setting or other data would mend.
+/// Steps for differences that a setting, or other data, would end.
 fn adjust(report: &Report, steps: &mut Vec<Step>) {
     let advised = settings::advised(&settings::toml(&report.settings));
     if advised > 0 {
@@ -110,7 +110,7 @@ fn adjust(report: &Report, steps: &mut Vec<Step>) {
     }
 }
 
-/// What remains for somebody to decide.
+/// Decisions that are left to people.
 fn weigh(report: &Report, steps: &mut Vec<Step>) {
     let lost = report.totals.causes.get(&Cause::DeclaredLoss).copied().unwrap_or_default();
     if lost > 0 {

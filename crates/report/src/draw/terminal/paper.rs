@@ -1,9 +1,9 @@
-//! Lines of text of a given width, in ink of a few kinds. Must never write a hidden character of the
-//! text it is given.
+//! Lines of text of a given width, in a few colours. It must never write a hidden character of a text
+//! from outside.
 
 use super::text::visible;
 
-/// How a line looks where there are colours.
+/// The look of a line on a terminal with colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ink {
     Plain,
@@ -15,7 +15,7 @@ pub(super) enum Ink {
 }
 
 impl Ink {
-    /// Parameters of `ESC [ .. m`.
+    /// The parameters of `ESC [ .. m`.
     fn code(self) -> Option<&'static str> {
         match self {
             Ink::Plain => None,
@@ -28,7 +28,7 @@ impl Ink {
     }
 }
 
-/// What is written so far.
+/// The text so far.
 pub(super) struct Paper {
     text: String,
     width: usize,
@@ -36,7 +36,7 @@ pub(super) struct Paper {
 }
 
 impl Paper {
-    /// At least 40 columns: less holds no table.
+    /// At least 40 columns, because a table needs them.
     pub(super) fn new(width: usize, colours: bool) -> Paper {
         Paper { text: String::new(), width: width.max(40), colours }
     }
@@ -49,7 +49,7 @@ impl Paper {
         self.text.push('\n');
     }
 
-    /// A line of ours, as it is.
+    /// A line of our own, unchanged.
     pub(super) fn line(&mut self, ink: Ink, line: &str) {
         self.push(ink, &visible(line));
         self.blank();
@@ -61,13 +61,13 @@ impl Paper {
         self.line(Ink::Heading, heading);
     }
 
-    /// A line that is never broken: TOML.
+    /// A line of TOML, which must not be broken.
     pub(super) fn verbatim(&mut self, indent: usize, line: &str) {
         let indent = if line.is_empty() { 0 } else { indent };
         self.line(Ink::Plain, &format!("{:indent$}{line}", ""));
     }
 
-    /// Text broken at spaces, and within words that are longer than a line.
+    /// Text, broken at spaces, and within words that are longer than a line.
     pub(super) fn wrapped(&mut self, indent: usize, hanging: usize, text: &str) {
         self.painted(Ink::Plain, indent, hanging, text);
     }
@@ -83,7 +83,7 @@ impl Paper {
         }
     }
 
-    /// A label in ink, and beside it text that stays right of it.
+    /// A coloured label and a text to the right of it.
     pub(super) fn labelled(&mut self, ink: Ink, label: &str, text: &str) {
         let label = visible(label);
         let hanging = 2 + columns(&label);
@@ -115,7 +115,7 @@ impl Paper {
     }
 }
 
-/// Columns that a character takes; those of East Asian scripts and pictures take two.
+/// The columns of a character: two for East Asian scripts and pictures.
 fn columns_of(c: char) -> usize {
     let wide = matches!(
         u32::from(c),
@@ -136,8 +136,8 @@ fn columns(text: &str) -> usize {
     text.chars().map(columns_of).sum()
 }
 
-/// The text in lines that fit; at least one, be it empty. It is broken at spaces; a word longer than
-/// a line is broken where the line ends.
+/// The text in lines that fit. There is at least one line, even if it is empty. Text is broken at spaces,
+/// and a word that is longer than a line is broken at the end of the line.
 fn broken(text: &str, width: usize, indent: usize, hanging: usize) -> Vec<String> {
     let room = |indent: usize| width.saturating_sub(indent).max(2);
     let mut lines = Vec::new();
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_broken_at_spaces_and_long_words_where_they_must() {
+    fn text_is_broken_at_spaces_and_long_words_at_the_end_of_the_line() {
         let cases: [(&str, &[&str]); 5] = [
             ("", &[""]),
             ("one two three four", &["one two", "three", "four"]),
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_come_from_ink_alone() {
+    fn only_ink_sets_colours() {
         let draw = |colours| {
             let mut paper = Paper::new(80, colours);
             paper.painted(Ink::Bad, 2, 4, "a\u{1b}[2Jb");

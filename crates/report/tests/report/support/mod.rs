@@ -1,12 +1,12 @@
-//! Reports to draw: a rich one, one that agrees, a crowded one, one full of hostile text. Must never
-//! hold data of a person; every value is made up and masked, as in a report.
+//! Reports to draw: a rich one, one that agrees, a crowded one, and one full of hostile text. They must
+//! never contain data of a person: every value is made up, and masked as in a report.
 
 mod rich;
 
 use report::{Cause, LeftOut, Outcome, Report, Verdict};
 pub(crate) use rich::rich;
 
-/// What text from elsewhere may hold at its worst.
+/// The worst texts that may come from outside.
 pub(crate) const HOSTILE: [&str; 8] = [
     "</script></style></title><script>document.body.id='owned'</script>",
     "\"><img src=x onerror=\"document.title='owned'\"><a href=javascript:alert(1)>x</a>",
@@ -18,7 +18,7 @@ pub(crate) const HOSTILE: [&str; 8] = [
     "",
 ];
 
-/// A validation after which one may switch.
+/// A validation with the verdict that one may switch.
 pub(crate) fn agreeing() -> Report {
     let mut report = rich();
     let known = |cause: Cause| matches!(cause, Cause::DeclaredLoss | Cause::Order | Cause::Race);
@@ -29,7 +29,7 @@ pub(crate) fn agreeing() -> Report {
     report.totals.undecided = 0;
     report.totals.ignored = 0;
     report.left_out = LeftOut::default();
-    // The same for all of one endpoint, so that its rows stay together; it stands in attributes too.
+    // The same suffix for all rows of an endpoint, so that they stay together; it gets into attributes.
     let endpoints = (report.fields.iter_mut().map(|one| &mut one.endpoint))
         .chain(report.scenarios.iter_mut().map(|one| &mut one.endpoint))
         .chain(report.findings.iter_mut().map(|one| &mut one.endpoint))
@@ -53,7 +53,7 @@ pub(crate) fn agreeing() -> Report {
     report
 }
 
-/// The rich report with hostile text wherever there is text, and very long text too.
+/// The rich report with hostile or very long text in every text.
 pub(crate) fn hostile() -> Report {
     let mut report = rich();
     let long = "\u{202e}<b>x</b>".repeat(1_000);
@@ -120,7 +120,7 @@ pub(crate) fn hostile() -> Report {
     report
 }
 
-/// A report with many findings, such as a broken translation makes.
+/// A report with many findings, like that of a broken translation.
 pub(crate) fn crowded() -> Report {
     let mut report = rich();
     let some = report.findings.clone();

@@ -1,4 +1,4 @@
-//! A made-up validation that found something of every cause. Must never hold data of a person.
+//! A made-up validation with findings of every cause. It must never contain data of a person.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ fn times(causes: &[(Cause, u64)]) -> BTreeMap<Cause, u64> {
     causes.iter().copied().collect()
 }
 
-/// A validation that found something of every cause.
+/// A validation with findings of every cause.
 pub(crate) fn rich() -> Report {
     let fields = fields();
     let scenarios = scenarios();

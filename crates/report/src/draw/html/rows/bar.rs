@@ -1,29 +1,29 @@
-//! A stacked bar as parts of a drawing. What it shows always stands beside it in words.
+//! A stacked bar as parts of a drawing. The page always has the same numbers in words beside it.
 
 use crate::FieldReport;
 
-/// The least width of a part that is not nothing, of 100: three of 40,000 must be seen.
+/// The least width of a part that is not empty, in percent: three of 40,000 must be visible.
 const WIDTH_MIN: f64 = 2.5;
 
 /// One part of a bar.
 #[derive(Debug, PartialEq)]
 pub(in crate::draw::html) struct Part {
-    /// What it is, in the style sheet.
+    /// Its class in the style sheet.
     pub(in crate::draw::html) class: &'static str,
-    /// Where it begins, of 100.
+    /// Its left edge, in percent.
     pub(in crate::draw::html) x: String,
-    /// How wide it is, of 100.
+    /// Its width, in percent.
     pub(in crate::draw::html) width: String,
 }
 
-/// Parts from left to right; none where there is nothing to show.
+/// The parts from left to right; none where there is nothing to show.
 #[derive(Debug, PartialEq)]
 pub(in crate::draw::html) struct Bar {
     pub(in crate::draw::html) parts: Vec<Part>,
 }
 
 impl Bar {
-    /// Equal, the causes, left out.
+    /// Equal values, the causes, and values that were left out.
     pub(super) fn of_field(field: &FieldReport) -> Bar {
         let mut parts = vec![("equal", field.matched)];
         parts.extend(field.causes.iter().map(|(cause, n)| (super::class(*cause), *n)));
@@ -47,7 +47,7 @@ impl Bar {
         let mut shrunk = false;
         let mut parts = Vec::new();
         for ((class, _), mut width) in counts.into_iter().zip(widths) {
-            // The widest part gives what the thin ones take.
+            // The widest part shrinks by what the thin parts gain.
             if width >= widest && !shrunk {
                 width -= too_wide;
                 shrunk = true;
@@ -65,7 +65,7 @@ mod tests {
     use crate::Cause;
 
     #[test]
-    fn a_few_of_many_can_be_seen() {
+    fn a_few_of_many_are_visible() {
         let field = FieldReport {
             compared: 40_000,
             matched: 39_997,
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_of_nothing_has_no_parts() {
+    fn an_empty_bar_has_no_parts() {
         assert_eq!(Bar::of_field(&FieldReport::default()).parts, []);
     }
 }

@@ -1,12 +1,12 @@
-//! Findings with their examples side by side, and the scenarios they were seen in.
+//! Findings with their examples side by side, and the scenarios in which they occurred.
 
 use super::{Tag, grouped, tag, tags};
 use crate::draw::{numbers, text, words};
 use crate::{Cause, Example, Finding, Outcome, Report, ScenarioReport};
 
-/// Findings of one cause that stand in the page at once; the others are folded away.
+/// The most findings of one cause that are visible at once. The others are folded.
 const AT_ONCE: usize = 20;
-/// Unexplained findings that are open from the start.
+/// How many unexplained findings are unfolded at first.
 const OPEN: usize = 3;
 
 pub(in crate::draw::html) struct FindingGroup {
@@ -51,7 +51,7 @@ pub(in crate::draw::html) struct ScenarioRow {
     pub(in crate::draw::html) times: String,
 }
 
-/// Findings by cause, the worst first; within a cause the most frequent first.
+/// Findings by cause, the worst first, and the most frequent first within a cause.
 pub(in crate::draw::html) fn findings(report: &Report) -> Vec<FindingGroup> {
     let group = |cause: Cause| {
         let mut found: Vec<&Finding> =
@@ -99,7 +99,7 @@ fn example(example: &Example) -> ExampleRow {
     }
 }
 
-/// A table for each endpoint; what could not be compared and what differs comes first.
+/// A table for each endpoint. Scenarios that were not compared, or differ, come first.
 pub(in crate::draw::html) fn scenarios(report: &Report) -> Vec<ScenarioGroup> {
     let group = |(endpoint, mut scenarios): (&str, Vec<&ScenarioReport>)| {
         scenarios.sort_by_key(|scenario| words::urgency(scenario.outcome));
@@ -109,11 +109,11 @@ pub(in crate::draw::html) fn scenarios(report: &Report) -> Vec<ScenarioGroup> {
             (outcome, n as u64)
         });
         let some = counted.iter().filter(|(_, n)| *n > 0);
-        let told =
+        let counts =
             some.map(|(outcome, n)| format!("{} {}", numbers::count(*n), words::outcome(*outcome)));
         ScenarioGroup {
             endpoint: words::name(endpoint),
-            summary: told.collect::<Vec<_>>().join(", "),
+            summary: counts.collect::<Vec<_>>().join(", "),
             rows: scenarios.into_iter().map(scenario).collect(),
         }
     };

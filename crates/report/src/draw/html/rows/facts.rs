@@ -1,4 +1,4 @@
-//! What does not come from comparing: properties of candidate alone, the ledger, the calls in v4.
+//! The parts of the report that need no control: the properties of candidate, the ledger, the v4 calls.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ pub(in crate::draw::html) struct CallRow {
     pub(in crate::draw::html) calls: String,
 }
 
-/// The properties, those that failed first, those that were never tried next.
+/// The properties: first those that failed, then those that were never tried.
 pub(in crate::draw::html) fn properties(report: &Report) -> Vec<PropertyRow> {
     let mut all: Vec<&PropertyReport> = report.properties.iter().collect();
     all.sort_by_key(|property| (property.failed == 0, property.tried > 0));
@@ -61,7 +61,7 @@ fn property(property: &PropertyReport) -> PropertyRow {
     }
 }
 
-/// The ledger, a table for each endpoint, with the losses that were seen.
+/// The ledger, a table for each endpoint, with how often each loss occurred.
 pub(in crate::draw::html) fn ledger(report: &Report) -> Vec<LedgerGroup> {
     let mut seen: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     for field in &report.fields {
@@ -95,7 +95,7 @@ pub(in crate::draw::html) fn ledger(report: &Report) -> Vec<LedgerGroup> {
     grouped(&report.ledger, |loss| &loss.endpoint).into_iter().map(group).collect()
 }
 
-/// The calls as they are.
+/// The calls, in the order of the report.
 pub(in crate::draw::html) fn calls(report: &Report) -> Vec<CallRow> {
     let call = |call: &crate::V4Call| CallRow {
         legacy: words::name(&call.legacy),

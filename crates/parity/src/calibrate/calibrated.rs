@@ -1,4 +1,4 @@
-//! What a calibration found, and the configuration made of it.
+//! The result of a calibration, and its configuration as TOML.
 
 use std::fmt::Write;
 
@@ -8,26 +8,26 @@ use serde_json::{Map, Value};
 
 use super::{Overlay, UPSTREAM};
 
-/// A setting and how its values agree.
+/// A setting, and how many answers agree with each of its values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Choice {
     /// The endpoint, or [`UPSTREAM`].
     pub table: String,
     /// The setting.
     pub setting: String,
-    /// Each value, and how many of the deciding answers agree under it.
+    /// Each value, and how many of the deciding answers agree with it.
     pub agree: Vec<(String, u64)>,
-    /// How many answers tell the values apart.
+    /// How many answers differ between the values.
     pub deciding: u64,
-    /// The value to set: the one under which most agree. `None` where nothing decides.
+    /// The value to set, with which most answers agree; `None` where no value stands out.
     pub chosen: Option<String>,
-    /// Whether it is the one in force.
+    /// Whether the chosen value is in force already.
     pub is_in_force: bool,
 }
 
 impl Choice {
-    /// Chooses the value under which most agree, if one stands out: nine times as many answers agree
-    /// under it as there may be that agree under another and not under it.
+    /// Chooses the value with which most answers agree, if it stands out: at least nine times as many
+    /// answers agree with it as can agree with another value and not with it.
     pub(super) fn decide(mut self, in_force: &str) -> Choice {
         let mut counts: Vec<u64> = self.agree.iter().map(|(_, count)| *count).collect();
         counts.sort_unstable_by(|a, b| b.cmp(a));
@@ -44,7 +44,7 @@ impl Choice {
     }
 }
 
-/// How much of a field differs.
+/// How many values of a field differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remaining {
     /// The endpoint.
@@ -53,7 +53,7 @@ pub struct Remaining {
     pub field: String,
     /// Values compared.
     pub compared: u64,
-    /// Of these not equal.
+    /// Compared values that differ.
     pub differing: u64,
 }
 
@@ -64,45 +64,45 @@ pub struct Entry {
     pub endpoint: &'static str,
     /// The dictionary.
     pub dictionary: &'static str,
-    /// What the new API has.
+    /// The value of the new API.
     pub key: String,
-    /// What control shows for it.
+    /// The value that control shows for it.
     pub value: String,
-    /// How often.
+    /// How often the two stand side by side.
     pub evidence: u64,
-    /// How often control shows something else; then the entry is not set.
+    /// How often control shows another value. If it ever does, the entry is not set.
     pub against: u64,
 }
 
-/// What was found.
+/// The result of a calibration.
 #[derive(Clone, Debug, Default)]
-pub struct Found {
+pub struct Calibrated {
     /// Settings with a few values.
     pub choices: Vec<Choice>,
-    /// Dictionaries.
+    /// Entries of dictionaries.
     pub entries: Vec<Entry>,
-    /// What the data cannot decide, a sentence each.
+    /// A sentence for each setting that the data does not decide.
     pub undecided: Vec<String>,
-    /// Upstream id and legacy id, where the sides number the same people in different ways.
+    /// Upstream id and legacy id of each user, where the sides give the same people different ids.
     pub id_map: Vec<(String, String)>,
-    /// What differs as things are.
+    /// The differences under the settings in force.
     pub before: Vec<Remaining>,
-    /// What differs under what was found: seen by trying it.
+    /// The differences under the new settings, which were tried.
     pub after: Vec<Remaining>,
-    /// What was found, as it was tried.
+    /// The new settings, as they were tried.
     pub overlay: Overlay,
     /// Requests to control.
     pub control_requests: u64,
 }
 
-impl Found {
-    /// Values that differ under what was found.
+impl Calibrated {
+    /// How many values differ under the new settings.
     pub fn differing_after(&self) -> u64 {
         self.after.iter().map(|one| one.differing).sum()
     }
 
-    /// The same without keys, which a side may have repeated.
-    pub fn without(mut self, secrets: &Secrets) -> Found {
+    /// The same without the keys that a side may have repeated.
+    pub fn without(mut self, secrets: &Secrets) -> Calibrated {
         let hide = |text: &mut String| *text = secrets.hide(text);
         self.undecided.iter_mut().for_each(hide);
         for entry in &mut self.entries {
@@ -116,14 +116,14 @@ impl Found {
         self
     }
 
-    /// TOML to paste, with the evidence as comments. `upstream` names the table of the upstream.
-    /// Whatever the texts of a side hold, each stays within its string or its comment.
+    /// TOML to paste, with the evidence as comments. `upstream` is the name of the upstream. A text of a side
+    /// never leaves its string or its comment.
     pub fn toml(&self, upstream: &str) -> String {
         let mut text = String::new();
         self.introduction(&mut text, upstream);
         for (table, settings) in &self.overlay {
             if table == UPSTREAM {
-                // Its table is in the configuration already, and a table may stand there once.
+                // The configuration has this table already, and TOML allows a table only once.
                 for (name, value) in settings {
                     let why = self.why(&format!("upstream.{upstream}"), name);
                     let line = format!("{name} = {}{why}", toml(value));
@@ -192,8 +192,8 @@ impl Found {
             );
         }
         for choice in self.choices.iter().filter(|choice| choice.is_in_force) {
-            let told = visible(&counts(choice));
-            let _ = writeln!(text, "# as it is: {}: {told}", visible(&name(choice)));
+            let shown = visible(&counts(choice));
+            let _ = writeln!(text, "# as it is: {}: {shown}", visible(&name(choice)));
         }
         for sentence in &self.undecided {
             let _ = writeln!(text, "# undecided: {}", visible(sentence));
@@ -245,11 +245,11 @@ fn name(choice: &Choice) -> String {
 pub(super) fn counts(choice: &Choice) -> String {
     let mut agree = choice.agree.clone();
     agree.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let told = agree.iter().enumerate().map(|(place, (value, count))| match place {
+    let shown = agree.iter().enumerate().map(|(place, (value, count))| match place {
         0 => format!("{value} {count} of {}", choice.deciding),
         _ => format!("{value} {count}"),
     });
-    told.collect::<Vec<_>>().join(", ")
+    shown.collect::<Vec<_>>().join(", ")
 }
 
 fn hidden(members: &Map<String, Value>, secrets: &Secrets) -> Map<String, Value> {
@@ -264,7 +264,7 @@ fn hidden(members: &Map<String, Value>, secrets: &Secrets) -> Map<String, Value>
     members.iter().map(hide).collect()
 }
 
-/// A value as TOML writes it.
+/// A value in TOML.
 fn toml(value: &Value) -> String {
     match value {
         Value::String(text) => quoted(text),
@@ -277,12 +277,12 @@ fn toml(value: &Value) -> String {
     }
 }
 
-/// A string as TOML writes it, with nothing in it that a terminal would obey.
+/// A string in TOML, without characters that a terminal would obey.
 fn quoted(text: &str) -> String {
     visible(&serde_json::to_string(text).unwrap_or_default())
 }
 
-/// A key of a table: bare where it may be.
+/// A key of a TOML table, without quotes where they are not needed.
 fn key(text: &str) -> String {
     let is_bare =
         !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
