@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The HTML report in a real browser, headless Chromium, from its file: wide and narrow, light and dark,
 # by keyboard, as a screen reader is told of it, and with hostile text in it. The reports are made up
-# (crates/parity/examples/sample_report.rs), so nothing of the release build is needed.
+# (crates/report/examples/sample_report.rs), so nothing of the release build is needed.
 #
 # SCREENSHOTS=FOLDER keeps a picture of the first screen of every combination.
 set -euo pipefail

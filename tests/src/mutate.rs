@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use corpus::node::Node;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request};
-use parity::node::Node;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;

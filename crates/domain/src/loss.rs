@@ -73,7 +73,6 @@ pub struct FieldLoss {
     /// How faithful the field is.
     pub status: Status,
     /// Why, for programs; [`Coded`] shows it.
-    #[serde(skip)]
     pub code: LossCode,
     /// Why, for people, in one sentence.
     pub reason: &'static str,

@@ -10,31 +10,8 @@ use std::sync::LazyLock;
 const TABLE: &str = include_str!("../data/rails_time_zones.tsv");
 
 /// Newer or older spellings of zones in the table (the "backward" links of the IANA database).
-const ALIASES: &[(&str, &str)] = &[
-    ("America/Buenos_Aires", "America/Argentina/Buenos_Aires"),
-    ("America/Fort_Wayne", "America/Indiana/Indianapolis"),
-    ("America/Nuuk", "America/Godthab"),
-    ("America/Indianapolis", "America/Indiana/Indianapolis"),
-    ("Asia/Calcutta", "Asia/Kolkata"),
-    ("Asia/Dacca", "Asia/Dhaka"),
-    ("Asia/Istanbul", "Europe/Istanbul"),
-    ("Asia/Katmandu", "Asia/Kathmandu"),
-    ("Asia/Yangon", "Asia/Rangoon"),
-    ("Etc/GMT", "Etc/UTC"),
-    ("Etc/Universal", "Etc/UTC"),
-    ("Etc/Zulu", "Etc/UTC"),
-    ("Europe/Kyiv", "Europe/Kiev"),
-    ("GMT", "Etc/UTC"),
-    ("Pacific/Samoa", "Pacific/Pago_Pago"),
-    ("US/Alaska", "America/Juneau"),
-    ("US/Arizona", "America/Phoenix"),
-    ("US/Central", "America/Chicago"),
-    ("US/Eastern", "America/New_York"),
-    ("US/Hawaii", "Pacific/Honolulu"),
-    ("US/Mountain", "America/Denver"),
-    ("US/Pacific", "America/Los_Angeles"),
-    ("Zulu", "Etc/UTC"),
-];
+static ALIASES: LazyLock<HashMap<&str, &str>> =
+    LazyLock::new(|| rows(include_str!("../data/zone_aliases.tsv")).collect());
 
 struct Zones {
     iana_of_name: HashMap<&'static str, &'static str>,
@@ -43,13 +20,13 @@ struct Zones {
 
 static ZONES: LazyLock<Zones> = LazyLock::new(|| {
     let mut zones = Zones { iana_of_name: HashMap::new(), name_of_iana: HashMap::new() };
-    for (name, iana) in rows() {
+    for (name, iana) in rows(TABLE) {
         zones.iana_of_name.insert(name, iana);
         if name == city(iana) || !zones.name_of_iana.contains_key(iana) {
             zones.name_of_iana.insert(iana, name);
         }
     }
-    for (alias, iana) in ALIASES {
+    for (alias, iana) in ALIASES.iter() {
         if let Some(name) = zones.name_of_iana.get(iana).copied() {
             zones.name_of_iana.insert(alias, name);
         }
@@ -57,8 +34,9 @@ static ZONES: LazyLock<Zones> = LazyLock::new(|| {
     zones
 });
 
-fn rows() -> impl Iterator<Item = (&'static str, &'static str)> {
-    TABLE.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('\t'))
+/// The rows of a data file with two columns.
+pub(crate) fn rows(table: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    table.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('\t'))
 }
 
 /// The city of an IANA id as Rails spells it: `America/Mexico_City` is "Mexico City". Rails calls
@@ -86,7 +64,7 @@ pub fn canonical(zone: &str) -> &str {
     if let Some(iana) = ZONES.iana_of_name.get(zone) {
         return iana;
     }
-    ALIASES.iter().find(|(alias, _)| *alias == zone).map_or(zone, |(_, iana)| iana)
+    ALIASES.get(zone).copied().unwrap_or(zone)
 }
 
 #[cfg(test)]
@@ -95,10 +73,10 @@ mod tests {
 
     #[test]
     fn the_table_is_whole() {
-        assert_eq!(rows().count(), 151);
-        let zones: std::collections::BTreeSet<_> = rows().map(|(_, iana)| iana).collect();
+        assert_eq!(rows(TABLE).count(), 151);
+        let zones: std::collections::BTreeSet<_> = rows(TABLE).map(|(_, iana)| iana).collect();
         assert_eq!(zones.len(), 134);
-        for (alias, iana) in ALIASES {
+        for (alias, iana) in ALIASES.iter() {
             assert!(zones.contains(iana), "{alias} leads to {iana}, which the table lacks");
             assert!(!zones.contains(alias), "{alias} stands in the table itself");
         }
@@ -107,7 +85,7 @@ mod tests {
     #[test]
     fn ambiguous_zones_have_one_documented_preference_each() {
         let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for (name, iana) in rows() {
+        for (name, iana) in rows(TABLE) {
             names.entry(iana).or_default().push(name);
         }
         let none = BTreeMap::new();
@@ -146,7 +124,7 @@ mod tests {
     #[test]
     fn every_rails_name_leads_to_its_zone_and_back_to_a_name_of_it() {
         let none = BTreeMap::new();
-        for (name, iana) in rows() {
+        for (name, iana) in rows(TABLE) {
             assert_eq!(canonical(name), iana);
             assert_eq!(canonical(legacy_name(iana, &none).unwrap()), iana);
         }

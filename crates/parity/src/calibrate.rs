@@ -1,57 +1,57 @@
-//! The settings under which the real answers agree: control is read once, candidate is tried under
-//! every value of every setting, and the values that agree are counted on the records that tell the
-//! values apart. What no record tells apart is said to be undecided, never guessed.
+//! Finds the settings under which candidate answers like control. Control is read once, and candidate is
+//! tried under every value of every setting. Only records whose answers differ between two values decide
+//! between them. A setting that no record decides is reported as undecided, never guessed.
 //!
-//! It must never change a running configuration: what it finds is printed, for somebody to paste.
+//! It must never change a running configuration: it prints the settings for an operator to paste.
 
+mod calibrated;
 mod dictionaries;
 mod enumerated;
-mod found;
 mod probes;
 
 use std::collections::BTreeMap;
 
+use corpus::ask::{Ask, Reply};
+use corpus::endpoint::Endpoint;
+use corpus::node::Node;
+use corpus::source::{Answering, Silence, Source};
+use report::secrets::Secrets;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use crate::ask::{Ask, Reply};
 use crate::compare::compare;
-use crate::endpoint::Endpoint;
 use crate::knowledge::{Knowledge, Settings};
 use crate::list::{KeyedBy, List};
 use crate::mask::Mask;
-use crate::node::Node;
 use crate::scenario::Scenario;
-use crate::secrets::Secrets;
-use crate::source::{Answering, Silence, Source};
-pub use found::{Choice, Entry, Found, Remaining};
+pub use calibrated::{Calibrated, Choice, Entry, Remaining};
 
-/// Settings laid over those in force: by endpoint, as JSON in the words of the configuration. The
-/// upstream's own stand under [`UPSTREAM`].
+/// Settings that replace those in force: by endpoint, as JSON with the names of the configuration. The
+/// settings of the upstream are under [`UPSTREAM`].
 pub type Overlay = BTreeMap<String, Map<String, Value>>;
 
-/// The upstream's table of an [`Overlay`].
+/// The table of the upstream in an [`Overlay`].
 pub const UPSTREAM: &str = "upstream";
 
-/// Makes candidates under other settings.
+/// Starts candidates under other settings.
 pub trait Laboratory: Send + Sync {
-    /// A candidate under an overlay. It ends when it is dropped.
+    /// A candidate under an overlay. It stops when it is dropped.
     fn candidate<'a>(
         &'a self,
         overlay: &'a Overlay,
     ) -> Answering<'a, Result<Box<dyn Source>, String>>;
 
-    /// From now on what was read of the new API is read from memory.
+    /// From now on pages of the new API that were read before come from memory.
     fn keep_still(&self);
 }
 
-/// Why nothing could be found.
+/// Why a calibration failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unable {
     /// Control does not answer.
     #[error("control does not answer {0}: {1}")]
     Control(String, Silence),
-    /// Control answers something else than a list.
+    /// Control does not answer with a list.
     #[error("control answers {1} to {0}")]
     Refused(String, u16),
     /// Candidate does not answer.
@@ -60,7 +60,7 @@ pub enum Unable {
     /// A candidate could not be started.
     #[error("a candidate could not be started: {0}")]
     Start(String),
-    /// It was interrupted.
+    /// The calibration was interrupted.
     #[error("interrupted")]
     Interrupted,
 }
@@ -68,7 +68,7 @@ pub enum Unable {
 /// The whole lists of one side.
 pub(crate) type Lists = BTreeMap<&'static str, Reply>;
 
-/// Everything that is read once, and what is found.
+/// The state of one calibration.
 pub(crate) struct Calibration<'a> {
     control: &'a dyn Source,
     laboratory: &'a dyn Laboratory,
@@ -77,7 +77,7 @@ pub(crate) struct Calibration<'a> {
     seed: u64,
     lists: Lists,
     by: KeyedBy,
-    found: Found,
+    found: Calibrated,
     mask: Mask,
 }
 
@@ -92,7 +92,7 @@ pub async fn calibrate(
     endpoints: &[&'static Endpoint],
     seed: u64,
     cancel: &CancellationToken,
-) -> Result<Found, Unable> {
+) -> Result<Calibrated, Unable> {
     let calibration = Calibration {
         control,
         laboratory,
@@ -101,14 +101,14 @@ pub async fn calibrate(
         seed,
         lists: Lists::new(),
         by: KeyedBy::Id,
-        found: Found::default(),
+        found: Calibrated::default(),
         mask: Mask::new(Secrets::default()),
     };
     cancel.run_until_cancelled(calibration.all()).await.unwrap_or(Err(Unable::Interrupted))
 }
 
 impl Calibration<'_> {
-    async fn all(mut self) -> Result<Found, Unable> {
+    async fn all(mut self) -> Result<Calibrated, Unable> {
         for endpoint in self.endpoints {
             let ask = Scenario::all(endpoint).ask;
             let reply = self.ask_control(&ask).await?;
@@ -140,7 +140,7 @@ impl Calibration<'_> {
         self.laboratory.candidate(overlay).await.map_err(Unable::Start)
     }
 
-    /// The whole lists of a candidate under an overlay.
+    /// The whole lists of a candidate under an overlay, read once.
     async fn trial(&self, overlay: &Overlay) -> Result<Lists, Unable> {
         let candidate = self.start(overlay).await?;
         let mut lists = Lists::new();
@@ -152,24 +152,25 @@ impl Calibration<'_> {
         Ok(lists)
     }
 
-    /// Whether the same people have the same numbers on both sides.
+    /// Notes whether the two sides give the same people other ids, and aligns records by e-mail address then.
     fn align(&mut self, candidate: &Lists) {
         for endpoint in self.endpoints.iter().filter(|endpoint| endpoint.lists_users()) {
-            let (Some(one), Some(two)) =
+            let (Some(control), Some(candidate)) =
                 (self.lists.get(endpoint.name), candidate.get(endpoint.name))
             else {
                 continue;
             };
-            if KeyedBy::of(&one.body, &two.body) == KeyedBy::Email {
+            if KeyedBy::of(&control.body, &candidate.body) == KeyedBy::Email {
                 self.by = KeyedBy::Email;
-                let numbers = self.id_map(&one.body, &two.body);
-                self.found.id_map = numbers;
+                let id_map = self.id_map(&control.body, &candidate.body);
+                self.found.id_map = id_map;
                 return;
             }
         }
     }
 
-    /// Upstream id, or e-mail address where the upstream has no numbers, and the legacy id.
+    /// For each user the id of the upstream and the legacy id. An upstream without numeric ids is joined by
+    /// e-mail address.
     fn id_map(&self, control: &[u8], candidate: &[u8]) -> Vec<(String, String)> {
         let read = |body| List::read(body, KeyedBy::Email).ok();
         let (Some(control), Some(candidate)) = (read(control), read(candidate)) else {
@@ -181,7 +182,7 @@ impl Calibration<'_> {
             _ => None,
         };
         let by_address = self.knowledge.dialect != "voiso-v4";
-        // An address that two people share joins nobody, and neither does a placeholder.
+        // An address of two people joins neither, and a record without an address has none.
         let is_one = |key: &&String| {
             let is_repeated = |list: &List<'_>| list.repeated.contains_key(*key);
             !key.starts_with('#') && !is_repeated(&control) && !is_repeated(&candidate)
@@ -191,7 +192,7 @@ impl Calibration<'_> {
             let upstream = id(&candidate, key)?;
             Some((if by_address { key.clone() } else { upstream }, legacy))
         });
-        // What is no number, or would be two columns, is no line of the map.
+        // A legacy id must be a number, and a line of the map has just two columns.
         let is_plain = |text: &str| !text.contains([',', '"', '\r', '\n']);
         let is_line = |(upstream, legacy): &(String, String)| {
             is_plain(upstream) && legacy.bytes().all(|byte| byte.is_ascii_digit())
@@ -203,17 +204,17 @@ impl Calibration<'_> {
         if endpoint.lists_users() { self.by } else { KeyedBy::Id }
     }
 
-    /// How much is equal, by field.
+    /// How many values differ, by field.
     fn remaining(&self, candidate: &Lists) -> Vec<Remaining> {
         let mut all = Vec::new();
         for endpoint in self.endpoints {
-            let (Some(one), Some(two)) =
+            let (Some(control), Some(candidate)) =
                 (self.lists.get(endpoint.name), candidate.get(endpoint.name))
             else {
                 continue;
             };
-            let found = compare(endpoint, one, two, self.keyed_by(endpoint));
-            for (field, tally) in found.tallies {
+            let compared = compare(endpoint, control, candidate, self.keyed_by(endpoint));
+            for (field, tally) in compared.tallies {
                 all.push(Remaining {
                     endpoint: endpoint.name,
                     field: self.mask.name(&field),

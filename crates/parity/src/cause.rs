@@ -1,9 +1,8 @@
-//! Why two answers differ. A cause other than `bug` needs evidence: the setting that would make it
-//! equal was tried on the data, the ledger declares the loss *and* candidate shows what the ledger
-//! says, or the new API itself holds the other value. Whatever has none is a bug.
+//! Why two answers differ. A cause other than `bug` needs evidence: a setting was tried on the data and
+//! makes the values equal, the ledger declares the loss *and* candidate shows what the ledger says, or the
+//! new API itself holds the other value. A difference without evidence is a bug.
 
 mod filtered;
-mod modes;
 mod pairs;
 mod values;
 mod votes;
@@ -12,56 +11,55 @@ mod whole;
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-pub use filtered::{Index, Rows as IndexRows, predicted};
-pub use pairs::Pairs;
-pub use votes::Vote;
-pub(crate) use votes::votes;
-
+use corpus::endpoint::Endpoint;
+use corpus::node::Node;
+use report::Cause;
 use serde::{Deserialize, Serialize};
 
 use crate::compare::{Difference, Kind, MEMBERS, ORDER, RECORDS};
-use crate::endpoint::Endpoint;
+use crate::filter::Index;
 use crate::knowledge::{Knowledge, Settings};
 use crate::list::KeyedBy;
-use crate::node::Node;
-use crate::report::Cause;
 use crate::witness;
+pub use pairs::Pairs;
+pub use votes::Vote;
+pub(crate) use votes::votes;
 
 /// The codes of the ledger that a rule tests.
 const EMPTY_TEAMS_MISSING: &str = "empty_teams_missing";
 const VANISHED_USERS_MISSING: &str = "vanished_users_missing";
 
-/// Why something differs.
+/// The cause of a difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
     /// The cause.
     pub cause: Cause,
-    /// Why that is the cause: a sentence without a value.
+    /// The reason for the cause, a sentence without a value.
     pub why: String,
-    /// The setting that would make it equal.
+    /// The setting that would make the values equal.
     pub setting: Option<Setting>,
 }
 
 /// A line of configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Setting {
-    /// The table it belongs to, and its name there.
+    /// Its table, and its name there.
     pub key: SettingKey,
     /// The value, as TOML.
     pub value: String,
 }
 
-/// Which setting.
+/// The name of a setting.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SettingKey {
-    /// The table it belongs to.
+    /// Its table.
     pub table: String,
-    /// Its name there, as TOML.
+    /// Its name in the table, as TOML.
     pub name: String,
 }
 
 impl Setting {
-    /// As it stands in its table.
+    /// The line in its table.
     pub fn line(&self) -> String {
         format!("{} = {}", self.key.name, self.value)
     }
@@ -83,60 +81,60 @@ impl Judgement {
     }
 }
 
-/// A string as TOML writes it.
+/// A string in TOML.
 pub(crate) fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default().replace('\u{7f}', "\\u007F")
 }
 
-/// Everything a judgement rests on.
+/// Everything that a judgement uses.
 #[derive(Debug)]
 pub struct Evidence<'a> {
     /// The endpoint that was asked.
     pub endpoint: &'static Endpoint,
-    /// What is known of candidate.
+    /// The facts about candidate.
     pub knowledge: &'a Knowledge,
     /// Its settings for the endpoint.
     pub settings: &'a Settings,
-    /// By what records were aligned.
+    /// The member by which records are aligned.
     pub keyed_by: KeyedBy,
-    /// What the new API holds of the records that differ, if it could be asked: one that is not in
-    /// here is not there.
+    /// The rows of the new API for the records that differ, if it could be asked. A record without a row
+    /// does not exist there.
     pub witness: Option<&'a witness::Rows>,
-    /// Which values of control stood beside which of candidate.
+    /// The values of control and candidate that stood side by side.
     pub pairs: &'a Pairs,
-    /// What the full lists told before.
+    /// The facts from the whole lists.
     pub known: &'a Known,
-    /// The way in which control compares the filter of this question, once it was looked for.
+    /// A cache: the judgement that control compares the filters of this question in another way.
     pub mode: OnceCell<Option<Judgement>>,
 }
 
-/// What the full lists told, to be used for the questions after them.
+/// Facts from the whole lists, for the questions after them.
 #[derive(Debug, Default)]
 pub struct Known {
     /// Names of teams by id, as control lists them.
     pub teams: HashMap<String, String>,
-    /// Teams that users of control name, by id or name; `None` where no list of users was read.
+    /// The ids or names of teams that control's users name; `None` where no list of users was read.
     pub teams_of_users: Option<HashSet<String>>,
     /// The new API's own list of teams.
     pub new_teams: Teams,
-    /// By endpoint.
+    /// The facts of each endpoint.
     pub endpoints: HashMap<&'static str, KnownEndpoint>,
 }
 
-/// The new API's list of teams, which no page of the vendor names.
+/// The new API's list of teams, which no page of the vendor describes.
 #[derive(Debug, Default)]
 pub enum Teams {
-    /// It was not asked, or did not answer.
+    /// The list was not asked for, or not answered.
     #[default]
     Unknown,
-    /// There is none for this key.
+    /// The key may not read it.
     Refused,
     /// The ids in it.
     Listed(HashSet<String>),
 }
 
 impl Known {
-    /// Notes which teams a user of control names.
+    /// Notes the teams that a user of control names.
     pub(crate) fn note_teams(&mut self, user: &Node) {
         let teams = self.teams_of_users.get_or_insert_default();
         for field in ["assigned_teams", "agent_in_teams", "supervisor_in_teams"] {
@@ -146,54 +144,54 @@ impl Known {
     }
 }
 
-/// What the full list of an endpoint told.
+/// Facts from the whole list of an endpoint.
 #[derive(Debug, Default)]
 pub struct KnownEndpoint {
-    /// What filters look at, of control.
+    /// The values that filters look at, of control's records.
     pub control: Index,
-    /// The same of candidate.
+    /// The same of candidate's records.
     pub candidate: Index,
-    /// Which values stood side by side.
+    /// The values that stood side by side.
     pub pairs: Pairs,
-    /// By filter, the ways of comparing it that fit every answer so far, as TOML.
+    /// By filter, the modes that fit every answer so far, as TOML.
     ways: HashMap<String, BTreeSet<String>>,
-    /// Differences that were judged, by record.
-    judged: HashMap<String, Vec<(Seen, Judgement)>>,
+    /// Judged differences, by record.
+    judged: HashMap<String, Vec<(DifferenceId, Judgement)>>,
 }
 
 impl KnownEndpoint {
-    /// Notes a judgement, to be used again where the same difference is seen under another question.
-    pub fn note(&mut self, seen: Seen, judgement: Judgement) {
-        let record = seen.record.clone().unwrap_or_default();
-        self.judged.entry(record).or_default().push((seen, judgement));
+    /// Notes a judgement, for the same difference in the answer to another question.
+    pub fn note(&mut self, id: DifferenceId, judgement: Judgement) {
+        let record = id.record.clone().unwrap_or_default();
+        self.judged.entry(record).or_default().push((id, judgement));
     }
 
-    /// The judgement of a difference that was seen before.
-    pub fn judged(&self, seen: &Seen) -> Option<&Judgement> {
-        let record = seen.record.as_deref().unwrap_or_default();
+    /// The judgement of a difference that occurred before.
+    pub fn judged(&self, id: &DifferenceId) -> Option<&Judgement> {
+        let record = id.record.as_deref().unwrap_or_default();
         let of_record = self.judged.get(record)?;
-        of_record.iter().find(|(known, _)| known == seen).map(|(_, judgement)| judgement)
+        of_record.iter().find(|(known, _)| known == id).map(|(_, judgement)| judgement)
     }
 
-    /// The judgement of a record's field, whatever its values.
+    /// The judgement of a difference in a field of a record.
     pub fn field(&self, record: &str, field: &str) -> Option<&Judgement> {
         let of_record = self.judged.get(record)?;
-        let is_it = |seen: &Seen| seen.path.split('[').next() == Some(field);
-        of_record.iter().find(|(seen, _)| is_it(seen)).map(|(_, judgement)| judgement)
+        let is_it = |id: &DifferenceId| id.path.split('[').next() == Some(field);
+        of_record.iter().find(|(id, _)| is_it(id)).map(|(_, judgement)| judgement)
     }
 }
 
-/// A difference that was seen: record, path and both values as JSON.
+/// The identity of a difference: record, path and both values as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Seen {
+pub struct DifferenceId {
     record: Option<String>,
     path: String,
     values: Option<(String, String)>,
 }
 
-impl Seen {
-    /// Names a difference. Records that only one side has are named without their text.
-    pub fn of(difference: &Difference) -> Seen {
+impl DifferenceId {
+    /// The identity of a difference. For a record that only one side has, its content does not count.
+    pub fn of(difference: &Difference) -> DifferenceId {
         let text = |node: &Option<Node>| node.as_ref().map(Node::to_json).unwrap_or_default();
         let values = match difference.kind {
             Kind::Missing | Kind::Extra => {
@@ -201,13 +199,13 @@ impl Seen {
             }
             _ => Some((text(&difference.control), text(&difference.candidate))),
         };
-        Seen { record: difference.record.clone(), path: difference.path.clone(), values }
+        DifferenceId { record: difference.record.clone(), path: difference.path.clone(), values }
     }
 }
 
 impl Evidence<'_> {
-    /// Judges a difference of an unfiltered list. The records are the whole ones, where there are
-    /// two.
+    /// Judges a difference of an unfiltered list. `control` and `candidate` are the whole records, where
+    /// both sides have one.
     pub fn judge(
         &self,
         difference: &Difference,
@@ -229,7 +227,7 @@ impl Evidence<'_> {
         }
     }
 
-    /// A record that one side lists and the other does not.
+    /// Judges a record that only one side lists.
     fn listed(&self, difference: &Difference, key: &str) -> Judgement {
         match (difference.kind, self.endpoint.name) {
             (Kind::Missing, "v2_cdr_teams") => {
@@ -280,7 +278,7 @@ impl Evidence<'_> {
         }
     }
 
-    /// A team or a former user that control lists alone, where nothing but the ledger can be asked.
+    /// Judges a team or a former user that only control lists, with nothing but the ledger as evidence.
     pub(crate) fn declared_missing(&self) -> Judgement {
         match self.declares(EMPTY_TEAMS_MISSING) || self.declares(VANISHED_USERS_MISSING) {
             true => Judgement::new(
@@ -320,7 +318,7 @@ impl Evidence<'_> {
             Some(row) if !witness::is_listed(self.endpoint, row, current) => {
                 Judgement::bug("by its deletion date the user does not belong to this list")
             }
-            // Whoever sees more than the key of control is told more than before: nothing excuses that.
+            // A caller must never see more than control's key: no cause excuses that.
             Some(row) if !witness::has_deletion_date(row) => Judgement::bug(
                 "control does not list this user: may its key see less than `sees` of the caller says?",
             ),
@@ -328,7 +326,7 @@ impl Evidence<'_> {
         }
     }
 
-    /// Whether another value of `deleted_at` would list a user, or not list it.
+    /// The value of `deleted_at` under which a user is listed, or is not, as wanted.
     fn other_deletion_rule(&self, row: &Node, wanted: bool) -> Judgement {
         match deletion_rules(self.endpoint, row, wanted).next() {
             Some(rule) => Judgement::quirk(
@@ -342,11 +340,11 @@ impl Evidence<'_> {
     }
 }
 
-/// Why no value of `deleted_at` explains who is listed.
+/// The reason where no value of `deleted_at` fits.
 pub(crate) const NO_AGREEMENT: &str =
     "the new API and the legacy one do not agree on whether the user is deleted";
 
-/// The setting that says who is deleted.
+/// The setting that decides which users are deleted.
 pub(crate) const DELETED_AT: &str = "deleted_at";
 
 /// The values of `deleted_at` under which a user is listed, or is not.

@@ -1,17 +1,18 @@
 //! Two answers to one question, compared: records by id, joined lists as list and as set, everything
-//! else as it stands. Says what differs, never why; that is `cause`.
+//! else exactly. It says what differs, never why; that is `cause`.
 
 mod answers;
 mod elements;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::endpoint::Endpoint;
+use corpus::endpoint::Endpoint;
+use corpus::node::Node;
+
 use crate::list::{Envelope, List};
-use crate::node::Node;
 pub(crate) use answers::HEADERS;
-pub use answers::{Both, Told, compare, tell};
-use elements::{BESIDE_MAX, elements, parted};
+pub use answers::{Listener, RecordPair, compare, compare_into};
+use elements::{BESIDE_MAX, elements, unshared};
 
 /// How two things differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,14 +27,14 @@ pub enum Kind {
     Missing,
     /// A record of candidate that control does not have.
     Extra,
-    /// A record that stands more often on one side.
+    /// A record that occurs more often on one side.
     Repeated,
     /// The same things in another order.
     Order,
 }
 
 impl Kind {
-    /// For reports.
+    /// The words in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Value => "value",
@@ -47,74 +48,73 @@ impl Kind {
     }
 }
 
-/// One thing that differs.
+/// One difference.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
-    /// The record's key; none for what belongs to the whole answer.
+    /// The key of the record; `None` for a part of the whole answer.
     pub record: Option<String>,
-    /// The field that counts it.
+    /// The field under which it is counted.
     pub field: String,
-    /// The place below the field, such as `assigned_channels[].type`; else the field.
+    /// The place below the field, such as `assigned_channels[].type`, or the field.
     pub path: String,
-    /// How.
+    /// The kind of the difference.
     pub kind: Kind,
-    /// What control has there; `None` is absent.
+    /// Control's value; `None` means absent.
     pub control: Option<Node>,
-    /// What candidate has there.
+    /// Candidate's value.
     pub candidate: Option<Node>,
 }
 
-/// How often a field was compared, and how often it was equal.
+/// How often a field was compared and equal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Values compared.
     pub compared: u64,
-    /// Of these equal.
+    /// Compared values that are equal.
     pub matched: u64,
 }
 
-/// What comparing found.
+/// The result of comparing two answers.
 #[derive(Clone, Debug, Default)]
 pub struct Compared {
-    /// By field.
+    /// The tally of each field.
     pub tallies: BTreeMap<String, Tally>,
-    /// What differs.
+    /// The differences.
     pub differences: Vec<Difference>,
     /// Records of control.
     pub control_records: u64,
     /// Records of candidate.
     pub candidate_records: u64,
-    /// Records of both.
+    /// Records that both sides list.
     pub common_records: u64,
-    /// Whether only what differs is wanted: names of fields may be without number.
+    /// Whether fields are not tallied, because an answer may have any number of them.
     is_untallied: bool,
 }
 
-/// A status that differs.
+/// The status.
 pub const STATUS: &str = "$status";
-/// The text of an error that differs.
+/// The body of an error.
 pub const ERROR: &str = "$error";
-/// What stands around a list.
+/// The envelope of a list.
 pub const ENVELOPE: &str = "$envelope";
-/// Who is listed.
+/// The set of records in a list.
 pub const RECORDS: &str = "$records";
-/// In which order.
+/// The order of the records.
 pub const ORDER: &str = "$order";
 /// The order of a record's members.
 pub const MEMBERS: &str = "$members";
-/// The copies of a record that stands more than once.
+/// The copies of a record that occurs more than once.
 pub const COPIES: &str = "$copies";
-/// An answer that is no list where one is wanted.
+/// A body that is not a list of objects.
 pub const BODY: &str = "$body";
 
-/// Whether a field is a part of the answer as a whole, which each question has once and for itself,
-/// and not of one of its records.
+/// Whether a field is a part of the whole answer, which each question has once, and not of a record.
 pub fn is_of_the_answer(field: &str) -> bool {
     field.starts_with('$') && ![RECORDS, MEMBERS, COPIES].contains(&field)
 }
 
 impl Compared {
-    /// Counts a comparison of a field, and whether it was equal.
+    /// Counts one comparison of a field.
     fn count(&mut self, field: &str, is_equal: bool) {
         if self.is_untallied {
             return;
@@ -128,7 +128,7 @@ impl Compared {
         self.tallies.insert(field.to_owned(), tally);
     }
 
-    /// Compares something that an answer has once.
+    /// Compares a part that an answer has once.
     fn whole(&mut self, field: &str, control: Option<Node>, candidate: Option<Node>) {
         self.count(field, control == candidate);
         if control == candidate {
@@ -166,7 +166,7 @@ impl Compared {
         endpoint: &Endpoint,
         control: &List<'_>,
         candidate: &List<'_>,
-        told: &mut Told<'_>,
+        listener: &mut Listener<'_>,
     ) {
         if control.envelope == candidate.envelope {
             self.count(ENVELOPE, true);
@@ -189,8 +189,8 @@ impl Compared {
             if control.places.get(key) != Some(&place) {
                 continue;
             }
-            (told.all)(self.differences.drain(..), None);
-            if !(told.goes_on)() {
+            (listener.take)(self.differences.drain(..), None);
+            if !(listener.goes_on)() {
                 return;
             }
             let of_control = control.records[place];
@@ -213,14 +213,14 @@ impl Compared {
                 self.copies(key, control, candidate);
                 continue;
             }
-            let (one, other) = (of_control.node(), of_candidate.node());
-            self.record(endpoint, key, &one, &other);
-            (told.all)(self.differences.drain(..), Some((&one, &other)));
+            let (of_control, of_candidate) = (of_control.node(), of_candidate.node());
+            self.record(endpoint, key, &of_control, &of_candidate);
+            (listener.take)(self.differences.drain(..), Some((&of_control, &of_candidate)));
         }
         for (place, key) in candidate.keys.iter().enumerate() {
             let is_first = candidate.places.get(key) == Some(&place);
             if is_first && !control.places.contains_key(key) {
-                (told.all)(self.differences.drain(..), None);
+                (listener.take)(self.differences.drain(..), None);
                 self.count(RECORDS, false);
                 let node = Some(candidate.records[place].node());
                 self.differ(Some(key), RECORDS, RECORDS, Kind::Extra, None, node);
@@ -229,7 +229,7 @@ impl Compared {
         self.order(control, candidate);
     }
 
-    /// A record that stands more than once on both sides, as often: in whatever order its copies are.
+    /// Compares the copies of a record that occurs equally often on both sides, in any order.
     fn copies(&mut self, key: &str, control: &List<'_>, candidate: &List<'_>) {
         let is_equal = control.copies(key) == candidate.copies(key);
         self.count(COPIES, is_equal);
@@ -244,7 +244,7 @@ impl Compared {
         self.differ(Some(key), COPIES, COPIES, Kind::Value, control, candidate);
     }
 
-    /// What stands around both lists beside them.
+    /// Compares the members beside the lists in two envelopes of one kind.
     fn around(&mut self, control: &List<'_>, candidate: &List<'_>) {
         let mut names: Vec<&String> =
             control.around.iter().chain(&candidate.around).map(|(name, _)| name).collect();
@@ -263,7 +263,7 @@ impl Compared {
         }
     }
 
-    /// The order of the records that both have.
+    /// Compares the order of the records that both sides list.
     fn order(&mut self, control: &List<'_>, candidate: &List<'_>) {
         let common = |one: &List<'_>, other: &List<'_>| -> Vec<String> {
             let firsts = one.keys.iter().enumerate();
@@ -287,7 +287,7 @@ impl Compared {
         }
     }
 
-    /// Compares a record that both have, member by member.
+    /// Compares a record that both sides list, member by member.
     fn record(&mut self, endpoint: &Endpoint, key: &str, control: &Node, candidate: &Node) {
         let (Node::Object(of_control), Node::Object(of_candidate)) = (control, candidate) else {
             let is_equal = control == candidate;
@@ -304,32 +304,33 @@ impl Compared {
             if !seen.insert(field.as_str()) {
                 continue;
             }
-            let one = in_control.get(field.as_str()).map(Vec::as_slice).unwrap_or_default();
-            let other = in_candidate.get(field.as_str()).map(Vec::as_slice).unwrap_or_default();
-            let found = value(endpoint, field, one, other);
+            let control = in_control.get(field.as_str()).map(Vec::as_slice).unwrap_or_default();
+            let candidate = in_candidate.get(field.as_str()).map(Vec::as_slice).unwrap_or_default();
+            let found = value(endpoint, field, control, candidate);
             self.count(field, found.is_empty());
             for (path, kind, control, candidate) in found {
                 self.differ(Some(key), field, &path, kind, control, candidate);
             }
         }
         let names = |members: &[(String, Node)], other: &Members<'_>| -> Vec<String> {
-            // One that stands twice counts where it stands first.
+            // A name that occurs twice counts at its first place.
             let mut seen = BTreeSet::new();
             let both = members.iter().filter(|(name, _)| other.contains_key(name.as_str()));
             let firsts = both.filter(|(name, _)| seen.insert(name.as_str()));
             firsts.map(|(name, _)| name.clone()).collect()
         };
-        let (one, other) = (names(of_control, &in_candidate), names(of_candidate, &in_control));
-        self.count(MEMBERS, one == other);
-        if one != other {
+        let control = names(of_control, &in_candidate);
+        let candidate = names(of_candidate, &in_control);
+        self.count(MEMBERS, control == candidate);
+        if control != candidate {
             let listed = |names: Vec<String>| Some(Node::Text(names.join(", ")));
-            let (one, other) = (listed(one), listed(other));
-            self.differ(Some(key), MEMBERS, MEMBERS, Kind::Order, one, other);
+            let (control, candidate) = (listed(control), listed(candidate));
+            self.differ(Some(key), MEMBERS, MEMBERS, Kind::Order, control, candidate);
         }
     }
 }
 
-/// Every value of every member; more than one where it stands twice.
+/// Every value of every member; several where the name occurs several times.
 type Members<'a> = HashMap<&'a str, Vec<&'a Node>>;
 
 fn members(all: &[(String, Node)]) -> Members<'_> {
@@ -340,10 +341,16 @@ fn members(all: &[(String, Node)]) -> Members<'_> {
     members
 }
 
-type Found = (String, Kind, Option<Node>, Option<Node>);
+/// A path, the kind of the difference, and both values.
+type FieldDifference = (String, Kind, Option<Node>, Option<Node>);
 
-/// How two values of a field differ; nothing where they do not.
-fn value(endpoint: &Endpoint, field: &str, control: &[&Node], candidate: &[&Node]) -> Vec<Found> {
+/// The differences between two values of a field.
+fn value(
+    endpoint: &Endpoint,
+    field: &str,
+    control: &[&Node],
+    candidate: &[&Node],
+) -> Vec<FieldDifference> {
     let whole = |kind| {
         let first = |all: &[&Node]| all.first().map(|node| (*node).clone());
         vec![(field.to_owned(), kind, first(control), first(candidate))]
@@ -356,7 +363,12 @@ fn value(endpoint: &Endpoint, field: &str, control: &[&Node], candidate: &[&Node
     }
 }
 
-fn below(endpoint: &Endpoint, field: &str, control: &Node, candidate: &Node) -> Vec<Found> {
+fn below(
+    endpoint: &Endpoint,
+    field: &str,
+    control: &Node,
+    candidate: &Node,
+) -> Vec<FieldDifference> {
     if control == candidate {
         return Vec::new();
     }
@@ -366,7 +378,7 @@ fn below(endpoint: &Endpoint, field: &str, control: &Node, candidate: &Node) -> 
         (Node::Text(one), Node::Text(other)) if endpoint.is_joined(field) => {
             whole(if is_same_set(one, other) { Kind::Order } else { Kind::Value })
         }
-        (Node::List(one), Node::List(other)) => match parted(one, other) {
+        (Node::List(one), Node::List(other)) => match unshared(one, other) {
             (left, _) if left.is_empty() && one.len() == other.len() => whole(Kind::Order),
             (left, right) if left.len() == right.len() && left.len() <= BESIDE_MAX => {
                 elements(field, &left, &right)
@@ -378,7 +390,7 @@ fn below(endpoint: &Endpoint, field: &str, control: &Node, candidate: &Node) -> 
     }
 }
 
-/// Whether two joined lists hold the same parts, each as often.
+/// Whether two joined lists have the same parts, each equally often.
 fn is_same_set(one: &str, other: &str) -> bool {
     let parts = |text: &str| {
         let mut parts: Vec<String> = text.split(", ").map(str::to_owned).collect();

@@ -1,13 +1,12 @@
-//! What has to be known of the candidate: the settings in force and the ledger of losses. Both come
-//! as JSON, in the words of the configuration; this crate must never share the gateway's types.
+//! The facts about candidate that a comparison needs: the settings in force and the ledger of losses. Both
+//! come as JSON, with the names of the configuration. This crate must never share the gateway's types.
 
 use std::collections::BTreeMap;
 
+use report::Loss;
 use serde::Deserialize;
 
-use crate::report::Loss;
-
-/// What is known of the candidate.
+/// The facts about candidate.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Knowledge {
@@ -17,22 +16,22 @@ pub struct Knowledge {
     pub upstream: String,
     /// `deleted_at` of the upstream: `unless_live`, `always` or `never`.
     pub deleted_at: String,
-    /// What everybody has in a field that the new API has not, by field, as configured: `None` is
-    /// `null`. Empty where the configuration is not known.
+    /// The configured value of each field that the new API does not have; `None` is `null`. Empty where the
+    /// configuration is not known.
     pub defaults: BTreeMap<String, Option<String>>,
     /// The ledger of losses, as `tieline losses --format json` prints it, with the code of each.
     pub ledger: Vec<Loss>,
-    /// `[legacy.<endpoint>]` by endpoint.
+    /// The table `[legacy.<endpoint>]` of each endpoint.
     pub settings: BTreeMap<String, Settings>,
 }
 
 impl Knowledge {
-    /// The settings of an endpoint; the defaults where there are none.
+    /// The settings of an endpoint, or the defaults.
     pub fn settings(&self, endpoint: &str) -> Settings {
         self.settings.get(endpoint).cloned().unwrap_or_default()
     }
 
-    /// How faithful a field is; empty where the ledger does not tell.
+    /// The status of a field in the ledger; empty where it has none.
     pub fn status(&self, endpoint: &str, field: &str) -> &str {
         let is_it = |loss: &&Loss| {
             loss.endpoint == endpoint && loss.field == field && loss.dialect == self.dialect
@@ -41,7 +40,7 @@ impl Knowledge {
     }
 }
 
-/// `[legacy.<endpoint>]`, as far as answers depend on it.
+/// The settings of `[legacy.<endpoint>]` on which answers depend.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 #[expect(missing_docs, reason = "named and described as in the configuration")]
@@ -59,7 +58,7 @@ pub struct Settings {
     pub invalid_key: InvalidKey,
 }
 
-/// The answer to a key that nobody has.
+/// The answer to a key that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 #[expect(missing_docs, reason = "named and described as in the configuration")]

@@ -1,28 +1,20 @@
 //! Validation: control, the real legacy API, against candidate, what Tieline answers.
 //!
-//! Knows HTTP, JSON and the vendor's pages, and must never import the crate `domain`: if both sides
-//! of a comparison shared our structs, a wrong field name would pass. What it has to know of the
-//! gateway, the ledger of losses and the settings in force, comes as JSON.
+//! It chooses the questions, compares the answers, finds the cause of each difference, and returns a
+//! [`report::Report`]. It must never import the crate `domain`: if both sides of a comparison shared
+//! one set of structs, a wrong field name would pass. The ledger of losses and the settings in force
+//! come from the gateway as JSON.
 
-pub mod ask;
 pub mod calibrate;
 pub mod cause;
 pub mod compare;
-pub mod corpus;
-pub mod draw;
-pub mod endpoint;
+mod filter;
 pub mod knowledge;
 pub mod list;
-pub mod mask;
-pub mod node;
+mod mask;
 pub mod properties;
-pub mod pseudonym;
-pub mod relay;
-pub mod report;
 pub mod run;
 pub mod scenario;
-pub mod secrets;
 pub mod single;
-pub mod source;
 pub mod witness;
 pub mod zone;

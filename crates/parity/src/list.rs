@@ -1,27 +1,26 @@
-//! A list as it came: what is wrapped around it, and its records as slices of the body, so that two
-//! lists of any length are held once each and records are read one by one.
+//! A list as it was received: its envelope, and its records as slices of the body. So lists of any length
+//! are in memory once, and records are parsed one by one.
 
 use std::collections::HashMap;
 
+use corpus::node::Node;
 use serde_json::value::RawValue;
 
-use crate::node::Node;
-
-/// What stands around the records.
+/// The JSON around the records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Envelope {
-    /// Nothing: a bare array.
+    /// A bare array.
     Array,
     /// `{"users":[..],"metadata":{..}}`.
     Users,
     /// `{"summary":..,"description":..,"value":..}`, as the documentation prints it.
     Sample,
-    /// Something else; the names of its members.
+    /// Another object, with the names of its members.
     Other(Vec<String>),
 }
 
 impl Envelope {
-    /// As the setting calls it.
+    /// The name that the setting `envelope` uses.
     pub fn name(&self) -> String {
         match self {
             Envelope::Array => "array".to_owned(),
@@ -42,7 +41,7 @@ pub struct Record<'a> {
 impl Record<'_> {
     /// The whole record.
     pub fn node(&self) -> Node {
-        // What cannot be read is compared as the text that it is.
+        // A record that cannot be parsed is compared as text.
         Node::parse(self.raw.as_bytes()).unwrap_or_else(|_| Node::from(self.raw))
     }
 }
@@ -50,21 +49,21 @@ impl Record<'_> {
 /// A whole list.
 #[derive(Debug)]
 pub struct List<'a> {
-    /// What stands around the records.
+    /// The JSON around the records.
     pub envelope: Envelope,
-    /// What stands beside the list, in order; of the list itself only whether it is one.
+    /// The members of the envelope, in order. The list itself is only a bracket here.
     pub around: Vec<(String, Node)>,
-    /// Each record's key, in order; records without an id have a place in its stead.
+    /// The key of each record, in order. A record without one has its place, such as `#3`.
     pub keys: Vec<String>,
-    /// Records in order.
+    /// The records, in order.
     pub records: Vec<Record<'a>>,
-    /// Places by key; the first of several.
+    /// The first place of each key.
     pub places: HashMap<String, usize>,
-    /// Keys that stand more than once, and where they stand again.
+    /// The further places of keys that occur more than once.
     pub repeated: HashMap<String, Vec<usize>>,
 }
 
-/// The `id` of a record, without the rest.
+/// The members of a record that may be its key.
 #[derive(serde::Deserialize)]
 struct Keyed<'a> {
     #[serde(borrow)]
@@ -73,18 +72,18 @@ struct Keyed<'a> {
     email: Option<&'a RawValue>,
 }
 
-/// By which member records are told apart.
+/// The member that identifies a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyedBy {
-    /// Their `id`, whether it is a number or a string of digits.
+    /// The `id`, a number or a string of digits.
     Id,
-    /// Their `email`; where the two sides number users in different ways.
+    /// The `email`, where the two sides give the same people different ids.
     Email,
 }
 
 impl KeyedBy {
-    /// By what the users of two answers are aligned: by id, or by e-mail address where the two sides
-    /// number the same people in different ways.
+    /// The member by which the users of two answers are aligned: the id, or the e-mail address where the
+    /// two sides give the same people different ids.
     pub fn of(control: &[u8], candidate: &[u8]) -> KeyedBy {
         let shared = |by: KeyedBy| -> Option<(usize, usize)> {
             let control = List::read(control, by).ok()?;
@@ -107,7 +106,7 @@ impl<'a> List<'a> {
     /// Reads a list.
     ///
     /// # Errors
-    /// Where the text is not JSON, or holds no list.
+    /// Where the text is not JSON, or contains no list.
     pub fn read(body: &'a [u8], by: KeyedBy) -> Result<List<'a>, NotAList> {
         let (envelope, around, raw) = open(body)?;
         let mut list = List {
@@ -131,7 +130,7 @@ impl<'a> List<'a> {
         Ok(list)
     }
 
-    /// The copies of a record that stands more than once, as a text each, sorted.
+    /// The texts of all copies of a record, sorted.
     pub fn copies(&self, key: &str) -> Vec<String> {
         let places =
             self.places.get(key).into_iter().chain(self.repeated.get(key).into_iter().flatten());
@@ -141,7 +140,7 @@ impl<'a> List<'a> {
         copies
     }
 
-    /// Whether what stands around the records is just what the setting `envelope` can give.
+    /// Whether the envelope is exactly one that the setting `envelope` can produce.
     pub fn is_as_set(&self) -> bool {
         let number = |number: usize| Node::Number(number.into());
         let rows = self.records.len();
@@ -166,7 +165,7 @@ impl<'a> List<'a> {
         }
     }
 
-    /// A record by its key.
+    /// The record with a key.
     pub fn record(&self, key: &str) -> Option<Record<'a>> {
         self.places.get(key).map(|place| self.records[*place])
     }
@@ -179,7 +178,7 @@ fn key(record: &str, by: KeyedBy) -> Option<String> {
         KeyedBy::Email => keyed.email?,
     };
     if raw.get().starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
-        // As it stands there, however long it is.
+        // The digits as written, in any length.
         return Some(raw.get().to_owned());
     }
     match Node::parse(raw.get().as_bytes()).ok()? {
@@ -192,7 +191,7 @@ fn texts(list: Vec<&RawValue>) -> Vec<&str> {
     list.into_iter().map(RawValue::get).collect()
 }
 
-/// The envelope, what stands beside the list in it, and the records.
+/// The envelope, its members, and the records.
 type Opened<'a> = (Envelope, Vec<(String, Node)>, Vec<&'a str>);
 
 fn open(body: &[u8]) -> Result<Opened<'_>, NotAList> {
@@ -256,10 +255,10 @@ impl<'de: 'a, 'a> serde::Deserialize<'de> for Members<'a> {
 /// Why there is no list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAList {
-    /// The text is not JSON, or neither array nor object.
+    /// The text is not JSON, or is neither an array nor an object.
     #[error("the answer is not JSON")]
     NotJson,
-    /// There is no array in it.
+    /// It contains no array.
     #[error("the answer holds no list")]
     NoList,
 }
@@ -288,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_no_list_is_none() {
+    fn a_body_without_a_list_is_refused() {
         for bad in ["", "1", "\"x\"", "[1,", "null"] {
             assert_eq!(keys(bad), Err(NotAList::NotJson), "{bad}");
         }
@@ -297,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_stands_twice_is_counted() {
+    fn a_record_that_occurs_again_is_counted() {
         let list = List::read(br#"[{"id":1},{"id":1},{"id":1}]"#, KeyedBy::Id).unwrap();
         assert_eq!(list.repeated.get("1").map(Vec::len), Some(2));
     }

@@ -1,19 +1,19 @@
-//! Values as a report may show them: what belongs to a person keeps its shape only, with a tag that is
-//! the same for the same value within one report. What is open by its place is looked at all the same:
-//! a value that slipped into it from another field must not be shown for that.
+//! Masks values for a report. Of a value about a person only the shape is shown, with a tag that is the
+//! same for equal values within one report. Values of open fields are checked as well, because a value of
+//! another field may have got there by mistake.
 
 use std::collections::HashSet;
 
+use corpus::endpoint::ENDPOINTS;
+use corpus::node::Node;
+use corpus::pseudonym::is_word;
 use hmac::{Hmac, KeyInit, Mac};
+use report::secrets::Secrets;
 use sha2::Sha256;
 
 use crate::compare::{BODY, ENVELOPE, ERROR, HEADERS, MEMBERS, ORDER, RECORDS, STATUS};
-use crate::endpoint::ENDPOINTS;
-use crate::node::Node;
-use crate::pseudonym::is_word;
-use crate::secrets::Secrets;
 
-/// Errors that the vendor's pages print; any other text may repeat what was asked, or the key.
+/// Errors that the vendor's pages print. Any other text may repeat the request, or even its key.
 const SENTENCES: [&str; 9] = [
     "Invalid User API Key",
     "Invalid api_key",
@@ -26,22 +26,22 @@ const SENTENCES: [&str; 9] = [
     "Not found",
 ];
 
-/// Schemes of `WWW-Authenticate`; anything else may be what was asked with.
+/// Schemes of `WWW-Authenticate`. Any other text may repeat the request.
 const SCHEMES: [&str; 7] = ["basic", "bearer", "digest", "negotiate", "ntlm", "apikey", "key"];
 
-/// What counts a list, below its envelope.
+/// The counts in an envelope.
 const PAGING: [&str; 5] = ["total", "page", "page_size", "limit", "offset"];
 
-/// From so many digits on, a text may be somebody's number.
+/// A text with this many digits may be the number of a person.
 const DIGITS_MIN: usize = 7;
 
 /// The longest text shown, in characters.
 const CHARS_MAX: usize = 120;
 
-/// What may be shown at a place.
+/// What a report may show at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Open {
-    /// Nothing: it may be a person's.
+    /// Nothing, because the value may be about a person.
     Shut,
     /// A decimal number.
     Id,
@@ -49,16 +49,16 @@ enum Open {
     Ids,
     /// Names of things.
     Words,
-    /// The same, and names and levels below it.
+    /// Names of things, with names and levels below them.
     Skills,
     /// A number.
     Count,
-    /// What stands around a list: nothing but counts below it.
+    /// An envelope: only the counts below it.
     Around,
 }
 
 impl Open {
-    /// At a field of a record, or a part of an answer.
+    /// What may be shown at a field of a record, or a part of an answer.
     fn at(name: &str) -> Open {
         match name {
             "id" | ORDER => Open::Id,
@@ -70,7 +70,7 @@ impl Open {
         }
     }
 
-    /// At a member of what stands here.
+    /// What may be shown at a member below this place.
     fn below(self, name: &str) -> Open {
         match (self, name) {
             (Open::Skills, "name" | "value") => Open::Words,
@@ -80,7 +80,7 @@ impl Open {
         }
     }
 
-    /// At a path of a difference.
+    /// What may be shown at the path of a difference.
     fn of(path: &str) -> Open {
         if let Some(name) = around(path) {
             return Open::Around.below(name);
@@ -90,7 +90,7 @@ impl Open {
         names.fold(first, Open::below)
     }
 
-    /// Whether a text may be shown, that is nobody's.
+    /// Whether a text may be shown that is not known to be personal.
     fn shows(self, text: &str) -> bool {
         let digits = text.chars().filter(char::is_ascii_digit).count();
         match self {
@@ -102,7 +102,7 @@ impl Open {
     }
 }
 
-/// The member that a path below the envelope names.
+/// The member of the envelope that a path names.
 fn around(path: &str) -> Option<&str> {
     path.strip_prefix(ENVELOPE)?.strip_prefix('.')
 }
@@ -111,9 +111,9 @@ fn is_number(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Masks values under a key of its own.
+/// Masks values, with tags under a random key.
 #[derive(Clone)]
-pub struct Mask {
+pub(crate) struct Mask {
     key: [u8; 32],
     secrets: Secrets,
 }
@@ -124,7 +124,7 @@ impl std::fmt::Debug for Mask {
     }
 }
 
-/// What is a person's in a record: its values where nothing may be shown.
+/// The personal values of records, in lower case: the values of fields that are not open.
 struct Personal(HashSet<String>);
 
 impl Personal {
@@ -157,19 +157,19 @@ impl Personal {
 }
 
 impl Mask {
-    /// Hides these keys as well, wherever they are.
-    pub fn new(secrets: Secrets) -> Mask {
+    /// A mask that also removes these keys from every text.
+    pub(crate) fn new(secrets: Secrets) -> Mask {
         Mask { key: rand::random(), secrets }
     }
 
-    /// The keys it hides.
-    pub fn secrets(&self) -> &Secrets {
+    /// The keys that it removes.
+    pub(crate) fn secrets(&self) -> &Secrets {
         &self.secrets
     }
 
-    /// A value of a path, such as `name` or `assigned_channels[].type`. `records` are those it was
-    /// found in, of both sides: what is a person's in one of their fields is so in every other.
-    pub fn show(&self, path: &str, value: Option<&Node>, records: &[Node]) -> String {
+    /// A value at a path, such as `name` or `assigned_channels[].type`. `records` are the records of both
+    /// sides that contain it: a personal value of one field stays hidden in every other field.
+    pub(crate) fn show(&self, path: &str, value: Option<&Node>, records: &[Node]) -> String {
         let Some(value) = value else { return "(absent)".to_owned() };
         let personal = Personal::of(records);
         let header = path.strip_prefix("$header.");
@@ -188,8 +188,8 @@ impl Mask {
         text.chars().take(CHARS_MAX).chain(['…']).collect()
     }
 
-    /// The key of a record: a number as it is, an e-mail address masked.
-    pub fn record(&self, key: &str, records: &[Node]) -> String {
+    /// The key of a record: numbers are shown, e-mail addresses are masked.
+    pub(crate) fn record(&self, key: &str, records: &[Node]) -> String {
         let place = key.strip_prefix('#').filter(|place| is_number(place));
         match place {
             Some(_) => key.to_owned(),
@@ -200,8 +200,8 @@ impl Mask {
         }
     }
 
-    /// A path of a difference. A member whose name is no API's own may be named after a person.
-    pub fn name(&self, path: &str) -> String {
+    /// The path of a difference. A name that does not look like an API's own may be that of a person.
+    pub(crate) fn name(&self, path: &str) -> String {
         let parts = [STATUS, ERROR, ENVELOPE, RECORDS, ORDER, MEMBERS, BODY];
         let header = path.strip_prefix("$header.");
         if parts.contains(&path) || header.is_some_and(|name| HEADERS.contains(&name)) {
@@ -220,7 +220,7 @@ impl Mask {
         self.secrets.hide(&shown)
     }
 
-    /// Names of members in a sentence of ours.
+    /// Names of members, perhaps behind words of our own.
     fn names(&self, names: &str) -> String {
         let (before, names) = match names.strip_prefix("an object of ") {
             Some(names) => ("an object of ", names),
@@ -230,7 +230,7 @@ impl Mask {
         format!("{before}{}", names.join(", "))
     }
 
-    /// What of a header tells the way it is meant. The rest may be what was asked with.
+    /// The part of a header that shows its meaning. The rest may repeat the request.
     fn header(&self, name: &str, text: &str) -> String {
         let shown = match name {
             "www-authenticate" => {
@@ -258,7 +258,7 @@ impl Mask {
             Node::Null | Node::Bool(_) => node.clone(),
             Node::Text(text) if text.is_empty() => node.clone(),
             Node::Text(text) => {
-                // A short number is an id, whoever has the same one for something else.
+                // A short number is shown as an id, even if another field has the same number.
                 let is_plain = open == Open::Id && is_number(text) && text.len() < DIGITS_MIN;
                 match open.shows(text) && (is_plain || !personal.has(text)) {
                     true => node.clone(),
@@ -289,16 +289,16 @@ impl Mask {
         }
     }
 
-    /// Four hexadecimal digits: enough to see that two values are the same, too few to guess one.
+    /// Four hexadecimal digits: enough to show that two values are equal, too few to guess a value.
     fn tag(&self, text: &str) -> String {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key) else { return String::new() };
         mac.update(text.as_bytes());
         let bytes = mac.finalize().into_bytes();
-        bytes.iter().take(2).map(|byte| format!("{byte:02x}")).collect()
+        corpus::hex(&bytes[..2])
     }
 }
 
-/// A part of a path: those of the legacy endpoints say nothing of anybody.
+/// A segment of a path. Segments of the legacy endpoints are shown.
 fn segment(text: &str) -> String {
     let is_known = |path: &str| path.split('/').any(|known| known == text);
     let paths = ENDPOINTS.iter().flat_map(|one| [Some(one.path), one.other_path]).flatten();
@@ -314,7 +314,7 @@ fn is_known_error(value: &Node) -> bool {
     }
 }
 
-/// Letters as `x`, digits as `9`; what stands between them stays.
+/// The shape of a text: letters become `x`, digits become `9`, other characters stay.
 fn shape(text: &str) -> String {
     let masked = |c: char| match c {
         _ if c.is_uppercase() => 'X',
@@ -337,13 +337,13 @@ mod tests {
         Node::parse(text.as_bytes()).unwrap()
     }
 
-    /// What is shown at a path of a value in a record.
+    /// The shown text of a value at a path of a record.
     fn shown(path: &str, value: &str, record: &str) -> String {
         mask().show(path, Some(&json(value)), &[json(record)])
     }
 
     #[test]
-    fn a_persons_value_keeps_its_shape_only() {
+    fn of_a_personal_value_only_the_shape_is_shown() {
         let mask = mask();
         let show = |path: &str, value: &str| shown(path, value, "{}");
         let name = show("name", "\"Jane Döe 3\"");
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn below_the_envelope_counts_alone_are_shown() {
+    fn below_the_envelope_only_counts_are_shown() {
         let show = |path: &str, value: &str| shown(path, value, "{}");
         assert_eq!(show("$envelope", "\"users\""), "\"users\"");
         assert_eq!(
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn a_persons_value_that_slipped_into_an_open_field_is_masked() {
+    fn a_personal_value_in_an_open_field_is_masked() {
         let record = r#"{"id":28982,"name":"Agent Smith","email":"jane@x.example",
             "extension":"2594","caller_id":"12025550123",
             "assigned_channels":[{"type":"Viber","name":"V","value":4915112345678}]}"#;
@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_no_apis_own_are_masked() {
+    fn names_that_do_not_look_like_an_api_are_masked() {
         let mask = mask();
         for (path, shown) in [
             ("assigned_channels[].type", "assigned_channels[].type"),
@@ -444,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_header_what_may_repeat_the_request_is_not_shown() {
+    fn parts_of_headers_that_may_repeat_the_request_are_hidden() {
         let show = |name: &str, value: &str| shown(&format!("$header.{name}"), value, "{}");
         assert_eq!(show("www-authenticate", "\"Bearer\""), "\"Bearer\"");
         let shown = show("www-authenticate", "\"Bearer realm=jane, key=abc\"");
@@ -460,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_a_side_repeats_is_hidden_in_open_places_too() {
+    fn a_repeated_key_is_hidden_in_open_places_too() {
         for (path, value) in [
             ("sag", "\"legacy-demo-key\""),
             ("$header.content-type", "\"legacy-demo-key\""),

@@ -1,9 +1,8 @@
-//! What must hold of candidate alone, when there is no legacy API left to compare with: a filtered
-//! list is part of the whole one, groups part it without a rest, endpoints agree with each other, the
-//! same question has the same answer.
+//! Properties of candidate alone, for when there is no legacy API to compare with: a filtered list is part
+//! of the whole list, groups divide it completely, endpoints agree with each other, and the same question
+//! has the same answer.
 //!
-//! What does not hold is tried once more over lists that are read anew, so that a change of the data
-//! in between is nobody's fault.
+//! A check that fails is repeated over lists that are read again, because the data may have changed.
 
 mod checks;
 mod fields;
@@ -11,38 +10,38 @@ mod fields;
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
+use corpus::ask::{Ask, KeyPlace};
+use corpus::endpoint::Endpoint;
+use corpus::node::Node;
+use corpus::source::{Silence, Source};
+use report::{FORMAT, LeftOut, PropertyReport, Report, Totals, Verdict};
 use tokio_util::sync::CancellationToken;
 
-use crate::ask::{Ask, KeyPlace};
-use crate::cause::Index;
-use crate::endpoint::Endpoint;
+use crate::filter::Index;
 use crate::knowledge::Knowledge;
 use crate::list::{KeyedBy, List};
-use crate::node::Node;
-use crate::report::{FORMAT, LeftOut, PropertyReport, Report, Totals, Verdict};
 use crate::run::{Plan, Progress, left_out};
 use crate::scenario::{Scenario, questions};
-use crate::source::{Silence, Source};
 
 /// A whole list of candidate.
 pub(crate) struct Whole {
-    /// The answer as it came.
+    /// The body of the answer.
     body: Bytes,
-    /// Records by id, as JSON.
+    /// The records by id.
     records: HashMap<String, Node>,
-    /// What filters look at.
+    /// The values that filters look at.
     index: Index,
 }
 
-/// What a check saw.
+/// The tries of a check, and its failures.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct Tries {
     tried: u64,
     failures: Vec<String>,
 }
 
-impl Seen {
-    /// One try; `why` is asked where it did not hold, and must show no value.
+impl Tries {
+    /// Counts one try. `why` describes a failure, without a value.
     fn holds(&mut self, holds: bool, why: impl FnOnce() -> String) {
         self.tried += 1;
         if !holds {
@@ -51,7 +50,7 @@ impl Seen {
     }
 }
 
-/// Candidate and what is known of it.
+/// The state of the checks.
 pub(crate) struct Alone<'a> {
     candidate: &'a dyn Source,
     knowledge: &'a Knowledge,
@@ -60,10 +59,10 @@ pub(crate) struct Alone<'a> {
     wholes: BTreeMap<&'static str, Whole>,
 }
 
-/// Failures of one property that are told.
-const SEEN_MAX: usize = 5;
+/// The most failures of one property in the report.
+const FAILURES_MAX: usize = 5;
 
-/// Checks every property.
+/// Checks every property of candidate.
 ///
 /// # Errors
 /// Where candidate does not answer.
@@ -79,7 +78,7 @@ pub async fn properties(
     let mut reports = Vec::new();
     let work = alone.all(&mut reports, progress);
     let done = cancel.run_until_cancelled(work).await;
-    // Of nobody everything holds.
+    // Everything is true of empty lists, so they prove nothing.
     let is_whole = done.is_some() && alone.wholes.values().any(|whole| !whole.records.is_empty());
     done.unwrap_or(Ok(()))?;
     let tried: u64 = reports.iter().map(|report: &PropertyReport| report.tried).sum();
@@ -131,36 +130,36 @@ impl Alone<'_> {
         progress.planned(checks.len(), 0);
         self.read_wholes().await?;
         for check in checks {
-            let mut seen = self.check(&check).await?;
-            if !seen.failures.is_empty() {
+            let mut tries = self.check(&check).await?;
+            if !tries.failures.is_empty() {
                 let before = self.bodies();
                 self.read_wholes().await?;
-                // Where the data held still, what failed once has failed.
+                // Where the data did not change, the failure is final.
                 if self.bodies() != before {
-                    seen = self.check(&check).await?;
+                    tries = self.check(&check).await?;
                 }
             }
-            progress.checked(check.name, seen.failures.is_empty());
+            progress.checked(check.name, tries.failures.is_empty());
             reports.push(PropertyReport {
                 name: check.name.to_owned(),
                 endpoint: check.endpoint.name.to_owned(),
                 says: check.says.to_owned(),
-                tried: seen.tried,
-                failed: seen.failures.len() as u64,
-                seen: seen.failures.into_iter().take(SEEN_MAX).collect(),
+                tried: tries.tried,
+                failed: tries.failures.len() as u64,
+                seen: tries.failures.into_iter().take(FAILURES_MAX).collect(),
             });
         }
         Ok(())
     }
 
-    /// Fields cannot be left out here: whatever is said of one is said of all.
+    /// What was left out. No field can be, because the checks cover whole records.
     fn left_out(&self) -> LeftOut {
         let mut left_out = left_out::planned(self.plan);
         left_out.fields.clear();
         for endpoint in self.plan.endpoints.iter().filter(|endpoint| endpoint.lists_users()) {
             let Some(whole) = self.whole(endpoint) else { continue };
             let asked = questions(endpoint, &whole.index, self.plan.extent, self.plan.seed);
-            left_out.note(self.plan, endpoint, &whole.index, &asked);
+            left_out::note(&mut left_out, self.plan, endpoint, &whole.index, &asked);
         }
         left_out
     }
@@ -189,7 +188,7 @@ impl Alone<'_> {
         Ok((reply.status, reply.body))
     }
 
-    /// The ids of a filtered list and its records; `None` where the answer is no list.
+    /// The records of a filtered list with their ids; `None` where the answer is not a list.
     async fn filtered(
         &mut self,
         endpoint: &'static Endpoint,
@@ -211,7 +210,7 @@ fn records(body: &[u8]) -> Vec<(String, Node)> {
     list.keys.iter().cloned().zip(list.records.iter().map(|record| record.node())).collect()
 }
 
-/// The same endpoint without its key.
+/// A question for the whole list that carries another key, or none.
 pub(crate) fn keyless(endpoint: &Endpoint, key: KeyPlace) -> Ask {
     Ask { path: endpoint.path.to_owned(), query: Vec::new(), key }
 }

@@ -1,13 +1,15 @@
-//! A validation: the whole lists first, then every other question, each compared and judged.
+//! A validation asks for the whole lists first, then every other question, and compares and judges each.
 //!
-//! Control is asked before candidate, every time, so that what candidate read is the younger one: if
-//! control says the same before and after, nothing has changed in between.
+//! It always asks control before candidate. If control then answers the same again, the data has not
+//! changed in between.
 
 mod again;
 mod behind;
+mod finished;
 mod gathered;
 mod judge;
 pub(crate) mod left_out;
+mod records;
 mod settle;
 pub mod state;
 mod systematic;
@@ -15,43 +17,44 @@ mod systematic;
 use std::cell::OnceCell;
 use std::time::Duration;
 
+use corpus::ask::{Ask, Reply};
+use corpus::endpoint::{ENDPOINTS, Endpoint};
+use corpus::node::Node;
+use corpus::source::{Answering, Silence, Source};
+use report::secrets::Secrets;
+use report::{Cause, Outcome, Report, ScenarioReport};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::ask::{Ask, Reply};
 use crate::cause::{Known, KnownEndpoint, Vote};
 use crate::compare::compare;
-use crate::endpoint::{ENDPOINTS, Endpoint};
 use crate::knowledge::Knowledge;
 use crate::list::{KeyedBy, List};
-use crate::node::Node;
-use crate::report::{Cause, Outcome, Report, ScenarioReport};
 use crate::scenario::{Extent, Group, Scenario, questions};
-use crate::secrets::Secrets;
-use crate::source::{Answering, Silence, Source};
 pub use behind::Behind;
+use finished::{Finished, Showing};
 use gathered::Gathered;
-use judge::Records;
-use state::{Finished, State, Told};
+use records::Records;
+use state::State;
 
-/// What is to be done.
+/// The questions to ask, and the limits of the report.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Which endpoints.
+    /// The endpoints to validate.
     pub endpoints: Vec<&'static Endpoint>,
     /// How many questions.
     pub extent: Extent,
-    /// Picks the values.
+    /// The seed that selects values.
     pub seed: u64,
-    /// `endpoint.field` that are left out: not compared, not matched.
+    /// Endpoints and fields that are left out. They count neither as compared nor as matched.
     pub ignored: Vec<(String, String)>,
-    /// Examples of each finding.
+    /// The most examples of each finding.
     pub examples_max: usize,
-    /// The questions, where they are not to be made from the data.
+    /// The questions, if they are not made from the data.
     pub questions: Option<Vec<Scenario>>,
-    /// Questions that nobody can ask any more; they stay undecided.
+    /// How many questions of a recording have no answer. They stay undecided.
     pub questions_lost: u64,
-    /// Keys that no report may hold, whoever repeats them.
+    /// Keys that must not appear in a report.
     pub secrets: Secrets,
 }
 
@@ -80,15 +83,15 @@ impl Plan {
     }
 }
 
-/// Both sides, and what is known of candidate.
+/// Both sides, and the facts about candidate.
 pub struct Sides<'a> {
     /// The real legacy API, or a recording of it.
     pub control: &'a dyn Source,
-    /// What is validated.
+    /// The side that is validated.
     pub candidate: &'a dyn Source,
-    /// What candidate asks the new API, and a way to ask it as well.
+    /// The new API behind candidate, where it can be reached.
     pub behind: Option<&'a dyn Behind>,
-    /// Settings and ledger.
+    /// The settings and the ledger.
     pub knowledge: &'a Knowledge,
 }
 
@@ -98,17 +101,17 @@ impl std::fmt::Debug for Sides<'_> {
     }
 }
 
-/// Who is told how far it is.
+/// Receives the progress of a run.
 pub trait Progress: Send + Sync {
-    /// So many questions are to be asked, of which so many are known from before.
+    /// The number of questions, and how many of them an earlier run has answered.
     fn planned(&self, questions: usize, known: usize);
-    /// A question was answered by both.
+    /// A question was asked.
     fn asked(&self, scenario: &ScenarioReport);
-    /// A check of candidate alone was made, and whether it holds.
+    /// A property of candidate was checked.
     fn checked(&self, _name: &str, _holds: bool) {}
 }
 
-/// Nobody.
+/// Ignores the progress.
 impl Progress for () {
     fn planned(&self, _: usize, _: usize) {}
     fn asked(&self, _: &ScenarioReport) {}
@@ -122,30 +125,30 @@ pub enum Unable {
     Refused {
         /// `control` or `candidate`.
         side: &'static str,
-        /// What it answers.
+        /// The status of its answer.
         status: u16,
-        /// What was asked.
+        /// The shape of the request.
         shape: String,
     },
-    /// A side is something else than a legacy API.
+    /// A side is not a legacy API.
     #[error(
         "{side} answers {status} and no JSON to {shape}, perhaps a web page: is that its address?"
     )]
     NoJson {
         /// `control` or `candidate`.
         side: &'static str,
-        /// What it answers.
+        /// The status of its answer.
         status: u16,
-        /// What was asked.
+        /// The shape of the request.
         shape: String,
     },
-    /// Control is no legacy API.
+    /// Control is a Tieline gateway.
     #[error(
         "control is a Tieline gateway itself, by the headers of its answer to {shape}: --control is \
          the vendor's legacy API"
     )]
     Gateway {
-        /// What was asked.
+        /// The shape of the request.
         shape: String,
     },
     /// Control does not have an endpoint.
@@ -154,19 +157,19 @@ pub enum Unable {
          endpoint, name the others with --endpoint"
     )]
     NotThere {
-        /// What it answers.
+        /// The status of its answer.
         status: u16,
-        /// What was asked.
+        /// The shape of the request.
         shape: String,
     },
-    /// Candidate, a gateway, tells why it cannot list anybody.
+    /// Candidate is a gateway that answers with an error.
     #[error("candidate answers {status} ({slug}) to {shape}, and cannot be compared")]
     Unfit {
-        /// What it answers.
+        /// The status of its answer.
         status: u16,
         /// Its `x-tieline-error`.
         slug: String,
-        /// What was asked.
+        /// The shape of the request.
         shape: String,
     },
     /// A side does not answer at all.
@@ -174,30 +177,30 @@ pub enum Unable {
     Silent {
         /// `control` or `candidate`.
         side: &'static str,
-        /// What was asked.
+        /// The shape of the request.
         shape: String,
-        /// Why.
+        /// The reason.
         why: Silence,
     },
 }
 
-/// One run.
+/// The state of one run.
 pub(crate) struct Run<'a> {
     sides: &'a Sides<'a>,
     plan: &'a Plan,
     known: Known,
     gathered: Gathered,
     by: KeyedBy,
-    /// Whether control has answered as no legacy API does.
+    /// Whether an answer of control had the headers of a gateway.
     is_control_a_gateway: bool,
-    /// What users with a deletion date say of the setting that reads it, by the list at hand.
+    /// Votes of the current list for the setting `deleted_at`.
     deletions: Vec<Vote>,
 }
 
-/// Runs a validation to its end, or until it is cancelled; what was not asked is undecided then.
+/// Runs a validation to its end, or until it is cancelled. Questions that were not asked are undecided.
 ///
 /// # Errors
-/// Where the first question already shows that nothing can be asked.
+/// Where the first questions show that a comparison would prove nothing.
 pub async fn validate(
     sides: &Sides<'_>,
     plan: &Plan,
@@ -234,14 +237,14 @@ pub async fn validate(
             None => questions(endpoint, control, plan.extent, plan.seed),
         };
         let left_out = &mut run.gathered.left_out;
-        left_out.note(plan, endpoint, control, &all);
+        left_out::note(left_out, plan, endpoint, control, &all);
         let wanted = all.len();
-        // A filter by what is left out would list others for no reason that is looked at.
+        // A filter by a field that is left out may list other records, without a cause to be found.
         all.retain(|scenario| !plan.ignores_filter_of(scenario));
         left_out.filtered += (wanted - all.len()) as u64;
         left.extend(all);
     }
-    // How it refuses a key shows at once whether control is what it is taken for.
+    // Refused keys come first, because they show at once whether control is a legacy API.
     left.sort_by_key(|scenario| scenario.group != Group::BadKey);
     let known = left.iter().filter(|scenario| state.has(&scenario.fingerprint())).count();
     progress.planned(left.len(), known);
@@ -250,7 +253,7 @@ pub async fn validate(
     for scenario in &left {
         if let Some(finished) = state.take(&scenario.fingerprint()) {
             let known = run.endpoint(scenario.endpoint);
-            finished.votes.iter().for_each(|vote| known.heard(vote));
+            finished.votes.iter().for_each(|vote| known.note_vote(vote));
             run.gathered.add(finished);
             continue;
         }
@@ -274,7 +277,7 @@ pub async fn validate(
     Ok(run.report(started, unasked))
 }
 
-/// One question to both sides, and how long each took.
+/// The answers of both sides, and how long each took.
 pub(crate) struct Pair {
     control: Reply,
     candidate: Reply,
@@ -292,7 +295,7 @@ impl<'a> Run<'a> {
         self.known.endpoints.entry(endpoint.name).or_default()
     }
 
-    /// The names of teams, for lists of teams that show names on one side.
+    /// Reads the names of teams, for lists of teams that show names on one side.
     async fn teams(&mut self, plan: &Plan) {
         let teams = plan.endpoints.iter().find(|endpoint| endpoint.name == "v2_cdr_teams");
         let Some(teams) = teams else { return };
@@ -307,7 +310,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// A whole list: without it nothing else can be asked.
+    /// Asks for a whole list. Without it nothing else can be asked.
     async fn first(&mut self, scenario: &Scenario) -> Result<Finished, Unable> {
         let shape = scenario.ask.shape();
         let pair = match self.ask_for(scenario).await {
@@ -318,10 +321,10 @@ impl<'a> Run<'a> {
             if matches!(reply.status, 401 | 403) {
                 return Err(Unable::Refused { side, status: reply.status, shape });
             }
-            // Control that lists nothing cannot be compared with; candidate that does not is wrong.
+            // Control without a list cannot be compared with; candidate without one is wrong.
             let is_fit = match side {
                 "control" => List::read(&reply.body, KeyedBy::Id).is_ok(),
-                // A web page is no gateway; a list that is cut is a gateway's mistake.
+                // A web page is not a gateway; an incomplete list is a gateway's mistake.
                 _ => !reply.body.trim_ascii_start().starts_with(b"<"),
             };
             if reply.status < 400 && !is_fit {
@@ -355,13 +358,13 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Asks control, then candidate, for the first time.
+    /// Asks both sides a question for the first time.
     async fn ask_for(&mut self, scenario: &Scenario) -> Result<Pair, (&'static str, Silence)> {
-        let control = self.sides.control.ask_for(scenario);
+        let control = self.sides.control.ask_first(&scenario.ask, scenario.whole.as_deref());
         self.pair(control, &scenario.ask).await
     }
 
-    /// The same once more.
+    /// Asks both sides again.
     async fn ask(&mut self, ask: &Ask) -> Result<Pair, (&'static str, Silence)> {
         let control = self.sides.control.ask(ask);
         self.pair(control, ask).await
@@ -377,7 +380,7 @@ impl<'a> Run<'a> {
         let control = match control.await {
             Ok(reply) => reply,
             Err(why) => {
-                // What the budget forbids was not asked.
+                // A request beyond the budget was not sent.
                 let unasked = u64::from(why == Silence::Budget);
                 self.gathered.totals.control_requests -= unasked;
                 return Err(("control", why));
@@ -422,9 +425,9 @@ impl<'a> Run<'a> {
         finished.scenario.candidate_records = found.candidate_records;
         let judged = self.judge(scenario, &pair, &found, by).await;
         finished.votes = self.votes(scenario, &pair, by);
-        // Most questions have nothing to tell.
+        // Most questions have no difference.
         let records = OnceCell::new();
-        let told = Told {
+        let showing = Showing {
             examples_max: self.plan.examples_max,
             mask: self.gathered.mask(),
             records: &|key| {
@@ -432,7 +435,7 @@ impl<'a> Run<'a> {
                 [records.control(key), records.candidate(key)].into_iter().flatten().collect()
             },
         };
-        finished.count(&found, judged, &told);
+        finished.count(&found, judged, &showing);
         finished.scenario.outcome = match finished.scenario.causes.keys().next() {
             None => Outcome::Equal,
             Some(Cause::Bug) => Outcome::Different,

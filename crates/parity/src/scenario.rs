@@ -1,39 +1,42 @@
-//! The questions: every endpoint whole, every filter with values taken from the data itself, pairs of
-//! filters, values that nobody has, odd characters, keys that nobody has.
+//! The questions: the whole list of every endpoint, every filter with values from the data, pairs of
+//! filters, values that no record has, odd characters, and keys that do not exist.
 //!
-//! The same data give the same questions under the same names, so that a run can be taken up again.
+//! The same data gives the same questions with the same names, so that an interrupted run can be resumed.
+
+mod recorded;
 
 use std::collections::{BTreeMap, HashSet};
 
+use corpus::ask::{Ask, KeyPlace};
+use corpus::endpoint::Endpoint;
 use sha2::{Digest, Sha256};
 
-use crate::ask::{Ask, KeyPlace};
-use crate::cause::Index;
-use crate::endpoint::Endpoint;
+use crate::filter::Index;
+pub use recorded::recorded;
 
-/// What a question is for.
+/// The purpose of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
-    /// Everything an endpoint lists.
+    /// The whole list of an endpoint.
     All,
     /// One filter, with a value from the data.
     Filter,
-    /// A value in another case, or a part of one: how filters compare.
+    /// A value in another case, or the beginning of one, which shows how filters compare.
     Spelling,
     /// Two filters.
     Pair,
-    /// A value that nobody has.
+    /// A value that no record has.
     Unknown,
-    /// Characters that are often escaped wrongly.
+    /// Characters that clients often escape wrongly.
     Odd,
-    /// An empty value, or a parameter that is none.
+    /// An empty value, or an unknown parameter.
     Ignored,
-    /// A key that nobody has, or none.
+    /// A key that does not exist, or no key.
     BadKey,
 }
 
 impl Group {
-    /// For reports.
+    /// The words in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Group::All => "whole list",
@@ -51,15 +54,15 @@ impl Group {
 /// One question for both sides.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// Its name.
+    /// Its name, unique among the questions.
     pub id: String,
-    /// Whom it is for.
+    /// The endpoint.
     pub endpoint: &'static Endpoint,
-    /// What it is for.
+    /// Its purpose.
     pub group: Group,
     /// The request.
     pub ask: Ask,
-    /// Its filters, by the names of the endpoint's table.
+    /// Its filters, with the names of the endpoint.
     pub filters: Vec<(String, String)>,
     /// The whole value, where a filter asks for the beginning of one.
     pub whole: Option<String>,
@@ -84,19 +87,18 @@ impl Scenario {
         Scenario::new(endpoint, Group::All, "all".to_owned(), &[])
     }
 
-    /// Names the request and its values, without showing them.
+    /// The name with a digest of the request, so that no value is shown.
     pub fn fingerprint(&self) -> String {
         let target = self.ask.target("");
         let digest = Sha256::digest(format!("{:?} {target}", self.ask.key));
-        let hex = digest.iter().take(8).map(|byte| format!("{byte:02x}"));
-        format!("{}#{}", self.id, hex.collect::<String>())
+        format!("{}#{}", self.id, corpus::hex(&digest[..8]))
     }
 }
 
-/// How many questions there are.
+/// How many questions are asked.
 #[derive(Clone, Copy, Debug)]
 pub struct Extent {
-    /// Values of each filter, taken from the data.
+    /// How many values of each filter are taken from the data.
     pub values_per_filter: usize,
     /// Whether pairs of filters are asked.
     pub pairs: bool,
@@ -108,10 +110,10 @@ impl Default for Extent {
     }
 }
 
-/// A text that no user, group or number has.
+/// A text that is no value of any record.
 const NOBODY: &str = "No such value 7f3a";
 
-/// Characters that are often escaped wrongly, or end a text early.
+/// Texts with characters that are often escaped wrongly, or that end a text early.
 const ODD: [&str; 9] = [
     "a+b c",
     "100%",
@@ -124,7 +126,7 @@ const ODD: [&str; 9] = [
     "<b>&amp;</b>",
 ];
 
-/// Every question to an endpoint but the whole list; `control` is what control listed there.
+/// Every question to an endpoint except the whole list, made from the values that control has there.
 pub fn questions(
     endpoint: &'static Endpoint,
     control: &Index,
@@ -155,7 +157,7 @@ pub fn questions(
     ignored("other parameter".to_owned(), &[("no_such_parameter", "1")]);
     ignored("paging".to_owned(), &[("page", "2"), ("per_page", "1")]);
     keys(endpoint, &mut all);
-    // The same request may come of two places; it is asked once.
+    // Two rules may make the same request, which is asked once.
     let mut asked = HashSet::new();
     all.retain(|scenario| asked.insert(scenario.ask.clone()));
     all
@@ -192,7 +194,7 @@ fn filters(
     }
 }
 
-/// A value in capitals and the beginning of one.
+/// A value in capitals, and the beginning of a value.
 fn spellings(
     endpoint: &'static Endpoint,
     control: &Index,
@@ -228,12 +230,12 @@ fn spellings(
     }
 }
 
-/// Records that are tried to cross a pair of filters with.
+/// The most records that are tried for a crossed pair of filters.
 const CROSSED_MAX: usize = 32;
 
-/// Every pair of filters, twice: with values of one record that has both, and with values of two
-/// records that no record has together. A filter that is lost shows in the second at least: whatever
-/// is left lists somebody. And all filters at once.
+/// Every pair of filters, twice: with two values of one record, and crossed, with two values that no
+/// record has together. A gateway that loses one of the two filters lists records for the crossed pair.
+/// And all filters at once.
 fn pairs(endpoint: &'static Endpoint, control: &Index, seed: u64, all: &mut Vec<Scenario>) {
     let mut keys: Vec<&String> = control.rows.keys().collect();
     keys.sort_by_cached_key(|key| rank(seed, key));
@@ -286,7 +288,7 @@ fn pairs(endpoint: &'static Endpoint, control: &Index, seed: u64, all: &mut Vec<
     }
 }
 
-/// Whether a filter may find a value, however loosely it compares.
+/// Whether a filter may find a value in any mode.
 fn may_find(filter: &str, value: &str, wanted: &str) -> bool {
     match filter {
         "id" => value == wanted,
@@ -306,7 +308,7 @@ fn keys(endpoint: &'static Endpoint, all: &mut Vec<Scenario>) {
     }
 }
 
-/// Values of a filter, and how many records have each.
+/// The values of a filter, and how many records have each.
 fn distinct(control: &Index, place: usize) -> BTreeMap<&str, u64> {
     let mut values: BTreeMap<&str, u64> = BTreeMap::new();
     for row in control.rows.values() {
@@ -319,7 +321,7 @@ fn distinct(control: &Index, place: usize) -> BTreeMap<&str, u64> {
     values
 }
 
-/// The value that most have, one with odd characters, and others at random but the same every time.
+/// The most frequent value, one with odd characters, and others in a random but repeatable order.
 fn sample(control: &Index, place: usize, count: usize, seed: u64) -> Vec<String> {
     let values = distinct(control, place);
     let mut picked: Vec<String> = Vec::new();
@@ -337,7 +339,7 @@ fn sample(control: &Index, place: usize, count: usize, seed: u64) -> Vec<String>
     picked
 }
 
-/// A place in an order that has nothing to do with the alphabet.
+/// A rank that does not depend on the alphabet.
 fn rank(seed: u64, text: &str) -> [u8; 8] {
     let mut digest = Sha256::new();
     digest.update(seed.to_le_bytes());
@@ -350,9 +352,9 @@ fn rank(seed: u64, text: &str) -> [u8; 8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cause::predicted;
-    use crate::endpoint::ENDPOINTS;
-    use crate::node::Node;
+    use crate::filter::predicted;
+    use corpus::endpoint::ENDPOINTS;
+    use corpus::node::Node;
 
     fn index(endpoint: &Endpoint) -> Index {
         let mut index = Index::default();
@@ -368,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_data_give_the_same_questions_and_no_two_share_a_name() {
+    fn the_same_data_gives_the_same_questions_with_unique_names() {
         for endpoint in &ENDPOINTS {
             let index = index(endpoint);
             let all = questions(endpoint, &index, Extent::default(), 7);
@@ -384,20 +386,20 @@ mod tests {
     }
 
     #[test]
-    fn every_filter_and_every_pair_that_the_data_have_is_asked() {
+    fn every_filter_and_pair_with_values_in_the_data_is_asked() {
         let endpoint = &ENDPOINTS[0];
         let all = questions(endpoint, &index(endpoint), Extent::default(), 7);
         let count = |group: Group| all.iter().filter(|one| one.group == group).count();
-        // Nobody has an extension, a caller id or a SIP account; all have one time zone.
+        // No record has an extension, a caller id or a SIP account; all have one time zone.
         assert_eq!(count(Group::Filter), 3 * 4 + 1);
-        // Each pair of one record, each but those with the time zone of two, and all at once.
+        // Every pair of one record, every crossed pair without the time zone, and all filters at once.
         assert_eq!(count(Group::Pair), 5 * 4 / 2 + 4 * 3 / 2 + 1);
         assert_eq!(count(Group::Unknown), endpoint.filters.len());
         assert_eq!(count(Group::BadKey), 2);
     }
 
     #[test]
-    fn a_filter_of_a_pair_that_is_lost_lists_somebody() {
+    fn losing_a_filter_of_a_crossed_pair_lists_records() {
         let endpoint = &ENDPOINTS[0];
         let index = index(endpoint);
         let all = questions(endpoint, &index, Extent::default(), 7);

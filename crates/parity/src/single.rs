@@ -1,32 +1,32 @@
-//! One question, compared and judged by itself: for live requests, where neither the whole lists nor
-//! the new API are at hand. What needs either for its explanation has none.
+//! Compares and judges one question by itself, for live requests. Neither the whole lists nor the new API
+//! can be asked, so differences that need them stay unexplained.
 //!
-//! Both answers may be as long as they like, and hold anything: what differs is told record by record,
-//! nothing of it is kept, and whoever is told can end it between two records.
+//! Answers may have any length and any content. Differences are passed on record by record and not kept,
+//! and the receiver can stop between two records.
 
 use std::cell::OnceCell;
 
-use crate::ask::Reply;
+use corpus::ask::Reply;
+use corpus::endpoint;
+use corpus::node::Node;
+use report::Cause;
+
 use crate::cause::{Evidence, Judgement, Known, Pairs};
-use crate::compare::{BODY, Both, Difference, ERROR, Kind, STATUS, Told, tell};
-use crate::endpoint;
+use crate::compare::{BODY, Difference, ERROR, Kind, Listener, RecordPair, STATUS, compare_into};
 use crate::knowledge::Knowledge;
 use crate::list::{KeyedBy, List};
-use crate::node::Node;
-use crate::report::Cause;
 
-/// Differences of one record that are told one by one; what is beyond is told as one that nothing
-/// explains.
+/// The most differences of one record that are passed on. The others become one unexplained difference.
 const OF_A_RECORD_MAX: usize = 256;
 
-/// Tells what differs between two answers of an endpoint, and why. Nothing for an endpoint that there
-/// is not, and no more once `goes_on` says no.
+/// Gives every difference between two answers of an endpoint, with its judgement, to `receive`. It does
+/// nothing for an unknown endpoint, and stops when `goes_on` returns false.
 pub fn judge(
     endpoint: &str,
     knowledge: &Knowledge,
     (control, candidate): (&Reply, &Reply),
     goes_on: &dyn Fn() -> bool,
-    told: &mut dyn FnMut(Difference, Judgement),
+    receive: &mut dyn FnMut(Difference, Judgement),
 ) {
     let Some(endpoint) = endpoint::endpoint(endpoint) else { return };
     let by = KeyedBy::Id;
@@ -50,46 +50,51 @@ pub fn judge(
             evidence.refused((control.status, &body(control)), (candidate.status, &body(candidate)))
         })
         .flatten();
-    let why = |difference: &Difference, both: Both<'_>| {
+    let why = |difference: &Difference, both: RecordPair<'_>| {
         let is_answer = matches!(difference.field.as_str(), STATUS | ERROR);
         match (&difference.record, &refused) {
             (None, Some(refused)) if is_answer => refused.clone(),
-            // Without the whole lists and the new API only the ledger knows of these.
+            // Without the whole lists and the new API only the ledger explains these.
             (Some(_), _) if difference.kind == Kind::Missing && !endpoint.lists_users() => {
                 evidence.declared_missing()
             }
-            _ => evidence.judge(difference, both.map(|(one, _)| one), both.map(|(_, other)| other)),
+            _ => evidence.judge(
+                difference,
+                both.map(|(control, _)| control),
+                both.map(|(_, candidate)| candidate),
+            ),
         }
     };
-    let all = &mut |mut found: std::vec::Drain<'_, Difference>, both: Both<'_>| {
+    let take = &mut |mut found: std::vec::Drain<'_, Difference>, both: RecordPair<'_>| {
         for difference in found.by_ref().take(OF_A_RECORD_MAX) {
             let judgement = why(&difference, both);
-            told(difference, judgement);
+            receive(difference, judgement);
         }
         if let Some(Difference { record, .. }) = found.next() {
             let (field, path, kind) = (BODY.to_owned(), BODY.to_owned(), Kind::Value);
             let beyond = Difference { record, field, path, kind, control: None, candidate: None };
             let why = "more of a record differs than is looked at".to_owned();
-            told(beyond, Judgement { cause: Cause::Bug, why, setting: None });
+            receive(beyond, Judgement { cause: Cause::Bug, why, setting: None });
         }
     };
-    tell(endpoint, control, candidate, by, &mut Told { all, goes_on });
+    compare_into(endpoint, control, candidate, by, &mut Listener { take, goes_on });
 }
 
-/// What stands beside what in the records that both have.
+/// The pairs of values in the records that both sides have.
 fn pairs(control: &Reply, candidate: &Reply, by: KeyedBy, goes_on: &dyn Fn() -> bool) -> Pairs {
     let mut pairs = Pairs::default();
     if control.body == candidate.body {
         return pairs;
     }
     let read = |reply| List::read(reply, by).ok();
-    let (Some(one), Some(two)) = (read(&control.body), read(&candidate.body)) else { return pairs };
-    for (key, of_one) in one.keys.iter().zip(&one.records) {
+    let both = (read(&control.body), read(&candidate.body));
+    let (Some(control), Some(candidate)) = both else { return pairs };
+    for (key, of_control) in control.keys.iter().zip(&control.records) {
         if !goes_on() {
             break;
         }
-        if let Some(of_two) = two.record(key) {
-            pairs.note(&of_one.node(), &of_two.node());
+        if let Some(of_candidate) = candidate.record(key) {
+            pairs.note(&of_control.node(), &of_candidate.node());
         }
     }
     pairs
@@ -98,7 +103,7 @@ fn pairs(control: &Reply, candidate: &Reply, by: KeyedBy, goes_on: &dyn Fn() -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Cause;
+    use report::Cause;
 
     fn reply(body: &str) -> Reply {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
@@ -114,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_form_of_an_answer_is_told_from_a_wrong_one() {
+    fn another_form_of_a_value_is_no_bug_and_another_value_is() {
         let order = ("$order".to_owned(), Cause::Order);
         assert_eq!(causes(r#"[{"id":1},{"id":2}]"#, r#"[{"id":2},{"id":1}]"#), [order]);
         for (field, control, candidate, cause) in [
@@ -133,8 +138,8 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_any_width_is_read_once_and_told_in_part() {
-        // Each member with each of the others, read anew each time, would take hours.
+    fn of_a_record_with_many_differences_a_part_is_passed_on() {
+        // Comparing each member with every other one would take hours.
         let record = |value: u8| {
             let members: Vec<String> = (0..20_000).map(|n| format!("\"m{n}\":{value}")).collect();
             format!("[{{\"id\":1,{}}},{{\"id\":2,\"name\":{value}}}]", members.join(","))
@@ -146,17 +151,17 @@ mod tests {
     }
 
     #[test]
-    fn it_ends_between_two_records_when_it_is_told_to() {
+    fn it_stops_between_two_records_when_it_should() {
         let list = |value: u8| {
             let records = (0..100).map(|id| format!("{{\"id\":{id},\"name\":{value}}}"));
             format!("[{}]", records.collect::<Vec<_>>().join(","))
         };
         let (control, candidate) = (reply(&list(1)), reply(&list(2)));
-        let told = std::cell::Cell::new(0);
-        let goes_on = || told.get() < 10;
+        let received = std::cell::Cell::new(0);
+        let goes_on = || received.get() < 10;
         judge("v1_users", &Knowledge::default(), (&control, &candidate), &goes_on, &mut |_, _| {
-            told.set(told.get() + 1);
+            received.set(received.get() + 1);
         });
-        assert_eq!(told.get(), 10);
+        assert_eq!(received.get(), 10);
     }
 }

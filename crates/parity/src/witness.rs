@@ -1,41 +1,35 @@
-//! What the new API holds of a user, translated a second time: from the vendor's page of
-//! `GET /api/v4/users`, not from the gateway. Where candidate says the same, candidate translated
-//! faithfully and the difference lies elsewhere; where it does not, candidate is wrong.
+//! A second translation of the new API's users, written from the vendor's page of `GET /api/v4/users`. Where
+//! candidate shows the same value, it has translated faithfully, and the data differs. Where it shows
+//! another value, candidate is wrong.
 //!
-//! Knows Voiso's v4 only. It must never be called by what it is to judge.
+//! It knows only Voiso's v4. The gateway must never call it.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
-use crate::endpoint::Endpoint;
+use corpus::endpoint::Endpoint;
+use corpus::node::Node;
+
 use crate::knowledge::Settings;
 use crate::list::KeyedBy;
-use crate::node::Node;
 use crate::zone;
 
-/// Display names of channels on the vendor's pages, and the usual spelling of the other networks.
-const CHANNELS: &[(&str, &str)] = &[
-    ("chat", "Webchat"),
-    ("email", "Email"),
-    ("facebook", "Facebook"),
-    ("instagram", "Instagram"),
-    ("line", "LINE"),
-    ("sms", "SMS"),
-    ("telegram", "Telegram"),
-    ("viber", "Viber"),
-    ("webchat", "Webchat"),
-    ("whatsapp", "WhatsApp"),
-];
+/// Display names of channels by slug, from the same file as the gateway's.
+static CHANNELS: LazyLock<Vec<(&str, &str)>> =
+    LazyLock::new(|| zone::rows(include_str!("../../domain/data/channel_names.tsv")));
 
-/// Statuses of somebody who is at work, deletion date or not.
-const LIVE: &[&str] = &["available", "unavailable", "inbound", "outbound", "dialer", "postcall"];
+/// The statuses that the vendor's page of `GET /api/v1/{key}/agents_status` lists, in its order.
+/// Deleted users are `offline`; every other status is one of a user who exists.
+const STATUSES: [&str; 7] =
+    ["offline", "available", "unavailable", "inbound", "outbound", "dialer", "postcall"];
 
-/// Rows of the new API, by the key of legacy records.
+/// The rows of users in the new API, by the key of their legacy records.
 pub type Rows = HashMap<String, Node>;
 
-/// Rows by key, the total that the page tells, and how many rows are on it.
+/// Rows by key, the total that the page states, and the number of rows on the page.
 pub type Page = (Vec<(String, Node)>, u64, usize);
 
-/// One page of users: the rows that are `wanted` by their key, and the total that the page tells.
+/// Reads a page of users, and keeps the rows that are `wanted`.
 pub fn page(body: &[u8], wanted: impl Fn(&str, &Node) -> bool, by: KeyedBy) -> Option<Page> {
     let page = Node::parse(body).ok()?;
     let users = page.get("users")?.list()?;
@@ -49,7 +43,7 @@ pub fn page(body: &[u8], wanted: impl Fn(&str, &Node) -> bool, by: KeyedBy) -> O
     Some((rows.collect(), total, users.len()))
 }
 
-/// One page of teams: their ids, the total that the page tells, and how many rows are on it.
+/// Reads a page of teams: their ids, the total that the page states, and the number of rows on the page.
 pub fn teams(body: &[u8]) -> Option<(Vec<String>, u64, usize)> {
     let page = Node::parse(body).ok()?;
     let teams = page.get("teams")?.list()?;
@@ -62,19 +56,22 @@ pub fn teams(body: &[u8]) -> Option<(Vec<String>, u64, usize)> {
     Some((teams.iter().filter_map(id).collect(), total.as_u64()?, teams.len()))
 }
 
-/// Whether the new API knows when a user was deleted.
+/// Whether a row has a deletion date.
 pub fn has_deletion_date(row: &Node) -> bool {
     !matches!(row.get("deleted_at"), None | Some(Node::Null))
 }
 
-/// Whether a user is deleted, under a value of the setting `deleted_at`.
+/// Whether a user is deleted under a value of the setting `deleted_at`.
 pub fn is_deleted(row: &Node, deleted_at: &str) -> bool {
     let has_date = has_deletion_date(row);
     let status = row.get("status").and_then(Node::text);
     match deleted_at {
         "always" => has_date,
         "never" => false,
-        _ => has_date && !status.is_some_and(|status| LIVE.contains(&status)),
+        _ => {
+            let exists = status.is_some_and(|one| one != "offline" && STATUSES.contains(&one));
+            has_date && !exists
+        }
     }
 }
 
@@ -83,7 +80,7 @@ pub fn is_listed(endpoint: &Endpoint, row: &Node, deleted_at: &str) -> bool {
     is_deleted(row, deleted_at) == (endpoint.name == "v2_cdr_deleted_agents")
 }
 
-/// The value of a legacy field; `None` for a field the endpoint does not have.
+/// The value of a legacy field; `None` for an unknown field.
 pub fn expected(field: &str, row: &Node, settings: &Settings) -> Option<Node> {
     let get = |name: &str| row.get(name).cloned().unwrap_or(Node::Null);
     let name_in = |name: &str| {
@@ -139,7 +136,7 @@ fn list(nodes: Option<&Node>, make: impl Fn(&Node) -> Node) -> Node {
     Node::List(nodes.iter().map(make).collect())
 }
 
-/// A decimal text without leading zeros as a number; anything else as it is.
+/// A decimal text without leading zeros becomes a number; other values stay.
 fn decimal(node: &Node) -> Node {
     let number = node.text().and_then(|text| {
         let number: u64 = text.parse().ok()?;
@@ -153,7 +150,7 @@ fn caller_id(node: &Node, settings: &Settings) -> Node {
     group.map_or_else(|| node.clone(), |group| Node::from(group.as_str()))
 }
 
-/// A time zone as it is shown; what is shown already stays.
+/// The shown name of a time zone. A name that is shown already stays.
 pub fn time_zone(node: &Node, settings: &Settings) -> Node {
     let Some(zone) = node.text() else { return node.clone() };
     if settings.timezone == "upstream" {
@@ -187,12 +184,12 @@ pub fn channel<'a>(slug: &'a str, settings: &'a Settings) -> &'a str {
     CHANNELS.iter().find(|(known, _)| *known == slug).map_or(slug, |(_, name)| name)
 }
 
-/// The slugs of a display name.
+/// The slugs with a display name.
 pub fn slugs(name: &str) -> impl Iterator<Item = &'static str> {
     CHANNELS.iter().filter(move |(_, known)| *known == name).map(|(slug, _)| *slug)
 }
 
-/// A number in E.164 without the plus; anything else has none.
+/// The digits of a number in E.164 as a number; other identifiers have no number.
 fn phone(identifier: Option<&Node>) -> Node {
     let text = identifier.and_then(Node::text).unwrap_or_default();
     let digits = text.strip_prefix('+').unwrap_or(text);

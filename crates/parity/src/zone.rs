@@ -1,50 +1,34 @@
-//! Time zones: which names stand for one zone. The table is the one of Rails' ActiveSupport (MIT).
+//! Which names stand for one time zone.
+//!
+//! The rows are facts of Rails' ActiveSupport (MIT) and of the IANA database. They come from the same
+//! files as the gateway's, so that no validation contradicts a wrong row: see "Shared tables" in
+//! `docs/VALIDATION.md`.
 
 use std::sync::LazyLock;
 
-const TABLE: &str = include_str!("../data/rails_time_zones.tsv");
-
 /// `(Rails name, IANA id)`, in the order of the table.
-static ROWS: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
-    TABLE.lines().filter(|line| !line.starts_with('#')).filter_map(|l| l.split_once('\t')).collect()
-});
+static ROWS: LazyLock<Vec<(&str, &str)>> =
+    LazyLock::new(|| rows(include_str!("../../domain/data/rails_time_zones.tsv")));
 
-/// Other spellings of ids in the table: links of the IANA database.
-const LINKS: &[(&str, &str)] = &[
-    ("America/Buenos_Aires", "America/Argentina/Buenos_Aires"),
-    ("America/Fort_Wayne", "America/Indiana/Indianapolis"),
-    ("America/Indianapolis", "America/Indiana/Indianapolis"),
-    ("America/Nuuk", "America/Godthab"),
-    ("Asia/Calcutta", "Asia/Kolkata"),
-    ("Asia/Dacca", "Asia/Dhaka"),
-    ("Asia/Istanbul", "Europe/Istanbul"),
-    ("Asia/Katmandu", "Asia/Kathmandu"),
-    ("Asia/Yangon", "Asia/Rangoon"),
-    ("Etc/GMT", "Etc/UTC"),
-    ("Etc/Universal", "Etc/UTC"),
-    ("Etc/Zulu", "Etc/UTC"),
-    ("Europe/Kyiv", "Europe/Kiev"),
-    ("GMT", "Etc/UTC"),
-    ("Pacific/Samoa", "Pacific/Pago_Pago"),
-    ("US/Alaska", "America/Juneau"),
-    ("US/Arizona", "America/Phoenix"),
-    ("US/Central", "America/Chicago"),
-    ("US/Eastern", "America/New_York"),
-    ("US/Hawaii", "Pacific/Honolulu"),
-    ("US/Mountain", "America/Denver"),
-    ("US/Pacific", "America/Los_Angeles"),
-    ("Zulu", "Etc/UTC"),
-];
+/// Other spellings of ids in the table.
+static ALIASES: LazyLock<Vec<(&str, &str)>> =
+    LazyLock::new(|| rows(include_str!("../../domain/data/zone_aliases.tsv")));
 
-/// The id of a zone, by any of its names; an unknown name stands for itself.
+/// The rows of a data file with two columns.
+pub(crate) fn rows(table: &'static str) -> Vec<(&'static str, &'static str)> {
+    let lines = table.lines().filter(|line| !line.starts_with('#'));
+    lines.filter_map(|line| line.split_once('\t')).collect()
+}
+
+/// The id of a zone by any of its names. An unknown name is its own id.
 pub fn id(zone: &str) -> &str {
     if let Some((_, id)) = ROWS.iter().find(|(name, _)| *name == zone) {
         return id;
     }
-    LINKS.iter().find(|(link, _)| *link == zone).map_or(zone, |(_, id)| id)
+    ALIASES.iter().find(|(alias, _)| *alias == zone).map_or(zone, |(_, id)| id)
 }
 
-/// Whether the table has a zone under this name or id.
+/// Whether the table has a zone with this name or id.
 pub fn is_known(zone: &str) -> bool {
     let id = id(zone);
     ROWS.iter().any(|(_, known)| *known == id)
@@ -56,8 +40,8 @@ pub fn names(zone: &str) -> usize {
     ROWS.iter().filter(|(_, known)| *known == id).count()
 }
 
-/// The Rails name of a zone: of several, the one that is the city of the id. `None` where Rails has
-/// no name for it; a Rails name stands for itself.
+/// The Rails name of a zone. Of several names it is the city in the id. A Rails name is its own name.
+/// `None` where Rails has no name for the zone.
 pub fn rails_name(zone: &str) -> Option<&str> {
     if let Some((name, _)) = ROWS.iter().find(|(name, _)| *name == zone) {
         return Some(name);
@@ -77,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_one_zone_meet_in_its_id() {
+    fn all_names_of_a_zone_have_one_id() {
         for (zone, name) in [
             ("Europe/Istanbul", Some("Istanbul")),
             ("Asia/Istanbul", Some("Istanbul")),

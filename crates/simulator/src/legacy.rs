@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use crate::record::{ChannelProfile, Named, User};
+use crate::words::{STATUSES, STATUSES_LIVE};
 use crate::{voiso, zones};
 
 /// The endpoints this face has.
@@ -34,9 +35,6 @@ pub(crate) fn endpoint(path: &str) -> Option<Endpoint> {
         _ => None,
     }
 }
-
-/// A user with a deletion date who has one of these statuses is at work, so not deleted.
-const LIVE: [&str; 6] = ["available", "unavailable", "inbound", "outbound", "dialer", "postcall"];
 
 /// One element of the answer, serialised in the order of the page.
 struct Agent<'a> {
@@ -117,8 +115,10 @@ fn v3_query(query: &[(String, String)]) -> Vec<(String, String)> {
     pairs.filter(|(name, _)| name != "id").collect()
 }
 
+/// Whether a user is deleted: one with a deletion date is not while the status is a live one.
 pub(crate) fn is_deleted(user: &User) -> bool {
-    let live = user.status.as_deref().is_some_and(|status| LIVE.contains(&status));
+    let live =
+        user.status.as_deref().is_some_and(|status| STATUSES[..STATUSES_LIVE].contains(&status));
     user.deleted_at.is_some() && !live
 }
 

@@ -121,7 +121,10 @@ pub(crate) const ZONES: &[&str] = &[
 pub(crate) const RINGTONES: &[&str] =
     &["Bells (Default)", "Classic", "Marimba", "Digital", "Silent ♪", "Ring \"loud\""];
 
-/// Statuses of a user who is not deleted; the first six are the ones the vendor calls live.
+/// How many of [`STATUSES`], from the first, are live ones.
+pub(crate) const STATUSES_LIVE: usize = 6;
+
+/// Statuses of a user who is not deleted.
 pub(crate) const STATUSES: &[&str] = &[
     "available",
     "unavailable",

@@ -1,11 +1,11 @@
 //! Rails names of time zones.
 //!
-//! The table is the one of ActiveSupport (MIT), see the head of the data file. It is read from
-//! text at first use, in this crate's own way, so that it can disagree with the code under test.
+//! The table is the one of ActiveSupport (MIT), see the head of the data file, which the gateway reads
+//! too. This crate reads it with rules of its own, so that it can disagree with the code under test.
 
 use std::sync::LazyLock;
 
-const TABLE: &str = include_str!("../data/rails_time_zones.tsv");
+const TABLE: &str = include_str!("../../domain/data/rails_time_zones.tsv");
 
 /// `(Rails name, IANA id)` in the order of the table.
 static ZONES: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {

@@ -4,13 +4,12 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use corpus::ask;
+use corpus::node::Node;
 use domain::loss::Coded;
 use gateway::shadow::{Cause, Difference, Judge, Listener, Question, Reply};
-use parity::ask;
 use parity::compare;
 use parity::knowledge::Knowledge;
-use parity::node::Node;
-use parity::report;
 use parity::single::judge;
 use serde_json::json;
 

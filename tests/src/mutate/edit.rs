@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use parity::node::Node;
+use corpus::node::Node;
 use simulator::Simulator;
 
 use crate::mutate::{Asked, Change, Reply};

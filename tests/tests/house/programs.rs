@@ -6,9 +6,11 @@ use std::path::Path;
 
 /// The test programs of each member, and why those that are not the only one stand apart.
 const PROGRAMS: &[(&str, &[&str])] = &[
+    ("crates/corpus", &["corpus"]),
     ("crates/domain", &["domain"]),
     ("crates/gateway", &["gateway"]),
     ("crates/parity", &["parity"]),
+    ("crates/report", &["report"]),
     ("crates/roster", &["roster"]),
     ("crates/simulator", &["simulator"]),
     // `secrets` starts three dozen vendors at once, and every program has 256 MiB (`.ci/run`).

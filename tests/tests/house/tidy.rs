@@ -19,9 +19,27 @@ const EDGES: &[(&str, &[&str])] = &[
     ("roster", &[]),
     ("gateway", &["domain", "roster", "transport"]),
     ("simulator", &["transport"]),
-    ("parity", &["transport"]),
-    ("tieline", &["allocator", "domain", "roster", "transport", "gateway", "simulator", "parity"]),
-    ("tests", &["roster", "transport", "gateway", "simulator", "parity", "tieline"]),
+    ("corpus", &["transport"]),
+    ("report", &[]),
+    ("parity", &["corpus", "report"]),
+    (
+        "tieline",
+        &[
+            "allocator",
+            "domain",
+            "roster",
+            "transport",
+            "gateway",
+            "simulator",
+            "corpus",
+            "report",
+            "parity",
+        ],
+    ),
+    (
+        "tests",
+        &["roster", "transport", "gateway", "simulator", "corpus", "report", "parity", "tieline"],
+    ),
 ];
 
 /// Crates that wait, listen, read a clock or roll dice: `domain` has none of them.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use parity::ask::{Ask, Reply};
+use corpus::ask::{Ask, Reply};
 use serde_json::Value;
 
 /// Whether status or JSON differ, arrays element by element. The order of members is no difference,
@@ -45,7 +45,7 @@ fn order_is_a_difference_by_position_and_none_by_set() {
     let reply =
         |body: &str| Reply { status: 200, headers: Vec::new(), body: body.to_owned().into() };
     let ask =
-        || Ask { path: "/".to_owned(), query: Vec::new(), key: parity::ask::KeyPlace::Bearer };
+        || Ask { path: "/".to_owned(), query: Vec::new(), key: corpus::ask::KeyPlace::Bearer };
     for (one, other, position, set) in [
         ("[1,2]", "[1,2]", false, false),
         ("[1,2]", "[2,1]", true, false),

@@ -1,6 +1,6 @@
 //! Translation bugs in the fields of v1 users: each answers as a gateway would that has just this bug.
 
-use parity::node::Node;
+use corpus::node::Node;
 use simulator::Simulator;
 use tests::mutate::Change;
 use tests::mutate::edit::{each, field, id, inside, list, members, of_users, parts, set, text};

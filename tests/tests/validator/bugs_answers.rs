@@ -1,7 +1,7 @@
 //! Translation bugs in what is listed, around it, by which filter, and how often.
 
+use corpus::node::Node;
 use http::HeaderMap;
-use parity::node::Node;
 use tests::mutate::edit::{
     each, field, filter_by, filter_value, id, member, members, rows, set, without_filter,
 };

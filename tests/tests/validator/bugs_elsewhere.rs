@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use parity::node::Node;
+use corpus::node::Node;
 use tests::mutate::Change;
 use tests::mutate::edit::{
     each, field, id, member, members, of_users, parts, rows, set, text, without_filter,

@@ -1,7 +1,7 @@
 //! What the legacy API does by a rule that the gateway does not know: neither a setting nor a single
 //! value in the data explains it.
 
-use parity::node::Node;
+use corpus::node::Node;
 use tests::mutate::Change;
 use tests::mutate::edit::{field, filter_by, id, parts, rows, text};
 

@@ -1,6 +1,6 @@
 //! One case of the catalogue: what is planted, where, and what a validation must say of it.
 
-use parity::report::Cause;
+use report::Cause;
 use simulator::Simulator;
 use tests::mutate::Change;
 

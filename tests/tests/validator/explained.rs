@@ -1,8 +1,8 @@
 //! Differences that settings, the ledger or the new API's own data explain.
 
-use parity::node::Node;
-use parity::report::Cause;
+use corpus::node::Node;
 use parity::zone;
+use report::Cause;
 use simulator::{Simulator, User};
 use tests::mutate::Change;
 use tests::mutate::edit::{field, filter_by, id, inside, of_users, rows, set, text};

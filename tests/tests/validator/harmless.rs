@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parity::node::Node;
-use parity::report::Cause;
+use corpus::node::Node;
+use report::Cause;
 use simulator::Simulator;
 use tests::mutate::Change;
 use tests::mutate::edit::{

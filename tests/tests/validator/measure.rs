@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use parity::report::Cause;
+use report::Cause;
 
 use crate::baselines::{by_position, by_set};
 use crate::case::{Case, Side, Vendor};
@@ -27,7 +27,7 @@ impl Verdict {
     pub(crate) fn of(case: &Case, outcome: &Outcome) -> Verdict {
         let findings = &outcome.report.findings;
         let bugs = findings.iter().filter(|finding| finding.cause == Cause::Bug);
-        let told = |one: &parity::report::Finding| {
+        let told = |one: &report::Finding| {
             format!("{}.{} {}: {}", one.endpoint, one.field, one.cause.as_str(), one.why)
         };
         let undecided = outcome.report.scenarios.iter().filter_map(|one| {

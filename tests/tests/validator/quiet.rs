@@ -1,8 +1,8 @@
 //! Quiet data cost one pass: nothing that is explained is asked again.
 
-use parity::node::Node;
-use parity::report::{Cause, Verdict};
+use corpus::node::Node;
 use parity::zone;
+use report::{Cause, Verdict};
 use tests::mutate::Change;
 use tests::mutate::edit::member;
 

@@ -1,8 +1,8 @@
 //! What a report says must be true: why something is a bug, and on what a team's loss rests.
 
-use parity::endpoint::endpoint;
-use parity::report::{Cause, Finding, Report};
+use corpus::endpoint::endpoint;
 use parity::run::Plan;
+use report::{Cause, Finding, Report};
 use tests::mutate::Change;
 use tests::mutate::edit::{edit_rows, rows};
 
@@ -20,7 +20,7 @@ fn listed(report: &Report) -> Vec<&Finding> {
 }
 
 /// The whole list lacks what a question for the one record still finds.
-fn whole_list(edit: fn(&mut Vec<parity::node::Node>)) -> Change {
+fn whole_list(edit: fn(&mut Vec<corpus::node::Node>)) -> Change {
     Change::answer(edit_rows(move |asked, rows| {
         if asked.is_whole() && rows.len() > 30 {
             edit(rows);

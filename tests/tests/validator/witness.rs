@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use parity::endpoint::endpoint;
+use corpus::endpoint::endpoint;
+use corpus::node::Node;
 use parity::knowledge::Settings;
-use parity::node::Node;
 use parity::witness::{expected, is_listed};
 use serde_json::Value;
 use simulator::Simulator;

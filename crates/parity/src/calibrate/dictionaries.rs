@@ -1,24 +1,24 @@
-//! Dictionaries, learnt from records that both sides have: an entry is set only where the same key
-//! stands beside the same value every time.
+//! Learns dictionaries from records that both sides have. An entry is set only where its key always stands
+//! beside the same value.
 
 use std::collections::BTreeMap;
 
+use corpus::endpoint::Endpoint;
+use corpus::node::Node;
 use serde_json::{Map, Value};
 
-use super::found::Entry;
+use super::calibrated::Entry;
 use super::{Calibration, Overlay, Unable};
-use crate::endpoint::Endpoint;
-use crate::node::Node;
 use crate::{witness, zone};
 
-/// How often each value of control stood beside each key, by dictionary.
+/// By dictionary and key, how often each value of control stood beside the key.
 type Beside = BTreeMap<(&'static str, String), BTreeMap<String, u64>>;
 
-/// Zones of the Rails table that have several names.
+/// How many zones of the Rails table have several names.
 const AMBIGUOUS_ZONES: usize = 14;
 
 impl Calibration<'_> {
-    /// Learns them under the settings found so far.
+    /// Learns the dictionaries under the settings found so far.
     pub(super) async fn dictionaries(&mut self, overlay: &mut Overlay) -> Result<(), Unable> {
         let bare = |timezone: &str| {
             let mut bare = overlay.clone();
@@ -74,7 +74,7 @@ impl Calibration<'_> {
                     continue;
                 }
             }
-            // What is shown without an entry needs none.
+            // A value that is shown without an entry needs none.
             let set = in_force(dictionary).get(key);
             let is_right =
                 set.map_or_else(|| is_default(dictionary, key, value), |set| set == value);
@@ -99,7 +99,7 @@ impl Calibration<'_> {
                 let table = overlay.entry(endpoint.name.to_owned()).or_default();
                 let inner = table
                     .entry((*dictionary).to_owned())
-                    // What is printed takes the place of the whole table.
+                    // The printed table replaces the whole table of the configuration.
                     .or_insert_with(|| {
                         let known = in_force(dictionary).iter();
                         Value::Object(
@@ -133,23 +133,23 @@ fn note(beside: &mut Beside, control: &Node, shown: &Node, raw: &Node) {
     pair("timezone_names", raw.get("timezone"), control.get("timezone"));
     let channels =
         |node: &Node| node.get("assigned_channels").and_then(Node::list).map(<[_]>::to_vec);
-    let (Some(one), Some(two)) = (channels(control), channels(shown)) else { return };
-    if one.len() != two.len() {
+    let (Some(control), Some(shown)) = (channels(control), channels(shown)) else { return };
+    if control.len() != shown.len() {
         return;
     }
-    for (one, two) in one.iter().zip(&two).filter(|(one, two)| one.get("value") == two.get("value"))
-    {
-        let Some(kind) = two.get("type").and_then(Node::text) else { continue };
-        // A display name that several slugs have stands for each of them.
+    let both = control.iter().zip(&shown);
+    for (control, shown) in both.filter(|(one, other)| one.get("value") == other.get("value")) {
+        let Some(kind) = shown.get("type").and_then(Node::text) else { continue };
+        // A display name of several slugs counts for each of them.
         let slugs: Vec<&str> = witness::slugs(kind).collect();
         let slugs = if slugs.is_empty() { vec![kind] } else { slugs };
         for slug in slugs {
-            pair("channel_types", Some(&Node::from(slug)), one.get("type"));
+            pair("channel_types", Some(&Node::from(slug)), control.get("type"));
         }
     }
 }
 
-/// Whether a value is what is shown without an entry.
+/// Whether candidate shows this value without an entry.
 fn is_default(dictionary: &str, key: &str, value: &str) -> bool {
     match dictionary {
         "timezone_names" => zone::rails_name(key).unwrap_or(key) == value,
@@ -161,7 +161,7 @@ fn is_default(dictionary: &str, key: &str, value: &str) -> bool {
     }
 }
 
-/// Whether an entry translates, and does not cover up that the data differ.
+/// Whether an entry is a translation, and does not hide that the data differ.
 fn is_possible(dictionary: &str, key: &str, value: &str) -> bool {
     match dictionary {
         "timezone_names" => zone::id(key) == zone::id(value) || !zone::is_known(value),
@@ -174,8 +174,8 @@ fn is_possible(dictionary: &str, key: &str, value: &str) -> bool {
     }
 }
 
-/// Whether a caller id that is a text has another name in the legacy API: one that neither side has
-/// beside anything else, and more than once.
+/// Whether the legacy API has another name for a caller id that is a text: neither text stands beside any
+/// other on either side.
 fn is_renamed(beside: &Beside, key: &str, value: &str) -> bool {
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'+');
     let mut all = beside.iter().filter(|((dictionary, _), _)| *dictionary == "caller_id_groups");

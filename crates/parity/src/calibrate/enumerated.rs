@@ -1,16 +1,16 @@
-//! Settings with two or three values. All fields are independent, so one candidate under all first
-//! values and one under all second values tell each of them apart.
+//! Settings with two or three values. Every setting has fields of its own, so one candidate with all first
+//! values and one with all second values decide every setting.
 
+use corpus::endpoint::Endpoint;
+use corpus::node::Node;
 use serde_json::{Map, Value};
 
-use super::found::counts;
+use super::calibrated::counts;
 use super::{Calibration, Choice, Lists, Overlay, UPSTREAM, Unable};
-use crate::endpoint::Endpoint;
 use crate::knowledge::Settings;
 use crate::list::{List, Record};
-use crate::node::Node;
 
-/// A setting with two values, and the fields that show it.
+/// A setting with two values, and the fields that it changes.
 struct Two {
     setting: &'static str,
     values: [&'static str; 2],
@@ -34,7 +34,7 @@ const TWO: [Two; 5] = [
 ];
 
 impl Calibration<'_> {
-    /// Tries them all; gives back an overlay of those that are to be set otherwise.
+    /// Tries all values. Returns an overlay with the settings that should change.
     pub(super) async fn enumerated(&mut self) -> Result<Overlay, Unable> {
         let mut overlay = Overlay::new();
         let first = self.trial(&self.all_set(0, "array", "unless_live")).await?;
@@ -59,8 +59,8 @@ impl Calibration<'_> {
         Ok(overlay)
     }
 
-    /// Every endpoint under the values of one place; dictionaries are empty, so that what the new API
-    /// has shows through.
+    /// An overlay with all first or all second values. Dictionaries are empty, so that the values of the new
+    /// API are visible.
     fn all_set(&self, place: usize, envelope: &str, deleted_at: &str) -> Overlay {
         let mut overlay = Overlay::new();
         for endpoint in self.endpoints.iter().filter(|endpoint| endpoint.lists_users()) {
@@ -80,7 +80,7 @@ impl Calibration<'_> {
         overlay
     }
 
-    /// Notes a choice; one that differs from what is in force is set.
+    /// Notes a choice, and sets it if it differs from the value in force.
     pub(super) fn choose(&mut self, choice: Choice, overlay: &mut Overlay) {
         match &choice.chosen {
             None if choice.deciding == 0 => self.found.undecided.push(format!(
@@ -97,7 +97,7 @@ impl Calibration<'_> {
                 let table = overlay.entry(choice.table.clone()).or_default();
                 match choice.setting.split_once('.') {
                     Some((table_name, key)) => {
-                        // What is printed takes the place of the whole table.
+                        // The printed table replaces the whole table of the configuration.
                         let in_force = || self.knowledge.settings(&choice.table).filters;
                         let in_force = || in_force().into_iter().map(|(k, v)| (k, v.into()));
                         let inner = table
@@ -188,8 +188,7 @@ impl Calibration<'_> {
         }
     }
 
-    /// Users whose deletion date one rule takes for a deletion and another does not: on which side
-    /// does control have them?
+    /// The choice of `deleted_at`, by the users whom some of its values call deleted and others do not.
     fn deleted(&self, trials: [(&str, &Lists); 3]) -> Choice {
         let keys = |lists: &Lists, name: &str| -> std::collections::BTreeSet<String> {
             let body = lists.get(name).map(|reply| reply.body.clone()).unwrap_or_default();

@@ -1,18 +1,18 @@
-//! How filters compare, and what a wrong key is answered: both need questions of their own.
+//! Finds how filters compare and how a wrong key is answered. Both need questions of their own.
 
 use std::collections::BTreeSet;
 
+use corpus::ask::Reply;
+use corpus::endpoint::Endpoint;
+use corpus::node::Node;
 use serde_json::{Map, Value, json};
 
 use super::{Calibration, Choice, Overlay, Unable};
-use crate::ask::Reply;
-use crate::cause::Index;
-use crate::endpoint::Endpoint;
+use crate::filter::Index;
 use crate::list::{KeyedBy, List};
-use crate::node::Node;
 use crate::scenario::{Extent, Group, Scenario, questions};
 
-/// How a filter may compare.
+/// The ways in which a filter may compare.
 const MODES: [&str; 3] = ["exact", "case_insensitive", "contains"];
 
 impl Calibration<'_> {
@@ -49,7 +49,7 @@ impl Calibration<'_> {
         index
     }
 
-    /// Every filter under every mode; a probe decides where the modes find other users.
+    /// Tries every filter under every mode. A probe decides where the modes find different users.
     async fn filters(
         &mut self,
         questions: &[Scenario],
@@ -118,11 +118,11 @@ impl Calibration<'_> {
         Some(list.keys.into_iter().collect())
     }
 
-    /// Control's answer to a wrong key and to none; one setting stands for both.
+    /// Control's answers to a wrong key and to none. One setting covers both.
     fn invalid_key(&mut self, endpoint: &Endpoint, refusals: &[&Reply], overlay: &mut Overlay) {
-        let told: BTreeSet<Option<(u16, String)>> =
+        let answers: BTreeSet<Option<(u16, String)>> =
             refusals.iter().map(|reply| refusal(reply)).collect();
-        let only = if told.len() == 1 { told.into_iter().next().flatten() } else { None };
+        let only = if answers.len() == 1 { answers.into_iter().next().flatten() } else { None };
         let Some((status, text)) = only else {
             self.found.undecided.push(format!(
                 "{}.invalid_key: a wrong key and no key are answered in two ways, or not by an error",
@@ -139,7 +139,7 @@ impl Calibration<'_> {
     }
 }
 
-/// Questions that tell how filters compare, and those with a wrong key.
+/// The questions that show how filters compare, and those with a wrong key.
 fn probing(endpoint: &'static Endpoint, index: &Index, extent: Extent, seed: u64) -> Vec<Scenario> {
     let all = questions(endpoint, index, extent, seed).into_iter();
     all.filter(|scenario| matches!(scenario.group, Group::Spelling | Group::BadKey)).collect()

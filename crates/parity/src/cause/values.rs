@@ -1,19 +1,20 @@
-//! Why the value of a field differs.
+//! Why the values of a field differ.
+
+use corpus::node::Node;
+use report::Cause;
 
 use super::pairs::CHANNEL_TYPE;
 use super::{Evidence, Judgement, quoted};
 use crate::compare::{Difference, MEMBERS};
 use crate::knowledge::Settings;
 use crate::list::KeyedBy;
-use crate::node::Node;
-use crate::report::Cause;
 use crate::{witness, zone};
 
-/// The roles that Vonage has in place of groups.
+/// The roles of Vonage, which replace groups.
 const ROLES: [&str; 4] = ["Admin", "Supervisor", "Agent", "Wallboard"];
 
 impl Evidence<'_> {
-    /// Judges a field that both records have, or one of them.
+    /// Judges a field of a record that both sides have.
     pub(super) fn value(
         &self,
         difference: &Difference,
@@ -53,7 +54,7 @@ impl Evidence<'_> {
         }
     }
 
-    /// The same people under other numbers: the new API numbers them so, or candidate does.
+    /// Judges ids that differ for the same person.
     fn other_id(&self, key: &str, control: &Node, candidate: &Node) -> Judgement {
         if !matches!(control, Node::Number(_)) {
             return Judgement::bug(
@@ -64,7 +65,7 @@ impl Evidence<'_> {
             Some(rows) => rows.get(key).is_some_and(|row| {
                 witness::expected("id", row, self.settings).as_ref() == Some(candidate)
             }),
-            // Voiso's new API keeps the old numbers; the ids of other vendors are no numbers.
+            // Voiso's new API keeps the legacy ids; the ids of other vendors are not numbers.
             None => self.knowledge.dialect != "voiso-v4" && matches!(candidate, Node::Number(_)),
         };
         if !faithful {
@@ -80,7 +81,7 @@ impl Evidence<'_> {
         )
     }
 
-    /// What the new API holds is known.
+    /// Judges with the row of the new API.
     fn by_witness(
         &self,
         difference: &Difference,
@@ -98,7 +99,7 @@ impl Evidence<'_> {
             None => return Judgement::bug("a field that the legacy API is not known to have"),
         }
         for (setting, value, settings) in alternatives(self.settings) {
-            // What is equal as it is would differ under the other value.
+            // The setting is no explanation where equal values would differ under its other value.
             if expected(&settings).as_ref() == Some(control) && self.pairs.held(field) == 0 {
                 return Judgement::quirk(
                     self.table(),
@@ -119,12 +120,12 @@ impl Evidence<'_> {
         })
     }
 
-    /// What the new API holds is not known: candidate is taken at its word only where the ledger, or
-    /// the data as a whole, says so.
+    /// Judges without a row of the new API. Only the ledger, or the data as a whole, explains a difference
+    /// then.
     fn by_model(&self, difference: &Difference, control: &Node, candidate: &Node) -> Judgement {
         let field = difference.field.as_str();
         match self.knowledge.status(self.endpoint.name, field) {
-            // Where control shows nothing as well, only its form differs, and that is no loss.
+            // Where control shows nothing either, only the form differs, and that is not a loss.
             "unavailable" if *candidate == nothing(field) && !is_nothing(control) => {
                 return Judgement::new(Cause::DeclaredLoss, "the new API has no such field");
             }
@@ -157,31 +158,38 @@ impl Evidence<'_> {
             {
                 return other(field, "string");
             }
-            ("timezone", Node::Text(one), Node::Text(two)) if zone::id(one) == zone::id(two) => {
+            ("timezone", Node::Text(of_control), Node::Text(of_candidate))
+                if zone::id(of_control) == zone::id(of_candidate) =>
+            {
                 if witness::time_zone(candidate, settings) != *candidate {
                     return Judgement::bug("candidate does not show zones as it is set to");
                 }
-                // Where others are equal under the setting as it is, a single zone may have a name of
-                // its own.
+                // Where other zones are equal under the setting in force, only an own name of this zone
+                // can explain it.
                 let is_open = self.pairs.held(field) == 0;
-                if is_open && zone::id(one) == one && settings.timezone == "rails" {
+                if is_open && zone::id(of_control) == of_control && settings.timezone == "rails" {
                     return other(field, "upstream");
                 }
-                if is_open && zone::id(two) == two && settings.timezone == "upstream" {
+                if is_open
+                    && zone::id(of_candidate) == of_candidate
+                    && settings.timezone == "upstream"
+                {
                     return other(field, "rails");
                 }
                 return match self.pairs.is_function(field, candidate, control) {
-                    true => self.zone_name(zone::id(two), one),
+                    true => self.zone_name(zone::id(of_candidate), of_control),
                     false => several_names(),
                 };
             }
-            ("assigned_teams" | "agent_in_teams" | "supervisor_in_teams", one, two) => {
+            ("assigned_teams" | "agent_in_teams" | "supervisor_in_teams", _, _) => {
                 let (setting, current) = match field {
                     "supervisor_in_teams" => (field, &settings.supervisor_in_teams),
                     _ => ("assigned_teams", &settings.assigned_teams),
                 };
-                // Under the value that is set already, candidate is what is wrong.
-                if let Some(value) = self.other_team_list(one, two).filter(|v| v != current) {
+                // Where the setting has this value already, candidate is wrong.
+                if let Some(value) =
+                    self.other_team_list(control, candidate).filter(|v| v != current)
+                {
                     return other(setting, value);
                 }
             }
@@ -191,8 +199,8 @@ impl Evidence<'_> {
             .unwrap_or_else(|| Judgement::bug("nothing known explains it"))
     }
 
-    /// Whether candidate shows what is configured for everybody; where the configuration is not known,
-    /// whether it shows everybody the same, and not where control shows nothing.
+    /// Whether candidate shows the configured default. Where the configuration is not known: whether
+    /// candidate shows the same value for all users, and control shows a value here.
     fn is_default(&self, field: &str, control: &Node, candidate: &Node) -> bool {
         match (self.knowledge.defaults.get(field), candidate) {
             (Some(None), shown) => *shown == Node::Null,
@@ -203,7 +211,7 @@ impl Evidence<'_> {
         }
     }
 
-    /// Whether one side shows the ids and the other the names of the same teams.
+    /// The form of control, ids or names, where the two sides show the same teams in different forms.
     fn other_team_list(&self, control: &Node, candidate: &Node) -> Option<&'static str> {
         let (control, candidate) = (control.text()?, candidate.text()?);
         let names = |ids: &str| -> Option<String> {
@@ -217,8 +225,8 @@ impl Evidence<'_> {
         (names(control).as_deref() == Some(candidate)).then_some("ids")
     }
 
-    /// Whether a dictionary would make it equal, or the ledger says that none can. `raw` is what the
-    /// new API holds, where that is known.
+    /// The judgement that an entry of a dictionary makes the values equal, or that no entry can. `raw` is
+    /// the value of the new API, where that is known.
     fn dictionary(
         &self,
         difference: &Difference,
@@ -248,7 +256,7 @@ impl Evidence<'_> {
             ("sag", Node::Text(group), Node::Text(role))
                 if self.knowledge.dialect == "vonage-v4" && ROLES.contains(&role.as_str()) =>
             {
-                // A group that stands beside several roles is another matter: who has which is wrong.
+                // A group beside several roles needs more than a dictionary: some user has a wrong role.
                 if !self.pairs.is_inverse("sag", control) {
                     return None;
                 }
@@ -288,12 +296,12 @@ impl Evidence<'_> {
         control: &Node,
         candidate: &Node,
     ) -> Option<Judgement> {
-        // Two numbers are two numbers, not the name of a group.
+        // Two different numbers are not a number and its group.
         if is_number(group) || group.is_empty() || number.is_empty() {
             return None;
         }
-        // A text in the place of a number may be a name as well: an entry is no excuse for one that
-        // either side has for somebody else, that is seen once, or where nobody saw the new API.
+        // The new API may have a text in the place of a number. An entry for it needs the witness and two
+        // users, and neither side may have the other's text for another user.
         if !is_number(number) {
             let is_another = self.pairs.is_shown("caller_id", control)
                 || self.pairs.is_beside("caller_id", candidate)
@@ -311,7 +319,7 @@ impl Evidence<'_> {
                 "an entry of the dictionary of caller ids makes it equal",
             ));
         }
-        // Without the new API a number may as well be another user's.
+        // Without the witness the number may be another user's.
         self.witness.is_some().then(|| {
             Judgement::new(
                 Cause::DeclaredLoss,
@@ -330,7 +338,7 @@ impl Evidence<'_> {
         )
     }
 
-    /// A member of a channel.
+    /// Judges a member of a channel.
     fn channel(&self, difference: &Difference) -> Option<Judgement> {
         let (control, candidate) = (difference.control.as_ref()?, difference.candidate.as_ref()?);
         match (difference.path.as_str(), control, candidate) {
@@ -369,13 +377,13 @@ impl Evidence<'_> {
         }
     }
 
-    /// The endpoint's table in the configuration.
+    /// The table of the endpoint in the configuration.
     pub(super) fn table(&self) -> String {
         format!("legacy.{}", self.endpoint.name)
     }
 }
 
-/// The same settings with one of them changed, for each value that answers depend on.
+/// The settings with one of them changed, for each value of each setting with two values.
 fn alternatives(settings: &Settings) -> Vec<(&'static str, &'static str, Settings)> {
     let mut all = Vec::new();
     let mut add = |setting, value, change: fn(&mut Settings, String)| {
@@ -401,7 +409,7 @@ fn alternatives(settings: &Settings) -> Vec<(&'static str, &'static str, Setting
     all
 }
 
-/// How a record shows that it has nothing in a field.
+/// The value of a field that is empty.
 fn nothing(field: &str) -> Node {
     match field {
         "assigned_channels" | "assigned_skills" => Node::List(Vec::new()),
@@ -412,7 +420,7 @@ fn nothing(field: &str) -> Node {
     }
 }
 
-/// Whether it is nothing in any form.
+/// Whether a value is empty in any form.
 fn is_nothing(node: &Node) -> bool {
     match node {
         Node::Null => true,
@@ -422,7 +430,7 @@ fn is_nothing(node: &Node) -> bool {
     }
 }
 
-/// One zone under several of its names, so that no entry of a dictionary fits all.
+/// The judgement where control has several names for one zone, so that no entry fits all users.
 fn several_names() -> Judgement {
     Judgement::new(
         Cause::DeclaredLoss,
@@ -440,13 +448,13 @@ fn is_same_text(one: &Node, other: &Node) -> bool {
     one.kind() != other.kind() && text(one) == text(other)
 }
 
-/// A phone number, or a short number.
+/// Whether a text is a phone number, or a short number.
 fn is_number(text: &str) -> bool {
     let digits = text.strip_prefix('+').unwrap_or(text);
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A channel's name without the number in brackets at its end.
+/// The name of a channel without the number in brackets at its end.
 fn without_number(name: &str) -> Option<&str> {
     let (name, number) = name.strip_suffix(')')?.rsplit_once(" (")?;
     is_number(number).then_some(name)

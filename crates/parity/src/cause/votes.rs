@@ -1,30 +1,30 @@
-//! What each answer of control says of the settings, whether candidate agrees with it or not: a
-//! setting explains a difference only if its value fits every other answer as well.
+//! Which values of settings fit each answer of control, whether candidate agrees or not. A setting explains
+//! a difference only if its value fits every other answer as well.
 
 use std::collections::{BTreeSet, HashSet};
 
+use corpus::ask::Reply;
+use corpus::node::Node;
 use serde::{Deserialize, Serialize};
 
-use super::modes::{limiting, ways};
 use super::whole::{invalid_key, refusal};
 use super::{KnownEndpoint, SettingKey, quoted};
-use crate::ask::Reply;
+use crate::filter::{limiting, ways};
 use crate::list::List;
-use crate::node::Node;
 use crate::scenario::{Group, Scenario};
 
 /// The values of a setting that fit an answer of control.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vote {
-    /// Which setting.
+    /// The setting.
     pub key: SettingKey,
-    /// As TOML; what control does otherwise than any setting has it says nothing of settings.
+    /// The values that fit, as TOML. An answer that no value fits is no vote.
     pub values: BTreeSet<String>,
-    /// How many records say so; one for an answer as a whole.
+    /// How many records support it; one for an answer as a whole.
     pub count: u64,
 }
 
-/// What an answer of control says. `list` is the answer where it is one.
+/// The votes of an answer of control. `list` is the answer if it is a list.
 pub(crate) fn votes(
     scenario: &Scenario,
     known: &KnownEndpoint,
@@ -65,8 +65,8 @@ pub(crate) fn votes(
 }
 
 impl KnownEndpoint {
-    /// Notes what an answer says of the ways in which filters compare.
-    pub(crate) fn heard(&mut self, vote: &Vote) {
+    /// Notes a vote for the modes of a filter.
+    pub(crate) fn note_vote(&mut self, vote: &Vote) {
         if !vote.key.table.ends_with(".filters") {
             return;
         }

@@ -1,8 +1,9 @@
-//! Why something differs that an answer has once: its status, its headers, what is around the list.
+//! Why the parts differ that an answer has once: status, headers, envelope.
+
+use corpus::node::Node;
 
 use super::{Evidence, Judgement, quoted};
 use crate::compare::{Difference, ENVELOPE, ERROR, STATUS};
-use crate::node::Node;
 
 impl Evidence<'_> {
     pub(super) fn whole(&self, difference: &Difference) -> Judgement {
@@ -30,8 +31,8 @@ impl Evidence<'_> {
         }
     }
 
-    /// Judges the answers to a key that nobody has: the setting `invalid_key` is there for that.
-    /// `control` is the status and the body of control's answer.
+    /// Judges the answers to a key that does not exist, which the setting `invalid_key` covers. Each answer
+    /// is its status and its body.
     pub fn refused(&self, control: (u16, &Node), candidate: (u16, &Node)) -> Option<Judgement> {
         let current = &self.settings.invalid_key;
         let is_as_set =
@@ -48,10 +49,10 @@ impl Evidence<'_> {
     }
 }
 
-/// What stands around lists of users, as the setting calls it.
+/// The envelopes of lists of users, with the names of the setting.
 pub(super) const ENVELOPES: [&str; 3] = ["array", "users", "sample"];
 
-/// The status and text of an answer that `invalid_key` may be set to.
+/// The status and the text of an answer, if `invalid_key` can be set to them.
 pub(super) fn refusal(status: u16, body: &Node) -> Option<(u16, &str)> {
     match body {
         Node::Object(members) if members.len() == 1 && (400..500).contains(&status) => {

@@ -1,48 +1,50 @@
-//! Two whole answers: status, headers, and a list or an error. Who compares says where what differs goes.
+//! Compares two whole answers: status, headers, and a list or an error. A listener takes the differences.
 
 use std::vec::Drain;
 
-use super::{BODY, Compared, Difference, ERROR, Kind, STATUS};
-use crate::ask::Reply;
-use crate::endpoint::Endpoint;
-use crate::list::{KeyedBy, List, NotAList};
-use crate::node::Node;
+use corpus::ask::Reply;
+use corpus::endpoint::Endpoint;
+use corpus::node::Node;
 
-/// Headers that clients act on. Dates, lengths, ids and connections are not among them.
+use super::{BODY, Compared, Difference, ERROR, Kind, STATUS};
+use crate::list::{KeyedBy, List, NotAList};
+
+/// Headers that clients act on. Dates, lengths, ids and headers of connections are not compared.
 pub(crate) const HEADERS: [&str; 4] =
     ["content-type", "location", "retry-after", "www-authenticate"];
 
 /// Compares two answers.
 pub fn compare(endpoint: &Endpoint, control: &Reply, candidate: &Reply, by: KeyedBy) -> Compared {
     let mut differences = Vec::new();
-    let all = &mut |found: Drain<'_, Difference>, _: Both<'_>| differences.extend(found);
+    let take = &mut |found: Drain<'_, Difference>, _: RecordPair<'_>| differences.extend(found);
     let mut compared = Compared::default();
-    compared.answers(endpoint, (control, candidate), by, &mut Told { all, goes_on: &|| true });
+    compared.answers(endpoint, (control, candidate), by, &mut Listener { take, goes_on: &|| true });
     compared.differences = differences;
     compared
 }
 
-/// The record of control and that of candidate, where what differs is in one that both have.
-pub type Both<'a> = Option<(&'a Node, &'a Node)>;
+/// Control's record and candidate's record, for a difference within a record that both sides have.
+pub type RecordPair<'a> = Option<(&'a Node, &'a Node)>;
 
-/// Who is told what differs: record by record, and what belongs to the whole answers.
-pub struct Told<'a> {
-    /// What was found, to be taken at once.
-    pub all: &'a mut dyn FnMut(Drain<'_, Difference>, Both<'_>),
-    /// Asked before each record; where it says no the rest is left.
+/// Takes differences as they are found: record by record, and those of the whole answers.
+pub struct Listener<'a> {
+    /// Takes the differences found since the last call.
+    pub take: &'a mut dyn FnMut(Drain<'_, Difference>, RecordPair<'_>),
+    /// Called before each record. Comparing ends where it returns false.
     pub goes_on: &'a dyn Fn() -> bool,
 }
 
-/// Compares two answers and keeps nothing: of what differs no more than one record's is held at once.
-pub fn tell(
+/// Compares two answers and gives every difference to a listener, so that memory holds the differences of
+/// one record at a time.
+pub fn compare_into(
     endpoint: &Endpoint,
     control: &Reply,
     candidate: &Reply,
     by: KeyedBy,
-    told: &mut Told<'_>,
+    listener: &mut Listener<'_>,
 ) {
     let mut compared = Compared { is_untallied: true, ..Compared::default() };
-    compared.answers(endpoint, (control, candidate), by, told);
+    compared.answers(endpoint, (control, candidate), by, listener);
 }
 
 impl Compared {
@@ -51,10 +53,10 @@ impl Compared {
         endpoint: &Endpoint,
         (control, candidate): (&Reply, &Reply),
         by: KeyedBy,
-        told: &mut Told<'_>,
+        listener: &mut Listener<'_>,
     ) {
-        self.whole_answers(endpoint, (control, candidate), by, told);
-        (told.all)(self.differences.drain(..), None);
+        self.whole_answers(endpoint, (control, candidate), by, listener);
+        (listener.take)(self.differences.drain(..), None);
     }
 
     fn whole_answers(
@@ -62,7 +64,7 @@ impl Compared {
         endpoint: &Endpoint,
         (control, candidate): (&Reply, &Reply),
         by: KeyedBy,
-        told: &mut Told<'_>,
+        listener: &mut Listener<'_>,
     ) {
         let number = |status: u16| Some(Node::Number(status.into()));
         self.whole(STATUS, number(control.status), number(candidate.status));
@@ -73,7 +75,7 @@ impl Compared {
             }
         }
         if control.status != candidate.status {
-            // Two answers of different status have nothing else in common.
+            // Answers with different status are not compared further.
             return;
         }
         if control.status != 200 {
@@ -82,16 +84,16 @@ impl Compared {
         }
         let is_same = control.body == candidate.body;
         match (List::read(&control.body, by), List::read(&candidate.body, by)) {
-            (Ok(control), Ok(candidate)) => self.lists(endpoint, &control, &candidate, told),
+            (Ok(control), Ok(candidate)) => self.lists(endpoint, &control, &candidate, listener),
             (control, candidate) => {
-                let told = |list: Result<List<'_>, NotAList>| match list {
+                let described = |list: Result<List<'_>, NotAList>| match list {
                     Ok(_) => Some(Node::from("a list")),
                     Err(error) => Some(Node::from(error.to_string().as_str())),
                 };
                 let is_none = control.is_err() && candidate.is_err() && !is_same;
-                self.whole(BODY, told(control), told(candidate));
+                self.whole(BODY, described(control), described(candidate));
                 if is_none {
-                    // Two answers that are no list are not the same for that.
+                    // Two answers without a list may still differ.
                     self.differ(None, BODY, BODY, Kind::Value, None, None);
                 }
             }
@@ -99,24 +101,24 @@ impl Compared {
     }
 }
 
-/// A header as it matters: the media type without spaces and case; what may differ from moment to
-/// moment only by its presence.
+/// The part of a header that is compared: the media type without spaces and case, and only the presence
+/// of a header that changes from moment to moment.
 fn header(reply: &Reply, name: &str) -> Option<Node> {
     let value = reply.header(name)?;
     Some(match name {
         "content-type" => {
             let text: String = value.chars().filter(|c| !c.is_whitespace()).collect();
-            // JSON is UTF-8 whether the header says so or not.
+            // JSON is UTF-8 with and without a charset.
             Node::Text(text.to_ascii_lowercase().replace(";charset=utf-8", ""))
         }
         "retry-after" => Node::from("present"),
-        // Behind the path there may be what was asked for, the key as well.
+        // The query may repeat the request, even its key.
         "location" => Node::from(value.split(['?', '#']).next().unwrap_or_default()),
         _ => Node::from(value),
     })
 }
 
-/// The body of an error: its JSON, else its text.
+/// The body of an error: its JSON, or its text.
 fn error(reply: &Reply) -> Option<Node> {
     if reply.body.is_empty() {
         return None;

@@ -1,31 +1,36 @@
-//! How two lists in one field differ: as wholes, or element by element.
+//! How two lists in one field differ: as a whole, or element by element.
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{Found, Kind};
-use crate::node::Node;
+use corpus::node::Node;
 
-/// What each list has that the other has not, as often as it has more of it.
-pub(super) fn parted<'a>(one: &'a [Node], other: &'a [Node]) -> (Vec<&'a Node>, Vec<&'a Node>) {
-    // Two values are the same if their texts are.
-    let mut right: HashMap<String, Vec<usize>> = HashMap::new();
-    for (place, node) in other.iter().enumerate().rev() {
-        right.entry(node.to_json()).or_default().push(place);
+use super::{FieldDifference, Kind};
+
+/// The elements that only one of the two lists has. An element that one list has more often is among
+/// them as often as it is missing in the other.
+pub(super) fn unshared<'a>(
+    control: &'a [Node],
+    candidate: &'a [Node],
+) -> (Vec<&'a Node>, Vec<&'a Node>) {
+    // Two values are equal if their texts are.
+    let mut left: HashMap<String, Vec<usize>> = HashMap::new();
+    for (place, node) in candidate.iter().enumerate().rev() {
+        left.entry(node.to_json()).or_default().push(place);
     }
-    let has = |right: &mut HashMap<String, Vec<usize>>, node: &Node| {
-        right.get_mut(&node.to_json()).is_some_and(|places| places.pop().is_some())
+    let take = |left: &mut HashMap<String, Vec<usize>>, node: &Node| {
+        left.get_mut(&node.to_json()).is_some_and(|places| places.pop().is_some())
     };
-    let left = one.iter().filter(|node| !has(&mut right, node)).collect();
-    let mut places: Vec<usize> = right.into_values().flatten().collect();
+    let of_control = control.iter().filter(|node| !take(&mut left, node)).collect();
+    let mut places: Vec<usize> = left.into_values().flatten().collect();
     places.sort_unstable();
-    (left, places.into_iter().map(|place| &other[place]).collect())
+    (of_control, places.into_iter().map(|place| &candidate[place]).collect())
 }
 
-/// So many elements are put beside each other; of more, only that they differ is told.
+/// The most elements that are compared one by one. Longer lists only count as different.
 pub(super) const BESIDE_MAX: usize = 64;
 
-/// Beside each element the one of the other side that is most like it: where elements stand in
-/// another order as well, the first beside the first would tell of differences that are none.
+/// Pairs each element of control with the most similar element of candidate. The order of the lists does
+/// not decide, because the elements may be in another order as well.
 fn beside<'a>(control: &[&'a Node], candidate: &[&'a Node]) -> Vec<(&'a Node, &'a Node)> {
     let likeness = |one: &Node, other: &Node| match (one, other) {
         (Node::Object(one), Node::Object(other)) => {
@@ -36,7 +41,7 @@ fn beside<'a>(control: &[&'a Node], candidate: &[&'a Node]) -> Vec<(&'a Node, &'
     let mut left: Vec<&Node> = candidate.to_vec();
     let mut pairs = Vec::with_capacity(control.len());
     for one in control {
-        // Of several the first.
+        // Of several equally similar elements the first one is taken.
         let places = (0..left.len()).rev();
         let Some(place) = places.max_by_key(|place| likeness(one, left[*place])) else { break };
         pairs.push((*one, left.remove(place)));
@@ -44,39 +49,47 @@ fn beside<'a>(control: &[&'a Node], candidate: &[&'a Node]) -> Vec<(&'a Node, &'
     pairs
 }
 
-/// Elements that differ, member by member where they are objects.
-pub(super) fn elements(field: &str, control: &[&Node], candidate: &[&Node]) -> Vec<Found> {
+/// The differences between elements, member by member where they are objects.
+pub(super) fn elements(
+    field: &str,
+    control: &[&Node],
+    candidate: &[&Node],
+) -> Vec<FieldDifference> {
     let mut found = Vec::new();
-    for (one, other) in beside(control, candidate) {
-        let (Node::Object(of_one), Node::Object(of_other)) = (one, other) else {
-            let kind = if one.kind() == other.kind() { Kind::Value } else { Kind::Type };
-            found.push((format!("{field}[]"), kind, Some((*one).clone()), Some((*other).clone())));
+    for (control, candidate) in beside(control, candidate) {
+        let both = || (Some(control.clone()), Some(candidate.clone()));
+        let (Node::Object(of_control), Node::Object(of_candidate)) = (control, candidate) else {
+            let kind = if control.kind() == candidate.kind() { Kind::Value } else { Kind::Type };
+            let (control, candidate) = both();
+            found.push((format!("{field}[]"), kind, control, candidate));
             continue;
         };
         let before = found.len();
         let mut seen = BTreeSet::new();
-        for (name, _) in of_one.iter().chain(of_other) {
+        for (name, _) in of_control.iter().chain(of_candidate) {
             if !seen.insert(name.as_str()) {
                 continue;
             }
-            let (a, b) = (one.get(name), other.get(name));
-            if a != b {
-                let kind = match (a, b) {
-                    (Some(a), Some(b)) if a.kind() == b.kind() => Kind::Value,
+            let (control, candidate) = (control.get(name), candidate.get(name));
+            if control != candidate {
+                let kind = match (control, candidate) {
+                    (Some(one), Some(other)) if one.kind() == other.kind() => Kind::Value,
                     (Some(_), Some(_)) => Kind::Type,
                     _ => Kind::Absent,
                 };
-                found.push((format!("{field}[].{name}"), kind, a.cloned(), b.cloned()));
+                let path = format!("{field}[].{name}");
+                found.push((path, kind, control.cloned(), candidate.cloned()));
             }
         }
         if found.len() == before {
             let path = format!("{field}[]");
-            // A member that stands twice is more than another order.
+            // A member that occurs twice is more than another order.
             let is_in = |all: &[(String, Node)], one| all.iter().filter(|o| *o == one).count();
-            let is_order = of_one.len() == of_other.len()
-                && of_one.iter().all(|one| is_in(of_one, one) == is_in(of_other, one));
+            let is_order = of_control.len() == of_candidate.len()
+                && of_control.iter().all(|one| is_in(of_control, one) == is_in(of_candidate, one));
             let kind = if is_order { Kind::Order } else { Kind::Value };
-            found.push((path, kind, Some((*one).clone()), Some((*other).clone())));
+            let (control, candidate) = both();
+            found.push((path, kind, control, candidate));
         }
     }
     found

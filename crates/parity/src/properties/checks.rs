@@ -1,17 +1,18 @@
-//! The properties, one by one.
+//! The properties one by one.
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::{Alone, Seen, keyless};
-use crate::ask::KeyPlace;
-use crate::cause::predicted;
-use crate::endpoint::Endpoint;
-use crate::node::Node;
+use corpus::ask::KeyPlace;
+use corpus::endpoint::Endpoint;
+use corpus::node::Node;
+use corpus::source::Silence;
+
+use super::{Alone, Tries, keyless};
+use crate::filter::predicted;
 use crate::run::Plan;
 use crate::scenario::{Group, Scenario, questions};
-use crate::source::Silence;
 
-/// Groups that are asked for, to see whether they part the list.
+/// The most groups that are asked for, to check that they divide the list.
 const GROUPS_MAX: usize = 50;
 
 /// One property of one endpoint.
@@ -39,7 +40,7 @@ enum What {
     Deleted,
 }
 
-/// Every property of the endpoints of a plan.
+/// Every property of the endpoints in a plan.
 pub(super) fn all(plan: &Plan) -> Vec<Check> {
     use What::{
         Deleted, Fields, Filters, Groups, Ids, Keys, List, Nobody, OtherPath, Pairs, Repeated,
@@ -96,41 +97,41 @@ pub(super) fn all(plan: &Plan) -> Vec<Check> {
 }
 
 impl Alone<'_> {
-    pub(super) async fn check(&mut self, check: &Check) -> Result<Seen, Silence> {
-        let mut seen = Seen::default();
+    pub(super) async fn check(&mut self, check: &Check) -> Result<Tries, Silence> {
+        let mut tries = Tries::default();
         let endpoint = check.endpoint;
         match check.what {
-            What::List => self.is_list(endpoint, &mut seen),
-            What::Fields => self.fields(endpoint, &mut seen),
+            What::List => self.is_list(endpoint, &mut tries),
+            What::Fields => self.fields(endpoint, &mut tries),
             What::Repeated => {
                 let (_, body) = self.ask(&Scenario::all(endpoint).ask).await?;
                 let is_same = self.whole(endpoint).is_some_and(|whole| whole.body == body);
-                seen.holds(is_same, || "the second answer is another one".to_owned());
+                tries.holds(is_same, || "the second answer is another one".to_owned());
             }
             What::OtherPath => {
                 let mut ask = Scenario::all(endpoint).ask;
                 endpoint.other_path.unwrap_or_default().clone_into(&mut ask.path);
                 let (_, body) = self.ask(&ask).await?;
                 let is_same = self.whole(endpoint).is_some_and(|whole| whole.body == body);
-                seen.holds(is_same, || "the other path has another answer".to_owned());
+                tries.holds(is_same, || "the other path has another answer".to_owned());
             }
-            What::Keys => self.keys(endpoint, &mut seen).await?,
-            What::Filters => self.asked_as(endpoint, Group::Filter, &mut seen).await?,
-            What::Pairs => self.asked_as(endpoint, Group::Pair, &mut seen).await?,
+            What::Keys => self.keys(endpoint, &mut tries).await?,
+            What::Filters => self.asked_as(endpoint, Group::Filter, &mut tries).await?,
+            What::Pairs => self.asked_as(endpoint, Group::Pair, &mut tries).await?,
             What::Nobody => {
-                self.asked_as(endpoint, Group::Unknown, &mut seen).await?;
-                self.asked_as(endpoint, Group::Odd, &mut seen).await?;
+                self.asked_as(endpoint, Group::Unknown, &mut tries).await?;
+                self.asked_as(endpoint, Group::Odd, &mut tries).await?;
             }
-            What::Groups => self.groups(endpoint, &mut seen).await?,
-            What::Ids => self.ids(endpoint, &mut seen).await?,
-            What::SameUsers => self.same_users(endpoint, &mut seen),
-            What::Teams => self.teams(endpoint, &mut seen),
-            What::Deleted => self.deleted(endpoint, &mut seen),
+            What::Groups => self.groups(endpoint, &mut tries).await?,
+            What::Ids => self.ids(endpoint, &mut tries).await?,
+            What::SameUsers => self.same_users(endpoint, &mut tries),
+            What::Teams => self.teams(endpoint, &mut tries),
+            What::Deleted => self.deleted(endpoint, &mut tries),
         }
-        Ok(seen)
+        Ok(tries)
     }
 
-    fn is_list(&self, endpoint: &Endpoint, seen: &mut Seen) {
+    fn is_list(&self, endpoint: &Endpoint, tries: &mut Tries) {
         let list = self.whole(endpoint).map(|whole| {
             let list = crate::list::List::read(&whole.body, crate::list::KeyedBy::Id);
             list.map(|list| {
@@ -140,14 +141,14 @@ impl Alone<'_> {
         });
         match list {
             Some(Ok((has_ids, repeated))) => {
-                seen.holds(has_ids, || "a record has no id".to_owned());
-                seen.holds(repeated == 0, || format!("{repeated} ids stand more than once"));
+                tries.holds(has_ids, || "a record has no id".to_owned());
+                tries.holds(repeated == 0, || format!("{repeated} ids stand more than once"));
             }
-            _ => seen.holds(false, || "the answer is no list".to_owned()),
+            _ => tries.holds(false, || "the answer is no list".to_owned()),
         }
     }
 
-    async fn keys(&mut self, endpoint: &Endpoint, seen: &mut Seen) -> Result<(), Silence> {
+    async fn keys(&mut self, endpoint: &Endpoint, tries: &mut Tries) -> Result<(), Silence> {
         let wrong = match endpoint.key {
             KeyPlace::Bearer => KeyPlace::WrongBearer,
             _ => KeyPlace::WrongQuery,
@@ -157,17 +158,17 @@ impl Alone<'_> {
             let error = Node::parse(&body).ok();
             let error = error.as_ref().and_then(|body| body.get("error")).and_then(Node::text);
             let is_error = (400..500).contains(&status) && error.is_some();
-            seen.holds(is_error, || format!("it answers {status}"));
+            tries.holds(is_error, || format!("it answers {status}"));
         }
         Ok(())
     }
 
-    /// Questions as a comparison would ask them; the whole list says what the answer must be.
+    /// Asks the questions of a comparison. The whole list predicts their answers.
     async fn asked_as(
         &mut self,
         endpoint: &'static Endpoint,
         group: Group,
-        seen: &mut Seen,
+        tries: &mut Tries,
     ) -> Result<(), Silence> {
         let Some(whole) = self.whole(endpoint) else { return Ok(()) };
         let all = questions(endpoint, &whole.index, self.plan.extent, self.plan.seed);
@@ -176,7 +177,7 @@ impl Alone<'_> {
             let mode = |filter: &str| settings.mode(filter).to_owned();
             let listed = self.filtered(endpoint, &scenario.ask.query).await?;
             let Some(listed) = listed else {
-                seen.holds(false, || format!("{}: no list", scenario.id));
+                tries.holds(false, || format!("{}: no list", scenario.id));
                 continue;
             };
             let Some(whole) = self.whole(endpoint) else { return Ok(()) };
@@ -184,14 +185,14 @@ impl Alone<'_> {
             let found: HashSet<&str> = listed.iter().map(|(key, _)| key.as_str()).collect();
             let extra = found.difference(&wanted).count();
             let missing = wanted.difference(&found).count();
-            seen.holds(extra == 0 && missing == 0, || {
+            tries.holds(extra == 0 && missing == 0, || {
                 format!("{}: {extra} too many, {missing} missing", scenario.id)
             });
             let other = listed.iter().filter(|(key, record)| {
                 whole.records.get(key).is_some_and(|known| known != record)
             });
             let other = other.count();
-            seen.holds(other == 0, || {
+            tries.holds(other == 0, || {
                 format!("{}: {other} records look otherwise than in the whole list", scenario.id)
             });
         }
@@ -201,7 +202,7 @@ impl Alone<'_> {
     async fn groups(
         &mut self,
         endpoint: &'static Endpoint,
-        seen: &mut Seen,
+        tries: &mut Tries,
     ) -> Result<(), Silence> {
         let of = |record: &Node| record.get("sag").and_then(Node::text).map(str::to_owned);
         let Some(whole) = self.whole(endpoint) else { return Ok(()) };
@@ -215,22 +216,22 @@ impl Alone<'_> {
             let listed = self.filtered(endpoint, &filters).await?.unwrap_or_default();
             let others = listed.iter().filter(|(_, one)| of(one).as_ref() != Some(&group)).count();
             let is_exact = self.knowledge.settings(endpoint.name).mode("sag") == "exact";
-            seen.holds(others == 0 || !is_exact, || {
+            tries.holds(others == 0 || !is_exact, || {
                 format!("{others} users of another group are listed under a group")
             });
             twice += listed.into_iter().filter(|(key, _)| !found.insert(key.clone())).count();
         }
         if is_all && self.knowledge.settings(endpoint.name).mode("sag") == "exact" {
-            seen.holds(twice == 0, || format!("{twice} users are listed under two groups"));
+            tries.holds(twice == 0, || format!("{twice} users are listed under two groups"));
             let rest = grouped.abs_diff(found.len());
-            seen.holds(rest == 0, || {
+            tries.holds(rest == 0, || {
                 format!("{rest} users are listed under no group, or too many")
             });
         }
         Ok(())
     }
 
-    async fn ids(&mut self, endpoint: &'static Endpoint, seen: &mut Seen) -> Result<(), Silence> {
+    async fn ids(&mut self, endpoint: &'static Endpoint, tries: &mut Tries) -> Result<(), Silence> {
         let Some(whole) = self.whole(endpoint) else { return Ok(()) };
         let mut ids: Vec<String> = whole.records.keys().cloned().collect();
         ids.sort();
@@ -243,17 +244,17 @@ impl Alone<'_> {
                 listed.len() == 1 && listed.first().map(|(_, record)| record) == known.as_ref()
             });
             let count = listed.map_or(0, |listed| listed.len());
-            seen.holds(is_it, || format!("a filter by an id lists {count} users, or another one"));
+            tries.holds(is_it, || format!("a filter by an id lists {count} users, or another one"));
         }
         Ok(())
     }
 
-    fn same_users(&self, endpoint: &Endpoint, seen: &mut Seen) {
-        let v1 = crate::endpoint::endpoint("v1_users").and_then(|v1| self.whole(v1));
+    fn same_users(&self, endpoint: &Endpoint, tries: &mut Tries) {
+        let v1 = corpus::endpoint::endpoint("v1_users").and_then(|v1| self.whole(v1));
         let (Some(v1), Some(v3)) = (v1, self.whole(endpoint)) else { return };
         let missing = v1.records.keys().filter(|key| !v3.records.contains_key(*key)).count();
         let extra = v3.records.keys().filter(|key| !v1.records.contains_key(*key)).count();
-        seen.holds(missing == 0 && extra == 0, || {
+        tries.holds(missing == 0 && extra == 0, || {
             format!("{missing} users of v1 are missing, {extra} are not in v1")
         });
         let mut fields = BTreeSet::new();
@@ -271,13 +272,13 @@ impl Alone<'_> {
         }
         let settings = |name| self.knowledge.settings(name);
         let is_set_alike = settings("v1_users") == settings("v3_cdr_users");
-        seen.holds(fields.is_empty() || !is_set_alike, || {
+        tries.holds(fields.is_empty() || !is_set_alike, || {
             format!("fields that differ: {}", fields.into_iter().collect::<Vec<_>>().join(", "))
         });
     }
 
-    fn teams(&self, endpoint: &Endpoint, seen: &mut Seen) {
-        let teams = crate::endpoint::endpoint("v2_cdr_teams").and_then(|teams| self.whole(teams));
+    fn teams(&self, endpoint: &Endpoint, tries: &mut Tries) {
+        let teams = corpus::endpoint::endpoint("v2_cdr_teams").and_then(|teams| self.whole(teams));
         let (Some(teams), Some(users)) = (teams, self.whole(endpoint)) else { return };
         let settings = self.knowledge.settings(endpoint.name);
         for (field, shows) in [
@@ -285,7 +286,7 @@ impl Alone<'_> {
             ("agent_in_teams", &settings.assigned_teams),
             ("supervisor_in_teams", &settings.supervisor_in_teams),
         ] {
-            // A name may hold the separator; only ids can be taken apart safely.
+            // A name may contain the separator, so only ids can be split safely.
             if shows != "ids" || !users.records.values().any(|one| one.get(field).is_some()) {
                 continue;
             }
@@ -293,16 +294,16 @@ impl Alone<'_> {
             let named = named.flat_map(|text| text.split(", ")).filter(|id| !id.is_empty());
             let unknown: HashSet<&str> =
                 named.filter(|id| !teams.records.contains_key(*id)).collect();
-            seen.holds(unknown.is_empty(), || {
+            tries.holds(unknown.is_empty(), || {
                 format!("{field} names {} teams that are not listed", unknown.len())
             });
         }
     }
 
-    fn deleted(&self, endpoint: &Endpoint, seen: &mut Seen) {
-        let v1 = crate::endpoint::endpoint("v1_users").and_then(|v1| self.whole(v1));
+    fn deleted(&self, endpoint: &Endpoint, tries: &mut Tries) {
+        let v1 = corpus::endpoint::endpoint("v1_users").and_then(|v1| self.whole(v1));
         let (Some(v1), Some(deleted)) = (v1, self.whole(endpoint)) else { return };
         let both = deleted.records.keys().filter(|key| v1.records.contains_key(*key)).count();
-        seen.holds(both == 0, || format!("{both} users are both deleted and listed"));
+        tries.holds(both == 0, || format!("{both} users are both deleted and listed"));
     }
 }

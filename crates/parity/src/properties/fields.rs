@@ -1,15 +1,16 @@
-//! Whether every record has just the fields that the vendor's pages print, in their order and with
-//! their JSON types. Settings that change a form are respected; where they are not known, each form
-//! that a setting gives is taken for right.
+//! Whether every record has exactly the fields that the vendor's pages print, in their order and with
+//! their JSON types. Settings that change a form are respected. Where they are not known, every form that
+//! a setting allows is right.
 
 use std::collections::BTreeMap;
 
-use super::{Alone, Seen};
-use crate::endpoint::Endpoint;
+use corpus::endpoint::Endpoint;
+use corpus::node::Node;
+
+use super::{Alone, Tries};
 use crate::knowledge::Knowledge;
 use crate::list::{KeyedBy, List};
 use crate::mask::Mask;
-use crate::node::Node;
 
 /// A documented type.
 #[derive(Clone, Copy)]
@@ -18,7 +19,7 @@ enum Type {
     NumberOrNull,
     Text,
     TextOrNull,
-    /// A text, a number or null, as `employee_id` says.
+    /// A text, a number or null, by the setting `employee_id`.
     EmployeeId,
     /// A list of records.
     List(Fields),
@@ -31,7 +32,7 @@ const SKILL: Fields = &[("name", Type::Text), ("value", Type::Number)];
 const CHANNEL: Fields =
     &[("type", Type::Text), ("name", Type::Text), ("value", Type::NumberOrNull)];
 
-/// What the list of a user's teams is called is the only thing that v1 and v3 do not have in common.
+/// The fields of a user in v1. In v3 only the list of teams has another name.
 const TEAMS: &str = "assigned_teams";
 
 const USER: Fields = &[
@@ -52,7 +53,7 @@ const USER: Fields = &[
     ("assigned_channels", Type::List(CHANNEL)),
 ];
 const TEAM: Fields = &[("name", Type::Text), ("id", Type::Number)];
-/// Of somebody who is gone the name may be gone too.
+/// A deleted user may have lost the name.
 const DELETED: Fields = &[("id", Type::Number), ("name", Type::TextOrNull)];
 
 fn documented(endpoint: &Endpoint) -> Fields {
@@ -63,12 +64,12 @@ fn documented(endpoint: &Endpoint) -> Fields {
     }
 }
 
-/// How records may look.
+/// The documented form of records.
 struct Form<'a> {
     endpoint: &'a Endpoint,
     /// `string` or `number`; empty where it is not known.
     employee_id: &'a str,
-    /// Whether the new API has whatever the pages promise. Voiso's has.
+    /// Whether the new API has every field of the pages, like Voiso's.
     is_whole: bool,
     mask: &'a Mask,
 }
@@ -79,7 +80,7 @@ impl Form<'_> {
         if is_teams { "agent_in_teams" } else { name }
     }
 
-    /// What is wrong with a record, a sentence each, without values.
+    /// A sentence for each fault of a record, without values.
     fn faults(&self, at: &str, record: &Node, fields: Fields) -> Vec<String> {
         let Node::Object(members) = record else {
             return vec![format!("{at}: {}, not an object", record.kind())];
@@ -111,7 +112,7 @@ impl Form<'_> {
             Type::Text => &["string"],
             Type::TextOrNull => &["string", "null"],
             Type::EmployeeId if self.employee_id == "string" => &["string", "null"],
-            // Not every id of an employee is a number.
+            // Some employee ids are not numbers.
             Type::EmployeeId => &["number", "string", "null"],
             Type::List(_) => &["array"],
         };
@@ -126,19 +127,19 @@ impl Form<'_> {
 }
 
 impl Alone<'_> {
-    pub(super) fn fields(&self, endpoint: &Endpoint, seen: &mut Seen) {
+    pub(super) fn fields(&self, endpoint: &Endpoint, tries: &mut Tries) {
         let Some(whole) = self.whole(endpoint) else { return };
         let Ok(list) = List::read(&whole.body, KeyedBy::Id) else { return };
         let mask = Mask::new(self.plan.secrets.clone());
         let found = faults(endpoint, self.knowledge, &list, &mask);
-        seen.tried += 1 + list.records.len() as u64;
+        tries.tried += 1 + list.records.len() as u64;
         for (fault, records) in found {
-            seen.failures.push(format!("{fault} ({records} records)"));
+            tries.failures.push(format!("{fault} ({records} records)"));
         }
     }
 }
 
-/// What is wrong, and in how many records.
+/// The faults of a list, and how many records have each.
 fn faults(
     endpoint: &Endpoint,
     knowledge: &Knowledge,
@@ -172,9 +173,9 @@ fn faults(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::endpoint;
     use crate::knowledge::Settings;
-    use crate::secrets::Secrets;
+    use corpus::endpoint::endpoint;
+    use report::secrets::Secrets;
 
     const V1: &str = r#"{"id":1,"name":"A","email":"a@b.c","sip_account":null,"sag":"Agent",
         "extension":"2594","caller_id":null,"timezone":"Istanbul","webrtc_ringtone":null,
@@ -208,15 +209,15 @@ mod tests {
         let settings = Settings { employee_id: "number".to_owned(), ..Settings::default() };
         let number = V1.replace("\"E-1\"", "123");
         assert!(found("v1_users", &with(settings), &number).is_empty());
-        // Whose settings are not known may show either.
+        // Without known settings either form is right.
         assert!(found("v1_users", &voiso(), &number).is_empty());
-        // What Vonage does not have is null.
+        // Fields that Vonage does not have are null.
         let null = V1.replace("5}", "null}");
         assert!(found("v1_users", &Knowledge::default(), &null).is_empty());
     }
 
     #[test]
-    fn a_field_of_another_form_is_told_without_its_value() {
+    fn a_fault_names_the_field_and_shows_no_value() {
         let v1 = [
             (
                 "\"extension\":\"2594\"",

@@ -1,37 +1,38 @@
-//! Both sides are asked again for what differs and has no explanation: what the data did in between
-//! is nobody's fault. Nothing else is asked again, so that quiet data cost one pass.
+//! Asks both sides again about differences without an explanation, because the data may have changed
+//! between the two answers. Nothing else is asked again, so that a run over steady data takes one pass.
 
 use std::collections::BTreeSet;
 
-use super::judge::Records;
+use corpus::ask::Ask;
+use corpus::node::Node;
+use report::Cause;
+
+use super::records::Records;
 use super::{Pair, Run};
-use crate::ask::Ask;
 use crate::cause::Judgement;
 use crate::compare::{Compared, Difference, Kind, ORDER, RECORDS, compare};
 use crate::list::KeyedBy;
-use crate::node::Node;
-use crate::report::Cause;
 use crate::scenario::{Group, Scenario};
 
-/// Times both sides are asked again at most.
+/// How often both sides are asked again at most.
 const ROUNDS_MAX: usize = 3;
-/// Up to this many records are asked for one by one, where the endpoint has a filter by id.
+/// The most records that are asked for one by one, where the endpoint has a filter by id.
 const ONE_BY_ONE_MAX: usize = 3;
 
-/// A difference that may go away.
+/// A difference that may disappear.
 struct Pending {
     place: usize,
-    /// What control last said there.
+    /// Control's last value.
     control: Option<Node>,
-    /// Whether that is another value than before.
+    /// Whether control has changed this value.
     has_moved: bool,
 }
 
-/// One more reading of both sides, taken apart once for all that is pending.
+/// One more pair of answers, compared once for all pending differences.
 struct Reading<'a> {
     records: Records<'a>,
     now: Compared,
-    /// How control differs from what it said first.
+    /// The differences between control and its first answer.
     since: Compared,
 }
 
@@ -46,15 +47,15 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// What became of it.
+/// What happened to a difference.
 enum Fate {
-    /// It is gone, and control changed.
+    /// It disappeared, and control changed.
     Race,
-    /// It is gone though control held still.
+    /// It disappeared, although control did not change.
     Unsteady,
-    /// It is there, and control held still.
+    /// It is still there, and control did not change.
     Settled,
-    /// Control says something else again.
+    /// It is still there, and control changed again.
     Moving(Option<Node>),
 }
 
@@ -75,8 +76,7 @@ impl Run<'_> {
             Pending { place: *place, control, has_moved: false }
         };
         let mut pending: Vec<Pending> = doubtful.iter().map(start).collect();
-        // An answer about one record is another answer: it may show that a difference stays, and
-        // nothing else.
+        // An answer about one record comes from another question. It can only confirm a difference.
         if let Some(keys) = one_by_one(scenario, found, &pending, by) {
             let Some(pairs) = self.ask_for_each(scenario, &keys).await else { return };
             pending.retain(|one| {
@@ -100,7 +100,7 @@ impl Run<'_> {
                 let difference = &found.differences[one.place];
                 match fate(difference, &one, &reading) {
                     Fate::Settled => {}
-                    // Once control has moved, what goes away had to do with that.
+                    // Control has changed before, which explains that the difference disappeared.
                     Fate::Unsteady if one.has_moved => judged[one.place] = Some(race()),
                     Fate::Race => judged[one.place] = Some(race()),
                     Fate::Unsteady => judged[one.place] = Some(unsteady()),
@@ -112,7 +112,7 @@ impl Run<'_> {
             pending = moving;
         }
         for one in pending {
-            // A field that candidate lacks, or has in another form, differs whatever control says.
+            // A missing field, or another form, differs from every value of control.
             let difference = &found.differences[one.place];
             let is_null = [&difference.control, &difference.candidate].contains(&&Some(Node::Null));
             if difference.kind == Kind::Absent || difference.kind == Kind::Type && !is_null {
@@ -126,8 +126,7 @@ impl Run<'_> {
         }
     }
 
-    /// A question for each record. `None` where a side does not answer: then the judgement stands as
-    /// it is.
+    /// Asks for each record. `None` where a side does not answer; the judgement stays then.
     async fn ask_for_each(
         &mut self,
         scenario: &Scenario,
@@ -144,8 +143,8 @@ impl Run<'_> {
     }
 }
 
-/// The records to ask for one by one: a few whose values differ. Who is listed, and how often, only
-/// the list itself can tell.
+/// The records to ask for one by one, if values of only a few records differ. Whether a record is listed,
+/// and how often, only the list can show.
 fn one_by_one(
     scenario: &Scenario,
     found: &Compared,
@@ -165,7 +164,7 @@ fn one_by_one(
     (keys.len() <= ONE_BY_ONE_MAX).then(|| keys.into_iter().collect())
 }
 
-/// What a side has where a difference is: the whole field, the record, or the difference's own value.
+/// The value at a difference: the whole field, whether the record exists, or the difference's own value.
 fn at(difference: &Difference, record: &dyn Fn(&str) -> Option<Node>) -> Option<Node> {
     match (&difference.record, difference.field.as_str()) {
         (Some(key), RECORDS) => record(key).map(|_| Node::Bool(true)),

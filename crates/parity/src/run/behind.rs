@@ -1,31 +1,32 @@
-//! What is behind candidate: the new API, which is asked what it holds of the records that differ.
+//! Asks the new API behind candidate for its rows of the records that differ.
 
 use std::collections::HashSet;
 
-use crate::ask::Reply;
+use corpus::ask::Reply;
+use corpus::node::Node;
+use corpus::source::Answering;
+
 use crate::cause::Teams;
 use crate::list::KeyedBy;
-use crate::node::Node;
-use crate::source::Answering;
 use crate::witness::{self, Rows};
 
-/// What candidate asks, and a way to ask it as well.
+/// The new API behind candidate.
 pub trait Behind: Send + Sync {
-    /// Method, path and query of what candidate asked since this was called last.
+    /// The shapes of the calls that candidate has made since the last time.
     fn take_calls(&self) -> Vec<String>;
-    /// Asks the new API for a path and query, with candidate's own credential.
+    /// Asks the new API with candidate's credential.
     fn ask<'a>(&'a self, path_and_query: &'a str) -> Answering<'a, Option<Reply>>;
 }
 
-/// Above this many records the whole list is read, page by page.
+/// The most records that are asked for one by one. For more records the whole list is read.
 const ONE_BY_ONE_MAX: usize = 10;
-/// Rows of a page.
+/// The rows of a page.
 const PAGE_ROWS: usize = 100;
-/// Pages read at most; the vendor's largest contact centers have fewer.
+/// The most pages; the vendor's largest contact centers have fewer.
 const PAGES_MAX: usize = 20_000;
 
-/// What the new API holds of some users, by key; `None` where it cannot be asked. Those it does not
-/// have are missing from the answer. `hints` are their e-mail addresses, where they are known.
+/// The rows of some users, by key; `None` where the new API cannot be asked. A user without a row does not
+/// exist there. `hints` are known e-mail addresses of these users.
 pub(super) async fn rows(
     behind: &dyn Behind,
     wanted: &HashSet<String>,
@@ -37,8 +38,8 @@ pub(super) async fn rows(
     {
         return Some(rows);
     }
-    // A list that moves while it is read may hide somebody between two pages, so nobody is missing
-    // before two readings have not found them.
+    // A list that changes while it is read may hide a user between two pages, so a user counts as missing
+    // only after two readings.
     let of = |key: &str, _: &Node| wanted.contains(key);
     let mut rows = pages(behind, &of, wanted.len(), by).await?;
     if rows.len() < wanted.len() {
@@ -47,12 +48,12 @@ pub(super) async fn rows(
     Some(rows)
 }
 
-/// Everybody who has a deletion date.
+/// The rows of all users with a deletion date.
 pub(super) async fn deleted(behind: &dyn Behind, by: KeyedBy) -> Option<Rows> {
     pages(behind, &|_, row| witness::has_deletion_date(row), usize::MAX, by).await
 }
 
-/// All of a few, or `None`: an upstream may not answer the filter, or know nothing of it.
+/// The rows of all wanted users, by e-mail address; `None` where the filter does not find all of them.
 async fn by_email(
     behind: &dyn Behind,
     wanted: &HashSet<String>,
@@ -73,7 +74,7 @@ async fn by_email(
     (rows.len() == wanted.len()).then_some(rows)
 }
 
-/// The list page by page, until there are `enough`.
+/// Reads the list page by page, until there are `enough` rows.
 async fn pages(
     behind: &dyn Behind,
     wanted: &(dyn Fn(&str, &Node) -> bool + Sync),
@@ -91,15 +92,15 @@ async fn pages(
             return Some(rows);
         }
         if on_page == 0 {
-            // It says that there are more.
+            // The total promises more rows than the pages have.
             return None;
         }
     }
     None
 }
 
-/// The ids of the teams that the new API lists: no page of the vendor names that list, so an
-/// upstream may refuse it.
+/// The ids of the teams in the new API. No page of the vendor describes this list, so the new API may
+/// refuse it.
 pub(super) async fn teams(behind: &dyn Behind) -> Teams {
     let mut ids = HashSet::new();
     for page in 0..PAGES_MAX {
@@ -119,7 +120,7 @@ pub(super) async fn teams(behind: &dyn Behind) -> Teams {
     Teams::Unknown
 }
 
-/// The e-mail addresses of records.
+/// The e-mail addresses in records.
 pub(super) fn emails<'a>(records: impl Iterator<Item = &'a Node>) -> Vec<String> {
     let mut emails: Vec<String> = records
         .filter_map(|record| record.get("email").and_then(Node::text))
@@ -134,7 +135,7 @@ pub(super) fn emails<'a>(records: impl Iterator<Item = &'a Node>) -> Vec<String>
 mod tests {
     use super::*;
 
-    /// A recording: it has the pages of the whole list, and no answer to an address.
+    /// A recording with the pages of the whole list, and without answers to filters.
     struct Recorded;
 
     impl Behind for Recorded {
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_a_filter_has_no_answer_the_whole_list_is_read() {
+    async fn without_an_answer_to_the_filter_the_whole_list_is_read() {
         let wanted = HashSet::from(["7".to_owned()]);
         let hints = ["a@x.example".to_owned()];
         let found = rows(&Recorded, &wanted, &hints, KeyedBy::Id).await;

@@ -1,22 +1,24 @@
-//! What all questions brought together, and the report made of it.
+//! Adds up the results of all questions, and makes the report.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
-use super::settle::settle;
-use super::state::Finished;
-use super::{Plan, left_out};
-use crate::ask::Ask;
-use crate::compare::is_of_the_answer;
-use crate::endpoint::endpoint;
-use crate::knowledge::Knowledge;
-use crate::mask::Mask;
-use crate::report::{
+use corpus::ask::Ask;
+use corpus::endpoint::endpoint;
+use report::{
     Cause, FORMAT, FieldReport, Finding, LeftOut, Outcome, Report, ScenarioReport, Totals, V4Call,
     Verdict,
 };
 
-/// What was found so far.
+use super::finished::Finished;
+use super::settle::settle;
+use super::{Plan, left_out};
+use crate::compare::is_of_the_answer;
+use crate::knowledge::Knowledge;
+use crate::mask::Mask;
+
+/// The results so far.
 #[derive(Debug)]
 pub(super) struct Gathered {
     pub(super) totals: Totals,
@@ -25,15 +27,23 @@ pub(super) struct Gathered {
     mask: Mask,
     endpoints: Vec<&'static str>,
     examples_max: usize,
+    /// By place of the endpoint and of the field's name.
     fields: BTreeMap<(usize, usize), FieldReport>,
-    /// Names of fields in the order in which they were met.
-    names: Vec<String>,
+    /// Names of fields, numbered in the order in which they were met.
+    names: HashMap<String, usize>,
     scenarios: Vec<ScenarioReport>,
     findings: Vec<Finding>,
-    /// What the questions brought; it is settled when all have.
+    /// Where each kind of finding stands.
+    places: HashMap<Alike, usize>,
+    /// The results of the questions, until all are there.
     finished: Vec<Finished>,
     calls: Vec<V4Call>,
+    /// The shapes of requests that `calls` has.
+    called: HashSet<String>,
 }
+
+/// Findings count as one if endpoint, field, kind, cause and reason are equal.
+type Alike = (String, String, String, Cause, String);
 
 impl Gathered {
     pub(super) fn new(plan: &Plan) -> Gathered {
@@ -45,11 +55,13 @@ impl Gathered {
             endpoints: plan.endpoints.iter().map(|endpoint| endpoint.name).collect(),
             examples_max: plan.examples_max,
             fields: BTreeMap::new(),
-            names: Vec::new(),
+            names: HashMap::new(),
             scenarios: Vec::new(),
             findings: Vec::new(),
+            places: HashMap::new(),
             finished: Vec::new(),
             calls: Vec::new(),
+            called: HashSet::new(),
         }
     }
 
@@ -57,12 +69,13 @@ impl Gathered {
         &self.mask
     }
 
-    /// What candidate asked for a request. One line for each shape; the first call stands for all.
+    /// Counts the calls that candidate made for a request. The report has one line for each shape of
+    /// request, with the first call.
     pub(super) fn calls(&mut self, ask: &Ask, calls: &[String]) {
         let total = self.totals.upstream_calls.get_or_insert(0);
         *total += calls.len() as u64;
         let legacy = ask.shape();
-        if self.calls.iter().any(|known| known.legacy == legacy) {
+        if !self.called.insert(legacy.clone()) {
             return;
         }
         let v4 = match calls.first() {
@@ -81,20 +94,17 @@ impl Gathered {
         for field in finished.fields {
             self.field(field);
         }
-        for found in finished.findings {
-            self.finding(found.finding);
+        for one in finished.findings {
+            self.finding(one.finding);
         }
         self.scenarios.push(finished.scenario);
     }
 
     fn field(&mut self, field: FieldReport) {
-        let place = |list: &[&str], name: &str| list.iter().position(|known| *known == name);
-        let endpoint = place(&self.endpoints, &field.endpoint).unwrap_or(usize::MAX);
-        let known = self.names.iter().position(|name| *name == field.field);
-        let name = known.unwrap_or_else(|| {
-            self.names.push(field.field.clone());
-            self.names.len() - 1
-        });
+        let endpoint = self.endpoints.iter().position(|known| *known == field.endpoint);
+        let endpoint = endpoint.unwrap_or(usize::MAX);
+        let next = self.names.len();
+        let name = *self.names.entry(field.field.clone()).or_insert(next);
         let of = self.fields.entry((endpoint, name)).or_insert_with(|| FieldReport {
             endpoint: field.endpoint.clone(),
             field: field.field.clone(),
@@ -114,25 +124,29 @@ impl Gathered {
     }
 
     fn finding(&mut self, finding: Finding) {
-        let is_it = |known: &&mut Finding| {
-            known.endpoint == finding.endpoint
-                && known.field == finding.field
-                && known.kind == finding.kind
-                && known.cause == finding.cause
-                && known.why == finding.why
-        };
-        match self.findings.iter_mut().find(is_it) {
-            Some(known) => {
+        let alike = (
+            finding.endpoint.clone(),
+            finding.field.clone(),
+            finding.kind.clone(),
+            finding.cause,
+            finding.why.clone(),
+        );
+        match self.places.entry(alike) {
+            Entry::Occupied(place) => {
+                let known = &mut self.findings[*place.get()];
                 known.count += finding.count;
                 let room = self.examples_max.saturating_sub(known.examples.len());
                 known.examples.extend(finding.examples.into_iter().take(room));
             }
-            None => self.findings.push(finding),
+            Entry::Vacant(place) => {
+                place.insert(self.findings.len());
+                self.findings.push(finding);
+            }
         }
     }
 
-    /// Where one endpoint lists users, another that lists nobody on both sides proves nothing: so it
-    /// looks with a key that may see nobody there.
+    /// Calls an empty list undecided where another endpoint lists users: the key may not be allowed to see
+    /// users there, so the empty lists prove nothing.
     fn doubt_empty_lists(&mut self) {
         let is_all = |scenario: &ScenarioReport| {
             let lists_users = endpoint(&scenario.endpoint).is_some_and(|one| one.lists_users());
@@ -151,7 +165,7 @@ impl Gathered {
         }
     }
 
-    /// The report; `unasked` are questions that there was no time for.
+    /// Makes the report; `unasked` are questions that were not asked.
     pub(super) fn report(
         mut self,
         knowledge: &Knowledge,
@@ -177,10 +191,11 @@ impl Gathered {
         self.totals.undecided = (undecided.count() + unasked.len()) as u64;
         self.findings.sort_by(|a, b| (a.cause, b.count).cmp(&(b.cause, a.count)));
         settings.sort_by(|a, b| (&a.table, &a.line).cmp(&(&b.table, &b.line)));
+        let seen = self.fields.values().filter(|one| one.ignored > 0);
+        let seen: HashSet<(&str, &str)> =
+            seen.map(|one| (one.endpoint.as_str(), one.field.as_str())).collect();
         let is_unseen = |(endpoint, name): &&(String, String)| {
-            let name = self.mask.name(name);
-            let mut fields = self.fields.values();
-            !fields.any(|one| one.endpoint == *endpoint && one.field == name && one.ignored > 0)
+            !seen.contains(&(endpoint.as_str(), self.mask.name(name).as_str()))
         };
         let unseen = self.ignored.iter().filter(is_unseen);
         let unseen = unseen.map(|(endpoint, name)| format!("{endpoint}.{name}")).collect();
@@ -240,7 +255,7 @@ fn verdict(totals: &Totals, unasked: usize, left_out: &LeftOut) -> (Verdict, Str
     (Verdict::Agree, because)
 }
 
-/// A call without the values of its parameters, but for those of paging.
+/// A call without the values of its parameters, except those of paging.
 fn without_values(call: &str) -> String {
     let Some((path, query)) = call.split_once('?') else { return call.to_owned() };
     let shown = query.split('&').map(|pair| match pair.split_once('=') {
@@ -259,13 +274,13 @@ mod tests {
     use crate::scenario::Scenario;
 
     #[test]
-    fn a_call_is_shown_without_what_it_asks_for() {
+    fn a_call_is_shown_without_its_values() {
         let call = "GET /api/v4/users?limit=100&offset=99&email=jane%40x.example";
         assert_eq!(without_values(call), "GET /api/v4/users?limit=100&offset=99&email=..");
     }
 
     #[test]
-    fn nothing_compared_is_no_agreement() {
+    fn without_a_comparison_the_verdict_is_undecided() {
         assert_eq!(verdict(&Totals::default(), 0, &LeftOut::default()).0, Verdict::Undecided);
         let nobody = Totals { compared: 9, matched: 9, ..Totals::default() };
         assert_eq!(verdict(&nobody, 0, &LeftOut::default()).0, Verdict::Undecided);
@@ -279,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_is_empty_on_both_sides_proves_nothing_beside_one_that_is_not() {
+    fn empty_lists_prove_nothing_where_another_endpoint_lists_users() {
         let of = |name: &str, records: u64| {
             let mut all = Finished::of(&Scenario::all(endpoint(name).unwrap()));
             all.scenario.control_records = records;
@@ -290,7 +305,7 @@ mod tests {
         };
         let undecided = |v1: u64, v3: u64| {
             let mut gathered = Gathered::new(&Plan::default());
-            // Nobody may be deleted.
+            // The list of deleted users may be empty.
             let all = [("v1_users", v1), ("v3_cdr_users", v3), ("v2_cdr_deleted_agents", 0)];
             all.into_iter().for_each(|(name, records)| gathered.add(of(name, records)));
             gathered.report(&Knowledge::default(), Duration::ZERO, &[]).totals.undecided

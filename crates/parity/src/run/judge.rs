@@ -1,66 +1,28 @@
-//! Every difference of a question gets its cause: from before, from the evidence, or after both sides
-//! were asked again.
+//! Finds the cause of every difference: from an earlier question, from the evidence, or by asking both
+//! sides again.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashSet};
 
+use corpus::endpoint::{ENDPOINTS, Endpoint};
+use corpus::node::Node;
+use report::Cause;
+
+use super::records::Records;
 use super::systematic::not_by_rule;
 use super::{Pair, Run, behind};
 use crate::cause::{
-    DELETED_AT, Evidence, Judgement, NO_AGREEMENT, Seen, Teams, Vote, deletion_rules, quoted, votes,
+    DELETED_AT, DifferenceId, Evidence, Judgement, NO_AGREEMENT, Teams, Vote, deletion_rules,
+    quoted, votes,
 };
 use crate::compare::{Compared, Difference, ERROR, Kind, RECORDS, STATUS};
-use crate::endpoint::{ENDPOINTS, Endpoint};
 use crate::knowledge::Settings;
 use crate::list::{KeyedBy, List};
-use crate::node::Node;
-use crate::report::Cause;
 use crate::scenario::{Group, Scenario};
 use crate::witness;
 
-/// The whole records of a difference, where the answers are lists.
-pub(super) struct Records<'a> {
-    control: Option<List<'a>>,
-    candidate: Option<List<'a>>,
-}
-
-impl<'a> Records<'a> {
-    pub(super) fn of(pair: &'a Pair, by: KeyedBy) -> Records<'a> {
-        let read = |status: u16, body| if status == 200 { List::read(body, by).ok() } else { None };
-        Records {
-            control: read(pair.control.status, &pair.control.body),
-            candidate: read(pair.candidate.status, &pair.candidate.body),
-        }
-    }
-
-    pub(super) fn control(&self, key: &str) -> Option<Node> {
-        Some(self.control.as_ref()?.record(key)?.node())
-    }
-
-    pub(super) fn candidate(&self, key: &str) -> Option<Node> {
-        Some(self.candidate.as_ref()?.record(key)?.node())
-    }
-
-    /// The records that both have, of control or of candidate.
-    pub(super) fn common(&self, is_control: bool) -> Vec<Node> {
-        self.both()
-            .map(|(control, candidate)| if is_control { control } else { candidate })
-            .collect()
-    }
-
-    /// The records that both have.
-    pub(super) fn both(&self) -> impl Iterator<Item = (Node, Node)> {
-        let of_control = self.control.iter().flat_map(|list| list.keys.iter().zip(&list.records));
-        of_control.filter_map(|(key, record)| Some((record.node(), self.candidate(key)?)))
-    }
-
-    fn control_keys(&self) -> HashSet<String> {
-        self.control.iter().flat_map(|list| list.keys.iter().cloned()).collect()
-    }
-}
-
 impl Run<'_> {
-    /// What the whole lists tell, for the questions that follow.
+    /// Notes the facts of a whole list, for the questions that follow.
     pub(super) fn learn(&mut self, endpoint: &'static Endpoint, pair: &Pair) {
         let by = self.keyed_by(endpoint);
         let records = Records::of(pair, by);
@@ -122,7 +84,7 @@ impl Run<'_> {
                 .into_iter()
                 .filter(|place| {
                     let cause = judged[*place].as_ref().map(|judgement| judgement.cause);
-                    // Whoever was deleted just now has a deletion date as well.
+                    // A user who was deleted a moment ago has a deletion date as well.
                     let is_listing = found.differences[*place].field == RECORDS;
                     matches!(cause, Some(Cause::Bug | Cause::UpstreamData))
                         || is_listing && cause == Some(Cause::Quirk) && scenario.filters.is_empty()
@@ -142,26 +104,26 @@ impl Run<'_> {
             let is_kept = difference.record.is_some()
                 && !matches!(judgement.cause, Cause::Race | Cause::Noise | Cause::Order)
                 && (scenario.group == Group::All || difference.field != RECORDS);
-            let seen = Seen::of(difference);
-            if is_kept && known.judged(&seen).is_none() {
-                known.note(seen, judgement.clone());
+            let id = DifferenceId::of(difference);
+            if is_kept && known.judged(&id).is_none() {
+                known.note(id, judgement.clone());
             }
         }
         judged
     }
 
-    /// What control's answer says of settings.
+    /// The votes of control's answer for settings.
     pub(super) fn votes(&mut self, scenario: &Scenario, pair: &Pair, by: KeyedBy) -> Vec<Vote> {
         let Records { control, .. } = Records::of(pair, by);
         let known = self.endpoint(scenario.endpoint);
         let mut all = votes(scenario, known, &pair.control, control.as_ref());
-        all.iter().for_each(|vote| known.heard(vote));
+        all.iter().for_each(|vote| known.note_vote(vote));
         all.append(&mut self.deletions);
         all
     }
 
-    /// Who has a deletion date and is listed as he should be says as much of the setting as who is
-    /// not. Where no value of it fits them all, the two APIs do not agree on single users.
+    /// Checks the setting `deleted_at` against all users with a deletion date, also those without a
+    /// difference. Where no value fits all of them, the two APIs disagree about single users.
     async fn deleted(
         &mut self,
         scenario: &Scenario,
@@ -202,8 +164,8 @@ impl Run<'_> {
             .collect();
     }
 
-    /// The same difference of the same record, seen in another answer. Who is listed is another matter
-    /// under each filter.
+    /// The judgements of the same differences in earlier answers. Which records a filter lists is judged
+    /// for each question.
     fn judged_before(&self, scenario: &Scenario, found: &Compared) -> Vec<Option<Judgement>> {
         let known = self.known.endpoints.get(scenario.endpoint.name);
         let of = |difference: &Difference| {
@@ -211,13 +173,13 @@ impl Run<'_> {
             if difference.record.is_none() || is_filtered {
                 return None;
             }
-            known?.judged(&Seen::of(difference)).cloned()
+            known?.judged(&DifferenceId::of(difference)).cloned()
         };
         found.differences.iter().map(of).collect()
     }
 
-    /// What tells whether a team may be missing: the new API's own list of teams, and where it has
-    /// none, the users of control, who name them.
+    /// Reads the evidence for a missing team: the new API's list of teams, or, where the new API refuses
+    /// it, the teams that control's users name.
     async fn ask_for_teams(&mut self) {
         let behind = self.sides.behind.filter(|_| self.sides.knowledge.dialect == "voiso-v4");
         if let (Some(behind), Teams::Unknown) = (behind, &self.known.new_teams) {
@@ -238,7 +200,7 @@ impl Run<'_> {
         }
     }
 
-    /// What the new API holds of the users that differ.
+    /// The rows of the new API for the users that differ.
     async fn rows(
         &self,
         scenario: &Scenario,
@@ -251,7 +213,7 @@ impl Run<'_> {
             return None;
         }
         let needs = |difference: &&&Difference| {
-            // Who is listed under a filter is judged by the whole lists.
+            // Which records a filter lists is judged by the whole lists.
             let is_filtered = difference.field == RECORDS && !scenario.filters.is_empty();
             difference.kind != Kind::Order && difference.record.is_some() && !is_filtered
         };
@@ -299,8 +261,8 @@ impl Run<'_> {
         let is_whole = scenario.ask == Scenario::all(endpoint).ask;
         let refused = (scenario.group == Group::BadKey).then(|| {
             let body = |bytes: &[u8]| Node::parse(bytes).unwrap_or(Node::Null);
-            let (one, two) = (body(&pair.control.body), body(&pair.candidate.body));
-            evidence.refused((pair.control.status, &one), (pair.candidate.status, &two))
+            let (control, candidate) = (body(&pair.control.body), body(&pair.candidate.body));
+            evidence.refused((pair.control.status, &control), (pair.candidate.status, &candidate))
         });
         let judge = |difference: &&Difference| {
             let is_answer = matches!(difference.field.as_str(), STATUS | ERROR);
@@ -325,8 +287,8 @@ impl Run<'_> {
                     }
                 }
                 (Some(key), _) => {
-                    let (one, two) = (records.control(key), records.candidate(key));
-                    evidence.judge(difference, one.as_ref(), two.as_ref())
+                    let (control, candidate) = (records.control(key), records.candidate(key));
+                    evidence.judge(difference, control.as_ref(), candidate.as_ref())
                 }
                 (None, _) => evidence.judge(difference, None, None),
             }

@@ -1,14 +1,16 @@
-//! At the end of a run: a setting explains a difference only if one value of it fits everything that
-//! control answered, also where both sides agree as it is. What rests on any other setting is a bug.
+//! Settles the settings at the end of a run. A setting explains a difference only if one of its values fits
+//! every answer of control, also those where both sides agree. Without such a value the difference is a
+//! bug.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::state::Finished;
-use crate::cause::{Setting, SettingKey, Vote};
-use crate::report::{Cause, Outcome, Suggestion};
+use report::Suggestion;
 
-/// Settles what rests on settings, and says which settings to suggest. One that does not fit all is
-/// among them with what speaks against it.
+use super::finished::Finished;
+use crate::cause::{Setting, SettingKey, Vote};
+
+/// Settles all differences that rest on settings, and returns the settings to suggest. A setting without a
+/// fitting value is among them, with the evidence against it.
 pub(super) fn settle(all: &mut [Finished]) -> Vec<Suggestion> {
     let mut suggested: BTreeMap<SettingKey, BTreeMap<String, u64>> = BTreeMap::new();
     for (setting, evidence) in all.iter().flat_map(|one| &one.settings) {
@@ -32,7 +34,7 @@ pub(super) fn settle(all: &mut [Finished]) -> Vec<Suggestion> {
         };
         let fit = values.iter().filter(|(value, _)| against(value) == 0);
         match fit.max_by_key(|(_, evidence)| **evidence) {
-            // An answer that several values fit may have named another of them.
+            // An answer that several values fit may have suggested another one.
             Some((best, _)) => suggestions.push(suggestion(best, values.values().sum())),
             None => {
                 suggestions.extend(values.iter().map(|(value, count)| suggestion(value, *count)));
@@ -46,55 +48,19 @@ pub(super) fn settle(all: &mut [Finished]) -> Vec<Suggestion> {
     suggestions
 }
 
-impl Finished {
-    /// What rests on these settings has no explanation.
-    fn without(&mut self, contradicted: &BTreeSet<SettingKey>) {
-        for found in &mut self.findings {
-            let Some(key) = found.rests_on.take_if(|key| contradicted.contains(key)) else {
-                continue;
-            };
-            found.finding.cause = Cause::Bug;
-            found.finding.why = format!(
-                "{}, but other answers of control speak against it: no value of {} fits them all",
-                found.finding.why, key.name
-            );
-        }
-        for resting in std::mem::take(&mut self.resting) {
-            if resting.cause == Cause::Bug || resting.on.is_disjoint(contradicted) {
-                continue;
-            }
-            let of_scenario = &mut self.scenario.causes;
-            moved(of_scenario, resting.cause, resting.count);
-            moved(&mut self.field(&resting.field).causes, resting.cause, resting.count);
-            self.scenario.outcome = Outcome::Different;
-        }
-    }
-}
-
-/// So many more are bugs.
-fn moved(causes: &mut BTreeMap<Cause, u64>, from: Cause, count: u64) {
-    if let Some(left) = causes.get_mut(&from) {
-        *left = left.saturating_sub(count);
-        if *left == 0 {
-            causes.remove(&from);
-        }
-    }
-    *causes.entry(Cause::Bug).or_default() += count;
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::ENDPOINTS;
-    use crate::report::{FieldReport, Finding};
-    use crate::run::state::{Found, Resting};
+    use crate::run::finished::{RestingCount, RestingFinding};
     use crate::scenario::Scenario;
+    use corpus::endpoint::ENDPOINTS;
+    use report::{Cause, FieldReport, Finding, Outcome};
 
     fn key() -> SettingKey {
         SettingKey { table: "legacy.v1_users.filters".to_owned(), name: "sag".to_owned() }
     }
 
-    /// A question that such values of a setting fit; `suggested` explains two records of it.
+    /// A question that these values of a setting fit. `suggested` explains two of its records.
     fn question(fit: &[&str], suggested: Option<&str>) -> Finished {
         let mut finished = Finished::of(&Scenario::all(&ENDPOINTS[0]));
         let values = fit.iter().map(|value| (*value).to_owned()).collect();
@@ -107,7 +73,12 @@ mod tests {
         finished.settings.push((Setting { key: key(), value: value.to_owned() }, 2));
         finished.fields.push(FieldReport { field: field.clone(), causes, ..Default::default() });
         let on = BTreeSet::from([key()]);
-        finished.resting.push(Resting { field: field.clone(), cause: Cause::Quirk, on, count: 2 });
+        finished.resting.push(RestingCount {
+            field: field.clone(),
+            cause: Cause::Quirk,
+            on,
+            count: 2,
+        });
         let finding = Finding {
             endpoint: "v1_users".to_owned(),
             field,
@@ -117,7 +88,7 @@ mod tests {
             count: 2,
             examples: Vec::new(),
         };
-        finished.findings.push(Found { finding, rests_on: Some(key()) });
+        finished.findings.push(RestingFinding { finding, rests_on: Some(key()) });
         finished
     }
 
@@ -136,8 +107,8 @@ mod tests {
     }
 
     #[test]
-    fn what_another_answer_speaks_against_is_a_bug() {
-        // The other one is equal as it is.
+    fn a_setting_that_another_answer_contradicts_explains_nothing() {
+        // The second question is equal under the setting in force.
         let mut all = [question(&["contains"], Some("contains")), question(&["exact"], None)];
         let suggested = settle(&mut all);
         assert_eq!((suggested[0].evidence, suggested[0].against), (2, 1));

@@ -1,28 +1,30 @@
-//! Where differences follow a rule, they are no single values in the data, even if the new API holds
-//! just what candidate shows: the witness and candidate may be wrong in the same way, and the legacy
-//! API may do what neither of them knows of. That is no fault of the data, and nothing explains it.
+//! Finds differences that follow a rule. Such differences are not single wrong values in the data, even if
+//! the new API holds what candidate shows: candidate and the witness may both be wrong, or the legacy API
+//! may do something that neither knows. So they are bugs.
 
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::judge::Records;
+use corpus::node::Node;
+use report::Cause;
+
+use super::records::Records;
 use crate::cause::Judgement;
 use crate::compare::{Compared, Difference, Kind, RECORDS};
-use crate::node::Node;
-use crate::report::Cause;
 use rules::rules;
 
-/// From this share on, in percent, what differs is no single value in the data.
+/// The largest share of differing values, in percent, that can be single values in the data.
 const SHARE_MAX: u64 = 20;
-/// Fewer are too few for a share, and may be missing from a list.
+/// Up to this number of differences a share means nothing, and records may be missing from a list.
 const FEW_MAX: u64 = 5;
-/// Fewer of the same kind may be chance.
+/// Up to this number of equal differences may be chance.
 const CHANCE_MAX: usize = 2;
-/// Of ten times that candidate shows a value, so often control has one and the same other.
+/// How many of ten occurrences of a value of candidate must have the same other value of control.
 const MOST_OF_TEN: usize = 8;
 
-/// Calls a bug what is too much, or too regular, to be upstream data. Only a whole list can tell.
+/// Calls upstream data a bug where the differences are too many or too regular. Only whole lists can show
+/// that.
 pub(super) fn not_by_rule(found: &Compared, records: &Records<'_>, judged: &mut [Judgement]) {
     let mut fields: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
     for (place, judgement) in judged.iter().enumerate() {
@@ -38,7 +40,7 @@ pub(super) fn not_by_rule(found: &Compared, records: &Records<'_>, judged: &mut 
         });
     };
     for (field, places) in &fields {
-        // A record counts once, however many parts of its field differ.
+        // A record counts once, even if several parts of its field differ.
         let keys: HashSet<&str> =
             places.iter().filter_map(|place| found.differences[*place].record.as_deref()).collect();
         let tally = found.tallies.get(*field).copied().unwrap_or_default();
@@ -101,7 +103,7 @@ pub(super) fn not_by_rule(found: &Compared, records: &Records<'_>, judged: &mut 
 
 /// The values of a field.
 struct Values<'a> {
-    /// Key, control's value and candidate's, where the new API holds another one.
+    /// Key, control's value and candidate's value, where the cause is upstream data.
     differing: Vec<(&'a str, Node, Node)>,
     equal: Vec<Node>,
 }
@@ -126,17 +128,17 @@ impl<'a> Values<'a> {
         values
     }
 
-    /// Whether something simple, such as trimming, makes control's value of each of candidate's, and
-    /// leaves all as they are that are equal.
+    /// Whether a simple rule, such as trimming, turns every differing value of candidate into control's
+    /// value, and changes no equal value.
     fn follow_a_rule(&self) -> bool {
-        let [(_, first, _), _, ..] = &self.differing[..] else { return false };
-        rules(first).iter().any(|rule| {
+        let [(_, control, _), _, ..] = &self.differing[..] else { return false };
+        rules(control).iter().any(|rule| {
             self.differing.iter().all(|(_, control, candidate)| rule(candidate) == *control)
                 && self.equal.iter().all(|value| rule(value) == *value)
         })
     }
 
-    /// The records in which control has one and the same other value beside candidate's.
+    /// The records in which one value of candidate always has the same other value of control.
     fn replaced(&self) -> HashSet<&'a str> {
         let equal: HashSet<String> = self.equal.iter().map(Node::to_json).collect();
         let mut beside: HashMap<String, HashMap<String, Vec<&'a str>>> = HashMap::new();
@@ -154,7 +156,7 @@ impl<'a> Values<'a> {
     }
 }
 
-/// Whether records have a value in common that no other record has.
+/// Whether records share a value of a field that no other record has.
 fn have_in_common(alone: &[&Node], common: &[Node]) -> bool {
     let [Node::Object(members), ..] = alone else { return false };
     alone.len() > CHANCE_MAX
@@ -176,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_must_hold_for_all_that_differ_and_for_all_that_do_not() {
+    fn a_rule_must_fit_every_differing_and_every_equal_value() {
         let two = [("1", "Jane", " Jane"), ("2", "Joan", "Joan ")];
         assert!(values(&two, &["Jim"]).follow_a_rule());
         assert!(!values(&two, &["Jim "]).follow_a_rule());
@@ -185,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn one_value_beside_one_other_time_and_again_is_replaced() {
+    fn a_value_that_always_has_the_same_other_value_is_replaced() {
         let three = [("1", "UTC", ""), ("2", "UTC", ""), ("3", "UTC", "")];
         assert_eq!(values(&three, &["Paris"]).replaced().len(), 3);
         assert_eq!(values(&three, &[""]).replaced().len(), 0);
@@ -195,11 +197,11 @@ mod tests {
     }
 
     fn judged(control: &str, candidate: &str) -> Vec<Cause> {
-        use crate::ask::Reply;
         use crate::compare::compare;
-        use crate::endpoint::ENDPOINTS;
         use crate::list::KeyedBy;
         use crate::run::Pair;
+        use corpus::ask::Reply;
+        use corpus::endpoint::ENDPOINTS;
         use std::time::Duration;
         let reply =
             |body: &str| Reply { status: 200, headers: Vec::new(), body: body.to_owned().into() };
@@ -217,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn in_a_small_account_not_one_equal_value_is_no_fault_of_the_data() {
+    fn without_an_equal_value_a_small_account_has_a_bug() {
         let of = |one: &str, two: &str| {
             format!(r#"[{{"id":1,"name":"{one}"}},{{"id":2,"name":"{two}"}}]"#)
         };
@@ -226,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_that_one_side_never_lists_is_no_fault_of_the_data() {
+    fn a_group_that_one_side_never_lists_is_a_bug() {
         let rows = |ids: std::ops::Range<u32>, sag: &str| -> String {
             ids.map(|id| format!(r#",{{"id":{id},"sag":"{sag}"}}"#)).collect()
         };

@@ -1,18 +1,18 @@
-//! Why two answers differ: each cause needs its evidence, and what has none is a bug.
+//! Causes of differences: every cause needs evidence, and a difference without evidence is a bug.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::cell::OnceCell;
 use std::collections::HashSet;
 
+use corpus::endpoint::{Endpoint, endpoint};
+use corpus::node::Node;
 use parity::cause::{Evidence, Judgement, Known, KnownEndpoint};
 use parity::compare::{Difference, Kind};
-use parity::endpoint::{Endpoint, endpoint};
 use parity::knowledge::{Knowledge, Settings};
 use parity::list::KeyedBy;
-use parity::node::Node;
-use parity::report::Cause;
 use parity::witness::Rows;
+use report::Cause;
 
 fn v1() -> &'static Endpoint {
     endpoint("v1_users").unwrap()
@@ -22,7 +22,7 @@ fn node(text: &str) -> Node {
     Node::parse(text.as_bytes()).unwrap()
 }
 
-/// What is known of records that both sides have: control's and candidate's.
+/// The facts from these records of control and candidate.
 fn known(records: &[(&str, &str)]) -> Known {
     let mut of = KnownEndpoint::default();
     for (place, (control, candidate)) in records.iter().enumerate() {
@@ -36,7 +36,7 @@ fn known(records: &[(&str, &str)]) -> Known {
     known
 }
 
-/// Judges the field of a record; `row` is what the new API holds, where it can be asked.
+/// Judges a field of a record; `row` is the row of the new API, where that can be asked.
 fn judged(
     dialect: &str,
     by: KeyedBy,
@@ -72,12 +72,12 @@ fn judged(
 }
 
 #[test]
-fn what_the_new_api_holds_decides() {
+fn the_row_of_the_new_api_decides() {
     for (field, row, control, candidate, cause) in [
         ("name", r#"{"name":"B"}"#, r#"{"name":"A"}"#, r#"{"name":"B"}"#, Cause::UpstreamData),
         ("name", r#"{"name":"A"}"#, r#"{"name":"A"}"#, r#"{"name":"B"}"#, Cause::Bug),
         ("name", r#"{"name":"C"}"#, r#"{"name":"A"}"#, r#"{"name":"B"}"#, Cause::Bug),
-        // The first of two is right; a client may read the last.
+        // The first of two members is right, but a client may read the second.
         ("name", r#"{"name":"A"}"#, r#"{"name":"A"}"#, r#"{"name":"A","name":"B"}"#, Cause::Bug),
         (
             "timezone",
@@ -122,7 +122,7 @@ fn what_the_new_api_holds_decides() {
 }
 
 #[test]
-fn without_the_new_api_candidate_is_held_to_its_own_settings() {
+fn without_the_new_api_candidate_must_follow_its_settings() {
     for (field, control, candidate, cause) in [
         ("name", r#"{"name":"A"}"#, r#"{"name":"B"}"#, Cause::Bug),
         ("timezone", r#"{"timezone":"Europe/London"}"#, r#"{"timezone":"London"}"#, Cause::Quirk),
@@ -138,7 +138,7 @@ fn without_the_new_api_candidate_is_held_to_its_own_settings() {
 }
 
 #[test]
-fn other_numbers_of_the_same_people_need_a_vendor_that_numbers_them_so() {
+fn other_ids_of_the_same_people_need_a_vendor_with_other_ids() {
     let (control, candidate) = (r#"{"id":1}"#, r#"{"id":900}"#);
     let address = r#"{"id":"jane@x.example"}"#;
     let found = judged("vonage-v4", KeyedBy::Email, None, "id", address, candidate);
@@ -157,7 +157,7 @@ fn other_numbers_of_the_same_people_need_a_vendor_that_numbers_them_so() {
 }
 
 #[test]
-fn each_role_of_vonage_may_stand_for_a_group() {
+fn each_role_of_vonage_may_replace_a_group() {
     for role in ["Admin", "Supervisor", "Agent", "Wallboard"] {
         let candidate = format!(r#"{{"sag":"{role}"}}"#);
         let control = r#"{"sag":"Night shift"}"#;
@@ -170,7 +170,7 @@ fn each_role_of_vonage_may_stand_for_a_group() {
 }
 
 #[test]
-fn a_zone_that_has_no_name_of_its_own_decides_nothing() {
+fn a_zone_without_a_rails_name_decides_nothing() {
     let troll = r#"{"timezone":"Antarctica/Troll"}"#;
     let known = known(&[(troll, troll)]);
     assert_eq!(known.endpoints["v1_users"].pairs.held("timezone"), 0);
@@ -181,7 +181,7 @@ fn a_zone_that_has_no_name_of_its_own_decides_nothing() {
 
 #[test]
 fn a_filter_that_control_applies_as_set_is_no_quirk() {
-    // The new API holds another name for record 0: only control finds it under the old one.
+    // The new API has another name for record 0, so only control finds it under the old name.
     let known = known(&[
         (r#"{"name":"Jane"}"#, r#"{"name":"Joan"}"#),
         (r#"{"name":"jane"}"#, r#"{"name":"jane"}"#),

@@ -1,10 +1,10 @@
-//! What differs between two answers: never why.
+//! The differences between two answers, without their causes.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-use parity::ask::Reply;
+use corpus::ask::Reply;
+use corpus::endpoint::endpoint;
 use parity::compare::{Compared, Kind, compare};
-use parity::endpoint::endpoint;
 use parity::list::KeyedBy;
 
 fn reply(status: u16, body: &str) -> Reply {
@@ -17,14 +17,14 @@ fn compared(control: &str, candidate: &str) -> Compared {
     compare(v1, &reply(200, control), &reply(200, candidate), KeyedBy::Id)
 }
 
-/// `path kind` of every difference.
+/// The path and the kind of every difference.
 fn told(found: &Compared) -> Vec<String> {
     let told = |one: &parity::compare::Difference| format!("{} {}", one.path, one.kind.as_str());
     found.differences.iter().map(told).collect()
 }
 
 #[test]
-fn values_of_a_field_are_told_apart() {
+fn different_values_of_a_field_differ() {
     for (field, control, candidate, expected) in [
         ("name", r#""a""#, r#""a""#, &[][..]),
         ("name", r#""a""#, r#""b""#, &["name value"]),
@@ -72,7 +72,7 @@ fn values_of_a_field_are_told_apart() {
 }
 
 #[test]
-fn records_are_found_by_id_whatever_their_order() {
+fn records_are_aligned_by_id_in_any_order() {
     for (control, candidate, expected) in [
         (r#"[{"id":1},{"id":2}]"#, r#"[{"id":2},{"id":1}]"#, &["$order order"][..]),
         (r#"[{"id":1},{"id":2}]"#, r#"[{"id":2}]"#, &["$records record missing"]),
@@ -107,7 +107,7 @@ fn records_are_found_by_id_whatever_their_order() {
 }
 
 #[test]
-fn a_status_says_more_than_what_comes_with_it() {
+fn answers_with_another_status_are_not_compared_further() {
     let v1 = endpoint("v1_users").unwrap();
     for (control, candidate, expected) in [
         (reply(200, "[]"), reply(404, "{}"), &["$status value"][..]),
@@ -122,7 +122,7 @@ fn a_status_says_more_than_what_comes_with_it() {
 }
 
 #[test]
-fn what_is_compared_is_counted_once_for_each_field_of_a_record() {
+fn every_field_of_a_record_counts_once() {
     let found = compared(
         r#"[{"id":1,"name":"a"},{"id":2,"name":"b"},{"id":3}]"#,
         r#"[{"id":1,"name":"a"},{"id":2,"name":"c"},{"id":4}]"#,

@@ -3,8 +3,3 @@
 
 mod causes;
 mod compare;
-mod corpus;
-mod draw;
-mod pseudonym;
-mod relay;
-mod support;

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use parity::calibrate::{Found, Unable, calibrate};
-use parity::endpoint::ENDPOINTS;
-use parity::secrets::Secrets;
+use corpus::endpoint::ENDPOINTS;
+use parity::calibrate::{Calibrated, Unable, calibrate};
+use report::secrets::Secrets;
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::serve::load;
@@ -87,7 +87,7 @@ impl Calibrate {
     }
 
     /// The map holds e-mail addresses where the upstream has no numbers: only its owner may read it.
-    fn write_id_map(&self, found: &Found) -> Result<(), Failure> {
+    fn write_id_map(&self, found: &Calibrated) -> Result<(), Failure> {
         let Some(path) = self.id_map.as_ref().filter(|_| !found.id_map.is_empty()) else {
             return Ok(());
         };
@@ -95,11 +95,8 @@ impl Calibrate {
         for (upstream, legacy) in &found.id_map {
             text.push_str(&format!("{upstream},{legacy}\n"));
         }
-        let mut options = std::fs::OpenOptions::new();
-        options.create_new(true).write(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let written = options.open(path).and_then(|mut file| file.write_all(text.as_bytes()));
+        let file = corpus::owner_only().create_new(true).open(path);
+        let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
         written.map_err(|error| {
             Failure::new(format_args!("--id-map: cannot write {}: {error}", path.display()))
         })

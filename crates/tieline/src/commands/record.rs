@@ -6,14 +6,14 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use clap::Args;
-use parity::corpus::{Recording, Writer};
-use parity::pseudonym::Pseudonyms;
-use parity::relay::RelaySettings;
-use parity::report::Verdict;
+use corpus::pseudonym::Pseudonyms;
+use corpus::relay::RelaySettings;
+use corpus::{Recording, Writer};
 use parity::run::state::State;
 use parity::run::{Plan, Sides, validate};
 use parity::scenario::Extent;
-use parity::secrets::Secrets;
+use report::Verdict;
+use report::secrets::Secrets;
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::serve::load;

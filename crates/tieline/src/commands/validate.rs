@@ -4,18 +4,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use corpus::endpoint::endpoint;
+use corpus::relay::RelaySettings;
+use corpus::source::{Live, Source};
 use gateway::config::Config;
-use parity::corpus::questions;
-use parity::endpoint::endpoint;
 use parity::knowledge::Knowledge;
 use parity::properties::properties;
-use parity::relay::RelaySettings;
-use parity::report::{Report, Side, Verdict};
 use parity::run::state::State;
 use parity::run::{Behind, Plan, Sides, validate};
-use parity::scenario::Extent;
-use parity::secrets::Secrets;
-use parity::source::{Live, Source};
+use parity::scenario::{Extent, recorded};
+use report::secrets::Secrets;
+use report::{Report, Side, Verdict};
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::serve::load;
@@ -197,7 +196,7 @@ impl Validate {
         let served = format!("{:?} {}", sides.caller, served.unwrap_or_default());
         plan.secrets = sides.secrets.clone();
         if let Some(played) = &sides.played {
-            plan.questions = Some(questions(&played.corpus));
+            plan.questions = Some(recorded(&played.corpus));
             plan.questions_lost = played.corpus.unanswered();
         }
         let candidate = sides.candidate()?;

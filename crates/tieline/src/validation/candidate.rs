@@ -1,16 +1,15 @@
 //! The candidate: the configured gateway in this process, with a relay between it and the new API, or
 //! a gateway that runs elsewhere.
 
-use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use corpus::ask::{Ask, Reply};
+use corpus::relay::{Behind, Relay, RelaySettings, Upstream};
+use corpus::source::{Answering, Live, Manners, Silence, Source};
 use gateway::config::{self, Config};
-use parity::ask::{Ask, Reply};
 use parity::calibrate::{Laboratory, Overlay, UPSTREAM};
-use parity::relay::{Behind, Relay, RelaySettings, Upstream};
 use parity::run;
-use parity::source::{Answering, Live, Manners, Silence, Source};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use transport::client::{Client, ClientSettings, Reach, Resolver, ResolverSettings, SystemLookup};
 
@@ -174,7 +173,7 @@ fn no_caller(name: &str) -> Failure {
 
 impl run::Behind for InProcess {
     fn take_calls(&self) -> Vec<String> {
-        self.relay.take_calls().iter().map(parity::relay::Call::shape).collect()
+        self.relay.take_calls().iter().map(corpus::relay::Call::shape).collect()
     }
 
     fn ask<'a>(&'a self, path_and_query: &'a str) -> Answering<'a, Option<Reply>> {
@@ -231,10 +230,7 @@ pub(crate) fn client_with(ca: Option<&std::path::Path>) -> Result<Client, Failur
 /// A key that opens nothing but the gateway in this process.
 fn made_up_key() -> String {
     let random: [u8; 16] = rand::random();
-    random.iter().fold("validation-".to_owned(), |mut key, byte| {
-        let _ = write!(key, "{byte:02x}");
-        key
-    })
+    format!("validation-{}", corpus::hex(&random))
 }
 
 fn no_port(error: std::io::Error) -> Failure {

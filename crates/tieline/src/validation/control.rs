@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use corpus::source::{Live, Manners};
 use http::Uri;
-use parity::source::{Live, Manners};
 
 use crate::failure::Failure;
 use crate::validation::candidate::client_with;

@@ -4,8 +4,8 @@ use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use parity::report::{Outcome, ScenarioReport};
 use parity::run::Progress;
+use report::{Outcome, ScenarioReport};
 
 /// A plain line is written for every so many questions.
 const LINE_EVERY: u64 = 25;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use corpus::pseudonym::Pseudonyms;
+use corpus::relay::Behind;
+use corpus::{Corpus, Header, Recorded, Replay};
 use gateway::config::Config;
-use parity::corpus::{Corpus, Header, Recorded, Replay};
-use parity::pseudonym::Pseudonyms;
-use parity::relay::Behind;
 
 use crate::failure::Failure;
 use crate::validation::candidate::unpaced;

@@ -5,8 +5,9 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use parity::draw::{html, json, junit, terminal};
-use parity::report::Report;
+use corpus::owner_only;
+use report::Report;
+use report::draw::{html, json, junit, terminal};
 
 use crate::failure::Failure;
 
@@ -49,7 +50,10 @@ pub(crate) fn write(folder: &Path, report: &Report) -> (Vec<PathBuf>, Result<(),
         let part = folder.join(format!("{name}.part"));
         // Of an earlier run that was cut off.
         let _ = std::fs::remove_file(&part);
-        let done = private(&part)
+        // A report says how somebody's account differs.
+        let done = owner_only()
+            .create_new(true)
+            .open(&part)
             .and_then(|mut file| file.write_all(draw(report).as_bytes()))
             .and_then(|()| std::fs::rename(&part, &path));
         match done {
@@ -61,15 +65,6 @@ pub(crate) fn write(folder: &Path, report: &Report) -> (Vec<PathBuf>, Result<(),
         }
     }
     (written, failed)
-}
-
-/// A new file that only its owner reads: a report says how somebody's account differs.
-fn private(path: &Path) -> std::io::Result<std::fs::File> {
-    let mut options = std::fs::OpenOptions::new();
-    options.create_new(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Failure {

@@ -203,7 +203,7 @@ fn a_filter_that_cannot_be_read_ends_the_start_instead_of_muting_the_log() {
         ("RUST_LOG", "info,inof", "part 2 is not a level"),
         ("RUST_LOG", "gateway[request]=debug", "part 1 is a filter by span or field"),
     ] {
-        let mut command = common::tieline(&["serve", "--config", &file]);
+        let mut command = crate::common::tieline(&["serve", "--config", &file]);
         command.env(name, filter);
         let mut running = Running::spawn(command);
         assert_eq!(running.code().code(), Some(1), "{name}={filter}");

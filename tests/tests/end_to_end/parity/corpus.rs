@@ -6,11 +6,11 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parity::ask::{Ask, KeyPlace, Reply};
-use parity::corpus::{Corpus, Header, Replay, Summary, Writer};
-use parity::node::Node;
-use parity::pseudonym::Pseudonyms;
-use parity::relay::{Behind, Relay, RelaySettings, Upstream};
+use corpus::ask::{Ask, KeyPlace, Reply};
+use corpus::node::Node;
+use corpus::pseudonym::Pseudonyms;
+use corpus::relay::{Behind, Relay, RelaySettings, Upstream};
+use corpus::{Corpus, Header, Replay, Summary, Writer};
 use simulator::{Dialect, Settings, Simulator, User};
 use tests::{Answer, Front, LEGACY_KEY, V1_USERS, V4_KEY, client, config_text, vendor, vonage};
 use tokio_util::sync::CancellationToken;

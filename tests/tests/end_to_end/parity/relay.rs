@@ -1,7 +1,7 @@
 //! A relay between a real gateway and a pretend vendor: what it sees, what it asks, what it spares.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-use parity::relay::{Behind, Relay, RelaySettings, Source, Upstream};
+use corpus::relay::{Behind, Relay, RelaySettings, Source, Upstream};
 use simulator::{Dialect, Settings, Simulator};
 use tests::{Front, V1_USERS, V4_KEY, client, config_text, vendor, vonage};
 use tokio_util::sync::{CancellationToken, DropGuard};

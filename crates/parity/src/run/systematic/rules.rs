@@ -1,11 +1,11 @@
-//! What programs do to values as a matter of course. Each is pure: the same for every record.
+//! Changes that programs often make to values. Each rule treats every record in the same way.
 
-use crate::node::Node;
+use corpus::node::Node;
 
-/// Makes another value of one.
+/// A change of a value.
 pub(super) type Rule = Box<dyn Fn(&Node) -> Node>;
 
-/// All of them; `shown` is a value that one of them should have made.
+/// All rules. `shown` is a value that a rule should produce: its length is one of the cuts.
 pub(super) fn rules(shown: &Node) -> Vec<Rule> {
     let mut all = vec![
         text(|text| text.trim().to_owned()),
@@ -44,7 +44,7 @@ fn text(rule: impl Fn(&str) -> String + 'static) -> Rule {
     })
 }
 
-/// One of the parts of a list, joined or not.
+/// The rule that keeps one part of a list, joined or not.
 fn part(which: fn(&[Node]) -> Option<&Node>) -> Rule {
     Box::new(move |value| match value {
         Node::List(list) => Node::List(which(list).cloned().into_iter().collect()),
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_programs_do_to_values_is_recognised() {
+    fn common_changes_of_values_are_recognised() {
         for (candidate, control) in [
             (" Jane ", "Jane"),
             ("Jane  Doe", "Jane Doe"),

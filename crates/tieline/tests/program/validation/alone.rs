@@ -4,7 +4,7 @@
 use super::sides::{FEW, KEY, Sides, assert_code, read, report, validate};
 use crate::common::process::{Folder, configuration};
 use crate::common::{run, stdout};
-use parity::report::{Cause, Report, Verdict};
+use report::{Cause, Report, Verdict};
 use serde_json::Value;
 
 /// Candidate alone: a configuration, or a server that is seen as one.

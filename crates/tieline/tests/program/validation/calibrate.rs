@@ -9,8 +9,8 @@ use std::process::Output;
 use super::sides::{Asked, KEY, Reply, Sides, assert_code, only_line, report, validate};
 use crate::common::process::{Folder, configuration};
 use crate::common::{Running, eventually, run, stdout, tieline};
-use parity::calibrate::{Choice, Entry, Found, Remaining};
-use parity::report::Verdict;
+use parity::calibrate::{Calibrated, Choice, Entry, Remaining};
+use report::Verdict;
 use serde_json::{Value, json};
 use simulator::Simulator;
 
@@ -292,7 +292,7 @@ const HOSTILE: [&str; 16] = [
 ];
 
 /// Everything that a calibration may have found, of two texts.
-fn found(one: &str, other: &str) -> Found {
+fn found(one: &str, other: &str) -> Calibrated {
     let choice = |table: &str, is_in_force| Choice {
         table: table.to_owned(),
         setting: format!("filters.{one}"),
@@ -317,15 +317,15 @@ fn found(one: &str, other: &str) -> Found {
         "caller_id_groups": { one: other, "x": one },
         "channel_types": { other: one },
     });
-    let Value::Object(settings) = settings else { return Found::default() };
-    Found {
+    let Value::Object(settings) = settings else { return Calibrated::default() };
+    Calibrated {
         choices: vec![choice("v1_users", true), choice(one, false)],
         entries: vec![entry(0), entry(1)],
         undecided: vec![format!("v1_users.{one}: {other}")],
         before: vec![remaining.clone()],
         after: vec![remaining],
         overlay: [("v1_users".to_owned(), settings)].into(),
-        ..Found::default()
+        ..Calibrated::default()
     }
 }
 

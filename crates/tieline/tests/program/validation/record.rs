@@ -9,7 +9,7 @@ use super::sides::{FEW, KEY, Sides, assert_code, only_line, read, report};
 use crate::common::canary::{Heard, Search, canary};
 use crate::common::process::{Folder, configuration};
 use crate::common::{Running, eventually, run, stderr, stdout, tieline};
-use parity::report::{Cause, Report, Verdict};
+use report::{Cause, Report, Verdict};
 use simulator::{Dialect, Settings, User, VonageSettings};
 
 /// A vendor, a configuration and where its recording goes.

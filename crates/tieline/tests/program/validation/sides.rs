@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::{Request, Response};
-use parity::report::Report;
+use report::Report;
 use serde_json::Value;
 use simulator::{Body, Settings, Simulator};
 use tower::ServiceExt;

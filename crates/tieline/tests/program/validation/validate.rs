@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use super::sides::{FEW, KEY, Reply, Sides, assert_code, only_line, read, report, validate};
 use crate::common::process::{Folder, Gateway, configuration};
 use crate::common::{Running, eventually, run, stderr, stdout, tieline};
-use parity::report::{Cause, Outcome, Report, Verdict};
+use report::{Cause, Outcome, Report, Verdict};
 use serde_json::{Value, json};
 
 /// A folder, a vendor and the configuration of a gateway in front of it.
@@ -192,7 +192,7 @@ fn a_control_that_is_busy_is_asked_again_and_one_that_is_broken_is_undecided() {
     let report = world.report();
     assert_eq!(report.verdict, Verdict::Undecided);
     assert!(report.totals.undecided > 0);
-    let of_sag = |one: &&parity::report::ScenarioReport| one.outcome == Outcome::Undecided;
+    let of_sag = |one: &&report::ScenarioReport| one.outcome == Outcome::Undecided;
     for scenario in report.scenarios.iter().filter(of_sag) {
         assert!(scenario.shape.contains("sag"), "{}", scenario.shape);
         assert!(scenario.undecided_because.as_ref().unwrap().contains("500"));

@@ -1,0 +1,288 @@
+//! The result of one question: counts, findings, and the votes of control's answer for settings.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use corpus::node::Node;
+use report::{Cause, Example, FieldReport, Finding, ScenarioReport};
+use serde::{Deserialize, Serialize};
+
+use crate::cause::{Judgement, Setting, SettingKey, Vote};
+use crate::compare::{Compared, Difference};
+use crate::mask::Mask;
+use crate::scenario::Scenario;
+
+/// The result of one question.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Finished {
+    /// How it went.
+    pub(super) scenario: ScenarioReport,
+    /// By field, in the order in which the fields were met.
+    pub(super) fields: Vec<FieldReport>,
+    pub(super) findings: Vec<RestingFinding>,
+    /// Settings that would make values equal, and how many values.
+    pub(super) settings: Vec<(Setting, u64)>,
+    /// Differences that settings explain, as long as these settings hold.
+    pub(super) resting: Vec<RestingCount>,
+    /// The votes of control's answer for settings.
+    pub(super) votes: Vec<Vote>,
+    /// Records that both sides listed.
+    pub(super) records: u64,
+}
+
+/// A finding, and the setting that its cause rests on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RestingFinding {
+    pub(super) finding: Finding,
+    pub(super) rests_on: Option<SettingKey>,
+}
+
+/// How many records differ in a field for one cause, and the settings that this cause rests on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RestingCount {
+    pub(super) field: String,
+    pub(super) cause: Cause,
+    pub(super) on: BTreeSet<SettingKey>,
+    pub(super) count: u64,
+}
+
+/// How differences become examples of a finding.
+pub(super) struct Showing<'a> {
+    /// The most examples of one finding.
+    pub(super) examples_max: usize,
+    pub(super) mask: &'a Mask,
+    /// The records of a key, of both sides.
+    pub(super) records: &'a dyn Fn(&str) -> Vec<Node>,
+}
+
+impl Finished {
+    pub(super) fn of(scenario: &Scenario) -> Finished {
+        Finished {
+            scenario: ScenarioReport {
+                id: scenario.id.clone(),
+                endpoint: scenario.endpoint.name.to_owned(),
+                shape: scenario.ask.shape(),
+                group: scenario.group.as_str().to_owned(),
+                ..ScenarioReport::default()
+            },
+            fields: Vec::new(),
+            findings: Vec::new(),
+            settings: Vec::new(),
+            resting: Vec::new(),
+            votes: Vec::new(),
+            records: 0,
+        }
+    }
+
+    /// Leaves out the fields that are not to be compared. They count as ignored, never as matched.
+    pub(super) fn ignore(
+        &mut self,
+        compared: &mut Compared,
+        ignored: &[(String, String)],
+        mask: &Mask,
+    ) {
+        let mut counter = Counter::of(self);
+        for (endpoint, field) in ignored {
+            if *endpoint != counter.finished.scenario.endpoint {
+                continue;
+            }
+            if let Some(tally) = compared.tallies.remove(field) {
+                counter.field(&mask.name(field)).ignored += tally.compared;
+            }
+            compared.differences.retain(|difference| difference.field != *field);
+        }
+    }
+
+    /// Counts what was compared, and why it differs.
+    pub(super) fn count(
+        &mut self,
+        compared: &Compared,
+        judged: Vec<Judgement>,
+        showing: &Showing<'_>,
+    ) {
+        let mut counter = Counter::of(self);
+        counter.tallies(compared, showing.mask);
+        counter.causes(compared, &judged, showing.mask);
+        for (difference, judgement) in compared.differences.iter().zip(judged) {
+            counter.finding(difference, judgement, showing);
+        }
+        self.hide(showing.mask);
+    }
+
+    /// Turns every difference that rests on one of these settings into a bug.
+    pub(super) fn without(&mut self, contradicted: &BTreeSet<SettingKey>) {
+        for one in &mut self.findings {
+            let Some(key) = one.rests_on.take_if(|key| contradicted.contains(key)) else {
+                continue;
+            };
+            one.finding.cause = Cause::Bug;
+            one.finding.why = format!(
+                "{}, but other answers of control speak against it: no value of {} fits them all",
+                one.finding.why, key.name
+            );
+        }
+        let resting = std::mem::take(&mut self.resting);
+        let mut counter = Counter::of(self);
+        for one in resting {
+            if one.cause == Cause::Bug || one.on.is_disjoint(contradicted) {
+                continue;
+            }
+            move_to_bugs(&mut counter.finished.scenario.causes, one.cause, one.count);
+            move_to_bugs(&mut counter.field(&one.field).causes, one.cause, one.count);
+            counter.finished.scenario.outcome = report::Outcome::Different;
+        }
+    }
+
+    /// Removes the keys that a side may have repeated.
+    pub(super) fn hide(&mut self, mask: &Mask) {
+        mask.secrets().hide_in_scenario(&mut self.scenario);
+        for one in &mut self.findings {
+            mask.secrets().hide_in_findings(std::slice::from_mut(&mut one.finding), &mut []);
+        }
+        for (setting, _) in &mut self.settings {
+            setting.value = mask.secrets().hide(&setting.value);
+        }
+        for vote in &mut self.votes {
+            vote.values = vote.values.iter().map(|value| mask.secrets().hide(value)).collect();
+        }
+    }
+}
+
+/// Moves a number of differences from one cause to the bugs.
+fn move_to_bugs(causes: &mut BTreeMap<Cause, u64>, from: Cause, count: u64) {
+    if let Some(left) = causes.get_mut(&from) {
+        *left = left.saturating_sub(count);
+        if *left == 0 {
+            causes.remove(&from);
+        }
+    }
+    *causes.entry(Cause::Bug).or_default() += count;
+}
+
+/// The worst cause of a field, and the settings that its causes rest on.
+type Explained = (Cause, BTreeSet<SettingKey>);
+
+/// Differences make one finding if path, kind, cause, reason and setting are equal.
+type Alike = (String, &'static str, Cause, String, Option<SettingKey>);
+
+/// Counts into a [`Finished`]. An answer may have any number of fields, so places are looked up by key
+/// and never searched for.
+struct Counter<'a> {
+    finished: &'a mut Finished,
+    fields: HashMap<String, usize>,
+    findings: HashMap<Alike, usize>,
+    settings: HashMap<Setting, usize>,
+}
+
+impl<'a> Counter<'a> {
+    fn of(finished: &'a mut Finished) -> Counter<'a> {
+        let fields = finished.fields.iter().enumerate();
+        let fields = fields.map(|(place, one)| (one.field.clone(), place)).collect();
+        Counter { finished, fields, findings: HashMap::new(), settings: HashMap::new() }
+    }
+
+    fn field(&mut self, name: &str) -> &mut FieldReport {
+        let all = &mut self.finished.fields;
+        let place = match self.fields.get(name) {
+            Some(place) => *place,
+            None => {
+                let endpoint = self.finished.scenario.endpoint.clone();
+                let field = name.to_owned();
+                all.push(FieldReport { endpoint, field, ..FieldReport::default() });
+                self.fields.insert(name.to_owned(), all.len() - 1);
+                all.len() - 1
+            }
+        };
+        &mut all[place]
+    }
+
+    fn tallies(&mut self, compared: &Compared, mask: &Mask) {
+        self.finished.records = compared.common_records;
+        for (name, tally) in &compared.tallies {
+            // Several names may look alike once they are masked.
+            let field = self.field(&mask.name(name));
+            field.compared += tally.compared;
+            field.distinct += tally.compared;
+            field.matched += tally.matched;
+        }
+    }
+
+    /// Counts each field of a record once, under the worst of its causes.
+    fn causes(&mut self, compared: &Compared, judged: &[Judgement], mask: &Mask) {
+        let mut worst: HashMap<(Option<&str>, &str), Explained> = HashMap::new();
+        for (difference, judgement) in compared.differences.iter().zip(judged) {
+            let of = (difference.record.as_deref(), difference.field.as_str());
+            let (cause, on) = worst.entry(of).or_insert((judgement.cause, BTreeSet::new()));
+            *cause = judgement.cause.min(*cause);
+            on.extend(judgement.setting.as_ref().map(|setting| setting.key.clone()));
+        }
+        let mut causes: BTreeMap<Cause, u64> = BTreeMap::new();
+        let mut resting: BTreeMap<(&str, Cause, BTreeSet<SettingKey>), u64> = BTreeMap::new();
+        for ((_, name), (cause, on)) in worst {
+            *self.field(&mask.name(name)).causes.entry(cause).or_default() += 1;
+            *causes.entry(cause).or_default() += 1;
+            if !on.is_empty() {
+                *resting.entry((name, cause, on)).or_default() += 1;
+            }
+        }
+        let resting = resting.into_iter();
+        let resting = resting.map(|((field, cause, on), count)| RestingCount {
+            field: mask.name(field),
+            cause,
+            on,
+            count,
+        });
+        self.finished.resting = resting.collect();
+        self.finished.scenario.causes = causes;
+    }
+
+    fn finding(&mut self, difference: &Difference, judgement: Judgement, showing: &Showing<'_>) {
+        let mask = showing.mask;
+        let path = mask.name(&difference.path);
+        let kind = difference.kind.as_str();
+        let Judgement { cause, why, setting } = judgement;
+        let rests_on = setting.as_ref().map(|setting| setting.key.clone());
+        let all = &mut self.finished.findings;
+        let alike = (path, kind, cause, why, rests_on);
+        let place = match self.findings.get(&alike) {
+            Some(place) => *place,
+            None => {
+                let (field, _, _, why, rests_on) = alike.clone();
+                let finding = Finding {
+                    endpoint: self.finished.scenario.endpoint.clone(),
+                    field,
+                    kind: kind.to_owned(),
+                    cause,
+                    why,
+                    count: 0,
+                    examples: Vec::new(),
+                };
+                all.push(RestingFinding { finding, rests_on });
+                self.findings.insert(alike, all.len() - 1);
+                all.len() - 1
+            }
+        };
+        let finding = &mut all[place].finding;
+        finding.count += 1;
+        if finding.examples.len() < showing.examples_max {
+            let key = difference.record.as_deref();
+            let records = key.map(|key| (showing.records)(key)).unwrap_or_default();
+            let shown =
+                |value: &Option<Node>| mask.show(&difference.path, value.as_ref(), &records);
+            finding.examples.push(Example {
+                scenario: self.finished.scenario.id.clone(),
+                record: key.map(|key| mask.record(key, &records)),
+                control: shown(&difference.control),
+                candidate: shown(&difference.candidate),
+            });
+        }
+        let Some(setting) = setting else { return };
+        let all = &mut self.finished.settings;
+        match self.settings.get(&setting) {
+            Some(place) => all[*place].1 += 1,
+            None => {
+                self.settings.insert(setting.clone(), all.len());
+                all.push((setting, 1));
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The next steps, derived from the findings. It must never advise to switch where the verdict does not.
+
+use super::{numbers, settings, words};
+use crate::{Cause, Report, Verdict};
+
+/// One step.
+pub(super) struct Step {
+    /// The step in a few words.
+    pub(super) what: String,
+    /// The reason or the way, in a sentence.
+    pub(super) how: String,
+    /// The id and the name of the section with the evidence.
+    pub(super) link: Option<(&'static str, &'static str)>,
+}
+
+/// The next steps, the most urgent first.
+pub(super) fn steps(report: &Report) -> Vec<Step> {
+    let mut steps = Vec::new();
+    mend(report, &mut steps);
+    repeat(report, &mut steps);
+    adjust(report, &mut steps);
+    weigh(report, &mut steps);
+    if report.verdict == Verdict::Agree && report.is_of_candidate_alone() {
+        let how = "Candidate does not contradict itself. Whether it answers as the legacy API does was not looked at: only control, or a recording of it, can tell.";
+        steps.insert(0, step("Compare it with the legacy API.".to_owned(), how, None));
+    } else if report.verdict == Verdict::Agree && report.is_partial() {
+        let how =
+            "What was asked agrees, but for what is told here. Whatever was left out may differ.";
+        steps.push(step("Ask the rest before you switch.".to_owned(), how, None));
+    } else if report.verdict == Verdict::Agree && words::needs_settings(report) {
+        let how = "Then swap the base URL of the customizations. Every difference has a cause, but those that a setting mends are seen by whoever asks until it is set.";
+        steps.push(step("Switch when the settings are in.".to_owned(), how, None));
+    } else if report.verdict == Verdict::Agree && words::needs_data(report) {
+        let how = "Then swap the base URL of the customizations. The translation is faithful, but whoever asks sees what the new API holds until it is mended.";
+        steps.push(step("Switch when the data is mended, or accepted.".to_owned(), how, None));
+    } else if report.verdict == Verdict::Agree {
+        let how = "Swap the base URL of the customizations, and validate again when the configuration or the data changes.";
+        steps.insert(0, step("Switch when you like.".to_owned(), how, None));
+    } else if steps.is_empty() {
+        let how =
+            "The report names no difference and no reason why something could not be compared.";
+        steps.push(step("Validate again.".to_owned(), how, None));
+    }
+    steps
+}
+
+fn step(what: String, how: &str, link: Option<(&'static str, &'static str)>) -> Step {
+    Step { what, how: how.to_owned(), link }
+}
+
+fn values(n: u64) -> String {
+    numbers::of(n, "value", "values")
+}
+
+/// Steps for differences without an explanation.
+fn mend(report: &Report, steps: &mut Vec<Step>) {
+    let bugs = words::unexplained(&report.totals.causes);
+    if bugs > 0 {
+        let what = format!(
+            "Have {} looked at.",
+            numbers::of(bugs, "unexplained difference", "unexplained differences")
+        );
+        let how = "Whoever uses them would notice the switch.";
+        steps.push(step(what, how, Some(("findings", "Differences"))));
+    }
+    let failed = report.properties.iter().filter(|property| property.failed > 0).count() as u64;
+    if failed > 0 {
+        let what =
+            format!("Look at {} that did not hold.", numbers::of(failed, "property", "properties"));
+        let how = "Candidate contradicts itself, whatever control says.";
+        steps.push(step(what, how, Some(("properties", "Properties"))));
+    }
+}
+
+/// Steps for questions that could not be compared.
+fn repeat(report: &Report, steps: &mut Vec<Step>) {
+    let reasons = words::undecided_reasons(report);
+    let undecided = reasons.iter().map(|(_, n)| n).sum::<u64>().max(report.totals.undecided);
+    if undecided == 0 {
+        return;
+    }
+    let what = format!(
+        "Validate again: {} could not be compared.",
+        numbers::of(undecided, "scenario", "scenarios")
+    );
+    let say = |(reason, n): &(String, u64)| {
+        format!("{} ({}).", reason.trim_end_matches('.'), numbers::count(*n))
+    };
+    let mut sentences: Vec<String> = reasons.iter().take(3).map(say).collect();
+    if reasons.len() > 3 {
+        sentences.push("And for other reasons.".to_owned());
+    }
+    steps.push(Step { what, how: sentences.join(" "), link: Some(("scenarios", "Scenarios")) });
+}
+
+/// Steps for differences that a setting, or other data, would end.
+fn adjust(report: &Report, steps: &mut Vec<Step>) {
+    let advised = settings::advised(&settings::toml(&report.settings));
+    if advised > 0 {
+        let what = format!("Set {}.", numbers::of(advised, "setting", "settings"));
+        let how =
+            "Put them into the configuration and validate again. Nothing was changed for you.";
+        steps.push(step(what, how, Some(("settings", "Settings"))));
+    }
+    let data = report.totals.causes.get(&Cause::UpstreamData).copied().unwrap_or_default();
+    if data > 0 {
+        let what = format!("Mend {} in the new API.", values(data));
+        let how = "It holds something else than the legacy API does; the translation is faithful.";
+        steps.push(step(what, how, Some(("findings", "Differences"))));
+    }
+}
+
+/// Decisions that are left to people.
+fn weigh(report: &Report, steps: &mut Vec<Step>) {
+    let lost = report.totals.causes.get(&Cause::DeclaredLoss).copied().unwrap_or_default();
+    if lost > 0 {
+        let what = format!("Decide about {} that the new API cannot tell.", values(lost));
+        let how = "Does a customization use these fields? The ledger has the reasons.";
+        steps.push(step(what, how, Some(("ledger", "Ledger of losses"))));
+    }
+    let ignored = report.totals.ignored;
+    if ignored > 0 {
+        let what = format!("Bear in mind {} that were left out.", values(ignored));
+        let how = "They were left out on request: neither equal nor different, just not looked at.";
+        steps.push(step(what, how, Some(("fields", "Fields"))));
+    }
+}

@@ -1,0 +1,403 @@
+//! The report as plain values. The JSON report is these values, serialised; the other forms are drawn
+//! from them.
+//!
+//! They must never contain a key, or an unmasked value of a person.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The format of the JSON report. It changes when a member is renamed or removed.
+pub const FORMAT: u32 = 1;
+
+/// Everything that one validation found.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Report {
+    /// The format, [`FORMAT`].
+    pub format: u32,
+    /// The version of Tieline that wrote it.
+    pub version: String,
+    /// Whether one may switch.
+    pub verdict: Verdict,
+    /// The reason, in one sentence.
+    pub because: String,
+    /// The beginning, RFC 3339 in UTC.
+    pub started_at: String,
+    /// The duration in seconds.
+    pub seconds: f64,
+    /// Control; absent where only properties were checked.
+    pub control: Option<Side>,
+    /// Candidate.
+    pub candidate: Side,
+    /// The dialect of the upstream, such as `voiso-v4`; empty where it is not known.
+    pub dialect: String,
+    /// Counts over everything.
+    pub totals: Totals,
+    /// One for each field of each endpoint, and for the parts `$status`, `$header.<name>`, `$envelope`,
+    /// `$error`, `$records` (which records are listed) and `$order` (in which order).
+    pub fields: Vec<FieldReport>,
+    /// One for each question.
+    pub scenarios: Vec<ScenarioReport>,
+    /// Differences with one cause and one reason each, the worst first.
+    pub findings: Vec<Finding>,
+    /// Settings under which values would become equal.
+    pub settings: Vec<Suggestion>,
+    /// Checks of candidate alone.
+    pub properties: Vec<PropertyReport>,
+    /// The ledger of losses, for the endpoints and the dialect at hand.
+    pub ledger: Vec<Loss>,
+    /// The calls to the new API, for each shape of legacy request.
+    pub calls: Vec<V4Call>,
+    /// The questions that are asked by default and were not.
+    #[serde(default)]
+    pub left_out: LeftOut,
+}
+
+impl Report {
+    /// Whether there was no control to compare with.
+    pub fn is_of_candidate_alone(&self) -> bool {
+        self.control.is_none()
+    }
+
+    /// Whether anything was not asked or not compared.
+    pub fn is_partial(&self) -> bool {
+        self.totals.ignored > 0 || !self.left_out.is_nothing()
+    }
+}
+
+/// Questions and fields that options of the run have left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LeftOut {
+    /// Endpoints that were not asked.
+    pub endpoints: Vec<String>,
+    /// Fields that were not compared, such as `v1_users.sag`.
+    pub fields: Vec<String>,
+    /// Fields to be left out that no answer had; perhaps another one is meant.
+    pub fields_unseen: Vec<String>,
+    /// Questions that filter by a field that was left out.
+    pub filtered: u64,
+    /// Default questions with further values of a filter that were left out.
+    pub values: u64,
+    /// Default questions with two filters that were left out.
+    pub pairs: u64,
+}
+
+impl LeftOut {
+    /// Whether every default question was asked.
+    pub fn is_nothing(&self) -> bool {
+        *self == LeftOut::default()
+    }
+}
+
+/// Whether one may switch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Every difference has a known cause.
+    Agree,
+    /// Some difference is unexplained.
+    Differ,
+    /// Not everything could be asked or compared.
+    #[default]
+    Undecided,
+}
+
+impl Verdict {
+    /// The word in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Agree => "agree",
+            Verdict::Differ => "differ",
+            Verdict::Undecided => "undecided",
+        }
+    }
+}
+
+/// One side of the comparison.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Side {
+    /// `live`, `recording`, `in process` or `gateway`.
+    pub kind: String,
+    /// Scheme and host, or a file's name.
+    pub name: String,
+}
+
+/// Counts over everything.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Totals {
+    /// Questions put to both sides.
+    pub scenarios: u64,
+    /// Requests to control, the extra ones included.
+    pub control_requests: u64,
+    /// Requests to control that were made because something differed.
+    pub control_requests_extra: u64,
+    /// Requests to candidate.
+    pub candidate_requests: u64,
+    /// How often candidate answered 429 or 503 and was asked again. Its clients see these answers.
+    #[serde(default)]
+    pub candidate_busy: u64,
+    /// Calls of candidate to the new API, where they are visible.
+    pub upstream_calls: Option<u64>,
+    /// Records that both sides listed.
+    pub records: u64,
+    /// Values compared.
+    pub compared: u64,
+    /// Compared values that are equal.
+    pub matched: u64,
+    /// Values that were left out on request. They count neither as compared nor as matched.
+    pub ignored: u64,
+    /// Values that differ, by cause.
+    pub causes: BTreeMap<Cause, u64>,
+    /// Scenarios that could not be compared.
+    pub undecided: u64,
+}
+
+/// Why two answers differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// Nothing known explains it.
+    Bug,
+    /// The new API holds another value than the legacy one, and it was translated faithfully.
+    UpstreamData,
+    /// A setting would make it equal.
+    Quirk,
+    /// The ledger says that the new API does not have it.
+    DeclaredLoss,
+    /// The same things in another order.
+    Order,
+    /// The data changed between the two readings.
+    Race,
+    /// Control does not answer the same twice.
+    Noise,
+}
+
+impl Cause {
+    /// All of them, the worst first.
+    pub const ALL: [Cause; 7] = [
+        Cause::Bug,
+        Cause::UpstreamData,
+        Cause::Quirk,
+        Cause::DeclaredLoss,
+        Cause::Order,
+        Cause::Race,
+        Cause::Noise,
+    ];
+
+    /// The word in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Cause::Bug => "bug",
+            Cause::UpstreamData => "upstream_data",
+            Cause::Quirk => "quirk",
+            Cause::DeclaredLoss => "declared_loss",
+            Cause::Order => "order",
+            Cause::Race => "race",
+            Cause::Noise => "noise",
+        }
+    }
+
+    /// The words for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Cause::Bug => "bug",
+            Cause::UpstreamData => "upstream data",
+            Cause::Quirk => "quirk",
+            Cause::DeclaredLoss => "declared loss",
+            Cause::Order => "order",
+            Cause::Race => "race",
+            Cause::Noise => "noise",
+        }
+    }
+
+    /// The meaning and the next step, in one sentence.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Cause::Bug => "Nothing known explains it: do not switch before somebody has looked.",
+            Cause::UpstreamData => {
+                "The new API holds another value, and it was translated faithfully: mend the data."
+            }
+            Cause::Quirk => "A setting would make it equal: see the settings.",
+            Cause::DeclaredLoss => "The ledger says that the new API cannot tell.",
+            Cause::Order => "The same things in another order.",
+            Cause::Race => "The data changed between the two readings; asked again, it was equal.",
+            Cause::Noise => "The legacy API does not answer the same twice.",
+        }
+    }
+
+    /// Whether a validation fails because of it.
+    pub fn is_unexplained(self) -> bool {
+        self == Cause::Bug
+    }
+}
+
+/// One field of one endpoint over all scenarios.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct FieldReport {
+    /// The endpoint, such as `v1_users`.
+    pub endpoint: String,
+    /// The field, or a part of the answer that begins with `$`.
+    pub field: String,
+    /// Values compared.
+    pub compared: u64,
+    /// Values compared that are independent of each other. For a field of records this is the largest
+    /// number in one question, because the same record under another question proves nothing new. For a
+    /// part of the answer it is one for each question.
+    #[serde(default)]
+    pub distinct: u64,
+    /// Compared values that are equal.
+    pub matched: u64,
+    /// Values left out on request.
+    pub ignored: u64,
+    /// Compared values that differ, by cause.
+    pub causes: BTreeMap<Cause, u64>,
+}
+
+impl FieldReport {
+    /// How many values were compared independently of each other.
+    pub fn independent(&self) -> u64 {
+        if self.distinct > 0 { self.distinct } else { self.compared }
+    }
+
+    /// Where no value differs, the largest share that may still differ, at 95 % confidence:
+    /// 1 - 0.05^(1/n) for n independent values. `None` where something differs or nothing was compared.
+    pub fn share_differing_at_most(&self) -> Option<f64> {
+        let differing: u64 = self.causes.values().sum();
+        (self.compared > 0 && differing == 0)
+            .then(|| 1.0 - 0.05_f64.powf(1.0 / self.independent() as f64))
+    }
+}
+
+/// One question.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ScenarioReport {
+    /// A name that is the same in every run over the same data, such as `v1_users/sag/2`.
+    pub id: String,
+    /// The endpoint.
+    pub endpoint: String,
+    /// The request without its values.
+    pub shape: String,
+    /// Its purpose, such as `filter`, `pair`, `unknown value`, `odd characters`, `bad key`.
+    pub group: String,
+    /// The outcome.
+    pub outcome: Outcome,
+    /// Records of control.
+    pub control_records: u64,
+    /// Records of candidate.
+    pub candidate_records: u64,
+    /// Differences by cause.
+    pub causes: BTreeMap<Cause, u64>,
+    /// The reason why it could not be compared.
+    pub undecided_because: Option<String>,
+    /// The time of control's whole answer, in milliseconds.
+    pub control_ms: f64,
+    /// The time of candidate's whole answer, in milliseconds.
+    pub candidate_ms: f64,
+}
+
+/// The outcome of a question.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The answers are equal.
+    Equal,
+    /// There are differences, and all have a known cause.
+    Explained,
+    /// Some difference is unexplained.
+    Different,
+    /// One side did not answer.
+    #[default]
+    Undecided,
+}
+
+/// Differences with the same endpoint, field, kind, cause and reason.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Finding {
+    /// The endpoint.
+    pub endpoint: String,
+    /// The field; below a field, its path, such as `assigned_channels[].type`.
+    pub field: String,
+    /// The kind of the difference: `value`, `type`, `absent`, `record missing`, `record extra`, `order`, ...
+    pub kind: String,
+    /// The cause.
+    pub cause: Cause,
+    /// The reason for the cause, in one sentence without a value.
+    pub why: String,
+    /// The number of differences.
+    pub count: u64,
+    /// A few of them.
+    pub examples: Vec<Example>,
+}
+
+/// Two values side by side, masked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Example {
+    /// The scenario in which it occurred.
+    pub scenario: String,
+    /// The record's id, where there is one.
+    pub record: Option<String>,
+    /// Control's value, as JSON, masked; `(absent)` where there is none.
+    pub control: String,
+    /// Candidate's value.
+    pub candidate: String,
+}
+
+/// A setting under which values would become equal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Suggestion {
+    /// The table, such as `legacy.v1_users`.
+    pub table: String,
+    /// The line for that table, as TOML.
+    pub line: String,
+    /// How many values would become equal.
+    pub evidence: u64,
+    /// How many values contradict it.
+    pub against: u64,
+}
+
+/// One check of candidate alone.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct PropertyReport {
+    /// Its name, such as `filtered_is_part_of_all`.
+    pub name: String,
+    /// The endpoint.
+    pub endpoint: String,
+    /// The property, in one sentence.
+    pub says: String,
+    /// The number of tries.
+    pub tried: u64,
+    /// The number of tries in which it did not hold.
+    pub failed: u64,
+    /// A few failures, without values.
+    pub seen: Vec<String>,
+}
+
+/// A row of the ledger of losses, as `tieline losses --format json` prints it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loss {
+    /// The endpoint.
+    pub endpoint: String,
+    /// The field.
+    pub field: String,
+    /// The dialect.
+    pub dialect: String,
+    /// `exact`, `renamed`, `derived`, `dictionary`, `defaulted` or `unavailable`.
+    pub status: String,
+    /// The reason, as a word that rules test. The report leaves it out.
+    #[serde(default, skip_serializing)]
+    pub code: String,
+    /// The reason, in one sentence for people; no rule reads it.
+    pub reason: String,
+}
+
+/// The calls to the new API for one shape of legacy request.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct V4Call {
+    /// The legacy request, without values.
+    pub legacy: String,
+    /// The first call, without the values of parameters except those of paging.
+    pub v4: String,
+    /// The number of calls.
+    pub calls: u64,
+}
