@@ -18,7 +18,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
 
-use super::Peer;
+use super::{HttpService, Peer};
 use super::activity::{Activity, OpenRequest};
 use super::io::STAND_IN_METHOD;
 use super::refusal::{Refusal, Rejection};
@@ -48,14 +48,7 @@ impl<S> Exchange<S> {
     }
 }
 
-impl<S> hyper::service::Service<Request<Incoming>> for Exchange<S>
-where
-    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send + 'static,
-{
+impl<S: HttpService> hyper::service::Service<Request<Incoming>> for Exchange<S> {
     type Response = Response<AnswerBody>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
