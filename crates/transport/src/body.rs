@@ -171,6 +171,20 @@ where
     body.boxed_unsync()
 }
 
+/// The same body, which keeps `guard` for as long as it exists.
+pub(crate) fn holding<B, G>(body: B, guard: G) -> Body
+where
+    B: http_body::Body<Data = Bytes, Error = BodyError> + Send + 'static,
+    G: Send + 'static,
+{
+    // The closure owns the guard, and ends with the body.
+    let keep = move |error| {
+        let _guard = &guard;
+        error
+    };
+    body.map_err(keep).boxed_unsync()
+}
+
 /// A body with `idle` as the longest wait for each piece. The clock runs only while the reader waits for a
 /// piece, so the peer is not blamed for a reader that pauses.
 pub(crate) struct TimedBody<B> {

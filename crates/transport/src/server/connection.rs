@@ -39,8 +39,7 @@ const REFUSAL_TIME: Duration = Duration::from_secs(1);
 const SECOND_LINE_BYTES: usize = 1024;
 
 /// Serves one accepted socket until it is done, idle, or broken.
-pub(super) async fn run<S: HttpService>(
-    stream: TcpStream, peer: Peer, shared: Shared, service: S) {
+pub(super) async fn run<S: HttpService>(stream: TcpStream, peer: Peer, shared: Shared, service: S) {
     // If the peer is already gone, the first read will show it.
     let _ = stream.set_nodelay(true);
     hold_little(&stream, shared.limits.write_progress);
