@@ -1,7 +1,6 @@
 //! Makes bodies, and reads them within limits. Must never read a body without a limit on its size and on
 //! its silence, and must never copy bytes that it can share.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
@@ -74,14 +73,6 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(BodyError::from).boxed_unsync()
 }
 
-/// A body of many pieces, sent in order without copying. Its length is known, so HTTP/1 sends a
-/// `content-length`.
-pub fn rope(parts: Vec<Bytes>) -> Body {
-    let parts: VecDeque<Bytes> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    let bytes_left = parts.iter().map(|part| part.len() as u64).sum();
-    Rope { parts, bytes_left }.boxed_unsync()
-}
-
 /// Reads a complete body of at most `bytes_max` bytes; `idle` is the longest wait for each piece.
 ///
 /// A body of one piece is returned without copying. A longer one is copied once, into one allocation if
@@ -131,33 +122,6 @@ where
     Ok(if joined.is_empty() { first } else { joined.freeze() })
 }
 
-struct Rope {
-    parts: VecDeque<Bytes>,
-    bytes_left: u64,
-}
-
-impl http_body::Body for Rope {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let part = self.parts.pop_front();
-        self.bytes_left -= part.as_ref().map_or(0, |part| part.len() as u64);
-        Poll::Ready(part.map(|part| Ok(Frame::data(part))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.parts.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.bytes_left)
-    }
-}
-
 /// The same body, with `idle` as the longest wait for each piece; see [`BodyError::Idle`].
 pub fn timed(body: Body, idle: Duration) -> Body {
     TimedBody::new(body, idle).boxed_unsync()
@@ -169,6 +133,20 @@ where
     B: http_body::Body<Data = Bytes, Error = BodyError> + Send + 'static,
 {
     body.boxed_unsync()
+}
+
+/// The same body, which keeps `guard` for as long as it exists.
+pub(crate) fn holding<B, G>(body: B, guard: G) -> Body
+where
+    B: http_body::Body<Data = Bytes, Error = BodyError> + Send + 'static,
+    G: Send + 'static,
+{
+    // The closure owns the guard, and ends with the body.
+    let keep = move |error| {
+        let _guard = &guard;
+        error
+    };
+    body.map_err(keep).boxed_unsync()
 }
 
 /// A body with `idle` as the longest wait for each piece. The clock runs only while the reader waits for a

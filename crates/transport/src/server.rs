@@ -126,6 +126,31 @@ impl Shared {
     }
 }
 
+/// What the server serves: a service that answers every request. Every service of this shape is one.
+pub trait HttpService:
+    tower::Service<
+        Request<Body>,
+        Response = Response<Body>,
+        Error = Infallible,
+        Future: Send + 'static,
+    > + Clone
+    + Send
+    + 'static
+{
+}
+
+impl<S> HttpService for S where
+    S: tower::Service<
+            Request<Body>,
+            Response = Response<Body>,
+            Error = Infallible,
+            Future: Send + 'static,
+        > + Clone
+        + Send
+        + 'static
+{
+}
+
 /// Serves `service` on `listener` until `shutdown` resolves, then drains.
 ///
 /// ALPN chooses HTTP/1 or HTTP/2 under TLS, otherwise the connection's first bytes do. The drain stops
@@ -150,28 +175,21 @@ impl Shared {
 /// # Ok(())
 /// # }
 /// ```
-pub async fn serve<S>(
+pub async fn serve<S: HttpService>(
     listener: TcpListener,
     tls: Option<ServerTls>,
     limits: ServerLimits,
     service: S,
     shutdown: impl Future<Output = ()> + Send + 'static,
     grace: Duration,
-) -> Drained
-where
-    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send + 'static,
-{
+) -> Drained {
     serve_all(listener, tls, limits, None, service, shutdown, grace).await
 }
 
 /// The same, with a watcher of connections. The service also answers refused requests: these have a
 /// [`Refusal`] in their extensions and nothing of the original request. Without a watcher such an answer
 /// is only a status.
-pub async fn serve_watched<S>(
+pub async fn serve_watched<S: HttpService>(
     listener: TcpListener,
     tls: Option<ServerTls>,
     limits: ServerLimits,
@@ -179,18 +197,11 @@ pub async fn serve_watched<S>(
     service: S,
     shutdown: impl Future<Output = ()> + Send + 'static,
     grace: Duration,
-) -> Drained
-where
-    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send + 'static,
-{
+) -> Drained {
     serve_all(listener, tls, limits, Some(watcher), service, shutdown, grace).await
 }
 
-async fn serve_all<S>(
+async fn serve_all<S: HttpService>(
     listener: TcpListener,
     tls: Option<ServerTls>,
     limits: ServerLimits,
@@ -198,14 +209,7 @@ async fn serve_all<S>(
     service: S,
     shutdown: impl Future<Output = ()> + Send + 'static,
     grace: Duration,
-) -> Drained
-where
-    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send + 'static,
-{
+) -> Drained {
     let door = Door::new(listener, &limits, watch.clone());
     let finish = CancellationToken::new();
     let shared = Shared { limits: Arc::new(limits), tls, watch, finish };

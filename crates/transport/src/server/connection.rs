@@ -1,7 +1,6 @@
 //! One connection from its first byte to its last, written so that each phase has a limit. After the
 //! drain's `finish` it must end as soon as its open requests have ended.
 
-use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -9,7 +8,6 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
 use hyper::server::conn::http1::UpgradeableConnection;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -22,8 +20,7 @@ use super::activity::{Activity, Protocol};
 use super::exchange::{Exchange, Newest, Streams};
 use super::io::{Opening, Watched, read_opening};
 use super::refusal::{Refusal, Rejection};
-use super::{Peer, ServerLimits, Shared};
-use crate::body::Body;
+use super::{HttpService, Peer, ServerLimits, Shared};
 use crate::error_chain;
 use crate::progress::Progress;
 
@@ -42,14 +39,7 @@ const REFUSAL_TIME: Duration = Duration::from_secs(1);
 const SECOND_LINE_BYTES: usize = 1024;
 
 /// Serves one accepted socket until it is done, idle, or broken.
-pub(super) async fn run<S>(stream: TcpStream, peer: Peer, shared: Shared, service: S)
-where
-    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send + 'static,
-{
+pub(super) async fn run<S: HttpService>(stream: TcpStream, peer: Peer, shared: Shared, service: S) {
     // If the peer is already gone, the first read will show it.
     let _ = stream.set_nodelay(true);
     hold_little(&stream, shared.limits.write_progress);
@@ -129,14 +119,7 @@ impl<T> Open<T>
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    async fn serve<S>(self, peer: Peer, shared: &Shared, service: S)
-    where
-        S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-            + Clone
-            + Send
-            + 'static,
-        S::Future: Send + 'static,
-    {
+    async fn serve<S: HttpService>(self, peer: Peer, shared: &Shared, service: S) {
         let limits = &shared.limits;
         let activity = self.activity;
         let watched = Watched::new(self.stream, &self.opening, Arc::clone(&activity), limits);

@@ -13,16 +13,15 @@ use bytes::Bytes;
 use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response};
 use http_body::{Frame, SizeHint};
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
 
-use super::Peer;
 use super::activity::{Activity, OpenRequest};
 use super::io::STAND_IN_METHOD;
 use super::refusal::{Refusal, Rejection};
-use crate::body::{Body, BodyError, TimedBody, empty};
+use super::{HttpService, Peer};
+use crate::body::{Body, BodyError, TimedBody, empty, holding};
 use crate::upgrade::Tunnel;
 
 /// The largest piece of an answer that is handed over at once, so that hyper buffers little that the peer
@@ -48,14 +47,7 @@ impl<S> Exchange<S> {
     }
 }
 
-impl<S> hyper::service::Service<Request<Incoming>> for Exchange<S>
-where
-    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send + 'static,
-{
+impl<S: HttpService> hyper::service::Service<Request<Incoming>> for Exchange<S> {
     type Response = Response<AnswerBody>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
@@ -69,10 +61,8 @@ where
         let body_idle = self.body_idle;
         let mut request = request.map(|body| match http_body::Body::is_end_stream(&body) {
             true => empty(),
-            false => {
-                let inner = TimedBody::new(body, body_idle).boxed_unsync();
-                OpenBody { inner, _open: Arc::clone(&open) }.boxed_unsync()
-            }
+            // It may go on when the answer has ended: until then the request is open.
+            false => holding(TimedBody::new(body, body_idle), Arc::clone(&open)),
         });
         request.extensions_mut().insert(self.peer);
         if let Some(refusal) = refusal {
@@ -114,32 +104,6 @@ pub(super) struct AnswerBody {
     rest: Bytes,
     handover: Handover,
     _open: Arc<OpenRequest>,
-}
-
-/// A request's body, which may outlast the answer. The request is open until both have ended.
-struct OpenBody {
-    inner: Body,
-    _open: Arc<OpenRequest>,
-}
-
-impl http_body::Body for OpenBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        Pin::new(&mut self.inner).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
 }
 
 impl http_body::Body for AnswerBody {

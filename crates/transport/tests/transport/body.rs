@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
-use transport::body::{BodyError, collect, empty, full, rope};
+use transport::body::{BodyError, collect, empty, full};
+
+use crate::support::rope::rope;
 
 const IDLE: Duration = Duration::from_secs(1);
 

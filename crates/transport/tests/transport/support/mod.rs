@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+pub(crate) mod rope;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -139,7 +141,7 @@ async fn application(
                 return Ok(refused);
             }
         },
-        "/rope" => body::rope(vec!["one,".into(), "".into(), "two,".into(), "three".into()]),
+        "/rope" => rope::rope(vec!["one,".into(), "".into(), "two,".into(), "three".into()]),
         "/big" => body::full(big),
         "/slow" => {
             tokio::time::sleep(2 * SHORT).await;
