@@ -21,7 +21,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("simulator", &["transport"]),
     ("parity", &["transport"]),
     ("tieline", &["allocator", "domain", "roster", "transport", "gateway", "simulator", "parity"]),
-    ("tests", &["roster", "transport", "gateway", "simulator", "parity", "tieline"]),
+    ("tests", &["allocator", "roster", "transport", "gateway", "simulator", "parity", "tieline"]),
 ];
 
 /// Crates that wait, listen, read a clock or roll dice: `domain` has none of them.
