@@ -4,6 +4,10 @@
 //! Other tests run beside each of these, in the same process: what counts memory or files of the
 //! process starts a process of its own (`tests::alone`).
 
+// Linked for its effect alone: it gives the memory of each finished test back to the system. The allocator
+// of the C library keeps it, and hundreds of tests in one process need more than 256 MiB (`.ci/run`).
+use allocator as _;
+
 mod edge {
     mod cors;
     mod http1;

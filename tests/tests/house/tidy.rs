@@ -38,7 +38,17 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     (
         "tests",
-        &["roster", "transport", "gateway", "simulator", "corpus", "report", "parity", "tieline"],
+        &[
+            "allocator",
+            "roster",
+            "transport",
+            "gateway",
+            "simulator",
+            "corpus",
+            "report",
+            "parity",
+            "tieline",
+        ],
     ),
 ];
 
