@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
 use crate::shapes::{Scope, Sighting};
-use crate::tally::VANISHED_AFTER;
 
 /// Users of all scopes kept in memory, at 40 bytes each. If one more scope exceeds this, the others are
 /// dropped and read again when needed.
 const USERS_MAX: usize = 1_000_000;
+
+/// A user who is absent from this many consecutive observations has vanished.
+pub(crate) const VANISHED_AFTER: u8 = 2;
 
 /// A remembered user, without the details that only a list needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

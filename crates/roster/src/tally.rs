@@ -26,11 +26,9 @@
 //! such time is replaced by the moment just before the sweep; smaller deviations stay. Absences and
 //! doubts counted by that clock stay counted, and the next sweep continues them.
 
-use crate::mirror::{Entry, Fingerprints};
+use crate::mirror::{Entry, Fingerprints, VANISHED_AFTER};
 use crate::shapes::{Changes, Sighting, Sweep};
 
-/// A user who is absent from this many consecutive observations has vanished.
-pub(crate) const VANISHED_AFTER: u8 = 2;
 /// How many observations with a suspicious gap are not believed.
 const DOUBTS_MAX: u8 = 2;
 /// With at most this many users, a gap of more than half is believed at once.

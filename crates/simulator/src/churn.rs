@@ -7,7 +7,7 @@
 use tokio::time::Instant;
 
 use crate::data::Dice;
-use crate::store::Store;
+use crate::store::{Change, Store};
 
 /// At most this many changes before one page, so that a long pause can't block the server.
 const CHANGES_AT_ONCE_MAX: u64 = 10_000;
@@ -45,13 +45,6 @@ impl Default for Churn {
             seed: 1,
         }
     }
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Change {
-    Insert,
-    Delete,
-    Rename,
 }
 
 #[derive(Debug)]

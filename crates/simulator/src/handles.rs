@@ -8,8 +8,8 @@ use crate::Simulator;
 use crate::churn::{Churn, Churning};
 use crate::fault::Faults;
 use crate::legacy::{self, Endpoint};
+use crate::locked::lock;
 use crate::record::{Text, User};
-use crate::simulator::lock;
 use crate::stats::Stats;
 use crate::vonage::user::Whole;
 

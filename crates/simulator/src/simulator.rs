@@ -5,11 +5,10 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, Method, Request, Response};
+use http::{Method, Request, Response};
 use tokio::net::TcpListener;
 use tower::Service;
 
@@ -18,7 +17,9 @@ use crate::answer::Answer;
 use crate::churn::Churning;
 use crate::fault::{Fates, Plan};
 use crate::legacy::Endpoint;
+use crate::locked::lock;
 use crate::record::{Named, User};
+use crate::request::credential;
 use crate::settings::{Dialect, Settings};
 use crate::stats::Counters;
 use crate::store::Store;
@@ -42,19 +43,6 @@ pub(crate) struct Inner {
     pub(crate) tokens: Mutex<Tokens>,
     pub(crate) index: Mutex<Index>,
     pub(crate) counters: Counters,
-}
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The `Authorization`, if there is exactly one.
-pub(crate) fn credential(headers: &HeaderMap) -> Option<&str> {
-    let mut credentials = headers.get_all(AUTHORIZATION).iter();
-    match (credentials.next(), credentials.next()) {
-        (Some(only), None) => only.to_str().ok(),
-        _ => None,
-    }
 }
 
 impl Simulator {

@@ -8,7 +8,6 @@ use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::churn::Change;
 use crate::data::{self, Dice, FIRST_ID};
 use crate::fault::BadSetting;
 use crate::record::{Named, Text, User};
@@ -40,6 +39,14 @@ impl FromStr for Order {
             _ => Err(BadSetting::new("an order", text)),
         }
     }
+}
+
+/// What can happen to a user while a client reads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Change {
+    Insert,
+    Delete,
+    Rename,
 }
 
 #[derive(Debug)]

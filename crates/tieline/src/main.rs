@@ -4,6 +4,7 @@
 //! environment: keys travel in both.
 
 mod commands;
+mod configuration;
 mod curl;
 mod failure;
 mod hardening;

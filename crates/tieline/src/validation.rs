@@ -10,7 +10,7 @@ pub(crate) mod reports;
 
 use gateway::config::Config;
 
-use crate::commands::serve::set_up_log;
+use crate::configuration::set_up_log;
 use crate::failure::Failure;
 use crate::log;
 

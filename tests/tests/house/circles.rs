@@ -8,8 +8,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Crates that are free of circles; this list only grows.
-const FREE: &[&str] = &["gateway", "transport"];
+/// The crates with more than a few files: each of them is free of circles.
+const FREE: &[&str] = &[
+    "corpus",
+    "domain",
+    "gateway",
+    "parity",
+    "report",
+    "roster",
+    "simulator",
+    "tieline",
+    "transport",
+];
 
 /// Folders of the gateway whose files are layers or what layers use. `stack.rs` orders them.
 const LAYERS: &[&str] = &["edge", "line", "list"];
@@ -22,7 +32,7 @@ fn the_modules_of_a_crate_form_no_circle() {
     let mut found = Vec::new();
     for name in FREE {
         let files = files(name);
-        assert!(files.len() >= 5, "crates/{name}/src: only {} files", files.len());
+        assert!(files.len() >= 3, "crates/{name}/src: only {} files", files.len());
         for (level, uses) in uses(&files) {
             for circle in circles(&uses) {
                 let place = [&["crate".to_owned()], &level[..]].concat().join("::");

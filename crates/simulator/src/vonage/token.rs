@@ -15,7 +15,8 @@ use tokio::time::Instant;
 
 use crate::answer::Answer;
 use crate::fault::Plan;
-use crate::simulator::{credential, lock};
+use crate::locked::lock;
+use crate::request::credential;
 use crate::vonage::identity::uuid;
 use crate::vonage::{TOKEN_PATH, json, message, simple};
 use crate::{Body, Simulator, dress};

@@ -10,7 +10,7 @@ use parity::calibrate::{Calibrated, Unable, calibrate};
 use report::secrets::Secrets;
 use tokio_util::sync::CancellationToken;
 
-use crate::commands::serve::load;
+use crate::configuration::load;
 use crate::failure::Failure;
 use crate::signals::Signals;
 use crate::validation::candidate::{Trials, caller_of};

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::commands::serve::{load, set_up_log};
+use crate::configuration::{load, set_up_log};
 use crate::failure::Failure;
 use crate::{log, output, runtime};
 

@@ -11,7 +11,7 @@ use simulator::{Settings, Simulator};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::commands::serve::set_up_log;
+use crate::configuration::set_up_log;
 use crate::curl::{Lines, base_url, bearer};
 use crate::failure::Failure;
 use crate::signals::Signals;

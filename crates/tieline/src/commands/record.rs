@@ -16,7 +16,7 @@ use report::Verdict;
 use report::secrets::Secrets;
 use tokio_util::sync::CancellationToken;
 
-use crate::commands::serve::load;
+use crate::configuration::load;
 use crate::failure::Failure;
 use crate::signals::Signals;
 use crate::validation::candidate::{InProcess, caller_of};

@@ -20,7 +20,7 @@ use transport::body;
 use transport::client::{Client, ClientSettings};
 use transport::tls::ClientTls;
 
-use crate::commands::serve::load;
+use crate::configuration::load;
 use crate::failure::Failure;
 use crate::{output, runtime};
 

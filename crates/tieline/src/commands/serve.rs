@@ -2,7 +2,7 @@
 //!
 //! A bad configuration ends the process before any port is bound.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,12 +10,13 @@ use std::time::Duration;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
+use crate::configuration::{load, read, set_up_log};
 use crate::failure::Failure;
 use crate::judge::Parity;
 use crate::otlp::Otlp;
 use crate::signals::{Hangups, Signals};
 use crate::{hardening, log, runtime};
-use gateway::config::{Config, ConfigError, Files, LogFormat};
+use gateway::config::{Config, Files};
 use gateway::shadow::Judge;
 use gateway::spans::Spans;
 use gateway::{Reloader, Surroundings};
@@ -139,27 +140,4 @@ async fn reload_for_ever(
             }
         }
     }
-}
-
-/// Reads a configuration file and the environment over it.
-pub(crate) fn load(file: &Path) -> Result<Config, Failure> {
-    read(file).map_err(Failure::configuration)
-}
-
-fn read(file: &Path) -> Result<Config, ConfigError> {
-    // A variable that is not UTF-8 is none of ours.
-    let environment: Vec<(String, String)> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
-    Config::load(file, &environment)
-}
-
-/// Starts the log as configured, or as the command line says.
-pub(crate) fn set_up_log(config: &Config, chosen: Option<log::Format>) -> Result<(), Failure> {
-    let format = chosen.unwrap_or(match config.log.format {
-        LogFormat::Auto => log::Format::Auto,
-        LogFormat::Json => log::Format::Json,
-        LogFormat::Human => log::Format::Human,
-    });
-    log::set_up(&config.log.level, format)
 }

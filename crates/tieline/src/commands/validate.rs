@@ -17,7 +17,7 @@ use report::secrets::Secrets;
 use report::{Report, Side, Verdict};
 use tokio_util::sync::CancellationToken;
 
-use crate::commands::serve::load;
+use crate::configuration::load;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::signals::Signals;
 use crate::validation::candidate::{InProcess, caller_of, client, manners};
