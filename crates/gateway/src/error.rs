@@ -190,7 +190,7 @@ const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
 
 impl Error {
     /// A method that nothing here is ever asked with.
-    pub(crate) fn nobodys_method() -> Self {
+    pub(crate) fn unknown_method() -> Self {
         let allow = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
         Error::MethodNotListed { allow }
     }

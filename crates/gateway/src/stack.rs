@@ -135,7 +135,7 @@ impl Around<(), Incoming> for Front {
         match (endpoint, &self.passthrough) {
             (Some(endpoint), _) => self.legacy(endpoint, request, behalf).await,
             // It would show a request with all its headers.
-            (None, _) if *request.method() == Method::TRACE => Err(Error::nobodys_method()),
+            (None, _) if *request.method() == Method::TRACE => Err(Error::unknown_method()),
             // What is not translated goes to an upstream and back. Nothing of it is repeated or kept.
             (None, Some(passthrough)) => passthrough.answer(request, behalf).await,
             (None, None) => Err(Error::NotFound),

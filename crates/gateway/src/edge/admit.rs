@@ -33,7 +33,7 @@ pub(crate) fn admit(hosts: &[String], request: &Request<Body>) -> Result<(), Err
 /// Asked with a method of that length, there is nothing to be said but which methods there are.
 fn refused(refusal: Refusal) -> Error {
     match refusal {
-        Refusal::BadMethod => Error::nobodys_method(),
+        Refusal::BadMethod => Error::unknown_method(),
         refusal => Error::Refused(refusal),
     }
 }
@@ -44,7 +44,7 @@ fn may_ask(request: &Request<Body>) -> Result<(), Error> {
     let is_odd = *method == Method::CONNECT
         || method.as_str().len() > METHOD_BYTES_MAX
         || (request.uri().path() == "*" && *method != Method::OPTIONS);
-    if is_odd { Err(Error::nobodys_method()) } else { Ok(()) }
+    if is_odd { Err(Error::unknown_method()) } else { Ok(()) }
 }
 
 /// In HTTP/1 the server looks itself.
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn methods_that_are_nobodys_are_not_allowed() {
+    fn unknown_methods_are_not_allowed() {
         let host = [("host", "a")];
         for method in ["CONNECT", "MMMMMMMMMMMMMMMMM"] {
             assert_eq!(verdict(method, "/", Version::HTTP_11, &host), "method_not_allowed");
