@@ -25,7 +25,6 @@ use super::upstream::Upstream;
 use crate::call::Behalf;
 use crate::config::{TokenAuth, UpstreamKey, bearer};
 use crate::error::{Error, RETRY_AFTER_DEFAULT};
-
 use crate::observe::metrics::Metrics;
 
 /// A token that lives shorter than this before its end is replaced.

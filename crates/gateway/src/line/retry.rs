@@ -21,7 +21,6 @@ use super::upstream::Upstream;
 use crate::call::Attempt;
 use crate::error::{Error, RETRY_AFTER_DEFAULT};
 use crate::limits::budget::Budget;
-
 use crate::observe::metrics::Metrics;
 use crate::svc::{Around, Below};
 

@@ -279,7 +279,7 @@ impl Metrics {
     /// Counts what the ledger says about every answer with records.
     pub(crate) fn answered(
         &self,
-        endpoint: &'static Endpoint,
+        endpoint: &Endpoint,
         dialect: &'static dyn Dialect,
         tally: &Tally,
     ) {
@@ -288,13 +288,12 @@ impl Metrics {
             let is_lossy = |status| !matches!(status, Status::Exact | Status::Renamed);
             let lossy = ledger::of(endpoint, dialect).filter(|loss| is_lossy(loss.status));
             lossy
-                .map(|loss| self.0.losses_of(tally, endpoint.name(), loss.dialect, loss.status))
+                .map(|loss| self.0.losses_of(tally, loss.endpoint, loss.dialect, loss.status))
                 .collect()
         };
-        let dialect = dialect.name();
         let losses =
-            kept.get_or_init(|| tally::Losses { dialect: dialect.to_owned(), counters: found() });
-        if losses.dialect == dialect {
+            kept.get_or_init(|| tally::Losses { dialect: dialect.name(), counters: found() });
+        if losses.dialect == dialect.name() {
             losses.counters.iter().for_each(IntCounter::inc);
         } else {
             let others: Vec<IntCounter> = found();

@@ -41,7 +41,7 @@ struct OfEndpoint {
 /// What the ledger says of an endpoint's answers, over the dialect of the caller's upstream.
 #[derive(Debug)]
 pub(super) struct Losses {
-    pub(super) dialect: String,
+    pub(super) dialect: &'static str,
     pub(super) counters: Vec<IntCounter>,
 }
 
@@ -68,7 +68,8 @@ impl Tally {
 
     /// The counter of requests with that filter.
     pub(super) fn filter(&self, place: usize, filter: &str) -> Option<&OnceLock<IntCounter>> {
-        let known = ENDPOINTS.get(place)?.filters().position(|known| known == filter)?;
+        let mut filters = ENDPOINTS.get(place)?.filters();
+        let known = filters.position(|known| known == filter)?;
         self.endpoints.get(place)?.filters.get(known)
     }
 
