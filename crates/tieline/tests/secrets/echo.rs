@@ -3,6 +3,8 @@
 //!
 //! Both are for canaries alone and speak on loopback; every read ends by itself.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};

@@ -1,6 +1,8 @@
 //! A world of Vonage vendors with everything wrong with them, each behind a tap, and a gateway's
 //! configuration in front of them all whose every secret is a canary. Must print none of them.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 use std::net::TcpListener;
 use std::sync::MutexGuard;
 

@@ -1,6 +1,8 @@
 //! A vendor in the test's own process whose legacy face may be made to answer otherwise, and the
 //! commands that compare. It writes down what was asked of control, without keys.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 use std::collections::HashMap;
 use std::net::TcpListener;
 use std::path::Path;
