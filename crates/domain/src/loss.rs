@@ -72,7 +72,7 @@ pub enum LossCode {
 pub struct FieldLoss {
     /// How faithful the field is.
     pub status: Status,
-    /// Why, for programs; [`Coded`] shows it.
+    /// Why, for programs.
     pub code: LossCode,
     /// Why, for people, in one sentence.
     pub reason: &'static str,
