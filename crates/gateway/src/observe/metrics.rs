@@ -34,6 +34,7 @@ use bound::Bound;
 pub use bound::SERIES_MAX;
 pub(crate) use system::{open_files_max, resident_bytes};
 pub use table::{Kind, METRICS, Metric};
+use tally::outcome_of;
 pub(crate) use tally::{Attempts, Tally};
 
 /// The counters of one gateway. Each gateway has its own registry, so two in a process do not mix.
@@ -479,25 +480,6 @@ fn set(gauge: &IntGaugeVec, labels: &[&str], value: Option<i64>) {
 fn grow(counter: &IntCounterVec, now: u64) {
     let counter = counter.with_label_values::<&str>(&[]);
     counter.inc_by(now.saturating_sub(counter.get()));
-}
-
-/// An upstream's status or a slug, from a closed set: a status is any number an upstream likes.
-fn outcome_of(outcome: &str) -> &str {
-    const KNOWN: &[&str] = &[
-        "200", "400", "401", "403", "404", "406", "409", "422", "429", "500", "502", "503", "504",
-    ];
-    let is_status = outcome.bytes().all(|byte| byte.is_ascii_digit());
-    match (is_status, outcome.bytes().next()) {
-        (true, first) if !KNOWN.contains(&outcome) => match first {
-            Some(b'1') => "1xx",
-            Some(b'2') => "2xx",
-            Some(b'3') => "3xx",
-            Some(b'4') => "4xx",
-            Some(b'5') => "5xx",
-            _ => "other",
-        },
-        _ => outcome,
-    }
 }
 
 #[cfg(test)]

@@ -104,3 +104,22 @@ pub(super) struct Shared {
 pub(super) fn shared() -> Vec<Shared> {
     for_each(|_| Shared::default())
 }
+
+/// An upstream's status or a slug, from a closed set: a status is any number an upstream likes.
+pub(super) fn outcome_of(outcome: &str) -> &str {
+    const KNOWN: &[&str] = &[
+        "200", "400", "401", "403", "404", "406", "409", "422", "429", "500", "502", "503", "504",
+    ];
+    let is_status = outcome.bytes().all(|byte| byte.is_ascii_digit());
+    match (is_status, outcome.bytes().next()) {
+        (true, first) if !KNOWN.contains(&outcome) => match first {
+            Some(b'1') => "1xx",
+            Some(b'2') => "2xx",
+            Some(b'3') => "3xx",
+            Some(b'4') => "4xx",
+            Some(b'5') => "5xx",
+            _ => "other",
+        },
+        _ => outcome,
+    }
+}
