@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The HTML report in a real browser, headless Chromium, from its file: wide and narrow, light and dark,
 # by keyboard, as a screen reader is told of it, and with hostile text in it. The reports are made up
-# (crates/report/examples/sample_report.rs), so nothing of the release build is needed.
+# (crates/report/examples/sample_report.rs), so nothing of the release build is needed. SAMPLE_REPORT
+# names the program that makes them, if it is built already.
 #
 # SCREENSHOTS=FOLDER keeps a picture of the first screen of every combination.
 set -euo pipefail
@@ -9,9 +10,12 @@ source "$(dirname "$0")/support/common.sh"
 
 need python3=python3 chromium=chromium chromedriver=chromium-driver
 
-# Of the whole workspace, so that what its tests were built with is used again.
-cargo build --workspace --example sample_report --locked --quiet
-sample=$(realpath "${CARGO_TARGET_DIR:-target}")/debug/examples/sample_report
+sample=${SAMPLE_REPORT:-}
+if [ -z "$sample" ]; then
+    # Of the whole workspace, so that what its tests were built with is used again.
+    cargo build --workspace --example sample_report --locked --quiet
+    sample=$(realpath "${CARGO_TARGET_DIR:-target}")/debug/examples/sample_report
+fi
 for kind in rich agreeing empty crowded hostile; do
     "$sample" "$kind" html "$work/$kind.html"
     [ -s "$work/$kind.html" ] || fail "no report of the kind $kind"

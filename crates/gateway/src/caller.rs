@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::keys::digest::{KeyDigest, digest};
 use crate::keys::secret::Secret;
 use crate::line::Line;
-use crate::observe::metrics::Tally;
+use crate::observe::tally::Tally;
 use crate::request::credential::Credential;
 
 /// One caller.

@@ -7,3 +7,4 @@ pub mod metrics;
 pub(crate) mod origin;
 pub mod process;
 pub mod spans;
+pub(crate) mod tally;

@@ -22,9 +22,10 @@ use crate::error::Error;
 use crate::limits::lifecycle::Lifecycle;
 use crate::observe::account::{Account, SharedAccount, Side};
 use crate::observe::explain;
-use crate::observe::metrics::{Metrics, Tally};
+use crate::observe::metrics::Metrics;
 use crate::observe::origin::Origin;
 use crate::observe::spans::{self, Exporter};
+use crate::observe::tally::Tally;
 use crate::svc::{Around, Below};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

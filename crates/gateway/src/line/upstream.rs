@@ -13,7 +13,7 @@ use crate::config;
 use crate::limits::breaker::{self, Breaker};
 use crate::limits::budget::{Budget, CALLER_REPEATS_MIN};
 use crate::limits::pacer::Pacer;
-use crate::observe::metrics::Attempts;
+use crate::observe::tally::Attempts;
 
 /// One upstream at work.
 #[derive(Debug)]

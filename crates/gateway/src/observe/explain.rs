@@ -5,7 +5,7 @@ use domain::loss::{Loss, Status};
 use serde_json::{Map, Value, json};
 
 use super::account::{Account, Side, Source};
-use super::metrics::Tally;
+use super::tally::Tally;
 
 /// One line of JSON.
 pub(crate) fn explanation(account: &Account) -> String {

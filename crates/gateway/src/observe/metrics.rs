@@ -8,7 +8,6 @@ mod bound;
 pub(crate) mod shadow;
 mod system;
 mod table;
-mod tally;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -28,14 +27,12 @@ use crate::error::SLUGS;
 use crate::limits::admission::Shed;
 use crate::limits::breaker;
 use crate::limits::lifecycle::Level;
-use crate::observe::account::Account;
-use crate::observe::account::Source;
+use crate::observe::account::{Account, Source};
+use crate::observe::tally::{self, Attempts, Tally, outcome_of};
 use bound::Bound;
 pub use bound::SERIES_MAX;
 pub(crate) use system::{open_files_max, resident_bytes};
 pub use table::{Kind, METRICS, Metric};
-use tally::outcome_of;
-pub(crate) use tally::{Attempts, Tally};
 
 /// The counters of one gateway. Each gateway has its own registry, so two in a process do not mix.
 /// Every layer of every request holds them, so a clone is one pointer.

@@ -9,7 +9,7 @@ use transport::client::{Reach, StreamClient, StreamSettings};
 
 use crate::caller::Caller;
 use crate::config::{Passthrough, Route, UnknownCallers, Upstream};
-use crate::observe::metrics::Attempts;
+use crate::observe::tally::Attempts;
 use crate::state::State;
 
 /// As for translated requests: shorter than an upstream's own keep-alive time.

@@ -216,12 +216,14 @@ const WALL_CLOCK: &[(&str, &str)] = &[
     ("gateway/src/admin/reload.rs", "whether a certificate has ended"),
     ("gateway/src/config/files.rs", "times of files, compared for being the same"),
     ("gateway/src/edge/sunset.rs", "dates that headers show"),
-    ("gateway/src/limits/retry_after.rs", "a date of an upstream, measured by the upstream's own"),
     ("gateway/src/list/remember.rs", "dates that the roster shows"),
     ("gateway/src/observe/metrics.rs", "when the process began, for a metric"),
     ("gateway/src/observe/spans.rs", "when a span began and ended, for who reads it"),
     ("gateway/src/shadow/results.rs", "when a difference was found, for who reads it"),
+    ("tieline/src/log/json.rs", "when a line was logged, for who reads it"),
+    ("tieline/src/otlp/message.rs", "when a span began and ended, as the collector is told"),
     ("tieline/src/validation/reports.rs", "when a validation began, for who reads its report"),
+    ("transport/src/retry_after.rs", "a date of an upstream, measured by the upstream's own"),
 ];
 
 #[test]
