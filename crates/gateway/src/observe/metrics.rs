@@ -277,7 +277,7 @@ impl Metrics {
     /// Counts what the ledger says about every answer with records.
     pub(crate) fn answered(
         &self,
-        endpoint: &Endpoint,
+        endpoint: &'static Endpoint,
         dialect: &'static dyn Dialect,
         tally: &Tally,
     ) {
