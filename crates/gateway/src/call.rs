@@ -96,7 +96,7 @@ pub(crate) enum Ask {
     Teams,
     /// Any other listing, for its rows.
     Items,
-    /// Users, for whoever looks at them beside any request.
+    /// Users, for a report that no request waits for.
     Look(Arc<dyn Look>),
 }
 

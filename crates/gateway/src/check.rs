@@ -159,7 +159,7 @@ struct Findings {
 /// Where this caller's teams come from.
 #[derive(Debug)]
 enum Teams {
-    /// The upstream's list, with so many of them.
+    /// The upstream's list, with this many teams.
     Listed(usize),
     /// Their users, because the upstream has no list or the key may not read it.
     OfUsers,

@@ -114,8 +114,8 @@ impl Answers {
         Arc::new(Answers { freshness, kept, readings: Mutex::default(), places })
     }
 
-    /// The answer: kept, under way, or read now by `read`, which runs in a task of its own, so that
-    /// no client's leaving can cancel it. `is_anew` asks that no kept one be given.
+    /// The answer: a kept one, one under way, or one that `read` reads now. `read` runs in a task of its
+    /// own, so it goes on when clients leave. With `wants_fresh` no kept answer is given.
     pub(crate) async fn get<F>(
         self: &Arc<Self>,
         question: Question,

@@ -1,5 +1,5 @@
 //! One value that takes long to read, kept for a while: read by one task at a time, shared by all who
-//! wait. The reading belongs to nobody's request, so no client's leaving can cancel it.
+//! wait. The reading belongs to no single request, so it goes on when clients leave.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

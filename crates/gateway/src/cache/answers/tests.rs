@@ -1,4 +1,5 @@
-//! One reading for thousands, whoever leaves and whatever breaks; what is kept, and for whom.
+//! Thousands of requests share one reading, also when clients leave or the reading fails. Answers are kept
+//! for one caller only.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -53,7 +54,7 @@ impl Gate {
     }
 }
 
-/// Ten thousand requests wait for one reading; so many of them leave before it ends.
+/// Ten thousand requests wait for one reading; `leaving` of them leave before it ends.
 async fn ten_thousand(leaving: usize) {
     let answers = Answers::new(NOT_KEPT, 1 << 20, 0, READINGS);
     let gate = Arc::<Gate>::default();
