@@ -7,8 +7,8 @@ pub(crate) mod rope;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,6 +25,9 @@ use transport::tls::ServerTls;
 pub(crate) const SHORT: Duration = Duration::from_millis(150);
 pub(crate) const LONG: Duration = Duration::from_secs(5);
 pub(crate) const BIG_BYTES: usize = 32 * 1024 * 1024;
+
+/// The answer of `/big`, made once: the tests run within 256 MiB.
+static BIG: LazyLock<Bytes> = LazyLock::new(|| vec![b'x'; BIG_BYTES].into());
 
 /// Limits that no test reaches unless it lowers one.
 pub(crate) fn patient() -> ServerLimits {
@@ -59,10 +62,9 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let working = Arc::new(AtomicUsize::new(0));
-        let big = Bytes::from(vec![b'x'; BIG_BYTES]);
         let service = tower::service_fn({
             let working = Arc::clone(&working);
-            move |request| application(request, Working::new(&working), big.clone())
+            move |request| application(request, Working::new(&working))
         });
         let (stop, stopped) = oneshot::channel();
         let shutdown = async {
@@ -124,7 +126,6 @@ impl Drop for Working {
 async fn application(
     request: Request<Body>,
     _working: Working,
-    big: Bytes,
 ) -> Result<Response<Body>, Infallible> {
     let peer = request.extensions().get::<Peer>().copied();
     let version = request.version();
@@ -142,7 +143,7 @@ async fn application(
             }
         },
         "/rope" => rope::rope(vec!["one,".into(), "".into(), "two,".into(), "three".into()]),
-        "/big" => body::full(big),
+        "/big" => body::full(BIG.clone()),
         "/slow" => {
             tokio::time::sleep(2 * SHORT).await;
             body::full("late")
@@ -160,7 +161,8 @@ async fn application(
 pub(crate) async fn read_to_end(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut bytes = Vec::new();
     let _ = timeout(2 * LONG, stream.read_to_end(&mut bytes)).await.expect("must be closed");
-    String::from_utf8_lossy(&bytes).into_owned()
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 /// Reads exactly one answer whose whole text is known to end with `end`.
