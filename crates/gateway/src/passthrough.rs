@@ -11,8 +11,8 @@ mod forwarded;
 mod headers;
 mod path;
 
+use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use domain::params::Params;
 use domain::visibility::Visibility;
@@ -41,8 +41,6 @@ use credential::Watchword;
 use flow::{Download, Gate, Place, Progress, Upload};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// An upstream that says "wait" more often than this says nothing at all.
-const INFORMATIONAL_MAX: usize = 16;
 
 /// See the module.
 pub(crate) struct Passthrough {
@@ -127,7 +125,9 @@ impl Passthrough {
         let mut on_client = Request::new(body::empty());
         std::mem::swap(on_client.extensions_mut(), request.extensions_mut());
         *request.uri_mut() = uri;
-        let (answered, progress) = (CancellationToken::new(), Progress::new());
+        let progress = Progress::new();
+        // A body may still be on its way when the answer has ended.
+        let answered = (!request.body().is_end_stream()).then(CancellationToken::new);
         let waiting = Waiting {
             rules: &self.rules,
             target,
@@ -183,7 +183,7 @@ impl Passthrough {
         let path = path::plain(uri)?;
         let route = self.rules.route(&path).ok_or(Error::NotFound)?;
         // A server that reads the path in another way must come to the same rules.
-        let is_same = |other: String| {
+        let is_same = |other: Cow<'_, str>| {
             self.rules.route_in_any_case(&other).is_some_and(|other| Arc::ptr_eq(other, route))
         };
         if !path::readings(&path).into_iter().all(is_same) {
@@ -270,11 +270,7 @@ impl Passthrough {
     fn answer_headers(&self, headers: &mut HeaderMap, watch: Option<&Watchword>) {
         headers::strip_hop_by_hop(headers);
         // Our own words: a client tells by them whose answer it is.
-        let ours = |name: &&HeaderName| name.as_str().starts_with("x-tieline-");
-        let ours: Vec<HeaderName> = headers.keys().filter(ours).cloned().collect();
-        for name in ours {
-            headers.remove(name);
-        }
+        headers::remove_where(headers, |name| name.as_str().starts_with("x-tieline-"));
         if let Some(watch) = watch {
             watch.strip(headers);
         }
@@ -328,15 +324,18 @@ fn expects(headers: &HeaderMap) -> Result<bool, Error> {
 
 /// The upstream's scheme, host and prefix, and the client's path and query.
 fn outgoing_uri(target: &Target, asked: &Uri, is_exchanged: bool) -> Result<Uri, Error> {
-    let query = match asked.query() {
-        Some(query) if is_exchanged => Some(credential::without_key(query)),
-        query => query.map(str::to_owned),
+    let asked_for = asked.path_and_query().ok_or(Error::OddPath)?;
+    let query = asked_for.query().filter(|_| is_exchanged);
+    let outgoing = match query.map(credential::without_key) {
+        None => target.uri(asked_for),
+        // Where the key was all there was, nothing stays of the query.
+        Some(query) if query.is_empty() => asked.path().parse().ok().and_then(|it| target.uri(&it)),
+        Some(query) => {
+            let without_key = format!("{}?{query}", asked.path());
+            without_key.parse().ok().and_then(|it| target.uri(&it))
+        }
     };
-    // Where the key was all there was, nothing stays of the query.
-    let query = query.filter(|query| !is_exchanged || !query.is_empty());
-    let query = query.map_or(String::new(), |query| format!("?{query}"));
-    let uri = format!("{}{}{query}", target.base_url, asked.path());
-    uri.parse().map_err(|_| Error::OddPath)
+    outgoing.ok_or(Error::OddPath)
 }
 
 /// A request on its way, until the head of its answer.
@@ -345,7 +344,8 @@ struct Waiting<'a> {
     target: &'a Target,
     progress: Arc<Progress>,
     expects: bool,
-    answered: CancellationToken,
+    /// Cancelled when the answer has ended; there for a request with a body.
+    answered: Option<CancellationToken>,
     place: Place,
     /// Whether it matters if the upstream has seen the request.
     has_effects: bool,
@@ -353,41 +353,31 @@ struct Waiting<'a> {
 
 impl Waiting<'_> {
     async fn answer(self, request: Request<Body>) -> Result<Response<Body>, Error> {
-        let (head_timeout, idle_timeout) = (self.rules.head_timeout, self.rules.idle_timeout);
         let (progress, place) = (Arc::clone(&self.progress), Arc::clone(&self.place));
-        let (say, said) = oneshot::channel();
-        let gate = self.expects.then(|| Gate::new(said));
-        let answered = Box::pin(self.answered.clone().cancelled_owned());
-        let upload = |inner: Body| match inner.is_end_stream() {
-            true => body::empty(),
-            false => {
-                let inner = body::timed(inner, idle_timeout);
+        let (say, said) = match self.expects {
+            true => Some(oneshot::channel()).unzip(),
+            false => (None, None),
+        };
+        let upload = |inner: Body| match self.answered.clone() {
+            None => inner,
+            Some(answered) => {
+                let inner = body::timed(inner, self.rules.idle_timeout);
+                let answered = Box::pin(answered.cancelled_owned());
+                let gate = said.map(Gate::new);
                 body::boxed(Upload { inner, gate, progress, answered, _place: place })
             }
         };
-        let (say, count) = (std::sync::Mutex::new(Some(say)), AtomicUsize::new(0));
-        let babble = CancellationToken::new();
-        let is_babble = babble.clone();
-        let on_informational = move |status| {
-            if status == StatusCode::CONTINUE {
-                let say = say.lock().ok().and_then(|mut say| say.take());
-                // Nobody listens where the client has gone.
-                say.map(|say| say.send(()));
-            }
-            if count.fetch_add(1, Ordering::Relaxed) >= INFORMATIONAL_MAX {
-                is_babble.cancel();
-            }
-        };
-        let exchange = self.target.client.send(request.map(upload), on_informational);
+        let request = request.map(upload);
+        let exchange = self.target.client.send(request, say);
         let mut exchange = std::pin::pin!(exchange);
         let answer = loop {
             // Counted from the last piece of the request's body: a long upload is no long wait.
-            let until = self.progress.last() + head_timeout;
+            let until = self.progress.last() + self.rules.head_timeout;
             tokio::select! {
+                biased;
                 answer = &mut exchange => break answer,
-                () = babble.cancelled() => return Err(Error::Exchange(ClientError::BadFraming)),
                 () = sleep_until(until) => {
-                    if self.progress.last() + head_timeout <= Instant::now() {
+                    if self.progress.last() + self.rules.head_timeout <= Instant::now() {
                         return Err(Error::UpstreamTimeout);
                     }
                 }

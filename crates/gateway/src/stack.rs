@@ -7,6 +7,7 @@
 //!
 //! Layers never import each other; what passes between them stands in `call.rs`.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -176,7 +177,8 @@ impl Front {
             let beside = Beside::new(shadow, &asked, &caller, body.is_end_stream());
             beside.answer(self.translated(asked, &caller, body)).await
         };
-        timeout_at(deadline, answer).await.unwrap_or(Err(Error::Deadline))
+        // In place: a timeout would be as large as all that it waits for, and moved with it.
+        timeout_at(deadline, pin!(answer)).await.unwrap_or(Err(Error::Deadline))
     }
 
     /// The answer of this side.

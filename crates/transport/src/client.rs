@@ -3,6 +3,7 @@
 
 mod answer;
 mod connect;
+mod exchange;
 mod failure;
 mod resolve;
 mod stream;
@@ -10,19 +11,16 @@ mod stream;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio_util::sync::CancellationToken;
 
-use crate::body::{Body, BodyError};
+use crate::body::Body;
 use crate::error_chain;
 use crate::tls::ClientTls;
 use connect::{ConnectSettings, Connector};
@@ -39,8 +37,6 @@ const WRITE_PROGRESS: Duration = Duration::from_secs(60);
 const HEAD_BYTES_MAX: u32 = 64 * 1024;
 /// How much an HTTP/1 connection may buffer.
 const HTTP1_BUFFER_BYTES_MAX: usize = 64 * 1024;
-/// An upstream with more 1xx answers than this counts as broken.
-const INFORMATIONAL_MAX: usize = 16;
 /// The default for the age of connections.
 const CONNECTION_AGE_MAX: Duration = Duration::from_secs(60);
 
@@ -124,26 +120,14 @@ impl tower::Service<Request<Bytes>> for Client {
     }
 
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
-        let mut request = request.map(Full::new);
-        let connection = capture_connection(&mut request);
-        let (babble, count) = (CancellationToken::new(), AtomicUsize::new(0));
-        let is_babble = babble.clone();
-        hyper::ext::on_informational(&mut request, move |_| {
-            if count.fetch_add(1, Ordering::Relaxed) >= INFORMATIONAL_MAX {
-                is_babble.cancel();
-            }
-        });
-        let exchange = self.inner.request(request);
+        let pool = self.inner.clone();
         Box::pin(async move {
-            let answer = babble.run_until_cancelled(exchange).await;
-            let answer = answer.ok_or(ClientError::BadFraming)?.map_err(ClientError::from)?;
-            answer::retire(&answer, &connection);
-            answer::check(&answer)?;
+            let answer = exchange::exchange(&pool, request.map(Full::new), None).await?;
             if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
                 // It was not requested.
                 return Err(ClientError::BadFraming);
             }
-            Ok(answer.map(|body| body.map_err(BodyError::from).boxed_unsync()))
+            Ok(answer)
         })
     }
 }

@@ -35,6 +35,7 @@ pub struct Passthrough {
 #[derive(Debug, Clone)]
 pub struct Route {
     prefix: String,
+    prefix_in_lower_case: String,
     /// Whether requests go through at all.
     pub is_allowed: bool,
     /// The only methods that do, in one text for `allow`.
@@ -71,7 +72,7 @@ impl Passthrough {
 
     /// What would hold for a path in lower case, were case ignored.
     pub(crate) fn route_in_any_case(&self, path: &str) -> Option<&Arc<Route>> {
-        self.routes.iter().find(|route| is_below(path, &route.prefix.to_ascii_lowercase()))
+        self.routes.iter().find(|route| is_below(path, &route.prefix_in_lower_case))
     }
 
     /// The upstreams that requests of unknown callers may go to.
@@ -137,6 +138,7 @@ impl Reader<'_> {
         routes.sort_by_key(|route| std::cmp::Reverse(route.prefix.len()));
         routes.push(Arc::new(Route {
             prefix: String::new(),
+            prefix_in_lower_case: String::new(),
             is_allowed: raw.default == Allow::Allow,
             methods: None,
             upstream: None,
@@ -186,6 +188,7 @@ impl Reader<'_> {
         }
         Ok(Route {
             prefix: raw.prefix.clone(),
+            prefix_in_lower_case: raw.prefix.to_ascii_lowercase(),
             // A route that says nothing else is there to let something through.
             is_allowed: raw.allow.unwrap_or(true),
             methods: match &raw.methods {

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Uri;
+use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use transport::client::{Reach, StreamClient, StreamSettings};
 
 use crate::caller::Caller;
@@ -20,8 +22,32 @@ const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct Target {
     /// What is counted of the upstream's attempts.
     pub(super) attempts: Attempts,
-    pub(super) base_url: String,
+    base: Base,
     pub(super) client: StreamClient,
+}
+
+/// The upstream's scheme, host and prefix, taken apart once.
+#[derive(Debug)]
+struct Base {
+    scheme: Scheme,
+    authority: Authority,
+    prefix: String,
+}
+
+impl Target {
+    /// The upstream's scheme, host and prefix, and that path and query.
+    pub(super) fn uri(&self, path_and_query: &PathAndQuery) -> Option<Uri> {
+        let Base { scheme, authority, prefix } = &self.base;
+        let path_and_query = match prefix.as_str() {
+            "" => path_and_query.clone(),
+            prefix => format!("{prefix}{path_and_query}").parse().ok()?,
+        };
+        let mut parts = Parts::default();
+        parts.scheme = Some(scheme.clone());
+        parts.authority = Some(authority.clone());
+        parts.path_and_query = Some(path_and_query);
+        Uri::from_parts(parts).ok()
+    }
 }
 
 /// Targets by caller, then by upstream.
@@ -37,7 +63,7 @@ impl Clients {
         let target = |name: &str, pool_idle_max: Option<usize>| {
             let upstream = settings.get(name)?;
             let reach = state.reaches.get(name)?.clone();
-            Some((name.to_owned(), new_target(name, upstream, rules, reach, pool_idle_max)))
+            Some((name.to_owned(), new_target(name, upstream, rules, reach, pool_idle_max)?))
         };
         let (mut of_callers, mut of_unknown) = (BTreeMap::new(), BTreeMap::new());
         for caller in state.callers.all() {
@@ -73,7 +99,13 @@ fn new_target(
     rules: &Passthrough,
     reach: Reach,
     pool_idle_max: Option<usize>,
-) -> Target {
+) -> Option<Target> {
+    let base: Uri = upstream.base_url.parse().ok()?;
+    let base = Base {
+        scheme: base.scheme()?.clone(),
+        authority: base.authority()?.clone(),
+        prefix: base.path().trim_end_matches('/').to_owned(),
+    };
     let client = StreamClient::new(&StreamSettings {
         connect_timeout: upstream.connect_timeout,
         write_progress: rules.idle_timeout,
@@ -82,5 +114,5 @@ fn new_target(
         tls: upstream.tls.clone(),
         reach,
     });
-    Target { attempts: Attempts::at(name), base_url: upstream.base_url.clone(), client }
+    Some(Target { attempts: Attempts::at(name), base, client })
 }

@@ -3,6 +3,7 @@
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use memchr::memmem;
 
 /// A shorter credential is no secret, and would be found by chance in what has nothing to do with it.
 const WORD_BYTES_MIN: usize = 8;
@@ -45,13 +46,24 @@ impl Watchword {
     /// Looks at the next piece. `Err` when the word is complete; otherwise how many bytes at the end
     /// of all that was seen may be the beginning of the word.
     pub(super) fn look(&mut self, piece: &[u8]) -> Result<usize, Found> {
-        // Until the word may have begun, only its first byte is looked for.
-        let begins = self.word.first();
-        let skipped = match self.matched {
-            0 => piece.iter().position(|byte| Some(byte) == begins).unwrap_or(piece.len()),
-            _ => 0,
-        };
-        for byte in piece.get(skipped..).unwrap_or_default() {
+        // Across the edges of a piece the word is followed byte by byte; within it, it is searched for.
+        let edge = self.word.len() - 1;
+        if piece.len() <= 2 * edge {
+            return self.follow(piece);
+        }
+        let (first, last) = (&piece[..edge], &piece[piece.len() - edge..]);
+        if self.matched > 0 {
+            self.follow(first)?;
+        }
+        if memmem::find(piece, &self.word).is_some() {
+            return Err(Found);
+        }
+        self.matched = 0;
+        self.follow(last)
+    }
+
+    fn follow(&mut self, bytes: &[u8]) -> Result<usize, Found> {
+        for byte in bytes {
             while self.matched > 0 && self.word[self.matched] != *byte {
                 self.matched = self.fallback[self.matched - 1];
             }
@@ -102,14 +114,11 @@ pub(super) fn without_key(query: &str) -> String {
 }
 
 fn strip_word(headers: &mut HeaderMap, word: &[u8]) {
-    // Most places are told apart by one byte.
-    let first = word.first();
+    if word.len() < WORD_BYTES_MIN {
+        return;
+    }
     let repeats = |value: &HeaderValue| {
-        word.len() >= WORD_BYTES_MIN
-            && value
-                .as_bytes()
-                .windows(word.len())
-                .any(|part| part.first() == first && part == word)
+        value.len() >= word.len() && memmem::find(value.as_bytes(), word).is_some()
     };
     let names: Vec<HeaderName> =
         headers.iter().filter(|(_, value)| repeats(value)).map(|(name, _)| name.clone()).collect();
@@ -151,6 +160,17 @@ mod tests {
                 assert!(found, "{word} cut at {cut}");
             }
         }
+        // In pieces that are longer than the word is twice, too.
+        let text = format!("{0}secret{0}", "se secr ".repeat(5));
+        for cut in 0..text.len() {
+            let (first, second) = text.as_bytes().split_at(cut);
+            let mut watch = watch("secret");
+            assert!(watch.look(first).is_err() || watch.look(second).is_err(), "cut at {cut}");
+        }
+        let mut held = watch("secret");
+        assert_eq!(held.look("se secr ".repeat(5).trim_end().as_bytes()), Ok(4));
+        assert_eq!(held.look(" secr ".repeat(5).trim_end().as_bytes()), Ok(4));
+        assert_eq!((held.look(b"e"), held.look(b"t")), (Ok(5), Err(Found)));
         let mut none = watch("secret");
         assert_eq!(none.look(b"secre secre"), Ok(5));
         assert_eq!(none.beginning(), b"secre");

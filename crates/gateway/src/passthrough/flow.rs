@@ -148,7 +148,7 @@ pub(super) struct Download {
     /// Trailers that wait for what was held back before them.
     pub(super) trailers: Option<Frame<Bytes>>,
     pub(super) account: SharedAccount,
-    pub(super) _answered: DropGuard,
+    pub(super) _answered: Option<DropGuard>,
     pub(super) _place: Place,
 }
 
@@ -157,10 +157,10 @@ impl Download {
         inner: Body,
         watch: Option<Watchword>,
         account: SharedAccount,
-        answered: CancellationToken,
+        answered: Option<CancellationToken>,
         place: Place,
     ) -> Self {
-        let answered = answered.drop_guard();
+        let answered = answered.map(CancellationToken::drop_guard);
         Download { inner, watch, trailers: None, account, _answered: answered, _place: place }
     }
 

@@ -3,9 +3,11 @@
 
 use std::net::IpAddr;
 
+use bytes::Bytes;
 use http::header::{FORWARDED, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::headers::remove_where;
 use crate::config::Network;
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -31,29 +33,31 @@ pub(super) fn set(headers: &mut HeaderMap, asked: &Asked<'_>) {
     let is_trusted =
         asked.peer.is_some_and(|peer| asked.trusted.iter().any(|network| network.contains(peer)));
     if !is_trusted {
-        let forwarded = |name: &&HeaderName| name.as_str().starts_with("x-forwarded-");
-        let names: Vec<HeaderName> = headers.keys().filter(forwarded).cloned().collect();
-        for name in names.iter().chain([&FORWARDED, &REAL_IP]) {
-            headers.remove(name);
-        }
+        remove_where(headers, |name| {
+            name.as_str().starts_with("x-forwarded-") || *name == FORWARDED || *name == REAL_IP
+        });
     }
     let peer = asked.peer.map(|peer| peer.to_canonical());
     let address = peer.map_or("unknown".to_owned(), |peer| peer.to_string());
     let proto = if asked.is_tls { "https" } else { "http" };
-    append(headers, &FOR, &address);
+    let mut forwarded = String::with_capacity(128);
+    forwarded.push_str("for=");
+    match peer {
+        Some(IpAddr::V6(_)) => forwarded.extend(["\"[", &address, "]\""]),
+        _ => forwarded.push_str(&address),
+    }
+    forwarded.extend([";proto=", proto]);
+    let host = asked.host.as_ref().and_then(|host| host.to_str().ok());
+    // A host that would end the quotes is no host.
+    if let Some(host) = host.filter(|host| !host.contains(['"', '\\'])) {
+        forwarded.extend([";host=\"", host, "\""]);
+    }
+    append(headers, &FOR, address);
     headers.entry(PROTO).or_insert(HeaderValue::from_static(proto));
     if let Some(host) = &asked.host {
         headers.entry(HOST).or_insert(host.clone());
     }
-    let node = match peer {
-        Some(IpAddr::V6(peer)) => format!("\"[{peer}]\""),
-        _ => address,
-    };
-    let host = asked.host.as_ref().and_then(|host| host.to_str().ok());
-    // A host that would end the quotes is no host.
-    let host = host.filter(|host| !host.contains(['"', '\\']));
-    let host = host.map_or(String::new(), |host| format!(";host=\"{host}\""));
-    append(headers, &FORWARDED, &format!("for={node};proto={proto}{host}"));
+    append(headers, &FORWARDED, forwarded);
 }
 
 /// Says that the message came through here.
@@ -62,11 +66,17 @@ pub(super) fn via(headers: &mut HeaderMap) {
 }
 
 /// Puts a value behind all that is there, as one line.
-fn append(headers: &mut HeaderMap, name: &HeaderName, value: &str) {
-    let there: Vec<&str> =
-        headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
-    let all = [&there[..], &[value]].concat().join(", ");
-    if let Ok(all) = HeaderValue::from_str(&all) {
+fn append(headers: &mut HeaderMap, name: &HeaderName, value: String) {
+    let there = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    let mut there: Vec<&str> = there.collect();
+    let all = match there.is_empty() {
+        true => value,
+        false => {
+            there.push(&value);
+            there.join(", ")
+        }
+    };
+    if let Ok(all) = HeaderValue::from_maybe_shared(Bytes::from(all)) {
         headers.insert(name, all);
     }
 }

@@ -1,24 +1,24 @@
 //! Which headers go on and which end here. One function for both directions, so that there is one list
 //! to review.
 
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
-    TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, TE, TRAILER, UPGRADE};
 use http::{HeaderMap, HeaderValue};
 
 /// Headers about one connection, whether or not `Connection` names them (RFC 9110, 7.6.1).
-const HOP_BY_HOP: [HeaderName; 9] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("http2-settings"),
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "http2-settings"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
 
 /// What a client may not ask a server behind us to believe: another path or method than the one that
 /// was judged here.
@@ -44,15 +44,12 @@ const NEVER_TRAILERS: [&str; 9] = [
 ];
 
 /// Removes what concerns one connection only: the headers that `Connection` names, and all of
-/// [`HOP_BY_HOP`]. What stays of `TE` is `trailers`; what stays of `Trailer` names trailers that may
+/// [`is_hop_by_hop`]. What stays of `TE` is `trailers`; what stays of `Trailer` names trailers that may
 /// be, where the length of the body is open.
 ///
 /// Whoever sets headers of its own (`Host`, the credential) does so afterwards, so that no client can
 /// take them away by naming them in `Connection`.
 pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = tokens(headers, &CONNECTION)
-        .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
-        .collect();
     let takes_trailers = tokens(headers, &TE).any(|coding| {
         let coding = coding.split(';').next().unwrap_or_default().trim();
         coding.eq_ignore_ascii_case("trailers")
@@ -61,10 +58,12 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
         true => Vec::new(),
         false => tokens(headers, &TRAILER).filter(|name| may_trail(name)).map(lower).collect(),
     };
-    for name in named.iter().chain(&HOP_BY_HOP) {
-        headers.remove(name);
-    }
-    headers.remove(TRAILER);
+    let named: Vec<HeaderName> = tokens(headers, &CONNECTION)
+        .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
+        .collect();
+    remove_where(headers, |name| {
+        is_hop_by_hop(name.as_str()) || *name == TRAILER || named.contains(name)
+    });
     if takes_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
@@ -72,6 +71,14 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
         && !trailers.is_empty()
     {
         headers.insert(TRAILER, trailers);
+    }
+}
+
+/// Removes the headers whose name is such a one.
+pub(super) fn remove_where(headers: &mut HeaderMap, is_bad: impl Fn(&HeaderName) -> bool) {
+    let bad: Vec<HeaderName> = headers.keys().filter(|name| is_bad(name)).cloned().collect();
+    for name in bad {
+        headers.remove(name);
     }
 }
 
@@ -86,15 +93,14 @@ pub(super) fn strip_misleading(headers: &mut HeaderMap) {
         let dashed = name.replace('_', "-");
         is_plainly_bad(&dashed) || is_framing_or_identity(&dashed)
     };
-    let bad: Vec<HeaderName> =
-        headers.keys().filter(|name| is_bad(name.as_str())).cloned().collect();
-    for name in bad {
-        headers.remove(name);
-    }
+    remove_where(headers, |name| is_bad(name.as_str()));
 }
 
 /// HTTP/2 splits cookies into several headers; over HTTP/1 there is one (RFC 9113, 8.2.3).
 pub(super) fn join_cookies(headers: &mut HeaderMap) {
+    if !headers.contains_key(COOKIE) {
+        return;
+    }
     let cookies: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
     if cookies.len() > 1
         && let Ok(all) = HeaderValue::from_bytes(&cookies.join(&b"; "[..]))
@@ -104,19 +110,14 @@ pub(super) fn join_cookies(headers: &mut HeaderMap) {
 }
 
 fn is_framing_or_identity(name: &str) -> bool {
-    let is_hop = HOP_BY_HOP.iter().any(|hop| hop.as_str() == name);
-    is_hop
+    is_hop_by_hop(name)
         || name.starts_with("x-forwarded-")
         || matches!(name, "content-length" | "forwarded" | "x-real-ip" | "x-request-id")
 }
 
 /// Removes from trailers what may not be one.
 pub(super) fn strip_trailers(trailers: &mut HeaderMap) {
-    let bad: Vec<HeaderName> =
-        trailers.keys().filter(|name| !may_trail(name.as_str())).cloned().collect();
-    for name in bad {
-        trailers.remove(name);
-    }
+    remove_where(trailers, |name| !may_trail(name.as_str()));
 }
 
 fn may_trail(name: &str) -> bool {

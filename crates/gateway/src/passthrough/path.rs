@@ -1,6 +1,8 @@
 //! Which paths may go through: those that every server on the way reads alike. Must never decode a
 //! path for sending: what goes through goes through byte by byte.
 
+use std::borrow::Cow;
+
 use domain::legacy::ENDPOINTS;
 use http::Uri;
 
@@ -11,7 +13,7 @@ const ROUNDS_MAX: usize = 4;
 
 /// The path without its escapes, for finding its route; an error where it could be read as another
 /// one, or become a legacy endpoint's.
-pub(super) fn plain(uri: &Uri) -> Result<String, Error> {
+pub(super) fn plain(uri: &Uri) -> Result<Cow<'_, str>, Error> {
     let path = uri.path();
     let query = uri.query().unwrap_or_default();
     let is_visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
@@ -29,25 +31,46 @@ pub(super) fn plain(uri: &Uri) -> Result<String, Error> {
 
 /// How servers further on may read a path whose escapes were undone once: in any case, without the
 /// parameters of its segments, and with escapes undone again. In lower case.
-pub(super) fn readings(decoded: &str) -> Vec<String> {
+pub(super) fn readings(decoded: &str) -> Vec<Cow<'_, str>> {
     let mut found = Vec::new();
-    let mut text = decoded.to_owned();
+    let mut text = Cow::Borrowed(decoded);
     for _ in 0..ROUNDS_MAX {
-        let lower = text.to_ascii_lowercase();
-        let bare = |segment: &str| segment.split(';').next().unwrap_or_default().to_owned();
-        let segments: Vec<String> = lower.split('/').map(bare).collect();
-        found.push(segments.join("/"));
-        found.push(lower);
+        let lower = in_lower_case(&text);
+        if lower.contains(';') {
+            found.push(Cow::Owned(without_parameters(&lower)));
+        }
+        // Owned where the text is, since that one goes on changing.
+        found.push(match (&text, lower) {
+            (Cow::Borrowed(text), Cow::Borrowed(_)) => Cow::Borrowed(*text),
+            (_, lower) => Cow::Owned(lower.into_owned()),
+        });
         match decode(&text) {
-            Some(next) if next != text => text = next,
+            Some(next) if next != text => text = Cow::Owned(next.into_owned()),
             _ => break,
         }
     }
     found
 }
 
+fn in_lower_case(text: &str) -> Cow<'_, str> {
+    match text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(text.to_ascii_lowercase()),
+        false => Cow::Borrowed(text),
+    }
+}
+
+/// A path without what stands behind a `;` in each of its segments.
+fn without_parameters(path: &str) -> String {
+    let bare = |segment| str::split(segment, ';').next().unwrap_or_default();
+    let segments: Vec<&str> = path.split('/').map(bare).collect();
+    segments.join("/")
+}
+
 /// Undoes escapes once; `None` where one is broken or hides a control character.
-fn decode(path: &str) -> Option<String> {
+fn decode(path: &str) -> Option<Cow<'_, str>> {
+    if !path.contains('%') {
+        return Some(Cow::Borrowed(path));
+    }
     let mut bytes = path.bytes();
     let mut decoded = Vec::with_capacity(path.len());
     while let Some(byte) = bytes.next() {
@@ -64,7 +87,7 @@ fn decode(path: &str) -> Option<String> {
         decoded.push(byte);
     }
     // Text in another encoding has no escapes left that could mislead.
-    Some(String::from_utf8_lossy(&decoded).into_owned())
+    Some(Cow::Owned(String::from_utf8_lossy(&decoded).into_owned()))
 }
 
 /// Dot segments and empty ones, also with a parameter behind them (`/..;x/`).
@@ -83,13 +106,13 @@ fn is_odd(decoded: &str) -> bool {
 /// Whether some server could take the path for a legacy endpoint's: by undoing escapes once more, by
 /// ignoring case, parameters, an extension or a slash at the end.
 fn may_become_legacy(decoded: &str) -> bool {
-    let mut text = decoded.to_owned();
+    let mut text = Cow::Borrowed(decoded);
     for _ in 0..ROUNDS_MAX {
         if is_odd(&text) || looks_legacy(&text) {
             return true;
         }
         match decode(&text) {
-            Some(next) if next != text => text = next,
+            Some(next) if next != text => text = Cow::Owned(next.into_owned()),
             _ => return false,
         }
     }
@@ -98,11 +121,11 @@ fn may_become_legacy(decoded: &str) -> bool {
 }
 
 fn looks_legacy(path: &str) -> bool {
-    let segments = path.trim_end_matches('/').split('/');
-    let names: Vec<&str> =
-        segments.map(|segment| segment.split(';').next().unwrap_or("")).collect();
-    let path = names.join("/").to_ascii_lowercase();
-    let bare = path.rsplit_once('.').map_or(path.as_str(), |(bare, _)| bare);
+    let mut path = in_lower_case(path.trim_end_matches('/'));
+    if path.contains(';') {
+        path = Cow::Owned(without_parameters(&path));
+    }
+    let bare = path.rsplit_once('.').map_or(&*path, |(bare, _)| bare);
     let mut legacy = ENDPOINTS.iter().flat_map(|endpoint| endpoint.paths());
     legacy.any(|legacy| *legacy == path || *legacy == bare)
 }
@@ -112,7 +135,7 @@ mod tests {
     use super::*;
 
     fn read(path: &str) -> Option<String> {
-        plain(&path.parse().ok()?).ok()
+        plain(&path.parse().ok()?).ok().map(Cow::into_owned)
     }
 
     #[test]
@@ -165,7 +188,7 @@ mod tests {
             let found = readings(path);
             assert!(found.iter().any(|found| found == reading), "{path}: {found:?}");
         }
-        assert_eq!(readings("/a/b"), ["/a/b", "/a/b"]);
+        assert_eq!(readings("/a/b"), ["/a/b"]);
     }
 
     #[test]

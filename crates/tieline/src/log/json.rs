@@ -1,13 +1,15 @@
 //! A line of the log as one JSON object, written once and as it goes: time, level, the fields of the event,
 //! its target, and the spans around it. Must never write a line that is no JSON, whatever a field holds.
 
+use std::cell::{Cell, RefCell};
 use std::fmt::{self, Debug, Write};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime as UtcTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
@@ -18,6 +20,16 @@ pub(super) struct Lines;
 /// The fields of a span as the inside of an object, each with a comma behind it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fields;
+
+thread_local! {
+    /// Where a line is put together before it is handed on in one piece.
+    static LINE: RefCell<String> = const { RefCell::new(String::new()) };
+    /// The last second written, since 1970, and its text up to the seconds.
+    static SECOND: Cell<(u64, [u8; SECOND_BYTES])> = const { Cell::new((u64::MAX, [0; SECOND_BYTES])) };
+}
+
+/// As in `2026-01-31T12:00:00`.
+const SECOND_BYTES: usize = 19;
 
 impl<S, N> FormatEvent<S, N> for Lines
 where
@@ -30,35 +42,77 @@ where
         mut to: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        to.write_str("{\"timestamp\":\"")?;
-        SystemTime.format_time(&mut to)?;
-        write!(to, "\",\"level\":\"{}\",", event.metadata().level())?;
-        let mut object = Object { to: &mut to, result: Ok(()) };
-        event.record(&mut object);
-        object.result?;
-        to.write_str("\"target\":")?;
-        text(&mut to, event.metadata().target())?;
-        let mut opening = ",\"spans\":[";
-        for span in context.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
-            to.write_str(opening)?;
-            to.write_char('{')?;
-            if let Some(fields) = span.extensions().get::<FormattedFields<N>>() {
-                to.write_str(&fields.fields)?;
-            }
-            to.write_str("\"name\":")?;
-            text(&mut to, span.name())?;
-            to.write_char('}')?;
-            opening = ",";
-        }
-        to.write_str(if opening == "," { "]}\n" } else { "}\n" })
+        LINE.with(|line| {
+            // A value that logs while it is written finds the line in use, and gets one of its own.
+            let (mut kept, mut own) = (line.try_borrow_mut().ok(), String::new());
+            let line = kept.as_deref_mut().unwrap_or(&mut own);
+            line.clear();
+            write_line(context, line, event)?;
+            to.write_str(line)
+        })
     }
+}
+
+fn write_line<S, N>(
+    context: &FmtContext<'_, S, N>,
+    to: &mut String,
+    event: &Event<'_>,
+) -> fmt::Result
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    to.push_str("{\"timestamp\":\"");
+    time(to)?;
+    to.push_str("\",\"level\":\"");
+    to.push_str(event.metadata().level().as_str());
+    to.push_str("\",");
+    let mut object = Object { to: &mut *to, result: Ok(()) };
+    event.record(&mut object);
+    object.result?;
+    to.push_str("\"target\":");
+    text(to, event.metadata().target());
+    let mut opening = ",\"spans\":[";
+    for span in context.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
+        to.push_str(opening);
+        to.push('{');
+        if let Some(fields) = span.extensions().get::<FormattedFields<N>>() {
+            to.push_str(&fields.fields);
+        }
+        to.push_str("\"name\":");
+        text(to, span.name());
+        to.push('}');
+        opening = ",";
+    }
+    to.push_str(if opening == "," { "]}\n" } else { "}\n" });
+    Ok(())
+}
+
+/// The time now, in UTC and to the microsecond. The text of a second is made once.
+fn time(to: &mut String) -> fmt::Result {
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut since = now();
+    let (mut second, mut text) = SECOND.get();
+    while second != since.as_secs() {
+        let mut whole = String::with_capacity(SECOND_BYTES + 8);
+        UtcTime.format_time(&mut Writer::new(&mut whole))?;
+        text = *whole.as_bytes().first_chunk().ok_or(fmt::Error)?;
+        // The text is of this second only if the clock shows it before and after.
+        second = since.as_secs();
+        since = now();
+    }
+    SECOND.set((second, text));
+    to.push_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?);
+    write!(to, ".{:06}Z", since.subsec_micros())
 }
 
 impl<'writer> FormatFields<'writer> for Fields {
     fn format_fields<R: RecordFields>(&self, mut to: Writer<'writer>, fields: R) -> fmt::Result {
-        let mut object = Object { to: &mut to, result: Ok(()) };
+        let mut members = String::with_capacity(64);
+        let mut object = Object { to: &mut members, result: Ok(()) };
         fields.record(&mut object);
-        object.result
+        object.result?;
+        to.write_str(&members)
     }
 
     fn add_fields(
@@ -71,49 +125,60 @@ impl<'writer> FormatFields<'writer> for Fields {
 }
 
 /// Writes each field as a member, with a comma behind it.
-struct Object<'a, 'w> {
-    to: &'a mut Writer<'w>,
+struct Object<'a> {
+    to: &'a mut String,
     result: fmt::Result,
 }
 
-impl Object<'_, '_> {
-    fn member(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
-        let to = &mut *self.to;
-        let write = || {
-            text(to, field.name())?;
-            to.write_char(':')?;
-            value(to)?;
-            to.write_char(',')
-        };
+impl Object<'_> {
+    fn member(&mut self, field: &Field, value: impl FnOnce(&mut String) -> fmt::Result) {
         if self.result.is_ok() {
-            self.result = write();
+            // A name is made of Rust's identifiers, which hold nothing to escape.
+            self.to.push('"');
+            self.to.push_str(field.name());
+            self.to.push_str("\":");
+            self.result = value(self.to);
+            self.to.push(',');
         }
     }
 }
 
-impl Visit for Object<'_, '_> {
+impl Visit for Object<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         self.member(field, |to| {
-            to.write_char('"')?;
+            to.push('"');
             write!(Escaped(to), "{value:?}")?;
-            to.write_char('"')
+            to.push('"');
+            Ok(())
         });
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.member(field, |to| text(to, value));
+        self.member(field, |to| {
+            text(to, value);
+            Ok(())
+        });
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.member(field, |to| write!(to, "{value}"));
+        self.member(field, |to| {
+            to.push_str(itoa::Buffer::new().format(value));
+            Ok(())
+        });
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.member(field, |to| write!(to, "{value}"));
+        self.member(field, |to| {
+            to.push_str(itoa::Buffer::new().format(value));
+            Ok(())
+        });
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.member(field, |to| write!(to, "{value}"));
+        self.member(field, |to| {
+            to.push_str(if value { "true" } else { "false" });
+            Ok(())
+        });
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
@@ -125,32 +190,43 @@ impl Visit for Object<'_, '_> {
     }
 }
 
-fn text(to: &mut dyn Write, text: &str) -> fmt::Result {
-    to.write_char('"')?;
-    Escaped(to).write_str(text)?;
-    to.write_char('"')
+fn text(to: &mut String, text: &str) {
+    to.push('"');
+    escaped(to, text);
+    to.push('"');
 }
 
 /// Escapes what may not stand in a JSON text.
-struct Escaped<'a, W: Write + ?Sized>(&'a mut W);
-
-impl<W: Write + ?Sized> Write for Escaped<'_, W> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let must_be_escaped = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
-        if !text.as_bytes().iter().any(must_be_escaped) {
-            return self.0.write_str(text);
-        }
-        for c in text.chars() {
-            match c {
-                '"' => self.0.write_str("\\\"")?,
-                '\\' => self.0.write_str("\\\\")?,
-                '\n' => self.0.write_str("\\n")?,
-                '\r' => self.0.write_str("\\r")?,
-                '\t' => self.0.write_str("\\t")?,
-                c if c < ' ' => write!(self.0, "\\u{:04x}", u32::from(c))?,
-                c => self.0.write_char(c)?,
+fn escaped(to: &mut String, text: &str) {
+    let must_be_escaped = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+    if !text.as_bytes().iter().any(must_be_escaped) {
+        return to.push_str(text);
+    }
+    for c in text.chars() {
+        match c {
+            '"' => to.push_str("\\\""),
+            '\\' => to.push_str("\\\\"),
+            '\n' => to.push_str("\\n"),
+            '\r' => to.push_str("\\r"),
+            '\t' => to.push_str("\\t"),
+            c if c < ' ' => {
+                const DIGITS: &[u8; 16] = b"0123456789abcdef";
+                let code = c as usize;
+                to.push_str("\\u00");
+                to.push(char::from(DIGITS[code >> 4]));
+                to.push(char::from(DIGITS[code & 15]));
             }
+            c => to.push(c),
         }
+    }
+}
+
+/// What is written to it is escaped.
+struct Escaped<'a>(&'a mut String);
+
+impl Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        escaped(self.0, text);
         Ok(())
     }
 }

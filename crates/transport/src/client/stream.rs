@@ -3,15 +3,14 @@
 
 use std::time::Duration;
 
-use http::{Request, Response, StatusCode, Version};
-use http_body_util::BodyExt;
+use http::{Request, Response, Version};
 use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::sync::oneshot;
 
 use super::connect::{ConnectSettings, Connector};
-use super::{ClientError, HTTP1_BUFFER_BYTES_MAX, Reach, answer};
-use crate::body::{Body, BodyError};
+use super::{ClientError, HTTP1_BUFFER_BYTES_MAX, Reach, exchange};
+use crate::body::Body;
 use crate::tls::ClientTls;
 
 /// Settings of a [`StreamClient`].
@@ -67,24 +66,16 @@ impl StreamClient {
         Self { inner }
     }
 
-    /// Sends a request; its head must have a `host`. `on_informational` is called for every 1xx answer
-    /// except 101.
+    /// Sends a request; its head must have a `host`. `continued` is told of the first `100 Continue`.
     ///
     /// The answer's head may arrive before the request's body has ended; the body then continues as long
     /// as the upstream reads it.
     pub async fn send(
         &self,
         mut request: Request<Body>,
-        on_informational: impl Fn(StatusCode) + Send + Sync + 'static,
+        continued: Option<oneshot::Sender<()>>,
     ) -> Result<Response<Body>, ClientError> {
         *request.version_mut() = Version::HTTP_11;
-        hyper::ext::on_informational(&mut request, move |answer| {
-            on_informational(answer.status());
-        });
-        let connection = capture_connection(&mut request);
-        let answer = self.inner.request(request).await.map_err(ClientError::from)?;
-        answer::retire(&answer, &connection);
-        answer::check(&answer)?;
-        Ok(answer.map(|body| body.map_err(BodyError::from).boxed_unsync()))
+        exchange::exchange(&self.inner, request, continued).await
     }
 }

@@ -35,6 +35,8 @@ const RESET_STREAMS_MAX: usize = 200;
 const TLS_HANDSHAKE: u8 = 0x16;
 /// The time for answering a head that did not arrive in time.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
+/// How many headers hyper reads if it is told no limit.
+const HYPER_HEADERS_MAX: usize = 100;
 /// How much larger hyper's limits are than the guard's, which apply first.
 const SECOND_LINE_BYTES: usize = 1024;
 
@@ -165,13 +167,16 @@ fn http1(limits: &ServerLimits) -> http1::Builder {
     builder
         .timer(TokioTimer::new())
         .half_close(false)
-        .max_headers(limits.headers_max)
         .max_header_size(
             limits.header_bytes_max as usize + limits.request_line_bytes_max + SECOND_LINE_BYTES,
         )
         // hyper's clock also runs during idle keep-alive. `drive` distinguishes the two times; this
         // limit is only a second safeguard.
         .header_read_timeout(limits.idle_timeout.max(limits.header_timeout) + REFUSAL_TIME);
+    // With a limit of its own hyper fills a list of that length for every request.
+    if limits.headers_max != HYPER_HEADERS_MAX {
+        builder.max_headers(limits.headers_max);
+    }
     builder
 }
 
