@@ -8,9 +8,9 @@ use std::time::Duration;
 use transport::client::{Reach, StreamClient, StreamSettings};
 
 use crate::caller::Caller;
-use crate::config::{Passthrough, Route, UnknownCallers, Upstream};
 use crate::observe::tally::Attempts;
 use crate::state::State;
+use settings::{Passthrough, Route, UnknownCallers, Upstream};
 
 /// As for translated requests: shorter than an upstream's own keep-alive time.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
