@@ -20,9 +20,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway::config::Config;
 use gateway::{Running, Surroundings};
 use http::{HeaderMap, Method, Request, StatusCode};
+use settings::Config;
 use simulator::{Settings, Simulator};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -103,7 +103,7 @@ pub fn config_text(upstream: impl Display, more: &str, rest: &str) -> String {
          [upstream.ams]\ndialect = \"voiso-v4\"\nbase_url = \"http://{upstream}\"\n{more}\n\
          [[caller]]\nname = \"crm\"\nlegacy_key = {{ digest = \"{}\" }}\nupstream = \"ams\"\n\
          upstream_key = {{ env = \"V4\" }}\nsees = \"everything\"\nexplain = true\n{rest}\n",
-        gateway::key_digest(LEGACY_KEY),
+        settings::key_digest(LEGACY_KEY),
     )
 }
 

@@ -22,7 +22,7 @@ pub fn config_text(upstream: impl Display, more: &str, rest: &str) -> String {
          token_url = \"http://{upstream}/Auth/connect/token\"\nrequests_per_minute_max = 0\n{more}\n\
          [[caller]]\nname = \"crm\"\nlegacy_key = {{ digest = \"{}\" }}\nupstream = \"vcc\"\n\
          upstream_key = {{ env = \"V4\" }}\nsees = \"everything\"\nexplain = true\n{rest}\n",
-        gateway::key_digest(LEGACY_KEY),
+        settings::key_digest(LEGACY_KEY),
     )
 }
 

@@ -33,7 +33,7 @@ fn vendor(arguments: &[&str]) -> (Running, String) {
 /// The file of a configuration for one caller; `server` and `rest` are TOML.
 fn configured(folder: &Folder, vendor: &str, listen: &str, server: &str, rest: &str) -> String {
     folder.file("v4.key", "v4-demo-key");
-    let digest = gateway::key_digest(KEY);
+    let digest = settings::key_digest(KEY);
     let text = format!(
         "[server]\nlisten = \"{listen}\"\n{server}\n[admin]\nlisten = \"127.0.0.1:0\"\n{rest}\n\
          [upstream.ams]\ndialect = \"voiso-v4\"\nbase_url = \"{vendor}\"\n\

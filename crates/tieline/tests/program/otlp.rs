@@ -48,7 +48,7 @@ impl World {
         let vendor = Running::start(&["simulate", "--users", &users, "--listen", "127.0.0.1:0"]);
         let said = vendor.stdout_until(|line| line.contains("_simulator/stats")).join("\n");
         folder.file("v4.key", "v4-demo-key");
-        let digest = gateway::key_digest(KEY);
+        let digest = settings::key_digest(KEY);
         let file = folder.file(
             "t.toml",
             &format!(

@@ -27,7 +27,7 @@ fn text(vendor: &str, callers: &[&str], server: &str) -> String {
          [upstream.ams]\ndialect = \"voiso-v4\"\nbase_url = \"{vendor}\"\n"
     );
     for caller in callers {
-        let digest = gateway::key_digest(&format!("{caller}-key"));
+        let digest = settings::key_digest(&format!("{caller}-key"));
         text.push_str(&format!(
             "[[caller]]\nname = \"{caller}\"\nlegacy_key = {{ digest = \"{digest}\" }}\n\
              upstream = \"ams\"\nupstream_key = {{ file = \"v4.key\" }}\nsees = \"everything\"\n"

@@ -7,7 +7,7 @@ const KEY: &str = "legacy-demo-key";
 const DELETED: &str = "/api/v2/cdr/deleted_agents";
 
 fn config(folder: &Folder, vendor: &str, more: &str) -> String {
-    let digest = gateway::key_digest(KEY);
+    let digest = settings::key_digest(KEY);
     folder.file(
         "t.toml",
         &format!(

@@ -2,7 +2,7 @@
 //! and never shows a value.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-use gateway::config::Config;
+use settings::Config;
 
 const GOOD: &str = r#"[upstream.ams]
 dialect = "voiso-v4"

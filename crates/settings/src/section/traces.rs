@@ -3,9 +3,13 @@
 use std::path::PathBuf;
 
 use http::Uri;
+use serde::{Deserialize, Deserializer, de::Error};
 use transport::tls::ClientTls;
 
-use super::{ConfigError, Reader, base_url, field};
+use crate::error::ConfigError;
+use crate::reader::{Reader, field};
+use crate::value::base_url;
+use crate::value::check::share;
 
 /// Where a collector takes traces, below its base URL.
 const TRACES_PATH: &str = "/v1/traces";
@@ -27,28 +31,44 @@ pub struct Collector {
     /// Whom to believe on `https`.
     pub tls: ClientTls,
     /// The file with further roots, if there is one.
-    pub(crate) ca_file: Option<PathBuf>,
+    pub ca_file: Option<PathBuf>,
 }
 
-impl Reader<'_> {
-    pub(super) fn traces(&self) -> Result<Traces, ConfigError> {
-        let raw = &self.raw.traces;
-        if !(0.0..=1.0).contains(&raw.sampled) {
-            return self.refuse(&field(&["traces", "sampled"]), "must be a number from 0 to 1");
-        }
-        let tls = self.client_tls(&field(&["traces", "ca_file"]), raw.ca_file.as_deref())?;
-        let collector = match &raw.otlp_endpoint {
-            None => None,
-            Some(endpoint) => {
-                let Some(url) = traces_url(endpoint) else {
-                    let what =
-                        format!("{}, of a collector that takes OTLP over HTTP", base_url::WANTED);
-                    return self.refuse(&field(&["traces", "otlp_endpoint"]), what);
-                };
-                Some(Collector { url, tls, ca_file: raw.ca_file.clone() })
-            }
-        };
-        Ok(Traces { collector, sampled: raw.sampled })
+/// `[traces]` as typed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct TypedTraces {
+    #[serde(deserialize_with = "otlp_endpoint")]
+    otlp_endpoint: Option<Uri>,
+    ca_file: Option<PathBuf>,
+    #[serde(deserialize_with = "share")]
+    sampled: f64,
+}
+
+impl Default for TypedTraces {
+    fn default() -> Self {
+        TypedTraces { otlp_endpoint: None, ca_file: None, sampled: 1.0 }
+    }
+}
+
+impl TypedTraces {
+    /// What it means.
+    pub(crate) fn read(self, reader: &Reader<'_>) -> Result<Traces, ConfigError> {
+        let at = field(&["traces", "ca_file"]);
+        let tls = reader.client_tls(&at, self.ca_file.as_deref())?;
+        let ca_file = self.ca_file;
+        let collector = self.otlp_endpoint.map(|url| Collector { url, tls, ca_file });
+        Ok(Traces { collector, sampled: self.sampled })
+    }
+}
+
+fn otlp_endpoint<'de, D: Deserializer<'de>>(de: D) -> Result<Option<Uri>, D::Error> {
+    match traces_url(&String::deserialize(de)?) {
+        Some(url) => Ok(Some(url)),
+        None => Err(D::Error::custom(format_args!(
+            "{}, of a collector that takes OTLP over HTTP",
+            base_url::WANTED
+        ))),
     }
 }
 

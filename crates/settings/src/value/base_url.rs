@@ -1,12 +1,13 @@
 //! Where an upstream is: scheme, host, port and at most a path. Nothing in it may be a secret.
 
 use http::Uri;
+use serde::{Deserialize, Deserializer, de::Error};
 
 /// What a base URL must be.
-pub(super) const WANTED: &str = "must be http:// or https://, a host, and at most a path";
+pub(crate) const WANTED: &str = "must be http:// or https://, a host, and at most a path";
 
 /// The URL without a slash at its end, or `None` where it is none we can use.
-pub(super) fn read(url: &str) -> Option<String> {
+pub(crate) fn read(url: &str) -> Option<String> {
     let uri = url.parse::<Uri>().ok()?;
     let authority = uri.authority()?.as_str();
     let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
@@ -17,6 +18,11 @@ pub(super) fn read(url: &str) -> Option<String> {
     let is_plain = !authority.contains('@') && uri.query().is_none() && !url.contains('#');
     let is_good = is_http && has_host && is_plain && !has_odd_port;
     is_good.then(|| url.trim_end_matches('/').to_owned())
+}
+
+/// Reads a base URL, for `#[serde(deserialize_with)]`.
+pub(crate) fn base_url<'de, D: Deserializer<'de>>(de: D) -> Result<String, D::Error> {
+    read(&String::deserialize(de)?).ok_or_else(|| D::Error::custom(WANTED))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::path::Path;
 use domain::id::IdMap;
 
 /// Reads the map, or says what is wrong with it.
-pub(super) fn read(file: &Path) -> Result<IdMap, String> {
+pub(crate) fn read(file: &Path) -> Result<IdMap, String> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| format!("cannot be read: {}", error.kind()))?;
     let mut map = IdMap::default();

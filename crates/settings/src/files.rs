@@ -12,7 +12,7 @@ type Stamp = (u64, Option<SystemTime>, u64);
 
 impl Files {
     /// Adds a file that is about to be read.
-    pub(super) fn add(&mut self, path: &Path) {
+    pub(crate) fn add(&mut self, path: &Path) {
         self.0.push((path.to_owned(), stamp(path)));
     }
 

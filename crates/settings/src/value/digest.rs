@@ -4,7 +4,7 @@
 use sha2::{Digest, Sha256};
 
 /// SHA-256 of a legacy key.
-pub(crate) type KeyDigest = [u8; 32];
+pub type KeyDigest = [u8; 32];
 
 /// Digest of a key, in the form the configuration holds: `sha256:<hex>`.
 pub fn key_digest(key: &str) -> String {
@@ -15,9 +15,8 @@ pub fn key_digest(key: &str) -> String {
     text
 }
 
-pub(crate) fn digest(key: &str) -> KeyDigest {
-    #[cfg(test)]
-    counted::DIGESTS.set(counted::DIGESTS.get() + 1);
+/// Digest of a key.
+pub fn digest(key: &str) -> KeyDigest {
     Sha256::digest(key.as_bytes()).into()
 }
 
@@ -32,14 +31,4 @@ pub(crate) fn parse_digest(text: &str) -> Option<KeyDigest> {
         *byte = u8::from_str_radix(hex.get(2 * place..2 * place + 2)?, 16).ok()?;
     }
     Some(digest)
-}
-
-/// How many digests this thread has made, for tests of what a request costs.
-#[cfg(test)]
-pub(crate) mod counted {
-    use std::cell::Cell;
-
-    thread_local! {
-        pub(crate) static DIGESTS: Cell<usize> = const { Cell::new(0) };
-    }
 }

@@ -6,16 +6,16 @@ use zeroize::Zeroizing;
 
 /// Text that prints as `[redacted]` and is wiped from memory when dropped.
 #[derive(Clone)]
-pub(crate) struct Secret(Zeroizing<String>);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Wraps a secret.
-    pub(crate) fn new(text: String) -> Self {
+    pub fn new(text: String) -> Self {
         Secret(Zeroizing::new(text))
     }
 
     /// The secret itself; only for sending it where it belongs, or digesting it.
-    pub(crate) fn expose(&self) -> &str {
+    pub fn expose(&self) -> &str {
         &self.0
     }
 }

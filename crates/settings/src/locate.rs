@@ -4,20 +4,21 @@
 
 use std::fmt::Write as _;
 
+use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 use toml_edit::{Document as Toml, Item};
 
-use super::{ConfigError, raw};
+use crate::error::ConfigError;
 
 /// One step from a table to what stands in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     Key(String),
     Index(usize),
 }
 
 /// A configuration's text, for looking up lines.
-pub(super) struct Document<'a> {
+pub(crate) struct Document<'a> {
     name: &'a str,
     text: &'a str,
     toml: Toml<&'a str>,
@@ -29,12 +30,12 @@ const ENV_PREFIX: &str = "TIELINE_";
 const ENV_SEPARATOR: &str = "__";
 
 impl<'a> Document<'a> {
-    /// Reads the text, lays the environment over it, and takes both as a configuration.
-    pub(super) fn read(
+    /// Reads the text, lays the environment over it, and takes both as `T`.
+    pub(crate) fn read<T: DeserializeOwned>(
         text: &'a str,
         name: &'a str,
         env: &[(String, String)],
-    ) -> Result<(Self, raw::Config), ConfigError> {
+    ) -> Result<(Self, T), ConfigError> {
         let syntax = |at: Option<usize>, message: &str| ConfigError {
             place: format!("{name}:{}", line(text, at.unwrap_or(0))),
             field: "syntax".to_owned(),
@@ -48,9 +49,9 @@ impl<'a> Document<'a> {
         for (variable, value) in env {
             document.override_by(&mut table, variable, value)?;
         }
-        let raw = serde_path_to_error::deserialize(toml::Value::Table(table))
+        let typed = serde_path_to_error::deserialize(toml::Value::Table(table))
             .map_err(|error| document.explain(&error))?;
-        Ok((document, raw))
+        Ok((document, typed))
     }
 
     fn override_by(
@@ -81,7 +82,7 @@ impl<'a> Document<'a> {
     }
 
     /// An error at a field; for an absent one, at its table.
-    pub(super) fn error(&self, field: &[Step], what: String) -> ConfigError {
+    pub(crate) fn error(&self, field: &[Step], what: String) -> ConfigError {
         // A table that only the environment names is wrong because of it, too.
         let is_from_env = |known: &[Step]| {
             let table = known.split_last().map_or(known, |(_, table)| table);

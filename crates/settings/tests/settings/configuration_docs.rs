@@ -7,21 +7,24 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use gateway::config::Config;
 use serde_json::Value;
+use settings::Config;
 
 const PAGE: &str = include_str!("../../../../docs/CONFIGURATION.md");
 const README: &str = include_str!("../../../../README.md");
 const EXAMPLE: &str = include_str!("../../../../deploy/tieline.example.toml");
-const RAW: &str = concat!(
-    include_str!("../../src/config/raw.rs"),
-    "\n",
-    include_str!("../../src/config/raw/upstream.rs"),
-    "\n",
-    include_str!("../../src/config/raw/passthrough.rs"),
-    "\n",
-    include_str!("../../src/config/raw/shadow.rs"),
-    "\n",
+const TYPED: &str = concat!(
+    include_str!("../../src/lib.rs"),
+    include_str!("../../src/section/callers.rs"),
+    include_str!("../../src/section/cors.rs"),
+    include_str!("../../src/section/limits.rs"),
+    include_str!("../../src/section/log.rs"),
+    include_str!("../../src/section/passthrough.rs"),
+    include_str!("../../src/section/server.rs"),
+    include_str!("../../src/section/shadow.rs"),
+    include_str!("../../src/section/stores.rs"),
+    include_str!("../../src/section/traces.rs"),
+    include_str!("../../src/section/upstreams.rs"),
     include_str!("../../../domain/src/upstream/mapping.rs"),
 );
 const QUIRKS: &str = include_str!("../../../domain/src/quirks.rs");
@@ -56,7 +59,7 @@ const PLACES: &[(&str, &str, &str)] = &[
 #[test]
 fn every_field_of_the_configuration_has_its_place_on_the_page() {
     let mut seen = 0;
-    for (structure, field) in fields(RAW).into_iter().chain(fields(QUIRKS)) {
+    for (structure, field) in fields(TYPED).into_iter().chain(fields(QUIRKS)) {
         if structure == "Config" {
             let heads = [format!("[{field}"), format!("[[{field}"), format!("`{field}.")];
             assert!(heads.iter().any(|head| PAGE.contains(head)), "no table {field}");
@@ -88,7 +91,7 @@ fn every_word_that_a_field_takes_stands_on_the_page() {
     ]
     .concat();
     let mut seen = 0;
-    for source in [RAW, QUIRKS, &others] {
+    for source in [TYPED, QUIRKS, &others] {
         for word in words(source) {
             assert!(PAGE.contains(&format!("`{word}`")), "docs/CONFIGURATION.md: no `{word}`");
             seen += 1;
@@ -201,7 +204,7 @@ fn the_vonage_lines_of_the_example_work_when_they_are_uncommented() {
     assert_eq!(upstream.dialect.name(), "vonage-v4");
     // What the example says of Vonage are the defaults, too.
     let required = load(&format!("{VONAGE}\n{CALLER}\n")).unwrap_or_else(|error| panic!("{error}"));
-    let limits = |upstream: &gateway::config::Upstream| {
+    let limits = |upstream: &settings::Upstream| {
         (upstream.page_rows_max, upstream.requests_per_minute_max, upstream.page_bytes_max)
     };
     assert_eq!(limits(upstream), limits(&required.upstreams["ams"]));
@@ -274,22 +277,26 @@ fn load(text: &str) -> Result<Config, String> {
     Config::parse(&text, "printed", &env).map_err(|error| error.to_string())
 }
 
-/// Struct and name of every field of a source file that serde fills.
+/// Struct and name of every field that serde fills: those of structs that refuse unknown fields. A
+/// struct `TypedServer` stands for the table of `Server`.
 fn fields(source: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    let mut structure = None;
-    for line in source.lines() {
-        let bare = ["pub(in crate::config) ", "pub(super) ", "pub "]
-            .iter()
-            .fold(line.trim_start(), |bare, visibility| bare.trim_start_matches(visibility));
-        if let Some(name) = bare.strip_prefix("struct ").and_then(|rest| rest.strip_suffix(" {")) {
-            structure = Some(name.to_owned());
-        } else if line == "}" {
-            structure = None;
-        } else if let (Some(structure), Some((name, _))) = (&structure, bare.split_once(": "))
-            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
-        {
-            found.push((structure.clone(), name.to_owned()));
+    for part in source.split("#[serde(deny_unknown_fields").skip(1) {
+        let (head, rest) = part.split_once("struct ").unwrap_or_default();
+        assert!(head.lines().count() < 5, "deny_unknown_fields of no struct: {head}");
+        let (name, rest) = rest.split_once(" {\n").unwrap_or_default();
+        let structure = name.strip_prefix("Typed").unwrap_or(name);
+        for line in rest.lines().take_while(|line| *line != "}") {
+            let bare = ["pub(crate) ", "pub "]
+                .iter()
+                .fold(line.trim_start(), |bare, visibility| bare.trim_start_matches(visibility));
+            if let Some((name, _)) = bare.split_once(": ")
+                && name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+            {
+                found.push((structure.to_owned(), name.to_owned()));
+            }
         }
     }
     found

@@ -4,9 +4,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::Config;
-use super::callers::UpstreamKey;
-use crate::keys::digest::digest;
+use crate::Config;
+use crate::section::callers::UpstreamKey;
+use crate::value::digest::digest;
 
 impl Config {
     /// The name of the caller that a legacy key belongs to.
