@@ -34,6 +34,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "corpus",
             "report",
             "parity",
+            "tests",
         ],
     ),
     (
