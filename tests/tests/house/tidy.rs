@@ -36,6 +36,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "corpus",
             "report",
             "parity",
+            "tests",
         ],
     ),
     (
