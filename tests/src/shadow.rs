@@ -99,7 +99,7 @@ pub fn text(upstream: SocketAddr, control: SocketAddr, caller: &str, shadow: &st
 /// A gateway from TOML text with this judge.
 pub async fn front(text: &str) -> Front {
     let surroundings = Surroundings { judge: Some(Arc::new(ById)), ..Surroundings::default() };
-    Front::start_in(text, &[("V4".to_owned(), V4_KEY.to_owned())], surroundings).await
+    Front::start_in(text, &[("V4", V4_KEY)], surroundings).await
 }
 
 /// What was found once so many answers of the sample were compared, or dropped.

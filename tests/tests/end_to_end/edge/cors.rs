@@ -2,9 +2,8 @@
 
 use http::Method;
 use tests::raw::{Raw, Reply};
-use tests::{Answer, Front, V1_USERS, config_text};
+use tests::{Answer, BEARER, Front, V1_USERS};
 
-const BEARER: (&str, &str) = ("authorization", "Bearer legacy-demo-key");
 const APP: (&str, &str) = ("origin", "https://app.example");
 const OTHER: (&str, &str) = ("origin", "https://other.example");
 const ASK: (&str, &str) = ("access-control-request-method", "GET");
@@ -21,7 +20,7 @@ async fn upstream() -> Raw {
 }
 
 async fn front(upstream: &Raw, rest: &str) -> Front {
-    Front::start(&config_text(upstream.address, "", rest)).await
+    Front::over(upstream.address, "", rest).await
 }
 
 /// All that is said about origins.

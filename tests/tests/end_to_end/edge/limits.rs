@@ -9,7 +9,7 @@ use std::time::Duration;
 use tests::expect::refusal;
 use tests::raw::{Raw, Reply};
 use tests::wire::{Far, Wire, request};
-use tests::{Answer, Front, V1_USERS, edge_text};
+use tests::{Answer, Front, V1_USERS, V4_KEY, edge_text, parsed};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
@@ -352,8 +352,7 @@ async fn limits_of_connections_change_at_a_restart_only_and_hosts_at_once() {
     let front = Front::start(&edge_text(upstream.address, "", "")).await;
     let config = |server: &str| {
         let text = edge_text(upstream.address, server, "");
-        let env = [("V4".to_owned(), tests::V4_KEY.to_owned())];
-        gateway::config::Config::parse(&text, "test.toml", &env).unwrap()
+        parsed(&text, &[("V4", V4_KEY)]).unwrap()
     };
     let reloader = front.running.reloader();
     let refused = reloader.reload(config("header_timeout = \"3s\"")).unwrap_err().to_string();

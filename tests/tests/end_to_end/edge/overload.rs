@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tests::raw::page;
 use tests::wire::{Far, Wire, values};
-use tests::{Answer, Front, LEGACY_KEY, V1_USERS, V4_KEY, config_text, expect};
+use tests::{Answer, Front, LEGACY_KEY, V1_USERS, V4_KEY, config, config_text, expect};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -59,14 +59,10 @@ async fn converse(
 
 /// A gateway over it, for two callers.
 async fn front(gated: &Gated, upstream: &str, limits: &str) -> Arc<Front> {
-    let digest = gateway::key_digest(OTHER_KEY);
-    let rest = format!(
-        "[[caller]]\nname = \"other\"\nlegacy_key = {{ digest = \"{digest}\" }}\n\
-         upstream = \"ams\"\nupstream_key = {{ env = \"OTHER\" }}\nsees = \"everything\"\n\
-         [limits]\n{limits}"
-    );
+    let (key, v4_key) = (config::digest(OTHER_KEY), config::env("OTHER"));
+    let limits = format!("[limits]\n{limits}");
+    let rest = config::caller("other", "ams", &key, &v4_key, &limits);
     let env = [("V4", V4_KEY), ("OTHER", OTHER_V4_KEY)];
-    let env = env.map(|(name, value)| (name.to_owned(), value.to_owned()));
     Arc::new(Front::start_with(&config_text(gated.far.address, upstream, &rest), &env).await)
 }
 
@@ -194,7 +190,7 @@ async fn c09_a_page_that_takes_long_to_read_keeps_nobody_else_waiting() {
         }
     })
     .await;
-    let front = Arc::new(Front::start(&config_text(far.address, "", "")).await);
+    let front = Arc::new(Front::over(far.address, "", "").await);
     let asked = Arc::clone(&front);
     let reading = tokio::spawn(async move { asked.get(&format!("{V1_USERS}?id=7")).await });
     is_sent.wait_for(|is_sent| *is_sent).await.unwrap();

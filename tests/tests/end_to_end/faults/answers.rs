@@ -8,11 +8,9 @@ use std::sync::{Arc, Mutex};
 use futures_util::future::join_all;
 use http::Method;
 use serde_json::Value;
-use simulator::Settings;
 use tests::raw::{Raw, Reply, page, user};
-use tests::{Answer, Front, V1_USERS, World, config_text, expect};
+use tests::{Answer, BEARER, Front, V1_USERS, World, config_text, expect, users};
 
-const BEARER: (&str, &str) = ("authorization", "Bearer legacy-demo-key");
 const CODINGS: [&str; 3] = ["gzip", "br", "zstd"];
 
 fn decoded(coding: &str, bytes: &[u8]) -> Vec<u8> {
@@ -27,7 +25,7 @@ fn decoded(coding: &str, bytes: &[u8]) -> Vec<u8> {
 }
 
 async fn world(users: usize, rest: &str) -> World {
-    World::with(Settings { users, ..Settings::default() }, "", rest).await
+    World::with(tests::users(users), "", rest).await
 }
 
 async fn coded(world: &World, coding: &str) -> Answer {
@@ -108,8 +106,7 @@ async fn the_operator_says_which_codings_there_are() {
         ("[\"br\"]", ["", "br", "", "br"]),
         ("[\"gzip\", \"zstd\"]", ["gzip", "", "zstd", "gzip"]),
     ] {
-        let (_vendor, address, _guard) =
-            tests::vendor(Settings { users: 60, ..Settings::default() }).await;
+        let (_vendor, address, _guard) = tests::vendor(users(60)).await;
         let config = config_text(address, "", "");
         let config = config.replace("[admin]", &format!("compression = {setting}\n[admin]"));
         let front = Front::start(&config).await;
@@ -150,7 +147,7 @@ impl Scripted {
         let body = Arc::<Mutex<String>>::default();
         let said = Arc::clone(&body);
         let raw = Raw::start(move |_| Reply::json(200, said.lock().unwrap().as_str())).await;
-        Scripted { front: Front::start(&config_text(raw.address, "", "")).await, body, _raw: raw }
+        Scripted { front: Front::over(raw.address, "", "").await, body, _raw: raw }
     }
 
     async fn with_row(&self, row: String) -> Answer {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use simulator::{Fail, Faults, Named, Settings};
-use tests::{LEGACY_KEY, V1_USERS, World, expect, query};
+use tests::{LEGACY_KEY, V1_USERS, World, config, expect, query, users};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -17,7 +17,7 @@ const USERS: usize = 150;
 const LOOKUP_PAGES: u64 = 2;
 
 async fn world(rest: &str) -> World {
-    World::with(Settings { users: USERS, ..Settings::default() }, "", rest).await
+    World::with(users(USERS), "", rest).await
 }
 
 fn of_group(name: &str) -> String {
@@ -105,11 +105,7 @@ async fn unknown_names_stay_empty_whatever_they_look_like() {
 
 #[tokio::test]
 async fn what_is_kept_for_one_caller_is_not_another_callers() {
-    let other = format!(
-        "[[caller]]\nname = \"other\"\nlegacy_key = {{ digest = \"{}\" }}\nupstream = \"ams\"\n\
-         upstream_key = {{ env = \"V4\" }}\nsees = \"everything\"\n",
-        gateway::key_digest("other-key")
-    );
+    let other = config::another("other", "other-key", config::EVERYTHING);
     let world = world(&other).await;
     let expected = members(&world, "Supervisor");
     for key in [LEGACY_KEY, "other-key"] {

@@ -41,7 +41,7 @@ impl Scene {
                 (config.replace(&direct, &self.relay.token_url().unwrap()), tests::CLIENT)
             }
         };
-        Front::start_with(&config, &[("V4".to_owned(), key.to_owned())]).await
+        Front::start_with(&config, &[("V4", key)]).await
     }
 
     fn asked(&self) -> u64 {

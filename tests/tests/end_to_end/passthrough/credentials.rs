@@ -3,7 +3,7 @@
 use http::Method;
 use tests::raw::{Head, Raw, Reply};
 use tests::wire::{Far, passing, request, values};
-use tests::{Front, LEGACY_KEY, V4_KEY, config_text};
+use tests::{Front, LEGACY_KEY, V4_KEY, config};
 
 const BEARER: &str = "Bearer legacy-demo-key";
 const OTHER_KEY: &str = "another-legacy-key";
@@ -16,19 +16,10 @@ fn authorization(head: &Head) -> Vec<&str> {
     head.headers("authorization")
 }
 
-/// One more caller over the same upstream.
-fn caller(name: &str, key: &str, sees: &str) -> String {
-    format!(
-        "[[caller]]\nname = \"{name}\"\nlegacy_key = {{ digest = \"{}\" }}\nupstream = \"ams\"\n\
-         upstream_key = {{ env = \"V4\" }}\nsees = {sees}\n",
-        gateway::key_digest(key),
-    )
-}
-
 #[tokio::test]
 async fn nothing_goes_through_unless_it_is_switched_on() {
     let upstream = upstream().await;
-    let front = Front::start(&config_text(upstream.address, "", "")).await;
+    let front = Front::over(upstream.address, "", "").await;
     for target in ["/api/v4/users", "/", "/api/v2/cdr/teams/", "/a//b"] {
         assert_eq!(front.get(target).await.verdict(), "404 not_found", "{target}");
     }
@@ -173,7 +164,7 @@ async fn a_narrowed_caller_passes_only_where_a_route_says_so() {
     let upstream = upstream().await;
     let rest = format!(
         "[[passthrough.route]]\nprefix = \"/open\"\nnarrowed = \"allow\"\n{}",
-        caller("narrow", OTHER_KEY, "{ teams = [1] }")
+        config::another("narrow", OTHER_KEY, "{ teams = [1] }")
     );
     let front = passing(upstream.address, &rest).await;
     let key = format!("Bearer {OTHER_KEY}");
@@ -307,7 +298,7 @@ async fn two_callers_never_share_a_connection_and_unknown_ones_not_even_with_the
     .await;
     let rules = format!(
         "unknown_callers = \"forward\"\nupstream = \"ams\"\n{}",
-        caller("other", OTHER_KEY, "\"everything\"")
+        config::another("other", OTHER_KEY, "\"everything\"")
     );
     let front = passing(upstream.address, &rules).await;
     let mut seen = Vec::new();
@@ -333,7 +324,7 @@ async fn over_vonage_the_access_token_goes_and_a_refused_one_is_replaced() {
     .await;
     let rules = "[passthrough]\nenabled = true";
     let config = tests::vonage::config_text(upstream.address, "", rules);
-    let front = Front::start_with(&config, &tests::vonage::env()).await;
+    let front = Front::start_with(&config, &tests::vonage::ENV).await;
     for (target, status) in [("/a", 200), ("/b", 200), ("/late", 401), ("/c", 200)] {
         assert_eq!(front.get(target).await.status, status, "{target}");
     }

@@ -12,7 +12,7 @@ use simulator::{Settings, Simulator};
 use tests::raw::{Head, Raw, Reply};
 use tests::shadow::{found, front, outcome, text};
 use tests::wire::{Far, Wire};
-use tests::{Answer, Front, LEGACY_KEY, V1_USERS, V4_KEY, config_text, vendor, vonage};
+use tests::{Answer, Front, LEGACY_KEY, V1_USERS, V4_KEY, vendor, vonage};
 
 /// An address where nobody listens.
 async fn nowhere() -> SocketAddr {
@@ -73,7 +73,7 @@ async fn answers_in_any_coding_are_compared_by_their_plain_bytes() {
 #[tokio::test]
 async fn l01_whatever_control_does_the_answer_is_the_same_byte_for_byte() {
     let (_vendor, address, _guard) = vendor(Settings::default()).await;
-    let plain = Front::start(&config_text(address, "attempts_max = 1", "")).await;
+    let plain = Front::over(address, "attempts_max = 1", "").await;
     let expected = clients(&plain).await;
     // It says nothing, and whoever waited for it would wait for ever.
     let silent = Far::start(|mut wire: Wire| async move {

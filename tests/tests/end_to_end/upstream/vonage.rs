@@ -6,15 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use simulator::{Fail, Faults, Settings, VonageSettings};
 use tests::vonage::{expected, mapped_world, plain, world};
-use tests::{Answer, V1_USERS, World, query};
-
-const V3_USERS: &str = "/api/v3/cdr/users";
-const DELETED: &str = "/api/v2/cdr/deleted_agents";
-const TEAMS: &str = "/api/v2/cdr/teams";
-
-fn users(users: usize) -> Settings {
-    Settings { users, ..Settings::default() }
-}
+use tests::{Answer, DELETED, TEAMS, V1_USERS, V3_USERS, World, failing, query, users};
 
 /// The records of an answer by id.
 fn records(answer: &Answer) -> BTreeMap<u64, Value> {
@@ -220,9 +212,7 @@ async fn an_upstream_without_a_list_of_skills_is_asked_user_by_user() {
 #[tokio::test]
 async fn members_that_cannot_be_read_are_never_nobody() {
     for under in ["/useradmin/groups/", "/useradmin/skills/"] {
-        let fail = Fail { at_offset: None, status: 404, times: None, retry_after: None };
-        let faults =
-            Faults { fail: Some(fail), only_under: Some(under.to_owned()), ..Faults::default() };
+        let faults = Faults { only_under: Some(under.to_owned()), ..failing(404) };
         let world = mapped_world(Settings { faults, ..users(60) }, "", "").await;
         assert_eq!(world.get(V1_USERS).await.verdict(), "502 upstream_refused_call", "{under}");
         world.vendor.set_faults(Faults::default());
@@ -241,12 +231,7 @@ async fn members_that_cannot_be_read_are_never_nobody() {
 
 #[tokio::test]
 async fn a_refusal_of_what_no_client_asked_for_is_the_upstreams_fault() {
-    let fail = Fail { at_offset: None, status: 400, times: None, retry_after: None };
-    let faults = Faults {
-        fail: Some(fail),
-        only_under: Some("/useradmin/users".to_owned()),
-        ..Faults::default()
-    };
+    let faults = Faults { only_under: Some("/useradmin/users".to_owned()), ..failing(400) };
     let world = mapped_world(Settings { faults, ..users(60) }, "", "").await;
     for target in ["", "?name=Bob", "?sag=Agent"] {
         let answer = world.get(&format!("{V1_USERS}{target}")).await;
