@@ -201,6 +201,14 @@ impl Front {
         send(&self.client, self.running.address, method, target, headers).await
     }
 
+    /// A connection over which a request was sent: a line and headers beside the key.
+    pub async fn wire(&self, line: &str, headers: &[&str]) -> wire::Wire {
+        let mut wire = wire::Wire::to(self.running.address).await;
+        // A server that closes at once is what some tests expect.
+        let _ = wire.say(wire::request(line, headers)).await;
+        wire
+    }
+
     /// `GET` on the admin port.
     pub async fn admin(&self, target: &str) -> Answer {
         send(&self.client, self.running.admin, Method::GET, target, &[]).await

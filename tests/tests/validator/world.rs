@@ -173,7 +173,7 @@ impl Both {
         }
     }
 
-    /// Validates; after so many questions it is interrupted.
+    /// Validates; after `questions_max` questions it is interrupted.
     pub(crate) async fn validate(&self, plan: &Plan, questions_max: usize) -> Outcome {
         let sides = Sides {
             control: &self.control,

@@ -37,7 +37,7 @@ fn varies(answer: &Answer) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn without_cors_nobody_is_told_anything_and_options_is_405() {
+async fn without_cors_no_page_is_allowed_and_options_is_405() {
     let upstream = upstream().await;
     let front = front(&upstream, "").await;
     let answer = front.send(Method::OPTIONS, V1_USERS, &[APP, ASK]).await;
@@ -107,7 +107,7 @@ async fn another_page_is_told_nothing() {
 }
 
 #[tokio::test]
-async fn what_goes_through_follows_the_same_rules() {
+async fn requests_that_pass_through_follow_the_same_rules() {
     let upstream = upstream().await;
     let rest = "[passthrough]\nenabled = true\n[cors]\nallow_origins = [\"https://app.example\"]\n\
                 allow_credentials = true\nmax_age = \"5s\"";

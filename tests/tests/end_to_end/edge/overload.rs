@@ -92,7 +92,7 @@ async fn metric(front: &Front, series: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn c10_further_requests_wait_in_a_short_queue_and_the_rest_is_told_at_once() {
+async fn c10_further_requests_wait_in_a_short_queue_and_the_rest_is_refused_at_once() {
     let gated = Gated::start().await;
     let limits = "requests_in_flight_max = 2\nrequests_queued_max = 3\nqueue_wait_max = \"60s\"\n\
                   requests_per_caller_max = 10";
@@ -114,7 +114,7 @@ async fn c10_further_requests_wait_in_a_short_queue_and_the_rest_is_told_at_once
 }
 
 #[tokio::test]
-async fn c10_nobody_waits_longer_than_the_queue_allows() {
+async fn c10_no_request_waits_longer_than_the_queue_allows() {
     let gated = Gated::start().await;
     let limits = "requests_in_flight_max = 1\nqueue_wait_max = \"100ms\"";
     let front = front(&gated, "", limits).await;
@@ -128,7 +128,7 @@ async fn c10_nobody_waits_longer_than_the_queue_allows() {
 }
 
 #[tokio::test]
-async fn c11_a_caller_beyond_its_share_is_told_so_and_nobody_else_is() {
+async fn c11_only_a_caller_beyond_its_share_is_refused() {
     let gated = Gated::start().await;
     let limits = "requests_in_flight_max = 8\nrequests_per_caller_max = 4";
     let front = front(&gated, "", limits).await;
@@ -175,7 +175,7 @@ fn large_page() -> String {
 }
 
 #[tokio::test]
-async fn c09_a_page_that_takes_long_to_read_keeps_nobody_else_waiting() {
+async fn c09_a_slow_page_keeps_no_other_request_waiting() {
     // One thread serves everything here, so what is read on it holds up all the rest.
     let body = Arc::new(large_page());
     let (sent, mut is_sent) = watch::channel(false);

@@ -79,7 +79,7 @@ async fn an_answer_comes_in_the_coding_that_the_client_takes() {
 }
 
 #[tokio::test]
-async fn what_is_short_an_error_or_not_translated_is_not_coded() {
+async fn short_answers_errors_and_untranslated_answers_are_not_compressed() {
     let world = world(300, "[passthrough]\nenabled = true").await;
     let id = world.get(V1_USERS).await.ids()[0];
     let takes = ("accept-encoding", "gzip, br, zstd");
@@ -121,7 +121,7 @@ async fn the_operator_says_which_codings_there_are() {
 }
 
 #[tokio::test]
-async fn equal_requests_and_kept_answers_share_what_was_coded() {
+async fn equal_requests_and_cached_answers_share_the_compressed_bytes() {
     let world = world(300, "[cache]\nfresh_for = \"1h\"").await;
     let plain = world.get(V1_USERS).await;
     for coding in CODINGS {
@@ -157,7 +157,7 @@ impl Scripted {
 }
 
 #[tokio::test]
-async fn f15_more_than_a_mebibyte_in_one_field_is_502_and_any_text_stays_what_it_is() {
+async fn f15_more_than_a_mebibyte_in_one_field_is_502_and_any_text_stays_unchanged() {
     let scripted = Scripted::new().await;
     let most = 1 << 20;
     let with_name = |name: &str| user(1).replace("User 1", name);

@@ -53,7 +53,7 @@ async fn i07_a_refusal_of_another_question_drops_what_is_fresh() {
 }
 
 #[tokio::test]
-async fn i08_one_callers_many_questions_push_out_nobody_elses_answers() {
+async fn i08_one_callers_many_questions_evict_no_other_callers_answers() {
     let cache = "[cache]\nfresh_for = \"1h\"\nbytes_max = \"512KiB\"\n".to_owned();
     let rest = cache + &config::another("wall", "second-key", config::EVERYTHING);
     let world = World::with(users(60), "", &rest).await;

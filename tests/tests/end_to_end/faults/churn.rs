@@ -27,7 +27,7 @@ async fn read(world: &World, what: &str) -> Option<u64> {
         expect::error(&answer, "503 upstream_list_unstable", what);
         return None;
     }
-    // An id is never given to anybody else, so who is there before and after was there throughout.
+    // Ids are never reused, so a user who is there before and after was there throughout.
     let throughout: BTreeSet<u64> = before.intersection(&after).copied().collect();
     is_whole(&answer, &throughout, what);
     Some(asked)
@@ -61,7 +61,7 @@ async fn reads(order: Order, churn: Churn, rounds: u64) -> u64 {
 }
 
 #[tokio::test]
-async fn g01_deletes_before_a_seam_lose_nobody_else() {
+async fn g01_deletes_before_a_seam_lose_no_other_user() {
     for order in [Order::Id, Order::IdDescending] {
         for every in [1, 2, 3] {
             let every_requests = Some(every);
@@ -73,7 +73,7 @@ async fn g01_deletes_before_a_seam_lose_nobody_else() {
 }
 
 #[tokio::test]
-async fn g02_inserts_before_a_seam_double_nobody() {
+async fn g02_inserts_before_a_seam_double_no_user() {
     for order in [Order::Id, Order::IdDescending] {
         for in_gaps in [true, false] {
             for every in [1, 2, 3] {

@@ -115,7 +115,7 @@ async fn g08_a_page_limited_for_longer_than_allowed_is_429_at_once() {
 }
 
 #[tokio::test]
-async fn h01_a_wait_that_is_told_is_kept() {
+async fn h01_the_wait_that_an_upstream_asks_for_is_kept() {
     let world = world(50).await;
     let (answer, asked, took) = under(&world, fails(429, None, Some(1), Some("2"))).await;
     is_whole(&world, &answer, "after two seconds").await;

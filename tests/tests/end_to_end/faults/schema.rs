@@ -60,7 +60,7 @@ impl Scripted {
 }
 
 #[tokio::test]
-async fn f01_what_is_no_json_is_502() {
+async fn f01_an_answer_that_is_not_json_is_502() {
     let scripted = Scripted::new().await;
     let good = page(&[user(7)], 1);
     let pages: [(&str, Vec<u8>); 12] = [

@@ -13,7 +13,7 @@ use tests::{
 };
 
 #[test]
-fn d08_a_caller_that_says_not_what_it_sees_is_refused_at_the_start() {
+fn d08_a_caller_without_a_statement_of_sight_is_refused_at_the_start() {
     let env = [("V4", V4_KEY)];
     let good = config_text("127.0.0.1:9", "", "");
     assert!(parsed(&good, &env).is_ok());
@@ -196,7 +196,7 @@ async fn d16_no_header_of_a_request_changes_which_answer_is_kept_or_given() {
             assert!(!format!("{:?}", answer.headers).contains("evil"), "{name}: {value}");
         }
     }
-    // A coding is the client's own matter: whoever asks next gets what it asked for.
+    // Each client gets the coding that it asked for itself.
     for coding in ["gzip", "br", "zstd"] {
         let coded = world.front.get_with(V1_USERS, &[BEARER, ("accept-encoding", coding)]).await;
         assert_eq!(coded.header("content-encoding"), coding);

@@ -173,7 +173,7 @@ async fn a_narrowed_caller_sees_listed_teams_and_those_of_visible_users() {
         let front = tests::Front::start(&config).await;
         let seen: BTreeSet<u64> = front.get(TEAMS).await.ids().into_iter().collect();
         assert_eq!(seen, own, "{teams_list}");
-        // A listed team is seen, and so are the other teams of whoever is in it.
+        // A listed team is seen, and so are the other teams of its members.
         let listed = *own.iter().next().unwrap();
         let config = tests::config_text(address, "", "")
             .replace("\"everything\"", &format!("{{ teams = [{listed}] }}"));

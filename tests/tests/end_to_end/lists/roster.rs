@@ -101,7 +101,7 @@ async fn imported_users_are_listed_unless_they_are_live_and_each_source_can_be_s
 }
 
 #[tokio::test]
-async fn a_filtered_list_makes_nobody_vanish_and_no_caller_sees_anothers_users() {
+async fn a_filtered_list_makes_no_user_vanish_and_no_caller_sees_anothers_users() {
     let file = temporary("roster.sqlite");
     let second = config::another("wall", "second-key", "{ groups = [\"Agent\"] }");
     let second = second + &with_roster(&file);
@@ -132,7 +132,7 @@ async fn a_filtered_list_makes_nobody_vanish_and_no_caller_sees_anothers_users()
 }
 
 #[tokio::test]
-async fn a_narrowed_caller_sees_those_gone_whom_it_would_have_seen() {
+async fn a_narrowed_caller_sees_only_its_own_users_among_the_deleted() {
     let file = temporary("roster.sqlite");
     let (vendor, address, _guard) = tests::vendor(users(250)).await;
     let config = tests::config_text(address, "", &with_roster(&file))
@@ -153,7 +153,7 @@ async fn a_narrowed_caller_sees_those_gone_whom_it_would_have_seen() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_suddenly_lists_almost_nobody_is_not_believed_at_once() {
+async fn an_upstream_that_suddenly_lists_very_few_users_is_not_believed_at_once() {
     let file = temporary("roster.sqlite");
     let (full, empty) = (World::new(users(100)).await, World::new(users(0)).await);
     let of = |world: &World| tests::config_text(world.vendor_address, "", &with_roster(&file));

@@ -83,7 +83,7 @@ async fn one_short_first_page_does_not_make_every_page_short() {
 }
 
 #[tokio::test]
-async fn a_filter_that_a_firewall_forbids_locks_nobody_out() {
+async fn a_filter_that_a_firewall_forbids_locks_no_caller_out() {
     let raw = Raw::start(|head| match head.target().contains("script") {
         true => Reply::json(403, "{\"error\":\"Forbidden\"}"),
         false => Reply::page_of(&[1, 2, 3], head),

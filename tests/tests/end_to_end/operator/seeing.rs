@@ -109,7 +109,7 @@ async fn ask(front: &Front, headers: &[(&str, &str)]) -> Answer {
     front.get_with(&format!("{V1_USERS}?sag=nobody"), &all).await
 }
 
-/// The one value of a header in all requests upstream since the first so many.
+/// The one value of a header in all upstream requests after the first `skip`.
 fn one(raw: &Raw, skip: usize, name: &str) -> String {
     let heads = raw.heads();
     let heads = &heads[skip..];
@@ -177,7 +177,7 @@ async fn filters_and_losses_are_counted_by_caller() {
         assert_eq!(world.get(&format!("{V1_USERS}{query}")).await.status, 200);
     }
     assert_eq!(world.get("/api/v3/cdr/users?id=1&timezone=x").await.status, 200);
-    // Nobody's filters are nobody's.
+    // Requests without a caller count no filters.
     world.front.get_with(&format!("{V1_USERS}?name=a"), &[]).await;
     let series = metrics(&world.front).await;
     let used: Vec<(&str, f64)> = series
@@ -205,7 +205,7 @@ async fn filters_and_losses_are_counted_by_caller() {
 }
 
 #[tokio::test]
-async fn the_process_its_version_its_callers_and_its_roster_are_told() {
+async fn metrics_show_the_process_its_version_its_callers_and_its_roster() {
     let file = vonage::temporary("roster.sqlite");
     let rest = format!("[roster]\nfile = {:?}\n", file.display().to_string());
     let world = World::with(users(150), "", &rest).await;

@@ -204,7 +204,7 @@ async fn rows_of(seat: &Seat, target: &str) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_corpus_over_voiso_answers_as_the_legacy_api_did_and_holds_nobody() {
+async fn a_corpus_over_voiso_answers_as_the_legacy_api_did_and_contains_no_person() {
     let folder = Folder::new();
     let file = folder.path("voiso.corpus");
     let (simulator, summary) = record(&file, Dialect::VoisoV4, 150).await;
@@ -221,7 +221,7 @@ async fn a_corpus_over_voiso_answers_as_the_legacy_api_did_and_holds_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_corpus_over_vonage_answers_as_the_gateway_did_and_holds_nobody() {
+async fn a_corpus_over_vonage_answers_as_the_gateway_did_and_contains_no_person() {
     let folder = Folder::new();
     let file = folder.path("vonage.corpus");
     let (simulator, summary) = record(&file, Dialect::VonageV4, 100).await;

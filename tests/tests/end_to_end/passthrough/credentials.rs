@@ -1,4 +1,4 @@
-//! What goes through, to whom, and with which credential.
+//! Which requests pass through, for which callers, and with which credential.
 
 use http::Method;
 use tests::raw::{Head, Raw, Reply};
@@ -227,7 +227,7 @@ async fn tunnels_and_traces_never_go_through() {
     let say = "CONNECT 127.0.0.1:1 HTTP/1.1\r\nhost: 127.0.0.1:1\r\nconnection: close\r\n\r\n";
     let heard = tests::raw::say(front.running.address, say.as_bytes()).await;
     assert!(heard.starts_with("HTTP/1.1 405 "), "{heard}");
-    // The target's own host is nobody's to choose.
+    // No client chooses the target's host.
     let say = "GET http://169.254.169.254/latest HTTP/1.1\r\nhost: 169.254.169.254\r\n\
                authorization: Bearer legacy-demo-key\r\nconnection: close\r\n\r\n";
     tests::raw::say(front.running.address, say.as_bytes()).await;
@@ -341,7 +341,7 @@ async fn over_vonage_the_access_token_goes_and_a_refused_one_is_replaced() {
 }
 
 #[tokio::test]
-async fn only_so_many_go_through_at_once() {
+async fn the_number_of_requests_that_pass_through_at_once_is_limited() {
     let upstream = Far::start(|mut wire| async move {
         wire.head().await?;
         wire.say("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\na").await?;
@@ -349,20 +349,18 @@ async fn only_so_many_go_through_at_once() {
     })
     .await;
     let front = passing(upstream.address, "requests_in_flight_max = 1").await;
-    let mut first = tests::wire::Wire::to(front.running.address).await;
-    first.say(request("GET /x", &[])).await.unwrap();
+    let mut first = front.wire("GET /x", &[]).await;
     let head = first.head().await.unwrap();
     assert_eq!(values(&head, "content-length"), ["2"]);
     tests::expect::shape(&front.get("/x").await, "503 overloaded", "one place, taken");
     drop(first);
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    let mut second = tests::wire::Wire::to(front.running.address).await;
-    second.say(request("GET /x", &[])).await.unwrap();
+    let mut second = front.wire("GET /x", &[]).await;
     assert!(second.head().await.unwrap().starts_with("HTTP/1.1 200 "), "the place is free again");
 }
 
 #[tokio::test]
-async fn whoever_finds_no_place_waits_for_one_and_the_queue_is_bounded() {
+async fn requests_without_a_place_wait_for_one_and_the_queue_is_bounded() {
     let upstream = Far::start(|mut wire| async move {
         while wire.head().await.is_some() {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;

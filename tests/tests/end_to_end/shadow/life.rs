@@ -104,7 +104,7 @@ async fn a_limit_that_a_comparison_meets_is_no_clients() {
     .await;
     let control = differing().await;
     let config = text(upstream.address, control.address, "", "");
-    // Whoever pauses as long as it says has no answer in time.
+    // A pause as long as it asks for would leave no time for an answer.
     let long = "attempts_max = 1\nretry_after_max = \"2h\"";
     let front = front(&config.replacen("attempts_max = 1", long, 1)).await;
     assert_eq!(front.get(V1_USERS).await.status, 200);

@@ -24,7 +24,7 @@ async fn failing(is_down: &Arc<AtomicBool>) -> Raw {
     .await
 }
 
-/// So many different requests, `at_once` under way at a time; nobody gets a list.
+/// Sends `count` different requests, `at_once` at a time; none of them gets a list.
 async fn many(front: &Arc<Front>, from: usize, count: usize, at_once: usize) {
     let (next, mut all) = (Arc::new(AtomicUsize::new(from)), JoinSet::new());
     for _ in 0..at_once {
@@ -169,22 +169,15 @@ async fn g09_a_client_that_leaves_is_499_and_its_reading_is_there_for_others() {
         let (ids, gate) = (all.clone(), Arc::clone(&open));
         async move {
             loop {
-                let text = wire.head().await?;
+                let head = wire.asked().await?;
                 gate.acquire().await.ok()?.forget();
-                let head = tests::raw::Head { number: 0, text };
-                let rows = ids.iter().skip(head.number_of("offset")).take(head.number_of("limit"));
-                let rows: Vec<String> = rows.map(|id| tests::raw::user(*id)).collect();
-                let body = tests::raw::page(&rows, ids.len());
-                let length = body.len();
-                wire.say(format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}"))
-                    .await?;
+                wire.say(Reply::page_of(&ids, &head)).await?;
             }
         }
     })
     .await;
     let front = Front::over(upstream.address, "pages_in_flight_max = 1", "").await;
-    let mut wire = Wire::to(front.running.address).await;
-    wire.say(request(&format!("GET {V1_USERS}"), &[])).await.unwrap();
+    let wire = front.wire(&format!("GET {V1_USERS}"), &[]).await;
     let started = Instant::now();
     while gate.available_permits() > 0 {
         assert!(started.elapsed() < Duration::from_secs(20), "three pages");
@@ -197,7 +190,7 @@ async fn g09_a_client_that_leaves_is_499_and_its_reading_is_there_for_others() {
         sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(front.count(left).await, 1);
-    // Whoever asks the same now joins the reading: 11 pages in all, none of them twice.
+    // An equal request now joins the reading: 11 pages in all, none of them twice.
     gate.add_permits(8);
     expect::rows(&front.get(V1_USERS).await, &ids, "for the next one");
     assert_eq!(gate.available_permits(), 0);
@@ -227,17 +220,12 @@ async fn g10_a_deadline_in_the_middle_of_a_list_is_504_and_never_a_part_of_it() 
         let ids = ids.clone();
         async move {
             loop {
-                let head = tests::raw::Head { number: 0, text: wire.head().await? };
+                let head = wire.asked().await?;
                 // The ninth page never comes.
                 if head.number_of("offset") >= 8 * 99 {
                     return wire.head().await.map(drop);
                 }
-                let rows = ids.iter().skip(head.number_of("offset")).take(head.number_of("limit"));
-                let rows: Vec<String> = rows.map(|id| tests::raw::user(*id)).collect();
-                let body = tests::raw::page(&rows, ids.len());
-                let length = body.len();
-                wire.say(format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}"))
-                    .await?;
+                wire.say(Reply::page_of(&ids, &head)).await?;
             }
         }
     })

@@ -185,7 +185,7 @@ async fn e25_an_upstream_that_goes_away_in_the_middle_of_a_list_costs_no_row() {
         count.fetch_add(1, Ordering::SeqCst);
     })
     .await;
-    // One address for both: whoever connects once the first goes away gets the second.
+    // One address for both: new connections get the second once the first goes away.
     let relay = TcpListener::bind((HERE, 0)).await.unwrap();
     let port = relay.local_addr().unwrap().port();
     tokio::spawn(async move {

@@ -116,7 +116,7 @@ async fn one_user_is_asked_for_alone_where_the_id_tells_which() {
     let stats = world.vendor.stats();
     assert_eq!((stats.users_pages, stats.requests), (0, 1), "{:?}", stats.by_path);
     assert!(stats.by_path.contains_key("/useradmin/users/{userId}"), "{:?}", stats.by_path);
-    // A number in no table is nobody's; no call is made for it.
+    // A number that no table has belongs to no user; no call is made for it.
     assert_eq!(world.get(&format!("{V1_USERS}?id=7")).await.text(), "[]");
     assert_eq!(world.vendor.stats().requests, 1);
     // An archived user stands in the table, but not among the live.
@@ -167,7 +167,7 @@ async fn lists_longer_than_a_page_are_whole() {
 }
 
 #[tokio::test]
-async fn what_is_joined_is_read_once_and_kept() {
+async fn joined_listings_are_read_once_and_cached() {
     let world = mapped_world(users(300), "", "").await;
     world.get(V1_USERS).await;
     let first = world.vendor.stats().requests;
@@ -192,7 +192,7 @@ async fn an_upstream_without_a_list_of_skills_is_asked_user_by_user() {
     let world = mapped_world(Settings { vonage, ..users(120) }, "", "").await;
     let agents = expected(&world.vendor);
     for (id, record) in records(&world.get(V1_USERS).await) {
-        // Who is no agent is not asked about.
+        // Users who are no agents are not asked about.
         if !record["extension"].is_null() {
             assert_eq!(record, agents[&id]);
         }
@@ -210,7 +210,7 @@ async fn an_upstream_without_a_list_of_skills_is_asked_user_by_user() {
 }
 
 #[tokio::test]
-async fn members_that_cannot_be_read_are_never_nobody() {
+async fn unreadable_members_are_never_an_empty_list() {
     for under in ["/useradmin/groups/", "/useradmin/skills/"] {
         let faults = Faults { only_under: Some(under.to_owned()), ..failing(404) };
         let world = mapped_world(Settings { faults, ..users(60) }, "", "").await;
@@ -230,7 +230,7 @@ async fn members_that_cannot_be_read_are_never_nobody() {
 }
 
 #[tokio::test]
-async fn a_refusal_of_what_no_client_asked_for_is_the_upstreams_fault() {
+async fn a_refusal_of_a_request_that_no_client_made_is_the_upstreams_fault() {
     let faults = Faults { only_under: Some("/useradmin/users".to_owned()), ..failing(400) };
     let world = mapped_world(Settings { faults, ..users(60) }, "", "").await;
     for target in ["", "?name=Bob", "?sag=Agent"] {

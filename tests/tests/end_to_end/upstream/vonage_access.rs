@@ -50,7 +50,7 @@ async fn a_token_that_dies_while_pages_are_read_is_replaced_once() {
 }
 
 #[tokio::test]
-async fn a_client_that_gets_no_token_is_a_502_in_legacy_shape_and_never_told_its_key() {
+async fn a_refused_client_is_a_502_in_legacy_shape_that_never_shows_its_key() {
     let (vendor, address, _guard) = tests::vendor(Settings {
         dialect: simulator::Dialect::VonageV4,
         faults: Faults { echo_key_in_error: true, ..Faults::default() },
@@ -149,7 +149,7 @@ async fn a_page_that_repeats_a_user_never_loses_one() {
 }
 
 #[tokio::test]
-async fn a_list_that_changes_while_its_pages_are_read_loses_and_doubles_nobody() {
+async fn a_list_that_changes_while_its_pages_are_read_loses_and_doubles_no_user() {
     let churn = Churn { every_requests: Some(45), ..Churn::default() };
     let settings = Settings { churn: Some(churn), ..users(900) };
     let world = world(settings, "page_rows_max = 150", "").await;
@@ -176,7 +176,7 @@ async fn a_list_that_changes_while_its_pages_are_read_loses_and_doubles_nobody()
 }
 
 #[tokio::test]
-async fn a_narrowed_caller_sees_its_teams_roles_and_users_and_nobody_else() {
+async fn a_narrowed_caller_sees_its_teams_roles_and_users_and_no_others() {
     let (vendor, address, _guard) =
         tests::vendor(Settings { dialect: simulator::Dialect::VonageV4, ..users(300) }).await;
     let team = vendor.records().iter().find_map(|user| user.teams.first().cloned()).unwrap();
@@ -250,7 +250,7 @@ async fn requests_are_spread_by_the_rate_and_a_wait_beyond_the_deadline_is_a_429
 }
 
 #[tokio::test]
-async fn a_token_service_that_is_busy_or_down_is_told_as_it_told_us() {
+async fn a_busy_or_failing_token_service_is_reported_with_its_own_status() {
     for (status, verdict, waits) in
         [(503, "503 upstream_unavailable", "40"), (429, "429 rate_limited", "40")]
     {

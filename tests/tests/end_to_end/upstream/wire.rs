@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tests::raw::{Head, Raw, Reply, page, user};
+use tests::raw::{Raw, Reply, page, user};
 use tests::wire::{Far, passing};
 use tests::{Answer, Front, LEGACY_KEY, V1_USERS, V4_KEY, config, config_text, expect};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -159,7 +159,7 @@ async fn e07_a_handshake_that_stalls_is_504() {
 }
 
 #[tokio::test]
-async fn e07_without_a_goodbye_a_body_is_whole_only_if_its_length_was_told() {
+async fn e07_without_a_close_notify_a_body_is_whole_only_if_its_length_was_given() {
     let body = good(&[1, 2]);
     let told = answer("200 OK", &format!("content-length: {}\r\n", body.len()), &body);
     let far = secure("told", "localhost", false, Secure::Abrupt, told).await;
@@ -213,7 +213,7 @@ async fn e12_a_byte_now_and_then_ends_at_the_deadline() {
 }
 
 #[tokio::test]
-async fn e14_hints_without_end_and_a_switch_nobody_asked_for_are_502() {
+async fn e14_endless_hints_and_an_unrequested_protocol_switch_are_502() {
     let far = Far::start(|mut wire| async move {
         wire.head().await?;
         for _ in 0..20_000 {
@@ -246,13 +246,9 @@ async fn e15_bytes_behind_an_answer_cost_the_connection_and_nothing_else() {
         let ids = all.clone();
         async move {
             loop {
-                let head = Head { number: 0, text: wire.head().await? };
-                let rows = ids.iter().skip(head.number_of("offset")).take(head.number_of("limit"));
-                let rows: Vec<String> = rows.map(|id| user(*id)).collect();
-                let body = page(&rows, ids.len());
-                let length = format!("content-length: {}\r\n", body.len());
+                let head = wire.asked().await?;
                 let stray = answer("200 OK", "content-length: 2\r\n", "{}");
-                wire.say([answer("200 OK", &length, &body), stray].concat()).await?;
+                wire.say([Reply::page_of(&ids, &head).as_ref(), &stray].concat()).await?;
             }
         }
     })
@@ -384,7 +380,7 @@ async fn e19_a_body_where_none_may_be_is_never_the_next_answer() {
 }
 
 #[tokio::test]
-async fn e20_nobody_follows_a_redirect() {
+async fn e20_no_redirect_is_followed() {
     let elsewhere = Raw::start(|head| Reply::page_of(&[666], head)).await;
     let to = elsewhere.address;
     for status in ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"] {
