@@ -51,6 +51,15 @@ pub fn caller(
     )
 }
 
+/// Another caller over the upstream `ams` with the same v4 key. `sees` is a value of TOML.
+pub fn another(name: &str, key: &str, sees: &str) -> String {
+    let text = caller(name, "ams", &digest(key), &env("V4"), "");
+    text.replacen("\"everything\"", sees, 1)
+}
+
+/// What a caller sees that sees everything.
+pub const EVERYTHING: &str = "\"everything\"";
+
 /// A key of which only the digest is kept.
 pub fn digest(key: &str) -> String {
     format!("{{ digest = \"{}\" }}", settings::key_digest(key))

@@ -19,23 +19,23 @@ pub mod wire;
 
 use std::fmt::Display;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use gateway::{Running, Surroundings};
 use http::{HeaderMap, Method, Request, StatusCode};
-use settings::Config;
-use simulator::{Settings, Simulator};
+use simulator::{Fail, Faults, Settings, Simulator};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 use transport::body;
-use transport::client::{Client, ClientSettings, Lookup, SystemLookup};
+use transport::client::{Client, ClientSettings};
 use transport::tls::ClientTls;
 
 /// The legacy key of the only caller, unless a test adds others.
 pub const LEGACY_KEY: &str = "legacy-demo-key";
+/// The header of that key.
+pub const BEARER: (&str, &str) = ("authorization", "Bearer legacy-demo-key");
 /// The v4 key that caller is answered with.
 pub const V4_KEY: &str = "v4-demo-key";
 /// The main path of v1 users.
@@ -156,32 +156,23 @@ pub struct Front {
 impl Front {
     /// Starts a gateway from TOML text.
     pub async fn start(config: &str) -> Front {
-        Front::start_with(config, &[("V4".to_owned(), V4_KEY.to_owned())]).await
+        Front::start_with(config, &[("V4", V4_KEY)]).await
+    }
+
+    /// Starts a gateway over an upstream; see [`config_text`].
+    pub async fn over(upstream: impl Display, more: &str, rest: &str) -> Front {
+        Front::start(&config_text(upstream, more, rest)).await
     }
 
     /// Starts a gateway from TOML text and environment variables.
-    pub async fn start_with(config: &str, env: &[(String, String)]) -> Front {
-        Front::start_asking(config, env, Arc::new(SystemLookup)).await
-    }
-
-    /// The same, where upstreams' names are looked up elsewhere.
-    pub async fn start_asking(
-        config: &str,
-        env: &[(String, String)],
-        lookup: Arc<dyn Lookup>,
-    ) -> Front {
-        let surroundings = Surroundings { lookup, ..Surroundings::default() };
-        Front::start_in(config, env, surroundings).await
+    pub async fn start_with(config: &str, env: &[(&str, &str)]) -> Front {
+        Front::start_in(config, env, Surroundings::default()).await
     }
 
     /// The same in any surroundings.
     #[expect(clippy::expect_used, reason = "a test's world either stands or fails the test")]
-    pub async fn start_in(
-        config: &str,
-        env: &[(String, String)],
-        surroundings: Surroundings,
-    ) -> Front {
-        let config = Config::parse(config, "test.toml", env).expect("a good configuration");
+    pub async fn start_in(config: &str, env: &[(&str, &str)], surroundings: Surroundings) -> Front {
+        let config = parsed(config, env).expect("a good configuration");
         let shutdown = CancellationToken::new();
         let running =
             gateway::start_with(config, surroundings, shutdown.clone()).await.expect("free ports");
@@ -191,7 +182,12 @@ impl Front {
 
     /// `GET` with the caller's key as Bearer.
     pub async fn get(&self, target: &str) -> Answer {
-        self.get_with(target, &[("authorization", &format!("Bearer {LEGACY_KEY}"))]).await
+        self.get_with(target, &[BEARER]).await
+    }
+
+    /// `GET` with another key as Bearer.
+    pub async fn get_as(&self, key: &str, target: &str) -> Answer {
+        self.get_with(target, &[("authorization", &format!("Bearer {key}"))]).await
     }
 
     /// `GET` with exactly these headers.
@@ -202,6 +198,14 @@ impl Front {
     /// Any method with exactly these headers.
     pub async fn send(&self, method: Method, target: &str, headers: &[(&str, &str)]) -> Answer {
         send(&self.client, self.running.address, method, target, headers).await
+    }
+
+    /// A connection over which a request was sent: a line and headers beside the key.
+    pub async fn wire(&self, line: &str, headers: &[&str]) -> wire::Wire {
+        let mut wire = wire::Wire::to(self.running.address).await;
+        // A server that closes at once is what some tests expect.
+        let _ = wire.say(wire::request(line, headers)).await;
+        wire
     }
 
     /// `GET` on the admin port.
@@ -226,6 +230,24 @@ impl Front {
     pub fn stop(&self) {
         self.shutdown.cancel();
     }
+}
+
+/// Reads a configuration, or says in one line why it cannot be used.
+pub fn parsed(config: &str, env: &[(&str, &str)]) -> Result<Config, String> {
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    let env: Vec<(String, String)> = env.iter().map(owned).collect();
+    Config::parse(config, "test.toml", &env).map_err(|error| error.to_string())
+}
+
+/// The settings of a vendor with this many users.
+pub fn users(users: usize) -> Settings {
+    Settings { users, ..Settings::default() }
+}
+
+/// The faults of a vendor that answers every request with this status.
+pub fn failing(status: u16) -> Faults {
+    let fail = Fail { at_offset: None, status, times: None, retry_after: None };
+    Faults { fail: Some(fail), ..Faults::default() }
 }
 
 /// A client with a pool of its own.
@@ -295,9 +317,13 @@ impl World {
 
     /// What the vendor's own legacy API answers to the same request: the oracle.
     pub async fn legacy(&self, target: &str) -> Answer {
-        let key = format!("Bearer {LEGACY_KEY}");
-        let headers = [("authorization", key.as_str())];
-        send(&self.front.client, self.vendor_address, Method::GET, target, &headers).await
+        send(&self.front.client, self.vendor_address, Method::GET, target, &[BEARER]).await
+    }
+
+    /// The ids of the users that the vendor's own legacy API lists now.
+    pub fn live(&self) -> Vec<u64> {
+        let all = self.vendor.legacy_users(&[]);
+        all.iter().filter_map(|record| record["id"].as_u64()).collect()
     }
 }
 

@@ -123,6 +123,12 @@ impl Reply {
     }
 }
 
+impl AsRef<[u8]> for Reply {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// A v4 user with as little as a user may have.
 pub fn user(id: u64) -> String {
     format!(

@@ -99,10 +99,10 @@ pub fn text(upstream: SocketAddr, control: SocketAddr, caller: &str, shadow: &st
 /// A gateway from TOML text with this judge.
 pub async fn front(text: &str) -> Front {
     let surroundings = Surroundings { judge: Some(Arc::new(ById)), ..Surroundings::default() };
-    Front::start_in(text, &[("V4".to_owned(), V4_KEY.to_owned())], surroundings).await
+    Front::start_in(text, &[("V4", V4_KEY)], surroundings).await
 }
 
-/// What was found once so many answers of the sample were compared, or dropped.
+/// The findings once this many answers of the sample were compared or dropped.
 #[expect(clippy::panic, reason = "a test's world either stands or fails the test")]
 pub async fn found(front: &Front, answers: u64) -> Value {
     for _ in 0..3000 {
@@ -122,7 +122,7 @@ fn done(found: &Value) -> u64 {
     counts.flatten().filter_map(|(_, count)| count.as_u64()).sum()
 }
 
-/// How many comparisons ended so, all endpoints together.
+/// The number of comparisons with this outcome, over all endpoints.
 pub fn outcome(found: &Value, outcome: &str) -> u64 {
     let endpoints = found["comparisons"].as_object().into_iter().flatten();
     endpoints.filter_map(|(_, counts)| counts[outcome].as_u64()).sum()

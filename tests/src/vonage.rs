@@ -21,15 +21,13 @@ pub fn config_text(upstream: impl Display, more: &str, rest: &str) -> String {
 }
 
 /// The environment of that configuration.
-pub fn env() -> Vec<(String, String)> {
-    vec![("V4".to_owned(), CLIENT.to_owned())]
-}
+pub const ENV: [(&str, &str); 1] = [("V4", CLIENT)];
 
 /// A pretend Vonage and a gateway in front of it.
 pub async fn world(settings: Settings, more: &str, rest: &str) -> World {
     let settings = Settings { dialect: Dialect::VonageV4, ..settings };
     let (vendor, vendor_address, guard) = vendor(settings).await;
-    let front = Front::start_with(&config_text(vendor_address, more, rest), &env()).await;
+    let front = Front::start_with(&config_text(vendor_address, more, rest), &ENV).await;
     World { vendor, vendor_address, front, _guard: guard }
 }
 
@@ -38,7 +36,7 @@ pub async fn mapped_world(settings: Settings, more: &str, rest: &str) -> World {
     let settings = Settings { dialect: Dialect::VonageV4, ..settings };
     let (vendor, vendor_address, guard) = vendor(settings).await;
     let more = format!("{}\n{more}", map_of(&vendor));
-    let front = Front::start_with(&config_text(vendor_address, &more, rest), &env()).await;
+    let front = Front::start_with(&config_text(vendor_address, &more, rest), &ENV).await;
     World { vendor, vendor_address, front, _guard: guard }
 }
 

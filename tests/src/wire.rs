@@ -14,7 +14,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::{Front, LEGACY_KEY, config_text};
+use crate::raw::Head;
+use crate::{Front, LEGACY_KEY};
 
 /// The longest wait for anything.
 pub const WAIT: Duration = Duration::from_secs(30);
@@ -34,6 +35,11 @@ impl Wire {
     pub async fn to(address: SocketAddr) -> Wire {
         let stream = TcpStream::connect(address).await.expect("a connection");
         Wire { stream, read: Vec::new(), number: 0 }
+    }
+
+    /// The head of the next request.
+    pub async fn asked(&mut self) -> Option<Head> {
+        Some(Head { number: 0, text: self.head().await? })
     }
 
     /// Writes all of it; `None` when nobody takes it.
@@ -59,7 +65,7 @@ impl Wire {
         self.until("\r\n\r\n").await
     }
 
-    /// So many bytes.
+    /// The next bytes, this many.
     pub async fn exactly(&mut self, bytes: usize) -> Option<String> {
         while self.read.len() < bytes {
             self.more().await?;
@@ -75,7 +81,7 @@ impl Wire {
         String::from_utf8_lossy(&std::mem::take(&mut self.read)).into_owned()
     }
 
-    /// Reads and drops so many bytes, without keeping them; how many came.
+    /// Reads this many bytes without keeping them, and returns how many came.
     pub async fn skip(&mut self, bytes: usize) -> usize {
         let mut seen = self.read.len().min(bytes);
         self.read.drain(..seen);
@@ -149,8 +155,7 @@ impl Far {
 
 /// A gateway that passes through to an upstream. `rules` is TOML in `[passthrough]`, and behind it.
 pub async fn passing(upstream: SocketAddr, rules: &str) -> Front {
-    Front::start(&config_text(upstream, "", &format!("[passthrough]\nenabled = true\n{rules}")))
-        .await
+    Front::over(upstream, "", &format!("[passthrough]\nenabled = true\n{rules}")).await
 }
 
 /// The head of a request of the one known caller, with these lines, and an end.

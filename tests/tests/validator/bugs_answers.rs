@@ -42,7 +42,7 @@ pub(crate) fn around(before: &'static str, after: &'static str) -> Change {
     })
 }
 
-/// Who is listed.
+/// Bugs in which users are listed.
 pub(crate) fn listed() -> Vec<Case> {
     let of = |name, planted, plant| bug(name, V1, planted, plant);
     let mut all = vec![
@@ -290,7 +290,7 @@ fn lost_beside(first: &'static str, second: &'static str) -> Change {
     })
 }
 
-/// Who is found.
+/// Bugs in which users a filter finds.
 pub(crate) fn filters() -> Vec<Case> {
     let of = |name, plant| bug(name, V1, &["$records"], plant);
     vec![

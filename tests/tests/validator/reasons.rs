@@ -29,7 +29,7 @@ fn whole_list(edit: fn(&mut Vec<corpus::node::Node>)) -> Change {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_answers_alike_each_time_is_not_said_to_answer_in_two_ways() {
+async fn a_side_with_equal_answers_is_not_reported_as_inconsistent() {
     let lost = whole_list(|rows| {
         rows.remove(30);
     });

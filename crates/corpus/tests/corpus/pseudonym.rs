@@ -221,7 +221,7 @@ fn teams_keep_their_names_and_deleted_agents_do_not() {
 }
 
 #[test]
-fn a_v4_user_keeps_what_is_about_nobody() {
+fn a_v4_user_keeps_values_that_are_not_personal() {
     check(
         Document::Other,
         r#"{"users":[{"id":"1234","name":"~Jane Doe~","email":"~jane@example.com~","sip_account":null,"extension":"~102~","caller_id":"~12025550123~","employee_id":"~E-482~","timezone":"America/New_York","security_access_group":{"id":3,"name":"Boarding"},"teams":[{"id":3,"name":"Support"}],"supervised_teams":[],"queues":[{"id":1,"name":"Technical Support"}],"webrtc_ringtone":{"type":"ringtone","name":"Bells (Default)"},"channels":["voice","chat"],"channel_group_capacity":{"chat":3,"instant":2},"channel_profiles":[{"id":12,"channel":"whatsapp","identifier":"~18885658889~","name":"WhatsApp Main (~18885658889~)"},{"id":13,"channel":"email","identifier":"~support@example.com~","name":"Mail ~support@example.com~"}],"skills":[{"skill":{"id":1,"name":"Sales"},"value":5}],"status":"available","created_at":"2025-11-11T12:00:00.216Z","deleted_at":null,"a_new_field":"~Jane's~","a_new_number":~12025550123~,"a_new_count":37}],"metadata":{"total":100}}"#,

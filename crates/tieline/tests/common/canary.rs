@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-/// So many bytes of a secret in one piece give it away.
+/// A piece of a secret of this many bytes gives it away.
 const PIECE: usize = 12;
 const FINDINGS_MAX: usize = 5;
 

@@ -303,7 +303,7 @@ fn over_vonage_the_report_names_roles_teams_zones_and_ids() {
 }
 
 #[test]
-fn a_list_that_is_read_twice_costs_twice_and_a_pace_is_told() {
+fn a_list_that_is_read_twice_costs_twice_and_the_report_shows_the_pace() {
     let world = World::voiso("--order name --teams-list");
     let paced = "requests_per_minute_max = 6000";
     let checked = world.check(paced, EVERYTHING).good();
@@ -392,7 +392,7 @@ fn teams_that_only_a_list_may_tell_need_the_list() {
 }
 
 #[test]
-fn a_narrowing_that_fits_nobody_fails() {
+fn a_narrowing_that_fits_no_user_fails() {
     let reason = "sees fits no user; teams and users are listed by id";
     for world in [World::voiso(""), World::vonage("")] {
         let (live, deleted) = world.counts();

@@ -46,7 +46,7 @@ struct Tally {
     moved: usize,
 }
 
-/// Reads so many whole lists and holds each one that is answered against the users who were there
+/// Reads this many whole lists and holds each one that is answered against the users who were there
 /// both before and after it.
 fn read_lists(world: &World, lists: u32, is_in_order: impl Fn(&[u64]) -> bool) -> Tally {
     let mut tally = Tally::default();

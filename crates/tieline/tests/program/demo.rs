@@ -57,7 +57,7 @@ fn every_printed_line_works_in_a_shell() {
 }
 
 #[test]
-fn a_demo_of_nobody_has_lines_all_the_same() {
+fn a_demo_without_users_prints_its_lines_too() {
     let (_running, text) = started("0");
     assert!(text.lines().any(|line| line.starts_with("curl ")), "{text}");
     assert!(!text.contains("name="), "{text}");

@@ -1,4 +1,4 @@
-//! What somebody reads who asks for help.
+//! The help that each command prints.
 
 use crate::common::{run, stderr, stdout};
 

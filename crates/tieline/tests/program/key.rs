@@ -16,7 +16,7 @@ fn the_digest_of_a_key_is_its_sha256() {
 }
 
 #[test]
-fn what_cannot_be_a_key_is_refused_and_not_repeated() {
+fn input_that_cannot_be_a_key_is_refused_and_not_repeated() {
     let too_long = "x".repeat(9_000);
     let inputs: &[&[u8]] = &[
         b"",

@@ -58,7 +58,7 @@ fn access_lines(log: &str) -> Vec<serde_json::Value> {
 }
 
 #[test]
-fn k01_told_to_stop_it_says_so_at_once_and_listens_on_for_the_drain_delay() {
+fn k01_on_a_stop_signal_it_reports_so_at_once_and_listens_on_for_the_drain_delay() {
     let folder = Folder::new();
     let (_vendor, vendor) = vendor("--users 120");
     let gateway = serving(&folder, &vendor, "", "[limits]\ndrain_delay = \"4s\"");
@@ -86,7 +86,7 @@ fn k01_told_to_stop_it_says_so_at_once_and_listens_on_for_the_drain_delay() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn k02_what_is_in_flight_over_http1_and_http2_is_answered_whole() {
+async fn k02_requests_in_flight_over_http1_and_http2_are_answered_whole() {
     let folder = Folder::new();
     let (_vendor, vendor) = vendor("--users 120 --latency 1s");
     let certificate = folder.certificate("server");
@@ -158,7 +158,7 @@ fn silent(said: &'static str) -> (String, JoinHandle<()>) {
 }
 
 #[test]
-fn k03_what_lasts_longer_than_the_grace_is_cut_and_told() {
+fn k03_requests_that_outlast_the_grace_period_are_cut_and_reported() {
     let rest = "[limits]\ndrain_delay = \"0s\"\nrequest_deadline = \"2s\"\n\
                 [passthrough]\nenabled = true\nidle_timeout = \"60s\"";
     for (said, status) in
@@ -267,7 +267,7 @@ fn mute(folder: &Folder, stderr: impl Into<Stdio>) -> (Process, SocketAddr, Sock
     (process, listen, admin)
 }
 
-/// Sends so many requests over one connection, many at a time, and counts the answers.
+/// Sends this many requests over one connection, fifty at a time, and counts the answers.
 fn ask_many(gateway: SocketAddr, wanted: usize) -> usize {
     let mut stream = connect(gateway);
     let asked = format!("GET {V1_USERS} HTTP/1.1\r\nhost: gateway\r\n\r\n").repeat(50);
@@ -283,7 +283,7 @@ fn ask_many(gateway: SocketAddr, wanted: usize) -> usize {
 }
 
 #[test]
-fn c07_a_log_that_nobody_takes_keeps_no_answer_waiting() {
+fn c07_an_unread_log_keeps_no_answer_waiting() {
     // Nobody reads the pipe, though it is open.
     let folder = Folder::new();
     let (unread, full) = std::io::pipe().unwrap();

@@ -303,7 +303,7 @@ fn a_collector_has_as_long_as_the_variable_says() {
 }
 
 #[test]
-fn an_answer_that_is_not_json_is_an_answer_and_an_objection_is_told_once() {
+fn an_answer_that_is_not_json_is_an_answer_and_an_objection_is_logged_once() {
     let objection = r#"{"partialSuccess":{"rejectedSpans":"1","errorMessage":"canary words"}}"#;
     let acts = [Act::Take("<html>not JSON"), Act::Take(objection), Act::Take(objection)];
     let collector = Collector::acting(acts);
@@ -353,7 +353,7 @@ fn the_environment_names_the_service_and_gives_headers_that_no_log_shows() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_told_at_the_start() {
+fn settings_that_cannot_be_meant_are_reported_at_the_start() {
     let variables = [
         ("OTEL_EXPORTER_OTLP_HEADERS", "x-a=1,canary"),
         ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),

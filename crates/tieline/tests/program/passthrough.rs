@@ -76,7 +76,7 @@ fn a_long_body_costs_no_memory_in_either_direction() {
 }
 
 #[test]
-fn d14_nothing_of_what_goes_through_is_in_the_log() {
+fn d14_the_log_contains_nothing_of_requests_that_pass_through() {
     let folder = Folder::new();
     let secrets: [String; 6] = std::array::from_fn(|at| canary(300 + at as u64, 32));
     let [path, query, name, header, body, answer] = &secrets;

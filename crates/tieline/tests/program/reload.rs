@@ -83,7 +83,7 @@ fn k05_a_changed_file_is_noticed_and_so_is_a_key_it_names() {
 }
 
 #[test]
-fn k06_what_cannot_be_used_changes_nothing_and_is_told_in_one_line() {
+fn k06_an_unusable_configuration_changes_nothing_and_is_reported_in_one_line() {
     let folder = Folder::new();
     let (_vendor, vendor) = vendor("--users 120");
     let gateway = started(&folder, &vendor);
@@ -133,7 +133,7 @@ fn k05_d18_a_request_in_flight_ends_with_the_configuration_it_began_with() {
     folder.file("t.toml", text(&vendor, &["new"], "[cache]\nfresh_for = \"1h\""));
     gateway.process.signal("HUP");
     gateway.process.stderr_until(|line| line.contains("new configuration is in force"));
-    // The key is gone for whoever comes now, and finished for whoever came with it.
+    // The key no longer works for new requests; a request that came with it is finished.
     assert_eq!(status(&gateway, "old"), 401);
     let answer = asking.join().unwrap();
     assert_eq!(answer.status, 200, "{}", answer.text());

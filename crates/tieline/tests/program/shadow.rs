@@ -28,7 +28,7 @@ fn get(gateway: &Gateway, target: &str) {
     assert_eq!(ask(gateway.address, target).status, 200, "{target}");
 }
 
-/// What `/shadow` says once so many answers were compared.
+/// The page `/shadow` once this many answers were compared.
 fn told(gateway: &Gateway, compared: u64) -> Value {
     let mut last = Value::Null;
     eventually("every answer is compared", || {
@@ -78,7 +78,7 @@ fn l05_the_form_of_a_value_is_a_cause_and_no_fault() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[expect(clippy::await_holding_lock, reason = "no other task of this runtime takes it")]
-async fn what_comparing_takes_grows_with_the_answers_and_not_many_times_as_much() {
+async fn the_memory_for_a_comparison_grows_with_the_answers_and_not_many_times_as_much() {
     let _turn = much_memory();
     let noughts = format!("[0{}]", ",0".repeat(1 << 19));
     // Nobody of these is one of candidate's, so each of them is a difference.

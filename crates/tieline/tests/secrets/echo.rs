@@ -122,7 +122,7 @@ impl Tap {
 fn copy(mut from: TcpStream, mut to: TcpStream, heard: &Mutex<Vec<u8>>) {
     let mut piece = [0; 16 << 10];
     while let Ok(count) = from.read(&mut piece) {
-        // Heard before it is passed on, so that whoever has an answer can look here for it.
+        // Recorded before it is passed on: once an answer is there, its bytes are here.
         heard.lock().unwrap().extend(&piece[..count]);
         if count == 0 || to.write_all(&piece[..count]).is_err() {
             break;

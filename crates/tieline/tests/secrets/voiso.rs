@@ -35,7 +35,7 @@ struct Keys {
     legacy: Vec<String>,
     /// From the environment and from a file.
     v4: [String; 2],
-    /// Nobody's keys; the last is short enough to pass for a name.
+    /// Keys of no caller; the last is short enough to pass for a name.
     wrong: [String; 3],
     /// A value that a client filters by.
     value: String,

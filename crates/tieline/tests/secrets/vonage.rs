@@ -1,6 +1,6 @@
 //! No secret of a client leaves: canary ids, secrets and tokens go through the real processes at the
 //! finest log level, past vendors that repeat them everywhere, and then everything that was logged,
-//! printed, answered, shown or kept is searched for them. Nobody's name may stand in a log.
+//! printed, answered, shown or kept is searched for them. No name of a user may stand in a log.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::net::SocketAddr;
@@ -82,7 +82,7 @@ fn talk(gateway: &Gateway, keys: &Keys, tokens: &[String], heard: &mut Heard) {
             heard.add("an odd request", ask(to, &line, &headers));
         }
     }
-    // What a client filters by may go upstream, so here it is nobody's key.
+    // The value of a filter may go upstream, so this key belongs to no caller.
     let odd = format!("GET {V1_USERS}?extension={}", escaped(&keys.wrong[1]));
     heard.add("a list by extension", ask(to, &odd, &(bearer(good) + explain)));
     // By a user's name, which is no secret but nothing for a log either.
@@ -158,7 +158,7 @@ fn d12_no_secret_or_token_is_logged_printed_answered_shown_or_kept() {
         assert!(outcomes.contains(expected), "nothing came to {expected}: {outcomes:?}");
     }
     heard.assert_clean(&search);
-    // Nobody's name in what people who run a gateway read.
+    // No name of a user is in the logs and pages for operators.
     let name = Search::new(&[("a user's name".to_owned(), NAME.to_owned())]);
     heard.0.retain(|(what, _)| what.starts_with("log") || what.starts_with("page"));
     assert!(heard.0.len() > 60);

@@ -25,7 +25,7 @@ pub(crate) struct Keys {
     /// What the vendors give for tokens, good and bad.
     pub(crate) tokens: [String; 4],
     pub(crate) legacy: Vec<String>,
-    /// Nobody's keys.
+    /// Keys of no caller.
     pub(crate) wrong: [String; 2],
     /// The name of the roster's file: a folder may be called after a person.
     pub(crate) place: String,

@@ -2,9 +2,8 @@
 
 use http::Method;
 use tests::raw::{Raw, Reply};
-use tests::{Answer, Front, V1_USERS, config_text};
+use tests::{Answer, BEARER, Front, V1_USERS};
 
-const BEARER: (&str, &str) = ("authorization", "Bearer legacy-demo-key");
 const APP: (&str, &str) = ("origin", "https://app.example");
 const OTHER: (&str, &str) = ("origin", "https://other.example");
 const ASK: (&str, &str) = ("access-control-request-method", "GET");
@@ -21,7 +20,7 @@ async fn upstream() -> Raw {
 }
 
 async fn front(upstream: &Raw, rest: &str) -> Front {
-    Front::start(&config_text(upstream.address, "", rest)).await
+    Front::over(upstream.address, "", rest).await
 }
 
 /// All that is said about origins.
@@ -38,7 +37,7 @@ fn varies(answer: &Answer) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn without_cors_nobody_is_told_anything_and_options_is_405() {
+async fn without_cors_no_page_is_allowed_and_options_is_405() {
     let upstream = upstream().await;
     let front = front(&upstream, "").await;
     let answer = front.send(Method::OPTIONS, V1_USERS, &[APP, ASK]).await;
@@ -108,7 +107,7 @@ async fn another_page_is_told_nothing() {
 }
 
 #[tokio::test]
-async fn what_goes_through_follows_the_same_rules() {
+async fn requests_that_pass_through_follow_the_same_rules() {
     let upstream = upstream().await;
     let rest = "[passthrough]\nenabled = true\n[cors]\nallow_origins = [\"https://app.example\"]\n\
                 allow_credentials = true\nmax_age = \"5s\"";

@@ -169,7 +169,7 @@ async fn a09_a10_another_host_than_those_served_is_421_wherever_it_stands() {
 }
 
 #[tokio::test]
-async fn a11_a_method_that_is_nobodys_is_405_with_those_there_are() {
+async fn a11_an_unknown_method_is_405_with_the_list_of_known_methods() {
     let edge = Edge::new("").await;
     let long = "M".repeat(17);
     for line in ["CONNECT evil.example:443", "TRACE /x", "GET *", &format!("{long} /x")] {
@@ -183,7 +183,7 @@ async fn a11_a_method_that_is_nobodys_is_405_with_those_there_are() {
 }
 
 #[tokio::test]
-async fn a14_a_body_that_nobody_asked_for_is_out_of_the_way_before_the_answer() {
+async fn a14_an_unexpected_request_body_is_read_away_before_the_answer() {
     let upstream = Raw::start(|head| Reply::page_of(&[1, 2, 3], head)).await;
     let front = Front::start(&edge_text(upstream.address, "", "")).await;
     let line = format!("GET {V1_USERS}");
@@ -259,7 +259,7 @@ async fn a18_another_version_is_505_and_no_version_400() {
 }
 
 #[tokio::test]
-async fn a19_what_comes_before_a_bad_request_is_answered_in_order() {
+async fn a19_requests_before_a_bad_request_are_answered_in_order() {
     let edge = Edge::new("").await;
     let good: String = (0..49).map(|number| request(&format!("GET /{number}"), &[])).collect();
     let bad = request("GET /bad", &["content-length: x"]);
@@ -295,7 +295,7 @@ async fn a20_a_path_goes_through_as_it_is_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn a22_what_is_no_http_is_closed_and_counted() {
+async fn a22_a_connection_that_speaks_no_http_is_closed_and_counted() {
     let edge = Edge::new("").await;
     let hello = [&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3][..], &[7; 100]].concat();
     assert_eq!(say(edge.front.running.address, &hello).await, "");

@@ -221,7 +221,7 @@ async fn b07_streams_whose_windows_stay_shut_are_reset() {
 }
 
 #[tokio::test]
-async fn b08_fields_that_would_be_others_in_http1_reach_nobody() {
+async fn b08_fields_that_http1_would_read_differently_reach_no_upstream() {
     let (upstream, front) = edge("").await;
     let plain = |path: &str, more: &[(&str, &str)]| request("GET", path, more);
     let key = format!("Bearer {}", tests::LEGACY_KEY);
@@ -276,7 +276,7 @@ async fn b09_a_length_that_is_not_the_datas_is_reset_and_never_whole_upstream() 
 }
 
 #[tokio::test]
-async fn b10_what_a_client_leaves_is_cancelled_and_the_rest_is_whole() {
+async fn b10_abandoned_streams_are_cancelled_and_the_others_are_whole() {
     let (far, open, _) = silent().await;
     let front = Front::start(&edge_text(far.address, "", "")).await;
     let mut client = Http2::to(front.running.address, &[]).await;

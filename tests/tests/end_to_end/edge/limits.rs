@@ -9,7 +9,7 @@ use std::time::Duration;
 use tests::expect::refusal;
 use tests::raw::{Raw, Reply};
 use tests::wire::{Far, Wire, request};
-use tests::{Answer, Front, V1_USERS, edge_text};
+use tests::{Answer, Front, V1_USERS, V4_KEY, edge_text, parsed};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
@@ -119,8 +119,7 @@ async fn c03_a_client_that_takes_nothing_is_cut() {
     })
     .await;
     let front = Front::start(&edge_text(upstream.address, "write_timeout = \"500ms\"", "")).await;
-    let mut wire = Wire::to(front.running.address).await;
-    wire.say(request("GET /x", &[])).await.unwrap();
+    let mut wire = front.wire("GET /x", &[]).await;
     for _ in 0..200 {
         if front.rejected("slow_read").await == 1 {
             break;
@@ -140,16 +139,14 @@ async fn c04_connections_above_the_limit_wait_and_are_served_when_one_ends() {
     let front = Front::start(&edge_text(upstream.address, &server, "")).await;
     let mut held = Vec::new();
     for _ in 0..MOST {
-        let mut wire = Wire::to(front.running.address).await;
-        wire.say(request("GET /x", &[])).await.unwrap();
+        let mut wire = front.wire("GET /x", &[]).await;
         wire.until("{}").await.unwrap();
         held.push(wire);
     }
     assert_eq!(front.count("tieline_connections").await, MOST as u64);
     let mut waiting = Vec::new();
     for _ in 0..MOST {
-        let mut wire = Wire::to(front.running.address).await;
-        wire.say(request("GET /x", &["connection: close"])).await.unwrap();
+        let wire = front.wire("GET /x", &["connection: close"]).await;
         waiting.push(wire);
     }
     assert!(waiting[0].is_silent_for(Duration::from_millis(300)).await, "served above the limit");
@@ -182,7 +179,7 @@ async fn is_answered(stream: &mut TcpStream) -> bool {
 }
 
 #[tokio::test]
-async fn c05_one_address_has_so_many_connections_and_others_are_not_concerned() {
+async fn c05_the_connections_of_one_address_are_limited_and_other_addresses_are_not_affected() {
     const MOST: usize = 10;
     let upstream = rows().await;
     let server = format!("connections_per_address_max = {MOST}");
@@ -220,7 +217,7 @@ const UPSTREAM_OF_CHILD: &str = "TIELINE_TEST_C06_UPSTREAM";
 const FILES_OF_CHILD: usize = 60;
 
 #[tokio::test]
-async fn c06_without_files_nobody_new_is_accepted_nothing_spins_and_all_of_it_passes() {
+async fn c06_without_file_descriptors_no_connection_is_accepted_and_the_server_recovers() {
     if let Ok(upstream) = std::env::var(UPSTREAM_OF_CHILD) {
         return be_a_gateway_with_few_files(upstream.parse().unwrap()).await;
     }
@@ -234,7 +231,7 @@ async fn c06_without_files_nobody_new_is_accepted_nothing_spins_and_all_of_it_pa
         None
     })
     .await;
-    let name = "c06_without_files_nobody_new_is_accepted_nothing_spins_and_all_of_it_passes";
+    let name = "c06_without_file_descriptors_no_connection_is_accepted_and_the_server_recovers";
     let mut child = Child(
         Command::new("sh")
             .args(["-c", &format!("ulimit -n {FILES_OF_CHILD} && exec \"$0\" \"$@\"")])
@@ -352,8 +349,7 @@ async fn limits_of_connections_change_at_a_restart_only_and_hosts_at_once() {
     let front = Front::start(&edge_text(upstream.address, "", "")).await;
     let config = |server: &str| {
         let text = edge_text(upstream.address, server, "");
-        let env = [("V4".to_owned(), tests::V4_KEY.to_owned())];
-        settings::Config::parse(&text, "test.toml", &env).unwrap()
+        parsed(&text, &[("V4", V4_KEY)]).unwrap()
     };
     let reloader = front.running.reloader();
     let refused = reloader.reload(config("header_timeout = \"3s\"")).unwrap_err().to_string();

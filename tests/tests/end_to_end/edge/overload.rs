@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tests::raw::page;
 use tests::wire::{Far, Wire, values};
-use tests::{Answer, Front, LEGACY_KEY, V1_USERS, V4_KEY, config_text, expect};
+use tests::{Answer, Front, LEGACY_KEY, V1_USERS, V4_KEY, config, config_text, expect};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -59,14 +59,10 @@ async fn converse(
 
 /// A gateway over it, for two callers.
 async fn front(gated: &Gated, upstream: &str, limits: &str) -> Arc<Front> {
-    let digest = settings::key_digest(OTHER_KEY);
-    let rest = format!(
-        "[[caller]]\nname = \"other\"\nlegacy_key = {{ digest = \"{digest}\" }}\n\
-         upstream = \"ams\"\nupstream_key = {{ env = \"OTHER\" }}\nsees = \"everything\"\n\
-         [limits]\n{limits}"
-    );
+    let (key, v4_key) = (config::digest(OTHER_KEY), config::env("OTHER"));
+    let limits = format!("[limits]\n{limits}");
+    let rest = config::caller("other", "ams", &key, &v4_key, &limits);
     let env = [("V4", V4_KEY), ("OTHER", OTHER_V4_KEY)];
-    let env = env.map(|(name, value)| (name.to_owned(), value.to_owned()));
     Arc::new(Front::start_with(&config_text(gated.far.address, upstream, &rest), &env).await)
 }
 
@@ -96,7 +92,7 @@ async fn metric(front: &Front, series: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn c10_further_requests_wait_in_a_short_queue_and_the_rest_is_told_at_once() {
+async fn c10_further_requests_wait_in_a_short_queue_and_the_rest_is_refused_at_once() {
     let gated = Gated::start().await;
     let limits = "requests_in_flight_max = 2\nrequests_queued_max = 3\nqueue_wait_max = \"60s\"\n\
                   requests_per_caller_max = 10";
@@ -118,7 +114,7 @@ async fn c10_further_requests_wait_in_a_short_queue_and_the_rest_is_told_at_once
 }
 
 #[tokio::test]
-async fn c10_nobody_waits_longer_than_the_queue_allows() {
+async fn c10_no_request_waits_longer_than_the_queue_allows() {
     let gated = Gated::start().await;
     let limits = "requests_in_flight_max = 1\nqueue_wait_max = \"100ms\"";
     let front = front(&gated, "", limits).await;
@@ -132,7 +128,7 @@ async fn c10_nobody_waits_longer_than_the_queue_allows() {
 }
 
 #[tokio::test]
-async fn c11_a_caller_beyond_its_share_is_told_so_and_nobody_else_is() {
+async fn c11_only_a_caller_beyond_its_share_is_refused() {
     let gated = Gated::start().await;
     let limits = "requests_in_flight_max = 8\nrequests_per_caller_max = 4";
     let front = front(&gated, "", limits).await;
@@ -179,7 +175,7 @@ fn large_page() -> String {
 }
 
 #[tokio::test]
-async fn c09_a_page_that_takes_long_to_read_keeps_nobody_else_waiting() {
+async fn c09_a_slow_page_keeps_no_other_request_waiting() {
     // One thread serves everything here, so what is read on it holds up all the rest.
     let body = Arc::new(large_page());
     let (sent, mut is_sent) = watch::channel(false);
@@ -194,7 +190,7 @@ async fn c09_a_page_that_takes_long_to_read_keeps_nobody_else_waiting() {
         }
     })
     .await;
-    let front = Arc::new(Front::start(&config_text(far.address, "", "")).await);
+    let front = Arc::new(Front::over(far.address, "", "").await);
     let asked = Arc::clone(&front);
     let reading = tokio::spawn(async move { asked.get(&format!("{V1_USERS}?id=7")).await });
     is_sent.wait_for(|is_sent| *is_sent).await.unwrap();

@@ -8,11 +8,9 @@ use std::sync::{Arc, Mutex};
 use futures_util::future::join_all;
 use http::Method;
 use serde_json::Value;
-use simulator::Settings;
 use tests::raw::{Raw, Reply, page, user};
-use tests::{Answer, Front, V1_USERS, World, config_text, expect};
+use tests::{Answer, BEARER, Front, V1_USERS, World, config_text, expect, users};
 
-const BEARER: (&str, &str) = ("authorization", "Bearer legacy-demo-key");
 const CODINGS: [&str; 3] = ["gzip", "br", "zstd"];
 
 fn decoded(coding: &str, bytes: &[u8]) -> Vec<u8> {
@@ -27,7 +25,7 @@ fn decoded(coding: &str, bytes: &[u8]) -> Vec<u8> {
 }
 
 async fn world(users: usize, rest: &str) -> World {
-    World::with(Settings { users, ..Settings::default() }, "", rest).await
+    World::with(tests::users(users), "", rest).await
 }
 
 async fn coded(world: &World, coding: &str) -> Answer {
@@ -81,7 +79,7 @@ async fn an_answer_comes_in_the_coding_that_the_client_takes() {
 }
 
 #[tokio::test]
-async fn what_is_short_an_error_or_not_translated_is_not_coded() {
+async fn short_answers_errors_and_untranslated_answers_are_not_compressed() {
     let world = world(300, "[passthrough]\nenabled = true").await;
     let id = world.get(V1_USERS).await.ids()[0];
     let takes = ("accept-encoding", "gzip, br, zstd");
@@ -108,8 +106,7 @@ async fn the_operator_says_which_codings_there_are() {
         ("[\"br\"]", ["", "br", "", "br"]),
         ("[\"gzip\", \"zstd\"]", ["gzip", "", "zstd", "gzip"]),
     ] {
-        let (_vendor, address, _guard) =
-            tests::vendor(Settings { users: 60, ..Settings::default() }).await;
+        let (_vendor, address, _guard) = tests::vendor(users(60)).await;
         let config = config_text(address, "", "");
         let config = config.replace("[admin]", &format!("compression = {setting}\n[admin]"));
         let front = Front::start(&config).await;
@@ -124,7 +121,7 @@ async fn the_operator_says_which_codings_there_are() {
 }
 
 #[tokio::test]
-async fn equal_requests_and_kept_answers_share_what_was_coded() {
+async fn equal_requests_and_cached_answers_share_the_compressed_bytes() {
     let world = world(300, "[cache]\nfresh_for = \"1h\"").await;
     let plain = world.get(V1_USERS).await;
     for coding in CODINGS {
@@ -150,7 +147,7 @@ impl Scripted {
         let body = Arc::<Mutex<String>>::default();
         let said = Arc::clone(&body);
         let raw = Raw::start(move |_| Reply::json(200, said.lock().unwrap().as_str())).await;
-        Scripted { front: Front::start(&config_text(raw.address, "", "")).await, body, _raw: raw }
+        Scripted { front: Front::over(raw.address, "", "").await, body, _raw: raw }
     }
 
     async fn with_row(&self, row: String) -> Answer {
@@ -160,7 +157,7 @@ impl Scripted {
 }
 
 #[tokio::test]
-async fn f15_more_than_a_mebibyte_in_one_field_is_502_and_any_text_stays_what_it_is() {
+async fn f15_more_than_a_mebibyte_in_one_field_is_502_and_any_text_stays_unchanged() {
     let scripted = Scripted::new().await;
     let most = 1 << 20;
     let with_name = |name: &str| user(1).replace("User 1", name);

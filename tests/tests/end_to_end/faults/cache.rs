@@ -5,21 +5,10 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use http::Method;
-use simulator::{Fail, Faults, Settings};
+use simulator::{Faults, Settings};
 use tests::raw::{page, user};
 use tests::wire::{Far, Wire, request};
-use tests::{Front, LEGACY_KEY, V1_USERS, World, config_text, expect};
-
-const BEARER: (&str, &str) = ("authorization", "Bearer legacy-demo-key");
-
-fn users(users: usize) -> Settings {
-    Settings { users, ..Settings::default() }
-}
-
-fn failing(status: u16) -> Faults {
-    let fail = Fail { at_offset: None, status, times: None, retry_after: None };
-    Faults { fail: Some(fail), ..Faults::default() }
-}
+use tests::{BEARER, Front, LEGACY_KEY, V1_USERS, World, config, expect, failing, users};
 
 #[tokio::test]
 async fn i05_a_popular_answer_that_grows_old_is_read_once_for_all_who_ask() {
@@ -64,13 +53,9 @@ async fn i07_a_refusal_of_another_question_drops_what_is_fresh() {
 }
 
 #[tokio::test]
-async fn i08_one_callers_many_questions_push_out_nobody_elses_answers() {
-    let rest = format!(
-        "[cache]\nfresh_for = \"1h\"\nbytes_max = \"512KiB\"\n[[caller]]\nname = \"wall\"\n\
-         legacy_key = {{ digest = \"{}\" }}\nupstream = \"ams\"\nupstream_key = {{ env = \"V4\" }}\n\
-         sees = \"everything\"\n",
-        settings::key_digest("second-key")
-    );
+async fn i08_one_callers_many_questions_evict_no_other_callers_answers() {
+    let cache = "[cache]\nfresh_for = \"1h\"\nbytes_max = \"512KiB\"\n".to_owned();
+    let rest = cache + &config::another("wall", "second-key", config::EVERYTHING);
     let world = World::with(users(60), "", &rest).await;
     let wall = [("authorization", "Bearer second-key")];
     let theirs: Vec<String> = (0..5).map(|n| format!("{V1_USERS}?caller_id={n}")).collect();
@@ -161,7 +146,7 @@ async fn g12_not_a_byte_of_a_list_goes_out_before_all_of_it_is_there() {
         }
     })
     .await;
-    let front = Front::start(&config_text(upstream.address, "attempts_max = 1", "")).await;
+    let front = Front::over(upstream.address, "attempts_max = 1", "").await;
     let mut client = Wire::to(front.running.address).await;
     let asked = client.say(request(&format!("GET {V1_USERS}"), &["connection: close"])).await;
     assert!(asked.is_some());

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use simulator::{Churn, Order, Settings};
 use tests::raw::{Raw, Reply};
-use tests::{Answer, Front, V1_USERS, World, config_text, expect};
+use tests::{Answer, Front, V1_USERS, World, expect};
 
 /// The ids legacy would show now. Records are the only objects of its answer that begin with an id.
 fn live(world: &World) -> BTreeSet<u64> {
@@ -27,7 +27,7 @@ async fn read(world: &World, what: &str) -> Option<u64> {
         expect::error(&answer, "503 upstream_list_unstable", what);
         return None;
     }
-    // An id is never given to anybody else, so who is there before and after was there throughout.
+    // Ids are never reused, so a user who is there before and after was there throughout.
     let throughout: BTreeSet<u64> = before.intersection(&after).copied().collect();
     is_whole(&answer, &throughout, what);
     Some(asked)
@@ -61,7 +61,7 @@ async fn reads(order: Order, churn: Churn, rounds: u64) -> u64 {
 }
 
 #[tokio::test]
-async fn g01_deletes_before_a_seam_lose_nobody_else() {
+async fn g01_deletes_before_a_seam_lose_no_other_user() {
     for order in [Order::Id, Order::IdDescending] {
         for every in [1, 2, 3] {
             let every_requests = Some(every);
@@ -73,7 +73,7 @@ async fn g01_deletes_before_a_seam_lose_nobody_else() {
 }
 
 #[tokio::test]
-async fn g02_inserts_before_a_seam_double_nobody() {
+async fn g02_inserts_before_a_seam_double_no_user() {
     for order in [Order::Id, Order::IdDescending] {
         for in_gaps in [true, false] {
             for every in [1, 2, 3] {
@@ -117,7 +117,7 @@ async fn g01_a_row_deleted_before_a_seam_costs_one_request() {
         Reply::page_of(&ids, head)
     })
     .await;
-    let front = Front::start(&config_text(raw.address, "", "")).await;
+    let front = Front::over(raw.address, "", "").await;
     let answer = front.get(V1_USERS).await;
     is_whole(&answer, &(1..=250).filter(|id| *id != 50).collect(), "50 vanished");
     assert!(raw.asked() <= 3 + 2, "{} requests for 3 pages and a broken seam", raw.asked());
@@ -130,7 +130,7 @@ async fn g02_a_row_inserted_before_a_seam_costs_a_look_behind_the_end() {
         Reply::page_of(&ids, head)
     })
     .await;
-    let front = Front::start(&config_text(raw.address, "", "")).await;
+    let front = Front::over(raw.address, "", "").await;
     let answer = front.get(V1_USERS).await;
     is_whole(&answer, &(1..=250).filter(|id| *id != 50).collect(), "50 appeared");
     // Later totals count the new row, which the first page came too early for.
@@ -148,7 +148,7 @@ async fn swapped(one: usize, other: usize) -> (Answer, usize) {
         Reply::page_of(&ids, head)
     })
     .await;
-    let front = Front::start(&config_text(raw.address, "", "")).await;
+    let front = Front::over(raw.address, "", "").await;
     (front.get(V1_USERS).await, raw.asked())
 }
 
@@ -177,7 +177,7 @@ async fn g03_a_row_that_slips_behind_the_reader_while_another_goes_is_caught() {
         Reply::page_of(&ids, head)
     })
     .await;
-    let front = Front::start(&config_text(raw.address, "", "")).await;
+    let front = Front::over(raw.address, "", "").await;
     let gone = 1000 + 77;
     let throughout =
         (1..=250).map(|place| 1000 + place * 7 % 251).filter(|id| *id != gone).collect();

@@ -8,22 +8,16 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 use serde_json::Value;
-use simulator::{At, Faults, Settings};
+use simulator::{At, Faults};
 use tests::raw::{Raw, Reply, page, user};
-use tests::{Answer, Front, V1_USERS, World, config_text, expect};
+use tests::{Answer, Front, V1_USERS, World, expect, users};
 
 async fn world(users: usize) -> World {
-    World::new(Settings { users, ..Settings::default() }).await
+    World::new(tests::users(users)).await
 }
 
 fn cost(rows: u64, step: u64) -> u64 {
     1 + rows.saturating_sub(step).div_ceil(step)
-}
-
-/// The ids legacy would show now.
-fn live(world: &World) -> Vec<u64> {
-    let all = world.vendor.legacy_users(&[]);
-    all.iter().map(|record| record["id"].as_u64().unwrap()).collect()
 }
 
 /// One request under these faults, how it came about, and how many upstream requests it took.
@@ -41,7 +35,7 @@ async fn under(world: &World, faults: Faults) -> (Answer, Value, u64) {
 /// A plain good request is answered rightly after all of it.
 async fn is_good_again(world: &World) {
     world.vendor.set_faults(Faults::default());
-    expect::rows(&world.get(V1_USERS).await, &live(world), "afterwards");
+    expect::rows(&world.get(V1_USERS).await, &world.live(), "afterwards");
 }
 
 #[tokio::test]
@@ -51,7 +45,7 @@ async fn g13_every_size_of_list_costs_the_requests_it_needs() {
         assert_eq!(cost(users as u64, 99), pages, "{users} rows");
         for round in ["at first", "once offsets are proven"] {
             let (answer, _, asked) = under(&world, Faults::default()).await;
-            expect::rows(&answer, &live(&world), &format!("{users} rows {round}"));
+            expect::rows(&answer, &world.live(), &format!("{users} rows {round}"));
             assert_eq!(asked, pages, "{users} rows {round}");
         }
     }
@@ -63,7 +57,7 @@ async fn g13_a_page_cap_lowered_to_50_is_doubted_once_and_followed() {
     for users in [0, 49, 50, 51, 98, 99, 120, 250, 500] {
         let world = world(users).await;
         let (answer, story, asked) = under(&world, faults.clone()).await;
-        expect::rows(&answer, &live(&world), &format!("{users} rows"));
+        expect::rows(&answer, &world.live(), &format!("{users} rows"));
         assert_eq!(story["total_mismatch"], false, "{users} rows");
         // A cap is only known by a page that is short of its total: exactly 50 of 50 is the end.
         let doubt = u64::from(users > 50);
@@ -80,7 +74,7 @@ async fn f08_a_total_that_is_too_high_is_checked_once_more_and_noted() {
         let (answer, story, asked) =
             under(&world, Faults { total_delta: delta, ..Faults::default() }).await;
         let what = format!("{users} rows said to be {delta} more");
-        expect::rows(&answer, &live(&world), &what);
+        expect::rows(&answer, &world.live(), &what);
         assert_eq!(story["total_mismatch"], true, "{what}");
         // Windows up to the total that was told, one behind the end that was seen, the first and the
         // last one read again, and two to find out that a single short page is no lower cap.
@@ -98,7 +92,7 @@ async fn f08_a_total_that_was_too_high_for_a_moment_is_a_list_that_changed() {
     let only_at = Some(At { offset: 0, times: Some(1) });
     let faults = Faults { total_delta: 50, only_at, ..Faults::default() };
     let (answer, story, asked) = under(&world, faults).await;
-    expect::rows(&answer, &live(&world), "once 300, then 250");
+    expect::rows(&answer, &world.live(), "once 300, then 250");
     assert_eq!(
         (&story["total_mismatch"], asked),
         (&Value::from(false), 5),
@@ -123,7 +117,7 @@ async fn f09_a_total_that_is_too_low_does_not_cut_the_list() {
         let (answer, story, asked) =
             under(&world, Faults { total_delta: delta, ..Faults::default() }).await;
         let what = format!("{users} rows said to be {delta} less");
-        expect::rows(&answer, &live(&world), &what);
+        expect::rows(&answer, &world.live(), &what);
         assert_eq!(story["total_mismatch"], true, "{what}");
         // The first and the last window are read again; they may be the same.
         let pages = cost(users as u64, 99);
@@ -138,7 +132,7 @@ async fn f10_rows_beyond_the_limit_are_fine_when_they_are_the_next_ones() {
         let world = world(users).await;
         let (answer, _, asked) =
             under(&world, Faults { page_extra_rows: extra, ..Faults::default() }).await;
-        expect::rows(&answer, &live(&world), &format!("{users} rows, {extra} too many a page"));
+        expect::rows(&answer, &world.live(), &format!("{users} rows, {extra} too many a page"));
         assert_eq!(asked, cost(users as u64, 99), "{users} rows, {extra} too many a page");
         is_good_again(&world).await;
     }
@@ -160,7 +154,7 @@ async fn f10_rows_beyond_the_limit_that_are_not_the_next_ones_are_502() {
             Reply::json(200, page(&rows.collect::<Vec<_>>(), 250))
         })
         .await;
-        let front = Front::start(&config_text(raw.address, "", "")).await;
+        let front = Front::over(raw.address, "", "").await;
         expect::error(&front.get(V1_USERS).await, "502 upstream_page_overflow", what);
         assert!(raw.asked() <= 4, "{what}: {} requests", raw.asked());
     }
@@ -176,7 +170,7 @@ async fn f10_rows_of_a_page_that_come_again_in_it_are_merged() {
         Reply::json(200, page(&[&rows[..], &rows[..rows.len() / 2]].concat(), 250))
     })
     .await;
-    let front = Front::start(&config_text(raw.address, "", "")).await;
+    let front = Front::over(raw.address, "", "").await;
     expect::rows(&front.get(V1_USERS).await, &ids, "half of each page twice");
     assert_eq!(raw.asked() as u64, cost(250, 99));
 }
@@ -188,7 +182,7 @@ async fn f11_an_empty_page_in_the_middle_is_read_again() {
     for offset in [0, 99, 198, 297] {
         let empty_page_at = Some(At { offset, times: Some(1) });
         let (answer, _, asked) = under(&world, Faults { empty_page_at, ..Faults::default() }).await;
-        expect::rows(&answer, &live(&world), &format!("once nothing at {offset}"));
+        expect::rows(&answer, &world.live(), &format!("once nothing at {offset}"));
         assert!(asked <= pages + 1, "once nothing at {offset}: {asked} requests");
         is_good_again(&world).await;
     }
@@ -215,7 +209,7 @@ async fn f11_a_short_page_in_the_middle_loses_no_row() {
             let what = format!("half a page at {offset}, {times:?} times");
             let (answer, _, asked) =
                 under(&world, Faults { short_page_at, ..Faults::default() }).await;
-            expect::rows(&answer, &live(&world), &what);
+            expect::rows(&answer, &world.live(), &what);
             // A first page of half the size looks like a lower cap, and is read on with it.
             let most = if offset == 0 { cost(450, 49) } else { cost(450, 99) };
             assert!(asked <= most + 4, "{what}: {asked} requests");
@@ -268,15 +262,14 @@ async fn f12_a_list_without_an_end_stops_at_the_largest_list_allowed() {
         Reply::json(200, page(&rows, 100))
     })
     .await;
-    let front = Front::start(&config_text(raw.address, "rows_max = 2000", "")).await;
+    let front = Front::over(raw.address, "rows_max = 2000", "").await;
     expect::error(&front.get(V1_USERS).await, "413 result_too_large", "no end");
     assert!(raw.asked() <= 22, "{} requests", raw.asked());
 }
 
 #[tokio::test]
 async fn f12_a_total_above_the_largest_list_allowed_is_413_after_one_request() {
-    let world =
-        World::with(Settings { users: 300, ..Settings::default() }, "rows_max = 299", "").await;
+    let world = World::with(users(300), "rows_max = 299", "").await;
     let (answer, _, asked) = under(&world, Faults::default()).await;
     expect::error(&answer, "413 result_too_large", "300 rows, 299 allowed");
     assert!(answer.text().contains("299"), "the cap is named");

@@ -6,9 +6,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use simulator::{At, Fail, Faults, Settings};
+use simulator::{At, Fail, Faults};
 use tests::raw::{Raw, Reply};
-use tests::{Answer, Front, V1_USERS, World, config_text, expect};
+use tests::{Answer, Front, V1_USERS, World, expect};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -31,13 +31,11 @@ async fn under(world: &World, faults: Faults) -> (Answer, u64, Duration) {
 }
 
 async fn world(users: usize) -> World {
-    World::new(Settings { users, ..Settings::default() }).await
+    World::new(tests::users(users)).await
 }
 
 async fn is_whole(world: &World, answer: &Answer, what: &str) {
-    let all = world.vendor.legacy_users(&[]);
-    let ids: Vec<u64> = all.iter().map(|record| record["id"].as_u64().unwrap()).collect();
-    expect::rows(answer, &ids, what);
+    expect::rows(answer, &world.live(), what);
 }
 
 async fn is_good_again(world: &World) {
@@ -86,7 +84,7 @@ async fn g08_a_page_that_is_limited_makes_every_page_of_the_caller_wait() {
         Reply::page_of(&all, head)
     })
     .await;
-    let front = Front::start(&config_text(raw.address, "", "")).await;
+    let front = Front::over(raw.address, "", "").await;
     expect::rows(&front.get(V1_USERS).await, &ids, "after the pause");
     assert_eq!(raw.asked(), 31 + 1, "31 pages, one of them twice");
     let limited = limited.lock().unwrap().unwrap();
@@ -117,7 +115,7 @@ async fn g08_a_page_limited_for_longer_than_allowed_is_429_at_once() {
 }
 
 #[tokio::test]
-async fn h01_a_wait_that_is_told_is_kept() {
+async fn h01_the_wait_that_an_upstream_asks_for_is_kept() {
     let world = world(50).await;
     let (answer, asked, took) = under(&world, fails(429, None, Some(1), Some("2"))).await;
     is_whole(&world, &answer, "after two seconds").await;
@@ -148,7 +146,7 @@ async fn after_429(headers: &str) -> (Answer, usize, Duration) {
         if head.number == 0 { Reply::bytes(&*limited) } else { Reply::page_of(&[1, 2], head) }
     })
     .await;
-    let front = Front::start(&config_text(raw.address, "", "")).await;
+    let front = Front::over(raw.address, "", "").await;
     let answer = front.get(V1_USERS).await;
     let arrivals = arrivals.lock().unwrap();
     let between = arrivals.last().unwrap().duration_since(arrivals[0]);
@@ -293,7 +291,7 @@ async fn e10_wherever_an_answer_breaks_off_the_list_is_whole_or_an_error() {
         move |head| Reply::page_of(&ids, head)
     })
     .await;
-    let front = Front::start(&config_text(probe.address, "", "")).await;
+    let front = Front::over(probe.address, "", "").await;
     expect::rows(&front.get(V1_USERS).await, &ids, "uncut");
     let length = Reply::page_of(&ids, &probe.heads()[1]).len();
     let mut all = JoinSet::new();
@@ -312,7 +310,7 @@ async fn e10_wherever_an_answer_breaks_off_the_list_is_whole_or_an_error() {
                 }
             })
             .await;
-            let front = Front::start(&config_text(raw.address, "", "")).await;
+            let front = Front::over(raw.address, "", "").await;
             expect::rows(&front.get(V1_USERS).await, &ids, &format!("cut at byte {place}"));
             assert_eq!(raw.asked(), 4, "cut at byte {place}");
         });
@@ -333,7 +331,7 @@ async fn e10_an_answer_without_a_length_that_breaks_off_is_never_a_list() {
             Reply::bytes(format!("{head}{body}")).closed()
         })
         .await;
-        let front = Front::start(&config_text(raw.address, "", "")).await;
+        let front = Front::over(raw.address, "", "").await;
         let answer = front.get(V1_USERS).await;
         expect::error(&answer, "502 upstream_bad_json", &format!("cut at byte {cut}"));
     }

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use simulator::{Faults, Settings};
+use simulator::Faults;
 use tests::raw::{Raw, Reply, page, user};
-use tests::{Answer, Front, V1_USERS, World, config_text, expect};
+use tests::{Answer, Front, V1_USERS, World, expect, users};
 
 async fn world() -> World {
-    World::new(Settings { users: 12, ..Settings::default() }).await
+    World::new(users(12)).await
 }
 
 /// One request under these faults; then the faults go and the answer is the legacy bytes again.
@@ -44,7 +44,7 @@ impl Scripted {
         let body = Arc::<Mutex<Vec<u8>>>::default();
         let said = Arc::clone(&body);
         let raw = Raw::start(move |_| Reply::json(200, &*said.lock().unwrap())).await;
-        Scripted { front: Front::start(&config_text(raw.address, more, "")).await, raw, body }
+        Scripted { front: Front::over(raw.address, more, "").await, raw, body }
     }
 
     /// One request answered with this page; then a plain good page is answered rightly.
@@ -60,7 +60,7 @@ impl Scripted {
 }
 
 #[tokio::test]
-async fn f01_what_is_no_json_is_502() {
+async fn f01_an_answer_that_is_not_json_is_502() {
     let scripted = Scripted::new().await;
     let good = page(&[user(7)], 1);
     let pages: [(&str, Vec<u8>); 12] = [
@@ -287,7 +287,7 @@ async fn f13_one_row_that_stands_twice_is_merged_and_two_rows_of_one_id_are_502(
     let other = user(2).replace("User 2", "Somebody else");
     let rows = page(&[user(1), user(2), other, user(3)], 4);
     let raw = Raw::start(move |_| Reply::json(200, &rows)).await;
-    let front = Front::start(&config_text(raw.address, "", "")).await;
+    let front = Front::over(raw.address, "", "").await;
     expect::error(&front.get(V1_USERS).await, "502 upstream_bad_id", "two users, one id");
     assert_eq!(raw.asked(), 2, "read once more, since the list might have been changing");
 }
@@ -295,7 +295,7 @@ async fn f13_one_row_that_stands_twice_is_merged_and_two_rows_of_one_id_are_502(
 #[tokio::test]
 async fn f13_the_id_policy_hash_answers_for_uuids() {
     let more = "id_policy = \"hash\"";
-    let world = World::with(Settings { users: 12, ..Settings::default() }, more, "").await;
+    let world = World::with(users(12), more, "").await;
     let calm = world.get(V1_USERS).await.ids();
     world.vendor.set_faults(Faults { uuid_ids: true, ..Faults::default() });
     let (first, again) = (world.get(V1_USERS).await, world.get(V1_USERS).await);

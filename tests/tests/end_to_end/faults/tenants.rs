@@ -5,19 +5,18 @@
 use std::collections::BTreeSet;
 
 use http::Method;
-use settings::Config;
-use simulator::{Faults, Settings};
+use simulator::Faults;
 use tests::raw::{Raw, Reply, page, user};
 use tests::wire::passing;
-use tests::{Front, LEGACY_KEY, V1_USERS, V4_KEY, World, config_text, expect};
-
-const BEARER: (&str, &str) = ("authorization", "Bearer legacy-demo-key");
+use tests::{
+    BEARER, Front, LEGACY_KEY, V1_USERS, V4_KEY, World, config, config_text, expect, parsed, users,
+};
 
 #[test]
-fn d08_a_caller_that_says_not_what_it_sees_is_refused_at_the_start() {
-    let env = [("V4".to_owned(), V4_KEY.to_owned())];
+fn d08_a_caller_without_a_statement_of_sight_is_refused_at_the_start() {
+    let env = [("V4", V4_KEY)];
     let good = config_text("127.0.0.1:9", "", "");
-    assert!(Config::parse(&good, "t.toml", &env).is_ok());
+    assert!(parsed(&good, &env).is_ok());
     let line = good.lines().position(|line| line == "[[caller]]").unwrap() + 1;
     for (sees, what) in [
         ("", "is required"),
@@ -27,9 +26,12 @@ fn d08_a_caller_that_says_not_what_it_sees_is_refused_at_the_start() {
         ("sees = { team = [1] }\n", ""),
     ] {
         let text = good.replace("sees = \"everything\"\n", sees);
-        let error = Config::parse(&text, "t.toml", &env).unwrap_err().to_string();
+        let error = parsed(&text, &env).unwrap_err();
         let place = if sees.is_empty() { line } else { line + 5 };
-        assert!(error.starts_with(&format!("t.toml:{place}: caller[0].sees")), "{sees:?}: {error}");
+        assert!(
+            error.starts_with(&format!("test.toml:{place}: caller[0].sees")),
+            "{sees:?}: {error}"
+        );
         assert!(error.contains(what) && error.lines().count() == 1, "{sees:?}: {error}");
     }
 }
@@ -121,7 +123,7 @@ async fn d14_a_key_in_a_redirect_is_its_owners_and_one_in_a_referer_goes_nowhere
 #[tokio::test]
 async fn d16_no_header_of_a_request_changes_which_answer_is_kept_or_given() {
     let rest = "[cache]\nfresh_for = \"1h\"";
-    let world = World::with(Settings { users: 120, ..Settings::default() }, "", rest).await;
+    let world = World::with(users(120), "", rest).await;
     let names = [
         "x-forwarded-host",
         "x-forwarded-for",
@@ -194,7 +196,7 @@ async fn d16_no_header_of_a_request_changes_which_answer_is_kept_or_given() {
             assert!(!format!("{:?}", answer.headers).contains("evil"), "{name}: {value}");
         }
     }
-    // A coding is the client's own matter: whoever asks next gets what it asked for.
+    // Each client gets the coding that it asked for itself.
     for coding in ["gzip", "br", "zstd"] {
         let coded = world.front.get_with(V1_USERS, &[BEARER, ("accept-encoding", coding)]).await;
         assert_eq!(coded.header("content-encoding"), coding);
@@ -210,12 +212,8 @@ async fn d16_no_header_of_a_request_changes_which_answer_is_kept_or_given() {
 #[tokio::test]
 async fn d17_a_key_in_a_query_is_unescaped_once_and_compared_as_bytes() {
     let odd = "K +key%2F\u{e9}";
-    let rest = format!(
-        "[[caller]]\nname = \"odd\"\nlegacy_key = {{ digest = \"{}\" }}\nupstream = \"ams\"\n\
-         upstream_key = {{ env = \"V4\" }}\nsees = \"everything\"\n",
-        settings::key_digest(odd)
-    );
-    let world = World::with(Settings { users: 3, ..Settings::default() }, "", &rest).await;
+    let rest = config::another("odd", odd, config::EVERYTHING);
+    let world = World::with(users(3), "", &rest).await;
     for good in
         ["legacy-demo-key", "%6cegacy-demo-key", "%6Cegacy%2ddemo%2Dkey", "K+%2Bkey%252F%C3%A9"]
     {
@@ -248,7 +246,7 @@ async fn d17_a_key_in_a_query_is_unescaped_once_and_compared_as_bytes() {
 async fn f18_no_user_is_listed_as_live_and_as_deleted() {
     for rule in ["unless_live", "always", "never"] {
         let more = format!("deleted_at = \"{rule}\"");
-        let world = World::with(Settings { users: 400, ..Settings::default() }, &more, "").await;
+        let world = World::with(users(400), &more, "").await;
         let ids = async |target: &str| -> BTreeSet<u64> {
             let answer = world.get(target).await;
             assert_eq!(answer.verdict(), "200 ", "{rule} {target}");
@@ -269,11 +267,7 @@ async fn f18_no_user_is_listed_as_live_and_as_deleted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn d09_equal_requests_of_two_callers_are_two_readings() {
-    let narrow = format!(
-        "[[caller]]\nname = \"narrow\"\nlegacy_key = {{ digest = \"{}\" }}\nupstream = \"ams\"\n\
-         upstream_key = {{ env = \"V4\" }}\nsees = {{ users = [2] }}\n",
-        settings::key_digest("narrow-key")
-    );
+    let narrow = config::another("narrow", "narrow-key", "{ users = [2] }");
     // Nobody is answered before both have asked.
     let both = std::sync::Arc::new(std::sync::Barrier::new(2));
     let upstream = Raw::start(move |head| {
@@ -281,7 +275,7 @@ async fn d09_equal_requests_of_two_callers_are_two_readings() {
         Reply::page_of(&[1, 2, 3], head)
     })
     .await;
-    let front = Front::start(&config_text(upstream.address, "", &narrow)).await;
+    let front = Front::over(upstream.address, "", &narrow).await;
     let theirs = [("authorization", "Bearer narrow-key")];
     let (wide, narrow) = tokio::join!(front.get(V1_USERS), front.get_with(V1_USERS, &theirs));
     expect::rows(&wide, &[1, 2, 3], "the wide caller");
@@ -294,15 +288,14 @@ async fn d09_equal_requests_of_two_callers_are_two_readings() {
 
 #[tokio::test]
 async fn d04_a_configuration_put_in_force_clears_a_refusal_at_once() {
-    let world = World::new(Settings { users: 12, ..Settings::default() }).await;
+    let world = World::new(users(12)).await;
     let faults = Faults { keys_unauthorized: vec![V4_KEY.to_owned()], ..Faults::default() };
     world.vendor.set_faults(faults);
     expect::error(&world.get(V1_USERS).await, "502 mapped_key_refused", "refused");
     world.vendor.set_faults(Faults::default());
     expect::error(&world.get(V1_USERS).await, "502 mapped_key_refused", "believed for a while");
-    let env = [("V4".to_owned(), V4_KEY.to_owned())];
     let text = config_text(world.vendor_address, "", "");
-    let config = Config::parse(&text, "test.toml", &env).unwrap();
+    let config = parsed(&text, &[("V4", V4_KEY)]).unwrap();
     assert_eq!(world.front.running.reloader().reload(config).unwrap(), 2);
     assert_eq!(world.get(V1_USERS).await.verdict(), "200 ");
 }

@@ -4,11 +4,7 @@
 use std::collections::BTreeSet;
 
 use simulator::Settings;
-use tests::{LEGACY_KEY, V1_USERS, World, query};
-
-const V3_USERS: &str = "/api/v3/cdr/users";
-const DELETED: &str = "/api/v2/cdr/deleted_agents";
-const TEAMS: &str = "/api/v2/cdr/teams";
+use tests::{DELETED, LEGACY_KEY, TEAMS, V1_USERS, V3_USERS, World, query, users};
 
 /// Both answers to one request are the same bytes; how many records they hold.
 async fn same(world: &World, target: &str) -> usize {
@@ -36,7 +32,7 @@ async fn same_bytes(world: &World, target: &str) -> tests::Answer {
 #[tokio::test]
 async fn v3_users_and_deleted_agents_are_the_legacy_bytes_at_every_size() {
     for users in [0, 1, 99, 100, 101, 750] {
-        let world = World::new(Settings { users, ..Settings::default() }).await;
+        let world = World::new(tests::users(users)).await;
         same(&world, V3_USERS).await;
         same(&world, DELETED).await;
     }
@@ -44,7 +40,7 @@ async fn v3_users_and_deleted_agents_are_the_legacy_bytes_at_every_size() {
 
 #[tokio::test]
 async fn v3_filters_work_in_both_spellings_and_know_no_id() {
-    let world = World::new(Settings { users: 300, ..Settings::default() }).await;
+    let world = World::new(users(300)).await;
     let all = same(&world, V3_USERS).await;
     for record in world.vendor.legacy_users(&[]).iter().step_by(37) {
         for field in ["name", "email", "sip_account", "sag", "extension", "caller_id", "timezone"] {
@@ -66,7 +62,7 @@ async fn v3_filters_work_in_both_spellings_and_know_no_id() {
 
 #[tokio::test]
 async fn no_user_is_both_live_and_deleted_and_each_is_one_of_them() {
-    let world = World::new(Settings { users: 600, ..Settings::default() }).await;
+    let world = World::new(users(600)).await;
     let ids = |answer: tests::Answer| answer.ids().into_iter().collect::<BTreeSet<u64>>();
     let live = ids(world.get(V1_USERS).await);
     let v3 = ids(world.get(V3_USERS).await);
@@ -85,7 +81,7 @@ async fn no_user_is_both_live_and_deleted_and_each_is_one_of_them() {
 
 #[tokio::test]
 async fn a_narrowed_caller_is_narrowed_on_every_endpoint() {
-    let settings = Settings { users: 300, ..Settings::default() };
+    let settings = users(300);
     let (vendor, address, _guard) = tests::vendor(settings).await;
     let agents: BTreeSet<u64> = vendor
         .users()
@@ -141,10 +137,7 @@ async fn teams_of_many_pages_are_the_legacy_bytes_each_once_and_in_order() {
 
 #[tokio::test]
 async fn teams_without_a_list_are_those_that_users_have() {
-    for (settings, more) in [
-        (Settings { users: 300, ..Settings::default() }, ""),
-        (with_teams_list(300), "teams_from = \"users\""),
-    ] {
+    for (settings, more) in [(users(300), ""), (with_teams_list(300), "teams_from = \"users\"")] {
         let world = World::with(settings, more, "").await;
         let answer = world.get(TEAMS).await;
         let shown = answer.ids();
@@ -180,7 +173,7 @@ async fn a_narrowed_caller_sees_listed_teams_and_those_of_visible_users() {
         let front = tests::Front::start(&config).await;
         let seen: BTreeSet<u64> = front.get(TEAMS).await.ids().into_iter().collect();
         assert_eq!(seen, own, "{teams_list}");
-        // A listed team is seen, and so are the other teams of whoever is in it.
+        // A listed team is seen, and so are the other teams of its members.
         let listed = *own.iter().next().unwrap();
         let config = tests::config_text(address, "", "")
             .replace("\"everything\"", &format!("{{ teams = [{listed}] }}"));

@@ -1,30 +1,29 @@
-//! Group look-ups: what is kept, for how long and for whom, that many askers make one reading, and
-//! that nobody's leaving can end it. The ids in front of the test names are those of the fault list in
+//! Group look-ups: how long each caller's are cached, that many requests make one reading, and that a
+//! client that leaves cannot end it. The ids in front of the test names are those of the fault list in
 //! `docs/ERRORS.md`.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use simulator::{Fail, Faults, Named, Settings};
-use tests::{LEGACY_KEY, V1_USERS, World, expect, query};
+use tests::{LEGACY_KEY, V1_USERS, World, config, expect, failing, query, users};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
 
 /// Two pages; "Supervisor" is one group, so its rows are asked for by its id, in one page.
 const USERS: usize = 150;
 const LOOKUP_PAGES: u64 = 2;
 
 async fn world(rest: &str) -> World {
-    World::with(Settings { users: USERS, ..Settings::default() }, "", rest).await
+    World::with(users(USERS), "", rest).await
 }
 
 fn of_group(name: &str) -> String {
     format!("{V1_USERS}?{}", query(&[("sag", name)]))
 }
 
-/// A question of its own about a group, so that it shares no reading with others: nobody's name.
+/// A question about a group that shares no reading with others, since it names no user.
 fn of_group_and(name: &str, number: usize) -> String {
     format!("{V1_USERS}?{}", query(&[("sag", name), ("name", &format!("Nobody {number}"))]))
 }
@@ -104,19 +103,13 @@ async fn unknown_names_stay_empty_whatever_they_look_like() {
 }
 
 #[tokio::test]
-async fn what_is_kept_for_one_caller_is_not_another_callers() {
-    let other = format!(
-        "[[caller]]\nname = \"other\"\nlegacy_key = {{ digest = \"{}\" }}\nupstream = \"ams\"\n\
-         upstream_key = {{ env = \"V4\" }}\nsees = \"everything\"\n",
-        settings::key_digest("other-key")
-    );
+async fn a_cached_look_up_is_not_shared_between_callers() {
+    let other = config::another("other", "other-key", config::EVERYTHING);
     let world = world(&other).await;
     let expected = members(&world, "Supervisor");
     for key in [LEGACY_KEY, "other-key"] {
         world.vendor.reset_stats();
-        let headers = [("authorization", format!("Bearer {key}"))];
-        let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
-        let answer = world.front.get_with(&of_group("Supervisor"), &headers).await;
+        let answer = world.front.get_as(key, &of_group("Supervisor")).await;
         expect::rows(&answer, &expected, "its own look-up");
         assert_eq!(pages(&world), (LOOKUP_PAGES, 1));
     }
@@ -126,18 +119,12 @@ async fn what_is_kept_for_one_caller_is_not_another_callers() {
 async fn i01_two_hundred_requests_make_one_look_up() {
     let settings =
         Settings { users: USERS, latency: Duration::from_millis(100), ..Settings::default() };
-    let world = Arc::new(World::new(settings).await);
-    let mut all = JoinSet::new();
-    for number in 0..200 {
-        let world = Arc::clone(&world);
-        all.spawn(async move {
-            let answer = world.get(&of_group_and("Supervisor", number)).await;
-            expect::rows(&answer, &[], &format!("request {number}"));
-        });
-    }
-    while let Some(done) = all.join_next().await {
-        done.unwrap();
-    }
+    let world = World::new(settings).await;
+    join_all((0..200).map(async |number| {
+        let answer = world.get(&of_group_and("Supervisor", number)).await;
+        expect::rows(&answer, &[], &format!("request {number}"));
+    }))
+    .await;
     assert_eq!(pages(&world), (LOOKUP_PAGES, 200), "one look-up, and each its own rows");
 }
 
@@ -145,22 +132,16 @@ async fn i01_two_hundred_requests_make_one_look_up() {
 async fn i01_two_hundred_equal_requests_make_one_reading() {
     let settings =
         Settings { users: USERS, latency: Duration::from_millis(100), ..Settings::default() };
-    let world = Arc::new(World::new(settings).await);
-    let expected = Arc::new(members(&world, "Supervisor"));
-    let mut all = JoinSet::new();
-    for number in 0..200 {
-        let (world, expected) = (Arc::clone(&world), Arc::clone(&expected));
-        all.spawn(async move {
-            let answer = world.get(&of_group("Supervisor")).await;
-            expect::rows(&answer, &expected, &format!("request {number}"));
-        });
-    }
-    while let Some(done) = all.join_next().await {
-        done.unwrap();
-    }
+    let world = World::new(settings).await;
+    let expected = members(&world, "Supervisor");
+    join_all((0..200).map(async |number| {
+        let answer = world.get(&of_group("Supervisor")).await;
+        expect::rows(&answer, &expected, &format!("request {number}"));
+    }))
+    .await;
     let (lookups, readings) = pages(&world);
     assert_eq!(lookups, LOOKUP_PAGES, "one look-up");
-    // Who came when the first reading had ended began another.
+    // A request that came after the first reading had ended began another.
     assert!((1..=20).contains(&readings), "{readings} readings of rows for 200 requests");
 }
 
@@ -189,7 +170,7 @@ async fn i02_three_hundred_leaders_that_leave_neither_end_a_look_up_nor_panic() 
 }
 
 #[tokio::test]
-async fn i02_a_look_up_nobody_waits_for_any_more_is_finished_and_kept() {
+async fn i02_an_abandoned_look_up_is_finished_and_cached() {
     let settings =
         Settings { users: USERS, latency: Duration::from_millis(300), ..Settings::default() };
     let world = World::new(settings).await;
@@ -204,23 +185,16 @@ async fn i02_a_look_up_nobody_waits_for_any_more_is_finished_and_kept() {
 }
 
 #[tokio::test]
-async fn i03_a_look_up_that_fails_is_told_to_all_and_kept_for_nobody() {
+async fn i03_a_failed_look_up_fails_all_its_requests_and_is_not_cached() {
     let settings =
         Settings { users: USERS, latency: Duration::from_millis(100), ..Settings::default() };
-    let world = Arc::new(World::new(settings).await);
-    let fail = Some(Fail { at_offset: None, status: 500, times: None, retry_after: None });
-    world.vendor.set_faults(Faults { fail, ..Faults::default() });
-    let mut all = JoinSet::new();
-    for _ in 0..50 {
-        let world = Arc::clone(&world);
-        all.spawn(async move {
-            let answer = world.get(&of_group("Supervisor")).await;
-            expect::error(&answer, "502 upstream_5xx", "the look-up failed");
-        });
-    }
-    while let Some(done) = all.join_next().await {
-        done.unwrap();
-    }
+    let world = World::new(settings).await;
+    world.vendor.set_faults(failing(500));
+    join_all((0..50).map(async |_| {
+        let answer = world.get(&of_group("Supervisor")).await;
+        expect::error(&answer, "502 upstream_5xx", "the look-up failed");
+    }))
+    .await;
     assert_eq!(pages(&world), (3, 0), "three attempts, once for all");
     world.vendor.set_faults(Faults::default());
     let answer = world.get(&of_group("Supervisor")).await;
@@ -276,23 +250,17 @@ async fn a_hundred_requests_that_doubt_one_look_up_make_one_new_one() {
     let latency = Duration::from_millis(60);
     let settings = Settings { users: USERS, latency, ..Settings::default() };
     let rest = "[lookups]\nnegative_for = \"50ms\"";
-    let world = Arc::new(World::with(settings, "", rest).await);
-    let expected = Arc::new(members(&world, "Supervisor"));
+    let world = World::with(settings, "", rest).await;
+    let expected = members(&world, "Supervisor");
     expect::rows(&world.get(&of_group("Supervisor")).await, &expected, "as it was");
     make_anew(&world, "Supervisor", 501);
     tokio::time::sleep(Duration::from_millis(100)).await;
     world.vendor.reset_stats();
-    let mut all = JoinSet::new();
-    for number in 0..100 {
-        let (world, expected) = (Arc::clone(&world), Arc::clone(&expected));
-        all.spawn(async move {
-            let answer = world.get(&of_group("Supervisor")).await;
-            expect::rows(&answer, &expected, &format!("request {number}"));
-        });
-    }
-    while let Some(done) = all.join_next().await {
-        done.unwrap();
-    }
+    join_all((0..100).map(async |number| {
+        let answer = world.get(&of_group("Supervisor")).await;
+        expect::rows(&answer, &expected, &format!("request {number}"));
+    }))
+    .await;
     assert_eq!(pages(&world).0, LOOKUP_PAGES, "one look-up for all who doubted");
 }
 
@@ -301,7 +269,7 @@ async fn a_request_that_comes_to_doubt_late_uses_what_others_have_looked_up_sinc
     let latency = Duration::from_millis(20);
     let settings = Settings { users: USERS, latency, ..Settings::default() };
     let rest = "[lookups]\nnegative_for = \"50ms\"";
-    let world = Arc::new(World::with(settings, "", rest).await);
+    let world = World::with(settings, "", rest).await;
     let expected = members(&world, "Supervisor");
     expect::rows(&world.get(&of_group("Supervisor")).await, &expected, "as it was");
     make_anew(&world, "Supervisor", 501);
@@ -310,16 +278,10 @@ async fn a_request_that_comes_to_doubt_late_uses_what_others_have_looked_up_sinc
     // The first ones are asked for again, and learn that the id is dead when others know the new one.
     let fail = Some(Fail { at_offset: None, status: 500, times: Some(20), retry_after: None });
     world.vendor.set_faults(Faults { fail, ..Faults::default() });
-    let mut all = JoinSet::new();
-    for number in 0..40 {
-        let world = Arc::clone(&world);
-        all.spawn(async move {
-            let answer = world.get(&of_group_and("Supervisor", number)).await;
-            expect::rows(&answer, &[], &format!("request {number}"));
-        });
-    }
-    while let Some(done) = all.join_next().await {
-        done.unwrap();
-    }
+    join_all((0..40).map(async |number| {
+        let answer = world.get(&of_group_and("Supervisor", number)).await;
+        expect::rows(&answer, &[], &format!("request {number}"));
+    }))
+    .await;
     assert_eq!(pages(&world).0, LOOKUP_PAGES, "one look-up for all who doubted");
 }

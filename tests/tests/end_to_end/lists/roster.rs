@@ -8,13 +8,7 @@ use std::path::Path;
 use roster::{Roster, Scope};
 use simulator::{Dialect, Settings};
 use tests::vonage::temporary;
-use tests::{Front, V1_USERS, World};
-
-const DELETED: &str = "/api/v2/cdr/deleted_agents";
-
-fn users(users: usize) -> Settings {
-    Settings { users, ..Settings::default() }
-}
+use tests::{DELETED, Front, V1_USERS, V4_KEY, World, config, parsed, users};
 
 fn with_roster(file: &Path) -> String {
     format!("[roster]\nfile = {:?}", file.display().to_string())
@@ -107,14 +101,10 @@ async fn imported_users_are_listed_unless_they_are_live_and_each_source_can_be_s
 }
 
 #[tokio::test]
-async fn a_filtered_list_makes_nobody_vanish_and_no_caller_sees_anothers_users() {
+async fn a_filtered_list_makes_no_user_vanish_and_no_caller_sees_anothers_users() {
     let file = temporary("roster.sqlite");
-    let second = format!(
-        "[[caller]]\nname = \"wall\"\nlegacy_key = {{ digest = \"{}\" }}\nupstream = \"ams\"\n\
-         upstream_key = {{ env = \"V4\" }}\nsees = {{ groups = [\"Agent\"] }}\n{}",
-        settings::key_digest("second-key"),
-        with_roster(&file)
-    );
+    let second = config::another("wall", "second-key", "{ groups = [\"Agent\"] }");
+    let second = second + &with_roster(&file);
     let world = World::with(users(250), "", &second).await;
     let wall = [("authorization", "Bearer second-key")];
     let live = world.get(V1_USERS).await.ids();
@@ -142,7 +132,7 @@ async fn a_filtered_list_makes_nobody_vanish_and_no_caller_sees_anothers_users()
 }
 
 #[tokio::test]
-async fn a_narrowed_caller_sees_those_gone_whom_it_would_have_seen() {
+async fn a_narrowed_caller_sees_only_its_own_users_among_the_deleted() {
     let file = temporary("roster.sqlite");
     let (vendor, address, _guard) = tests::vendor(users(250)).await;
     let config = tests::config_text(address, "", &with_roster(&file))
@@ -163,7 +153,7 @@ async fn a_narrowed_caller_sees_those_gone_whom_it_would_have_seen() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_suddenly_lists_almost_nobody_is_not_believed_at_once() {
+async fn an_upstream_that_suddenly_lists_very_few_users_is_not_believed_at_once() {
     let file = temporary("roster.sqlite");
     let (full, empty) = (World::new(users(100)).await, World::new(users(0)).await);
     let of = |world: &World| tests::config_text(world.vendor_address, "", &with_roster(&file));
@@ -181,7 +171,7 @@ async fn over_vonage_users_deleted_for_good_are_remembered_too() {
     let settings = Settings { dialect: Dialect::VonageV4, ..users(200) };
     let (vendor, address, _guard) = tests::vendor(settings).await;
     let config = tests::vonage::config_text(address, "", &with_roster(&file));
-    let front = Front::start_with(&config, &tests::vonage::env()).await;
+    let front = Front::start_with(&config, &tests::vonage::ENV).await;
     let live = front.get(V1_USERS).await.json();
     let archived = front.get(DELETED).await.ids();
     assert!(!archived.is_empty());
@@ -201,7 +191,7 @@ async fn over_vonage_no_filter_makes_anybody_vanish() {
     let (_vendor, address, _guard) = tests::vendor(settings).await;
     let rest = format!("[legacy.v1_users.filters]\nname = \"contains\"\n{}", with_roster(&file));
     let config = tests::vonage::config_text(address, "", &rest);
-    let front = Front::start_with(&config, &tests::vonage::env()).await;
+    let front = Front::start_with(&config, &tests::vonage::ENV).await;
     assert_eq!(front.get(V1_USERS).await.status, 200);
     let before = front.get(DELETED).await.text();
     for filter in
@@ -223,13 +213,12 @@ fn a_file_that_is_no_roster_is_refused_and_stays_as_it_is() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
     let config = tests::config_text(address, "", &with_roster(&file));
-    let env = [("V4".to_owned(), "v4".to_owned())];
-    let config = settings::Config::parse(&config, "t.toml", &env).unwrap();
+    let config = parsed(&config, &[("V4", V4_KEY)]).unwrap();
     let start = gateway::start(config, Default::default());
     let error = runtime.block_on(start).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
     let line = error.to_string();
-    assert!(line.starts_with("t.toml:") && line.contains(": roster.file: "), "{line}");
+    assert!(line.starts_with("test.toml:") && line.contains(": roster.file: "), "{line}");
     assert_eq!(std::fs::read(&file).unwrap(), b"my diary");
 }
 
@@ -238,8 +227,7 @@ async fn a_check_makes_no_roster() {
     let file = temporary("roster.sqlite");
     let world = World::new(users(20)).await;
     let config = tests::config_text(world.vendor_address, "", &with_roster(&file));
-    let env = [("V4".to_owned(), tests::V4_KEY.to_owned())];
-    let config = settings::Config::parse(&config, "t.toml", &env).unwrap();
+    let config = parsed(&config, &[("V4", V4_KEY)]).unwrap();
     assert!(gateway::check::check(&config).await.unwrap().is_good());
     assert!(!file.exists());
 }

@@ -4,29 +4,16 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use simulator::{Fail, Faults, Settings};
-use tests::{Front, LEGACY_KEY, V1_USERS, World, config_text, vendor};
+use simulator::{Faults, Settings};
+use tests::{Front, LEGACY_KEY, V1_USERS, World, config, failing, users, vendor};
 
 fn slow(users: usize) -> Settings {
     Settings { users, latency: Duration::from_millis(60), ..Settings::default() }
 }
 
-fn users(users: usize) -> Settings {
-    Settings { users, ..Settings::default() }
-}
-
-fn failing(status: u16) -> Faults {
-    let fail = Fail { at_offset: None, status, times: None, retry_after: None };
-    Faults { fail: Some(fail), ..Faults::default() }
-}
-
 /// A second caller with the same v4 key that sees less.
 fn second(sees: &str) -> String {
-    format!(
-        "[[caller]]\nname = \"wall\"\nlegacy_key = {{ digest = \"{}\" }}\nupstream = \"ams\"\n\
-         upstream_key = {{ env = \"V4\" }}\nsees = {sees}\n",
-        settings::key_digest("second-key")
-    )
+    config::another("wall", "second-key", sees)
 }
 
 const WALL: [(&str, &str); 1] = [("authorization", "Bearer second-key")];
@@ -191,7 +178,7 @@ async fn a_client_that_has_the_answer_gets_304_and_a_new_tag_when_it_changes() {
 #[tokio::test]
 async fn d09_many_callers_at_once_read_once_each() {
     let (simulator, address, _guard) = vendor(slow(250)).await;
-    let front = Front::start(&config_text(address, "", &second("\"everything\""))).await;
+    let front = Front::over(address, "", &second("\"everything\"")).await;
     let bearer = format!("Bearer {LEGACY_KEY}");
     let ours = [("authorization", bearer.as_str())];
     let requests = (0..40).map(|index| {

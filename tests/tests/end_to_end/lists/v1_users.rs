@@ -2,7 +2,7 @@
 #![expect(clippy::panic, reason = "a test may")]
 
 use simulator::{Order, Settings, Simulator, User};
-use tests::{V1_USERS, World, query};
+use tests::{V1_USERS, World, query, users};
 
 /// Both answers to one request must be the same bytes.
 async fn same(world: &World, target: &str) -> usize {
@@ -30,7 +30,7 @@ async fn same(world: &World, target: &str) -> usize {
 
 #[tokio::test]
 async fn the_documented_user_becomes_the_documented_record() {
-    let world = World::new(Settings { users: 0, ..Settings::default() }).await;
+    let world = World::new(users(0)).await;
     world.vendor.insert_with(|user| {
         // The page shows its addresses masked.
         let masked = "[email protected]".into();
@@ -48,7 +48,7 @@ async fn the_documented_user_becomes_the_documented_record() {
 #[tokio::test]
 async fn whole_lists_are_the_legacy_bytes_at_every_size() {
     for users in [0, 1, 2, 99, 100, 101, 198, 199, 200, 1050] {
-        let world = World::new(Settings { users, ..Settings::default() }).await;
+        let world = World::new(tests::users(users)).await;
         same(&world, V1_USERS).await;
         same(&world, "/user_management/v1/users").await;
     }
@@ -98,7 +98,7 @@ const FILTERS: [&str; 8] =
 
 #[tokio::test]
 async fn every_filter_alone_gives_the_legacy_bytes() {
-    let world = World::new(Settings { users: 450, ..Settings::default() }).await;
+    let world = World::new(users(450)).await;
     for filter in FILTERS {
         let values = sampled(&world.vendor, filter);
         assert!(values.len() >= 3, "{filter}: too few values to prove anything");
@@ -116,7 +116,7 @@ async fn every_filter_alone_gives_the_legacy_bytes() {
 
 #[tokio::test]
 async fn filters_together_give_the_legacy_bytes() {
-    let world = World::new(Settings { users: 330, ..Settings::default() }).await;
+    let world = World::new(users(330)).await;
     let records = world.vendor.legacy_users(&[]);
     let text = |record: &serde_json::Value, field: &str| match &record[field] {
         serde_json::Value::String(text) if !text.is_empty() => Some(text.clone()),
@@ -143,7 +143,7 @@ async fn filters_together_give_the_legacy_bytes() {
 
 #[tokio::test]
 async fn empty_and_unknown_parameters_are_ignored_and_reported() {
-    let world = World::new(Settings { users: 120, ..Settings::default() }).await;
+    let world = World::new(users(120)).await;
     let target = format!("{V1_USERS}?page=2&utm_source=x&name=&limit=1");
     assert_eq!(same(&world, &target).await, world.get(V1_USERS).await.ids().len());
     let key = format!("Bearer {}", tests::LEGACY_KEY);
@@ -165,7 +165,7 @@ async fn empty_and_unknown_parameters_are_ignored_and_reported() {
 
 #[tokio::test]
 async fn an_id_stops_the_reading_as_soon_as_it_is_found() {
-    let settings = Settings { users: 3000, ..Settings::default() };
+    let settings = users(3000);
     let world = World::with(settings, "pages_in_flight_max = 1", "").await;
     let all = world.get(V1_USERS).await.ids();
     world.vendor.reset_stats();
@@ -183,7 +183,7 @@ async fn an_id_stops_the_reading_as_soon_as_it_is_found() {
 
 #[tokio::test]
 async fn filters_are_pushed_down_and_only_save_pages() {
-    let world = World::new(Settings { users: 500, ..Settings::default() }).await;
+    let world = World::new(users(500)).await;
     let record = &world.vendor.legacy_users(&[])[17];
     for field in ["name", "email"] {
         world.vendor.reset_stats();
@@ -197,7 +197,7 @@ async fn filters_are_pushed_down_and_only_save_pages() {
 
 #[tokio::test]
 async fn an_unknown_group_is_the_empty_list_and_never_everyone() {
-    let world = World::new(Settings { users: 300, ..Settings::default() }).await;
+    let world = World::new(users(300)).await;
     for name in ["Nobody", "agent ", "%", "3", "null", "\u{fffd}"] {
         let answer = world.get(&format!("{V1_USERS}?{}", query(&[("sag", name)]))).await;
         assert_eq!((answer.status.as_u16(), answer.text().as_str()), (200, "[]"), "{name}");
@@ -206,7 +206,7 @@ async fn an_unknown_group_is_the_empty_list_and_never_everyone() {
 
 #[tokio::test]
 async fn groups_that_share_a_name_are_a_union_in_list_order() {
-    let world = World::new(Settings { users: 400, ..Settings::default() }).await;
+    let world = World::new(users(400)).await;
     let mut ids_by_name =
         std::collections::BTreeMap::<String, std::collections::BTreeSet<u64>>::new();
     for user in world.vendor.users() {

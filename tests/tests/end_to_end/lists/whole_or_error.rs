@@ -1,16 +1,11 @@
 //! Ways in which a list could come out short, doubled or unfiltered without anybody noticing.
-#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use simulator::{At, Faults, Order, Settings};
 use tests::raw::{Raw, Reply, page, user};
-use tests::{Front, V1_USERS, World, config_text, expect, query};
-
-fn live(world: &World) -> Vec<u64> {
-    world.vendor.legacy_users(&[]).iter().map(|record| record["id"].as_u64().unwrap()).collect()
-}
+use tests::{Front, V1_USERS, World, expect, query, users};
 
 async fn over(raw: &Raw) -> Front {
-    Front::start(&config_text(raw.address, "", "")).await
+    Front::over(raw.address, "", "").await
 }
 
 #[tokio::test]
@@ -88,7 +83,7 @@ async fn one_short_first_page_does_not_make_every_page_short() {
 }
 
 #[tokio::test]
-async fn a_filter_that_a_firewall_forbids_locks_nobody_out() {
+async fn a_filter_that_a_firewall_forbids_locks_no_caller_out() {
     let raw = Raw::start(|head| match head.target().contains("script") {
         true => Reply::json(403, "{\"error\":\"Forbidden\"}"),
         false => Reply::page_of(&[1, 2, 3], head),
@@ -102,9 +97,9 @@ async fn a_filter_that_a_firewall_forbids_locks_nobody_out() {
 
 #[tokio::test]
 async fn a_filter_spelled_as_a_list_is_a_filter() {
-    let world = World::new(Settings { users: 200, ..Settings::default() }).await;
+    let world = World::new(users(200)).await;
     let expected = world.get(&format!("{V1_USERS}?sag=Agent")).await.ids();
-    let all = live(&world);
+    let all = world.live();
     assert!(!expected.is_empty() && expected.len() < all.len());
     for spelled in ["sag[]", "filter[sag]", "filter[sag][]"] {
         let target = format!("{V1_USERS}?{}", query(&[(spelled, "Agent")]));
@@ -114,7 +109,7 @@ async fn a_filter_spelled_as_a_list_is_a_filter() {
 
 #[tokio::test]
 async fn names_of_no_group_cannot_keep_the_upstream_busy() {
-    let world = World::new(Settings { users: 300, ..Settings::default() }).await;
+    let world = World::new(users(300)).await;
     world.vendor.reset_stats();
     let many = (0..200).map(|number| {
         let target = format!("{V1_USERS}?sag=none{number}");

@@ -7,8 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gateway::metrics::{Kind, METRICS};
 use saphyr::{LoadableYamlNode, Yaml};
 use serde_json::Value;
-use simulator::{Fail, Faults, Settings};
-use tests::{V1_USERS, World, vonage};
+use tests::{V1_USERS, World, failing, users, vonage};
 
 const DASHBOARD: &str = include_str!("../../../../deploy/grafana-dashboard.json");
 const ALERTS: &str = include_str!("../../../../deploy/alerts.yaml");
@@ -216,14 +215,11 @@ fn every_metric_has_its_row_with_its_labels_in_the_operators_table() {
 async fn a_running_world_shows_the_metrics_of_the_table_with_their_labels() {
     let file = vonage::temporary("roster.sqlite");
     let rest = format!("[roster]\nfile = {:?}\n", file.display().to_string());
-    let world =
-        World::with(Settings { users: 250, ..Settings::default() }, "attempts_max = 1", &rest)
-            .await;
+    let world = World::with(users(250), "attempts_max = 1", &rest).await;
     for query in ["", "?sag=Agent&page=2", "?name=x"] {
         assert_eq!(world.get(&format!("{V1_USERS}{query}")).await.status, 200);
     }
-    let fail = Fail { at_offset: None, status: 401, times: None, retry_after: None };
-    world.vendor.set_faults(Faults { fail: Some(fail), ..Faults::default() });
+    world.vendor.set_faults(failing(401));
     assert_eq!(world.get(V1_USERS).await.status, 502);
     let text = world.front.admin("/metrics").await.text();
     let known = known();

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use http::Method;
 use jsonschema::{Draft, Validator};
 use serde_json::{Value, json};
-use simulator::{Fail, Faults, Settings};
-use tests::{Answer, Front, LEGACY_KEY, V1_USERS, World, config_text, vonage};
+use simulator::{Faults, Settings};
+use tests::{Answer, Front, LEGACY_KEY, V1_USERS, World, failing, users, vonage};
 
 const ENDPOINTS: [&str; 4] = ["v1_users", "v2_cdr_deleted_agents", "v2_cdr_teams", "v3_cdr_users"];
 
@@ -29,7 +29,7 @@ async fn document(front: &Front) -> Value {
 
 /// A gateway that nothing is asked of, so that it needs no upstream.
 async fn described(rest: &str) -> Value {
-    document(&Front::start(&config_text("127.0.0.1:9", "", rest)).await).await
+    document(&Front::over("127.0.0.1:9", "", rest).await).await
 }
 
 /// The schema of a component, with the others at hand.
@@ -201,13 +201,11 @@ async fn errors_have_the_shape_status_and_headers_that_are_described() {
         check(world.front.send(Method::POST, path, &key).await, path, 405);
     }
     for (status, shown) in [(500, 502), (503, 503), (429, 429)] {
-        let fail = Fail { at_offset: None, status, times: None, retry_after: None };
-        world.vendor.set_faults(Faults { fail: Some(fail), ..Faults::default() });
+        world.vendor.set_faults(failing(status));
         check(world.get(V1_USERS).await, V1_USERS, shown);
         tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     }
-    let few =
-        World::with(Settings { users: 300, ..Settings::default() }, "rows_max = 100", rest).await;
+    let few = World::with(users(300), "rows_max = 100", rest).await;
     check(few.get(V1_USERS).await, V1_USERS, 413);
     let late = "attempt_timeout = \"60ms\"\nattempts_max = 1";
     let slow = Settings { latency: std::time::Duration::from_millis(500), ..Settings::default() };
@@ -257,7 +255,7 @@ fn has_headers(document: &Value, path: &str, answer: &Answer) {
 
 #[tokio::test]
 async fn the_description_needs_no_key_and_may_be_kept() {
-    let front = Front::start(&config_text("127.0.0.1:9", "", "")).await;
+    let front = Front::over("127.0.0.1:9", "", "").await;
     for method in [Method::GET, Method::HEAD] {
         let answer = front.send(method.clone(), "/openapi.json", &[]).await;
         assert_eq!(answer.status, 200);

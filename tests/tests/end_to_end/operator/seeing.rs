@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use http::Method;
 use serde_json::{Value, json};
-use settings::Config;
-use simulator::{Fail, Faults, Settings};
+use simulator::Settings;
 use tests::raw::{Head, Raw, Reply};
-use tests::{Answer, Front, LEGACY_KEY, V1_USERS, World, config_text, vonage};
+use tests::{
+    Answer, Front, LEGACY_KEY, V1_USERS, V4_KEY, World, config, config_text, failing, parsed,
+    users, vonage,
+};
 
 const END: &str = "[legacy.v1_users]\ndeprecation = \"2026-01-31\"\nsunset = \"2026-12-31T12:00:00+01:00\"\n\
                    link = \"https://example.com/move?to=v4\"\n";
@@ -43,8 +45,7 @@ async fn the_end_of_an_endpoint_stands_on_every_answer_of_it_and_of_no_other() {
         let answer = world.front.send(method, target, headers).await;
         assert_eq!(ends(&answer), told, "{target} {}", answer.status);
     }
-    let fail = Fail { at_offset: None, status: 500, times: None, retry_after: None };
-    world.vendor.set_faults(Faults { fail: Some(fail), ..Faults::default() });
+    world.vendor.set_faults(failing(500));
     let failed = world.get(V1_USERS).await;
     assert_eq!((failed.status.as_u16(), ends(&failed)), (502, told));
     for other in ["/api/v3/cdr/users", "/api/v2/cdr/teams", "/nowhere", "/openapi.json"] {
@@ -56,8 +57,7 @@ async fn the_end_of_an_endpoint_stands_on_every_answer_of_it_and_of_no_other() {
 fn an_end_that_makes_no_sense_is_refused_by_line_and_field() {
     let read = |rest: &str| {
         let text = config_text("127.0.0.1:9", "", rest);
-        let env = [("V4".to_owned(), "key".to_owned())];
-        Config::parse(&text, "t.toml", &env).map(|_| ()).map_err(|error| error.to_string())
+        parsed(&text, &[("V4", V4_KEY)]).map(|_| ())
     };
     let table = |lines: &str| read(&format!("[legacy.v1_users]\n{lines}\n"));
     for good in [
@@ -83,7 +83,7 @@ fn an_end_that_makes_no_sense_is_refused_by_line_and_field() {
     ] {
         let error = table(bad).unwrap_err();
         assert!(error.contains(&format!("legacy.v1_users.{field}")), "{bad}: {error}");
-        assert!(error.starts_with("t.toml:") && error.lines().count() == 1, "{error}");
+        assert!(error.starts_with("test.toml:") && error.lines().count() == 1, "{error}");
     }
 }
 
@@ -109,7 +109,7 @@ async fn ask(front: &Front, headers: &[(&str, &str)]) -> Answer {
     front.get_with(&format!("{V1_USERS}?sag=nobody"), &all).await
 }
 
-/// The one value of a header in all requests upstream since the first so many.
+/// The one value of a header in all upstream requests after the first `skip`.
 fn one(raw: &Raw, skip: usize, name: &str) -> String {
     let heads = raw.heads();
     let heads = &heads[skip..];
@@ -172,12 +172,12 @@ async fn metrics(front: &Front) -> BTreeMap<String, f64> {
 
 #[tokio::test]
 async fn filters_and_losses_are_counted_by_caller() {
-    let world = World::new(Settings { users: 120, ..Settings::default() }).await;
+    let world = World::new(users(120)).await;
     for query in ["", "?name=a&email=b", "?filter[name]=a", "?name=&id=x", "?sag=Agent&page=1"] {
         assert_eq!(world.get(&format!("{V1_USERS}{query}")).await.status, 200);
     }
     assert_eq!(world.get("/api/v3/cdr/users?id=1&timezone=x").await.status, 200);
-    // Nobody's filters are nobody's.
+    // Requests without a caller count no filters.
     world.front.get_with(&format!("{V1_USERS}?name=a"), &[]).await;
     let series = metrics(&world.front).await;
     let used: Vec<(&str, f64)> = series
@@ -205,10 +205,10 @@ async fn filters_and_losses_are_counted_by_caller() {
 }
 
 #[tokio::test]
-async fn the_process_its_version_its_callers_and_its_roster_are_told() {
+async fn metrics_show_the_process_its_version_its_callers_and_its_roster() {
     let file = vonage::temporary("roster.sqlite");
     let rest = format!("[roster]\nfile = {:?}\n", file.display().to_string());
-    let world = World::with(Settings { users: 150, ..Settings::default() }, "", &rest).await;
+    let world = World::with(users(150), "", &rest).await;
     let before = metrics(&world.front).await;
     assert_eq!(before.get("tieline_callers{upstream_key=\"untested\"}"), Some(&1.0));
     let all = world.get(V1_USERS).await.ids().len();
@@ -225,8 +225,7 @@ async fn the_process_its_version_its_callers_and_its_roster_are_told() {
     assert!((0.0..60.0).contains(&age), "{age}");
     assert!(series["tieline_process_resident_bytes"] > 1e6);
     assert!(series["tieline_process_open_files"] >= 5.0);
-    let fail = Fail { at_offset: None, status: 401, times: None, retry_after: None };
-    world.vendor.set_faults(Faults { fail: Some(fail), ..Faults::default() });
+    world.vendor.set_faults(failing(401));
     assert_eq!(world.get(V1_USERS).await.verdict(), "502 mapped_key_refused");
     let refused = "tieline_caller_key_refused{caller=\"crm\",upstream_key=\"refused\"}";
     assert_eq!(metrics(&world.front).await.get(refused), Some(&1.0));
@@ -234,17 +233,13 @@ async fn the_process_its_version_its_callers_and_its_roster_are_told() {
 
 #[tokio::test]
 async fn two_hundred_callers_stay_below_the_bound_of_series() {
-    let (vendor, address, _guard) =
-        tests::vendor(Settings { users: 20, ..Settings::default() }).await;
+    let (vendor, address, _guard) = tests::vendor(users(20)).await;
     let caller = |number: usize| {
-        format!(
-            "[[caller]]\nname = \"caller-{number}\"\nlegacy_key = {{ digest = \"{}\" }}\n\
-             upstream = \"ams\"\nupstream_key = {{ env = \"V4\" }}\nsees = \"everything\"\n",
-            settings::key_digest(&format!("key-{number}"))
-        )
+        let (name, key) = (format!("caller-{number}"), format!("key-{number}"));
+        config::another(&name, &key, config::EVERYTHING)
     };
     let callers: String = (0..200).map(caller).collect();
-    let front = Front::start(&config_text(address, "attempts_max = 1", &callers)).await;
+    let front = Front::over(address, "attempts_max = 1", &callers).await;
     let all = "?id=1&name=a&email=a&sip_account=a&sag=a&extension=1&caller_id=1&timezone=a";
     let mut asked = 0;
     for number in 0..200 {
@@ -259,8 +254,7 @@ async fn two_hundred_callers_stay_below_the_bound_of_series() {
             }
         }
     }
-    let fail = Fail { at_offset: None, status: 500, times: None, retry_after: None };
-    vendor.set_faults(Faults { fail: Some(fail), ..Faults::default() });
+    vendor.set_faults(failing(500));
     for number in 0..200 {
         let bearer = format!("Bearer key-{number}");
         let answer = front.get_with(V1_USERS, &[("authorization", bearer.as_str())]).await;
@@ -288,7 +282,7 @@ async fn explained(front: &Front, target: &str) -> Value {
 
 #[tokio::test]
 async fn an_explanation_tells_calls_sources_filters_and_what_the_upstream_lacks() {
-    let settings = Settings { users: 250, ..Settings::default() };
+    let settings = users(250);
     let rest = "[cache]\nfresh_for = \"60s\"\n";
     let world = World::with(settings.clone(), "", rest).await;
     let target = format!("{V1_USERS}?name=&page=2");

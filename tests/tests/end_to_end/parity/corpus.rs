@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use corpus::ask::{Ask, KeyPlace, Reply};
@@ -12,21 +12,12 @@ use corpus::pseudonym::Pseudonyms;
 use corpus::relay::{Behind, Relay, RelaySettings, Upstream};
 use corpus::{Corpus, Header, Replay, Summary, Writer};
 use simulator::{Dialect, Settings, Simulator, User};
-use tests::{Answer, Front, LEGACY_KEY, V1_USERS, V4_KEY, client, config_text, vendor, vonage};
+use tests::folder::Folder;
+use tests::{
+    Answer, DELETED, Front, LEGACY_KEY, TEAMS, V1_USERS, V3_USERS, V4_KEY, client, config_text,
+    vendor, vonage,
+};
 use tokio_util::sync::CancellationToken;
-
-const V3_USERS: &str = "/api/v3/cdr/users";
-const V2_TEAMS: &str = "/api/v2/cdr/teams";
-const V2_DELETED: &str = "/api/v2/cdr/deleted_agents";
-
-/// A corpus file that goes with the test.
-struct CorpusFile(PathBuf);
-
-impl Drop for CorpusFile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
 
 /// A relay and a gateway over it.
 struct Seat {
@@ -46,8 +37,7 @@ impl Seat {
                 vonage::config_text(address, "", "").replace(&direct, &relay.token_url().unwrap())
             }
         };
-        let env = [("V4".to_owned(), key.to_owned())];
-        let front = Front::start_with(&config, &env).await;
+        let front = Front::start_with(&config, &[("V4", key)]).await;
         Seat { relay, front }
     }
 
@@ -75,8 +65,8 @@ fn questions(users: &[Arc<User>]) -> Vec<Ask> {
     let mut asks = vec![
         ask(V1_USERS, &[]),
         ask(V3_USERS, &[]),
-        ask(V2_TEAMS, &[]),
-        ask(V2_DELETED, &[]),
+        ask(TEAMS, &[]),
+        ask(DELETED, &[]),
         ask(V1_USERS, &[("sag", "Agent")]),
         ask(V3_USERS, &[("filter[timezone]", "Istanbul")]),
         ask(V1_USERS, &[("name", "Nobody At All")]),
@@ -213,18 +203,15 @@ async fn rows_of(seat: &Seat, target: &str) -> usize {
     page.get("users").unwrap().list().unwrap().len()
 }
 
-fn corpus_file(name: &str) -> CorpusFile {
-    CorpusFile(vonage::temporary(name))
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn a_corpus_over_voiso_answers_as_the_legacy_api_did_and_holds_nobody() {
-    let file = corpus_file("voiso.corpus");
-    let (simulator, summary) = record(&file.0, Dialect::VoisoV4, 150).await;
+async fn a_corpus_over_voiso_answers_as_the_legacy_api_did_and_contains_no_person() {
+    let folder = Folder::new();
+    let file = folder.path("voiso.corpus");
+    let (simulator, summary) = record(&file, Dialect::VoisoV4, 150).await;
     assert_eq!(summary.bodies_left_out + summary.left_out, 0);
     assert!(summary.legacy > 120 && summary.upstream > 60, "{summary:?}");
-    holds_nobody(&file.0, &simulator.records());
-    let seat = replay(&file.0, Dialect::VoisoV4).await;
+    holds_nobody(&file, &simulator.records());
+    let seat = replay(&file, Dialect::VoisoV4).await;
 
     assert_eq!(rows_of(&seat, "/api/v4/users?limit=7&offset=70").await, 7);
     let answer = seat.answer(&ask(V1_USERS, &[("name", "Was never asked")])).await;
@@ -234,13 +221,14 @@ async fn a_corpus_over_voiso_answers_as_the_legacy_api_did_and_holds_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_corpus_over_vonage_answers_as_the_gateway_did_and_holds_nobody() {
-    let file = corpus_file("vonage.corpus");
-    let (simulator, summary) = record(&file.0, Dialect::VonageV4, 100).await;
+async fn a_corpus_over_vonage_answers_as_the_gateway_did_and_contains_no_person() {
+    let folder = Folder::new();
+    let file = folder.path("vonage.corpus");
+    let (simulator, summary) = record(&file, Dialect::VonageV4, 100).await;
     assert_eq!(summary.bodies_left_out + summary.left_out, 0);
     assert!(summary.legacy > 80 && summary.upstream > 40, "{summary:?}");
-    holds_nobody(&file.0, &simulator.records());
-    let seat = replay(&file.0, Dialect::VonageV4).await;
+    holds_nobody(&file, &simulator.records());
+    let seat = replay(&file, Dialect::VonageV4).await;
     let page = "/useradmin/users?include=Active&limit=7&page=3";
     assert_eq!(rows_of(&seat, page).await, 7);
 }

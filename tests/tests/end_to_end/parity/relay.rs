@@ -41,7 +41,7 @@ impl Scene {
                 (config.replace(&direct, &self.relay.token_url().unwrap()), tests::CLIENT)
             }
         };
-        Front::start_with(&config, &[("V4".to_owned(), key.to_owned())]).await
+        Front::start_with(&config, &[("V4", key)]).await
     }
 
     fn asked(&self) -> u64 {
@@ -69,7 +69,7 @@ async fn the_calls_for_a_legacy_request_are_seen_with_the_id_of_its_answer() {
 }
 
 #[tokio::test]
-async fn what_the_new_api_really_holds_is_asked_with_the_gateways_key() {
+async fn the_new_api_is_asked_for_its_own_data_with_the_gateways_key() {
     for (dialect, target) in [
         (Dialect::VoisoV4, "/api/v4/users?limit=1&offset=0"),
         (Dialect::VonageV4, "/useradmin/users?include=All&limit=1&page=1"),
@@ -113,7 +113,7 @@ async fn other_settings_are_tried_without_asking_the_vendor_again() {
 }
 
 #[tokio::test]
-async fn what_a_vendor_refuses_reaches_the_gateway_as_it_is() {
+async fn a_refusal_by_the_vendor_reaches_the_gateway_unchanged() {
     let scene = Scene::new(Dialect::VoisoV4).await;
     let front = scene.front("").await;
     let mut faults = scene.vendor.faults();

@@ -1,9 +1,9 @@
-//! What goes through, to whom, and with which credential.
+//! Which requests pass through, for which callers, and with which credential.
 
 use http::Method;
 use tests::raw::{Head, Raw, Reply};
 use tests::wire::{Far, passing, request, values};
-use tests::{Front, LEGACY_KEY, V4_KEY, config_text};
+use tests::{Front, LEGACY_KEY, V4_KEY, config};
 
 const BEARER: &str = "Bearer legacy-demo-key";
 const OTHER_KEY: &str = "another-legacy-key";
@@ -16,19 +16,10 @@ fn authorization(head: &Head) -> Vec<&str> {
     head.headers("authorization")
 }
 
-/// One more caller over the same upstream.
-fn caller(name: &str, key: &str, sees: &str) -> String {
-    format!(
-        "[[caller]]\nname = \"{name}\"\nlegacy_key = {{ digest = \"{}\" }}\nupstream = \"ams\"\n\
-         upstream_key = {{ env = \"V4\" }}\nsees = {sees}\n",
-        settings::key_digest(key),
-    )
-}
-
 #[tokio::test]
 async fn nothing_goes_through_unless_it_is_switched_on() {
     let upstream = upstream().await;
-    let front = Front::start(&config_text(upstream.address, "", "")).await;
+    let front = Front::over(upstream.address, "", "").await;
     for target in ["/api/v4/users", "/", "/api/v2/cdr/teams/", "/a//b"] {
         assert_eq!(front.get(target).await.verdict(), "404 not_found", "{target}");
     }
@@ -173,7 +164,7 @@ async fn a_narrowed_caller_passes_only_where_a_route_says_so() {
     let upstream = upstream().await;
     let rest = format!(
         "[[passthrough.route]]\nprefix = \"/open\"\nnarrowed = \"allow\"\n{}",
-        caller("narrow", OTHER_KEY, "{ teams = [1] }")
+        config::another("narrow", OTHER_KEY, "{ teams = [1] }")
     );
     let front = passing(upstream.address, &rest).await;
     let key = format!("Bearer {OTHER_KEY}");
@@ -236,7 +227,7 @@ async fn tunnels_and_traces_never_go_through() {
     let say = "CONNECT 127.0.0.1:1 HTTP/1.1\r\nhost: 127.0.0.1:1\r\nconnection: close\r\n\r\n";
     let heard = tests::raw::say(front.running.address, say.as_bytes()).await;
     assert!(heard.starts_with("HTTP/1.1 405 "), "{heard}");
-    // The target's own host is nobody's to choose.
+    // No client chooses the target's host.
     let say = "GET http://169.254.169.254/latest HTTP/1.1\r\nhost: 169.254.169.254\r\n\
                authorization: Bearer legacy-demo-key\r\nconnection: close\r\n\r\n";
     tests::raw::say(front.running.address, say.as_bytes()).await;
@@ -307,7 +298,7 @@ async fn two_callers_never_share_a_connection_and_unknown_ones_not_even_with_the
     .await;
     let rules = format!(
         "unknown_callers = \"forward\"\nupstream = \"ams\"\n{}",
-        caller("other", OTHER_KEY, "\"everything\"")
+        config::another("other", OTHER_KEY, "\"everything\"")
     );
     let front = passing(upstream.address, &rules).await;
     let mut seen = Vec::new();
@@ -333,7 +324,7 @@ async fn over_vonage_the_access_token_goes_and_a_refused_one_is_replaced() {
     .await;
     let rules = "[passthrough]\nenabled = true";
     let config = tests::vonage::config_text(upstream.address, "", rules);
-    let front = Front::start_with(&config, &tests::vonage::env()).await;
+    let front = Front::start_with(&config, &tests::vonage::ENV).await;
     for (target, status) in [("/a", 200), ("/b", 200), ("/late", 401), ("/c", 200)] {
         assert_eq!(front.get(target).await.status, status, "{target}");
     }
@@ -350,7 +341,7 @@ async fn over_vonage_the_access_token_goes_and_a_refused_one_is_replaced() {
 }
 
 #[tokio::test]
-async fn only_so_many_go_through_at_once() {
+async fn the_number_of_requests_that_pass_through_at_once_is_limited() {
     let upstream = Far::start(|mut wire| async move {
         wire.head().await?;
         wire.say("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\na").await?;
@@ -358,20 +349,18 @@ async fn only_so_many_go_through_at_once() {
     })
     .await;
     let front = passing(upstream.address, "requests_in_flight_max = 1").await;
-    let mut first = tests::wire::Wire::to(front.running.address).await;
-    first.say(request("GET /x", &[])).await.unwrap();
+    let mut first = front.wire("GET /x", &[]).await;
     let head = first.head().await.unwrap();
     assert_eq!(values(&head, "content-length"), ["2"]);
     tests::expect::shape(&front.get("/x").await, "503 overloaded", "one place, taken");
     drop(first);
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    let mut second = tests::wire::Wire::to(front.running.address).await;
-    second.say(request("GET /x", &[])).await.unwrap();
+    let mut second = front.wire("GET /x", &[]).await;
     assert!(second.head().await.unwrap().starts_with("HTTP/1.1 200 "), "the place is free again");
 }
 
 #[tokio::test]
-async fn whoever_finds_no_place_waits_for_one_and_the_queue_is_bounded() {
+async fn requests_without_a_place_wait_for_one_and_the_queue_is_bounded() {
     let upstream = Far::start(|mut wire| async move {
         while wire.head().await.is_some() {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;

@@ -1,25 +1,18 @@
 //! Bodies on their way through: both ways, of any length, at the pace of the slower side, and never
 //! longer silent than allowed.
-#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tests::LEGACY_KEY;
 use tests::raw::{Raw, Reply};
 use tests::wire::{Far, Wire, passing, request, values};
-use tests::{Front, LEGACY_KEY};
 use tokio::time::{Instant, sleep, timeout};
 
 const MIB: usize = 1 << 20;
 const LONG: usize = 64 * MIB;
 const CHUNKED: &str = "transfer-encoding: chunked";
-
-async fn client(front: &Front, head: &str, headers: &[&str]) -> Wire {
-    let mut wire = Wire::to(front.running.address).await;
-    wire.say(request(head, headers)).await.unwrap();
-    wire
-}
 
 /// What this process holds, in bytes.
 fn resident() -> usize {
@@ -49,7 +42,7 @@ async fn sixty_four_mebibytes_go_both_ways_at_constant_memory() {
     .await;
     let front = passing(upstream.address, "").await;
     let before = resident();
-    let mut wire = client(&front, "POST /x", &[&format!("content-length: {LONG}")]).await;
+    let mut wire = front.wire("POST /x", &[&format!("content-length: {LONG}")]).await;
     let (mut peak, piece) = (0, vec![b'y'; 64 << 10]);
     for at in 0..LONG / piece.len() {
         wire.say(&piece).await.unwrap();
@@ -86,7 +79,7 @@ async fn a_slow_reader_stops_the_upstreams_writer() {
     })
     .await;
     let front = passing(upstream.address, "").await;
-    let mut wire = client(&front, "GET /x", &[]).await;
+    let mut wire = front.wire("GET /x", &[]).await;
     wire.head().await.unwrap();
     let stopped_at = stands_still(&written).await;
     assert!(stopped_at < LONG / 2, "{} MiB were written to nobody", stopped_at / MIB);
@@ -103,7 +96,7 @@ async fn a_slow_upstream_stops_the_clients_writer() {
     })
     .await;
     let front = passing(upstream.address, "").await;
-    let mut wire = client(&front, "POST /x", &[&format!("content-length: {LONG}")]).await;
+    let mut wire = front.wire("POST /x", &[&format!("content-length: {LONG}")]).await;
     let piece = vec![b'x'; 64 << 10];
     let (mut sent, begun) = (0, Instant::now());
     while begun.elapsed() < Duration::from_secs(2) {
@@ -147,7 +140,7 @@ async fn pieces_go_on_as_they_come() {
     })
     .await;
     let front = passing(upstream.address, "").await;
-    let mut wire = client(&front, "POST /x", &[CHUNKED]).await;
+    let mut wire = front.wire("POST /x", &[CHUNKED]).await;
     assert!(wire.head().await.unwrap().starts_with("HTTP/1.1 200 "));
     for word in ["one!", "two!", "three!"] {
         wire.say(format!("{:x}\r\n{word}\r\n", word.len())).await.unwrap();
@@ -168,7 +161,7 @@ async fn a_get_may_have_a_body() {
     })
     .await;
     let front = passing(upstream.address, "").await;
-    let mut wire = client(&front, "GET /x", &[CHUNKED]).await;
+    let mut wire = front.wire("GET /x", &[CHUNKED]).await;
     wire.say("3\r\nabc\r\n0\r\n\r\n").await.unwrap();
     assert!(wire.head().await.unwrap().starts_with("HTTP/1.1 204 "));
 }
@@ -190,7 +183,7 @@ async fn trailers_go_both_ways() {
     .await;
     let front = passing(upstream.address, "").await;
     let headers = [CHUNKED, "te: trailers", "trailer: x-sum, authorization"];
-    let mut wire = client(&front, "POST /x", &headers).await;
+    let mut wire = front.wire("POST /x", &headers).await;
     wire.say("3\r\nabc\r\n0\r\nx-sum: 6\r\nauthorization: Bearer x\r\n\r\n").await.unwrap();
     let head = wire.head().await.unwrap();
     assert_eq!(values(&head, "trailer"), ["x-end"]);
@@ -210,14 +203,14 @@ async fn a13_a_client_that_waits_for_100_gets_it_from_the_upstream() {
     .await;
     let front = passing(upstream.address, "").await;
     let headers = ["content-length: 5", "expect: 100-continue"];
-    let mut wire = client(&front, "POST /x", &headers).await;
+    let mut wire = front.wire("POST /x", &headers).await;
     assert_eq!(wire.head().await.unwrap(), "HTTP/1.1 100 Continue\r\n\r\n");
     wire.say("abcde").await.unwrap();
     assert!(wire.until("ok").await.unwrap().starts_with("HTTP/1.1 200 "));
 }
 
 #[tokio::test]
-async fn a13_an_upstream_that_refuses_instead_is_told_to_the_client_and_gets_no_body() {
+async fn a13_an_upstreams_refusal_reaches_the_client_and_the_body_is_not_sent() {
     let upstream = Far::start(|mut wire| async move {
         wire.head().await?;
         wire.say("HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno").await?;
@@ -227,7 +220,7 @@ async fn a13_an_upstream_that_refuses_instead_is_told_to_the_client_and_gets_no_
     .await;
     let front = passing(upstream.address, "").await;
     let headers = ["content-length: 5", "expect: 100-continue"];
-    let mut wire = client(&front, "POST /x", &headers).await;
+    let mut wire = front.wire("POST /x", &headers).await;
     let head = wire.head().await.unwrap();
     assert!(head.starts_with("HTTP/1.1 413 "), "{head}");
     assert_eq!(wire.rest().await, "no");
@@ -250,7 +243,7 @@ async fn a13_a_long_refusal_comes_whole_and_the_body_never_goes() {
     let front = passing(upstream.address, "").await;
     for _ in 0..4 {
         let headers = ["content-length: 5", "expect: 100-continue"];
-        let mut wire = client(&front, "POST /x", &headers).await;
+        let mut wire = front.wire("POST /x", &headers).await;
         assert!(wire.head().await.unwrap().starts_with("HTTP/1.1 413 "));
         assert_eq!(wire.skip(2 * HALF).await, 2 * HALF);
     }
@@ -277,7 +270,7 @@ async fn an_upstream_that_never_says_100_gets_the_body_all_the_same() {
     .await;
     let front = passing(upstream.address, "").await;
     let headers = ["content-length: 5", "expect: 100-continue"];
-    let mut wire = client(&front, "POST /x", &headers).await;
+    let mut wire = front.wire("POST /x", &headers).await;
     assert_eq!(wire.head().await.unwrap(), "HTTP/1.1 100 Continue\r\n\r\n");
     wire.say("abcde").await.unwrap();
     assert!(wire.until("ok").await.is_some());
@@ -295,7 +288,7 @@ async fn e13_an_answer_that_comes_before_the_body_has_ended_is_passed_on() {
     })
     .await;
     let front = passing(upstream.address, "").await;
-    let mut wire = client(&front, "POST /x", &["content-length: 1000000"]).await;
+    let mut wire = front.wire("POST /x", &["content-length: 1000000"]).await;
     wire.say("abc").await.unwrap();
     let head = wire.head().await.unwrap();
     assert!(head.starts_with("HTTP/1.1 507 "), "{head}");
@@ -374,7 +367,7 @@ async fn e11_an_upstream_without_an_answer_is_504() {
     let front = passing(upstream.address, "head_timeout = \"300ms\"").await;
     tests::expect::error(&front.get("/x").await, "504 upstream_timeout", "no head");
     // A long upload is no long wait: the time counts from its last piece.
-    let mut wire = client(&front, "POST /x", &["content-length: 8"]).await;
+    let mut wire = front.wire("POST /x", &["content-length: 8"]).await;
     let begun = Instant::now();
     for _ in 0..8 {
         wire.say("a").await.unwrap();
@@ -403,7 +396,7 @@ async fn e10_e11_an_answer_that_breaks_off_or_falls_silent_is_cut_and_never_whol
         })
         .await;
         let front = passing(upstream.address, "idle_timeout = \"300ms\"").await;
-        let mut wire = client(&front, "GET /x", &[]).await;
+        let mut wire = front.wire("GET /x", &[]).await;
         assert!(wire.head().await.unwrap().starts_with("HTTP/1.1 200 "));
         let heard = wire.rest().await;
         assert!(heard.contains("abc") && !heard.ends_with("0\r\n\r\n"), "{answer:?}: {heard}");
@@ -423,7 +416,7 @@ async fn c02_a_client_that_stops_sending_is_408() {
     })
     .await;
     let front = passing(upstream.address, "idle_timeout = \"300ms\"").await;
-    let mut wire = client(&front, "POST /x", &["content-length: 9"]).await;
+    let mut wire = front.wire("POST /x", &["content-length: 9"]).await;
     wire.say("abc").await.unwrap();
     let head = timeout(Duration::from_secs(5), wire.head()).await.unwrap().unwrap();
     assert!(head.starts_with("HTTP/1.1 408 "), "{head}");
@@ -439,7 +432,7 @@ async fn an_upstream_that_takes_nothing_is_cut() {
     })
     .await;
     let front = passing(upstream.address, "idle_timeout = \"500ms\"").await;
-    let mut wire = client(&front, "POST /x", &[&format!("content-length: {LONG}")]).await;
+    let mut wire = front.wire("POST /x", &[&format!("content-length: {LONG}")]).await;
     let piece = vec![b'x'; 64 << 10];
     let begun = Instant::now();
     for _ in 0..LONG / piece.len() {
@@ -468,7 +461,7 @@ async fn a_client_that_leaves_ends_the_exchange() {
     })
     .await;
     let front = passing(upstream.address, "").await;
-    let mut wire = client(&front, "GET /x", &[]).await;
+    let mut wire = front.wire("GET /x", &[]).await;
     wire.head().await.unwrap();
     drop(wire);
     timeout(Duration::from_secs(5), heard).await.unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! Headers on their way through: which end here, which are ours, and who is believed.
+//! Headers of requests that pass through: which are removed, which are added and which are trusted.
 
 use tests::raw::{Raw, Reply};
 use tests::wire::{passing, request, values};
@@ -23,7 +23,7 @@ async fn through(front: &Front, upstream: &Raw, lines: &[&str]) -> (String, Stri
 }
 
 #[tokio::test]
-async fn a23_what_concerns_one_connection_ends_here_in_both_directions() {
+async fn a23_headers_about_one_connection_end_here_in_both_directions() {
     let upstream = upstream().await;
     let front = passing(upstream.address, "").await;
     let (sent, heard) = through(
@@ -73,7 +73,7 @@ async fn a23_what_concerns_one_connection_ends_here_in_both_directions() {
 }
 
 #[tokio::test]
-async fn a24_nobody_is_believed_about_who_asked() {
+async fn a24_headers_that_name_the_client_are_not_believed() {
     let upstream = upstream().await;
     let front = passing(upstream.address, "").await;
     let claims = [
@@ -132,7 +132,7 @@ async fn a24_a_trusted_proxy_is_believed_and_followed() {
 }
 
 #[tokio::test]
-async fn an_expectation_nobody_knows_is_417() {
+async fn an_unknown_expectation_is_417() {
     let upstream = upstream().await;
     let front = passing(upstream.address, "").await;
     let (sent, heard) = through(&front, &upstream, &["expect: 200-ok"]).await;

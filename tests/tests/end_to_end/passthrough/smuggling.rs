@@ -6,7 +6,7 @@ use tests::wire::{Far, passing, request, values};
 const HIDDEN: &str = "GET /hidden HTTP/1.1\r\nhost: x\r\n\r\n";
 
 #[tokio::test]
-async fn a01_to_a08_what_can_be_read_in_two_ways_is_refused_and_closed() {
+async fn a01_to_a08_an_ambiguous_request_is_refused_and_its_connection_is_closed() {
     let upstream = Raw::start(|_| Reply::json(200, "{}")).await;
     let front = passing(upstream.address, "").await;
     let chunked = "transfer-encoding: chunked";
@@ -104,7 +104,7 @@ async fn a14_bytes_of_a_body_never_become_a_request() {
 }
 
 #[tokio::test]
-async fn a12_what_follows_an_upgrade_is_a_request_of_its_own() {
+async fn a12_the_bytes_after_an_upgrade_are_a_request_of_their_own() {
     let upstream = Raw::start(|_| Reply::json(200, "{}")).await;
     let front = passing(upstream.address, "").await;
     let upgrade = ["connection: upgrade", "upgrade: h2c"];

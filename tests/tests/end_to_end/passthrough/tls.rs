@@ -1,60 +1,35 @@
 //! What goes through over TLS: HTTP/2 on our side, HTTP/1.1 on the upstream's.
 #![expect(clippy::expect_used, reason = "a test may")]
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Version};
-use settings::key_digest;
+use tests::folder::{Certificate, Folder};
 use tests::raw::{Raw, Reply};
 use tests::wire::Far;
-use tests::{Front, LEGACY_KEY, V4_KEY};
+use tests::{Front, LEGACY_KEY, V4_KEY, config};
 use tower::ServiceExt;
 use transport::body;
-use transport::client::{Client, ClientError, ClientSettings};
-use transport::tls::ClientTls;
+use transport::client::ClientError;
 
 const SECOND_KEY: &str = "the-key-behind-the-second-gateway";
 const MIB: usize = 1 << 20;
 
-/// Certificate and key of `localhost`.
-struct Certificate {
-    cert: PathBuf,
-    key: PathBuf,
-}
-
-fn certificate(name: &str) -> Certificate {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    let (cert, key) = (folder.join(format!("{name}.crt")), folder.join(format!("{name}.key")));
-    std::fs::write(&cert, made.cert.pem()).expect("a temporary file");
-    std::fs::write(&key, made.signing_key.serialize_pem()).expect("a temporary file");
-    Certificate { cert, key }
-}
-
 /// A gateway that speaks TLS and passes through to an upstream.
 async fn encrypted(certificate: &Certificate, base_url: &str, legacy_key: &str) -> Front {
-    let Certificate { cert, key } = certificate;
-    let text = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\ntls = {{ cert = {cert:?}, key = {key:?} }}\n\
-         [admin]\nlisten = \"127.0.0.1:0\"\n[passthrough]\nenabled = true\n\
-         [upstream.ams]\ndialect = \"voiso-v4\"\nbase_url = \"{base_url}\"\nca_file = {cert:?}\n\
-         [[caller]]\nname = \"crm\"\nlegacy_key = {{ digest = \"{}\" }}\nupstream = \"ams\"\n\
-         upstream_key = {{ env = \"KEY\" }}\nsees = \"everything\"\n",
-        key_digest(legacy_key)
-    );
+    let passthrough = "[passthrough]\nenabled = true";
+    let text = config::ports(&certificate.server_line())
+        + &config::voiso("ams", base_url, &certificate.ca_line())
+        + &config::caller(
+            "crm",
+            "ams",
+            &config::digest(legacy_key),
+            &config::env("KEY"),
+            passthrough,
+        );
     let upstream_key = if legacy_key == V4_KEY { SECOND_KEY } else { V4_KEY };
-    Front::start_with(&text, &[("KEY".to_owned(), upstream_key.to_owned())]).await
-}
-
-fn client(certificate: &Certificate) -> Client {
-    Client::new(&ClientSettings {
-        connect_timeout: Duration::from_secs(5),
-        pool_idle_timeout: Duration::from_secs(20),
-        pool_idle_max: 8,
-        tls: ClientTls::new(Some(&certificate.cert)).expect("a root"),
-    })
+    Front::start_with(&text, &[("KEY", upstream_key)]).await
 }
 
 fn request(front: &Front, key: &str, body: impl Into<Bytes>) -> Request<Bytes> {
@@ -65,7 +40,8 @@ fn request(front: &Front, key: &str, body: impl Into<Bytes>) -> Request<Bytes> {
 
 #[tokio::test]
 async fn http2_becomes_http1_with_all_that_it_said() {
-    let certificate = certificate("http2");
+    let folder = Folder::new();
+    let certificate = folder.certificate("http2");
     let upstream = Far::start(|mut wire| async move {
         let head = wire.head().await?;
         let length = tests::wire::values(&head, "content-length").first()?.parse().ok()?;
@@ -81,7 +57,7 @@ async fn http2_becomes_http1_with_all_that_it_said() {
     })
     .await;
     let front = encrypted(&certificate, &format!("http://{}", upstream.address), LEGACY_KEY).await;
-    let client = client(&certificate);
+    let client = certificate.client();
     let asked = request(&front, LEGACY_KEY, vec![b'y'; 16 * MIB]);
     let answer = client.oneshot(asked).await.expect("an answer");
     assert_eq!(answer.version(), Version::HTTP_2);
@@ -103,7 +79,8 @@ async fn http2_becomes_http1_with_all_that_it_said() {
 
 #[tokio::test]
 async fn an_upstream_over_tls_is_believed_by_its_certificate_alone() {
-    let (known, unknown) = (certificate("known"), certificate("unknown"));
+    let folder = Folder::new();
+    let (known, unknown) = (folder.certificate("known"), folder.certificate("unknown"));
     let upstream = Raw::start(|_| Reply::json(200, "{}")).await;
     let base_url = format!("http://{}", upstream.address);
     let good = encrypted(&known, &base_url, V4_KEY).await;
@@ -112,7 +89,7 @@ async fn an_upstream_over_tls_is_believed_by_its_certificate_alone() {
         let base_url = format!("https://localhost:{}", far.running.address.port());
         let near = encrypted(&known, &base_url, LEGACY_KEY).await;
         let answer: Result<_, ClientError> =
-            client(&known).oneshot(request(&near, LEGACY_KEY, "")).await;
+            known.client().oneshot(request(&near, LEGACY_KEY, "")).await;
         let answer = answer.expect("an answer");
         assert_eq!(answer.status(), status);
         let slug = answer.headers().get("x-tieline-error").map(|slug| slug.as_bytes());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tests::raw::{Raw, Reply};
-use tests::wire::{Far, Wire, passing, request, values};
+use tests::wire::{Far, passing, values};
 
 const ASK: [&str; 4] = [
     "connection: keep-alive, Upgrade",
@@ -40,8 +40,7 @@ async fn echo() -> Far {
 async fn a_websocket_is_refused_unless_it_is_switched_on() {
     let upstream = Raw::start(|_| Reply::json(200, "{}")).await;
     let front = passing(upstream.address, "").await;
-    let mut client = Wire::to(front.running.address).await;
-    client.say(request("GET /socket", &ASK)).await.unwrap();
+    let mut client = front.wire("GET /socket", &ASK).await;
     let head = client.head().await.unwrap();
     assert!(head.starts_with("HTTP/1.1 501 "), "{head}");
     assert_eq!(values(&head, "x-tieline-error"), ["upgrade_refused"]);
@@ -52,8 +51,7 @@ async fn a_websocket_is_refused_unless_it_is_switched_on() {
 async fn a_websocket_goes_through_byte_by_byte_in_both_directions() {
     let upstream = echo().await;
     let front = passing(upstream.address, "websocket = true").await;
-    let mut client = Wire::to(front.running.address).await;
-    client.say(request("GET /socket", &ASK)).await.unwrap();
+    let mut client = front.wire("GET /socket", &ASK).await;
     let head = client.head().await.unwrap();
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
     assert_eq!(values(&head, "upgrade"), ["websocket"]);
@@ -76,8 +74,7 @@ async fn a_silent_websocket_is_closed() {
     let upstream = echo().await;
     let rules = "websocket = true\nwebsocket_idle_timeout = \"3s\"";
     let front = passing(upstream.address, rules).await;
-    let mut client = Wire::to(front.running.address).await;
-    client.say(request("GET /socket", &ASK)).await.unwrap();
+    let mut client = front.wire("GET /socket", &ASK).await;
     client.head().await.unwrap();
     assert_eq!(client.until("\n").await.unwrap(), "hello\n");
     for _ in 0..8 {
@@ -92,14 +89,13 @@ async fn a_silent_websocket_is_closed() {
 async fn an_upstream_that_does_not_switch_answers_as_ever() {
     let upstream = Raw::start(|_| Reply::json(403, "{\"no\":1}")).await;
     let front = passing(upstream.address, "websocket = true").await;
-    let mut client = Wire::to(front.running.address).await;
-    client.say(request("GET /socket", &ASK)).await.unwrap();
+    let mut client = front.wire("GET /socket", &ASK).await;
     assert!(client.head().await.unwrap().starts_with("HTTP/1.1 403 "));
     assert_eq!(client.exactly(8).await.unwrap(), "{\"no\":1}");
 }
 
 #[tokio::test]
-async fn e14_a_switch_nobody_asked_for_is_502() {
+async fn e14_an_unrequested_protocol_switch_is_502() {
     let upstream = Raw::start(|_| {
         Reply::bytes("HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: x\r\n\r\nstray")
     })
@@ -113,8 +109,7 @@ async fn e14_a_switch_nobody_asked_for_is_502() {
 async fn a_websocket_holds_its_place_until_it_ends() {
     let upstream = echo().await;
     let front = passing(upstream.address, "websocket = true\nrequests_in_flight_max = 1").await;
-    let mut client = Wire::to(front.running.address).await;
-    client.say(request("GET /socket", &ASK)).await.unwrap();
+    let mut client = front.wire("GET /socket", &ASK).await;
     assert!(client.head().await.unwrap().starts_with("HTTP/1.1 101 "));
     assert_eq!(front.get("/x").await.verdict(), "503 overloaded");
     client.say("bye\n").await.unwrap();
@@ -122,8 +117,7 @@ async fn a_websocket_holds_its_place_until_it_ends() {
     drop(client);
     let mut head = String::new();
     for _ in 0..100 {
-        let mut next = Wire::to(front.running.address).await;
-        next.say(request("GET /socket", &ASK)).await.unwrap();
+        let mut next = front.wire("GET /socket", &ASK).await;
         head = next.head().await.unwrap();
         if head.starts_with("HTTP/1.1 101 ") {
             return;

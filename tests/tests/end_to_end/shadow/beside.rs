@@ -12,7 +12,7 @@ use simulator::{Settings, Simulator};
 use tests::raw::{Head, Raw, Reply};
 use tests::shadow::{found, front, outcome, text};
 use tests::wire::{Far, Wire};
-use tests::{Answer, Front, LEGACY_KEY, V1_USERS, V4_KEY, config_text, vendor, vonage};
+use tests::{Answer, Front, LEGACY_KEY, V1_USERS, V4_KEY, vendor, vonage};
 
 /// An address where nobody listens.
 async fn nowhere() -> SocketAddr {
@@ -73,9 +73,9 @@ async fn answers_in_any_coding_are_compared_by_their_plain_bytes() {
 #[tokio::test]
 async fn l01_whatever_control_does_the_answer_is_the_same_byte_for_byte() {
     let (_vendor, address, _guard) = vendor(Settings::default()).await;
-    let plain = Front::start(&config_text(address, "attempts_max = 1", "")).await;
+    let plain = Front::over(address, "attempts_max = 1", "").await;
     let expected = clients(&plain).await;
-    // It says nothing, and whoever waited for it would wait for ever.
+    // It says nothing: a request that waited for it would never end.
     let silent = Far::start(|mut wire: Wire| async move {
         wire.head().await;
         std::future::pending().await
@@ -138,7 +138,7 @@ async fn l01_an_answer_of_ten_gibibytes_is_cut_off_and_not_held() {
 }
 
 #[tokio::test]
-async fn l01_what_does_not_fit_is_dropped_and_counted() {
+async fn l01_comparisons_that_do_not_fit_are_dropped_and_counted() {
     let (_vendor, address, _guard) = vendor(Settings::default()).await;
     let control = Raw::start(|_: &Head| Reply::json(200, "[]")).await;
     let shadow = "queue_max = 4\nrequests_per_second_max = 0.001";
@@ -186,7 +186,7 @@ async fn l02_nothing_but_a_get_of_a_legacy_list_is_ever_sent() {
         ] {
             front.send(method, target, &key).await;
         }
-        // Unknown callers are nobody's business either.
+        // Requests of unknown callers are not compared either.
         front.get_with(V1_USERS, &[("authorization", "Bearer nobody")]).await;
         front.get_with(V1_USERS, &[]).await;
         front.get_with(&format!("{V1_USERS}?key={LEGACY_KEY}"), &key).await;
@@ -231,7 +231,7 @@ async fn l03_a_limit_of_control_is_kept_by_the_shadow_alone() {
 }
 
 #[tokio::test]
-async fn what_waits_for_a_control_that_is_left_alone_takes_no_turns() {
+async fn comparisons_that_wait_for_a_resting_control_take_no_turns() {
     let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
     let goes_on = Arc::new(tokio::sync::Notify::new());
     let waiting = Arc::clone(&goes_on);

@@ -1,5 +1,5 @@
-//! Callers that control answers, so many of a hundred requests: it is asked as the client asks, and where
-//! it fails the client gets candidate's answer.
+//! Callers of whose requests control answers a percentage: it is asked as the client asks, and where it
+//! fails the client gets candidate's answer.
 
 use http::Method;
 use simulator::Settings;
@@ -19,7 +19,7 @@ async fn answers(front: &Front, outcome: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn of_a_hundred_requests_exactly_so_many_are_controls() {
+async fn control_answers_exactly_its_percentage_of_the_requests() {
     let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
     let control = Raw::start(|_: &Head| Reply::json(200, "[ ]")).await;
     for percent in [0, 1, 30, 99, 100] {
@@ -182,7 +182,7 @@ async fn a_control_that_fails_again_and_again_is_left_alone() {
 }
 
 #[tokio::test]
-async fn what_control_answered_is_compared_as_well() {
+async fn answers_by_control_are_compared_as_well() {
     let (_vendor, upstream, _one) = vendor(Settings::default()).await;
     let (other, control, _other) = vendor(Settings::default()).await;
     let front = front(&text(upstream, control, "control_percent = 100", "")).await;

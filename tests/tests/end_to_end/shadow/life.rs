@@ -12,13 +12,12 @@ use simulator::Settings;
 use tests::raw::{Head, Raw, Reply as Said};
 use tests::shadow::{found, front, outcome, text};
 use tests::wire::{Far, Wire};
-use tests::{Front, V1_USERS, V4_KEY, vendor, vonage};
+use tests::{Front, V1_USERS, V4_KEY, parsed, vendor, vonage};
 
 const NOBODY: &str = "/api/user_management/v1/users?id=x";
 
 fn reload(front: &Front, text: &str) {
-    let env = [("V4".to_owned(), V4_KEY.to_owned())];
-    let config = Config::parse(text, "test.toml", &env).unwrap();
+    let config = parsed(text, &[("V4", V4_KEY)]).unwrap();
     front.running.reloader().reload(config).unwrap();
 }
 
@@ -106,7 +105,7 @@ async fn a_limit_that_a_comparison_meets_is_no_clients() {
     .await;
     let control = differing().await;
     let config = text(upstream.address, control.address, "", "");
-    // Whoever pauses as long as it says has no answer in time.
+    // A pause as long as it asks for would leave no time for an answer.
     let long = "attempts_max = 1\nretry_after_max = \"2h\"";
     let front = front(&config.replacen("attempts_max = 1", long, 1)).await;
     assert_eq!(front.get(V1_USERS).await.status, 200);
@@ -227,8 +226,8 @@ impl Judge for Unwell {
 async fn a_judge_that_panics_costs_one_comparison() {
     let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
     let surroundings = Surroundings { judge: Some(Arc::new(Unwell)), ..Surroundings::default() };
-    let env = [("V4".to_owned(), V4_KEY.to_owned())];
-    let front = Front::start_in(&text(upstream, upstream, "", ""), &env, surroundings).await;
+    let front =
+        Front::start_in(&text(upstream, upstream, "", ""), &[("V4", V4_KEY)], surroundings).await;
     for answered in 1..=3 {
         assert_eq!(front.get(NOBODY).await.status, 200);
         assert_eq!(outcome(&found(&front, answered).await, "failed"), answered);
@@ -268,9 +267,8 @@ async fn another_configuration_and_the_end_stop_a_comparison_that_goes_on_for_lo
     let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
     let judge = Arc::new(Endless::default());
     let surroundings = Surroundings { judge: Some(judge.clone()), ..Surroundings::default() };
-    let env = [("V4".to_owned(), V4_KEY.to_owned())];
     let config = text(upstream, upstream, "", "[limits]\ndrain_delay = \"0s\"");
-    let front = Front::start_in(&config, &env, surroundings).await;
+    let front = Front::start_in(&config, &[("V4", V4_KEY)], surroundings).await;
     for begun in 1..=2 {
         assert_eq!(front.get(NOBODY).await.status, 200);
         eventually("it begins", || judge.begun.load(Ordering::SeqCst) == begun).await;

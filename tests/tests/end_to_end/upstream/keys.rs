@@ -10,23 +10,12 @@ use http::Method;
 use serde_json::Value;
 use simulator::{Fail, Faults, Settings};
 use tests::raw::{Raw, Reply, say};
-use tests::{Answer, Front, LEGACY_KEY, V1_USERS, V4_KEY, World, config_text, expect, query};
+use tests::{
+    Answer, Front, LEGACY_KEY, V1_USERS, V4_KEY, World, config, config_text, expect, query, users,
+};
 
 async fn world() -> World {
-    World::new(Settings { users: 12, ..Settings::default() }).await
-}
-
-/// One more caller, answered with the same v4 key.
-fn caller(name: &str, key: &str, sees: &str) -> String {
-    format!(
-        "[[caller]]\nname = \"{name}\"\nlegacy_key = {{ digest = \"{}\" }}\nupstream = \"ams\"\n\
-         upstream_key = {{ env = \"V4\" }}\nsees = {sees}\n",
-        settings::key_digest(key)
-    )
-}
-
-async fn get_as(world: &World, key: &str, target: &str) -> Answer {
-    world.front.get_with(target, &[("authorization", &format!("Bearer {key}"))]).await
+    World::new(users(12)).await
 }
 
 /// Nothing of a key stands anywhere in an answer.
@@ -54,7 +43,7 @@ async fn d02_an_unknown_key_is_the_legacy_bad_key_answer() {
     let world = world().await;
     // A v4 key is no legacy key; a prefix, a longer one and another case are other keys.
     for key in [V4_KEY, "legacy-demo-ke", "legacy-demo-keyy", "LEGACY-DEMO-KEY", "x", "*", "%"] {
-        let answer = get_as(&world, key, V1_USERS).await;
+        let answer = world.front.get_as(key, V1_USERS).await;
         expect::error(&answer, "401 unknown_credential", key);
         assert_eq!(answer.text(), "{\"error\":\"Invalid User API Key\"}");
         let target = format!("{V1_USERS}?{}", query(&[("key", key)]));
@@ -66,7 +55,7 @@ async fn d02_an_unknown_key_is_the_legacy_bad_key_answer() {
 #[tokio::test]
 async fn d02_text_and_status_of_a_wrong_key_are_a_setting() {
     let rest = "[legacy.v1_users]\ninvalid_key = { status = 403, text = \"Invalid api_key\" }";
-    let world = World::with(Settings { users: 3, ..Settings::default() }, "", rest).await;
+    let world = World::with(users(3), "", rest).await;
     for (headers, slug) in [
         (&[][..], "403 no_credential"),
         (&[("authorization", "Bearer wrong")][..], "403 unknown_credential"),
@@ -124,12 +113,13 @@ async fn d03_one_callers_refused_key_is_not_another_callers() {
     let v4_keys = vec![V4_KEY.to_owned(), "other-v4".to_owned()];
     let settings = Settings { users: 12, v4_keys, ..Settings::default() };
     let (vendor, address, _guard) = tests::vendor(settings).await;
-    let other = caller("other", "other-key", "\"everything\"").replace("\"V4\"", "\"OTHER\"");
-    let env = [("V4", V4_KEY), ("OTHER", "other-v4")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+    let other =
+        config::another("other", "other-key", "\"everything\"").replace("\"V4\"", "\"OTHER\"");
+    let env = [("V4", V4_KEY), ("OTHER", "other-v4")];
     let front = Front::start_with(&config_text(address, "", &other), &env).await;
     vendor.set_faults(Faults { keys_unauthorized: vec![V4_KEY.to_owned()], ..Faults::default() });
     expect::error(&front.get(V1_USERS).await, "502 mapped_key_refused", "refused");
-    let answer = front.get_with(V1_USERS, &[("authorization", "Bearer other-key")]).await;
+    let answer = front.get_as("other-key", V1_USERS).await;
     assert_eq!(answer.verdict(), "200 ");
 }
 
@@ -181,22 +171,22 @@ async fn d06_a_credential_has_one_form_or_is_none() {
 
 #[tokio::test]
 async fn d07_two_legacy_keys_of_one_v4_key_share_nothing() {
-    let rest = caller("narrow", "narrow-key", "{ groups = [\"Analyst\"] }");
-    let settings = Settings { users: 150, ..Settings::default() };
+    let rest = config::another("narrow", "narrow-key", "{ groups = [\"Analyst\"] }");
+    let settings = users(150);
     let world = World::with(settings, "", &rest).await;
     let target = format!("{V1_USERS}?sag=Supervisor");
     let wide = world.get(&target).await.ids();
     assert!(!wide.is_empty());
     // The wide caller's look-up is fresh, and the narrow one must not be answered from it.
     world.vendor.reset_stats();
-    let narrow = get_as(&world, "narrow-key", &target).await;
+    let narrow = world.front.get_as("narrow-key", &target).await;
     expect::rows(&narrow, &[], "a group the narrow caller never saw");
     assert_eq!(world.vendor.stats().users_pages, 2, "a look-up of its own");
     // And the other way round: the narrow caller's "there is none" is not the wide one's.
     expect::rows(&world.get(&target).await, &wide, "the wide caller");
-    let own = get_as(&world, "narrow-key", &format!("{V1_USERS}?sag=Analyst")).await.ids();
+    let own = world.front.get_as("narrow-key", &format!("{V1_USERS}?sag=Analyst")).await.ids();
     assert_eq!(own, world.get(&format!("{V1_USERS}?sag=Analyst")).await.ids());
-    assert_eq!(own, get_as(&world, "narrow-key", V1_USERS).await.ids(), "and nothing else");
+    assert_eq!(own, world.front.get_as("narrow-key", V1_USERS).await.ids(), "and nothing else");
 }
 
 #[tokio::test]
@@ -240,7 +230,7 @@ async fn a21_a_key_in_the_query_works_alone() {
 #[tokio::test]
 async fn d11_no_legacy_key_goes_upstream_and_no_header_of_the_client() {
     let raw = Raw::start(|head| Reply::page_of(&[1, 2, 3], head)).await;
-    let front = Front::start(&config_text(raw.address, "", "")).await;
+    let front = Front::over(raw.address, "", "").await;
     let bearer = format!("Bearer {LEGACY_KEY}");
     let more = [
         ("cookie", "session=legacy-demo-key"),
@@ -356,7 +346,7 @@ fn has(user: &Value, list: &str, id: u64) -> bool {
 
 #[tokio::test]
 async fn d08_a_narrowed_caller_sees_its_rows_and_no_others() {
-    let settings = || Settings { users: 230, ..Settings::default() };
+    let settings = || users(230);
     let users = World::new(settings()).await.vendor.users();
     let team = users.iter().find_map(|user| user["teams"][0]["id"].as_u64()).unwrap();
     let one = id_of(&users[40]);
@@ -375,7 +365,8 @@ async fn d08_a_narrowed_caller_sees_its_rows_and_no_others() {
         ),
         ("nobody", "{ groups = [\"No such group\"] }".into(), Box::new(|_| false)),
     ];
-    let rest: String = narrowings.iter().map(|(name, sees, _)| caller(name, name, sees)).collect();
+    let rest: String =
+        narrowings.iter().map(|(name, sees, _)| config::another(name, name, sees)).collect();
     let world = World::with(settings(), "", &rest).await;
     let all = world.get(V1_USERS).await;
     let groups: BTreeSet<&str> =
@@ -383,7 +374,7 @@ async fn d08_a_narrowed_caller_sees_its_rows_and_no_others() {
     for (name, _, sees) in &narrowings {
         let seen: BTreeSet<u64> = users.iter().filter(|user| sees(user)).map(id_of).collect();
         let expected: Vec<u64> = all.ids().into_iter().filter(|id| seen.contains(id)).collect();
-        let mine = get_as(&world, name, V1_USERS).await;
+        let mine = world.front.get_as(name, V1_USERS).await;
         expect::rows(&mine, &expected, name);
         assert!(
             expected.is_empty() == (*name == "nobody"),
@@ -400,7 +391,7 @@ async fn d08_a_narrowed_caller_sees_its_rows_and_no_others() {
         let hidden = hidden.unwrap();
         for filter in ["id", "email", "name"] {
             let found = query(&[(filter, hidden[filter].as_str().unwrap())]);
-            let found = get_as(&world, name, &format!("{V1_USERS}?{found}")).await.ids();
+            let found = world.front.get_as(name, &format!("{V1_USERS}?{found}")).await.ids();
             assert!(found.iter().all(|id| seen.contains(id)), "{name}: found by {filter}");
         }
         // A group is found by the rows that are seen alone.
@@ -408,24 +399,24 @@ async fn d08_a_narrowed_caller_sees_its_rows_and_no_others() {
             let target = format!("{V1_USERS}?{}", query(&[("sag", group)]));
             let wide: Vec<u64> = world.get(&target).await.ids();
             let expected: Vec<u64> = wide.into_iter().filter(|id| seen.contains(id)).collect();
-            expect::rows(&get_as(&world, name, &target).await, &expected, name);
+            expect::rows(&world.front.get_as(name, &target).await, &expected, name);
         }
     }
 }
 
 #[tokio::test]
 async fn a_group_seen_on_hidden_rows_alone_is_no_group() {
-    let rest = caller("narrow", "narrow-key", "{ groups = [\"Analyst\"] }");
-    let world = World::with(Settings { users: 150, ..Settings::default() }, "", &rest).await;
+    let rest = config::another("narrow", "narrow-key", "{ groups = [\"Analyst\"] }");
+    let world = World::with(users(150), "", &rest).await;
     let pages = |world: &World| world.vendor.stats().users_pages;
     let target = format!("{V1_USERS}?sag=Supervisor");
-    expect::rows(&get_as(&world, "narrow-key", &target).await, &[], "hidden");
+    expect::rows(&world.front.get_as("narrow-key", &target).await, &[], "hidden");
     // As with a name nobody has: the look-up alone, and no list of the group is asked for.
     assert_eq!(pages(&world), 2);
     let queries = world.vendor.stats().users_queries;
     assert!(queries.iter().all(|query| !query.contains("security_access_group_id")));
     world.vendor.reset_stats();
     let target = format!("{V1_USERS}?sag=Nobody");
-    expect::rows(&get_as(&world, "narrow-key", &target).await, &[], "unknown");
+    expect::rows(&world.front.get_as("narrow-key", &target).await, &[], "unknown");
     assert_eq!(pages(&world), 0, "one look-up tells of every group, seen or not");
 }

@@ -24,13 +24,7 @@ async fn failing(is_down: &Arc<AtomicBool>) -> Raw {
     .await
 }
 
-async fn metric(front: &Front, series: &str) -> u64 {
-    let text = front.admin("/metrics").await.text();
-    let value = text.lines().find_map(|line| line.strip_prefix(&format!("{series} ")));
-    value.unwrap().parse().unwrap()
-}
-
-/// So many different requests, `at_once` under way at a time; nobody gets a list.
+/// Sends `count` different requests, `at_once` at a time; none of them gets a list.
 async fn many(front: &Arc<Front>, from: usize, count: usize, at_once: usize) {
     let (next, mut all) = (Arc::new(AtomicUsize::new(from)), JoinSet::new());
     for _ in 0..at_once {
@@ -57,7 +51,7 @@ async fn h07_an_upstream_that_fails_for_all_is_hardly_asked_more_than_when_all_i
     const COUNT: usize = 400;
     let is_down = Arc::new(AtomicBool::new(true));
     let upstream = failing(&is_down).await;
-    let front = Arc::new(Front::start(&config_text(upstream.address, "", "")).await);
+    let front = Arc::new(Front::over(upstream.address, "", "").await);
     many(&front, 0, WARM_UP, 16).await;
     let before = upstream.asked();
     many(&front, WARM_UP, COUNT, 16).await;
@@ -79,7 +73,7 @@ async fn h07_an_upstream_that_fails_for_all_is_hardly_asked_more_than_when_all_i
     assert_eq!(of_one.len(), COUNT);
     assert!(of_one.values().all(|times| *times <= 3), "three attempts for any one");
     let told = "tieline_retry_budget_exhausted_total{budget=\"caller\"}";
-    assert!(metric(&front, told).await > 0);
+    assert!(front.count(told).await > 0);
 }
 
 #[tokio::test]
@@ -89,11 +83,11 @@ async fn an_upstream_that_fails_is_left_alone_and_tried_again() {
     let upstream = failing(&is_down).await;
     let rest = "[passthrough]\nenabled = true\n";
     let more = "breaker_failures_min = 20\nbreaker_open_for = \"2s\"\nattempts_max = 1";
-    let front = Arc::new(Front::start(&config_text(upstream.address, more, rest)).await);
+    let front = Arc::new(Front::over(upstream.address, more, rest).await);
     many(&front, 0, 19, 1).await;
-    assert_eq!((upstream.asked(), metric(&front, STATE).await), (19, 0));
+    assert_eq!((upstream.asked(), front.count(STATE).await), (19, 0));
     many(&front, 19, 1, 1).await;
-    assert_eq!((upstream.asked(), metric(&front, STATE).await), (20, 2));
+    assert_eq!((upstream.asked(), front.count(STATE).await), (20, 2));
     let answer = front.get(V1_USERS).await;
     expect::error(&answer, "503 upstream_unavailable", "left alone");
     assert!(["1", "2"].contains(&answer.header("retry-after").as_str()));
@@ -103,13 +97,13 @@ async fn an_upstream_that_fails_is_left_alone_and_tried_again() {
     assert_eq!(upstream.asked(), 21);
     // Still failing when it is tried: left alone once more.
     sleep(Duration::from_millis(2100)).await;
-    assert_eq!(metric(&front, STATE).await, 1);
+    assert_eq!(front.count(STATE).await, 1);
     many(&front, 100, 5, 1).await;
     assert!(upstream.asked() <= 24, "one request tries: {}", upstream.asked());
     is_down.store(false, Ordering::SeqCst);
     sleep(Duration::from_millis(2100)).await;
     expect::rows(&front.get(V1_USERS).await, &[1, 2], "mended");
-    assert_eq!(metric(&front, STATE).await, 0);
+    assert_eq!(front.count(STATE).await, 0);
 }
 
 #[tokio::test]
@@ -122,7 +116,7 @@ async fn refusals_and_limits_never_leave_an_upstream_alone() {
     })
     .await;
     let more = "breaker_failures_min = 1\nattempts_max = 1";
-    let front = Front::start(&config_text(upstream.address, more, "")).await;
+    let front = Front::over(upstream.address, more, "").await;
     for refused in [429, 404, 400, 501] {
         status.store(refused, Ordering::SeqCst);
         for number in 0..3 {
@@ -148,7 +142,7 @@ async fn a_list_that_cannot_be_read_in_time_is_refused_after_its_first_page() {
     // 60 places at once, and four a second: 100 pages in 10 s.
     let more = "requests_per_minute_max = 240";
     let rest = "[limits]\nrequest_deadline = \"10s\"\n";
-    let front = Front::start(&config_text(upstream.address, more, rest)).await;
+    let front = Front::over(upstream.address, more, rest).await;
     let started = Instant::now();
     let answer = front.get(V1_USERS).await;
     expect::error(&answer, "429 rate_limited", "122 pages never fit");
@@ -175,22 +169,15 @@ async fn g09_a_client_that_leaves_is_499_and_its_reading_is_there_for_others() {
         let (ids, gate) = (all.clone(), Arc::clone(&open));
         async move {
             loop {
-                let text = wire.head().await?;
+                let head = wire.asked().await?;
                 gate.acquire().await.ok()?.forget();
-                let head = tests::raw::Head { number: 0, text };
-                let rows = ids.iter().skip(head.number_of("offset")).take(head.number_of("limit"));
-                let rows: Vec<String> = rows.map(|id| tests::raw::user(*id)).collect();
-                let body = tests::raw::page(&rows, ids.len());
-                let length = body.len();
-                wire.say(format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}"))
-                    .await?;
+                wire.say(Reply::page_of(&ids, &head)).await?;
             }
         }
     })
     .await;
-    let front = Front::start(&config_text(upstream.address, "pages_in_flight_max = 1", "")).await;
-    let mut wire = Wire::to(front.running.address).await;
-    wire.say(request(&format!("GET {V1_USERS}"), &[])).await.unwrap();
+    let front = Front::over(upstream.address, "pages_in_flight_max = 1", "").await;
+    let wire = front.wire(&format!("GET {V1_USERS}"), &[]).await;
     let started = Instant::now();
     while gate.available_permits() > 0 {
         assert!(started.elapsed() < Duration::from_secs(20), "three pages");
@@ -202,8 +189,8 @@ async fn g09_a_client_that_leaves_is_499_and_its_reading_is_there_for_others() {
         assert!(started.elapsed() < Duration::from_secs(20), "nobody noticed");
         sleep(Duration::from_millis(20)).await;
     }
-    assert_eq!(metric(&front, left).await, 1);
-    // Whoever asks the same now joins the reading: 11 pages in all, none of them twice.
+    assert_eq!(front.count(left).await, 1);
+    // An equal request now joins the reading: 11 pages in all, none of them twice.
     gate.add_permits(8);
     expect::rows(&front.get(V1_USERS).await, &ids, "for the next one");
     assert_eq!(gate.available_permits(), 0);
@@ -212,15 +199,15 @@ async fn g09_a_client_that_leaves_is_499_and_its_reading_is_there_for_others() {
 #[tokio::test]
 async fn e01_e11_an_upstream_that_is_not_there_or_says_nothing_is_asked_three_times() {
     let gone = Raw::start(|_| Reply::json(200, "{}")).await.address;
-    let front = Front::start(&config_text(gone, "", "")).await;
+    let front = Front::over(gone, "", "").await;
     expect::error(&front.get(V1_USERS).await, "502 upstream_connect", "nobody listens");
     let tried = "tieline_upstream_requests_total{outcome=\"upstream_connect\",upstream=\"ams\"}";
-    assert_eq!(metric(&front, tried).await, 3);
+    assert_eq!(front.count(tried).await, 3);
     let body = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{";
     for said in ["", body] {
         let upstream = Raw::start(move |_| Reply::bytes(said)).await;
         let more = "attempt_timeout = \"300ms\"";
-        let front = Front::start(&config_text(upstream.address, more, "")).await;
+        let front = Front::over(upstream.address, more, "").await;
         expect::error(&front.get(V1_USERS).await, "504 upstream_timeout", said);
         assert_eq!(upstream.asked(), 3, "{said}");
     }
@@ -233,23 +220,18 @@ async fn g10_a_deadline_in_the_middle_of_a_list_is_504_and_never_a_part_of_it() 
         let ids = ids.clone();
         async move {
             loop {
-                let head = tests::raw::Head { number: 0, text: wire.head().await? };
+                let head = wire.asked().await?;
                 // The ninth page never comes.
                 if head.number_of("offset") >= 8 * 99 {
                     return wire.head().await.map(drop);
                 }
-                let rows = ids.iter().skip(head.number_of("offset")).take(head.number_of("limit"));
-                let rows: Vec<String> = rows.map(|id| tests::raw::user(*id)).collect();
-                let body = tests::raw::page(&rows, ids.len());
-                let length = body.len();
-                wire.say(format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}"))
-                    .await?;
+                wire.say(Reply::page_of(&ids, &head)).await?;
             }
         }
     })
     .await;
     let rest = "[limits]\nrequest_deadline = \"2s\"\n";
-    let front = Front::start(&config_text(upstream.address, "pages_in_flight_max = 1", rest)).await;
+    let front = Front::over(upstream.address, "pages_in_flight_max = 1", rest).await;
     let started = Instant::now();
     let answer = front.get(V1_USERS).await;
     expect::error(&answer, "504 upstream_timeout", "the ninth page");
@@ -263,13 +245,13 @@ async fn g11_fifty_thousand_users_are_answered_and_a_list_above_the_cap_is_413()
     let upstream = Raw::start(move |head| Reply::page_of(&all, head)).await;
     // Only so that a slow machine has the time; every cap is the default.
     let rest = "[limits]\nrequest_deadline = \"300s\"\n";
-    let front = Front::start(&config_text(upstream.address, "", rest)).await;
+    let front = Front::over(upstream.address, "", rest).await;
     expect::rows(&front.get(V1_USERS).await, &ids, "fifty thousand");
     assert_eq!(upstream.asked(), 50_000_usize.div_ceil(99));
 
     let ids: Vec<u64> = (1..=20_001).collect();
     let upstream = Raw::start(move |head| Reply::page_of(&ids, head)).await;
-    let front = Front::start(&config_text(upstream.address, "rows_max = 20000", "")).await;
+    let front = Front::over(upstream.address, "rows_max = 20000", "").await;
     let answer = front.get(V1_USERS).await;
     expect::error(&answer, "413 result_too_large", "20001 rows");
     assert_eq!(answer.json()["error"], "The list has more than 20000 rows");

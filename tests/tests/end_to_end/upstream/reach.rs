@@ -5,12 +5,13 @@
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use gateway::Surroundings;
 use http::{Request, Response, Version};
+use tests::folder::Folder;
 use tests::names::{Names, Says};
 use tests::raw::{Head, Raw, Reply, page, user};
 use tests::{Front, V1_USERS, V4_KEY, config_text, expect};
@@ -28,8 +29,9 @@ async fn front(name: &str, port: u16, more: &str, names: &Names) -> Front {
     let nowhere = SocketAddr::from((HERE, port));
     let text = config_text(nowhere, more, "[passthrough]\nenabled = true\n");
     let text = text.replace(&nowhere.to_string(), &format!("{name}:{port}"));
-    let env = [("V4".to_owned(), V4_KEY.to_owned())];
-    Front::start_asking(&text, &env, Arc::new(names.clone())).await
+    let lookup = Arc::new(names.clone());
+    let surroundings = Surroundings { lookup, ..Surroundings::default() };
+    Front::start_in(&text, &[("V4", V4_KEY)], surroundings).await
 }
 
 /// Every connection is used once, so every request needs an address.
@@ -38,10 +40,7 @@ async fn upstream() -> Raw {
 }
 
 async fn failures(front: &Front, kind: &str) -> u64 {
-    let text = front.admin("/metrics").await.text();
-    let series = format!("tieline_dns_failures_total{{kind=\"{kind}\"}} ");
-    let value = text.lines().find_map(|line| line.strip_prefix(&series));
-    value.and_then(|value| value.parse().ok()).unwrap_or(u64::MAX)
+    front.count(&format!("tieline_dns_failures_total{{kind=\"{kind}\"}}")).await
 }
 
 #[tokio::test]
@@ -165,13 +164,9 @@ async fn http2(
 
 #[tokio::test]
 async fn e25_an_upstream_that_goes_away_in_the_middle_of_a_list_costs_no_row() {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    let (cert, key) = (folder.join("upstream-http2.crt"), folder.join("upstream-http2.key"));
-    std::fs::write(&cert, made.cert.pem()).unwrap();
-    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-    let tls = ServerTls::from_pem_files(&cert, &key).unwrap();
-
+    let folder = Folder::new();
+    let certificate = folder.certificate("upstream");
+    let tls = certificate.server();
     let versions = Arc::<Mutex<Vec<Version>>>::default();
     let (stop, on_first) = (CancellationToken::new(), Arc::<AtomicUsize>::default());
     let (going, seen, count) = (stop.clone(), Arc::clone(&versions), Arc::clone(&on_first));
@@ -190,7 +185,7 @@ async fn e25_an_upstream_that_goes_away_in_the_middle_of_a_list_costs_no_row() {
         count.fetch_add(1, Ordering::SeqCst);
     })
     .await;
-    // One address for both: whoever connects once the first goes away gets the second.
+    // One address for both: new connections get the second once the first goes away.
     let relay = TcpListener::bind((HERE, 0)).await.unwrap();
     let port = relay.local_addr().unwrap().port();
     tokio::spawn(async move {
@@ -204,7 +199,7 @@ async fn e25_an_upstream_that_goes_away_in_the_middle_of_a_list_costs_no_row() {
     });
 
     let nowhere = SocketAddr::from((HERE, port));
-    let more = format!("ca_file = {cert:?}\nconnect_timeout = \"5s\"");
+    let more = format!("{}\nconnect_timeout = \"5s\"", certificate.ca_line());
     let text = config_text(nowhere, &more, "");
     let text = text.replace(&format!("http://{nowhere}"), &format!("https://localhost:{port}"));
     let ids: Vec<u64> = (1..=3000).collect();

@@ -6,15 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use simulator::{Fail, Faults, Settings, VonageSettings};
 use tests::vonage::{expected, mapped_world, plain, world};
-use tests::{Answer, V1_USERS, World, query};
-
-const V3_USERS: &str = "/api/v3/cdr/users";
-const DELETED: &str = "/api/v2/cdr/deleted_agents";
-const TEAMS: &str = "/api/v2/cdr/teams";
-
-fn users(users: usize) -> Settings {
-    Settings { users, ..Settings::default() }
-}
+use tests::{Answer, DELETED, TEAMS, V1_USERS, V3_USERS, World, failing, query, users};
 
 /// The records of an answer by id.
 fn records(answer: &Answer) -> BTreeMap<u64, Value> {
@@ -124,7 +116,7 @@ async fn one_user_is_asked_for_alone_where_the_id_tells_which() {
     let stats = world.vendor.stats();
     assert_eq!((stats.users_pages, stats.requests), (0, 1), "{:?}", stats.by_path);
     assert!(stats.by_path.contains_key("/useradmin/users/{userId}"), "{:?}", stats.by_path);
-    // A number in no table is nobody's; no call is made for it.
+    // A number that no table has belongs to no user; no call is made for it.
     assert_eq!(world.get(&format!("{V1_USERS}?id=7")).await.text(), "[]");
     assert_eq!(world.vendor.stats().requests, 1);
     // An archived user stands in the table, but not among the live.
@@ -175,7 +167,7 @@ async fn lists_longer_than_a_page_are_whole() {
 }
 
 #[tokio::test]
-async fn what_is_joined_is_read_once_and_kept() {
+async fn joined_listings_are_read_once_and_cached() {
     let world = mapped_world(users(300), "", "").await;
     world.get(V1_USERS).await;
     let first = world.vendor.stats().requests;
@@ -200,7 +192,7 @@ async fn an_upstream_without_a_list_of_skills_is_asked_user_by_user() {
     let world = mapped_world(Settings { vonage, ..users(120) }, "", "").await;
     let agents = expected(&world.vendor);
     for (id, record) in records(&world.get(V1_USERS).await) {
-        // Who is no agent is not asked about.
+        // Users who are no agents are not asked about.
         if !record["extension"].is_null() {
             assert_eq!(record, agents[&id]);
         }
@@ -218,11 +210,9 @@ async fn an_upstream_without_a_list_of_skills_is_asked_user_by_user() {
 }
 
 #[tokio::test]
-async fn members_that_cannot_be_read_are_never_nobody() {
+async fn unreadable_members_are_never_an_empty_list() {
     for under in ["/useradmin/groups/", "/useradmin/skills/"] {
-        let fail = Fail { at_offset: None, status: 404, times: None, retry_after: None };
-        let faults =
-            Faults { fail: Some(fail), only_under: Some(under.to_owned()), ..Faults::default() };
+        let faults = Faults { only_under: Some(under.to_owned()), ..failing(404) };
         let world = mapped_world(Settings { faults, ..users(60) }, "", "").await;
         assert_eq!(world.get(V1_USERS).await.verdict(), "502 upstream_refused_call", "{under}");
         world.vendor.set_faults(Faults::default());
@@ -240,13 +230,8 @@ async fn members_that_cannot_be_read_are_never_nobody() {
 }
 
 #[tokio::test]
-async fn a_refusal_of_what_no_client_asked_for_is_the_upstreams_fault() {
-    let fail = Fail { at_offset: None, status: 400, times: None, retry_after: None };
-    let faults = Faults {
-        fail: Some(fail),
-        only_under: Some("/useradmin/users".to_owned()),
-        ..Faults::default()
-    };
+async fn a_refusal_of_a_request_that_no_client_made_is_the_upstreams_fault() {
+    let faults = Faults { only_under: Some("/useradmin/users".to_owned()), ..failing(400) };
     let world = mapped_world(Settings { faults, ..users(60) }, "", "").await;
     for target in ["", "?name=Bob", "?sag=Agent"] {
         let answer = world.get(&format!("{V1_USERS}{target}")).await;

@@ -5,15 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use simulator::{At, Churn, Fail, Faults, Settings, VonageSettings};
-use tests::vonage::{config_text, env, mapped_world, world};
-use tests::{Front, V1_USERS, query};
-
-const TEAMS: &str = "/api/v2/cdr/teams";
-const DELETED: &str = "/api/v2/cdr/deleted_agents";
-
-fn users(users: usize) -> Settings {
-    Settings { users, ..Settings::default() }
-}
+use tests::vonage::{ENV, config_text, mapped_world, world};
+use tests::{DELETED, Front, TEAMS, V1_USERS, config, failing, query, users};
 
 fn faulty(faults: Faults) -> Settings {
     Settings { faults, ..users(120) }
@@ -57,14 +50,14 @@ async fn a_token_that_dies_while_pages_are_read_is_replaced_once() {
 }
 
 #[tokio::test]
-async fn a_client_that_gets_no_token_is_a_502_in_legacy_shape_and_never_told_its_key() {
+async fn a_refused_client_is_a_502_in_legacy_shape_that_never_shows_its_key() {
     let (vendor, address, _guard) = tests::vendor(Settings {
         dialect: simulator::Dialect::VonageV4,
         faults: Faults { echo_key_in_error: true, ..Faults::default() },
         ..users(10)
     })
     .await;
-    let wrong = vec![("V4".to_owned(), "demo-client:wrong-secret".to_owned())];
+    let wrong = [("V4", "demo-client:wrong-secret")];
     let front = Front::start_with(&config_text(address, "", ""), &wrong).await;
     for _ in 0..3 {
         let answer = front.get(V1_USERS).await;
@@ -126,20 +119,8 @@ async fn a_list_of_another_version_and_broken_pages_are_never_an_answer() {
             Faults { keys_unauthorized: vec!["*".to_owned()], ..Faults::default() },
             "502 mapped_key_refused",
         ),
-        (
-            Faults {
-                fail: Some(Fail { at_offset: None, status: 500, times: None, retry_after: None }),
-                ..Faults::default()
-            },
-            "502 upstream_5xx",
-        ),
-        (
-            Faults {
-                fail: Some(Fail { at_offset: None, status: 429, times: None, retry_after: None }),
-                ..Faults::default()
-            },
-            "429 rate_limited",
-        ),
+        (failing(500), "502 upstream_5xx"),
+        (failing(429), "429 rate_limited"),
     ] {
         let shown = format!("{faults:?}");
         let world = mapped_world(faulty(faults), "", "").await;
@@ -168,7 +149,7 @@ async fn a_page_that_repeats_a_user_never_loses_one() {
 }
 
 #[tokio::test]
-async fn a_list_that_changes_while_its_pages_are_read_loses_and_doubles_nobody() {
+async fn a_list_that_changes_while_its_pages_are_read_loses_and_doubles_no_user() {
     let churn = Churn { every_requests: Some(45), ..Churn::default() };
     let settings = Settings { churn: Some(churn), ..users(900) };
     let world = world(settings, "page_rows_max = 150", "").await;
@@ -195,7 +176,7 @@ async fn a_list_that_changes_while_its_pages_are_read_loses_and_doubles_nobody()
 }
 
 #[tokio::test]
-async fn a_narrowed_caller_sees_its_teams_roles_and_users_and_nobody_else() {
+async fn a_narrowed_caller_sees_its_teams_roles_and_users_and_no_others() {
     let (vendor, address, _guard) =
         tests::vendor(Settings { dialect: simulator::Dialect::VonageV4, ..users(300) }).await;
     let team = vendor.records().iter().find_map(|user| user.teams.first().cloned()).unwrap();
@@ -213,7 +194,7 @@ async fn a_narrowed_caller_sees_its_teams_roles_and_users_and_nobody_else() {
         .filter(|user| is_live(user.id) && user.teams.iter().any(|other| other.id == team.id))
         .map(|user| user.email.to_string())
         .collect();
-    let front = Front::start_with(&narrowed(&format!("{{ teams = [{}] }}", team.id)), &env()).await;
+    let front = Front::start_with(&narrowed(&format!("{{ teams = [{}] }}", team.id)), &ENV).await;
     assert_eq!(emails(front.get(V1_USERS).await), of_team);
     let teams = front.get(TEAMS).await.json();
     assert!(teams.as_array().unwrap().iter().any(|shown| shown["id"] == team.id));
@@ -225,7 +206,7 @@ async fn a_narrowed_caller_sees_its_teams_roles_and_users_and_nobody_else() {
         .filter(|user| is_live(user.id) && simulator::vonage_role(user) == "Supervisor")
         .map(|user| user.email.to_string())
         .collect();
-    let front = Front::start_with(&narrowed("{ groups = [\"Supervisor\"] }"), &env()).await;
+    let front = Front::start_with(&narrowed("{ groups = [\"Supervisor\"] }"), &ENV).await;
     assert_eq!(emails(front.get(V1_USERS).await), of_role);
     // A role seen only on hidden rows resolves to nothing.
     for (sag, expected) in [("Admin", 0), ("Supervisor", of_role.len())] {
@@ -239,12 +220,9 @@ async fn a_narrowed_caller_sees_its_teams_roles_and_users_and_nobody_else() {
 async fn two_callers_with_one_client_and_different_sight_share_nothing() {
     let (vendor, address, _guard) =
         tests::vendor(Settings { dialect: simulator::Dialect::VonageV4, ..users(200) }).await;
-    let second = format!(
-        "[[caller]]\nname = \"wall\"\nlegacy_key = {{ digest = \"{}\" }}\nupstream = \"vcc\"\n\
-         upstream_key = {{ env = \"V4\" }}\nsees = {{ groups = [\"Admin\"] }}\n",
-        settings::key_digest("second-key")
-    );
-    let front = Front::start_with(&config_text(address, "", &second), &env()).await;
+    let second = config::another("wall", "second-key", "{ groups = [\"Admin\"] }");
+    let second = second.replace("\"ams\"", "\"vcc\"");
+    let front = Front::start_with(&config_text(address, "", &second), &ENV).await;
     let wall = [("authorization", "Bearer second-key")];
     for _ in 0..2 {
         let all = front.get(V1_USERS).await.ids().len();
@@ -263,7 +241,7 @@ async fn requests_are_spread_by_the_rate_and_a_wait_beyond_the_deadline_is_a_429
         tests::vendor(Settings { dialect: simulator::Dialect::VonageV4, ..users(100) }).await;
     let config = config_text(address, "related_deadline = \"2s\"", "")
         .replace("requests_per_minute_max = 0", "requests_per_minute_max = 12");
-    let world = Front::start_with(&config, &env()).await;
+    let world = Front::start_with(&config, &ENV).await;
     let answer = world.get(V1_USERS).await;
     // Three go at once, the next waits five seconds, which is beyond the deadline.
     assert_eq!(answer.status, 429, "{}", answer.text());
@@ -272,7 +250,7 @@ async fn requests_are_spread_by_the_rate_and_a_wait_beyond_the_deadline_is_a_429
 }
 
 #[tokio::test]
-async fn a_token_service_that_is_busy_or_down_is_told_as_it_told_us() {
+async fn a_busy_or_failing_token_service_is_reported_with_its_own_status() {
     for (status, verdict, waits) in
         [(503, "503 upstream_unavailable", "40"), (429, "429 rate_limited", "40")]
     {

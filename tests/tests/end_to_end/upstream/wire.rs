@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tests::raw::{Head, Raw, Reply, page, user};
+use tests::raw::{Raw, Reply, page, user};
 use tests::wire::{Far, passing};
-use tests::{Answer, Front, LEGACY_KEY, V1_USERS, V4_KEY, config_text, expect};
+use tests::{Answer, Front, LEGACY_KEY, V1_USERS, V4_KEY, config, config_text, expect};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
@@ -23,7 +23,7 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 async fn over(bytes: impl Into<Vec<u8>>, more: &str) -> (Answer, Raw) {
     let reply = Reply::bytes(bytes).closed();
     let upstream = Raw::start(move |_| reply.clone()).await;
-    let front = Front::start(&config_text(upstream.address, more, "")).await;
+    let front = Front::over(upstream.address, more, "").await;
     (front.get(V1_USERS).await, upstream)
 }
 
@@ -49,7 +49,7 @@ async fn e02_an_upstream_that_takes_no_connection_is_504() {
         queue.push(stream.unwrap());
         assert!(queue.len() < 64, "a queue of one");
     }
-    let front = Front::start(&config_text(address, "connect_timeout = \"300ms\"", "")).await;
+    let front = Front::over(address, "connect_timeout = \"300ms\"", "").await;
     let started = Instant::now();
     expect::error(&front.get(V1_USERS).await, "504 upstream_connect_timeout", "a full queue");
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
@@ -159,7 +159,7 @@ async fn e07_a_handshake_that_stalls_is_504() {
 }
 
 #[tokio::test]
-async fn e07_without_a_goodbye_a_body_is_whole_only_if_its_length_was_told() {
+async fn e07_without_a_close_notify_a_body_is_whole_only_if_its_length_was_given() {
     let body = good(&[1, 2]);
     let told = answer("200 OK", &format!("content-length: {}\r\n", body.len()), &body);
     let far = secure("told", "localhost", false, Secure::Abrupt, told).await;
@@ -181,11 +181,11 @@ async fn e08_e09_a_reset_before_or_in_the_head_is_tried_again_and_then_502() {
             _ => Reply::page_of(&ids, head),
         })
         .await;
-        let front = Front::start(&config_text(once.address, "", "")).await;
+        let front = Front::over(once.address, "", "").await;
         expect::rows(&front.get(V1_USERS).await, &ids, &format!("once at {}", cut.len()));
         assert_eq!(once.asked(), 2);
         let always = Raw::start(move |_| Reply::bytes(cut).reset()).await;
-        let front = Front::start(&config_text(always.address, "", "")).await;
+        let front = Front::over(always.address, "", "").await;
         let what = format!("always at {}", cut.len());
         expect::error(&front.get(V1_USERS).await, "502 upstream_reset", &what);
         assert_eq!(always.asked(), 3, "{what}");
@@ -205,7 +205,7 @@ async fn e12_a_byte_now_and_then_ends_at_the_deadline() {
     .await;
     let rest = "[limits]\nrequest_deadline = \"2s\"\n";
     for more in ["", "attempt_timeout = \"200ms\""] {
-        let front = Front::start(&config_text(far.address, more, rest)).await;
+        let front = Front::over(far.address, more, rest).await;
         let started = Instant::now();
         expect::error(&front.get(V1_USERS).await, "504 upstream_timeout", more);
         assert!(started.elapsed() < Duration::from_secs(12), "{more}: {:?}", started.elapsed());
@@ -213,7 +213,7 @@ async fn e12_a_byte_now_and_then_ends_at_the_deadline() {
 }
 
 #[tokio::test]
-async fn e14_hints_without_end_and_a_switch_nobody_asked_for_are_502() {
+async fn e14_endless_hints_and_an_unrequested_protocol_switch_are_502() {
     let far = Far::start(|mut wire| async move {
         wire.head().await?;
         for _ in 0..20_000 {
@@ -223,7 +223,7 @@ async fn e14_hints_without_end_and_a_switch_nobody_asked_for_are_502() {
         Some(())
     })
     .await;
-    let front = Front::start(&config_text(far.address, "", "")).await;
+    let front = Front::over(far.address, "", "").await;
     expect::error(&front.get(V1_USERS).await, "502 upstream_bad_framing", "hints");
     assert_eq!(far.connections(), 1, "once");
     let switch = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n";
@@ -246,18 +246,14 @@ async fn e15_bytes_behind_an_answer_cost_the_connection_and_nothing_else() {
         let ids = all.clone();
         async move {
             loop {
-                let head = Head { number: 0, text: wire.head().await? };
-                let rows = ids.iter().skip(head.number_of("offset")).take(head.number_of("limit"));
-                let rows: Vec<String> = rows.map(|id| user(*id)).collect();
-                let body = page(&rows, ids.len());
-                let length = format!("content-length: {}\r\n", body.len());
+                let head = wire.asked().await?;
                 let stray = answer("200 OK", "content-length: 2\r\n", "{}");
-                wire.say([answer("200 OK", &length, &body), stray].concat()).await?;
+                wire.say([Reply::page_of(&ids, &head).as_ref(), &stray].concat()).await?;
             }
         }
     })
     .await;
-    let front = Front::start(&config_text(upstream.address, "", "")).await;
+    let front = Front::over(upstream.address, "", "").await;
     expect::rows(&front.get(V1_USERS).await, &ids, "the answers before them are good");
     assert_eq!(upstream.connections(), 3, "three pages");
 }
@@ -286,13 +282,8 @@ async fn e16_a_stray_answer_never_reaches_another_caller() {
         }
     })
     .await;
-    let second = format!(
-        "[[caller]]\nname = \"other\"\nlegacy_key = {{ digest = \"{}\" }}\nupstream = \"ams\"\n\
-         upstream_key = {{ env = \"OTHER\" }}\nsees = \"everything\"\n",
-        settings::key_digest(OTHER)
-    );
+    let second = config::caller("other", "ams", &config::digest(OTHER), &config::env("OTHER"), "");
     let env = [("V4", V4_KEY), ("OTHER", "the-other-v4-key")];
-    let env = env.map(|(name, key)| (name.to_owned(), key.to_owned()));
     let text = config_text(upstream.address, "", &second);
     let front = Arc::new(Front::start_with(&text, &env).await);
     let mut all = JoinSet::new();
@@ -364,7 +355,7 @@ async fn e19_a_body_where_none_may_be_is_never_the_next_answer() {
             _ => Reply::page_of(&ids, head),
         })
         .await;
-        let front = Front::start(&config_text(upstream.address, "", "")).await;
+        let front = Front::over(upstream.address, "", "").await;
         let answer = front.get(V1_USERS).await;
         assert_eq!(answer.status, 502, "{status} is no list");
         expect::rows(&front.get(V1_USERS).await, &ids, status);
@@ -389,7 +380,7 @@ async fn e19_a_body_where_none_may_be_is_never_the_next_answer() {
 }
 
 #[tokio::test]
-async fn e20_nobody_follows_a_redirect() {
+async fn e20_no_redirect_is_followed() {
     let elsewhere = Raw::start(|head| Reply::page_of(&[666], head)).await;
     let to = elsewhere.address;
     for status in ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"] {
@@ -440,7 +431,7 @@ async fn e22_an_answer_without_end_is_502_at_the_largest_page_allowed() {
         }
     })
     .await;
-    let front = Front::start(&config_text(far.address, "page_bytes_max = \"1MiB\"", "")).await;
+    let front = Front::over(far.address, "page_bytes_max = \"1MiB\"", "").await;
     expect::error(&front.get(V1_USERS).await, "502 upstream_too_large", "256 MiB");
     assert_eq!(far.connections(), 1, "once");
     // What the kernels of both sides hold comes on top.
@@ -470,7 +461,7 @@ async fn e24_a_connection_that_closes_as_it_is_used_costs_no_request_twice() {
     // It never says that it closes.
     let upstream = Raw::start(move |head| Reply::page_of(&all, head).closed()).await;
     let more = "pages_in_flight_max = 2\nattempts_max = 10";
-    let front = Front::start(&config_text(upstream.address, more, "")).await;
+    let front = Front::over(upstream.address, more, "").await;
     expect::rows(&front.get(V1_USERS).await, &ids, "every page on a connection of its own");
     assert_eq!(upstream.asked(), 12, "twelve pages, none of them asked for twice");
     assert_eq!(upstream.connections(), 12);

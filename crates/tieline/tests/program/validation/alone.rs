@@ -101,7 +101,7 @@ fn no_value_of_a_setting_makes_a_record_undocumented() {
             assert_eq!(property.failed, 0, "{v1} {upstream}: {:?}", property.seen);
             assert!(property.tried > 0, "{v1} {upstream}: {}", property.endpoint);
         }
-        // The same seen from elsewhere, by whoever does not know the settings, is no alarm either.
+        // The same answers raise no alarm where the settings are not known.
         assert_eq!(report.verdict, Verdict::Agree, "{v1} {upstream}: {}", report.because);
     }
 }

@@ -92,7 +92,7 @@ fn habits(simulator: &Simulator, asked: &Asked, reply: Reply) -> Reply {
 }
 
 #[test]
-fn what_it_prints_makes_both_sides_agree() {
+fn the_printed_settings_make_both_sides_agree() {
     let sides = Sides::changed(120, habits);
     let before = std::fs::read(&sides.config).unwrap();
     let files = || -> BTreeSet<_> {
@@ -177,7 +177,7 @@ fn data_that_contradict_themselves_set_nothing_and_that_is_said() {
     let several = "# undecided: v1_users.caller_id_groups: one key stands beside several values";
     assert!(text.contains(several), "{text}");
     assert!(text.contains("#   still: v1_users.assigned_teams: "), "{text}");
-    // A number is set only where everybody who has it was shown with one name.
+    // A number is set only where all its users were shown with one name.
     let users = sides.simulator().legacy_users(&[]);
     let groups = settings.get("legacy").unwrap()["v1_users"]["caller_id_groups"].as_table();
     for (number, _) in groups.unwrap() {
@@ -329,7 +329,7 @@ fn found(one: &str, other: &str) -> Calibrated {
 }
 
 #[test]
-fn whatever_a_side_is_called_the_toml_has_what_was_found_and_no_more() {
+fn the_toml_has_exactly_the_findings_whatever_the_names_are() {
     // Pieces of hostile texts, joined at random, but the same every time.
     let mut state = 7_u64;
     let mut next = |below: usize| {

@@ -47,7 +47,7 @@ fn talkative(_: &simulator::Simulator, asked: &Asked, mut reply: Reply) -> Reply
 }
 
 #[test]
-fn no_key_and_nobody_that_a_side_repeats_is_in_anything_that_is_written() {
+fn keys_and_persons_that_a_side_repeats_are_written_nowhere() {
     let sides = Sides::changed(60, talkative);
     // The memory of a run that did not come to its end.
     assert_code(&sides.validate(&["--requests-max", "60"]), 1);
@@ -117,7 +117,7 @@ fn a_run_that_cannot_begin_leaves_no_report_of_another() {
 }
 
 #[test]
-fn a_report_that_cannot_be_written_costs_nobody_the_verdict() {
+fn an_unwritable_report_does_not_hide_the_verdict() {
     let place = Arc::new(OnceLock::new());
     let of_sides = Arc::clone(&place);
     let sides = Sides::changed(30, move |_, _, reply| {

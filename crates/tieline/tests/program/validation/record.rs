@@ -118,13 +118,13 @@ fn a_file_that_is_no_whole_recording_is_refused_in_one_line() {
 }
 
 #[test]
-fn what_cannot_be_recorded_leaves_no_finished_file() {
+fn a_failed_recording_leaves_no_finished_file() {
     let sides = Sides::new(60);
     let start = sides.recording();
     sides.hold_at(30);
     let running = Process::spawn(tieline(&start));
     eventually("thirty requests", || sides.asked().len() > 30);
-    // What there is of it is nobody's to read, and no recording.
+    // Only its owner may read the unfinished file, and it is no recording.
     let part = format!("{}.part", sides.corpus);
     let mode = std::fs::metadata(&part).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -230,7 +230,7 @@ fn heard(heard: &mut Heard, command: &str, arguments: &[&str], keys: &[String; 3
 }
 
 #[test]
-fn no_key_and_nobody_is_in_what_is_logged_printed_or_written() {
+fn no_key_and_no_person_is_logged_printed_or_written() {
     let keys = [canary(710, 40), canary(711, 40), canary(712, 40)];
     let settings = Settings {
         users: 40,
@@ -297,7 +297,7 @@ fn no_key_and_nobody_is_in_what_is_logged_printed_or_written() {
 }
 
 #[test]
-fn over_vonage_declared_losses_are_causes_and_no_secret_is_told() {
+fn over_vonage_declared_losses_are_causes_and_no_secret_is_shown() {
     let (id, secret, legacy) = (canary(720, 24), canary(721, 40), canary(722, 40));
     let settings = Settings {
         dialect: Dialect::VonageV4,

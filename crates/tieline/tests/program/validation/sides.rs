@@ -117,7 +117,7 @@ struct Shared {
     hold_at: AtomicUsize,
 }
 
-/// A vendor with both faces, and the files of whoever validates it. It is gone when it is dropped.
+/// A vendor with both faces, and the files of its validation. Both are gone when it is dropped.
 pub(crate) struct Sides {
     pub(crate) base: String,
     /// Where the configuration is, and where reports go.
@@ -133,7 +133,7 @@ pub(crate) struct Sides {
 }
 
 impl Sides {
-    /// With so many users, both faces as they are.
+    /// With this many users and both faces unchanged.
     pub(crate) fn new(users: usize) -> Sides {
         Sides::changed(users, |_, _, reply| reply)
     }

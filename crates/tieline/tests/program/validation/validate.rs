@@ -288,7 +288,7 @@ fn a_field_that_is_left_out_counts_as_ignored_and_never_as_matched() {
 }
 
 #[test]
-fn a_budget_of_requests_is_kept_and_what_is_left_is_undecided() {
+fn a_budget_of_requests_is_kept_and_the_other_questions_are_undecided() {
     let world = Sides::new(60);
     let output = world.validate(&["--requests-max", "20"]);
     assert_code(&output, 1);
@@ -335,7 +335,7 @@ fn a_gateway_that_runs_elsewhere_is_compared_by_its_address() {
 }
 
 #[test]
-fn a_control_without_the_endpoint_and_a_candidate_that_cannot_answer_are_told_at_once() {
+fn a_control_without_the_endpoint_and_a_candidate_that_cannot_answer_are_reported_at_once() {
     let world = Sides::changed(60, |_, asked, reply| match asked.path.contains("/cdr/users") {
         true => Reply::new(404, "application/json", "{\"error\":\"Not found\"}"),
         false => reply,
