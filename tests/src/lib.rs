@@ -24,6 +24,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gateway::{Running, Surroundings};
 use http::{HeaderMap, Method, Request, StatusCode};
+use settings::Config;
 use simulator::{Fail, Faults, Settings, Simulator};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
