@@ -5,21 +5,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use limits::{Admission, Lifecycle, Queue};
 use roster::Roster;
+use settings::{Config, RosterFile};
 use tokio::sync::Semaphore;
 use transport::client::{Client, ClientSettings, Lookup, Reach, Resolver, ResolverSettings};
 
 use crate::cache::answers::{Answers, Freshness};
 use crate::caller::{Caller, Callers};
-use crate::limits::admission::{Admission, Queue};
-use crate::limits::lifecycle::Lifecycle;
 use crate::line::upstream::Upstream;
 use crate::observe::metrics::Metrics;
 use crate::observe::tally::Tally;
 use crate::shadow::{Around, Results, Shadow};
 use crate::stack;
 use crate::state::{State, Surroundings};
-use settings::{Config, RosterFile};
 
 /// Unused upstream connections are closed before the upstream's own keep-alive time (usually 60 s or
 /// more) makes using one a race.

@@ -13,6 +13,7 @@ const FREE: &[&str] = &[
     "corpus",
     "domain",
     "gateway",
+    "limits",
     "parity",
     "report",
     "roster",

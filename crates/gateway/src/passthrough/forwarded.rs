@@ -5,7 +5,6 @@ use std::net::IpAddr;
 
 use http::header::{FORWARDED, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue};
-
 use settings::Network;
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

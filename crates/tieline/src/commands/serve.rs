@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use settings::{Config, Files};
 use tokio_util::sync::CancellationToken;
 
 use crate::configuration::{load, read, set_up_log};
@@ -19,7 +20,6 @@ use crate::{hardening, log, runtime};
 use gateway::shadow::Judge;
 use gateway::spans::Spans;
 use gateway::{Reloader, Surroundings};
-use settings::{Config, Files};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -228,7 +228,7 @@ const WALL_CLOCK: &[(&str, &str)] = &[
 
 #[test]
 fn k09_h12_the_clock_on_the_wall_moves_no_timer() {
-    let crates = ["gateway", "settings", "transport", "roster", "tieline", "domain"];
+    let crates = ["gateway", "limits", "settings", "transport", "roster", "tieline", "domain"];
     let mut folders: Vec<PathBuf> =
         crates.map(|name| Path::new("../crates").join(name).join("src")).into();
     let (mut looked_at, mut found) = (0, Vec::new());

@@ -114,7 +114,7 @@ fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 4]) {
     let snapshot = Snapshot {
         callers: (0..callers).map(|number| (format!("caller-{number}"), key(number))).collect(),
         breakers: (0..upstreams)
-            .map(|number| (format!("upstream-{number}"), crate::limits::breaker::State::Open))
+            .map(|number| (format!("upstream-{number}"), limits::BreakerState::Open))
             .collect(),
         roster: ["remembered", "deleted", "vanished", "imported"].map(|state| (state, 1)).to_vec(),
         ..Snapshot::default()

@@ -3,34 +3,35 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::limits::recent::{Kind, Recent};
+use crate::recent::{Kind, Recent};
 
 /// One repeat for so many requests of the last ten seconds.
 const REQUESTS_PER_REPEAT: u64 = 5;
 /// Repeats in ten seconds that a quiet caller has in any case: enough for some lists whose pages in
 /// flight all fail at once.
-pub(crate) const CALLER_REPEATS_MIN: u64 = 30;
+pub const CALLER_REPEATS_MIN: u64 = 30;
 
 /// Requests and repeats of one caller, or of one upstream.
 #[derive(Debug)]
-pub(crate) struct Budget {
+pub struct Budget {
     recent: Mutex<Recent>,
     /// Repeats in ten seconds that there are in any case.
     repeats_min: u64,
 }
 
 impl Budget {
-    pub(crate) fn new(repeats_min: u64) -> Self {
+    /// Nothing was asked yet; so many repeats in ten seconds there are in any case.
+    pub fn new(repeats_min: u64) -> Self {
         Budget { recent: Mutex::new(Recent::new()), repeats_min }
     }
 
     /// Something is asked for the first time.
-    pub(crate) fn note_request(&self) {
+    pub fn note_request(&self) {
         self.recent().note(Kind::Usual);
     }
 
     /// Whether something may be asked once more; if so, it counts.
-    pub(crate) fn take(&self) -> bool {
+    pub fn take(&self) -> bool {
         let mut recent = self.recent();
         let (requests, repeats) = recent.sums();
         let has_room = repeats < (requests / REQUESTS_PER_REPEAT).max(self.repeats_min);

@@ -15,6 +15,8 @@ use http::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT,
 };
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use limits::LARGE_BYTES;
+use settings::{Secret, bearer};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 use tower::ServiceExt;
@@ -29,13 +31,10 @@ use super::shape;
 use super::standing::{Purpose, Standing, Ticket};
 use crate::caller::{Caller, Callers};
 use crate::legacy::asked::Asked;
-use crate::limits::blocking::LARGE_BYTES;
 use crate::observe::metrics::Metrics;
 use crate::request::credential::Credential;
 use crate::request::target::Target;
 use crate::request::trail::{ASKED_BY, Name, Trail};
-use settings::Secret;
-use settings::bearer;
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("tieline/", env!("CARGO_PKG_VERSION")));
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

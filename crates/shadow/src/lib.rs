@@ -15,21 +15,21 @@ mod mask;
 mod results;
 mod shape;
 mod standing;
-mod turns;
 mod worker;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use limits::{Level, Lifecycle, Pacer};
 use rand::RngExt;
+use settings::Config;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use transport::client::Lookup;
 
 use crate::caller::{Caller, Callers};
-use crate::limits::lifecycle::{Level, Lifecycle};
 use crate::observe::account::Side;
 use crate::observe::metrics::Metrics;
 use crate::request::trail::Trail;
@@ -37,9 +37,7 @@ use candidate::Candidate;
 use control::{CallerQuestion, Control};
 pub use judge::{Cause, Difference, Judge, Listener, Question, Reply};
 pub(crate) use results::Results;
-use settings::Config;
 use standing::Purpose;
-use turns::Turns;
 use worker::{Job, Worker};
 
 /// Answers of control that clients wait for or are sent at once; one more client is answered by
@@ -116,7 +114,7 @@ impl Shadow {
             control: Arc::clone(&self.control),
             candidate: Candidate { deadline, bytes_max: self.settings.answer_bytes_max },
             judge,
-            turns: Turns::new(self.settings.requests_per_second_max),
+            pacer: Pacer::per_second(self.settings.requests_per_second_max),
             results: Arc::clone(&self.results),
             metrics: self.metrics.clone(),
             lifecycle: self.lifecycle.clone(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::limits::recent::{Kind, Recent};
+use crate::recent::{Kind, Recent};
 
 /// Of a hundred attempts of the last ten seconds, so many must have failed.
 const FAILED_PERCENT_MIN: u64 = 80;
@@ -16,18 +16,18 @@ const TRYING: Duration = Duration::from_secs(1);
 
 /// When an upstream is left alone, and for how long.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Rules {
+pub struct BreakerRules {
     /// Failed attempts within ten seconds that it takes.
-    pub(crate) failures_min: u64,
+    pub failures_min: u64,
     /// How long nothing is asked.
-    pub(crate) open_for: Duration,
+    pub open_for: Duration,
 }
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Breaker {
+pub struct Breaker {
     /// `None`: it is always asked.
-    rules: Option<Rules>,
+    rules: Option<BreakerRules>,
     upstream: String,
     now: Mutex<Now>,
 }
@@ -51,7 +51,7 @@ enum Phase {
 
 /// What a breaker does now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
+pub enum BreakerState {
     /// Everything is asked.
     Closed = 0,
     /// One request tries, or the next one will.
@@ -62,7 +62,7 @@ pub(crate) enum State {
 
 /// How an attempt ended, as far as it tells whether the upstream works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// It answered.
     Worked,
     /// It answered something that says nothing about how well it works: a refusal, a limit.
@@ -75,20 +75,21 @@ pub(crate) enum Outcome {
 
 /// An attempt under way. One that is dropped tells nothing.
 #[derive(Debug)]
-pub(crate) struct Entry<'a> {
+pub struct Entry<'a> {
     breaker: &'a Breaker,
     tries: bool,
     has_ended: bool,
 }
 
 impl Breaker {
-    pub(crate) fn new(upstream: &str, rules: Option<Rules>) -> Self {
+    /// A breaker that is closed; the name of what it is for stands in the log.
+    pub fn new(upstream: &str, rules: Option<BreakerRules>) -> Self {
         let now = Mutex::new(Now { phase: Phase::Closed, recent: Recent::new() });
         Breaker { rules, upstream: upstream.to_owned(), now }
     }
 
     /// Whether to ask; if not, for how long not.
-    pub(crate) fn enter(&self) -> Result<Entry<'_>, Duration> {
+    pub fn enter(&self) -> Result<Entry<'_>, Duration> {
         let mut now = self.now();
         let tries = match now.phase {
             Phase::Closed => false,
@@ -105,11 +106,12 @@ impl Breaker {
         Ok(Entry { breaker: self, tries, has_ended: false })
     }
 
-    pub(crate) fn state(&self) -> State {
+    /// What it does now.
+    pub fn state(&self) -> BreakerState {
         match self.now().phase {
-            Phase::Closed => State::Closed,
-            Phase::Open { until } if until > Instant::now() => State::Open,
-            Phase::Open { .. } | Phase::Trying => State::HalfOpen,
+            Phase::Closed => BreakerState::Closed,
+            Phase::Open { until } if until > Instant::now() => BreakerState::Open,
+            Phase::Open { .. } | Phase::Trying => BreakerState::HalfOpen,
         }
     }
 
@@ -150,7 +152,8 @@ impl Breaker {
 }
 
 impl Entry<'_> {
-    pub(crate) fn end(mut self, outcome: Outcome) {
+    /// It ended.
+    pub fn end(mut self, outcome: Outcome) {
         self.has_ended = true;
         self.breaker.end(self.tries, outcome);
     }
@@ -171,7 +174,7 @@ mod tests {
     const OPEN_FOR: Duration = Duration::from_secs(5);
 
     fn breaker() -> Breaker {
-        Breaker::new("ams", Some(Rules { failures_min: 20, open_for: OPEN_FOR }))
+        Breaker::new("ams", Some(BreakerRules { failures_min: 20, open_for: OPEN_FOR }))
     }
 
     fn note(breaker: &Breaker, times: usize, outcome: Outcome) {
@@ -182,20 +185,20 @@ mod tests {
     async fn it_opens_when_nearly_everything_fails_and_closes_with_one_that_works() {
         let breaker = breaker();
         note(&breaker, 19, Outcome::Failed);
-        assert_eq!(breaker.state(), State::Closed);
+        assert_eq!(breaker.state(), BreakerState::Closed);
         note(&breaker, 1, Outcome::Failed);
-        assert_eq!((breaker.state(), breaker.enter().unwrap_err()), (State::Open, OPEN_FOR));
+        assert_eq!((breaker.state(), breaker.enter().unwrap_err()), (BreakerState::Open, OPEN_FOR));
         tokio::time::sleep(OPEN_FOR).await;
-        assert_eq!(breaker.state(), State::HalfOpen);
+        assert_eq!(breaker.state(), BreakerState::HalfOpen);
         let try_out = breaker.enter().unwrap();
         assert_eq!(breaker.enter().unwrap_err(), TRYING, "one at a time");
         try_out.end(Outcome::Failed);
-        assert_eq!((breaker.state(), breaker.enter().unwrap_err()), (State::Open, OPEN_FOR));
+        assert_eq!((breaker.state(), breaker.enter().unwrap_err()), (BreakerState::Open, OPEN_FOR));
         tokio::time::sleep(OPEN_FOR).await;
         note(&breaker, 1, Outcome::Worked);
-        assert_eq!(breaker.state(), State::Closed);
+        assert_eq!(breaker.state(), BreakerState::Closed);
         note(&breaker, 19, Outcome::Failed);
-        assert_eq!(breaker.state(), State::Closed, "the failures before are forgotten");
+        assert_eq!(breaker.state(), BreakerState::Closed, "the failures before are forgotten");
     }
 
     #[tokio::test(start_paused = true)]
@@ -203,12 +206,12 @@ mod tests {
         let breaker = breaker();
         note(&breaker, 1000, Outcome::Alive);
         note(&breaker, 1000, Outcome::Unknown);
-        assert_eq!(breaker.state(), State::Closed);
+        assert_eq!(breaker.state(), BreakerState::Closed);
         note(&breaker, 20, Outcome::Failed);
-        assert_eq!(breaker.state(), State::Open, "they do not hide failures either");
+        assert_eq!(breaker.state(), BreakerState::Open, "they do not hide failures either");
         tokio::time::sleep(OPEN_FOR).await;
         note(&breaker, 1, Outcome::Alive);
-        assert_eq!(breaker.state(), State::Closed);
+        assert_eq!(breaker.state(), BreakerState::Closed);
     }
 
     #[tokio::test(start_paused = true)]
@@ -216,10 +219,10 @@ mod tests {
         let breaker = breaker();
         note(&breaker, 10, Outcome::Worked);
         note(&breaker, 39, Outcome::Failed);
-        assert_eq!(breaker.state(), State::Closed, "39 of 49 are less than 80 in a hundred");
+        assert_eq!(breaker.state(), BreakerState::Closed, "39 of 49 are less than 80 in a hundred");
         tokio::time::sleep(Duration::from_secs(10)).await;
         note(&breaker, 19, Outcome::Failed);
-        assert_eq!(breaker.state(), State::Closed);
+        assert_eq!(breaker.state(), BreakerState::Closed);
     }
 
     #[tokio::test(start_paused = true)]
@@ -232,13 +235,13 @@ mod tests {
         let try_out = breaker.enter().unwrap();
         late.end(Outcome::Failed);
         try_out.end(Outcome::Worked);
-        assert_eq!(breaker.state(), State::Closed);
+        assert_eq!(breaker.state(), BreakerState::Closed);
     }
 
     #[tokio::test(start_paused = true)]
     async fn without_rules_it_never_opens() {
         let breaker = Breaker::new("ams", None);
         note(&breaker, 1000, Outcome::Failed);
-        assert_eq!(breaker.state(), State::Closed);
+        assert_eq!(breaker.state(), BreakerState::Closed);
     }
 }

@@ -1,39 +1,36 @@
-//! The pause of one caller: after its upstream has limited the rate, nothing of this caller is sent
-//! before the time that the upstream said. The upstream counts by key, so other pages would be refused
-//! as well.
+//! A pause that was asked for: nothing is sent before a certain time.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::error::Error;
-
 /// See the module.
 #[derive(Debug, Default)]
-pub(crate) struct Pause(Mutex<Option<Instant>>);
+pub struct Pause(Mutex<Option<Instant>>);
 
 impl Pause {
     /// Nothing is sent before then.
-    pub(crate) fn extend(&self, then: Instant) {
+    pub fn extend(&self, then: Instant) {
         let mut not_before = self.not_before();
         *not_before = not_before.max(Some(then));
     }
 
     /// Until when nothing is sent, if so.
-    pub(crate) fn until(&self) -> Option<Instant> {
+    pub fn until(&self) -> Option<Instant> {
         self.not_before().filter(|then| *then > Instant::now())
     }
 
-    pub(crate) fn is_on(&self) -> bool {
+    /// Whether nothing is sent now.
+    pub fn is_on(&self) -> bool {
         self.until().is_some()
     }
 
-    /// Waits it out; gives up at once if it lasts beyond the deadline.
-    pub(crate) async fn wait(&self, deadline: Instant) -> Result<(), Error> {
+    /// Waits it out; gives up at once if it lasts beyond the deadline, and says how long it lasts.
+    pub async fn wait(&self, deadline: Instant) -> Result<(), Duration> {
         while let Some(then) = self.until() {
             if then >= deadline {
-                let retry_after = then.duration_since(Instant::now());
-                return Err(Error::RateLimited { retry_after });
+                return Err(then.duration_since(Instant::now()));
             }
             sleep_until(then).await;
         }

@@ -8,28 +8,28 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tracing::Span;
 
-use crate::error::Error;
+use crate::flight::Panicked;
 
 /// A page of so many bytes is a matter of milliseconds.
-pub(crate) const LARGE_BYTES: usize = 512 << 10;
+pub const LARGE_BYTES: usize = 512 << 10;
 
 /// As many at once as there are cores: more would only take turns with those who serve sockets.
 static PLACES: LazyLock<Semaphore> =
     LazyLock::new(|| Semaphore::new(available_parallelism().map_or(1, usize::from)));
 
 /// Does it, and waits for it without keeping a thread.
-pub(crate) async fn blocking<T: Send + 'static>(
+pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Error> {
+) -> Result<T, Panicked> {
     // The semaphore is never closed.
-    let place = PLACES.acquire().await.map_err(|_| Error::Internal)?;
+    let place = PLACES.acquire().await.map_err(|_| Panicked)?;
     let span = Span::current();
     let done = spawn_blocking(move || {
         let _place = place;
         span.in_scope(work)
     });
     // What panicked was logged where it did.
-    done.await.map_err(|_| Error::Internal)
+    done.await.map_err(|_| Panicked)
 }
 
 #[cfg(test)]
@@ -53,7 +53,7 @@ mod tests {
     async fn c12_a_panic_aside_is_an_error_of_one_and_gives_its_place_back() {
         for _ in 0..2 * available_parallelism().map_or(1, usize::from) {
             let done = blocking::<()>(|| panic!("a text that is nobody's business")).await;
-            assert_eq!(done, Err(Error::Internal));
+            assert_eq!(done, Err(Panicked));
         }
         assert_eq!(blocking(|| 7).await, Ok(7));
     }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 /// See the module; clones share it, and so do all configurations of a process.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Lifecycle(Arc<Shared>);
+pub struct Lifecycle(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -19,7 +19,7 @@ struct Shared {
 
 /// How little memory is left.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Level {
+pub enum Level {
     /// Enough.
     #[default]
     Calm,
@@ -31,7 +31,7 @@ pub(crate) enum Level {
 
 impl Level {
     /// As a metric shows it.
-    pub(crate) fn number(self) -> i64 {
+    pub fn number(self) -> i64 {
         match self {
             Level::Calm => 0,
             Level::Tight => 1,
@@ -42,21 +42,23 @@ impl Level {
 
 impl Lifecycle {
     /// The process begins to end; what is still open then is cut at `cut_at`.
-    pub(crate) fn begin_drain(&self, cut_at: Instant) {
+    pub fn begin_drain(&self, cut_at: Instant) {
         // A drain begins once.
         let _ = self.0.cut_at.set(cut_at);
     }
 
-    pub(crate) fn is_draining(&self) -> bool {
+    /// Whether the process is about to end.
+    pub fn is_draining(&self) -> bool {
         self.0.cut_at.get().is_some()
     }
 
     /// Whether what ends now is cut by the end of the drain.
-    pub(crate) fn is_cut(&self) -> bool {
+    pub fn is_cut(&self) -> bool {
         self.0.cut_at.get().is_some_and(|cut_at| *cut_at <= Instant::now())
     }
 
-    pub(crate) fn level(&self) -> Level {
+    /// How little memory is left.
+    pub fn level(&self) -> Level {
         match self.0.level.load(Ordering::Relaxed) {
             0 => Level::Calm,
             1 => Level::Tight,
@@ -65,14 +67,14 @@ impl Lifecycle {
     }
 
     /// Takes note of a level and returns the one before.
-    pub(crate) fn set_level(&self, level: Level) -> Level {
+    pub fn set_level(&self, level: Level) -> Level {
         let before = self.level();
         self.0.level.store(level as u8, Ordering::Relaxed);
         before
     }
 
     /// Whether a connection had better end with the request it carries.
-    pub(crate) fn wants_to_part(&self) -> bool {
+    pub fn wants_to_part(&self) -> bool {
         self.is_draining() || self.level() > Level::Calm
     }
 }

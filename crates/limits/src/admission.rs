@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Admission {
+pub struct Admission {
     places: Arc<Semaphore>,
     limits: Queue,
     queued: AtomicUsize,
@@ -18,15 +18,18 @@ pub(crate) struct Admission {
 
 /// How many places there are, and how many may wait for one, and how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Queue {
-    pub(crate) in_flight_max: usize,
-    pub(crate) queued_max: usize,
-    pub(crate) wait_max: Duration,
+pub struct Queue {
+    /// How many may be in flight.
+    pub in_flight_max: usize,
+    /// How many may wait.
+    pub queued_max: usize,
+    /// How long they wait at most.
+    pub wait_max: Duration,
 }
 
 /// Why a request was not let in; the label of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shed {
+pub enum Shed {
     /// Memory is nearly used up.
     Memory,
     /// Every place and the whole queue was taken.
@@ -38,10 +41,11 @@ pub(crate) enum Shed {
 }
 
 impl Shed {
-    pub(crate) const ALL: [Shed; 4] =
-        [Shed::Memory, Shed::QueueFull, Shed::QueueWait, Shed::Tenant];
+    /// Every one.
+    pub const ALL: [Shed; 4] = [Shed::Memory, Shed::QueueFull, Shed::QueueWait, Shed::Tenant];
 
-    pub(crate) fn as_str(self) -> &'static str {
+    /// As a metric's label.
+    pub fn as_str(self) -> &'static str {
         match self {
             Shed::Memory => "memory",
             Shed::QueueFull => "queue_full",
@@ -52,18 +56,19 @@ impl Shed {
 }
 
 impl Admission {
-    pub(crate) fn new(limits: Queue) -> Self {
+    /// All places free, and nobody waiting.
+    pub fn new(limits: Queue) -> Self {
         let places = Arc::new(Semaphore::new(limits.in_flight_max));
         Admission { places, limits, queued: AtomicUsize::new(0) }
     }
 
     /// Whether it was made with these limits, so that another configuration can go on with it.
-    pub(crate) fn fits(&self, limits: Queue) -> bool {
+    pub fn fits(&self, limits: Queue) -> bool {
         self.limits == limits
     }
 
     /// A place, at once or after a short wait in the queue.
-    pub(crate) async fn enter(&self) -> Result<OwnedSemaphorePermit, Shed> {
+    pub async fn enter(&self) -> Result<OwnedSemaphorePermit, Shed> {
         if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
             return Ok(place);
         }
@@ -77,7 +82,7 @@ impl Admission {
     }
 
     /// How many wait.
-    pub(crate) fn queued(&self) -> usize {
+    pub fn queued(&self) -> usize {
         self.queued.load(Ordering::Relaxed)
     }
 }

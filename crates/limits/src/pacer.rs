@@ -1,21 +1,16 @@
-//! A rate that an upstream may be asked at, all callers together: places in time, given out in order.
-//!
-//! A quarter of a minute's requests may go at once; after that they are spread evenly. So no minute
-//! ever sees more than the rate and that quarter.
+//! A rate that something may be asked at: places in time, given out in order.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
-use crate::error::Error;
+use tokio::time::{Instant, sleep_until};
 
 /// What is told of a list that never fits: as long as anything is told.
 const NEVER: Duration = Duration::from_secs(3600);
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Pacer {
+pub struct Pacer {
     interval: Duration,
     /// How far behind the clock the next place may lie.
     burst: Duration,
@@ -23,27 +18,27 @@ pub(crate) struct Pacer {
 }
 
 impl Pacer {
-    /// So many requests a minute, at least one.
-    pub(crate) fn per_minute(requests: u32) -> Self {
+    /// So many requests a minute, at least one. A quarter of a minute's requests may go at once; after
+    /// that they are spread evenly. So no minute ever sees more than the rate and that quarter.
+    pub fn per_minute(requests: u32) -> Self {
         let minute = Duration::from_secs(60);
         let interval = minute / requests.max(1);
         Pacer { interval, burst: minute / 4, next: Mutex::default() }
     }
 
+    /// So many requests a second, evenly spread. A quiet time saves nothing up.
+    pub fn per_second(requests: f64) -> Self {
+        // No rate that may be set is too small for a duration.
+        let interval = Duration::try_from_secs_f64(1.0 / requests);
+        let interval = interval.unwrap_or(Duration::from_secs(1));
+        Pacer { interval, burst: Duration::ZERO, next: Mutex::default() }
+    }
+
     /// Whether so many more requests can have places before the deadline, if nothing is sent before
     /// `start`. If not, after how long they could, were there nobody else.
-    pub(crate) fn admits(
-        &self,
-        requests: u64,
-        start: Instant,
-        deadline: Instant,
-    ) -> Result<(), Duration> {
+    pub fn admits(&self, requests: u64, start: Instant, deadline: Instant) -> Result<(), Duration> {
         let now = Instant::now();
-        let start = start.max(now);
-        let earliest = start.checked_sub(self.burst).unwrap_or(start);
-        // Plain data, valid after any panic.
-        let next = *self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = next.map_or(earliest, |next| next.max(earliest));
+        let first = self.place(*self.next(), start.max(now));
         let behind = u32::try_from(requests.saturating_sub(1)).unwrap_or(u32::MAX);
         let length = self.interval.saturating_mul(behind);
         let last = first.checked_add(length).ok_or(NEVER)?;
@@ -58,12 +53,10 @@ impl Pacer {
     }
 
     /// Takes a place that is free at once, if there is one.
-    pub(crate) fn take(&self) -> bool {
+    pub fn take(&self) -> bool {
         let now = Instant::now();
-        // Plain data, valid after any panic.
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let earliest = now.checked_sub(self.burst).unwrap_or(now);
-        let place = next.map_or(earliest, |next| next.max(earliest));
+        let mut next = self.next();
+        let place = self.place(*next, now);
         let is_free = place <= now;
         if is_free {
             *next = Some(place + self.interval);
@@ -71,22 +64,43 @@ impl Pacer {
         is_free
     }
 
-    /// Waits for a place; gives up at once where there is none before the deadline.
-    pub(crate) async fn wait(&self, deadline: Instant) -> Result<(), Error> {
+    /// Waits for a place. One that is given up is lost.
+    pub async fn turn(&self) {
+        let place = {
+            let mut next = self.next();
+            let place = self.place(*next, Instant::now());
+            *next = Some(place + self.interval);
+            place
+        };
+        sleep_until(place).await;
+    }
+
+    /// Waits for a place; gives up at once where there is none before the deadline, and says after how
+    /// long there is one.
+    pub async fn wait(&self, deadline: Instant) -> Result<(), Duration> {
         let place = {
             let now = Instant::now();
-            // Plain data, valid after any panic.
-            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-            let earliest = now.checked_sub(self.burst).unwrap_or(now);
-            let place = next.map_or(earliest, |next| next.max(earliest));
+            let mut next = self.next();
+            let place = self.place(*next, now);
             if place >= deadline {
-                return Err(Error::RateLimited { retry_after: place.duration_since(now) });
+                return Err(place.duration_since(now));
             }
             *next = Some(place + self.interval);
             place
         };
-        tokio::time::sleep_until(place).await;
+        sleep_until(place).await;
         Ok(())
+    }
+
+    /// The first place that is left from a time on.
+    fn place(&self, next: Option<Instant>, from: Instant) -> Instant {
+        let earliest = from.checked_sub(self.burst).unwrap_or(from);
+        next.map_or(earliest, |next| next.max(earliest))
+    }
+
+    fn next(&self) -> MutexGuard<'_, Option<Instant>> {
+        // Plain data, valid after any panic.
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -107,8 +121,7 @@ mod tests {
         assert_eq!(first_minute, 150);
         assert_eq!(started.elapsed().as_secs(), (300 - 31) / 2);
         let soon = Instant::now() + Duration::from_millis(100);
-        let refused = pacer.wait(soon).await;
-        assert!(matches!(refused, Err(Error::RateLimited { .. })));
+        assert!(pacer.wait(soon).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
@@ -148,5 +161,23 @@ mod tests {
         // A pause under way takes its time, but its places are not lost.
         assert_eq!(pacer.admits(40, now + 10 * second, now + 25 * second), Err(10 * second));
         assert_eq!(pacer.admits(30, now + 10 * second, now + 25 * second), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn l03_no_second_sees_more_turns_than_are_configured() {
+        for (per_second, turns, seconds) in [(1.0, 10, 9), (0.1, 4, 30), (4.0, 41, 10)] {
+            let (all, started) = (Pacer::per_second(per_second), Instant::now());
+            for _ in 0..turns {
+                all.turn().await;
+            }
+            assert_eq!(started.elapsed().as_secs(), seconds, "{per_second}");
+            // A quiet time saves nothing up.
+            tokio::time::sleep(Duration::from_secs(100)).await;
+            let started = Instant::now();
+            all.turn().await;
+            assert_eq!(started.elapsed().as_secs(), 0);
+            all.turn().await;
+            assert_eq!(started.elapsed(), all.interval);
+        }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use domain::visibility::Visibility;
 use futures_util::FutureExt;
+use limits::{Level, Lifecycle, Pacer};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep};
@@ -22,8 +23,6 @@ use super::judge::{Difference, Judge, Listener, Question, Reply};
 use super::results::{Outcome, Results, Told, WRITTEN_EVERY};
 use super::shape;
 use super::standing::Purpose;
-use super::turns::Turns;
-use crate::limits::lifecycle::{Level, Lifecycle};
 use crate::observe::account::Side;
 use crate::observe::metrics::Metrics;
 
@@ -42,7 +41,7 @@ pub(super) struct Worker {
     pub(super) control: Arc<Control>,
     pub(super) candidate: Candidate,
     pub(super) judge: Arc<dyn Judge>,
-    pub(super) turns: Turns,
+    pub(super) pacer: Pacer,
     pub(super) results: Arc<Results>,
     pub(super) metrics: Metrics,
     pub(super) lifecycle: Lifecycle,
@@ -118,7 +117,7 @@ impl Worker {
         let endpoint = job.asked.endpoint.name();
         // A turn that one who is not asked takes would be lost to all others.
         let made = if self.control.is_compared(&job.asked.caller) {
-            self.turns.wait().await;
+            self.pacer.turn().await;
             self.told(&job).await
         } else {
             Err(Unmade::Dropped("paused"))
@@ -161,7 +160,7 @@ impl Worker {
             ControlFlow::Break(told) => return Ok(told),
             ControlFlow::Continue(first) => first,
         };
-        self.turns.wait().await;
+        self.pacer.turn().await;
         let (control, candidate) = (self.control(asked).await?, self.candidate(asked).await?);
         let tell = self.tell(asked);
         let again = first.again();
@@ -340,7 +339,7 @@ mod tests {
             control: Arc::clone(&state.shadow.as_ref().unwrap().control),
             candidate: Candidate { deadline, bytes_max: 1 << 20 },
             judge: Arc::new(Content { is_endless }),
-            turns: Turns::new(1.0),
+            pacer: Pacer::per_second(1.0),
             results: Arc::clone(&state.shadow_results),
             metrics: state.metrics.clone(),
             lifecycle: state.lifecycle.clone(),

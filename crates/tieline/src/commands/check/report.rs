@@ -1,32 +1,26 @@
-//! `tieline check`: a dry run against the real upstream, before anybody depends on it.
+//! What `tieline check` finds at the real upstreams, and how it is printed.
 //!
 //! For every caller: does its v4 key work, what does it see, what does a full list cost, and what in
 //! the data needs a decision. Reads only; prints no secret and no user's data but names of groups.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::hub::{State as UserState, User};
 use domain::id::{ID_MAX, IdPolicy};
-use domain::listing::{Listing, Which};
 use domain::quirks::Quirks;
 use domain::upstream::{Credential, Dialect, Rules};
 use domain::visibility::Visibility;
 use domain::{channel, time_zone};
-use tokio::time::{Instant, timeout_at};
-
-use crate::Surroundings;
-use crate::call::{Ask, Behalf, ListCall, Look};
-use crate::caller::Caller;
-use crate::error::Error;
-use crate::line::key::KeyState;
-use crate::state::State;
+use gateway::survey::{KeyState, Look, Surveyed, Unread, UsersRead, surveyed};
 use settings::{Config, TeamsFrom};
+use tokio::time::Instant;
 
 /// What a survey of one caller's users has seen.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Survey {
     visibility: Visibility,
     quirks: Arc<Quirks>,
@@ -116,20 +110,30 @@ impl Survey {
     }
 }
 
-impl Look for Mutex<Survey> {
-    fn rules(&self, rules: &Rules) -> Rules {
+/// Notes users as they are read.
+#[derive(Debug)]
+struct Noting(Mutex<Survey>);
+
+impl Noting {
+    fn survey(&self) -> MutexGuard<'_, Survey> {
         // Plain data, valid after any panic.
-        self.lock().unwrap_or_else(PoisonError::into_inner).rules(rules)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Look for Noting {
+    fn rules(&self, rules: &Rules) -> Rules {
+        self.survey().rules(rules)
     }
 
     fn user(&self, user: &User<'_>) {
-        self.lock().unwrap_or_else(PoisonError::into_inner).note(user);
+        self.survey().note(user);
     }
 }
 
 /// What the check found, caller by caller.
 #[derive(Debug)]
-pub struct Report {
+pub(super) struct Report {
     callers: Vec<CallerReport>,
 }
 
@@ -139,7 +143,7 @@ struct CallerReport {
     upstream: String,
     dialect: &'static dyn Dialect,
     key: KeyState,
-    outcome: Result<Findings, Error>,
+    outcome: Result<Findings, Unread>,
 }
 
 #[derive(Debug)]
@@ -147,11 +151,8 @@ struct Findings {
     survey: Survey,
     dialect: &'static dyn Dialect,
     fails_on_odd_ids: bool,
-    calls: u64,
-    /// Calls for what is joined to the rows, in all and not for every list.
-    joined_calls: u64,
+    read: UsersRead,
     per_minute: Option<u32>,
-    is_count_wrong: bool,
     took: Duration,
     teams: Teams,
 }
@@ -166,84 +167,74 @@ enum Teams {
     /// Their users, by the setting.
     OfUsersBySetting,
     /// Neither: the list is wanted and cannot be had.
-    Failed(Error),
-}
-
-/// Checks every caller of a configuration, one after the other.
-pub async fn check(config: &Config) -> Result<Report, std::io::Error> {
-    // A check remembers nobody.
-    let mut config = config.clone();
-    config.roster = None;
-    let state = State::new(config, Surroundings::default())?;
-    let mut callers = Vec::new();
-    for caller in state.callers.all() {
-        let outcome = survey(&state, caller).await;
-        callers.push(CallerReport {
-            key: caller.line.key_state(),
-            name: caller.name.to_string(),
-            upstream: caller.line.upstream.name.clone(),
-            dialect: caller.line.upstream.dialect,
-            outcome,
-        });
-    }
-    Ok(Report { callers })
+    Failed(Unread),
 }
 
 /// A check may take longer than a request: nobody waits on the other end of a socket.
 const SURVEY_TIMES_DEADLINE: u32 = 10;
 
-async fn survey(state: &State, caller: &Caller) -> Result<Findings, Error> {
-    // The first endpoint's dictionaries stand for all.
-    let quirks = state.config.quirks.values().next().cloned().unwrap_or_default();
-    let policy = caller.line.upstream.rules.ids.clone();
-    let fails_on_odd_ids = matches!(policy, IdPolicy::Fail);
-    let survey = Survey::new(caller.visibility.clone(), quirks, policy);
-    let survey = Arc::new(Mutex::new(survey));
-    let started = Instant::now();
-    let deadline = started + state.config.limits.request_deadline * SURVEY_TIMES_DEADLINE;
-    let ask = Ask::Look(Arc::clone(&survey) as Arc<dyn Look>);
-    let listing = Listing::Users(Which::All);
-    let call = ListCall::new(listing, ask, deadline, Behalf::default());
-    let listed = timeout_at(deadline, caller.line.list(call)).await;
-    let listed = listed.unwrap_or(Err(Error::Deadline))?;
-    let took = started.elapsed();
-    let survey = Arc::try_unwrap(survey).map_err(|_| Error::Internal)?;
-    let teams = teams(caller, deadline).await;
-    Ok(Findings {
-        dialect: caller.line.upstream.dialect,
-        joined_calls: listed.joined_pages,
-        per_minute: caller.line.upstream.settings.requests_per_minute_max,
-        teams,
-        survey: survey.into_inner().unwrap_or_else(PoisonError::into_inner),
-        fails_on_odd_ids,
-        calls: listed.list.story.pages,
-        is_count_wrong: listed.list.story.total_mismatch,
-        took,
-    })
+impl Report {
+    /// Checks every caller of a configuration, one after the other.
+    pub(super) async fn of(config: &Config) -> io::Result<Report> {
+        let mut callers = Vec::new();
+        for caller in surveyed(config)? {
+            let outcome = Findings::of(&caller, config).await;
+            callers.push(CallerReport {
+                key: caller.key(),
+                name: caller.caller().to_owned(),
+                upstream: caller.upstream().to_owned(),
+                dialect: caller.settings().dialect,
+                outcome,
+            });
+        }
+        Ok(Report { callers })
+    }
 }
 
-/// Whether the list of teams can be had.
-async fn teams(caller: &Caller, deadline: Instant) -> Teams {
-    let from = caller.line.upstream.settings.teams_from;
-    if from == TeamsFrom::Users {
-        return Teams::OfUsersBySetting;
+impl Findings {
+    async fn of(caller: &Surveyed, config: &Config) -> Result<Self, Unread> {
+        // The first endpoint's dictionaries stand for all.
+        let quirks = config.quirks.values().next().cloned().unwrap_or_default();
+        let settings = caller.settings();
+        let policy = settings.rules.ids.clone();
+        let fails_on_odd_ids = matches!(policy, IdPolicy::Fail);
+        let survey = Survey::new(caller.sees().clone(), quirks, policy);
+        let noting = Arc::new(Noting(Mutex::new(survey)));
+        let started = Instant::now();
+        let deadline = started + config.limits.request_deadline * SURVEY_TIMES_DEADLINE;
+        let read = caller.users(Arc::clone(&noting) as Arc<dyn Look>, deadline).await?;
+        let took = started.elapsed();
+        let teams = Teams::of(caller, deadline).await;
+        Ok(Findings {
+            dialect: settings.dialect,
+            per_minute: settings.requests_per_minute_max,
+            read,
+            teams,
+            survey: noting.survey().clone(),
+            fails_on_odd_ids,
+            took,
+        })
     }
-    let call = ListCall::new(Listing::Teams, Ask::Items, deadline, Behalf::default());
-    let listed = timeout_at(deadline, caller.line.list(call)).await;
-    let error = match listed {
-        Ok(Ok(listed)) => return Teams::Listed(listed.list.items.len()),
-        Ok(Err(error)) => error,
-        Err(_) => Error::Deadline,
-    };
-    match error {
-        Error::NoSuchListing | Error::Forbidden if from == TeamsFrom::Auto => Teams::OfUsers,
-        error => Teams::Failed(error),
+}
+
+impl Teams {
+    /// Whether the list of teams can be had.
+    async fn of(caller: &Surveyed, deadline: Instant) -> Self {
+        let from = caller.settings().teams_from;
+        if from == TeamsFrom::Users {
+            return Teams::OfUsersBySetting;
+        }
+        match caller.teams(deadline).await {
+            Ok(teams) => Teams::Listed(teams),
+            Err(error) if from == TeamsFrom::Auto && error.is_lacking() => Teams::OfUsers,
+            Err(error) => Teams::Failed(error),
+        }
     }
 }
 
 impl Report {
     /// Whether every caller's lists will be answered.
-    pub fn is_good(&self) -> bool {
+    pub(super) fn is_good(&self) -> bool {
         self.callers.iter().all(|caller| match &caller.outcome {
             Ok(findings) => {
                 let sees_nobody = findings.survey.users == 0 && findings.survey.hidden > 0;
@@ -287,16 +278,11 @@ fn failure(
     f: &mut fmt::Formatter<'_>,
     dialect: &dyn Dialect,
     key: KeyState,
-    error: &Error,
+    error: &Unread,
 ) -> fmt::Result {
     let (name, scope) = words(dialect);
     // The refusal of one listing among many says nothing about the key, but is what is told here.
-    let key = match error {
-        Error::MappedKeyRefused => KeyState::Refused,
-        Error::Forbidden => KeyState::Forbidden,
-        _ => key,
-    };
-    match key {
+    match error.key().unwrap_or(key) {
         KeyState::Refused => {
             writeln!(f, "  {name}      REFUSED: it is not accepted; make a new one")?;
         }
@@ -306,7 +292,7 @@ fn failure(
         KeyState::Accepted => writeln!(f, "  {name}      accepted, scope {scope}")?,
         KeyState::Untested => writeln!(f, "  {name}      not tested")?,
     }
-    writeln!(f, "  FAILED        {error} ({})", error.slug())
+    writeln!(f, "  FAILED        {error}")
 }
 
 impl fmt::Display for Teams {
@@ -324,7 +310,7 @@ impl fmt::Display for Teams {
                 writeln!(f, "  teams         from the users (setting teams_from)")
             }
             Teams::Failed(error) => {
-                writeln!(f, "  FAILED        the list of teams: {error} ({})", error.slug())
+                writeln!(f, "  FAILED        the list of teams: {error}")
             }
         }
     }
@@ -333,10 +319,10 @@ impl fmt::Display for Teams {
 impl Findings {
     fn cost(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.took.as_secs_f64();
-        let calls = self.calls + self.joined_calls;
+        let joined = self.read.joined_pages;
+        let calls = self.read.pages + joined;
         write!(f, "  a full list   {calls} calls, {seconds:.1} s now")?;
-        if self.joined_calls > 0 {
-            let joined = self.joined_calls;
+        if joined > 0 {
             write!(f, "; {joined} of them for what is joined, kept for a while")?;
         }
         match self.per_minute {
@@ -361,7 +347,7 @@ impl fmt::Display for Findings {
         if survey.users == 0 && survey.hidden > 0 {
             writeln!(f, "  FAILED        sees fits no user; teams and users are listed by id")?;
         }
-        if self.is_count_wrong {
+        if self.read.is_count_wrong {
             writeln!(f, "  count         the upstream's total does not fit its own pages, twice")?;
         }
         if survey.live_with_deletion_date > 0 {
