@@ -14,7 +14,6 @@ mod list;
 mod observe;
 mod passthrough;
 mod request;
-pub mod shadow;
 mod stack;
 mod start;
 mod state;

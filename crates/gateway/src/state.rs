@@ -6,12 +6,12 @@ use std::sync::Arc;
 use limits::{Admission, Lifecycle};
 use roster::Roster;
 use settings::Config;
+use shadow::{Judge, Results, Shadow};
 use transport::client::{Lookup, Reach, SystemLookup};
 
 use crate::caller::Callers;
 use crate::observe::metrics::Metrics;
 use crate::observe::spans::Spans;
-use crate::shadow::{Judge, Results, Shadow};
 
 /// What a gateway uses of the world around it.
 #[derive(Debug, Clone)]

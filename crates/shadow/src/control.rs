@@ -8,15 +8,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::legacy::Endpoint;
-use domain::params::Params;
-use domain::quirks::Quirks;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT,
 };
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use limits::LARGE_BYTES;
-use settings::{Secret, bearer};
+use settings::bearer;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 use tower::ServiceExt;
@@ -26,64 +23,18 @@ use transport::client::{
 };
 use transport::retry_after;
 
-use super::judge::Reply;
-use super::shape;
-use super::standing::{Purpose, Standing, Ticket};
-use crate::caller::{Caller, Callers};
-use crate::legacy::asked::Asked;
-use crate::observe::metrics::Metrics;
-use crate::request::credential::Credential;
-use crate::request::target::Target;
-use crate::request::trail::{ASKED_BY, Name, Trail};
+use crate::asked::CallerQuestion;
+use crate::counts::Counts;
+use crate::judge::Reply;
+use crate::shape;
+use crate::standing::{Purpose, Standing, Ticket};
+use crate::trail::{ASKED_BY, Name, Trail};
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("tieline/", env!("CARGO_PKG_VERSION")));
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const POOL_IDLE_MAX: usize = 4;
 const CONNECTION_AGE_MAX: Duration = Duration::from_secs(60);
-
-/// One question of a known caller, as either side can be asked it.
-#[derive(Debug, Clone)]
-pub(crate) struct CallerQuestion {
-    pub(crate) endpoint: &'static Endpoint,
-    pub(crate) quirks: Arc<Quirks>,
-    pub(crate) caller: Arc<Caller>,
-    pub(crate) params: Params,
-    pub(crate) target: Target,
-    /// By which gateways it has come.
-    pub(crate) trail: Trail,
-    pub(crate) key: Secret,
-}
-
-impl CallerQuestion {
-    pub(crate) fn of(asked: &Asked, caller: &Arc<Caller>) -> Self {
-        let key = match &asked.credential {
-            Credential::One(key) => key.clone(),
-            // A known caller has shown its key.
-            Credential::None | Credential::Ambiguous => Secret::new(String::new()),
-        };
-        CallerQuestion {
-            endpoint: asked.endpoint,
-            quirks: Arc::clone(&asked.quirks),
-            caller: Arc::clone(caller),
-            params: asked.params.clone(),
-            target: asked.target.apart(),
-            trail: asked.trail.clone(),
-            key,
-        }
-    }
-
-    /// What it holds in memory, about: the query is there as it came and taken apart.
-    pub(super) fn bytes(&self) -> usize {
-        2 * self.target.bytes() + size_of::<Self>()
-    }
-
-    /// Filters that have a value.
-    pub(crate) fn filters(&self) -> Vec<&'static str> {
-        let filters = self.endpoint.filters();
-        filters.filter(|name| self.params.has_filter(name)).collect()
-    }
-}
 
 /// Why control has no answer. Holds kinds and no text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,7 +84,7 @@ impl Failed {
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Control {
+pub(crate) struct Control {
     base_url: String,
     attempt_timeout: Duration,
     answer_bytes_max: usize,
@@ -141,7 +92,7 @@ pub(super) struct Control {
     name: Name,
     /// Whether it was told that control is this gateway itself.
     is_loop_told: AtomicBool,
-    metrics: Metrics,
+    counts: Arc<dyn Counts>,
     lines: BTreeMap<String, Line>,
 }
 
@@ -158,18 +109,17 @@ struct Line {
 impl Control {
     /// `before` is the one until now: where it is the same legacy API, what is known of how it treats
     /// each caller goes on, and so does the count of each caller's requests.
-    pub(super) fn new(
+    pub(crate) fn new(
         config: &settings::Config,
         settings: &settings::Shadow,
-        callers: &Callers,
         lookup: &Arc<dyn Lookup>,
-        metrics: &Metrics,
+        counts: &Arc<dyn Counts>,
         before: Option<&Control>,
     ) -> Self {
         let name = before.map_or_else(Name::new, |before| before.name.clone());
         let before = before.filter(|before| before.base_url == settings.control);
         let connect_timeout = CONNECT_TIMEOUT.min(settings.attempt_timeout);
-        let told = metrics.clone();
+        let told = Arc::clone(counts);
         let resolver = Resolver::new(ResolverSettings {
             lookup: Arc::clone(lookup),
             wait_max: connect_timeout * 3 / 4,
@@ -183,14 +133,13 @@ impl Control {
             pool_idle_max: POOL_IDLE_MAX,
             tls: settings.tls.clone(),
         };
-        let line = |caller: &Arc<Caller>| {
-            let configured = config.callers.iter().find(|other| *other.name == *caller.name);
-            let percent = configured.map_or(0, |caller| u64::from(caller.control_percent));
+        let line = |caller: &settings::Caller| {
+            let percent = u64::from(caller.control_percent);
             let client = Client::reaching(&client, &reach);
-            let before = before.and_then(|before| before.lines.get(&*caller.name));
+            let before = before.and_then(|before| before.lines.get(&caller.name));
             let of_before = |line: &Line| (Arc::clone(&line.standing), Arc::clone(&line.requests));
             let (standing, requests) = before.map(of_before).unwrap_or_default();
-            (caller.name.to_string(), Line { client, standing, percent, requests })
+            (caller.name.clone(), Line { client, standing, percent, requests })
         };
         Control {
             base_url: settings.control.clone(),
@@ -198,25 +147,25 @@ impl Control {
             answer_bytes_max: settings.answer_bytes_max,
             name,
             is_loop_told: AtomicBool::new(false),
-            metrics: metrics.clone(),
-            lines: callers.all().iter().map(line).collect(),
+            counts: Arc::clone(counts),
+            lines: config.callers.iter().map(line).collect(),
         }
     }
 
     /// Whether a question comes round.
-    pub(super) fn is_loop(&self, trail: &Trail) -> bool {
+    pub(crate) fn is_loop(&self, trail: &Trail) -> bool {
         trail.is_loop(&self.name)
     }
 
-    /// Of a hundred requests of this caller, how many control answers.
-    pub(super) fn percent(&self, caller: &Caller) -> u64 {
-        self.lines.get(&*caller.name).map_or(0, |line| line.percent)
+    /// Percentage of this caller's requests that control answers.
+    pub(crate) fn percent(&self, caller: &str) -> u64 {
+        self.lines.get(caller).map_or(0, |line| line.percent)
     }
 
     /// Whether control answers the next request of this caller: of each hundred as many as configured,
     /// spread so that a client with a habit of its own meets both sides with each of its questions.
-    pub(super) fn is_next(&self, caller: &Caller) -> bool {
-        let Some(line) = self.lines.get(&*caller.name).filter(|line| line.percent > 0) else {
+    pub(crate) fn is_next(&self, caller: &str) -> bool {
+        let Some(line) = self.lines.get(caller).filter(|line| line.percent > 0) else {
             return false;
         };
         let number = line.requests.fetch_add(1, Ordering::Relaxed);
@@ -225,26 +174,26 @@ impl Control {
     }
 
     /// Whether this caller's questions would be asked now, to be compared.
-    pub(super) fn is_compared(&self, caller: &Caller) -> bool {
-        let line = self.lines.get(&*caller.name);
+    pub(crate) fn is_compared(&self, caller: &str) -> bool {
+        let line = self.lines.get(caller);
         line.is_some_and(|line| line.standing.is_asked(Purpose::Comparison))
     }
 
     /// Asks, and waits until then at most. A client that goes away before has waited in vain, so that
     /// counts as a failure; a comparison that is given up tells nothing.
-    pub(super) async fn ask(
+    pub(crate) async fn ask(
         &self,
         asked: &CallerQuestion,
         purpose: Purpose,
         until: Instant,
     ) -> Result<Reply, Failed> {
-        let line = self.lines.get(&*asked.caller.name).ok_or(Failed::LeftAlone)?;
+        let line = self.lines.get(asked.caller.name()).ok_or(Failed::LeftAlone)?;
         let request = self.request(asked).ok_or(Failed::LeftAlone)?;
         let ticket = line.standing.enter(purpose).ok_or(Failed::LeftAlone)?;
         let until = until.min(Instant::now() + self.attempt_timeout);
-        let (caller, metrics) = (&*asked.caller.name, &self.metrics);
+        let (caller, counts) = (asked.caller.name(), &*self.counts);
         let standing = &line.standing;
-        let under_way = UnderWay { standing, ticket, caller, metrics, purpose, has_ended: false };
+        let under_way = UnderWay { standing, ticket, caller, counts, purpose, has_ended: false };
         let exchange = self.exchange(line.client.clone(), request, purpose);
         let done = timeout_at(until, exchange).await.unwrap_or(Err((Failed::Timeout, None)));
         under_way.end(done.as_ref().err().copied());
@@ -316,7 +265,7 @@ struct UnderWay<'a> {
     standing: &'a Standing,
     ticket: Ticket,
     caller: &'a str,
-    metrics: &'a Metrics,
+    counts: &'a dyn Counts,
     purpose: Purpose,
     has_ended: bool,
 }
@@ -338,7 +287,7 @@ impl UnderWay<'_> {
             Some(_) => {}
         }
         let outcome = failed.map_or("answered", |(failed, _)| failed.as_str());
-        self.metrics.shadow().control_request(outcome);
+        self.counts.control_request(outcome);
     }
 }
 

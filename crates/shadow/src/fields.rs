@@ -26,10 +26,10 @@ const UNKNOWN: &str = "(unknown field)";
 
 /// The names of an endpoint.
 #[derive(Debug)]
-pub(super) struct Fields(BTreeSet<String>);
+pub(crate) struct Fields(BTreeSet<String>);
 
 impl Fields {
-    pub(super) fn of(endpoint: &str) -> Self {
+    pub(crate) fn of(endpoint: &str) -> Self {
         let mut known = BTreeSet::new();
         let endpoint = ENDPOINTS.iter().find(|known| known.name() == endpoint);
         if let Some(endpoint) = endpoint {
@@ -39,7 +39,7 @@ impl Fields {
     }
 
     /// The path of a field, if all of it is known.
-    pub(super) fn shown<'a>(&self, path: &'a str) -> &'a str {
+    pub(crate) fn shown<'a>(&self, path: &'a str) -> &'a str {
         let is_around =
             path.strip_prefix("$envelope.").is_some_and(|name| envelope::NAMES.contains(&name));
         let is_known = is_around || PARTS.contains(&path) || self.0.contains(path);

@@ -7,12 +7,12 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use super::fields::Fields;
-use super::judge::{Cause, Difference};
-use super::mask::Mask;
+use crate::fields::Fields;
+use crate::judge::{Cause, Difference};
+use crate::mask::Mask;
 
 /// Differences of one comparison that are kept; all others are counted.
-pub(super) const KEPT_MAX: usize = 10_000;
+pub(crate) const KEPT_MAX: usize = 10_000;
 
 /// How many differences there are of each cause, in the order of [`Cause::ALL`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl Causes {
         Cause::ALL.into_iter().zip(self.0).filter(|(_, count)| *count > 0)
     }
 
-    pub(super) fn of(&self, cause: Cause) -> u64 {
+    pub(crate) fn of(&self, cause: Cause) -> u64 {
         self.0.get(cause as usize).copied().unwrap_or_default()
     }
 }
@@ -44,29 +44,29 @@ impl FromIterator<Cause> for Causes {
 }
 
 /// Whoever takes what differs, one by one.
-pub(super) trait Takes: Send + 'static {
+pub(crate) trait Takes: Send + 'static {
     fn take(&mut self, one: Difference);
 }
 
 /// A difference without a value.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(crate) struct Kept {
     /// As it may be shown.
-    pub(super) field: String,
-    pub(super) kind: &'static str,
-    pub(super) cause: Cause,
+    pub(crate) field: String,
+    pub(crate) kind: &'static str,
+    pub(crate) cause: Cause,
     /// HMACs.
-    pub(super) record: Option<String>,
-    pub(super) control: String,
-    pub(super) candidate: String,
+    pub(crate) record: Option<String>,
+    pub(crate) control: String,
+    pub(crate) candidate: String,
     /// Alike for the same thing in two comparisons.
     same: u64,
 }
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Findings {
-    pub(super) causes: Causes,
+pub(crate) struct Findings {
+    pub(crate) causes: Causes,
     bugs: Vec<Kept>,
     explained: Vec<Kept>,
     /// What tells one that nothing explains from another, those that are not kept included.
@@ -103,7 +103,7 @@ impl Takes for Findings {
 
 impl Findings {
     /// Nothing yet, of an endpoint.
-    pub(super) fn of(endpoint: &str, mask: &Arc<Mask>) -> Self {
+    pub(crate) fn of(endpoint: &str, mask: &Arc<Mask>) -> Self {
         Findings {
             causes: Causes::default(),
             bugs: Vec::new(),
@@ -115,23 +115,23 @@ impl Findings {
         }
     }
 
-    pub(super) fn are_explained(&self) -> bool {
+    pub(crate) fn are_explained(&self) -> bool {
         self.all_bugs.is_empty()
     }
 
     /// What is kept; what nothing explains comes first.
-    pub(super) fn kept(&self) -> impl Iterator<Item = &Kept> {
+    pub(crate) fn kept(&self) -> impl Iterator<Item = &Kept> {
         self.bugs.iter().chain(&self.explained).take(KEPT_MAX)
     }
 
     /// Whoever takes what differs when both sides are asked again.
-    pub(super) fn again(&self) -> Again {
+    pub(crate) fn again(&self) -> Again {
         Again { hasher: self.hasher.clone(), bugs: HashSet::new() }
     }
 
     /// What is left of the differences that nothing explained, once both sides were asked again: what
     /// came back is still unexplained, everything else changed in between.
-    pub(super) fn looked_at_again(mut self, second: &Again) -> Self {
+    pub(crate) fn looked_at_again(mut self, second: &Again) -> Self {
         for one in self.bugs.iter_mut().filter(|one| !second.bugs.contains(&one.same)) {
             one.cause = Cause::Race;
         }
@@ -146,7 +146,7 @@ impl Findings {
 
 /// What nothing explains when both sides were asked again.
 #[derive(Debug)]
-pub(super) struct Again {
+pub(crate) struct Again {
     hasher: RandomState,
     bugs: HashSet<u64>,
 }

@@ -1,11 +1,12 @@
-//! Who says what differs between two answers to one question. The gateway compares nothing itself: it
+//! Who says what differs between two answers to one question. Nothing is compared in this crate: it
 //! brings both answers, counts what it is told, and keeps no value.
 
 use std::fmt;
 
 use bytes::Bytes;
 use domain::quirks::Quirks;
-use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
 
 /// Compares. Called on a thread that may work for long; must not wait for anything, must say the same of
 /// the same answers, and must hold little of what differs at once.
@@ -53,6 +54,15 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// Its body.
     pub body: Bytes,
+}
+
+impl Reply {
+    /// An answer of candidate, as a judge sees it.
+    pub fn json(status: u16, body: Bytes) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+        Reply { status, headers, body }
+    }
 }
 
 impl fmt::Debug for Reply {

@@ -1,13 +1,13 @@
 //! The other side at work. With `[shadow]` a sample of what is asked of this gateway is also asked of the
-//! legacy API, in the background, and both answers are compared; and callers may be answered by the
-//! legacy API itself, so many of a hundred.
+//! legacy API, in the background, and both answers are compared; and control answers a percentage of a
+//! caller's requests itself.
 //!
 //! Must never delay or change an answer for a comparison: what does not fit into its own small budget is
 //! dropped and counted.
 
-pub(crate) mod beside;
-mod candidate;
+mod asked;
 mod control;
+mod counts;
 mod fields;
 mod findings;
 mod judge;
@@ -15,6 +15,8 @@ mod mask;
 mod results;
 mod shape;
 mod standing;
+mod target;
+mod trail;
 mod worker;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,16 +31,15 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use transport::client::Lookup;
 
-use crate::caller::{Caller, Callers};
-use crate::observe::account::Side;
-use crate::observe::metrics::Metrics;
-use crate::request::trail::Trail;
-use candidate::Candidate;
-use control::{CallerQuestion, Control};
+pub use asked::{Asker, CallerQuestion, Side, Unread};
+use control::Control;
+pub use counts::{Counts, DROPPED};
 pub use judge::{Cause, Difference, Judge, Listener, Question, Reply};
-pub(crate) use results::Results;
+pub use results::{Outcome, Results};
 use standing::Purpose;
-use worker::{Job, Worker};
+pub use target::Target;
+pub use trail::{ASKED_BY, Name, Trail};
+use worker::{Held, Job, Worker};
 
 /// Answers of control that clients wait for or are sent at once; one more client is answered by
 /// candidate.
@@ -50,12 +51,12 @@ const END_MAX: Duration = Duration::from_secs(2);
 
 /// See the module. One for each configuration; it ends when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Shadow {
+pub struct Shadow {
     settings: settings::Shadow,
     control: Arc<Control>,
     judge: Option<Arc<dyn Judge>>,
     results: Arc<Results>,
-    metrics: Metrics,
+    counts: Arc<dyn Counts>,
     lifecycle: Lifecycle,
     queue: mpsc::Sender<Job>,
     /// Until the work begins.
@@ -69,24 +70,28 @@ pub(crate) struct Shadow {
 
 /// What a shadow shares with the rest of a state.
 #[derive(Debug)]
-pub(crate) struct Around<'a> {
-    pub(crate) callers: &'a Callers,
-    pub(crate) lookup: &'a Arc<dyn Lookup>,
-    pub(crate) judge: Option<Arc<dyn Judge>>,
-    pub(crate) metrics: &'a Metrics,
-    pub(crate) lifecycle: &'a Lifecycle,
-    pub(crate) results: &'a Arc<Results>,
+pub struct Around<'a> {
+    /// Who is asked for the addresses of control's name.
+    pub lookup: &'a Arc<dyn Lookup>,
+    /// Who compares.
+    pub judge: Option<Arc<dyn Judge>>,
+    /// What is counted of it.
+    pub counts: &'a Arc<dyn Counts>,
+    /// How the process is.
+    pub lifecycle: &'a Lifecycle,
+    /// Where what is found is kept.
+    pub results: &'a Arc<Results>,
     /// The one until now.
-    pub(crate) before: Option<&'a Shadow>,
+    pub before: Option<&'a Shadow>,
 }
 
 impl Shadow {
     /// `None` where there is no `[shadow]`. Asks nothing yet.
-    pub(crate) fn new(config: &Config, around: Around<'_>) -> Option<Arc<Self>> {
+    pub fn new(config: &Config, around: Around<'_>) -> Option<Arc<Self>> {
         let settings = config.shadow.clone()?;
-        let Around { callers, lookup, judge, metrics, lifecycle, results, before } = around;
+        let Around { lookup, judge, counts, lifecycle, results, before } = around;
         let before = before.map(|before| before.control.as_ref());
-        let control = Control::new(config, &settings, callers, lookup, metrics, before);
+        let control = Control::new(config, &settings, lookup, counts, before);
         let (queue, jobs) = mpsc::channel(settings.queue_max);
         let stop = CancellationToken::new();
         Some(Arc::new(Shadow {
@@ -94,7 +99,7 @@ impl Shadow {
             control: Arc::new(control),
             judge,
             results: Arc::clone(results),
-            metrics: metrics.clone(),
+            counts: Arc::clone(counts),
             lifecycle: lifecycle.clone(),
             queue,
             jobs: Mutex::new(Some(jobs)),
@@ -107,16 +112,16 @@ impl Shadow {
     }
 
     /// Begins to compare; asking this side once more may take until `deadline`. Once is enough.
-    pub(crate) fn start(&self, deadline: Duration) {
+    pub fn start(&self, deadline: Duration) {
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(jobs) = jobs else { return };
         let worker = self.judge.clone().map(|judge| Worker {
             control: Arc::clone(&self.control),
-            candidate: Candidate { deadline, bytes_max: self.settings.answer_bytes_max },
+            candidate: (deadline, self.settings.answer_bytes_max),
             judge,
             pacer: Pacer::per_second(self.settings.requests_per_second_max),
             results: Arc::clone(&self.results),
-            metrics: self.metrics.clone(),
+            counts: Arc::clone(&self.counts),
             lifecycle: self.lifecycle.clone(),
         });
         if worker.is_none() && self.settings.sample > 0.0 {
@@ -133,12 +138,12 @@ impl Shadow {
     }
 
     /// Ends all comparing at once; what is under way is given up.
-    pub(crate) fn end(&self) {
+    pub fn end(&self) {
         self.stop.cancel();
     }
 
     /// Waits until the last report is written, for a moment at most.
-    pub(crate) async fn ended(&self) {
+    pub async fn ended(&self) {
         let was_started = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).is_none();
         if was_started {
             // A disk that does not answer keeps nobody.
@@ -147,29 +152,29 @@ impl Shadow {
     }
 
     /// Whether the next answer of this caller is control's.
-    pub(crate) fn is_answered_by_control(&self, caller: &Caller) -> bool {
+    pub fn is_answered_by_control(&self, caller: &str) -> bool {
         self.control.is_next(caller)
     }
 
     /// Whether answers to this caller say whose they are.
-    pub(crate) fn is_either_side(&self, caller: &Caller) -> bool {
+    pub fn is_either_side(&self, caller: &str) -> bool {
         self.control.percent(caller) > 0
     }
 
     /// Whether a question comes round: control is this gateway itself, or leads to it.
-    pub(crate) fn is_loop(&self, trail: &Trail) -> bool {
+    pub fn is_loop(&self, trail: &Trail) -> bool {
         self.control.is_loop(trail)
     }
 
     /// Whether this request is one of the sample.
-    pub(crate) fn is_sampled(&self) -> bool {
+    pub fn is_sampled(&self) -> bool {
         let sample = self.settings.sample;
         self.judge.is_some() && sample > 0.0 && rand::rng().random_bool(sample)
     }
 
     /// Control's answer for a client that waits for it, if control has one in the time it is given, and
     /// in half of the time there is: the other half is candidate's. The place goes with the answer.
-    pub(crate) async fn answer(
+    pub async fn answer(
         &self,
         asked: &CallerQuestion,
         deadline: Instant,
@@ -185,7 +190,7 @@ impl Shadow {
             None => None,
         };
         let outcome = if answer.is_some() { "control" } else { "fallback" };
-        self.metrics.shadow().control_answer(outcome);
+        self.counts.control_answer(outcome);
         self.results.note_answer(outcome);
         answer
     }
@@ -197,9 +202,9 @@ impl Shadow {
     }
 
     /// A comparison to be made when there is time for it, or to be left.
-    pub(crate) fn offer(&self, asked: CallerQuestion, side: Side, reply: Reply) {
+    pub fn offer(&self, asked: CallerQuestion, side: Side, reply: Reply) {
         if let Err(why) = self.queued(asked, side, reply) {
-            self.metrics.shadow().dropped(why);
+            self.counts.dropped(why);
             self.results.note_dropped(why);
         }
     }
@@ -212,7 +217,7 @@ impl Shadow {
         if bytes > self.settings.answer_bytes_max {
             return Err("too_large");
         }
-        if !self.control.is_compared(&asked.caller) {
+        if !self.control.is_compared(asked.caller.name()) {
             return Err("paused");
         }
         let bytes_max = self.settings.answer_bytes_max * QUEUED_ANSWERS_BYTES;
@@ -224,32 +229,16 @@ impl Shadow {
     }
 }
 
-/// Bytes that wait to be compared.
-#[derive(Debug)]
-pub(crate) struct Held {
-    all: Arc<AtomicUsize>,
-    bytes: usize,
-}
-
-impl Held {
-    fn of(all: &Arc<AtomicUsize>, bytes: usize) -> Self {
-        all.fetch_add(bytes, Ordering::Relaxed);
-        Held { all: Arc::clone(all), bytes }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.all.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::state::State;
+    use domain::params::Params;
+    use futures_util::future::BoxFuture;
+    use settings::Secret;
+    use transport::client::{LookupFailure, SystemLookup};
 
-    pub(super) const CONFIG: &str = r#"
+    use super::*;
+
+    const CONFIG: &str = r#"
 [upstream.ams]
 dialect = "voiso-v4"
 base_url = "http://127.0.0.1:9"
@@ -264,18 +253,80 @@ control_percent = 50
 control = "http://127.0.0.1:9"
 "#;
 
-    #[tokio::test]
-    async fn control_answers_as_many_as_there_are_places_for_and_nobody_where_memory_is_short() {
+    /// Counts nothing.
+    #[derive(Debug)]
+    struct Uncounted;
+
+    impl Counts for Uncounted {
+        fn dns_failed(&self, _: LookupFailure) {}
+        fn control_request(&self, _: &'static str) {}
+        fn control_answer(&self, _: &'static str) {}
+        fn dropped(&self, _: &'static str) {}
+        fn compared(&self, _: &'static str, _: &'static str, _: &[(&'static str, u64)]) {}
+    }
+
+    /// The caller `crm`, whom candidate answers nothing.
+    #[derive(Debug)]
+    struct Crm;
+
+    impl Asker for Crm {
+        fn name(&self) -> &str {
+            "crm"
+        }
+        fn dialect(&self) -> &'static str {
+            "voiso-v4"
+        }
+        fn is_narrowed(&self) -> bool {
+            false
+        }
+        fn rows_max(&self) -> u64 {
+            100_000
+        }
+        fn read<'a>(
+            &'a self,
+            _: &'a CallerQuestion,
+            _: Duration,
+            _: usize,
+        ) -> BoxFuture<'a, Result<Reply, Unread>> {
+            Box::pin(async { Err(Unread::Failed) })
+        }
+    }
+
+    pub(crate) fn shadow() -> Arc<Shadow> {
         let env = ["LEGACY", "V4"].map(|name| (name.to_owned(), format!("{name}-key")));
         let config = Config::parse(CONFIG, "t.toml", &env).unwrap();
-        let state = State::new(config, crate::Surroundings::default()).unwrap();
-        let shadow = state.shadow.as_ref().unwrap();
+        let around = Around {
+            lookup: &(Arc::new(SystemLookup) as Arc<dyn Lookup>),
+            judge: None,
+            counts: &(Arc::new(Uncounted) as Arc<dyn Counts>),
+            lifecycle: &Lifecycle::default(),
+            results: &Arc::new(Results::default()),
+            before: None,
+        };
+        Shadow::new(&config, around).unwrap()
+    }
+
+    pub(crate) fn question() -> CallerQuestion {
+        CallerQuestion {
+            endpoint: domain::legacy::ENDPOINTS[0],
+            quirks: Arc::default(),
+            caller: Arc::new(Crm),
+            params: Params::parse(""),
+            target: Target::of(&"/".parse().unwrap()),
+            trail: Trail::default(),
+            key: Secret::new("LEGACY-key".to_owned()),
+        }
+    }
+
+    #[tokio::test]
+    async fn control_answers_as_many_as_there_are_places_for_and_nobody_where_memory_is_short() {
+        let shadow = shadow();
         let places: Vec<_> = (0..ANSWERS_IN_FLIGHT_MAX).filter_map(|_| shadow.place()).collect();
         assert_eq!((places.len(), shadow.place().is_some()), (ANSWERS_IN_FLIGHT_MAX, false));
         drop(places);
         for (level, has_place) in [(Level::Calm, true), (Level::Tight, false), (Level::Full, false)]
         {
-            state.lifecycle.set_level(level);
+            shadow.lifecycle.set_level(level);
             assert_eq!(shadow.place().is_some(), has_place, "{level:?}");
         }
     }

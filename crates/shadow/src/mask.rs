@@ -6,7 +6,7 @@ use rand::RngExt;
 use sha2::Sha256;
 
 /// See the module.
-pub(super) struct Mask {
+pub(crate) struct Mask {
     key: [u8; 32],
 }
 
@@ -24,7 +24,7 @@ impl Default for Mask {
 }
 
 impl Mask {
-    pub(super) fn hmac(&self, value: &[u8]) -> String {
+    pub(crate) fn hmac(&self, value: &[u8]) -> String {
         // A key of any length is fit.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key) else { return String::new() };
         mac.update(value);

@@ -11,9 +11,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rand::RngExt;
 use serde_json::{Value, json};
 
-use super::findings::{Causes, Findings, Kept};
-use super::judge::Cause;
-use super::mask::Mask;
+use crate::findings::{Causes, Findings, Kept};
+use crate::judge::Cause;
+use crate::mask::Mask;
 
 /// Differences that are kept.
 const DIFFERENCES_MAX: usize = 1000;
@@ -22,7 +22,7 @@ const PER_COMPARISON_MAX: usize = 20;
 
 /// How a comparison ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// Nothing differs.
     Equal,
     /// All that differs has a cause.
@@ -34,7 +34,12 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    pub(crate) fn as_str(self) -> &'static str {
+    /// Every one.
+    pub const ALL: [Outcome; 4] =
+        [Outcome::Equal, Outcome::Explained, Outcome::Different, Outcome::Failed];
+
+    /// The word in metrics and reports.
+    pub fn as_str(self) -> &'static str {
         match self {
             Outcome::Equal => "equal",
             Outcome::Explained => "explained",
@@ -54,27 +59,28 @@ impl Outcome {
 
 /// A comparison as it is counted and kept.
 #[derive(Debug)]
-pub(super) struct Told {
-    pub(super) outcome: Outcome,
-    pub(super) causes: Causes,
+pub(crate) struct Told {
+    pub(crate) outcome: Outcome,
+    pub(crate) causes: Causes,
     rows: Vec<Arc<Value>>,
 }
 
 impl Told {
     /// A comparison as it is to be noted. Works as long as much was found, and holds nobody up.
-    pub(super) fn of(endpoint: &str, caller: &str, found: &Findings) -> Self {
+    pub(crate) fn of(endpoint: &str, caller: &str, found: &Findings) -> Self {
         let rows = rows(endpoint, caller, found.kept());
         Told { outcome: Outcome::of(&found.causes), causes: found.causes, rows }
     }
 
     /// One side had no answer.
-    pub(super) fn failed() -> Self {
+    pub(crate) fn failed() -> Self {
         Told { outcome: Outcome::Failed, causes: Causes::default(), rows: Vec::new() }
     }
 }
 
 /// See the module. Lives as long as the process, whatever configurations come.
-pub(crate) struct Results {
+#[derive(Default)]
+pub struct Results {
     mask: Arc<Mask>,
     now: Mutex<Now>,
     /// Reports of this process.
@@ -100,13 +106,8 @@ struct Now {
 }
 
 impl Results {
-    /// Nothing found yet, and a mask of its own.
-    pub(crate) fn new() -> Self {
-        Results { mask: Arc::default(), now: Mutex::default(), files: Mutex::default() }
-    }
-
     /// Takes as long, whatever was found: requests wait for the same lock.
-    pub(super) fn note(&self, endpoint: &'static str, told: Told) {
+    pub(crate) fn note(&self, endpoint: &'static str, told: Told) {
         let mut now = self.now();
         now.noted += 1;
         *now.outcomes.entry((endpoint, told.outcome.as_str())).or_default() += 1;
@@ -118,26 +119,26 @@ impl Results {
         now.differences.drain(..too_many);
     }
 
-    pub(super) fn note_dropped(&self, why: &'static str) {
+    pub(crate) fn note_dropped(&self, why: &'static str) {
         let mut now = self.now();
         now.noted += 1;
         *now.dropped.entry(why).or_default() += 1;
     }
 
     /// A request that control was to answer was answered by this side.
-    pub(super) fn note_answer(&self, side: &'static str) {
+    pub(crate) fn note_answer(&self, side: &'static str) {
         let mut now = self.now();
         now.noted += 1;
         *now.answers.entry(side).or_default() += 1;
     }
 
     /// How values are kept.
-    pub(super) fn mask(&self) -> &Arc<Mask> {
+    pub(crate) fn mask(&self) -> &Arc<Mask> {
         &self.mask
     }
 
     /// Everything there is to see, the newest difference first.
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         let now = self.now().clone();
         let mut comparisons: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
         for ((endpoint, outcome), count) in &now.outcomes {
@@ -153,13 +154,13 @@ impl Results {
     }
 
     /// How much was noted so far.
-    pub(super) fn noted(&self) -> u64 {
+    pub(crate) fn noted(&self) -> u64 {
         self.now().noted
     }
 
     /// Writes it to a file, whole or not at all; what another process left there is kept beside it, with
     /// `.1` behind its name. Waits for the disk.
-    pub(super) fn write(&self, file: &Path) -> io::Result<()> {
+    pub(crate) fn write(&self, file: &Path) -> io::Result<()> {
         let mut aside = file.as_os_str().to_owned();
         aside.push(format!(".{}-{:08x}", std::process::id(), rand::rng().random::<u32>()));
         let bytes = serde_json::to_vec_pretty(&self.json()).map_err(io::Error::other)?;
@@ -242,13 +243,13 @@ fn private(file: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// How often the file is written, at most.
-pub(super) const WRITTEN_EVERY: Duration = Duration::from_secs(60);
+pub(crate) const WRITTEN_EVERY: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shadow::findings::Takes;
-    use crate::shadow::judge::Difference;
+    use crate::findings::Takes;
+    use crate::judge::Difference;
 
     fn difference(field: &str, cause: Cause, value: &str) -> Difference {
         let (control, candidate) = (value.as_bytes().to_vec(), b"other".to_vec());
@@ -263,15 +264,8 @@ mod tests {
     }
 
     #[test]
-    fn the_words_of_a_comparison_are_those_that_are_counted() {
-        let all = [Outcome::Equal, Outcome::Explained, Outcome::Different, Outcome::Failed];
-        assert_eq!(all.map(Outcome::as_str), crate::observe::metrics::shadow::OUTCOMES);
-        assert_eq!(Cause::Bug.as_str(), crate::observe::metrics::shadow::BUG);
-    }
-
-    #[test]
     fn l04_the_last_thousand_differences_are_kept_and_no_value() {
-        let results = Arc::new(Results::new());
+        let results = Arc::new(Results::default());
         for number in 0..1100 {
             note(&results, vec![difference("name", Cause::Bug, &format!("canary {number}"))]);
         }
@@ -286,7 +280,7 @@ mod tests {
         assert_eq!(hmac(&rows[0], "control").len(), 32);
         assert_eq!(hmac(&rows[0], "candidate"), hmac(&rows[1], "candidate"), "one value, one HMAC");
         assert_ne!(hmac(&rows[0], "control"), hmac(&rows[0], "candidate"));
-        let other = Results::new();
+        let other = Results::default();
         assert_ne!(
             other.mask.hmac(b"canary"),
             results.mask.hmac(b"canary"),
@@ -296,7 +290,7 @@ mod tests {
 
     #[test]
     fn differences_that_are_alike_are_one_row_and_what_nothing_explains_comes_first() {
-        let results = Arc::new(Results::new());
+        let results = Arc::new(Results::default());
         let mut found: Vec<Difference> =
             (0..50).map(|_| difference("name", Cause::DeclaredLoss, "x")).collect();
         for cause in [Cause::Order, Cause::Noise] {
@@ -319,7 +313,7 @@ mod tests {
     fn the_file_is_written_whole_for_its_owner_alone() {
         let folder = std::env::temp_dir().join(format!("tieline-results-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        let (results, file) = (Arc::new(Results::new()), folder.join("shadow.json"));
+        let (results, file) = (Arc::new(Results::default()), folder.join("shadow.json"));
         for _ in 0..2 {
             note(&results, Vec::new());
             results.write(&file).unwrap();

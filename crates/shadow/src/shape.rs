@@ -9,14 +9,14 @@ use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Se
 use serde_json::value::RawValue;
 
 /// Whether it is one JSON text.
-pub(super) fn is_json(body: &[u8]) -> bool {
+pub(crate) fn is_json(body: &[u8]) -> bool {
     // What is skipped over is not looked at for its coding, so that comes first.
     std::str::from_utf8(body).is_ok() && serde_json::from_slice::<IgnoredAny>(body).is_ok()
 }
 
 /// Whether a JSON text is what the legacy API answers with that status: a list, perhaps in an object,
 /// or an error in words.
-pub(super) fn is_answer(status: u16, body: &[u8]) -> bool {
+pub(crate) fn is_answer(status: u16, body: &[u8]) -> bool {
     let Ok(shape) = serde_json::from_slice::<Shape>(body) else { return false };
     match shape {
         Shape::Array => status == 200,
@@ -35,7 +35,7 @@ const RECORDS: usize = 1000;
 /// Whether comparing this answer of control takes no more memory than comparing a real one of its
 /// length: a list of a million noughts would take many times as much. Every record of a real one has all
 /// fields of its endpoint, so it is as long as their names at least.
-pub(super) fn is_comparable(endpoint: &Endpoint, status: u16, body: &[u8], rows_max: u64) -> bool {
+pub(crate) fn is_comparable(endpoint: &Endpoint, status: u16, body: &[u8], rows_max: u64) -> bool {
     let list = (status == 200).then(|| serde_json::from_slice::<Long>(body).ok()).flatten();
     let Some(Long { records, longest, around }) = list else {
         return body.len() <= WHOLE_BYTES_MAX;

@@ -13,13 +13,13 @@ use tokio::time::Instant;
 /// So many failures in a row, and control is left alone.
 const FAILURES_MAX: u32 = 5;
 /// For so long.
-pub(super) const LEFT_ALONE_FOR: Duration = Duration::from_secs(30);
+pub(crate) const LEFT_ALONE_FOR: Duration = Duration::from_secs(30);
 /// The longest wait that control may ask for.
 const WAIT_MAX: Duration = Duration::from_secs(3600);
 
 /// What an answer is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
     /// A client waits for it and is to get it as it is.
     Client,
     /// It is compared, whatever it is.
@@ -28,7 +28,7 @@ pub(super) enum Purpose {
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Standing(Mutex<Now>);
+pub(crate) struct Standing(Mutex<Now>);
 
 #[derive(Debug, Default)]
 struct Now {
@@ -57,19 +57,19 @@ struct Pause {
 
 /// One question under way: what for, and which pauses it came after.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ticket {
+pub(crate) struct Ticket {
     purpose: Purpose,
     pauses: u64,
 }
 
 impl Standing {
     /// Whether control would be asked now.
-    pub(super) fn is_asked(&self, purpose: Purpose) -> bool {
+    pub(crate) fn is_asked(&self, purpose: Purpose) -> bool {
         self.now().is_asked(purpose)
     }
 
     /// Whether to ask. After a pause one may, and the others when it has worked.
-    pub(super) fn enter(&self, purpose: Purpose) -> Option<Ticket> {
+    pub(crate) fn enter(&self, purpose: Purpose) -> Option<Ticket> {
         let mut now = self.now();
         if !now.is_asked(purpose) {
             return None;
@@ -85,7 +85,7 @@ impl Standing {
     }
 
     /// What was before it is forgotten. A pause that began while it was under way goes on.
-    pub(super) fn worked(&self, ticket: Ticket) {
+    pub(crate) fn worked(&self, ticket: Ticket) {
         let mut now = self.now();
         now.wait = after(now.wait, ticket);
         let met = &mut now.met[ticket.purpose as usize];
@@ -96,7 +96,7 @@ impl Standing {
     }
 
     /// Whether this is the failure after which it is left alone.
-    pub(super) fn failed(&self, ticket: Ticket) -> bool {
+    pub(crate) fn failed(&self, ticket: Ticket) -> bool {
         let mut now = self.now();
         let met = &mut now.met[ticket.purpose as usize];
         met.failures = met.failures.saturating_add(1);
@@ -108,7 +108,7 @@ impl Standing {
     }
 
     /// Control said "wait", perhaps for how long.
-    pub(super) fn wait(&self, ticket: Ticket, told: Option<Duration>) {
+    pub(crate) fn wait(&self, ticket: Ticket, told: Option<Duration>) {
         let wait = told.unwrap_or(LEFT_ALONE_FOR).clamp(Duration::from_secs(1), WAIT_MAX);
         let mut now = self.now();
         let before = now.wait;

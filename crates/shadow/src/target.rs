@@ -8,7 +8,7 @@ use http::uri::PathAndQuery;
 
 /// See the module.
 #[derive(Clone)]
-pub(crate) struct Target(Uri);
+pub struct Target(Uri);
 
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -18,28 +18,29 @@ impl fmt::Debug for Target {
 
 impl Target {
     /// What a request asks for.
-    pub(crate) fn of(uri: &Uri) -> Self {
+    pub fn of(uri: &Uri) -> Self {
         Target(uri.clone())
     }
 
     /// The same in memory of its own: what came with a request shares that of its whole head, which would
     /// be held as long.
-    pub(crate) fn apart(&self) -> Self {
+    pub fn apart(&self) -> Self {
         let parts = self.0.path_and_query().map(|parts| PathAndQuery::try_from(parts.as_str()));
         Target(parts.and_then(Result::ok).map(Uri::from).unwrap_or_default())
     }
 
     /// Its length.
-    pub(crate) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.0.path_and_query().map_or(0, |parts| parts.as_str().len())
     }
 
-    pub(crate) fn path(&self) -> &str {
+    /// The path as it came.
+    pub fn path(&self) -> &str {
         self.0.path()
     }
 
     /// The query without the key, every other byte as it came; and whether the key stood in it.
-    pub(crate) fn query_without_key(&self) -> (String, bool) {
+    pub fn query_without_key(&self) -> (String, bool) {
         let query = self.0.query().unwrap_or_default();
         let is_key = |part: &&str| {
             form_urlencoded::parse(part.as_bytes()).next().is_some_and(|(name, _)| name == "key")

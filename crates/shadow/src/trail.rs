@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use rand::RngExt;
 
 /// In a question the names; in an answer a sign that the question had come round.
-pub(crate) const ASKED_BY: HeaderName = HeaderName::from_static("x-tieline-asked-by");
+pub const ASKED_BY: HeaderName = HeaderName::from_static("x-tieline-asked-by");
 
 /// A question that has come by so many goes no further.
 const NAMES_MAX: usize = 8;
@@ -16,21 +16,23 @@ const NAME_CHARS: usize = 16;
 
 /// What a process is called in trails.
 #[derive(Debug, Clone)]
-pub(crate) struct Name(String);
+pub struct Name(String);
 
 impl Name {
-    pub(crate) fn new() -> Self {
+    /// Another one with each call.
+    #[expect(clippy::new_without_default, reason = "each one is another")]
+    pub fn new() -> Self {
         Name(format!("{:016x}", rand::rng().random::<u64>()))
     }
 }
 
 /// See the module. Empty for a client's own question.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Trail(String);
+pub struct Trail(String);
 
 impl Trail {
     /// Of a request. What no gateway has written is nothing.
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
+    pub fn of(headers: &HeaderMap) -> Self {
         let text = headers.get(ASKED_BY).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
         let is_name = |name: &str| name.len() == NAME_CHARS && name.bytes().all(is_hex);
@@ -39,13 +41,13 @@ impl Trail {
     }
 
     /// Whether it goes no further than here.
-    pub(crate) fn is_loop(&self, name: &Name) -> bool {
+    pub fn is_loop(&self, name: &Name) -> bool {
         let mut names = self.0.split(' ');
         names.clone().count() >= NAMES_MAX || names.any(|known| known == name.0)
     }
 
     /// With one more name, for whoever is asked next.
-    pub(crate) fn with(&self, name: &Name) -> Option<HeaderValue> {
+    pub fn with(&self, name: &Name) -> Option<HeaderValue> {
         let mut text = self.0.clone();
         let space = if text.is_empty() { "" } else { " " };
         write!(text, "{space}{}", name.0).ok()?;

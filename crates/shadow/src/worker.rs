@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use domain::visibility::Visibility;
 use futures_util::FutureExt;
 use limits::{Level, Lifecycle, Pacer};
 use tokio::sync::{Mutex, mpsc};
@@ -15,36 +15,55 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::Held;
-use super::candidate::{Candidate, Unread};
-use super::control::{CallerQuestion, Control, Failed};
-use super::findings::{Findings, Takes};
-use super::judge::{Difference, Judge, Listener, Question, Reply};
-use super::results::{Outcome, Results, Told, WRITTEN_EVERY};
-use super::shape;
-use super::standing::Purpose;
-use crate::observe::account::Side;
-use crate::observe::metrics::Metrics;
+use crate::asked::{CallerQuestion, Side, Unread};
+use crate::control::{Control, Failed};
+use crate::counts::Counts;
+use crate::findings::{Findings, Takes};
+use crate::judge::{Difference, Judge, Listener, Question, Reply};
+use crate::results::{Outcome, Results, Told, WRITTEN_EVERY};
+use crate::shape;
+use crate::standing::Purpose;
 
 /// One answer that a client got, to be compared with the other side's.
 #[derive(Debug)]
-pub(super) struct Job {
-    pub(super) asked: CallerQuestion,
+pub(crate) struct Job {
+    pub(crate) asked: CallerQuestion,
     /// Who gave it.
-    pub(super) side: Side,
-    pub(super) reply: Reply,
-    pub(super) _held: Held,
+    pub(crate) side: Side,
+    pub(crate) reply: Reply,
+    pub(crate) _held: Held,
+}
+
+/// Bytes that wait to be compared.
+#[derive(Debug)]
+pub(crate) struct Held {
+    all: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Held {
+    pub(crate) fn of(all: &Arc<AtomicUsize>, bytes: usize) -> Self {
+        all.fetch_add(bytes, Ordering::Relaxed);
+        Held { all: Arc::clone(all), bytes }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 /// See the module.
-pub(super) struct Worker {
-    pub(super) control: Arc<Control>,
-    pub(super) candidate: Candidate,
-    pub(super) judge: Arc<dyn Judge>,
-    pub(super) pacer: Pacer,
-    pub(super) results: Arc<Results>,
-    pub(super) metrics: Metrics,
-    pub(super) lifecycle: Lifecycle,
+pub(crate) struct Worker {
+    pub(crate) control: Arc<Control>,
+    /// How long candidate may take, and the longest answer of it that is compared.
+    pub(crate) candidate: (Duration, usize),
+    pub(crate) judge: Arc<dyn Judge>,
+    pub(crate) pacer: Pacer,
+    pub(crate) results: Arc<Results>,
+    pub(crate) counts: Arc<dyn Counts>,
+    pub(crate) lifecycle: Lifecycle,
 }
 
 /// How long two answers may be judged: far longer than the longest lists take.
@@ -60,17 +79,17 @@ enum Unmade {
 }
 
 /// All that is done in the background.
-pub(super) struct Works {
+pub(crate) struct Works {
     /// `None` where nobody judges.
-    pub(super) worker: Option<Worker>,
-    pub(super) jobs: mpsc::Receiver<Job>,
-    pub(super) at_once: usize,
-    pub(super) results: Arc<Results>,
-    pub(super) report_file: Option<PathBuf>,
+    pub(crate) worker: Option<Worker>,
+    pub(crate) jobs: mpsc::Receiver<Job>,
+    pub(crate) at_once: usize,
+    pub(crate) results: Arc<Results>,
+    pub(crate) report_file: Option<PathBuf>,
 }
 
 /// Works until `stop`; writes the report now and then, and at the end, where something was noted since.
-pub(super) async fn work(works: Works, stop: CancellationToken, has_ended: CancellationToken) {
+pub(crate) async fn work(works: Works, stop: CancellationToken, has_ended: CancellationToken) {
     let _ended = has_ended.drop_guard();
     let Works { worker, jobs, at_once, results, report_file } = works;
     let (worker, jobs) = (worker.map(Arc::new), Arc::new(Mutex::new(jobs)));
@@ -116,7 +135,7 @@ impl Worker {
     async fn compare(&self, job: Job) {
         let endpoint = job.asked.endpoint.name();
         // A turn that one who is not asked takes would be lost to all others.
-        let made = if self.control.is_compared(&job.asked.caller) {
+        let made = if self.control.is_compared(job.asked.caller.name()) {
             self.pacer.turn().await;
             self.told(&job).await
         } else {
@@ -125,18 +144,19 @@ impl Worker {
         let told = match made {
             Ok(told) => told,
             Err(Unmade::Dropped(why)) => {
-                self.metrics.shadow().dropped(why);
+                self.counts.dropped(why);
                 return self.results.note_dropped(why);
             }
             Err(Unmade::Failed) => Told::failed(),
         };
         if told.outcome == Outcome::Different {
-            let caller = &*job.asked.caller.name;
+            let caller = job.asked.caller.name();
             let found: u64 = told.causes.counts().map(|(_, count)| count).sum();
             tracing::warn!(endpoint, caller, found, "control and candidate differ");
         }
         let causes = told.causes.counts().map(|(cause, count)| (cause.as_str(), count));
-        self.metrics.shadow().compared(endpoint, told.outcome.as_str(), causes);
+        let causes: Vec<_> = causes.collect();
+        self.counts.compared(endpoint, told.outcome.as_str(), &causes);
         self.results.note(endpoint, told);
     }
 
@@ -171,7 +191,7 @@ impl Worker {
     /// How what was found is made ready to be noted.
     fn tell(&self, asked: &CallerQuestion) -> impl FnOnce(&Findings) -> Told + Send + use<> {
         let (caller, endpoint) = (Arc::clone(&asked.caller), asked.endpoint.name());
-        move |found| Told::of(endpoint, &caller.name, found)
+        move |found| Told::of(endpoint, caller.name(), found)
     }
 
     async fn control(&self, asked: &CallerQuestion) -> Result<Reply, Unmade> {
@@ -185,7 +205,8 @@ impl Worker {
     }
 
     async fn candidate(&self, asked: &CallerQuestion) -> Result<Reply, Unmade> {
-        self.candidate.read(asked).await.map_err(|error| match error {
+        let (within, bytes_max) = self.candidate;
+        asked.caller.read(asked, within, bytes_max).await.map_err(|error| match error {
             Unread::Busy => Unmade::Dropped("busy"),
             Unread::TooLarge => Unmade::Dropped("too_large"),
             Unread::Failed => Unmade::Failed,
@@ -210,15 +231,15 @@ impl Worker {
         let until = Until { then: Instant::now() + JUDGED_FOR, stop: stop.clone() };
         let _given_up = stop.drop_guard();
         let judged = spawn_blocking(move || {
-            let rows_max = asked.caller.line.upstream.settings.rows_max;
+            let rows_max = asked.caller.rows_max();
             if !shape::is_comparable(asked.endpoint, control.status, &control.body, rows_max) {
                 return Err(Unmade::Dropped("too_large"));
             }
             let question = Question {
                 endpoint: asked.endpoint.name(),
-                dialect: asked.caller.line.upstream.dialect.name(),
+                dialect: asked.caller.dialect(),
                 filters: &asked.filters(),
-                is_narrowed: asked.caller.visibility != Visibility::Everything,
+                is_narrowed: asked.caller.is_narrowed(),
                 quirks: &asked.quirks,
             };
             let mut heard = Heard { taker: &mut taker, until: &until };
@@ -260,19 +281,13 @@ impl Listener for Heard<'_> {
 
 #[cfg(test)]
 mod tests {
-    use domain::params::Params;
-
     use super::*;
-    use crate::request::target::Target;
-    use crate::request::trail::Trail;
-    use crate::state::State;
-    use settings::Config;
-    use settings::Secret;
+    use crate::tests::{question, shadow};
 
     #[tokio::test(start_paused = true)]
     async fn the_report_is_written_once_a_minute_if_there_is_news_and_at_the_end() {
         let name = format!("tieline-report-{}.json", std::process::id());
-        let (file, results) = (std::env::temp_dir().join(name), Arc::new(Results::new()));
+        let (file, results) = (std::env::temp_dir().join(name), Arc::new(Results::default()));
         let (stop, has_ended) = (CancellationToken::new(), CancellationToken::new());
         let works = Works {
             worker: None,
@@ -308,7 +323,7 @@ mod tests {
             worker: None,
             jobs: mpsc::channel(1).1,
             at_once: 1,
-            results: Arc::new(Results::new()),
+            results: Arc::new(Results::default()),
             report_file: Some(file.clone()),
         };
         stop.cancel();
@@ -330,35 +345,23 @@ mod tests {
         }
     }
 
-    fn working(is_endless: bool) -> (State, Worker, CallerQuestion) {
-        let env = ["LEGACY", "V4"].map(|name| (name.to_owned(), format!("{name}-key")));
-        let config = Config::parse(crate::shadow::tests::CONFIG, "t.toml", &env).unwrap();
-        let state = State::new(config, crate::Surroundings::default()).unwrap();
-        let deadline = WRITTEN_EVERY;
+    fn working(is_endless: bool) -> (Worker, CallerQuestion) {
+        let shadow = shadow();
         let worker = Worker {
-            control: Arc::clone(&state.shadow.as_ref().unwrap().control),
-            candidate: Candidate { deadline, bytes_max: 1 << 20 },
+            control: Arc::clone(&shadow.control),
+            candidate: (WRITTEN_EVERY, 1 << 20),
             judge: Arc::new(Content { is_endless }),
             pacer: Pacer::per_second(1.0),
-            results: Arc::clone(&state.shadow_results),
-            metrics: state.metrics.clone(),
-            lifecycle: state.lifecycle.clone(),
+            results: Arc::clone(&shadow.results),
+            counts: Arc::clone(&shadow.counts),
+            lifecycle: shadow.lifecycle.clone(),
         };
-        let asked = CallerQuestion {
-            endpoint: domain::legacy::ENDPOINTS[0],
-            quirks: Arc::default(),
-            caller: Arc::clone(&state.callers.all()[0]),
-            params: Params::parse(""),
-            target: Target::of(&"/".parse().unwrap()),
-            trail: Trail::default(),
-            key: Secret::new("LEGACY-key".to_owned()),
-        };
-        (state, worker, asked)
+        (worker, question())
     }
 
     /// Why two answers were not judged, if they were not.
     async fn dropped(worker: &Worker, asked: &CallerQuestion) -> Option<&'static str> {
-        let both = [(); 2].map(|()| crate::shadow::candidate::reply(200, "[]".into()));
+        let both = [(); 2].map(|()| Reply::json(200, "[]".into()));
         let findings = Findings::of("v1_users", worker.results.mask());
         match worker.judged(asked, both.into(), findings, |_| ()).await {
             Err(Unmade::Dropped(why)) => Some(why),
@@ -368,16 +371,16 @@ mod tests {
 
     #[tokio::test]
     async fn where_memory_has_become_short_in_the_meantime_nothing_is_judged() {
-        let (state, worker, asked) = working(false);
+        let (worker, asked) = working(false);
         for (level, why) in [(Level::Calm, None), (Level::Tight, Some("memory"))] {
-            state.lifecycle.set_level(level);
+            worker.lifecycle.set_level(level);
             assert_eq!(dropped(&worker, &asked).await, why);
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn two_answers_are_judged_for_so_long_and_no_longer() {
-        let (_state, worker, asked) = working(true);
+        let (worker, asked) = working(true);
         let (why, ()) = tokio::join!(dropped(&worker, &asked), tokio::time::advance(JUDGED_FOR));
         assert_eq!(why, Some("timeout"));
     }

@@ -18,6 +18,7 @@ const FREE: &[&str] = &[
     "report",
     "roster",
     "settings",
+    "shadow",
     "simulator",
     "tieline",
     "transport",

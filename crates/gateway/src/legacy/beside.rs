@@ -9,19 +9,19 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
+use settings::Secret;
+use shadow::{ASKED_BY, Asker, CallerQuestion, Reply, Shadow, Side};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use transport::body::{self, Body};
 
-use super::control::CallerQuestion;
-use super::judge::Reply;
-use super::{Shadow, candidate};
+use super::answer::Answer;
+use super::asked::Asked;
+use super::candidate;
 use crate::caller::Caller;
 use crate::error::{Error, SLUG};
-use crate::legacy::answer::Answer;
-use crate::legacy::asked::Asked;
-use crate::observe::account::{SharedAccount, Side};
-use crate::request::trail::ASKED_BY;
+use crate::observe::account::SharedAccount;
+use crate::request::credential::Credential;
 
 /// Who gave the answer, for callers that either side may answer.
 const ANSWERED_BY: HeaderName = HeaderName::from_static("x-tieline-answered-by");
@@ -45,7 +45,7 @@ impl<'a> Beside<'a> {
     ) -> Self {
         Beside {
             shadow,
-            question: CallerQuestion::of(asked, caller),
+            question: question(asked, caller),
             account: asked.behalf.account.clone(),
             deadline: asked.deadline,
             has_no_body,
@@ -65,9 +65,9 @@ impl<'a> Beside<'a> {
             return Ok(answer);
         }
         let is_sampled = shadow.is_sampled();
-        let is_either_side = shadow.is_either_side(&question.caller);
+        let is_either_side = shadow.is_either_side(question.caller.name());
         if has_no_body
-            && shadow.is_answered_by_control(&question.caller)
+            && shadow.is_answered_by_control(question.caller.name())
             && let Some((reply, place)) = shadow.answer(&question, deadline).await
         {
             let refused = refused(&reply);
@@ -95,6 +95,24 @@ impl<'a> Beside<'a> {
             answer.headers_mut().insert(ANSWERED_BY, side);
         }
         Ok(answer)
+    }
+}
+
+/// What either side can be asked.
+fn question(asked: &Asked, caller: &Arc<Caller>) -> CallerQuestion {
+    let key = match &asked.credential {
+        Credential::One(key) => key.clone(),
+        // A known caller has shown its key.
+        Credential::None | Credential::Ambiguous => Secret::new(String::new()),
+    };
+    CallerQuestion {
+        endpoint: asked.endpoint,
+        quirks: Arc::clone(&asked.quirks),
+        caller: Arc::clone(caller) as Arc<dyn Asker>,
+        params: asked.params.clone(),
+        target: asked.target.apart(),
+        trail: asked.trail.clone(),
+        key,
     }
 }
 
@@ -134,7 +152,7 @@ impl AsRef<[u8]> for InPlace {
 /// Candidate's answer as it is compared: its bytes before any coding, shared with the answer itself.
 fn candidates(answer: &Result<Answer, Error>) -> Option<Reply> {
     match answer {
-        Ok(answer) => Some(candidate::reply(200, answer.plain.clone())),
+        Ok(answer) => Some(Reply::json(200, answer.plain.clone())),
         Err(error) => candidate::refused(error),
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 use settings::{Config, Files};
+use shadow::Judge;
 use tokio_util::sync::CancellationToken;
 
 use crate::configuration::{load, read, set_up_log};
@@ -17,7 +18,6 @@ use crate::judge::Parity;
 use crate::otlp::Otlp;
 use crate::signals::{Hangups, Signals};
 use crate::{hardening, log, runtime};
-use gateway::shadow::Judge;
 use gateway::spans::Spans;
 use gateway::{Reloader, Surroundings};
 
