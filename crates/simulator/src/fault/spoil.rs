@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::fault::{Faults, Plan};
-use crate::record::User;
+use crate::people::record::User;
 
 /// How one face writes a page of users, before any fault.
 pub(crate) trait UsersPage {

@@ -3,8 +3,8 @@
 //! The hard cases are at fixed places near the start, so that a data set of 100 users already has them.
 //! Nothing here may read a clock or a global random source.
 
-use crate::record::{Capacity, ChannelProfile, Named, Ringtone, SkillLevel, Text, User};
-use crate::words::{
+use crate::people::record::{Capacity, ChannelProfile, Named, Ringtone, SkillLevel, Text, User};
+use crate::people::words::{
     CHANNELS, EMPTY_TEAMS, FIRST, GROUPS, HARD_NAMES, LAST, QUEUES, RINGTONES, SKILLS, STATUSES,
     Shape, TEAMS, ZONES,
 };

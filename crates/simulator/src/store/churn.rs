@@ -6,7 +6,7 @@
 
 use tokio::time::Instant;
 
-use crate::data::Dice;
+use crate::people::data::Dice;
 use crate::store::{Change, Store};
 
 /// At most this many changes before one page, so that a long pause can't block the server.

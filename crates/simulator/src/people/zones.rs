@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-const TABLE: &str = include_str!("../../domain/data/rails_time_zones.tsv");
+const TABLE: &str = include_str!("../../../domain/data/rails_time_zones.tsv");
 
 /// `(Rails name, IANA id)` in the order of the table.
 static ZONES: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
