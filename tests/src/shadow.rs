@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::Surroundings;
-use gateway::shadow::{Cause, Difference, Judge, Listener, Question, Reply};
 use serde_json::Value;
+use shadow::{Cause, Difference, Judge, Listener, Question, Reply};
 
 use crate::{Front, V4_KEY, config_text};
 

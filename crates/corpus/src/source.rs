@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, header};
-use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep, sleep_until};
+use limits::Pacer;
+use tokio::time::sleep;
 use tower::ServiceExt;
 use transport::client::{Client, ClientError};
 use transport::{body, retry_after};
@@ -110,7 +110,7 @@ pub struct Live {
     manners: Manners,
     sent: AtomicU64,
     busy: AtomicU64,
-    next: Mutex<Instant>,
+    pacer: Option<Pacer>,
 }
 
 impl fmt::Debug for Live {
@@ -132,9 +132,9 @@ impl Live {
     ) -> Live {
         let user_key = user_key.unwrap_or_else(|| key.clone());
         let base_url = base_url.trim_end_matches('/').to_owned();
-        let next = Mutex::new(Instant::now());
+        let pacer = manners.requests_per_second_max.map(Pacer::per_second);
         let (sent, busy) = (AtomicU64::new(0), AtomicU64::new(0));
-        Live { client, base_url, key, user_key, manners, sent, busy, next }
+        Live { client, base_url, key, user_key, manners, sent, busy, pacer }
     }
 
     /// How many requests were sent.
@@ -172,14 +172,9 @@ impl Live {
             self.sent.fetch_sub(1, Ordering::Relaxed);
             return Err(Silence::Budget);
         }
-        let Some(rate) = self.manners.requests_per_second_max else { return Ok(()) };
-        let turn = {
-            let mut next = self.next.lock().await;
-            let turn = (*next).max(Instant::now());
-            *next = turn + Duration::from_secs_f64(1.0 / rate);
-            turn
-        };
-        sleep_until(turn).await;
+        if let Some(pacer) = &self.pacer {
+            pacer.turn().await;
+        }
         Ok(())
     }
 

@@ -101,7 +101,7 @@ pub(crate) enum Ask {
 }
 
 /// Looks at users as they are read.
-pub(crate) trait Look: fmt::Debug + Send + Sync {
+pub trait Look: fmt::Debug + Send + Sync {
     /// The rules that users are read by, from those of their upstream.
     fn rules(&self, rules: &Rules) -> Rules;
     /// One user; again where its page is read again.

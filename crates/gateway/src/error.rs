@@ -12,6 +12,7 @@ use std::time::Duration;
 use domain::sweep::Failure;
 use domain::upstream::{SchemaError, SchemaKind};
 use http::{HeaderName, HeaderValue};
+use limits::Panicked;
 use transport::body::BodyError;
 use transport::client::ClientError;
 use transport::server::Refusal;
@@ -188,7 +189,18 @@ pub(crate) const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(1);
 /// A client that is told to come again is told at least this.
 const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
 
+impl From<Panicked> for Error {
+    fn from(_: Panicked) -> Self {
+        Error::Internal
+    }
+}
+
 impl Error {
+    /// There is no place before the deadline.
+    pub(crate) fn limited(retry_after: Duration) -> Self {
+        Error::RateLimited { retry_after }
+    }
+
     /// A method that nothing here is ever asked with.
     pub(crate) fn unknown_method() -> Self {
         let allow = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");

@@ -3,5 +3,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod asked;
+pub(crate) mod beside;
 pub(crate) mod body;
+mod candidate;
 pub(crate) mod plan;

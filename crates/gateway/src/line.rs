@@ -7,7 +7,6 @@ pub(crate) mod credential;
 pub(crate) mod fail_fast;
 pub(crate) mod key;
 pub(crate) mod lookup;
-pub(crate) mod pause;
 pub(crate) mod retry;
 pub(crate) mod send;
 pub(crate) mod share;
@@ -16,6 +15,8 @@ pub(crate) mod upstream;
 use std::fmt;
 use std::sync::Arc;
 
+use limits::Pause;
+
 use crate::cache::answers::{Answers, Given};
 use crate::cache::whole::Whole;
 use crate::call::{Call, ListCall, Listed};
@@ -23,7 +24,6 @@ use crate::error::Error;
 use crate::svc::Stage;
 use credential::Credential;
 use key::{Key, KeyState};
-use pause::Pause;
 use upstream::Upstream;
 
 /// See the module.

@@ -19,6 +19,8 @@ use domain::visibility::Visibility;
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body::Body as _;
+use limits::{Admission, Queue, Shed};
+use settings::{Allow, PassthroughCredential, Route, Secret, UnknownCallers};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -30,15 +32,12 @@ use transport::upgrade::Tunnel;
 use crate::call::Behalf;
 use crate::caller::{Caller, Callers};
 use crate::error::Error;
-use crate::limits::admission::{Admission, Queue, Shed};
 use crate::observe::account::SharedAccount;
 use crate::request::credential::Credential;
 use crate::state::State;
 use clients::{Clients, Target};
 use credential::Watchword;
 use flow::{Download, Gate, Place, Progress, Upload};
-use settings::Secret;
-use settings::{Allow, PassthroughCredential, Route, UnknownCallers};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

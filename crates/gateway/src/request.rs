@@ -4,5 +4,3 @@
 pub(crate) mod coding;
 pub(crate) mod conditional;
 pub(crate) mod credential;
-pub(crate) mod target;
-pub(crate) mod trail;

@@ -15,7 +15,10 @@ use bytes::Bytes;
 use domain::legacy::Endpoint;
 use http::{Method, Request, Response};
 use http_body::Body as _;
+use limits::{Budget, CALLER_REPEATS_MIN, Shed};
 use roster::{Roster, Scope};
+use settings::Config;
+use shadow::Shadow;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use tower::{Layer, ServiceBuilder};
@@ -29,9 +32,8 @@ use crate::edge::{admit, cors, describe, openapi, rescue, shed, sunset, trace};
 use crate::error::Error;
 use crate::legacy::answer::{self, Answer};
 use crate::legacy::asked::Asked;
+use crate::legacy::beside::Beside;
 use crate::legacy::{body, plan};
-use crate::limits::admission::Shed;
-use crate::limits::budget::{Budget, CALLER_REPEATS_MIN};
 use crate::line::credential::Credential;
 use crate::line::key::Key;
 use crate::line::lookup::GroupCache;
@@ -42,11 +44,8 @@ use crate::observe::metrics::Metrics;
 use crate::observe::spans::Exporter;
 use crate::passthrough::Passthrough;
 use crate::request::coding::Codings;
-use crate::shadow::Shadow;
-use crate::shadow::beside::Beside;
 use crate::state::State;
 use crate::svc::{self, Around, Stage, layer};
-use settings::Config;
 
 /// Everything that legacy clients reach.
 pub(crate) fn edge(state: &State) -> Stage<Request<Body>, Response<Body>> {
@@ -229,13 +228,13 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
     let upstream = || Arc::clone(upstream);
     let metrics = || metrics.clone();
     let lookups = &config.lookups;
-    let groups = GroupCache::builder().max_capacity(1).time_to_live(lookups.fresh_for).build();
+    let groups = GroupCache::default();
     let (joined, pause) = (Arc::<relate::JoinedLists>::default(), Arc::default());
     // A refused key sees nothing any more of what was kept for it.
     let (kept, known, related) = (Arc::clone(&answers), groups.clone(), Arc::clone(&joined));
     let key = Arc::new(Key::new(move || {
         kept.forget();
-        known.invalidate_all();
+        known.forget();
         related.forget();
     }));
     let credential = Arc::new(Credential {
@@ -308,6 +307,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
     // Names to ids; below it a plan has no name left to look up.
     let readings = layer(lookup::Lookup {
         groups,
+        fresh_for: lookups.fresh_for,
         doubt_after: lookups.negative_for,
         groups_max: lookups.entries_max,
         deadline,

@@ -5,21 +5,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use limits::{Admission, Lifecycle, Queue};
 use roster::Roster;
+use settings::{Config, RosterFile};
+use shadow::{Around, Counts, Results, Shadow};
 use tokio::sync::Semaphore;
 use transport::client::{Client, ClientSettings, Lookup, Reach, Resolver, ResolverSettings};
 
 use crate::cache::answers::{Answers, Freshness};
 use crate::caller::{Caller, Callers};
-use crate::limits::admission::{Admission, Queue};
-use crate::limits::lifecycle::Lifecycle;
 use crate::line::upstream::Upstream;
 use crate::observe::metrics::Metrics;
 use crate::observe::tally::Tally;
-use crate::shadow::{Around, Results, Shadow};
 use crate::stack;
 use crate::state::{State, Surroundings};
-use settings::{Config, RosterFile};
 
 /// Unused upstream connections are closed before the upstream's own keep-alive time (usually 60 s or
 /// more) makes using one a race.
@@ -31,7 +30,7 @@ impl State {
         let roster = config.roster.as_ref().map(RosterFile::open).transpose()?;
         let admission = Arc::new(Admission::new(queue(&config.limits)));
         let (lifecycle, upstreams) = (Lifecycle::default(), BTreeMap::new());
-        let shadow_results = Arc::new(Results::new());
+        let shadow_results = Arc::new(Results::default());
         let shadow = None;
         let shared =
             Shared { surroundings, lifecycle, admission, upstreams, shadow, shadow_results };
@@ -118,10 +117,9 @@ impl State {
         });
         let callers = Arc::new(Callers::new(callers.collect()));
         let around = Around {
-            callers: &callers,
             lookup: &surroundings.lookup,
             judge: surroundings.judge.clone(),
-            metrics: &metrics,
+            counts: &(Arc::new(metrics.clone()) as Arc<dyn Counts>),
             lifecycle: &lifecycle,
             results: &shadow_results,
             before: shadow_before.as_deref(),

@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use limits::{Admission, Lifecycle};
 use roster::Roster;
+use settings::Config;
+use shadow::{Judge, Results, Shadow};
 use transport::client::{Lookup, Reach, SystemLookup};
 
 use crate::caller::Callers;
-use crate::limits::admission::Admission;
-use crate::limits::lifecycle::Lifecycle;
 use crate::observe::metrics::Metrics;
 use crate::observe::spans::Spans;
-use crate::shadow::{Judge, Results, Shadow};
-use settings::Config;
 
 /// What a gateway uses of the world around it.
 #[derive(Debug, Clone)]

@@ -5,8 +5,8 @@
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
 
 use crate::answer::Answer;
+use crate::fault::spoil;
 use crate::fault::{Fail, Faults, Plan};
-use crate::spoil;
 
 const LOGIN_PAGE: &str = "<!DOCTYPE html><html><head><title>Sign in</title></head><body>\
     <form action=\"/users/sign_in\" method=\"post\"><input name=\"user[email]\"></form></body></html>";

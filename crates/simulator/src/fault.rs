@@ -3,10 +3,12 @@
 //! Faults concern only the new API. The gateway is compared with the legacy face, so that stays right.
 //! `spoil` makes the broken pages.
 
+pub(crate) mod spoil;
+
 use std::ops::Range;
 use std::str::FromStr;
 
-use crate::data::Dice;
+use crate::people::data::Dice;
 
 /// A place in the list and how often the fault happens there. Vonage counts pages, so there the
 /// offset is `(page - 1) * limit` of the request.

@@ -5,12 +5,12 @@
 use std::sync::Arc;
 
 use crate::Simulator;
-use crate::churn::{Churn, Churning};
 use crate::fault::Faults;
 use crate::legacy::{self, Endpoint};
 use crate::locked::lock;
-use crate::record::{Text, User};
+use crate::people::record::{Text, User};
 use crate::stats::Stats;
+use crate::store::churn::{Churn, Churning};
 use crate::vonage::user::Whole;
 
 impl Simulator {

@@ -8,9 +8,10 @@ use std::fmt::Write;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use crate::record::{ChannelProfile, Named, User};
-use crate::words::{STATUSES, STATUSES_LIVE};
-use crate::{voiso, zones};
+use crate::people::record::{ChannelProfile, Named, User};
+use crate::people::words::{STATUSES, STATUSES_LIVE};
+use crate::people::zones;
+use crate::voiso;
 
 /// The endpoints this face has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

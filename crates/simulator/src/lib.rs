@@ -17,35 +17,32 @@
 //! ```
 
 mod answer;
-mod churn;
-mod data;
 mod dress;
 mod fault;
 mod handles;
 mod legacy;
 mod locked;
-mod record;
+mod people;
 mod request;
 mod settings;
 mod simulator;
-mod spoil;
 mod stats;
 mod store;
 mod voiso;
 mod vonage;
-mod words;
-mod zones;
 
 pub use transport::body::Body;
 
-pub use crate::churn::Churn;
-pub use crate::data::FIRST_ID;
 pub use crate::fault::{At, BadSetting, Fail, Faults};
-pub use crate::record::{Capacity, ChannelProfile, Named, Ringtone, SkillLevel, Text, User};
+pub use crate::people::data::FIRST_ID;
+pub use crate::people::record::{
+    Capacity, ChannelProfile, Named, Ringtone, SkillLevel, Text, User,
+};
 pub use crate::settings::{Dialect, Settings, VonageSettings};
 pub use crate::simulator::Simulator;
 pub use crate::stats::Stats;
 pub use crate::store::Order;
+pub use crate::store::churn::Churn;
 pub use crate::vonage::identity::{
     vonage_agent_display_id, vonage_callback_number_id, vonage_group_id, vonage_role,
     vonage_skill_id, vonage_user_id,

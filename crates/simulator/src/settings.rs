@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::churn::Churn;
 use crate::fault::Faults;
 use crate::store::Order;
+use crate::store::churn::Churn;
 
 /// The new API that the simulator has in addition to the legacy one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -14,15 +14,15 @@ use tower::Service;
 
 use crate::Body;
 use crate::answer::Answer;
-use crate::churn::Churning;
 use crate::fault::{Fates, Plan};
 use crate::legacy::Endpoint;
 use crate::locked::lock;
-use crate::record::{Named, User};
+use crate::people::record::{Named, User};
 use crate::request::credential;
 use crate::settings::{Dialect, Settings};
 use crate::stats::Counters;
 use crate::store::Store;
+use crate::store::churn::Churning;
 use crate::vonage::index::Index;
 use crate::vonage::token::Tokens;
 use crate::{legacy, voiso, vonage};

@@ -2,15 +2,17 @@
 //!
 //! An id is never used twice, as in a real database. The store knows no HTTP and no JSON.
 
+pub(crate) mod churn;
+
 use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::data::{self, Dice, FIRST_ID};
 use crate::fault::BadSetting;
-use crate::record::{Named, Text, User};
+use crate::people::data::{self, Dice, FIRST_ID};
+use crate::people::record::{Named, Text, User};
 
 /// The order of the users in both faces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,9 +5,10 @@
 
 use crate::Simulator;
 use crate::answer::Answer;
+use crate::dress;
 use crate::fault::Plan;
-use crate::record::{Named, User};
-use crate::{dress, spoil};
+use crate::fault::spoil;
+use crate::people::record::{Named, User};
 
 const LIMIT_MAX: u64 = 100;
 

@@ -21,7 +21,7 @@ use crate::Simulator;
 use crate::answer::Answer;
 use crate::fault::Plan;
 use crate::locked::lock;
-use crate::record::User;
+use crate::people::record::User;
 use crate::request::credential;
 use crate::vonage::paging::Paging;
 use crate::vonage::route::{By, Part, Route};

@@ -7,11 +7,11 @@ use std::sync::{Mutex, PoisonError};
 use corpus::ask;
 use corpus::node::Node;
 use domain::loss::Coded;
-use gateway::shadow::{Cause, Difference, Judge, Listener, Question, Reply};
 use parity::compare;
 use parity::knowledge::Knowledge;
 use parity::single::judge;
 use serde_json::json;
+use shadow::{Cause, Difference, Judge, Listener, Question, Reply};
 
 /// The judge of `[shadow]`.
 #[derive(Debug, Default)]

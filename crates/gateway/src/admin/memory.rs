@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use limits::Level;
+
 use crate::admin::reload::InForce;
-use crate::limits::lifecycle::Level;
 use crate::observe::metrics::resident_bytes;
 
 /// How often it is looked at.

@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::{Request, Response};
+use settings::{Config, ConfigError};
 use tower::Service;
 use transport::body::Body;
 
@@ -19,7 +20,6 @@ use crate::edge::rescue;
 use crate::stack;
 use crate::state::State;
 use crate::svc::Stage;
-use settings::{Config, ConfigError};
 
 /// What legacy clients reach.
 type Edge = Stage<Request<Body>, Response<Body>>;

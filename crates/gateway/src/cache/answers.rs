@@ -6,11 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::plan::{GroupName, UserFilter};
-use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared};
+use limits::{Reading, apart};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
-use tracing::Instrument;
 
 use super::whole::Whole;
 use crate::error::Error;
@@ -50,7 +48,7 @@ pub(crate) struct Given {
     pub(crate) age: Duration,
 }
 
-type Reading = Shared<BoxFuture<'static, Result<Arc<Whole>, Error>>>;
+type Wholes = Reading<Whole, Error>;
 
 #[derive(Debug)]
 struct Entry {
@@ -70,7 +68,7 @@ pub(crate) struct Answers {
 #[derive(Default)]
 struct Readings {
     /// Each with a number of its own: one that ends late must not end another in its place.
-    under_way: HashMap<Question, (u64, Reading)>,
+    under_way: HashMap<Question, (u64, Wholes)>,
     begun: u64,
     /// Counts up when everything is forgotten: a reading that began before is not kept, and nothing
     /// that was kept before is given.
@@ -206,26 +204,21 @@ impl Answers {
         (number, generation): (u64, u64),
         place: OwnedSemaphorePermit,
         read: F,
-    ) -> Reading
+    ) -> Wholes
     where
         F: Future<Output = Result<Whole, Error>> + Send + 'static,
     {
         let answers = Arc::clone(self);
-        let task = tokio::spawn(
-            async move {
-                let _place = place;
-                let under_way = UnderWay { answers: &answers, question: &question, number };
-                let whole = Arc::new(read.await?);
-                if !answers.freshness.kept_for().is_zero() {
-                    answers.keep(&question, generation, &whole);
-                }
-                drop(under_way);
-                Ok(whole)
+        apart(async move {
+            let _place = place;
+            let under_way = UnderWay { answers: &answers, question: &question, number };
+            let whole = Arc::new(read.await?);
+            if !answers.freshness.kept_for().is_zero() {
+                answers.keep(&question, generation, &whole);
             }
-            .in_current_span(),
-        );
-        // A task that panicked was logged where it did.
-        async move { task.await.unwrap_or(Err(Error::Internal)) }.boxed().shared()
+            drop(under_way);
+            Ok(whole)
+        })
     }
 }
 
@@ -257,7 +250,7 @@ struct UnderWay<'a> {
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         let mut readings = self.answers.readings();
-        let is_this = |(number, _): &(u64, Reading)| *number == self.number;
+        let is_this = |(number, _): &(u64, Wholes)| *number == self.number;
         if readings.under_way.get(self.question).is_some_and(is_this) {
             readings.under_way.remove(self.question);
         }

@@ -7,13 +7,13 @@ use http::header::{
     ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, ORIGIN, VARY,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use settings::Cors;
 use tower::ServiceExt;
 use transport::body::{self, Body};
 
 use crate::call::Incoming;
 use crate::error::Error;
 use crate::svc::{Around, Below};
-use settings::Cors;
 
 /// What a page may read beside the few headers it always may.
 const EXPOSED: HeaderValue = HeaderValue::from_static(

@@ -3,9 +3,8 @@
 
 use http::header::{CONNECTION, HeaderValue};
 use http::{Response, StatusCode, Version};
+use limits::Lifecycle;
 use transport::body::Body;
-
-use crate::limits::lifecycle::Lifecycle;
 
 /// Says so in an answer to a request of that version. Asked when the answer is there: most of those that
 /// a drain finds began before it.

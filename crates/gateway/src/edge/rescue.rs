@@ -11,6 +11,7 @@ use domain::quirks::Quirks;
 use futures_util::FutureExt;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
+use limits::Lifecycle;
 use tower::ServiceExt;
 use transport::body::{self, Body};
 
@@ -18,7 +19,6 @@ use super::part::part;
 use super::sunset::Ends;
 use crate::call::Incoming;
 use crate::error::{Error, SLUG};
-use crate::limits::lifecycle::Lifecycle;
 use crate::svc::{Around, Below};
 
 /// Quirks by endpoint name.

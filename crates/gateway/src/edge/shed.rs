@@ -3,11 +3,10 @@
 
 use std::sync::Arc;
 
+use limits::{Admission, Level, Lifecycle, Shed};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::error::Error;
-use crate::limits::admission::{Admission, Shed};
-use crate::limits::lifecycle::{Level, Lifecycle};
 use crate::observe::metrics::Metrics;
 
 /// See the module.

@@ -7,14 +7,13 @@ use domain::legacy::Endpoint;
 use domain::params::Params;
 use domain::quirks::Quirks;
 use http::Request;
+use shadow::{Target, Trail};
 use tokio::time::Instant;
 use transport::body::Body;
 
 use crate::call::Behalf;
 use crate::request::conditional::Conditional;
 use crate::request::credential::Credential;
-use crate::request::target::Target;
-use crate::request::trail::Trail;
 
 /// See the module.
 #[derive(Debug)]

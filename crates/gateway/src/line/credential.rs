@@ -13,6 +13,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Request, StatusCode};
 use serde::Deserialize;
+use settings::{TokenAuth, UpstreamKey, bearer};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
 use tower::ServiceExt;
@@ -25,7 +26,6 @@ use super::upstream::Upstream;
 use crate::call::Behalf;
 use crate::error::{Error, RETRY_AFTER_DEFAULT};
 use crate::observe::metrics::Metrics;
-use settings::{TokenAuth, UpstreamKey, bearer};
 
 /// A token that lives shorter than this before its end is replaced.
 const MARGIN_MAX: Duration = Duration::from_secs(60);

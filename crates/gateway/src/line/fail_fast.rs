@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
+use limits::Outcome;
 use tower::ServiceExt;
 use transport::body::BodyError;
 use transport::client::ClientError;
@@ -14,7 +15,6 @@ use transport::client::ClientError;
 use super::upstream::Upstream;
 use crate::call::Authorized;
 use crate::error::Error;
-use crate::limits::breaker::Outcome;
 use crate::svc::{Around, Below};
 
 /// See the module.

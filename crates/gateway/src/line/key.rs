@@ -11,7 +11,7 @@ const REFUSAL_KEPT_FOR: Duration = Duration::from_secs(5);
 
 /// What the upstream last said to the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KeyState {
+pub enum KeyState {
     /// Not used yet.
     Untested,
     /// The upstream took it.

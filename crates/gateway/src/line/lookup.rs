@@ -2,10 +2,9 @@
 //!
 //! One reading tells all groups, so it serves every name; it is kept per caller for a while. A name
 //! it does not have is believed unknown for a shorter while, then read for again. The reading runs
-//! in a task of its own that no client's leaving can cancel (moka's single flight gives up, and in
-//! the end panics, when its leaders are cancelled); clients only wait for it, and there is never
-//! more than one a caller. An unknown name is the empty list, never everyone: [`Resolved`] has no
-//! third way.
+//! in a task of its own that no client's leaving can cancel; clients only wait for it, and there is
+//! never more than one a caller. An unknown name is the empty list, never everyone: [`Resolved`] has
+//! no third way.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,17 +14,17 @@ use domain::legacy::Lists;
 use domain::listing::{Listing, Which};
 use domain::plan::{GroupName, Groups, Resolved};
 use domain::sweep::Failure;
+use limits::Kept;
 use tokio::time::{Instant, timeout};
 use tower::ServiceExt;
-use tracing::Instrument;
 
 use crate::call::{Ask, Call, ListCall, Listed, RowsAsk};
 use crate::error::Error;
 use crate::observe::metrics::Metrics;
 use crate::svc::{Around, Below};
 
-/// One entry, since reading the users tells all groups.
-pub(crate) type GroupCache = moka::future::Cache<(), Arc<KnownGroups>>;
+/// One value, since reading the users tells all groups.
+pub(crate) type GroupCache = Kept<KnownGroups, Error>;
 
 /// All groups a caller sees, and since when that is known.
 #[derive(Debug)]
@@ -38,6 +37,8 @@ pub(crate) struct KnownGroups {
 pub(crate) struct Lookup {
     /// What is known of this caller's groups.
     pub(crate) groups: GroupCache,
+    /// How long it is used.
+    pub(crate) fresh_for: Duration,
     /// The youngest age at which what is known is doubted.
     pub(crate) doubt_after: Duration,
     /// Groups kept.
@@ -92,29 +93,18 @@ impl Lookup {
         name: &GroupName,
         doubted: Option<&Arc<KnownGroups>>,
     ) -> Result<Arc<KnownGroups>, Error> {
-        let cache = &self.groups;
-        if let Some(known) = cache.get(&()).await {
+        let known = self.groups.known(self.fresh_for);
+        if let Some((known, age)) = &known {
             let has_name = !known.groups.ids(name).is_empty();
-            let is_doubted = doubted.is_some_and(|doubted| Arc::ptr_eq(doubted, &known));
-            if !is_doubted && (has_name || known.at.elapsed() < self.doubt_after) {
+            let is_doubted = doubted.is_some_and(|doubted| Arc::ptr_eq(doubted, known));
+            if !is_doubted && (has_name || *age < self.doubt_after) {
                 self.metrics.lookup(if has_name { "hit" } else { "unknown" });
-                return Ok(known);
-            }
-            // Only what was judged is dropped: somebody may have read anew in the meantime.
-            let is_still_kept = |kept: Arc<KnownGroups>| Arc::ptr_eq(&kept, &known);
-            if cache.get(&()).await.is_some_and(is_still_kept) {
-                cache.invalidate(&()).await;
+                return Ok(Arc::clone(known));
             }
         }
         self.metrics.lookup("miss");
-        let reading = self.reading(inner, call);
-        let cache = cache.clone();
-        let reading = async move { cache.try_get_with((), reading).await };
-        match tokio::spawn(reading.in_current_span()).await {
-            Ok(Ok(known)) => Ok(known),
-            Ok(Err(error)) => Err((*error).clone()),
-            Err(_) => Err(Error::Internal),
-        }
+        let judged = known.as_ref().map(|(known, _)| known);
+        self.groups.another(judged, self.fresh_for, || self.reading(inner, call)).await
     }
 
     /// Reads all groups. A look-up belongs to all who wait for it, not to the account of one.
@@ -122,7 +112,7 @@ impl Lookup {
         &self,
         inner: &S,
         call: &Call,
-    ) -> impl Future<Output = Result<Arc<KnownGroups>, Error>> + Send + use<S> {
+    ) -> impl Future<Output = Result<KnownGroups, Error>> + Send + use<S> {
         let (deadline, groups_max) = (self.deadline, self.groups_max);
         let (users, until) = (Listing::Users(Which::Live), Instant::now() + deadline);
         let list = ListCall::new(users, Ask::Groups, until, call.behalf.apart());
@@ -133,7 +123,7 @@ impl Lookup {
             if groups.len() as u64 > groups_max {
                 return Err(Error::List(Failure::TooLarge { rows_max: groups_max }));
             }
-            Ok(Arc::new(KnownGroups { groups, at: Instant::now() }))
+            Ok(KnownGroups { groups, at: Instant::now() })
         }
     }
 }

@@ -10,17 +10,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
+use limits::{Budget, Pause};
 use rand::RngExt;
 use tokio::time::{Instant, sleep_until};
 use tower::ServiceExt;
 use transport::client::ClientError;
 use transport::retry_after;
 
-use super::pause::Pause;
 use super::upstream::Upstream;
 use crate::call::Attempt;
 use crate::error::{Error, RETRY_AFTER_DEFAULT};
-use crate::limits::budget::Budget;
 use crate::observe::metrics::Metrics;
 use crate::svc::{Around, Below};
 
@@ -51,9 +50,9 @@ impl<S: Below<Attempt, Response<Bytes>>> Around<S, Attempt> for Retry {
         self.upstream.repeats.note_request();
         let mut made = 0;
         loop {
-            self.pause.wait(attempt.deadline).await?;
+            self.pause.wait(attempt.deadline).await.map_err(Error::limited)?;
             if let Some(pacer) = &self.upstream.pacer {
-                pacer.wait(attempt.deadline).await?;
+                pacer.wait(attempt.deadline).await.map_err(Error::limited)?;
             }
             made += 1;
             let (error, told) = match inner.clone().oneshot(attempt.clone()).await {

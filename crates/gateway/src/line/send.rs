@@ -7,13 +7,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, USER_AGENT};
 use http::{HeaderValue, Request, Response};
+use limits::Pause;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 use tower::ServiceExt;
 use transport::body;
 use transport::client::Client;
 
-use super::pause::Pause;
 use super::upstream::Upstream;
 use crate::call::{Attempt, Authorized};
 use crate::error::Error;
@@ -76,7 +76,7 @@ impl Sending {
             if attempt.behalf.is_background {
                 return Err(Error::Overloaded);
             }
-            self.pause.wait(attempt.deadline).await?;
+            self.pause.wait(attempt.deadline).await.map_err(Error::limited)?;
         }
     }
 

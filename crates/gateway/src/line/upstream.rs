@@ -5,13 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::upstream::{Dialect, Rules};
+use limits::{Breaker, BreakerRules, BreakerState, Budget, CALLER_REPEATS_MIN, Pacer, Pause};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::pause::Pause;
-use crate::limits::breaker::{self, Breaker};
-use crate::limits::budget::{Budget, CALLER_REPEATS_MIN};
-use crate::limits::pacer::Pacer;
 use crate::observe::tally::Attempts;
 
 /// One upstream at work.
@@ -75,7 +72,7 @@ impl Upstream {
     /// Whether background requests may be sent now: the caller was not told to wait, and the upstream
     /// works.
     pub(crate) fn is_at_ease(&self, pause: &Pause) -> bool {
-        !pause.is_on() && self.breaker.state() == breaker::State::Closed
+        !pause.is_on() && self.breaker.state() == BreakerState::Closed
     }
 
     /// Whether a page of users is to be scanned for fields that no documentation has: once an hour.
@@ -99,7 +96,7 @@ impl Upstream {
     }
 }
 
-fn breaker_rules(settings: &settings::Upstream) -> Option<breaker::Rules> {
+fn breaker_rules(settings: &settings::Upstream) -> Option<BreakerRules> {
     let failures_min = u64::from(settings.breaker_failures_min?);
-    Some(breaker::Rules { failures_min, open_for: settings.breaker_open_for })
+    Some(BreakerRules { failures_min, open_for: settings.breaker_open_for })
 }

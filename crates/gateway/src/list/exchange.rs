@@ -11,11 +11,11 @@ use domain::upstream::{Context, PageError, Refusal};
 use domain::visibility::Visibility;
 use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode};
+use limits::{LARGE_BYTES, blocking};
 use tower::ServiceExt;
 
 use crate::call::{Ask, Attempt, Found, ListCall, PageCall, PageRead};
 use crate::error::Error;
-use crate::limits::blocking::{LARGE_BYTES, blocking};
 use crate::line::key::{Key, KeyState};
 use crate::line::upstream::Upstream;
 use crate::observe::metrics::Metrics;

@@ -10,12 +10,12 @@ use std::time::Duration;
 use domain::sweep::{Failure, Limits, Next, Story, Sweep};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use limits::Pause;
 use tokio::time::Instant;
 use tower::ServiceExt;
 
 use crate::call::{Found, ListCall, Listed, PageCall, PageRead};
 use crate::error::Error;
-use crate::line::pause::Pause;
 use crate::line::upstream::Upstream;
 use crate::observe::metrics::Metrics;
 use crate::svc::{Around, Below};

@@ -15,10 +15,10 @@ use domain::related::{Needs, Related};
 use domain::upstream::Shortcut;
 use domain::visibility::Visibility;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use limits::{Ages, Kept};
 use tokio::time::{Instant, timeout, timeout_at};
 use tower::ServiceExt;
 
-use crate::cache::kept::{Ages, Kept};
 use crate::call::{Ask, Behalf, ListCall, Listed};
 use crate::error::Error;
 use crate::line::upstream::Upstream;
@@ -41,10 +41,10 @@ pub(crate) struct Relate {
 
 /// What is joined to one caller's user rows, by what was needed.
 #[derive(Debug, Default)]
-pub(crate) struct JoinedLists(Mutex<HashMap<Needs, Arc<Kept<Joined>>>>);
+pub(crate) struct JoinedLists(Mutex<HashMap<Needs, Arc<Kept<Joined, Error>>>>);
 
 impl JoinedLists {
-    fn of(&self, needs: Needs) -> Arc<Kept<Joined>> {
+    fn of(&self, needs: Needs) -> Arc<Kept<Joined, Error>> {
         let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(lists.entry(needs).or_default())
     }

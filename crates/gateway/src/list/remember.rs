@@ -15,6 +15,7 @@ use domain::plan::UserFilter;
 use domain::sweep::List;
 use domain::visibility::Visibility;
 use roster::{Former, Roster, Scope, Sighting, Sweep};
+use settings::DeletedFrom;
 use tower::ServiceExt;
 
 use crate::call::{Ask, ListCall, Listed};
@@ -22,7 +23,6 @@ use crate::error::Error;
 use crate::line::upstream::Upstream;
 use crate::observe::metrics::Metrics;
 use crate::svc::{Around, Below};
-use settings::DeletedFrom;
 
 /// See the module.
 pub(crate) struct Remember {

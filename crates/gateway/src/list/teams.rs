@@ -13,13 +13,13 @@ use domain::sweep::{List, Story};
 use domain::teams::{TeamsOfUsers, number};
 use domain::upstream::{SchemaError, SchemaKind};
 use domain::visibility::Visibility;
+use settings::TeamsFrom;
 use tower::ServiceExt;
 
 use crate::call::{Ask, ListCall, Listed};
 use crate::error::Error;
 use crate::line::upstream::Upstream;
 use crate::svc::{Around, Below};
-use settings::TeamsFrom;
 
 /// See the module.
 pub(crate) struct Teams {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::sweep::Story;
+use shadow::Side;
 
 use super::tally::Tally;
 
@@ -29,22 +30,6 @@ impl Source {
             Source::Shared => "shared",
             Source::Kept => "hit",
             Source::Stale => "stale",
-        }
-    }
-}
-
-/// Which side an answer came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
-    Control,
-    Candidate,
-}
-
-impl Side {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Side::Control => "control",
-            Side::Candidate => "candidate",
         }
     }
 }

@@ -3,8 +3,9 @@
 use domain::ledger;
 use domain::loss::{Loss, Status};
 use serde_json::{Map, Value, json};
+use shadow::Side;
 
-use super::account::{Account, Side, Source};
+use super::account::{Account, Source};
 use super::tally::Tally;
 
 /// One line of JSON.

@@ -16,6 +16,7 @@ use domain::ledger;
 use domain::legacy::{Endpoint, Notes};
 use domain::loss::Status;
 use domain::upstream::Dialect;
+use limits::{BreakerState, Level, Shed};
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
@@ -24,9 +25,6 @@ use transport::client::LookupFailure;
 use transport::server::{ERRNOS, Rejection};
 
 use crate::error::SLUGS;
-use crate::limits::admission::Shed;
-use crate::limits::breaker;
-use crate::limits::lifecycle::Level;
 use crate::observe::account::{Account, Source};
 use crate::observe::tally::{self, Attempts, Tally, outcome_of};
 use bound::Bound;
@@ -94,7 +92,7 @@ pub(crate) struct Snapshot {
     /// Users of the roster by what they are, where there is a roster that can be read.
     pub(crate) roster: Vec<(&'static str, usize)>,
     /// Name of each upstream, and what its breaker does.
-    pub(crate) breakers: Vec<(String, breaker::State)>,
+    pub(crate) breakers: Vec<(String, BreakerState)>,
     /// Requests that wait for a place.
     pub(crate) queued: usize,
     /// How little memory is left.

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use http::Uri;
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
+use settings::{Passthrough, Route, UnknownCallers, Upstream};
 use transport::client::{Reach, StreamClient, StreamSettings};
 
 use crate::caller::Caller;
 use crate::observe::tally::Attempts;
 use crate::state::State;
-use settings::{Passthrough, Route, UnknownCallers, Upstream};
 
 /// As for translated requests: shorter than an upstream's own keep-alive time.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);

@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use http::header::{FORWARDED, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue};
-
 use settings::Network;
 
 use super::headers::remove_where;

@@ -5,7 +5,6 @@ use std::fmt;
 use domain::params::Params;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
-
 use settings::Secret;
 
 /// See the module.

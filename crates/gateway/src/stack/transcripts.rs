@@ -9,6 +9,8 @@ use domain::listing::{Listing, Which};
 use domain::plan::Resolved;
 use domain::sweep::{Failure, Rows, Window};
 use http::{Response, StatusCode};
+use limits::{Budget, CALLER_REPEATS_MIN};
+use settings::Config;
 use tokio::time::Instant;
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};
 use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt};
@@ -16,13 +18,11 @@ use tower_test::mock;
 
 use crate::call::{Ask, Attempt, Behalf, ListCall, Listed, PageCall, PageRead, RowsAsk};
 use crate::error::Error;
-use crate::limits::budget::{Budget, CALLER_REPEATS_MIN};
 use crate::line::Line;
 use crate::line::retry::Retry;
 use crate::list::fan_out::FanOut;
 use crate::state::State;
 use crate::svc::{Around, Below, Stage, layer};
-use settings::Config;
 
 const CONFIG: &str = r#"
 [upstream.ams]

@@ -7,8 +7,8 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
-use crate::data::{FIRST_ID, own_extension};
-use crate::record::User;
+use crate::people::data::{FIRST_ID, own_extension};
+use crate::people::record::User;
 
 /// Generated extensions repeat after this many ids.
 const EXTENSIONS: u64 = 9_000;
@@ -91,8 +91,8 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::data;
-    use crate::record::Named;
+    use crate::people::data;
+    use crate::people::record::Named;
 
     #[test]
     fn uuids_are_stable_and_well_formed() {

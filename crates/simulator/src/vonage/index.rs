@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::record::User;
+use crate::people::record::User;
 use crate::vonage::identity::vonage_user_id;
 
 /// The UUIDs made so far.

@@ -11,9 +11,9 @@ use serde::{Serialize, Serializer};
 
 use crate::Simulator;
 use crate::answer::Answer;
-use crate::data;
 use crate::legacy::is_deleted;
-use crate::record::{Named, SkillLevel, User};
+use crate::people::data;
+use crate::people::record::{Named, SkillLevel, User};
 use crate::vonage::identity::{
     uuid, vonage_agent_display_id, vonage_callback_number_id, vonage_group_id, vonage_skill_id,
     vonage_user_id,

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::Simulator;
 use crate::answer::Answer;
-use crate::data;
-use crate::record::{Named, User};
+use crate::people::data;
+use crate::people::record::{Named, User};
 use crate::vonage::identity::{vonage_group_id, vonage_role};
 use crate::vonage::lists::{in_two_plans, listing, owner, plan_id, queue_id};
 use crate::vonage::paging::Paging;

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use crate::answer::Answer;
 use crate::legacy::is_deleted;
-use crate::record::User;
+use crate::people::record::User;
 use crate::vonage::identity::{
     uuid, vonage_agent_display_id, vonage_callback_number_id, vonage_role, vonage_user_id,
 };

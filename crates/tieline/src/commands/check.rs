@@ -1,5 +1,7 @@
 //! `tieline check`: a dry run of a configuration against the real upstreams.
 
+mod report;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -8,6 +10,7 @@ use clap::Args;
 use crate::configuration::{load, set_up_log};
 use crate::failure::Failure;
 use crate::{log, output, runtime};
+use report::Report;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -27,7 +30,7 @@ impl Check {
         let config = load(&self.config)?;
         set_up_log(&config, log_format)?;
         runtime::run(async move {
-            let report = gateway::check::check(&config).await.map_err(|error| {
+            let report = Report::of(&config).await.map_err(|error| {
                 Failure::new(format_args!("{error}; change it in {}", self.config.display()))
             })?;
             output::print(&format!("{}\n", report.to_string().trim_end()))?;

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Args;
+use settings::Config;
 use simulator::{Settings, Simulator};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +17,6 @@ use crate::curl::{Lines, base_url, bearer};
 use crate::failure::Failure;
 use crate::signals::Signals;
 use crate::{log, output, runtime};
-use settings::Config;
 
 const V4_KEY: &str = "v4-demo-key";
 const LEGACY_KEY: &str = "legacy-demo-key";

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use settings::{Config, Files};
+use shadow::Judge;
 use tokio_util::sync::CancellationToken;
 
 use crate::configuration::{load, read, set_up_log};
@@ -16,10 +18,8 @@ use crate::judge::Parity;
 use crate::otlp::Otlp;
 use crate::signals::{Hangups, Signals};
 use crate::{hardening, log, runtime};
-use gateway::shadow::Judge;
 use gateway::spans::Spans;
 use gateway::{Reloader, Surroundings};
-use settings::{Config, Files};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

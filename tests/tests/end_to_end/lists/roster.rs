@@ -222,16 +222,6 @@ fn a_file_that_is_no_roster_is_refused_and_stays_as_it_is() {
     assert_eq!(std::fs::read(&file).unwrap(), b"my diary");
 }
 
-#[tokio::test]
-async fn a_check_makes_no_roster() {
-    let file = temporary("roster.sqlite");
-    let world = World::new(users(20)).await;
-    let config = tests::config_text(world.vendor_address, "", &with_roster(&file));
-    let config = parsed(&config, &[("V4", V4_KEY)]).unwrap();
-    assert!(gateway::check::check(&config).await.unwrap().is_good());
-    assert!(!file.exists());
-}
-
 /// How many a roster takes for vanished or half gone.
 fn gone(file: &Path) -> usize {
     let roster = Roster::open(file).unwrap();

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use domain::legacy::{Planned, endpoint_at};
 use domain::params::Params;
 use domain::quirks::Quirks;
+use futures_util::FutureExt;
 use http::HeaderValue;
 use tokio::sync::Notify;
 

@@ -1,6 +1,10 @@
 //! What is counted of the other side.
 
 use prometheus::IntCounterVec;
+use shadow::{Cause, Counts, DROPPED, Outcome};
+use transport::client::LookupFailure;
+
+use super::Metrics;
 
 /// See the module.
 #[derive(Debug)]
@@ -11,14 +15,6 @@ pub(crate) struct Shadow {
     requests: IntCounterVec,
     answers: IntCounterVec,
 }
-
-/// How a comparison ends.
-pub(crate) const OUTCOMES: [&str; 4] = ["equal", "explained", "different", "failed"];
-/// What nothing explains.
-pub(crate) const BUG: &str = "bug";
-/// Why a comparison is not made.
-pub(crate) const DROPPED: [&str; 6] =
-    ["busy", "memory", "paused", "queue_full", "timeout", "too_large"];
 
 /// Who answers a request that control is to answer.
 const ANSWERS: [&str; 2] = ["control", "fallback"];
@@ -36,10 +32,10 @@ impl Shadow {
         };
         // From the start, so that the first one is seen as a growth, by whoever is to be alarmed.
         for endpoint in domain::legacy::ENDPOINTS {
-            for outcome in OUTCOMES {
-                shadow.comparisons.with_label_values(&[endpoint.name(), outcome]);
+            for outcome in Outcome::ALL {
+                shadow.comparisons.with_label_values(&[endpoint.name(), outcome.as_str()]);
             }
-            shadow.differences.with_label_values(&[endpoint.name(), BUG]);
+            shadow.differences.with_label_values(&[endpoint.name(), Cause::Bug.as_str()]);
         }
         for why in DROPPED {
             shadow.dropped.with_label_values(&[why]);
@@ -50,32 +46,35 @@ impl Shadow {
         shadow.requests.with_label_values(&["answered"]);
         Ok(shadow)
     }
+}
 
-    /// Two answers were compared, or one of them was not to be had.
-    pub(crate) fn compared(
+impl Counts for Metrics {
+    fn dns_failed(&self, failure: LookupFailure) {
+        Metrics::dns_failed(self, failure);
+    }
+
+    fn control_request(&self, outcome: &'static str) {
+        self.shadow().requests.with_label_values(&[outcome]).inc();
+    }
+
+    fn control_answer(&self, outcome: &'static str) {
+        self.shadow().answers.with_label_values(&[outcome]).inc();
+    }
+
+    fn dropped(&self, why: &'static str) {
+        self.shadow().dropped.with_label_values(&[why]).inc();
+    }
+
+    fn compared(
         &self,
-        endpoint: &str,
+        endpoint: &'static str,
         outcome: &'static str,
-        causes: impl Iterator<Item = (&'static str, u64)>,
+        causes: &[(&'static str, u64)],
     ) {
-        self.comparisons.with_label_values(&[endpoint, outcome]).inc();
+        let shadow = self.shadow();
+        shadow.comparisons.with_label_values(&[endpoint, outcome]).inc();
         for (cause, count) in causes {
-            self.differences.with_label_values(&[endpoint, cause]).inc_by(count);
+            shadow.differences.with_label_values(&[endpoint, cause]).inc_by(*count);
         }
-    }
-
-    /// Two answers are not compared.
-    pub(crate) fn dropped(&self, why: &'static str) {
-        self.dropped.with_label_values(&[why]).inc();
-    }
-
-    /// Control was asked, for whatever reason.
-    pub(crate) fn control_request(&self, outcome: &'static str) {
-        self.requests.with_label_values(&[outcome]).inc();
-    }
-
-    /// A client was to be answered by control.
-    pub(crate) fn control_answer(&self, outcome: &'static str) {
-        self.answers.with_label_values(&[outcome]).inc();
     }
 }

@@ -7,7 +7,7 @@ use domain::sweep::Story;
 use domain::upstream::DIALECTS;
 
 use super::*;
-use crate::shadow::Cause;
+use ::shadow::{Cause, Counts, Outcome};
 
 const STATUSES: [u16; 16] =
     [200, 304, 400, 401, 403, 404, 405, 413, 418, 429, 499, 500, 501, 502, 503, 504];
@@ -114,7 +114,7 @@ fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 4]) {
     let snapshot = Snapshot {
         callers: (0..callers).map(|number| (format!("caller-{number}"), key(number))).collect(),
         breakers: (0..upstreams)
-            .map(|number| (format!("upstream-{number}"), crate::limits::breaker::State::Open))
+            .map(|number| (format!("upstream-{number}"), limits::BreakerState::Open))
             .collect(),
         roster: ["remembered", "deleted", "vanished", "imported"].map(|state| (state, 1)).to_vec(),
         ..Snapshot::default()
@@ -124,14 +124,14 @@ fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 4]) {
 
 fn worst_of_the_other_side(metrics: &Metrics) {
     for endpoint in ENDPOINTS {
-        for outcome in shadow::OUTCOMES {
-            metrics.shadow().compared(endpoint.name(), outcome, std::iter::empty());
+        for outcome in Outcome::ALL.map(Outcome::as_str) {
+            metrics.compared(endpoint.name(), outcome, &[]);
         }
-        let found = Cause::ALL.map(|cause| (cause.as_str(), 1)).into_iter();
-        metrics.shadow().compared(endpoint.name(), "different", found);
+        let found = Cause::ALL.map(|cause| (cause.as_str(), 1));
+        metrics.compared(endpoint.name(), "different", &found);
     }
     for number in 0..10 {
-        metrics.shadow().control_request(["answered", "timeout", "5xx", "limited"][number % 4]);
+        metrics.control_request(["answered", "timeout", "5xx", "limited"][number % 4]);
     }
 }
 

@@ -1,4 +1,0 @@
-//! Keys: held without ever being shown, and known by their digests.
-
-pub(crate) mod digest;
-pub(crate) mod secret;

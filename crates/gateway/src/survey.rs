@@ -1,0 +1,129 @@
+//! What each caller's upstream lists, read through the caller's own line for a report that no request
+//! waits for. Must never remember anybody, and changes nothing.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use domain::listing::{Listing, Which};
+use domain::visibility::Visibility;
+use settings::Config;
+use tokio::time::{Instant, timeout_at};
+
+pub use crate::call::Look;
+use crate::call::{Ask, Behalf, ListCall, Listed};
+use crate::caller::Caller;
+use crate::error::Error;
+pub use crate::line::key::KeyState;
+use crate::state::{State, Surroundings};
+
+/// One caller's upstream.
+#[derive(Debug)]
+pub struct Surveyed {
+    caller: Arc<Caller>,
+    _state: State,
+}
+
+/// What it took to read all users.
+#[derive(Debug, Clone, Copy)]
+pub struct UsersRead {
+    /// Pages of the list.
+    pub pages: u64,
+    /// Pages of what is joined to the rows, in all and not for every list.
+    pub joined_pages: u64,
+    /// Whether the upstream's total did not fit its own pages, twice.
+    pub is_count_wrong: bool,
+}
+
+/// Why a list was not read.
+#[derive(Debug)]
+pub struct Unread(Error);
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.0, self.0.slug())
+    }
+}
+
+impl Unread {
+    /// What the upstream said to the key with it, if it was that.
+    pub fn key(&self) -> Option<KeyState> {
+        match self.0 {
+            Error::MappedKeyRefused => Some(KeyState::Refused),
+            Error::Forbidden => Some(KeyState::Forbidden),
+            _ => None,
+        }
+    }
+
+    /// Whether the upstream has no such list, or none for this key.
+    pub fn is_lacking(&self) -> bool {
+        matches!(self.0, Error::NoSuchListing | Error::Forbidden)
+    }
+}
+
+/// The upstream of every caller of a configuration.
+///
+/// # Errors
+/// As those of [`crate::start`].
+pub fn surveyed(config: &Config) -> io::Result<Vec<Surveyed>> {
+    let mut config = config.clone();
+    config.roster = None;
+    let state = State::new(config, Surroundings::default())?;
+    let callers = state.callers.all().iter().map(Arc::clone);
+    Ok(callers.map(|caller| Surveyed { caller, _state: state.clone() }).collect())
+}
+
+impl Surveyed {
+    /// The caller's name.
+    pub fn caller(&self) -> &str {
+        &self.caller.name
+    }
+
+    /// What the caller sees.
+    pub fn sees(&self) -> &Visibility {
+        &self.caller.visibility
+    }
+
+    /// The upstream's name.
+    pub fn upstream(&self) -> &str {
+        &self.caller.line.upstream.name
+    }
+
+    /// The upstream's settings.
+    pub fn settings(&self) -> &settings::Upstream {
+        &self.caller.line.upstream.settings
+    }
+
+    /// What the upstream last said to the caller's key.
+    pub fn key(&self) -> KeyState {
+        self.caller.line.key_state()
+    }
+
+    /// Reads all users, and shows each of them to `look`.
+    ///
+    /// # Errors
+    /// Where the list cannot be read whole before the deadline.
+    pub async fn users(&self, look: Arc<dyn Look>, deadline: Instant) -> Result<UsersRead, Unread> {
+        let listed = self.list(Listing::Users(Which::All), Ask::Look(look), deadline).await?;
+        Ok(UsersRead {
+            pages: listed.list.story.pages,
+            joined_pages: listed.joined_pages,
+            is_count_wrong: listed.list.story.total_mismatch,
+        })
+    }
+
+    /// Reads the list of teams; how many it has.
+    ///
+    /// # Errors
+    /// Where the list cannot be read whole before the deadline.
+    pub async fn teams(&self, deadline: Instant) -> Result<usize, Unread> {
+        let listed = self.list(Listing::Teams, Ask::Items, deadline).await?;
+        Ok(listed.list.items.len())
+    }
+
+    async fn list(&self, listing: Listing, ask: Ask, until: Instant) -> Result<Listed, Unread> {
+        let call = ListCall::new(listing, ask, until, Behalf::default());
+        let listed = timeout_at(until, self.caller.line.list(call)).await;
+        listed.unwrap_or(Err(Error::Deadline)).map_err(Unread)
+    }
+}

@@ -1,0 +1,280 @@
+//! One value that takes long to read, kept for a while: read by one task at a time, shared by all who
+//! wait. The reading belongs to no single request, so it goes on when clients leave.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::flight::{Panicked, Reading, apart};
+
+/// See the module.
+pub struct Kept<V, E>(Arc<Mutex<Held<V, E>>>);
+
+struct Held<V, E> {
+    value: Option<(Arc<V>, Instant)>,
+    reading: Option<Reading<V, E>>,
+    /// When a reading last failed.
+    failed: Option<Instant>,
+    /// Counts up when everything is forgotten: a reading that began before is not kept.
+    generation: u64,
+}
+
+/// While an old value serves, a reading that failed is tried again no sooner.
+const BACK_OFF: Duration = Duration::from_secs(10);
+
+impl<V, E> Default for Kept<V, E> {
+    fn default() -> Self {
+        let held = Held { value: None, reading: None, failed: None, generation: 0 };
+        Kept(Arc::new(Mutex::new(held)))
+    }
+}
+
+impl<V, E> Clone for Kept<V, E> {
+    /// The same value, shared.
+    fn clone(&self) -> Self {
+        Kept(Arc::clone(&self.0))
+    }
+}
+
+impl<V, E> std::fmt::Debug for Kept<V, E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Kept")
+    }
+}
+
+/// How old a kept value may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Ages {
+    /// Younger, it is used as it is.
+    pub fresh_for: Duration,
+    /// Younger than this, it is used while it is read anew.
+    pub stale_max: Duration,
+}
+
+impl<V, E> Kept<V, E>
+where
+    V: Send + Sync + 'static,
+    E: From<Panicked> + Clone + Send + Sync + 'static,
+{
+    /// The value: kept, or read by `read`. An error is not kept; what was known before is.
+    pub async fn get<F>(&self, ages: Ages, read: impl FnOnce() -> F) -> Result<Arc<V>, E>
+    where
+        F: Future<Output = Result<V, E>> + Send + 'static,
+    {
+        let reading = {
+            let mut held = self.held();
+            let known = held.value.clone();
+            match &known {
+                Some((value, at)) if at.elapsed() < ages.fresh_for => return Ok(Arc::clone(value)),
+                _ => {}
+            }
+            let is_usable = known.as_ref().is_some_and(|(_, at)| at.elapsed() < ages.stale_max);
+            let failed_lately = held.failed.is_some_and(|at| at.elapsed() < BACK_OFF);
+            if let (Some((value, _)), true, true) = (&known, is_usable, failed_lately) {
+                return Ok(Arc::clone(value));
+            }
+            let reading = self.under_way(&mut held, read);
+            match known {
+                Some((value, _)) if is_usable => return Ok(value),
+                _ => reading,
+            }
+        };
+        reading.await
+    }
+
+    /// Another value than the one that was judged: somebody may have read it in the meantime, may be
+    /// reading it, or `read` reads it now. What was judged is dropped.
+    pub async fn another<F>(
+        &self,
+        judged: Option<&Arc<V>>,
+        fresh_for: Duration,
+        read: impl FnOnce() -> F,
+    ) -> Result<Arc<V>, E>
+    where
+        F: Future<Output = Result<V, E>> + Send + 'static,
+    {
+        let reading = {
+            let mut held = self.held();
+            let is_other = |value| judged.is_none_or(|judged| !Arc::ptr_eq(judged, value));
+            match &held.value {
+                Some((value, at)) if is_other(value) && at.elapsed() < fresh_for => {
+                    return Ok(Arc::clone(value));
+                }
+                _ => held.value = None,
+            }
+            self.under_way(&mut held, read)
+        };
+        reading.await
+    }
+
+    /// The value, if it is known and fresh, and its age.
+    pub fn known(&self, fresh_for: Duration) -> Option<(Arc<V>, Duration)> {
+        let held = self.held();
+        let (value, at) = held.value.as_ref()?;
+        let age = at.elapsed();
+        (age < fresh_for).then(|| (Arc::clone(value), age))
+    }
+
+    /// Whether there is a fresh value, or will be without a reading more.
+    pub fn is_under_way(&self, ages: Ages) -> bool {
+        let is_being_read = self.held().reading.is_some();
+        is_being_read || self.known(ages.fresh_for).is_some()
+    }
+
+    /// Forgets the value, and what is being read too.
+    pub fn forget(&self) {
+        let mut held = self.held();
+        held.generation += 1;
+        (held.value, held.reading, held.failed) = (None, None, None);
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held<V, E>> {
+        // Plain data, valid after any panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The reading under way; else one begins, which keeps what it read and makes room for the next.
+    fn under_way<F>(&self, held: &mut Held<V, E>, read: impl FnOnce() -> F) -> Reading<V, E>
+    where
+        F: Future<Output = Result<V, E>> + Send + 'static,
+    {
+        if let Some(reading) = &held.reading {
+            return reading.clone();
+        }
+        let (kept, generation, read) = (self.clone(), held.generation, read());
+        let reading = apart(async move {
+            let ended = Ended { kept: &kept, generation };
+            let read = read.await.map(Arc::new);
+            let now = Instant::now();
+            {
+                let mut held = kept.held();
+                match &read {
+                    _ if held.generation != generation => {}
+                    Ok(value) => {
+                        held.value = Some((Arc::clone(value), now));
+                        held.failed = None;
+                    }
+                    Err(_) => held.failed = Some(now),
+                }
+            }
+            drop(ended);
+            read
+        });
+        held.reading = Some(reading.clone());
+        reading
+    }
+}
+
+/// Ends a reading, however it ended.
+struct Ended<'a, V, E>
+where
+    V: Send + Sync + 'static,
+    E: From<Panicked> + Clone + Send + Sync + 'static,
+{
+    kept: &'a Kept<V, E>,
+    generation: u64,
+}
+
+impl<V, E> Drop for Ended<'_, V, E>
+where
+    V: Send + Sync + 'static,
+    E: From<Panicked> + Clone + Send + Sync + 'static,
+{
+    fn drop(&mut self) {
+        let mut held = self.kept.held();
+        if held.generation == self.generation {
+            held.reading = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[derive(Debug, Clone, PartialEq)]
+    struct Failed;
+
+    impl From<Panicked> for Failed {
+        fn from(_: Panicked) -> Self {
+            Failed
+        }
+    }
+
+    const AGES: Ages =
+        Ages { fresh_for: Duration::from_secs(10), stale_max: Duration::from_secs(60) };
+
+    #[tokio::test(start_paused = true)]
+    async fn many_wait_for_one_reading_and_old_values_serve_while_it_runs() {
+        let kept: Kept<u32, Failed> = Kept::default();
+        let readings = Arc::new(AtomicU32::new(0));
+        let read = || {
+            let readings = Arc::clone(&readings);
+            async move {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                Ok(readings.fetch_add(1, Ordering::Relaxed) + 1)
+            }
+        };
+        let started = Instant::now();
+        let (a, b) = tokio::join!(kept.get(AGES, read), kept.get(AGES, read));
+        assert_eq!((*a.unwrap(), *b.unwrap()), (1, 1));
+        assert_eq!(started.elapsed(), Duration::from_secs(5));
+        tokio::time::sleep(Duration::from_secs(11)).await;
+        assert_eq!(*kept.get(AGES, read).await.unwrap(), 1, "old, but not too old to wait");
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        assert_eq!(*kept.get(AGES, read).await.unwrap(), 2, "read anew in the meantime");
+        tokio::time::sleep(Duration::from_secs(61)).await;
+        assert_eq!(*kept.get(AGES, read).await.unwrap(), 3, "too old to be shown");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_leaves_stops_no_reading_and_an_error_is_not_kept() {
+        let kept: Kept<u32, Failed> = Kept::default();
+        let leaving = kept.get(AGES, || async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            Ok(7)
+        });
+        assert!(tokio::time::timeout(Duration::from_secs(1), leaving).await.is_err());
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let never = || async { Err(Failed) };
+        assert_eq!(*kept.get(AGES, never).await.unwrap(), 7);
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        assert_eq!(kept.get(AGES, never).await, Err(Failed));
+        assert_eq!(*kept.get(AGES, || async { Ok(8) }).await.unwrap(), 8);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_judged_is_read_anew_unless_somebody_did_and_forgotten_readings_are_not_kept()
+    {
+        let kept: Kept<u32, Failed> = Kept::default();
+        let fresh_for = Duration::from_secs(60);
+        let read = |value| {
+            move || async move {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                Ok(value)
+            }
+        };
+        let first = kept.another(None, fresh_for, read(1)).await.unwrap();
+        assert_eq!(*kept.another(None, fresh_for, read(2)).await.unwrap(), 1, "nobody doubts it");
+        let (second, third) = tokio::join!(
+            kept.another(Some(&first), fresh_for, read(2)),
+            kept.another(Some(&first), fresh_for, read(3)),
+        );
+        assert_eq!((*second.unwrap(), *third.unwrap()), (2, 2), "one reading for both");
+        let (value, age) = kept.known(fresh_for).unwrap();
+        assert_eq!((*value, age), (2, Duration::ZERO));
+        let judged = kept.another(Some(&first), fresh_for, read(4)).await.unwrap();
+        assert_eq!(*judged, 2, "it was read anew in the meantime");
+        let under_way = kept.another(Some(&judged), fresh_for, read(5));
+        let forget = async {
+            tokio::task::yield_now().await;
+            kept.forget();
+        };
+        let (read, ()) = tokio::join!(under_way, forget);
+        assert_eq!(*read.unwrap(), 5, "whoever waited has it");
+        assert!(kept.known(fresh_for).is_none());
+    }
+}

@@ -1,0 +1,25 @@
+//! What may be done at once, how often and for how long, what is left alone for a while, and what is read
+//! once for everybody who waits.
+//!
+//! Must never know a protocol, a caller or an upstream: times, counts and errors come in as arguments.
+
+mod admission;
+mod blocking;
+mod breaker;
+mod budget;
+mod flight;
+mod kept;
+mod lifecycle;
+mod pacer;
+mod pause;
+mod recent;
+
+pub use admission::{Admission, Queue, Shed};
+pub use blocking::{LARGE_BYTES, blocking};
+pub use breaker::{Breaker, BreakerRules, BreakerState, Entry, Outcome};
+pub use budget::{Budget, CALLER_REPEATS_MIN};
+pub use flight::{Panicked, Reading, apart};
+pub use kept::{Ages, Kept};
+pub use lifecycle::{Level, Lifecycle};
+pub use pacer::Pacer;
+pub use pause::Pause;

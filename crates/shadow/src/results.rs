@@ -1,0 +1,332 @@
+//! What the comparisons found: counts, and the last differences, without a value. Both values of a
+//! difference, and the record it is in, are kept as an HMAC with a key that nobody knows and that ends
+//! with the process: equal ones can be told from different ones, and nothing can be read from them.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rand::RngExt;
+use serde_json::{Value, json};
+
+use crate::findings::{Causes, Findings, Kept};
+use crate::judge::Cause;
+use crate::mask::Mask;
+
+/// Differences that are kept.
+const DIFFERENCES_MAX: usize = 1000;
+/// Different ones of one comparison among them.
+const PER_COMPARISON_MAX: usize = 20;
+
+/// How a comparison ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing differs.
+    Equal,
+    /// All that differs has a cause.
+    Explained,
+    /// Something differs that nothing explains.
+    Different,
+    /// One side had no answer.
+    Failed,
+}
+
+impl Outcome {
+    /// Every one.
+    pub const ALL: [Outcome; 4] =
+        [Outcome::Equal, Outcome::Explained, Outcome::Different, Outcome::Failed];
+
+    /// The word in metrics and reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Equal => "equal",
+            Outcome::Explained => "explained",
+            Outcome::Different => "different",
+            Outcome::Failed => "failed",
+        }
+    }
+
+    fn of(causes: &Causes) -> Self {
+        match (causes.counts().next(), causes.of(Cause::Bug)) {
+            (None, _) => Outcome::Equal,
+            (_, 0) => Outcome::Explained,
+            _ => Outcome::Different,
+        }
+    }
+}
+
+/// A comparison as it is counted and kept.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) outcome: Outcome,
+    pub(crate) causes: Causes,
+    rows: Vec<Arc<Value>>,
+}
+
+impl Told {
+    /// A comparison as it is to be noted. Works as long as much was found, and holds nobody up.
+    pub(crate) fn of(endpoint: &str, caller: &str, found: &Findings) -> Self {
+        let rows = rows(endpoint, caller, found.kept());
+        Told { outcome: Outcome::of(&found.causes), causes: found.causes, rows }
+    }
+
+    /// One side had no answer.
+    pub(crate) fn failed() -> Self {
+        Told { outcome: Outcome::Failed, causes: Causes::default(), rows: Vec::new() }
+    }
+}
+
+/// See the module. Lives as long as the process, whatever configurations come.
+#[derive(Default)]
+pub struct Results {
+    mask: Arc<Mask>,
+    now: Mutex<Now>,
+    /// Reports of this process.
+    files: Mutex<BTreeSet<PathBuf>>,
+}
+
+impl std::fmt::Debug for Results {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Results")
+    }
+}
+
+#[derive(Debug, Default, Clone)]
+struct Now {
+    outcomes: BTreeMap<(&'static str, &'static str), u64>,
+    causes: BTreeMap<&'static str, u64>,
+    dropped: BTreeMap<&'static str, u64>,
+    answers: BTreeMap<&'static str, u64>,
+    /// Shared, so that nobody waits while they are shown.
+    differences: VecDeque<Arc<Value>>,
+    /// Counts what was noted, so that nothing is written twice.
+    noted: u64,
+}
+
+impl Results {
+    /// Takes as long, whatever was found: requests wait for the same lock.
+    pub(crate) fn note(&self, endpoint: &'static str, told: Told) {
+        let mut now = self.now();
+        now.noted += 1;
+        *now.outcomes.entry((endpoint, told.outcome.as_str())).or_default() += 1;
+        for (cause, count) in told.causes.counts() {
+            *now.causes.entry(cause.as_str()).or_default() += count;
+        }
+        now.differences.extend(told.rows);
+        let too_many = now.differences.len().saturating_sub(DIFFERENCES_MAX);
+        now.differences.drain(..too_many);
+    }
+
+    pub(crate) fn note_dropped(&self, why: &'static str) {
+        let mut now = self.now();
+        now.noted += 1;
+        *now.dropped.entry(why).or_default() += 1;
+    }
+
+    /// A request that control was to answer was answered by this side.
+    pub(crate) fn note_answer(&self, side: &'static str) {
+        let mut now = self.now();
+        now.noted += 1;
+        *now.answers.entry(side).or_default() += 1;
+    }
+
+    /// How values are kept.
+    pub(crate) fn mask(&self) -> &Arc<Mask> {
+        &self.mask
+    }
+
+    /// Everything there is to see, the newest difference first.
+    pub fn json(&self) -> Value {
+        let now = self.now().clone();
+        let mut comparisons: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
+        for ((endpoint, outcome), count) in &now.outcomes {
+            comparisons.entry(endpoint).or_default().insert(outcome, *count);
+        }
+        json!({
+            "comparisons": comparisons,
+            "causes": now.causes,
+            "dropped": now.dropped,
+            "answered_by": now.answers,
+            "differences": now.differences.iter().rev().map(AsRef::as_ref).collect::<Vec<&Value>>(),
+        })
+    }
+
+    /// How much was noted so far.
+    pub(crate) fn noted(&self) -> u64 {
+        self.now().noted
+    }
+
+    /// Writes it to a file, whole or not at all; what another process left there is kept beside it, with
+    /// `.1` behind its name. Waits for the disk.
+    pub(crate) fn write(&self, file: &Path) -> io::Result<()> {
+        let mut aside = file.as_os_str().to_owned();
+        aside.push(format!(".{}-{:08x}", std::process::id(), rand::rng().random::<u32>()));
+        let bytes = serde_json::to_vec_pretty(&self.json()).map_err(io::Error::other)?;
+        let written = private(Path::new(&aside), &bytes);
+        let done = written.and_then(|()| self.keep_others(file));
+        let done = done.and_then(|()| std::fs::rename(&aside, file));
+        if done.is_ok() {
+            self.files().insert(file.to_owned());
+        }
+        if done.is_err() {
+            // What is left of it is nobody's; that it cannot be removed is no news.
+            let _ = std::fs::remove_file(&aside);
+        }
+        done
+    }
+
+    fn keep_others(&self, file: &Path) -> io::Result<()> {
+        if self.files().contains(file) {
+            return Ok(());
+        }
+        let mut kept = file.as_os_str().to_owned();
+        kept.push(".1");
+        match std::fs::rename(file, kept) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn files(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
+        // Plain data, valid after any panic.
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> MutexGuard<'_, Now> {
+        // Plain data, valid after any panic.
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The differences of one comparison as they are shown: those alike in one row, what nothing explains
+/// first.
+fn rows<'a>(
+    endpoint: &str,
+    caller: &str,
+    found: impl Iterator<Item = &'a Kept>,
+) -> Vec<Arc<Value>> {
+    type Kind<'a> = (bool, &'a str, &'static str, &'static str);
+    let mut alike: BTreeMap<Kind<'a>, (&Kept, u64)> = BTreeMap::new();
+    for one in found {
+        let kind = (one.cause != Cause::Bug, one.field.as_str(), one.kind, one.cause.as_str());
+        alike.entry(kind).or_insert((one, 0)).1 += 1;
+    }
+    let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let row = |((_, field, kind, cause), (first, times)): (Kind<'_>, (&Kept, u64))| {
+        json!({
+            "at": at,
+            "endpoint": endpoint,
+            "caller": caller,
+            "field": field,
+            "kind": kind,
+            "cause": cause,
+            "times": times,
+            "record": first.record,
+            "control": first.control,
+            "candidate": first.candidate,
+        })
+    };
+    alike.into_iter().take(PER_COMPARISON_MAX).map(row).map(Arc::new).collect()
+}
+
+/// A new file that only its owner reads.
+fn private(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(file)?;
+    io::Write::write_all(&mut file, bytes)?;
+    file.sync_all()
+}
+
+/// How often the file is written, at most.
+pub(crate) const WRITTEN_EVERY: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::Takes;
+    use crate::judge::Difference;
+
+    fn difference(field: &str, cause: Cause, value: &str) -> Difference {
+        let (control, candidate) = (value.as_bytes().to_vec(), b"other".to_vec());
+        let (field, record) = (field.to_owned(), Some("person 9001".to_owned()));
+        Difference { field, kind: "value", cause, control, candidate, record }
+    }
+
+    fn note(results: &Arc<Results>, found: Vec<Difference>) {
+        let mut findings = Findings::of("v1_users", results.mask());
+        found.into_iter().for_each(|one| findings.take(one));
+        results.note("v1_users", Told::of("v1_users", "crm", &findings));
+    }
+
+    #[test]
+    fn l04_the_last_thousand_differences_are_kept_and_no_value() {
+        let results = Arc::new(Results::default());
+        for number in 0..1100 {
+            note(&results, vec![difference("name", Cause::Bug, &format!("canary {number}"))]);
+        }
+        let all = results.json();
+        let rows = all["differences"].as_array().unwrap();
+        assert_eq!(rows.len(), DIFFERENCES_MAX);
+        let of = |number: u32| json!(results.mask.hmac(format!("canary {number}").as_bytes()));
+        assert_eq!((&rows[0]["control"], &rows[999]["control"]), (&of(1099), &of(100)));
+        assert_eq!(all["comparisons"]["v1_users"]["different"], 1100);
+        assert!(!all.to_string().contains("canary") && !all.to_string().contains("person"));
+        let hmac = |row: &Value, side: &str| row[side].as_str().unwrap().to_owned();
+        assert_eq!(hmac(&rows[0], "control").len(), 32);
+        assert_eq!(hmac(&rows[0], "candidate"), hmac(&rows[1], "candidate"), "one value, one HMAC");
+        assert_ne!(hmac(&rows[0], "control"), hmac(&rows[0], "candidate"));
+        let other = Results::default();
+        assert_ne!(
+            other.mask.hmac(b"canary"),
+            results.mask.hmac(b"canary"),
+            "another process, another key"
+        );
+    }
+
+    #[test]
+    fn differences_that_are_alike_are_one_row_and_what_nothing_explains_comes_first() {
+        let results = Arc::new(Results::default());
+        let mut found: Vec<Difference> =
+            (0..50).map(|_| difference("name", Cause::DeclaredLoss, "x")).collect();
+        for cause in [Cause::Order, Cause::Noise] {
+            let fields = domain::legacy::ENDPOINTS[0].fields();
+            found.extend(fields.map(|field| difference(field, cause, "x")));
+        }
+        found.push(difference("timezone", Cause::Bug, "x"));
+        found.push(difference("somebody's name \u{e9}", Cause::Bug, "x"));
+        note(&results, found);
+        let all = results.json();
+        let rows = all["differences"].as_array().unwrap();
+        assert_eq!(rows.len(), PER_COMPARISON_MAX);
+        let bugs = rows.iter().filter(|row| row["cause"] == "bug");
+        let bugs: Vec<&Value> = bugs.map(|row| &row["field"]).collect();
+        assert_eq!(bugs, ["timezone", "(unknown field)"]);
+        assert_eq!(all["causes"], json!({"bug": 2, "declared_loss": 50, "noise": 15, "order": 15}));
+    }
+
+    #[test]
+    fn the_file_is_written_whole_for_its_owner_alone() {
+        let folder = std::env::temp_dir().join(format!("tieline-results-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (results, file) = (Arc::new(Results::default()), folder.join("shadow.json"));
+        for _ in 0..2 {
+            note(&results, Vec::new());
+            results.write(&file).unwrap();
+        }
+        let read: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        assert_eq!(read, results.json());
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        assert!(results.write(&folder.join("no/such/folder")).is_err());
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "nothing is left beside it");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -1,0 +1,75 @@
+//! Path and query of a request as they came, for whoever asks the same elsewhere. A key may be among
+//! them: must never be printed.
+
+use std::fmt;
+
+use http::Uri;
+use http::uri::PathAndQuery;
+
+/// See the module.
+#[derive(Clone)]
+pub struct Target(Uri);
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl Target {
+    /// What a request asks for.
+    pub fn of(uri: &Uri) -> Self {
+        Target(uri.clone())
+    }
+
+    /// The same in memory of its own: what came with a request shares that of its whole head, which would
+    /// be held as long.
+    pub fn apart(&self) -> Self {
+        let parts = self.0.path_and_query().map(|parts| PathAndQuery::try_from(parts.as_str()));
+        Target(parts.and_then(Result::ok).map(Uri::from).unwrap_or_default())
+    }
+
+    /// Its length.
+    pub fn bytes(&self) -> usize {
+        self.0.path_and_query().map_or(0, |parts| parts.as_str().len())
+    }
+
+    /// The path as it came.
+    pub fn path(&self) -> &str {
+        self.0.path()
+    }
+
+    /// The query without the key, every other byte as it came; and whether the key stood in it.
+    pub fn query_without_key(&self) -> (String, bool) {
+        let query = self.0.query().unwrap_or_default();
+        let is_key = |part: &&str| {
+            form_urlencoded::parse(part.as_bytes()).next().is_some_and(|(name, _)| name == "key")
+        };
+        let (keys, others): (Vec<&str>, Vec<&str>) = query.split('&').partition(is_key);
+        (others.join("&"), !keys.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_is_taken_out_of_the_query_and_nothing_else() {
+        for (target, left, had_key) in [
+            ("/a", "", false),
+            ("/a?", "", false),
+            ("/a?name=x%20y&sag=&&q", "name=x%20y&sag=&&q", false),
+            ("/a?key=1", "", true),
+            ("/a?name=x&%6bey=1&keys=2", "name=x&keys=2", true),
+        ] {
+            let target_of = Target::of(&target.parse().unwrap());
+            assert_eq!(target_of.query_without_key(), (left.to_owned(), had_key), "{target}");
+            let apart = target_of.apart();
+            assert_eq!(apart.query_without_key(), target_of.query_without_key());
+            assert_eq!((apart.path(), apart.bytes()), (target_of.path(), target.len()));
+            assert_ne!(apart.path().as_ptr(), target_of.path().as_ptr(), "it shares nothing");
+            assert_eq!((target_of.path(), format!("{target_of:?}").as_str()), ("/a", "[redacted]"));
+        }
+    }
+}
