@@ -1,0 +1,59 @@
+//! One exchange over a pool: the request, what the upstream says before its answer, and the checks of the
+//! answer's head. Must never wait for an upstream that says nothing but 1xx answers.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::capture_connection;
+use tokio::sync::oneshot;
+
+use super::connect::Connector;
+use super::{ClientError, answer};
+use crate::body::{Body, BodyError};
+
+/// An upstream with more 1xx answers than this counts as broken.
+const INFORMATIONAL_MAX: usize = 16;
+
+/// Sends a request; `continued` is told of the first `100 Continue`.
+pub(super) async fn exchange<B>(
+    pool: &Client<Connector, B>,
+    mut request: Request<B>,
+    continued: Option<oneshot::Sender<()>>,
+) -> Result<Response<Body>, ClientError>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+        + Send
+        + Unpin
+        + 'static,
+{
+    let connection = capture_connection(&mut request);
+    let (babble, babbles) = oneshot::channel();
+    let (continued, babble) = (Mutex::new(continued), Mutex::new(Some(babble)));
+    let count = AtomicUsize::new(0);
+    hyper::ext::on_informational(&mut request, move |early| {
+        if early.status() == StatusCode::CONTINUE {
+            tell(&continued);
+        }
+        if count.fetch_add(1, Ordering::Relaxed) >= INFORMATIONAL_MAX {
+            tell(&babble);
+        }
+    });
+    let answer = tokio::select! {
+        biased;
+        answer = pool.request(request) => answer.map_err(ClientError::from)?,
+        Ok(()) = babbles => return Err(ClientError::BadFraming),
+    };
+    answer::retire(&answer, &connection);
+    answer::check(&answer)?;
+    Ok(answer.map(|body| body.map_err(BodyError::from).boxed_unsync()))
+}
+
+/// Tells once. Nobody listens any more if the client has left.
+fn tell(once: &Mutex<Option<oneshot::Sender<()>>>) {
+    let once = once.lock().ok().and_then(|mut once| once.take());
+    once.map(|once| once.send(()));
+}
