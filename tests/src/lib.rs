@@ -5,10 +5,13 @@
 //! but loopback.
 
 pub mod alone;
+pub mod config;
 pub mod expect;
+pub mod folder;
 pub mod frames;
 pub mod mutate;
 pub mod names;
+pub mod plain;
 pub mod raw;
 pub mod shadow;
 pub mod vonage;
@@ -20,9 +23,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway::config::Config;
 use gateway::{Running, Surroundings};
 use http::{HeaderMap, Method, Request, StatusCode};
+use settings::Config;
 use simulator::{Settings, Simulator};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -37,6 +40,32 @@ pub const LEGACY_KEY: &str = "legacy-demo-key";
 pub const V4_KEY: &str = "v4-demo-key";
 /// The main path of v1 users.
 pub const V1_USERS: &str = "/api/user_management/v1/users";
+/// The path of v3 users.
+pub const V3_USERS: &str = "/api/v3/cdr/users";
+/// The path of teams.
+pub const TEAMS: &str = "/api/v2/cdr/teams";
+/// The path of deleted agents.
+pub const DELETED: &str = "/api/v2/cdr/deleted_agents";
+/// Every field of a v1 user, in the order of the vendor's page.
+pub const V1_FIELDS: [&str; 15] = [
+    "id",
+    "name",
+    "email",
+    "sip_account",
+    "sag",
+    "extension",
+    "caller_id",
+    "timezone",
+    "webrtc_ringtone",
+    "assigned_teams",
+    "supervisor_in_teams",
+    "assigned_skills",
+    "assigned_queues",
+    "employee_id",
+    "assigned_channels",
+];
+/// Id and secret of the only client of a Vonage.
+pub const CLIENT: &str = "demo-client:demo-secret";
 
 /// What came back.
 #[derive(Debug, Clone)]
@@ -51,8 +80,10 @@ pub struct Answer {
 
 impl Answer {
     /// One whole answer as it came over the wire. What is no answer has neither headers nor body.
-    pub fn heard(text: &str) -> Answer {
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
+    pub fn heard(bytes: impl AsRef<[u8]>) -> Answer {
+        let bytes = bytes.as_ref();
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(bytes.len());
+        let (head, body) = (String::from_utf8_lossy(&bytes[..end]), bytes.get(end + 4..));
         let mut headers = HeaderMap::new();
         for (name, value) in head.lines().skip(1).filter_map(|line| line.split_once(':')) {
             let name = http::HeaderName::from_bytes(name.as_bytes());
@@ -62,7 +93,7 @@ impl Answer {
             }
         }
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        let body = Bytes::copy_from_slice(body.as_bytes());
+        let body = Bytes::copy_from_slice(body.unwrap_or_default());
         Answer { status: status.unwrap_or_default(), headers, body }
     }
 
@@ -98,13 +129,11 @@ impl Answer {
 /// A configuration for one caller `crm` over one upstream. `more` is TOML put into the upstream's
 /// table, `rest` TOML behind everything.
 pub fn config_text(upstream: impl Display, more: &str, rest: &str) -> String {
-    format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
-         [upstream.ams]\ndialect = \"voiso-v4\"\nbase_url = \"http://{upstream}\"\n{more}\n\
-         [[caller]]\nname = \"crm\"\nlegacy_key = {{ digest = \"{}\" }}\nupstream = \"ams\"\n\
-         upstream_key = {{ env = \"V4\" }}\nsees = \"everything\"\nexplain = true\n{rest}\n",
-        gateway::key_digest(LEGACY_KEY),
-    )
+    let rest = format!("explain = true\n{rest}");
+    let upstream = config::voiso("ams", format!("http://{upstream}"), more);
+    let caller =
+        config::caller("crm", "ams", &config::digest(LEGACY_KEY), &config::env("V4"), &rest);
+    config::ports("") + &upstream + &caller
 }
 
 /// The same that passes everything else through, with more TOML in `[server]`; `rest` stands in
@@ -202,11 +231,15 @@ impl Front {
 /// A client with a pool of its own.
 #[expect(clippy::expect_used, reason = "a test's world either stands or fails the test")]
 pub fn client() -> Client {
+    client_with(ClientTls::new(None).expect("built-in roots"))
+}
+
+fn client_with(tls: ClientTls) -> Client {
     Client::new(&ClientSettings {
         connect_timeout: Duration::from_secs(5),
         pool_idle_timeout: Duration::from_secs(20),
         pool_idle_max: 64,
-        tls: ClientTls::new(None).expect("built-in roots"),
+        tls,
     })
 }
 
@@ -278,6 +311,11 @@ pub async fn vendor(settings: Settings) -> (Simulator, SocketAddr, DropGuard) {
     let stopped = stop.clone().cancelled_owned();
     tokio::spawn(vendor.clone().serve(listener, stopped));
     (vendor, address, stop.drop_guard())
+}
+
+/// The pairs of a query, decoded.
+pub fn pairs(query: &str) -> Vec<(String, String)> {
+    form_urlencoded::parse(query.as_bytes()).into_owned().collect()
 }
 
 /// A query with its values escaped.

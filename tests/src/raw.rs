@@ -14,6 +14,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::pairs;
+
 /// The longest wait for the next byte of a peer.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -44,8 +46,7 @@ impl Head {
     /// A parameter of the query that is a number, 0 where there is none.
     pub fn number_of(&self, name: &str) -> usize {
         let query = self.target().split_once('?').map_or("", |(_, query)| query);
-        let mut pairs = form_urlencoded::parse(query.as_bytes());
-        let value = pairs.find(|(given, _)| given == name);
+        let value = pairs(query).into_iter().find(|(given, _)| given == name);
         value.and_then(|(_, value)| value.parse().ok()).unwrap_or(0)
     }
 }

@@ -8,22 +8,16 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use simulator::{Dialect, Settings, Simulator, User};
 
-use crate::{Front, LEGACY_KEY, World, vendor};
-
-/// Id and secret of the client.
-pub const CLIENT: &str = "demo-client:demo-secret";
+use crate::{CLIENT, Front, LEGACY_KEY, World, config, vendor};
 
 /// A configuration for one caller `crm` over one Vonage upstream. `more` is TOML put into the
 /// upstream's table, `rest` TOML behind everything.
 pub fn config_text(upstream: impl Display, more: &str, rest: &str) -> String {
-    format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
-         [upstream.vcc]\ndialect = \"vonage-v4\"\nbase_url = \"http://{upstream}\"\n\
-         token_url = \"http://{upstream}/Auth/connect/token\"\nrequests_per_minute_max = 0\n{more}\n\
-         [[caller]]\nname = \"crm\"\nlegacy_key = {{ digest = \"{}\" }}\nupstream = \"vcc\"\n\
-         upstream_key = {{ env = \"V4\" }}\nsees = \"everything\"\nexplain = true\n{rest}\n",
-        gateway::key_digest(LEGACY_KEY),
-    )
+    let rest = format!("explain = true\n{rest}");
+    let upstream = config::vonage("vcc", format!("http://{upstream}"), more);
+    let caller =
+        config::caller("crm", "vcc", &config::digest(LEGACY_KEY), &config::env("V4"), &rest);
+    config::ports("") + &upstream + &caller
 }
 
 /// The environment of that configuration.

@@ -5,12 +5,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use domain::visibility::Visibility;
+use settings::{KeyDigest, Secret};
 use subtle::ConstantTimeEq;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::error::Error;
-use crate::keys::digest::{KeyDigest, digest};
-use crate::keys::secret::Secret;
 use crate::line::Line;
 use crate::observe::tally::Tally;
 use crate::request::credential::Credential;
@@ -79,13 +78,27 @@ impl Callers {
     }
 }
 
+/// Digest of a key. The key itself is never kept, and a digest cannot be aimed: how long it takes to
+/// look one up says nothing about a key.
+fn digest(key: &str) -> KeyDigest {
+    #[cfg(test)]
+    tests::DIGESTS.set(tests::DIGESTS.get() + 1);
+    settings::digest(key)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
-    use crate::config::Config;
-    use crate::keys::digest::counted::DIGESTS;
     use crate::line::key::KeyState;
     use crate::state::State;
+    use settings::Config;
+
+    thread_local! {
+        /// How many digests this thread has made.
+        pub(super) static DIGESTS: Cell<usize> = const { Cell::new(0) };
+    }
 
     const CONFIG: &str = r#"
 [upstream.ams]

@@ -20,10 +20,10 @@ use tokio::time::{Instant, timeout_at};
 use crate::Surroundings;
 use crate::call::{Ask, Behalf, ListCall, Look};
 use crate::caller::Caller;
-use crate::config::{Config, TeamsFrom};
 use crate::error::Error;
 use crate::line::key::KeyState;
 use crate::state::State;
+use settings::{Config, TeamsFrom};
 
 /// What a survey of one caller's users has seen.
 #[derive(Debug)]
@@ -172,7 +172,9 @@ enum Teams {
 /// Checks every caller of a configuration, one after the other.
 pub async fn check(config: &Config) -> Result<Report, std::io::Error> {
     // A check remembers nobody.
-    let state = State::new(Config { roster: None, ..config.clone() }, Surroundings::default())?;
+    let mut config = config.clone();
+    config.roster = None;
+    let state = State::new(config, Surroundings::default())?;
     let mut callers = Vec::new();
     for caller in state.callers.all() {
         let outcome = survey(&state, caller).await;

@@ -1,4 +1,4 @@
-//! The gateway: the recipe (`stack.rs`), its layers, its configuration, its admin port.
+//! The gateway: the recipe (`stack.rs`), its layers, its admin port.
 //!
 //! Start reading at `stack.rs`. Nothing here knows a legacy field or a v4 field; that is `domain`.
 
@@ -7,10 +7,8 @@ mod cache;
 mod call;
 mod caller;
 pub mod check;
-pub mod config;
 mod edge;
 mod error;
-mod keys;
 mod legacy;
 mod limits;
 mod line;
@@ -28,6 +26,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use settings::Config;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -38,10 +37,9 @@ use admin::door::Door;
 use admin::reload::InForce;
 pub use admin::reload::{ReloadError, Reloader};
 use admin::{memory, pages};
-use config::Config;
 pub use error::{Fault, ROWS as ERRORS, Retry, Row};
-pub use keys::digest::key_digest;
 pub use observe::{metrics, process, spans};
+pub use request::coding::is_built_in;
 use state::State;
 pub use state::Surroundings;
 
@@ -79,7 +77,7 @@ impl Running {
 ///
 /// # Errors
 /// Where a port cannot be bound or the roster's file cannot be opened; the message names the setting.
-/// [`io::ErrorKind::InvalidInput`] is a bad configuration, in one line as [`config::ConfigError`]'s.
+/// [`io::ErrorKind::InvalidInput`] is a bad configuration, in one line as [`settings::ConfigError`]'s.
 pub async fn start(config: Config, shutdown: CancellationToken) -> io::Result<Running> {
     start_with(config, Surroundings::default(), shutdown).await
 }

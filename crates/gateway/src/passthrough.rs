@@ -29,9 +29,7 @@ use transport::upgrade::Tunnel;
 
 use crate::call::Behalf;
 use crate::caller::{Caller, Callers};
-use crate::config::{self, Allow, PassthroughCredential, Route, UnknownCallers};
 use crate::error::Error;
-use crate::keys::secret::Secret;
 use crate::limits::admission::{Admission, Queue, Shed};
 use crate::observe::account::SharedAccount;
 use crate::request::credential::Credential;
@@ -39,13 +37,15 @@ use crate::state::State;
 use clients::{Clients, Target};
 use credential::Watchword;
 use flow::{Download, Gate, Place, Progress, Upload};
+use settings::Secret;
+use settings::{Allow, PassthroughCredential, Route, UnknownCallers};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// See the module.
 pub(crate) struct Passthrough {
     state: State,
-    rules: config::Passthrough,
+    rules: settings::Passthrough,
     clients: Clients,
     places: Admission,
 }
@@ -340,7 +340,7 @@ fn outgoing_uri(target: &Target, asked: &Uri, is_exchanged: bool) -> Result<Uri,
 
 /// A request on its way, until the head of its answer.
 struct Waiting<'a> {
-    rules: &'a config::Passthrough,
+    rules: &'a settings::Passthrough,
     target: &'a Target,
     progress: Arc<Progress>,
     expects: bool,

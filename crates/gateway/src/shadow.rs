@@ -29,7 +29,6 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use transport::client::Lookup;
 
 use crate::caller::{Caller, Callers};
-use crate::config::{self, Config};
 use crate::limits::lifecycle::{Level, Lifecycle};
 use crate::observe::account::Side;
 use crate::observe::metrics::Metrics;
@@ -38,6 +37,7 @@ use candidate::Candidate;
 use control::{CallerQuestion, Control};
 pub use judge::{Cause, Difference, Judge, Listener, Question, Reply};
 pub(crate) use results::Results;
+use settings::Config;
 use standing::Purpose;
 use turns::Turns;
 use worker::{Job, Worker};
@@ -53,7 +53,7 @@ const END_MAX: Duration = Duration::from_secs(2);
 /// See the module. One for each configuration; it ends when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Shadow {
-    settings: config::Shadow,
+    settings: settings::Shadow,
     control: Arc<Control>,
     judge: Option<Arc<dyn Judge>>,
     results: Arc<Results>,

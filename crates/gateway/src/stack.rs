@@ -25,7 +25,6 @@ use transport::client::Client;
 use crate::cache::answers::Answers;
 use crate::call::{Behalf, Call, Incoming};
 use crate::caller::{Caller, Callers};
-use crate::config::{self, Config};
 use crate::edge::{admit, cors, describe, openapi, rescue, shed, sunset, trace};
 use crate::error::Error;
 use crate::legacy::answer::{self, Answer};
@@ -47,6 +46,7 @@ use crate::shadow::Shadow;
 use crate::shadow::beside::Beside;
 use crate::state::State;
 use crate::svc::{self, Around, Stage, layer};
+use settings::Config;
 
 /// Everything that legacy clients reach.
 pub(crate) fn edge(state: &State) -> Stage<Request<Body>, Response<Body>> {
@@ -212,7 +212,7 @@ impl Front {
 /// What a line is built of.
 pub(crate) struct Parts<'a> {
     pub(crate) config: &'a Config,
-    pub(crate) caller: &'a config::Caller,
+    pub(crate) caller: &'a settings::Caller,
     pub(crate) upstream: &'a Arc<Upstream>,
     /// Connections of the caller's own.
     pub(crate) client: Client,
@@ -323,7 +323,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
 
 /// How many of its upstream's places a caller may have. Where an upstream has several callers, none has
 /// more than half of them, so that no crowd of one caller's pages stands before the others'.
-fn upstream_places(config: &Config, caller: &config::Caller) -> usize {
+fn upstream_places(config: &Config, caller: &settings::Caller) -> usize {
     let of_all = config.upstreams.get(&caller.upstream).map_or(1, |up| up.requests_in_flight_max);
     let callers = config.callers.iter().filter(|other| other.upstream == caller.upstream).count();
     if callers > 1 { of_all.div_ceil(2) } else { of_all }

@@ -11,7 +11,6 @@ use transport::client::{Client, ClientSettings, Lookup, Reach, Resolver, Resolve
 
 use crate::cache::answers::{Answers, Freshness};
 use crate::caller::{Caller, Callers};
-use crate::config::{self, Config, RosterFile};
 use crate::limits::admission::{Admission, Queue};
 use crate::limits::lifecycle::Lifecycle;
 use crate::line::upstream::Upstream;
@@ -20,6 +19,7 @@ use crate::observe::tally::Tally;
 use crate::shadow::{Around, Results, Shadow};
 use crate::stack;
 use crate::state::{State, Surroundings};
+use settings::{Config, RosterFile};
 
 /// Unused upstream connections are closed before the upstream's own keep-alive time (usually 60 s or
 /// more) makes using one a race.
@@ -112,7 +112,7 @@ impl State {
                 digest: caller.digest,
                 visibility: caller.sees.clone(),
                 may_explain: caller.explain,
-                places: Semaphore::new(config.limits.requests_per_caller_max),
+                places: Semaphore::new(config.limits.requests_per_caller_max()),
                 line,
             }))
         });
@@ -147,15 +147,15 @@ impl State {
 /// Room for kept answers: a fair share for each caller, so that one caller's many questions do not push
 /// out another's answers.
 fn answers(config: &Config) -> Arc<Answers> {
-    let config::Cache { fresh_for, stale_if_error, bytes_max } = config.cache;
+    let settings::Cache { fresh_for, stale_if_error, bytes_max } = config.cache;
     let share = bytes_max / config.callers.len().max(1) as u64;
     let codings = config.server.compression.len();
-    let readings_max = config.limits.requests_per_caller_max;
+    let readings_max = config.limits.requests_per_caller_max();
     Answers::new(Freshness { fresh_for, stale_if_error }, share, codings, readings_max)
 }
 
 /// Places for all requests, and the queue before them.
-fn queue(limits: &config::Limits) -> Queue {
+fn queue(limits: &settings::Limits) -> Queue {
     Queue {
         in_flight_max: limits.requests_in_flight_max,
         queued_max: limits.requests_queued_max,
@@ -181,7 +181,7 @@ struct Shared {
 }
 
 /// One resolver for each upstream, so that its callers make one look-up together.
-fn reach(settings: &config::Upstream, lookup: &Arc<dyn Lookup>, metrics: &Metrics) -> Reach {
+fn reach(settings: &settings::Upstream, lookup: &Arc<dyn Lookup>, metrics: &Metrics) -> Reach {
     let metrics = metrics.clone();
     let resolver = Resolver::new(ResolverSettings {
         lookup: Arc::clone(lookup),

@@ -7,12 +7,12 @@ use roster::Roster;
 use transport::client::{Lookup, Reach, SystemLookup};
 
 use crate::caller::Callers;
-use crate::config::Config;
 use crate::limits::admission::Admission;
 use crate::limits::lifecycle::Lifecycle;
 use crate::observe::metrics::Metrics;
 use crate::observe::spans::Spans;
 use crate::shadow::{Judge, Results, Shadow};
+use settings::Config;
 
 /// What a gateway uses of the world around it.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use gateway::config::{Config, ConfigError, LogFormat};
+use settings::{Config, ConfigError, LogFormat};
 
 use crate::failure::Failure;
 use crate::log;

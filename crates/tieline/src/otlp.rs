@@ -11,7 +11,6 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use gateway::config;
 use gateway::spans::{Span, Spans};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
@@ -44,7 +43,7 @@ pub(crate) struct Otlp {
 impl Otlp {
     /// Must be called within the runtime. Connects when the first spans go out, and again whenever
     /// the collector has been away.
-    pub(crate) fn new(collector: &config::Collector) -> Arc<Otlp> {
+    pub(crate) fn new(collector: &settings::Collector) -> Arc<Otlp> {
         if collector.url.port_u16() == Some(GRPC_PORT) {
             tracing::warn!(
                 "traces.otlp_endpoint: port {GRPC_PORT} usually takes OTLP over gRPC; spans are \

@@ -8,7 +8,7 @@ pub(crate) mod progress;
 pub(crate) mod recorded;
 pub(crate) mod reports;
 
-use gateway::config::Config;
+use settings::Config;
 
 use crate::configuration::set_up_log;
 use crate::failure::Failure;

@@ -16,6 +16,7 @@ const FREE: &[&str] = &[
     "parity",
     "report",
     "roster",
+    "settings",
     "simulator",
     "tieline",
     "transport",

@@ -12,6 +12,7 @@ const PROGRAMS: &[(&str, &[&str])] = &[
     ("crates/parity", &["parity"]),
     ("crates/report", &["report"]),
     ("crates/roster", &["roster"]),
+    ("crates/settings", &["settings"]),
     ("crates/simulator", &["simulator"]),
     // `secrets` starts three dozen vendors at once, and every program has 256 MiB (`.ci/run`).
     ("crates/tieline", &["program", "secrets"]),

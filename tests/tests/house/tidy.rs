@@ -17,7 +17,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("transport", &[]),
     ("roster", &[]),
-    ("gateway", &["domain", "roster", "transport"]),
+    ("settings", &["domain", "roster", "transport"]),
+    ("gateway", &["domain", "roster", "settings", "transport"]),
     ("simulator", &["transport"]),
     ("corpus", &["transport"]),
     ("report", &[]),
@@ -28,12 +29,14 @@ const EDGES: &[(&str, &[&str])] = &[
             "allocator",
             "domain",
             "roster",
+            "settings",
             "transport",
             "gateway",
             "simulator",
             "corpus",
             "report",
             "parity",
+            "tests",
         ],
     ),
     (
@@ -41,6 +44,7 @@ const EDGES: &[(&str, &[&str])] = &[
         &[
             "allocator",
             "roster",
+            "settings",
             "transport",
             "gateway",
             "simulator",
@@ -434,12 +438,12 @@ fn files_below(folder: &str) -> Vec<SourceFile> {
     while let Some(folder) = folders.pop() {
         for path in entries(&folder) {
             let name = path.strip_prefix(&root).unwrap_or(&path).to_string_lossy().into_owned();
+            // A folder, or in a linked work tree a file that names one.
+            if name == ".git" || ignored.contains(&name) {
+                continue;
+            }
             if path.is_dir() {
-                if name != ".git" && !ignored.contains(&name) {
-                    folders.push(path);
-                }
-            } else if ignored.contains(&name) {
-                // Somebody's own.
+                folders.push(path);
             } else if let Some(text) = read(&path) {
                 files.push(SourceFile { path, name, text });
             }

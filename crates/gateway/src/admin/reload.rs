@@ -15,11 +15,11 @@ use http::{Request, Response};
 use tower::Service;
 use transport::body::Body;
 
-use crate::config::{Config, ConfigError};
 use crate::edge::rescue;
 use crate::stack;
 use crate::state::State;
 use crate::svc::Stage;
+use settings::{Config, ConfigError};
 
 /// What legacy clients reach.
 type Edge = Stage<Request<Body>, Response<Body>>;

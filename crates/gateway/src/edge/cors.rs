@@ -11,9 +11,9 @@ use tower::ServiceExt;
 use transport::body::{self, Body};
 
 use crate::call::Incoming;
-use crate::config::Cors;
 use crate::error::Error;
 use crate::svc::{Around, Below};
+use settings::Cors;
 
 /// What a page may read beside the few headers it always may.
 const EXPOSED: HeaderValue = HeaderValue::from_static(

@@ -5,12 +5,13 @@ use domain::legacy::Endpoint;
 use domain::quirks::Quirks;
 use http::header::{AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
+use settings::Coding;
 use transport::body::{self, Body};
 
 use crate::cache::answers::Given;
 use crate::cache::whole::Whole;
 use crate::observe::account::Source;
-use crate::request::coding::{Coding, Codings};
+use crate::request::coding::{self, Codings};
 use crate::request::conditional::Conditional;
 
 /// An answer, and its bytes in no coding, also where the client has them already.
@@ -70,7 +71,7 @@ async fn coded(
     conditional: &Conditional,
 ) -> Option<(Coding, HeaderValue, Bytes)> {
     let coding = conditional.coding(&codings.used)?;
-    let tag = coding.tag(&whole.etag)?;
+    let tag = coding::tag(coding, &whole.etag)?;
     let bytes = whole.coded.get(coding, &whole.bytes, codings).await?;
     Some((coding, tag, bytes))
 }

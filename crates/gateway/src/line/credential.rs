@@ -23,9 +23,9 @@ use zeroize::Zeroizing;
 use super::key::{Key, KeyState};
 use super::upstream::Upstream;
 use crate::call::Behalf;
-use crate::config::{TokenAuth, UpstreamKey, bearer};
 use crate::error::{Error, RETRY_AFTER_DEFAULT};
 use crate::observe::metrics::Metrics;
+use settings::{TokenAuth, UpstreamKey, bearer};
 
 /// A token that lives shorter than this before its end is replaced.
 const MARGIN_MAX: Duration = Duration::from_secs(60);

@@ -9,7 +9,6 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::pause::Pause;
-use crate::config;
 use crate::limits::breaker::{self, Breaker};
 use crate::limits::budget::{Budget, CALLER_REPEATS_MIN};
 use crate::limits::pacer::Pacer;
@@ -21,7 +20,7 @@ pub(crate) struct Upstream {
     pub(crate) name: String,
     pub(crate) dialect: &'static dyn Dialect,
     pub(crate) rules: Rules,
-    pub(crate) settings: config::Upstream,
+    pub(crate) settings: settings::Upstream,
     /// Requests in flight, all callers together.
     pub(crate) permits: Semaphore,
     /// Requests per minute, all callers together.
@@ -47,7 +46,11 @@ const UPSTREAM_REPEATS_MIN: u64 = 2 * CALLER_REPEATS_MIN;
 impl Upstream {
     /// `before` is the upstream of that name until now: where address and rate are the same, its pace
     /// goes on, for what was begun before goes on as well.
-    pub(crate) fn new(name: &str, settings: &config::Upstream, before: Option<&Upstream>) -> Self {
+    pub(crate) fn new(
+        name: &str,
+        settings: &settings::Upstream,
+        before: Option<&Upstream>,
+    ) -> Self {
         let is_same = |before: &&Upstream| {
             before.settings.base_url == settings.base_url
                 && before.settings.requests_per_minute_max == settings.requests_per_minute_max
@@ -96,7 +99,7 @@ impl Upstream {
     }
 }
 
-fn breaker_rules(settings: &config::Upstream) -> Option<breaker::Rules> {
+fn breaker_rules(settings: &settings::Upstream) -> Option<breaker::Rules> {
     let failures_min = u64::from(settings.breaker_failures_min?);
     Some(breaker::Rules { failures_min, open_for: settings.breaker_open_for })
 }

@@ -18,11 +18,11 @@ use roster::{Former, Roster, Scope, Sighting, Sweep};
 use tower::ServiceExt;
 
 use crate::call::{Ask, ListCall, Listed};
-use crate::config::DeletedFrom;
 use crate::error::Error;
 use crate::line::upstream::Upstream;
 use crate::observe::metrics::Metrics;
 use crate::svc::{Around, Below};
+use settings::DeletedFrom;
 
 /// See the module.
 pub(crate) struct Remember {

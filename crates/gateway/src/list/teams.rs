@@ -16,10 +16,10 @@ use domain::visibility::Visibility;
 use tower::ServiceExt;
 
 use crate::call::{Ask, ListCall, Listed};
-use crate::config::TeamsFrom;
 use crate::error::Error;
 use crate::line::upstream::Upstream;
 use crate::svc::{Around, Below};
+use settings::TeamsFrom;
 
 /// See the module.
 pub(crate) struct Teams {

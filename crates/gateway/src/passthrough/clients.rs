@@ -10,9 +10,9 @@ use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use transport::client::{Reach, StreamClient, StreamSettings};
 
 use crate::caller::Caller;
-use crate::config::{Passthrough, Route, UnknownCallers, Upstream};
 use crate::observe::tally::Attempts;
 use crate::state::State;
+use settings::{Passthrough, Route, UnknownCallers, Upstream};
 
 /// As for translated requests: shorter than an upstream's own keep-alive time.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);

@@ -9,20 +9,8 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::HeaderValue;
-use serde::Deserialize;
+use settings::Coding;
 use tokio::sync::{OnceCell, Semaphore};
-
-/// A content coding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Coding {
-    /// RFC 1952.
-    Gzip,
-    /// RFC 7932.
-    Br,
-    /// RFC 8878.
-    Zstd,
-}
 
 /// Shorter answers fit into a packet or two as they are.
 const PLAIN_BYTES_MAX: usize = 1024;
@@ -31,51 +19,37 @@ const PLAIN_BYTES_MAX: usize = 1024;
 /// beside its plain bytes is so bounded as well.
 const WORTH: usize = 3;
 
-impl Coding {
-    /// Every one.
-    pub(crate) const ALL: [Coding; 3] = [Coding::Gzip, Coding::Br, Coding::Zstd];
+/// Whether this build can make it: `br` and `zstd` are the feature `codings`.
+pub fn is_built_in(coding: Coding) -> bool {
+    matches!(coding, Coding::Gzip) || cfg!(feature = "codings")
+}
 
-    /// Whether this build can make it: `br` and `zstd` are the feature `codings`.
-    pub fn is_built_in(self) -> bool {
-        matches!(self, Coding::Gzip) || cfg!(feature = "codings")
-    }
+/// The tag of an answer in a coding: other bytes, so another tag.
+pub(crate) fn tag(coding: Coding, plain: &HeaderValue) -> Option<HeaderValue> {
+    let inner = plain.to_str().ok()?.strip_suffix('"')?;
+    HeaderValue::from_str(&format!("{inner}-{}\"", coding.as_str())).ok()
+}
 
-    /// Its name in headers and in the configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Coding::Gzip => "gzip",
-            Coding::Br => "br",
-            Coding::Zstd => "zstd",
+/// Levels above which less is saved than it costs: `docs/PERFORMANCE.md` has the figures.
+fn encode(coding: Coding, bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let room = Vec::with_capacity(bytes.len() / 8);
+    match coding {
+        Coding::Gzip => {
+            let mut encoder = GzEncoder::new(room, Compression::new(2));
+            encoder.write_all(bytes)?;
+            encoder.finish()
         }
-    }
-
-    /// The tag of an answer in this coding: other bytes, so another tag.
-    pub(crate) fn tag(self, plain: &HeaderValue) -> Option<HeaderValue> {
-        let inner = plain.to_str().ok()?.strip_suffix('"')?;
-        HeaderValue::from_str(&format!("{inner}-{}\"", self.as_str())).ok()
-    }
-
-    /// Levels above which less is saved than it costs: `docs/PERFORMANCE.md` has the figures.
-    fn encode(self, bytes: &[u8]) -> io::Result<Vec<u8>> {
-        let room = Vec::with_capacity(bytes.len() / 8);
-        match self {
-            Coding::Gzip => {
-                let mut encoder = GzEncoder::new(room, Compression::new(2));
-                encoder.write_all(bytes)?;
-                encoder.finish()
-            }
-            #[cfg(feature = "codings")]
-            Coding::Br => {
-                let mut encoder = brotli::CompressorWriter::new(room, 4096, 1, 20);
-                encoder.write_all(bytes)?;
-                encoder.flush()?;
-                Ok(encoder.into_inner())
-            }
-            #[cfg(feature = "codings")]
-            Coding::Zstd => zstd::bulk::compress(bytes, 1),
-            #[cfg(not(feature = "codings"))]
-            Coding::Br | Coding::Zstd => Err(io::ErrorKind::Unsupported.into()),
+        #[cfg(feature = "codings")]
+        Coding::Br => {
+            let mut encoder = brotli::CompressorWriter::new(room, 4096, 1, 20);
+            encoder.write_all(bytes)?;
+            encoder.flush()?;
+            Ok(encoder.into_inner())
         }
+        #[cfg(feature = "codings")]
+        Coding::Zstd => zstd::bulk::compress(bytes, 1),
+        #[cfg(not(feature = "codings"))]
+        Coding::Br | Coding::Zstd => Err(io::ErrorKind::Unsupported.into()),
     }
 }
 
@@ -92,7 +66,7 @@ impl Codings {
     /// Of the configured codings, the best first, those that this build can make.
     pub(crate) fn new(configured: &[Coding]) -> Self {
         let places = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let used = configured.iter().copied().filter(|coding| coding.is_built_in()).collect();
+        let used = configured.iter().copied().filter(|coding| is_built_in(*coding)).collect();
         Codings { used, places: Arc::new(Semaphore::new(places)) }
     }
 }
@@ -134,7 +108,7 @@ async fn encoded(coding: Coding, plain: Bytes, places: Arc<Semaphore>) -> Option
     let place = places.acquire_owned().await.ok()?;
     let worth = bytes_max(plain.len(), 1);
     let coded = tokio::task::spawn_blocking(move || {
-        let coded = coding.encode(&plain);
+        let coded = encode(coding, &plain);
         drop(place);
         coded
     });
@@ -207,8 +181,8 @@ mod tests {
 
     #[test]
     fn a_tag_tells_the_coding() {
-        let tag = HeaderValue::from_static("\"abc\"");
-        let tags = Coding::ALL.map(|coding| coding.tag(&tag).unwrap());
+        let plain = HeaderValue::from_static("\"abc\"");
+        let tags = Coding::ALL.map(|coding| tag(coding, &plain).unwrap());
         assert_eq!(tags, ["\"abc-gzip\"", "\"abc-br\"", "\"abc-zstd\""]);
     }
 }

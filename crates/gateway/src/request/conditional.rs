@@ -3,8 +3,9 @@
 
 use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use settings::Coding;
 
-use crate::request::coding::Coding;
+use crate::request::coding;
 
 /// See the module.
 #[derive(Debug, Clone, Default)]
@@ -33,7 +34,7 @@ impl Conditional {
         if self.if_none_match.is_empty() {
             return None;
         }
-        let coded = Coding::ALL.iter().filter_map(|coding| coding.tag(plain));
+        let coded = Coding::ALL.iter().filter_map(|coding| coding::tag(*coding, plain));
         let ours: Vec<HeaderValue> = std::iter::once(plain.clone()).chain(coded).collect();
         items(&self.if_none_match).find_map(|tag| {
             let tag = tag.strip_prefix("W/").unwrap_or(tag);

@@ -6,7 +6,7 @@ use domain::params::Params;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 
-use crate::keys::secret::Secret;
+use settings::Secret;
 
 /// See the module.
 #[derive(Clone)]

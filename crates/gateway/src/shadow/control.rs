@@ -28,14 +28,14 @@ use super::judge::Reply;
 use super::shape;
 use super::standing::{Purpose, Standing, Ticket};
 use crate::caller::{Caller, Callers};
-use crate::config::{self, bearer};
-use crate::keys::secret::Secret;
 use crate::legacy::asked::Asked;
 use crate::limits::blocking::LARGE_BYTES;
 use crate::observe::metrics::Metrics;
 use crate::request::credential::Credential;
 use crate::request::target::Target;
 use crate::request::trail::{ASKED_BY, Name, Trail};
+use settings::Secret;
+use settings::bearer;
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("tieline/", env!("CARGO_PKG_VERSION")));
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -160,8 +160,8 @@ impl Control {
     /// `before` is the one until now: where it is the same legacy API, what is known of how it treats
     /// each caller goes on, and so does the count of each caller's requests.
     pub(super) fn new(
-        config: &config::Config,
-        settings: &config::Shadow,
+        config: &settings::Config,
+        settings: &settings::Shadow,
         callers: &Callers,
         lookup: &Arc<dyn Lookup>,
         metrics: &Metrics,

@@ -264,11 +264,11 @@ mod tests {
     use domain::params::Params;
 
     use super::*;
-    use crate::config::Config;
-    use crate::keys::secret::Secret;
     use crate::request::target::Target;
     use crate::request::trail::Trail;
     use crate::state::State;
+    use settings::Config;
+    use settings::Secret;
 
     #[tokio::test(start_paused = true)]
     async fn the_report_is_written_once_a_minute_if_there_is_news_and_at_the_end() {

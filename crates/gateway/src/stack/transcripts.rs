@@ -15,7 +15,6 @@ use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt};
 use tower_test::mock;
 
 use crate::call::{Ask, Attempt, Behalf, ListCall, Listed, PageCall, PageRead, RowsAsk};
-use crate::config::Config;
 use crate::error::Error;
 use crate::limits::budget::{Budget, CALLER_REPEATS_MIN};
 use crate::line::Line;
@@ -23,6 +22,7 @@ use crate::line::retry::Retry;
 use crate::list::fan_out::FanOut;
 use crate::state::State;
 use crate::svc::{Around, Below, Stage, layer};
+use settings::Config;
 
 const CONFIG: &str = r#"
 [upstream.ams]

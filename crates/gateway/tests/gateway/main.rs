@@ -1,6 +1,3 @@
-//! Tests of the gateway's configuration and of its errors: what is refused and in which words, and what
-//! the pages say.
+//! Tests of the gateway's errors: what the page says of them.
 
-mod configuration;
-mod configuration_docs;
 mod errors_docs;

@@ -16,7 +16,7 @@ use crate::curl::{Lines, base_url, bearer};
 use crate::failure::Failure;
 use crate::signals::Signals;
 use crate::{log, output, runtime};
-use gateway::config::Config;
+use settings::Config;
 
 const V4_KEY: &str = "v4-demo-key";
 const LEGACY_KEY: &str = "legacy-demo-key";
@@ -85,7 +85,7 @@ impl Demo {
 
     fn config(&self, vendor: SocketAddr) -> Result<Config, Failure> {
         let (listen, admin) = (self.listen, self.admin);
-        let digest = gateway::key_digest(LEGACY_KEY);
+        let digest = settings::key_digest(LEGACY_KEY);
         let text = format!(
             r#"
 [server]

@@ -55,7 +55,7 @@ impl Key {
             let _ = writeln!(std::io::stderr(), "{hint}");
         }
         let key = read(stdin.lock())?;
-        output::print(&format!("{}\n", gateway::key_digest(&key)))?;
+        output::print(&format!("{}\n", settings::key_digest(&key)))?;
         Ok(ExitCode::SUCCESS)
     }
 }

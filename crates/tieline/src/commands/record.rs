@@ -88,7 +88,7 @@ impl Record {
 
     async fn work(
         &self,
-        config: &gateway::config::Config,
+        config: &settings::Config,
         told: &Told,
         begun: &OnceLock<Writer>,
         cancel: &CancellationToken,

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::{Args, Subcommand};
-use gateway::config::Config;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION};
 use http::{HeaderValue, Request, StatusCode};
 use roster::{Roster, Scope};
 use serde_json::Value;
+use settings::Config;
 use tower::ServiceExt;
 use transport::body;
 use transport::client::{Client, ClientSettings};

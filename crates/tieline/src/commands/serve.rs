@@ -16,10 +16,10 @@ use crate::judge::Parity;
 use crate::otlp::Otlp;
 use crate::signals::{Hangups, Signals};
 use crate::{hardening, log, runtime};
-use gateway::config::{Config, Files};
 use gateway::shadow::Judge;
 use gateway::spans::Spans;
 use gateway::{Reloader, Surroundings};
+use settings::{Config, Files};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -90,9 +90,9 @@ impl Serve {
 
 /// Logs which of the configured codings this build cannot make; clients get another one, or none.
 fn tell_left_out(config: &Config) {
-    let configured = config.server.compression.iter();
-    let left_out = configured.filter(|coding| !coding.is_built_in()).map(|coding| coding.as_str());
-    let left_out: Vec<&str> = left_out.collect();
+    let configured = config.server.compression.iter().copied();
+    let left_out = configured.filter(|coding| !gateway::is_built_in(*coding));
+    let left_out: Vec<&str> = left_out.map(|coding| coding.as_str()).collect();
     if !left_out.is_empty() {
         let codings = left_out.join(", ");
         tracing::info!(

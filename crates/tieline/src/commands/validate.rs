@@ -7,7 +7,6 @@ use clap::Args;
 use corpus::endpoint::endpoint;
 use corpus::relay::RelaySettings;
 use corpus::source::{Live, Source};
-use gateway::config::Config;
 use parity::knowledge::Knowledge;
 use parity::properties::properties;
 use parity::run::state::State;
@@ -15,6 +14,7 @@ use parity::run::{Behind, Plan, Sides, validate};
 use parity::scenario::{Extent, recorded};
 use report::secrets::Secrets;
 use report::{Report, Side, Verdict};
+use settings::Config;
 use tokio_util::sync::CancellationToken;
 
 use crate::configuration::load;

@@ -5,7 +5,6 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway::config;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use rand::RngExt;
@@ -96,7 +95,7 @@ impl fmt::Debug for Collector {
 
 impl Collector {
     /// Must be called within the runtime.
-    pub(super) fn new(collector: &config::Collector, variables: Variables) -> Collector {
+    pub(super) fn new(collector: &settings::Collector, variables: Variables) -> Collector {
         let mut headers = variables.headers;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT_DEFAULT));

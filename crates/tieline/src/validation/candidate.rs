@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use corpus::ask::{Ask, Reply};
 use corpus::relay::{Behind, Relay, RelaySettings, Upstream};
 use corpus::source::{Answering, Live, Manners, Silence, Source};
-use gateway::config::{self, Config};
 use parity::calibrate::{Laboratory, Overlay, UPSTREAM};
 use parity::run;
+use settings::Config;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use transport::client::{Client, ClientSettings, Reach, Resolver, ResolverSettings, SystemLookup};
 
@@ -182,7 +182,7 @@ impl run::Behind for InProcess {
 }
 
 /// The upstream of the configuration itself.
-fn live(upstream: &config::Upstream) -> Behind {
+fn live(upstream: &settings::Upstream) -> Behind {
     let settings = ClientSettings {
         connect_timeout: upstream.connect_timeout,
         pool_idle_timeout: POOL_IDLE_TIMEOUT,
@@ -197,7 +197,7 @@ fn live(upstream: &config::Upstream) -> Behind {
     }))
 }
 
-fn reach(upstream: &config::Upstream) -> Reach {
+fn reach(upstream: &settings::Upstream) -> Reach {
     let resolver = Resolver::new(ResolverSettings {
         lookup: Arc::new(SystemLookup),
         wait_max: upstream.connect_timeout,

@@ -2,9 +2,9 @@
 //! the crate that translates.
 
 use domain::loss::Coded;
-use gateway::config::Config;
 use parity::knowledge::Knowledge;
 use serde_json::{Map, Value, json};
+use settings::Config;
 
 use crate::failure::Failure;
 

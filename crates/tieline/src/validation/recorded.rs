@@ -7,7 +7,7 @@ use std::sync::Arc;
 use corpus::pseudonym::Pseudonyms;
 use corpus::relay::Behind;
 use corpus::{Corpus, Header, Recorded, Replay};
-use gateway::config::Config;
+use settings::Config;
 
 use crate::failure::Failure;
 use crate::validation::candidate::unpaced;

@@ -1,21 +1,23 @@
-//! Runs the real program: starts it, reads it, asks it, stops it. Every wait has an end, and a
-//! process that a failing test leaves behind is killed.
+//! Runs the real program: starts it, reads it, stops it. Every wait has an end, and a process that a
+//! failing test leaves behind is killed.
 #![allow(dead_code, reason = "shared by two programs that use parts of it")]
 #![allow(clippy::panic, clippy::unwrap_used, reason = "test helpers")]
 
 pub(crate) mod canary;
 pub(crate) mod process;
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread::{sleep, spawn};
+use std::thread::sleep;
 use std::time::Duration;
 
-const WAIT: Duration = Duration::from_secs(30);
-const STEP: Duration = Duration::from_millis(20);
+use process::{Gateway, Process};
+use tests::folder::Folder;
+use tests::plain::get;
+use tests::{LEGACY_KEY, V4_KEY, config};
+
+pub(crate) const WAIT: Duration = Duration::from_secs(60);
+pub(crate) const STEP: Duration = Duration::from_millis(20);
 
 /// Waits until no other test needs much memory. All tests that run at once, and every process that they
 /// start, share 256 MiB (`.ci/run`); a test that needs more than a quarter of it holds this to its end.
@@ -44,179 +46,75 @@ pub(crate) fn shell(line: &str) -> Output {
 }
 
 fn finish(mut command: Command, input: &[u8]) -> Output {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let input = input.to_vec();
-    // A program that ends without reading closes the pipe, and the rest of the input is lost.
-    let feeding = spawn(move || drop(stdin.write_all(&input)));
-    let mut running = Running::new(child);
-    let status = running.code();
-    feeding.join().unwrap();
-    let (out, err) = (running.rest_of_stdout(), running.rest_of_stderr());
-    Output { status, stdout: out.into_bytes(), stderr: err.into_bytes() }
+    let folder = Folder::new();
+    let input = std::fs::File::open(folder.file("input", input)).unwrap();
+    command.stdin(input);
+    let process = Process::spawn(command);
+    let status = process.code();
+    Output { status, stdout: process.stdout(), stderr: process.stderr() }
 }
 
-/// A started program.
-pub(crate) struct Running {
-    child: Child,
-    stdout: Receiver<String>,
-    stderr: Receiver<String>,
+/// The text of a finished program's standard output.
+pub(crate) fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-impl Running {
-    /// Starts the program.
-    pub(crate) fn start(arguments: &[&str]) -> Running {
-        Running::spawn(tieline(arguments))
-    }
-
-    /// Starts a command.
-    pub(crate) fn spawn(mut command: Command) -> Running {
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        Running::new(command.spawn().unwrap())
-    }
-
-    /// Starts a command whose standard error is its own affair.
-    pub(crate) fn mute(mut command: Command) -> Running {
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let stdout = lines(child.stdout.take().unwrap());
-        Running { child, stdout, stderr: lines(std::io::empty()) }
-    }
-
-    fn new(mut child: Child) -> Running {
-        let stdout = lines(child.stdout.take().unwrap());
-        let stderr = lines(child.stderr.take().unwrap());
-        Running { child, stdout, stderr }
-    }
-
-    /// Its number in the system.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// Standard output up to the first line for which `is_last` holds.
-    pub(crate) fn stdout_until(&self, is_last: impl Fn(&str) -> bool) -> Vec<String> {
-        until(&self.stdout, is_last)
-    }
-
-    /// Standard error up to the first line for which `is_last` holds.
-    pub(crate) fn stderr_until(&self, is_last: impl Fn(&str) -> bool) -> Vec<String> {
-        until(&self.stderr, is_last)
-    }
-
-    /// Everything not yet read, once the program has ended.
-    pub(crate) fn rest_of_stdout(&self) -> String {
-        self.stdout.iter().map(|line| line + "\n").collect()
-    }
-
-    /// Everything not yet read, once the program has ended.
-    pub(crate) fn rest_of_stderr(&self) -> String {
-        self.stderr.iter().map(|line| line + "\n").collect()
-    }
-
-    /// Sends a signal by its name, such as `TERM`.
-    pub(crate) fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-s", name, &id]).status().unwrap();
-        assert!(sent.success(), "kill -s {name}");
-    }
-
-    /// Whether the program still runs after a moment.
-    pub(crate) fn goes_on(&mut self) -> bool {
-        sleep(10 * STEP);
-        self.child.try_wait().unwrap().is_none()
-    }
-
-    /// Waits for the end.
-    pub(crate) fn code(&mut self) -> std::process::ExitStatus {
-        for _ in 0..WAIT.as_millis() / STEP.as_millis() {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            sleep(STEP);
-        }
-        panic!("the program does not end");
-    }
+/// The text of a finished program's standard error.
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// The words of a command line in which no word has a space.
+pub(crate) fn words(line: &str) -> Vec<&str> {
+    line.split_whitespace().collect()
 }
 
-fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
-    let (sender, receiver) = channel();
-    spawn(move || {
-        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                break;
-            }
-        }
-    });
-    receiver
+/// A pretend vendor and where it is, as `http://HOST:PORT`. `arguments` are words.
+pub(crate) fn vendor(arguments: &str) -> (Process, String) {
+    vendor_with(&words(arguments), &[])
 }
 
-fn until(lines: &Receiver<String>, is_last: impl Fn(&str) -> bool) -> Vec<String> {
-    let mut read = Vec::new();
-    loop {
-        let line = match lines.recv_timeout(WAIT) {
-            Ok(line) => line,
-            Err(error) => panic!("{error} after:\n{}", read.join("\n")),
-        };
-        let done = is_last(&line);
-        read.push(line);
-        if done {
-            return read;
-        }
-    }
+/// The same with any arguments and an environment.
+pub(crate) fn vendor_with(arguments: &[&str], environment: &[(&str, &str)]) -> (Process, String) {
+    let all = [&["simulate", "--listen", "127.0.0.1:0"], arguments].concat();
+    let process = Process::start_with(&all, environment);
+    let said = process.stdout_until(|line| line.contains("_simulator/stats")).join("\n");
+    let base = base_after(&said, "is at ");
+    (process, base)
 }
 
-/// An answer.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) body: String,
+/// The text of a configuration for one caller, `crm`, with the keys of the demo, over a vendor at this
+/// URL. `server` is TOML in `[server]`, `upstream` in the upstream's table, `rest` behind everything.
+pub(crate) fn configured(server: &str, vendor: &str, upstream: &str, rest: &str) -> String {
+    let file = config::file("v4.key");
+    let caller = config::caller("crm", "ams", &config::digest(LEGACY_KEY), &file, rest);
+    config::ports(server) + &config::voiso("ams", vendor, upstream) + &caller
 }
 
-/// Asks `GET path` of `http://HOST:PORT` with a key.
-pub(crate) fn get(base: &str, path: &str, key: &str) -> Answer {
-    let host = base.strip_prefix("http://").unwrap();
-    let mut stream = TcpStream::connect(host).unwrap();
-    stream.set_read_timeout(Some(WAIT)).unwrap();
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {key}\r\n\
-         connection: close\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).unwrap();
-    let text = String::from_utf8(bytes).unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    assert!(!head.to_ascii_lowercase().contains("transfer-encoding"), "a whole list has a length");
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer { status, body: body.to_owned() }
+/// A folder with that configuration and the key that it names.
+pub(crate) fn configuration(folder: &Folder, server: &str, vendor: &str, upstream: &str) -> String {
+    folder.file("v4.key", V4_KEY);
+    let rest = "[limits]\nrequest_deadline = \"60s\"";
+    folder.file("tieline.toml", configured(server, vendor, upstream, rest))
+}
+
+/// A gateway over a vendor with that configuration; `rest` is TOML behind everything.
+pub(crate) fn gateway(folder: &Folder, server: &str, vendor: &str, rest: &str) -> Gateway {
+    folder.file("v4.key", V4_KEY);
+    Gateway::start(&folder.file("tieline.toml", configured(server, vendor, "", rest)))
 }
 
 /// The sum of a metric's series whose text has all of `labels`, from the admin page.
-pub(crate) fn metric(admin: &str, name: &str, labels: &str) -> f64 {
-    let page = get(admin, "/metrics", "").body;
+pub(crate) fn metric(admin: impl std::fmt::Display, name: &str, labels: &str) -> f64 {
+    let page = get(admin, "/metrics", "").text();
     let of = |line: &&str| line.split(['{', ' ']).next() == Some(name) && line.contains(labels);
     let values = page.lines().filter(of).map(|line| line.rsplit_once(' ').unwrap().1);
     values.map(|value| value.parse::<f64>().unwrap()).sum()
 }
 
-/// Where a gateway listens and where its admin page is, from its log so far.
-pub(crate) fn addresses(running: &Running) -> (String, String) {
-    let lines = running.stderr_until(|line| line.contains("\"message\":\"listening\""));
-    let event: serde_json::Value = serde_json::from_str(lines.last().unwrap()).unwrap();
-    let base = |name: &str| format!("http://{}", event[name].as_str().unwrap());
-    (base("address"), base("admin"))
-}
-
 /// Asks again and again, for up to half a minute.
 pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..WAIT.as_millis() / STEP.as_millis() {
+    for _ in 0..WAIT.as_millis() / 2 / STEP.as_millis() {
         if holds() {
             return;
         }
@@ -231,14 +129,4 @@ pub(crate) fn base_after(text: &str, mark: &str) -> String {
     let url = &text[at + text[at..].find("http://").unwrap()..];
     let end = url[7..].find(|c: char| !(c.is_ascii_digit() || ".:".contains(c))).unwrap() + 7;
     url[..end].trim_end_matches(['.', ':']).to_owned()
-}
-
-/// The text of a finished program's standard output.
-pub(crate) fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-/// The text of a finished program's standard error.
-pub(crate) fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
 }

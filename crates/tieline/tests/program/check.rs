@@ -5,13 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::common::process::{Folder, LIST, Process, vendor};
-use crate::common::{get, stderr, stdout, tieline};
+use crate::common::process::Process;
+use crate::common::{stderr, stdout, tieline, vendor};
 use serde_json::Value;
+use tests::folder::Folder;
+use tests::plain::{ask, get};
+use tests::{CLIENT, DELETED, LEGACY_KEY, TEAMS, V1_USERS, V4_KEY, config};
 
-const LEGACY: &str = "legacy-demo-key";
-const V4: &str = "v4-demo-key";
-const CLIENT: &str = "demo-client:demo-secret";
 const EVERYTHING: &str = "sees = \"everything\"";
 
 /// A vendor and the folder of its output.
@@ -23,45 +23,40 @@ struct World {
 }
 
 impl World {
-    fn new(test: &str, dialect: &str, arguments: &[&str]) -> World {
-        let folder = Folder::new(&format!("check_{test}"));
-        let all = [&["--dialect", dialect], arguments].concat();
-        let (process, base) = vendor(&folder, "vendor", &all, &[]);
-        World { folder, _process: process, base, is_vonage: dialect == "vonage-v4" }
+    fn new(dialect: &str, arguments: &str) -> World {
+        let (process, base) = vendor(&format!("--dialect {dialect} {arguments}"));
+        let is_vonage = dialect == "vonage-v4";
+        World { folder: Folder::new(), _process: process, base, is_vonage }
     }
 
-    fn voiso(test: &str, arguments: &[&str]) -> World {
-        World::new(test, "voiso-v4", arguments)
+    fn voiso(arguments: &str) -> World {
+        World::new("voiso-v4", arguments)
     }
 
-    fn vonage(test: &str, arguments: &[&str]) -> World {
-        World::new(test, "vonage-v4", arguments)
+    fn vonage(arguments: &str) -> World {
+        World::new("vonage-v4", arguments)
     }
 
     /// Runs the check with a right key; `upstream` and `caller` stand at the end of their tables.
     fn check(&self, upstream: &str, caller: &str) -> Checked {
-        let key = if self.is_vonage { CLIENT } else { V4 };
+        let key = if self.is_vonage { CLIENT } else { V4_KEY };
         self.check_with(key, upstream, caller, "")
     }
 
     fn check_with(&self, key: &str, upstream: &str, caller: &str, more: &str) -> Checked {
-        let base = &self.base;
-        let dialect = match self.is_vonage {
-            true => format!(
-                "\"vonage-v4\"\ntoken_url = \"{base}/Auth/connect/token\"\n\
-                 requests_per_minute_max = 0"
-            ),
-            false => "\"voiso-v4\"".to_owned(),
+        let upstream = match self.is_vonage {
+            true => config::vonage("up", &self.base, upstream),
+            false => config::voiso("up", &self.base, upstream),
         };
         let text = format!(
             "[limits]\nrequest_deadline = \"20s\"\n{more}\n\
              [[caller]]\nname = \"crm\"\nlegacy_key = {{ env = \"CHECK_LEGACY\" }}\n\
-             upstream = \"up\"\nupstream_key = {{ env = \"CHECK_KEY\" }}\n{caller}\n\
-             [upstream.up]\nbase_url = \"{base}\"\ndialect = {dialect}\n{upstream}\n"
+             upstream = \"up\"\nupstream_key = {{ env = \"CHECK_KEY\" }}\n{caller}\n{upstream}"
         );
-        let file = self.folder.file("tieline.toml", &text);
+        let file = self.folder.file("tieline.toml", text);
         let mut command = tieline(&["check", "--config", &file]);
-        let output = command.envs([("CHECK_KEY", key), ("CHECK_LEGACY", LEGACY)]).output().unwrap();
+        let output =
+            command.envs([("CHECK_KEY", key), ("CHECK_LEGACY", LEGACY_KEY)]).output().unwrap();
         let report = stdout(&output);
         assert!(matches!(output.status.code(), Some(0 | 1)), "{}", stderr(&output));
         let is_good = output.status.success();
@@ -71,19 +66,19 @@ impl World {
     }
 
     fn stats(&self) -> Value {
-        serde_json::from_str(&get(&self.base, "/_simulator/stats", "").body).unwrap()
+        ask(&self.base, "/_simulator/stats").json()
     }
 
     /// What the legacy face itself answers.
     fn legacy(&self, path: &str) -> Vec<Value> {
-        let answer = get(&self.base, path, LEGACY);
+        let answer = ask(&self.base, path);
         assert_eq!(answer.status, 200);
-        serde_json::from_str(&answer.body).unwrap()
+        serde_json::from_slice(&answer.body).unwrap()
     }
 
     /// How many users are live and how many deleted, by the legacy face.
     fn counts(&self) -> (usize, usize) {
-        (self.legacy(LIST).len(), self.legacy("/api/v2/cdr/deleted_agents").len())
+        (self.legacy(V1_USERS).len(), self.legacy(DELETED).len())
     }
 
     /// Every row of the v4 face.
@@ -91,7 +86,7 @@ impl World {
         let mut rows = Vec::new();
         loop {
             let path = format!("/api/v4/users?limit=100&offset={}", rows.len());
-            let mut page: Value = serde_json::from_str(&get(&self.base, &path, V4).body).unwrap();
+            let mut page = get(&self.base, &path, V4_KEY).json();
             let Value::Array(users) = page["users"].take() else { return rows };
             if users.is_empty() {
                 return rows;
@@ -102,9 +97,9 @@ impl World {
 
     /// Nothing of any user stands in a report. Short texts stand in any text by chance.
     fn assert_impersonal(&self, report: &str) {
-        let deleted = self.legacy("/api/v2/cdr/deleted_agents");
+        let deleted = self.legacy(DELETED);
         let mut searched = 0;
-        for user in self.legacy(LIST).iter().chain(&deleted) {
+        for user in self.legacy(V1_USERS).iter().chain(&deleted) {
             for field in ["id", "name", "email", "sip_account", "extension", "caller_id"] {
                 let text = match &user[field] {
                     Value::String(text) => text.clone(),
@@ -119,7 +114,7 @@ impl World {
         }
         assert!(searched > 500, "{searched} texts searched for");
         assert!(!report.contains('@'), "{report}");
-        for secret in [LEGACY, V4, "demo-client", "demo-secret"] {
+        for secret in [LEGACY_KEY, V4_KEY, "demo-client", "demo-secret"] {
             assert!(!report.contains(secret), "{secret} in:\n{report}");
         }
     }
@@ -169,7 +164,7 @@ const NO_LIST: &str = "from the users, since the upstream has no list of them fo
 
 #[test]
 fn over_voiso_the_report_says_what_the_vendor_holds() {
-    let world = World::voiso("voiso", &["--users", "400"]);
+    let world = World::voiso("--users 400");
     let checked = world.check("", EVERYTHING).good();
     let report = &checked.report;
     assert!(report.starts_with("caller crm (upstream up, voiso-v4)\n"), "{report}");
@@ -187,7 +182,7 @@ fn over_voiso_the_report_says_what_the_vendor_holds() {
     );
     // Counted once more, in the vendor's own rows of users whom the legacy face lists.
     let listed: BTreeSet<u64> =
-        world.legacy(LIST).iter().map(|user| user["id"].as_u64().unwrap()).collect();
+        world.legacy(V1_USERS).iter().map(|user| user["id"].as_u64().unwrap()).collect();
     let rows = world.v4_rows();
     let rows = rows.iter().filter(|row| {
         let id = row["id"].as_str().map(|text| text.parse().unwrap());
@@ -226,7 +221,7 @@ fn over_voiso_the_report_says_what_the_vendor_holds() {
     // Names that the dictionaries give are no longer missing.
     let named = "[legacy.v1_users]\ntimezone_names = { \"Africa/Lome\" = \"Lome\" }\n\
                  channel_types = { rcs = \"RCS\" }";
-    let checked = world.check_with(V4, "", EVERYTHING, named).good();
+    let checked = world.check_with(V4_KEY, "", EVERYTHING, named).good();
     assert_eq!(checked.lines("time zone").len(), 1);
     assert!(!checked.report.contains("Lome") && !checked.report.contains("rcs"));
 }
@@ -234,13 +229,13 @@ fn over_voiso_the_report_says_what_the_vendor_holds() {
 #[test]
 fn over_vonage_the_calls_are_those_that_the_vendor_counts() {
     let token = |world: &World| world.stats()["token_requests"].as_u64().unwrap();
-    for (test, arguments, upstream) in [
-        ("plain", &[][..], ""),
-        ("pages", &["--page-limit-max", "100"], "page_rows_max = 100"),
-        ("no_skills", &["--no-skills-list"], ""),
-        ("basic", &["--expire-tokens-after", "20"], "token_auth = \"basic\""),
+    for (arguments, upstream) in [
+        ("", ""),
+        ("--page-limit-max 100", "page_rows_max = 100"),
+        ("--no-skills-list", ""),
+        ("--expire-tokens-after 20", "token_auth = \"basic\""),
     ] {
-        let world = World::vonage(test, arguments);
+        let world = World::vonage(arguments);
         // With teams from users nothing is asked beside the full list.
         let checked = world.check(&format!("teams_from = \"users\"\n{upstream}"), EVERYTHING);
         let checked = checked.good();
@@ -248,10 +243,15 @@ fn over_vonage_the_calls_are_those_that_the_vendor_counts() {
         let number = |name: &str| stats[name].as_u64().unwrap();
         let (calls, joined) = checked.calls();
         let again = stats["statuses"]["401"].as_u64().unwrap_or(0);
-        assert_eq!(calls + again, number("users_pages") + number("useradmin_requests"), "{test}");
+        assert_eq!(
+            calls + again,
+            number("users_pages") + number("useradmin_requests"),
+            "{arguments}"
+        );
         // One for each group and each skill or agent, and the lists of them.
-        assert!(joined > 40 && joined < calls, "{test}: {joined} of {calls}");
-        assert_eq!(test == "basic", again > 0 && token(&world) == 2, "{test}");
+        assert!(joined > 40 && joined < calls, "{arguments}: {joined} of {calls}");
+        let expires = arguments.starts_with("--expire");
+        assert_eq!(expires, again > 0 && token(&world) == 2, "{arguments}");
         assert_eq!(checked.line("teams"), "from the users (setting teams_from)");
         let (live, deleted) = world.counts();
         let users = format!("{live} visible, 0 hidden by sees, {deleted} deleted");
@@ -262,11 +262,11 @@ fn over_vonage_the_calls_are_those_that_the_vendor_counts() {
 
 #[test]
 fn over_vonage_the_report_names_roles_teams_zones_and_ids() {
-    let world = World::vonage("vonage", &[]);
+    let world = World::vonage("");
     let checked = world.check("", EVERYTHING).good();
     assert!(checked.report.starts_with("caller crm (upstream up, vonage-v4)\n"));
     assert_eq!(checked.line("client"), "accepted, scope users:read");
-    let teams = world.legacy("/api/v2/cdr/teams").len();
+    let teams = world.legacy(TEAMS).len();
     assert_eq!(checked.line("teams"), format!("{teams}, from the upstream's list"));
     let odd =
         |count: usize| format!("{count} are no decimal numbers; by id_policy each is shown as one");
@@ -304,13 +304,13 @@ fn over_vonage_the_report_names_roles_teams_zones_and_ids() {
 
 #[test]
 fn a_list_that_is_read_twice_costs_twice_and_a_pace_is_told() {
-    let world = World::voiso("twice", &["--order", "name", "--teams-list"]);
+    let world = World::voiso("--order name --teams-list");
     let paced = "requests_per_minute_max = 6000";
     let checked = world.check(paced, EVERYTHING).good();
     let pages = world.stats()["users_pages"].as_u64().unwrap();
     assert_eq!((checked.calls(), pages), ((6, 0), 6));
     assert!(checked.line("a full list").ends_with(" (at most 6000 a minute)"));
-    let teams = world.legacy("/api/v2/cdr/teams").len();
+    let teams = world.legacy(TEAMS).len();
     assert_eq!(checked.line("teams"), format!("{teams}, from the upstream's list"));
     let checked = world.check("teams_from = \"users\"", EVERYTHING).good();
     assert_eq!(checked.line("teams"), "from the users (setting teams_from)");
@@ -322,10 +322,10 @@ const LACKS: &str = "this caller's upstream_key lacks the scope (upstream_forbid
 
 #[test]
 fn a_wrong_key_or_a_missing_scope_is_named_and_fails() {
-    let world = World::voiso("voiso_key", &[]);
+    let world = World::voiso("");
     let checked = world.check_with("v4-wrong-key", "", EVERYTHING, "").failed(KEY_REFUSED);
     assert_eq!(checked.line("v4 key"), REFUSED);
-    let world = World::vonage("vonage_key", &[]);
+    let world = World::vonage("");
     for wrong in ["demo-client:demo-wrong", "wrong-client:demo-secret"] {
         for auth in ["form", "basic"] {
             let auth = format!("token_auth = \"{auth}\"");
@@ -334,19 +334,19 @@ fn a_wrong_key_or_a_missing_scope_is_named_and_fails() {
         }
     }
     assert_eq!(world.stats()["users_pages"], 0);
-    let world = World::vonage("vonage_revoked", &["--keys-unauthorized", "*"]);
+    let world = World::vonage("--keys-unauthorized *");
     assert_eq!(world.check("", EVERYTHING).failed(KEY_REFUSED).line("client"), REFUSED);
-    let world = World::voiso("voiso_scope", &["--keys-forbidden", "*"]);
+    let world = World::voiso("--keys-forbidden *");
     let checked = world.check("", EVERYTHING).failed(LACKS);
     assert_eq!(checked.line("v4 key"), "accepted, but lacks the scope users.read (403)");
     // All of the listings or one that could be done without: either way it is the scope.
-    for (test, arguments) in [
-        ("scope", &["--keys-forbidden", "*"][..]),
-        ("scope_skills", &["--fail", "403", "--only-under", "/useradmin/skills"]),
-        ("scope_numbers", &["--fail", "403", "--only-under", "/useradmin/callbackNumbers"]),
-        ("scope_users", &["--fail", "403", "--only-under", "/useradmin/users"]),
+    for arguments in [
+        "--keys-forbidden *",
+        "--fail 403 --only-under /useradmin/skills",
+        "--fail 403 --only-under /useradmin/callbackNumbers",
+        "--fail 403 --only-under /useradmin/users",
     ] {
-        let checked = World::vonage(test, arguments).check("", EVERYTHING).failed(LACKS);
+        let checked = World::vonage(arguments).check("", EVERYTHING).failed(LACKS);
         assert_eq!(checked.line("client"), "accepted, but lacks the scope users:read (403)");
     }
 }
@@ -358,15 +358,15 @@ fn ids_that_are_no_numbers_fail_where_the_policy_says_so() {
             "{count} ids are no decimal numbers; lists will fail until id_policy is map or hash"
         )
     };
-    let world = World::voiso("voiso_ids", &["--uuid-ids"]);
+    let world = World::voiso("--uuid-ids");
     world.check("id_policy = \"fail\"", EVERYTHING).failed(&reason(250));
     world.check("", EVERYTHING).failed(&reason(250));
     let checked = world.check("id_policy = \"hash\"", EVERYTHING).good();
     assert!(checked.line("ids").starts_with("250 are no decimal numbers"));
-    let world = World::voiso("voiso_id", &["--bad-id", "0123", "--bad-row", "120"]);
+    let world = World::voiso("--bad-id 0123 --bad-row 120");
     let checked = world.check("", EVERYTHING).failed(&reason(1));
     assert!(!checked.report.contains("0123"));
-    let world = World::vonage("vonage_ids", &["--users", "120"]);
+    let world = World::vonage("--users 120");
     let checked = world.check("id_policy = \"fail\"", EVERYTHING).failed(&reason(120));
     world.assert_impersonal(&checked.report);
     world.folder.file("ids.csv", "8e22b1fe-d2ea-403d-8c03-50eb21188e79,1\n");
@@ -378,13 +378,13 @@ fn ids_that_are_no_numbers_fail_where_the_policy_says_so() {
 
 #[test]
 fn teams_that_only_a_list_may_tell_need_the_list() {
-    let world = World::voiso("teams", &[]);
+    let world = World::voiso("");
     let reason = "the list of teams: the upstream has no such list (upstream_refused_call)";
     let checked = world.check("teams_from = \"list\"", EVERYTHING).failed(reason);
     assert!(checked.lines("teams").is_empty());
     assert_eq!(world.check("teams_from = \"auto\"", EVERYTHING).good().line("teams"), NO_LIST);
     // Over Vonage the list is documented, so without it nothing is answered.
-    let world = World::vonage("groups", &["--fail", "404", "--only-under", "/useradmin/groups"]);
+    let world = World::vonage("--fail 404 --only-under /useradmin/groups");
     for from in ["list", "auto", "users"] {
         let checked = world.check(&format!("teams_from = \"{from}\""), EVERYTHING);
         checked.failed("the upstream refused a call with 404 (upstream_refused_call)");
@@ -394,7 +394,7 @@ fn teams_that_only_a_list_may_tell_need_the_list() {
 #[test]
 fn a_narrowing_that_fits_nobody_fails() {
     let reason = "sees fits no user; teams and users are listed by id";
-    for world in [World::voiso("voiso_nobody", &[]), World::vonage("vonage_nobody", &[])] {
+    for world in [World::voiso(""), World::vonage("")] {
         let (live, deleted) = world.counts();
         for nobody in ["teams = [\"Support\"]", "users = [7]", "groups = [\"no such group\"]"] {
             let checked = world.check("", &format!("sees = {{ {nobody} }}")).failed(reason);

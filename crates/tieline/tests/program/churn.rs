@@ -1,41 +1,39 @@
 //! Whole lists while users come and go, through the real processes: no list that is answered misses
 //! a user who lived throughout, has one twice, or brings one back.
-#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::collections::{BTreeMap, HashSet};
-use std::net::SocketAddr;
 
-use crate::common::process::{
-    Folder, Gateway, LIST, Process, address_of, ask, configuration, vendor,
-};
+use crate::common::process::{Gateway, Process};
+use crate::common::{gateway, vendor};
+use tests::V1_USERS;
+use tests::folder::Folder;
+use tests::plain::ask;
 
 /// A vendor that changes, and the gateway in front of it.
 struct World {
-    vendor: SocketAddr,
+    vendor: String,
     gateway: Gateway,
     _vendor: Process,
     _folder: Folder,
 }
 
 impl World {
-    fn new(test: &str, arguments: &[&str]) -> World {
-        let folder = Folder::new(test);
-        let (process, base) =
-            vendor(&folder, "vendor", &[&["--users", "900"], arguments].concat(), &[]);
-        let file = configuration(&folder, "", &base, "");
-        let gateway = Gateway::start(&folder, "gateway", &["--config", &file], &[]);
-        World { vendor: address_of(&base), gateway, _vendor: process, _folder: folder }
+    fn new(arguments: &str) -> World {
+        let folder = Folder::new();
+        let (process, base) = vendor(&format!("--users 900 {arguments}"));
+        let gateway = gateway(&folder, "", &base, "[limits]\nrequest_deadline = \"60s\"");
+        World { vendor: base, gateway, _vendor: process, _folder: folder }
     }
 
     /// The users as they are now; the vendor's legacy face never changes any.
     fn users(&self) -> HashSet<u64> {
-        let answer = ask(self.vendor, LIST);
+        let answer = ask(&self.vendor, V1_USERS);
         assert_eq!(answer.status, 200);
         answer.ids().into_iter().collect()
     }
 
     fn stats(&self) -> serde_json::Value {
-        serde_json::from_slice(&ask(self.vendor, "/_simulator/stats").body).unwrap()
+        ask(&self.vendor, "/_simulator/stats").json()
     }
 }
 
@@ -55,13 +53,13 @@ fn read_lists(world: &World, lists: u32, is_in_order: impl Fn(&[u64]) -> bool) -
     let mut seen = HashSet::new();
     for list in 0..lists {
         let before = world.users();
-        let answer = ask(world.gateway.address, LIST);
+        let answer = ask(world.gateway.address, V1_USERS);
         let after = world.users();
         let gone: HashSet<u64> = seen.difference(&before).copied().collect();
         seen.extend(before.iter().chain(&after));
         if answer.status == 503 {
-            assert_eq!(answer.header("x-tieline-error"), Some("upstream_list_unstable"));
-            assert!(answer.header("retry-after").is_some());
+            assert_eq!(answer.header("x-tieline-error"), "upstream_list_unstable");
+            assert!(!answer.header("retry-after").is_empty());
             tally.refused += 1;
             continue;
         }
@@ -85,7 +83,7 @@ fn read_lists(world: &World, lists: u32, is_in_order: impl Fn(&[u64]) -> bool) -
 fn a_list_by_id_that_changes_is_answered_whole_nearly_always() {
     let mut answered = 0;
     for (every, lists) in [("5", 30), ("2", 30), ("1", 30)] {
-        let world = World::new(&format!("churn_by_id_{every}"), &["--churn-every", every]);
+        let world = World::new(&format!("--churn-every {every}"));
         let tally = read_lists(&world, lists, |ids| ids.is_sorted());
         let stats = world.stats();
         println!("a change every {every} pages: {tally:?}, {} changes", stats["changes"]);
@@ -101,10 +99,7 @@ fn a_list_by_id_that_changes_is_answered_whole_nearly_always() {
 fn a_list_by_name_that_changes_is_answered_whole_or_not_at_all() {
     let mut all = BTreeMap::new();
     for (every, lists) in [("60", 20), ("25", 20), ("5", 10)] {
-        let world = World::new(
-            &format!("churn_by_name_{every}"),
-            &["--order", "name", "--churn-every", every],
-        );
+        let world = World::new(&format!("--order name --churn-every {every}"));
         let tally = read_lists(&world, lists, |ids| !ids.is_sorted());
         println!("a change every {every} pages: {tally:?}, {} changes", world.stats()["changes"]);
         assert!(world.stats()["changes"].as_u64().unwrap() > 0);
@@ -116,24 +111,23 @@ fn a_list_by_name_that_changes_is_answered_whole_or_not_at_all() {
 
 #[test]
 fn a_list_without_an_order_is_never_answered() {
-    let world = World::new("churn_random", &["--order", "random"]);
+    let world = World::new("--order random");
     for _ in 0..6 {
-        let answer = ask(world.gateway.address, LIST);
+        let answer = ask(world.gateway.address, V1_USERS);
         assert_eq!(answer.status, 503);
-        assert_eq!(answer.header("x-tieline-error"), Some("upstream_list_unstable"));
-        let wait: u32 = answer.header("retry-after").unwrap().parse().unwrap();
+        assert_eq!(answer.header("x-tieline-error"), "upstream_list_unstable");
+        let wait: u32 = answer.header("retry-after").parse().unwrap();
         assert!((1..=60).contains(&wait), "{wait}");
         assert!(answer.body.starts_with(b"{\"error\":\""));
     }
     // A group is looked up by reading the whole list.
-    let answer = ask(world.gateway.address, &format!("{LIST}?sag=Agent"));
+    let answer = ask(world.gateway.address, &format!("{V1_USERS}?sag=Agent"));
     assert_eq!(answer.status, 503);
-    assert_eq!(answer.header("x-tieline-error"), Some("upstream_list_unstable"));
+    assert_eq!(answer.header("x-tieline-error"), "upstream_list_unstable");
     // What fits on one page has no seams.
-    let user =
-        &serde_json::from_slice::<serde_json::Value>(&ask(world.vendor, LIST).body).unwrap()[0];
+    let user = &ask(&world.vendor, V1_USERS).json()[0];
     let extension = user["extension"].as_str().unwrap();
-    let answer = ask(world.gateway.address, &format!("{LIST}?extension={extension}"));
+    let answer = ask(world.gateway.address, &format!("{V1_USERS}?extension={extension}"));
     assert_eq!(answer.status, 200);
     assert!(answer.ids().contains(&user["id"].as_u64().unwrap()));
 }

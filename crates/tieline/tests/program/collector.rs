@@ -7,7 +7,6 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -65,11 +64,10 @@ impl Collector {
         self.start_at("127.0.0.1:0".parse().unwrap(), None)
     }
 
-    /// The same at an address, and behind TLS where there are files of a certificate and its key.
-    pub(crate) fn start_at(&self, at: SocketAddr, tls: Option<(PathBuf, PathBuf)>) -> SocketAddr {
+    /// The same at an address, and behind TLS where there is a certificate.
+    pub(crate) fn start_at(&self, at: SocketAddr, tls: Option<ServerTls>) -> SocketAddr {
         let (say, said) = std::sync::mpsc::channel();
         let collector = self.clone();
-        let tls = tls.map(|(cert, key)| ServerTls::from_pem_files(&cert, &key).unwrap());
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.unwrap().block_on(async move {

@@ -2,30 +2,30 @@
 
 use std::process::Command;
 
-use crate::common::{Running, base_after, get, run, shell, stderr, stdout};
+use crate::common::process::Process;
+use crate::common::{base_after, run, shell, stderr, stdout};
+use tests::V1_USERS;
+use tests::plain::{ask, get};
 
-const LIST: &str = "/api/user_management/v1/users";
-
-fn started(users: &str) -> (Running, String) {
+fn started(users: &str) -> (Process, String) {
     let arguments = ["demo", "--users", users, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
-    let running = Running::start(&arguments);
+    let running = Process::start(&arguments);
     let text = running.stdout_until(|line| line.ends_with("/callers")).join("\n");
     (running, text)
 }
 
 #[test]
 fn a_demo_answers_as_the_legacy_api_does_and_ends_with_code_0() {
-    let (mut running, text) = started("250");
+    let (running, text) = started("250");
     let gateway = base_after(&text, "The gateway is at ");
     let vendor = base_after(&text, "a pretend vendor");
-    let answer = get(&gateway, LIST, "legacy-demo-key");
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    assert_eq!(answer.body, get(&vendor, LIST, "legacy-demo-key").body);
-    assert_eq!(get(&gateway, LIST, "wrong-key").status, 401);
+    let answer = ask(&gateway, V1_USERS);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.body, ask(&vendor, V1_USERS).body);
+    assert_eq!(get(&gateway, V1_USERS, "wrong-key").status, 401);
     let admin = base_after(&text, "its admin page at ");
     assert_eq!(get(&admin, "/healthz", "").status, 200);
-    running.signal("TERM");
-    assert_eq!(running.code().code(), Some(0), "{}", running.rest_of_stderr());
+    assert_eq!(running.stop().code(), Some(0), "{}", running.rest_of_stderr());
     assert_eq!(running.rest_of_stdout().trim(), "");
 }
 
@@ -35,7 +35,7 @@ fn every_printed_line_works_in_a_shell() {
         // The lines can't be tried without the program they are for.
         return;
     }
-    let (mut running, text) = started("250");
+    let (running, text) = started("250");
     let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("curl ")).collect();
     assert!(lines.len() >= 14, "{text}");
     for line in &lines {
@@ -62,7 +62,7 @@ fn a_demo_of_nobody_has_lines_all_the_same() {
     assert!(text.lines().any(|line| line.starts_with("curl ")), "{text}");
     assert!(!text.contains("name="), "{text}");
     let gateway = base_after(&text, "The gateway is at ");
-    assert_eq!(get(&gateway, LIST, "legacy-demo-key").body, "[]");
+    assert_eq!(ask(&gateway, V1_USERS).body, "[]");
 }
 
 #[test]

@@ -10,6 +10,7 @@ fn the_digest_of_a_key_is_its_sha256() {
         let output = run(&["key", "digest"], input.as_bytes());
         assert!(output.status.success(), "{input:?}: {}", stderr(&output));
         assert_eq!(stdout(&output), expected, "{input:?}");
+        assert_eq!(stdout(&output).trim_end(), settings::key_digest("abc"));
         assert_eq!(stderr(&output), "");
     }
 }

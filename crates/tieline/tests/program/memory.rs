@@ -1,13 +1,15 @@
 //! What readers cost who ask for a long list and do not read it: the memory comes back when they go.
-#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::io::Write;
 use std::net::TcpStream;
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::common::much_memory;
-use crate::common::process::{Folder, Gateway, LIST, ask, configuration, vendor};
+use crate::common::{gateway, metric, much_memory, vendor};
+use tests::V1_USERS;
+use tests::folder::Folder;
+use tests::plain::ask;
+use tests::wire::request;
 
 const READERS: usize = 40;
 const STEP: Duration = Duration::from_millis(250);
@@ -16,32 +18,22 @@ const BACK_WITHIN: Duration = Duration::from_secs(15);
 /// How long all readers may take to be served.
 const SERVED_WITHIN: Duration = Duration::from_secs(120);
 
-/// The answers that were made so far.
-fn answers(gateway: &Gateway) -> u64 {
-    let page = ask(gateway.admin, "/metrics").body;
-    let page = String::from_utf8(page).unwrap();
-    let lines = page.lines().filter(|line| line.starts_with("tieline_requests_total{"));
-    lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
-}
-
 #[test]
 fn memory_comes_back_after_readers_that_read_nothing() {
     let _turn = much_memory();
-    let folder = Folder::new("memory");
-    let (_vendor, base) = vendor(&folder, "vendor", &["--users", "3600"], &[]);
-    let file = configuration(&folder, "", &base, "");
-    let mut gateway = Gateway::start(&folder, "gateway", &["--config", &file], &[]);
+    let folder = Folder::new();
+    let (_vendor, base) = vendor("--users 3600");
+    let gateway = gateway(&folder, "", &base, "[limits]\nrequest_deadline = \"60s\"");
 
     let fresh = gateway.process.status_kib("VmRSS:");
-    let answer = ask(gateway.address, LIST);
+    let answer = ask(gateway.address, V1_USERS);
     assert_eq!(answer.status, 200);
     let bytes = answer.body.len();
     assert!(bytes > 1_500_000, "the list has {bytes} bytes only");
     drop(answer);
     let first = gateway.process.status_kib("VmRSS:");
 
-    let request =
-        format!("GET {LIST} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer legacy-demo-key\r\n\r\n");
+    let request = request(&format!("GET {V1_USERS}"), &[]);
     let readers: Vec<TcpStream> = (0..READERS)
         .map(|_| {
             let mut stream = TcpStream::connect(gateway.address).unwrap();
@@ -53,13 +45,13 @@ fn memory_comes_back_after_readers_that_read_nothing() {
     let mut served = 0;
     for _ in 0..SERVED_WITHIN.as_millis() / STEP.as_millis() {
         peak = peak.max(gateway.process.status_kib("VmRSS:"));
-        served = answers(&gateway) - 1;
-        if served == READERS as u64 {
+        served = metric(gateway.admin, "tieline_requests_total", "") as usize - 1;
+        if served == READERS {
             break;
         }
         sleep(STEP);
     }
-    assert_eq!(served, READERS as u64, "not all readers were served");
+    assert_eq!(served, READERS, "not all readers were served");
     let held = gateway.process.status_kib("VmRSS:");
     drop(readers);
 

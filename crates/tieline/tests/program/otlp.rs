@@ -7,11 +7,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::collector::{Act, Collector, Span};
-use crate::common::process::{Folder, certificate};
-use crate::common::{self, Running, base_after, get, tieline};
+use crate::common::process::{Gateway, Process};
+use crate::common::{eventually, tieline, vendor};
+use tests::folder::Folder;
+use tests::plain::{bearer, get, request, say};
+use tests::{Answer, V1_USERS, V4_KEY, config};
 use tokio::time::Instant;
 
-const LIST: &str = "/api/user_management/v1/users";
 const KEY: &str = "legacy-canary-key";
 const PARENT: &str = "00f067aa0ba902b7";
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -30,65 +32,57 @@ const NO_MORE: &str = "no more spans are dropped";
 /// A gateway that sends its spans somewhere, and the vendor behind it.
 struct World {
     _folder: Folder,
-    vendor: Running,
-    running: Running,
-    base: String,
-    /// What the log told before it told the address.
-    start: String,
+    vendor: Process,
+    gateway: Gateway,
 }
 
 impl World {
     /// `traces` are lines of `[traces]`.
-    fn new(test: &str, traces: &str, users: u32, environment: &[(&str, &str)]) -> World {
-        World::within(Folder::new(test), traces, users, environment)
-    }
-
-    fn within(folder: Folder, traces: &str, users: u32, environment: &[(&str, &str)]) -> World {
-        let users = users.to_string();
-        let vendor = Running::start(&["simulate", "--users", &users, "--listen", "127.0.0.1:0"]);
-        let said = vendor.stdout_until(|line| line.contains("_simulator/stats")).join("\n");
-        folder.file("v4.key", "v4-demo-key");
-        let digest = gateway::key_digest(KEY);
-        let file = folder.file(
-            "t.toml",
-            &format!(
-                "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
-                 [limits]\ndrain_delay = \"0s\"\n[traces]\n{traces}\n\
-                 [upstream.ams]\ndialect = \"voiso-v4\"\nbase_url = \"{}\"\n\
-                 [[caller]]\nname = \"crm\"\nlegacy_key = {{ digest = \"{digest}\" }}\n\
-                 upstream = \"ams\"\nupstream_key = {{ file = \"v4.key\" }}\nsees = \"everything\"\n",
-                base_after(&said, "is at ")
-            ),
-        );
+    fn new(traces: &str, users: u32, environment: &[(&str, &str)]) -> World {
+        let folder = Folder::new();
+        let (vendor, base) = vendor(&format!("--users {users}"));
+        folder.file("v4.key", V4_KEY);
+        let rest = format!("[limits]\ndrain_delay = \"0s\"\n[traces]\n{traces}");
+        let file = config::file("v4.key");
+        let text = config::ports("")
+            + &config::voiso("ams", base, "")
+            + &config::caller("crm", "ams", &config::digest(KEY), &file, &rest);
+        let file = folder.file("t.toml", text);
         let mut command = tieline(&["serve", "--config", &file, "--log-format", "json"]);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("OTEL_")) {
             command.env_remove(name);
         }
         command.envs(environment.iter().copied());
-        let running = Running::spawn(command);
-        let lines = running.stderr_until(|line| line.contains("\"message\":\"listening\""));
-        let event: serde_json::Value = serde_json::from_str(lines.last().unwrap()).unwrap();
-        let base = format!("http://{}", event["address"].as_str().unwrap());
-        World { _folder: folder, vendor, running, base, start: lines.join("\n") }
+        World { _folder: folder, vendor, gateway: Gateway::of(Process::spawn(command)) }
+    }
+
+    fn get(&self, target: &str, key: &str) -> Answer {
+        get(self.gateway.address, target, key)
+    }
+
+    /// A request that says which trace it belongs to.
+    fn get_traced(&self, sampled: &str) -> Answer {
+        let headers = format!("{}traceparent: 00-{TRACE}-{PARENT}-{sampled}\r\n", bearer(KEY));
+        let asked = request(&format!("GET {V1_USERS}"), &headers);
+        Answer::heard(say(self.gateway.address, asked))
     }
 
     /// One request that makes a span of a server.
     fn ask(&self) {
-        assert_eq!(get(&self.base, LIST, KEY).status, 200);
+        assert_eq!(self.get(V1_USERS, KEY).status, 200);
     }
 
     /// The events of the log up to the first one whose text has these words.
     fn log_until(&self, words: &str) -> String {
-        self.running.stderr_until(|line| line.contains(words)).join("\n")
+        self.gateway.process.stderr_until(|line| line.contains(words)).join("\n")
     }
 
     /// Tells the program to stop, and waits for its end; returns how long that took and what the log
     /// had not told before.
-    fn stop(&mut self) -> (Duration, String) {
+    fn stop(&self) -> (Duration, String) {
         let began = Instant::now();
-        self.running.signal("TERM");
-        assert_eq!(self.running.code().code(), Some(0));
-        (began.elapsed(), self.running.rest_of_stderr())
+        assert_eq!(self.gateway.process.stop().code(), Some(0));
+        (began.elapsed(), self.gateway.process.rest_of_stderr())
     }
 }
 
@@ -105,30 +99,16 @@ fn servers(spans: Vec<Span>) -> Vec<Span> {
     spans.into_iter().filter(|span| span.kind == SERVER).collect()
 }
 
-/// A request that says which trace it belongs to.
-fn get_traced(base: &str, sampled: &str) -> u16 {
-    use std::io::{Read, Write};
-    let mut stream = std::net::TcpStream::connect(base.trim_start_matches("http://")).unwrap();
-    let head = format!(
-        "GET {LIST} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n\
-         traceparent: 00-{TRACE}-{PARENT}-{sampled}\r\nconnection: close\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    String::from_utf8_lossy(&answer[9..12]).parse().unwrap()
-}
-
 #[test]
 fn a_recorded_request_and_each_of_its_calls_are_spans_of_the_clients_trace() {
     let collector = Collector::default();
     let traces = format!("{}\nsampled = 0.0", endpoint(collector.start()));
-    let world = World::new("otlp-spans", &traces, 250, &[]);
-    assert_eq!(get_traced(&world.base, "00"), 200, "a trace that its client does not record");
-    let untraced = get(&world.base, LIST, KEY);
+    let world = World::new(&traces, 250, &[]);
+    assert_eq!(world.get_traced("00").status, 200, "a trace that its client does not record");
+    let untraced = world.get(V1_USERS, KEY);
     assert_eq!(untraced.status, 200, "no trace of its own, and none is begun");
-    let rows = serde_json::from_str::<Vec<serde_json::Value>>(&untraced.body).unwrap().len();
-    assert_eq!(get_traced(&world.base, "01"), 200);
+    let rows = untraced.ids().len();
+    assert_eq!(world.get_traced("01").status, 200);
 
     let spans = collector.wait_for(4);
     let (servers, clients): (Vec<Span>, Vec<Span>) =
@@ -161,7 +141,7 @@ fn a_recorded_request_and_each_of_its_calls_are_spans_of_the_clients_trace() {
 
     let sent = collector.text();
     assert!(sent.contains("service.name"), "{sent}");
-    for secret in [KEY, "v4-demo-key", LIST, "per_page", "limit="] {
+    for secret in [KEY, "v4-demo-key", V1_USERS, "per_page", "limit="] {
         assert!(!sent.contains(secret), "{secret} in {sent}");
     }
     let scope = &collector.scopes()[0];
@@ -174,9 +154,9 @@ fn a_recorded_request_and_each_of_its_calls_are_spans_of_the_clients_trace() {
 #[test]
 fn the_last_spans_go_out_before_the_process_ends() {
     let collector = Collector::default();
-    let mut world = World::new("otlp-last", &endpoint(collector.start()), 1, &[]);
+    let world = World::new(&endpoint(collector.start()), 1, &[]);
     world.ask();
-    assert_eq!(get(&world.base, LIST, "a-wrong-key").status, 401);
+    assert_eq!(world.get(V1_USERS, "a-wrong-key").status, 401);
     world.stop();
     let servers = servers(collector.spans());
     assert_eq!(servers.len(), 2);
@@ -190,10 +170,10 @@ fn the_last_spans_go_out_before_the_process_ends() {
 #[test]
 fn a_request_that_failed_and_its_calls_are_spans_with_an_error() {
     let collector = Collector::default();
-    let mut world = World::new("otlp-error", &endpoint(collector.start()), 1, &[]);
+    let world = World::new(&endpoint(collector.start()), 1, &[]);
     world.vendor.signal("KILL");
     world.vendor.code();
-    assert_eq!(get(&world.base, LIST, KEY).status, 502);
+    assert_eq!(world.get(V1_USERS, KEY).status, 502);
     world.stop();
     let spans = collector.spans();
     assert!(spans.len() > 1, "{spans:?}");
@@ -205,9 +185,9 @@ fn a_request_that_failed_and_its_calls_are_spans_with_an_error() {
 
 #[test]
 fn a_collector_that_is_away_harms_no_request() {
-    let mut world = World::new("otlp-away", &endpoint(free()), 1, &[]);
+    let world = World::new(&endpoint(free()), 1, &[]);
     for _ in 0..3000 {
-        assert_eq!(get(&world.base, "/nothing", KEY).status, 404);
+        assert_eq!(world.get("/nothing", KEY).status, 404);
     }
     world.ask();
     world.log_until(DROPPED);
@@ -218,7 +198,7 @@ fn a_collector_that_is_away_harms_no_request() {
 #[test]
 fn a_collector_that_comes_back_is_found_and_the_log_says_how_much_was_dropped() {
     let (at, collector) = (free(), Collector::default());
-    let mut world = World::new("otlp-back", &endpoint(at), 1, &[]);
+    let world = World::new(&endpoint(at), 1, &[]);
     world.ask();
     let told = world.log_until(DROPPED);
     assert!(told.contains("\"why\":\"no connection\""), "{told}");
@@ -234,19 +214,18 @@ fn a_collector_that_comes_back_is_found_and_the_log_says_how_much_was_dropped() 
 
 #[test]
 fn spans_go_over_tls_to_a_collector_whose_certificate_is_trusted() {
-    let folder = Folder::new("otlp-tls");
-    let files = certificate(&folder, "collector");
-    let ca_file = files.0.display().to_string();
+    let folder = Folder::new();
+    let certificate = folder.certificate("collector");
     let collector = Collector::default();
-    let at = collector.start_at("127.0.0.1:0".parse().unwrap(), Some(files));
+    let at = collector.start_at("127.0.0.1:0".parse().unwrap(), Some(certificate.server()));
     let https = format!("otlp_endpoint = \"https://localhost:{}/collect/\"", at.port());
-    let trusted = format!("{https}\nca_file = \"{ca_file}\"");
-    let world = World::within(folder, &trusted, 1, &[]);
+    let trusted = format!("{https}\n{}", certificate.ca_line());
+    let world = World::new(&trusted, 1, &[]);
     world.ask();
     assert_eq!(servers(collector.wait_for(2)).len(), 1);
 
     let taken = collector.requests();
-    let mut world = World::new("otlp-tls-unknown", &https, 1, &[]);
+    let world = World::new(&https, 1, &[]);
     world.ask();
     let told = world.log_until(DROPPED);
     assert!(told.contains("\"why\":\"the TLS handshake failed\""), "{told}");
@@ -258,7 +237,7 @@ fn spans_go_over_tls_to_a_collector_whose_certificate_is_trusted() {
 fn a_collector_that_asks_for_patience_gets_the_same_batch_again() {
     let act = |status| Act::Refuse(status, "retry-after", "0".to_owned());
     let collector = Collector::acting([act(503), act(429)]);
-    let mut world = World::new("otlp-patience", &endpoint(collector.start()), 1, &[]);
+    let world = World::new(&endpoint(collector.start()), 1, &[]);
     world.ask();
     assert_eq!(servers(collector.wait_for(2)).len(), 1);
     assert_eq!(collector.requests(), 3);
@@ -270,7 +249,7 @@ fn a_collector_that_asks_for_patience_gets_the_same_batch_again() {
 fn a_batch_that_is_refused_again_and_again_is_dropped_and_the_next_one_goes_out() {
     let collector = Collector::default();
     collector.always(Act::Refuse(503, "retry-after", "0".to_owned()));
-    let mut world = World::new("otlp-503", &endpoint(collector.start()), 1, &[]);
+    let world = World::new(&endpoint(collector.start()), 1, &[]);
     world.ask();
     let told = world.log_until(DROPPED);
     assert!(told.contains("\"why\":\"status 503\""), "{told}");
@@ -290,7 +269,7 @@ fn a_refusal_that_does_not_pass_is_not_tried_again_and_no_redirect_is_followed()
     let (elsewhere, collector) = (Collector::default(), Collector::default());
     let location = format!("http://{}/v1/traces", elsewhere.start());
     collector.always(Act::Refuse(307, "location", location));
-    let mut world = World::new("otlp-redirect", &endpoint(collector.start()), 1, &[]);
+    let world = World::new(&endpoint(collector.start()), 1, &[]);
     world.ask();
     let told = world.log_until(DROPPED);
     assert!(told.contains("\"why\":\"status 307\""), "{told}");
@@ -302,9 +281,9 @@ fn a_refusal_that_does_not_pass_is_not_tried_again_and_no_redirect_is_followed()
 fn a_collector_that_never_answers_does_not_hold_the_end_of_the_process() {
     let collector = Collector::default();
     collector.always(Act::Hang);
-    let mut world = World::new("otlp-hang", &endpoint(collector.start()), 1, &[]);
+    let world = World::new(&endpoint(collector.start()), 1, &[]);
     world.ask();
-    common::eventually("a request", || collector.requests() > 0);
+    eventually("a request", || collector.requests() > 0);
     world.ask();
     let (took, rest) = world.stop();
     assert!(took < Duration::from_secs(5), "{took:?}");
@@ -316,7 +295,7 @@ fn a_collector_has_as_long_as_the_variable_says() {
     let collector = Collector::default();
     collector.always(Act::Hang);
     let variables = [("OTEL_EXPORTER_OTLP_TIMEOUT", "300")];
-    let world = World::new("otlp-timeout", &endpoint(collector.start()), 1, &variables);
+    let world = World::new(&endpoint(collector.start()), 1, &variables);
     world.ask();
     let told = world.log_until(DROPPED);
     assert!(told.contains("\"why\":\"its answer took too long\""), "{told}");
@@ -328,10 +307,10 @@ fn an_answer_that_is_not_json_is_an_answer_and_an_objection_is_told_once() {
     let objection = r#"{"partialSuccess":{"rejectedSpans":"1","errorMessage":"canary words"}}"#;
     let acts = [Act::Take("<html>not JSON"), Act::Take(objection), Act::Take(objection)];
     let collector = Collector::acting(acts);
-    let mut world = World::new("otlp-objection", &endpoint(collector.start()), 1, &[]);
+    let world = World::new(&endpoint(collector.start()), 1, &[]);
     for requests in 1..=3 {
         world.ask();
-        common::eventually("another request", || collector.requests() >= requests);
+        eventually("another request", || collector.requests() >= requests);
     }
     let (_, rest) = world.stop();
     assert_eq!(rest.matches("has an objection").count(), 1, "{rest}");
@@ -349,7 +328,7 @@ fn the_environment_names_the_service_and_gives_headers_that_no_log_shows() {
         ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
         ("TIELINE_LOG", "trace"),
     ];
-    let mut world = World::new("otlp-variables", &endpoint(collector.start()), 1, &variables);
+    let world = World::new(&endpoint(collector.start()), 1, &variables);
     world.ask();
     collector.wait_for(2);
     let (_, log) = world.stop();
@@ -382,7 +361,7 @@ fn what_cannot_be_meant_is_told_at_the_start() {
         ("OTEL_RESOURCE_ATTRIBUTES", "canary"),
     ];
     let traces = "otlp_endpoint = \"http://localhost:4317\"";
-    let told = World::new("otlp-told", traces, 1, &variables).start;
+    let told = World::new(traces, 1, &variables).gateway.start;
     for words in [
         "traces.otlp_endpoint: port 4317 usually takes OTLP over gRPC",
         "collectors usually take on port 4318",
@@ -396,6 +375,6 @@ fn what_cannot_be_meant_is_told_at_the_start() {
     assert_eq!(told.matches("\"WARN\"").count(), 5, "{told}");
     assert!(!told.contains("canary"), "{told}");
     let quiet = format!("otlp_endpoint = \"http://{}\"", free());
-    let told = World::new("otlp-quiet", &quiet, 1, &[]).start;
+    let told = World::new(&quiet, 1, &[]).gateway.start;
     assert!(!told.contains("\"WARN\""), "{told}");
 }

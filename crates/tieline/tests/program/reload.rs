@@ -8,54 +8,41 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::common::process::Folder;
-use crate::common::{Running, addresses, base_after, eventually, get, metric};
+use crate::common::process::Gateway;
+use crate::common::{eventually, metric, vendor};
+use tests::folder::Folder;
+use tests::plain::get;
+use tests::{V1_USERS, V4_KEY, config};
 
-const LIST: &str = "/api/user_management/v1/users";
 const WAIT: Duration = Duration::from_secs(30);
-
-fn vendor() -> (Running, String) {
-    let running = Running::start(&["simulate", "--users", "120", "--listen", "127.0.0.1:0"]);
-    let text = running.stdout_until(|line| line.contains("_simulator/stats")).join("\n");
-    (running, base_after(&text, "is at "))
-}
 
 /// A configuration with these callers; all have the demo's v4 key.
 fn text(vendor: &str, callers: &[&str], server: &str) -> String {
-    let mut text = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\n{server}\n[admin]\nlisten = \"127.0.0.1:0\"\n\
-         [upstream.ams]\ndialect = \"voiso-v4\"\nbase_url = \"{vendor}\"\n"
-    );
+    let mut text = config::ports(server) + &config::voiso("ams", vendor, "");
     for caller in callers {
-        let digest = gateway::key_digest(&format!("{caller}-key"));
-        text.push_str(&format!(
-            "[[caller]]\nname = \"{caller}\"\nlegacy_key = {{ digest = \"{digest}\" }}\n\
-             upstream = \"ams\"\nupstream_key = {{ file = \"v4.key\" }}\nsees = \"everything\"\n"
-        ));
+        let key = config::digest(&format!("{caller}-key"));
+        text += &config::caller(caller, "ams", &key, &config::file("v4.key"), "");
     }
     text
 }
 
-fn started(folder: &Folder, vendor: &str) -> (Running, String, String) {
-    folder.file("v4.key", "v4-demo-key");
-    let file = folder.file("t.toml", &text(vendor, &["old"], ""));
-    let running = Running::start(&["serve", "--config", &file, "--log-format", "json"]);
-    let (gateway, admin) = addresses(&running);
-    (running, gateway, admin)
+fn started(folder: &Folder, vendor: &str) -> Gateway {
+    folder.file("v4.key", V4_KEY);
+    Gateway::start(&folder.file("t.toml", text(vendor, &["old"], "")))
 }
 
 /// The metric of reloads: how many were applied and refused.
-fn reloads(admin: &str) -> (f64, f64) {
-    let of = |result| metric(admin, "tieline_config_reload_total", result);
+fn reloads(gateway: &Gateway) -> (f64, f64) {
+    let of = |result| metric(gateway.admin, "tieline_config_reload_total", result);
     (of("\"applied\""), of("\"refused\""))
 }
 
-fn status(gateway: &str, caller: &str) -> u16 {
-    get(gateway, LIST, &format!("{caller}-key")).status
+fn status(gateway: &Gateway, caller: &str) -> u16 {
+    get(gateway.address, V1_USERS, &format!("{caller}-key")).status.as_u16()
 }
 
 /// Waits until a caller gets this status.
-fn becomes(gateway: &str, caller: &str, wanted: u16) {
+fn becomes(gateway: &Gateway, caller: &str, wanted: u16) {
     for _ in 0..600 {
         if status(gateway, caller) == wanted {
             return;
@@ -67,39 +54,39 @@ fn becomes(gateway: &str, caller: &str, wanted: u16) {
 
 #[test]
 fn k05_a_hangup_puts_the_new_file_in_force_for_the_next_request() {
-    let folder = Folder::new("reload_hangup");
-    let (_vendor, vendor) = vendor();
-    let (mut running, gateway, admin) = started(&folder, &vendor);
+    let folder = Folder::new();
+    let (_vendor, vendor) = vendor("--users 120");
+    let gateway = started(&folder, &vendor);
     assert_eq!((status(&gateway, "old"), status(&gateway, "new")), (200, 401));
-    folder.file("t.toml", &text(&vendor, &["new"], ""));
-    running.signal("HUP");
-    let line = running.stderr_until(|line| line.contains("new configuration is in force")).pop();
+    folder.file("t.toml", text(&vendor, &["new"], ""));
+    gateway.process.signal("HUP");
+    let line =
+        gateway.process.stderr_until(|line| line.contains("new configuration is in force")).pop();
     assert!(line.unwrap().contains("\"epoch\":2"));
     assert_eq!((status(&gateway, "old"), status(&gateway, "new")), (401, 200));
-    assert_eq!(reloads(&admin), (1.0, 0.0));
-    running.signal("TERM");
-    assert_eq!(running.code().code(), Some(0));
+    assert_eq!(reloads(&gateway), (1.0, 0.0));
+    assert_eq!(gateway.process.stop().code(), Some(0));
 }
 
 #[test]
 fn k05_a_changed_file_is_noticed_and_so_is_a_key_it_names() {
-    let folder = Folder::new("reload_change");
-    let (_vendor, vendor) = vendor();
-    let (_running, gateway, _) = started(&folder, &vendor);
-    folder.file("t.toml", &text(&vendor, &["old", "new"], ""));
+    let folder = Folder::new();
+    let (_vendor, vendor) = vendor("--users 120");
+    let gateway = started(&folder, &vendor);
+    folder.file("t.toml", text(&vendor, &["old", "new"], ""));
     becomes(&gateway, "new", 200);
     assert_eq!(status(&gateway, "old"), 200);
     folder.file("v4.key", "a-key-that-was-revoked");
     becomes(&gateway, "old", 502);
-    folder.file("v4.key", "v4-demo-key");
+    folder.file("v4.key", V4_KEY);
     becomes(&gateway, "old", 200);
 }
 
 #[test]
 fn k06_what_cannot_be_used_changes_nothing_and_is_told_in_one_line() {
-    let folder = Folder::new("reload_bad");
-    let (_vendor, vendor) = vendor();
-    let (running, gateway, admin) = started(&folder, &vendor);
+    let folder = Folder::new();
+    let (_vendor, vendor) = vendor("--users 120");
+    let gateway = started(&folder, &vendor);
     let good = text(&vendor, &["old", "new"], "");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().to_string();
@@ -117,54 +104,43 @@ fn k06_what_cannot_be_used_changes_nothing_and_is_told_in_one_line() {
     {
         folder.file("t.toml", &bad);
         // The change itself is noticed as well, if it is slower to be told than to be seen.
-        running.signal("HUP");
-        let lines = running.stderr_until(|line| line.contains("was not reloaded"));
+        gateway.process.signal("HUP");
+        let lines = gateway.process.stderr_until(|line| line.contains("was not reloaded"));
         let line = lines.last().unwrap();
         assert!(line.contains(told) && line.contains("t.toml:"), "{told}: {line}");
         for value in ["nothing-at-all", "no-such", &port, "debug"] {
             assert!(!line.contains(value), "{told}: a value in {line}");
         }
         assert_eq!((status(&gateway, "old"), status(&gateway, "new")), (200, 401), "{told}");
-        let (applied, refused) = reloads(&admin);
+        let (applied, refused) = reloads(&gateway);
         assert!(applied == 0.0 && refused > count as f64, "{told}: {applied} {refused}");
     }
     folder.file("t.toml", &good);
-    running.signal("HUP");
+    gateway.process.signal("HUP");
     becomes(&gateway, "new", 200);
 }
 
 #[test]
 fn k05_d18_a_request_in_flight_ends_with_the_configuration_it_began_with() {
-    let folder = Folder::new("reload_in_flight");
-    let slow = Running::start(&[
-        "simulate",
-        "--users",
-        "120",
-        "--listen",
-        "127.0.0.1:0",
-        "--latency",
-        "1500ms",
-    ]);
-    let said = slow.stdout_until(|line| line.contains("_simulator/stats")).join("\n");
-    let vendor = base_after(&said, "is at ");
-    let (mut running, gateway, _) = started(&folder, &vendor);
-    let asked = gateway.clone();
-    let asking = std::thread::spawn(move || get(&asked, LIST, "old-key"));
+    let folder = Folder::new();
+    let (_vendor, vendor) = vendor("--users 120 --latency 1500ms");
+    let gateway = started(&folder, &vendor);
+    let asked = gateway.address;
+    let asking = std::thread::spawn(move || get(asked, V1_USERS, "old-key"));
     let stats = || get(&vendor, "/_simulator/stats", "").body;
     let before = stats();
     eventually("asked", || stats() != before || asking.is_finished());
-    folder.file("t.toml", &text(&vendor, &["new"], "[cache]\nfresh_for = \"1h\""));
-    running.signal("HUP");
-    running.stderr_until(|line| line.contains("new configuration is in force"));
+    folder.file("t.toml", text(&vendor, &["new"], "[cache]\nfresh_for = \"1h\""));
+    gateway.process.signal("HUP");
+    gateway.process.stderr_until(|line| line.contains("new configuration is in force"));
     // The key is gone for whoever comes now, and finished for whoever came with it.
     assert_eq!(status(&gateway, "old"), 401);
     let answer = asking.join().unwrap();
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    assert!(answer.body.ends_with("}]"));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(answer.body.ends_with(b"}]"));
     assert_eq!((status(&gateway, "new"), status(&gateway, "old")), (200, 401));
-    running.signal("TERM");
-    assert_eq!(running.code().code(), Some(0));
-    let log = running.rest_of_stderr();
+    assert_eq!(gateway.process.stop().code(), Some(0));
+    let log = gateway.process.rest_of_stderr();
     let lines = log.lines().filter(|line| line.contains("\"message\":\"answered\""));
     let lines: Vec<serde_json::Value> =
         lines.map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -181,19 +157,19 @@ fn k05_d18_a_request_in_flight_ends_with_the_configuration_it_began_with() {
 
 #[test]
 fn k05_no_request_fails_while_configurations_change() {
-    let folder = Folder::new("reload_load");
-    let (_vendor, vendor) = vendor();
-    let (running, gateway, _) = started(&folder, &vendor);
+    let folder = Folder::new();
+    let (_vendor, vendor) = vendor("--users 120");
+    let gateway = started(&folder, &vendor);
     let stop = Arc::new(AtomicBool::new(false));
     let asking: Vec<_> = (0..3)
         .map(|_| {
-            let (gateway, stop) = (gateway.clone(), Arc::clone(&stop));
+            let (address, stop) = (gateway.address, Arc::clone(&stop));
             std::thread::spawn(move || {
                 let mut answered = 0;
                 while !stop.load(Ordering::Relaxed) {
-                    let answer = get(&gateway, LIST, "old-key");
-                    assert_eq!(answer.status, 200, "{}", answer.body);
-                    assert!(answer.body.ends_with("}]"), "a whole list");
+                    let answer = get(address, V1_USERS, "old-key");
+                    assert_eq!(answer.status, 200, "{}", answer.text());
+                    assert!(answer.body.ends_with(b"}]"), "a whole list");
                     answered += 1;
                 }
                 answered
@@ -202,9 +178,9 @@ fn k05_no_request_fails_while_configurations_change() {
         .collect();
     for round in 0..20 {
         let other = format!("other{round}");
-        folder.file("t.toml", &text(&vendor, &["old", &other], ""));
-        running.signal("HUP");
-        running.stderr_until(|line| line.contains("new configuration is in force"));
+        folder.file("t.toml", text(&vendor, &["old", &other], ""));
+        gateway.process.signal("HUP");
+        gateway.process.stderr_until(|line| line.contains("new configuration is in force"));
         // So that requests begin and end under each of them.
         assert_eq!(status(&gateway, "old"), 200);
     }
@@ -215,22 +191,20 @@ fn k05_no_request_fails_while_configurations_change() {
 
 #[test]
 fn k08_a_certificate_that_was_replaced_is_shown_if_it_can_be_used() {
-    let folder = Folder::new("reload_certificate");
-    let (_vendor, vendor) = vendor();
-    folder.file("v4.key", "v4-demo-key");
+    let folder = Folder::new();
+    let (_vendor, vendor) = vendor("--users 120");
+    folder.file("v4.key", V4_KEY);
     let (first, second, third) = (made(2040), made(2041), made(2042));
     write(&folder, &first);
     let tls = "tls = { cert = \"server.pem\", key = \"server.key\" }";
-    let file = folder.file("t.toml", &text(&vendor, &["old"], tls));
-    let running = Running::start(&["serve", "--config", &file, "--log-format", "json"]);
-    let (gateway, admin) = addresses(&running);
-    let address = gateway.strip_prefix("http://").unwrap();
-    let ends = || metric(&admin, "tieline_cert_not_after_seconds", "");
+    let gateway = Gateway::start(&folder.file("t.toml", text(&vendor, &["old"], tls)));
+    let address = gateway.address;
+    let ends = || metric(gateway.admin, "tieline_cert_not_after_seconds", "");
     assert!(shakes_hands(address, &first) && !shakes_hands(address, &second));
     assert_eq!(ends(), 2_208_988_800.0);
     write(&folder, &second);
-    running.signal("HUP");
-    running.stderr_until(|line| line.contains("new configuration is in force"));
+    gateway.process.signal("HUP");
+    gateway.process.stderr_until(|line| line.contains("new configuration is in force"));
     assert!(shakes_hands(address, &second) && !shakes_hands(address, &first));
     assert_eq!(ends(), 2_240_611_200.0);
 
@@ -238,18 +212,18 @@ fn k08_a_certificate_that_was_replaced_is_shown_if_it_can_be_used() {
     let whole = first.cert.pem();
     for bad in [&whole, &whole[..whole.len() / 2], ""] {
         folder.file("server.pem", bad);
-        running.signal("HUP");
-        let lines = running.stderr_until(|line| line.contains("was not reloaded"));
+        gateway.process.signal("HUP");
+        let lines = gateway.process.stderr_until(|line| line.contains("was not reloaded"));
         assert!(lines.last().unwrap().contains("t.toml:3: server.tls"), "{lines:?}");
         assert!(shakes_hands(address, &second));
         assert_eq!(ends(), 2_240_611_200.0);
     }
     write(&folder, &made(2020));
-    running.signal("HUP");
-    let lines = running.stderr_until(|line| line.contains("has ended already"));
+    gateway.process.signal("HUP");
+    let lines = gateway.process.stderr_until(|line| line.contains("has ended already"));
     assert!(lines.last().unwrap().contains("t.toml:3: server.tls"), "{lines:?}");
     assert!(shakes_hands(address, &second));
-    assert!(reloads(&admin).1 >= 4.0);
+    assert!(reloads(&gateway).1 >= 4.0);
 
     // Without a signal.
     write(&folder, &third);
@@ -269,12 +243,12 @@ fn made(year: i32) -> Made {
 }
 
 fn write(folder: &Folder, made: &Made) {
-    folder.file("server.pem", &made.cert.pem());
-    folder.file("server.key", &made.signing_key.serialize_pem());
+    folder.file("server.pem", made.cert.pem());
+    folder.file("server.key", made.signing_key.serialize_pem());
 }
 
 /// Whether the server shows a certificate that who trusts `made` believes.
-fn shakes_hands(address: &str, made: &Made) -> bool {
+fn shakes_hands(address: std::net::SocketAddr, made: &Made) -> bool {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(made.cert.der().clone()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -1,38 +1,21 @@
 //! `tieline roster` as a process, beside a gateway that uses the same file.
 
-use crate::common::process::Folder;
-use crate::common::{Running, base_after, get, run, stderr, stdout};
+use crate::common::process::Gateway;
+use crate::common::{configured, run, stderr, stdout, vendor};
+use tests::folder::Folder;
+use tests::plain::ask;
+use tests::{DELETED, LEGACY_KEY, V4_KEY};
 
-const KEY: &str = "legacy-demo-key";
-const DELETED: &str = "/api/v2/cdr/deleted_agents";
-
-fn config(folder: &Folder, vendor: &str, more: &str) -> String {
-    let digest = gateway::key_digest(KEY);
-    folder.file(
-        "t.toml",
-        &format!(
-            "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
-             [upstream.ams]\ndialect = \"voiso-v4\"\nbase_url = \"{vendor}\"\n\
-             [[caller]]\nname = \"crm\"\nlegacy_key = {{ digest = \"{digest}\" }}\n\
-             upstream = \"ams\"\nupstream_key = {{ file = \"v4.key\" }}\nsees = \"everything\"\n\
-             {more}\n"
-        ),
-    )
-}
-
-fn vendor() -> (Running, String) {
-    let running = Running::start(&["simulate", "--users", "120", "--listen", "127.0.0.1:0"]);
-    let text = running.stdout_until(|line| line.contains("_simulator/stats")).join("\n");
-    let base = base_after(&text, "The pretend vendor with 120 users (seed 1) is at ");
-    (running, base)
+fn config(folder: &Folder, vendor: &str, rest: &str) -> String {
+    folder.file("v4.key", V4_KEY);
+    folder.file("t.toml", configured("", vendor, "", rest))
 }
 
 #[test]
 fn a_baseline_is_imported_from_the_legacy_api_and_exported_again() {
-    let folder = Folder::new("roster-import");
-    let (_vendor, base) = vendor();
-    folder.file("v4.key", "v4-demo-key");
-    let key = folder.file("legacy.key", &format!("{KEY}\n"));
+    let folder = Folder::new();
+    let (_vendor, base) = vendor("--users 120");
+    let key = folder.file("legacy.key", format!("{LEGACY_KEY}\n"));
     let file = config(&folder, &base, "[roster]\nfile = \"roster.sqlite\"");
     let url = format!("{base}{DELETED}");
     let import = |source: &str| {
@@ -40,7 +23,7 @@ fn a_baseline_is_imported_from_the_legacy_api_and_exported_again() {
     };
     let output = import(&url);
     assert!(output.status.success(), "{}", stderr(&output));
-    let truth = get(&base, DELETED, KEY).body;
+    let truth = ask(&base, DELETED).text();
     let legacy: serde_json::Value = serde_json::from_str(&truth).unwrap();
     let legacy = legacy.as_array().unwrap();
     assert_eq!(
@@ -63,26 +46,21 @@ fn a_baseline_is_imported_from_the_legacy_api_and_exported_again() {
     }
     // What was printed can be read again, by a gateway that runs meanwhile as well.
     let more = folder.file("more.json", "[{\"id\":7,\"name\":\"Roberta Ride\"}]");
-    let gateway = Running::start(&["serve", "--config", &file, "--log-format", "json"]);
-    let line = gateway.stderr_until(|line| line.contains("listening")).pop().unwrap();
-    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-    let address = line["fields"]["address"].as_str().or(line["address"].as_str()).unwrap();
-    let front = format!("http://{address}");
-    assert_eq!(get(&front, DELETED, KEY).body, truth);
-    let again = folder.file("again.json", &stdout(&output));
+    let gateway = Gateway::start(&file);
+    assert_eq!(ask(gateway.address, DELETED).text(), truth);
+    let again = folder.file("again.json", stdout(&output));
     for source in [&again, &more] {
         let output = run(&["roster", "import", "--config", &file, source], b"");
         assert!(output.status.success(), "{}", stderr(&output));
     }
-    let answer = get(&front, DELETED, KEY).body;
+    let answer = ask(gateway.address, DELETED).text();
     assert!(answer.contains("{\"id\":7,\"name\":\"Roberta Ride\"}"), "{answer}");
 }
 
 #[test]
 fn a_list_that_is_none_imports_nothing_and_no_key_is_shown() {
-    let folder = Folder::new("roster-refused");
-    let (_vendor, base) = vendor();
-    folder.file("v4.key", "v4-demo-key");
+    let folder = Folder::new();
+    let (_vendor, base) = vendor("--users 120");
     let file = config(&folder, &base, "[roster]\nfile = \"roster.sqlite\"");
     let key = folder.file("wrong.key", "wrong-canary-key");
     let bad = folder.file("bad.json", "[{\"id\":1,\"name\":\"a\"},{\"name\":\"b\"}]");

@@ -1,63 +1,34 @@
 //! `tieline simulate` as a process.
 
-use crate::common::{Running, base_after, get, run, shell, stderr, stdout};
-
-fn base(running: &Running) -> String {
-    base_after(&running.stdout_until(|line| line.contains("_simulator/stats")).join("\n"), "is at ")
-}
+use crate::common::process::Process;
+use crate::common::{base_after, run, shell, stderr, stdout, vendor, words};
+use tests::plain::get;
+use tests::{V1_USERS, V4_KEY};
 
 #[test]
 fn the_pretend_vendor_answers_on_both_faces_and_ends_with_code_0() {
-    let mut running = Running::start(&[
-        "simulate",
-        "--listen",
-        "127.0.0.1:0",
-        "--users",
-        "7",
-        "--v4-key",
-        "a",
-        "--v4-key",
-        "b",
-        "--legacy-key",
-        "c",
-    ]);
-    let base = base(&running);
+    let (running, base) = vendor("--users 7 --v4-key a --v4-key b --legacy-key c");
     for key in ["a", "b"] {
         let answer = get(&base, "/api/v4/users", key);
         assert_eq!(answer.status, 200);
-        assert!(answer.body.contains("\"total\":7"), "{}", answer.body);
+        assert!(answer.text().contains("\"total\":7"), "{}", answer.text());
     }
-    assert_eq!(get(&base, "/api/v4/users", "v4-demo-key").status, 401, "no default beside a flag");
-    assert_eq!(get(&base, "/api/user_management/v1/users", "c").status, 200);
+    assert_eq!(get(&base, "/api/v4/users", V4_KEY).status, 401, "no default beside a flag");
+    assert_eq!(get(&base, V1_USERS, "c").status, 200);
     assert_eq!(get(&base, "/api/v4/teams", "a").status, 404);
-    running.signal("TERM");
-    assert_eq!(running.code().code(), Some(0));
+    assert_eq!(running.stop().code(), Some(0));
 }
 
 #[test]
 fn flags_reach_the_pretend_vendor() {
-    let running = Running::start(&[
-        "simulate",
-        "--listen",
-        "127.0.0.1:0",
-        "--fail",
-        "429@0x1,2",
-        "--total-delta",
-        "-50",
-        "--teams-list",
-        "--churn-every",
-        "5",
-        "--order",
-        "name",
-        "--latency",
-        "1ms",
-    ]);
-    let base = base(&running);
-    assert_eq!(get(&base, "/api/v4/users", "v4-demo-key").status, 429);
-    let answer = get(&base, "/api/v4/users", "v4-demo-key");
+    let (_running, base) = vendor(
+        "--fail 429@0x1,2 --total-delta -50 --teams-list --churn-every 5 --order name --latency 1ms",
+    );
+    assert_eq!(get(&base, "/api/v4/users", V4_KEY).status, 429);
+    let answer = get(&base, "/api/v4/users", V4_KEY);
     assert_eq!(answer.status, 200);
-    assert!(answer.body.contains("\"total\":200"), "{}", answer.body);
-    assert_eq!(get(&base, "/api/v4/teams", "v4-demo-key").status, 200);
+    assert!(answer.text().contains("\"total\":200"), "{}", answer.text());
+    assert_eq!(get(&base, "/api/v4/teams", V4_KEY).status, 200);
 }
 
 #[test]
@@ -73,26 +44,10 @@ fn a_taken_port_names_the_flag() {
 
 #[test]
 fn the_lines_of_the_other_vendor_work_as_printed() {
-    let running = Running::start(&[
-        "simulate",
-        "--dialect",
-        "vonage-v4",
-        "--listen",
-        "127.0.0.1:0",
-        "--users",
-        "7",
-        "--client",
-        "it's:me",
-        "--client",
-        "b:c",
-        "--page-limit-max",
-        "5",
-        "--token-lifetime",
-        "90s",
-        "--no-skills-list",
-        "--expire-tokens-after",
-        "2",
-    ]);
+    let running = Process::start(&words(
+        "simulate --listen 127.0.0.1:0 --dialect vonage-v4 --users 7 --client it's:me --client b:c \
+         --page-limit-max 5 --token-lifetime 90s --no-skills-list --expire-tokens-after 2",
+    ));
     let lines = running.stdout_until(|line| line.contains("_simulator/stats"));
     let base = base_after(&lines.join("\n"), "is at ");
     let curls: Vec<&String> = lines.iter().filter(|line| line.starts_with("curl ")).collect();
@@ -111,5 +66,5 @@ fn the_lines_of_the_other_vendor_work_as_printed() {
     assert_eq!(get(&base, "/useradmin/skills", token).status, 404);
     assert_eq!(get(&base, "/useradmin/users?limit=6", token).status, 400);
     assert_eq!(get(&base, "/useradmin/users", token).status, 401, "all tokens died after two");
-    assert_eq!(get(&base, "/api/v4/users", "v4-demo-key").status, 404, "the other vendor's");
+    assert_eq!(get(&base, "/api/v4/users", V4_KEY).status, 404, "the other vendor's");
 }

@@ -4,41 +4,32 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::common::process::{
-    Folder, Gateway, LIST, ask, certificate, configuration, tls_line, vendor,
-};
-use crate::common::{run, stderr, stdout};
+use crate::common::process::Gateway;
+use crate::common::{configuration, run, stderr, stdout, vendor};
 use bytes::Bytes;
 use http::{Request, Response, Version};
+use tests::folder::{Certificate, Folder};
+use tests::plain::{ask, say};
+use tests::{Answer, LEGACY_KEY, V1_USERS, client, config};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 use transport::body::{self, Body};
-use transport::client::{Client, ClientError, ClientSettings};
+use transport::client::{Client, ClientError};
 use transport::server::{ServerLimits, serve};
-use transport::tls::{ClientTls, ServerTls};
 
 const LONG: Duration = Duration::from_secs(30);
 const BYTES_MAX: usize = 16 << 20;
 
-fn client(ca: Option<&Path>) -> Client {
-    Client::new(&ClientSettings {
-        connect_timeout: LONG,
-        pool_idle_timeout: LONG,
-        pool_idle_max: 4,
-        tls: ClientTls::new(ca).unwrap(),
-    })
-}
-
 async fn get(client: Client, port: u16) -> Result<Response<Body>, ClientError> {
-    let request = Request::get(format!("https://localhost:{port}{LIST}"))
-        .header("authorization", "Bearer legacy-demo-key");
+    let request = Request::get(format!("https://localhost:{port}{V1_USERS}"))
+        .header("authorization", format!("Bearer {LEGACY_KEY}"));
     client.oneshot(request.body(Bytes::new()).unwrap()).await
 }
 
 /// Everything a server says over TLS to a client that speaks HTTP/1 only.
-async fn say_http1(port: u16, ca: &Path) -> String {
+async fn say_http1(port: u16, ca: &Path) -> Answer {
     use rustls::pki_types::pem::PemObject;
     use rustls::pki_types::{CertificateDer, ServerName};
 
@@ -56,21 +47,18 @@ async fn say_http1(port: u16, ca: &Path) -> String {
         .connect(ServerName::try_from("localhost").unwrap(), stream)
         .await
         .unwrap();
-    let request = format!(
-        "GET {LIST} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer legacy-demo-key\r\n\
-         connection: close\r\n\r\n"
-    );
+    let request = tests::wire::request(&format!("GET {V1_USERS}"), &["connection: close"]);
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut heard = Vec::new();
     tokio::time::timeout(LONG, stream.read_to_end(&mut heard)).await.unwrap().unwrap();
-    String::from_utf8(heard).unwrap()
+    Answer::heard(heard)
 }
 
 /// A vendor behind TLS in this process.
-async fn tls_vendor(files: &(std::path::PathBuf, std::path::PathBuf)) -> (u16, DropGuard) {
+async fn tls_vendor(certificate: &Certificate) -> (u16, DropGuard) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let tls = ServerTls::from_pem_files(&files.0, &files.1).unwrap();
+    let tls = certificate.server();
     let settings = simulator::Settings { users: 250, ..simulator::Settings::default() };
     let service = simulator::Simulator::new(settings).service();
     let stop = CancellationToken::new();
@@ -81,81 +69,80 @@ async fn tls_vendor(files: &(std::path::PathBuf, std::path::PathBuf)) -> (u16, D
 
 #[tokio::test]
 async fn the_gateway_answers_over_tls_on_http1_and_http2() {
-    let folder = Folder::new("tls_gateway");
-    let (_vendor, base) = vendor(&folder, "vendor", &["--users", "250"], &[]);
-    let expected = ask(crate::common::process::address_of(&base), LIST).body;
-    let files = certificate(&folder, "gateway");
-    let file = configuration(&folder, &tls_line(&files), &base, "");
-    let gateway = Gateway::start(&folder, "gateway", &["--config", &file], &[]);
+    let folder = Folder::new();
+    let (_vendor, base) = vendor("--users 250");
+    let expected = ask(&base, V1_USERS).body;
+    let certificate = folder.certificate("gateway");
+    let gateway = Gateway::start(&configuration(&folder, &certificate.server_line(), &base, ""));
     let port = gateway.address.port();
 
-    let answer = get(client(Some(&files.0)), port).await.unwrap();
+    let answer = get(certificate.client(), port).await.unwrap();
     assert_eq!((answer.version(), answer.status().as_u16()), (Version::HTTP_2, 200));
     let got = body::collect(answer.into_body(), BYTES_MAX, LONG).await.unwrap();
     assert!(got == expected, "over HTTP/2: {} bytes, expected {}", got.len(), expected.len());
 
-    let answer = say_http1(port, &files.0).await;
-    let (head, got) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
-    assert!(got.as_bytes() == expected, "over HTTP/1: {} bytes", got.len());
+    let answer = say_http1(port, &certificate.cert).await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.body == expected, "over HTTP/1: {} bytes", answer.body.len());
 
-    // Whoever does not know the certificate gets nothing, and so does who speaks no TLS.
-    assert_eq!(get(client(None), port).await.unwrap_err(), ClientError::Tls);
-    let plain = crate::common::process::say(gateway.address, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+    // A client that does not trust the certificate gets nothing, nor does one without TLS.
+    assert_eq!(get(client(), port).await.unwrap_err(), ClientError::Tls);
+    let plain = say(gateway.address, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n");
     assert!(!plain.starts_with(b"HTTP/"), "{} bytes in the clear", plain.len());
 }
 
 #[tokio::test]
 async fn an_upstream_over_tls_is_believed_by_its_certificate_only() {
-    let folder = Folder::new("tls_upstream");
-    let files = certificate(&folder, "vendor");
-    let (port, _vendor) = tls_vendor(&files).await;
+    let folder = Folder::new();
+    let certificate = folder.certificate("vendor");
+    let (port, _vendor) = tls_vendor(&certificate).await;
     let base = format!("https://localhost:{port}");
-    let ca = format!("ca_file = \"{}\"", files.0.display());
+    let ca = certificate.ca_line();
     // The processes are waited for; meanwhile the vendor must go on.
     let answers = tokio::task::spawn_blocking(move || {
-        let known = Folder::new("tls_upstream_known");
+        let known = Folder::new();
         let file = configuration(&known, "", &base, &ca);
-        let gateway = Gateway::start(&known, "gateway", &["--config", &file], &[]);
-        let good = ask(gateway.address, LIST);
+        let gateway = Gateway::start(&file);
+        let good = ask(gateway.address, V1_USERS);
         let checked = run(&["check", "--config", &file], b"");
-        let unknown = Folder::new("tls_upstream_unknown");
-        let file = configuration(&unknown, "", &base, "");
-        let gateway = Gateway::start(&unknown, "gateway", &["--config", &file], &[]);
-        let bad = ask(gateway.address, LIST);
+        let unknown = Folder::new();
+        let gateway = Gateway::start(&configuration(&unknown, "", &base, ""));
+        let bad = ask(gateway.address, V1_USERS);
         // Another name than the certificate's is as bad as another certificate.
-        let other = Folder::new("tls_upstream_other");
-        let file = configuration(&other, "", &base.replace("localhost", "127.0.0.1"), &ca);
-        let gateway = Gateway::start(&other, "gateway", &["--config", &file], &[]);
-        (good, checked, bad, ask(gateway.address, LIST))
+        let other = Folder::new();
+        let gateway = Gateway::start(&configuration(
+            &other,
+            "",
+            &base.replace("localhost", "127.0.0.1"),
+            &ca,
+        ));
+        (good, checked, bad, ask(gateway.address, V1_USERS))
     });
     let (good, checked, bad, other) = answers.await.unwrap();
-    assert_eq!(good.status, 200, "{}", good.head);
+    assert_eq!(good.status, 200);
     assert!(good.ids().len() > 200);
     assert_eq!(checked.status.code(), Some(0), "{}{}", stdout(&checked), stderr(&checked));
     for refused in [bad, other] {
-        assert_eq!(refused.status, 502, "{}", refused.head);
-        assert_eq!(refused.header("x-tieline-error"), Some("upstream_tls"));
+        assert_eq!(refused.verdict(), "502 upstream_tls");
     }
 }
 
 #[test]
 fn a_certificate_that_cannot_be_used_is_one_line_and_code_78() {
-    let folder = Folder::new("tls_bad");
-    let files = certificate(&folder, "gateway");
+    let folder = Folder::new();
+    let Certificate { cert, key } = folder.certificate("gateway");
     let (missing, junk) = (folder.path("missing.pem"), folder.path("junk.pem"));
     std::fs::write(&junk, "this is no certificate\n").unwrap();
-    let other = certificate(&folder, "other");
+    let other = folder.certificate("other");
     let vendor = "http://127.0.0.1:9";
-    let server = |cert: &Path, key: &Path| tls_line(&(cert.to_owned(), key.to_owned()));
     let ca = |file: &Path| format!("ca_file = \"{}\"", file.display());
     // The settings, the field the line names, and the file.
     let cases = [
-        (server(&missing, &files.1), String::new(), "server.tls", Some(&missing)),
-        (server(&files.0, &missing), String::new(), "server.tls", Some(&missing)),
-        (server(&junk, &files.1), String::new(), "server.tls", Some(&junk)),
-        (server(&files.0, &junk), String::new(), "server.tls", Some(&junk)),
-        (server(&files.0, &other.1), String::new(), "server.tls", None),
+        (config::tls(&missing, &key), String::new(), "server.tls", Some(&missing)),
+        (config::tls(&cert, &missing), String::new(), "server.tls", Some(&missing)),
+        (config::tls(&junk, &key), String::new(), "server.tls", Some(&junk)),
+        (config::tls(&cert, &junk), String::new(), "server.tls", Some(&junk)),
+        (config::tls(&cert, &other.key), String::new(), "server.tls", None),
         (String::new(), ca(&missing), "upstream.ams.ca_file", Some(&missing)),
         (String::new(), ca(&junk), "upstream.ams.ca_file", Some(&junk)),
     ];

@@ -3,12 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 use crate::common::canary::{Heard, Search, canary};
-use crate::common::process::{Folder, configuration};
-use crate::common::{run, tieline};
+use crate::common::{configured, run, tieline};
+use tests::V4_KEY;
+use tests::folder::Folder;
 
 #[test]
 fn no_key_is_repeated_by_a_refusal_to_start() {
-    let folder = Folder::new("secrets_refused");
+    let folder = Folder::new();
     let key = canary(20, 40);
     let hex: String = canary(21, 20).bytes().map(|byte| format!("{byte:02x}")).collect();
     let large = hex.to_uppercase();
@@ -17,8 +18,9 @@ fn no_key_is_repeated_by_a_refusal_to_start() {
         ("hex key".to_owned(), hex.clone()),
         ("large hex key".to_owned(), large.clone()),
     ]);
-    let good = configuration(&folder, "", "http://127.0.0.1:9", "");
-    let good = std::fs::read_to_string(good).unwrap();
+    folder.file("v4.key", V4_KEY);
+    let rest = "[limits]\nrequest_deadline = \"60s\"";
+    let good = configured("", "http://127.0.0.1:9", "", rest);
     let line = |start: &str| good.lines().find(|line| line.starts_with(start)).unwrap().to_owned();
     let mut heard = Heard::default();
     for key in [&key, &hex, &large] {

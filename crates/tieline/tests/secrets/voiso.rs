@@ -7,16 +7,20 @@ use std::sync::MutexGuard;
 use std::time::Duration;
 
 use crate::common::canary::{Heard, Search, canary};
-use crate::common::process::{Folder, Gateway, LIST, Process, certificate, say, tls_line, vendor};
-use crate::common::{much_memory, run, stdout, tieline};
+use crate::common::process::{Gateway, Process};
+use crate::common::{much_memory, tieline, vendor_with};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use bytes::Bytes;
 use http::{Request, Version};
+use tests::folder::Folder;
+use tests::frames::{
+    self, END_HEADERS, END_STREAM, GOAWAY, HEADERS, SETTINGS, WINDOW_UPDATE, frame,
+};
+use tests::plain::{bearer, request, say};
+use tests::{V1_USERS, config};
 use tower::ServiceExt;
 use transport::body;
-use transport::client::{Client, ClientSettings};
-use transport::tls::ClientTls;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const BYTES_MAX: usize = 16 << 20;
@@ -112,11 +116,11 @@ struct World {
 }
 
 impl World {
-    fn new(test: &str) -> World {
+    fn new() -> World {
         let turn = much_memory();
-        let (folder, keys) = (Folder::new(test), Keys::new(faults(&Default::default()).len()));
+        let (folder, keys) = (Folder::new(), Keys::new(faults(&Default::default()).len()));
         let (mut vendors, mut bases) = (Vec::new(), Vec::new());
-        for (number, fault) in faults(&keys.v4).iter().enumerate() {
+        for fault in &faults(&keys.v4) {
             // The first keys of a vendor are printed, for pasting; no secret is one of them.
             let mut arguments = vec![
                 "--users=250",
@@ -129,7 +133,7 @@ impl World {
                 "--legacy-key=printed",
             ];
             arguments.extend(fault.iter().map(String::as_str));
-            let (process, base) = vendor(&folder, &format!("vendor{number}"), &arguments, &[TRACE]);
+            let (process, base) = vendor_with(&arguments, &[TRACE]);
             vendors.push(process);
             bases.push(base);
         }
@@ -144,45 +148,34 @@ impl World {
 
     /// Every way to hold a key is some caller's.
     fn configure(&mut self, bases: &[String]) {
-        let file = self.folder.file("v4.key", &format!("{}\n", self.keys.v4[1]));
+        let file = self.folder.file("v4.key", format!("{}\n", self.keys.v4[1]));
         self.environment.push(("CANARY_V4".to_owned(), self.keys.v4[0].clone()));
         self.environment.push((TRACE.0.to_owned(), TRACE.1.to_owned()));
         let mut text = String::new();
         for (n, (base, key)) in bases.iter().zip(&self.keys.legacy).enumerate() {
             let legacy = match n % 3 {
-                0 => {
-                    let digest = stdout(&run(&["key", "digest"], key.as_bytes()));
-                    format!("digest = \"{}\"", digest.trim_end())
-                }
+                0 => config::digest(key),
                 1 => {
                     self.environment.push((format!("CANARY_{n}"), key.clone()));
-                    format!("env = \"CANARY_{n}\"")
+                    config::env(format!("CANARY_{n}"))
                 }
-                _ => format!("file = \"{}\"", self.folder.file(&format!("{n}.key"), key)),
+                _ => config::file(self.folder.file(&format!("{n}.key"), key)),
             };
-            let v4 = match n % 2 {
-                0 => "env = \"CANARY_V4\"".to_owned(),
-                _ => format!("file = \"{file}\""),
-            };
-            text.push_str(&format!(
-                "[upstream.up{n}]\ndialect = \"voiso-v4\"\nbase_url = \"{base}\"\n\
-                 attempts_max = 2\nattempt_timeout = \"500ms\"\nretry_after_max = \"1s\"\n\
-                 [[caller]]\nname = \"caller{n}\"\nlegacy_key = {{ {legacy} }}\n\
-                 upstream = \"up{n}\"\nupstream_key = {{ {v4} }}\nsees = \"everything\"\n\
-                 explain = true\n"
-            ));
+            let v4 = if n % 2 == 0 { config::env("CANARY_V4") } else { config::file(&file) };
+            let (caller, upstream) = (format!("caller{n}"), format!("up{n}"));
+            let patience =
+                "attempts_max = 2\nattempt_timeout = \"500ms\"\nretry_after_max = \"1s\"";
+            text += &config::voiso(&upstream, base, patience);
+            text += &config::caller(&caller, &upstream, &legacy, &v4, "explain = true");
         }
-        self.folder.file("callers.toml", &text);
+        self.folder.file("callers.toml", text);
     }
 
     /// The file of a configuration whose `[server]` has this line.
     fn file(&self, tls: &str) -> String {
         let callers = std::fs::read_to_string(self.folder.path("callers.toml")).unwrap();
-        let text = format!(
-            "[server]\nlisten = \"127.0.0.1:0\"\n{tls}\n[admin]\nlisten = \"127.0.0.1:0\"\n\
-             [limits]\nrequest_deadline = \"8s\"\n{callers}"
-        );
-        self.folder.file("tieline.toml", &text)
+        let text = config::ports(tls) + "[limits]\nrequest_deadline = \"8s\"\n" + &callers;
+        self.folder.file("tieline.toml", text)
     }
 
     fn environment(&self) -> Vec<(&str, &str)> {
@@ -205,41 +198,44 @@ fn requests(keys: &Keys) -> Vec<(String, String, String)> {
     let mut all = Vec::new();
     let mut add =
         |name: &str, line: String, headers: String| all.push((name.to_owned(), line, headers));
-    let bearer = |key: &str| format!("authorization: Bearer {key}\r\n");
     let explain = "x-tieline-explain: 1\r\n";
     for (n, key) in keys.legacy.iter().enumerate() {
         let q = escaped(key);
-        add(&format!("a list of caller {n}"), format!("GET {LIST}"), bearer(key) + explain);
+        add(&format!("a list of caller {n}"), format!("GET {V1_USERS}"), bearer(key) + explain);
         add(
             &format!("a list by query of caller {n}"),
-            format!("GET {LIST}?key={q}"),
+            format!("GET {V1_USERS}?key={q}"),
             explain.into(),
         );
     }
     let good = &keys.legacy[0];
     for filter in FILTERS {
-        let target = format!("GET {LIST}?{filter}={}", keys.value);
+        let target = format!("GET {V1_USERS}?{filter}={}", keys.value);
         add("a filter", target, bearer(good) + explain);
-        add("a bracket", format!("GET {LIST}?filter[{filter}]={}", keys.value), bearer(good));
-        add("a key in a filter", format!("GET {LIST}?{filter}={}", escaped(good)), bearer(good));
+        add("a bracket", format!("GET {V1_USERS}?filter[{filter}]={}", keys.value), bearer(good));
+        add(
+            "a key in a filter",
+            format!("GET {V1_USERS}?{filter}={}", escaped(good)),
+            bearer(good),
+        );
     }
     let every = keys.legacy[..4].iter().chain(&keys.v4).chain(&keys.wrong);
     for (n, key) in every.enumerate() {
         let (q, basic) = (escaped(key), STANDARD.encode(format!("{key}:")));
         for method in ["GET", "HEAD", "POST", "DELETE", "OPTIONS", "BREW"] {
-            add(&format!("{method} of {n}"), format!("{method} {LIST}"), bearer(key));
+            add(&format!("{method} of {n}"), format!("{method} {V1_USERS}"), bearer(key));
             add(
                 &format!("{method} by query of {n}"),
-                format!("{method} {LIST}?key={q}"),
+                format!("{method} {V1_USERS}?key={q}"),
                 String::new(),
             );
         }
-        add("both", format!("GET {LIST}?key={q}"), bearer(key));
-        add("both, the right one in the head", format!("GET {LIST}?key={q}"), bearer(good));
-        add("twice", format!("GET {LIST}"), bearer(key) + &bearer(key));
-        add("twice by query", format!("GET {LIST}?key={q}&key={q}"), String::new());
-        add("basic", format!("GET {LIST}"), format!("authorization: Basic {basic}\r\n"));
-        add("no scheme", format!("GET {LIST}"), format!("authorization: {key}\r\n"));
+        add("both", format!("GET {V1_USERS}?key={q}"), bearer(key));
+        add("both, the right one in the head", format!("GET {V1_USERS}?key={q}"), bearer(good));
+        add("twice", format!("GET {V1_USERS}"), bearer(key) + &bearer(key));
+        add("twice by query", format!("GET {V1_USERS}?key={q}&key={q}"), String::new());
+        add("basic", format!("GET {V1_USERS}"), format!("authorization: Basic {basic}\r\n"));
+        add("no scheme", format!("GET {V1_USERS}"), format!("authorization: {key}\r\n"));
         for query in [
             q.clone(),
             format!("{q}=1"),
@@ -250,18 +246,21 @@ fn requests(keys: &Keys) -> Vec<(String, String, String)> {
             format!("x=1&token={key}"),
         ] {
             let with = bearer(good) + explain;
-            add("an odd parameter", format!("GET {LIST}?{query}"), with);
-            add("an odd parameter alone", format!("GET {LIST}?{query}"), String::new());
+            add("an odd parameter", format!("GET {V1_USERS}?{query}"), with);
+            add("an odd parameter alone", format!("GET {V1_USERS}?{query}"), String::new());
         }
-        for path in
-            [format!("{LIST}/{q}"), format!("/{q}"), format!("{LIST};{q}"), format!("{LIST}#{q}")]
-        {
+        for path in [
+            format!("{V1_USERS}/{q}"),
+            format!("/{q}"),
+            format!("{V1_USERS};{q}"),
+            format!("{V1_USERS}#{q}"),
+        ] {
             add("an odd path", format!("GET {path}"), bearer(good));
         }
-        add("a whole address", format!("GET http://{q}@gateway{LIST}"), bearer(good));
-        add("an odd target", format!("GET {LIST}?key={key} and more"), bearer(good));
+        add("a whole address", format!("GET http://{q}@gateway{V1_USERS}"), bearer(good));
+        add("an odd target", format!("GET {V1_USERS}?key={key} and more"), bearer(good));
         add("no target", key.clone(), bearer(good));
-        add("an odd header line", format!("GET {LIST}"), format!("Bearer {key}\r\n"));
+        add("an odd header line", format!("GET {V1_USERS}"), format!("Bearer {key}\r\n"));
         for header in [
             "cookie: session",
             "x-api-key: k",
@@ -279,91 +278,67 @@ fn requests(keys: &Keys) -> Vec<(String, String, String)> {
         ] {
             let header =
                 header.replace(": k", &format!(": {key}")).replace("session", &format!("k={key}"));
-            add("an odd header", format!("GET {LIST}"), bearer(good) + &header + "\r\n");
+            add("an odd header", format!("GET {V1_USERS}"), bearer(good) + &header + "\r\n");
         }
     }
-    let long = format!("GET {LIST}?key={}&{}", keys.wrong[0], keys.wrong[0].repeat(1_000));
+    let long = format!("GET {V1_USERS}?key={}&{}", keys.wrong[0], keys.wrong[0].repeat(1_000));
     add("a head that is too long", long, bearer(good));
     all
 }
 
 /// Sends one request over HTTP/2 without TLS, as bytes: a polite client could not say all of this.
 fn say_http2(to: SocketAddr, path: &str, key: Option<&str>) -> Vec<u8> {
-    let mut block = Vec::new();
     let bearer = key.map(|key| format!("Bearer {key}"));
     let mut fields =
         vec![(":method", "GET"), (":scheme", "http"), (":authority", "x"), (":path", path)];
     fields.extend(bearer.as_deref().map(|bearer| ("authorization", bearer)));
-    for (name, value) in fields {
-        // A literal that no table keeps, without Huffman's code.
-        block.push(0);
-        for text in [name, value] {
-            match text.len() {
-                n if n < 127 => block.push(n as u8),
-                n => block.extend([127, ((n - 127) & 127) as u8 | 128, ((n - 127) >> 7) as u8]),
-            }
-            block.extend(text.as_bytes());
-        }
-    }
-    let frame = |kind: u8, flags: u8, stream: u8, payload: &[u8]| {
-        let length = (payload.len() as u32).to_be_bytes();
-        [&length[1..], &[kind, flags, 0, 0, 0, stream], payload].concat()
-    };
     // Settings (a window large enough for the list), the request, and no more of us to come.
-    let settings = frame(4, 0, 0, &[0, 4, 0, 127, 255, 255]);
-    let request = frame(1, 5, 1, &block);
-    let window = frame(8, 0, 0, &0x007F_0000_u32.to_be_bytes());
-    let bye = frame(7, 0, 0, &[0; 8]);
-    say(
-        to,
-        &[&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &settings, &window, &request, &bye].concat(),
-    )
+    let settings = frame(SETTINGS, 0, 0, &[0, 4, 0, 127, 255, 255]);
+    let window = frame(WINDOW_UPDATE, 0, 0, &0x007F_0000_u32.to_be_bytes());
+    let request = frame(HEADERS, END_STREAM | END_HEADERS, 1, &frames::block(&fields));
+    let bye = frame(GOAWAY, 0, 0, &[0; 8]);
+    say(to, [frames::PREFACE, &settings, &window, &request, &bye].concat())
 }
 
 /// Sends every request to a gateway.
 fn talk(gateway: &Gateway, keys: &Keys, heard: &mut Heard) {
     let to = gateway.address;
     for (name, line, headers) in requests(keys) {
-        let request =
-            format!("{line} HTTP/1.1\r\nhost: {to}\r\n{headers}connection: close\r\n\r\n");
-        heard.add(name, say(to, request.as_bytes()));
+        heard.add(name, say(to, request(&line, &headers)));
     }
     let mut http2_answered = 0;
     for key in keys.legacy[..4].iter().chain(&keys.v4).chain(&keys.wrong) {
-        let target = format!("{LIST}?key={}", escaped(key));
-        for (path, bearer) in [(LIST, Some(key.as_str())), (&target, None), (&target, Some(key))] {
+        let target = format!("{V1_USERS}?key={}", escaped(key));
+        for (path, bearer) in
+            [(V1_USERS, Some(key.as_str())), (&target, None), (&target, Some(key))]
+        {
             let answer = say_http2(to, path, bearer);
             http2_answered += u32::from(answer.windows(8).any(|eight| eight == b"{\"error\""));
             heard.add("HTTP/2", answer);
         }
     }
     // A malformed path, which the HTTP/2 library would log whole at `debug`.
-    let malformed = format!("{LIST}?key={}&name=<x>", escaped(&keys.legacy[0]));
+    let malformed = format!("{V1_USERS}?key={}&name=<x>", escaped(&keys.legacy[0]));
     heard.add("malformed HTTP/2", say_http2(to, &malformed, None));
     assert!(http2_answered >= 9, "{http2_answered} errors over HTTP/2");
     for path in ["/metrics", "/callers", "/losses", "/healthz", "/readyz"] {
         for query in
             [String::new(), format!("?key={}", keys.wrong[0]), format!("/{}", keys.wrong[0])]
         {
-            let request = format!(
-                "GET {path}{query} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\
-                 connection: close\r\n\r\n",
-                keys.legacy[0]
-            );
-            heard.add(format!("the admin page {path}"), say(gateway.admin, request.as_bytes()));
+            let request = request(&format!("GET {path}{query}"), &bearer(&keys.legacy[0]));
+            heard.add(format!("the admin page {path}"), say(gateway.admin, request));
         }
     }
 }
 
 #[test]
 fn d12_d13_no_key_is_logged_printed_answered_or_shown() {
-    let mut world = World::new("secrets");
+    let world = World::new();
     let file = world.file("");
     let search = world.keys.search();
     let mut heard = Heard::default();
     for format in ["json", "human"] {
-        let arguments = ["--config", &file, "--log-format", format];
-        let mut gateway = Gateway::start(&world.folder, format, &arguments, &world.environment());
+        let gateway = Gateway::start_with(&file, format, &world.environment());
         talk(&gateway, &world.keys, &mut heard);
         let arguments = std::fs::read(format!("/proc/{}/cmdline", gateway.process.id())).unwrap();
         heard.add("the arguments", arguments);
@@ -387,7 +362,7 @@ fn d12_d13_no_key_is_logged_printed_answered_or_shown() {
         heard.add("the check's report", output.stdout);
         heard.add(format!("the check's {format} log"), output.stderr);
     }
-    for (n, vendor) in world.vendors.iter_mut().enumerate() {
+    for (n, vendor) in world.vendors.iter().enumerate() {
         vendor.stop();
         heard.add(format!("the output of vendor {n}"), vendor.stdout());
         heard.add(format!("the log of vendor {n}"), vendor.stderr());
@@ -417,20 +392,14 @@ fn d12_d13_no_key_is_logged_printed_answered_or_shown() {
 
 #[tokio::test]
 async fn no_key_leaves_by_way_of_tls_and_http2() {
-    let world = World::new("secrets_tls");
-    let files = certificate(&world.folder, "gateway");
-    let file = world.file(&tls_line(&files));
-    let arguments = ["--config", &file, "--log-format", "json"];
-    let mut gateway = Gateway::start(&world.folder, "tls", &arguments, &world.environment());
-    let client = Client::new(&ClientSettings {
-        connect_timeout: PATIENCE,
-        pool_idle_timeout: PATIENCE,
-        pool_idle_max: 4,
-        tls: ClientTls::new(Some(&files.0)).unwrap(),
-    });
+    let world = World::new();
+    let certificate = world.folder.certificate("gateway");
+    let file = world.file(&certificate.server_line());
+    let gateway = Gateway::start_with(&file, "json", &world.environment());
+    let client = certificate.client();
     let keys = &world.keys;
     let mut heard = Heard::default();
-    let base = format!("https://localhost:{}{LIST}", gateway.address.port());
+    let base = format!("https://localhost:{}{V1_USERS}", gateway.address.port());
     for key in keys.legacy.iter().chain(&keys.v4).chain(&keys.wrong) {
         let q = escaped(key);
         for (target, with) in [
@@ -453,8 +422,8 @@ async fn no_key_leaves_by_way_of_tls_and_http2() {
             heard.add("a body over TLS", body.to_vec());
         }
         // A client that forgets the TLS.
-        let request = format!("GET {LIST}?key={q} HTTP/1.1\r\nhost: x\r\n\r\n");
-        heard.add("in the clear", say(gateway.address, request.as_bytes()));
+        let request = request(&format!("GET {V1_USERS}?key={q}"), "");
+        heard.add("in the clear", say(gateway.address, request));
     }
     gateway.process.stop();
     heard.add("the log", gateway.process.stderr());

@@ -8,25 +8,27 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::echo::{ANSWERS, echo};
-use super::vonage_world::{Keys, NAME, TOKEN, TRACE, World};
+use super::vonage_world::{Keys, NAME, TRACE, World};
 use crate::common::canary::{Heard, Search};
-use crate::common::process::{Folder, Gateway, LIST, certificate, say, tls_line, vendor};
-use crate::common::{run, stdout, tieline};
+use crate::common::process::Gateway;
+use crate::common::{run, stdout, tieline, vendor_with};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{Request, Version};
 use simulator::{Body, Dialect, Faults, Settings, Simulator, VonageSettings};
+use tests::config::{self, TOKEN};
+use tests::folder::Folder;
+use tests::plain::{bearer, request, say};
+use tests::{DELETED, TEAMS, V1_USERS, V3_USERS};
 use tower::ServiceExt;
 use transport::body;
-use transport::client::{Client, ClientSettings};
 use transport::server::ServerLimits;
-use transport::tls::{ClientTls, ServerTls};
+use transport::tls::ServerTls;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const BYTES_MAX: usize = 16 << 20;
-const PATHS: [&str; 4] =
-    [LIST, "/api/v3/cdr/users", "/api/v2/cdr/teams", "/api/v2/cdr/deleted_agents"];
+const PATHS: [&str; 4] = [V1_USERS, V3_USERS, TEAMS, DELETED];
 
 /// A text as a query may hold it.
 fn escaped(text: &str) -> String {
@@ -34,21 +36,19 @@ fn escaped(text: &str) -> String {
 }
 
 fn ask(to: SocketAddr, line: &str, headers: &str) -> Vec<u8> {
-    let request = format!("{line} HTTP/1.1\r\nhost: {to}\r\n{headers}connection: close\r\n\r\n");
-    say(to, request.as_bytes())
+    say(to, request(line, headers))
 }
 
 /// Asks a gateway everything.
 fn talk(gateway: &Gateway, keys: &Keys, tokens: &[String], heard: &mut Heard) {
     let to = gateway.address;
     let explain = "x-tieline-explain: 1\r\n";
-    let bearer = |key: &str| format!("authorization: Bearer {key}\r\n");
     let all = |n: usize, key: &str| {
         let mut answers: Vec<_> = PATHS
             .iter()
             .map(|path| ask(to, &format!("GET {path}"), &(bearer(key) + explain)))
             .collect();
-        answers.push(ask(to, &format!("GET {LIST}?key={}", escaped(key)), explain));
+        answers.push(ask(to, &format!("GET {V1_USERS}?key={}", escaped(key)), explain));
         answers.into_iter().map(move |answer| (format!("a list of caller {n}"), answer))
     };
     // Much of it is waiting for vendors that say nothing.
@@ -67,26 +67,26 @@ fn talk(gateway: &Gateway, keys: &Keys, tokens: &[String], heard: &mut Heard) {
     {
         let (q, basic) = (escaped(key), STANDARD.encode(key));
         for (line, headers) in [
-            (format!("GET {LIST}"), bearer(key)),
-            (format!("POST {LIST}"), bearer(key)),
-            (format!("GET {LIST}?key={q}"), String::new()),
-            (format!("GET {LIST}?key={q}"), bearer(good)),
-            (format!("GET {LIST}"), format!("authorization: Basic {basic}\r\n")),
-            (format!("GET {LIST}?name={q}"), bearer(good) + explain),
-            (format!("GET {LIST}?{q}=1&client_secret={q}"), bearer(good) + explain),
-            (format!("GET {LIST}/{q}"), bearer(good)),
+            (format!("GET {V1_USERS}"), bearer(key)),
+            (format!("POST {V1_USERS}"), bearer(key)),
+            (format!("GET {V1_USERS}?key={q}"), String::new()),
+            (format!("GET {V1_USERS}?key={q}"), bearer(good)),
+            (format!("GET {V1_USERS}"), format!("authorization: Basic {basic}\r\n")),
+            (format!("GET {V1_USERS}?name={q}"), bearer(good) + explain),
+            (format!("GET {V1_USERS}?{q}=1&client_secret={q}"), bearer(good) + explain),
+            (format!("GET {V1_USERS}/{q}"), bearer(good)),
             (format!("GET {TOKEN}?client_secret={q}"), bearer(good)),
-            (format!("GET {LIST}"), bearer(good) + &format!("cookie: token={basic}\r\n")),
-            (format!("GET {LIST}"), bearer(good) + &format!("x-request-id: {basic}\r\n")),
+            (format!("GET {V1_USERS}"), bearer(good) + &format!("cookie: token={basic}\r\n")),
+            (format!("GET {V1_USERS}"), bearer(good) + &format!("x-request-id: {basic}\r\n")),
         ] {
             heard.add("an odd request", ask(to, &line, &headers));
         }
     }
     // What a client filters by may go upstream, so here it is nobody's key.
-    let odd = format!("GET {LIST}?extension={}", escaped(&keys.wrong[1]));
+    let odd = format!("GET {V1_USERS}?extension={}", escaped(&keys.wrong[1]));
     heard.add("a list by extension", ask(to, &odd, &(bearer(good) + explain)));
     // By a user's name, which is no secret but nothing for a log either.
-    let name = format!("GET {LIST}?name={}", escaped(NAME));
+    let name = format!("GET {V1_USERS}?name={}", escaped(NAME));
     heard.add("a list by name", ask(to, &name, &bearer(good)));
     for path in ["/metrics", "/callers", "/losses", "/healthz", "/readyz"] {
         heard
@@ -96,18 +96,18 @@ fn talk(gateway: &Gateway, keys: &Keys, tokens: &[String], heard: &mut Heard) {
 
 #[test]
 fn d12_no_secret_or_token_is_logged_printed_answered_shown_or_kept() {
-    let mut world = World::new("secrets_vonage");
+    let world = World::new();
     let file = world.file();
     let mut heard = Heard::default();
-    // Beside the gateways: a check waits minutes for vendors that say nothing.
+    // Beside the gateways: a check waits for vendors that say nothing, ten times this long.
+    let patience = ("TIELINE_LIMITS__REQUEST_DEADLINE", "1s");
     let checks = ["json", "human"].map(|format| {
         let mut check = tieline(&["check", "--config", &file, "--log-format", format]);
-        check.envs(world.environment());
+        check.envs(world.environment()).envs([patience]);
         (format, std::thread::spawn(move || check.output().unwrap()))
     });
     for format in ["json", "human"] {
-        let arguments = ["--config", &file, "--log-format", format];
-        let mut gateway = Gateway::start(&world.folder, format, &arguments, &world.environment());
+        let gateway = Gateway::start_with(&file, format, &world.environment());
         talk(&gateway, &world.keys, &world.tokens(), &mut heard);
         let arguments = std::fs::read(format!("/proc/{}/cmdline", gateway.process.id())).unwrap();
         heard.add("the arguments", arguments);
@@ -130,7 +130,7 @@ fn d12_no_secret_or_token_is_logged_printed_answered_shown_or_kept() {
     let tokens = world.tokens();
     let search = world.keys.search(&tokens);
     self_check(&world, &tokens, &search, &heard);
-    for (n, vendor) in world.vendors.iter_mut().enumerate() {
+    for (n, vendor) in world.vendors.iter().enumerate() {
         vendor.process.stop();
         heard.add(format!("log of vendor {n}: output"), vendor.process.stdout());
         heard.add(format!("log of vendor {n}"), vendor.process.stderr());
@@ -232,8 +232,8 @@ async fn front(simulator: &Simulator, tls: ServerTls) -> (u16, Arc<Mutex<Vec<Str
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_or_token_leaves_by_way_of_tls_and_http2() {
-    let (folder, keys) = (Folder::new("secrets_vonage_tls"), Keys::new(2));
-    let files = certificate(&folder, "both");
+    let (folder, keys) = (Folder::new(), Keys::new(2));
+    let certificate = folder.certificate("both");
     let (id, secret) = keys.clients[1].clone();
     let simulator = Simulator::new(Settings {
         dialect: Dialect::VonageV4,
@@ -246,34 +246,21 @@ async fn no_secret_or_token_leaves_by_way_of_tls_and_http2() {
         vonage: VonageSettings { clients: vec![(id, secret)], ..VonageSettings::default() },
         ..Settings::default()
     });
-    let tls = ServerTls::from_pem_files(&files.0, &files.1).unwrap();
-    let (port, shown) = front(&simulator, tls).await;
-    let mut text = format!("[server]\nlisten = \"127.0.0.1:0\"\n{}\n", tls_line(&files));
-    text.push_str("[admin]\nlisten = \"127.0.0.1:0\"\n");
+    let (port, shown) = front(&simulator, certificate.server()).await;
+    let mut text = config::ports(&certificate.server_line());
     // The second caller's client is none that the vendor knows.
     for n in 0..2 {
-        let client = folder.file(&format!("{n}.client"), &keys.client(n + 1));
-        let legacy = folder.file(&format!("{n}.key"), &keys.legacy[n]);
+        let client = config::file(folder.file(&format!("{n}.client"), keys.client(n + 1)));
+        let legacy = config::file(folder.file(&format!("{n}.key"), &keys.legacy[n]));
         let auth = if n == 0 { "basic" } else { "form" };
-        text.push_str(&format!(
-            "[upstream.up{n}]\ndialect = \"vonage-v4\"\nbase_url = \"https://localhost:{port}\"\n\
-             token_url = \"https://localhost:{port}{TOKEN}\"\ntoken_auth = \"{auth}\"\n\
-             ca_file = \"{}\"\nrequests_per_minute_max = 0\n\
-             [[caller]]\nname = \"caller{n}\"\nlegacy_key = {{ file = \"{legacy}\" }}\n\
-             upstream = \"up{n}\"\nupstream_key = {{ file = \"{client}\" }}\n\
-             sees = \"everything\"\nexplain = true\n",
-            files.0.display()
-        ));
+        let more = format!("token_auth = \"{auth}\"\n{}", certificate.ca_line());
+        let (caller, upstream) = (format!("caller{n}"), format!("up{n}"));
+        text += &config::vonage(&upstream, format!("https://localhost:{port}"), &more);
+        text += &config::caller(&caller, &upstream, &legacy, &client, "explain = true");
     }
-    let file = folder.file("tieline.toml", &text);
-    let arguments = ["--config", &file, "--log-format", "json"];
-    let mut gateway = Gateway::start(&folder, "tls", &arguments, &[TRACE]);
-    let client = Client::new(&ClientSettings {
-        connect_timeout: PATIENCE,
-        pool_idle_timeout: PATIENCE,
-        pool_idle_max: 4,
-        tls: ClientTls::new(Some(&files.0)).unwrap(),
-    });
+    let file = folder.file("tieline.toml", text);
+    let gateway = Gateway::start_with(&file, "json", &[TRACE]);
+    let client = certificate.client();
     let mut heard = Heard::default();
     let mut statuses = Vec::new();
     for key in &keys.legacy {
@@ -308,26 +295,21 @@ async fn no_secret_or_token_leaves_by_way_of_tls_and_http2() {
 
 #[test]
 fn an_import_tells_no_key_whatever_the_vendor_repeats() {
-    let (folder, keys) = (Folder::new("secrets_import"), Keys::new(1));
-    let client = folder.file("client", &keys.client(0));
-    let legacy = folder.file("legacy", &keys.legacy[0]);
-    let file = folder.file(
-        "tieline.toml",
-        &format!(
-            "[roster]\nfile = \"roster.sqlite\"\n\
-             [upstream.up]\ndialect = \"vonage-v4\"\nbase_url = \"http://127.0.0.1:9\"\n\
-             token_url = \"http://127.0.0.1:9\"\n\
-             [[caller]]\nname = \"crm\"\nlegacy_key = {{ file = \"{legacy}\" }}\n\
-             upstream = \"up\"\nupstream_key = {{ file = \"{client}\" }}\nsees = \"everything\"\n"
-        ),
-    );
+    let (folder, keys) = (Folder::new(), Keys::new(1));
+    let client = config::file(folder.file("client", keys.client(0)));
+    let legacy = config::file(folder.file("legacy", &keys.legacy[0]));
+    let nowhere = "http://127.0.0.1:9";
+    let text = "[roster]\nfile = \"roster.sqlite\"\n".to_owned()
+        + &config::vonage_with("up", nowhere, nowhere, "")
+        + &config::caller("crm", "up", &legacy, &client, "");
+    let file = folder.file("tieline.toml", text);
     let echoing = ["--echo-key-in-error"];
     let vonage = ["--dialect", "vonage-v4", "--echo-key-in-error"];
-    let (_first, voiso) = vendor(&folder, "voiso", &echoing, &[]);
-    let (_second, vonage) = vendor(&folder, "vonage", &vonage, &[]);
+    let (_first, voiso) = vendor_with(&echoing, &[]);
+    let (_second, vonage) = vendor_with(&vonage, &[]);
     let mut urls = vec![
         format!("{voiso}/api/v4/users"),
-        format!("{voiso}/api/v2/cdr/deleted_agents"),
+        format!("{voiso}{DELETED}"),
         format!("{vonage}/useradmin/users"),
         format!("{vonage}{TOKEN}"),
         "http://127.0.0.1:9/nobody".to_owned(),
@@ -337,7 +319,7 @@ fn an_import_tells_no_key_whatever_the_vendor_repeats() {
     urls.extend((0..ANSWERS.len()).map(|n| format!("{echo}/{n}")));
     let mut heard = Heard::default();
     for wrong in keys.wrong.iter().chain(&keys.legacy) {
-        let key = folder.file("wrong", &format!("{wrong}\n"));
+        let key = folder.file("wrong", format!("{wrong}\n"));
         for url in &urls {
             let by_query = format!("{url}?key={}", escaped(wrong));
             let with_user = url.replace("://", &format!("://{}@", &keys.tokens[0]));

@@ -8,13 +8,13 @@ use std::sync::MutexGuard;
 
 use super::echo::{ANSWERS, Tap, echo};
 use crate::common::canary::{Search, canary};
-use crate::common::process::{Folder, Process, vendor};
-use crate::common::{much_memory, run, stdout};
+use crate::common::process::Process;
+use crate::common::{much_memory, vendor_with};
+use tests::config::{self, TOKEN};
+use tests::folder::Folder;
 
 /// The finest log there is.
 pub(crate) const TRACE: (&str, &str) = ("TIELINE_LOG", "trace");
-/// Where a vendor gives tokens.
-pub(crate) const TOKEN: &str = "/Auth/connect/token";
 /// A name that a vendor gives to one user; it belongs in lists and in the roster, nowhere else.
 pub(crate) const NAME: &str = "Wilhelmina Quackenbush-Featherstonehaugh";
 
@@ -133,10 +133,10 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(test: &str) -> World {
+    pub(crate) fn new() -> World {
         let turn = much_memory();
         let count = faults(&Keys::new(0)).len() + 2 * ANSWERS.len() + 1;
-        let (folder, keys) = (Folder::new(test), Keys::new(count as u64));
+        let (folder, keys) = (Folder::new(), Keys::new(count as u64));
         let (mut vendors, mut upstreams) = (Vec::new(), Vec::new());
         let all = faults(&keys);
         for (n, fault) in all.iter().enumerate() {
@@ -146,7 +146,7 @@ impl World {
             arguments.extend(["--client", "printed:p", "--client", &client]);
             arguments.push("--echo-key-in-error");
             arguments.extend(fault.iter().map(String::as_str));
-            let (process, base) = vendor(&folder, &format!("vendor{n}"), &arguments, &[TRACE]);
+            let (process, base) = vendor_with(&arguments, &[TRACE]);
             let (lists, base_url) = Tap::before(&base);
             let (tokens, token_url) = Tap::before(&base);
             vendors.push(Vendor { process, lists, tokens });
@@ -179,43 +179,38 @@ impl World {
         for (n, (base, token)) in upstreams.iter().enumerate() {
             let legacy = &self.keys.legacy[n];
             let legacy = match n % 3 {
-                0 => {
-                    let digest = stdout(&run(&["key", "digest"], legacy.as_bytes()));
-                    format!("digest = \"{}\"", digest.trim_end())
-                }
+                0 => config::digest(legacy),
                 1 => {
                     self.environment.push((format!("LEGACY_{n}"), legacy.clone()));
-                    format!("env = \"LEGACY_{n}\"")
+                    config::env(format!("LEGACY_{n}"))
                 }
-                _ => format!("file = \"{}\"", self.folder.file(&format!("{n}.key"), legacy)),
+                _ => config::file(self.folder.file(&format!("{n}.key"), legacy)),
             };
             let client = self.keys.client(if token == good { 0 } else { n });
             let key = match n % 4 {
                 0 | 3 => {
                     self.environment.push((format!("CLIENT_{n}"), client));
-                    format!("env = \"CLIENT_{n}\"")
+                    config::env(format!("CLIENT_{n}"))
                 }
-                _ => format!("file = \"{}\"", self.folder.file(&format!("{n}.client"), &client)),
+                _ => config::file(self.folder.file(&format!("{n}.client"), client)),
             };
             let auth = if n % 3 == 1 { "basic" } else { "form" };
-            self.callers.push_str(&format!(
-                "[upstream.up{n}]\ndialect = \"vonage-v4\"\nbase_url = \"{base}\"\n\
-                 token_url = \"{token}\"\ntoken_auth = \"{auth}\"\nrequests_per_minute_max = 0\n\
-                 attempts_max = 2\nattempt_timeout = \"500ms\"\nretry_after_max = \"1s\"\n\
-                 [[caller]]\nname = \"caller{n}\"\nlegacy_key = {{ {legacy} }}\n\
-                 upstream = \"up{n}\"\nupstream_key = {{ {key} }}\nsees = \"everything\"\n\
-                 explain = true\n"
-            ));
+            let more = format!(
+                "token_auth = \"{auth}\"\nattempts_max = 2\nattempt_timeout = \"500ms\"\n\
+                 retry_after_max = \"1s\""
+            );
+            let (caller, upstream) = (format!("caller{n}"), format!("up{n}"));
+            self.callers += &config::vonage_with(&upstream, base, token, &more);
+            self.callers += &config::caller(&caller, &upstream, &legacy, &key, "explain = true");
         }
     }
 
     pub(crate) fn file(&self) -> String {
-        let text = format!(
-            "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
-             [limits]\nrequest_deadline = \"8s\"\n[roster]\nfile = \"{}.sqlite\"\n{}",
-            self.keys.place, self.callers
-        );
-        self.folder.file("tieline.toml", &text)
+        let (ports, place) = (config::ports(""), &self.keys.place);
+        let limits = "[limits]\nrequest_deadline = \"8s\"";
+        let text =
+            format!("{ports}{limits}\n[roster]\nfile = \"{place}.sqlite\"\n{}", self.callers);
+        self.folder.file("tieline.toml", text)
     }
 
     pub(crate) fn environment(&self) -> Vec<(&str, &str)> {

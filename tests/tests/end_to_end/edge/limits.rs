@@ -353,7 +353,7 @@ async fn limits_of_connections_change_at_a_restart_only_and_hosts_at_once() {
     let config = |server: &str| {
         let text = edge_text(upstream.address, server, "");
         let env = [("V4".to_owned(), tests::V4_KEY.to_owned())];
-        gateway::config::Config::parse(&text, "test.toml", &env).unwrap()
+        settings::Config::parse(&text, "test.toml", &env).unwrap()
     };
     let reloader = front.running.reloader();
     let refused = reloader.reload(config("header_timeout = \"3s\"")).unwrap_err().to_string();

@@ -59,7 +59,7 @@ async fn converse(
 
 /// A gateway over it, for two callers.
 async fn front(gated: &Gated, upstream: &str, limits: &str) -> Arc<Front> {
-    let digest = gateway::key_digest(OTHER_KEY);
+    let digest = settings::key_digest(OTHER_KEY);
     let rest = format!(
         "[[caller]]\nname = \"other\"\nlegacy_key = {{ digest = \"{digest}\" }}\n\
          upstream = \"ams\"\nupstream_key = {{ env = \"OTHER\" }}\nsees = \"everything\"\n\
@@ -214,12 +214,12 @@ async fn c09_a_page_that_takes_long_to_read_keeps_nobody_else_waiting() {
 /// Where the clock on the wall is looked at, and why that moves no timer.
 const WALL_CLOCK: &[(&str, &str)] = &[
     ("gateway/src/admin/reload.rs", "whether a certificate has ended"),
-    ("gateway/src/config/files.rs", "times of files, compared for being the same"),
     ("gateway/src/edge/sunset.rs", "dates that headers show"),
     ("gateway/src/list/remember.rs", "dates that the roster shows"),
     ("gateway/src/observe/metrics.rs", "when the process began, for a metric"),
     ("gateway/src/observe/spans.rs", "when a span began and ended, for who reads it"),
     ("gateway/src/shadow/results.rs", "when a difference was found, for who reads it"),
+    ("settings/src/files.rs", "times of files, compared for being the same"),
     ("tieline/src/log/json.rs", "when a line was logged, for who reads it"),
     ("tieline/src/otlp/message.rs", "when a span began and ended, as the collector is told"),
     ("tieline/src/validation/reports.rs", "when a validation began, for who reads its report"),
@@ -228,9 +228,9 @@ const WALL_CLOCK: &[(&str, &str)] = &[
 
 #[test]
 fn k09_h12_the_clock_on_the_wall_moves_no_timer() {
-    let mut folders: Vec<PathBuf> = ["gateway", "transport", "roster", "tieline", "domain"]
-        .map(|name| Path::new("../crates").join(name).join("src"))
-        .into();
+    let crates = ["gateway", "settings", "transport", "roster", "tieline", "domain"];
+    let mut folders: Vec<PathBuf> =
+        crates.map(|name| Path::new("../crates").join(name).join("src")).into();
     let (mut looked_at, mut found) = (0, Vec::new());
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {

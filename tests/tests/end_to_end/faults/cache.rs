@@ -69,7 +69,7 @@ async fn i08_one_callers_many_questions_push_out_nobody_elses_answers() {
         "[cache]\nfresh_for = \"1h\"\nbytes_max = \"512KiB\"\n[[caller]]\nname = \"wall\"\n\
          legacy_key = {{ digest = \"{}\" }}\nupstream = \"ams\"\nupstream_key = {{ env = \"V4\" }}\n\
          sees = \"everything\"\n",
-        gateway::key_digest("second-key")
+        settings::key_digest("second-key")
     );
     let world = World::with(users(60), "", &rest).await;
     let wall = [("authorization", "Bearer second-key")];

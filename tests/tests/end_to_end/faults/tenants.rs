@@ -4,8 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use gateway::config::Config;
 use http::Method;
+use settings::Config;
 use simulator::{Faults, Settings};
 use tests::raw::{Raw, Reply, page, user};
 use tests::wire::passing;
@@ -213,7 +213,7 @@ async fn d17_a_key_in_a_query_is_unescaped_once_and_compared_as_bytes() {
     let rest = format!(
         "[[caller]]\nname = \"odd\"\nlegacy_key = {{ digest = \"{}\" }}\nupstream = \"ams\"\n\
          upstream_key = {{ env = \"V4\" }}\nsees = \"everything\"\n",
-        gateway::key_digest(odd)
+        settings::key_digest(odd)
     );
     let world = World::with(Settings { users: 3, ..Settings::default() }, "", &rest).await;
     for good in
@@ -272,7 +272,7 @@ async fn d09_equal_requests_of_two_callers_are_two_readings() {
     let narrow = format!(
         "[[caller]]\nname = \"narrow\"\nlegacy_key = {{ digest = \"{}\" }}\nupstream = \"ams\"\n\
          upstream_key = {{ env = \"V4\" }}\nsees = {{ users = [2] }}\n",
-        gateway::key_digest("narrow-key")
+        settings::key_digest("narrow-key")
     );
     // Nobody is answered before both have asked.
     let both = std::sync::Arc::new(std::sync::Barrier::new(2));

@@ -108,7 +108,7 @@ async fn what_is_kept_for_one_caller_is_not_another_callers() {
     let other = format!(
         "[[caller]]\nname = \"other\"\nlegacy_key = {{ digest = \"{}\" }}\nupstream = \"ams\"\n\
          upstream_key = {{ env = \"V4\" }}\nsees = \"everything\"\n",
-        gateway::key_digest("other-key")
+        settings::key_digest("other-key")
     );
     let world = world(&other).await;
     let expected = members(&world, "Supervisor");

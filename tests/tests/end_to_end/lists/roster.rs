@@ -112,7 +112,7 @@ async fn a_filtered_list_makes_nobody_vanish_and_no_caller_sees_anothers_users()
     let second = format!(
         "[[caller]]\nname = \"wall\"\nlegacy_key = {{ digest = \"{}\" }}\nupstream = \"ams\"\n\
          upstream_key = {{ env = \"V4\" }}\nsees = {{ groups = [\"Agent\"] }}\n{}",
-        gateway::key_digest("second-key"),
+        settings::key_digest("second-key"),
         with_roster(&file)
     );
     let world = World::with(users(250), "", &second).await;
@@ -224,7 +224,7 @@ fn a_file_that_is_no_roster_is_refused_and_stays_as_it_is() {
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
     let config = tests::config_text(address, "", &with_roster(&file));
     let env = [("V4".to_owned(), "v4".to_owned())];
-    let config = gateway::config::Config::parse(&config, "t.toml", &env).unwrap();
+    let config = settings::Config::parse(&config, "t.toml", &env).unwrap();
     let start = gateway::start(config, Default::default());
     let error = runtime.block_on(start).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
@@ -239,7 +239,7 @@ async fn a_check_makes_no_roster() {
     let world = World::new(users(20)).await;
     let config = tests::config_text(world.vendor_address, "", &with_roster(&file));
     let env = [("V4".to_owned(), tests::V4_KEY.to_owned())];
-    let config = gateway::config::Config::parse(&config, "t.toml", &env).unwrap();
+    let config = settings::Config::parse(&config, "t.toml", &env).unwrap();
     assert!(gateway::check::check(&config).await.unwrap().is_good());
     assert!(!file.exists());
 }

@@ -25,7 +25,7 @@ fn second(sees: &str) -> String {
     format!(
         "[[caller]]\nname = \"wall\"\nlegacy_key = {{ digest = \"{}\" }}\nupstream = \"ams\"\n\
          upstream_key = {{ env = \"V4\" }}\nsees = {sees}\n",
-        gateway::key_digest("second-key")
+        settings::key_digest("second-key")
     )
 }
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use gateway::config::Config;
 use saphyr::{LoadableYamlNode, Yaml};
+use settings::Config;
 
 const EXAMPLE: &str = "deploy/tieline.example.toml";
 

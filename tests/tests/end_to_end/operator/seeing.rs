@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gateway::config::Config;
 use http::Method;
 use serde_json::{Value, json};
+use settings::Config;
 use simulator::{Fail, Faults, Settings};
 use tests::raw::{Head, Raw, Reply};
 use tests::{Answer, Front, LEGACY_KEY, V1_USERS, World, config_text, vonage};
@@ -240,7 +240,7 @@ async fn two_hundred_callers_stay_below_the_bound_of_series() {
         format!(
             "[[caller]]\nname = \"caller-{number}\"\nlegacy_key = {{ digest = \"{}\" }}\n\
              upstream = \"ams\"\nupstream_key = {{ env = \"V4\" }}\nsees = \"everything\"\n",
-            gateway::key_digest(&format!("key-{number}"))
+            settings::key_digest(&format!("key-{number}"))
         )
     };
     let callers: String = (0..200).map(caller).collect();

@@ -124,7 +124,7 @@ async fn record(path: &Path, dialect: Dialect, users: usize) -> (Simulator, Summ
     };
     let recorder = Some(writer.recorder("up"));
     let settings = RelaySettings { recorder, ..RelaySettings::default() };
-    let key = if dialect == Dialect::VoisoV4 { V4_KEY } else { vonage::CLIENT };
+    let key = if dialect == Dialect::VoisoV4 { V4_KEY } else { tests::CLIENT };
     let seat = Seat::new(Behind::Live(Box::new(upstream)), settings, dialect, key).await;
     let control = client();
     for (question, ask) in questions(&simulator.records()).iter().enumerate() {

@@ -38,7 +38,7 @@ impl Scene {
             Dialect::VonageV4 => {
                 let direct = format!("{base_url}/Auth/connect/token");
                 let config = vonage::config_text(address, "", rest);
-                (config.replace(&direct, &self.relay.token_url().unwrap()), vonage::CLIENT)
+                (config.replace(&direct, &self.relay.token_url().unwrap()), tests::CLIENT)
             }
         };
         Front::start_with(&config, &[("V4".to_owned(), key.to_owned())]).await

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway::key_digest;
 use http::{Request, Version};
+use settings::key_digest;
 use tests::raw::{Raw, Reply};
 use tests::wire::Far;
 use tests::{Front, LEGACY_KEY, V4_KEY};

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use gateway::Surroundings;
-use gateway::config::Config;
 use gateway::shadow::{Judge, Listener, Question, Reply};
+use settings::Config;
 use simulator::Settings;
 use tests::raw::{Head, Raw, Reply as Said};
 use tests::shadow::{found, front, outcome, text};

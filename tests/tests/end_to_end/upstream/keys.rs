@@ -21,7 +21,7 @@ fn caller(name: &str, key: &str, sees: &str) -> String {
     format!(
         "[[caller]]\nname = \"{name}\"\nlegacy_key = {{ digest = \"{}\" }}\nupstream = \"ams\"\n\
          upstream_key = {{ env = \"V4\" }}\nsees = {sees}\n",
-        gateway::key_digest(key)
+        settings::key_digest(key)
     )
 }
 

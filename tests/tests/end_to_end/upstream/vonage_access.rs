@@ -242,7 +242,7 @@ async fn two_callers_with_one_client_and_different_sight_share_nothing() {
     let second = format!(
         "[[caller]]\nname = \"wall\"\nlegacy_key = {{ digest = \"{}\" }}\nupstream = \"vcc\"\n\
          upstream_key = {{ env = \"V4\" }}\nsees = {{ groups = [\"Admin\"] }}\n",
-        gateway::key_digest("second-key")
+        settings::key_digest("second-key")
     );
     let front = Front::start_with(&config_text(address, "", &second), &env()).await;
     let wall = [("authorization", "Bearer second-key")];

@@ -289,7 +289,7 @@ async fn e16_a_stray_answer_never_reaches_another_caller() {
     let second = format!(
         "[[caller]]\nname = \"other\"\nlegacy_key = {{ digest = \"{}\" }}\nupstream = \"ams\"\n\
          upstream_key = {{ env = \"OTHER\" }}\nsees = \"everything\"\n",
-        gateway::key_digest(OTHER)
+        settings::key_digest(OTHER)
     );
     let env = [("V4", V4_KEY), ("OTHER", "the-other-v4-key")];
     let env = env.map(|(name, key)| (name.to_owned(), key.to_owned()));

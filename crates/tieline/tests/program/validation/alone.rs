@@ -1,32 +1,26 @@
 //! How far a verdict goes: without a legacy side, and where less was asked than there is to ask.
-#![expect(clippy::unwrap_used, reason = "a test may")]
 
-use super::sides::{FEW, KEY, Sides, assert_code, read, report, validate};
-use crate::common::process::{Folder, configuration};
-use crate::common::{run, stdout};
+use super::sides::{FEW, KEY, Sides, assert_code};
+use crate::common::{configured, run, stdout};
 use report::{Cause, Report, Verdict};
 use serde_json::Value;
 
 /// Candidate alone: a configuration, or a server that is seen as one.
-fn alone(folder: &Folder, candidate: &[&str]) -> (std::process::Output, Report) {
-    let out = folder.path("report");
-    let start = [&["validate"][..], candidate, &["--report", out.to_str().unwrap()], &FEW].concat();
-    let output = run(&start, b"");
-    (output, read(&out))
+fn alone(sides: &Sides, candidate: &[&str]) -> (std::process::Output, Report) {
+    let start = [&["validate"][..], candidate, &["--report", &sides.out], &FEW].concat();
+    (run(&start, b""), sides.report())
 }
 
 #[test]
 fn without_control_the_verdict_says_that_nothing_was_compared() {
     let sides = Sides::new(40);
-    let folder = Folder::new("alone_verdict");
-    let config = configuration(&folder, "", &sides.base, "");
-    let (output, report) = alone(&folder, &["--config", &config]);
+    let (output, report) = alone(&sides, &["--config", &sides.config]);
     assert_code(&output, 0);
     let out = stdout(&output);
     assert!(out.starts_with("NOTHING CONTRADICTS ITSELF, NOTHING WAS COMPARED"), "{out}");
     assert!(report.because.contains("nothing was compared with the legacy API"));
     for name in ["report.html", "report.junit.xml", "report.json"] {
-        let text = std::fs::read_to_string(folder.path("report").join(name)).unwrap();
+        let text = sides.written(name);
         assert!(!text.contains("You may switch"), "{name}");
         assert!(text.contains("nothing was compared with the legacy API"), "{name}");
     }
@@ -71,9 +65,8 @@ fn records_that_are_not_as_documented_are_found() {
             true => reply.each(change),
             false => reply,
         });
-        let folder = Folder::new("alone_planted");
         let candidate = ["--candidate", &sides.base, "--candidate-key", "legacy-demo-key"];
-        let (output, report) = alone(&folder, &candidate);
+        let (output, report) = alone(&sides, &candidate);
         assert_code(&output, 1);
         assert_eq!(report.verdict, Verdict::Differ);
         let failed = report.properties.iter().filter(|one| one.name == "records_are_as_documented");
@@ -85,7 +78,6 @@ fn records_that_are_not_as_documented_are_found() {
 #[test]
 fn no_value_of_a_setting_makes_a_record_undocumented() {
     let sides = Sides::new(60);
-    let folder = Folder::new("alone_settings");
     let plain = "separator_in_name = \"replace\"";
     for (v1, upstream) in [
         ("", ""),
@@ -99,11 +91,9 @@ fn no_value_of_a_setting_makes_a_record_undocumented() {
         ("invalid_key = { status = 403, text = \"Invalid api_key\" }", ""),
     ] {
         let legacy = ["v1_users", "v3_cdr_users"].map(|name| format!("[legacy.{name}]\n{v1}\n"));
-        let config = configuration(&folder, "", &sides.base, &legacy.concat());
-        let text = std::fs::read_to_string(&config).unwrap();
-        let text = text.replacen("base_url", &format!("{upstream}\nbase_url"), 1);
-        std::fs::write(&config, text).unwrap();
-        let (_, report) = alone(&folder, &["--config", &config]);
+        let text = configured("", &sides.base, upstream, &legacy.concat());
+        let config = sides.folder.file("tieline.toml", text);
+        let (_, report) = alone(&sides, &["--config", &config]);
         let forms = report.properties.iter().filter(|one| one.name == "records_are_as_documented");
         let forms: Vec<_> = forms.collect();
         assert_eq!(forms.len(), 4, "{v1}: {}", report.because);
@@ -119,15 +109,12 @@ fn no_value_of_a_setting_makes_a_record_undocumented() {
 #[test]
 fn a_verdict_over_less_than_there_is_to_ask_says_so() {
     let sides = Sides::new(60);
-    let folder = Folder::new("partly");
-    let config = configuration(&folder, "", &sides.base, "");
     let compared = |more: &[&str]| {
-        let out = folder.path("report");
-        let (base, out) = (sides.base.as_str(), out.to_str().unwrap());
-        let start = ["validate", "--config", &config, "--control", base, "--report", out];
-        let output = run(&[&start[..], &KEY, more].concat(), b"");
+        let start = ["validate", "--config", &sides.config, "--control", &sides.base];
+        let start = [&start[..], &["--report", &sides.out], &KEY, more].concat();
+        let output = run(&start, b"");
         assert_code(&output, 0);
-        (stdout(&output), report(&folder))
+        (stdout(&output), sides.report())
     };
     let (out, whole) = compared(&[]);
     assert!(out.starts_with("YOU MAY SWITCH\n"), "{out}");
@@ -146,7 +133,7 @@ fn a_verdict_over_less_than_there_is_to_ask_says_so() {
         assert!(out.contains(says), "{more:?}: {out}");
         assert!(report.because.contains("that were asked for"), "{}", report.because);
         for name in ["report.html", "report.junit.xml"] {
-            let text = std::fs::read_to_string(folder.path("report").join(name)).unwrap();
+            let text = sides.written(name);
             assert!(text.contains("You may switch, as far as asked"), "{more:?}: {name}");
             assert!(text.contains(says), "{more:?}: {name}");
         }
@@ -177,11 +164,9 @@ fn data_that_the_new_api_holds_otherwise_are_in_the_headline() {
         }),
         false => reply,
     });
-    let folder = Folder::new("data_headline");
-    let config = configuration(&folder, "", &sides.base, "");
-    let output = validate(&folder, &config, &sides.base, &[]);
+    let output = sides.validate(&[]);
     assert_code(&output, 0);
-    assert!(report(&folder).totals.causes.contains_key(&Cause::UpstreamData));
+    assert!(sides.report().totals.causes.contains_key(&Cause::UpstreamData));
     let out = stdout(&output);
     assert!(out.starts_with("YOU MAY SWITCH, WITH OTHER DATA, AS FAR AS ASKED\n"), "{out}");
 }

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
-use super::sides::{Asked, KEY, Reply, Sides, assert_code, only_line, report, validate};
-use crate::common::process::{Folder, configuration};
-use crate::common::{Running, eventually, run, stdout, tieline};
+use super::sides::{Asked, KEY, Reply, Sides, assert_code, only_line};
+use crate::common::process::Process;
+use crate::common::{configured, eventually, run, stdout, tieline};
 use parity::calibrate::{Calibrated, Choice, Entry, Remaining};
 use report::Verdict;
 use serde_json::{Value, json};
@@ -16,7 +16,11 @@ use simulator::Simulator;
 
 const DICTIONARIES: [&str; 3] = ["timezone_names", "caller_id_groups", "channel_types"];
 
-fn calibrate(config: &str, control: &str, more: &[&str]) -> Output {
+fn calibrate(sides: &Sides, more: &[&str]) -> Output {
+    calibrate_with(&sides.config, &sides.base, more)
+}
+
+fn calibrate_with(config: &str, control: &str, more: &[&str]) -> Output {
     run(&[&["calibrate", "--config", config, "--control", control][..], &KEY, more].concat(), b"")
 }
 
@@ -89,18 +93,20 @@ fn habits(simulator: &Simulator, asked: &Asked, reply: Reply) -> Reply {
 
 #[test]
 fn what_it_prints_makes_both_sides_agree() {
-    let folder = Folder::new("calibrate_habits");
     let sides = Sides::changed(120, habits);
-    let config = configuration(&folder, "", &sides.base, "");
-    let before = std::fs::read(&config).unwrap();
+    let before = std::fs::read(&sides.config).unwrap();
     let files = || -> BTreeSet<_> {
-        std::fs::read_dir(folder.path("")).unwrap().map(|file| file.unwrap().path()).collect()
+        std::fs::read_dir(sides.folder.path("")).unwrap().map(|file| file.unwrap().path()).collect()
     };
     let were_there = files();
-    let output = calibrate(&config, &sides.base, &[]);
+    let output = calibrate(&sides, &[]);
     let text = stdout(&output);
     assert_code(&output, 0);
-    assert_eq!((files(), std::fs::read(&config).unwrap()), (were_there, before), "files changed");
+    assert_eq!(
+        (files(), std::fs::read(&sides.config).unwrap()),
+        (were_there, before),
+        "files changed"
+    );
 
     let settings: toml::Table = text.parse().unwrap();
     for endpoint in ["v1_users", "v3_cdr_users"] {
@@ -130,11 +136,11 @@ fn what_it_prints_makes_both_sides_agree() {
     assert!(text.contains("# undecided: v1_users.filters.extension"), "{text}");
     assert!(text.contains("assigned_teams = \"names\"  # names "), "{text}");
 
-    let pasted = String::from_utf8(std::fs::read(&config).unwrap()).unwrap() + &text;
-    let pasted = folder.file("pasted.toml", &pasted);
-    let output = validate(&folder, &pasted, &sides.base, &[]);
+    let pasted = String::from_utf8(std::fs::read(&sides.config).unwrap()).unwrap() + &text;
+    let pasted = sides.folder.file("pasted.toml", &pasted);
+    let output = sides.validate_with(&pasted, &[]);
     assert_code(&output, 0);
-    let report = report(&folder);
+    let report = sides.report();
     assert_eq!(report.verdict, Verdict::Agree, "{}", report.because);
     assert_eq!(report.totals.matched, report.totals.compared, "{:?}", report.totals.causes);
     assert!(report.settings.is_empty(), "{:?}", report.settings);
@@ -142,7 +148,6 @@ fn what_it_prints_makes_both_sides_agree() {
 
 #[test]
 fn data_that_contradict_themselves_set_nothing_and_that_is_said() {
-    let folder = Folder::new("calibrate_contradiction");
     // Half of the users one way, half of them the other.
     let sides = Sides::changed(80, |simulator, asked, reply| match asked.is_users() {
         true => {
@@ -160,8 +165,7 @@ fn data_that_contradict_themselves_set_nothing_and_that_is_said() {
         }
         false => reply,
     });
-    let config = configuration(&folder, "", &sides.base, "");
-    let output = calibrate(&config, &sides.base, &["--seed", "2"]);
+    let output = calibrate(&sides, &["--seed", "2"]);
     assert_code(&output, 1);
     let text = stdout(&output);
     let settings: toml::Table = text.parse().unwrap();
@@ -192,7 +196,6 @@ fn renumbered(_: &Simulator, asked: &Asked, reply: Reply) -> Reply {
 
 #[test]
 fn ids_that_differ_become_a_map_that_makes_both_sides_agree() {
-    let folder = Folder::new("calibrate_ids");
     let sides = Sides::changed(80, |simulator, asked, reply| match asked.filter("id") {
         None | Some("") => renumbered(simulator, asked, reply),
         Some(id) => {
@@ -201,10 +204,9 @@ fn ids_that_differ_become_a_map_that_makes_both_sides_agree() {
             renumbered(simulator, asked, Reply::json(200, &users.into()))
         }
     });
-    let config = configuration(&folder, "", &sides.base, "");
-    let map = folder.path("ids.csv");
-    let map = map.to_str().unwrap();
-    let output = calibrate(&config, &sides.base, &["--id-map", map]);
+    let map = sides.folder.name("ids.csv");
+    let map = map.as_str();
+    let output = calibrate(&sides, &["--id-map", map]);
     let text = stdout(&output);
     assert!(text.contains("id_policy = \"map\""), "{text}");
     let mode = std::fs::metadata(map).unwrap().permissions().mode();
@@ -214,29 +216,28 @@ fn ids_that_differ_become_a_map_that_makes_both_sides_agree() {
     assert_eq!(lines.lines().count(), users + 1, "{lines}");
 
     let mapped = format!("id_policy = \"map\"\nid_map = \"{map}\"");
-    let config = configuration(&folder, "", &sides.base, &mapped);
+    let text = configured("", &sides.base, &mapped, "[limits]\nrequest_deadline = \"60s\"");
+    let config = sides.folder.file("mapped.toml", text);
     let lists = ["--endpoint", "v1_users", "--endpoint", "v3_cdr_users"];
-    let output = validate(&folder, &config, &sides.base, &lists);
+    let output = sides.validate_with(&config, &lists);
     assert_code(&output, 0);
-    let report = report(&folder);
+    let report = sides.report();
     assert_eq!(report.totals.matched, report.totals.compared, "{:?}", report.totals.causes);
 
     // No file is changed, and that is said before anybody is asked.
     let before = (std::fs::read(map).unwrap(), sides.asked().len());
-    let line = only_line(&calibrate(&config, &sides.base, &["--id-map", map]), 2);
+    let line = only_line(&calibrate(&sides, &["--id-map", map]), 2);
     assert!(line.contains("--id-map") && line.contains("exists"), "{line}");
     assert_eq!((std::fs::read(map).unwrap(), sides.asked().len()), before);
 }
 
 #[test]
 fn the_same_ids_need_no_map_and_get_no_file() {
-    let folder = Folder::new("calibrate_same");
     let sides = Sides::new(60);
-    let config = configuration(&folder, "", &sides.base, "");
-    let map = folder.path("ids.csv");
-    let output = calibrate(&config, &sides.base, &["--id-map", map.to_str().unwrap()]);
+    let map = sides.folder.name("ids.csv");
+    let output = calibrate(&sides, &["--id-map", &map]);
     assert_code(&output, 0);
-    assert!(!map.exists());
+    assert!(!std::fs::exists(map).unwrap());
     let seen = "# undecided: v1_users.timezone_names: nobody is in";
     assert!(stdout(&output).contains(seen), "{}", stdout(&output));
     let settings: toml::Table = stdout(&output).parse().unwrap();
@@ -245,25 +246,23 @@ fn the_same_ids_need_no_map_and_get_no_file() {
 
 #[test]
 fn a_control_that_cannot_be_asked_is_one_clear_line_and_an_interruption_is_130() {
-    let folder = Folder::new("calibrate_deaf");
     let sides = Sides::new(60);
-    let config = configuration(&folder, "", &sides.base, "");
-    let start = ["calibrate", "--config", &config, "--control", &sides.base];
+    let start = ["calibrate", "--config", &sides.config, "--control", &sides.base];
     let wrong = run(&[&start[..], &["--control-key", "wrong-key-of-nobody"]].concat(), b"");
     let line = only_line(&wrong, 1);
     assert!(line.contains("control answers 401"), "{line}");
     let line = only_line(&run(&start, b""), 2);
     assert!(line.contains("--control-key env:NAME"), "{line}");
-    let file = folder.file("corpus", "{}\n");
-    let line = only_line(&calibrate(&config, &file, &[]), 2);
+    let file = sides.folder.file("corpus", "{}\n");
+    let line = only_line(&calibrate_with(&sides.config, &file, &[]), 2);
     assert!(line.contains("--control"), "{line}");
-    let none = run(&[&["calibrate", "--config", &config][..], &KEY].concat(), b"");
+    let none = run(&[&["calibrate", "--config", &sides.config][..], &KEY].concat(), b"");
     let line = only_line(&none, 2);
     assert!(line.contains("--control"), "{line}");
 
     sides.hold_at(sides.asked().len() + 2);
     let held = sides.asked().len() + 2;
-    let mut running = Running::spawn(tieline(&[&start[..], &KEY].concat()));
+    let running = Process::spawn(tieline(&[&start[..], &KEY].concat()));
     eventually("the third request", || sides.asked().len() > held);
     running.signal("INT");
     assert_eq!(running.code().code(), Some(130));
@@ -376,9 +375,7 @@ fn a_member_with_a_hostile_name_is_a_comment_and_no_key_is_printed() {
             false => reply,
         }
     });
-    let folder = Folder::new("calibrate_hostile");
-    let config = configuration(&folder, "", &sides.base, "");
-    let output = calibrate(&config, &sides.base, &[]);
+    let output = calibrate(&sides, &[]);
     assert_code(&output, 1);
     let text = stdout(&output);
     let told: toml::Table = toml::from_str(&text).unwrap();

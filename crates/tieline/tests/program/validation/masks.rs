@@ -3,13 +3,13 @@
 //! are gone.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-use super::sides::{Asked, Reply, Sides, assert_code, only_line, report, validate};
-use crate::common::process::{Folder, configuration};
-use crate::common::{stderr, stdout};
-use serde_json::{Value, json};
+use std::sync::{Arc, OnceLock};
 
-const LEGACY_KEY: &str = "legacy-demo-key";
-const V4_KEY: &str = "v4-demo-key";
+use super::sides::{Asked, Reply, Sides, assert_code, only_line};
+use crate::common::{run, stderr, stdout};
+use serde_json::{Value, json};
+use tests::{LEGACY_KEY, V4_KEY};
+
 const ADDRESS: &str = "jane.roe@people.example";
 
 /// A legacy side that repeats keys and shows people wherever it can.
@@ -49,22 +49,20 @@ fn talkative(_: &simulator::Simulator, asked: &Asked, mut reply: Reply) -> Reply
 #[test]
 fn no_key_and_nobody_that_a_side_repeats_is_in_anything_that_is_written() {
     let sides = Sides::changed(60, talkative);
-    let folder = Folder::new("validate_talkative");
-    let config = configuration(&folder, "", &sides.base, "");
     // The memory of a run that did not come to its end.
-    assert_code(&validate(&folder, &config, &sides.base, &["--requests-max", "60"]), 1);
-    let memory = std::fs::read_to_string(folder.path("report").join("progress.jsonl")).unwrap();
+    assert_code(&sides.validate(&["--requests-max", "60"]), 1);
+    let memory = sides.written("progress.jsonl");
     assert!(memory.lines().count() > 20, "{}", memory.lines().count());
-    let output = validate(&folder, &config, &sides.base, &[]);
+    let output = sides.validate(&[]);
     assert_code(&output, 1);
-    assert!(report(&folder).findings.len() > 10);
+    assert!(sides.report().findings.len() > 10);
     let mut texts = vec![
         ("stdout".to_owned(), stdout(&output)),
         ("stderr".to_owned(), stderr(&output)),
         ("progress.jsonl".to_owned(), memory),
     ];
     for name in ["report.html", "report.json", "report.junit.xml"] {
-        let text = std::fs::read_to_string(folder.path("report").join(name)).unwrap();
+        let text = sides.written(name);
         assert!(text.len() > 1_000, "{name}");
         texts.push((name.to_owned(), text));
     }
@@ -73,7 +71,7 @@ fn no_key_and_nobody_that_a_side_repeats_is_in_anything_that_is_written() {
     let numbers = people.iter().filter_map(|user| user["caller_id"].as_str());
     let is_number = |text: &&str| text.len() > 6 && text.bytes().all(|b| b.is_ascii_digit());
     // Settings that are suggested name numbers and groups: that is what somebody pastes.
-    let told = serde_json::to_string(&report(&folder).findings).unwrap();
+    let told = serde_json::to_string(&sides.report().findings).unwrap();
     assert_eq!(numbers.filter(is_number).find(|number| told.contains(number)), None);
     let persons: Vec<&str> = addresses.collect();
     assert!(persons.len() > 30);
@@ -95,9 +93,7 @@ fn the_error_of_a_run_that_cannot_begin_holds_no_key() {
     let sides = Sides::changed(30, |_, _, _| {
         Reply::json(403, &json!({ "error": format!("refused: {LEGACY_KEY}") }))
     });
-    let folder = Folder::new("validate_refused");
-    let config = configuration(&folder, "", &sides.base, "");
-    let line = only_line(&validate(&folder, &config, &sides.base, &[]), 1);
+    let line = only_line(&sides.validate(&[]), 1);
     assert!(line.contains("refuses its key") && !line.contains("demo"), "{line}");
 }
 
@@ -106,40 +102,38 @@ fn a_run_that_cannot_begin_leaves_no_report_of_another() {
     let good = Sides::new(30);
     let page = "<!doctype html><title>Sign in</title>";
     let bad = Sides::changed(30, move |_, _, _| Reply::new(200, "text/html", page));
-    let folder = Folder::new("validate_stale");
-    let config = configuration(&folder, "", &good.base, "");
-    assert_code(&validate(&folder, &config, &good.base, &[]), 0);
-    let file = |name: &str| folder.path("report").join(name);
+    assert_code(&good.validate(&[]), 0);
+    let file = |name: &str| good.folder.path("report").join(name);
     let names = ["report.html", "report.json", "report.junit.xml"];
     assert!(names.iter().all(|name| file(name).exists()));
-    only_line(&validate(&folder, &config, &bad.base, &[]), 1);
+    only_line(&run(&good.validation(&good.config, &bad.base), b""), 1);
     assert!(!names.iter().any(|name| file(name).exists()));
     assert!(file("progress.jsonl").exists(), "a run may be taken up again all the same");
     // Neither does one whose configuration is wrong.
-    assert_code(&validate(&folder, &config, &good.base, &[]), 0);
-    let wrong = folder.file("wrong.toml", "[server]\nlisten = 1\n");
-    assert_code(&validate(&folder, &wrong, &good.base, &[]), 78);
+    assert_code(&good.validate(&[]), 0);
+    let wrong = good.folder.file("wrong.toml", "[server]\nlisten = 1\n");
+    assert_code(&good.validate_with(&wrong, &[]), 78);
     assert!(!names.iter().any(|name| file(name).exists()));
 }
 
 #[test]
 fn a_report_that_cannot_be_written_costs_nobody_the_verdict() {
-    let folder = Folder::new("validate_unwritable");
-    let place = folder.path("report").join("report.json");
+    let place = Arc::new(OnceLock::new());
+    let of_sides = Arc::clone(&place);
     let sides = Sides::changed(30, move |_, _, reply| {
         // A file cannot take the place of a folder with something in it.
-        std::fs::create_dir_all(place.join("x")).unwrap();
+        std::fs::create_dir_all(of_sides.wait()).unwrap();
         reply
     });
-    let config = configuration(&folder, "", &sides.base, "");
-    let output = validate(&folder, &config, &sides.base, &[]);
+    place.set(sides.folder.path("report/report.json/x")).unwrap();
+    let output = sides.validate(&[]);
     assert_code(&output, 1);
     let out = stdout(&output);
     assert!(out.starts_with("YOU MAY SWITCH"), "{out}");
     assert!(out.contains("report.html") && out.contains("report.junit.xml"), "{out}");
     assert!(!out.contains("report.json"), "{out}");
     assert!(stderr(&output).contains("cannot write"), "{}", stderr(&output));
-    for entry in std::fs::read_dir(folder.path("report")).unwrap() {
+    for entry in std::fs::read_dir(&sides.out).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         assert!(!name.ends_with(".part"), "{name}");
     }
@@ -148,18 +142,16 @@ fn a_report_that_cannot_be_written_costs_nobody_the_verdict() {
 #[test]
 fn a_memory_with_bytes_that_are_no_text_is_taken_up_all_the_same() {
     let sides = Sides::new(30);
-    let folder = Folder::new("validate_bytes");
-    let config = configuration(&folder, "", &sides.base, "");
-    assert_code(&validate(&folder, &config, &sides.base, &[]), 0);
+    assert_code(&sides.validate(&[]), 0);
     let whole = sides.asked().len();
-    assert_code(&validate(&folder, &config, &sides.base, &["--requests-max", "60"]), 1);
-    let memory = folder.path("report").join("progress.jsonl");
+    assert_code(&sides.validate(&["--requests-max", "60"]), 1);
+    let memory = sides.folder.path("report").join("progress.jsonl");
     let mut bytes = std::fs::read(&memory).unwrap();
     let end = bytes.len();
     bytes.splice(end..end, *b"{\"of\":\"\xff\xfe\"}\n\xc3");
     std::fs::write(&memory, bytes).unwrap();
     let before = sides.asked().len();
-    assert_code(&validate(&folder, &config, &sides.base, &["--resume"]), 0);
+    assert_code(&sides.validate(&["--resume"]), 0);
     // But for the whole lists, of which all else is made.
     let again = sides.asked().len() - before + 60 - whole;
     assert!(again <= 4, "{again} questions were asked again");

@@ -5,77 +5,56 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
-use super::sides::{FEW, KEY, Sides, assert_code, only_line, read, report};
+use super::sides::{FEW, KEY, Sides, assert_code, only_line};
 use crate::common::canary::{Heard, Search, canary};
-use crate::common::process::{Folder, configuration};
-use crate::common::{Running, eventually, run, stderr, stdout, tieline};
-use report::{Cause, Report, Verdict};
+use crate::common::process::Process;
+use crate::common::{eventually, run, stderr, stdout, tieline};
+use report::{Cause, Verdict};
 use simulator::{Dialect, Settings, User, VonageSettings};
+use tests::config;
 
-/// A vendor, a configuration and where its recording goes.
-struct World {
-    folder: Folder,
-    config: String,
-    corpus: String,
-}
-
-impl World {
-    fn new(test: &str, base: &str) -> World {
-        let folder = Folder::new(&format!("record_{test}"));
-        let config = configuration(&folder, "", base, "");
-        let corpus = folder.path("legacy.corpus").to_str().unwrap().to_owned();
-        World { folder, config, corpus }
+impl Sides {
+    fn record(&self, more: &[&str]) -> Output {
+        run(&[&self.recording()[..], more].concat(), b"")
     }
 
-    fn record(&self, base: &str, more: &[&str]) -> Output {
-        run(&[&self.recording(base)[..], more].concat(), b"")
-    }
-
-    fn recording<'a>(&'a self, base: &'a str) -> Vec<&'a str> {
-        let sides = ["record", "--config", &self.config, "--control", base, "--out", &self.corpus];
-        [&sides, &KEY[..], &FEW[..]].concat()
+    fn recording(&self) -> Vec<&str> {
+        let sides = ["record", "--config", &self.config, "--control", &self.base];
+        [&sides, &["--out", &self.corpus][..], &KEY, &FEW].concat()
     }
 
     fn replay(&self, config: &str, corpus: &str) -> Output {
-        let out = self.folder.path("report");
-        let out = out.to_str().unwrap();
-        run(&["validate", "--config", config, "--control", corpus, "--report", out], b"")
-    }
-
-    fn report(&self) -> Report {
-        report(&self.folder)
+        let sides = ["validate", "--config", config, "--control", corpus, "--report", &self.out];
+        run(&sides, b"")
     }
 
     /// The recording with a change, as another file.
-    fn changed(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) -> String {
+    fn spoilt(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) -> String {
         let mut bytes = std::fs::read(&self.corpus).unwrap();
         change(&mut bytes);
-        let file = self.folder.path(name);
-        std::fs::write(&file, bytes).unwrap();
-        file.to_str().unwrap().to_owned()
+        self.folder.file(name, bytes)
     }
 }
 
 #[test]
 fn a_recording_proves_offline_what_was_compared_live() {
-    let sides = Sides::new(80);
-    let world = World::new("replay", &sides.base);
-    let live = super::sides::validate(&world.folder, &world.config, &sides.base, &[]);
+    let mut sides = Sides::new(80);
+    let live = sides.validate(&[]);
     assert_code(&live, 0);
-    let live = world.report();
-    let output = world.record(&sides.base, &[]);
+    let live = sides.report();
+    let output = sides.record(&[]);
     assert_code(&output, 0);
     let all = live.totals.scenarios;
     let out = stdout(&output);
-    assert!(out.contains(&format!("{}: {all} legacy answers", world.corpus)), "{out}");
+    assert!(out.contains(&format!("{}: {all} legacy answers", sides.corpus)), "{out}");
     assert!(out.contains("\nagree: "), "{out}");
-    let mode = std::fs::metadata(&world.corpus).unwrap().permissions().mode();
+    let mode = std::fs::metadata(&sides.corpus).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
-    drop(sides);
-    let output = world.replay(&world.config, &world.corpus);
+    sides.stop();
+    let output = sides.replay(&sides.config, &sides.corpus);
     assert_code(&output, 0);
-    let replayed = world.report();
+    let replayed = sides.report();
     assert_eq!(replayed.verdict, Verdict::Agree);
     assert_eq!(replayed.control.unwrap().kind, "recording");
     for (live, replayed) in [
@@ -88,12 +67,12 @@ fn a_recording_proves_offline_what_was_compared_live() {
     }
 
     // Another configuration is found out: here by a setting that would make it equal.
-    let text = std::fs::read_to_string(&world.config).unwrap();
+    let text = std::fs::read_to_string(&sides.config).unwrap();
     let other = text + "[legacy.v1_users]\nassigned_teams = \"names\"\nemployee_id = \"number\"\n";
-    let other = world.folder.file("other.toml", &other);
-    let output = world.replay(&other, &world.corpus);
+    let other = sides.folder.file("other.toml", &other);
+    let output = sides.replay(&other, &sides.corpus);
     assert_code(&output, 0);
-    let found = world.report();
+    let found = sides.report();
     assert!(found.totals.causes[&Cause::Quirk] > 80, "{:?}", found.totals.causes);
     let lines: Vec<&str> = found.settings.iter().map(|one| one.line.as_str()).collect();
     for line in ["assigned_teams = \"ids\"", "employee_id = \"string\""] {
@@ -104,8 +83,7 @@ fn a_recording_proves_offline_what_was_compared_live() {
 #[test]
 fn a_file_that_is_no_whole_recording_is_refused_in_one_line() {
     let sides = Sides::new(60);
-    let world = World::new("damaged", &sides.base);
-    assert_code(&world.record(&sides.base, &[]), 0);
+    assert_code(&sides.record(&[]), 0);
     let edited = |from: &str, to: &str| {
         let (from, to) = (from.to_owned(), to.to_owned());
         move |bytes: &mut Vec<u8>| {
@@ -114,28 +92,27 @@ fn a_file_that_is_no_whole_recording_is_refused_in_one_line() {
             *bytes = text.replacen(&from, &to, 1).into_bytes();
         }
     };
-    let folder = world.folder.path("");
     let cases = [
-        (world.changed("status", edited("\"status\":200", "\"status\":201")), "edited or damaged"),
-        (world.changed("name", edited("\"timezone\":\"", "\"timezone\":\"X")), "edited or damaged"),
-        (world.changed("cut", |bytes| bytes.truncate(bytes.len() / 2)), "ends early"),
-        (world.changed("end", |bytes| bytes.truncate(bytes.len() - 1)), "ends early"),
-        (world.changed("more", |bytes| bytes.extend(b"{}\n")), "edited or damaged"),
-        (world.changed("empty", Vec::clear), "no corpus"),
-        (world.changed("foreign", |bytes| *bytes = b"id,name\n1,Jane\n".to_vec()), "no corpus"),
+        (sides.spoilt("status", edited("\"status\":200", "\"status\":201")), "edited or damaged"),
+        (sides.spoilt("name", edited("\"timezone\":\"", "\"timezone\":\"X")), "edited or damaged"),
+        (sides.spoilt("cut", |bytes| bytes.truncate(bytes.len() / 2)), "ends early"),
+        (sides.spoilt("end", |bytes| bytes.truncate(bytes.len() - 1)), "ends early"),
+        (sides.spoilt("more", |bytes| bytes.extend(b"{}\n")), "edited or damaged"),
+        (sides.spoilt("empty", Vec::clear), "no corpus"),
+        (sides.spoilt("foreign", |bytes| *bytes = b"id,name\n1,Jane\n".to_vec()), "no corpus"),
         (
-            world.changed("later", edited("{\"tieline_corpus\":1", "{\"tieline_corpus\":2")),
+            sides.spoilt("later", edited("{\"tieline_corpus\":1", "{\"tieline_corpus\":2")),
             "format 2",
         ),
-        (world.folder.path("missing").to_str().unwrap().to_owned(), "not found"),
-        (folder.to_str().unwrap().to_owned(), "directory"),
+        (sides.folder.name("missing"), "not found"),
+        (sides.folder.name(""), "directory"),
     ];
     for (file, said) in cases {
-        let line = only_line(&world.replay(&world.config, &file), 1);
+        let line = only_line(&sides.replay(&sides.config, &file), 1);
         assert!(line.contains("--control") && line.contains(said), "{file}: {line}");
     }
     let url = sides.base.as_str();
-    let elsewhere = ["validate", "--candidate", url, "--control", &world.corpus];
+    let elsewhere = ["validate", "--candidate", url, "--control", &sides.corpus];
     let line = only_line(&run(&elsewhere, b""), 2);
     assert!(line.contains("--config"), "{line}");
 }
@@ -143,34 +120,31 @@ fn a_file_that_is_no_whole_recording_is_refused_in_one_line() {
 #[test]
 fn what_cannot_be_recorded_leaves_no_finished_file() {
     let sides = Sides::new(60);
-    let world = World::new("unfinished", &sides.base);
-    let start = world.recording(&sides.base);
+    let start = sides.recording();
     sides.hold_at(30);
-    let mut running = Running::spawn(tieline(&start));
+    let running = Process::spawn(tieline(&start));
     eventually("thirty requests", || sides.asked().len() > 30);
     // What there is of it is nobody's to read, and no recording.
-    let part = format!("{}.part", world.corpus);
+    let part = format!("{}.part", sides.corpus);
     let mode = std::fs::metadata(&part).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let cut = world.folder.path("cut").to_str().unwrap().to_owned();
+    let cut = sides.folder.name("cut");
     std::fs::copy(&part, &cut).unwrap();
-    assert!(only_line(&world.replay(&world.config, &cut), 1).contains("ends early"));
+    assert!(only_line(&sides.replay(&sides.config, &cut), 1).contains("ends early"));
     running.signal("INT");
     assert_eq!(running.code().code(), Some(130));
     assert_eq!(running.rest_of_stdout(), "");
     let err = running.rest_of_stderr();
     assert!(err.ends_with("error: interrupted: nothing was recorded\n"), "{err}");
-    let has_file = || std::fs::exists(&world.corpus).unwrap();
+    let has_file = || std::fs::exists(&sides.corpus).unwrap();
     assert!(!has_file());
     assert!(!std::fs::exists(&part).unwrap());
 
     sides.hold_at(usize::MAX);
     let before = sides.asked().len();
-    let folder = world.folder.path("a-folder");
+    let folder = sides.folder.name("a-folder");
     std::fs::create_dir(&folder).unwrap();
-    let short = world.folder.file("short", "too-short\n");
-    let (folder, short) = (folder.to_str().unwrap(), format!("file:{short}"));
-    let base = &sides.base;
+    let short = format!("file:{}", sides.folder.file("short", "too-short\n"));
     let with = |more: &[&str]| {
         let pairs = start[1..].iter().filter(|one| !FEW.contains(one)).copied().collect::<Vec<_>>();
         let pairs = pairs.chunks(2).filter(|pair| !more.contains(&pair[0]));
@@ -178,7 +152,7 @@ fn what_cannot_be_recorded_leaves_no_finished_file() {
         run(&[&["record"][..], &kept, more].concat(), b"")
     };
     let cases: [(&[&str], &str); 7] = [
-        (&["--out", folder], "is a folder"),
+        (&["--out", &folder], "is a folder"),
         (&["--out", "/nowhere/at/all"], "--out: /nowhere/at/all"),
         (&["--control", "/nowhere/at/all"], "--control: the URL of the legacy API is needed"),
         (&["--control-key", "env:TIELINE_TEST_IS_NOT_SET"], "is not set"),
@@ -198,22 +172,21 @@ fn what_cannot_be_recorded_leaves_no_finished_file() {
     let line = only_line(&with(&["--control-key", "wrong-key-of-nobody"]), 1);
     assert!(line.contains("control refuses its key") && !line.contains("wrong"), "{line}");
     assert!(!has_file() && !std::fs::exists(&part).unwrap());
-    assert_code(&world.record(base, &[]), 0);
+    assert_code(&sides.record(&[]), 0);
     assert!(has_file() && !std::fs::exists(&part).unwrap());
 }
 
 #[test]
 fn the_same_key_makes_the_same_pseudonyms() {
     let sides = Sides::new(30);
-    let world = World::new("pseudonyms", &sides.base);
-    let key = |name: &str, text: &str| format!("file:{}", world.folder.file(name, text));
+    let key = |name: &str, text: &str| format!("file:{}", sides.folder.file(name, text));
     let (one, two) = (key("one", "a-key-of-20-letters!\n"), key("two", "b-key-of-20-letters!\n"));
     let mut bodies = Vec::new();
     for key in [Some(&one), Some(&one), Some(&two), None] {
         let more: Vec<&str> =
             key.iter().flat_map(|key| ["--pseudonym-key", key.as_str()]).collect();
-        assert_code(&world.record(&sides.base, &more), 0);
-        let text = std::fs::read_to_string(&world.corpus).unwrap();
+        assert_code(&sides.record(&more), 0);
+        let text = std::fs::read_to_string(&sides.corpus).unwrap();
         let people = text.lines().filter(|line| line.starts_with("{\"body\"")).map(str::to_owned);
         bodies.push(people.collect::<Vec<_>>());
     }
@@ -280,20 +253,13 @@ fn no_key_and_nobody_is_in_what_is_logged_printed_or_written() {
     // What most users have is what filters are tried with.
     sides.simulator().insert_with(person);
     sides.simulator().insert_with(person);
-    let folder = Folder::new("record_secrets");
-    let config = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
-         [upstream.ams]\ndialect = \"voiso-v4\"\nbase_url = \"{}\"\n\
-         [[caller]]\nname = \"crm\"\nlegacy_key = {{ env = \"LEGACY\" }}\nupstream = \"ams\"\n\
-         upstream_key = {{ env = \"V4\" }}\nsees = \"everything\"\n",
-        sides.base
-    );
-    let config = folder.file("tieline.toml", &config);
-    let corpus = folder.path("legacy.corpus");
-    let (corpus, out) = (corpus.to_str().unwrap(), folder.path("report"));
+    let caller = config::caller("crm", "ams", &config::env("LEGACY"), &config::env("V4"), "");
+    let config = config::ports("") + &config::voiso("ams", &sides.base, "") + &caller;
+    let config = sides.folder.file("tieline.toml", config);
+    let (corpus, out) = (sides.corpus.as_str(), sides.out.as_str());
     let control = ["--control", &sides.base, "--control-key", "env:LEGACY", "--rate", "100000"];
     let control = [&control[..], &["--control-user-key", "env:LEGACY_USER"]].concat();
-    let report = ["--report", out.to_str().unwrap()];
+    let report = ["--report", out];
     let mut all = Heard::default();
     let of = |command: &'static str, format: &'static str| {
         vec![command, "--config", &config, "--log-format", format]
@@ -301,22 +267,22 @@ fn no_key_and_nobody_is_in_what_is_logged_printed_or_written() {
     let validate = [&of("validate", "json")[..], &control, &report, &FEW].concat();
     // The memory of a run that did not come to its end.
     heard(&mut all, "the beginning", &[&validate[..], &["--requests-max", "30"]].concat(), &keys);
-    let memory = std::fs::read(out.join("progress.jsonl")).unwrap();
+    let memory = sides.written("progress.jsonl").into_bytes();
     assert!(memory.len() > 1_000, "{}", memory.len());
     all.add("the memory", memory);
     let output = heard(&mut all, "validate", &validate, &keys);
     let text = stderr(&output);
     assert!(text.contains("TRACE") && text.lines().count() > 1_000, "is the log complete?");
-    assert!(read(&out).findings.iter().any(|one| !one.examples.is_empty()));
+    assert!(sides.report().findings.iter().any(|one| !one.examples.is_empty()));
     let record = [&of("record", "human")[..], &control, &["--out", corpus], &FEW].concat();
     heard(&mut all, "record", &record, &keys);
     let files = ["report/report.html", "report/report.json", "report/report.junit.xml"];
     for name in files.iter().chain(&["legacy.corpus"]) {
-        all.add(*name, std::fs::read(folder.path(name)).unwrap());
+        all.add(*name, std::fs::read(sides.folder.path(name)).unwrap());
     }
     let replay = [&of("validate", "human")[..], &["--control", corpus], &report].concat();
     heard(&mut all, "the replay", &replay, &keys);
-    all.add("the report of the replay", std::fs::read(out.join("report.json")).unwrap());
+    all.add("the report of the replay", sides.written("report.json").into_bytes());
     let calibrate = [&of("calibrate", "json")[..], &control].concat();
     let output = heard(&mut all, "calibrate", &calibrate, &keys);
     assert!(stdout(&output).contains("values of the whole lists"), "{}", stdout(&output));
@@ -344,24 +310,19 @@ fn over_vonage_declared_losses_are_causes_and_no_secret_is_told() {
         ..Settings::default()
     };
     let sides = Sides::with(settings, |_, _, reply| reply);
-    let folder = Folder::new("record_vonage");
-    let client = folder.file("client", &format!("{id}:{secret}\n"));
-    let base = &sides.base;
-    let config = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
-         [upstream.vcc]\ndialect = \"vonage-v4\"\nbase_url = \"{base}\"\n\
-         token_url = \"{base}/Auth/connect/token\"\nrequests_per_minute_max = 0\n\
-         [[caller]]\nname = \"crm\"\nlegacy_key = {{ file = \"{}\" }}\nupstream = \"vcc\"\n\
-         upstream_key = {{ file = \"{client}\" }}\nsees = \"everything\"\n",
-        folder.file("legacy", &legacy)
-    );
-    let config = folder.file("tieline.toml", &config);
-    let out = folder.path("report");
-    let key = format!("file:{}", folder.path("legacy").to_str().unwrap());
-    let mut command = tieline(&["validate", "--config", &config, "--control", base]);
-    command.args(["--control-key", &key, "--rate", "100000", "--report", out.to_str().unwrap()]);
+    let folder = &sides.folder;
+    let client = folder.file("client", format!("{id}:{secret}\n"));
+    let key = folder.file("legacy", &legacy);
+    let (key, client) = (config::file(key), config::file(client));
+    let config = config::ports("")
+        + &config::vonage("vcc", &sides.base, "")
+        + &config::caller("crm", "vcc", &key, &client, "");
+    let config = folder.file("tieline.toml", config);
+    let key = format!("file:{}", folder.name("legacy"));
+    let mut command = tieline(&["validate", "--config", &config, "--control", &sides.base]);
+    command.args(["--control-key", &key, "--rate", "100000", "--report", &sides.out]);
     let output = command.args(FEW).env("TIELINE_LOG", "trace").output().unwrap();
-    let report = read(&out);
+    let report = sides.report();
     assert_eq!(report.dialect, "vonage-v4");
     assert!(report.totals.causes[&Cause::DeclaredLoss] > 100, "{:?}", report.totals.causes);
     let losses = report.fields.iter().filter(|one| one.causes.contains_key(&Cause::DeclaredLoss));
@@ -375,7 +336,7 @@ fn over_vonage_declared_losses_are_causes_and_no_secret_is_told() {
     all.add("standard output", output.stdout.clone());
     all.add("the log", output.stderr.clone());
     for name in ["report.html", "report.json", "report.junit.xml"] {
-        all.add(name, std::fs::read(out.join(name)).unwrap());
+        all.add(name, sides.written(name).into_bytes());
     }
     let token = sides.simulator().vonage_token(&id).unwrap();
     let secrets = [("client", id), ("secret", secret), ("legacy key", legacy), ("token", token)];

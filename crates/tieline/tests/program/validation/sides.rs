@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::net::TcpListener;
-use std::path::Path;
 use std::process::Output;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -18,8 +17,8 @@ use simulator::{Body, Settings, Simulator};
 use tower::ServiceExt;
 use transport::body;
 
-use crate::common::process::Folder;
-use crate::common::{run, stderr, stdout};
+use crate::common::{configuration, run, stderr, stdout};
+use tests::folder::Folder;
 
 const BYTES_MAX: usize = 16 << 20;
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -74,42 +73,31 @@ impl Reply {
     }
 }
 
-/// Members in the order in which the legacy API shows them.
-const ORDER: [&str; 21] = [
-    "users",
-    "metadata",
-    "total",
-    "page",
-    "page_size",
-    "type",
-    "id",
-    "name",
-    "value",
-    "email",
-    "sip_account",
-    "sag",
-    "extension",
-    "caller_id",
-    "timezone",
-    "webrtc_ringtone",
-    "assigned_teams",
-    "agent_in_teams",
-    "supervisor_in_teams",
-    "assigned_skills",
-    "assigned_queues",
-];
+/// The place of a field among those of a v1 user.
+fn of_user(field: &str) -> Option<usize> {
+    tests::V1_FIELDS.iter().position(|known| *known == field)
+}
 
-/// JSON whose members stand in that order, those that are not in it last.
+/// JSON whose members stand in the order in which the legacy API shows them, unknown ones last.
 fn in_order(value: &Value) -> String {
     match value {
         Value::Array(all) => {
             format!("[{}]", all.iter().map(in_order).collect::<Vec<_>>().join(","))
         }
         Value::Object(members) => {
+            let of_list = ["users", "metadata", "total", "page", "page_size", "type"];
+            let of_user = |name: &str| match name {
+                "agent_in_teams" => of_user("assigned_teams"),
+                // Of a skill, behind its name.
+                "value" => of_user("email"),
+                name => of_user(name),
+            };
+            let place = |name: &str| match of_list.iter().position(|known| *known == name) {
+                Some(place) => (0, place),
+                None => of_user(name).map_or((2, 0), |place| (1, place)),
+            };
             let mut members: Vec<_> = members.iter().collect();
-            let place = |name: &str| ORDER.iter().position(|known| *known == name);
-            let rest = |name: &str| if name == "employee_id" { 0 } else { 1 };
-            members.sort_by_key(|(name, _)| (place(name).unwrap_or(ORDER.len()), rest(name)));
+            members.sort_by_key(|(name, _)| place(name));
             let members = members
                 .iter()
                 .map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), in_order(value)));
@@ -129,11 +117,19 @@ struct Shared {
     hold_at: AtomicUsize,
 }
 
-/// A vendor with both faces. It is gone when it is dropped.
+/// A vendor with both faces, and the files of whoever validates it. It is gone when it is dropped.
 pub(crate) struct Sides {
     pub(crate) base: String,
+    /// Where the configuration is, and where reports go.
+    pub(crate) folder: Folder,
+    /// The configuration of a gateway in front of it.
+    pub(crate) config: String,
+    /// The folder of the reports.
+    pub(crate) out: String,
+    /// The file of its recording.
+    pub(crate) corpus: String,
     shared: Arc<Shared>,
-    _runtime: tokio::runtime::Runtime,
+    runtime: Option<tokio::runtime::Runtime>,
 }
 
 impl Sides {
@@ -178,7 +174,41 @@ impl Sides {
             let never = std::future::pending();
             transport::server::serve(listener, None, limits, service, never, PATIENCE).await;
         });
-        Sides { base, shared, _runtime: runtime }
+        let folder = Folder::new();
+        let config = configuration(&folder, "", &base, "");
+        let (out, corpus) = (folder.name("report"), folder.name("legacy.corpus"));
+        Sides { base, folder, config, out, corpus, shared, runtime: Some(runtime) }
+    }
+
+    /// `tieline validate` with few questions and the key of the demo.
+    pub(crate) fn validate(&self, more: &[&str]) -> Output {
+        self.validate_with(&self.config, more)
+    }
+
+    /// The same with another configuration.
+    pub(crate) fn validate_with(&self, config: &str, more: &[&str]) -> Output {
+        run(&[&self.validation(config, &self.base)[..], more].concat(), b"")
+    }
+
+    /// The arguments of [`Sides::validate_with`], for any control.
+    pub(crate) fn validation<'a>(&'a self, config: &'a str, control: &'a str) -> Vec<&'a str> {
+        let start = ["validate", "--config", config, "--control", control];
+        [&start, &["--report", &self.out][..], &KEY, &FEW].concat()
+    }
+
+    /// The JSON report.
+    pub(crate) fn report(&self) -> Report {
+        serde_json::from_str(&self.written("report.json")).unwrap()
+    }
+
+    /// The text of a file among the reports.
+    pub(crate) fn written(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.path("report").join(name)).unwrap()
+    }
+
+    /// Ends the vendor; the files stay.
+    pub(crate) fn stop(&mut self) {
+        self.runtime = None;
     }
 
     pub(crate) fn simulator(&self) -> &Simulator {
@@ -215,10 +245,8 @@ async fn answer(
         return shared.simulator.service().oneshot(request).await;
     }
     let query = request.uri().query().unwrap_or_default();
-    let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    let pairs = pairs.map(|(name, value)| (decoded(name), decoded(value)));
-    let query = pairs.filter(|(name, _)| name != "key").collect();
+    let mut query = tests::pairs(query);
+    query.retain(|(name, _)| name != "key");
     let asked = {
         let mut all = shared.asked.lock().unwrap();
         let asked = Asked { path, query, number: all.len() };
@@ -241,48 +269,10 @@ async fn answer(
     Ok(response.body(body::full(reply.body)).unwrap())
 }
 
-/// A text of a query.
-fn decoded(text: &str) -> String {
-    let (mut out, mut rest) = (Vec::new(), text.as_bytes());
-    while let [first, tail @ ..] = rest {
-        let hex = tail.get(..2).and_then(|two| std::str::from_utf8(two).ok());
-        let byte = hex.and_then(|two| u8::from_str_radix(two, 16).ok());
-        rest = tail;
-        match (first, byte) {
-            (b'%', Some(byte)) => {
-                out.push(byte);
-                rest = &tail[2..];
-            }
-            (b'+', _) => out.push(b' '),
-            _ => out.push(*first),
-        }
-    }
-    String::from_utf8(out).unwrap()
-}
-
 /// The key of the demo, and as many requests a second as the machine can do.
 pub(crate) const KEY: [&str; 4] = ["--control-key", "legacy-demo-key", "--rate", "100000"];
 /// As few questions as there can be.
 pub(crate) const FEW: [&str; 3] = ["--values", "1", "--no-pairs"];
-
-/// `tieline validate` with few questions and the key of the demo, its reports in `DIR/report`.
-pub(crate) fn validate(folder: &Folder, config: &str, control: &str, more: &[&str]) -> Output {
-    let report = folder.path("report");
-    let report = report.to_str().unwrap();
-    let sides = ["validate", "--config", config, "--control", control, "--report", report];
-    run(&[&sides, &KEY[..], &FEW[..], more].concat(), b"")
-}
-
-/// The JSON report of a folder.
-pub(crate) fn report(folder: &Folder) -> Report {
-    read(&folder.path("report"))
-}
-
-/// The JSON report in a folder.
-pub(crate) fn read(folder: &Path) -> Report {
-    let text = std::fs::read(folder.join("report.json")).unwrap();
-    serde_json::from_slice(&text).unwrap()
-}
 
 /// Fails with everything that was said, unless the program ended with this code.
 #[track_caller]

@@ -3,38 +3,16 @@
 
 use std::net::TcpListener;
 
-use super::sides::{FEW, KEY, Reply, Sides, assert_code, only_line, read, report, validate};
-use crate::common::process::{Folder, Gateway, configuration};
-use crate::common::{Running, eventually, run, stderr, stdout, tieline};
-use report::{Cause, Outcome, Report, Verdict};
+use super::sides::{FEW, KEY, Reply, Sides, assert_code, only_line};
+use crate::common::process::{Gateway, Process};
+use crate::common::{eventually, run, stderr, stdout, tieline};
+use report::{Cause, Outcome, Verdict};
 use serde_json::{Value, json};
-
-/// A folder, a vendor and the configuration of a gateway in front of it.
-struct World {
-    folder: Folder,
-    sides: Sides,
-    config: String,
-}
-
-impl World {
-    fn new(test: &str, sides: Sides) -> World {
-        let folder = Folder::new(&format!("validate_{test}"));
-        let config = configuration(&folder, "", &sides.base, "");
-        World { folder, sides, config }
-    }
-
-    fn validate(&self, more: &[&str]) -> std::process::Output {
-        validate(&self.folder, &self.config, &self.sides.base, more)
-    }
-
-    fn report(&self) -> Report {
-        report(&self.folder)
-    }
-}
+use tests::config;
 
 #[test]
 fn the_verdict_comes_first_and_every_report_is_written() {
-    let world = World::new("agree", Sides::new(80));
+    let world = Sides::new(80);
     let output = world.validate(&[]);
     assert_code(&output, 0);
     let out = stdout(&output);
@@ -48,10 +26,10 @@ fn the_verdict_comes_first_and_every_report_is_written() {
     let report = world.report();
     assert_eq!(report.verdict, Verdict::Agree, "{}", report.because);
     assert_eq!(report.totals.matched, report.totals.compared);
-    assert_eq!(report.totals.control_requests, world.sides.asked().len() as u64);
+    assert_eq!(report.totals.control_requests, world.asked().len() as u64);
     assert_eq!(report.totals.control_requests_extra, 0);
-    assert_eq!(report.control.unwrap().name, world.sides.base);
-    let repeated: Vec<_> = world.sides.counts(0).into_iter().filter(|(_, n)| *n > 3).collect();
+    assert_eq!(report.control.unwrap().name, world.base);
+    let repeated: Vec<_> = world.counts(0).into_iter().filter(|(_, n)| *n > 3).collect();
     assert!(repeated.is_empty(), "{repeated:?}");
 
     // Plain lines where standard error is no terminal, the last with everything in it.
@@ -61,10 +39,10 @@ fn the_verdict_comes_first_and_every_report_is_written() {
     let last = format!("{all} of {all} questions, 0 with unexplained differences, 0 undecided");
     assert_eq!(err.lines().last(), Some(last.as_str()));
 
-    let html = std::fs::read_to_string(world.folder.path("report/report.html")).unwrap();
+    let html = world.written("report.html");
     assert!(html.starts_with("<!doctype html>") || html.starts_with("<!DOCTYPE html>"));
     assert!(html.trim_end().ends_with("</html>"));
-    let junit = std::fs::read_to_string(world.folder.path("report/report.junit.xml")).unwrap();
+    let junit = world.written("report.junit.xml");
     assert!(junit.starts_with("<?xml") && junit.trim_end().ends_with("</testsuites>"), "{junit}");
     assert!(junit.contains("failures=\"0\""), "{junit}");
 }
@@ -103,7 +81,7 @@ fn a_planted_difference_fails_with_the_endpoint_and_the_field() {
     for (field, change) in changes {
         // Seen from here candidate is any server.
         let candidate = planted(change);
-        let world = World::new(&format!("planted_{field}"), Sides::new(60));
+        let world = Sides::new(60);
         let output = world.validate(&["--candidate", &candidate.base]);
         assert_code(&output, 1);
         let out = stdout(&output);
@@ -115,14 +93,14 @@ fn a_planted_difference_fails_with_the_endpoint_and_the_field() {
         let bugs: Vec<_> = bugs.map(|one| (one.endpoint.as_str(), one.field.as_str())).collect();
         assert!(bugs.contains(&("v1_users", field)), "{bugs:?}");
         assert!(bugs.iter().all(|(endpoint, _)| *endpoint == "v1_users"), "{bugs:?}");
-        let junit = std::fs::read_to_string(world.folder.path("report/report.junit.xml")).unwrap();
+        let junit = world.written("report.junit.xml");
         assert!(junit.contains("<failure"), "{field}");
     }
 }
 
 #[test]
 fn a_value_that_only_control_has_is_the_upstreams_data_and_named() {
-    let world = World::new("data", planted(|user| user["extension"] = "1".into()));
+    let world = planted(|user| user["extension"] = "1".into());
     let output = world.validate(&[]);
     assert_code(&output, 0);
     let report = world.report();
@@ -134,15 +112,15 @@ fn a_value_that_only_control_has_is_the_upstreams_data_and_named() {
 
 #[test]
 fn a_control_that_cannot_be_asked_is_one_clear_line() {
-    let world = World::new("deaf", Sides::new(60));
+    let world = Sides::new(60);
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let nowhere = format!("http://{closed}");
     let wrong = ["--control-key", "wrong-key-of-nobody"];
-    let base = &world.sides.base;
+    let base = &world.base;
     let config = &world.config;
     let start = ["validate", "--config", config, "--rate", "100000", "--report"];
-    let folder = world.folder.path("none");
-    let start = [&start[..], &[folder.to_str().unwrap()]].concat();
+    let none = world.folder.name("none");
+    let start = [&start[..], &[&none]].concat();
     let refused = run(&[&start[..], &["--control", base], &wrong].concat(), b"");
     let line = only_line(&refused, 1);
     assert!(line.contains("control refuses its key") && line.contains("401"), "{line}");
@@ -150,24 +128,23 @@ fn a_control_that_cannot_be_asked_is_one_clear_line() {
     let silent = run(&[&start[..], &["--control", &nowhere], &wrong].concat(), b"");
     let line = only_line(&silent, 1);
     assert!(line.contains("control does not answer"), "{line}");
-    assert!(!folder.join("report.json").exists());
+    assert!(!world.folder.path("none/report.json").exists());
 }
 
 #[test]
 fn a_control_that_is_a_web_page_is_no_agreement() {
     let page = "<!doctype html><html><title>Sign in</title><p>Welcome back</p></html>";
-    let sides = Sides::changed(60, move |_, _, _| Reply::new(200, "text/html", page));
-    let world = World::new("page", sides);
+    let world = Sides::changed(60, move |_, _, _| Reply::new(200, "text/html", page));
     let line = only_line(&world.validate(&[]), 1);
     assert!(line.contains("control answers 200 and no JSON") && line.contains("page"), "{line}");
-    assert_eq!(world.sides.asked().len(), 1);
-    let line = only_line(&world.validate(&["--candidate", &world.sides.base]), 1);
+    assert_eq!(world.asked().len(), 1);
+    let line = only_line(&world.validate(&["--candidate", &world.base]), 1);
     assert!(line.contains("control answers"), "{line}");
 }
 
 #[test]
 fn a_control_that_is_busy_is_asked_again_and_one_that_is_broken_is_undecided() {
-    let sides = Sides::changed(60, |_, asked, mut reply| {
+    let world = Sides::changed(60, |_, asked, mut reply| {
         // The first two in every ten.
         match asked.number % 10 {
             0 => reply.status = 429,
@@ -177,16 +154,14 @@ fn a_control_that_is_busy_is_asked_again_and_one_that_is_broken_is_undecided() {
         reply.headers.push(("retry-after", "0".to_owned()));
         reply
     });
-    let world = World::new("busy", sides);
     let output = world.validate(&["--endpoint", "v2_cdr_teams", "--endpoint", "v3_cdr_users"]);
     assert_code(&output, 0);
     assert_eq!(world.report().totals.matched, world.report().totals.compared);
 
-    let sides = Sides::changed(60, |_, asked, reply| match asked.filter("sag") {
+    let world = Sides::changed(60, |_, asked, reply| match asked.filter("sag") {
         Some(value) if !value.is_empty() => Reply::json(500, &json!({ "error": "oops" })),
         _ => reply,
     });
-    let world = World::new("broken", sides);
     let output = world.validate(&[]);
     assert_code(&output, 1);
     let report = world.report();
@@ -202,8 +177,8 @@ fn a_control_that_is_busy_is_asked_again_and_one_that_is_broken_is_undecided() {
 
 #[test]
 fn a_wrong_command_line_is_one_line_that_says_which_flag_and_tells_no_secret() {
-    let world = World::new("flags", Sides::new(60));
-    let (config, base) = (&world.config, &world.sides.base);
+    let world = Sides::new(60);
+    let (config, base) = (&world.config, &world.base);
     let host = base.strip_prefix("http://").unwrap();
     let spaced = world.folder.file("spaced", "sec ret-key-spaced\n");
     let lines = world.folder.file("lines", "secret-key\nof-two-lines\n");
@@ -266,45 +241,38 @@ fn a_wrong_command_line_is_one_line_that_says_which_flag_and_tells_no_secret() {
     }
     let line = only_line(&run(&[&start[..], &good].concat(), b""), 2);
     assert!(line.contains("--control-key env:NAME"), "{line}");
-    assert!(world.sides.asked().is_empty(), "control was asked: {:?}", world.sides.asked());
+    assert!(world.asked().is_empty(), "control was asked: {:?}", world.asked());
 }
 
 #[test]
 fn a_bad_configuration_is_78_and_several_callers_need_a_name() {
-    let world = World::new("callers", Sides::new(60));
-    let base = &world.sides.base;
+    let world = Sides::new(60);
     let bad = world.folder.file("bad.toml", "[server]\nlisten = \"nowhere\"\n");
-    let line = only_line(&validate(&world.folder, &bad, base, &[]), 78);
+    let line = only_line(&world.validate_with(&bad, &[]), 78);
     assert!(line.contains("bad.toml:2: server.listen"), "{line}");
-    let missing = world.folder.path("missing.toml");
-    let line = only_line(&validate(&world.folder, missing.to_str().unwrap(), base, &[]), 78);
+    let missing = world.folder.name("missing.toml");
+    let line = only_line(&world.validate_with(&missing, &[]), 78);
     assert!(line.contains("missing.toml"), "{line}");
 
-    let one = std::fs::read_to_string(&world.config).unwrap();
-    let caller = one.split_once("[[caller]]").unwrap().1;
-    let digests = ["first-legacy-key", "other-legacy-key"]
-        .map(|key| stdout(&run(&["key", "digest"], key.as_bytes())).trim_end().to_owned());
-    let old = caller.split_once("digest = \"").unwrap().1.split_once('"').unwrap().0;
-    let (head, _) = one.split_once("[[caller]]").unwrap();
-    let callers = ["one", "two"].iter().zip(&digests).map(|(name, digest)| {
-        format!("[[caller]]{}", caller.replace("crm", name).replace(old, digest))
+    let callers = ["one", "two"].map(|name| {
+        let legacy_key = config::digest(&format!("{name}-legacy-key"));
+        config::caller(name, "ams", &legacy_key, &config::file("v4.key"), "")
     });
-    let two = world.folder.file("two.toml", &(head.to_owned() + &callers.collect::<String>()));
-    let line = only_line(&validate(&world.folder, &two, base, &[]), 2);
+    let upstream = config::voiso("ams", &world.base, "");
+    let two = world.folder.file("two.toml", config::ports("") + &upstream + &callers.concat());
+    let line = only_line(&world.validate_with(&two, &[]), 2);
     assert!(line.contains("--caller NAME"), "{line}");
-    let output =
-        validate(&world.folder, &two, base, &["--caller", "two", "--endpoint", "v2_cdr_teams"]);
+    let output = world.validate_with(&two, &["--caller", "two", "--endpoint", "v2_cdr_teams"]);
     assert_code(&output, 0);
     assert_eq!(world.report().candidate.name, "two");
 }
 
 #[test]
 fn a_field_that_is_left_out_counts_as_ignored_and_never_as_matched() {
-    let sides = Sides::changed(60, |_, asked, reply| match asked.is_users() {
+    let world = Sides::changed(60, |_, asked, reply| match asked.is_users() {
         true => reply.each(|user| user["caller_id"] = "A planted group".into()),
         false => reply,
     });
-    let world = World::new("ignore", sides);
     let v1 = ["--endpoint", "v1_users"];
     // Filters by caller id are not what is tested here: control finds by what it does not show.
     let output = world.validate(&[&v1[..], &["--ignore", "v1_users.caller_id"]].concat());
@@ -321,11 +289,11 @@ fn a_field_that_is_left_out_counts_as_ignored_and_never_as_matched() {
 
 #[test]
 fn a_budget_of_requests_is_kept_and_what_is_left_is_undecided() {
-    let world = World::new("budget", Sides::new(60));
+    let world = Sides::new(60);
     let output = world.validate(&["--requests-max", "20"]);
     assert_code(&output, 1);
-    assert_eq!(world.sides.asked().len(), 20);
-    let stats = world.sides.simulator().stats();
+    assert_eq!(world.asked().len(), 20);
+    let stats = world.simulator().stats();
     let legacy = stats.by_path.iter().filter(|(path, _)| !path.starts_with("/api/v4/"));
     assert_eq!(legacy.map(|(_, count)| count).sum::<u64>(), 20, "{stats:?}");
     let report = world.report();
@@ -338,17 +306,17 @@ fn a_budget_of_requests_is_kept_and_what_is_left_is_undecided() {
 
     let line = only_line(&world.validate(&["--requests-max", "0"]), 1);
     assert!(line.contains("budget"), "{line}");
-    assert_eq!(world.sides.asked().len(), 20);
+    assert_eq!(world.asked().len(), 20);
 }
 
 #[test]
 fn a_gateway_that_runs_elsewhere_is_compared_by_its_address() {
-    let world = World::new("elsewhere", Sides::new(60));
-    let gateway = Gateway::start(&world.folder, "gateway", &["--config", &world.config], &[]);
+    let world = Sides::new(60);
+    let gateway = Gateway::start(&world.config);
     let url = format!("http://{}", gateway.address);
-    let out = world.folder.path("report");
-    let start = ["validate", "--candidate", &url, "--control", &world.sides.base];
-    let start = [&start[..], &["--report", out.to_str().unwrap()], &KEY, &FEW].concat();
+    let out = ["--report", &world.out];
+    let start = ["validate", "--candidate", &url, "--control", &world.base];
+    let start = [&start[..], &out, &KEY, &FEW].concat();
     let output = run(&start, b"");
     assert_code(&output, 0);
     let report = world.report();
@@ -360,7 +328,7 @@ fn a_gateway_that_runs_elsewhere_is_compared_by_its_address() {
     assert!(line.contains("candidate refuses its key") && !line.contains("nobodys"), "{line}");
     // Compared with itself it would always be right.
     let itself = ["validate", "--candidate", &url, "--control", &url];
-    let itself = run(&[&itself[..], &["--report", out.to_str().unwrap()], &KEY].concat(), b"");
+    let itself = run(&[&itself[..], &out, &KEY].concat(), b"");
     assert_code(&itself, 1);
     let said = stderr(&itself);
     assert!(said.contains("control is a Tieline gateway itself"), "{said}");
@@ -368,11 +336,10 @@ fn a_gateway_that_runs_elsewhere_is_compared_by_its_address() {
 
 #[test]
 fn a_control_without_the_endpoint_and_a_candidate_that_cannot_answer_are_told_at_once() {
-    let sides = Sides::changed(60, |_, asked, reply| match asked.path.contains("/cdr/users") {
+    let world = Sides::changed(60, |_, asked, reply| match asked.path.contains("/cdr/users") {
         true => Reply::new(404, "application/json", "{\"error\":\"Not found\"}"),
         false => reply,
     });
-    let world = World::new("without", sides);
     let line = only_line(&world.validate(&[]), 1);
     assert!(line.contains("control answers 404 to GET /api/v3/cdr/users"), "{line}");
     assert!(line.contains("--endpoint"), "{line}");
@@ -380,28 +347,25 @@ fn a_control_without_the_endpoint_and_a_candidate_that_cannot_answer_are_told_at
 
     let wrong = world.folder.file("wrong", "no-key-of-the-new-api\n");
     let config = std::fs::read_to_string(&world.config).unwrap();
-    let key = config.lines().find(|line| line.starts_with("upstream_key")).unwrap();
-    let config = config.replace(key, &format!("upstream_key = {{ file = \"{wrong}\" }}"));
-    let config = world.folder.file("wrong.toml", &config);
-    let before = world.sides.asked().len();
-    let output = validate(&world.folder, &config, &world.sides.base, &[]);
+    let config = world.folder.file("wrong.toml", config.replace("v4.key", &wrong));
+    let before = world.asked().len();
+    let output = world.validate_with(&config, &[]);
     assert_code(&output, 1);
     let said = stderr(&output);
     let why = "candidate answers 502 (mapped_key_refused) to GET /api/user_management/v1/users";
     assert!(said.contains(why), "{said}");
-    assert!(world.sides.asked().len() <= before + 2, "{:?}", world.sides.asked().len() - before);
+    assert!(world.asked().len() <= before + 2, "{:?}", world.asked().len() - before);
 }
 
 #[test]
 fn without_control_candidate_has_to_agree_with_itself() {
-    let world = World::new("alone", Sides::new(60));
-    let out = world.folder.path("report");
-    let end = ["--report", out.to_str().unwrap()];
+    let world = Sides::new(60);
+    let end = ["--report", &world.out];
     let output = run(&[&["validate", "--config", &world.config][..], &end, &FEW].concat(), b"");
     assert_code(&output, 0);
     let report = world.report();
     assert!(report.control.is_none() && !report.properties.is_empty());
-    assert!(world.sides.asked().is_empty());
+    assert!(world.asked().is_empty());
 
     // A candidate that loses the last record under a filter; seen from here it is any server.
     let sides = Sides::changed(60, |_, asked, mut reply| {
@@ -416,7 +380,7 @@ fn without_control_candidate_has_to_agree_with_itself() {
     let start = ["validate", "--candidate", &sides.base, "--candidate-key", "legacy-demo-key"];
     let output = run(&[&start[..], &end, &FEW].concat(), b"");
     assert_code(&output, 1);
-    let report = read(&out);
+    let report = world.report();
     assert_eq!(report.verdict, Verdict::Differ);
     let broken: Vec<&str> = report
         .properties
@@ -436,21 +400,17 @@ fn without_control_candidate_has_to_agree_with_itself() {
 fn an_interrupted_run_is_taken_up_again_and_comes_to_the_same_end() {
     let candidate = planted(|user| user["extension"] = "1".into());
     let other = ["--candidate", &candidate.base];
-    let world = World::new("interrupted", Sides::new(60));
+    let world = Sides::new(60);
     let whole = world.validate(&other);
     assert_code(&whole, 1);
     let expected = world.report();
-    let asked = world.sides.asked().len();
+    let asked = world.asked().len();
 
-    let report = world.folder.path("report");
-    let report = report.to_str().unwrap();
-    let start =
-        ["validate", "--config", &world.config, "--control", &world.sides.base, "--report", report];
-    let start = [&start[..], &KEY, &FEW, &other].concat();
+    let start = [&world.validation(&world.config, &world.base)[..], &other].concat();
     let hold = asked + 40;
-    world.sides.hold_at(hold);
-    let mut running = Running::spawn(tieline(&start));
-    eventually("forty requests", || world.sides.asked().len() > hold);
+    world.hold_at(hold);
+    let running = Process::spawn(tieline(&start));
+    eventually("forty requests", || world.asked().len() > hold);
     running.signal("INT");
     assert_eq!(running.code().code(), Some(130), "{}", running.rest_of_stderr());
     let out = running.rest_of_stdout();
@@ -459,9 +419,9 @@ fn an_interrupted_run_is_taken_up_again_and_comes_to_the_same_end() {
     assert!(partial.totals.undecided > 0);
     assert_eq!(partial.totals.scenarios + partial.totals.undecided, expected.totals.scenarios);
 
-    world.sides.hold_at(usize::MAX);
-    let before: Vec<_> = world.sides.counts(asked).into_keys().collect();
-    let from = world.sides.asked().len();
+    world.hold_at(usize::MAX);
+    let before: Vec<_> = world.counts(asked).into_keys().collect();
+    let from = world.asked().len();
     let again = run(&[&start[..], &["--resume"]].concat(), b"");
     assert_code(&again, 1);
     let resumed = world.report();
@@ -471,14 +431,14 @@ fn an_interrupted_run_is_taken_up_again_and_comes_to_the_same_end() {
     assert_eq!(resumed.totals.compared, expected.totals.compared);
     assert_eq!(resumed.totals.scenarios, expected.totals.scenarios);
     // The whole lists are read again, since all else is made of them.
-    let after = world.sides.counts(from);
+    let after = world.counts(from);
     let twice = before.iter().filter(|known| after.contains_key(*known));
     let twice: Vec<_> = twice.filter(|(_, query)| !query.is_empty()).collect();
     assert!(twice.len() <= 1, "asked again: {twice:?}");
 
     // It is over: what comes now is another run.
-    let from = world.sides.asked().len();
+    let from = world.asked().len();
     assert_code(&run(&[&start[..], &["--resume"]].concat(), b""), 1);
     let questions = world.report().totals.scenarios as usize;
-    assert!(world.sides.asked().len() >= from + questions, "{questions} questions");
+    assert!(world.asked().len() >= from + questions, "{questions} questions");
 }

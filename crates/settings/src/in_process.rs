@@ -1,0 +1,64 @@
+//! A configuration for a gateway that only its own process asks: for validation, which must answer as
+//! the configured gateway would, but listen for nobody, remember nobody and tell nobody.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use crate::Config;
+use crate::section::callers::UpstreamKey;
+use crate::value::digest::digest;
+
+impl Config {
+    /// The name of the caller that a legacy key belongs to.
+    pub fn caller_of(&self, key: &str) -> Option<&str> {
+        let digest = digest(key);
+        self.callers.iter().find(|caller| caller.digest == digest).map(|caller| &*caller.name)
+    }
+
+    /// The keys that callers show their upstreams, for whoever has to keep them out of a text.
+    pub fn upstream_keys(&self) -> Vec<String> {
+        let keys = self.callers.iter().flat_map(|caller| match &caller.key {
+            UpstreamKey::Bearer(value) => {
+                let key = value.to_str().ok().and_then(|value| value.strip_prefix("Bearer "));
+                vec![key.unwrap_or_default().to_owned()]
+            }
+            UpstreamKey::Client { id, secret } => {
+                vec![id.expose().to_owned(), secret.expose().to_owned()]
+            }
+        });
+        keys.collect()
+    }
+
+    /// The same configuration for one caller, known by `key`, on free ports of loopback: without TLS,
+    /// roster, traces, kept answers, a control of its own and what is not translated. `None` where there is no such caller.
+    pub fn in_process(mut self, caller: &str, key: &str) -> Option<Config> {
+        let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let mut one = self.callers.into_iter().find(|one| one.name == caller)?;
+        one.digest = digest(key);
+        one.control_percent = 0;
+        self.callers = vec![one];
+        self.server.listen = anywhere;
+        self.admin = anywhere;
+        self.server.tls = None;
+        self.server.hosts.clear();
+        self.server.compression.clear();
+        self.traces.collector = None;
+        self.limits.drain_delay = Duration::ZERO;
+        self.roster = None;
+        self.cache.fresh_for = Duration::ZERO;
+        self.cache.stale_if_error = Duration::ZERO;
+        self.passthrough = None;
+        self.shadow = None;
+        self.cors = None;
+        Some(self)
+    }
+
+    /// Sends what would go to an upstream elsewhere: to `base_url`, and for tokens to `token_url`.
+    pub fn through(&mut self, upstream: &str, base_url: &str, token_url: Option<&str>) {
+        let Some(upstream) = self.upstreams.get_mut(upstream) else { return };
+        base_url.clone_into(&mut upstream.base_url);
+        if let (Some(token), Some(url)) = (&mut upstream.token, token_url) {
+            url.clone_into(&mut token.url);
+        }
+    }
+}

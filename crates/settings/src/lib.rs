@@ -1,0 +1,211 @@
+//! The configuration: read, checked, and refused in one line before any port is bound.
+//!
+//! Values check themselves while they are read (`value/`). What contradicts another setting, or a file,
+//! is found when a table is taken for what it means (`section/`). A refusal names file, line and field
+//! and never shows a value: somebody may have put a key in the wrong place.
+//!
+//! Must never hold anything of a gateway at work.
+
+mod error;
+mod files;
+mod in_process;
+mod locate;
+mod reader;
+mod section;
+mod value;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use domain::quirks::Quirks;
+use serde::Deserialize;
+
+pub use error::ConfigError;
+pub use files::Files;
+use reader::{Reader, field};
+pub use section::callers::{Caller, UpstreamKey, bearer};
+pub use section::cors::Cors;
+pub use section::limits::Limits;
+pub use section::log::{Log, LogFormat};
+pub use section::passthrough::{
+    Allow, Methods, Passthrough, PassthroughCredential, Route, UnknownCallers,
+};
+pub use section::server::Server;
+pub use section::shadow::Shadow;
+pub use section::stores::{Cache, Lookups, RosterFile};
+pub use section::traces::{Collector, Traces};
+pub use section::upstreams::{DeletedFrom, Related, TeamsFrom, Token, TokenAuth, Upstream};
+use section::{callers, cors, legacy, passthrough, server, shadow, stores, traces, upstreams};
+pub use value::coding::Coding;
+pub use value::digest::{KeyDigest, digest, key_digest};
+pub use value::network::Network;
+pub use value::secret::Secret;
+
+/// A checked configuration. Its `Debug` shows no secret.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Every file it was read from: itself, keys, certificates, tables.
+    pub files: Files,
+    /// Where legacy clients connect.
+    pub server: Server,
+    /// Where operators look.
+    pub admin: SocketAddr,
+    /// Logging, for whoever sets it up.
+    pub log: Log,
+    /// Where spans go.
+    pub traces: Traces,
+    /// Limits of all requests.
+    pub limits: Limits,
+    /// Group look-ups.
+    pub lookups: Lookups,
+    /// Whole answers.
+    pub cache: Cache,
+    /// Where users who vanish are remembered; without it nobody is.
+    pub roster: Option<RosterFile>,
+    /// Upstreams by name.
+    pub upstreams: BTreeMap<String, Upstream>,
+    /// Callers in file order, at least one.
+    pub callers: Vec<Caller>,
+    /// Quirks by endpoint name; every endpoint has an entry.
+    pub quirks: BTreeMap<&'static str, Arc<Quirks>>,
+    /// Requests that are not translated, where they go through.
+    pub passthrough: Option<Passthrough>,
+    /// Pages of other origins that may ask.
+    pub cors: Option<Cors>,
+    /// Another side that is asked what was asked of this one.
+    pub shadow: Option<Shadow>,
+    places: Places,
+}
+
+/// Where settings stand that a reload may have something to say about.
+#[derive(Clone)]
+struct Places(Vec<(&'static str, ConfigError)>);
+
+impl std::fmt::Debug for Places {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Places")
+    }
+}
+
+impl Places {
+    fn of(reader: &Reader<'_>) -> Self {
+        let names = [
+            "server.listen",
+            "server.tls",
+            "admin.listen",
+            "log.level",
+            "log.format",
+            "traces.otlp_endpoint",
+            "traces.ca_file",
+        ];
+        let place = |name: &'static str| {
+            let steps: Vec<&str> = name.split('.').collect();
+            (name, reader.line(&field(&steps), ""))
+        };
+        Places(names.into_iter().map(place).collect())
+    }
+}
+
+/// A whole configuration as typed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TypedConfig {
+    #[serde(default)]
+    server: server::TypedServer,
+    #[serde(default)]
+    admin: server::Admin,
+    #[serde(default)]
+    log: Log,
+    #[serde(default)]
+    traces: traces::TypedTraces,
+    #[serde(default)]
+    limits: Limits,
+    #[serde(default)]
+    lookups: Lookups,
+    #[serde(default)]
+    roster: stores::TypedRoster,
+    #[serde(default)]
+    cache: Cache,
+    #[serde(default)]
+    upstream: BTreeMap<String, upstreams::TypedUpstream>,
+    #[serde(default)]
+    caller: Vec<callers::TypedCaller>,
+    #[serde(default)]
+    legacy: BTreeMap<String, Quirks>,
+    #[serde(default)]
+    passthrough: passthrough::TypedPassthrough,
+    #[serde(default)]
+    cors: cors::TypedCors,
+    shadow: Option<shadow::TypedShadow>,
+}
+
+impl TypedConfig {
+    fn read(self, reader: &Reader<'_>) -> Result<Config, ConfigError> {
+        let mut upstreams = BTreeMap::new();
+        for (name, typed) in self.upstream {
+            let upstream = typed.read(&name, reader)?;
+            upstreams.insert(name, upstream);
+        }
+        let callers = callers::read(&self.caller, &upstreams, self.shadow.is_some(), reader)?;
+        let named = passthrough::Named { reader, upstreams: &upstreams, callers: &callers };
+        let passthrough = self.passthrough.read(&named)?;
+        let roster = self.roster.file.map(|file| RosterFile {
+            path: reader.path(&file),
+            place: reader.line(&field(&["roster", "file"]), ""),
+        });
+        Ok(Config {
+            server: self.server.read(reader)?,
+            admin: self.admin.listen,
+            traces: self.traces.read(reader)?,
+            log: self.log,
+            limits: self.limits.shared_by(callers.len()),
+            lookups: self.lookups,
+            cache: self.cache,
+            roster,
+            quirks: legacy::read(&self.legacy, reader)?,
+            cors: self.cors.read(reader)?,
+            shadow: self.shadow.map(|typed| typed.read(reader)).transpose()?,
+            places: Places::of(reader),
+            passthrough,
+            upstreams,
+            callers,
+            files: reader.files.take(),
+        })
+    }
+}
+
+impl Config {
+    /// The line about a setting, by its whole name.
+    pub fn place(&self, setting: &str, what: &str) -> ConfigError {
+        let known = self.places.0.iter().find(|(name, _)| *name == setting);
+        let (place, field) = known.map_or((String::new(), setting.to_owned()), |(_, error)| {
+            (error.place.clone(), error.field.clone())
+        });
+        ConfigError { place, field, what: what.to_owned() }
+    }
+
+    /// Reads a configuration file. `env` are the environment variables that may override it.
+    pub fn load(file: &Path, env: &[(String, String)]) -> Result<Config, ConfigError> {
+        let name = file.display().to_string();
+        let mut files = Files::default();
+        files.add(file);
+        let text = std::fs::read_to_string(file).map_err(|error| ConfigError {
+            place: format!("{name}:1"),
+            field: "file".to_owned(),
+            what: format!("cannot be read: {}", error.kind()),
+        })?;
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let (reader, typed) = Reader::new::<TypedConfig>(&text, &name, folder, env)?;
+        reader.files.replace(files);
+        typed.read(&reader)
+    }
+
+    /// Reads a configuration from a string; `name` stands for the file in errors, and relative paths
+    /// start at the working directory.
+    pub fn parse(text: &str, name: &str, env: &[(String, String)]) -> Result<Config, ConfigError> {
+        let (reader, typed) = Reader::new::<TypedConfig>(text, name, Path::new(""), env)?;
+        typed.read(&reader)
+    }
+}

@@ -1,0 +1,233 @@
+//! Where a field stands: errors as `FILE:LINE: field: what`, and the environment's overrides.
+//!
+//! Must never put a value into an error: a key may stand where it does not belong.
+
+use std::fmt::Write as _;
+
+use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
+use toml_edit::{Document as Toml, Item};
+
+use crate::error::ConfigError;
+
+/// One step from a table to what stands in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    Key(String),
+    Index(usize),
+}
+
+/// A configuration's text, for looking up lines.
+pub(crate) struct Document<'a> {
+    name: &'a str,
+    text: &'a str,
+    toml: Toml<&'a str>,
+    /// Fields set by the environment, with the variable's name.
+    overridden: Vec<(Vec<Step>, String)>,
+}
+
+const ENV_PREFIX: &str = "TIELINE_";
+const ENV_SEPARATOR: &str = "__";
+
+impl<'a> Document<'a> {
+    /// Reads the text, lays the environment over it, and takes both as `T`.
+    pub(crate) fn read<T: DeserializeOwned>(
+        text: &'a str,
+        name: &'a str,
+        env: &[(String, String)],
+    ) -> Result<(Self, T), ConfigError> {
+        let syntax = |at: Option<usize>, message: &str| ConfigError {
+            place: format!("{name}:{}", line(text, at.unwrap_or(0))),
+            field: "syntax".to_owned(),
+            what: message.lines().collect::<Vec<_>>().join(", "),
+        };
+        let toml = Toml::parse(text)
+            .map_err(|error| syntax(error.span().map(|span| span.start), error.message()))?;
+        let mut table: toml::Table = toml::from_str(text)
+            .map_err(|error| syntax(error.span().map(|span| span.start), error.message()))?;
+        let mut document = Document { name, text, toml, overridden: Vec::new() };
+        for (variable, value) in env {
+            document.override_by(&mut table, variable, value)?;
+        }
+        let typed = serde_path_to_error::deserialize(toml::Value::Table(table))
+            .map_err(|error| document.explain(&error))?;
+        Ok((document, typed))
+    }
+
+    fn override_by(
+        &mut self,
+        table: &mut toml::Table,
+        variable: &str,
+        value: &str,
+    ) -> Result<(), ConfigError> {
+        let Some(path) = variable.strip_prefix(ENV_PREFIX) else { return Ok(()) };
+        if !path.contains(ENV_SEPARATOR) {
+            return Ok(());
+        }
+        let keys: Vec<String> = path.split(ENV_SEPARATOR).map(str::to_lowercase).collect();
+        let field = keys.iter().cloned().map(Step::Key).collect::<Vec<_>>();
+        self.overridden.push((field.clone(), variable.to_owned()));
+        let mut at = table;
+        let Some((last, tables)) = keys.split_last() else { return Ok(()) };
+        for key in tables {
+            let entry =
+                at.entry(key.clone()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+            let Some(next) = entry.as_table_mut() else {
+                return Err(self.error(&field, format!("{key} is no table")));
+            };
+            at = next;
+        }
+        at.insert(last.clone(), scalar(value));
+        Ok(())
+    }
+
+    /// An error at a field; for an absent one, at its table.
+    pub(crate) fn error(&self, field: &[Step], what: String) -> ConfigError {
+        // A table that only the environment names is wrong because of it, too.
+        let is_from_env = |known: &[Step]| {
+            let table = known.split_last().map_or(known, |(_, table)| table);
+            let is_of_table = field.starts_with(table) || table.starts_with(field);
+            field.starts_with(known) || (is_of_table && !self.contains(table))
+        };
+        let by_env = self.overridden.iter().find(|(known, _)| is_from_env(known));
+        let place = match by_env {
+            Some((_, variable)) => variable.clone(),
+            None => format!("{}:{}", self.name, line(self.text, self.offset(field))),
+        };
+        ConfigError { place, field: shown(field), what }
+    }
+
+    /// Whether the text itself has this table.
+    fn contains(&self, table: &[Step]) -> bool {
+        let mut item = Some(self.toml.as_item());
+        for step in table {
+            item = match step {
+                Step::Key(key) => item.and_then(|item| item.as_table_like()?.get(key)),
+                Step::Index(_) => None,
+            };
+        }
+        item.is_some()
+    }
+
+    /// serde's error without the value it quotes.
+    fn explain(&self, error: &serde_path_to_error::Error<toml::de::Error>) -> ConfigError {
+        let mut field: Vec<Step> = error
+            .path()
+            .iter()
+            .filter_map(|segment| match segment {
+                Segment::Map { key } => Some(Step::Key(key.clone())),
+                Segment::Seq { index } => Some(Step::Index(*index)),
+                Segment::Enum { .. } | Segment::Unknown => None,
+            })
+            .collect();
+        let message = error.inner().message();
+        let quoted = |prefix: &str| {
+            message.strip_prefix(prefix).and_then(|rest| rest.split('`').next()).map(str::to_owned)
+        };
+        let what = if let Some(key) = quoted("missing field `") {
+            field.push(Step::Key(key));
+            "is required".to_owned()
+        } else if let Some(key) = quoted("unknown field `") {
+            if field.last() != Some(&Step::Key(key.clone())) {
+                field.push(Step::Key(key));
+            }
+            match message.split_once(", ") {
+                Some((_, expected)) => format!("unknown field, {expected}"),
+                None => "unknown field".to_owned(),
+            }
+        } else if message.starts_with("unknown variant") {
+            match message.split_once(", expected") {
+                Some((_, expected)) => format!("unknown value, expected{expected}"),
+                None => "unknown value".to_owned(),
+            }
+        } else if let Some((_, expected)) = message.rsplit_once(", expected ") {
+            // Types as people call them.
+            let expected = match expected {
+                "u16" | "u32" | "u64" | "usize" | "i64" => "a whole number",
+                "f64" => "a number",
+                other => other,
+            };
+            format!("expected {expected}")
+        } else {
+            message.lines().next().unwrap_or("cannot be read").to_owned()
+        };
+        self.error(&field, what)
+    }
+
+    /// The offset of a field, or of the innermost table around it that stands in the text.
+    fn offset(&self, field: &[Step]) -> usize {
+        let mut item = self.toml.as_item();
+        let mut offset = 0;
+        for step in field {
+            let (key_at, next) = match step {
+                Step::Key(key) => {
+                    let table = item.as_table_like();
+                    let key_at = table
+                        .and_then(|table| table.key(key))
+                        .and_then(toml_edit::Key::span)
+                        .map(|span| span.start);
+                    (key_at, table.and_then(|table| table.get(key)))
+                }
+                Step::Index(index) => match item {
+                    Item::ArrayOfTables(tables) => {
+                        let Some(table) = tables.get(*index) else { return offset };
+                        let rest = &field[field.iter().position(|s| s == step).unwrap_or(0) + 1..];
+                        let at = table.span().map_or(offset, |span| span.start);
+                        return self.offset_in(table, rest, at);
+                    }
+                    _ => (None, None),
+                },
+            };
+            let Some(next) = next else { return offset };
+            let item_at = next.span().map(|span| span.start);
+            // A key in front of its value; a table by its header.
+            offset = match next {
+                Item::Table(_) | Item::ArrayOfTables(_) => item_at.or(key_at).unwrap_or(offset),
+                _ => key_at.or(item_at).unwrap_or(offset),
+            };
+            item = next;
+        }
+        offset
+    }
+
+    fn offset_in(&self, table: &toml_edit::Table, rest: &[Step], at: usize) -> usize {
+        let Some(Step::Key(key)) = rest.first() else { return at };
+        table.key(key).and_then(toml_edit::Key::span).map_or(at, |span| span.start)
+    }
+}
+
+/// A value from the environment: a whole number or a truth value where it reads as one, else text.
+fn scalar(value: &str) -> toml::Value {
+    if let Ok(number) = value.parse::<i64>() {
+        return toml::Value::Integer(number);
+    }
+    match value {
+        "true" => toml::Value::Boolean(true),
+        "false" => toml::Value::Boolean(false),
+        _ => toml::Value::String(value.to_owned()),
+    }
+}
+
+fn shown(field: &[Step]) -> String {
+    let mut text = String::new();
+    for step in field {
+        match step {
+            Step::Key(key) => {
+                if !text.is_empty() {
+                    text.push('.');
+                }
+                text.push_str(key);
+            }
+            Step::Index(index) => {
+                // A `String` takes every write.
+                let _ = write!(text, "[{index}]");
+            }
+        }
+    }
+    if text.is_empty() { "file".to_owned() } else { text }
+}
+
+fn line(text: &str, offset: usize) -> usize {
+    let before = text.get(..offset.min(text.len())).unwrap_or(text);
+    before.matches('\n').count() + 1
+}

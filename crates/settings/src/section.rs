@@ -1,0 +1,13 @@
+//! The tables of a configuration, one file each: as somebody types it, what it means, and what is refused.
+
+pub(crate) mod callers;
+pub(crate) mod cors;
+pub(crate) mod legacy;
+pub(crate) mod limits;
+pub(crate) mod log;
+pub(crate) mod passthrough;
+pub(crate) mod server;
+pub(crate) mod shadow;
+pub(crate) mod stores;
+pub(crate) mod traces;
+pub(crate) mod upstreams;

@@ -1,0 +1,289 @@
+//! `[[caller]]`: who calls, with which key it is known, what it shows its upstream, what it sees.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use domain::visibility::{Only, Visibility};
+use http::HeaderValue;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, MapAccess, Visitor, value::MapAccessDeserializer};
+
+use super::upstreams::Upstream;
+use crate::error::ConfigError;
+use crate::reader::{Field, Reader, field, field_in_list};
+use crate::value::digest::{KeyDigest, digest, parse_digest};
+use crate::value::secret::Secret;
+
+/// `[[caller]]`.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Name in logs, metrics and `/callers`.
+    pub name: String,
+    /// SHA-256 of its legacy key.
+    pub digest: KeyDigest,
+    /// Name of its upstream.
+    pub upstream: String,
+    /// What it shows its upstream.
+    pub key: UpstreamKey,
+    /// What it sees.
+    pub sees: Visibility,
+    /// Whether it may ask how an answer came about.
+    pub explain: bool,
+    /// Percentage of its translated requests that control answers.
+    pub control_percent: u32,
+}
+
+/// What a caller shows its upstream.
+#[derive(Debug, Clone)]
+pub enum UpstreamKey {
+    /// `Bearer <v4 key>`, marked sensitive.
+    Bearer(HeaderValue),
+    /// An OAuth client, for which tokens are fetched.
+    Client {
+        /// Its id.
+        id: Secret,
+        /// Its secret.
+        secret: Secret,
+    },
+}
+
+/// `Bearer <key>`, marked sensitive; `None` where no header can carry it.
+pub fn bearer(key: &str) -> Option<HeaderValue> {
+    let bearer = Secret::new(format!("Bearer {key}"));
+    let mut value = HeaderValue::from_str(bearer.expose()).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// `[[caller]]` as typed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TypedCaller {
+    name: String,
+    legacy_key: Key,
+    upstream: String,
+    upstream_key: Key,
+    sees: Sees,
+    #[serde(default)]
+    explain: bool,
+    #[serde(default, deserialize_with = "percent")]
+    control_percent: u32,
+}
+
+/// Where a key is found; which of the three may stand where is decided a step later.
+#[derive(Debug, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "{ env = \"NAME\" } or { file = \"PATH\" }, or { digest = \"sha256:..\" } of a legacy key"
+)]
+struct Key {
+    digest: Option<String>,
+    env: Option<String>,
+    file: Option<PathBuf>,
+}
+
+impl Key {
+    /// `env` as an error may show it: only what is sure to be a variable's name, such as
+    /// `VOISO_V4_KEY`, and no key that stands where the name belongs.
+    fn env_shown(&self) -> &str {
+        let is_plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+        let is_name = |name: &&str| name.contains('_') && name.chars().all(is_plain);
+        self.env.as_deref().filter(is_name).unwrap_or("that env names")
+    }
+}
+
+/// `"everything"`, or lists.
+#[derive(Debug)]
+struct Sees(Visibility);
+
+impl<'de> Deserialize<'de> for Sees {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
+        struct SeesVisitor;
+        impl<'de> Visitor<'de> for SeesVisitor {
+            type Value = Sees;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"everything\" or { teams = [..], groups = [..], users = [..] }")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Sees, E> {
+                match text {
+                    "everything" => Ok(Sees(Visibility::Everything)),
+                    _ => Err(E::custom("must be \"everything\" or lists")),
+                }
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Sees, A::Error> {
+                let lists = Lists::deserialize(MapAccessDeserializer::new(map))?;
+                let spelled = |list: Vec<Spelled>| list.into_iter().map(|item| item.0).collect();
+                Ok(Sees(Visibility::Only(Only {
+                    teams: spelled(lists.teams),
+                    groups: spelled(lists.groups),
+                    users: lists.users,
+                })))
+            }
+        }
+        de.deserialize_any(SeesVisitor)
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
+struct Lists {
+    teams: Vec<Spelled>,
+    groups: Vec<Spelled>,
+    users: Vec<u64>,
+}
+
+/// An id or a name.
+#[derive(Debug)]
+struct Spelled(String);
+
+impl<'de> Deserialize<'de> for Spelled {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
+        struct SpelledVisitor;
+        impl Visitor<'_> for SpelledVisitor {
+            type Value = Spelled;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an id or a name")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Spelled, E> {
+                Ok(Spelled(text.to_owned()))
+            }
+            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Spelled, E> {
+                Ok(Spelled(number.to_string()))
+            }
+        }
+        de.deserialize_any(SpelledVisitor)
+    }
+}
+
+fn percent<'de, D: Deserializer<'de>>(de: D) -> Result<u32, D::Error> {
+    match u32::deserialize(de)? {
+        percent @ 0..=100 => Ok(percent),
+        _ => Err(D::Error::custom("must be 0 to 100")),
+    }
+}
+
+/// The callers in file order. Control, which may answer them, is in a table of its own.
+pub(crate) fn read(
+    typed: &[TypedCaller],
+    upstreams: &BTreeMap<String, Upstream>,
+    has_control: bool,
+    reader: &Reader<'_>,
+) -> Result<Vec<Caller>, ConfigError> {
+    if typed.is_empty() {
+        return reader.refuse(&field(&["caller"]), "at least one [[caller]] is needed");
+    }
+    let mut callers: Vec<Caller> = Vec::new();
+    for (index, typed) in typed.iter().enumerate() {
+        let at = |key: &str| field_in_list(&["caller"], index, key);
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if typed.name.is_empty() || typed.name.len() > 64 || !typed.name.chars().all(is_plain) {
+            return reader.refuse(&at("name"), "must be 1 to 64 of A-Z a-z 0-9 - _ .");
+        }
+        if callers.iter().any(|other| other.name == typed.name) {
+            return reader.refuse(&at("name"), "another caller has this name");
+        }
+        let digest = legacy_key(&at("legacy_key"), &typed.legacy_key, reader)?;
+        if let Some(other) = callers.iter().find(|other| other.digest == digest) {
+            let what = format!("caller \"{}\" has the same key", other.name);
+            return reader.refuse(&at("legacy_key"), what);
+        }
+        let Some(upstream) = upstreams.get(&typed.upstream) else {
+            return reader.refuse(&at("upstream"), "there is no [upstream] of this name");
+        };
+        let is_narrowed = match &typed.sees.0 {
+            Visibility::Everything => false,
+            Visibility::Only(Only { teams, groups, users }) => {
+                if teams.is_empty() && groups.is_empty() && users.is_empty() {
+                    let what = "lists nobody; say whom this caller sees";
+                    return reader.refuse(&at("sees"), what);
+                }
+                true
+            }
+        };
+        if typed.control_percent > 0 && !has_control {
+            let what = "needs a [shadow] that says where control is";
+            return reader.refuse(&at("control_percent"), what);
+        }
+        // A caller that control answers sees what its key shows there, whatever `sees` says here.
+        if typed.control_percent > 0 && is_narrowed {
+            let what = "goes with sees = \"everything\" alone: control is not narrowed";
+            return reader.refuse(&at("control_percent"), what);
+        }
+        callers.push(Caller {
+            name: typed.name.clone(),
+            digest,
+            upstream: typed.upstream.clone(),
+            key: upstream_key(&at("upstream_key"), &typed.upstream_key, upstream, reader)?,
+            sees: typed.sees.0.clone(),
+            explain: typed.explain,
+            control_percent: typed.control_percent,
+        });
+    }
+    Ok(callers)
+}
+
+fn legacy_key(at: &Field, key: &Key, reader: &Reader<'_>) -> Result<KeyDigest, ConfigError> {
+    match &key.digest {
+        Some(text) if key.env.is_none() && key.file.is_none() => match parse_digest(text) {
+            Some(digest) => Ok(digest),
+            None => reader.refuse(at, "digest must be sha256: and 64 hex digits"),
+        },
+        None => Ok(digest(secret(at, key, reader)?.expose())),
+        Some(_) => reader.refuse(at, "needs one of digest, env and file, not several"),
+    }
+}
+
+fn upstream_key(
+    at: &Field,
+    key: &Key,
+    upstream: &Upstream,
+    reader: &Reader<'_>,
+) -> Result<UpstreamKey, ConfigError> {
+    if key.digest.is_some() {
+        return reader.refuse(at, "a digest cannot be sent; use env or file");
+    }
+    let secret = secret(at, key, reader)?;
+    if secret.expose().contains(char::is_whitespace) {
+        return reader.refuse(at, "holds white space; give the key alone, without \"Bearer\"");
+    }
+    if upstream.token.is_some() {
+        return match secret.expose().split_once(':') {
+            Some((id, secret)) if !id.is_empty() && !secret.is_empty() => Ok(UpstreamKey::Client {
+                id: Secret::new(id.to_owned()),
+                secret: Secret::new(secret.to_owned()),
+            }),
+            _ => reader.refuse(at, "must be client_id:client_secret for this dialect"),
+        };
+    }
+    match bearer(secret.expose()) {
+        Some(value) => Ok(UpstreamKey::Bearer(value)),
+        None => reader.refuse(at, "holds characters that no header can carry"),
+    }
+}
+
+/// A secret from the environment or a file; white space around it is a habit of editors.
+fn secret(at: &Field, key: &Key, reader: &Reader<'_>) -> Result<Secret, ConfigError> {
+    let text = match (&key.env, &key.file) {
+        (Some(name), None) => match reader.env.iter().find(|(known, _)| known == name) {
+            Some((_, value)) => value.clone(),
+            None => {
+                return reader.refuse(at, format!("the variable {} is not set", key.env_shown()));
+            }
+        },
+        (None, Some(file)) => match std::fs::read_to_string(reader.file(file)) {
+            Ok(text) => text,
+            Err(error) => {
+                return reader.refuse(at, format!("the file cannot be read: {}", error.kind()));
+            }
+        },
+        (Some(_), Some(_)) => return reader.refuse(at, "needs one of env and file, not both"),
+        (None, None) => return reader.refuse(at, "needs env = \"NAME\" or file = \"PATH\""),
+    };
+    let secret = text.trim();
+    if secret.is_empty() {
+        return reader.refuse(at, "is empty");
+    }
+    Ok(Secret::new(secret.to_owned()))
+}

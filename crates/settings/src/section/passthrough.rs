@@ -1,0 +1,321 @@
+//! `[passthrough]`: which requests go through as they are, to whom, and with which credential.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderValue, Method};
+use serde::Deserialize;
+
+use super::callers::Caller;
+use super::upstreams::Upstream;
+use crate::error::ConfigError;
+use crate::reader::{Field, Reader, field, field_in_list};
+use crate::value::check::{count, positive, queue};
+
+/// `[passthrough]`, switched on.
+#[derive(Debug, Clone)]
+pub struct Passthrough {
+    /// The longest prefix first; the last one is that of all other paths.
+    routes: Vec<Arc<Route>>,
+    /// What becomes of a request without a known caller's key.
+    pub unknown_callers: UnknownCallers,
+    /// Whether WebSockets go through, and how long one may be silent.
+    pub websocket: Option<Duration>,
+    /// The longest wait for an answer's head.
+    pub head_timeout: Duration,
+    /// The longest silence of a body.
+    pub idle_timeout: Duration,
+    /// Requests passed through at once; more wait, for a moment.
+    pub requests_in_flight_max: usize,
+    /// How many may wait; more are refused with 503.
+    pub requests_queued_max: usize,
+    /// Whether `Via` names us.
+    pub via: bool,
+}
+
+/// What holds below one prefix.
+#[derive(Debug, Clone)]
+pub struct Route {
+    prefix: String,
+    prefix_in_lower_case: String,
+    /// Whether requests go through at all.
+    pub is_allowed: bool,
+    /// The only methods that do, in one text for `allow`.
+    pub methods: Option<Methods>,
+    /// To whom; a caller's own upstream where it is not said.
+    pub upstream: Option<String>,
+    /// To whom, where the caller is unknown.
+    pub upstream_of_unknown: Option<String>,
+    /// With which credential.
+    pub credential: PassthroughCredential,
+    /// Whether callers may that are narrowed elsewhere.
+    pub narrowed: Allow,
+}
+
+/// A list of methods.
+#[derive(Debug, Clone)]
+pub struct Methods {
+    list: Vec<Method>,
+    /// As `allow` lists them.
+    pub allow: HeaderValue,
+}
+
+impl Methods {
+    /// Whether it is one of them.
+    pub fn has(&self, method: &Method) -> bool {
+        self.list.contains(method)
+    }
+}
+
+impl Passthrough {
+    /// What holds for a path whose escapes are undone.
+    pub fn route(&self, path: &str) -> Option<&Arc<Route>> {
+        self.routes.iter().find(|route| is_below(path, &route.prefix))
+    }
+
+    /// What would hold for a path in lower case, were case ignored.
+    pub fn route_in_any_case(&self, path: &str) -> Option<&Arc<Route>> {
+        self.routes.iter().find(|route| is_below(path, &route.prefix_in_lower_case))
+    }
+
+    /// The upstreams that requests of unknown callers may go to.
+    pub fn upstreams_of_unknown(&self) -> impl Iterator<Item = &str> {
+        self.routes.iter().filter_map(|route| route.upstream_of_unknown.as_deref())
+    }
+
+    /// The upstreams that requests may go to beside their callers' own.
+    pub fn upstreams(&self) -> impl Iterator<Item = &String> {
+        self.routes.iter().filter_map(|route| route.upstream.as_ref())
+    }
+}
+
+/// Whether a path is the prefix, or goes on at a slash.
+fn is_below(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix.trim_end_matches('/'))
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// `[passthrough]` as typed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct TypedPassthrough {
+    enabled: bool,
+    default: Allow,
+    credential: PassthroughCredential,
+    unknown_callers: UnknownCallers,
+    upstream: Option<String>,
+    websocket: bool,
+    #[serde(deserialize_with = "positive")]
+    websocket_idle_timeout: Duration,
+    #[serde(deserialize_with = "positive")]
+    head_timeout: Duration,
+    #[serde(deserialize_with = "positive")]
+    idle_timeout: Duration,
+    #[serde(deserialize_with = "count")]
+    requests_in_flight_max: usize,
+    #[serde(deserialize_with = "queue")]
+    requests_queued_max: usize,
+    via: bool,
+    route: Vec<TypedRoute>,
+}
+
+impl Default for TypedPassthrough {
+    fn default() -> Self {
+        TypedPassthrough {
+            enabled: false,
+            default: Allow::Allow,
+            credential: PassthroughCredential::Exchange,
+            unknown_callers: UnknownCallers::Refuse,
+            upstream: None,
+            websocket: false,
+            websocket_idle_timeout: Duration::from_secs(60),
+            head_timeout: Duration::from_secs(25),
+            idle_timeout: Duration::from_secs(10),
+            requests_in_flight_max: 256,
+            requests_queued_max: 1024,
+            via: false,
+            route: Vec::new(),
+        }
+    }
+}
+
+/// What a path, or a narrowed caller on it, may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Allow {
+    /// It goes to the upstream.
+    Allow,
+    /// It does not.
+    Deny,
+}
+
+/// What the upstream is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PassthroughCredential {
+    /// The caller's own upstream credential, in the place of its legacy key.
+    Exchange,
+    /// What the client sent.
+    Keep,
+}
+
+/// What becomes of a request without a known caller's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownCallers {
+    /// 401.
+    Refuse,
+    /// It goes to the upstream as it is.
+    Forward,
+}
+
+/// `[[passthrough.route]]` as typed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TypedRoute {
+    prefix: String,
+    allow: Option<bool>,
+    methods: Option<Vec<String>>,
+    upstream: Option<String>,
+    credential: Option<PassthroughCredential>,
+    narrowed: Option<Allow>,
+}
+
+/// What a route may name.
+pub(crate) struct Named<'a> {
+    pub(crate) reader: &'a Reader<'a>,
+    pub(crate) upstreams: &'a BTreeMap<String, Upstream>,
+    pub(crate) callers: &'a [Caller],
+}
+
+impl TypedPassthrough {
+    /// What it means; nothing where it is switched off.
+    pub(crate) fn read(self, named: &Named<'_>) -> Result<Option<Passthrough>, ConfigError> {
+        let (reader, upstream) = (named.reader, field(&["passthrough", "upstream"]));
+        named.knows(&upstream, self.upstream.as_ref())?;
+        if self.unknown_callers == UnknownCallers::Forward && self.upstream.is_none() {
+            return reader.refuse(&upstream, "unknown_callers = \"forward\" needs one");
+        }
+        let mut routes: Vec<Arc<Route>> = Vec::new();
+        for (index, typed) in self.route.iter().enumerate() {
+            let route = self.route(index, typed, named)?;
+            if routes.iter().any(|other| other.prefix == route.prefix) {
+                let at = route_field(index, "prefix");
+                return reader.refuse(&at, "another route has this prefix");
+            }
+            routes.push(Arc::new(route));
+        }
+        routes.sort_by_key(|route| std::cmp::Reverse(route.prefix.len()));
+        routes.push(Arc::new(Route {
+            prefix: String::new(),
+            prefix_in_lower_case: String::new(),
+            is_allowed: self.default == Allow::Allow,
+            methods: None,
+            upstream: None,
+            upstream_of_unknown: self.upstream.clone(),
+            credential: self.credential,
+            narrowed: Allow::Deny,
+        }));
+        Ok(self.enabled.then(|| Passthrough {
+            routes,
+            unknown_callers: self.unknown_callers,
+            websocket: self.websocket.then_some(self.websocket_idle_timeout),
+            head_timeout: self.head_timeout,
+            idle_timeout: self.idle_timeout,
+            requests_in_flight_max: self.requests_in_flight_max,
+            requests_queued_max: self.requests_queued_max,
+            via: self.via,
+        }))
+    }
+
+    fn route(
+        &self,
+        index: usize,
+        typed: &TypedRoute,
+        named: &Named<'_>,
+    ) -> Result<Route, ConfigError> {
+        let at = |key: &str| route_field(index, key);
+        let reader = named.reader;
+        let is_plain = |c: char| c.is_ascii_graphic() && !"%?#\\;\"".contains(c);
+        let is_path = typed.prefix.len() > 1 && typed.prefix.starts_with('/');
+        if !is_path || !typed.prefix.chars().all(is_plain) || typed.prefix.contains("//") {
+            let what = "must be a path such as /api/v2/cdr, not escaped";
+            return reader.refuse(&at("prefix"), what);
+        }
+        named.knows(&at("upstream"), typed.upstream.as_ref())?;
+        let credential = typed.credential.unwrap_or(self.credential);
+        // A credential goes to the host it is for and to no other.
+        if let Some(upstream) = &typed.upstream
+            && credential == PassthroughCredential::Exchange
+            && let Some(caller) = named.callers.iter().find(|caller| caller.upstream != *upstream)
+        {
+            let what = format!(
+                "credential = \"exchange\" would send the key of caller \"{}\" to another \
+                 upstream; say credential = \"keep\" here, or leave it out",
+                caller.name
+            );
+            return reader.refuse(&at("upstream"), what);
+        }
+        let methods = typed.methods.as_ref().map(|names| {
+            let what = "must be at least one method such as \"GET\", in capitals";
+            methods(names).ok_or_else(|| reader.line(&at("methods"), what))
+        });
+        Ok(Route {
+            prefix: typed.prefix.clone(),
+            prefix_in_lower_case: typed.prefix.to_ascii_lowercase(),
+            // A route that says nothing else is there to let something through.
+            is_allowed: typed.allow.unwrap_or(true),
+            methods: methods.transpose()?,
+            upstream: typed.upstream.clone(),
+            upstream_of_unknown: typed.upstream.clone().or_else(|| self.upstream.clone()),
+            credential,
+            narrowed: typed.narrowed.unwrap_or(Allow::Deny),
+        })
+    }
+}
+
+impl Named<'_> {
+    fn knows(&self, at: &Field, name: Option<&String>) -> Result<(), ConfigError> {
+        match name {
+            Some(name) if !self.upstreams.contains_key(name) => {
+                self.reader.refuse(at, "there is no [upstream] of this name")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn methods(names: &[String]) -> Option<Methods> {
+    let is_method =
+        |name: &String| !name.is_empty() && name.bytes().all(|b| b.is_ascii_uppercase());
+    if names.is_empty() || !names.iter().all(is_method) {
+        return None;
+    }
+    let allow = HeaderValue::from_str(&names.join(", ")).ok()?;
+    let list = names.iter().filter_map(|name| Method::from_bytes(name.as_bytes()).ok());
+    Some(Methods { list: list.collect(), allow })
+}
+
+fn route_field(index: usize, key: &str) -> Field {
+    field_in_list(&["passthrough", "route"], index, key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_ends_at_a_slash() {
+        for (path, prefix, expected) in [
+            ("/api/v2/cdr", "/api/v2/cdr", true),
+            ("/api/v2/cdr/x", "/api/v2/cdr", true),
+            ("/api/v2/cdr/x", "/api/v2/cdr/", true),
+            ("/api/v2/cdrx", "/api/v2/cdr", false),
+            ("/api/v2/CDR", "/api/v2/cdr", false),
+            ("/anything", "", true),
+        ] {
+            assert_eq!(is_below(path, prefix), expected, "{path} {prefix}");
+        }
+    }
+}

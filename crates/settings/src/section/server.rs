@@ -1,0 +1,193 @@
+//! `[server]` and `[admin]`: where it listens, which hosts it is, and the limits of its connections.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, de::Error};
+use transport::server::ServerLimits;
+use transport::tls::ServerTls;
+
+use crate::error::ConfigError;
+use crate::reader::{Reader, field};
+use crate::value::check::{count, positive, size_within};
+use crate::value::coding::{Coding, each_once};
+use crate::value::network::{Network, networks};
+
+/// `[server]`.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+    /// The certificate to show; without it, plain HTTP.
+    pub tls: Option<ServerTls>,
+    /// Peers whose word on who called them is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Hosts it is; none: any.
+    pub hosts: Vec<String>,
+    /// Whether a client may name its request.
+    pub accept_request_id: bool,
+    /// The limits of its connections.
+    pub limits: ServerLimits,
+    /// Codings in which answers are compressed, the best first.
+    pub compression: Vec<Coding>,
+}
+
+/// hyper reads no head that is larger, whatever it is told.
+const HEAD_BYTES_MAX: usize = 256 << 10;
+/// No longer target is read.
+const REQUEST_LINE_BYTES_MAX: usize = 60 << 10;
+const WINDOW_BYTES_MAX: usize = 1 << 30;
+
+/// `[server]` as typed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct TypedServer {
+    listen: SocketAddr,
+    tls: Option<Tls>,
+    #[serde(deserialize_with = "networks")]
+    trusted_proxies: Vec<Network>,
+    accept_request_id: bool,
+    #[serde(deserialize_with = "hosts")]
+    hosts: Vec<String>,
+    #[serde(deserialize_with = "positive")]
+    header_timeout: Duration,
+    #[serde(deserialize_with = "positive")]
+    body_idle_timeout: Duration,
+    #[serde(deserialize_with = "positive")]
+    write_timeout: Duration,
+    #[serde(deserialize_with = "positive")]
+    idle_timeout: Duration,
+    #[serde(deserialize_with = "positive")]
+    handshake_timeout: Duration,
+    #[serde(deserialize_with = "count")]
+    connections_max: usize,
+    connections_per_address_max: usize,
+    #[serde(deserialize_with = "count")]
+    headers_max: usize,
+    #[serde(deserialize_with = "size_within::<256, REQUEST_LINE_BYTES_MAX, _, _>")]
+    request_line_bytes_max: usize,
+    #[serde(deserialize_with = "size_within::<256, HEAD_BYTES_MAX, _, _>")]
+    field_bytes_max: usize,
+    #[serde(deserialize_with = "size_within::<256, HEAD_BYTES_MAX, _, _>")]
+    header_bytes_max: u32,
+    #[serde(deserialize_with = "size_within::<256, HEAD_BYTES_MAX, _, _>")]
+    http2_header_list_bytes_max: u32,
+    #[serde(deserialize_with = "count")]
+    http2_streams_max: usize,
+    #[serde(deserialize_with = "size_within::<{ 1 << 10 }, WINDOW_BYTES_MAX, _, _>")]
+    http2_stream_window: u32,
+    #[serde(deserialize_with = "size_within::<{ 64 << 10 }, WINDOW_BYTES_MAX, _, _>")]
+    http2_connection_window: u32,
+    #[serde(deserialize_with = "each_once")]
+    compression: Vec<Coding>,
+}
+
+impl Default for TypedServer {
+    fn default() -> Self {
+        TypedServer {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            tls: None,
+            trusted_proxies: Vec::new(),
+            accept_request_id: false,
+            hosts: Vec::new(),
+            header_timeout: Duration::from_secs(10),
+            body_idle_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            handshake_timeout: Duration::from_secs(5),
+            connections_max: 10_000,
+            connections_per_address_max: 1_000,
+            headers_max: 100,
+            request_line_bytes_max: 8 << 10,
+            field_bytes_max: 8 << 10,
+            header_bytes_max: 32 << 10,
+            http2_header_list_bytes_max: 16 << 10,
+            http2_streams_max: 100,
+            http2_stream_window: 64 << 10,
+            http2_connection_window: 1 << 20,
+            compression: vec![Coding::Zstd, Coding::Br, Coding::Gzip],
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tls {
+    cert: PathBuf,
+    key: PathBuf,
+}
+
+/// `[admin]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Admin {
+    pub(crate) listen: SocketAddr,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Admin { listen: SocketAddr::from(([127, 0, 0, 1], 9090)) }
+    }
+}
+
+impl TypedServer {
+    /// What it means. The certificate is read now, so that a bad one is refused before any port is
+    /// bound.
+    pub(crate) fn read(self, reader: &Reader<'_>) -> Result<Server, ConfigError> {
+        let tls =
+            match &self.tls {
+                None => None,
+                Some(tls) => {
+                    let (cert, key) = (reader.file(&tls.cert), reader.file(&tls.key));
+                    let tls = ServerTls::from_pem_files(&cert, &key);
+                    Some(tls.map_err(|error| {
+                        reader.line(&field(&["server", "tls"]), error.to_string())
+                    })?)
+                }
+            };
+        Ok(Server {
+            listen: self.listen,
+            tls,
+            trusted_proxies: self.trusted_proxies,
+            hosts: self.hosts,
+            accept_request_id: self.accept_request_id,
+            compression: self.compression,
+            limits: ServerLimits {
+                header_timeout: self.header_timeout,
+                idle_timeout: self.idle_timeout,
+                handshake_timeout: self.handshake_timeout,
+                body_idle: self.body_idle_timeout,
+                write_progress: self.write_timeout,
+                connections_max: self.connections_max,
+                connections_per_address_max: self.connections_per_address_max,
+                headers_max: self.headers_max,
+                request_line_bytes_max: self.request_line_bytes_max,
+                field_bytes_max: self.field_bytes_max,
+                header_bytes_max: self.header_bytes_max,
+                header_list_bytes_max: self.http2_header_list_bytes_max,
+                // Never above a million.
+                streams_max: u32::try_from(self.http2_streams_max).unwrap_or(u32::MAX),
+                stream_window_bytes: self.http2_stream_window,
+                connection_window_bytes: self.http2_connection_window,
+            },
+        })
+    }
+}
+
+/// Names and addresses, without ports.
+fn hosts<'de, D: Deserializer<'de>>(de: D) -> Result<Vec<String>, D::Error> {
+    let is_host = |host: &String| {
+        let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+        let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        match address {
+            Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => !host.is_empty() && host.bytes().all(is_fit),
+        }
+    };
+    let hosts = Vec::<String>::deserialize(de)?;
+    match hosts.iter().all(is_host) {
+        true => Ok(hosts),
+        false => Err(D::Error::custom("must be names such as \"api.example.com\", without a port")),
+    }
+}

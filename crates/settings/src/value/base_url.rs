@@ -1,0 +1,54 @@
+//! Where an upstream is: scheme, host, port and at most a path. Nothing in it may be a secret.
+
+use http::Uri;
+use serde::{Deserialize, Deserializer, de::Error};
+
+/// What a base URL must be.
+pub(crate) const WANTED: &str = "must be http:// or https://, a host, and at most a path";
+
+/// The URL without a slash at its end, or `None` where it is none we can use.
+pub(crate) fn read(url: &str) -> Option<String> {
+    let uri = url.parse::<Uri>().ok()?;
+    let authority = uri.authority()?.as_str();
+    let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
+    let has_host = uri.host().is_some_and(|host| !host.is_empty());
+    // Behind an IPv6 address's bracket, or behind the host, a colon means a port.
+    let has_colon = authority.rsplit(']').next().is_some_and(|rest| rest.contains(':'));
+    let has_odd_port = has_colon && uri.port_u16().is_none();
+    let is_plain = !authority.contains('@') && uri.query().is_none() && !url.contains('#');
+    let is_good = is_http && has_host && is_plain && !has_odd_port;
+    is_good.then(|| url.trim_end_matches('/').to_owned())
+}
+
+/// Reads a base URL, for `#[serde(deserialize_with)]`.
+pub(crate) fn base_url<'de, D: Deserializer<'de>>(de: D) -> Result<String, D::Error> {
+    read(&String::deserialize(de)?).ok_or_else(|| D::Error::custom(WANTED))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_url_is_scheme_host_and_at_most_port_and_path() {
+        for good in
+            ["https://cc.voiso.com", "http://127.0.0.1:80/a/", "http://[::1]:9", "http://[::1]"]
+        {
+            assert_eq!(read(good).as_deref(), Some(good.trim_end_matches('/')), "{good}");
+        }
+        for bad in [
+            "",
+            "cc.voiso.com",
+            "ftp://x",
+            "https://",
+            "https://user@x",
+            "https://x?y",
+            "https://x/#y",
+            "https://x:99999",
+            "https://x:port",
+            "http://[::1]:99999",
+        ] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Tests of the configuration: what is refused and in which words, and what the pages say.
+
+mod configuration;
+mod configuration_docs;
