@@ -4,6 +4,7 @@
 
 use std::fmt::Write;
 
+use domain::hex;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use rand::RngExt;
 
@@ -20,7 +21,7 @@ pub(crate) struct Name(String);
 
 impl Name {
     pub(crate) fn new() -> Self {
-        Name(format!("{:016x}", rand::rng().random::<u64>()))
+        Name(hex::of(&rand::rng().random::<u64>().to_be_bytes()))
     }
 }
 
