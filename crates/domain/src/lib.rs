@@ -8,6 +8,7 @@
 //! fails for a reason outside its input. HTTP status codes, headers and logs are the gateway's.
 
 pub mod channel;
+pub mod hex;
 pub mod hub;
 pub mod id;
 pub mod json;

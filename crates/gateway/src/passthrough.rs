@@ -326,12 +326,14 @@ fn outgoing_uri(target: &Target, asked: &Uri, is_exchanged: bool) -> Result<Uri,
     let asked_for = asked.path_and_query().ok_or(Error::OddPath)?;
     let query = asked_for.query().filter(|_| is_exchanged);
     let outgoing = match query.map(credential::without_key) {
-        None => target.uri(asked_for),
+        None => target.base.uri(asked_for),
         // Where the key was all there was, nothing stays of the query.
-        Some(query) if query.is_empty() => asked.path().parse().ok().and_then(|it| target.uri(&it)),
+        Some(query) if query.is_empty() => {
+            asked.path().parse().ok().and_then(|it| target.base.uri(&it))
+        }
         Some(query) => {
             let without_key = format!("{}?{query}", asked.path());
-            without_key.parse().ok().and_then(|it| target.uri(&it))
+            without_key.parse().ok().and_then(|it| target.base.uri(&it))
         }
     };
     outgoing.ok_or(Error::OddPath)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::flight::{Panicked, Reading, apart};
+use crate::flight::{Panicked, Reading};
 
 /// See the module.
 pub struct Kept<V, E>(Arc<Mutex<Held<V, E>>>);
@@ -76,11 +76,14 @@ where
             }
             let reading = self.under_way(&mut held, read);
             match known {
-                Some((value, _)) if is_usable => return Ok(value),
+                Some((value, _)) if is_usable => {
+                    reading.go_apart();
+                    return Ok(value);
+                }
                 _ => reading,
             }
         };
-        reading.await
+        reading.wait().await
     }
 
     /// Another value than the one that was judged: somebody may have read it in the meantime, may be
@@ -105,7 +108,7 @@ where
             }
             self.under_way(&mut held, read)
         };
-        reading.await
+        reading.wait().await
     }
 
     /// The value, if it is known and fresh, and its age.
@@ -124,9 +127,14 @@ where
 
     /// Forgets the value, and what is being read too.
     pub fn forget(&self) {
-        let mut held = self.held();
-        held.generation += 1;
-        (held.value, held.reading, held.failed) = (None, None, None);
+        let forgotten = {
+            let mut held = self.held();
+            held.generation += 1;
+            held.failed = None;
+            (held.value.take(), held.reading.take())
+        };
+        // The end of a reading asks for the lock.
+        drop(forgotten);
     }
 
     fn held(&self) -> MutexGuard<'_, Held<V, E>> {
@@ -143,7 +151,7 @@ where
             return reading.clone();
         }
         let (kept, generation, read) = (self.clone(), held.generation, read());
-        let reading = apart(async move {
+        let reading = Reading::new(async move {
             let ended = Ended { kept: &kept, generation };
             let read = read.await.map(Arc::new);
             let now = Instant::now();

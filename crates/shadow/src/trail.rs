@@ -4,6 +4,7 @@
 
 use std::fmt::Write;
 
+use domain::hex;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use rand::RngExt;
 
@@ -22,7 +23,7 @@ impl Name {
     /// Another one with each call.
     #[expect(clippy::new_without_default, reason = "each one is another")]
     pub fn new() -> Self {
-        Name(format!("{:016x}", rand::rng().random::<u64>()))
+        Name(hex::of(&rand::rng().random::<u64>().to_be_bytes()))
     }
 }
 

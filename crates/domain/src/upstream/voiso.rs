@@ -29,6 +29,9 @@ use crate::loss::FieldLoss;
 use crate::plan::{GroupIds, TextOf, UserFilter};
 use crate::sweep::{Paging, Window};
 
+/// Enough for the target of most pages.
+const TARGET_BYTES: usize = 96;
+
 /// The dialect; see the module.
 #[derive(Debug)]
 pub(super) struct Voiso;
@@ -62,20 +65,24 @@ impl Dialect for Voiso {
         filter: Option<&UserFilter<GroupIds>>,
         window: Window,
     ) -> PageRequest {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("limit", itoa::Buffer::new().format(window.limit));
-        query.append_pair("offset", itoa::Buffer::new().format(window.offset));
         let path = match listing {
             Listing::Teams => "/api/v4/teams",
             _ => "/api/v4/users",
         };
+        let mut target = String::with_capacity(TARGET_BYTES);
+        target.extend([path, "?limit=", itoa::Buffer::new().format(window.limit)]);
+        target.extend(["&offset=", itoa::Buffer::new().format(window.offset)]);
+        let mut query = form_urlencoded::Serializer::for_suffix(target, path.len() + 1);
         let is_filtered = match (listing, filter) {
             (Listing::Users(_), Some(filter)) => push_down(filter, &mut query),
             _ => false,
         };
         // A `+` for a space is only right in forms; `%20` is right everywhere.
-        let query = query.finish().replace('+', "%20");
-        PageRequest { target: format!("{path}?{query}"), accept: "application/json", is_filtered }
+        let target = match query.finish() {
+            target if target.contains('+') => target.replace('+', "%20"),
+            target => target,
+        };
+        PageRequest { target, accept: "application/json", is_filtered }
     }
 
     fn read_page(

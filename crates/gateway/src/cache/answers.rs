@@ -2,11 +2,12 @@
 //! way. Never shared between callers: what one sees another may not.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::plan::{GroupName, UserFilter};
-use limits::{Reading, apart};
+use limits::Reading;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -16,10 +17,25 @@ use crate::observe::account::Source;
 use crate::request::coding;
 
 /// What makes two requests of a caller equal.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Question {
-    pub(crate) endpoint: &'static str,
-    pub(crate) filter: UserFilter<GroupName>,
+    /// Of all the rest, with a key of the process's own; found once, since a question is looked up often.
+    hash: u64,
+    endpoint: &'static str,
+    filter: UserFilter<GroupName>,
+}
+
+impl Question {
+    pub(crate) fn new(endpoint: &'static str, filter: UserFilter<GroupName>) -> Self {
+        static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        Question { hash: KEY.hash_one((endpoint, &filter)), endpoint, filter }
+    }
+}
+
+impl Hash for Question {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.hash.hash(state);
+    }
 }
 
 /// How long answers are used.
@@ -123,7 +139,10 @@ impl Answers {
     where
         F: Future<Output = Result<Whole, Error>> + Send + 'static,
     {
-        let kept = self.kept.get(&question);
+        let kept = match self.freshness.kept_for().is_zero() {
+            true => None,
+            false => self.kept.get(&question),
+        };
         if let Some(entry) = &kept
             && entry.at.elapsed() < self.freshness.fresh_for
             && !(wants_fresh && self.passes_over())
@@ -148,7 +167,7 @@ impl Answers {
                 }
             }
         };
-        match (reading.await, kept) {
+        match (reading.wait().await, kept) {
             (Ok(whole), _) => Ok(Given { whole, source, age: Duration::ZERO }),
             (Err(error), Some(entry))
                 if error.may_be_covered()
@@ -180,10 +199,14 @@ impl Answers {
 
     /// Forgets everything, and what is being read too: the upstream refused this caller.
     pub(crate) fn forget(&self) {
-        let mut readings = self.readings();
-        readings.generation += 1;
-        readings.under_way.clear();
-        self.kept.invalidate_all();
+        let forgotten = {
+            let mut readings = self.readings();
+            readings.generation += 1;
+            self.kept.invalidate_all();
+            std::mem::take(&mut readings.under_way)
+        };
+        // The end of a reading asks for the lock.
+        drop(forgotten);
     }
 
     /// Drops what is kept, for its memory. What is being read is still shared.
@@ -209,7 +232,7 @@ impl Answers {
         F: Future<Output = Result<Whole, Error>> + Send + 'static,
     {
         let answers = Arc::clone(self);
-        apart(async move {
+        Reading::new(async move {
             let _place = place;
             let under_way = UnderWay { answers: &answers, question: &question, number };
             let whole = Arc::new(read.await?);
@@ -252,7 +275,9 @@ impl Drop for UnderWay<'_> {
         let mut readings = self.answers.readings();
         let is_this = |(number, _): &(u64, Wholes)| *number == self.number;
         if readings.under_way.get(self.question).is_some_and(is_this) {
-            readings.under_way.remove(self.question);
+            let ended = readings.under_way.remove(self.question);
+            drop(readings);
+            drop(ended);
         }
     }
 }

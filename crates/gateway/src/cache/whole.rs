@@ -2,6 +2,7 @@
 //! that names just these bytes.
 
 use bytes::Bytes;
+use domain::hex;
 use domain::legacy::Endpoint;
 use domain::quirks::Quirks;
 use domain::sweep::{List, Story};
@@ -33,8 +34,12 @@ impl Whole {
         let (open, close) = endpoint.envelope(quirks, rows);
         let bytes = joined(&open, list, &close);
         // Strong: other bytes have another tag. Nobody gains anything from making two that collide.
-        let etag = format!("\"{:032x}\"", xxh3_128(&bytes));
-        let etag = HeaderValue::from_str(&etag).map_err(|_| Error::Internal)?;
+        let mut etag = String::with_capacity(34);
+        etag.push('"');
+        hex::push(&mut etag, &xxh3_128(&bytes).to_be_bytes());
+        etag.push('"');
+        let etag = HeaderValue::from_maybe_shared(Bytes::from(etag));
+        let etag = etag.map_err(|_| Error::Internal)?;
         Ok(Whole { bytes, rows, etag, coded: Coded::default(), story, joined_pages })
     }
 }

@@ -106,15 +106,17 @@ impl Sending {
         span: Option<&Exchange<'_>>,
     ) -> Result<Request<Bytes>, Error> {
         let Authorized { attempt, authorization } = authorized;
-        let target = format!("{}{}", self.upstream.settings.base_url, attempt.target);
-        let mut request = Request::get(target)
-            .header(AUTHORIZATION, authorization.clone())
-            .header(ACCEPT, attempt.accept)
-            .header(ACCEPT_ENCODING, "identity")
-            .header(USER_AGENT, AGENT)
-            .body(Bytes::new())
-            // Only a filter's value long enough to break a URI gets here.
-            .map_err(|_| Error::BadFilter)?;
+        // Only a filter's value that is long enough to break a URI gives none.
+        let target = attempt.target.parse().ok();
+        let base = self.upstream.base.as_ref();
+        let uri = base.and_then(|base| base.uri(&target?)).ok_or(Error::BadFilter)?;
+        let mut request = Request::new(Bytes::new());
+        *request.uri_mut() = uri;
+        let headers = request.headers_mut();
+        headers.insert(AUTHORIZATION, authorization.clone());
+        headers.insert(ACCEPT, HeaderValue::from_static(attempt.accept));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        headers.insert(USER_AGENT, AGENT);
         if let Some(origin) = &attempt.behalf.origin {
             origin.pass_on(span.map_or(&origin.trace, Exchange::trace), request.headers_mut());
         }

@@ -30,8 +30,7 @@ impl<S: Below<Call, Listed>> Around<S, Call> for Share {
 
     async fn call(&self, inner: &S, call: Call) -> Result<Given, Error> {
         let account = call.behalf.account.clone();
-        let question =
-            Question { endpoint: call.endpoint.name(), filter: call.plan.filter.clone() };
+        let question = Question::new(call.endpoint.name(), call.plan.filter.clone());
         let (wants_fresh, deadline) = (call.wants_fresh, Instant::now() + self.deadline);
         let inner = inner.clone();
         let given = self

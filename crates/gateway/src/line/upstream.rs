@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::observe::tally::Attempts;
+use crate::request::base::Base;
 
 /// One upstream at work.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(crate) struct Upstream {
     pub(crate) dialect: &'static dyn Dialect,
     pub(crate) rules: Rules,
     pub(crate) settings: settings::Upstream,
+    /// Where it is. The configuration's check of the URL leaves none out.
+    pub(crate) base: Option<Base>,
     /// Requests in flight, all callers together.
     pub(crate) permits: Semaphore,
     /// Requests per minute, all callers together.
@@ -63,6 +66,7 @@ impl Upstream {
             repeats: Budget::new(UPSTREAM_REPEATS_MIN),
             attempts: Attempts::at(name),
             breaker: Breaker::new(name, breaker_rules(settings)),
+            base: Base::of(&settings.base_url),
             settings: settings.clone(),
             paging_proven: AtomicBool::new(false),
             scanned: Mutex::default(),

@@ -2,6 +2,8 @@
 //! go upstream with every request made on its behalf. What a client sends is taken only where it is
 //! exactly as it should be.
 
+use bytes::Bytes;
+use domain::hex;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use rand::RngExt;
 
@@ -28,8 +30,8 @@ impl Origin {
     ) -> Self {
         let given =
             only(headers, &REQUEST_ID).filter(|id| accepts_id && is_id(id) && !is_secret(id));
-        let request_id =
-            given.map_or_else(|| format!("{:016x}", rand::rng().random::<u64>()), str::to_owned);
+        let request_id = given
+            .map_or_else(|| hex::of(&rand::rng().random::<u64>().to_be_bytes()), str::to_owned);
         let taken = only(headers, &TRACEPARENT).and_then(Trace::continued);
         let taken = taken.filter(|trace| !is_secret(&trace.id()));
         Origin { request_id, trace: taken.unwrap_or_else(|| Trace::begun(sampled)) }
@@ -39,7 +41,7 @@ impl Origin {
     pub(crate) fn pass_on(&self, trace: &Trace, headers: &mut HeaderMap) {
         for (name, value) in [(REQUEST_ID, self.request_id.clone()), (TRACEPARENT, trace.header())]
         {
-            if let Ok(value) = HeaderValue::from_str(&value) {
+            if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(value)) {
                 headers.insert(name, value);
             }
         }
@@ -106,7 +108,7 @@ impl Trace {
 
     /// The trace's id, as logs and traces have it.
     pub(crate) fn id(&self) -> String {
-        format!("{:032x}", self.trace)
+        hex::of(&self.trace.to_be_bytes())
     }
 
     pub(crate) fn trace(&self) -> u128 {
@@ -127,7 +129,13 @@ impl Trace {
     }
 
     fn header(&self) -> String {
-        format!("00-{:032x}-{:016x}-{:02x}", self.trace, self.span, u8::from(self.is_sampled))
+        let mut header = String::with_capacity(55);
+        header.push_str("00-");
+        hex::push(&mut header, &self.trace.to_be_bytes());
+        header.push('-');
+        hex::push(&mut header, &self.span.to_be_bytes());
+        header.push_str(if self.is_sampled { "-01" } else { "-00" });
+        header
     }
 }
 

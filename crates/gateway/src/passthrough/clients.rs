@@ -5,13 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Uri;
-use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use settings::{Passthrough, Route, UnknownCallers, Upstream};
 use transport::client::{Reach, StreamClient, StreamSettings};
 
 use crate::caller::Caller;
 use crate::observe::tally::Attempts;
+use crate::request::base::Base;
 use crate::state::State;
 
 /// As for translated requests: shorter than an upstream's own keep-alive time.
@@ -22,32 +21,8 @@ const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct Target {
     /// What is counted of the upstream's attempts.
     pub(super) attempts: Attempts,
-    base: Base,
+    pub(super) base: Base,
     pub(super) client: StreamClient,
-}
-
-/// The upstream's scheme, host and prefix, taken apart once.
-#[derive(Debug)]
-struct Base {
-    scheme: Scheme,
-    authority: Authority,
-    prefix: String,
-}
-
-impl Target {
-    /// The upstream's scheme, host and prefix, and that path and query.
-    pub(super) fn uri(&self, path_and_query: &PathAndQuery) -> Option<Uri> {
-        let Base { scheme, authority, prefix } = &self.base;
-        let path_and_query = match prefix.as_str() {
-            "" => path_and_query.clone(),
-            prefix => format!("{prefix}{path_and_query}").parse().ok()?,
-        };
-        let mut parts = Parts::default();
-        parts.scheme = Some(scheme.clone());
-        parts.authority = Some(authority.clone());
-        parts.path_and_query = Some(path_and_query);
-        Uri::from_parts(parts).ok()
-    }
 }
 
 /// Targets by caller, then by upstream.
@@ -100,12 +75,7 @@ fn new_target(
     reach: Reach,
     pool_idle_max: Option<usize>,
 ) -> Option<Target> {
-    let base: Uri = upstream.base_url.parse().ok()?;
-    let base = Base {
-        scheme: base.scheme()?.clone(),
-        authority: base.authority()?.clone(),
-        prefix: base.path().trim_end_matches('/').to_owned(),
-    };
+    let base = Base::of(&upstream.base_url)?;
     let client = StreamClient::new(&StreamSettings {
         connect_timeout: upstream.connect_timeout,
         write_progress: rules.idle_timeout,

@@ -1,6 +1,7 @@
 //! What a legacy key is known by. The key itself is never kept, and a digest cannot be aimed: how long it
 //! takes to look one up says nothing about a key.
 
+use domain::hex;
 use sha2::{Digest, Sha256};
 
 /// SHA-256 of a legacy key.
@@ -9,9 +10,7 @@ pub type KeyDigest = [u8; 32];
 /// Digest of a key, in the form the configuration holds: `sha256:<hex>`.
 pub fn key_digest(key: &str) -> String {
     let mut text = "sha256:".to_owned();
-    for byte in digest(key) {
-        text.push_str(&format!("{byte:02x}"));
-    }
+    hex::push(&mut text, &digest(key));
     text
 }
 

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use domain::hex;
 use gateway::spans::{Kind, Span, Value};
 use serde::Serialize;
 
@@ -60,9 +61,9 @@ pub(super) fn export(resource: &Resource, spans: &[Span]) -> Bytes {
 fn written(span: &Span) -> SpanMessage<'_> {
     let is_remote = span.parent.is_some_and(|parent| parent.is_remote);
     SpanMessage {
-        trace_id: format!("{:032x}", span.trace),
-        span_id: format!("{:016x}", span.id),
-        parent_span_id: span.parent.map(|parent| format!("{:016x}", parent.id)),
+        trace_id: hex::of(&span.trace.to_be_bytes()),
+        span_id: hex::of(&span.id.to_be_bytes()),
+        parent_span_id: span.parent.map(|parent| hex::of(&parent.id.to_be_bytes())),
         flags: SAMPLED | HAS_IS_REMOTE | if is_remote { IS_REMOTE } else { 0 },
         name: &span.name,
         kind: match span.kind {

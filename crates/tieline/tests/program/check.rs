@@ -410,9 +410,9 @@ fn a_narrowing_that_fits_no_user_fails() {
 
 #[test]
 fn a_check_makes_no_roster() {
-    let world = World::voiso("roster", &["--users", "20"]);
+    let world = World::voiso("--users 20");
     let file = world.folder.path("roster.sqlite");
     let roster = format!("[roster]\nfile = {file:?}");
-    world.check_with(V4, "", EVERYTHING, &roster).good();
+    world.check_with(V4_KEY, "", EVERYTHING, &roster).good();
     assert!(!file.exists());
 }

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use gateway::Surroundings;
-use settings::Config;
 use shadow::{Judge, Listener, Question, Reply};
 use simulator::Settings;
 use tests::raw::{Head, Raw, Reply as Said};

@@ -1,0 +1,53 @@
+//! An upstream's base URL, taken apart once, so that no request's URI is written only to be parsed again.
+
+use http::Uri;
+use http::uri::{Authority, Parts, PathAndQuery, Scheme};
+
+/// Scheme, host, and the path that stands before every other.
+#[derive(Debug, Clone)]
+pub(crate) struct Base {
+    scheme: Scheme,
+    authority: Authority,
+    prefix: String,
+}
+
+impl Base {
+    /// `None` for a text that is no absolute URL.
+    pub(crate) fn of(base_url: &str) -> Option<Self> {
+        let base: Uri = base_url.parse().ok()?;
+        let prefix = base.path().trim_end_matches('/').to_owned();
+        let (scheme, authority) = (base.scheme()?.clone(), base.authority()?.clone());
+        Some(Base { scheme, authority, prefix })
+    }
+
+    /// The URI of a path and query below it; `None` where they are none.
+    pub(crate) fn uri(&self, path_and_query: &PathAndQuery) -> Option<Uri> {
+        let path_and_query = match self.prefix.as_str() {
+            "" => path_and_query.clone(),
+            prefix => format!("{prefix}{path_and_query}").parse().ok()?,
+        };
+        let mut parts = Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(path_and_query);
+        Uri::from_parts(parts).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_stands_below_the_base() {
+        for (base, path, uri) in [
+            ("http://a:81", "/b?c=d", "http://a:81/b?c=d"),
+            ("https://a/", "/b", "https://a/b"),
+            ("https://a/x/y", "/b?c", "https://a/x/y/b?c"),
+        ] {
+            let base = Base::of(base).unwrap();
+            assert_eq!(base.uri(&path.parse().unwrap()).unwrap().to_string(), uri);
+        }
+        assert!(Base::of("/a").is_none() && Base::of("a").is_none());
+    }
+}
