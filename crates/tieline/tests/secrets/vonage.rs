@@ -51,14 +51,12 @@ fn talk(gateway: &Gateway, keys: &Keys, tokens: &[String], heard: &mut Heard) {
         answers.push(ask(to, &format!("GET {V1_USERS}?key={}", escaped(key)), explain));
         answers.into_iter().map(move |answer| (format!("a list of caller {n}"), answer))
     };
-    // Much of it is waiting for vendors that say nothing.
-    let callers: Vec<_> = keys.legacy.iter().enumerate().collect();
-    let of_some = |some: &[(usize, &String)]| -> Vec<_> {
-        some.iter().flat_map(|(n, key)| all(*n, key)).collect()
-    };
+    // All callers at once: much of it is waiting for vendors that say nothing.
     std::thread::scope(|scope| {
+        let all = &all;
+        let callers = keys.legacy.iter().enumerate();
         let asking: Vec<_> =
-            callers.chunks(12).map(|some| scope.spawn(move || of_some(some))).collect();
+            callers.map(|(n, key)| scope.spawn(move || all(n, key).collect::<Vec<_>>())).collect();
         heard.0.extend(asking.into_iter().flat_map(|asking| asking.join().unwrap()));
     });
     let (good, odd) = (&keys.legacy[0], [keys.client(0), keys.client(1)]);
