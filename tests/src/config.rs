@@ -36,7 +36,7 @@ pub fn vonage_with(
 /// The path at which Vonage gives tokens.
 pub const TOKEN: &str = "/Auth/connect/token";
 
-/// A caller that sees everything. The keys are TOML: see [`digest`], [`env`] and [`file`]. `more` is TOML
+/// A caller that sees everything. The keys are TOML: see [`digest`], [`env()`] and [`file()`]. `more` is TOML
 /// in the caller's table, and behind it.
 pub fn caller(
     name: &str,

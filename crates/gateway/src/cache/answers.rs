@@ -128,8 +128,8 @@ impl Answers {
         Arc::new(Answers { freshness, kept, readings: Mutex::default(), places })
     }
 
-    /// The answer: a kept one, one under way, or one that `read` reads now. `read` runs in a task of its
-    /// own, so it goes on when clients leave. With `wants_fresh` no kept answer is given.
+    /// The answer: a kept one, one under way, or one that `read` reads now. A reading goes on when
+    /// clients leave. With `wants_fresh` no kept answer is given.
     pub(crate) async fn get<F>(
         self: &Arc<Self>,
         question: Question,

@@ -1,10 +1,9 @@
 //! A group's name becomes its ids, by reading the caller's users: v4 documents no list of groups.
 //!
 //! One reading tells all groups, so it serves every name; it is kept per caller for a while. A name
-//! it does not have is believed unknown for a shorter while, then read for again. The reading runs
-//! in a task of its own that no client's leaving can cancel; clients only wait for it, and there is
-//! never more than one a caller. An unknown name is the empty list, never everyone: [`Resolved`] has
-//! no third way.
+//! it does not have is believed unknown for a shorter while, then read for again. No
+//! client that leaves cancels the reading for the others, and a caller has one reading at a time. An
+//! unknown name is the empty list, never everyone: [`Resolved`] has no third way.
 
 use std::sync::Arc;
 use std::time::Duration;
