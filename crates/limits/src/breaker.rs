@@ -9,6 +9,9 @@ use tokio::time::Instant;
 
 use crate::recent::{Kind, Recent};
 
+/// The target of its lines, which filters go by; it does not move with this file.
+const TARGET: &str = "gateway::limits::breaker";
+
 /// Of a hundred attempts of the last ten seconds, so many must have failed.
 const FAILED_PERCENT_MIN: u64 = 80;
 /// What a client is told while the one request that tries is under way.
@@ -128,12 +131,13 @@ impl Breaker {
                 if failed >= rules.failures_min && is_most {
                     now.phase = Phase::Open { until };
                     let upstream = self.upstream.as_str();
-                    tracing::warn!(upstream, "the upstream fails and is left alone for a while");
+                    tracing::warn!(target: TARGET, upstream, "the upstream fails and is left alone for a while");
                 }
             }
             (Phase::Trying, Outcome::Worked | Outcome::Alive) if tries => {
                 *now = Now { phase: Phase::Closed, recent: Recent::new() };
-                tracing::info!(upstream = self.upstream.as_str(), "the upstream works again");
+                let upstream = self.upstream.as_str();
+                tracing::info!(target: TARGET, upstream, "the upstream works again");
             }
             (Phase::Trying, Outcome::Failed) if tries => now.phase = Phase::Open { until },
             // Whoever comes next tries.

@@ -1,77 +1,135 @@
-//! A reading that many wait for. Whoever waits takes it further, so it costs no task of its own; it belongs
-//! to no single request, so when clients leave it goes on without them.
+//! A reading that many wait for. Whoever began it takes it further, so it costs no task of its own; it belongs
+//! to no single request, so if that client leaves, it goes on in a task. The others are woken once, at its end.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tracing::Instrument;
-
-/// A reading under way; each clone gives the same result.
-pub struct Reading<V, E> {
-    work: Shared<BoxFuture<'static, Result<Arc<V>, E>>>,
-    /// Whether a task of its own takes it further.
-    is_apart: Arc<AtomicBool>,
-}
-
-impl<V, E> Clone for Reading<V, E> {
-    fn clone(&self) -> Self {
-        Reading { work: self.work.clone(), is_apart: Arc::clone(&self.is_apart) }
-    }
-}
 
 /// Work panicked. The panic was logged where it happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Panicked;
 
-impl<V, E> Reading<V, E>
-where
-    V: Send + Sync + 'static,
-    E: From<Panicked> + Clone + Send + Sync + 'static,
-{
-    /// A reading that begins when somebody waits for it, or when it goes on [`apart`](Self::go_apart).
-    pub fn new(read: impl Future<Output = Result<Arc<V>, E>> + Send + 'static) -> Self {
-        let read = AssertUnwindSafe(read.in_current_span()).catch_unwind();
-        let read = read.map(|read| read.unwrap_or_else(|_| Err(Panicked.into())));
-        Reading { work: read.boxed().shared(), is_apart: Arc::default() }
-    }
+/// The result of a reading under way; each clone gives the same.
+pub struct Reading<V, E>(Shared<oneshot::Receiver<Result<Arc<V>, E>>>);
 
-    /// Waits for the result. If this future is dropped before, the reading goes on in a task of its own.
+impl<V, E> Clone for Reading<V, E> {
+    fn clone(&self) -> Self {
+        Reading(self.0.clone())
+    }
+}
+
+impl<V, E: From<Panicked> + Clone> Reading<V, E> {
+    /// Waits for the result.
     pub async fn wait(self) -> Result<Arc<V>, E> {
-        let mut leaving = Leaving(Some(self.clone()));
-        let result = self.work.await;
-        leaving.0 = None;
-        result
+        // Without a result only if the runtime ended before the reading did.
+        self.0.await.unwrap_or_else(|_| Err(Panicked.into()))
     }
+}
 
-    /// Goes on in a task of its own, whether or not anybody waits.
-    pub fn go_apart(&self) {
+/// The work of a reading. It goes on in a task of its own when this is dropped.
+pub struct Lead(Option<BoxFuture<'static, ()>>);
+
+impl Lead {
+    /// Takes the reading to its end.
+    pub async fn take_further(mut self) {
+        if let Some(work) = &mut self.0 {
+            work.await;
+        }
+        self.0 = None;
+    }
+}
+
+impl Drop for Lead {
+    fn drop(&mut self) {
         // Without a runtime the process is about to end.
-        if let Ok(runtime) = Handle::try_current()
-            && !self.is_apart.swap(true, Ordering::Relaxed)
-        {
-            runtime.spawn(self.work.clone());
+        if let (Some(work), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(work);
         }
     }
 }
 
-/// One who waits, and may leave.
-struct Leaving<V, E>(Option<Reading<V, E>>)
-where
-    V: Send + Sync + 'static,
-    E: From<Panicked> + Clone + Send + Sync + 'static;
-
-impl<V, E> Drop for Leaving<V, E>
+/// Begins a reading: the work, for one to take further, and its result, for all.
+pub fn reading<V, E>(
+    read: impl Future<Output = Result<Arc<V>, E>> + Send + 'static,
+) -> (Lead, Reading<V, E>)
 where
     V: Send + Sync + 'static,
     E: From<Panicked> + Clone + Send + Sync + 'static,
 {
-    fn drop(&mut self) {
-        if let Some(reading) = &self.0 {
-            reading.go_apart();
+    let (tell, told) = oneshot::channel();
+    let work = async move {
+        let read = AssertUnwindSafe(read).catch_unwind().await;
+        // Nobody listens if all have left.
+        let _ = tell.send(read.unwrap_or_else(|_| Err(Panicked.into())));
+    };
+    (Lead(Some(work.in_current_span().boxed())), Reading(told.shared()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use tokio::time::sleep;
+
+    use super::*;
+
+    #[derive(Debug, Clone, PartialEq)]
+    struct Failed;
+
+    impl From<Panicked> for Failed {
+        fn from(_: Panicked) -> Self {
+            Failed
         }
+    }
+
+    /// Waits ten times before its result.
+    async fn steps() -> Result<Arc<u32>, Failed> {
+        for _ in 0..10 {
+            sleep(Duration::from_secs(1)).await;
+        }
+        Ok(Arc::new(7))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_wait_are_woken_once_whatever_happens_on_the_way() {
+        let (lead, reading) = reading(steps());
+        let polls = Arc::new(AtomicU32::new(0));
+        let followers = (0..100).map(|_| {
+            let (mut waiting, polls) = (Box::pin(reading.clone().wait()), Arc::clone(&polls));
+            tokio::spawn(std::future::poll_fn(move |cx| {
+                polls.fetch_add(1, Ordering::Relaxed);
+                waiting.as_mut().poll(cx)
+            }))
+        });
+        let followers: Vec<_> = followers.collect();
+        tokio::task::yield_now().await;
+        lead.take_further().await;
+        for follower in followers {
+            assert_eq!(follower.await.unwrap(), Ok(Arc::new(7)));
+        }
+        assert_eq!(polls.load(Ordering::Relaxed), 200);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reading_goes_on_without_the_one_who_began_it() {
+        let (lead, reading) = reading(steps());
+        let mut lead = Box::pin(lead.take_further());
+        assert!(futures_util::poll!(&mut lead).is_pending());
+        drop(lead);
+        assert_eq!(reading.wait().await, Ok(Arc::new(7)));
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_to_all() {
+        let (lead, reading) = reading::<u32, Failed>(async { panic!("a fault") });
+        lead.take_further().await;
+        assert_eq!(reading.clone().wait().await, Err(Failed));
+        assert_eq!(reading.wait().await, Err(Failed));
     }
 }

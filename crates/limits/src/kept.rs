@@ -1,12 +1,12 @@
-//! One value that takes long to read, kept for a while: read by one task at a time, shared by all who
-//! wait. The reading belongs to no single request, so it goes on when clients leave.
+//! One value that takes long to read, kept for a while: there is one reading at a time, and all who wait
+//! share it. It belongs to no single request, so it goes on when clients leave.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::flight::{Panicked, Reading};
+use crate::flight::{Lead, Panicked, Reading, reading};
 
 /// See the module.
 pub struct Kept<V, E>(Arc<Mutex<Held<V, E>>>);
@@ -76,14 +76,12 @@ where
             }
             let reading = self.under_way(&mut held, read);
             match known {
-                Some((value, _)) if is_usable => {
-                    reading.go_apart();
-                    return Ok(value);
-                }
+                // Nobody waits for the new one, which goes on by itself.
+                Some((value, _)) if is_usable => return Ok(value),
                 _ => reading,
             }
         };
-        reading.wait().await
+        result(reading).await
     }
 
     /// Another value than the one that was judged: somebody may have read it in the meantime, may be
@@ -108,7 +106,7 @@ where
             }
             self.under_way(&mut held, read)
         };
-        reading.wait().await
+        result(reading).await
     }
 
     /// The value, if it is known and fresh, and its age.
@@ -143,15 +141,15 @@ where
     }
 
     /// The reading under way; else one begins, which keeps what it read and makes room for the next.
-    fn under_way<F>(&self, held: &mut Held<V, E>, read: impl FnOnce() -> F) -> Reading<V, E>
+    fn under_way<F>(&self, held: &mut Held<V, E>, read: impl FnOnce() -> F) -> UnderWay<V, E>
     where
         F: Future<Output = Result<V, E>> + Send + 'static,
     {
         if let Some(reading) = &held.reading {
-            return reading.clone();
+            return (None, reading.clone());
         }
         let (kept, generation, read) = (self.clone(), held.generation, read());
-        let reading = Reading::new(async move {
+        let (lead, result) = reading(async move {
             let ended = Ended { kept: &kept, generation };
             let read = read.await.map(Arc::new);
             let now = Instant::now();
@@ -162,6 +160,8 @@ where
                     Ok(value) => {
                         held.value = Some((Arc::clone(value), now));
                         held.failed = None;
+                        // With the value: whoever judges it must find no reading that gives it again.
+                        held.reading = None;
                     }
                     Err(_) => held.failed = Some(now),
                 }
@@ -169,9 +169,21 @@ where
             drop(ended);
             read
         });
-        held.reading = Some(reading.clone());
-        reading
+        held.reading = Some(result.clone());
+        (Some(lead), result)
     }
+}
+
+/// A reading, with its work for the one who began it.
+type UnderWay<V, E> = (Option<Lead>, Reading<V, E>);
+
+async fn result<V, E: From<Panicked> + Clone>(
+    (lead, reading): UnderWay<V, E>,
+) -> Result<Arc<V>, E> {
+    if let Some(lead) = lead {
+        lead.take_further().await;
+    }
+    reading.wait().await
 }
 
 /// Ends a reading, however it ended.

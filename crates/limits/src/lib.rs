@@ -18,7 +18,7 @@ pub use admission::{Admission, Queue, Shed};
 pub use blocking::{LARGE_BYTES, blocking};
 pub use breaker::{Breaker, BreakerRules, BreakerState, Entry, Outcome};
 pub use budget::{Budget, CALLER_REPEATS_MIN};
-pub use flight::{Panicked, Reading};
+pub use flight::{Lead, Panicked, Reading, reading};
 pub use kept::{Ages, Kept};
 pub use lifecycle::{Level, Lifecycle};
 pub use pacer::Pacer;

@@ -36,6 +36,9 @@ const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const POOL_IDLE_MAX: usize = 4;
 const CONNECTION_AGE_MAX: Duration = Duration::from_secs(60);
 
+/// The target of its lines, which filters go by; it does not move with this file.
+const TARGET: &str = "gateway::shadow::control";
+
 /// Why control has no answer. Holds kinds and no text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failed {
@@ -236,7 +239,7 @@ impl Control {
         let (head, body) = answer.into_parts();
         if head.headers.contains_key(ASKED_BY) {
             if !self.is_loop_told.swap(true, Ordering::Relaxed) {
-                tracing::error!("shadow.control is this gateway itself, or leads to it");
+                tracing::error!(target: TARGET, "shadow.control is this gateway itself, or leads to it");
             }
             return Err((Failed::Loop, None));
         }
@@ -282,7 +285,7 @@ impl UnderWay<'_> {
             Some((Failed::Limited, told)) => self.standing.wait(self.ticket, told),
             Some((failed, _)) if self.standing.failed(self.ticket) => {
                 let (caller, err) = (self.caller, failed.as_str());
-                tracing::warn!(caller, err, "control fails and is left alone for a while");
+                tracing::warn!(target: TARGET, caller, err, "control fails and is left alone for a while");
             }
             Some(_) => {}
         }

@@ -125,7 +125,7 @@ impl Shadow {
             lifecycle: self.lifecycle.clone(),
         });
         if worker.is_none() && self.settings.sample > 0.0 {
-            tracing::warn!("nobody is there to compare answers, so none are");
+            tracing::warn!(target: "gateway::shadow", "nobody is there to compare answers, so none are");
         }
         let works = worker::Works {
             worker,

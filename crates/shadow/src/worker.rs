@@ -24,6 +24,9 @@ use crate::results::{Outcome, Results, Told, WRITTEN_EVERY};
 use crate::shape;
 use crate::standing::Purpose;
 
+/// The target of its lines, which filters go by; it does not move with this file.
+const TARGET: &str = "gateway::shadow::worker";
+
 /// One answer that a client got, to be compared with the other side's.
 #[derive(Debug)]
 pub(crate) struct Job {
@@ -117,7 +120,7 @@ pub(crate) async fn work(works: Works, stop: CancellationToken, has_ended: Cance
             let results = Arc::clone(&results);
             let done = spawn_blocking(move || results.write(&file).map_err(|error| error.kind()));
             if let Ok(Err(kind)) = done.await {
-                tracing::error!(cause = %kind, "shadow.report_file cannot be written");
+                tracing::error!(target: TARGET, cause = %kind, "shadow.report_file cannot be written");
             }
             written = noted;
         }
@@ -152,7 +155,7 @@ impl Worker {
         if told.outcome == Outcome::Different {
             let caller = job.asked.caller.name();
             let found: u64 = told.causes.counts().map(|(_, count)| count).sum();
-            tracing::warn!(endpoint, caller, found, "control and candidate differ");
+            tracing::warn!(target: TARGET, endpoint, caller, found, "control and candidate differ");
         }
         let causes = told.causes.counts().map(|(cause, count)| (cause.as_str(), count));
         let causes: Vec<_> = causes.collect();

@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::plan::{GroupName, UserFilter};
-use limits::Reading;
+use limits::{Lead, Reading, reading};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -149,11 +149,11 @@ impl Answers {
         {
             return Ok(given(entry, Source::Kept));
         }
-        let (reading, source, generation) = {
+        let (lead, result, source, generation) = {
             let mut readings = self.readings();
             let generation = readings.generation;
             match readings.under_way.get(&question) {
-                Some((_, reading)) => (reading.clone(), Source::Shared, generation),
+                Some((_, result)) => (None, result.clone(), Source::Shared, generation),
                 None => {
                     // Who leaves gives the place of its request back, and its reading goes on.
                     let place = Arc::clone(&self.places).try_acquire_owned();
@@ -161,13 +161,16 @@ impl Answers {
                     readings.begun += 1;
                     let number = readings.begun;
                     let ids = (number, generation);
-                    let reading = self.start(question.clone(), ids, place, read());
-                    readings.under_way.insert(question, (number, reading.clone()));
-                    (reading, Source::Read, generation)
+                    let (lead, result) = self.start(question.clone(), ids, place, read());
+                    readings.under_way.insert(question, (number, result.clone()));
+                    (Some(lead), result, Source::Read, generation)
                 }
             }
         };
-        match (reading.wait().await, kept) {
+        if let Some(lead) = lead {
+            lead.take_further().await;
+        }
+        match (result.wait().await, kept) {
             (Ok(whole), _) => Ok(Given { whole, source, age: Duration::ZERO }),
             (Err(error), Some(entry))
                 if error.may_be_covered()
@@ -227,12 +230,12 @@ impl Answers {
         (number, generation): (u64, u64),
         place: OwnedSemaphorePermit,
         read: F,
-    ) -> Wholes
+    ) -> (Lead, Wholes)
     where
         F: Future<Output = Result<Whole, Error>> + Send + 'static,
     {
         let answers = Arc::clone(self);
-        Reading::new(async move {
+        reading(async move {
             let _place = place;
             let under_way = UnderWay { answers: &answers, question: &question, number };
             let whole = Arc::new(read.await?);

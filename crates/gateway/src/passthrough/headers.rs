@@ -61,9 +61,10 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = tokens(headers, &CONNECTION)
         .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
         .collect();
-    remove_where(headers, |name| {
-        is_hop_by_hop(name.as_str()) || *name == TRAILER || named.contains(name)
-    });
+    for name in &named {
+        headers.remove(name);
+    }
+    remove_where(headers, |name| is_hop_by_hop(name.as_str()) || *name == TRAILER);
     if takes_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
