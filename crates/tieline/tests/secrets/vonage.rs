@@ -51,12 +51,14 @@ fn talk(gateway: &Gateway, keys: &Keys, tokens: &[String], heard: &mut Heard) {
         answers.push(ask(to, &format!("GET {V1_USERS}?key={}", escaped(key)), explain));
         answers.into_iter().map(move |answer| (format!("a list of caller {n}"), answer))
     };
-    // All callers at once: much of it is waiting for vendors that say nothing.
+    // Much of it is waiting for vendors that say nothing.
+    let callers: Vec<_> = keys.legacy.iter().enumerate().collect();
+    let of_some = |some: &[(usize, &String)]| -> Vec<_> {
+        some.iter().flat_map(|(n, key)| all(*n, key)).collect()
+    };
     std::thread::scope(|scope| {
-        let all = &all;
-        let callers = keys.legacy.iter().enumerate();
         let asking: Vec<_> =
-            callers.map(|(n, key)| scope.spawn(move || all(n, key).collect::<Vec<_>>())).collect();
+            callers.chunks(4).map(|some| scope.spawn(move || of_some(some))).collect();
         heard.0.extend(asking.into_iter().flat_map(|asking| asking.join().unwrap()));
     });
     let (good, odd) = (&keys.legacy[0], [keys.client(0), keys.client(1)]);
@@ -97,13 +99,19 @@ fn d12_no_secret_or_token_is_logged_printed_answered_shown_or_kept() {
     let world = World::new();
     let file = world.file();
     let mut heard = Heard::default();
-    // Beside the gateways: a check waits for vendors that say nothing, ten times this long.
+    // Before the gateways, for the memory. A check waits for vendors that say nothing, ten times this long.
     let patience = ("TIELINE_LIMITS__REQUEST_DEADLINE", "1s");
     let checks = ["json", "human"].map(|format| {
         let mut check = tieline(&["check", "--config", &file, "--log-format", format]);
         check.envs(world.environment()).envs([patience]);
         (format, std::thread::spawn(move || check.output().unwrap()))
     });
+    for (format, check) in checks {
+        let output = check.join().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        heard.add("page: the check's report", output.stdout);
+        heard.add(format!("log of the check, {format}"), output.stderr);
+    }
     for format in ["json", "human"] {
         let gateway = Gateway::start_with(&file, format, &world.environment());
         talk(&gateway, &world.keys, &world.tokens(), &mut heard);
@@ -118,12 +126,6 @@ fn d12_no_secret_or_token_is_logged_printed_answered_shown_or_kept() {
         println!("{format}: {} lines, {} bytes of log", text.lines().count(), log.len());
         heard.add(format!("log {format}"), log);
         heard.add("log, standard output", gateway.process.stdout());
-    }
-    for (format, check) in checks {
-        let output = check.join().unwrap();
-        assert_eq!(output.status.code(), Some(1));
-        heard.add("page: the check's report", output.stdout);
-        heard.add(format!("log of the check, {format}"), output.stderr);
     }
     let tokens = world.tokens();
     let search = world.keys.search(&tokens);
