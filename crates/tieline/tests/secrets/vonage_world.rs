@@ -207,7 +207,7 @@ impl World {
 
     pub(crate) fn file(&self) -> String {
         let (ports, place) = (config::ports(""), &self.keys.place);
-        let limits = "[limits]\nrequest_deadline = \"8s\"";
+        let limits = "[limits]\nrequest_deadline = \"4s\"";
         let text =
             format!("{ports}{limits}\n[roster]\nfile = \"{place}.sqlite\"\n{}", self.callers);
         self.folder.file("tieline.toml", text)
