@@ -123,7 +123,7 @@ pub(crate) enum Error {
         /// Its status.
         status: u16,
     },
-    /// The upstream has no such list or user; whoever asked may do without.
+    /// The upstream has no such list or user. The layer that asked may be able to go on without it.
     #[error("the upstream has no such list")]
     NoSuchListing,
     /// The upstream's token service gave no token.

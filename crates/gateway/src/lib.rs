@@ -112,7 +112,7 @@ pub async fn start_with(
         if let Some(shadow) = &state.shadow {
             shadow.end();
         }
-        // Whoever sends clients here needs a moment to see that it should not any more.
+        // The load balancer needs a moment to see that it should send no more clients here.
         sleep(delay).await;
     };
     let door = Arc::new(door);

@@ -1,5 +1,5 @@
-//! A reading that many wait for. Whoever began it takes it further, so it costs no task of its own; it belongs
-//! to no single request, so if that client leaves, it goes on in a task. The others are woken once, at its end.
+//! A reading that many wait for. The request that began it takes it further, so it costs no task of its own. If
+//! that client leaves, it goes on in a task. The others are woken once, at its end.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -71,7 +71,7 @@ where
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::Duration;
 
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Clone, PartialEq)]
-    struct Failed;
+    pub(crate) struct Failed;
 
     impl From<Panicked> for Failed {
         fn from(_: Panicked) -> Self {

@@ -150,23 +150,25 @@ where
         }
         let (kept, generation, read) = (self.clone(), held.generation, read());
         let (lead, result) = reading(async move {
-            let ended = Ended { kept: &kept, generation };
+            let mut unwinding = Unwinding { kept: &kept, generation, has_ended: false };
             let read = read.await.map(Arc::new);
             let now = Instant::now();
             {
                 let mut held = kept.held();
-                match &read {
-                    _ if held.generation != generation => {}
-                    Ok(value) => {
-                        held.value = Some((Arc::clone(value), now));
-                        held.failed = None;
-                        // With the value: whoever judges it must find no reading that gives it again.
-                        held.reading = None;
+                unwinding.has_ended = true;
+                if held.generation == generation {
+                    // Under one lock: a client that judges the value must find no reading that gives it
+                    // again, and the next reading must stay in its place.
+                    held.reading = None;
+                    match &read {
+                        Ok(value) => {
+                            held.value = Some((Arc::clone(value), now));
+                            held.failed = None;
+                        }
+                        Err(_) => held.failed = Some(now),
                     }
-                    Err(_) => held.failed = Some(now),
                 }
             }
-            drop(ended);
             read
         });
         held.reading = Some(result.clone());
@@ -186,22 +188,26 @@ async fn result<V, E: From<Panicked> + Clone>(
     reading.wait().await
 }
 
-/// Ends a reading, however it ended.
-struct Ended<'a, V, E>
+/// Makes room for the next reading if this one panics.
+struct Unwinding<'a, V, E>
 where
     V: Send + Sync + 'static,
     E: From<Panicked> + Clone + Send + Sync + 'static,
 {
     kept: &'a Kept<V, E>,
     generation: u64,
+    has_ended: bool,
 }
 
-impl<V, E> Drop for Ended<'_, V, E>
+impl<V, E> Drop for Unwinding<'_, V, E>
 where
     V: Send + Sync + 'static,
     E: From<Panicked> + Clone + Send + Sync + 'static,
 {
     fn drop(&mut self) {
+        if self.has_ended {
+            return;
+        }
         let mut held = self.kept.held();
         if held.generation == self.generation {
             held.reading = None;
@@ -214,15 +220,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
-
-    #[derive(Debug, Clone, PartialEq)]
-    struct Failed;
-
-    impl From<Panicked> for Failed {
-        fn from(_: Panicked) -> Self {
-            Failed
-        }
-    }
+    use crate::flight::tests::Failed;
 
     const AGES: Ages =
         Ages { fresh_for: Duration::from_secs(10), stale_max: Duration::from_secs(60) };

@@ -51,7 +51,7 @@ impl<S: Below<Incoming, Response<Body>>> Around<S, Incoming> for Rescue {
     }
 }
 
-/// A client's own mistake is in the access line; the rest wants somebody's eye.
+/// The access line is enough for a client's own mistake. An operator has to look at all other errors.
 fn log(error: &Error) {
     match error.status() {
         500 => tracing::error!(err = error.slug(), cause = %error, "request failed"),

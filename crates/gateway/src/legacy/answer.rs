@@ -43,7 +43,7 @@ pub(crate) async fn answer(codings: &Codings, given: &Given, conditional: &Condi
     };
     let headers = answer.headers_mut();
     headers.insert(ETAG, tag);
-    // Made from somebody's key: only that client may keep it, and it has to ask again.
+    // The answer depends on the client's key: only that client may cache it, and must revalidate it.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     if !codings.used.is_empty() {
         headers.insert(VARY, HeaderValue::from_static("accept-encoding"));

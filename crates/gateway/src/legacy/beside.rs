@@ -59,7 +59,7 @@ impl<'a> Beside<'a> {
     ) -> Result<Response<Body>, Error> {
         let Beside { shadow, question, account, deadline, has_no_body } = self;
         if shadow.is_loop(&question.trail) {
-            // Whoever asked is told, so that it does not take itself for control.
+            // The gateway that asked is told, so that it does not take itself for control.
             let mut answer = candidate.await?.response;
             answer.headers_mut().insert(ASKED_BY, HeaderValue::from_static("itself"));
             return Ok(answer);

@@ -29,9 +29,9 @@ pub(crate) fn plan(asked: &mut Asked, callers: &Callers) -> Option<Plan<GroupNam
 /// From this length on a text of digits and capitals may be a key.
 const KEY_CHARS_MIN: usize = 12;
 
-/// The name of an ignored parameter as a log may show it. Clients put keys in odd places, known keys,
-/// mistyped ones and those of the upstream: a name that is long, odd, somebody's key or as mixed as
-/// one is not repeated.
+/// The name of an ignored parameter as a log may show it. Clients put keys in odd
+/// places: known keys, mistyped ones and the upstream's. So a name is left out if it is long, has odd
+/// characters, is a known key, or mixes characters as a key does.
 fn fit_for_log(name: &str, callers: &Callers) -> String {
     let is_mark = |c: char| "_-.[]".contains(c);
     let is_plain = |c: char| c.is_ascii_alphanumeric() || is_mark(c);

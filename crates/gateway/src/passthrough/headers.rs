@@ -75,7 +75,7 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Removes the headers whose name is such a one.
+/// Removes the headers with a bad name.
 pub(super) fn remove_where(headers: &mut HeaderMap, is_bad: impl Fn(&HeaderName) -> bool) {
     let bad: Vec<HeaderName> = headers.keys().filter(|name| is_bad(name)).cloned().collect();
     for name in bad {
