@@ -32,18 +32,21 @@ fn must_escape(text: &[u8]) -> bool {
     };
     // The last eight bytes may overlap those before.
     let (words, _) = text.as_chunks();
-    words.iter().any(|word| must_escape_any(*word)) || must_escape_any(*last)
+    words.iter().any(|word| escapes_in(*word) != 0) || escapes_in(*last) != 0
 }
 
-/// The same for eight bytes at once.
-fn must_escape_any(bytes: [u8; 8]) -> bool {
+/// Where a quote, a backslash or a control character is the first of eight bytes, the lowest bit that is set
+/// is the top bit of that byte; 0 where there is none. Bits above the lowest say nothing.
+#[inline]
+pub(crate) fn escapes_in(bytes: [u8; 8]) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const TOPS: u64 = ONES << 7;
-    // The top bit of a byte below `limit` is set, and none where there is no such byte.
-    let below = |bytes: u64, limit: u64| bytes.wrapping_sub(ONES * limit) & !bytes & TOPS;
-    let bytes = u64::from_ne_bytes(bytes);
-    let is = |byte: u8| below(bytes ^ (ONES * u64::from(byte)), 1);
-    below(bytes, 0x20) | is(b'"') | is(b'\\') != 0
+    let all = |byte: u8| ONES * u64::from(byte);
+    // The lowest byte below `limit` has its top bit set, and none where there is no such byte.
+    let below = |bytes: u64, limit: u8| bytes.wrapping_sub(all(limit)) & !bytes & TOPS;
+    let bytes = u64::from_le_bytes(bytes);
+    // With this bit turned a quote is 0x20, and a space and `!` are above it; control characters stay below.
+    below(bytes ^ all(0x02), 0x21) | below(bytes ^ all(b'\\'), 1)
 }
 
 /// Appends a string or `null`.

@@ -8,6 +8,7 @@ mod facts;
 mod list;
 mod mapping;
 mod news;
+mod scan;
 mod strict;
 mod voiso;
 mod vonage;

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use super::scan::Scan;
 use super::strict::{BAD_ID, DUPLICATE, Missing, Skip, Str, TOO_DEEP, TOO_LARGE, scalar};
 use super::{PageError, PageTail, Refusal, SchemaError, SchemaKind};
 use crate::id;
@@ -40,17 +41,32 @@ pub(super) fn read<R: RowReader>(
     reader: &mut R,
 ) -> Result<PageTail, PageError> {
     let text = text(body)?;
-    let mut json = serde_json::Deserializer::from_str(text);
-    let page = PageSeed { layout, reader: &mut *reader }.deserialize(&mut json);
-    let page = page.and_then(|page| json.end().map(|()| page));
-    match page {
+    let mut scan = Scan::new(text);
+    let page = PageSeed { layout, reader: &mut *reader }.deserialize(&mut scan);
+    match page.and_then(|page| scan.end().map(|()| page)) {
         Ok(Page::List(tail)) => Ok(tail),
         Ok(Page::Refused(refusal)) => Err(PageError::Refused(refusal)),
-        Err(error) => Err(explain(&error, text, layout, |track| {
+        Err(_) => Err(refused(text, layout, reader, scan.at())),
+    }
+}
+
+/// Says what is wrong with a page that was refused at the byte `at`.
+#[cold]
+fn refused<R: RowReader>(text: &str, layout: Layout, reader: &mut R, at: usize) -> PageError {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let page = PageSeed { layout, reader: &mut *reader }.deserialize(&mut json);
+    match page.and_then(|_| json.end()) {
+        Err(error) => explain(&error, text, layout, |track| {
             let mut json = serde_json::Deserializer::from_str(text);
             let tracked = serde_path_to_error::Deserializer::new(&mut json, track);
             let _ = PageSeed { layout, reader }.deserialize(tracked);
-        })),
+        }),
+        // The two readers must agree. If they do not, no row may count: rows were handed out twice.
+        Ok(()) => {
+            debug_assert!(false, "serde_json reads a page that was refused near byte {at}");
+            let kind = SchemaKind::BadJson { at };
+            PageError::Schema(SchemaError { path: ".".to_owned(), kind })
+        }
     }
 }
 
@@ -219,8 +235,8 @@ impl<'de, R: RowReader> Visitor<'de> for RowsSeed<'_, R> {
 const OUT_OF_RANGE: &str = "number out of range";
 
 /// Explains an error without quoting the page. Serde's own message does quote it, so only its class,
-/// its position and our own words are used. Only pages with errors pay for the second read that finds
-/// the path.
+/// its position and our own words are used. Only pages with errors pay for the further reads that find
+/// the error and its path.
 fn explain(
     error: &serde_json::Error,
     text: &str,

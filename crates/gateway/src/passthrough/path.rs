@@ -92,6 +92,10 @@ fn decode(path: &str) -> Option<Cow<'_, str>> {
 
 /// Dot segments and empty ones, also with a parameter behind them (`/..;x/`).
 fn is_odd(decoded: &str) -> bool {
+    // Both begin behind a slash, and hardly any path has them.
+    if !decoded.as_bytes().windows(2).any(|pair| matches!(pair, b"/." | b"//")) {
+        return false;
+    }
     let mut segments = decoded.split('/').skip(1).peekable();
     while let Some(segment) = segments.next() {
         let name = segment.split(';').next().unwrap_or_default();
