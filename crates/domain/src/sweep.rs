@@ -10,14 +10,20 @@
 //! order by nature. Rows in any other order may move, so such a list is accepted only when two whole
 //! readings in a row show the same rows in the same order.
 //!
+//! **Why no row stays hidden.** Where the upstream counts more rows than it showed, and goes on doing so, the
+//! pages that may lack one are read through other windows (`doubt.rs`). What those show is joined. Only a row
+//! that every window hides is taken for one that is not to be seen.
+//!
 //! **Never:** a list with a hole, a row twice, or an end that was not seen.
 
+mod doubt;
 mod join;
 mod outcome;
 mod reading;
 mod rows;
 mod windows;
 
+use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use join::{Chain, chain};
@@ -30,8 +36,23 @@ use windows::Windows;
 const ROUNDS_MAX: u32 = 3;
 const READINGS_MAX: u32 = 3;
 const LOOKS_BEHIND_MAX: u32 = 8;
+/// How often a doubted page is read through other windows, each time through shorter ones.
+const DOUBTS_MAX: u32 = 2;
 /// Fewer rows may be sorted by chance; they do not show how the upstream sorts.
 const ORDER_ROWS_MIN: usize = 8;
+
+/// What is known of an upstream that may give fewer rows per page than it is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cap {
+    /// No page was short yet.
+    Unknown,
+    /// The first page was short once.
+    Doubted,
+    /// It was as short twice: so many rows are asked for now.
+    Lower,
+    /// Fewer rows came than even then were asked for, so there is none.
+    None,
+}
 
 /// The reading of one list; see the module.
 #[derive(Debug)]
@@ -41,13 +62,15 @@ pub struct Sweep {
     /// Ends with a restart; all else here survives it.
     reading: Reading,
     has_restarted: bool,
-    /// Whether the first page came short of its total once.
-    has_doubted_cap: bool,
+    /// Whether the upstream gives fewer rows per page than it is asked for.
+    cap: Cap,
     /// Hash of the first pages of the reading before the restart.
     fingerprint: Option<u64>,
     /// Whole readings, where two must agree, and the hash of the last.
     whole_readings: u32,
     last_whole: Option<u64>,
+    /// What the reading before the restart showed, if it was in doubt.
+    shown: Vec<u64>,
     failed: Option<Failure>,
     found: Option<Rows>,
     story: Story,
@@ -62,10 +85,11 @@ impl Sweep {
             windows,
             reading: Reading::new(windows.first()),
             has_restarted: false,
-            has_doubted_cap: false,
+            cap: Cap::Unknown,
             fingerprint: None,
             whole_readings: 0,
             last_whole: None,
+            shown: Vec::new(),
             failed: None,
             found: None,
             story: Story { paging_proven: limits.paging_proven, ..Story::default() },
@@ -110,6 +134,7 @@ impl Sweep {
             return;
         }
         let Some(index) = self.reading.waiting_for(window) else { return };
+        let sent = rows.keys.len();
         rows.merge_repeats();
         if self.limits.stop_at_first && rows.shown(&(0..rows.keys.len())) == 1 {
             self.found = Some(rows);
@@ -123,6 +148,7 @@ impl Sweep {
         }
         let slot = &mut self.reading.slots[index];
         slot.beyond = beyond;
+        slot.sent = sent;
         slot.read_at = self.story.pages;
         slot.rows = Some(rows);
     }
@@ -152,22 +178,41 @@ impl Sweep {
 
     /// The first page is short of its total: the upstream may allow fewer rows per page than asked.
     fn fits_a_lower_cap(&mut self) -> bool {
-        let [first] = self.reading.slots.as_slice() else { return false };
+        let first = &self.reading.slots[0];
         let (Some(rows), true) = (&first.rows, first.window == self.windows.first()) else {
             return false;
         };
         let seen = rows.keys.len() as u32;
-        if seen < 2 || seen >= first.window.limit || u64::from(seen) >= rows.total {
+        // A page with a row twice is no smaller for it.
+        if seen >= first.window.limit || first.sent as u64 >= rows.total {
             return false;
         }
-        if std::mem::replace(&mut self.has_doubted_cap, true) {
-            self.windows.page_rows = seen;
-            self.reading.slots[0].window.limit = seen;
-        } else {
+        match self.cap {
+            Cap::Unknown | Cap::Doubted if seen < 2 || self.reading.slots.len() > 1 => false,
             // A slip would make every later page as small: asked once more before it is believed.
-            self.reading.slots[0] = Slot::new(self.windows.first());
+            Cap::Unknown => {
+                self.cap = Cap::Doubted;
+                self.reading.shown.extend(&rows.keys);
+                self.reading.slots[0] = Slot::new(self.windows.first());
+                true
+            }
+            Cap::Doubted => {
+                self.cap = Cap::Lower;
+                self.reading.shown.extend(&rows.keys);
+                self.windows.page_rows = seen;
+                self.reading.slots[0].window.limit = seen;
+                true
+            }
+            // So many rows were asked for now, and fewer came: the page is short for another reason.
+            Cap::Lower => {
+                self.cap = Cap::None;
+                self.windows.page_rows = self.limits.page_rows_max.max(2);
+                (self.has_restarted, self.fingerprint) = (false, None);
+                self.restart();
+                true
+            }
+            Cap::None => false,
         }
-        true
     }
 
     /// Adds the windows up to the total of the first page, one at a time until offsets are proven.
@@ -266,6 +311,9 @@ impl Sweep {
 
     fn restart(&mut self) {
         self.story.restarts += 1;
+        if self.reading.doubts > 0 {
+            self.shown.extend(self.reading.all_shown());
+        }
         self.reading = Reading::new(self.windows.first());
     }
 
@@ -284,6 +332,10 @@ impl Sweep {
             return None;
         }
         if !self.count_is_right(keys.len() as u64, &chain) {
+            return None;
+        }
+        if self.lacks_a_shown_row(&keys) {
+            self.restart_once(Failure::Unstable);
             return None;
         }
         let must_repeat = match self.limits.double_read {
@@ -314,7 +366,7 @@ impl Sweep {
             return false;
         }
         // Totals that differ tell of a list that changed; the joints have proven the rest.
-        if least != most {
+        if least != most && least <= rows {
             return true;
         }
         if !self.reading.has_rechecked {
@@ -328,8 +380,52 @@ impl Sweep {
             self.failed = Some(Failure::TotalMismatch);
             return false;
         }
+        if rows < least {
+            if self.read_otherwise(chain, least) {
+                return false;
+            }
+            if doubt::contradicts_itself(&self.reading.slots, chain, least) {
+                self.restart_once(Failure::Unstable);
+                return false;
+            }
+        }
         self.story.total_mismatch = true;
+        self.story.hidden_rows = least.saturating_sub(rows);
         true
+    }
+
+    /// Puts other windows in place of those that may lack rows; false where none is left to try.
+    fn read_otherwise(&mut self, chain: &Chain, total: u64) -> bool {
+        if self.reading.doubts == DOUBTS_MAX {
+            return false;
+        }
+        self.reading.doubts += 1;
+        let mut has_other_windows = false;
+        // From the back, so that positions in front stay right.
+        for slots in doubt::doubtful(&self.reading.slots, chain, total).into_iter().rev() {
+            let doubted = &self.reading.slots[slots.clone()];
+            let others = self.windows.across(doubted, total, &|window| self.reading.has(window));
+            if others.is_empty() {
+                continue;
+            }
+            has_other_windows = true;
+            // What was shown once must be shown by the other windows, too.
+            self.reading.shown.extend(doubted.iter().flat_map(Slot::keys));
+            self.reading.slots.splice(slots, others.into_iter().map(Slot::new));
+        }
+        has_other_windows
+    }
+
+    /// Whether a row is not among the joined ones although some window showed it: one that stands, one that
+    /// was replaced, or, where rows are taken for hidden, one of the reading before.
+    fn lacks_a_shown_row(&self, joined: &[u64]) -> bool {
+        let is_doubted = self.reading.doubts > 0 || !self.reading.shown.is_empty();
+        if !is_doubted && self.shown.is_empty() {
+            return false;
+        }
+        let joined: HashSet<&u64> = joined.iter().collect();
+        let before = self.shown.iter().filter(|_| self.story.hidden_rows > 0);
+        before.chain(self.reading.all_shown()).any(|row| !joined.contains(row))
     }
 
     /// There are fewer rows than counted: the last page may be short because it was cut, not because

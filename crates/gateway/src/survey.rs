@@ -33,6 +33,8 @@ pub struct UsersRead {
     pub joined_pages: u64,
     /// Whether the upstream's total did not fit its own pages, twice.
     pub is_count_wrong: bool,
+    /// Rows that the upstream counts and that no page shows, whatever window is asked for.
+    pub hidden_rows: u64,
 }
 
 /// Why a list was not read.
@@ -109,6 +111,7 @@ impl Surveyed {
             pages: listed.list.story.pages,
             joined_pages: listed.joined_pages,
             is_count_wrong: listed.list.story.total_mismatch,
+            hidden_rows: listed.list.story.hidden_rows,
         })
     }
 

@@ -93,6 +93,8 @@ pub struct Story {
     pub restarts: u64,
     /// The upstream's count was wrong, twice.
     pub total_mismatch: bool,
+    /// Rows that the upstream counted and no window showed.
+    pub hidden_rows: u64,
     /// At least two pages joined: offsets work.
     pub paging_proven: bool,
     /// Values that could only be shown imperfectly.
@@ -106,6 +108,7 @@ impl Story {
         self.seams_repaired += other.seams_repaired;
         self.restarts += other.restarts;
         self.total_mismatch |= other.total_mismatch;
+        self.hidden_rows += other.hidden_rows;
         self.paging_proven |= other.paging_proven;
         self.notes.add(&other.notes);
     }

@@ -14,6 +14,8 @@ pub(super) struct Slot {
     pub(super) window: Window,
     is_asked: bool,
     pub(super) rows: Option<Rows>,
+    /// Rows that came, repeated ones included.
+    pub(super) sent: usize,
     /// Keys beyond the window's limit, which must be the next page's.
     pub(super) beyond: Vec<u64>,
     /// Pages the sweep had read by then; tells which of two slots is the later one.
@@ -22,7 +24,7 @@ pub(super) struct Slot {
 
 impl Slot {
     pub(super) fn new(window: Window) -> Self {
-        Slot { window, is_asked: false, rows: None, beyond: Vec::new(), read_at: 0 }
+        Slot { window, is_asked: false, rows: None, sent: 0, beyond: Vec::new(), read_at: 0 }
     }
 
     pub(super) fn is_short(&self) -> bool {
@@ -45,6 +47,9 @@ pub(super) struct Reading {
     /// Rows behind which nothing was found.
     pub(super) end_seen_at: Option<u64>,
     pub(super) looks_behind: u32,
+    /// How often windows were doubted and replaced, and the rows that those had shown.
+    pub(super) doubts: u32,
+    pub(super) shown: Vec<u64>,
 }
 
 impl Reading {
@@ -55,6 +60,8 @@ impl Reading {
             has_rechecked: false,
             end_seen_at: None,
             looks_behind: 0,
+            doubts: 0,
+            shown: Vec::new(),
         }
     }
 
@@ -127,6 +134,11 @@ impl Reading {
             slot.keys().hash(&mut hasher);
         }
         hasher.finish()
+    }
+
+    /// The rows that any window showed, of those that stand and those that were replaced.
+    pub(super) fn all_shown(&self) -> impl Iterator<Item = &u64> {
+        self.shown.iter().chain(self.slots.iter().flat_map(Slot::keys))
     }
 
     /// What pages that hold still get wrong.

@@ -3,6 +3,7 @@
 mod golden;
 mod moving_lists;
 mod narrowing;
+mod odd_pages;
 mod questions;
 mod read_page;
 mod support;

@@ -122,12 +122,12 @@ impl Model {
 }
 
 /// Number and size of the page that a window is.
-fn page_of(window: Window) -> (usize, usize) {
+pub(crate) fn page_of(window: Window) -> (usize, usize) {
     assert_eq!(window.offset % u64::from(window.limit), 0, "{window:?} is no page");
     ((window.offset / u64::from(window.limit)) as usize + 1, window.limit as usize)
 }
 
-fn page_with(ids: impl IntoIterator<Item = u64>, total: u64) -> Rows {
+pub(crate) fn page_with(ids: impl IntoIterator<Item = u64>, total: u64) -> Rows {
     let mut rows = Rows { total, ..Rows::default() };
     for id in ids {
         rows.bytes.extend_from_slice(format!(",{id}").as_bytes());
@@ -137,7 +137,7 @@ fn page_with(ids: impl IntoIterator<Item = u64>, total: u64) -> Rows {
     rows
 }
 
-fn ids_of(list: &List) -> Vec<u64> {
+pub(crate) fn ids_of(list: &List) -> Vec<u64> {
     let bytes: Vec<u8> =
         list.parts.iter().flat_map(|(bytes, range)| bytes[range.clone()].to_vec()).collect();
     let text = String::from_utf8(bytes).unwrap();
@@ -147,7 +147,7 @@ fn ids_of(list: &List) -> Vec<u64> {
     ids
 }
 
-fn limits(paging: Paging, page_rows_max: u32, paging_proven: bool) -> Limits {
+pub(crate) fn limits(paging: Paging, page_rows_max: u32, paging_proven: bool) -> Limits {
     Limits {
         paging,
         page_rows_max,

@@ -33,6 +33,7 @@ pub(crate) fn explanation(account: &Account) -> String {
         "seams_repaired": account.story.seams_repaired,
         "read_again": account.story.restarts,
         "total_mismatch": account.story.total_mismatch,
+        "hidden_rows": account.story.hidden_rows,
         "defaulted_fields": fields(account, Status::Defaulted),
         "unavailable_fields": fields(account, Status::Unavailable),
         "notes": notes,

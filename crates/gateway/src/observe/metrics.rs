@@ -105,7 +105,8 @@ const SECONDS_BUCKETS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0];
 
 /// What happens to lists.
-const LIST_EVENTS: [&str; 4] = ["page", "seam_repaired", "read_again", "total_mismatch"];
+const LIST_EVENTS: [&str; 5] =
+    ["page", "seam_repaired", "read_again", "total_mismatch", "row_hidden"];
 
 /// What a caller's key is when there is something to do.
 const BAD_KEYS: [&str; 2] = ["refused", "forbidden"];
@@ -311,8 +312,13 @@ impl Metrics {
     }
 
     pub(crate) fn list(&self, story: &domain::sweep::Story) {
-        let counts =
-            [story.pages, story.seams_repaired, story.restarts, u64::from(story.total_mismatch)];
+        let counts = [
+            story.pages,
+            story.seams_repaired,
+            story.restarts,
+            u64::from(story.total_mismatch),
+            story.hidden_rows,
+        ];
         for (counter, count) in self.0.lists.iter().zip(counts) {
             counter.inc_by(count);
         }

@@ -77,8 +77,10 @@ async fn f08_a_total_that_is_too_high_is_checked_once_more_and_noted() {
         expect::rows(&answer, &world.live(), &what);
         assert_eq!(story["total_mismatch"], true, "{what}");
         // Windows up to the total that was told, one behind the end that was seen, the first and the
-        // last one read again, and two to find out that a single short page is no lower cap.
-        let most = cost(users as u64 + delta as u64, 99) + 5;
+        // last one read again, two to find out that a single short page is no lower cap, and twice three
+        // other windows over the end, which might lack a row.
+        let most = cost(users as u64 + delta as u64, 99) + 11;
+        assert_eq!(story["hidden_rows"], delta, "{what}");
         assert!(asked <= most, "{what}: {asked} requests");
         let metrics = world.front.admin("/metrics").await.text();
         assert!(metrics.contains("tieline_list_events_total{event=\"total_mismatch\"} 1"));
@@ -216,6 +218,82 @@ async fn f11_a_short_page_in_the_middle_loses_no_row() {
             is_good_again(&world).await;
         }
     }
+}
+
+/// Pages of 330 users, changed by `odd`, which sees the window's offset and its rows.
+async fn odd_pages(
+    odd: impl Fn(usize, &mut Vec<u64>) + Send + Sync + 'static,
+) -> (Answer, Value, usize) {
+    let raw = Raw::start(move |head| {
+        let (offset, limit) = (head.number_of("offset"), head.number_of("limit"));
+        let mut ids: Vec<u64> = (1..=330).skip(offset).take(limit).collect();
+        odd(offset, &mut ids);
+        Reply::json(200, page(&ids.into_iter().map(user).collect::<Vec<_>>(), 330))
+    })
+    .await;
+    let front = Front::over(raw.address, "", "").await;
+    let key = format!("Bearer {}", tests::LEGACY_KEY);
+    let headers = [("authorization", key.as_str()), ("x-tieline-explain", "1")];
+    let mut answer = front.get_with(V1_USERS, &headers).await;
+    let story = serde_json::from_str(&answer.header("x-tieline-explanation")).unwrap();
+    answer.headers.remove("x-tieline-explanation");
+    (answer, story, raw.asked())
+}
+
+#[tokio::test]
+async fn f21_a_row_that_one_page_always_lacks_is_found_on_others() {
+    let all: Vec<u64> = (1..=330).collect();
+    for (bad_offset, lost) in
+        [(0, 50), (0, 100), (99, 150), (198, 250), (198, 200), (297, 310), (297, 330)]
+    {
+        let (answer, story, asked) = odd_pages(move |offset, ids| {
+            if offset == bad_offset {
+                ids.retain(|id| *id != lost);
+            }
+        })
+        .await;
+        let what = format!("row {lost} is never at {bad_offset}");
+        expect::rows(&answer, &all, &what);
+        assert_eq!(story["total_mismatch"], false, "{what}");
+        assert!(asked <= 20, "{what}: {asked} requests");
+    }
+}
+
+#[tokio::test]
+async fn f21_a_row_in_whose_place_another_stands_twice_is_found_on_other_pages() {
+    let all: Vec<u64> = (1..=330).collect();
+    for (bad_offset, at) in [(0, 50), (99, 40), (198, 98), (297, 10)] {
+        let (answer, _, asked) = odd_pages(move |offset, ids| {
+            if offset == bad_offset && at < ids.len() {
+                ids[at] = ids[at - 1];
+            }
+        })
+        .await;
+        let what = format!("row {at} of the page at {bad_offset} is the one before");
+        expect::rows(&answer, &all, &what);
+        assert!(asked <= 20, "{what}: {asked} requests");
+    }
+}
+
+#[tokio::test]
+async fn f21_rows_that_no_page_shows_are_counted_and_the_others_listed() {
+    let hidden = [1, 50, 100, 101, 330];
+    let (answer, story, asked) =
+        odd_pages(move |_, ids| ids.retain(|id| !hidden.contains(id))).await;
+    let others: Vec<u64> = (1..=330).filter(|id| !hidden.contains(id)).collect();
+    expect::rows(&answer, &others, "five of 330 hidden");
+    assert_eq!((&story["total_mismatch"], &story["hidden_rows"]), (&true.into(), &5.into()));
+    assert!(asked <= 40, "{asked} requests");
+}
+
+#[tokio::test]
+async fn f21_pages_that_contradict_each_other_make_no_list() {
+    // Each window lacks the row in its own middle.
+    let (answer, _, _) = odd_pages(|_, ids| {
+        let _ = ids.remove(ids.len() / 2);
+    })
+    .await;
+    expect::error(&answer, "503 upstream_list_unstable", "each page lacks another row");
 }
 
 #[tokio::test]

@@ -44,6 +44,7 @@ fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 4]) {
         seams_repaired: 1,
         restarts: 1,
         total_mismatch: true,
+        hidden_rows: 1,
         notes,
         ..Story::default()
     };

@@ -349,6 +349,11 @@ impl fmt::Display for Findings {
         }
         if self.read.is_count_wrong {
             writeln!(f, "  count         the upstream's total does not fit its own pages, twice")?;
+            match self.read.hidden_rows {
+                0 => {}
+                1 => writeln!(f, "                it counts 1 user whom no page shows")?,
+                rows => writeln!(f, "                it counts {rows} users whom no page shows")?,
+            }
         }
         if survey.live_with_deletion_date > 0 {
             let users = survey.live_with_deletion_date;
