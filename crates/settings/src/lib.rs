@@ -171,7 +171,7 @@ impl TypedConfig {
             passthrough,
             upstreams,
             callers,
-            files: reader.files.take(),
+            files: reader.files.borrow().clone(),
         })
     }
 }
@@ -188,8 +188,22 @@ impl Config {
 
     /// Reads a configuration file. `env` are the environment variables that may override it.
     pub fn load(file: &Path, env: &[(String, String)]) -> Result<Config, ConfigError> {
+        Config::load_watched(file, env, &mut Files::default())
+    }
+
+    /// Like [`Config::load`], and tells whether it may end otherwise later: `files` become those that
+    /// this reading has looked at, up to the one that it was refused for.
+    ///
+    /// # Errors
+    /// As [`Config::load`]. While no file of `files` changes or appears, another reading is refused
+    /// for the same reason.
+    pub fn load_watched(
+        file: &Path,
+        env: &[(String, String)],
+        files: &mut Files,
+    ) -> Result<Config, ConfigError> {
         let name = file.display().to_string();
-        let mut files = Files::default();
+        *files = Files::default();
         files.add(file);
         let text = std::fs::read_to_string(file).map_err(|error| ConfigError {
             place: format!("{name}:1"),
@@ -198,8 +212,18 @@ impl Config {
         })?;
         let folder = file.parent().unwrap_or(Path::new(""));
         let (reader, typed) = Reader::new::<TypedConfig>(&text, &name, folder, env)?;
-        reader.files.replace(files);
-        typed.read(&reader)
+        reader.files.replace(files.clone());
+        let read = typed.read(&reader);
+        *files = reader.files.take();
+        read
+    }
+
+    /// What has to change before a roster that could not be opened can be: its file, and the folder
+    /// of that.
+    pub fn add_roster(&self, files: &mut Files) {
+        if let Some(roster) = &self.roster {
+            files.add_with_folder(&roster.path);
+        }
     }
 
     /// Reads a configuration from a string; `name` stands for the file in errors, and relative paths

@@ -100,6 +100,9 @@ impl TypedShadow {
     pub(crate) fn read(self, reader: &Reader<'_>) -> Result<Shadow, ConfigError> {
         let report_file = self.report_file.as_ref().map(|file| reader.path(file));
         if let Some(what) = report_file.as_deref().and_then(unfit_for_a_report) {
+            if let Some(file) = &report_file {
+                reader.files.borrow_mut().add_with_folder(file);
+            }
             return reader.refuse(&field(&["shadow", "report_file"]), what);
         }
         Ok(Shadow {
