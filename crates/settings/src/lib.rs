@@ -40,8 +40,10 @@ pub use section::upstreams::{DeletedFrom, Related, TeamsFrom, Token, TokenAuth, 
 use section::{callers, cors, legacy, passthrough, server, shadow, stores, traces, upstreams};
 pub use value::coding::Coding;
 pub use value::digest::{KeyDigest, digest, key_digest};
+pub use value::key::{KEY_BYTES_MAX, key_text};
 pub use value::network::Network;
 pub use value::secret::Secret;
+pub use value::text::{read as read_text, utf_8};
 
 /// A checked configuration. Its `Debug` shows no secret.
 #[derive(Debug, Clone)]
@@ -205,13 +207,15 @@ impl Config {
         let name = file.display().to_string();
         *files = Files::default();
         files.add(file);
-        let text = std::fs::read_to_string(file).map_err(|error| ConfigError {
+        let text = read_text(file).map_err(|what| ConfigError {
             place: format!("{name}:1"),
             field: "file".to_owned(),
-            what: format!("cannot be read: {}", error.kind()),
+            what,
         })?;
+        // Editors on Windows begin a file with a mark that is no part of it.
+        let text = text.trim_start_matches('\u{feff}');
         let folder = file.parent().unwrap_or(Path::new(""));
-        let (reader, typed) = Reader::new::<TypedConfig>(&text, &name, folder, env)?;
+        let (reader, typed) = Reader::new::<TypedConfig>(text, &name, folder, env)?;
         reader.files.replace(files.clone());
         let read = typed.read(&reader);
         *files = reader.files.take();

@@ -330,3 +330,70 @@ fn an_id_map_is_read_beside_the_configuration_and_checked_line_by_line() {
     }
     std::fs::remove_dir_all(&folder).unwrap();
 }
+#[test]
+fn a_variable_is_read_by_the_type_of_its_setting() {
+    let text = format!(
+        "{GOOD}[shadow]\ncontrol = \"http://127.0.0.1:9\"\n[upstream.vcc]\ndialect = \"vonage-v4\"\n\
+         base_url = \"https://v.example\"\ntoken_url = \"https://v.example/token\"\n"
+    );
+    let read = |name: &str, value: &str| {
+        Config::parse(&text, "t.toml", &env(&[(name, value)])).map_err(|error| error.to_string())
+    };
+    let sample = |value| read("TIELINE_SHADOW__SAMPLE", value).map(|it| it.shadow.unwrap().sample);
+    assert_eq!(sample("0.05"), Ok(0.05));
+    assert_eq!((sample("1"), sample("5e-1"), sample(".5")), (Ok(1.0), Ok(0.5), Ok(0.5)));
+    for (value, told) in [
+        ("2", "must be a number from 0 to 1"),
+        ("nan", "must be a number from 0 to 1"),
+        ("canary", "expected a number"),
+        ("true", "expected a number"),
+    ] {
+        let expected = format!("TIELINE_SHADOW__SAMPLE: shadow.sample: {told}");
+        assert_eq!(sample(value).unwrap_err(), expected, "{value}");
+    }
+    let zone = |value: &str| {
+        let read = read("TIELINE_UPSTREAM__VCC__MAPPING__TIMEZONE", value).unwrap();
+        read.upstreams["vcc"].rules.mapping.timezone.clone().unwrap()
+    };
+    for text in ["30", "007", "1.50", "true", "-0", "inf", "1e3", "12345678901234567890"] {
+        assert_eq!(zone(text), text);
+    }
+    let group = read("TIELINE_LEGACY__V1_USERS__CALLER_ID_GROUPS__12025550123", "030").unwrap();
+    assert_eq!(group.quirks["v1_users"].caller_id_groups["12025550123"], "030");
+    let rows = |value| {
+        let read = read("TIELINE_UPSTREAM__AMS__ROWS_MAX", value);
+        read.map(|config| config.upstreams["ams"].rows_max)
+    };
+    assert_eq!(rows("500"), Ok(500));
+    for (value, told) in [("0", "must be at least 1"), ("0.5", "expected a whole number")] {
+        let expected = format!("TIELINE_UPSTREAM__AMS__ROWS_MAX: upstream.ams.rows_max: {told}");
+        assert_eq!(rows(value).unwrap_err(), expected);
+    }
+    let error = read("TIELINE_LIMITS__REQUEST_DEADLINE", "25").unwrap_err();
+    assert!(error.contains("limits.request_deadline: must be a duration such as"), "{error}");
+    let error = read("TIELINE_SHADOW__ALLOW_PRIVATE_ADDRESSES", "1").unwrap_err();
+    assert!(error.contains("allow_private_addresses: expected a boolean"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_not_utf_8_is_told_by_what_it_is_and_a_mark_in_front_is_dropped() {
+    let folder = std::env::temp_dir().join(format!("tieline-utf-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("t.toml");
+    let load = |bytes: Vec<u8>| {
+        std::fs::write(&file, bytes).unwrap();
+        Config::load(&file, &env(&[])).map(drop).map_err(|error| error.to_string())
+    };
+    let utf_16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let place = format!("{}:1: file: ", file.display());
+    for bytes in [utf_16(GOOD), utf_16(&format!("\u{feff}{GOOD}"))] {
+        assert_eq!(load(bytes), Err(format!("{place}is UTF-16; save it as UTF-8")));
+    }
+    let latin = [b"# caf\xe9\n", GOOD.as_bytes()].concat();
+    assert_eq!(load(latin), Err(format!("{place}is not UTF-8; save it as UTF-8")));
+    assert_eq!(load(format!("\u{feff}{GOOD}").into_bytes()), Ok(()));
+    let wrong = load(format!("\u{feff}{}", GOOD.replace("sees", "seas")).into_bytes());
+    assert!(wrong.clone().unwrap_err().contains("t.toml:10: caller[0].seas: "), "{wrong:?}");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
