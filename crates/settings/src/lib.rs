@@ -28,7 +28,7 @@ use reader::{Reader, field};
 pub use section::callers::{Caller, UpstreamKey, bearer};
 pub use section::cors::Cors;
 pub use section::limits::Limits;
-pub use section::log::{Log, LogFormat};
+pub use section::log::{Log, LogFormat, MUTE, is_mute};
 pub use section::passthrough::{
     Allow, Methods, Passthrough, PassthroughCredential, Route, UnknownCallers,
 };

@@ -142,6 +142,8 @@ fn each_mistake_is_one_line_with_file_line_and_field() {
         ),
         (
             format!(
+        (format!("[log]\nlevel = \"WARNING\"\n{GOOD}"), "t.toml:2: log.level: must be off"),
+        (format!("[log]\nlevel = \"sqlx=warn\"\n{GOOD}"), "t.toml:2: log.level: names no module"),
                 "{GOOD}[[passthrough.route]]\nprefix = \"/a\"\n[[passthrough.route]]\n\
                  prefix = \"/a\"\n"
             ),

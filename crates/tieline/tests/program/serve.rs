@@ -133,6 +133,9 @@ fn a_filter_that_cannot_be_read_ends_the_start_instead_of_muting_the_log() {
     let file = configuration(&folder, "", NOWHERE, "");
     for (name, filter, what) in [
         ("TIELINE_LOG", "verbose", "part 1 is not a level"),
+        ("TIELINE_LOG", "WARNING", "part 1 is not a level"),
+        ("TIELINE_LOG", "\"debug \"", "part 1 is not a level"),
+        ("TIELINE_LOG", "sqlx=warn", "names no module of this program"),
         ("RUST_LOG", "info,inof", "part 2 is not a level"),
         ("RUST_LOG", "gateway[request]=debug", "part 1 is a filter by span or field"),
     ] {
@@ -145,6 +148,19 @@ fn a_filter_that_cannot_be_read_ends_the_start_instead_of_muting_the_log() {
         assert!(said.trim_end().ends_with("or a list such as info,gateway=debug"), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
     }
+}
+
+#[test]
+fn a_filter_for_another_program_leaves_the_log_as_it_is_configured_and_is_told() {
+    let folder = Folder::new();
+    let file = configuration(&folder, "", NOWHERE, "");
+    let gateway = Gateway::start_with(&file, "json", &[("RUST_LOG", "sqlx=warn")]);
+    assert!(
+        gateway.start.contains("RUST_LOG names no module of this program"),
+        "{}",
+        gateway.start
+    );
+    assert_eq!(gateway.process.stop().code(), Some(0));
 }
 
 #[test]
