@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use domain::legacy::ENDPOINTS;
 use serde::{Deserialize, Deserializer, de::Error};
 use transport::tls::ClientTls;
 
 use crate::error::ConfigError;
 use crate::reader::{Reader, field};
-use crate::value::base_url::base_url;
+use crate::value::base_url::{base_url, repeated};
 use crate::value::check::{count_to, positive, share, size_within};
 
 /// `[shadow]`.
@@ -104,6 +105,11 @@ impl TypedShadow {
                 reader.files.borrow_mut().add_with_folder(file);
             }
             return reader.refuse(&field(&["shadow", "report_file"]), what);
+        }
+        let paths = ENDPOINTS.iter().flat_map(|endpoint| endpoint.paths());
+        // Two parts, such as `/api/v3`, are no folder of the vendor's host.
+        if let Some(what) = paths.filter_map(|path| repeated(&self.control, path, 2)).next() {
+            return reader.refuse(&field(&["shadow", "control"]), what);
         }
         Ok(Shadow {
             control: self.control,

@@ -78,6 +78,14 @@ fn each_mistake_is_one_line_with_file_line_and_field() {
         (replaced("voiso-v4", "canary"), "t.toml:2: upstream.ams.dialect: unknown dialect"),
         (replaced("https://cc", "ftp://canary"), "t.toml:3: upstream.ams.base_url: must be"),
         (replaced("https://", "https://canary@"), "t.toml:3: upstream.ams.base_url: must be"),
+        (
+            replaced("voiso.com", "voiso.com/api/v4/"),
+            "t.toml:3: upstream.ams.base_url: must end before \"/api/v4\"",
+        ),
+        (
+            format!("{GOOD}[shadow]\ncontrol = \"https://canary/api/v3/cdr\"\n"),
+            "t.toml:12: shadow.control: must end before \"/api/v3/cdr\"",
+        ),
         (replaced("base_url", "base_uri"), "t.toml:3: upstream.ams.base_uri: unknown field"),
         (replaced("VOISO_V4_KEY", "NOT_SET"), "t.toml:9: caller[0].upstream_key: the variable"),
         (replaced("sha256:11", "sha256:1"), "t.toml:7: caller[0].legacy_key: digest must be"),
@@ -91,7 +99,25 @@ fn each_mistake_is_one_line_with_file_line_and_field() {
         (replaced("{ env =", "{ digest ="), "t.toml:9: caller[0].upstream_key: a digest"),
         (format!("{GOOD}surprise = 1\n"), "t.toml:11: caller[0].surprise: unknown field"),
         (format!("[server]\nlisten = 8080\n{GOOD}"), "t.toml:2: server.listen: "),
-        (format!("[server]\nlisten = \"canary\"\n{GOOD}"), "t.toml:2: server.listen: "),
+        (
+            format!("[server]\nlisten = \"canary\"\n{GOOD}"),
+            "t.toml:2: server.listen: must be an IP address and a port, such as",
+        ),
+        (
+            format!("[server]\nlisten = \"localhost:8080\"\n{GOOD}"),
+            "t.toml:2: server.listen: must be an IP address and a port, such as \"127.0.0.1:8080\"; \
+             for localhost write 127.0.0.1",
+        ),
+        (
+            format!("[admin]\nlisten = \":9090\"\n{GOOD}"),
+            "t.toml:2: admin.listen: must be an IP address and a port, such as \"127.0.0.1:8080\"; \
+             for all addresses write 0.0.0.0",
+        ),
+        (
+            format!("[cors]\nallow_origins = [\"https://canary:443\"]\n{GOOD}"),
+            "t.toml:2: cors.allow_origins: must be origins such as \"https://app.example\", without \
+             \":443\"",
+        ),
         (format!("[server]\nhosts = [\"canary:80\"]\n{GOOD}"), "t.toml:2: server.hosts: must be"),
         (
             format!("[server]\nheader_timeout = \"0s\"\n{GOOD}"),
@@ -116,6 +142,8 @@ fn each_mistake_is_one_line_with_file_line_and_field() {
         ),
         (format!("[log]\nlevel = \"inof\"\n{GOOD}"), "t.toml:2: log.level: must be off"),
         (format!("[log]\nlevel = \"gateway=loud\"\n{GOOD}"), "t.toml:2: log.level: must be off"),
+        (format!("[log]\nlevel = \"WARNING\"\n{GOOD}"), "t.toml:2: log.level: must be off"),
+        (format!("[log]\nlevel = \"sqlx=warn\"\n{GOOD}"), "t.toml:2: log.level: names no module"),
         (
             format!("[passthrough]\ncredential = \"canary\"\n{GOOD}"),
             "t.toml:2: passthrough.credential: unknown value",
@@ -142,8 +170,6 @@ fn each_mistake_is_one_line_with_file_line_and_field() {
         ),
         (
             format!(
-        (format!("[log]\nlevel = \"WARNING\"\n{GOOD}"), "t.toml:2: log.level: must be off"),
-        (format!("[log]\nlevel = \"sqlx=warn\"\n{GOOD}"), "t.toml:2: log.level: names no module"),
                 "{GOOD}[[passthrough.route]]\nprefix = \"/a\"\n[[passthrough.route]]\n\
                  prefix = \"/a\"\n"
             ),
@@ -310,29 +336,6 @@ fn the_environment_overrides_and_is_named_when_wrong() {
 }
 
 #[test]
-fn an_id_map_is_read_beside_the_configuration_and_checked_line_by_line() {
-    let folder = std::env::temp_dir().join(format!("tieline-id-map-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let file = folder.join("t.toml");
-    let text = GOOD.replace("dialect =", "id_policy = \"map\"\nid_map = \"ids.csv\"\ndialect =");
-    std::fs::write(&file, text).unwrap();
-    let load = |map: &str| {
-        std::fs::write(folder.join("ids.csv"), map).unwrap();
-        Config::load(&file, &env(&[])).map_err(|error| error.to_string())
-    };
-    load("upstream_id,legacy_id\n# moved\n0b97ce11-aa, 7\n").unwrap();
-    for (map, expected) in [
-        ("a,1\nb,1\n", "line 2: legacy id of line 1 again"),
-        ("a,1\na,2\n", "line 2: this upstream id stands twice"),
-        ("a,1\nb\n", "line 2: two columns are needed"),
-        ("a,1\nb,x\n", "line 2: the legacy id is no number"),
-    ] {
-        let error = load(map).unwrap_err();
-        assert!(error.contains("upstream.ams.id_map: ") && error.ends_with(expected), "{error}");
-    }
-    std::fs::remove_dir_all(&folder).unwrap();
-}
-#[test]
 fn a_variable_is_read_by_the_type_of_its_setting() {
     let text = format!(
         "{GOOD}[shadow]\ncontrol = \"http://127.0.0.1:9\"\n[upstream.vcc]\ndialect = \"vonage-v4\"\n\
@@ -399,3 +402,26 @@ fn a_file_that_is_not_utf_8_is_told_by_what_it_is_and_a_mark_in_front_is_dropped
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
+#[test]
+fn an_id_map_is_read_beside_the_configuration_and_checked_line_by_line() {
+    let folder = std::env::temp_dir().join(format!("tieline-id-map-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("t.toml");
+    let text = GOOD.replace("dialect =", "id_policy = \"map\"\nid_map = \"ids.csv\"\ndialect =");
+    std::fs::write(&file, text).unwrap();
+    let load = |map: &str| {
+        std::fs::write(folder.join("ids.csv"), map).unwrap();
+        Config::load(&file, &env(&[])).map_err(|error| error.to_string())
+    };
+    load("upstream_id,legacy_id\n# moved\n0b97ce11-aa, 7\n").unwrap();
+    for (map, expected) in [
+        ("a,1\nb,1\n", "line 2: legacy id of line 1 again"),
+        ("a,1\na,2\n", "line 2: this upstream id stands twice"),
+        ("a,1\nb\n", "line 2: two columns are needed"),
+        ("a,1\nb,x\n", "line 2: the legacy id is no number"),
+    ] {
+        let error = load(map).unwrap_err();
+        assert!(error.contains("upstream.ams.id_map: ") && error.ends_with(expected), "{error}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}

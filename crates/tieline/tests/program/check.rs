@@ -377,6 +377,30 @@ fn ids_that_are_no_numbers_fail_where_the_policy_says_so() {
 }
 
 #[test]
+fn ids_that_a_double_cannot_hold_are_counted_and_are_no_failure() {
+    let world = World::voiso("--users 120");
+    let live: Vec<u64> =
+        world.legacy(V1_USERS).iter().map(|user| user["id"].as_u64().unwrap()).collect();
+    let last_exact = (1_u64 << 53) - 1;
+    let map = "id_policy = \"map\"\nid_map = \"ids.csv\"";
+    for (first, second, told) in
+        [(last_exact, 7, 0), (last_exact, last_exact + 1, 1), (1 << 62, (1 << 62) + 1, 2)]
+    {
+        world.folder.file("ids.csv", format!("{},{first}\n{},{second}\n", live[0], live[1]));
+        let checked = world.check(map, EVERYTHING).good();
+        match told {
+            0 => assert!(checked.lines("ids").is_empty(), "{}", checked.report),
+            _ => assert!(
+                checked.line("ids").starts_with(&format!("{told} are above 2^53 - 1")),
+                "{}",
+                checked.report
+            ),
+        }
+        assert!(!checked.report.contains(&first.to_string()), "{}", checked.report);
+    }
+}
+
+#[test]
 fn teams_that_only_a_list_may_tell_need_the_list() {
     let world = World::voiso("");
     let reason = "the list of teams: the upstream has no such list (upstream_refused_call)";
