@@ -377,6 +377,30 @@ fn ids_that_are_no_numbers_fail_where_the_policy_says_so() {
 }
 
 #[test]
+fn a_page_that_fails_for_good_is_named_by_its_offset() {
+    for offset in [0, 99, 198] {
+        let world = World::voiso(&format!("--fail 500@{offset}"));
+        let before = world.stats()["requests"].as_u64().unwrap();
+        let checked = world.check("attempts_max = 1", EVERYTHING);
+        assert!(checked.line("FAILED").ends_with("(upstream_5xx)"), "{}", checked.report);
+        let row = format!("the row at offset {offset} cannot be read; ask the vendor about it");
+        assert_eq!(checked.line("failing page"), row, "{}", checked.report);
+        // The pages of the list until one failed, and at most eight to find the row.
+        let asked = world.stats()["requests"].as_u64().unwrap() - before;
+        assert!((2..=3 + 8 + 1).contains(&asked), "{offset}: {asked} requests");
+    }
+    // Everything fails: no row is to blame, and the page alone is told.
+    let world = World::voiso("--fail 500");
+    let checked = world.check("attempts_max = 1", EVERYTHING);
+    let page = "offset 0, 100 rows, cannot be read; ask the vendor about it";
+    assert_eq!(checked.line("failing page"), page, "{}", checked.report);
+    // A refused key is no page's fault.
+    let world = World::voiso("--users 120");
+    let checked = world.check_with("wrong-key", "", EVERYTHING, "");
+    assert!(checked.lines("failing page").is_empty(), "{}", checked.report);
+}
+
+#[test]
 fn ids_that_a_double_cannot_hold_are_counted_and_are_no_failure() {
     let world = World::voiso("--users 120");
     let live: Vec<u64> =

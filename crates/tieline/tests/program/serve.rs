@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use crate::common::process::{Gateway, Process};
 use crate::common::{configuration, configured, run, stderr, stdout, tieline, vendor};
 use tests::folder::Folder;
-use tests::plain::ask;
+use tests::plain::{ask, bearer, request, say};
 use tests::{LEGACY_KEY, V1_USERS, V4_KEY};
 
 const NOWHERE: &str = "http://127.0.0.1:9";
@@ -115,6 +115,34 @@ fn k04_a_second_signal_ends_a_drain_that_waits() {
     assert_eq!(running.code().code(), Some(0));
     assert!(running.rest_of_stderr().contains("second signal"));
     let _ = asking.join();
+}
+
+#[test]
+fn a_page_that_fails_for_good_is_named_in_the_log_and_searched_once_an_hour() {
+    let folder = Folder::new();
+    let (_vendor, vendor) = vendor("--fail 500@99");
+    folder.file("v4.key", V4_KEY);
+    let text = configured("", &vendor, "attempts_max = 1", "explain = true");
+    let gateway = Gateway::start(&folder.file("t.toml", text));
+    let headers = format!("{}x-tieline-explain: 1\r\n", bearer(LEGACY_KEY));
+    let request = request(&format!("GET {V1_USERS}"), &headers);
+    for _ in 0..3 {
+        let answer = String::from_utf8(say(gateway.address, &request)).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 502"), "{answer}");
+        assert!(answer.ends_with("{\"error\":\"Upstream gave no usable answer\"}"), "{answer}");
+        assert!(answer.contains("\"failed_page\":{\"offset\":99,\"rows\":100}"), "{answer}");
+    }
+    let is_named = |line: &str| line.contains("a page of the list could not be read");
+    let named = gateway.process.stderr_until(is_named);
+    let named: serde_json::Value = serde_json::from_str(named.last().unwrap()).unwrap();
+    assert_eq!((&named["offset"], &named["rows"]), (&99.into(), &1.into()), "{named}");
+    assert_eq!((&named["upstream"], &named["err"]), (&"ams".into(), &"upstream_5xx".into()));
+    assert_eq!(gateway.process.stop().code(), Some(0));
+    let log = String::from_utf8(gateway.process.stderr()).unwrap();
+    assert_eq!(log.lines().filter(|line| is_named(line)).count(), 1, "{log}");
+    let told = log.lines().filter(|line| line.contains("\"answered\""));
+    let told: Vec<_> = told.filter(|line| line.contains("\"failed_offset\":99")).collect();
+    assert_eq!(told.len(), 3, "{log}");
 }
 
 #[test]

@@ -298,7 +298,23 @@ fn failure(
         KeyState::Accepted => writeln!(f, "  {name}      accepted, scope {scope}")?,
         KeyState::Untested => writeln!(f, "  {name}      not tested")?,
     }
-    writeln!(f, "  FAILED        {error}")
+    writeln!(f, "  FAILED        {error}")?;
+    failed_rows(f, error)
+}
+
+/// Which rows of the list cannot be read, where it fails because of them.
+fn failed_rows(f: &mut fmt::Formatter<'_>, error: &Unread) -> fmt::Result {
+    match error.rows() {
+        Some((offset, 1)) => writeln!(
+            f,
+            "  failing page  the row at offset {offset} cannot be read; ask the vendor about it"
+        ),
+        Some((offset, rows)) => writeln!(
+            f,
+            "  failing page  offset {offset}, {rows} rows, cannot be read; ask the vendor about it"
+        ),
+        None => Ok(()),
+    }
 }
 
 impl fmt::Display for Teams {
@@ -316,7 +332,8 @@ impl fmt::Display for Teams {
                 writeln!(f, "  teams         from the users (setting teams_from)")
             }
             Teams::Failed(error) => {
-                writeln!(f, "  FAILED        the list of teams: {error}")
+                writeln!(f, "  FAILED        the list of teams: {error}")?;
+                failed_rows(f, error)
             }
         }
     }
