@@ -83,6 +83,13 @@ fn each_mistake_is_one_line_with_file_line_and_field() {
             "t.toml:3: upstream.ams.base_url: must end before \"/api/v4\"",
         ),
         (
+            format!(
+                "{GOOD}[upstream.vcc]\ndialect = \"vonage-v4\"\ntoken_url = \"https://canary/t\"\n\
+                 base_url = \"https://canary/useradmin\"\n"
+            ),
+            "t.toml:14: upstream.vcc.base_url: must end before \"/useradmin\"",
+        ),
+        (
             format!("{GOOD}[shadow]\ncontrol = \"https://canary/api/v3/cdr\"\n"),
             "t.toml:12: shadow.control: must end before \"/api/v3/cdr\"",
         ),
