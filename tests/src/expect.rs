@@ -27,6 +27,7 @@ const TEXTS: &[&str] = &[
     "Service is unavailable, try again",
     "The list is changing, try again",
     "This key may not use this path",
+    "There are more groups than lookups.entries_max",
     "Too many requests at the same time",
     "Upstream gave no usable answer",
     "Upstream refused this caller's access",

@@ -37,13 +37,16 @@ pub(crate) struct Behalf {
     pub(crate) account: SharedAccount,
     /// Whether no client waits. Background requests never queue, never repeat and pause nobody.
     pub(crate) is_background: bool,
+    /// Whether it waits to be told which rows of a failed page fail.
+    pub(crate) wants_failed_rows: bool,
 }
 
 impl Behalf {
     /// For what belongs to all who use it: only the names under which the request is followed, and the
     /// count of what is sent upstream, are those of this one.
     pub(crate) fn apart(&self) -> Self {
-        Behalf { origin: self.origin.clone(), account: self.account.apart(), is_background: false }
+        let (origin, account) = (self.origin.clone(), self.account.apart());
+        Behalf { origin, account, ..Behalf::default() }
     }
 
     /// For what no client waits for. What is read for all who use it is not: see [`Self::apart`].

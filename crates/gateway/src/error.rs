@@ -135,6 +135,12 @@ pub(crate) enum Error {
         /// The limit.
         lists_max: usize,
     },
+    /// A look-up would have to keep more groups than are allowed.
+    #[error("there are more than {groups_max} groups to look a name up in (lookups.entries_max)")]
+    TooManyGroups {
+        /// The limit.
+        groups_max: u64,
+    },
     /// What is remembered of users cannot be read or written.
     #[error("the roster failed: {0}")]
     Roster(roster::RosterError),
@@ -236,6 +242,7 @@ impl Error {
             Error::RefusedCall { .. } | Error::NoSuchListing => Slug::UpstreamRefusedCall,
             Error::BadToken => Slug::UpstreamBadToken,
             Error::TooManyLists { .. } => Slug::ResultTooLarge,
+            Error::TooManyGroups { .. } => Slug::TooManyGroups,
             Error::Roster(_) => Slug::RosterFailed,
             Error::ControlRefused { .. } => Slug::ControlError,
             Error::Redirect => Slug::UpstreamRedirect,

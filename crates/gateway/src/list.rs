@@ -2,6 +2,7 @@
 
 pub(crate) mod exchange;
 pub(crate) mod fan_out;
+pub(crate) mod narrow;
 pub(crate) mod relate;
 pub(crate) mod remember;
 pub(crate) mod teams;

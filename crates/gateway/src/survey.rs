@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use domain::listing::{Listing, Which};
+use domain::sweep::Window;
 use domain::visibility::Visibility;
 use settings::Config;
 use tokio::time::{Instant, timeout_at};
@@ -15,13 +16,14 @@ use crate::call::{Ask, Behalf, ListCall, Listed};
 use crate::caller::Caller;
 use crate::error::Error;
 pub use crate::line::key::KeyState;
+use crate::observe::account::SharedAccount;
 use crate::state::{State, Surroundings};
 
 /// One caller's upstream.
 #[derive(Debug)]
 pub struct Surveyed {
     caller: Arc<Caller>,
-    _state: State,
+    state: State,
 }
 
 /// What it took to read all users.
@@ -39,27 +41,36 @@ pub struct UsersRead {
 
 /// Why a list was not read.
 #[derive(Debug)]
-pub struct Unread(Error);
+pub struct Unread {
+    error: Error,
+    page: Option<Window>,
+}
 
 impl fmt::Display for Unread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.0, self.0.slug())
+        write!(f, "{} ({})", self.error, self.error.slug())
     }
 }
 
 impl Unread {
     /// What the upstream said to the key with it, if it was that.
     pub fn key(&self) -> Option<KeyState> {
-        match self.0 {
+        match self.error {
             Error::MappedKeyRefused => Some(KeyState::Refused),
             Error::Forbidden => Some(KeyState::Forbidden),
             _ => None,
         }
     }
 
+    /// The rows that cannot be read, where it was because of them: how many the list has before them,
+    /// and how many they are. They are as few as eight requests could tell.
+    pub fn rows(&self) -> Option<(u64, u32)> {
+        self.page.map(|page| (page.offset, page.limit))
+    }
+
     /// Whether the upstream has no such list, or none for this key.
     pub fn is_lacking(&self) -> bool {
-        matches!(self.0, Error::NoSuchListing | Error::Forbidden)
+        matches!(self.error, Error::NoSuchListing | Error::Forbidden)
     }
 }
 
@@ -72,7 +83,7 @@ pub fn surveyed(config: &Config) -> io::Result<Vec<Surveyed>> {
     config.roster = None;
     let state = State::new(config, Surroundings::default())?;
     let callers = state.callers.all().iter().map(Arc::clone);
-    Ok(callers.map(|caller| Surveyed { caller, _state: state.clone() }).collect())
+    Ok(callers.map(|caller| Surveyed { caller, state: state.clone() }).collect())
 }
 
 impl Surveyed {
@@ -125,8 +136,12 @@ impl Surveyed {
     }
 
     async fn list(&self, listing: Listing, ask: Ask, until: Instant) -> Result<Listed, Unread> {
-        let call = ListCall::new(listing, ask, until, Behalf::default());
+        let account = SharedAccount::new(self.state.epoch);
+        let behalf =
+            Behalf { account: account.clone(), wants_failed_rows: true, ..Behalf::default() };
+        let call = ListCall::new(listing, ask, until, behalf);
         let listed = timeout_at(until, self.caller.line.list(call)).await;
-        listed.unwrap_or(Err(Error::Deadline)).map_err(Unread)
+        let listed = listed.unwrap_or(Err(Error::Deadline));
+        listed.map_err(|error| Unread { error, page: account.close().failed_page })
     }
 }

@@ -1,19 +1,43 @@
 //! The files a configuration was read from, as they were just before they were read, so that no
 //! change of one can go unnoticed.
+//!
+//! Must never open a file: a named pipe would keep the program waiting.
 
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// Files and how each is told from what it was: length, time of change, and which file it is.
+/// Files, and for each of them what tells it from what it was.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Files(Vec<(PathBuf, Option<Stamp>)>);
 
-type Stamp = (u64, Option<SystemTime>, u64);
+/// What differs once a file was written or replaced, or once its rights or its owner changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stamp {
+    identity: Identity,
+    /// `None` for a folder, in which files come and go.
+    content: Option<Content>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Content {
+    length: u64,
+    modified: Option<SystemTime>,
+    /// Also differs after a change of rights that no other field shows, such as an access list.
+    changed: (i64, i64),
+}
 
 impl Files {
     /// Adds a file that is about to be read.
     pub(crate) fn add(&mut self, path: &Path) {
         self.0.push((path.to_owned(), stamp(path)));
+    }
+
+    /// Adds what has to be put right before a file can be written: the file itself and its folder.
+    pub(crate) fn add_with_folder(&mut self, path: &Path) {
+        self.add(path);
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        self.add(folder.unwrap_or(Path::new(".")));
     }
 
     /// The same files as they are now.
@@ -25,15 +49,36 @@ impl Files {
 
 fn stamp(path: &Path) -> Option<Stamp> {
     let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.len(), metadata.modified().ok(), inode(&metadata)))
+    let content = Content {
+        length: metadata.len(),
+        modified: metadata.modified().ok(),
+        changed: changed(&metadata),
+    };
+    let content = (!metadata.is_dir()).then_some(content);
+    Some(Stamp { identity: identity(&metadata), content })
 }
 
+/// Device, number, rights, owner, group.
+type Identity = (u64, u64, u32, u32, u32);
+
 #[cfg(unix)]
-fn inode(metadata: &std::fs::Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::ino(metadata)
+fn identity(metadata: &Metadata) -> Identity {
+    use std::os::unix::fs::MetadataExt;
+    (metadata.dev(), metadata.ino(), metadata.mode(), metadata.uid(), metadata.gid())
 }
 
 #[cfg(not(unix))]
-fn inode(_: &std::fs::Metadata) -> u64 {
-    0
+fn identity(_: &Metadata) -> Identity {
+    Identity::default()
+}
+
+#[cfg(unix)]
+fn changed(metadata: &Metadata) -> (i64, i64) {
+    use std::os::unix::fs::MetadataExt;
+    (metadata.ctime(), metadata.ctime_nsec())
+}
+
+#[cfg(not(unix))]
+fn changed(_: &Metadata) -> (i64, i64) {
+    (0, 0)
 }

@@ -28,7 +28,7 @@ use reader::{Reader, field};
 pub use section::callers::{Caller, UpstreamKey, bearer};
 pub use section::cors::Cors;
 pub use section::limits::Limits;
-pub use section::log::{Log, LogFormat};
+pub use section::log::{Log, LogFormat, MUTE, is_mute};
 pub use section::passthrough::{
     Allow, Methods, Passthrough, PassthroughCredential, Route, UnknownCallers,
 };
@@ -40,8 +40,10 @@ pub use section::upstreams::{DeletedFrom, Related, TeamsFrom, Token, TokenAuth, 
 use section::{callers, cors, legacy, passthrough, server, shadow, stores, traces, upstreams};
 pub use value::coding::Coding;
 pub use value::digest::{KeyDigest, digest, key_digest};
+pub use value::key::{KEY_BYTES_MAX, key_text};
 pub use value::network::Network;
 pub use value::secret::Secret;
+pub use value::text::{read as read_text, utf_8};
 
 /// A checked configuration. Its `Debug` shows no secret.
 #[derive(Debug, Clone)]
@@ -171,7 +173,7 @@ impl TypedConfig {
             passthrough,
             upstreams,
             callers,
-            files: reader.files.take(),
+            files: reader.files.borrow().clone(),
         })
     }
 }
@@ -188,18 +190,44 @@ impl Config {
 
     /// Reads a configuration file. `env` are the environment variables that may override it.
     pub fn load(file: &Path, env: &[(String, String)]) -> Result<Config, ConfigError> {
+        Config::load_watched(file, env, &mut Files::default())
+    }
+
+    /// Like [`Config::load`], and tells whether it may end otherwise later: `files` become those that
+    /// this reading has looked at, up to the one that it was refused for.
+    ///
+    /// # Errors
+    /// As [`Config::load`]. While no file of `files` changes or appears, another reading is refused
+    /// for the same reason.
+    pub fn load_watched(
+        file: &Path,
+        env: &[(String, String)],
+        files: &mut Files,
+    ) -> Result<Config, ConfigError> {
         let name = file.display().to_string();
-        let mut files = Files::default();
+        *files = Files::default();
         files.add(file);
-        let text = std::fs::read_to_string(file).map_err(|error| ConfigError {
+        let text = read_text(file).map_err(|what| ConfigError {
             place: format!("{name}:1"),
             field: "file".to_owned(),
-            what: format!("cannot be read: {}", error.kind()),
+            what,
         })?;
+        // Editors on Windows begin a file with a mark that is no part of it.
+        let text = text.trim_start_matches('\u{feff}');
         let folder = file.parent().unwrap_or(Path::new(""));
-        let (reader, typed) = Reader::new::<TypedConfig>(&text, &name, folder, env)?;
-        reader.files.replace(files);
-        typed.read(&reader)
+        let (reader, typed) = Reader::new::<TypedConfig>(text, &name, folder, env)?;
+        reader.files.replace(files.clone());
+        let read = typed.read(&reader);
+        *files = reader.files.take();
+        read
+    }
+
+    /// What has to change before a roster that could not be opened can be: its file, and the folder
+    /// of that.
+    pub fn add_roster(&self, files: &mut Files) {
+        if let Some(roster) = &self.roster {
+            files.add_with_folder(&roster.path);
+        }
     }
 
     /// Reads a configuration from a string; `name` stands for the file in errors, and relative paths

@@ -22,8 +22,15 @@ pub(crate) struct Document<'a> {
     name: &'a str,
     text: &'a str,
     toml: Toml<&'a str>,
-    /// Fields set by the environment, with the variable's name.
-    overridden: Vec<(Vec<Step>, String)>,
+    overridden: Vec<Overridden>,
+}
+
+/// A field that the environment sets.
+struct Overridden {
+    field: Vec<Step>,
+    variable: String,
+    /// Other values that the variable's text may mean, the best last.
+    readings: Vec<toml::Value>,
 }
 
 const ENV_PREFIX: &str = "TIELINE_";
@@ -49,9 +56,30 @@ impl<'a> Document<'a> {
         for (variable, value) in env {
             document.override_by(&mut table, variable, value)?;
         }
-        let typed = serde_path_to_error::deserialize(toml::Value::Table(table))
-            .map_err(|error| document.explain(&error))?;
-        Ok((document, typed))
+        loop {
+            let error = match serde_path_to_error::deserialize(toml::Value::Table(table.clone())) {
+                Ok(typed) => return Ok((document, typed)),
+                Err(error) => error,
+            };
+            // Only the type of a setting tells whether `5` is a number or a text.
+            match document.next_reading(&error) {
+                Some((field, reading)) => put(&mut table, &field, reading),
+                None => return Err(document.explain(&error)),
+            }
+        }
+    }
+
+    /// The field of which a variable has a value of the wrong type, and the next value to try.
+    fn next_reading(
+        &mut self,
+        error: &serde_path_to_error::Error<toml::de::Error>,
+    ) -> Option<(Vec<Step>, toml::Value)> {
+        if !error.inner().message().starts_with("invalid type") {
+            return None;
+        }
+        let field = steps(error);
+        let known = self.overridden.iter_mut().find(|known| known.field == field)?;
+        Some((field, known.readings.pop()?))
     }
 
     fn override_by(
@@ -66,7 +94,13 @@ impl<'a> Document<'a> {
         }
         let keys: Vec<String> = path.split(ENV_SEPARATOR).map(str::to_lowercase).collect();
         let field = keys.iter().cloned().map(Step::Key).collect::<Vec<_>>();
-        self.overridden.push((field.clone(), variable.to_owned()));
+        let mut readings = readings(value);
+        let best = readings.pop();
+        self.overridden.push(Overridden {
+            field: field.clone(),
+            variable: variable.to_owned(),
+            readings,
+        });
         let mut at = table;
         let Some((last, tables)) = keys.split_last() else { return Ok(()) };
         for key in tables {
@@ -77,7 +111,9 @@ impl<'a> Document<'a> {
             };
             at = next;
         }
-        at.insert(last.clone(), scalar(value));
+        if let Some(best) = best {
+            at.insert(last.clone(), best);
+        }
         Ok(())
     }
 
@@ -89,9 +125,9 @@ impl<'a> Document<'a> {
             let is_of_table = field.starts_with(table) || table.starts_with(field);
             field.starts_with(known) || (is_of_table && !self.contains(table))
         };
-        let by_env = self.overridden.iter().find(|(known, _)| is_from_env(known));
+        let by_env = self.overridden.iter().find(|known| is_from_env(&known.field));
         let place = match by_env {
-            Some((_, variable)) => variable.clone(),
+            Some(known) => known.variable.clone(),
             None => format!("{}:{}", self.name, line(self.text, self.offset(field))),
         };
         ConfigError { place, field: shown(field), what }
@@ -111,15 +147,7 @@ impl<'a> Document<'a> {
 
     /// serde's error without the value it quotes.
     fn explain(&self, error: &serde_path_to_error::Error<toml::de::Error>) -> ConfigError {
-        let mut field: Vec<Step> = error
-            .path()
-            .iter()
-            .filter_map(|segment| match segment {
-                Segment::Map { key } => Some(Step::Key(key.clone())),
-                Segment::Seq { index } => Some(Step::Index(*index)),
-                Segment::Enum { .. } | Segment::Unknown => None,
-            })
-            .collect();
+        let mut field = steps(error);
         let message = error.inner().message();
         let quoted = |prefix: &str| {
             message.strip_prefix(prefix).and_then(|rest| rest.split('`').next()).map(str::to_owned)
@@ -196,16 +224,40 @@ impl<'a> Document<'a> {
     }
 }
 
-/// A value from the environment: a whole number or a truth value where it reads as one, else text.
-fn scalar(value: &str) -> toml::Value {
-    if let Ok(number) = value.parse::<i64>() {
-        return toml::Value::Integer(number);
+/// The values that a variable's text may mean, the best last: a whole number, a number or a truth value
+/// where it reads as one, or else text.
+fn readings(text: &str) -> Vec<toml::Value> {
+    let number = text.parse().ok().map(toml::Value::Integer);
+    let fraction = text.parse().ok().map(toml::Value::Float);
+    let truth = text.parse().ok().map(toml::Value::Boolean);
+    let text = Some(toml::Value::String(text.to_owned()));
+    [text, truth, fraction, number].into_iter().flatten().collect()
+}
+
+/// Puts a value at a field, the tables around which are there.
+fn put(table: &mut toml::Table, field: &[Step], value: toml::Value) {
+    let mut at = table;
+    for step in field {
+        let Step::Key(key) = step else { return };
+        match at.get_mut(key) {
+            Some(toml::Value::Table(inner)) => at = inner,
+            Some(place) => {
+                *place = value;
+                return;
+            }
+            None => return,
+        }
     }
-    match value {
-        "true" => toml::Value::Boolean(true),
-        "false" => toml::Value::Boolean(false),
-        _ => toml::Value::String(value.to_owned()),
-    }
+}
+
+/// The way to the field that an error is about.
+fn steps(error: &serde_path_to_error::Error<toml::de::Error>) -> Vec<Step> {
+    let step = |segment: &Segment| match segment {
+        Segment::Map { key } => Some(Step::Key(key.clone())),
+        Segment::Seq { index } => Some(Step::Index(*index)),
+        Segment::Enum { .. } | Segment::Unknown => None,
+    };
+    error.path().iter().filter_map(step).collect()
 }
 
 fn shown(field: &[Step]) -> String {

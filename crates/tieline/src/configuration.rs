@@ -2,23 +2,24 @@
 
 use std::path::Path;
 
-use settings::{Config, ConfigError, LogFormat};
+use settings::{Config, ConfigError, Files, LogFormat};
 
 use crate::failure::Failure;
 use crate::log;
 
 /// Reads a configuration file and the environment over it.
 pub(crate) fn load(file: &Path) -> Result<Config, Failure> {
-    read(file).map_err(Failure::configuration)
+    read(file, &mut Files::default()).map_err(Failure::configuration)
 }
 
-/// Like [`load`], with the error as the gateway tells it.
-pub(crate) fn read(file: &Path) -> Result<Config, ConfigError> {
+/// Like [`load`], with the error as the gateway tells it. `files` become those that were looked at,
+/// of a refused configuration too.
+pub(crate) fn read(file: &Path, files: &mut Files) -> Result<Config, ConfigError> {
     // No setting has a variable that is not UTF-8.
     let environment: Vec<(String, String)> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    Config::load(file, &environment)
+    Config::load_watched(file, &environment, files)
 }
 
 /// Starts the log as configured, or as the command line says.

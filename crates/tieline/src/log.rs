@@ -16,6 +16,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::failure::Failure;
+use filter::Chosen;
 use sink::Sink;
 
 static SINK: OnceLock<Sink> = OnceLock::new();
@@ -34,7 +35,7 @@ pub(crate) enum Format {
 /// Starts logging; `level` is a level or a filter in the syntax of the variables.
 pub(crate) fn set_up(level: &str, format: Format) -> Result<(), Failure> {
     let is_terminal = std::io::stderr().is_terminal();
-    let filter = filter::choose(|name| std::env::var(name).ok(), level)?;
+    let Chosen { filter, warning } = filter::choose(|name| std::env::var(name).ok(), level)?;
     let sink = Sink::start()
         .map_err(|error| Failure::new(format_args!("cannot start the log: {error}")))?;
     let sink = SINK.get_or_init(|| sink);
@@ -52,7 +53,11 @@ pub(crate) fn set_up(level: &str, format: Format) -> Result<(), Failure> {
         }
         (Format::Human, _) | (Format::Auto, true) => log.with(lines).with(filter).try_init(),
     };
-    set.map_err(|error| Failure::new(format_args!("cannot start the log: {error}")))
+    set.map_err(|error| Failure::new(format_args!("cannot start the log: {error}")))?;
+    if let Some(warning) = warning {
+        tracing::warn!("{warning}");
+    }
+    Ok(())
 }
 
 /// Gives the lines of the log so far a moment to be written; the process ends next.

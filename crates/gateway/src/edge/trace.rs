@@ -63,7 +63,7 @@ impl<S: Below<Incoming, Response<Body>>> Around<S, Request<Body>> for Trace {
         let behalf = Behalf {
             origin: Some(Arc::clone(&origin)),
             account: account.clone(),
-            is_background: false,
+            ..Behalf::default()
         };
         let mut leaving = Leaving(Some(UnderWay {
             account,
@@ -153,6 +153,8 @@ impl UnderWay {
             pages = account.story.pages,
             seams_repaired = account.story.seams_repaired,
             read_again = account.story.restarts,
+            failed_offset = account.failed_page.map(|page| page.offset),
+            failed_rows = account.failed_page.map(|page| page.limit),
             ignored = %account.ignored.join(","),
             bytes_out = bytes,
             ms = took.as_secs_f64() * 1e3,

@@ -195,8 +195,9 @@ fn lifetime(expires_in: Option<serde_json::Value>) -> u64 {
         Some(serde_json::Value::String(text)) => text.trim().parse().ok(),
         _ => None,
     };
-    // A token without a time to live is used until it is refused.
-    told.unwrap_or(LIFETIME_MAX).min(LIFETIME_MAX)
+    // A token without a time to live is used until it is refused. No service means zero: every request
+    // would need a token of its own.
+    told.filter(|seconds| *seconds > 0).unwrap_or(LIFETIME_MAX).min(LIFETIME_MAX)
 }
 
 /// An answer that is no token is told as such, never shown.

@@ -12,7 +12,6 @@ use domain::hub::Id;
 use domain::legacy::Lists;
 use domain::listing::{Listing, Which};
 use domain::plan::{GroupName, Groups, Resolved};
-use domain::sweep::Failure;
 use limits::Kept;
 use tokio::time::{Instant, timeout};
 use tower::ServiceExt;
@@ -120,7 +119,7 @@ impl Lookup {
             let listed = timeout(deadline, inner.oneshot(list)).await;
             let groups = listed.unwrap_or(Err(Error::Deadline))?.found.groups;
             if groups.len() as u64 > groups_max {
-                return Err(Error::List(Failure::TooLarge { rows_max: groups_max }));
+                return Err(Error::TooManyGroups { groups_max });
             }
             Ok(KnownGroups { groups, at: Instant::now() })
         }

@@ -34,10 +34,13 @@ pub(crate) struct Upstream {
     paging_proven: AtomicBool,
     /// When a page was last scanned for fields that no documentation has.
     scanned: Mutex<Option<Instant>>,
+    /// When a failed page was last searched for the rows that fail.
+    searched: Mutex<Option<Instant>>,
 }
 
-/// A field that is new is new for long: looking for one once in this time is enough.
-const FIELD_SCAN_EVERY: Duration = Duration::from_secs(3600);
+/// A field that is new is new for long, and a page that fails for good fails for long: looking once in
+/// this time is enough.
+const LOOK_EVERY: Duration = Duration::from_secs(3600);
 
 /// Repeats in ten seconds that a quiet upstream has in any case: twice a caller's, so that one caller
 /// that fails leaves some to the others.
@@ -70,6 +73,7 @@ impl Upstream {
             settings: settings.clone(),
             paging_proven: AtomicBool::new(false),
             scanned: Mutex::default(),
+            searched: Mutex::default(),
         }
     }
 
@@ -81,13 +85,12 @@ impl Upstream {
 
     /// Whether a page of users is to be scanned for fields that no documentation has: once an hour.
     pub(crate) fn due_for_field_scan(&self) -> bool {
-        // Plain data, valid after any panic.
-        let mut last = self.scanned.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = last.is_none_or(|then| then.elapsed() >= FIELD_SCAN_EVERY);
-        if is_due {
-            *last = Some(Instant::now());
-        }
-        is_due
+        is_due(&self.scanned)
+    }
+
+    /// Whether a failed page is to be searched for the rows that fail: once an hour.
+    pub(crate) fn due_for_row_search(&self) -> bool {
+        is_due(&self.searched)
     }
 
     /// Whether this upstream has shown that it honours offsets.
@@ -98,6 +101,17 @@ impl Upstream {
     pub(crate) fn set_paging_proven(&self, is_proven: bool) {
         self.paging_proven.store(is_proven, Ordering::Relaxed);
     }
+}
+
+/// Whether something that is done once in a while is due; then it counts as done.
+fn is_due(last: &Mutex<Option<Instant>>) -> bool {
+    // Plain data, valid after any panic.
+    let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_due = last.is_none_or(|then| then.elapsed() >= LOOK_EVERY);
+    if is_due {
+        *last = Some(Instant::now());
+    }
+    is_due
 }
 
 fn breaker_rules(settings: &settings::Upstream) -> Option<BreakerRules> {

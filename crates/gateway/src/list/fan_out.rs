@@ -7,13 +7,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::sweep::{Failure, Limits, Next, Story, Sweep};
+use domain::sweep::{Failure, Limits, Next, Story, Sweep, Window};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use limits::Pause;
 use tokio::time::Instant;
 use tower::ServiceExt;
 
+use super::narrow::{is_of_page, narrow};
 use crate::call::{Found, ListCall, Listed, PageCall, PageRead};
 use crate::error::Error;
 use crate::line::upstream::Upstream;
@@ -27,6 +28,10 @@ pub(crate) struct FanOut {
     pub(crate) pause: Arc<Pause>,
     pub(crate) metrics: Metrics,
 }
+
+/// A page that works again after this time did not fail for good; and clients that ask again at once come
+/// first.
+const SEARCH_AFTER: Duration = Duration::from_secs(2);
 
 impl<S: Below<PageCall, PageRead>> Around<S, ListCall> for FanOut {
     type Response = Listed;
@@ -70,7 +75,16 @@ impl<S: Below<PageCall, PageRead>> Around<S, ListCall> for FanOut {
                 }
             }
             if let Some((window, read)) = in_flight.next().await {
-                let read = read.inspect_err(|_| self.note(&call, sweep.story()))?;
+                let read = match read {
+                    Ok(read) => read,
+                    Err(error) => {
+                        self.note(&call, sweep.story());
+                        drop(in_flight);
+                        let reads_others = sweep.story().pages > 0;
+                        self.name(inner, &call, window, &error, reads_others).await;
+                        return Err(error);
+                    }
+                };
                 found.extend(read.found);
                 sweep.put(window, read.rows);
                 self.fits(&call, &sweep).inspect_err(|_| self.note(&call, sweep.story()))?;
@@ -97,6 +111,48 @@ impl FanOut {
         let start = self.pause.until().unwrap_or_else(Instant::now);
         let fits = pacer.admits(left, start, call.deadline);
         fits.map_err(|retry_after| Error::RateLimited { retry_after })
+    }
+
+    /// Tells which page cannot be read, and which of its rows. Where `reads_others` does not hold, the
+    /// upstream may fail as a whole, and is not asked any more for that.
+    async fn name<S: Below<PageCall, PageRead>>(
+        &self,
+        inner: &S,
+        call: &ListCall,
+        failed: Window,
+        error: &Error,
+        reads_others: bool,
+    ) {
+        if !is_of_page(error) || call.behalf.is_background {
+            return;
+        }
+        let note = |page| call.behalf.account.note(|account| account.failed_page = Some(page));
+        note(failed);
+        let (upstream, list) = (Arc::clone(&self.upstream), call.clone());
+        let (inner, err) = (inner.clone(), error.slug());
+        let search = async move {
+            let (paging, patience) = (upstream.dialect.paging(), upstream.settings.attempt_timeout);
+            let found = narrow(&inner, &list, failed, paging, patience).await;
+            let Window { offset, limit: rows } = found.unwrap_or(failed);
+            let (upstream, listing) = (upstream.name.as_str(), list.listing.name());
+            tracing::warn!(
+                upstream,
+                listing,
+                offset,
+                rows,
+                err,
+                "a page of the list could not be read"
+            );
+            found
+        };
+        if call.behalf.wants_failed_rows {
+            search.await.into_iter().for_each(note);
+        } else if reads_others && self.upstream.due_for_row_search() {
+            tokio::spawn(async move {
+                tokio::time::sleep(SEARCH_AFTER).await;
+                search.await
+            });
+        }
     }
 
     /// Counts what a list has cost, whether it came about or not.

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::sweep::Story;
+use domain::sweep::{Story, Window};
 use shadow::Side;
 
 use super::tally::Tally;
@@ -52,6 +52,8 @@ pub(crate) struct Account {
     /// Pages it once took to read what was joined to the rows.
     pub(crate) joined_pages: u64,
     pub(crate) error: Option<&'static str>,
+    /// The page of the list that cannot be read, or the part of it that is known to fail.
+    pub(crate) failed_page: Option<Window>,
     /// Which side answered, where either may.
     pub(crate) answered_by: Option<Side>,
     /// Whether the answer's body comes from elsewhere piece by piece; its line is written at its end.

@@ -32,6 +32,10 @@ pub(crate) fn explanation(account: &Account) -> String {
         "joined_pages": account.joined_pages,
         "seams_repaired": account.story.seams_repaired,
         "read_again": account.story.restarts,
+        "failed_page": account.failed_page.map(|page| json!({
+            "offset": page.offset,
+            "rows": page.limit,
+        })),
         "total_mismatch": account.story.total_mismatch,
         "hidden_rows": account.story.hidden_rows,
         "defaulted_fields": fields(account, Status::Defaulted),

@@ -8,12 +8,15 @@ use domain::visibility::{Only, Visibility};
 use http::HeaderValue;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor, value::MapAccessDeserializer};
+use zeroize::Zeroizing;
 
 use super::upstreams::Upstream;
 use crate::error::ConfigError;
 use crate::reader::{Field, Reader, field, field_in_list};
 use crate::value::digest::{KeyDigest, digest, parse_digest};
+use crate::value::key::key_text;
 use crate::value::secret::Secret;
+use crate::value::text;
 
 /// `[[caller]]`.
 #[derive(Debug, Clone)]
@@ -245,9 +248,6 @@ fn upstream_key(
         return reader.refuse(at, "a digest cannot be sent; use env or file");
     }
     let secret = secret(at, key, reader)?;
-    if secret.expose().contains(char::is_whitespace) {
-        return reader.refuse(at, "holds white space; give the key alone, without \"Bearer\"");
-    }
     if upstream.token.is_some() {
         return match secret.expose().split_once(':') {
             Some((id, secret)) if !id.is_empty() && !secret.is_empty() => Ok(UpstreamKey::Client {
@@ -263,27 +263,25 @@ fn upstream_key(
     }
 }
 
-/// A secret from the environment or a file; white space around it is a habit of editors.
+/// A secret from the environment or a file.
 fn secret(at: &Field, key: &Key, reader: &Reader<'_>) -> Result<Secret, ConfigError> {
-    let text = match (&key.env, &key.file) {
+    let found = match (&key.env, &key.file) {
         (Some(name), None) => match reader.env.iter().find(|(known, _)| known == name) {
             Some((_, value)) => value.clone(),
             None => {
                 return reader.refuse(at, format!("the variable {} is not set", key.env_shown()));
             }
         },
-        (None, Some(file)) => match std::fs::read_to_string(reader.file(file)) {
+        (None, Some(file)) => match text::read(&reader.file(file)) {
             Ok(text) => text,
-            Err(error) => {
-                return reader.refuse(at, format!("the file cannot be read: {}", error.kind()));
-            }
+            Err(why) => return reader.refuse(at, format!("the file {why}")),
         },
         (Some(_), Some(_)) => return reader.refuse(at, "needs one of env and file, not both"),
         (None, None) => return reader.refuse(at, "needs env = \"NAME\" or file = \"PATH\""),
     };
-    let secret = text.trim();
-    if secret.is_empty() {
-        return reader.refuse(at, "is empty");
+    let found = Zeroizing::new(found);
+    match key_text(&found) {
+        Ok(key) => Ok(Secret::new(key.to_owned())),
+        Err(why) => reader.refuse(at, why),
     }
-    Ok(Secret::new(secret.to_owned()))
 }

@@ -52,10 +52,11 @@ impl TypedCors {
             return reader.refuse(&at, "\"*\" and allow_credentials do not go together");
         }
         let named = self.allow_origins.iter().filter(|_| !is_any);
-        let Some(origins) = named.map(|origin| origin_value(origin)).collect() else {
-            let what = "must be origins such as \"https://app.example\", without a path";
-            return reader.refuse(&at, what);
-        };
+        let origins: Result<Vec<_>, _> = named.map(|origin| origin_value(origin)).collect();
+        let origins = origins.map_err(|what| {
+            let what = format!("must be origins such as \"https://app.example\", {what}");
+            reader.line(&at, what)
+        })?;
         Ok((!self.allow_origins.is_empty()).then_some(Cors {
             origins: (!is_any).then_some(origins),
             allow_credentials: self.allow_credentials,
@@ -64,20 +65,34 @@ impl TypedCors {
     }
 }
 
-/// An origin as browsers send it: scheme, host, and a port that is not the scheme's own.
-fn origin_value(text: &str) -> Option<HeaderValue> {
-    let uri = text.parse::<Uri>().ok()?;
-    let authority = uri.authority()?.as_str();
-    let own_port = match uri.scheme_str()? {
-        "http" => ":80",
-        "https" => ":443",
-        _ => return None,
+/// An origin as browsers send it: scheme, host, and a port that is not the scheme's own. The error says
+/// in which way it must be another.
+fn origin_value(text: &str) -> Result<HeaderValue, &'static str> {
+    const SCHEME: &str = "with http:// or https:// in front";
+    const PATH: &str = "without a path, and without a slash at the end";
+    let uri = text.parse::<Uri>().map_err(|_| SCHEME)?;
+    let authority = uri.authority().ok_or(SCHEME)?.as_str();
+    let (scheme, own_port) = match uri.scheme_str() {
+        Some("http") => ("http", ":80"),
+        Some("https") => ("https", ":443"),
+        _ => return Err(SCHEME),
     };
-    let is_exact = text == format!("{}://{authority}", uri.scheme_str()?)
-        && !authority.contains('@')
-        && !authority.ends_with(own_port)
-        && *text == text.to_ascii_lowercase();
-    is_exact.then(|| HeaderValue::from_str(text).ok())?
+    if authority.contains('@') {
+        return Err("without a user");
+    }
+    if *text != text.to_ascii_lowercase() {
+        return Err("in lower case, as browsers send them");
+    }
+    if authority.ends_with(own_port) {
+        return Err(match scheme {
+            "http" => "without \":80\", which browsers leave out",
+            _ => "without \":443\", which browsers leave out",
+        });
+    }
+    if text != format!("{scheme}://{authority}") {
+        return Err(PATH);
+    }
+    HeaderValue::from_str(text).map_err(|_| PATH)
 }
 
 #[cfg(test)]
@@ -87,21 +102,22 @@ mod tests {
     #[test]
     fn an_origin_is_what_a_browser_sends() {
         for good in ["https://app.example", "http://localhost:3000", "https://app.example:8443"] {
-            assert!(origin_value(good).is_some(), "{good}");
+            assert!(origin_value(good).is_ok(), "{good}");
         }
-        for bad in [
-            "",
-            "app.example",
-            "https://app.example/",
-            "https://App.example",
-            "https://app.example:443",
-            "http://app.example:80",
-            "ftp://app.example",
-            "https://u@app.example",
-            "https://*.example/x",
-            "null",
+        for (bad, told) in [
+            ("", "with http:// or"),
+            ("app.example", "with http:// or"),
+            ("https://app.example/", "without a slash"),
+            ("https://App.example", "in lower case"),
+            ("https://app.example:443", "without \":443\""),
+            ("https://app.example:443/", "without \":443\""),
+            ("http://app.example:80", "without \":80\""),
+            ("ftp://app.example", "with http:// or"),
+            ("https://u@app.example", "without a user"),
+            ("https://*.example/x", "without a path"),
+            ("null", "with http:// or"),
         ] {
-            assert!(origin_value(bad).is_none(), "{bad}");
+            assert!(origin_value(bad).unwrap_err().contains(told), "{bad}");
         }
     }
 }

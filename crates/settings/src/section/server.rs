@@ -43,6 +43,7 @@ const WINDOW_BYTES_MAX: usize = 1 << 30;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct TypedServer {
+    #[serde(deserialize_with = "listen")]
     listen: SocketAddr,
     tls: Option<Tls>,
     #[serde(deserialize_with = "networks")]
@@ -122,6 +123,7 @@ struct Tls {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Admin {
+    #[serde(deserialize_with = "listen")]
     pub(crate) listen: SocketAddr,
 }
 
@@ -173,6 +175,21 @@ impl TypedServer {
             },
         })
     }
+}
+
+/// An address and a port. A name is none: it may have several addresses, or other ones tomorrow.
+fn listen<'de, D: Deserializer<'de>>(de: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(de)?;
+    text.parse().map_err(|_| {
+        let host = text.rsplit_once(':').map_or(text.as_str(), |(host, _)| host);
+        let instead = match host {
+            "localhost" => "for localhost write 127.0.0.1, or [::1]",
+            "" | "*" => "for all addresses write 0.0.0.0, or [::]",
+            _ => "0.0.0.0 or [::] is all addresses",
+        };
+        let what = "must be an IP address and a port, such as \"127.0.0.1:8080\"";
+        D::Error::custom(format_args!("{what}; {instead}"))
+    })
 }
 
 /// Names and addresses, without ports.

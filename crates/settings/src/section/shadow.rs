@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use domain::legacy::ENDPOINTS;
 use serde::{Deserialize, Deserializer, de::Error};
 use transport::tls::ClientTls;
 
 use crate::error::ConfigError;
 use crate::reader::{Reader, field};
-use crate::value::base_url::base_url;
+use crate::value::base_url::{base_url, repeated};
 use crate::value::check::{count_to, positive, share, size_within};
 
 /// `[shadow]`.
@@ -100,7 +101,15 @@ impl TypedShadow {
     pub(crate) fn read(self, reader: &Reader<'_>) -> Result<Shadow, ConfigError> {
         let report_file = self.report_file.as_ref().map(|file| reader.path(file));
         if let Some(what) = report_file.as_deref().and_then(unfit_for_a_report) {
+            if let Some(file) = &report_file {
+                reader.files.borrow_mut().add_with_folder(file);
+            }
             return reader.refuse(&field(&["shadow", "report_file"]), what);
+        }
+        let paths = ENDPOINTS.iter().flat_map(|endpoint| endpoint.paths());
+        // Two parts, such as `/api/v3`, are no folder of the vendor's host.
+        if let Some(what) = paths.filter_map(|path| repeated(&self.control, path, 2)).next() {
+            return reader.refuse(&field(&["shadow", "control"]), what);
         }
         Ok(Shadow {
             control: self.control,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::id::{IdMap, PolicyName, Unnumbered};
-use domain::sweep::DoubleRead;
+use domain::listing::{Listing, Which};
+use domain::sweep::{DoubleRead, Window};
 use domain::upstream::{
     Credential, DIALECTS, DeletionDate, Dialect, Facts, Mapping, Rules, dialect_named,
 };
@@ -281,6 +282,7 @@ impl TypedUpstream {
         let per_minute = self.requests_per_minute_max.or(facts.requests_per_minute_max);
         let page_rows_max = self.page_rows_max(&at)?;
         self.check_mapping(&at)?;
+        self.check_base_url(&at)?;
         let tls = reader.client_tls(&at.field("ca_file"), self.ca_file.as_deref())?;
         Ok(Upstream {
             dialect,
@@ -320,6 +322,19 @@ impl TypedUpstream {
         match self.page_rows_max.unwrap_or(most) {
             rows if self.page_rows_max.is_none() || (least..=most).contains(&rows) => Ok(rows),
             _ => at.refuse("page_rows_max", format!("must be {least} to {most}")),
+        }
+    }
+
+    /// The dialect adds the path of its API to the URL; nothing else tells where that begins.
+    fn check_base_url(&self, at: &At<'_>) -> Result<(), ConfigError> {
+        let window = Window { offset: 0, limit: self.dialect.page_rows_max() };
+        let request = self.dialect.page_request(&Listing::Users(Which::Live), None, window);
+        let path = request.target.split('?').next().unwrap_or_default();
+        // All of the path but the name of the listing.
+        let parts = path.matches('/').count().saturating_sub(1);
+        match base_url::repeated(&self.base_url, path, parts) {
+            Some(what) => at.refuse("base_url", what),
+            None => Ok(()),
         }
     }
 

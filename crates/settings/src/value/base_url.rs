@@ -20,6 +20,22 @@ pub(crate) fn read(url: &str) -> Option<String> {
     is_good.then(|| url.trim_end_matches('/').to_owned())
 }
 
+/// What is wrong with a base URL whose path already ends with the begin of a path that is added to it,
+/// such as `/api/v4`, with the whole of it or with its first `least` parts at the fewest. `added` begins
+/// with a slash.
+pub(crate) fn repeated(url: &str, added: &str, least: usize) -> Option<String> {
+    let (_, path) = url.split_once("://")?.1.split_once('/')?;
+    let own: Vec<&str> = path.split('/').collect();
+    let added: Vec<&str> = added.trim_start_matches('/').split('/').collect();
+    let is_repeated = |parts: &usize| {
+        let (end, begin) = (own.iter().rev().take(*parts).rev(), added.iter().take(*parts));
+        own.len() >= *parts && end.zip(begin).all(|(a, b)| a.eq_ignore_ascii_case(b))
+    };
+    let parts = (least.max(1)..=added.len()).rev().find(is_repeated)?;
+    let begin: Vec<&str> = added.into_iter().take(parts).collect();
+    Some(format!("must end before \"/{}\", which is added to it", begin.join("/")))
+}
+
 /// Reads a base URL, for `#[serde(deserialize_with)]`.
 pub(crate) fn base_url<'de, D: Deserializer<'de>>(de: D) -> Result<String, D::Error> {
     read(&String::deserialize(de)?).ok_or_else(|| D::Error::custom(WANTED))
@@ -28,6 +44,26 @@ pub(crate) fn base_url<'de, D: Deserializer<'de>>(de: D) -> Result<String, D::Er
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_base_url_that_has_what_is_added_to_it_is_told_where_to_end() {
+        for (url, told) in [
+            ("https://x/api/v4", Some("/api/v4")),
+            ("https://x:8443/corp/api/v4", Some("/api/v4")),
+            ("https://x/API/V4", Some("/api/v4")),
+            ("https://x/api/v4/users", Some("/api/v4/users")),
+            ("https://x", None),
+            ("https://x/api", None),
+            ("https://x/api/v4/proxy", None),
+            ("https://x/v4", None),
+            ("https://api/v4", None),
+            ("http://[::1]/myapi/v4", None),
+        ] {
+            let told = told.map(|path| format!("must end before {path:?}, which is added to it"));
+            assert_eq!(repeated(url, "/api/v4/users", 2), told, "{url}");
+        }
+        assert!(repeated("https://x/useradmin", "/useradmin/users", 1).is_some());
+    }
 
     #[test]
     fn a_base_url_is_scheme_host_and_at_most_port_and_path() {

@@ -9,10 +9,11 @@ use std::path::Path;
 
 use domain::id::IdMap;
 
+use super::text;
+
 /// Reads the map, or says what is wrong with it.
 pub(crate) fn read(file: &Path) -> Result<IdMap, String> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| format!("cannot be read: {}", error.kind()))?;
+    let text = text::read(file)?;
     let mut map = IdMap::default();
     let mut taken = HashMap::new();
     // Spreadsheets begin a file with a mark that is no part of the first id.

@@ -78,6 +78,21 @@ fn each_mistake_is_one_line_with_file_line_and_field() {
         (replaced("voiso-v4", "canary"), "t.toml:2: upstream.ams.dialect: unknown dialect"),
         (replaced("https://cc", "ftp://canary"), "t.toml:3: upstream.ams.base_url: must be"),
         (replaced("https://", "https://canary@"), "t.toml:3: upstream.ams.base_url: must be"),
+        (
+            replaced("voiso.com", "voiso.com/api/v4/"),
+            "t.toml:3: upstream.ams.base_url: must end before \"/api/v4\"",
+        ),
+        (
+            format!(
+                "{GOOD}[upstream.vcc]\ndialect = \"vonage-v4\"\ntoken_url = \"https://canary/t\"\n\
+                 base_url = \"https://canary/useradmin\"\n"
+            ),
+            "t.toml:14: upstream.vcc.base_url: must end before \"/useradmin\"",
+        ),
+        (
+            format!("{GOOD}[shadow]\ncontrol = \"https://canary/api/v3/cdr\"\n"),
+            "t.toml:12: shadow.control: must end before \"/api/v3/cdr\"",
+        ),
         (replaced("base_url", "base_uri"), "t.toml:3: upstream.ams.base_uri: unknown field"),
         (replaced("VOISO_V4_KEY", "NOT_SET"), "t.toml:9: caller[0].upstream_key: the variable"),
         (replaced("sha256:11", "sha256:1"), "t.toml:7: caller[0].legacy_key: digest must be"),
@@ -91,7 +106,25 @@ fn each_mistake_is_one_line_with_file_line_and_field() {
         (replaced("{ env =", "{ digest ="), "t.toml:9: caller[0].upstream_key: a digest"),
         (format!("{GOOD}surprise = 1\n"), "t.toml:11: caller[0].surprise: unknown field"),
         (format!("[server]\nlisten = 8080\n{GOOD}"), "t.toml:2: server.listen: "),
-        (format!("[server]\nlisten = \"canary\"\n{GOOD}"), "t.toml:2: server.listen: "),
+        (
+            format!("[server]\nlisten = \"canary\"\n{GOOD}"),
+            "t.toml:2: server.listen: must be an IP address and a port, such as",
+        ),
+        (
+            format!("[server]\nlisten = \"localhost:8080\"\n{GOOD}"),
+            "t.toml:2: server.listen: must be an IP address and a port, such as \"127.0.0.1:8080\"; \
+             for localhost write 127.0.0.1",
+        ),
+        (
+            format!("[admin]\nlisten = \":9090\"\n{GOOD}"),
+            "t.toml:2: admin.listen: must be an IP address and a port, such as \"127.0.0.1:8080\"; \
+             for all addresses write 0.0.0.0",
+        ),
+        (
+            format!("[cors]\nallow_origins = [\"https://canary:443\"]\n{GOOD}"),
+            "t.toml:2: cors.allow_origins: must be origins such as \"https://app.example\", without \
+             \":443\"",
+        ),
         (format!("[server]\nhosts = [\"canary:80\"]\n{GOOD}"), "t.toml:2: server.hosts: must be"),
         (
             format!("[server]\nheader_timeout = \"0s\"\n{GOOD}"),
@@ -116,6 +149,8 @@ fn each_mistake_is_one_line_with_file_line_and_field() {
         ),
         (format!("[log]\nlevel = \"inof\"\n{GOOD}"), "t.toml:2: log.level: must be off"),
         (format!("[log]\nlevel = \"gateway=loud\"\n{GOOD}"), "t.toml:2: log.level: must be off"),
+        (format!("[log]\nlevel = \"WARNING\"\n{GOOD}"), "t.toml:2: log.level: must be off"),
+        (format!("[log]\nlevel = \"sqlx=warn\"\n{GOOD}"), "t.toml:2: log.level: names no module"),
         (
             format!("[passthrough]\ncredential = \"canary\"\n{GOOD}"),
             "t.toml:2: passthrough.credential: unknown value",
@@ -305,6 +340,73 @@ fn the_environment_overrides_and_is_named_when_wrong() {
     );
     let unknown = refused_with(GOOD, &[("TIELINE_SERVER__LISTNE", "canary")]);
     assert!(unknown.starts_with("TIELINE_SERVER__LISTNE: server.listne: unknown"), "{unknown}");
+}
+
+#[test]
+fn a_variable_is_read_by_the_type_of_its_setting() {
+    let text = format!(
+        "{GOOD}[shadow]\ncontrol = \"http://127.0.0.1:9\"\n[upstream.vcc]\ndialect = \"vonage-v4\"\n\
+         base_url = \"https://v.example\"\ntoken_url = \"https://v.example/token\"\n"
+    );
+    let read = |name: &str, value: &str| {
+        Config::parse(&text, "t.toml", &env(&[(name, value)])).map_err(|error| error.to_string())
+    };
+    let sample = |value| read("TIELINE_SHADOW__SAMPLE", value).map(|it| it.shadow.unwrap().sample);
+    assert_eq!(sample("0.05"), Ok(0.05));
+    assert_eq!((sample("1"), sample("5e-1"), sample(".5")), (Ok(1.0), Ok(0.5), Ok(0.5)));
+    for (value, told) in [
+        ("2", "must be a number from 0 to 1"),
+        ("nan", "must be a number from 0 to 1"),
+        ("canary", "expected a number"),
+        ("true", "expected a number"),
+    ] {
+        let expected = format!("TIELINE_SHADOW__SAMPLE: shadow.sample: {told}");
+        assert_eq!(sample(value).unwrap_err(), expected, "{value}");
+    }
+    let zone = |value: &str| {
+        let read = read("TIELINE_UPSTREAM__VCC__MAPPING__TIMEZONE", value).unwrap();
+        read.upstreams["vcc"].rules.mapping.timezone.clone().unwrap()
+    };
+    for text in ["30", "007", "1.50", "true", "-0", "inf", "1e3", "12345678901234567890"] {
+        assert_eq!(zone(text), text);
+    }
+    let group = read("TIELINE_LEGACY__V1_USERS__CALLER_ID_GROUPS__12025550123", "030").unwrap();
+    assert_eq!(group.quirks["v1_users"].caller_id_groups["12025550123"], "030");
+    let rows = |value| {
+        let read = read("TIELINE_UPSTREAM__AMS__ROWS_MAX", value);
+        read.map(|config| config.upstreams["ams"].rows_max)
+    };
+    assert_eq!(rows("500"), Ok(500));
+    for (value, told) in [("0", "must be at least 1"), ("0.5", "expected a whole number")] {
+        let expected = format!("TIELINE_UPSTREAM__AMS__ROWS_MAX: upstream.ams.rows_max: {told}");
+        assert_eq!(rows(value).unwrap_err(), expected);
+    }
+    let error = read("TIELINE_LIMITS__REQUEST_DEADLINE", "25").unwrap_err();
+    assert!(error.contains("limits.request_deadline: must be a duration such as"), "{error}");
+    let error = read("TIELINE_SHADOW__ALLOW_PRIVATE_ADDRESSES", "1").unwrap_err();
+    assert!(error.contains("allow_private_addresses: expected a boolean"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_not_utf_8_is_told_by_what_it_is_and_a_mark_in_front_is_dropped() {
+    let folder = std::env::temp_dir().join(format!("tieline-utf-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("t.toml");
+    let load = |bytes: Vec<u8>| {
+        std::fs::write(&file, bytes).unwrap();
+        Config::load(&file, &env(&[])).map(drop).map_err(|error| error.to_string())
+    };
+    let utf_16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let place = format!("{}:1: file: ", file.display());
+    for bytes in [utf_16(GOOD), utf_16(&format!("\u{feff}{GOOD}"))] {
+        assert_eq!(load(bytes), Err(format!("{place}is UTF-16; save it as UTF-8")));
+    }
+    let latin = [b"# caf\xe9\n", GOOD.as_bytes()].concat();
+    assert_eq!(load(latin), Err(format!("{place}is not UTF-8; save it as UTF-8")));
+    assert_eq!(load(format!("\u{feff}{GOOD}").into_bytes()), Ok(()));
+    let wrong = load(format!("\u{feff}{}", GOOD.replace("sees", "seas")).into_bytes());
+    assert!(wrong.clone().unwrap_err().contains("t.toml:10: caller[0].seas: "), "{wrong:?}");
+    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]

@@ -2,3 +2,4 @@
 
 mod configuration;
 mod configuration_docs;
+mod keys;

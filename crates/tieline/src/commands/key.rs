@@ -11,8 +11,8 @@ use clap::{Args, Subcommand};
 use crate::failure::Failure;
 use crate::output;
 
-/// No key is longer; a wrong file on standard input is found out before it fills the memory.
-const KEY_BYTES_MAX: u64 = 8 * 1024;
+/// A wrong file on standard input is found out before it fills the memory.
+const INPUT_BYTES_MAX: u64 = settings::KEY_BYTES_MAX as u64;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -62,29 +62,25 @@ impl Key {
 
 fn read(input: impl Read) -> Result<String, Failure> {
     let mut bytes = Vec::new();
-    input.take(KEY_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| {
+    input.take(INPUT_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| {
         Failure::new(format_args!("cannot read the key from standard input: {error}"))
     })?;
-    if bytes.len() as u64 > KEY_BYTES_MAX {
+    if bytes.len() as u64 > INPUT_BYTES_MAX {
         return Err(Failure::new(format_args!(
-            "standard input has more than {KEY_BYTES_MAX} bytes; pass the key alone"
+            "standard input has more than {INPUT_BYTES_MAX} bytes; pass the key alone"
         )));
     }
-    let text = String::from_utf8(bytes)
-        .map_err(|_| Failure::new("the key is not UTF-8 text; pass the key alone"))?;
+    let wrong = |why: &str| {
+        Failure::new(format_args!(
+            "the key on standard input {why}; pass it like this: \
+             printf '%s' \"$LEGACY_KEY\" | tieline key digest"
+        ))
+    };
+    let text = settings::utf_8(bytes).map_err(wrong)?;
     let line = text.strip_suffix('\n').unwrap_or(&text);
-    let key = line.strip_suffix('\r').unwrap_or(line);
-    if key.is_empty() {
-        return Err(Failure::new(
-            "there is no key on standard input; pass it like this: \
-             printf '%s' \"$LEGACY_KEY\" | tieline key digest",
-        ));
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    match settings::key_text(line).map_err(wrong)? {
+        key if key == line => Ok(key.to_owned()),
+        _ => Err(wrong("has white space around it")),
     }
-    if key.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(Failure::new(
-            "the key has a space, a line break or a control character inside; pass the key alone, \
-             without quotes or a `Bearer` before it",
-        ));
-    }
-    Ok(key.to_owned())
 }

@@ -160,10 +160,8 @@ impl Import {
         let body = if is_url {
             fetch(&self.source, key)?
         } else {
-            let read = std::fs::read(&self.source);
-            let failed = |error: std::io::Error| {
-                Failure::new(format_args!("cannot read {}: {}", self.source, error.kind()))
-            };
+            let read = settings::read_text(Path::new(&self.source));
+            let failed = |why| Failure::new(format_args!("{} {why}", self.source));
             Bytes::from(read.map_err(failed)?)
         };
         let rows = rows(&body)?;
@@ -183,10 +181,8 @@ impl Import {
             (None, Some(file)) => read_key(file)?,
             (None, None) => return Ok(None),
         };
-        let key = text.trim();
-        if key.is_empty() || key.contains(char::is_whitespace) {
-            return Err(Failure::new("the key is empty or has white space inside"));
-        }
+        let wrong = |why| Failure::new(format_args!("the legacy key for the URL {why}"));
+        let key = settings::key_text(&text).map_err(wrong)?;
         let mut bearer = HeaderValue::from_str(&format!("Bearer {key}"))
             .map_err(|_| Failure::new("the key holds characters that no header can carry"))?;
         bearer.set_sensitive(true);
@@ -195,8 +191,7 @@ impl Import {
 }
 
 fn read_key(file: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(file)
-        .map_err(|error| Failure::new(format_args!("cannot read the key file: {}", error.kind())))
+    settings::read_text(file).map_err(|why| Failure::new(format_args!("the key file {why}")))
 }
 
 /// The whole answer of one GET.
@@ -242,6 +237,8 @@ fn fetch(url: &str, key: Option<HeaderValue>) -> Result<Bytes, Failure> {
 fn rows(body: &[u8]) -> Result<Vec<(u64, Option<String>)>, Failure> {
     let not_a_list =
         || Failure::new("this is no JSON array of objects with id and name; nothing was imported");
+    // Editors and spreadsheets begin a file with a mark that is no part of the list.
+    let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
     let Ok(Value::Array(list)) = serde_json::from_slice(body) else { return Err(not_a_list()) };
     let row = |(row, value): (usize, &Value)| {
         let wrong = |what: &str| {
@@ -269,6 +266,8 @@ mod tests {
         let expected = [(28982, Some("Roberta Ride".to_owned())), (7, None), (8, None)];
         assert_eq!(rows(good).unwrap(), expected);
         assert_eq!(rows(b"[]").unwrap(), []);
+        let with_a_mark = ["\u{feff}".as_bytes(), good].concat();
+        assert_eq!(rows(&with_a_mark).unwrap(), expected);
         for bad in [
             &b"{}"[..],
             b"",

@@ -19,7 +19,7 @@ use crate::otlp::Otlp;
 use crate::signals::{Hangups, Signals};
 use crate::{hardening, log, runtime};
 use gateway::spans::Spans;
-use gateway::{Reloader, Surroundings};
+use gateway::{ReloadError, Reloader, Surroundings};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -105,32 +105,34 @@ fn tell_left_out(config: &Config) {
 /// How often files are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(400);
 
-/// Reads the configuration again at every SIGHUP, and when a file it was read from has changed and
-/// then stayed the same for one look. What cannot be used is told in the log and changes nothing.
+/// Reads the configuration again at every SIGHUP, and when a file that the last reading looked at has
+/// changed and then stayed the same for one look. A configuration that cannot be used is told in the
+/// log, changes nothing, and is tried again when one of its own files changes or appears.
 async fn reload_for_ever(
     file: PathBuf,
     reloader: Reloader,
     mut hangups: Hangups,
-    mut in_force: Files,
+    mut read_last: Files,
 ) {
-    let mut last = in_force.clone();
+    let mut last = read_last.clone();
     loop {
         let is_asked = tokio::select! {
             () = hangups.next() => true,
             () = tokio::time::sleep(LOOK_INTERVAL) => false,
         };
-        let now = in_force.now();
+        let now = read_last.now();
         let has_settled = std::mem::replace(&mut last, now.clone()) == now;
-        if !is_asked && (now == in_force || !has_settled) {
+        if !is_asked && (now == read_last || !has_settled) {
             continue;
         }
-        // What is refused now is not tried again before the next change.
-        in_force = now;
-        match read(&file) {
+        match read(&file, &mut read_last) {
             Ok(config) => {
-                in_force.clone_from(&config.files);
-                last.clone_from(&config.files);
+                let mut of_roster = read_last.clone();
+                config.add_roster(&mut of_roster);
                 if let Err(error) = reloader.reload(config) {
+                    if matches!(error, ReloadError::Roster(_)) {
+                        read_last = of_roster;
+                    }
                     tracing::error!(%error, "the configuration was not reloaded");
                 }
             }
@@ -139,5 +141,6 @@ async fn reload_for_ever(
                 tracing::error!(%error, "the configuration was not reloaded; the old one serves");
             }
         }
+        last.clone_from(&read_last);
     }
 }

@@ -11,6 +11,13 @@ use crate::failure::Failure;
 /// The variables that hold a filter. The first one that is set goes before the configured level.
 const VARIABLES: [&str; 2] = ["TIELINE_LOG", "RUST_LOG"];
 
+/// The one among them that other programs read as well.
+const SHARED: &str = "RUST_LOG";
+
+/// Said where a filter for another program was found.
+const NOT_MEANT: &str = "RUST_LOG names no module of this program and no level, so log.level decides \
+                         for all other modules; TIELINE_LOG overrides both";
+
 /// What to write instead of a filter that cannot be read.
 const FILTERS: &str = "use trace, debug, info, warn, error or off, or a list such as \
                        info,gateway=debug";
@@ -20,16 +27,36 @@ const FILTERS: &str = "use trace, debug, info, warn, error or off, or a list suc
 const LOGS_PATHS: &str = "h2::server";
 const LOGS_PATHS_MAX: LevelFilter = LevelFilter::INFO;
 
+/// A filter, and what the log has to say about its choice.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    pub(super) filter: Targets,
+    pub(super) warning: Option<&'static str>,
+}
+
 /// The filter of the first variable that is set, or else the configured `level`.
 pub(super) fn choose(
     variable: impl Fn(&str) -> Option<String>,
     level: &str,
-) -> Result<Targets, Failure> {
+) -> Result<Chosen, Failure> {
+    let chosen = |filter| Chosen { filter, warning: None };
     for name in VARIABLES {
         let Some(text) = variable(name).filter(|text| !text.is_empty()) else { continue };
-        return read(&text).map_err(|why| Failure::new(format_args!("{name}: {why}; {FILTERS}")));
+        let wrong = |why: &str| Failure::new(format_args!("{name}: {why}; {FILTERS}"));
+        let filter = read(&text).map_err(|why| wrong(&why))?;
+        if !settings::is_mute(&text) {
+            return Ok(chosen(filter));
+        }
+        if name != SHARED {
+            return Err(wrong(settings::MUTE));
+        }
+        // Somebody set it for all programs of a machine, or of a pod.
+        let filter = read(&format!("{level},{text}")).map_err(|why| wrong(&why))?;
+        return Ok(Chosen { filter, warning: Some(NOT_MEANT) });
     }
-    read(level).map_err(|why| Failure::configuration(format_args!("log.level: {why}; {FILTERS}")))
+    let filter = read(level);
+    let wrong = |why| Failure::configuration(format_args!("log.level: {why}; {FILTERS}"));
+    filter.map(chosen).map_err(wrong)
 }
 
 /// Reads parts with commas between them, each a level or `MODULE=LEVEL`. The error says what is
@@ -173,7 +200,7 @@ mod tests {
                 "RUST_LOG" => common.map(str::to_owned),
                 _ => None,
             };
-            choose(variable, level).map(|filter| finest(&filter, "gateway"))
+            choose(variable, level).map(|chosen| finest(&chosen.filter, "gateway"))
         };
         assert_eq!(choose(Some("debug"), Some("error"), "warn").ok(), Some(LevelFilter::DEBUG));
         assert_eq!(choose(None, Some("error"), "warn").ok(), Some(LevelFilter::ERROR));
@@ -186,5 +213,24 @@ mod tests {
         assert!(failed.text().starts_with("RUST_LOG: part 1 is not a level"), "{failed:?}");
         let failed = choose(None, None, "inof").unwrap_err();
         assert!(failed.text().starts_with("log.level: part 1 is not a level"), "{failed:?}");
+    }
+
+    #[test]
+    fn a_filter_for_another_program_never_mutes_this_one() {
+        let choose = |name: &'static str, filter: &str| {
+            choose(|asked| (asked == name).then(|| filter.to_owned()), "info")
+        };
+        for filter in ["sqlx=warn", "sqlx=warn,hyper=debug", "gatway=debug", "gateway=off"] {
+            let failed = choose("TIELINE_LOG", filter).unwrap_err();
+            assert!(failed.text().contains("names no module of this program"), "{failed:?}");
+        }
+        let chosen = choose("RUST_LOG", "sqlx=warn,hyper=debug").unwrap();
+        assert_eq!(finest(&chosen.filter, "gateway"), LevelFilter::INFO);
+        assert_eq!(finest(&chosen.filter, "sqlx"), LevelFilter::WARN);
+        assert_eq!(finest(&chosen.filter, "hyper"), LevelFilter::DEBUG);
+        assert!(chosen.warning.is_some());
+        for (name, filter) in [("RUST_LOG", "off"), ("TIELINE_LOG", "gateway=warn,sqlx=debug")] {
+            assert!(choose(name, filter).unwrap().warning.is_none(), "{filter}");
+        }
     }
 }

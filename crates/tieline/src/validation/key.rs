@@ -45,23 +45,14 @@ impl KeySource {
                     "{flag}: the environment variable {shown} is not set, or not text"
                 ))
             })?,
-            KeySource::File(path) => {
-                let text = std::fs::read_to_string(path).map_err(|error| {
-                    let kind = error.kind();
-                    Failure::usage(format_args!(
-                        "{flag}: {} cannot be read: {kind}",
-                        path.display()
-                    ))
-                })?;
-                text.trim_end_matches(['\r', '\n']).to_owned()
-            }
+            KeySource::File(path) => settings::read_text(path)
+                .map_err(|why| Failure::usage(format_args!("{flag}: {} {why}", path.display())))?,
         };
-        let is_fit = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic());
-        match is_fit {
-            true => Ok(key),
-            false => Err(Failure::usage(format_args!(
-                "{flag}: a key is printable ASCII without spaces, and not empty"
-            ))),
+        let wrong = |why| Failure::usage(format_args!("{flag}: the key {why}"));
+        let key = settings::key_text(&key).map_err(wrong)?;
+        match key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            true => Ok(key.to_owned()),
+            false => Err(wrong("has a character that is not ASCII; give the key alone")),
         }
     }
 }

@@ -377,6 +377,54 @@ fn ids_that_are_no_numbers_fail_where_the_policy_says_so() {
 }
 
 #[test]
+fn a_page_that_fails_for_good_is_named_by_its_offset() {
+    for offset in [0, 99, 198] {
+        let world = World::voiso(&format!("--fail 500@{offset}"));
+        let before = world.stats()["requests"].as_u64().unwrap();
+        let checked = world.check("attempts_max = 1", EVERYTHING);
+        assert!(checked.line("FAILED").ends_with("(upstream_5xx)"), "{}", checked.report);
+        let row = format!("the row at offset {offset} cannot be read; ask the vendor about it");
+        assert_eq!(checked.line("failing page"), row, "{}", checked.report);
+        // The pages of the list until one failed, and at most eight to find the row.
+        let asked = world.stats()["requests"].as_u64().unwrap() - before;
+        assert!((2..=3 + 8 + 1).contains(&asked), "{offset}: {asked} requests");
+    }
+    // Everything fails: no row is to blame, and the page alone is told.
+    let world = World::voiso("--fail 500");
+    let checked = world.check("attempts_max = 1", EVERYTHING);
+    let page = "offset 0, 100 rows, cannot be read; ask the vendor about it";
+    assert_eq!(checked.line("failing page"), page, "{}", checked.report);
+    // A refused key is no page's fault.
+    let world = World::voiso("--users 120");
+    let checked = world.check_with("wrong-key", "", EVERYTHING, "");
+    assert!(checked.lines("failing page").is_empty(), "{}", checked.report);
+}
+
+#[test]
+fn ids_that_a_double_cannot_hold_are_counted_and_are_no_failure() {
+    let world = World::voiso("--users 120");
+    let live: Vec<u64> =
+        world.legacy(V1_USERS).iter().map(|user| user["id"].as_u64().unwrap()).collect();
+    let last_exact = (1_u64 << 53) - 1;
+    let map = "id_policy = \"map\"\nid_map = \"ids.csv\"";
+    for (first, second, told) in
+        [(last_exact, 7, 0), (last_exact, last_exact + 1, 1), (1 << 62, (1 << 62) + 1, 2)]
+    {
+        world.folder.file("ids.csv", format!("{},{first}\n{},{second}\n", live[0], live[1]));
+        let checked = world.check(map, EVERYTHING).good();
+        match told {
+            0 => assert!(checked.lines("ids").is_empty(), "{}", checked.report),
+            _ => assert!(
+                checked.line("ids").starts_with(&format!("{told} are above 2^53 - 1")),
+                "{}",
+                checked.report
+            ),
+        }
+        assert!(!checked.report.contains(&first.to_string()), "{}", checked.report);
+    }
+}
+
+#[test]
 fn teams_that_only_a_list_may_tell_need_the_list() {
     let world = World::voiso("");
     let reason = "the list of teams: the upstream has no such list (upstream_refused_call)";

@@ -29,6 +29,14 @@ fn input_that_cannot_be_a_key_is_refused_and_not_repeated() {
         b"hush\0hush",
         b"hush\xc2\xa0hush",
         b"hush\xffhush",
+        "\u{feff}hushhush".as_bytes(),
+        "hush\u{200b}hush".as_bytes(),
+        "hushhush\u{2060}\n".as_bytes(),
+        b"\"hushhush\"",
+        b"'hushhush'\n",
+        b"Bearer hushhush",
+        b"hushhush\nhush2\n",
+        b"\xff\xfeh\0u\0s\0h\0",
         too_long.as_bytes(),
     ];
     for input in inputs {

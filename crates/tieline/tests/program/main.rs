@@ -15,6 +15,7 @@ mod memory;
 mod otlp;
 mod passthrough;
 mod reload;
+mod reload_again;
 mod roster;
 mod serve;
 mod shadow;

@@ -45,7 +45,7 @@ fn a_baseline_is_imported_from_the_legacy_api_and_exported_again() {
         assert!(exported.iter().any(is_there), "{user}");
     }
     // What was printed can be read again, by a gateway that runs meanwhile as well.
-    let more = folder.file("more.json", "[{\"id\":7,\"name\":\"Roberta Ride\"}]");
+    let more = folder.file("more.json", "\u{feff}[{\"id\":7,\"name\":\"Roberta Ride\"}]");
     let gateway = Gateway::start(&file);
     assert_eq!(ask(gateway.address, DELETED).text(), truth);
     let again = folder.file("again.json", stdout(&output));

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use crate::common::process::{Gateway, Process};
 use crate::common::{configuration, configured, run, stderr, stdout, tieline, vendor};
 use tests::folder::Folder;
-use tests::plain::ask;
+use tests::plain::{ask, bearer, request, say};
 use tests::{LEGACY_KEY, V1_USERS, V4_KEY};
 
 const NOWHERE: &str = "http://127.0.0.1:9";
@@ -118,6 +118,34 @@ fn k04_a_second_signal_ends_a_drain_that_waits() {
 }
 
 #[test]
+fn a_page_that_fails_for_good_is_named_in_the_log_and_searched_once_an_hour() {
+    let folder = Folder::new();
+    let (_vendor, vendor) = vendor("--fail 500@99");
+    folder.file("v4.key", V4_KEY);
+    let text = configured("", &vendor, "attempts_max = 1", "explain = true");
+    let gateway = Gateway::start(&folder.file("t.toml", text));
+    let headers = format!("{}x-tieline-explain: 1\r\n", bearer(LEGACY_KEY));
+    let request = request(&format!("GET {V1_USERS}"), &headers);
+    for _ in 0..3 {
+        let answer = String::from_utf8(say(gateway.address, &request)).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 502"), "{answer}");
+        assert!(answer.ends_with("{\"error\":\"Upstream gave no usable answer\"}"), "{answer}");
+        assert!(answer.contains("\"failed_page\":{\"offset\":99,\"rows\":100}"), "{answer}");
+    }
+    let is_named = |line: &str| line.contains("a page of the list could not be read");
+    let named = gateway.process.stderr_until(is_named);
+    let named: serde_json::Value = serde_json::from_str(named.last().unwrap()).unwrap();
+    assert_eq!((&named["offset"], &named["rows"]), (&99.into(), &1.into()), "{named}");
+    assert_eq!((&named["upstream"], &named["err"]), (&"ams".into(), &"upstream_5xx".into()));
+    assert_eq!(gateway.process.stop().code(), Some(0));
+    let log = String::from_utf8(gateway.process.stderr()).unwrap();
+    assert_eq!(log.lines().filter(|line| is_named(line)).count(), 1, "{log}");
+    let told = log.lines().filter(|line| line.contains("\"answered\""));
+    let told: Vec<_> = told.filter(|line| line.contains("\"failed_offset\":99")).collect();
+    assert_eq!(told.len(), 3, "{log}");
+}
+
+#[test]
 fn the_log_format_of_the_command_line_wins() {
     let folder = Folder::new();
     let file = configuration(&folder, "", NOWHERE, "");
@@ -133,6 +161,9 @@ fn a_filter_that_cannot_be_read_ends_the_start_instead_of_muting_the_log() {
     let file = configuration(&folder, "", NOWHERE, "");
     for (name, filter, what) in [
         ("TIELINE_LOG", "verbose", "part 1 is not a level"),
+        ("TIELINE_LOG", "WARNING", "part 1 is not a level"),
+        ("TIELINE_LOG", "\"debug \"", "part 1 is not a level"),
+        ("TIELINE_LOG", "sqlx=warn", "names no module of this program"),
         ("RUST_LOG", "info,inof", "part 2 is not a level"),
         ("RUST_LOG", "gateway[request]=debug", "part 1 is a filter by span or field"),
     ] {
@@ -145,6 +176,19 @@ fn a_filter_that_cannot_be_read_ends_the_start_instead_of_muting_the_log() {
         assert!(said.trim_end().ends_with("or a list such as info,gateway=debug"), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
     }
+}
+
+#[test]
+fn a_filter_for_another_program_leaves_the_log_as_it_is_configured_and_is_told() {
+    let folder = Folder::new();
+    let file = configuration(&folder, "", NOWHERE, "");
+    let gateway = Gateway::start_with(&file, "json", &[("RUST_LOG", "sqlx=warn")]);
+    assert!(
+        gateway.start.contains("RUST_LOG names no module of this program"),
+        "{}",
+        gateway.start
+    );
+    assert_eq!(gateway.process.stop().code(), Some(0));
 }
 
 #[test]

@@ -48,6 +48,16 @@ fn outcomes(metrics: &str, outcome: &str) -> u64 {
 }
 
 #[tokio::test]
+async fn more_groups_than_are_kept_are_an_error_that_names_the_setting() {
+    let world = world("[lookups]\nentries_max = 1").await;
+    let answer = world.get(&of_group("Supervisor")).await;
+    expect::error(&answer, "413 too_many_groups", "more than one group");
+    assert!(answer.text().contains("lookups.entries_max"), "{}", answer.text());
+    // A list that needs no look-up is answered.
+    assert_eq!(world.get(V1_USERS).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_look_up_is_kept_and_saves_the_reading() {
     let world = world("").await;
     let expected = members(&world, "Supervisor");

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use simulator::{At, Churn, Fail, Faults, Settings, VonageSettings};
+use tests::raw::{Raw, Reply};
 use tests::vonage::{ENV, config_text, mapped_world, world};
 use tests::{DELETED, Front, TEAMS, V1_USERS, config, failing, query, users};
 
@@ -265,6 +266,31 @@ async fn a_busy_or_failing_token_service_is_reported_with_its_own_status() {
             (verdict, waits)
         );
         assert_eq!(world.vendor.stats().token_requests, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_token_with_a_lifetime_of_zero_is_used_until_it_is_refused() {
+    for zero in ["0", "\"0\"", "0.0", "-1"] {
+        let upstream = Raw::start(move |head| match head.target() {
+            config::TOKEN => Reply::json(
+                200,
+                format!("{{\"access_token\":\"token-{}\",\"expires_in\":{zero}}}", head.number),
+            ),
+            "/late" => Reply::json(401, "{}"),
+            _ => Reply::json(200, "{}"),
+        })
+        .await;
+        let rules = "[passthrough]\nenabled = true";
+        let front = Front::start_with(&config_text(upstream.address, "", rules), &ENV).await;
+        for (target, status) in [("/a", 200), ("/b", 200), ("/late", 401), ("/c", 200), ("/d", 200)]
+        {
+            assert_eq!(front.get(target).await.status, status, "{target}");
+        }
+        let heads = upstream.heads();
+        let story: Vec<&str> = heads.iter().map(tests::raw::Head::target).collect();
+        let expected = [config::TOKEN, "/a", "/b", "/late", config::TOKEN, "/c", "/d"];
+        assert_eq!(story, expected, "{zero}");
     }
 }
 

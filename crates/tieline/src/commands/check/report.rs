@@ -30,6 +30,7 @@ struct Survey {
     deleted: u64,
     live_with_deletion_date: u64,
     odd_ids: u64,
+    inexact_ids: u64,
     unlisted: u64,
     policy: IdPolicy,
     groups: BTreeMap<String, BTreeSet<String>>,
@@ -49,6 +50,7 @@ impl Survey {
             deleted: 0,
             live_with_deletion_date: 0,
             odd_ids: 0,
+            inexact_ids: 0,
             unlisted: 0,
             groups: BTreeMap::new(),
             zones: BTreeMap::new(),
@@ -91,6 +93,7 @@ impl Survey {
             UserState::Live => {}
         }
         self.users += 1;
+        self.inexact_ids += u64::from(user.id > EXACT_MAX);
         if let Some(group) = &user.group {
             let mut id = Vec::new();
             group.id.write(&mut id);
@@ -169,6 +172,9 @@ enum Teams {
     /// Neither: the list is wanted and cannot be had.
     Failed(Unread),
 }
+
+/// The largest number to which a program that reads numbers as doubles can still tell its neighbours.
+const EXACT_MAX: u64 = (1 << 53) - 1;
 
 /// A check may take longer than a request: nobody waits on the other end of a socket.
 const SURVEY_TIMES_DEADLINE: u32 = 10;
@@ -292,7 +298,23 @@ fn failure(
         KeyState::Accepted => writeln!(f, "  {name}      accepted, scope {scope}")?,
         KeyState::Untested => writeln!(f, "  {name}      not tested")?,
     }
-    writeln!(f, "  FAILED        {error}")
+    writeln!(f, "  FAILED        {error}")?;
+    failed_rows(f, error)
+}
+
+/// Which rows of the list cannot be read, where it fails because of them.
+fn failed_rows(f: &mut fmt::Formatter<'_>, error: &Unread) -> fmt::Result {
+    match error.rows() {
+        Some((offset, 1)) => writeln!(
+            f,
+            "  failing page  the row at offset {offset} cannot be read; ask the vendor about it"
+        ),
+        Some((offset, rows)) => writeln!(
+            f,
+            "  failing page  offset {offset}, {rows} rows, cannot be read; ask the vendor about it"
+        ),
+        None => Ok(()),
+    }
 }
 
 impl fmt::Display for Teams {
@@ -310,7 +332,8 @@ impl fmt::Display for Teams {
                 writeln!(f, "  teams         from the users (setting teams_from)")
             }
             Teams::Failed(error) => {
-                writeln!(f, "  FAILED        the list of teams: {error}")
+                writeln!(f, "  FAILED        the list of teams: {error}")?;
+                failed_rows(f, error)
             }
         }
     }
@@ -385,6 +408,14 @@ impl fmt::Display for Findings {
         if survey.unlisted > 0 {
             let users = survey.unlisted;
             writeln!(f, "  ids           {users} users have no legacy id and are left out")?;
+        }
+        if survey.inexact_ids > 0 {
+            let ids = survey.inexact_ids;
+            writeln!(
+                f,
+                "  ids           {ids} are above 2^53 - 1; clients that read numbers as doubles, such \
+                 as JavaScript and spreadsheets, change them (setting id_policy)"
+            )?;
         }
         match (survey.odd_ids, self.fails_on_odd_ids) {
             (0, _) => Ok(()),
