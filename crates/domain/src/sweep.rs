@@ -471,6 +471,7 @@ impl Sweep {
             let Some(page) = self.reading.slots[slot].rows.take() else { continue };
             list.story.notes.add(&page.notes_of(&rows));
             list.rows += page.shown(&rows);
+            list.read += rows.len() as u64;
             list.items.extend(page.items_of(&rows));
             let bytes = page.bytes_of(&rows);
             if !bytes.is_empty() {
@@ -485,6 +486,7 @@ impl Sweep {
         let mut list = List { story: self.story, ..List::default() };
         list.story.notes = page.notes_of(&rows);
         list.rows = page.shown(&rows);
+        list.read = rows.len() as u64;
         list.items = page.items_of(&rows).collect();
         let bytes = page.bytes_of(&rows);
         list.parts.push((page.bytes, bytes));

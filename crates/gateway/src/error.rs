@@ -129,6 +129,9 @@ pub(crate) enum Error {
     /// The upstream's token service gave no token.
     #[error("the upstream's answer is no token")]
     BadToken,
+    /// The list of users lost more than half of its rows, twice, and the operator wants that refused.
+    #[error("the list of users lost more than half of its rows")]
+    ListShrunk,
     /// More lists would have to be read than are allowed.
     #[error("more than {lists_max} lists would have to be read for one answer")]
     TooManyLists {
@@ -241,6 +244,7 @@ impl Error {
             Error::UpstreamFailed { .. } => Slug::Upstream5xx,
             Error::RefusedCall { .. } | Error::NoSuchListing => Slug::UpstreamRefusedCall,
             Error::BadToken => Slug::UpstreamBadToken,
+            Error::ListShrunk => Slug::UpstreamListShrunk,
             Error::TooManyLists { .. } => Slug::ResultTooLarge,
             Error::TooManyGroups { .. } => Slug::TooManyGroups,
             Error::Roster(_) => Slug::RosterFailed,

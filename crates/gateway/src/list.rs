@@ -5,4 +5,5 @@ pub(crate) mod fan_out;
 pub(crate) mod narrow;
 pub(crate) mod relate;
 pub(crate) mod remember;
+pub(crate) mod shrink;
 pub(crate) mod teams;

@@ -39,7 +39,7 @@ use crate::line::key::Key;
 use crate::line::lookup::GroupCache;
 use crate::line::upstream::Upstream;
 use crate::line::{Line, authorize, fail_fast, lookup, retry, send, share};
-use crate::list::{exchange, fan_out, relate, remember, teams};
+use crate::list::{exchange, fan_out, relate, remember, shrink, teams};
 use crate::observe::metrics::Metrics;
 use crate::observe::spans::Exporter;
 use crate::passthrough::Passthrough;
@@ -262,7 +262,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
         repeats: Budget::new(CALLER_REPEATS_MIN),
         metrics: metrics(),
     };
-    let (visibility, name) = (|| caller.sees.clone(), Arc::from(caller.name.as_str()));
+    let (visibility, name) = (|| caller.sees.clone(), Arc::<str>::from(caller.name.as_str()));
     let lists = ServiceBuilder::new()
         // Teams from their own list, from users, or both.
         .layer(layer(teams::Teams { upstream: upstream(), visibility: visibility() }))
@@ -276,10 +276,17 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
         }))
         // What users' own rows do not say is read beforehand; cheaper ways than the list are taken.
         .layer(layer(relate::Relate {
-            caller: name,
+            caller: Arc::clone(&name),
             visibility: visibility(),
             upstream: upstream(),
             joined,
+            metrics: metrics(),
+        }))
+        // A list that lost more than half of its users is read once more.
+        .layer(layer(shrink::Shrink {
+            caller: name,
+            upstream: upstream(),
+            last: Default::default(),
             metrics: metrics(),
         }))
         // Many pages at a time, in order, whole or not at all.

@@ -36,7 +36,9 @@ pub use section::server::Server;
 pub use section::shadow::Shadow;
 pub use section::stores::{Cache, Lookups, RosterFile};
 pub use section::traces::{Collector, Traces};
-pub use section::upstreams::{DeletedFrom, Related, TeamsFrom, Token, TokenAuth, Upstream};
+pub use section::upstreams::{
+    DeletedFrom, Related, ShrunkList, TeamsFrom, Token, TokenAuth, Upstream,
+};
 use section::{callers, cors, legacy, passthrough, server, shadow, stores, traces, upstreams};
 pub use value::coding::Coding;
 pub use value::digest::{KeyDigest, digest, key_digest};

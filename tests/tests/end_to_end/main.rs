@@ -22,6 +22,7 @@ mod faults {
     mod paging;
     mod retry;
     mod schema;
+    mod shrink;
     mod tenants;
 }
 mod lists {

@@ -76,6 +76,8 @@ pub struct List {
     pub parts: Vec<(Vec<u8>, Range<usize>)>,
     /// Rows shown.
     pub rows: u64,
+    /// Rows read, shown or not.
+    pub read: u64,
     /// The listed records that are no users, in order.
     pub items: Vec<Item<'static>>,
     /// How it was read.

@@ -113,6 +113,7 @@ rows! {
     UpstreamConnectTimeout "upstream_connect_timeout" 504 Upstream Later UNUSABLE;
     UpstreamDns "upstream_dns" 502 Upstream Later UNUSABLE;
     UpstreamForbidden "upstream_forbidden" 502 Operator Never REFUSED;
+    UpstreamListShrunk "upstream_list_shrunk" 503 Upstream Never "The list is changing, try again";
     UpstreamListUnstable "upstream_list_unstable" 503 Upstream Never "The list is changing, try again";
     UpstreamPageOverflow "upstream_page_overflow" 502 Upstream Never UNUSABLE;
     UpstreamPagingBroken "upstream_paging_broken" 502 Upstream Never UNUSABLE;

@@ -105,8 +105,8 @@ const SECONDS_BUCKETS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0];
 
 /// What happens to lists.
-const LIST_EVENTS: [&str; 5] =
-    ["page", "seam_repaired", "read_again", "total_mismatch", "row_hidden"];
+const LIST_EVENTS: [&str; 6] =
+    ["page", "seam_repaired", "read_again", "total_mismatch", "row_hidden", "shrunk"];
 
 /// What a caller's key is when there is something to do.
 const BAD_KEYS: [&str; 2] = ["refused", "forbidden"];
@@ -322,6 +322,12 @@ impl Metrics {
         for (counter, count) in self.0.lists.iter().zip(counts) {
             counter.inc_by(count);
         }
+    }
+
+    /// A list had lost more than half of its users, twice.
+    pub(crate) fn list_shrunk(&self) {
+        let [.., shrunk] = &self.0.lists;
+        shrunk.inc();
     }
 
     /// The server rejected a connection, or what came on it.

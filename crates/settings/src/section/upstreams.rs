@@ -60,6 +60,8 @@ pub struct Upstream {
     pub page_bytes_max: usize,
     /// When a list is read twice.
     pub double_read: DoubleRead,
+    /// What becomes of a list that lost more than half of its users.
+    pub shrunk_list: ShrunkList,
     /// How rows are read.
     pub rules: Rules,
     /// Where teams are found.
@@ -90,6 +92,17 @@ pub struct Token {
     pub url: String,
     /// Where the client's id and secret stand.
     pub auth: TokenAuth,
+}
+
+/// What becomes of a list that lost more than half of its users, and was read once more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShrunkList {
+    /// It is answered.
+    #[default]
+    Believe,
+    /// It is a 503.
+    Refuse,
 }
 
 /// Where teams are found.
@@ -167,6 +180,8 @@ pub(crate) struct TypedUpstream {
     page_bytes_max: Option<usize>,
     #[serde(default)]
     double_read: DoubleRead,
+    #[serde(default)]
+    shrunk_list: ShrunkList,
     #[serde(default)]
     deleted_at: DeletionDate,
     id_policy: Option<PolicyName>,
@@ -305,6 +320,7 @@ impl TypedUpstream {
             rows_max: self.rows_max,
             page_bytes_max: self.page_bytes_max.unwrap_or(facts.page_bytes_max),
             double_read: self.double_read,
+            shrunk_list: self.shrunk_list,
             teams_from: self.teams_from,
             deleted_from: self.deleted_from,
             related: Related {
