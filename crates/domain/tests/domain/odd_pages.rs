@@ -4,7 +4,7 @@
 //! counted as hidden.
 //!
 //! Every history is made from its number alone, so a failure names the number to replay.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may")]
+#![expect(clippy::print_stdout, reason = "a test may")]
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -92,7 +92,7 @@ impl Upstream {
         };
         let one_in = if window.limit == self.page_rows_max { 3 } else { 16 };
         let at = self.chance(window, 0) as usize % ids.len().max(1);
-        let is_bad = ids.len() > 1 && self.chance(window, 1) % one_in == 0;
+        let is_bad = ids.len() > 1 && self.chance(window, 1).is_multiple_of(one_in);
         match self.odd {
             Odd::Lacks if is_bad => {
                 let _ = ids.remove(at);
