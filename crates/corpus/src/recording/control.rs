@@ -25,12 +25,10 @@ struct Numbers {
 }
 
 impl<'a> Recording<'a> {
-    /// Records the answers of `control`.
     pub fn new(control: &'a dyn Source, writer: Writer) -> Recording<'a> {
         Recording { control, writer, numbers: Mutex::default() }
     }
 
-    /// The first error of writing, if there was one.
     pub fn failure(&self) -> Option<CorpusError> {
         self.numbers().failure
     }

@@ -13,7 +13,6 @@ use crate::list::{KeyedBy, List, NotAList};
 pub(crate) const HEADERS: [&str; 4] =
     ["content-type", "location", "retry-after", "www-authenticate"];
 
-/// Compares two answers.
 pub fn compare(endpoint: &Endpoint, control: &Reply, candidate: &Reply, by: KeyedBy) -> Compared {
     let mut differences = Vec::new();
     let take = &mut |found: Drain<'_, Difference>, _: RecordPair<'_>| differences.extend(found);
