@@ -20,7 +20,6 @@ pub struct At {
     pub times: Option<u32>,
 }
 
-/// An error answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fail {
     /// Only requests for users with this `offset`; `None` is every request to the new API.
@@ -33,7 +32,6 @@ pub struct Fail {
     pub retry_after: Option<String>,
 }
 
-/// All faults; the default is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
     /// Limits the faults below that have no place to the requests for users with this offset;
@@ -68,7 +66,6 @@ pub struct Faults {
     pub empty_page_at: Option<At>,
     /// The last row of this page repeats its first one, and its own user is missing.
     pub repeat_user_at: Option<At>,
-    /// An error answer.
     pub fail: Option<Fail>,
     /// How many of 1,000 requests fail, by a seeded sequence.
     pub random_fail_permille: u32,
@@ -125,7 +122,6 @@ pub struct Faults {
     pub token_raw: Option<String>,
 }
 
-/// The decisions of the faults for one request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Plan {
     /// The faults that apply here; the others are off.
@@ -156,7 +152,6 @@ impl Plan {
     }
 }
 
-/// The faults with their counters.
 #[derive(Debug)]
 pub(crate) struct Fates {
     set: Faults,
@@ -221,7 +216,6 @@ impl Fates {
         Plan { faults, ..Plan::default() }
     }
 
-    /// Whether all tokens expire before the next request.
     pub(crate) fn tokens_die(&mut self) -> bool {
         self.left.expire_tokens_after.take_if(|left| *left == 0).is_some()
     }
@@ -260,7 +254,6 @@ fn spend(times: &mut Option<u32>) -> bool {
     }
 }
 
-/// A text that is not a valid setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadSetting(String);
 
