@@ -48,7 +48,6 @@ pub(crate) struct ScopeState {
     pub(crate) doubts: u8,
 }
 
-/// A row to write.
 #[derive(Debug)]
 pub(crate) enum Edit<'a> {
     /// The complete row.
@@ -57,7 +56,6 @@ pub(crate) enum Edit<'a> {
     Marks(u64, Marks),
 }
 
-/// What a row says about a user's presence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Marks {
     pub(crate) absences: u8,
