@@ -157,12 +157,7 @@ fn same(hasher: &RandomState, one: &Difference) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn difference(field: &str, record: &str, cause: Cause) -> Difference {
-        let (field, record) = (field.to_owned(), Some(record.to_owned()));
-        let (control, candidate) = (b"a".to_vec(), b"b".to_vec());
-        Difference { field, kind: "value", cause, control, candidate, record }
-    }
+    use crate::judge::tests::difference;
 
     fn findings(found: impl IntoIterator<Item = Difference>) -> Findings {
         let mut findings = Findings::of("v1_users", &Arc::default());

@@ -131,10 +131,10 @@ impl Cause {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn difference(field: &str, record: &str, cause: Cause) -> Difference {
+    pub(crate) fn difference(field: &str, record: &str, cause: Cause) -> Difference {
         let (field, record) = (field.to_owned(), Some(record.to_owned()));
         let (control, candidate) = (b"a".to_vec(), b"b".to_vec());
         Difference { field, kind: "value", cause, control, candidate, record }

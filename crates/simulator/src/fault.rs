@@ -134,6 +134,12 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// No fault, except that errors may repeat the key.
+    fn echoing(echo_key_in_error: bool) -> Plan {
+        let faults = Faults { echo_key_in_error, ..Faults::default() };
+        Plan { faults, ..Plan::default() }
+    }
+
     /// The rows of `total` that are on the page at `offset`.
     pub(crate) fn window(&self, offset: u64, limit: u64, total: usize) -> Range<usize> {
         let total = total as u64;
@@ -180,8 +186,7 @@ impl Fates {
         let left = &mut self.left;
         let echo_key_in_error = self.set.echo_key_in_error;
         if left.only_under.as_ref().is_some_and(|start| !path.starts_with(start)) {
-            let faults = Faults { echo_key_in_error, ..Faults::default() };
-            return Plan { faults, ..Plan::default() };
+            return Plan::echoing(echo_key_in_error);
         }
         let here = match (&mut left.only_at, offset) {
             (None, _) => true,
@@ -211,9 +216,7 @@ impl Fates {
         if self.set.only_under.is_some() {
             return self.plan(path, None);
         }
-        let Faults { echo_key_in_error, .. } = self.set;
-        let faults = Faults { echo_key_in_error, ..Faults::default() };
-        Plan { faults, ..Plan::default() }
+        Plan::echoing(self.set.echo_key_in_error)
     }
 
     pub(crate) fn tokens_die(&mut self) -> bool {
