@@ -73,7 +73,6 @@ pub(crate) struct Calibration<'a> {
     mask: Mask,
 }
 
-/// Finds the settings.
 pub async fn calibrate(
     control: &dyn Source,
     laboratory: &dyn Laboratory,

@@ -38,7 +38,6 @@ pub struct Judgement {
     pub setting: Option<Setting>,
 }
 
-/// A line of configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Setting {
     pub key: SettingKey,
@@ -54,7 +53,6 @@ pub struct SettingKey {
 }
 
 impl Setting {
-    /// The line in its table.
     pub fn line(&self) -> String {
         format!("{} = {}", self.key.name, self.value)
     }
@@ -137,7 +135,6 @@ impl Known {
     }
 }
 
-/// Facts from the whole list of an endpoint.
 #[derive(Debug, Default)]
 pub struct KnownEndpoint {
     pub control: Index,
@@ -328,7 +325,6 @@ pub(crate) const NO_AGREEMENT: &str =
 /// The setting that decides which users are deleted.
 pub(crate) const DELETED_AT: &str = "deleted_at";
 
-/// The values of that setting.
 pub(crate) const DELETION_RULES: [&str; 3] = ["unless_live", "always", "never"];
 
 /// The values of `deleted_at` under which a user is listed, or is not.

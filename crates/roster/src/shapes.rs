@@ -36,7 +36,6 @@ pub struct Sighting {
     pub is_deleted: bool,
 }
 
-/// How many users a sweep changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Seen for the first time.

@@ -63,7 +63,6 @@ pub(crate) struct Marks {
     pub(crate) vanished_at: Option<u64>,
 }
 
-/// The result of a sweep.
 #[derive(Debug)]
 pub(crate) struct Outcome<'a> {
     /// All users afterwards, by ascending id.

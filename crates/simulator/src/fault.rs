@@ -176,7 +176,6 @@ impl Fates {
         self.set = faults;
     }
 
-    /// The configured faults.
     pub(crate) fn faults(&self) -> &Faults {
         &self.set
     }

@@ -79,7 +79,6 @@ impl Counters {
     }
 }
 
-/// One request being answered.
 #[derive(Debug)]
 pub(crate) struct Guard {
     counters: Counters,

@@ -10,12 +10,10 @@ pub(super) const NAME_MAX: usize = 160;
 /// The most characters of a sentence that are shown.
 pub(super) const SENTENCE_MAX: usize = 600;
 
-/// A name, safe to show.
 pub(super) fn name(name: &str) -> String {
     text::brief(name, NAME_MAX)
 }
 
-/// A sentence, safe to show.
 pub(super) fn sentence(sentence: &str) -> String {
     text::brief(sentence, SENTENCE_MAX)
 }
@@ -142,7 +140,6 @@ pub(super) fn part(field: &str) -> &'static str {
     }
 }
 
-/// The number of differences of all causes.
 pub(super) fn differing(causes: &BTreeMap<Cause, u64>) -> u64 {
     causes.values().fold(0, |sum, n| sum.saturating_add(*n))
 }

@@ -116,48 +116,30 @@ fn grouped<'a, T, R>(
 /// The numbers behind the verdict.
 pub(super) fn tiles(report: &Report) -> Vec<Tile> {
     let totals = &report.totals;
-    let differing = words::differing(&totals.causes);
+    let count = numbers::count;
     let unexplained = words::unexplained(&totals.causes);
-    let bad = |n: u64| if n > 0 { "bad" } else { "" };
+    let differing = words::differing(&totals.causes);
+    let explained = count(differing - unexplained.min(differing));
     let failed = report.properties.iter().filter(|property| property.failed > 0).count() as u64;
-    let tile = |class, label, value, note| Tile { class, label, value, note };
+    let equal = numbers::share_down(totals.matched, totals.compared);
+    let [bad, doubt] = ["bad", "doubt"].map(|class| move |n: u64| if n > 0 { class } else { "" });
+    let of_compared = format!("{} of {}", count(totals.matched), count(totals.compared));
+    let of_scenarios = format!("of {}", numbers::of(totals.scenarios, "scenario", "scenarios"));
+    let of_properties = format!("of {}", count(report.properties.len() as u64));
+    let tile =
+        |class, label, value, note: &str| Tile { class, label, value, note: note.to_owned() };
     vec![
-        tile(
-            "",
-            "Values equal",
-            numbers::share_down(totals.matched, totals.compared),
-            format!("{} of {}", numbers::count(totals.matched), numbers::count(totals.compared)),
-        ),
+        tile("", "Values equal", equal, &of_compared),
         tile(
             bad(unexplained),
             "Unexplained",
-            numbers::count(unexplained),
-            "differences that nothing explains".to_owned(),
+            count(unexplained),
+            "differences that nothing explains",
         ),
-        tile(
-            "",
-            "Explained",
-            numbers::count(differing - unexplained.min(differing)),
-            "differences with a known cause".to_owned(),
-        ),
-        tile(
-            if totals.undecided > 0 { "doubt" } else { "" },
-            "Not compared",
-            numbers::count(totals.undecided),
-            format!("of {}", numbers::of(totals.scenarios, "scenario", "scenarios")),
-        ),
-        tile(
-            if totals.ignored > 0 { "doubt" } else { "" },
-            "Left out",
-            numbers::count(totals.ignored),
-            "values, on request".to_owned(),
-        ),
-        tile(
-            bad(failed),
-            "Properties failed",
-            numbers::count(failed),
-            format!("of {}", numbers::count(report.properties.len() as u64)),
-        ),
+        tile("", "Explained", explained, "differences with a known cause"),
+        tile(doubt(totals.undecided), "Not compared", count(totals.undecided), &of_scenarios),
+        tile(doubt(totals.ignored), "Left out", count(totals.ignored), "values, on request"),
+        tile(bad(failed), "Properties failed", count(failed), &of_properties),
     ]
 }
 
