@@ -22,14 +22,22 @@ pub enum KeyPlace {
     WrongQuery,
 }
 
+impl KeyPlace {
+    /// A key that does not exist, in the same place.
+    pub fn wrong(self) -> KeyPlace {
+        match self {
+            KeyPlace::Bearer => KeyPlace::WrongBearer,
+            _ => KeyPlace::WrongQuery,
+        }
+    }
+}
+
 /// One legacy request without its key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Ask {
-    /// The legacy path.
     pub path: String,
     /// Parameters in order, not escaped.
     pub query: Vec<(String, String)>,
-    /// Where the key goes.
     pub key: KeyPlace,
 }
 
@@ -47,7 +55,6 @@ impl Ask {
         if query.is_empty() { self.path.clone() } else { format!("{}?{query}", self.path) }
     }
 
-    /// The value of `Authorization`, if there is one.
     pub fn authorization(&self, key: &str) -> Option<String> {
         match self.key {
             KeyPlace::Bearer => Some(format!("Bearer {key}")),
@@ -78,7 +85,6 @@ pub const WRONG_KEY: &str = "no-such-key-0000";
 /// One whole answer.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Reply {
-    /// HTTP status.
     pub status: u16,
     /// The headers that are compared; their names are in lower case.
     pub headers: Vec<(String, String)>,
@@ -87,7 +93,6 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }

@@ -4,18 +4,15 @@
 
 use crate::ask::KeyPlace;
 
-/// One legacy endpoint.
 #[derive(Debug)]
 pub struct Endpoint {
     /// Its name in configuration and reports.
     pub name: &'static str,
-    /// Its path.
     pub path: &'static str,
     /// Another path that the pages print.
     pub other_path: Option<&'static str>,
     /// Where the pages put the key.
     pub key: KeyPlace,
-    /// The names of its filters.
     pub filters: &'static [&'static str],
     /// Whether a client may write `filter[x]=` for `x=`.
     pub bracketed: bool,
@@ -24,12 +21,10 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// The endpoint with this path.
     pub fn at(path: &str) -> Option<&'static Endpoint> {
         ENDPOINTS.iter().find(|one| one.path == path || one.other_path == Some(path))
     }
 
-    /// Whether a field is a joined list.
     pub fn is_joined(&self, field: &str) -> bool {
         self.joined.contains(&field)
     }
@@ -40,6 +35,20 @@ impl Endpoint {
     }
 }
 
+const FILTERS: &[&str] =
+    &["id", "name", "email", "sip_account", "sag", "extension", "caller_id", "timezone"];
+
+/// An endpoint without filters and with the key in the query.
+const PLAIN: Endpoint = Endpoint {
+    name: "",
+    path: "",
+    other_path: None,
+    key: KeyPlace::Query,
+    filters: &[],
+    bracketed: false,
+    joined: &[],
+};
+
 /// Every endpoint, in the order in which a validation asks them.
 pub static ENDPOINTS: [Endpoint; 4] = [
     Endpoint {
@@ -47,49 +56,23 @@ pub static ENDPOINTS: [Endpoint; 4] = [
         path: "/api/user_management/v1/users",
         other_path: Some("/user_management/v1/users"),
         key: KeyPlace::Bearer,
-        filters: &[
-            "id",
-            "name",
-            "email",
-            "sip_account",
-            "sag",
-            "extension",
-            "caller_id",
-            "timezone",
-        ],
-        bracketed: false,
+        filters: FILTERS,
         joined: &["assigned_teams", "supervisor_in_teams", "assigned_queues"],
+        ..PLAIN
     },
     Endpoint {
         name: "v3_cdr_users",
         path: "/api/v3/cdr/users",
-        other_path: None,
-        key: KeyPlace::Query,
-        filters: &["name", "email", "sip_account", "sag", "extension", "caller_id", "timezone"],
+        // All but the id.
+        filters: FILTERS.split_at(1).1,
         bracketed: true,
         joined: &["agent_in_teams", "supervisor_in_teams", "assigned_queues"],
+        ..PLAIN
     },
-    Endpoint {
-        name: "v2_cdr_teams",
-        path: "/api/v2/cdr/teams",
-        other_path: None,
-        key: KeyPlace::Query,
-        filters: &[],
-        bracketed: false,
-        joined: &[],
-    },
-    Endpoint {
-        name: "v2_cdr_deleted_agents",
-        path: "/api/v2/cdr/deleted_agents",
-        other_path: None,
-        key: KeyPlace::Query,
-        filters: &[],
-        bracketed: false,
-        joined: &[],
-    },
+    Endpoint { name: "v2_cdr_teams", path: "/api/v2/cdr/teams", ..PLAIN },
+    Endpoint { name: "v2_cdr_deleted_agents", path: "/api/v2/cdr/deleted_agents", ..PLAIN },
 ];
 
-/// The endpoint with this name.
 pub fn endpoint(name: &str) -> Option<&'static Endpoint> {
     ENDPOINTS.iter().find(|endpoint| endpoint.name == name)
 }

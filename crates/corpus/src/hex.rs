@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-/// Two lower-case digits for each byte.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing to a String cannot fail.

@@ -13,15 +13,10 @@ use serde_json::Number;
 /// A JSON value. `1` and `1.0` are different numbers, and a member may occur twice.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Node {
-    /// `null`.
     Null,
-    /// `true` or `false`.
     Bool(bool),
-    /// A number.
     Number(Number),
-    /// A string.
     Text(String),
-    /// An array.
     List(Vec<Node>),
     /// An object, in the order of the text.
     Object(Vec<(String, Node)>),
@@ -50,7 +45,6 @@ impl Node {
         }
     }
 
-    /// The text of a string.
     pub fn text(&self) -> Option<&str> {
         match self {
             Node::Text(text) => Some(text),
@@ -58,7 +52,6 @@ impl Node {
         }
     }
 
-    /// The elements of an array.
     pub fn list(&self) -> Option<&[Node]> {
         match self {
             Node::List(list) => Some(list),
@@ -78,7 +71,6 @@ impl Node {
         }
     }
 
-    /// As JSON text.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
@@ -127,7 +119,6 @@ impl From<&str> for Node {
     }
 }
 
-/// A text that is not JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not JSON, or a number that is too long, at column {at}")]
 pub struct NotJson {
@@ -161,9 +152,6 @@ impl<'de> Deserialize<'de> for Node {
             }
             fn visit_str<E>(self, value: &str) -> Result<Node, E> {
                 Ok(Node::Text(value.to_owned()))
-            }
-            fn visit_string<E>(self, value: String) -> Result<Node, E> {
-                Ok(Node::Text(value))
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Node, A::Error> {
                 let mut list = Vec::new();

@@ -48,7 +48,6 @@ pub struct Pseudonyms {
     made: Mutex<HashMap<String, String>>,
 }
 
-/// The operator's key is too short to be a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the key for pseudonyms has fewer than {KEY_BYTES_MIN} bytes")]
 pub struct KeyTooShort;
@@ -61,9 +60,6 @@ impl Pseudonyms {
     }
 
     /// Pseudonyms under the operator's key.
-    ///
-    /// # Errors
-    /// Where it has fewer than [`KEY_BYTES_MIN`] bytes.
     pub fn with_key(key: &[u8]) -> Result<Pseudonyms, KeyTooShort> {
         if key.len() < KEY_BYTES_MIN {
             return Err(KeyTooShort);
@@ -120,7 +116,8 @@ impl Pseudonyms {
         if fields::is_key(parameter) {
             return LEFT_OUT.to_owned();
         }
-        let is_kept = fields::is_kept_parameter(parameter) || self.keeps(fields::plain(parameter));
+        let plain = fields::plain(parameter);
+        let is_kept = fields::KEPT_PARAMETERS.contains(&plain) || self.keeps(plain);
         if is_kept { text.to_owned() } else { self.text(text) }
     }
 
@@ -159,21 +156,12 @@ impl Pseudonyms {
         };
         let pairs = form_urlencoded::parse(query.as_bytes());
         let pairs = pairs.map(|(name, value)| (self.parameter(&name), replaced(&name, &value)));
-        let mut path_out = String::with_capacity(path.len());
-        let mut before = "";
-        for (k, segment) in path.split('/').enumerate() {
-            if k > 0 {
-                path_out.push('/');
-            }
-            let is_personal =
-                matches!(before, "username" | "agentDisplayId") && !self.keeps(before);
-            match is_personal {
-                true => path_out.push_str(&escaped(&self.text(&unescaped(segment)))),
-                false => path_out.push_str(segment),
-            }
-            before = segment;
-        }
-        spelled(&path_out, pairs)
+        let path =
+            segments(path, |segment, named| match named.filter(|field| !self.keeps(field)) {
+                Some(_) => escaped(&self.text(&unescaped(segment))),
+                None => segment.to_owned(),
+            });
+        spelled(&path, pairs)
     }
 
     /// The pseudonym of a number, with as many digits.
@@ -235,10 +223,6 @@ impl Pseudonyms {
     fn keeps(&self, field: &str) -> bool {
         self.kept_fields.contains(field)
     }
-
-    fn keeps_sentence(&self, text: &str) -> bool {
-        self.kept_sentences.contains(text)
-    }
 }
 
 impl fmt::Debug for Pseudonyms {
@@ -276,6 +260,15 @@ fn number_at(text: &str) -> usize {
         end += signs + more;
     }
     end
+}
+
+/// A path with other segments. A segment that names a person comes with the field that it is a value of.
+pub(crate) fn segments(path: &str, other: impl Fn(&str, Option<&str>) -> String) -> String {
+    let before = std::iter::once("").chain(path.split('/'));
+    let named =
+        before.map(|one| Some(one).filter(|one| matches!(*one, "username" | "agentDisplayId")));
+    let all = path.split('/').zip(named).map(|(segment, named)| other(segment, named));
+    all.collect::<Vec<_>>().join("/")
 }
 
 /// One segment of a path, percent-decoded.

@@ -36,7 +36,6 @@ pub const UNFINISHED: &str = "part";
 pub struct Header {
     /// The version of Tieline that recorded it.
     pub version: String,
-    /// The dialect of the new API.
     pub dialect: String,
     /// When the recording began, RFC 3339 in UTC.
     pub recorded_at: String,
@@ -51,45 +50,28 @@ pub struct Header {
 /// Why a corpus cannot be written or read. It contains no text of the corpus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CorpusError {
-    /// The file cannot be read or written.
     #[error("the corpus cannot be read or written: {0}")]
     Io(io::ErrorKind),
     /// The first line is not the header of a corpus.
     #[error("this is no corpus of Tieline")]
     Foreign,
-    /// A later version wrote it.
     #[error("the corpus has format {found}, this version reads formats up to {FORMAT}")]
-    Newer {
-        /// Its format.
-        found: u32,
-    },
+    Newer { found: u32 },
     /// The last line is missing.
     #[error("the corpus ends early: its recording was not finished, or the file was cut")]
     Unfinished,
-    /// A line was changed after it was written.
     #[error("line {line} of the corpus is not what was recorded: the file was edited or damaged")]
     Edited {
         /// The line, from 1.
         line: u64,
     },
-    /// A line is too long to be read.
     #[error("line {line} of the corpus is longer than {bytes_max} bytes")]
-    TooLong {
-        /// The line, from 1.
-        line: u64,
-        /// The limit.
-        bytes_max: u64,
-    },
-    /// The pages of one list are too large to be put together.
+    TooLong { line: u64, bytes_max: u64 },
     #[error("the pages of one list in the corpus have more than {bytes_max} bytes")]
-    ListTooLong {
-        /// The limit.
-        bytes_max: usize,
-    },
+    ListTooLong { bytes_max: usize },
     /// The path belongs to no legacy endpoint, and may contain a key.
     #[error("only answers of the legacy endpoints of users, teams and deleted agents are recorded")]
     NoEndpoint,
-    /// The recording is finished already.
     #[error("the recording is finished")]
     Finished,
 }

@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -47,21 +47,16 @@ const SHAPES_MAX: usize = 1_000;
 /// The longest wait for an answer to [`Relay::ask`].
 const ASK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The source of the answers.
 #[derive(Clone)]
 pub enum Behind {
-    /// The upstream itself.
     Live(Box<Upstream>),
-    /// A recording.
     Replay {
-        /// The recorded answers.
         replies: Arc<dyn Replies>,
         /// Whether there is a token endpoint. It grants a made-up token to every request.
         grants_tokens: bool,
     },
 }
 
-/// A live upstream.
 #[derive(Clone, Debug)]
 pub struct Upstream {
     /// Scheme, host, and perhaps port and path. The target of a request is appended.
@@ -72,19 +67,21 @@ pub struct Upstream {
     pub client: Client,
 }
 
+impl Upstream {
+    fn url(&self, target: &str) -> String {
+        format!("{}{target}", self.base_url)
+    }
+}
+
 /// Recorded answers. Reading one may wait for a disk.
 pub trait Replies: Send + Sync {
     /// The answer to a request, `None` where it was not recorded.
-    ///
-    /// # Errors
-    /// Where the recording cannot be read.
     fn reply(&self, method: &str, target: &str) -> io::Result<Option<Reply>>;
 }
 
 /// One request and the answer of an upstream.
 #[derive(Clone)]
 pub struct Exchange {
-    /// The method.
     pub method: String,
     /// Path and query behind the base URL, as sent.
     pub target: String,
@@ -99,7 +96,6 @@ pub trait Recorder: Send + Sync {
     fn record(&self, exchange: &Exchange);
 }
 
-/// The settings of a relay.
 #[derive(Clone)]
 pub struct RelaySettings {
     /// The most bytes of answers to GET in memory, see [`Relay::answer_from_memory`]; 0 for none.
@@ -108,7 +104,6 @@ pub struct RelaySettings {
     pub body_bytes_max: usize,
     /// The longest wait for each piece of a body.
     pub idle: Duration,
-    /// The recorder of exchanges.
     pub recorder: Option<Arc<dyn Recorder>>,
 }
 
@@ -119,14 +114,11 @@ impl Default for RelaySettings {
     }
 }
 
-/// Counts since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Requests to the upstream, including those for tokens.
     pub sent: u64,
-    /// Requests answered from memory.
     pub from_memory: u64,
-    /// Requests answered from a recording.
     pub from_recording: u64,
     /// Requests without an answer in the recording.
     pub missing: u64,
@@ -154,7 +146,7 @@ struct Shared {
     accepted: Mutex<Option<Accepted>>,
     calls: Mutex<Vec<Call>>,
     missing: Mutex<BTreeMap<String, u64>>,
-    tally: Tally,
+    counts: Mutex<Counts>,
 }
 
 /// The headers of the last request whose credential the upstream accepted.
@@ -164,17 +156,6 @@ struct Accepted {
     accept: Option<HeaderValue>,
 }
 
-#[derive(Default)]
-struct Tally {
-    sent: AtomicU64,
-    from_memory: AtomicU64,
-    from_recording: AtomicU64,
-    missing: AtomicU64,
-    cut: AtomicU64,
-    forgotten: AtomicU64,
-}
-
-/// The listener that a request came through.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Door {
     Api,
@@ -183,10 +164,6 @@ enum Door {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
 }
 
 impl Relay {
@@ -213,7 +190,7 @@ impl Relay {
             accepted: Mutex::default(),
             calls: Mutex::default(),
             missing: Mutex::default(),
-            tally: Tally::default(),
+            counts: Mutex::default(),
         });
         let stop = shutdown.child_token();
         let address = open(&shared, Door::Api, &stop).await?;
@@ -250,28 +227,16 @@ impl Relay {
         self.shared.answers_from_memory.store(on, Ordering::Relaxed);
     }
 
-    /// Removes every answer from memory.
     pub fn forget(&self) {
         lock(&self.shared.memory).clear();
     }
 
-    /// How many answers found no room in memory.
     pub fn not_kept(&self) -> u64 {
-        lock(&self.shared.memory).not_kept()
+        lock(&self.shared.memory).not_kept
     }
 
-    /// The counts since the start.
     pub fn counts(&self) -> Counts {
-        let tally = &self.shared.tally;
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Counts {
-            sent: read(&tally.sent),
-            from_memory: read(&tally.from_memory),
-            from_recording: read(&tally.from_recording),
-            missing: read(&tally.missing),
-            cut: read(&tally.cut),
-            forgotten: read(&tally.forgotten),
-        }
+        *lock(&self.shared.counts)
     }
 
     /// The shapes of requests without an answer in the recording, and how often each occurred.
@@ -293,16 +258,12 @@ impl Relay {
 /// Why [`Relay::ask`] got no answer. It contains no text of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AskFailure {
-    /// The upstream has not accepted a credential yet.
     #[error("no credential was seen yet that the new API took")]
     NoCredential,
-    /// The target is not a path with a query.
     #[error("not a path and a query")]
     BadTarget,
-    /// The recording has no answer to it.
     #[error("the recording has no answer to this")]
     NotRecorded,
-    /// The recording cannot be read.
     #[error("the recording cannot be read")]
     Unreadable,
     /// The head of the answer did not come.
@@ -311,7 +272,6 @@ pub enum AskFailure {
     /// The body of the answer did not come whole.
     #[error(transparent)]
     NoBody(#[from] BodyError),
-    /// The answer took too long.
     #[error("no answer came in time")]
     TimedOut,
 }

@@ -3,7 +3,6 @@
 //!
 //! An error here must never contain an address, a key or a body.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,12 +18,10 @@ use transport::{body, retry_after};
 
 use crate::ask::{Ask, KeyPlace, Reply};
 
-/// A future that a trait returns.
 pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Something that answers legacy requests: a server or a recording.
 pub trait Source: Send + Sync {
-    /// Sends one request.
     fn ask<'a>(&'a self, ask: &'a Ask) -> Answering<'a, Result<Reply, Silence>>;
 
     /// Asks a question of a run for the first time. `whole` is the whole value where the question
@@ -44,39 +41,29 @@ pub trait Source: Send + Sync {
     }
 }
 
-/// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Silence {
-    /// There was no connection, or it broke.
     #[error("no answer: {0}")]
     Exchange(ClientError),
-    /// The body was cut off.
     #[error("the answer did not come whole")]
     Body,
-    /// The answer took too long.
     #[error("the answer took too long")]
     Late,
-    /// Every repeat was answered with 429 or 503.
     #[error("the server goes on answering {0}")]
     Busy(u16),
-    /// The budget of requests is used up.
     #[error("no request is left of the budget")]
     Budget,
-    /// The recording does not contain this question.
     #[error("the recording does not have this question")]
     NotRecorded,
 }
 
-/// The limits under which a server is asked.
 #[derive(Clone, Debug)]
 pub struct Manners {
-    /// The longest wait for a whole answer.
     pub timeout: Duration,
     /// The largest body, in bytes.
     pub bytes_max: usize,
     /// The most requests per second; `None` for as fast as the server answers.
     pub requests_per_second_max: Option<f64>,
-    /// The most requests in all.
     pub requests_max: Option<u64>,
     /// How often a request is repeated after 429 or 503.
     pub repeats_max: u32,
@@ -100,7 +87,6 @@ impl Default for Manners {
     }
 }
 
-/// A server that answers legacy requests.
 pub struct Live {
     client: Client,
     base_url: String,
@@ -111,13 +97,6 @@ pub struct Live {
     sent: AtomicU64,
     busy: AtomicU64,
     pacer: Option<Pacer>,
-}
-
-impl fmt::Debug for Live {
-    /// Keys must not be printed.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Live").finish_non_exhaustive()
-    }
 }
 
 impl Live {
@@ -137,7 +116,6 @@ impl Live {
         Live { client, base_url, key, user_key, manners, sent, busy, pacer }
     }
 
-    /// How many requests were sent.
     pub fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }
@@ -221,7 +199,6 @@ const KEPT: [&str; 6] = [
     "x-tieline-error",
 ];
 
-/// The headers of an answer that are kept.
 pub fn kept(headers: &http::HeaderMap) -> Vec<(String, String)> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
     KEPT.iter().filter_map(|name| Some(((*name).to_owned(), text(name)?))).collect()

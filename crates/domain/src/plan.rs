@@ -137,7 +137,6 @@ impl TextFilter {
 
 /// A text of a user that a list can be filtered by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields of `User`")]
 pub enum TextOf {
     Name,
     Email,

@@ -147,7 +147,6 @@ impl Match {
 /// How each text filter compares. `id` always compares numbers.
 #[derive(Debug, Clone, Copy, Deserialize, Serialize, PartialEq, Eq, Default)]
 #[serde(deny_unknown_fields, default)]
-#[expect(missing_docs, reason = "one per filter, named as the filter is")]
 pub struct Filters {
     pub name: Match,
     pub email: Match,

@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::compare::compare;
-use crate::knowledge::{Knowledge, Settings};
+use crate::knowledge::Knowledge;
 use crate::list::{KeyedBy, List};
 use crate::mask::Mask;
 use crate::scenario::Scenario;
@@ -33,7 +33,6 @@ pub type Overlay = BTreeMap<String, Map<String, Value>>;
 /// The table of the upstream in an [`Overlay`].
 pub const UPSTREAM: &str = "upstream";
 
-/// Starts candidates under other settings.
 pub trait Laboratory: Send + Sync {
     /// A candidate under an overlay. It stops when it is dropped.
     fn candidate<'a>(
@@ -45,22 +44,16 @@ pub trait Laboratory: Send + Sync {
     fn keep_still(&self);
 }
 
-/// Why a calibration failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unable {
-    /// Control does not answer.
     #[error("control does not answer {0}: {1}")]
     Control(String, Silence),
-    /// Control does not answer with a list.
     #[error("control answers {1} to {0}")]
     Refused(String, u16),
-    /// Candidate does not answer.
     #[error("candidate does not answer: {0}")]
     Candidate(Silence),
-    /// A candidate could not be started.
     #[error("a candidate could not be started: {0}")]
     Start(String),
-    /// The calibration was interrupted.
     #[error("interrupted")]
     Interrupted,
 }
@@ -68,7 +61,6 @@ pub enum Unable {
 /// The whole lists of one side.
 pub(crate) type Lists = BTreeMap<&'static str, Reply>;
 
-/// The state of one calibration.
 pub(crate) struct Calibration<'a> {
     control: &'a dyn Source,
     laboratory: &'a dyn Laboratory,
@@ -81,10 +73,6 @@ pub(crate) struct Calibration<'a> {
     mask: Mask,
 }
 
-/// Finds the settings.
-///
-/// # Errors
-/// Where a side does not answer.
 pub async fn calibrate(
     control: &dyn Source,
     laboratory: &dyn Laboratory,
@@ -107,7 +95,7 @@ pub async fn calibrate(
     cancel.run_until_cancelled(calibration.all()).await.unwrap_or(Err(Unable::Interrupted))
 }
 
-impl Calibration<'_> {
+impl<'a> Calibration<'a> {
     async fn all(mut self) -> Result<Calibrated, Unable> {
         for endpoint in self.endpoints {
             let ask = Scenario::all(endpoint).ask;
@@ -154,18 +142,13 @@ impl Calibration<'_> {
 
     /// Notes whether the two sides give the same people other ids, and aligns records by e-mail address then.
     fn align(&mut self, candidate: &Lists) {
-        for endpoint in self.endpoints.iter().filter(|endpoint| endpoint.lists_users()) {
-            let (Some(control), Some(candidate)) =
-                (self.lists.get(endpoint.name), candidate.get(endpoint.name))
-            else {
-                continue;
-            };
-            if KeyedBy::of(&control.body, &candidate.body) == KeyedBy::Email {
-                self.by = KeyedBy::Email;
-                let id_map = self.id_map(&control.body, &candidate.body);
-                self.found.id_map = id_map;
-                return;
-            }
+        let both = self.both(candidate).find(|(endpoint, control, candidate)| {
+            let by = || KeyedBy::of(&control.body, &candidate.body);
+            endpoint.lists_users() && by() == KeyedBy::Email
+        });
+        if let Some((_, control, candidate)) = both {
+            let id_map = self.id_map(&control.body, &candidate.body);
+            (self.by, self.found.id_map) = (KeyedBy::Email, id_map);
         }
     }
 
@@ -206,27 +189,55 @@ impl Calibration<'_> {
 
     /// How many values differ, by field.
     fn remaining(&self, candidate: &Lists) -> Vec<Remaining> {
-        let mut all = Vec::new();
-        for endpoint in self.endpoints {
-            let (Some(control), Some(candidate)) =
-                (self.lists.get(endpoint.name), candidate.get(endpoint.name))
-            else {
-                continue;
-            };
+        let remaining = |(endpoint, control, candidate): (&'static Endpoint, &Reply, &Reply)| {
             let compared = compare(endpoint, control, candidate, self.keyed_by(endpoint));
-            for (field, tally) in compared.tallies {
-                all.push(Remaining {
-                    endpoint: endpoint.name,
-                    field: self.mask.name(&field),
-                    compared: tally.compared,
-                    differing: tally.compared - tally.matched,
-                });
-            }
-        }
-        all
+            compared.tallies.into_iter().map(move |(field, tally)| Remaining {
+                endpoint: endpoint.name,
+                field: self.mask.name(&field),
+                compared: tally.compared,
+                differing: tally.compared - tally.matched,
+            })
+        };
+        self.both(candidate).flat_map(remaining).collect()
     }
 
-    fn settings(&self, endpoint: &Endpoint) -> Settings {
-        self.knowledge.settings(endpoint.name)
+    /// Both sides' lists of each endpoint.
+    fn both<'b>(
+        &'b self,
+        candidate: &'b Lists,
+    ) -> impl Iterator<Item = (&'static Endpoint, &'b Reply, &'b Reply)> {
+        let both = |endpoint: &&'static Endpoint| {
+            let control = self.lists.get(endpoint.name)?;
+            Some((*endpoint, control, candidate.get(endpoint.name)?))
+        };
+        self.endpoints.iter().filter_map(both)
+    }
+
+    /// The endpoints that list users.
+    fn users(&self) -> impl Iterator<Item = &'static Endpoint> + use<'a> {
+        self.endpoints.iter().copied().filter(|endpoint| endpoint.lists_users())
+    }
+}
+
+/// Empties the dictionaries, so that the values of the new API are visible.
+fn empty_dictionaries(settings: &mut Map<String, Value>) {
+    for dictionary in ["timezone_names", "caller_id_groups", "channel_types"] {
+        settings.insert(dictionary.to_owned(), Value::Object(Map::new()));
+    }
+}
+
+/// Sets `key` in a table below `settings`. The printed table replaces the whole table of the configuration,
+/// so a new one begins with the entries `in_force`.
+fn insert_below(
+    settings: &mut Map<String, Value>,
+    table: &str,
+    in_force: &BTreeMap<String, String>,
+    key: &str,
+    value: &str,
+) {
+    let known = || in_force.iter().map(|(key, value)| (key.clone(), value.clone().into()));
+    let table = settings.entry(table).or_insert_with(|| Value::Object(known().collect()));
+    if let Value::Object(table) = table {
+        table.insert(key.to_owned(), value.into());
     }
 }

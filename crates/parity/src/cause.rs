@@ -19,59 +19,56 @@ use serde::{Deserialize, Serialize};
 use crate::compare::{Difference, Kind, MEMBERS, ORDER, RECORDS};
 use crate::filter::Index;
 use crate::knowledge::{Knowledge, Settings};
-use crate::list::KeyedBy;
+use crate::list::{KeyedBy, List, Record};
 use crate::witness;
 pub use pairs::Pairs;
 pub use votes::Vote;
 pub(crate) use votes::votes;
+pub(crate) use whole::ENVELOPES;
 
 /// The codes of the ledger that a rule tests.
 const EMPTY_TEAMS_MISSING: &str = "empty_teams_missing";
 const VANISHED_USERS_MISSING: &str = "vanished_users_missing";
 
-/// The cause of a difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
-    /// The cause.
     pub cause: Cause,
     /// The reason for the cause, a sentence without a value.
     pub why: String,
-    /// The setting that would make the values equal.
     pub setting: Option<Setting>,
 }
 
-/// A line of configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Setting {
-    /// Its table, and its name there.
     pub key: SettingKey,
     /// The value, as TOML.
     pub value: String,
 }
 
-/// The name of a setting.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SettingKey {
-    /// Its table.
     pub table: String,
     /// Its name in the table, as TOML.
     pub name: String,
 }
 
 impl Setting {
-    /// The line in its table.
     pub fn line(&self) -> String {
         format!("{} = {}", self.key.name, self.value)
     }
 }
 
 impl Judgement {
-    fn new(cause: Cause, why: &str) -> Judgement {
+    pub(crate) fn new(cause: Cause, why: &str) -> Judgement {
         Judgement { cause, why: why.to_owned(), setting: None }
     }
 
-    fn bug(why: &str) -> Judgement {
+    pub(crate) fn bug(why: &str) -> Judgement {
         Judgement::new(Cause::Bug, why)
+    }
+
+    fn loss(why: &str) -> Judgement {
+        Judgement::new(Cause::DeclaredLoss, why)
     }
 
     fn quirk(table: String, name: &str, value: String, why: &str) -> Judgement {
@@ -86,23 +83,17 @@ pub(crate) fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default().replace('\u{7f}', "\\u007F")
 }
 
-/// Everything that a judgement uses.
 #[derive(Debug)]
 pub struct Evidence<'a> {
-    /// The endpoint that was asked.
     pub endpoint: &'static Endpoint,
-    /// The facts about candidate.
     pub knowledge: &'a Knowledge,
-    /// Its settings for the endpoint.
     pub settings: &'a Settings,
-    /// The member by which records are aligned.
     pub keyed_by: KeyedBy,
     /// The rows of the new API for the records that differ, if it could be asked. A record without a row
     /// does not exist there.
     pub witness: Option<&'a witness::Rows>,
     /// The values of control and candidate that stood side by side.
     pub pairs: &'a Pairs,
-    /// The facts from the whole lists.
     pub known: &'a Known,
     /// A cache: the judgement that control compares the filters of this question in another way.
     pub mode: OnceCell<Option<Judgement>>,
@@ -115,9 +106,7 @@ pub struct Known {
     pub teams: HashMap<String, String>,
     /// The ids or names of teams that control's users name; `None` where no list of users was read.
     pub teams_of_users: Option<HashSet<String>>,
-    /// The new API's own list of teams.
     pub new_teams: Teams,
-    /// The facts of each endpoint.
     pub endpoints: HashMap<&'static str, KnownEndpoint>,
 }
 
@@ -134,28 +123,25 @@ pub enum Teams {
 }
 
 impl Known {
-    /// Notes the teams that a user of control names.
-    pub(crate) fn note_teams(&mut self, user: &Node) {
+    /// Notes the teams that control's users name.
+    pub(crate) fn note_teams(&mut self, users: &List<'_>) {
         let teams = self.teams_of_users.get_or_insert_default();
-        for field in ["assigned_teams", "agent_in_teams", "supervisor_in_teams"] {
-            let text = user.get(field).and_then(Node::text).unwrap_or_default();
-            teams.extend(text.split(", ").map(str::to_owned));
+        for user in users.records.iter().map(Record::node) {
+            for field in ["assigned_teams", "agent_in_teams", "supervisor_in_teams"] {
+                let text = user.get(field).and_then(Node::text).unwrap_or_default();
+                teams.extend(text.split(", ").map(str::to_owned));
+            }
         }
     }
 }
 
-/// Facts from the whole list of an endpoint.
 #[derive(Debug, Default)]
 pub struct KnownEndpoint {
-    /// The values that filters look at, of control's records.
     pub control: Index,
-    /// The same of candidate's records.
     pub candidate: Index,
-    /// The values that stood side by side.
     pub pairs: Pairs,
     /// By filter, the modes that fit every answer so far, as TOML.
     ways: HashMap<String, BTreeSet<String>>,
-    /// Judged differences, by record.
     judged: HashMap<String, Vec<(DifferenceId, Judgement)>>,
 }
 
@@ -169,15 +155,16 @@ impl KnownEndpoint {
     /// The judgement of a difference that occurred before.
     pub fn judged(&self, id: &DifferenceId) -> Option<&Judgement> {
         let record = id.record.as_deref().unwrap_or_default();
-        let of_record = self.judged.get(record)?;
-        of_record.iter().find(|(known, _)| known == id).map(|(_, judgement)| judgement)
+        self.of_record(record, |known| known == id)
     }
 
-    /// The judgement of a difference in a field of a record.
     pub fn field(&self, record: &str, field: &str) -> Option<&Judgement> {
-        let of_record = self.judged.get(record)?;
-        let is_it = |id: &DifferenceId| id.path.split('[').next() == Some(field);
-        of_record.iter().find(|(id, _)| is_it(id)).map(|(_, judgement)| judgement)
+        self.of_record(record, |known| known.path.split('[').next() == Some(field))
+    }
+
+    fn of_record(&self, record: &str, is_it: impl Fn(&DifferenceId) -> bool) -> Option<&Judgement> {
+        let found = self.judged.get(record)?.iter().find(|(known, _)| is_it(known));
+        found.map(|(_, judgement)| judgement)
     }
 }
 
@@ -186,7 +173,7 @@ impl KnownEndpoint {
 pub struct DifferenceId {
     record: Option<String>,
     path: String,
-    values: Option<(String, String)>,
+    values: (String, String),
 }
 
 impl DifferenceId {
@@ -194,10 +181,8 @@ impl DifferenceId {
     pub fn of(difference: &Difference) -> DifferenceId {
         let text = |node: &Option<Node>| node.as_ref().map(Node::to_json).unwrap_or_default();
         let values = match difference.kind {
-            Kind::Missing | Kind::Extra => {
-                Some((difference.kind.as_str().to_owned(), String::new()))
-            }
-            _ => Some((text(&difference.control), text(&difference.candidate))),
+            Kind::Missing | Kind::Extra => (difference.kind.as_str().to_owned(), String::new()),
+            _ => (text(&difference.control), text(&difference.candidate)),
         };
         DifferenceId { record: difference.record.clone(), path: difference.path.clone(), values }
     }
@@ -227,7 +212,6 @@ impl Evidence<'_> {
         }
     }
 
-    /// Judges a record that only one side lists.
     fn listed(&self, difference: &Difference, key: &str) -> Judgement {
         match (difference.kind, self.endpoint.name) {
             (Kind::Missing, "v2_cdr_teams") => {
@@ -243,11 +227,8 @@ impl Evidence<'_> {
 
     /// Whether the ledger has a row with this code for the records of the endpoint.
     fn declares(&self, code: &str) -> bool {
-        self.knowledge.ledger.iter().any(|loss| {
-            loss.endpoint == self.endpoint.name
-                && loss.dialect == self.knowledge.dialect
-                && loss.field == "id"
-                && loss.code == code
+        self.knowledge.losses().any(|loss| {
+            loss.endpoint == self.endpoint.name && loss.field == "id" && loss.code == code
         })
     }
 
@@ -271,8 +252,7 @@ impl Evidence<'_> {
             Teams::Refused if named.is_none() => {
                 Judgement::bug("control's lists of users could not be read, which name the teams")
             }
-            Teams::Refused => Judgement::new(
-                Cause::DeclaredLoss,
+            Teams::Refused => Judgement::loss(
                 "no user names this team, and the new API has no list of teams for this key",
             ),
         }
@@ -281,8 +261,7 @@ impl Evidence<'_> {
     /// Judges a team or a former user that only control lists, with nothing but the ledger as evidence.
     pub(crate) fn declared_missing(&self) -> Judgement {
         match self.declares(EMPTY_TEAMS_MISSING) || self.declares(VANISHED_USERS_MISSING) {
-            true => Judgement::new(
-                Cause::DeclaredLoss,
+            true => Judgement::loss(
                 "the ledger says that some are missing; whether these are, only a validation can tell",
             ),
             false => Judgement::bug("candidate does not list what control lists"),
@@ -295,8 +274,7 @@ impl Evidence<'_> {
         };
         let current = self.knowledge.deleted_at.as_str();
         match rows.get(key) {
-            None if self.endpoint.name == "v2_cdr_deleted_agents" => Judgement::new(
-                Cause::DeclaredLoss,
+            None if self.endpoint.name == "v2_cdr_deleted_agents" => Judgement::loss(
                 "the new API does not list this deleted user any more; the roster remembers those \
                  who vanish from now on",
             ),
@@ -347,12 +325,14 @@ pub(crate) const NO_AGREEMENT: &str =
 /// The setting that decides which users are deleted.
 pub(crate) const DELETED_AT: &str = "deleted_at";
 
+pub(crate) const DELETION_RULES: [&str; 3] = ["unless_live", "always", "never"];
+
 /// The values of `deleted_at` under which a user is listed, or is not.
 pub(crate) fn deletion_rules<'a>(
     endpoint: &'a Endpoint,
     row: &'a Node,
     is_listed: bool,
 ) -> impl Iterator<Item = &'static str> + 'a {
-    let rules = ["unless_live", "always", "never"].into_iter();
-    rules.filter(move |rule| witness::is_listed(endpoint, row, rule) == is_listed)
+    let is_it = move |rule: &&str| witness::is_listed(endpoint, row, rule) == is_listed;
+    DELETION_RULES.into_iter().filter(is_it)
 }

@@ -14,7 +14,6 @@ pub(crate) use answers::HEADERS;
 pub use answers::{Listener, RecordPair, compare, compare_into};
 use elements::{BESIDE_MAX, elements, unshared};
 
-/// How two things differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// Another value of the same kind.
@@ -34,6 +33,14 @@ pub enum Kind {
 }
 
 impl Kind {
+    fn of(control: Option<&Node>, candidate: Option<&Node>) -> Kind {
+        match (control, candidate) {
+            (Some(one), Some(other)) if one.kind() == other.kind() => Kind::Value,
+            (Some(_), Some(_)) => Kind::Type,
+            _ => Kind::Absent,
+        }
+    }
+
     /// The words in reports.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -48,7 +55,6 @@ impl Kind {
     }
 }
 
-/// One difference.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
     /// The key of the record; `None` for a part of the whole answer.
@@ -57,20 +63,16 @@ pub struct Difference {
     pub field: String,
     /// The place below the field, such as `assigned_channels[].type`, or the field.
     pub path: String,
-    /// The kind of the difference.
     pub kind: Kind,
     /// Control's value; `None` means absent.
     pub control: Option<Node>,
-    /// Candidate's value.
     pub candidate: Option<Node>,
 }
 
 /// How often a field was compared and equal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Values compared.
     pub compared: u64,
-    /// Compared values that are equal.
     pub matched: u64,
 }
 
@@ -79,11 +81,8 @@ pub struct Tally {
 pub struct Compared {
     /// The tally of each field.
     pub tallies: BTreeMap<String, Tally>,
-    /// The differences.
     pub differences: Vec<Difference>,
-    /// Records of control.
     pub control_records: u64,
-    /// Records of candidate.
     pub candidate_records: u64,
     /// Records that both sides list.
     pub common_records: u64,
@@ -91,15 +90,12 @@ pub struct Compared {
     is_untallied: bool,
 }
 
-/// The status.
 pub const STATUS: &str = "$status";
 /// The body of an error.
 pub const ERROR: &str = "$error";
-/// The envelope of a list.
 pub const ENVELOPE: &str = "$envelope";
 /// The set of records in a list.
 pub const RECORDS: &str = "$records";
-/// The order of the records.
 pub const ORDER: &str = "$order";
 /// The order of a record's members.
 pub const MEMBERS: &str = "$members";
@@ -114,18 +110,17 @@ pub fn is_of_the_answer(field: &str) -> bool {
 }
 
 impl Compared {
-    /// Counts one comparison of a field.
     fn count(&mut self, field: &str, is_equal: bool) {
         if self.is_untallied {
             return;
         }
+        if !self.tallies.contains_key(field) {
+            self.tallies.insert(field.to_owned(), Tally::default());
+        }
         if let Some(tally) = self.tallies.get_mut(field) {
             tally.compared += 1;
             tally.matched += u64::from(is_equal);
-            return;
         }
-        let tally = Tally { compared: 1, matched: u64::from(is_equal) };
-        self.tallies.insert(field.to_owned(), tally);
     }
 
     /// Compares a part that an answer has once.
@@ -134,11 +129,7 @@ impl Compared {
         if control == candidate {
             return;
         }
-        let kind = match (&control, &candidate) {
-            (Some(control), Some(candidate)) if control.kind() == candidate.kind() => Kind::Value,
-            (Some(_), Some(_)) => Kind::Type,
-            _ => Kind::Absent,
-        };
+        let kind = Kind::of(control.as_ref(), candidate.as_ref());
         self.differ(None, field, field, kind, control, candidate);
     }
 
@@ -246,24 +237,18 @@ impl Compared {
 
     /// Compares the members beside the lists in two envelopes of one kind.
     fn around(&mut self, control: &List<'_>, candidate: &List<'_>) {
-        let mut names: Vec<&String> =
-            control.around.iter().chain(&candidate.around).map(|(name, _)| name).collect();
-        names.dedup();
         let mut seen = BTreeSet::new();
-        for name in names {
+        for (name, _) in control.around.iter().chain(&candidate.around) {
             if seen.insert(name) {
                 let of = |list: &List<'_>| {
-                    list.around
-                        .iter()
-                        .find(|(known, _)| known == name)
-                        .map(|(_, node)| node.clone())
+                    let member = list.around.iter().find(|(known, _)| known == name);
+                    member.map(|(_, node)| node.clone())
                 };
                 self.whole(&format!("{ENVELOPE}.{name}"), of(control), of(candidate));
             }
         }
     }
 
-    /// Compares the order of the records that both sides list.
     fn order(&mut self, control: &List<'_>, candidate: &List<'_>) {
         let common = |one: &List<'_>, other: &List<'_>| -> Vec<String> {
             let firsts = one.keys.iter().enumerate();
@@ -287,7 +272,6 @@ impl Compared {
         }
     }
 
-    /// Compares a record that both sides list, member by member.
     fn record(&mut self, endpoint: &Endpoint, key: &str, control: &Node, candidate: &Node) {
         let (Node::Object(of_control), Node::Object(of_candidate)) = (control, candidate) else {
             let is_equal = control == candidate;
@@ -344,7 +328,6 @@ fn members(all: &[(String, Node)]) -> Members<'_> {
 /// A path, the kind of the difference, and both values.
 type FieldDifference = (String, Kind, Option<Node>, Option<Node>);
 
-/// The differences between two values of a field.
 fn value(
     endpoint: &Endpoint,
     field: &str,
@@ -385,8 +368,7 @@ fn below(
             }
             _ => whole(Kind::Value),
         },
-        _ if control.kind() != candidate.kind() => whole(Kind::Type),
-        _ => whole(Kind::Value),
+        _ => whole(Kind::of(Some(control), Some(candidate))),
     }
 }
 

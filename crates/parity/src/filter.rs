@@ -13,7 +13,7 @@ use crate::knowledge::Settings;
 use crate::zone;
 
 /// The values of one record that filters look at, in the order of the endpoint's filters.
-type Values = Box<[Option<Box<str>>]>;
+pub(crate) type Values = Box<[Option<Box<str>>]>;
 
 /// The values of every record of one side that filters look at.
 #[derive(Debug, Default)]
@@ -23,7 +23,6 @@ pub struct Index {
 }
 
 impl Index {
-    /// Adds a record.
     pub fn note(&mut self, endpoint: &Endpoint, key: &str, record: &Node) {
         let values = endpoint.filters.iter().map(|field| match record.get(field) {
             Some(Node::Text(text)) => Some(text.as_str().into()),
@@ -69,20 +68,15 @@ pub(crate) fn fits_all(
     })
 }
 
-/// The keys of the records that fit every filter, where `mode` tells how each filter compares.
+/// The keys of the records that fit every filter, under the settings in force.
 pub(crate) fn predicted<'a>(
     endpoint: &Endpoint,
     index: &'a Index,
     filters: &[(String, String)],
-    mode: impl Fn(&str) -> String,
+    settings: &Settings,
 ) -> HashSet<&'a str> {
-    let fits_all = |key: &&str| {
-        filters.iter().all(|(filter, wanted)| {
-            let value = index.value(endpoint, key, filter);
-            wanted.is_empty() || fits(filter, &mode(filter), value, wanted)
-        })
-    };
-    index.rows.keys().map(String::as_str).filter(fits_all).collect()
+    let fits = |key: &&str| fits_all(endpoint, index, key, filters, settings);
+    index.rows.keys().map(String::as_str).filter(fits).collect()
 }
 
 /// The modes, in the words of the setting `filters`.

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use report::Loss;
 use serde::Deserialize;
 
-/// The facts about candidate.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Knowledge {
@@ -33,17 +32,19 @@ impl Knowledge {
 
     /// The status of a field in the ledger; empty where it has none.
     pub fn status(&self, endpoint: &str, field: &str) -> &str {
-        let is_it = |loss: &&Loss| {
-            loss.endpoint == endpoint && loss.field == field && loss.dialect == self.dialect
-        };
-        self.ledger.iter().find(is_it).map_or("", |loss| loss.status.as_str())
+        let is_it = |loss: &&Loss| loss.endpoint == endpoint && loss.field == field;
+        self.losses().find(is_it).map_or("", |loss| loss.status.as_str())
+    }
+
+    /// The rows of the ledger for the dialect.
+    pub(crate) fn losses(&self) -> impl Iterator<Item = &Loss> {
+        self.ledger.iter().filter(|loss| loss.dialect == self.dialect)
     }
 }
 
 /// The settings of `[legacy.<endpoint>]` on which answers depend.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-#[expect(missing_docs, reason = "named and described as in the configuration")]
 pub struct Settings {
     pub envelope: String,
     pub assigned_teams: String,
@@ -61,7 +62,6 @@ pub struct Settings {
 /// The answer to a key that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-#[expect(missing_docs, reason = "named and described as in the configuration")]
 pub struct InvalidKey {
     pub status: u16,
     pub text: String,
@@ -73,26 +73,60 @@ impl Default for InvalidKey {
     }
 }
 
+/// A setting with two values, and the fields that it changes.
+pub(crate) struct Two {
+    pub(crate) setting: &'static str,
+    pub(crate) values: [&'static str; 2],
+    pub(crate) fields: &'static [&'static str],
+}
+
+pub(crate) const TWO: [Two; 5] = [
+    Two {
+        setting: "assigned_teams",
+        values: ["ids", "names"],
+        fields: &["assigned_teams", "agent_in_teams"],
+    },
+    Two {
+        setting: "supervisor_in_teams",
+        values: ["ids", "names"],
+        fields: &["supervisor_in_teams"],
+    },
+    Two { setting: "employee_id", values: ["string", "number"], fields: &["employee_id"] },
+    Two { setting: "timezone", values: ["rails", "upstream"], fields: &["timezone"] },
+    Two { setting: "separator_in_name", values: ["keep", "replace"], fields: &["assigned_queues"] },
+];
+
 impl Default for Settings {
     fn default() -> Self {
-        let owned = str::to_owned;
+        let none = BTreeMap::new;
         Settings {
-            envelope: owned("array"),
-            assigned_teams: owned("ids"),
-            supervisor_in_teams: owned("ids"),
-            employee_id: owned("string"),
-            timezone: owned("rails"),
-            timezone_names: BTreeMap::new(),
-            caller_id_groups: BTreeMap::new(),
-            channel_types: BTreeMap::new(),
-            separator_in_name: owned("keep"),
-            filters: BTreeMap::new(),
+            envelope: "array".to_owned(),
+            assigned_teams: "ids".to_owned(),
+            supervisor_in_teams: "ids".to_owned(),
+            employee_id: "string".to_owned(),
+            timezone: "rails".to_owned(),
+            timezone_names: none(),
+            caller_id_groups: none(),
+            channel_types: none(),
+            separator_in_name: "keep".to_owned(),
+            filters: none(),
             invalid_key: InvalidKey::default(),
         }
     }
 }
 
 impl Settings {
+    /// The value of a setting in [`TWO`].
+    pub(crate) fn of_two(&mut self, setting: &str) -> &mut String {
+        match setting {
+            "assigned_teams" => &mut self.assigned_teams,
+            "supervisor_in_teams" => &mut self.supervisor_in_teams,
+            "employee_id" => &mut self.employee_id,
+            "timezone" => &mut self.timezone,
+            _ => &mut self.separator_in_name,
+        }
+    }
+
     /// How a filter compares: `exact`, `case_insensitive` or `contains`.
     pub fn mode(&self, filter: &str) -> &str {
         self.filters.get(filter).map_or("exact", String::as_str)

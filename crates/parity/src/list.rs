@@ -9,7 +9,6 @@ use serde_json::value::RawValue;
 /// The JSON around the records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Envelope {
-    /// A bare array.
     Array,
     /// `{"users":[..],"metadata":{..}}`.
     Users,
@@ -31,31 +30,25 @@ impl Envelope {
     }
 }
 
-/// One record.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
-    /// Its text.
     pub raw: &'a str,
 }
 
 impl Record<'_> {
-    /// The whole record.
     pub fn node(&self) -> Node {
         // A record that cannot be parsed is compared as text.
         Node::parse(self.raw.as_bytes()).unwrap_or_else(|_| Node::from(self.raw))
     }
 }
 
-/// A whole list.
 #[derive(Debug)]
 pub struct List<'a> {
-    /// The JSON around the records.
     pub envelope: Envelope,
     /// The members of the envelope, in order. The list itself is only a bracket here.
     pub around: Vec<(String, Node)>,
     /// The key of each record, in order. A record without one has its place, such as `#3`.
     pub keys: Vec<String>,
-    /// The records, in order.
     pub records: Vec<Record<'a>>,
     /// The first place of each key.
     pub places: HashMap<String, usize>,
@@ -103,10 +96,6 @@ impl KeyedBy {
 }
 
 impl<'a> List<'a> {
-    /// Reads a list.
-    ///
-    /// # Errors
-    /// Where the text is not JSON, or contains no list.
     pub fn read(body: &'a [u8], by: KeyedBy) -> Result<List<'a>, NotAList> {
         let (envelope, around, raw) = open(body)?;
         let mut list = List {
@@ -132,17 +121,16 @@ impl<'a> List<'a> {
 
     /// The texts of all copies of a record, sorted.
     pub fn copies(&self, key: &str) -> Vec<String> {
-        let places =
-            self.places.get(key).into_iter().chain(self.repeated.get(key).into_iter().flatten());
-        let mut copies: Vec<String> =
-            places.map(|place| self.records[*place].node().to_json()).collect();
+        let others = self.repeated.get(key).into_iter().flatten();
+        let places = self.places.get(key).into_iter().chain(others);
+        let copies = places.map(|place| self.records[*place].node().to_json());
+        let mut copies: Vec<String> = copies.collect();
         copies.sort();
         copies
     }
 
     /// Whether the envelope is exactly one that the setting `envelope` can produce.
     pub fn is_as_set(&self) -> bool {
-        let number = |number: usize| Node::Number(number.into());
         let rows = self.records.len();
         let is = |wanted: &[(&str, Node)]| {
             let wanted = wanted.iter().map(|(name, node)| (*name, node));
@@ -151,10 +139,10 @@ impl<'a> List<'a> {
         match self.envelope {
             Envelope::Array => true,
             Envelope::Users => {
-                let counts = [("total", number(rows)), ("page", number(1))];
-                let counts = counts.into_iter().chain([("page_size", number(rows))]);
-                let counts = counts.map(|(name, count)| (name.to_owned(), count)).collect();
-                is(&[("users", Node::from("[")), ("metadata", Node::Object(counts))])
+                let counts = [("total", rows), ("page", 1), ("page_size", rows)];
+                let counts =
+                    counts.map(|(name, count)| (name.to_owned(), Node::Number(count.into())));
+                is(&[("users", Node::from("[")), ("metadata", Node::Object(counts.into()))])
             }
             Envelope::Sample => is(&[
                 ("summary", Node::from("Agents parameters")),
@@ -165,7 +153,6 @@ impl<'a> List<'a> {
         }
     }
 
-    /// The record with a key.
     pub fn record(&self, key: &str) -> Option<Record<'a>> {
         self.places.get(key).map(|place| self.records[*place])
     }
@@ -173,10 +160,7 @@ impl<'a> List<'a> {
 
 fn key(record: &str, by: KeyedBy) -> Option<String> {
     let keyed: Keyed<'_> = serde_json::from_str(record).ok()?;
-    let raw = match by {
-        KeyedBy::Id => keyed.id?,
-        KeyedBy::Email => keyed.email?,
-    };
+    let raw = if by == KeyedBy::Id { keyed.id? } else { keyed.email? };
     if raw.get().starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
         // The digits as written, in any length.
         return Some(raw.get().to_owned());
@@ -191,7 +175,6 @@ fn texts(list: Vec<&RawValue>) -> Vec<&str> {
     list.into_iter().map(RawValue::get).collect()
 }
 
-/// The envelope, its members, and the records.
 type Opened<'a> = (Envelope, Vec<(String, Node)>, Vec<&'a str>);
 
 fn open(body: &[u8]) -> Result<Opened<'_>, NotAList> {
@@ -252,13 +235,11 @@ impl<'de: 'a, 'a> serde::Deserialize<'de> for Members<'a> {
     }
 }
 
-/// Why there is no list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAList {
     /// The text is not JSON, or is neither an array nor an object.
     #[error("the answer is not JSON")]
     NotJson,
-    /// It contains no array.
     #[error("the answer holds no list")]
     NoList,
 }

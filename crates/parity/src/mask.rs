@@ -51,7 +51,6 @@ enum Open {
     Words,
     /// Names of things, with names and levels below them.
     Skills,
-    /// A number.
     Count,
     /// An envelope: only the counts below it.
     Around,
@@ -115,13 +114,8 @@ fn is_number(text: &str) -> bool {
 #[derive(Clone)]
 pub(crate) struct Mask {
     key: [u8; 32],
-    secrets: Secrets,
-}
-
-impl std::fmt::Debug for Mask {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Mask")
-    }
+    /// Keys that are removed from every text.
+    pub(crate) secrets: Secrets,
 }
 
 /// The personal values of records, in lower case: the values of fields that are not open.
@@ -160,11 +154,6 @@ impl Mask {
     /// A mask that also removes these keys from every text.
     pub(crate) fn new(secrets: Secrets) -> Mask {
         Mask { key: rand::random(), secrets }
-    }
-
-    /// The keys that it removes.
-    pub(crate) fn secrets(&self) -> &Secrets {
-        &self.secrets
     }
 
     /// A value at a path, such as `name` or `assigned_channels[].type`. `records` are the records of both

@@ -10,7 +10,7 @@ mod fields;
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
-use corpus::ask::{Ask, KeyPlace};
+use corpus::ask::Ask;
 use corpus::endpoint::Endpoint;
 use corpus::node::Node;
 use corpus::source::{Silence, Source};
@@ -23,17 +23,12 @@ use crate::list::{KeyedBy, List};
 use crate::run::{Plan, Progress, left_out};
 use crate::scenario::{Scenario, questions};
 
-/// A whole list of candidate.
 pub(crate) struct Whole {
-    /// The body of the answer.
     body: Bytes,
-    /// The records by id.
     records: HashMap<String, Node>,
-    /// The values that filters look at.
     index: Index,
 }
 
-/// The tries of a check, and its failures.
 #[derive(Debug, Default)]
 pub(crate) struct Tries {
     tried: u64,
@@ -50,7 +45,6 @@ impl Tries {
     }
 }
 
-/// The state of the checks.
 pub(crate) struct Alone<'a> {
     candidate: &'a dyn Source,
     knowledge: &'a Knowledge,
@@ -63,9 +57,6 @@ pub(crate) struct Alone<'a> {
 const FAILURES_MAX: usize = 5;
 
 /// Checks every property of candidate.
-///
-/// # Errors
-/// Where candidate does not answer.
 pub async fn properties(
     candidate: &dyn Source,
     knowledge: &Knowledge,
@@ -84,13 +75,12 @@ pub async fn properties(
     let tried: u64 = reports.iter().map(|report: &PropertyReport| report.tried).sum();
     let failed: u64 = reports.iter().map(|report| report.failed).sum();
     let (verdict, because) = match (failed, is_whole && tried > 0) {
-        (0, true) => {
-            let because = format!(
-                "all of {tried} checks of candidate alone hold; nothing was compared with the \
-                 legacy API"
-            );
-            (Verdict::Agree, because)
-        }
+        (0, true) => (
+            Verdict::Agree,
+            format!(
+                "all of {tried} checks of candidate alone hold; nothing was compared with the legacy API"
+            ),
+        ),
         (0, false) => (Verdict::Undecided, "not every check was made".to_owned()),
         _ => {
             (Verdict::Differ, format!("{failed} of {tried} checks of candidate alone do not hold"))
@@ -109,12 +99,7 @@ pub async fn properties(
             ..Totals::default()
         },
         properties: reports,
-        ledger: knowledge
-            .ledger
-            .iter()
-            .filter(|loss| loss.dialect == knowledge.dialect)
-            .cloned()
-            .collect(),
+        ledger: knowledge.losses().cloned().collect(),
         left_out: alone.left_out(),
         ..Report::default()
     })
@@ -194,8 +179,7 @@ impl Alone<'_> {
         endpoint: &'static Endpoint,
         filters: &[(String, String)],
     ) -> Result<Option<Vec<(String, Node)>>, Silence> {
-        let ask =
-            Ask { path: endpoint.path.to_owned(), query: filters.to_vec(), key: endpoint.key };
+        let ask = Ask { query: filters.to_vec(), ..Scenario::all(endpoint).ask };
         let (status, body) = self.ask(&ask).await?;
         Ok((status == 200 && List::read(&body, KeyedBy::Id).is_ok()).then(|| records(&body)))
     }
@@ -208,9 +192,4 @@ impl Alone<'_> {
 fn records(body: &[u8]) -> Vec<(String, Node)> {
     let Ok(list) = List::read(body, KeyedBy::Id) else { return Vec::new() };
     list.keys.iter().cloned().zip(list.records.iter().map(|record| record.node())).collect()
-}
-
-/// A question for the whole list that carries another key, or none.
-pub(crate) fn keyless(endpoint: &Endpoint, key: KeyPlace) -> Ask {
-    Ask { path: endpoint.path.to_owned(), query: Vec::new(), key }
 }

@@ -40,9 +40,7 @@ use state::State;
 /// The questions to ask, and the limits of the report.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The endpoints to validate.
     pub endpoints: Vec<&'static Endpoint>,
-    /// How many questions.
     pub extent: Extent,
     /// The seed that selects values.
     pub seed: u64,
@@ -83,7 +81,6 @@ impl Plan {
     }
 }
 
-/// Both sides, and the facts about candidate.
 pub struct Sides<'a> {
     /// The real legacy API, or a recording of it.
     pub control: &'a dyn Source,
@@ -91,27 +88,16 @@ pub struct Sides<'a> {
     pub candidate: &'a dyn Source,
     /// The new API behind candidate, where it can be reached.
     pub behind: Option<&'a dyn Behind>,
-    /// The settings and the ledger.
     pub knowledge: &'a Knowledge,
 }
 
-impl std::fmt::Debug for Sides<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Sides")
-    }
-}
-
-/// Receives the progress of a run.
 pub trait Progress: Send + Sync {
     /// The number of questions, and how many of them an earlier run has answered.
     fn planned(&self, questions: usize, known: usize);
-    /// A question was asked.
     fn asked(&self, scenario: &ScenarioReport);
-    /// A property of candidate was checked.
     fn checked(&self, _name: &str, _holds: bool) {}
 }
 
-/// Ignores the progress.
 impl Progress for () {
     fn planned(&self, _: usize, _: usize) {}
     fn asked(&self, _: &ScenarioReport) {}
@@ -120,71 +106,38 @@ impl Progress for () {
 /// Why a validation could not begin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unable {
-    /// A side refuses the key.
     #[error("{side} refuses its key: it answers {status} to {shape}")]
     Refused {
         /// `control` or `candidate`.
         side: &'static str,
-        /// The status of its answer.
         status: u16,
-        /// The shape of the request.
         shape: String,
     },
-    /// A side is not a legacy API.
     #[error(
         "{side} answers {status} and no JSON to {shape}, perhaps a web page: is that its address?"
     )]
-    NoJson {
-        /// `control` or `candidate`.
-        side: &'static str,
-        /// The status of its answer.
-        status: u16,
-        /// The shape of the request.
-        shape: String,
-    },
-    /// Control is a Tieline gateway.
+    NoJson { side: &'static str, status: u16, shape: String },
     #[error(
         "control is a Tieline gateway itself, by the headers of its answer to {shape}: --control is \
          the vendor's legacy API"
     )]
-    Gateway {
-        /// The shape of the request.
-        shape: String,
-    },
-    /// Control does not have an endpoint.
+    Gateway { shape: String },
     #[error(
         "control answers {status} to {shape}: is that its address? Where it does not have this \
          endpoint, name the others with --endpoint"
     )]
-    NotThere {
-        /// The status of its answer.
-        status: u16,
-        /// The shape of the request.
-        shape: String,
-    },
-    /// Candidate is a gateway that answers with an error.
+    NotThere { status: u16, shape: String },
     #[error("candidate answers {status} ({slug}) to {shape}, and cannot be compared")]
     Unfit {
-        /// The status of its answer.
         status: u16,
         /// Its `x-tieline-error`.
         slug: String,
-        /// The shape of the request.
         shape: String,
     },
-    /// A side does not answer at all.
     #[error("{side} does not answer {shape}: {why}")]
-    Silent {
-        /// `control` or `candidate`.
-        side: &'static str,
-        /// The shape of the request.
-        shape: String,
-        /// The reason.
-        why: Silence,
-    },
+    Silent { side: &'static str, shape: String, why: Silence },
 }
 
-/// The state of one run.
 pub(crate) struct Run<'a> {
     sides: &'a Sides<'a>,
     plan: &'a Plan,
@@ -209,18 +162,17 @@ pub async fn validate(
     cancel: &CancellationToken,
 ) -> Result<Report, Unable> {
     let started = Instant::now();
-    let gathered = Gathered::new(plan);
     let mut run = Run {
         sides,
         plan,
         known: Known::default(),
-        gathered,
+        gathered: Gathered::new(plan),
         by: KeyedBy::Id,
         is_control_a_gateway: false,
         deletions: Vec::new(),
     };
     let mut left = Vec::new();
-    run.teams(plan).await;
+    run.teams().await;
     for endpoint in &plan.endpoints {
         let scenario = Scenario::all(endpoint);
         let Some(finished) = cancel.run_until_cancelled(run.first(&scenario)).await else {
@@ -228,7 +180,7 @@ pub async fn validate(
         };
         let finished = finished?;
         progress.asked(&finished.scenario);
-        run.gathered.add(finished);
+        run.gathered.finished.push(finished);
         let control = &run.known.endpoints.entry(endpoint.name).or_default().control;
         let mut all = match &plan.questions {
             Some(all) => {
@@ -254,7 +206,7 @@ pub async fn validate(
         if let Some(finished) = state.take(&scenario.fingerprint()) {
             let known = run.endpoint(scenario.endpoint);
             finished.votes.iter().for_each(|vote| known.note_vote(vote));
-            run.gathered.add(finished);
+            run.gathered.finished.push(finished);
             continue;
         }
         let asked = match cancel.is_cancelled() {
@@ -272,12 +224,11 @@ pub async fn validate(
         if finished.scenario.outcome != Outcome::Undecided {
             state.note(&scenario.fingerprint(), &finished);
         }
-        run.gathered.add(finished);
+        run.gathered.finished.push(finished);
     }
     Ok(run.report(started, unasked))
 }
 
-/// The answers of both sides, and how long each took.
 pub(crate) struct Pair {
     control: Reply,
     candidate: Reply,
@@ -296,8 +247,8 @@ impl<'a> Run<'a> {
     }
 
     /// Reads the names of teams, for lists of teams that show names on one side.
-    async fn teams(&mut self, plan: &Plan) {
-        let teams = plan.endpoints.iter().find(|endpoint| endpoint.name == "v2_cdr_teams");
+    async fn teams(&mut self) {
+        let teams = self.plan.endpoints.iter().find(|endpoint| endpoint.name == "v2_cdr_teams");
         let Some(teams) = teams else { return };
         let ask = Scenario::all(teams).ask;
         let Ok(reply) = self.sides.candidate.ask(&ask).await else { return };
@@ -313,10 +264,9 @@ impl<'a> Run<'a> {
     /// Asks for a whole list. Without it nothing else can be asked.
     async fn first(&mut self, scenario: &Scenario) -> Result<Finished, Unable> {
         let shape = scenario.ask.shape();
-        let pair = match self.ask_for(scenario).await {
-            Ok(pair) => pair,
-            Err((side, why)) => return Err(Unable::Silent { side, shape, why }),
-        };
+        let asked = self.ask_for(scenario).await;
+        let silent = |(side, why)| Unable::Silent { side, shape: shape.clone(), why };
+        let pair = asked.map_err(silent)?;
         for (side, reply) in [("control", &pair.control), ("candidate", &pair.candidate)] {
             if matches!(reply.status, 401 | 403) {
                 return Err(Unable::Refused { side, status: reply.status, shape });
@@ -334,10 +284,9 @@ impl<'a> Run<'a> {
         if (400..500).contains(&pair.control.status) {
             return Err(Unable::NotThere { status: pair.control.status, shape });
         }
-        let slug = pair.candidate.header("x-tieline-error");
-        if let (Some(slug), true) = (slug, pair.candidate.status >= 500) {
-            let slug = slug.to_owned();
-            return Err(Unable::Unfit { status: pair.candidate.status, slug, shape });
+        let (status, slug) = (pair.candidate.status, pair.candidate.header("x-tieline-error"));
+        if let (Some(slug), 500..) = (slug, status) {
+            return Err(Unable::Unfit { status, slug: slug.to_owned(), shape });
         }
         if scenario.endpoint.lists_users() && self.by == KeyedBy::Id {
             self.by = KeyedBy::of(&pair.control.body, &pair.candidate.body);
@@ -352,7 +301,7 @@ impl<'a> Run<'a> {
             Err((side, why)) => {
                 let mut finished = Finished::of(scenario);
                 finished.scenario.undecided_because = Some(format!("{side}: {why}"));
-                finished.hide(self.gathered.mask());
+                finished.hide(&self.gathered.mask);
                 finished
             }
         }
@@ -364,7 +313,6 @@ impl<'a> Run<'a> {
         self.pair(control, &scenario.ask).await
     }
 
-    /// Asks both sides again.
     async fn ask(&mut self, ask: &Ask) -> Result<Pair, (&'static str, Silence)> {
         let control = self.sides.control.ask(ask);
         self.pair(control, ask).await
@@ -402,7 +350,6 @@ impl<'a> Run<'a> {
         Ok(Pair { control, candidate, control_took, candidate_took })
     }
 
-    /// Compares, judges and counts.
     async fn finish(&mut self, scenario: &Scenario, pair: Pair) -> Finished {
         let mut finished = Finished::of(scenario);
         let millis = |took: Duration| took.as_secs_f64() * 1e3;
@@ -420,7 +367,7 @@ impl<'a> Run<'a> {
         }
         let by = self.keyed_by(scenario.endpoint);
         let mut found = compare(scenario.endpoint, &pair.control, &pair.candidate, by);
-        finished.ignore(&mut found, &self.plan.ignored, self.gathered.mask());
+        finished.ignore(&mut found, &self.plan.ignored, &self.gathered.mask);
         finished.scenario.control_records = found.control_records;
         finished.scenario.candidate_records = found.candidate_records;
         let judged = self.judge(scenario, &pair, &found, by).await;
@@ -429,7 +376,7 @@ impl<'a> Run<'a> {
         let records = OnceCell::new();
         let showing = Showing {
             examples_max: self.plan.examples_max,
-            mask: self.gathered.mask(),
+            mask: &self.gathered.mask,
             records: &|key| {
                 let records = records.get_or_init(|| Records::of(&pair, by));
                 [records.control(key), records.candidate(key)].into_iter().flatten().collect()

@@ -3,18 +3,16 @@
 //!
 //! The same data gives the same questions with the same names, so that an interrupted run can be resumed.
 
-mod recorded;
-
 use std::collections::{BTreeMap, HashSet};
 
+use corpus::Corpus;
 use corpus::ask::{Ask, KeyPlace};
 use corpus::endpoint::Endpoint;
+use corpus::pseudonym::plain;
 use sha2::{Digest, Sha256};
 
-use crate::filter::Index;
-pub use recorded::recorded;
+use crate::filter::{Index, Values};
 
-/// The purpose of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
     /// The whole list of an endpoint.
@@ -56,11 +54,8 @@ impl Group {
 pub struct Scenario {
     /// Its name, unique among the questions.
     pub id: String,
-    /// The endpoint.
     pub endpoint: &'static Endpoint,
-    /// Its purpose.
     pub group: Group,
-    /// The request.
     pub ask: Ask,
     /// Its filters, with the names of the endpoint.
     pub filters: Vec<(String, String)>,
@@ -69,12 +64,7 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    fn new(
-        endpoint: &'static Endpoint,
-        group: Group,
-        id: String,
-        filters: &[(&str, &str)],
-    ) -> Self {
+    fn new(endpoint: &'static Endpoint, group: Group, id: &str, filters: &[(&str, &str)]) -> Self {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let filters: Vec<_> = filters.iter().map(owned).collect();
         let ask = Ask { path: endpoint.path.to_owned(), query: filters.clone(), key: endpoint.key };
@@ -84,7 +74,7 @@ impl Scenario {
 
     /// The whole list of an endpoint.
     pub fn all(endpoint: &'static Endpoint) -> Scenario {
-        Scenario::new(endpoint, Group::All, "all".to_owned(), &[])
+        Scenario::new(endpoint, Group::All, "all", &[])
     }
 
     /// The name with a digest of the request, so that no value is shown.
@@ -95,12 +85,10 @@ impl Scenario {
     }
 }
 
-/// How many questions are asked.
 #[derive(Clone, Copy, Debug)]
 pub struct Extent {
     /// How many values of each filter are taken from the data.
     pub values_per_filter: usize,
-    /// Whether pairs of filters are asked.
     pub pairs: bool,
 }
 
@@ -133,159 +121,142 @@ pub fn questions(
     extent: Extent,
     seed: u64,
 ) -> Vec<Scenario> {
-    let mut all = Vec::new();
+    let mut making = Making { endpoint, control, seed, all: Vec::new() };
     if let Some(path) = endpoint.other_path {
-        let mut scenario = Scenario::new(endpoint, Group::All, "all/other path".to_owned(), &[]);
-        scenario.ask.path = path.to_owned();
-        all.push(scenario);
+        path.clone_into(&mut making.add(Group::All, "all/other path", &[]).ask.path);
     }
     if endpoint.lists_users() {
-        filters(endpoint, control, extent, seed, &mut all);
+        making.filters(extent);
         if extent.pairs {
-            pairs(endpoint, control, seed, &mut all);
+            making.pairs();
         }
     }
-    let mut ignored = |name: String, filters: &[(&str, &str)]| {
-        let mut scenario =
-            Scenario::new(endpoint, Group::Ignored, format!("ignored/{name}"), filters);
-        scenario.filters.clear();
-        all.push(scenario);
-    };
     for filter in endpoint.filters {
-        ignored(format!("empty {filter}"), &[(*filter, "")]);
+        making.ignored(&format!("empty {filter}"), &[(filter, "")]);
     }
-    ignored("other parameter".to_owned(), &[("no_such_parameter", "1")]);
-    ignored("paging".to_owned(), &[("page", "2"), ("per_page", "1")]);
-    keys(endpoint, &mut all);
+    making.ignored("other parameter", &[("no_such_parameter", "1")]);
+    making.ignored("paging", &[("page", "2"), ("per_page", "1")]);
+    for (name, place) in [("missing", KeyPlace::Missing), ("wrong", endpoint.key.wrong())] {
+        making.add(Group::BadKey, &format!("key/{name}"), &[]).ask.key = place;
+    }
     // Two rules may make the same request, which is asked once.
     let mut asked = HashSet::new();
-    all.retain(|scenario| asked.insert(scenario.ask.clone()));
-    all
-}
-
-fn filters(
-    endpoint: &'static Endpoint,
-    control: &Index,
-    extent: Extent,
-    seed: u64,
-    all: &mut Vec<Scenario>,
-) {
-    for (place, filter) in endpoint.filters.iter().enumerate() {
-        let values = sample(control, place, extent.values_per_filter, seed);
-        for (number, value) in values.iter().enumerate() {
-            let id = format!("filter/{filter}/{}", number + 1);
-            let mut scenario = Scenario::new(endpoint, Group::Filter, id, &[(filter, value)]);
-            if endpoint.bracketed && number == 1 {
-                scenario.ask.query = vec![(format!("filter[{filter}]"), value.clone())];
-            }
-            all.push(scenario);
-        }
-        spellings(endpoint, control, place, filter, seed, all);
-        let unknown = if *filter == "id" { "999999999" } else { NOBODY };
-        let id = format!("unknown/{filter}");
-        all.push(Scenario::new(endpoint, Group::Unknown, id, &[(filter, unknown)]));
-        let odd = ODD[place % ODD.len()];
-        let id = format!("odd/{filter}");
-        all.push(Scenario::new(endpoint, Group::Odd, id, &[(filter, odd)]));
-    }
-    for (number, odd) in ODD.iter().enumerate() {
-        let id = format!("odd/{}", number + 1);
-        all.push(Scenario::new(endpoint, Group::Odd, id, &[("name", odd)]));
-    }
-}
-
-/// A value in capitals, and the beginning of a value.
-fn spellings(
-    endpoint: &'static Endpoint,
-    control: &Index,
-    place: usize,
-    filter: &str,
-    seed: u64,
-    all: &mut Vec<Scenario>,
-) {
-    if filter == "id" {
-        return;
-    }
-    let values = distinct(control, place);
-    let of = |wanted: &dyn Fn(&str) -> bool| {
-        let mut fit: Vec<&&str> = values.keys().filter(|value| wanted(value)).collect();
-        fit.sort_by_cached_key(|value| rank(seed, value));
-        fit.first().map(|value| (**value).to_owned())
-    };
-    let in_capitals = |value: &str| value.is_ascii() && value.to_uppercase() != value;
-    if let Some(value) = of(&in_capitals) {
-        let id = format!("spelling/{filter}/capitals");
-        let value = value.to_uppercase();
-        all.push(Scenario::new(endpoint, Group::Spelling, id, &[(filter, &value)]));
-    }
-    let is_long = |value: &str| value.is_ascii() && value.len() >= 4 && value.trim() == value;
-    if let Some(whole) = of(&is_long) {
-        let id = format!("spelling/{filter}/beginning");
-        let beginning = whole[..whole.len() - 1].trim_end();
-        if !values.contains_key(beginning) {
-            let mut scenario = Scenario::new(endpoint, Group::Spelling, id, &[(filter, beginning)]);
-            scenario.whole = Some(whole.clone());
-            all.push(scenario);
-        }
-    }
+    making.all.retain(|scenario| asked.insert(scenario.ask.clone()));
+    making.all
 }
 
 /// The most records that are tried for a crossed pair of filters.
 const CROSSED_MAX: usize = 32;
 
-/// Every pair of filters, twice: with two values of one record, and crossed, with two values that no
-/// record has together. A gateway that loses one of the two filters lists records for the crossed pair.
-/// And all filters at once.
-fn pairs(endpoint: &'static Endpoint, control: &Index, seed: u64, all: &mut Vec<Scenario>) {
-    let mut keys: Vec<&String> = control.rows.keys().collect();
-    keys.sort_by_cached_key(|key| rank(seed, key));
-    let rows: Vec<_> = keys.iter().filter_map(|key| control.rows.get(*key)).collect();
-    let values = |place: usize| {
-        rows.iter().filter_map(move |row| {
-            row.get(place)?.as_deref().filter(|value| !value.trim().is_empty())
-        })
-    };
-    for (first, one) in endpoint.filters.iter().enumerate() {
-        for (second, other) in endpoint.filters.iter().enumerate().skip(first + 1) {
-            let mut add = |name: &str, a: &str, b: &str| {
-                let filters = [(*one, a), (*other, b)];
-                all.push(Scenario::new(endpoint, Group::Pair, name.to_owned(), &filters));
-            };
-            let both = rows.iter().find_map(|row| {
-                let value = |place: usize| {
-                    row.get(place)?.as_deref().filter(|value| !value.trim().is_empty())
-                };
-                Some((value(first)?, value(second)?))
-            });
-            if let Some((a, b)) = both {
-                add(&format!("pair/{one}+{other}"), a, b);
-            }
-            let Some(a) = values(first).next() else { continue };
-            let mut beside = HashSet::new();
-            for row in &rows {
-                if let (Some(Some(value)), Some(Some(b))) = (row.get(first), row.get(second))
-                    && may_find(one, value, a)
-                {
-                    beside.insert(b.as_ref());
+/// The questions to an endpoint while they are made.
+struct Making<'a> {
+    endpoint: &'static Endpoint,
+    control: &'a Index,
+    seed: u64,
+    all: Vec<Scenario>,
+}
+
+impl Making<'_> {
+    fn add(&mut self, group: Group, id: &str, filters: &[(&str, &str)]) -> &mut Scenario {
+        self.all.push(Scenario::new(self.endpoint, group, id, filters));
+        let last = self.all.len() - 1;
+        &mut self.all[last]
+    }
+
+    fn ignored(&mut self, name: &str, filters: &[(&str, &str)]) {
+        self.add(Group::Ignored, &format!("ignored/{name}"), filters).filters.clear();
+    }
+
+    fn filters(&mut self, extent: Extent) {
+        for (place, filter) in self.endpoint.filters.iter().enumerate() {
+            let values = sample(self.control, place, extent.values_per_filter, self.seed);
+            for (number, value) in values.iter().enumerate() {
+                let is_bracketed = self.endpoint.bracketed && number == 1;
+                let id = format!("filter/{filter}/{}", number + 1);
+                let scenario = self.add(Group::Filter, &id, &[(filter, value)]);
+                if is_bracketed {
+                    scenario.ask.query = vec![(format!("filter[{filter}]"), value.clone())];
                 }
             }
-            let is_apart = |b: &&str| !beside.iter().any(|known| may_find(other, known, b));
-            if let Some(b) = values(second).take(CROSSED_MAX).find(is_apart) {
-                add(&format!("crossed/{one}+{other}"), a, b);
-            }
+            self.spellings(place, filter);
+            let unknown = if *filter == "id" { "999999999" } else { NOBODY };
+            self.add(Group::Unknown, &format!("unknown/{filter}"), &[(filter, unknown)]);
+            let odd = ODD[place % ODD.len()];
+            self.add(Group::Odd, &format!("odd/{filter}"), &[(filter, odd)]);
+        }
+        for (number, odd) in ODD.iter().enumerate() {
+            self.add(Group::Odd, &format!("odd/{}", number + 1), &[("name", odd)]);
         }
     }
-    if let Some(row) = rows.iter().max_by_key(|row| row.iter().flatten().count()) {
-        let filters: Vec<(&str, &str)> = endpoint
-            .filters
-            .iter()
-            .zip(row.iter())
-            .filter_map(|(filter, value)| Some((*filter, value.as_deref()?)))
-            .filter(|(_, value)| !value.trim().is_empty())
-            .collect();
-        let name = "pair/all".to_owned();
-        all.push(Scenario::new(endpoint, Group::Pair, name, &filters));
+
+    /// A value in capitals, and the beginning of a value.
+    fn spellings(&mut self, place: usize, filter: &str) {
+        if filter == "id" {
+            return;
+        }
+        let values = distinct(self.control, place);
+        let of = |wanted: &dyn Fn(&str) -> bool| {
+            let fit = values.keys().filter(|value| wanted(value));
+            fit.min_by_key(|value| rank(self.seed, value)).map(|value| (*value).to_owned())
+        };
+        let in_capitals = |value: &str| value.is_ascii() && value.to_uppercase() != value;
+        let is_long = |value: &str| value.is_ascii() && value.len() >= 4 && value.trim() == value;
+        let (small, long) = (of(&in_capitals), of(&is_long));
+        if let Some(value) = small {
+            let id = format!("spelling/{filter}/capitals");
+            self.add(Group::Spelling, &id, &[(filter, &value.to_uppercase())]);
+        }
+        let Some(whole) = long else { return };
+        let beginning = whole[..whole.len() - 1].trim_end();
+        if !values.contains_key(beginning) {
+            let id = format!("spelling/{filter}/beginning");
+            let scenario = self.add(Group::Spelling, &id, &[(filter, beginning)]);
+            scenario.whole = Some(whole.clone());
+        }
     }
+
+    fn pairs(&mut self) {
+        let (seed, filters) = (self.seed, self.endpoint.filters);
+        let mut rows: Vec<_> = self.control.rows.iter().collect();
+        rows.sort_by_cached_key(|(key, _)| rank(seed, key));
+        let rows: Vec<_> = rows.into_iter().map(|(_, row)| row).collect();
+        let values = |place: usize| rows.iter().filter_map(move |row| shown(row, place));
+        for (first, one) in filters.iter().enumerate() {
+            for (second, other) in filters.iter().enumerate().skip(first + 1) {
+                let mut all = rows.iter();
+                let both = all.find_map(|row| Some((shown(row, first)?, shown(row, second)?)));
+                if let Some((a, b)) = both {
+                    let name = format!("pair/{one}+{other}");
+                    self.add(Group::Pair, &name, &[(one, a), (other, b)]);
+                }
+                let Some(a) = values(first).next() else { continue };
+                let mut beside = HashSet::new();
+                for row in &rows {
+                    if let (Some(Some(value)), Some(Some(b))) = (row.get(first), row.get(second))
+                        && may_find(one, value, a)
+                    {
+                        beside.insert(b.as_ref());
+                    }
+                }
+                let is_apart = |b: &&str| !beside.iter().any(|known| may_find(other, known, b));
+                if let Some(b) = values(second).take(CROSSED_MAX).find(is_apart) {
+                    let name = format!("crossed/{one}+{other}");
+                    self.add(Group::Pair, &name, &[(one, a), (other, b)]);
+                }
+            }
+        }
+        if let Some(row) = rows.iter().max_by_key(|row| row.iter().flatten().count()) {
+            let with_value =
+                |(place, filter): (usize, &&'static str)| Some((*filter, shown(row, place)?));
+            let filters: Vec<_> = filters.iter().enumerate().filter_map(with_value).collect();
+            self.add(Group::Pair, "pair/all", &filters);
+        }
+    }
+}
+
+/// A value that is not blank.
+fn shown(row: &Values, place: usize) -> Option<&str> {
+    row.get(place)?.as_deref().filter(|value| !value.trim().is_empty())
 }
 
 /// Whether a filter may find a value in any mode.
@@ -296,27 +267,11 @@ fn may_find(filter: &str, value: &str, wanted: &str) -> bool {
     }
 }
 
-fn keys(endpoint: &'static Endpoint, all: &mut Vec<Scenario>) {
-    let other = match endpoint.key {
-        KeyPlace::Bearer => KeyPlace::WrongBearer,
-        _ => KeyPlace::WrongQuery,
-    };
-    for (name, place) in [("missing", KeyPlace::Missing), ("wrong", other)] {
-        let mut scenario = Scenario::new(endpoint, Group::BadKey, format!("key/{name}"), &[]);
-        scenario.ask.key = place;
-        all.push(scenario);
-    }
-}
-
 /// The values of a filter, and how many records have each.
 fn distinct(control: &Index, place: usize) -> BTreeMap<&str, u64> {
     let mut values: BTreeMap<&str, u64> = BTreeMap::new();
-    for row in control.rows.values() {
-        if let Some(Some(value)) = row.get(place)
-            && !value.trim().is_empty()
-        {
-            *values.entry(value).or_default() += 1;
-        }
+    for value in control.rows.values().filter_map(|row| shown(row, place)) {
+        *values.entry(value).or_default() += 1;
     }
     values
 }
@@ -324,19 +279,16 @@ fn distinct(control: &Index, place: usize) -> BTreeMap<&str, u64> {
 /// The most frequent value, one with odd characters, and others in a random but repeatable order.
 fn sample(control: &Index, place: usize, count: usize, seed: u64) -> Vec<String> {
     let values = distinct(control, place);
-    let mut picked: Vec<String> = Vec::new();
     let most = values.iter().max_by_key(|(value, count)| (**count, rank(seed, value)));
-    picked.extend(most.map(|(value, _)| (*value).to_owned()));
     let is_odd = |value: &&&str| !value.chars().all(|c| c.is_ascii_alphanumeric());
     let odd = values.keys().filter(is_odd).min_by_key(|value| rank(seed, value));
-    picked.extend(odd.map(|value| (*value).to_owned()));
     let mut rest: Vec<&&str> = values.keys().collect();
     rest.sort_by_cached_key(|value| rank(seed, value));
-    picked.extend(rest.into_iter().map(|value| (*value).to_owned()));
-    let mut seen = std::collections::HashSet::new();
-    picked.retain(|value| seen.insert(value.clone()));
-    picked.truncate(count);
-    picked
+    let mut picked: Vec<&&str> =
+        most.map(|(value, _)| value).into_iter().chain(odd).chain(rest).collect();
+    let mut seen = HashSet::new();
+    picked.retain(|value| seen.insert(**value));
+    picked.into_iter().take(count).map(|value| (*value).to_owned()).collect()
 }
 
 /// A rank that does not depend on the alphabet.
@@ -349,10 +301,41 @@ fn rank(seed: u64, text: &str) -> [u8; 8] {
     rank
 }
 
+/// The questions of a recording, except the whole lists, which every run asks.
+pub fn recorded(corpus: &Corpus) -> Vec<Scenario> {
+    let mut all = Vec::new();
+    for (number, ask) in corpus.asks().iter().enumerate() {
+        let Some(endpoint) = Endpoint::at(&ask.path) else { continue };
+        let mut scenario = Scenario::all(endpoint);
+        if scenario.ask == *ask {
+            continue;
+        }
+        let filters = ask.query.iter();
+        let filters = filters.map(|(name, value)| (plain(name).to_owned(), value.clone()));
+        let known = filters
+            .filter(|(name, value)| endpoint.filters.contains(&name.as_str()) && !value.is_empty());
+        scenario.filters = known.collect();
+        scenario.group = match (ask.key, scenario.filters.len(), ask.query.len()) {
+            (KeyPlace::Missing | KeyPlace::WrongBearer | KeyPlace::WrongQuery, _, _) => {
+                Group::BadKey
+            }
+            (_, 0, 0) => Group::All,
+            (_, 0, _) => Group::Ignored,
+            (_, 1, _) => Group::Filter,
+            _ => Group::Pair,
+        };
+        scenario.id = format!("{}/recorded/{number}", endpoint.name);
+        scenario.ask = ask.clone();
+        all.push(scenario);
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::filter::predicted;
+    use crate::knowledge::Settings;
     use corpus::endpoint::ENDPOINTS;
     use corpus::node::Node;
 
@@ -403,12 +386,12 @@ mod tests {
         let endpoint = &ENDPOINTS[0];
         let index = index(endpoint);
         let all = questions(endpoint, &index, Extent::default(), 7);
-        let exact = |_: &str| "exact".to_owned();
+        let exact = Settings::default();
         let crossed = all.iter().filter(|one| one.id.contains("/crossed/"));
         assert_eq!(crossed.clone().count(), 6);
         for scenario in crossed {
             let listed =
-                |filters: &[(String, String)]| predicted(endpoint, &index, filters, exact).len();
+                |filters: &[(String, String)]| predicted(endpoint, &index, filters, &exact).len();
             assert_eq!(listed(&scenario.filters), 0, "{}", scenario.id);
             assert_ne!(listed(&scenario.filters[..1]), 0, "{}", scenario.id);
             assert_ne!(listed(&scenario.filters[1..]), 0, "{}", scenario.id);

@@ -8,8 +8,6 @@ use std::cell::OnceCell;
 
 use corpus::ask::Reply;
 use corpus::endpoint;
-use corpus::node::Node;
-use report::Cause;
 
 use crate::cause::{Evidence, Judgement, Known, Pairs};
 use crate::compare::{BODY, Difference, ERROR, Kind, Listener, RecordPair, STATUS, compare_into};
@@ -43,13 +41,8 @@ pub fn judge(
         known: &nothing,
         mode: OnceCell::new(),
     };
-    let body = |reply: &Reply| Node::parse(&reply.body).unwrap_or(Node::Null);
     let are_refused = [control, candidate].iter().all(|reply| matches!(reply.status, 401 | 403));
-    let refused = are_refused
-        .then(|| {
-            evidence.refused((control.status, &body(control)), (candidate.status, &body(candidate)))
-        })
-        .flatten();
+    let refused = if are_refused { evidence.refused(control, candidate) } else { None };
     let why = |difference: &Difference, both: RecordPair<'_>| {
         let is_answer = matches!(difference.field.as_str(), STATUS | ERROR);
         match (&difference.record, &refused) {
@@ -73,8 +66,7 @@ pub fn judge(
         if let Some(Difference { record, .. }) = found.next() {
             let (field, path, kind) = (BODY.to_owned(), BODY.to_owned(), Kind::Value);
             let beyond = Difference { record, field, path, kind, control: None, candidate: None };
-            let why = "more of a record differs than is looked at".to_owned();
-            receive(beyond, Judgement { cause: Cause::Bug, why, setting: None });
+            receive(beyond, Judgement::bug("more of a record differs than is looked at"));
         }
     };
     compare_into(endpoint, control, candidate, by, &mut Listener { take, goes_on });

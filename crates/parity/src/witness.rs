@@ -33,14 +33,11 @@ pub type Page = (Vec<(String, Node)>, u64, usize);
 pub fn page(body: &[u8], wanted: impl Fn(&str, &Node) -> bool, by: KeyedBy) -> Option<Page> {
     let page = Node::parse(body).ok()?;
     let users = page.get("users")?.list()?;
-    let total = match page.get("metadata")?.get("total")? {
-        Node::Number(number) => number.as_u64()?,
-        _ => return None,
-    };
+    let Node::Number(total) = page.get("metadata")?.get("total")? else { return None };
     let member = if by == KeyedBy::Id { "id" } else { "email" };
     let rows = users.iter().filter_map(|row| Some((row.get(member)?.text()?.to_owned(), row)));
     let rows = rows.filter(|(id, row)| wanted(id, row)).map(|(id, row)| (id, row.clone()));
-    Some((rows.collect(), total, users.len()))
+    Some((rows.collect(), total.as_u64()?, users.len()))
 }
 
 /// Reads a page of teams: their ids, the total that the page states, and the number of rows on the page.
@@ -56,7 +53,6 @@ pub fn teams(body: &[u8]) -> Option<(Vec<String>, u64, usize)> {
     Some((teams.iter().filter_map(id).collect(), total.as_u64()?, teams.len()))
 }
 
-/// Whether a row has a deletion date.
 pub fn has_deletion_date(row: &Node) -> bool {
     !matches!(row.get("deleted_at"), None | Some(Node::Null))
 }
@@ -68,24 +64,18 @@ pub fn is_deleted(row: &Node, deleted_at: &str) -> bool {
     match deleted_at {
         "always" => has_date,
         "never" => false,
-        _ => {
-            let exists = status.is_some_and(|one| one != "offline" && STATUSES.contains(&one));
-            has_date && !exists
-        }
+        _ => has_date && !status.is_some_and(|one| one != "offline" && STATUSES.contains(&one)),
     }
 }
 
-/// Whether an endpoint lists a user.
 pub fn is_listed(endpoint: &Endpoint, row: &Node, deleted_at: &str) -> bool {
     is_deleted(row, deleted_at) == (endpoint.name == "v2_cdr_deleted_agents")
 }
 
 /// The value of a legacy field; `None` for an unknown field.
 pub fn expected(field: &str, row: &Node, settings: &Settings) -> Option<Node> {
-    let get = |name: &str| row.get(name).cloned().unwrap_or(Node::Null);
-    let name_in = |name: &str| {
-        row.get(name).and_then(|object| object.get("name")).cloned().unwrap_or(Node::Null)
-    };
+    let get = |name: &str| or_null(row.get(name));
+    let name_in = |name: &str| or_null(row.get(name).and_then(|object| object.get("name")));
     Some(match field {
         "id" => decimal(&get("id")),
         "name" | "email" | "sip_account" | "extension" => get(field),
@@ -109,10 +99,8 @@ pub fn expected(field: &str, row: &Node, settings: &Settings) -> Option<Node> {
             (_, value) => value,
         },
         "assigned_channels" => list(row.get("channel_profiles"), |profile| {
-            let kind = match profile.get("channel").and_then(Node::text) {
-                Some(slug) => Node::from(channel(slug, settings)),
-                None => Node::Null,
-            };
+            let slug = profile.get("channel").and_then(Node::text);
+            let kind = slug.map_or(Node::Null, |slug| Node::from(channel(slug, settings)));
             object([
                 ("type", kind),
                 ("name", or_null(profile.get("name"))),
@@ -138,11 +126,11 @@ fn list(nodes: Option<&Node>, make: impl Fn(&Node) -> Node) -> Node {
 
 /// A decimal text without leading zeros becomes a number; other values stay.
 fn decimal(node: &Node) -> Node {
-    let number = node.text().and_then(|text| {
-        let number: u64 = text.parse().ok()?;
-        (number.to_string() == text).then_some(number)
-    });
-    number.map_or_else(|| node.clone(), |number| Node::Number(number.into()))
+    let number = |text: &str| text.parse::<u64>().ok().filter(|number| number.to_string() == text);
+    match node.text().and_then(number) {
+        Some(number) => Node::Number(number.into()),
+        None => node.clone(),
+    }
 }
 
 fn caller_id(node: &Node, settings: &Settings) -> Node {
@@ -153,13 +141,11 @@ fn caller_id(node: &Node, settings: &Settings) -> Node {
 /// The shown name of a time zone. A name that is shown already stays.
 pub fn time_zone(node: &Node, settings: &Settings) -> Node {
     let Some(zone) = node.text() else { return node.clone() };
-    if settings.timezone == "upstream" {
-        return node.clone();
+    match settings.timezone_names.get(zone) {
+        _ if settings.timezone == "upstream" => node.clone(),
+        Some(name) => Node::from(name.as_str()),
+        None => Node::from(zone::rails_name(zone).unwrap_or(zone)),
     }
-    if let Some(name) = settings.timezone_names.get(zone) {
-        return Node::from(name.as_str());
-    }
-    Node::from(zone::rails_name(zone).unwrap_or(zone))
 }
 
 fn team_list(nodes: Option<&Node>, shows: &str, settings: &Settings) -> Node {
@@ -176,12 +162,9 @@ fn team_list(nodes: Option<&Node>, shows: &str, settings: &Settings) -> Node {
     Node::Text(parts.collect::<Vec<_>>().join(", "))
 }
 
-/// The display name of a channel.
 pub fn channel<'a>(slug: &'a str, settings: &'a Settings) -> &'a str {
-    if let Some(name) = settings.channel_types.get(slug) {
-        return name;
-    }
-    CHANNELS.iter().find(|(known, _)| *known == slug).map_or(slug, |(_, name)| name)
+    let known = || CHANNELS.iter().find(|(known, _)| *known == slug).map_or(slug, |(_, name)| name);
+    settings.channel_types.get(slug).map_or_else(known, String::as_str)
 }
 
 /// The slugs with a display name.

@@ -52,7 +52,6 @@ impl Secrets {
         shown
     }
 
-    /// Removes the keys from every text of a report.
     pub fn hide_in(&self, report: &mut Report) {
         let sides = report.control.iter_mut().chain([&mut report.candidate]);
         sides.for_each(|side| self.hide_all([&mut side.name]));
@@ -70,12 +69,10 @@ impl Secrets {
         }
     }
 
-    /// Removes the keys from the texts of one question.
     pub fn hide_in_scenario(&self, scenario: &mut ScenarioReport) {
         self.hide_all(scenario.undecided_because.iter_mut().chain([&mut scenario.shape]));
     }
 
-    /// Removes the keys from findings and settings.
     pub fn hide_in_findings(&self, findings: &mut [Finding], settings: &mut [Suggestion]) {
         for finding in findings {
             self.hide_all([&mut finding.field, &mut finding.why]);

@@ -10,14 +10,11 @@ use serde::{Deserialize, Serialize};
 /// The format of the JSON report. It changes when a member is renamed or removed.
 pub const FORMAT: u32 = 1;
 
-/// Everything that one validation found.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
-    /// The format, [`FORMAT`].
     pub format: u32,
     /// The version of Tieline that wrote it.
     pub version: String,
-    /// Whether one may switch.
     pub verdict: Verdict,
     /// The reason, in one sentence.
     pub because: String,
@@ -27,28 +24,22 @@ pub struct Report {
     pub seconds: f64,
     /// Control; absent where only properties were checked.
     pub control: Option<Side>,
-    /// Candidate.
     pub candidate: Side,
     /// The dialect of the upstream, such as `voiso-v4`; empty where it is not known.
     pub dialect: String,
-    /// Counts over everything.
     pub totals: Totals,
     /// One for each field of each endpoint, and for the parts `$status`, `$header.<name>`, `$envelope`,
     /// `$error`, `$records` (which records are listed) and `$order` (in which order).
     pub fields: Vec<FieldReport>,
-    /// One for each question.
     pub scenarios: Vec<ScenarioReport>,
     /// Differences with one cause and one reason each, the worst first.
     pub findings: Vec<Finding>,
-    /// Settings under which values would become equal.
     pub settings: Vec<Suggestion>,
-    /// Checks of candidate alone.
     pub properties: Vec<PropertyReport>,
     /// The ledger of losses, for the endpoints and the dialect at hand.
     pub ledger: Vec<Loss>,
     /// The calls to the new API, for each shape of legacy request.
     pub calls: Vec<V4Call>,
-    /// The questions that are asked by default and were not.
     #[serde(default)]
     pub left_out: LeftOut,
 }
@@ -114,7 +105,6 @@ impl Verdict {
     }
 }
 
-/// One side of the comparison.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Side {
     /// `live`, `recording`, `in process` or `gateway`.
@@ -123,33 +113,26 @@ pub struct Side {
     pub name: String,
 }
 
-/// Counts over everything.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Totals {
-    /// Questions put to both sides.
     pub scenarios: u64,
     /// Requests to control, the extra ones included.
     pub control_requests: u64,
     /// Requests to control that were made because something differed.
     pub control_requests_extra: u64,
-    /// Requests to candidate.
     pub candidate_requests: u64,
     /// How often candidate answered 429 or 503 and was asked again. Its clients see these answers.
     #[serde(default)]
     pub candidate_busy: u64,
     /// Calls of candidate to the new API, where they are visible.
     pub upstream_calls: Option<u64>,
-    /// Records that both sides listed.
     pub records: u64,
-    /// Values compared.
     pub compared: u64,
-    /// Compared values that are equal.
     pub matched: u64,
     /// Values that were left out on request. They count neither as compared nor as matched.
     pub ignored: u64,
     /// Values that differ, by cause.
     pub causes: BTreeMap<Cause, u64>,
-    /// Scenarios that could not be compared.
     pub undecided: u64,
 }
 
@@ -201,13 +184,9 @@ impl Cause {
     /// The words for people.
     pub fn title(self) -> &'static str {
         match self {
-            Cause::Bug => "bug",
             Cause::UpstreamData => "upstream data",
-            Cause::Quirk => "quirk",
             Cause::DeclaredLoss => "declared loss",
-            Cause::Order => "order",
-            Cause::Race => "race",
-            Cause::Noise => "noise",
+            one_word => one_word.as_str(),
         }
     }
 
@@ -239,16 +218,13 @@ pub struct FieldReport {
     pub endpoint: String,
     /// The field, or a part of the answer that begins with `$`.
     pub field: String,
-    /// Values compared.
     pub compared: u64,
     /// Values compared that are independent of each other. For a field of records this is the largest
     /// number in one question, because the same record under another question proves nothing new. For a
     /// part of the answer it is one for each question.
     #[serde(default)]
     pub distinct: u64,
-    /// Compared values that are equal.
     pub matched: u64,
-    /// Values left out on request.
     pub ignored: u64,
     /// Compared values that differ, by cause.
     pub causes: BTreeMap<Cause, u64>,
@@ -269,26 +245,19 @@ impl FieldReport {
     }
 }
 
-/// One question.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ScenarioReport {
     /// A name that is the same in every run over the same data, such as `v1_users/sag/2`.
     pub id: String,
-    /// The endpoint.
     pub endpoint: String,
     /// The request without its values.
     pub shape: String,
     /// Its purpose, such as `filter`, `pair`, `unknown value`, `odd characters`, `bad key`.
     pub group: String,
-    /// The outcome.
     pub outcome: Outcome,
-    /// Records of control.
     pub control_records: u64,
-    /// Records of candidate.
     pub candidate_records: u64,
-    /// Differences by cause.
     pub causes: BTreeMap<Cause, u64>,
-    /// The reason why it could not be compared.
     pub undecided_because: Option<String>,
     /// The time of control's whole answer, in milliseconds.
     pub control_ms: f64,
@@ -296,7 +265,6 @@ pub struct ScenarioReport {
     pub candidate_ms: f64,
 }
 
-/// The outcome of a question.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -314,32 +282,25 @@ pub enum Outcome {
 /// Differences with the same endpoint, field, kind, cause and reason.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Finding {
-    /// The endpoint.
     pub endpoint: String,
     /// The field; below a field, its path, such as `assigned_channels[].type`.
     pub field: String,
     /// The kind of the difference: `value`, `type`, `absent`, `record missing`, `record extra`, `order`, ...
     pub kind: String,
-    /// The cause.
     pub cause: Cause,
     /// The reason for the cause, in one sentence without a value.
     pub why: String,
-    /// The number of differences.
     pub count: u64,
-    /// A few of them.
     pub examples: Vec<Example>,
 }
 
-/// Two values side by side, masked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Example {
-    /// The scenario in which it occurred.
     pub scenario: String,
     /// The record's id, where there is one.
     pub record: Option<String>,
     /// Control's value, as JSON, masked; `(absent)` where there is none.
     pub control: String,
-    /// Candidate's value.
     pub candidate: String,
 }
 
@@ -361,13 +322,10 @@ pub struct Suggestion {
 pub struct PropertyReport {
     /// Its name, such as `filtered_is_part_of_all`.
     pub name: String,
-    /// The endpoint.
     pub endpoint: String,
     /// The property, in one sentence.
     pub says: String,
-    /// The number of tries.
     pub tried: u64,
-    /// The number of tries in which it did not hold.
     pub failed: u64,
     /// A few failures, without values.
     pub seen: Vec<String>,
@@ -376,11 +334,8 @@ pub struct PropertyReport {
 /// A row of the ledger of losses, as `tieline losses --format json` prints it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {
-    /// The endpoint.
     pub endpoint: String,
-    /// The field.
     pub field: String,
-    /// The dialect.
     pub dialect: String,
     /// `exact`, `renamed`, `derived`, `dictionary`, `defaulted` or `unavailable`.
     pub status: String,
@@ -398,6 +353,5 @@ pub struct V4Call {
     pub legacy: String,
     /// The first call, without the values of parameters except those of paging.
     pub v4: String,
-    /// The number of calls.
     pub calls: u64,
 }

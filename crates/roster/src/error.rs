@@ -8,18 +8,11 @@ use rusqlite::ffi;
 /// disk although the system reported an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RosterError {
-    /// The file is not a roster. It was not changed.
     #[error("the file is not a roster; it was left as it is")]
     NotARoster,
     /// A later version of the program wrote the file. It was not changed.
     #[error("the roster has schema {found}, this program knows schemas up to {known}")]
-    NewerSchema {
-        /// The schema number of the file.
-        found: i64,
-        /// The latest schema number this program can read.
-        known: i64,
-    },
-    /// The roster's pages or rows contradict each other. Restore it from a copy.
+    NewerSchema { found: i64, known: i64 },
     #[error("the roster is damaged; restore it from a copy")]
     Damaged,
     /// The opened file was removed, or another one is in its place. Nothing is read or written any

@@ -194,7 +194,7 @@ fn try_log_ahead(connection: &Connection) -> Result<(), RosterError> {
     if mode == "wal" { Ok(()) } else { Err(RosterError::Disk(io::ErrorKind::Unsupported)) }
 }
 
-fn number(connection: &Connection, pragma: &str) -> Result<i64, RosterError> {
+pub(crate) fn number(connection: &Connection, pragma: &str) -> Result<i64, RosterError> {
     Ok(connection.pragma_query_value(None, pragma, |row| row.get(0))?)
 }
 

@@ -102,7 +102,7 @@ impl Roster {
         let Writer { connection, mirrors } = &mut *writer;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // Within the transaction, because from here on no other process can write.
-        let mirrored = mirrors.take(scope, store::data_version(&transaction)?);
+        let mirrored = mirrors.take(scope, file::number(&transaction, "data_version")?);
         let (row, state) = store::find_or_add_scope(&transaction, scope)?;
         let entries = match mirrored {
             Some(entries) => entries,
@@ -195,7 +195,7 @@ impl Roster {
     fn writer(&self) -> Result<MutexGuard<'_, Writer>, RosterError> {
         let writer = self.inner.writer.lock().unwrap_or_else(|poisoned| {
             let mut writer = poisoned.into_inner();
-            writer.mirrors.clear();
+            writer.mirrors = Mirrors::default();
             writer
         });
         self.inner.place.check()?;

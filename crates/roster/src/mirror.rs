@@ -69,9 +69,4 @@ impl Mirrors {
         }
         self.scopes.insert(scope.clone(), entries);
     }
-
-    /// Forgets everything.
-    pub(crate) fn clear(&mut self) {
-        self.scopes.clear();
-    }
 }

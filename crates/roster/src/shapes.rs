@@ -3,7 +3,6 @@
 /// The users of one caller, as one upstream shows them. Scopes never see each other's users.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Scope {
-    /// The caller's name.
     pub caller: String,
     /// Distinguishes the upstream from others: its name in the configuration.
     pub upstream: String,
@@ -26,7 +25,6 @@ pub struct Sweep {
 pub struct Sighting {
     /// The user's number for legacy clients.
     pub id: u64,
-    /// Display name.
     pub name: Option<String>,
     /// Id and name of the security access group.
     pub group: Option<(String, Option<String>)>,
@@ -38,7 +36,6 @@ pub struct Sighting {
     pub is_deleted: bool,
 }
 
-/// How many users a sweep changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Seen for the first time.
@@ -83,7 +80,6 @@ pub struct Former {
 /// How many distinct ids an import changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ImportCounts {
-    /// Not imported before.
     pub added: usize,
     /// Imported before with another name.
     pub updated: usize,

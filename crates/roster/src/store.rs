@@ -10,12 +10,7 @@ use crate::mirror::{Entry, Fingerprints};
 use crate::shapes::{Counts, Former, Scope, Sighting};
 use crate::tally::{Edit, ScopeState};
 
-/// The row number of a scope.
 pub(crate) type ScopeRow = i64;
-
-pub(crate) fn data_version(connection: &Connection) -> Result<i64, RosterError> {
-    Ok(connection.pragma_query_value(None, "data_version", |row| row.get(0))?)
-}
 
 pub(crate) fn find_scope(
     connection: &Connection,
@@ -163,7 +158,6 @@ pub(crate) fn former(
     Ok(former)
 }
 
-/// The imported ids of a scope with their names.
 pub(crate) fn imported(
     connection: &Connection,
     scope: ScopeRow,

@@ -48,7 +48,6 @@ pub(crate) struct ScopeState {
     pub(crate) doubts: u8,
 }
 
-/// A row to write.
 #[derive(Debug)]
 pub(crate) enum Edit<'a> {
     /// The complete row.
@@ -57,7 +56,6 @@ pub(crate) enum Edit<'a> {
     Marks(u64, Marks),
 }
 
-/// What a row says about a user's presence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Marks {
     pub(crate) absences: u8,
@@ -65,7 +63,6 @@ pub(crate) struct Marks {
     pub(crate) vanished_at: Option<u64>,
 }
 
-/// The result of a sweep.
 #[derive(Debug)]
 pub(crate) struct Outcome<'a> {
     /// All users afterwards, by ascending id.

@@ -1,4 +1,5 @@
-//! One question of a known caller, as either side can be asked it, and what is known of the caller.
+//! One question of a known caller, in a form that both sides can be asked, and the facts about the caller.
+//! A question must never be logged, because its query is about people.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,16 +17,15 @@ use crate::trail::Trail;
 
 /// A caller, and candidate as it answers this caller.
 pub trait Asker: fmt::Debug + Send + Sync {
-    /// The caller's name.
     fn name(&self) -> &str;
-    /// What the caller's upstream speaks.
+    /// The dialect of the caller's upstream.
     fn dialect(&self) -> &'static str;
-    /// Whether the caller sees some users only.
+    /// Whether the caller sees only some users.
     fn is_narrowed(&self) -> bool;
-    /// Rows that a list of this caller may have.
+    /// The most rows of a list of this caller.
     fn rows_max(&self) -> u64;
-    /// Candidate's answer, read anew for a comparison, where it has no more than so many bytes. Must
-    /// never be in a client's way: where one would wait for it, it is left.
+    /// Candidate's answer, read for a comparison and not from a cache. It must never delay a client: where
+    /// one would wait, the reading fails.
     fn read<'a>(
         &'a self,
         question: &'a CallerQuestion,
@@ -34,18 +34,16 @@ pub trait Asker: fmt::Debug + Send + Sync {
     ) -> BoxFuture<'a, Result<Reply, Unread>>;
 }
 
-/// Why candidate has no answer that could be compared.
+/// Why candidate has no answer to compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unread {
-    /// Clients need the upstream, or it was told to wait.
+    /// Clients need the upstream, or the upstream asked us to wait.
     Busy,
-    /// It is longer than what is compared.
     TooLarge,
-    /// It failed.
     Failed,
 }
 
-/// Who gave an answer.
+/// The side that gave an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// The legacy API.
@@ -64,27 +62,24 @@ impl Side {
     }
 }
 
-/// See the module.
 #[derive(Debug, Clone)]
 pub struct CallerQuestion {
-    /// What is asked for.
     pub endpoint: &'static Endpoint,
-    /// The settings of its shape.
+    /// The settings of the answer's shape.
     pub quirks: Arc<Quirks>,
-    /// Who asks.
     pub caller: Arc<dyn Asker>,
     /// The query without the key.
     pub params: Params,
-    /// Path and query as they came.
+    /// Path and query as the client sent them.
     pub target: Target,
-    /// By which gateways it has come.
+    /// The gateways that passed the question on.
     pub trail: Trail,
-    /// The legacy key that the client showed.
+    /// The legacy key of the client.
     pub key: Secret,
 }
 
 impl CallerQuestion {
-    /// What it holds in memory, about: the query is there as it came and taken apart.
+    /// About how many bytes of memory it takes. The query is there twice: as sent, and parsed.
     pub(crate) fn bytes(&self) -> usize {
         2 * self.target.bytes() + size_of::<Self>()
     }

@@ -1,6 +1,6 @@
-//! The other side: the legacy API itself, asked with the client's own key in the way the client showed
-//! it. Only ever asked with `GET` for legacy endpoints that list; must never follow a redirect, repeat a
-//! question, or show one caller's connections to another.
+//! Asks control: the legacy API, with the client's own key in the place where the client put it. It sends
+//! only `GET` requests for legacy lists. It must never follow a redirect, repeat a question, or share the
+//! connections of one caller with another.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use crate::counts::Counts;
 use crate::judge::Reply;
 use crate::shape;
 use crate::standing::{Purpose, Standing, Ticket};
-use crate::trail::{ASKED_BY, Name, Trail};
+use crate::trail::{ASKED_BY, Name};
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("tieline/", env!("CARGO_PKG_VERSION")));
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -36,13 +36,13 @@ const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const POOL_IDLE_MAX: usize = 4;
 const CONNECTION_AGE_MAX: Duration = Duration::from_secs(60);
 
-/// The target of its lines, which filters go by; it does not move with this file.
+/// The target of the log lines. Filters of operators name it, so it stays when this file moves.
 const TARGET: &str = "gateway::shadow::control";
 
-/// Why control has no answer. Holds kinds and no text.
+/// Why control has no answer. It holds no text of control.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failed {
-    /// It was not asked.
+    /// Control was not asked.
     LeftAlone,
     Unreachable,
     Timeout,
@@ -52,16 +52,16 @@ pub(crate) enum Failed {
     Limited,
     /// Any other 5xx.
     Server,
-    /// A status that no list is answered with.
+    /// A status that the legacy API never gives a list.
     Status,
     TooLarge,
     Broken,
     NotJson,
-    /// JSON that is no answer to a client: neither a list nor an error in words.
+    /// JSON that is neither a list nor an error with a text.
     NoList,
-    /// The question came round: control is this gateway itself.
+    /// Control is this gateway itself.
     Loop,
-    /// The client did not wait for it.
+    /// The client left before the answer.
     GivenUp,
 }
 
@@ -85,24 +85,23 @@ impl Failed {
     }
 }
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Control {
     base_url: String,
     attempt_timeout: Duration,
     answer_bytes_max: usize,
-    /// What this process is called in trails.
-    name: Name,
-    /// Whether it was told that control is this gateway itself.
+    /// The name of this process in trails.
+    pub(crate) name: Name,
+    /// Whether the log has the error that control is this gateway itself.
     is_loop_told: AtomicBool,
     counts: Arc<dyn Counts>,
     lines: BTreeMap<String, Line>,
 }
 
-/// What one caller has of control.
+/// One caller's access to control.
 #[derive(Debug)]
 struct Line {
-    /// A connection pool of its own.
+    /// It has its own connection pool.
     client: Client,
     standing: Arc<Standing>,
     percent: u64,
@@ -110,8 +109,8 @@ struct Line {
 }
 
 impl Control {
-    /// `before` is the one until now: where it is the same legacy API, what is known of how it treats
-    /// each caller goes on, and so does the count of each caller's requests.
+    /// `before` is the control of the previous configuration. If its URL is the same, each caller's
+    /// standing and count of requests continue.
     pub(crate) fn new(
         config: &settings::Config,
         settings: &settings::Shadow,
@@ -155,18 +154,14 @@ impl Control {
         }
     }
 
-    /// Whether a question comes round.
-    pub(crate) fn is_loop(&self, trail: &Trail) -> bool {
-        trail.is_loop(&self.name)
-    }
-
     /// Percentage of this caller's requests that control answers.
     pub(crate) fn percent(&self, caller: &str) -> u64 {
         self.lines.get(caller).map_or(0, |line| line.percent)
     }
 
-    /// Whether control answers the next request of this caller: of each hundred as many as configured,
-    /// spread so that a client with a habit of its own meets both sides with each of its questions.
+    /// Whether control answers the next request of this caller. The configured percentage is spread over
+    /// every hundred requests, so that a client with a fixed sequence of questions meets both sides for
+    /// each question.
     pub(crate) fn is_next(&self, caller: &str) -> bool {
         let Some(line) = self.lines.get(caller).filter(|line| line.percent > 0) else {
             return false;
@@ -176,14 +171,14 @@ impl Control {
         (place * 37 + hundred * 61) % 100 < line.percent
     }
 
-    /// Whether this caller's questions would be asked now, to be compared.
+    /// Whether control would be asked this caller's questions now, for a comparison.
     pub(crate) fn is_compared(&self, caller: &str) -> bool {
         let line = self.lines.get(caller);
         line.is_some_and(|line| line.standing.is_asked(Purpose::Comparison))
     }
 
-    /// Asks, and waits until then at most. A client that goes away before has waited in vain, so that
-    /// counts as a failure; a comparison that is given up tells nothing.
+    /// Asks, and waits no longer than `until`. A client that leaves early counts as a failure of control,
+    /// because it waited in vain; a cancelled comparison counts as nothing.
     pub(crate) async fn ask(
         &self,
         asked: &CallerQuestion,
@@ -263,7 +258,7 @@ impl Control {
     }
 }
 
-/// One question under way.
+/// One question that control has not answered yet.
 struct UnderWay<'a> {
     standing: &'a Standing,
     ticket: Ticket,
@@ -315,7 +310,7 @@ fn unsent(error: ClientError) -> Failed {
     }
 }
 
-/// What a status says that is no answer to the question.
+/// The failure that a status means; `None` where the status may come with an answer.
 fn refusal(status: StatusCode, headers: &HeaderMap) -> Option<Failed> {
     match status.as_u16() {
         200 | 400 | 422 => None,
@@ -327,7 +322,7 @@ fn refusal(status: StatusCode, headers: &HeaderMap) -> Option<Failed> {
     }
 }
 
-/// Why a body is not what is wanted; a long one is looked at on a thread that serves nobody.
+/// Why a body is not fit for its purpose. A long body is read on a blocking thread.
 async fn unfit(status: u16, body: &Bytes, purpose: Purpose) -> Option<Failed> {
     let look = move |body: &[u8]| match shape::is_json(body) {
         false => Some(Failed::NotJson),

@@ -1,23 +1,23 @@
-//! What is counted of the other side, and in which words.
+//! The counters of shadowing, and their labels.
 
 use std::fmt;
 
 use transport::client::LookupFailure;
 
-/// Why a comparison is not made.
+/// The reasons why a comparison is dropped.
 pub const DROPPED: [&str; 6] = ["busy", "memory", "paused", "queue_full", "timeout", "too_large"];
 
-/// Counts. Must never wait.
+/// Counts events. It must never wait.
 pub trait Counts: fmt::Debug + Send + Sync {
-    /// The name of control gave no address.
+    /// The host name of control could not be resolved.
     fn dns_failed(&self, failure: LookupFailure);
-    /// Control was asked, for whatever reason.
+    /// Control was asked, for a client or for a comparison.
     fn control_request(&self, outcome: &'static str);
-    /// A client was to be answered by control.
+    /// Control was chosen to answer a client.
     fn control_answer(&self, outcome: &'static str);
-    /// Two answers are not compared.
+    /// A comparison was dropped.
     fn dropped(&self, why: &'static str);
-    /// Two answers were compared, or one of them was not to be had.
+    /// Two answers were compared, or one side had no answer.
     fn compared(
         &self,
         endpoint: &'static str,

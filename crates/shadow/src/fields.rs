@@ -1,5 +1,5 @@
-//! Names of fields as they may be shown. An answer may have any text for the name of a member, somebody's
-//! key or name as well, so only what is known beforehand is ever shown.
+//! The names of fields that may be shown. A member of an answer may have any name, even a key or a person's
+//! name, so it must never show a name that is not known beforehand.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use domain::legacy::schema::{Kind, Property};
 use domain::legacy::{ENDPOINTS, envelope};
 use domain::quirks::Quirks;
 
-/// What judges call the parts of an answer that are no field of a record.
+/// The judges' names for parts of an answer that are not fields of a record.
 const PARTS: [&str; 11] = [
     "$body",
     "$envelope",
@@ -21,10 +21,10 @@ const PARTS: [&str; 11] = [
     "$records",
     "$status",
 ];
-/// Any other name.
+/// Stands for any other name.
 const UNKNOWN: &str = "(unknown field)";
 
-/// The names of an endpoint.
+/// The known names of an endpoint.
 #[derive(Debug)]
 pub(crate) struct Fields(BTreeSet<String>);
 
@@ -38,7 +38,7 @@ impl Fields {
         Fields(known)
     }
 
-    /// The path of a field, if all of it is known.
+    /// The path of a field, if every name in it is known.
     pub(crate) fn shown<'a>(&self, path: &'a str) -> &'a str {
         let is_around =
             path.strip_prefix("$envelope.").is_some_and(|name| envelope::NAMES.contains(&name));

@@ -1,6 +1,6 @@
-//! What one comparison found, as much of it as is kept: totals of everything, and so many differences
-//! without a value. Taken in one by one where the answers are judged, on a thread that serves nobody, in
-//! time and memory that do not grow with the values.
+//! The result of one comparison: totals of all differences, and a limited number of differences without
+//! their values. The judge adds differences one by one on a blocking thread. Time and memory must never
+//! grow with the size of the values.
 
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
@@ -11,10 +11,10 @@ use crate::fields::Fields;
 use crate::judge::{Cause, Difference};
 use crate::mask::Mask;
 
-/// Differences of one comparison that are kept; all others are counted.
+/// The most differences of one comparison that are kept. Further ones are only counted.
 pub(crate) const KEPT_MAX: usize = 10_000;
 
-/// How many differences there are of each cause, in the order of [`Cause::ALL`].
+/// The number of differences of each cause, in the order of [`Cause::ALL`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Causes([u64; Cause::ALL.len()]);
 
@@ -25,7 +25,7 @@ impl Causes {
         }
     }
 
-    /// Every cause that there is, and how often.
+    /// The causes that occurred, and how often.
     pub(crate) fn counts(&self) -> impl Iterator<Item = (Cause, u64)> {
         Cause::ALL.into_iter().zip(self.0).filter(|(_, count)| *count > 0)
     }
@@ -35,15 +35,7 @@ impl Causes {
     }
 }
 
-impl FromIterator<Cause> for Causes {
-    fn from_iter<I: IntoIterator<Item = Cause>>(all: I) -> Self {
-        let mut causes = Causes::default();
-        all.into_iter().for_each(|cause| causes.add(cause, 1));
-        causes
-    }
-}
-
-/// Whoever takes what differs, one by one.
+/// Receives differences one by one.
 pub(crate) trait Takes: Send + 'static {
     fn take(&mut self, one: Difference);
 }
@@ -51,25 +43,24 @@ pub(crate) trait Takes: Send + 'static {
 /// A difference without a value.
 #[derive(Debug)]
 pub(crate) struct Kept {
-    /// As it may be shown.
+    /// The name as reports may show it.
     pub(crate) field: String,
     pub(crate) kind: &'static str,
     pub(crate) cause: Cause,
-    /// HMACs.
+    /// An HMAC, as are the two values.
     pub(crate) record: Option<String>,
     pub(crate) control: String,
     pub(crate) candidate: String,
-    /// Alike for the same thing in two comparisons.
+    /// Equal for the same difference in two comparisons.
     same: u64,
 }
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Findings {
     pub(crate) causes: Causes,
     bugs: Vec<Kept>,
     explained: Vec<Kept>,
-    /// What tells one that nothing explains from another, those that are not kept included.
+    /// `same` of every unexplained difference, also of those that are not kept.
     all_bugs: Vec<u64>,
     hasher: RandomState,
     fields: Fields,
@@ -102,7 +93,6 @@ impl Takes for Findings {
 }
 
 impl Findings {
-    /// Nothing yet, of an endpoint.
     pub(crate) fn of(endpoint: &str, mask: &Arc<Mask>) -> Self {
         Findings {
             causes: Causes::default(),
@@ -119,18 +109,18 @@ impl Findings {
         self.all_bugs.is_empty()
     }
 
-    /// What is kept; what nothing explains comes first.
+    /// The kept differences, the unexplained ones first.
     pub(crate) fn kept(&self) -> impl Iterator<Item = &Kept> {
         self.bugs.iter().chain(&self.explained).take(KEPT_MAX)
     }
 
-    /// Whoever takes what differs when both sides are asked again.
+    /// Receives the differences when both sides are asked again.
     pub(crate) fn again(&self) -> Again {
         Again { hasher: self.hasher.clone(), bugs: HashSet::new() }
     }
 
-    /// What is left of the differences that nothing explained, once both sides were asked again: what
-    /// came back is still unexplained, everything else changed in between.
+    /// Compares with a second reading of both sides: an unexplained difference that came back stays
+    /// unexplained, every other one becomes a race.
     pub(crate) fn looked_at_again(mut self, second: &Again) -> Self {
         for one in self.bugs.iter_mut().filter(|one| !second.bugs.contains(&one.same)) {
             one.cause = Cause::Race;
@@ -144,7 +134,7 @@ impl Findings {
     }
 }
 
-/// What nothing explains when both sides were asked again.
+/// The unexplained differences of a second reading.
 #[derive(Debug)]
 pub(crate) struct Again {
     hasher: RandomState,
@@ -159,7 +149,7 @@ impl Takes for Again {
     }
 }
 
-/// Alike for the same thing in two comparisons.
+/// Equal for the same difference in two comparisons.
 fn same(hasher: &RandomState, one: &Difference) -> u64 {
     hasher.hash_one((&one.field, one.kind, &one.record))
 }
@@ -167,12 +157,7 @@ fn same(hasher: &RandomState, one: &Difference) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn difference(field: &str, record: &str, cause: Cause) -> Difference {
-        let (field, record) = (field.to_owned(), Some(record.to_owned()));
-        let (control, candidate) = (b"a".to_vec(), b"b".to_vec());
-        Difference { field, kind: "value", cause, control, candidate, record }
-    }
+    use crate::judge::tests::difference;
 
     fn findings(found: impl IntoIterator<Item = Difference>) -> Findings {
         let mut findings = Findings::of("v1_users", &Arc::default());

@@ -1,5 +1,5 @@
-//! Who says what differs between two answers to one question. Nothing is compared in this crate: it
-//! brings both answers, counts what it is told, and keeps no value.
+//! The judge that finds the differences between two answers to one question. This crate fetches both
+//! answers and counts the differences. It must never compare answers itself or keep a value.
 
 use std::fmt;
 
@@ -8,11 +8,10 @@ use domain::quirks::Quirks;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 
-/// Compares. Called on a thread that may work for long; must not wait for anything, must say the same of
-/// the same answers, and must hold little of what differs at once.
+/// Finds differences on a blocking thread. It must not wait for anything, must give equal results for equal
+/// answers, and must hold only a few differences in memory at once.
 pub trait Judge: fmt::Debug + Send + Sync {
-    /// Tells what differs between what control and candidate answered to one question, and ends where
-    /// it is told to.
+    /// Gives the differences to `listener`, and ends where the listener says so.
     fn judge(
         &self,
         question: &Question<'_>,
@@ -22,42 +21,38 @@ pub trait Judge: fmt::Debug + Send + Sync {
     );
 }
 
-/// Who is told what differs.
+/// Receives the differences.
 pub trait Listener {
-    /// One thing that differs.
     fn found(&mut self, one: Difference);
-    /// Whether the rest is still wanted; asked before each record.
+    /// Whether to continue; asked before each record.
     fn goes_on(&self) -> bool;
 }
 
-/// What was asked, without a value of it.
+/// A question without its values.
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'a> {
-    /// The legacy endpoint.
     pub endpoint: &'static str,
-    /// What the caller's upstream speaks.
+    /// The dialect of the caller's upstream.
     pub dialect: &'static str,
     /// Filters that had a value.
     pub filters: &'a [&'static str],
-    /// Whether the caller sees some users only; control shows it what its legacy key shows.
+    /// Whether the caller sees only some users. Control shows all that the legacy key may see.
     pub is_narrowed: bool,
-    /// The settings that the candidate's answer was written with.
+    /// The settings of candidate's answer.
     pub quirks: &'a Quirks,
 }
 
-/// One side's whole answer, in no coding.
+/// One side's whole answer, not compressed.
 #[derive(Clone)]
 pub struct Reply {
-    /// Its status.
     pub status: u16,
-    /// Headers that matter: `content-type`.
+    /// Only `content-type`.
     pub headers: HeaderMap,
-    /// Its body.
     pub body: Bytes,
 }
 
 impl Reply {
-    /// An answer of candidate, as a judge sees it.
+    /// An answer of candidate.
     pub fn json(status: u16, body: Bytes) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
@@ -71,20 +66,18 @@ impl fmt::Debug for Reply {
     }
 }
 
-/// One thing that differs.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// Where: the path of a field, such as `timezone`, or `$status`; never a value.
+    /// The path of a field, such as `timezone`, or `$status`; never a value.
     pub field: String,
-    /// How, in a word.
+    /// A word, such as `value`.
     pub kind: &'static str,
-    /// Why.
     pub cause: Cause,
     /// Control's value; only an HMAC of it is kept.
     pub control: Vec<u8>,
     /// Candidate's value; only an HMAC of it is kept.
     pub candidate: Vec<u8>,
-    /// Which record, where it is one's; only an HMAC of it is kept.
+    /// The id of the record, where the difference is in one; only an HMAC of it is kept.
     pub record: Option<String>,
 }
 
@@ -97,15 +90,15 @@ impl fmt::Debug for Difference {
 /// Why something differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// The ledger says that it must.
+    /// The ledger declares it.
     DeclaredLoss,
     /// Another setting would make it equal.
     Quirk,
     /// The same in another order.
     Order,
-    /// It changed between the two answers.
+    /// The data changed between the two answers.
     Race,
-    /// It differs between two answers of control, too.
+    /// Two answers of control differ here as well.
     Noise,
     /// The two sides hold different data.
     UpstreamData,
@@ -114,7 +107,6 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// All of them, in order.
     pub const ALL: [Cause; 7] = [
         Cause::DeclaredLoss,
         Cause::Quirk,
@@ -125,7 +117,6 @@ impl Cause {
         Cause::Bug,
     ];
 
-    /// The word in metrics and reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Cause::DeclaredLoss => "declared_loss",
@@ -140,10 +131,10 @@ impl Cause {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn difference(field: &str, record: &str, cause: Cause) -> Difference {
+    pub(crate) fn difference(field: &str, record: &str, cause: Cause) -> Difference {
         let (field, record) = (field.to_owned(), Some(record.to_owned()));
         let (control, candidate) = (b"a".to_vec(), b"b".to_vec());
         Difference { field, kind: "value", cause, control, candidate, record }

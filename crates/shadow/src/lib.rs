@@ -1,9 +1,9 @@
-//! The other side at work. With `[shadow]` a sample of what is asked of this gateway is also asked of the
-//! legacy API, in the background, and both answers are compared; and control answers a percentage of a
-//! caller's requests itself.
+//! Shadowing. With `[shadow]` in the configuration, a sample of the requests to this gateway is also sent
+//! to the legacy API in the background, and both answers are compared. Control also answers a percentage of
+//! each caller's requests itself.
 //!
-//! Must never delay or change an answer for a comparison: what does not fit into its own small budget is
-//! dropped and counted.
+//! A comparison must never delay or change an answer to a client. Comparisons that exceed their small
+//! budget are dropped and counted.
 
 mod asked;
 mod control;
@@ -41,15 +41,14 @@ pub use target::Target;
 pub use trail::{ASKED_BY, Name, Trail};
 use worker::{Held, Job, Worker};
 
-/// Answers of control that clients wait for or are sent at once; one more client is answered by
-/// candidate.
+/// The most answers of control for clients at the same time. Candidate answers further clients.
 const ANSWERS_IN_FLIGHT_MAX: usize = 32;
-/// All answers that wait to be compared may have so many times the bytes that one may have.
+/// The waiting answers together may have this many times the bytes of one answer.
 const QUEUED_ANSWERS_BYTES: usize = 2;
-/// How long the end of the process waits for the last report.
+/// How long a stopping process waits for the last report.
 const END_MAX: Duration = Duration::from_secs(2);
 
-/// See the module. One for each configuration; it ends when it is dropped.
+/// One for each configuration. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Shadow {
     settings: settings::Shadow,
@@ -59,7 +58,7 @@ pub struct Shadow {
     counts: Arc<dyn Counts>,
     lifecycle: Lifecycle,
     queue: mpsc::Sender<Job>,
-    /// Until the work begins.
+    /// `None` once the work has begun.
     jobs: Mutex<Option<mpsc::Receiver<Job>>>,
     bytes_queued: Arc<AtomicUsize>,
     answers: Arc<Semaphore>,
@@ -68,25 +67,21 @@ pub struct Shadow {
     _guard: DropGuard,
 }
 
-/// What a shadow shares with the rest of a state.
+/// The parts that a shadow shares with the gateway.
 #[derive(Debug)]
 pub struct Around<'a> {
-    /// Who is asked for the addresses of control's name.
+    /// Resolves the host name of control.
     pub lookup: &'a Arc<dyn Lookup>,
-    /// Who compares.
     pub judge: Option<Arc<dyn Judge>>,
-    /// What is counted of it.
     pub counts: &'a Arc<dyn Counts>,
-    /// How the process is.
     pub lifecycle: &'a Lifecycle,
-    /// Where what is found is kept.
     pub results: &'a Arc<Results>,
-    /// The one until now.
+    /// The shadow of the previous configuration.
     pub before: Option<&'a Shadow>,
 }
 
 impl Shadow {
-    /// `None` where there is no `[shadow]`. Asks nothing yet.
+    /// `None` without `[shadow]` in the configuration. It asks nothing before [`Shadow::start`].
     pub fn new(config: &Config, around: Around<'_>) -> Option<Arc<Self>> {
         let settings = config.shadow.clone()?;
         let Around { lookup, judge, counts, lifecycle, results, before } = around;
@@ -111,7 +106,8 @@ impl Shadow {
         }))
     }
 
-    /// Begins to compare; asking this side once more may take until `deadline`. Once is enough.
+    /// Starts comparing. `deadline` is the time limit for an answer of candidate. Further calls have no
+    /// effect.
     pub fn start(&self, deadline: Duration) {
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(jobs) = jobs else { return };
@@ -137,12 +133,12 @@ impl Shadow {
         tokio::spawn(worker::work(works, self.stop.clone(), self.has_ended.clone()));
     }
 
-    /// Ends all comparing at once; what is under way is given up.
+    /// Ends all comparisons at once.
     pub fn end(&self) {
         self.stop.cancel();
     }
 
-    /// Waits until the last report is written, for a moment at most.
+    /// Waits until the last report is written, for two seconds at most.
     pub async fn ended(&self) {
         let was_started = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).is_none();
         if was_started {
@@ -151,29 +147,28 @@ impl Shadow {
         }
     }
 
-    /// Whether the next answer of this caller is control's.
+    /// Whether control answers the next request of this caller.
     pub fn is_answered_by_control(&self, caller: &str) -> bool {
         self.control.is_next(caller)
     }
 
-    /// Whether answers to this caller say whose they are.
+    /// Whether answers to this caller name the side that gave them.
     pub fn is_either_side(&self, caller: &str) -> bool {
         self.control.percent(caller) > 0
     }
 
-    /// Whether a question comes round: control is this gateway itself, or leads to it.
+    /// Whether a question came from this gateway: control is the gateway itself, or leads to it.
     pub fn is_loop(&self, trail: &Trail) -> bool {
-        self.control.is_loop(trail)
+        trail.is_loop(&self.control.name)
     }
 
-    /// Whether this request is one of the sample.
     pub fn is_sampled(&self) -> bool {
         let sample = self.settings.sample;
         self.judge.is_some() && sample > 0.0 && rand::rng().random_bool(sample)
     }
 
-    /// Control's answer for a client that waits for it, if control has one in the time it is given, and
-    /// in half of the time there is: the other half is candidate's. The place goes with the answer.
+    /// Control's answer for a waiting client, if it comes within `answer_timeout` and half of the time that
+    /// is left. The other half is for candidate. The permit belongs to the answer.
     pub async fn answer(
         &self,
         asked: &CallerQuestion,
@@ -195,13 +190,13 @@ impl Shadow {
         answer
     }
 
-    /// A place for one more answer of control, while there is memory for it.
+    /// A permit for one more answer of control, if there is memory for it.
     fn place(&self) -> Option<OwnedSemaphorePermit> {
         let is_calm = self.lifecycle.level() == Level::Calm;
         is_calm.then(|| Arc::clone(&self.answers).try_acquire_owned().ok()).flatten()
     }
 
-    /// A comparison to be made when there is time for it, or to be left.
+    /// Queues a comparison, or drops it.
     pub fn offer(&self, asked: CallerQuestion, side: Side, reply: Reply) {
         if let Err(why) = self.queued(asked, side, reply) {
             self.counts.dropped(why);
@@ -265,7 +260,7 @@ control = "http://127.0.0.1:9"
         fn compared(&self, _: &'static str, _: &'static str, _: &[(&'static str, u64)]) {}
     }
 
-    /// The caller `crm`, whom candidate answers nothing.
+    /// The caller `crm`. Candidate has no answer for it.
     #[derive(Debug)]
     struct Crm;
 

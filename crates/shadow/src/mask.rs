@@ -1,12 +1,11 @@
-//! Values as they may be kept: HMACs with a key that nobody knows and that ends with the process. Equal
-//! values can be told from different ones, and nothing can be read from them.
+//! HMACs of values under a random key that ends with the process. They show whether two values are equal.
+//! It must never show the key or a value.
 
 use domain::hex;
 use hmac::{Hmac, KeyInit, Mac};
 use rand::RngExt;
 use sha2::Sha256;
 
-/// See the module.
 pub(crate) struct Mask {
     key: [u8; 32],
 }
@@ -18,7 +17,6 @@ impl std::fmt::Debug for Mask {
 }
 
 impl Default for Mask {
-    /// A key of its own.
     fn default() -> Self {
         Mask { key: rand::rng().random() }
     }

@@ -1,6 +1,6 @@
-//! What the comparisons found: counts, and the last differences, without a value. Both values of a
-//! difference, and the record it is in, are kept as an HMAC with a key that nobody knows and that ends
-//! with the process: equal ones can be told from different ones, and nothing can be read from them.
+//! The results of comparisons: counts, and the last differences. It must never keep a value: both values of
+//! a difference and the id of its record are kept as HMACs under a random key of the process, so they can
+//! be compared and not read.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
@@ -15,9 +15,9 @@ use crate::findings::{Causes, Findings, Kept};
 use crate::judge::Cause;
 use crate::mask::Mask;
 
-/// Differences that are kept.
+/// The most differences that are kept.
 const DIFFERENCES_MAX: usize = 1000;
-/// Different ones of one comparison among them.
+/// The most rows of one comparison among them.
 const PER_COMPARISON_MAX: usize = 20;
 
 /// How a comparison ended.
@@ -25,20 +25,17 @@ const PER_COMPARISON_MAX: usize = 20;
 pub enum Outcome {
     /// Nothing differs.
     Equal,
-    /// All that differs has a cause.
+    /// Every difference has a cause.
     Explained,
-    /// Something differs that nothing explains.
+    /// Some difference is unexplained.
     Different,
-    /// One side had no answer.
     Failed,
 }
 
 impl Outcome {
-    /// Every one.
     pub const ALL: [Outcome; 4] =
         [Outcome::Equal, Outcome::Explained, Outcome::Different, Outcome::Failed];
 
-    /// The word in metrics and reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Outcome::Equal => "equal",
@@ -57,7 +54,7 @@ impl Outcome {
     }
 }
 
-/// A comparison as it is counted and kept.
+/// The result of one comparison, ready to be counted and kept.
 #[derive(Debug)]
 pub(crate) struct Told {
     pub(crate) outcome: Outcome,
@@ -66,24 +63,23 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    /// A comparison as it is to be noted. Works as long as much was found, and holds nobody up.
+    /// Takes time for every finding, so it works before the lock.
     pub(crate) fn of(endpoint: &str, caller: &str, found: &Findings) -> Self {
         let rows = rows(endpoint, caller, found.kept());
         Told { outcome: Outcome::of(&found.causes), causes: found.causes, rows }
     }
 
-    /// One side had no answer.
     pub(crate) fn failed() -> Self {
         Told { outcome: Outcome::Failed, causes: Causes::default(), rows: Vec::new() }
     }
 }
 
-/// See the module. Lives as long as the process, whatever configurations come.
+/// Lives as long as the process, through all configurations.
 #[derive(Default)]
 pub struct Results {
-    mask: Arc<Mask>,
+    pub(crate) mask: Arc<Mask>,
     now: Mutex<Now>,
-    /// Reports of this process.
+    /// The report files that this process has written.
     files: Mutex<BTreeSet<PathBuf>>,
 }
 
@@ -99,17 +95,16 @@ struct Now {
     causes: BTreeMap<&'static str, u64>,
     dropped: BTreeMap<&'static str, u64>,
     answers: BTreeMap<&'static str, u64>,
-    /// Shared, so that nobody waits while they are shown.
+    /// Shared, so that showing them does not hold the lock.
     differences: VecDeque<Arc<Value>>,
-    /// Counts what was noted, so that nothing is written twice.
+    /// The number of notes, so that no report is written without news.
     noted: u64,
 }
 
 impl Results {
-    /// Takes as long, whatever was found: requests wait for the same lock.
+    /// Takes equally long for any result, because requests wait for the same lock.
     pub(crate) fn note(&self, endpoint: &'static str, told: Told) {
-        let mut now = self.now();
-        now.noted += 1;
+        let mut now = self.noting();
         *now.outcomes.entry((endpoint, told.outcome.as_str())).or_default() += 1;
         for (cause, count) in told.causes.counts() {
             *now.causes.entry(cause.as_str()).or_default() += count;
@@ -120,24 +115,17 @@ impl Results {
     }
 
     pub(crate) fn note_dropped(&self, why: &'static str) {
-        let mut now = self.now();
-        now.noted += 1;
+        let mut now = self.noting();
         *now.dropped.entry(why).or_default() += 1;
     }
 
-    /// A request that control was to answer was answered by this side.
+    /// Control was chosen to answer a request, and this side answered it.
     pub(crate) fn note_answer(&self, side: &'static str) {
-        let mut now = self.now();
-        now.noted += 1;
+        let mut now = self.noting();
         *now.answers.entry(side).or_default() += 1;
     }
 
-    /// How values are kept.
-    pub(crate) fn mask(&self) -> &Arc<Mask> {
-        &self.mask
-    }
-
-    /// Everything there is to see, the newest difference first.
+    /// All results, the newest difference first.
     pub fn json(&self) -> Value {
         let now = self.now().clone();
         let mut comparisons: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
@@ -153,13 +141,13 @@ impl Results {
         })
     }
 
-    /// How much was noted so far.
+    /// The number of notes so far.
     pub(crate) fn noted(&self) -> u64 {
         self.now().noted
     }
 
-    /// Writes it to a file, whole or not at all; what another process left there is kept beside it, with
-    /// `.1` behind its name. Waits for the disk.
+    /// Writes the results to a file, completely or not at all. A file of another process is kept with `.1`
+    /// behind its name. It waits for the disk.
     pub(crate) fn write(&self, file: &Path) -> io::Result<()> {
         let mut aside = file.as_os_str().to_owned();
         aside.push(format!(".{}-{:08x}", std::process::id(), rand::rng().random::<u32>()));
@@ -194,14 +182,20 @@ impl Results {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Counts one more note.
+    fn noting(&self) -> MutexGuard<'_, Now> {
+        let mut now = self.now();
+        now.noted += 1;
+        now
+    }
+
     fn now(&self) -> MutexGuard<'_, Now> {
         // Plain data, valid after any panic.
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The differences of one comparison as they are shown: those alike in one row, what nothing explains
-/// first.
+/// The differences of one comparison as shown: equal ones in one row, unexplained ones first.
 fn rows<'a>(
     endpoint: &str,
     caller: &str,
@@ -231,7 +225,7 @@ fn rows<'a>(
     alike.into_iter().take(PER_COMPARISON_MAX).map(row).map(Arc::new).collect()
 }
 
-/// A new file that only its owner reads.
+/// Writes a new file that only its owner may read.
 fn private(file: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
@@ -242,7 +236,7 @@ fn private(file: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// How often the file is written, at most.
+/// The shortest time between two reports.
 pub(crate) const WRITTEN_EVERY: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
@@ -258,7 +252,7 @@ mod tests {
     }
 
     fn note(results: &Arc<Results>, found: Vec<Difference>) {
-        let mut findings = Findings::of("v1_users", results.mask());
+        let mut findings = Findings::of("v1_users", &results.mask);
         found.into_iter().for_each(|one| findings.take(one));
         results.note("v1_users", Told::of("v1_users", "crm", &findings));
     }

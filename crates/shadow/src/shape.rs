@@ -1,5 +1,5 @@
-//! Whether what control said is an answer that a client may get: the shape of it, without its values.
-//! A page of another kind with status 200 is no list.
+//! Checks by its shape whether an answer of control may be passed to a client. It must never take a page of
+//! another kind with status 200 for a list.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,14 +8,14 @@ use domain::legacy::Endpoint;
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Whether it is one JSON text.
+/// Whether the body is one JSON text.
 pub(crate) fn is_json(body: &[u8]) -> bool {
     // What is skipped over is not looked at for its coding, so that comes first.
     std::str::from_utf8(body).is_ok() && serde_json::from_slice::<IgnoredAny>(body).is_ok()
 }
 
-/// Whether a JSON text is what the legacy API answers with that status: a list, perhaps in an object,
-/// or an error in words.
+/// Whether the legacy API gives such a JSON text with this status: a list, perhaps in an object, or an
+/// error with a text.
 pub(crate) fn is_answer(status: u16, body: &[u8]) -> bool {
     let Ok(shape) = serde_json::from_slice::<Shape>(body) else { return false };
     match shape {
@@ -26,15 +26,15 @@ pub(crate) fn is_answer(status: u16, body: &[u8]) -> bool {
     }
 }
 
-/// The longest record that is compared, the longest error, and the most that may stand around a list:
-/// these are taken apart as a whole.
+/// The most bytes of a record, of an error, and of everything around a list. Each of these is parsed as a
+/// whole.
 const WHOLE_BYTES_MAX: usize = 256 << 10;
-/// Records that any list may have, however short they are.
+/// The number of records that any list may have, however short they are.
 const RECORDS: usize = 1000;
 
-/// Whether comparing this answer of control takes no more memory than comparing a real one of its
-/// length: a list of a million noughts would take many times as much. Every record of a real one has all
-/// fields of its endpoint, so it is as long as their names at least.
+/// Whether comparing this answer of control takes no more memory than a genuine answer of its length. A
+/// list of a million zeros would take many times as much. A genuine record has all fields of its endpoint,
+/// so it is at least as long as their names.
 pub(crate) fn is_comparable(endpoint: &Endpoint, status: u16, body: &[u8], rows_max: u64) -> bool {
     let list = (status == 200).then(|| serde_json::from_slice::<Long>(body).ok()).flatten();
     let Some(Long { records, longest, around }) = list else {
@@ -47,12 +47,12 @@ pub(crate) fn is_comparable(endpoint: &Endpoint, status: u16, body: &[u8], rows_
         && longest.max(around) <= WHOLE_BYTES_MAX
 }
 
-/// How long the parts of a list are: the first array, or that in an object.
+/// The sizes of a list: the first array, or the one in an object.
 #[derive(Debug, Default)]
 struct Long {
     records: usize,
     longest: usize,
-    /// All that is not the list.
+    /// The bytes outside the list.
     around: usize,
 }
 
@@ -97,13 +97,13 @@ impl<'de> Visitor<'de> for Measure {
     }
 }
 
-/// One level of a JSON text, and of an object one more.
+/// The outermost level of a JSON text; of an object the next one too.
 #[derive(Debug, PartialEq, Eq)]
 enum Shape {
     Array,
     Object {
         holds_array: bool,
-        /// Whether it is a text, where there is one.
+        /// Whether the member `error` is a text; `None` without that member.
         error: Option<bool>,
     },
     Text,

@@ -1,61 +1,60 @@
-//! How control treats one caller: whether it is asked at all. One that fails several times in a row is
-//! left alone for a while, and so is one that says "wait"; then one request tries.
+//! Whether control is asked for one caller. After several failures in a row, or after a request to wait,
+//! control is left alone for a while; then one request tries it.
 //!
-//! What clients meet and what comparisons meet are two counts: an answer that comes too late for a client,
-//! or is none that it may get, can still be compared, and must not make forgotten that clients waited in
-//! vain. What control says of its limits holds for both.
+//! Clients and comparisons have separate counts of failures. An answer that is too late or unfit for a
+//! client can still be compared, and such a success must never reset the failures that clients met. A
+//! request to wait holds for both.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// So many failures in a row, and control is left alone.
+/// After this many failures in a row control is left alone.
 const FAILURES_MAX: u32 = 5;
-/// For so long.
+/// How long control is left alone.
 pub(crate) const LEFT_ALONE_FOR: Duration = Duration::from_secs(30);
 /// The longest wait that control may ask for.
 const WAIT_MAX: Duration = Duration::from_secs(3600);
 
-/// What an answer is wanted for.
+/// The use of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// A client waits for it and is to get it as it is.
+    /// A client waits for it and gets it unchanged.
     Client,
-    /// It is compared, whatever it is.
+    /// It is compared, whether it is fit for a client or not.
     Comparison,
 }
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Standing(Mutex<Now>);
 
 #[derive(Debug, Default)]
 struct Now {
-    /// What control asked for.
+    /// The pause that control asked for.
     wait: Option<Pause>,
-    /// What clients met, and what comparisons met.
+    /// The failures that clients and comparisons met, by [`Purpose`].
     met: [Met; 2],
-    /// Pauses so far.
+    /// The number of pauses so far.
     pauses: u64,
 }
 
 #[derive(Debug, Default)]
 struct Met {
-    /// In a row.
+    /// Failures in a row.
     failures: u32,
     pause: Option<Pause>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Pause {
-    /// Nothing is asked before this.
+    /// Control is not asked before this moment.
     until: Instant,
-    /// Which of all pauses it is.
+    /// The place among all pauses.
     number: u64,
 }
 
-/// One question under way: what for, and which pauses it came after.
+/// One question that is being asked: its purpose, and the number of pauses before it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ticket {
     purpose: Purpose,
@@ -68,7 +67,8 @@ impl Standing {
         self.now().is_asked(purpose)
     }
 
-    /// Whether to ask. After a pause one may, and the others when it has worked.
+    /// A ticket, if control may be asked. After a pause one question tries; the others follow when it
+    /// worked.
     pub(crate) fn enter(&self, purpose: Purpose) -> Option<Ticket> {
         let mut now = self.now();
         if !now.is_asked(purpose) {
@@ -84,7 +84,7 @@ impl Standing {
         Some(Ticket { purpose, pauses: now.pauses })
     }
 
-    /// What was before it is forgotten. A pause that began while it was under way goes on.
+    /// Ends the pauses that began before the question. A pause that began after it continues.
     pub(crate) fn worked(&self, ticket: Ticket) {
         let mut now = self.now();
         now.wait = after(now.wait, ticket);
@@ -95,7 +95,7 @@ impl Standing {
         }
     }
 
-    /// Whether this is the failure after which it is left alone.
+    /// Returns whether this is the failure after which control is left alone.
     pub(crate) fn failed(&self, ticket: Ticket) -> bool {
         let mut now = self.now();
         let met = &mut now.met[ticket.purpose as usize];
@@ -107,7 +107,7 @@ impl Standing {
         failures == FAILURES_MAX
     }
 
-    /// Control said "wait", perhaps for how long.
+    /// Control asked us to wait, perhaps for a given time.
     pub(crate) fn wait(&self, ticket: Ticket, told: Option<Duration>) {
         let wait = told.unwrap_or(LEFT_ALONE_FOR).clamp(Duration::from_secs(1), WAIT_MAX);
         let mut now = self.now();
@@ -130,8 +130,8 @@ impl Now {
         pauses.into_iter().flatten().all(|pause| pause.until <= Instant::now())
     }
 
-    /// A pause from now on; the one before where that is longer and began while this question was
-    /// under way.
+    /// A pause from now on. It keeps the end of the one before, if that began after the question and ends
+    /// later.
     fn longer(&mut self, before: Option<Pause>, ticket: Ticket, wait: Duration) -> Option<Pause> {
         let until = Instant::now() + wait;
         Some(self.pause(after(before, ticket).map_or(until, |other| other.until.max(until))))
@@ -143,7 +143,7 @@ impl Now {
     }
 }
 
-/// A pause that began while this question was under way.
+/// The pause, if it began after the question.
 fn after(pause: Option<Pause>, ticket: Ticket) -> Option<Pause> {
     pause.filter(|pause| pause.number > ticket.pauses)
 }

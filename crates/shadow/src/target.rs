@@ -1,12 +1,11 @@
-//! Path and query of a request as they came, for whoever asks the same elsewhere. A key may be among
-//! them: must never be printed.
+//! Path and query of a request as sent, to ask another side the same question. They may contain a key, so
+//! they must never be printed.
 
 use std::fmt;
 
 use http::Uri;
 use http::uri::PathAndQuery;
 
-/// See the module.
 #[derive(Clone)]
 pub struct Target(Uri);
 
@@ -17,29 +16,26 @@ impl fmt::Debug for Target {
 }
 
 impl Target {
-    /// What a request asks for.
     pub fn of(uri: &Uri) -> Self {
         Target(uri.clone())
     }
 
-    /// The same in memory of its own: what came with a request shares that of its whole head, which would
-    /// be held as long.
+    /// A copy with its own memory. A part of a request shares the memory of the whole head and would keep
+    /// it alive.
     pub fn apart(&self) -> Self {
         let parts = self.0.path_and_query().map(|parts| PathAndQuery::try_from(parts.as_str()));
         Target(parts.and_then(Result::ok).map(Uri::from).unwrap_or_default())
     }
 
-    /// Its length.
     pub fn bytes(&self) -> usize {
         self.0.path_and_query().map_or(0, |parts| parts.as_str().len())
     }
 
-    /// The path as it came.
     pub fn path(&self) -> &str {
         self.0.path()
     }
 
-    /// The query without the key, every other byte as it came; and whether the key stood in it.
+    /// The query without the key and with every other byte unchanged, and whether it had the key.
     pub fn query_without_key(&self) -> (String, bool) {
         let query = self.0.query().unwrap_or_default();
         let is_key = |part: &&str| {

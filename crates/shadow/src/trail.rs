@@ -1,6 +1,6 @@
-//! By which gateways a question has come. Each that asks control adds a name of its own, random in every
-//! process, so one that comes round is known again: a control that is this gateway itself would otherwise
-//! ask itself for ever.
+//! The gateways that passed a question on. Each gateway that asks control adds its name, which is random in
+//! every process, and so recognises its own questions. Without this, a gateway that is its own control
+//! would ask itself for ever. A trail must never contain text that no gateway wrote.
 
 use std::fmt::Write;
 
@@ -8,31 +8,31 @@ use domain::hex;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use rand::RngExt;
 
-/// In a question the names; in an answer a sign that the question had come round.
+/// The header: the names in a question; in an answer the sign that the gateway asked itself.
 pub const ASKED_BY: HeaderName = HeaderName::from_static("x-tieline-asked-by");
 
-/// A question that has come by so many goes no further.
+/// A question with this many names is not passed on.
 const NAMES_MAX: usize = 8;
 const NAME_CHARS: usize = 16;
 
-/// What a process is called in trails.
+/// The name of a process in trails.
 #[derive(Debug, Clone)]
 pub struct Name(String);
 
 impl Name {
-    /// Another one with each call.
+    /// A new random name with each call.
     #[expect(clippy::new_without_default, reason = "each one is another")]
     pub fn new() -> Self {
         Name(hex::of(&rand::rng().random::<u64>().to_be_bytes()))
     }
 }
 
-/// See the module. Empty for a client's own question.
+/// Empty for a question of a client.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trail(String);
 
 impl Trail {
-    /// Of a request. What no gateway has written is nothing.
+    /// The trail of a request. Text that no gateway has written makes it empty.
     pub fn of(headers: &HeaderMap) -> Self {
         let text = headers.get(ASKED_BY).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
@@ -41,13 +41,13 @@ impl Trail {
         if is_fit { Trail(text.to_owned()) } else { Trail::default() }
     }
 
-    /// Whether it goes no further than here.
+    /// Whether this process must not pass the question on.
     pub fn is_loop(&self, name: &Name) -> bool {
         let mut names = self.0.split(' ');
         names.clone().count() >= NAMES_MAX || names.any(|known| known == name.0)
     }
 
-    /// With one more name, for whoever is asked next.
+    /// The header for the next request, with one more name.
     pub fn with(&self, name: &Name) -> Option<HeaderValue> {
         let mut text = self.0.clone();
         let space = if text.is_empty() { "" } else { " " };

@@ -1,5 +1,5 @@
-//! Compares, one thing at a time or a few, in turns of its own. Must never retry in a hurry, and must end
-//! at once when it is told to.
+//! Compares answers in the background, a few at a time and at a limited rate. It must never retry at once,
+//! and must end at once when it is stopped.
 
 use std::ops::ControlFlow;
 use std::panic::AssertUnwindSafe;
@@ -24,20 +24,20 @@ use crate::results::{Outcome, Results, Told, WRITTEN_EVERY};
 use crate::shape;
 use crate::standing::Purpose;
 
-/// The target of its lines, which filters go by; it does not move with this file.
+/// The target of the log lines. Filters of operators name it, so it stays when this file moves.
 const TARGET: &str = "gateway::shadow::worker";
 
-/// One answer that a client got, to be compared with the other side's.
+/// An answer that a client got, to be compared with the other side's.
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) asked: CallerQuestion,
-    /// Who gave it.
+    /// The side that gave the answer.
     pub(crate) side: Side,
     pub(crate) reply: Reply,
     pub(crate) _held: Held,
 }
 
-/// Bytes that wait to be compared.
+/// Counts the bytes of a waiting comparison until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Held {
     all: Arc<AtomicUsize>,
@@ -57,10 +57,9 @@ impl Drop for Held {
     }
 }
 
-/// See the module.
 pub(crate) struct Worker {
     pub(crate) control: Arc<Control>,
-    /// How long candidate may take, and the longest answer of it that is compared.
+    /// The deadline of candidate, and the most bytes of its answer.
     pub(crate) candidate: (Duration, usize),
     pub(crate) judge: Arc<dyn Judge>,
     pub(crate) pacer: Pacer,
@@ -69,21 +68,20 @@ pub(crate) struct Worker {
     pub(crate) lifecycle: Lifecycle,
 }
 
-/// How long two answers may be judged: far longer than the longest lists take.
+/// The time limit for judging two answers. The longest lists take far less.
 const JUDGED_FOR: Duration = Duration::from_secs(30);
 
 /// Why two answers were not compared.
 #[derive(Debug, Clone, Copy)]
 enum Unmade {
-    /// Others need what it would take; why.
+    /// Something else needs the resources; the reason.
     Dropped(&'static str),
-    /// One side had no answer.
     Failed,
 }
 
-/// All that is done in the background.
+/// The work in the background.
 pub(crate) struct Works {
-    /// `None` where nobody judges.
+    /// `None` where there is no judge.
     pub(crate) worker: Option<Worker>,
     pub(crate) jobs: mpsc::Receiver<Job>,
     pub(crate) at_once: usize,
@@ -91,7 +89,7 @@ pub(crate) struct Works {
     pub(crate) report_file: Option<PathBuf>,
 }
 
-/// Works until `stop`; writes the report now and then, and at the end, where something was noted since.
+/// Works until `stop`. Writes the report once a minute and at the end, if there is news.
 pub(crate) async fn work(works: Works, stop: CancellationToken, has_ended: CancellationToken) {
     let _ended = has_ended.drop_guard();
     let Works { worker, jobs, at_once, results, report_file } = works;
@@ -163,8 +161,8 @@ impl Worker {
         self.results.note(endpoint, told);
     }
 
-    /// What differs, looked at twice where nothing explains it: both sides may have been asked in the
-    /// middle of a change.
+    /// Compares both answers. Where a difference is unexplained, both sides are asked again, because the
+    /// data may have changed between the two readings.
     async fn told(&self, job: &Job) -> Result<Told, Unmade> {
         let (asked, given) = (&job.asked, job.reply.clone());
         let (control, candidate) = match job.side {
@@ -172,7 +170,7 @@ impl Worker {
             Side::Control => (given, self.candidate(asked).await?),
         };
         let tell = self.tell(asked);
-        let findings = Findings::of(asked.endpoint.name(), self.results.mask());
+        let findings = Findings::of(asked.endpoint.name(), &self.results.mask);
         let first = self.judged(asked, (control, candidate), findings, move |first| {
             match first.are_explained() {
                 true => ControlFlow::Break(tell(&first)),
@@ -191,7 +189,7 @@ impl Worker {
         self.judged(asked, (control, candidate), again, made).await
     }
 
-    /// How what was found is made ready to be noted.
+    /// Makes the report of the findings about a question.
     fn tell(&self, asked: &CallerQuestion) -> impl FnOnce(&Findings) -> Told + Send + use<> {
         let (caller, endpoint) = (Arc::clone(&asked.caller), asked.endpoint.name());
         move |found| Told::of(endpoint, caller.name(), found)
@@ -216,8 +214,8 @@ impl Worker {
         })
     }
 
-    /// What the judge finds, and what is made of that, on a thread that serves nobody. It ends soon after
-    /// it has no more time, or nobody waits for it.
+    /// Judges on a blocking thread, and returns what `made` makes of the findings. It ends soon after its
+    /// time is over or its future was dropped.
     async fn judged<K: Takes, T: Send + 'static>(
         &self,
         asked: &CallerQuestion,
@@ -254,7 +252,7 @@ impl Worker {
     }
 }
 
-/// How long one comparison may go on.
+/// The end of one comparison.
 struct Until {
     then: Instant,
     stop: CancellationToken,
@@ -266,7 +264,7 @@ impl Until {
     }
 }
 
-/// A judge is heard until then.
+/// Passes on the differences until the end of the comparison.
 struct Heard<'a> {
     taker: &'a mut dyn Takes,
     until: &'a Until,
@@ -292,14 +290,14 @@ mod tests {
         let name = format!("tieline-report-{}.json", std::process::id());
         let (file, results) = (std::env::temp_dir().join(name), Arc::new(Results::default()));
         let (stop, has_ended) = (CancellationToken::new(), CancellationToken::new());
-        let works = Works {
+        let works = |results: &Arc<Results>| Works {
             worker: None,
             jobs: mpsc::channel(1).1,
             at_once: 1,
-            results: Arc::clone(&results),
+            results: Arc::clone(results),
             report_file: Some(file.clone()),
         };
-        let working = tokio::spawn(work(works, stop.clone(), has_ended.clone()));
+        let working = tokio::spawn(work(works(&results), stop.clone(), has_ended.clone()));
         sleep(WRITTEN_EVERY * 2).await;
         assert!(!file.exists(), "there is no news");
         std::fs::write(&file, "of the process before").unwrap();
@@ -322,19 +320,12 @@ mod tests {
         std::fs::remove_file(&before).unwrap();
         // A process that has found nothing leaves what the one before found.
         let (stop, has_ended) = (CancellationToken::new(), CancellationToken::new());
-        let works = Works {
-            worker: None,
-            jobs: mpsc::channel(1).1,
-            at_once: 1,
-            results: Arc::new(Results::default()),
-            report_file: Some(file.clone()),
-        };
         stop.cancel();
-        work(works, stop, has_ended).await;
+        work(works(&Arc::default()), stop, has_ended).await;
         assert!(!file.exists());
     }
 
-    /// Sees no difference, however long it looks.
+    /// A judge that finds no difference.
     #[derive(Debug)]
     struct Content {
         is_endless: bool,
@@ -362,10 +353,10 @@ mod tests {
         (worker, question())
     }
 
-    /// Why two answers were not judged, if they were not.
+    /// The reason why two answers were not judged; `None` where they were.
     async fn dropped(worker: &Worker, asked: &CallerQuestion) -> Option<&'static str> {
         let both = [(); 2].map(|()| Reply::json(200, "[]".into()));
-        let findings = Findings::of("v1_users", worker.results.mask());
+        let findings = Findings::of("v1_users", &worker.results.mask);
         match worker.judged(asked, both.into(), findings, |_| ()).await {
             Err(Unmade::Dropped(why)) => Some(why),
             _ => None,

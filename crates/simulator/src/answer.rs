@@ -15,7 +15,6 @@ use crate::Body;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
-/// An answer of one of the faces.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,

@@ -6,7 +6,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_
 
 use crate::answer::Answer;
 use crate::fault::spoil;
-use crate::fault::{Fail, Faults, Plan};
+use crate::fault::{Faults, Plan};
 
 const LOGIN_PAGE: &str = "<!DOCTYPE html><html><head><title>Sign in</title></head><body>\
     <form action=\"/users/sign_in\" method=\"post\"><input name=\"user[email]\"></form></body></html>";
@@ -31,13 +31,25 @@ pub(crate) fn instead(faults: &Faults, refused: impl FnOnce(u16) -> Answer) -> O
     None
 }
 
-/// Adds the `Retry-After` of a failure.
-pub(crate) fn retry_after(answer: Answer, fail: &Fail) -> Answer {
-    let after = fail.retry_after.as_deref().and_then(|text| HeaderValue::from_str(text).ok());
-    match after {
-        Some(after) => answer.header(RETRY_AFTER, after),
-        None => answer,
+/// The status of the refusal of a key: 401 for an unknown or revoked one, 403 for one that may not read users.
+pub(crate) fn key_refusal(faults: &Faults, key: Option<&str>) -> Option<u16> {
+    let names = |list: &[String], key: &str| list.iter().any(|other| other == "*" || other == key);
+    match key {
+        Some(key) if names(&faults.keys_unauthorized, key) => Some(401),
+        Some(key) if names(&faults.keys_forbidden, key) => Some(403),
+        Some(_) => None,
+        None => Some(401),
     }
+}
+
+/// The failure of this request, with its `Retry-After`. `simple` makes this face's error of a status.
+pub(crate) fn failure(plan: &Plan, simple: impl Fn(u16) -> Answer) -> Option<Answer> {
+    let fail = plan.fail.as_ref()?;
+    let after = fail.retry_after.as_deref().and_then(|text| HeaderValue::from_str(text).ok());
+    Some(match after {
+        Some(after) => simple(fail.status).header(RETRY_AFTER, after),
+        None => simple(fail.status),
+    })
 }
 
 /// The text of an error that repeats the caller's credential, if a fault asks for it.

@@ -20,7 +20,6 @@ pub struct At {
     pub times: Option<u32>,
 }
 
-/// An error answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fail {
     /// Only requests for users with this `offset`; `None` is every request to the new API.
@@ -33,7 +32,6 @@ pub struct Fail {
     pub retry_after: Option<String>,
 }
 
-/// All faults; the default is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
     /// Limits the faults below that have no place to the requests for users with this offset;
@@ -68,7 +66,6 @@ pub struct Faults {
     pub empty_page_at: Option<At>,
     /// The last row of this page repeats its first one, and its own user is missing.
     pub repeat_user_at: Option<At>,
-    /// An error answer.
     pub fail: Option<Fail>,
     /// How many of 1,000 requests fail, by a seeded sequence.
     pub random_fail_permille: u32,
@@ -125,7 +122,6 @@ pub struct Faults {
     pub token_raw: Option<String>,
 }
 
-/// The decisions of the faults for one request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Plan {
     /// The faults that apply here; the others are off.
@@ -138,6 +134,12 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// No fault, except that errors may repeat the key.
+    fn echoing(echo_key_in_error: bool) -> Plan {
+        let faults = Faults { echo_key_in_error, ..Faults::default() };
+        Plan { faults, ..Plan::default() }
+    }
+
     /// The rows of `total` that are on the page at `offset`.
     pub(crate) fn window(&self, offset: u64, limit: u64, total: usize) -> Range<usize> {
         let total = total as u64;
@@ -156,7 +158,6 @@ impl Plan {
     }
 }
 
-/// The faults with their counters.
 #[derive(Debug)]
 pub(crate) struct Fates {
     set: Faults,
@@ -175,7 +176,6 @@ impl Fates {
         self.set = faults;
     }
 
-    /// The configured faults.
     pub(crate) fn faults(&self) -> &Faults {
         &self.set
     }
@@ -185,8 +185,7 @@ impl Fates {
         let left = &mut self.left;
         let echo_key_in_error = self.set.echo_key_in_error;
         if left.only_under.as_ref().is_some_and(|start| !path.starts_with(start)) {
-            let faults = Faults { echo_key_in_error, ..Faults::default() };
-            return Plan { faults, ..Plan::default() };
+            return Plan::echoing(echo_key_in_error);
         }
         let here = match (&mut left.only_at, offset) {
             (None, _) => true,
@@ -216,12 +215,9 @@ impl Fates {
         if self.set.only_under.is_some() {
             return self.plan(path, None);
         }
-        let Faults { echo_key_in_error, .. } = self.set;
-        let faults = Faults { echo_key_in_error, ..Faults::default() };
-        Plan { faults, ..Plan::default() }
+        Plan::echoing(self.set.echo_key_in_error)
     }
 
-    /// Whether all tokens expire before the next request.
     pub(crate) fn tokens_die(&mut self) -> bool {
         self.left.expire_tokens_after.take_if(|left| *left == 0).is_some()
     }
@@ -260,7 +256,6 @@ fn spend(times: &mut Option<u32>) -> bool {
     }
 }
 
-/// A text that is not a valid setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadSetting(String);
 

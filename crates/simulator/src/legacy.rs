@@ -3,17 +3,12 @@
 //! Written from the vendor's pages of those endpoints. Tests compare it byte by byte with the gateway's
 //! translation of the new API. It must never share code with the gateway, and no fault may affect it.
 
-use std::fmt::Write;
-
-use serde::Serialize;
-use serde::ser::{SerializeMap, Serializer};
-
+use crate::object::Object;
 use crate::people::record::{ChannelProfile, Named, User};
 use crate::people::words::{STATUSES, STATUSES_LIVE};
 use crate::people::zones;
 use crate::voiso;
 
-/// The endpoints this face has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     /// `v1 users`; the vendor's page prints two paths.
@@ -26,7 +21,6 @@ pub(crate) enum Endpoint {
     DeletedAgents,
 }
 
-/// The endpoint at a path.
 pub(crate) fn endpoint(path: &str) -> Option<Endpoint> {
     match path {
         "/api/user_management/v1/users" | "/user_management/v1/users" => Some(Endpoint::Users),
@@ -37,73 +31,43 @@ pub(crate) fn endpoint(path: &str) -> Option<Endpoint> {
     }
 }
 
-/// One element of the answer, serialised in the order of the page.
-struct Agent<'a> {
-    user: &'a User,
-    /// The name of the field with a user's teams.
-    teams: &'static str,
-}
-
-#[derive(Serialize)]
-struct Skill<'a> {
-    name: &'a str,
-    value: u32,
-}
-
-#[derive(Serialize)]
-struct Channel<'a> {
-    #[serde(rename = "type")]
-    kind: &'a str,
-    name: &'a str,
-    value: Option<u64>,
-}
-
-/// A team, in the order of the page.
-#[derive(Serialize)]
-struct Team<'a> {
-    name: &'a str,
-    id: u64,
-}
-
-/// A former user.
-#[derive(Serialize)]
-struct Former<'a> {
-    id: u64,
-    name: &'a str,
-}
-
 /// The complete answer: the endpoint's users or teams that pass the filters.
 pub(crate) fn body<'a>(
     endpoint: Endpoint,
     users: impl Iterator<Item = &'a User>,
     teams: &[Named],
     query: &[(String, String)],
-) -> Result<String, serde_json::Error> {
+) -> String {
     let teams = match endpoint {
         Endpoint::Teams => {
-            let mut all: Vec<_> =
-                teams.iter().map(|team| Team { name: &team.name, id: team.id }).collect();
+            let mut all: Vec<&Named> = teams.iter().collect();
             all.sort_by_key(|team| team.id);
-            return serde_json::to_string(&all);
+            let object = Object::default;
+            let all = all.into_iter();
+            return list(
+                all.map(|one| object().with("name", one.name.as_ref()).with("id", one.id)),
+            );
+        }
+        Endpoint::DeletedAgents => {
+            let object = Object::default;
+            let all = users.filter(|user| is_deleted(user));
+            return list(
+                all.map(|one| object().with("id", one.id).with("name", one.name.as_ref())),
+            );
         }
         Endpoint::Users => "assigned_teams",
         Endpoint::V3Users => "agent_in_teams",
-        Endpoint::DeletedAgents => {
-            let former = users.filter(|user| is_deleted(user));
-            let former: Vec<_> =
-                former.map(|user| Former { id: user.id, name: &user.name }).collect();
-            return serde_json::to_string(&former);
-        }
     };
     let query = match endpoint {
         Endpoint::V3Users => &v3_query(query)[..],
         _ => query,
     };
-    let agents: Vec<Agent<'a>> = users
-        .filter(|user| !is_deleted(user) && passes(user, query))
-        .map(|user| Agent { user, teams })
-        .collect();
-    serde_json::to_string(&agents)
+    let listed = users.filter(|user| !is_deleted(user) && passes(user, query));
+    list(listed.map(|user| agent(user, teams)))
+}
+
+fn list(all: impl Iterator<Item = Object>) -> String {
+    format!("[{}]", all.map(|one| one.to_json()).collect::<Vec<_>>().join(","))
 }
 
 /// The query with `filter[x]=` as `x=`, and without `id`.
@@ -149,52 +113,36 @@ fn is_number(text: &str, id: u64) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse() == Ok(id)
 }
 
-impl Serialize for Agent<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let user = self.user;
-        let group = user.security_access_group.as_ref().map(|group| group.name.as_ref());
-        let ringtone = user.webrtc_ringtone.as_ref().map(|ringtone| ringtone.name.as_ref());
-        let skills: Vec<_> = user
-            .skills
-            .iter()
-            .map(|level| Skill { name: &level.skill.name, value: level.value })
-            .collect();
-        let channels: Vec<_> = user.channel_profiles.iter().map(channel).collect();
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("id", &user.id)?;
-        map.serialize_entry("name", &user.name)?;
-        map.serialize_entry("email", &user.email)?;
-        map.serialize_entry("sip_account", &user.sip_account)?;
-        map.serialize_entry("sag", &group)?;
-        map.serialize_entry("extension", &user.extension)?;
-        map.serialize_entry("caller_id", &user.caller_id)?;
-        map.serialize_entry("timezone", &user.timezone.as_deref().map(zones::shown))?;
-        map.serialize_entry("webrtc_ringtone", &ringtone)?;
-        map.serialize_entry(self.teams, &ids(&user.teams))?;
-        map.serialize_entry("supervisor_in_teams", &ids(&user.supervised_teams))?;
-        map.serialize_entry("assigned_skills", &skills)?;
-        map.serialize_entry("assigned_queues", &names(&user.queues))?;
-        map.serialize_entry("employee_id", &user.employee_id)?;
-        map.serialize_entry("assigned_channels", &channels)?;
-        map.end()
-    }
+/// A user in the order of the page; `teams` is the name of the field with the user's teams.
+fn agent(user: &User, teams: &'static str) -> Object {
+    let group = user.security_access_group.as_ref().map(|group| group.name.as_ref());
+    let ringtone = user.webrtc_ringtone.as_ref().map(|ringtone| ringtone.name.as_ref());
+    let skills = user.skills.iter().map(|level| {
+        Object::default().with("name", level.skill.name.as_ref()).with("value", level.value)
+    });
+    Object::default()
+        .with("id", user.id)
+        .with("name", user.name.as_ref())
+        .with("email", user.email.as_ref())
+        .with("sip_account", user.sip_account.as_deref())
+        .with("sag", group)
+        .with("extension", user.extension.as_deref())
+        .with("caller_id", user.caller_id.as_deref())
+        .with("timezone", user.timezone.as_deref().map(zones::shown))
+        .with("webrtc_ringtone", ringtone)
+        .with(teams, joined(&user.teams, |team| team.id.to_string()))
+        .with("supervisor_in_teams", joined(&user.supervised_teams, |team| team.id.to_string()))
+        .list("assigned_skills", skills.collect())
+        .with("assigned_queues", joined(&user.queues, |queue| queue.name.to_string()))
+        .with("employee_id", user.employee_id.as_deref())
+        .list("assigned_channels", user.channel_profiles.iter().map(channel).collect())
 }
 
-fn ids(list: &[Named]) -> String {
-    let mut out = String::new();
-    for (k, one) in list.iter().enumerate() {
-        let separator = if k > 0 { ", " } else { "" };
-        // Writing to a String can't fail.
-        let _ = write!(out, "{separator}{}", one.id);
-    }
-    out
+fn joined(all: &[Named], shown: fn(&Named) -> String) -> String {
+    all.iter().map(shown).collect::<Vec<_>>().join(", ")
 }
 
-fn names(list: &[Named]) -> String {
-    list.iter().map(|one| one.name.as_ref()).collect::<Vec<_>>().join(", ")
-}
-
-fn channel(profile: &ChannelProfile) -> Channel<'_> {
+fn channel(profile: &ChannelProfile) -> Object {
     let kind = match profile.channel.as_ref() {
         "whatsapp" => "WhatsApp",
         "chat" | "webchat" => "Webchat",
@@ -208,7 +156,8 @@ fn channel(profile: &ChannelProfile) -> Channel<'_> {
         other => other,
     };
     let value = profile.identifier.as_deref().and_then(phone);
-    Channel { kind, name: &profile.name, value }
+    let channel = Object::default().with("type", kind);
+    channel.with("name", profile.name.as_ref()).with("value", value)
 }
 
 /// The number of an identifier in E.164, without the plus; `None` for any other text.

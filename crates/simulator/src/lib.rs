@@ -22,6 +22,7 @@ mod fault;
 mod handles;
 mod legacy;
 mod locked;
+mod object;
 mod people;
 mod request;
 mod settings;

@@ -16,7 +16,6 @@ pub enum Dialect {
     VonageV4,
 }
 
-/// The simulator's settings.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The new API. The legacy face is the same for each.
@@ -25,15 +24,10 @@ pub struct Settings {
     pub users: usize,
     /// The same seed makes the same data on every machine.
     pub seed: u64,
-    /// Keys the Voiso face accepts.
     pub v4_keys: Vec<String>,
-    /// Keys the legacy face accepts.
     pub legacy_keys: Vec<String>,
-    /// The order of both lists.
     pub order: Order,
-    /// Faults of the new API.
     pub faults: Faults,
-    /// Changes while a client reads.
     pub churn: Option<Churn>,
     /// The shortest time for an answer.
     pub latency: Duration,
@@ -41,7 +35,6 @@ pub struct Settings {
     pub teams_list: bool,
     /// Serve `GET /api/v4/security_access_groups`.
     pub groups_list: bool,
-    /// Settings of the Vonage face.
     pub vonage: VonageSettings,
 }
 
@@ -65,12 +58,10 @@ impl Default for Settings {
     }
 }
 
-/// Settings of the Vonage face.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VonageSettings {
     /// Clients that may get a token: id and secret.
     pub clients: Vec<(String, String)>,
-    /// How long a token is valid.
     pub token_lifetime: Duration,
     /// The largest `limit` of any list.
     pub page_limit_max: u64,

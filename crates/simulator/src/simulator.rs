@@ -24,6 +24,7 @@ use crate::stats::Counters;
 use crate::store::Store;
 use crate::store::churn::Churning;
 use crate::vonage::index::Index;
+use crate::vonage::route::Route;
 use crate::vonage::token::Tokens;
 use crate::{legacy, voiso, vonage};
 
@@ -100,7 +101,7 @@ impl Simulator {
             return answer.into_response();
         }
         let dialect = self.0.settings.dialect;
-        let kind = (dialect == Dialect::VonageV4).then(|| vonage::kind(path)).flatten();
+        let kind = (dialect == Dialect::VonageV4).then(|| Route::kind(path)).flatten();
         let guard = self.0.counters.enter(kind.unwrap_or(path));
         if !self.0.settings.latency.is_zero() {
             tokio::time::sleep(self.0.settings.latency).await;
@@ -188,20 +189,21 @@ impl Simulator {
     ) -> (usize, Vec<Arc<User>>) {
         let mut store = lock(&self.0.store);
         if let Some(churning) = lock(&self.0.churning).as_mut() {
-            self.0.counters.changed(churning.before_page(&mut store));
+            let changes = churning.before_page(&mut store);
+            self.0.counters.with(|stats| stats.changes += changes);
         }
         store.page(wanted, window)
     }
 
     pub(crate) fn with_users<T>(&self, f: impl FnOnce(&[Arc<User>]) -> T) -> T {
-        f(lock(&self.0.store).users())
+        f(&lock(&self.0.store).users)
     }
 
     pub(crate) fn with_teams<T>(&self, f: impl FnOnce(&[Named]) -> T) -> T {
-        f(lock(&self.0.store).teams())
+        f(&lock(&self.0.store).teams)
     }
 
     pub(crate) fn with_groups<T>(&self, f: impl FnOnce(&[Named]) -> T) -> T {
-        f(lock(&self.0.store).groups())
+        f(&lock(&self.0.store).groups)
     }
 }

@@ -3,9 +3,11 @@
 //! Holds only counts and the queries for users, never a header or a form, so never a key.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
+
+use crate::locked::lock;
 
 /// Further paths are counted as one, because paths come from outside.
 const PATHS_MAX: usize = 64;
@@ -32,11 +34,9 @@ pub struct Stats {
     pub in_flight: u64,
     /// The most requests answered at the same time.
     pub in_flight_max: u64,
-    /// Answers by status.
     pub statuses: BTreeMap<u16, u64>,
     /// Requests whose caller left before the answer.
     pub abandoned: u64,
-    /// Changes made by churn.
     pub changes: u64,
 }
 
@@ -44,12 +44,8 @@ pub struct Stats {
 pub(crate) struct Counters(Arc<Mutex<Stats>>);
 
 impl Counters {
-    fn with<T>(&self, f: impl FnOnce(&mut Stats) -> T) -> T {
-        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    pub(crate) fn snapshot(&self) -> Stats {
-        self.with(|stats| stats.clone())
+    pub(crate) fn with<T>(&self, f: impl FnOnce(&mut Stats) -> T) -> T {
+        f(&mut lock(&self.0))
     }
 
     /// Resets everything except the requests being answered.
@@ -60,10 +56,6 @@ impl Counters {
         });
     }
 
-    pub(crate) fn changed(&self, count: u64) {
-        self.with(|stats| stats.changes += count);
-    }
-
     pub(crate) fn users_page(&self, query: &str) {
         self.with(|stats| {
             stats.users_pages += 1;
@@ -71,14 +63,6 @@ impl Counters {
                 stats.users_queries.push(query.to_owned());
             }
         });
-    }
-
-    pub(crate) fn useradmin_request(&self) {
-        self.with(|stats| stats.useradmin_requests += 1);
-    }
-
-    pub(crate) fn token_request(&self) {
-        self.with(|stats| stats.token_requests += 1);
     }
 
     /// Counts a request; dropping the guard ends it, even if the caller leaves.
@@ -95,7 +79,6 @@ impl Counters {
     }
 }
 
-/// One request being answered.
 #[derive(Debug)]
 pub(crate) struct Guard {
     counters: Counters,

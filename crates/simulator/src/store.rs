@@ -56,9 +56,9 @@ pub(crate) struct Store {
     seed: u64,
     order: Order,
     /// Always in list order (`Random`: by id).
-    users: Vec<Arc<User>>,
-    groups: Vec<Named>,
-    teams: Vec<Named>,
+    pub(crate) users: Vec<Arc<User>>,
+    pub(crate) groups: Vec<Named>,
+    pub(crate) teams: Vec<Named>,
     /// Ids of deleted users, which must not be used again.
     retired: HashSet<u64>,
     largest_id: u64,
@@ -83,19 +83,6 @@ impl Store {
             made: count as u64,
             shuffles: 0,
         }
-    }
-
-    /// All users in list order.
-    pub(crate) fn users(&self) -> &[Arc<User>] {
-        &self.users
-    }
-
-    pub(crate) fn groups(&self) -> &[Named] {
-        &self.groups
-    }
-
-    pub(crate) fn teams(&self) -> &[Named] {
-        &self.teams
     }
 
     /// Cuts a page. `window` gets the number of users that pass `wanted` and returns the range of the
@@ -204,7 +191,6 @@ impl Store {
         true
     }
 
-    /// One step of churn.
     pub(crate) fn change(&mut self, change: Change, in_gaps: bool, dice: &mut Dice) {
         let somebody = self.users.get(dice.below(self.users.len() as u64) as usize);
         let somebody = somebody.map(|user| user.id);

@@ -12,7 +12,6 @@ use crate::people::record::{Named, User};
 
 const LIMIT_MAX: u64 = 100;
 
-/// `limit` and `offset`.
 #[derive(Clone, Copy, Debug)]
 struct Paging {
     limit: u64,
@@ -64,24 +63,13 @@ pub(crate) fn answer(
 
 /// Refusals that do not depend on the list.
 fn refusal(simulator: &Simulator, credential: Option<&str>, plan: &Plan) -> Option<Answer> {
-    let key = credential.and_then(bearer);
-    let names = |list: &[String], key: &str| list.iter().any(|other| other == "*" || other == key);
+    let known = |key: &&str| simulator.settings().v4_keys.iter().any(|known| known == key);
+    let key = credential.and_then(bearer).filter(known);
     let faults = simulator.faults();
-    match key {
-        Some(key) if simulator.settings().v4_keys.iter().any(|known| known == key) => {
-            if names(&faults.keys_unauthorized, key) {
-                return Some(simple(401));
-            }
-            if names(&faults.keys_forbidden, key) {
-                return Some(simple(403));
-            }
-        }
-        _ => return Some(simple(401)),
-    }
-    if let Some(fail) = &plan.fail {
-        return Some(dress::retry_after(simple(fail.status), fail));
-    }
-    dress::instead(&plan.faults, |status| Answer::error(status, "Unauthorized"))
+    dress::key_refusal(&faults, key)
+        .map(simple)
+        .or_else(|| dress::failure(plan, simple))
+        .or_else(|| dress::instead(&plan.faults, |status| Answer::error(status, "Unauthorized")))
 }
 
 /// The key in `Bearer <key>`.
@@ -90,7 +78,6 @@ pub(crate) fn bearer(credential: &str) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !key.is_empty()).then_some(key)
 }
 
-/// The documented error body of a status.
 fn simple(status: u16) -> Answer {
     let text = match status {
         400 => "Bad Request",
@@ -166,7 +153,6 @@ fn users(
     Answer::json(200, spoil::users_page(&VoisoPage, &rows, start, total as u64, plan))
 }
 
-/// The format of a page of users here.
 struct VoisoPage;
 
 impl spoil::UsersPage for VoisoPage {

@@ -9,7 +9,7 @@ pub(crate) mod index;
 mod lists;
 mod paging;
 mod permissions;
-mod route;
+pub(crate) mod route;
 pub(crate) mod token;
 pub(crate) mod user;
 mod users;
@@ -35,11 +35,6 @@ const V4: &str = "application/vnd.newvoicemedia.v4+json";
 /// The beginning of every version of the vendor's APIs.
 const VERSIONED: &str = "application/vnd.newvoicemedia.v";
 
-/// The path without its values, if this face knows it.
-pub(crate) fn kind(path: &str) -> Option<&'static str> {
-    Route::of(path).map(|route| route.kind())
-}
-
 /// Answers a GET for a path under `/useradmin/`. `None` means that no answer ever comes.
 pub(crate) fn answer(
     simulator: &Simulator,
@@ -50,7 +45,7 @@ pub(crate) fn answer(
     let settings = &simulator.settings().vonage;
     let known = Route::of(path).filter(|route| settings.skills_list || *route != Route::Skills);
     let Some(route) = known else {
-        simulator.counters().useradmin_request();
+        simulator.counters().with(|stats| stats.useradmin_requests += 1);
         return Some(not_found());
     };
     let parameters: Vec<(String, String)> =
@@ -60,7 +55,7 @@ pub(crate) fn answer(
     if is_users {
         simulator.counters().users_page(query);
     } else {
-        simulator.counters().useradmin_request();
+        simulator.counters().with(|stats| stats.useradmin_requests += 1);
     }
     let offset = paging.as_ref().map_or(0, |paging| paging.offset_asked());
     let plan = simulator.plan(path, is_users.then_some(offset));
@@ -83,7 +78,6 @@ pub(crate) fn answer(
     Some(finish(answer, credential, &plan))
 }
 
-/// The shape of the list of users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shape {
     /// As version 4 is documented.
@@ -116,18 +110,11 @@ fn accepted(headers: &HeaderMap, is_users: bool) -> Result<Shape, Answer> {
 
 /// Refusals that do not depend on the data.
 fn refusal(simulator: &Simulator, credential: Option<&str>, plan: &Plan) -> Option<Answer> {
-    let faults = simulator.faults();
-    let names = |list: &[String], client: &str| list.iter().any(|one| one == "*" || one == client);
-    match client(simulator, credential) {
-        None => return Some(denied(401)),
-        Some(client) if names(&faults.keys_unauthorized, &client) => return Some(denied(401)),
-        Some(client) if names(&faults.keys_forbidden, &client) => return Some(simple(403)),
-        Some(_) => (),
-    }
-    if let Some(fail) = &plan.fail {
-        return Some(dress::retry_after(simple(fail.status), fail));
-    }
-    dress::instead(&plan.faults, denied)
+    let client = client(simulator, credential);
+    dress::key_refusal(&simulator.faults(), client.as_deref())
+        .map(simple)
+        .or_else(|| dress::failure(plan, simple))
+        .or_else(|| dress::instead(&plan.faults, denied))
 }
 
 /// The client of a token that is still valid.

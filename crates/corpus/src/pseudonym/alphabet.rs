@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-/// One position of a text.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Place {
     /// The character stays: a separator, a sign, or one of the few letters without a simple pair of

@@ -6,12 +6,10 @@
 pub enum Document {
     /// The legacy list of teams.
     LegacyTeams,
-    /// Any other answer.
     Other,
 }
 
 impl Document {
-    /// The answer of a legacy path.
     pub fn of_path(path: &str) -> Document {
         match path.rsplit('/').next() {
             Some("teams") => Document::LegacyTeams,
@@ -20,12 +18,9 @@ impl Document {
     }
 }
 
-/// How a value is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rule {
-    /// It stays.
     Keep,
-    /// It is replaced.
     Replace,
     /// The name of a thing: only numbers and e-mail addresses in it are replaced.
     Name,
@@ -75,12 +70,11 @@ const THINGS: &[&str] = &[
 
 const CHANNELS: &[&str] = &["channel_profiles", "assigned_channels"];
 
-/// Fields whose text is a sentence.
 const SENTENCES: &[&str] = &["error", "message", "error_description", "summary", "description"];
 
 /// Parameters whose values are not about a person.
 #[rustfmt::skip]
-const KEPT_PARAMETERS: &[&str] = &[
+pub(super) const KEPT_PARAMETERS: &[&str] = &[
     "id", "sag", "timezone", "security_access_group_id", "limit", "offset", "page", "per_page",
     "include",
 ];
@@ -116,11 +110,6 @@ pub(super) fn rule(document: Document, parent: &str, field: &str) -> Rule {
 pub fn plain(parameter: &str) -> &str {
     let inner = parameter.strip_prefix("filter[").and_then(|rest| rest.strip_suffix(']'));
     inner.unwrap_or(parameter)
-}
-
-/// Whether a parameter keeps its value.
-pub(super) fn is_kept_parameter(parameter: &str) -> bool {
-    KEPT_PARAMETERS.contains(&plain(parameter))
 }
 
 /// Whether the value of a parameter is a key. A key gets no pseudonym.

@@ -8,13 +8,10 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use super::Pseudonyms;
 use super::fields::{Document, Rule, is_word, rule};
 
-/// The position of a value in a document.
 #[derive(Clone, Copy)]
 struct At<'a> {
     document: Document,
-    /// The member that contains the object.
     parent: &'a str,
-    /// The member that contains the value.
     field: &'a str,
 }
 
@@ -121,7 +118,7 @@ impl<'de> Visitor<'de> for Scrub<'_> {
         match self.rule() {
             Rule::Keep => self.write(value),
             Rule::Name => self.write(&pseudonyms.name(value)),
-            Rule::Sentence if pseudonyms.keeps_sentence(value) => self.write(value),
+            Rule::Sentence if pseudonyms.kept_sentences.contains(value) => self.write(value),
             Rule::Replace | Rule::Sentence | Rule::Unknown => self.write(&pseudonyms.text(value)),
         }
         Ok(())

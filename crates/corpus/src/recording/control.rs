@@ -25,12 +25,10 @@ struct Numbers {
 }
 
 impl<'a> Recording<'a> {
-    /// Records the answers of `control`.
     pub fn new(control: &'a dyn Source, writer: Writer) -> Recording<'a> {
         Recording { control, writer, numbers: Mutex::default() }
     }
 
-    /// The first error of writing, if there was one.
     pub fn failure(&self) -> Option<CorpusError> {
         self.numbers().failure
     }
@@ -69,6 +67,12 @@ impl<'a> Recording<'a> {
         }
     }
 
+    async fn answer(&self, ask: &Ask, whole: Option<&str>) -> Result<Reply, Silence> {
+        let reply = self.control.ask(ask).await?;
+        self.note(ask, whole, &reply);
+        Ok(reply)
+    }
+
     /// A question for the beginning of a value becomes one for the beginning of its pseudonym.
     fn part(&self, ask: &Ask, whole: &str) -> Option<Ask> {
         let [(name, value)] = &ask.query[..] else { return None };
@@ -80,11 +84,7 @@ impl<'a> Recording<'a> {
 
 impl Source for Recording<'_> {
     fn ask<'a>(&'a self, ask: &'a Ask) -> Answering<'a, Result<Reply, Silence>> {
-        Box::pin(async move {
-            let reply = self.control.ask(ask).await?;
-            self.note(ask, None, &reply);
-            Ok(reply)
-        })
+        Box::pin(self.answer(ask, None))
     }
 
     fn ask_first<'a>(
@@ -93,11 +93,9 @@ impl Source for Recording<'_> {
         whole: Option<&'a str>,
     ) -> Answering<'a, Result<Reply, Silence>> {
         Box::pin(async move {
-            let reply = self.control.ask(ask).await.inspect_err(|_| {
+            self.answer(ask, whole).await.inspect_err(|_| {
                 self.numbers().unanswered.insert(ask.clone());
-            })?;
-            self.note(ask, whole, &reply);
-            Ok(reply)
+            })
         })
     }
 }

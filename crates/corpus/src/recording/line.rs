@@ -33,7 +33,6 @@ pub(super) fn recorded(
     kept
 }
 
-/// The first line.
 #[derive(Serialize, Deserialize)]
 pub(super) struct First<'a> {
     pub(super) tieline_corpus: u32,
@@ -47,7 +46,6 @@ pub(super) struct Format {
     pub(super) tieline_corpus: u32,
 }
 
-/// One exchange.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Line<'a> {
     #[serde(flatten)]
@@ -65,6 +63,14 @@ pub(super) struct Line<'a> {
     pub(super) left_out: bool,
 }
 
+/// A body as an exchange names it.
+#[derive(Clone, Copy)]
+pub(super) enum Body {
+    Empty,
+    LeftOut,
+    Is(BodyId),
+}
+
 /// The request of an exchange.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -73,7 +79,6 @@ pub(super) enum Asked<'a> {
     Upstream { name: Cow<'a, str>, method: Cow<'a, str>, target: Cow<'a, str> },
 }
 
-/// The last line.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Last {
     pub(super) end: End,
@@ -128,7 +133,6 @@ pub(super) fn is_body(line: &[u8]) -> bool {
     line.starts_with(BODY)
 }
 
-/// A value as a line.
 pub(super) fn line<T: Serialize>(value: &T) -> Vec<u8> {
     let mut line = serde_json::to_vec(value).unwrap_or_default();
     line.push(b'\n');

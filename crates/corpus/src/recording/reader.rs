@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::line::{self, Asked, BodyId, End, First, Format, LINE_BYTES_MAX, Last, Line};
+use super::line::{self, Asked, Body, BodyId, End, First, Format, LINE_BYTES_MAX, Last, Line};
 use super::rebuild::{Layout, PageOf};
 use super::{CorpusError, FORMAT, Header};
 use crate::ask::{Ask, Reply};
@@ -37,7 +37,6 @@ pub struct Corpus {
     unanswered: u64,
     /// The list that was put together last.
     laid: Mutex<Option<LastList>>,
-    /// The most bytes of pages that are read to put one list together.
     list_bytes_max: usize,
 }
 
@@ -49,13 +48,8 @@ struct LastList {
     laid: Option<Layout>,
 }
 
-/// A request to an upstream.
-#[derive(PartialEq, Eq, Hash)]
-struct Request {
-    name: String,
-    method: String,
-    target: String,
-}
+/// Upstream, method and target.
+type Request = (String, String, String);
 
 /// An answer without its body.
 #[derive(Clone)]
@@ -63,13 +57,6 @@ struct Answer {
     status: u16,
     headers: Vec<(String, String)>,
     body: Body,
-}
-
-#[derive(Clone, Copy)]
-enum Body {
-    Empty,
-    LeftOut,
-    Is(BodyId),
 }
 
 /// Where a body is in the file.
@@ -141,7 +128,6 @@ impl Corpus {
         }
     }
 
-    /// Its header.
     pub fn header(&self) -> &Header {
         &self.header
     }
@@ -181,8 +167,7 @@ impl Corpus {
         target: &str,
         question: u64,
     ) -> Result<Option<Reply>, CorpusError> {
-        let (name, method, target) = (name.to_owned(), method.to_owned(), canonical(target));
-        let answers = self.upstream.get(&Request { name, method, target });
+        let answers = self.upstream.get(&(name.to_owned(), method.to_owned(), canonical(target)));
         let answer = answers.and_then(|answers| during(answers, question));
         answer.map(|answer| self.reply(answer)).transpose()
     }
@@ -219,15 +204,23 @@ impl Corpus {
 
     /// The refusal of a list: every page of it was answered with 403 or 404.
     fn refusal(&self, name: &str, list: &str, question: u64) -> Option<&Answer> {
-        let of_list = self.upstream.iter().filter(|(request, _)| {
-            let cut = || PageOf::of(&request.target);
-            request.name == name
-                && request.method == "GET"
-                && cut().is_some_and(|cut| cut.list == list)
-        });
-        let mut answers = of_list.filter_map(|(_, answers)| during(answers, question)).peekable();
+        let mut answers = self.pages(name, list, question).map(|(_, answer)| answer).peekable();
         let first = *answers.peek()?;
         answers.all(|answer| matches!(answer.status, 403 | 404)).then_some(first)
+    }
+
+    /// The pages of a list as they were during a question, and the answers with them.
+    fn pages(
+        &self,
+        name: &str,
+        list: &str,
+        question: u64,
+    ) -> impl Iterator<Item = (PageOf, &Answer)> {
+        self.upstream.iter().filter_map(move |((of, method, target), answers)| {
+            let is_it = of == name && method == "GET";
+            let cut = PageOf::of(target).filter(|cut| is_it && cut.list == list)?;
+            Some((cut, during(answers, question)?))
+        })
     }
 
     /// Puts a list together page by page. Only the rows of each body are kept.
@@ -238,13 +231,9 @@ impl Corpus {
         question: u64,
     ) -> Result<Option<Layout>, CorpusError> {
         let (mut laid, mut bytes) = (None, 0);
-        for (request, answers) in &self.upstream {
-            if request.name != name || request.method != "GET" {
-                continue;
-            }
-            let cut = PageOf::of(&request.target).filter(|cut| cut.list == list);
-            let answer = during(answers, question).filter(|answer| answer.status == 200);
-            let (Some(cut), Some(answer)) = (cut, answer) else { continue };
+        for (cut, answer) in
+            self.pages(name, list, question).filter(|(_, answer)| answer.status == 200)
+        {
             bytes += self.length(answer);
             if bytes > self.list_bytes_max {
                 return Err(CorpusError::ListTooLong { bytes_max: self.list_bytes_max });
@@ -287,8 +276,7 @@ impl Corpus {
             }
             Asked::Upstream { name, method, target } => {
                 self.names.insert(name.clone().into_owned());
-                let (name, method) = (name.into_owned(), method.into_owned());
-                let request = Request { name, method, target: target.into_owned() };
+                let request = (name.into_owned(), method.into_owned(), target.into_owned());
                 self.upstream.entry(request).or_default().push((question, answer));
             }
         }

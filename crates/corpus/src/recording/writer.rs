@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::line::{self, Asked, BodyId, End, First, Last, Line};
+use super::line::{self, Asked, Body, BodyId, End, First, Last, Line};
 use super::{CorpusError, FORMAT, Header, UNFINISHED};
 use crate::ask::{Ask, Reply};
 use crate::endpoint::Endpoint;
@@ -35,14 +35,11 @@ struct Shared {
     open: Mutex<Open>,
 }
 
-/// How much was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Legacy answers.
     pub legacy: u64,
     /// Exchanges with the new API, without those that only repeat the one before.
     pub upstream: u64,
-    /// Distinct bodies.
     pub bodies: u64,
     /// Exchanges that were left out because their path is not recorded.
     pub left_out: u64,
@@ -70,18 +67,8 @@ struct Open {
     failure: Option<CorpusError>,
 }
 
-/// A body as an exchange names it.
-enum Body {
-    Empty,
-    LeftOut,
-    Is(BodyId),
-}
-
 impl Writer {
     /// Begins a corpus at `path`. A file that is already there is replaced at the end.
-    ///
-    /// # Errors
-    /// Where the file cannot be created.
     pub fn new(
         path: &Path,
         header: &Header,
@@ -149,25 +136,19 @@ impl Writer {
 
     /// The same for a question whose values are pseudonyms already, such as one for a part of a name; see
     /// [`Pseudonyms::slice`].
-    ///
-    /// # Errors
-    /// As [`Writer::legacy`].
     pub fn legacy_as(&self, ask: &Ask, reply: &Reply) -> Result<(), CorpusError> {
         if Endpoint::at(&ask.path).is_none() {
             return Err(CorpusError::NoEndpoint);
         }
         let body = self.body(Document::of_path(&ask.path), &reply.body)?;
         let mut open = self.open();
-        let line = self.line(&open, Asked::Legacy(Cow::Borrowed(ask)), reply, &body);
-        open.write(&line)?;
+        let line = self.parts(&open, Asked::Legacy(Cow::Borrowed(ask)), reply, &body);
+        open.write(&line::line(&line))?;
         open.summary.legacy += 1;
         Ok(())
     }
 
     /// Writes an exchange with the new API, unless it repeats the last answer to the same request.
-    ///
-    /// # Errors
-    /// Where writing has failed.
     pub fn upstream(&self, name: &str, exchange: &Exchange) -> Result<(), CorpusError> {
         let Exchange { method, target, reply } = exchange;
         if !UPSTREAM.iter().any(|prefix| target.starts_with(prefix)) {
@@ -195,7 +176,6 @@ impl Writer {
         Ok(())
     }
 
-    /// The recorder for the relay of this upstream.
     pub fn recorder(&self, name: &str) -> Arc<dyn Recorder> {
         Arc::new(ToWriter { writer: self.clone(), name: name.to_owned() })
     }
@@ -235,7 +215,6 @@ impl Writer {
         let _ = fs::remove_file(&open.part);
     }
 
-    /// How much was written so far.
     pub fn summary(&self) -> Summary {
         self.open().summary
     }
@@ -265,10 +244,6 @@ impl Writer {
         }
         open.raw.insert(raw, id);
         Ok(Body::Is(id))
-    }
-
-    fn line(&self, open: &Open, asked: Asked<'_>, reply: &Reply, body: &Body) -> Vec<u8> {
-        line::line(&self.parts(open, asked, reply, body))
     }
 
     fn parts<'a>(&self, open: &Open, asked: Asked<'a>, reply: &Reply, body: &Body) -> Line<'a> {
@@ -306,7 +281,6 @@ impl Open {
     }
 }
 
-/// Passes the exchanges of one upstream to the writer.
 struct ToWriter {
     writer: Writer,
     name: String,

@@ -2,19 +2,16 @@
 
 use std::fmt;
 
-use crate::pseudonym::{is_word, plain};
+use crate::pseudonym::{is_word, plain, segments};
 
-/// One request to the new API.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Call {
-    /// The method.
     pub method: String,
     /// Path and query, as sent. They may contain personal data and must not be printed. Empty for a
     /// request for a token.
     pub target: String,
     /// The status; absent where no answer came, or the gateway did not wait for it.
     pub status: Option<u16>,
-    /// The source of the answer.
     pub source: Source,
     /// The `x-request-id` of the call. A gateway sends the id of the legacy request, which is also in its
     /// answer. A call that several legacy requests share has the id of the first one.
@@ -24,13 +21,10 @@ pub struct Call {
 /// The source of the answer to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The upstream.
     Upstream,
     /// The token endpoint of the upstream.
     Token,
-    /// The relay's memory.
     Memory,
-    /// The recording.
     Recording,
     /// None: the recording has no answer.
     Missing,
@@ -65,20 +59,12 @@ impl fmt::Debug for Call {
     }
 }
 
-/// Path and query without values.
 fn shape(target: &str) -> String {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let mut out = String::with_capacity(target.len());
-    let mut before = "";
-    for (k, segment) in path.split('/').enumerate() {
-        let is_named = matches!(before, "username" | "agentDisplayId");
+    let mut out = segments(path, |segment, named| {
         let is_shown = segment.is_empty() || WORDS.contains(&segment);
-        if k > 0 {
-            out.push('/');
-        }
-        out.push_str(if is_shown && !is_named { segment } else { "{..}" });
-        before = segment;
-    }
+        if is_shown && named.is_none() { segment.to_owned() } else { "{..}".to_owned() }
+    });
     for (k, pair) in query.split('&').filter(|pair| !pair.is_empty()).enumerate() {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let is_number = value.bytes().all(|b| b.is_ascii_digit());

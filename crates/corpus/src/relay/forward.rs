@@ -21,7 +21,7 @@ use super::cut::cut;
 use super::memory::{Answer, Key};
 use super::{
     Accepted, AskFailure, Behind, CALLS_MAX, Door, Exchange, Replies, SHAPES_MAX, Shared, Upstream,
-    count, lock,
+    lock,
 };
 use crate::ask::Reply;
 
@@ -33,7 +33,6 @@ const RECORDED: [HeaderName; 2] = [CONTENT_TYPE, RETRY_AFTER];
 /// The lifetime of a made-up token, the same as that of a real one.
 const TOKEN_SECONDS: u32 = 7200;
 
-/// A request with its whole body.
 struct WholeRequest {
     method: Method,
     target: String,
@@ -62,7 +61,13 @@ impl Shared {
             }
             (Behind::Live(upstream), Door::Api) => self.api(upstream, &incoming).await,
             (Behind::Replay { .. }, Door::Token) => (Source::Token, Some(made_up_token())),
-            (Behind::Replay { replies, .. }, Door::Api) => self.replay(replies, &incoming).await,
+            (Behind::Replay { replies, .. }, Door::Api) => {
+                match recorded(replies, incoming.method.clone(), incoming.target.clone()).await {
+                    Some(Some(reply)) => (Source::Recording, Some(Answer::from(reply))),
+                    Some(None) => (Source::Missing, Some(not_recorded())),
+                    None => (Source::Recording, None),
+                }
+            }
         };
         noted.call.source = source;
         noted.call.status = answer.as_ref().map(|answer| answer.status.as_u16());
@@ -72,15 +77,12 @@ impl Shared {
         }
     }
 
-    /// A request of the validation itself.
     pub(super) async fn ask(&self, target: &str) -> Result<Reply, AskFailure> {
         let upstream = match &self.behind {
             Behind::Live(upstream) => upstream,
             Behind::Replay { replies, .. } => {
-                let (replies, target) = (Arc::clone(replies), target.to_owned());
-                let read = tokio::task::spawn_blocking(move || replies.reply("GET", &target)).await;
-                let read = read.map_err(|_| AskFailure::Unreadable)?;
-                return read.map_err(|_| AskFailure::Unreadable)?.ok_or(AskFailure::NotRecorded);
+                let read = recorded(replies, Method::GET, target.to_owned()).await;
+                return read.ok_or(AskFailure::Unreadable)?.ok_or(AskFailure::NotRecorded);
             }
         };
         let accepted = lock(&self.accepted).clone().ok_or(AskFailure::NoCredential)?;
@@ -89,9 +91,7 @@ impl Shared {
         headers.extend(accepted.accept.map(|accept| (ACCEPT, accept)));
         let target = target.to_owned();
         let incoming = WholeRequest { method: Method::GET, target, headers, body: Bytes::new() };
-        let answer = self
-            .send(upstream, &format!("{}{}", upstream.base_url, incoming.target), &incoming)
-            .await?;
+        let answer = self.send(upstream, &upstream.url(&incoming.target), &incoming).await?;
         self.record(&incoming, &answer).await;
         Ok(answer.as_reply())
     }
@@ -106,9 +106,7 @@ impl Shared {
             self.note_credential(incoming);
             return (Source::Memory, Some(answer));
         }
-        let sent = self
-            .send(upstream, &format!("{}{}", upstream.base_url, incoming.target), incoming)
-            .await;
+        let sent = self.send(upstream, &upstream.url(&incoming.target), incoming).await;
         let Ok(answer) = sent else { return (Source::Upstream, None) };
         if !matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             self.note_credential(incoming);
@@ -120,21 +118,6 @@ impl Shared {
             lock(&self.memory).put(key, answer.clone());
         }
         (Source::Upstream, Some(answer))
-    }
-
-    async fn replay(
-        &self,
-        replies: &Arc<dyn Replies>,
-        incoming: &WholeRequest,
-    ) -> (Source, Option<Answer>) {
-        let replies = Arc::clone(replies);
-        let (method, target) = (incoming.method.to_string(), incoming.target.clone());
-        let read = tokio::task::spawn_blocking(move || replies.reply(&method, &target)).await;
-        match read {
-            Ok(Ok(Some(reply))) => (Source::Recording, Some(Answer::from(reply))),
-            Ok(Ok(None)) => (Source::Missing, Some(not_recorded())),
-            Ok(Err(_)) | Err(_) => (Source::Recording, None),
-        }
     }
 
     async fn token(&self, upstream: &Upstream, incoming: &WholeRequest) -> Option<Answer> {
@@ -153,7 +136,7 @@ impl Shared {
         url: &str,
         incoming: &WholeRequest,
     ) -> Result<Answer, AskFailure> {
-        count(&self.tally.sent);
+        lock(&self.counts).sent += 1;
         let mut request = Request::builder().method(incoming.method.clone()).uri(url);
         if let Some(headers) = request.headers_mut() {
             *headers = end_to_end(&incoming.headers);
@@ -185,7 +168,6 @@ impl Shared {
         is_kept.then(|| lock(&self.identities).key(&incoming.headers, &incoming.target))
     }
 
-    /// Remembers a credential that the upstream accepted.
     fn note_credential(&self, incoming: &WholeRequest) {
         if let Some(authorization) = incoming.headers.get(AUTHORIZATION) {
             let mut authorization = authorization.clone();
@@ -196,7 +178,7 @@ impl Shared {
     }
 
     fn no_answer(&self) -> Response<Body> {
-        count(&self.tally.cut);
+        lock(&self.counts).cut += 1;
         cut()
     }
 }
@@ -223,12 +205,12 @@ impl CallOnDrop {
 
 impl Drop for CallOnDrop {
     fn drop(&mut self) {
-        let tally = &self.shared.tally;
+        let mut counts = lock(&self.shared.counts);
         match self.call.source {
-            Source::Memory => count(&tally.from_memory),
-            Source::Recording => count(&tally.from_recording),
+            Source::Memory => counts.from_memory += 1,
+            Source::Recording => counts.from_recording += 1,
             Source::Missing => {
-                count(&tally.missing);
+                counts.missing += 1;
                 let mut missing = lock(&self.shared.missing);
                 let shape = self.call.shape();
                 if missing.len() < SHAPES_MAX || missing.contains_key(&shape) {
@@ -241,7 +223,7 @@ impl Drop for CallOnDrop {
         if calls.len() < CALLS_MAX {
             calls.push(self.call.clone());
         } else {
-            count(&tally.forgotten);
+            counts.forgotten += 1;
         }
     }
 }
@@ -273,6 +255,18 @@ impl From<Reply> for Answer {
         let status = StatusCode::from_u16(reply.status).unwrap_or(NOT_RECORDED);
         Answer { status, headers, body: reply.body }
     }
+}
+
+/// The recorded answer to a request, `Some(None)` where there is none; `None` where the recording cannot be
+/// read.
+async fn recorded(
+    replies: &Arc<dyn Replies>,
+    method: Method,
+    target: String,
+) -> Option<Option<Reply>> {
+    let replies = Arc::clone(replies);
+    let read = move || replies.reply(method.as_str(), &target);
+    tokio::task::spawn_blocking(read).await.ok()?.ok()
 }
 
 /// Headers without those of one connection. The sender sets the length again.

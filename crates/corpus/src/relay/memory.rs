@@ -18,7 +18,6 @@ const TOKENS_MAX: usize = 1_000;
 /// The memory that an entry takes besides its body.
 const ENTRY_BYTES: usize = 512;
 
-/// An answer of the upstream.
 #[derive(Clone)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
@@ -32,7 +31,8 @@ pub(super) struct Memory {
     bytes_max: usize,
     bytes: usize,
     entries: HashMap<Key, Answer>,
-    not_kept: u64,
+    /// How many answers found no room.
+    pub(super) not_kept: u64,
 }
 
 impl Memory {
@@ -60,10 +60,6 @@ impl Memory {
     pub(super) fn clear(&mut self) {
         (self.bytes, self.not_kept) = (0, 0);
         self.entries = HashMap::new();
-    }
-
-    pub(super) fn not_kept(&self) -> u64 {
-        self.not_kept
     }
 }
 
@@ -103,7 +99,6 @@ impl Identities {
         self.clients.insert(bearer, client);
     }
 
-    /// The key of a request in memory.
     pub(super) fn key(&self, headers: &HeaderMap, target: &str) -> Key {
         let header = |name| headers.get(name).map_or(&b""[..], HeaderValue::as_bytes);
         let authorization = header(http::header::AUTHORIZATION);
@@ -159,9 +154,9 @@ mod tests {
         memory.put([1; 32], kept(4));
         memory.put([2; 32], kept(6));
         assert_eq!(memory.get(&[2; 32]).map(|kept| kept.body.len()), Some(6));
-        assert_eq!(memory.not_kept(), 1);
+        assert_eq!(memory.not_kept, 1);
         memory.clear();
         assert!(memory.get(&[1; 32]).is_none());
-        assert_eq!(memory.not_kept(), 0);
+        assert_eq!(memory.not_kept, 0);
     }
 }

@@ -13,7 +13,6 @@ use super::{Overlay, UPSTREAM};
 pub struct Choice {
     /// The endpoint, or [`UPSTREAM`].
     pub table: String,
-    /// The setting.
     pub setting: String,
     /// Each value, and how many of the deciding answers agree with it.
     pub agree: Vec<(String, u64)>,
@@ -21,13 +20,23 @@ pub struct Choice {
     pub deciding: u64,
     /// The value to set, with which most answers agree; `None` where no value stands out.
     pub chosen: Option<String>,
-    /// Whether the chosen value is in force already.
     pub is_in_force: bool,
 }
 
 impl Choice {
-    /// Chooses the value with which most answers agree, if it stands out: at least nine times as many
-    /// answers agree with it as can agree with another value and not with it.
+    pub(super) fn of<'a>(
+        table: &str,
+        setting: &str,
+        agree: impl Iterator<Item = (&'a str, u64)>,
+        deciding: u64,
+    ) -> Choice {
+        let agree = agree.map(|(value, count)| (value.to_owned(), count)).collect();
+        let (table, setting) = (table.to_owned(), setting.to_owned());
+        Choice { table, setting, agree, deciding, ..Choice::default() }
+    }
+
+    /// Chooses the value with which most answers agree, if it stands out: at least nine times as many answers
+    /// agree with it as can agree with another value and not with it.
     pub(super) fn decide(mut self, in_force: &str) -> Choice {
         let mut counts: Vec<u64> = self.agree.iter().map(|(_, count)| *count).collect();
         counts.sort_unstable_by(|a, b| b.cmp(a));
@@ -44,25 +53,17 @@ impl Choice {
     }
 }
 
-/// How many values of a field differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remaining {
-    /// The endpoint.
     pub endpoint: &'static str,
-    /// The field.
     pub field: String,
-    /// Values compared.
     pub compared: u64,
-    /// Compared values that differ.
     pub differing: u64,
 }
 
-/// An entry of a dictionary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The endpoint.
     pub endpoint: &'static str,
-    /// The dictionary.
     pub dictionary: &'static str,
     /// The value of the new API.
     pub key: String,
@@ -74,12 +75,10 @@ pub struct Entry {
     pub against: u64,
 }
 
-/// The result of a calibration.
 #[derive(Clone, Debug, Default)]
 pub struct Calibrated {
     /// Settings with a few values.
     pub choices: Vec<Choice>,
-    /// Entries of dictionaries.
     pub entries: Vec<Entry>,
     /// A sentence for each setting that the data does not decide.
     pub undecided: Vec<String>,
@@ -91,12 +90,10 @@ pub struct Calibrated {
     pub after: Vec<Remaining>,
     /// The new settings, as they were tried.
     pub overlay: Overlay,
-    /// Requests to control.
     pub control_requests: u64,
 }
 
 impl Calibrated {
-    /// How many values differ under the new settings.
     pub fn differing_after(&self) -> u64 {
         self.after.iter().map(|one| one.differing).sum()
     }
@@ -119,8 +116,7 @@ impl Calibrated {
     /// TOML to paste, with the evidence as comments. `upstream` is the name of the upstream. A text of a side
     /// never leaves its string or its comment.
     pub fn toml(&self, upstream: &str) -> String {
-        let mut text = String::new();
-        self.introduction(&mut text, upstream);
+        let mut text = self.introduction(upstream);
         for (table, settings) in &self.overlay {
             if table == UPSTREAM {
                 // The configuration has this table already, and TOML allows a table only once.
@@ -157,54 +153,45 @@ impl Calibrated {
         text
     }
 
-    fn introduction(&self, text: &mut String, upstream: &str) {
+    /// Comments with the counts, and with everything that the settings leave open.
+    fn introduction(&self, upstream: &str) -> String {
         let sum = |all: &[Remaining]| -> (u64, u64) {
             (all.iter().map(|one| one.differing).sum(), all.iter().map(|one| one.compared).sum())
         };
         let ((before, compared), (after, _)) = (sum(&self.before), sum(&self.after));
-        let _ = writeln!(
-            text,
-            "# Of {compared} values of the whole lists {before} differ as things are,"
-        );
-        let _ = writeln!(text, "# and {after} under the settings below, which were tried.");
-        let _ = writeln!(
-            text,
-            "# A table that the configuration has already is replaced by the one below."
-        );
-        let left = self.after.iter().filter(|one| one.differing > 0);
-        for one in left {
-            let _ = writeln!(
-                text,
-                "#   still: {}.{}: {} of {} (tieline validate says why)",
-                one.endpoint,
-                visible(&one.field),
-                one.differing,
-                one.compared
-            );
+        let mut lines = vec![
+            format!("Of {compared} values of the whole lists {before} differ as things are,"),
+            format!("and {after} under the settings below, which were tried."),
+            "A table that the configuration has already is replaced by the one below.".to_owned(),
+        ];
+        for Remaining { endpoint, field, compared, differing } in &self.after {
+            if *differing > 0 {
+                let value = format!("{endpoint}.{}: {differing} of {compared}", visible(field));
+                lines.push(format!("  still: {value} (tieline validate says why)"));
+            }
         }
         if !self.id_map.is_empty() {
-            let _ = writeln!(
-                text,
-                "# The two sides number {} users in different ways: they need an id map. --id-map FILE \
-                 writes it;\n# then set id_policy = \"map\" and id_map = \"FILE\" in [upstream.{}].",
-                self.id_map.len(),
-                key(upstream)
-            );
+            let (users, upstream) = (self.id_map.len(), key(upstream));
+            lines.push(format!(
+                "The two sides number {users} users in different ways: they need an id map. \
+                 --id-map FILE writes it;"
+            ));
+            let set = "then set id_policy = \"map\" and id_map = \"FILE\" in";
+            lines.push(format!("{set} [upstream.{upstream}]."));
         }
-        for choice in self.choices.iter().filter(|choice| choice.is_in_force) {
-            let shown = visible(&counts(choice));
-            let _ = writeln!(text, "# as it is: {}: {shown}", visible(&name(choice)));
+        let in_force = self.choices.iter().filter(|choice| choice.is_in_force);
+        lines.extend(in_force.map(|choice| {
+            format!("as it is: {}: {}", visible(&name(choice)), visible(&counts(choice)))
+        }));
+        lines.extend(self.undecided.iter().map(|one| format!("undecided: {}", visible(one))));
+        for Entry { endpoint, dictionary, evidence, against, .. } in &self.entries {
+            if *against > 0 {
+                let times = format!("({evidence} and {against} times)");
+                let why = format!("one key stands beside several values {times}");
+                lines.push(format!("undecided: {endpoint}.{dictionary}: {why}"));
+            }
         }
-        for sentence in &self.undecided {
-            let _ = writeln!(text, "# undecided: {}", visible(sentence));
-        }
-        for entry in self.entries.iter().filter(|entry| entry.against > 0) {
-            let _ = writeln!(
-                text,
-                "# undecided: {}.{}: one key stands beside several values ({} and {} times)",
-                entry.endpoint, entry.dictionary, entry.evidence, entry.against
-            );
-        }
+        lines.iter().map(|line| format!("# {line}\n")).collect()
     }
 
     fn why(&self, table: &str, setting: &str) -> String {
@@ -237,7 +224,7 @@ impl Calibrated {
     }
 }
 
-fn name(choice: &Choice) -> String {
+pub(super) fn name(choice: &Choice) -> String {
     format!("{}.{}", choice.table, choice.setting)
 }
 
@@ -264,7 +251,6 @@ fn hidden(members: &Map<String, Value>, secrets: &Secrets) -> Map<String, Value>
     members.iter().map(hide).collect()
 }
 
-/// A value in TOML.
 fn toml(value: &Value) -> String {
     match value {
         Value::String(text) => quoted(text),

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use corpus::endpoint::Endpoint;
 use corpus::node::Node;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::calibrated::Entry;
-use super::{Calibration, Overlay, Unable};
+use super::{Calibration, Overlay, Unable, empty_dictionaries, insert_below};
+use crate::knowledge::Settings;
 use crate::{witness, zone};
 
 /// By dictionary and key, how often each value of control stood beside the key.
@@ -22,18 +23,16 @@ impl Calibration<'_> {
     pub(super) async fn dictionaries(&mut self, overlay: &mut Overlay) -> Result<(), Unable> {
         let bare = |timezone: &str| {
             let mut bare = overlay.clone();
-            for endpoint in self.endpoints.iter().filter(|endpoint| endpoint.lists_users()) {
+            for endpoint in self.users() {
                 let settings = bare.entry(endpoint.name.to_owned()).or_default();
-                for dictionary in ["timezone_names", "caller_id_groups", "channel_types"] {
-                    settings.insert(dictionary.to_owned(), Value::Object(Map::new()));
-                }
+                empty_dictionaries(settings);
                 settings.insert("timezone".to_owned(), timezone.into());
             }
             bare
         };
         let shown = self.trial(&bare("rails")).await?;
         let raw = self.trial(&bare("upstream")).await?;
-        for endpoint in self.endpoints.iter().filter(|endpoint| endpoint.lists_users()) {
+        for endpoint in self.users() {
             let mut beside = Beside::new();
             self.each(endpoint, [&shown, &raw], |control, [shown, raw]| {
                 note(&mut beside, control, shown, raw);
@@ -42,7 +41,7 @@ impl Calibration<'_> {
                 .get(endpoint.name)
                 .and_then(|settings| settings.get("timezone"))
                 .and_then(Value::as_str)
-                .unwrap_or(&self.settings(endpoint).timezone)
+                .unwrap_or(&self.knowledge.settings(endpoint.name).timezone)
                 == "upstream";
             self.learn(endpoint, &beside, shows_ids, overlay);
         }
@@ -57,7 +56,7 @@ impl Calibration<'_> {
         overlay: &mut Overlay,
     ) {
         let mut zones = 0;
-        let settings = self.settings(endpoint);
+        let settings = self.knowledge.settings(endpoint.name);
         let in_force = |dictionary: &str| match dictionary {
             "timezone_names" => &settings.timezone_names,
             "caller_id_groups" => &settings.caller_id_groups,
@@ -69,7 +68,7 @@ impl Calibration<'_> {
             };
             let against = values.values().sum::<u64>() - evidence;
             if *dictionary == "timezone_names" {
-                zones += usize::from(is_ambiguous(key));
+                zones += usize::from(zone::names(key) > 1);
                 if shows_ids {
                     continue;
                 }
@@ -94,21 +93,9 @@ impl Calibration<'_> {
                 || *dictionary == "caller_id_groups"
                     && *evidence > 1
                     && is_renamed(beside, key, value);
-            let is_sound = against == 0 && (is_undone || is_possible);
-            if is_sound {
+            if against == 0 && (is_undone || is_possible) {
                 let table = overlay.entry(endpoint.name.to_owned()).or_default();
-                let inner = table
-                    .entry((*dictionary).to_owned())
-                    // The printed table replaces the whole table of the configuration.
-                    .or_insert_with(|| {
-                        let known = in_force(dictionary).iter();
-                        Value::Object(
-                            known.map(|(key, value)| (key.clone(), value.clone().into())).collect(),
-                        )
-                    });
-                if let Value::Object(inner) = inner {
-                    inner.insert(key.clone(), value.clone().into());
-                }
+                insert_below(table, dictionary, in_force(dictionary), key, value);
             }
         }
         let unseen = AMBIGUOUS_ZONES.saturating_sub(zones);
@@ -153,10 +140,7 @@ fn note(beside: &mut Beside, control: &Node, shown: &Node, raw: &Node) {
 fn is_default(dictionary: &str, key: &str, value: &str) -> bool {
     match dictionary {
         "timezone_names" => zone::rails_name(key).unwrap_or(key) == value,
-        "channel_types" => {
-            let none = crate::knowledge::Settings::default();
-            witness::channel(key, &none) == value
-        }
+        "channel_types" => witness::channel(key, &Settings::default()) == value,
         _ => key == value,
     }
 }
@@ -165,11 +149,7 @@ fn is_default(dictionary: &str, key: &str, value: &str) -> bool {
 fn is_possible(dictionary: &str, key: &str, value: &str) -> bool {
     match dictionary {
         "timezone_names" => zone::id(key) == zone::id(value) || !zone::is_known(value),
-        "caller_id_groups" => {
-            let is_number =
-                |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'+');
-            is_number(key) && !is_number(value)
-        }
+        "caller_id_groups" => is_number(key) && !is_number(value),
         _ => witness::slugs(value).next().is_none_or(|slug| slug == key),
     }
 }
@@ -177,7 +157,6 @@ fn is_possible(dictionary: &str, key: &str, value: &str) -> bool {
 /// Whether the legacy API has another name for a caller id that is a text: neither text stands beside any
 /// other on either side.
 fn is_renamed(beside: &Beside, key: &str, value: &str) -> bool {
-    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'+');
     let mut all = beside.iter().filter(|((dictionary, _), _)| *dictionary == "caller_id_groups");
     !is_number(value)
         && all.all(|((_, other), values)| {
@@ -186,6 +165,6 @@ fn is_renamed(beside: &Beside, key: &str, value: &str) -> bool {
         })
 }
 
-fn is_ambiguous(id: &str) -> bool {
-    zone::names(id) > 1
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'+')
 }

@@ -8,12 +8,9 @@ use corpus::node::Node;
 use serde_json::{Map, Value, json};
 
 use super::{Calibration, Choice, Overlay, Unable};
-use crate::filter::Index;
+use crate::filter::{Index, MODES};
 use crate::list::{KeyedBy, List};
 use crate::scenario::{Extent, Group, Scenario, questions};
-
-/// The ways in which a filter may compare.
-const MODES: [&str; 3] = ["exact", "case_insensitive", "contains"];
 
 impl Calibration<'_> {
     pub(super) async fn probes(&mut self, overlay: &mut Overlay) -> Result<(), Unable> {
@@ -59,7 +56,7 @@ impl Calibration<'_> {
         let mut under: Vec<Vec<Option<BTreeSet<String>>>> = Vec::new();
         for mode in MODES {
             let mut all = overlay.clone();
-            for endpoint in self.endpoints.iter().filter(|endpoint| endpoint.lists_users()) {
+            for endpoint in self.users() {
                 let filters = endpoint.filters.iter().filter(|filter| **filter != "id");
                 let modes: Map<String, Value> =
                     filters.map(|filter| ((*filter).to_owned(), mode.into())).collect();
@@ -80,8 +77,8 @@ impl Calibration<'_> {
             }
             under.push(listed);
         }
-        for endpoint in self.endpoints.iter().filter(|endpoint| endpoint.lists_users()) {
-            let settings = self.settings(endpoint);
+        for endpoint in self.users() {
+            let settings = self.knowledge.settings(endpoint.name);
             for filter in endpoint.filters.iter().filter(|filter| **filter != "id") {
                 let mut agree = [0_u64; 3];
                 let mut deciding = 0;
@@ -99,13 +96,8 @@ impl Calibration<'_> {
                         *count += u64::from(control.is_some() && *one == control.as_ref());
                     }
                 }
-                let choice = Choice {
-                    table: endpoint.name.to_owned(),
-                    setting: format!("filters.{filter}"),
-                    agree: MODES.iter().map(|mode| (*mode).to_owned()).zip(agree).collect(),
-                    deciding,
-                    ..Choice::default()
-                };
+                let (setting, agree) = (format!("filters.{filter}"), MODES.into_iter().zip(agree));
+                let choice = Choice::of(endpoint.name, &setting, agree, deciding);
                 self.choose(choice.decide(settings.mode(filter)), overlay);
             }
         }
@@ -130,7 +122,7 @@ impl Calibration<'_> {
             ));
             return;
         };
-        let current = self.settings(endpoint).invalid_key;
+        let current = self.knowledge.settings(endpoint.name).invalid_key;
         if (status, text.as_str()) != (current.status, current.text.as_str()) {
             let value = json!({ "status": status, "text": text });
             let table = overlay.entry(endpoint.name.to_owned()).or_default();

@@ -69,8 +69,9 @@ impl Evidence<'_> {
         listed: &HashSet<String>,
     ) -> Option<Judgement> {
         let filters = limiting(filters);
+        let modes = filters.iter().map(|(filter, _)| self.settings.mode(filter));
         let current: Ways =
-            filters.iter().filter_map(|(filter, _)| way(self.settings.mode(filter))).collect();
+            modes.filter_map(|mode| MODES.into_iter().find(|one| *one == mode)).collect();
         let mut fit = ways(self.endpoint, &known.control, &filters, listed);
         if fit.contains(&current) {
             // Control filters its own data as candidate is set to.
@@ -94,9 +95,4 @@ impl Evidence<'_> {
             "the legacy API compares this filter in another way",
         ))
     }
-}
-
-/// The mode with the name that the setting has.
-fn way(name: &str) -> Option<&'static str> {
-    MODES.into_iter().find(|way| *way == name)
 }

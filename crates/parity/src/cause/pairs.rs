@@ -28,7 +28,6 @@ pub struct Pairs {
 }
 
 impl Pairs {
-    /// Adds a record that both sides have.
     pub fn note(&mut self, control: &Node, candidate: &Node) {
         for field in DECIDED {
             let (control, candidate) = (control.get(field), candidate.get(field));

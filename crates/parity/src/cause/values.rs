@@ -5,8 +5,8 @@ use report::Cause;
 
 use super::pairs::CHANNEL_TYPE;
 use super::{Evidence, Judgement, quoted};
-use crate::compare::{Difference, MEMBERS};
-use crate::knowledge::Settings;
+use crate::compare::Difference;
+use crate::knowledge::{Settings, TWO};
 use crate::list::KeyedBy;
 use crate::{witness, zone};
 
@@ -23,9 +23,6 @@ impl Evidence<'_> {
         candidate: Option<&Node>,
     ) -> Judgement {
         let field = difference.field.as_str();
-        if field == MEMBERS {
-            return Judgement::new(Cause::Order, "the same members of a record in another order");
-        }
         let stands_twice = |record: Option<&Node>| match record {
             Some(Node::Object(all)) => all.iter().filter(|(name, _)| name == field).count() > 1,
             _ => false,
@@ -54,7 +51,6 @@ impl Evidence<'_> {
         }
     }
 
-    /// Judges ids that differ for the same person.
     fn other_id(&self, key: &str, control: &Node, candidate: &Node) -> Judgement {
         if !matches!(control, Node::Number(_)) {
             return Judgement::bug(
@@ -81,7 +77,6 @@ impl Evidence<'_> {
         )
     }
 
-    /// Judges with the row of the new API.
     fn by_witness(
         &self,
         difference: &Difference,
@@ -101,12 +96,7 @@ impl Evidence<'_> {
         for (setting, value, settings) in alternatives(self.settings) {
             // The setting is no explanation where equal values would differ under its other value.
             if expected(&settings).as_ref() == Some(control) && self.pairs.held(field) == 0 {
-                return Judgement::quirk(
-                    self.table(),
-                    setting,
-                    quoted(value),
-                    "another value of a setting makes it equal",
-                );
+                return self.other_value(setting, value);
             }
         }
         self.dictionary(difference, row.get(field), control, candidate).unwrap_or_else(|| {
@@ -127,11 +117,10 @@ impl Evidence<'_> {
         match self.knowledge.status(self.endpoint.name, field) {
             // Where control shows nothing either, only the form differs, and that is not a loss.
             "unavailable" if *candidate == nothing(field) && !is_nothing(control) => {
-                return Judgement::new(Cause::DeclaredLoss, "the new API has no such field");
+                return Judgement::loss("the new API has no such field");
             }
             "defaulted" if self.is_default(field, control, candidate) => {
-                return Judgement::new(
-                    Cause::DeclaredLoss,
+                return Judgement::loss(
                     "the new API has no such field; everybody has the configured value",
                 );
             }
@@ -139,12 +128,7 @@ impl Evidence<'_> {
         }
         let settings = self.settings;
         let other = |setting: &str, value: &str| match self.pairs.held(field) {
-            0 => Judgement::quirk(
-                self.table(),
-                setting,
-                quoted(value),
-                "another value of a setting makes it equal",
-            ),
+            0 => self.other_value(setting, value),
             _ => Judgement::bug("other records are equal under the setting as it is"),
         };
         match (field, control, candidate) {
@@ -166,20 +150,16 @@ impl Evidence<'_> {
                 }
                 // Where other zones are equal under the setting in force, only an own name of this zone
                 // can explain it.
+                let is_id = |zone: &String| zone::id(zone) == zone;
                 let is_open = self.pairs.held(field) == 0;
-                if is_open && zone::id(of_control) == of_control && settings.timezone == "rails" {
+                if is_open && is_id(of_control) && settings.timezone == "rails" {
                     return other(field, "upstream");
                 }
-                if is_open
-                    && zone::id(of_candidate) == of_candidate
-                    && settings.timezone == "upstream"
-                {
+                if is_open && is_id(of_candidate) && settings.timezone == "upstream" {
                     return other(field, "rails");
                 }
-                return match self.pairs.is_function(field, candidate, control) {
-                    true => self.zone_name(zone::id(of_candidate), of_control),
-                    false => several_names(),
-                };
+                let is_entry = self.pairs.is_function(field, candidate, control);
+                return self.zone_name(zone::id(of_candidate), of_control, is_entry);
             }
             ("assigned_teams" | "agent_in_teams" | "supervisor_in_teams", _, _) => {
                 let (setting, current) = match field {
@@ -245,17 +225,12 @@ impl Evidence<'_> {
                 let zone = raw.and_then(Node::text).unwrap_or(shown);
                 let is_entry = self.pairs.is_function("timezone", candidate, control);
                 if zone::id(name) == zone::id(zone) {
-                    return Some(match is_entry {
-                        true => self.zone_name(zone, name),
-                        false => several_names(),
-                    });
+                    return Some(self.zone_name(zone, name, is_entry));
                 }
                 let is_other_zone = zone::is_known(name) || name.is_empty();
-                (!is_other_zone && is_entry).then(|| self.zone_name(zone, name))
+                (!is_other_zone && is_entry).then(|| self.zone_name(zone, name, true))
             }
-            ("sag", Node::Text(group), Node::Text(role))
-                if self.knowledge.dialect == "vonage-v4" && ROLES.contains(&role.as_str()) =>
-            {
+            ("sag", Node::Text(group), Node::Text(role)) if self.is_role(role) => {
                 // A group beside several roles needs more than a dictionary: some user has a wrong role.
                 if !self.pairs.is_inverse("sag", control) {
                     return None;
@@ -269,24 +244,22 @@ impl Evidence<'_> {
                         "an entry of the dictionary of roles makes it equal",
                     )
                 } else {
-                    Judgement::new(
-                        Cause::DeclaredLoss,
+                    Judgement::loss(
                         "the new API has four roles in place of groups, and one of them stands for \
-                         several groups",
+                 several groups",
                     )
                 })
             }
-            ("sag", Node::Null, Node::Text(role))
-                if self.knowledge.dialect == "vonage-v4" && ROLES.contains(&role.as_str()) =>
-            {
-                Some(Judgement::new(
-                    Cause::DeclaredLoss,
-                    "the new API has a role for everybody, also for those without a group",
-                ))
-            }
+            ("sag", Node::Null, Node::Text(role)) if self.is_role(role) => Some(Judgement::loss(
+                "the new API has a role for everybody, also for those without a group",
+            )),
             (path, _, _) if path.starts_with("assigned_channels") => self.channel(difference),
             _ => None,
         }
+    }
+
+    fn is_role(&self, text: &str) -> bool {
+        self.knowledge.dialect == "vonage-v4" && ROLES.contains(&text)
     }
 
     fn caller_id(
@@ -321,24 +294,25 @@ impl Evidence<'_> {
         }
         // Without the witness the number may be another user's.
         self.witness.is_some().then(|| {
-            Judgement::new(
-                Cause::DeclaredLoss,
+            Judgement::loss(
                 "the new API has numbers in place of caller-id groups, and this number belongs to \
                  several groups",
             )
         })
     }
 
-    fn zone_name(&self, zone: &str, name: &str) -> Judgement {
-        Judgement::quirk(
-            format!("{}.timezone_names", self.table()),
-            &quoted(zone),
-            quoted(name),
-            "another name of the same time zone makes it equal",
-        )
+    /// The judgement of another name of a zone. `is_entry` tells whether control always uses this name.
+    fn zone_name(&self, zone: &str, name: &str, is_entry: bool) -> Judgement {
+        if !is_entry {
+            return Judgement::loss(
+                "the new API has one id for the zone, and control calls it by several names",
+            );
+        }
+        let table = format!("{}.timezone_names", self.table());
+        let why = "another name of the same time zone makes it equal";
+        Judgement::quirk(table, &quoted(zone), quoted(name), why)
     }
 
-    /// Judges a member of a channel.
     fn channel(&self, difference: &Difference) -> Option<Judgement> {
         let (control, candidate) = (difference.control.as_ref()?, difference.candidate.as_ref()?);
         match (difference.path.as_str(), control, candidate) {
@@ -360,24 +334,23 @@ impl Evidence<'_> {
             ("assigned_channels[].name", Node::Text(name), Node::Text(shown))
                 if without_number(shown) == Some(name.as_str()) =>
             {
-                Some(Judgement::new(
-                    Cause::DeclaredLoss,
-                    "the new API puts the number into the name of a channel",
-                ))
+                Some(Judgement::loss("the new API puts the number into the name of a channel"))
             }
             ("assigned_channels[].value", Node::Number(_), Node::Null)
                 if self.witness.is_some() =>
             {
-                Some(Judgement::new(
-                    Cause::DeclaredLoss,
-                    "the new API has no number for this channel",
-                ))
+                Some(Judgement::loss("the new API has no number for this channel"))
             }
             _ => None,
         }
     }
 
     /// The table of the endpoint in the configuration.
+    fn other_value(&self, setting: &str, value: &str) -> Judgement {
+        let why = "another value of a setting makes it equal";
+        Judgement::quirk(self.table(), setting, quoted(value), why)
+    }
+
     pub(super) fn table(&self) -> String {
         format!("legacy.{}", self.endpoint.name)
     }
@@ -386,25 +359,15 @@ impl Evidence<'_> {
 /// The settings with one of them changed, for each value of each setting with two values.
 fn alternatives(settings: &Settings) -> Vec<(&'static str, &'static str, Settings)> {
     let mut all = Vec::new();
-    let mut add = |setting, value, change: fn(&mut Settings, String)| {
-        let mut changed = settings.clone();
-        change(&mut changed, String::from(value));
-        if changed != *settings {
-            all.push((setting, value, changed));
+    for two in &TWO {
+        for value in two.values {
+            let mut changed = settings.clone();
+            let current = changed.of_two(two.setting);
+            if current != value {
+                value.clone_into(current);
+                all.push((two.setting, value, changed));
+            }
         }
-    };
-    for value in ["ids", "names"] {
-        add("assigned_teams", value, |settings, value| settings.assigned_teams = value);
-        add("supervisor_in_teams", value, |settings, value| settings.supervisor_in_teams = value);
-    }
-    for value in ["string", "number"] {
-        add("employee_id", value, |settings, value| settings.employee_id = value);
-    }
-    for value in ["rails", "upstream"] {
-        add("timezone", value, |settings, value| settings.timezone = value);
-    }
-    for value in ["keep", "replace"] {
-        add("separator_in_name", value, |settings, value| settings.separator_in_name = value);
     }
     all
 }
@@ -420,7 +383,6 @@ fn nothing(field: &str) -> Node {
     }
 }
 
-/// Whether a value is empty in any form.
 fn is_nothing(node: &Node) -> bool {
     match node {
         Node::Null => true,
@@ -428,14 +390,6 @@ fn is_nothing(node: &Node) -> bool {
         Node::List(list) => list.is_empty(),
         _ => false,
     }
-}
-
-/// The judgement where control has several names for one zone, so that no entry fits all users.
-fn several_names() -> Judgement {
-    Judgement::new(
-        Cause::DeclaredLoss,
-        "the new API has one id for the zone, and control calls it by several names",
-    )
 }
 
 /// Whether two values differ in their form only: `7` and `"7"`, `null` and the empty text.

@@ -4,10 +4,9 @@
 use std::collections::{BTreeSet, HashSet};
 
 use corpus::ask::Reply;
-use corpus::node::Node;
 use serde::{Deserialize, Serialize};
 
-use super::whole::{invalid_key, refusal};
+use super::whole::invalid_key;
 use super::{KnownEndpoint, SettingKey, quoted};
 use crate::filter::{limiting, ways};
 use crate::list::List;
@@ -16,7 +15,6 @@ use crate::scenario::{Group, Scenario};
 /// The values of a setting that fit an answer of control.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vote {
-    /// The setting.
     pub key: SettingKey,
     /// The values that fit, as TOML. An answer that no value fits is no vote.
     pub values: BTreeSet<String>,
@@ -38,12 +36,10 @@ pub(crate) fn votes(
         Vote { key, values, count: 1 }
     };
     let mut all = Vec::new();
-    if scenario.group == Group::BadKey {
-        let body = Node::parse(&control.body).unwrap_or(Node::Null);
-        if let Some((status, text)) = refusal(control.status, &body) {
-            let value = invalid_key(status, text);
-            all.push(vote(&table, "invalid_key", BTreeSet::from([value])));
-        }
+    if scenario.group == Group::BadKey
+        && let Some(value) = invalid_key(control)
+    {
+        all.push(vote(&table, "invalid_key", BTreeSet::from([value])));
     }
     let Some(list) = list.filter(|_| endpoint.lists_users()) else { return all };
     if list.is_as_set() {

@@ -1,5 +1,6 @@
 //! Why the parts differ that an answer has once: status, headers, envelope.
 
+use corpus::ask::Reply;
 use corpus::node::Node;
 
 use super::{Evidence, Judgement, quoted};
@@ -17,12 +18,8 @@ impl Evidence<'_> {
                     && candidate == self.settings.envelope
                     && ENVELOPES.contains(&control) =>
             {
-                Judgement::quirk(
-                    self.table(),
-                    "envelope",
-                    quoted(control),
-                    "another envelope makes it equal",
-                )
+                let why = "another envelope makes it equal";
+                Judgement::quirk(self.table(), "envelope", quoted(control), why)
             }
             (ENVELOPE, _) => Judgement::bug("something else stands around the list"),
             (STATUS, _) => Judgement::bug("another status"),
@@ -31,38 +28,27 @@ impl Evidence<'_> {
         }
     }
 
-    /// Judges the answers to a key that does not exist, which the setting `invalid_key` covers. Each answer
-    /// is its status and its body.
-    pub fn refused(&self, control: (u16, &Node), candidate: (u16, &Node)) -> Option<Judgement> {
+    /// Judges the answers to a key that does not exist, which the setting `invalid_key` covers.
+    pub fn refused(&self, control: &Reply, candidate: &Reply) -> Option<Judgement> {
+        let value = invalid_key(control)?;
         let current = &self.settings.invalid_key;
-        let is_as_set =
-            refusal(candidate.0, candidate.1) == Some((current.status, current.text.as_str()));
-        let (status, wanted) = refusal(control.0, control.1)?;
-        is_as_set.then(|| {
-            Judgement::quirk(
-                self.table(),
-                "invalid_key",
-                invalid_key(status, wanted),
-                "another answer to a wrong key makes it equal",
-            )
-        })
+        let is_as_set = invalid_key(candidate)? == key_value(current.status, &current.text);
+        let why = "another answer to a wrong key makes it equal";
+        is_as_set.then(|| Judgement::quirk(self.table(), "invalid_key", value, why))
     }
 }
 
 /// The envelopes of lists of users, with the names of the setting.
-pub(super) const ENVELOPES: [&str; 3] = ["array", "users", "sample"];
+pub(crate) const ENVELOPES: [&str; 3] = ["array", "users", "sample"];
 
-/// The status and the text of an answer, if `invalid_key` can be set to them.
-pub(super) fn refusal(status: u16, body: &Node) -> Option<(u16, &str)> {
-    match body {
-        Node::Object(members) if members.len() == 1 && (400..500).contains(&status) => {
-            Some((status, body.get("error")?.text()?))
-        }
-        _ => None,
-    }
+/// The value of the setting `invalid_key` under which candidate gives this answer, if there is one.
+pub(super) fn invalid_key(reply: &Reply) -> Option<String> {
+    let body = Node::parse(&reply.body).ok()?;
+    let is_error = matches!(&body, Node::Object(members) if members.len() == 1);
+    let text = body.get("error")?.text()?;
+    (is_error && (400..500).contains(&reply.status)).then(|| key_value(reply.status, text))
 }
 
-/// The value of `invalid_key`.
-pub(super) fn invalid_key(status: u16, text: &str) -> String {
+fn key_value(status: u16, text: &str) -> String {
     format!("{{ status = {status}, text = {} }}", quoted(text))
 }

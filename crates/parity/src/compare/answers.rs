@@ -13,12 +13,12 @@ use crate::list::{KeyedBy, List, NotAList};
 pub(crate) const HEADERS: [&str; 4] =
     ["content-type", "location", "retry-after", "www-authenticate"];
 
-/// Compares two answers.
 pub fn compare(endpoint: &Endpoint, control: &Reply, candidate: &Reply, by: KeyedBy) -> Compared {
     let mut differences = Vec::new();
     let take = &mut |found: Drain<'_, Difference>, _: RecordPair<'_>| differences.extend(found);
     let mut compared = Compared::default();
     compared.answers(endpoint, (control, candidate), by, &mut Listener { take, goes_on: &|| true });
+    differences.append(&mut compared.differences);
     compared.differences = differences;
     compared
 }
@@ -45,21 +45,11 @@ pub fn compare_into(
 ) {
     let mut compared = Compared { is_untallied: true, ..Compared::default() };
     compared.answers(endpoint, (control, candidate), by, listener);
+    (listener.take)(compared.differences.drain(..), None);
 }
 
 impl Compared {
     fn answers(
-        &mut self,
-        endpoint: &Endpoint,
-        (control, candidate): (&Reply, &Reply),
-        by: KeyedBy,
-        listener: &mut Listener<'_>,
-    ) {
-        self.whole_answers(endpoint, (control, candidate), by, listener);
-        (listener.take)(self.differences.drain(..), None);
-    }
-
-    fn whole_answers(
         &mut self,
         endpoint: &Endpoint,
         (control, candidate): (&Reply, &Reply),

@@ -59,7 +59,7 @@ pub(super) fn elements(
     for (control, candidate) in beside(control, candidate) {
         let both = || (Some(control.clone()), Some(candidate.clone()));
         let (Node::Object(of_control), Node::Object(of_candidate)) = (control, candidate) else {
-            let kind = if control.kind() == candidate.kind() { Kind::Value } else { Kind::Type };
+            let kind = Kind::of(Some(control), Some(candidate));
             let (control, candidate) = both();
             found.push((format!("{field}[]"), kind, control, candidate));
             continue;
@@ -72,11 +72,7 @@ pub(super) fn elements(
             }
             let (control, candidate) = (control.get(name), candidate.get(name));
             if control != candidate {
-                let kind = match (control, candidate) {
-                    (Some(one), Some(other)) if one.kind() == other.kind() => Kind::Value,
-                    (Some(_), Some(_)) => Kind::Type,
-                    _ => Kind::Absent,
-                };
+                let kind = Kind::of(control, candidate);
                 let path = format!("{field}[].{name}");
                 found.push((path, kind, control.cloned(), candidate.cloned()));
             }

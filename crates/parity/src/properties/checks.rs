@@ -2,20 +2,20 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use corpus::ask::KeyPlace;
+use corpus::ask::{Ask, KeyPlace};
 use corpus::endpoint::Endpoint;
 use corpus::node::Node;
 use corpus::source::Silence;
 
-use super::{Alone, Tries, keyless};
+use super::{Alone, Tries};
 use crate::filter::predicted;
+use crate::list::{self, KeyedBy};
 use crate::run::Plan;
 use crate::scenario::{Group, Scenario, questions};
 
 /// The most groups that are asked for, to check that they divide the list.
 const GROUPS_MAX: usize = 50;
 
-/// One property of one endpoint.
 pub(super) struct Check {
     pub(super) name: &'static str,
     pub(super) endpoint: &'static Endpoint,
@@ -40,12 +40,8 @@ enum What {
     Deleted,
 }
 
-/// Every property of the endpoints in a plan.
 pub(super) fn all(plan: &Plan) -> Vec<Check> {
-    use What::{
-        Deleted, Fields, Filters, Groups, Ids, Keys, List, Nobody, OtherPath, Pairs, Repeated,
-        SameUsers, Teams,
-    };
+    use What::*;
     let mut all = Vec::new();
     let has = |name: &str| plan.endpoints.iter().any(|endpoint| endpoint.name == name);
     for endpoint in &plan.endpoints {
@@ -103,17 +99,18 @@ impl Alone<'_> {
         match check.what {
             What::List => self.is_list(endpoint, &mut tries),
             What::Fields => self.fields(endpoint, &mut tries),
-            What::Repeated => {
-                let (_, body) = self.ask(&Scenario::all(endpoint).ask).await?;
-                let is_same = self.whole(endpoint).is_some_and(|whole| whole.body == body);
-                tries.holds(is_same, || "the second answer is another one".to_owned());
-            }
-            What::OtherPath => {
+            What::Repeated | What::OtherPath => {
                 let mut ask = Scenario::all(endpoint).ask;
-                endpoint.other_path.unwrap_or_default().clone_into(&mut ask.path);
+                let why = match check.what {
+                    What::OtherPath => {
+                        endpoint.other_path.unwrap_or_default().clone_into(&mut ask.path);
+                        "the other path has another answer"
+                    }
+                    _ => "the second answer is another one",
+                };
                 let (_, body) = self.ask(&ask).await?;
                 let is_same = self.whole(endpoint).is_some_and(|whole| whole.body == body);
-                tries.holds(is_same, || "the other path has another answer".to_owned());
+                tries.holds(is_same, || why.to_owned());
             }
             What::Keys => self.keys(endpoint, &mut tries).await?,
             What::Filters => self.asked_as(endpoint, Group::Filter, &mut tries).await?,
@@ -132,29 +129,24 @@ impl Alone<'_> {
     }
 
     fn is_list(&self, endpoint: &Endpoint, tries: &mut Tries) {
-        let list = self.whole(endpoint).map(|whole| {
-            let list = crate::list::List::read(&whole.body, crate::list::KeyedBy::Id);
-            list.map(|list| {
-                let has_ids = list.keys.iter().all(|key| !key.starts_with('#'));
-                (has_ids, list.repeated.len())
-            })
-        });
-        match list {
-            Some(Ok((has_ids, repeated))) => {
-                tries.holds(has_ids, || "a record has no id".to_owned());
-                tries.holds(repeated == 0, || format!("{repeated} ids stand more than once"));
-            }
-            _ => tries.holds(false, || "the answer is no list".to_owned()),
-        }
+        let list = self.whole(endpoint).map(|whole| list::List::read(&whole.body, KeyedBy::Id));
+        let Some(Ok(list)) = list else {
+            return tries.holds(false, || "the answer is no list".to_owned());
+        };
+        let has_ids = list.keys.iter().all(|key| !key.starts_with('#'));
+        tries.holds(has_ids, || "a record has no id".to_owned());
+        let repeated = list.repeated.len();
+        tries.holds(repeated == 0, || format!("{repeated} ids stand more than once"));
     }
 
-    async fn keys(&mut self, endpoint: &Endpoint, tries: &mut Tries) -> Result<(), Silence> {
-        let wrong = match endpoint.key {
-            KeyPlace::Bearer => KeyPlace::WrongBearer,
-            _ => KeyPlace::WrongQuery,
-        };
-        for key in [KeyPlace::Missing, wrong] {
-            let (status, body) = self.ask(&keyless(endpoint, key)).await?;
+    async fn keys(
+        &mut self,
+        endpoint: &'static Endpoint,
+        tries: &mut Tries,
+    ) -> Result<(), Silence> {
+        for key in [KeyPlace::Missing, endpoint.key.wrong()] {
+            let ask = Ask { key, ..Scenario::all(endpoint).ask };
+            let (status, body) = self.ask(&ask).await?;
             let error = Node::parse(&body).ok();
             let error = error.as_ref().and_then(|body| body.get("error")).and_then(Node::text);
             let is_error = (400..500).contains(&status) && error.is_some();
@@ -174,24 +166,23 @@ impl Alone<'_> {
         let all = questions(endpoint, &whole.index, self.plan.extent, self.plan.seed);
         for scenario in all.into_iter().filter(|scenario| scenario.group == group) {
             let settings = self.knowledge.settings(endpoint.name);
-            let mode = |filter: &str| settings.mode(filter).to_owned();
             let listed = self.filtered(endpoint, &scenario.ask.query).await?;
             let Some(listed) = listed else {
                 tries.holds(false, || format!("{}: no list", scenario.id));
                 continue;
             };
             let Some(whole) = self.whole(endpoint) else { return Ok(()) };
-            let wanted = predicted(endpoint, &whole.index, &scenario.filters, mode);
+            let wanted = predicted(endpoint, &whole.index, &scenario.filters, &settings);
             let found: HashSet<&str> = listed.iter().map(|(key, _)| key.as_str()).collect();
             let extra = found.difference(&wanted).count();
             let missing = wanted.difference(&found).count();
             tries.holds(extra == 0 && missing == 0, || {
                 format!("{}: {extra} too many, {missing} missing", scenario.id)
             });
-            let other = listed.iter().filter(|(key, record)| {
+            let is_other = |(key, record): &&(String, Node)| {
                 whole.records.get(key).is_some_and(|known| known != record)
-            });
-            let other = other.count();
+            };
+            let other = listed.iter().filter(is_other).count();
             tries.holds(other == 0, || {
                 format!("{}: {other} records look otherwise than in the whole list", scenario.id)
             });
@@ -240,18 +231,18 @@ impl Alone<'_> {
             let Some(id) = ids.get(place) else { continue };
             let listed = self.filtered(endpoint, &[("id".to_owned(), id.clone())]).await?;
             let known = self.whole(endpoint).and_then(|whole| whole.records.get(id)).cloned();
-            let is_it = listed.as_ref().is_some_and(|listed| {
-                listed.len() == 1 && listed.first().map(|(_, record)| record) == known.as_ref()
-            });
-            let count = listed.map_or(0, |listed| listed.len());
+            let listed = listed.unwrap_or_default();
+            let is_it = matches!(&listed[..], [(_, record)] if known.as_ref() == Some(record));
+            let count = listed.len();
             tries.holds(is_it, || format!("a filter by an id lists {count} users, or another one"));
         }
         Ok(())
     }
 
     fn same_users(&self, endpoint: &Endpoint, tries: &mut Tries) {
-        let v1 = corpus::endpoint::endpoint("v1_users").and_then(|v1| self.whole(v1));
-        let (Some(v1), Some(v3)) = (v1, self.whole(endpoint)) else { return };
+        let (Some(v1), Some(v3)) = (self.wholes.get("v1_users"), self.whole(endpoint)) else {
+            return;
+        };
         let missing = v1.records.keys().filter(|key| !v3.records.contains_key(*key)).count();
         let extra = v3.records.keys().filter(|key| !v1.records.contains_key(*key)).count();
         tries.holds(missing == 0 && extra == 0, || {
@@ -259,16 +250,10 @@ impl Alone<'_> {
         });
         let mut fields = BTreeSet::new();
         for (key, record) in &v3.records {
-            let (Some(Node::Object(one)), Node::Object(other)) = (v1.records.get(key), record)
-            else {
-                continue;
-            };
-            for (name, value) in other {
-                let same = one.iter().find(|(known, _)| known == name);
-                if same.is_some_and(|(_, known)| known != value) {
-                    fields.insert(name.clone());
-                }
-            }
+            let (Some(one), Node::Object(other)) = (v1.records.get(key), record) else { continue };
+            let is_other =
+                |(name, value): &&(String, Node)| one.get(name).is_some_and(|known| known != value);
+            fields.extend(other.iter().filter(is_other).map(|(name, _)| name.clone()));
         }
         let settings = |name| self.knowledge.settings(name);
         let is_set_alike = settings("v1_users") == settings("v3_cdr_users");
@@ -278,8 +263,8 @@ impl Alone<'_> {
     }
 
     fn teams(&self, endpoint: &Endpoint, tries: &mut Tries) {
-        let teams = corpus::endpoint::endpoint("v2_cdr_teams").and_then(|teams| self.whole(teams));
-        let (Some(teams), Some(users)) = (teams, self.whole(endpoint)) else { return };
+        let (teams, users) = (self.wholes.get("v2_cdr_teams"), self.whole(endpoint));
+        let (Some(teams), Some(users)) = (teams, users) else { return };
         let settings = self.knowledge.settings(endpoint.name);
         for (field, shows) in [
             ("assigned_teams", &settings.assigned_teams),
@@ -301,8 +286,8 @@ impl Alone<'_> {
     }
 
     fn deleted(&self, endpoint: &Endpoint, tries: &mut Tries) {
-        let v1 = corpus::endpoint::endpoint("v1_users").and_then(|v1| self.whole(v1));
-        let (Some(v1), Some(deleted)) = (v1, self.whole(endpoint)) else { return };
+        let (v1, deleted) = (self.wholes.get("v1_users"), self.whole(endpoint));
+        let (Some(v1), Some(deleted)) = (v1, deleted) else { return };
         let both = deleted.records.keys().filter(|key| v1.records.contains_key(*key)).count();
         tries.holds(both == 0, || format!("{both} users are both deleted and listed"));
     }

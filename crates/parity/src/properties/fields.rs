@@ -12,7 +12,6 @@ use crate::knowledge::Knowledge;
 use crate::list::{KeyedBy, List};
 use crate::mask::Mask;
 
-/// A documented type.
 #[derive(Clone, Copy)]
 enum Type {
     Number,
@@ -21,7 +20,6 @@ enum Type {
     TextOrNull,
     /// A text, a number or null, by the setting `employee_id`.
     EmployeeId,
-    /// A list of records.
     List(Fields),
 }
 
@@ -64,7 +62,6 @@ fn documented(endpoint: &Endpoint) -> Fields {
     }
 }
 
-/// The documented form of records.
 struct Form<'a> {
     endpoint: &'a Endpoint,
     /// `string` or `number`; empty where it is not known.

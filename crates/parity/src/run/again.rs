@@ -22,7 +22,6 @@ const ONE_BY_ONE_MAX: usize = 3;
 /// A difference that may disappear.
 struct Pending {
     place: usize,
-    /// Control's last value.
     control: Option<Node>,
     /// Whether control has changed this value.
     has_moved: bool,
@@ -47,7 +46,6 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// What happened to a difference.
 enum Fate {
     /// It disappeared, and control changed.
     Race,
@@ -101,9 +99,17 @@ impl Run<'_> {
                 match fate(difference, &one, &reading) {
                     Fate::Settled => {}
                     // Control has changed before, which explains that the difference disappeared.
-                    Fate::Unsteady if one.has_moved => judged[one.place] = Some(race()),
-                    Fate::Race => judged[one.place] = Some(race()),
-                    Fate::Unsteady => judged[one.place] = Some(unsteady()),
+                    Fate::Unsteady if !one.has_moved => {
+                        judged[one.place] = Some(Judgement::bug(
+                            "candidate answered the same question in two ways while control held still",
+                        ))
+                    }
+                    Fate::Race | Fate::Unsteady => {
+                        judged[one.place] = Some(Judgement::new(
+                            Cause::Race,
+                            "control changed between the two readings; asked again, both say the same",
+                        ))
+                    }
                     Fate::Moving(control) => {
                         moving.push(Pending { place: one.place, control, has_moved: true });
                     }
@@ -118,11 +124,8 @@ impl Run<'_> {
             if difference.kind == Kind::Absent || difference.kind == Kind::Type && !is_null {
                 continue;
             }
-            judged[one.place] = Some(Judgement {
-                cause: Cause::Noise,
-                why: "control says something else each time it is asked".to_owned(),
-                setting: None,
-            });
+            let why = "control says something else each time it is asked";
+            judged[one.place] = Some(Judgement::new(Cause::Noise, why));
         }
     }
 
@@ -201,21 +204,5 @@ fn fate(difference: &Difference, before: &Pending, reading: &Reading<'_>) -> Fat
         (true, false) => Fate::Race,
         (false, true) => Fate::Settled,
         (false, false) => Fate::Moving(control),
-    }
-}
-
-fn race() -> Judgement {
-    Judgement {
-        cause: Cause::Race,
-        why: "control changed between the two readings; asked again, both say the same".to_owned(),
-        setting: None,
-    }
-}
-
-fn unsteady() -> Judgement {
-    Judgement {
-        cause: Cause::Bug,
-        why: "candidate answered the same question in two ways while control held still".to_owned(),
-        setting: None,
     }
 }

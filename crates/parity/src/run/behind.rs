@@ -20,7 +20,6 @@ pub trait Behind: Send + Sync {
 
 /// The most records that are asked for one by one. For more records the whole list is read.
 const ONE_BY_ONE_MAX: usize = 10;
-/// The rows of a page.
 const PAGE_ROWS: usize = 100;
 /// The most pages; the vendor's largest contact centers have fewer.
 const PAGES_MAX: usize = 20_000;

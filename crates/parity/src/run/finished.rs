@@ -11,10 +11,8 @@ use crate::compare::{Compared, Difference};
 use crate::mask::Mask;
 use crate::scenario::Scenario;
 
-/// The result of one question.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Finished {
-    /// How it went.
     pub(super) scenario: ScenarioReport,
     /// By field, in the order in which the fields were met.
     pub(super) fields: Vec<FieldReport>,
@@ -23,13 +21,10 @@ pub(super) struct Finished {
     pub(super) settings: Vec<(Setting, u64)>,
     /// Differences that settings explain, as long as these settings hold.
     pub(super) resting: Vec<RestingCount>,
-    /// The votes of control's answer for settings.
     pub(super) votes: Vec<Vote>,
-    /// Records that both sides listed.
     pub(super) records: u64,
 }
 
-/// A finding, and the setting that its cause rests on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct RestingFinding {
     pub(super) finding: Finding,
@@ -47,7 +42,6 @@ pub(super) struct RestingCount {
 
 /// How differences become examples of a finding.
 pub(super) struct Showing<'a> {
-    /// The most examples of one finding.
     pub(super) examples_max: usize,
     pub(super) mask: &'a Mask,
     /// The records of a key, of both sides.
@@ -64,12 +58,7 @@ impl Finished {
                 group: scenario.group.as_str().to_owned(),
                 ..ScenarioReport::default()
             },
-            fields: Vec::new(),
-            findings: Vec::new(),
-            settings: Vec::new(),
-            resting: Vec::new(),
-            votes: Vec::new(),
-            records: 0,
+            ..Finished::default()
         }
     }
 
@@ -92,7 +81,6 @@ impl Finished {
         }
     }
 
-    /// Counts what was compared, and why it differs.
     pub(super) fn count(
         &mut self,
         compared: &Compared,
@@ -134,15 +122,15 @@ impl Finished {
 
     /// Removes the keys that a side may have repeated.
     pub(super) fn hide(&mut self, mask: &Mask) {
-        mask.secrets().hide_in_scenario(&mut self.scenario);
+        mask.secrets.hide_in_scenario(&mut self.scenario);
         for one in &mut self.findings {
-            mask.secrets().hide_in_findings(std::slice::from_mut(&mut one.finding), &mut []);
+            mask.secrets.hide_in_findings(std::slice::from_mut(&mut one.finding), &mut []);
         }
         for (setting, _) in &mut self.settings {
-            setting.value = mask.secrets().hide(&setting.value);
+            setting.value = mask.secrets.hide(&setting.value);
         }
         for vote in &mut self.votes {
-            vote.values = vote.values.iter().map(|value| mask.secrets().hide(value)).collect();
+            vote.values = vote.values.iter().map(|value| mask.secrets.hide(value)).collect();
         }
     }
 }
@@ -182,16 +170,12 @@ impl<'a> Counter<'a> {
 
     fn field(&mut self, name: &str) -> &mut FieldReport {
         let all = &mut self.finished.fields;
-        let place = match self.fields.get(name) {
-            Some(place) => *place,
-            None => {
-                let endpoint = self.finished.scenario.endpoint.clone();
-                let field = name.to_owned();
-                all.push(FieldReport { endpoint, field, ..FieldReport::default() });
-                self.fields.insert(name.to_owned(), all.len() - 1);
-                all.len() - 1
-            }
-        };
+        let endpoint = &self.finished.scenario.endpoint;
+        let place = *self.fields.entry(name.to_owned()).or_insert_with_key(|field| {
+            let (endpoint, field) = (endpoint.clone(), field.clone());
+            all.push(FieldReport { endpoint, field, ..FieldReport::default() });
+            all.len() - 1
+        });
         &mut all[place]
     }
 
@@ -242,25 +226,20 @@ impl<'a> Counter<'a> {
         let Judgement { cause, why, setting } = judgement;
         let rests_on = setting.as_ref().map(|setting| setting.key.clone());
         let all = &mut self.finished.findings;
-        let alike = (path, kind, cause, why, rests_on);
-        let place = match self.findings.get(&alike) {
-            Some(place) => *place,
-            None => {
-                let (field, _, _, why, rests_on) = alike.clone();
-                let finding = Finding {
-                    endpoint: self.finished.scenario.endpoint.clone(),
-                    field,
-                    kind: kind.to_owned(),
-                    cause,
-                    why,
-                    count: 0,
-                    examples: Vec::new(),
-                };
-                all.push(RestingFinding { finding, rests_on });
-                self.findings.insert(alike, all.len() - 1);
-                all.len() - 1
-            }
-        };
+        let alike = self.findings.entry((path, kind, cause, why, rests_on));
+        let place = *alike.or_insert_with_key(|(path, _, _, why, rests_on)| {
+            let finding = Finding {
+                endpoint: self.finished.scenario.endpoint.clone(),
+                field: path.clone(),
+                kind: kind.to_owned(),
+                cause,
+                why: why.clone(),
+                count: 0,
+                examples: Vec::new(),
+            };
+            all.push(RestingFinding { finding, rests_on: rests_on.clone() });
+            all.len() - 1
+        });
         let finding = &mut all[place].finding;
         finding.count += 1;
         if finding.examples.len() < showing.examples_max {
@@ -277,12 +256,10 @@ impl<'a> Counter<'a> {
         }
         let Some(setting) = setting else { return };
         let all = &mut self.finished.settings;
-        match self.settings.get(&setting) {
-            Some(place) => all[*place].1 += 1,
-            None => {
-                self.settings.insert(setting.clone(), all.len());
-                all.push((setting, 1));
-            }
-        }
+        let place = *self.settings.entry(setting).or_insert_with_key(|setting| {
+            all.push((setting.clone(), 0));
+            all.len() - 1
+        });
+        all[place].1 += 1;
     }
 }

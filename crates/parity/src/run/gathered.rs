@@ -18,13 +18,11 @@ use crate::compare::is_of_the_answer;
 use crate::knowledge::Knowledge;
 use crate::mask::Mask;
 
-/// The results so far.
-#[derive(Debug)]
 pub(super) struct Gathered {
     pub(super) totals: Totals,
     pub(super) left_out: LeftOut,
     ignored: Vec<(String, String)>,
-    mask: Mask,
+    pub(super) mask: Mask,
     endpoints: Vec<&'static str>,
     examples_max: usize,
     /// By place of the endpoint and of the field's name.
@@ -35,8 +33,7 @@ pub(super) struct Gathered {
     findings: Vec<Finding>,
     /// Where each kind of finding stands.
     places: HashMap<Alike, usize>,
-    /// The results of the questions, until all are there.
-    finished: Vec<Finished>,
+    pub(super) finished: Vec<Finished>,
     calls: Vec<V4Call>,
     /// The shapes of requests that `calls` has.
     called: HashSet<String>,
@@ -65,10 +62,6 @@ impl Gathered {
         }
     }
 
-    pub(super) fn mask(&self) -> &Mask {
-        &self.mask
-    }
-
     /// Counts the calls that candidate made for a request. The report has one line for each shape of
     /// request, with the first call.
     pub(super) fn calls(&mut self, ask: &Ask, calls: &[String]) {
@@ -83,10 +76,6 @@ impl Gathered {
             None => "(no call: answered without asking)".to_owned(),
         };
         self.calls.push(V4Call { legacy, v4, calls: calls.len() as u64 });
-    }
-
-    pub(super) fn add(&mut self, finished: Finished) {
-        self.finished.push(finished);
     }
 
     fn count(&mut self, finished: Finished) {
@@ -201,9 +190,8 @@ impl Gathered {
         let unseen = unseen.map(|(endpoint, name)| format!("{endpoint}.{name}")).collect();
         self.left_out.fields_unseen = unseen;
         let (verdict, because) = verdict(&self.totals, unasked.len(), &self.left_out);
-        let ledger = knowledge.ledger.iter().filter(|loss| {
-            loss.dialect == knowledge.dialect && self.endpoints.contains(&loss.endpoint.as_str())
-        });
+        let is_asked = |loss: &&report::Loss| self.endpoints.contains(&loss.endpoint.as_str());
+        let ledger = knowledge.losses().filter(is_asked);
         Report {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -228,9 +216,11 @@ fn verdict(totals: &Totals, unasked: usize, left_out: &LeftOut) -> (Verdict, Str
     let bugs = totals.causes.get(&Cause::Bug).copied().unwrap_or(0);
     let explained: u64 = totals.causes.values().sum::<u64>() - bugs;
     if bugs > 0 {
-        let because =
-            format!("{bugs} of {} values differ and nothing explains it", totals.compared);
-        return (Verdict::Differ, because);
+        let compared = totals.compared;
+        return (
+            Verdict::Differ,
+            format!("{bugs} of {compared} values differ and nothing explains it"),
+        );
     }
     if unasked > 0 {
         return (Verdict::Undecided, format!("{unasked} questions were not asked"));
@@ -239,8 +229,10 @@ fn verdict(totals: &Totals, unasked: usize, left_out: &LeftOut) -> (Verdict, Str
         return (Verdict::Undecided, "no record was compared: both sides list nobody".to_owned());
     }
     if totals.undecided > 0 || totals.compared == 0 {
-        let because = format!("{} questions could not be compared", totals.undecided);
-        return (Verdict::Undecided, because);
+        return (
+            Verdict::Undecided,
+            format!("{} questions could not be compared", totals.undecided),
+        );
     }
     let is_whole = left_out.is_nothing();
     let because = match explained {
@@ -307,7 +299,7 @@ mod tests {
             let mut gathered = Gathered::new(&Plan::default());
             // The list of deleted users may be empty.
             let all = [("v1_users", v1), ("v3_cdr_users", v3), ("v2_cdr_deleted_agents", 0)];
-            all.into_iter().for_each(|(name, records)| gathered.add(of(name, records)));
+            all.into_iter().for_each(|(name, records)| gathered.finished.push(of(name, records)));
             gathered.report(&Knowledge::default(), Duration::ZERO, &[]).totals.undecided
         };
         assert_eq!((undecided(5, 5), undecided(5, 0), undecided(0, 5)), (0, 1, 1));

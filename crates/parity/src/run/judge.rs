@@ -12,8 +12,8 @@ use super::records::Records;
 use super::systematic::not_by_rule;
 use super::{Pair, Run, behind};
 use crate::cause::{
-    DELETED_AT, DifferenceId, Evidence, Judgement, NO_AGREEMENT, Teams, Vote, deletion_rules,
-    quoted, votes,
+    DELETED_AT, DELETION_RULES, DifferenceId, Evidence, Judgement, NO_AGREEMENT, Teams, Vote,
+    deletion_rules, quoted, votes,
 };
 use crate::compare::{Compared, Difference, ERROR, Kind, RECORDS, STATUS};
 use crate::knowledge::Settings;
@@ -29,26 +29,21 @@ impl Run<'_> {
         let (Some(control), Some(candidate)) = (&records.control, &records.candidate) else {
             return;
         };
-        if endpoint.lists_users() {
-            self.known.teams_of_users.get_or_insert_default();
-            control.records.iter().for_each(|record| self.known.note_teams(&record.node()));
-        }
         let known = self.known.endpoints.entry(endpoint.name).or_default();
+        if !endpoint.lists_users() {
+            return;
+        }
         for (key, record) in control.keys.iter().zip(&control.records) {
             let node = record.node();
-            if !endpoint.lists_users() {
-                continue;
-            }
             known.control.note(endpoint, key, &node);
             if let Some(other) = candidate.record(key) {
                 known.pairs.note(&node, &other.node());
             }
         }
-        if endpoint.lists_users() {
-            for (key, record) in candidate.keys.iter().zip(&candidate.records) {
-                known.candidate.note(endpoint, key, &record.node());
-            }
+        for (key, record) in candidate.keys.iter().zip(&candidate.records) {
+            known.candidate.note(endpoint, key, &record.node());
         }
+        self.known.note_teams(control);
     }
 
     /// The cause of each difference, in order.
@@ -72,7 +67,8 @@ impl Run<'_> {
         if !fresh.is_empty() {
             let of_fresh: Vec<&Difference> =
                 fresh.iter().map(|place| &found.differences[*place]).collect();
-            if of_fresh.iter().any(|one| is_team_missing(scenario, one)) {
+            let is_missing = |one: &&Difference| one.kind == Kind::Missing;
+            if scenario.endpoint.name == "v2_cdr_teams" && of_fresh.iter().any(is_missing) {
                 self.ask_for_teams().await;
             }
             let rows = self.rows(scenario, &of_fresh, &records, by).await;
@@ -80,16 +76,14 @@ impl Run<'_> {
             for (place, judgement) in fresh.iter().zip(made) {
                 judged[*place] = Some(judgement);
             }
-            let doubtful: Vec<usize> = fresh
-                .into_iter()
-                .filter(|place| {
-                    let cause = judged[*place].as_ref().map(|judgement| judgement.cause);
-                    // A user who was deleted a moment ago has a deletion date as well.
-                    let is_listing = found.differences[*place].field == RECORDS;
-                    matches!(cause, Some(Cause::Bug | Cause::UpstreamData))
-                        || is_listing && cause == Some(Cause::Quirk) && scenario.filters.is_empty()
-                })
-                .collect();
+            let is_doubtful = |place: &usize| {
+                let cause = judged[*place].as_ref().map(|judgement| judgement.cause);
+                // A user who was deleted a moment ago has a deletion date as well.
+                let is_listing = found.differences[*place].field == RECORDS;
+                matches!(cause, Some(Cause::Bug | Cause::UpstreamData))
+                    || is_listing && cause == Some(Cause::Quirk) && scenario.filters.is_empty()
+            };
+            let doubtful: Vec<usize> = fresh.into_iter().filter(is_doubtful).collect();
             if !doubtful.is_empty() {
                 self.again(scenario, pair, found, &doubtful, &mut judged, by).await;
             }
@@ -112,7 +106,6 @@ impl Run<'_> {
         judged
     }
 
-    /// The votes of control's answer for settings.
     pub(super) fn votes(&mut self, scenario: &Scenario, pair: &Pair, by: KeyedBy) -> Vec<Vote> {
         let Records { control, .. } = Records::of(pair, by);
         let known = self.endpoint(scenario.endpoint);
@@ -145,23 +138,17 @@ impl Run<'_> {
             *counts.entry(rules).or_default() += 1;
         }
         let fits_all = |rule: &&str| counts.keys().all(|rules| rules.contains(rule));
-        if !["unless_live", "always", "never"].iter().any(fits_all) {
+        if !DELETION_RULES.iter().any(fits_all) {
             for judgement in judged.iter_mut().filter(|one| key_of(one).is_some()) {
-                *judgement = Judgement {
-                    cause: Cause::UpstreamData,
-                    why: NO_AGREEMENT.to_owned(),
-                    setting: None,
-                };
+                *judgement = Judgement::new(Cause::UpstreamData, NO_AGREEMENT);
             }
             return;
         }
-        self.deletions = counts
-            .into_iter()
-            .map(|(rules, count)| {
-                let values = rules.into_iter().map(quoted).collect();
-                Vote { key: key.clone(), values, count }
-            })
-            .collect();
+        let vote = |(rules, count): (Vec<&str>, u64)| {
+            let values = rules.into_iter().map(quoted).collect();
+            Vote { key: key.clone(), values, count }
+        };
+        self.deletions = counts.into_iter().map(vote).collect();
     }
 
     /// The judgements of the same differences in earlier answers. Which records a filter lists is judged
@@ -194,13 +181,10 @@ impl Run<'_> {
             let reply = self.sides.control.ask(&Scenario::all(users).ask).await;
             let Ok(reply) = reply.as_ref().map(|reply| &reply.body) else { continue };
             let Ok(list) = List::read(reply, KeyedBy::Id) else { continue };
-            self.known.teams_of_users.get_or_insert_default();
-            list.records.iter().for_each(|record| self.known.note_teams(&record.node()));
-            return;
+            return self.known.note_teams(&list);
         }
     }
 
-    /// The rows of the new API for the users that differ.
     async fn rows(
         &self,
         scenario: &Scenario,
@@ -223,11 +207,8 @@ impl Run<'_> {
             return None;
         }
         let both = |key: &String| [records.control(key), records.candidate(key)];
-        let nodes: Vec<Node> = if wanted.len() <= 20 {
-            wanted.iter().flat_map(both).flatten().collect()
-        } else {
-            Vec::new()
-        };
+        let few = if wanted.len() <= 20 { Some(&wanted) } else { None };
+        let nodes: Vec<Node> = few.into_iter().flatten().flat_map(both).flatten().collect();
         behind::rows(behind, &wanted, &behind::emails(nodes.iter()), by).await
     }
 
@@ -254,19 +235,16 @@ impl Run<'_> {
             known: &self.known,
             mode: OnceCell::new(),
         };
-        let listed = match scenario.filters.is_empty() {
-            true => HashSet::new(),
-            false => records.control_keys(),
-        };
+        let keys = records.control.iter().flat_map(|list| list.keys.iter().cloned());
+        let listed = if scenario.filters.is_empty() { HashSet::new() } else { keys.collect() };
         let is_whole = scenario.ask == Scenario::all(endpoint).ask;
-        let refused = (scenario.group == Group::BadKey).then(|| {
-            let body = |bytes: &[u8]| Node::parse(bytes).unwrap_or(Node::Null);
-            let (control, candidate) = (body(&pair.control.body), body(&pair.candidate.body));
-            evidence.refused((pair.control.status, &control), (pair.candidate.status, &candidate))
-        });
+        let refused = match scenario.group {
+            Group::BadKey => evidence.refused(&pair.control, &pair.candidate),
+            _ => None,
+        };
         let judge = |difference: &&Difference| {
             let is_answer = matches!(difference.field.as_str(), STATUS | ERROR);
-            if let (true, Some(Some(judgement))) = (is_answer, &refused) {
+            if let (true, Some(judgement)) = (is_answer, &refused) {
                 return judgement.clone();
             }
             match (&difference.record, difference.kind) {
@@ -278,13 +256,9 @@ impl Run<'_> {
                         && known.control.rows.contains_key(key)
                         && known.candidate.rows.contains_key(key) =>
                 {
-                    Judgement {
-                        cause: Cause::Bug,
-                        why:
-                            "both whole lists have the record, and under this parameter one has not"
-                                .to_owned(),
-                        setting: None,
-                    }
+                    Judgement::bug(
+                        "both whole lists have the record, and under this parameter one has not",
+                    )
                 }
                 (Some(key), _) => {
                     let (control, candidate) = (records.control(key), records.candidate(key));
@@ -295,9 +269,4 @@ impl Run<'_> {
         };
         differences.iter().map(judge).collect()
     }
-}
-
-/// Whether candidate does not list a team of control.
-fn is_team_missing(scenario: &Scenario, difference: &Difference) -> bool {
-    scenario.endpoint.name == "v2_cdr_teams" && difference.kind == Kind::Missing
 }

@@ -20,7 +20,6 @@ pub(crate) fn planned(plan: &Plan) -> LeftOut {
     }
 }
 
-/// Counts how many questions to an endpoint are fewer than by default.
 pub(crate) fn note(
     left_out: &mut LeftOut,
     plan: &Plan,

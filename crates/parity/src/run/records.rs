@@ -1,13 +1,10 @@
 //! The records of two answers, by key, where both are lists.
 
-use std::collections::HashSet;
-
 use corpus::node::Node;
 
 use super::Pair;
 use crate::list::{KeyedBy, List};
 
-/// The records of two answers, where these are lists.
 pub(super) struct Records<'a> {
     pub(super) control: Option<List<'a>>,
     pub(super) candidate: Option<List<'a>>,
@@ -30,20 +27,9 @@ impl<'a> Records<'a> {
         Some(self.candidate.as_ref()?.record(key)?.node())
     }
 
-    /// The records that both sides have, as one of them shows them.
-    pub(super) fn common(&self, is_control: bool) -> Vec<Node> {
-        self.both()
-            .map(|(control, candidate)| if is_control { control } else { candidate })
-            .collect()
-    }
-
     /// The records that both sides have, as pairs.
     pub(super) fn both(&self) -> impl Iterator<Item = (Node, Node)> {
         let of_control = self.control.iter().flat_map(|list| list.keys.iter().zip(&list.records));
         of_control.filter_map(|(key, record)| Some((record.node(), self.candidate(key)?)))
-    }
-
-    pub(super) fn control_keys(&self) -> HashSet<String> {
-        self.control.iter().flat_map(|list| list.keys.iter().cloned()).collect()
     }
 }

@@ -16,7 +16,6 @@ use super::finished::Finished;
 pub struct State {
     done: HashMap<String, Finished>,
     file: Option<File>,
-    /// The path of that file.
     path: PathBuf,
     /// A digest of both sides and all settings.
     of: String,
@@ -38,9 +37,6 @@ impl State {
     /// Opens a file, to resume its run or to begin a new one. Incomplete lines are skipped, and so are
     /// lines of a run with other sides or settings. `of` names the sides and all settings on which an
     /// answer or its judgement depends; only its digest is written.
-    ///
-    /// # Errors
-    /// Where the file cannot be read or written.
     pub fn open(path: &Path, resume: bool, of: &str) -> io::Result<State> {
         let digest = Sha256::digest(of);
         let of = corpus::hex(&digest[..8]);
@@ -69,26 +65,12 @@ impl State {
     }
 
     /// Removes the file, because every question has an answer.
-    ///
-    /// # Errors
-    /// Where the file cannot be removed.
     pub fn finish(self) -> io::Result<()> {
         if self.file.is_some() { fs::remove_file(&self.path) } else { Ok(()) }
     }
 
-    /// Whether a question is done.
     pub fn has(&self, fingerprint: &str) -> bool {
         self.done.contains_key(fingerprint)
-    }
-
-    /// How many questions are done.
-    pub fn len(&self) -> usize {
-        self.done.len()
-    }
-
-    /// Whether no question is done.
-    pub fn is_empty(&self) -> bool {
-        self.done.is_empty()
     }
 
     pub(super) fn take(&mut self, fingerprint: &str) -> Option<Finished> {

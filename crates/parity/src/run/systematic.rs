@@ -74,7 +74,9 @@ pub(super) fn not_by_rule(found: &Compared, records: &Records<'_>, judged: &mut 
                     if is_control { &difference.control } else { &difference.candidate }
                 });
                 let alone: Vec<&Node> = alone.flatten().collect();
-                if have_in_common(&alone, &records.common(is_control)) {
+                let common =
+                    records.both().map(|(one, other)| if is_control { one } else { other });
+                if have_in_common(&alone, &common.collect::<Vec<_>>()) {
                     all(&of_kind, "a whole group is listed on one side only");
                 }
             }
@@ -101,7 +103,6 @@ pub(super) fn not_by_rule(found: &Compared, records: &Records<'_>, judged: &mut 
     }
 }
 
-/// The values of a field.
 struct Values<'a> {
     /// Key, control's value and candidate's value, where the cause is upstream data.
     differing: Vec<(&'a str, Node, Node)>,

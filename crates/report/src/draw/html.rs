@@ -1,25 +1,25 @@
 //! The report as one HTML file that needs no network and no script. It must never contain markup that
 //! does not come from its template.
 
+#[expect(unreachable_pub, reason = "`filter_fn` makes public methods of them")]
+mod filters;
 mod rows;
 mod steps;
 
 use askama::Template;
-use rows::{
-    CallRow, CauseRow, FieldGroup, FindingGroup, LedgerGroup, PropertyRow, ScenarioGroup, Tile,
-};
+use rows::{CauseRow, FieldRow, FindingGroup, Group, LossRow, PropertyRow, ScenarioRow, Tile};
 use sha2::{Digest, Sha256};
 use steps::Step;
 
 use super::{numbers, settings, text, words};
-use crate::{Outcome, Report, Verdict};
+use crate::{Outcome, Report, V4Call, Verdict};
 
 /// The style sheet, which is part of the file.
 const STYLE: &str = include_str!("../../templates/report.css");
 
 #[derive(Template)]
 #[template(path = "report.html")]
-struct Page {
+struct Page<'a> {
     style: &'static str,
     policy: String,
     title: String,
@@ -34,12 +34,12 @@ struct Page {
     steps: Vec<Step>,
     settings: String,
     causes: Vec<CauseRow>,
-    fields: Vec<FieldGroup>,
-    findings: Vec<FindingGroup>,
-    scenarios: Vec<ScenarioGroup>,
-    properties: Vec<PropertyRow>,
-    ledger: Vec<LedgerGroup>,
-    calls: Vec<CallRow>,
+    fields: Vec<Group<'a, FieldRow<'a>>>,
+    findings: Vec<FindingGroup<'a>>,
+    scenarios: Vec<Group<'a, ScenarioRow<'a>>>,
+    properties: Vec<PropertyRow<'a>>,
+    ledger: Vec<Group<'a, LossRow<'a>>>,
+    calls: &'a [V4Call],
     measured: Vec<(&'static str, String)>,
 }
 
@@ -71,7 +71,7 @@ pub fn html(report: &Report) -> String {
         scenarios: rows::scenarios(report),
         properties: rows::properties(report),
         ledger: rows::ledger(report),
-        calls: rows::calls(report),
+        calls: &report.calls,
         measured: measured(report),
     };
     text::visible_lines(&page.render().unwrap_or_default())
@@ -98,7 +98,6 @@ fn base64(bytes: &[u8]) -> String {
     text
 }
 
-/// The facts of the run.
 fn measured(report: &Report) -> Vec<(&'static str, String)> {
     let totals = &report.totals;
     let mut rows = vec![

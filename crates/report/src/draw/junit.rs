@@ -48,7 +48,6 @@ fn duration(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }
 
-/// A suite with one case.
 fn verdict(report: &Report) -> TestSuite {
     let mut suite = TestSuite::new("verdict");
     let facts = [

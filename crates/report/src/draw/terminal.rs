@@ -28,7 +28,7 @@ pub fn terminal(report: &Report, width: usize, colours: bool) -> String {
         paper.blank();
         paper.painted(Ink::Doubt, 0, 2, &warning);
     }
-    paper.into_text()
+    paper.text
 }
 
 fn verdict(report: &Report, paper: &mut Paper) {

@@ -1,7 +1,6 @@
 //! Makes text from anywhere safe to show. It must never let a character through that moves, hides or
 //! turns its neighbours.
 
-/// The text of an absent value in a report.
 const ABSENT: &str = "(absent)";
 /// The most characters shown of the common part of two long values, before and after the difference.
 const CONTEXT: usize = 60;
@@ -84,12 +83,10 @@ pub(super) struct Side {
     pub(super) differs: String,
     /// The end that both share.
     pub(super) after: String,
-    /// Whether the value is absent.
     pub(super) absent: bool,
 }
 
 impl Side {
-    /// The value as one text.
     pub(super) fn whole(&self) -> String {
         format!("{}{}{}", self.before, self.differs, self.after)
     }
@@ -120,7 +117,6 @@ pub(super) fn side_by_side(control: &str, candidate: &str) -> [Side; 2] {
     [side(&one, absent[0]), side(&other, absent[1])]
 }
 
-/// The beginning of a text, [`visible`].
 fn first(text: &str, chars_max: usize) -> String {
     match text.char_indices().nth(chars_max) {
         Some((end, _)) => format!("{}…", visible(&text[..end])),
@@ -128,7 +124,6 @@ fn first(text: &str, chars_max: usize) -> String {
     }
 }
 
-/// The end of a text, [`visible`].
 fn last(text: &str, chars_max: usize) -> String {
     match text.char_indices().nth_back(chars_max) {
         Some((before, c)) => format!("…{}", visible(&text[before + c.len_utf8()..])),

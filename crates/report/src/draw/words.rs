@@ -10,24 +10,18 @@ pub(super) const NAME_MAX: usize = 160;
 /// The most characters of a sentence that are shown.
 pub(super) const SENTENCE_MAX: usize = 600;
 
-/// A name, safe to show.
 pub(super) fn name(name: &str) -> String {
     text::brief(name, NAME_MAX)
 }
 
-/// A sentence, safe to show.
 pub(super) fn sentence(sentence: &str) -> String {
     text::brief(sentence, SENTENCE_MAX)
 }
 
-/// Whether a setting would make answers equal. Such a setting comes first.
-pub(super) fn needs_settings(report: &Report) -> bool {
-    report.totals.causes.get(&Cause::Quirk).is_some_and(|count| *count > 0)
-}
-
-/// Whether the new API holds other values than control. Clients see them until the data is corrected.
-pub(super) fn needs_data(report: &Report) -> bool {
-    report.totals.causes.get(&Cause::UpstreamData).is_some_and(|count| *count > 0)
+/// Whether the cause occurred. Settings for a quirk come before a switch, and clients see other data of the
+/// new API until it is corrected.
+pub(super) fn has(report: &Report, cause: Cause) -> bool {
+    report.totals.causes.get(&cause).is_some_and(|count| *count > 0)
 }
 
 /// The answer to "may one switch?". It covers only what was asked.
@@ -44,7 +38,7 @@ pub(super) fn verdict(report: &Report) -> String {
     if report.verdict != Verdict::Agree {
         return title;
     }
-    title.push_str(match (needs_settings(report), needs_data(report)) {
+    title.push_str(match (has(report, Cause::Quirk), has(report, Cause::UpstreamData)) {
         (true, true) => ", with other settings and other data",
         (true, false) => ", with other settings",
         (false, true) => ", with other data",
@@ -57,16 +51,12 @@ pub(super) fn verdict(report: &Report) -> String {
 /// A sentence for each kind of thing that was not asked or not compared.
 pub(super) fn left_out(report: &Report) -> Vec<String> {
     let left_out = &report.left_out;
-    let all = |names: &[String]| {
-        let names: Vec<String> = names.iter().map(|one| name(one)).collect();
-        names.join(", ")
-    };
     let mut says = Vec::new();
     if !left_out.endpoints.is_empty() {
-        says.push(format!("Not asked at all: {}.", all(&left_out.endpoints)));
+        says.push(format!("Not asked at all: {}.", names(&left_out.endpoints)));
     }
     if !left_out.fields.is_empty() {
-        says.push(format!("Not compared: {}.", all(&left_out.fields)));
+        says.push(format!("Not compared: {}.", names(&left_out.fields)));
     }
     for (n, which) in [
         (left_out.filtered, "by a field that is not compared"),
@@ -81,11 +71,15 @@ pub(super) fn left_out(report: &Report) -> Vec<String> {
     says
 }
 
+fn names(names: &[String]) -> String {
+    names.iter().map(|one| name(one)).collect::<Vec<_>>().join(", ")
+}
+
 /// A warning about fields that were to be left out and did not occur, in case another one was meant.
 pub(super) fn unseen(report: &Report) -> Option<String> {
-    let names: Vec<String> = report.left_out.fields_unseen.iter().map(|one| name(one)).collect();
-    (!names.is_empty())
-        .then(|| format!("Warning: no answer has what was to be left out: {}.", names.join(", ")))
+    let unseen = &report.left_out.fields_unseen;
+    (!unseen.is_empty())
+        .then(|| format!("Warning: no answer has what was to be left out: {}.", names(unseen)))
 }
 
 /// The reason of the verdict, or a general sentence where the report gives none.
@@ -146,12 +140,10 @@ pub(super) fn part(field: &str) -> &'static str {
     }
 }
 
-/// The number of differences of all causes.
 pub(super) fn differing(causes: &BTreeMap<Cause, u64>) -> u64 {
     causes.values().fold(0, |sum, n| sum.saturating_add(*n))
 }
 
-/// The number of unexplained differences.
 pub(super) fn unexplained(causes: &BTreeMap<Cause, u64>) -> u64 {
     let unexplained = causes.iter().filter(|(cause, _)| cause.is_unexplained());
     unexplained.fold(0, |sum, (_, n)| sum.saturating_add(*n))
@@ -246,13 +238,11 @@ pub(super) fn undecided_reasons(report: &Report) -> Vec<(String, u64)> {
     for scenario in report.scenarios.iter().filter(|one| one.outcome == Outcome::Undecided) {
         *reasons.entry(scenario.undecided_because.as_deref().unwrap_or_default()).or_default() += 1;
     }
-    let mut reasons: Vec<(String, u64)> = reasons
-        .into_iter()
-        .map(|(reason, n)| match reason {
-            "" => ("no reason was given".to_owned(), n),
-            reason => (sentence(reason), n),
-        })
-        .collect();
+    let reasons = reasons.into_iter().map(|(reason, n)| match reason {
+        "" => ("no reason was given".to_owned(), n),
+        reason => (sentence(reason), n),
+    });
+    let mut reasons: Vec<(String, u64)> = reasons.collect();
     reasons.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
     reasons
 }

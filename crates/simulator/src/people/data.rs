@@ -67,17 +67,14 @@ pub(crate) fn users(seed: u64, count: usize) -> Vec<User> {
     out
 }
 
-/// The groups of the contact center.
 pub(crate) fn groups() -> Vec<Named> {
     GROUPS.iter().map(|&(id, name)| Named { id, name: name.into() }).collect()
 }
 
-/// The queues of the contact center.
 pub(crate) fn queues() -> Vec<Named> {
     (0..QUEUES.len() as u64).map(queue).collect()
 }
 
-/// The skills of the contact center.
 pub(crate) fn skills() -> Vec<Named> {
     (0..SKILLS.len() as u64).map(skill).collect()
 }

@@ -14,7 +14,6 @@ pub type Text = Cow<'static, str>;
 /// A thing with a number and a name: a group, a team, a queue or a skill.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Named {
-    /// The vendor's number.
     pub id: u64,
     /// The display name; not unique.
     pub name: Text,
@@ -26,23 +25,19 @@ pub struct Ringtone {
     /// Always `ringtone` in the documentation.
     #[serde(rename = "type")]
     pub kind: Text,
-    /// The name the user sees.
     pub name: Text,
 }
 
 /// How many conversations of each kind a user takes at the same time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Capacity {
-    /// Live chats.
     pub chat: u32,
-    /// Instant messages.
     pub instant: u32,
 }
 
 /// One digital channel assigned to a user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ChannelProfile {
-    /// The vendor's number.
     pub id: u64,
     /// The slug, e.g. `whatsapp`.
     pub channel: Text,
@@ -55,7 +50,6 @@ pub struct ChannelProfile {
 /// A skill and the level the user has in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SkillLevel {
-    /// The skill.
     pub skill: Named,
     /// 1 to 10.
     pub value: u32,
@@ -81,27 +75,20 @@ pub struct User {
     pub employee_id: Option<Text>,
     /// An IANA id or, in old records, a Rails name.
     pub timezone: Option<Text>,
-    /// The role.
     pub security_access_group: Option<Named>,
     /// Teams the user belongs to.
     pub teams: Vec<Named>,
-    /// Teams the user supervises.
     pub supervised_teams: Vec<Named>,
     /// Queues the user answers.
     pub queues: Vec<Named>,
-    /// Queues the user supervises.
     pub supervised_queues: Vec<Named>,
-    /// The sound of a call.
     pub webrtc_ringtone: Option<Ringtone>,
     /// Slugs of the kinds of work the user may do; includes `voice`.
     pub channels: Vec<Text>,
-    /// How many conversations at the same time.
     pub channel_group_capacity: Capacity,
-    /// The digital channels.
     pub channel_profiles: Vec<ChannelProfile>,
     /// Language of speech analysis.
     pub speech_language: Option<Text>,
-    /// Skills with levels.
     pub skills: Vec<SkillLevel>,
     /// `available`, `offline`, ...
     pub status: Option<Text>,

@@ -2,7 +2,6 @@
 //!
 //! Lists only; no logic. The order is part of the data set, so append, never insert.
 
-/// Plain first names.
 #[rustfmt::skip]
 pub(crate) const FIRST: &[&str] = &[
     "Jane", "John", "Maria", "Ahmed", "Priya", "Wei", "Fatima", "Carlos", "Olena", "Tom",
@@ -10,7 +9,6 @@ pub(crate) const FIRST: &[&str] = &[
     "Zoë", "Şükrü", "Иван", "Ольга", "小龙", "さくら", "محمد", "שרה", "Renée",
 ];
 
-/// Plain family names.
 #[rustfmt::skip]
 pub(crate) const LAST: &[&str] = &[
     "Smith", "Doe", "Garcia", "Kumar", "Chen", "Johnson", "Williams", "Brown", "Ivanova",
@@ -117,7 +115,6 @@ pub(crate) const ZONES: &[&str] = &[
     "Antarctica/Troll",
 ];
 
-/// Ringtones.
 pub(crate) const RINGTONES: &[&str] =
     &["Bells (Default)", "Classic", "Marimba", "Digital", "Silent ♪", "Ring \"loud\""];
 

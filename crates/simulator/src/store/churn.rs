@@ -17,9 +17,7 @@ const CHANGES_AT_ONCE_MAX: u64 = 10_000;
 pub struct Churn {
     /// One change before every N-th users page of the v4 face.
     pub every_requests: Option<u32>,
-    /// Changes per second of clock time.
     pub per_second: Option<f64>,
-    /// Weight of inserts.
     pub inserts: u32,
     /// Weight of deletes; the row vanishes.
     pub deletes: u32,
@@ -28,7 +26,6 @@ pub struct Churn {
     /// Whether new users take free ids between the others, so that they can appear before a seam in any
     /// order. If not, they take the next id after the largest, as in a database.
     pub in_gaps: bool,
-    /// Seed of the sequence of changes.
     pub seed: u64,
 }
 

@@ -13,7 +13,6 @@ use crate::people::record::User;
 /// Generated extensions repeat after this many ids.
 const EXTENSIONS: u64 = 9_000;
 
-/// The `userId` of a user.
 pub fn vonage_user_id(id: u64) -> String {
     uuid(&format!("user:{id}"))
 }
@@ -23,12 +22,10 @@ pub fn vonage_group_id(team_id: u64) -> String {
     uuid(&format!("group:{team_id}"))
 }
 
-/// The `skillId` of a skill.
 pub fn vonage_skill_id(skill_id: u64) -> String {
     uuid(&format!("skill:{skill_id}"))
 }
 
-/// The `callbackNumberId` of a caller id.
 pub fn vonage_callback_number_id(caller_id: &str) -> String {
     uuid(&format!("callback:{caller_id}"))
 }

@@ -3,31 +3,20 @@
 //! The first page is 1, as the vendor's page of every endpoint says. Only its general page says 0, so a
 //! request for page 0 is refused.
 
-use serde::Serialize;
-
 use crate::answer::Answer;
+use crate::object::Object;
 use crate::voiso;
 use crate::vonage::message;
 
 const LIMIT: u64 = 25;
 const PAGE_MAX: u64 = 1_000_000_000;
 
-/// The requested part of a list.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Paging {
     page: u64,
     asked: u64,
-    limit: u64,
-}
-
-/// `meta` of a list.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Meta {
-    page: u64,
-    count: usize,
-    page_count: u64,
-    total_count: u64,
+    /// The most rows of a page.
+    pub(crate) limit: u64,
 }
 
 impl Paging {
@@ -60,26 +49,20 @@ impl Paging {
         (self.page - 1).saturating_mul(self.limit)
     }
 
-    /// The most rows of a page.
-    pub(crate) fn limit(&self) -> u64 {
-        self.limit
-    }
-
-    /// With a lower limit than requested.
     pub(crate) fn capped(self, limit_max: u64) -> Paging {
         Paging { limit: self.limit.min(limit_max.max(1)), ..self }
     }
 
-    /// The requested part of `all`.
-    pub(crate) fn cut<'a, T>(&self, all: &'a [T]) -> &'a [T] {
-        let skip = usize::try_from(self.offset()).unwrap_or(usize::MAX).min(all.len());
-        let rest = &all[skip..];
-        &rest[..rest.len().min(usize::try_from(self.limit).unwrap_or(usize::MAX))]
+    pub(crate) fn cut<T>(&self, all: Vec<T>) -> Vec<T> {
+        let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        all.into_iter().skip(size(self.offset())).take(size(self.limit)).collect()
     }
 
-    /// `meta` of a page with `count` of `total` rows.
-    pub(crate) fn meta(&self, count: usize, total: u64) -> Meta {
-        let page_count = total.div_ceil(self.limit);
-        Meta { page: self.page, count, page_count, total_count: total }
+    pub(crate) fn meta(&self, count: usize, total: u64) -> Object {
+        Object::default()
+            .with("page", self.page)
+            .with("count", count)
+            .with("pageCount", total.div_ceil(self.limit))
+            .with("totalCount", total)
     }
 }

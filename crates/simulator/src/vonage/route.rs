@@ -11,7 +11,6 @@ pub(crate) enum By {
     AgentDisplayId(String),
 }
 
-/// A list that belongs to one user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     Groups,
@@ -36,65 +35,54 @@ pub(crate) enum Route {
     CallbackNumbers,
 }
 
+/// Makes a route of the value in a path.
+type Make = fn(String) -> Route;
+
+/// Every path below `/useradmin/`, with a name in the place of its value, and its route.
+#[rustfmt::skip]
+const ROUTES: [(&str, Make); 16] = [
+    ("/useradmin/users", |_| Route::Users),
+    ("/useradmin/users/by/username/{username}", |name| Route::User(By::Username(name))),
+    ("/useradmin/users/by/agentDisplayId/{agentDisplayId}", |id| Route::User(By::AgentDisplayId(id))),
+    ("/useradmin/users/{userId}", |id| Route::User(By::Id(id))),
+    ("/useradmin/users/{userId}/groups", |id| Route::OfUser(id, Part::Groups)),
+    ("/useradmin/users/{userId}/skills", |id| Route::OfUser(id, Part::Skills)),
+    ("/useradmin/users/{userId}/callbackNumbers", |id| Route::OfUser(id, Part::CallbackNumbers)),
+    ("/useradmin/users/{userId}/permissions/groups", |id| Route::OfUser(id, Part::GroupPermissions)),
+    ("/useradmin/users/{userId}/permissions/queues", |id| Route::OfUser(id, Part::QueuePermissions)),
+    ("/useradmin/groups", |_| Route::Groups),
+    ("/useradmin/groups/{groupId}", Route::Group),
+    ("/useradmin/groups/{groupId}/users", Route::UsersOfGroup),
+    ("/useradmin/skills", |_| Route::Skills),
+    ("/useradmin/skills/{skillId}/users", Route::UsersOfSkill),
+    ("/useradmin/queues", |_| Route::Queues),
+    ("/useradmin/callbackNumbers", |_| Route::CallbackNumbers),
+];
+
 impl Route {
-    /// The route of a path, if there is one.
     pub(crate) fn of(path: &str) -> Option<Route> {
-        let segments: Vec<&str> = path.strip_prefix("/useradmin/")?.split('/').collect();
-        let id = |text: &str| value(text).map(|id| id.to_ascii_lowercase());
-        Some(match *segments {
-            ["users"] => Route::Users,
-            ["users", "by", "username", name] => Route::User(By::Username(value(name)?)),
-            ["users", "by", "agentDisplayId", wanted] => {
-                Route::User(By::AgentDisplayId(value(wanted)?))
-            }
-            ["users", user] => Route::User(By::Id(id(user)?)),
-            ["users", user, "groups"] => Route::OfUser(id(user)?, Part::Groups),
-            ["users", user, "skills"] => Route::OfUser(id(user)?, Part::Skills),
-            ["users", user, "callbackNumbers"] => Route::OfUser(id(user)?, Part::CallbackNumbers),
-            ["users", user, "permissions", "groups"] => {
-                Route::OfUser(id(user)?, Part::GroupPermissions)
-            }
-            ["users", user, "permissions", "queues"] => {
-                Route::OfUser(id(user)?, Part::QueuePermissions)
-            }
-            ["groups"] => Route::Groups,
-            ["groups", group] => Route::Group(id(group)?),
-            ["groups", group, "users"] => Route::UsersOfGroup(id(group)?),
-            ["skills"] => Route::Skills,
-            ["skills", skill, "users"] => Route::UsersOfSkill(id(skill)?),
-            ["queues"] => Route::Queues,
-            ["callbackNumbers"] => Route::CallbackNumbers,
-            _ => return None,
-        })
+        let (kind, route) = row(path)?;
+        let named = kind.split('/').zip(path.split('/')).find(|(name, _)| name.starts_with('{'));
+        let Some((name, segment)) = named else { return Some(route(String::new())) };
+        let value = value(segment)?;
+        let is_id = !matches!(name, "{username}" | "{agentDisplayId}");
+        Some(route(if is_id { value.to_ascii_lowercase() } else { value }))
     }
 
-    /// The path without its values.
-    pub(crate) fn kind(&self) -> &'static str {
-        match self {
-            Route::Users => "/useradmin/users",
-            Route::User(By::Id(_)) => "/useradmin/users/{userId}",
-            Route::User(By::Username(_)) => "/useradmin/users/by/username/{username}",
-            Route::User(By::AgentDisplayId(_)) => {
-                "/useradmin/users/by/agentDisplayId/{agentDisplayId}"
-            }
-            Route::OfUser(_, Part::Groups) => "/useradmin/users/{userId}/groups",
-            Route::OfUser(_, Part::Skills) => "/useradmin/users/{userId}/skills",
-            Route::OfUser(_, Part::CallbackNumbers) => "/useradmin/users/{userId}/callbackNumbers",
-            Route::OfUser(_, Part::GroupPermissions) => {
-                "/useradmin/users/{userId}/permissions/groups"
-            }
-            Route::OfUser(_, Part::QueuePermissions) => {
-                "/useradmin/users/{userId}/permissions/queues"
-            }
-            Route::Groups => "/useradmin/groups",
-            Route::Group(_) => "/useradmin/groups/{groupId}",
-            Route::UsersOfGroup(_) => "/useradmin/groups/{groupId}/users",
-            Route::Skills => "/useradmin/skills",
-            Route::UsersOfSkill(_) => "/useradmin/skills/{skillId}/users",
-            Route::Queues => "/useradmin/queues",
-            Route::CallbackNumbers => "/useradmin/callbackNumbers",
-        }
+    /// The path without its value, if its value can be read.
+    pub(crate) fn kind(path: &str) -> Option<&'static str> {
+        Route::of(path)?;
+        row(path).map(|(kind, _)| kind)
     }
+}
+
+fn row(path: &str) -> Option<(&'static str, Make)> {
+    let is_it = |kind: &str| {
+        let both = || kind.split('/').zip(path.split('/'));
+        kind.split('/').count() == path.split('/').count()
+            && both().all(|(name, segment)| name.starts_with('{') || name == segment)
+    };
+    ROUTES.into_iter().find(|(kind, _)| is_it(kind))
 }
 
 /// A segment with its percent escapes decoded. A plus stays a plus, because this is not a form.

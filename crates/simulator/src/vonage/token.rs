@@ -28,7 +28,6 @@ const TOKENS_MAX: usize = 10_000;
 /// The scopes of a token. Each allows reading users.
 const SCOPES: [&str; 2] = ["users:read", "users:write"];
 
-/// The issued tokens.
 #[derive(Debug, Default)]
 pub(crate) struct Tokens {
     live: HashMap<String, Token>,
@@ -44,7 +43,6 @@ struct Token {
 }
 
 impl Tokens {
-    /// Makes a token.
     pub(crate) fn issue(&mut self, client: &str, lifetime: Duration) -> String {
         let now = Instant::now();
         self.live.retain(|_, token| token.ends > now);
@@ -69,7 +67,6 @@ impl Tokens {
         Some(&token.client)
     }
 
-    /// Ends all of them.
     pub(crate) fn clear(&mut self) {
         self.live.clear();
     }
@@ -77,7 +74,7 @@ impl Tokens {
 
 /// Answers a request for a token. `None` means that no answer ever comes.
 pub(crate) async fn answer(simulator: &Simulator, request: Request<Body>) -> Option<Answer> {
-    simulator.counters().token_request();
+    simulator.counters().with(|stats| stats.token_requests += 1);
     let plan = lock(&simulator.0.fates).token_plan(TOKEN_PATH);
     if plan.faults.stall {
         return None;
@@ -106,10 +103,8 @@ pub(crate) async fn answer(simulator: &Simulator, request: Request<Body>) -> Opt
 
 /// The answer that the faults put in place of a token.
 fn instead(plan: &Plan) -> Option<Answer> {
-    if let Some(fail) = &plan.fail {
-        return Some(dress::retry_after(simple(fail.status), fail));
-    }
-    dress::instead(&plan.faults, |status| error(status, "invalid_client", None))
+    dress::failure(plan, simple)
+        .or_else(|| dress::instead(&plan.faults, |status| error(status, "invalid_client", None)))
 }
 
 /// Checks the client first, then its request.

@@ -2,120 +2,59 @@
 //!
 //! Values that the store does not have are derived from the user's id, so that they are stable.
 
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
-
 use crate::answer::Answer;
 use crate::legacy::is_deleted;
+use crate::object::Object;
 use crate::people::record::User;
 use crate::vonage::identity::{
     uuid, vonage_agent_display_id, vonage_callback_number_id, vonage_role, vonage_user_id,
 };
 use crate::vonage::json;
 
+/// The answer with one user. It has `userId` twice, as the samples of single users do.
+pub(crate) fn whole(user: &User) -> Answer {
+    let id = Object::default().with("userId", vonage_user_id(user.id));
+    json(200, names(user).and(id).and(below_names(user)).to_json())
+}
+
 /// A user in the documented shape.
-pub(crate) struct Whole<'a> {
-    pub(crate) user: &'a User,
-    /// Write `userId` twice, as the samples of single users do.
-    pub(crate) twice: bool,
+pub(crate) fn documented(user: &User) -> Object {
+    names(user).and(below_names(user))
 }
 
 /// A user as clients get it that name no version. Only the bare array and `userLastLogin` of this shape
 /// are known; the rest is a guess.
-pub(crate) struct Flat<'a>(pub(crate) &'a User);
-
-/// The answer with one user.
-pub(crate) fn whole(user: &User) -> Answer {
-    match serde_json::to_string(&Whole { user, twice: true }) {
-        Ok(body) => json(200, body),
-        Err(_) => super::simple(500),
-    }
+pub(crate) fn flat(user: &User) -> Object {
+    names(user)
+        .with("userLastLogin", last_login(user))
+        .with("active", !is_deleted(user))
+        .with("role", vonage_role(user))
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Account<'a> {
-    role: &'static str,
-    chargeable: bool,
-    act_as_agent: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    agent_configuration: Option<Agent<'a>>,
+fn names(user: &User) -> Object {
+    Object::default()
+        .with("userId", vonage_user_id(user.id))
+        .with("username", user.email.as_ref())
+        .with("name", user.name.as_ref())
+        .with("email", user.email.as_ref())
 }
 
-/// The vendor's sample has every field. A real record lacked the fields that are optional here, and had
-/// two that no page names.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Agent<'a> {
-    agent_display_id: String,
-    webrtc: bool,
-    enforced_disposition_codes: bool,
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    recording: Option<Recording>,
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    seen: Option<Seen>,
-    call_parking: bool,
-    sales_cadence: bool,
-    outbound_autoanswer: bool,
-    inbound_autoanswer: bool,
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    waits: Option<Waits>,
-    location: &'static str,
-    telephony_address: Telephony<'a>,
-    capacity: Capacity,
-    associated_users: Vec<Associated>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Recording {
-    transcribe_calls: bool,
-    screen_recording: bool,
-}
-
-/// Seconds, and a percentage.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Waits {
-    outbound_wrap_up: u64,
-    back_to_ready_after_no_answer: u64,
-    back_to_ready_after_line_busy: u64,
-    back_to_ready_after_invalid_number: u64,
-    back_to_ready_after_network_issue: u64,
-    call_rating_frequency: u64,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Seen {
-    native_call_logging: bool,
-    sr_start_rec_on_alerting: bool,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Telephony<'a> {
-    telephone_address: String,
-    telephony_extension: &'a str,
-    outbound_telephony_region: String,
-    national_display: bool,
-    virtual_location: &'static str,
-    prevent_auto_callback_number: bool,
-    selected_callback_number_id: String,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Associated {
-    username: String,
-    application_type: &'static str,
-}
-
-/// Both spellings of these two fields are in use.
-struct Capacity {
-    capitals: bool,
-    nonlive: u64,
-    semilive: u64,
+fn below_names(user: &User) -> Object {
+    let agent = agent(user);
+    let account = Object::default()
+        .with("role", vonage_role(user))
+        .with("chargeable", true)
+        .with("actAsAgent", agent.is_some());
+    let account = match agent {
+        Some(agent) => account.object("agentConfiguration", agent),
+        None => account,
+    };
+    Object::default()
+        .maybe("lastLoginTime", last_login(user))
+        .with("active", !is_deleted(user))
+        .with("locked", false)
+        .maybe("ssoExternalId", user.employee_id.as_deref())
+        .object("userAccountConfiguration", account)
 }
 
 const COUNTRIES: [&str; 5] = ["GB", "US", "PL", "TR", "AU"];
@@ -124,56 +63,70 @@ fn country(id: u64) -> &'static str {
     COUNTRIES[(id % COUNTRIES.len() as u64) as usize]
 }
 
-/// The agent's part; a user without an extension is not an agent.
-fn agent(user: &User) -> Option<Agent<'_>> {
-    let agent_display_id = vonage_agent_display_id(user)?;
+/// The agent's part; a user without an extension is not an agent. The vendor's sample has every field. A
+/// real record lacked `transcribeCalls`, `screenRecording` and the waits, and had two fields that no page
+/// names.
+fn agent(user: &User) -> Option<Object> {
     let id = user.id;
-    let is_bare = id % 4 == 3;
-    let recording = Recording {
-        transcribe_calls: id.is_multiple_of(2),
-        screen_recording: id.is_multiple_of(3),
+    let agent = Object::default()
+        .with("agentDisplayId", vonage_agent_display_id(user)?)
+        .with("webrtc", id.is_multiple_of(2))
+        .with("enforcedDispositionCodes", false);
+    let recording = match id % 4 {
+        3 => Object::default().with("nativeCallLogging", true).with("srStartRecOnAlerting", false),
+        _ => Object::default()
+            .with("transcribeCalls", id.is_multiple_of(2))
+            .with("screenRecording", id.is_multiple_of(3)),
     };
-    let waits = Waits {
-        outbound_wrap_up: 1 + id % 7_200,
-        back_to_ready_after_no_answer: 1 + id % 100,
-        back_to_ready_after_line_busy: 1 + id % 90,
-        back_to_ready_after_invalid_number: 1 + id % 80,
-        back_to_ready_after_network_issue: 1 + id % 5,
-        call_rating_frequency: id % 101,
+    let agent = agent
+        .and(recording)
+        .with("callParking", true)
+        .with("salesCadence", false)
+        .with("outboundAutoanswer", id.is_multiple_of(5))
+        .with("inboundAutoanswer", true);
+    // Seconds, and a percentage.
+    let waits = match id % 4 {
+        3 => Object::default(),
+        _ => Object::default()
+            .with("outboundWrapUp", 1 + id % 7_200)
+            .with("backToReadyAfterNoAnswer", 1 + id % 100)
+            .with("backToReadyAfterLineBusy", 1 + id % 90)
+            .with("backToReadyAfterInvalidNumber", 1 + id % 80)
+            .with("backToReadyAfterNetworkIssue", 1 + id % 5)
+            .with("callRatingFrequency", id % 101),
     };
-    let seen = Seen { native_call_logging: true, sr_start_rec_on_alerting: false };
     let plus = if id.is_multiple_of(3) { "+" } else { "" };
-    let associated = Associated { username: format!("user{id}_vbc"), application_type: "VBC" };
-    Some(Agent {
-        agent_display_id,
-        webrtc: id.is_multiple_of(2),
-        enforced_disposition_codes: false,
-        recording: (!is_bare).then_some(recording),
-        seen: is_bare.then_some(seen),
-        call_parking: true,
-        sales_cadence: false,
-        outbound_autoanswer: id.is_multiple_of(5),
-        inbound_autoanswer: true,
-        waits: (!is_bare).then_some(waits),
-        location: country(id),
-        telephony_address: Telephony {
-            telephone_address: format!("{plus}44{:09}", id % 1_000_000_000),
-            telephony_extension: user.extension.as_deref().unwrap_or_default(),
-            outbound_telephony_region: uuid(&format!("region:{}", id % 3)),
-            national_display: true,
-            virtual_location: country(id / 2),
-            prevent_auto_callback_number: id.is_multiple_of(2),
-            selected_callback_number_id: caller_id(user)
-                .map(vonage_callback_number_id)
-                .unwrap_or_default(),
-        },
-        capacity: Capacity {
-            capitals: id / 2 % 2 == 1,
-            nonlive: 1 + id % 100,
-            semilive: 1 + id % 99,
-        },
-        associated_users: id.is_multiple_of(6).then_some(associated).into_iter().collect(),
-    })
+    let telephony = Object::default()
+        .with("telephoneAddress", format!("{plus}44{:09}", id % 1_000_000_000))
+        .with("telephonyExtension", user.extension.as_deref().unwrap_or_default())
+        .with("outboundTelephonyRegion", uuid(&format!("region:{}", id % 3)))
+        .with("nationalDisplay", true)
+        .with("virtualLocation", country(id / 2))
+        .with("preventAutoCallbackNumber", id.is_multiple_of(2))
+        .with(
+            "selectedCallbackNumberId",
+            caller_id(user).map(vonage_callback_number_id).unwrap_or_default(),
+        );
+    // Both spellings of these two fields are in use.
+    let (nonlive, semilive) =
+        if id / 2 % 2 == 1 { ("nonLive", "semiLive") } else { ("nonlive", "semilive") };
+    let capacity = Object::default()
+        .with("isAgentLevel", false)
+        .with("live", 60)
+        .with(nonlive, 1 + id % 100)
+        .with(semilive, 1 + id % 99);
+    let associated = id.is_multiple_of(6).then(|| {
+        let username = format!("user{id}_vbc");
+        Object::default().with("username", username).with("applicationType", "VBC")
+    });
+    Some(
+        agent
+            .and(waits)
+            .with("location", country(id))
+            .object("telephonyAddress", telephony)
+            .object("capacity", capacity)
+            .list("associatedUsers", associated.into_iter().collect()),
+    )
 }
 
 /// The caller id of a user; an empty one counts as none.
@@ -190,65 +143,5 @@ fn last_login(user: &User) -> Option<String> {
         _ => Some(
             moment.split('.').next().unwrap_or_default().trim_end_matches('Z').to_owned() + "Z",
         ),
-    }
-}
-
-impl Serialize for Whole<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let user = self.user;
-        let id = vonage_user_id(user.id);
-        let agent = agent(user);
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("userId", &id)?;
-        map.serialize_entry("username", &user.email)?;
-        map.serialize_entry("name", &user.name)?;
-        map.serialize_entry("email", &user.email)?;
-        if self.twice {
-            map.serialize_entry("userId", &id)?;
-        }
-        if let Some(moment) = last_login(user) {
-            map.serialize_entry("lastLoginTime", &moment)?;
-        }
-        map.serialize_entry("active", &!is_deleted(user))?;
-        map.serialize_entry("locked", &false)?;
-        if let Some(employee) = &user.employee_id {
-            map.serialize_entry("ssoExternalId", employee)?;
-        }
-        let account = Account {
-            role: vonage_role(user),
-            chargeable: true,
-            act_as_agent: agent.is_some(),
-            agent_configuration: agent,
-        };
-        map.serialize_entry("userAccountConfiguration", &account)?;
-        map.end()
-    }
-}
-
-impl Serialize for Capacity {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (nonlive, semilive) =
-            if self.capitals { ("nonLive", "semiLive") } else { ("nonlive", "semilive") };
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("isAgentLevel", &false)?;
-        map.serialize_entry("live", &60)?;
-        map.serialize_entry(nonlive, &self.nonlive)?;
-        map.serialize_entry(semilive, &self.semilive)?;
-        map.end()
-    }
-}
-
-impl Serialize for Flat<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let user = self.0;
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("userId", &vonage_user_id(user.id))?;
-        map.serialize_entry("username", &user.email)?;
-        map.serialize_entry("name", &user.name)?;
-        map.serialize_entry("email", &user.email)?;
-        map.serialize_entry("userLastLogin", &last_login(user))?;
-        map.serialize_entry("active", &!is_deleted(user))?;
-        map.serialize_entry("role", vonage_role(user))?;
-        map.end()
     }
 }

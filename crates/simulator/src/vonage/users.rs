@@ -1,20 +1,17 @@
 //! `GET /useradmin/users`: the list that churn changes and that most faults affect.
 
-use std::sync::Arc;
-
 use crate::Simulator;
 use crate::answer::Answer;
 use crate::fault::Plan;
 use crate::fault::spoil::{self, UsersPage};
 use crate::legacy::is_deleted;
+use crate::object::Object;
 use crate::people::record::User;
 use crate::voiso;
 use crate::vonage::identity::vonage_user_id;
 use crate::vonage::paging::Paging;
-use crate::vonage::user::{Flat, Whole};
-use crate::vonage::{Shape, json, message};
+use crate::vonage::{Shape, json, message, user};
 
-/// A page of users.
 pub(crate) fn page(
     simulator: &Simulator,
     parameters: &[(String, String)],
@@ -32,21 +29,18 @@ pub(crate) fn page(
     let paging = paging.capped(plan.faults.page_cap.unwrap_or(u64::MAX));
     let mut start = 0;
     let (total, rows) = simulator.page(wanted, |total| {
-        let window = plan.window(paging.offset(), paging.limit(), total);
+        let window = plan.window(paging.offset(), paging.limit, total);
         start = window.start as u64;
         window
     });
     if shape == Shape::Flat {
-        return flat(&rows);
+        let rows: Vec<Object> = rows.iter().map(|user| user::flat(user)).collect();
+        let mut body = Vec::new();
+        spoil::write(&mut body, &rows);
+        return json(200, body);
     }
     let page = Enveloped { paging, count: rows.len() };
     json(200, spoil::users_page(&page, &rows, start, total as u64, plan))
-}
-
-fn flat(rows: &[Arc<User>]) -> Answer {
-    let mut body = Vec::new();
-    spoil::write(&mut body, &rows.iter().map(|user| Flat(user)).collect::<Vec<_>>());
-    json(200, body)
 }
 
 struct Enveloped {
@@ -62,14 +56,11 @@ impl UsersPage for Enveloped {
     }
 
     fn write_row(&self, body: &mut Vec<u8>, user: &User) {
-        spoil::write(body, &Whole { user, twice: false });
+        spoil::write(body, &user::documented(user));
     }
 
     fn foot(&self, total: u64, text: Option<&str>) -> String {
-        let meta = self.paging.meta(self.count, total);
-        let mut body = b"\"meta\":".to_vec();
-        spoil::write(&mut body, &meta);
-        let mut foot = String::from_utf8(body).unwrap_or_default();
+        let mut foot = format!("\"meta\":{}", self.paging.meta(self.count, total).to_json());
         // The total comes last, so only it has to be replaced.
         if let Some(at) = foot.find(",\"totalCount\":") {
             foot.truncate(at);

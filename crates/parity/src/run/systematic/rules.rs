@@ -2,7 +2,6 @@
 
 use corpus::node::Node;
 
-/// A change of a value.
 pub(super) type Rule = Box<dyn Fn(&Node) -> Node>;
 
 /// All rules. `shown` is a value that a rule should produce: its length is one of the cuts.
@@ -36,7 +35,6 @@ pub(super) fn rules(shown: &Node) -> Vec<Rule> {
     all
 }
 
-/// A rule for texts.
 fn text(rule: impl Fn(&str) -> String + 'static) -> Rule {
     Box::new(move |value| match value {
         Node::Text(text) => Node::Text(rule(text)),

@@ -1,17 +1,20 @@
-//! The rows of the tables of the page, as texts that are safe to show.
+//! The rows of the tables of the page, in the order in which they are shown. Texts in them are still those
+//! of the report: the template must show them through its filters.
 
 mod bar;
-mod differences;
-mod facts;
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 pub(super) use bar::Bar;
-pub(super) use differences::{FindingGroup, ScenarioGroup, findings, scenarios};
-pub(super) use facts::{CallRow, LedgerGroup, PropertyRow, calls, ledger, properties};
 
 use super::{numbers, words};
-use crate::{Cause, FieldReport, Report};
+use crate::{Cause, FieldReport, Finding, Loss, Outcome, PropertyReport, Report, ScenarioReport};
+
+/// The most findings of one cause that are visible at once. The others are folded.
+const AT_ONCE: usize = 20;
+/// How many unexplained findings are unfolded at first.
+const OPEN: usize = 3;
 
 /// One of the numbers at the top.
 pub(super) struct Tile {
@@ -36,31 +39,53 @@ pub(super) struct CauseRow {
     pub(super) meaning: &'static str,
 }
 
-pub(super) struct FieldGroup {
-    pub(super) endpoint: String,
-    pub(super) caption: String,
-    pub(super) rows: Vec<FieldRow>,
-}
-
-pub(super) struct FieldRow {
-    pub(super) field: String,
-    pub(super) part: &'static str,
-    pub(super) bar: Bar,
+/// The rows of one endpoint.
+pub(super) struct Group<'a, R> {
+    pub(super) endpoint: &'a str,
     pub(super) says: String,
-    pub(super) tags: Vec<Tag>,
-    pub(super) compared: String,
-    pub(super) equal: String,
-    pub(super) ignored: String,
+    pub(super) rows: Vec<R>,
 }
 
-/// The class of a cause in the style sheet.
-fn class(cause: Cause) -> &'static str {
-    cause.as_str()
+pub(super) struct FieldRow<'a> {
+    pub(super) of: &'a FieldReport,
+    pub(super) bar: Bar,
+    pub(super) tags: Vec<Tag>,
+}
+
+pub(super) struct FindingGroup<'a> {
+    pub(super) tag: Tag,
+    pub(super) heading: String,
+    pub(super) meaning: &'static str,
+    pub(super) first: Vec<FindingRow<'a>>,
+    pub(super) more: Vec<FindingRow<'a>>,
+}
+
+pub(super) struct FindingRow<'a> {
+    pub(super) of: &'a Finding,
+    pub(super) open: bool,
+    pub(super) tag: Tag,
+}
+
+pub(super) struct ScenarioRow<'a> {
+    pub(super) of: &'a ScenarioReport,
+    pub(super) outcome: &'static str,
+    pub(super) tags: Vec<Tag>,
+}
+
+pub(super) struct PropertyRow<'a> {
+    pub(super) of: &'a PropertyReport,
+    pub(super) class: &'static str,
+    pub(super) state: &'static str,
+}
+
+pub(super) struct LossRow<'a> {
+    pub(super) of: &'a Loss,
+    pub(super) seen: String,
 }
 
 fn tag(cause: Cause, count: u64) -> Tag {
     Tag {
-        class: class(cause),
+        class: cause.as_str(),
         letter: words::letter(cause),
         title: cause.title(),
         count: numbers::count(count),
@@ -71,60 +96,50 @@ fn tags(causes: &BTreeMap<Cause, u64>) -> Vec<Tag> {
     causes.iter().filter(|(_, n)| **n > 0).map(|(cause, n)| tag(*cause, *n)).collect()
 }
 
-/// The groups in the order of their names.
-fn grouped<'a, T>(all: &'a [T], key: impl Fn(&'a T) -> &'a str) -> BTreeMap<&'a str, Vec<&'a T>> {
+/// A group for each endpoint, by name. `make` orders the rows and describes them.
+fn grouped<'a, T, R>(
+    all: &'a [T],
+    endpoint: impl Fn(&'a T) -> &'a str,
+    make: impl Fn(Vec<&'a T>) -> (String, Vec<R>),
+) -> Vec<Group<'a, R>> {
     let mut groups: BTreeMap<&str, Vec<&T>> = BTreeMap::new();
     for one in all {
-        groups.entry(key(one)).or_default().push(one);
+        groups.entry(endpoint(one)).or_default().push(one);
     }
-    groups
+    let group = |(endpoint, all)| {
+        let (says, rows) = make(all);
+        Group { endpoint, says, rows }
+    };
+    groups.into_iter().map(group).collect()
 }
 
 /// The numbers behind the verdict.
 pub(super) fn tiles(report: &Report) -> Vec<Tile> {
     let totals = &report.totals;
-    let differing = words::differing(&totals.causes);
+    let count = numbers::count;
     let unexplained = words::unexplained(&totals.causes);
-    let bad = |n: u64| if n > 0 { "bad" } else { "" };
+    let differing = words::differing(&totals.causes);
+    let explained = count(differing - unexplained.min(differing));
     let failed = report.properties.iter().filter(|property| property.failed > 0).count() as u64;
-    let tile = |class, label, value, note| Tile { class, label, value, note };
+    let equal = numbers::share_down(totals.matched, totals.compared);
+    let [bad, doubt] = ["bad", "doubt"].map(|class| move |n: u64| if n > 0 { class } else { "" });
+    let of_compared = format!("{} of {}", count(totals.matched), count(totals.compared));
+    let of_scenarios = format!("of {}", numbers::of(totals.scenarios, "scenario", "scenarios"));
+    let of_properties = format!("of {}", count(report.properties.len() as u64));
+    let tile =
+        |class, label, value, note: &str| Tile { class, label, value, note: note.to_owned() };
     vec![
-        tile(
-            "",
-            "Values equal",
-            numbers::share_down(totals.matched, totals.compared),
-            format!("{} of {}", numbers::count(totals.matched), numbers::count(totals.compared)),
-        ),
+        tile("", "Values equal", equal, &of_compared),
         tile(
             bad(unexplained),
             "Unexplained",
-            numbers::count(unexplained),
-            "differences that nothing explains".to_owned(),
+            count(unexplained),
+            "differences that nothing explains",
         ),
-        tile(
-            "",
-            "Explained",
-            numbers::count(differing - unexplained.min(differing)),
-            "differences with a known cause".to_owned(),
-        ),
-        tile(
-            if totals.undecided > 0 { "doubt" } else { "" },
-            "Not compared",
-            numbers::count(totals.undecided),
-            format!("of {}", numbers::of(totals.scenarios, "scenario", "scenarios")),
-        ),
-        tile(
-            if totals.ignored > 0 { "doubt" } else { "" },
-            "Left out",
-            numbers::count(totals.ignored),
-            "values, on request".to_owned(),
-        ),
-        tile(
-            bad(failed),
-            "Properties failed",
-            numbers::count(failed),
-            format!("of {}", numbers::count(report.properties.len() as u64)),
-        ),
+        tile("", "Explained", explained, "differences with a known cause"),
+        tile(doubt(totals.undecided), "Not compared", count(totals.undecided), &of_scenarios),
+        tile(doubt(totals.ignored), "Left out", count(totals.ignored), "values, on request"),
+        tile(bad(failed), "Properties failed", count(failed), &of_properties),
     ]
 }
 
@@ -135,39 +150,121 @@ pub(super) fn causes(report: &Report) -> Vec<CauseRow> {
     let row = |(cause, n): (&Cause, &u64)| CauseRow {
         tag: tag(*cause, *n),
         share: numbers::share_of(*n, all),
-        bar: Bar::of_one(class(*cause), *n, all),
+        bar: Bar::of_one(cause.as_str(), *n, all),
         meaning: cause.meaning(),
     };
     causes.iter().filter(|(_, n)| **n > 0).map(row).collect()
 }
 
-/// A table for each endpoint. Fields that differ come first, those with the worst cause at the top.
-pub(super) fn fields(report: &Report) -> Vec<FieldGroup> {
-    let group = |(endpoint, mut fields): (&str, Vec<&FieldReport>)| {
-        fields.sort_by_key(|field| words::worst(&field.causes));
-        let differing = fields.iter().filter(|field| words::differing(&field.causes) > 0).count();
-        FieldGroup {
-            endpoint: words::name(endpoint),
-            caption: format!(
+/// Fields that differ come first, those with the worst cause at the top.
+pub(super) fn fields(report: &Report) -> Vec<Group<'_, FieldRow<'_>>> {
+    grouped(
+        &report.fields,
+        |field| &field.endpoint,
+        |mut fields| {
+            fields.sort_by_key(|field| words::worst(&field.causes));
+            let differing =
+                fields.iter().filter(|field| words::differing(&field.causes) > 0).count();
+            let says = format!(
                 "{} of {} differ.",
                 numbers::count(differing as u64),
                 numbers::of(fields.len() as u64, "field", "fields")
-            ),
-            rows: fields.into_iter().map(field).collect(),
-        }
-    };
-    grouped(&report.fields, |field| &field.endpoint).into_iter().map(group).collect()
+            );
+            let rows = fields.into_iter();
+            let rows =
+                rows.map(|of| FieldRow { of, bar: Bar::of_field(of), tags: tags(&of.causes) });
+            (says, rows.collect())
+        },
+    )
 }
 
-fn field(field: &FieldReport) -> FieldRow {
-    FieldRow {
-        field: words::name(&field.field),
-        part: words::part(&field.field),
-        bar: Bar::of_field(field),
-        says: words::field_says(field),
-        tags: tags(&field.causes),
-        compared: numbers::count(field.compared),
-        equal: numbers::count(field.matched),
-        ignored: numbers::count(field.ignored),
+/// Findings by cause, the worst first, and the most frequent first within a cause.
+pub(super) fn findings(report: &Report) -> Vec<FindingGroup<'_>> {
+    let group = |cause: Cause| {
+        let mut found: Vec<&Finding> =
+            report.findings.iter().filter(|finding| finding.cause == cause).collect();
+        found.sort_by_key(|finding| Reverse(finding.count));
+        let sum = found.iter().fold(0_u64, |sum, finding| sum.saturating_add(finding.count));
+        let open = if cause.is_unexplained() { OPEN } else { 0 };
+        let kinds = numbers::of(found.len() as u64, "kind", "kinds");
+        let mut rows = found.into_iter().enumerate().map(|(place, of)| FindingRow {
+            of,
+            open: place < open,
+            tag: tag(cause, of.count),
+        });
+        let first: Vec<_> = rows.by_ref().take(AT_ONCE).collect();
+        (!first.is_empty()).then(|| FindingGroup {
+            tag: tag(cause, sum),
+            heading: format!("{} of {kinds}", numbers::of(sum, "difference", "differences")),
+            meaning: cause.meaning(),
+            first,
+            more: rows.collect(),
+        })
+    };
+    Cause::ALL.into_iter().filter_map(group).collect()
+}
+
+/// Scenarios that were not compared, or differ, come first.
+pub(super) fn scenarios(report: &Report) -> Vec<Group<'_, ScenarioRow<'_>>> {
+    grouped(
+        &report.scenarios,
+        |scenario| &scenario.endpoint,
+        |mut scenarios| {
+            scenarios.sort_by_key(|scenario| words::urgency(scenario.outcome));
+            let all = [Outcome::Undecided, Outcome::Different, Outcome::Explained, Outcome::Equal];
+            let says = all.into_iter().filter_map(|outcome| {
+                let n =
+                    scenarios.iter().filter(|scenario| scenario.outcome == outcome).count() as u64;
+                (n > 0).then(|| format!("{} {}", numbers::count(n), words::outcome(outcome)))
+            });
+            let says = says.collect::<Vec<_>>().join(", ");
+            let rows = scenarios.into_iter().map(|of| ScenarioRow {
+                of,
+                outcome: words::outcome(of.outcome),
+                tags: tags(&of.causes),
+            });
+            (says, rows.collect())
+        },
+    )
+}
+
+/// First the properties that failed, then those that were never tried.
+pub(super) fn properties(report: &Report) -> Vec<PropertyRow<'_>> {
+    let mut all: Vec<&PropertyReport> = report.properties.iter().collect();
+    all.sort_by_key(|property| (property.failed == 0, property.tried > 0));
+    let rows = all.into_iter().map(|of| match (of.tried, of.failed) {
+        (0, 0) => PropertyRow { of, class: "undecided", state: "never tried" },
+        (_, 0) => PropertyRow { of, class: "equal", state: "holds" },
+        _ => PropertyRow { of, class: "different", state: "does not hold" },
+    });
+    rows.collect()
+}
+
+/// The ledger, with how often each loss occurred.
+pub(super) fn ledger(report: &Report) -> Vec<Group<'_, LossRow<'_>>> {
+    let mut seen: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for field in &report.fields {
+        if let Some(n) = field.causes.get(&Cause::DeclaredLoss) {
+            *seen.entry((&field.endpoint, &field.field)).or_default() += n;
+        }
     }
+    grouped(
+        &report.ledger,
+        |loss| &loss.endpoint,
+        |losses| {
+            let faithful = |loss: &&&Loss| matches!(loss.status.as_str(), "exact" | "renamed");
+            let exact = losses.iter().filter(faithful).count() as u64;
+            let dialect = losses.first().map(|loss| words::name(&loss.dialect)).unwrap_or_default();
+            let says = format!(
+                "over {dialect}: {} of {} as the new API has them",
+                numbers::count(exact),
+                numbers::of(losses.len() as u64, "field", "fields")
+            );
+            let rows = losses.into_iter().map(|of| {
+                let n = seen.get(&(of.endpoint.as_str(), of.field.as_str())).filter(|n| **n > 0);
+                LossRow { of, seen: n.map_or_else(|| "–".to_owned(), |n| numbers::count(*n)) }
+            });
+            (says, rows.collect())
+        },
+    )
 }

@@ -3,7 +3,6 @@
 use super::{numbers, settings, words};
 use crate::{Cause, Report, Verdict};
 
-/// One step.
 pub(super) struct Step {
     /// The step in a few words.
     pub(super) what: String,
@@ -27,10 +26,10 @@ pub(super) fn steps(report: &Report) -> Vec<Step> {
         let how =
             "What was asked agrees, but for what is told here. Whatever was left out may differ.";
         steps.push(step("Ask the rest before you switch.".to_owned(), how, None));
-    } else if report.verdict == Verdict::Agree && words::needs_settings(report) {
+    } else if report.verdict == Verdict::Agree && words::has(report, Cause::Quirk) {
         let how = "Then swap the base URL of the customizations. Every difference has a cause, but those that a setting mends are seen by whoever asks until it is set.";
         steps.push(step("Switch when the settings are in.".to_owned(), how, None));
-    } else if report.verdict == Verdict::Agree && words::needs_data(report) {
+    } else if report.verdict == Verdict::Agree && words::has(report, Cause::UpstreamData) {
         let how = "Then swap the base URL of the customizations. The translation is faithful, but whoever asks sees what the new API holds until it is mended.";
         steps.push(step("Switch when the data is mended, or accepted.".to_owned(), how, None));
     } else if report.verdict == Verdict::Agree {

@@ -28,9 +28,8 @@ impl Ink {
     }
 }
 
-/// The text so far.
 pub(super) struct Paper {
-    text: String,
+    pub(super) text: String,
     width: usize,
     colours: bool,
 }
@@ -39,10 +38,6 @@ impl Paper {
     /// At least 40 columns, because a table needs them.
     pub(super) fn new(width: usize, colours: bool) -> Paper {
         Paper { text: String::new(), width: width.max(40), colours }
-    }
-
-    pub(super) fn into_text(self) -> String {
-        self.text
     }
 
     pub(super) fn blank(&mut self) {
@@ -188,7 +183,7 @@ mod tests {
         let draw = |colours| {
             let mut paper = Paper::new(80, colours);
             paper.painted(Ink::Bad, 2, 4, "a\u{1b}[2Jb");
-            paper.into_text()
+            paper.text
         };
         assert_eq!(draw(false), "  a\\u001b[2Jb\n");
         assert_eq!(draw(true), "  \u{1b}[1;31ma\\u001b[2Jb\u{1b}[0m\n");

@@ -5,7 +5,6 @@ use crate::FieldReport;
 /// The least width of a part that is not empty, in percent: three of 40,000 must be visible.
 const WIDTH_MIN: f64 = 2.5;
 
-/// One part of a bar.
 #[derive(Debug, PartialEq)]
 pub(in crate::draw::html) struct Part {
     /// Its class in the style sheet.
@@ -26,7 +25,7 @@ impl Bar {
     /// Equal values, the causes, and values that were left out.
     pub(super) fn of_field(field: &FieldReport) -> Bar {
         let mut parts = vec![("equal", field.matched)];
-        parts.extend(field.causes.iter().map(|(cause, n)| (super::class(*cause), *n)));
+        parts.extend(field.causes.iter().map(|(cause, n)| (cause.as_str(), *n)));
         parts.push(("ignored", field.ignored));
         Bar::stacked(&parts)
     }
