@@ -132,7 +132,7 @@ impl AsRef<[u8]> for Reply {
 /// A v4 user with as little as a user may have.
 pub fn user(id: u64) -> String {
     format!(
-        "{{\"id\":\"{id}\",\"name\":\"User {id}\",\"teams\":[],\"supervised_teams\":[],\
+        "{{\"id\":\"{id}\",\"name\":\"User {id}\",\"email\":null,\"teams\":[],\"supervised_teams\":[],\
          \"queues\":[],\"channel_profiles\":[],\"skills\":[]}}"
     )
 }

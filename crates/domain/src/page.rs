@@ -105,6 +105,7 @@ impl Page<'_> {
             }
         })?;
         rows.total = tail.total;
+        rows.documented = tail.keys;
         Ok(rows)
     }
 }

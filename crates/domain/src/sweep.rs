@@ -472,6 +472,7 @@ impl Sweep {
             list.story.notes.add(&page.notes_of(&rows));
             list.rows += page.shown(&rows);
             list.read += rows.len() as u64;
+            list.documented |= page.documented;
             list.items.extend(page.items_of(&rows));
             let bytes = page.bytes_of(&rows);
             if !bytes.is_empty() {
@@ -487,6 +488,7 @@ impl Sweep {
         list.story.notes = page.notes_of(&rows);
         list.rows = page.shown(&rows);
         list.read = rows.len() as u64;
+        list.documented = page.documented;
         list.items = page.items_of(&rows).collect();
         let bytes = page.bytes_of(&rows);
         list.parts.push((page.bytes, bytes));

@@ -65,6 +65,17 @@ pub trait Dialect: Send + Sync + fmt::Debug {
         0
     }
 
+    /// The keys of a user that the vendor documents and that are read, at most 64. An upstream none of whose
+    /// users has one of them has changed its schema. Empty where any key may be left out.
+    fn documented_keys(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Those of them without which a list of users is of no use.
+    fn vital_keys(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// A cheaper way than the whole list to the users a filter can fit.
     fn shortcut(&self, _: &UserFilter<GroupIds>, _: &Rules) -> Shortcut {
         Shortcut::None
@@ -124,6 +135,8 @@ pub struct Context<'a> {
     pub rules: &'a Rules,
     /// The listings that were read beforehand, joined by user.
     pub related: &'a Related,
+    /// Whether the page's tail is to tell which documented keys some row has.
+    pub tells_keys: bool,
 }
 
 /// The dialect that is assumed of a candidate whose configuration is not known.
@@ -178,6 +191,9 @@ pub enum DeletionDate {
 pub struct PageTail {
     /// Rows of the whole (filtered) list, as the upstream counts them.
     pub total: u64,
+    /// The documented keys that some row has, where [`Context::tells_keys`] asks: a bit for each of
+    /// [`Dialect::documented_keys`].
+    pub keys: u64,
 }
 
 /// A page that cannot be used.

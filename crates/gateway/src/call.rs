@@ -128,6 +128,11 @@ impl Ask {
         }
     }
 
+    /// Whether no filter leaves a row out.
+    pub(crate) fn is_of_all(&self) -> bool {
+        self.filter().is_none_or(UserFilter::is_everyone)
+    }
+
     /// Whether one row is all that is wanted.
     pub(crate) fn wants_one(&self) -> bool {
         self.filter().is_some_and(|filter| filter.id().is_some())

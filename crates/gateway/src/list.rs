@@ -3,7 +3,7 @@
 pub(crate) mod exchange;
 pub(crate) mod fan_out;
 pub(crate) mod narrow;
+pub(crate) mod plausible;
 pub(crate) mod relate;
 pub(crate) mod remember;
-pub(crate) mod shrink;
 pub(crate) mod teams;

@@ -39,7 +39,7 @@ use crate::line::key::Key;
 use crate::line::lookup::GroupCache;
 use crate::line::upstream::Upstream;
 use crate::line::{Line, authorize, fail_fast, lookup, retry, send, share};
-use crate::list::{exchange, fan_out, relate, remember, shrink, teams};
+use crate::list::{exchange, fan_out, plausible, relate, remember, teams};
 use crate::observe::metrics::Metrics;
 use crate::observe::spans::Exporter;
 use crate::passthrough::Passthrough;
@@ -282,8 +282,8 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
             joined,
             metrics: metrics(),
         }))
-        // A list that lost more than half of its users is read once more.
-        .layer(layer(shrink::Shrink {
+        // A list that lost more than half of its users is read once more; fields that nobody has are told.
+        .layer(layer(plausible::Plausible {
             caller: name,
             upstream: upstream(),
             last: Default::default(),

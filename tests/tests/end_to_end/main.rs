@@ -20,9 +20,10 @@ mod faults {
     mod cache;
     mod churn;
     mod paging;
+    mod plausible;
     mod retry;
     mod schema;
-    mod shrink;
+
     mod tenants;
 }
 mod lists {

@@ -78,6 +78,8 @@ pub struct List {
     pub rows: u64,
     /// Rows read, shown or not.
     pub read: u64,
+    /// The documented keys that some row has, as [`crate::upstream::PageTail::keys`].
+    pub documented: u64,
     /// The listed records that are no users, in order.
     pub items: Vec<Item<'static>>,
     /// How it was read.

@@ -37,6 +37,8 @@ pub struct Rows {
     pub bytes: Vec<u8>,
     /// The upstream's count of the whole list.
     pub total: u64,
+    /// The documented keys that some row has, as [`crate::upstream::PageTail::keys`].
+    pub documented: u64,
     /// Values that could only be shown imperfectly, by row; most rows have none.
     pub notes: Vec<(usize, Notes)>,
     /// The listed records that are no users, by row.
@@ -108,7 +110,7 @@ impl Rows {
             return;
         }
         let mut first: HashMap<u64, usize> = HashMap::new();
-        let mut merged = Rows { total: self.total, ..Rows::default() };
+        let mut merged = Rows { total: self.total, documented: self.documented, ..Rows::default() };
         for row in 0..self.keys.len() {
             let bytes = &self.bytes[self.bytes_of(&(row..row + 1))];
             let before = *first.entry(self.keys[row]).or_insert(row);

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::scan::Scan;
-use super::strict::{BAD_ID, DUPLICATE, Missing, Skip, Str, TOO_DEEP, TOO_LARGE, scalar};
+use super::strict::{BAD_ID, DUPLICATE, Missing, PlaceIn, Skip, Str, TOO_DEEP, TOO_LARGE, scalar};
 use super::{PageError, PageTail, Refusal, SchemaError, SchemaKind};
 use crate::id;
 
@@ -47,6 +47,66 @@ pub(super) fn read<R: RowReader>(
         Ok(Page::List(tail)) => Ok(tail),
         Ok(Page::Refused(refusal)) => Err(PageError::Refused(refusal)),
         Err(_) => Err(refused(text, layout, reader, scan.at())),
+    }
+}
+
+/// As [`read`], and tells which of these keys some row has.
+pub(super) fn read_with_keys<R: RowReader>(
+    body: &[u8],
+    layout: Layout,
+    reader: &mut R,
+    known: &'static [&'static str],
+) -> Result<PageTail, PageError> {
+    let tail = read(body, layout, reader)?;
+    let mut seen = KeysSeen { known, seen: 0 };
+    // The page was good. This reading ends with an error as soon as nothing is left to learn, as a rule
+    // behind the first row.
+    if let Ok(text) = std::str::from_utf8(body) {
+        let _ = PageSeed { layout, reader: &mut seen }.deserialize(&mut Scan::new(text));
+    }
+    Ok(PageTail { keys: seen.seen, ..tail })
+}
+
+/// Which keys some row has, a bit for each.
+struct KeysSeen {
+    known: &'static [&'static str],
+    seen: u64,
+}
+
+impl RowReader for KeysSeen {
+    fn next<'de, A: SeqAccess<'de>>(&mut self, seq: &mut A, _: usize) -> Result<bool, A::Error> {
+        if self.seen.count_ones() as usize == self.known.len() {
+            return Err(de::Error::custom("nothing is left to learn"));
+        }
+        Ok(seq.next_element_seed(KeysOfRow(self))?.is_some())
+    }
+}
+
+struct KeysOfRow<'s>(&'s mut KeysSeen);
+
+impl<'de> DeserializeSeed<'de> for KeysOfRow<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, de: D) -> Result<(), D::Error> {
+        de.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for KeysOfRow<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a row")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let KeysSeen { known, seen } = self.0;
+        while let Some(place) = map.next_key_seed(PlaceIn(known))? {
+            if place < known.len() {
+                *seen |= 1 << place;
+            }
+            map.next_value::<Skip>()?;
+        }
+        Ok(())
     }
 }
 
@@ -156,7 +216,7 @@ impl<'de, R: RowReader> Visitor<'de> for PageSeed<'_, R> {
             (false, _, Some(Some(refusal))) => Ok(Page::Refused(refusal)),
             (false, ..) => Err(de::Error::missing_field(rows)),
             (true, None, _) => Err(de::Error::missing_field(metadata)),
-            (true, Some(total), _) => Ok(Page::List(PageTail { total })),
+            (true, Some(total), _) => Ok(Page::List(PageTail { total, keys: 0 })),
         }
     }
 }

@@ -94,7 +94,11 @@ impl Dialect for Voiso {
     ) -> Result<PageTail, PageError> {
         match listing {
             Listing::Users(_) => {
-                list::read(body, layout("users"), &mut Users { rules: context.rules, row })
+                let mut users = Users { rules: context.rules, row };
+                match context.tells_keys {
+                    true => list::read_with_keys(body, layout("users"), &mut users, WireUser::KEYS),
+                    false => list::read(body, layout("users"), &mut users),
+                }
             }
             Listing::Teams => list::read(body, layout("teams"), &mut Teams { row }),
             // Nothing asks for these here; see `follow_up` and `shortcut`.
@@ -111,6 +115,14 @@ impl Dialect for Voiso {
             // No page documents any field of a team.
             _ => 0,
         }
+    }
+
+    fn documented_keys(&self) -> &'static [&'static str] {
+        WireUser::KEYS
+    }
+
+    fn vital_keys(&self) -> &'static [&'static str] {
+        &["name", "email"]
     }
 
     fn may_lack(&self, listing: &Listing) -> bool {

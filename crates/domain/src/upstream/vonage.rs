@@ -324,12 +324,12 @@ fn one_user(
     row: &mut dyn FnMut(Row<'_, '_>),
 ) -> Result<PageTail, PageError> {
     if body.iter().filter(|byte| !b" \t\r\n".contains(byte)).eq(b"{}") {
-        return Ok(PageTail { total: 0 });
+        return Ok(PageTail { total: 0, keys: 0 });
     }
     let user = list::read_one::<wire::User<'_>>(body, layout)?;
     let user = user.into_hub(context).ok_or_else(list::bad_id_of_one)?;
     row(Row::User(&user));
-    Ok(PageTail { total: 1 })
+    Ok(PageTail { total: 1, keys: 0 })
 }
 
 /// Text in lower case, borrowed where it is that already: ids are UUIDs, in which case does not count.

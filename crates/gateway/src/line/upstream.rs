@@ -34,6 +34,8 @@ pub(crate) struct Upstream {
     paging_proven: AtomicBool,
     /// When a page was last scanned for fields that no documentation has.
     scanned: Mutex<Option<Instant>>,
+    /// When it was last said that no user has a documented field.
+    warned: Mutex<Option<Instant>>,
     /// When a failed page was last searched for the rows that fail.
     searched: Mutex<Option<Instant>>,
 }
@@ -73,6 +75,7 @@ impl Upstream {
             settings: settings.clone(),
             paging_proven: AtomicBool::new(false),
             scanned: Mutex::default(),
+            warned: Mutex::default(),
             searched: Mutex::default(),
         }
     }
@@ -86,6 +89,11 @@ impl Upstream {
     /// Whether a page of users is to be scanned for fields that no documentation has: once an hour.
     pub(crate) fn due_for_field_scan(&self) -> bool {
         is_due(&self.scanned)
+    }
+
+    /// Whether it is to be said that no user has a documented field: once an hour.
+    pub(crate) fn due_for_absence(&self) -> bool {
+        is_due(&self.warned)
     }
 
     /// Whether a failed page is to be searched for the rows that fail: once an hour.

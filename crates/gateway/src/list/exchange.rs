@@ -107,7 +107,9 @@ impl Reader {
     fn read(&self, call: &ListCall, body: &[u8], is_filtered: bool) -> Result<PageRead, Error> {
         let ListCall { listing, ask, related, for_roster, .. } = call;
         let (dialect, rules) = (self.upstream.dialect, &self.upstream.rules);
-        let page = Page { dialect, listing, body, context: Context { rules, related } };
+        let tells_keys = matches!(listing, Listing::Users(_)) && ask.is_of_all();
+        let context = Context { rules, related, tells_keys };
+        let page = Page { dialect, listing, body, context };
         let visibility = &self.visibility;
         let mut found = Found::default();
         let Found { groups, teams, sightings } = &mut found;
@@ -131,7 +133,7 @@ impl Reader {
             }),
             Ask::Items => page.read_items(),
             Ask::Look(looks) => {
-                let context = Context { rules: &looks.rules(rules), related };
+                let context = Context { rules: &looks.rules(rules), ..context };
                 Page { context, ..page }.read_users(&mut |user| looks.user(user))
             }
         };

@@ -5,6 +5,7 @@
 //! is beyond the bound is counted under the name `other`.
 
 mod bound;
+mod lists;
 pub(crate) mod shadow;
 mod system;
 mod table;
@@ -29,6 +30,7 @@ use crate::observe::account::{Account, Source};
 use crate::observe::tally::{self, Attempts, Tally, outcome_of};
 use bound::Bound;
 pub use bound::SERIES_MAX;
+use lists::Lists;
 pub(crate) use system::{open_files_max, resident_bytes};
 pub use table::{Kind, METRICS, Metric};
 
@@ -48,8 +50,7 @@ struct Counters {
     ignored: IntCounterVec,
     filters: IntCounterVec,
     upstream_requests: IntCounterVec,
-    /// In the order of [`LIST_EVENTS`].
-    lists: [IntCounter; LIST_EVENTS.len()],
+    lists: Lists,
     answers: IntCounterVec,
     lookups: IntCounterVec,
     no_more_repeats: IntCounterVec,
@@ -103,10 +104,6 @@ pub(crate) struct Snapshot {
 
 const SECONDS_BUCKETS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0];
-
-/// What happens to lists.
-const LIST_EVENTS: [&str; 6] =
-    ["page", "seam_repaired", "read_again", "total_mismatch", "row_hidden", "shrunk"];
 
 /// What a caller's key is when there is something to do.
 const BAD_KEYS: [&str; 2] = ["refused", "forbidden"];
@@ -175,7 +172,7 @@ impl Metrics {
         for errno in ERRNOS {
             accept_errors.with_label_values(&[errno]);
         }
-        let lists = LIST_EVENTS.map(|event| lists.with_label_values(&[event]));
+        let lists = Lists::of(&lists);
         let no_more_repeats = counter("tieline_retry_budget_exhausted_total")?;
         let dns_failures = counter("tieline_dns_failures_total")?;
         for whose in BUDGETS {
@@ -309,25 +306,6 @@ impl Metrics {
             "200" => attempts.good.get_or_init(counter).inc(),
             _ => counter().inc(),
         }
-    }
-
-    pub(crate) fn list(&self, story: &domain::sweep::Story) {
-        let counts = [
-            story.pages,
-            story.seams_repaired,
-            story.restarts,
-            u64::from(story.total_mismatch),
-            story.hidden_rows,
-        ];
-        for (counter, count) in self.0.lists.iter().zip(counts) {
-            counter.inc_by(count);
-        }
-    }
-
-    /// A list had lost more than half of its users, twice.
-    pub(crate) fn list_shrunk(&self) {
-        let [.., shrunk] = &self.0.lists;
-        shrunk.inc();
     }
 
     /// The server rejected a connection, or what came on it.

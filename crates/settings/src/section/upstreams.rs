@@ -62,6 +62,8 @@ pub struct Upstream {
     pub double_read: DoubleRead,
     /// What becomes of a list that lost more than half of its users.
     pub shrunk_list: ShrunkList,
+    /// The vendor's fields that no user has to have, of those without which a list is refused.
+    pub absent_fields: Vec<String>,
     /// How rows are read.
     pub rules: Rules,
     /// Where teams are found.
@@ -183,6 +185,8 @@ pub(crate) struct TypedUpstream {
     #[serde(default)]
     shrunk_list: ShrunkList,
     #[serde(default)]
+    absent_fields: Vec<String>,
+    #[serde(default)]
     deleted_at: DeletionDate,
     id_policy: Option<PolicyName>,
     id_map: Option<PathBuf>,
@@ -298,6 +302,7 @@ impl TypedUpstream {
         let page_rows_max = self.page_rows_max(&at)?;
         self.check_mapping(&at)?;
         self.check_base_url(&at)?;
+        self.check_absent_fields(&at)?;
         let tls = reader.client_tls(&at.field("ca_file"), self.ca_file.as_deref())?;
         Ok(Upstream {
             dialect,
@@ -321,6 +326,7 @@ impl TypedUpstream {
             page_bytes_max: self.page_bytes_max.unwrap_or(facts.page_bytes_max),
             double_read: self.double_read,
             shrunk_list: self.shrunk_list,
+            absent_fields: self.absent_fields,
             teams_from: self.teams_from,
             deleted_from: self.deleted_from,
             related: Related {
@@ -390,6 +396,20 @@ impl TypedUpstream {
             }
             (None, false) => Ok(None),
         }
+    }
+
+    fn check_absent_fields(&self, at: &At<'_>) -> Result<(), ConfigError> {
+        let vital = self.dialect.vital_keys();
+        if self.absent_fields.iter().all(|field| vital.contains(&field.as_str())) {
+            return Ok(());
+        }
+        let what = match vital {
+            [] => only_with(|facts| {
+                dialect_named(facts.name).is_some_and(|dialect| !dialect.vital_keys().is_empty())
+            }),
+            vital => format!("may only name {}", vital.join(" and ")),
+        };
+        at.refuse("absent_fields", what)
     }
 
     fn rules(&self, at: &At<'_>) -> Result<Rules, ConfigError> {

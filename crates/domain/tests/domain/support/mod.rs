@@ -214,6 +214,6 @@ impl Run<'_> {
         Self: 'b,
     {
         let Call { dialect, rules, .. } = self.call;
-        Page { dialect, listing, body, context: Context { rules, related } }
+        Page { dialect, listing, body, context: Context { rules, related, tells_keys: false } }
     }
 }

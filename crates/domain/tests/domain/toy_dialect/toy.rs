@@ -125,7 +125,7 @@ impl Dialect for Toy {
                 state: State::Live,
             }));
         }
-        Ok(PageTail { total: page.count })
+        Ok(PageTail { total: page.count, keys: 0 })
     }
 
     fn may_lack(&self, listing: &Listing) -> bool {

@@ -1,0 +1,51 @@
+//! The counters of what happens to lists. Every list is counted, also one that failed.
+
+use domain::sweep::Story;
+use prometheus::{IntCounter, IntCounterVec};
+
+use super::Metrics;
+
+/// The values of the label `event`.
+const EVENTS: [&str; 7] = [
+    "page",
+    "seam_repaired",
+    "read_again",
+    "total_mismatch",
+    "row_hidden",
+    "shrunk",
+    "field_absent",
+];
+
+/// One counter for each of [`EVENTS`].
+#[derive(Debug)]
+pub(super) struct Lists([IntCounter; EVENTS.len()]);
+
+impl Lists {
+    pub(super) fn of(counters: &IntCounterVec) -> Lists {
+        Lists(EVENTS.map(|event| counters.with_label_values(&[event])))
+    }
+}
+
+impl Metrics {
+    /// A list was read, or was not to be had.
+    pub(crate) fn list(&self, story: &Story) {
+        let [pages, seams, readings, totals, rows, ..] = &self.0.lists.0;
+        pages.inc_by(story.pages);
+        seams.inc_by(story.seams_repaired);
+        readings.inc_by(story.restarts);
+        totals.inc_by(u64::from(story.total_mismatch));
+        rows.inc_by(story.hidden_rows);
+    }
+
+    /// A list had lost more than half of its users, twice.
+    pub(crate) fn list_shrunk(&self) {
+        let [.., shrunk, _] = &self.0.lists.0;
+        shrunk.inc();
+    }
+
+    /// No user of a whole list had so many documented fields.
+    pub(crate) fn absent_fields(&self, fields: usize) {
+        let [.., absent] = &self.0.lists.0;
+        absent.inc_by(fields as u64);
+    }
+}
