@@ -11,7 +11,7 @@ use domain::quirks::Quirks;
 use domain::related::Related;
 use domain::sweep::{List, Rows, Window};
 use domain::teams::TeamsOfUsers;
-use domain::upstream::Rules;
+use domain::upstream::{Dialect, Rules};
 use http::{HeaderValue, Request};
 use tokio::time::Instant;
 use transport::body::Body;
@@ -166,6 +166,19 @@ pub(crate) struct Listed {
     pub(crate) found: Found,
     /// Pages it once took to read what is joined to the rows.
     pub(crate) joined_pages: u64,
+}
+
+impl Listed {
+    /// The documented keys that no user of a whole list has, not even as null. A list of one says too little.
+    pub(crate) fn absent_keys(&self, dialect: &dyn Dialect) -> Vec<&'static str> {
+        if self.list.read < 2 {
+            return Vec::new();
+        }
+        let keys = dialect.documented_keys().iter().enumerate();
+        keys.filter(|(bit, _)| self.list.documented & (1 << bit) == 0)
+            .map(|(_, key)| *key)
+            .collect()
+    }
 }
 
 /// Below `fan_out`: one page.

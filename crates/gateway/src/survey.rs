@@ -27,7 +27,7 @@ pub struct Surveyed {
 }
 
 /// What it took to read all users.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct UsersRead {
     /// Pages of the list.
     pub pages: u64,
@@ -37,6 +37,8 @@ pub struct UsersRead {
     pub is_count_wrong: bool,
     /// Rows that the upstream counts and that no page shows, whatever window is asked for.
     pub hidden_rows: u64,
+    /// Fields of the vendor's documentation that no user has, not even as `null`.
+    pub absent_fields: Vec<&'static str>,
 }
 
 /// Why a list was not read.
@@ -123,6 +125,7 @@ impl Surveyed {
             joined_pages: listed.joined_pages,
             is_count_wrong: listed.list.story.total_mismatch,
             hidden_rows: listed.list.story.hidden_rows,
+            absent_fields: listed.absent_keys(self.caller.line.upstream.dialect),
         })
     }
 

@@ -90,18 +90,10 @@ impl Plausible {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).insert(which, rows);
     }
 
-    /// Whether some user has each documented field, be it null. A list of one says too little.
+    /// Whether some user has each documented field, be it null.
     fn has_all_fields(&self, listed: &Listed) -> Result<(), Error> {
-        let (upstream, list) = (&self.upstream, &listed.list);
-        let dialect = upstream.dialect;
-        if list.read < 2 {
-            return Ok(());
-        }
-        let keys = dialect.documented_keys().iter().enumerate();
-        let absent: Vec<&str> = keys
-            .filter(|(bit, _)| list.documented & (1 << bit) == 0)
-            .map(|(_, key)| *key)
-            .collect();
+        let (upstream, dialect) = (&self.upstream, self.upstream.dialect);
+        let absent = listed.absent_keys(dialect);
         if absent.is_empty() {
             return Ok(());
         }

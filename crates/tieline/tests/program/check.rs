@@ -10,6 +10,7 @@ use crate::common::{stderr, stdout, tieline, vendor};
 use serde_json::Value;
 use tests::folder::Folder;
 use tests::plain::{ask, get};
+use tests::raw::{Raw, Reply, page, user};
 use tests::{CLIENT, DELETED, LEGACY_KEY, TEAMS, V1_USERS, V4_KEY, config};
 
 const EVERYTHING: &str = "sees = \"everything\"";
@@ -20,6 +21,24 @@ struct World {
     _process: Process,
     base: String,
     is_vonage: bool,
+}
+
+/// Runs the check of one caller; `upstream` is the upstream's table, and `caller` ends the caller's.
+fn check_of(folder: &Folder, key: &str, upstream: &str, caller: &str, more: &str) -> Checked {
+    let text = format!(
+        "[limits]\nrequest_deadline = \"20s\"\n{more}\n\
+         [[caller]]\nname = \"crm\"\nlegacy_key = {{ env = \"CHECK_LEGACY\" }}\n\
+         upstream = \"up\"\nupstream_key = {{ env = \"CHECK_KEY\" }}\n{caller}\n{upstream}"
+    );
+    let file = folder.file("tieline.toml", text);
+    let mut command = tieline(&["check", "--config", &file]);
+    let output = command.envs([("CHECK_KEY", key), ("CHECK_LEGACY", LEGACY_KEY)]).output().unwrap();
+    let report = stdout(&output);
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{}", stderr(&output));
+    let is_good = output.status.success();
+    assert_eq!(report.lines().last(), Some(if is_good { "ok" } else { "NOT OK" }), "{report}");
+    assert_eq!(report.contains("FAILED"), !is_good, "{report}");
+    Checked { report, is_good }
 }
 
 impl World {
@@ -48,21 +67,7 @@ impl World {
             true => config::vonage("up", &self.base, upstream),
             false => config::voiso("up", &self.base, upstream),
         };
-        let text = format!(
-            "[limits]\nrequest_deadline = \"20s\"\n{more}\n\
-             [[caller]]\nname = \"crm\"\nlegacy_key = {{ env = \"CHECK_LEGACY\" }}\n\
-             upstream = \"up\"\nupstream_key = {{ env = \"CHECK_KEY\" }}\n{caller}\n{upstream}"
-        );
-        let file = self.folder.file("tieline.toml", text);
-        let mut command = tieline(&["check", "--config", &file]);
-        let output =
-            command.envs([("CHECK_KEY", key), ("CHECK_LEGACY", LEGACY_KEY)]).output().unwrap();
-        let report = stdout(&output);
-        assert!(matches!(output.status.code(), Some(0 | 1)), "{}", stderr(&output));
-        let is_good = output.status.success();
-        assert_eq!(report.lines().last(), Some(if is_good { "ok" } else { "NOT OK" }), "{report}");
-        assert_eq!(report.contains("FAILED"), !is_good, "{report}");
-        Checked { report, is_good }
+        check_of(&self.folder, key, &upstream, caller, more)
     }
 
     fn stats(&self) -> Value {
@@ -161,6 +166,29 @@ impl Checked {
 
 const NO_LIST: &str = "from the users, since the upstream has no list of them for this key; a team \
                        without members will be missing";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_no_page_shows_and_fields_that_no_user_has_are_named() {
+    let raw = Raw::start(|head| {
+        if !head.target().starts_with("/api/v4/users?") {
+            return Reply::json(404, "{}".to_owned());
+        }
+        let (offset, limit) = (head.number_of("offset"), head.number_of("limit"));
+        let ids = (1..=250).skip(offset).take(limit).filter(|id| *id != 7 && *id != 120);
+        Reply::json(200, page(&ids.map(user).collect::<Vec<_>>(), 250))
+    })
+    .await;
+    let upstream = config::voiso("up", format!("http://{}", raw.address), "");
+    let checked = check_of(&Folder::new(), V4_KEY, &upstream, EVERYTHING, "").good();
+    assert_eq!(checked.line("count"), "the upstream's total does not fit its own pages, twice");
+    let report = &checked.report;
+    assert!(report.contains("it counts 2 users whom no page shows"), "{report}");
+    assert_eq!(
+        checked.line("schema"),
+        "no user has sip_account, extension, caller_id, employee_id, timezone, \
+         security_access_group, webrtc_ringtone, status, deleted_at, not even as null"
+    );
+}
 
 #[test]
 fn over_voiso_the_report_says_what_the_vendor_holds() {

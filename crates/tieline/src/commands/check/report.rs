@@ -378,6 +378,10 @@ impl fmt::Display for Findings {
                 rows => writeln!(f, "                it counts {rows} users whom no page shows")?,
             }
         }
+        if !self.read.absent_fields.is_empty() {
+            let fields = self.read.absent_fields.join(", ");
+            writeln!(f, "  schema        no user has {fields}, not even as null")?;
+        }
         if survey.live_with_deletion_date > 0 {
             let users = survey.live_with_deletion_date;
             writeln!(
