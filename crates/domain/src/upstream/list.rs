@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::scan::Scan;
-use super::strict::{BAD_ID, DUPLICATE, Missing, PlaceIn, Skip, Str, TOO_DEEP, TOO_LARGE, scalar};
+use super::strict::{BAD_ID, DUPLICATE, Missing, Skip, Str, TOO_DEEP, TOO_LARGE, scalar};
 use super::{PageError, PageTail, Refusal, SchemaError, SchemaKind};
 use crate::id;
 
@@ -40,7 +40,14 @@ pub(super) fn read<R: RowReader>(
     layout: Layout,
     reader: &mut R,
 ) -> Result<PageTail, PageError> {
-    let text = text(body)?;
+    read_text(text(body)?, layout, reader)
+}
+
+fn read_text<R: RowReader>(
+    text: &str,
+    layout: Layout,
+    reader: &mut R,
+) -> Result<PageTail, PageError> {
     let mut scan = Scan::new(text);
     let page = PageSeed { layout, reader: &mut *reader }.deserialize(&mut scan);
     match page.and_then(|page| scan.end().map(|()| page)) {
@@ -57,13 +64,12 @@ pub(super) fn read_with_keys<R: RowReader>(
     reader: &mut R,
     known: &'static [&'static str],
 ) -> Result<PageTail, PageError> {
-    let tail = read(body, layout, reader)?;
+    let text = text(body)?;
+    let tail = read_text(text, layout, reader)?;
     let mut seen = KeysSeen { known, seen: 0 };
     // The page was good. This reading ends with an error as soon as nothing is left to learn, as a rule
     // behind the first row.
-    if let Ok(text) = std::str::from_utf8(body) {
-        let _ = PageSeed { layout, reader: &mut seen }.deserialize(&mut Scan::new(text));
-    }
+    let _ = PageSeed { layout, reader: &mut seen }.deserialize(&mut Scan::new(text));
     Ok(PageTail { keys: seen.seen, ..tail })
 }
 
@@ -100,8 +106,8 @@ impl<'de> Visitor<'de> for KeysOfRow<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let KeysSeen { known, seen } = self.0;
-        while let Some(place) = map.next_key_seed(PlaceIn(known))? {
-            if place < known.len() {
+        while let Some(key) = map.next_key::<Str<'de>>()? {
+            if let Some(place) = known.iter().position(|known| *known == key.0) {
                 *seen |= 1 << place;
             }
             map.next_value::<Skip>()?;

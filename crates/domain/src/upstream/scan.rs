@@ -7,7 +7,6 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::value::{BorrowedStrDeserializer, StringDeserializer, U64Deserializer};
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
@@ -165,32 +164,11 @@ impl<'de> Scan<'de> {
     }
 
     fn list<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Refused> {
-        self.within(*b"[]", |scan| {
-            visitor.visit_seq(Members { scan, is_first: true, known: &[], expected: 0 })
-        })
+        self.within(*b"[]", |scan| visitor.visit_seq(Members { scan, is_first: true }))
     }
 
-    fn object<V: Visitor<'de>>(
-        &mut self,
-        known: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Refused> {
-        self.within(*b"{}", |scan| {
-            visitor.visit_map(Members { scan, is_first: true, known, expected: 0 })
-        })
-    }
-
-    /// Goes behind this very key, if it is what comes next.
-    #[inline]
-    fn takes(&mut self, key: &str) -> bool {
-        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        let Some((quoted, _)) = rest.split_at_checked(key.len() + 2) else { return false };
-        let [b'"', inner @ .., b'"'] = quoted else { return false };
-        let is_next = inner == key.as_bytes();
-        if is_next {
-            self.at += quoted.len();
-        }
-        is_next
+    fn object<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Refused> {
+        self.within(*b"{}", |scan| visitor.visit_map(Members { scan, is_first: true }))
     }
 
     fn text<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Refused> {
@@ -222,7 +200,7 @@ impl<'de> Deserializer<'de> for &mut Scan<'de> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
         match self.next()? {
             b'"' => self.text(visitor),
-            b'{' => self.object(&[], visitor),
+            b'{' => self.object(visitor),
             b'[' => self.list(visitor),
             b'n' => self.word("null").and_then(|()| visitor.visit_unit()),
             b't' => self.word("true").and_then(|()| visitor.visit_bool(true)),
@@ -248,21 +226,12 @@ impl<'de> Deserializer<'de> for &mut Scan<'de> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
-        self.object(&[], visitor)
-    }
-
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        keys: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Refused> {
-        self.object(keys, visitor)
+        self.object(visitor)
     }
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char string bytes byte_buf unit
-        unit_struct newtype_struct tuple tuple_struct enum identifier ignored_any
+        unit_struct newtype_struct tuple tuple_struct struct enum identifier ignored_any
     }
 }
 
@@ -270,10 +239,6 @@ impl<'de> Deserializer<'de> for &mut Scan<'de> {
 struct Members<'s, 'de> {
     scan: &'s mut Scan<'de>,
     is_first: bool,
-    /// The keys that are read of an object, and the place in it of the one that comes next as a rule: vendors
-    /// write objects of one kind alike. A known key is told by its place.
-    known: &'static [&'static str],
-    expected: usize,
 }
 
 impl Members<'_, '_> {
@@ -319,22 +284,10 @@ impl<'de> MapAccess<'de> for Members<'_, 'de> {
         if !self.advance(b'}')? {
             return Ok(None);
         }
-        if let Some(key) = self.known.get(self.expected)
-            && self.scan.takes(key)
-        {
-            let place = self.expected as u64;
-            self.expected += 1;
-            return seed.deserialize(U64Deserializer::new(place)).map(Some);
+        if self.scan.next()? != b'"' {
+            return Err(Refused);
         }
-        let key = self.scan.string()?;
-        if let Some(place) = self.known.iter().position(|known| *known == key) {
-            self.expected = place + 1;
-            return seed.deserialize(U64Deserializer::new(place as u64)).map(Some);
-        }
-        match key {
-            Cow::Borrowed(key) => seed.deserialize(BorrowedStrDeserializer::new(key)).map(Some),
-            Cow::Owned(key) => seed.deserialize(StringDeserializer::new(key)).map(Some),
-        }
+        seed.deserialize(&mut *self.scan).map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Refused> {

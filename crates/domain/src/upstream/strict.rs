@@ -53,31 +53,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
     }
 }
 
-/// A key as its place among the known ones; their number stands for any other. A reader that found the place
-/// itself may tell it in place of the text.
-pub(super) struct PlaceIn(pub(super) &'static [&'static str]);
-
-impl<'de> de::DeserializeSeed<'de> for PlaceIn {
-    type Value = usize;
-    fn deserialize<D: Deserializer<'de>>(self, de: D) -> Result<usize, D::Error> {
-        de.deserialize_identifier(self)
-    }
-}
-
-impl Visitor<'_> for PlaceIn {
-    type Value = usize;
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-    fn visit_u64<E>(self, place: u64) -> Result<usize, E> {
-        Ok(usize::try_from(place).unwrap_or(self.0.len()))
-    }
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<usize, E> {
-        let known = self.0.iter().position(|known| *known == text);
-        bounded(text).map(|_| known.unwrap_or(self.0.len()))
-    }
-}
-
 /// An unread value: checked like any other, then dropped.
 #[derive(Debug)]
 pub(super) struct Skip;
@@ -218,12 +193,10 @@ macro_rules! object {
                         self,
                         mut map: A,
                     ) -> Result<$name<'a>, A::Error> {
-                        #[expect(non_camel_case_types, reason = "named like the fields")]
-                        enum Place { $($field),* }
                         $(let mut $field: Option<$ty> = None;)*
-                        while let Some(place) = map.next_key_seed(PlaceIn($name::KEYS))? {
-                            match place {
-                                $(place if place == Place::$field as usize => {
+                        while let Some(key) = map.next_key::<Str<'de>>()? {
+                            match &*key.0 {
+                                $($key => {
                                     let value: $ty = map.next_value()?;
                                     if $field.as_ref().is_some_and(|before| {
                                         !$or_again || *before != value
@@ -245,8 +218,7 @@ macro_rules! object {
                         })
                     }
                 }
-                let visitor = ObjectVisitor(std::marker::PhantomData);
-                de.deserialize_struct(stringify!($name), $name::KEYS, visitor)
+                de.deserialize_map(ObjectVisitor(std::marker::PhantomData))
             }
         }
     };

@@ -16,7 +16,7 @@ use serde::de::{self, SeqAccess};
 
 use super::list::{self, Layout, RowReader};
 use super::news;
-use super::strict::{BAD_ID, DUPLICATE, Missing, PlaceIn, Skip, Str, bounded, object, scalar};
+use super::strict::{BAD_ID, DUPLICATE, Missing, Skip, Str, bounded, object, scalar};
 use super::{
     Context, Credential, DeletionDate, Dialect, Facts, PageError, PageRequest, PageTail, Refusal,
     Rules, SchemaError, SchemaKind,

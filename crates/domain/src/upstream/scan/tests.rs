@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::*;
-use crate::upstream::strict::{DUPLICATE, Missing, PlaceIn, Skip, Str, object};
+use crate::upstream::strict::{DUPLICATE, Missing, Skip, Str, object};
 
 fn scanned(text: &str) -> Option<Value> {
     let mut scan = Scan::new(text);

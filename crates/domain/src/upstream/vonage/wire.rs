@@ -10,7 +10,7 @@ use crate::hub::{Id, Named, State, Text};
 use crate::id::{self, IdPolicy, Number, Unnumbered};
 use crate::listing::{Item, Owned, Row};
 use crate::upstream::list::Keys;
-use crate::upstream::strict::{DUPLICATE, Missing, PlaceIn, Skip, Str, bounded, object, scalar};
+use crate::upstream::strict::{DUPLICATE, Missing, Skip, Str, bounded, object, scalar};
 use crate::upstream::{CallerIdField, Context, EmployeeIdField, ExtensionField, Rules};
 
 /// Every key that is read.
