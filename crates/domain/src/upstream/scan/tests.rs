@@ -163,6 +163,7 @@ fn objects_have_the_same_members_whatever_the_order_of_their_keys() {
         }
     }
     assert!(good > 2_000, "{good}");
+    assert!(keys.starts_with(Thing::KEYS) && keys.ends_with(&Part::KEYS[1..]));
 }
 
 #[test]
