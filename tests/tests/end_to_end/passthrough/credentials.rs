@@ -87,6 +87,22 @@ async fn a_kept_credential_goes_as_it_came() {
 }
 
 #[tokio::test]
+async fn a_header_that_is_no_bearer_and_an_empty_key_are_exchanged_like_nothing() {
+    let upstream = upstream().await;
+    let front = passing(upstream.address, "").await;
+    for (header, target, sent) in [
+        ("Basic bm9ib2R5", "/x?a=1&key=legacy-demo-key", "/x?a=1"),
+        ("", "/x?key=legacy-demo-key&b", "/x?b"),
+        (BEARER, "/x?key=&b", "/x?b"),
+    ] {
+        let answer = front.get_with(target, &[("authorization", header)]).await;
+        assert_eq!(answer.json()["saw"], sent, "{header}");
+        let head = upstream.heads().pop().unwrap();
+        assert_eq!(authorization(&head), [format!("Bearer {V4_KEY}")], "{header}");
+    }
+}
+
+#[tokio::test]
 async fn unknown_callers_are_refused_in_the_legacy_shape() {
     let upstream = upstream().await;
     let front = passing(upstream.address, "").await;
