@@ -63,6 +63,9 @@ pub(crate) enum Error {
     /// The client's body broke off or was no body.
     #[error("the client's body broke off")]
     BadBody,
+    /// The client's body cannot be read for parameters, though it says that it has some.
+    #[error("a body whose parameters cannot be read")]
+    BadParameters,
     /// The server refused what came before it was a request.
     #[error("a request that the server refused")]
     Refused(Refusal),
@@ -227,6 +230,7 @@ impl Error {
             Error::BadExpect => Slug::BadExpect,
             Error::SlowBody => Slug::SlowBody,
             Error::BadBody => Slug::BadBody,
+            Error::BadParameters => Slug::BadParameters,
             Error::Refused(refusal) => of_refusal(*refusal),
             Error::UnknownHost => Slug::UnknownHost,
             Error::Overloaded => Slug::Overloaded,
@@ -334,6 +338,7 @@ fn of_refusal(refusal: Refusal) -> Slug {
         Refusal::BadHeader => Slug::BadHeader,
         Refusal::BadHost => Slug::BadHost,
         Refusal::BadMethod => Slug::MethodNotAllowed,
+        Refusal::BadQuery => Slug::BadQuery,
         Refusal::BadRequest => Slug::BadRequest,
         Refusal::BadTarget => Slug::BadTarget,
         Refusal::BadVersion => Slug::BadVersion,
@@ -376,6 +381,7 @@ mod tests {
             Refusal::BadHeader,
             Refusal::BadHost,
             Refusal::BadMethod,
+            Refusal::BadQuery,
             Refusal::BadRequest,
             Refusal::BadTarget,
             Refusal::BadVersion,

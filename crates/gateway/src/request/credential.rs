@@ -48,7 +48,7 @@ fn bearer(header: &HeaderValue) -> Option<Credential> {
     let is_space = |byte: &u8| b" \t".contains(byte);
     let bytes = header.as_bytes();
     let (scheme, rest) = bytes.split_at(bytes.iter().position(is_space)?);
-    if !scheme.eq_ignore_ascii_case(b"bearer") || rest.iter().all(|byte| is_space(byte)) {
+    if !scheme.eq_ignore_ascii_case(b"bearer") || rest.iter().all(is_space) {
         return None;
     }
     let key = header.to_str().ok().and_then(|text| text.get(scheme.len()..));

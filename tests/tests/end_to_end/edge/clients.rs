@@ -1,0 +1,134 @@
+//! Habits of clients that worked before the swap: what they write in a path, a query, a header or a body that
+//! is not quite as documented, and still meant one thing.
+
+use serde_json::json;
+use tests::raw::{Raw, Reply, page, say, user};
+use tests::wire::{Far, passing, request, values};
+use tests::{Answer, BEARER, Front, TEAMS, V1_USERS, World, expect, users};
+
+const KEY: &str = "authorization: Bearer legacy-demo-key";
+const JSON: &str = "content-type: application/json";
+const FORM: &str = "content-type: application/x-www-form-urlencoded; charset=utf-8";
+
+/// Asks on a connection of its own, with the key and a body.
+async fn ask(front: &Front, line: &str, headers: &[&str], body: impl AsRef<[u8]>) -> Answer {
+    let body = body.as_ref();
+    let length = format!("content-length: {}", body.len());
+    let headers = [headers, &[&length, "connection: close"]].concat();
+    let text = [request(line, &headers).as_bytes(), body].concat();
+    Answer::heard(say(front.running.address, &text).await)
+}
+
+/// An upstream of three users, one of them with a name that is not ASCII, one whose name holds U+FFFD.
+async fn three() -> Raw {
+    let names = ["Jane Doe", "Jos\u{e9}", "Jos\u{fffd}"];
+    let rows = names.iter().zip(1..);
+    let rows: Vec<String> =
+        rows.map(|(name, id)| user(id).replace(&format!("User {id}"), name)).collect();
+    let whole = page(&rows, rows.len());
+    Raw::start(move |_| Reply::json(200, whole.clone())).await
+}
+
+#[tokio::test]
+async fn a_base_url_may_end_in_a_slash_and_a_path_have_other_spellings() {
+    let world = World::with(users(12), "", "[passthrough]\nenabled = true").await;
+    let all = world.get(V1_USERS).await.ids();
+    assert!(!all.is_empty());
+    for path in [
+        "//api/user_management/v1/users",
+        "/api//user_management/v1/users",
+        "/api/user_management/v1/users/",
+        "/api/user_management/v1/users.json",
+        "/user%5Fmanagement/v1/users",
+        "//user%5fmanagement/v1/users.json/?name=",
+    ] {
+        expect::rows(&world.get(path).await, &all, path);
+    }
+    let teams = world.get(TEAMS).await.text();
+    assert_eq!(world.get("//api/v2/cdr/teams/").await.text(), teams);
+    for path in ["/API/user_management/v1/users", "/api%2Fuser_management/v1/users"] {
+        expect::error(&world.get(path).await, "400 odd_path", path);
+    }
+}
+
+#[tokio::test]
+async fn text_in_a_query_is_utf_8_and_other_bytes_match_nobody() {
+    let upstream = three().await;
+    let front = Front::over(upstream.address, "", "").await;
+    for (query, ids) in [
+        ("name=Jos\u{e9}", &[2][..]),
+        ("name=Jos%C3%A9", &[2]),
+        ("name=Jos%EF%BF%BD", &[3]),
+        ("name=Jos\u{fffd}", &[3]),
+        ("name=Jos%E9", &[]),
+        ("filter[name][]=Jos%FF", &[]),
+        ("name=Jos%E9&name=Jos%C3%A9", &[]),
+        ("x=%E9&name=Jane+Doe", &[1]),
+    ] {
+        let answer = ask(&front, &format!("GET {V1_USERS}?{query}"), &[], "").await;
+        expect::rows(&answer, ids, query);
+    }
+    for (target, verdict) in [
+        (&b"?name=Jos\xe9"[..], "400 bad_query"),
+        (b"?name=\"x\"", "400 bad_query"),
+        (b"/Jos\xc3\xa9?name=x", "400 bad_target"),
+    ] {
+        let text = request(&format!("GET {V1_USERS}@"), &["connection: close"]);
+        let (before, after) = text.split_once('@').unwrap();
+        let bytes = [before.as_bytes(), target, after.as_bytes()].concat();
+        let answer = Answer::heard(say(front.running.address, &bytes).await);
+        assert_eq!(answer.verdict(), verdict);
+        let named = if verdict.ends_with("query") { "Query" } else { "Path" };
+        assert!(answer.text().contains(named), "{}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn filters_in_a_body_go_over_those_of_the_query() {
+    let upstream = three().await;
+    let front = Front::over(upstream.address, "", "").await;
+    for (query, kind, body, ids) in [
+        ("", JSON, r#"{"name":"Jane Doe"}"#, &[1][..]),
+        ("?name=Jane+Doe", JSON, r#"{"name":"Jos\u00e9"}"#, &[2]),
+        ("?name=Jane+Doe", JSON, r#"{"filter":{"name":"Jos\u00e9"}}"#, &[]),
+        ("?filter[name]=Jane+Doe", JSON, r#"{"filter":{"id":2}}"#, &[2]),
+        ("?name[0]=Jane+Doe", JSON, r#"{"name":null,"page":2}"#, &[1, 2, 3]),
+        ("?name=Jane+Doe", JSON, r#"["name"]"#, &[1]),
+        ("?name=Jane+Doe", FORM, "name=Jos%C3%A9&key=x", &[2]),
+        ("", FORM, "filter%5Bname%5D=Jane+Doe", &[1]),
+        ("?name=Jane+Doe", "content-type: text/plain", "name=Jos%C3%A9", &[1]),
+        ("", "accept: */*", r#"{"name":"Jane Doe"}"#, &[1, 2, 3]),
+        ("?name=Jane+Doe", JSON, "", &[1]),
+    ] {
+        let answer = ask(&front, &format!("GET {V1_USERS}{query}"), &[kind], body).await;
+        expect::rows(&answer, ids, &format!("{query} {body}"));
+    }
+    let latin = ask(&front, &format!("GET {V1_USERS}"), &[FORM], b"name=Jos\xe9").await;
+    expect::rows(&latin, &[], "a form in Latin-1");
+    let asked = upstream.asked();
+    let long = format!("{{\"name\":\"{}\"}}", "x".repeat(64 << 10));
+    for body in ["{", "name=x", &long] {
+        let answer = ask(&front, &format!("GET {V1_USERS}"), &[JSON], body).await;
+        assert_eq!(answer.verdict(), "400 bad_parameters", "{} bytes", body.len());
+    }
+    assert_eq!(upstream.asked(), asked, "nothing is asked for a body that cannot be read");
+    let ignores = "[legacy]\nbody_parameters = \"ignore\"";
+    let front = Front::over(upstream.address, "", ignores).await;
+    for body in [r#"{"name":"Jane Doe"}"#, "{"] {
+        let answer = ask(&front, &format!("GET {V1_USERS}"), &[JSON], body).await;
+        expect::rows(&answer, &[1, 2, 3], "ignored");
+    }
+}
+
+#[tokio::test]
+async fn parameters_that_look_like_filters_are_ignored_and_counted() {
+    let upstream = three().await;
+    let front = Front::over(upstream.address, "", "").await;
+    expect::rows(&front.get(&format!("{V1_USERS}?name[0]=Jane+Doe")).await, &[1], "PHP");
+    let misses = || async { front.admin("/callers").await.json()[0]["near_misses"].clone() };
+    assert_eq!(misses().await, json!({"brackets": 0, "case": 0, "spelling": 0}));
+    for query in ["Name=Jane", "filters[name]=Jane&NAME=x", "callerId=7&page=1", "q[email]=x"] {
+        expect::rows(&front.get(&format!("{V1_USERS}?{query}")).await, &[1, 2, 3], query);
+    }
+    assert_eq!(misses().await, json!({"brackets": 2, "case": 2, "spelling": 1}));
+}
