@@ -132,3 +132,33 @@ async fn parameters_that_look_like_filters_are_ignored_and_counted() {
     }
     assert_eq!(misses().await, json!({"brackets": 2, "case": 2, "spelling": 1}));
 }
+
+#[tokio::test]
+async fn an_answer_without_a_length_to_http_1_0_says_that_its_connection_ends() {
+    let upstream = Far::start(|mut wire| async move {
+        loop {
+            let head = wire.head().await?;
+            let body = match head.contains("/known") {
+                true => "content-length: 2\r\n\r\nok",
+                false => "transfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+            };
+            wire.say(format!("HTTP/1.1 200 OK\r\n{body}")).await?;
+        }
+    })
+    .await;
+    let front = passing(upstream.address, "").await;
+    for (path, said) in [("/known", "keep-alive"), ("/open", "close")] {
+        let text = format!("GET {path} HTTP/1.0\r\nconnection: keep-alive\r\n{KEY}\r\n\r\n");
+        let mut wire = tests::wire::Wire::to(front.running.address).await;
+        wire.say(&text).await.unwrap();
+        let head = wire.head().await.unwrap();
+        assert_eq!(values(&head, "connection"), [said], "{head}");
+        assert_eq!(wire.exactly(2).await.unwrap(), "ok");
+        if said == "keep-alive" {
+            wire.say(&text).await.unwrap();
+            assert!(wire.head().await.is_some(), "it is used again");
+        } else {
+            assert_eq!(wire.rest().await, "");
+        }
+    }
+}
