@@ -172,6 +172,9 @@ pub(crate) enum Error {
     /// The connection broke behind a request that may have done its work.
     #[error("the upstream closed the connection before its answer, and may have done its work")]
     OutcomeUnknown,
+    /// The upstream's answer repeats the caller's own credential, which must not go out.
+    #[error("the upstream's answer repeats this caller's upstream_key")]
+    RepeatedKey,
     /// The upstream's answer did not arrive whole.
     #[error("the upstream's answer did not arrive: {0}")]
     Body(BodyError),
@@ -231,6 +234,7 @@ impl Error {
             Error::SlowBody => Slug::SlowBody,
             Error::BadBody => Slug::BadBody,
             Error::BadParameters => Slug::BadParameters,
+            Error::RepeatedKey => Slug::UpstreamRepeatedKey,
             Error::Refused(refusal) => of_refusal(*refusal),
             Error::UnknownHost => Slug::UnknownHost,
             Error::Overloaded => Slug::Overloaded,

@@ -31,7 +31,7 @@ pub use section::legacy::BodyParameters;
 pub use section::limits::Limits;
 pub use section::log::{Log, LogFormat, MUTE, is_mute};
 pub use section::passthrough::{
-    Allow, Methods, Passthrough, PassthroughCredential, Route, UnknownCallers,
+    Allow, EscapedSlashes, Methods, Passthrough, PassthroughCredential, Route, UnknownCallers,
 };
 pub use section::server::Server;
 pub use section::shadow::Shadow;

@@ -120,6 +120,7 @@ rows! {
     UpstreamPagingBroken "upstream_paging_broken" 502 Upstream Never UNUSABLE;
     UpstreamRedirect "upstream_redirect" 502 Upstream Never UNUSABLE;
     UpstreamRefusedCall "upstream_refused_call" 502 Upstream Never UNUSABLE;
+    UpstreamRepeatedKey "upstream_repeated_key" 502 Upstream Never UNUSABLE;
     UpstreamReset "upstream_reset" 502 Upstream Later UNUSABLE;
     UpstreamTimeout "upstream_timeout" 504 Upstream Later "Upstream took too long";
     UpstreamTls "upstream_tls" 502 Upstream Never UNUSABLE;

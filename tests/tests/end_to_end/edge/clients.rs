@@ -162,3 +162,68 @@ async fn an_answer_without_a_length_to_http_1_0_says_that_its_connection_ends() 
         }
     }
 }
+
+#[tokio::test]
+async fn a_place_at_the_upstream_becomes_one_here() {
+    let upstream = Raw::start(|head| {
+        let host = head.headers("host").concat();
+        Reply::bytes(format!(
+            "HTTP/1.1 302 Found\r\nlocation: http://{host}/y?a=1\r\ncontent-length: 0\r\n\r\n"
+        ))
+    })
+    .await;
+    let front = passing(upstream.address, "").await;
+    assert_eq!(front.get("/x").await.header("location"), "/y?a=1");
+    let front = passing(upstream.address, "rewrite_location = false").await;
+    let kept = format!("http://{}/y?a=1", upstream.address);
+    assert_eq!(front.get("/x").await.header("location"), kept);
+}
+
+#[tokio::test]
+async fn an_escaped_slash_goes_through_where_the_operator_says_so() {
+    let upstream = Raw::start(|_| Reply::json(200, "{}")).await;
+    let front = passing(upstream.address, "").await;
+    expect::error(&front.get("/files/a%2Fb").await, "400 odd_path", "by default");
+    let rules = "escaped_slashes = \"keep\"\n\
+                 [[passthrough.route]]\nprefix = \"/files/secret\"\nallow = false\n\
+                 [[passthrough.route]]\nprefix = \"/closed\"\nallow = false";
+    let front = passing(upstream.address, rules).await;
+    for target in ["/files/a%2Fb", "/files/a%2fb/c?d=%2F"] {
+        assert_eq!(front.get(target).await.verdict(), "200 ", "{target}");
+        assert_eq!(upstream.heads().pop().unwrap().target(), target);
+    }
+    let asked = upstream.asked();
+    for target in [
+        "/files%2Fsecret/x",
+        "/files/secret%2Fx",
+        "/files/x/..%2Fsecret",
+        "/closed%2Fx",
+        "/api%2Fv2/cdr/teams",
+        "/api/v2/cdr%2Fteams%2F",
+    ] {
+        expect::error(&front.get(target).await, "400 odd_path", target);
+    }
+    assert_eq!(upstream.asked(), asked);
+}
+
+#[tokio::test]
+async fn a_route_has_waits_of_its_own() {
+    let upstream = Far::start(|mut wire| async move {
+        let head = wire.head().await?;
+        if head.contains("/body") {
+            wire.say("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc").await?;
+        }
+        wire.rest().await;
+        None
+    })
+    .await;
+    let rules = "[[passthrough.route]]\nprefix = \"/short\"\n\
+                 head_timeout = \"200ms\"\nidle_timeout = \"200ms\"";
+    let front = passing(upstream.address, rules).await;
+    expect::error(&front.get("/short/head").await, "504 upstream_timeout", "no head");
+    let mut wire = front.wire("GET /short/body", &[]).await;
+    assert!(wire.head().await.unwrap().starts_with("HTTP/1.1 200 "));
+    assert_eq!(wire.rest().await, "abc", "cut");
+    assert_eq!(front.count("tieline_errors_total{slug=\"upstream_timeout\"}").await, 2);
+    assert_eq!(front.get_with("/x", &[BEARER, ("expect", "x")]).await.verdict(), "417 bad_expect");
+}

@@ -306,6 +306,11 @@ async fn d13_the_callers_upstream_credential_never_comes_back() {
         // Where it was found in the first piece, nothing at all comes.
         assert!(target == "/head" || !heard.ends_with("0\r\n\r\n"), "whole: {heard}");
     }
+    // Where nothing was sent yet, there is still an answer to give.
+    tests::expect::error(&front.get("/fixed").await, "502 upstream_repeated_key", "first piece");
+    let series = "tieline_errors_total{slug=\"upstream_repeated_key\"}";
+    assert_eq!(front.count(series).await, 3, "twice whole, and once cut");
+    assert_eq!(front.count("tieline_errors_total{slug=\"upstream_truncated\"}").await, 0);
 }
 
 #[tokio::test]
