@@ -22,6 +22,8 @@ const TEXTS: &[&str] = &[
     "Method not allowed",
     "Not found",
     "Path is not accepted",
+    "Query is not accepted",
+    "Request body is no JSON, or too long to be read",
     "Send the API key once: as Bearer or as key",
     "Service is overloaded, try again",
     "Service is unavailable, try again",

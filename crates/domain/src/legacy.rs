@@ -5,12 +5,13 @@
 
 pub mod envelope;
 pub mod field;
+mod path;
 pub mod schema;
 mod write;
 
 use std::fmt;
 
-use crate::params::Params;
+use crate::params::{NearMiss, Params};
 use crate::plan::{GroupName, Plan, UserFilter};
 use crate::quirks::{Envelope, Quirks};
 pub use field::{EntryRecord, UserRecord};
@@ -78,7 +79,7 @@ impl Endpoint {
         self.name
     }
 
-    /// The exact paths it answers under.
+    /// The paths it answers under, in their plain spelling; see [`endpoint_at`].
     pub fn paths(&self) -> &'static [&'static str] {
         self.paths
     }
@@ -96,6 +97,12 @@ impl Endpoint {
     /// The filters it has, in the plain spelling.
     pub fn filters(&self) -> impl Iterator<Item = &'static str> {
         self.heads().filter(|field| field.filter.is_some()).map(Head::name)
+    }
+
+    /// How the name of an ignored parameter misses one of the filters; `None` where it is like none.
+    pub fn near_miss(&self, name: &str) -> Option<NearMiss> {
+        let filters: Vec<&str> = self.filters().collect();
+        NearMiss::of(name, filters.iter().copied())
     }
 
     /// The schema of an answer.
@@ -118,6 +125,8 @@ impl Endpoint {
                 Filter::Text(text, mode) => filter.by_text(text, values, mode(modes)),
             }
         }
+        // No stored text has bytes that are none.
+        is_possible &= !params.has_unreadable();
         let ignored = params.finish();
         match is_possible {
             true => Planned::Ask(Box::new(Plan { filter, ignored })),
@@ -171,9 +180,12 @@ pub enum Planned {
     },
 }
 
-/// The endpoint that answers a path.
+/// The endpoint that answers a path, also where it is written with more slashes than needed, with `.json`
+/// at its end, or with escapes of characters that need none. Capitals are another path.
 pub fn endpoint_at(path: &str) -> Option<&'static Endpoint> {
-    ENDPOINTS.iter().copied().find(|endpoint| endpoint.paths.contains(&path))
+    let exact =
+        |path: &str| ENDPOINTS.iter().copied().find(|endpoint| endpoint.paths.contains(&path));
+    exact(path).or_else(|| exact(&path::forgiven(path)?))
 }
 
 /// Counts of values that rendering could only show imperfectly.

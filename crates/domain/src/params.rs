@@ -1,51 +1,79 @@
 //! A cursor over the query of a legacy request: every parameter is used, or reported as ignored.
 //!
 //! Real clients send empty and undocumented parameters, so neither is refused. Both spellings found
-//! in the legacy documentation are understood: `name=` and `filter[name]=`.
+//! in the legacy documentation are understood: `name=` and `filter[name]=`. A body may say the same.
 
-use std::collections::BTreeSet;
+mod body;
+mod near_miss;
+
+use std::collections::{BTreeSet, HashSet};
+
+pub use near_miss::NearMiss;
 
 /// The parameters of one request that are not used yet.
 #[derive(Debug, Clone, Default)]
 pub struct Params {
-    left: Vec<(String, String)>,
+    left: Vec<Given>,
     ignored: BTreeSet<String>,
+    /// Whether a filter was taken whose value is no text.
+    has_unreadable: bool,
+}
+
+/// One parameter.
+#[derive(Debug, Clone)]
+struct Given {
+    name: String,
+    value: String,
+    /// Whether the bytes of the value are UTF-8. What is none, such as `%E9`, is in `value` as U+FFFD.
+    is_text: bool,
 }
 
 impl Params {
-    /// Splits a raw query string (without the `?`). Bytes that are no UTF-8 become U+FFFD, which no
-    /// stored value contains, so such a filter finds nothing rather than everything.
+    /// Splits a raw query string (without the `?`). A filter whose bytes are no UTF-8 finds nothing rather
+    /// than everything: see [`Params::has_unreadable`].
     pub fn parse(query: &str) -> Self {
-        let left = form_urlencoded::parse(query.as_bytes())
-            .map(|(name, value)| (name.into_owned(), value.into_owned()))
-            .collect();
-        Params { left, ignored: BTreeSet::new() }
+        let pairs = query.split('&').filter_map(|raw| {
+            let (name, value) = form_urlencoded::parse(raw.as_bytes()).next()?;
+            let is_text = !value.contains('\u{fffd}') || replaced(raw, &value) == 0;
+            Some(Given { name: name.into_owned(), value: value.into_owned(), is_text })
+        });
+        Params { left: pairs.collect(), ..Params::default() }
+    }
+
+    /// Puts the parameters of a request's body over these of its query, as Rails does: what the body names
+    /// in any spelling, up to the first bracket, the query no longer says.
+    pub fn put_over(&mut self, body: Params) {
+        let root = |name: &str| name.split('[').next().unwrap_or_default().to_owned();
+        let roots: HashSet<String> = body.left.iter().map(|given| root(&given.name)).collect();
+        self.left.retain(|given| !roots.contains(&root(&given.name)));
+        self.left.extend(body.left);
     }
 
     /// Takes every value of the credential parameter, empty ones included.
     pub fn take_key(&mut self) -> Vec<String> {
-        self.take_where(|given| given == "key")
+        self.take_where(|given| given == "key").into_iter().map(|given| given.value).collect()
     }
 
     /// Takes every value of a parameter that only looks like the credential, such as `KEY` or
     /// `key[]`. The legacy API read no key from it, but clients put keys there, and no key may stay.
     pub fn take_odd_keys(&mut self) -> Vec<String> {
-        self.take_where(|given| {
-            given != "key" && given.strip_suffix("[]").unwrap_or(given).eq_ignore_ascii_case("key")
-        })
+        let taken = self
+            .take_where(|given| given != "key" && without_index(given).eq_ignore_ascii_case("key"));
+        taken.into_iter().map(|given| given.value).collect()
     }
 
     /// Whether a filter has a value in any of the spellings that [`Params::take_filter`] takes.
     pub fn has_filter(&self, name: &str) -> bool {
-        self.left.iter().any(|(given, value)| filter_of(given) == name && !value.is_empty())
+        self.left.iter().any(|given| filter_of(&given.name) == name && !given.value.is_empty())
     }
 
     /// Takes the different non-empty values of a filter, spelled `name=`, `filter[name]=` or with
-    /// `[]` behind either. Empty values count as ignored.
+    /// `[]` or `[0]` behind either. Empty values count as ignored.
     pub fn take_filter(&mut self, name: &str) -> Vec<String> {
-        let values = self.take_where(|given| filter_of(given) == name);
+        let taken = self.take_where(|given| filter_of(given) == name);
         let mut wanted: Vec<String> = Vec::new();
-        for value in values {
+        for Given { value, is_text, .. } in taken {
+            self.has_unreadable |= !is_text;
             if value.is_empty() {
                 self.ignored.insert(name.to_owned());
             } else if !wanted.contains(&value) {
@@ -55,18 +83,26 @@ impl Params {
         wanted
     }
 
+    /// Whether a filter was taken whose bytes are no UTF-8. No row can fit it, not even one that holds
+    /// U+FFFD itself.
+    pub fn has_unreadable(&self) -> bool {
+        self.has_unreadable
+    }
+
     /// Ends the reading and returns the names that were not used, sorted, each once.
     pub fn finish(mut self) -> Vec<String> {
-        self.ignored.extend(self.left.into_iter().map(|(name, _)| name));
+        self.ignored.extend(self.left.into_iter().map(|given| given.name));
         self.ignored.into_iter().collect()
     }
 
-    fn take_where(&mut self, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+    fn take_where(&mut self, wanted: impl Fn(&str) -> bool) -> Vec<Given> {
         let mut taken = Vec::new();
-        self.left.retain_mut(|(name, value)| {
-            let hit = wanted(name);
+        self.left.retain_mut(|given| {
+            let hit = wanted(&given.name);
             if hit {
-                taken.push(std::mem::take(value));
+                let (name, value) =
+                    (std::mem::take(&mut given.name), std::mem::take(&mut given.value));
+                taken.push(Given { name, value, is_text: given.is_text });
             }
             !hit
         });
@@ -74,12 +110,28 @@ impl Params {
     }
 }
 
+/// How many U+FFFD of a value stand for bytes that are no UTF-8, rather than for themselves.
+fn replaced(raw: &str, value: &str) -> usize {
+    const ESCAPED: &str = "%ef%bf%bd";
+    let raw = raw.split_once('=').map_or("", |(_, value)| value);
+    let themselves = raw.matches('\u{fffd}').count() + raw.to_lowercase().matches(ESCAPED).count();
+    value.matches('\u{fffd}').count().saturating_sub(themselves)
+}
+
 /// The filter that a parameter names, in whichever spelling.
 fn filter_of(given: &str) -> &str {
-    // Many clients send a list as `name[]=`; here it has one value.
-    let given = given.strip_suffix("[]").unwrap_or(given);
+    let given = without_index(given);
     let inner = given.strip_prefix("filter[").and_then(|rest| rest.strip_suffix(']'));
     inner.unwrap_or(given)
+}
+
+/// A name without the end that makes it one of a list. Many clients send a list as `name[]=`, PHP as
+/// `name[0]=`; here it has one value.
+fn without_index(given: &str) -> &str {
+    match given.strip_suffix(']').and_then(|rest| rest.rsplit_once('[')) {
+        Some((name, index)) if index.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => given,
+    }
 }
 
 #[cfg(test)]
@@ -112,7 +164,47 @@ mod tests {
     #[test]
     fn broken_escapes_never_become_no_filter() {
         let mut params = Params::parse("name=%ff&email=%");
-        assert_eq!(params.take_filter("name"), ["\u{fffd}"]);
         assert_eq!(params.take_filter("email"), ["%"]);
+        assert!(!params.has_unreadable());
+        assert_eq!(params.take_filter("name"), ["\u{fffd}"]);
+        assert!(params.has_unreadable());
+    }
+
+    #[test]
+    fn a_value_is_text_or_is_known_to_be_none() {
+        for (query, value, is_unreadable) in [
+            ("name=Jos\u{e9}", "Jos\u{e9}", false),
+            ("name=Jos%C3%A9", "Jos\u{e9}", false),
+            ("name=Jos%E9", "Jos\u{fffd}", true),
+            ("name=%EF%BF%BD", "\u{fffd}", false),
+            ("name=%ef%bF%bd\u{fffd}", "\u{fffd}\u{fffd}", false),
+            ("name=%EF%BF%BD%E9", "\u{fffd}\u{fffd}", true),
+            ("x=%E9&name=a", "a", false),
+        ] {
+            let mut params = Params::parse(query);
+            assert_eq!(params.take_filter("name"), [value], "{query}");
+            assert_eq!(params.has_unreadable(), is_unreadable, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_numbered_parameter_is_one_of_a_list() {
+        let mut params = Params::parse("name[0]=a&filter[name][12]=b&name[x]=c&name[0=d");
+        assert_eq!(params.take_filter("name"), ["a", "b"]);
+        assert_eq!(params.finish(), ["name[0", "name[x]"]);
+        let mut keys = Params::parse("key[0]=a&Key[]=b&key[x]=c");
+        assert_eq!(keys.take_odd_keys(), ["a", "b"]);
+        assert!(keys.take_key().is_empty());
+    }
+
+    #[test]
+    fn a_body_goes_over_the_query_by_the_first_part_of_a_name() {
+        let mut params = Params::parse("name=a&name[]=b&filter[sag]=c&email=d&x=1");
+        params.put_over(Params::parse("name[]=e&filter[id]=7"));
+        assert_eq!(params.take_filter("name"), ["e"]);
+        assert!(params.take_filter("sag").is_empty());
+        assert_eq!(params.take_filter("email"), ["d"]);
+        assert_eq!(params.take_filter("id"), ["7"]);
+        assert_eq!(params.finish(), ["x"]);
     }
 }

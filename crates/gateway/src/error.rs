@@ -63,6 +63,9 @@ pub(crate) enum Error {
     /// The client's body broke off or was no body.
     #[error("the client's body broke off")]
     BadBody,
+    /// The client's body cannot be read for parameters, though it says that it has some.
+    #[error("a body whose parameters cannot be read")]
+    BadParameters,
     /// The server refused what came before it was a request.
     #[error("a request that the server refused")]
     Refused(Refusal),
@@ -172,6 +175,9 @@ pub(crate) enum Error {
     /// The connection broke behind a request that may have done its work.
     #[error("the upstream closed the connection before its answer, and may have done its work")]
     OutcomeUnknown,
+    /// The upstream's answer repeats the caller's own credential, which must not go out.
+    #[error("the upstream's answer repeats this caller's upstream_key")]
+    RepeatedKey,
     /// The upstream's answer did not arrive whole.
     #[error("the upstream's answer did not arrive: {0}")]
     Body(BodyError),
@@ -230,6 +236,8 @@ impl Error {
             Error::BadExpect => Slug::BadExpect,
             Error::SlowBody => Slug::SlowBody,
             Error::BadBody => Slug::BadBody,
+            Error::BadParameters => Slug::BadParameters,
+            Error::RepeatedKey => Slug::UpstreamRepeatedKey,
             Error::Refused(refusal) => of_refusal(*refusal),
             Error::UnknownHost => Slug::UnknownHost,
             Error::Overloaded => Slug::Overloaded,
@@ -338,6 +346,7 @@ fn of_refusal(refusal: Refusal) -> Slug {
         Refusal::BadHeader => Slug::BadHeader,
         Refusal::BadHost => Slug::BadHost,
         Refusal::BadMethod => Slug::MethodNotAllowed,
+        Refusal::BadQuery => Slug::BadQuery,
         Refusal::BadRequest => Slug::BadRequest,
         Refusal::BadTarget => Slug::BadTarget,
         Refusal::BadVersion => Slug::BadVersion,
@@ -380,6 +389,7 @@ mod tests {
             Refusal::BadHeader,
             Refusal::BadHost,
             Refusal::BadMethod,
+            Refusal::BadQuery,
             Refusal::BadRequest,
             Refusal::BadTarget,
             Refusal::BadVersion,

@@ -9,6 +9,7 @@ mod credential;
 mod flow;
 mod forwarded;
 mod headers;
+mod location;
 mod path;
 
 use std::borrow::Cow;
@@ -111,7 +112,7 @@ impl Passthrough {
         // The legacy key ends here, where another one takes its place.
         let exchanged = match (&who.caller, &who.key) {
             (Some(caller), Some(key)) if route.credential == PassthroughCredential::Exchange => {
-                Some((self.shown_by(caller, behalf).await?, key))
+                Some((shown_by(caller, behalf, &route).await?, key))
             }
             _ => None,
         };
@@ -128,7 +129,7 @@ impl Passthrough {
         // A body may still be on its way when the answer has ended.
         let answered = (!request.body().is_end_stream()).then(CancellationToken::new);
         let waiting = Waiting {
-            rules: &self.rules,
+            route: &route,
             target,
             progress: Arc::clone(&progress),
             expects,
@@ -155,6 +156,9 @@ impl Passthrough {
         *outgoing.headers_mut() = std::mem::take(answer.headers_mut());
         let protocol = outgoing.headers().get(UPGRADE).cloned();
         self.answer_headers(outgoing.headers_mut(), watch.as_ref());
+        if self.rules.rewrite_location {
+            location::become_ours(outgoing.headers_mut(), &target.base);
+        }
         if let Some(protocol) = protocol.filter(|_| switched) {
             outgoing.headers_mut().insert(UPGRADE, protocol);
             outgoing.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
@@ -164,8 +168,11 @@ impl Passthrough {
             None if switched => return Err(Error::Exchange(ClientError::BadFraming)),
             None => {
                 let inner = std::mem::replace(answer.body_mut(), body::empty());
-                let inner = body::timed(inner, self.rules.idle_timeout);
-                let download = Download::new(inner, watch, account.clone(), answered, place);
+                let inner = body::timed(inner, route.idle_timeout);
+                let mut download = Download::new(inner, watch, account.clone(), answered, place);
+                if !headers::is_event_stream(outgoing.headers()) {
+                    download.begin().await?;
+                }
                 *outgoing.body_mut() = body::boxed(download);
             }
             Some(idle) => {
@@ -179,13 +186,18 @@ impl Passthrough {
 
     /// What holds for a path.
     fn route(&self, uri: &Uri) -> Result<Arc<Route>, Error> {
-        let path = path::plain(uri)?;
+        let path = path::plain(uri, self.rules.escaped_slashes)?;
         let route = self.rules.route(&path).ok_or(Error::NotFound)?;
         // A server that reads the path in another way must come to the same rules.
         let is_same = |other: Cow<'_, str>| {
             self.rules.route_in_any_case(&other).is_some_and(|other| Arc::ptr_eq(other, route))
         };
-        if !path::readings(&path).into_iter().all(is_same) {
+        let is_whole = |inside: String| {
+            self.rules.route(&inside).is_some_and(|other| Arc::ptr_eq(other, route))
+        };
+        if !path::readings(&path).into_iter().all(is_same)
+            || !path::with_slashes_inside(uri).is_none_or(is_whole)
+        {
             return Err(Error::OddPath);
         }
         Ok(Arc::clone(Some(route).filter(|route| route.is_allowed).ok_or(Error::NotFound)?))
@@ -208,12 +220,6 @@ impl Passthrough {
             return Err(Error::PassthroughNarrowed);
         }
         Ok(())
-    }
-
-    /// What a caller shows its upstream.
-    async fn shown_by(&self, caller: &Caller, behalf: &Behalf) -> Result<HeaderValue, Error> {
-        let deadline = Instant::now() + self.rules.head_timeout;
-        caller.line.credential.get(behalf, deadline, None).await
     }
 
     fn outgoing_headers(
@@ -302,6 +308,12 @@ impl Who {
     }
 }
 
+/// What a caller shows its upstream.
+async fn shown_by(caller: &Caller, behalf: &Behalf, route: &Route) -> Result<HeaderValue, Error> {
+    let deadline = Instant::now() + route.head_timeout;
+    caller.line.credential.get(behalf, deadline, None).await
+}
+
 fn may_be_sent(request: &Request<Body>, route: &Route) -> Result<(), Error> {
     match &route.methods {
         Some(methods) if !methods.has(request.method()) => {
@@ -341,7 +353,7 @@ fn outgoing_uri(target: &Target, asked: &Uri, is_exchanged: bool) -> Result<Uri,
 
 /// A request on its way, until the head of its answer.
 struct Waiting<'a> {
-    rules: &'a settings::Passthrough,
+    route: &'a Route,
     target: &'a Target,
     progress: Arc<Progress>,
     expects: bool,
@@ -362,7 +374,7 @@ impl Waiting<'_> {
         let upload = |inner: Body| match self.answered.clone() {
             None => inner,
             Some(answered) => {
-                let inner = body::timed(inner, self.rules.idle_timeout);
+                let inner = body::timed(inner, self.route.idle_timeout);
                 let answered = Box::pin(answered.cancelled_owned());
                 let gate = said.map(Gate::new);
                 body::boxed(Upload { inner, gate, progress, answered, _place: place })
@@ -373,12 +385,12 @@ impl Waiting<'_> {
         let mut exchange = std::pin::pin!(exchange);
         let answer = loop {
             // Counted from the last piece of the request's body: a long upload is no long wait.
-            let until = self.progress.last() + self.rules.head_timeout;
+            let until = self.progress.last() + self.route.head_timeout;
             tokio::select! {
                 biased;
                 answer = &mut exchange => break answer,
                 () = sleep_until(until) => {
-                    if self.progress.last() + self.rules.head_timeout <= Instant::now() {
+                    if self.progress.last() + self.route.head_timeout <= Instant::now() {
                         return Err(Error::UpstreamTimeout);
                     }
                 }

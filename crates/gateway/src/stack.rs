@@ -14,10 +14,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::legacy::Endpoint;
 use http::{Method, Request, Response};
-use http_body::Body as _;
 use limits::{Budget, CALLER_REPEATS_MIN, Shed};
 use roster::{Roster, Scope};
-use settings::Config;
+use settings::{BodyParameters, Config};
 use shadow::Shadow;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, timeout_at};
@@ -89,6 +88,8 @@ struct Front {
     quirks: rescue::QuirksByEndpoint,
     /// The longest that a legacy request may take, retries and all.
     deadline: Duration,
+    /// Whether a body has parameters.
+    reads_bodies: bool,
     codings: Codings,
     metrics: Metrics,
     /// The other side, where one is configured.
@@ -111,6 +112,7 @@ impl Front {
             callers: Arc::clone(&state.callers),
             quirks: config.quirks.clone(),
             deadline: config.limits.request_deadline,
+            reads_bodies: config.body_parameters == BodyParameters::Read,
             codings: Codings::new(&config.server.compression),
             metrics: state.metrics.clone(),
             shadow: state.shadow.clone(),
@@ -167,13 +169,13 @@ impl Front {
             account.dialect = Some(caller.line.upstream.dialect.name());
             account.may_explain = caller.may_explain;
         });
-        let body = request.into_body();
+        let body = body::Coming::of(request, self.reads_bodies);
         let answer = async {
             let Some(shadow) = &self.shadow else {
                 return Ok(self.translated(asked, &caller, body).await?.response);
             };
             // The other side answers, if it is its turn and it can; answers may be compared.
-            let beside = Beside::new(shadow, &asked, &caller, body.is_end_stream());
+            let beside = Beside::new(shadow, &asked, &caller, body.has_ended());
             beside.answer(self.translated(asked, &caller, body)).await
         };
         // In place: a timeout would be as large as all that it waits for, and moved with it.
@@ -185,12 +187,14 @@ impl Front {
         &self,
         mut asked: Asked,
         caller: &Caller,
-        body: Body,
+        body: body::Coming,
     ) -> Result<Answer, Error> {
-        // A body has come whole before anything is asked.
-        body::settled(body, asked.deadline).await?;
+        // A body has come whole before anything is asked; what it says goes over the query.
+        if let Some(params) = body.settled(asked.deadline).await? {
+            asked.params.put_over(params);
+        }
         // Legacy parameters to a plan; nothing is asked for a plan that no row can fit.
-        let Some(plan) = plan::plan(&mut asked, &self.callers) else {
+        let Some(plan) = plan::plan(&mut asked, &self.callers, &caller.tally) else {
             return Ok(answer::of_nobody(asked.endpoint, &asked.quirks));
         };
         let Asked { endpoint, quirks, conditional, deadline, behalf, .. } = asked;

@@ -27,10 +27,11 @@ pub use files::Files;
 use reader::{Reader, field};
 pub use section::callers::{Caller, UpstreamKey, bearer};
 pub use section::cors::Cors;
+pub use section::legacy::BodyParameters;
 pub use section::limits::Limits;
 pub use section::log::{Log, LogFormat, MUTE, is_mute};
 pub use section::passthrough::{
-    Allow, Methods, Passthrough, PassthroughCredential, Route, UnknownCallers,
+    Allow, EscapedSlashes, Methods, Passthrough, PassthroughCredential, Route, UnknownCallers,
 };
 pub use section::server::Server;
 pub use section::shadow::Shadow;
@@ -74,6 +75,8 @@ pub struct Config {
     pub callers: Vec<Caller>,
     /// Quirks by endpoint name; every endpoint has an entry.
     pub quirks: BTreeMap<&'static str, Arc<Quirks>>,
+    /// What becomes of the bodies of translated requests.
+    pub body_parameters: BodyParameters,
     /// Requests that are not translated, where they go through.
     pub passthrough: Option<Passthrough>,
     /// Pages of other origins that may ask.
@@ -137,7 +140,7 @@ struct TypedConfig {
     #[serde(default)]
     caller: Vec<callers::TypedCaller>,
     #[serde(default)]
-    legacy: BTreeMap<String, Quirks>,
+    legacy: legacy::TypedLegacy,
     #[serde(default)]
     passthrough: passthrough::TypedPassthrough,
     #[serde(default)]
@@ -168,7 +171,8 @@ impl TypedConfig {
             lookups: self.lookups,
             cache: self.cache,
             roster,
-            quirks: legacy::read(&self.legacy, reader)?,
+            quirks: legacy::read(&self.legacy.endpoints, reader)?,
+            body_parameters: self.legacy.body_parameters,
             cors: self.cors.read(reader)?,
             shadow: self.shadow.map(|typed| typed.read(reader)).transpose()?,
             places: Places::of(reader),

@@ -35,14 +35,20 @@ impl Target {
         self.0.path()
     }
 
-    /// The query without the key and with every other byte unchanged, and whether it had the key.
+    /// The query without the key and with every other byte unchanged, and whether it had the key. An empty key
+    /// is none.
     pub fn query_without_key(&self) -> (String, bool) {
         let query = self.0.query().unwrap_or_default();
-        let is_key = |part: &&str| {
-            form_urlencoded::parse(part.as_bytes()).next().is_some_and(|(name, _)| name == "key")
+        let mut had_key = false;
+        let mut is_other = |part: &&str| match form_urlencoded::parse(part.as_bytes()).next() {
+            Some((name, key)) if name == "key" => {
+                had_key |= !key.is_empty();
+                false
+            }
+            _ => true,
         };
-        let (keys, others): (Vec<&str>, Vec<&str>) = query.split('&').partition(is_key);
-        (others.join("&"), !keys.is_empty())
+        let others: Vec<&str> = query.split('&').filter(|part| is_other(part)).collect();
+        (others.join("&"), had_key)
     }
 }
 
@@ -57,6 +63,7 @@ mod tests {
             ("/a?", "", false),
             ("/a?name=x%20y&sag=&&q", "name=x%20y&sag=&&q", false),
             ("/a?key=1", "", true),
+            ("/a?key=&name=x&key", "name=x", false),
             ("/a?name=x&%6bey=1&keys=2", "name=x&keys=2", true),
         ] {
             let target_of = Target::of(&target.parse().unwrap());

@@ -76,7 +76,7 @@ impl Default for ServerLimits {
     fn default() -> Self {
         Self {
             header_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(75),
             handshake_timeout: Duration::from_secs(5),
             body_idle: Duration::from_secs(10),
             write_progress: Duration::from_secs(10),

@@ -9,6 +9,7 @@
 use allocator as _;
 
 mod edge {
+    mod clients;
     mod cors;
     mod http1;
     mod http2;

@@ -120,7 +120,8 @@ fn shadow(state: &State) -> Vec<u8> {
     serde_json::to_vec(&found).unwrap_or_default()
 }
 
-/// Each caller: name, upstream, what it sees, and what the upstream last said to its v4 key.
+/// Each caller: name, upstream, what it sees, what the upstream last said to its v4 key, and how often it
+/// sent parameters that look like filters and are none.
 fn callers(state: &State) -> Vec<u8> {
     let callers: Vec<_> = state
         .callers
@@ -139,6 +140,7 @@ fn callers(state: &State) -> Vec<u8> {
                 "dialect": caller.line.upstream.dialect.name(),
                 "sees": sees,
                 "upstream_key": caller.line.key_state().as_str(),
+                "near_misses": caller.tally.near_misses().collect::<BTreeMap<_, _>>(),
             })
         })
         .collect();

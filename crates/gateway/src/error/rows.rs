@@ -75,6 +75,8 @@ rows! {
     BadFraming "bad_framing" 400 Client Never "Request length is not clear";
     BadHeader "bad_header" 400 Client Never "A header is not accepted";
     BadHost "bad_host" 400 Client Never "Host is missing or not accepted";
+    BadParameters "bad_parameters" 400 Client Never "Request body is no JSON, or too long to be read";
+    BadQuery "bad_query" 400 Client Never "Query is not accepted";
     BadRequest "bad_request" 400 Client Never "Request is not understood";
     BadTarget "bad_target" 400 Client Never PATH;
     BadVersion "bad_version" 505 Client Never "HTTP version is not supported";
@@ -119,6 +121,7 @@ rows! {
     UpstreamPagingBroken "upstream_paging_broken" 502 Upstream Never UNUSABLE;
     UpstreamRedirect "upstream_redirect" 502 Upstream Never UNUSABLE;
     UpstreamRefusedCall "upstream_refused_call" 502 Upstream Never UNUSABLE;
+    UpstreamRepeatedKey "upstream_repeated_key" 502 Upstream Never UNUSABLE;
     UpstreamReset "upstream_reset" 502 Upstream Later UNUSABLE;
     UpstreamTimeout "upstream_timeout" 504 Upstream Later "Upstream took too long";
     UpstreamTls "upstream_tls" 502 Upstream Never UNUSABLE;

@@ -1,5 +1,4 @@
-//! A legacy request, taken apart once. Paths match exactly as they stand in the request line: nothing is
-//! decoded, normalised or completed.
+//! A legacy request, taken apart once. `endpoint_at` has decided by its path whose it is.
 
 use std::sync::Arc;
 
@@ -21,7 +20,7 @@ pub(crate) struct Asked {
     pub(crate) endpoint: &'static Endpoint,
     pub(crate) quirks: Arc<Quirks>,
     pub(crate) credential: Credential,
-    /// The query without the key.
+    /// The query without the key; what the body says is put over it.
     pub(crate) params: Params,
     /// Path and query as they came.
     pub(crate) target: Target,

@@ -64,7 +64,8 @@ impl<'a> Beside<'a> {
             answer.headers_mut().insert(ASKED_BY, HeaderValue::from_static("itself"));
             return Ok(answer);
         }
-        let is_sampled = shadow.is_sampled();
+        // Control is asked without the body, so it may have been asked for something else.
+        let is_sampled = has_no_body && shadow.is_sampled();
         let is_either_side = shadow.is_either_side(question.caller.name());
         if has_no_body
             && shadow.is_answered_by_control(question.caller.name())

@@ -1,9 +1,11 @@
 //! Counters kept at hand: each is found by its labels once, when it is first used, and not again for every
 //! request. One tally for each caller of a configuration.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use domain::legacy::ENDPOINTS;
+use domain::params::NearMiss;
 use prometheus::{Histogram, IntCounter};
 
 /// What requests are counted under beside legacy endpoints; the first stands for all others.
@@ -29,6 +31,7 @@ fn for_each<T>(new: impl FnMut(usize) -> T) -> Vec<T> {
 pub(crate) struct Tally {
     name: Arc<str>,
     endpoints: Vec<OfEndpoint>,
+    near_misses: [AtomicU64; NearMiss::ALL.len()],
 }
 
 #[derive(Debug, Default)]
@@ -52,7 +55,21 @@ impl Tally {
             let filters = (0..filters).map(|_| OnceLock::new()).collect();
             OfEndpoint { filters, ..OfEndpoint::default() }
         };
-        Tally { name: name.into(), endpoints: for_each(endpoint) }
+        let near_misses = Default::default();
+        Tally { name: name.into(), endpoints: for_each(endpoint), near_misses }
+    }
+
+    /// Counts an ignored parameter that looks like a filter.
+    pub(crate) fn near_miss(&self, miss: NearMiss) {
+        if let Some(count) = self.near_misses.get(miss as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many of each there were since the configuration is in force.
+    pub(crate) fn near_misses(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = self.near_misses.iter().map(|count| count.load(Ordering::Relaxed));
+        NearMiss::ALL.into_iter().map(NearMiss::as_str).zip(counts)
     }
 
     /// The caller's name.

@@ -78,7 +78,7 @@ fn new_target(
     let base = Base::of(&upstream.base_url)?;
     let client = StreamClient::new(&StreamSettings {
         connect_timeout: upstream.connect_timeout,
-        write_progress: rules.idle_timeout,
+        write_progress: rules.idle_timeout_max(),
         pool_idle_timeout: POOL_IDLE_TIMEOUT,
         pool_idle_max: pool_idle_max.unwrap_or(upstream.requests_in_flight_max),
         tls: upstream.tls.clone(),

@@ -1,6 +1,7 @@
 //! Bodies on their way through: piece by piece, never held beyond one piece. What is known of a
 //! request's body while its answer is awaited stands in [`Progress`].
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -9,7 +10,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 use transport::body::{Body, BodyError};
 
@@ -21,6 +22,9 @@ use crate::observe::account::SharedAccount;
 /// How long an upstream may think about `Expect: 100-continue` before the body is sent all the same.
 /// Many servers never say that they wait.
 const CONTINUE_WAIT: Duration = Duration::from_secs(1);
+
+/// How long a head waits for the first piece of its body. Longer, and a client would notice.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
 
 /// A place among the requests passed through; free again when both bodies have ended.
 pub(super) type Place = Arc<OwnedSemaphorePermit>;
@@ -147,6 +151,10 @@ pub(super) struct Download {
     pub(super) watch: Option<Watchword>,
     /// Trailers that wait for what was held back before them.
     pub(super) trailers: Option<Frame<Bytes>>,
+    /// What came first, looked at before the head went out.
+    pub(super) first: Option<Result<Frame<Bytes>, BodyError>>,
+    /// Whether the credential was found.
+    pub(super) has_repeated: bool,
     pub(super) account: SharedAccount,
     pub(super) _answered: Option<DropGuard>,
     pub(super) _place: Place,
@@ -161,7 +169,30 @@ impl Download {
         place: Place,
     ) -> Self {
         let answered = answered.map(CancellationToken::drop_guard);
-        Download { inner, watch, trailers: None, account, _answered: answered, _place: place }
+        Download {
+            inner,
+            watch,
+            trailers: None,
+            first: None,
+            has_repeated: false,
+            account,
+            _answered: answered,
+            _place: place,
+        }
+    }
+
+    /// Waits a moment for the first piece: an answer that begins with the credential is an error as
+    /// long as nothing of it went out.
+    pub(super) async fn begin(&mut self) -> Result<(), Error> {
+        if self.watch.is_none() || self.inner.is_end_stream() {
+            return Ok(());
+        }
+        let first = timeout(FIRST_WAIT, poll_fn(|cx| self.poll(cx))).await;
+        if self.has_repeated {
+            return Err(Error::RepeatedKey);
+        }
+        self.first = first.ok().flatten();
+        Ok(())
     }
 
     /// What of a piece, behind what was held back before it, may go on now.
@@ -178,9 +209,10 @@ impl Download {
         };
         let Ok(held) = watch.look(&piece) else {
             tracing::error!(
-                err = "upstream_truncated",
+                err = Error::RepeatedKey.slug(),
                 "an answer repeated the caller's credential"
             );
+            self.has_repeated = true;
             return Err(BodyError::Truncated);
         };
         if self.inner.is_end_stream() {
@@ -202,6 +234,9 @@ impl Download {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(first));
+        }
         if let Some(trailers) = self.trailers.take() {
             return Poll::Ready(Some(Ok(trailers)));
         }
@@ -255,18 +290,26 @@ impl http_body::Body for Download {
         let frame = ready!(self.poll(cx));
         if let Some(Err(error)) = &frame {
             // The head has gone out already; the access line is what can still tell.
-            let slug = Error::Body(*error).slug();
+            let slug = match self.has_repeated {
+                true => Error::RepeatedKey.slug(),
+                false => Error::Body(*error).slug(),
+            };
             self.account.note(|account| account.error = Some(slug));
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.trailers.is_none() && self.held() == 0 && self.inner.is_end_stream()
+        self.first.is_none()
+            && self.trailers.is_none()
+            && self.held() == 0
+            && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let (inner, held) = (self.inner.size_hint(), self.held());
+        let first = self.first.as_ref().and_then(|first| first.as_ref().ok()?.data_ref());
+        let held = self.held() + first.map_or(0, |data| data.len() as u64);
+        let inner = self.inner.size_hint();
         let mut hint = SizeHint::new();
         hint.set_lower(inner.lower() + held);
         if let Some(upper) = inner.upper() {

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 
 use domain::legacy::ENDPOINTS;
 use http::Uri;
+use settings::EscapedSlashes;
+use transport::server::Refusal;
 
 use crate::error::Error;
 
@@ -13,20 +15,35 @@ const ROUNDS_MAX: usize = 4;
 
 /// The path without its escapes, for finding its route; an error where it could be read as another
 /// one, or become a legacy endpoint's.
-pub(super) fn plain(uri: &Uri) -> Result<Cow<'_, str>, Error> {
+pub(super) fn plain(uri: &Uri, escaped_slashes: EscapedSlashes) -> Result<Cow<'_, str>, Error> {
     let path = uri.path();
-    let query = uri.query().unwrap_or_default();
     let is_visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
-    if !path.starts_with('/') || path.contains('\\') || !is_visible(path) || !is_visible(query) {
+    if !path.starts_with('/') || path.contains('\\') || !is_visible(path) {
         return Err(Error::OddPath);
+    }
+    // Text that is not escaped reads alike everywhere.
+    let is_query = |byte: u8| byte.is_ascii_graphic() || !byte.is_ascii();
+    if !uri.query().unwrap_or_default().bytes().all(is_query) {
+        return Err(Error::Refused(Refusal::BadQuery));
     }
     let decoded = decode(path).filter(|decoded| !is_odd(decoded)).ok_or(Error::OddPath)?;
     // A slash or a backslash that is escaped is one to some and none to others.
-    let slashes = |text: &str| text.bytes().filter(|byte| b"/\\".contains(byte)).count();
-    if slashes(&decoded) != slashes(path) || may_become_legacy(&decoded) {
+    let slashes = |text: &str| text.bytes().filter(|byte| *byte == b'/').count();
+    let has_escaped =
+        escaped_slashes == EscapedSlashes::Refuse && slashes(&decoded) != slashes(path);
+    if has_escaped || decoded.contains('\\') || may_become_legacy(&decoded) {
         return Err(Error::OddPath);
     }
     Ok(decoded)
+}
+
+/// The path as servers read it to whom an escaped slash is part of a segment; `None` without one.
+pub(super) fn with_slashes_inside(uri: &Uri) -> Option<String> {
+    const INSIDE: &str = "\u{2044}";
+    let path = uri.path();
+    let has_one = path.contains("%2F") || path.contains("%2f");
+    let path = has_one.then(|| path.replace("%2F", INSIDE).replace("%2f", INSIDE))?;
+    decode(&path).map(Cow::into_owned)
 }
 
 /// How servers further on may read a path whose escapes were undone once: in any case, without the
@@ -139,7 +156,38 @@ mod tests {
     use super::*;
 
     fn read(path: &str) -> Option<String> {
-        plain(&path.parse().ok()?).ok().map(Cow::into_owned)
+        plain(&path.parse().ok()?, EscapedSlashes::Refuse).ok().map(Cow::into_owned)
+    }
+
+    #[test]
+    fn an_escaped_slash_may_be_kept_where_no_reading_is_odd() {
+        let keep = |path: &str| {
+            plain(&path.parse().unwrap(), EscapedSlashes::Keep).ok().map(Cow::into_owned)
+        };
+        assert_eq!(keep("/files/a%2Fb%2fc").as_deref(), Some("/files/a/b/c"));
+        for odd in [
+            "/x/..%2Fb",
+            "/x%2F..%2Fb",
+            "/x%2F%2Fb",
+            "/x/%2Fb",
+            "/a%5Cb",
+            "/a%2F%5Cb",
+            "/api%2Fv2/cdr/teams",
+            "/api/v2/cdr%2fteams",
+            "/api%2Fv2%2Fcdr%2Fteams%2F",
+            "/api%2Fv2%2Fcdr%2F%54eams",
+            "/api%252Fv2/cdr/teams",
+        ] {
+            assert_eq!(keep(odd), None, "{odd}");
+        }
+        let inside = |path: &str| with_slashes_inside(&path.parse().unwrap());
+        assert_eq!(inside("/a%2Fb/%63").as_deref(), Some("/a\u{2044}b/c"));
+        assert_eq!(inside("/a/b%20c"), None);
+    }
+
+    #[test]
+    fn a_query_may_have_text_that_is_not_escaped() {
+        assert_eq!(read("/a?b=\u{e9}\u{4e2d}").as_deref(), Some("/a"));
     }
 
     #[test]

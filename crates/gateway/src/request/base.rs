@@ -32,6 +32,39 @@ impl Base {
         parts.path_and_query = Some(path_and_query);
         Uri::from_parts(parts).ok()
     }
+
+    /// Path, query and fragment below the base of a URL that a server at the base gave; `None` for a URL
+    /// that leads elsewhere, or could be taken for one.
+    pub(crate) fn below(&self, url: &str) -> Option<String> {
+        let path = match url.starts_with('/') && !url.starts_with("//") {
+            true => url,
+            false => {
+                let (scheme, rest) = url.split_once("//")?;
+                let is_ours = scheme.is_empty()
+                    || scheme
+                        .strip_suffix(':')
+                        .is_some_and(|scheme| scheme.eq_ignore_ascii_case(self.scheme.as_str()));
+                let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+                let (authority, path) = rest.split_at(end);
+                let is_same = without_own_port(authority, &self.scheme)
+                    .eq_ignore_ascii_case(without_own_port(self.authority.as_str(), &self.scheme));
+                (is_ours && is_same).then_some(path)?
+            }
+        };
+        let path = path.strip_prefix(self.prefix.as_str())?;
+        match path.as_bytes() {
+            // A host to some clients.
+            [b'/', b'/' | b'\\', ..] => None,
+            [b'/', ..] => Some(path.to_owned()),
+            [] | [b'?' | b'#', ..] => Some(format!("/{path}")),
+            _ => None,
+        }
+    }
+}
+
+fn without_own_port<'a>(authority: &'a str, scheme: &Scheme) -> &'a str {
+    let own = if *scheme == Scheme::HTTPS { ":443" } else { ":80" };
+    authority.strip_suffix(own).unwrap_or(authority)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What a client says of the answer it wants: which it has already, in which codings it takes one, and
 //! whether a kept one will do. Nothing of it may change which records an answer has.
 
-use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, IF_NONE_MATCH};
+use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, IF_NONE_MATCH, PRAGMA};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use settings::Coding;
 
@@ -19,12 +19,17 @@ pub(crate) struct Conditional {
 
 impl Conditional {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let all = |name: HeaderName| headers.get_all(name).iter().cloned().collect();
-        let cache_control: Vec<HeaderValue> = all(CACHE_CONTROL);
+        let all = |name: HeaderName| -> Vec<HeaderValue> {
+            headers.get_all(name).iter().cloned().collect()
+        };
+        let is_fresh = |name: HeaderName, is: fn(&str) -> bool| {
+            headers.contains_key(&name) && items(&all(name)).any(is)
+        };
         Conditional {
             if_none_match: all(IF_NONE_MATCH),
             accept_encoding: all(ACCEPT_ENCODING),
-            wants_fresh: items(&cache_control).any(|word| word.eq_ignore_ascii_case("no-cache")),
+            wants_fresh: is_fresh(CACHE_CONTROL, |word| is_no_cache(word) || is_age_zero(word))
+                || is_fresh(PRAGMA, is_no_cache),
         }
     }
 
@@ -69,6 +74,18 @@ impl Conditional {
         }
         best.map(|(coding, _)| coding)
     }
+}
+
+fn is_no_cache(word: &str) -> bool {
+    word.eq_ignore_ascii_case("no-cache")
+}
+
+/// `max-age=0`: an answer of any age is too old.
+fn is_age_zero(word: &str) -> bool {
+    word.split_once('=').is_some_and(|(name, age)| {
+        let age = age.trim().trim_matches('"');
+        name.trim().eq_ignore_ascii_case("max-age") && age.parse() == Ok(0_u64)
+    })
 }
 
 /// What stands between the commas of a header's values.
@@ -147,12 +164,17 @@ mod tests {
     fn a_kept_answer_will_not_do_where_the_client_says_so() {
         for (values, wants_fresh) in [
             (&[][..], false),
-            (&["max-age=0"], false),
+            (&["max-age=0"], true),
+            (&["private, Max-Age = \"00\""], true),
+            (&["max-age=1"], false),
+            (&["max-age=-0", "s-maxage=0", "max-age"], false),
             (&["no-cache"], true),
             (&["max-age=0, No-Cache"], true),
             (&["private=\"no-cache-x\""], false),
         ] {
             assert_eq!(conditional(CACHE_CONTROL, values).wants_fresh, wants_fresh, "{values:?}");
         }
+        assert!(conditional(PRAGMA, &["x, No-Cache"]).wants_fresh);
+        assert!(!conditional(PRAGMA, &["max-age=0"]).wants_fresh);
     }
 }

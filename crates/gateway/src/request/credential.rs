@@ -23,32 +23,40 @@ impl fmt::Debug for Credential {
 
 impl Credential {
     /// The one key of a request: Bearer or `key=`, never both, never twice, never spelled in another way.
+    /// An empty key and a header that is no Bearer are no credential.
     pub(crate) fn of(headers: &HeaderMap, params: &mut Params) -> Self {
         let (in_query, odd) = (params.take_key(), params.take_odd_keys());
-        if !odd.is_empty() {
+        if odd.iter().any(|key| !key.is_empty()) {
             return Credential::Ambiguous;
         }
-        let mut in_header = headers.get_all(AUTHORIZATION).iter();
-        let (first, second) = (in_header.next(), in_header.next());
-        match (in_query.as_slice(), first, second) {
-            ([], None, _) => Credential::None,
-            ([], Some(header), None) => bearer(header),
-            ([key], None, _) if !key.is_empty() => Credential::One(Secret::new(key.clone())),
-            ([_], None, _) => Credential::None,
-            _ => Credential::Ambiguous,
+        let in_query = in_query.into_iter().filter(|key| !key.is_empty());
+        let in_query = in_query.map(|key| Credential::One(Secret::new(key)));
+        let in_header = headers.get_all(AUTHORIZATION).iter().filter_map(bearer);
+        let mut shown = in_query.chain(in_header);
+        match (shown.next(), shown.next()) {
+            (None, _) => Credential::None,
+            (Some(only), None) => only,
+            (Some(_), Some(_)) => Credential::Ambiguous,
         }
     }
 }
 
-/// `Bearer <key>`: the scheme in any case, one or more spaces, no spaces in or after the key.
-fn bearer(header: &HeaderValue) -> Credential {
-    let Ok(text) = header.to_str() else { return Credential::None };
-    let Some((scheme, key)) = text.split_once(' ') else { return Credential::None };
-    let key = key.trim_start_matches(' ');
-    if !scheme.eq_ignore_ascii_case("bearer") || key.is_empty() || key.contains(' ') {
-        return Credential::None;
+/// `Bearer <key>`: the scheme in any case, one or more spaces, no spaces in or after the key. `None` for
+/// another scheme and for a Bearer without a key; a Bearer key in any other form is shown, but is no key
+/// that a caller can have.
+fn bearer(header: &HeaderValue) -> Option<Credential> {
+    let is_space = |byte: &u8| b" \t".contains(byte);
+    let bytes = header.as_bytes();
+    let (scheme, rest) = bytes.split_at(bytes.iter().position(is_space)?);
+    if !scheme.eq_ignore_ascii_case(b"bearer") || rest.iter().all(is_space) {
+        return None;
     }
-    Credential::One(Secret::new(key.to_owned()))
+    let key = header.to_str().ok().and_then(|text| text.get(scheme.len()..));
+    let key = key.unwrap_or_default().trim_start_matches(' ');
+    if key.is_empty() || key.bytes().any(|byte| is_space(&byte)) {
+        return Some(Credential::None);
+    }
+    Some(Credential::One(Secret::new(key.to_owned())))
 }
 
 #[cfg(test)]
@@ -75,10 +83,26 @@ mod tests {
         for nothing in [&[][..], &["Basic abc"], &["Bearer"], &["Bearer "], &["Bearer a b"]] {
             assert_eq!(found(nothing, ""), "none", "{nothing:?}");
         }
-        assert_eq!(found(&[], "key="), "none");
+        for empty in ["key=", "key", "KEY=", "key[]=&key="] {
+            assert_eq!(found(&[], empty), "none", "{empty}");
+        }
+        for (headers, query) in [
+            (&["Basic YTpi"][..], "key=abc"),
+            (&[""], "key=abc"),
+            (&["Bearer"], "key=abc"),
+            (&["Bearer "], "key=abc&key="),
+            (&["Token abc", "Basic YTpi"], "KEY=&key=abc"),
+            (&["Bearer abc"], "key="),
+            (&["Bearer abc"], "key&KEY="),
+            (&["Basic YTpi", "Bearer abc", ""], ""),
+        ] {
+            assert_eq!(found(headers, query), "abc", "{headers:?} {query}");
+        }
         for (headers, query) in [
             (&["Bearer a"][..], "key=a"),
-            (&["Bearer a"], "key="),
+            (&["Bearer a b"], "key=a"),
+            (&["Bearer\ta"], "key=a"),
+            (&["Bearer \u{e9}"], "key=a"),
             (&["Bearer a", "Bearer a"], ""),
             (&[], "key=a&key=a"),
             (&[], "KEY=a&key=a"),

@@ -1,14 +1,63 @@
-//! `[legacy.<endpoint>]`: the quirks of each legacy endpoint, as far as settings of one table contradict
-//! each other.
+//! `[legacy]`: what holds for all legacy endpoints, and in `[legacy.<endpoint>]` the quirks of each one, as
+//! far as settings of one table contradict each other.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use domain::legacy::ENDPOINTS;
 use domain::quirks::Quirks;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::error::ConfigError;
 use crate::reader::{Reader, field};
+
+/// What becomes of the body of a request that is translated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BodyParameters {
+    /// A JSON object or a form has parameters, which go over those of the query.
+    #[default]
+    Read,
+    /// It is waited for, and means nothing.
+    Ignore,
+}
+
+/// `[legacy]` as typed: settings of its own beside one table for each endpoint.
+#[derive(Debug, Default)]
+pub(crate) struct TypedLegacy {
+    pub(crate) body_parameters: BodyParameters,
+    pub(crate) endpoints: BTreeMap<String, Quirks>,
+}
+
+impl<'de> Deserialize<'de> for TypedLegacy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Tables)
+    }
+}
+
+struct Tables;
+
+impl<'de> Visitor<'de> for Tables {
+    type Value = TypedLegacy;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a table")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut tables: A) -> Result<TypedLegacy, A::Error> {
+        let mut typed = TypedLegacy::default();
+        while let Some(name) = tables.next_key::<String>()? {
+            if name == "body_parameters" {
+                typed.body_parameters = tables.next_value()?;
+            } else {
+                typed.endpoints.insert(name, tables.next_value()?);
+            }
+        }
+        Ok(typed)
+    }
+}
 
 /// The quirks of every endpoint; those of one that is not named are the defaults.
 pub(crate) fn read(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, Method};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::callers::Caller;
 use super::upstreams::Upstream;
@@ -22,10 +22,10 @@ pub struct Passthrough {
     pub unknown_callers: UnknownCallers,
     /// Whether WebSockets go through, and how long one may be silent.
     pub websocket: Option<Duration>,
-    /// The longest wait for an answer's head.
-    pub head_timeout: Duration,
-    /// The longest silence of a body.
-    pub idle_timeout: Duration,
+    /// What becomes of a path with an escaped slash.
+    pub escaped_slashes: EscapedSlashes,
+    /// Whether a `Location` at the upstream becomes one here.
+    pub rewrite_location: bool,
     /// Requests passed through at once; more wait, for a moment.
     pub requests_in_flight_max: usize,
     /// How many may wait; more are refused with 503.
@@ -51,6 +51,10 @@ pub struct Route {
     pub credential: PassthroughCredential,
     /// Whether callers may that are narrowed elsewhere.
     pub narrowed: Allow,
+    /// The longest wait for an answer's head.
+    pub head_timeout: Duration,
+    /// The longest silence of a body.
+    pub idle_timeout: Duration,
 }
 
 /// A list of methods.
@@ -77,6 +81,11 @@ impl Passthrough {
     /// What would hold for a path in lower case, were case ignored.
     pub fn route_in_any_case(&self, path: &str) -> Option<&Arc<Route>> {
         self.routes.iter().find(|route| is_below(path, &route.prefix_in_lower_case))
+    }
+
+    /// The longest that an upstream may take nothing of a request, on any route.
+    pub fn idle_timeout_max(&self) -> Duration {
+        self.routes.iter().map(|route| route.idle_timeout).max().unwrap_or_default()
     }
 
     /// The upstreams that requests of unknown callers may go to.
@@ -116,6 +125,8 @@ pub(crate) struct TypedPassthrough {
     requests_in_flight_max: usize,
     #[serde(deserialize_with = "queue")]
     requests_queued_max: usize,
+    escaped_slashes: EscapedSlashes,
+    rewrite_location: bool,
     via: bool,
     route: Vec<TypedRoute>,
 }
@@ -130,10 +141,13 @@ impl Default for TypedPassthrough {
             upstream: None,
             websocket: false,
             websocket_idle_timeout: Duration::from_secs(60),
-            head_timeout: Duration::from_secs(25),
-            idle_timeout: Duration::from_secs(10),
+            // What stood here before waited as long. Long polls take 28 s, heartbeats 15 s.
+            head_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(60),
             requests_in_flight_max: 256,
             requests_queued_max: 1024,
+            escaped_slashes: EscapedSlashes::Refuse,
+            rewrite_location: true,
             via: false,
             route: Vec::new(),
         }
@@ -148,6 +162,16 @@ pub enum Allow {
     Allow,
     /// It does not.
     Deny,
+}
+
+/// What becomes of a path with an escaped slash (`%2F`), which some servers take for a slash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EscapedSlashes {
+    /// 400.
+    Refuse,
+    /// It goes through as it is, where both readings come to the same rules.
+    Keep,
 }
 
 /// What the upstream is shown.
@@ -180,6 +204,14 @@ struct TypedRoute {
     upstream: Option<String>,
     credential: Option<PassthroughCredential>,
     narrowed: Option<Allow>,
+    #[serde(default, deserialize_with = "maybe_positive")]
+    head_timeout: Option<Duration>,
+    #[serde(default, deserialize_with = "maybe_positive")]
+    idle_timeout: Option<Duration>,
+}
+
+fn maybe_positive<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    positive(from).map(Some)
 }
 
 /// What a route may name.
@@ -216,13 +248,15 @@ impl TypedPassthrough {
             upstream_of_unknown: self.upstream.clone(),
             credential: self.credential,
             narrowed: Allow::Deny,
+            head_timeout: self.head_timeout,
+            idle_timeout: self.idle_timeout,
         }));
         Ok(self.enabled.then(|| Passthrough {
             routes,
             unknown_callers: self.unknown_callers,
             websocket: self.websocket.then_some(self.websocket_idle_timeout),
-            head_timeout: self.head_timeout,
-            idle_timeout: self.idle_timeout,
+            escaped_slashes: self.escaped_slashes,
+            rewrite_location: self.rewrite_location,
             requests_in_flight_max: self.requests_in_flight_max,
             requests_queued_max: self.requests_queued_max,
             via: self.via,
@@ -271,6 +305,8 @@ impl TypedPassthrough {
             upstream_of_unknown: typed.upstream.clone().or_else(|| self.upstream.clone()),
             credential,
             narrowed: typed.narrowed.unwrap_or(Allow::Deny),
+            head_timeout: typed.head_timeout.unwrap_or(self.head_timeout),
+            idle_timeout: typed.idle_timeout.unwrap_or(self.idle_timeout),
         })
     }
 }

@@ -95,7 +95,8 @@ impl Default for TypedServer {
             header_timeout: Duration::from_secs(10),
             body_idle_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(60),
+            // Load balancers hold connections for 60 s, and must be the first to close one.
+            idle_timeout: Duration::from_secs(75),
             handshake_timeout: Duration::from_secs(5),
             connections_max: 10_000,
             connections_per_address_max: 1_000,

@@ -115,6 +115,7 @@ fn every_default_on_the_page_is_the_default() {
         ("[passthrough]", "## `[passthrough]`"),
         ("[cors]", "## `[cors]`"),
         (SHADOW, "## `[shadow]`"),
+        ("[legacy]", "## `[legacy]`"),
         ("[legacy.v1_users]", "## `[legacy.v1_users]`"),
         ("[legacy.v1_users.filters]", "### `[legacy.v1_users.filters]`"),
         ("[legacy.v1_users.invalid_key]", "### `[legacy.v1_users.invalid_key]`"),

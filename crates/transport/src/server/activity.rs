@@ -169,7 +169,7 @@ mod tests {
     }
 
     const HEADER: Duration = Duration::from_secs(10);
-    const IDLE: Duration = Duration::from_secs(60);
+    const IDLE: Duration = Duration::from_secs(75);
     const STEP: Duration = Duration::from_secs(1);
 
     #[tokio::test(start_paused = true)]

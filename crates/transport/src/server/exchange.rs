@@ -10,9 +10,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response};
-use http_body::{Frame, SizeHint};
+use http::header::{CONNECTION, CONTENT_LENGTH};
+use http::{HeaderValue, Request, Response, Version};
+use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
@@ -59,7 +59,8 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for Exchange<S> 
 
         let refusal = self.refusal(&request);
         let body_idle = self.body_idle;
-        let mut request = request.map(|body| match http_body::Body::is_end_stream(&body) {
+        let is_http10 = request.version() == Version::HTTP_10;
+        let mut request = request.map(|body| match body.is_end_stream() {
             true => empty(),
             // It may go on when the answer has ended: until then the request is open.
             false => holding(TimedBody::new(body, body_idle), Arc::clone(&open)),
@@ -84,6 +85,9 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for Exchange<S> 
             if refusal.is_some() {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
+            if is_http10 {
+                ends_as_it_says(&mut answer);
+            }
             if let Some(tunnel) = answer.extensions_mut().remove::<Tunnel>() {
                 activity.put_tunnel(tunnel);
             }
@@ -94,6 +98,19 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for Exchange<S> 
                 _open: open,
             }))
         })
+    }
+}
+
+/// HTTP/1.0 has no chunks: an answer without a length ends with its connection, and has to say so. hyper
+/// says `keep-alive` to a client that wants it, unless the answer itself is HTTP/1.0.
+fn ends_as_it_says(answer: &mut Response<Body>) {
+    let has_length = answer.headers().contains_key(CONTENT_LENGTH)
+        || answer.body().size_hint().exact().is_some();
+    if !has_length {
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if answer.headers().get(CONNECTION).is_some_and(|said| said == "close") {
+        *answer.version_mut() = Version::HTTP_10;
     }
 }
 

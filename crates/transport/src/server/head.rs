@@ -93,12 +93,12 @@ impl Head {
 
     fn request_line(&mut self, line: &[u8]) -> Result<(), Refusal> {
         let mut parts = line.split(|byte| *byte == b' ');
-        let (Some(method), Some(target), Some(version), None) =
+        let (Some(method), Some(asked), Some(version), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return Err(Refusal::BadRequest);
         };
-        if method.is_empty() || !method.iter().copied().all(is_name) || target.is_empty() {
+        if method.is_empty() || !method.iter().copied().all(is_name) || asked.is_empty() {
             return Err(Refusal::BadRequest);
         }
         match version {
@@ -114,7 +114,7 @@ impl Head {
         if method.len() > METHOD_BYTES_MAX {
             return Err(Refusal::BadMethod);
         }
-        if is_target(target, method == b"CONNECT") { Ok(()) } else { Err(Refusal::BadTarget) }
+        target(asked, method == b"CONNECT")
     }
 
     fn field(&mut self, line: &[u8]) -> Result<(), Refusal> {
@@ -190,24 +190,28 @@ fn is_host(value: &[u8]) -> bool {
     (1..=HOST_BYTES_MAX).contains(&value.len()) && value.iter().all(is_fit)
 }
 
-/// A path with its query as hyper reads it, `*`, or a target that also names a host; for a tunnel only a
-/// host.
-fn is_target(target: &[u8], is_connect: bool) -> bool {
-    if !target.iter().all(u8::is_ascii_graphic) {
-        return false;
-    }
-    if target == b"*" {
-        return true;
-    }
-    if target.first() != Some(&b'/') {
-        let names_all =
-            |uri: Uri| uri.scheme().is_some() != is_connect && uri.authority().is_some();
-        return Uri::try_from(target).is_ok_and(names_all);
-    }
+/// Checks a path with its query as hyper reads it, `*`, or a target that also names a host; for a tunnel
+/// only a host. A query may have text in UTF-8 that is not escaped.
+fn target(target: &[u8], is_connect: bool) -> Result<(), Refusal> {
     let (path, query) = match target.iter().position(|byte| *byte == b'?') {
         Some(mark) => target.split_at(mark),
         None => (target, &[][..]),
     };
-    !path.iter().any(|byte| b"<>`".contains(byte))
-        && !query.iter().any(|byte| b"\"<>".contains(byte))
+    if !path.iter().all(u8::is_ascii_graphic) {
+        return Err(Refusal::BadTarget);
+    }
+    let is_fit = |byte: &u8| byte.is_ascii_graphic() && !b"\"<>".contains(byte);
+    if !query.iter().all(is_fit) {
+        let is_text = query.iter().all(|byte| is_fit(byte) || !byte.is_ascii());
+        if !is_text || std::str::from_utf8(query).is_err() {
+            return Err(Refusal::BadQuery);
+        }
+    }
+    let is_path = match path.first() {
+        _ if target == b"*" => true,
+        Some(b'/') => !path.iter().any(|byte| b"<>`".contains(byte)),
+        _ => Uri::try_from(target)
+            .is_ok_and(|uri| uri.scheme().is_some() != is_connect && uri.authority().is_some()),
+    };
+    if is_path { Ok(()) } else { Err(Refusal::BadTarget) }
 }

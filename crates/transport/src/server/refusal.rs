@@ -17,9 +17,11 @@ pub enum Refusal {
     BadHost,
     /// A method that is longer than any known one.
     BadMethod,
+    /// The query contains bytes that are not allowed there.
+    BadQuery,
     /// The first line is not a request line.
     BadRequest,
-    /// The target contains bytes that are not allowed there.
+    /// The target contains bytes before its query that are not allowed there, or is none.
     BadTarget,
     /// A version of HTTP other than 1.0 and 1.1.
     BadVersion,
@@ -38,6 +40,7 @@ impl Refusal {
             Refusal::BadFraming
             | Refusal::BadHeader
             | Refusal::BadHost
+            | Refusal::BadQuery
             | Refusal::BadRequest
             | Refusal::BadTarget => StatusCode::BAD_REQUEST,
             Refusal::BadMethod => StatusCode::METHOD_NOT_ALLOWED,
@@ -54,6 +57,7 @@ impl Refusal {
             Refusal::BadHeader => "bad_header",
             Refusal::BadHost => "bad_host",
             Refusal::BadMethod => "bad_method",
+            Refusal::BadQuery => "bad_query",
             Refusal::BadRequest => "bad_request",
             Refusal::BadTarget => "bad_target",
             Refusal::BadVersion => "bad_version",
@@ -87,11 +91,12 @@ pub enum Rejection {
 
 impl Rejection {
     /// Every word of [`Rejection::as_str`], in order.
-    pub const WORDS: [&str; 17] = [
+    pub const WORDS: [&str; 18] = [
         "bad_framing",
         "bad_header",
         "bad_host",
         "bad_method",
+        "bad_query",
         "bad_request",
         "bad_target",
         "bad_version",

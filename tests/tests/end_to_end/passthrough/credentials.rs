@@ -20,7 +20,7 @@ fn authorization(head: &Head) -> Vec<&str> {
 async fn nothing_goes_through_unless_it_is_switched_on() {
     let upstream = upstream().await;
     let front = Front::over(upstream.address, "", "").await;
-    for target in ["/api/v4/users", "/", "/api/v2/cdr/teams/", "/a//b"] {
+    for target in ["/api/v4/users", "/", "/api/v2/cdr/teams/3", "/a//b"] {
         assert_eq!(front.get(target).await.verdict(), "404 not_found", "{target}");
     }
     assert_eq!(upstream.asked(), 0);
@@ -87,6 +87,22 @@ async fn a_kept_credential_goes_as_it_came() {
 }
 
 #[tokio::test]
+async fn a_header_that_is_no_bearer_and_an_empty_key_are_exchanged_like_nothing() {
+    let upstream = upstream().await;
+    let front = passing(upstream.address, "").await;
+    for (header, target, sent) in [
+        ("Basic bm9ib2R5", "/x?a=1&key=legacy-demo-key", "/x?a=1"),
+        ("", "/x?key=legacy-demo-key&b", "/x?b"),
+        (BEARER, "/x?key=&b", "/x?b"),
+    ] {
+        let answer = front.get_with(target, &[("authorization", header)]).await;
+        assert_eq!(answer.json()["saw"], sent, "{header}");
+        let head = upstream.heads().pop().unwrap();
+        assert_eq!(authorization(&head), [format!("Bearer {V4_KEY}")], "{header}");
+    }
+}
+
+#[tokio::test]
 async fn unknown_callers_are_refused_in_the_legacy_shape() {
     let upstream = upstream().await;
     let front = passing(upstream.address, "").await;
@@ -130,23 +146,29 @@ async fn unknown_callers_go_through_untouched_where_the_operator_says_so() {
 async fn a_legacy_endpoint_never_goes_through_by_any_name() {
     let upstream = upstream().await;
     let front = passing(upstream.address, "").await;
-    for method in [Method::POST, Method::DELETE, Method::OPTIONS] {
-        let answer = front.send(method, "/api/v2/cdr/teams", &[("authorization", BEARER)]).await;
-        assert_eq!(answer.verdict(), "405 method_not_allowed");
-        assert_eq!(answer.header("allow"), "GET, HEAD");
+    for path in [
+        "/api/v2/cdr/teams",
+        "/api/v2/cdr/teams/",
+        "//api/v2/cdr/teams",
+        "/api/v2//cdr/teams",
+        "/api/v2/cdr/%74eams",
+        "/api/v2/cdr/teams.json",
+    ] {
+        for method in [Method::POST, Method::DELETE, Method::OPTIONS] {
+            let answer = front.send(method, path, &[("authorization", BEARER)]).await;
+            assert_eq!(answer.verdict(), "405 method_not_allowed", "{path}");
+            assert_eq!(answer.header("allow"), "GET, HEAD", "{path}");
+        }
     }
     for target in [
-        "/api/v2/cdr/teams/",
         "/api/v2/cdr/./teams",
         "/api/v2/cdr/x/../teams",
         "/api/v2/cdr/x/%2e%2E/teams",
-        "/api/v2//cdr/teams",
-        "/api/v2/cdr/%74eams",
         "/api/v2/cdr/%54eams",
         "/api/v2/cdr/%2574eams",
         "/api/v2/cdr%2fteams",
         "/API/v2/cdr/teams",
-        "/api/v2/cdr/teams.json",
+        "/API/v2/cdr/teams.json",
         "/api/v2/cdr/teams;x",
         "/x/%00",
         "/x/%zz",
@@ -284,6 +306,11 @@ async fn d13_the_callers_upstream_credential_never_comes_back() {
         // Where it was found in the first piece, nothing at all comes.
         assert!(target == "/head" || !heard.ends_with("0\r\n\r\n"), "whole: {heard}");
     }
+    // Where nothing was sent yet, there is still an answer to give.
+    tests::expect::error(&front.get("/fixed").await, "502 upstream_repeated_key", "first piece");
+    let series = "tieline_errors_total{slug=\"upstream_repeated_key\"}";
+    assert_eq!(front.count(series).await, 3, "twice whole, and once cut");
+    assert_eq!(front.count("tieline_errors_total{slug=\"upstream_truncated\"}").await, 0);
 }
 
 #[tokio::test]

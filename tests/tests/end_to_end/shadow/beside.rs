@@ -181,7 +181,7 @@ async fn l02_nothing_but_a_get_of_a_legacy_list_is_ever_sent() {
             (Method::HEAD, "/api/v1/click2call?agent=7&number=31201234567"),
             (Method::POST, "/api/v2/call_sessions"),
             (Method::GET, "/api/v2/cdr"),
-            (Method::GET, "/api/v2/cdr/teams/"),
+            (Method::GET, "/api/v2/cdr/teams/3"),
             (Method::GET, "/openapi.json"),
         ] {
             front.send(method, target, &key).await;
