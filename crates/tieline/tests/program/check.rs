@@ -171,7 +171,7 @@ const NO_LIST: &str = "from the users, since the upstream has no list of them fo
 async fn rows_that_no_page_shows_and_fields_that_no_user_has_are_named() {
     let raw = Raw::start(|head| {
         if !head.target().starts_with("/api/v4/users?") {
-            return Reply::json(404, "{}".to_owned());
+            return Reply::json(404, "{}");
         }
         let (offset, limit) = (head.number_of("offset"), head.number_of("limit"));
         let ids = (1..=250).skip(offset).take(limit).filter(|id| *id != 7 && *id != 120);
