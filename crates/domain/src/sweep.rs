@@ -311,6 +311,8 @@ impl Sweep {
 
     fn restart(&mut self) {
         self.story.restarts += 1;
+        // The next reading counts anew.
+        (self.story.total_mismatch, self.story.hidden_rows) = (false, 0);
         if self.reading.doubts > 0 {
             self.shown.extend(self.reading.all_shown());
         }

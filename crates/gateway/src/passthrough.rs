@@ -203,7 +203,7 @@ impl Passthrough {
         Ok(Arc::clone(Some(route).filter(|route| route.is_allowed).ok_or(Error::NotFound)?))
     }
 
-    /// Whether whoever asks may use a route.
+    /// Whether the caller may use a route.
     fn may_pass(&self, who: &Who, route: &Route, account: &SharedAccount) -> Result<(), Error> {
         let is_forwarded = self.rules.unknown_callers == UnknownCallers::Forward
             && route.upstream_of_unknown.is_some();

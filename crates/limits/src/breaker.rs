@@ -140,7 +140,7 @@ impl Breaker {
                 tracing::info!(target: TARGET, upstream, "the upstream works again");
             }
             (Phase::Trying, Outcome::Failed) if tries => now.phase = Phase::Open { until },
-            // Whoever comes next tries.
+            // The next request tries.
             (Phase::Trying, Outcome::Unknown) if tries => {
                 now.phase = Phase::Open { until: Instant::now() };
             }

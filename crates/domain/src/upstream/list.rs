@@ -57,63 +57,18 @@ fn read_text<R: RowReader>(
     }
 }
 
-/// As [`read`], and tells which of these keys some row has.
-pub(super) fn read_with_keys<R: RowReader>(
+/// As [`read`]; then a second reader looks through the same page, which is known to be good, and ends its
+/// reading by an error when nothing is left to learn.
+pub(super) fn read_and_look(
     body: &[u8],
     layout: Layout,
-    reader: &mut R,
-    known: &'static [&'static str],
+    reader: &mut impl RowReader,
+    look: &mut impl RowReader,
 ) -> Result<PageTail, PageError> {
     let text = text(body)?;
     let tail = read_text(text, layout, reader)?;
-    let mut seen = KeysSeen { known, seen: 0 };
-    // The page was good. This reading ends with an error as soon as nothing is left to learn, as a rule
-    // behind the first row.
-    let _ = PageSeed { layout, reader: &mut seen }.deserialize(&mut Scan::new(text));
-    Ok(PageTail { keys: seen.seen, ..tail })
-}
-
-/// Which keys some row has, a bit for each.
-struct KeysSeen {
-    known: &'static [&'static str],
-    seen: u64,
-}
-
-impl RowReader for KeysSeen {
-    fn next<'de, A: SeqAccess<'de>>(&mut self, seq: &mut A, _: usize) -> Result<bool, A::Error> {
-        if self.seen.count_ones() as usize == self.known.len() {
-            return Err(de::Error::custom("nothing is left to learn"));
-        }
-        Ok(seq.next_element_seed(KeysOfRow(self))?.is_some())
-    }
-}
-
-struct KeysOfRow<'s>(&'s mut KeysSeen);
-
-impl<'de> DeserializeSeed<'de> for KeysOfRow<'_> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'de>>(self, de: D) -> Result<(), D::Error> {
-        de.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for KeysOfRow<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a row")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let KeysSeen { known, seen } = self.0;
-        while let Some(key) = map.next_key::<Str<'de>>()? {
-            if let Some(place) = known.iter().position(|known| *known == key.0) {
-                *seen |= 1 << place;
-            }
-            map.next_value::<Skip>()?;
-        }
-        Ok(())
-    }
+    let _ = PageSeed { layout, reader: look }.deserialize(&mut Scan::new(text));
+    Ok(tail)
 }
 
 /// Says what is wrong with a page that was refused at the byte `at`.

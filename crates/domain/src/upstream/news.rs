@@ -1,13 +1,14 @@
-//! Counts the fields of a page's rows that no documentation has, without reading them. A vendor that
-//! adds a field must not break anything, and the operator should hear of it.
+//! The keys that a page's rows have, without their values: how many no documentation has, and which
+//! documented ones are there. A vendor that adds or drops a field is noticed; the operator hears of it.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::list::{self, Keys, Layout, RowReader};
 use super::strict::{Skip, Str};
+use super::{PageError, PageTail};
 
 /// A larger number would tell nothing more.
 const MAX: usize = 100;
@@ -28,34 +29,70 @@ struct News {
 
 impl RowReader for News {
     fn next<'de, A: SeqAccess<'de>>(&mut self, seq: &mut A, _: usize) -> Result<bool, A::Error> {
-        Ok(seq.next_element_seed(RowSeed(self))?.is_some())
+        let News { known, found } = self;
+        let keys = RowKeys(|key: &str| {
+            let is_known = known.iter().any(|keys| keys.contains(&key));
+            if !is_known && found.len() < MAX && !found.contains(key) {
+                found.insert(key.to_owned());
+            }
+        });
+        Ok(seq.next_element_seed(keys)?.is_some())
     }
 }
 
-struct RowSeed<'a>(&'a mut News);
+/// Reads a page, and tells which of these keys some row has; as a rule the first row has them all.
+pub(super) fn read_with_keys(
+    body: &[u8],
+    layout: Layout,
+    reader: &mut impl RowReader,
+    known: &'static [&'static str],
+) -> Result<PageTail, PageError> {
+    let mut keys = KeysSeen { known, seen: 0 };
+    let tail = list::read_and_look(body, layout, reader, &mut keys)?;
+    Ok(PageTail { keys: keys.seen, ..tail })
+}
 
-impl<'de> DeserializeSeed<'de> for RowSeed<'_> {
+/// Which known keys some row has, a bit for each. Ends the reading when it has seen all.
+struct KeysSeen {
+    known: &'static [&'static str],
+    seen: u64,
+}
+
+impl RowReader for KeysSeen {
+    fn next<'de, A: SeqAccess<'de>>(&mut self, seq: &mut A, _: usize) -> Result<bool, A::Error> {
+        let KeysSeen { known, seen } = self;
+        if seen.count_ones() as usize == known.len() {
+            return Err(de::Error::custom("nothing is left to learn"));
+        }
+        let keys = RowKeys(|key: &str| {
+            if let Some(place) = known.iter().position(|known| *known == key) {
+                *seen |= 1 << place;
+            }
+        });
+        Ok(seq.next_element_seed(keys)?.is_some())
+    }
+}
+
+/// Hands on each key of a row; the values are checked and dropped.
+struct RowKeys<F>(F);
+
+impl<'de, F: FnMut(&str)> DeserializeSeed<'de> for RowKeys<F> {
     type Value = ();
     fn deserialize<D: Deserializer<'de>>(self, de: D) -> Result<(), D::Error> {
         de.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for RowSeed<'_> {
+impl<'de, F: FnMut(&str)> Visitor<'de> for RowKeys<F> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let News { known, found } = self.0;
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key::<Str<'de>>()? {
-            let key = &*key.0;
-            let is_known = known.iter().any(|keys| keys.contains(&key));
-            if !is_known && found.len() < MAX && !found.contains(key) {
-                found.insert(key.to_owned());
-            }
+            (self.0)(&key.0);
             map.next_value::<Skip>()?;
         }
         Ok(())

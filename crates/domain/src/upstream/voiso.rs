@@ -96,7 +96,7 @@ impl Dialect for Voiso {
             Listing::Users(_) => {
                 let mut users = Users { rules: context.rules, row };
                 match context.tells_keys {
-                    true => list::read_with_keys(body, layout("users"), &mut users, WireUser::KEYS),
+                    true => news::read_with_keys(body, layout("users"), &mut users, WireUser::KEYS),
                     false => list::read(body, layout("users"), &mut users),
                 }
             }

@@ -84,7 +84,7 @@ impl Credential {
         {
             return Ok(token.authorization.clone());
         }
-        // Whoever waited for a fetch that failed does not fetch once more: one of them was enough.
+        // A request that waited for a fetch that failed does not fetch again.
         if let Some(error) = self.failure() {
             return Err(error);
         }

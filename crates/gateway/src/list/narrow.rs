@@ -1,6 +1,6 @@
 //! Which rows of a page fail for good: found by halving, with few requests that no client waits for.
 //!
-//! The list is an error in any case. Whoever has to mend the rows upstream is told where they are.
+//! The list is an error in any case. The log tells the operator where the rows are that the vendor must mend.
 
 use std::sync::Arc;
 use std::time::Duration;

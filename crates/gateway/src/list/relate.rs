@@ -123,7 +123,7 @@ impl Relate {
     ) -> Result<Arc<Joined>, Error> {
         let settings = self.upstream.settings.related;
         let ages = Ages { fresh_for: settings.fresh_for, stale_max: settings.stale_max };
-        // Whoever knows all there is to a record knows the teams, too.
+        // A reading for whole records knows the teams, too.
         let is_known = self.joined.of(RECORDS).is_under_way(ages);
         let needs = if is_known { RECORDS } else { needs };
         let kept = self.joined.of(needs);

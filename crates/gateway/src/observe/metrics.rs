@@ -76,7 +76,7 @@ struct Counters {
     shadow: shadow::Shadow,
     /// Requests without a known caller.
     nobody: Tally,
-    /// Counters of each endpoint, whoever asks.
+    /// Counters of each endpoint, for all callers together.
     endpoints: Vec<tally::Shared>,
     /// Names of callers, in every metric that has them.
     caller_names: Bound,
@@ -157,7 +157,7 @@ impl Metrics {
         let lists = counter("tieline_list_events_total")?;
         let new_fields = counter("tieline_schema_new_fields_total")?;
         new_fields.with_label_values(&["users"]);
-        // From the start, so that the first one is seen as a growth, by whoever is to be alarmed.
+        // At 0 from the start: an alert sees growth only from a value that was there before.
         for slug in SLUGS {
             errors.with_label_values(&[*slug]);
         }

@@ -123,7 +123,7 @@ impl Trace {
         self.parent
     }
 
-    /// Whether whoever began the trace records it.
+    /// Whether the program that began the trace records it.
     pub(crate) fn is_sampled(&self) -> bool {
         self.is_sampled
     }

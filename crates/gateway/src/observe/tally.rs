@@ -110,7 +110,7 @@ impl Attempts {
     }
 }
 
-/// The counters of one endpoint, whoever asks.
+/// The counters of one endpoint, for all callers together.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     pub(super) seconds: OnceLock<Histogram>,

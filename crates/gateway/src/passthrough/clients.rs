@@ -1,5 +1,5 @@
 //! Connections for what goes through: a pool for each caller and upstream, and none that two callers
-//! share. Whoever is unknown gets connections that are used once.
+//! share. An unknown caller gets connections that are used once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! How many series may carry names from the configuration. Whoever comes late is counted under
-//! `other`; nothing is ever left uncounted.
+//! How many series may carry names from the configuration. Names beyond the limit are counted together
+//! under `other`; nothing is ever left uncounted.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hash, RandomState};

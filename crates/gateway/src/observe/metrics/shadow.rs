@@ -30,7 +30,7 @@ impl Shadow {
             requests: counter("tieline_control_requests_total")?,
             answers: counter("tieline_control_answers_total")?,
         };
-        // From the start, so that the first one is seen as a growth, by whoever is to be alarmed.
+        // At 0 from the start: an alert sees growth only from a value that was there before.
         for endpoint in domain::legacy::ENDPOINTS {
             for outcome in Outcome::ALL {
                 shadow.comparisons.with_label_values(&[endpoint.name(), outcome.as_str()]);
