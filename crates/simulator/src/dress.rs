@@ -31,9 +31,13 @@ pub(crate) fn instead(faults: &Faults, refused: impl FnOnce(u16) -> Answer) -> O
     None
 }
 
+/// Whether a list of keys has this one. `*` is every key.
+pub(crate) fn names(list: &[String], key: &str) -> bool {
+    list.iter().any(|other| other == "*" || other == key)
+}
+
 /// The status of the refusal of a key: 401 for an unknown or revoked one, 403 for one that may not read users.
 pub(crate) fn key_refusal(faults: &Faults, key: Option<&str>) -> Option<u16> {
-    let names = |list: &[String], key: &str| list.iter().any(|other| other == "*" || other == key);
     match key {
         Some(key) if names(&faults.keys_unauthorized, key) => Some(401),
         Some(key) if names(&faults.keys_forbidden, key) => Some(403),

@@ -102,6 +102,8 @@ pub struct Faults {
     /// Keys that are known but may not read users: 403. `*` is every key. At Vonage these are
     /// clients, and the answer is to their tokens.
     pub keys_forbidden: Vec<String>,
+    /// Voiso: keys without the scope `users.teams.read`: 403 for the list of teams. `*` is every key.
+    pub keys_without_teams: Vec<String>,
     /// Keys that were revoked: 401. `*` is every key.
     pub keys_unauthorized: Vec<String>,
     /// No answer ever comes.

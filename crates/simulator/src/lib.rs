@@ -39,7 +39,7 @@ pub use crate::people::data::FIRST_ID;
 pub use crate::people::record::{
     Capacity, ChannelProfile, Named, Ringtone, SkillLevel, Text, User,
 };
-pub use crate::settings::{Dialect, Settings, VonageSettings};
+pub use crate::settings::{Dialect, Settings, TeamsAt, VonageSettings};
 pub use crate::simulator::Simulator;
 pub use crate::stats::Stats;
 pub use crate::store::Order;

@@ -16,6 +16,25 @@ pub enum Dialect {
     VonageV4,
 }
 
+/// Where Voiso's v4 API has its list of teams. No page of the vendor says it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TeamsAt {
+    /// Both paths.
+    #[default]
+    Both,
+    /// `/api/v4/users/teams`, which spells the scope.
+    Users,
+    /// `/api/v4/teams`.
+    Alone,
+}
+
+impl TeamsAt {
+    pub(crate) fn has(self, path: &str) -> bool {
+        (path == "/api/v4/users/teams" && self != TeamsAt::Alone)
+            || (path == "/api/v4/teams" && self != TeamsAt::Users)
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The new API. The legacy face is the same for each.
@@ -31,8 +50,9 @@ pub struct Settings {
     pub churn: Option<Churn>,
     /// The shortest time for an answer.
     pub latency: Duration,
-    /// Serve `GET /api/v4/teams`.
+    /// Serve the list of teams of the v4 face, to keys with the scope `users.teams.read`.
     pub teams_list: bool,
+    pub teams_at: TeamsAt,
     /// Serve `GET /api/v4/security_access_groups`.
     pub groups_list: bool,
     pub vonage: VonageSettings,
@@ -52,6 +72,7 @@ impl Default for Settings {
             churn: None,
             latency: Duration::ZERO,
             teams_list: false,
+            teams_at: TeamsAt::default(),
             groups_list: false,
             vonage: VonageSettings::default(),
         }

@@ -1,5 +1,6 @@
-//! The v4 face: `/api/v4/users` and, behind switches, `/api/v4/teams` and
-//! `/api/v4/security_access_groups`, as the vendor's pages describe them.
+//! The v4 face: `/api/v4/users` (scope `users.read`) and, behind switches, `/api/v4/users/teams` and
+//! `/api/v4/teams` (scope `users.teams.read`), and `/api/v4/security_access_groups`, as the vendor's pages
+//! describe them.
 //!
 //! Written only from those pages. It refuses legacy keys, as v4 does.
 
@@ -28,9 +29,9 @@ pub(crate) fn answer(
 ) -> Option<Answer> {
     let settings = simulator.settings();
     let is_users = path == "/api/v4/users";
-    let known = is_users
-        || (path == "/api/v4/teams" && settings.teams_list)
-        || (path == "/api/v4/security_access_groups" && settings.groups_list);
+    let is_teams = settings.teams_list && settings.teams_at.has(path);
+    let known =
+        is_users || is_teams || (path == "/api/v4/security_access_groups" && settings.groups_list);
     if !known {
         return Some(Answer::not_found());
     }
@@ -45,12 +46,11 @@ pub(crate) fn answer(
     if plan.faults.stall {
         return None;
     }
-    let answer = refusal(simulator, credential, &plan).unwrap_or_else(|| match paging {
+    let refused = refusal(simulator, credential, is_teams, &plan);
+    let answer = refused.unwrap_or_else(|| match paging {
         Err(answer) => answer,
         Ok(paging) if is_users => users(simulator, &parameters, paging, &plan),
-        Ok(paging) if path.ends_with("/teams") => {
-            simulator.with_teams(|all| list("teams", all, paging))
-        }
+        Ok(paging) if is_teams => simulator.with_teams(|all| list("teams", all, paging)),
         Ok(paging) => simulator.with_groups(|all| list("security_access_groups", all, paging)),
     });
     let told = dress::told(&answer, credential, &plan);
@@ -62,11 +62,18 @@ pub(crate) fn answer(
 }
 
 /// Refusals that do not depend on the list.
-fn refusal(simulator: &Simulator, credential: Option<&str>, plan: &Plan) -> Option<Answer> {
+fn refusal(
+    simulator: &Simulator,
+    credential: Option<&str>,
+    is_teams: bool,
+    plan: &Plan,
+) -> Option<Answer> {
     let known = |key: &&str| simulator.settings().v4_keys.iter().any(|known| known == key);
     let key = credential.and_then(bearer).filter(known);
     let faults = simulator.faults();
+    let lacks_scope = |key: &str| is_teams && dress::names(&faults.keys_without_teams, key);
     dress::key_refusal(&faults, key)
+        .or_else(|| key.is_some_and(lacks_scope).then_some(403))
         .map(simple)
         .or_else(|| dress::failure(plan, simple))
         .or_else(|| dress::instead(&plan.faults, |status| Answer::error(status, "Unauthorized")))

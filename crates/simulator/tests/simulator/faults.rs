@@ -231,6 +231,21 @@ async fn keys_can_lose_their_rights() {
 }
 
 #[tokio::test]
+async fn a_key_can_lack_the_scope_of_teams_alone() {
+    let faults = Faults { keys_without_teams: vec!["v4-demo-key".to_owned()], ..Faults::default() };
+    let v4_keys = vec!["v4-demo-key".to_owned(), "other".to_owned()];
+    let settings = Settings { faults, v4_keys, teams_list: true, ..Settings::default() };
+    let simulator = Simulator::new(settings);
+    for (path, status) in
+        [("/api/v4/users", 200), ("/api/v4/users/teams", 403), ("/api/v4/teams", 403)]
+    {
+        assert_eq!(call(&simulator, path, Some(V4)).await.status, status, "{path}");
+        assert_eq!(call(&simulator, path, Some("Bearer other")).await.status, 200, "{path}");
+        assert_eq!(call(&simulator, path, Some("Bearer wrong")).await.status, 401, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn unrequested_gzip_is_well_formed() {
     let plain = first_page(Faults::default()).await;
     let reply = first_page(Faults { gzip_unasked: true, ..Faults::default() }).await;

@@ -2,7 +2,7 @@
 
 use crate::common::{LEGACY, V4, call, ids, page};
 use serde_json::{Value, json};
-use simulator::{Churn, Order, Settings, Simulator, User};
+use simulator::{Churn, Order, Settings, Simulator, TeamsAt, User};
 
 /// The sample of the vendor's page, compact, with its masked addresses filled in.
 const SAMPLE: &str = concat!(
@@ -175,7 +175,9 @@ async fn only_v4_keys_are_accepted_by_the_v4_face() {
 #[tokio::test]
 async fn teams_and_groups_are_listed_when_switched_on() {
     let off = of(1);
-    assert_eq!(call(&off, "/api/v4/teams", Some(V4)).await.status, 404);
+    for path in ["/api/v4/users/teams", "/api/v4/teams"] {
+        assert_eq!(call(&off, path, Some(V4)).await.status, 404, "{path}");
+    }
     let settings = Settings { teams_list: true, groups_list: true, ..Settings::default() };
     let simulator = Simulator::new(settings);
     let teams = call(&simulator, "/api/v4/teams?limit=1&offset=1", Some(V4)).await;
@@ -186,6 +188,20 @@ async fn teams_and_groups_are_listed_when_switched_on() {
     assert_eq!(groups["security_access_groups"][2], json!({"id": 3, "name": "Renamed"}));
     assert!(simulator.users().iter().any(|u| u["security_access_group"]["name"] == "Renamed"));
     assert!(!simulator.users().iter().any(|u| u["security_access_group"]["name"] == "Boarding"));
+}
+
+#[tokio::test]
+async fn teams_are_at_one_place_or_at_both() {
+    for (teams_at, statuses) in
+        [(TeamsAt::Both, [200, 200]), (TeamsAt::Users, [200, 404]), (TeamsAt::Alone, [404, 200])]
+    {
+        let settings = Settings { teams_list: true, teams_at, ..Settings::default() };
+        let simulator = Simulator::new(settings);
+        for (path, status) in ["/api/v4/users/teams", "/api/v4/teams"].into_iter().zip(statuses) {
+            let reply = call(&simulator, path, Some(V4)).await;
+            assert_eq!(reply.status, status, "{teams_at:?} {path}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -50,9 +50,12 @@ pub(crate) struct Simulate {
     /// How long every answer takes at least, such as 20ms or 1s
     #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = duration)]
     latency: Duration,
-    /// Serve GET /api/v4/teams too
+    /// Serve the list of teams too (scope users.teams.read)
     #[arg(long)]
     teams_list: bool,
+    /// Where: users is /api/v4/users/teams, alone is /api/v4/teams
+    #[arg(long, value_enum, default_value = "both", requires = "teams_list")]
+    teams_at: TeamsAt,
     /// Serve GET /api/v4/security_access_groups too
     #[arg(long)]
     groups_list: bool,
@@ -74,6 +77,13 @@ enum Dialect {
     VoisoV4,
     /// Vonage Contact Center's User Admin API and the legacy API
     VonageV4,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum TeamsAt {
+    Both,
+    Users,
+    Alone,
 }
 
 #[derive(Debug, Args)]
@@ -157,6 +167,11 @@ impl Simulate {
             churn,
             latency: self.latency,
             teams_list: self.teams_list,
+            teams_at: match self.teams_at {
+                TeamsAt::Both => simulator::TeamsAt::Both,
+                TeamsAt::Users => simulator::TeamsAt::Users,
+                TeamsAt::Alone => simulator::TeamsAt::Alone,
+            },
             groups_list: self.groups_list,
             vonage: VonageSettings {
                 clients,

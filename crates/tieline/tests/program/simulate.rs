@@ -22,13 +22,16 @@ fn the_pretend_vendor_answers_on_both_faces_and_ends_with_code_0() {
 #[test]
 fn flags_reach_the_pretend_vendor() {
     let (_running, base) = vendor(
-        "--fail 429@0x1,2 --total-delta -50 --teams-list --churn-every 5 --order name --latency 1ms",
+        "--fail 429@0x1,2 --total-delta -50 --teams-list --teams-at alone --churn-every 5 --order name \
+         --latency 1ms",
     );
     assert_eq!(get(&base, "/api/v4/users", V4_KEY).status, 429);
     let answer = get(&base, "/api/v4/users", V4_KEY);
     assert_eq!(answer.status, 200);
     assert!(answer.text().contains("\"total\":200"), "{}", answer.text());
-    assert_eq!(get(&base, "/api/v4/teams", V4_KEY).status, 200);
+    for (path, status) in [("/api/v4/teams", 200), ("/api/v4/users/teams", 404)] {
+        assert_eq!(get(&base, path, V4_KEY).status, status, "{path}");
+    }
 }
 
 #[test]

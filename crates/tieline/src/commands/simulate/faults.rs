@@ -108,6 +108,10 @@ pub(crate) struct FaultFlags {
     /// repeated
     #[arg(long, value_name = "KEY")]
     keys_forbidden: Vec<String>,
+    /// Voiso: a known key without the scope users.teams.read: 403 for the list of teams; * is every one;
+    /// may be repeated
+    #[arg(long, value_name = "KEY")]
+    keys_without_teams: Vec<String>,
     /// A key that was revoked, or a client of Vonage: 401; * is every one; may be repeated
     #[arg(long, value_name = "KEY")]
     keys_unauthorized: Vec<String>,
@@ -173,6 +177,7 @@ impl From<FaultFlags> for Faults {
             redirect: flags.redirect,
             gzip_unasked: flags.gzip_unasked,
             keys_forbidden: flags.keys_forbidden,
+            keys_without_teams: flags.keys_without_teams,
             keys_unauthorized: flags.keys_unauthorized,
             stall: flags.stall,
             trailing_garbage: flags.trailing_garbage,
@@ -220,7 +225,7 @@ mod tests {
         let set = faults(
             "--only-at 99x1 --total-delta -3 --total-raw -1 --users-raw {} --page-cap 50 \
              --fail 429@0x2,2 --bad-id -x --bad-field name=null --keys-forbidden * \
-             --keys-unauthorized a --keys-unauthorized b --only-under /useradmin/groups \
+             --keys-unauthorized a --keys-unauthorized b --keys-without-teams c --only-under /useradmin/groups \
              --repeat-user-at 0x1 --expire-tokens-after 3 --token-raw {} --bare-array",
         );
         let expected = Faults {
@@ -235,6 +240,7 @@ mod tests {
             bad_field: Some(("name".to_owned(), "null".to_owned())),
             keys_forbidden: vec!["*".to_owned()],
             keys_unauthorized: vec!["a".to_owned(), "b".to_owned()],
+            keys_without_teams: vec!["c".to_owned()],
             only_under: Some("/useradmin/groups".to_owned()),
             repeat_user_at: Some(At { offset: 0, times: Some(1) }),
             expire_tokens_after: Some(3),
