@@ -35,7 +35,7 @@ pub fn page(body: &[u8], wanted: impl Fn(&str, &Node) -> bool, by: KeyedBy) -> O
     let users = page.get("users")?.list()?;
     let Node::Number(total) = page.get("metadata")?.get("total")? else { return None };
     let member = if by == KeyedBy::Id { "id" } else { "email" };
-    let rows = users.iter().filter_map(|row| Some((row.get(member)?.text()?.to_owned(), row)));
+    let rows = users.iter().filter_map(|row| Some((key(row.get(member)?)?, row)));
     let rows = rows.filter(|(id, row)| wanted(id, row)).map(|(id, row)| (id, row.clone()));
     Some((rows.collect(), total.as_u64()?, users.len()))
 }
@@ -45,12 +45,17 @@ pub fn teams(body: &[u8]) -> Option<(Vec<String>, u64, usize)> {
     let page = Node::parse(body).ok()?;
     let teams = page.get("teams")?.list()?;
     let Node::Number(total) = page.get("metadata")?.get("total")? else { return None };
-    let id = |team: &Node| match team.get("id")? {
+    let ids = teams.iter().filter_map(|team| key(team.get("id")?));
+    Some((ids.collect(), total.as_u64()?, teams.len()))
+}
+
+/// An id is a number or a text; the new API may mix them.
+fn key(id: &Node) -> Option<String> {
+    match id {
         Node::Number(number) => Some(number.to_string()),
         Node::Text(text) => Some(text.clone()),
         _ => None,
-    };
-    Some((teams.iter().filter_map(id).collect(), total.as_u64()?, teams.len()))
+    }
 }
 
 pub fn has_deletion_date(row: &Node) -> bool {

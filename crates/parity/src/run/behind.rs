@@ -99,14 +99,25 @@ async fn pages(
 }
 
 /// The ids of the teams in the new API. No page of the vendor describes this list, so the new API may
-/// refuse it.
+/// refuse it, and it may be in either place.
 pub(super) async fn teams(behind: &dyn Behind) -> Teams {
+    let mut found = Teams::Unknown;
+    for path in ["/api/v4/users/teams", "/api/v4/teams"] {
+        found = teams_at(behind, path).await;
+        if matches!(found, Teams::Listed(_)) {
+            break;
+        }
+    }
+    found
+}
+
+async fn teams_at(behind: &dyn Behind, path: &str) -> Teams {
     let mut ids = HashSet::new();
     for page in 0..PAGES_MAX {
         let offset = page * PAGE_ROWS;
-        let target = format!("/api/v4/teams?limit={PAGE_ROWS}&offset={offset}");
+        let target = format!("{path}?limit={PAGE_ROWS}&offset={offset}");
         let Some(reply) = behind.ask(&target).await else { return Teams::Unknown };
-        if matches!(reply.status, 403 | 404) {
+        if matches!(reply.status, 400 | 403 | 404 | 422) {
             return Teams::Refused;
         }
         let found = (reply.status == 200).then(|| witness::teams(&reply.body)).flatten();
@@ -160,5 +171,46 @@ mod tests {
         let deleted = deleted(&Recorded, KeyedBy::Id).await;
         assert!(deleted.is_some_and(|rows| rows.len() == 1 && rows.contains_key("7")));
         assert!(matches!(teams(&Recorded).await, Teams::Unknown));
+    }
+
+    /// Answers with these statuses at the two places of teams; 0 is no answer.
+    struct Places(u16, u16);
+
+    impl Behind for Places {
+        fn take_calls(&self) -> Vec<String> {
+            Vec::new()
+        }
+
+        fn ask<'a>(&'a self, path_and_query: &'a str) -> Answering<'a, Option<Reply>> {
+            let status = match path_and_query.starts_with("/api/v4/users/teams?") {
+                true => self.0,
+                false => self.1,
+            };
+            let body = r#"{"teams":[{"id":3},{"id":"4"}],"metadata":{"total":2}}"#;
+            let reply = Reply { status, headers: Vec::new(), body: body.into() };
+            Box::pin(async move { (status > 0).then_some(reply) })
+        }
+    }
+
+    #[tokio::test]
+    async fn teams_are_read_at_either_place() {
+        for places in [Places(200, 404), Places(404, 200), Places(422, 200), Places(0, 200)] {
+            let Teams::Listed(ids) = teams(&places).await else { panic!("not listed") };
+            assert_eq!(ids, HashSet::from(["3".to_owned(), "4".to_owned()]));
+        }
+        for places in [Places(404, 404), Places(403, 404), Places(422, 404), Places(0, 404)] {
+            assert!(matches!(teams(&places).await, Teams::Refused));
+        }
+        for places in [Places(0, 0), Places(404, 0), Places(404, 500)] {
+            assert!(matches!(teams(&places).await, Teams::Unknown));
+        }
+    }
+
+    #[test]
+    fn rows_are_found_by_ids_as_numbers_and_as_text() {
+        let page = br#"{"users":[{"id":7},{"id":"8"},{"id":null}],"metadata":{"total":3}}"#;
+        let (rows, total, on_page) = witness::page(page, |_, _| true, KeyedBy::Id).unwrap();
+        let keys: Vec<&str> = rows.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!((keys, total, on_page), (vec!["7", "8"], 3, 3));
     }
 }
