@@ -91,13 +91,21 @@ impl Named<'_> {
     }
 }
 
-/// An id as it stood on the wire: a whole number or text.
+/// An id from the wire: a whole number or text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Id<'a> {
-    /// A JSON integer.
+    /// A JSON integer, or a string that spells one.
     Number(u64),
-    /// A JSON string.
+    /// Any other JSON string.
     Text(Cow<'a, str>),
+}
+
+impl<'a> Id<'a> {
+    /// The id of a text. An upstream may send one id as a number here and as text there, so a text that
+    /// spells a number is that number.
+    pub fn of(text: Cow<'a, str>) -> Self {
+        crate::id::decimal(&text).map_or(Id::Text(text), Id::Number)
+    }
 }
 
 impl Id<'_> {

@@ -13,6 +13,7 @@ mod strict;
 mod voiso;
 mod vonage;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -40,11 +41,23 @@ pub trait Dialect: Send + Sync + fmt::Debug {
     /// How faithful a legacy field is over this dialect.
     fn loss(&self, field: FieldId) -> FieldLoss;
 
-    /// The request for one window of a listing. `filter` is pushed down as far as the upstream can
-    /// filter without losing a row; the hub filters again.
+    /// The scope that a credential needs for a listing.
+    fn scope(&self, _: &Listing) -> &'static str {
+        self.facts().scope
+    }
+
+    /// The places where a listing may be, in the order in which they are to be asked. Empty where the
+    /// vendor documents the place.
+    fn places(&self, _: &Listing) -> &'static [Place] {
+        &[]
+    }
+
+    /// The request for one window of a listing, at a place or else at the first one. `filter` is pushed
+    /// down as far as the upstream can filter without losing a row; the hub filters again.
     fn page_request(
         &self,
         listing: &Listing,
+        place: Option<&Place>,
         filter: Option<&UserFilter<GroupIds>>,
         window: Window,
     ) -> PageRequest;
@@ -147,6 +160,16 @@ pub fn dialect_assumed() -> &'static dyn Dialect {
 /// The dialect of a name.
 pub fn dialect_named(name: &str) -> Option<&'static dyn Dialect> {
     DIALECTS.iter().copied().find(|dialect| dialect.name() == name)
+}
+
+/// A path where a listing may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Below the base URL, without a query.
+    pub path: Cow<'static, str>,
+    /// Whether an upstream that has no listing here may read the path's last word as an id, and refuse it as
+    /// a bad one.
+    pub may_be_id: bool,
 }
 
 /// An HTTP GET in all but transport.

@@ -11,7 +11,7 @@ use domain::quirks::Quirks;
 use domain::related::Related;
 use domain::sweep::{List, Rows, Window};
 use domain::teams::TeamsOfUsers;
-use domain::upstream::{Dialect, Rules};
+use domain::upstream::{Dialect, Place, Rules};
 use http::{HeaderValue, Request};
 use tokio::time::Instant;
 use transport::body::Body;
@@ -71,6 +71,8 @@ pub(crate) struct Call {
 #[derive(Debug, Clone)]
 pub(crate) struct ListCall {
     pub(crate) listing: Listing,
+    /// Where it is read; `None` where the dialect knows.
+    pub(crate) place: Option<Arc<Place>>,
     pub(crate) ask: Ask,
     /// What is joined to the rows; below `relate` everything they need.
     pub(crate) related: Arc<Related>,
@@ -84,7 +86,7 @@ impl ListCall {
     /// A list with nothing joined to it yet.
     pub(crate) fn new(listing: Listing, ask: Ask, deadline: Instant, behalf: Behalf) -> Self {
         let related = Arc::default();
-        ListCall { listing, ask, related, for_roster: false, deadline, behalf }
+        ListCall { listing, place: None, ask, related, for_roster: false, deadline, behalf }
     }
 }
 

@@ -93,9 +93,12 @@ pub(crate) enum Error {
     /// The upstream refused the caller's own v4 key.
     #[error("the upstream refused this caller's upstream_key")]
     MappedKeyRefused,
-    /// The upstream refused the scope of the caller's v4 key.
-    #[error("this caller's upstream_key lacks the scope")]
-    Forbidden,
+    /// The caller's v4 key lacks a scope.
+    #[error("this caller's upstream_key may not read this; add the scope {scope}")]
+    Forbidden {
+        /// The scope, as the vendor spells it.
+        scope: &'static str,
+    },
     /// The upstream limits the rate, and waiting would take too long.
     #[error("the upstream limits the rate")]
     RateLimited {
@@ -246,7 +249,7 @@ impl Error {
             Error::Internal => Slug::Internal,
             Error::BadFilter => Slug::BadFilter,
             Error::MappedKeyRefused => Slug::MappedKeyRefused,
-            Error::Forbidden => Slug::UpstreamForbidden,
+            Error::Forbidden { .. } => Slug::UpstreamForbidden,
             Error::RateLimited { .. } => Slug::RateLimited,
             Error::Unavailable { .. } | Error::BreakerOpen { .. } => Slug::UpstreamUnavailable,
             Error::UpstreamFailed { .. } => Slug::Upstream5xx,
@@ -417,7 +420,7 @@ mod tests {
             (Error::Roster(roster::RosterError::Busy), false, true),
             (Error::TenantLimit, false, false),
             (Error::MappedKeyRefused, false, false),
-            (Error::Forbidden, false, false),
+            (Error::Forbidden { scope: "users.read" }, false, false),
             (Error::Internal, false, false),
             (Error::BadFilter, false, false),
         ] {

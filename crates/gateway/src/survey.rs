@@ -59,7 +59,7 @@ impl Unread {
     pub fn key(&self) -> Option<KeyState> {
         match self.error {
             Error::MappedKeyRefused => Some(KeyState::Refused),
-            Error::Forbidden => Some(KeyState::Forbidden),
+            Error::Forbidden { .. } => Some(KeyState::Forbidden),
             _ => None,
         }
     }
@@ -70,9 +70,9 @@ impl Unread {
         self.page.map(|page| (page.offset, page.limit))
     }
 
-    /// Whether the upstream has no such list, or none for this key.
+    /// Whether the upstream has no such list.
     pub fn is_lacking(&self) -> bool {
-        matches!(self.error, Error::NoSuchListing | Error::Forbidden)
+        matches!(self.error, Error::NoSuchListing)
     }
 }
 

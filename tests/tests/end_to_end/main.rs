@@ -32,6 +32,7 @@ mod lists {
     mod lookups;
     mod roster;
     mod sharing;
+    mod team_places;
     mod v1_users;
     mod whole_or_error;
 }

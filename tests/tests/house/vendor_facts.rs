@@ -12,6 +12,7 @@ const WORDS: &[&str] = &[
     "/api/v4",
     "useradmin",
     "users.read",
+    "users.teams.read",
     "users:read",
     "nvmadmin",
     "wallboard",

@@ -1,5 +1,8 @@
-//! The dialect `voiso-v4`: `GET /api/v4/users`, pages of 100 by offset, `metadata.total`. Teams are
-//! read from `GET /api/v4/teams`, which no page documents: an upstream may lack it.
+//! The dialect `voiso-v4`: `GET /api/v4/users`, pages of 100 by offset, `metadata.total`.
+//!
+//! No page documents a list of teams; only its scope, `users.teams.read`, is known. The paths of the other
+//! listings spell their scopes, so `GET /api/v4/users/teams` is asked first and then `GET /api/v4/teams`. An
+//! upstream may lack both.
 //!
 //! Source: the vendor's "Get list of users" page. Documented filters that can be pushed down without
 //! losing a row are `name`, `email`, `sip_account`, `extension` and `security_access_group_id`;
@@ -18,8 +21,8 @@ use super::list::{self, Layout, RowReader};
 use super::news;
 use super::strict::{BAD_ID, DUPLICATE, Missing, Skip, Str, bounded, object, scalar};
 use super::{
-    Context, Credential, DeletionDate, Dialect, Facts, PageError, PageRequest, PageTail, Refusal,
-    Rules, SchemaError, SchemaKind,
+    Context, Credential, DeletionDate, Dialect, Facts, PageError, PageRequest, PageTail, Place,
+    Refusal, Rules, SchemaError, SchemaKind,
 };
 use crate::hub::{Channel, Id, Named, Skill, State, User};
 use crate::id::{self, Number, PolicyName, Unnumbered};
@@ -50,6 +53,12 @@ const FACTS: Facts = Facts {
     roles: &[],
 };
 
+/// Where teams may be. The paths of single users begin like the first.
+const TEAMS: &[Place] = &[
+    Place { path: Cow::Borrowed("/api/v4/users/teams"), may_be_id: true },
+    Place { path: Cow::Borrowed("/api/v4/teams"), may_be_id: false },
+];
+
 impl Dialect for Voiso {
     fn facts(&self) -> &'static Facts {
         &FACTS
@@ -59,15 +68,30 @@ impl Dialect for Voiso {
         losses::of(field)
     }
 
+    fn scope(&self, listing: &Listing) -> &'static str {
+        match listing {
+            Listing::Teams => "users.teams.read",
+            _ => FACTS.scope,
+        }
+    }
+
+    fn places(&self, listing: &Listing) -> &'static [Place] {
+        match listing {
+            Listing::Teams => TEAMS,
+            _ => &[],
+        }
+    }
+
     fn page_request(
         &self,
         listing: &Listing,
+        place: Option<&Place>,
         filter: Option<&UserFilter<GroupIds>>,
         window: Window,
     ) -> PageRequest {
-        let path = match listing {
-            Listing::Teams => "/api/v4/teams",
-            _ => "/api/v4/users",
+        let path = match place.or_else(|| self.places(listing).first()) {
+            Some(place) => &*place.path,
+            None => "/api/v4/users",
         };
         let mut target = String::with_capacity(TARGET_BYTES);
         target.extend([path, "?limit=", itoa::Buffer::new().format(window.limit)]);
@@ -301,16 +325,17 @@ scalar!(UserId<'a>, "bad id", {
     }
 });
 
-/// The id of a group, team or queue: a whole number by the documentation, text taken as it is.
+/// The id of a group, team or queue: a whole number by the documentation. The same number as text is the
+/// same id; other text is taken as it is.
 #[derive(Debug, PartialEq)]
 struct WireId<'a>(Id<'a>);
 
 scalar!(WireId<'a>, "an id", {
     fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<WireId<'de>, E> {
-        bounded(text).map(|text| WireId(Id::Text(Cow::Borrowed(text))))
+        bounded(text).map(|text| WireId(Id::of(Cow::Borrowed(text))))
     }
     fn visit_str<E: de::Error>(self, text: &str) -> Result<WireId<'de>, E> {
-        bounded(text).map(|text| WireId(Id::Text(Cow::Owned(text.to_owned()))))
+        bounded(text).map(|text| WireId(Id::of(Cow::Owned(text.to_owned()))))
     }
     fn visit_u64<E>(self, number: u64) -> Result<WireId<'de>, E> {
         Ok(WireId(Id::Number(number)))

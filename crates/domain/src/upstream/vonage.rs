@@ -21,7 +21,7 @@ use serde::de::SeqAccess;
 
 use super::list::{self, Layout, RowReader};
 use super::{
-    Context, Credential, Dialect, ExtensionField, Facts, PageError, PageRequest, PageTail,
+    Context, Credential, Dialect, ExtensionField, Facts, PageError, PageRequest, PageTail, Place,
     QueueSource, Rules, Shortcut, SupervisionSource,
 };
 use crate::id::{self, IdPolicy, PolicyName, Unnumbered};
@@ -65,6 +65,7 @@ impl Dialect for Vonage {
     fn page_request(
         &self,
         listing: &Listing,
+        _: Option<&Place>,
         _: Option<&UserFilter<GroupIds>>,
         window: Window,
     ) -> PageRequest {

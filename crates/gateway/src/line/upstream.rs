@@ -1,10 +1,11 @@
 //! One upstream at work: what its callers share of it. None of it is anybody's data.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use domain::upstream::{Dialect, Rules};
+use domain::listing::Listing;
+use domain::upstream::{Dialect, Place, Rules};
 use limits::{Breaker, BreakerRules, BreakerState, Budget, CALLER_REPEATS_MIN, Pacer, Pause};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -31,6 +32,10 @@ pub(crate) struct Upstream {
     pub(crate) attempts: Attempts,
     /// Whether it is asked at all.
     pub(crate) breaker: Breaker,
+    /// The places where teams may be listed; empty where the dialect knows the one.
+    pub(crate) team_places: Vec<Arc<Place>>,
+    /// Which of them had the list last, if one had.
+    teams_at: AtomicUsize,
     paging_proven: AtomicBool,
     /// When a page was last scanned for fields that no documentation has.
     scanned: Mutex<Option<Instant>>,
@@ -72,6 +77,8 @@ impl Upstream {
             attempts: Attempts::at(name),
             breaker: Breaker::new(name, breaker_rules(settings)),
             base: Base::of(&settings.base_url),
+            team_places: team_places(settings),
+            teams_at: AtomicUsize::new(NOWHERE),
             settings: settings.clone(),
             paging_proven: AtomicBool::new(false),
             scanned: Mutex::default(),
@@ -101,6 +108,15 @@ impl Upstream {
         is_due(&self.searched)
     }
 
+    /// Which of the places of teams had the list last.
+    pub(crate) fn teams_at(&self) -> Option<usize> {
+        Some(self.teams_at.load(Ordering::Relaxed)).filter(|at| *at != NOWHERE)
+    }
+
+    pub(crate) fn set_teams_at(&self, at: Option<usize>) {
+        self.teams_at.store(at.unwrap_or(NOWHERE), Ordering::Relaxed);
+    }
+
     /// Whether this upstream has shown that it honours offsets.
     pub(crate) fn is_paging_proven(&self) -> bool {
         self.paging_proven.load(Ordering::Relaxed)
@@ -109,6 +125,18 @@ impl Upstream {
     pub(crate) fn set_paging_proven(&self, is_proven: bool) {
         self.paging_proven.store(is_proven, Ordering::Relaxed);
     }
+}
+
+/// The number of no place.
+const NOWHERE: usize = usize::MAX;
+
+/// The one place of the settings, or all that the dialect knows.
+fn team_places(settings: &settings::Upstream) -> Vec<Arc<Place>> {
+    let places = match &settings.teams_path {
+        Some(path) => vec![Place { path: path.clone().into(), may_be_id: false }],
+        None => settings.dialect.places(&Listing::Teams).to_vec(),
+    };
+    places.into_iter().map(Arc::new).collect()
 }
 
 /// Whether something that is done once in a while is due; then it counts as done.

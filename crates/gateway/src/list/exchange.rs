@@ -51,10 +51,11 @@ impl<S: Below<Attempt, Response<Bytes>>> Around<S, PageCall> for Exchange {
     async fn call(&self, inner: &S, page: PageCall) -> Result<PageRead, Error> {
         let reader = &self.0;
         if let Some(state) = reader.key.fresh_refusal() {
-            return Err(refused(state));
+            return Err(refused(state, reader.upstream.dialect.facts().scope));
         }
         let (listing, filter) = (&page.list.listing, page.list.ask.filter());
-        let request = reader.upstream.dialect.page_request(listing, filter, page.window);
+        let (dialect, place) = (reader.upstream.dialect, page.list.place.as_deref());
+        let request = dialect.page_request(listing, place, filter, page.window);
         let is_filtered = request.is_filtered;
         let attempt = Attempt {
             target: request.target.into(),
@@ -63,7 +64,8 @@ impl<S: Below<Attempt, Response<Bytes>>> Around<S, PageCall> for Exchange {
             behalf: page.list.behalf.clone(),
         };
         let answer = inner.clone().oneshot(attempt).await?;
-        if let Some(error) = reader.refusal(listing, answer.status(), is_filtered) {
+        let may_be_id = place.is_some_and(|place| place.may_be_id);
+        if let Some(error) = reader.refusal(listing, answer.status(), is_filtered, may_be_id) {
             return Err(error);
         }
         if !is_json(&answer) {
@@ -148,9 +150,18 @@ impl Reader {
 
     /// A refusal by status. What a client filtered by may be refused with it; anything else in the 400s
     /// is our own mistake.
-    fn refusal(&self, listing: &Listing, status: StatusCode, is_filtered: bool) -> Option<Error> {
+    fn refusal(
+        &self,
+        listing: &Listing,
+        status: StatusCode,
+        is_filtered: bool,
+        may_be_id: bool,
+    ) -> Option<Error> {
         match status {
             StatusCode::OK => None,
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY if may_be_id => {
+                Some(Error::NoSuchListing)
+            }
             StatusCode::NOT_FOUND if self.may_lack(listing) => Some(Error::NoSuchListing),
             StatusCode::UNAUTHORIZED => {
                 Some(self.named(listing, Refusal::Unauthorized, is_filtered))
@@ -165,15 +176,18 @@ impl Reader {
     }
 
     fn named(&self, listing: &Listing, refusal: Refusal, is_filtered: bool) -> Error {
+        let scope = self.upstream.dialect.scope(listing);
         let note = |state| {
             self.key.note_refusal(state);
-            refused(state)
+            refused(state, scope)
         };
         match refusal {
             Refusal::Unauthorized => note(KeyState::Refused),
-            // A firewall may forbid what a client filtered by, and a scope what can be done without;
-            // that says nothing about the key.
-            Refusal::Forbidden if is_filtered || self.may_lack(listing) => Error::Forbidden,
+            // A firewall may forbid what a client filtered by, and a listing that not every upstream has may
+            // need a scope of its own: neither says that the key may read nothing.
+            Refusal::Forbidden if is_filtered || self.may_lack(listing) => {
+                Error::Forbidden { scope }
+            }
             Refusal::Forbidden => note(KeyState::Forbidden),
             Refusal::NotFound if self.may_lack(listing) => Error::NoSuchListing,
             Refusal::NotFound => Error::RefusedCall { status: 404 },
@@ -207,8 +221,8 @@ fn sighting(user: &User<'_>) -> Option<roster::Sighting> {
     })
 }
 
-fn refused(state: KeyState) -> Error {
-    if state == KeyState::Forbidden { Error::Forbidden } else { Error::MappedKeyRefused }
+fn refused(state: KeyState, scope: &'static str) -> Error {
+    if state == KeyState::Forbidden { Error::Forbidden { scope } } else { Error::MappedKeyRefused }
 }
 
 /// JSON by its own word; an answer that says nothing is taken at its bytes.

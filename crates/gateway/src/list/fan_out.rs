@@ -78,6 +78,15 @@ impl<S: Below<PageCall, PageRead>> Around<S, ListCall> for FanOut {
                 let read = match read {
                     Ok(read) => read,
                     Err(error) => {
+                        // Nothing of it may be taken for a list that this place does not have.
+                        let error = match error {
+                            Error::NoSuchListing
+                                if call.place.is_some() && sweep.story().pages > 0 =>
+                            {
+                                Error::RefusedCall { status: 404 }
+                            }
+                            error => error,
+                        };
                         self.note(&call, sweep.story());
                         drop(in_flight);
                         let reads_others = sweep.story().pages > 0;

@@ -1,13 +1,16 @@
 //! The list of teams: from the upstream's own list, from its users, or from both.
 //!
-//! v4 documents no list of teams, so an upstream may lack it, or its key's scope may not cover it;
-//! then the teams are those that users have. A narrowed caller sees the teams it is given and those
-//! of users it sees, so for it the users are read as well.
+//! Not every upstream has a list of teams; where there is none, the teams are those that users
+//! have. The dialect knows the places where the list may be, and the one that has it is remembered. A
+//! narrowed caller sees the teams it is given and those of users it sees, so for it the users are read
+//! as well.
+//!
+//! A list that the key may not read is an error and never replaced: teams without members would be lost.
 
 use std::sync::Arc;
 
 use domain::id::Number;
-use domain::legacy::Lists;
+use domain::legacy::{EntryRecord, Lists};
 use domain::listing::{Listing, Which};
 use domain::sweep::{List, Story};
 use domain::teams::{TeamsOfUsers, number};
@@ -32,22 +35,23 @@ impl<S: Below<ListCall, Listed>> Around<S, ListCall> for Teams {
     type Response = Listed;
 
     async fn call(&self, inner: &S, call: ListCall) -> Result<Listed, Error> {
-        let Ask::Rows(ask) = &call.ask else { return inner.clone().oneshot(call).await };
-        let Lists::Teams(record) = ask.lists else { return inner.clone().oneshot(call).await };
+        let Some(record) = record(&call.ask) else {
+            return match call.listing {
+                Listing::Teams => self.list(inner, &call).await,
+                _ => inner.clone().oneshot(call).await,
+            };
+        };
         let (mut story, mut joined_pages) = (Story::default(), 0);
         let from_list = match self.upstream.settings.teams_from {
             TeamsFrom::Users => None,
-            from => {
-                let list = ListCall { listing: Listing::Teams, ask: Ask::Items, ..call.clone() };
-                match inner.clone().oneshot(list).await {
-                    Ok(listed) => {
-                        story.add(&listed.list.story);
-                        Some(listed.list.items)
-                    }
-                    Err(error) if from == TeamsFrom::Auto && can_do_without(&error) => None,
-                    Err(error) => return Err(error),
+            from => match self.list(inner, &call).await {
+                Ok(listed) => {
+                    story.add(&listed.list.story);
+                    Some(listed.list.items)
                 }
-            }
+                Err(Error::NoSuchListing) if from == TeamsFrom::Auto => None,
+                Err(error) => return Err(error),
+            },
         };
         let is_narrowed = self.visibility != Visibility::Everything;
         let mut of_users = TeamsOfUsers::default();
@@ -81,9 +85,52 @@ impl<S: Below<ListCall, Listed>> Around<S, ListCall> for Teams {
     }
 }
 
-/// No such list, or not with this key.
-fn can_do_without(error: &Error) -> bool {
-    matches!(error, Error::NoSuchListing | Error::Forbidden)
+/// The record of a team, where teams are asked for in legacy shape.
+fn record(ask: &Ask) -> Option<EntryRecord> {
+    match ask {
+        Ask::Rows(rows) => match rows.lists {
+            Lists::Teams(record) => Some(record),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+impl Teams {
+    /// The upstream's own list, from the first place that has it. The place that had it last comes first.
+    async fn list<S: Below<ListCall, Listed>>(
+        &self,
+        inner: &S,
+        call: &ListCall,
+    ) -> Result<Listed, Error> {
+        let upstream = &self.upstream;
+        let read = |place| {
+            let (listing, ask) = (Listing::Teams, Ask::Items);
+            inner.clone().oneshot(ListCall { listing, place, ask, ..call.clone() })
+        };
+        if upstream.team_places.is_empty() {
+            return read(None).await;
+        }
+        let known = upstream.teams_at();
+        let others = (0..upstream.team_places.len()).filter(|at| Some(*at) != known);
+        for at in known.into_iter().chain(others) {
+            match read(Some(Arc::clone(&upstream.team_places[at]))).await {
+                Err(Error::NoSuchListing) => {}
+                listed => {
+                    if listed.is_ok() {
+                        upstream.set_teams_at(Some(at));
+                    }
+                    return listed;
+                }
+            }
+        }
+        if known.is_some() {
+            upstream.set_teams_at(None);
+            let upstream = upstream.name.as_str();
+            tracing::warn!(upstream, "the upstream had a list of teams and has none any more");
+        }
+        Err(Error::NoSuchListing)
+    }
 }
 
 fn bad_id(dialect: &'static str, row: usize) -> Error {

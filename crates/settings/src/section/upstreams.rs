@@ -8,7 +8,7 @@ use domain::id::{IdMap, PolicyName, Unnumbered};
 use domain::listing::{Listing, Which};
 use domain::sweep::{DoubleRead, Window};
 use domain::upstream::{
-    Credential, DIALECTS, DeletionDate, Dialect, Facts, Mapping, Rules, dialect_named,
+    Credential, DIALECTS, DeletionDate, Dialect, Mapping, Rules, dialect_named,
 };
 use serde::{Deserialize, Deserializer, de::Error};
 use transport::tls::ClientTls;
@@ -68,6 +68,8 @@ pub struct Upstream {
     pub rules: Rules,
     /// Where teams are found.
     pub teams_from: TeamsFrom,
+    /// The one path of the upstream's list of teams; `None`: the dialect knows where it may be.
+    pub teams_path: Option<String>,
     /// Where deleted users are found.
     pub deleted_from: Vec<DeletedFrom>,
     /// How what is joined to user rows is kept.
@@ -111,7 +113,7 @@ pub enum ShrunkList {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TeamsFrom {
-    /// In the upstream's list of teams; where it has none or forbids it, in its users.
+    /// In the upstream's list of teams; where it has none, in its users.
     #[default]
     Auto,
     /// In the upstream's list of teams.
@@ -193,6 +195,8 @@ pub(crate) struct TypedUpstream {
     id_unlisted: Option<Unnumbered>,
     #[serde(default)]
     teams_from: TeamsFrom,
+    #[serde(default, deserialize_with = "base_url::path")]
+    teams_path: Option<String>,
     #[serde(default = "TypedUpstream::deleted_from")]
     deleted_from: Vec<DeletedFrom>,
     mapping: Option<Mapping>,
@@ -260,14 +264,14 @@ const PAGE_BYTES_MIN: usize = 64 << 10;
 const ROWS_MAX_MAX: u64 = 10_000_000;
 
 /// The dialects that a setting goes with.
-fn only_with(fits: impl Fn(&Facts) -> bool) -> String {
-    let names = DIALECTS.iter().filter(|dialect| fits(dialect.facts()));
+fn only_with(fits: impl Fn(&dyn Dialect) -> bool) -> String {
+    let names = DIALECTS.iter().filter(|dialect| fits(**dialect));
     let names: Vec<String> = names.map(|dialect| format!("{:?}", dialect.name())).collect();
     format!("only goes with dialect = {}", names.join(" or "))
 }
 
-fn needs_token(facts: &Facts) -> bool {
-    facts.credential == Credential::Client
+fn needs_token(dialect: &dyn Dialect) -> bool {
+    dialect.credential() == Credential::Client
 }
 
 fn dialect<'de, D: Deserializer<'de>>(de: D) -> Result<&'static dyn Dialect, D::Error> {
@@ -303,6 +307,7 @@ impl TypedUpstream {
         self.check_mapping(&at)?;
         self.check_base_url(&at)?;
         self.check_absent_fields(&at)?;
+        let (teams_from, teams_path) = self.teams(&at)?;
         let tls = reader.client_tls(&at.field("ca_file"), self.ca_file.as_deref())?;
         Ok(Upstream {
             dialect,
@@ -327,7 +332,8 @@ impl TypedUpstream {
             double_read: self.double_read,
             shrunk_list: self.shrunk_list,
             absent_fields: self.absent_fields,
-            teams_from: self.teams_from,
+            teams_from,
+            teams_path,
             deleted_from: self.deleted_from,
             related: Related {
                 fresh_for: self.related_fresh_for,
@@ -350,7 +356,7 @@ impl TypedUpstream {
     /// The dialect adds the path of its API to the URL; nothing else tells where that begins.
     fn check_base_url(&self, at: &At<'_>) -> Result<(), ConfigError> {
         let window = Window { offset: 0, limit: self.dialect.page_rows_max() };
-        let request = self.dialect.page_request(&Listing::Users(Which::Live), None, window);
+        let request = self.dialect.page_request(&Listing::Users(Which::Live), None, None, window);
         let path = request.target.split('?').next().unwrap_or_default();
         // All of the path but the name of the listing.
         let parts = path.matches('/').count().saturating_sub(1);
@@ -364,7 +370,7 @@ impl TypedUpstream {
         let Some(mapping) = &self.mapping else { return Ok(()) };
         let (roles, reader) = (self.dialect.facts().roles, at.reader);
         if !self.dialect.facts().has_mapping {
-            return at.refuse("mapping", only_with(|facts| facts.has_mapping));
+            return at.refuse("mapping", only_with(|dialect| dialect.facts().has_mapping));
         }
         for role in mapping.sag.keys() {
             if !roles.is_empty() && !roles.contains(&role.as_str()) {
@@ -381,7 +387,7 @@ impl TypedUpstream {
 
     fn token(&self, at: &At<'_>) -> Result<Option<Token>, ConfigError> {
         let facts = self.dialect.facts();
-        match (&self.token_url, needs_token(facts)) {
+        match (&self.token_url, needs_token(self.dialect)) {
             (Some(url), true) => match base_url::read(url) {
                 Some(url) => Ok(Some(Token { url, auth: self.token_auth.unwrap_or_default() })),
                 None => at.refuse("token_url", base_url::WANTED),
@@ -404,12 +410,23 @@ impl TypedUpstream {
             return Ok(());
         }
         let what = match vital {
-            [] => only_with(|facts| {
-                dialect_named(facts.name).is_some_and(|dialect| !dialect.vital_keys().is_empty())
-            }),
+            [] => only_with(|dialect| !dialect.vital_keys().is_empty()),
             vital => format!("may only name {}", vital.join(" and ")),
         };
         at.refuse("absent_fields", what)
+    }
+
+    /// Where teams are found. A path that the operator names has the list, so nothing stands in for it.
+    fn teams(&self, at: &At<'_>) -> Result<(TeamsFrom, Option<String>), ConfigError> {
+        let has_places = |dialect: &dyn Dialect| !dialect.places(&Listing::Teams).is_empty();
+        let path = self.teams_path.clone();
+        match (&path, self.teams_from) {
+            (Some(_), _) if !has_places(self.dialect) => {
+                at.refuse("teams_path", only_with(has_places))
+            }
+            (Some(_), TeamsFrom::Auto) => Ok((TeamsFrom::List, path)),
+            (_, from) => Ok((from, path)),
+        }
     }
 
     fn rules(&self, at: &At<'_>) -> Result<Rules, ConfigError> {
@@ -429,7 +446,7 @@ impl TypedUpstream {
             (_, None) => IdMap::default(),
         };
         if !facts.id_policies.contains(&policy) {
-            let what = only_with(|facts| facts.id_policies.contains(&policy));
+            let what = only_with(|dialect| dialect.facts().id_policies.contains(&policy));
             return at.refuse("id_policy", what);
         }
         let has_gaps = policy.has_gaps();

@@ -41,6 +41,19 @@ pub(crate) fn base_url<'de, D: Deserializer<'de>>(de: D) -> Result<String, D::Er
     read(&String::deserialize(de)?).ok_or_else(|| D::Error::custom(WANTED))
 }
 
+/// Reads a path below a base URL that names one thing, for `#[serde(deserialize_with)]`.
+pub(crate) fn path<'de, D: Deserializer<'de>>(de: D) -> Result<Option<String>, D::Error> {
+    let path = String::deserialize(de)?;
+    let is_plain = |part: &str| {
+        let is_char = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        !matches!(part, "" | "." | "..") && part.bytes().all(is_char)
+    };
+    match path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_plain)) {
+        true => Ok(Some(path)),
+        false => Err(D::Error::custom("must be a path that begins with a slash, without a query")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 //! and never shows a value.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-use settings::Config;
+use settings::{Config, TeamsFrom};
 
 const GOOD: &str = r#"[upstream.ams]
 dialect = "voiso-v4"
@@ -67,6 +67,30 @@ fn passthrough_and_cors_are_off_unless_they_are_switched_on() {
 }
 
 #[test]
+fn a_path_of_the_list_of_teams_is_taken_as_it_is_and_means_that_there_is_one() {
+    let read = |more: &str| {
+        let text = GOOD.replacen("voiso.com\"", &format!("voiso.com\"\n{more}"), 1);
+        let read = Config::parse(&text, "t.toml", &env(&[]));
+        read.map(|config| {
+            let ams = &config.upstreams["ams"];
+            (ams.teams_from, ams.teams_path.clone())
+        })
+    };
+    assert_eq!(read("").unwrap(), (TeamsFrom::Auto, None));
+    for path in ["/api/v4/users/teams", "/api/v4/teams", "/a-b_c.d~e"] {
+        let pinned = format!("teams_path = \"{path}\"");
+        assert_eq!(read(&pinned).unwrap(), (TeamsFrom::List, Some(path.to_owned())));
+        let users = read(&format!("{pinned}\nteams_from = \"users\"")).unwrap();
+        assert_eq!(users, (TeamsFrom::Users, Some(path.to_owned())));
+    }
+    for bad in
+        ["", "/", "teams", "//teams", "/teams/", "/a/../b", "/a?b", "/a#b", "/a b", "/%61", "/é"]
+    {
+        assert!(read(&format!("teams_path = \"{bad}\"")).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn each_mistake_is_one_line_with_file_line_and_field() {
     let replaced = |from: &str, to: &str| GOOD.replacen(from, to, 1);
     let cases = [
@@ -94,6 +118,17 @@ fn each_mistake_is_one_line_with_file_line_and_field() {
             "t.toml:12: shadow.control: must end before \"/api/v3/cdr\"",
         ),
         (replaced("base_url", "base_uri"), "t.toml:3: upstream.ams.base_uri: unknown field"),
+        (
+            replaced("voiso.com\"", "voiso.com\"\nteams_path = \"canary/teams\""),
+            "t.toml:4: upstream.ams.teams_path: must be a path that begins with a slash",
+        ),
+        (
+            format!(
+                "{GOOD}[upstream.vcc]\ndialect = \"vonage-v4\"\nteams_path = \"/canary\"\n\
+                 base_url = \"https://canary\"\ntoken_url = \"https://canary/t\"\n"
+            ),
+            "t.toml:13: upstream.vcc.teams_path: only goes with dialect = \"voiso-v4\"",
+        ),
         (replaced("VOISO_V4_KEY", "NOT_SET"), "t.toml:9: caller[0].upstream_key: the variable"),
         (replaced("sha256:11", "sha256:1"), "t.toml:7: caller[0].legacy_key: digest must be"),
         (

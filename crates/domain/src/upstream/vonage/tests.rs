@@ -10,7 +10,7 @@ fn window(offset: u64, limit: u32) -> Window {
 }
 
 fn target(listing: &Listing, window: Window) -> String {
-    Vonage.page_request(listing, None, window).target
+    Vonage.page_request(listing, None, None, window).target
 }
 
 fn item(id: &str) -> Item<'static> {
@@ -32,7 +32,7 @@ fn pages_count_from_one_and_every_request_names_the_version() {
         let target = target(&Listing::Users(which), window(0, 25));
         assert_eq!(target, format!("/useradmin/users?include={word}&limit=25&page=1"));
     }
-    let request = Vonage.page_request(&Listing::Teams, None, window(0, 1));
+    let request = Vonage.page_request(&Listing::Teams, None, None, window(0, 1));
     assert_eq!(request.accept, "application/vnd.newvoicemedia.v4+json");
 }
 

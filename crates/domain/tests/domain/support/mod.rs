@@ -201,9 +201,17 @@ impl Run<'_> {
         let dialect = self.call.dialect;
         let pages = (self.upstream)(listing);
         let limit = dialect.page_rows_max();
-        for number in 0..pages.as_ref().map_or(1, Vec::len) {
+        let mut ask = |place, number: usize| {
             let window = Window { offset: number as u64 * u64::from(limit), limit };
-            self.targets.push(dialect.page_request(listing, filter, window).target);
+            self.targets.push(dialect.page_request(listing, place, filter, window).target);
+        };
+        match &pages {
+            Some(pages) => (0..pages.len()).for_each(|number| ask(None, number)),
+            // Nothing at the first place: the others are asked as well.
+            None => {
+                ask(None, 0);
+                dialect.places(listing).iter().skip(1).for_each(|place| ask(Some(place), 0));
+            }
         }
         assert!(pages.is_some() || dialect.may_lack(listing), "{listing:?} must be there");
         pages

@@ -8,7 +8,8 @@ use domain::loss::{FieldLoss, LossCode, Status};
 use domain::plan::{GroupIds, UserFilter};
 use domain::sweep::{Paging, Window};
 use domain::upstream::{
-    Context, Credential, Dialect, Facts, PageError, PageRequest, PageTail, SchemaError, SchemaKind,
+    Context, Credential, Dialect, Facts, PageError, PageRequest, PageTail, Place, SchemaError,
+    SchemaKind,
 };
 use serde::Deserialize;
 
@@ -80,6 +81,7 @@ impl Dialect for Toy {
     fn page_request(
         &self,
         _: &Listing,
+        _: Option<&Place>,
         _: Option<&UserFilter<GroupIds>>,
         window: Window,
     ) -> PageRequest {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use domain::hub::{State as UserState, User};
 use domain::id::{ID_MAX, IdPolicy};
+use domain::listing::Listing;
 use domain::quirks::Quirks;
 use domain::upstream::{Credential, Dialect, Rules};
 use domain::visibility::Visibility;
@@ -165,7 +166,7 @@ struct Findings {
 enum Teams {
     /// The upstream's list, with this many teams.
     Listed(usize),
-    /// Their users, because the upstream has no list or the key may not read it.
+    /// Their users, because the upstream has no list.
     OfUsers,
     /// Their users, by the setting.
     OfUsersBySetting,
@@ -325,8 +326,8 @@ impl fmt::Display for Teams {
             }
             Teams::OfUsers => writeln!(
                 f,
-                "  teams         from the users, since the upstream has no list of them for this \
-                 key; a team without members will be missing"
+                "  teams         from the users, since the upstream has no list of them; a team \
+                 without members will be missing"
             ),
             Teams::OfUsersBySetting => {
                 writeln!(f, "  teams         from the users (setting teams_from)")
@@ -359,7 +360,13 @@ impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let survey = &self.survey;
         let (name, scope) = words(self.dialect);
-        writeln!(f, "  {name}      accepted, scope {scope}")?;
+        let of_teams = self.dialect.scope(&Listing::Teams);
+        match self.teams {
+            Teams::Listed(_) if of_teams != scope => {
+                writeln!(f, "  {name}      accepted, scopes {scope} and {of_teams}")?;
+            }
+            _ => writeln!(f, "  {name}      accepted, scope {scope}")?,
+        }
         writeln!(
             f,
             "  users         {} visible, {} hidden by sees, {} deleted",
