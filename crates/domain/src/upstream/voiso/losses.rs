@@ -34,8 +34,8 @@ pub(super) fn of(field: FieldId) -> FieldLoss {
         FieldId::TimeZone => row(
             Is::Dictionary,
             Code::NamesDiffer,
-            "v4 gives an IANA id and v1 a Rails name; 14 zones have several names, and a zone \
-             without one is shown as its IANA id.",
+            "v4 gives an IANA id, and v1 a Rails name as far as its one documented value shows; 14 \
+             zones have several names, and a zone without one is shown as its IANA id.",
         ),
         FieldId::Ringtone => {
             row(Is::Renamed, Code::OtherPlace, "The name inside v4's webrtc_ringtone object.")
