@@ -194,7 +194,7 @@ impl Front {
             asked.params.put_over(params);
         }
         // Legacy parameters to a plan; nothing is asked for a plan that no row can fit.
-        let Some(plan) = plan::plan(&mut asked, &self.callers, &caller.tally) else {
+        let Some(plan) = plan::plan(&mut asked, &self.callers) else {
             return Ok(answer::of_nobody(asked.endpoint, &asked.quirks));
         };
         let Asked { endpoint, quirks, conditional, deadline, behalf, .. } = asked;

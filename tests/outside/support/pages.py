@@ -22,6 +22,8 @@ import sys
 import textwrap
 import time
 
+# Programs that a page's command may begin with to be run here; `cargo` and `tieline` have stand-ins below.
+RUN = {"cargo", "curl", "export", "install", "printf", "sqlite3", "tieline"}
 # Commands that are not run here, by their beginning, and why.
 NOT_RUN = {
     "cargo test --workspace": ".ci/run runs it",
@@ -320,6 +322,9 @@ def reason_not_to(page, command):
         if command.startswith(begin):
             used.add(begin)
             return reason
+    first = command.split()[0]
+    if first not in RUN and not re.fullmatch(r"[A-Z_]+=\S*", command):
+        fail(f"{page}: may this be run here? Put it into RUN, or into NOT_RUN with a reason: {command}")
     return None
 
 

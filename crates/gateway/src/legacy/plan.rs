@@ -1,25 +1,23 @@
 //! Legacy parameters become a plan in hub words. Every parameter is used or reported as ignored.
 
 use domain::legacy::Planned;
+use domain::params::NearMiss;
 use domain::plan::{GroupName, Plan};
 
 use super::asked::Asked;
 use crate::caller::Callers;
-use crate::observe::tally::Tally;
 
-/// What a legacy request asks for; `None` where no row can fit it. Its parameters are used up, and those
-/// that look like filters and are none are counted in the caller's `tally`.
-pub(crate) fn plan(asked: &mut Asked, callers: &Callers, tally: &Tally) -> Option<Plan<GroupName>> {
+/// What a legacy request asks for; `None` where no row can fit it. Its parameters are used up.
+pub(crate) fn plan(asked: &mut Asked, callers: &Callers) -> Option<Plan<GroupName>> {
     let params = std::mem::take(&mut asked.params);
     let filters = asked.endpoint.filters();
     let filters: Vec<&'static str> = filters.filter(|name| params.has_filter(name)).collect();
     let endpoint = asked.endpoint;
-    let fit = |names: &[String]| {
+    let fit = |names: &[String]| -> (Vec<String>, Vec<NearMiss>) {
         let near = names.iter().filter_map(|name| endpoint.near_miss(name));
-        near.for_each(|miss| tally.near_miss(miss));
-        names.iter().map(|name| fit_for_log(name, callers)).collect()
+        (names.iter().map(|name| fit_for_log(name, callers)).collect(), near.collect())
     };
-    let (plan, ignored): (_, Vec<String>) = match asked.endpoint.plan(params, &asked.quirks) {
+    let (plan, (ignored, near_misses)) = match asked.endpoint.plan(params, &asked.quirks) {
         Planned::Nobody { ignored } => (None, fit(&ignored)),
         Planned::Ask(plan) => {
             let ignored = fit(&plan.ignored);
@@ -29,6 +27,7 @@ pub(crate) fn plan(asked: &mut Asked, callers: &Callers, tally: &Tally) -> Optio
     asked.behalf.account.note(|account| {
         account.filters = filters;
         account.ignored = ignored;
+        account.near_misses = near_misses;
     });
     plan
 }

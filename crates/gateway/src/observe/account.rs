@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use domain::params::NearMiss;
 use domain::sweep::{Story, Window};
 use shadow::Side;
 
@@ -47,6 +48,8 @@ pub(crate) struct Account {
     pub(crate) filters: Vec<&'static str>,
     /// Names fit for a log.
     pub(crate) ignored: Vec<String>,
+    /// Those of them that look like filters.
+    pub(crate) near_misses: Vec<NearMiss>,
     pub(crate) rows: u64,
     pub(crate) story: Story,
     /// Pages it once took to read what was joined to the rows.

@@ -16,6 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use domain::ledger;
 use domain::legacy::{Endpoint, Notes};
 use domain::loss::Status;
+use domain::params::NearMiss;
 use domain::upstream::Dialect;
 use limits::{BreakerState, Level, Shed};
 use prometheus::{
@@ -48,6 +49,7 @@ struct Counters {
     rows: IntCounterVec,
     notes: IntCounterVec,
     ignored: IntCounterVec,
+    near_misses: IntCounterVec,
     filters: IntCounterVec,
     upstream_requests: IntCounterVec,
     lists: Lists,
@@ -195,6 +197,7 @@ impl Metrics {
             rows: counter("tieline_rows_total")?,
             notes: counter("tieline_fidelity_notes_total")?,
             ignored: counter("tieline_ignored_parameters_total")?,
+            near_misses: counter("tieline_near_misses_total")?,
             filters: counter("tieline_filters_used_total")?,
             upstream_requests: counter("tieline_upstream_requests_total")?,
             lists,
@@ -256,6 +259,10 @@ impl Metrics {
         if !account.ignored.is_empty() {
             let ignored = account.ignored.len() as u64;
             counters.ignored.with_label_values(&[endpoint]).inc_by(ignored);
+        }
+        for miss in &account.near_misses {
+            tally.near_miss(*miss);
+            counters.near_misses_of(tally, *miss).inc();
         }
         for filter in &account.filters {
             if let Some(kept) = tally.filter(place, filter) {
@@ -409,6 +416,11 @@ impl Counters {
     fn filters_of(&self, tally: &Tally, endpoint: &str, filter: &str) -> IntCounter {
         let caller = self.caller(tally, ["filters", endpoint, filter]);
         self.filters.with_label_values(&[caller, endpoint, filter])
+    }
+
+    fn near_misses_of(&self, tally: &Tally, miss: NearMiss) -> IntCounter {
+        let caller = self.caller(tally, ["near_misses", "", miss.as_str()]);
+        self.near_misses.with_label_values(&[caller, miss.as_str()])
     }
 
     fn losses_of(

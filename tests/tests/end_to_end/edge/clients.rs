@@ -131,6 +131,10 @@ async fn parameters_that_look_like_filters_are_ignored_and_counted() {
         expect::rows(&front.get(&format!("{V1_USERS}?{query}")).await, &[1, 2, 3], query);
     }
     assert_eq!(misses().await, json!({"brackets": 2, "case": 2, "spelling": 1}));
+    for (kind, count) in [("brackets", 2), ("case", 2), ("spelling", 1)] {
+        let series = format!("tieline_near_misses_total{{caller=\"crm\",kind=\"{kind}\"}}");
+        assert_eq!(front.count(&series).await, count, "{kind}");
+    }
 }
 
 #[tokio::test]

@@ -216,7 +216,7 @@ async fn a_running_world_shows_the_metrics_of_the_table_with_their_labels() {
     let file = vonage::temporary("roster.sqlite");
     let rest = format!("[roster]\nfile = {:?}\n", file.display().to_string());
     let world = World::with(users(250), "attempts_max = 1", &rest).await;
-    for query in ["", "?sag=Agent&page=2", "?name=x"] {
+    for query in ["", "?sag=Agent&page=2", "?name=x&Name=x"] {
         assert_eq!(world.get(&format!("{V1_USERS}{query}")).await.status, 200);
     }
     world.vendor.set_faults(failing(401));

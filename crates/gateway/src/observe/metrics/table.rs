@@ -64,6 +64,12 @@ pub const METRICS: &[Metric] = &[
         "Empty or unknown parameters.",
     ),
     row(
+        "tieline_near_misses_total",
+        Kind::Counter,
+        &["caller", "kind"],
+        "Ignored parameters that look like a filter, by how they miss it: case, brackets, spelling.",
+    ),
+    row(
         "tieline_filters_used_total",
         Kind::Counter,
         &["caller", "endpoint", "filter"],

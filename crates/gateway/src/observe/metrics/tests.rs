@@ -26,7 +26,7 @@ fn sum(series: &BTreeMap<String, f64>, name: &str) -> u64 {
 }
 
 /// Everything that can be said of so many callers and upstreams.
-fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 4]) {
+fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 5]) {
     let metrics = Metrics::new().unwrap();
     let mut notes = domain::legacy::Notes::default();
     for note in [
@@ -48,7 +48,7 @@ fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 4]) {
         notes,
         ..Story::default()
     };
-    let mut counted = [0; 4];
+    let mut counted = [0; 5];
     let took = Duration::from_millis(5);
     for status in STATUSES {
         for name in ["none", "openapi"] {
@@ -67,12 +67,14 @@ fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 4]) {
                     rows: 1,
                     story,
                     ignored: vec!["x".to_owned()],
+                    near_misses: NearMiss::ALL.to_vec(),
                     filters: endpoint.filters().collect(),
                     ..Account::default()
                 };
                 metrics.request(&account, status, took);
                 counted[0] += 1;
                 counted[1] += endpoint.filters().count() as u64;
+                counted[4] += NearMiss::ALL.len() as u64;
             }
             for dialect in DIALECTS {
                 let Some(caller) = &caller else { continue };
@@ -148,6 +150,7 @@ fn two_hundred_callers_and_as_many_upstreams_stay_below_the_bound() {
             "tieline_filters_used_total",
             "tieline_field_losses_total",
             "tieline_upstream_requests_total",
+            "tieline_near_misses_total",
         ];
         for (name, counted) in names.into_iter().zip(counted) {
             assert_eq!(sum(&series, name), counted, "{name} of {callers} callers");
