@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use corpus::node::Node;
+use corpus::spelling::plain_path;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -37,6 +38,10 @@ pub struct Asked {
     pub path: String,
     /// Parameters in order, decoded.
     pub query: Vec<(String, String)>,
+    /// The query as it came.
+    pub raw_query: String,
+    /// The body and its type, where there is one.
+    pub body: Option<(HeaderValue, Bytes)>,
     /// The value of `Authorization`.
     pub authorization: Option<String>,
     /// The number of this request, from 1.
@@ -64,11 +69,17 @@ impl Asked {
     }
 
     fn target(&self) -> String {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(&self.query);
-        let query = query.finish();
+        let mut query = self.raw_query.clone();
+        if parsed(&query) != self.query {
+            let mut anew = form_urlencoded::Serializer::new(String::new());
+            query = anew.extend_pairs(&self.query).finish();
+        }
         if query.is_empty() { self.path.clone() } else { format!("{}?{query}", self.path) }
     }
+}
+
+fn parsed(query: &str) -> Vec<(String, String)> {
+    form_urlencoded::parse(query.as_bytes()).into_owned().collect()
 }
 
 /// One answer that may be changed.
@@ -192,8 +203,8 @@ impl Proxy {
         let of_service = Arc::clone(&shared);
         let service = tower::service_fn(move |request: Request<Body>| {
             let shared = Arc::clone(&of_service);
-            let (head, _) = request.into_parts();
-            async move { Ok::<_, Infallible>(shared.respond(&head).await) }
+            let (head, body) = request.into_parts();
+            async move { Ok::<_, Infallible>(shared.respond(&head, body).await) }
         });
         tokio::spawn(async move { serve(listener, None, limits, service, stopped, GRACE).await });
         Proxy { address, shared, _stop: stop.drop_guard() }
@@ -206,22 +217,26 @@ impl Proxy {
 }
 
 impl Shared {
-    async fn respond(&self, request: &request::Parts) -> Response<Body> {
+    async fn respond(&self, request: &request::Parts, body: Body) -> Response<Body> {
         let query = request.uri.query().unwrap_or_default();
         let text = |name| request.headers.get(name)?.to_str().ok().map(str::to_owned);
+        let body = body::collect(body, BODY_BYTES_MAX, IDLE).await.unwrap_or_default();
+        let kind = request.headers.get(header::CONTENT_TYPE).cloned();
         let asked = Asked {
             path: request.uri.path().to_owned(),
-            query: form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
+            query: parsed(query),
+            raw_query: query.to_owned(),
+            body: kind.filter(|_| !body.is_empty()).map(|kind| (kind, body)),
             authorization: text(header::AUTHORIZATION),
             nth: self.asked.fetch_add(1, Ordering::Relaxed) + 1,
         };
         let mut passed = asked.clone();
-        let is_meant = asked.path.ends_with(self.change.only);
+        let is_meant = plain_path(&asked.path).ends_with(self.change.only);
         if let Some(before) = self.change.before.as_ref().filter(|_| is_meant) {
             before(&mut passed);
         }
         let mut is_changed = passed.target() != asked.target();
-        is_changed |= passed.authorization != asked.authorization;
+        is_changed |= (&passed.authorization, &passed.body) != (&asked.authorization, &asked.body);
         let Some(mut reply) = self.pass_on(&request.method, &passed).await else {
             let mut broken = Response::new(body::empty());
             *broken.status_mut() = StatusCode::BAD_GATEWAY;
@@ -245,7 +260,11 @@ impl Shared {
         if let Some(authorization) = &asked.authorization {
             request = request.header(header::AUTHORIZATION, authorization);
         }
-        let request = request.body(Bytes::new()).ok()?;
+        let (kind, body) = asked.body.clone().unzip();
+        if let Some(kind) = kind {
+            request = request.header(header::CONTENT_TYPE, kind);
+        }
+        let request = request.body(body.unwrap_or_default()).ok()?;
         let (head, body) = self.client.clone().oneshot(request).await.ok()?.into_parts();
         let body = body::collect(body, BODY_BYTES_MAX, IDLE).await.ok()?;
         let mut headers = head.headers;

@@ -3,6 +3,7 @@
 //! It is written from those pages alone and must never be derived from the gateway's own table.
 
 use crate::ask::KeyPlace;
+use crate::spelling::plain_path;
 
 #[derive(Debug)]
 pub struct Endpoint {
@@ -21,8 +22,10 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// The endpoint at a path, also in the spellings of [`crate::spelling`].
     pub fn at(path: &str) -> Option<&'static Endpoint> {
-        ENDPOINTS.iter().find(|one| one.path == path || one.other_path == Some(path))
+        let path = plain_path(path);
+        ENDPOINTS.iter().find(|one| one.path == path || one.other_path == Some(&path))
     }
 
     pub fn is_joined(&self, field: &str) -> bool {

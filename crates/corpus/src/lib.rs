@@ -13,6 +13,7 @@ pub mod pseudonym;
 mod recording;
 pub mod relay;
 pub mod source;
+pub mod spelling;
 
 pub use hex::hex;
 pub use owner_only::owner_only;

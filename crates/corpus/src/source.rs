@@ -167,9 +167,13 @@ impl Live {
         if let Some(authorization) = ask.authorization(key) {
             request = request.header(header::AUTHORIZATION, authorization);
         }
+        let (kind, body) = ask.body().unzip();
+        if let Some(kind) = kind {
+            request = request.header(header::CONTENT_TYPE, kind);
+        }
         // A target that does not fit a request line is refused here, as a client library would do.
         let other = |_| Silence::Exchange(ClientError::Other);
-        let request = request.body(Bytes::new()).map_err(other)?;
+        let request = request.body(Bytes::from(body.unwrap_or_default())).map_err(other)?;
         let answer = self.client.clone().oneshot(request).await.map_err(Silence::Exchange)?;
         let (head, body) = answer.into_parts();
         let bytes = body::collect(body, self.manners.bytes_max, self.manners.timeout);

@@ -71,12 +71,15 @@ impl Judgement {
         Judgement::new(Cause::DeclaredLoss, why)
     }
 
-    fn quirk(table: String, name: &str, value: String, why: &str) -> Judgement {
+    pub(crate) fn quirk(table: String, name: &str, value: String, why: &str) -> Judgement {
         let key = SettingKey { table, name: name.to_owned() };
         let setting = Some(Setting { key, value });
         Judgement { cause: Cause::Quirk, why: why.to_owned(), setting }
     }
 }
+
+/// The setting in `[legacy]` that decides whether the body of a request has filters.
+pub(crate) const BODY_PARAMETERS: &str = "body_parameters";
 
 /// A string in TOML.
 pub(crate) fn quoted(text: &str) -> String {

@@ -179,8 +179,12 @@ impl Alone<'_> {
         endpoint: &'static Endpoint,
         filters: &[(String, String)],
     ) -> Result<Option<Vec<(String, Node)>>, Silence> {
-        let ask = Ask { query: filters.to_vec(), ..Scenario::all(endpoint).ask };
-        let (status, body) = self.ask(&ask).await?;
+        self.listed(&Ask { query: filters.to_vec(), ..Scenario::all(endpoint).ask }).await
+    }
+
+    /// The same of any question.
+    async fn listed(&mut self, ask: &Ask) -> Result<Option<Vec<(String, Node)>>, Silence> {
+        let (status, body) = self.ask(ask).await?;
         Ok((status == 200 && List::read(&body, KeyedBy::Id).is_ok()).then(|| records(&body)))
     }
 

@@ -365,6 +365,12 @@ impl<'a> Run<'a> {
             finished.scenario.undecided_because = Some(because.to_owned());
             return finished;
         }
+        let is_refused = pair.control.status >= 400 && pair.candidate.status < 400;
+        if scenario.group == Group::Written && is_refused {
+            // No client can use a form that control refuses.
+            finished.scenario.outcome = Outcome::Explained;
+            return finished;
+        }
         let by = self.keyed_by(scenario.endpoint);
         let mut found = compare(scenario.endpoint, &pair.control, &pair.candidate, by);
         finished.ignore(&mut found, &self.plan.ignored, &self.gathered.mask);

@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, HashSet};
 
 use corpus::Corpus;
-use corpus::ask::{Ask, KeyPlace};
+use corpus::ask::{Ask, KeyPlace, Written};
 use corpus::endpoint::Endpoint;
 use corpus::pseudonym::plain;
+use corpus::spelling::spellings;
 use sha2::{Digest, Sha256};
 
 use crate::filter::{Index, Values};
@@ -29,6 +30,9 @@ pub enum Group {
     Odd,
     /// An empty value, or an unknown parameter.
     Ignored,
+    /// A plain question in a form that only some clients use: another spelling of the path, filters in
+    /// the body. Where control refuses the form, nothing is compared.
+    Written,
     /// A key that does not exist, or no key.
     BadKey,
 }
@@ -44,6 +48,7 @@ impl Group {
             Group::Unknown => "unknown value",
             Group::Odd => "odd characters",
             Group::Ignored => "ignored parameter",
+            Group::Written => "other form",
             Group::BadKey => "bad key",
         }
     }
@@ -67,7 +72,8 @@ impl Scenario {
     fn new(endpoint: &'static Endpoint, group: Group, id: &str, filters: &[(&str, &str)]) -> Self {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let filters: Vec<_> = filters.iter().map(owned).collect();
-        let ask = Ask { path: endpoint.path.to_owned(), query: filters.clone(), key: endpoint.key };
+        let (path, query, key) = (endpoint.path.to_owned(), filters.clone(), endpoint.key);
+        let ask = Ask { path, query, key, written: Written::Plain };
         let id = format!("{}/{id}", endpoint.name);
         Scenario { id, endpoint, group, ask, filters, whole: None }
     }
@@ -80,7 +86,7 @@ impl Scenario {
     /// The name with a digest of the request, so that no value is shown.
     pub fn fingerprint(&self) -> String {
         let target = self.ask.target("");
-        let digest = Sha256::digest(format!("{:?} {target}", self.ask.key));
+        let digest = Sha256::digest(format!("{:?} {target} {:?}", self.ask.key, self.ask.body()));
         format!("{}#{}", self.id, corpus::hex(&digest[..8]))
     }
 }
@@ -136,6 +142,7 @@ pub fn questions(
     }
     making.ignored("other parameter", &[("no_such_parameter", "1")]);
     making.ignored("paging", &[("page", "2"), ("per_page", "1")]);
+    making.written();
     for (name, place) in [("missing", KeyPlace::Missing), ("wrong", endpoint.key.wrong())] {
         making.add(Group::BadKey, &format!("key/{name}"), &[]).ask.key = place;
     }
@@ -187,6 +194,31 @@ impl Making<'_> {
         for (number, odd) in ODD.iter().enumerate() {
             self.add(Group::Odd, &format!("odd/{}", number + 1), &[("name", odd)]);
         }
+    }
+
+    /// One question, with a filter where there is one so that answers are short, in every other form.
+    fn written(&mut self) {
+        let endpoint = self.endpoint;
+        let named = endpoint.filters.iter().position(|filter| *filter == "name");
+        let value = |place| sample(self.control, place, 1, self.seed).pop();
+        let value = named.map(|place| value(place).unwrap_or_else(|| NOBODY.to_owned()));
+        let filters: Vec<_> = value.iter().map(|value| ("name", value.as_str())).collect();
+        for (name, path) in spellings(endpoint.path) {
+            self.add(Group::Written, &format!("written/{name}"), &filters).ask.path = path;
+        }
+        let beside = self.add(Group::Written, "written/key beside Basic", &filters);
+        (beside.ask.key, beside.ask.written) = (KeyPlace::Query, Written::BesideBasic);
+        let (Some(place), Some(value)) = (named, &value) else { return };
+        let indexed = self.add(Group::Written, "written/name[0]", &filters);
+        indexed.ask.query = vec![("name[0]".to_owned(), value.clone())];
+        for (name, written) in [("JSON", Written::Json), ("form", Written::Form)] {
+            let id = format!("written/{name} in the body");
+            self.add(Group::Written, &id, &filters).ask.written = written;
+        }
+        let mut values = distinct(self.control, place).into_keys().filter(|one| !one.is_ascii());
+        let accented = values.next().unwrap_or(ODD[5]).to_owned();
+        let id = "written/letters that are not escaped";
+        self.add(Group::Written, id, &[("name", &accented)]).ask.written = Written::Raw;
     }
 
     /// A value in capitals, and the beginning of a value.
@@ -319,6 +351,7 @@ pub fn recorded(corpus: &Corpus) -> Vec<Scenario> {
             (KeyPlace::Missing | KeyPlace::WrongBearer | KeyPlace::WrongQuery, _, _) => {
                 Group::BadKey
             }
+            _ if is_written(ask, endpoint) => Group::Written,
             (_, 0, 0) => Group::All,
             (_, 0, _) => Group::Ignored,
             (_, 1, _) => Group::Filter,
@@ -329,6 +362,14 @@ pub fn recorded(corpus: &Corpus) -> Vec<Scenario> {
         all.push(scenario);
     }
     all
+}
+
+/// Whether a recorded question has a form that only some clients use.
+fn is_written(ask: &Ask, endpoint: &Endpoint) -> bool {
+    let is_printed = ask.path == endpoint.path || endpoint.other_path == Some(&ask.path);
+    !is_printed
+        || !ask.written.is_plain()
+        || ask.query.iter().any(|(name, _)| name.ends_with("[0]"))
 }
 
 #[cfg(test)]
@@ -379,6 +420,7 @@ mod tests {
         assert_eq!(count(Group::Pair), 5 * 4 / 2 + 4 * 3 / 2 + 1);
         assert_eq!(count(Group::Unknown), endpoint.filters.len());
         assert_eq!(count(Group::BadKey), 2);
+        assert_eq!(count(Group::Written), 9, "however many records there are");
     }
 
     #[test]

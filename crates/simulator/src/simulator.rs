@@ -108,6 +108,9 @@ impl Simulator {
         }
         let answer = if dialect == Dialect::VonageV4 && path == vonage::TOKEN_PATH {
             vonage::token::answer(self, request).await
+        } else if let Some(endpoint) = legacy::endpoint(path).filter(|_| is_read(request.method()))
+        {
+            Some(self.legacy(endpoint, request).await)
         } else {
             self.answer(&request)
         };
@@ -136,13 +139,10 @@ impl Simulator {
     /// `None` means that no answer ever comes.
     fn answer(&self, request: &Request<Body>) -> Option<Answer> {
         let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
-        if request.method() != Method::GET && request.method() != Method::HEAD {
+        if !is_read(request.method()) {
             return Some(Answer::not_found());
         }
         let credential = credential(request.headers());
-        if let Some(endpoint) = legacy::endpoint(path) {
-            return Some(self.legacy(endpoint, query, credential));
-        }
         match self.0.settings.dialect {
             Dialect::VoisoV4 if path.starts_with("/api/v4/") => {
                 voiso::answer(self, path, query, credential)
@@ -154,13 +154,17 @@ impl Simulator {
         }
     }
 
-    fn legacy(&self, endpoint: Endpoint, query: &str, credential: Option<&str>) -> Answer {
-        let query: Vec<(String, String)> =
-            form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-        let key = match (credential, voiso::last(&query, "key")) {
-            (Some(credential), None) => voiso::bearer(credential),
-            (None, key) => key,
+    async fn legacy(&self, endpoint: Endpoint, request: Request<Body>) -> Answer {
+        let (head, body) = request.into_parts();
+        let Ok(query) = legacy::parameters(&head, body).await else {
+            return Answer::error(400, "Bad Request");
+        };
+        // What is no Bearer, and an empty key, is no key.
+        let bearer = credential(&head.headers).and_then(voiso::bearer);
+        let in_query = voiso::last(&query, "key").filter(|key| !key.is_empty());
+        let key = match (bearer, in_query) {
             (Some(_), Some(_)) => None,
+            (bearer, in_query) => bearer.or(in_query),
         };
         let known = key.is_some_and(|key| self.0.settings.legacy_keys.iter().any(|k| k == key));
         if !known {
@@ -206,4 +210,8 @@ impl Simulator {
     pub(crate) fn with_groups<T>(&self, f: impl FnOnce(&[Named]) -> T) -> T {
         f(&lock(&self.0.store).groups)
     }
+}
+
+fn is_read(method: &Method) -> bool {
+    method == Method::GET || method == Method::HEAD
 }

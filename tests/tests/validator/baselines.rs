@@ -44,8 +44,12 @@ fn as_set(value: &Value) -> String {
 fn order_is_a_difference_by_position_and_none_by_set() {
     let reply =
         |body: &str| Reply { status: 200, headers: Vec::new(), body: body.to_owned().into() };
-    let ask =
-        || Ask { path: "/".to_owned(), query: Vec::new(), key: corpus::ask::KeyPlace::Bearer };
+    let ask = || Ask {
+        path: "/".to_owned(),
+        query: Vec::new(),
+        key: corpus::ask::KeyPlace::Bearer,
+        written: Default::default(),
+    };
     for (one, other, position, set) in [
         ("[1,2]", "[1,2]", false, false),
         ("[1,2]", "[2,1]", true, false),

@@ -120,6 +120,12 @@ pub(crate) fn quirks() -> Vec<Case> {
         of("addresses are found in any case", &["$records"], |_| {
             filter_by("email", |value, wanted| value.eq_ignore_ascii_case(wanted))
         }),
+        harmless(QUIRK, "control ignores filters in bodies", V1, &["$records"], |_| {
+            Change::asked(|asked| asked.body = None)
+        }),
+        harmless(QUIRK, "control ignores a filter with an index", V1, &["$records"], |_| {
+            Change::asked(|asked| asked.query.retain(|(name, _)| name != "name[0]"))
+        }),
         harmless(QUIRK, "numbers are groups in v3", V3, &["caller_id"], |_| {
             text("caller_id", group_of)
         }),

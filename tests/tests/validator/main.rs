@@ -12,6 +12,7 @@ mod bugs;
 mod bugs_answers;
 mod bugs_elsewhere;
 mod bugs_legacy;
+mod bugs_written;
 mod case;
 mod explained;
 mod harmless;
@@ -44,6 +45,7 @@ fn catalogue() -> Vec<Case> {
         bugs_elsewhere::less_known(),
         bugs_legacy::values(),
         bugs_legacy::contradictions(),
+        bugs_written::forms(),
         harmless::order(),
         harmless::races(),
         harmless::noise(),

@@ -1,11 +1,13 @@
 //! Quiet data cost one pass: nothing that is explained is asked again.
 
 use corpus::node::Node;
+use corpus::spelling::plain_path;
 use parity::zone;
 use report::{Cause, Verdict};
 use tests::mutate::Change;
 use tests::mutate::edit::member;
 
+use crate::bugs_answers::error;
 use crate::case::Vendor;
 use crate::explained::as_users;
 use crate::world::{Both, Outcome, Planted, USERS, whole_plan};
@@ -29,7 +31,7 @@ fn systematic() -> Change {
         }
         rows.reverse();
         // What stands around the other lists is no setting.
-        reply.set_body(match asked.path.ends_with("/users") {
+        reply.set_body(match plain_path(&asked.path).ends_with("/users") {
             true => as_users(&rows),
             false => Node::List(rows).to_json(),
         });
@@ -63,4 +65,21 @@ async fn quiet_data_cost_one_pass() {
         let quirks = totals.causes.get(&Cause::Quirk).copied().unwrap_or(0);
         assert_eq!(quirks > 100, is_planted, "{quirks} quirks");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_form_that_control_refuses_is_no_finding() {
+    let refused = Change::answer(|asked, reply| {
+        let has_query = asked.raw_query.is_ascii() && asked.body.is_none();
+        if asked.path != plain_path(&asked.path) || !has_query {
+            error(reply, 404, "Not found");
+        }
+    });
+    let report = validated(Some(refused)).await.report;
+    assert_eq!(report.verdict, Verdict::Agree, "{}", report.because);
+    let explained = report.scenarios.iter().filter(|one| one.id.contains("/written/"));
+    let explained =
+        explained.filter(|one| one.outcome == report::Outcome::Explained && one.causes.is_empty());
+    // Four spellings of each path, two bodies and one query for each list of users.
+    assert_eq!(explained.count(), 4 * 4 + 2 * 3);
 }

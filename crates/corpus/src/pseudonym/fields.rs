@@ -1,6 +1,8 @@
 //! Which fields contain personal data, by the vendors' documentation. An unknown field counts as personal,
 //! so that its values never reach a corpus.
 
+use crate::spelling::plain_path;
+
 /// The kind of an answer: `name` is a person's in one answer and a team's in another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Document {
@@ -11,7 +13,7 @@ pub enum Document {
 
 impl Document {
     pub fn of_path(path: &str) -> Document {
-        match path.rsplit('/').next() {
+        match plain_path(path).rsplit('/').next() {
             Some("teams") => Document::LegacyTeams,
             _ => Document::Other,
         }
@@ -108,6 +110,7 @@ pub(super) fn rule(document: Document, parent: &str, field: &str) -> Rule {
 
 /// The name of a parameter without `filter[]`.
 pub fn plain(parameter: &str) -> &str {
+    let parameter = parameter.strip_suffix("[0]").unwrap_or(parameter);
     let inner = parameter.strip_prefix("filter[").and_then(|rest| rest.strip_suffix(']'));
     inner.unwrap_or(parameter)
 }

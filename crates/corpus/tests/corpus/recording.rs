@@ -63,7 +63,7 @@ fn writer(folder: &Folder) -> Writer {
 
 fn ask(path: &str, query: &[(&str, &str)]) -> Ask {
     let query = query.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-    Ask { path: path.to_owned(), query, key: KeyPlace::Bearer }
+    Ask { path: path.to_owned(), query, key: KeyPlace::Bearer, written: Default::default() }
 }
 
 fn reply(status: u16, body: &str) -> Reply {

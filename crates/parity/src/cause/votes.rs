@@ -7,7 +7,7 @@ use corpus::ask::Reply;
 use serde::{Deserialize, Serialize};
 
 use super::whole::invalid_key;
-use super::{KnownEndpoint, SettingKey, quoted};
+use super::{BODY_PARAMETERS, KnownEndpoint, SettingKey, quoted};
 use crate::filter::{limiting, ways};
 use crate::list::List;
 use crate::scenario::{Group, Scenario};
@@ -50,6 +50,11 @@ pub(crate) fn votes(
         return all;
     }
     let listed: HashSet<String> = list.keys.iter().cloned().collect();
+    if scenario.ask.written.is_body() {
+        let is_everybody = listed.len() == known.control.rows.len();
+        let value = quoted(if is_everybody { "ignore" } else { "read" });
+        all.push(vote("legacy", BODY_PARAMETERS, BTreeSet::from([value])));
+    }
     let fit = ways(endpoint, &known.control, &filters, &listed);
     for (place, (filter, _)) in filters.iter().enumerate() {
         let values: BTreeSet<String> = fit.iter().map(|ways| quoted(ways[place])).collect();

@@ -34,6 +34,7 @@ enum What {
     Ids,
     Pairs,
     Nobody,
+    Written,
     Keys,
     SameUsers,
     Teams,
@@ -55,6 +56,12 @@ pub(super) fn all(plan: &Plan) -> Vec<Check> {
         );
         add("repeated_equals_itself", "The same question has the same answer.", Repeated);
         add("bad_keys_get_no_list", "A wrong key and no key get an error, no list.", Keys);
+        add(
+            "forms_agree",
+            "Other spellings of the path, filters in a body or with an index, and a key beside Basic \
+             change nothing.",
+            Written,
+        );
         if endpoint.other_path.is_some() {
             add("both_paths_agree", "Both paths have the same answer.", OtherPath);
         }
@@ -112,6 +119,7 @@ impl Alone<'_> {
                 let is_same = self.whole(endpoint).is_some_and(|whole| whole.body == body);
                 tries.holds(is_same, || why.to_owned());
             }
+            What::Written => self.asked_as(endpoint, Group::Written, &mut tries).await?,
             What::Keys => self.keys(endpoint, &mut tries).await?,
             What::Filters => self.asked_as(endpoint, Group::Filter, &mut tries).await?,
             What::Pairs => self.asked_as(endpoint, Group::Pair, &mut tries).await?,
@@ -166,7 +174,7 @@ impl Alone<'_> {
         let all = questions(endpoint, &whole.index, self.plan.extent, self.plan.seed);
         for scenario in all.into_iter().filter(|scenario| scenario.group == group) {
             let settings = self.knowledge.settings(endpoint.name);
-            let listed = self.filtered(endpoint, &scenario.ask.query).await?;
+            let listed = self.listed(&scenario.ask).await?;
             let Some(listed) = listed else {
                 tries.holds(false, || format!("{}: no list", scenario.id));
                 continue;

@@ -12,10 +12,11 @@ use super::records::Records;
 use super::systematic::not_by_rule;
 use super::{Pair, Run, behind};
 use crate::cause::{
-    DELETED_AT, DELETION_RULES, DifferenceId, Evidence, Judgement, NO_AGREEMENT, Teams, Vote,
-    deletion_rules, quoted, votes,
+    BODY_PARAMETERS, DELETED_AT, DELETION_RULES, DifferenceId, Evidence, Judgement, KnownEndpoint,
+    NO_AGREEMENT, Teams, Vote, deletion_rules, quoted, votes,
 };
 use crate::compare::{Compared, Difference, ERROR, Kind, RECORDS, STATUS};
+use crate::filter::predicted;
 use crate::knowledge::Settings;
 use crate::list::{KeyedBy, List};
 use crate::scenario::{Group, Scenario};
@@ -242,7 +243,11 @@ impl Run<'_> {
             Group::BadKey => evidence.refused(&pair.control, &pair.candidate),
             _ => None,
         };
+        let ignored = ignored(scenario, known, records, &settings);
         let judge = |difference: &&Difference| {
+            if let (Some(judgement), RECORDS) = (&ignored, difference.field.as_str()) {
+                return judgement.clone();
+            }
             let is_answer = matches!(difference.field.as_str(), STATUS | ERROR);
             if let (true, Some(judgement)) = (is_answer, &refused) {
                 return judgement.clone();
@@ -269,4 +274,33 @@ impl Run<'_> {
         };
         differences.iter().map(judge).collect()
     }
+}
+
+/// The judgement that control ignores a filter in this form: it lists everybody, and candidate those who fit, by
+/// its own whole list.
+fn ignored(
+    scenario: &Scenario,
+    known: &KnownEndpoint,
+    records: &Records<'_>,
+    settings: &Settings,
+) -> Option<Judgement> {
+    let (control, candidate) = (records.control.as_ref()?, records.candidate.as_ref()?);
+    let is_everybody = control.keys.len() == known.control.rows.len()
+        && control.keys.iter().all(|key| known.control.rows.contains_key(key));
+    if scenario.group != Group::Written || scenario.filters.is_empty() || !is_everybody {
+        return None;
+    }
+    let fit = predicted(scenario.endpoint, &known.candidate, &scenario.filters, settings);
+    let listed: HashSet<&str> = candidate.keys.iter().map(String::as_str).collect();
+    let judgement = || match scenario.ask.written.is_body() {
+        true => {
+            let (table, why) = ("legacy".to_owned(), "control ignores filters in a body");
+            Judgement::quirk(table, BODY_PARAMETERS, quoted("ignore"), why)
+        }
+        false => Judgement::new(
+            Cause::Quirk,
+            "control ignores a filter in this form, and no setting does",
+        ),
+    };
+    (listed == fit).then(judgement)
 }

@@ -1,6 +1,6 @@
 //! The legacy face against the vendor's page of `GET /api/user_management/v1/users`.
 
-use crate::common::{LEGACY, V4, call, ids, legacy};
+use crate::common::{LEGACY, V4, call, ids, legacy, send};
 use serde_json::{Value, json};
 use simulator::{ChannelProfile, Named, Settings, Simulator, SkillLevel, User};
 
@@ -248,4 +248,53 @@ async fn the_key_is_accepted_as_bearer_or_as_parameter_but_not_twice() {
             assert_eq!((reply.status, reply.text()), expected);
         }
     }
+}
+
+#[tokio::test]
+async fn a_request_in_another_form_is_the_same_request() {
+    let simulator = Simulator::new(Settings { users: 30, ..Settings::default() });
+    let name = simulator.records()[4].name.to_string();
+    let users = "/api/user_management/v1/users";
+    let plain = legacy(&simulator, &format!("name={}", escaped(&name))).await;
+    assert_eq!(plain.json().as_array().unwrap().len(), 1);
+    let get = |path: &str| http::Request::get(path).header("authorization", LEGACY);
+    let bodiless = |path: &str| get(path).body(transport::body::empty()).unwrap();
+    let query = format!("name={}", escaped(&name));
+    let mut same = vec![
+        bodiless(&format!("/{users}?{query}")),
+        bodiless(&format!("/api//user_management/v1/users/?{query}")),
+        bodiless(&format!("{users}.json?{query}")),
+        bodiless(&format!("/api/user%5Fmanagement/v1/user%73?{query}")),
+        bodiless(&format!("{users}?name[0]={}", escaped(&name))),
+        bodiless(&format!("{users}?key=&{query}")),
+        http::Request::get(format!("{users}?{query}&key=legacy-demo-key"))
+            .header("authorization", "Basic eDp5")
+            .body(transport::body::empty())
+            .unwrap(),
+    ];
+    let json = json!({ "name": name }).to_string();
+    for (kind, body) in
+        [("application/json; charset=utf-8", json), ("application/x-www-form-urlencoded", query)]
+    {
+        let path = format!("{users}?name=Nobody");
+        let request = get(&path).header("content-type", kind);
+        same.push(request.body(transport::body::full(body)).unwrap());
+    }
+    for request in same {
+        let shown = format!("{} {:?}", request.uri(), request.headers());
+        assert_eq!(send(&simulator, request).await.bytes(), plain.bytes(), "{shown}");
+    }
+    for path in ["/API/v2/cdr/teams", "/api/v2/cdr%2Fteams", "/api/v2/cdr/teams.xml"] {
+        assert_eq!(send(&simulator, bodiless(path)).await.status, 404, "{path}");
+    }
+    let broken = get(users).header("content-type", "application/json");
+    let broken = broken.body(transport::body::full("{")).unwrap();
+    assert_eq!(send(&simulator, broken).await.status, 400);
+    let other = get(users).header("content-type", "text/plain");
+    let other = other.body(transport::body::full("name=Nobody")).unwrap();
+    assert!(send(&simulator, other).await.json().as_array().unwrap().len() > 20);
+}
+
+fn escaped(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }

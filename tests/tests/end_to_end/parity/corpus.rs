@@ -57,7 +57,7 @@ fn reply(answer: &Answer) -> Reply {
 fn ask(path: &str, query: &[(&str, &str)]) -> Ask {
     let key = if path == V1_USERS { KeyPlace::Bearer } else { KeyPlace::Query };
     let query = query.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-    Ask { path: path.to_owned(), query, key }
+    Ask { path: path.to_owned(), query, key, written: Default::default() }
 }
 
 /// Every endpoint whole, and filters with the values of some users.

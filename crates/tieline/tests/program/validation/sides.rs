@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use corpus::spelling::plain_path;
 use http::{Request, Response};
 use report::Report;
 use serde_json::Value;
@@ -27,7 +28,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Asked {
     pub(crate) path: String,
+    /// The parameters, wherever they were.
     pub(crate) query: Vec<(String, String)>,
+    /// What tells it from the same request in another form.
+    pub(crate) form: String,
     /// How many legacy requests there were before.
     pub(crate) number: usize,
 }
@@ -35,14 +39,14 @@ pub(crate) struct Asked {
 impl Asked {
     /// Whether the whole list of users is asked for.
     pub(crate) fn is_users(&self) -> bool {
-        self.path.ends_with("/users")
+        plain_path(&self.path).ends_with("/users")
     }
 
     /// The value of a filter.
     pub(crate) fn filter(&self, name: &str) -> Option<&str> {
-        let bracketed = format!("filter[{name}]");
+        let names = [name.to_owned(), format!("filter[{name}]"), format!("{name}[0]")];
         let mut pairs = self.query.iter();
-        pairs.find(|(is, _)| *is == name || *is == bracketed).map(|(_, value)| value.as_str())
+        pairs.find(|(is, _)| names.contains(is)).map(|(_, value)| value.as_str())
     }
 }
 
@@ -224,7 +228,7 @@ impl Sides {
     pub(crate) fn counts(&self, from: usize) -> HashMap<(String, Vec<(String, String)>), usize> {
         let mut counts = HashMap::new();
         for asked in self.asked().split_off(from) {
-            *counts.entry((asked.path, asked.query)).or_default() += 1;
+            *counts.entry((asked.path + &asked.form, asked.query)).or_default() += 1;
         }
         counts
     }
@@ -241,15 +245,26 @@ async fn answer(
 ) -> Result<Response<Body>, std::convert::Infallible> {
     let path = request.uri().path().to_owned();
     let is_legacy = ["/user_management/", "/api/user_management/", "/api/v2/", "/api/v3/"];
-    if !is_legacy.iter().any(|start| path.starts_with(start)) {
+    if !is_legacy.iter().any(|start| plain_path(&path).starts_with(start)) {
         return shared.simulator.service().oneshot(request).await;
     }
-    let query = request.uri().query().unwrap_or_default();
-    let mut query = tests::pairs(query);
+    let (head, body) = request.into_parts();
+    let body = body::collect(body, BYTES_MAX, PATIENCE).await.unwrap();
+    let text = |name| head.headers.get(name).map_or("", |value| value.to_str().unwrap());
+    let (kind, raw) = (text("content-type"), head.uri.query().unwrap_or_default());
+    let mut query = tests::pairs(raw);
     query.retain(|(name, _)| name != "key");
+    if let Ok(Value::Object(members)) = serde_json::from_slice(&body) {
+        query.extend(members.into_iter().map(|(name, one)| (name, one.as_str().unwrap().into())));
+    } else {
+        query.extend(tests::pairs(std::str::from_utf8(&body).unwrap()));
+    }
+    let is_basic = text("authorization").starts_with("Basic");
+    let form = format!("{kind} {} {is_basic}", raw.is_ascii());
+    let request = Request::from_parts(head, body::full(body));
     let asked = {
         let mut all = shared.asked.lock().unwrap();
-        let asked = Asked { path, query, number: all.len() };
+        let asked = Asked { path, query, form, number: all.len() };
         all.push(asked.clone());
         asked
     };
