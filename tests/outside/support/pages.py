@@ -12,6 +12,7 @@ A text right behind commands is what they say, but for times; JSON there has the
 part of a configuration in docs/OPERATING.md is added to the file of the running gateway, which has to take it up.
 """
 
+import atexit
 import json
 import os
 import pathlib
@@ -38,7 +39,7 @@ PAGES = ["README.md", "CONTRIBUTING.md", "docs/*.md", "deploy/*"]
 LANGUAGES = {"sh", "console", "text", "json", "toml"}
 GOES_ON = {
     "tieline simulate": "_simulator/stats",
-    "tieline serve": '"listening"|listening',
+    "tieline serve": "listening",
     "cargo run --release -- demo": "Ctrl-C ends",
 }
 # How the pretend vendor must be where a page promises something of it: all answers agree.
@@ -120,15 +121,20 @@ class Terminal:
             ["bash", "--norc"], cwd=world.folder, env=world.environment, text=True,
             stdin=subprocess.PIPE, stdout=self.log.open("w"), stderr=subprocess.STDOUT, start_new_session=True,
         )
+        atexit.register(self.kill)
 
     def tell(self, line, done):
         self.shell.stdin.write(line + "\n")
         self.shell.stdin.flush()
+        return self.hear(line, done)
+
+    def hear(self, line, done):
+        """Waits until the terminal shows `done`; what stands before it, and the match."""
         for _ in range(WAIT * 20):
             said = self.log.read_text(errors="replace")[self.read :]
             found = re.search(done, said)
             if found:
-                self.read += len(said)
+                self.read += found.end()
                 return said[: found.start()], found
             time.sleep(0.05)
         fail(f"{self.world.page}: no end of: {line}\n{said}")
@@ -138,11 +144,11 @@ class Terminal:
         typed = self.world.replaced(command)
         if ready:
             self.running = command
-            said, found = self.tell(f"{typed} <.typed & echo @pid $!; wait $!; echo @end $?", rf"{ready}|@end \d+\n")
+            _, found = self.tell(f"{typed} <.typed & echo @pid $!; wait $!; echo @end $?", r"@pid (\d+)\n")
+            self.pid = int(found.group(1))
+            said, found = self.hear(command, rf"{ready}|@end \d+\n")
             if "@end" in found.group(0):
                 fail(f"{self.world.page}: {command}: ended\n{said}")
-            pids = re.findall(r"@pid (\d+)", self.log.read_text(errors="replace"))
-            self.pid = int(pids[-1])
             return said
         # What is pasted where a command reads the terminal is the v4 key.
         said, found = self.tell(f"{{ {typed}\n}} <.typed; echo @end $?", r"@end (\d+)\n")
@@ -162,6 +168,11 @@ class Terminal:
     def close(self):
         self.shell.stdin.close()
         self.shell.wait(WAIT)
+
+    def kill(self):
+        """Where the check ends early: the shell, and what it started."""
+        if self.shell.poll() is None:
+            os.killpg(self.shell.pid, signal.SIGKILL)
 
 
 class World:
@@ -297,8 +308,6 @@ def walk(page):
             compare(page, block, said)
         wants_another = re.search(r"terminal", block.before)
         for command in commands:
-            if command.startswith("cargo run"):
-                wants_another = False
             terminal = world.terminal(wants_another)
             wants_another = False
             if command.startswith("export PATH"):
