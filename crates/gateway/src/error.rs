@@ -269,6 +269,7 @@ impl Error {
             Error::Body(error) => match error {
                 BodyError::TooLarge { .. } => Slug::UpstreamTooLarge,
                 BodyError::Idle { .. } => Slug::UpstreamTimeout,
+                BodyError::BadFraming => Slug::UpstreamBadFraming,
                 BodyError::Truncated | BodyError::Transport(_) => Slug::UpstreamTruncated,
             },
             Error::Schema { error, .. } => match error.kind {
@@ -414,6 +415,7 @@ mod tests {
             (Error::Deadline, false, true),
             (Error::Body(BodyError::TooLarge { bytes_max: 1 }), false, true),
             (Error::Body(BodyError::Truncated), true, true),
+            (Error::Body(BodyError::BadFraming), false, true),
             (Error::Exchange(ClientError::Tls), false, true),
             (Error::Exchange(ClientError::Stalled), true, true),
             (Error::RateLimited { retry_after }, true, true),

@@ -27,7 +27,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use transport::body::{self, Body, BodyError};
 use transport::client::ClientError;
-use transport::server::Peer;
+use transport::server::{Peer, Refusal};
 use transport::upgrade::Tunnel;
 
 use crate::call::Behalf;
@@ -120,7 +120,7 @@ impl Passthrough {
         let uri = outgoing_uri(target, request.uri(), exchanged.is_some())?;
         let exchange = exchanged.as_ref();
         self.outgoing_headers(&mut request, behalf, &uri, exchange, switch.is_some())?;
-        let authorization = exchanged.map(|(authorization, _)| authorization);
+        let (authorization, key) = exchanged.unzip();
 
         let mut on_client = Request::new(body::empty());
         std::mem::swap(on_client.extensions_mut(), request.extensions_mut());
@@ -136,6 +136,7 @@ impl Passthrough {
             answered: answered.clone(),
             place: Arc::clone(&place),
             has_effects: !request.method().is_safe(),
+            key,
         };
         let answer = waiting.answer(request).await;
         match &answer {
@@ -168,12 +169,8 @@ impl Passthrough {
             None if switched => return Err(Error::Exchange(ClientError::BadFraming)),
             None => {
                 let inner = std::mem::replace(answer.body_mut(), body::empty());
-                let inner = body::timed(inner, route.idle_timeout);
-                let mut download = Download::new(inner, watch, account.clone(), answered, place);
-                if !headers::is_event_stream(outgoing.headers()) {
-                    download.begin().await?;
-                }
-                *outgoing.body_mut() = body::boxed(download);
+                let download = Download::new(inner, watch, account.clone(), answered, place);
+                *outgoing.body_mut() = body::boxed(download.begin(route.idle_timeout).await?);
             }
             Some(idle) => {
                 let tunnel = Tunnel::new(&mut on_client, &mut answer, idle, place);
@@ -362,6 +359,8 @@ struct Waiting<'a> {
     place: Place,
     /// Whether it matters if the upstream has seen the request.
     has_effects: bool,
+    /// The legacy key, where another one takes its place.
+    key: Option<&'a Secret>,
 }
 
 impl Waiting<'_> {
@@ -377,7 +376,8 @@ impl Waiting<'_> {
                 let inner = body::timed(inner, self.route.idle_timeout);
                 let answered = Box::pin(answered.cancelled_owned());
                 let gate = said.map(Gate::new);
-                body::boxed(Upload { inner, gate, progress, answered, _place: place })
+                let key = self.key.cloned();
+                body::boxed(Upload { inner, gate, progress, answered, key, _place: place })
             }
         };
         let request = request.map(upload);
@@ -403,6 +403,7 @@ impl Waiting<'_> {
     fn cause(&self, error: ClientError) -> Error {
         match self.progress.failed() {
             Some(BodyError::Idle { .. }) => Error::SlowBody,
+            Some(BodyError::BadFraming) => Error::Refused(Refusal::BadFraming),
             Some(_) => Error::BadBody,
             None if self.has_effects && error == (ClientError::Reset { started: true }) => {
                 Error::OutcomeUnknown

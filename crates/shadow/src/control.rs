@@ -249,7 +249,9 @@ impl Control {
         let body = body.map_err(|error| match error {
             BodyError::TooLarge { .. } => (Failed::TooLarge, None),
             BodyError::Idle { .. } => (Failed::Timeout, None),
-            BodyError::Truncated | BodyError::Transport(_) => (Failed::Broken, None),
+            BodyError::BadFraming | BodyError::Truncated | BodyError::Transport(_) => {
+                (Failed::Broken, None)
+            }
         })?;
         unfit(head.status.as_u16(), &body, purpose).await.map_or(Ok(()), |it| Err((it, None)))?;
         let kind = head.headers.get(CONTENT_TYPE).cloned();

@@ -39,7 +39,10 @@ pub enum BodyError {
     /// The connection ended before the body did.
     #[error("the body ended early")]
     Truncated,
-    /// The connection failed, or the peer reset the stream or broke the framing.
+    /// The bytes are no well-formed HTTP, such as a chunk without a size.
+    #[error("the body is not well-formed HTTP")]
+    BadFraming,
+    /// The connection failed, or the peer reset the stream.
     #[error("the connection failed: {0}")]
     Transport(io::ErrorKind),
 }
@@ -56,6 +59,7 @@ impl From<hyper::Error> for BodyError {
         match kind {
             _ if error.is_incomplete_message() => Self::Truncated,
             Some(io::ErrorKind::UnexpectedEof) => Self::Truncated,
+            Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => Self::BadFraming,
             Some(kind) => Self::Transport(kind),
             None if error.is_timeout() => Self::Transport(io::ErrorKind::TimedOut),
             None => Self::Transport(io::ErrorKind::Other),
@@ -151,7 +155,8 @@ where
 
 /// A body with `idle` as the longest wait for each piece. The clock runs only while the reader waits for a
 /// piece, so the peer is not blamed for a reader that pauses.
-pub(crate) struct TimedBody<B> {
+#[derive(Debug)]
+pub struct TimedBody<B> {
     inner: B,
     idle: Duration,
     timer: Pin<Box<Sleep>>,
@@ -159,8 +164,14 @@ pub(crate) struct TimedBody<B> {
 }
 
 impl<B> TimedBody<B> {
-    pub(crate) fn new(inner: B, idle: Duration) -> Self {
+    /// The same body, with `idle` as the longest wait for each piece; see [`BodyError::Idle`].
+    pub fn new(inner: B, idle: Duration) -> Self {
         Self { inner, idle, timer: Box::pin(sleep(idle)), waiting: false }
+    }
+
+    /// Another longest wait, from now on. The body can be read on after [`BodyError::Idle`].
+    pub fn set_idle(&mut self, idle: Duration) {
+        (self.idle, self.waiting) = (idle, false);
     }
 }
 

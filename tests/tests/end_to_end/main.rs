@@ -47,6 +47,7 @@ mod parity {
     mod relay;
 }
 mod passthrough {
+    mod answers;
     mod credentials;
     mod flow;
     mod headers;

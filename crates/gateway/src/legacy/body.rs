@@ -3,7 +3,6 @@
 //! connection is then a request of its own. Must never keep more of a body than [`BODY_BYTES_MAX`].
 
 use std::future::poll_fn;
-use std::io::ErrorKind;
 use std::pin::Pin;
 
 use domain::params::Params;
@@ -91,9 +90,7 @@ async fn read(mut body: Body, is_kept: bool) -> Result<Vec<u8>, Error> {
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         let frame = frame.map_err(|error| match error {
             BodyError::Idle { .. } => Error::SlowBody,
-            BodyError::Transport(ErrorKind::InvalidData | ErrorKind::InvalidInput) => {
-                Error::Refused(Refusal::BadFraming)
-            }
+            BodyError::BadFraming => Error::Refused(Refusal::BadFraming),
             _ => Error::BadBody,
         })?;
         let Some(data) = frame.data_ref() else { continue };

@@ -1,12 +1,16 @@
 //! The credential on its way: the legacy key is taken out, the caller's own is put in, and that one
 //! never comes back.
 
+use std::borrow::Cow;
+
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use memchr::memmem;
 
 /// A shorter credential is no secret, and would be found by chance in what has nothing to do with it.
 const WORD_BYTES_MIN: usize = 8;
+/// How often escapes are undone to find a credential.
+const ROUNDS_MAX: usize = 4;
 
 /// A text that may not come back, found in any place of a flow of pieces.
 ///
@@ -92,14 +96,13 @@ impl Watchword {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Found;
 
-/// Takes a legacy key out of a request's headers: where it is the credential, and wherever a header
-/// repeats it, such as `Referer`.
+/// Takes a legacy key out of a request's headers or trailers: where it is the credential, and wherever a
+/// header repeats it, such as `Referer`, with whichever of its characters escaped.
 pub(super) fn take_out(headers: &mut HeaderMap, key: &str) {
     headers.remove(AUTHORIZATION);
     strip_word(headers, key.as_bytes());
-    let escaped: String = form_urlencoded::byte_serialize(key.as_bytes()).collect();
-    if escaped != key {
-        strip_word(headers, escaped.as_bytes());
+    if key.contains(' ') {
+        strip_word(headers, key.replace(' ', "+").as_bytes());
     }
 }
 
@@ -117,14 +120,45 @@ fn strip_word(headers: &mut HeaderMap, word: &[u8]) {
     if word.len() < WORD_BYTES_MIN {
         return;
     }
-    let repeats = |value: &HeaderValue| {
-        value.len() >= word.len() && memmem::find(value.as_bytes(), word).is_some()
-    };
+    let repeats = |value: &HeaderValue| value.len() >= word.len() && repeats(value, word);
     let names: Vec<HeaderName> =
         headers.iter().filter(|(_, value)| repeats(value)).map(|(name, _)| name.clone()).collect();
     for name in names {
         headers.remove(name);
     }
+}
+
+/// Whether a value has a word in it, as it stands or with its escapes undone, which may be escaped again.
+fn repeats(value: &HeaderValue, word: &[u8]) -> bool {
+    let mut text = Cow::Borrowed(value.as_bytes());
+    for _ in 0..ROUNDS_MAX {
+        if memmem::find(&text, word).is_some() {
+            return true;
+        }
+        if !text.contains(&b'%') {
+            return false;
+        }
+        text = Cow::Owned(unescaped(&text));
+    }
+    false
+}
+
+/// The text with its escapes undone once.
+fn unescaped(text: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [first, after @ ..] = rest {
+        let digit = |at: usize| (*after.get(at)? as char).to_digit(16);
+        rest = after;
+        plain.push(match (first, digit(0), digit(1)) {
+            (b'%', Some(high), Some(low)) => {
+                rest = after.get(2..).unwrap_or_default();
+                (high * 16 + low) as u8
+            }
+            (other, ..) => *other,
+        });
+    }
+    plain
 }
 
 #[cfg(test)]
@@ -144,9 +178,17 @@ mod tests {
         headers.insert("etag", HeaderValue::from_static("long-secre"));
         of("Bearer long-secret").unwrap().strip(&mut headers);
         assert_eq!(headers.keys().collect::<Vec<_>>(), ["etag"]);
-        headers.insert("referer", HeaderValue::from_static("https://x/?key=a%2Flong%2Fkey"));
-        take_out(&mut headers, "a/long/key");
-        assert_eq!(headers.keys().collect::<Vec<_>>(), ["etag"]);
+        for referer in [
+            "https://x/?key=a/long/key",
+            "https://x/?key=a%2Flong%2Fkey",
+            "https://x/?key=%61/%6Cong/k%65%79",
+            "https://x/?key=a%252flon%2567%252fkey",
+            "https://x/%zz?key=a%2flong/key%",
+        ] {
+            headers.insert("referer", HeaderValue::from_static(referer));
+            take_out(&mut headers, "a/long/key");
+            assert_eq!(headers.keys().collect::<Vec<_>>(), ["etag"], "{referer}");
+        }
     }
 
     #[test]

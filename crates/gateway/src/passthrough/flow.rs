@@ -8,13 +8,15 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
+use settings::Secret;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
-use transport::body::{Body, BodyError};
+use transport::body::{Body, BodyError, TimedBody};
 
-use super::credential::Watchword;
+use super::credential::{self, Watchword};
 use super::headers;
 use crate::error::Error;
 use crate::observe::account::SharedAccount;
@@ -23,7 +25,8 @@ use crate::observe::account::SharedAccount;
 /// Many servers never say that they wait.
 const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 
-/// How long a head waits for the first piece of its body. Longer, and a client would notice.
+/// How long a head waits for the first piece of its body. Longer, and a client would notice, above all one
+/// that waits for the head of a stream of events.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
 /// A place among the requests passed through; free again when both bodies have ended.
@@ -92,6 +95,8 @@ pub(super) struct Upload {
     pub(super) progress: Arc<Progress>,
     /// Resolves when the answer has ended; a body that still waits at its gate ends then.
     pub(super) answered: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// The legacy key, which may not be in a trailer.
+    pub(super) key: Option<Secret>,
     pub(super) _place: Place,
 }
 
@@ -115,7 +120,11 @@ impl http_body::Body for Upload {
         let mut state = this.progress.state();
         state.last = Instant::now();
         Poll::Ready(frame.map(|frame| match frame {
-            Ok(frame) => Ok(clean(frame)),
+            Ok(frame) => Ok(clean(frame, |trailers| {
+                if let Some(key) = &this.key {
+                    credential::take_out(trailers, key.expose());
+                }
+            })),
             Err(error) => {
                 state.failed = Some(error);
                 Err(error)
@@ -132,11 +141,12 @@ impl http_body::Body for Upload {
     }
 }
 
-/// Trailers without what may not be one.
-fn clean(frame: Frame<Bytes>) -> Frame<Bytes> {
+/// Trailers without what may not be one, and without what `more` removes.
+fn clean(frame: Frame<Bytes>, more: impl FnOnce(&mut HeaderMap)) -> Frame<Bytes> {
     match frame.into_trailers() {
         Ok(mut trailers) => {
             headers::strip_trailers(&mut trailers);
+            more(&mut trailers);
             Frame::trailers(trailers)
         }
         Err(frame) => frame,
@@ -145,19 +155,18 @@ fn clean(frame: Frame<Bytes>) -> Frame<Bytes> {
 
 /// An answer's body on its way to the client.
 pub(super) struct Download {
-    /// With a limit on its silence.
-    pub(super) inner: Body,
+    inner: TimedBody<Body>,
     /// The credential that may not come back.
-    pub(super) watch: Option<Watchword>,
+    watch: Option<Watchword>,
     /// Trailers that wait for what was held back before them.
-    pub(super) trailers: Option<Frame<Bytes>>,
+    trailers: Option<Frame<Bytes>>,
     /// What came first, looked at before the head went out.
-    pub(super) first: Option<Result<Frame<Bytes>, BodyError>>,
+    first: Option<Frame<Bytes>>,
     /// Whether the credential was found.
-    pub(super) has_repeated: bool,
-    pub(super) account: SharedAccount,
-    pub(super) _answered: Option<DropGuard>,
-    pub(super) _place: Place,
+    has_repeated: bool,
+    account: SharedAccount,
+    _answered: Option<DropGuard>,
+    _place: Place,
 }
 
 impl Download {
@@ -168,31 +177,31 @@ impl Download {
         answered: Option<CancellationToken>,
         place: Place,
     ) -> Self {
-        let answered = answered.map(CancellationToken::drop_guard);
         Download {
-            inner,
+            inner: TimedBody::new(inner, FIRST_WAIT),
             watch,
             trailers: None,
             first: None,
             has_repeated: false,
             account,
-            _answered: answered,
+            _answered: answered.map(CancellationToken::drop_guard),
             _place: place,
         }
     }
 
-    /// Waits a moment for the first piece: an answer that begins with the credential is an error as
-    /// long as nothing of it went out.
-    pub(super) async fn begin(&mut self) -> Result<(), Error> {
-        if self.watch.is_none() || self.inner.is_end_stream() {
-            return Ok(());
+    /// Waits a moment for the first piece: an answer that is bad from its beginning is an error as long as
+    /// nothing of it went out. From then on `idle` is the longest wait for each piece.
+    pub(super) async fn begin(mut self, idle: Duration) -> Result<Self, Error> {
+        if !self.inner.is_end_stream() {
+            match poll_fn(|cx| self.poll(cx)).await.transpose() {
+                Ok(first) => self.first = first,
+                Err(BodyError::Idle { .. }) => {}
+                Err(_) if self.has_repeated => return Err(Error::RepeatedKey),
+                Err(error) => return Err(Error::Body(error)),
+            }
         }
-        let first = timeout(FIRST_WAIT, poll_fn(|cx| self.poll(cx))).await;
-        if self.has_repeated {
-            return Err(Error::RepeatedKey);
-        }
-        self.first = first.ok().flatten();
-        Ok(())
+        self.inner.set_idle(idle);
+        Ok(self)
     }
 
     /// What of a piece, behind what was held back before it, may go on now.
@@ -234,11 +243,8 @@ impl Download {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(first));
-        }
-        if let Some(trailers) = self.trailers.take() {
-            return Poll::Ready(Some(Ok(trailers)));
+        if let Some(next) = self.first.take().or_else(|| self.trailers.take()) {
+            return Poll::Ready(Some(Ok(next)));
         }
         loop {
             let frame = match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
@@ -254,7 +260,11 @@ impl Download {
                     }
                     return Poll::Ready(Some(Ok(Frame::data(piece))));
                 }
-                Err(trailers) => self.clean_trailers(trailers),
+                Err(trailers) => clean(trailers, |trailers| {
+                    if let Some(watch) = &self.watch {
+                        watch.strip(trailers);
+                    }
+                }),
             };
             return Poll::Ready(Some(Ok(match self.rest() {
                 None => trailers,
@@ -263,18 +273,6 @@ impl Download {
                     Frame::data(rest)
                 }
             })));
-        }
-    }
-
-    fn clean_trailers(&self, frame: Frame<Bytes>) -> Frame<Bytes> {
-        match clean(frame).into_trailers() {
-            Ok(mut trailers) => {
-                if let Some(watch) = &self.watch {
-                    watch.strip(&mut trailers);
-                }
-                Frame::trailers(trailers)
-            }
-            Err(frame) => frame,
         }
     }
 }
@@ -290,9 +288,11 @@ impl http_body::Body for Download {
         let frame = ready!(self.poll(cx));
         if let Some(Err(error)) = &frame {
             // The head has gone out already; the access line is what can still tell.
-            let slug = match self.has_repeated {
-                true => Error::RepeatedKey.slug(),
-                false => Error::Body(*error).slug(),
+            let slug = match *error {
+                _ if self.has_repeated => Error::RepeatedKey.slug(),
+                // However it ended, the client has only a part of it.
+                BodyError::BadFraming => Error::Body(BodyError::Truncated).slug(),
+                error => Error::Body(error).slug(),
             };
             self.account.note(|account| account.error = Some(slug));
         }
@@ -307,7 +307,7 @@ impl http_body::Body for Download {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let first = self.first.as_ref().and_then(|first| first.as_ref().ok()?.data_ref());
+        let first = self.first.as_ref().and_then(Frame::data_ref);
         let held = self.held() + first.map_or(0, |data| data.len() as u64);
         let inner = self.inner.size_hint();
         let mut hint = SizeHint::new();

@@ -1,9 +1,7 @@
 //! Which headers go on and which end here. One function for both directions, so that there is one list
 //! to review.
 
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName, TE, TRAILER, UPGRADE,
-};
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, TE, TRAILER, UPGRADE};
 use http::{HeaderMap, HeaderValue};
 
 /// Headers about one connection, whether or not `Connection` names them (RFC 9110, 7.6.1).
@@ -139,13 +137,6 @@ pub(super) fn wants_websocket(headers: &HeaderMap) -> bool {
     is_websocket
         && protocols.next().is_none()
         && tokens(headers, &CONNECTION).any(|option| option.eq_ignore_ascii_case("upgrade"))
-}
-
-/// Whether an answer is a stream of events, whose head is waited for before the first event.
-pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    let known = b"text/event-stream";
-    kind.get(..known.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(known))
 }
 
 /// The authority of a base URL as `Host` says it: without the scheme's own port.

@@ -1,8 +1,9 @@
 //! Checks every answer's head: whether it has only one possible reading, and whether its connection is too
-//! old to be used again. Must never look at a body.
+//! old to be used again. A length that is there in more than one spelling becomes one number. Must never look
+//! at a body.
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 use hyper_util::client::legacy::connect::CaptureConnection;
 use tokio::time::Instant;
 
@@ -19,32 +20,70 @@ pub(super) fn retire<B>(answer: &Response<B>, connection: &CaptureConnection) {
     }
 }
 
-/// Refuses an answer with an ambiguous end or meaning, or with too large a head.
-pub(super) fn check<B>(answer: &Response<B>) -> Result<(), ClientError> {
-    let status = answer.status();
+/// Refuses an answer with an ambiguous end or meaning, or with too large a head. It makes no difference
+/// whether the answer has a body: whoever gets it next must read its length as we do.
+pub(super) fn check<B>(answer: &mut Response<B>) -> Result<(), ClientError> {
+    let (status, version) = (answer.status(), answer.version());
+    let headers = answer.headers_mut();
     let is_known =
         status == StatusCode::SWITCHING_PROTOCOLS || (200..600).contains(&status.as_u16());
-    let is_framed = answer.version() == Version::HTTP_2 || is_well_framed(answer.headers());
-    let is_short = head_bytes(answer.headers()) <= HEAD_BYTES_MAX as usize;
-    if is_known && is_framed && is_short { Ok(()) } else { Err(ClientError::BadFraming) }
+    if !is_known || !is_well_framed(version, headers) || head_bytes(headers) > HEAD_BYTES_MAX {
+        return Err(ClientError::BadFraming);
+    }
+    if matches!(status, StatusCode::SWITCHING_PROTOCOLS | StatusCode::NO_CONTENT) {
+        // Neither has one (RFC 9110, 8.6); a client would wait for these bytes.
+        headers.remove(CONTENT_LENGTH);
+    }
+    Ok(())
 }
 
 /// The size of the headers on the wire. The limits of hyper's buffers do not apply to a head that arrives
 /// in one piece.
-fn head_bytes(headers: &HeaderMap) -> usize {
+fn head_bytes(headers: &HeaderMap) -> u32 {
     let lengths = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
-    lengths.sum()
+    lengths.sum::<usize>().try_into().unwrap_or(u32::MAX)
 }
 
 /// Whether an answer has only one possible reading: a length, or chunks, or neither.
-fn is_well_framed(headers: &HeaderMap) -> bool {
-    let lengths = headers.get_all(CONTENT_LENGTH).iter().count();
+fn is_well_framed(version: Version, headers: &mut HeaderMap) -> bool {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
-        (None, _) => lengths <= 1,
-        (Some(coding), None) => lengths == 0 && coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        (None, _) => has_one_length(headers),
+        (Some(coding), None) => {
+            version == Version::HTTP_11
+                && !headers.contains_key(CONTENT_LENGTH)
+                && coding.as_bytes().eq_ignore_ascii_case(b"chunked")
+        }
         _ => false,
     }
+}
+
+/// Whether there is at most one length. A list of equal numbers is one (RFC 9110, 8.6) and is written as one.
+fn has_one_length(headers: &mut HeaderMap) -> bool {
+    let mut lines = headers.get_all(CONTENT_LENGTH).iter();
+    let text = match (lines.next(), lines.next()) {
+        (None, _) => return true,
+        (Some(text), None) => text.as_bytes(),
+        _ => return false,
+    };
+    let mut numbers = text.split(|byte| *byte == b',').map(|text| number(text.trim_ascii()));
+    let Some(Some(length)) = numbers.next() else { return false };
+    if !numbers.all(|other| other == Some(length)) {
+        return false;
+    }
+    let is_plain = text.iter().all(u8::is_ascii_digit) && (text.len() == 1 || text[0] != b'0');
+    if !is_plain {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    true
+}
+
+fn number(digits: &[u8]) -> Option<u64> {
+    let add = |sum: u64, digit: &u8| {
+        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        sum.checked_mul(10)?.checked_add(digit)
+    };
+    (!digits.is_empty()).then(|| digits.iter().try_fold(0, add))?
 }
 
 #[cfg(test)]
@@ -63,7 +102,7 @@ mod tests {
     #[test]
     fn an_answer_has_one_length() {
         for good in [&[][..], &[("content-length", "5")], &[("transfer-encoding", "Chunked")]] {
-            assert!(is_well_framed(&map(good)), "{good:?}");
+            assert!(is_well_framed(Version::HTTP_11, &mut map(good)), "{good:?}");
         }
         for bad in [
             &[("content-length", "5"), ("transfer-encoding", "chunked")][..],
@@ -72,7 +111,33 @@ mod tests {
             &[("transfer-encoding", "gzip, chunked")],
             &[("transfer-encoding", "identity")],
         ] {
-            assert!(!is_well_framed(&map(bad)), "{bad:?}");
+            assert!(!is_well_framed(Version::HTTP_11, &mut map(bad)), "{bad:?}");
+        }
+        let mut chunked = map(&[("transfer-encoding", "chunked")]);
+        assert!(!is_well_framed(Version::HTTP_10, &mut chunked), "HTTP/1.0 has no chunks");
+    }
+
+    #[test]
+    fn a_length_in_another_spelling_becomes_one_number() {
+        for (text, length) in [
+            ("108, 108", Some("108")),
+            ("3,03", Some("3")),
+            ("03", Some("3")),
+            ("0", Some("0")),
+            ("00", Some("0")),
+            ("5, 6", None),
+            ("5,", None),
+            (",5", None),
+            ("", None),
+            ("+5", None),
+            ("5 5", None),
+            ("0x5", None),
+            ("18446744073709551616", None),
+        ] {
+            let mut headers = map(&[("content-length", text)]);
+            let is_good = is_well_framed(Version::HTTP_2, &mut headers);
+            let written = is_good.then(|| headers[CONTENT_LENGTH].to_str().unwrap());
+            assert_eq!(written, length, "{text}");
         }
     }
 
@@ -80,8 +145,8 @@ mod tests {
     fn a_head_is_no_larger_than_64_kib() {
         for (length, is_good) in [(0, true), (HEAD_BYTES_MAX - 5, true), (HEAD_BYTES_MAX, false)] {
             let value = HeaderValue::from_str(&"a".repeat(length as usize)).unwrap();
-            let answer = Response::builder().header("x", value).body(()).unwrap();
-            assert_eq!(check(&answer).is_ok(), is_good, "{length}");
+            let mut answer = Response::builder().header("x", value).body(()).unwrap();
+            assert_eq!(check(&mut answer).is_ok(), is_good, "{length}");
         }
     }
 
@@ -91,7 +156,7 @@ mod tests {
         {
             let mut answer = Response::new(());
             *answer.status_mut() = StatusCode::from_u16(status).unwrap();
-            assert_eq!(check(&answer).is_ok(), is_good, "{status}");
+            assert_eq!(check(&mut answer).is_ok(), is_good, "{status}");
         }
     }
 }

@@ -42,13 +42,13 @@ where
             tell(&babble);
         }
     });
-    let answer = tokio::select! {
+    let mut answer = tokio::select! {
         biased;
         answer = pool.request(request) => answer.map_err(ClientError::from)?,
         Ok(()) = babbles => return Err(ClientError::BadFraming),
     };
     answer::retire(&answer, &connection);
-    answer::check(&answer)?;
+    answer::check(&mut answer)?;
     Ok(answer.map(|body| body.map_err(BodyError::from).boxed_unsync()))
 }
 

@@ -73,6 +73,33 @@ async fn the_legacy_key_is_taken_out_wherever_it_stands() {
 }
 
 #[tokio::test]
+async fn d20_the_legacy_key_is_in_no_trailer_and_in_no_escapes() {
+    let upstream = Far::start(|mut wire| async move {
+        let head = wire.head().await?;
+        let body = wire.until("\r\n\r\n").await?;
+        let saw = format!("{}{body}", head.replace(V4_KEY, ""));
+        wire.say(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{saw}", saw.len())).await
+    })
+    .await;
+    let front = passing(upstream.address, "").await;
+    let all: String = LEGACY_KEY.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let first = format!("%{:02X}{}", LEGACY_KEY.as_bytes()[0], &LEGACY_KEY[1..]);
+    let twice = first.replace('%', "%25");
+    for written in [LEGACY_KEY, &all, &first, &twice] {
+        let referer = format!("referer: https://app.example/?key={written}&a=%zz");
+        let headers = [referer.as_str(), "transfer-encoding: chunked", "trailer: x-sum, x-ok"];
+        let mut wire = front.wire("POST /x", &headers).await;
+        let trailers = format!("x-sum: {written}\r\nx-ok: 1\r\n");
+        wire.say(format!("3\r\nabc\r\n0\r\n{trailers}\r\n")).await.unwrap();
+        let head = wire.head().await.unwrap();
+        let length: usize = values(&head, "content-length")[0].parse().unwrap();
+        let saw = wire.exactly(length).await.unwrap();
+        assert!(!saw.contains(written) && !saw.contains("referer"), "{saw}");
+        assert!(saw.ends_with("0\r\nx-ok: 1\r\n\r\n"), "the other trailer stays: {saw}");
+    }
+}
+
+#[tokio::test]
 async fn a_kept_credential_goes_as_it_came() {
     let upstream = upstream().await;
     let front = passing(upstream.address, "credential = \"keep\"").await;

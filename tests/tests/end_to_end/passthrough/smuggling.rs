@@ -90,6 +90,20 @@ async fn a05_a_body_with_a_bad_chunk_is_cut_and_never_whole() {
 }
 
 #[tokio::test]
+async fn a05_a_request_with_a_bad_first_chunk_is_400_bad_framing() {
+    let upstream = Far::start(|mut wire| async move {
+        wire.head().await?;
+        assert_eq!(wire.rest().await, "", "nothing, and not the end of a body");
+        None
+    })
+    .await;
+    let front = passing(upstream.address, "").await;
+    let text = request("POST /x", &["transfer-encoding: chunked"]) + "zz\r\n";
+    let heard = say(front.running.address, text.as_bytes()).await;
+    tests::expect::error(&tests::Answer::heard(&heard), "400 bad_framing", "zz");
+}
+
+#[tokio::test]
 async fn a14_bytes_of_a_body_never_become_a_request() {
     let upstream = Raw::start(|_| Reply::json(200, "{}")).await;
     let front = passing(upstream.address, "").await;
