@@ -14,11 +14,12 @@ mod path;
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::params::Params;
 use domain::visibility::Visibility;
-use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use limits::{Admission, Queue, Shed};
 use settings::{Allow, PassthroughCredential, Route, Secret, UnknownCallers};
@@ -96,10 +97,7 @@ impl Passthrough {
         account.note(|account| account.endpoint = Some("passthrough"));
         let route = self.route(request.uri())?;
         may_be_sent(&request, &route)?;
-        let switch = match headers::wants_websocket(request.headers()) {
-            true => Some(self.rules.websocket.ok_or(Error::UpgradeRefused)?),
-            false => None,
-        };
+        let switch = self.switch(&request)?;
         self.may_pass(&who, &route, account)?;
 
         let target = self.clients.target(who.caller.as_deref(), &route).ok_or(Error::NotFound)?;
@@ -152,27 +150,26 @@ impl Passthrough {
 
         let watch = authorization.as_ref().and_then(Watchword::of);
         let switched = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let switch = switch.filter(|_| switched && headers::is_websocket(answer.headers()));
+        if switched && switch.is_none() {
+            // To a protocol that nobody asked for.
+            return Err(Error::Exchange(ClientError::BadFraming));
+        }
         let mut outgoing = Response::new(body::empty());
         *outgoing.status_mut() = answer.status();
         *outgoing.headers_mut() = std::mem::take(answer.headers_mut());
-        let protocol = outgoing.headers().get(UPGRADE).cloned();
         self.answer_headers(outgoing.headers_mut(), watch.as_ref());
         if self.rules.rewrite_location {
             location::become_ours(outgoing.headers_mut(), &target.base);
         }
-        if let Some(protocol) = protocol.filter(|_| switched) {
-            outgoing.headers_mut().insert(UPGRADE, protocol);
-            outgoing.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
-        }
-        match switch.filter(|_| switched) {
-            // Switched without being asked to.
-            None if switched => return Err(Error::Exchange(ClientError::BadFraming)),
+        match switch {
             None => {
                 let inner = std::mem::replace(answer.body_mut(), body::empty());
                 let download = Download::new(inner, watch, account.clone(), answered, place);
                 *outgoing.body_mut() = body::boxed(download.begin(route.idle_timeout).await?);
             }
             Some(idle) => {
+                headers::say_websocket(outgoing.headers_mut());
                 let tunnel = Tunnel::new(&mut on_client, &mut answer, idle, place);
                 outgoing.extensions_mut().insert(tunnel);
             }
@@ -198,6 +195,20 @@ impl Passthrough {
             return Err(Error::OddPath);
         }
         Ok(Arc::clone(Some(route).filter(|route| route.is_allowed).ok_or(Error::NotFound)?))
+    }
+
+    /// For how long both sides of the WebSocket may be silent that a request asks for. HTTP/1.0 has none.
+    fn switch(&self, request: &Request<Body>) -> Result<Option<Duration>, Error> {
+        let headers = request.headers();
+        if request.version() != Version::HTTP_11 || !headers::wants_websocket(headers) {
+            return Ok(None);
+        }
+        let idle = self.rules.websocket.ok_or(Error::UpgradeRefused)?;
+        // The bytes behind the head would be a body to some and the other protocol to others.
+        if headers.contains_key(EXPECT) || !request.body().is_end_stream() {
+            return Err(Error::Refused(Refusal::BadFraming));
+        }
+        Ok(Some(idle))
     }
 
     /// Whether the caller may use a route.
@@ -256,8 +267,7 @@ impl Passthrough {
             headers.entry(REQUEST_ID).or_insert(id);
         }
         if is_switch {
-            headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            headers::say_websocket(headers);
         } else if headers.contains_key(http::header::TE) {
             headers.insert(CONNECTION, HeaderValue::from_static("te"));
         }

@@ -129,13 +129,22 @@ fn may_trail(name: &str) -> bool {
         && !is_framing_or_identity(&name.replace('_', "-"))
 }
 
-/// Whether `Connection` names `upgrade` and `Upgrade` is one word, `websocket`.
-pub(super) fn wants_websocket(headers: &HeaderMap) -> bool {
+/// Whether `Upgrade` is one word, `websocket`.
+pub(super) fn is_websocket(headers: &HeaderMap) -> bool {
     let mut protocols = tokens(headers, &UPGRADE);
-    let is_websocket =
-        protocols.next().is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"));
-    is_websocket
+    protocols.next().is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
         && protocols.next().is_none()
+}
+
+/// Asks for a WebSocket, or agrees to one.
+pub(super) fn say_websocket(headers: &mut HeaderMap) {
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+}
+
+/// Whether `Connection` names `upgrade`, and `Upgrade` a WebSocket.
+pub(super) fn wants_websocket(headers: &HeaderMap) -> bool {
+    is_websocket(headers)
         && tokens(headers, &CONNECTION).any(|option| option.eq_ignore_ascii_case("upgrade"))
 }
 
@@ -154,9 +163,12 @@ pub(super) fn asked_host(uri: &http::Uri, headers: &HeaderMap) -> Option<HeaderV
     }
 }
 
+/// The words of a list. One that is no text does not hide the others.
 fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(str::trim).filter(|token| !token.is_empty())
+    let values = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    let words = values.flat_map(|value| value.split(|byte| *byte == b','));
+    let words = words.filter_map(|word| std::str::from_utf8(word.trim_ascii()).ok());
+    words.filter(|word| !word.is_empty())
 }
 
 fn lower(name: &str) -> String {
@@ -203,6 +215,11 @@ mod tests {
         let mut left = shown(&headers);
         left.sort();
         assert_eq!(left, ["accept: */*", "cookie: a=b", "te: trailers", "trailer: x-sum"]);
+
+        let mut odd = map(&[("x-secret", "1"), ("accept", "*/*")]);
+        odd.insert("connection", HeaderValue::from_bytes(b"\xff, x-secret").unwrap());
+        strip_hop_by_hop(&mut odd);
+        assert_eq!(shown(&odd), ["accept: */*"]);
 
         let mut fixed = map(&[("content-length", "5"), ("trailer", "x-sum"), ("te", "gzip")]);
         strip_hop_by_hop(&mut fixed);

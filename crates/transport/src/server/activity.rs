@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -38,6 +39,8 @@ struct State {
     head_since: Option<Instant>,
     /// The tunnel to run after a switch of protocols.
     tunnel: Option<Tunnel>,
+    /// The reader that waits until no request is open.
+    reader: Option<Waker>,
 }
 
 impl Activity {
@@ -61,6 +64,7 @@ impl Activity {
                 idle_since: opened,
                 head_since,
                 tunnel: None,
+                reader: None,
             }),
         }
     }
@@ -128,6 +132,16 @@ impl Activity {
         OpenRequest(Arc::clone(self))
     }
 
+    /// Ready when no request is open any more.
+    pub(super) fn poll_answered(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state();
+        if state.requests_open == 0 {
+            return Poll::Ready(());
+        }
+        state.reader = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
     /// Stores the tunnel to run after the connection has switched protocols.
     pub(super) fn put_tunnel(&self, tunnel: Tunnel) {
         self.state().tunnel = Some(tunnel);
@@ -156,6 +170,11 @@ impl Drop for OpenRequest {
         let mut state = self.0.state();
         state.requests_open -= 1;
         state.idle_since = Instant::now();
+        if state.requests_open == 0
+            && let Some(reader) = state.reader.take()
+        {
+            reader.wake();
+        }
     }
 }
 

@@ -48,6 +48,8 @@ enum Step {
     ChunkLf,
     /// ...belongs to the trailers.
     Trailers,
+    /// ...begins a head or another protocol, which only the answer tells.
+    Switch,
 }
 
 /// The guard's result for some bytes.
@@ -73,7 +75,17 @@ impl Guard {
 
     /// Whether the next byte belongs to a head, not to a body.
     pub(super) fn is_in_head(&self) -> bool {
-        self.step == Step::Head
+        matches!(self.step, Step::Head | Step::Switch)
+    }
+
+    /// Whether nothing may pass before the answer tells if the connection switches protocols.
+    pub(super) fn awaits_answer(&self) -> bool {
+        self.step == Step::Switch
+    }
+
+    /// The connection did not switch protocols: the next byte belongs to a head.
+    pub(super) fn stays(&mut self) {
+        self.step = Step::Head;
     }
 
     /// Checks the next bytes. They begin with the bytes of the last call that were not passed on.
@@ -86,6 +98,7 @@ impl Guard {
                     Ok(None) => return Seen { passed, refusal: None },
                     Err(refusal) => return Seen { passed, refusal: Some(refusal) },
                 },
+                Step::Switch => return Seen { passed, refusal: None },
                 // Content is skipped in one step.
                 Step::Fixed(left) | Step::Chunk(left) => {
                     let here = left.min(rest.len() as u64);
@@ -127,6 +140,7 @@ impl Guard {
                 (self.head, self.line_at, self.searched) = (Head::default(), 0, 0);
                 self.step = match framing {
                     Framing::Nothing => Step::Head,
+                    Framing::Switch => Step::Switch,
                     Framing::Length(length) => Step::Fixed(length),
                     Framing::Chunks => Step::Size(0, 0),
                 };

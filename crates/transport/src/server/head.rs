@@ -41,12 +41,15 @@ pub(super) struct Head {
     lengths: usize,
     length: u64,
     codings: usize,
+    has_upgrade: bool,
 }
 
 /// The framing of the body after a head.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Framing {
     Nothing,
+    /// No body, and what follows may be another protocol.
+    Switch,
     Length(u64),
     Chunks,
 }
@@ -111,10 +114,11 @@ impl Head {
             }
             _ => return Err(Refusal::BadRequest),
         }
-        if method.len() > METHOD_BYTES_MAX {
+        // Nothing is a tunnel here, and what follows a CONNECT may be the bytes of one.
+        if method.len() > METHOD_BYTES_MAX || method == b"CONNECT" {
             return Err(Refusal::BadMethod);
         }
-        target(asked, method == b"CONNECT")
+        target(asked)
     }
 
     fn field(&mut self, line: &[u8]) -> Result<(), Refusal> {
@@ -139,6 +143,8 @@ impl Head {
             if !is_chunked || self.is_http10 || self.lengths + self.codings > 1 {
                 return Err(Refusal::BadFraming);
             }
+        } else if name.eq_ignore_ascii_case(b"upgrade") {
+            self.has_upgrade = true;
         } else if name.contains(&b'_') && has_a_double(name) {
             return Err(Refusal::BadHeader);
         }
@@ -150,6 +156,7 @@ impl Head {
             return Err(Refusal::BadHost);
         }
         Ok(match (self.codings, self.length) {
+            (0, 0) if self.has_upgrade && !self.is_http10 => Framing::Switch,
             (0, 0) => Framing::Nothing,
             (0, length) => Framing::Length(length),
             _ => Framing::Chunks,
@@ -190,9 +197,9 @@ fn is_host(value: &[u8]) -> bool {
     (1..=HOST_BYTES_MAX).contains(&value.len()) && value.iter().all(is_fit)
 }
 
-/// Checks a path with its query as hyper reads it, `*`, or a target that also names a host; for a tunnel
-/// only a host. A query may have text in UTF-8 that is not escaped.
-fn target(target: &[u8], is_connect: bool) -> Result<(), Refusal> {
+/// Checks a path with its query as hyper reads it, `*`, or a target that also names a host. A query may have
+/// text in UTF-8 that is not escaped.
+fn target(target: &[u8]) -> Result<(), Refusal> {
     let (path, query) = match target.iter().position(|byte| *byte == b'?') {
         Some(mark) => target.split_at(mark),
         None => (target, &[][..]),
@@ -211,7 +218,7 @@ fn target(target: &[u8], is_connect: bool) -> Result<(), Refusal> {
         _ if target == b"*" => true,
         Some(b'/') => !path.iter().any(|byte| b"<>`".contains(byte)),
         _ => Uri::try_from(target)
-            .is_ok_and(|uri| uri.scheme().is_some() != is_connect && uri.authority().is_some()),
+            .is_ok_and(|uri| uri.scheme().is_some() && uri.authority().is_some()),
     };
     if is_path { Ok(()) } else { Err(Refusal::BadTarget) }
 }

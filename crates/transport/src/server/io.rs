@@ -212,6 +212,16 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
             if this.stand_in.is_some() || this.activity.refusal().is_some() {
                 return this.give_stand_in(buffer);
             }
+            if let Eyes::Http1(guard) = &mut this.eyes
+                && guard.awaits_answer()
+                && !this.held.is_empty()
+            {
+                ready!(this.activity.poll_answered(cx));
+                guard.stays();
+                this.activity.bytes_read();
+                this.look_at_held();
+                continue;
+            }
             let before = buffer.filled().len();
             ready!(Pin::new(&mut this.inner).poll_read(cx, buffer))?;
             if buffer.filled().len() == before {
