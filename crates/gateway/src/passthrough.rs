@@ -240,8 +240,11 @@ impl Passthrough {
     ) -> Result<(), Error> {
         let asked_host = headers::asked_host(request.uri(), request.headers());
         let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
-        let is_open_ended =
-            !request.headers().contains_key(CONTENT_LENGTH) && !request.body().is_end_stream();
+        // Over HTTP/2 a length of nothing may be a lie, and an upstream would not wait for what comes.
+        let is_nothing =
+            |length: &HeaderValue| length.as_bytes().iter().all(|digit| *digit == b'0');
+        let is_open_ended = !request.body().is_end_stream()
+            && request.headers().get(CONTENT_LENGTH).is_none_or(is_nothing);
         let headers = request.headers_mut();
         headers::strip_hop_by_hop(headers);
         headers::strip_misleading(headers);
@@ -273,6 +276,7 @@ impl Passthrough {
         }
         if is_open_ended {
             // Said aloud, since a body of a GET would be left out otherwise.
+            headers.remove(CONTENT_LENGTH);
             headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
         headers.insert(http::header::HOST, headers::host(uri).ok_or(Error::Internal)?);
@@ -386,8 +390,17 @@ impl Waiting<'_> {
                 let inner = body::timed(inner, self.route.idle_timeout);
                 let answered = Box::pin(answered.cancelled_owned());
                 let gate = said.map(Gate::new);
-                let key = self.key.cloned();
-                body::boxed(Upload { inner, gate, progress, answered, key, _place: place })
+                let (key, left) = (self.key.cloned(), inner.size_hint().exact());
+                body::boxed(Upload {
+                    inner,
+                    gate,
+                    progress,
+                    answered,
+                    key,
+                    left,
+                    last: None,
+                    _place: place,
+                })
             }
         };
         let request = request.map(upload);

@@ -8,6 +8,7 @@ mod exchange;
 mod frames;
 mod guard;
 mod head;
+mod host;
 mod io;
 mod refusal;
 
@@ -27,6 +28,7 @@ use tokio_util::task::TaskTracker;
 use crate::body::Body;
 use crate::tls::ServerTls;
 use accept::Door;
+pub use host::read_host;
 pub use refusal::{ERRNOS, Refusal, Rejection, Watcher};
 
 /// How long a cut connection may take to notice. Only a service that blocks its thread needs this time.

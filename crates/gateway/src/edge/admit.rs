@@ -1,18 +1,17 @@
 //! Which requests are let in at all, whatever they ask for: the server refused none of it, the method
-//! may be ours to answer, and the host is one, and one of those served. Must never look at a path, a
-//! query or a key.
+//! may be ours to answer, what only HTTP/2 can say fits HTTP/1, and the host is one, and one of those served.
+//! Must never look at a query or a key.
 
-use http::header::HOST;
-use http::uri::Authority;
-use http::{HeaderMap, Method, Request, Version};
+use http::header::{CONTENT_LENGTH, HOST};
+use http::uri::{Authority, PathAndQuery};
+use http::{HeaderMap, Method, Request, Uri, Version};
 use transport::body::Body;
-use transport::server::Refusal;
+use transport::server::{Refusal, read_host};
 
 use crate::error::Error;
 
 /// No method has a longer name.
 const METHOD_BYTES_MAX: usize = 16;
-const HOST_BYTES_MAX: usize = 255;
 
 /// Lets a request in, or says why not.
 pub(crate) fn admit(hosts: &[String], request: &Request<Body>) -> Result<(), Error> {
@@ -22,6 +21,8 @@ pub(crate) fn admit(hosts: &[String], request: &Request<Body>) -> Result<(), Err
     may_ask(request)?;
     if request.version() == Version::HTTP_2 {
         has_plain_names(request.headers())?;
+        has_one_length(request.headers())?;
+        has_plain_target(request.uri())?;
     }
     let host = host(request)?;
     if !hosts.is_empty() && !host.is_some_and(|host| is_served(hosts, host)) {
@@ -47,17 +48,39 @@ fn may_ask(request: &Request<Body>) -> Result<(), Error> {
     if is_odd { Err(Error::unknown_method()) } else { Ok(()) }
 }
 
-/// In HTTP/1 the server looks itself.
+/// In HTTP/1 the server looks itself. h2 takes a quote for a part of a name.
 fn has_plain_names(headers: &HeaderMap) -> Result<(), Error> {
     let is_claim = |name: &str| {
         name.starts_with("x_forwarded") || name.starts_with("content_") || name == "x_real_ip"
     };
     let is_odd = |name: &str| {
-        name.contains('_') && (is_claim(&name.replace('-', "_")) || name == "transfer_encoding")
+        name.contains('"')
+            || name.contains('_')
+                && (is_claim(&name.replace('-', "_")) || name == "transfer_encoding")
     };
     match headers.keys().any(|name| is_odd(name.as_str())) {
         true => Err(Error::Refused(Refusal::BadHeader)),
         false => Ok(()),
+    }
+}
+
+/// h2 takes several lengths that are equal, and an empty one as 0.
+fn has_one_length(headers: &HeaderMap) -> Result<(), Error> {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    match (lengths.next(), lengths.next()) {
+        (None, _) => Ok(()),
+        (Some(length), None) if !length.is_empty() => Ok(()),
+        _ => Err(Error::Refused(Refusal::BadFraming)),
+    }
+}
+
+/// h2 takes any scheme, and any text for a path.
+fn has_plain_target(target: &Uri) -> Result<(), Error> {
+    let path = target.path_and_query().map_or("", PathAndQuery::as_str);
+    let is_path = path.starts_with('/') || path == "*";
+    match target.scheme_str() {
+        None | Some("http" | "https") if is_path => Ok(()),
+        _ => Err(Error::Refused(Refusal::BadTarget)),
     }
 }
 
@@ -73,22 +96,30 @@ fn host(request: &Request<Body>) -> Result<Option<&str>, Error> {
     };
     let target = request.uri().authority().map(Authority::as_str);
     let host = match (target, named) {
-        (Some(target), Some(named)) if !target.eq_ignore_ascii_case(named) => return Err(BAD),
+        (Some(target), Some(named)) if !is_same(request.uri(), target, named) => return Err(BAD),
         (Some(host), _) | (None, Some(host)) => host,
         (None, None) if request.version() == Version::HTTP_2 => return Err(BAD),
         (None, None) => return Ok(None),
     };
-    let is_fit = |byte: u8| byte.is_ascii_graphic() && !b"/@?#\\".contains(&byte);
-    let is_host = (1..=HOST_BYTES_MAX).contains(&host.len()) && host.bytes().all(is_fit);
-    if is_host { Ok(Some(host)) } else { Err(BAD) }
+    if read_host(host.as_bytes()).is_some() { Ok(Some(host)) } else { Err(BAD) }
+}
+
+/// Whether two texts name one host. The port of the target's scheme need not be said.
+fn is_same(uri: &Uri, target: &str, named: &str) -> bool {
+    if target.eq_ignore_ascii_case(named) {
+        return true;
+    }
+    let own = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+    let (Some(target), Some(named)) = (read_host(target.as_bytes()), read_host(named.as_bytes()))
+    else {
+        return false;
+    };
+    target.0.eq_ignore_ascii_case(named.0) && target.1.unwrap_or(own) == named.1.unwrap_or(own)
 }
 
 /// Whether a host is among those served, on whatever port.
 fn is_served(hosts: &[String], host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
+    let name = read_host(host.as_bytes()).map_or(host, |(name, _)| name);
     hosts.iter().any(|served| served.eq_ignore_ascii_case(name))
 }
 
@@ -104,6 +135,8 @@ mod tests {
         let request = request.body(transport::body::empty()).unwrap();
         let looked = may_ask(&request)
             .and_then(|()| has_plain_names(request.headers()))
+            .and_then(|()| has_one_length(request.headers()))
+            .and_then(|()| has_plain_target(request.uri()))
             .and_then(|()| host(&request));
         match looked {
             Ok(host) => host.unwrap_or("none").to_owned(),
@@ -118,8 +151,14 @@ mod tests {
         assert_eq!(verdict("GET", "/", Version::HTTP_10, &[]), "none");
         assert_eq!(verdict("GET", "http://A/", one, &[("host", "a")]), "A");
         assert_eq!(verdict("GET", "https://a/", two, &[]), "a");
+        assert_eq!(verdict("GET", "http://a:80/", one, &[("host", "A")]), "a:80");
+        assert_eq!(verdict("GET", "https://a/", two, &[("host", "a:443")]), "a");
         for (uri, version, headers) in [
             ("http://a/", one, &[("host", "b")][..]),
+            ("http://a/", one, &[("host", "a:443")]),
+            ("http://a:81/", one, &[("host", "a")]),
+            ("http://a:99999/", two, &[]),
+            ("http://a/", two, &[("host", "a:")]),
             ("http://a@b/", two, &[]),
             ("https://a/", two, &[("host", "b")]),
             ("/", two, &[]),
@@ -150,6 +189,24 @@ mod tests {
         }
         let headers = [("host", "a"), ("api_key", "1"), ("content-type", "a")];
         assert_eq!(verdict("GET", "/", Version::HTTP_2, &headers), "a");
+    }
+
+    #[test]
+    fn what_only_http2_can_say_is_refused() {
+        let two = Version::HTTP_2;
+        for (uri, headers, slug) in [
+            ("http://a/", &[("content-length", "5"), ("content-length", "5")][..], "bad_framing"),
+            ("http://a/", &[("content-length", "")], "bad_framing"),
+            ("ftp://a/", &[], "bad_target"),
+        ] {
+            assert_eq!(verdict("GET", uri, two, headers), slug, "{uri} {headers:?}");
+        }
+        let of = |path| {
+            let uri = Uri::builder().scheme("http").authority("a").path_and_query(path).build();
+            uri.is_ok_and(|uri| has_plain_target(&uri).is_ok())
+        };
+        assert!(of("/") && of("/a?b") && of("*"));
+        assert!(!of("a") && !of("?a") && !of("a/b"));
     }
 
     #[test]

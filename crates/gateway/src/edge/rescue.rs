@@ -9,8 +9,8 @@ use std::sync::Arc;
 use domain::json;
 use domain::quirks::Quirks;
 use futures_util::FutureExt;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, Response, StatusCode};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Response, StatusCode, Version};
 use limits::Lifecycle;
 use tower::ServiceExt;
 use transport::body::{self, Body};
@@ -43,7 +43,12 @@ impl<S: Below<Incoming, Response<Body>>> Around<S, Incoming> for Rescue {
             account.note(|account| account.error = Some(error.slug()));
             log(&error);
             let quirks = endpoint.and_then(|endpoint| self.quirks.get(endpoint.name()));
-            answer_to(&error, quirks.map(Arc::as_ref))
+            let mut answer = answer_to(&error, quirks.map(Arc::as_ref));
+            // As where the server itself refuses it: what follows may be read in another way, too.
+            if matches!(error, Error::Refused(_)) && version <= Version::HTTP_11 {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            answer
         });
         part(&self.lifecycle, version, &mut answer);
         self.ends.add(endpoint, answer.headers_mut());

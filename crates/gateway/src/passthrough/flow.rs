@@ -57,6 +57,12 @@ impl Progress {
         self.state().failed
     }
 
+    /// Notes why the client's part of the body did not come.
+    fn fail(&self, error: BodyError) -> BodyError {
+        self.state().failed = Some(error);
+        error
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -97,7 +103,21 @@ pub(super) struct Upload {
     pub(super) answered: Pin<Box<WaitForCancellationFutureOwned>>,
     /// The legacy key, which may not be in a trailer.
     pub(super) key: Option<Secret>,
+    /// How much of it is still to come, where that was said.
+    pub(super) left: Option<u64>,
+    /// The last piece of all that was said. It waits until nothing comes behind it: with it the request is
+    /// whole for the upstream.
+    pub(super) last: Option<Bytes>,
     pub(super) _place: Place,
+}
+
+impl Upload {
+    /// Whether nothing may come behind a piece, and it is not yet known that nothing does.
+    fn is_last(&mut self, data: &Bytes) -> bool {
+        let Some(left) = &mut self.left else { return false };
+        *left = left.saturating_sub(data.len() as u64);
+        *left == 0 && !data.is_empty() && !self.inner.is_end_stream()
+    }
 }
 
 impl http_body::Body for Upload {
@@ -116,24 +136,43 @@ impl http_body::Body for Upload {
             }
             this.gate = None;
         }
-        let frame = ready!(Pin::new(&mut this.inner).poll_frame(cx));
-        let mut state = this.progress.state();
-        state.last = Instant::now();
-        Poll::Ready(frame.map(|frame| match frame {
-            Ok(frame) => Ok(clean(frame, |trailers| {
-                if let Some(key) = &this.key {
-                    credential::take_out(trailers, key.expose());
+        loop {
+            let frame = ready!(Pin::new(&mut this.inner).poll_frame(cx));
+            this.progress.state().last = Instant::now();
+            let frame = match frame {
+                None => return Poll::Ready(this.last.take().map(|last| Ok(Frame::data(last)))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(this.progress.fail(error)))),
+                Some(Ok(frame)) => frame,
+            };
+            let data = match frame.into_data() {
+                Ok(data) => data,
+                Err(frame) => {
+                    if frame.trailers_ref().is_some_and(|it| !headers::are_names(it)) {
+                        let error = this.progress.fail(BodyError::BadFraming);
+                        return Poll::Ready(Some(Err(error)));
+                    }
+                    // Trailers cannot follow a length in HTTP/1.
+                    let last = this.last.take().map(Frame::data);
+                    let trailers = |frame| {
+                        clean(frame, |trailers| {
+                            if let Some(key) = &this.key {
+                                credential::take_out(trailers, key.expose());
+                            }
+                        })
+                    };
+                    return Poll::Ready(Some(Ok(last.unwrap_or_else(|| trailers(frame)))));
                 }
-            })),
-            Err(error) => {
-                state.failed = Some(error);
-                Err(error)
+            };
+            if this.is_last(&data) {
+                this.last = Some(data);
+            } else if this.last.is_none() {
+                return Poll::Ready(Some(Ok(Frame::data(data))));
             }
-        }))
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.last.is_none() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

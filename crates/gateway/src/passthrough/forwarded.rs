@@ -75,15 +75,14 @@ pub(super) fn via(headers: &mut HeaderMap) {
     headers.append(VIA, OURS);
 }
 
-/// Puts a value behind all that is there, as one line.
+/// Puts a value behind all that is there, as one line. What a trusted proxy said stays, byte by byte.
 fn append(headers: &mut HeaderMap, name: &HeaderName, value: String) {
-    let there = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-    let mut there: Vec<&str> = there.collect();
+    let mut there: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
     let all = match there.is_empty() {
-        true => value,
+        true => value.into_bytes(),
         false => {
-            there.push(&value);
-            there.join(", ")
+            there.push(value.as_bytes());
+            there.join(&b", "[..])
         }
     };
     if let Ok(all) = HeaderValue::from_maybe_shared(Bytes::from(all)) {

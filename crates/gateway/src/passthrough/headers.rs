@@ -116,6 +116,11 @@ fn is_framing_or_identity(name: &str) -> bool {
         || matches!(name, "content-length" | "forwarded" | "x-real-ip" | "x-request-id")
 }
 
+/// Whether all names are those of HTTP/1: h2 takes a quote for a part of one.
+pub(super) fn are_names(headers: &HeaderMap) -> bool {
+    !headers.keys().any(|name| name.as_str().contains('"'))
+}
+
 /// Removes from trailers what may not be one.
 pub(super) fn strip_trailers(trailers: &mut HeaderMap) {
     remove_where(trailers, |name| !may_trail(name.as_str()));

@@ -1,5 +1,5 @@
-//! Counts HTTP/2 frames that belong to no request, because h2 answers pings, settings and priorities as
-//! fast as they arrive. Must never look into a frame or cut one in the middle.
+//! Counts HTTP/2 frames that ask for nothing, because h2 takes them as fast as they arrive, and requests that
+//! are taken back. Must never look into a frame or cut one in the middle.
 
 use std::time::Duration;
 
@@ -8,6 +8,12 @@ use tokio::time::Instant;
 /// More control frames than this within [`WINDOW`] are a flood.
 const CONTROL_FRAMES_MAX: usize = 1_000;
 const WINDOW: Duration = Duration::from_secs(10);
+/// More requests than this that are taken back within [`WINDOW`] are a flood, if they are most of all
+/// requests. A proxy whose clients leave has more, but has many others as well.
+const RESETS_MAX: usize = 100;
+/// Written bytes for each WINDOW_UPDATE that counts for nothing: a reader gives room back, twice for the
+/// smallest frame there is.
+const BYTES_PER_UPDATE: usize = 4;
 
 const HEAD_BYTES: usize = 9;
 const DATA: u8 = 0x0;
@@ -25,6 +31,10 @@ pub(super) struct Frames {
     /// The unread bytes of the current frame's content.
     left: usize,
     count: usize,
+    requests: usize,
+    resets: usize,
+    /// Bytes that were written, and for which no room was given back yet.
+    written: usize,
     since: Option<Instant>,
 }
 
@@ -39,7 +49,7 @@ impl Frames {
                 at += here;
                 continue;
             }
-            if self.has == 0 && self.count > CONTROL_FRAMES_MAX {
+            if self.has == 0 && self.is_flood() {
                 return Some(at);
             }
             if let Some(place) = self.head.get_mut(self.has) {
@@ -57,16 +67,36 @@ impl Frames {
         None
     }
 
+    /// Notes bytes that were written to the peer.
+    pub(super) fn wrote(&mut self, bytes: usize) {
+        self.written = self.written.saturating_add(bytes);
+    }
+
+    fn is_flood(&self) -> bool {
+        self.count > CONTROL_FRAMES_MAX
+            || (self.resets > RESETS_MAX && self.resets > self.requests / 2)
+    }
+
     fn count(&mut self, kind: u8) {
-        // Other code limits frames that belong to requests.
-        if matches!(kind, DATA | HEADERS | RST_STREAM | WINDOW_UPDATE | CONTINUATION) {
-            return;
+        match kind {
+            // Other code limits what belongs to a request.
+            DATA | CONTINUATION => return,
+            HEADERS => {
+                self.requests += 1;
+                return;
+            }
+            WINDOW_UPDATE if self.written >= BYTES_PER_UPDATE => {
+                self.written -= BYTES_PER_UPDATE;
+                return;
+            }
+            _ => {}
         }
         let now = Instant::now();
         if self.since.is_none_or(|since| now - since > WINDOW) {
-            (self.since, self.count) = (Some(now), 0);
+            (self.since, self.count, self.requests, self.resets) = (Some(now), 0, 0, 0);
         }
         self.count += 1;
+        self.resets += usize::from(kind == RST_STREAM);
     }
 }
 
@@ -108,12 +138,36 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn frames_of_requests_and_slow_control_frames_are_no_flood() {
         let mut frames = Frames::default();
-        for kind in [DATA, HEADERS, RST_STREAM, WINDOW_UPDATE, CONTINUATION] {
+        for kind in [DATA, HEADERS, CONTINUATION] {
             assert_eq!(frames.look(&frame(kind, 5).repeat(2 * CONTROL_FRAMES_MAX)), None);
         }
+        let updates = frame(WINDOW_UPDATE, 4).repeat(2 * CONTROL_FRAMES_MAX);
+        frames.wrote(2 * CONTROL_FRAMES_MAX * BYTES_PER_UPDATE);
+        assert_eq!(frames.look(&updates), None, "of a reader");
+        assert!(Frames::default().look(&updates).is_some(), "of one to whom nothing was written");
         for _ in 0..5 {
             assert_eq!(frames.look(&frame(PING, 8).repeat(CONTROL_FRAMES_MAX)), None);
             tokio::time::advance(2 * WINDOW).await;
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_that_are_taken_back_are_a_flood_if_they_are_most_of_all() {
+        let (request, reset) = (frame(HEADERS, 5), frame(RST_STREAM, 4));
+        let both = [&request[..], &reset].concat();
+        let mut frames = Frames::default();
+        assert_eq!(frames.look(&both.repeat(RESETS_MAX)), None);
+        assert!(frames.look(&both.repeat(2)).is_some());
+        // However slowly they come, within ten seconds.
+        let mut slow = Frames::default();
+        let mut count = 0;
+        while slow.look(&both).is_none() && count < 2_000 {
+            count += 1;
+            tokio::time::advance(Duration::from_millis(5)).await;
+        }
+        assert_eq!(count, RESETS_MAX + 1);
+        let mut proxy = Frames::default();
+        let mixed = [request.repeat(3), reset].concat();
+        assert_eq!(proxy.look(&mixed.repeat(CONTROL_FRAMES_MAX / 2)), None);
     }
 }

@@ -5,11 +5,11 @@
 use http::Uri;
 
 use super::ServerLimits;
+use super::host::read_host;
 use super::refusal::Refusal;
 
 /// No known method is longer. The substitute of a refused request has a longer one.
 pub(super) const METHOD_BYTES_MAX: usize = 16;
-const HOST_BYTES_MAX: usize = 255;
 /// No real length has more digits.
 const LENGTH_DIGITS_MAX: usize = 19;
 
@@ -125,7 +125,7 @@ impl Head {
         let (name, value) = field(line).ok_or(Refusal::BadHeader)?;
         if name.eq_ignore_ascii_case(b"host") {
             self.hosts += 1;
-            if self.hosts > 1 || !is_host(value.trim_ascii()) {
+            if self.hosts > 1 || read_host(value.trim_ascii()).is_none() {
                 return Err(Refusal::BadHost);
             }
         } else if name.eq_ignore_ascii_case(b"content-length") {
@@ -191,12 +191,6 @@ fn has_a_double(name: &[u8]) -> bool {
     })
 }
 
-/// A name or an address, with an optional port.
-fn is_host(value: &[u8]) -> bool {
-    let is_fit = |byte: &u8| byte.is_ascii_graphic() && !b"/@?#\\".contains(byte);
-    (1..=HOST_BYTES_MAX).contains(&value.len()) && value.iter().all(is_fit)
-}
-
 /// Checks a path with its query as hyper reads it, `*`, or a target that also names a host. A query may have
 /// text in UTF-8 that is not escaped.
 fn target(target: &[u8]) -> Result<(), Refusal> {
@@ -204,10 +198,11 @@ fn target(target: &[u8]) -> Result<(), Refusal> {
         Some(mark) => target.split_at(mark),
         None => (target, &[][..]),
     };
-    if !path.iter().all(u8::is_ascii_graphic) {
+    // A fragment is no part of a target; hyper would cut it off.
+    if !path.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'#') {
         return Err(Refusal::BadTarget);
     }
-    let is_fit = |byte: &u8| byte.is_ascii_graphic() && !b"\"<>".contains(byte);
+    let is_fit = |byte: &u8| byte.is_ascii_graphic() && !b"\"<>#".contains(byte);
     if !query.iter().all(is_fit) {
         let is_text = query.iter().all(|byte| is_fit(byte) || !byte.is_ascii());
         if !is_text || std::str::from_utf8(query).is_err() {
@@ -217,8 +212,19 @@ fn target(target: &[u8]) -> Result<(), Refusal> {
     let is_path = match path.first() {
         _ if target == b"*" => true,
         Some(b'/') => !path.iter().any(|byte| b"<>`".contains(byte)),
-        _ => Uri::try_from(target)
-            .is_ok_and(|uri| uri.scheme().is_some() && uri.authority().is_some()),
+        _ => return absolute(target),
     };
     if is_path { Ok(()) } else { Err(Refusal::BadTarget) }
+}
+
+/// Checks a target that names a host, too.
+fn absolute(target: &[u8]) -> Result<(), Refusal> {
+    let uri = Uri::try_from(target).map_err(|_| Refusal::BadTarget)?;
+    match (uri.scheme_str(), uri.authority()) {
+        (Some("http" | "https"), Some(host)) if read_host(host.as_str().as_bytes()).is_some() => {
+            Ok(())
+        }
+        (Some("http" | "https"), Some(_)) => Err(Refusal::BadHost),
+        _ => Err(Refusal::BadTarget),
+    }
 }

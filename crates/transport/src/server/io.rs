@@ -179,6 +179,15 @@ impl<T> Watched<T> {
         Poll::Ready(Ok(()))
     }
 
+    fn wrote(&mut self, result: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(written) = result {
+            self.activity.bytes_written();
+            if let (Eyes::Http2(frames), Ok(bytes)) = (&mut self.eyes, written) {
+                frames.wrote(*bytes);
+            }
+        }
+    }
+
     fn is_silent(&self) -> bool {
         self.activity.refusal() == Some(Refusal::SlowHeaders) && self.held.is_empty()
     }
@@ -243,9 +252,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<T> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.inner).poll_write(cx, bytes);
-        if result.is_ready() {
-            self.activity.bytes_written();
-        }
+        self.wrote(&result);
         result
     }
 
@@ -255,9 +262,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<T> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
-        if result.is_ready() {
-            self.activity.bytes_written();
-        }
+        self.wrote(&result);
         result
     }
 

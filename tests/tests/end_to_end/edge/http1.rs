@@ -183,6 +183,82 @@ async fn a11_an_unknown_method_is_405_with_the_list_of_known_methods() {
 }
 
 #[tokio::test]
+async fn a28_behind_a_refused_connect_the_connection_closes() {
+    let edge = Edge::new("").await;
+    let text = "CONNECT gateway.example:443 HTTP/1.1\r\nhost: gateway.example:443\r\n\r\n";
+    let text = text.to_owned() + &request("GET /hidden", &[]);
+    let heard = say(edge.front.running.address, text.as_bytes()).await;
+    assert_eq!(heard.matches("HTTP/1.1 ").count(), 1, "{heard}");
+    let answer = Answer::heard(&heard);
+    assert_eq!(answer.verdict(), "405 method_not_allowed");
+    assert_eq!(answer.header("connection"), "close");
+    assert_eq!(edge.upstream.asked(), 0);
+}
+
+#[tokio::test]
+async fn a29_a_fragment_or_another_scheme_in_a_target_is_400() {
+    let edge = Edge::new("").await;
+    for (target, verdict) in [
+        ("/t#/../admin", "400 bad_target"),
+        ("/#", "400 bad_target"),
+        ("/t?a=1#/admin", "400 bad_query"),
+        ("http://gateway.example/t#x", "400 bad_target"),
+        ("http://gateway.example#x", "400 bad_target"),
+        ("ftp://gateway.example/t", "400 bad_target"),
+        ("file://gateway.example/t", "400 bad_target"),
+        ("ws://gateway.example/t", "400 bad_target"),
+    ] {
+        edge.refuses(request(&format!("GET {target}"), &[]), verdict).await;
+    }
+}
+
+#[tokio::test]
+async fn a30_a_host_that_is_none_is_400_and_closes_wherever_it_stands() {
+    let edge = Edge::new("").await;
+    for host in [
+        "h\"x",
+        "h'x",
+        "h,i",
+        "h;i",
+        "h%00",
+        "h%2e",
+        "h<x>",
+        "h|x",
+        "h*",
+        "h(x)",
+        "h!",
+        "h:",
+        "h:0",
+        "h:99999",
+        "h:+80",
+        "h:80:80",
+        "h:x",
+        ":80",
+        "[::1",
+        "::1",
+        "[]",
+        "[h]",
+        "[::1]80",
+        ".",
+        "a..b",
+        ".h",
+        "1",
+        "256.1.1.1",
+    ] {
+        let text =
+            request("GET /x", &[]).replace("host: gateway.example", &format!("host: {host}"));
+        edge.refuses(text, "400 bad_host").await;
+    }
+    edge.refuses(request("GET http://other.example/x", &[]), "400 bad_host").await;
+    edge.refuses(request("GET http://gateway.example:99999/x", &[]), "400 bad_host").await;
+    edge.refuses(request("GET http://gateway.example:81/x", &[]), "400 bad_host").await;
+    // One host in two spellings.
+    let text = request("GET http://gateway.example:80/x", &["connection: close"]);
+    let heard = say(edge.front.running.address, text.as_bytes()).await;
+    assert!(heard.starts_with("HTTP/1.1 200 "), "{heard}");
+}
+
+#[tokio::test]
 async fn a14_an_unexpected_request_body_is_read_away_before_the_answer() {
     let upstream = Raw::start(|head| Reply::page_of(&[1, 2, 3], head)).await;
     let front = Front::start(&edge_text(upstream.address, "", "")).await;

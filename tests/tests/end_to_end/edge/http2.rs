@@ -84,6 +84,26 @@ async fn b01_requests_that_are_taken_back_at_once_end_the_connection() {
 }
 
 #[tokio::test]
+async fn b01_requests_that_are_taken_back_one_by_one_end_the_connection() {
+    let (far, open, all) = silent().await;
+    let front = Front::start(&edge_text(far.address, "", "")).await;
+    let mut client = Http2::to(front.running.address, &[]).await;
+    for number in 0..2_000 {
+        let stream = 1 + 2 * number;
+        let reset = frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes());
+        if client.say(&get(stream, "/x")).await.is_none() || client.say(&reset).await.is_none() {
+            break;
+        }
+        sleep(Duration::from_millis(2)).await;
+    }
+    assert_eq!(client.goaway().await, Some(ENHANCE_YOUR_CALM));
+    drop(client);
+    until(&open, 0).await;
+    assert!(all.load(Ordering::SeqCst) <= 110, "{all:?} requests went upstream");
+    assert_eq!(front.rejected("h2_control_flood").await, 1);
+}
+
+#[tokio::test]
 async fn b02_header_blocks_without_end_end_the_connection() {
     let (upstream, front) = edge("").await;
     for content in [&[][..], &[0, 1, b'a', 1, b'b']] {
@@ -149,6 +169,7 @@ async fn b05_frames_that_ask_for_nothing_end_the_connection_when_there_are_too_m
         frame(SETTINGS, 0, 0, &[]),
         frame(PRIORITY, 0, 3, &[0, 0, 0, 0, 9]),
         frame(0xbe, 0, 0, b"unknown"),
+        frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]),
     ];
     for nothing in &kinds {
         let mut client = Http2::to(front.running.address, &[]).await;
@@ -252,6 +273,125 @@ async fn b08_fields_that_http1_would_read_differently_reach_no_upstream() {
         assert_eq!(upstream.asked(), 0, "{block:?}");
     }
     assert!(is_served(&front).await);
+}
+
+#[tokio::test]
+async fn b11_what_h2_takes_and_http1_does_not_reaches_no_upstream() {
+    let (upstream, front) = edge("").await;
+    let key = format!("Bearer {}", tests::LEGACY_KEY);
+    let head = |scheme: &str, host: &str, path: &str, more: &[(&str, &str)]| {
+        let head = [
+            (":method", "GET"),
+            (":scheme", scheme),
+            (":authority", host),
+            (":path", path),
+            ("authorization", key.as_str()),
+        ];
+        block(&[&head[..], more].concat())
+    };
+    let fields = |more: &[(&str, &str)]| head("http", "h", "/x", more);
+    let mut blocks = vec![
+        fields(&[("x\"y", "1")]),
+        fields(&[("\"", "1")]),
+        fields(&[("x(y", "1")]),
+        fields(&[("x y", "1")]),
+        fields(&[("x/y", "1")]),
+        fields(&[("", "1")]),
+        fields(&[("content-length", "0"), ("content-length", "0")]),
+        fields(&[("content-length", "")]),
+        fields(&[("content-length", "0, 0")]),
+        fields(&[("content-length", "+0")]),
+        head("", "h", "/x", &[]),
+        head("ftp", "h", "/x", &[]),
+        head("ht tp", "h", "/x", &[]),
+        head("http", "h", "x", &[]),
+        head("http", "h", "?x", &[]),
+        head("http", "h", "", &[]),
+        head("http", "h", "http://h/x", &[]),
+    ];
+    for host in ["h\"x", "[::1", "h:99999", "h:", "h:0", "h,i", "h;i", "h%00", "u@h", ":80", "a..b"]
+    {
+        blocks.push(head("http", host, "/x", &[]));
+    }
+    for block in blocks {
+        let mut client = Http2::to(front.running.address, &[]).await;
+        client.say(&frame(HEADERS, END_STREAM | END_HEADERS, 1, &block)).await.unwrap();
+        let outcome = client.outcome(1).await.unwrap();
+        let is_reset = outcome.kind != HEADERS && outcome.reason() == PROTOCOL_ERROR;
+        let text = String::from_utf8_lossy(&block).into_owned();
+        assert!(is_reset || outcome.status() == 400, "{text:?}: {outcome:?}");
+        assert_eq!(upstream.asked(), 0, "{text:?}");
+    }
+    assert!(is_served(&front).await);
+}
+
+#[tokio::test]
+async fn b12_data_behind_the_length_that_was_said_makes_no_request_whole() {
+    let bodies = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = Arc::clone(&bodies);
+    let upstream = Far::start(move |mut wire| {
+        let seen = Arc::clone(&seen);
+        async move {
+            let head = wire.head().await?;
+            let is_good = head.contains("/good");
+            let body = match head.contains("content-length: 5\r\n") {
+                true if is_good => wire.exactly(5).await?,
+                false if is_good => wire.until("0\r\n\r\n").await?,
+                _ => wire.rest().await,
+            };
+            seen.lock().unwrap().push(body);
+            wire.say("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await
+        }
+    })
+    .await;
+    let front = Front::start(&edge_text(upstream.address, "", "")).await;
+    for (length, first) in [("0", &b""[..]), ("5", b"abcde"), ("5", b"abc")] {
+        let head = request("POST", "/x", &[("content-length", length)]);
+        let mut client = Http2::to(front.running.address, &[]).await;
+        client.say(&frame(HEADERS, END_HEADERS, 1, &head)).await.unwrap();
+        client.say(&frame(DATA, 0, 1, first)).await.unwrap();
+        sleep(Duration::from_millis(100)).await;
+        client.say(&frame(DATA, END_STREAM, 1, b"more")).await.unwrap();
+        let outcome = client.outcome(1).await.unwrap();
+        assert!(outcome.kind == RST_STREAM && outcome.reason() == PROTOCOL_ERROR, "{outcome:?}");
+
+        let head = request("POST", "/good", &[("content-length", length)]);
+        let rest = b"abcde"[first.len()..].iter().take(length.parse::<usize>().unwrap()).copied();
+        let rest: Vec<u8> = if length == "0" { Vec::new() } else { rest.collect() };
+        let mut client = Http2::to(front.running.address, &[]).await;
+        client.say(&frame(HEADERS, END_HEADERS, 1, &head)).await.unwrap();
+        for data in [first, &rest] {
+            client.say(&frame(DATA, 0, 1, data)).await.unwrap();
+        }
+        client.say(&frame(DATA, END_STREAM, 1, b"")).await.unwrap();
+        assert_eq!(client.outcome(1).await.unwrap().status(), 200, "{length}");
+    }
+    let bodies = bodies.lock().unwrap();
+    let whole = |body: &&String| body.ends_with("abcde") || body.ends_with("0\r\n\r\n");
+    assert_eq!(bodies.iter().filter(whole).count(), 3, "the good ones alone: {bodies:?}");
+}
+
+#[tokio::test]
+async fn b13_trailers_that_http1_would_read_differently_make_no_request_whole() {
+    let upstream = Far::start(|mut wire| async move {
+        wire.head().await?;
+        let body = wire.rest().await;
+        assert!(!body.contains("0\r\n"), "whole: {body}");
+        None
+    })
+    .await;
+    let front = Front::start(&edge_text(upstream.address, "", "")).await;
+    for trailers in [&[("x\"y", "1")][..], &[("x-a", "1\r\nx-b: 2")], &[("X-Upper", "1")]] {
+        let mut client = Http2::to(front.running.address, &[]).await;
+        let head = request("POST", "/x", &[("trailer", "x-a")]);
+        client.say(&frame(HEADERS, END_HEADERS, 1, &head)).await.unwrap();
+        client.say(&frame(DATA, 0, 1, b"abc")).await.unwrap();
+        sleep(Duration::from_millis(50)).await;
+        client.say(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(trailers))).await.unwrap();
+        let outcome = client.outcome(1).await.unwrap();
+        let is_reset = outcome.kind != HEADERS && outcome.reason() == PROTOCOL_ERROR;
+        assert!(is_reset || outcome.status() == 400, "{trailers:?}: {outcome:?}");
+    }
 }
 
 #[tokio::test]

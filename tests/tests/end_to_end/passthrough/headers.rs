@@ -1,7 +1,7 @@
 //! Headers of requests that pass through: which are removed, which are added and which are trusted.
 
 use tests::raw::{Raw, Reply};
-use tests::wire::{passing, request, values};
+use tests::wire::{Wire, passing, request, values};
 use tests::{Front, LEGACY_KEY, config_text};
 
 async fn upstream() -> Raw {
@@ -129,6 +129,27 @@ async fn a24_a_trusted_proxy_is_believed_and_followed() {
     assert_eq!(values(&sent, "via"), ["1.0 other", "1.1 tieline"]);
     assert_eq!(values(&heard, "via"), ["1.1 tieline"]);
     assert!(values(&sent, "x-original-url").is_empty());
+}
+
+#[tokio::test]
+async fn a31_bytes_that_are_no_text_drop_nothing_of_a_trusted_proxys_chain() {
+    let upstream = upstream().await;
+    let config = config_text(upstream.address, "", "[passthrough]\nenabled = true");
+    let trusting = config.replace("[admin]", "trusted_proxies = [\"127.0.0.0/8\"]\n[admin]");
+    let front = Front::start(&trusting).await;
+    let text =
+        request("GET /x", &["connection: close", "XFF: caf\u{e9}, 192.0.2.1", "FWD: for=\u{e9}"]);
+    let mut bytes = Vec::new();
+    for part in text.replace("XFF", "x-forwarded-for").replace("FWD", "forwarded").chars() {
+        bytes.push(part as u8);
+    }
+    let mut wire = Wire::to(front.running.address).await;
+    wire.say(&bytes).await.unwrap();
+    assert!(wire.head().await.unwrap().starts_with("HTTP/1.1 200 "));
+    let sent = upstream.heads().pop().unwrap();
+    assert_eq!(sent.headers("x-forwarded-for"), ["caf\u{fffd}, 192.0.2.1, 127.0.0.1"]);
+    let forwarded = "for=\u{fffd}, for=127.0.0.1;proto=http;host=\"gateway.example\"";
+    assert_eq!(sent.headers("forwarded"), [forwarded]);
 }
 
 #[tokio::test]

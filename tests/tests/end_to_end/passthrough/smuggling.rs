@@ -100,7 +100,7 @@ async fn a05_a_request_with_a_bad_first_chunk_is_400_bad_framing() {
     let front = passing(upstream.address, "").await;
     let text = request("POST /x", &["transfer-encoding: chunked"]) + "zz\r\n";
     let heard = say(front.running.address, text.as_bytes()).await;
-    tests::expect::error(&tests::Answer::heard(&heard), "400 bad_framing", "zz");
+    tests::expect::refusal(&heard, "400 bad_framing", "zz");
 }
 
 #[tokio::test]
