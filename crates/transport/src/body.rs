@@ -56,10 +56,13 @@ impl From<Infallible> for BodyError {
 impl From<hyper::Error> for BodyError {
     fn from(error: hyper::Error) -> Self {
         let kind = error_chain::find::<io::Error>(&error).map(io::Error::kind);
+        let is_tls = error_chain::find::<rustls::Error>(&error).is_some();
         match kind {
             _ if error.is_incomplete_message() => Self::Truncated,
             Some(io::ErrorKind::UnexpectedEof) => Self::Truncated,
-            Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => Self::BadFraming,
+            Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) if !is_tls => {
+                Self::BadFraming
+            }
             Some(kind) => Self::Transport(kind),
             None if error.is_timeout() => Self::Transport(io::ErrorKind::TimedOut),
             None => Self::Transport(io::ErrorKind::Other),

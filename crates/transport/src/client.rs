@@ -2,6 +2,7 @@
 //! by itself, or put an address, header or body into an error.
 
 mod answer;
+mod answers;
 mod connect;
 mod exchange;
 mod failure;
@@ -35,6 +36,8 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 const WRITE_PROGRESS: Duration = Duration::from_secs(60);
 /// The largest accepted answer head, in bytes. For HTTP/1, hyper allows at most 100 headers.
 const HEAD_BYTES_MAX: u32 = 64 * 1024;
+/// An upstream with more 1xx answers than this to one request counts as broken.
+const INFORMATIONAL_MAX: usize = 16;
 /// How much an HTTP/1 connection may buffer.
 const HTTP1_BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// The default for the age of connections.
@@ -225,8 +228,10 @@ impl ClientError {
             return Self::Other;
         }
         let io = error_chain::find::<std::io::Error>(error).map(std::io::Error::kind);
-        if io == Some(std::io::ErrorKind::TimedOut) {
-            return Self::Stalled;
+        match io {
+            Some(std::io::ErrorKind::TimedOut) => return Self::Stalled,
+            Some(std::io::ErrorKind::InvalidInput) => return Self::BadFraming,
+            _ => {}
         }
         // The socket ended early, or HTTP/2 reset the stream or sent GOAWAY.
         Self::Reset { started: true }

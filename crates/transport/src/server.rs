@@ -68,6 +68,9 @@ pub struct ServerLimits {
     pub header_list_bytes_max: u32,
     /// Concurrent streams on one HTTP/2 connection.
     pub streams_max: u32,
+    /// How many requests of an HTTP/2 connection may be taken back within ten seconds, if they are most of
+    /// its requests. A proxy whose clients leave has more, but has many others as well.
+    pub resets_max: usize,
     /// How much of one body an HTTP/2 peer may send before it is read, in bytes.
     pub stream_window_bytes: u32,
     /// The same for all bodies of a connection.
@@ -90,6 +93,7 @@ impl Default for ServerLimits {
             header_bytes_max: 32 * 1024,
             header_list_bytes_max: 16 * 1024,
             streams_max: 100,
+            resets_max: 100,
             stream_window_bytes: 64 * 1024,
             connection_window_bytes: 1024 * 1024,
         }

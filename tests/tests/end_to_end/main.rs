@@ -61,6 +61,7 @@ mod shadow {
     mod life;
 }
 mod upstream {
+    mod http2;
     mod keys;
     mod load;
     mod reach;

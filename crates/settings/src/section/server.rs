@@ -76,6 +76,8 @@ pub(crate) struct TypedServer {
     http2_header_list_bytes_max: u32,
     #[serde(deserialize_with = "count")]
     http2_streams_max: usize,
+    #[serde(deserialize_with = "count")]
+    http2_resets_max: usize,
     #[serde(deserialize_with = "size_within::<{ 1 << 10 }, WINDOW_BYTES_MAX, _, _>")]
     http2_stream_window: u32,
     #[serde(deserialize_with = "size_within::<{ 64 << 10 }, WINDOW_BYTES_MAX, _, _>")]
@@ -106,6 +108,7 @@ impl Default for TypedServer {
             header_bytes_max: 32 << 10,
             http2_header_list_bytes_max: 16 << 10,
             http2_streams_max: 100,
+            http2_resets_max: 100,
             http2_stream_window: 64 << 10,
             http2_connection_window: 1 << 20,
             compression: vec![Coding::Zstd, Coding::Br, Coding::Gzip],
@@ -171,6 +174,7 @@ impl TypedServer {
                 header_list_bytes_max: self.http2_header_list_bytes_max,
                 // Never above a million.
                 streams_max: u32::try_from(self.http2_streams_max).unwrap_or(u32::MAX),
+                resets_max: self.http2_resets_max,
                 stream_window_bytes: self.http2_stream_window,
                 connection_window_bytes: self.http2_connection_window,
             },

@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tower::{Service, ServiceExt};
 
+use super::answers::Followed;
 use super::failure::ConnectFailure;
 use super::resolve::{Names, Resolver};
 use crate::error_chain;
@@ -63,7 +64,7 @@ impl Connector {
 }
 
 impl Service<Uri> for Connector {
-    type Response = MaybeHttpsStream<Socket>;
+    type Response = TokioIo<Followed<TokioIo<MaybeHttpsStream<Socket>>>>;
     type Error = ConnectFailure;
     type Future = BoxFuture<Self::Response, ConnectFailure>;
 
@@ -81,7 +82,8 @@ impl Service<Uri> for Connector {
             match connecting.await {
                 Err(_) if reached.load(Ordering::Relaxed) => Err(ConnectFailure::TlsTimeout),
                 Err(_) => Err(ConnectFailure::Timeout),
-                Ok(connected) => connected.map_err(|error| failure(&error)),
+                Ok(Ok(stream)) => Ok(TokioIo::new(Followed::new(TokioIo::new(stream)))),
+                Ok(Err(error)) => Err(failure(&error)),
             }
         })
     }

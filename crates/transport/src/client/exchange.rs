@@ -12,11 +12,8 @@ use hyper_util::client::legacy::connect::capture_connection;
 use tokio::sync::oneshot;
 
 use super::connect::Connector;
-use super::{ClientError, answer};
+use super::{ClientError, INFORMATIONAL_MAX, answer};
 use crate::body::{Body, BodyError};
-
-/// An upstream with more 1xx answers than this counts as broken.
-const INFORMATIONAL_MAX: usize = 16;
 
 /// Sends a request; `continued` is told of the first `100 Continue`.
 pub(super) async fn exchange<B>(

@@ -1,35 +1,31 @@
 //! Counts HTTP/2 frames that ask for nothing, because h2 takes them as fast as they arrive, and requests that
-//! are taken back. Must never look into a frame or cut one in the middle.
+//! are taken back; finds trailers. Must never look into a frame or cut one in the middle.
 
 use std::time::Duration;
 
+use bytes::BytesMut;
 use tokio::time::Instant;
+
+use crate::http2::{
+    self, CONTINUATION, DATA, FrameHead, HEAD_BYTES, HEADERS, RST_STREAM, WINDOW_UPDATE,
+};
 
 /// More control frames than this within [`WINDOW`] are a flood.
 const CONTROL_FRAMES_MAX: usize = 1_000;
 const WINDOW: Duration = Duration::from_secs(10);
-/// More requests than this that are taken back within [`WINDOW`] are a flood, if they are most of all
-/// requests. A proxy whose clients leave has more, but has many others as well.
-const RESETS_MAX: usize = 100;
 /// Written bytes for each WINDOW_UPDATE that counts for nothing: a reader gives room back, twice for the
 /// smallest frame there is.
 const BYTES_PER_UPDATE: usize = 4;
 
-const HEAD_BYTES: usize = 9;
-const DATA: u8 = 0x0;
-const HEADERS: u8 = 0x1;
-const RST_STREAM: u8 = 0x3;
-const WINDOW_UPDATE: u8 = 0x8;
-const CONTINUATION: u8 = 0x9;
-
 /// Follows the frames of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
-    /// The current frame's head.
-    head: [u8; HEAD_BYTES],
-    has: usize,
+    resets_max: usize,
     /// The unread bytes of the current frame's content.
     left: usize,
+    /// The newest stream. One more header block of it, or of an older one, is its trailers.
+    newest: u32,
+    are_shielded: bool,
     count: usize,
     requests: usize,
     resets: usize,
@@ -38,33 +34,59 @@ pub(super) struct Frames {
     since: Option<Instant>,
 }
 
+/// What is known of some bytes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Seen {
+    /// How many of them may be passed on. The rest must be shown again, together with more bytes.
+    pub(super) passed: usize,
+    /// Why the rest may not.
+    pub(super) end: Option<End>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum End {
+    /// It is a flood, and nothing of it may ever be passed on.
+    Flood,
+    /// It begins with trailers, which need a shield.
+    Trailers,
+}
+
 impl Frames {
-    /// Looks at the next bytes. `Some` is the end of the last allowed frame in them; the rest is a flood.
-    pub(super) fn look(&mut self, bytes: &[u8]) -> Option<usize> {
-        let mut at = 0;
-        while let Some(byte) = bytes.get(at) {
-            if self.left > 0 {
-                let here = self.left.min(bytes.len() - at);
-                self.left -= here;
-                at += here;
-                continue;
+    /// More requests than `resets_max` that are taken back within [`WINDOW`] are a flood, if they are most of
+    /// all requests.
+    pub(super) fn new(resets_max: usize) -> Self {
+        Frames { resets_max, ..Frames::default() }
+    }
+
+    /// Looks at the next bytes.
+    pub(super) fn look(&mut self, bytes: &[u8]) -> Seen {
+        let mut passed = 0;
+        loop {
+            let rest = bytes.get(passed..).unwrap_or_default();
+            let here = self.left.min(rest.len());
+            self.left -= here;
+            passed += here;
+            let rest = rest.get(here..).unwrap_or_default();
+            if !rest.is_empty() && self.is_flood() {
+                return Seen { passed, end: Some(End::Flood) };
             }
-            if self.has == 0 && self.is_flood() {
-                return Some(at);
+            let Some(head) = FrameHead::of(rest) else { return Seen { passed, end: None } };
+            if head.kind == HEADERS && !std::mem::take(&mut self.are_shielded) {
+                if head.stream <= self.newest {
+                    return Seen { passed, end: Some(End::Trailers) };
+                }
+                self.newest = head.stream;
             }
-            if let Some(place) = self.head.get_mut(self.has) {
-                *place = *byte;
-            }
-            self.has += 1;
-            at += 1;
-            if self.has == HEAD_BYTES {
-                let [high, middle, low, kind, ..] = self.head;
-                self.left = u32::from_be_bytes([0, high, middle, low]) as usize;
-                self.has = 0;
-                self.count(kind);
-            }
+            self.left = head.length;
+            passed += HEAD_BYTES;
+            self.count(head.kind);
         }
-        None
+    }
+
+    /// Puts a shield before the trailers that [`Frames::look`] found. `false` if more bytes are needed.
+    pub(super) fn shield(&mut self, bytes: &mut BytesMut, at: usize) -> bool {
+        self.are_shielded = http2::shield(bytes, at);
+        self.are_shielded
     }
 
     /// Notes bytes that were written to the peer.
@@ -74,7 +96,7 @@ impl Frames {
 
     fn is_flood(&self) -> bool {
         self.count > CONTROL_FRAMES_MAX
-            || (self.resets > RESETS_MAX && self.resets > self.requests / 2)
+            || (self.resets > self.resets_max && self.resets > self.requests / 2)
     }
 
     fn count(&mut self, kind: u8) {
@@ -117,6 +139,7 @@ mod tests {
     use super::*;
 
     const PING: u8 = 0x6;
+    const RESETS_MAX: usize = 100;
 
     fn frame(kind: u8, length: u8) -> Vec<u8> {
         let mut frame = vec![0, 0, length, kind, 0, 0, 0, 0, 0];
@@ -124,50 +147,89 @@ mod tests {
         frame
     }
 
+    /// HEADERS of request after request, with what stands behind each.
+    fn requests(count: usize, behind: &[u8]) -> Vec<u8> {
+        let one = |number: usize| {
+            let mut request = frame(HEADERS, 5);
+            request[5..HEAD_BYTES].copy_from_slice(&(2 * number as u32 + 1).to_be_bytes());
+            request.extend_from_slice(behind);
+            request
+        };
+        (0..count).flat_map(one).collect()
+    }
+
+    fn is_flood(frames: &mut Frames, bytes: &[u8]) -> bool {
+        let seen = frames.look(bytes);
+        assert!(seen.end.is_some() || seen.passed == bytes.len());
+        seen.end == Some(End::Flood)
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_flood_is_cut_between_two_frames_however_its_bytes_arrive() {
         let ping = frame(PING, 8);
         let flood = ping.repeat(CONTROL_FRAMES_MAX + 5);
         let allowed = ping.len() * (CONTROL_FRAMES_MAX + 1);
-        assert_eq!(Frames::default().look(&flood), Some(allowed));
-        let mut single = Frames::default();
-        let first = flood.iter().position(|byte| single.look(&[*byte]).is_some());
-        assert_eq!(first, Some(allowed));
+        let cut = Seen { passed: allowed, end: Some(End::Flood) };
+        assert_eq!(Frames::default().look(&flood), cut);
+        let (mut frames, mut held, mut passed) = (Frames::default(), Vec::new(), 0);
+        for byte in &flood {
+            held.push(*byte);
+            let seen = frames.look(&held);
+            held.drain(..seen.passed);
+            passed += seen.passed;
+            if seen.end.is_some() {
+                break;
+            }
+        }
+        assert_eq!(passed, allowed);
     }
 
     #[tokio::test(start_paused = true)]
     async fn frames_of_requests_and_slow_control_frames_are_no_flood() {
         let mut frames = Frames::default();
-        for kind in [DATA, HEADERS, CONTINUATION] {
-            assert_eq!(frames.look(&frame(kind, 5).repeat(2 * CONTROL_FRAMES_MAX)), None);
+        for kind in [DATA, CONTINUATION] {
+            let many = frame(kind, 5).repeat(2 * CONTROL_FRAMES_MAX);
+            assert!(!is_flood(&mut frames, &many));
         }
+        assert!(!is_flood(&mut frames, &requests(2 * CONTROL_FRAMES_MAX, &[])));
         let updates = frame(WINDOW_UPDATE, 4).repeat(2 * CONTROL_FRAMES_MAX);
         frames.wrote(2 * CONTROL_FRAMES_MAX * BYTES_PER_UPDATE);
-        assert_eq!(frames.look(&updates), None, "of a reader");
-        assert!(Frames::default().look(&updates).is_some(), "of one to whom nothing was written");
+        assert!(!is_flood(&mut frames, &updates), "of a reader");
+        assert!(is_flood(&mut Frames::default(), &updates), "for nothing that was written");
         for _ in 0..5 {
-            assert_eq!(frames.look(&frame(PING, 8).repeat(CONTROL_FRAMES_MAX)), None);
+            assert!(!is_flood(&mut frames, &frame(PING, 8).repeat(CONTROL_FRAMES_MAX)));
             tokio::time::advance(2 * WINDOW).await;
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn requests_that_are_taken_back_are_a_flood_if_they_are_most_of_all() {
-        let (request, reset) = (frame(HEADERS, 5), frame(RST_STREAM, 4));
-        let both = [&request[..], &reset].concat();
-        let mut frames = Frames::default();
-        assert_eq!(frames.look(&both.repeat(RESETS_MAX)), None);
-        assert!(frames.look(&both.repeat(2)).is_some());
+        let reset = frame(RST_STREAM, 4);
+        let all = requests(RESETS_MAX + 2, &reset);
+        let half = requests(RESETS_MAX, &reset).len();
+        let mut frames = Frames::new(RESETS_MAX);
+        assert!(!is_flood(&mut frames, &all[..half]));
         // However slowly they come, within ten seconds.
-        let mut slow = Frames::default();
-        let mut count = 0;
-        while slow.look(&both).is_none() && count < 2_000 {
-            count += 1;
-            tokio::time::advance(Duration::from_millis(5)).await;
-        }
-        assert_eq!(count, RESETS_MAX + 1);
-        let mut proxy = Frames::default();
-        let mixed = [request.repeat(3), reset].concat();
-        assert_eq!(proxy.look(&mixed.repeat(CONTROL_FRAMES_MAX / 2)), None);
+        tokio::time::advance(WINDOW / 2).await;
+        assert!(is_flood(&mut frames, &all[half..]));
+        let few = requests(CONTROL_FRAMES_MAX, &[]);
+        let mut proxy = Frames::new(RESETS_MAX);
+        assert!(!is_flood(
+            &mut proxy,
+            &[&reset[..], &few, &reset.repeat(RESETS_MAX + 50)].concat()
+        ));
+    }
+
+    #[test]
+    fn trailers_are_found_and_pass_behind_their_shield() {
+        let (head, body) = (requests(1, &[]), frame(DATA, 5));
+        let mut frames = Frames::default();
+        let before = [&head[..], &body].concat();
+        let mut bytes = BytesMut::from(&[&before[..], &head].concat()[..]);
+        let seen = Seen { passed: before.len(), end: Some(End::Trailers) };
+        assert_eq!(frames.look(&bytes), seen);
+        assert!(frames.shield(&mut bytes, before.len()));
+        let rest = bytes.split_off(before.len());
+        assert_eq!(frames.look(&rest), Seen { passed: head.len() + 1, end: None });
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::ServerLimits;
 use super::activity::{Activity, Protocol};
-use super::frames::{Frames, calm_down};
+use super::frames::{End, Frames, calm_down};
 use super::guard::Guard;
 use super::refusal::{Refusal, Rejection};
 
@@ -93,22 +93,42 @@ impl<T> Watched<T> {
         let held = BytesMut::from(opening);
         let (eyes, passed) = match activity.protocol() {
             Protocol::Http1 => (Eyes::Http1(Guard::new(Arc::clone(limits))), 0),
-            Protocol::Http2 => (Eyes::Http2(Frames::default()), held.len()),
+            Protocol::Http2 => (Eyes::Http2(Frames::new(limits.resets_max)), held.len()),
         };
         let mut watched =
             Self { inner, activity, eyes, held, passed, stand_in: None, linger: None };
-        watched.look_at_held();
+        if matches!(watched.eyes, Eyes::Http1(_)) {
+            watched.look_at_held();
+        }
         watched
     }
 
-    /// Passes the held bytes to the guard.
+    /// Looks at the held bytes, none of which may be returned yet.
     fn look_at_held(&mut self) {
-        if let Eyes::Http1(guard) = &mut self.eyes {
-            let seen = guard.look(&self.held);
-            self.passed = seen.passed;
-            if let Some(refusal) = seen.refusal {
-                self.activity.refuse(refusal);
+        match &mut self.eyes {
+            Eyes::Shut => {}
+            Eyes::Http1(guard) => {
+                let seen = guard.look(&self.held);
+                self.passed = seen.passed;
+                if let Some(refusal) = seen.refusal {
+                    self.activity.refuse(refusal);
+                }
             }
+            Eyes::Http2(frames) => loop {
+                let unseen = self.held.get(self.passed..).unwrap_or_default();
+                let seen = frames.look(unseen);
+                self.passed += seen.passed;
+                match seen.end {
+                    Some(End::Trailers) if frames.shield(&mut self.held, self.passed) => {}
+                    None | Some(End::Trailers) => return,
+                    Some(End::Flood) => {
+                        self.held.truncate(self.passed);
+                        self.stand_in = Some(calm_down().into());
+                        self.activity.rejected(Rejection::ControlFlood);
+                        return;
+                    }
+                }
+            },
         }
     }
 
@@ -116,11 +136,13 @@ impl<T> Watched<T> {
     fn look(&mut self, buffer: &mut ReadBuf<'_>, before: usize) {
         match &mut self.eyes {
             Eyes::Shut => {}
-            Eyes::Http2(frames) => {
-                if let Some(end) = frames.look(&buffer.filled()[before..]) {
-                    buffer.set_filled(before + end);
-                    self.stand_in = Some(calm_down().into());
-                    self.activity.rejected(Rejection::ControlFlood);
+            Eyes::Http2(frames) if self.held.is_empty() => {
+                let bytes = &buffer.filled()[before..];
+                let passed = frames.look(bytes).passed;
+                if passed < bytes.len() {
+                    self.held.extend_from_slice(&bytes[passed..]);
+                    buffer.set_filled(before + passed);
+                    self.look_at_held();
                 }
             }
             Eyes::Http1(guard) if self.held.is_empty() => {
@@ -133,7 +155,7 @@ impl<T> Watched<T> {
                 }
                 buffer.set_filled(before + seen.passed);
             }
-            Eyes::Http1(_) => {
+            Eyes::Http1(_) | Eyes::Http2(_) => {
                 self.held.extend_from_slice(&buffer.filled()[before..]);
                 buffer.set_filled(before);
                 self.look_at_held();

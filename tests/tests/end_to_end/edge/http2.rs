@@ -381,7 +381,17 @@ async fn b13_trailers_that_http1_would_read_differently_make_no_request_whole() 
     })
     .await;
     let front = Front::start(&edge_text(upstream.address, "", "")).await;
-    for trailers in [&[("x\"y", "1")][..], &[("x-a", "1\r\nx-b: 2")], &[("X-Upper", "1")]] {
+    let pseudo = |name: &'static str| [(name, "/admin"), ("x-a", "1")];
+    for trailers in [
+        &[("x\"y", "1")][..],
+        &[("x-a", "1\r\nx-b: 2")],
+        &[("X-Upper", "1")],
+        &pseudo(":path"),
+        &pseudo(":method"),
+        &pseudo(":authority"),
+        &pseudo(":scheme"),
+        &[("x-a", "1"), (":path", "/admin")],
+    ] {
         let mut client = Http2::to(front.running.address, &[]).await;
         let head = request("POST", "/x", &[("trailer", "x-a")]);
         client.say(&frame(HEADERS, END_HEADERS, 1, &head)).await.unwrap();

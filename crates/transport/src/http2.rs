@@ -1,0 +1,101 @@
+//! What stands in an HTTP/2 frame's head, and at the start of its header block. h2 ignores pseudo fields that come
+//! first in trailers; behind a plain field it refuses them. Must never decode more of a block than its start.
+
+use bytes::{BufMut, BytesMut};
+
+/// The size of a frame's head.
+pub(crate) const HEAD_BYTES: usize = 9;
+pub(crate) const DATA: u8 = 0x0;
+pub(crate) const HEADERS: u8 = 0x1;
+pub(crate) const RST_STREAM: u8 = 0x3;
+pub(crate) const WINDOW_UPDATE: u8 = 0x8;
+pub(crate) const CONTINUATION: u8 = 0x9;
+pub(crate) const END_STREAM: u8 = 0x1;
+const PADDED: u8 = 0x8;
+const PRIORITY: u8 = 0x20;
+/// `host`, without a value: an indexed field of the static table (RFC 7541, appendix A). It is no trailer.
+const PLAIN_FIELD: u8 = 0x80 | 38;
+
+/// The head of a frame.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FrameHead {
+    pub(crate) length: usize,
+    pub(crate) kind: u8,
+    pub(crate) flags: u8,
+    pub(crate) stream: u32,
+}
+
+impl FrameHead {
+    /// The head at the start of these bytes, if it is all there.
+    pub(crate) fn of(bytes: &[u8]) -> Option<FrameHead> {
+        let [high, middle, low, kind, flags, stream @ ..] = *bytes.first_chunk::<HEAD_BYTES>()?;
+        Some(FrameHead {
+            length: u32::from_be_bytes([0, high, middle, low]) as usize,
+            kind,
+            flags,
+            stream: u32::from_be_bytes(stream) & 0x7fff_ffff,
+        })
+    }
+
+    /// Where the fields of a HEADERS frame begin, behind changes of the table's size. `None` if more bytes
+    /// of the frame are needed.
+    pub(crate) fn fields_at(&self, frame: &[u8]) -> Option<usize> {
+        let end = HEAD_BYTES + self.length;
+        let has = |flag, bytes| if self.flags & flag == 0 { 0 } else { bytes };
+        let mut at = HEAD_BYTES + has(PADDED, 1) + has(PRIORITY, 5);
+        while at < end && frame.get(at)? & 0xe0 == 0x20 {
+            let mut goes_on = frame.get(at)? & 0x1f == 0x1f;
+            at += 1;
+            while goes_on && at < end {
+                goes_on = frame.get(at)? & 0x80 != 0;
+                at += 1;
+            }
+        }
+        Some(at.min(end))
+    }
+}
+
+/// Puts a plain field in front of the trailers whose frame begins at `at`, so that h2 refuses pseudo fields in
+/// them. `false` if more bytes of the frame are needed.
+pub(crate) fn shield(bytes: &mut BytesMut, at: usize) -> bool {
+    let frame = bytes.get(at..).unwrap_or_default();
+    let Some(head) = FrameHead::of(frame) else { return false };
+    let Some(fields) = head.fields_at(frame) else { return false };
+    let length = u32::try_from(head.length + 1).unwrap_or(u32::MAX).to_be_bytes();
+    let rest = bytes.split_off(at + fields);
+    bytes.put_u8(PLAIN_FIELD);
+    bytes.unsplit(rest);
+    if let Some(place) = bytes.get_mut(at..at + 3) {
+        place.copy_from_slice(&length[1..]);
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_field_stands_in_front_of_trailers() {
+        for (flags, payload, shielded) in [
+            (0x5, &[0x82][..], &[PLAIN_FIELD, 0x82][..]),
+            (0x5, &[], &[PLAIN_FIELD]),
+            (0x5 | PADDED, &[2, 0x82, 0, 0], &[2, PLAIN_FIELD, 0x82, 0, 0]),
+            (0x5 | PRIORITY, &[0, 0, 0, 0, 9, 0x82], &[0, 0, 0, 0, 9, PLAIN_FIELD, 0x82]),
+            (0x5, &[0x20, 0x3f, 0xe1, 0x1f, 0x82], &[0x20, 0x3f, 0xe1, 0x1f, PLAIN_FIELD, 0x82]),
+        ] {
+            let frame = |payload: &[u8]| {
+                let mut frame = vec![7, 7, 0, 0, payload.len() as u8, HEADERS, flags, 0, 0, 0, 1];
+                frame.extend_from_slice(payload);
+                frame
+            };
+            let (whole, wanted) = (frame(payload), [frame(shielded), vec![9]].concat());
+            let mut bytes = BytesMut::from(&[&whole[..], &[9]].concat()[..]);
+            assert!(shield(&mut bytes, 2));
+            assert_eq!(bytes, wanted, "{payload:?}");
+            for cut in 2..11 {
+                assert!(!shield(&mut BytesMut::from(&whole[..cut]), 2), "{cut} bytes");
+            }
+        }
+    }
+}
