@@ -26,7 +26,7 @@ pub fn inner(out: &mut Vec<u8>, text: &str) {
 
 /// Whether a text has a quote, a backslash or a control character. Names are short, so eight bytes at a
 /// time are faster than one at a time and than wide registers.
-fn must_escape(text: &[u8]) -> bool {
+pub fn must_escape(text: &[u8]) -> bool {
     let Some(last) = text.last_chunk() else {
         return text.iter().any(|byte| *byte < 0x20 || matches!(byte, b'"' | b'\\'));
     };

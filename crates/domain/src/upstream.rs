@@ -28,7 +28,7 @@ pub use crate::upstream::facts::{Credential, Facts};
 pub use crate::upstream::mapping::{
     CallerIdField, EmployeeIdField, ExtensionField, Mapping, QueueSource, SupervisionSource,
 };
-pub use crate::upstream::strict::FIELD_BYTES_MAX;
+pub use crate::upstream::scan::FIELD_BYTES_MAX;
 
 /// Every dialect. Adding one is a file and a line here.
 pub static DIALECTS: &[&dyn Dialect] = &[&voiso::Voiso, &vonage::Vonage];

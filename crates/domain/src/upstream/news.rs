@@ -2,13 +2,14 @@
 //! documented ones are there. A vendor that adds or drops a field is noticed; the operator hears of it.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
-use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-
-use super::list::{self, Keys, Layout, RowReader};
-use super::strict::{Skip, Str};
+use super::list::{self, Layout, RowReader};
+use super::scan::{Fault, Scan};
+use super::strict::skip;
 use super::{PageError, PageTail};
+
+/// Lists of keys.
+type Keys = &'static [&'static [&'static str]];
 
 /// A larger number would tell nothing more.
 const MAX: usize = 100;
@@ -28,15 +29,14 @@ struct News {
 }
 
 impl RowReader for News {
-    fn next<'de, A: SeqAccess<'de>>(&mut self, seq: &mut A, _: usize) -> Result<bool, A::Error> {
+    fn row(&mut self, scan: &mut Scan<'_>) -> Result<(), Fault> {
         let News { known, found } = self;
-        let keys = RowKeys(|key: &str| {
+        keys_of(scan, |key| {
             let is_known = known.iter().any(|keys| keys.contains(&key));
             if !is_known && found.len() < MAX && !found.contains(key) {
                 found.insert(key.to_owned());
             }
-        });
-        Ok(seq.next_element_seed(keys)?.is_some())
+        })
     }
 }
 
@@ -59,42 +59,21 @@ struct KeysSeen {
 }
 
 impl RowReader for KeysSeen {
-    fn next<'de, A: SeqAccess<'de>>(&mut self, seq: &mut A, _: usize) -> Result<bool, A::Error> {
+    fn row(&mut self, scan: &mut Scan<'_>) -> Result<(), Fault> {
         let KeysSeen { known, seen } = self;
         if seen.count_ones() as usize == known.len() {
-            return Err(de::Error::custom("nothing is left to learn"));
+            // Nothing is left to learn.
+            return Err(scan.bad());
         }
-        let keys = RowKeys(|key: &str| {
+        keys_of(scan, |key| {
             if let Some(place) = known.iter().position(|known| *known == key) {
                 *seen |= 1 << place;
             }
-        });
-        Ok(seq.next_element_seed(keys)?.is_some())
+        })
     }
 }
 
 /// Hands on each key of a row; the values are checked and dropped.
-struct RowKeys<F>(F);
-
-impl<'de, F: FnMut(&str)> DeserializeSeed<'de> for RowKeys<F> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'de>>(self, de: D) -> Result<(), D::Error> {
-        de.deserialize_map(self)
-    }
-}
-
-impl<'de, F: FnMut(&str)> Visitor<'de> for RowKeys<F> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key::<Str<'de>>()? {
-            (self.0)(&key.0);
-            map.next_value::<Skip>()?;
-        }
-        Ok(())
-    }
+fn keys_of(scan: &mut Scan<'_>, look: impl FnMut(&str)) -> Result<(), Fault> {
+    scan.object(look, |scan, ()| skip(scan))
 }

@@ -1,17 +1,20 @@
-//! A reader of JSON text for serde, for pages that are as they should be: it takes strings eight bytes at a
-//! time and has no words for what is wrong. What it refuses is read again by serde_json, which has them.
+//! A reader of JSON text: strings eight bytes at a time, and no tree, no copy and no wish to go on after
+//! a fault. What is seldom (escapes, all but whole numbers) is given to serde_json, one value at a time.
 //!
-//! Must never accept what serde_json refuses, nor read another value from what both accept: escapes and
-//! all but the plainest numbers are therefore left to serde_json, one at a time.
+//! Must never accept what serde_json refuses, never read another value from what both accept, and never
+//! quote the text in a fault.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde::forward_to_deserialize_any;
+use super::{PageError, SchemaError, SchemaKind};
+use crate::json::escapes_in;
 
+/// The longest text that a field may have, and the longest name of one, in bytes.
+pub const FIELD_BYTES_MAX: usize = 1 << 20;
 /// As deep as serde_json goes.
 const DEPTH_MAX: u8 = 127;
+/// Any number of so many digits is a `u64`.
+const DIGITS_MAX: usize = 19;
 
 /// The text and the place in it that is read next.
 #[derive(Debug)]
@@ -22,22 +25,85 @@ pub(super) struct Scan<'de> {
     depth: u8,
 }
 
-/// The text is not what was asked for; there is no more to know here.
+/// What is wrong with a text, and where. Boxed, so that what is right travels in registers.
 #[derive(Debug)]
-pub(super) struct Refused;
+pub(super) struct Fault(Box<(SchemaKind, Vec<Step>)>);
 
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("refused")
+/// A step of the path to a fault; the innermost comes first.
+#[derive(Debug)]
+enum Step {
+    Key(&'static str),
+    Row(usize),
+    /// A key of the text itself, which nobody quotes.
+    Unknown,
+}
+
+impl Fault {
+    #[cold]
+    pub(super) fn new(kind: SchemaKind) -> Fault {
+        Fault(Box::new((kind, Vec::new())))
+    }
+
+    /// The same, seen from the object that has it under a key.
+    #[cold]
+    pub(super) fn under(mut self, key: &'static str) -> Fault {
+        self.0.1.push(Step::Key(key));
+        self
+    }
+
+    /// The same, seen from the object that has it under a key that is not read.
+    #[cold]
+    pub(super) fn unread(mut self) -> Fault {
+        self.0.1.push(Step::Unknown);
+        self
+    }
+
+    #[cold]
+    fn in_row(mut self, row: usize) -> Fault {
+        self.0.1.push(Step::Row(row));
+        self
     }
 }
 
-impl std::error::Error for Refused {}
-
-impl de::Error for Refused {
-    fn custom<T: fmt::Display>(_: T) -> Refused {
-        Refused
+impl From<Fault> for PageError {
+    fn from(fault: Fault) -> PageError {
+        let (kind, steps) = *fault.0;
+        let mut path = String::new();
+        for step in steps.iter().rev() {
+            match step {
+                Step::Row(row) => path.push_str(&format!("[{row}]")),
+                Step::Key(key) if path.is_empty() => path.push_str(key),
+                Step::Key(key) => path.extend([".", key]),
+                Step::Unknown => path.push_str(".?"),
+            }
+        }
+        if path.is_empty() {
+            path.push('.');
+        }
+        PageError::Schema(SchemaError { path, kind })
     }
+}
+
+/// What stands before the next member of a list or an object.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Before {
+    /// The bracket.
+    Bracket,
+    /// A comma.
+    Comma,
+    /// The value before, and nothing behind it yet.
+    Value,
+}
+
+/// A value that holds no others.
+#[derive(Debug, PartialEq)]
+pub(super) enum Scalar<'de> {
+    Null,
+    Bool(bool),
+    Whole(u64),
+    /// Below zero, with a fraction, or larger.
+    OtherNumber,
+    Text(Cow<'de, str>),
 }
 
 impl<'de> Scan<'de> {
@@ -45,17 +111,19 @@ impl<'de> Scan<'de> {
         Scan { text, at: 0, depth: DEPTH_MAX }
     }
 
-    /// The place where reading stopped, in bytes.
-    pub(super) fn at(&self) -> usize {
-        self.at
-    }
-
     /// That nothing but space is left.
-    pub(super) fn end(&mut self) -> Result<(), Refused> {
+    pub(super) fn end(&mut self) -> Result<(), Fault> {
         self.skip_space();
-        if self.at == self.text.len() { Ok(()) } else { Err(Refused) }
+        if self.at == self.text.len() { Ok(()) } else { Err(self.bad()) }
     }
 
+    /// The text is no JSON from here on.
+    #[cold]
+    pub(super) fn bad(&self) -> Fault {
+        Fault::new(SchemaKind::BadJson { at: self.at })
+    }
+
+    #[inline]
     fn byte(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
@@ -67,233 +135,275 @@ impl<'de> Scan<'de> {
     }
 
     /// The first byte of what comes next, which stays unread.
-    fn next(&mut self) -> Result<u8, Refused> {
+    #[inline]
+    pub(super) fn next(&mut self) -> Result<u8, Fault> {
         match self.byte() {
             Some(byte) if byte > b' ' => Ok(byte),
-            _ => {
-                self.skip_space();
-                self.byte().ok_or(Refused)
-            }
+            _ => self.next_after_space(),
         }
     }
 
-    fn expect(&mut self, byte: u8) -> Result<(), Refused> {
+    fn next_after_space(&mut self) -> Result<u8, Fault> {
+        self.skip_space();
+        self.byte().ok_or_else(|| self.bad())
+    }
+
+    #[inline]
+    fn expect(&mut self, byte: u8) -> Result<(), Fault> {
         if self.next()? != byte {
-            return Err(Refused);
+            return Err(self.bad());
         }
         self.at += 1;
         Ok(())
     }
 
-    fn word(&mut self, word: &str) -> Result<(), Refused> {
+    fn word(&mut self, word: &str) -> Result<(), Fault> {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
         if !rest.starts_with(word.as_bytes()) {
-            return Err(Refused);
+            return Err(self.bad());
         }
         self.at += word.len();
         Ok(())
     }
 
+    /// Takes a `null`, if one stands here.
+    #[inline]
+    pub(super) fn null(&mut self) -> Result<bool, Fault> {
+        if self.next()? != b'n' {
+            return Ok(false);
+        }
+        self.word("null").map(|()| true)
+    }
+
     /// A string; borrowed unless it holds an escape.
-    fn string(&mut self) -> Result<Cow<'de, str>, Refused> {
-        self.expect(b'"')?;
-        let begin = self.at;
-        let end = plain_until(self.text.as_bytes(), begin);
-        match self.text.as_bytes().get(end) {
-            Some(b'"') => {
-                self.at = end + 1;
-                self.text.get(begin..end).map(Cow::Borrowed).ok_or(Refused)
-            }
-            Some(b'\\') => self.escaped(begin, end).map(Cow::Owned),
-            _ => Err(Refused),
+    #[inline]
+    pub(super) fn string(&mut self) -> Result<Cow<'de, str>, Fault> {
+        match self.plain() {
+            Some(text) => Ok(Cow::Borrowed(text)),
+            None => self.escaped().map(Cow::Owned),
         }
     }
 
-    /// A string that begins at `begin` and has its first escape at `at`.
-    #[cold]
-    fn escaped(&mut self, begin: usize, mut at: usize) -> Result<String, Refused> {
-        loop {
-            match self.text.as_bytes().get(at) {
-                // serde_json knows which escapes there are; here it only matters that `\"` is no end.
-                Some(b'\\') => at = plain_until(self.text.as_bytes(), at + 2),
-                Some(b'"') => break,
-                _ => return Err(Refused),
+    /// A string without escapes. Where another stands here, one that is too long, or none, nothing is taken.
+    fn plain(&mut self) -> Option<&'de str> {
+        let quote = match self.byte() {
+            Some(b'"') => self.at,
+            _ => {
+                self.skip_space();
+                self.byte().filter(|byte| *byte == b'"').map(|_| self.at)?
             }
+        };
+        let end = plain_until(self.text.as_bytes(), quote + 1);
+        let is_long = end - quote > FIELD_BYTES_MAX + 1;
+        if self.text.as_bytes().get(end) != Some(&b'"') || is_long {
+            return None;
+        }
+        self.at = end + 1;
+        self.text.get(quote + 1..end)
+    }
+
+    /// Any other string, or what is wrong with it.
+    #[cold]
+    fn escaped(&mut self) -> Result<String, Fault> {
+        if self.next()? != b'"' {
+            return Err(self.other_kind());
+        }
+        let quote = self.at;
+        let bytes = self.text.as_bytes();
+        let mut at = plain_until(bytes, quote + 1);
+        // serde_json knows which escapes there are; here it only matters that `\"` is no end.
+        while bytes.get(at) == Some(&b'\\') {
+            at = plain_until(bytes, at + 2);
+        }
+        let is_whole = bytes.get(at) == Some(&b'"');
+        self.at = at.min(bytes.len());
+        let quoted = self.text.get(quote..at + 1).filter(|_| is_whole).ok_or_else(|| self.bad())?;
+        let text: String = serde_json::from_str(quoted).map_err(|_| self.bad())?;
+        if text.len() > FIELD_BYTES_MAX {
+            return Err(Fault::new(SchemaKind::TooLarge));
         }
         self.at = at + 1;
-        let quoted = self.text.get(begin - 1..self.at).ok_or(Refused)?;
-        serde_json::from_str(quoted).map_err(|_| Refused)
+        Ok(text)
+    }
+
+    /// What to say of a value that is not of the kind that belongs here.
+    #[cold]
+    pub(super) fn other_kind(&mut self) -> Fault {
+        let scalar = match self.next() {
+            Ok(b'{' | b'[') => Ok(()),
+            Ok(_) => self.scalar().map(drop),
+            Err(fault) => Err(fault),
+        };
+        scalar.err().unwrap_or_else(|| Fault::new(SchemaKind::BadSchema))
+    }
+
+    /// A value that holds no others.
+    pub(super) fn scalar(&mut self) -> Result<Scalar<'de>, Fault> {
+        match self.next()? {
+            b'"' => self.string().map(Scalar::Text),
+            b'-' | b'0'..=b'9' => self.number(),
+            b'n' => self.word("null").map(|()| Scalar::Null),
+            b't' => self.word("true").map(|()| Scalar::Bool(true)),
+            b'f' => self.word("false").map(|()| Scalar::Bool(false)),
+            b'{' | b'[' => Err(Fault::new(SchemaKind::BadSchema)),
+            _ => Err(self.bad()),
+        }
     }
 
     /// A number: whole ones as long as they surely fit, others as serde_json has them.
-    fn number<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Refused> {
-        /// Any number of so many digits is a `u64`.
-        const DIGITS_MAX: usize = 19;
+    fn number(&mut self) -> Result<Scalar<'de>, Fault> {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let (mut whole, mut length) = (0_u64, 0);
+        while let Some(digit @ b'0'..=b'9') = rest.get(length).copied() {
+            whole = whole.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+            length += 1;
+        }
+        let is_whole = !matches!(rest.get(length), Some(b'.' | b'e' | b'E' | b'+' | b'-'));
+        let is_plain = length == 1 || (length <= DIGITS_MAX && rest.first() != Some(&b'0'));
+        if is_whole && is_plain && length > 0 {
+            self.at += length;
+            return Ok(Scalar::Whole(whole));
+        }
+        self.other_number()
+    }
+
+    #[cold]
+    fn other_number(&mut self) -> Result<Scalar<'de>, Fault> {
+        /// The beginning of serde_json's error about a number that no float can hold: good JSON, but too
+        /// large for every field.
+        const OUT_OF_RANGE: &str = "number out of range";
         let rest = self.text.get(self.at..).unwrap_or_default();
         let is_numeral = |byte: &u8| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-');
         let length = rest.bytes().take_while(is_numeral).count();
         let numeral = rest.get(..length).unwrap_or_default();
+        let number: serde_json::Number =
+            serde_json::from_str(numeral).map_err(|error| {
+                match error.to_string().starts_with(OUT_OF_RANGE) {
+                    true => Fault::new(SchemaKind::BadSchema),
+                    false => self.bad(),
+                }
+            })?;
         self.at += length;
-        let bytes = numeral.as_bytes();
-        let is_plain = bytes.iter().all(u8::is_ascii_digit)
-            && (1..=DIGITS_MAX).contains(&length)
-            && (length == 1 || bytes.first() != Some(&b'0'));
-        if is_plain {
-            let digit = |number: u64, byte: &u8| number * 10 + u64::from(byte - b'0');
-            return visitor.visit_u64(bytes.iter().fold(0, digit));
-        }
-        let mut json = serde_json::Deserializer::from_str(numeral);
-        let value = json.deserialize_any(visitor).map_err(|_| Refused)?;
-        json.end().map_err(|_| Refused)?;
-        Ok(value)
+        Ok(number.as_u64().map_or(Scalar::OtherNumber, Scalar::Whole))
     }
 
-    /// What stands between a bracket and its counterpart.
-    fn within<T>(
+    /// Goes into brackets.
+    #[inline]
+    fn enter(&mut self, open: u8) -> Result<(), Fault> {
+        if self.next()? != open {
+            return Err(self.other_kind());
+        }
+        self.at += 1;
+        self.depth = self.depth.checked_sub(1).ok_or_else(|| self.bad())?;
+        Ok(())
+    }
+
+    /// Goes to the next member; false, and out of the brackets, where `close` comes.
+    #[inline]
+    fn advance(&mut self, close: u8, before: Before) -> Result<bool, Fault> {
+        let byte = self.next()?;
+        if before == Before::Value && byte == b',' {
+            self.at += 1;
+            // No comma stands before the end.
+            return if self.next()? == close { Err(self.bad()) } else { Ok(true) };
+        }
+        match (byte == close, before) {
+            (true, Before::Bracket | Before::Value) => {
+                self.at += 1;
+                self.depth += 1;
+                Ok(false)
+            }
+            (false, Before::Bracket | Before::Comma) => Ok(true),
+            (true, Before::Comma) | (false, Before::Value) => Err(self.bad()),
+        }
+    }
+
+    /// A list; `each` takes one member.
+    pub(super) fn list(
         &mut self,
-        brackets: [u8; 2],
-        read: impl FnOnce(&mut Scan<'de>) -> Result<T, Refused>,
-    ) -> Result<T, Refused> {
-        let [open, close] = brackets;
-        self.expect(open)?;
-        self.depth = self.depth.checked_sub(1).ok_or(Refused)?;
-        let value = read(self)?;
-        self.depth += 1;
-        self.expect(close)?;
-        Ok(value)
-    }
-
-    fn list<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Refused> {
-        self.within(*b"[]", |scan| visitor.visit_seq(Members { scan, is_first: true }))
-    }
-
-    fn object<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Refused> {
-        self.within(*b"{}", |scan| visitor.visit_map(Members { scan, is_first: true }))
-    }
-
-    fn text<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Refused> {
-        match self.string()? {
-            Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
-            Cow::Owned(text) => visitor.visit_str(&text),
+        mut each: impl FnMut(&mut Scan<'de>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        self.enter(b'[')?;
+        let (mut row, mut before) = (0, Before::Bracket);
+        while self.advance(b']', before)? {
+            each(self).map_err(|fault| fault.in_row(row))?;
+            (row, before) = (row + 1, Before::Value);
         }
+        Ok(())
+    }
+
+    /// An object; `known` says what a key is, and `each` takes the value behind it.
+    pub(super) fn object<K>(
+        &mut self,
+        known: impl FnMut(&str) -> K,
+        each: impl FnMut(&mut Scan<'de>, K) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let before = self.begin_object()?;
+        self.members(before, known, each)
+    }
+
+    /// Goes into an object.
+    #[inline]
+    pub(super) fn begin_object(&mut self) -> Result<Before, Fault> {
+        self.enter(b'{').map(|()| Before::Bracket)
+    }
+
+    /// Takes a key that is expected next, given as the text `"key":`, if it stands here without any space.
+    #[inline(always)]
+    pub(super) fn takes_key(&mut self, before: Before, key: &'static str) -> bool {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let is_here = before != Before::Value && rest.starts_with(key.as_bytes());
+        if is_here {
+            self.at += key.len();
+        }
+        is_here
+    }
+
+    /// Takes a comma, if one follows without any space.
+    #[inline(always)]
+    pub(super) fn takes_comma(&mut self) -> Before {
+        if self.byte() != Some(b',') {
+            return Before::Value;
+        }
+        self.at += 1;
+        Before::Comma
+    }
+
+    /// The members of an object that are left, up to its end.
+    #[inline]
+    pub(super) fn members<K>(
+        &mut self,
+        mut before: Before,
+        mut known: impl FnMut(&str) -> K,
+        mut each: impl FnMut(&mut Scan<'de>, K) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        while self.advance(b'}', before)? {
+            before = Before::Value;
+            let key = match self.plain() {
+                Some(key) => known(key),
+                None if self.next()? == b'"' => known(&self.escaped()?),
+                None => return Err(self.bad()),
+            };
+            self.expect(b':')?;
+            each(self, key)?;
+        }
+        Ok(())
     }
 }
 
 /// The first place from `at` on with a quote, a backslash or a control character, or the end.
 #[inline]
 fn plain_until(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
-        let found = crate::json::escapes_in(*word);
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+        let found = escapes_in(*chunk);
         if found != 0 {
             return at + found.trailing_zeros() as usize / 8;
         }
-        at += word.len();
+        at += chunk.len();
     }
     let rest = bytes.get(at..).unwrap_or_default();
     let plain = rest.iter().take_while(|byte| **byte >= 0x20 && !matches!(byte, b'"' | b'\\'));
     at + plain.count()
-}
-
-impl<'de> Deserializer<'de> for &mut Scan<'de> {
-    type Error = Refused;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
-        match self.next()? {
-            b'"' => self.text(visitor),
-            b'{' => self.object(visitor),
-            b'[' => self.list(visitor),
-            b'n' => self.word("null").and_then(|()| visitor.visit_unit()),
-            b't' => self.word("true").and_then(|()| visitor.visit_bool(true)),
-            b'f' => self.word("false").and_then(|()| visitor.visit_bool(false)),
-            b'-' | b'0'..=b'9' => self.number(visitor),
-            _ => Err(Refused),
-        }
-    }
-
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
-        self.text(visitor)
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
-        match self.next()? {
-            b'n' => self.word("null").and_then(|()| visitor.visit_none()),
-            _ => visitor.visit_some(self),
-        }
-    }
-
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
-        self.list(visitor)
-    }
-
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
-        self.object(visitor)
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char string bytes byte_buf unit
-        unit_struct newtype_struct tuple tuple_struct struct enum identifier ignored_any
-    }
-}
-
-/// The members of a list or an object.
-struct Members<'s, 'de> {
-    scan: &'s mut Scan<'de>,
-    is_first: bool,
-}
-
-impl Members<'_, '_> {
-    /// Goes to the next member; false where `close` comes, which stays unread.
-    #[inline]
-    fn advance(&mut self, close: u8) -> Result<bool, Refused> {
-        let byte = self.scan.next()?;
-        if byte == close {
-            return Ok(false);
-        }
-        if !std::mem::replace(&mut self.is_first, false) {
-            self.scan.expect(b',')?;
-            // No comma stands before the end.
-            if self.scan.next()? == close {
-                return Err(Refused);
-            }
-        }
-        Ok(true)
-    }
-}
-
-impl<'de> SeqAccess<'de> for Members<'_, 'de> {
-    type Error = Refused;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, Refused> {
-        if !self.advance(b']')? {
-            return Ok(None);
-        }
-        seed.deserialize(&mut *self.scan).map(Some)
-    }
-}
-
-impl<'de> MapAccess<'de> for Members<'_, 'de> {
-    type Error = Refused;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, Refused> {
-        if !self.advance(b'}')? {
-            return Ok(None);
-        }
-        if self.scan.next()? != b'"' {
-            return Err(Refused);
-        }
-        seed.deserialize(&mut *self.scan).map(Some)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Refused> {
-        self.scan.expect(b':')?;
-        seed.deserialize(&mut *self.scan)
-    }
 }
 
 #[cfg(test)]

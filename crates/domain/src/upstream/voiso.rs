@@ -15,11 +15,10 @@ mod losses;
 
 use std::borrow::Cow;
 
-use serde::de::{self, SeqAccess};
-
 use super::list::{self, Layout, RowReader};
 use super::news;
-use super::strict::{BAD_ID, DUPLICATE, Missing, Skip, Str, bounded, object, scalar};
+use super::scan::{Fault, Scalar, Scan};
+use super::strict::{Read, Str, object, unfit};
 use super::{
     Context, Credential, DeletionDate, Dialect, Facts, PageError, PageRequest, PageTail, Place,
     Refusal, Rules, SchemaError, SchemaKind,
@@ -135,7 +134,9 @@ impl Dialect for Voiso {
 
     fn new_fields(&self, listing: &Listing, body: &[u8]) -> usize {
         match listing {
-            Listing::Users(_) => news::new_fields(body, layout("users"), &[WireUser::KEYS, UNREAD]),
+            Listing::Users(_) => {
+                news::new_fields(body, layout("users"), &[WireUser::KEYS, WireUser::UNREAD])
+            }
             // No page documents any field of a team.
             _ => 0,
         }
@@ -154,28 +155,9 @@ impl Dialect for Voiso {
     }
 }
 
-/// Documented fields of a user that are not read.
-const UNREAD: &[&str] = &[
-    "channel_group_capacity",
-    "channels",
-    "created_at",
-    "speech_language",
-    "supervised_queues",
-    "updated_at",
-];
-
 fn layout(rows: &'static str) -> Layout {
-    Layout { rows, metadata: "metadata", total: "total", refusal, keys: KEYS }
+    Layout { rows, metadata: "metadata", total: "total", refusal }
 }
-
-const KEYS: list::Keys = &[
-    WireUser::KEYS,
-    WireNamed::KEYS,
-    WireRingtone::KEYS,
-    WireProfile::KEYS,
-    WireSkill::KEYS,
-    WireSkillName::KEYS,
-];
 
 /// `{"error":"Unauthorized"}` under a 200; the words are those of the vendor's error table.
 fn refusal(word: &str) -> Option<Refusal> {
@@ -248,10 +230,16 @@ object! {
         teams: Vec<WireNamed<'a>> = "teams",
         supervised_teams: Vec<WireNamed<'a>> = "supervised_teams",
         queues: Vec<WireNamed<'a>> = "queues",
+        - "supervised_queues",
         webrtc_ringtone: Option<WireRingtone<'a>> = "webrtc_ringtone",
+        - "channels",
+        - "channel_group_capacity",
         channel_profiles: Vec<WireProfile<'a>> = "channel_profiles",
+        - "speech_language",
         skills: Vec<WireSkill<'a>> = "skills",
         status: Option<Str<'a>> = "status",
+        - "created_at",
+        - "updated_at",
         deleted_at: Option<Str<'a>> = "deleted_at",
     }
 }
@@ -267,6 +255,7 @@ object! {
 object! {
     /// The ringtone; v4 also sends its type.
     WireRingtone<'a> {
+        - "type",
         name: Option<Str<'a>> = "name",
     }
 }
@@ -274,6 +263,7 @@ object! {
 object! {
     /// A digital channel.
     WireProfile<'a> {
+        - "id",
         channel: Str<'a> = "channel",
         identifier: Option<Str<'a>> = "identifier",
         name: Option<Str<'a>> = "name",
@@ -291,69 +281,56 @@ object! {
 object! {
     /// The inner object of a skill.
     WireSkillName<'a> {
+        - "id",
         name: Option<Str<'a>> = "name",
     }
 }
-
-impl Missing for WireSkillName<'_> {}
 
 /// A user's id: a string by the documentation, a whole number taken as its digits.
 #[derive(Debug, PartialEq)]
 struct UserId<'a>(Cow<'a, str>);
 
-scalar!(UserId<'a>, "bad id", {
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<UserId<'de>, E> {
-        Ok(UserId(Cow::Borrowed(text)))
+impl<'de> Read<'de> for UserId<'de> {
+    fn read(scan: &mut Scan<'de>) -> Result<Self, Fault> {
+        match scan.scalar()? {
+            Scalar::Text(text) => Ok(UserId(text)),
+            Scalar::Whole(number) => Ok(UserId(Cow::Owned(number.to_string()))),
+            _ => Err(Fault::new(SchemaKind::BadId)),
+        }
     }
-    fn visit_str<E>(self, text: &str) -> Result<UserId<'de>, E> {
-        Ok(UserId(Cow::Owned(text.to_owned())))
+
+    fn absent(_: &'static str) -> Result<Self, Fault> {
+        Err(Fault::new(SchemaKind::BadId))
     }
-    fn visit_u64<E>(self, number: u64) -> Result<UserId<'de>, E> {
-        Ok(UserId(Cow::Owned(number.to_string())))
-    }
-    fn visit_i64<E: de::Error>(self, _: i64) -> Result<UserId<'de>, E> {
-        Err(E::custom(BAD_ID))
-    }
-    fn visit_f64<E: de::Error>(self, _: f64) -> Result<UserId<'de>, E> {
-        Err(E::custom(BAD_ID))
-    }
-    fn visit_unit<E: de::Error>(self) -> Result<UserId<'de>, E> {
-        Err(E::custom(BAD_ID))
-    }
-    fn visit_bool<E: de::Error>(self, _: bool) -> Result<UserId<'de>, E> {
-        Err(E::custom(BAD_ID))
-    }
-});
+}
 
 /// The id of a group, team or queue: a whole number by the documentation. The same number as text is the
 /// same id; other text is taken as it is.
 #[derive(Debug, PartialEq)]
 struct WireId<'a>(Id<'a>);
 
-scalar!(WireId<'a>, "an id", {
-    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<WireId<'de>, E> {
-        bounded(text).map(|text| WireId(Id::of(Cow::Borrowed(text))))
+impl<'de> Read<'de> for WireId<'de> {
+    fn read(scan: &mut Scan<'de>) -> Result<Self, Fault> {
+        match scan.scalar()? {
+            Scalar::Text(text) => Ok(WireId(Id::of(text))),
+            Scalar::Whole(number) => Ok(WireId(Id::Number(number))),
+            _ => unfit(),
+        }
     }
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<WireId<'de>, E> {
-        bounded(text).map(|text| WireId(Id::of(Cow::Owned(text.to_owned()))))
-    }
-    fn visit_u64<E>(self, number: u64) -> Result<WireId<'de>, E> {
-        Ok(WireId(Id::Number(number)))
-    }
-});
+}
 
 /// A skill level. Documentation of v1: "An integer from 1 to 10".
 #[derive(Debug, PartialEq)]
 struct Level(u32);
 
-scalar!(Level, "a level from 1 to 10", {
-    fn visit_u64<E: de::Error>(self, level: u64) -> Result<Level, E> {
-        match u32::try_from(level) {
-            Ok(level @ 1..=10) => Ok(Level(level)),
-            _ => Err(E::custom("a level out of range")),
+impl<'de> Read<'de> for Level {
+    fn read(scan: &mut Scan<'de>) -> Result<Self, Fault> {
+        match scan.scalar()? {
+            Scalar::Whole(level @ 1..=10) => Ok(Level(level as u32)),
+            _ => unfit(),
         }
     }
-});
+}
 
 /// The rows of the list of users.
 struct Users<'r> {
@@ -362,8 +339,8 @@ struct Users<'r> {
 }
 
 impl RowReader for Users<'_> {
-    fn next<'de, A: SeqAccess<'de>>(&mut self, seq: &mut A, row: usize) -> Result<bool, A::Error> {
-        let Some(wire) = seq.next_element::<WireUser<'de>>()? else { return Ok(false) };
+    fn row(&mut self, scan: &mut Scan<'_>) -> Result<(), Fault> {
+        let wire = WireUser::read(scan)?;
         let text = &wire.id.0;
         let number = self
             .rules
@@ -376,10 +353,10 @@ impl RowReader for Users<'_> {
                 let key = id::key(text);
                 User { state: State::Unlisted, ..hub_user(wire, key, self.rules) }
             }
-            Number::Missing => return Err(list::bad_id(row)),
+            Number::Missing => return Err(list::bad_id()),
         };
         (self.row)(Row::User(&user));
-        Ok(true)
+        Ok(())
     }
 }
 
@@ -389,15 +366,14 @@ struct Teams<'r> {
 }
 
 impl RowReader for Teams<'_> {
-    fn next<'de, A: SeqAccess<'de>>(&mut self, seq: &mut A, _: usize) -> Result<bool, A::Error> {
-        let Some(wire) = seq.next_element::<WireNamed<'de>>()? else { return Ok(false) };
-        let shown = named(wire);
+    fn row(&mut self, scan: &mut Scan<'_>) -> Result<(), Fault> {
+        let shown = named(WireNamed::read(scan)?);
         let id: Cow<'_, str> = match &shown.id {
             Id::Number(number) => Cow::Owned(number.to_string()),
             Id::Text(text) => text.clone(),
         };
         (self.row)(Row::Item(&Item { key: id::key(&id), id, shown, level: None }));
-        Ok(true)
+        Ok(())
     }
 }
 

@@ -17,9 +17,9 @@ mod wire;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde::de::SeqAccess;
-
 use super::list::{self, Layout, RowReader};
+use super::scan::{Fault, Scan};
+use super::strict::Read;
 use super::{
     Context, Credential, Dialect, ExtensionField, Facts, PageError, PageRequest, PageTail, Place,
     QueueSource, Rules, Shortcut, SupervisionSource,
@@ -109,15 +109,9 @@ impl Dialect for Vonage {
             Listing::OfUser(Owned::Queues, _) => "queues",
             _ => "users",
         };
-        let layout = Layout {
-            rows,
-            metadata: "meta",
-            total: "totalCount",
-            refusal: |_| None,
-            keys: wire::KEYS,
-        };
+        let layout = Layout { rows, metadata: "meta", total: "totalCount", refusal: |_| None };
         match listing {
-            Listing::User(_) => one_user(body, layout, context, row),
+            Listing::User(_) => one_user(body, context, row),
             _ => list::read(body, layout, &mut Rows { listing, context, row }),
         }
     }
@@ -270,49 +264,34 @@ struct Rows<'r, 'c> {
 }
 
 impl RowReader for Rows<'_, '_> {
-    fn next<'de, A: SeqAccess<'de>>(&mut self, seq: &mut A, row: usize) -> Result<bool, A::Error> {
+    fn row(&mut self, scan: &mut Scan<'_>) -> Result<(), Fault> {
         match self.listing {
-            Listing::Users(_) | Listing::User(_) | Listing::Owners(_) => {
-                let Some(user) = seq.next_element::<wire::User<'de>>()? else { return Ok(false) };
-                if let Listing::Owners(owned) = self.listing {
-                    (self.row)(user.owner(*owned).as_row());
-                    return Ok(true);
-                }
-                let Some(user) = user.into_hub(self.context) else {
-                    return Err(list::bad_id(row));
-                };
-                (self.row)(Row::User(&user));
+            Listing::Owners(owned) => {
+                (self.row)(wire::User::read(scan)?.owner(*owned).as_row());
             }
-            Listing::Teams => {
-                let Some(group) = seq.next_element::<wire::Group<'de>>()? else { return Ok(false) };
-                (self.row)(Row::Item(&group.into_item()));
+            Listing::Users(_) | Listing::User(_) => {
+                let user = wire::User::read(scan)?.into_hub(self.context);
+                (self.row)(Row::User(&user.ok_or_else(list::bad_id)?));
             }
+            Listing::Teams => (self.row)(Row::Item(&wire::Group::read(scan)?.into_item())),
             Listing::OfUser(Owned::SupervisedTeams, _) => {
-                let Some(group) = seq.next_element::<wire::Group<'de>>()? else { return Ok(false) };
-                (self.row)(group.into_supervised().as_row());
+                (self.row)(wire::Group::read(scan)?.into_supervised().as_row());
             }
             Listing::Skills | Listing::OfUser(Owned::Skills, _) => {
-                let Some(skill) = seq.next_element::<wire::Skill<'de>>()? else { return Ok(false) };
-                (self.row)(Row::Item(&skill.into_item()));
+                (self.row)(Row::Item(&wire::Skill::read(scan)?.into_item()));
             }
             Listing::CallerIds => {
-                let Some(number) = seq.next_element::<wire::CallbackNumber<'de>>()? else {
-                    return Ok(false);
-                };
+                let number = wire::CallbackNumber::read(scan)?;
                 (self.row)(Row::Item(&number.into_item(self.context.rules.mapping.caller_id)));
             }
             Listing::TeamMembers(_) | Listing::SkillMembers(_) => {
-                let Some(member) = seq.next_element::<wire::Member<'de>>()? else {
-                    return Ok(false);
-                };
-                (self.row)(Row::Item(&member.into_item()));
+                (self.row)(Row::Item(&wire::Member::read(scan)?.into_item()));
             }
             Listing::OfUser(Owned::Queues, _) => {
-                let Some(queue) = seq.next_element::<wire::Queue<'de>>()? else { return Ok(false) };
-                (self.row)(queue.into_item().as_row());
+                (self.row)(wire::Queue::read(scan)?.into_item().as_row());
             }
         }
-        Ok(true)
+        Ok(())
     }
 }
 
@@ -320,15 +299,14 @@ impl RowReader for Rows<'_, '_> {
 /// without an id is an error, since a list or a refusal must not look like "no such user".
 fn one_user(
     body: &[u8],
-    layout: Layout,
     context: Context<'_>,
     row: &mut dyn FnMut(Row<'_, '_>),
 ) -> Result<PageTail, PageError> {
     if body.iter().filter(|byte| !b" \t\r\n".contains(byte)).eq(b"{}") {
         return Ok(PageTail { total: 0, keys: 0 });
     }
-    let user = list::read_one::<wire::User<'_>>(body, layout)?;
-    let user = user.into_hub(context).ok_or_else(list::bad_id_of_one)?;
+    let user = list::read_one::<wire::User<'_>>(body)?;
+    let user = user.into_hub(context).ok_or_else(list::bad_id)?;
     row(Row::User(&user));
     Ok(PageTail { total: 1, keys: 0 })
 }

@@ -198,8 +198,7 @@ fn text(to: &mut String, text: &str) {
 
 /// Escapes what may not stand in a JSON text.
 fn escaped(to: &mut String, text: &str) {
-    let must_be_escaped = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
-    if !text.as_bytes().iter().any(must_be_escaped) {
+    if !domain::json::must_escape(text.as_bytes()) {
         return to.push_str(text);
     }
     for c in text.chars() {

@@ -3,102 +3,83 @@
 
 use std::borrow::Cow;
 
-use serde::de::{self, Deserialize, Deserializer};
-
 use super::{key, lower};
 use crate::hub::{Id, Named, State, Text};
 use crate::id::{self, IdPolicy, Number, Unnumbered};
 use crate::listing::{Item, Owned, Row};
-use crate::upstream::list::Keys;
-use crate::upstream::strict::{DUPLICATE, Missing, Skip, Str, bounded, object, scalar};
+use crate::upstream::scan::{Fault, Scalar, Scan};
+use crate::upstream::strict::{Read, Str, object, unfit};
 use crate::upstream::{CallerIdField, Context, EmployeeIdField, ExtensionField, Rules};
-
-/// Every key that is read.
-pub(super) const KEYS: Keys = &[
-    WireUser::KEYS,
-    Configuration::KEYS,
-    Agent::KEYS,
-    Telephony::KEYS,
-    WireGroup::KEYS,
-    WireSkill::KEYS,
-    WireNumber::KEYS,
-    WireMember::KEYS,
-    WireQueue::KEYS,
-];
 
 /// Text or a whole number as text: the same field is one on one page and the other on the next.
 #[derive(Debug, PartialEq)]
 pub(super) struct Loose<'a>(Cow<'a, str>);
 
-scalar!(Loose<'a>, "text or a number", {
-    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Loose<'de>, E> {
-        bounded(text).map(|text| Loose(Cow::Borrowed(text)))
+impl<'de> Read<'de> for Loose<'de> {
+    fn read(scan: &mut Scan<'de>) -> Result<Self, Fault> {
+        match scan.scalar()? {
+            Scalar::Text(text) => Ok(Loose(text)),
+            Scalar::Whole(number) => Ok(Loose(Cow::Owned(number.to_string()))),
+            _ => unfit(),
+        }
     }
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Loose<'de>, E> {
-        bounded(text).map(|text| Loose(Cow::Owned(text.to_owned())))
-    }
-    fn visit_u64<E>(self, number: u64) -> Result<Loose<'de>, E> {
-        Ok(Loose(Cow::Owned(number.to_string())))
-    }
-});
+}
 
 /// An id: text that is not empty.
 #[derive(Debug, PartialEq)]
 struct Key<'a>(Cow<'a, str>);
 
-const EMPTY: &str = "an empty id";
-
-scalar!(Key<'a>, "an id", {
-    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Key<'de>, E> {
-        if text.is_empty() { Err(E::custom(EMPTY)) } else { Ok(Key(Cow::Borrowed(text))) }
+impl<'de> Read<'de> for Key<'de> {
+    fn read(scan: &mut Scan<'de>) -> Result<Self, Fault> {
+        match scan.scalar()? {
+            Scalar::Text(text) if !text.is_empty() => Ok(Key(text)),
+            _ => unfit(),
+        }
     }
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Key<'de>, E> {
-        if text.is_empty() { Err(E::custom(EMPTY)) } else { Ok(Key(Cow::Owned(text.to_owned()))) }
-    }
-});
+}
 
 /// The id of a group that people see: text or a number, never absent or empty.
 #[derive(Debug, PartialEq)]
 struct DisplayId<'a>(Cow<'a, str>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for DisplayId<'a> {
-    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
-        match Loose::deserialize(de)?.0 {
-            text if text.is_empty() => Err(de::Error::custom(EMPTY)),
-            text => Ok(DisplayId(text)),
-        }
+impl<'de> Read<'de> for DisplayId<'de> {
+    fn read(scan: &mut Scan<'de>) -> Result<Self, Fault> {
+        let text = Loose::read(scan)?.0;
+        if text.is_empty() { unfit() } else { Ok(DisplayId(text)) }
     }
 }
-
-impl Missing for DisplayId<'_> {}
 
 /// A skill level, as a number or as its digits; an empty text is none. No page documents its range, so
 /// every level is taken.
 #[derive(Debug, PartialEq)]
 struct Level(Option<u32>);
 
-scalar!(Level, "a level", {
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Level, E> {
-        match (text, text.bytes().all(|byte| byte.is_ascii_digit())) {
-            ("", _) => Ok(Level(None)),
-            (_, true) => text.parse().map(|level| Level(Some(level))).map_err(E::custom),
-            (_, false) => Err(E::custom("no level")),
-        }
+impl<'de> Read<'de> for Level {
+    fn read(scan: &mut Scan<'de>) -> Result<Self, Fault> {
+        let level = match scan.scalar()? {
+            Scalar::Text(text) if text.is_empty() => return Ok(Level(None)),
+            Scalar::Text(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                text.parse().ok()
+            }
+            Scalar::Whole(level) => u32::try_from(level).ok(),
+            _ => None,
+        };
+        level.map_or_else(unfit, |level| Ok(Level(Some(level))))
     }
-    fn visit_u64<E: de::Error>(self, level: u64) -> Result<Level, E> {
-        u32::try_from(level).map(|level| Level(Some(level))).map_err(E::custom)
-    }
-});
+}
 
 /// True or false.
 #[derive(Debug, PartialEq)]
 struct Flag(bool);
 
-scalar!(Flag, "true or false", {
-    fn visit_bool<E>(self, flag: bool) -> Result<Flag, E> {
-        Ok(Flag(flag))
+impl<'de> Read<'de> for Flag {
+    fn read(scan: &mut Scan<'de>) -> Result<Self, Fault> {
+        match scan.scalar()? {
+            Scalar::Bool(flag) => Ok(Flag(flag)),
+            _ => unfit(),
+        }
     }
-});
+}
 
 object! {
     /// A user.
@@ -134,16 +115,6 @@ object! {
     Telephony<'a> or_again {
         extension: Option<Loose<'a>> = "telephonyExtension",
         callback_number: Option<Str<'a>> = "selectedCallbackNumberId",
-    }
-}
-
-/// A user of a list.
-#[derive(Debug)]
-pub(super) struct User<'a>(WireUser<'a>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for User<'a> {
-    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
-        WireUser::deserialize(de).map(User)
     }
 }
 
@@ -334,15 +305,16 @@ macro_rules! readable {
         #[derive(Debug)]
         pub(super) struct $name<'a>($wire<'a>);
 
-        impl<'de: 'a, 'a> Deserialize<'de> for $name<'a> {
-            fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
-                $wire::deserialize(de).map($name)
+        impl<'a> Read<'a> for $name<'a> {
+            fn read(scan: &mut Scan<'a>) -> Result<Self, Fault> {
+                $wire::read(scan).map($name)
             }
         }
     )*};
 }
 
 readable! {
+    User(WireUser)
     Group(WireGroup)
     Skill(WireSkill)
     CallbackNumber(WireNumber)
