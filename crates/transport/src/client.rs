@@ -6,6 +6,7 @@ mod answers;
 mod connect;
 mod exchange;
 mod failure;
+mod pool;
 mod resolve;
 mod stream;
 
@@ -18,14 +19,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
-use hyper_util::client::legacy;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::body::Body;
 use crate::error_chain;
 use crate::tls::ClientTls;
 use connect::{ConnectSettings, Connector};
 use failure::ConnectFailure;
+use pool::{Pool, PoolSettings};
 pub use resolve::{Looking, Lookup, LookupFailure, Resolver, ResolverSettings, SystemLookup};
 pub use stream::{StreamClient, StreamSettings};
 
@@ -75,7 +75,7 @@ pub struct Reach {
 /// the first with a timeout and the second with [`crate::body::collect`].
 #[derive(Clone, Debug)]
 pub struct Client {
-    inner: legacy::Client<Connector, Full<Bytes>>,
+    pool: Pool<Full<Bytes>>,
 }
 
 impl Client {
@@ -88,28 +88,18 @@ impl Client {
 
     /// As [`Client::new`], with another resolver and connection age.
     pub fn reaching(settings: &ClientSettings, reach: &Reach) -> Self {
-        let inner = legacy::Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(settings.pool_idle_timeout.min(reach.connection_age_max))
-            .pool_max_idle_per_host(settings.pool_idle_max)
-            // The code that calls this counts every attempt, so none may be hidden here.
-            .retry_canceled_requests(false)
-            .http1_max_buf_size(HTTP1_BUFFER_BYTES_MAX)
-            .http2_max_header_list_size(HEAD_BYTES_MAX)
-            .http2_adaptive_window(true)
-            .http2_keep_alive_interval(PING_INTERVAL)
-            .http2_keep_alive_timeout(PING_TIMEOUT)
-            .build(Connector::new(
-                ConnectSettings {
-                    connect_timeout: settings.connect_timeout,
-                    write_progress: WRITE_PROGRESS,
-                    age_max: reach.connection_age_max,
-                },
-                reach.resolver.clone(),
-                settings.tls.config(),
-            ));
-        Self { inner }
+        let connect = ConnectSettings {
+            connect_timeout: settings.connect_timeout,
+            write_progress: WRITE_PROGRESS,
+            age_max: reach.connection_age_max,
+        };
+        let connector = Connector::new(connect, reach.resolver.clone(), settings.tls.config());
+        let pool = PoolSettings {
+            idle_timeout: settings.pool_idle_timeout,
+            idle_max: settings.pool_idle_max,
+            names_host: true,
+        };
+        Self { pool: Pool::new(connector, pool) }
     }
 }
 
@@ -123,7 +113,7 @@ impl tower::Service<Request<Bytes>> for Client {
     }
 
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
-        let pool = self.inner.clone();
+        let pool = self.pool.clone();
         Box::pin(async move {
             let answer = exchange::exchange(&pool, request.map(Full::new), None).await?;
             if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -194,23 +184,16 @@ impl From<Infallible> for ClientError {
     }
 }
 
-impl From<legacy::Error> for ClientError {
-    fn from(error: legacy::Error) -> Self {
-        if let Some(failure) = error_chain::find::<ConnectFailure>(&error) {
-            return match failure {
-                ConnectFailure::Dns => Self::Dns,
-                ConnectFailure::AddressRefused => Self::AddressRefused,
-                ConnectFailure::TlsTimeout => Self::TlsTimeout,
-                ConnectFailure::Tcp => Self::Connect,
-                ConnectFailure::Timeout => Self::ConnectTimeout,
-                ConnectFailure::Tls => Self::Tls,
-            };
+impl From<ConnectFailure> for ClientError {
+    fn from(failure: ConnectFailure) -> Self {
+        match failure {
+            ConnectFailure::Dns => Self::Dns,
+            ConnectFailure::AddressRefused => Self::AddressRefused,
+            ConnectFailure::TlsTimeout => Self::TlsTimeout,
+            ConnectFailure::Tcp => Self::Connect,
+            ConnectFailure::Timeout => Self::ConnectTimeout,
+            ConnectFailure::Tls => Self::Tls,
         }
-        if error.is_connect() {
-            // Not from our connector, so from the pool: its connection was already closed.
-            return Self::Reset { started: false };
-        }
-        error_chain::find::<hyper::Error>(&error).map_or(Self::Other, Self::from_exchange)
     }
 }
 

@@ -11,10 +11,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// From when on a connection is not used again once its answer has come, so that names are looked up again.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Expires(pub(crate) Instant);
-
 /// Fails a write that makes no progress for `write_progress`. It wraps the socket directly, below TLS, so
 /// progress means that the kernel accepted bytes for the peer.
 pub(crate) struct Progress<T> {
@@ -22,18 +18,12 @@ pub(crate) struct Progress<T> {
     write_progress: Duration,
     timer: Pin<Box<Sleep>>,
     stalled: bool,
-    expires: Option<Expires>,
 }
 
 impl<T> Progress<T> {
     pub(crate) fn new(inner: T, write_progress: Duration) -> Self {
         let timer = Box::pin(sleep(write_progress));
-        Self { inner, write_progress, timer, stalled: false, expires: None }
-    }
-
-    /// The same, with the time after which a pool must drop it.
-    pub(crate) fn expiring(self, expires: Expires) -> Self {
-        Self { expires: Some(expires), ..self }
+        Self { inner, write_progress, timer, stalled: false }
     }
 
     fn check<R>(
@@ -97,10 +87,6 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Progress<T> {
 
 impl Connection for Progress<TcpStream> {
     fn connected(&self) -> Connected {
-        let connected = self.inner.connected();
-        match self.expires {
-            Some(expires) => connected.extra(expires),
-            None => connected,
-        }
+        self.inner.connected()
     }
 }

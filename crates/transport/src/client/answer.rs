@@ -1,24 +1,10 @@
-//! Checks every answer's head: whether it has only one possible reading, and whether its connection is too
-//! old to be used again. A length that is there in more than one spelling becomes one number. Must never look
+//! Checks every answer's head: whether it has only one possible reading. A length that is there in more than one spelling becomes one number. Must never look
 //! at a body.
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
-use hyper_util::client::legacy::connect::CaptureConnection;
-use tokio::time::Instant;
 
 use super::{ClientError, HEAD_BYTES_MAX};
-use crate::progress::Expires;
-
-/// Removes a connection from its pool after this exchange, if it is too old.
-pub(super) fn retire<B>(answer: &Response<B>, connection: &CaptureConnection) {
-    let is_old = |expires: &Expires| expires.0 <= Instant::now();
-    if answer.extensions().get().is_some_and(is_old)
-        && let Some(connected) = connection.connection_metadata().as_ref()
-    {
-        connected.poison();
-    }
-}
 
 /// Refuses an answer with an ambiguous end or meaning, or with too large a head. It makes no difference
 /// whether the answer has a body: whoever gets it next must read its length as we do.

@@ -7,7 +7,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
-use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::INFORMATIONAL_MAX;
@@ -20,20 +19,19 @@ const BROKEN: io::ErrorKind = io::ErrorKind::InvalidInput;
 /// More answers than this are not followed at a time; there are fewer requests.
 const OPEN_MAX: usize = 256;
 
-/// A connection to an upstream. Over HTTP/1 all bytes go through unseen.
+/// A connection to an upstream over HTTP/2.
 pub(crate) struct Followed<T> {
     inner: T,
-    answers: Option<Answers>,
+    answers: Answers,
     /// Bytes that were read and not yet returned.
     held: BytesMut,
     /// How many of them may be returned.
     passed: usize,
 }
 
-impl<T: Connection> Followed<T> {
+impl<T> Followed<T> {
     pub(crate) fn new(inner: T) -> Self {
-        let answers = inner.connected().is_negotiated_h2().then(Answers::default);
-        Self { inner, answers, held: BytesMut::new(), passed: 0 }
+        Self { inner, answers: Answers::default(), held: BytesMut::new(), passed: 0 }
     }
 }
 
@@ -175,9 +173,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Followed<T> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let Some(answers) = &mut this.answers else {
-            return Pin::new(&mut this.inner).poll_read(cx, buffer);
-        };
+        let answers = &mut this.answers;
         loop {
             if this.passed > 0 {
                 let length = this.passed.min(buffer.remaining());
@@ -243,12 +239,6 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Followed<T> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_shutdown(cx)
-    }
-}
-
-impl<T: Connection> Connection for Followed<T> {
-    fn connected(&self) -> Connected {
-        self.inner.connected()
     }
 }
 

@@ -19,11 +19,10 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tower::{Service, ServiceExt};
 
-use super::answers::Followed;
 use super::failure::ConnectFailure;
 use super::resolve::{Names, Resolver};
 use crate::error_chain;
-use crate::progress::{Expires, Progress};
+use crate::progress::Progress;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type BoxFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
@@ -61,10 +60,18 @@ impl Connector {
         tcp.set_connect_timeout(Some(settings.connect_timeout));
         Self { tcp, tls, settings }
     }
+
+    /// Until when a connection that is opened now takes requests.
+    pub(super) fn expires(&self) -> Instant {
+        Instant::now() + age(self.settings.age_max)
+    }
 }
 
+/// A connection to an upstream.
+pub(super) type Stream = MaybeHttpsStream<Socket>;
+
 impl Service<Uri> for Connector {
-    type Response = TokioIo<Followed<TokioIo<MaybeHttpsStream<Socket>>>>;
+    type Response = Stream;
     type Error = ConnectFailure;
     type Future = BoxFuture<Self::Response, ConnectFailure>;
 
@@ -82,15 +89,14 @@ impl Service<Uri> for Connector {
             match connecting.await {
                 Err(_) if reached.load(Ordering::Relaxed) => Err(ConnectFailure::TlsTimeout),
                 Err(_) => Err(ConnectFailure::Timeout),
-                Ok(Ok(stream)) => Ok(TokioIo::new(Followed::new(TokioIo::new(stream)))),
-                Ok(Err(error)) => Err(failure(&error)),
+                Ok(connected) => connected.map_err(|error| failure(&error)),
             }
         })
     }
 }
 
 /// A socket to an upstream, below TLS.
-type Socket = TokioIo<Progress<TcpStream>>;
+pub(super) type Socket = TokioIo<Progress<TcpStream>>;
 
 /// Makes TCP connections that fail if the upstream reads nothing.
 #[derive(Clone, Debug)]
@@ -116,9 +122,7 @@ impl Service<Uri> for Tcp {
         Box::pin(async move {
             let stream = connecting.await?.into_inner();
             reached.store(true, Ordering::Relaxed);
-            let expires = Expires(Instant::now() + age(settings.age_max));
-            let stream = Progress::new(stream, settings.write_progress).expiring(expires);
-            Ok(TokioIo::new(stream))
+            Ok(TokioIo::new(Progress::new(stream, settings.write_progress)))
         })
     }
 }

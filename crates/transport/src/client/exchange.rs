@@ -4,30 +4,20 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::capture_connection;
 use tokio::sync::oneshot;
 
-use super::connect::Connector;
+use super::pool::{Outgoing, Pool};
 use super::{ClientError, INFORMATIONAL_MAX, answer};
-use crate::body::{Body, BodyError};
+use crate::body::Body;
 
 /// Sends a request; `continued` is told of the first `100 Continue`.
-pub(super) async fn exchange<B>(
-    pool: &Client<Connector, B>,
+pub(super) async fn exchange<B: Outgoing>(
+    pool: &Pool<B>,
     mut request: Request<B>,
     continued: Option<oneshot::Sender<()>>,
-) -> Result<Response<Body>, ClientError>
-where
-    B: http_body::Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
-        + Send
-        + Unpin
-        + 'static,
-{
-    let connection = capture_connection(&mut request);
+) -> Result<Response<Body>, ClientError> {
     let (babble, babbles) = oneshot::channel();
     let (continued, babble) = (Mutex::new(continued), Mutex::new(Some(babble)));
     let count = AtomicUsize::new(0);
@@ -41,12 +31,11 @@ where
     });
     let mut answer = tokio::select! {
         biased;
-        answer = pool.request(request) => answer.map_err(ClientError::from)?,
+        answer = pool.send(request) => answer?,
         Ok(()) = babbles => return Err(ClientError::BadFraming),
     };
-    answer::retire(&answer, &connection);
     answer::check(&mut answer)?;
-    Ok(answer.map(|body| body.map_err(BodyError::from).boxed_unsync()))
+    Ok(answer.map(|body| body.boxed_unsync()))
 }
 
 /// Tells once. Nobody listens any more if the client has left.

@@ -4,12 +4,11 @@
 use std::time::Duration;
 
 use http::{Request, Response, Version};
-use hyper_util::client::legacy;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::oneshot;
 
 use super::connect::{ConnectSettings, Connector};
-use super::{ClientError, HTTP1_BUFFER_BYTES_MAX, Reach, exchange};
+use super::pool::{Pool, PoolSettings};
+use super::{ClientError, Reach, exchange};
 use crate::body::Body;
 use crate::tls::ClientTls;
 
@@ -40,30 +39,25 @@ pub struct StreamSettings {
 /// [`crate::body::timed`] for the answer's body.
 #[derive(Clone, Debug)]
 pub struct StreamClient {
-    inner: legacy::Client<Connector, Body>,
+    pool: Pool<Body>,
 }
 
 impl StreamClient {
     /// A client with an empty pool. Opens nothing yet. Must be called within a tokio runtime.
     pub fn new(settings: &StreamSettings) -> Self {
-        let inner = legacy::Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(settings.pool_idle_timeout.min(settings.reach.connection_age_max))
-            .pool_max_idle_per_host(settings.pool_idle_max)
-            .retry_canceled_requests(false)
-            .set_host(false)
-            .http1_max_buf_size(HTTP1_BUFFER_BYTES_MAX)
-            .build(Connector::new(
-                ConnectSettings {
-                    connect_timeout: settings.connect_timeout,
-                    write_progress: settings.write_progress,
-                    age_max: settings.reach.connection_age_max,
-                },
-                settings.reach.resolver.clone(),
-                settings.tls.http1_config(),
-            ));
-        Self { inner }
+        let connect = ConnectSettings {
+            connect_timeout: settings.connect_timeout,
+            write_progress: settings.write_progress,
+            age_max: settings.reach.connection_age_max,
+        };
+        let resolver = settings.reach.resolver.clone();
+        let connector = Connector::new(connect, resolver, settings.tls.http1_config());
+        let pool = PoolSettings {
+            idle_timeout: settings.pool_idle_timeout,
+            idle_max: settings.pool_idle_max,
+            names_host: false,
+        };
+        Self { pool: Pool::new(connector, pool) }
     }
 
     /// Sends a request; its head must have a `host`. `continued` is told of the first `100 Continue`.
@@ -76,6 +70,6 @@ impl StreamClient {
         continued: Option<oneshot::Sender<()>>,
     ) -> Result<Response<Body>, ClientError> {
         *request.version_mut() = Version::HTTP_11;
-        exchange::exchange(&self.inner, request, continued).await
+        exchange::exchange(&self.pool, request, continued).await
     }
 }

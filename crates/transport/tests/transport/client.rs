@@ -18,12 +18,16 @@ use transport::client::{Client, ClientError, ClientSettings};
 use transport::tls::ClientTls;
 
 fn client() -> Client {
-    Client::new(&ClientSettings {
+    Client::new(&settings())
+}
+
+fn settings() -> ClientSettings {
+    ClientSettings {
         connect_timeout: 2 * SHORT,
         pool_idle_timeout: LONG,
         pool_idle_max: 8,
         tls: ClientTls::new(None).unwrap(),
-    })
+    }
 }
 
 async fn get(client: &Client, url: String) -> Result<Response<Body>, ClientError> {
@@ -82,16 +86,68 @@ async fn a_connection_is_reused_only_by_the_same_client() {
     let (one, other) = (client(), client());
     let mut ports = Vec::new();
     for client in [&one, &one, &other] {
-        let answer = get(client, format!("http://{}/", server.addr)).await.unwrap();
-        assert_eq!(answer.status(), StatusCode::OK);
-        let info = answer.extensions().get::<hyper_util::client::legacy::connect::HttpInfo>();
-        ports.push(info.unwrap().local_addr().port());
-        let bytes = body::collect(answer.into_body(), 100, LONG).await.unwrap();
-        assert_eq!(bytes, "HTTP/1.1 true");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        ports.push(port(client, &server).await);
     }
     assert_eq!(ports[0], ports[1], "one client reuses its connection");
     assert_ne!(ports[0], ports[2], "two clients share none");
+}
+
+/// The port of the connection that a request came over.
+async fn port(client: &Client, server: &Server) -> Bytes {
+    let answer = get(client, format!("http://{}/peer", server.addr)).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    body::collect(answer.into_body(), 100, LONG).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_connection_whose_answer_was_not_read_to_its_end_is_not_used_again() {
+    let server = Server::start(patient()).await;
+    let client = client();
+    let first = port(&client, &server).await;
+    let answer = get(&client, format!("http://{}/big", server.addr)).await.unwrap();
+    drop(answer);
+    assert_ne!(port(&client, &server).await, first);
+}
+
+#[tokio::test]
+async fn requests_at_the_same_time_have_a_connection_each_and_all_are_kept() {
+    let server = Server::start(patient()).await;
+    let client = client();
+    let slow = || get(&client, format!("http://{}/slow", server.addr));
+    let (one, two, three) = tokio::join!(slow(), slow(), slow());
+    for answer in [one, two, three] {
+        let bytes = body::collect(answer.unwrap().into_body(), 100, LONG).await.unwrap();
+        assert_eq!(bytes, "late");
+    }
+    // The one that was used last is used first, and the others are there for more.
+    let last = port(&client, &server).await;
+    let (_slow, other) = tokio::join!(slow(), port(&client, &server));
+    assert_ne!(last, other);
+}
+
+#[tokio::test]
+async fn an_unused_connection_is_closed_when_its_time_is_over() {
+    let (addr, connections) = peer_until_closed().await;
+    let settings = ClientSettings { pool_idle_timeout: SHORT, ..settings() };
+    let client = Client::new(&settings);
+    let answer = get(&client, format!("http://{addr}/")).await.unwrap();
+    body::collect(answer.into_body(), 100, LONG).await.unwrap();
+    tokio::time::timeout(LONG, connections).await.expect("the connection ends").unwrap();
+}
+
+/// A server that answers one request with an empty body and tells when its connection has ended.
+async fn peer_until_closed() -> (std::net::SocketAddr, tokio::sync::oneshot::Receiver<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        read_head(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        let _ = stream.read(&mut [0; 1]).await;
+        let _ = tell.send(());
+    });
+    (addr, told)
 }
 
 #[tokio::test]

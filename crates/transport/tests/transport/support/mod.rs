@@ -149,6 +149,8 @@ async fn application(
             body::full("late")
         }
         "/hang" => std::future::pending().await,
+        // Which connection it came over.
+        "/peer" => body::full(peer.map_or(0, |peer| peer.0.port()).to_string()),
         _ => body::full(format!(
             "{version:?} {}",
             peer.is_some_and(|peer| peer.0.ip().is_loopback())
