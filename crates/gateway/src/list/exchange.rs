@@ -123,7 +123,8 @@ impl Reader {
         let rows = match ask {
             Ask::Rows(ask) => {
                 let (filter, quirks) = (&ask.plan.filter, &ask.quirks);
-                page.read_rows(View { lists: ask.lists, quirks, filter, visibility }, &mut look)
+                let view = View { lists: ask.lists, quirks, filter, visibility };
+                page.read_rows(&[Some(view)], &mut look)
             }
             Ask::Groups => page.read_groups(visibility, &mut look).map(|(rows, read)| {
                 *groups = read;

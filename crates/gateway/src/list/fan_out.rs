@@ -75,7 +75,7 @@ impl<S: Below<PageCall, PageRead>> Around<S, ListCall> for FanOut {
                 }
             }
             if let Some((window, read)) = in_flight.next().await {
-                let read = match read {
+                let mut read = match read {
                     Ok(read) => read,
                     Err(error) => {
                         // Nothing of it may be taken for a list that this place does not have.
@@ -95,6 +95,7 @@ impl<S: Below<PageCall, PageRead>> Around<S, ListCall> for FanOut {
                     }
                 };
                 found.extend(read.found);
+                read.rows.fit();
                 sweep.put(window, read.rows);
                 self.fits(&call, &sweep).inspect_err(|_| self.note(&call, sweep.story()))?;
             }
