@@ -112,6 +112,22 @@ impl List {
         }
     }
 
+    /// The one row that a page shows to a question; `None` where it shows none or several.
+    pub fn of_one(page: &Rows, view: u32, story: Story) -> Option<List> {
+        let whole = 0..page.keys.len();
+        let mut shown = page.views_of(&whole).filter(|(shown, _)| *shown == view);
+        let ((_, bytes), None) = (shown.next()?, shown.next()) else { return None };
+        let bytes = page.bytes.get(bytes)?.to_vec();
+        let mut list = List { rows: 1, read: page.keys.len() as u64, ..List::default() };
+        list.story = Story { notes: Notes::default(), ..story };
+        for (_, _, notes) in page.notes_of(&whole).filter(|(_, noted, _)| *noted == view) {
+            list.story.notes.add(notes);
+        }
+        let whole = 0..bytes.len();
+        list.parts.push((bytes, whole));
+        Some(list)
+    }
+
     /// The list of each of so many questions that share this one.
     pub fn split(self, views: usize) -> Vec<List> {
         if views <= 1 {

@@ -163,7 +163,7 @@ impl Rows {
 
     /// Drops a row that this page repeats word for word. Two different rows of one id stay, and fail
     /// the uniqueness check later.
-    pub(super) fn merge_repeats(&mut self) {
+    pub fn merge_repeats(&mut self) {
         if is_strictly_sorted(&self.keys) || all_different(self.keys.iter().copied()) {
             return;
         }
