@@ -114,6 +114,9 @@ impl std::fmt::Debug for Answers {
     }
 }
 
+/// Where no answers are kept, it is believed of so many questions that no user fits them: about a thousand.
+const MISSES_BYTES_MAX: u64 = 1 << 20;
+
 /// What an answer costs beside its bytes.
 const ENTRY_BYTES: usize = 512;
 
@@ -131,6 +134,9 @@ impl Answers {
             let bytes = plain + coding::bytes_max(plain, codings);
             u32::try_from(bytes + question.filter.bytes() + ENTRY_BYTES).unwrap_or(u32::MAX)
         };
+        let keeps_misses_alone = freshness.kept_for().is_zero();
+        let bytes_max =
+            if keeps_misses_alone { bytes_max.min(MISSES_BYTES_MAX) } else { bytes_max };
         let kept = moka::sync::Cache::builder()
             .max_capacity(bytes_max)
             .weigher(weigh)

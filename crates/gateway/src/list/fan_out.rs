@@ -118,18 +118,22 @@ impl<S: Below<PageCall, PageRead>> Around<S, ListCall> for FanOut {
                     Some(long) => long.holding.grow(bytes),
                     None => held += bytes,
                 }
-                if let Some(audience) = &call.audience
-                    && self.is_over(audience, &mut read.rows, &sweep, long.as_ref())
-                {
+                let is_over = call.audience.as_ref().is_some_and(|audience| {
+                    self.is_over(audience, &mut read.rows, &sweep, long.as_ref())
+                });
+                sweep.put(window, read.rows);
+                if is_over {
                     self.note(&call, sweep.story());
                     return Ok(Listed::default());
                 }
-                sweep.put(window, read.rows);
                 self.fits(&call, &sweep).inspect_err(|_| self.note(&call, sweep.story()))?;
             } else if let Some(long) = &long {
-                self.room(&call, long).await.inspect_err(|_| self.note(&call, sweep.story()))?;
+                Box::pin(self.room(&call, long))
+                    .await
+                    .inspect_err(|_| self.note(&call, sweep.story()))?;
             } else {
-                let turn = self.turn(&call, held).await;
+                // Boxed, so that lists of one page stay small.
+                let turn = Box::pin(self.turn(&call, held)).await;
                 long = Some(turn.inspect_err(|_| self.note(&call, sweep.story()))?);
             }
         }

@@ -61,19 +61,26 @@ impl<S: Below<ListCall, Listed>> Around<S, ListCall> for Gather {
         let Some((pages, ask)) = self.shared(&call) else {
             return inner.clone().oneshot(call).await;
         };
+        // Boxed, so that calls that are not shared stay small.
+        Box::pin(self.gathered(inner, call, pages, ask)).await
+    }
+}
+
+impl Gather {
+    async fn gathered<S: Below<ListCall, Listed>>(
+        &self,
+        inner: &S,
+        call: ListCall,
+        pages: Pages,
+        ask: Arc<RowsAsk>,
+    ) -> Result<Listed, Error> {
         let (joined, account) = {
             let readings = self.open.readings();
             let joined = readings.get(&pages).and_then(|audience| audience.join(&ask));
             (joined, call.behalf.account.clone())
         };
         let answer = match joined {
-            Some(told) => {
-                let answer = told.await;
-                if let Ok(Ok(listed)) = &answer {
-                    account.note(|account| account.story = listed.list.story);
-                }
-                answer
-            }
+            Some(told) => told.await,
             None => {
                 let audience = Arc::<Askers>::default();
                 // Nobody else has it yet, so it has not begun.
@@ -88,12 +95,13 @@ impl<S: Below<ListCall, Listed>> Around<S, ListCall> for Gather {
                 }
             }
         };
+        if let Ok(Ok(listed)) = &answer {
+            account.note(|account| account.story = listed.list.story);
+        }
         // The end of a reading answers all.
         answer.unwrap_or(Err(Error::Internal))
     }
-}
 
-impl Gather {
     /// What a call shares with others; `None` where it has its pages to itself.
     fn shared(&self, call: &ListCall) -> Option<(Pages, Arc<RowsAsk>)> {
         let Ask::Rows(ask) = &call.ask else { return None };
