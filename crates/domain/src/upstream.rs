@@ -64,7 +64,8 @@ pub trait Dialect: Send + Sync + fmt::Debug {
 
     /// Whether [`Self::page_request`] pushes some of the filter down.
     fn is_filtered(&self, listing: &Listing, filter: &UserFilter<GroupIds>) -> bool {
-        self.page_request(listing, Some(filter), Window { offset: 0, limit: 2 }).is_filtered
+        let window = Window { offset: 0, limit: 2 };
+        self.page_request(listing, None, Some(filter), window).is_filtered
     }
 
     /// Reads one page of a listing, handing each row to `row` in order. On an error every row handed

@@ -147,6 +147,14 @@ impl Holding {
         }
     }
 
+    /// The list begins anew and holds nothing.
+    pub fn clear(&mut self) {
+        for (pot, _) in self.share.pots() {
+            pot.give_back(self.bytes, 0, None);
+        }
+        self.bytes = 0;
+    }
+
     /// Whether the list may grow.
     pub fn has_room(&self) -> Result<(), Full> {
         match self.share.pots().into_iter().find(|(pot, _)| !pot.has_room_for(self.number)) {
@@ -262,7 +270,9 @@ mod tests {
         assert!(!list.is_too_large());
         list.grow(1);
         assert!(list.is_too_large());
-        list.grow(100);
+        list.clear();
+        assert!(!list.is_too_large());
+        list.grow(160);
         assert_eq!(list.has_room(), Ok(()), "it is the oldest");
     }
 }

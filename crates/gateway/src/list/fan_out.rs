@@ -62,6 +62,7 @@ impl<S: Below<PageCall, PageRead>> Around<S, ListCall> for FanOut {
         let call = Arc::new(call);
         let mut in_flight = FuturesUnordered::new();
         let (mut found, mut held, mut long) = (Found::default(), 0, None::<Long>);
+        let mut restarts = 0;
         loop {
             let may_go_on = match &long {
                 None => sweep.story().pages == 0,
@@ -91,6 +92,13 @@ impl<S: Below<PageCall, PageRead>> Around<S, ListCall> for FanOut {
                         in_flight.push(async move { (window, page.await) });
                     }
                 }
+            }
+            // A sweep that begins anew has dropped its pages.
+            if let Some(long) = &mut long
+                && sweep.story().restarts > restarts
+            {
+                restarts = sweep.story().restarts;
+                long.holding.clear();
             }
             if let Some((window, read)) = in_flight.next().await {
                 let mut read = match read {
