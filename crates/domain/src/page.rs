@@ -39,22 +39,31 @@ pub struct View<'a> {
 }
 
 impl Page<'_> {
-    /// Reads a page of users into rendered legacy rows, and hands every user to `look`.
+    /// Reads a page of users into rendered legacy rows, for each of several questions, and hands every user
+    /// to `look`. A question that is not asked any more is `None`.
     pub fn read_rows(
         self,
-        view: View<'_>,
+        views: &[Option<View<'_>>],
         look: &mut dyn FnMut(&User<'_>),
     ) -> Result<Rows, PageError> {
+        let shows_all = views.iter().flatten().any(|view| view.filter.is_everyone());
         // A legacy record has a little over half the bytes of the upstream's.
-        let rows = Rows { bytes: Vec::with_capacity(self.body.len() * 5 / 8), ..Rows::default() };
+        let bytes = if shows_all { self.body.len() * 5 / 8 } else { 0 };
+        let bytes = Vec::with_capacity(bytes);
+        let rows = Rows { bytes, views: views.len() as u32, ..Rows::default() };
         self.read(rows, &mut |rows, row| {
-            let Row::User(user) = row else { return Notes::default() };
+            let Row::User(user) = row else { return };
             look(user);
-            let mut notes = Notes::default();
-            if view.visibility.sees(user) && view.filter.retain(user, view.quirks) {
-                render(user, view, rows, &mut notes);
+            for (number, view) in (0..).zip(views) {
+                if let Some(view) = view
+                    && view.filter.retain(user, view.quirks)
+                    && view.visibility.sees(user)
+                {
+                    let mut notes = Notes::default();
+                    render(user, *view, rows, &mut notes);
+                    rows.show(number, notes);
+                }
             }
-            notes
         })
     }
 
@@ -81,25 +90,24 @@ impl Page<'_> {
             if let Row::User(user) = row {
                 look(user);
             }
-            Notes::default()
         })
     }
 
     /// Reads a page of anything but users.
     pub fn read_items(self) -> Result<Rows, PageError> {
-        self.read(Rows::default(), &mut |_, _| Notes::default())
+        self.read(Rows::default(), &mut |_, _| {})
     }
 
     fn read(
         self,
         mut rows: Rows,
-        each: &mut dyn FnMut(&mut Rows, Row<'_, '_>) -> Notes,
+        each: &mut dyn FnMut(&mut Rows, Row<'_, '_>),
     ) -> Result<Rows, PageError> {
         let Page { dialect, listing, body, context } = self;
         let tail = dialect.read_page(listing, body, context, &mut |row| {
-            let notes = each(&mut rows, row);
+            each(&mut rows, row);
             match row {
-                Row::User(user) => rows.push_noted(user.key, user.id, notes),
+                Row::User(user) => rows.push(user.key, user.id),
                 Row::Item(item) => rows.push_item(item.clone().into_owned()),
                 Row::Other { key } => rows.push(key, key),
             }

@@ -29,7 +29,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use join::{Chain, chain};
 pub use outcome::{DoubleRead, Failure, Limits, List, Next, Paging, Story};
 use reading::{Reading, Slot};
-pub use rows::{Rows, Window};
+pub use rows::{Rows, Shown, Window};
 use rows::{all_different, is_strictly_sorted};
 use windows::Windows;
 
@@ -136,7 +136,7 @@ impl Sweep {
         let Some(index) = self.reading.waiting_for(window) else { return };
         let sent = rows.keys.len();
         rows.merge_repeats();
-        if self.limits.stop_at_first && rows.shown(&(0..rows.keys.len())) == 1 {
+        if self.limits.stop_at_first && rows.shown.len() == 1 {
             self.found = Some(rows);
             return;
         }
@@ -348,8 +348,8 @@ impl Sweep {
         if self.reading.slots.len() > 1 && must_repeat && !self.reading_is_confirmed(&keys) {
             return None;
         }
-        let ids = self.reading.ids(&chain);
-        if ids != keys && !all_different(ids.into_iter()) {
+        let ids = self.reading.ids(&chain).filter(|ids| *ids != keys);
+        if ids.is_some_and(|ids| !all_different(ids.into_iter())) {
             self.failed = Some(Failure::IdCollision);
             return None;
         }
@@ -470,15 +470,8 @@ impl Sweep {
         let mut list = List { story: self.story, ..List::default() };
         list.story.paging_proven |= chain.parts.len() > 1;
         for (slot, rows) in chain.parts {
-            let Some(page) = self.reading.slots[slot].rows.take() else { continue };
-            list.story.notes.add(&page.notes_of(&rows));
-            list.rows += page.shown(&rows);
-            list.read += rows.len() as u64;
-            list.documented |= page.documented;
-            list.items.extend(page.items_of(&rows));
-            let bytes = page.bytes_of(&rows);
-            if !bytes.is_empty() {
-                list.parts.push((page.bytes, bytes));
+            if let Some(page) = self.reading.slots[slot].rows.take() {
+                list.add(page, rows);
             }
         }
         list
@@ -487,13 +480,7 @@ impl Sweep {
     fn just(&self, page: Rows) -> List {
         let rows = 0..page.keys.len();
         let mut list = List { story: self.story, ..List::default() };
-        list.story.notes = page.notes_of(&rows);
-        list.rows = page.shown(&rows);
-        list.read = rows.len() as u64;
-        list.documented = page.documented;
-        list.items = page.items_of(&rows).collect();
-        let bytes = page.bytes_of(&rows);
-        list.parts.push((page.bytes, bytes));
+        list.add(page, rows);
         list
     }
 }

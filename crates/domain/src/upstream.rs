@@ -62,6 +62,12 @@ pub trait Dialect: Send + Sync + fmt::Debug {
         window: Window,
     ) -> PageRequest;
 
+    /// Whether [`Self::page_request`] pushes some of the filter down.
+    fn is_filtered(&self, listing: &Listing, filter: &UserFilter<GroupIds>) -> bool {
+        let window = Window { offset: 0, limit: 2 };
+        self.page_request(listing, None, Some(filter), window).is_filtered
+    }
+
     /// Reads one page of a listing, handing each row to `row` in order. On an error every row handed
     /// out before is void.
     fn read_page(

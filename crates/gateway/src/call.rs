@@ -13,9 +13,11 @@ use domain::sweep::{List, Rows, Window};
 use domain::teams::TeamsOfUsers;
 use domain::upstream::{Dialect, Place, Rules};
 use http::{HeaderValue, Request};
+use limits::{Audience, Full, Holding};
 use tokio::time::Instant;
 use transport::body::Body;
 
+use crate::error::Error;
 use crate::observe::account::SharedAccount;
 use crate::observe::origin::Origin;
 
@@ -76,6 +78,8 @@ pub(crate) struct ListCall {
     pub(crate) ask: Ask,
     /// What is joined to the rows; below `relate` everything they need.
     pub(crate) related: Arc<Related>,
+    /// The questions that share the pages with `ask`, itself among them; `None` where it has them alone.
+    pub(crate) audience: Option<Arc<Askers>>,
     /// Whether every user seen is to be told, for the roster.
     pub(crate) for_roster: bool,
     pub(crate) deadline: Instant,
@@ -85,10 +89,22 @@ pub(crate) struct ListCall {
 impl ListCall {
     /// A list with nothing joined to it yet.
     pub(crate) fn new(listing: Listing, ask: Ask, deadline: Instant, behalf: Behalf) -> Self {
-        let related = Arc::default();
-        ListCall { listing, place: None, ask, related, for_roster: false, deadline, behalf }
+        let (related, audience) = (Arc::default(), None);
+        let for_roster = false;
+        ListCall { listing, place: None, ask, related, audience, for_roster, deadline, behalf }
+    }
+
+    /// Whether one row is all that is wanted.
+    pub(crate) fn wants_one(&self) -> bool {
+        match &self.audience {
+            Some(audience) => audience.all(RowsAsk::wants_one),
+            None => self.ask.filter().is_some_and(|filter| filter.id().is_some()),
+        }
     }
 }
+
+/// Those who share one reading of a list.
+pub(crate) type Askers = Audience<RowsAsk, Result<Listed, Error>>;
 
 /// What a list is read for.
 #[derive(Debug, Clone)]
@@ -121,6 +137,13 @@ pub(crate) struct RowsAsk {
     pub(crate) plan: Plan<GroupIds>,
 }
 
+impl RowsAsk {
+    /// Whether one row is all that is wanted.
+    pub(crate) fn wants_one(&self) -> bool {
+        self.plan.filter.id().is_some()
+    }
+}
+
 impl Ask {
     /// The filter an upstream may apply to save pages.
     pub(crate) fn filter(&self) -> Option<&UserFilter<GroupIds>> {
@@ -133,11 +156,6 @@ impl Ask {
     /// Whether no filter leaves a row out.
     pub(crate) fn is_of_all(&self) -> bool {
         self.filter().is_none_or(UserFilter::is_everyone)
-    }
-
-    /// Whether one row is all that is wanted.
-    pub(crate) fn wants_one(&self) -> bool {
-        self.filter().is_some_and(|filter| filter.id().is_some())
     }
 }
 
@@ -168,6 +186,16 @@ pub(crate) struct Listed {
     pub(crate) found: Found,
     /// Pages it once took to read what is joined to the rows.
     pub(crate) joined_pages: u64,
+    /// What it holds of the bytes that lists may hold.
+    pub(crate) holding: Option<Arc<Holding>>,
+}
+
+/// The error where lists hold what they may.
+pub(crate) fn no_room(full: Full) -> Error {
+    match full {
+        Full::Own => Error::TenantLimit,
+        Full::All => Error::Overloaded,
+    }
 }
 
 impl Listed {

@@ -15,7 +15,7 @@ pub(crate) mod upstream;
 use std::fmt;
 use std::sync::Arc;
 
-use limits::Pause;
+use limits::{Pause, Share};
 
 use crate::cache::answers::{Answers, Given};
 use crate::cache::whole::Whole;
@@ -34,6 +34,8 @@ pub(crate) struct Line {
     pub(crate) key: Arc<Key>,
     pub(crate) pause: Arc<Pause>,
     pub(crate) answers: Arc<Answers>,
+    /// What its lists may hold.
+    pub(crate) share: Share,
     /// The whole line.
     pub(crate) calls: Stage<Call, Given>,
     /// The same below `share`.

@@ -2,6 +2,7 @@
 
 pub(crate) mod exchange;
 pub(crate) mod fan_out;
+pub(crate) mod gather;
 pub(crate) mod narrow;
 pub(crate) mod plausible;
 pub(crate) mod relate;

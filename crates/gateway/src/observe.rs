@@ -3,6 +3,7 @@
 
 pub(crate) mod account;
 pub(crate) mod explain;
+pub(crate) mod groups;
 pub mod metrics;
 pub(crate) mod origin;
 pub mod process;

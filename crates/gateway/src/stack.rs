@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::legacy::Endpoint;
 use http::{Method, Request, Response};
-use limits::{Budget, CALLER_REPEATS_MIN, Shed};
+use limits::{Admission, Budget, CALLER_REPEATS_MIN, Queue, Share, Shed};
 use roster::{Roster, Scope};
 use settings::{BodyParameters, Config};
 use shadow::Shadow;
@@ -38,7 +38,7 @@ use crate::line::key::Key;
 use crate::line::lookup::GroupCache;
 use crate::line::upstream::Upstream;
 use crate::line::{Line, authorize, fail_fast, lookup, retry, send, share};
-use crate::list::{exchange, fan_out, plausible, relate, remember, teams};
+use crate::list::{exchange, fan_out, gather, plausible, relate, remember, teams};
 use crate::observe::metrics::Metrics;
 use crate::observe::spans::Exporter;
 use crate::passthrough::Passthrough;
@@ -208,7 +208,7 @@ impl Front {
             self.metrics.answered(endpoint, dialect, &caller.tally);
         }
         account.note(|account| account.rows = given.whole.rows);
-        Ok(answer::answer(&self.codings, &given, &conditional).await)
+        Ok(answer::answer(&self.codings, &given, &conditional, &caller.line.share).await)
     }
 }
 
@@ -221,6 +221,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) client: Client,
     /// Places for answers of the caller's own.
     pub(crate) answers: Arc<Answers>,
+    /// What the caller's lists may hold.
+    pub(crate) share: Share,
     pub(crate) roster: Option<Roster>,
     pub(crate) metrics: &'a Metrics,
     pub(crate) exporter: &'a Exporter,
@@ -228,7 +230,8 @@ pub(crate) struct Parts<'a> {
 
 /// One caller's line, from a plan to the upstream and back.
 pub(crate) fn line(parts: Parts<'_>) -> Line {
-    let Parts { config, caller, upstream, client, answers, roster, metrics, exporter } = parts;
+    let Parts { config, caller, upstream, client, answers, share, roster, metrics, exporter } =
+        parts;
     let upstream = || Arc::clone(upstream);
     let metrics = || metrics.clone();
     let lookups = &config.lookups;
@@ -251,11 +254,20 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
         failed: Default::default(),
     });
     let deadline = config.limits.request_deadline;
+    let places = upstream_places(config, caller);
+    // A list that has waited for half of its time is hardly read in the other half.
+    let wait_max = deadline / 2;
+    let turns = Arc::new(Admission::new(Queue {
+        // As many long lists as the places can feed.
+        in_flight_max: (places / upstream().settings.pages_in_flight_max).max(1),
+        queued_max: config.limits.lists_queued_max,
+        wait_max,
+    }));
 
     let send = send::Sending {
         upstream: upstream(),
         client,
-        places: Semaphore::new(upstream_places(config, caller)),
+        places: Semaphore::new(places),
         pause: Arc::clone(&pause),
         metrics: metrics(),
         exporter: exporter.clone(),
@@ -293,10 +305,21 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
             last: Default::default(),
             metrics: metrics(),
         }))
+        // Questions that cost the same whole list share one reading of it.
+        .layer(layer(gather::Gather {
+            upstream: upstream(),
+            turns: Arc::clone(&turns),
+            open: Default::default(),
+            deadline,
+            metrics: metrics(),
+        }))
         // Many pages at a time, in order, whole or not at all.
         .layer(layer(fan_out::FanOut {
             upstream: upstream(),
             pause: Arc::clone(&pause),
+            turns,
+            share: share.clone(),
+            wait_max,
             metrics: metrics(),
         }))
         // Hub words to HTTP and back; must be above `retry`, which repeats HTTP.
@@ -327,9 +350,9 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
     let readings = Stage::new(readings.layer(lists.clone()));
 
     // Equal requests share one reading; answers may be kept for a while.
-    let share = share::Share { answers: Arc::clone(&answers), deadline, metrics: metrics() };
-    let calls = Stage::new(layer(share).layer(readings.clone()));
-    Line { upstream: upstream(), credential, key, pause, answers, calls, readings, lists }
+    let sharing = share::Share { answers: Arc::clone(&answers), deadline, metrics: metrics() };
+    let calls = Stage::new(layer(sharing).layer(readings.clone()));
+    Line { upstream: upstream(), credential, key, pause, answers, share, calls, readings, lists }
 }
 
 /// How many of its upstream's places a caller may have. Where an upstream has several callers, none has
@@ -340,5 +363,7 @@ fn upstream_places(config: &Config, caller: &settings::Caller) -> usize {
     if callers > 1 { of_all.div_ceil(2) } else { of_all }
 }
 
+#[cfg(test)]
+mod neighbours;
 #[cfg(test)]
 mod transcripts;

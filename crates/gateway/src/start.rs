@@ -2,10 +2,11 @@
 //! counters; and what goes on from one configuration to the next.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use limits::{Admission, Lifecycle, Queue};
+use limits::{Admission, Lifecycle, Queue, Room};
 use roster::Roster;
 use settings::{Config, RosterFile};
 use shadow::{Around, Counts, Results, Shadow};
@@ -15,6 +16,7 @@ use transport::client::{Client, ClientSettings, Lookup, Reach, Resolver, Resolve
 use crate::cache::answers::{Answers, Freshness};
 use crate::caller::{Caller, Callers};
 use crate::line::upstream::Upstream;
+use crate::observe::groups::memory_there_is;
 use crate::observe::metrics::Metrics;
 use crate::observe::tally::Tally;
 use crate::stack;
@@ -29,11 +31,12 @@ impl State {
         let metrics = Metrics::new().map_err(std::io::Error::other)?;
         let roster = config.roster.as_ref().map(RosterFile::open).transpose()?;
         let admission = Arc::new(Admission::new(queue(&config.limits)));
+        let room = Arc::new(Room::new(lists_bytes_max(&config.limits)));
         let (lifecycle, upstreams) = (Lifecycle::default(), BTreeMap::new());
         let shadow_results = Arc::new(Results::default());
         let shadow = None;
         let shared =
-            Shared { surroundings, lifecycle, admission, upstreams, shadow, shadow_results };
+            Shared { surroundings, lifecycle, admission, room, upstreams, shadow, shadow_results };
         Ok(State::with(config, metrics, roster, shared, 1))
     }
 
@@ -49,7 +52,13 @@ impl State {
             true => Arc::clone(&self.admission),
             false => Arc::new(Admission::new(queue(&config.limits))),
         };
+        let bytes_max = lists_bytes_max(&config.limits);
+        let room = match self.room.fits(bytes_max) {
+            true => Arc::clone(&self.room),
+            false => Arc::new(Room::new(bytes_max)),
+        };
         let shared = Shared {
+            room,
             surroundings: self.surroundings.clone(),
             lifecycle: self.lifecycle.clone(),
             admission,
@@ -73,7 +82,7 @@ impl State {
         shared: Shared,
         epoch: u64,
     ) -> Self {
-        let Shared { surroundings, lifecycle, admission, shadow_results, .. } = shared;
+        let Shared { surroundings, lifecycle, admission, room, shadow_results, .. } = shared;
         let (before, shadow_before) = (shared.upstreams, shared.shadow);
         let reach = |settings| reach(settings, &surroundings.lookup, &metrics);
         let reaches = config.upstreams.iter();
@@ -91,6 +100,9 @@ impl State {
             };
             upstreams.insert(name.clone(), (upstream, client));
         }
+        let share_max = config
+            .limits
+            .lists_bytes_per_caller_max(lists_bytes_max(&config.limits), config.callers.len());
         let callers = config.callers.iter().filter_map(|caller| {
             let (upstream, client) = upstreams.get(&caller.upstream)?;
             // A client, so a connection pool, of each caller's own.
@@ -101,6 +113,7 @@ impl State {
                 upstream,
                 client,
                 answers: answers(&config),
+                share: room.share(share_max),
                 roster: roster.clone(),
                 metrics: &metrics,
                 exporter: &surroundings.exporter,
@@ -136,6 +149,7 @@ impl State {
             epoch,
             lifecycle,
             admission,
+            room,
             shadow,
             shadow_results,
         }
@@ -149,7 +163,14 @@ fn answers(config: &Config) -> Arc<Answers> {
     let share = bytes_max / config.callers.len().max(1) as u64;
     let codings = config.server.compression.len();
     let readings_max = config.limits.requests_per_caller_max();
-    Answers::new(Freshness { fresh_for, stale_if_error }, share, codings, readings_max)
+    let misses_fresh_for = config.lookups.negative_for;
+    let freshness = Freshness { fresh_for, stale_if_error, misses_fresh_for };
+    Answers::new(freshness, share, codings, readings_max)
+}
+
+/// What lists may hold, all together.
+fn lists_bytes_max(limits: &settings::Limits) -> u64 {
+    limits.lists_bytes_max(memory_there_is(Path::new("/"), limits.memory_max))
 }
 
 /// Places for all requests, and the queue before them.
@@ -170,6 +191,7 @@ struct Shared {
     surroundings: Surroundings,
     lifecycle: Lifecycle,
     admission: Arc<Admission>,
+    room: Arc<Room>,
     /// Those that callers had until now.
     upstreams: BTreeMap<String, Arc<Upstream>>,
     /// The other side until now.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use limits::{Admission, Lifecycle};
+use limits::{Admission, Lifecycle, Room};
 use roster::Roster;
 use settings::Config;
 use shadow::{Judge, Results, Shadow};
@@ -45,6 +45,8 @@ pub(crate) struct State {
     pub(crate) epoch: u64,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) admission: Arc<Admission>,
+    /// What lists may hold.
+    pub(crate) room: Arc<Room>,
     /// The other side, where one is configured.
     pub(crate) shadow: Option<Arc<Shadow>>,
     /// What was found of it since the process started.

@@ -24,6 +24,11 @@ impl<V, E> Clone for Reading<V, E> {
 }
 
 impl<V, E: From<Panicked> + Clone> Reading<V, E> {
+    /// How many wait for the result, beside this one.
+    pub fn waiting(&self) -> usize {
+        self.0.strong_count().map_or(0, |readings| readings.saturating_sub(1))
+    }
+
     /// Waits for the result.
     pub async fn wait(self) -> Result<Arc<V>, E> {
         // Without a result only if the runtime ended before the reading did.
@@ -36,11 +41,16 @@ pub struct Lead(Option<BoxFuture<'static, ()>>);
 
 impl Lead {
     /// Takes the reading to its end.
-    pub async fn take_further(mut self) {
+    pub async fn take_further(&mut self) {
         if let Some(work) = &mut self.0 {
             work.await;
         }
         self.0 = None;
+    }
+
+    /// The rest of the work, for one who takes it further in another way.
+    pub fn into_work(mut self) -> Option<BoxFuture<'static, ()>> {
+        self.0.take()
     }
 }
 
@@ -98,7 +108,7 @@ pub(crate) mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn those_who_wait_are_woken_once_whatever_happens_on_the_way() {
-        let (lead, reading) = reading(steps());
+        let (mut lead, reading) = reading(steps());
         let polls = Arc::new(AtomicU32::new(0));
         let followers = (0..100).map(|_| {
             let (mut waiting, polls) = (Box::pin(reading.clone().wait()), Arc::clone(&polls));
@@ -118,16 +128,15 @@ pub(crate) mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_reading_goes_on_without_the_one_who_began_it() {
-        let (lead, reading) = reading(steps());
-        let mut lead = Box::pin(lead.take_further());
-        assert!(futures_util::poll!(&mut lead).is_pending());
+        let (mut lead, reading) = reading(steps());
+        assert!(futures_util::poll!(Box::pin(lead.take_further())).is_pending());
         drop(lead);
         assert_eq!(reading.wait().await, Ok(Arc::new(7)));
     }
 
     #[tokio::test]
     async fn a_panic_is_an_error_to_all() {
-        let (lead, reading) = reading::<u32, Failed>(async { panic!("a fault") });
+        let (mut lead, reading) = reading::<u32, Failed>(async { panic!("a fault") });
         lead.take_further().await;
         assert_eq!(reading.clone().wait().await, Err(Failed));
         assert_eq!(reading.wait().await, Err(Failed));

@@ -182,7 +182,7 @@ type UnderWay<V, E> = (Option<Lead>, Reading<V, E>);
 async fn result<V, E: From<Panicked> + Clone>(
     (lead, reading): UnderWay<V, E>,
 ) -> Result<Arc<V>, E> {
-    if let Some(lead) = lead {
+    if let Some(mut lead) = lead {
         lead.take_further().await;
     }
     reading.wait().await

@@ -4,6 +4,7 @@
 //! Must never know a protocol, a caller or an upstream: times, counts and errors come in as arguments.
 
 mod admission;
+mod audience;
 mod blocking;
 mod breaker;
 mod budget;
@@ -13,8 +14,10 @@ mod lifecycle;
 mod pacer;
 mod pause;
 mod recent;
+mod room;
 
 pub use admission::{Admission, Queue, Shed};
+pub use audience::Audience;
 pub use blocking::{LARGE_BYTES, blocking};
 pub use breaker::{Breaker, BreakerRules, BreakerState, Entry, Outcome};
 pub use budget::{Budget, CALLER_REPEATS_MIN};
@@ -23,3 +26,4 @@ pub use kept::{Ages, Kept};
 pub use lifecycle::{Level, Lifecycle};
 pub use pacer::Pacer;
 pub use pause::Pause;
+pub use room::{Full, Holding, Lent, Room, Share};

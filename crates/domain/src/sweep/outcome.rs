@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::rows::Window;
+use super::rows::{Rows, Window};
 use crate::legacy::Notes;
 use crate::listing::Item;
 
@@ -76,6 +76,10 @@ pub struct List {
     pub parts: Vec<(Vec<u8>, Range<usize>)>,
     /// Rows shown.
     pub rows: u64,
+    /// Where several questions share the list: what each of its rows is shown to, with its bytes, in order.
+    pub views: Vec<(u32, usize)>,
+    /// The notes of each question that shares the list.
+    pub notes: Vec<(u32, Notes)>,
     /// Rows read, shown or not.
     pub read: u64,
     /// The documented keys that some row has, as [`crate::upstream::PageTail::keys`].
@@ -84,6 +88,80 @@ pub struct List {
     pub items: Vec<Item<'static>>,
     /// How it was read.
     pub story: Story,
+}
+
+impl List {
+    /// Adds these rows of a page.
+    pub(super) fn add(&mut self, page: Rows, rows: Range<usize>) {
+        for (_, view, notes) in page.notes_of(&rows) {
+            self.story.notes.add(notes);
+            if page.views > 1 {
+                self.notes.push((*view, *notes));
+            }
+        }
+        self.rows += page.shown_of(&rows).len() as u64;
+        self.read += rows.len() as u64;
+        self.documented |= page.documented;
+        self.items.extend(page.items_of(&rows));
+        if page.views > 1 {
+            self.views.extend(page.views_of(&rows).map(|(view, bytes)| (view, bytes.len())));
+        }
+        let bytes = page.bytes_of(&rows);
+        if !bytes.is_empty() {
+            self.parts.push((page.bytes, bytes));
+        }
+    }
+
+    /// The one row that a page shows to a question; `None` where it shows none or several.
+    pub fn of_one(page: &Rows, view: u32, story: Story) -> Option<List> {
+        let whole = 0..page.keys.len();
+        let mut shown = page.views_of(&whole).filter(|(shown, _)| *shown == view);
+        let ((_, bytes), None) = (shown.next()?, shown.next()) else { return None };
+        let bytes = page.bytes.get(bytes)?.to_vec();
+        let mut list = List { rows: 1, read: page.keys.len() as u64, ..List::default() };
+        list.story = Story { notes: Notes::default(), ..story };
+        for (_, _, notes) in page.notes_of(&whole).filter(|(_, noted, _)| *noted == view) {
+            list.story.notes.add(notes);
+        }
+        let whole = 0..bytes.len();
+        list.parts.push((bytes, whole));
+        Some(list)
+    }
+
+    /// The list of each of so many questions that share this one.
+    pub fn split(self, views: usize) -> Vec<List> {
+        if views <= 1 {
+            return vec![self];
+        }
+        let List { parts, read, documented, story, .. } = self;
+        let story = Story { notes: Notes::default(), ..story };
+        let mut lists = Vec::from_iter((0..views).map(|_| (List::default(), Vec::new())));
+        for (list, _) in &mut lists {
+            (list.read, list.documented, list.story) = (read, documented, story);
+        }
+        let mut rows = self.views.into_iter().peekable();
+        for (bytes, mut left) in parts {
+            while let Some((view, row)) = rows.next_if(|_| !left.is_empty()) {
+                let (row, rest) = (left.start..left.start + row, left.start + row);
+                left.start = rest;
+                if let Some((list, whole)) = lists.get_mut(view as usize) {
+                    list.rows += 1;
+                    whole.extend_from_slice(&bytes[row]);
+                }
+            }
+        }
+        for (view, notes) in self.notes {
+            if let Some((list, _)) = lists.get_mut(view as usize) {
+                list.story.notes.add(&notes);
+            }
+        }
+        let list = |(mut list, bytes): (List, Vec<u8>)| {
+            let whole = 0..bytes.len();
+            list.parts.extend((!bytes.is_empty()).then_some((bytes, whole)));
+            list
+        };
+        lists.into_iter().map(list).collect()
+    }
 }
 
 /// How a list was read; for logs, metrics and explanations.

@@ -161,11 +161,17 @@ impl Reading {
         keys.copied().collect()
     }
 
-    /// The legacy ids of the joined rows, in order.
-    pub(super) fn ids(&self, chain: &Chain) -> Vec<u64> {
-        let ids = chain.parts.iter().flat_map(|(slot, rows)| {
-            self.slots[*slot].rows.iter().flat_map(|all| &all.ids[rows.clone()])
+    /// The legacy ids of the joined rows, in order; `None` where each is its row's key.
+    pub(super) fn ids(&self, chain: &Chain) -> Option<Vec<u64>> {
+        let pages = || chain.parts.iter().map(|(slot, rows)| (&self.slots[*slot], rows));
+        let ids = |slot: &Slot| slot.rows.as_ref().is_some_and(|rows| !rows.ids.is_empty());
+        if !pages().any(|(slot, _)| ids(slot)) {
+            return None;
+        }
+        let ids = pages().flat_map(|(slot, rows)| match &slot.rows {
+            Some(all) if !all.ids.is_empty() => &all.ids[rows.clone()],
+            _ => &slot.keys()[rows.clone()],
         });
-        ids.copied().collect()
+        Some(ids.copied().collect())
     }
 }

@@ -23,24 +23,37 @@ impl Window {
     }
 }
 
-/// The rows of one window, already rendered: row `n` is `bytes[ends[n - 1]..ends[n]]`, which is empty
-/// for a row that no filter let through, and else begins with a comma.
+/// A row as one question's answer shows it. Its bytes begin where those of the one before end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown {
+    /// The row of the page.
+    pub row: u32,
+    /// The question, of those that share the page.
+    pub view: u32,
+    /// Where its bytes end.
+    pub end: u32,
+}
+
+/// The rows of one window, already rendered for one question or for several. A row that no question shows
+/// costs its key alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rows {
     /// Identity of each row.
     pub keys: Vec<u64>,
-    /// Legacy id of each row.
+    /// Legacy id of each row; none at all where each is its key.
     pub ids: Vec<u64>,
-    /// Where each row's bytes end.
-    pub ends: Vec<usize>,
-    /// The rendered rows.
+    /// The rows that are shown, by row, then by question.
+    pub shown: Vec<Shown>,
+    /// How many questions share the page, if more than one.
+    pub views: u32,
+    /// The rendered rows; each begins with a comma.
     pub bytes: Vec<u8>,
     /// The upstream's count of the whole list.
     pub total: u64,
     /// The documented keys that some row has, as [`crate::upstream::PageTail::keys`].
     pub documented: u64,
-    /// Values that could only be shown imperfectly, by row; most rows have none.
-    pub notes: Vec<(usize, Notes)>,
+    /// Values that could only be shown imperfectly, by row and question; most rows have none.
+    pub notes: Vec<(usize, u32, Notes)>,
     /// The listed records that are no users, by row.
     pub items: Vec<(usize, Item<'static>)>,
 }
@@ -48,17 +61,39 @@ pub struct Rows {
 impl Rows {
     /// Ends a row: everything appended to `bytes` since the last call is its rendering.
     pub fn push(&mut self, key: u64, id: u64) {
-        self.push_noted(key, id, Notes::default());
-    }
-
-    /// Ends a row that has notes.
-    pub fn push_noted(&mut self, key: u64, id: u64, notes: Notes) {
-        if notes != Notes::default() {
-            self.notes.push((self.keys.len(), notes));
+        self.show(0, Notes::default());
+        if key != id && self.ids.is_empty() {
+            self.ids.clone_from(&self.keys);
+        }
+        if key != id || !self.ids.is_empty() {
+            self.ids.push(id);
         }
         self.keys.push(key);
-        self.ids.push(id);
-        self.ends.push(self.bytes.len());
+    }
+
+    /// Ends what a question shows of the row that is not ended yet: everything appended to `bytes` since the
+    /// last call.
+    pub fn show(&mut self, view: u32, notes: Notes) {
+        let row = self.keys.len();
+        if notes != Notes::default() {
+            self.notes.push((row, view, notes));
+        }
+        let end = self.bytes.len() as u32;
+        if self.shown.last().map_or(0, |last| last.end) < end {
+            self.shown.push(Shown { row: row as u32, view, end });
+        }
+    }
+
+    /// Gives back what was set aside for rows that no question shows. Returns about how many bytes it holds.
+    pub fn fit(&mut self) -> usize {
+        if self.bytes.len() < self.bytes.capacity() / 2 {
+            self.bytes.shrink_to_fit();
+        }
+        let items = self.items.iter().map(|(_, item)| size_of_val(item) + item.id.len() + 32);
+        self.bytes.capacity()
+            + (self.keys.capacity() + self.ids.capacity()) * size_of::<u64>()
+            + self.shown.capacity() * size_of::<Shown>()
+            + items.sum::<usize>()
     }
 
     /// Ends a row that is no user.
@@ -78,52 +113,84 @@ impl Rows {
         inside.map(|(_, item)| item.clone())
     }
 
-    pub(super) fn bytes_of(&self, rows: &Range<usize>) -> Range<usize> {
-        let at = |row: usize| if row == 0 { 0 } else { self.ends[row - 1] };
+    /// Where what is shown of these rows stands in `shown`.
+    fn shown_at(&self, rows: &Range<usize>) -> Range<usize> {
+        // Most pages show all of their rows, to one question.
+        if rows.start == 0 && rows.end == self.keys.len() {
+            return 0..self.shown.len();
+        }
+        let at = |row: usize| self.shown.partition_point(|shown| (shown.row as usize) < row);
         at(rows.start)..at(rows.end)
     }
 
-    pub(super) fn notes_of(&self, rows: &Range<usize>) -> Notes {
-        let mut sum = Notes::default();
-        for (_, notes) in self.notes.iter().filter(|(row, _)| rows.contains(row)) {
-            sum.add(notes);
-        }
-        sum
+    fn end_before(&self, shown: usize) -> usize {
+        if shown == 0 { 0 } else { self.shown[shown - 1].end as usize }
     }
 
-    pub(super) fn shown(&self, rows: &Range<usize>) -> u64 {
-        rows.clone().filter(|row| !self.bytes_of(&(*row..*row + 1)).is_empty()).count() as u64
+    pub(super) fn shown_of(&self, rows: &Range<usize>) -> &[Shown] {
+        &self.shown[self.shown_at(rows)]
+    }
+
+    /// What is shown of these rows: the question, and where its bytes are.
+    pub(super) fn views_of(
+        &self,
+        rows: &Range<usize>,
+    ) -> impl Iterator<Item = (u32, Range<usize>)> {
+        let at = self.shown_at(rows);
+        at.map(|at| (self.shown[at].view, self.end_before(at)..self.shown[at].end as usize))
+    }
+
+    pub(super) fn bytes_of(&self, rows: &Range<usize>) -> Range<usize> {
+        let at = self.shown_at(rows);
+        self.end_before(at.start)..self.end_before(at.end)
+    }
+
+    pub(super) fn notes_of(
+        &self,
+        rows: &Range<usize>,
+    ) -> impl Iterator<Item = &(usize, u32, Notes)> {
+        self.notes.iter().filter(|(row, ..)| rows.contains(row))
     }
 
     pub(super) fn truncate(&mut self, rows: usize) -> Vec<u64> {
+        let shown = self.shown_at(&(0..rows)).end;
         let beyond = self.keys.split_off(rows);
         self.ids.truncate(rows);
-        self.ends.truncate(rows);
-        self.bytes.truncate(self.ends.last().copied().unwrap_or(0));
+        self.bytes.truncate(self.end_before(shown));
+        self.shown.truncate(shown);
         beyond
     }
 
     /// Drops a row that this page repeats word for word. Two different rows of one id stay, and fail
     /// the uniqueness check later.
-    pub(super) fn merge_repeats(&mut self) {
+    pub fn merge_repeats(&mut self) {
         if is_strictly_sorted(&self.keys) || all_different(self.keys.iter().copied()) {
             return;
         }
         let mut first: HashMap<u64, usize> = HashMap::new();
-        let mut merged = Rows { total: self.total, documented: self.documented, ..Rows::default() };
+        let (total, documented, views) = (self.total, self.documented, self.views);
+        let mut merged = Rows { total, documented, views, ..Rows::default() };
         for row in 0..self.keys.len() {
-            let bytes = &self.bytes[self.bytes_of(&(row..row + 1))];
+            let this = row..row + 1;
+            let bytes = &self.bytes[self.bytes_of(&this)];
             let before = *first.entry(self.keys[row]).or_insert(row);
             let is_same = self.bytes[self.bytes_of(&(before..before + 1))] == *bytes
                 && self.item_of(before) == self.item_of(row);
             if before != row && is_same {
                 continue;
             }
-            merged.bytes.extend_from_slice(bytes);
+            let mut notes = self.notes_of(&this).map(|(_, view, notes)| (*view, *notes)).peekable();
+            for (view, bytes) in self.views_of(&this) {
+                let noted = notes.next_if(|(noted, _)| *noted == view);
+                merged.bytes.extend_from_slice(&self.bytes[bytes]);
+                merged.show(view, noted.map(|(_, notes)| notes).unwrap_or_default());
+            }
+            // Of a row that is not shown.
+            notes.for_each(|(view, notes)| merged.show(view, notes));
             if let Some(item) = self.item_of(row) {
                 merged.items.push((merged.keys.len(), item.clone()));
             }
-            merged.push_noted(self.keys[row], self.ids[row], self.notes_of(&(row..row + 1)));
+            merged.push(self.keys[row], self.ids.get(row).copied().unwrap_or(self.keys[row]));
         }
         *self = merged;
     }
@@ -137,4 +204,68 @@ pub(super) fn all_different(keys: impl Iterator<Item = u64>) -> bool {
     let mut seen = HashSet::with_capacity(keys.size_hint().0);
     let mut keys = keys;
     keys.all(|key| seen.insert(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sweep::List;
+
+    /// Rows of these keys; each is shown to the questions that divide it.
+    fn rows(keys: &[u64], questions: u32) -> Rows {
+        let mut rows = Rows { views: questions, ..Rows::default() };
+        for key in keys {
+            for view in (0..questions).filter(|view| key % u64::from(view + 1) == 0) {
+                rows.bytes.extend_from_slice(format!(",{key}").as_bytes());
+                let notes = Notes { channel_unmapped: 1, ..Notes::default() };
+                rows.show(view, if view == 1 { notes } else { Notes::default() });
+            }
+            rows.push(*key, *key);
+        }
+        rows
+    }
+
+    fn texts(lists: Vec<List>) -> Vec<(String, u64, u64)> {
+        let text = |list: &List| -> Vec<u8> {
+            list.parts.iter().flat_map(|(bytes, range)| bytes[range.clone()].to_vec()).collect()
+        };
+        let told = |list: &List| {
+            (String::from_utf8(text(list)).unwrap(), list.rows, list.story.notes.channel_unmapped)
+        };
+        lists.iter().map(told).collect()
+    }
+
+    #[test]
+    fn questions_that_share_pages_have_each_their_own_rows() {
+        let mut list = List::default();
+        list.add(rows(&[1, 2, 3, 4], 3), 0..4);
+        list.add(rows(&[4, 5, 6], 3), 1..3);
+        list.add(rows(&[6, 7, 9], 3), 1..2);
+        let expected = [(",1,2,3,4,5,6,7", 7, 0), (",2,4,6", 3, 3), (",3,6", 2, 0)];
+        let expected = expected.map(|(text, rows, notes)| (text.to_owned(), rows, notes));
+        assert_eq!(texts(list.split(3)), expected);
+    }
+
+    #[test]
+    fn a_repeated_row_is_merged_for_every_question_that_shows_it() {
+        let mut page = rows(&[6, 4, 6], 3);
+        page.merge_repeats();
+        assert_eq!(page, rows(&[6, 4], 3));
+        let beyond = page.truncate(1);
+        assert_eq!(
+            (page, beyond),
+            (Rows { notes: rows(&[6, 4], 3).notes, ..rows(&[6], 3) }, vec![4])
+        );
+    }
+
+    #[test]
+    fn a_row_that_no_question_shows_costs_its_key_alone() {
+        let mut page = Rows { bytes: Vec::with_capacity(60_000), ..Rows::default() };
+        for key in 0..100 {
+            page.push(key, key);
+        }
+        assert!(page.fit() <= 128 * size_of::<u64>(), "{} bytes", page.fit());
+        page.push(100, 7);
+        assert_eq!((page.ids.len(), page.ids[99], page.ids[100]), (101, 99, 7));
+    }
 }

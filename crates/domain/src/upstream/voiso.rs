@@ -108,6 +108,11 @@ impl Dialect for Voiso {
         PageRequest { target, accept: "application/json", is_filtered }
     }
 
+    fn is_filtered(&self, listing: &Listing, filter: &UserFilter<GroupIds>) -> bool {
+        let has_text = || pushed(filter).iter().any(|(_, value)| value.is_some());
+        matches!(listing, Listing::Users(_)) && (has_text() || one_group(filter).is_some())
+    }
+
     fn read_page(
         &self,
         listing: &Listing,
@@ -171,26 +176,37 @@ fn refusal(word: &str) -> Option<Refusal> {
 }
 
 /// Pushes filters down; true if there was one.
+/// The texts that the upstream filters by.
+fn pushed(filter: &UserFilter<GroupIds>) -> [(&'static str, Option<&str>); 4] {
+    [
+        ("name", filter.pushdown(TextOf::Name)),
+        ("email", filter.pushdown(TextOf::Email)),
+        ("sip_account", filter.pushdown(TextOf::SipAccount)),
+        ("extension", filter.pushdown(TextOf::Extension)),
+    ]
+}
+
+/// The upstream filters by one group. Several groups of one name are a union, so the hub picks their users
+/// out of the whole list, in the list's order.
+fn one_group(filter: &UserFilter<GroupIds>) -> Option<&Id<'static>> {
+    match filter.group()?.ids() {
+        [id] => Some(id),
+        _ => None,
+    }
+}
+
 fn push_down(
     filter: &UserFilter<GroupIds>,
     query: &mut form_urlencoded::Serializer<'_, String>,
 ) -> bool {
     let mut is_filtered = false;
-    let pairs = [
-        ("name", filter.pushdown(TextOf::Name)),
-        ("email", filter.pushdown(TextOf::Email)),
-        ("sip_account", filter.pushdown(TextOf::SipAccount)),
-        ("extension", filter.pushdown(TextOf::Extension)),
-    ];
-    for (name, value) in pairs {
+    for (name, value) in pushed(filter) {
         if let Some(value) = value {
             query.append_pair(name, value);
             is_filtered = true;
         }
     }
-    // The upstream filters by one group. Several groups of one name are a union, so the hub picks
-    // their users out of the whole list, in the list's order.
-    if let Some([id]) = filter.group().map(GroupIds::ids) {
+    if let Some(id) = one_group(filter) {
         is_filtered = true;
         match id {
             Id::Number(n) => {

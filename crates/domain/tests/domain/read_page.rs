@@ -140,7 +140,7 @@ fn read(dialect: &str, listing: &Listing, body: &[u8]) -> Result<usize, PageErro
         let Resolved::Ask(plan) = plan.resolve(Vec::new()) else { panic!() };
         let (lists, filter) = (endpoint.lists(), &plan.filter);
         let view = View { lists, quirks: &quirks, filter, visibility: &all };
-        let rows = page.read_rows(view, &mut |_| {});
+        let rows = page.read_rows(&[Some(view)], &mut |_| {});
         let rows = rows.map(|rows| {
             if !rows.bytes.is_empty() {
                 // Rows are whole JSON records.

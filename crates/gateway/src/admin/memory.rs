@@ -1,19 +1,19 @@
 //! How much of its memory the process uses, of what a control group or the configuration allows.
 //! Must never guess: where nothing limits it, there is always enough.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use limits::Level;
 
 use crate::admin::reload::InForce;
+use crate::observe::groups::{Groups, TIGHT, part};
 use crate::observe::metrics::resident_bytes;
 
 /// How often it is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Parts of a thousand.
-const TIGHT: u64 = 920;
 const FULL: u64 = 950;
 
 /// Sets the level of the process's condition for as long as it is polled, and drops what is kept
@@ -49,92 +49,12 @@ fn of(part: u64) -> Level {
     }
 }
 
-/// So many parts of a thousand are used.
-fn part(used: Option<u64>, max: u64) -> u64 {
-    used.unwrap_or(0).saturating_mul(1000) / max.max(1)
-}
-
-/// The control groups of this process that limit memory, its own and those above it.
-#[derive(Debug)]
-struct Groups(Vec<Group>);
-
-#[derive(Debug)]
-struct Group {
-    max: PathBuf,
-    used: PathBuf,
-    statistics: PathBuf,
-    /// The line of the statistics that tells of what the kernel can take back at once.
-    reclaimable: &'static str,
-}
-
-impl Groups {
-    /// Those that `root` names; a missing file is no group.
-    fn find(root: &Path) -> Groups {
-        let of_process = std::fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
-        let mounted = root.join("sys/fs/cgroup");
-        let mut groups = Vec::new();
-        for line in of_process.lines() {
-            let mut parts = line.splitn(3, ':').skip(1);
-            let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else { continue };
-            let is_second = controllers.is_empty();
-            let top = match (is_second, controllers.split(',').any(|name| name == "memory")) {
-                (true, _) => mounted.clone(),
-                (false, true) => mounted.join("memory"),
-                (false, false) => continue,
-            };
-            // Within a container the path may be one of the host; then only the top is there.
-            for above in Path::new(path.trim_start_matches('/')).ancestors() {
-                groups.push(Group::new(&top.join(above), is_second));
-            }
-        }
-        groups.retain(|group| group.used.exists() && group.max.exists());
-        Groups(groups)
-    }
-
-    /// Of the group that is fullest.
-    fn part(&self) -> u64 {
-        self.0.iter().map(Group::part).max().unwrap_or(0)
-    }
-}
-
-impl Group {
-    fn new(folder: &Path, is_second: bool) -> Group {
-        let [max, used, reclaimable] = match is_second {
-            true => ["memory.max", "memory.current", "inactive_file "],
-            false => ["memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file "],
-        };
-        Group {
-            max: folder.join(max),
-            used: folder.join(used),
-            statistics: folder.join("memory.stat"),
-            reclaimable,
-        }
-    }
-
-    fn part(&self) -> u64 {
-        // "max" is no number and no limit.
-        let (Some(max), Some(used)) = (number_in(&self.max), number_in(&self.used)) else {
-            return 0;
-        };
-        let whole = part(Some(used), max);
-        if whole < TIGHT {
-            return whole;
-        }
-        // Files that the kernel keeps at hand count as used, but go before anybody is killed.
-        let statistics = std::fs::read_to_string(&self.statistics).unwrap_or_default();
-        let line = statistics.lines().find_map(|line| line.strip_prefix(self.reclaimable));
-        let reclaimable = line.and_then(|number| number.trim().parse().ok()).unwrap_or(0);
-        part(Some(used.saturating_sub(reclaimable)), max)
-    }
-}
-
-fn number_in(file: &Path) -> Option<u64> {
-    std::fs::read_to_string(file).ok()?.trim().parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
+    use crate::observe::groups::memory_there_is;
 
     /// A folder that stands for `/`, with these files; gone at the end.
     struct Root(PathBuf);
@@ -203,5 +123,23 @@ mod tests {
         );
         assert_eq!(level(&Groups::find(&root.0), None), Level::Tight);
         assert_eq!(Groups::find(Path::new("/no/such/root")).part(), 0);
+    }
+
+    #[test]
+    fn n01_the_memory_there_is_is_the_least_that_anything_allows() {
+        let root = Root::new(
+            "there-is",
+            &[
+                ("proc/meminfo", "MemTotal:           2000 kB\nMemFree:  1 kB\n"),
+                ("proc/self/cgroup", "0::/a\n"),
+                ("sys/fs/cgroup/a/memory.max", "max\n"),
+                ("sys/fs/cgroup/a/memory.current", "10\n"),
+            ],
+        );
+        assert_eq!(memory_there_is(&root.0, None), 2000 << 10);
+        assert_eq!(memory_there_is(&root.0, Some(1 << 20)), 1 << 20);
+        root.write("sys/fs/cgroup/a/memory.max", "4096\n");
+        assert_eq!(memory_there_is(&root.0, Some(1 << 20)), 4096);
+        assert_eq!(memory_there_is(Path::new("/no/such/root"), None), 1 << 30);
     }
 }

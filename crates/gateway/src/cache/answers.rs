@@ -3,11 +3,14 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::pin::pin;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::plan::{GroupName, UserFilter};
+use futures_util::future::select;
 use limits::{Lead, Reading, reading};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -45,6 +48,8 @@ pub(crate) struct Freshness {
     pub(crate) fresh_for: Duration,
     /// For so much longer it is given where the upstream fails.
     pub(crate) stale_if_error: Duration,
+    /// Younger, it is believed that no user fits a question that took a whole list.
+    pub(crate) misses_fresh_for: Duration,
 }
 
 impl Freshness {
@@ -53,6 +58,11 @@ impl Freshness {
             return Duration::ZERO;
         }
         self.fresh_for.saturating_add(self.stale_if_error)
+    }
+
+    fn is_fresh(self, entry: &Entry) -> bool {
+        let age = entry.at.elapsed();
+        age < self.fresh_for || (entry.is_miss && age < self.misses_fresh_for)
     }
 }
 
@@ -70,6 +80,8 @@ type Wholes = Reading<Whole, Error>;
 struct Entry {
     whole: Arc<Whole>,
     at: Instant,
+    /// Whether no user fits the question, which took more than one page to find out.
+    is_miss: bool,
 }
 
 /// See the module.
@@ -102,6 +114,9 @@ impl std::fmt::Debug for Answers {
     }
 }
 
+/// Where no answers are kept, it is believed of so many questions that no user fits them: about a thousand.
+const MISSES_BYTES_MAX: u64 = 1 << 20;
+
 /// What an answer costs beside its bytes.
 const ENTRY_BYTES: usize = 512;
 
@@ -119,10 +134,15 @@ impl Answers {
             let bytes = plain + coding::bytes_max(plain, codings);
             u32::try_from(bytes + question.filter.bytes() + ENTRY_BYTES).unwrap_or(u32::MAX)
         };
+        let keeps_misses_alone = freshness.kept_for().is_zero();
+        let bytes_max =
+            if keeps_misses_alone { bytes_max.min(MISSES_BYTES_MAX) } else { bytes_max };
         let kept = moka::sync::Cache::builder()
             .max_capacity(bytes_max)
             .weigher(weigh)
-            .time_to_live(freshness.kept_for().max(Duration::from_millis(1)))
+            .time_to_live(
+                freshness.kept_for().max(freshness.misses_fresh_for).max(Duration::from_millis(1)),
+            )
             .build();
         let places = Arc::new(Semaphore::new(readings_max));
         Arc::new(Answers { freshness, kept, readings: Mutex::default(), places })
@@ -139,12 +159,10 @@ impl Answers {
     where
         F: Future<Output = Result<Whole, Error>> + Send + 'static,
     {
-        let kept = match self.freshness.kept_for().is_zero() {
-            true => None,
-            false => self.kept.get(&question),
-        };
+        let is_empty = self.freshness.kept_for().is_zero() && self.kept.entry_count() == 0;
+        let kept = if is_empty { None } else { self.kept.get(&question) };
         if let Some(entry) = &kept
-            && entry.at.elapsed() < self.freshness.fresh_for
+            && self.freshness.is_fresh(entry)
             && !(wants_fresh && self.passes_over())
         {
             return Ok(given(entry, Source::Kept));
@@ -163,12 +181,12 @@ impl Answers {
                     let ids = (number, generation);
                     let (lead, result) = self.start(question.clone(), ids, place, read());
                     readings.under_way.insert(question, (number, result.clone()));
-                    (Some(lead), result, Source::Read, generation)
+                    (Some((lead, number)), result, Source::Read, generation)
                 }
             }
         };
-        if let Some(lead) = lead {
-            lead.take_further().await;
+        if let Some((lead, number)) = lead {
+            Leading { lead: Some(lead), answers: self, number }.take_further().await;
         }
         match (result.wait().await, kept) {
             (Ok(whole), _) => Ok(Given { whole, source, age: Duration::ZERO }),
@@ -239,8 +257,10 @@ impl Answers {
             let _place = place;
             let under_way = UnderWay { answers: &answers, question: &question, number };
             let whole = Arc::new(read.await?);
-            if !answers.freshness.kept_for().is_zero() {
-                answers.keep(&question, generation, &whole);
+            let is_miss =
+                whole.rows == 0 && whole.story.pages > 1 && !question.filter.is_everyone();
+            if !answers.freshness.kept_for().is_zero() || is_miss {
+                answers.keep(&question, generation, &whole, is_miss);
             }
             drop(under_way);
             Ok(whole)
@@ -249,8 +269,8 @@ impl Answers {
 }
 
 impl Answers {
-    fn keep(&self, question: &Question, generation: u64, whole: &Arc<Whole>) {
-        let entry = Entry { whole: Arc::clone(whole), at: Instant::now() };
+    fn keep(&self, question: &Question, generation: u64, whole: &Arc<Whole>, is_miss: bool) {
+        let entry = Entry { whole: Arc::clone(whole), at: Instant::now(), is_miss };
         // Held until it is in, so that nothing is forgotten in between.
         let readings = self.readings();
         if readings.generation == generation {
@@ -264,6 +284,63 @@ impl Answers {
 
 fn given(entry: &Entry, source: Source) -> Given {
     Given { whole: Arc::clone(&entry.whole), source, age: entry.at.elapsed() }
+}
+
+/// How often it is looked whether somebody waits for a reading whose first client has left. Where nobody
+/// does at two looks, it ends, unless its answer is to be kept.
+const LOOK_INTERVAL: Duration = Duration::from_millis(400);
+
+/// The client that takes a reading further.
+struct Leading<'a> {
+    lead: Option<Lead>,
+    answers: &'a Arc<Answers>,
+    number: u64,
+}
+
+impl Leading<'_> {
+    async fn take_further(mut self) {
+        if let Some(lead) = &mut self.lead {
+            lead.take_further().await;
+        }
+    }
+}
+
+impl Drop for Leading<'_> {
+    fn drop(&mut self) {
+        // An answer that is kept is for those who come later.
+        let is_kept = !self.answers.freshness.kept_for().is_zero();
+        let Some(lead) = self.lead.take().filter(|_| !is_kept) else { return };
+        // Without a runtime the process is about to end.
+        if let (Some(work), Ok(runtime)) = (lead.into_work(), Handle::try_current()) {
+            let (answers, number) = (Arc::clone(self.answers), self.number);
+            runtime.spawn(async move {
+                select(work, pin!(answers.deserted(number))).await;
+            });
+        }
+    }
+}
+
+impl Answers {
+    /// Waits until nobody waits for a reading any more; then nobody finds it either.
+    async fn deserted(&self, number: u64) {
+        let mut was_deserted = false;
+        loop {
+            tokio::time::sleep(LOOK_INTERVAL).await;
+            let mut readings = self.readings();
+            let mut under_way = readings.under_way.iter();
+            // One that was forgotten has no place to be found in; those who wait still get it.
+            let found = under_way.find(|(_, (of, _))| *of == number);
+            let Some((question, (_, result))) = found else { continue };
+            let is_deserted = result.waiting() == 0;
+            if is_deserted && was_deserted {
+                let question = question.clone();
+                let ended = readings.under_way.remove(&question);
+                drop(readings);
+                return drop(ended);
+            }
+            was_deserted = is_deserted;
+        }
+    }
 }
 
 /// Ends a reading, however it ended.

@@ -1,12 +1,16 @@
 //! A whole answer, as it is sent, kept and shared: a list with what stands around its records, and a tag
 //! that names just these bytes.
 
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
 use bytes::Bytes;
 use domain::hex;
 use domain::legacy::Endpoint;
 use domain::quirks::Quirks;
 use domain::sweep::{List, Story};
 use http::HeaderValue;
+use limits::{Lent, Share};
+use settings::Coding;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::call::Listed;
@@ -22,14 +26,67 @@ pub(crate) struct Whole {
     pub(crate) etag: HeaderValue,
     /// The same bytes in other codings.
     pub(crate) coded: Coded,
+    /// What clients that are taking it hold: the plain bytes, and those in each coding.
+    pub(crate) lending: [Lending; 4],
     pub(crate) story: Story,
     pub(crate) joined_pages: u64,
 }
 
+/// What clients that are taking an answer hold of the bytes that lists may hold: once, however many they are.
+#[derive(Debug, Default)]
+pub(crate) struct Lending(Mutex<Weak<Lent>>);
+
+/// Fewer bytes fit into a connection's buffers, and are not counted.
+const LENT_BYTES_MIN: usize = 16 << 10;
+
+/// Bytes that are counted until they are dropped.
+struct Counted {
+    bytes: Bytes,
+    _lent: Arc<Lent>,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Lending {
+    /// The same bytes, counted for as long as somebody holds them.
+    fn lend(&self, bytes: Bytes, share: &Share) -> Bytes {
+        if bytes.len() < LENT_BYTES_MIN {
+            return bytes;
+        }
+        let lent = {
+            // Plain data, valid after any panic.
+            let mut lending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            lending.upgrade().unwrap_or_else(|| {
+                let lent = Arc::new(share.lend(bytes.len()));
+                *lending = Arc::downgrade(&lent);
+                lent
+            })
+        };
+        Bytes::from_owner(Counted { bytes, _lent: lent })
+    }
+}
+
 impl Whole {
+    /// Bytes of this answer, plain or in a coding, for a client that may take them slowly.
+    pub(crate) fn lend(&self, coding: Option<Coding>, bytes: Bytes, share: &Share) -> Bytes {
+        let [plain, gzip, br, zstd] = &self.lending;
+        let lending = match coding {
+            None => plain,
+            Some(Coding::Gzip) => gzip,
+            Some(Coding::Br) => br,
+            Some(Coding::Zstd) => zstd,
+        };
+        lending.lend(bytes, share)
+    }
+
     /// The answer that a list makes.
     pub(crate) fn of(endpoint: &Endpoint, quirks: &Quirks, listed: Listed) -> Result<Self, Error> {
-        let Listed { list, joined_pages, .. } = listed;
+        // What the list held is given back when the pages are.
+        let Listed { list, joined_pages, holding: _holding, .. } = listed;
         let (rows, story) = (list.rows, list.story);
         let (open, close) = endpoint.envelope(quirks, rows);
         let bytes = joined(&open, list, &close);
@@ -40,7 +97,8 @@ impl Whole {
         etag.push('"');
         let etag = HeaderValue::from_maybe_shared(Bytes::from(etag));
         let etag = etag.map_err(|_| Error::Internal)?;
-        Ok(Whole { bytes, rows, etag, coded: Coded::default(), story, joined_pages })
+        let (coded, lending) = Default::default();
+        Ok(Whole { bytes, rows, etag, coded, lending, story, joined_pages })
     }
 }
 

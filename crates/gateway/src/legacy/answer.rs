@@ -5,6 +5,7 @@ use domain::legacy::Endpoint;
 use domain::quirks::Quirks;
 use http::header::{AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
+use limits::Share;
 use settings::Coding;
 use transport::body::{self, Body};
 
@@ -22,7 +23,12 @@ pub(crate) struct Answer {
 }
 
 /// The answer to a client that may have the very same one already, in the coding that it likes best.
-pub(crate) async fn answer(codings: &Codings, given: &Given, conditional: &Conditional) -> Answer {
+pub(crate) async fn answer(
+    codings: &Codings,
+    given: &Given,
+    conditional: &Conditional,
+    share: &Share,
+) -> Answer {
     let whole = &given.whole;
     let (mut answer, tag) = match conditional.known(&whole.etag) {
         Some(tag) => {
@@ -33,12 +39,12 @@ pub(crate) async fn answer(codings: &Codings, given: &Given, conditional: &Condi
         }
         None => match coded(codings, whole, conditional).await {
             Some((coding, tag, bytes)) => {
-                let mut answer = json(bytes);
+                let mut answer = json(whole.lend(Some(coding), bytes, share));
                 let name = HeaderValue::from_static(coding.as_str());
                 answer.headers_mut().insert(CONTENT_ENCODING, name);
                 (answer, tag)
             }
-            None => (json(whole.bytes.clone()), whole.etag.clone()),
+            None => (json(whole.lend(None, whole.bytes.clone(), share)), whole.etag.clone()),
         },
     };
     let headers = answer.headers_mut();

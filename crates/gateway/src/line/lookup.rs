@@ -16,7 +16,7 @@ use limits::Kept;
 use tokio::time::{Instant, timeout};
 use tower::ServiceExt;
 
-use crate::call::{Ask, Call, ListCall, Listed, RowsAsk};
+use crate::call::{Ask, Call, Found, ListCall, Listed, RowsAsk};
 use crate::error::Error;
 use crate::observe::metrics::Metrics;
 use crate::svc::{Around, Below};
@@ -144,6 +144,6 @@ async fn ask<S: Below<ListCall, Listed>>(
     };
     let ask = Ask::Rows(Arc::new(RowsAsk { lists, quirks: Arc::clone(&call.quirks), plan }));
     let list = ListCall::new(listing, ask, call.deadline, call.behalf.clone());
-    let Listed { list, joined_pages, .. } = inner.clone().oneshot(list).await?;
-    Ok(Listed { list, joined_pages, ..Listed::default() })
+    let listed = inner.clone().oneshot(list).await?;
+    Ok(Listed { found: Found::default(), ..listed })
 }

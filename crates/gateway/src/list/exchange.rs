@@ -14,7 +14,7 @@ use http::{Response, StatusCode};
 use limits::{LARGE_BYTES, blocking};
 use tower::ServiceExt;
 
-use crate::call::{Ask, Attempt, Found, ListCall, PageCall, PageRead};
+use crate::call::{Ask, Attempt, Found, ListCall, PageCall, PageRead, RowsAsk};
 use crate::error::Error;
 use crate::line::key::{Key, KeyState};
 use crate::line::upstream::Upstream;
@@ -109,7 +109,12 @@ impl Reader {
     fn read(&self, call: &ListCall, body: &[u8], is_filtered: bool) -> Result<PageRead, Error> {
         let ListCall { listing, ask, related, for_roster, .. } = call;
         let (dialect, rules) = (self.upstream.dialect, &self.upstream.rules);
-        let tells_keys = matches!(listing, Listing::Users(_)) && ask.is_of_all();
+        let asks = call.audience.as_ref().map(|audience| audience.begin());
+        let is_of_all = match &asks {
+            Some(asks) => asks.iter().flatten().any(|ask| ask.plan.filter.is_everyone()),
+            None => ask.is_of_all(),
+        };
+        let tells_keys = matches!(listing, Listing::Users(_)) && is_of_all;
         let context = Context { rules, related, tells_keys };
         let page = Page { dialect, listing, body, context };
         let visibility = &self.visibility;
@@ -121,10 +126,13 @@ impl Reader {
             }
         };
         let rows = match ask {
-            Ask::Rows(ask) => {
-                let (filter, quirks) = (&ask.plan.filter, &ask.quirks);
-                page.read_rows(View { lists: ask.lists, quirks, filter, visibility }, &mut look)
-            }
+            Ask::Rows(ask) => match &asks {
+                Some(asks) => {
+                    let views = asks.iter().map(|ask| Some(view(ask.as_ref()?, visibility)));
+                    page.read_rows(&Vec::from_iter(views), &mut look)
+                }
+                None => page.read_rows(&[Some(view(ask, visibility))], &mut look),
+            },
             Ask::Groups => page.read_groups(visibility, &mut look).map(|(rows, read)| {
                 *groups = read;
                 rows
@@ -199,6 +207,11 @@ impl Reader {
     fn may_lack(&self, listing: &Listing) -> bool {
         self.upstream.dialect.may_lack(listing)
     }
+}
+
+fn view<'a>(ask: &'a RowsAsk, visibility: &'a Visibility) -> View<'a> {
+    let RowsAsk { lists, quirks, plan } = ask;
+    View { lists: *lists, quirks, filter: &plan.filter, visibility }
 }
 
 /// A user as the roster remembers one.

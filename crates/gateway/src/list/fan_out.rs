@@ -1,21 +1,26 @@
 //! One list from many pages: whole and consistent, or an error. What is read, in which order and
 //! when it is whole, the sweep decides (`domain::sweep`); here it is driven, many pages at a time.
 //!
+//! The first page of a list is read at once. A list of more pages waits for its turn among the caller's long
+//! lists, first come, first served, and for room among the bytes that lists may hold: so lists end one after
+//! another instead of all together never.
+//!
 //! The first error drops every page still in flight. Once the first page has told how many there are, a
 //! list that cannot be read in time at the upstream's pace is refused, before it has cost any more.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::sweep::{Failure, Limits, Next, Story, Sweep, Window};
+use domain::sweep::{Failure, Limits, List, Next, Rows, Story, Sweep, Window};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use limits::Pause;
-use tokio::time::Instant;
+use limits::{Admission, Full, Holding, Pause, Share, Shed};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout};
 use tower::ServiceExt;
 
 use super::narrow::{is_of_page, narrow};
-use crate::call::{Found, ListCall, Listed, PageCall, PageRead};
+use crate::call::{Askers, Found, ListCall, Listed, PageCall, PageRead, RowsAsk, no_room};
 use crate::error::Error;
 use crate::line::upstream::Upstream;
 use crate::observe::metrics::Metrics;
@@ -26,6 +31,12 @@ pub(crate) struct FanOut {
     pub(crate) upstream: Arc<Upstream>,
     /// A list that must wait for it may come too late.
     pub(crate) pause: Arc<Pause>,
+    /// The turns of the caller's long lists.
+    pub(crate) turns: Arc<Admission>,
+    /// The caller's share of the bytes that lists may hold.
+    pub(crate) share: Share,
+    /// How long a list waits for room.
+    pub(crate) wait_max: Duration,
     pub(crate) metrics: Metrics,
 }
 
@@ -45,19 +56,27 @@ impl<S: Below<PageCall, PageRead>> Around<S, ListCall> for FanOut {
             rows_max: settings.rows_max,
             double_read: settings.double_read,
             paging_proven: upstream.is_paging_proven(),
-            stop_at_first: call.ask.wants_one(),
+            stop_at_first: call.audience.is_none() && call.wants_one(),
         });
+        self.share.admits().map_err(|full| self.refused(full))?;
         let call = Arc::new(call);
         let mut in_flight = FuturesUnordered::new();
-        let mut found = Found::default();
+        let (mut found, mut held, mut long) = (Found::default(), 0, None::<Long>);
+        let mut restarts = 0;
         loop {
-            match sweep.next(pages_max.saturating_sub(in_flight.len())) {
+            let may_go_on = match &long {
+                None => sweep.story().pages == 0,
+                Some(long) => long.holding.has_room().is_ok(),
+            };
+            let free = if may_go_on { pages_max.saturating_sub(in_flight.len()) } else { 0 };
+            match sweep.next(free) {
                 Next::Done(list) => {
                     if list.story.paging_proven {
                         upstream.set_paging_proven(true);
                     }
                     self.note(&call, list.story);
-                    return Ok(Listed { list, found, joined_pages: 0 });
+                    let holding = long.map(|long| Arc::new(long.holding));
+                    return Ok(Listed { list, found, joined_pages: 0, holding });
                 }
                 Next::Failed(failure) => {
                     if failure == Failure::PagingBroken {
@@ -74,8 +93,15 @@ impl<S: Below<PageCall, PageRead>> Around<S, ListCall> for FanOut {
                     }
                 }
             }
+            // A sweep that begins anew has dropped its pages.
+            if let Some(long) = &mut long
+                && sweep.story().restarts > restarts
+            {
+                restarts = sweep.story().restarts;
+                long.holding.clear();
+            }
             if let Some((window, read)) = in_flight.next().await {
-                let read = match read {
+                let mut read = match read {
                     Ok(read) => read,
                     Err(error) => {
                         // Nothing of it may be taken for a list that this place does not have.
@@ -95,20 +121,100 @@ impl<S: Below<PageCall, PageRead>> Around<S, ListCall> for FanOut {
                     }
                 };
                 found.extend(read.found);
+                let bytes = read.rows.fit();
+                match &mut long {
+                    Some(long) => long.holding.grow(bytes),
+                    None => held += bytes,
+                }
+                let is_over = call.audience.as_ref().is_some_and(|audience| {
+                    self.is_over(audience, &mut read.rows, &sweep, long.as_ref())
+                });
                 sweep.put(window, read.rows);
+                if is_over {
+                    self.note(&call, sweep.story());
+                    return Ok(Listed::default());
+                }
                 self.fits(&call, &sweep).inspect_err(|_| self.note(&call, sweep.story()))?;
+            } else if let Some(long) = &long {
+                Box::pin(self.room(&call, long))
+                    .await
+                    .inspect_err(|_| self.note(&call, sweep.story()))?;
+            } else {
+                // Boxed, so that lists of one page stay small.
+                let turn = Box::pin(self.turn(&call, held)).await;
+                long = Some(turn.inspect_err(|_| self.note(&call, sweep.story()))?);
             }
         }
     }
 }
 
+/// A list of more than one page.
+struct Long {
+    _turn: Option<OwnedSemaphorePermit>,
+    holding: Holding,
+}
+
 impl FanOut {
+    /// The turn of a list that holds so many bytes already.
+    async fn turn(&self, call: &ListCall, held: usize) -> Result<Long, Error> {
+        // Readings that questions share have theirs already; background requests never queue.
+        let needs_turn = call.audience.is_none() && !call.behalf.is_background;
+        let turn = match needs_turn {
+            true => Some(self.turns.enter().await.map_err(|_| self.refused(Full::Own))?),
+            false => None,
+        };
+        let mut holding = self.share.reading();
+        holding.grow(held);
+        Ok(Long { _turn: turn, holding })
+    }
+
+    /// Waits until the list may grow.
+    async fn room(&self, call: &ListCall, long: &Long) -> Result<(), Error> {
+        let wait_max = if call.behalf.is_background { Duration::ZERO } else { self.wait_max };
+        match (timeout(wait_max, long.holding.room()).await, long.holding.has_room()) {
+            (Err(_), Err(full)) => Err(self.refused(full)),
+            _ => Ok(()),
+        }
+    }
+
+    fn refused(&self, full: Full) -> Error {
+        self.metrics.shed(match full {
+            Full::Own => Shed::Tenant,
+            Full::All => Shed::Memory,
+        });
+        no_room(full)
+    }
+
+    /// Answers the questions whose one row is on this page, and refuses some where all of them together are
+    /// too large. Whether nobody waits any more.
+    fn is_over(
+        &self,
+        audience: &Askers,
+        page: &mut Rows,
+        sweep: &Sweep,
+        long: Option<&Long>,
+    ) -> bool {
+        if long.is_some_and(|long| long.holding.is_too_large()) {
+            audience.tell_later_half(|| Err(self.refused(Full::Own)));
+        }
+        let seeks_one = !audience.all(|ask| !ask.wants_one());
+        if seeks_one && page.total <= self.upstream.settings.rows_max {
+            page.merge_repeats();
+            let story = Story { pages: sweep.story().pages + 1, ..sweep.story() };
+            audience.tell_some(|seat, ask: &RowsAsk| {
+                let list = ask.wants_one().then(|| List::of_one(page, seat as u32, story))??;
+                Some(Ok(Listed { list, ..Listed::default() }))
+            });
+        }
+        audience.is_deserted()
+    }
+
     /// Whether the pages that are left can be had in time, as far as is known now.
     fn fits(&self, call: &ListCall, sweep: &Sweep) -> Result<(), Error> {
         let Some(pacer) = &self.upstream.pacer else { return Ok(()) };
         let left = sweep.pages_left();
         // The one row may stand on any page.
-        if left == 0 || call.ask.wants_one() {
+        if left == 0 || call.wants_one() {
             return Ok(());
         }
         if call.behalf.is_background {

@@ -9,7 +9,7 @@ use domain::listing::{Listing, Which};
 use domain::plan::Resolved;
 use domain::sweep::{Failure, Rows, Window};
 use http::{Response, StatusCode};
-use limits::{Budget, CALLER_REPEATS_MIN};
+use limits::{Admission, Budget, CALLER_REPEATS_MIN, Queue};
 use settings::Config;
 use tokio::time::Instant;
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};
@@ -36,6 +36,9 @@ upstream = "ams"
 upstream_key = { env = "V4" }
 sees = "everything"
 "#;
+
+/// How long a list waits for its turn.
+const WAIT: Duration = Duration::from_secs(10);
 
 fn state() -> State {
     let env = ["LEGACY", "V4"].map(|name| (name.to_owned(), format!("{name}-key")));
@@ -181,6 +184,9 @@ fn list(state: &State) -> (tokio::task::JoinHandle<Result<Listed, Error>>, Pages
     let fan_out = layer(FanOut {
         upstream: Arc::clone(&line.upstream),
         pause: Arc::clone(&line.pause),
+        turns: Arc::new(Admission::new(Queue { in_flight_max: 1, queued_max: 1, wait_max: WAIT })),
+        share: line.share.clone(),
+        wait_max: WAIT,
         metrics: state.metrics.clone(),
     });
     let fan_out = fan_out.layer(pages.map_err(sent));

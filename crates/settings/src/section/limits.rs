@@ -24,6 +24,13 @@ pub struct Limits {
     pub queue_wait_max: Duration,
     #[serde(deserialize_with = "some_count")]
     requests_per_caller_max: Option<usize>,
+    /// Lists of one caller that have more than one page and wait for their turn; more are refused with 429.
+    #[serde(deserialize_with = "queue")]
+    pub lists_queued_max: usize,
+    #[serde(deserialize_with = "some_size")]
+    lists_bytes_max: Option<u64>,
+    #[serde(deserialize_with = "some_size")]
+    lists_bytes_per_caller_max: Option<u64>,
     /// For how long a process that is to stop goes on accepting.
     #[serde(deserialize_with = "drain_delay")]
     pub drain_delay: Duration,
@@ -40,6 +47,9 @@ impl Default for Limits {
             requests_queued_max: 256,
             queue_wait_max: Duration::from_secs(1),
             requests_per_caller_max: None,
+            lists_queued_max: 64,
+            lists_bytes_max: None,
+            lists_bytes_per_caller_max: None,
             drain_delay: Duration::from_secs(5),
             memory_max: None,
         }
@@ -60,6 +70,18 @@ impl Limits {
     /// there is nobody to protect from it.
     pub fn requests_per_caller_max(&self) -> usize {
         self.requests_per_caller_max.unwrap_or(self.requests_in_flight_max)
+    }
+
+    /// Bytes that lists hold while they are read and until they are taken, all together, where there is so
+    /// much memory.
+    pub fn lists_bytes_max(&self, memory: u64) -> u64 {
+        self.lists_bytes_max.unwrap_or(memory / 4)
+    }
+
+    /// The part of those bytes that one of so many callers may hold.
+    pub fn lists_bytes_per_caller_max(&self, all: u64, callers: usize) -> u64 {
+        let share = if callers > 1 { all / 2 } else { all };
+        self.lists_bytes_per_caller_max.unwrap_or(share)
     }
 }
 

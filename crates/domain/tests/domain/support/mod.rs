@@ -95,12 +95,9 @@ impl Run<'_> {
         let (mut bytes, mut shown) = (Vec::new(), 0);
         let Some(pages) = self.pages(&listing, Some(&plan.filter)) else { return Ok((bytes, 0)) };
         for body in pages {
-            let rows = self.page(&listing, &body, &related).read_rows(view, &mut |_| {})?;
-            let mut start = 0;
-            for end in rows.ends {
-                shown += u64::from(end > start);
-                start = end;
-            }
+            let rows =
+                self.page(&listing, &body, &related).read_rows(&[Some(view)], &mut |_| {})?;
+            shown += rows.shown.len() as u64;
             bytes.extend(rows.bytes);
         }
         Ok((bytes, shown))

@@ -14,9 +14,16 @@ use tokio::sync::Notify;
 use super::*;
 use crate::request::coding::Coded;
 
-const NOT_KEPT: Freshness = Freshness { fresh_for: Duration::ZERO, stale_if_error: Duration::ZERO };
-const KEPT: Freshness =
-    Freshness { fresh_for: Duration::from_secs(60), stale_if_error: Duration::from_secs(600) };
+const NOT_KEPT: Freshness = Freshness {
+    fresh_for: Duration::ZERO,
+    stale_if_error: Duration::ZERO,
+    misses_fresh_for: Duration::from_secs(5),
+};
+const KEPT: Freshness = Freshness {
+    fresh_for: Duration::from_secs(60),
+    stale_if_error: Duration::from_secs(600),
+    ..NOT_KEPT
+};
 
 /// Enough for each test.
 const READINGS: usize = 100;
@@ -35,6 +42,7 @@ fn whole(bytes: impl Into<Bytes>) -> Whole {
         rows: 1,
         etag: HeaderValue::from_static("\"x\""),
         coded: Coded::default(),
+        lending: Default::default(),
         story: Default::default(),
         joined_pages: 0,
     }
@@ -268,4 +276,68 @@ async fn i12_kept_answers_are_passed_over_once_a_second_at_most() {
         assert_eq!(sources, [Source::Read, Source::Kept, other, Source::Kept], "{second}");
         tokio::time::advance(Duration::from_secs(1)).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn n04_that_no_user_fits_is_believed_for_a_while_where_it_took_a_whole_list() {
+    let answers = Answers::new(NOT_KEPT, 1 << 20, 0, READINGS);
+    let ask = |query: &str, pages| {
+        let (answers, question) = (Arc::clone(&answers), question(query));
+        async move {
+            let read = || async move {
+                let story = domain::sweep::Story { pages, ..Default::default() };
+                Ok(Whole { rows: 0, story, ..whole("[]") })
+            };
+            answers.get(question, false, read).await.unwrap().source
+        }
+    };
+    assert_eq!((ask("id=7", 500).await, ask("id=7", 500).await), (Source::Read, Source::Kept));
+    assert_eq!(ask("id=8", 500).await, Source::Read, "another user");
+    tokio::time::advance(Duration::from_secs(5)).await;
+    assert_eq!(ask("id=7", 500).await, Source::Read, "not for long");
+    // One page costs little, and that there are no users at all is no answer to a question.
+    for (query, pages) in [("email=a", 1), ("", 500)] {
+        assert_eq!(
+            (ask(query, pages).await, ask(query, pages).await),
+            (Source::Read, Source::Read)
+        );
+    }
+    answers.forget();
+    assert_eq!(ask("id=7", 500).await, Source::Read, "a refused caller knows nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn n06_a_reading_that_nobody_waits_for_gives_its_place_back_within_a_second() {
+    for (freshness, goes_on) in [(NOT_KEPT, false), (KEPT, true)] {
+        let answers = Answers::new(freshness, 1 << 20, 0, 1);
+        let gate = Arc::<Gate>::default();
+        let ask = || answers.get(question("id=7"), false, || Arc::clone(&gate).read("x"));
+        assert!(ask().now_or_never().is_none(), "asked, and left at once");
+        // Whoever comes meanwhile keeps it.
+        let waiting = tokio::time::timeout(Duration::from_secs(5), ask());
+        assert!(waiting.await.is_err());
+        assert_eq!(answers.places.available_permits(), 0);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(answers.places.available_permits(), usize::from(!goes_on));
+        assert_eq!(answers.readings().under_way.len(), usize::from(goes_on));
+        gate.open.notify_one();
+        assert_eq!(&*ask().await.unwrap().whole.bytes, b"x");
+    }
+}
+
+#[tokio::test]
+async fn n05_an_answer_is_counted_once_until_its_last_client_has_taken_it() {
+    let (room, large) = (limits::Room::new(1 << 20), whole(vec![b'x'; 100_000]));
+    let share = room.share(1 << 20);
+    let lend = |whole: &Whole| whole.lend(None, whole.bytes.clone(), &share);
+    let (one, other) = (lend(&large), lend(&large));
+    assert_eq!((one.as_ptr(), share.held()), (large.bytes.as_ptr(), 100_000));
+    let coded = large.lend(Some(settings::Coding::Gzip), Bytes::from(vec![b'z'; 20_000]), &share);
+    assert_eq!(share.held(), 120_000);
+    drop((one, coded));
+    assert_eq!(share.held(), 100_000);
+    drop(other);
+    assert_eq!(share.held(), 0);
+    let _small = lend(&whole("fits into a connection's buffers"));
+    assert_eq!(share.held(), 0);
 }

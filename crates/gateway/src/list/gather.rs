@@ -1,0 +1,200 @@
+//! Different questions of one caller that the upstream can only answer with the same whole list share one
+//! reading of it: a filter by id, time zone or caller id costs a list of all users, whatever its value.
+//!
+//! Only so many readings run at a time as the caller's places upstream can feed. Questions that come while
+//! these run wait for the next reading, and it answers all of them, each with its own rows. A question that
+//! comes after the first page was read has missed it, and waits for the reading after that one. Must never
+//! answer a question from pages that came before the question.
+
+use std::collections::HashMap;
+use std::mem::{Discriminant, discriminant};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use domain::legacy::Lists;
+use domain::listing::Listing;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Either, select};
+use limits::{Admission, Shed};
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+use tower::ServiceExt;
+use tracing::Instrument;
+
+use crate::call::{Ask, Askers, ListCall, Listed, RowsAsk};
+use crate::error::Error;
+use crate::line::upstream::Upstream;
+use crate::observe::metrics::Metrics;
+use crate::svc::{Around, Below};
+
+/// See the module.
+pub(crate) struct Gather {
+    pub(crate) upstream: Arc<Upstream>,
+    /// The turns of the caller's long lists.
+    pub(crate) turns: Arc<Admission>,
+    pub(crate) open: Open,
+    /// How long a reading may take that has its turn.
+    pub(crate) deadline: Duration,
+    pub(crate) metrics: Metrics,
+}
+
+/// The pages that questions share: what is listed, and what kind of records is made of it, since that
+/// decides what is joined.
+type Pages = (Listing, Discriminant<Lists>);
+
+/// The last reading of each kind, which questions join until it begins.
+#[derive(Clone, Default)]
+pub(crate) struct Open(Arc<Mutex<HashMap<Pages, Arc<Askers>>>>);
+
+impl Open {
+    fn readings(&self) -> MutexGuard<'_, HashMap<Pages, Arc<Askers>>> {
+        // Plain data, valid after any panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S: Below<ListCall, Listed>> Around<S, ListCall> for Gather {
+    type Response = Listed;
+
+    async fn call(&self, inner: &S, call: ListCall) -> Result<Listed, Error> {
+        let Some((pages, ask)) = self.shared(&call) else {
+            return inner.clone().oneshot(call).await;
+        };
+        // Boxed, so that calls that are not shared stay small.
+        Box::pin(self.gathered(inner, call, pages, ask)).await
+    }
+}
+
+impl Gather {
+    async fn gathered<S: Below<ListCall, Listed>>(
+        &self,
+        inner: &S,
+        call: ListCall,
+        pages: Pages,
+        ask: Arc<RowsAsk>,
+    ) -> Result<Listed, Error> {
+        let (joined, account) = {
+            let readings = self.open.readings();
+            let joined = readings.get(&pages).and_then(|audience| audience.join(&ask));
+            (joined, call.behalf.account.clone())
+        };
+        let answer = match joined {
+            Some(told) => told.await,
+            None => {
+                let audience = Arc::<Askers>::default();
+                // Nobody else has it yet, so it has not begun.
+                let told = audience.join(&ask).ok_or(Error::Internal)?;
+                self.open.readings().insert(pages.clone(), Arc::clone(&audience));
+                let end = End { open: self.open.clone(), pages, audience: Arc::clone(&audience) };
+                let work = self.reading(inner.clone(), call, end).in_current_span().boxed();
+                let mut lead = Lead { work: Some(work), audience };
+                match select(pin!(told), pin!(lead.take_further())).await {
+                    Either::Left((answer, _)) => answer,
+                    Either::Right(((), told)) => told.await,
+                }
+            }
+        };
+        if let Ok(Ok(listed)) = &answer {
+            account.note(|account| account.story = listed.list.story);
+        }
+        // The end of a reading answers all.
+        answer.unwrap_or(Err(Error::Internal))
+    }
+
+    /// What a call shares with others; `None` where it has its pages to itself.
+    fn shared(&self, call: &ListCall) -> Option<(Pages, Arc<RowsAsk>)> {
+        let Ask::Rows(ask) = &call.ask else { return None };
+        // Whom the roster is told of is found by one reading, and background requests wait for nobody.
+        let is_alone =
+            call.for_roster || call.behalf.is_background || call.behalf.wants_failed_rows;
+        if is_alone || !matches!(call.listing, Listing::Users(_)) {
+            return None;
+        }
+        let dialect = self.upstream.dialect;
+        let is_filtered = dialect.is_filtered(&call.listing, &ask.plan.filter);
+        (!is_filtered).then(|| ((call.listing.clone(), discriminant(&ask.lists)), Arc::clone(ask)))
+    }
+
+    /// Reads a list, when it is its turn, and answers all who ask for it by then.
+    fn reading<S: Below<ListCall, Listed>>(
+        &self,
+        inner: S,
+        mut call: ListCall,
+        end: End,
+    ) -> impl Future<Output = ()> + Send + use<S> {
+        let (turns, deadline) = (Arc::clone(&self.turns), self.deadline);
+        let metrics = self.metrics.clone();
+        async move {
+            let audience = &end.audience;
+            let listed = async {
+                let _turn = turns.enter().await.map_err(|_| {
+                    metrics.shed(Shed::Tenant);
+                    Error::TenantLimit
+                })?;
+                // Those who came last have as much time as the first one had.
+                call.deadline = Instant::now() + deadline;
+                call.audience = Some(Arc::clone(audience));
+                inner.oneshot(call).await
+            };
+            match listed.await {
+                Ok(Listed { list, joined_pages, holding, .. }) => {
+                    for (seat, list) in list.split(audience.len()).into_iter().enumerate() {
+                        let holding = holding.clone();
+                        let listed = Listed { list, joined_pages, holding, ..Listed::default() };
+                        audience.tell(seat, Ok(listed));
+                    }
+                }
+                Err(error) => audience.tell_all(|| Err(error.clone())),
+            }
+        }
+    }
+}
+
+/// Ends a reading, however it ended.
+struct End {
+    open: Open,
+    pages: Pages,
+    audience: Arc<Askers>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let mut readings = self.open.readings();
+        if readings.get(&self.pages).is_some_and(|open| Arc::ptr_eq(open, &self.audience)) {
+            readings.remove(&self.pages);
+        }
+        drop(readings);
+        // Nobody, unless the reading panicked.
+        self.audience.tell_all(|| Err(Error::Internal));
+    }
+}
+
+/// The work of a reading, which the question that began it takes further. When that one has its answer or
+/// leaves, the work goes on by itself as long as anybody else waits.
+struct Lead {
+    work: Option<BoxFuture<'static, ()>>,
+    audience: Arc<Askers>,
+}
+
+impl Lead {
+    async fn take_further(&mut self) {
+        if let Some(work) = &mut self.work {
+            work.await;
+        }
+        self.work = None;
+    }
+}
+
+impl Drop for Lead {
+    fn drop(&mut self) {
+        let Some(work) = self.work.take().filter(|_| !self.audience.is_deserted()) else { return };
+        let audience = Arc::clone(&self.audience);
+        // Without a runtime the process is about to end.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move {
+                select(work, pin!(audience.deserted())).await;
+            });
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! Many questions of one caller at once, as transcripts of the layers that make lists: which pages are asked
+//! for, when, and for whom. Time is paused.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::legacy::{Planned, endpoint_at};
+use domain::listing::{Listing, Which};
+use domain::params::Params;
+use domain::plan::Resolved;
+use domain::quirks::Quirks;
+use domain::sweep::{Rows, Window};
+use limits::{Admission, Queue, Room};
+use settings::Config;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tower::{BoxError, Layer, ServiceExt};
+use tower_test::mock;
+
+use crate::call::{Ask, Behalf, ListCall, Listed, PageCall, PageRead, RowsAsk};
+use crate::error::Error;
+use crate::list::fan_out::FanOut;
+use crate::list::gather::Gather;
+use crate::state::State;
+use crate::svc::{Stage, layer};
+
+const CONFIG: &str = r#"
+[upstream.ams]
+dialect = "voiso-v4"
+base_url = "http://127.0.0.1:9"
+pages_in_flight_max = 8
+[[caller]]
+name = "crm"
+legacy_key = { env = "LEGACY" }
+upstream = "ams"
+upstream_key = { env = "V4" }
+sees = "everything"
+"#;
+
+const WAIT: Duration = Duration::from_secs(10);
+
+/// One caller's lists, whose pages the test answers.
+struct Lists {
+    lists: Stage<ListCall, Listed>,
+    pages: mock::Handle<PageCall, PageRead>,
+    room: Room,
+}
+
+impl Lists {
+    /// With so many turns and so many bytes.
+    fn new(turns: usize, bytes_max: u64) -> Self {
+        let env = ["LEGACY", "V4"].map(|name| (name.to_owned(), format!("{name}-key")));
+        let config = Config::parse(CONFIG, "t.toml", &env).unwrap();
+        let state = State::new(config, crate::Surroundings::default()).unwrap();
+        let line = &state.callers.all()[0].line;
+        line.upstream.set_paging_proven(true);
+        let (below, pages) = mock::pair::<PageCall, PageRead>();
+        let queue = Queue { in_flight_max: turns, queued_max: 2, wait_max: WAIT };
+        let (turns, room) = (Arc::new(Admission::new(queue)), Room::new(bytes_max));
+        let gather = layer(Gather {
+            upstream: Arc::clone(&line.upstream),
+            turns: Arc::clone(&turns),
+            open: Default::default(),
+            deadline: Duration::from_secs(25),
+            metrics: state.metrics.clone(),
+        });
+        let fan_out = layer(FanOut {
+            upstream: Arc::clone(&line.upstream),
+            pause: Arc::clone(&line.pause),
+            turns,
+            share: room.share(bytes_max),
+            wait_max: WAIT,
+            metrics: state.metrics.clone(),
+        });
+        let below = below.map_err(|error: BoxError| *error.downcast::<Error>().unwrap());
+        Lists { lists: Stage::new(gather.layer(fan_out.layer(below))), pages, room }
+    }
+
+    /// Asks, and lets everybody come as far as they can.
+    async fn ask(&self, query: &str) -> JoinHandle<Result<String, Error>> {
+        let (endpoint, quirks) =
+            (endpoint_at("/api/user_management/v1/users").unwrap(), Arc::new(Quirks::default()));
+        let Planned::Ask(plan) = endpoint.plan(Params::parse(query), &quirks) else { panic!() };
+        let Resolved::Ask(plan) = plan.resolve(Vec::new()) else { panic!() };
+        let ask = Ask::Rows(Arc::new(RowsAsk { lists: endpoint.lists(), quirks, plan: *plan }));
+        let deadline = Instant::now() + Duration::from_secs(25);
+        let call = ListCall::new(Listing::Users(Which::Live), ask, deadline, Behalf::default());
+        let answer = self.lists.ask(call);
+        let asked = tokio::spawn(async move { text(answer.await) });
+        tokio::task::yield_now().await;
+        asked
+    }
+
+    /// The next page that is asked for.
+    async fn next(&mut self) -> (PageCall, mock::SendResponse<PageRead>) {
+        let page = tokio::time::timeout(Duration::from_secs(100), self.pages.next_request());
+        page.await.expect("a page is asked for").unwrap()
+    }
+
+    /// Answers every page that is asked for with users 0, 1, 2 .. until none is; how many that were.
+    async fn answer(&mut self, total: u64) -> usize {
+        for answered in 0.. {
+            let page = tokio::time::timeout(Duration::from_millis(1), self.pages.next_request());
+            let Ok(Some((call, send))) = page.await else { return answered };
+            send.send_response(page_of(&call, total));
+        }
+        unreachable!()
+    }
+}
+
+/// A page of users 0, 1, 2 .., each shown to the questions that ask for its id or for everyone.
+fn page_of(call: &PageCall, total: u64) -> PageRead {
+    let Window { offset, limit } = call.window;
+    let asks = match (&call.list.audience, &call.list.ask) {
+        (Some(audience), _) => audience.begin(),
+        (None, Ask::Rows(ask)) => vec![Some(Arc::clone(ask))],
+        _ => unreachable!("only rows are asked for here"),
+    };
+    let mut rows = Rows { total, views: asks.len() as u32, ..Rows::default() };
+    for id in offset..total.min(offset + u64::from(limit)) {
+        for (view, ask) in (0..).zip(&asks) {
+            let fits = |ask: &RowsAsk| ask.plan.filter.id().is_none_or(|wanted| wanted == id);
+            if ask.as_deref().is_some_and(fits) {
+                rows.bytes.extend_from_slice(format!(",{id}").as_bytes());
+                rows.show(view, Default::default());
+            }
+        }
+        rows.push(id, id);
+    }
+    PageRead { rows, found: Default::default() }
+}
+
+fn text(listed: Result<Listed, Error>) -> Result<String, Error> {
+    let parts = listed?.list.parts;
+    let bytes = parts.iter().flat_map(|(bytes, range)| bytes[range.clone()].to_vec()).collect();
+    Ok(String::from_utf8(bytes).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn n03_different_questions_that_wait_for_the_same_list_share_one_reading() {
+    let mut lists = Lists::new(1, 1 << 30);
+    let first = lists.ask("id=900000").await;
+    // The first page is asked for: until it is there, everybody may still come in.
+    let (page, send) = lists.next().await;
+    let mut others = Vec::new();
+    for query in ["id=900001", "id=7", "", "timezone=Berlin"] {
+        others.push(lists.ask(query).await);
+    }
+    send.send_response(page_of(&page, 500));
+    let (second, send) = lists.next().await;
+    // This one has missed a page, and waits for another reading.
+    let late = lists.ask("id=499").await;
+    send.send_response(page_of(&second, 500));
+    // The rest of the first reading, 6 pages in all, and the whole second one.
+    assert_eq!(lists.answer(500).await, 4 + 6);
+    let everyone: String = (0..500).map(|id| format!(",{id}")).collect();
+    assert_eq!(first.await.unwrap().as_deref(), Ok(""));
+    for (other, expected) in others.into_iter().zip(["", ",7", &everyone, &everyone]) {
+        assert_eq!(other.await.unwrap().as_deref(), Ok(expected));
+    }
+    assert_eq!(late.await.unwrap().as_deref(), Ok(",499"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn n03_a_question_for_one_user_is_answered_by_the_page_that_has_it() {
+    let mut lists = Lists::new(1, 1 << 30);
+    let (one, nobody) = (lists.ask("id=7").await, lists.ask("id=900000").await);
+    let (page, send) = lists.next().await;
+    send.send_response(page_of(&page, 500));
+    assert_eq!(one.await.unwrap().as_deref(), Ok(",7"));
+    assert!(!nobody.is_finished());
+    // The one who began it has its answer; the reading goes on for the other one.
+    assert_eq!(lists.answer(500).await, 5);
+    assert_eq!(nobody.await.unwrap().as_deref(), Ok(""));
+    // Where every user is found, the rest is not read.
+    let one = lists.ask("id=7").await;
+    assert_eq!(lists.answer(500).await, 1);
+    assert_eq!(one.await.unwrap().as_deref(), Ok(",7"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn n03_an_error_is_told_to_all_and_the_next_question_reads_anew() {
+    let mut lists = Lists::new(1, 1 << 30);
+    let (one, other) = (lists.ask("id=1").await, lists.ask("id=2").await);
+    lists.next().await.1.send_error(Error::UpstreamFailed { status: 500 });
+    let failed = Err(Error::UpstreamFailed { status: 500 });
+    assert_eq!((one.await.unwrap(), other.await.unwrap()), (failed.clone(), failed));
+    let next = lists.ask("id=1").await;
+    assert_eq!(lists.answer(50).await, 1);
+    assert_eq!(next.await.unwrap().as_deref(), Ok(",1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn n06_a_shared_reading_goes_on_while_somebody_waits_and_ends_when_nobody_does() {
+    let mut lists = Lists::new(1, 1 << 30);
+    let (first, second) = (lists.ask("id=900000").await, lists.ask("id=900001").await);
+    let (page, send) = lists.next().await;
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    send.send_response(page_of(&page, 500));
+    let (page, send) = lists.next().await;
+    second.abort();
+    assert!(second.await.unwrap_err().is_cancelled());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    send.send_response(page_of(&page, 500));
+    // Its turn is free again. Its other four pages were asked for before.
+    let next = lists.ask("").await;
+    assert_eq!(lists.answer(500).await, 4 + 6);
+    assert!(next.await.unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn n02_long_lists_take_turns_in_the_order_in_which_they_came_and_no_more_than_so_many_wait() {
+    let mut lists = Lists::new(1, 1 << 30);
+    // Each of them is another list upstream, so none can share. The first page is had at once.
+    let (mut asked, mut held) = (Vec::new(), Vec::new());
+    for number in 0..4 {
+        asked.push(lists.ask(&format!("email={number}")).await);
+        let (page, send) = lists.next().await;
+        assert_eq!(page.window.offset, 0);
+        send.send_response(page_of(&page, 500));
+        if number == 0 {
+            // It has the turn: its other five pages are asked for.
+            for _ in 0..5 {
+                held.push(lists.next().await);
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // Two wait, and the last one is told at once.
+    assert_eq!(asked.pop().unwrap().await.unwrap(), Err(Error::TenantLimit));
+    for (number, asked) in asked.into_iter().enumerate() {
+        for (page, send) in held.drain(..) {
+            let Ask::Rows(ask) = &page.list.ask else { panic!() };
+            let email = ask.plan.filter.pushdown(domain::plan::TextOf::Email);
+            assert_eq!(email, Some(&*number.to_string()), "one list after another");
+            send.send_response(page_of(&page, 500));
+        }
+        assert!(asked.await.unwrap().is_ok());
+        for _ in 0..if number < 2 { 5 } else { 0 } {
+            held.push(lists.next().await);
+        }
+    }
+    // A list of one page needs no turn, and whoever has waited half of its time is told.
+    let long = lists.ask("email=long").await;
+    let (page, send) = lists.next().await;
+    send.send_response(page_of(&page, 500));
+    let held = [lists.next().await, lists.next().await, lists.next().await];
+    let held = (held, [lists.next().await, lists.next().await]);
+    let (short, waits) = (lists.ask("email=short").await, lists.ask("email=waits").await);
+    for total in [50, 500] {
+        let (page, send) = lists.next().await;
+        send.send_response(page_of(&page, total));
+    }
+    assert!(short.await.unwrap().is_ok());
+    let began = Instant::now();
+    assert_eq!(waits.await.unwrap(), Err(Error::TenantLimit));
+    assert!(began.elapsed() <= WAIT);
+    drop((long, held));
+}
+
+#[tokio::test(start_paused = true)]
+async fn n01_lists_that_hold_what_they_may_wait_and_the_oldest_goes_on() {
+    // A page of a hundred users holds about 2 KiB here.
+    let mut lists = Lists::new(2, 6 << 10);
+    let (first, second) = (lists.ask("email=1").await, lists.ask("email=2").await);
+    let mut order = Vec::new();
+    let mut pages = 0;
+    while pages < 2 * 31 {
+        let (page, send) = lists.next().await;
+        let Ask::Rows(ask) = &page.list.ask else { panic!() };
+        let email = ask.plan.filter.pushdown(domain::plan::TextOf::Email).unwrap().to_owned();
+        send.send_response(page_of(&page, 3000));
+        order.push(email);
+        pages += 1;
+    }
+    assert!(first.await.unwrap().is_ok() && second.await.unwrap().is_ok());
+    let last_of_first = order.iter().rposition(|email| email == "1").unwrap();
+    let of_second = order[..last_of_first].iter().filter(|email| *email == "2").count();
+    assert!(of_second <= 9, "the second list read {of_second} pages while there was no room");
+}
+
+#[tokio::test(start_paused = true)]
+async fn n05_answers_that_nobody_takes_let_no_list_begin() {
+    let mut lists = Lists::new(1, 1 << 20);
+    let answers = lists.room.share(1 << 20).lend(1 << 20);
+    // The share is another one, the room is the same: 503, and at once.
+    assert_eq!(lists.ask("email=1").await.await.unwrap(), Err(Error::Overloaded));
+    drop(answers);
+    let asked = lists.ask("email=1").await;
+    assert_eq!(lists.answer(50).await, 1);
+    assert!(asked.await.unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn n01_questions_whose_answers_are_too_large_together_are_refused_the_latest_first() {
+    let mut lists = Lists::new(1, 20 << 10);
+    let mut asked = Vec::new();
+    for number in 0..16 {
+        asked.push(lists.ask(&format!("timezone={number}")).await);
+    }
+    lists.answer(3000).await;
+    let mut answered = Vec::new();
+    for asked in asked {
+        answered.push(asked.await.unwrap());
+    }
+    let (first, last) = (&answered[0], &answered[15]);
+    assert_eq!(
+        first.as_ref().map(String::len),
+        Ok((0..3000).map(|id| format!(",{id}").len()).sum())
+    );
+    assert_eq!(*last, Err(Error::TenantLimit));
+    assert!(answered.is_sorted_by_key(Result::is_err), "the latest first");
+}
