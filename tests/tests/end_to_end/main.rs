@@ -51,6 +51,7 @@ mod passthrough {
     mod credentials;
     mod flow;
     mod headers;
+    mod places;
     mod smuggling;
     mod tls;
     mod websocket;
