@@ -37,6 +37,7 @@ mod lists {
     mod whole_or_error;
 }
 mod operator {
+    mod admin;
     mod dashboard;
     mod deploy;
     mod openapi;
