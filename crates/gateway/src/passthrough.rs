@@ -16,7 +16,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::params::Params;
 use domain::visibility::Visibility;
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
@@ -73,8 +72,8 @@ impl Passthrough {
         request: Request<Body>,
         behalf: Behalf,
     ) -> Result<Response<Body>, Error> {
-        let mut params = Params::parse(request.uri().query().unwrap_or_default());
-        let who = Who::of(Credential::of(request.headers(), &mut params), &self.state.callers);
+        let credential = Credential::of(request.headers(), request.uri().query());
+        let who = Who::of(credential, &self.state.callers);
         // No more of the places than the caller's share, whatever it asks for.
         let caller = who.caller.clone();
         let _place = match &caller {

@@ -28,6 +28,7 @@ use tokio_util::task::TaskTracker;
 use crate::body::Body;
 use crate::tls::ServerTls;
 use accept::Door;
+pub use accept::owner;
 pub use host::read_host;
 pub use refusal::{ERRNOS, Refusal, Rejection, Watcher};
 

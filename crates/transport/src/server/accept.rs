@@ -166,7 +166,7 @@ impl Door {
 }
 
 /// The owner of an address: for IPv4 the address itself, for IPv6 its network.
-fn owner(address: IpAddr) -> IpAddr {
+pub fn owner(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & OWNER).into(),
         address => address,
