@@ -10,6 +10,9 @@ use std::collections::{BTreeSet, HashSet};
 
 pub use near_miss::NearMiss;
 
+/// How many unused parameters are looked at.
+const IGNORED_MAX: usize = 20;
+
 /// The parameters of one request that are not used yet.
 #[derive(Debug, Clone, Default)]
 pub struct Params {
@@ -49,17 +52,10 @@ impl Params {
         self.left.extend(body.left);
     }
 
-    /// Takes every value of the credential parameter, empty ones included.
-    pub fn take_key(&mut self) -> Vec<String> {
-        self.take_where(|given| given == "key").into_iter().map(|given| given.value).collect()
-    }
-
-    /// Takes every value of a parameter that only looks like the credential, such as `KEY` or
-    /// `key[]`. The legacy API read no key from it, but clients put keys there, and no key may stay.
-    pub fn take_odd_keys(&mut self) -> Vec<String> {
-        let taken = self
-            .take_where(|given| given != "key" && without_index(given).eq_ignore_ascii_case("key"));
-        taken.into_iter().map(|given| given.value).collect()
+    /// The same without what [`Keys`] finds: no key may stay.
+    pub fn without_keys(mut self) -> Self {
+        self.left.retain(|given| !is_like_key(&given.name));
+        self
     }
 
     /// Whether a filter has a value in any of the spellings that [`Params::take_filter`] takes.
@@ -89,9 +85,10 @@ impl Params {
         self.has_unreadable
     }
 
-    /// Ends the reading and returns the names that were not used, sorted, each once.
+    /// Ends the reading and returns names that were not used, sorted, each once. A request can have thousands;
+    /// only the first [`IGNORED_MAX`] are looked at.
     pub fn finish(mut self) -> Vec<String> {
-        self.ignored.extend(self.left.into_iter().map(|given| given.name));
+        self.ignored.extend(self.left.into_iter().take(IGNORED_MAX).map(|given| given.name));
         self.ignored.into_iter().collect()
     }
 
@@ -108,6 +105,43 @@ impl Params {
         });
         taken
     }
+}
+
+/// The keys in a query. Nothing else of it is read, since anybody can send one.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Keys {
+    /// Every value of the credential parameter, empty ones included.
+    pub named: Vec<String>,
+    /// Every value of a parameter that only looks like it, such as `KEY` or `key[]`. The legacy API read no
+    /// key from it, but clients put keys there.
+    pub odd: Vec<String>,
+}
+
+impl Keys {
+    /// Looks for keys in a raw query string (without the `?`).
+    pub fn of(query: &str) -> Self {
+        let mut keys = Keys::default();
+        for raw in query.split('&').filter(|raw| may_be_key(raw.as_bytes())) {
+            let Some((name, value)) = form_urlencoded::parse(raw.as_bytes()).next() else {
+                continue;
+            };
+            match &*name {
+                "key" => keys.named.push(value.into_owned()),
+                odd if is_like_key(odd) => keys.odd.push(value.into_owned()),
+                _ => {}
+            }
+        }
+        keys
+    }
+}
+
+/// Whether a parameter begins like a key, perhaps escaped: others need not be unescaped.
+fn may_be_key(raw: &[u8]) -> bool {
+    matches!(raw, [b'k' | b'K', ..] | [b'%', b'4' | b'6', b'b' | b'B', ..])
+}
+
+fn is_like_key(name: &str) -> bool {
+    without_index(name).eq_ignore_ascii_case("key")
 }
 
 /// How many U+FFFD of a value stand for bytes that are no UTF-8, rather than for themselves.
@@ -192,9 +226,38 @@ mod tests {
         let mut params = Params::parse("name[0]=a&filter[name][12]=b&name[x]=c&name[0=d");
         assert_eq!(params.take_filter("name"), ["a", "b"]);
         assert_eq!(params.finish(), ["name[0", "name[x]"]);
-        let mut keys = Params::parse("key[0]=a&Key[]=b&key[x]=c");
-        assert_eq!(keys.take_odd_keys(), ["a", "b"]);
-        assert!(keys.take_key().is_empty());
+    }
+
+    #[test]
+    fn d21_the_keys_of_a_query_are_found_however_they_are_spelled() {
+        for (query, named, odd) in [
+            ("", &[][..], &[][..]),
+            ("key=a&name=b&key=&key", &["a", "", ""], &[]),
+            ("name=key=a&xkey=b&k=c&keys=d&ke%79=e", &["e"], &[]),
+            ("%6bey=a&%6B%65%79=b&%4bEY=c&%4B%45y[]=d", &["a", "b"], &["c", "d"]),
+            ("key[0]=a&Key[]=b&key[x]=c&KEY=d%20e", &[], &["a", "b", "d e"]),
+            ("&&=x&key%5B%5D=a&ke+y=b&%=c", &[], &["a"]),
+        ] {
+            let keys = Keys::of(query);
+            assert_eq!((&keys.named[..], &keys.odd[..]), (&owned(named)[..], &owned(odd)[..]));
+            let (all, rest) = (Params::parse(query), Params::parse(query).without_keys());
+            assert_eq!(all.left.len() - rest.left.len(), named.len() + odd.len(), "{query}");
+        }
+    }
+
+    fn owned(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    #[test]
+    fn d24_of_thousands_of_unused_parameters_twenty_are_looked_at() {
+        let query: Vec<String> = (0..2000).map(|number| format!("x{number:04}=1")).collect();
+        let mut params = Params::parse(&format!("sag=&{}&name=a", query.join("&")));
+        assert_eq!(params.take_filter("name"), ["a"], "a filter is found behind all of them");
+        assert!(params.take_filter("sag").is_empty());
+        let ignored = params.finish();
+        assert_eq!(ignored.len(), 1 + IGNORED_MAX);
+        assert_eq!((&*ignored[0], &*ignored[20]), ("sag", "x0019"));
     }
 
     #[test]

@@ -268,7 +268,7 @@ impl Error {
             Error::OutcomeUnknown => Slug::OutcomeUnknown,
             Error::Body(error) => match error {
                 BodyError::TooLarge { .. } => Slug::UpstreamTooLarge,
-                BodyError::Idle { .. } => Slug::UpstreamTimeout,
+                BodyError::Idle { .. } | BodyError::Slow { .. } => Slug::UpstreamTimeout,
                 BodyError::BadFraming => Slug::UpstreamBadFraming,
                 BodyError::Truncated | BodyError::Transport(_) => Slug::UpstreamTruncated,
             },

@@ -91,7 +91,7 @@ pub async fn start_with(
 ) -> io::Result<Running> {
     let tls = config.server.tls.clone();
     let grace = config.limits.request_deadline;
-    let (listen, admin_listen) = (config.server.listen, config.admin);
+    let (listen, admin_listen) = (config.server.listen, config.admin.listen);
     // Before any port is bound: what is wrong with the roster's file is a bad configuration.
     let state = State::new(config, surroundings)?;
     let listener = bind("server.listen", listen).await?;
@@ -99,6 +99,7 @@ pub async fn start_with(
     let (address, admin) = (listener.local_addr()?, admin_listener.local_addr()?);
     let callers = state.callers.all().len();
     let (metrics, limits) = (state.metrics.clone(), within_files(&state.config.server.limits));
+    let admin_limits = admin_limits(&state.config.admin);
     let in_force = InForce::new(state);
     let admin_service = pages::admin(in_force.clone());
     let door = Door { in_force: in_force.clone(), metrics };
@@ -127,16 +128,22 @@ pub async fn start_with(
         let _ended = all_ended.drop_guard();
         legacy.await
     });
-    let admin_limits =
-        ServerLimits { connections_max: ADMIN_CONNECTIONS_MAX, ..ServerLimits::default() };
     let admin_server =
         tokio::spawn(serve(admin_listener, None, admin_limits, admin_service, stop_admin, grace));
     tracing::info!(%address, %admin, callers, "listening");
     Ok(Running { address, admin, reloader: Reloader(in_force), legacy_server, admin_server })
 }
 
-/// Operators' connections at once; one more waits.
-const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// A probe must be answered at once, whoever holds connections to the admin port.
+fn admin_limits(admin: &settings::Admin) -> ServerLimits {
+    ServerLimits {
+        header_timeout: admin.idle_timeout,
+        idle_timeout: admin.idle_timeout,
+        connections_max: admin.connections_max,
+        closes_oldest: true,
+        ..ServerLimits::default()
+    }
+}
 
 /// The limits, with no more connections than half of the files the process may open: the other half
 /// is for the connections to upstreams.

@@ -16,7 +16,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::params::Params;
 use domain::visibility::Visibility;
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
@@ -26,7 +25,7 @@ use settings::{Allow, PassthroughCredential, Route, Secret, UnknownCallers};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-use transport::body::{self, Body, BodyError};
+use transport::body::{self, Body, BodyError, TimedBody};
 use transport::client::ClientError;
 use transport::server::{Peer, Refusal};
 use transport::upgrade::Tunnel;
@@ -37,7 +36,7 @@ use crate::error::Error;
 use crate::observe::account::SharedAccount;
 use crate::request::credential::Credential;
 use crate::state::State;
-use clients::{Clients, Target};
+use clients::{Clients, Party, Target};
 use credential::Watchword;
 use flow::{Download, Gate, Place, Progress, Upload};
 
@@ -73,8 +72,8 @@ impl Passthrough {
         request: Request<Body>,
         behalf: Behalf,
     ) -> Result<Response<Body>, Error> {
-        let mut params = Params::parse(request.uri().query().unwrap_or_default());
-        let who = Who::of(Credential::of(request.headers(), &mut params), &self.state.callers);
+        let credential = Credential::of(request.headers(), request.uri().query());
+        let who = Who::of(credential, &self.state.callers);
         // No more of the places than the caller's share, whatever it asks for.
         let caller = who.caller.clone();
         let _place = match &caller {
@@ -100,12 +99,9 @@ impl Passthrough {
         let switch = self.switch(&request)?;
         self.may_pass(&who, &route, account)?;
 
-        let target = self.clients.target(who.caller.as_deref(), &route).ok_or(Error::NotFound)?;
-        let place = self.places.enter().await.map_err(|shed| {
-            self.state.metrics.shed(shed);
-            Error::Overloaded
-        })?;
-        let place: Place = Arc::new(place);
+        let target = self.clients.target(who.caller.as_deref(), &route);
+        let (party, target) = target.ok_or(Error::NotFound)?;
+        let place = self.place(party).await?;
 
         // The legacy key ends here, where another one takes its place.
         let exchanged = match (&who.caller, &who.key) {
@@ -165,7 +161,9 @@ impl Passthrough {
         match switch {
             None => {
                 let inner = std::mem::replace(answer.body_mut(), body::empty());
-                let download = Download::new(inner, watch, account.clone(), answered, place);
+                let pace = flow::pace(&route);
+                let account = account.clone();
+                let download = Download::new(inner, pace, watch, account, answered, place);
                 *outgoing.body_mut() = body::boxed(download.begin(route.idle_timeout).await?);
             }
             Some(idle) => {
@@ -176,6 +174,22 @@ impl Passthrough {
         }
         account.note(|account| account.is_streamed = true);
         Ok(outgoing)
+    }
+
+    /// A place within the party's share, or a short wait for one, or no.
+    async fn place(&self, party: &Party) -> Result<Place, Error> {
+        let of_share = match &party.share {
+            None => None,
+            Some(share) => Some(share.enter().await.map_err(|_| {
+                self.state.metrics.shed(Shed::Tenant);
+                Error::TenantLimit
+            })?),
+        };
+        let of_all = self.places.enter().await.map_err(|shed| {
+            self.state.metrics.shed(shed);
+            Error::Overloaded
+        })?;
+        Ok(Arc::new((of_share, of_all)))
     }
 
     /// What holds for a path.
@@ -387,7 +401,8 @@ impl Waiting<'_> {
         let upload = |inner: Body| match self.answered.clone() {
             None => inner,
             Some(answered) => {
-                let inner = body::timed(inner, self.route.idle_timeout);
+                let inner = TimedBody::new(inner, self.route.idle_timeout);
+                let inner = inner.paced(flow::pace(self.route));
                 let answered = Box::pin(answered.cancelled_owned());
                 let gate = said.map(Gate::new);
                 let (key, left) = (self.key.cloned(), inner.size_hint().exact());
@@ -425,7 +440,7 @@ impl Waiting<'_> {
     /// Whose fault a broken exchange is.
     fn cause(&self, error: ClientError) -> Error {
         match self.progress.failed() {
-            Some(BodyError::Idle { .. }) => Error::SlowBody,
+            Some(BodyError::Idle { .. } | BodyError::Slow { .. }) => Error::SlowBody,
             Some(BodyError::BadFraming) => Error::Refused(Refusal::BadFraming),
             Some(_) => Error::BadBody,
             None if self.has_effects && error == (ClientError::Reset { started: true }) => {

@@ -11,10 +11,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use domain::legacy::Endpoint;
 use http::{Method, Request, Response};
-use limits::{Admission, Budget, CALLER_REPEATS_MIN, Queue, Share, Shed};
+use limits::{Admission, Budget, CALLER_REPEATS_MIN, Lines, Queue, Share, Shed};
 use roster::{Roster, Scope};
 use settings::{BodyParameters, Config};
 use shadow::Shadow;
@@ -33,7 +32,7 @@ use crate::legacy::answer::{self, Answer};
 use crate::legacy::asked::Asked;
 use crate::legacy::beside::Beside;
 use crate::legacy::{body, plan};
-use crate::line::credential::Credential;
+use crate::line::credential;
 use crate::line::key::Key;
 use crate::line::lookup::GroupCache;
 use crate::line::upstream::Upstream;
@@ -43,6 +42,7 @@ use crate::observe::metrics::Metrics;
 use crate::observe::spans::Exporter;
 use crate::passthrough::Passthrough;
 use crate::request::coding::Codings;
+use crate::request::credential::Credential;
 use crate::state::State;
 use crate::svc::{self, Around, Stage, layer};
 
@@ -59,6 +59,7 @@ pub(crate) fn edge(state: &State) -> Stage<Request<Body>, Response<Body>> {
             metrics: state.metrics.clone(),
             exporter: state.surroundings.exporter.clone(),
             lifecycle: state.lifecycle.clone(),
+            refused: Lines::new(config.log.refused_per_minute_max),
         }),
     };
     let passes = config.passthrough.is_some();
@@ -83,7 +84,7 @@ pub(crate) fn edge(state: &State) -> Stage<Request<Body>, Response<Body>> {
 struct Front {
     hosts: Vec<String>,
     entrance: shed::Entrance,
-    openapi: Bytes,
+    openapi: describe::Document,
     callers: Arc<Callers>,
     quirks: rescue::QuirksByEndpoint,
     /// The longest that a legacy request may take, retries and all.
@@ -108,7 +109,7 @@ impl Front {
                 lifecycle: state.lifecycle.clone(),
                 metrics: state.metrics.clone(),
             },
-            openapi: openapi::document(&config.quirks),
+            openapi: describe::Document::new(openapi::document(&config.quirks)),
             callers: Arc::clone(&state.callers),
             quirks: config.quirks.clone(),
             deadline: config.limits.request_deadline,
@@ -131,8 +132,9 @@ impl Around<(), Incoming> for Front {
         // A place, or a short wait for one, or no.
         let _place = self.entrance.place().await?;
         // The API's own description; needs no endpoint and no key.
-        if let Some(answer) = describe::described(&self.openapi, &request, &behalf.account)? {
-            return Ok(answer);
+        if request.uri().path() == openapi::PATH {
+            return describe::described(&self.openapi, &self.codings, request, &behalf.account)
+                .await;
         }
         match (endpoint, &self.passthrough) {
             (Some(endpoint), _) => self.legacy(endpoint, request, behalf).await,
@@ -159,9 +161,11 @@ impl Front {
         behalf.account.note(|account| account.endpoint = Some(endpoint.name()));
         let quirks = self.quirks.get(endpoint.name()).cloned().unwrap_or_default();
         let deadline = Instant::now() + self.deadline;
-        let asked = Asked::of(endpoint, quirks, &request, deadline, behalf);
-        // The one look-up of the key. Below it only the other side ever sees the key itself.
-        let caller = self.callers.of(&asked.credential)?;
+        // The one look-up of the key, before anything else is read: anybody can ask without one. Below it
+        // only the other side ever sees the key itself.
+        let credential = Credential::of(request.headers(), request.uri().query());
+        let caller = self.callers.of(&credential)?;
+        let asked = Asked::of(endpoint, quirks, &request, credential, deadline, behalf);
         asked.behalf.account.note(|account| account.caller = Some(Arc::clone(&caller.tally)));
         // No more of the places than the caller's share.
         let _place = caller.place().inspect_err(|_| self.metrics.shed(Shed::Tenant))?;
@@ -244,7 +248,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
         known.forget();
         related.forget();
     }));
-    let credential = Arc::new(Credential {
+    let credential = Arc::new(credential::Credential {
         shows: caller.key.clone(),
         upstream: upstream(),
         client: client.clone(),

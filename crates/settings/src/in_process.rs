@@ -38,7 +38,7 @@ impl Config {
         one.control_percent = 0;
         self.callers = vec![one];
         self.server.listen = anywhere;
-        self.admin = anywhere;
+        self.admin.listen = anywhere;
         self.server.tls = None;
         self.server.hosts.clear();
         self.server.compression.clear();

@@ -15,7 +15,6 @@ mod section;
 mod value;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -33,7 +32,7 @@ pub use section::log::{Log, LogFormat, MUTE, is_mute};
 pub use section::passthrough::{
     Allow, EscapedSlashes, Methods, Passthrough, PassthroughCredential, Route, UnknownCallers,
 };
-pub use section::server::Server;
+pub use section::server::{Admin, Server};
 pub use section::shadow::Shadow;
 pub use section::stores::{Cache, Lookups, RosterFile};
 pub use section::traces::{Collector, Traces};
@@ -56,7 +55,7 @@ pub struct Config {
     /// Where legacy clients connect.
     pub server: Server,
     /// Where operators look.
-    pub admin: SocketAddr,
+    pub admin: Admin,
     /// Logging, for whoever sets it up.
     pub log: Log,
     /// Where spans go.
@@ -122,7 +121,7 @@ struct TypedConfig {
     #[serde(default)]
     server: server::TypedServer,
     #[serde(default)]
-    admin: server::Admin,
+    admin: Admin,
     #[serde(default)]
     log: Log,
     #[serde(default)]
@@ -164,7 +163,7 @@ impl TypedConfig {
         });
         Ok(Config {
             server: self.server.read(reader)?,
-            admin: self.admin.listen,
+            admin: self.admin,
             traces: self.traces.read(reader)?,
             log: self.log,
             limits: self.limits.shared_by(callers.len()),

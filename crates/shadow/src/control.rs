@@ -248,7 +248,7 @@ impl Control {
         let body = body::collect(body, self.answer_bytes_max, self.attempt_timeout).await;
         let body = body.map_err(|error| match error {
             BodyError::TooLarge { .. } => (Failed::TooLarge, None),
-            BodyError::Idle { .. } => (Failed::Timeout, None),
+            BodyError::Idle { .. } | BodyError::Slow { .. } => (Failed::Timeout, None),
             BodyError::BadFraming | BodyError::Truncated | BodyError::Transport(_) => {
                 (Failed::Broken, None)
             }

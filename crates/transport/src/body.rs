@@ -36,6 +36,12 @@ pub enum BodyError {
         /// How long the reader waited.
         after: Duration,
     },
+    /// The body came more slowly than its [`Pace`] allows.
+    #[error("the body came with fewer than {bytes_per_second_min} bytes a second")]
+    Slow {
+        /// The least rate.
+        bytes_per_second_min: usize,
+    },
     /// The connection ended before the body did.
     #[error("the body ended early")]
     Truncated,
@@ -129,11 +135,6 @@ where
     Ok(if joined.is_empty() { first } else { joined.freeze() })
 }
 
-/// The same body, with `idle` as the longest wait for each piece; see [`BodyError::Idle`].
-pub fn timed(body: Body, idle: Duration) -> Body {
-    TimedBody::new(body, idle).boxed_unsync()
-}
-
 /// Any body as this workspace's body type.
 pub fn boxed<B>(body: B) -> Body
 where
@@ -156,25 +157,69 @@ where
     body.map_err(keep).boxed_unsync()
 }
 
-/// A body with `idle` as the longest wait for each piece. The clock runs only while the reader waits for a
-/// piece, so the peer is not blamed for a reader that pauses.
+/// The least rate of a body, on average over a window. Only time counts in which its reader waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// How many bytes have to come in a second.
+    pub bytes_per_second_min: usize,
+    /// How long they are counted.
+    pub window: Duration,
+}
+
+/// A single wait counts for no more than this part of the window: a long silence is for `idle` to end.
+const WAITS_MIN: u32 = 4;
+
+/// What came of a body since its window began.
+#[derive(Debug)]
+struct Paced {
+    pace: Pace,
+    waited: Duration,
+    bytes: usize,
+}
+
+impl Paced {
+    /// Counts a piece that was waited for. An error is that all pieces of the window are too few.
+    fn count(&mut self, waited: Duration, bytes: usize) -> Result<(), BodyError> {
+        self.waited += waited.min(self.pace.window / WAITS_MIN);
+        self.bytes += bytes;
+        if self.waited < self.pace.window {
+            return Ok(());
+        }
+        let Pace { bytes_per_second_min, .. } = self.pace;
+        let is_enough =
+            self.bytes as f64 >= bytes_per_second_min as f64 * self.waited.as_secs_f64();
+        (self.waited, self.bytes) = (Duration::ZERO, 0);
+        if is_enough { Ok(()) } else { Err(BodyError::Slow { bytes_per_second_min }) }
+    }
+}
+
+/// A body with `idle` as the longest wait for each piece, and perhaps a least rate. The clock runs only
+/// while the reader waits for a piece, so the peer is not blamed for a reader that pauses.
 #[derive(Debug)]
 pub struct TimedBody<B> {
     inner: B,
     idle: Duration,
     timer: Pin<Box<Sleep>>,
-    waiting: bool,
+    waiting_since: Option<Instant>,
+    paced: Option<Paced>,
 }
 
 impl<B> TimedBody<B> {
     /// The same body, with `idle` as the longest wait for each piece; see [`BodyError::Idle`].
     pub fn new(inner: B, idle: Duration) -> Self {
-        Self { inner, idle, timer: Box::pin(sleep(idle)), waiting: false }
+        let timer = Box::pin(sleep(idle));
+        Self { inner, idle, timer, waiting_since: None, paced: None }
+    }
+
+    /// The same body, which must not come more slowly than `pace`; see [`BodyError::Slow`].
+    pub fn paced(mut self, pace: Option<Pace>) -> Self {
+        self.paced = pace.map(|pace| Paced { pace, waited: Duration::ZERO, bytes: 0 });
+        self
     }
 
     /// Another longest wait, from now on. The body can be read on after [`BodyError::Idle`].
     pub fn set_idle(&mut self, idle: Duration) {
-        (self.idle, self.waiting) = (idle, false);
+        (self.idle, self.waiting_since) = (idle, None);
     }
 }
 
@@ -192,12 +237,23 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) {
-            this.waiting = false;
+            let since = this.waiting_since.take();
+            if let (Some(paced), Some(Ok(frame))) = (&mut this.paced, &frame)
+                && let Some(data) = frame.data_ref()
+            {
+                let waited = since.map_or(Duration::ZERO, |since| since.elapsed());
+                let counted = paced.count(waited, data.len());
+                // All is well that has ended.
+                if counted.is_err() && !this.inner.is_end_stream() {
+                    return Poll::Ready(counted.err().map(Err));
+                }
+            }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
-        if !this.waiting {
-            this.waiting = true;
-            this.timer.as_mut().reset(Instant::now() + this.idle);
+        if this.waiting_since.is_none() {
+            let now = Instant::now();
+            this.waiting_since = Some(now);
+            this.timer.as_mut().reset(now + this.idle);
         }
         ready!(this.timer.as_mut().poll(cx));
         Poll::Ready(Some(Err(BodyError::Idle { after: this.idle })))

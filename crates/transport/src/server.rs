@@ -28,6 +28,7 @@ use tokio_util::task::TaskTracker;
 use crate::body::Body;
 use crate::tls::ServerTls;
 use accept::Door;
+pub use accept::owner;
 pub use host::read_host;
 pub use refusal::{ERRNOS, Refusal, Rejection, Watcher};
 
@@ -50,8 +51,8 @@ pub struct ServerLimits {
     /// How long the peer may read no byte although some are ready; then the connection ends. If an HTTP/2
     /// peer keeps the window of one stream closed, that stream is reset within twice this time.
     pub write_progress: Duration,
-    /// Concurrent connections. When they are reached, nothing is accepted; further peers wait in the
-    /// kernel's backlog.
+    /// Concurrent connections. When they are reached, nothing is accepted, unless `closes_oldest`; further
+    /// peers wait in the kernel's backlog.
     pub connections_max: usize,
     /// Concurrent connections of one address, or of one /64 of IPv6; 0 is no limit. One more is closed at
     /// once.
@@ -75,6 +76,9 @@ pub struct ServerLimits {
     pub stream_window_bytes: u32,
     /// The same for all bodies of a connection.
     pub connection_window_bytes: u32,
+    /// Whether the oldest connection is cut for a new one when there are `connections_max`, so that nobody can
+    /// keep others out by holding connections.
+    pub closes_oldest: bool,
 }
 
 impl Default for ServerLimits {
@@ -96,6 +100,7 @@ impl Default for ServerLimits {
             resets_max: 100,
             stream_window_bytes: 64 * 1024,
             connection_window_bytes: 1024 * 1024,
+            closes_oldest: false,
         }
     }
 }
@@ -216,11 +221,11 @@ async fn serve_all<S: HttpService>(
     shutdown: impl Future<Output = ()> + Send + 'static,
     grace: Duration,
 ) -> Drained {
-    let door = Door::new(listener, &limits, watch.clone());
-    let finish = CancellationToken::new();
-    let shared = Shared { limits: Arc::new(limits), tls, watch, finish };
     let cut = CancellationToken::new();
     let _cut_on_drop = cut.clone().drop_guard();
+    let door = Door::new(listener, &limits, watch.clone(), cut.clone());
+    let finish = CancellationToken::new();
+    let shared = Shared { limits: Arc::new(limits), tls, watch, finish };
     let connections = TaskTracker::new();
 
     let mut shutdown = pin!(shutdown);
@@ -231,10 +236,9 @@ async fn serve_all<S: HttpService>(
             accepted = door.next() => accepted,
         };
         let connection = connection::run(stream, Peer(peer), shared.clone(), service.clone());
-        let cut = cut.clone();
         connections.spawn(async move {
             tokio::select! {
-                () = cut.cancelled() => {}
+                () = place.cut.cancelled() => {}
                 () = connection => {}
             }
             drop(place);

@@ -37,6 +37,7 @@ mod lists {
     mod whole_or_error;
 }
 mod operator {
+    mod admin;
     mod dashboard;
     mod deploy;
     mod openapi;
@@ -51,6 +52,7 @@ mod passthrough {
     mod credentials;
     mod flow;
     mod headers;
+    mod places;
     mod smuggling;
     mod tls;
     mod websocket;

@@ -1,17 +1,21 @@
-//! The admin port: health, metrics, the ledger, the callers. Reads only; shows no secret.
+//! The admin port: health, metrics, the ledger, the callers. Reads only; shows no secret. Must never answer
+//! a page of the web whose name was made to lead here.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::net::Ipv4Addr;
 
 use domain::visibility::Visibility;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
-use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use tower::service_fn;
 use tower::util::BoxCloneSyncService;
 use transport::body::{self, Body};
+use transport::server::read_host;
 
 use crate::admin::reload::InForce;
+use crate::edge::admit;
+use crate::error::{Error, SLUG};
 use crate::observe::metrics::Snapshot;
 use crate::state::State;
 
@@ -25,13 +29,47 @@ pub(crate) fn admin(
 ) -> BoxCloneSyncService<Request<Body>, Response<Body>, Infallible> {
     BoxCloneSyncService::new(service_fn(move |request: Request<Body>| {
         let state = in_force.state();
-        let (head, _) = request.into_parts();
-        async move { Ok(answer(&state, &head).await) }
+        async move {
+            Ok(match may_ask(&state.config.admin.hosts, &request) {
+                Ok(()) => answer(&state, request.method(), request.uri().path()).await,
+                Err(error) => refusal(&error),
+            })
+        }
     }))
 }
 
-async fn answer(state: &State, head: &Parts) -> Response<Body> {
-    let (status, kind, bytes) = match head.uri.path() {
+/// Whether somebody is asked whom an operator would ask.
+fn may_ask(hosts: &[String], request: &Request<Body>) -> Result<(), Error> {
+    match admit::host(request)? {
+        Some(host) if !is_believed(hosts, host) => Err(Error::UnknownHost),
+        _ => Ok(()),
+    }
+}
+
+/// A page of the web can have its own name lead to this port, and read what its visitor's browser may read
+/// here. Its name has a dot, which an address and a name of the own network need not have.
+fn is_believed(hosts: &[String], host: &str) -> bool {
+    let name = read_host(host.as_bytes()).map_or(host, |(name, _)| name);
+    let is_address = name.starts_with('[') || name.parse::<Ipv4Addr>().is_ok();
+    is_address || !name.contains('.') || admit::is_served(hosts, host)
+}
+
+fn refusal(error: &Error) -> Response<Body> {
+    let bytes = domain::json::error_body(&error.text());
+    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    let mut answer = page(status, JSON, bytes);
+    answer.headers_mut().insert(SLUG, HeaderValue::from_static(error.slug()));
+    answer
+}
+
+async fn answer(state: &State, method: &Method, path: &str) -> Response<Body> {
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        let bytes = domain::json::error_body("Method not allowed");
+        let mut answer = page(StatusCode::METHOD_NOT_ALLOWED, JSON, bytes);
+        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return answer;
+    }
+    let (status, kind, bytes) = match path {
         "/healthz" => (StatusCode::OK, TEXT, b"ok\n".to_vec()),
         "/readyz" if state.lifecycle.is_draining() => {
             (StatusCode::SERVICE_UNAVAILABLE, TEXT, b"draining\n".to_vec())
@@ -43,21 +81,16 @@ async fn answer(state: &State, head: &Parts) -> Response<Body> {
         "/callers" => (StatusCode::OK, JSON, callers(state)),
         _ => (StatusCode::NOT_FOUND, JSON, domain::json::error_body("Not found")),
     };
-    let is_read = matches!(head.method, Method::GET | Method::HEAD);
-    let (status, bytes) = match is_read {
-        true => (status, bytes),
-        false => (StatusCode::METHOD_NOT_ALLOWED, domain::json::error_body("Method not allowed")),
-    };
+    page(status, kind, bytes)
+}
+
+fn page(status: StatusCode, kind: &'static str, bytes: Vec<u8>) -> Response<Body> {
     let mut answer = Response::new(body::full(bytes));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
-    if !is_read {
-        headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
-    }
     answer
 }
 
@@ -145,4 +178,36 @@ fn callers(state: &State) -> Vec<u8> {
         })
         .collect();
     serde_json::to_vec(&callers).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn n14_names_with_a_dot_are_believed_only_if_they_are_configured() {
+        let hosts = ["tieline.monitoring.example".to_owned()];
+        for host in [
+            "127.0.0.1:9090",
+            "192.0.2.1",
+            "[::1]:9090",
+            "[::ffff:192.0.2.1]",
+            "localhost",
+            "LOCALHOST:9090",
+            "tieline:9090",
+            "Tieline.Monitoring.example:9090",
+        ] {
+            assert!(is_believed(&hosts, host), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "evil.example:9090",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "localhost.",
+            "tieline.monitoring.example.evil.example",
+        ] {
+            assert!(!is_believed(&hosts, host), "{host}");
+        }
+    }
 }

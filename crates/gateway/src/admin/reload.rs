@@ -125,13 +125,15 @@ impl Reloader {
         let (old, new) = (&now.config, &config);
         let url = |config: &Config| config.traces.collector.as_ref().map(|to| to.url.clone());
         let ca_file = |config: &Config| config.traces.collector.as_ref()?.ca_file.clone();
+        let limits = |config: &Config| (config.admin.idle_timeout, config.admin.connections_max);
         for (setting, is_same) in [
             ("traces.otlp_endpoint", url(old) == url(new)),
             ("traces.ca_file", ca_file(old) == ca_file(new)),
             ("server.listen", old.server.listen == new.server.listen),
             ("server.tls", old.server.tls.is_some() == new.server.tls.is_some()),
             ("server: the limits of connections", old.server.limits == new.server.limits),
-            ("admin.listen", old.admin == new.admin),
+            ("admin.listen", old.admin.listen == new.admin.listen),
+            ("admin: the limits of connections", limits(old) == limits(new)),
             ("log.level", old.log.level == new.log.level),
             ("log.format", old.log.format == new.log.format),
         ] {

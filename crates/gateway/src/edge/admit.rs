@@ -85,7 +85,7 @@ fn has_plain_target(target: &Uri) -> Result<(), Error> {
 }
 
 /// Which host is asked: by the target, by the header, or by both alike. HTTP/1.0 may name none.
-fn host(request: &Request<Body>) -> Result<Option<&str>, Error> {
+pub(crate) fn host(request: &Request<Body>) -> Result<Option<&str>, Error> {
     const BAD: Error = Error::Refused(Refusal::BadHost);
     let mut headers = request.headers().get_all(HOST).iter();
     let (first, second) = (headers.next(), headers.next());
@@ -118,7 +118,7 @@ fn is_same(uri: &Uri, target: &str, named: &str) -> bool {
 }
 
 /// Whether a host is among those served, on whatever port.
-fn is_served(hosts: &[String], host: &str) -> bool {
+pub(crate) fn is_served(hosts: &[String], host: &str) -> bool {
     let name = read_host(host.as_bytes()).map_or(host, |(name, _)| name);
     hosts.iter().any(|served| served.eq_ignore_ascii_case(name))
 }

@@ -11,12 +11,13 @@ use bytes::Bytes;
 use domain::legacy::endpoint_at;
 use http::{HeaderName, HeaderValue, Method, Request, Response};
 use http_body::{Body as _, Frame, SizeHint};
-use limits::Lifecycle;
+use limits::{Lifecycle, Lines};
 use shadow::Side;
 use tokio::time::Instant;
 use tower::ServiceExt;
 use tracing::{Instrument, Span};
 use transport::body::{self, Body, BodyError};
+use transport::server::{Peer, owner};
 
 use crate::call::{Behalf, Incoming};
 use crate::caller::Callers;
@@ -68,6 +69,7 @@ impl<S: Below<Incoming, Response<Body>>> Around<S, Request<Body>> for Trace {
         let mut leaving = Leaving(Some(UnderWay {
             account,
             method: method(request.method()),
+            peer: request.extensions().get().copied(),
             teller: Arc::clone(&self.teller),
             started: Instant::now(),
             span: span.clone(),
@@ -105,12 +107,15 @@ pub(crate) struct Teller {
     pub(crate) metrics: Metrics,
     pub(crate) exporter: Exporter,
     pub(crate) lifecycle: Lifecycle,
+    /// Lines about requests without a good key.
+    pub(crate) refused: Lines,
 }
 
 /// A request that is not told of yet.
 struct UnderWay {
     account: SharedAccount,
     method: &'static str,
+    peer: Option<Peer>,
     teller: Arc<Teller>,
     started: Instant,
     span: Span,
@@ -126,7 +131,21 @@ impl UnderWay {
         let (teller, took) = (&self.teller, self.started.elapsed());
         teller.metrics.request(account, status, took);
         spans::request(&teller.exporter, &self.origin, account, self.method, status, took);
-        self.span.in_scope(|| self.access_line(account, status, bytes, took));
+        let Some(left_out) = self.left_out(account) else { return };
+        self.span.in_scope(|| self.access_line(account, status, bytes, took, left_out));
+    }
+
+    /// How many lines about this client were left out before this one; `None` if this one is left out, too.
+    /// Anybody can send requests without a good key, and should not fill the log.
+    fn left_out(&self, account: &Account) -> Option<u64> {
+        const REFUSED: [Error; 3] =
+            [Error::NoCredential, Error::UnknownCredential, Error::AmbiguousCredential];
+        let is_refused =
+            account.error.is_some_and(|slug| REFUSED.iter().any(|error| error.slug() == slug));
+        match self.peer {
+            Some(Peer(address)) if is_refused => self.teller.refused.take(owner(address.ip())),
+            _ => Some(0),
+        }
     }
 
     /// The status of a request without an answer, and what it is noted for: its client left, or the end
@@ -139,7 +158,14 @@ impl UnderWay {
         Error::DrainCut.status()
     }
 
-    fn access_line(&self, account: &Account, status: u16, bytes: u64, took: Duration) {
+    fn access_line(
+        &self,
+        account: &Account,
+        status: u16,
+        bytes: u64,
+        took: Duration,
+        left_out: u64,
+    ) {
         tracing::info!(
             target: ACCESS,
             method = self.method,
@@ -159,6 +185,7 @@ impl UnderWay {
             bytes_out = bytes,
             ms = took.as_secs_f64() * 1e3,
             epoch = account.epoch,
+            left_out = (left_out > 0).then_some(left_out),
             "answered"
         );
     }

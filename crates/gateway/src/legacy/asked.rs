@@ -32,21 +32,21 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// Takes a request apart; its body is left.
+    /// Takes a request apart whose key was found; its body is left.
     pub(crate) fn of(
         endpoint: &'static Endpoint,
         quirks: Arc<Quirks>,
         request: &Request<Body>,
+        credential: Credential,
         deadline: Instant,
         behalf: Behalf,
     ) -> Self {
         let (uri, headers) = (request.uri(), request.headers());
-        let mut params = Params::parse(uri.query().unwrap_or_default());
         Asked {
             endpoint,
             quirks,
-            credential: Credential::of(headers, &mut params),
-            params,
+            credential,
+            params: Params::parse(uri.query().unwrap_or_default()).without_keys(),
             target: Target::of(uri),
             trail: Trail::of(headers),
             conditional: Conditional::of(headers),

@@ -75,12 +75,11 @@ fn kind(headers: &HeaderMap) -> Option<Kind> {
 
 /// A key is no parameter: it is not looked for in a body, and must not be named.
 fn parameters(kind: Kind, bytes: &[u8]) -> Result<Params, Error> {
-    let mut params = match kind {
+    let params = match kind {
         Kind::Form => Params::of_form(bytes),
         Kind::Json => Params::of_json(bytes).ok_or(Error::BadParameters)?,
     };
-    drop((params.take_key(), params.take_odd_keys()));
-    Ok(params)
+    Ok(params.without_keys())
 }
 
 /// Reads a body to its end. It is given back where it `is_kept`; a longer one is an error then, since

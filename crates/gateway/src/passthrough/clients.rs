@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use limits::{Admission, Queue};
 use settings::{Passthrough, Route, UnknownCallers, Upstream};
 use transport::client::{Reach, StreamClient, StreamSettings};
 
@@ -25,11 +26,20 @@ pub(super) struct Target {
     pub(super) client: StreamClient,
 }
 
-/// Targets by caller, then by upstream.
+/// One caller, or all unknown ones together.
+#[derive(Debug)]
+pub(super) struct Party {
+    /// Its share of the places; `None` where it may have them all.
+    pub(super) share: Option<Admission>,
+    /// By upstream.
+    targets: BTreeMap<String, Target>,
+}
+
+/// The parties there are.
 #[derive(Debug)]
 pub(super) struct Clients {
-    of_callers: BTreeMap<Arc<str>, BTreeMap<String, Target>>,
-    of_unknown: BTreeMap<String, Target>,
+    of_callers: BTreeMap<Arc<str>, Party>,
+    of_unknown: Party,
 }
 
 impl Clients {
@@ -40,31 +50,48 @@ impl Clients {
             let reach = state.reaches.get(name)?.clone();
             Some((name.to_owned(), new_target(name, upstream, rules, reach, pool_idle_max)?))
         };
+        // The queue is no longer than the share, since a request that waits here holds one of the places for
+        // all requests.
+        let most = rules.requests_per_caller_max;
+        let share = || {
+            (most < rules.requests_in_flight_max).then(|| {
+                Admission::new(Queue {
+                    in_flight_max: most,
+                    queued_max: rules.requests_queued_max.min(most),
+                    wait_max: state.config.limits.queue_wait_max,
+                })
+            })
+        };
+        let party = |targets| Party { share: share(), targets };
         let (mut of_callers, mut of_unknown) = (BTreeMap::new(), BTreeMap::new());
         for caller in state.callers.all() {
             let others = rules.upstreams().map(String::as_str);
             let names: BTreeSet<&str> =
                 others.chain([caller.line.upstream.name.as_str()]).collect();
             let targets = names.into_iter().filter_map(|name| target(name, None));
-            of_callers.insert(Arc::clone(&caller.name), targets.collect());
+            of_callers.insert(Arc::clone(&caller.name), party(targets.collect()));
         }
         if rules.unknown_callers == UnknownCallers::Forward {
             let names: BTreeSet<&str> = rules.upstreams_of_unknown().collect();
             let targets = names.into_iter().filter_map(|name| target(name, Some(0)));
             of_unknown = targets.collect();
         }
-        Clients { of_callers, of_unknown }
+        Clients { of_callers, of_unknown: party(of_unknown) }
     }
 
-    /// Where this caller's requests below a route go.
-    pub(super) fn target(&self, caller: Option<&Caller>, route: &Route) -> Option<&Target> {
-        let targets = match caller {
+    /// Whose request it is, and where it goes below a route.
+    pub(super) fn target(
+        &self,
+        caller: Option<&Caller>,
+        route: &Route,
+    ) -> Option<(&Party, &Target)> {
+        let party = match caller {
             Some(caller) => self.of_callers.get(&caller.name)?,
             None => &self.of_unknown,
         };
         let own =
             caller.map(|caller| &caller.line.upstream.name).or(route.upstream_of_unknown.as_ref());
-        targets.get(route.upstream.as_ref().or(own)?)
+        Some((party, party.targets.get(route.upstream.as_ref().or(own)?)?))
     }
 }
 

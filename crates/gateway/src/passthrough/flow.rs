@@ -10,11 +10,11 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
-use settings::Secret;
+use settings::{Route, Secret};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
-use transport::body::{Body, BodyError, TimedBody};
+use transport::body::{Body, BodyError, Pace, TimedBody};
 
 use super::credential::{self, Watchword};
 use super::headers;
@@ -29,8 +29,19 @@ const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 /// that waits for the head of a stream of events.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
-/// A place among the requests passed through; free again when both bodies have ended.
-pub(super) type Place = Arc<OwnedSemaphorePermit>;
+/// A place among the requests passed through, and one of the party's share; free again when both bodies
+/// have ended.
+pub(super) type Place = Arc<(Option<OwnedSemaphorePermit>, OwnedSemaphorePermit)>;
+
+/// How long bytes are counted for the least rate of a body, unless `idle_timeout` is shorter.
+const PACE_WINDOW_MAX: Duration = Duration::from_secs(30);
+
+/// The least rate of bodies on a route.
+pub(super) fn pace(route: &Route) -> Option<Pace> {
+    let window = route.idle_timeout.min(PACE_WINDOW_MAX);
+    let bytes_per_second_min = route.bytes_per_second_min;
+    (bytes_per_second_min > 0).then_some(Pace { bytes_per_second_min, window })
+}
 
 /// How far a request's body has come.
 #[derive(Debug)]
@@ -96,7 +107,7 @@ impl Gate {
 
 /// A request's body on its way to the upstream.
 pub(super) struct Upload {
-    pub(super) inner: Body,
+    pub(super) inner: TimedBody<Body>,
     pub(super) gate: Option<Gate>,
     pub(super) progress: Arc<Progress>,
     /// Resolves when the answer has ended; a body that still waits at its gate ends then.
@@ -211,13 +222,16 @@ pub(super) struct Download {
 impl Download {
     pub(super) fn new(
         inner: Body,
+        pace: Option<Pace>,
         watch: Option<Watchword>,
         account: SharedAccount,
         answered: Option<CancellationToken>,
         place: Place,
     ) -> Self {
+        // Without a length nobody knows that there is more to come: it may be a stream of events.
+        let pace = pace.filter(|_| inner.size_hint().exact().is_some());
         Download {
-            inner: TimedBody::new(inner, FIRST_WAIT),
+            inner: TimedBody::new(inner, FIRST_WAIT).paced(pace),
             watch,
             trailers: None,
             first: None,

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Deserializer, de::Error};
 
+use crate::value::check::queue;
+
 /// `[log]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -11,11 +13,14 @@ pub struct Log {
     pub level: String,
     /// How lines look.
     pub format: LogFormat,
+    /// Access lines in a minute about requests of one address without a good key.
+    #[serde(deserialize_with = "queue")]
+    pub refused_per_minute_max: usize,
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Log { level: "info".to_owned(), format: LogFormat::Auto }
+        Log { level: "info".to_owned(), format: LogFormat::Auto, refused_per_minute_max: 60 }
     }
 }
 

@@ -11,7 +11,7 @@ use super::callers::Caller;
 use super::upstreams::Upstream;
 use crate::error::ConfigError;
 use crate::reader::{Field, Reader, field, field_in_list};
-use crate::value::check::{count, positive, queue};
+use crate::value::check::{count, positive, queue, size, some_count, some_size};
 
 /// `[passthrough]`, switched on.
 #[derive(Debug, Clone)]
@@ -30,6 +30,8 @@ pub struct Passthrough {
     pub requests_in_flight_max: usize,
     /// How many may wait; more are refused with 503.
     pub requests_queued_max: usize,
+    /// How many of those passed through at once one caller may have, or all unknown ones together.
+    pub requests_per_caller_max: usize,
     /// Whether `Via` names us.
     pub via: bool,
 }
@@ -55,6 +57,8 @@ pub struct Route {
     pub head_timeout: Duration,
     /// The longest silence of a body.
     pub idle_timeout: Duration,
+    /// The least rate of a body that is waited for; 0 is none.
+    pub bytes_per_second_min: usize,
 }
 
 /// A list of methods.
@@ -125,6 +129,10 @@ pub(crate) struct TypedPassthrough {
     requests_in_flight_max: usize,
     #[serde(deserialize_with = "queue")]
     requests_queued_max: usize,
+    #[serde(deserialize_with = "some_count")]
+    requests_per_caller_max: Option<usize>,
+    #[serde(deserialize_with = "size")]
+    bytes_per_second_min: usize,
     escaped_slashes: EscapedSlashes,
     rewrite_location: bool,
     via: bool,
@@ -146,6 +154,9 @@ impl Default for TypedPassthrough {
             idle_timeout: Duration::from_secs(60),
             requests_in_flight_max: 256,
             requests_queued_max: 1024,
+            requests_per_caller_max: None,
+            // A modem of 1990 sends as much.
+            bytes_per_second_min: 256,
             escaped_slashes: EscapedSlashes::Refuse,
             rewrite_location: true,
             via: false,
@@ -208,6 +219,8 @@ struct TypedRoute {
     head_timeout: Option<Duration>,
     #[serde(default, deserialize_with = "maybe_positive")]
     idle_timeout: Option<Duration>,
+    #[serde(default, deserialize_with = "some_size")]
+    bytes_per_second_min: Option<usize>,
 }
 
 fn maybe_positive<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
@@ -250,6 +263,7 @@ impl TypedPassthrough {
             narrowed: Allow::Deny,
             head_timeout: self.head_timeout,
             idle_timeout: self.idle_timeout,
+            bytes_per_second_min: self.bytes_per_second_min,
         }));
         Ok(self.enabled.then(|| Passthrough {
             routes,
@@ -259,8 +273,18 @@ impl TypedPassthrough {
             rewrite_location: self.rewrite_location,
             requests_in_flight_max: self.requests_in_flight_max,
             requests_queued_max: self.requests_queued_max,
+            requests_per_caller_max: self.share(named.callers.len()),
             via: self.via,
         }))
+    }
+
+    /// Half of the places for each of several parties, unless the file says another number. One alone has
+    /// them all.
+    fn share(&self, callers: usize) -> usize {
+        let parties = callers + usize::from(self.unknown_callers == UnknownCallers::Forward);
+        let all = self.requests_in_flight_max;
+        let share = if parties > 1 { all.div_ceil(2) } else { all };
+        self.requests_per_caller_max.unwrap_or(share)
     }
 
     fn route(
@@ -307,6 +331,7 @@ impl TypedPassthrough {
             narrowed: typed.narrowed.unwrap_or(Allow::Deny),
             head_timeout: typed.head_timeout.unwrap_or(self.head_timeout),
             idle_timeout: typed.idle_timeout.unwrap_or(self.idle_timeout),
+            bytes_per_second_min: typed.bytes_per_second_min.unwrap_or(self.bytes_per_second_min),
         })
     }
 }

@@ -124,16 +124,31 @@ struct Tls {
 }
 
 /// `[admin]`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Admin {
+pub struct Admin {
+    /// Address to listen on.
     #[serde(deserialize_with = "listen")]
-    pub(crate) listen: SocketAddr,
+    pub listen: SocketAddr,
+    /// Hosts it is, besides addresses and names without a dot.
+    #[serde(deserialize_with = "hosts")]
+    pub hosts: Vec<String>,
+    /// How long a connection may stay without a request.
+    #[serde(deserialize_with = "positive")]
+    pub idle_timeout: Duration,
+    /// Connections at once; for one more the oldest is closed.
+    #[serde(deserialize_with = "count")]
+    pub connections_max: usize,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Admin { listen: SocketAddr::from(([127, 0, 0, 1], 9090)) }
+        Admin {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9090)),
+            hosts: Vec::new(),
+            idle_timeout: Duration::from_secs(5),
+            connections_max: 64,
+        }
     }
 }
 
@@ -177,6 +192,7 @@ impl TypedServer {
                 resets_max: self.http2_resets_max,
                 stream_window_bytes: self.http2_stream_window,
                 connection_window_bytes: self.http2_connection_window,
+                closes_oldest: false,
             },
         })
     }

@@ -36,7 +36,7 @@ fn refused_with(text: &str, pairs: &[(&str, &str)]) -> String {
 fn a_small_configuration_loads_with_the_documented_defaults() {
     let config = Config::parse(GOOD, "t.toml", &env(&[])).unwrap();
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
-    assert_eq!(config.admin.to_string(), "127.0.0.1:9090");
+    assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9090");
     assert_eq!(config.limits.request_deadline.as_secs(), 25);
     assert_eq!(config.limits.requests_in_flight_max, 1024);
     assert_eq!(config.lookups.fresh_for.as_secs(), 60);

@@ -257,8 +257,8 @@ fn d15_no_core_is_dumped_and_no_other_process_reads_this_one() {
 fn mute(folder: &Folder, stderr: impl Into<Stdio>) -> (Process, SocketAddr, SocketAddr) {
     let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (listen, admin) = (free(), free());
-    let limits = "[limits]\ndrain_delay = \"0s\"";
-    let file = configuration(folder, "http://127.0.0.1:9", "", limits);
+    let rest = "[limits]\ndrain_delay = \"0s\"\n[log]\nrefused_per_minute_max = 1000000";
+    let file = configuration(folder, "http://127.0.0.1:9", "", rest);
     let mut command = tieline(&["serve", "--config", &file]);
     command.env("TIELINE_SERVER__LISTEN", listen.to_string());
     command.env("TIELINE_ADMIN__LISTEN", admin.to_string()).stderr(stderr);

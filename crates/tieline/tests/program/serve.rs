@@ -4,10 +4,10 @@
 use std::net::TcpListener;
 
 use crate::common::process::{Gateway, Process};
-use crate::common::{configuration, configured, run, stderr, stdout, tieline, vendor};
+use crate::common::{configuration, configured, gateway, run, stderr, stdout, tieline, vendor};
 use tests::folder::Folder;
 use tests::plain::{ask, bearer, request, say};
-use tests::{LEGACY_KEY, V1_USERS, V4_KEY};
+use tests::{Answer, LEGACY_KEY, V1_USERS, V4_KEY};
 
 const NOWHERE: &str = "http://127.0.0.1:9";
 
@@ -203,4 +203,23 @@ fn a_check_reports_on_standard_output() {
     let output = run(&["check", "--config", &file], b"");
     assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
     assert!(stdout(&output).contains("crm"), "{}", stdout(&output));
+}
+
+#[test]
+fn d22_strangers_do_not_fill_the_log() {
+    let folder = Folder::new();
+    let log = "[log]\nrefused_per_minute_max = 3";
+    let gateway = gateway(&folder, "", NOWHERE, log);
+    let strangers = [String::new(), bearer("nobody"), bearer("a") + &bearer("b")];
+    for number in 0..30 {
+        let asked = request(&format!("GET {V1_USERS}"), &strangers[number % 3]);
+        let status = Answer::heard(say(gateway.address, asked)).status;
+        assert!(status == 401 || status == 400, "{status}");
+    }
+    assert_eq!(ask(gateway.address, "/nowhere").status, 404);
+    assert!(gateway.process.stop().success());
+    let lines = gateway.process.rest_of_stderr();
+    let lines: Vec<&str> = lines.lines().filter(|line| line.contains("answered")).collect();
+    let refused = lines.iter().filter(|line| line.contains("_credential")).count();
+    assert_eq!((refused, lines.len()), (3, 4), "{lines:?}");
 }

@@ -36,7 +36,7 @@ pub struct StreamSettings {
 /// its own upstream connection, and protocols can be switched.
 ///
 /// The client does not limit the time to the answer's head; the code that calls it does. Use
-/// [`crate::body::timed`] for the answer's body.
+/// [`crate::body::TimedBody`] for the answer's body.
 #[derive(Clone, Debug)]
 pub struct StreamClient {
     pool: Pool<Body>,

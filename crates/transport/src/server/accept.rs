@@ -1,14 +1,15 @@
 //! Accepts connections while there are places, in total and for each address. Must never fail and never
 //! spin: after any error of the system it tries again later.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::refusal::{Rejection, errno};
 use super::{ServerLimits, Watch};
@@ -24,10 +25,18 @@ pub(super) struct Door {
     watch: Watch,
     places: Arc<Semaphore>,
     addresses: Arc<Addresses>,
+    /// Cancelled to cut every connection.
+    cut: CancellationToken,
+    /// What cuts each connection, the oldest first, if they are cut for new ones.
+    open: Option<Mutex<VecDeque<CancellationToken>>>,
 }
 
 /// The places that a connection holds while it lasts.
 pub(super) struct Place {
+    /// Cancelled to cut the connection.
+    pub(super) cut: CancellationToken,
+    /// Tells by `cut` that the connection has ended.
+    _ended: Option<DropGuard>,
     watch: Watch,
     _place: OwnedSemaphorePermit,
     _address: Option<OfAddress>,
@@ -42,23 +51,43 @@ impl Drop for Place {
 }
 
 impl Door {
-    pub(super) fn new(listener: TcpListener, limits: &ServerLimits, watch: Watch) -> Self {
+    pub(super) fn new(
+        listener: TcpListener,
+        limits: &ServerLimits,
+        watch: Watch,
+        cut: CancellationToken,
+    ) -> Self {
         let places = limits.connections_max.min(Semaphore::MAX_PERMITS);
         let most = limits.connections_per_address_max;
         let addresses = Arc::new(Addresses { most, open: Mutex::default() });
-        Door { listener, watch, places: Arc::new(Semaphore::new(places)), addresses }
+        let open = limits.closes_oldest.then(Mutex::default);
+        Door { listener, watch, places: Arc::new(Semaphore::new(places)), addresses, cut, open }
     }
 
     /// The next connection that has a place.
     pub(super) async fn next(&self) -> (TcpStream, SocketAddr, Place) {
-        let free = self.free_place().await;
+        // Nobody is cut for a connection that has not come.
+        let free = match &self.open {
+            None => Some(self.free_place().await),
+            Some(_) => None,
+        };
         let mut pause = PAUSE_MIN;
         loop {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
                     let Some(address) = self.place_of(peer.ip()) else { continue };
-                    let place =
-                        Place { watch: self.watch.clone(), _place: free, _address: address };
+                    let free = match free {
+                        Some(free) => free,
+                        None => self.place_of_oldest().await,
+                    };
+                    let (cut, ended) = self.cut_of_new();
+                    let place = Place {
+                        cut,
+                        _ended: ended,
+                        watch: self.watch.clone(),
+                        _place: free,
+                        _address: address,
+                    };
                     if let Some(watcher) = &self.watch {
                         watcher.connection(true);
                     }
@@ -83,11 +112,40 @@ impl Door {
         {
             watcher.rejected(Rejection::NoPlace);
         }
+        self.any_place().await
+    }
+
+    async fn any_place(&self) -> OwnedSemaphorePermit {
         match Arc::clone(&self.places).acquire_owned().await {
             Ok(place) => place,
             // The semaphore is never closed.
             Err(_) => std::future::pending().await,
         }
+    }
+
+    /// A place, if need be that of the oldest connection.
+    async fn place_of_oldest(&self) -> OwnedSemaphorePermit {
+        if self.places.available_permits() == 0
+            && let Some(oldest) = self.open().and_then(|mut open| open.pop_front())
+        {
+            tracing::debug!("every place is taken, the oldest connection is cut");
+            oldest.cancel();
+        }
+        self.any_place().await
+    }
+
+    /// What cuts a new connection, and what tells that it has ended.
+    fn cut_of_new(&self) -> (CancellationToken, Option<DropGuard>) {
+        let Some(mut open) = self.open() else { return (self.cut.clone(), None) };
+        let cut = self.cut.child_token();
+        open.retain(|cut| !cut.is_cancelled());
+        open.push_back(cut.clone());
+        (cut.clone(), Some(cut.drop_guard()))
+    }
+
+    fn open(&self) -> Option<MutexGuard<'_, VecDeque<CancellationToken>>> {
+        // Tokens, valid after any panic.
+        self.open.as_ref().map(|open| open.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A place for one more connection of an address, if its connections are counted; `None` if it has
@@ -108,7 +166,7 @@ impl Door {
 }
 
 /// The owner of an address: for IPv4 the address itself, for IPv6 its network.
-fn owner(address: IpAddr) -> IpAddr {
+pub fn owner(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & OWNER).into(),
         address => address,
