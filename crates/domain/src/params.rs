@@ -86,7 +86,7 @@ impl Params {
     }
 
     /// Ends the reading and returns names that were not used, sorted, each once. A request can have thousands;
-    /// only the first [`IGNORED_MAX`] are looked at.
+    /// only the first 20 are looked at.
     pub fn finish(mut self) -> Vec<String> {
         self.ignored.extend(self.left.into_iter().take(IGNORED_MAX).map(|given| given.name));
         self.ignored.into_iter().collect()
