@@ -122,12 +122,14 @@ impl Passthrough {
         let progress = Progress::new();
         // A body may still be on its way when the answer has ended.
         let answered = (!request.body().is_end_stream()).then(CancellationToken::new);
+        // However this ends: a body that waits at its gate ends with it.
+        let ended = answered.clone().map(CancellationToken::drop_guard);
         let waiting = Waiting {
             route: &route,
             target,
             progress: Arc::clone(&progress),
             expects,
-            answered: answered.clone(),
+            answered,
             place: Arc::clone(&place),
             has_effects: !request.method().is_safe(),
             key,
@@ -163,7 +165,7 @@ impl Passthrough {
                 let inner = std::mem::replace(answer.body_mut(), body::empty());
                 let pace = flow::pace(&route);
                 let account = account.clone();
-                let download = Download::new(inner, pace, watch, account, answered, place);
+                let download = Download::new(inner, pace, watch, account, ended, place);
                 *outgoing.body_mut() = body::boxed(download.begin(route.idle_timeout).await?);
             }
             Some(idle) => {

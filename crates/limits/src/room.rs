@@ -147,6 +147,15 @@ impl Holding {
         }
     }
 
+    /// The list is read: it does not grow any more, and stands in nobody's way as the oldest. It holds its
+    /// bytes until this is dropped.
+    pub fn ended(self) -> Self {
+        for (pot, _) in self.share.pots() {
+            pot.give_back(0, 0, Some(self.number));
+        }
+        self
+    }
+
     /// The list begins anew and holds nothing.
     pub fn clear(&mut self) {
         for (pot, _) in self.share.pots() {
@@ -246,6 +255,18 @@ mod tests {
             drop(first);
         });
         assert_eq!(second.has_room(), Ok(()));
+    }
+
+    #[test]
+    fn n01_a_list_that_is_read_holds_its_bytes_and_lets_the_next_oldest_go_on() {
+        let share = Room::new(10).share(10);
+        let (mut first, second) = (share.reading(), share.reading());
+        first.grow(10);
+        assert_eq!((first.has_room(), second.has_room()), (Ok(()), Err(Full::Own)));
+        let first = first.ended();
+        assert_eq!((second.has_room(), share.held()), (Ok(()), 10));
+        drop(first);
+        assert_eq!(share.held(), 0);
     }
 
     #[test]

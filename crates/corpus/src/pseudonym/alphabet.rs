@@ -105,7 +105,8 @@ fn folded(c: char) -> Option<(char, bool)> {
     }
     let lower = only(c.to_lowercase())?;
     if lower == c {
-        return Some((c, false));
+        // A capital without a small letter stays, since nothing else would be one.
+        return (!c.is_uppercase()).then_some((c, false));
     }
     (capital(lower) == Some(c)).then_some((lower, true))
 }
@@ -152,7 +153,7 @@ mod tests {
         for c in "azAZéÉñøłŁşıßжЖαΩ王小さ한محمدשרה𝒜𠜎".chars() {
             assert!(Place::of(c).radix() > 1, "{c:?}");
         }
-        for c in " ,@.'\"\\-+/()🎧\u{0}\u{1b}\u{301}\u{202e}\u{200d}İẞΣς".chars() {
+        for c in " ,@.'\"\\-+/()🎧\u{0}\u{1b}\u{301}\u{202e}\u{200d}İẞΣςϒ".chars() {
             assert_eq!(Place::of(c), Place::Fixed(c), "{c:?}");
         }
         let radix = |c| Place::of(c).radix();

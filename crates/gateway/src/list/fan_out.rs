@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout};
 use tower::ServiceExt;
 
 use super::narrow::{is_of_page, narrow};
-use crate::call::{Askers, Found, ListCall, Listed, PageCall, PageRead, RowsAsk, no_room};
+use crate::call::{Ask, Askers, Found, ListCall, Listed, PageCall, PageRead, RowsAsk, no_room};
 use crate::error::Error;
 use crate::line::upstream::Upstream;
 use crate::observe::metrics::Metrics;
@@ -75,7 +75,7 @@ impl<S: Below<PageCall, PageRead>> Around<S, ListCall> for FanOut {
                         upstream.set_paging_proven(true);
                     }
                     self.note(&call, list.story);
-                    let holding = long.map(|long| Arc::new(long.holding));
+                    let holding = long.map(|long| Arc::new(long.holding.ended()));
                     return Ok(Listed { list, found, joined_pages: 0, holding });
                 }
                 Next::Failed(failure) => {
@@ -157,8 +157,10 @@ struct Long {
 impl FanOut {
     /// The turn of a list that holds so many bytes already.
     async fn turn(&self, call: &ListCall, held: usize) -> Result<Long, Error> {
-        // Readings that questions share have theirs already; background requests never queue.
-        let needs_turn = call.audience.is_none() && !call.behalf.is_background;
+        // Readings that questions share have theirs already; background requests never queue. What is joined
+        // and looked up is waited for by many, and only a few of its lists are read at a time.
+        let is_of_all = matches!(call.ask, Ask::Items | Ask::Groups);
+        let needs_turn = call.audience.is_none() && !call.behalf.is_background && !is_of_all;
         let turn = match needs_turn {
             true => Some(self.turns.enter().await.map_err(|_| self.refused(Full::Own))?),
             false => None,

@@ -222,6 +222,12 @@ impl<S: Below<ListCall, Listed>> Reading<S> {
                 {
                     tokio::time::sleep(retry_after.max(PAUSE)).await;
                 }
+                // Other lists leave no room at this moment.
+                Error::TenantLimit | Error::Overloaded
+                    if asked < PATIENCE && Instant::now() + PAUSE < self.deadline =>
+                {
+                    tokio::time::sleep(PAUSE).await;
+                }
                 error => return Err(error),
             }
         }

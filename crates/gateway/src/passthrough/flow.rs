@@ -13,7 +13,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use settings::{Route, Secret};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, Sleep, sleep};
-use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
+use tokio_util::sync::{DropGuard, WaitForCancellationFutureOwned};
 use transport::body::{Body, BodyError, Pace, TimedBody};
 
 use super::credential::{self, Watchword};
@@ -225,7 +225,7 @@ impl Download {
         pace: Option<Pace>,
         watch: Option<Watchword>,
         account: SharedAccount,
-        answered: Option<CancellationToken>,
+        answered: Option<DropGuard>,
         place: Place,
     ) -> Self {
         // Without a length nobody knows that there is more to come: it may be a stream of events.
@@ -237,7 +237,7 @@ impl Download {
             first: None,
             has_repeated: false,
             account,
-            _answered: answered.map(CancellationToken::drop_guard),
+            _answered: answered,
             _place: place,
         }
     }

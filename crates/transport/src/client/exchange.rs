@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use tokio::sync::oneshot;
 
 use super::pool::{Outgoing, Pool};
-use super::{ClientError, INFORMATIONAL_MAX, answer};
+use super::{ClientError, INFORMATIONAL_MAX};
 use crate::body::Body;
 
 /// Sends a request; `continued` is told of the first `100 Continue`.
@@ -29,12 +29,11 @@ pub(super) async fn exchange<B: Outgoing>(
             tell(&babble);
         }
     });
-    let mut answer = tokio::select! {
+    let answer = tokio::select! {
         biased;
         answer = pool.send(request) => answer?,
         Ok(()) = babbles => return Err(ClientError::BadFraming),
     };
-    answer::check(&mut answer)?;
     Ok(answer.map(|body| body.boxed_unsync()))
 }
 

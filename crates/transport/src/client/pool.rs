@@ -21,9 +21,11 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::client::legacy::connect::Connection as _;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::{Notify, oneshot};
+use tokio::task::{AbortHandle, yield_now};
 use tokio::time::{Instant, sleep_until};
 use tower::ServiceExt;
 
+use super::answer;
 use super::answers::Followed;
 use super::connect::{Connector, Stream};
 use super::{ClientError, HEAD_BYTES_MAX, HTTP1_BUFFER_BYTES_MAX, PING_INTERVAL, PING_TIMEOUT};
@@ -130,6 +132,11 @@ impl<B> Connection<B> {
         Some(Connection { sender, origin, ..*self })
     }
 
+    fn is_unready(&self, uri: &Uri) -> bool {
+        matches!(&self.sender, Sender::Http1(sender) if !sender.is_ready() && !sender.is_closed())
+            && self.origin.is_of(uri)
+    }
+
     fn is_usable(&self, now: Instant, idle_timeout: Duration) -> bool {
         let is_open = match &self.sender {
             Sender::Http1(sender) => !sender.is_closed(),
@@ -173,6 +180,30 @@ impl<B> Shared<B> {
 }
 
 impl<B: Outgoing> Shared<B> {
+    /// Whether a connection there has had its answer and does not take the next request yet.
+    fn has_unready(&self, uri: &Uri) -> bool {
+        self.kept().connections.iter().any(|connection| connection.is_unready(uri))
+    }
+
+    /// Keeps such connections anew, and tells who waits, when they take requests.
+    fn await_unready(self: &Arc<Self>, uri: &Uri) {
+        let unready = {
+            let mut kept = self.kept();
+            kept.connections.extract_if(.., |one| one.is_unready(uri)).collect::<Vec<_>>()
+        };
+        for mut connection in unready {
+            let pool = Arc::downgrade(self);
+            tokio::spawn(async move {
+                if let Sender::Http1(sender) = &mut connection.sender
+                    && sender.ready().await.is_ok()
+                    && let Some(pool) = pool.upgrade()
+                {
+                    pool.keep(connection);
+                }
+            });
+        }
+    }
+
     /// Keeps a connection for the next request.
     fn keep(self: &Arc<Self>, mut connection: Connection<B>) {
         connection.since = Instant::now();
@@ -222,7 +253,7 @@ impl<B: Outgoing> Pool<B> {
         &self,
         mut request: Request<B>,
     ) -> Result<Response<Answer<B>>, ClientError> {
-        let mut connection = match self.0.take(request.uri()) {
+        let mut connection = match self.kept(request.uri()).await {
             Some(connection) => {
                 tracing::trace!("a kept connection is used again");
                 connection
@@ -241,7 +272,9 @@ impl<B: Outgoing> Pool<B> {
             }
             Sender::Http2(sender) => sender.send_request(request).await,
         };
-        let answer = answer.map_err(|error| ClientError::from_exchange(&error))?;
+        let mut answer = answer.map_err(|error| ClientError::from_exchange(&error))?;
+        // A connection with an answer that has no one reading is not used again.
+        answer::check(&mut answer)?;
         let mut lease = match &connection.sender {
             Sender::Http1(_) => Some(Lease { pool: Arc::downgrade(&self.0), connection }),
             Sender::Http2(_) => None,
@@ -252,22 +285,44 @@ impl<B: Outgoing> Pool<B> {
         Ok(answer.map(|inner| Answer { inner, lease }))
     }
 
+    /// A connection that is free, or is as soon as its task has had its turn.
+    async fn kept(&self, uri: &Uri) -> Option<Connection<B>> {
+        if let Some(connection) = self.0.take(uri) {
+            return Some(connection);
+        }
+        if !self.0.has_unready(uri) {
+            return None;
+        }
+        yield_now().await;
+        self.0.take(uri)
+    }
+
     /// A new connection, or one that comes back sooner; then the new one is kept for others.
     async fn connect(&self, uri: &Uri) -> Result<Connection<B>, ClientError> {
+        self.0.await_unready(uri);
         let origin = Arc::new(Origin::of(uri).ok_or(ClientError::Other)?);
         let (tell, mut told) = oneshot::channel();
         let (pool, target) = (self.clone(), uri.clone());
-        tokio::spawn(async move {
-            if let Err(Ok(connection)) = tell.send(pool.open(target, origin).await) {
+        let opening = tokio::spawn(async move {
+            let opened = pool.open(target, origin).await;
+            // One that serves many requests is kept already.
+            if let Err(Ok(connection)) = tell.send(opened)
+                && matches!(connection.sender, Sender::Http1(_))
+            {
                 pool.0.keep(connection);
             }
         });
+        // Nobody opens a connection for a request that was given up.
+        let mut opening = AbortOnDrop(Some(opening.abort_handle()));
         loop {
             tokio::select! {
                 biased;
                 opened = &mut told => return opened.unwrap_or(Err(ClientError::Other)),
                 () = self.0.freed.notified() => {
                     if let Some(connection) = self.0.take(uri) {
+                        if self.0.settings.idle_max > 0 {
+                            opening.0 = None;
+                        }
                         return Ok(connection);
                     }
                 }
@@ -284,7 +339,8 @@ impl<B: Outgoing> Pool<B> {
             true => http2(stream).await.map(Sender::Http2),
             false => http1(stream).await.map(Sender::Http1),
         };
-        let sender = sender.map_err(|error| ClientError::from_exchange(&error))?;
+        // No request has left.
+        let sender = sender.map_err(|_| ClientError::Reset { started: false })?;
         tracing::debug!(is_http2, "connected to an upstream");
         let connection = Connection { sender, origin, expires, since: Instant::now() };
         if let Some(shared) = connection.shared() {
@@ -315,6 +371,17 @@ async fn http2<B: Outgoing>(stream: Stream) -> hyper::Result<http2::SendRequest<
     let (sender, connection) = builder.handshake(stream).await?;
     tokio::spawn(connection);
     Ok(sender)
+}
+
+/// Ends a task when it is dropped.
+struct AbortOnDrop(Option<AbortHandle>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        if let Some(task) = &self.0 {
+            task.abort();
+        }
+    }
 }
 
 /// A connection that is out for one answer.
