@@ -105,8 +105,9 @@ fn folded(c: char) -> Option<(char, bool)> {
     }
     let lower = only(c.to_lowercase())?;
     if lower == c {
-        // A capital without a small letter stays, since nothing else would be one.
-        return (!c.is_uppercase()).then_some((c, false));
+        // A capital without a small letter stays, since no other would be one; but for the letters of
+        // mathematics, in which some people write their names.
+        return (!c.is_uppercase() || c.len_utf8() == 4).then_some((c, false));
     }
     (capital(lower) == Some(c)).then_some((lower, true))
 }
