@@ -134,7 +134,7 @@ pub async fn start_with(
     Ok(Running { address, admin, reloader: Reloader(in_force), legacy_server, admin_server })
 }
 
-/// A probe must be answered at once, whoever holds connections to the admin port.
+/// A probe must be answered at once, however many connections to the admin port are held open.
 fn admin_limits(admin: &settings::Admin) -> ServerLimits {
     ServerLimits {
         header_timeout: admin.idle_timeout,

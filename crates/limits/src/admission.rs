@@ -1,5 +1,5 @@
-//! Places for requests in flight, and a short queue in front of them. Must never wait long: whoever
-//! cannot be served soon had better be told at once.
+//! Places for requests in flight, and a short queue in front of them. Must never wait long: a request
+//! that cannot be served soon is refused at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,5 +1,5 @@
-//! Those who wait for one reading, each with a question of its own. Whoever comes before the reading has
-//! begun takes a seat; later ones need another reading, because they have missed a part of this one.
+//! Those who wait for one reading, each with a question of its own. A question that comes before the reading
+//! has begun takes a seat; later ones need another reading, because they have missed a part of this one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn whoever_comes_before_the_reading_begins_has_an_answer_of_its_own() {
+    async fn a_question_that_comes_before_the_reading_begins_has_an_answer_of_its_own() {
         let audience = Audience::default();
         let [one, two, left] = [1, 2, 3].map(|question| audience.join(&Arc::new(question)));
         drop(left);

@@ -52,7 +52,7 @@ mod tests {
     #[tokio::test]
     async fn c12_a_panic_aside_is_an_error_of_one_and_gives_its_place_back() {
         for _ in 0..2 * available_parallelism().map_or(1, usize::from) {
-            let done = blocking::<()>(|| panic!("a text that is nobody's business")).await;
+            let done = blocking::<()>(|| panic!("a text that must not be shown")).await;
             assert_eq!(done, Err(Panicked));
         }
         assert_eq!(blocking(|| 7).await, Ok(7));

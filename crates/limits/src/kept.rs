@@ -292,7 +292,7 @@ mod tests {
             kept.forget();
         };
         let (read, ()) = tokio::join!(under_way, forget);
-        assert_eq!(*read.unwrap(), 5, "whoever waited has it");
+        assert_eq!(*read.unwrap(), 5, "those who waited have it");
         assert!(kept.known(fresh_for).is_none());
     }
 }

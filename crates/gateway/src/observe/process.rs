@@ -50,7 +50,7 @@ mod tests {
         let before = panics();
         let inner = service_fn(async |incoming: Incoming| {
             let path = incoming.request.uri().path();
-            assert!(path != "/bug", "a text that is nobody's business");
+            assert!(path != "/bug", "a text that must not be shown");
             Ok::<_, Error>(Response::new(body::empty()))
         });
         let rescued = layer(Rescue::default()).layer(inner);

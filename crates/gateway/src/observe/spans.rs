@@ -1,4 +1,4 @@
-//! Finished spans, for whoever exports them: one of each request that is recorded, and one of each
+//! Finished spans, for the exporter: one for each request that is recorded, and one for each
 //! exchange with an upstream on its behalf. Must never hold a key, a path, a query or a value of a request,
 //! and never wait for the exporter.
 

@@ -30,7 +30,7 @@ const MISLEADING: [&str; 5] = [
     "x-method-override",
 ];
 
-/// What a trailer may never be: framing, routing, and whoever says who asks.
+/// What a trailer may never be: framing, routing, and what names the client or its credential.
 const NEVER_TRAILERS: [&str; 9] = [
     "authorization",
     "content-length",
@@ -47,7 +47,7 @@ const NEVER_TRAILERS: [&str; 9] = [
 /// [`is_hop_by_hop`]. What stays of `TE` is `trailers`; what stays of `Trailer` names trailers that may
 /// be, where the length of the body is open.
 ///
-/// Whoever sets headers of its own (`Host`, the credential) does so afterwards, so that no client can
+/// The caller sets its own headers (`Host`, the credential) after this, so that no client can
 /// take them away by naming them in `Connection`.
 pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     let takes_trailers = tokens(headers, &TE).any(|coding| {

@@ -11,31 +11,17 @@ use domain::plan::Resolved;
 use domain::quirks::Quirks;
 use domain::sweep::{Rows, Window};
 use limits::{Admission, Queue, Room};
-use settings::Config;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tower::{BoxError, Layer, ServiceExt};
 use tower_test::mock;
 
+use super::transcripts::state;
 use crate::call::{Ask, Behalf, ListCall, Listed, PageCall, PageRead, RowsAsk};
 use crate::error::Error;
 use crate::list::fan_out::FanOut;
 use crate::list::gather::Gather;
-use crate::state::State;
 use crate::svc::{Stage, layer};
-
-const CONFIG: &str = r#"
-[upstream.ams]
-dialect = "voiso-v4"
-base_url = "http://127.0.0.1:9"
-pages_in_flight_max = 8
-[[caller]]
-name = "crm"
-legacy_key = { env = "LEGACY" }
-upstream = "ams"
-upstream_key = { env = "V4" }
-sees = "everything"
-"#;
 
 const WAIT: Duration = Duration::from_secs(10);
 
@@ -49,9 +35,7 @@ struct Lists {
 impl Lists {
     /// With so many turns and so many bytes.
     fn new(turns: usize, bytes_max: u64) -> Self {
-        let env = ["LEGACY", "V4"].map(|name| (name.to_owned(), format!("{name}-key")));
-        let config = Config::parse(CONFIG, "t.toml", &env).unwrap();
-        let state = State::new(config, crate::Surroundings::default()).unwrap();
+        let state = state(8);
         let line = &state.callers.all()[0].line;
         line.upstream.set_paging_proven(true);
         let (below, pages) = mock::pair::<PageCall, PageRead>();
@@ -241,7 +225,7 @@ async fn n02_long_lists_take_turns_in_the_order_in_which_they_came_and_no_more_t
             held.push(lists.next().await);
         }
     }
-    // A list of one page needs no turn, and whoever has waited half of its time is told.
+    // A list of one page needs no turn, and a list that has waited half of its time is refused.
     let long = lists.ask("email=long").await;
     let (page, send) = lists.next().await;
     send.send_response(page_of(&page, 500));

@@ -28,7 +28,7 @@ const CONFIG: &str = r#"
 [upstream.ams]
 dialect = "voiso-v4"
 base_url = "http://127.0.0.1:9"
-pages_in_flight_max = 3
+pages_in_flight_max = PAGES
 [[caller]]
 name = "crm"
 legacy_key = { env = "LEGACY" }
@@ -40,9 +40,11 @@ sees = "everything"
 /// How long a list waits for its turn.
 const WAIT: Duration = Duration::from_secs(10);
 
-fn state() -> State {
+/// A gateway whose lists read so many pages at a time.
+pub(super) fn state(pages_in_flight_max: u32) -> State {
     let env = ["LEGACY", "V4"].map(|name| (name.to_owned(), format!("{name}-key")));
-    let config = Config::parse(CONFIG, "t.toml", &env).unwrap();
+    let config = CONFIG.replace("PAGES", &pages_in_flight_max.to_string());
+    let config = Config::parse(&config, "t.toml", &env).unwrap();
     State::new(config, crate::Surroundings::default()).unwrap()
 }
 
@@ -88,7 +90,7 @@ fn retrying(state: &State) -> (Retrying, mock::Handle<Attempt, Response<Bytes>>)
 
 #[tokio::test(start_paused = true)]
 async fn h01_a_429_is_repeated_no_sooner_than_the_upstream_said() {
-    let state = state();
+    let state = state(3);
     let (mut retrying, mut handle) = retrying(&state);
     assert_ready_ok!(retrying.poll_ready());
     let started = Instant::now();
@@ -110,7 +112,7 @@ async fn h01_a_429_is_repeated_no_sooner_than_the_upstream_said() {
 
 #[tokio::test(start_paused = true)]
 async fn after_a_429_every_page_of_the_caller_waits() {
-    let state = state();
+    let state = state(3);
     let (mut retrying, mut handle) = retrying(&state);
     line(&state).pause.extend(Instant::now() + Duration::from_secs(3));
     assert_ready_ok!(retrying.poll_ready());
@@ -126,7 +128,7 @@ async fn after_a_429_every_page_of_the_caller_waits() {
 #[tokio::test(start_paused = true)]
 async fn g08_a_wait_that_does_not_fit_is_told_to_the_client_at_once() {
     for (wait, deadline) in [("120", 25), ("20", 10)] {
-        let state = state();
+        let state = state(3);
         let (mut retrying, mut handle) = retrying(&state);
         assert_ready_ok!(retrying.poll_ready());
         let deadline = Duration::from_secs(deadline);
@@ -148,7 +150,7 @@ async fn g08_a_wait_that_does_not_fit_is_told_to_the_client_at_once() {
 #[tokio::test(start_paused = true)]
 async fn h05_a_failing_upstream_is_asked_three_times_and_then_named() {
     for (status, slug) in [(500, "upstream_5xx"), (503, "upstream_unavailable")] {
-        let state = state();
+        let state = state(3);
         let (mut retrying, mut handle) = retrying(&state);
         assert_ready_ok!(retrying.poll_ready());
         let attempt = attempt(Duration::from_secs(25));
@@ -164,7 +166,7 @@ async fn h05_a_failing_upstream_is_asked_three_times_and_then_named() {
 #[tokio::test(start_paused = true)]
 async fn h06_a_refusal_is_not_repeated() {
     for status in [400, 401, 403, 404, 406, 409, 422, 501, 505] {
-        let state = state();
+        let state = state(3);
         let (mut retrying, mut handle) = retrying(&state);
         assert_ready_ok!(retrying.poll_ready());
         let attempt = attempt(Duration::from_secs(25));
@@ -220,7 +222,7 @@ fn offset(request: &PageCall) -> u64 {
 
 #[tokio::test(start_paused = true)]
 async fn pages_run_so_many_at_a_time_and_come_out_in_order() {
-    let state = state();
+    let state = state(3);
     line(&state).upstream.set_paging_proven(true);
     let (list, mut pages) = list(&state);
     let (first, send) = pages.next_request().await.unwrap();
@@ -259,7 +261,7 @@ async fn pages_run_so_many_at_a_time_and_come_out_in_order() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failing_third_page_fails_the_whole_call() {
-    let state = state();
+    let state = state(3);
     line(&state).upstream.set_paging_proven(true);
     let (list, mut pages) = list(&state);
     let (first, send) = pages.next_request().await.unwrap();
@@ -274,7 +276,7 @@ async fn a_failing_third_page_fails_the_whole_call() {
 
 #[tokio::test(start_paused = true)]
 async fn f12_an_ignored_offset_is_found_after_two_requests() {
-    let state = state();
+    let state = state(3);
     let (list, mut pages) = list(&state);
     for _ in 0..2 {
         let (request, send) = pages.next_request().await.unwrap();

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 use super::{ClientError, HEAD_BYTES_MAX};
 
 /// Refuses an answer with an ambiguous end or meaning, or with too large a head. It makes no difference
-/// whether the answer has a body: whoever gets it next must read its length as we do.
+/// whether the answer has a body: the next reader must find the same length as we do.
 pub(super) fn check<B>(answer: &mut Response<B>) -> Result<(), ClientError> {
     let (status, version) = (answer.status(), answer.version());
     let headers = answer.headers_mut();

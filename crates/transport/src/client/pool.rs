@@ -354,7 +354,7 @@ async fn http1<B: Outgoing>(stream: Stream) -> hyper::Result<http1::SendRequest<
     let mut builder = http1::Builder::new();
     let (sender, connection) =
         builder.max_buf_size(HTTP1_BUFFER_BYTES_MAX).handshake(stream).await?;
-    // What breaks it is told to whoever waits for an answer over it.
+    // If it breaks, the request that waits for an answer over it gets the error.
     tokio::spawn(connection.with_upgrades());
     Ok(sender)
 }

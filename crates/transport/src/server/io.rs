@@ -220,7 +220,8 @@ impl<T> Watched<T> {
         match (&self.eyes, self.activity.refusal()) {
             (Eyes::Http1(_), Some(refusal)) => refusal != Refusal::SlowHeaders,
             (Eyes::Http1(guard), None) => !guard.is_in_head() || !self.held.is_empty(),
-            // Whoever reads an answer gives room back, which would be unread. A flood gets no more time.
+            // A client that reads its answer still sends window updates. If they stay unread, the close resets
+            // the connection and the client loses the answer. A flood gets no more time.
             (Eyes::Http2(_), _) => self.stand_in.is_none(),
             (Eyes::Shut, _) => false,
         }

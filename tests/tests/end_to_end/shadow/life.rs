@@ -217,7 +217,7 @@ struct Unwell;
 
 impl Judge for Unwell {
     fn judge(&self, _: &Question<'_>, _: &Reply, _: &Reply, _: &mut dyn Listener) {
-        panic!("a text that is nobody's business");
+        panic!("a text that must not be shown");
     }
 }
 

@@ -313,7 +313,7 @@ async fn n06_a_reading_that_nobody_waits_for_gives_its_place_back_within_a_secon
         let gate = Arc::<Gate>::default();
         let ask = || answers.get(question("id=7"), false, || Arc::clone(&gate).read("x"));
         assert!(ask().now_or_never().is_none(), "asked, and left at once");
-        // Whoever comes meanwhile keeps it.
+        // An equal question that comes meanwhile keeps it going.
         let waiting = tokio::time::timeout(Duration::from_secs(5), ask());
         assert!(waiting.await.is_err());
         assert_eq!(answers.places.available_permits(), 0);
