@@ -12,6 +12,9 @@ use crate::sweep::Rows;
 use crate::upstream::{Context, Dialect, PageError};
 use crate::visibility::Visibility;
 
+/// Enough for most records of users.
+const RECORD_BYTES: usize = 1024;
+
 /// A page as it came.
 #[derive(Debug, Clone, Copy)]
 pub struct Page<'a> {
@@ -123,6 +126,10 @@ fn render(user: &User<'_>, view: View<'_>, rows: &mut Rows, notes: &mut Notes) {
         (_, State::Unlisted) => notes.unnumbered_left_out += 1,
         (Lists::Users(_), State::Deleted) => notes.deleted_left_out += 1,
         (Lists::Users(record), State::Live | State::LiveWithDeletionDate) => {
+            // Grown once for a record of usual size, not bit by bit.
+            if rows.bytes.capacity() == 0 {
+                rows.bytes.reserve(RECORD_BYTES);
+            }
             rows.bytes.push(b',');
             record.write(user, view.quirks, &mut rows.bytes, notes);
         }

@@ -36,9 +36,9 @@ impl Params {
     /// than everything: see [`Params::has_unreadable`].
     pub fn parse(query: &str) -> Self {
         let pairs = query.split('&').filter_map(|raw| {
-            let (name, value) = form_urlencoded::parse(raw.as_bytes()).next()?;
-            let is_text = !value.contains('\u{fffd}') || replaced(raw, &value) == 0;
-            Some(Given { name: name.into_owned(), value: value.into_owned(), is_text })
+            let (name, value) = raw.split_once('=').unwrap_or((raw, ""));
+            let ((name, _), (value, is_text)) = (unescaped(name), unescaped(value));
+            (!raw.is_empty()).then_some(Given { name, value, is_text })
         });
         Params { left: pairs.collect(), ..Params::default() }
     }
@@ -144,12 +144,34 @@ fn is_like_key(name: &str) -> bool {
     without_index(name).eq_ignore_ascii_case("key")
 }
 
-/// How many U+FFFD of a value stand for bytes that are no UTF-8, rather than for themselves.
-fn replaced(raw: &str, value: &str) -> usize {
-    const ESCAPED: &str = "%ef%bf%bd";
-    let raw = raw.split_once('=').map_or("", |(_, value)| value);
-    let themselves = raw.matches('\u{fffd}').count() + raw.to_lowercase().matches(ESCAPED).count();
-    value.matches('\u{fffd}').count().saturating_sub(themselves)
+/// A name or a value of a form, and whether its bytes are UTF-8; those that are not are U+FFFD. An escape that is
+/// none stays as it is.
+fn unescaped(raw: &str) -> (String, bool) {
+    if !raw.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
+        return (raw.to_owned(), true);
+    }
+    let mut bytes = Vec::with_capacity(raw.len());
+    let mut rest = raw.as_bytes();
+    while let [first, behind @ ..] = rest {
+        let digit =
+            |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        rest = behind;
+        bytes.push(match (first, behind) {
+            (b'+', _) => b' ',
+            (b'%', [high, low, behind @ ..]) => match (digit(*high), digit(*low)) {
+                (Some(high), Some(low)) => {
+                    rest = behind;
+                    high << 4 | low
+                }
+                _ => b'%',
+            },
+            _ => *first,
+        });
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => (text, true),
+        Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), false),
+    }
 }
 
 /// The filter that a parameter names, in whichever spelling.
@@ -170,6 +192,8 @@ fn without_index(given: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -186,6 +210,18 @@ mod tests {
         assert_eq!(lists.take_filter("name"), ["Ann"]);
         assert!(params.take_filter("extension").is_empty());
         assert_eq!(params.finish(), ["extension", "page", "sag", "x"]);
+    }
+
+    proptest! {
+        #[test]
+        fn names_and_values_are_read_as_a_form_is(
+            query in "([a-c=&+%é\\u{fffd}]|%[0-9a-fA-F]{1,2}|%c3%a9|%EF%BF%BD|%ff){0,12}"
+        ) {
+            let read = Params::parse(&query).left.into_iter().map(|given| (given.name, given.value));
+            let form = form_urlencoded::parse(query.as_bytes());
+            let form = form.map(|(name, value)| (name.into_owned(), value.into_owned()));
+            prop_assert_eq!(read.collect::<Vec<_>>(), form.collect::<Vec<_>>());
+        }
     }
 
     #[test]

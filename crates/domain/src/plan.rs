@@ -6,6 +6,8 @@
 //!
 //! The upstream's own filters only save pages: [`UserFilter::retain`] decides on every row.
 
+use std::hash::{Hash, Hasher};
+
 use crate::hub::{Id, User};
 use crate::id;
 use crate::quirks::{Match, Quirks};
@@ -160,12 +162,23 @@ impl TextOf {
 const TEXTS: usize = 6;
 
 /// The filters of a user list; every one that is set must fit.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserFilter<G> {
     id: Option<u64>,
     group: Option<G>,
     /// One for each of [`TextOf::ALL`].
     texts: [Option<TextFilter>; TEXTS],
+}
+
+/// Of what is set, each with its place. Every request hashes its filter, and hardly any sets more than one.
+impl<G: Hash> Hash for UserFilter<G> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id.iter().for_each(|id| (TEXTS, id).hash(state));
+        self.group.iter().for_each(|group| (TEXTS + 1, group).hash(state));
+        for (place, text) in self.texts.iter().enumerate() {
+            text.iter().for_each(|text| (place, text).hash(state));
+        }
+    }
 }
 
 /// The number an `id` filter asks for; leading zeros are a client's habit, not another number.

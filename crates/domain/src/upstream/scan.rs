@@ -1,5 +1,6 @@
-//! A reader of JSON text: strings eight bytes at a time, and no tree, no copy and no wish to go on after
-//! a fault. What is seldom (escapes, all but whole numbers) is given to serde_json, one value at a time.
+//! A reader of JSON text: strings sixteen bytes at a time, and no tree, no copy and no wish to go on after
+//! a fault. What is seldom (numbers that are not whole, and whatever looks odd) is given to serde_json, one
+//! value at a time.
 //!
 //! Must never accept what serde_json refuses, never read another value from what both accept, and never
 //! quote the text in a fault.
@@ -7,7 +8,7 @@
 use std::borrow::Cow;
 
 use super::{PageError, SchemaError, SchemaKind};
-use crate::json::escapes_in;
+use crate::json::{BLOCK, escapes_in};
 
 /// The longest text that a field may have, and the longest name of one, in bytes.
 pub const FIELD_BYTES_MAX: usize = 1 << 20;
@@ -211,14 +212,19 @@ impl<'de> Scan<'de> {
         let quote = self.at;
         let bytes = self.text.as_bytes();
         let mut at = plain_until(bytes, quote + 1);
-        // serde_json knows which escapes there are; here it only matters that `\"` is no end.
+        // Here it only matters that `\"` is no end.
         while bytes.get(at) == Some(&b'\\') {
             at = plain_until(bytes, at + 2);
         }
         let is_whole = bytes.get(at) == Some(&b'"');
         self.at = at.min(bytes.len());
         let quoted = self.text.get(quote..at + 1).filter(|_| is_whole).ok_or_else(|| self.bad())?;
-        let text: String = serde_json::from_str(quoted).map_err(|_| self.bad())?;
+        let inside = quoted.get(1..quoted.len() - 1).unwrap_or_default();
+        let text = match unescaped(inside) {
+            Some(text) => text,
+            // serde_json knows which escapes there are.
+            None => serde_json::from_str(quoted).map_err(|_| self.bad())?,
+        };
         if text.len() > FIELD_BYTES_MAX {
             return Err(Fault::new(SchemaKind::TooLarge));
         }
@@ -237,21 +243,19 @@ impl<'de> Scan<'de> {
         scalar.err().unwrap_or_else(|| Fault::new(SchemaKind::BadSchema))
     }
 
-    /// A value that holds no others.
-    pub(super) fn scalar(&mut self) -> Result<Scalar<'de>, Fault> {
-        match self.next()? {
-            b'"' => self.string().map(Scalar::Text),
-            b'-' | b'0'..=b'9' => self.number(),
-            b'n' => self.word("null").map(|()| Scalar::Null),
-            b't' => self.word("true").map(|()| Scalar::Bool(true)),
-            b'f' => self.word("false").map(|()| Scalar::Bool(false)),
-            b'{' | b'[' => Err(Fault::new(SchemaKind::BadSchema)),
-            _ => Err(self.bad()),
+    /// Goes over a value that holds no others.
+    #[inline]
+    pub(super) fn skip_scalar(&mut self) -> Result<(), Fault> {
+        if self.plain().is_some() || self.whole().is_some() {
+            return Ok(());
         }
+        self.scalar().map(drop)
     }
 
-    /// A number: whole ones as long as they surely fit, others as serde_json has them.
-    fn number(&mut self) -> Result<Scalar<'de>, Fault> {
+    /// A whole number, if one stands here without any space before it that surely is a `u64`. Where
+    /// another value stands here nothing is taken.
+    #[inline]
+    pub(super) fn whole(&mut self) -> Option<u64> {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
         let (mut whole, mut length) = (0_u64, 0);
         while let Some(digit @ b'0'..=b'9') = rest.get(length).copied() {
@@ -262,11 +266,28 @@ impl<'de> Scan<'de> {
         let is_plain = length == 1 || (length <= DIGITS_MAX && rest.first() != Some(&b'0'));
         if is_whole && is_plain && length > 0 {
             self.at += length;
-            return Ok(Scalar::Whole(whole));
+            return Some(whole);
         }
-        self.other_number()
+        None
     }
 
+    /// A value that holds no others.
+    pub(super) fn scalar(&mut self) -> Result<Scalar<'de>, Fault> {
+        match self.next()? {
+            b'"' => self.string().map(Scalar::Text),
+            b'-' | b'0'..=b'9' => match self.whole() {
+                Some(whole) => Ok(Scalar::Whole(whole)),
+                None => self.other_number(),
+            },
+            b'n' => self.word("null").map(|()| Scalar::Null),
+            b't' => self.word("true").map(|()| Scalar::Bool(true)),
+            b'f' => self.word("false").map(|()| Scalar::Bool(false)),
+            b'{' | b'[' => Err(Fault::new(SchemaKind::BadSchema)),
+            _ => Err(self.bad()),
+        }
+    }
+
+    /// A number as serde_json has it.
     #[cold]
     fn other_number(&mut self) -> Result<Scalar<'de>, Fault> {
         /// The beginning of serde_json's error about a number that no float can hold: good JSON, but too
@@ -391,15 +412,47 @@ impl<'de> Scan<'de> {
     }
 }
 
+/// The text of the inside of a string, where its escapes are of one character each; `None` where they are not,
+/// or are none.
+fn unescaped(inside: &str) -> Option<String> {
+    let mut text = String::with_capacity(inside.len());
+    let mut rest = inside;
+    while let Some((before, escape)) = rest.split_once('\\') {
+        text.push_str(before);
+        let kind = escape.chars().next()?;
+        let (c, behind) = match kind {
+            'u' => {
+                let digits = escape.get(1..5)?;
+                // `from_str_radix` takes a sign.
+                let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+                let code = u32::from_str_radix(digits, 16).ok().filter(|_| is_hex)?;
+                // Half of a pair is none.
+                (char::from_u32(code)?, 5)
+            }
+            '"' | '\\' | '/' => (kind, 1),
+            'b' => ('\u{8}', 1),
+            'f' => ('\u{c}', 1),
+            'n' => ('\n', 1),
+            'r' => ('\r', 1),
+            't' => ('\t', 1),
+            _ => return None,
+        };
+        text.push(c);
+        rest = escape.get(behind..)?;
+    }
+    text.push_str(rest);
+    Some(text)
+}
+
 /// The first place from `at` on with a quote, a backslash or a control character, or the end.
 #[inline]
 fn plain_until(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
-        let found = escapes_in(*chunk);
+    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<BLOCK>()) {
+        let found = escapes_in(*block);
         if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
+            return at + found.trailing_zeros() as usize;
         }
-        at += chunk.len();
+        at += BLOCK;
     }
     let rest = bytes.get(at..).unwrap_or_default();
     let plain = rest.iter().take_while(|byte| **byte >= 0x20 && !matches!(byte, b'"' | b'\\'));

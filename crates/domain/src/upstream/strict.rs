@@ -77,7 +77,7 @@ fn skip_below(scan: &mut Scan<'_>, depth: u8) -> Result<(), Fault> {
     match scan.next()? {
         b'{' => scan.object(|_| (), |scan, ()| deeper(scan)),
         b'[' => scan.list(deeper),
-        _ => scan.scalar().map(drop),
+        _ => scan.skip_scalar(),
     }
 }
 

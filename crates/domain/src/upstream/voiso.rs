@@ -327,6 +327,9 @@ struct WireId<'a>(Id<'a>);
 
 impl<'de> Read<'de> for WireId<'de> {
     fn read(scan: &mut Scan<'de>) -> Result<Self, Fault> {
+        if let Some(number) = scan.whole() {
+            return Ok(WireId(Id::Number(number)));
+        }
         match scan.scalar()? {
             Scalar::Text(text) => Ok(WireId(Id::of(text))),
             Scalar::Whole(number) => Ok(WireId(Id::Number(number))),
