@@ -103,6 +103,18 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Sends a request and waits for the head of its answer.
+    pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Body>, ClientError> {
+        let answer = exchange::exchange(&self.pool, request.map(Full::new), None).await?;
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            // It was not requested.
+            return Err(ClientError::BadFraming);
+        }
+        Ok(answer)
+    }
+}
+
 impl tower::Service<Request<Bytes>> for Client {
     type Response = Response<Body>;
     type Error = ClientError;
@@ -113,15 +125,8 @@ impl tower::Service<Request<Bytes>> for Client {
     }
 
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
-        let pool = self.pool.clone();
-        Box::pin(async move {
-            let answer = exchange::exchange(&pool, request.map(Full::new), None).await?;
-            if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-                // It was not requested.
-                return Err(ClientError::BadFraming);
-            }
-            Ok(answer)
-        })
+        let client = self.clone();
+        Box::pin(async move { client.send(request).await })
     }
 }
 

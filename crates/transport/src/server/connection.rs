@@ -170,9 +170,8 @@ fn http1(limits: &ServerLimits) -> http1::Builder {
         .max_header_size(
             limits.header_bytes_max as usize + limits.request_line_bytes_max + SECOND_LINE_BYTES,
         )
-        // hyper's clock also runs during idle keep-alive. `drive` distinguishes the two times; this
-        // limit is only a second safeguard.
-        .header_read_timeout(limits.idle_timeout.max(limits.header_timeout) + REFUSAL_TIME);
+        // hyper's clock would also run during idle keep-alive. `drive` distinguishes the two times.
+        .header_read_timeout(None);
     // With a limit of its own hyper fills a list of that length for every request.
     if limits.headers_max != HYPER_HEADERS_MAX {
         builder.max_headers(limits.headers_max);

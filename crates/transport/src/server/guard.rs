@@ -126,7 +126,7 @@ impl Guard {
     fn look_at_head(&mut self, bytes: &[u8]) -> Result<Option<usize>, Refusal> {
         loop {
             let unread = bytes.get(self.searched..).unwrap_or_default();
-            let Some(found) = unread.iter().position(|byte| *byte == b'\n') else {
+            let Some(found) = memchr::memchr(b'\n', unread) else {
                 self.searched = bytes.len();
                 self.head.fits((bytes.len() - self.line_at).saturating_sub(1), &self.limits)?;
                 return Ok(None);

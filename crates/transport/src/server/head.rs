@@ -166,19 +166,32 @@ impl Head {
 
 /// Name and value. A folded line, which continues the one before, has no name.
 pub(super) fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    let colon = line.iter().position(|byte| *byte == b':')?;
-    let (name, value) = line.split_at(colon);
-    let value = value.get(1..)?;
-    let is_value = |byte: u8| byte >= b' ' && byte != 0x7f || byte == b'\t';
-    let is_fine = !name.is_empty()
-        && name.iter().copied().all(is_name)
-        && value.iter().copied().all(is_value);
+    let end = line.iter().position(|byte| !is_name(*byte)).filter(|end| *end > 0)?;
+    let (name, value) = line.split_at(end);
+    let value = value.strip_prefix(b":")?;
+    // All bytes are looked at, many at a time.
+    let is_control = |byte: u8| (byte < b' ') & (byte != b'\t') | (byte == 0x7f);
+    let is_fine = !value.iter().fold(false, |is_bad, byte| is_bad | is_control(*byte));
     is_fine.then_some((name, value))
 }
 
 /// The bytes of a header's name (RFC 9110, 5.6.2).
 fn is_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    const NAME: [bool; 256] = {
+        let (mut table, odd) = ([false; 256], b"!#$%&'*+-.^_`|~");
+        let mut byte = 0;
+        while byte < 256 {
+            table[byte] = (byte as u8).is_ascii_alphanumeric();
+            byte += 1;
+        }
+        let mut at = 0;
+        while at < odd.len() {
+            table[odd[at] as usize] = true;
+            at += 1;
+        }
+        table
+    };
+    NAME[usize::from(byte)]
 }
 
 fn has_a_double(name: &[u8]) -> bool {
@@ -194,24 +207,31 @@ fn has_a_double(name: &[u8]) -> bool {
 /// Checks a path with its query as hyper reads it, `*`, or a target that also names a host. A query may have
 /// text in UTF-8 that is not escaped.
 fn target(target: &[u8]) -> Result<(), Refusal> {
-    let (path, query) = match target.iter().position(|byte| *byte == b'?') {
+    let (path, query) = match memchr::memchr(b'?', target) {
         Some(mark) => target.split_at(mark),
         None => (target, &[][..]),
     };
     // A fragment is no part of a target; hyper would cut it off.
-    if !path.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'#') {
+    let is_odd_path = |byte: u8| !byte.is_ascii_graphic() | (byte == b'#');
+    if path.iter().fold(false, |is_odd, byte| is_odd | is_odd_path(*byte)) {
         return Err(Refusal::BadTarget);
     }
-    let is_fit = |byte: &u8| byte.is_ascii_graphic() && !b"\"<>#".contains(byte);
-    if !query.iter().all(is_fit) {
-        let is_text = query.iter().all(|byte| is_fit(byte) || !byte.is_ascii());
+    let is_odd = |byte: u8| {
+        let is_delimiter = (byte == b'"') | (byte == b'<') | (byte == b'>') | (byte == b'#');
+        !byte.is_ascii_graphic() | is_delimiter
+    };
+    if query.iter().fold(false, |found, byte| found | is_odd(*byte)) {
+        let is_text = query.iter().all(|byte| !is_odd(*byte) || !byte.is_ascii());
         if !is_text || std::str::from_utf8(query).is_err() {
             return Err(Refusal::BadQuery);
         }
     }
     let is_path = match path.first() {
         _ if target == b"*" => true,
-        Some(b'/') => !path.iter().any(|byte| b"<>`".contains(byte)),
+        Some(b'/') => {
+            let is_odd = |byte: u8| (byte == b'<') | (byte == b'>') | (byte == b'`');
+            !path.iter().fold(false, |found, byte| found | is_odd(*byte))
+        }
         _ => return absolute(target),
     };
     if is_path { Ok(()) } else { Err(Refusal::BadTarget) }

@@ -11,7 +11,7 @@ pub fn read_host(text: &[u8]) -> Option<(&str, Option<u16>)> {
     let text = std::str::from_utf8(text).ok().filter(|text| text.len() <= HOST_BYTES_MAX)?;
     let end = match text.strip_prefix('[') {
         Some(rest) => rest.find(']')? + 2,
-        None => text.find(':').unwrap_or(text.len()),
+        None => memchr::memchr(b':', text.as_bytes()).unwrap_or(text.len()),
     };
     let (name, port) = text.split_at_checked(end)?;
     let is_host = match name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
@@ -30,11 +30,18 @@ pub fn read_host(text: &[u8]) -> Option<(&str, Option<u16>)> {
 
 /// A name, or an IPv4 address: whatever ends in a number is one.
 fn is_name(name: &str) -> bool {
-    let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let labels = name.strip_suffix('.').unwrap_or(name);
-    let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
-    labels.split('.').all(|label| !label.is_empty() && label.bytes().all(is_fit))
-        && (!labels.rsplit('.').next().is_some_and(is_number) || name.parse::<Ipv4Addr>().is_ok())
+    // Of the label so far.
+    let (mut length, mut is_number) = (0, true);
+    for byte in labels.bytes() {
+        (length, is_number) = match byte {
+            b'.' if length > 0 => (0, true),
+            b'-' | b'_' => (length + 1, false),
+            _ if byte.is_ascii_alphanumeric() => (length + 1, is_number && byte.is_ascii_digit()),
+            _ => return false,
+        };
+    }
+    length > 0 && (!is_number || name.parse::<Ipv4Addr>().is_ok())
 }
 
 #[cfg(test)]
