@@ -21,7 +21,7 @@ use crate::cache::answers::{Answers, Given};
 use crate::cache::whole::Whole;
 use crate::call::{Call, ListCall, Listed};
 use crate::error::Error;
-use crate::svc::Stage;
+use crate::svc::{Below, Stage};
 use credential::Credential;
 use key::{Key, KeyState};
 use upstream::Upstream;

@@ -44,7 +44,7 @@ use crate::passthrough::Passthrough;
 use crate::request::coding::Codings;
 use crate::request::credential::Credential;
 use crate::state::State;
-use crate::svc::{self, Around, Stage, layer};
+use crate::svc::{self, Answering, Around, Stage, layer};
 
 /// Everything that legacy clients reach.
 pub(crate) fn edge(state: &State) -> Stage<Request<Body>, Response<Body>> {
@@ -125,7 +125,13 @@ impl Front {
 impl Around<(), Incoming> for Front {
     type Response = Response<Body>;
 
-    async fn call(&self, (): &(), incoming: Incoming) -> Result<Response<Body>, Error> {
+    fn call<'a>(&'a self, (): &'a (), incoming: Incoming) -> Answering<'a, Response<Body>> {
+        Box::pin(self.answered(incoming))
+    }
+}
+
+impl Front {
+    async fn answered(&self, incoming: Incoming) -> Result<Response<Body>, Error> {
         let Incoming { request, endpoint, behalf } = incoming;
         // Methods and hosts that are not ours, and what the server refused.
         admit::admit(&self.hosts, &request)?;

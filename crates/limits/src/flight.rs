@@ -58,7 +58,8 @@ impl Drop for Lead {
     fn drop(&mut self) {
         // Without a runtime the process is about to end.
         if let (Some(work), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
-            runtime.spawn(work);
+            // What is dropped with a request is dropped in its span.
+            runtime.spawn(work.in_current_span());
         }
     }
 }
@@ -77,7 +78,7 @@ where
         // Nobody listens if all have left.
         let _ = tell.send(read.unwrap_or_else(|_| Err(Panicked.into())));
     };
-    (Lead(Some(work.in_current_span().boxed())), Reading(told.shared()))
+    (Lead(Some(work.boxed())), Reading(told.shared()))
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use transport::body::Body;
 use crate::edge::rescue;
 use crate::stack;
 use crate::state::State;
-use crate::svc::Stage;
+use crate::svc::{Below, Stage};
 
 /// What legacy clients reach.
 type Edge = Stage<Request<Body>, Response<Body>>;
@@ -39,9 +39,9 @@ impl Service<Request<Body>> for InForce {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let answer = self.0.read().unwrap_or_else(PoisonError::into_inner).1.ask(request);
+        let edge = self.0.read().unwrap_or_else(PoisonError::into_inner).1.clone();
         // `rescue` has answered every error; from here on the type says so.
-        Box::pin(async move { Ok(answer.await.unwrap_or_else(rescue::last_resort)) })
+        Box::pin(async move { Ok(edge.ask(request).await.unwrap_or_else(rescue::last_resort)) })
     }
 }
 

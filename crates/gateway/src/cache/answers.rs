@@ -13,6 +13,7 @@ use limits::{Lead, Reading, reading};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::whole::Whole;
 use crate::error::Error;
@@ -313,9 +314,10 @@ impl Drop for Leading<'_> {
         // Without a runtime the process is about to end.
         if let (Some(work), Ok(runtime)) = (lead.into_work(), Handle::try_current()) {
             let (answers, number) = (Arc::clone(self.answers), self.number);
-            runtime.spawn(async move {
+            let work = async move {
                 select(work, pin!(answers.deserted(number))).await;
-            });
+            };
+            runtime.spawn(work.in_current_span());
         }
     }
 }

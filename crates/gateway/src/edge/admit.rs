@@ -101,7 +101,9 @@ pub(crate) fn host(request: &Request<Body>) -> Result<Option<&str>, Error> {
         (None, None) if request.version() == Version::HTTP_2 => return Err(BAD),
         (None, None) => return Ok(None),
     };
-    if read_host(host.as_bytes()).is_some() { Ok(Some(host)) } else { Err(BAD) }
+    // In HTTP/1 the server has read the header itself.
+    let is_read = target.is_none() && request.version() <= Version::HTTP_11;
+    if is_read || read_host(host.as_bytes()).is_some() { Ok(Some(host)) } else { Err(BAD) }
 }
 
 /// Whether two texts name one host. The port of the target's scheme need not be said.

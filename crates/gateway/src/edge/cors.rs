@@ -8,12 +8,11 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use settings::Cors;
-use tower::ServiceExt;
 use transport::body::{self, Body};
 
 use crate::call::Incoming;
 use crate::error::Error;
-use crate::svc::{Around, Below};
+use crate::svc::{Answering, Around, Below};
 
 /// What a page may read beside the few headers it always may.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
@@ -33,7 +32,17 @@ pub(crate) struct CrossOrigin {
 impl<S: Below<Incoming, Response<Body>>> Around<S, Incoming> for CrossOrigin {
     type Response = Response<Body>;
 
-    async fn call(&self, inner: &S, incoming: Incoming) -> Result<Response<Body>, Error> {
+    fn call<'a>(&'a self, inner: &'a S, incoming: Incoming) -> Answering<'a, Response<Body>> {
+        Box::pin(self.answered(inner, incoming))
+    }
+}
+
+impl CrossOrigin {
+    async fn answered<S: Below<Incoming, Response<Body>>>(
+        &self,
+        inner: &S,
+        incoming: Incoming,
+    ) -> Result<Response<Body>, Error> {
         let (cors, request) = (&self.cors, &incoming.request);
         let origin = request.headers().get(ORIGIN).and_then(|origin| allowed(cors, origin));
         let endpoint = incoming.endpoint.map(|endpoint| endpoint.name());
@@ -46,7 +55,7 @@ impl<S: Below<Incoming, Response<Body>>> Around<S, Incoming> for CrossOrigin {
                 preflight(cors, request.headers(), endpoint == "passthrough")
             }
             _ => {
-                let mut answer = inner.clone().oneshot(incoming).await?;
+                let mut answer = inner.ask(incoming).await?;
                 // What an upstream says about origins, it says about its own address.
                 strip(answer.headers_mut());
                 if origin.is_some() {

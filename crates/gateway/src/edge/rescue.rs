@@ -12,14 +12,13 @@ use futures_util::FutureExt;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode, Version};
 use limits::Lifecycle;
-use tower::ServiceExt;
 use transport::body::{self, Body};
 
 use super::part::part;
 use super::sunset::Ends;
 use crate::call::Incoming;
 use crate::error::{Error, SLUG};
-use crate::svc::{Around, Below};
+use crate::svc::{Answering, Around, Below};
 
 /// Quirks by endpoint name.
 pub(crate) type QuirksByEndpoint = BTreeMap<&'static str, Arc<Quirks>>;
@@ -35,10 +34,20 @@ pub(crate) struct Rescue {
 impl<S: Below<Incoming, Response<Body>>> Around<S, Incoming> for Rescue {
     type Response = Response<Body>;
 
-    async fn call(&self, inner: &S, incoming: Incoming) -> Result<Response<Body>, Error> {
+    fn call<'a>(&'a self, inner: &'a S, incoming: Incoming) -> Answering<'a, Response<Body>> {
+        Box::pin(self.rescued(inner, incoming))
+    }
+}
+
+impl Rescue {
+    async fn rescued<S: Below<Incoming, Response<Body>>>(
+        &self,
+        inner: &S,
+        incoming: Incoming,
+    ) -> Result<Response<Body>, Error> {
         let (endpoint, version) = (incoming.endpoint, incoming.request.version());
         let account = incoming.behalf.account.clone();
-        let answer = AssertUnwindSafe(inner.clone().oneshot(incoming)).catch_unwind().await;
+        let answer = AssertUnwindSafe(inner.ask(incoming)).catch_unwind().await;
         let mut answer = answer.unwrap_or(Err(Error::Internal)).unwrap_or_else(|error| {
             account.note(|account| account.error = Some(error.slug()));
             log(&error);

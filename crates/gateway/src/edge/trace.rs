@@ -14,7 +14,6 @@ use http_body::{Body as _, Frame, SizeHint};
 use limits::{Lifecycle, Lines};
 use shadow::Side;
 use tokio::time::Instant;
-use tower::ServiceExt;
 use tracing::{Instrument, Span};
 use transport::body::{self, Body, BodyError};
 use transport::server::{Peer, owner};
@@ -28,7 +27,7 @@ use crate::observe::metrics::Metrics;
 use crate::observe::origin::Origin;
 use crate::observe::spans::{self, Exporter};
 use crate::observe::tally::Tally;
-use crate::svc::{Around, Below};
+use crate::svc::{Answering, Around, Below};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const EXPLAIN: HeaderName = HeaderName::from_static("x-tieline-explain");
@@ -53,7 +52,17 @@ pub(crate) struct Trace {
 impl<S: Below<Incoming, Response<Body>>> Around<S, Request<Body>> for Trace {
     type Response = Response<Body>;
 
-    async fn call(&self, inner: &S, request: Request<Body>) -> Result<Response<Body>, Error> {
+    fn call<'a>(&'a self, inner: &'a S, request: Request<Body>) -> Answering<'a, Response<Body>> {
+        Box::pin(self.traced(inner, request))
+    }
+}
+
+impl Trace {
+    async fn traced<S: Below<Incoming, Response<Body>>>(
+        &self,
+        inner: &S,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, Error> {
         let is_key = |text: &str| self.callers.knows(text);
         let origin = Origin::of(request.headers(), self.accept_request_id, self.sampled, is_key);
         let origin = Arc::new(origin);
@@ -77,7 +86,7 @@ impl<S: Below<Incoming, Response<Body>>> Around<S, Request<Body>> for Trace {
         }));
         let endpoint = endpoint_at(request.uri().path());
         let incoming = Incoming { request, endpoint, behalf };
-        let answer = inner.clone().oneshot(incoming).instrument(span).await;
+        let answer = inner.ask(incoming).instrument(span).await;
         let Some(under_way) = leaving.0.take() else { return answer };
         let mut answer = answer?;
         if let Ok(id) = HeaderValue::from_str(&under_way.origin.request_id) {
@@ -183,7 +192,7 @@ impl UnderWay {
             failed_rows = account.failed_page.map(|page| page.limit),
             ignored = %account.ignored.join(","),
             bytes_out = bytes,
-            ms = took.as_secs_f64() * 1e3,
+            ms = took.as_micros() as f64 / 1e3,
             epoch = account.epoch,
             left_out = (left_out > 0).then_some(left_out),
             "answered"

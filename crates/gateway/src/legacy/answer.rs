@@ -4,7 +4,7 @@ use bytes::Bytes;
 use domain::legacy::Endpoint;
 use domain::quirks::Quirks;
 use http::header::{AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY};
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use limits::Share;
 use settings::Coding;
 use transport::body::{self, Body};
@@ -85,10 +85,14 @@ async fn coded(
 fn json(bytes: Bytes) -> Response<Body> {
     let mut answer = Response::new(body::full(bytes));
     let headers = answer.headers_mut();
+    *headers = HeaderMap::with_capacity(HEADERS);
     headers.insert(CONTENT_TYPE, JSON);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
 }
+
+/// Room for the headers of an answer.
+const HEADERS: usize = 12;
 
 const CACHE: HeaderName = HeaderName::from_static("x-tieline-cache");
 

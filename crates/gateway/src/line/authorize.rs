@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use tower::ServiceExt;
 
 use super::credential::Credential;
 use crate::call::{Attempt, Authorized};
 use crate::error::Error;
-use crate::svc::{Around, Below};
+use crate::svc::{Answering, Around, Below};
 
 /// See the module.
 pub(crate) struct Authorize {
@@ -21,18 +20,28 @@ pub(crate) struct Authorize {
 impl<S: Below<Authorized, Response<Bytes>>> Around<S, Attempt> for Authorize {
     type Response = Response<Bytes>;
 
-    async fn call(&self, inner: &S, attempt: Attempt) -> Result<Response<Bytes>, Error> {
-        let authorization = self.credential.get(&attempt.behalf, attempt.deadline, None).await?;
-        if !self.credential.is_renewable() {
-            return inner.clone().oneshot(Authorized { attempt, authorization }).await;
+    fn call<'a>(&'a self, inner: &'a S, attempt: Attempt) -> Answering<'a, Response<Bytes>> {
+        match self.credential.at_hand() {
+            Some(authorization) => inner.ask(Authorized { attempt, authorization }),
+            None => Box::pin(self.renewed(inner, attempt)),
         }
+    }
+}
+
+impl Authorize {
+    async fn renewed<S: Below<Authorized, Response<Bytes>>>(
+        &self,
+        inner: &S,
+        attempt: Attempt,
+    ) -> Result<Response<Bytes>, Error> {
+        let authorization = self.credential.get(&attempt.behalf, attempt.deadline, None).await?;
         let first = Authorized { attempt: attempt.clone(), authorization: authorization.clone() };
-        let answer = inner.clone().oneshot(first).await?;
+        let answer = inner.ask(first).await?;
         if answer.status() != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
         let (behalf, refused) = (&attempt.behalf, Some(&authorization));
         let authorization = self.credential.get(behalf, attempt.deadline, refused).await?;
-        inner.clone().oneshot(Authorized { attempt, authorization }).await
+        inner.ask(Authorized { attempt, authorization }).await
     }
 }

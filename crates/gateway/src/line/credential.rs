@@ -16,7 +16,6 @@ use serde::Deserialize;
 use settings::{TokenAuth, UpstreamKey, bearer};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
-use tower::ServiceExt;
 use transport::client::Client;
 use transport::{body, retry_after};
 use zeroize::Zeroizing;
@@ -59,9 +58,12 @@ pub(crate) struct Token {
 }
 
 impl Credential {
-    /// Whether there may be another one where the upstream refuses this one.
-    pub(crate) fn is_renewable(&self) -> bool {
-        matches!(self.shows, UpstreamKey::Client { .. })
+    /// The caller's key, where it shows that; there is no other one where the upstream refuses it.
+    pub(crate) fn at_hand(&self) -> Option<HeaderValue> {
+        match &self.shows {
+            UpstreamKey::Bearer(key) => Some(key.clone()),
+            UpstreamKey::Client { .. } => None,
+        }
     }
 
     /// What the caller shows its upstream: its key, or its token. There is a new one where there is none,
@@ -129,7 +131,7 @@ impl Credential {
         if let Some(origin) = &behalf.origin {
             origin.pass_on(&origin.trace, request.headers_mut());
         }
-        let answer = self.client.clone().oneshot(request).await.map_err(Error::Exchange)?;
+        let answer = self.client.send(request).await.map_err(Error::Exchange)?;
         let (head, body) = answer.into_parts();
         let told = retry_after(&head.headers).unwrap_or(RETRY_AFTER_DEFAULT);
         let body = body::collect(body, TOKEN_BYTES_MAX, settings.attempt_timeout).await;

@@ -8,14 +8,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use limits::Outcome;
-use tower::ServiceExt;
 use transport::body::BodyError;
 use transport::client::ClientError;
 
 use super::upstream::Upstream;
 use crate::call::Authorized;
 use crate::error::Error;
-use crate::svc::{Around, Below};
+use crate::svc::{Answering, Around, Below};
 
 /// See the module.
 pub(crate) struct FailFast {
@@ -26,10 +25,20 @@ pub(crate) struct FailFast {
 impl<S: Below<Authorized, Response<Bytes>>> Around<S, Authorized> for FailFast {
     type Response = Response<Bytes>;
 
-    async fn call(&self, inner: &S, authorized: Authorized) -> Result<Response<Bytes>, Error> {
+    fn call<'a>(&'a self, inner: &'a S, authorized: Authorized) -> Answering<'a, Response<Bytes>> {
+        Box::pin(self.counted(inner, authorized))
+    }
+}
+
+impl FailFast {
+    async fn counted<S: Below<Authorized, Response<Bytes>>>(
+        &self,
+        inner: &S,
+        authorized: Authorized,
+    ) -> Result<Response<Bytes>, Error> {
         let entry = self.upstream.breaker.enter();
         let entry = entry.map_err(|retry_after| Error::BreakerOpen { retry_after })?;
-        let answer = inner.clone().oneshot(authorized).await;
+        let answer = inner.ask(authorized).await;
         entry.end(match &answer {
             Ok(answer) => outcome(answer.status()),
             Err(error) => outcome_of(error),

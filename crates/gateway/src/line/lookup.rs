@@ -5,6 +5,7 @@
 //! client that leaves cancels the reading for the others, and a caller has one reading at a time. An
 //! unknown name is the empty list, never everyone: [`Resolved`] has no third way.
 
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,12 +15,11 @@ use domain::listing::{Listing, Which};
 use domain::plan::{GroupName, Groups, Resolved};
 use limits::Kept;
 use tokio::time::{Instant, timeout};
-use tower::ServiceExt;
 
-use crate::call::{Ask, Call, Found, ListCall, Listed, RowsAsk};
+use crate::call::{Ask, Call, ListCall, Listed, RowsAsk};
 use crate::error::Error;
 use crate::observe::metrics::Metrics;
-use crate::svc::{Around, Below};
+use crate::svc::{Answering, Around, Below};
 
 /// One value, since reading the users tells all groups.
 pub(crate) type GroupCache = Kept<KnownGroups, Error>;
@@ -49,10 +49,21 @@ pub(crate) struct Lookup {
 impl<S: Below<ListCall, Listed>> Around<S, Call> for Lookup {
     type Response = Listed;
 
-    async fn call(&self, inner: &S, call: Call) -> Result<Listed, Error> {
-        let Some(name) = call.plan.group().cloned() else {
-            return ask(inner, &call, Vec::new()).await;
-        };
+    fn call<'a>(&'a self, inner: &'a S, call: Call) -> Answering<'a, Listed> {
+        match call.plan.group().cloned() {
+            None => ask(inner, &call, Vec::new()),
+            Some(name) => Box::pin(self.looked_up(inner, call, name)),
+        }
+    }
+}
+
+impl Lookup {
+    async fn looked_up<S: Below<ListCall, Listed>>(
+        &self,
+        inner: &S,
+        call: Call,
+        name: GroupName,
+    ) -> Result<Listed, Error> {
         let asked_at = Instant::now();
         let known = self.find(inner, &call, &name, None).await?;
         let ids = known.groups.ids(&name);
@@ -116,7 +127,7 @@ impl Lookup {
         let list = ListCall::new(users, Ask::Groups, until, call.behalf.apart());
         let inner = inner.clone();
         async move {
-            let listed = timeout(deadline, inner.oneshot(list)).await;
+            let listed = timeout(deadline, inner.ask(list)).await;
             let groups = listed.unwrap_or(Err(Error::Deadline))?.found.groups;
             if groups.len() as u64 > groups_max {
                 return Err(Error::TooManyGroups { groups_max });
@@ -127,13 +138,13 @@ impl Lookup {
 }
 
 /// The list of a call, with its group's name as these ids; nobody where there are none.
-async fn ask<S: Below<ListCall, Listed>>(
-    inner: &S,
+fn ask<'a, S: Below<ListCall, Listed>>(
+    inner: &'a S,
     call: &Call,
     ids: Vec<Id<'static>>,
-) -> Result<Listed, Error> {
+) -> Answering<'a, Listed> {
     let plan = match call.plan.clone().resolve(ids) {
-        Resolved::Nobody => return Ok(Listed::default()),
+        Resolved::Nobody => return Box::pin(ready(Ok(Listed::default()))),
         Resolved::Ask(plan) => *plan,
     };
     let lists = call.endpoint.lists();
@@ -144,6 +155,5 @@ async fn ask<S: Below<ListCall, Listed>>(
     };
     let ask = Ask::Rows(Arc::new(RowsAsk { lists, quirks: Arc::clone(&call.quirks), plan }));
     let list = ListCall::new(listing, ask, call.deadline, call.behalf.clone());
-    let listed = inner.clone().oneshot(list).await?;
-    Ok(Listed { found: Found::default(), ..listed })
+    inner.ask(list)
 }

@@ -13,7 +13,6 @@ use http::{Response, StatusCode};
 use limits::{Budget, Pause};
 use rand::RngExt;
 use tokio::time::{Instant, sleep_until};
-use tower::ServiceExt;
 use transport::client::ClientError;
 use transport::retry_after;
 
@@ -21,7 +20,7 @@ use super::upstream::Upstream;
 use crate::call::Attempt;
 use crate::error::{Error, RETRY_AFTER_DEFAULT};
 use crate::observe::metrics::Metrics;
-use crate::svc::{Around, Below};
+use crate::svc::{Answering, Around, Below};
 
 /// Full jitter: the longest wait before the second, third and every later attempt.
 const JITTER_MAX: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
@@ -41,7 +40,17 @@ pub(crate) struct Retry {
 impl<S: Below<Attempt, Response<Bytes>>> Around<S, Attempt> for Retry {
     type Response = Response<Bytes>;
 
-    async fn call(&self, inner: &S, attempt: Attempt) -> Result<Response<Bytes>, Error> {
+    fn call<'a>(&'a self, inner: &'a S, attempt: Attempt) -> Answering<'a, Response<Bytes>> {
+        Box::pin(self.repeated(inner, attempt))
+    }
+}
+
+impl Retry {
+    async fn repeated<S: Below<Attempt, Response<Bytes>>>(
+        &self,
+        inner: &S,
+        attempt: Attempt,
+    ) -> Result<Response<Bytes>, Error> {
         if attempt.behalf.is_background {
             return self.once(inner, attempt).await;
         }
@@ -55,7 +64,7 @@ impl<S: Below<Attempt, Response<Bytes>>> Around<S, Attempt> for Retry {
                 pacer.wait(attempt.deadline).await.map_err(Error::limited)?;
             }
             made += 1;
-            let (error, told) = match inner.clone().oneshot(attempt.clone()).await {
+            let (error, told) = match inner.ask(attempt.clone()).await {
                 Ok(answer) => match failure(&answer) {
                     None => return Ok(answer),
                     Some(error) => (error, retry_after(answer.headers())),
@@ -95,7 +104,7 @@ impl Retry {
         if !self.upstream.is_at_ease(&self.pause) || !has_place() {
             return Err(Error::Overloaded);
         }
-        let answer = inner.clone().oneshot(attempt).await?;
+        let answer = inner.ask(attempt).await?;
         failure(&answer).map_or(Ok(answer), Err)
     }
 

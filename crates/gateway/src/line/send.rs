@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, USER_AGENT};
-use http::{HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use limits::Pause;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
-use tower::ServiceExt;
 use transport::body;
 use transport::client::Client;
 
@@ -19,9 +18,12 @@ use crate::call::{Attempt, Authorized};
 use crate::error::Error;
 use crate::observe::metrics::Metrics;
 use crate::observe::spans::{Exchange, Exporter};
-use crate::svc::Around;
+use crate::svc::{Answering, Around};
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("tieline/", env!("CARGO_PKG_VERSION")));
+
+/// Room for the headers of a request, the host among them.
+const HEADERS: usize = 12;
 
 /// The bottom of a caller's line.
 pub(crate) struct Sending {
@@ -39,7 +41,13 @@ pub(crate) struct Sending {
 impl Around<(), Authorized> for Sending {
     type Response = Response<Bytes>;
 
-    async fn call(&self, (): &(), authorized: Authorized) -> Result<Response<Bytes>, Error> {
+    fn call<'a>(&'a self, (): &'a (), authorized: Authorized) -> Answering<'a, Response<Bytes>> {
+        Box::pin(self.attempted(authorized))
+    }
+}
+
+impl Sending {
+    async fn attempted(&self, authorized: Authorized) -> Result<Response<Bytes>, Error> {
         let attempt = &authorized.attempt;
         // First of the caller's own, so that those it may not use yet do not stand in others' way.
         let _place = self.places.acquire().await.map_err(|_| Error::Overloaded)?;
@@ -86,7 +94,7 @@ impl Sending {
         span: Option<&Exchange<'_>>,
     ) -> Result<Response<Bytes>, Error> {
         let request = self.request(authorized, span)?;
-        let answer = self.client.clone().oneshot(request).await.map_err(Error::Exchange)?;
+        let answer = self.client.send(request).await.map_err(Error::Exchange)?;
         let (head, body) = answer.into_parts();
         if let Some(encoding) = head.headers.get(CONTENT_ENCODING)
             && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
@@ -113,6 +121,7 @@ impl Sending {
         let mut request = Request::new(Bytes::new());
         *request.uri_mut() = uri;
         let headers = request.headers_mut();
+        *headers = HeaderMap::with_capacity(HEADERS);
         headers.insert(AUTHORIZATION, authorization.clone());
         headers.insert(ACCEPT, HeaderValue::from_static(attempt.accept));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
-use tower::ServiceExt;
 
 use crate::cache::answers::{Answers, Given, Question};
 use crate::cache::whole::Whole;
@@ -15,7 +14,7 @@ use crate::call::{Call, Listed};
 use crate::error::Error;
 use crate::observe::account::Source;
 use crate::observe::metrics::Metrics;
-use crate::svc::{Around, Below};
+use crate::svc::{Answering, Around, Below};
 
 /// See the module.
 pub(crate) struct Share {
@@ -28,15 +27,25 @@ pub(crate) struct Share {
 impl<S: Below<Call, Listed>> Around<S, Call> for Share {
     type Response = Given;
 
-    async fn call(&self, inner: &S, call: Call) -> Result<Given, Error> {
+    fn call<'a>(&'a self, inner: &'a S, call: Call) -> Answering<'a, Given> {
+        Box::pin(self.shared(inner, call))
+    }
+}
+
+impl Share {
+    async fn shared<S: Below<Call, Listed>>(&self, inner: &S, call: Call) -> Result<Given, Error> {
         let account = call.behalf.account.clone();
         let question = Question::new(call.endpoint.name(), call.plan.filter.clone());
         let (wants_fresh, deadline) = (call.wants_fresh, Instant::now() + self.deadline);
         let inner = inner.clone();
         let given = self
             .answers
-            .get(question, wants_fresh, || async move {
-                timeout_at(deadline, read(&inner, call)).await.unwrap_or(Err(Error::Deadline))
+            // Boxed here, since a reading is moved about before it begins.
+            .get(question, wants_fresh, || {
+                Box::pin(async move {
+                    let read = timeout_at(deadline, read(&inner, call)).await;
+                    read.unwrap_or(Err(Error::Deadline))
+                })
             })
             .await?;
         self.metrics.answer(given.source);
@@ -54,6 +63,6 @@ impl<S: Below<Call, Listed>> Around<S, Call> for Share {
 /// One answer's bytes, read anew.
 pub(crate) async fn read<S: Below<Call, Listed>>(inner: &S, call: Call) -> Result<Whole, Error> {
     let (endpoint, quirks) = (call.endpoint, Arc::clone(&call.quirks));
-    let listed = inner.clone().oneshot(call).await?;
+    let listed = inner.ask(call).await?;
     Whole::of(endpoint, &quirks, listed)
 }

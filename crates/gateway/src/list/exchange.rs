@@ -12,14 +12,13 @@ use domain::visibility::Visibility;
 use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode};
 use limits::{LARGE_BYTES, blocking};
-use tower::ServiceExt;
 
 use crate::call::{Ask, Attempt, Found, ListCall, PageCall, PageRead, RowsAsk};
 use crate::error::Error;
 use crate::line::key::{Key, KeyState};
 use crate::line::upstream::Upstream;
 use crate::observe::metrics::Metrics;
-use crate::svc::{Around, Below};
+use crate::svc::{Answering, Around, Below};
 
 /// See the module.
 pub(crate) struct Exchange(Arc<Reader>);
@@ -48,7 +47,17 @@ impl Exchange {
 impl<S: Below<Attempt, Response<Bytes>>> Around<S, PageCall> for Exchange {
     type Response = PageRead;
 
-    async fn call(&self, inner: &S, page: PageCall) -> Result<PageRead, Error> {
+    fn call<'a>(&'a self, inner: &'a S, page: PageCall) -> Answering<'a, PageRead> {
+        Box::pin(self.exchanged(inner, page))
+    }
+}
+
+impl Exchange {
+    async fn exchanged<S: Below<Attempt, Response<Bytes>>>(
+        &self,
+        inner: &S,
+        page: PageCall,
+    ) -> Result<PageRead, Error> {
         let reader = &self.0;
         if let Some(state) = reader.key.fresh_refusal() {
             return Err(refused(state, reader.upstream.dialect.facts().scope));
@@ -63,7 +72,7 @@ impl<S: Below<Attempt, Response<Bytes>>> Around<S, PageCall> for Exchange {
             deadline: page.list.deadline,
             behalf: page.list.behalf.clone(),
         };
-        let answer = inner.clone().oneshot(attempt).await?;
+        let answer = inner.ask(attempt).await?;
         let may_be_id = place.is_some_and(|place| place.may_be_id);
         if let Some(error) = reader.refusal(listing, answer.status(), is_filtered, may_be_id) {
             return Err(error);
@@ -241,7 +250,9 @@ fn refused(state: KeyState, scope: &'static str) -> Error {
 /// JSON by its own word; an answer that says nothing is taken at its bytes.
 fn is_json(answer: &Response<Bytes>) -> bool {
     let Some(kind) = answer.headers().get(CONTENT_TYPE) else { return true };
-    let kind = kind.to_str().unwrap_or_default().to_ascii_lowercase();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    kind == "application/json" || kind.ends_with("+json")
+    const SUFFIX: &[u8] = b"+json";
+    let kind = kind.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    let suffix = kind.len().checked_sub(SUFFIX.len()).and_then(|at| kind.get(at..));
+    kind.eq_ignore_ascii_case(b"application/json")
+        || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(SUFFIX))
 }

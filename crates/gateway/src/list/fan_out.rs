@@ -17,14 +17,13 @@ use futures_util::stream::FuturesUnordered;
 use limits::{Admission, Full, Holding, Pause, Share, Shed};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
-use tower::ServiceExt;
 
 use super::narrow::{is_of_page, narrow};
 use crate::call::{Ask, Askers, Found, ListCall, Listed, PageCall, PageRead, RowsAsk, no_room};
 use crate::error::Error;
 use crate::line::upstream::Upstream;
 use crate::observe::metrics::Metrics;
-use crate::svc::{Around, Below};
+use crate::svc::{Answering, Around, Below};
 
 /// See the module.
 pub(crate) struct FanOut {
@@ -47,7 +46,17 @@ const SEARCH_AFTER: Duration = Duration::from_secs(2);
 impl<S: Below<PageCall, PageRead>> Around<S, ListCall> for FanOut {
     type Response = Listed;
 
-    async fn call(&self, inner: &S, call: ListCall) -> Result<Listed, Error> {
+    fn call<'a>(&'a self, inner: &'a S, call: ListCall) -> Answering<'a, Listed> {
+        Box::pin(self.whole(inner, call))
+    }
+}
+
+impl FanOut {
+    async fn whole<S: Below<PageCall, PageRead>>(
+        &self,
+        inner: &S,
+        call: ListCall,
+    ) -> Result<Listed, Error> {
         let (upstream, settings) = (&self.upstream, &self.upstream.settings);
         let pages_max = settings.pages_in_flight_max;
         let mut sweep = Sweep::new(Limits {
@@ -88,7 +97,7 @@ impl<S: Below<PageCall, PageRead>> Around<S, ListCall> for FanOut {
                 Next::Read(windows) => {
                     for window in windows {
                         let page = PageCall { list: Arc::clone(&call), window };
-                        let page = inner.clone().oneshot(page);
+                        let page = inner.ask(page);
                         in_flight.push(async move { (window, page.await) });
                     }
                 }

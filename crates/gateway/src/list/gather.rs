@@ -19,14 +19,13 @@ use futures_util::future::{BoxFuture, Either, select};
 use limits::{Admission, Shed};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
-use tower::ServiceExt;
 use tracing::Instrument;
 
 use crate::call::{Ask, Askers, ListCall, Listed, RowsAsk};
 use crate::error::Error;
 use crate::line::upstream::Upstream;
 use crate::observe::metrics::Metrics;
-use crate::svc::{Around, Below};
+use crate::svc::{Answering, Around, Below};
 
 /// See the module.
 pub(crate) struct Gather {
@@ -57,12 +56,11 @@ impl Open {
 impl<S: Below<ListCall, Listed>> Around<S, ListCall> for Gather {
     type Response = Listed;
 
-    async fn call(&self, inner: &S, call: ListCall) -> Result<Listed, Error> {
-        let Some((pages, ask)) = self.shared(&call) else {
-            return inner.clone().oneshot(call).await;
-        };
-        // Boxed, so that calls that are not shared stay small.
-        Box::pin(self.gathered(inner, call, pages, ask)).await
+    fn call<'a>(&'a self, inner: &'a S, call: ListCall) -> Answering<'a, Listed> {
+        match self.shared(&call) {
+            None => inner.ask(call),
+            Some((pages, ask)) => Box::pin(self.gathered(inner, call, pages, ask)),
+        }
     }
 }
 
@@ -135,7 +133,7 @@ impl Gather {
                 // Those who came last have as much time as the first one had.
                 call.deadline = Instant::now() + deadline;
                 call.audience = Some(Arc::clone(audience));
-                inner.oneshot(call).await
+                inner.ask(call).await
             };
             match listed.await {
                 Ok(Listed { list, joined_pages, holding, .. }) => {

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use domain::sweep::{Paging, Window};
 use tokio::time::Instant;
-use tower::ServiceExt;
 
 use crate::call::{Behalf, ListCall, PageCall, PageRead};
 use crate::error::Error;
@@ -73,7 +72,7 @@ async fn fails<S: Below<PageCall, PageRead>>(
     list: &Arc<ListCall>,
     window: Window,
 ) -> Option<bool> {
-    match inner.clone().oneshot(PageCall { list: Arc::clone(list), window }).await {
+    match inner.ask(PageCall { list: Arc::clone(list), window }).await {
         Ok(_) => Some(false),
         Err(error) => is_of_page(&error).then_some(true),
     }
@@ -104,6 +103,7 @@ mod tests {
 
     use super::*;
     use crate::call::{Ask, Found};
+    use crate::svc::Tower;
 
     /// What a search says of a page of 100 rows at offset 200 and how many requests it took, where these
     /// rows cannot be read; `odd` answers in place of the upstream.
@@ -115,7 +115,7 @@ mod tests {
     ) -> (Option<Window>, usize) {
         let asked: Arc<Mutex<Vec<Window>>> = Arc::default();
         let noted = Arc::clone(&asked);
-        let inner = tower::service_fn(move |page: PageCall| {
+        let inner = Tower(tower::service_fn(move |page: PageCall| {
             let window = page.window;
             noted.lock().unwrap().push(window);
             assert!(page.list.behalf.is_background);
@@ -126,7 +126,7 @@ mod tests {
                 (None, false) => Ok(PageRead { rows: Rows::default(), found: Found::default() }),
             };
             std::future::ready(answer)
-        });
+        }));
         let deadline = Instant::now();
         let list =
             ListCall::new(Listing::Users(Which::Live), Ask::Items, deadline, Behalf::default());

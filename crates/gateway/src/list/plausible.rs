@@ -11,13 +11,12 @@ use std::time::Duration;
 use domain::listing::{Listing, Which};
 use domain::upstream::{SchemaError, SchemaKind};
 use settings::ShrunkList;
-use tower::ServiceExt;
 
 use crate::call::{ListCall, Listed};
 use crate::error::Error;
 use crate::line::upstream::Upstream;
 use crate::observe::metrics::Metrics;
-use crate::svc::{Around, Below};
+use crate::svc::{Answering, Around, Below};
 
 /// Lists of so few rows come and go.
 const ROWS_MIN: u64 = 10;
@@ -37,12 +36,24 @@ pub(crate) struct Plausible {
 impl<S: Below<ListCall, Listed>> Around<S, ListCall> for Plausible {
     type Response = Listed;
 
-    async fn call(&self, inner: &S, call: ListCall) -> Result<Listed, Error> {
-        let (Listing::Users(which), true) = (&call.listing, call.ask.is_of_all()) else {
-            return inner.clone().oneshot(call).await;
-        };
-        let which = *which;
-        let first = inner.clone().oneshot(call.clone()).await?;
+    fn call<'a>(&'a self, inner: &'a S, call: ListCall) -> Answering<'a, Listed> {
+        match call.listing {
+            Listing::Users(which) if call.ask.is_of_all() => {
+                Box::pin(self.judged(inner, call, which))
+            }
+            _ => inner.ask(call),
+        }
+    }
+}
+
+impl Plausible {
+    async fn judged<S: Below<ListCall, Listed>>(
+        &self,
+        inner: &S,
+        call: ListCall,
+        which: Which,
+    ) -> Result<Listed, Error> {
+        let first = inner.ask(call.clone()).await?;
         let listed = match self.had_far_more(which, first.list.read) {
             Some(before) => self.again(inner, &call, which, before, &first).await?,
             None => first,
@@ -64,7 +75,7 @@ impl Plausible {
         first: &Listed,
     ) -> Result<Listed, Error> {
         tokio::time::sleep(PAUSE).await;
-        let mut listed = inner.clone().oneshot(call.clone()).await?;
+        let mut listed = inner.ask(call.clone()).await?;
         listed.list.story.add(&first.list.story);
         call.behalf.account.note(|account| account.story = listed.list.story);
         let rows = listed.list.read;

@@ -6,6 +6,7 @@
 //! belongs to it missing: where a round fails, the list fails.
 
 use std::collections::HashMap;
+use std::future::ready;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,13 +18,12 @@ use domain::visibility::Visibility;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use limits::{Ages, Kept};
 use tokio::time::{Instant, timeout, timeout_at};
-use tower::ServiceExt;
 
 use crate::call::{Ask, Behalf, ListCall, Listed};
 use crate::error::Error;
 use crate::line::upstream::Upstream;
 use crate::observe::metrics::Metrics;
-use crate::svc::{Around, Below};
+use crate::svc::{Answering, Around, Below};
 
 /// Rounds of listings, each named by what the ones before told.
 const ROUNDS_MAX: usize = 4;
@@ -65,7 +65,7 @@ pub(crate) struct Joined {
 impl<S: Below<ListCall, Listed>> Around<S, ListCall> for Relate {
     type Response = Listed;
 
-    async fn call(&self, inner: &S, mut call: ListCall) -> Result<Listed, Error> {
+    fn call<'a>(&'a self, inner: &'a S, mut call: ListCall) -> Answering<'a, Listed> {
         let (dialect, rules) = (self.upstream.dialect, &self.upstream.rules);
         let shortcut = match (&call.ask, &call.listing) {
             (Ask::Rows(rows), Listing::Users(_)) if matches!(rows.lists, Lists::Users(_)) => {
@@ -75,19 +75,34 @@ impl<S: Below<ListCall, Listed>> Around<S, ListCall> for Relate {
         };
         match shortcut {
             Shortcut::None => {}
-            Shortcut::Nobody => return Ok(Listed::default()),
+            Shortcut::Nobody => return Box::pin(ready(Ok(Listed::default()))),
             Shortcut::Listing(listing) => call.listing = listing,
         }
         let needs = self.needs(&call);
+        let is_joined = !dialect.follow_up(needs, rules, &Related::default()).is_empty();
+        match (is_joined, &call.listing) {
+            (false, listing) if !matches!(listing, Listing::User(_)) => inner.ask(call),
+            _ => Box::pin(self.listed(inner, call, is_joined.then_some(needs))),
+        }
+    }
+}
+
+impl Relate {
+    async fn listed<S: Below<ListCall, Listed>>(
+        &self,
+        inner: &S,
+        mut call: ListCall,
+        needs: Option<Needs>,
+    ) -> Result<Listed, Error> {
         let mut joined_pages = 0;
-        if !dialect.follow_up(needs, rules, &Related::default()).is_empty() {
+        if let Some(needs) = needs {
             let joined = self.related(inner, &call, needs).await?;
             joined_pages = joined.pages;
             call.behalf.account.note(|account| account.joined_pages = joined_pages);
             call.related = Arc::clone(&joined.related);
         }
         let is_one = matches!(call.listing, Listing::User(_));
-        match inner.clone().oneshot(call).await {
+        match inner.ask(call).await {
             Ok(listed) => Ok(Listed { joined_pages, ..listed }),
             // The one user asked for is not there.
             Err(Error::NoSuchListing) if is_one => Ok(Listed { joined_pages, ..Listed::default() }),
@@ -207,7 +222,7 @@ impl<S: Below<ListCall, Listed>> Reading<S> {
         loop {
             let behalf = self.behalf.clone();
             let list = ListCall::new(listing.clone(), Ask::Items, self.deadline, behalf);
-            let error = match self.inner.clone().oneshot(list).await {
+            let error = match self.inner.ask(list).await {
                 Ok(listed) => return Ok((listing, Some(listed))),
                 Err(error) => error,
             };

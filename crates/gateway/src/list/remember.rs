@@ -9,20 +9,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use domain::legacy::Lists;
+use domain::legacy::{EntryRecord, Lists};
 use domain::listing::{Listing, Which};
 use domain::plan::UserFilter;
 use domain::sweep::List;
 use domain::visibility::Visibility;
 use roster::{Former, Roster, Scope, Sighting, Sweep};
 use settings::DeletedFrom;
-use tower::ServiceExt;
 
 use crate::call::{Ask, ListCall, Listed};
 use crate::error::Error;
 use crate::line::upstream::Upstream;
 use crate::observe::metrics::Metrics;
-use crate::svc::{Around, Below};
+use crate::svc::{Answering, Around, Below};
 
 /// See the module.
 pub(crate) struct Remember {
@@ -39,7 +38,7 @@ pub(crate) struct Remember {
 impl<S: Below<ListCall, Listed>> Around<S, ListCall> for Remember {
     type Response = Listed;
 
-    async fn call(&self, inner: &S, mut call: ListCall) -> Result<Listed, Error> {
+    fn call<'a>(&'a self, inner: &'a S, call: ListCall) -> Answering<'a, Listed> {
         let deleted = match &call.ask {
             Ask::Rows(rows) => match rows.lists {
                 Lists::DeletedUsers(record) => Some(record),
@@ -51,8 +50,23 @@ impl<S: Below<ListCall, Listed>> Around<S, ListCall> for Remember {
         let is_whole = matches!(call.listing, Listing::Users(_))
             && call.ask.filter().is_none_or(UserFilter::is_everyone)
             && !matches!(call.ask, Ask::Look(_));
-        let Some(roster) = self.roster.as_ref().filter(|_| is_whole) else {
-            let mut listed = inner.clone().oneshot(call).await?;
+        match (self.roster.as_ref().filter(|_| is_whole), deleted) {
+            (None, None) => inner.ask(call),
+            (roster, deleted) => Box::pin(self.remembered(inner, call, roster, deleted)),
+        }
+    }
+}
+
+impl Remember {
+    async fn remembered<S: Below<ListCall, Listed>>(
+        &self,
+        inner: &S,
+        mut call: ListCall,
+        roster: Option<&Roster>,
+        deleted: Option<EntryRecord>,
+    ) -> Result<Listed, Error> {
+        let Some(roster) = roster else {
+            let mut listed = inner.ask(call).await?;
             if deleted.is_some() && !self.lists(DeletedFrom::DeletedAt) {
                 listed.list = nothing(listed.list);
             }
@@ -62,7 +76,7 @@ impl<S: Below<ListCall, Listed>> Around<S, ListCall> for Remember {
         call.listing = Listing::Users(Which::All);
         call.for_roster = true;
         let started = now();
-        let mut listed = inner.clone().oneshot(call).await?;
+        let mut listed = inner.ask(call).await?;
         let sightings = std::mem::take(&mut listed.found.sightings);
         // Who is live or listed already, by this very reading.
         let seen: Option<HashMap<u64, bool>> =

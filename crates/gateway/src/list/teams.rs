@@ -17,12 +17,11 @@ use domain::teams::{TeamsOfUsers, number};
 use domain::upstream::{SchemaError, SchemaKind};
 use domain::visibility::Visibility;
 use settings::TeamsFrom;
-use tower::ServiceExt;
 
 use crate::call::{Ask, ListCall, Listed};
 use crate::error::Error;
 use crate::line::upstream::Upstream;
-use crate::svc::{Around, Below};
+use crate::svc::{Answering, Around, Below};
 
 /// See the module.
 pub(crate) struct Teams {
@@ -34,13 +33,22 @@ pub(crate) struct Teams {
 impl<S: Below<ListCall, Listed>> Around<S, ListCall> for Teams {
     type Response = Listed;
 
-    async fn call(&self, inner: &S, call: ListCall) -> Result<Listed, Error> {
-        let Some(record) = record(&call.ask) else {
-            return match call.listing {
-                Listing::Teams => self.list(inner, &call).await,
-                _ => inner.clone().oneshot(call).await,
-            };
-        };
+    fn call<'a>(&'a self, inner: &'a S, call: ListCall) -> Answering<'a, Listed> {
+        match (record(&call.ask), &call.listing) {
+            (Some(record), _) => Box::pin(self.listed(inner, call, record)),
+            (None, Listing::Teams) => Box::pin(async move { self.list(inner, &call).await }),
+            (None, _) => inner.ask(call),
+        }
+    }
+}
+
+impl Teams {
+    async fn listed<S: Below<ListCall, Listed>>(
+        &self,
+        inner: &S,
+        call: ListCall,
+        record: EntryRecord,
+    ) -> Result<Listed, Error> {
         let (mut story, mut joined_pages) = (Story::default(), 0);
         let from_list = match self.upstream.settings.teams_from {
             TeamsFrom::Users => None,
@@ -58,7 +66,7 @@ impl<S: Below<ListCall, Listed>> Around<S, ListCall> for Teams {
         if from_list.is_none() || is_narrowed {
             let listing = Listing::Users(Which::Live);
             let users = ListCall { listing, ask: Ask::Teams, ..call.clone() };
-            let listed = inner.clone().oneshot(users).await?;
+            let listed = inner.ask(users).await?;
             story.add(&listed.list.story);
             joined_pages = listed.joined_pages;
             of_users = listed.found.teams;
@@ -106,7 +114,7 @@ impl Teams {
         let upstream = &self.upstream;
         let read = |place| {
             let (listing, ask) = (Listing::Teams, Ask::Items);
-            inner.clone().oneshot(ListCall { listing, place, ask, ..call.clone() })
+            inner.ask(ListCall { listing, place, ask, ..call.clone() })
         };
         if upstream.team_places.is_empty() {
             return read(None).await;

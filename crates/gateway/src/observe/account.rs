@@ -72,43 +72,49 @@ pub(crate) struct Account {
 /// An account that all who answer one request share.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SharedAccount {
-    /// `None` where nobody will read it.
-    noted: Option<Arc<Mutex<Account>>>,
-    upstream_calls: Arc<AtomicU64>,
+    shared: Arc<Shared>,
+    /// Whether anybody will read what is noted.
+    is_read: bool,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    noted: Mutex<Account>,
+    upstream_calls: AtomicU64,
 }
 
 impl SharedAccount {
     /// The account of a request that is answered with this configuration.
     pub(crate) fn new(epoch: u64) -> Self {
         let account = Account { epoch, ..Account::default() };
-        let noted = Some(Arc::new(Mutex::new(account)));
-        SharedAccount { noted, upstream_calls: Arc::default() }
+        let shared = Shared { noted: Mutex::new(account), ..Shared::default() };
+        SharedAccount { shared: Arc::new(shared), is_read: true }
     }
 
     /// Takes a note. Nothing in the house may depend on it.
     pub(crate) fn note(&self, change: impl FnOnce(&mut Account)) {
-        if let Some(noted) = &self.noted {
+        if self.is_read {
             // Plain data, valid after any panic.
-            change(&mut noted.lock().unwrap_or_else(PoisonError::into_inner));
+            change(&mut self.shared.noted.lock().unwrap_or_else(PoisonError::into_inner));
         }
     }
 
     /// The account of what belongs to all who use it: nobody reads it, and what it sends upstream is
     /// counted here.
     pub(crate) fn apart(&self) -> Self {
-        SharedAccount { noted: None, upstream_calls: Arc::clone(&self.upstream_calls) }
+        SharedAccount { shared: Arc::clone(&self.shared), is_read: false }
     }
 
     /// Counts a request that is sent upstream.
     pub(crate) fn note_upstream_call(&self) {
-        self.upstream_calls.fetch_add(1, Ordering::Relaxed);
+        self.shared.upstream_calls.fetch_add(1, Ordering::Relaxed);
     }
 
     /// All that was noted, for `trace`. Nothing is noted after it.
     pub(crate) fn close(&self) -> Account {
         let mut account = Account::default();
         self.note(|noted| account = std::mem::take(noted));
-        account.upstream_calls = self.upstream_calls.load(Ordering::Relaxed);
+        account.upstream_calls = self.shared.upstream_calls.load(Ordering::Relaxed);
         account
     }
 

@@ -35,14 +35,14 @@ pub(crate) fn lost_log_lines() -> u64 {
 #[cfg(test)]
 mod tests {
     use http::{Request, Response};
-    use tower::{Layer, ServiceExt, service_fn};
+    use tower::{Layer, service_fn};
     use transport::body;
 
     use super::*;
     use crate::call::{Behalf, Incoming};
     use crate::edge::rescue::Rescue;
     use crate::error::Error;
-    use crate::svc::layer;
+    use crate::svc::{Below, Tower, layer};
 
     #[tokio::test]
     async fn c12_a_panic_is_one_requests_problem_and_counted() {
@@ -53,13 +53,13 @@ mod tests {
             assert!(path != "/bug", "a text that must not be shown");
             Ok::<_, Error>(Response::new(body::empty()))
         });
-        let rescued = layer(Rescue::default()).layer(inner);
+        let rescued = layer(Rescue::default()).layer(Tower(inner));
         let mut answers = std::collections::BTreeMap::new();
         for number in 0..1000 {
             let path = if number == 500 { "/bug" } else { "/" };
             let request = Request::get(path).body(body::empty()).unwrap();
             let incoming = Incoming { request, endpoint: None, behalf: Behalf::default() };
-            let answer = rescued.clone().oneshot(incoming).await.unwrap();
+            let answer = rescued.ask(incoming).await.unwrap();
             let slug = answer.headers().get("x-tieline-error").cloned();
             let slug = slug.map(|slug| slug.to_str().unwrap().to_owned());
             *answers.entry((answer.status().as_u16(), slug)).or_insert(0) += 1;

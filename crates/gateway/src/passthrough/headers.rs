@@ -50,6 +50,11 @@ const NEVER_TRAILERS: [&str; 9] = [
 /// The caller sets its own headers (`Host`, the credential) after this, so that no client can
 /// take them away by naming them in `Connection`.
 pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    // `Connection` and `Trailer` are among these, and most messages have none.
+    let is_of_connection = |name: &HeaderName| *name == TRAILER || is_hop_by_hop(name.as_str());
+    if !headers.keys().any(is_of_connection) {
+        return;
+    }
     let takes_trailers = tokens(headers, &TE).any(|coding| {
         let coding = coding.split(';').next().unwrap_or_default().trim();
         coding.eq_ignore_ascii_case("trailers")
@@ -64,7 +69,7 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     for name in &named {
         headers.remove(name);
     }
-    remove_where(headers, |name| is_hop_by_hop(name.as_str()) || *name == TRAILER);
+    remove_where(headers, is_of_connection);
     if takes_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }

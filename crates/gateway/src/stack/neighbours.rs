@@ -21,7 +21,7 @@ use crate::call::{Ask, Behalf, ListCall, Listed, PageCall, PageRead, RowsAsk};
 use crate::error::Error;
 use crate::list::fan_out::FanOut;
 use crate::list::gather::Gather;
-use crate::svc::{Stage, layer};
+use crate::svc::{Below, Stage, Tower, layer};
 
 const WAIT: Duration = Duration::from_secs(10);
 
@@ -57,7 +57,7 @@ impl Lists {
             metrics: state.metrics.clone(),
         });
         let below = below.map_err(|error: BoxError| *error.downcast::<Error>().unwrap());
-        Lists { lists: Stage::new(gather.layer(fan_out.layer(below))), pages, room }
+        Lists { lists: Stage::new(gather.layer(fan_out.layer(Tower(below)))), pages, room }
     }
 
     /// Asks, and lets everybody come as far as they can.
@@ -69,8 +69,8 @@ impl Lists {
         let ask = Ask::Rows(Arc::new(RowsAsk { lists: endpoint.lists(), quirks, plan: *plan }));
         let deadline = Instant::now() + Duration::from_secs(25);
         let call = ListCall::new(Listing::Users(Which::Live), ask, deadline, Behalf::default());
-        let answer = self.lists.ask(call);
-        let asked = tokio::spawn(async move { text(answer.await) });
+        let lists = self.lists.clone();
+        let asked = tokio::spawn(async move { text(lists.ask(call).await) });
         tokio::task::yield_now().await;
         asked
     }

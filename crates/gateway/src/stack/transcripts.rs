@@ -22,7 +22,7 @@ use crate::line::Line;
 use crate::line::retry::Retry;
 use crate::list::fan_out::FanOut;
 use crate::state::State;
-use crate::svc::{Around, Below, Stage, layer};
+use crate::svc::{Answering, Around, Below, Stage, Tower, layer};
 
 const CONFIG: &str = r#"
 [upstream.ams]
@@ -85,7 +85,7 @@ fn retrying(state: &State) -> (Retrying, mock::Handle<Attempt, Response<Bytes>>)
         repeats: Budget::new(CALLER_REPEATS_MIN),
         metrics: state.metrics.clone(),
     });
-    mock::spawn_with(|below: mock::Mock<_, _>| Stage::new(retry.layer(below.map_err(sent))))
+    mock::spawn_with(|below: mock::Mock<_, _>| Stage::new(retry.layer(Tower(below.map_err(sent)))))
 }
 
 #[tokio::test(start_paused = true)]
@@ -191,7 +191,7 @@ fn list(state: &State) -> (tokio::task::JoinHandle<Result<Listed, Error>>, Pages
         wait_max: WAIT,
         metrics: state.metrics.clone(),
     });
-    let fan_out = fan_out.layer(pages.map_err(sent));
+    let fan_out = Stage::new(fan_out.layer(Tower(pages.map_err(sent))));
     let endpoint = domain::legacy::ENDPOINTS[0];
     let quirks = Arc::new(domain::quirks::Quirks::default());
     let domain::legacy::Planned::Ask(plan) = endpoint.plan(Default::default(), &quirks) else {
@@ -293,7 +293,7 @@ async fn a_layer_waits_on_the_very_clone_it_calls() {
     let below = ServiceBuilder::new()
         .concurrency_limit(1)
         .service_fn(|n: u32| async move { Ok::<_, Error>(n + 1) });
-    let mut service = ServiceBuilder::new().layer(layer(Twice)).service(below);
+    let mut service = Stage::new(layer(Twice).layer(Tower(below)));
     for _ in 0..3 {
         assert_ready!(task::spawn(service.ready()).poll()).unwrap();
         assert_eq!(service.call(1).await.unwrap(), 3);
@@ -306,8 +306,10 @@ struct Twice;
 impl<S: Below<u32, u32>> Around<S, u32> for Twice {
     type Response = u32;
 
-    async fn call(&self, inner: &S, n: u32) -> Result<u32, Error> {
-        let n = inner.clone().oneshot(n).await?;
-        inner.clone().oneshot(n).await
+    fn call<'a>(&'a self, inner: &'a S, n: u32) -> Answering<'a, u32> {
+        Box::pin(async move {
+            let n = inner.ask(n).await?;
+            inner.ask(n).await
+        })
     }
 }

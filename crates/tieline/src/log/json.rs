@@ -184,10 +184,26 @@ impl Visit for Object<'_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
         // JSON has no word for what is no number.
         self.member(field, |to| match value.is_finite() {
-            true => write!(to, "{value:?}"),
+            true => number(to, value),
             false => to.write_str("null"),
         });
     }
+}
+
+/// A number as Rust writes it; whole thousandths, which times are, without looking for the shortest text.
+fn number(to: &mut String, value: f64) -> fmt::Result {
+    let thousandths = (value * 1e3).round();
+    let is_exact = thousandths / 1e3 == value && (0.0..1e15).contains(&thousandths);
+    if !is_exact || value.is_sign_negative() {
+        return write!(to, "{value:?}");
+    }
+    let thousandths = thousandths as u64;
+    to.push_str(itoa::Buffer::new().format(thousandths / 1000));
+    let digits = [100, 10, 1].map(|place| char::from(b'0' + (thousandths / place % 10) as u8));
+    let shown = if digits[2] != '0' { 3 } else { 1 + usize::from(digits[1] != '0') };
+    to.push('.');
+    to.extend(&digits[..shown]);
+    Ok(())
 }
 
 fn text(to: &mut String, text: &str) {
@@ -296,6 +312,16 @@ mod tests {
                 r#"{"timestamp":"","level":"ERROR","message":"outside","ms":null,"target":"tieline::log::json::tests"}"#,
             ]
         );
+    }
+
+    #[test]
+    fn numbers_are_written_as_rust_writes_them() {
+        let odd = [0.0, -0.0, -1.5, 1e-4, 0.0005, 1.2345, 1e15, 123456789012.345, f64::MAX];
+        for value in (0..20_000).map(|n| f64::from(n) / 1e3).chain(odd) {
+            let mut written = String::new();
+            number(&mut written, value).unwrap();
+            assert_eq!(written, format!("{value:?}"));
+        }
     }
 
     #[test]
