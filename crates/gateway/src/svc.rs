@@ -128,7 +128,7 @@ impl<Req: 'static, Res: 'static> Below<Req, Res> for Stage<Req, Res> {
     }
 }
 
-/// For whoever knows tower's services only.
+/// As a service of tower's.
 impl<Req: Send + 'static, Res: 'static> Service<Req> for Stage<Req, Res> {
     type Response = Res;
     type Error = Error;

@@ -15,7 +15,7 @@ impl Config {
         self.callers.iter().find(|caller| caller.digest == digest).map(|caller| &*caller.name)
     }
 
-    /// The keys that callers show their upstreams, for whoever has to keep them out of a text.
+    /// The keys that callers show their upstreams, so that they can be kept out of texts.
     pub fn upstream_keys(&self) -> Vec<String> {
         let keys = self.callers.iter().flat_map(|caller| match &caller.key {
             UpstreamKey::Bearer(value) => {

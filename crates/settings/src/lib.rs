@@ -56,7 +56,7 @@ pub struct Config {
     pub server: Server,
     /// Where operators look.
     pub admin: Admin,
-    /// Logging, for whoever sets it up.
+    /// What is logged, and how.
     pub log: Log,
     /// Where spans go.
     pub traces: Traces,

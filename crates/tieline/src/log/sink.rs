@@ -1,5 +1,5 @@
-//! Log lines on their way to standard error, through a bounded queue and a thread of its own. Whoever
-//! logs never waits: a line for which there is no room is lost and counted.
+//! Log lines on their way to standard error, through a bounded queue and a thread of its own. No
+//! request waits for its log: a line for which there is no room is lost and counted.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -19,7 +19,7 @@ const GATHER: Duration = Duration::from_millis(2);
 /// How long the end of the process waits for the lines before it.
 const FINISH_MAX: Duration = Duration::from_millis(500);
 const FINISH_STEP: Duration = Duration::from_millis(2);
-/// Before the next try, where whoever shares the pipe has made it one that does not wait.
+/// Before the next try, where another program that shares the pipe has made it one that does not wait.
 const RETRY: Duration = Duration::from_millis(5);
 
 /// The end at which lines go in.
