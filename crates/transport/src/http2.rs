@@ -5,6 +5,9 @@ use bytes::{BufMut, BytesMut};
 
 /// The size of a frame's head.
 pub(crate) const HEAD_BYTES: usize = 9;
+/// The largest content of a frame, unless a setting of ours allows more. h2 ends the connection for a larger one
+/// before it looks into it.
+pub(crate) const FRAME_BYTES_MAX: usize = 1 << 14;
 pub(crate) const DATA: u8 = 0x0;
 pub(crate) const HEADERS: u8 = 0x1;
 pub(crate) const RST_STREAM: u8 = 0x3;
@@ -38,8 +41,11 @@ impl FrameHead {
     }
 
     /// Where the fields of a HEADERS frame begin, behind changes of the table's size. `None` if more bytes
-    /// of the frame are needed.
+    /// of the frame are needed, which are never more than a frame may have.
     pub(crate) fn fields_at(&self, frame: &[u8]) -> Option<usize> {
+        if self.length > FRAME_BYTES_MAX {
+            return Some(HEAD_BYTES);
+        }
         let end = HEAD_BYTES + self.length;
         let has = |flag, bytes| if self.flags & flag == 0 { 0 } else { bytes };
         let mut at = HEAD_BYTES + has(PADDED, 1) + has(PRIORITY, 5);
@@ -57,11 +63,14 @@ impl FrameHead {
 }
 
 /// Puts a plain field in front of the trailers whose frame begins at `at`, so that h2 refuses pseudo fields in
-/// them. `false` if more bytes of the frame are needed.
+/// them; a frame that is too large stays as it is. `false` if more bytes of the frame are needed.
 pub(crate) fn shield(bytes: &mut BytesMut, at: usize) -> bool {
     let frame = bytes.get(at..).unwrap_or_default();
     let Some(head) = FrameHead::of(frame) else { return false };
     let Some(fields) = head.fields_at(frame) else { return false };
+    if head.length > FRAME_BYTES_MAX {
+        return true;
+    }
     let length = u32::try_from(head.length + 1).unwrap_or(u32::MAX).to_be_bytes();
     let rest = bytes.split_off(at + fields);
     bytes.put_u8(PLAIN_FIELD);
@@ -75,6 +84,18 @@ pub(crate) fn shield(bytes: &mut BytesMut, at: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn b14_of_a_frame_that_is_too_large_nothing_is_waited_for() {
+        let length = (FRAME_BYTES_MAX as u32 + 1).to_be_bytes();
+        let head = [length[1], length[2], length[3], HEADERS, 0x5, 0, 0, 0, 1];
+        // Changes of the table's size, which go on and on.
+        let whole = [&head[..], &[0x20; 100]].concat();
+        let mut bytes = BytesMut::from(&whole[..]);
+        assert!(shield(&mut bytes, 0));
+        assert_eq!(bytes, whole);
+        assert_eq!(FrameHead::of(&head).unwrap().fields_at(&head), Some(HEAD_BYTES));
+    }
 
     #[test]
     fn a_plain_field_stands_in_front_of_trailers() {

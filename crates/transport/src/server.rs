@@ -10,6 +10,8 @@ mod guard;
 mod head;
 mod host;
 mod io;
+#[cfg(any(test, feature = "properties"))]
+pub mod properties;
 mod refusal;
 
 use std::convert::Infallible;

@@ -274,6 +274,12 @@ def endless(count):
     return first + frame(CONTINUATION, 0, 1, literal("a", "b"))
 
 
+def endless_trailers(_):
+    """A frame that says it is as large as can be, and has changes of the table's size alone."""
+    head = frame(HEADERS, END_HEADERS, 1, fields2("POST", "/x"))
+    return head + b"\xff\xff\xff\x01\x05\0\0\0\x01" + b"\x20" * (2 * MIB)
+
+
 def chunks(count):
     return request("POST", "/far/1", KEY, ("transfer-encoding", "chunked")) + b"1\r\nx\r\n" * count + b"0\r\n\r\n"
 
@@ -317,6 +323,7 @@ def kinds(email, pages):
         ("flood", "HTTP/2, 500 requests without a key, taken back", Flood(taken_back(), 500), 3, 120, 256, 0),
         ("flood", "HTTP/2, 500 requests that go through, taken back", Flood(taken_back(KEY), 500), 3, 120, 256, (0, 101)),
         ("flood", "HTTP/2, a header block without end", Flood(endless, 2000), 5, 40, 192, 0),
+        ("flood", "HTTP/2, trailers of 2 MiB without a field", Flood(endless_trailers, 1, ("GOAWAY 6", "closed")), 3, 80, 256, 0),
         ("flood", "HTTP/2, 10,000 fields by their index", Flood(lambda _: frame(HEADERS, END_HEADERS | END_STREAM, 1, header_bomb()), 1), 20, 15, 192, 0),
         ("good key", "HTTP/1, `POST` to the list", Http1(request("POST", USERS, KEY, JSON, body=b"{}"), 405), 100, 5, 192, 0),
         ("good key", "HTTP/1, an upgrade", Http1(get1("/far/1", KEY, *upgrade), 501, closes=True), 50, 15, 192, 0),

@@ -66,6 +66,17 @@ pub(super) async fn run<S: HttpService>(stream: TcpStream, peer: Peer, shared: S
     }
 }
 
+/// The same for a stream of bytes without TLS, whatever is beneath it.
+#[cfg(any(test, feature = "properties"))]
+pub(super) async fn run_plain<T, S>(stream: T, peer: Peer, shared: Shared, service: S)
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: HttpService,
+{
+    let Some(open) = plain(stream, &shared).await else { return };
+    open.serve(peer, &shared, service).await;
+}
+
 /// A stream that is about to speak a known protocol.
 struct Open<T> {
     stream: T,

@@ -7,12 +7,15 @@ use bytes::BytesMut;
 use tokio::time::Instant;
 
 use crate::http2::{
-    self, CONTINUATION, DATA, FrameHead, HEAD_BYTES, HEADERS, RST_STREAM, WINDOW_UPDATE,
+    self, CONTINUATION, DATA, END_STREAM, FrameHead, HEAD_BYTES, HEADERS, RST_STREAM, WINDOW_UPDATE,
 };
 
 /// More control frames than this within [`WINDOW`] are a flood.
 const CONTROL_FRAMES_MAX: usize = 1_000;
 const WINDOW: Duration = Duration::from_secs(10);
+/// More requests whose bodies go on are not followed: then every later header block of a known stream counts as
+/// trailers.
+const OPEN_MAX: usize = 256;
 /// Written bytes for each WINDOW_UPDATE that counts for nothing: a reader gives room back, twice for the
 /// smallest frame there is.
 const BYTES_PER_UPDATE: usize = 4;
@@ -23,8 +26,12 @@ pub(super) struct Frames {
     resets_max: usize,
     /// The unread bytes of the current frame's content.
     left: usize,
-    /// The newest stream. One more header block of it, or of an older one, is its trailers.
     newest: u32,
+    /// The streams whose requests have not ended. One more header block of such a stream is its trailers; any other
+    /// one is h2's to refuse.
+    open: Vec<u32>,
+    /// Whether there were more than [`OPEN_MAX`].
+    has_others: bool,
     are_shielded: bool,
     count: usize,
     requests: usize,
@@ -71,15 +78,39 @@ impl Frames {
                 return Seen { passed, end: Some(End::Flood) };
             }
             let Some(head) = FrameHead::of(rest) else { return Seen { passed, end: None } };
-            if head.kind == HEADERS && !std::mem::take(&mut self.are_shielded) {
-                if head.stream <= self.newest {
-                    return Seen { passed, end: Some(End::Trailers) };
-                }
-                self.newest = head.stream;
+            if head.kind == HEADERS
+                && !std::mem::take(&mut self.are_shielded)
+                && self.are_trailers(&head)
+            {
+                return Seen { passed, end: Some(End::Trailers) };
             }
+            self.follow(&head);
             self.left = head.length;
             passed += HEAD_BYTES;
             self.count(head.kind);
+        }
+    }
+
+    fn are_trailers(&self, head: &FrameHead) -> bool {
+        head.stream <= self.newest && (self.has_others || self.open.contains(&head.stream))
+    }
+
+    /// Notes which requests begin, and which end.
+    fn follow(&mut self, head: &FrameHead) {
+        let is_last = head.flags & END_STREAM != 0;
+        match head.kind {
+            HEADERS if head.stream > self.newest => {
+                self.newest = head.stream;
+                match self.open.len() {
+                    _ if is_last => {}
+                    OPEN_MAX => self.has_others = true,
+                    _ => self.open.push(head.stream),
+                }
+            }
+            DATA if !is_last => {}
+            // Trailers end a request, or break it.
+            HEADERS | DATA | RST_STREAM => self.open.retain(|open| *open != head.stream),
+            _ => {}
         }
     }
 
@@ -156,6 +187,32 @@ mod tests {
             request
         };
         (0..count).flat_map(one).collect()
+    }
+
+    #[test]
+    fn b15_a_header_block_of_a_stream_that_has_ended_is_left_to_h2() {
+        let with = |mut frame: Vec<u8>, flags: u8, stream: u8| {
+            (frame[4], frame[8]) = (flags, stream);
+            frame
+        };
+        let head = |flags, stream| with(frame(HEADERS, 5), flags, stream);
+        let data = |flags, stream| with(frame(DATA, 5), flags, stream);
+        let reset = with(frame(RST_STREAM, 4), 0, 1);
+        for ended in [
+            head(END_STREAM, 1),
+            [head(0, 1), data(END_STREAM, 1)].concat(),
+            [head(0, 1), reset].concat(),
+            [head(0, 3), data(0, 3)].concat(),
+        ] {
+            let all = [ended, head(END_STREAM, 1)].concat();
+            let seen = Seen { passed: all.len(), end: None };
+            assert_eq!(Frames::new(RESETS_MAX).look(&all), seen);
+        }
+        // Where too many go on to be followed, each may be one of them.
+        let many: Vec<u8> = requests(OPEN_MAX + 1, &[]);
+        let all = [&many[..], &head(END_STREAM, 2)].concat();
+        let seen = Seen { passed: many.len(), end: Some(End::Trailers) };
+        assert_eq!(Frames::new(RESETS_MAX).look(&all), seen);
     }
 
     fn is_flood(frames: &mut Frames, bytes: &[u8]) -> bool {
