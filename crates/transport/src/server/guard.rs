@@ -134,7 +134,11 @@ impl Guard {
             let end = self.searched + found;
             let line = bytes.get(self.line_at..end).unwrap_or_default();
             // Only CR and LF together end a line.
-            let line = line.strip_suffix(b"\r").ok_or(Refusal::BadHeader)?;
+            let Some(line) = line.strip_suffix(b"\r") else {
+                // The same as if its last byte had come later: if it is too long as well, that counts.
+                self.head.fits(line.len().saturating_sub(1), &self.limits)?;
+                return Err(Refusal::BadHeader);
+            };
             (self.line_at, self.searched) = (end + 1, end + 1);
             if let Some(framing) = self.head.line(line, &self.limits)? {
                 (self.head, self.line_at, self.searched) = (Head::default(), 0, 0);

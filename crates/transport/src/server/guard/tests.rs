@@ -162,6 +162,7 @@ fn fields_have_a_size_each_and_together_and_a_number() {
     let endless = format!("GET / HTTP/1.1\r\nhost: x\r\nx: {}", "y".repeat(long));
     assert_eq!(refusal(endless), Some(HeadersTooLarge));
     assert_eq!(refusal("x".repeat(long)), Some(UriTooLong));
+    assert_eq!(refusal(format!("{}\n", "x".repeat(long))), Some(UriTooLong), "and with a bare end");
     assert_eq!(refusal("\r\n".repeat(20 << 10)), Some(HeadersTooLarge), "and nothing but ends");
 }
 

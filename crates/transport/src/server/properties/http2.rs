@@ -20,7 +20,7 @@ use super::cut;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// No input becomes longer than this.
-const BYTES_MAX: usize = 256 << 10;
+const BYTES_MAX: usize = 40 << 10;
 /// A frame of the largest size, its head, and what one read brings.
 const HELD_MAX: usize = (16 << 10) + 9 + READ_BYTES;
 const READ_BYTES: usize = 8 << 10;
