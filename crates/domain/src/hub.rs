@@ -112,8 +112,8 @@ impl Id<'_> {
     /// Appends the id in its plain spelling, as the inside of a JSON string.
     pub fn write(&self, out: &mut Vec<u8>) {
         match self {
-            Id::Number(n) => crate::json::number(out, *n),
-            Id::Text(t) => crate::json::inner(out, t),
+            Id::Number(n) => crate::text::json::number(out, *n),
+            Id::Text(t) => crate::text::json::inner(out, t),
         }
     }
 

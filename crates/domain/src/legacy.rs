@@ -11,8 +11,8 @@ mod write;
 
 use std::fmt;
 
-use crate::params::{NearMiss, Params};
-use crate::plan::{GroupName, Plan, UserFilter};
+use crate::asked::params::{NearMiss, Params};
+use crate::asked::plan::{GroupName, Plan, UserFilter};
 use crate::quirks::{Envelope, Quirks};
 pub use field::{EntryRecord, UserRecord};
 use field::{Filter, Head};

@@ -7,23 +7,22 @@
 //! **Architecture invariant:** nothing here waits, reads a clock, the environment or a file, or
 //! fails for a reason outside its input. HTTP status codes, headers and logs are the gateway's.
 
-pub mod channel;
-pub mod hex;
+pub mod asked;
 pub mod hub;
 pub mod id;
-pub mod json;
 pub mod ledger;
 pub mod legacy;
 pub mod listing;
 pub mod loss;
-pub mod moment;
+pub mod names;
 pub mod page;
-pub mod params;
-pub mod plan;
 pub mod quirks;
 pub mod related;
 pub mod sweep;
 pub mod teams;
-pub mod time_zone;
+pub mod text;
 pub mod upstream;
-pub mod visibility;
+
+pub use asked::{params, plan, visibility};
+pub use names::{channel, time_zone};
+pub use text::{hex, json};

@@ -3,14 +3,14 @@
 //! Every row counts for paging (`Rows::push`), shown or not: seams, order and totals are about what
 //! the upstream lists, not about what one caller gets of it.
 
+use crate::asked::plan::{GroupIds, Groups, UserFilter};
+use crate::asked::visibility::Visibility;
 use crate::hub::{State, User};
 use crate::legacy::{Lists, Notes};
 use crate::listing::{Listing, Row};
-use crate::plan::{GroupIds, Groups, UserFilter};
 use crate::quirks::Quirks;
 use crate::sweep::Rows;
 use crate::upstream::{Context, Dialect, PageError};
-use crate::visibility::Visibility;
 
 /// Enough for most records of users.
 const RECORD_BYTES: usize = 1024;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::moment::Moment;
+use crate::text::moment::Moment;
 
 /// Quirks of one legacy endpoint, the table `[legacy.<endpoint>]`.
 #[derive(Debug, Clone, Deserialize, Serialize, PartialEq, Eq)]

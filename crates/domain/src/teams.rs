@@ -5,11 +5,11 @@
 
 use std::collections::HashMap;
 
+use crate::asked::visibility::Visibility;
 use crate::hub::{Id, Named, State, User};
 use crate::id::{self, IdPolicy, Number, Unnumbered};
 use crate::listing::Item;
 use crate::upstream::Rules;
-use crate::visibility::Visibility;
 
 /// The legacy number of a team: its id where that is a number, else one by the id policy of users.
 /// The operator's table does not count here, since it has users only.
@@ -79,7 +79,7 @@ impl TeamsOfUsers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::visibility::Only;
+    use crate::asked::visibility::Only;
 
     fn team(id: Id<'static>, name: &'static str) -> Named<'static> {
         Named { id, name: Some(name.into()) }

@@ -17,11 +17,11 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::asked::plan::{GroupIds, UserFilter};
 use crate::id::{IdPolicy, Unnumbered};
 use crate::legacy::field::FieldId;
 use crate::listing::{Listing, Row};
 use crate::loss::FieldLoss;
-use crate::plan::{GroupIds, UserFilter};
 use crate::related::{Needs, Related};
 use crate::sweep::{Paging, Window};
 pub use crate::upstream::facts::{Credential, Facts};

@@ -7,10 +7,10 @@
 use super::Notes;
 use super::schema::{Kind, Property};
 use super::write::{CHANNEL, SKILL, Writer};
+use crate::asked::plan::TextOf;
 use crate::hub::{State, User};
-use crate::json;
-use crate::plan::TextOf;
 use crate::quirks::{EmployeeId, Filters, Match, Quirks, TeamList, TimeZoneName};
+use crate::text::json;
 
 /// A legacy field, whatever an endpoint calls it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

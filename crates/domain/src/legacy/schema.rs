@@ -42,8 +42,8 @@ pub enum Kind {
 
 #[cfg(test)]
 mod tests {
+    use crate::asked::params::Params;
     use crate::legacy::{ENDPOINTS, Planned};
-    use crate::params::Params;
     use crate::quirks::Quirks;
 
     #[test]

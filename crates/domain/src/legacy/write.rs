@@ -2,12 +2,12 @@
 
 use super::Notes;
 use super::schema::{Kind, Property};
-use crate::channel;
+use crate::asked::plan;
 use crate::hub::{Channel, Named, Skill, Text};
-use crate::json;
-use crate::plan;
+use crate::names::channel;
+use crate::names::time_zone;
 use crate::quirks::{EmployeeId, Quirks, SeparatorInName, TeamList, TimeZoneName};
-use crate::time_zone;
+use crate::text::json;
 
 /// Appends the values of one record by the quirks, and counts those that it shows imperfectly.
 #[derive(Debug)]

@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use super::{PageError, SchemaError, SchemaKind};
-use crate::json::{BLOCK, escapes_in};
+use crate::text::json::{BLOCK, escapes_in};
 
 /// The longest text that a field may have, and the longest name of one, in bytes.
 pub const FIELD_BYTES_MAX: usize = 1 << 20;

@@ -23,12 +23,12 @@ use super::{
     Context, Credential, DeletionDate, Dialect, Facts, PageError, PageRequest, PageTail, Place,
     Refusal, Rules, SchemaError, SchemaKind,
 };
+use crate::asked::plan::{GroupIds, TextOf, UserFilter};
 use crate::hub::{Channel, Id, Named, Skill, State, User};
 use crate::id::{self, Number, PolicyName, Unnumbered};
 use crate::legacy::field::FieldId;
 use crate::listing::{Item, Listing, Row};
 use crate::loss::FieldLoss;
-use crate::plan::{GroupIds, TextOf, UserFilter};
 use crate::sweep::{Paging, Window};
 
 /// Enough for the target of most pages.

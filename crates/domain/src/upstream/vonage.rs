@@ -24,11 +24,11 @@ use super::{
     Context, Credential, Dialect, ExtensionField, Facts, PageError, PageRequest, PageTail, Place,
     QueueSource, Rules, Shortcut, SupervisionSource,
 };
+use crate::asked::plan::{GroupIds, TextOf, UserFilter};
 use crate::id::{self, IdPolicy, PolicyName, Unnumbered};
 use crate::legacy::field::FieldId;
 use crate::listing::{By, Item, Listing, Owned, Row, Which};
 use crate::loss::FieldLoss;
-use crate::plan::{GroupIds, TextOf, UserFilter};
 use crate::related::{Needs, Related};
 use crate::sweep::{Paging, Window};
 

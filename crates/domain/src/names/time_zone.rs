@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
-const TABLE: &str = include_str!("../data/rails_time_zones.tsv");
+const TABLE: &str = include_str!("../../data/rails_time_zones.tsv");
 
 /// Other spellings of zones, each with the id that stands for all of them: the links of the IANA database, from
 /// the data file that names its version.
 static ALIASES: LazyLock<HashMap<&str, &str>> =
-    LazyLock::new(|| rows(include_str!("../data/zone_aliases.tsv")).collect());
+    LazyLock::new(|| rows(include_str!("../../data/zone_aliases.tsv")).collect());
 
 struct Zones {
     iana_of_name: HashMap<&'static str, &'static str>,

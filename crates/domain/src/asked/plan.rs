@@ -10,8 +10,8 @@ use std::hash::{Hash, Hasher};
 
 use crate::hub::{Id, User};
 use crate::id;
+use crate::names::time_zone;
 use crate::quirks::{Match, Quirks};
-use crate::time_zone;
 
 /// The users that a legacy request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]

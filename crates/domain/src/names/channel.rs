@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use crate::time_zone::rows;
+use crate::names::time_zone::rows;
 
 /// Display names known from the v1 documentation's samples (`WhatsApp`, `Webchat`, `Viber`), and the
 /// usual spelling of the other networks. Configuration extends and overrides this table.
 pub static DISPLAY_NAMES: LazyLock<Vec<(&str, &str)>> =
-    LazyLock::new(|| rows(include_str!("../data/channel_names.tsv")).collect());
+    LazyLock::new(|| rows(include_str!("../../data/channel_names.tsv")).collect());
 
 /// The legacy display name of a slug, or `None` where no dictionary has it.
 pub fn display_name<'a>(slug: &str, own: &'a BTreeMap<String, String>) -> Option<Cow<'a, str>> {

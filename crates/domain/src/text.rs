@@ -1,0 +1,5 @@
+//! Text as others want it: legacy JSON, hexadecimal digits, moments. Must never know what a text is about.
+
+pub mod hex;
+pub mod json;
+pub mod moment;
