@@ -21,6 +21,7 @@ mod join;
 mod outcome;
 mod reading;
 mod rows;
+mod shared;
 mod windows;
 
 use std::collections::HashSet;

@@ -188,6 +188,8 @@ pub(crate) struct Listed {
     pub(crate) joined_pages: u64,
     /// What it holds of the bytes that lists may hold.
     pub(crate) holding: Option<Arc<Holding>>,
+    /// When its first page was asked for, if that is later than the question.
+    pub(crate) since: Option<Instant>,
 }
 
 /// The error where lists hold what they may.

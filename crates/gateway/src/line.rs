@@ -16,6 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use limits::{Pause, Share};
+use tokio::time::Instant;
 
 use crate::cache::answers::{Answers, Given};
 use crate::cache::whole::Whole;
@@ -58,7 +59,7 @@ impl Line {
 
     /// The answer to a call, read anew and kept for nobody.
     pub(crate) async fn read(&self, call: Call) -> Result<Whole, Error> {
-        share::read(&self.readings, call).await
+        share::read(&self.readings, call, Instant::now()).await
     }
 
     /// One list in hub words.

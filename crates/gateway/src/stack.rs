@@ -270,7 +270,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
     let turns = Arc::new(Admission::new(Queue {
         // As many long lists as the places can feed.
         in_flight_max: (places / upstream().settings.pages_in_flight_max).max(1),
-        queued_max: config.limits.lists_queued_max,
+        queued_max: config.limits.lists_queued_max(),
         wait_max,
     }));
 
@@ -320,7 +320,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
             upstream: upstream(),
             turns: Arc::clone(&turns),
             open: Default::default(),
-            deadline,
+            give_up: wait_max,
             metrics: metrics(),
         }))
         // Many pages at a time, in order, whole or not at all.

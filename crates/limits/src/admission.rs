@@ -69,16 +69,25 @@ impl Admission {
 
     /// A place, at once or after a short wait in the queue.
     pub async fn enter(&self) -> Result<OwnedSemaphorePermit, Shed> {
-        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+        if let Some(place) = self.try_enter() {
+            return Ok(place);
+        }
+        timeout(self.limits.wait_max, self.wait()).await.unwrap_or(Err(Shed::QueueWait))
+    }
+
+    /// A place, if there is one at once.
+    pub fn try_enter(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
+    /// A place, at once or after a wait in the queue that the caller of this bounds.
+    pub async fn wait(&self) -> Result<OwnedSemaphorePermit, Shed> {
+        if let Some(place) = self.try_enter() {
             return Ok(place);
         }
         let _queued = Queued::new(self)?;
-        let place = Arc::clone(&self.places).acquire_owned();
-        match timeout(self.limits.wait_max, place).await {
-            Ok(Ok(place)) => Ok(place),
-            // The semaphore is never closed.
-            Ok(Err(_)) | Err(_) => Err(Shed::QueueWait),
-        }
+        // The semaphore is never closed.
+        Arc::clone(&self.places).acquire_owned().await.map_err(|_| Shed::QueueWait)
     }
 
     /// How many wait.

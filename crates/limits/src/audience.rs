@@ -1,10 +1,12 @@
-//! Those who wait for one reading, each with a question of its own. A question that comes before the reading
-//! has begun takes a seat; later ones need another reading, because they have missed a part of this one.
+//! Those who wait for one reading, each with a question and a deadline of its own. A question that comes before
+//! the reading has begun takes a seat; later ones need another reading, because a part of this one may be older
+//! than they are.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 /// See the module.
 pub struct Audience<Q, A>(Mutex<Seats<Q, A>>);
@@ -16,6 +18,7 @@ struct Seats<Q, A> {
 
 struct Seat<Q, A> {
     question: Arc<Q>,
+    deadline: Instant,
     /// `None` once it is answered.
     answer: Option<oneshot::Sender<A>>,
 }
@@ -43,20 +46,24 @@ impl<Q, A> std::fmt::Debug for Audience<Q, A> {
 
 impl<Q, A> Audience<Q, A> {
     /// A seat, unless the reading has begun; the answer comes by it.
-    pub fn join(&self, question: &Arc<Q>) -> Option<oneshot::Receiver<A>> {
+    pub fn join(&self, question: &Arc<Q>, deadline: Instant) -> Option<oneshot::Receiver<A>> {
         let mut seats = self.seats();
         if seats.has_begun {
             return None;
         }
         let (answer, told) = oneshot::channel();
-        seats.seats.push(Seat { question: Arc::clone(question), answer: Some(answer) });
+        seats.seats.push(Seat { question: Arc::clone(question), deadline, answer: Some(answer) });
         Some(told)
     }
 
-    /// The reading has begun: the questions by their seats, without those that are answered or left.
-    pub fn begin(&self) -> Vec<Option<Arc<Q>>> {
-        let mut seats = self.seats();
-        seats.has_begun = true;
+    /// The reading begins: nobody can join any more.
+    pub fn begin(&self) {
+        self.seats().has_begun = true;
+    }
+
+    /// The questions by their seats, without those that are answered or left.
+    pub fn questions(&self) -> Vec<Option<Arc<Q>>> {
+        let seats = self.seats();
         let question = |seat: &Seat<Q, A>| seat.waits().then(|| Arc::clone(&seat.question));
         seats.seats.iter().map(question).collect()
     }
@@ -68,14 +75,32 @@ impl<Q, A> Audience<Q, A> {
         let _ = told.map(|told| told.send(answer));
     }
 
-    /// Answers those questions that have an answer already.
-    pub fn tell_some(&self, answer: impl Fn(usize, &Q) -> Option<A>) {
+    /// Answers those questions that have an answer already, by seat, question and deadline.
+    pub fn tell_some(&self, answer: impl Fn(usize, &Q, Instant) -> Option<A>) {
         for (number, seat) in self.seats().seats.iter_mut().enumerate() {
-            let told = seat.waits().then(|| answer(number, &seat.question)).flatten();
+            if !seat.waits() {
+                continue;
+            }
+            let told = answer(number, &seat.question, seat.deadline);
             if let Some(answer) = told {
                 let _ = seat.answer.take().map(|told| told.send(answer));
             }
         }
+    }
+
+    /// The first and the last deadline of those who wait; `None` where nobody does.
+    pub fn deadlines(&self) -> Option<(Instant, Instant)> {
+        let seats = self.seats();
+        let deadlines = seats.seats.iter().filter(|seat| seat.waits()).map(|seat| seat.deadline);
+        deadlines.fold(None, |span, at| {
+            let (first, last) = span.unwrap_or((at, at));
+            Some((first.min(at), last.max(at)))
+        })
+    }
+
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.seats().seats.iter().filter(|seat| seat.waits()).count()
     }
 
     /// Answers all questions that still wait.
@@ -83,16 +108,6 @@ impl<Q, A> Audience<Q, A> {
         let mut seats = self.seats();
         seats.has_begun = true;
         for told in seats.seats.iter_mut().filter_map(|seat| seat.answer.take()) {
-            let _ = told.send(answer());
-        }
-    }
-
-    /// Answers the later half of the questions that still wait, where there are several.
-    pub fn tell_later_half(&self, answer: impl Fn() -> A) {
-        let mut seats = self.seats();
-        let mut waiting: Vec<_> = seats.seats.iter_mut().filter(|seat| seat.waits()).collect();
-        let stays = waiting.len().div_ceil(2);
-        for told in waiting.drain(stays..).filter_map(|seat| seat.answer.take()) {
             let _ = told.send(answer());
         }
     }
@@ -133,19 +148,40 @@ impl<Q, A> Audience<Q, A> {
     }
 }
 
+/// Which of those who hold so many bytes may stay where all of them together may hold `bytes_max`: the ones that
+/// hold least. The first of the others stays as well, since it could do so alone.
+pub fn may_stay(held: &[u64], bytes_max: u64) -> Vec<bool> {
+    let mut by_bytes: Vec<usize> = (0..held.len()).collect();
+    by_bytes.sort_by_key(|seat| held[*seat]);
+    let (mut may_stay, mut sum) = (vec![false; held.len()], 0_u64);
+    for seat in by_bytes {
+        sum = sum.saturating_add(held[seat]);
+        may_stay[seat] = sum <= bytes_max;
+    }
+    if let Some(first) = may_stay.iter_mut().find(|stays| !**stays) {
+        *first = true;
+    }
+    may_stay
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[tokio::test]
     async fn a_question_that_comes_before_the_reading_begins_has_an_answer_of_its_own() {
-        let audience = Audience::default();
-        let [one, two, left] = [1, 2, 3].map(|question| audience.join(&Arc::new(question)));
+        let (audience, now) = (Audience::default(), Instant::now());
+        let at = |seconds| now + Duration::from_secs(seconds);
+        let [one, two, left] =
+            [1, 2, 3].map(|question| audience.join(&Arc::new(question), at(10 - question)));
+        assert_eq!(audience.deadlines(), Some((at(7), at(9))));
         drop(left);
-        assert_eq!(audience.begin(), [Some(Arc::new(1)), Some(Arc::new(2)), None]);
-        assert!(audience.join(&Arc::new(4)).is_none(), "it has missed a part");
+        assert_eq!((audience.deadlines(), audience.waiting()), (Some((at(8), at(9))), 2));
+        audience.begin();
+        assert_eq!(audience.questions(), [Some(Arc::new(1)), Some(Arc::new(2)), None]);
+        assert!(audience.join(&Arc::new(4), now).is_none(), "it has missed a part");
         audience.tell(1, "two");
-        assert_eq!(audience.begin(), [Some(Arc::new(1)), None, None]);
+        assert_eq!(audience.questions(), [Some(Arc::new(1)), None, None]);
         assert!(!audience.is_deserted());
         audience.tell_all(|| "the rest");
         assert_eq!((one.unwrap().await, two.unwrap().await), (Ok("the rest"), Ok("two")));
@@ -153,26 +189,31 @@ mod tests {
     }
 
     #[test]
-    fn n01_the_later_half_is_told_until_one_question_is_left() {
-        let audience = Audience::default();
-        let mut told: Vec<_> = (0..5).map(|n| audience.join(&Arc::new(n)).unwrap()).collect();
-        let mut waiting = Vec::new();
-        for _ in 0..4 {
-            audience.tell_later_half(|| "no room");
-            waiting.push(audience.begin().iter().flatten().count());
+    fn n01_questions_that_hold_little_stay_and_of_the_others_the_first() {
+        for (held, bytes_max, stay) in [
+            (&[][..], 10, &[][..]),
+            (&[4, 3, 2], 10, &[0, 1, 2]),
+            // Beside any list a row is little.
+            (&[900, 1, 0, 1], 10, &[0, 1, 2, 3]),
+            (&[1, 900, 1, 900, 900], 10, &[0, 1, 2]),
+            // The same for all: the latest go first.
+            (&[4, 4, 4, 4, 4], 10, &[0, 1, 2]),
+            (&[900, 800], 10, &[0]),
+            (&[u64::MAX, u64::MAX], 10, &[0]),
+        ] {
+            let may_stay = may_stay(held, bytes_max);
+            let seats: Vec<usize> = (0..held.len()).filter(|seat| may_stay[*seat]).collect();
+            assert_eq!(seats, stay, "{held:?}");
         }
-        assert_eq!(waiting, [3, 2, 1, 1]);
-        assert!(told[0].try_recv().is_err());
-        assert_eq!(told[1].try_recv(), Ok("no room"));
     }
 
     #[tokio::test(start_paused = true)]
     async fn n06_that_nobody_waits_is_noticed_within_a_second_and_lets_nobody_in() {
         let audience = Audience::<u32, ()>::default();
-        let told = audience.join(&Arc::new(1));
-        let started = tokio::time::Instant::now();
+        let started = Instant::now();
+        let told = audience.join(&Arc::new(1), started);
         tokio::join!(audience.deserted(), async { drop(told) });
         assert!(started.elapsed() < Duration::from_secs(1));
-        assert!(audience.join(&Arc::new(2)).is_none());
+        assert!(audience.join(&Arc::new(2), started).is_none());
     }
 }

@@ -1,5 +1,5 @@
-//! At most so many lines a minute about each address. Must never hold more than a fixed number of addresses,
-//! and must never tell one.
+//! At most so many lines a minute about each address. Must never hold more than a fixed number of addresses:
+//! for new ones those go that were last told apart a minute ago. Must never tell one.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -45,7 +45,14 @@ impl Lines {
             false => {
                 // At most once a minute for all the others together.
                 if counts.get(&OTHERS).is_none_or(|others| now - others.since >= WINDOW) {
-                    counts.retain(|_, count| now - count.since < WINDOW || count.left_out > 0);
+                    // Those go whose minute is over. What was left out of them is told with the others.
+                    let mut left_out = 0;
+                    counts.retain(|_, count| {
+                        let stays = now - count.since < WINDOW;
+                        left_out += if stays { 0 } else { count.left_out };
+                        stays
+                    });
+                    counts.insert(OTHERS, Count { since: now, lines: 0, left_out });
                 }
                 OTHERS
             }
@@ -77,6 +84,20 @@ mod tests {
         assert_eq!(lines.take(other), Some(0), "others are not concerned");
         tokio::time::advance(WINDOW).await;
         assert_eq!([(); 3].map(|()| lines.take(one)), [Some(3), Some(0), None]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn d22_addresses_that_never_come_back_make_room_and_what_was_left_out_of_them_is_told() {
+        let lines = Lines::new(1);
+        let most = u32::try_from(ADDRESSES_MAX).unwrap();
+        let address = |number: u32| IpAddr::from(Ipv4Addr::from_bits(number + 1));
+        for number in (0..most).chain(0..most) {
+            lines.take(address(number));
+        }
+        tokio::time::advance(WINDOW).await;
+        let [one, two] = [most, most + 1].map(address);
+        assert_eq!([one, two, two].map(|new| lines.take(new)), [Some(most.into()), Some(0), None]);
+        assert_eq!(lines.counts.lock().unwrap().len(), 2);
     }
 
     #[tokio::test(start_paused = true)]

@@ -70,8 +70,8 @@ impl Pot {
         self.lent.load(Ordering::Relaxed) >= self.bytes_max
     }
 
-    fn has_room_for(&self, reading: u64) -> bool {
-        let is_oldest = || self.readings().first() == Some(&reading);
+    fn has_room_for(&self, reading: Option<u64>) -> bool {
+        let is_oldest = || reading.is_some() && self.readings().first() == reading.as_ref();
         self.held.load(Ordering::Relaxed) < self.bytes_max || (!self.is_lent_out() && is_oldest())
     }
 
@@ -103,14 +103,11 @@ impl Share {
         }
     }
 
-    /// A list that is being read; it holds nothing yet.
-    pub fn reading(&self) -> Holding {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        for (pot, _) in self.pots() {
-            pot.readings().insert(number);
-        }
-        Holding { share: self.clone(), number, bytes: 0 }
+    /// A list that holds so many bytes and waits until it is read on.
+    pub fn holding(&self, bytes: usize) -> Holding {
+        let mut holding = Holding { share: self.clone(), number: None, bytes: 0 };
+        holding.grow(bytes);
+        holding
     }
 
     /// An answer of so many bytes that waits for its reader.
@@ -133,11 +130,23 @@ impl Share {
 #[derive(Debug)]
 pub struct Holding {
     share: Share,
-    number: u64,
+    /// `None` while it is not read on.
+    number: Option<u64>,
     bytes: u64,
 }
 
 impl Holding {
+    /// The list is read on. It is younger than those that are.
+    pub fn begun(mut self) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        for (pot, _) in self.share.pots() {
+            pot.readings().insert(number);
+        }
+        self.number = Some(number);
+        self
+    }
+
     /// So many bytes more.
     pub fn grow(&mut self, bytes: usize) {
         let bytes = bytes as u64;
@@ -149,19 +158,21 @@ impl Holding {
 
     /// The list is read: it does not grow any more, and stands in nobody's way as the oldest. It holds its
     /// bytes until this is dropped.
-    pub fn ended(self) -> Self {
+    pub fn ended(mut self) -> Self {
+        let number = self.number.take();
         for (pot, _) in self.share.pots() {
-            pot.give_back(0, 0, Some(self.number));
+            pot.give_back(0, 0, number);
         }
         self
     }
 
-    /// The list begins anew and holds nothing.
-    pub fn clear(&mut self) {
+    /// The list holds only so many bytes now.
+    pub fn shrink(&mut self, bytes: usize) {
+        let less = self.bytes.saturating_sub(bytes as u64);
         for (pot, _) in self.share.pots() {
-            pot.give_back(self.bytes, 0, None);
+            pot.give_back(less, 0, None);
         }
-        self.bytes = 0;
+        self.bytes -= less;
     }
 
     /// Whether the list may grow.
@@ -186,16 +197,17 @@ impl Holding {
         }
     }
 
-    /// Whether it is too large to be copied once, as a list is that several share.
-    pub fn is_too_large(&self) -> bool {
-        self.share.pots().into_iter().any(|(pot, _)| self.bytes > pot.bytes_max / 2)
+    /// How many bytes those may hold together who share the list, where they hold more.
+    pub fn excess(&self) -> Option<u64> {
+        let bytes_max = self.share.pots().into_iter().map(|(pot, _)| pot.bytes_max / 2).min()?;
+        (self.bytes > bytes_max).then_some(bytes_max)
     }
 }
 
 impl Drop for Holding {
     fn drop(&mut self) {
         for (pot, _) in self.share.pots() {
-            pot.give_back(self.bytes, 0, Some(self.number));
+            pot.give_back(self.bytes, 0, self.number);
         }
     }
 }
@@ -225,7 +237,7 @@ mod tests {
     fn n01_lists_wait_where_there_is_no_room_and_the_oldest_goes_on() {
         let room = Room::new(100);
         let share = room.share(60);
-        let (mut first, mut second) = (share.reading(), share.reading());
+        let (mut first, mut second) = (share.holding(0).begun(), share.holding(0).begun());
         first.grow(30);
         second.grow(29);
         assert_eq!((first.has_room(), second.has_room()), (Ok(()), Ok(())));
@@ -233,7 +245,7 @@ mod tests {
         assert_eq!((first.has_room(), second.has_room()), (Ok(()), Err(Full::Own)));
         // Another caller's lists have room as long as there is any.
         let other = room.share(60);
-        let mut third = other.reading();
+        let mut third = other.holding(0).begun();
         third.grow(39);
         assert_eq!(third.has_room(), Ok(()));
         third.grow(1);
@@ -248,7 +260,7 @@ mod tests {
     async fn n01_a_list_that_waits_for_room_goes_on_when_another_one_ends() {
         let room = Room::new(10);
         let share = room.share(10);
-        let (mut first, second) = (share.reading(), share.reading());
+        let (mut first, second) = (share.holding(0).begun(), share.holding(0).begun());
         first.grow(10);
         let ((), ()) = tokio::join!(second.room(), async {
             tokio::task::yield_now().await;
@@ -260,7 +272,7 @@ mod tests {
     #[test]
     fn n01_a_list_that_is_read_holds_its_bytes_and_lets_the_next_oldest_go_on() {
         let share = Room::new(10).share(10);
-        let (mut first, second) = (share.reading(), share.reading());
+        let (mut first, second) = (share.holding(0).begun(), share.holding(0).begun());
         first.grow(10);
         assert_eq!((first.has_room(), second.has_room()), (Ok(()), Err(Full::Own)));
         let first = first.ended();
@@ -270,10 +282,21 @@ mod tests {
     }
 
     #[test]
+    fn n01_a_list_that_waits_with_its_first_page_counts_and_is_never_the_oldest() {
+        let share = Room::new(10).share(10);
+        let (waits, first) = (share.holding(10), share.holding(0).begun());
+        assert_eq!((waits.has_room(), first.has_room()), (Err(Full::Own), Ok(())));
+        let waits = waits.begun();
+        assert_eq!((waits.has_room(), first.has_room()), (Err(Full::Own), Ok(())));
+        drop(first);
+        assert_eq!((waits.has_room(), share.held()), (Ok(()), 10));
+    }
+
+    #[test]
     fn n05_answers_that_fill_the_room_let_no_list_begin_or_go_on() {
         let room = Room::new(100);
         let (share, other) = (room.share(60), room.share(60));
-        let list = share.reading();
+        let list = share.holding(0).begun();
         let answers: Vec<_> = (0..6).map(|_| share.lend(10)).collect();
         assert_eq!((share.admits(), list.has_room()), (Err(Full::Own), Err(Full::Own)));
         assert_eq!(other.admits(), Ok(()));
@@ -286,13 +309,15 @@ mod tests {
 
     #[test]
     fn n01_a_list_too_large_to_be_shared_says_so() {
-        let mut list = Room::new(100).share(60).reading();
+        let mut list = Room::new(100).share(60).holding(0).begun();
         list.grow(30);
-        assert!(!list.is_too_large());
+        assert_eq!(list.excess(), None);
         list.grow(1);
-        assert!(list.is_too_large());
-        list.clear();
-        assert!(!list.is_too_large());
+        assert_eq!(list.excess(), Some(30));
+        list.shrink(10);
+        assert_eq!((list.excess(), list.share.held()), (None, 10));
+        list.shrink(20);
+        assert_eq!(list.share.held(), 10, "it holds no more than that");
         list.grow(160);
         assert_eq!(list.has_room(), Ok(()), "it is the oldest");
     }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::rows::{Rows, Window};
+use super::rows::{Rows, Shown, Window};
 use crate::legacy::Notes;
 use crate::listing::Item;
 
@@ -112,15 +112,23 @@ impl List {
         }
     }
 
-    /// The one row that a page shows to a question; `None` where it shows none or several.
+    /// The one row that a page shows to a question; `None` where it shows none or several. A row that the page
+    /// repeats is one.
     pub fn of_one(page: &Rows, view: u32, story: Story) -> Option<List> {
         let whole = 0..page.keys.len();
-        let mut shown = page.views_of(&whole).filter(|(shown, _)| *shown == view);
-        let ((_, bytes), None) = (shown.next()?, shown.next()) else { return None };
-        let bytes = page.bytes.get(bytes)?.to_vec();
+        let mut shown = page.shown.iter().filter(|shown| shown.view == view);
+        let row = shown.next()?.row as usize;
+        let (row, key) = (row..row + 1, page.keys.get(row)?);
+        let mut texts = page.texts_of(&whole).filter(|(shown, _)| *shown == view);
+        let (_, bytes) = texts.next()?;
+        let is_repeat = |shown: &Shown| page.keys.get(shown.row as usize) == Some(key);
+        if !(shown.all(is_repeat) && texts.all(|(_, repeated)| repeated == bytes)) {
+            return None;
+        }
+        let bytes = bytes.to_vec();
         let mut list = List { rows: 1, read: page.keys.len() as u64, ..List::default() };
         list.story = Story { notes: Notes::default(), ..story };
-        for (_, _, notes) in page.notes_of(&whole).filter(|(_, noted, _)| *noted == view) {
+        for (_, _, notes) in page.notes_of(&row).filter(|(_, noted, _)| *noted == view) {
             list.story.notes.add(notes);
         }
         let whole = 0..bytes.len();
@@ -135,32 +143,48 @@ impl List {
         }
         let List { parts, read, documented, story, .. } = self;
         let story = Story { notes: Notes::default(), ..story };
-        let mut lists = Vec::from_iter((0..views).map(|_| (List::default(), Vec::new())));
-        for (list, _) in &mut lists {
-            (list.read, list.documented, list.story) = (read, documented, story);
-        }
-        let mut rows = self.views.into_iter().peekable();
-        for (bytes, mut left) in parts {
-            while let Some((view, row)) = rows.next_if(|_| !left.is_empty()) {
-                let (row, rest) = (left.start..left.start + row, left.start + row);
-                left.start = rest;
-                if let Some((list, whole)) = lists.get_mut(view as usize) {
+        let list = |_| List { read, documented, story, ..List::default() };
+        let mut lists = Vec::from_iter((0..views).map(list));
+        let (mut rows, mut of_page) = (self.views.into_iter(), Vec::new());
+        let mut copies = vec![Vec::new(); views];
+        // Page by page, and each page is dropped behind it: the lists together hold what this one did.
+        for (bytes, range) in parts {
+            let mut start = range.start;
+            while start < range.end
+                && let Some((view, row)) = rows.next()
+            {
+                of_page.push((view as usize, start..start + row));
+                start += row;
+                if let Some(list) = lists.get_mut(view as usize) {
                     list.rows += 1;
-                    whole.extend_from_slice(&bytes[row]);
                 }
+            }
+            let only = of_page.first().map(|(view, _)| *view);
+            let only = only.filter(|only| of_page.iter().all(|(view, _)| view == only));
+            if let Some(list) = only.and_then(|only| lists.get_mut(only)) {
+                list.parts.push((bytes, range));
+                of_page.clear();
+                continue;
+            }
+            for (view, row) in of_page.drain(..) {
+                if let Some(copy) = copies.get_mut(view) {
+                    copy.extend_from_slice(&bytes[row]);
+                }
+            }
+            for (list, copy) in
+                lists.iter_mut().zip(&mut copies).filter(|(_, copy)| !copy.is_empty())
+            {
+                let copy = std::mem::take(copy);
+                let whole = 0..copy.len();
+                list.parts.push((copy, whole));
             }
         }
         for (view, notes) in self.notes {
-            if let Some((list, _)) = lists.get_mut(view as usize) {
+            if let Some(list) = lists.get_mut(view as usize) {
                 list.story.notes.add(&notes);
             }
         }
-        let list = |(mut list, bytes): (List, Vec<u8>)| {
-            let whole = 0..bytes.len();
-            list.parts.extend((!bytes.is_empty()).then_some((bytes, whole)));
-            list
-        };
-        lists.into_iter().map(list).collect()
+        lists
     }
 }
 

@@ -89,11 +89,38 @@ impl Rows {
         if self.bytes.len() < self.bytes.capacity() / 2 {
             self.bytes.shrink_to_fit();
         }
+        self.held()
+    }
+
+    /// About how many bytes it holds.
+    pub(super) fn held(&self) -> usize {
         let items = self.items.iter().map(|(_, item)| size_of_val(item) + item.id.len() + 32);
         self.bytes.capacity()
             + (self.keys.capacity() + self.ids.capacity()) * size_of::<u64>()
             + self.shown.capacity() * size_of::<Shown>()
+            + self.notes.capacity() * size_of::<(usize, u32, Notes)>()
             + items.sum::<usize>()
+    }
+
+    /// Drops what is shown to any other question than these.
+    pub(super) fn keep_views(&mut self, is_kept: &impl Fn(u32) -> bool) {
+        if self.shown.iter().all(|shown| is_kept(shown.view)) {
+            return;
+        }
+        let (mut bytes, mut kept, mut from) = (Vec::new(), Vec::new(), 0);
+        for shown in &self.shown {
+            let end = shown.end as usize;
+            if is_kept(shown.view) {
+                bytes.extend_from_slice(&self.bytes[from..end]);
+                kept.push(Shown { end: bytes.len() as u32, ..*shown });
+            }
+            from = end;
+        }
+        bytes.shrink_to_fit();
+        kept.shrink_to_fit();
+        self.notes.retain(|(_, view, _)| is_kept(*view));
+        self.notes.shrink_to_fit();
+        (self.bytes, self.shown) = (bytes, kept);
     }
 
     /// Ends a row that is no user.
@@ -140,6 +167,11 @@ impl Rows {
         at.map(|at| (self.shown[at].view, self.end_before(at)..self.shown[at].end as usize))
     }
 
+    /// The same with the bytes themselves.
+    pub(super) fn texts_of(&self, rows: &Range<usize>) -> impl Iterator<Item = (u32, &[u8])> {
+        self.views_of(rows).map(|(view, bytes)| (view, &self.bytes[bytes]))
+    }
+
     pub(super) fn bytes_of(&self, rows: &Range<usize>) -> Range<usize> {
         let at = self.shown_at(rows);
         self.end_before(at.start)..self.end_before(at.end)
@@ -172,9 +204,9 @@ impl Rows {
         let mut merged = Rows { total, documented, views, ..Rows::default() };
         for row in 0..self.keys.len() {
             let this = row..row + 1;
-            let bytes = &self.bytes[self.bytes_of(&this)];
             let before = *first.entry(self.keys[row]).or_insert(row);
-            let is_same = self.bytes[self.bytes_of(&(before..before + 1))] == *bytes
+            // One question after another: what two of them show may look like what one shows.
+            let is_same = self.texts_of(&(before..before + 1)).eq(self.texts_of(&this))
                 && self.item_of(before) == self.item_of(row);
             if before != row && is_same {
                 continue;
@@ -256,6 +288,44 @@ mod tests {
             (page, beyond),
             (Rows { notes: rows(&[6, 4], 3).notes, ..rows(&[6], 3) }, vec![4])
         );
+    }
+
+    #[test]
+    fn f13_two_rows_of_one_id_that_differ_for_some_question_are_no_repeat() {
+        // The second row shows the first question what the first row shows both, and the second one nothing.
+        let mut page = Rows { views: 2, ..Rows::default() };
+        for texts in [&[",1", ",2"][..], &[",1,2"]] {
+            for (view, text) in (0..).zip(texts) {
+                page.bytes.extend_from_slice(text.as_bytes());
+                page.show(view, Notes::default());
+            }
+            page.push(7, 7);
+        }
+        let before = page.clone();
+        page.merge_repeats();
+        assert_eq!(page, before);
+    }
+
+    #[test]
+    fn n01_what_a_question_shows_that_is_refused_is_given_back() {
+        let mut page = rows(&[1, 2, 3, 4, 5, 6], 3);
+        let held = page.fit();
+        page.keep_views(&|view| view > 0);
+        assert!(page.held() < held);
+        let mut list = List::default();
+        list.add(page, 0..6);
+        let expected = [("", 0, 0), (",2,4,6", 3, 3), (",3,6", 2, 0)];
+        let expected = expected.map(|(text, rows, notes)| (text.to_owned(), rows, notes));
+        assert_eq!(texts(list.split(3)), expected);
+    }
+
+    #[test]
+    fn n01_notes_count_among_the_bytes_of_a_page() {
+        let keys: Vec<u64> = (0..100).collect();
+        let (mut noted, mut plain) = (rows(&keys, 2), rows(&keys, 2));
+        plain.notes = Vec::new();
+        let notes = noted.notes.len() * size_of::<(usize, u32, Notes)>();
+        assert!(noted.fit() >= plain.fit() + notes);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use domain::sweep::{List, Story};
 use http::HeaderValue;
 use limits::{Lent, Share};
 use settings::Coding;
+use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::call::Listed;
@@ -30,6 +31,8 @@ pub(crate) struct Whole {
     pub(crate) lending: [Lending; 4],
     pub(crate) story: Story,
     pub(crate) joined_pages: u64,
+    /// When it was begun to be read.
+    pub(crate) since: Instant,
 }
 
 /// What clients that are taking an answer hold of the bytes that lists may hold: once, however many they are.
@@ -84,9 +87,14 @@ impl Whole {
     }
 
     /// The answer that a list makes.
-    pub(crate) fn of(endpoint: &Endpoint, quirks: &Quirks, listed: Listed) -> Result<Self, Error> {
+    pub(crate) fn of(
+        endpoint: &Endpoint,
+        quirks: &Quirks,
+        listed: Listed,
+        asked: Instant,
+    ) -> Result<Self, Error> {
         // What the list held is given back when the pages are.
-        let Listed { list, joined_pages, holding: _holding, .. } = listed;
+        let Listed { list, joined_pages, holding: _holding, since, .. } = listed;
         let (rows, story) = (list.rows, list.story);
         let (open, close) = endpoint.envelope(quirks, rows);
         let bytes = joined(&open, list, &close);
@@ -98,7 +106,8 @@ impl Whole {
         let etag = HeaderValue::from_maybe_shared(Bytes::from(etag));
         let etag = etag.map_err(|_| Error::Internal)?;
         let (coded, lending) = Default::default();
-        Ok(Whole { bytes, rows, etag, coded, lending, story, joined_pages })
+        let since = since.unwrap_or(asked);
+        Ok(Whole { bytes, rows, etag, coded, lending, story, joined_pages, since })
     }
 }
 

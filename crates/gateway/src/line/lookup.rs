@@ -67,7 +67,7 @@ impl Lookup {
         let asked_at = Instant::now();
         let known = self.find(inner, &call, &name, None).await?;
         let ids = known.groups.ids(&name);
-        let listed = ask(inner, &call, ids.clone()).await?;
+        let mut listed = ask(inner, &call, ids.clone()).await?;
         // Ids that lead to nobody may be dead: the group was deleted, renamed or made anew. They are
         // looked up again, unless that was done a moment ago.
         let is_doubtful = listed.list.rows == 0
@@ -77,6 +77,8 @@ impl Lookup {
             return Ok(listed);
         }
         self.metrics.lookup("doubted");
+        // It has no rows, and holds nothing while the users are read.
+        listed.holding = None;
         let again = self.find(inner, &call, &name, Some(&known)).await?;
         let ids_again = again.groups.ids(&name);
         if ids_again == ids {

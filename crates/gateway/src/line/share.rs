@@ -36,14 +36,15 @@ impl Share {
     async fn shared<S: Below<Call, Listed>>(&self, inner: &S, call: Call) -> Result<Given, Error> {
         let account = call.behalf.account.clone();
         let question = Question::new(call.endpoint.name(), call.plan.filter.clone());
-        let (wants_fresh, deadline) = (call.wants_fresh, Instant::now() + self.deadline);
+        let (wants_fresh, asked) = (call.wants_fresh, Instant::now());
+        let deadline = asked + self.deadline;
         let inner = inner.clone();
         let given = self
             .answers
             // Boxed here, since a reading is moved about before it begins.
             .get(question, wants_fresh, || {
                 Box::pin(async move {
-                    let read = timeout_at(deadline, read(&inner, call)).await;
+                    let read = timeout_at(deadline, read(&inner, call, asked)).await;
                     read.unwrap_or(Err(Error::Deadline))
                 })
             })
@@ -60,9 +61,13 @@ impl Share {
     }
 }
 
-/// One answer's bytes, read anew.
-pub(crate) async fn read<S: Below<Call, Listed>>(inner: &S, call: Call) -> Result<Whole, Error> {
+/// One answer's bytes, read anew for one who asked at that time.
+pub(crate) async fn read<S: Below<Call, Listed>>(
+    inner: &S,
+    call: Call,
+    asked: Instant,
+) -> Result<Whole, Error> {
     let (endpoint, quirks) = (call.endpoint, Arc::clone(&call.quirks));
     let listed = inner.ask(call).await?;
-    Whole::of(endpoint, &quirks, listed)
+    Whole::of(endpoint, &quirks, listed, asked)
 }

@@ -81,7 +81,9 @@ impl Exchange {
             return Err(Error::BadType);
         }
         let body = answer.into_body();
-        if body.len() < LARGE_BYTES {
+        // Each question that shares the page looks at every row.
+        let questions = page.list.audience.as_ref().map_or(1, |audience| audience.waiting());
+        if body.len().saturating_mul(questions) < LARGE_BYTES {
             return reader.page(&page.list, &body, is_filtered);
         }
         let reader = Arc::clone(reader);
@@ -118,7 +120,7 @@ impl Reader {
     fn read(&self, call: &ListCall, body: &[u8], is_filtered: bool) -> Result<PageRead, Error> {
         let ListCall { listing, ask, related, for_roster, .. } = call;
         let (dialect, rules) = (self.upstream.dialect, &self.upstream.rules);
-        let asks = call.audience.as_ref().map(|audience| audience.begin());
+        let asks = call.audience.as_ref().map(|audience| audience.questions());
         let is_of_all = match &asks {
             Some(asks) => asks.iter().flatten().any(|ask| ask.plan.filter.is_everyone()),
             None => ask.is_of_all(),

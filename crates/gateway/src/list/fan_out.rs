@@ -14,7 +14,7 @@ use std::time::Duration;
 use domain::sweep::{Failure, Limits, List, Next, Rows, Story, Sweep, Window};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use limits::{Admission, Full, Holding, Pause, Share, Shed};
+use limits::{Admission, Full, Holding, Pause, Share, Shed, may_stay};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
@@ -73,6 +73,9 @@ impl FanOut {
         let (mut found, mut held, mut long) = (Found::default(), 0, None::<Long>);
         let mut restarts = 0;
         loop {
+            if let (Some(audience), Some(long)) = (&call.audience, &mut long) {
+                self.lighten(audience, &mut sweep, &mut long.holding);
+            }
             let may_go_on = match &long {
                 None => sweep.story().pages == 0,
                 Some(long) => long.holding.has_room().is_ok(),
@@ -85,7 +88,7 @@ impl FanOut {
                     }
                     self.note(&call, list.story);
                     let holding = long.map(|long| Arc::new(long.holding.ended()));
-                    return Ok(Listed { list, found, joined_pages: 0, holding });
+                    return Ok(Listed { list, found, holding, ..Listed::default() });
                 }
                 Next::Failed(failure) => {
                     if failure == Failure::PagingBroken {
@@ -107,10 +110,10 @@ impl FanOut {
                 && sweep.story().restarts > restarts
             {
                 restarts = sweep.story().restarts;
-                long.holding.clear();
+                long.holding.shrink(0);
             }
             if let Some((window, read)) = in_flight.next().await {
-                let mut read = match read {
+                let read = match read {
                     Ok(read) => read,
                     Err(error) => {
                         // Nothing of it may be taken for a list that this place does not have.
@@ -130,20 +133,21 @@ impl FanOut {
                     }
                 };
                 found.extend(read.found);
-                let bytes = read.rows.fit();
+                let mut rows = read.rows;
+                let bytes = rows.fit();
                 match &mut long {
                     Some(long) => long.holding.grow(bytes),
                     None => held += bytes,
                 }
-                let is_over = call.audience.as_ref().is_some_and(|audience| {
-                    self.is_over(audience, &mut read.rows, &sweep, long.as_ref())
-                });
-                sweep.put(window, read.rows);
-                if is_over {
+                if let Some(audience) = &call.audience {
+                    self.tell_found(audience, &rows, sweep.story());
+                }
+                sweep.put(window, rows);
+                self.fits(&call, &sweep).inspect_err(|_| self.note(&call, sweep.story()))?;
+                if call.audience.as_ref().is_some_and(|audience| audience.is_deserted()) {
                     self.note(&call, sweep.story());
                     return Ok(Listed::default());
                 }
-                self.fits(&call, &sweep).inspect_err(|_| self.note(&call, sweep.story()))?;
             } else if let Some(long) = &long {
                 Box::pin(self.room(&call, long))
                     .await
@@ -170,13 +174,14 @@ impl FanOut {
         // and looked up is waited for by many, and only a few of its lists are read at a time.
         let is_of_all = matches!(call.ask, Ask::Items | Ask::Groups);
         let needs_turn = call.audience.is_none() && !call.behalf.is_background && !is_of_all;
-        let turn = match needs_turn {
-            true => Some(self.turns.enter().await.map_err(|_| self.refused(Full::Own))?),
-            false => None,
-        };
-        let mut holding = self.share.reading();
-        holding.grow(held);
-        Ok(Long { _turn: turn, holding })
+        let holding = self.share.holding(held);
+        let mut turn = if needs_turn { self.turns.try_enter() } else { None };
+        if needs_turn && turn.is_none() {
+            // What it holds stays while it waits.
+            holding.has_room().map_err(|full| self.refused(full))?;
+            turn = Some(self.turns.enter().await.map_err(|_| self.refused(Full::Own))?);
+        }
+        Ok(Long { _turn: turn, holding: holding.begun() })
     }
 
     /// Waits until the list may grow.
@@ -196,28 +201,31 @@ impl FanOut {
         no_room(full)
     }
 
-    /// Answers the questions whose one row is on this page, and refuses some where all of them together are
-    /// too large. Whether nobody waits any more.
-    fn is_over(
-        &self,
-        audience: &Askers,
-        page: &mut Rows,
-        sweep: &Sweep,
-        long: Option<&Long>,
-    ) -> bool {
-        if long.is_some_and(|long| long.holding.is_too_large()) {
-            audience.tell_later_half(|| Err(self.refused(Full::Own)));
-        }
+    /// Answers the questions whose one row is on this page.
+    fn tell_found(&self, audience: &Askers, page: &Rows, before: Story) {
         let seeks_one = !audience.all(|ask| !ask.wants_one());
-        if seeks_one && page.total <= self.upstream.settings.rows_max {
-            page.merge_repeats();
-            let story = Story { pages: sweep.story().pages + 1, ..sweep.story() };
-            audience.tell_some(|seat, ask: &RowsAsk| {
-                let list = ask.wants_one().then(|| List::of_one(page, seat as u32, story))??;
-                Some(Ok(Listed { list, ..Listed::default() }))
-            });
+        if !seeks_one || page.total > self.upstream.settings.rows_max {
+            return;
         }
-        audience.is_deserted()
+        let story = Story { pages: before.pages + 1, ..before };
+        audience.tell_some(|seat, ask: &RowsAsk, _| {
+            let list = ask.wants_one().then(|| List::of_one(page, seat as u32, story))??;
+            Some(Ok(Listed { list, ..Listed::default() }))
+        });
+    }
+
+    /// Where the questions together hold too much, refuses those that hold most, and drops their rows.
+    fn lighten(&self, audience: &Askers, sweep: &mut Sweep, holding: &mut Holding) {
+        let Some(bytes_max) = holding.excess().filter(|_| audience.waiting() > 1) else { return };
+        let waits = Vec::from_iter(audience.questions().iter().map(Option::is_some));
+        let mut held = sweep.held_by(waits.len());
+        held.iter_mut().zip(&waits).filter(|(_, waits)| !**waits).for_each(|(held, _)| *held = 0);
+        let may_stay = may_stay(&held, bytes_max);
+        let is_in = |seats: &[bool], seat: usize| seats.get(seat).copied().unwrap_or_default();
+        let stays = |seat| is_in(&may_stay, seat);
+        audience.tell_some(|seat, _, _| (!stays(seat)).then(|| Err(self.refused(Full::Own))));
+        let is_kept = |view| is_in(&waits, view as usize) && stays(view as usize);
+        holding.shrink(sweep.keep_views(is_kept));
     }
 
     /// Whether the pages that are left can be had in time, as far as is known now.
@@ -235,8 +243,20 @@ impl FanOut {
             return pacer.admits(left, now, soon).map_err(|_| Error::Overloaded);
         }
         let start = self.pause.until().unwrap_or_else(Instant::now);
-        let fits = pacer.admits(left, start, call.deadline);
-        fits.map_err(|retry_after| Error::RateLimited { retry_after })
+        let limited = |retry_after| Error::RateLimited { retry_after };
+        let Some(audience) = &call.audience else {
+            return pacer.admits(left, start, call.deadline).map_err(limited);
+        };
+        // Of those who share it some have less time left.
+        let first = audience.deadlines().map_or(call.deadline, |(first, _)| first);
+        if pacer.admits(left, start, first).is_err() {
+            audience.tell_some(|_, ask, deadline| {
+                let fits =
+                    if ask.wants_one() { Ok(()) } else { pacer.admits(left, start, deadline) };
+                fits.err().map(|retry_after| Err(limited(retry_after)))
+            });
+        }
+        Ok(())
     }
 
     /// Tells which page cannot be read, and which of its rows. Where `reads_others` does not hold, the

@@ -3,8 +3,8 @@
 //!
 //! Only so many readings run at a time as the caller's places upstream can feed. Questions that come while
 //! these run wait for the next reading, and it answers all of them, each with its own rows. A question that
-//! comes after the first page was read has missed it, and waits for the reading after that one. Must never
-//! answer a question from pages that came before the question.
+//! comes after the first page was asked for waits for the reading after that one. Must never answer a question
+//! from pages that were asked for before the question, nor let one wait longer than it would alone.
 
 use std::collections::HashMap;
 use std::mem::{Discriminant, discriminant};
@@ -18,10 +18,11 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, select};
 use limits::{Admission, Shed};
 use tokio::runtime::Handle;
-use tokio::time::Instant;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
-use crate::call::{Ask, Askers, ListCall, Listed, RowsAsk};
+use crate::call::{Ask, Askers, Found, ListCall, Listed, RowsAsk};
 use crate::error::Error;
 use crate::line::upstream::Upstream;
 use crate::observe::metrics::Metrics;
@@ -33,8 +34,8 @@ pub(crate) struct Gather {
     /// The turns of the caller's long lists.
     pub(crate) turns: Arc<Admission>,
     pub(crate) open: Open,
-    /// How long a reading may take that has its turn.
-    pub(crate) deadline: Duration,
+    /// How long before its deadline a question gives up that waits for a turn.
+    pub(crate) give_up: Duration,
     pub(crate) metrics: Metrics,
 }
 
@@ -74,7 +75,8 @@ impl Gather {
     ) -> Result<Listed, Error> {
         let (joined, account) = {
             let readings = self.open.readings();
-            let joined = readings.get(&pages).and_then(|audience| audience.join(&ask));
+            let open = readings.get(&pages);
+            let joined = open.and_then(|audience| audience.join(&ask, call.deadline));
             (joined, call.behalf.account.clone())
         };
         let answer = match joined {
@@ -82,7 +84,7 @@ impl Gather {
             None => {
                 let audience = Arc::<Askers>::default();
                 // Nobody else has it yet, so it has not begun.
-                let told = audience.join(&ask).ok_or(Error::Internal)?;
+                let told = audience.join(&ask, call.deadline).ok_or(Error::Internal)?;
                 self.open.readings().insert(pages.clone(), Arc::clone(&audience));
                 let end = End { open: self.open.clone(), pages, audience: Arc::clone(&audience) };
                 let work = self.reading(inner.clone(), call, end).in_current_span().boxed();
@@ -121,25 +123,26 @@ impl Gather {
         mut call: ListCall,
         end: End,
     ) -> impl Future<Output = ()> + Send + use<S> {
-        let (turns, deadline) = (Arc::clone(&self.turns), self.deadline);
+        let (turns, give_up) = (Arc::clone(&self.turns), self.give_up);
         let metrics = self.metrics.clone();
         async move {
             let audience = &end.audience;
+            let mut since = None;
             let listed = async {
-                let _turn = turns.enter().await.map_err(|_| {
-                    metrics.shed(Shed::Tenant);
-                    Error::TenantLimit
-                })?;
-                // Those who came last have as much time as the first one had.
-                call.deadline = Instant::now() + deadline;
+                let _turn = turn(&turns, audience, give_up, &metrics).await?;
+                // A page that is asked for from now on is no older than any question.
+                audience.begin();
+                since = Some(Instant::now());
+                // Each is waited for until its own deadline; the pages are, until the last of these.
+                call.deadline = audience.deadlines().map_or(call.deadline, |(_, last)| last);
                 call.audience = Some(Arc::clone(audience));
                 inner.ask(call).await
             };
             match listed.await {
                 Ok(Listed { list, joined_pages, holding, .. }) => {
                     for (seat, list) in list.split(audience.len()).into_iter().enumerate() {
-                        let holding = holding.clone();
-                        let listed = Listed { list, joined_pages, holding, ..Listed::default() };
+                        let (found, holding) = (Found::default(), holding.clone());
+                        let listed = Listed { list, found, joined_pages, holding, since };
                         audience.tell(seat, Ok(listed));
                     }
                 }
@@ -147,6 +150,31 @@ impl Gather {
             }
         }
     }
+}
+
+/// A turn for those who share a reading. Each of them waits for it as long as it would alone, and is told then.
+async fn turn(
+    turns: &Admission,
+    audience: &Askers,
+    give_up: Duration,
+    metrics: &Metrics,
+) -> Result<OwnedSemaphorePermit, Error> {
+    let refused = || {
+        metrics.shed(Shed::Tenant);
+        Error::TenantLimit
+    };
+    let until = |deadline: Instant| deadline.checked_sub(give_up).unwrap_or(deadline);
+    let mut turn = pin!(turns.wait());
+    // Where nobody waits any more, nobody can join either.
+    while !audience.is_deserted() {
+        let Some((first, _)) = audience.deadlines() else { continue };
+        if let Ok(turn) = timeout_at(until(first), &mut turn).await {
+            return turn.map_err(|_| refused());
+        }
+        let now = Instant::now();
+        audience.tell_some(|_, _, deadline| (until(deadline) <= now).then(|| Err(refused())));
+    }
+    Err(Error::TenantLimit)
 }
 
 /// Ends a reading, however it ended.

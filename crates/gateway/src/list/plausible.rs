@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::listing::{Listing, Which};
+use domain::sweep::Story;
 use domain::upstream::{SchemaError, SchemaKind};
 use settings::ShrunkList;
 
@@ -55,7 +56,12 @@ impl Plausible {
     ) -> Result<Listed, Error> {
         let first = inner.ask(call.clone()).await?;
         let listed = match self.had_far_more(which, first.list.read) {
-            Some(before) => self.again(inner, &call, which, before, &first).await?,
+            Some(before) => {
+                // Only what it cost is kept of it.
+                let story = first.list.story;
+                drop(first);
+                self.again(inner, &call, which, before, story).await?
+            }
             None => first,
         };
         self.note(which, listed.list.read);
@@ -72,11 +78,11 @@ impl Plausible {
         call: &ListCall,
         which: Which,
         before: u64,
-        first: &Listed,
+        first: Story,
     ) -> Result<Listed, Error> {
         tokio::time::sleep(PAUSE).await;
         let mut listed = inner.ask(call.clone()).await?;
-        listed.list.story.add(&first.list.story);
+        listed.list.story.add(&first);
         call.behalf.account.note(|account| account.story = listed.list.story);
         let rows = listed.list.read;
         if self.had_far_more(which, rows).is_none() {

@@ -29,6 +29,7 @@ const CONFIG: &str = r#"
 dialect = "voiso-v4"
 base_url = "http://127.0.0.1:9"
 pages_in_flight_max = PAGES
+MORE
 [[caller]]
 name = "crm"
 legacy_key = { env = "LEGACY" }
@@ -42,8 +43,13 @@ const WAIT: Duration = Duration::from_secs(10);
 
 /// A gateway whose lists read so many pages at a time.
 pub(super) fn state(pages_in_flight_max: u32) -> State {
+    state_with(pages_in_flight_max, "")
+}
+
+/// The same with more TOML in the upstream's table.
+pub(super) fn state_with(pages_in_flight_max: u32, more: &str) -> State {
     let env = ["LEGACY", "V4"].map(|name| (name.to_owned(), format!("{name}-key")));
-    let config = CONFIG.replace("PAGES", &pages_in_flight_max.to_string());
+    let config = CONFIG.replace("PAGES", &pages_in_flight_max.to_string()).replace("MORE", more);
     let config = Config::parse(&config, "t.toml", &env).unwrap();
     State::new(config, crate::Surroundings::default()).unwrap()
 }

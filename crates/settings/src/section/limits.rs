@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de::Error};
 
-use crate::value::check::{count, positive, queue, some_count, some_size, time};
+use crate::value::check::{
+    count, positive, queue, some_count, some_queue, some_size, some_size_within, time,
+};
 
 /// `[limits]`.
 #[derive(Debug, Clone, Deserialize)]
@@ -24,12 +26,11 @@ pub struct Limits {
     pub queue_wait_max: Duration,
     #[serde(deserialize_with = "some_count")]
     requests_per_caller_max: Option<usize>,
-    /// Lists of one caller that have more than one page and wait for their turn; more are refused with 429.
-    #[serde(deserialize_with = "queue")]
-    pub lists_queued_max: usize,
-    #[serde(deserialize_with = "some_size")]
+    #[serde(deserialize_with = "some_queue")]
+    lists_queued_max: Option<usize>,
+    #[serde(deserialize_with = "some_size_within::<LISTS_BYTES_MIN, LISTS_BYTES_MAX, _, _>")]
     lists_bytes_max: Option<u64>,
-    #[serde(deserialize_with = "some_size")]
+    #[serde(deserialize_with = "some_size_within::<LISTS_BYTES_MIN, LISTS_BYTES_MAX, _, _>")]
     lists_bytes_per_caller_max: Option<u64>,
     /// For how long a process that is to stop goes on accepting.
     #[serde(deserialize_with = "drain_delay")]
@@ -47,7 +48,7 @@ impl Default for Limits {
             requests_queued_max: 256,
             queue_wait_max: Duration::from_secs(1),
             requests_per_caller_max: None,
-            lists_queued_max: 64,
+            lists_queued_max: None,
             lists_bytes_max: None,
             lists_bytes_per_caller_max: None,
             drain_delay: Duration::from_secs(5),
@@ -72,6 +73,12 @@ impl Limits {
         self.requests_per_caller_max.unwrap_or(self.requests_in_flight_max)
     }
 
+    /// Lists of one caller that have more than one page and wait for their turn; more are refused with 429. All
+    /// that it may have may be such lists.
+    pub fn lists_queued_max(&self) -> usize {
+        self.lists_queued_max.unwrap_or_else(|| self.requests_per_caller_max())
+    }
+
     /// Bytes that lists hold while they are read and until they are taken, all together, where there is so
     /// much memory.
     pub fn lists_bytes_max(&self, memory: u64) -> u64 {
@@ -84,6 +91,10 @@ impl Limits {
         self.lists_bytes_per_caller_max.unwrap_or(share)
     }
 }
+
+/// With less, hardly any list of two pages could be read.
+const LISTS_BYTES_MIN: usize = 1 << 20;
+const LISTS_BYTES_MAX: usize = 1 << 40;
 
 /// Nobody waits longer for traffic to go elsewhere; more is most likely a mistake.
 const DRAIN_DELAY_MAX: Duration = Duration::from_secs(3600);

@@ -56,6 +56,17 @@ where
     fit.ok_or_else(|| D::Error::custom(format_args!("must be {} to {}", Bytes(LEAST), Bytes(MOST))))
 }
 
+/// The same that somebody may leave out.
+pub(crate) fn some_size_within<'de, const LEAST: usize, const MOST: usize, D, N>(
+    de: D,
+) -> Result<Option<N>, D::Error>
+where
+    D: Deserializer<'de>,
+    N: TryFrom<usize>,
+{
+    size_within::<LEAST, MOST, _, _>(de).map(Some)
+}
+
 /// A number of things, at least one, as the number type that the section uses.
 pub(crate) fn count<'de, D, N>(de: D) -> Result<N, D::Error>
 where
@@ -93,6 +104,11 @@ pub(crate) fn queue<'de, D: Deserializer<'de>>(de: D) -> Result<usize, D::Error>
         number @ 0..=COUNT_MAX => Ok(number),
         _ => Err(D::Error::custom(format_args!("must be at most {COUNT_MAX}"))),
     }
+}
+
+/// The same that somebody may leave out.
+pub(crate) fn some_queue<'de, D: Deserializer<'de>>(de: D) -> Result<Option<usize>, D::Error> {
+    queue(de).map(Some)
 }
 
 /// A part of all, from none to the whole.

@@ -35,6 +35,7 @@ impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             bytes if bytes % (1 << 30) == 0 => write!(f, "{}GiB", bytes >> 30),
+            bytes if bytes % (1 << 20) == 0 => write!(f, "{}MiB", bytes >> 20),
             bytes if bytes % (1 << 10) == 0 => write!(f, "{}KiB", bytes >> 10),
             bytes => write!(f, "{bytes}B"),
         }

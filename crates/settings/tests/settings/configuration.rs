@@ -182,6 +182,15 @@ fn each_mistake_is_one_line_with_file_line_and_field() {
             format!("[limits]\nrequest_deadline = \"0s\"\n{GOOD}"),
             "t.toml:2: limits.request_deadline: must be more",
         ),
+        // No list could ever be read.
+        (
+            format!("[limits]\nlists_bytes_max = \"0B\"\n{GOOD}"),
+            "t.toml:2: limits.lists_bytes_max: must be 1MiB to 1024GiB",
+        ),
+        (
+            format!("[limits]\nlists_bytes_per_caller_max = \"1023KiB\"\n{GOOD}"),
+            "t.toml:2: limits.lists_bytes_per_caller_max: must be 1MiB to 1024GiB",
+        ),
         (format!("[log]\nlevel = \"inof\"\n{GOOD}"), "t.toml:2: log.level: must be off"),
         (format!("[log]\nlevel = \"gateway=loud\"\n{GOOD}"), "t.toml:2: log.level: must be off"),
         (format!("[log]\nlevel = \"WARNING\"\n{GOOD}"), "t.toml:2: log.level: must be off"),

@@ -45,6 +45,7 @@ fn whole(bytes: impl Into<Bytes>) -> Whole {
         lending: Default::default(),
         story: Default::default(),
         joined_pages: 0,
+        since: Instant::now(),
     }
 }
 
@@ -340,4 +341,23 @@ async fn n05_an_answer_is_counted_once_until_its_last_client_has_taken_it() {
     assert_eq!(share.held(), 0);
     let _small = lend(&whole("fits into a connection's buffers"));
     assert_eq!(share.held(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn n04_that_no_user_fits_grows_old_from_the_first_page_on() {
+    let answers = Answers::new(NOT_KEPT, 1 << 20, 0, READINGS);
+    for (took, source) in [(2, Source::Kept), (6, Source::Read)] {
+        answers.forget();
+        let read = || async move {
+            let since = Instant::now();
+            tokio::time::sleep(Duration::from_secs(took)).await;
+            let story = domain::sweep::Story { pages: 2, ..Default::default() };
+            Ok(Whole { rows: 0, story, since, ..whole("[]") })
+        };
+        answers.get(question("id=1"), false, read).await.unwrap();
+        let again = answers.get(question("id=1"), false, read).await.unwrap();
+        assert_eq!(again.source, source);
+        let age = if source == Source::Kept { took } else { 0 };
+        assert_eq!(again.age, Duration::from_secs(age));
+    }
 }
