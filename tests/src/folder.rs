@@ -1,5 +1,6 @@
 //! Files that a test needs: each test has a folder of its own, which is removed when the test ends.
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -61,6 +62,35 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A file of one test, in a folder of its own. It is removed with all that is written beside it.
+#[derive(Debug)]
+pub struct File {
+    path: PathBuf,
+    _folder: Folder,
+}
+
+impl File {
+    /// A file that is not there yet.
+    pub fn new(name: &str) -> File {
+        let folder = Folder::new();
+        File { path: folder.path(name), _folder: folder }
+    }
+}
+
+impl Deref for File {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl AsRef<Path> for File {
+    fn as_ref(&self) -> &Path {
+        &self.path
     }
 }
 

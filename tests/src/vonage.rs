@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use simulator::{Dialect, Settings, Simulator, User};
 
+use crate::folder::File;
 use crate::{CLIENT, Front, LEGACY_KEY, World, config, vendor};
 
 /// A configuration for one caller `crm` over one Vonage upstream. `more` is TOML put into the
@@ -35,30 +35,24 @@ pub async fn world(settings: Settings, more: &str, rest: &str) -> World {
 pub async fn mapped_world(settings: Settings, more: &str, rest: &str) -> World {
     let settings = Settings { dialect: Dialect::VonageV4, ..settings };
     let (vendor, vendor_address, guard) = vendor(settings).await;
-    let more = format!("{}\n{more}", map_of(&vendor));
+    let (map, _file) = map_of(&vendor);
+    let more = format!("{map}\n{more}");
     let front = Front::start_with(&config_text(vendor_address, &more, rest), &ENV).await;
     World { vendor, vendor_address, front, _guard: guard }
 }
 
-/// The settings for a table of all users.
+/// The settings for a table of all users, and its file, which is read once.
 #[expect(clippy::expect_used, reason = "a test's world either stands or fails the test")]
-pub fn map_of(vendor: &Simulator) -> String {
+pub fn map_of(vendor: &Simulator) -> (String, File) {
     let lines: Vec<String> = vendor
         .records()
         .iter()
         .map(|user| format!("{},{}\n", simulator::vonage_user_id(user.id), user.id))
         .collect();
-    let file = temporary("ids.csv");
+    let file = File::new("ids.csv");
     // A table needs a pair, also where there is nobody.
     std::fs::write(&file, format!("nobody,1\n{}", lines.concat())).expect("a temporary file");
-    format!("id_policy = \"map\"\nid_map = {:?}", file.display().to_string())
-}
-
-/// A path in the temporary folder that no other test has.
-pub fn temporary(name: &str) -> PathBuf {
-    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-    let next = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    std::env::temp_dir().join(format!("tieline-{}-{next}-{name}", std::process::id()))
+    (format!("id_policy = \"map\"\nid_map = {:?}", file.display().to_string()), file)
 }
 
 /// What v1 users must answer over Vonage under default settings, by the old number: the legacy

@@ -207,11 +207,17 @@ async fn configured(
     let token_url = is_vonage(of).then(|| format!("{base_url}/Auth/connect/token"));
     let behind = relay::Behind::Live(Box::new(Upstream { base_url, token_url, client: client() }));
     let relay = Relay::start(behind, RelaySettings::default(), stop).await.unwrap();
+    // The table's file is there until the configuration is read.
+    let (map, _file) = match of {
+        Vendor::VonageMapped => {
+            let (map, file) = vonage::map_of(vendor);
+            (map, Some(file))
+        }
+        _ => Default::default(),
+    };
     let (text, key, name) = match of {
         Vendor::Vonage => (vonage::config_text(upstream, "", ""), tests::CLIENT, "vcc"),
-        Vendor::VonageMapped => {
-            (vonage::config_text(upstream, &vonage::map_of(vendor), ""), tests::CLIENT, "vcc")
-        }
+        Vendor::VonageMapped => (vonage::config_text(upstream, &map, ""), tests::CLIENT, "vcc"),
         _ => (config_text(upstream, "", ""), V4_KEY, "ams"),
     };
     let mut config = parsed(&text, &[("V4", key)]).unwrap();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use roster::{Roster, Scope};
 use simulator::{Dialect, Settings};
-use tests::vonage::temporary;
+use tests::folder::File;
 use tests::{DELETED, Front, V1_USERS, V4_KEY, World, config, parsed, users};
 
 fn with_roster(file: &Path) -> String {
@@ -21,7 +21,7 @@ fn set(ids: Vec<u64>) -> BTreeSet<u64> {
 
 #[tokio::test]
 async fn users_who_vanish_are_deleted_agents_after_two_readings() {
-    let file = temporary("roster.sqlite");
+    let file = File::new("roster.sqlite");
     let world = World::with(users(250), "", &with_roster(&file)).await;
     let live = world.get(V1_USERS).await.ids();
     let before = world.get(DELETED).await;
@@ -51,7 +51,7 @@ async fn users_who_vanish_are_deleted_agents_after_two_readings() {
 
 #[tokio::test]
 async fn a_user_who_comes_back_is_live_and_no_deleted_agent() {
-    let file = temporary("roster.sqlite");
+    let file = File::new("roster.sqlite");
     let (first, second) = (World::new(users(60)).await, World::new(users(61)).await);
     // Two vendors whose users have the same ids but for one, asked in turn under one name.
     let of = |world: &World| tests::config_text(world.vendor_address, "", &with_roster(&file));
@@ -72,7 +72,7 @@ async fn a_user_who_comes_back_is_live_and_no_deleted_agent() {
 
 #[tokio::test]
 async fn imported_users_are_listed_unless_they_are_live_and_each_source_can_be_switched_off() {
-    let file = temporary("roster.sqlite");
+    let file = File::new("roster.sqlite");
     let vendor = World::new(users(80)).await;
     let live = vendor.get(V1_USERS).await.ids();
     let marked = set(vendor.get(DELETED).await.ids());
@@ -103,7 +103,7 @@ async fn imported_users_are_listed_unless_they_are_live_and_each_source_can_be_s
 
 #[tokio::test]
 async fn a_filtered_list_makes_no_user_vanish_and_no_caller_sees_anothers_users() {
-    let file = temporary("roster.sqlite");
+    let file = File::new("roster.sqlite");
     let second = config::another("wall", "second-key", "{ groups = [\"Agent\"] }");
     let second = second + &with_roster(&file);
     let world = World::with(users(250), "", &second).await;
@@ -134,7 +134,7 @@ async fn a_filtered_list_makes_no_user_vanish_and_no_caller_sees_anothers_users(
 
 #[tokio::test]
 async fn a_narrowed_caller_sees_only_its_own_users_among_the_deleted() {
-    let file = temporary("roster.sqlite");
+    let file = File::new("roster.sqlite");
     let (vendor, address, _guard) = tests::vendor(users(250)).await;
     let config = tests::config_text(address, "", &with_roster(&file))
         .replace("\"everything\"", "{ groups = [\"Agent\"] }");
@@ -155,7 +155,7 @@ async fn a_narrowed_caller_sees_only_its_own_users_among_the_deleted() {
 
 #[tokio::test]
 async fn an_upstream_that_suddenly_lists_very_few_users_is_not_believed_at_once() {
-    let file = temporary("roster.sqlite");
+    let file = File::new("roster.sqlite");
     let (full, empty) = (World::new(users(100)).await, World::new(users(0)).await);
     let of = |world: &World| tests::config_text(world.vendor_address, "", &with_roster(&file));
     let front = Front::start(&of(&full)).await;
@@ -168,7 +168,7 @@ async fn an_upstream_that_suddenly_lists_very_few_users_is_not_believed_at_once(
 
 #[tokio::test]
 async fn over_vonage_users_deleted_for_good_are_remembered_too() {
-    let file = temporary("roster.sqlite");
+    let file = File::new("roster.sqlite");
     let settings = Settings { dialect: Dialect::VonageV4, ..users(200) };
     let (vendor, address, _guard) = tests::vendor(settings).await;
     let config = tests::vonage::config_text(address, "", &with_roster(&file));
@@ -191,7 +191,7 @@ async fn over_vonage_users_deleted_for_good_are_remembered_too() {
 
 #[tokio::test]
 async fn over_vonage_no_filter_makes_anybody_vanish() {
-    let file = temporary("roster.sqlite");
+    let file = File::new("roster.sqlite");
     let settings = Settings { dialect: Dialect::VonageV4, ..users(9) };
     let (_vendor, address, _guard) = tests::vendor(settings).await;
     let rest = format!("[legacy.v1_users.filters]\nname = \"contains\"\n{}", with_roster(&file));
@@ -213,7 +213,7 @@ async fn over_vonage_no_filter_makes_anybody_vanish() {
 
 #[test]
 fn a_file_that_is_no_roster_is_refused_and_stays_as_it_is() {
-    let file = temporary("roster.sqlite");
+    let file = File::new("roster.sqlite");
     std::fs::write(&file, "my diary").unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], 9));

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use gateway::metrics::{Kind, METRICS};
 use saphyr::{LoadableYamlNode, Yaml};
 use serde_json::Value;
-use tests::{V1_USERS, World, failing, users, vonage};
+use tests::folder::File;
+use tests::{V1_USERS, World, failing, users};
 
 const DASHBOARD: &str = include_str!("../../../../deploy/grafana-dashboard.json");
 const ALERTS: &str = include_str!("../../../../deploy/alerts.yaml");
@@ -213,7 +214,7 @@ fn every_metric_has_its_row_with_its_labels_in_the_operators_table() {
 
 #[tokio::test]
 async fn a_running_world_shows_the_metrics_of_the_table_with_their_labels() {
-    let file = vonage::temporary("roster.sqlite");
+    let file = File::new("roster.sqlite");
     let rest = format!("[roster]\nfile = {:?}\n", file.display().to_string());
     let world = World::with(users(250), "attempts_max = 1", &rest).await;
     for query in ["", "?sag=Agent&page=2", "?name=x&Name=x"] {

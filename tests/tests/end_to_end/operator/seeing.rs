@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use http::Method;
 use serde_json::{Value, json};
 use simulator::Settings;
+use tests::folder::File;
 use tests::raw::{Head, Raw, Reply};
 use tests::{
     Answer, Front, LEGACY_KEY, V1_USERS, V4_KEY, World, config, config_text, failing, parsed,
@@ -206,7 +207,7 @@ async fn filters_and_losses_are_counted_by_caller() {
 
 #[tokio::test]
 async fn metrics_show_the_process_its_version_its_callers_and_its_roster() {
-    let file = vonage::temporary("roster.sqlite");
+    let file = File::new("roster.sqlite");
     let rest = format!("[roster]\nfile = {:?}\n", file.display().to_string());
     let world = World::with(users(150), "", &rest).await;
     let before = metrics(&world.front).await;

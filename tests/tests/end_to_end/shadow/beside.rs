@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use http::Method;
 use serde_json::Value;
 use simulator::{Settings, Simulator};
+use tests::folder::File;
 use tests::raw::{Head, Raw, Reply};
 use tests::shadow::{found, front, outcome, text};
 use tests::wire::{Far, Wire};
-use tests::{Answer, Front, LEGACY_KEY, V1_USERS, V4_KEY, vendor, vonage};
+use tests::{Answer, Front, LEGACY_KEY, V1_USERS, V4_KEY, vendor};
 
 /// An address where nobody listens.
 async fn nowhere() -> SocketAddr {
@@ -284,7 +285,7 @@ async fn differing(shadow: &str) -> (Front, Vec<Box<dyn std::any::Any>>) {
 
 #[tokio::test]
 async fn l04_a_difference_is_kept_as_where_and_why_and_no_value_of_it() {
-    let file = vonage::temporary("shadow.json");
+    let file = File::new("shadow.json");
     let (front, _world) =
         differing(&format!("report_file = {:?}", file.display().to_string())).await;
     for target in [V1_USERS, "/user_management/v1/users?sag=CanaryGroup"] {
@@ -314,7 +315,6 @@ async fn l04_a_difference_is_kept_as_where_and_why_and_no_value_of_it() {
     front.stop();
     front.running.finished().await;
     let report = std::fs::read_to_string(&file).unwrap();
-    std::fs::remove_file(&file).unwrap();
     assert_eq!(
         serde_json::from_str::<Value>(&report).unwrap()["differences"],
         found["differences"]

@@ -8,10 +8,11 @@ use std::time::Duration;
 use gateway::Surroundings;
 use shadow::{Judge, Listener, Question, Reply};
 use simulator::Settings;
+use tests::folder::File;
 use tests::raw::{Head, Raw, Reply as Said};
 use tests::shadow::{found, front, outcome, text};
 use tests::wire::{Far, Wire};
-use tests::{Front, V1_USERS, V4_KEY, parsed, vendor, vonage};
+use tests::{Front, V1_USERS, V4_KEY, parsed, vendor};
 
 const NOBODY: &str = "/api/user_management/v1/users?id=x";
 
@@ -136,7 +137,7 @@ async fn told_to_stop_it_waits_for_no_comparison_and_leaves_its_report() {
         std::future::pending().await
     })
     .await;
-    let file = vonage::temporary("report.json");
+    let file = File::new("report.json");
     let shadow = format!(
         "attempt_timeout = \"1h\"\nqueue_max = 1\nreport_file = {:?}\n[limits]\ndrain_delay = \"0s\"",
         file.display().to_string()
@@ -158,7 +159,6 @@ async fn told_to_stop_it_waits_for_no_comparison_and_leaves_its_report() {
     front.stop();
     front.running.finished().await;
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-    std::fs::remove_file(&file).unwrap();
     assert_eq!(outcome(&report, "failed") + outcome(&report, "equal"), 0, "given up, not counted");
     assert!(report["dropped"]["queue_full"].as_u64() >= Some(2), "{report}");
 }
