@@ -14,6 +14,7 @@ pub(crate) const RST_STREAM: u8 = 0x3;
 pub(crate) const WINDOW_UPDATE: u8 = 0x8;
 pub(crate) const CONTINUATION: u8 = 0x9;
 pub(crate) const END_STREAM: u8 = 0x1;
+pub(crate) const END_HEADERS: u8 = 0x4;
 const PADDED: u8 = 0x8;
 const PRIORITY: u8 = 0x20;
 /// `host`, without a value: an indexed field of the static table (RFC 7541, appendix A). It is no trailer.

@@ -74,6 +74,14 @@ pub struct ServerLimits {
     /// How many requests of an HTTP/2 connection may be taken back within ten seconds, if they are most of
     /// its requests. A proxy whose clients leave has more, but has many others as well.
     pub resets_max: usize,
+    /// How many frames of an HTTP/2 connection may ask for nothing within ten seconds: pings, settings,
+    /// priorities, resets, unknown frames, and windows for nothing that was written.
+    pub control_frames_max: usize,
+    /// How many DATA frames of an HTTP/2 connection may be without content and without an end. h2 allows 100.
+    pub empty_frames_max: usize,
+    /// How many CONTINUATION frames a header block may have. h2 allows 5, or a quarter more than
+    /// `header_list_bytes_max` needs.
+    pub continuations_max: usize,
     /// How much of one body an HTTP/2 peer may send before it is read, in bytes.
     pub stream_window_bytes: u32,
     /// The same for all bodies of a connection.
@@ -100,6 +108,9 @@ impl Default for ServerLimits {
             header_list_bytes_max: 16 * 1024,
             streams_max: 100,
             resets_max: 100,
+            control_frames_max: 1_000,
+            empty_frames_max: 100,
+            continuations_max: 20,
             stream_window_bytes: 64 * 1024,
             connection_window_bytes: 1024 * 1024,
             closes_oldest: false,

@@ -10,7 +10,7 @@ use transport::tls::ServerTls;
 
 use crate::error::ConfigError;
 use crate::reader::{Reader, field};
-use crate::value::check::{count, positive, size_within};
+use crate::value::check::{count, count_to, positive, size_within};
 use crate::value::coding::{Coding, each_once};
 use crate::value::network::{Network, networks};
 
@@ -78,6 +78,12 @@ pub(crate) struct TypedServer {
     http2_streams_max: usize,
     #[serde(deserialize_with = "count")]
     http2_resets_max: usize,
+    #[serde(deserialize_with = "count")]
+    http2_control_frames_max: usize,
+    #[serde(deserialize_with = "count_to::<100, _>")]
+    http2_empty_frames_max: usize,
+    #[serde(deserialize_with = "count_to::<20, _>")]
+    http2_continuations_max: usize,
     #[serde(deserialize_with = "size_within::<{ 1 << 10 }, WINDOW_BYTES_MAX, _, _>")]
     http2_stream_window: u32,
     #[serde(deserialize_with = "size_within::<{ 64 << 10 }, WINDOW_BYTES_MAX, _, _>")]
@@ -109,6 +115,10 @@ impl Default for TypedServer {
             http2_header_list_bytes_max: 16 << 10,
             http2_streams_max: 100,
             http2_resets_max: 100,
+            http2_control_frames_max: 1_000,
+            // What h2 allows in any case.
+            http2_empty_frames_max: 100,
+            http2_continuations_max: 20,
             http2_stream_window: 64 << 10,
             http2_connection_window: 1 << 20,
             compression: vec![Coding::Zstd, Coding::Br, Coding::Gzip],
@@ -190,6 +200,9 @@ impl TypedServer {
                 // Never above a million.
                 streams_max: u32::try_from(self.http2_streams_max).unwrap_or(u32::MAX),
                 resets_max: self.http2_resets_max,
+                control_frames_max: self.http2_control_frames_max,
+                empty_frames_max: self.http2_empty_frames_max,
+                continuations_max: self.http2_continuations_max,
                 stream_window_bytes: self.http2_stream_window,
                 connection_window_bytes: self.http2_connection_window,
                 closes_oldest: false,

@@ -177,6 +177,18 @@ fn each_mistake_is_one_line_with_file_line_and_field() {
             format!("[server]\nhttp2_connection_window = \"1KiB\"\n{GOOD}"),
             "t.toml:2: server.http2_connection_window: must be 64KiB to 1GiB",
         ),
+        (
+            format!("[server]\nhttp2_control_frames_max = 0\n{GOOD}"),
+            "t.toml:2: server.http2_control_frames_max: must be at least 1",
+        ),
+        (
+            format!("[server]\nhttp2_empty_frames_max = 101\n{GOOD}"),
+            "t.toml:2: server.http2_empty_frames_max: must be 1 to 100",
+        ),
+        (
+            format!("[server]\nhttp2_continuations_max = 21\n{GOOD}"),
+            "t.toml:2: server.http2_continuations_max: must be 1 to 20",
+        ),
         (format!("[limits]\nrequest_deadline = 25\n{GOOD}"), "t.toml:2: limits.request_deadline: "),
         (
             format!("[limits]\nrequest_deadline = \"0s\"\n{GOOD}"),

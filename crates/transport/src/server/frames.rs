@@ -1,17 +1,19 @@
 //! Counts HTTP/2 frames that ask for nothing, because h2 takes them as fast as they arrive, and requests that
-//! are taken back; finds trailers. Must never look into a frame or cut one in the middle.
+//! are taken back; finds trailers. h2 has limits of its own for empty DATA and for CONTINUATION, which cannot be
+//! set; those here may be lower. Must never look into a frame or cut one in the middle.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::time::Instant;
 
+use super::ServerLimits;
 use crate::http2::{
-    self, CONTINUATION, DATA, END_STREAM, FrameHead, HEAD_BYTES, HEADERS, RST_STREAM, WINDOW_UPDATE,
+    self, CONTINUATION, DATA, END_HEADERS, END_STREAM, FrameHead, HEAD_BYTES, HEADERS, RST_STREAM,
+    WINDOW_UPDATE,
 };
 
-/// More control frames than this within [`WINDOW`] are a flood.
-const CONTROL_FRAMES_MAX: usize = 1_000;
 const WINDOW: Duration = Duration::from_secs(10);
 /// More requests whose bodies go on are not followed: then every later header block of a known stream counts as
 /// trailers.
@@ -23,7 +25,7 @@ const BYTES_PER_UPDATE: usize = 4;
 /// Follows the frames of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
-    resets_max: usize,
+    limits: Arc<ServerLimits>,
     /// The unread bytes of the current frame's content.
     left: usize,
     newest: u32,
@@ -36,6 +38,11 @@ pub(super) struct Frames {
     count: usize,
     requests: usize,
     resets: usize,
+    /// DATA without content.
+    empty: usize,
+    /// CONTINUATION frames of the newest header block, and its stream while it goes on.
+    continuations: usize,
+    block: Option<u32>,
     /// Bytes that were written, and for which no room was given back yet.
     written: usize,
     since: Option<Instant>,
@@ -59,10 +66,8 @@ pub(super) enum End {
 }
 
 impl Frames {
-    /// More requests than `resets_max` that are taken back within [`WINDOW`] are a flood, if they are most of
-    /// all requests.
-    pub(super) fn new(resets_max: usize) -> Self {
-        Frames { resets_max, ..Frames::default() }
+    pub(super) fn new(limits: Arc<ServerLimits>) -> Self {
+        Frames { limits, ..Frames::default() }
     }
 
     /// Looks at the next bytes.
@@ -87,7 +92,7 @@ impl Frames {
             self.follow(&head);
             self.left = head.length;
             passed += HEAD_BYTES;
-            self.count(head.kind);
+            self.count(head);
         }
     }
 
@@ -125,17 +130,41 @@ impl Frames {
         self.written = self.written.saturating_add(bytes);
     }
 
+    /// The bytes that h2 reads in place of a flood: a header block without end, which h2 answers with GOAWAY
+    /// and ENHANCE_YOUR_CALM.
+    pub(super) fn calm_down(&self) -> Vec<u8> {
+        const FRAMES: usize = 256;
+        let [a, b, c, d] = self.block.unwrap_or(0x7fff_ffff).to_be_bytes();
+        let frame = |kind| [0, 0, 0, kind, 0, a, b, c, d];
+        let mut bytes = Vec::new();
+        if self.block.is_none() {
+            bytes.extend_from_slice(&frame(HEADERS));
+        }
+        bytes.extend_from_slice(&frame(CONTINUATION).repeat(FRAMES));
+        bytes
+    }
     fn is_flood(&self) -> bool {
-        self.count > CONTROL_FRAMES_MAX
-            || (self.resets > self.resets_max && self.resets > self.requests / 2)
+        let limits = &self.limits;
+        self.count > limits.control_frames_max
+            || (self.resets > limits.resets_max && self.resets > self.requests / 2)
+            || self.empty > limits.empty_frames_max
+            || self.continuations > limits.continuations_max
     }
 
-    fn count(&mut self, kind: u8) {
-        match kind {
-            // Other code limits what belongs to a request.
-            DATA | CONTINUATION => return,
-            HEADERS => {
-                self.requests += 1;
+    fn count(&mut self, head: FrameHead) {
+        match head.kind {
+            DATA => {
+                self.empty += usize::from(head.length == 0 && head.flags & END_STREAM == 0);
+                return;
+            }
+            HEADERS | CONTINUATION => {
+                self.block = (head.flags & END_HEADERS == 0).then_some(head.stream);
+                if head.kind == CONTINUATION {
+                    self.continuations += 1;
+                } else {
+                    self.requests += 1;
+                    self.continuations = 0;
+                }
                 return;
             }
             WINDOW_UPDATE if self.written >= BYTES_PER_UPDATE => {
@@ -149,20 +178,8 @@ impl Frames {
             (self.since, self.count, self.requests, self.resets) = (Some(now), 0, 0, 0);
         }
         self.count += 1;
-        self.resets += usize::from(kind == RST_STREAM);
+        self.resets += usize::from(head.kind == RST_STREAM);
     }
-}
-
-/// The bytes that h2 reads in place of a flood: an endless header block, which h2 answers with GOAWAY and
-/// ENHANCE_YOUR_CALM.
-pub(super) fn calm_down() -> Vec<u8> {
-    const FRAMES: usize = 256;
-    let frame = |kind| [0, 0, 0, kind, 0, 0x7f, 0xff, 0xff, 0xff];
-    let mut bytes = frame(HEADERS).to_vec();
-    for _ in 0..FRAMES {
-        bytes.extend_from_slice(&frame(CONTINUATION));
-    }
-    bytes
 }
 
 #[cfg(test)]
@@ -170,6 +187,7 @@ mod tests {
     use super::*;
 
     const PING: u8 = 0x6;
+    const CONTROL_FRAMES_MAX: usize = 1_000;
     const RESETS_MAX: usize = 100;
 
     fn frame(kind: u8, length: u8) -> Vec<u8> {
@@ -244,10 +262,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn frames_of_requests_and_slow_control_frames_are_no_flood() {
         let mut frames = Frames::default();
-        for kind in [DATA, CONTINUATION] {
-            let many = frame(kind, 5).repeat(2 * CONTROL_FRAMES_MAX);
-            assert!(!is_flood(&mut frames, &many));
-        }
+        let many = frame(DATA, 5).repeat(2 * CONTROL_FRAMES_MAX);
+        assert!(!is_flood(&mut frames, &many));
+        let blocks = requests(CONTROL_FRAMES_MAX, &frame(CONTINUATION, 5).repeat(5));
+        assert!(!is_flood(&mut Frames::default(), &blocks));
         assert!(!is_flood(&mut frames, &requests(2 * CONTROL_FRAMES_MAX, &[])));
         let updates = frame(WINDOW_UPDATE, 4).repeat(2 * CONTROL_FRAMES_MAX);
         frames.wrote(2 * CONTROL_FRAMES_MAX * BYTES_PER_UPDATE);
@@ -264,13 +282,13 @@ mod tests {
         let reset = frame(RST_STREAM, 4);
         let all = requests(RESETS_MAX + 2, &reset);
         let half = requests(RESETS_MAX, &reset).len();
-        let mut frames = Frames::new(RESETS_MAX);
+        let mut frames = Frames::default();
         assert!(!is_flood(&mut frames, &all[..half]));
         // However slowly they come, within ten seconds.
         tokio::time::advance(WINDOW / 2).await;
         assert!(is_flood(&mut frames, &all[half..]));
         let few = requests(CONTROL_FRAMES_MAX, &[]);
-        let mut proxy = Frames::new(RESETS_MAX);
+        let mut proxy = Frames::default();
         assert!(!is_flood(
             &mut proxy,
             &[&reset[..], &few, &reset.repeat(RESETS_MAX + 50)].concat()

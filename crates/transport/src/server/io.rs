@@ -15,7 +15,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::ServerLimits;
 use super::activity::{Activity, Protocol};
-use super::frames::{End, Frames, calm_down};
+use super::frames::{End, Frames};
 use super::guard::Guard;
 use super::refusal::{Refusal, Rejection};
 
@@ -93,7 +93,7 @@ impl<T> Watched<T> {
         let held = BytesMut::from(opening);
         let (eyes, passed) = match activity.protocol() {
             Protocol::Http1 => (Eyes::Http1(Guard::new(Arc::clone(limits))), 0),
-            Protocol::Http2 => (Eyes::Http2(Frames::new(limits.resets_max)), held.len()),
+            Protocol::Http2 => (Eyes::Http2(Frames::new(Arc::clone(limits))), held.len()),
         };
         let mut watched =
             Self { inner, activity, eyes, held, passed, stand_in: None, linger: None };
@@ -123,7 +123,7 @@ impl<T> Watched<T> {
                     None | Some(End::Trailers) => return,
                     Some(End::Flood) => {
                         self.held.truncate(self.passed);
-                        self.stand_in = Some(calm_down().into());
+                        self.stand_in = Some(frames.calm_down().into());
                         self.activity.rejected(Rejection::ControlFlood);
                         return;
                     }

@@ -128,6 +128,30 @@ async fn b03_data_without_content_ends_the_connection() {
 }
 
 #[tokio::test]
+async fn b02_b03_b05_the_limits_of_frames_that_ask_for_nothing_are_settings() {
+    let (far, _, _) = silent().await;
+    let block = request("POST", "/x", &[]);
+    let (part, whole) = (frame(HEADERS, 0, 1, &block), frame(HEADERS, END_HEADERS, 1, &block));
+    for (setting, head, again) in [
+        ("http2_continuations_max = 2", part, frame(CONTINUATION, 0, 1, b"")),
+        ("http2_empty_frames_max = 2", whole, frame(DATA, 0, 1, b"")),
+        ("http2_control_frames_max = 4", Vec::new(), frame(PING, 0, 0, &[7; 8])),
+    ] {
+        let front = Front::start(&edge_text(far.address, setting, "")).await;
+        // Two of them, and one more, after the settings with which every connection begins.
+        for (count, is_flood) in [(2, false), (6, true)] {
+            let mut client = Http2::to(front.running.address, &[]).await;
+            client.say(&[&head[..], &again.repeat(count)].concat()).await.unwrap();
+            match is_flood {
+                true => assert_eq!(client.goaway().await, Some(ENHANCE_YOUR_CALM), "{setting}"),
+                false => sleep(Duration::from_millis(50)).await,
+            }
+            assert_eq!(front.rejected("h2_control_flood").await, u64::from(is_flood), "{setting}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn b04_streams_that_we_are_made_to_reset_end_the_connection() {
     let (far, open, _) = silent().await;
     let front = Front::start(&edge_text(far.address, "", "")).await;
