@@ -41,6 +41,13 @@ impl FrameHead {
         })
     }
 
+    fn bytes(&self) -> [u8; HEAD_BYTES] {
+        let length = u32::try_from(self.length).unwrap_or(u32::MAX).to_be_bytes();
+        let [_, high, middle, low] = length;
+        let [a, b, c, d] = self.stream.to_be_bytes();
+        [high, middle, low, self.kind, self.flags, a, b, c, d]
+    }
+
     /// Where the fields of a HEADERS frame begin, behind changes of the table's size. `None` if more bytes
     /// of the frame are needed, which are never more than a frame may have.
     pub(crate) fn fields_at(&self, frame: &[u8]) -> Option<usize> {
@@ -64,7 +71,8 @@ impl FrameHead {
 }
 
 /// Puts a plain field in front of the trailers whose frame begins at `at`, so that h2 refuses pseudo fields in
-/// them; a frame that is too large stays as it is. `false` if more bytes of the frame are needed.
+/// them. `false` if more bytes of the frame are needed. A frame that is as large as frames may be becomes two; one
+/// that is padded as well gets too large, and h2 refuses it, as it does a larger one, which stays as it is.
 pub(crate) fn shield(bytes: &mut BytesMut, at: usize) -> bool {
     let frame = bytes.get(at..).unwrap_or_default();
     let Some(head) = FrameHead::of(frame) else { return false };
@@ -72,12 +80,18 @@ pub(crate) fn shield(bytes: &mut BytesMut, at: usize) -> bool {
     if head.length > FRAME_BYTES_MAX {
         return true;
     }
-    let length = u32::try_from(head.length + 1).unwrap_or(u32::MAX).to_be_bytes();
     let rest = bytes.split_off(at + fields);
     bytes.put_u8(PLAIN_FIELD);
+    let mut first = FrameHead { length: head.length + 1, ..head };
+    if head.length == FRAME_BYTES_MAX && head.flags & PADDED == 0 {
+        let (length, flags) = (HEAD_BYTES + head.length - fields, head.flags & END_HEADERS);
+        let more = FrameHead { length, kind: CONTINUATION, flags, ..head };
+        bytes.put_slice(&more.bytes());
+        (first.length, first.flags) = (fields + 1 - HEAD_BYTES, head.flags & !END_HEADERS);
+    }
     bytes.unsplit(rest);
-    if let Some(place) = bytes.get_mut(at..at + 3) {
-        place.copy_from_slice(&length[1..]);
+    if let Some(place) = bytes.get_mut(at..at + HEAD_BYTES) {
+        place.copy_from_slice(&first.bytes());
     }
     true
 }
@@ -126,6 +140,24 @@ mod tests {
                 assert!(!shield(&mut bytes, 2), "{cut} bytes of {payload:?}");
                 assert_eq!(bytes, whole[..cut]);
             }
+        }
+    }
+
+    #[test]
+    fn trailers_of_the_largest_frame_become_two_frames() {
+        const END: u8 = END_STREAM | END_HEADERS;
+        let head = |length, kind, flags| FrameHead { length, kind, flags, stream: 7 }.bytes();
+        for (flags, before) in [(END, &[][..]), (END | PRIORITY, &[0, 0, 0, 0, 9]), (END, &[0x20])]
+        {
+            let fields = vec![0x82; FRAME_BYTES_MAX - before.len()];
+            let whole =
+                [&head(FRAME_BYTES_MAX, HEADERS, flags)[..], before, &fields, b"next"].concat();
+            let first = head(before.len() + 1, HEADERS, flags & !END_HEADERS);
+            let second = head(fields.len(), CONTINUATION, END_HEADERS);
+            let wanted = [&first[..], before, &[PLAIN_FIELD], &second, &fields, b"next"].concat();
+            let mut bytes = BytesMut::from(&whole[..]);
+            assert!(shield(&mut bytes, 0));
+            assert_eq!(bytes, wanted);
         }
     }
 }
