@@ -8,10 +8,10 @@
 use std::sync::Arc;
 
 use super::ServerLimits;
-use super::head::{Framing, Head, field};
+use super::head::{Framing, Head, field, is_control};
 use super::refusal::Refusal;
 
-/// How many bytes of a trailer line are kept, enough to check its name.
+/// How many bytes of a trailer line are kept, enough to check its name. What follows belongs to its value.
 const TRAILER_BYTES_KEPT: usize = 256;
 const CHUNK_DIGITS_MAX: usize = 15;
 
@@ -186,6 +186,7 @@ struct Trailer {
     kept: Vec<u8>,
     has_cr: bool,
     bytes: usize,
+    lines: usize,
 }
 
 impl Trailer {
@@ -203,10 +204,15 @@ impl Trailer {
                     return Some(true);
                 }
                 field(&line)?;
+                self.lines += 1;
+                if self.lines > limits.headers_max {
+                    return None;
+                }
             }
             (true, _) | (false, b'\n') => return None,
             (false, b'\r') => self.has_cr = true,
             (false, _) if self.kept.len() < TRAILER_BYTES_KEPT => self.kept.push(byte),
+            (false, _) if is_control(byte) => return None,
             (false, _) => {}
         }
         Some(false)

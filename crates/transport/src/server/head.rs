@@ -170,9 +170,13 @@ pub(super) fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let (name, value) = line.split_at(end);
     let value = value.strip_prefix(b":")?;
     // All bytes are looked at, many at a time.
-    let is_control = |byte: u8| (byte < b' ') & (byte != b'\t') | (byte == 0x7f);
     let is_fine = !value.iter().fold(false, |is_bad, byte| is_bad | is_control(*byte));
     is_fine.then_some((name, value))
+}
+
+/// The bytes that no value may have.
+pub(super) fn is_control(byte: u8) -> bool {
+    (byte < b' ') & (byte != b'\t') | (byte == 0x7f)
 }
 
 /// The bytes of a header's name (RFC 9110, 5.6.2).

@@ -193,3 +193,15 @@ fn a_chunk_with_two_readings_is_doubted() {
     let endless = format!("{head}0\r\n{}", "x: y\r\n".repeat(10_000));
     assert_eq!(guard().look(endless.as_bytes()).refusal, Some(BadFraming));
 }
+
+#[test]
+fn a33_trailers_have_values_to_their_end_and_are_as_few_as_headers() {
+    let head = "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n";
+    let long = "y".repeat(TRAILER_BYTES_KEPT);
+    assert_eq!(refusal(format!("{head}x: {long}\u{e9}\t!\r\n\r\n")), None);
+    for bad in ['\0', '\u{7f}', '\u{1f}'] {
+        assert_eq!(refusal(format!("{head}x: {long}{bad}\r\n\r\n")), Some(BadFraming));
+    }
+    assert_eq!(refusal(format!("{head}{}\r\n", "x: y\r\n".repeat(100))), None);
+    assert_eq!(refusal(format!("{head}{}\r\n", "x: y\r\n".repeat(101))), Some(BadFraming));
+}
