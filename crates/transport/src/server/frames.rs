@@ -143,6 +143,7 @@ impl Frames {
         bytes.extend_from_slice(&frame(CONTINUATION).repeat(FRAMES));
         bytes
     }
+
     fn is_flood(&self) -> bool {
         let limits = &self.limits;
         self.count > limits.control_frames_max
@@ -224,13 +225,13 @@ mod tests {
         ] {
             let all = [ended, head(END_STREAM, 1)].concat();
             let seen = Seen { passed: all.len(), end: None };
-            assert_eq!(Frames::new(RESETS_MAX).look(&all), seen);
+            assert_eq!(Frames::default().look(&all), seen);
         }
         // Where too many go on to be followed, each may be one of them.
         let many: Vec<u8> = requests(OPEN_MAX + 1, &[]);
         let all = [&many[..], &head(END_STREAM, 2)].concat();
         let seen = Seen { passed: many.len(), end: Some(End::Trailers) };
-        assert_eq!(Frames::new(RESETS_MAX).look(&all), seen);
+        assert_eq!(Frames::default().look(&all), seen);
     }
 
     fn is_flood(frames: &mut Frames, bytes: &[u8]) -> bool {

@@ -13,7 +13,6 @@ use tokio::time::Instant;
 
 use super::super::ServerLimits;
 use super::super::activity::{Activity, Protocol};
-use super::super::frames::calm_down;
 use super::super::io::Watched;
 use super::client::{Client, serve};
 use super::cut;
@@ -26,6 +25,12 @@ const HELD_MAX: usize = (16 << 10) + 9 + READ_BYTES;
 const READ_BYTES: usize = 8 << 10;
 const CONTROL_FRAMES_MAX: usize = 1_000;
 const RESETS_MAX: usize = 100;
+const EMPTY_FRAMES_MAX: usize = 100;
+const CONTINUATIONS_MAX: usize = 20;
+/// The largest content of a frame.
+const FRAME_MAX: usize = 16 << 10;
+/// How many CONTINUATION frames stand in place of a flood.
+const CALM_FRAMES: usize = 256;
 
 /// Checks a connection of HTTP/2 behind its preface. The first byte says how the bytes are cut; an odd second one says
 /// that the rest are these bytes, an even one that frames are made of it: kind, flags, stream, times, length, content.
@@ -92,8 +97,21 @@ fn admitted(pieces: &[&[u8]]) -> Vec<u8> {
         assert!(held <= HELD_MAX, "{held} bytes are held back");
     }
     let held = (taken.load(Ordering::Relaxed) + PREFACE.len()).saturating_sub(passed.len());
-    assert!(held <= HELD_MAX || passed.ends_with(&calm_down()), "{held} bytes are held back");
+    assert!(held <= HELD_MAX || is_ended(&passed), "{held} bytes are held back");
     passed.split_off(PREFACE.len())
+}
+
+/// Whether these bytes end as a flood does.
+fn is_ended(passed: &[u8]) -> bool {
+    let frames = passed.len().checked_sub(9 * CALM_FRAMES).map(|at| passed[at..].chunks(9));
+    frames.is_some_and(|mut frames| frames.all(|frame| frame[..4] == [0, 0, 0, 9]))
+}
+
+/// The end of a flood: a header block without end, which goes on with the one that is there.
+fn ended(block: Option<u32>) -> Vec<u8> {
+    let [a, b, c, d] = block.unwrap_or(0x7fff_ffff).to_be_bytes();
+    let begin = if block.is_none() { &[[0, 0, 0, 1, 0, a, b, c, d]][..] } else { &[] };
+    [begin, &[[0, 0, 0, 9, 0, a, b, c, d]; CALM_FRAMES]].concat().concat()
 }
 
 #[derive(Debug, Default)]
@@ -108,9 +126,14 @@ fn walk(bytes: &[u8]) -> Walk {
     let (mut walk, mut rest) = (Walk::default(), bytes);
     let (mut control, mut resets, mut since_control) = (0, 0, 0);
     let (mut newest, mut open, mut was_crowded) = (0, BTreeSet::new(), false);
+    let (mut empty, mut continuations, mut block) = (0, 0, None);
     while !rest.is_empty() {
-        if control > CONTROL_FRAMES_MAX || resets > RESETS_MAX && resets > since_control / 2 {
-            walk.passed.extend_from_slice(&calm_down());
+        if control > CONTROL_FRAMES_MAX
+            || resets > RESETS_MAX && resets > since_control / 2
+            || empty > EMPTY_FRAMES_MAX
+            || continuations > CONTINUATIONS_MAX
+        {
+            walk.passed.extend_from_slice(&ended(block));
             return walk;
         }
         let Some((head, _)) = rest.split_first_chunk::<9>() else { return walk };
@@ -118,24 +141,41 @@ fn walk(bytes: &[u8]) -> Walk {
         let (kind, ends) = (head[3], head[4] & 1 != 0);
         let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]) & 0x7fff_ffff;
         let (frame, behind) = rest.split_at(rest.len().min(9 + length));
+        if matches!(kind, 1 | 9) {
+            continuations = if kind == 9 { continuations + 1 } else { 0 };
+            block = (head[4] & 4 == 0).then_some(stream);
+        }
         if kind == 1
             && stream <= newest
             && (was_crowded || open.contains(&stream))
-            && length <= 16 << 10
+            && length <= FRAME_MAX
         {
             // Trailers wait until their first field is there.
             let Some(at) = first_field(frame, length) else { return walk };
-            let longer = (length as u32 + 1).to_be_bytes();
-            walk.passed.extend_from_slice(&longer[1..]);
+            let is_split = length == FRAME_MAX && head[4] & 8 == 0;
+            let size = |length: usize| (length as u32).to_be_bytes();
+            let first = if is_split { at - 8 } else { length + 1 };
+            walk.passed.extend_from_slice(&size(first)[1..]);
             walk.passed.extend_from_slice(&frame[3..at]);
             walk.passed.push(0xa6);
+            if is_split {
+                let begin = walk.passed.len() - 1 - (at - 9);
+                walk.passed[begin - 5] &= !4;
+                walk.passed.extend_from_slice(&size(9 + length - at)[1..]);
+                walk.passed.extend_from_slice(&[9, head[4] & 4]);
+                walk.passed.extend_from_slice(&stream.to_be_bytes());
+                continuations = 1;
+            }
             walk.passed.extend_from_slice(&frame[at..]);
         } else {
             walk.passed.extend_from_slice(frame);
         }
         rest = behind;
         match kind {
-            0 => walk.data += frame.len() as u64 - 9,
+            0 => {
+                walk.data += frame.len() as u64 - 9;
+                empty += usize::from(length == 0 && !ends);
+            }
             1 => since_control += 1,
             // Nothing was written, so that a window is given back for nothing.
             9 => {}
