@@ -5,7 +5,7 @@
 set -euo pipefail
 source "$(dirname "$0")/support/common.sh"
 
-need python3=python3
+need curl=curl python3=python3
 build
 vendor "${USERS:-1000}"
 free_port

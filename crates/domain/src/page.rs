@@ -13,7 +13,7 @@ use crate::sweep::Rows;
 use crate::upstream::{Context, Dialect, PageError};
 
 /// Enough for most records of users.
-const RECORD_BYTES: usize = 1024;
+const RECORD_BYTES: usize = 768;
 
 /// A page as it came.
 #[derive(Debug, Clone, Copy)]

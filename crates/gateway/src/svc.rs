@@ -3,7 +3,8 @@
 //! A layer asks the service below by a straight call that borrows it: a request clones no service, and a
 //! layer that has nothing to do for it hands on the answer of the service below as it is. A service of ours
 //! is always ready, so there is no clone to poll and another one to call (a deadlock over a concurrency
-//! limit). Must never be asked to wait outside the answer itself.
+//! limit). Must never do more before its answer is polled than choose who
+//! answers: that is outside the caller's span, deadline and catch of panics.
 
 use std::future::Future;
 use std::pin::Pin;

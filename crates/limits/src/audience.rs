@@ -18,6 +18,7 @@ struct Seats<Q, A> {
 
 struct Seat<Q, A> {
     question: Arc<Q>,
+    joined: Instant,
     deadline: Instant,
     /// `None` once it is answered.
     answer: Option<oneshot::Sender<A>>,
@@ -29,8 +30,8 @@ impl<Q, A> Seat<Q, A> {
     }
 }
 
-/// How often it is looked whether anybody waits.
-const LOOK_INTERVAL: Duration = Duration::from_millis(300);
+/// How often it is looked whether anybody waits, or has joined.
+pub const LOOK_INTERVAL: Duration = Duration::from_millis(300);
 
 impl<Q, A> Default for Audience<Q, A> {
     fn default() -> Self {
@@ -52,7 +53,8 @@ impl<Q, A> Audience<Q, A> {
             return None;
         }
         let (answer, told) = oneshot::channel();
-        seats.seats.push(Seat { question: Arc::clone(question), deadline, answer: Some(answer) });
+        let (question, joined) = (Arc::clone(question), Instant::now());
+        seats.seats.push(Seat { question, joined, deadline, answer: Some(answer) });
         Some(told)
     }
 
@@ -96,6 +98,21 @@ impl<Q, A> Audience<Q, A> {
             let (first, last) = span.unwrap_or((at, at));
             Some((first.min(at), last.max(at)))
         })
+    }
+
+    /// Answers those who have waited for so long, or whose deadline has come. When the next one will have, as far
+    /// as is known now; `None` where nobody waits.
+    pub fn tell_late(&self, wait_max: Duration, answer: impl Fn() -> A) -> Option<Instant> {
+        let (now, mut next) = (Instant::now(), None::<Instant>);
+        for seat in self.seats().seats.iter_mut().filter(|seat| seat.waits()) {
+            let until = (seat.joined + wait_max).min(seat.deadline);
+            if until <= now {
+                let _ = seat.answer.take().map(|told| told.send(answer()));
+            } else {
+                next = Some(next.map_or(until, |next| next.min(until)));
+            }
+        }
+        next
     }
 
     /// How many wait.
@@ -186,6 +203,30 @@ mod tests {
         audience.tell_all(|| "the rest");
         assert_eq!((one.unwrap().await, two.unwrap().await), (Ok("the rest"), Ok("two")));
         assert!(audience.is_deserted());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn n02_each_waits_as_long_as_it_may_from_when_it_came() {
+        let (audience, started) = (Audience::default(), Instant::now());
+        let (wait_max, at) =
+            (Duration::from_secs(10), |seconds| started + Duration::from_secs(seconds));
+        let late = || "late";
+        assert_eq!(audience.tell_late(wait_max, late), None);
+        let first = audience.join(&Arc::new(1), at(60)).unwrap();
+        tokio::time::advance(Duration::from_secs(4)).await;
+        // Of its time most is over, and it waits as long as the other.
+        let second = audience.join(&Arc::new(2), at(15)).unwrap();
+        let third = audience.join(&Arc::new(3), at(8)).unwrap();
+        assert_eq!(audience.tell_late(wait_max, late), Some(at(8)));
+        tokio::time::advance(Duration::from_secs(4)).await;
+        assert_eq!(audience.tell_late(wait_max, late), Some(at(10)));
+        assert_eq!(third.await, Ok("late"));
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(audience.tell_late(wait_max, late), Some(at(14)));
+        assert_eq!(first.await, Ok("late"));
+        tokio::time::advance(Duration::from_secs(4)).await;
+        assert_eq!(audience.tell_late(wait_max, late), None);
+        assert_eq!(second.await, Ok("late"));
     }
 
     #[test]

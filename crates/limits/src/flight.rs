@@ -58,7 +58,7 @@ impl Drop for Lead {
     fn drop(&mut self) {
         // Without a runtime the process is about to end.
         if let (Some(work), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
-            // What is dropped with a request is dropped in its span.
+            // The future of a request is dropped inside its span.
             runtime.spawn(work.in_current_span());
         }
     }

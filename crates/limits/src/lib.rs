@@ -18,7 +18,7 @@ mod recent;
 mod room;
 
 pub use admission::{Admission, Queue, Shed};
-pub use audience::{Audience, may_stay};
+pub use audience::{Audience, LOOK_INTERVAL, may_stay};
 pub use blocking::{LARGE_BYTES, blocking};
 pub use breaker::{Breaker, BreakerRules, BreakerState, Entry, Outcome};
 pub use budget::{Budget, CALLER_REPEATS_MIN};

@@ -197,10 +197,20 @@ impl Holding {
         }
     }
 
-    /// How many bytes those may hold together who share the list, where they hold more.
+    /// The limit for all questions together that share the list, if they exceed it.
     pub fn excess(&self) -> Option<u64> {
-        let bytes_max = self.share.pots().into_iter().map(|(pot, _)| pot.bytes_max / 2).min()?;
+        let bytes_max = self.shared_max();
         (self.bytes > bytes_max).then_some(bytes_max)
+    }
+
+    /// How many pages of so many bytes the questions that share the list may hold together.
+    pub fn fits(&self, page_bytes: usize) -> usize {
+        let page_bytes = u64::try_from(page_bytes).unwrap_or(u64::MAX).max(1);
+        usize::try_from(self.shared_max() / page_bytes).unwrap_or(usize::MAX)
+    }
+
+    fn shared_max(&self) -> u64 {
+        self.share.pots().into_iter().map(|(pot, _)| pot.bytes_max / 2).min().unwrap_or_default()
     }
 }
 

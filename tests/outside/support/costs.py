@@ -9,6 +9,7 @@ during requests at the same time, without what was held before; nobody reads an 
 upstream are counted by the upstreams. ROUNDS is how often each kind is measured; FIGURES=1 prints a table for a page.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -46,6 +47,10 @@ class Far(socketserver.StreamRequestHandler):
     """Answers /far/N with N bytes, once the request has come whole."""
 
     def handle(self):
+        with contextlib.suppress(OSError):
+            self.answer()
+
+    def answer(self):
         global far_calls
         while line := self.rfile.readline():
             far_calls += 1
@@ -69,7 +74,7 @@ class Upstream(socketserver.ThreadingTCPServer):
 
 
 def calls():
-    with urllib.request.urlopen(f"http://{VENDOR}/_simulator/stats") as answer:
+    with urllib.request.urlopen(f"http://{VENDOR}/_simulator/stats", timeout=20) as answer:
         return json.load(answer)["requests"] + far_calls
 
 
@@ -371,6 +376,17 @@ def spent_least(way, count):
     return min(unit for unit, _, _ in rounds), min(took for _, took, _ in rounds), rounds[-1][2]
 
 
+def settled(count):
+    """A count once it stands still: a request of the kind before may be on its way upstream."""
+    now = count()
+    for _ in range(20):
+        time.sleep(0.05)
+        before, now = now, count()
+        if before == now:
+            break
+    return now
+
+
 def held(way):
     """KiB of memory for each of many requests at the same time, at most."""
     before = memory("VmRSS")
@@ -400,7 +416,7 @@ def main():
     threading.Thread(target=server.serve_forever, daemon=True).start()
     ask = urllib.request.Request(f"http://{VENDOR}/api/v4/users?limit=1&offset=77")
     ask.add_header("authorization", "Bearer v4-demo-key")
-    with urllib.request.urlopen(ask) as answer:
+    with urllib.request.urlopen(ask, timeout=20) as answer:
         page = json.load(answer)
     email, total = page["users"][0]["email"], page["metadata"]["total"]
     # Pages of 100 that overlap by a row.
@@ -413,7 +429,7 @@ def main():
     for who, what, way, count, cpu_max, held_max, calls_wanted in kinds(email, pages):
         current = f"{who}, {what}"
         way.run(1)
-        before = calls()
+        before = settled(calls)
         unit, took, sent = spent_least(way, count)
         made = (calls() - before) / (count * ROUNDS)
         kept = held(way)

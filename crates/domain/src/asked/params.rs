@@ -144,8 +144,8 @@ fn is_like_key(name: &str) -> bool {
     without_index(name).eq_ignore_ascii_case("key")
 }
 
-/// A name or a value of a form, and whether its bytes are UTF-8; those that are not are U+FFFD. An escape that is
-/// none stays as it is.
+/// A name or a value of a form, and whether its bytes are UTF-8; those that are not are U+FFFD. A `%` without
+/// two hexadecimal digits stays as it is.
 fn unescaped(raw: &str) -> (String, bool) {
     if !raw.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
         return (raw.to_owned(), true);

@@ -26,8 +26,7 @@ pub fn inner(out: &mut Vec<u8>, text: &str) {
     out.remove(quoted);
 }
 
-/// Whether a text has a quote, a backslash or a control character. Names are short, so eight bytes at a
-/// time are faster than one at a time and than wide registers.
+/// Whether a text has a quote, a backslash or a control character. A short text is padded with spaces.
 pub fn must_escape(text: &[u8]) -> bool {
     let Some(last) = text.last_chunk() else {
         let mut padded = [b' '; BLOCK];

@@ -1,6 +1,6 @@
 //! A reader of JSON text: strings sixteen bytes at a time, and no tree, no copy and no wish to go on after
-//! a fault. What is seldom (numbers that are not whole, and whatever looks odd) is given to serde_json, one
-//! value at a time.
+//! a fault. Rare values (numbers that are not whole, and whatever looks odd) go to serde_json, one at a
+//! time.
 //!
 //! Must never accept what serde_json refuses, never read another value from what both accept, and never
 //! quote the text in a fault.
@@ -412,8 +412,7 @@ impl<'de> Scan<'de> {
     }
 }
 
-/// The text of the inside of a string, where its escapes are of one character each; `None` where they are not,
-/// or are none.
+/// The text of the inside of a string; `None` if an escape is invalid or half of a surrogate pair.
 fn unescaped(inside: &str) -> Option<String> {
     let mut text = String::with_capacity(inside.len());
     let mut rest = inside;
@@ -426,7 +425,7 @@ fn unescaped(inside: &str) -> Option<String> {
                 // `from_str_radix` takes a sign.
                 let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
                 let code = u32::from_str_radix(digits, 16).ok().filter(|_| is_hex)?;
-                // Half of a pair is none.
+                // Half of a surrogate pair is no character.
                 (char::from_u32(code)?, 5)
             }
             '"' | '\\' | '/' => (kind, 1),

@@ -71,7 +71,7 @@ impl FanOut {
         let call = Arc::new(call);
         let mut in_flight = FuturesUnordered::new();
         let (mut found, mut held, mut long) = (Found::default(), 0, None::<Long>);
-        let mut restarts = 0;
+        let (mut restarts, mut page_bytes) = (0, 0);
         loop {
             if let (Some(audience), Some(long)) = (&call.audience, &mut long) {
                 self.lighten(audience, &mut sweep, &mut long.holding);
@@ -80,7 +80,12 @@ impl FanOut {
                 None => sweep.story().pages == 0,
                 Some(long) => long.holding.has_room().is_ok(),
             };
-            let free = if may_go_on { pages_max.saturating_sub(in_flight.len()) } else { 0 };
+            // Pages that come back at the same time may not hold more than the questions may together.
+            let at_once = match (&call.audience, &long) {
+                (Some(_), Some(long)) => pages_max.min(long.holding.fits(page_bytes).max(1)),
+                _ => pages_max,
+            };
+            let free = if may_go_on { at_once.saturating_sub(in_flight.len()) } else { 0 };
             match sweep.next(free) {
                 Next::Done(list) => {
                     if list.story.paging_proven {
@@ -135,6 +140,7 @@ impl FanOut {
                 found.extend(read.found);
                 let mut rows = read.rows;
                 let bytes = rows.fit();
+                page_bytes = page_bytes.max(bytes);
                 match &mut long {
                     Some(long) => long.holding.grow(bytes),
                     None => held += bytes,
@@ -216,11 +222,15 @@ impl FanOut {
 
     /// Where the questions together hold too much, refuses those that hold most, and drops their rows.
     fn lighten(&self, audience: &Askers, sweep: &mut Sweep, holding: &mut Holding) {
-        let Some(bytes_max) = holding.excess().filter(|_| audience.waiting() > 1) else { return };
+        let Some(bytes_max) = holding.excess() else { return };
         let waits = Vec::from_iter(audience.questions().iter().map(Option::is_some));
         let mut held = sweep.held_by(waits.len());
+        let has_left = held.iter().zip(&waits).any(|(held, waits)| *held > 0 && !waits);
         held.iter_mut().zip(&waits).filter(|(_, waits)| !**waits).for_each(|(held, _)| *held = 0);
         let may_stay = may_stay(&held, bytes_max);
+        if !has_left && may_stay.iter().all(|stays| *stays) {
+            return;
+        }
         let is_in = |seats: &[bool], seat: usize| seats.get(seat).copied().unwrap_or_default();
         let stays = |seat| is_in(&may_stay, seat);
         audience.tell_some(|seat, _, _| (!stays(seat)).then(|| Err(self.refused(Full::Own))));

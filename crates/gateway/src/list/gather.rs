@@ -16,7 +16,7 @@ use domain::legacy::Lists;
 use domain::listing::Listing;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, select};
-use limits::{Admission, Shed};
+use limits::{Admission, LOOK_INTERVAL, Shed};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
@@ -35,7 +35,7 @@ pub(crate) struct Gather {
     pub(crate) turns: Arc<Admission>,
     pub(crate) open: Open,
     /// How long before its deadline a question gives up that waits for a turn.
-    pub(crate) give_up: Duration,
+    pub(crate) wait_max: Duration,
     pub(crate) metrics: Metrics,
 }
 
@@ -123,13 +123,13 @@ impl Gather {
         mut call: ListCall,
         end: End,
     ) -> impl Future<Output = ()> + Send + use<S> {
-        let (turns, give_up) = (Arc::clone(&self.turns), self.give_up);
+        let (turns, wait_max) = (Arc::clone(&self.turns), self.wait_max);
         let metrics = self.metrics.clone();
         async move {
             let audience = &end.audience;
             let mut since = None;
             let listed = async {
-                let _turn = turn(&turns, audience, give_up, &metrics).await?;
+                let _turn = turn(&turns, audience, wait_max, &metrics).await?;
                 // A page that is asked for from now on is no older than any question.
                 audience.begin();
                 since = Some(Instant::now());
@@ -156,23 +156,22 @@ impl Gather {
 async fn turn(
     turns: &Admission,
     audience: &Askers,
-    give_up: Duration,
+    wait_max: Duration,
     metrics: &Metrics,
 ) -> Result<OwnedSemaphorePermit, Error> {
     let refused = || {
         metrics.shed(Shed::Tenant);
         Error::TenantLimit
     };
-    let until = |deadline: Instant| deadline.checked_sub(give_up).unwrap_or(deadline);
     let mut turn = pin!(turns.wait());
     // Where nobody waits any more, nobody can join either.
     while !audience.is_deserted() {
-        let Some((first, _)) = audience.deadlines() else { continue };
-        if let Ok(turn) = timeout_at(until(first), &mut turn).await {
+        let Some(next) = audience.tell_late(wait_max, || Err(refused())) else { continue };
+        // Those who join meanwhile may have less time.
+        let next = next.min(Instant::now() + LOOK_INTERVAL);
+        if let Ok(turn) = timeout_at(next, &mut turn).await {
             return turn.map_err(|_| refused());
         }
-        let now = Instant::now();
-        audience.tell_some(|_, _, deadline| (until(deadline) <= now).then(|| Err(refused())));
     }
     Err(Error::TenantLimit)
 }

@@ -58,7 +58,7 @@ impl Lists {
             upstream: Arc::clone(&line.upstream),
             turns: Arc::clone(&turns),
             open: Default::default(),
-            give_up: DEADLINE - WAIT,
+            wait_max: WAIT,
             metrics: state.metrics.clone(),
         });
         let fan_out = layer(FanOut {

@@ -11,9 +11,10 @@ use domain::sweep::{Failure, Rows, Window};
 use http::{Response, StatusCode};
 use limits::{Admission, Budget, CALLER_REPEATS_MIN, Queue};
 use settings::Config;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};
-use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt};
+use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
+use tower::{BoxError, Layer, ServiceExt};
 use tower_test::mock;
 
 use crate::call::{Ask, Attempt, Behalf, ListCall, Listed, PageCall, PageRead, RowsAsk};
@@ -22,7 +23,7 @@ use crate::line::Line;
 use crate::line::retry::Retry;
 use crate::list::fan_out::FanOut;
 use crate::state::State;
-use crate::svc::{Answering, Around, Below, Stage, Tower, layer};
+use crate::svc::{self, Answering, Around, Below, Stage, Tower, layer};
 
 const CONFIG: &str = r#"
 [upstream.ams]
@@ -293,16 +294,13 @@ async fn f12_an_ignored_offset_is_found_after_two_requests() {
 }
 
 #[tokio::test]
-async fn a_layer_waits_on_the_very_clone_it_calls() {
-    // The classic mistake: poll one clone for readiness, call another; over a limit of one permit
-    // that is a deadlock.
-    let below = ServiceBuilder::new()
-        .concurrency_limit(1)
-        .service_fn(|n: u32| async move { Ok::<_, Error>(n + 1) });
-    let mut service = Stage::new(layer(Twice).layer(Tower(below)));
+async fn a_layer_asks_twice_where_there_is_one_place() {
+    // The classic mistake: poll one clone for readiness, call another; over a limit of one place that is a
+    // deadlock.
+    let below = svc::bottom(Places(Semaphore::new(1)));
+    let service = Stage::new(layer(Twice).layer(below));
     for _ in 0..3 {
-        assert_ready!(task::spawn(service.ready()).poll()).unwrap();
-        assert_eq!(service.call(1).await.unwrap(), 3);
+        assert_eq!(assert_ready_ok!(task::spawn(service.ask(1)).poll()), 3);
     }
 }
 
@@ -316,6 +314,20 @@ impl<S: Below<u32, u32>> Around<S, u32> for Twice {
         Box::pin(async move {
             let n = inner.ask(n).await?;
             inner.ask(n).await
+        })
+    }
+}
+
+/// Adds one, with a place for each request.
+struct Places(Semaphore);
+
+impl Around<(), u32> for Places {
+    type Response = u32;
+
+    fn call<'a>(&'a self, (): &'a (), n: u32) -> Answering<'a, u32> {
+        Box::pin(async move {
+            let _place = self.0.acquire().await.map_err(|_| Error::Internal)?;
+            Ok(n + 1)
         })
     }
 }

@@ -161,7 +161,8 @@ impl Frames {
             HEADERS | CONTINUATION => {
                 self.block = (head.flags & END_HEADERS == 0).then_some(head.stream);
                 if head.kind == CONTINUATION {
-                    self.continuations += 1;
+                    // As h2 counts them: the last one ends the block.
+                    self.continuations += usize::from(head.flags & END_HEADERS == 0);
                 } else {
                     self.requests += 1;
                     self.continuations = 0;

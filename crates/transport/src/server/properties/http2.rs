@@ -142,8 +142,9 @@ fn walk(bytes: &[u8]) -> Walk {
         let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]) & 0x7fff_ffff;
         let (frame, behind) = rest.split_at(rest.len().min(9 + length));
         if matches!(kind, 1 | 9) {
-            continuations = if kind == 9 { continuations + 1 } else { 0 };
             block = (head[4] & 4 == 0).then_some(stream);
+            continuations =
+                if kind == 1 { 0 } else { continuations + usize::from(block.is_some()) };
         }
         if kind == 1
             && stream <= newest
@@ -164,7 +165,7 @@ fn walk(bytes: &[u8]) -> Walk {
                 walk.passed.extend_from_slice(&size(9 + length - at)[1..]);
                 walk.passed.extend_from_slice(&[9, head[4] & 4]);
                 walk.passed.extend_from_slice(&stream.to_be_bytes());
-                continuations = 1;
+                continuations = usize::from(block.is_some());
             }
             walk.passed.extend_from_slice(&frame[at..]);
         } else {
