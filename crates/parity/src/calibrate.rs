@@ -9,7 +9,7 @@ mod dictionaries;
 mod enumerated;
 mod probes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use corpus::ask::{Ask, Reply};
 use corpus::endpoint::Endpoint;
@@ -19,8 +19,9 @@ use report::secrets::Secrets;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use crate::compare::compare;
-use crate::knowledge::Knowledge;
+use crate::cause::DELETED_AT;
+use crate::compare::{BODY, ENVELOPE, RECORDS, compare};
+use crate::knowledge::{Knowledge, TWO};
 use crate::list::{KeyedBy, List};
 use crate::mask::Mask;
 use crate::scenario::Scenario;
@@ -112,8 +113,12 @@ impl<'a> Calibration<'a> {
         let mut overlay = self.enumerated().await?;
         self.dictionaries(&mut overlay).await?;
         self.probes(&mut overlay).await?;
+        let before = self.differing(&as_it_is);
         drop(as_it_is);
-        let under = self.trial(&overlay).await?;
+        let mut under = self.trial(&overlay).await?;
+        if self.without_spoiling(&before, &under, &mut overlay) {
+            under = self.trial(&overlay).await?;
+        }
         self.found.after = self.remaining(&under);
         self.found.overlay = overlay;
         Ok(self.found)
@@ -201,6 +206,50 @@ impl<'a> Calibration<'a> {
         self.both(candidate).flat_map(remaining).collect()
     }
 
+    /// Every field of a record, and every part of a list, that differs.
+    fn differing(&self, candidate: &Lists) -> BTreeSet<Place> {
+        let of = |(endpoint, control, candidate): (&'static Endpoint, &Reply, &Reply)| {
+            let compared = compare(endpoint, control, candidate, self.keyed_by(endpoint));
+            let places = compared.differences.into_iter();
+            places.map(move |one| (endpoint.name, one.record, one.field))
+        };
+        self.both(candidate).flat_map(of).collect()
+    }
+
+    /// Takes out the settings under which something differs that agreed before. Tells whether there were any.
+    fn without_spoiling(
+        &mut self,
+        before: &BTreeSet<Place>,
+        under: &Lists,
+        overlay: &mut Overlay,
+    ) -> bool {
+        let now = self.differing(under);
+        let mut spoiled: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+        for (endpoint, _, field) in now.difference(before) {
+            *spoiled.entry((endpoint, field)).or_default() += 1;
+        }
+        let mut taken = Vec::new();
+        for (table, settings) in overlay.iter_mut() {
+            settings.retain(|name, _| {
+                let against: u64 = spoiled
+                    .iter()
+                    .filter(|((endpoint, field), _)| {
+                        (table == UPSTREAM || table == endpoint) && is_about(name, field)
+                    })
+                    .map(|(_, count)| count)
+                    .sum();
+                if against > 0 {
+                    taken.push(format!("{table}.{name}: {against} values that agree would differ"));
+                }
+                against == 0
+            });
+        }
+        overlay.retain(|_, settings| !settings.is_empty());
+        let is_any = !taken.is_empty();
+        self.found.spoiling.extend(taken);
+        is_any
+    }
+
     /// Both sides' lists of each endpoint.
     fn both<'b>(
         &'b self,
@@ -219,6 +268,21 @@ impl<'a> Calibration<'a> {
     }
 }
 
+/// Whether a setting may change a field of a record, or a part of a list.
+fn is_about(setting: &str, field: &str) -> bool {
+    match setting {
+        DELETED_AT => field == RECORDS,
+        "envelope" => field.starts_with(ENVELOPE) || field == BODY,
+        "timezone_names" => field == "timezone",
+        "caller_id_groups" => field == "caller_id",
+        "channel_types" => field == "assigned_channels",
+        _ => TWO.iter().any(|two| two.setting == setting && two.fields.contains(&field)),
+    }
+}
+
+/// A field of a record, or a part of a list.
+type Place = (&'static str, Option<String>, String);
+
 /// Empties the dictionaries, so that the values of the new API are visible.
 fn empty_dictionaries(settings: &mut Map<String, Value>) {
     for dictionary in ["timezone_names", "caller_id_groups", "channel_types"] {
@@ -228,7 +292,7 @@ fn empty_dictionaries(settings: &mut Map<String, Value>) {
 
 /// Sets `key` in a table below `settings`. The printed table replaces the whole table of the configuration,
 /// so a new one begins with the entries `in_force`.
-fn insert_below(
+pub(crate) fn insert_below(
     settings: &mut Map<String, Value>,
     table: &str,
     in_force: &BTreeMap<String, String>,

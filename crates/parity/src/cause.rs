@@ -146,6 +146,10 @@ pub struct KnownEndpoint {
     /// By filter, the modes that fit every answer so far, as TOML.
     ways: HashMap<String, BTreeSet<String>>,
     judged: HashMap<String, Vec<(DifferenceId, Judgement)>>,
+    /// Fields of records that control says something else in each time it is asked.
+    noisy: HashSet<(String, String)>,
+    /// Fields that are noise in most records of the whole list.
+    noisy_fields: HashSet<String>,
 }
 
 impl KnownEndpoint {
@@ -153,6 +157,23 @@ impl KnownEndpoint {
     pub fn note(&mut self, id: DifferenceId, judgement: Judgement) {
         let record = id.record.clone().unwrap_or_default();
         self.judged.entry(record).or_default().push((id, judgement));
+    }
+
+    /// Notes the noise in a whole list of `records`.
+    pub(crate) fn note_noise(&mut self, noisy: &[(&str, &str)], records: u64) {
+        let mut counts: HashMap<&str, u64> = HashMap::new();
+        for (record, field) in noisy {
+            *counts.entry(field).or_default() += 1;
+            self.noisy.insert(((*record).to_owned(), (*field).to_owned()));
+        }
+        let most = counts.into_iter().filter(|(_, count)| count * 10 >= records * 8);
+        self.noisy_fields.extend(most.map(|(field, _)| field.to_owned()));
+    }
+
+    /// Whether control is known to say something else in a field each time it is asked.
+    pub(crate) fn is_noisy(&self, record: &str, field: &str) -> bool {
+        self.noisy_fields.contains(field)
+            || self.noisy.contains(&(record.to_owned(), field.to_owned()))
     }
 
     /// The judgement of a difference that occurred before.

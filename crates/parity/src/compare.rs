@@ -101,6 +101,10 @@ pub const ORDER: &str = "$order";
 pub const MEMBERS: &str = "$members";
 /// The copies of a record that occurs more than once.
 pub const COPIES: &str = "$copies";
+/// The description of a body that is a list.
+pub(crate) const A_LIST: &str = "a list";
+/// The users of a whole list, as a share.
+pub(crate) const USERS: &str = "$users";
 /// A body that is not a list of objects.
 pub const BODY: &str = "$body";
 
@@ -237,6 +241,12 @@ impl Compared {
 
     /// Compares the members beside the lists in two envelopes of one kind.
     fn around(&mut self, control: &List<'_>, candidate: &List<'_>) {
+        // Counts follow from who is listed, which differs already.
+        let counted = |list: &List<'_>| (list.is_as_set(), list.records.len());
+        let is_counted_right = counted(control).0 && counted(candidate).0;
+        if is_counted_right && counted(control) != counted(candidate) {
+            return;
+        }
         let mut seen = BTreeSet::new();
         for (name, _) in control.around.iter().chain(&candidate.around) {
             if seen.insert(name) {

@@ -10,6 +10,7 @@ pub mod cause;
 pub mod compare;
 mod filter;
 pub mod knowledge;
+mod letters;
 pub mod list;
 mod mask;
 pub mod properties;

@@ -11,7 +11,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use report::secrets::Secrets;
 use sha2::Sha256;
 
-use crate::compare::{BODY, ENVELOPE, ERROR, HEADERS, MEMBERS, ORDER, RECORDS, STATUS};
+use crate::compare::{A_LIST, BODY, ENVELOPE, ERROR, HEADERS, MEMBERS, ORDER, RECORDS, STATUS};
+use crate::list::NotAList;
 
 /// Errors that the vendor's pages print. Any other text may repeat the request, or even its key.
 const SENTENCES: [&str; 9] = [
@@ -168,6 +169,7 @@ impl Mask {
             }
             (ENVELOPE | MEMBERS, Node::Text(names)) => Node::Text(self.names(names)),
             (ERROR, _) if is_known_error(value) => value.clone(),
+            (BODY, Node::Text(text)) if is_own_word(text) => value.clone(),
             _ => self.node(value, Open::of(path), &personal),
         };
         let text = self.secrets.hide(&shown.to_json());
@@ -292,6 +294,12 @@ fn segment(text: &str) -> String {
     let is_known = |path: &str| path.split('/').any(|known| known == text);
     let paths = ENDPOINTS.iter().flat_map(|one| [Some(one.path), one.other_path]).flatten();
     if paths.into_iter().any(is_known) { text.to_owned() } else { shape(text) }
+}
+
+/// Whether a text is this crate's own description of a body.
+fn is_own_word(text: &str) -> bool {
+    let none = [NotAList::NotJson, NotAList::NoList];
+    text == A_LIST || none.iter().any(|one| one.to_string() == text)
 }
 
 fn is_known_error(value: &Node) -> bool {

@@ -10,11 +10,13 @@ mod gathered;
 mod judge;
 pub(crate) mod left_out;
 mod records;
+mod replay;
 mod settle;
 pub mod state;
 mod systematic;
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use corpus::ask::{Ask, Reply};
@@ -26,7 +28,7 @@ use report::{Cause, Outcome, Report, ScenarioReport};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::cause::{Known, KnownEndpoint, Vote};
+use crate::cause::{Known, KnownEndpoint, SettingKey, Vote};
 use crate::compare::compare;
 use crate::knowledge::Knowledge;
 use crate::list::{KeyedBy, List};
@@ -35,6 +37,8 @@ pub use behind::Behind;
 use finished::{Finished, Showing};
 use gathered::Gathered;
 use records::Records;
+use replay::Remembered;
+use settle::settle;
 use state::State;
 
 /// The questions to ask, and the limits of the report.
@@ -138,6 +142,9 @@ pub enum Unable {
     Silent { side: &'static str, shape: String, why: Silence },
 }
 
+/// How often suggested settings are tried, each time without those that failed.
+const TRIALS_MAX: usize = 3;
+
 pub(crate) struct Run<'a> {
     sides: &'a Sides<'a>,
     plan: &'a Plan,
@@ -148,6 +155,9 @@ pub(crate) struct Run<'a> {
     is_control_a_gateway: bool,
     /// Votes of the current list for the setting `deleted_at`.
     deletions: Vec<Vote>,
+    remembered: Remembered,
+    /// Settings that were tried and explain nothing, and how many values speak against each.
+    failed: BTreeMap<SettingKey, u64>,
 }
 
 /// Runs a validation to its end, or until it is cancelled. Questions that were not asked are undecided.
@@ -170,13 +180,15 @@ pub async fn validate(
         by: KeyedBy::Id,
         is_control_a_gateway: false,
         deletions: Vec::new(),
+        remembered: Remembered::default(),
+        failed: BTreeMap::new(),
     };
     let mut left = Vec::new();
     run.teams().await;
     for endpoint in &plan.endpoints {
         let scenario = Scenario::all(endpoint);
         let Some(finished) = cancel.run_until_cancelled(run.first(&scenario)).await else {
-            return Ok(run.report(started, vec![scenario.id]));
+            return Ok(run.report(started, vec![scenario.id]).await);
         };
         let finished = finished?;
         progress.asked(&finished.scenario);
@@ -226,7 +238,7 @@ pub async fn validate(
         }
         run.gathered.finished.push(finished);
     }
-    Ok(run.report(started, unasked))
+    Ok(run.report(started, unasked).await)
 }
 
 pub(crate) struct Pair {
@@ -237,9 +249,28 @@ pub(crate) struct Pair {
 }
 
 impl<'a> Run<'a> {
-    fn report(mut self, started: Instant, unasked: Vec<String>) -> Report {
+    async fn report(mut self, started: Instant, unasked: Vec<String>) -> Report {
         self.gathered.totals.candidate_busy = self.sides.candidate.times_busy();
-        self.gathered.report(self.sides.knowledge, started.elapsed(), &unasked)
+        let mut all = std::mem::take(&mut self.gathered.finished);
+        let mut settings = settle(&mut all, &BTreeMap::new());
+        let mut replayed = None;
+        // Settings that fail are taken out, and the others tried again.
+        for _ in 0..TRIALS_MAX {
+            let Some((against, run)) = self.tried(&settings).await else { break };
+            replayed = Some(run);
+            if against.is_empty() {
+                break;
+            }
+            for (key, count) in against {
+                *self.failed.entry(key).or_default() += count;
+            }
+            settings = settle(&mut all, &self.failed);
+        }
+        self.gathered.finished = all;
+        let mut report =
+            self.gathered.report(self.sides.knowledge, started.elapsed(), &unasked, settings);
+        report.replayed = replayed;
+        report
     }
 
     fn endpoint(&mut self, endpoint: &'static Endpoint) -> &mut KnownEndpoint {
@@ -378,6 +409,7 @@ impl<'a> Run<'a> {
         finished.scenario.candidate_records = found.candidate_records;
         let judged = self.judge(scenario, &pair, &found, by).await;
         finished.votes = self.votes(scenario, &pair, by);
+        self.remembered.note(scenario, &pair.control, by, (&found, &judged));
         // Most questions have no difference.
         let records = OnceCell::new();
         let showing = Showing {

@@ -147,8 +147,8 @@ fn caller_id(node: &Node, settings: &Settings) -> Node {
 pub fn time_zone(node: &Node, settings: &Settings) -> Node {
     let Some(zone) = node.text() else { return node.clone() };
     match settings.timezone_names.get(zone) {
-        _ if settings.timezone == "upstream" => node.clone(),
         Some(name) => Node::from(name.as_str()),
+        None if settings.timezone == "upstream" => node.clone(),
         None => Node::from(zone::rails_name(zone).unwrap_or(zone)),
     }
 }

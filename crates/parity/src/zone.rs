@@ -34,6 +34,13 @@ pub fn is_known(zone: &str) -> bool {
     ROWS.iter().any(|(_, known)| *known == id)
 }
 
+/// All names of a zone: its Rails names, then its id.
+pub(crate) fn all_names(zone: &str) -> Vec<&str> {
+    let id = id(zone);
+    let names = ROWS.iter().filter(|(_, known)| *known == id).map(|(name, _)| *name);
+    names.chain([id]).collect()
+}
+
 /// How many Rails names a zone has.
 pub fn names(zone: &str) -> usize {
     let id = id(zone);

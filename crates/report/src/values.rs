@@ -42,6 +42,19 @@ pub struct Report {
     pub calls: Vec<V4Call>,
     #[serde(default)]
     pub left_out: LeftOut,
+    /// The run under the suggested settings; absent where they could not be tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replayed: Option<Replayed>,
+}
+
+/// The answers under the suggested settings, compared with those of control that were recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replayed {
+    pub questions: u64,
+    /// How many fields of records and parts of answers differed.
+    pub before: u64,
+    /// How many would differ under the settings.
+    pub after: u64,
 }
 
 impl Report {
@@ -72,6 +85,9 @@ pub struct LeftOut {
     pub values: u64,
     /// Default questions with two filters that were left out.
     pub pairs: u64,
+    /// Fields of which control says something else each time, so that no value could be compared.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub noisy: Vec<String>,
 }
 
 impl LeftOut {
@@ -291,6 +307,9 @@ pub struct Finding {
     /// The reason for the cause, in one sentence without a value.
     pub why: String,
     pub count: u64,
+    /// How many records differ so; 0 where it is not about records, or not known.
+    #[serde(default)]
+    pub records: u64,
     pub examples: Vec<Example>,
 }
 

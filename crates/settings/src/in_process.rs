@@ -1,8 +1,13 @@
 //! A configuration for a gateway that only its own process asks: for validation, which must answer as
 //! the configured gateway would, but listen for nobody, remember nobody and tell nobody.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use crate::Config;
 use crate::section::callers::UpstreamKey;
@@ -61,4 +66,37 @@ impl Config {
             url.clone_into(&mut token.url);
         }
     }
+
+    /// Puts other settings in the place of those in force: by endpoint, and under `upstream` and `legacy`
+    /// those of the upstream and of all endpoints. Other tables and settings are left out.
+    ///
+    /// # Errors
+    /// Where a setting cannot have such a value.
+    pub fn under(
+        &mut self,
+        upstream: &str,
+        overlay: &BTreeMap<String, Map<String, Value>>,
+    ) -> Result<(), String> {
+        for (table, settings) in overlay {
+            if let (Some(rule), Some(upstream), "upstream") =
+                (settings.get("deleted_at"), self.upstreams.get_mut(upstream), table.as_str())
+            {
+                upstream.rules.deleted_at = read(rule)?;
+            }
+            if let (Some(value), "legacy") = (settings.get("body_parameters"), table.as_str()) {
+                self.body_parameters = read(value)?;
+            }
+            let Some(quirks) = self.quirks.get_mut(table.as_str()) else { continue };
+            let mut value = serde_json::to_value(&**quirks).map_err(|error| error.to_string())?;
+            for (name, set) in settings {
+                value[name] = set.clone();
+            }
+            *quirks = Arc::new(read(&value)?);
+        }
+        Ok(())
+    }
+}
+
+fn read<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
+    serde_json::from_value(value.clone()).map_err(|error| error.to_string())
 }

@@ -11,6 +11,7 @@ use corpus::ask::{Ask, Reply};
 use corpus::endpoint::{ENDPOINTS, endpoint};
 use corpus::relay::{self, Relay, RelaySettings, Upstream};
 use corpus::source::{Answering, Live, Manners, Silence, Source};
+use parity::calibrate::Overlay;
 use parity::knowledge::Knowledge;
 use parity::run::state::State;
 use parity::run::{self, Plan, Sides, validate};
@@ -110,15 +111,45 @@ impl run::Progress for Patience {
 }
 
 /// The relay, as a validation wants it.
-struct Seen(Relay);
+struct Seen {
+    relay: Relay,
+    config: Config,
+    upstream: &'static str,
+}
+
+/// A gateway under other settings.
+struct Tried {
+    source: Live,
+    _gateway: gateway::Running,
+    _stop: DropGuard,
+}
+
+impl Source for Tried {
+    fn ask<'a>(&'a self, ask: &'a Ask) -> Answering<'a, Result<Reply, Silence>> {
+        self.source.ask(ask)
+    }
+}
 
 impl run::Behind for Seen {
     fn take_calls(&self) -> Vec<String> {
-        self.0.take_calls().iter().map(relay::Call::shape).collect()
+        self.relay.take_calls().iter().map(relay::Call::shape).collect()
     }
 
     fn ask<'a>(&'a self, path_and_query: &'a str) -> Answering<'a, Option<Reply>> {
-        Box::pin(async move { self.0.ask(path_and_query).await.ok() })
+        Box::pin(async move { self.relay.ask(path_and_query).await.ok() })
+    }
+
+    fn under<'a>(&'a self, overlay: &'a Overlay) -> Answering<'a, Option<Box<dyn Source>>> {
+        Box::pin(async move {
+            let mut config = self.config.clone();
+            config.under(self.upstream, overlay).ok()?;
+            self.relay.answer_from_memory(true);
+            let stop = CancellationToken::new();
+            let gateway = gateway::start(config, stop.clone()).await.ok()?;
+            let source = Heard::at(gateway.address).source;
+            Some(Box::new(Tried { source, _gateway: gateway, _stop: stop.drop_guard() })
+                as Box<dyn Source>)
+        })
     }
 }
 
@@ -142,9 +173,19 @@ impl Both {
         users: usize,
         make: impl FnOnce(&Simulator) -> Planted,
     ) -> Both {
+        Both::start_of(of, users, SEED, make).await
+    }
+
+    /// Starts everything over the data of a seed.
+    pub(crate) async fn start_of(
+        of: Vendor,
+        users: usize,
+        seed: u64,
+        make: impl FnOnce(&Simulator) -> Planted,
+    ) -> Both {
         let dialect = if is_vonage(of) { Dialect::VonageV4 } else { Dialect::VoisoV4 };
         let teams_list = of != Vendor::VoisoWithoutTeams;
-        let settings = Settings { users, seed: SEED, dialect, teams_list, ..Settings::default() };
+        let settings = Settings { users, seed, dialect, teams_list, ..Settings::default() };
         let (vendor, upstream, vendor_stop) = tests::vendor(settings.clone()).await;
         let planted = make(&vendor);
         let (_, legacy, legacy_stop) = match planted.is_apart {
@@ -156,6 +197,8 @@ impl Both {
         let stop = CancellationToken::new();
         let (config, relay) = configured(of, upstream, &vendor, &stop).await;
         let mut knowledge = knowledge(&config);
+        let upstream = if is_vonage(of) { "vcc" } else { "ams" };
+        let behind = Seen { relay, config: config.clone(), upstream };
         let gateway = gateway::start(config, stop.clone()).await.unwrap();
         let losses = tests::send(&client(), gateway.admin, http::Method::GET, "/losses", &[]).await;
         knowledge["ledger"] = losses.json();
@@ -164,13 +207,29 @@ impl Both {
         Both {
             control: Heard::at(control),
             candidate: Heard::at(candidate),
-            behind: Seen(relay),
+            behind,
             is_seen: of != Vendor::VoisoUnseen,
             knowledge: serde_json::from_value(knowledge).unwrap(),
             proxies,
             _gateway: gateway,
             _stops: [vendor_stop, legacy_stop, stop.drop_guard()],
         }
+    }
+
+    pub(crate) fn control(&self) -> &dyn Source {
+        &self.control.source
+    }
+
+    pub(crate) fn candidate(&self) -> &dyn Source {
+        &self.candidate.source
+    }
+
+    pub(crate) fn behind(&self) -> &dyn run::Behind {
+        &self.behind
+    }
+
+    pub(crate) fn knowledge(&self) -> &Knowledge {
+        &self.knowledge
     }
 
     /// Validates; after `questions_max` questions it is interrupted.
@@ -206,7 +265,8 @@ async fn configured(
     let base_url = format!("http://{upstream}");
     let token_url = is_vonage(of).then(|| format!("{base_url}/Auth/connect/token"));
     let behind = relay::Behind::Live(Box::new(Upstream { base_url, token_url, client: client() }));
-    let relay = Relay::start(behind, RelaySettings::default(), stop).await.unwrap();
+    let settings = RelaySettings { memory_bytes_max: 32 << 20, ..RelaySettings::default() };
+    let relay = Relay::start(behind, settings, stop).await.unwrap();
     // The table's file is there until the configuration is read.
     let (map, _file) = match of {
         Vendor::VonageMapped => {

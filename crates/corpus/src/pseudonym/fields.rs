@@ -110,7 +110,8 @@ pub(super) fn rule(document: Document, parent: &str, field: &str) -> Rule {
 
 /// The name of a parameter without `filter[]`.
 pub fn plain(parameter: &str) -> &str {
-    let parameter = parameter.strip_suffix("[0]").unwrap_or(parameter);
+    let bare = parameter.strip_suffix("[0]").or_else(|| parameter.strip_suffix("[]"));
+    let parameter = bare.unwrap_or(parameter);
     let inner = parameter.strip_prefix("filter[").and_then(|rest| rest.strip_suffix(']'));
     inner.unwrap_or(parameter)
 }

@@ -36,7 +36,10 @@ impl Writer<'_> {
             return json::text(self.out, None);
         };
         let shown = match self.quirks.timezone {
-            TimeZoneName::Upstream => Some(zone),
+            TimeZoneName::Upstream => {
+                let name = self.quirks.timezone_names.get(zone);
+                Some(name.map_or(zone, String::as_str))
+            }
             TimeZoneName::Rails => time_zone::legacy_name(zone, &self.quirks.timezone_names),
         };
         if shown.is_none() {

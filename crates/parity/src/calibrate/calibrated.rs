@@ -82,6 +82,8 @@ pub struct Calibrated {
     pub entries: Vec<Entry>,
     /// A sentence for each setting that the data does not decide.
     pub undecided: Vec<String>,
+    /// A sentence for each setting under which something differs that agreed.
+    pub spoiling: Vec<String>,
     /// Upstream id and legacy id of each user, where the sides give the same people different ids.
     pub id_map: Vec<(String, String)>,
     /// The differences under the settings in force.
@@ -101,7 +103,7 @@ impl Calibrated {
     /// The same without the keys that a side may have repeated.
     pub fn without(mut self, secrets: &Secrets) -> Calibrated {
         let hide = |text: &mut String| *text = secrets.hide(text);
-        self.undecided.iter_mut().for_each(hide);
+        self.undecided.iter_mut().chain(&mut self.spoiling).for_each(hide);
         for entry in &mut self.entries {
             [&mut entry.key, &mut entry.value].into_iter().for_each(hide);
         }
@@ -118,16 +120,10 @@ impl Calibrated {
     pub fn toml(&self, upstream: &str) -> String {
         let mut text = self.introduction(upstream);
         for (table, settings) in &self.overlay {
-            if table == UPSTREAM {
-                // The configuration has this table already, and TOML allows a table only once.
-                for (name, value) in settings {
-                    let why = self.why(&format!("upstream.{upstream}"), name);
-                    let line = format!("{name} = {}{why}", toml(value));
-                    let _ = writeln!(text, "# in [upstream.{}]: {line}", key(upstream));
-                }
-                continue;
-            }
-            let table = format!("legacy.{table}");
+            let table = match table == UPSTREAM {
+                true => format!("upstream.{}", key(upstream)),
+                false => format!("legacy.{table}"),
+            };
             if table.starts_with("upstream.") {
                 let _ = writeln!(text, "\n# These lines go into the table that is there already:");
             }
@@ -183,6 +179,7 @@ impl Calibrated {
         lines.extend(in_force.map(|choice| {
             format!("as it is: {}: {}", visible(&name(choice)), visible(&counts(choice)))
         }));
+        lines.extend(self.spoiling.iter().map(|one| format!("not set: {}", visible(one))));
         lines.extend(self.undecided.iter().map(|one| format!("undecided: {}", visible(one))));
         for Entry { endpoint, dictionary, evidence, against, .. } in &self.entries {
             if *against > 0 {

@@ -136,15 +136,22 @@ impl Calibration<'_> {
 
     /// The choice of `deleted_at`, by the users whom some of its values call deleted and others do not.
     fn deleted(&self, trials: [(&str, &Lists); 3]) -> Choice {
-        let name = self.users().next().map_or("", |one| one.name);
-        let keys = |lists: &Lists| -> BTreeSet<String> {
-            let list = lists.get(name).and_then(|reply| List::read(&reply.body, self.by).ok());
-            list.map(|list| list.keys.into_iter().collect()).unwrap_or_default()
+        // Every list of people counts, those of the deleted ones as well.
+        let of_people = |one: &&Endpoint| one.name != "v2_cdr_teams";
+        let keys = |lists: &Lists| -> BTreeSet<(&'static str, String)> {
+            let all = self.endpoints.iter().copied().filter(|one| of_people(one));
+            let of = |endpoint: &'static Endpoint| {
+                let by = self.keyed_by(endpoint);
+                let list = lists.get(endpoint.name).and_then(|one| List::read(&one.body, by).ok());
+                let keys = list.map(|list| list.keys).unwrap_or_default();
+                keys.into_iter().map(|key| (endpoint.name, key))
+            };
+            all.flat_map(of).collect()
         };
         let (listed, control) = (trials.map(|(_, lists)| keys(lists)), keys(&self.lists));
-        let all: BTreeSet<&String> = listed.iter().flatten().collect();
-        let is_in_all = |key: &&String| listed.iter().all(|one| one.contains(*key));
-        let deciding: Vec<&String> = all.into_iter().filter(|key| !is_in_all(key)).collect();
+        let all: BTreeSet<_> = listed.iter().flatten().collect();
+        let is_in_all = |key: &&(&str, String)| listed.iter().all(|one| one.contains(*key));
+        let deciding: Vec<_> = all.into_iter().filter(|key| !is_in_all(key)).collect();
         let agree = trials.iter().zip(&listed).map(|((value, _), listed)| {
             let agreeing =
                 deciding.iter().filter(|key| listed.contains(**key) == control.contains(**key));

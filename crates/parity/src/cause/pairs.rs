@@ -102,6 +102,13 @@ impl Pairs {
         self.beside.get(path).into_iter().flatten().any(|(_, beside)| beside.contains_key(&value))
     }
 
+    /// How often control had this value.
+    pub fn times(&self, path: &str, control: &Node) -> u64 {
+        let control = control.to_json();
+        let beside = self.beside.get(path).into_iter().flatten();
+        beside.filter_map(|(_, values)| values.get(&control)).sum()
+    }
+
     /// How often the two stood side by side, and how often candidate's value stood beside another one.
     pub fn evidence(&self, path: &str, candidate: &Node, control: &Node) -> (u64, u64) {
         let beside = self.beside.get(path).and_then(|values| values.get(&candidate.to_json()));

@@ -158,8 +158,9 @@ impl Evidence<'_> {
                 if is_open && is_id(of_candidate) && settings.timezone == "upstream" {
                     return other(field, "rails");
                 }
-                let is_entry = self.pairs.is_function(field, candidate, control);
-                return self.zone_name(zone::id(of_candidate), of_control, is_entry);
+                return self
+                    .dictionary(difference, None, control, candidate)
+                    .unwrap_or_else(|| Judgement::bug("nothing known explains it"));
             }
             ("assigned_teams" | "agent_in_teams" | "supervisor_in_teams", _, _) => {
                 let (setting, current) = match field {
@@ -205,9 +206,42 @@ impl Evidence<'_> {
         (names(control).as_deref() == Some(candidate)).then_some("ids")
     }
 
-    /// The judgement that an entry of a dictionary makes the values equal, or that no entry can. `raw` is
-    /// the value of the new API, where that is known.
+    /// The judgement that an entry of a dictionary makes the values equal, or that no entry can. An entry
+    /// that changes nothing explains nothing.
     fn dictionary(
+        &self,
+        difference: &Difference,
+        raw: Option<&Node>,
+        control: &Node,
+        candidate: &Node,
+    ) -> Option<Judgement> {
+        let judgement = self.entry(difference, raw, control, candidate)?;
+        let is_in_force = judgement.setting.as_ref().is_some_and(|setting| {
+            let (_, dictionary) = setting.key.table.rsplit_once('.').unwrap_or_default();
+            let key: String = serde_json::from_str(&setting.key.name).unwrap_or_default();
+            let value: String = serde_json::from_str(&setting.value).unwrap_or_default();
+            let settings = self.settings;
+            let shown = match dictionary {
+                "timezone_names" => settings.timezone_names.get(&key).map_or_else(
+                    || (settings.timezone == "rails").then(|| zone::rails_name(&key)).flatten(),
+                    |name| Some(name.as_str()),
+                ),
+                "caller_id_groups" => settings.caller_id_groups.get(&key).map(String::as_str),
+                "channel_types" => Some(witness::channel(&key, settings)),
+                _ => None,
+            };
+            shown == Some(value.as_str())
+        });
+        match is_in_force {
+            true => Some(Judgement::bug(
+                "the settings say so already, and candidate shows another value",
+            )),
+            false => Some(judgement),
+        }
+    }
+
+    /// The same, whether the entry is in force or not. `raw` is the value of the new API, where that is known.
+    fn entry(
         &self,
         difference: &Difference,
         raw: Option<&Node>,
@@ -222,7 +256,7 @@ impl Evidence<'_> {
                 candidate,
             ),
             ("timezone", Node::Text(name), Node::Text(shown)) => {
-                let zone = raw.and_then(Node::text).unwrap_or(shown);
+                let zone = raw.and_then(Node::text).unwrap_or(zone::id(shown));
                 let is_entry = self.pairs.is_function("timezone", candidate, control);
                 if zone::id(name) == zone::id(zone) {
                     return Some(self.zone_name(zone, name, is_entry));
@@ -292,8 +326,9 @@ impl Evidence<'_> {
                 "an entry of the dictionary of caller ids makes it equal",
             ));
         }
-        // Without the witness the number may be another user's.
-        self.witness.is_some().then(|| {
+        // Without the witness the number may be another user's. A group has more than one user.
+        let is_group = self.pairs.times("caller_id", control) > 1;
+        (is_group && self.witness.is_some()).then(|| {
             Judgement::loss(
                 "the new API has numbers in place of caller-id groups, and this number belongs to \
                  several groups",
@@ -322,11 +357,10 @@ impl Evidence<'_> {
                 if is_other || !self.pairs.is_function(CHANNEL_TYPE, candidate, control) {
                     return None;
                 }
-                let known: Vec<&str> = witness::slugs(shown).collect();
-                let slug = known.first().copied().unwrap_or(shown);
+                let slug = self.slug(difference, kind, shown)?;
                 Some(Judgement::quirk(
                     format!("{}.channel_types", self.table()),
-                    &quoted(slug),
+                    &quoted(&slug),
                     quoted(kind),
                     "an entry of the dictionary of channels makes it equal",
                 ))
@@ -343,6 +377,30 @@ impl Evidence<'_> {
             }
             _ => None,
         }
+    }
+
+    /// The slug that the new API sends for a channel with this display name; `None` where it sends none that
+    /// candidate shows so.
+    fn slug(&self, difference: &Difference, kind: &str, shown: &str) -> Option<String> {
+        if let Some(rows) = self.witness {
+            let row = rows.get(difference.record.as_deref()?)?;
+            let profiles = row.get("channel_profiles").and_then(Node::list)?;
+            let mut slugs = profiles.iter().filter_map(|one| one.get("channel")?.text());
+            return slugs
+                .find(|slug| witness::channel(slug, self.settings) == shown)
+                .map(str::to_owned);
+        }
+        if let Some(known) = witness::slugs(shown).next() {
+            return Some(known.to_owned());
+        }
+        // An unknown name is the slug itself, and slugs have small letters. The display name of a known
+        // channel has a slug of its own.
+        let is_slug = |text: &str| {
+            text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        };
+        // A slug beside another slug is no display name either.
+        let is_named = witness::slugs(kind).next().is_none() && !is_slug(kind);
+        (is_slug(shown) && is_named).then(|| shown.to_owned())
     }
 
     /// The table of the endpoint in the configuration.

@@ -6,7 +6,7 @@ use corpus::ask::Reply;
 use corpus::endpoint::Endpoint;
 use corpus::node::Node;
 
-use super::{BODY, Compared, Difference, ERROR, Kind, STATUS};
+use super::{A_LIST, BODY, Compared, Difference, ERROR, Kind, STATUS};
 use crate::list::{KeyedBy, List, NotAList};
 
 /// Headers that clients act on. Dates, lengths, ids and headers of connections are not compared.
@@ -77,7 +77,7 @@ impl Compared {
             (Ok(control), Ok(candidate)) => self.lists(endpoint, &control, &candidate, listener),
             (control, candidate) => {
                 let described = |list: Result<List<'_>, NotAList>| match list {
-                    Ok(_) => Some(Node::from("a list")),
+                    Ok(_) => Some(Node::from(A_LIST)),
                     Err(error) => Some(Node::from(error.to_string().as_str())),
                 };
                 let is_none = control.is_err() && candidate.is_err() && !is_same;

@@ -19,6 +19,9 @@ const ROUNDS_MAX: usize = 3;
 /// The most records that are asked for one by one, where the endpoint has a filter by id.
 const ONE_BY_ONE_MAX: usize = 3;
 
+/// The reason of noise.
+pub(super) const NOISE: &str = "control says something else each time it is asked";
+
 /// A difference that may disappear.
 struct Pending {
     place: usize,
@@ -124,8 +127,7 @@ impl Run<'_> {
             if difference.kind == Kind::Absent || difference.kind == Kind::Type && !is_null {
                 continue;
             }
-            let why = "control says something else each time it is asked";
-            judged[one.place] = Some(Judgement::new(Cause::Noise, why));
+            judged[one.place] = Some(Judgement::new(Cause::Noise, NOISE));
         }
     }
 

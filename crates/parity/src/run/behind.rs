@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use corpus::ask::Reply;
 use corpus::node::Node;
-use corpus::source::Answering;
+use corpus::source::{Answering, Source};
 
+use crate::calibrate::Overlay;
 use crate::cause::Teams;
 use crate::list::KeyedBy;
 use crate::witness::{self, Rows};
@@ -16,6 +17,11 @@ pub trait Behind: Send + Sync {
     fn take_calls(&self) -> Vec<String>;
     /// Asks the new API with candidate's credential.
     fn ask<'a>(&'a self, path_and_query: &'a str) -> Answering<'a, Option<Reply>>;
+    /// Candidate under other settings, over the data that it has read; `None` where it cannot be had.
+    fn under<'a>(&'a self, overlay: &'a Overlay) -> Answering<'a, Option<Box<dyn Source>>> {
+        let _ = overlay;
+        Box::pin(async { None })
+    }
 }
 
 /// The most records that are asked for one by one. For more records the whole list is read.

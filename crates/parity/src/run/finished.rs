@@ -1,6 +1,6 @@
 //! The result of one question: counts, findings, and the votes of control's answer for settings.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use corpus::node::Node;
 use report::{Cause, Example, FieldReport, Finding, ScenarioReport};
@@ -29,6 +29,9 @@ pub(super) struct Finished {
 pub(super) struct RestingFinding {
     pub(super) finding: Finding,
     pub(super) rests_on: Option<SettingKey>,
+    /// The keys of the records that differ so. They may be e-mail addresses, so no file has them.
+    #[serde(skip)]
+    pub(super) keys: HashSet<String>,
 }
 
 /// How many records differ in a field for one cause, and the settings that this cause rests on.
@@ -108,12 +111,13 @@ impl Finished {
                 one.finding.why, key.name
             );
         }
-        let resting = std::mem::take(&mut self.resting);
+        let is_left =
+            |one: &RestingCount| one.cause == Cause::Bug || one.on.is_disjoint(contradicted);
+        let (left, resting) = std::mem::take(&mut self.resting).into_iter().partition(is_left);
+        self.resting = left;
+        let resting: Vec<RestingCount> = resting;
         let mut counter = Counter::of(self);
         for one in resting {
-            if one.cause == Cause::Bug || one.on.is_disjoint(contradicted) {
-                continue;
-            }
             move_to_bugs(&mut counter.finished.scenario.causes, one.cause, one.count);
             move_to_bugs(&mut counter.field(&one.field).causes, one.cause, one.count);
             counter.finished.scenario.outcome = report::Outcome::Different;
@@ -235,11 +239,15 @@ impl<'a> Counter<'a> {
                 cause,
                 why: why.clone(),
                 count: 0,
+                records: 0,
                 examples: Vec::new(),
             };
-            all.push(RestingFinding { finding, rests_on: rests_on.clone() });
+            let (rests_on, keys) = (rests_on.clone(), HashSet::new());
+            all.push(RestingFinding { finding, rests_on, keys });
             all.len() - 1
         });
+        let key = difference.record.clone();
+        all[place].keys.extend(key);
         let finding = &mut all[place].finding;
         finding.count += 1;
         if finding.examples.len() < showing.examples_max {

@@ -5,16 +5,16 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use corpus::ask::Ask;
-use corpus::endpoint::endpoint;
+use corpus::endpoint::{Endpoint, endpoint};
 use report::{
-    Cause, FORMAT, FieldReport, Finding, LeftOut, Outcome, Report, ScenarioReport, Totals, V4Call,
-    Verdict,
+    Cause, FORMAT, FieldReport, Finding, LeftOut, Outcome, Report, ScenarioReport, Suggestion,
+    Totals, V4Call, Verdict,
 };
 
-use super::finished::Finished;
-use super::settle::settle;
+use super::finished::{Finished, RestingFinding};
 use super::{Plan, left_out};
-use crate::compare::is_of_the_answer;
+use crate::cause::Judgement;
+use crate::compare::{Compared, USERS, is_of_the_answer};
 use crate::knowledge::Knowledge;
 use crate::mask::Mask;
 
@@ -31,13 +31,20 @@ pub(super) struct Gathered {
     names: HashMap<String, usize>,
     scenarios: Vec<ScenarioReport>,
     findings: Vec<Finding>,
+    /// The records of each finding.
+    keys: Vec<HashSet<String>>,
     /// Where each kind of finding stands.
     places: HashMap<Alike, usize>,
     pub(super) finished: Vec<Finished>,
     calls: Vec<V4Call>,
     /// The shapes of requests that `calls` has.
     called: HashSet<String>,
+    /// By endpoint, how many records of its whole list the new API holds differently, and of how many.
+    other_data: BTreeMap<&'static str, (u64, u64)>,
 }
+
+/// The share of records, in percent, that the new API may hold differently without a finding of its own.
+const OTHER_DATA_MAX: u64 = 1;
 
 /// Findings count as one if endpoint, field, kind, cause and reason are equal.
 type Alike = (String, String, String, Cause, String);
@@ -55,11 +62,56 @@ impl Gathered {
             names: HashMap::new(),
             scenarios: Vec::new(),
             findings: Vec::new(),
+            keys: Vec::new(),
             places: HashMap::new(),
             finished: Vec::new(),
             calls: Vec::new(),
             called: HashSet::new(),
+            other_data: BTreeMap::new(),
         }
+    }
+
+    /// Counts the records of a whole list that the new API holds differently.
+    pub(super) fn other_data(
+        &mut self,
+        endpoint: &'static Endpoint,
+        found: &Compared,
+        judged: &[Judgement],
+    ) {
+        let of = found.differences.iter().zip(judged);
+        let of = of.filter(|(_, judgement)| judgement.cause == Cause::UpstreamData);
+        let keys: HashSet<&str> = of.filter_map(|(one, _)| one.record.as_deref()).collect();
+        let all = found.control_records.max(found.candidate_records);
+        let known = self.other_data.entry(endpoint.name).or_default();
+        *known = (*known).max((keys.len() as u64, all));
+    }
+
+    /// A finding for each endpoint of which the new API holds too many records differently. Two are never
+    /// few of a small list, and one is never many.
+    fn too_much_other_data(&mut self) -> Option<String> {
+        let mut worst: Option<(u64, u64)> = None;
+        for (endpoint, (count, all)) in std::mem::take(&mut self.other_data) {
+            if count < 2 || count * 100 <= all * OTHER_DATA_MAX {
+                continue;
+            }
+            let told = share_of_users(count, all);
+            self.findings.push(Finding {
+                endpoint: endpoint.to_owned(),
+                field: USERS.to_owned(),
+                kind: "share".to_owned(),
+                cause: Cause::UpstreamData,
+                why: format!(
+                    "the new API holds other data for {told}, more than {OTHER_DATA_MAX} %"
+                ),
+                count,
+                records: count,
+                examples: Vec::new(),
+            });
+            if worst.is_none_or(|(known, of)| count * of > known * all) {
+                worst = Some((count, all));
+            }
+        }
+        worst.map(|(count, all)| share_of_users(count, all))
     }
 
     /// Counts the calls that candidate made for a request. The report has one line for each shape of
@@ -84,7 +136,7 @@ impl Gathered {
             self.field(field);
         }
         for one in finished.findings {
-            self.finding(one.finding);
+            self.finding(one);
         }
         self.scenarios.push(finished.scenario);
     }
@@ -112,7 +164,8 @@ impl Gathered {
         }
     }
 
-    fn finding(&mut self, finding: Finding) {
+    fn finding(&mut self, one: RestingFinding) {
+        let RestingFinding { finding, keys, .. } = one;
         let alike = (
             finding.endpoint.clone(),
             finding.field.clone(),
@@ -122,6 +175,7 @@ impl Gathered {
         );
         match self.places.entry(alike) {
             Entry::Occupied(place) => {
+                self.keys[*place.get()].extend(keys);
                 let known = &mut self.findings[*place.get()];
                 known.count += finding.count;
                 let room = self.examples_max.saturating_sub(known.examples.len());
@@ -130,6 +184,7 @@ impl Gathered {
             Entry::Vacant(place) => {
                 place.insert(self.findings.len());
                 self.findings.push(finding);
+                self.keys.push(keys);
             }
         }
     }
@@ -160,11 +215,13 @@ impl Gathered {
         knowledge: &Knowledge,
         took: Duration,
         unasked: &[String],
+        mut settings: Vec<Suggestion>,
     ) -> Report {
-        let mut all = std::mem::take(&mut self.finished);
-        let mut settings = settle(&mut all);
-        for finished in all {
+        for finished in std::mem::take(&mut self.finished) {
             self.count(finished);
+        }
+        for (finding, keys) in self.findings.iter_mut().zip(&self.keys) {
+            finding.records = keys.len() as u64;
         }
         self.doubt_empty_lists();
         for field in self.fields.values() {
@@ -178,7 +235,6 @@ impl Gathered {
         self.totals.scenarios = self.scenarios.len() as u64;
         let undecided = self.scenarios.iter().filter(|one| one.outcome == Outcome::Undecided);
         self.totals.undecided = (undecided.count() + unasked.len()) as u64;
-        self.findings.sort_by(|a, b| (a.cause, b.count).cmp(&(b.cause, a.count)));
         settings.sort_by(|a, b| (&a.table, &a.line).cmp(&(&b.table, &b.line)));
         let seen = self.fields.values().filter(|one| one.ignored > 0);
         let seen: HashSet<(&str, &str)> =
@@ -189,7 +245,20 @@ impl Gathered {
         let unseen = self.ignored.iter().filter(is_unseen);
         let unseen = unseen.map(|(endpoint, name)| format!("{endpoint}.{name}")).collect();
         self.left_out.fields_unseen = unseen;
-        let (verdict, because) = verdict(&self.totals, unasked.len(), &self.left_out);
+        let is_noise = |field: &&FieldReport| {
+            let noise = field.causes.get(&Cause::Noise).copied().unwrap_or(0);
+            field.compared > 0 && noise == field.compared
+        };
+        let noisy = self.fields.values().filter(is_noise);
+        let noisy = noisy.map(|field| format!("{}.{}", field.endpoint, field.field));
+        self.left_out.noisy = noisy.collect();
+        let other_data = self.too_much_other_data();
+        self.findings.sort_by(|a, b| (a.cause, b.count).cmp(&(b.cause, a.count)));
+        let (mut verdict, mut because) = verdict(&self.totals, unasked.len(), &self.left_out);
+        if let (Some(told), Verdict::Agree) = (other_data, verdict) {
+            verdict = Verdict::Differ;
+            because = format!("no bug was found, but the new API holds other data for {told}");
+        }
         let is_asked = |loss: &&report::Loss| self.endpoints.contains(&loss.endpoint.as_str());
         let ledger = knowledge.losses().filter(is_asked);
         Report {
@@ -210,6 +279,11 @@ impl Gathered {
             ..Report::default()
         }
     }
+}
+
+/// `23 of 250 users (9.2 %)`.
+fn share_of_users(count: u64, all: u64) -> String {
+    format!("{count} of {all} users ({:.1} %)", 100.0 * count as f64 / all.max(1) as f64)
 }
 
 fn verdict(totals: &Totals, unasked: usize, left_out: &LeftOut) -> (Verdict, String) {
@@ -300,7 +374,7 @@ mod tests {
             // The list of deleted users may be empty.
             let all = [("v1_users", v1), ("v3_cdr_users", v3), ("v2_cdr_deleted_agents", 0)];
             all.into_iter().for_each(|(name, records)| gathered.finished.push(of(name, records)));
-            gathered.report(&Knowledge::default(), Duration::ZERO, &[]).totals.undecided
+            gathered.report(&Knowledge::default(), Duration::ZERO, &[], Vec::new()).totals.undecided
         };
         assert_eq!((undecided(5, 5), undecided(5, 0), undecided(0, 5)), (0, 1, 1));
     }

@@ -8,6 +8,7 @@ use corpus::endpoint::{ENDPOINTS, Endpoint};
 use corpus::node::Node;
 use report::Cause;
 
+use super::again::NOISE;
 use super::records::Records;
 use super::systematic::not_by_rule;
 use super::{Pair, Run, behind};
@@ -92,7 +93,14 @@ impl Run<'_> {
         let mut judged: Vec<Judgement> = judged.into_iter().flatten().collect();
         if scenario.group == Group::All {
             self.deleted(scenario, records.control.as_ref(), &mut judged, by).await;
-            not_by_rule(found, &records, &mut judged);
+            not_by_rule(scenario.endpoint, found, &records, &mut judged);
+            let noisy = found.differences.iter().zip(&judged);
+            let noisy = noisy.filter(|(_, judgement)| judgement.cause == Cause::Noise);
+            let noisy: Vec<(&str, &str)> = noisy
+                .filter_map(|(one, _)| Some((one.record.as_deref()?, one.field.as_str())))
+                .collect();
+            self.endpoint(scenario.endpoint).note_noise(&noisy, found.common_records);
+            self.gathered.other_data(scenario.endpoint, found, &judged);
         }
         let known = self.endpoint(scenario.endpoint);
         for (difference, judgement) in found.differences.iter().zip(&judged) {
@@ -158,10 +166,15 @@ impl Run<'_> {
         let known = self.known.endpoints.get(scenario.endpoint.name);
         let of = |difference: &Difference| {
             let is_filtered = difference.field == RECORDS && !scenario.filters.is_empty();
-            if difference.record.is_none() || is_filtered {
-                return None;
-            }
-            known?.judged(&DifferenceId::of(difference)).cloned()
+            let record = difference.record.as_deref().filter(|_| !is_filtered)?;
+            let known = known?;
+            let before = known.judged(&DifferenceId::of(difference)).cloned();
+            // A missing field, or another form, differs from every value of control.
+            let is_null = [&difference.control, &difference.candidate].contains(&&Some(Node::Null));
+            let is_value =
+                difference.kind == Kind::Value || difference.kind == Kind::Type && is_null;
+            let is_noise = is_value && known.is_noisy(record, &difference.field);
+            before.or_else(|| is_noise.then(|| Judgement::new(Cause::Noise, NOISE)))
         };
         found.differences.iter().map(of).collect()
     }

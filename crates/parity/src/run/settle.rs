@@ -11,7 +11,9 @@ use crate::cause::{Setting, SettingKey, Vote};
 
 /// Settles all differences that rest on settings, and returns the settings to suggest. A setting without a
 /// fitting value is among them, with the evidence against it.
-pub(super) fn settle(all: &mut [Finished]) -> Vec<Suggestion> {
+///
+/// `failed` are settings that were tried and explain nothing, with the number of values that speak against each.
+pub(super) fn settle(all: &mut [Finished], failed: &BTreeMap<SettingKey, u64>) -> Vec<Suggestion> {
     let mut suggested: BTreeMap<SettingKey, BTreeMap<String, u64>> = BTreeMap::new();
     for (setting, evidence) in all.iter().flat_map(|one| &one.settings) {
         let values = suggested.entry(setting.key.clone()).or_default();
@@ -24,7 +26,7 @@ pub(super) fn settle(all: &mut [Finished]) -> Vec<Suggestion> {
             all.iter().flat_map(|one| &one.votes).filter(|vote| vote.key == key).collect();
         let against = |value: &String| -> u64 {
             let others = votes.iter().filter(|vote| !vote.values.contains(value));
-            others.map(|vote| vote.count).sum()
+            others.map(|vote| vote.count).sum::<u64>() + failed.get(&key).copied().unwrap_or(0)
         };
         let suggestion = |value: &String, evidence: u64| Suggestion {
             table: key.table.clone(),
@@ -86,9 +88,11 @@ mod tests {
             cause: Cause::Quirk,
             why: "another way".to_owned(),
             count: 2,
+            records: 0,
             examples: Vec::new(),
         };
-        finished.findings.push(RestingFinding { finding, rests_on: Some(key()) });
+        let keys = std::collections::HashSet::new();
+        finished.findings.push(RestingFinding { finding, rests_on: Some(key()), keys });
         finished
     }
 
@@ -99,7 +103,7 @@ mod tests {
             question(&["contains"], Some("contains")),
             question(&["exact", "ci", "contains"], None),
         ];
-        let suggested = settle(&mut all);
+        let suggested = settle(&mut all, &BTreeMap::new());
         assert_eq!(suggested.len(), 1);
         assert_eq!(suggested[0].line, "sag = contains");
         assert_eq!((suggested[0].evidence, suggested[0].against), (4, 0));
@@ -110,7 +114,7 @@ mod tests {
     fn a_setting_that_another_answer_contradicts_explains_nothing() {
         // The second question is equal under the setting in force.
         let mut all = [question(&["contains"], Some("contains")), question(&["exact"], None)];
-        let suggested = settle(&mut all);
+        let suggested = settle(&mut all, &BTreeMap::new());
         assert_eq!((suggested[0].evidence, suggested[0].against), (2, 1));
         let bugs = BTreeMap::from([(Cause::Bug, 2)]);
         assert_eq!(all[0].scenario.causes, bugs);

@@ -2,17 +2,19 @@
 //! the new API holds what candidate shows: candidate and the witness may both be wrong, or the legacy API
 //! may do something that neither knows. So they are bugs.
 
+mod learned;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use corpus::endpoint::Endpoint;
 use corpus::node::Node;
 use report::Cause;
 
 use super::records::Records;
 use crate::cause::Judgement;
 use crate::compare::{Compared, Difference, Kind, RECORDS};
-use rules::rules;
+use learned::{Placed, learned};
 
 /// The largest share of differing values, in percent, that can be single values in the data.
 const SHARE_MAX: u64 = 20;
@@ -25,7 +27,12 @@ const MOST_OF_TEN: usize = 8;
 
 /// Calls upstream data a bug where the differences are too many or too regular. Only whole lists can show
 /// that.
-pub(super) fn not_by_rule(found: &Compared, records: &Records<'_>, judged: &mut [Judgement]) {
+pub(super) fn not_by_rule(
+    endpoint: &Endpoint,
+    found: &Compared,
+    records: &Records<'_>,
+    judged: &mut [Judgement],
+) {
     let mut fields: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
     for (place, judgement) in judged.iter().enumerate() {
         if judgement.cause == Cause::UpstreamData {
@@ -33,10 +40,10 @@ pub(super) fn not_by_rule(found: &Compared, records: &Records<'_>, judged: &mut 
             of_field.insert(place);
         }
     }
-    let mut bugs: BTreeMap<usize, &str> = BTreeMap::new();
-    let mut all = |places: &BTreeSet<usize>, why| {
+    let mut bugs: BTreeMap<usize, String> = BTreeMap::new();
+    let mut all = |places: &BTreeSet<usize>, why: &str| {
         places.iter().for_each(|place| {
-            bugs.entry(*place).or_insert(why);
+            bugs.entry(*place).or_insert_with(|| why.to_owned());
         });
     };
     for (field, places) in &fields {
@@ -82,26 +89,36 @@ pub(super) fn not_by_rule(found: &Compared, records: &Records<'_>, judged: &mut 
             }
             continue;
         }
+        let placed: Vec<Placed<'_>> =
+            places.iter().map(|place| (*place, &found.differences[*place])).collect();
+        let learned = learned(endpoint, field, &placed, records);
+        let mut ruled = learned.places.clone();
         let values = Values::of(field, &keys, records);
-        if values.follow_a_rule() {
-            all(places, "control's value follows from candidate's by a rule for all that differ");
-        }
         let replaced = values.replaced();
-        let of_replaced = places.iter().filter(|place| {
+        ruled.extend(places.iter().filter(|place| {
             let key = found.differences[**place].record.as_deref();
             key.is_some_and(|key| replaced.contains(key))
+        }));
+        let beside = judged.iter().enumerate().filter(|(place, judgement)| {
+            judgement.cause == Cause::Bug && found.differences[*place].field == *field
         });
-        let of_replaced = of_replaced.copied().collect();
-        all(
-            &of_replaced,
-            "control has one and the same other value wherever candidate has this one",
-        );
+        let why = match learned.rule() {
+            Some(rule) => format!("control's values follow from candidate's by a rule: {rule}"),
+            None => REPLACED.to_owned(),
+        };
+        // A rule has one cause: what is left beside it is no coincidence.
+        match (ruled.len() + beside.count()) * 2 >= places.len() && !ruled.is_empty() {
+            true => all(places, &why),
+            false => all(&ruled, &why),
+        }
     }
     for (place, why) in bugs {
         judged[place].cause = Cause::Bug;
-        why.clone_into(&mut judged[place].why);
+        judged[place].why = why;
     }
 }
+
+const REPLACED: &str = "control has one and the same other value wherever candidate has this one";
 
 struct Values<'a> {
     /// Key, control's value and candidate's value, where the cause is upstream data.
@@ -129,16 +146,6 @@ impl<'a> Values<'a> {
         values
     }
 
-    /// Whether a simple rule, such as trimming, turns every differing value of candidate into control's
-    /// value, and changes no equal value.
-    fn follow_a_rule(&self) -> bool {
-        let [(_, control, _), _, ..] = &self.differing[..] else { return false };
-        rules(control).iter().any(|rule| {
-            self.differing.iter().all(|(_, control, candidate)| rule(candidate) == *control)
-                && self.equal.iter().all(|value| rule(value) == *value)
-        })
-    }
-
     /// The records in which one value of candidate always has the same other value of control.
     fn replaced(&self) -> HashSet<&'a str> {
         let equal: HashSet<String> = self.equal.iter().map(Node::to_json).collect();
@@ -150,7 +157,7 @@ impl<'a> Values<'a> {
         beside.retain(|candidate, _| !equal.contains(candidate));
         let most = beside.into_values().filter_map(|of_value| {
             let all: usize = of_value.values().map(Vec::len).sum();
-            let most = of_value.into_values().max_by_key(Vec::len)?;
+            let (_, most) = of_value.into_iter().max_by_key(|(_, keys)| keys.len())?;
             (most.len() > CHANCE_MAX && most.len() * 10 >= all * MOST_OF_TEN).then_some(most)
         });
         most.flatten().collect()
@@ -176,15 +183,6 @@ mod tests {
             differing.iter().map(|(key, one, two)| (*key, Node::from(*one), Node::from(*two)));
         let equal = equal.iter().map(|value| Node::from(*value)).collect();
         Values { differing: differing.collect(), equal }
-    }
-
-    #[test]
-    fn a_rule_must_fit_every_differing_and_every_equal_value() {
-        let two = [("1", "Jane", " Jane"), ("2", "Joan", "Joan ")];
-        assert!(values(&two, &["Jim"]).follow_a_rule());
-        assert!(!values(&two, &["Jim "]).follow_a_rule());
-        assert!(!values(&two[..1], &["Jim"]).follow_a_rule());
-        assert!(!values(&[two[0], ("2", "Joan", "Jean")], &["Jim"]).follow_a_rule());
     }
 
     #[test]
@@ -215,8 +213,35 @@ mod tests {
         let found = compare(&ENDPOINTS[0], &pair.control, &pair.candidate, KeyedBy::Id);
         let upstream = Judgement { cause: Cause::UpstreamData, why: String::new(), setting: None };
         let mut judged = vec![upstream; found.differences.len()];
-        not_by_rule(&found, &Records::of(&pair, KeyedBy::Id), &mut judged);
+        not_by_rule(&ENDPOINTS[0], &found, &Records::of(&pair, KeyedBy::Id), &mut judged);
         judged.into_iter().map(|judgement| judgement.cause).collect()
+    }
+
+    /// Two lists with some equal records, and a field of two more records.
+    fn of_two(field: &str, control: [&str; 2], candidate: [&str; 2]) -> Vec<Cause> {
+        let list = |values: [&str; 2]| {
+            let equal = (10..20).map(|id| format!(r#"{{"id":{id},"{field}":"Plain{id}, {id}"}}"#));
+            let pair = values.iter().enumerate();
+            let pair = pair.map(|(id, value)| {
+                format!(r#"{{"id":{id},"{field}":"{value}","sip_account":"u{id}@x"}}"#)
+            });
+            format!("[{}]", equal.chain(pair).collect::<Vec<_>>().join(","))
+        };
+        judged(&list(control), &list(candidate))
+    }
+
+    #[test]
+    fn a_rule_of_two_records_is_a_bug_and_single_values_are_data() {
+        let (bug, data) = ([Cause::Bug; 2], [Cause::UpstreamData; 2]);
+        assert_eq!(of_two("name", ["Jane", "Joan"], [" Jane", "Joan "]), bug);
+        assert_eq!(of_two("name", ["Max ?", "Zo ?"], ["Max 🎧", "Zo 🚀"]), bug);
+        assert_eq!(of_two("extension", ["u0", "u1"], ["", ""]), bug);
+        assert_eq!(of_two("assigned_queues", ["a, c", "d"], ["a, b, c", "b, d"]), bug);
+        assert_eq!(of_two("assigned_queues", ["a, B", "B"], ["a, b", "b"]), bug);
+        assert_eq!(of_two("name", ["Jane", "Joan"], ["Mary", "Joe"]), data);
+        assert_eq!(of_two("name", ["Jane", "Joan"], ["Jane.", "Joan."]), data);
+        assert_eq!(of_two("extension", ["1234", "5678"], ["8001", "8002"]), data);
+        assert_eq!(of_two("assigned_queues", ["a, c", "d"], ["a, b", "d, e"]), data);
     }
 
     #[test]

@@ -129,7 +129,7 @@ fn findings(report: &Report, paper: &mut Paper) {
             index + 1,
             place(&finding.endpoint, &finding.field),
             words::name(&finding.kind),
-            numbers::of(finding.count, "time", "times")
+            words::times(finding)
         );
         paper.painted(Ink::Bad, 2, 5, &head);
         paper.wrapped(5, 5, &words::sentence(&finding.why));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{numbers, text};
-use crate::{Cause, FieldReport, Outcome, Report, Side, Verdict};
+use crate::{Cause, FieldReport, Finding, Outcome, Report, Side, Verdict};
 
 /// The most characters of a name that are shown.
 pub(super) const NAME_MAX: usize = 160;
@@ -44,7 +44,11 @@ pub(super) fn verdict(report: &Report) -> String {
         (false, true) => ", with other data",
         (false, false) => "",
     });
-    title.push_str(if report.is_partial() { ", as far as asked" } else { "" });
+    title.push_str(match (report.left_out.noisy.is_empty(), report.is_partial()) {
+        (false, _) => ", as far as it could be compared",
+        (true, true) => ", as far as asked",
+        (true, false) => "",
+    });
     title
 }
 
@@ -57,6 +61,10 @@ pub(super) fn left_out(report: &Report) -> Vec<String> {
     }
     if !left_out.fields.is_empty() {
         says.push(format!("Not compared: {}.", names(&left_out.fields)));
+    }
+    if !left_out.noisy.is_empty() {
+        let noisy = names(&left_out.noisy);
+        says.push(format!("Not compared, since control never says the same twice: {noisy}."));
     }
     for (n, which) in [
         (left_out.filtered, "by a field that is not compared"),
@@ -88,6 +96,19 @@ pub(super) fn because(report: &Report) -> String {
         (false, _) => sentence(&report.because),
         (true, 0) => "Nothing was compared.".to_owned(),
         (true, _) => "The report gives no reason.".to_owned(),
+    }
+}
+
+/// `3 records, in 70 answers`, or how often a difference occurred.
+pub(super) fn times(finding: &Finding) -> String {
+    match finding.records {
+        0 => numbers::of(finding.count, "time", "times"),
+        records if records == finding.count => numbers::of(records, "record", "records"),
+        records => format!(
+            "{}, {} in all answers",
+            numbers::of(records, "record", "records"),
+            numbers::of(finding.count, "time", "times")
+        ),
     }
 }
 
@@ -131,6 +152,7 @@ pub(super) fn part(field: &str) -> &'static str {
         "$envelope" => "what stands around the list",
         "$error" => "the body of an error",
         "$records" => "who is listed",
+        "$users" => "how many users the new API holds differently",
         "$order" => "in which order",
         "$members" => "the order of a record's fields",
         "$copies" => "a record that is listed more than once",

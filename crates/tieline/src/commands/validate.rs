@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::configuration::load;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::signals::Signals;
-use crate::validation::candidate::{InProcess, caller_of, client, manners};
+use crate::validation::candidate::{InProcess, REMEMBERED_BYTES_MAX, caller_of, client, manners};
 use crate::validation::control::{ControlArgs, base_url};
 use crate::validation::key::KeySource;
 use crate::validation::progress::Told;
@@ -261,7 +261,8 @@ impl Validate {
         let here = match (&self.candidate, &config, &caller) {
             (None, Some(config), Some(caller)) => {
                 let behind = played.as_ref().map(Played::behind);
-                let settings = RelaySettings::default();
+                let memory_bytes_max = REMEMBERED_BYTES_MAX;
+                let settings = RelaySettings { memory_bytes_max, ..RelaySettings::default() };
                 Some(InProcess::start(config, caller, settings, behind).await?)
             }
             _ => None,

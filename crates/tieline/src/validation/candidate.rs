@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use corpus::ask::{Ask, Reply};
 use corpus::relay::{Behind, Relay, RelaySettings, Upstream};
 use corpus::source::{Answering, Live, Manners, Silence, Source};
-use parity::calibrate::{Laboratory, Overlay, UPSTREAM};
+use parity::calibrate::{Laboratory, Overlay};
 use parity::run;
 use settings::Config;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -60,6 +60,8 @@ pub(crate) struct InProcess {
     /// Is asked.
     pub(crate) gateway: Gateway,
     relay: Relay,
+    config: Config,
+    caller: String,
 }
 
 impl InProcess {
@@ -72,7 +74,8 @@ impl InProcess {
     ) -> Result<InProcess, Failure> {
         let relay = relay(config, caller, settings, behind).await?;
         let gateway = Gateway::start(config, caller, &relay).await?;
-        Ok(InProcess { gateway, relay })
+        let (config, caller) = (config.clone(), caller.to_owned());
+        Ok(InProcess { gateway, relay, config, caller })
     }
 }
 
@@ -84,6 +87,9 @@ pub(crate) struct Trials {
     /// Whether the upstream is not asked any more: then nothing has to be paced.
     is_still: AtomicBool,
 }
+
+/// What a relay remembers for a validation, which tries suggested settings on the same data.
+pub(crate) const REMEMBERED_BYTES_MAX: usize = 96 << 20;
 
 /// What a relay remembers for trials: the pages of 50,000 users are about 70 MiB.
 const MEMORY_BYTES_MAX: usize = 512 << 20;
@@ -105,24 +111,7 @@ impl Trials {
         if self.is_still.load(Ordering::Relaxed) {
             unpaced(&mut config, &upstream);
         }
-        for (table, settings) in overlay {
-            if table == UPSTREAM {
-                if let (Some(rule), Some(upstream)) =
-                    (settings.get("deleted_at"), config.upstreams.get_mut(&upstream))
-                {
-                    upstream.rules.deleted_at =
-                        serde_json::from_value(rule.clone()).map_err(|error| error.to_string())?;
-                }
-                continue;
-            }
-            let Some(quirks) = config.quirks.get_mut(table.as_str()) else { continue };
-            let mut value = serde_json::to_value(&**quirks).map_err(|error| error.to_string())?;
-            for (name, set) in settings {
-                value[name] = set.clone();
-            }
-            let under = serde_json::from_value(value).map_err(|error| error.to_string())?;
-            *quirks = Arc::new(under);
-        }
+        config.under(&upstream, overlay)?;
         Ok(config)
     }
 }
@@ -178,6 +167,19 @@ impl run::Behind for InProcess {
 
     fn ask<'a>(&'a self, path_and_query: &'a str) -> Answering<'a, Option<Reply>> {
         Box::pin(async move { self.relay.ask(path_and_query).await.ok() })
+    }
+
+    fn under<'a>(&'a self, overlay: &'a Overlay) -> Answering<'a, Option<Box<dyn Source>>> {
+        Box::pin(async move {
+            let mut config = self.config.clone();
+            let caller = config.callers.iter().find(|one| one.name == self.caller);
+            let upstream = caller.map(|caller| caller.upstream.clone()).unwrap_or_default();
+            config.under(&upstream, overlay).ok()?;
+            // What was read before is not asked for again, so that both answers come from the same data.
+            self.relay.answer_from_memory(true);
+            let gateway = Gateway::start(&config, &self.caller, &self.relay).await.ok()?;
+            Some(Box::new(gateway) as Box<dyn Source>)
+        })
     }
 }
 

@@ -64,10 +64,15 @@ impl ControlArgs {
     pub(crate) fn file(&self) -> Result<PathBuf, Failure> {
         let name = self.control.as_deref().unwrap_or_default();
         let file = PathBuf::from(name);
-        match file.exists() || !name.contains(['@', '?', '#']) {
-            true => Ok(file),
-            false => base_url("--control", name).map(PathBuf::from),
+        if file.exists() || name.contains(['/', '\\']) && !name.contains(['@', '?', '#']) {
+            return Ok(file);
         }
+        if name.contains(['@', '?', '#']) {
+            return base_url("--control", name).map(PathBuf::from);
+        }
+        Err(Failure::usage(format_args!(
+            "--control: {name}: there is no such file; a URL begins with https:// or http://"
+        )))
     }
 
     /// Whether control is a server, not a file.

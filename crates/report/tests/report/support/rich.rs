@@ -90,6 +90,7 @@ pub(crate) fn rich() -> Report {
         properties: properties(),
         ledger: ledger(),
         calls: calls(),
+        replayed: None,
         left_out: LeftOut {
             endpoints: vec!["v9_users".to_owned()],
             fields: vec!["v1_users.webrtc_ringtone".to_owned(), "v1_users.sga".to_owned()],
@@ -97,6 +98,7 @@ pub(crate) fn rich() -> Report {
             filtered: 3,
             values: 14,
             pairs: 1,
+            noisy: Vec::new(),
         },
     }
 }
@@ -210,6 +212,7 @@ fn finding(
         cause,
         why: why.to_owned(),
         count,
+        records: 0,
         examples: examples.iter().map(example).collect(),
     }
 }

@@ -156,17 +156,25 @@ fn a_verdict_over_less_than_there_is_to_ask_says_so() {
 
 #[test]
 fn data_that_the_new_api_holds_otherwise_are_in_the_headline() {
-    let sides = Sides::changed(60, |_, asked, reply| match asked.path.contains("/v1/") {
-        true => reply.each(|user| {
-            if user["id"].as_u64().is_some_and(|id| id % 9 == 0) {
-                user["extension"] = "1".into();
-            }
-        }),
-        false => reply,
-    });
-    let output = sides.validate(&[]);
-    assert_code(&output, 0);
-    assert!(sides.report().totals.causes.contains_key(&Cause::UpstreamData));
-    let out = stdout(&output);
-    assert!(out.starts_with("YOU MAY SWITCH, WITH OTHER DATA, AS FAR AS ASKED\n"), "{out}");
+    let one: fn(u64) -> bool = |id| id == 10_001;
+    let some: fn(u64) -> bool = |id| id.is_multiple_of(9);
+    // Of more than one percent it is not silent.
+    for (is_meant, code, title) in [
+        (one, 0, "YOU MAY SWITCH, WITH OTHER DATA, AS FAR AS ASKED\n"),
+        (some, 1, "DO NOT SWITCH YET\nno bug was found, but the new API holds other data for "),
+    ] {
+        let sides = Sides::changed(60, move |_, asked, reply| match asked.path.contains("/v1/") {
+            true => reply.each(move |user| {
+                if user["id"].as_u64().is_some_and(is_meant) {
+                    user["extension"] = "1".into();
+                }
+            }),
+            false => reply,
+        });
+        let output = sides.validate(&[]);
+        assert_code(&output, code);
+        assert!(sides.report().totals.causes.contains_key(&Cause::UpstreamData));
+        let out = stdout(&output);
+        assert!(out.starts_with(title), "{out}");
+    }
 }

@@ -80,7 +80,12 @@ fn habits(simulator: &Simulator, asked: &Asked, reply: Reply) -> Reply {
     for name in ["name", "email", "sip_account", "sag", "extension", "caller_id", "timezone"] {
         if let Some(wanted) = asked.filter(name).filter(|wanted| !wanted.is_empty()) {
             let is = |value: &Value| value.as_str().map(str::to_lowercase);
-            users.retain(|user| is(&user[name]) == Some(wanted.to_lowercase()));
+            let zone = parity::zone::id(wanted);
+            users.retain(|user| match user[name].as_str() {
+                // All names of a zone are one.
+                Some(shown) if name == "timezone" => parity::zone::id(shown) == zone,
+                _ => is(&user[name]) == Some(wanted.to_lowercase()),
+            });
         }
     }
     if let Some(id) = asked.filter("id").filter(|id| !id.is_empty() && !is_v3) {

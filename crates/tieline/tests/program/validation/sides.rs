@@ -44,7 +44,8 @@ impl Asked {
 
     /// The value of a filter.
     pub(crate) fn filter(&self, name: &str) -> Option<&str> {
-        let names = [name.to_owned(), format!("filter[{name}]"), format!("{name}[0]")];
+        let spelled = [format!("filter[{name}]"), format!("{name}[0]"), format!("{name}[]")];
+        let names = [&[name.to_owned()][..], &spelled].concat();
         let mut pairs = self.query.iter();
         pairs.find(|(is, _)| names.contains(is)).map(|(_, value)| value.as_str())
     }
