@@ -194,6 +194,9 @@ fn advice(report: &Report, paper: &mut Paper) {
         return;
     }
     paper.heading("Settings to try, then validate again");
+    if let Some(told) = words::replayed(report) {
+        paper.wrapped(2, 2, &told);
+    }
     for line in lines {
         match line.strip_prefix("# ") {
             Some(comment) if !comment.contains('=') => paper.painted(Ink::Faint, 2, 4, &line),

@@ -99,6 +99,17 @@ pub(super) fn because(report: &Report) -> String {
     }
 }
 
+/// What would differ under the suggested settings, where they were tried.
+pub(super) fn replayed(report: &Report) -> Option<String> {
+    let run = report.replayed.as_ref()?;
+    Some(format!(
+        "Tried together on {}: {} would differ, and {} differ without them.",
+        numbers::of(run.questions, "recorded answer", "recorded answers"),
+        numbers::of(run.after, "value", "values"),
+        numbers::count(run.before),
+    ))
+}
+
 /// `3 records, in 70 answers`, or how often a difference occurred.
 pub(super) fn times(finding: &Finding) -> String {
     match finding.records {

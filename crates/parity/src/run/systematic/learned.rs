@@ -12,6 +12,8 @@ use crate::run::records::Records;
 
 /// The most differences of a field that rules are looked for in.
 const LOOKED_AT_MAX: usize = 1_000;
+/// Up to this number of equal differences may be chance.
+const CHANCE_MAX: usize = 2;
 /// How many of ten occurrences make a rule.
 const MOST_OF_TEN: usize = 8;
 /// Numbers below this are levels and counts, of which two may be alike by chance.
@@ -76,6 +78,23 @@ fn by_value(endpoint: &Endpoint, field: &str, all: &[Placed<'_>], learned: &mut 
             let names: BTreeSet<String> =
                 signatures(candidate, control, endpoint.is_joined(path)).into_iter().collect();
             names.into_iter().for_each(|name| found.entry(name).or_default().push(at));
+        }
+        // A name within a list that always has the same other name.
+        if path != field {
+            let mut pairs: HashMap<(String, String), BTreeSet<usize>> = HashMap::new();
+            // Levels are few, so that equal pairs of them may be chance.
+            let is_name = |node: &Node| matches!(node, Node::Text(_));
+            for (place, candidate, control, _) in &values {
+                if !is_name(candidate) || !is_name(control) {
+                    continue;
+                }
+                let pair = (candidate.to_json(), control.to_json());
+                pairs.entry(pair).or_default().insert(*place);
+            }
+            let same = pairs.into_values().filter(|places| records_of(all, places) > CHANCE_MAX);
+            same.for_each(|places| {
+                learned.add(&places, || format!("control renames parts of {field}"))
+            });
         }
         let mut found: Vec<(String, Vec<usize>)> = found.into_iter().collect();
         found.sort_by_key(|(name, at)| (std::cmp::Reverse(at.len()), is_cut(name)));
