@@ -320,7 +320,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
             upstream: upstream(),
             turns: Arc::clone(&turns),
             open: Default::default(),
-            wait_max: wait_max,
+            wait_max,
             metrics: metrics(),
         }))
         // Many pages at a time, in order, whole or not at all.
