@@ -135,9 +135,11 @@ fn section(lines: &[String]) -> String {
 const SECTION: &str = "\
 A random rule on a random field of a random share of the users, in the legacy API, in a gateway of the same
 process or in one by its URL, beside random harmless differences. `recall` is the share of wrong answers whose
-verdict is not \"you may switch\", `precision` that of findings called a bug where nothing else was planted.
-Written by `UPDATE_EXPECT=1 DRAWN_CASES=400 cargo test -p tests --test validator drawn`; `DRAWN_SEED` takes other
-seeds. Seeds below 1,000,000 were used for mending.
+verdict is not \"you may switch\", `precision` that of findings called a bug where nothing else was planted. Not
+among the wrong answers are differences that may rightly have another cause than a bug, such as a rule in the legacy
+API for which there is a setting. A case can have several findings, so the interval of precision is too narrow.
+Written by `UPDATE_EXPECT=1 DRAWN_CASES=400 cargo test --workspace --test validator drawn`; `DRAWN_SEED` takes
+other seeds. Seeds below 1,000,000 were used for mending.
 
 ";
 
@@ -157,7 +159,7 @@ async fn drawn_bugs_are_found_and_drawn_harmless_differences_are_explained() {
     let right = of(&|one| one.has_right_cause);
     let lines = [
         format!(
-            "seeds from {first}: {bugs} wrong answers and {} harmless differences",
+            "seeds from {first}: {bugs} wrong answers and {} other differences",
             all.len() - bugs
         ),
         format!("recall: {}", share(found, bugs)),
@@ -165,7 +167,10 @@ async fn drawn_bugs_are_found_and_drawn_harmless_differences_are_explained() {
         format!("causes right: {}", share(right, all.len())),
     ];
     println!("{}", lines.join("\n"));
-    crate::update_page(None, Some(&section(&lines)));
+    // The page has the figures of a long run.
+    if std::env::var_os("DRAWN_CASES").is_some() {
+        crate::update_page(None, Some(&section(&lines)));
+    }
     for one in &all {
         let is_missed = one.is_bug && !one.is_found;
         if is_missed || one.false_alarms > 0 || !one.has_right_cause {
