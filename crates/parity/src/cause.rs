@@ -159,12 +159,13 @@ impl KnownEndpoint {
         self.judged.entry(record).or_default().push((id, judgement));
     }
 
-    /// Notes the noise in a whole list of `records`.
+    /// Notes the noise in a whole list of `records`. A record counts once, even if several parts of its field
+    /// differ.
     pub(crate) fn note_noise(&mut self, noisy: &[(&str, &str)], records: u64) {
         let mut counts: HashMap<&str, u64> = HashMap::new();
-        for (record, field) in noisy {
+        for (record, field) in noisy.iter().copied().collect::<HashSet<_>>() {
             *counts.entry(field).or_default() += 1;
-            self.noisy.insert(((*record).to_owned(), (*field).to_owned()));
+            self.noisy.insert((record.to_owned(), field.to_owned()));
         }
         let most = counts.into_iter().filter(|(_, count)| count * 10 >= records * 8);
         self.noisy_fields.extend(most.map(|(field, _)| field.to_owned()));
@@ -359,4 +360,21 @@ pub(crate) fn deletion_rules<'a>(
 ) -> impl Iterator<Item = &'static str> + 'a {
     let is_it = move |rule: &&str| witness::is_listed(endpoint, row, rule) == is_listed;
     DELETION_RULES.into_iter().filter(is_it)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_counts_once_in_the_noise_of_a_field() {
+        let of = |noisy: &[(&str, &str)]| {
+            let mut known = KnownEndpoint::default();
+            known.note_noise(noisy, 4);
+            known.is_noisy("9", "assigned_skills")
+        };
+        let each = ["1", "2", "3", "4"].map(|record| (record, "assigned_skills"));
+        assert!(of(&each));
+        assert!(!of(&[each[0]; 4]), "one record has four parts that differ");
+    }
 }

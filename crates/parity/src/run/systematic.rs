@@ -14,7 +14,7 @@ use report::Cause;
 use super::records::Records;
 use crate::cause::Judgement;
 use crate::compare::{Compared, Difference, Kind, RECORDS};
-use learned::{Placed, learned};
+use learned::{LOOKED_AT_MAX, Placed, learned};
 
 /// The largest share of differing values, in percent, that can be single values in the data.
 const SHARE_MAX: u64 = 20;
@@ -99,15 +99,19 @@ pub(super) fn not_by_rule(
             let key = found.differences[**place].record.as_deref();
             key.is_some_and(|key| replaced.contains(key))
         }));
-        let beside = judged.iter().enumerate().filter(|(place, judgement)| {
-            judgement.cause == Cause::Bug && found.differences[*place].field == *field
-        });
+        // Rules are looked for in the places before this one.
+        let end = placed.get(LOOKED_AT_MAX).map_or(found.differences.len(), |(place, _)| *place);
+        let beside = judged[..end]
+            .iter()
+            .zip(&found.differences)
+            .filter(|(judgement, one)| judgement.cause == Cause::Bug && one.field == *field);
         let why = match learned.rule() {
             Some(rule) => format!("control's values follow from candidate's by a rule: {rule}"),
             None => REPLACED.to_owned(),
         };
         // A rule has one cause: what is left beside it is no coincidence.
-        match (ruled.len() + beside.count()) * 2 >= places.len() && !ruled.is_empty() {
+        let count = ruled.range(..end).count() + beside.count();
+        match count * 2 >= placed.len().min(LOOKED_AT_MAX) && !ruled.is_empty() {
             true => all(places, &why),
             false => all(&ruled, &why),
         }
@@ -242,6 +246,46 @@ mod tests {
         assert_eq!(of_two("name", ["Jane", "Joan"], ["Jane.", "Joan."]), data);
         assert_eq!(of_two("extension", ["1234", "5678"], ["8001", "8002"]), data);
         assert_eq!(of_two("assigned_queues", ["a, c", "d"], ["a, b", "d, e"]), data);
+    }
+
+    /// Four users whose skill A has the name B for control, and others.
+    fn of_skills(others: &[&str]) -> Vec<Cause> {
+        let rows = |name: &str| {
+            let names = [name; 4].into_iter().chain(others.iter().copied());
+            let row = |(id, name): (usize, &str)| {
+                format!(r#"{{"id":{id},"assigned_skills":[{{"name":"{name}","level":{id}}}]}}"#)
+            };
+            format!("[{}]", names.enumerate().map(row).collect::<Vec<_>>().join(","))
+        };
+        judged(&rows("B"), &rows("A"))
+    }
+
+    #[test]
+    fn a_name_that_also_stands_equal_has_no_other_name_by_a_rule() {
+        let others = ["B", "C", "D", "E", "F", "G"];
+        assert_eq!(of_skills(&others), [Cause::Bug; 4]);
+        assert_eq!(of_skills(&["B", "C", "A", "E", "F", "G"]), [Cause::UpstreamData; 4]);
+    }
+
+    #[test]
+    fn a_number_is_no_bound_where_a_larger_one_stands_equal() {
+        let rows = |level: fn(usize) -> usize, last: usize| {
+            let levels = (0..20).map(level).chain([last]);
+            let row = |(id, level): (usize, usize)| {
+                format!(r#"{{"id":{id},"assigned_skills":[{{"name":"A","level":{level}}}]}}"#)
+            };
+            format!("[{}]", levels.enumerate().map(row).collect::<Vec<_>>().join(","))
+        };
+        let (cut, whole) = (
+            |id: usize| if id > 17 { 60 } else { 7 },
+            |id: usize| match id {
+                18 => 73,
+                19 => 94,
+                _ => 7,
+            },
+        );
+        assert_eq!(judged(&rows(cut, 8), &rows(whole, 8)), [Cause::Bug; 2]);
+        assert_eq!(judged(&rows(cut, 61), &rows(whole, 61)), [Cause::UpstreamData; 2]);
     }
 
     #[test]

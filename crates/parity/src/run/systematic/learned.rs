@@ -1,17 +1,18 @@
 //! The rules that the differences of one field follow: changes of values, parts of lists that are left out or
 //! renamed, and values taken from another field.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use corpus::endpoint::Endpoint;
 use corpus::node::Node;
 
-use super::rules::{is_cut, removed, signatures};
+use super::rules::{BOUND, is_cut, removed, signatures, told};
 use crate::compare::Difference;
 use crate::run::records::Records;
 
 /// The most differences of a field that rules are looked for in.
-const LOOKED_AT_MAX: usize = 1_000;
+pub(super) const LOOKED_AT_MAX: usize = 1_000;
 /// Up to this number of equal differences may be chance.
 const CHANCE_MAX: usize = 2;
 /// How many of ten occurrences make a rule.
@@ -53,7 +54,7 @@ pub(super) fn learned(
 ) -> Learned {
     let all = &all[..all.len().min(LOOKED_AT_MAX)];
     let mut learned = Learned::default();
-    by_value(endpoint, field, all, &mut learned);
+    by_value(endpoint, field, all, records, &mut learned);
     by_part(endpoint, field, all, records, &mut learned);
     by_other_field(endpoint, field, all, records, &mut learned);
     learned
@@ -64,8 +65,61 @@ fn records_of(all: &[Placed<'_>], places: &BTreeSet<usize>) -> usize {
     of.map(|(_, one)| one.record.as_deref()).collect::<HashSet<_>>().len()
 }
 
+/// Calls `note` with each value that stands equal on both sides at a path within a field.
+fn each_equal(field: &str, path: &str, records: &Records<'_>, mut note: impl FnMut(&Node)) {
+    fn at<'a>(record: &'a Node, field: &str, path: &str) -> Vec<&'a Node> {
+        let Some(value) = record.get(field) else { return Vec::new() };
+        let within = path.strip_prefix(field).and_then(|rest| rest.strip_prefix("[]"));
+        match (within, value.list()) {
+            (None, _) => vec![value],
+            (Some(member), Some(list)) => match member.strip_prefix('.') {
+                Some(name) => list.iter().filter_map(|part| part.get(name)).collect(),
+                None => list.iter().collect(),
+            },
+            (Some(_), None) => Vec::new(),
+        }
+    }
+    for (control, candidate) in records.both() {
+        let (control, candidate) = (at(&control, field, path), at(&candidate, field, path));
+        candidate.into_iter().filter(|one| control.contains(one)).for_each(&mut note);
+    }
+}
+
+/// Names within lists that always have one and the same other name.
+fn by_name(
+    field: &str,
+    path: &str,
+    values: &[(usize, &Node, &Node, &Difference)],
+    records: &Records<'_>,
+) -> Vec<BTreeSet<usize>> {
+    let mut names: HashMap<&str, HashMap<&str, BTreeSet<usize>>> = HashMap::new();
+    for (place, candidate, control, _) in values {
+        // Levels are few, so that equal pairs of them may be chance.
+        if let (Node::Text(name), Node::Text(by)) = (candidate, control) {
+            names.entry(name).or_default().entry(by).or_default().insert(*place);
+        }
+    }
+    if !names.is_empty() {
+        each_equal(field, path, records, |equal| {
+            equal.text().map(|name| names.remove(name));
+        });
+    }
+    let most = names.into_values().filter_map(|of_name| {
+        let all: usize = of_name.values().map(BTreeSet::len).sum();
+        let most = of_name.into_values().max_by_key(BTreeSet::len)?;
+        (most.len() * 10 >= all * MOST_OF_TEN).then_some(most)
+    });
+    most.collect()
+}
+
 /// Rules that turn candidate's value into control's, from two records on.
-fn by_value(endpoint: &Endpoint, field: &str, all: &[Placed<'_>], learned: &mut Learned) {
+fn by_value(
+    endpoint: &Endpoint,
+    field: &str,
+    all: &[Placed<'_>],
+    records: &Records<'_>,
+    learned: &mut Learned,
+) {
     let mut paths: BTreeMap<&str, Vec<(usize, &Node, &Node, &Difference)>> = BTreeMap::new();
     for (place, one) in all {
         if let (Some(control), Some(candidate)) = (&one.control, &one.candidate) {
@@ -79,23 +133,26 @@ fn by_value(endpoint: &Endpoint, field: &str, all: &[Placed<'_>], learned: &mut 
                 signatures(candidate, control, endpoint.is_joined(path)).into_iter().collect();
             names.into_iter().for_each(|name| found.entry(name).or_default().push(at));
         }
-        // A name within a list that always has the same other name.
         if path != field {
-            let mut pairs: HashMap<(String, String), BTreeSet<usize>> = HashMap::new();
-            // Levels are few, so that equal pairs of them may be chance.
-            let is_name = |node: &Node| matches!(node, Node::Text(_));
-            for (place, candidate, control, _) in &values {
-                if !is_name(candidate) || !is_name(control) {
-                    continue;
-                }
-                let pair = (candidate.to_json(), control.to_json());
-                pairs.entry(pair).or_default().insert(*place);
-            }
-            let same = pairs.into_values().filter(|places| records_of(all, places) > CHANCE_MAX);
-            same.for_each(|places| {
+            let renamed = by_name(field, path, &values, records).into_iter();
+            renamed.filter(|places| records_of(all, places) > CHANCE_MAX).for_each(|places| {
                 learned.add(&places, || format!("control renames parts of {field}"))
             });
         }
+        // The largest number that is equal on both sides.
+        let largest = LazyCell::new(|| {
+            let mut largest = 0;
+            each_equal(field, path, records, |equal| {
+                if let Node::Number(number) = equal {
+                    largest = largest.max(number.as_u64().unwrap_or_default());
+                }
+            });
+            largest
+        });
+        let is_below = |number: &Node| match number {
+            Node::Number(number) => number.as_u64().is_some_and(|number| number < *largest),
+            _ => false,
+        };
         let mut found: Vec<(String, Vec<usize>)> = found.into_iter().collect();
         found.sort_by_key(|(name, at)| (std::cmp::Reverse(at.len()), is_cut(name)));
         for (name, at) in found {
@@ -116,8 +173,13 @@ fn by_value(endpoint: &Endpoint, field: &str, all: &[Placed<'_>], learned: &mut 
                     is_same && ends.iter().any(|end| !end.trim().is_empty())
                 }
             };
-            if !is_chance && records_of(all, &places) > 1 {
-                learned.add(&places, || format!("control {name} {field}"));
+            let count = records_of(all, &places);
+            // A bound of some users only is no rule of two, nor one beside other differences.
+            let is_disproved = name.starts_with(BOUND)
+                && (count <= CHANCE_MAX || !is_small)
+                && of.iter().any(|(_, _, bound, _)| is_below(bound));
+            if !is_chance && !is_disproved && count > 1 {
+                learned.add(&places, || format!("control {} {field}", told(&name)));
             }
         }
     }

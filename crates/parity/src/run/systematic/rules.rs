@@ -1,6 +1,6 @@
 //! Changes that programs often make to values: trimming, escaping, cutting, another encoding or form.
 //! [`signatures`] names each one that turns a value of candidate into control's. Equal signatures of two
-//! users are a rule.
+//! users are a rule. [`told`] is the part of a signature for a report: it must never hold a value of a user.
 
 use corpus::node::Node;
 
@@ -9,6 +9,21 @@ use crate::letters::{
 };
 
 type Change = fn(&str) -> String;
+
+/// Ends the words of a signature. Behind it stand values that tell one signature from others.
+const KEY: char = '\0';
+
+/// Signs that words may name, as they tell nothing about a user.
+const SIGNS: &str = " -_.,;:/\\|+*#@&'\"()[]{}<>=!?";
+
+/// The words of a signature.
+pub(super) fn told(signature: &str) -> &str {
+    signature.split(KEY).next().unwrap_or_default()
+}
+
+fn sign_told(sign: char) -> String {
+    if SIGNS.contains(sign) { format!("the sign {sign:?}") } else { "a sign".to_owned() }
+}
 
 /// Changes of a text, and the words for each.
 const CHANGES: &[(&str, Change)] = &[
@@ -343,12 +358,14 @@ fn cut(candidate: &str, control: &str) -> Vec<String> {
             all.push("cuts the last character of".to_owned());
         }
         if let Some(sign) = rest.chars().next().filter(|c| !c.is_alphanumeric()) {
-            all.push(format!("cuts at the sign {sign:?}{end}"));
+            all.push(format!("cuts at {}{end}{KEY}{sign}", sign_told(sign)));
         }
     }
     if let Some(rest) = candidate.strip_suffix(control).filter(|_| !control.is_empty()) {
         let sign = rest.chars().next_back().filter(|c| !c.is_alphanumeric());
-        all.extend(sign.map(|sign| format!("keeps what is behind the sign {sign:?} of")));
+        all.extend(
+            sign.map(|sign| format!("keeps what is behind {} of{KEY}{sign}", sign_told(sign))),
+        );
         all.push(format!("keeps the last {} characters of", control.chars().count()));
     }
     all
@@ -368,7 +385,12 @@ fn replacement(candidate: &str, control: &str) -> Option<String> {
         let by: String = other.get(before..before + length)?.iter().collect();
         (candidate.replace(sign, &by) == control).then_some(by)
     })?;
-    Some(format!("writes {by:?} for {sign:?} in"))
+    let written = match by.chars().next() {
+        None => "nothing".to_owned(),
+        Some(one) if one.len_utf8() == by.len() => sign_told(one),
+        Some(_) => "another text".to_owned(),
+    };
+    Some(format!("writes {written} for {} in{KEY}{sign}{by}", sign_told(sign)))
 }
 
 fn of_numbers(candidate: &serde_json::Number, control: &serde_json::Number) -> Vec<String> {
@@ -397,9 +419,12 @@ fn of_numbers(candidate: &serde_json::Number, control: &serde_json::Number) -> V
         note(true, if one < other { "adds 1 to" } else { "subtracts 1 from" });
     }
     note(other == 0, "writes 0 for");
-    note(one > other, &format!("has nothing above {other} in"));
+    note(one > other, &format!("{BOUND} in{KEY}{other}"));
     all
 }
+
+/// How the signature begins that a larger number of control would disprove.
+pub(super) const BOUND: &str = "has nothing above one number";
 
 /// Whether a change is only where a value is cut, which other changes may explain better.
 pub(super) fn is_cut(signature: &str) -> bool {
@@ -448,11 +473,28 @@ mod tests {
         }
         for (candidate, control) in [("Jane", "Joan"), ("Jane.", "Jane"), ("1234", "5678")] {
             let all = signatures(&Node::from(candidate), &Node::from(control), false);
-            let all: Vec<_> = all.iter().filter(|one| !one.starts_with("cuts")).collect();
+            let is_rule = all.iter().any(|one| !one.starts_with("cuts"));
+            assert!(!is_rule || candidate.ends_with('.'), "{candidate:?} {control:?} {all:?}");
+        }
+    }
+
+    #[test]
+    fn the_words_of_a_rule_hold_no_value_of_a_user() {
+        let of = |one: &str, other: &str| signatures(&Node::from(one), &Node::from(other), false);
+        for all in [
+            of("a b", "a77b"),
+            of("a\u{e000}b", "a7b"),
+            of("a\u{e000}b", "a"),
+            of("a\u{e000}b", "b"),
+            signatures(&Node::Number(9.into()), &Node::Number(7.into()), false),
+        ] {
+            let is_value = |c| "7\u{e000}\0".contains(c);
             assert!(
-                all.is_empty() || candidate.ends_with('.'),
-                "{candidate:?} {control:?} {all:?}"
+                !all.is_empty() && !all.iter().any(|one| told(one).contains(is_value)),
+                "{all:?}"
             );
         }
+        assert_eq!(of("a b", "a_b"), ["writes the sign '_' for the sign ' ' in\0 _"]);
+        assert_ne!(of("a b", "a12b"), of("a b", "a34b"), "they are two rules");
     }
 }
