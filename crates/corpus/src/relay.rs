@@ -141,6 +141,7 @@ struct Shared {
     behind: Behind,
     settings: RelaySettings,
     answers_from_memory: AtomicBool,
+    asks_upstream: AtomicBool,
     memory: Mutex<Memory>,
     identities: Mutex<Identities>,
     accepted: Mutex<Option<Accepted>>,
@@ -186,6 +187,7 @@ impl Relay {
             behind,
             settings,
             answers_from_memory: AtomicBool::new(false),
+            asks_upstream: AtomicBool::new(true),
             identities: Mutex::new(Identities::new()),
             accepted: Mutex::default(),
             calls: Mutex::default(),
@@ -225,6 +227,13 @@ impl Relay {
     /// was read whole; where a list still fails, call [`Relay::forget`].
     pub fn answer_from_memory(&self, on: bool) {
         self.shared.answers_from_memory.store(on, Ordering::Relaxed);
+    }
+
+    /// Answers from memory from now on, and sends no request for data to the upstream: what is not in memory
+    /// gets the answer of a request that is not in a recording. A request for a token is still sent.
+    pub fn answer_only_from_memory(&self) {
+        self.answer_from_memory(true);
+        self.shared.asks_upstream.store(false, Ordering::Relaxed);
     }
 
     pub fn forget(&self) {

@@ -24,7 +24,7 @@ use corpus::endpoint::{ENDPOINTS, Endpoint};
 use corpus::node::Node;
 use corpus::source::{Answering, Silence, Source};
 use report::secrets::Secrets;
-use report::{Cause, Outcome, Report, ScenarioReport};
+use report::{Cause, Outcome, Report, ScenarioReport, Verdict};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -33,7 +33,7 @@ use crate::compare::compare;
 use crate::knowledge::Knowledge;
 use crate::list::{KeyedBy, List};
 use crate::scenario::{Extent, Group, Scenario, questions};
-pub use behind::Behind;
+pub use behind::{Behind, Under};
 use finished::{Finished, Showing};
 use gathered::Gathered;
 use records::Records;
@@ -172,23 +172,13 @@ pub async fn validate(
     cancel: &CancellationToken,
 ) -> Result<Report, Unable> {
     let started = Instant::now();
-    let mut run = Run {
-        sides,
-        plan,
-        known: Known::default(),
-        gathered: Gathered::new(plan),
-        by: KeyedBy::Id,
-        is_control_a_gateway: false,
-        deletions: Vec::new(),
-        remembered: Remembered::default(),
-        failed: BTreeMap::new(),
-    };
+    let mut run = Run::new(sides, plan);
     let mut left = Vec::new();
     run.teams().await;
     for endpoint in &plan.endpoints {
         let scenario = Scenario::all(endpoint);
         let Some(finished) = cancel.run_until_cancelled(run.first(&scenario)).await else {
-            return Ok(run.report(started, vec![scenario.id]).await);
+            return Ok(run.report(started, vec![scenario.id], cancel).await);
         };
         let finished = finished?;
         progress.asked(&finished.scenario);
@@ -238,7 +228,7 @@ pub async fn validate(
         }
         run.gathered.finished.push(finished);
     }
-    Ok(run.report(started, unasked).await)
+    Ok(run.report(started, unasked, cancel).await)
 }
 
 pub(crate) struct Pair {
@@ -249,26 +239,64 @@ pub(crate) struct Pair {
 }
 
 impl<'a> Run<'a> {
-    async fn report(mut self, started: Instant, unasked: Vec<String>) -> Report {
+    fn new(sides: &'a Sides<'a>, plan: &'a Plan) -> Run<'a> {
+        Run {
+            sides,
+            plan,
+            known: Known::default(),
+            gathered: Gathered::new(plan),
+            by: KeyedBy::Id,
+            is_control_a_gateway: false,
+            deletions: Vec::new(),
+            remembered: Remembered::default(),
+            failed: BTreeMap::new(),
+        }
+    }
+
+    async fn report(
+        mut self,
+        started: Instant,
+        unasked: Vec<String>,
+        cancel: &CancellationToken,
+    ) -> Report {
         self.gathered.totals.candidate_busy = self.sides.candidate.times_busy();
         let mut all = std::mem::take(&mut self.gathered.finished);
         let mut settings = settle(&mut all, &BTreeMap::new());
         let mut replayed = None;
         // Settings that fail are taken out, and the others tried again.
         for _ in 0..TRIALS_MAX {
-            let Some((against, run)) = self.tried(&settings).await else { break };
-            replayed = Some(run);
-            if against.is_empty() {
+            replayed = None;
+            let trial = match cancel.is_cancelled() {
+                true => None,
+                false => cancel.run_until_cancelled(self.tried(&settings)).await.flatten(),
+            };
+            let Some(trial) = trial else { break };
+            replayed = Some(trial.replayed);
+            if trial.against.is_empty() {
                 break;
             }
-            for (key, count) in against {
+            for (key, count) in trial.against {
                 *self.failed.entry(key).or_default() += count;
             }
             settings = settle(&mut all, &self.failed);
         }
+        self.remembered = Remembered::default();
+        if let Some(behind) = self.sides.behind {
+            behind.forget(true);
+        }
         self.gathered.finished = all;
         let mut report =
             self.gathered.report(self.sides.knowledge, started.elapsed(), &unasked, settings);
+        if report.verdict == Verdict::Agree {
+            let doubt = match (&replayed, cancel.is_cancelled()) {
+                (_, true) => Some("the suggested settings were not tried to their end".to_owned()),
+                (Some(run), _) => run.doubt(),
+                (None, _) => None,
+            };
+            if let Some(doubt) = doubt {
+                (report.verdict, report.because) = (Verdict::Undecided, doubt);
+            }
+        }
         report.replayed = replayed;
         report
     }
@@ -409,7 +437,12 @@ impl<'a> Run<'a> {
         finished.scenario.candidate_records = found.candidate_records;
         let judged = self.judge(scenario, &pair, &found, by).await;
         finished.votes = self.votes(scenario, &pair, by);
-        self.remembered.note(scenario, &pair.control, by, (&found, &judged));
+        if !self.remembered.note(scenario, &pair.control, by, (&found, &judged))
+            && let Some(behind) = self.sides.behind
+        {
+            // Its pages are not needed again, those of smaller answers are.
+            behind.forget(false);
+        }
         // Most questions have no difference.
         let records = OnceCell::new();
         let showing = Showing {

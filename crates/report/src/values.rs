@@ -55,6 +55,35 @@ pub struct Replayed {
     pub before: u64,
     /// How many would differ under the settings.
     pub after: u64,
+    /// How many settings were to be tried.
+    #[serde(default)]
+    pub settings: u64,
+    /// How many of them were tried: some answer that they explain was asked for again.
+    #[serde(default)]
+    pub settings_tried: u64,
+    /// Fields that differ only in records which the settings bring in, so that no cause was found.
+    #[serde(default)]
+    pub unjudged: u64,
+}
+
+impl Replayed {
+    /// Why the run does not prove that the settings explain what they are suggested for.
+    pub fn doubt(&self) -> Option<String> {
+        let (settings, tried) = (self.settings, self.settings_tried);
+        if tried < settings {
+            return Some(format!(
+                "{} of {settings} suggested settings could not be tried; set them, and validate again",
+                settings.saturating_sub(tried)
+            ));
+        }
+        (self.unjudged > 0).then(|| {
+            format!(
+                "{} fields differ in records that only the suggested settings list; set them, and \
+                 validate again",
+                self.unjudged
+            )
+        })
+    }
 }
 
 impl Report {

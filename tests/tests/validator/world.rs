@@ -139,16 +139,18 @@ impl run::Behind for Seen {
         Box::pin(async move { self.relay.ask(path_and_query).await.ok() })
     }
 
-    fn under<'a>(&'a self, overlay: &'a Overlay) -> Answering<'a, Option<Box<dyn Source>>> {
+    fn under<'a>(&'a self, overlay: &'a Overlay) -> Answering<'a, Option<run::Under>> {
         Box::pin(async move {
             let mut config = self.config.clone();
-            config.under(self.upstream, overlay).ok()?;
+            if let Err(why) = config.under(self.upstream, overlay) {
+                return Some(Err(why));
+            }
             self.relay.answer_from_memory(true);
             let stop = CancellationToken::new();
             let gateway = gateway::start(config, stop.clone()).await.ok()?;
             let source = Heard::at(gateway.address).source;
-            Some(Box::new(Tried { source, _gateway: gateway, _stop: stop.drop_guard() })
-                as Box<dyn Source>)
+            let tried = Tried { source, _gateway: gateway, _stop: stop.drop_guard() };
+            Some(Ok(Box::new(tried) as Box<dyn Source>))
         })
     }
 }

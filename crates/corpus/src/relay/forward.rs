@@ -106,6 +106,9 @@ impl Shared {
             self.note_credential(incoming);
             return (Source::Memory, Some(answer));
         }
+        if !self.asks_upstream.load(Ordering::Relaxed) {
+            return (Source::Missing, Some(not_recorded()));
+        }
         let sent = self.send(upstream, &upstream.url(&incoming.target), incoming).await;
         let Ok(answer) = sent else { return (Source::Upstream, None) };
         if !matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {

@@ -326,6 +326,10 @@ async fn memory_answers_only_while_switched_on_and_only_known_keys() {
     relay.forget();
     assert_eq!(text("/a", KEY).await, r#"{"answer":9}"#);
     assert_eq!((relay.counts().from_memory, relay.not_kept()), (3, 0));
+    relay.answer_only_from_memory();
+    assert_eq!(text("/a", KEY).await, r#"{"answer":9}"#);
+    assert_eq!(get(&relay, "/b").await.unwrap().status(), 421);
+    assert_eq!(vendor.seen().len(), 9, "the upstream is not asked");
 }
 
 #[tokio::test]

@@ -11,16 +11,24 @@ use crate::cause::Teams;
 use crate::list::KeyedBy;
 use crate::witness::{self, Rows};
 
+/// Candidate under other settings, or why it does not start.
+pub type Under = Result<Box<dyn Source>, String>;
+
 /// The new API behind candidate.
 pub trait Behind: Send + Sync {
     /// The shapes of the calls that candidate has made since the last time.
     fn take_calls(&self) -> Vec<String>;
     /// Asks the new API with candidate's credential.
     fn ask<'a>(&'a self, path_and_query: &'a str) -> Answering<'a, Option<Reply>>;
-    /// Candidate under other settings, over the data that it has read; `None` where it cannot be had.
-    fn under<'a>(&'a self, overlay: &'a Overlay) -> Answering<'a, Option<Box<dyn Source>>> {
+    /// Candidate under other settings, over the data that it has read, without a request to the new API;
+    /// `None` where it is never to be had.
+    fn under<'a>(&'a self, overlay: &'a Overlay) -> Answering<'a, Option<Under>> {
         let _ = overlay;
         Box::pin(async { None })
+    }
+    /// Forgets what candidate has read, if there is no room for more of it, or `under` is not called again.
+    fn forget(&self, is_last: bool) {
+        let _ = is_last;
     }
 }
 

@@ -1,6 +1,7 @@
 //! The result of one question: counts, findings, and the votes of control's answer for settings.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use corpus::node::Node;
 use report::{Cause, Example, FieldReport, Finding, ScenarioReport};
@@ -29,9 +30,10 @@ pub(super) struct Finished {
 pub(super) struct RestingFinding {
     pub(super) finding: Finding,
     pub(super) rests_on: Option<SettingKey>,
-    /// The keys of the records that differ so. They may be e-mail addresses, so no file has them.
+    /// Hashes of the keys of the records that differ so. The keys may be e-mail addresses, so no file has
+    /// them.
     #[serde(skip)]
-    pub(super) keys: HashSet<String>,
+    pub(super) keys: HashSet<u64>,
 }
 
 /// How many records differ in a field for one cause, and the settings that this cause rests on.
@@ -137,6 +139,13 @@ impl Finished {
             vote.values = vote.values.iter().map(|value| mask.secrets.hide(value)).collect();
         }
     }
+}
+
+/// Equal for equal keys in this process only.
+fn hash(key: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Moves a number of differences from one cause to the bugs.
@@ -246,8 +255,7 @@ impl<'a> Counter<'a> {
             all.push(RestingFinding { finding, rests_on, keys });
             all.len() - 1
         });
-        let key = difference.record.clone();
-        all[place].keys.extend(key);
+        all[place].keys.extend(difference.record.as_deref().map(hash));
         let finding = &mut all[place].finding;
         finding.count += 1;
         if finding.examples.len() < showing.examples_max {

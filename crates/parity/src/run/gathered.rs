@@ -32,7 +32,7 @@ pub(super) struct Gathered {
     scenarios: Vec<ScenarioReport>,
     findings: Vec<Finding>,
     /// The records of each finding.
-    keys: Vec<HashSet<String>>,
+    keys: Vec<HashSet<u64>>,
     /// Where each kind of finding stands.
     places: HashMap<Alike, usize>,
     pub(super) finished: Vec<Finished>,

@@ -5,19 +5,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use corpus::ask::Reply;
+use corpus::source::Source;
 use report::{Replayed, Suggestion};
 use serde_json::{Value, json};
 
 use super::Run;
 use crate::calibrate::{Overlay, UPSTREAM, insert_below};
 use crate::cause::{DELETED_AT, Judgement, SettingKey};
-use crate::compare::{Compared, Difference, Kind, RECORDS, STATUS, compare};
+use crate::compare::{BODY, Compared, Difference, Kind, RECORDS, STATUS, compare};
 use crate::knowledge::{Knowledge, TWO};
 use crate::list::KeyedBy;
 use crate::scenario::Scenario;
 
-/// The most bytes of answers that are remembered. Further answers are not tried.
-const REMEMBERED_BYTES_MAX: usize = 64 << 20;
+/// The most bytes of answers that are remembered. An answer that finds no room is not tried.
+const REMEMBERED_BYTES_MAX: usize = 16 << 20;
+/// The memory that a place takes, roughly.
+const PLACE_BYTES: usize = 128;
 
 /// A field of a record, or a part of an answer.
 type Place = (Option<String>, String);
@@ -40,17 +43,19 @@ pub(super) struct Remembered {
 }
 
 impl Remembered {
+    /// Remembers an answer, if there is room for it.
     pub(super) fn note(
         &mut self,
         scenario: &Scenario,
         control: &Reply,
         by: KeyedBy,
         (found, judged): (&Compared, &[Judgement]),
-    ) {
-        self.bytes += control.body.len();
-        if self.bytes > REMEMBERED_BYTES_MAX {
-            return;
+    ) -> bool {
+        let size = control.body.len() + found.differences.len() * PLACE_BYTES;
+        if self.bytes + size > REMEMBERED_BYTES_MAX {
+            return false;
         }
+        self.bytes += size;
         let place = |one: &Difference| (one.record.clone(), one.field.clone());
         let resting = found.differences.iter().zip(judged).filter_map(|(one, judgement)| {
             Some((place(one), judgement.setting.as_ref()?.key.clone()))
@@ -67,79 +72,119 @@ impl Remembered {
                 .collect(),
             resting: resting.collect(),
         });
+        true
     }
 }
 
+/// What a trial has shown.
+pub(super) struct Trial {
+    /// The settings that explain nothing, and how many values speak against each.
+    pub(super) against: BTreeMap<SettingKey, u64>,
+    pub(super) replayed: Replayed,
+}
+
 impl Run<'_> {
-    /// Tries settings, and returns the keys of those that explain nothing, with the number of values that
-    /// speak against each. `None` where candidate cannot be asked under other settings.
-    pub(super) async fn tried(
-        &mut self,
-        suggested: &[Suggestion],
-    ) -> Option<(BTreeMap<SettingKey, u64>, Replayed)> {
+    /// Tries settings. `None` where there is none to try, or candidate cannot be had under other settings.
+    ///
+    /// A question is not tried where candidate fails to answer it. A setting is tried if a difference that it
+    /// explains stands in a question that was.
+    pub(super) async fn tried(&mut self, suggested: &[Suggestion]) -> Option<Trial> {
         let overlay = overlay(suggested, self.sides.knowledge);
         if overlay.is_empty() {
             return None;
         }
         let candidate = self.sides.behind?.under(&overlay).await?;
+        let keys: BTreeSet<SettingKey> = suggested
+            .iter()
+            .filter(|one| one.against == 0)
+            .map(key_of)
+            .filter(is_replayable)
+            .collect();
         let mut against: BTreeMap<SettingKey, u64> = BTreeMap::new();
-        let mut mended: BTreeMap<SettingKey, (u64, u64)> = BTreeMap::new();
-        let mut replayed = Replayed::default();
-        let keys: Vec<SettingKey> = suggested.iter().map(key_of).collect();
+        let mut mended: BTreeMap<&SettingKey, (u64, u64)> = BTreeMap::new();
+        let mut replayed = Replayed { settings: keys.len() as u64, ..Replayed::default() };
+        let Ok(candidate) = candidate else { return Some(Trial { against, replayed }) };
         for one in &self.remembered.answers {
-            let Ok(reply) = candidate.ask(&one.scenario.ask).await else { continue };
-            let compared = compare(one.scenario.endpoint, &one.control, &reply, one.by);
-            let all = compared.differences.into_iter();
-            let now: BTreeSet<Place> = all
-                .filter(|one| one.kind != Kind::Order)
-                .map(|one| (one.record, one.field))
-                .collect();
+            let Some((reply, now)) = self.differing_now(&*candidate, one).await else { continue };
+            let is_same_status = reply.status == one.control.status;
+            let mut spoiled: Vec<&Place> = now.difference(&one.differing).collect();
+            if !spoiled.is_empty() {
+                // What differs under the settings in force as well has changed in between.
+                self.gathered.totals.candidate_requests += 1;
+                let in_force = self.differing_now(self.sides.candidate, one).await;
+                let Some((_, in_force)) = in_force else { continue };
+                spoiled.retain(|place| !in_force.contains(*place));
+            }
             replayed.questions += 1;
             replayed.before += one.differing.len() as u64;
             replayed.after += now.len() as u64;
             for (place, key) in &one.resting {
-                let (mended, all) = mended.entry(key.clone()).or_default();
-                *mended += u64::from(!now.contains(place));
+                let Some(key) = keys.get(key) else { continue };
+                let (mended, all) = mended.entry(key).or_default();
+                *mended += u64::from(is_same_status && is_mended(place, &now));
                 *all += 1;
             }
             // What was not compared before did not agree before.
-            let is_compared = |place: &&Place| {
-                let had = |record: Option<&String>, field: &str| {
-                    one.differing.contains(&(record.cloned(), field.to_owned()))
-                };
-                !had(None, STATUS) && !had(place.0.as_ref(), RECORDS)
+            let had = |record: Option<&String>, field: &str| {
+                one.differing.contains(&(record.cloned(), field.to_owned()))
             };
-            let mut spoiled: Vec<&Place> =
-                now.difference(&one.differing).filter(is_compared).collect();
-            if spoiled.is_empty() {
-                continue;
-            }
-            // What differs under the settings in force as well has changed in between.
-            if let Ok(reply) = self.sides.candidate.ask(&one.scenario.ask).await {
-                self.gathered.totals.candidate_requests += 1;
-                let compared = compare(one.scenario.endpoint, &one.control, &reply, one.by);
-                let moved = |place: &&Place| {
-                    let is_it =
-                        |one: &Difference| (&one.record, &one.field) == (&place.0, &place.1);
-                    compared.differences.iter().any(is_it)
-                };
-                spoiled.retain(|place| !moved(place));
-            }
-            for key in &keys {
-                let count = spoiled.iter().filter(|place| touches(key, one, &place.1)).count();
-                if count > 0 {
-                    *against.entry(key.clone()).or_default() += count as u64;
-                }
+            let (compared, new): (Vec<&Place>, Vec<&Place>) = spoiled
+                .into_iter()
+                .partition(|place| !had(None, STATUS) && !had(place.0.as_ref(), RECORDS));
+            // A field that differs elsewhere is judged there.
+            let is_judged = |field: &String| {
+                let of = self.remembered.answers.iter();
+                let of =
+                    of.filter(|other| other.scenario.endpoint.name == one.scenario.endpoint.name);
+                of.flat_map(|other| &other.differing).any(|(_, known)| known == field)
+            };
+            let fields: BTreeSet<&String> = new.iter().map(|(_, field)| field).collect();
+            replayed.unjudged +=
+                fields.into_iter().filter(|field| !is_judged(field)).count() as u64;
+            for (_, field) in compared {
+                let touching: Vec<_> = keys.iter().filter(|key| touches(key, one, field)).collect();
+                // Where no setting is known to change this, any of them may have.
+                let blamed = if touching.is_empty() { keys.iter().collect() } else { touching };
+                blamed.into_iter().for_each(|key| *against.entry(key.clone()).or_default() += 1);
             }
         }
+        replayed.settings_tried = mended.len() as u64;
         for (key, (mended, all)) in mended {
             // What a setting leaves as it is, it does not explain.
-            if mended * 10 < all * 9 && keys.contains(&key) && is_replayable(&key) {
-                *against.entry(key).or_default() += all - mended;
+            if mended < all {
+                *against.entry(key.clone()).or_default() += all - mended;
             }
         }
-        Some((against, replayed))
+        Some(Trial { against, replayed })
     }
+
+    /// The answer to a question that was asked before, and where it differs from control's; `None` where
+    /// candidate fails to answer.
+    async fn differing_now(
+        &self,
+        candidate: &dyn Source,
+        one: &Answered,
+    ) -> Option<(Reply, BTreeSet<Place>)> {
+        let reply = candidate.ask(&one.scenario.ask).await.ok()?;
+        if reply.status >= 500 && reply.status != one.control.status {
+            return None;
+        }
+        let endpoint = one.scenario.endpoint;
+        let compared = compare(endpoint, &one.control, &reply, one.by);
+        let is_ignored = |field: &str| {
+            self.plan.ignored.iter().any(|(of, name)| of == endpoint.name && name == field)
+        };
+        let all = compared.differences.into_iter();
+        let all = all.filter(|one| one.kind != Kind::Order && !is_ignored(&one.field));
+        Some((reply, all.map(|one| (one.record, one.field)).collect()))
+    }
+}
+
+/// Whether a place is compared now, and equal.
+fn is_mended(place: &Place, now: &BTreeSet<Place>) -> bool {
+    let differs =
+        |record: Option<&String>, field: &str| now.contains(&(record.cloned(), field.to_owned()));
+    !now.contains(place) && !differs(None, BODY) && !differs(place.0.as_ref(), RECORDS)
 }
 
 fn key_of(suggestion: &Suggestion) -> SettingKey {
@@ -233,7 +278,11 @@ fn value_of(toml: &str) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
+    use corpus::ask::Ask;
+    use corpus::source::{Answering, Silence};
+
     use super::*;
+    use crate::run::{Behind, Plan, Sides, Under};
 
     #[test]
     fn suggestions_become_an_overlay() {
@@ -266,5 +315,85 @@ mod tests {
             "v3_cdr_users": { "filters": { "sag": "contains" } },
         });
         assert_eq!(json!(overlay), expect);
+    }
+
+    /// Answers every question with this status and this body.
+    struct Always(u16, &'static str);
+
+    impl Source for Always {
+        fn ask<'a>(&'a self, _: &'a Ask) -> Answering<'a, Result<Reply, Silence>> {
+            let reply = Reply { status: self.0, headers: Vec::new(), body: self.1.into() };
+            Box::pin(async move { Ok(reply) })
+        }
+    }
+
+    /// The new API behind a candidate that answers so under other settings.
+    struct Trial(u16, &'static str);
+
+    impl Behind for Trial {
+        fn take_calls(&self) -> Vec<String> {
+            Vec::new()
+        }
+
+        fn ask<'a>(&'a self, _: &'a str) -> Answering<'a, Option<Reply>> {
+            Box::pin(async { None })
+        }
+
+        fn under<'a>(&'a self, _: &'a Overlay) -> Answering<'a, Option<Under>> {
+            let source: Under = match self.0 {
+                0 => Err("it does not start".to_owned()),
+                status => Ok(Box::new(Always(status, self.1))),
+            };
+            Box::pin(async move { Some(source) })
+        }
+    }
+
+    const CONTROL: &str = r#"[{"id":1,"employee_id":7,"name":"Jane"}]"#;
+
+    /// What a trial of a setting shows, which would make `employee_id` equal.
+    async fn trial(status: u16, body: &'static str) -> (u64, u64, bool) {
+        let (in_force, knowledge) =
+            (Always(200, r#"[{"id":1,"employee_id":"7","name":"Jane"}]"#), Knowledge::default());
+        let behind = Trial(status, body);
+        let sides = Sides {
+            control: &in_force,
+            candidate: &in_force,
+            behind: Some(&behind),
+            knowledge: &knowledge,
+        };
+        let plan = Plan::default();
+        let mut run = Run::new(&sides, &plan);
+        let scenario = Scenario::all(plan.endpoints[0]);
+        let place = (Some("1".to_owned()), "employee_id".to_owned());
+        let table = format!("legacy.{}", scenario.endpoint.name);
+        let key = SettingKey { table: table.clone(), name: "employee_id".to_owned() };
+        run.remembered.answers.push(Answered {
+            scenario,
+            control: Reply { status: 200, headers: Vec::new(), body: CONTROL.into() },
+            by: KeyedBy::Id,
+            differing: BTreeSet::from([place.clone()]),
+            resting: vec![(place, key)],
+        });
+        let line = "employee_id = \"number\"".to_owned();
+        let suggested = [Suggestion { table, line, evidence: 1, against: 0 }];
+        let trial = run.tried(&suggested).await.unwrap();
+        let against = trial.against.values().sum();
+        (trial.replayed.settings_tried, against, trial.replayed.doubt().is_some())
+    }
+
+    #[tokio::test]
+    async fn a_trial_without_an_answer_proves_nothing() {
+        assert_eq!(trial(200, CONTROL).await, (1, 0, false), "it explains the difference");
+        assert_eq!(trial(502, "").await, (0, 0, true), "the gateway under it fails");
+        assert_eq!(trial(0, "").await, (0, 0, true), "no gateway starts under it");
+    }
+
+    #[tokio::test]
+    async fn a_setting_that_spoils_an_answer_explains_nothing() {
+        let (tried, against, _) = trial(403, "").await;
+        assert!(tried == 1 && against > 0, "another status");
+        assert_eq!(trial(200, "[]").await.1, 2, "the record is gone, and so not mended");
+        let other = r#"[{"id":1,"employee_id":7,"name":"Joan"}]"#;
+        assert_eq!(trial(200, other).await.1, 1, "no setting is known to change the name");
     }
 }

@@ -103,7 +103,9 @@ pub(super) fn because(report: &Report) -> String {
 pub(super) fn replayed(report: &Report) -> Option<String> {
     let run = report.replayed.as_ref()?;
     Some(format!(
-        "Tried together on {}: {} would differ, and {} differ without them.",
+        "{} of {} tried together on {}: {} would differ, and {} differ without them.",
+        numbers::count(run.settings_tried),
+        numbers::of(run.settings, "setting", "settings"),
         numbers::of(run.questions, "recorded answer", "recorded answers"),
         numbers::of(run.after, "value", "values"),
         numbers::count(run.before),

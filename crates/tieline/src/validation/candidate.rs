@@ -89,7 +89,7 @@ pub(crate) struct Trials {
 }
 
 /// What a relay remembers for a validation, which tries suggested settings on the same data.
-pub(crate) const REMEMBERED_BYTES_MAX: usize = 96 << 20;
+pub(crate) const REMEMBERED_BYTES_MAX: usize = 24 << 20;
 
 /// What a relay remembers for trials: the pages of 50,000 users are about 70 MiB.
 const MEMORY_BYTES_MAX: usize = 512 << 20;
@@ -169,17 +169,29 @@ impl run::Behind for InProcess {
         Box::pin(async move { self.relay.ask(path_and_query).await.ok() })
     }
 
-    fn under<'a>(&'a self, overlay: &'a Overlay) -> Answering<'a, Option<Box<dyn Source>>> {
-        Box::pin(async move {
-            let mut config = self.config.clone();
-            let caller = config.callers.iter().find(|one| one.name == self.caller);
-            let upstream = caller.map(|caller| caller.upstream.clone()).unwrap_or_default();
-            config.under(&upstream, overlay).ok()?;
-            // What was read before is not asked for again, so that both answers come from the same data.
-            self.relay.answer_from_memory(true);
-            let gateway = Gateway::start(&config, &self.caller, &self.relay).await.ok()?;
-            Some(Box::new(gateway) as Box<dyn Source>)
-        })
+    fn under<'a>(&'a self, overlay: &'a Overlay) -> Answering<'a, Option<run::Under>> {
+        Box::pin(async move { Some(self.start_under(overlay).await) })
+    }
+
+    fn forget(&self, is_last: bool) {
+        if is_last || self.relay.not_kept() > 0 {
+            self.relay.forget();
+        }
+    }
+}
+
+impl InProcess {
+    async fn start_under(&self, overlay: &Overlay) -> run::Under {
+        let mut config = self.config.clone();
+        let caller = config.callers.iter().find(|one| one.name == self.caller);
+        let upstream = caller.map(|caller| caller.upstream.clone()).unwrap_or_default();
+        config.under(&upstream, overlay)?;
+        unpaced(&mut config, &upstream);
+        // What was read before is not asked for again, so that both answers come from the same data.
+        self.relay.answer_only_from_memory();
+        let gateway = Gateway::start(&config, &self.caller, &self.relay).await;
+        let gateway = gateway.map_err(|failure| failure.text().to_owned())?;
+        Ok(Box::new(gateway))
     }
 }
 

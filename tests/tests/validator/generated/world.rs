@@ -9,7 +9,7 @@ use corpus::node::Node;
 use corpus::source::{Answering, Silence, Source};
 use parity::calibrate::Overlay;
 use parity::run::state::State;
-use parity::run::{Behind, Plan, Sides, validate};
+use parity::run::{Behind, Plan, Sides, Under, validate};
 use report::Report;
 use simulator::{Named, Simulator};
 use tokio_util::sync::CancellationToken;
@@ -111,7 +111,7 @@ impl Behind for CachedBehind<'_> {
         })
     }
 
-    fn under<'a>(&'a self, overlay: &'a Overlay) -> Answering<'a, Option<Box<dyn Source>>> {
+    fn under<'a>(&'a self, overlay: &'a Overlay) -> Answering<'a, Option<Under>> {
         self.behind.under(overlay)
     }
 }
