@@ -58,7 +58,7 @@ impl Behalf {
 }
 
 /// At the top of a caller's line: what a legacy request asks for, in hub words.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Call {
     pub(crate) endpoint: &'static Endpoint,
     pub(crate) quirks: Arc<Quirks>,

@@ -75,7 +75,7 @@ where
     S: Send + Sync + 'static,
 {
     fn ask(&self, request: Req) -> Answering<'_, A::Response> {
-        self.0.around.call(&self.0.inner, request)
+        self.0.answer(request)
     }
 }
 

@@ -1,5 +1,5 @@
-//! At most so many lines a minute about each address. Must never hold more than a fixed number of addresses:
-//! for new ones those go that were last told apart a minute ago. Must never tell one.
+//! At most so many lines a minute about each address. Must never hold more than a fixed number of addresses: when
+//! the table is full, addresses whose minute is over make room. Must never tell one.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -45,7 +45,7 @@ impl Lines {
             false => {
                 // At most once a minute for all the others together.
                 if counts.get(&OTHERS).is_none_or(|others| now - others.since >= WINDOW) {
-                    // Those go whose minute is over. What was left out of them is told with the others.
+                    // Addresses whose minute is over go. The next line counts the lines left out about them.
                     let mut left_out = 0;
                     counts.retain(|_, count| {
                         let stays = now - count.since < WINDOW;
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn d22_addresses_that_never_come_back_make_room_and_what_was_left_out_of_them_is_told() {
+    async fn d22_old_addresses_make_room_and_the_log_counts_the_lines_it_left_out() {
         let lines = Lines::new(1);
         let most = u32::try_from(ADDRESSES_MAX).unwrap();
         let address = |number: u32| IpAddr::from(Ipv4Addr::from_bits(number + 1));

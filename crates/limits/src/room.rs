@@ -156,8 +156,8 @@ impl Holding {
         }
     }
 
-    /// The list is read: it does not grow any more, and stands in nobody's way as the oldest. It holds its
-    /// bytes until this is dropped.
+    /// The list is complete. It stops growing and no longer counts as the oldest list, so the next one can go on.
+    /// Its bytes count until this is dropped.
     pub fn ended(mut self) -> Self {
         let number = self.number.take();
         for (pot, _) in self.share.pots() {

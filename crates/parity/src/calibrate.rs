@@ -216,7 +216,7 @@ impl<'a> Calibration<'a> {
         self.both(candidate).flat_map(of).collect()
     }
 
-    /// Takes out the settings under which something differs that agreed before. Tells whether there were any.
+    /// Removes the settings under which something differs that agreed before. True if there were any.
     fn without_spoiling(
         &mut self,
         before: &BTreeSet<Place>,

@@ -271,7 +271,7 @@ impl Answers {
 
 impl Answers {
     fn keep(&self, question: &Question, generation: u64, whole: &Arc<Whole>, is_miss: bool) {
-        // What is not there may come any time after the first page was asked for.
+        // A user may be made at any time after the first page was asked for.
         let at = if is_miss { whole.since } else { Instant::now() };
         let entry = Entry { whole: Arc::clone(whole), at, is_miss };
         // Held until it is in, so that nothing is forgotten in between.

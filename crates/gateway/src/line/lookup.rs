@@ -51,7 +51,7 @@ impl<S: Below<ListCall, Listed>> Around<S, Call> for Lookup {
 
     fn call<'a>(&'a self, inner: &'a S, call: Call) -> Answering<'a, Listed> {
         match call.plan.group().cloned() {
-            None => ask(inner, &call, Vec::new()),
+            None => ask(inner, call, Vec::new()),
             Some(name) => Box::pin(self.looked_up(inner, call, name)),
         }
     }
@@ -67,7 +67,7 @@ impl Lookup {
         let asked_at = Instant::now();
         let known = self.find(inner, &call, &name, None).await?;
         let ids = known.groups.ids(&name);
-        let mut listed = ask(inner, &call, ids.clone()).await?;
+        let mut listed = ask(inner, call.clone(), ids.clone()).await?;
         // Ids that lead to nobody may be dead: the group was deleted, renamed or made anew. They are
         // looked up again, unless that was done a moment ago.
         let is_doubtful = listed.list.rows == 0
@@ -84,7 +84,7 @@ impl Lookup {
         if ids_again == ids {
             return Ok(listed);
         }
-        let mut again = ask(inner, &call, ids_again.clone()).await?;
+        let mut again = ask(inner, call.clone(), ids_again.clone()).await?;
         if ids_again.is_empty() {
             // Nothing was read for it but the list before.
             again.list.story = listed.list.story;
@@ -142,10 +142,10 @@ impl Lookup {
 /// The list of a call, with its group's name as these ids; nobody where there are none.
 fn ask<'a, S: Below<ListCall, Listed>>(
     inner: &'a S,
-    call: &Call,
+    call: Call,
     ids: Vec<Id<'static>>,
 ) -> Answering<'a, Listed> {
-    let plan = match call.plan.clone().resolve(ids) {
+    let plan = match call.plan.resolve(ids) {
         Resolved::Nobody => return Box::pin(ready(Ok(Listed::default()))),
         Resolved::Ask(plan) => *plan,
     };
@@ -155,7 +155,7 @@ fn ask<'a, S: Below<ListCall, Listed>>(
         Lists::DeletedUsers(_) => Listing::Users(Which::Deleted),
         Lists::Teams(_) => Listing::Teams,
     };
-    let ask = Ask::Rows(Arc::new(RowsAsk { lists, quirks: Arc::clone(&call.quirks), plan }));
-    let list = ListCall::new(listing, ask, call.deadline, call.behalf.clone());
+    let ask = Ask::Rows(Arc::new(RowsAsk { lists, quirks: call.quirks, plan }));
+    let list = ListCall::new(listing, ask, call.deadline, call.behalf);
     inner.ask(list)
 }

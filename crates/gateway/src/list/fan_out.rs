@@ -183,7 +183,7 @@ impl FanOut {
         let holding = self.share.holding(held);
         let mut turn = if needs_turn { self.turns.try_enter() } else { None };
         if needs_turn && turn.is_none() {
-            // What it holds stays while it waits.
+            // It keeps its bytes while it waits.
             holding.has_room().map_err(|full| self.refused(full))?;
             turn = Some(self.turns.enter().await.map_err(|_| self.refused(Full::Own))?);
         }

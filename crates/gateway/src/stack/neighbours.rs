@@ -420,8 +420,15 @@ async fn n01_a_list_that_is_read_once_more_holds_nothing_meanwhile() {
     assert_eq!(asked.await.unwrap().unwrap().list.read, 100);
 }
 
-#[tokio::test]
-async fn c09_a_page_that_many_questions_share_is_read_aside() {
+#[test]
+fn c09_a_page_that_many_questions_share_is_read_aside() {
+    // One thread reads pages aside, and the test keeps it busy: so no page that is read aside is there at once.
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(pages_of_many_questions());
+}
+
+async fn pages_of_many_questions() {
     let state = state(8);
     let caller = &state.callers.all()[0];
     let body =
@@ -445,9 +452,13 @@ async fn c09_a_page_that_many_questions_share_is_read_aside() {
         let mut list = ListCall::new(listing, Ask::Rows(ask), deadline, Behalf::default());
         list.audience = Some(audience);
         let page = PageCall { list: Arc::new(list), window: Window { offset: 0, limit: 100 } };
+        let (free, wait) = std::sync::mpsc::channel::<()>();
+        let busy = tokio::task::spawn_blocking(move || wait.recv().is_err());
         let mut read = exchange.ask(page);
         let at_once = futures_util::poll!(&mut read);
         assert_eq!(at_once.is_pending(), is_aside, "{questions} questions");
+        drop(free);
+        assert!(busy.await.unwrap());
         if is_aside {
             read.await.unwrap();
         }

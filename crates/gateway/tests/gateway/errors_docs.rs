@@ -45,10 +45,10 @@ fn every_slug_has_the_status_and_the_text_that_the_page_says() {
             continue;
         };
         looked_at += 1;
-        let told: String = status.chars().take_while(char::is_ascii_digit).collect();
+        let documented: String = status.chars().take_while(char::is_ascii_digit).collect();
         // A connection that is cut has no status.
-        let is_told = told.parse() == Ok(row.status) || status.starts_with("none");
-        assert!(is_told, "docs/ERRORS.md: {slug} has the status {}", row.status);
+        let is_right = documented.parse() == Ok(row.status) || status.starts_with("none");
+        assert!(is_right, "docs/ERRORS.md: the status of {slug} should be {}", row.status);
         // A table without texts stands under a sentence that says them.
         let place = if has_texts { says } else { section.split("\n|").next().unwrap_or_default() };
         let has_text = place.contains(&format!("`{}`", row.text)) || place.starts_with("as above");

@@ -109,7 +109,7 @@ impl Run<'_> {
             let is_same_status = reply.status == one.control.status;
             let mut spoiled: Vec<&Place> = now.difference(&one.differing).collect();
             if !spoiled.is_empty() {
-                // What differs under the settings in force as well has changed in between.
+                // A place that now differs under the settings in force too has changed in between.
                 self.gathered.totals.candidate_requests += 1;
                 let in_force = self.differing_now(self.sides.candidate, one).await;
                 let Some((_, in_force)) = in_force else { continue };
@@ -150,7 +150,7 @@ impl Run<'_> {
         }
         replayed.settings_tried = mended.len() as u64;
         for (key, (mended, all)) in mended {
-            // What a setting leaves as it is, it does not explain.
+            // A setting does not explain a difference that it leaves as it is.
             if mended < all {
                 *against.entry(key.clone()).or_default() += all - mended;
             }

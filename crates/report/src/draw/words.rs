@@ -112,7 +112,7 @@ pub(super) fn replayed(report: &Report) -> Option<String> {
     ))
 }
 
-/// `3 records, in 70 answers`, or how often a difference occurred.
+/// `3 records, 70 times in all answers`, or how often a difference occurred.
 pub(super) fn times(finding: &Finding) -> String {
     match finding.records {
         0 => numbers::of(finding.count, "time", "times"),

@@ -88,7 +88,8 @@ Control is the real legacy API (or a recording of it), candidate is this configu
 this process, or a gateway that runs: --candidate URL. Both get the same questions, control within
 --rate and --requests-max. Ctrl-C writes what is known so far; --resume takes the run up again.
 Exit codes: 0 every difference has a known cause, 1 something differs without one or could not be
-compared, or the new API holds other data for more than 1 % of the users, 2 wrong usage, 78 bad configuration, 130 interrupted.")]
+compared, or the new API holds other data for more than 1 % of the users, 2 wrong usage,
+78 bad configuration, 130 interrupted.")]
 pub(crate) struct Validate {
     /// The configuration of the candidate
     #[arg(long, value_name = "FILE", required_unless_present = "candidate")]

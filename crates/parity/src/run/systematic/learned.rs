@@ -260,7 +260,7 @@ fn by_part(
             shapes.entry(shape).or_default().insert(*key);
         }
     }
-    // Who has a part, and who has it beside others.
+    // How many records have a part, and how many have it beside others.
     let mut has: HashMap<String, (usize, usize)> = HashMap::new();
     for (_, candidate) in records.both() {
         let list = candidate.get(field).and_then(|node| parts(endpoint, field, node));

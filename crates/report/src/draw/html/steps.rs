@@ -27,10 +27,10 @@ pub(super) fn steps(report: &Report) -> Vec<Step> {
             "What was asked agrees, but for what is told here. Whatever was left out may differ.";
         steps.push(step("Ask the rest before you switch.".to_owned(), how, None));
     } else if report.verdict == Verdict::Agree && words::has(report, Cause::Quirk) {
-        let how = "Then swap the base URL of the customizations. Every difference has a cause, but those that a setting mends are seen by whoever asks until it is set.";
+        let how = "Then swap the base URL of the customizations. Every difference has a cause. Until a setting is in, clients see the differences that it removes.";
         steps.push(step("Switch when the settings are in.".to_owned(), how, None));
     } else if report.verdict == Verdict::Agree && words::has(report, Cause::UpstreamData) {
-        let how = "Then swap the base URL of the customizations. The translation is faithful, but whoever asks sees what the new API holds until it is mended.";
+        let how = "Then swap the base URL of the customizations. The translation is faithful, but clients see the new API's data until you correct them.";
         steps.push(step("Switch when the data is mended, or accepted.".to_owned(), how, None));
     } else if report.verdict == Verdict::Agree {
         let how = "Swap the base URL of the customizations, and validate again when the configuration or the data changes.";
@@ -59,7 +59,7 @@ fn mend(report: &Report, steps: &mut Vec<Step>) {
             "Have {} looked at.",
             numbers::of(bugs, "unexplained difference", "unexplained differences")
         );
-        let how = "Whoever uses them would notice the switch.";
+        let how = "Users of these values would notice the switch.";
         steps.push(step(what, how, Some(("findings", "Differences"))));
     }
     let failed = report.properties.iter().filter(|property| property.failed > 0).count() as u64;
