@@ -133,13 +133,13 @@ fn section(lines: &[String]) -> String {
 }
 
 const SECTION: &str = "\
-A random rule on a random field of a random share of the users, in the legacy API, in a gateway of the same
-process or in one by its URL, beside random harmless differences. `recall` is the share of wrong answers whose
-verdict is not \"you may switch\", `precision` that of findings called a bug where nothing else was planted. Not
-among the wrong answers are differences that may rightly have another cause than a bug, such as a rule in the legacy
-API for which there is a setting. A case can have several findings, so the interval of precision is too narrow.
-Written by `UPDATE_EXPECT=1 DRAWN_CASES=400 cargo test --workspace --test validator drawn`; `DRAWN_SEED` takes
-other seeds. Seeds below 1,000,000 were used for mending.
+Each case has a random rule on a random field for a random share of the users, in the legacy API, in a gateway of
+the same process or in one by its URL, beside random harmless differences. `recall` is the share of wrong answers
+that do not get \"you may switch\". `precision` is the share of findings called a bug whose field has a planted
+bug; its interval is too narrow, because a case can have several findings. Differences that may rightly have
+another cause than a bug, such as a rule with a setting, do not count as wrong answers. Written by
+`UPDATE_EXPECT=1 DRAWN_CASES=400 cargo test --workspace --test validator drawn`; `DRAWN_SEED` chooses other seeds.
+Seeds below 1,000,000 were used while mending.
 
 ";
 
