@@ -12,6 +12,7 @@ use domain::related::Related;
 use domain::sweep::{List, Rows, Window};
 use domain::teams::TeamsOfUsers;
 use domain::upstream::{Dialect, Place, Rules};
+use http::uri::PathAndQuery;
 use http::{HeaderValue, Request};
 use limits::{Audience, Full, Holding};
 use tokio::time::Instant;
@@ -230,8 +231,8 @@ pub(crate) struct PageRead {
 /// Below `exchange`: one HTTP exchange with the caller's upstream.
 #[derive(Debug, Clone)]
 pub(crate) struct Attempt {
-    /// Path and query below the base URL.
-    pub(crate) target: Arc<str>,
+    /// Below the base URL.
+    pub(crate) target: PathAndQuery,
     pub(crate) accept: &'static str,
     pub(crate) deadline: Instant,
     pub(crate) behalf: Behalf,

@@ -36,25 +36,28 @@ impl<V, E: From<Panicked> + Clone> Reading<V, E> {
     }
 }
 
-/// The work of a reading. It goes on in a task of its own when this is dropped.
-pub struct Lead(Option<BoxFuture<'static, ()>>);
+/// The work of a reading; it ends with the same result that all others get.
+type Work<V, E> = BoxFuture<'static, Result<Arc<V>, E>>;
 
-impl Lead {
-    /// Takes the reading to its end.
-    pub async fn take_further(&mut self) {
-        if let Some(work) = &mut self.0 {
-            work.await;
-        }
+/// The work, until it is done. It goes on in a task of its own when this is dropped.
+pub struct Lead<V: Send + Sync + 'static, E: Send + 'static>(Option<Work<V, E>>);
+
+impl<V: Send + Sync, E: From<Panicked> + Send> Lead<V, E> {
+    /// Takes the reading to its end, once. The others have the same result by then.
+    pub async fn take_further(&mut self) -> Result<Arc<V>, E> {
+        let Some(work) = &mut self.0 else { return Err(Panicked.into()) };
+        let result = work.await;
         self.0 = None;
+        result
     }
 
     /// The rest of the work, for one who takes it further in another way.
-    pub fn into_work(mut self) -> Option<BoxFuture<'static, ()>> {
+    pub fn into_work(mut self) -> Option<Work<V, E>> {
         self.0.take()
     }
 }
 
-impl Drop for Lead {
+impl<V: Send + Sync, E: Send> Drop for Lead<V, E> {
     fn drop(&mut self) {
         // Without a runtime the process is about to end.
         if let (Some(work), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
@@ -67,7 +70,7 @@ impl Drop for Lead {
 /// Begins a reading: the work, for one to take further, and its result, for all.
 pub fn reading<V, E>(
     read: impl Future<Output = Result<Arc<V>, E>> + Send + 'static,
-) -> (Lead, Reading<V, E>)
+) -> (Lead<V, E>, Reading<V, E>)
 where
     V: Send + Sync + 'static,
     E: From<Panicked> + Clone + Send + Sync + 'static,
@@ -75,8 +78,10 @@ where
     let (tell, told) = oneshot::channel();
     let work = async move {
         let read = AssertUnwindSafe(read).catch_unwind().await;
-        // Nobody listens if all have left.
-        let _ = tell.send(read.unwrap_or_else(|_| Err(Panicked.into())));
+        let read = read.unwrap_or_else(|_| Err(Panicked.into()));
+        // Nobody listens if no other waits.
+        let _ = tell.send(read.clone());
+        read
     };
     (Lead(Some(work.boxed())), Reading(told.shared()))
 }
@@ -120,7 +125,7 @@ pub(crate) mod tests {
         });
         let followers: Vec<_> = followers.collect();
         tokio::task::yield_now().await;
-        lead.take_further().await;
+        assert_eq!(lead.take_further().await, Ok(Arc::new(7)));
         for follower in followers {
             assert_eq!(follower.await.unwrap(), Ok(Arc::new(7)));
         }
@@ -138,7 +143,7 @@ pub(crate) mod tests {
     #[tokio::test]
     async fn a_panic_is_an_error_to_all() {
         let (mut lead, reading) = reading::<u32, Failed>(async { panic!("a fault") });
-        lead.take_further().await;
+        assert_eq!(lead.take_further().await, Err(Failed));
         assert_eq!(reading.clone().wait().await, Err(Failed));
         assert_eq!(reading.wait().await, Err(Failed));
     }

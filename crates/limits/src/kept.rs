@@ -177,15 +177,17 @@ where
 }
 
 /// A reading, with its work for the one who began it.
-type UnderWay<V, E> = (Option<Lead>, Reading<V, E>);
+type UnderWay<V, E> = (Option<Lead<V, E>>, Reading<V, E>);
 
-async fn result<V, E: From<Panicked> + Clone>(
-    (lead, reading): UnderWay<V, E>,
-) -> Result<Arc<V>, E> {
-    if let Some(mut lead) = lead {
-        lead.take_further().await;
+async fn result<V, E>((lead, reading): UnderWay<V, E>) -> Result<Arc<V>, E>
+where
+    V: Send + Sync,
+    E: From<Panicked> + Clone + Send,
+{
+    match lead {
+        Some(mut lead) => lead.take_further().await,
+        None => reading.wait().await,
     }
-    reading.wait().await
 }
 
 /// Makes room for the next reading if this one panics.

@@ -150,20 +150,23 @@ fn unescaped(raw: &str) -> (String, bool) {
     if !raw.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
         return (raw.to_owned(), true);
     }
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let mut bytes = Vec::with_capacity(raw.len());
     let mut rest = raw.as_bytes();
-    while let [first, behind @ ..] = rest {
-        let digit =
-            |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    loop {
+        let plain = rest.iter().take_while(|byte| !matches!(byte, b'%' | b'+')).count();
+        let (plain, escape) = rest.split_at(plain);
+        bytes.extend_from_slice(plain);
+        let Some((first, behind)) = escape.split_first() else { break };
         rest = behind;
         bytes.push(match (first, behind) {
             (b'+', _) => b' ',
-            (b'%', [high, low, behind @ ..]) => match (digit(*high), digit(*low)) {
+            (_, [high, low, behind @ ..]) => match (digit(*high), digit(*low)) {
                 (Some(high), Some(low)) => {
                     rest = behind;
                     high << 4 | low
                 }
-                _ => b'%',
+                _ => *first,
             },
             _ => *first,
         });
@@ -176,6 +179,10 @@ fn unescaped(raw: &str) -> (String, bool) {
 
 /// The filter that a parameter names, in whichever spelling.
 fn filter_of(given: &str) -> &str {
+    // As most are spelled.
+    if !given.ends_with(']') {
+        return given;
+    }
     let given = without_index(given);
     let inner = given.strip_prefix("filter[").and_then(|rest| rest.strip_suffix(']'));
     inner.unwrap_or(given)

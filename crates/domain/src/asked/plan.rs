@@ -282,10 +282,11 @@ impl UserFilter<GroupIds> {
                 let name = user.group.as_ref().and_then(|group| group.name.as_deref());
                 name.is_some_and(|name| group.name.means(name))
             })
-            && TextOf::ALL.into_iter().zip(&self.texts).all(|(text, filter)| match filter {
-                None => true,
-                Some(filter) => fits(filter, text, user, quirks),
-            })
+            && (self.texts.iter().all(Option::is_none)
+                || TextOf::ALL.into_iter().zip(&self.texts).all(|(text, filter)| match filter {
+                    None => true,
+                    Some(filter) => fits(filter, text, user, quirks),
+                }))
     }
 }
 

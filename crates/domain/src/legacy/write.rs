@@ -59,7 +59,8 @@ impl Writer<'_> {
         let Writer { out, quirks, notes } = self;
         json::joined(out, items, |out, item| {
             let name = item.name.as_deref().unwrap_or_default();
-            if !name.contains(json::SEPARATOR) {
+            // A byte is found sooner than a text.
+            if !name.as_bytes().contains(&b',') || !name.contains(json::SEPARATOR) {
                 return json::inner(out, name);
             }
             notes.separator_in_name += 1;

@@ -1,6 +1,14 @@
 //! Bytes as hexadecimal text, in lower case: digests, tags and names of requests.
 
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
+/// The two digits of every byte.
+const PAIRS: [[u8; 2]; 256] = {
+    let (digits, mut pairs, mut byte) = (b"0123456789abcdef", [[0; 2]; 256], 0);
+    while byte < 256 {
+        pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
 /// How many bytes are put into digits before they are added to a text.
 const AT_ONCE: usize = 16;
 
@@ -16,8 +24,8 @@ pub fn push(text: &mut String, bytes: &[u8]) {
     for bytes in bytes.chunks(AT_ONCE) {
         let mut digits = [0; 2 * AT_ONCE];
         let (pairs, _) = digits.as_chunks_mut();
-        for ([high, low], byte) in pairs.iter_mut().zip(bytes) {
-            (*high, *low) = (DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]);
+        for (pair, byte) in pairs.iter_mut().zip(bytes) {
+            *pair = PAIRS[usize::from(*byte)];
         }
         let digits = digits.get(..2 * bytes.len()).unwrap_or_default();
         // Digits are text; nothing is lost here.

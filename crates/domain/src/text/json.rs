@@ -8,6 +8,8 @@ pub const SEPARATOR: &str = ", ";
 /// Appends `text` as a JSON string; quotes, backslashes and control characters are escaped, nothing
 /// else is changed.
 pub fn string(out: &mut Vec<u8>, text: &str) {
+    // Once for all that follows, unless something must be escaped.
+    out.reserve(text.len() + 2);
     out.push(b'"');
     inner(out, text);
     out.push(b'"');
@@ -15,27 +17,40 @@ pub fn string(out: &mut Vec<u8>, text: &str) {
 
 /// Appends `text` as the inside of a JSON string.
 pub fn inner(out: &mut Vec<u8>, text: &str) {
-    if !must_escape(text.as_bytes()) {
-        out.extend_from_slice(text.as_bytes());
-        return;
+    let start = out.len();
+    out.extend_from_slice(text.as_bytes());
+    if must_escape(out, start) {
+        out.truncate(start);
+        escaped(out, text);
     }
-    let quoted = out.len();
+}
+
+/// The same for a text that needs it. Apart, so that the others stay small.
+#[cold]
+#[inline(never)]
+fn escaped(out: &mut Vec<u8>, text: &str) {
+    let start = out.len();
     // Writing a `str` to a `Vec` has no way to fail; serde_json only types it so.
     let _ = serde_json::to_writer(&mut *out, text);
     out.pop();
-    out.remove(quoted);
+    out.remove(start);
 }
 
-/// Whether a text has a quote, a backslash or a control character. A short text is padded with spaces.
-pub fn must_escape(text: &[u8]) -> bool {
-    let Some(last) = text.last_chunk() else {
-        let mut padded = [b' '; BLOCK];
-        padded[..text.len()].copy_from_slice(text);
-        return escapes_in(padded) != 0;
-    };
-    // The last bytes may overlap those before.
-    let (blocks, _) = text.as_chunks();
-    blocks.iter().any(|block| escapes_in(*block) != 0) || escapes_in(*last) != 0
+/// Whether `bytes` have a quote, a backslash or a control character from `start` on. What stands before it
+/// is only read, so that a short text fills a block.
+pub fn must_escape(bytes: &[u8], start: usize) -> bool {
+    let mut end = bytes.len();
+    while let Some(block) = bytes.get(..end).and_then(|bytes| bytes.last_chunk::<BLOCK>()) {
+        let (found, left) = (escapes_in(*block), end - start);
+        if left <= BLOCK {
+            return found >> (BLOCK - left) != 0;
+        }
+        if found != 0 {
+            return true;
+        }
+        end -= BLOCK;
+    }
+    bytes[start..end].iter().any(|byte| *byte < 0x20 || matches!(byte, b'"' | b'\\'))
 }
 
 /// How many bytes are looked at in one step.
@@ -119,11 +134,22 @@ mod tests {
                     let mut text = vec![b'~'; length];
                     text[at] = byte;
                     let expected = byte < 0x20 || byte == b'"' || byte == b'\\';
-                    assert_eq!(must_escape(&text), expected, "{byte} at {at} of {length}");
+                    assert_eq!(must_escape(&text, 0), expected, "{byte} at {at} of {length}");
+                    // Behind something else, which does not count.
+                    for before in [1, 15, 16, 17, 40] {
+                        let mut bytes = vec![b'"'; before];
+                        bytes.extend_from_slice(&text);
+                        assert_eq!(
+                            must_escape(&bytes, before),
+                            expected,
+                            "{byte} at {at} of {length}"
+                        );
+                    }
                 }
             }
         }
-        assert!(!must_escape("\u{7f}\u{80}\u{ff}\u{10ffff}éééééé".as_bytes()));
+        assert!(!must_escape("\u{7f}\u{80}\u{ff}\u{10ffff}éééééé".as_bytes(), 0));
+        assert!(!must_escape(b"\"", 1) && !must_escape(&[b'"'; 16], 16) && !must_escape(b"", 0));
     }
 
     #[test]

@@ -71,8 +71,10 @@ pub(super) fn read_one<'a, T: Read<'a>>(body: &'a [u8]) -> Result<T, PageError> 
 }
 
 fn text(body: &[u8]) -> Result<&str, PageError> {
-    std::str::from_utf8(body).map_err(|error| {
-        let kind = SchemaKind::BadJson { at: error.valid_up_to() };
+    simdutf8::basic::from_utf8(body).map_err(|_| {
+        // The second reading finds the place.
+        let at = std::str::from_utf8(body).map_or_else(|error| error.valid_up_to(), str::len);
+        let kind = SchemaKind::BadJson { at };
         PageError::Schema(SchemaError { path: ".".to_owned(), kind })
     })
 }

@@ -186,21 +186,25 @@ impl<'de> Scan<'de> {
     }
 
     /// A string without escapes. Where another stands here, one that is too long, or none, nothing is taken.
+    #[inline(always)]
     fn plain(&mut self) -> Option<&'de str> {
-        let quote = match self.byte() {
-            Some(b'"') => self.at,
-            _ => {
-                self.skip_space();
-                self.byte().filter(|byte| *byte == b'"').map(|_| self.at)?
-            }
-        };
-        let end = plain_until(self.text.as_bytes(), quote + 1);
-        let is_long = end - quote > FIELD_BYTES_MAX + 1;
-        if self.text.as_bytes().get(end) != Some(&b'"') || is_long {
-            return None;
-        }
+        let end = self.plain_end()?;
+        let text = self.text.get(self.at + 1..end)?;
         self.at = end + 1;
-        self.text.get(quote + 1..end)
+        Some(text)
+    }
+
+    /// The end of a string without escapes, and of usual length, that stands here.
+    #[inline(always)]
+    fn plain_end(&mut self) -> Option<usize> {
+        if self.byte() != Some(b'"') {
+            self.skip_space();
+            self.byte().filter(|byte| *byte == b'"')?;
+        }
+        let bytes = self.text.as_bytes();
+        let end = plain_until(bytes, self.at + 1);
+        let is_long = end - self.at > FIELD_BYTES_MAX + 1;
+        (bytes.get(end) == Some(&b'"') && !is_long).then_some(end)
     }
 
     /// Any other string, or what is wrong with it.
@@ -246,7 +250,11 @@ impl<'de> Scan<'de> {
     /// Goes over a value that holds no others.
     #[inline]
     pub(super) fn skip_scalar(&mut self) -> Result<(), Fault> {
-        if self.plain().is_some() || self.whole().is_some() {
+        if let Some(end) = self.plain_end() {
+            self.at = end + 1;
+            return Ok(());
+        }
+        if self.whole().is_some() {
             return Ok(());
         }
         self.scalar().map(drop)
@@ -416,46 +424,49 @@ impl<'de> Scan<'de> {
 fn unescaped(inside: &str) -> Option<String> {
     let mut text = String::with_capacity(inside.len());
     let mut rest = inside;
-    while let Some((before, escape)) = rest.split_once('\\') {
+    loop {
+        let (before, at) = rest.split_at_checked(plain_until(rest.as_bytes(), 0))?;
         text.push_str(before);
-        let kind = escape.chars().next()?;
-        let (c, behind) = match kind {
-            'u' => {
-                let digits = escape.get(1..5)?;
+        let kind = match at.as_bytes() {
+            [] => return Some(text),
+            [b'\\', kind, ..] => kind,
+            _ => return None,
+        };
+        let (c, length) = match kind {
+            b'u' => {
+                let digits = at.get(2..6)?;
                 // `from_str_radix` takes a sign.
                 let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
                 let code = u32::from_str_radix(digits, 16).ok().filter(|_| is_hex)?;
                 // Half of a surrogate pair is no character.
-                (char::from_u32(code)?, 5)
+                (char::from_u32(code)?, 6)
             }
-            '"' | '\\' | '/' => (kind, 1),
-            'b' => ('\u{8}', 1),
-            'f' => ('\u{c}', 1),
-            'n' => ('\n', 1),
-            'r' => ('\r', 1),
-            't' => ('\t', 1),
+            b'"' | b'\\' | b'/' => (char::from(*kind), 2),
+            b'b' => ('\u{8}', 2),
+            b'f' => ('\u{c}', 2),
+            b'n' => ('\n', 2),
+            b'r' => ('\r', 2),
+            b't' => ('\t', 2),
             _ => return None,
         };
         text.push(c);
-        rest = escape.get(behind..)?;
+        rest = at.get(length..)?;
     }
-    text.push_str(rest);
-    Some(text)
 }
 
 /// The first place from `at` on with a quote, a backslash or a control character, or the end.
 #[inline]
-fn plain_until(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<BLOCK>()) {
+fn plain_until(bytes: &[u8], at: usize) -> usize {
+    let mut rest = bytes.get(at..).unwrap_or_default();
+    while let Some((block, behind)) = rest.split_first_chunk::<BLOCK>() {
         let found = escapes_in(*block);
         if found != 0 {
-            return at + found.trailing_zeros() as usize;
+            return bytes.len() - rest.len() + found.trailing_zeros() as usize;
         }
-        at += BLOCK;
+        rest = behind;
     }
-    let rest = bytes.get(at..).unwrap_or_default();
     let plain = rest.iter().take_while(|byte| **byte >= 0x20 && !matches!(byte, b'"' | b'\\'));
-    at + plain.count()
+    bytes.len() - rest.len() + plain.count()
 }
 
 #[cfg(test)]

@@ -13,6 +13,9 @@ use super::scan::{Fault, Scan};
 /// Nesting allowed inside an unread value. Known objects are at most 4 deep, so 32 in all.
 const SKIP_DEPTH_MAX: u8 = 28;
 
+/// As many members as most lists of a user have at most.
+const FEW: usize = 4;
+
 /// What can be read from a page.
 pub(super) trait Read<'de>: Sized {
     /// The keys that are read, of an object.
@@ -59,7 +62,14 @@ impl<'de, T: Read<'de>> Read<'de> for Option<T> {
 impl<'de, T: Read<'de>> Read<'de> for Vec<T> {
     fn read(scan: &mut Scan<'de>) -> Result<Self, Fault> {
         let mut rows = Vec::new();
-        scan.list(|scan| T::read(scan).map(|row| rows.push(row)))?;
+        scan.list(|scan| {
+            let row = T::read(scan)?;
+            if rows.capacity() == 0 {
+                rows.reserve_exact(FEW);
+            }
+            rows.push(row);
+            Ok(())
+        })?;
         Ok(rows)
     }
 }

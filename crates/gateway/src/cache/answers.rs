@@ -1,7 +1,7 @@
 //! Whole answers of one caller, kept for as long as the configuration says, and the readings under
 //! way. Never shared between callers: what one sees another may not.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::pin::pin;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -20,9 +20,12 @@ use crate::error::Error;
 use crate::observe::account::Source;
 use crate::request::coding;
 
-/// What makes two requests of a caller equal.
+/// What makes two requests of a caller equal. A clone is one pointer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Question {
+pub(crate) struct Question(Arc<Words>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Words {
     /// Of all the rest, with a key of the process's own; found once, since a question is looked up often.
     hash: u64,
     endpoint: &'static str,
@@ -32,13 +35,14 @@ pub(crate) struct Question {
 impl Question {
     pub(crate) fn new(endpoint: &'static str, filter: UserFilter<GroupName>) -> Self {
         static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-        Question { hash: KEY.hash_one((endpoint, &filter)), endpoint, filter }
+        let hash = KEY.hash_one((endpoint, &filter));
+        Question(Arc::new(Words { hash, endpoint, filter }))
     }
 }
 
 impl Hash for Question {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.hash.hash(state);
+        self.0.hash.hash(state);
     }
 }
 
@@ -133,7 +137,7 @@ impl Answers {
         let weigh = move |question: &Question, entry: &Arc<Entry>| {
             let plain = entry.whole.bytes.len();
             let bytes = plain + coding::bytes_max(plain, codings);
-            u32::try_from(bytes + question.filter.bytes() + ENTRY_BYTES).unwrap_or(u32::MAX)
+            u32::try_from(bytes + question.0.filter.bytes() + ENTRY_BYTES).unwrap_or(u32::MAX)
         };
         let keeps_misses_alone = freshness.kept_for().is_zero();
         let bytes_max =
@@ -186,10 +190,13 @@ impl Answers {
                 }
             }
         };
-        if let Some((lead, number)) = lead {
-            Leading { lead: Some(lead), answers: self, number }.take_further().await;
-        }
-        match (result.wait().await, kept) {
+        let answer = match lead {
+            Some((lead, number)) => {
+                Leading { lead: Some(lead), answers: self, number }.take_further().await
+            }
+            None => result.wait().await,
+        };
+        match (answer, kept) {
             (Ok(whole), _) => Ok(Given { whole, source, age: Duration::ZERO }),
             (Err(error), Some(entry))
                 if error.may_be_covered()
@@ -249,7 +256,7 @@ impl Answers {
         (number, generation): (u64, u64),
         place: OwnedSemaphorePermit,
         read: F,
-    ) -> (Lead, Wholes)
+    ) -> (Lead<Whole, Error>, Wholes)
     where
         F: Future<Output = Result<Whole, Error>> + Send + 'static,
     {
@@ -259,7 +266,7 @@ impl Answers {
             let under_way = UnderWay { answers: &answers, question: &question, number };
             let whole = Arc::new(read.await?);
             let is_miss =
-                whole.rows == 0 && whole.story.pages > 1 && !question.filter.is_everyone();
+                whole.rows == 0 && whole.story.pages > 1 && !question.0.filter.is_everyone();
             if !answers.freshness.kept_for().is_zero() || is_miss {
                 answers.keep(&question, generation, &whole, is_miss);
             }
@@ -295,16 +302,17 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(400);
 
 /// The client that takes a reading further.
 struct Leading<'a> {
-    lead: Option<Lead>,
+    lead: Option<Lead<Whole, Error>>,
     answers: &'a Arc<Answers>,
     number: u64,
 }
 
 impl Leading<'_> {
-    async fn take_further(mut self) {
-        if let Some(lead) = &mut self.lead {
-            lead.take_further().await;
-        }
+    async fn take_further(mut self) -> Result<Arc<Whole>, Error> {
+        let Some(lead) = &mut self.lead else { return Err(Error::Internal) };
+        let answer = lead.take_further().await;
+        self.lead = None;
+        answer
     }
 }
 
@@ -357,9 +365,10 @@ struct UnderWay<'a> {
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         let mut readings = self.answers.readings();
-        let is_this = |(number, _): &(u64, Wholes)| *number == self.number;
-        if readings.under_way.get(self.question).is_some_and(is_this) {
-            let ended = readings.under_way.remove(self.question);
+        if let hash_map::Entry::Occupied(reading) = readings.under_way.entry(self.question.clone())
+            && reading.get().0 == self.number
+        {
+            let ended = reading.remove();
             drop(readings);
             drop(ended);
         }

@@ -141,7 +141,7 @@ impl UnderWay {
         teller.metrics.request(account, status, took);
         spans::request(&teller.exporter, &self.origin, account, self.method, status, took);
         let Some(left_out) = self.left_out(account) else { return };
-        self.span.in_scope(|| self.access_line(account, status, bytes, took, left_out));
+        self.access_line(account, status, bytes, took, left_out);
     }
 
     /// How many lines about this client were left out before this one; `None` if this one is left out, too.
@@ -177,6 +177,7 @@ impl UnderWay {
     ) {
         tracing::info!(
             target: ACCESS,
+            parent: &self.span,
             method = self.method,
             endpoint = account.endpoint.unwrap_or("none"),
             caller = account.caller.as_deref().map_or("none", Tally::name),
@@ -195,7 +196,8 @@ impl UnderWay {
             ms = took.as_micros() as f64 / 1e3,
             epoch = account.epoch,
             left_out = (left_out > 0).then_some(left_out),
-            "answered"
+            // As text it is written without a formatter.
+            message = "answered",
         );
     }
 }

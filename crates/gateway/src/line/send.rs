@@ -114,10 +114,9 @@ impl Sending {
         span: Option<&Exchange<'_>>,
     ) -> Result<Request<Bytes>, Error> {
         let Authorized { attempt, authorization } = authorized;
-        // Only a filter's value that is long enough to break a URI gives none.
-        let target = attempt.target.parse().ok();
         let base = self.upstream.base.as_ref().ok_or(Error::Internal)?;
-        let uri = target.and_then(|target| base.uri(&target)).ok_or(Error::BadFilter)?;
+        // With the base before it, it may be too long.
+        let uri = base.uri(&attempt.target).ok_or(Error::BadFilter)?;
         let mut request = Request::new(Bytes::new());
         *request.uri_mut() = uri;
         let headers = request.headers_mut();

@@ -10,6 +10,7 @@ use domain::page::{Page, View};
 use domain::upstream::{Context, PageError, Refusal};
 use domain::visibility::Visibility;
 use http::header::CONTENT_TYPE;
+use http::uri::PathAndQuery;
 use http::{Response, StatusCode};
 use limits::{LARGE_BYTES, blocking};
 
@@ -66,8 +67,10 @@ impl Exchange {
         let (dialect, place) = (reader.upstream.dialect, page.list.place.as_deref());
         let request = dialect.page_request(listing, place, filter, page.window);
         let is_filtered = request.is_filtered;
+        // Only a filter's value that is long enough to break a URI gives none.
+        let target = PathAndQuery::from_maybe_shared(Bytes::from(request.target));
         let attempt = Attempt {
-            target: request.target.into(),
+            target: target.map_err(|_| Error::BadFilter)?,
             accept: request.accept,
             deadline: page.list.deadline,
             behalf: page.list.behalf.clone(),

@@ -86,6 +86,7 @@ impl FanOut {
                 _ => pages_max,
             };
             let free = if may_go_on { at_once.saturating_sub(in_flight.len()) } else { 0 };
+            let mut alone = None;
             match sweep.next(free) {
                 Next::Done(list) => {
                     if list.story.paging_proven {
@@ -103,7 +104,11 @@ impl FanOut {
                     return Err(Error::List(failure));
                 }
                 Next::Read(windows) => {
-                    for window in windows {
+                    // A page that is read alone, as most are, needs no set of pages in flight.
+                    if let (true, [window]) = (in_flight.is_empty(), windows.as_slice()) {
+                        alone = Some(*window);
+                    }
+                    for window in windows.into_iter().filter(|_| alone.is_none()) {
                         let page = PageCall { list: Arc::clone(&call), window };
                         let page = inner.ask(page);
                         in_flight.push(async move { (window, page.await) });
@@ -117,7 +122,14 @@ impl FanOut {
                 restarts = sweep.story().restarts;
                 long.holding.shrink(0);
             }
-            if let Some((window, read)) = in_flight.next().await {
+            let next = match alone {
+                Some(window) => {
+                    let page = PageCall { list: Arc::clone(&call), window };
+                    Some((window, inner.ask(page).await))
+                }
+                None => in_flight.next().await,
+            };
+            if let Some((window, read)) = next {
                 let read = match read {
                     Ok(read) => read,
                     Err(error) => {

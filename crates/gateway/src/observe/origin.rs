@@ -50,9 +50,9 @@ impl Origin {
 
 /// A header that came once.
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    let mut values = headers.get_all(name).iter();
-    let (first, second) = (values.next()?, values.next());
-    second.is_none().then(|| first.to_str().ok()).flatten()
+    let first = headers.get(name)?;
+    let is_only = headers.get_all(name).iter().nth(1).is_none();
+    is_only.then(|| first.to_str().ok()).flatten()
 }
 
 fn is_id(text: &str) -> bool {

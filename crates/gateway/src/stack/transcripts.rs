@@ -8,6 +8,7 @@ use bytes::Bytes;
 use domain::listing::{Listing, Which};
 use domain::plan::Resolved;
 use domain::sweep::{Failure, Rows, Window};
+use http::uri::PathAndQuery;
 use http::{Response, StatusCode};
 use limits::{Admission, Budget, CALLER_REPEATS_MIN, Queue};
 use settings::Config;
@@ -61,7 +62,7 @@ fn line(state: &State) -> &Line {
 
 fn attempt(deadline: Duration) -> Attempt {
     Attempt {
-        target: "/".into(),
+        target: PathAndQuery::from_static("/"),
         accept: "application/json",
         deadline: Instant::now() + deadline,
         behalf: Behalf::default(),

@@ -103,7 +103,18 @@ fn time(to: &mut String) -> fmt::Result {
     }
     SECOND.set((second, text));
     to.push_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?);
-    write!(to, ".{:06}Z", since.subsec_micros())
+    to.push('.');
+    digits(to, since.subsec_micros(), 100_000);
+    to.push('Z');
+    Ok(())
+}
+
+/// All digits of a number, the first of which stands at this `place`.
+fn digits(to: &mut String, number: u32, mut place: u32) {
+    while place > 0 {
+        to.push(char::from(b'0' + (number / place % 10) as u8));
+        place /= 10;
+    }
 }
 
 impl<'writer> FormatFields<'writer> for Fields {
@@ -199,10 +210,13 @@ fn number(to: &mut String, value: f64) -> fmt::Result {
     }
     let thousandths = thousandths as u64;
     to.push_str(itoa::Buffer::new().format(thousandths / 1000));
-    let digits = [100, 10, 1].map(|place| char::from(b'0' + (thousandths / place % 10) as u8));
-    let shown = if digits[2] != '0' { 3 } else { 1 + usize::from(digits[1] != '0') };
     to.push('.');
-    to.extend(&digits[..shown]);
+    let rest = (thousandths % 1000) as u32;
+    match (rest % 10, rest % 100) {
+        (0, 0) => digits(to, rest / 100, 1),
+        (0, _) => digits(to, rest / 10, 10),
+        _ => digits(to, rest, 100),
+    }
     Ok(())
 }
 
@@ -214,7 +228,7 @@ fn text(to: &mut String, text: &str) {
 
 /// Escapes what may not stand in a JSON text.
 fn escaped(to: &mut String, text: &str) {
-    if !domain::json::must_escape(text.as_bytes()) {
+    if !domain::json::must_escape(text.as_bytes(), 0) {
         return to.push_str(text);
     }
     for c in text.chars() {
