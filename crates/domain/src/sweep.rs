@@ -17,6 +17,7 @@
 //! **Never:** a list with a hole, a row twice, or an end that was not seen.
 
 mod doubt;
+mod expect;
 mod join;
 mod outcome;
 mod reading;
@@ -74,6 +75,8 @@ pub struct Sweep {
     shown: Vec<u64>,
     failed: Option<Failure>,
     found: Option<Rows>,
+    /// Whether pages were asked for before the first one told how many there are.
+    is_expecting: bool,
     story: Story,
 }
 
@@ -93,6 +96,7 @@ impl Sweep {
             shown: Vec::new(),
             failed: None,
             found: None,
+            is_expecting: false,
             story: Story { paging_proven: limits.paging_proven, ..Story::default() },
         }
     }
@@ -142,16 +146,19 @@ impl Sweep {
             return;
         }
         let beyond = rows.truncate(rows.keys.len().min(window.limit as usize));
-        let reach = self.windows.reach();
-        let mut neighbours = (index.saturating_sub(reach)..=index + reach).chain([0]);
-        if neighbours.any(|other| self.reading.repeats(self.windows, window, &rows, other)) {
-            self.failed = Some(Failure::PagingBroken);
-        }
+        let total = rows.total;
         let slot = &mut self.reading.slots[index];
         slot.beyond = beyond;
         slot.sent = sent;
         slot.read_at = self.story.pages;
         slot.rows = Some(rows);
+        if index == 0 && self.is_expecting {
+            self.confirm(total);
+        }
+        // What lies beyond the list's end may be anything.
+        if !self.is_expecting && self.reading.repeats(self.windows, index) {
+            self.failed = Some(Failure::PagingBroken);
+        }
     }
 
     /// All windows are read: a list, or another step towards one.

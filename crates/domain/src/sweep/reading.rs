@@ -104,22 +104,23 @@ impl Reading {
 
     /// Whether a page begins with the very rows of another that stands far from it: the upstream
     /// ignores offsets or page numbers, or repeats a page for ever.
-    pub(super) fn repeats(
-        &self,
-        windows: Windows,
-        window: Window,
-        rows: &Rows,
-        other: usize,
-    ) -> bool {
-        let Some(other) = self.slots.get(other) else { return false };
-        let Some(seen) = &other.rows else { return false };
-        // What an upstream that looks at the limit alone would show in both.
-        let limit = window.limit.min(other.window.limit) as usize;
-        let head = |rows: &Rows| rows.keys.len().min(limit);
-        windows.are_apart(window, other.window)
-            && rows.keys.len() >= 2
-            && seen.total == rows.total
-            && seen.keys[..head(seen)] == rows.keys[..head(rows)]
+    pub(super) fn repeats(&self, windows: Windows, index: usize) -> bool {
+        let Some(Slot { window, rows: Some(rows), .. }) = self.slots.get(index) else {
+            return false;
+        };
+        let is_the_same = |other: usize| {
+            let Some(other) = self.slots.get(other) else { return false };
+            let Some(seen) = &other.rows else { return false };
+            // What an upstream that looks at the limit alone would show in both.
+            let limit = window.limit.min(other.window.limit) as usize;
+            let head = |rows: &Rows| rows.keys.len().min(limit);
+            windows.are_apart(*window, other.window)
+                && rows.keys.len() >= 2
+                && seen.total == rows.total
+                && seen.keys[..head(seen)] == rows.keys[..head(rows)]
+        };
+        let reach = windows.reach();
+        (index.saturating_sub(reach)..=index + reach).chain([0]).any(is_the_same)
     }
 
     /// Rows beyond a window's limit must be the rows the next window shows at their place.

@@ -1,5 +1,6 @@
 //! Tests of `domain` through its public interface: golden answers, and properties over many histories.
 
+mod expected_lists;
 mod golden;
 mod moving_lists;
 mod narrowing;

@@ -195,9 +195,12 @@ fn history(
     let change_percent = rng.random_range(scale.change_percent.clone());
     let room = rng.random_range(1..9);
     let mut sweep = Sweep::new(limits(paging, page_rows_max, rng.random_bool(0.5)));
+    if rng.random_bool(0.5) {
+        sweep = sweep.expecting(rng.random_range(0..=2 * size));
+    }
     let mut in_flight: Vec<Window> = Vec::new();
     loop {
-        match sweep.next(room - in_flight.len()) {
+        match sweep.next(usize::saturating_sub(room, in_flight.len())) {
             Next::Read(windows) => in_flight.extend(windows),
             Next::Failed(failure) => return (Err(failure), model),
             Next::Done(list) => return (Ok(ids_of(&list)), model),

@@ -115,6 +115,9 @@ fn history(number: u64, odd: Odd, paging: Paging) -> (Result<List, Failure>, Ups
     let mut upstream = Upstream::new(number, odd, page_rows_max, &mut rng);
     let room = rng.random_range(1..9);
     let mut sweep = Sweep::new(limits(paging, page_rows_max, rng.random_bool(0.5)));
+    if rng.random_bool(0.5) {
+        sweep = sweep.expecting(rng.random_range(0..=2 * upstream.rows.len() as u64));
+    }
     let mut in_flight: Vec<Window> = Vec::new();
     loop {
         match sweep.next(room - in_flight.len()) {

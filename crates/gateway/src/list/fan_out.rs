@@ -7,10 +7,16 @@
 //!
 //! The first error drops every page still in flight. Once the first page has told how many there are, a
 //! list that cannot be read in time at the upstream's pace is refused, before it has cost any more.
+//!
+//! A whole list is expected to be as long as the caller's last one: its pages are asked for without waiting for
+//! the first. Nothing is expected of an upstream with a pace, since a list that is refused for it would be
+//! refused for ever.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use domain::listing::{Listing, Which};
 use domain::sweep::{Failure, Limits, List, Next, Rows, Story, Sweep, Window};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -36,12 +42,22 @@ pub(crate) struct FanOut {
     pub(crate) share: Share,
     /// How long a list waits for room.
     pub(crate) wait_max: Duration,
+    /// The caller's last whole lists, by which users they have.
+    pub(crate) last: Mutex<HashMap<Which, Expected>>,
     pub(crate) metrics: Metrics,
 }
 
 /// A page that works again after this time did not fail for good; and clients that ask again at once come
 /// first.
 const SEARCH_AFTER: Duration = Duration::from_secs(2);
+
+/// What the next list is expected to be like.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Expected {
+    rows: u64,
+    /// Of the largest page.
+    page_bytes: usize,
+}
 
 impl<S: Below<PageCall, PageRead>> Around<S, ListCall> for FanOut {
     type Response = Listed;
@@ -59,19 +75,27 @@ impl FanOut {
     ) -> Result<Listed, Error> {
         let (upstream, settings) = (&self.upstream, &self.upstream.settings);
         let pages_max = settings.pages_in_flight_max;
-        let mut sweep = Sweep::new(Limits {
+        let limits = Limits {
             paging: upstream.dialect.paging(),
             page_rows_max: settings.page_rows_max,
             rows_max: settings.rows_max,
             double_read: settings.double_read,
             paging_proven: upstream.is_paging_proven(),
             stop_at_first: call.audience.is_none() && call.wants_one(),
-        });
+        };
+        let mut sweep = Sweep::new(limits);
         self.share.admits().map_err(|full| self.refused(full))?;
         let call = Arc::new(call);
         let mut in_flight = FuturesUnordered::new();
         let (mut found, mut held, mut long) = (Found::default(), 0, None::<Long>);
         let (mut restarts, mut page_bytes) = (0, 0);
+        let kind = self.kind(&call);
+        if let Some(expected) = kind.and_then(|which| self.expected(which)) {
+            (sweep, page_bytes) = (sweep.expecting(expected.rows), expected.page_bytes);
+        }
+        if sweep.is_expecting() {
+            long = Some(Box::pin(self.turn(&call, held)).await?);
+        }
         loop {
             if let (Some(audience), Some(long)) = (&call.audience, &mut long) {
                 self.lighten(audience, &mut sweep, &mut long.holding);
@@ -93,6 +117,10 @@ impl FanOut {
                         upstream.set_paging_proven(true);
                     }
                     self.note(&call, list.story);
+                    if let Some(which) = kind {
+                        let rows = Some(list.read).filter(|_| sweep.was_regular());
+                        self.expect(which, rows.map(|rows| Expected { rows, page_bytes }));
+                    }
                     let holding = long.map(|long| Arc::new(long.holding.ended()));
                     return Ok(Listed { list, found, holding, ..Listed::default() });
                 }
@@ -100,6 +128,7 @@ impl FanOut {
                     if failure == Failure::PagingBroken {
                         upstream.set_paging_proven(false);
                     }
+                    kind.inspect(|which| self.expect(*which, None));
                     self.note(&call, sweep.story());
                     return Err(Error::List(failure));
                 }
@@ -132,6 +161,18 @@ impl FanOut {
             if let Some((window, read)) = next {
                 let read = match read {
                     Ok(read) => read,
+                    // The list has become too short for it.
+                    Err(_) if !sweep.awaits(window) => continue,
+                    // It may have: the list is read as if nothing was expected of it.
+                    Err(error) if sweep.is_expecting() && is_of_page(&error) => {
+                        kind.inspect(|which| self.expect(*which, None));
+                        in_flight.clear();
+                        (sweep, found) = (Sweep::new(limits), Found::default());
+                        if let Some(long) = &mut long {
+                            long.holding.shrink(0);
+                        }
+                        continue;
+                    }
                     Err(error) => {
                         // Nothing of it may be taken for a list that this place does not have.
                         let error = match error {
@@ -176,6 +217,34 @@ impl FanOut {
                 long = Some(turn.inspect_err(|_| self.note(&call, sweep.story()))?);
             }
         }
+    }
+}
+
+impl FanOut {
+    /// Which users a list has, if it has all of them, page by page.
+    fn kind(&self, call: &ListCall) -> Option<Which> {
+        let Listing::Users(which) = call.listing else { return None };
+        let dialect = self.upstream.dialect;
+        let is_filtered = |filter| dialect.is_filtered(&call.listing, filter);
+        let is_whole = call.audience.is_some() || !call.ask.filter().is_some_and(is_filtered);
+        (is_whole && !call.wants_one()).then_some(which)
+    }
+
+    fn expected(&self, which: Which) -> Option<Expected> {
+        let paced = self.upstream.pacer.is_some();
+        self.last().get(&which).copied().filter(|_| !paced)
+    }
+
+    fn expect(&self, which: Which, expected: Option<Expected>) {
+        match expected {
+            Some(expected) => self.last().insert(which, expected),
+            None => self.last().remove(&which),
+        };
+    }
+
+    fn last(&self) -> MutexGuard<'_, HashMap<Which, Expected>> {
+        // Plain data, valid after any panic.
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

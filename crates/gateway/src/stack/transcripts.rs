@@ -187,8 +187,16 @@ async fn h06_a_refusal_is_not_repeated() {
 
 type Pages = mock::Handle<PageCall, PageRead>;
 
+type Reading = tokio::task::JoinHandle<Result<Listed, Error>>;
+
 /// A list of every user, its pages answered by the test.
-fn list(state: &State) -> (tokio::task::JoinHandle<Result<Listed, Error>>, Pages) {
+fn list(state: &State) -> (Reading, Pages) {
+    let (lists, handle) = lists(state);
+    (tokio::spawn(lists.oneshot(everyone())), handle)
+}
+
+/// The layer that reads lists; their pages are answered by the test.
+fn lists(state: &State) -> (Stage<ListCall, Listed>, Pages) {
     let (pages, handle) = mock::pair::<PageCall, PageRead>();
     let line = line(state);
     let fan_out = layer(FanOut {
@@ -197,9 +205,13 @@ fn list(state: &State) -> (tokio::task::JoinHandle<Result<Listed, Error>>, Pages
         turns: Arc::new(Admission::new(Queue { in_flight_max: 1, queued_max: 1, wait_max: WAIT })),
         share: line.share.clone(),
         wait_max: WAIT,
+        last: Default::default(),
         metrics: state.metrics.clone(),
     });
-    let fan_out = Stage::new(fan_out.layer(Tower(pages.map_err(sent))));
+    (Stage::new(fan_out.layer(Tower(pages.map_err(sent)))), handle)
+}
+
+fn everyone() -> ListCall {
     let endpoint = domain::legacy::ENDPOINTS[0];
     let quirks = Arc::new(domain::quirks::Quirks::default());
     let domain::legacy::Planned::Ask(plan) = endpoint.plan(Default::default(), &quirks) else {
@@ -210,8 +222,101 @@ fn list(state: &State) -> (tokio::task::JoinHandle<Result<Listed, Error>>, Pages
     };
     let ask = Ask::Rows(Arc::new(RowsAsk { lists: endpoint.lists(), quirks, plan: *plan }));
     let deadline = Instant::now() + Duration::from_secs(25);
-    let call = ListCall::new(Listing::Users(Which::Live), ask, deadline, Behalf::default());
-    (tokio::spawn(fan_out.oneshot(call)), handle)
+    ListCall::new(Listing::Users(Which::Live), ask, deadline, Behalf::default())
+}
+
+/// Answers pages of a list of so many rows until the list is there; the offsets that were asked for.
+async fn read(lists: &Stage<ListCall, Listed>, pages: &mut Pages, total: u64) -> Vec<u64> {
+    let mut list = tokio::spawn(lists.clone().oneshot(everyone()));
+    let mut offsets = Vec::new();
+    loop {
+        tokio::select! {
+            biased;
+            listed = &mut list => {
+                assert_eq!(listed.unwrap().unwrap().list.rows, total);
+                return offsets;
+            }
+            Some((request, send)) = pages.next_request() => {
+                offsets.push(offset(&request));
+                send.send_response(page(request.window, total));
+            }
+        }
+    }
+}
+
+/// The offsets of so many pages that are asked for before any is answered, and no more.
+async fn at_once(pages: &mut Pages, count: usize) -> Vec<(PageCall, mock::SendResponse<PageRead>)> {
+    let mut asked = Vec::new();
+    for _ in 0..count {
+        asked.push(pages.next_request().await.unwrap());
+    }
+    assert!(task::spawn(pages.next_request()).poll().is_pending());
+    asked
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_is_expected_to_be_as_long_as_the_last_one() {
+    let state = state(3);
+    line(&state).upstream.set_paging_proven(true);
+    let (lists, mut pages) = lists(&state);
+    let first = read(&lists, &mut pages, 250).await;
+    assert_eq!(first, [0, 99, 198]);
+    let list = tokio::spawn(lists.clone().oneshot(everyone()));
+    // It has become longer.
+    for (request, send) in at_once(&mut pages, 3).await {
+        send.send_response(page(request.window, 320));
+    }
+    let (fourth, send) = pages.next_request().await.unwrap();
+    assert_eq!(offset(&fourth), 297);
+    send.send_response(page(fourth.window, 320));
+    assert_eq!(list.await.unwrap().unwrap().list.rows, 320);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_a_shorter_list_does_not_reach_is_not_waited_for() {
+    for fails in [false, true] {
+        let state = state(3);
+        line(&state).upstream.set_paging_proven(true);
+        let (lists, mut pages) = lists(&state);
+        read(&lists, &mut pages, 250).await;
+        let list = tokio::spawn(lists.clone().oneshot(everyone()));
+        let mut asked = at_once(&mut pages, 3).await;
+        let (_, beyond) = asked.pop().unwrap();
+        let (second, send_second) = asked.pop().unwrap();
+        let (first, send_first) = asked.pop().unwrap();
+        send_first.send_response(page(first.window, 120));
+        tokio::task::yield_now().await;
+        let waiting = if fails {
+            // Some vendors refuse what lies beyond the end.
+            beyond.send_error(Error::RefusedCall { status: 400 });
+            None
+        } else {
+            Some(beyond)
+        };
+        tokio::task::yield_now().await;
+        send_second.send_response(page(second.window, 120));
+        let listed = list.await.unwrap().unwrap();
+        assert_eq!((listed.list.rows, listed.list.story.restarts), (120, 0));
+        drop(waiting);
+        assert_eq!(read(&lists, &mut pages, 120).await, [0, 99]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_beyond_the_end_that_comes_first_is_no_failure() {
+    let state = state(3);
+    line(&state).upstream.set_paging_proven(true);
+    let (lists, mut pages) = lists(&state);
+    read(&lists, &mut pages, 250).await;
+    let list = tokio::spawn(lists.clone().oneshot(everyone()));
+    let mut asked = at_once(&mut pages, 3).await;
+    let (_, beyond) = asked.pop().unwrap();
+    beyond.send_error(Error::RefusedCall { status: 404 });
+    // Nothing is expected any more.
+    let mut first = at_once(&mut pages, 1).await;
+    let (request, send) = first.pop().unwrap();
+    send.send_response(page(request.window, 50));
+    assert_eq!(list.await.unwrap().unwrap().list.rows, 50);
 }
 
 /// The rows a list of ids 0, 1, 2 .. has in a window.

@@ -1,0 +1,57 @@
+//! A list that is expected to be as long as it was: all its pages are asked for at once, instead of after
+//! the first one. What the first page says goes over what was expected.
+//!
+//! **Never:** a list that is joined, counted or ended in another way because something was expected of it.
+
+use super::reading::Reading;
+use super::{Cap, Failure, Sweep, Window};
+
+impl Sweep {
+    /// Asks for the pages of so many rows at once, where offsets are proven.
+    pub fn expecting(mut self, rows: u64) -> Self {
+        if !self.story.paging_proven {
+            return self;
+        }
+        let mut end = self.windows.first().end();
+        while end < rows.min(self.limits.rows_max) {
+            match self.grow(end) {
+                Some(window) => end = window.end(),
+                None => break,
+            }
+        }
+        if self.failed.take().is_some() {
+            self.reading = Reading::new(self.windows.first());
+        }
+        self.is_expecting = self.reading.slots.len() > 1;
+        self
+    }
+
+    /// Whether pages were asked for that the first one has not confirmed yet.
+    pub fn is_expecting(&self) -> bool {
+        self.is_expecting
+    }
+
+    /// Whether a window is still waited for.
+    pub fn awaits(&self, window: Window) -> bool {
+        self.reading.waiting_for(window).is_some()
+    }
+
+    /// Whether the next list of this kind may be expected to be as long as this one: all its pages were as
+    /// large as they may be, and none had to be read for another attempt.
+    pub fn was_regular(&self) -> bool {
+        self.cap == Cap::Unknown && self.story.restarts == 0 && self.story.paging_proven
+    }
+
+    /// The first page has come: drops the windows that the list does not reach, and adds those that it needs.
+    pub(super) fn confirm(&mut self, total: u64) {
+        self.is_expecting = false;
+        let pairs = self.reading.slots.windows(2);
+        let needed = pairs.take_while(|pair| pair[0].window.end() < total).count();
+        self.reading.slots.truncate(1 + needed);
+        let mut read = 1..self.reading.slots.len();
+        if read.any(|index| self.reading.repeats(self.windows, index)) {
+            self.failed = Some(Failure::PagingBroken);
+        }
+        self.grows_to_total();
+    }
+}
