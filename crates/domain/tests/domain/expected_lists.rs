@@ -14,7 +14,7 @@ fn page(window: Window, total: u64) -> domain::sweep::Rows {
 
 fn expecting(rows: u64) -> (Sweep, Vec<Window>) {
     let mut sweep = Sweep::new(limits(Paging::Offset, 100, true)).expecting(rows);
-    let Next::Read(windows) = sweep.next(20) else { panic!("nothing is read yet") };
+    let Next::Read(windows) = sweep.next(20) else { unreachable!("nothing is read yet") };
     (sweep, windows)
 }
 

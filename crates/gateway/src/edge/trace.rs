@@ -178,6 +178,8 @@ impl UnderWay {
         tracing::info!(
             target: ACCESS,
             parent: &self.span,
+            // As text it is written without a formatter.
+            message = "answered",
             method = self.method,
             endpoint = account.endpoint.unwrap_or("none"),
             caller = account.caller.as_deref().map_or("none", Tally::name),
@@ -196,8 +198,6 @@ impl UnderWay {
             ms = took.as_micros() as f64 / 1e3,
             epoch = account.epoch,
             left_out = (left_out > 0).then_some(left_out),
-            // As text it is written without a formatter.
-            message = "answered",
         );
     }
 }

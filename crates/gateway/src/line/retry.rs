@@ -24,6 +24,9 @@ use crate::svc::{Answering, Around, Below};
 
 /// Full jitter: the longest wait before the second, third and every later attempt.
 const JITTER_MAX: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
+/// The part of a wait that nobody told for which the caller's other requests wait, too, when a request meets
+/// its first 429: one page of many may be refused by chance.
+const OTHERS_WAIT: u32 = 5;
 /// The longest time a client is told.
 const RETRY_AFTER_TOLD_MAX: Duration = Duration::from_secs(3600);
 
@@ -81,9 +84,11 @@ impl Retry {
             let then = Instant::now() + wait;
             let is_hopeless = wait > settings.retry_after_max || then >= attempt.deadline;
             if matches!(error, Error::RateLimited { .. }) {
+                let is_first = told.is_none() && made == 1;
+                let all_wait = if is_first { wait / OTHERS_WAIT } else { wait };
                 // However long a wait was told, the caller pauses no longer than the limit: a header
                 // must not switch it off for hours.
-                self.pause.extend(then.min(Instant::now() + settings.retry_after_max));
+                self.pause.extend(Instant::now() + all_wait.min(settings.retry_after_max));
             }
             let is_last = made >= settings.attempts_max || is_hopeless;
             if is_last || !(is_free(&error, told) || self.may_repeat()) {

@@ -119,6 +119,30 @@ async fn h01_a_429_is_repeated_no_sooner_than_the_upstream_said() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn h04_a_first_429_without_a_time_holds_others_for_a_moment_and_a_second_one_for_all_of_it() {
+    // Waits are drawn by chance.
+    for _ in 0..30 {
+        let state = state(3);
+        let (mut retrying, mut handle) = retrying(&state);
+        let pause = &line(&state).pause;
+        assert_ready_ok!(retrying.poll_ready());
+        let call = tokio::spawn(retrying.call(attempt(Duration::from_secs(25))));
+        for longest in [Duration::from_millis(50), Duration::from_secs(1)] {
+            handle.next_request().await.unwrap().1.send_response(answer(429, &[]));
+            let met = Instant::now();
+            tokio::task::yield_now().await;
+            let held = pause.until().map_or(Duration::ZERO, |until| until - met);
+            assert!(held <= longest, "{held:?}");
+        }
+        // It waits as long as it holds the others.
+        let until = pause.until();
+        handle.next_request().await.unwrap().1.send_response(answer(200, &[]));
+        assert!(until.is_none_or(|until| Instant::now() >= until));
+        assert_eq!(call.await.unwrap().unwrap().status(), StatusCode::OK);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_a_429_every_page_of_the_caller_waits() {
     let state = state(3);
     let (mut retrying, mut handle) = retrying(&state);
