@@ -1,7 +1,8 @@
-//! What operators and the system do to a running gateway: the admin pages, another configuration, the
-//! watch over memory and over the door.
+//! What operators and the system do to a gateway: the admin pages, another configuration, the watch over
+//! memory and over the door, and a survey of what its upstreams list.
 
 pub(crate) mod door;
 pub(crate) mod memory;
 pub(crate) mod pages;
 pub(crate) mod reload;
+pub mod survey;

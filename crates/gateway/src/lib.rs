@@ -4,10 +4,10 @@
 
 mod admin;
 mod cache;
-mod call;
 mod caller;
 mod edge;
 mod error;
+mod layer;
 mod legacy;
 mod line;
 mod list;
@@ -15,10 +15,7 @@ mod observe;
 mod passthrough;
 mod request;
 mod stack;
-mod start;
 mod state;
-pub mod survey;
-mod svc;
 
 use std::io;
 use std::net::SocketAddr;
@@ -34,6 +31,7 @@ use transport::server::{Drained, ServerLimits, serve, serve_watched};
 use admin::door::Door;
 use admin::reload::InForce;
 pub use admin::reload::{ReloadError, Reloader};
+pub use admin::survey;
 use admin::{memory, pages};
 pub use error::{Fault, ROWS as ERRORS, Retry, Row};
 pub use observe::{metrics, process, spans};

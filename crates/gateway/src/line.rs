@@ -20,9 +20,9 @@ use tokio::time::Instant;
 
 use crate::cache::answers::{Answers, Given};
 use crate::cache::whole::Whole;
-use crate::call::{Call, ListCall, Listed};
 use crate::error::Error;
-use crate::svc::{Below, Stage};
+use crate::layer::call::{Call, ListCall, Listed};
+use crate::layer::{Below, Stage};
 use credential::Credential;
 use key::{Key, KeyState};
 use upstream::Upstream;

@@ -30,9 +30,9 @@ use transport::client::ClientError;
 use transport::server::{Peer, Refusal};
 use transport::upgrade::Tunnel;
 
-use crate::call::Behalf;
 use crate::caller::{Caller, Callers};
 use crate::error::Error;
+use crate::layer::call::Behalf;
 use crate::observe::account::SharedAccount;
 use crate::request::credential::Credential;
 use crate::state::State;

@@ -5,7 +5,9 @@
 //! 2. `Front`: the steps of every request, then those of a legacy request.
 //! 3. `line`: the layers of one caller, from a plan to the upstream and back. Each caller has its own.
 //!
-//! Layers never import each other; what passes between them stands in `call.rs`.
+//! Layers never import each other; what passes between them stands in `layer/call.rs`.
+
+mod start;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -24,10 +26,11 @@ use transport::body::Body;
 use transport::client::Client;
 
 use crate::cache::answers::Answers;
-use crate::call::{Behalf, Call, Incoming};
 use crate::caller::{Caller, Callers};
 use crate::edge::{admit, cors, describe, openapi, rescue, shed, sunset, trace};
 use crate::error::Error;
+use crate::layer::call::{Behalf, Call, Incoming};
+use crate::layer::{Answering, Around, Stage, bottom, layer};
 use crate::legacy::answer::{self, Answer};
 use crate::legacy::asked::Asked;
 use crate::legacy::beside::Beside;
@@ -44,7 +47,6 @@ use crate::passthrough::Passthrough;
 use crate::request::coding::Codings;
 use crate::request::credential::Credential;
 use crate::state::State;
-use crate::svc::{self, Answering, Around, Stage, layer};
 
 /// Everything that legacy clients reach.
 pub(crate) fn edge(state: &State) -> Stage<Request<Body>, Response<Body>> {
@@ -76,7 +78,7 @@ pub(crate) fn edge(state: &State) -> Stage<Request<Body>, Response<Body>> {
         .option_layer(cors.map(layer))
         // Above everything that fails; turns errors into answers, panics into errors.
         .layer(layer(rescue))
-        .service(svc::bottom(Front::new(state)));
+        .service(bottom(Front::new(state)));
     Stage::new(edge)
 }
 
@@ -346,7 +348,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
         // An upstream that fails nearly every time is not asked; below `retry`, which it cuts short.
         .layer(layer(fail_fast::FailFast { upstream: upstream() }))
         // One attempt, body and all, so that a body that breaks off is an attempt that failed.
-        .service(svc::bottom(send));
+        .service(bottom(send));
     let lists = Stage::new(lists);
 
     // Names to ids; below it a plan has no name left to look up.

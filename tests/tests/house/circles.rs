@@ -71,7 +71,7 @@ fn layers_never_name_each_other() {
             }
         }
     }
-    let advice = "what passes between layers lives in call.rs, what orders them in stack.rs";
+    let advice = "what passes between layers lives in layer/call.rs, what orders them in stack.rs";
     assert!(found.is_empty(), "{advice}:\n{}", found.join("\n"));
 }
 

@@ -17,9 +17,9 @@ use tower::Service;
 use transport::body::Body;
 
 use crate::edge::rescue;
+use crate::layer::{Below, Stage};
 use crate::stack;
 use crate::state::State;
-use crate::svc::{Below, Stage};
 
 /// What legacy clients reach.
 type Edge = Stage<Request<Body>, Response<Body>>;

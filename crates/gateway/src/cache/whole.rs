@@ -14,8 +14,8 @@ use settings::Coding;
 use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::call::Listed;
 use crate::error::Error;
+use crate::layer::call::Listed;
 use crate::request::coding::Coded;
 
 /// See the module.

@@ -10,9 +10,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use settings::Cors;
 use transport::body::{self, Body};
 
-use crate::call::Incoming;
 use crate::error::Error;
-use crate::svc::{Answering, Around, Below};
+use crate::layer::call::Incoming;
+use crate::layer::{Answering, Around, Below};
 
 /// What a page may read beside the few headers it always may.
 const EXPOSED: HeaderValue = HeaderValue::from_static(

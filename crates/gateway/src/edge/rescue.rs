@@ -16,9 +16,9 @@ use transport::body::{self, Body};
 
 use super::part::part;
 use super::sunset::Ends;
-use crate::call::Incoming;
 use crate::error::{Error, SLUG};
-use crate::svc::{Answering, Around, Below};
+use crate::layer::call::Incoming;
+use crate::layer::{Answering, Around, Below};
 
 /// Quirks by endpoint name.
 pub(crate) type QuirksByEndpoint = BTreeMap<&'static str, Arc<Quirks>>;

@@ -18,16 +18,16 @@ use tracing::{Instrument, Span};
 use transport::body::{self, Body, BodyError};
 use transport::server::{Peer, owner};
 
-use crate::call::{Behalf, Incoming};
 use crate::caller::Callers;
 use crate::error::Error;
+use crate::layer::call::{Behalf, Incoming};
+use crate::layer::{Answering, Around, Below};
 use crate::observe::account::{Account, SharedAccount};
 use crate::observe::explain;
 use crate::observe::metrics::Metrics;
 use crate::observe::origin::Origin;
 use crate::observe::spans::{self, Exporter};
 use crate::observe::tally::Tally;
-use crate::svc::{Answering, Around, Below};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const EXPLAIN: HeaderName = HeaderName::from_static("x-tieline-explain");

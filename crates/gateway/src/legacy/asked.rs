@@ -10,7 +10,7 @@ use shadow::{Target, Trail};
 use tokio::time::Instant;
 use transport::body::Body;
 
-use crate::call::Behalf;
+use crate::layer::call::Behalf;
 use crate::request::conditional::Conditional;
 use crate::request::credential::Credential;
 

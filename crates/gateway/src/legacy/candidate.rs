@@ -12,9 +12,9 @@ use futures_util::future::BoxFuture;
 use shadow::{Asker, CallerQuestion, Reply, Unread};
 use tokio::time::{Instant, timeout_at};
 
-use crate::call::{Behalf, Call};
 use crate::caller::Caller;
 use crate::error::Error;
+use crate::layer::call::{Behalf, Call};
 
 impl Asker for Caller {
     fn name(&self) -> &str {

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 
 use super::credential::Credential;
-use crate::call::{Attempt, Authorized};
 use crate::error::Error;
-use crate::svc::{Answering, Around, Below};
+use crate::layer::call::{Attempt, Authorized};
+use crate::layer::{Answering, Around, Below};
 
 /// See the module.
 pub(crate) struct Authorize {

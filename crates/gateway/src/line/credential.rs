@@ -22,8 +22,8 @@ use zeroize::Zeroizing;
 
 use super::key::{Key, KeyState};
 use super::upstream::Upstream;
-use crate::call::Behalf;
 use crate::error::{Error, RETRY_AFTER_DEFAULT};
+use crate::layer::call::Behalf;
 use crate::observe::metrics::Metrics;
 
 /// A token that lives shorter than this before its end is replaced.

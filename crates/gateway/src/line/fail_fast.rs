@@ -12,9 +12,9 @@ use transport::body::BodyError;
 use transport::client::ClientError;
 
 use super::upstream::Upstream;
-use crate::call::Authorized;
 use crate::error::Error;
-use crate::svc::{Answering, Around, Below};
+use crate::layer::call::Authorized;
+use crate::layer::{Answering, Around, Below};
 
 /// See the module.
 pub(crate) struct FailFast {

@@ -16,10 +16,10 @@ use domain::plan::{GroupName, Groups, Resolved};
 use limits::Kept;
 use tokio::time::{Instant, timeout};
 
-use crate::call::{Ask, Call, ListCall, Listed, RowsAsk};
 use crate::error::Error;
+use crate::layer::call::{Ask, Call, ListCall, Listed, RowsAsk};
+use crate::layer::{Answering, Around, Below};
 use crate::observe::metrics::Metrics;
-use crate::svc::{Answering, Around, Below};
 
 /// One value, since reading the users tells all groups.
 pub(crate) type GroupCache = Kept<KnownGroups, Error>;

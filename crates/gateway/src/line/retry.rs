@@ -17,10 +17,10 @@ use transport::client::ClientError;
 use transport::retry_after;
 
 use super::upstream::Upstream;
-use crate::call::Attempt;
 use crate::error::{Error, RETRY_AFTER_DEFAULT};
+use crate::layer::call::Attempt;
+use crate::layer::{Answering, Around, Below};
 use crate::observe::metrics::Metrics;
-use crate::svc::{Answering, Around, Below};
 
 /// Full jitter: the longest wait before the second, third and every later attempt.
 const JITTER_MAX: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];

@@ -14,11 +14,11 @@ use transport::body;
 use transport::client::Client;
 
 use super::upstream::Upstream;
-use crate::call::{Attempt, Authorized};
 use crate::error::Error;
+use crate::layer::call::{Attempt, Authorized};
+use crate::layer::{Answering, Around};
 use crate::observe::metrics::Metrics;
 use crate::observe::spans::{Exchange, Exporter};
-use crate::svc::{Answering, Around};
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("tieline/", env!("CARGO_PKG_VERSION")));
 

@@ -10,11 +10,11 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::cache::answers::{Answers, Given, Question};
 use crate::cache::whole::Whole;
-use crate::call::{Call, Listed};
 use crate::error::Error;
+use crate::layer::call::{Call, Listed};
+use crate::layer::{Answering, Around, Below};
 use crate::observe::account::Source;
 use crate::observe::metrics::Metrics;
-use crate::svc::{Answering, Around, Below};
 
 /// See the module.
 pub(crate) struct Share {

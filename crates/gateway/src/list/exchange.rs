@@ -14,12 +14,12 @@ use http::uri::PathAndQuery;
 use http::{Response, StatusCode};
 use limits::{LARGE_BYTES, blocking};
 
-use crate::call::{Ask, Attempt, Found, ListCall, PageCall, PageRead, RowsAsk};
 use crate::error::Error;
+use crate::layer::call::{Ask, Attempt, Found, ListCall, PageCall, PageRead, RowsAsk};
+use crate::layer::{Answering, Around, Below};
 use crate::line::key::{Key, KeyState};
 use crate::line::upstream::Upstream;
 use crate::observe::metrics::Metrics;
-use crate::svc::{Answering, Around, Below};
 
 /// See the module.
 pub(crate) struct Exchange(Arc<Reader>);

@@ -25,11 +25,13 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
 use super::narrow::{is_of_page, narrow};
-use crate::call::{Ask, Askers, Found, ListCall, Listed, PageCall, PageRead, RowsAsk, no_room};
 use crate::error::Error;
+use crate::layer::call::{
+    Ask, Askers, Found, ListCall, Listed, PageCall, PageRead, RowsAsk, no_room,
+};
+use crate::layer::{Answering, Around, Below};
 use crate::line::upstream::Upstream;
 use crate::observe::metrics::Metrics;
-use crate::svc::{Answering, Around, Below};
 
 /// See the module.
 pub(crate) struct FanOut {

@@ -22,11 +22,11 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
-use crate::call::{Ask, Askers, Found, ListCall, Listed, RowsAsk};
 use crate::error::Error;
+use crate::layer::call::{Ask, Askers, Found, ListCall, Listed, RowsAsk};
+use crate::layer::{Answering, Around, Below};
 use crate::line::upstream::Upstream;
 use crate::observe::metrics::Metrics;
-use crate::svc::{Answering, Around, Below};
 
 /// See the module.
 pub(crate) struct Gather {

@@ -8,9 +8,9 @@ use std::time::Duration;
 use domain::sweep::{Paging, Window};
 use tokio::time::Instant;
 
-use crate::call::{Behalf, ListCall, PageCall, PageRead};
 use crate::error::Error;
-use crate::svc::Below;
+use crate::layer::Below;
+use crate::layer::call::{Behalf, ListCall, PageCall, PageRead};
 
 /// Requests that one search may cost.
 const CALLS_MAX: u32 = 8;
@@ -102,8 +102,8 @@ mod tests {
     use domain::sweep::Rows;
 
     use super::*;
-    use crate::call::{Ask, Found};
-    use crate::svc::Tower;
+    use crate::layer::Tower;
+    use crate::layer::call::{Ask, Found};
 
     /// What a search says of a page of 100 rows at offset 200 and how many requests it took, where these
     /// rows cannot be read; `odd` answers in place of the upstream.

@@ -13,11 +13,11 @@ use domain::sweep::Story;
 use domain::upstream::{SchemaError, SchemaKind};
 use settings::ShrunkList;
 
-use crate::call::{ListCall, Listed};
 use crate::error::Error;
+use crate::layer::call::{ListCall, Listed};
+use crate::layer::{Answering, Around, Below};
 use crate::line::upstream::Upstream;
 use crate::observe::metrics::Metrics;
-use crate::svc::{Answering, Around, Below};
 
 /// Lists of so few rows come and go.
 const ROWS_MIN: u64 = 10;

@@ -19,11 +19,11 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use limits::{Ages, Kept};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::call::{Ask, Behalf, ListCall, Listed};
 use crate::error::Error;
+use crate::layer::call::{Ask, Behalf, ListCall, Listed};
+use crate::layer::{Answering, Around, Below};
 use crate::line::upstream::Upstream;
 use crate::observe::metrics::Metrics;
-use crate::svc::{Answering, Around, Below};
 
 /// Rounds of listings, each named by what the ones before told.
 const ROUNDS_MAX: usize = 4;

@@ -17,11 +17,11 @@ use domain::visibility::Visibility;
 use roster::{Former, Roster, Scope, Sighting, Sweep};
 use settings::DeletedFrom;
 
-use crate::call::{Ask, ListCall, Listed};
 use crate::error::Error;
+use crate::layer::call::{Ask, ListCall, Listed};
+use crate::layer::{Answering, Around, Below};
 use crate::line::upstream::Upstream;
 use crate::observe::metrics::Metrics;
-use crate::svc::{Answering, Around, Below};
 
 /// See the module.
 pub(crate) struct Remember {

@@ -18,10 +18,10 @@ use domain::upstream::{SchemaError, SchemaKind};
 use domain::visibility::Visibility;
 use settings::TeamsFrom;
 
-use crate::call::{Ask, ListCall, Listed};
 use crate::error::Error;
+use crate::layer::call::{Ask, ListCall, Listed};
+use crate::layer::{Answering, Around, Below};
 use crate::line::upstream::Upstream;
-use crate::svc::{Answering, Around, Below};
 
 /// See the module.
 pub(crate) struct Teams {

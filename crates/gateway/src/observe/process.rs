@@ -39,10 +39,10 @@ mod tests {
     use transport::body;
 
     use super::*;
-    use crate::call::{Behalf, Incoming};
     use crate::edge::rescue::Rescue;
     use crate::error::Error;
-    use crate::svc::{Below, Tower, layer};
+    use crate::layer::call::{Behalf, Incoming};
+    use crate::layer::{Below, Tower, layer};
 
     #[tokio::test]
     async fn c12_a_panic_is_one_requests_problem_and_counted() {

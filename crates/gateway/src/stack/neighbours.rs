@@ -20,14 +20,16 @@ use tower::{BoxError, Layer, ServiceExt};
 use tower_test::mock;
 
 use super::transcripts::{state, state_with};
-use crate::call::{Ask, Askers, Attempt, Behalf, ListCall, Listed, PageCall, PageRead, RowsAsk};
 use crate::error::Error;
+use crate::layer::call::{
+    Ask, Askers, Attempt, Behalf, ListCall, Listed, PageCall, PageRead, RowsAsk,
+};
+use crate::layer::{Below, Stage, Tower, layer};
 use crate::list::exchange::Exchange;
 use crate::list::fan_out::FanOut;
 use crate::list::gather::Gather;
 use crate::list::plausible::Plausible;
 use crate::state::State;
-use crate::svc::{Below, Stage, Tower, layer};
 
 const WAIT: Duration = Duration::from_secs(10);
 /// How long a question may take.

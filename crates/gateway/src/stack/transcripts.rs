@@ -18,13 +18,13 @@ use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 use tower::{BoxError, Layer, ServiceExt};
 use tower_test::mock;
 
-use crate::call::{Ask, Attempt, Behalf, ListCall, Listed, PageCall, PageRead, RowsAsk};
 use crate::error::Error;
+use crate::layer::call::{Ask, Attempt, Behalf, ListCall, Listed, PageCall, PageRead, RowsAsk};
+use crate::layer::{Answering, Around, Below, Stage, Tower, bottom, layer};
 use crate::line::Line;
 use crate::line::retry::Retry;
 use crate::list::fan_out::FanOut;
 use crate::state::State;
-use crate::svc::{self, Answering, Around, Below, Stage, Tower, layer};
 
 const CONFIG: &str = r#"
 [upstream.ams]
@@ -427,7 +427,7 @@ async fn f12_an_ignored_offset_is_found_after_two_requests() {
 async fn a_layer_asks_twice_where_there_is_one_place() {
     // The classic mistake: poll one clone for readiness, call another; over a limit of one place that is a
     // deadlock.
-    let below = svc::bottom(Places(Semaphore::new(1)));
+    let below = bottom(Places(Semaphore::new(1)));
     let service = Stage::new(layer(Twice).layer(below));
     for _ in 0..3 {
         assert_eq!(assert_ready_ok!(task::spawn(service.ask(1)).poll()), 3);

@@ -19,7 +19,6 @@ use crate::line::upstream::Upstream;
 use crate::observe::groups::memory_there_is;
 use crate::observe::metrics::Metrics;
 use crate::observe::tally::Tally;
-use crate::stack;
 use crate::state::{State, Surroundings};
 
 /// Unused upstream connections are closed before the upstream's own keep-alive time (usually 60 s or
@@ -107,7 +106,7 @@ impl State {
             let (upstream, client) = upstreams.get(&caller.upstream)?;
             // A client, so a connection pool, of each caller's own.
             let client = Client::reaching(client, reaches.get(&caller.upstream)?);
-            let line = stack::line(stack::Parts {
+            let line = super::line(super::Parts {
                 config: &config,
                 caller,
                 upstream,

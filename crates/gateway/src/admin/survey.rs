@@ -11,10 +11,10 @@ use domain::visibility::Visibility;
 use settings::Config;
 use tokio::time::{Instant, timeout_at};
 
-pub use crate::call::Look;
-use crate::call::{Ask, Behalf, ListCall, Listed};
 use crate::caller::Caller;
 use crate::error::Error;
+pub use crate::layer::call::Look;
+use crate::layer::call::{Ask, Behalf, ListCall, Listed};
 pub use crate::line::key::KeyState;
 use crate::observe::account::SharedAccount;
 use crate::state::{State, Surroundings};

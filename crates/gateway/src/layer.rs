@@ -6,6 +6,8 @@
 //! limit). Must never do more before its answer is polled than choose who
 //! answers: that is outside the caller's span, deadline and catch of panics.
 
+pub(crate) mod call;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
