@@ -47,6 +47,25 @@ pub const V3_USERS: &str = "/api/v3/cdr/users";
 pub const TEAMS: &str = "/api/v2/cdr/teams";
 /// The path of deleted agents.
 pub const DELETED: &str = "/api/v2/cdr/deleted_agents";
+/// Waits for half a minute until something holds.
+#[expect(clippy::panic, reason = "a test's world either stands or fails the test")]
+pub async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
+    for _ in 0..1500 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("not within half a minute: {what}");
+}
+
+/// An address that refuses connections.
+#[expect(clippy::expect_used, reason = "a test's world either stands or fails the test")]
+pub async fn nowhere() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    listener.local_addr().expect("an address")
+}
+
 /// Every field of a v1 user, in the order of the vendor's page.
 pub const V1_FIELDS: [&str; 15] = [
     "id",
@@ -80,7 +99,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// One whole answer as it came over the wire. What is no answer has neither headers nor body.
+    /// One whole answer as it came over the wire. Other bytes have neither headers nor body.
     pub fn heard(bytes: impl AsRef<[u8]>) -> Answer {
         let bytes = bytes.as_ref();
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(bytes.len());
@@ -204,7 +223,7 @@ impl Front {
     /// A connection over which a request was sent: a line and headers beside the key.
     pub async fn wire(&self, line: &str, headers: &[&str]) -> wire::Wire {
         let mut wire = wire::Wire::to(self.running.address).await;
-        // A server that closes at once is what some tests expect.
+        // Some tests expect a server that closes at once.
         let _ = wire.say(wire::request(line, headers)).await;
         wire
     }

@@ -42,9 +42,19 @@ impl Wire {
         Some(Head { number: 0, text: self.head().await? })
     }
 
-    /// Writes all of it; `None` when nobody takes it.
+    /// Writes all of it; `None` when the other side does not take it.
     pub async fn say(&mut self, bytes: impl AsRef<[u8]>) -> Option<()> {
         timeout(WAIT, self.stream.write_all(bytes.as_ref())).await.ok()?.ok()
+    }
+
+    /// Writes an answer with so many bytes, piece by piece.
+    pub async fn say_long(&mut self, bytes: usize) -> Option<()> {
+        self.say(format!("HTTP/1.1 200 OK\r\ncontent-length: {bytes}\r\n\r\n")).await?;
+        let piece = vec![b'x'; 64 << 10];
+        for _ in 0..bytes / piece.len() {
+            self.say(&piece).await?;
+        }
+        Some(())
     }
 
     /// Everything up to and with a mark.
@@ -96,7 +106,7 @@ impl Wire {
         seen
     }
 
-    /// Whether nothing comes for a while, and nobody closes.
+    /// Whether nothing comes for a while, and the other side does not close.
     pub async fn is_silent_for(&mut self, time: Duration) -> bool {
         self.read.is_empty() && timeout(time, self.stream.read_buf(&mut self.read)).await.is_err()
     }
@@ -145,6 +155,15 @@ impl Far {
             }
         });
         Far { address, connections, _guard: stop.drop_guard() }
+    }
+
+    /// An upstream that takes every request and never answers.
+    pub async fn silent() -> Far {
+        Far::start(|mut wire: Wire| async move {
+            wire.head().await;
+            std::future::pending().await
+        })
+        .await
     }
 
     /// How many connections there were so far.

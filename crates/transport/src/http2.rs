@@ -1,4 +1,4 @@
-//! What stands in an HTTP/2 frame's head, and at the start of its header block. h2 ignores pseudo fields that come
+//! The head of an HTTP/2 frame, and the start of its header block. h2 ignores pseudo fields that come
 //! first in trailers; behind a plain field it refuses them. Must never decode more of a block than its start.
 
 use bytes::{BufMut, BytesMut};
@@ -19,6 +19,15 @@ const PADDED: u8 = 0x8;
 const PRIORITY: u8 = 0x20;
 /// `host`, without a value: an indexed field of the static table (RFC 7541, appendix A). It is no trailer.
 const PLAIN_FIELD: u8 = 0x80 | 38;
+
+/// The bytes behind those that have `passed`, and behind what is `left` of a frame, which passes too.
+pub(crate) fn behind<'a>(bytes: &'a [u8], passed: &mut usize, left: &mut usize) -> &'a [u8] {
+    let rest = bytes.get(*passed..).unwrap_or_default();
+    let here = (*left).min(rest.len());
+    *left -= here;
+    *passed += here;
+    rest.get(here..).unwrap_or_default()
+}
 
 /// The head of a frame.
 #[derive(Debug, Clone, Copy)]

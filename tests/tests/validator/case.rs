@@ -76,8 +76,7 @@ pub(crate) fn bug(
     planted: &'static [&'static str],
     plant: fn(&Simulator) -> Change,
 ) -> Case {
-    let (side, vendor, causes) = (Side::Candidate, Vendor::Voiso, &[Cause::Bug][..]);
-    Case { name, endpoint, side, vendor, planted, causes, asks_everything: false, plant }
+    Case { side: Side::Candidate, ..harmless(&[Cause::Bug], name, endpoint, planted, plant) }
 }
 
 /// Something that only looks like one.
@@ -88,16 +87,8 @@ pub(crate) fn harmless(
     planted: &'static [&'static str],
     plant: fn(&Simulator) -> Change,
 ) -> Case {
-    Case {
-        name,
-        endpoint,
-        side: Side::Control,
-        vendor: Vendor::Voiso,
-        planted,
-        causes,
-        asks_everything: false,
-        plant,
-    }
+    let (side, vendor) = (Side::Control, Vendor::Voiso);
+    Case { name, endpoint, side, vendor, planted, causes, asks_everything: false, plant }
 }
 
 /// The new API holds something else.

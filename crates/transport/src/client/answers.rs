@@ -70,11 +70,7 @@ impl Answers {
     fn look(&mut self, bytes: &[u8]) -> io::Result<(usize, bool)> {
         let mut passed = 0;
         loop {
-            let rest = bytes.get(passed..).unwrap_or_default();
-            let here = self.left.min(rest.len());
-            self.left -= here;
-            passed += here;
-            let rest = rest.get(here..).unwrap_or_default();
+            let rest = http2::behind(bytes, &mut passed, &mut self.left);
             let Some(head) = FrameHead::of(rest) else { return Ok((passed, false)) };
             match head.kind {
                 HEADERS => match self.said(head.stream) {

@@ -74,11 +74,7 @@ impl Frames {
     pub(super) fn look(&mut self, bytes: &[u8]) -> Seen {
         let mut passed = 0;
         loop {
-            let rest = bytes.get(passed..).unwrap_or_default();
-            let here = self.left.min(rest.len());
-            self.left -= here;
-            passed += here;
-            let rest = rest.get(here..).unwrap_or_default();
+            let rest = http2::behind(bytes, &mut passed, &mut self.left);
             if !rest.is_empty() && self.is_flood() {
                 return Seen { passed, end: Some(End::Flood) };
             }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tests::expect::refusal;
 use tests::raw::{Raw, Reply};
 use tests::wire::{Far, Wire, request};
-use tests::{Answer, Front, V1_USERS, V4_KEY, edge_text, parsed};
+use tests::{Answer, Front, V1_USERS, V4_KEY, edge_text, eventually, parsed};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
@@ -110,23 +110,12 @@ async fn c02_a_body_that_trickles_in_has_an_end() {
 async fn c03_a_client_that_takes_nothing_is_cut() {
     let upstream = Far::start(|mut wire| async move {
         wire.head().await?;
-        wire.say(format!("HTTP/1.1 200 OK\r\ncontent-length: {LONG}\r\n\r\n")).await?;
-        let piece = vec![b'x'; 64 << 10];
-        for _ in 0..LONG / piece.len() {
-            wire.say(&piece).await?;
-        }
-        None
+        wire.say_long(LONG).await
     })
     .await;
     let front = Front::start(&edge_text(upstream.address, "write_timeout = \"500ms\"", "")).await;
     let mut wire = front.wire("GET /x", &[]).await;
-    for _ in 0..200 {
-        if front.rejected("slow_read").await == 1 {
-            break;
-        }
-        sleep(Duration::from_millis(50)).await;
-    }
-    assert_eq!(front.rejected("slow_read").await, 1);
+    eventually("it is cut", async || front.rejected("slow_read").await == 1).await;
     let got = wire.skip(LONG).await;
     assert!(got < LONG, "all of it came");
 }
@@ -152,7 +141,7 @@ async fn c04_connections_above_the_limit_wait_and_are_served_when_one_ends() {
     assert!(waiting[0].is_silent_for(Duration::from_millis(300)).await, "served above the limit");
     assert_eq!(front.count("tieline_connections").await, MOST as u64);
     assert!(front.rejected("max_conns").await >= 1);
-    // Those who have a place go on; when one leaves, all others come in turn.
+    // Connections with a place go on. When one leaves, the others come in turn.
     for wire in &mut held {
         wire.say(request("GET /x", &[])).await.unwrap();
         wire.until("{}").await.unwrap();
@@ -199,7 +188,7 @@ async fn c05_the_connections_of_one_address_are_limited_and_other_addresses_are_
     for stream in &mut held {
         let mut rest = [0; 4096];
         let _ = stream.read(&mut rest).await;
-        assert!(is_answered(stream).await, "those who came first go on");
+        assert!(is_answered(stream).await, "the first connections go on");
     }
 
     let trusted = format!("{server}\ntrusted_proxies = [\"127.0.0.2\"]");
@@ -251,7 +240,7 @@ async fn c06_without_file_descriptors_no_connection_is_accepted_and_the_server_r
         (told, lines)
     });
     let told = timeout(Duration::from_secs(60), addresses).await.unwrap().unwrap();
-    // The child goes on writing as long as somebody holds the other end.
+    // The child goes on writing as long as the other end is held.
     let (addresses, _lines) = told;
     let (address, admin) = (addresses[0], addresses[1]);
 
@@ -286,7 +275,7 @@ async fn c06_without_file_descriptors_no_connection_is_accepted_and_the_server_r
     assert!(before > 0, "there were files left");
     let begun = Instant::now();
     sleep(Duration::from_secs(2)).await;
-    assert!(asks(&mut early, "/openapi.json").await, "who was there goes on");
+    assert!(asks(&mut early, "/openapi.json").await, "the connection that was there goes on");
     let more = accept_errors(&mut operator).await - before;
     let most = 20.0 * begun.elapsed().as_secs_f64() + 10.0;
     assert!(more > 0 && (more as f64) < most, "{more} tries in {:?}", begun.elapsed());

@@ -1,6 +1,6 @@
 //! More than there is room for: queues, shares of callers, pages that take long to read, and a clock
 //! that jumps.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use tests::raw::page;
 use tests::wire::{Far, Wire, values};
-use tests::{Answer, Front, LEGACY_KEY, V1_USERS, V4_KEY, config, config_text, expect};
+use tests::{Answer, Front, LEGACY_KEY, V1_USERS, V4_KEY, config, config_text, eventually, expect};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 const OTHER_KEY: &str = "the-legacy-key-of-another";
 const OTHER_V4_KEY: &str = "the-v4-key-of-another";
@@ -75,16 +75,6 @@ fn ask(front: &Arc<Front>, key: &'static str, number: usize) -> JoinHandle<Answe
     })
 }
 
-async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
-    for _ in 0..1500 {
-        if holds().await {
-            return;
-        }
-        sleep(Duration::from_millis(20)).await;
-    }
-    panic!("not within half a minute: {what}");
-}
-
 async fn metric(front: &Front, series: &str) -> f64 {
     let text = front.admin("/metrics").await.text();
     let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
@@ -105,7 +95,7 @@ async fn c10_further_requests_wait_in_a_short_queue_and_the_rest_is_refused_at_o
     expect::error(&one_more, "503 overloaded", "the queue is full");
     assert_eq!(metric(&front, "tieline_shed_total{why=\"queue_full\"}").await, 1.0);
     assert_eq!(front.admin("/healthz").await.status, 200);
-    assert_eq!(gated.asked(), 2, "who waits asks nobody");
+    assert_eq!(gated.asked(), 2, "a request that waits asks no upstream");
     gated.gate.send(true).unwrap();
     for answer in asking {
         expect::rows(&answer.await.unwrap(), &[], "who waited");
@@ -213,12 +203,12 @@ const WALL_CLOCK: &[(&str, &str)] = &[
     ("gateway/src/edge/sunset.rs", "dates that headers show"),
     ("gateway/src/list/remember.rs", "dates that the roster shows"),
     ("gateway/src/observe/metrics.rs", "when the process began, for a metric"),
-    ("gateway/src/observe/spans.rs", "when a span began and ended, for who reads it"),
+    ("gateway/src/observe/spans.rs", "when a span began and ended, for its reader"),
     ("settings/src/files.rs", "times of files, compared for being the same"),
-    ("shadow/src/results.rs", "when a difference was found, for who reads it"),
-    ("tieline/src/log/json.rs", "when a line was logged, for who reads it"),
+    ("shadow/src/results.rs", "when a difference was found, for its reader"),
+    ("tieline/src/log/json.rs", "when a line was logged, for its reader"),
     ("tieline/src/otlp/message.rs", "when a span began and ended, as the collector is told"),
-    ("tieline/src/validation/reports.rs", "when a validation began, for who reads its report"),
+    ("tieline/src/validation/reports.rs", "when a validation began, for the reader of its report"),
     ("transport/src/retry_after.rs", "a date of an upstream, measured by the upstream's own"),
 ];
 

@@ -107,7 +107,7 @@ async fn unknown_names_stay_empty_whatever_they_look_like() {
         expect::rows(&world.get(&of_group(name)).await, &[], name);
         expect::rows(&world.get(&of_group(name)).await, &[], name);
     }
-    // Both names are asked for, and nobody has two.
+    // Both names are asked for, and no user has two.
     let target = format!("{V1_USERS}?{}", query(&[("sag", "Supervisor"), ("sag", "Analyst")]));
     expect::rows(&world.get(&target).await, &[], "two names");
 }
@@ -191,7 +191,7 @@ async fn i02_an_abandoned_look_up_is_finished_and_cached() {
     assert_eq!(
         pages(&world),
         (LOOKUP_PAGES, 0),
-        "the look-up went on, the list for nobody did not"
+        "the look-up went on, and the list without a client did not"
     );
     let answer = world.get(&target).await;
     expect::rows(&answer, &members(&world, "Supervisor"), "next");
@@ -222,7 +222,7 @@ async fn a_renamed_group_is_found_by_its_new_name_and_no_longer_by_the_old_one()
     expect::rows(&world.get(&of_group("Supervisor")).await, &before, "before");
     world.vendor.rename_group(2, "Chiefs");
     tokio::time::sleep(Duration::from_millis(100)).await;
-    // Kept ids lead to rows of another name, which nobody asked for.
+    // Kept ids lead to rows of another name, which were not asked for.
     expect::rows(&world.get(&of_group("Supervisor")).await, &[], "the old name");
     expect::rows(&world.get(&of_group("Chiefs")).await, &before, "the new name");
     world.vendor.rename_group(2, "Supervisor");
@@ -259,17 +259,23 @@ async fn a_group_that_was_deleted_and_made_anew_is_found_again() {
     assert_eq!(outcomes(&metrics, "doubted"), 3);
 }
 
-#[tokio::test]
-async fn a_hundred_requests_that_doubt_one_look_up_make_one_new_one() {
-    let latency = Duration::from_millis(60);
+/// A world whose upstream takes so many milliseconds, in which the kept id of a group is dead; and the
+/// members of the group.
+async fn doubting(latency: u64) -> (World, Vec<u64>) {
+    let latency = Duration::from_millis(latency);
     let settings = Settings { users: USERS, latency, ..Settings::default() };
-    let rest = "[lookups]\nnegative_for = \"50ms\"";
-    let world = World::with(settings, "", rest).await;
+    let world = World::with(settings, "", "[lookups]\nnegative_for = \"50ms\"").await;
     let expected = members(&world, "Supervisor");
     expect::rows(&world.get(&of_group("Supervisor")).await, &expected, "as it was");
     make_anew(&world, "Supervisor", 501);
     tokio::time::sleep(Duration::from_millis(100)).await;
     world.vendor.reset_stats();
+    (world, expected)
+}
+
+#[tokio::test]
+async fn a_hundred_requests_that_doubt_one_look_up_make_one_new_one() {
+    let (world, expected) = doubting(60).await;
     join_all((0..100).map(async |number| {
         let answer = world.get(&of_group("Supervisor")).await;
         expect::rows(&answer, &expected, &format!("request {number}"));
@@ -279,16 +285,8 @@ async fn a_hundred_requests_that_doubt_one_look_up_make_one_new_one() {
 }
 
 #[tokio::test]
-async fn a_request_that_comes_to_doubt_late_uses_what_others_have_looked_up_since() {
-    let latency = Duration::from_millis(20);
-    let settings = Settings { users: USERS, latency, ..Settings::default() };
-    let rest = "[lookups]\nnegative_for = \"50ms\"";
-    let world = World::with(settings, "", rest).await;
-    let expected = members(&world, "Supervisor");
-    expect::rows(&world.get(&of_group("Supervisor")).await, &expected, "as it was");
-    make_anew(&world, "Supervisor", 501);
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    world.vendor.reset_stats();
+async fn a_request_that_doubts_late_uses_a_look_up_that_others_have_made_since() {
+    let (world, _) = doubting(20).await;
     // The first ones are asked for again, and learn that the id is dead when others know the new one.
     let fail = Some(Fail { at_offset: None, status: 500, times: Some(20), retry_after: None });
     world.vendor.set_faults(Faults { fail, ..Faults::default() });

@@ -1,13 +1,15 @@
 //! Bodies on their way through: both ways, of any length, at the pace of the slower side, and never
 //! longer silent than allowed.
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tests::LEGACY_KEY;
 use tests::raw::{Raw, Reply};
 use tests::wire::{Far, Wire, passing, request, values};
+use tests::{LEGACY_KEY, nowhere};
 use tokio::time::{Instant, sleep, timeout};
 
 const MIB: usize = 1 << 20;
@@ -32,12 +34,7 @@ async fn sixty_four_mebibytes_go_both_ways_at_constant_memory() {
         let head = wire.head().await?;
         assert_eq!(values(&head, "content-length"), [LONG.to_string()]);
         assert_eq!(wire.skip(LONG).await, LONG);
-        wire.say(format!("HTTP/1.1 200 OK\r\ncontent-length: {LONG}\r\n\r\n")).await?;
-        let piece = vec![b'x'; 64 << 10];
-        for _ in 0..LONG / piece.len() {
-            wire.say(&piece).await?;
-        }
-        None
+        wire.say_long(LONG).await
     })
     .await;
     let front = passing(upstream.address, "").await;
@@ -201,7 +198,12 @@ async fn a13_a_client_that_waits_for_100_gets_it_from_the_upstream() {
         wire.say("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await
     })
     .await;
-    let front = passing(upstream.address, "").await;
+    sends_a_body_after_100(upstream.address).await;
+}
+
+/// A client waits for 100, sends its body, and gets the answer.
+async fn sends_a_body_after_100(upstream: SocketAddr) {
+    let front = passing(upstream, "").await;
     let headers = ["content-length: 5", "expect: 100-continue"];
     let mut wire = front.wire("POST /x", &headers).await;
     assert_eq!(wire.head().await.unwrap(), "HTTP/1.1 100 Continue\r\n\r\n");
@@ -268,12 +270,7 @@ async fn an_upstream_that_never_says_100_gets_the_body_all_the_same() {
         wire.say("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await
     })
     .await;
-    let front = passing(upstream.address, "").await;
-    let headers = ["content-length: 5", "expect: 100-continue"];
-    let mut wire = front.wire("POST /x", &headers).await;
-    assert_eq!(wire.head().await.unwrap(), "HTTP/1.1 100 Continue\r\n\r\n");
-    wire.say("abcde").await.unwrap();
-    assert!(wire.until("ok").await.is_some());
+    sends_a_body_after_100(upstream.address).await;
 }
 
 #[tokio::test]
@@ -345,8 +342,7 @@ async fn e14_an_upstream_that_only_gives_hints_is_502() {
 
 #[tokio::test]
 async fn e01_e08_an_upstream_that_cannot_be_had_is_502_and_asked_once() {
-    let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let front = passing(gone, "").await;
+    let front = passing(nowhere().await, "").await;
     tests::expect::error(&front.get("/x").await, "502 upstream_connect", "refused");
     for cut in [0, 5, 40] {
         let upstream = Raw::start(move |_| Reply::json(200, "{}").cut_at(cut)).await;

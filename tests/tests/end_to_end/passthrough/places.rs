@@ -114,7 +114,7 @@ async fn n11_a_share_is_a_setting_and_has_a_short_queue() {
     assert_eq!(answer.verdict(), "200 ", "it waited for the place");
 }
 
-/// Says a byte twenty times a second, until somebody minds or 80 were said.
+/// Sends a byte twenty times a second, until the other side ends it or 80 were sent.
 async fn drip(wire: &mut Wire, byte: &str) -> Option<()> {
     for _ in 0..80 {
         wire.say(byte).await?;
@@ -174,12 +174,7 @@ async fn n12_a_client_that_takes_a_byte_at_a_time_is_cut() {
     const LONG: usize = 64 << 20;
     let upstream = Far::start(|mut wire| async move {
         wire.head().await?;
-        wire.say(format!("HTTP/1.1 200 OK\r\ncontent-length: {LONG}\r\n\r\n")).await?;
-        let piece = vec![b'x'; 64 << 10];
-        for _ in 0..LONG / piece.len() {
-            wire.say(&piece).await?;
-        }
-        None
+        wire.say_long(LONG).await
     })
     .await;
     let server = "write_timeout = \"500ms\"";

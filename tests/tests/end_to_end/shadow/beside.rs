@@ -1,8 +1,7 @@
-//! Another side beside this one: it is asked in the background, within a budget of its own, and whatever
-//! it does, clients notice nothing.
+//! Shadow mode: the other side is asked in the background, within a budget of its own. Clients notice
+//! nothing of it.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
@@ -13,13 +12,7 @@ use tests::folder::File;
 use tests::raw::{Head, Raw, Reply};
 use tests::shadow::{found, front, outcome, text};
 use tests::wire::{Far, Wire};
-use tests::{Answer, Front, LEGACY_KEY, V1_USERS, V4_KEY, vendor};
-
-/// An address where nobody listens.
-async fn nowhere() -> SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap()
-}
+use tests::{Answer, Front, LEGACY_KEY, V1_USERS, V4_KEY, nowhere, vendor};
 
 /// Every header but those that differ from answer to answer, and the body.
 fn told(mut answer: Answer) -> (u16, Vec<(String, String)>, Vec<u8>) {
@@ -77,11 +70,7 @@ async fn l01_whatever_control_does_the_answer_is_the_same_byte_for_byte() {
     let plain = Front::over(address, "attempts_max = 1", "").await;
     let expected = clients(&plain).await;
     // It says nothing: a request that waited for it would never end.
-    let silent = Far::start(|mut wire: Wire| async move {
-        wire.head().await;
-        std::future::pending().await
-    })
-    .await;
+    let silent = Far::silent().await;
     let list = "[{\"id\":1}]".repeat(50_000);
     let mut broken = Vec::new();
     for reply in [
@@ -101,7 +90,7 @@ async fn l01_whatever_control_does_the_answer_is_the_same_byte_for_byte() {
         for timeout in ["\"60s\"", "\"100ms\""] {
             let front =
                 front(&text(address, control, "", &format!("attempt_timeout = {timeout}"))).await;
-            // Nobody is answered later: the one that waits for ever is not even given up.
+            // No client is answered later: the question that waits for ever is not even given up.
             assert_eq!(clients(&front).await, expected, "{control}");
             let found = front.admin("/shadow").await.json();
             assert_eq!(outcome(&found, "different"), 0, "{found}");
@@ -133,7 +122,7 @@ async fn l01_an_answer_of_ten_gibibytes_is_cut_off_and_not_held() {
     let found = found(&front, 1).await;
     assert_eq!(outcome(&found, "failed"), 1);
     assert_eq!(front.count("tieline_control_requests_total{outcome=\"too_large\"}").await, 1);
-    // What was held, and what the system holds of a connection.
+    // The bytes that were held, and those that the system holds of a connection.
     let taken = taken.load(Ordering::Relaxed);
     assert!((1 << 20..32 << 20).contains(&taken), "{taken} bytes");
 }
@@ -376,7 +365,7 @@ async fn l05_a_list_that_changes_under_both_sides_is_no_fault() {
     let (live, changing) = (vendor.clone(), AtomicBool::new(true));
     let (changing, changes) = (Arc::new(changing), AtomicUsize::new(0));
     let goes_on = Arc::clone(&changing);
-    // Somebody changes a user just before control answers, and another one just behind it.
+    // One user changes just before control answers, and another one just after it.
     let change = move |vendor: &Simulator| {
         let number = changes.fetch_add(1, Ordering::SeqCst);
         let id = vendor.records()[number].id;

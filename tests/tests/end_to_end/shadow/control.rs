@@ -6,7 +6,7 @@ use simulator::Settings;
 use tests::raw::{Head, Raw, Reply};
 use tests::shadow::{found, front, outcome, text};
 use tests::wire::{Far, Wire};
-use tests::{Answer, Front, LEGACY_KEY, V1_USERS, vendor};
+use tests::{Answer, Front, LEGACY_KEY, V1_USERS, eventually, nowhere, vendor};
 
 const NOBODY: &str = "/api/user_management/v1/users?id=x";
 
@@ -101,24 +101,16 @@ async fn control_is_asked_as_the_client_asks_and_nothing_else_of_it_is_shown() {
     }
     assert_eq!(front.count("tieline_errors_total{slug=\"control_error\"}").await, 3);
     let series = "tieline_filters_used_total{caller=\"crm\",endpoint=\"v1_users\",filter=\"name\"}";
-    assert_eq!(front.count(series).await, 1, "who filters is known whoever answers");
+    assert_eq!(front.count(series).await, 1, "filters are counted for either side");
 }
 
 #[tokio::test]
 async fn where_control_fails_candidate_answers() {
     let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
     let status = |status: u16| Reply::json(status, "[]");
-    let silent = Far::start(|mut wire: Wire| async move {
-        wire.head().await;
-        std::future::pending().await
-    })
-    .await;
-    let nowhere = {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        listener.local_addr().unwrap()
-    };
+    let silent = Far::silent().await;
     let mut controls =
-        vec![(silent.address, "timeout".to_owned()), (nowhere, "unreachable".to_owned())];
+        vec![(silent.address, "timeout".to_owned()), (nowhere().await, "unreachable".to_owned())];
     let mut raws = Vec::new();
     for (reply, outcome) in [
         (status(401), "refused"),
@@ -166,7 +158,7 @@ async fn where_control_fails_candidate_answers() {
 async fn a_control_that_fails_again_and_again_is_left_alone() {
     let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
     let control = Raw::start(|head: &Head| match head.number {
-        // One that works makes what was before forgotten.
+        // A success makes earlier failures forgotten.
         4 => Reply::json(200, "[ ]"),
         _ => Reply::json(500, "{}"),
     })
@@ -219,26 +211,17 @@ async fn a_request_with_a_body_never_waits_for_control() {
     assert!(head.contains("x-tieline-answered-by: candidate\r\n"), "{head}");
     assert_eq!(wire.exactly(2).await.unwrap(), "[]");
     assert_eq!(control.asked(), 0);
-    // What was in the body is no request of its own.
+    // The bytes of the body are no request of their own.
     wire.say(request(0, "")).await.unwrap();
     let head = wire.head().await.unwrap();
     assert!(head.contains("x-tieline-answered-by: control\r\n"), "{head}");
     assert_eq!(wire.exactly(3).await.unwrap(), "[ ]");
 }
 
-/// A control that takes every request and never says a word.
-async fn silent() -> Far {
-    Far::start(|mut wire: Wire| async move {
-        wire.head().await;
-        std::future::pending().await
-    })
-    .await
-}
-
 #[tokio::test]
 async fn a_control_that_clients_do_not_wait_for_is_left_alone() {
     let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
-    let control = silent().await;
+    let control = Far::silent().await;
     let shadow = "attempt_timeout = \"1h\"\nanswer_timeout = \"1h\"";
     let config = text(upstream, control.address, "control_percent = 100", shadow);
     let front = front(&config.replace("sample = 1\n", "sample = 0\n")).await;
@@ -247,18 +230,10 @@ async fn a_control_that_clients_do_not_wait_for_is_left_alone() {
     for number in 1..=5 {
         let mut wire = Wire::to(front.running.address).await;
         wire.say(&request).await.unwrap();
-        let mut looks = 0;
-        while control.connections() < number && looks < 1000 {
-            looks += 1;
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+        eventually("control is asked", async || control.connections() == number).await;
         drop(wire);
         let series = "tieline_control_requests_total{outcome=\"given_up\"}";
-        while front.count(series).await < number as u64 && looks < 2000 {
-            looks += 1;
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-        assert_eq!((control.connections(), front.count(series).await), (number, number as u64));
+        eventually("given up", async || front.count(series).await == number as u64).await;
     }
     let answer = front.get(NOBODY).await;
     assert_eq!((answer.status.as_u16(), by(&answer).as_str()), (200, "candidate"));
@@ -288,7 +263,7 @@ async fn a_control_that_is_too_slow_for_clients_is_left_alone_however_well_it_ca
 #[tokio::test]
 async fn a_client_waits_no_longer_for_control_than_an_answer_may_take() {
     let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
-    let control = silent().await;
+    let control = Far::silent().await;
     // Half of what is left would be longer than any test runs.
     let shadow = "attempt_timeout = \"1h\"\nanswer_timeout = \"100ms\"\n\
                   [limits]\nrequest_deadline = \"1h\"";
@@ -300,7 +275,7 @@ async fn a_client_waits_no_longer_for_control_than_an_answer_may_take() {
 }
 
 #[tokio::test]
-async fn an_answer_of_control_is_explained_by_who_gave_it() {
+async fn an_explanation_of_controls_answer_names_control() {
     let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
     let control = Raw::start(|_: &Head| Reply::json(200, "[ ]")).await;
     let config = text(upstream, control.address, "control_percent = 100", "");

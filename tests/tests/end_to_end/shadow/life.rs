@@ -11,8 +11,8 @@ use simulator::Settings;
 use tests::folder::File;
 use tests::raw::{Head, Raw, Reply as Said};
 use tests::shadow::{found, front, outcome, text};
-use tests::wire::{Far, Wire};
-use tests::{Front, V1_USERS, V4_KEY, parsed, vendor};
+use tests::wire::Far;
+use tests::{Front, V1_USERS, V4_KEY, eventually, parsed, vendor};
 
 const NOBODY: &str = "/api/user_management/v1/users?id=x";
 
@@ -44,11 +44,7 @@ async fn another_configuration_ends_one_shadow_and_begins_another() {
     );
     assert_eq!((first.asked(), second.asked()), asked);
     // Waiting in the queue, and under way, when the configuration goes.
-    let silent = Far::start(|mut wire: Wire| async move {
-        wire.head().await;
-        std::future::pending().await
-    })
-    .await;
+    let silent = Far::silent().await;
     reload(&front, &text(upstream, silent.address, "", "attempt_timeout = \"1h\""));
     for _ in 0..5 {
         assert_eq!(front.get(NOBODY).await.status, 200);
@@ -132,11 +128,7 @@ async fn a_comparison_takes_no_place_that_is_not_free_at_once() {
 #[tokio::test]
 async fn told_to_stop_it_waits_for_no_comparison_and_leaves_its_report() {
     let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
-    let silent = Far::start(|mut wire: Wire| async move {
-        wire.head().await;
-        std::future::pending().await
-    })
-    .await;
+    let silent = Far::silent().await;
     let file = File::new("report.json");
     let shadow = format!(
         "attempt_timeout = \"1h\"\nqueue_max = 1\nreport_file = {:?}\n[limits]\ndrain_delay = \"0s\"",
@@ -146,13 +138,7 @@ async fn told_to_stop_it_waits_for_no_comparison_and_leaves_its_report() {
     for _ in 0..3 {
         assert_eq!(front.get(NOBODY).await.status, 200);
     }
-    for _ in 0..1000 {
-        if silent.connections() > 0 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    assert_eq!(silent.connections(), 1, "one is under way");
+    eventually("one is under way", async || silent.connections() == 1).await;
     for _ in 0..3 {
         assert_eq!(front.get(NOBODY).await.status, 200);
     }
@@ -251,16 +237,6 @@ impl Judge for Endless {
     }
 }
 
-async fn eventually(what: &str, is_so: impl Fn() -> bool) {
-    for _ in 0..1000 {
-        if is_so() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("never: {what}");
-}
-
 #[tokio::test]
 async fn another_configuration_and_the_end_stop_a_comparison_that_goes_on_for_long() {
     let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
@@ -270,13 +246,13 @@ async fn another_configuration_and_the_end_stop_a_comparison_that_goes_on_for_lo
     let front = Front::start_in(&config, &[("V4", V4_KEY)], surroundings).await;
     for begun in 1..=2 {
         assert_eq!(front.get(NOBODY).await.status, 200);
-        eventually("it begins", || judge.begun.load(Ordering::SeqCst) == begun).await;
+        eventually("it begins", async || judge.begun.load(Ordering::SeqCst) == begun).await;
         assert_eq!(judge.at_work.load(Ordering::SeqCst), 1);
         match begun {
             1 => reload(&front, &config),
             _ => front.stop(),
         }
-        eventually("it ends", || judge.at_work.load(Ordering::SeqCst) == 0).await;
+        eventually("it ends", async || judge.at_work.load(Ordering::SeqCst) == 0).await;
     }
     front.running.finished().await;
 }
