@@ -1,4 +1,4 @@
-//! What every error answer must be, whatever went wrong.
+//! The rules for every error answer.
 
 use crate::Answer;
 

@@ -149,7 +149,7 @@ impl Http2 {
         client
     }
 
-    /// Writes all of it; `None` when nobody takes it.
+    /// Writes all of it; `None` when the other side does not take it.
     pub async fn say(&mut self, bytes: &[u8]) -> Option<()> {
         timeout(WAIT, self.0.write_all(bytes)).await.ok()?.ok()
     }

@@ -1,4 +1,4 @@
-//! A resolver in this process: it answers what a test says, and asks nobody.
+//! A resolver in this process: it gives the answers of a test, and asks no server.
 
 use std::io;
 use std::net::IpAddr;

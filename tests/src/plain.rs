@@ -25,7 +25,7 @@ pub fn connect(to: impl Display) -> TcpStream {
 /// Writes these bytes to a server and reads all it has to say, until it closes the connection.
 pub fn say(to: impl Display, bytes: impl AsRef<[u8]>) -> Vec<u8> {
     let mut stream = connect(to);
-    // The server may close before it has read all of it; then what it said is there all the same.
+    // The server may close before it has read all of it. Its answer is there all the same.
     let _ = stream.write_all(bytes.as_ref());
     let mut heard = Vec::new();
     let _ = stream.read_to_end(&mut heard);

@@ -200,7 +200,7 @@ impl Raw {
     }
 }
 
-/// Answers the requests of one connection, until somebody closes it.
+/// Answers the requests of one connection, until either side closes it.
 async fn converse(
     mut stream: TcpStream,
     heads: &Mutex<Vec<Head>>,
@@ -234,7 +234,7 @@ async fn converse(
             End::Open => {}
             End::Close => return None,
             End::Reset => {
-                // What was written must be on its way before the reset throws away the rest.
+                // The written bytes must be on their way before the reset throws away the rest.
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 stream.set_zero_linger().ok()?;
                 return None;
@@ -247,7 +247,7 @@ async fn converse(
 #[expect(clippy::expect_used, reason = "a test's world either stands or fails the test")]
 pub async fn say(to: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(to).await.expect("a connection");
-    // The server may close before it has read all of it; then what it said is there all the same.
+    // The server may close before it has read all of it. Its answer is there all the same.
     let _ = stream.write_all(bytes).await;
     let mut heard = Vec::new();
     let reading = async {

@@ -1,5 +1,5 @@
-//! A world whose upstream is Vonage, and what its legacy answers must be: the vendor's own legacy
-//! records, but for what the ledger says is lost or another.
+//! A world whose upstream is Vonage, and its expected legacy answers: the vendor's own legacy records,
+//! except for the rows of the ledger.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -50,7 +50,7 @@ pub fn map_of(vendor: &Simulator) -> (String, File) {
         .map(|user| format!("{},{}\n", simulator::vonage_user_id(user.id), user.id))
         .collect();
     let file = File::new("ids.csv");
-    // A table needs a pair, also where there is nobody.
+    // A table needs a pair, even without a user.
     std::fs::write(&file, format!("nobody,1\n{}", lines.concat())).expect("a temporary file");
     (format!("id_policy = \"map\"\nid_map = {:?}", file.display().to_string()), file)
 }

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn c10_who_waits_is_let_in_when_a_place_is_free_and_who_leaves_holds_none() {
+    async fn c10_a_waiter_is_let_in_when_a_place_is_free_and_one_that_left_holds_none() {
         let admission = admission();
         let first = admission.enter().await.unwrap();
         let leaving = timeout(Duration::from_millis(100), admission.enter());

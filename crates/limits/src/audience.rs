@@ -1,4 +1,4 @@
-//! Those who wait for one reading, each with a question and a deadline of its own. A question that comes before
+//! The callers that wait for one reading, each with a question and a deadline of its own. A question that comes before
 //! the reading has begun takes a seat; later ones need another reading, because a part of this one may be older
 //! than they are.
 
@@ -90,7 +90,7 @@ impl<Q, A> Audience<Q, A> {
         }
     }
 
-    /// The first and the last deadline of those who wait; `None` where nobody does.
+    /// The first and the last deadline of those that wait; `None` where none does.
     pub fn deadlines(&self) -> Option<(Instant, Instant)> {
         let seats = self.seats();
         let deadlines = seats.seats.iter().filter(|seat| seat.waits()).map(|seat| seat.deadline);
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn n06_that_nobody_waits_is_noticed_within_a_second_and_lets_nobody_in() {
+    async fn n06_an_empty_audience_is_noticed_within_a_second_and_lets_no_question_in() {
         let audience = Audience::<u32, ()>::default();
         let started = Instant::now();
         let told = audience.join(&Arc::new(1), started);

@@ -13,7 +13,7 @@ use crate::flight::Panicked;
 /// A page of so many bytes is a matter of milliseconds.
 pub const LARGE_BYTES: usize = 512 << 10;
 
-/// As many at once as there are cores: more would only take turns with those who serve sockets.
+/// As many at once as there are cores: more would only take turns with the threads that serve sockets.
 static PLACES: LazyLock<Semaphore> =
     LazyLock::new(|| Semaphore::new(available_parallelism().map_or(1, usize::from)));
 
@@ -28,7 +28,7 @@ pub async fn blocking<T: Send + 'static>(
         let _place = place;
         span.in_scope(work)
     });
-    // What panicked was logged where it did.
+    // The panic was logged where it happened.
     done.await.map_err(|_| Panicked)
 }
 
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn c09_what_is_done_aside_keeps_no_thread_that_serves() {
+    async fn c09_work_done_aside_keeps_no_thread_that_serves() {
         let (say, said) = channel();
         // The only thread that serves has to speak, or the work would never end.
         let (done, ()) = tokio::join!(blocking(move || said.recv()), async move {

@@ -144,7 +144,7 @@ impl Breaker {
             (Phase::Trying, Outcome::Unknown) if tries => {
                 now.phase = Phase::Open { until: Instant::now() };
             }
-            // What began before it opened is not news.
+            // A request from before it opened says nothing new.
             _ => {}
         }
     }

@@ -51,7 +51,7 @@ impl<V: Send + Sync, E: From<Panicked> + Send> Lead<V, E> {
         result
     }
 
-    /// The rest of the work, for one who takes it further in another way.
+    /// The rest of the work, to be taken further in another way.
     pub fn into_work(mut self) -> Option<Work<V, E>> {
         self.0.take()
     }
@@ -113,7 +113,7 @@ pub(crate) mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn those_who_wait_are_woken_once_whatever_happens_on_the_way() {
+    async fn waiters_are_woken_once_in_every_case() {
         let (mut lead, reading) = reading(steps());
         let polls = Arc::new(AtomicU32::new(0));
         let followers = (0..100).map(|_| {
@@ -133,7 +133,7 @@ pub(crate) mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_reading_goes_on_without_the_one_who_began_it() {
+    async fn a_reading_goes_on_without_the_request_that_began_it() {
         let (mut lead, reading) = reading(steps());
         assert!(futures_util::poll!(Box::pin(lead.take_further())).is_pending());
         drop(lead);

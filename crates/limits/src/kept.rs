@@ -176,7 +176,7 @@ where
     }
 }
 
-/// A reading, with its work for the one who began it.
+/// A reading, with its work for the request that began it.
 type UnderWay<V, E> = (Option<Lead<V, E>>, Reading<V, E>);
 
 async fn result<V, E>((lead, reading): UnderWay<V, E>) -> Result<Arc<V>, E>
@@ -267,8 +267,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_judged_is_read_anew_unless_somebody_did_and_forgotten_readings_are_not_kept()
-    {
+    async fn a_judged_value_is_read_anew_once_and_forgotten_readings_are_not_kept() {
         let kept: Kept<u32, Failed> = Kept::default();
         let fresh_for = Duration::from_secs(60);
         let read = |value| {
@@ -294,7 +293,7 @@ mod tests {
             kept.forget();
         };
         let (read, ()) = tokio::join!(under_way, forget);
-        assert_eq!(*read.unwrap(), 5, "those who waited have it");
+        assert_eq!(*read.unwrap(), 5, "the waiting requests have it");
         assert!(kept.known(fresh_for).is_none());
     }
 }

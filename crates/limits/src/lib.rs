@@ -1,4 +1,4 @@
-//! What may be done at once, how often and for how long, what is left alone for a while, and what is read
+//! Limits on how much is done at once, how often and for how long; pauses; and values that are read
 //! once for everybody who waits.
 //!
 //! Must never know a protocol, a caller or an upstream: times, counts and errors come in as arguments.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-/// What is told of a list that never fits: as long as anything is told.
+/// The wait that is told for a list that never fits: the longest that is ever told.
 const NEVER: Duration = Duration::from_secs(3600);
 
 /// See the module.
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_cannot_finish_is_told_when_it_could() {
+    async fn a_list_that_cannot_finish_is_told_when_it_could() {
         tokio::time::sleep(Duration::from_secs(100)).await;
         let (pacer, now) = (Pacer::per_minute(60), Instant::now());
         let second = Duration::from_secs(1);

@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_are_sorted_by_what_an_operator_can_do() {
+    fn codes_are_sorted_by_the_operators_remedy() {
         let sorted = |code| RosterError::from_code(code);
         assert_eq!(sorted(ffi::SQLITE_BUSY_SNAPSHOT), RosterError::Busy);
         assert_eq!(sorted(ffi::SQLITE_CORRUPT_VTAB), RosterError::Damaged);

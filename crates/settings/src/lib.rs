@@ -227,7 +227,7 @@ impl Config {
         read
     }
 
-    /// What has to change before a roster that could not be opened can be: its file, and the folder
+    /// The files that must change before a roster can be opened that could not be: its file, and the folder
     /// of that.
     pub fn add_roster(&self, files: &mut Files) {
         if let Some(roster) = &self.roster {

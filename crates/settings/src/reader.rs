@@ -1,4 +1,4 @@
-//! What the reading of every section shares: where a field stands, the files it names, and how it is
+//! Shared by the readers of all sections: where a field stands, the files it names, and how it is
 //! refused.
 
 use std::cell::RefCell;

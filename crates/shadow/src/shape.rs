@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 /// Whether the body is one JSON text.
 pub(crate) fn is_json(body: &[u8]) -> bool {
-    // What is skipped over is not looked at for its coding, so that comes first.
+    // The parser does not check the coding of text that it skips, so that comes first.
     std::str::from_utf8(body).is_ok() && serde_json::from_slice::<IgnoredAny>(body).is_ok()
 }
 

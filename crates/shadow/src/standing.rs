@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn l03_what_was_under_way_before_a_wait_neither_ends_nor_shortens_it() {
+    async fn l03_a_question_from_before_a_wait_neither_ends_nor_shortens_it() {
         let standing = Standing::default();
         let [slow, limited, other, failing] = [(); 4].map(|()| standing.enter(Client).unwrap());
         let hour = Duration::from_secs(3600);
@@ -209,7 +209,7 @@ mod tests {
         tokio::time::sleep(hour - Duration::from_millis(1)).await;
         assert!(standing.enter(Client).is_none());
         tokio::time::sleep(Duration::from_millis(1)).await;
-        // What tries after the pause says how long the next one is.
+        // The attempt after the pause decides how long the next pause is.
         let tries = standing.enter(Client).unwrap();
         standing.wait(tries, Some(Duration::from_secs(1)));
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_can_be_compared_makes_nothing_forgotten_that_clients_met() {
+    async fn a_comparison_that_works_does_not_end_a_pause_for_clients() {
         let standing = Standing::default();
         for number in 1..=FAILURES_MAX {
             let ticket = standing.enter(Client).unwrap();
@@ -227,7 +227,7 @@ mod tests {
             standing.worked(standing.enter(Comparison).unwrap());
         }
         assert_eq!((standing.is_asked(Client), standing.is_asked(Comparison)), (false, true));
-        // What it limits is limited for both, and either may try.
+        // A limit holds for both purposes, and either may try.
         standing.wait(standing.enter(Comparison).unwrap(), None);
         tokio::time::sleep(LEFT_ALONE_FOR - Duration::from_millis(1)).await;
         assert!(!standing.is_asked(Client) && !standing.is_asked(Comparison));

@@ -1,5 +1,5 @@
 //! The vocabulary of changes: what is done to the fields and rows of a list. Every change leaves the
-//! order of members as it is, unless that is what it changes.
+//! order of members as it is, unless it changes that order.
 
 use std::collections::BTreeMap;
 
@@ -143,7 +143,7 @@ pub fn filter_value(
     })
 }
 
-/// A filter is decided by another rule: the whole list is asked for, and what fits is kept. `rule`
+/// Another rule decides a filter: the whole list is asked for, and rows that fit are kept. `rule`
 /// gets the value of a record and the value that is wanted.
 pub fn filter_by(
     name: &'static str,

@@ -2,8 +2,8 @@
 //! can be read, tested or moved alone.
 //!
 //! A module uses another one where its code has a path to it, from `crate::` or `super::`. Paths are
-//! compared at every level: among the modules of a crate, and among the modules of one folder. What a
-//! module says of its own parts, and what tests say, does not count.
+//! compared at every level: among the modules of a crate, and among the modules of one folder. Paths to a
+//! module's own parts, and paths in tests, do not count.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -71,7 +71,7 @@ fn layers_never_name_each_other() {
             }
         }
     }
-    let advice = "what passes between layers lives in layer/call.rs, what orders them in stack.rs";
+    let advice = "the values between layers live in layer/call.rs, and their order in stack.rs";
     assert!(found.is_empty(), "{advice}:\n{}", found.join("\n"));
 }
 

@@ -83,7 +83,7 @@ fn every_fault_has_a_test_or_a_reason_why_not() {
 }
 
 #[test]
-fn a_line_of_what_is_not_shown_is_read_as_it_is_meant() {
+fn a_line_about_a_fault_that_is_not_shown_is_read_as_it_is_meant() {
     let page = format!(
         "- **C01**: before\n{NOT_SHOWN}\n\nText **C02**.\n- **C03**, **C04**: a reason that goes\n  \
          on **C05** here\n- **D08**, in part: a reason that is long enough\n## Next\n- **E01**: no\n"

@@ -1,4 +1,4 @@
-//! What the tree says of itself: the house rules, and the page of errors. These tests read files alone,
+//! The statements of the tree about itself: the house rules, and the page of errors. These tests read files alone,
 //! so that nothing of the gateway is linked into them.
 
 mod circles;

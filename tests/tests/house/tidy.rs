@@ -169,7 +169,7 @@ fn every_dependency_has_its_row_and_its_reason() {
             .filter(|member| member.imports.contains(name))
             .map(|member| member.name.as_str())
             .collect();
-        // End-to-end tests need a bit of everything; they count where nobody else does.
+        // End-to-end tests need a bit of everything, so they count only where no other crate does.
         if used_by.len() > 1 {
             used_by.retain(|user| *user != "tests");
         }
@@ -457,7 +457,7 @@ fn files_below(folder: &str) -> Vec<SourceFile> {
     files
 }
 
-/// What is no part of the tree, by `.gitignore`: the build, and what the README has somebody save.
+/// Names that are no part of the tree, by `.gitignore`: the build, and files that a reader of the README saves.
 fn ignored() -> BTreeSet<String> {
     let text = read(&root().join(".gitignore")).unwrap_or_default();
     text.lines().filter_map(|line| line.strip_prefix('/')).map(str::to_owned).collect()

@@ -1,4 +1,4 @@
-//! What is used in the place of a validation: comparing by position, and comparing arrays as sets.
+//! Simpler ways to compare than a validation: by position, and arrays as sets.
 //! Both get the very answers that the validation got first. They say that two answers differ and
 //! nothing else.
 
@@ -19,7 +19,7 @@ pub(crate) fn by_set(pairs: &[(Ask, Reply, Reply)]) -> bool {
     pairs.iter().any(|(_, one, other)| one.status != other.status || set(one) != set(other))
 }
 
-/// What is no JSON is its text.
+/// A body that is no JSON is its text.
 fn read(reply: &Reply) -> Result<Value, Vec<u8>> {
     serde_json::from_slice(&reply.body).map_err(|_| reply.body.to_vec())
 }

@@ -171,7 +171,7 @@ pub(crate) fn races() -> Vec<Case> {
                 }
             })
         }),
-        of("whoever is asked for by number is removed", &["$records"], |vendor| {
+        of("a user is removed who was asked for by number", &["$records"], |vendor| {
             under(vendor, "caller_id", |vendor| {
                 for user in vendor.records().iter().filter(|user| user.caller_id.is_some()) {
                     vendor.delete_user(user.id);

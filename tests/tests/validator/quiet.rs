@@ -14,7 +14,7 @@ use crate::world::{Both, Outcome, Planted, USERS, whole_plan};
 
 /// Quirks all over: every list differs, and most records.
 fn systematic() -> Change {
-    // A filter finds what is shown.
+    // A filter looks at the shown value.
     let is_group = |asked: &Asked| asked.filter("caller_id").is_some_and(|value| !value.is_empty());
     let without = move |asked: &mut Asked| {
         if is_group(asked) {
@@ -41,7 +41,7 @@ fn systematic() -> Change {
             rows.retain(|row| row.get("caller_id").and_then(Node::text) == wanted);
         }
         rows.reverse();
-        // What stands around the other lists is no setting.
+        // The envelopes of the other lists are no setting.
         reply.set_body(match plain_path(&asked.path).ends_with("/users") {
             true => as_users(&rows),
             false => Node::List(rows).to_json(),
@@ -111,7 +111,7 @@ async fn noise_costs_few_more_requests_and_limits_the_verdict() {
 
 /// Another endpoint lists those who are deleted, which one setting would explain if it were asked alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_setting_that_spoils_what_agrees_explains_nothing() {
+async fn a_setting_that_spoils_equal_answers_explains_nothing() {
     let both = Both::start(Vendor::Voiso, USERS, |vendor| {
         let deleted = edit::of_users(vendor, |user| user.deleted_at.as_ref().map(|_| ()));
         let control = edit::rows(move |asked, rows| {

@@ -1,4 +1,4 @@
-//! What a report says must be true: why something is a bug, and on what a team's loss rests.
+//! A report must be true: it says why a difference is a bug, and the evidence of a lost team.
 
 use corpus::endpoint::endpoint;
 use parity::run::Plan;
@@ -19,7 +19,7 @@ fn listed(report: &Report) -> Vec<&Finding> {
     report.findings.iter().filter(|finding| finding.field == "$records").collect()
 }
 
-/// The whole list lacks what a question for the one record still finds.
+/// The whole list lacks a record that a question for it alone still finds.
 fn whole_list(edit: fn(&mut Vec<corpus::node::Node>)) -> Change {
     Change::answer(edit_rows(move |asked, rows| {
         if asked.is_whole() && rows.len() > 30 {
@@ -48,7 +48,7 @@ async fn a_side_with_equal_answers_is_not_reported_as_inconsistent() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_team_is_a_loss_only_where_the_new_api_has_no_list_of_teams() {
-    // Nobody else has read the users, who name their teams.
+    // No other question has read the users, who name their teams.
     for users in [USERS, 0] {
         let report = report(Vendor::VoisoWithoutTeams, users, TEAMS, Planted::default()).await;
         let found = listed(&report);

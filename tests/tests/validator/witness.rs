@@ -12,7 +12,7 @@ use simulator::Simulator;
 const USERS: usize = 300;
 
 #[test]
-fn the_witness_says_of_every_user_what_the_legacy_api_says() {
+fn the_witness_and_the_legacy_api_agree_about_every_user() {
     let vendor =
         Simulator::new(simulator::Settings { users: USERS, ..simulator::Settings::default() });
     let v1 = endpoint("v1_users").unwrap();

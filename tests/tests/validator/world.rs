@@ -316,7 +316,7 @@ pub(crate) fn plan(case: &Case) -> Plan {
     } else {
         Vec::new()
     };
-    // Whether a team may be missing is known of those who have read what the users say.
+    // Only the users say whether a team may be missing.
     let is_of_teams = case.endpoint == TEAMS && case.planted.contains(&"$records");
     let names = if is_of_teams { vec![V1, TEAMS] } else { vec![case.endpoint] };
     Plan {
@@ -327,8 +327,8 @@ pub(crate) fn plan(case: &Case) -> Plan {
     }
 }
 
-/// What is planted in a field of every list is met by the first questions, and asking it all of them
-/// would tell nothing new. Whatever changes who is listed, or how it is refused, is asked everything.
+/// The first questions meet a change in a field of every list, and further ones would tell nothing new. A
+/// change of the records that are listed, or of refusals, is asked every question.
 fn questions_max(case: &Case) -> usize {
     let is_everywhere = |planted: &str| !["$records", "$status", "$error"].contains(&planted);
     let is_short = !case.asks_everything && case.planted.iter().all(|one| is_everywhere(one));

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_is_what_a_browser_sends() {
+    fn an_origin_is_written_as_browsers_send_it() {
         for good in ["https://app.example", "http://localhost:3000", "https://app.example:8443"] {
             assert!(origin_value(good).is_ok(), "{good}");
         }

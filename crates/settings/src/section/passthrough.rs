@@ -149,7 +149,7 @@ impl Default for TypedPassthrough {
             upstream: None,
             websocket: false,
             websocket_idle_timeout: Duration::from_secs(60),
-            // What stood here before waited as long. Long polls take 28 s, heartbeats 15 s.
+            // The proxies before Tieline waited as long. Long polls take 28 s, heartbeats 15 s.
             head_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(60),
             requests_in_flight_max: 256,

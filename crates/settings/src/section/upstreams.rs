@@ -98,7 +98,7 @@ pub struct Token {
     pub auth: TokenAuth,
 }
 
-/// What becomes of a list that lost more than half of its users, and was read once more.
+/// The fate of a list that lost more than half of its users, and was read once more.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ShrunkList {

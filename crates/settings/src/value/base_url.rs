@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_base_url_that_has_what_is_added_to_it_is_told_where_to_end() {
+    fn a_base_url_that_already_has_the_added_path_is_told_where_to_end() {
         for (url, told) in [
             ("https://x/api/v4", Some("/api/v4")),
             ("https://x:8443/corp/api/v4", Some("/api/v4")),

@@ -1,4 +1,4 @@
-//! What a legacy key is known by. The key itself is never kept, and a digest cannot be aimed: how long it
+//! The digest by which a legacy key is known. The key itself is never kept, and a digest cannot be aimed: how long it
 //! takes to look one up says nothing about a key.
 
 use domain::hex;

@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_that_are_not_utf_8_are_told_by_what_they_are() {
+    fn bytes_that_are_not_utf_8_are_named_by_their_coding() {
         for units in ["\u{feff}key", "key"] {
             let little = units.encode_utf16().flat_map(u16::to_le_bytes).collect();
             let big = units.encode_utf16().flat_map(u16::to_be_bytes).collect();

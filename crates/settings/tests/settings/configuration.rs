@@ -444,7 +444,7 @@ fn a_variable_is_read_by_the_type_of_its_setting() {
 }
 
 #[test]
-fn a_file_that_is_not_utf_8_is_told_by_what_it_is_and_a_mark_in_front_is_dropped() {
+fn a_file_that_is_not_utf_8_is_named_by_its_coding_and_a_mark_in_front_is_dropped() {
     let folder = std::env::temp_dir().join(format!("tieline-utf-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join("t.toml");

@@ -1,4 +1,4 @@
-//! What a host is: a name or an address, perhaps with a port. Must never guess: a text that some servers read
+//! Hosts: a name or an address, perhaps with a port. Must never guess: a text that some servers read
 //! as another host is none.
 
 use std::net::{Ipv4Addr, Ipv6Addr};

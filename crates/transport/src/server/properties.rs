@@ -1,4 +1,4 @@
-//! What must hold for any bytes of a client, however they are cut into reads. tests/fuzz makes such bytes up, and a
+//! The rules for any bytes of a client, in any cut into reads. tests/fuzz makes such bytes up, and a
 //! test of this crate replays what it found. Must never share a rule of framing with the code that is held to account.
 
 mod client;

@@ -95,7 +95,7 @@ async fn another_page_is_told_nothing() {
         let answer = front.get_with(V1_USERS, &[BEARER, ("origin", origin)]).await;
         assert_eq!(answer.verdict(), "200 ");
         assert!(said(&answer).is_empty(), "{origin}");
-        assert_eq!(varies(&answer), ["Origin"], "what is kept on the way must not be mixed up");
+        assert_eq!(varies(&answer), ["Origin"], "a cache on the way must not mix up answers");
     }
     let answer = front.get_with(V1_USERS, &[BEARER]).await;
     assert!(said(&answer).is_empty(), "no page at all");

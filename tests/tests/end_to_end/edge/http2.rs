@@ -300,7 +300,7 @@ async fn b08_fields_that_http1_would_read_differently_reach_no_upstream() {
 }
 
 #[tokio::test]
-async fn b11_what_h2_takes_and_http1_does_not_reaches_no_upstream() {
+async fn b11_a_request_that_only_h2_accepts_reaches_no_upstream() {
     let (upstream, front) = edge("").await;
     let key = format!("Bearer {}", tests::LEGACY_KEY);
     let head = |scheme: &str, host: &str, path: &str, more: &[(&str, &str)]| {

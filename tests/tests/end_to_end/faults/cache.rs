@@ -1,4 +1,4 @@
-//! What is kept and what is shared, while the upstream fails, refuses or changes, and clients insist.
+//! Kept and shared answers while the upstream fails, refuses or changes, and clients insist.
 //! The ids in front of the test names are those of the fault list in `docs/ERRORS.md`.
 
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tests::wire::{Far, Wire, request};
 use tests::{BEARER, Front, LEGACY_KEY, V1_USERS, World, config, expect, failing, users};
 
 #[tokio::test]
-async fn i05_a_popular_answer_that_grows_old_is_read_once_for_all_who_ask() {
+async fn i05_a_popular_answer_that_grows_old_is_read_once_for_all_clients() {
     let settings = Settings { latency: Duration::from_millis(100), ..users(250) };
     let world = World::with(settings, "", "[cache]\nfresh_for = \"2s\"").await;
     let first = world.get(V1_USERS).await;
@@ -22,7 +22,7 @@ async fn i05_a_popular_answer_that_grows_old_is_read_once_for_all_who_ask() {
     let answers = join_all((0..200).map(|_| world.get(V1_USERS))).await;
     assert!(answers.iter().all(|answer| answer.body == first.body));
     assert!(answers.iter().all(|answer| answer.header("x-tieline-cache") != "stale"));
-    // Each reading has one who leads; the others share it, or come while it is fresh.
+    // One request starts each reading. The others share it, or come while it is fresh.
     let read = answers.iter().filter(|answer| answer.header("x-tieline-cache").is_empty());
     let read = read.count() as u64;
     assert_eq!(world.vendor.stats().users_pages, read * pages);
@@ -31,7 +31,7 @@ async fn i05_a_popular_answer_that_grows_old_is_read_once_for_all_who_ask() {
 }
 
 #[tokio::test]
-async fn i07_a_refusal_of_another_question_drops_what_is_fresh() {
+async fn i07_a_refusal_of_another_question_drops_fresh_answers() {
     for (status, verdict) in [(401, "502 mapped_key_refused"), (403, "502 upstream_forbidden")] {
         let rest = "[cache]\nfresh_for = \"1h\"\nstale_if_error = \"1h\"";
         let world = World::with(users(40), "attempts_max = 1", rest).await;

@@ -168,7 +168,7 @@ async fn g03_rows_that_change_places_across_a_seam_are_caught() {
 #[tokio::test]
 async fn g03_a_row_that_slips_behind_the_reader_while_another_goes_is_caught() {
     // Place 10 is deleted and its place taken by somebody from page 3: the count falls by one, no
-    // seam moves, nobody stands twice. Only a second reading shows who was missed.
+    // seam moves, and no user stands twice. Only a second reading shows the missed user.
     let raw = Raw::start(|head| {
         let mut ids: Vec<u64> = (1..=250).map(|place| 1000 + place * 7 % 251).collect();
         if head.number > 0 {

@@ -259,7 +259,7 @@ async fn f20_a_refused_filter_is_the_clients_and_any_other_refusal_ours() {
         world.vendor.set_faults(fails(status, None, None, None));
         let answer = world.get(&format!("{V1_USERS}?name=Jane")).await;
         expect::error(&answer, verdict, &format!("{status} with a filter"));
-        // What is not sent upstream cannot be what it refused.
+        // A parameter that is not sent upstream cannot be the refused one.
         let answer = world.get(&format!("{V1_USERS}?timezone=Istanbul")).await;
         expect::error(&answer, "502 upstream_refused_call", &format!("{status} without one"));
     }

@@ -1,4 +1,4 @@
-//! One caller and another: who must say what it sees, what is never shared, what never passes, and what
+//! Two callers: each says what it sees; what they never share, what never passes, and what
 //! no header or spelling can change. The ids in front of the test names are those of the fault list in
 //! `docs/ERRORS.md`.
 
@@ -44,7 +44,7 @@ const SAID: &str = "set-cookie: session=1; Path=/\r\nset-cookie: other=2\r\n\
     alt-svc: h3=\":443\"\r\nstrict-transport-security: max-age=1\r\ncontent-language: de\r\n\
     access-control-allow-origin: *\r\n";
 
-/// What is the upstream's own and passes where nothing is translated.
+/// The upstream's own headers, which pass where nothing is translated.
 const PASSES: [&str; 8] = [
     "set-cookie",
     "www-authenticate",
@@ -91,7 +91,7 @@ async fn d10_headers_of_an_upstream_end_here_where_its_answer_is_translated_and_
     }
     assert_eq!(through.headers.get_all("set-cookie").iter().count(), 2);
     assert_eq!(through.header("etag"), "\"theirs\"");
-    // What only we may say is no upstream's to say.
+    // An upstream may not set a header that belongs to Tieline.
     assert_eq!(through.header("x-tieline-error"), "");
 }
 
@@ -268,7 +268,7 @@ async fn f18_no_user_is_listed_as_live_and_as_deleted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn d09_equal_requests_of_two_callers_are_two_readings() {
     let narrow = config::another("narrow", "narrow-key", "{ users = [2] }");
-    // Nobody is answered before both have asked.
+    // The upstream answers once both have asked.
     let both = std::sync::Arc::new(std::sync::Barrier::new(2));
     let upstream = Raw::start(move |head| {
         both.wait();

@@ -1,4 +1,4 @@
-//! The roster: who was once seen and is gone is a deleted agent, and nobody is live and deleted in
+//! The roster: a user who was seen and is gone is a deleted agent, and no user is live and deleted in
 //! one answer.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 

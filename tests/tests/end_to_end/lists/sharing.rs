@@ -32,7 +32,7 @@ async fn equal_requests_share_one_reading_and_others_do_not() {
     // Nothing is kept: the next one asks again.
     assert_eq!(world.get(V1_USERS).await.header("x-tieline-cache"), "");
     assert_eq!(world.vendor.stats().users_pages, 2 * pages);
-    // What makes them equal is what they ask for, not how.
+    // Questions are equal that ask for the same, in any spelling.
     world.vendor.reset_stats();
     let spelled = ["?name=Ann&email=", "?filter[name]=Ann", "?foo=1&name=Ann"];
     let targets = spelled.map(|query| format!("{V1_USERS}{query}"));
@@ -61,7 +61,7 @@ async fn a_client_that_leaves_stops_no_reading_that_others_wait_for() {
 }
 
 #[tokio::test]
-async fn a_failed_reading_fails_for_all_who_wait_and_is_not_kept() {
+async fn a_failed_reading_fails_for_all_clients_that_wait_and_is_not_kept() {
     let world = World::with(slow(200), "attempts_max = 1", "").await;
     world.vendor.set_faults(failing(500));
     let answers = join_all((0..5).map(|_| world.get(V1_USERS))).await;
@@ -106,7 +106,7 @@ async fn i06_an_old_answer_is_given_where_the_upstream_fails_but_never_where_it_
         assert_eq!((stale.status.as_u16(), stale.header("x-tieline-cache")), (200, "stale".into()));
         assert_eq!(stale.body, good.body);
         assert!(!stale.header("age").is_empty());
-        // What was never read has no old answer.
+        // A list that was never read has no old answer.
         assert_ne!(world.get(&format!("{V1_USERS}?name=x{status}")).await.status, 200);
         tokio::time::sleep(Duration::from_millis(1100)).await;
     }

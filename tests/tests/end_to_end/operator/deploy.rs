@@ -8,7 +8,7 @@ use settings::Config;
 
 const EXAMPLE: &str = "deploy/tieline.example.toml";
 
-/// What the example marks as the reader's own; all the rest must be a default.
+/// The lines that the example marks as the reader's own. All others must be defaults.
 const OWN: &str = r#"
 [upstream.ams]
 dialect = "voiso-v4"
@@ -36,7 +36,7 @@ fn read(text: &str) -> Result<Config, String> {
 }
 
 #[test]
-fn the_example_says_what_holds_without_it() {
+fn the_example_says_the_defaults() {
     let example = read(&example()).expect("the example loads");
     let defaults = read(OWN).expect("the few required lines load");
     assert_eq!(format!("{example:#?}"), format!("{defaults:#?}"));
@@ -110,7 +110,7 @@ fn the_container_has_nothing_that_it_does_not_need() {
     let stop = service["stop_grace_period"].as_str().and_then(|text| text.strip_suffix('s'));
     assert!(stop.and_then(|text| text.parse().ok()).is_some_and(|s: u64| s >= STOP_SECONDS_MIN));
     let admin = list("ports").into_iter().find(|port| port.ends_with(":9090"));
-    assert_eq!(admin, Some("127.0.0.1:9090:9090"), "for who watches");
+    assert_eq!(admin, Some("127.0.0.1:9090:9090"), "for monitoring");
     // The user is that of the image, and no name, since the image has none.
     let image = include_str!("../../../../deploy/Dockerfile");
     let user = service["user"].as_str().expect("a user");

@@ -124,7 +124,7 @@ async fn every_list_of_a_running_world_fits_under_every_quirk() {
             let answer = world.get(&format!("{V1_USERS}?id={id}")).await;
             fits(&schema(&document, "v1_users"), &answer.json(), "one user");
         }
-        // What the vendor's own legacy API answers, too.
+        // The vendor's own legacy API gives this answer, too.
         if rest.is_empty() {
             let document = document(&voiso.front).await;
             for path in PATHS {

@@ -1,4 +1,4 @@
-//! Who uses what: ends of endpoints, traces, names of requests, counts by caller, explanations.
+//! The use of endpoints as operators see it: their ends, traces, names of requests, counts by caller, explanations.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -282,7 +282,7 @@ async fn explained(front: &Front, target: &str) -> Value {
 }
 
 #[tokio::test]
-async fn an_explanation_tells_calls_sources_filters_and_what_the_upstream_lacks() {
+async fn an_explanation_tells_calls_sources_filters_and_losses() {
     let settings = users(250);
     let rest = "[cache]\nfresh_for = \"60s\"\n";
     let world = World::with(settings.clone(), "", rest).await;

@@ -1,5 +1,5 @@
 //! A gateway over a relay over a pretend vendor, recorded into a corpus; then the same questions over
-//! the corpus alone, with the vendor gone. What must come out is the same, of other people.
+//! the corpus alone, with the vendor gone. The same must come out, of other people.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::collections::{HashMap, HashSet};
@@ -99,7 +99,7 @@ fn questions(users: &[Arc<User>]) -> Vec<Ask> {
     asks
 }
 
-/// Records the questions; who answers them for the record is the vendor's legacy API, or where it has
+/// Records the questions. The vendor's legacy API answers them for the record, or where it has
 /// another shape the gateway itself.
 async fn record(path: &Path, dialect: Dialect, users: usize) -> (Simulator, Summary) {
     let settings = Settings { users, dialect, teams_list: true, ..Settings::default() };

@@ -1,4 +1,4 @@
-//! What is checked of an upstream's answer before any of it goes on: its length, and its first piece.
+//! The checks of an upstream's answer before any of it goes on: its length, and its first piece.
 
 use std::time::Duration;
 

@@ -226,7 +226,7 @@ async fn a_narrowed_caller_passes_only_where_a_route_says_so() {
 }
 
 #[tokio::test]
-async fn the_longest_prefix_decides_what_goes_through() {
+async fn the_longest_prefix_decides_which_requests_go_through() {
     let (upstream, other) = (upstream().await, upstream().await);
     let rules = format!(
         "default = \"deny\"\n\

@@ -15,7 +15,7 @@ async fn upstream() -> Raw {
     .await
 }
 
-/// What the upstream saw of these lines, and what came back.
+/// The lines as the upstream saw them, and the answer.
 async fn through(front: &Front, upstream: &Raw, lines: &[&str]) -> (String, String) {
     let text = request("GET /x", &[lines, &["connection: close"]].concat());
     let heard = tests::raw::say(front.running.address, text.as_bytes()).await;
@@ -54,7 +54,7 @@ async fn a23_headers_about_one_connection_end_here_in_both_directions() {
     ] {
         assert!(values(&sent, gone).is_empty(), "{gone} in {sent}");
     }
-    // What is set here cannot be taken away by naming it.
+    // A client cannot remove a header that is set here by naming it.
     assert_eq!(values(&sent, "authorization"), ["Bearer v4-demo-key"]);
     assert_eq!(values(&sent, "host"), [upstream.address.to_string()]);
     assert_eq!(values(&sent, "x-forwarded-for"), ["127.0.0.1"]);

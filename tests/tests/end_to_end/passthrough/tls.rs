@@ -1,4 +1,4 @@
-//! What goes through over TLS: HTTP/2 on our side, HTTP/1.1 on the upstream's.
+//! Passthrough over TLS: HTTP/2 on our side, HTTP/1.1 on the upstream's.
 #![expect(clippy::expect_used, reason = "a test may")]
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! An upstream over HTTP/2 that says, frame by frame, what no honest one does. The ids in front of the test
+//! An upstream that breaks HTTP/2, frame by frame. The ids in front of the test
 //! names are those of `docs/ERRORS.md`.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 

@@ -1,5 +1,5 @@
-//! Keys and who may see what: which key is taken, what a wrong one gets, where keys must never turn
-//! up, and what a narrowed caller sees. The ids in front of the test names are those of the fault
+//! Keys, and the users that each caller may see: which key is taken, the answer to a wrong one, the places
+//! where no key may turn up, and narrowed callers. The ids in front of the test names are those of the fault
 //! list in `docs/ERRORS.md`.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
@@ -147,7 +147,7 @@ async fn d06_a_credential_has_one_form_or_is_none() {
         let answer = world.front.get_with(V1_USERS, &[("authorization", bad)]).await;
         expect::error(&answer, &format!("401 {slug}"), &bad[..bad.len().min(40)]);
     }
-    // What no client library would send.
+    // No client library would send these.
     for bytes in [
         &b"Bearer legacy-demo-\xC3\xA9"[..],
         b"Bearer legacy-demo-key\rx-evil: 1",
@@ -397,7 +397,7 @@ async fn d08_a_narrowed_caller_sees_its_rows_and_no_others() {
             expected.is_empty() == (*name == "nobody"),
             "{name}: too few rows to prove anything"
         );
-        // What is shown is shown whole.
+        // A record is shown whole or not at all.
         let whole = |record: &Value| all.json().as_array().unwrap().contains(record);
         assert!(mine.json().as_array().unwrap().iter().all(whole), "{name}: other records");
         // A hidden row cannot be found by its id, its name or its address.
@@ -428,7 +428,7 @@ async fn a_group_seen_on_hidden_rows_alone_is_no_group() {
     let pages = |world: &World| world.vendor.stats().users_pages;
     let target = format!("{V1_USERS}?sag=Supervisor");
     expect::rows(&world.front.get_as("narrow-key", &target).await, &[], "hidden");
-    // As with a name nobody has: the look-up alone, and no list of the group is asked for.
+    // As with a name that no group has: the look-up alone, and no list of the group is asked for.
     assert_eq!(pages(&world), 2);
     let queries = world.vendor.stats().users_queries;
     assert!(queries.iter().all(|query| !query.contains("security_access_group_id")));

@@ -1,5 +1,5 @@
-//! What an upstream that fails, or a list that is long, may cost: repeats, upstreams that are left
-//! alone, lists that cannot be read in time, and what is never sent twice. The ids in front of the test
+//! The cost of a failing upstream and of a long list: retries, upstreams that are left alone, lists that
+//! cannot be read in time, and requests that are never sent twice. The ids in front of the test
 //! names are those of `docs/ERRORS.md`.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
@@ -92,7 +92,7 @@ async fn an_upstream_that_fails_is_left_alone_and_tried_again() {
     expect::error(&answer, "503 upstream_unavailable", "left alone");
     assert!(["1", "2"].contains(&answer.header("retry-after").as_str()));
     assert_eq!(upstream.asked(), 20, "not asked");
-    // What goes through never notices.
+    // Passthrough never notices.
     assert_eq!(front.get("/api/v4/other").await.status, 503);
     assert_eq!(upstream.asked(), 21);
     // Still failing when it is tried: left alone once more.
@@ -265,7 +265,7 @@ async fn post(front: &Front, target: &str, headers: &[&str], body: &[u8]) -> Str
     let headers: Vec<&str> =
         headers.iter().copied().chain([length.as_str(), "connection: close"]).collect();
     wire.say(request(&format!("POST {target}"), &headers)).await.unwrap();
-    // Who answers early may not take all of it.
+    // An early answer may leave a part of the request unread.
     let _ = wire.say(body).await;
     wire.rest().await
 }

@@ -58,7 +58,7 @@ async fn e03_a_name_without_an_address_is_502_and_the_last_good_one_stands_in() 
         assert!(started.elapsed() < Duration::from_secs(15), "{kind}: {:?}", started.elapsed());
         assert_eq!(upstream.asked(), asked, "{kind}: U=0");
         assert_eq!(failures(&front, kind).await, 3, "{kind}: three attempts");
-        // A look-up that says nothing is one for all who wait, and goes on until it ends.
+        // All requests that wait share one look-up, which goes on until it ends.
         let silent = matches!(bad, Says::Nothing);
         assert_eq!(names.asked(), if silent { 1 } else { 3 }, "{kind}");
         if silent {
@@ -112,7 +112,7 @@ async fn e05_a_public_name_with_a_private_address_is_refused() {
         names.say(Says::one(address.parse::<IpAddr>().unwrap()));
         let answer = guarded.get(V1_USERS).await;
         expect::error(&answer, "502 upstream_addr_refused", address);
-        // What goes through is held to the same.
+        // The same rule holds for passthrough.
         let answer = guarded.get("/api/v4/other").await;
         expect::error(&answer, "502 upstream_addr_refused", address);
         assert_eq!(failures(&guarded, "refused").await, 2 * (count as u64 + 1), "asked once each");

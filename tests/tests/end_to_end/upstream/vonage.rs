@@ -192,7 +192,7 @@ async fn an_upstream_without_a_list_of_skills_is_asked_user_by_user() {
     let world = mapped_world(Settings { vonage, ..users(120) }, "", "").await;
     let agents = expected(&world.vendor);
     for (id, record) in records(&world.get(V1_USERS).await) {
-        // Users who are no agents are not asked about.
+        // Only agents are asked about.
         if !record["extension"].is_null() {
             assert_eq!(record, agents[&id]);
         }

@@ -14,7 +14,7 @@ fn faulty(faults: Faults) -> Settings {
 }
 
 #[tokio::test]
-async fn one_token_serves_many_requests_whoever_asks_first() {
+async fn one_token_serves_many_requests_and_any_of_them_may_ask_first() {
     let world = world(users(150), "", "").await;
     let all = (0..8).map(|_| world.get(V1_USERS));
     for answer in futures_util::future::join_all(all).await {

@@ -1,4 +1,4 @@
-//! An upstream that says what no honest one does, or says it too slowly, byte by byte. The ids in front
+//! An upstream that breaks HTTP, or answers too slowly, byte by byte. The ids in front
 //! of the test names are those of `docs/ERRORS.md`.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
@@ -43,7 +43,7 @@ async fn e02_an_upstream_that_takes_no_connection_is_504() {
     socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     let listener = socket.listen(1).unwrap();
     let address = listener.local_addr().unwrap();
-    // Nobody accepts; once the queue is full, the kernel answers nobody either.
+    // The listener accepts nothing. Once its queue is full, the kernel answers nothing either.
     let mut queue = Vec::new();
     while let Ok(stream) = timeout(Duration::from_millis(500), TcpStream::connect(address)).await {
         queue.push(stream.unwrap());
@@ -276,7 +276,7 @@ async fn e16_a_stray_answer_never_reaches_another_caller() {
                 let bytes = answer("200 OK", &length, &body);
                 wire.say(&bytes).await?;
                 sleep(Duration::from_millis(5)).await;
-                // Nobody has asked for this one.
+                // No request asked for this answer.
                 wire.say(&bytes).await?;
             }
         }
@@ -434,7 +434,7 @@ async fn e22_an_answer_without_end_is_502_at_the_largest_page_allowed() {
     let front = Front::over(far.address, "page_bytes_max = \"1MiB\"", "").await;
     expect::error(&front.get(V1_USERS).await, "502 upstream_too_large", "256 MiB");
     assert_eq!(far.connections(), 1, "once");
-    // What the kernels of both sides hold comes on top.
+    // The bytes that both kernels hold come on top.
     let taken = written.load(Ordering::SeqCst);
     assert!(taken < 32 << 20, "{taken} bytes were taken");
 }

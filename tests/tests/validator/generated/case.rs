@@ -103,7 +103,7 @@ fn of_rows(dice: &mut Dice, endpoint: &'static Endpoint, rows: &[Node]) -> Optio
         _ => vec![Cause::Bug],
     };
     if place == Where::Control {
-        // That two of those who have a part lack it may be their own doing.
+        // Two users may lack a part in the data as well, so two of them show no rule.
         if users < 3 && share < 1000 && name.contains("lack") {
             causes.push(Cause::UpstreamData);
         }

@@ -20,7 +20,7 @@ use report::{Cause, Report, Verdict};
 use case::{Case, Where, draw};
 use world::{World, both};
 
-/// From here on nobody looked at a seed while mending.
+/// No seed from here on was looked at while mending.
 const UNSEEN: u64 = 1_000_000;
 /// Seeds of the data.
 const DATA: [(u64, usize); 3] = [(1, 60), (7, 150), (23, 400)];

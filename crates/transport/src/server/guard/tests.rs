@@ -61,7 +61,7 @@ fn nothing_of_a_head_passes_before_all_of_it_is_there() {
 }
 
 #[test]
-fn a_head_that_is_not_in_order_is_refused_by_what_is_wrong() {
+fn a_head_that_is_not_in_order_is_refused_with_its_fault() {
     for (fields, why) in [
         ("content-length: 5\r\ntransfer-encoding: chunked", BadFraming),
         ("transfer-encoding: chunked\r\ncontent-length: 5", BadFraming),
