@@ -36,7 +36,7 @@ impl ById {
         };
         if control.status != candidate.status {
             let (one, other) = (control.status.into(), candidate.status.into());
-            return vec![difference("$status", None, Cause::Bug, &one, &other)];
+            return vec![difference("$status", None, Some(Cause::Bug), &one, &other)];
         }
         let (ours, theirs) = (records(candidate), records(control));
         let mut found = Vec::new();
@@ -46,19 +46,20 @@ impl ById {
                 (Some(theirs), Some(ours)) => {
                     for (field, value) in theirs.as_object().into_iter().flatten() {
                         let other = ours.get(field).unwrap_or(&null);
-                        if let Some(cause) = cause(field, value, other) {
+                        let cause = cause(field, value, other);
+                        if cause.is_some() {
                             found.push(difference(field, Some(id), cause, value, other));
                         }
                     }
                 }
                 (one, other) => {
                     let (one, other) = (one.unwrap_or(&null), other.unwrap_or(&null));
-                    found.push(difference("$record", Some(id), Cause::Bug, one, other));
+                    found.push(difference("$record", Some(id), Some(Cause::Bug), one, other));
                 }
             }
         }
         if found.is_empty() && control.body != candidate.body {
-            found.push(difference("$order", None, Cause::Order, &null, &null));
+            found.push(difference("$order", None, Some(Cause::Order), &null, &null));
         }
         found
     }

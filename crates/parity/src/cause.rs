@@ -26,9 +26,8 @@ pub use votes::Vote;
 pub(crate) use votes::votes;
 pub(crate) use whole::ENVELOPES;
 
-/// The codes of the ledger that a rule tests.
+/// The code of the ledger that a rule tests.
 const EMPTY_TEAMS_MISSING: &str = "empty_teams_missing";
-const VANISHED_USERS_MISSING: &str = "vanished_users_missing";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
@@ -280,16 +279,6 @@ impl Evidence<'_> {
             Teams::Refused => Judgement::loss(
                 "no user names this team, and the new API has no list of teams for this key",
             ),
-        }
-    }
-
-    /// Judges a team or a former user that only control lists, with nothing but the ledger as evidence.
-    pub(crate) fn declared_missing(&self) -> Judgement {
-        match self.declares(EMPTY_TEAMS_MISSING) || self.declares(VANISHED_USERS_MISSING) {
-            true => Judgement::loss(
-                "the ledger says that some are missing; whether these are, only a validation can tell",
-            ),
-            false => Judgement::bug("candidate does not list what control lists"),
         }
     }
 

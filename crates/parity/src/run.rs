@@ -28,8 +28,8 @@ use report::{Cause, Outcome, Report, ScenarioReport, Verdict};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::cause::{Known, KnownEndpoint, SettingKey, Vote};
-use crate::compare::compare;
+use crate::cause::{Judgement, Known, KnownEndpoint, SettingKey, Vote};
+use crate::compare::{Compared, compare};
 use crate::knowledge::Knowledge;
 use crate::list::{KeyedBy, List};
 use crate::scenario::{Extent, Group, Scenario, questions};
@@ -40,6 +40,17 @@ use records::Records;
 use replay::Remembered;
 use settle::settle;
 use state::State;
+
+/// Calls upstream data a bug where a rule explains it, for two whole lists outside of a run.
+pub(crate) fn not_by_rule(
+    endpoint: &Endpoint,
+    found: &Compared,
+    (control, candidate): (List<'_>, List<'_>),
+    judged: &mut [Judgement],
+) {
+    let records = Records { control: Some(control), candidate: Some(candidate) };
+    systematic::not_by_rule(endpoint, found, &records, judged);
+}
 
 /// The questions to ask, and the limits of the report.
 #[derive(Clone, Debug)]

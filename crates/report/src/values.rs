@@ -213,6 +213,10 @@ impl Cause {
         Cause::Noise,
     ];
 
+    /// The word for a difference whose cause is not decided. A validation decides every cause; one pair of
+    /// answers, as in shadow mode, cannot.
+    pub const UNDECIDED: &str = "undecided";
+
     /// The word in JSON.
     pub fn as_str(self) -> &'static str {
         match self {

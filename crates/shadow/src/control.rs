@@ -238,7 +238,7 @@ impl Control {
             }
             return Err((Failed::Loop, None));
         }
-        if let Some(failed) = refusal(head.status, &head.headers) {
+        if let Some(failed) = refusal(head.status, &head.headers, purpose) {
             return Err((failed, retry_after(&head.headers)));
         }
         let coding = head.headers.get(CONTENT_ENCODING);
@@ -312,10 +312,12 @@ fn unsent(error: ClientError) -> Failed {
     }
 }
 
-/// The failure that a status means; `None` where the status may come with an answer.
-fn refusal(status: StatusCode, headers: &HeaderMap) -> Option<Failed> {
+/// The failure that a status means; `None` where the status may come with an answer. A 404 is compared,
+/// because it differs from a list without records, and no client gets it.
+fn refusal(status: StatusCode, headers: &HeaderMap, purpose: Purpose) -> Option<Failed> {
     match status.as_u16() {
         200 | 400 | 422 => None,
+        404 if purpose == Purpose::Comparison => None,
         401 | 403 => Some(Failed::Refused),
         429 => Some(Failed::Limited),
         503 if retry_after(headers).is_some() => Some(Failed::Limited),
@@ -327,6 +329,8 @@ fn refusal(status: StatusCode, headers: &HeaderMap) -> Option<Failed> {
 /// Why a body is not fit for its purpose. A long body is read on a blocking thread.
 async fn unfit(status: u16, body: &Bytes, purpose: Purpose) -> Option<Failed> {
     let look = move |body: &[u8]| match shape::is_json(body) {
+        // A 404 may have nothing to say. A web page is another server's.
+        false if status == 404 && body.is_empty() => None,
         false => Some(Failed::NotJson),
         true if purpose == Purpose::Client && !shape::is_answer(status, body) => {
             Some(Failed::NoList)
@@ -337,7 +341,7 @@ async fn unfit(status: u16, body: &Bytes, purpose: Purpose) -> Option<Failed> {
         return look(body);
     }
     let body = body.clone();
-    // What panicked was logged where it did.
+    // The panic was logged where it happened.
     spawn_blocking(move || look(&body)).await.unwrap_or(Some(Failed::NotJson))
 }
 
@@ -346,7 +350,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_that_no_list_is_answered_with_is_a_failure() {
+    fn a_status_that_never_comes_with_a_list_is_a_failure() {
         let (none, mut told) = (HeaderMap::new(), HeaderMap::new());
         told.insert(http::header::RETRY_AFTER, HeaderValue::from_static("5"));
         for (status, headers, failed) in [
@@ -365,7 +369,9 @@ mod tests {
             (503, &told, Some(Failed::Limited)),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(refusal(status, headers), failed, "{status}");
+            assert_eq!(refusal(status, headers, Purpose::Client), failed, "{status}");
         }
+        let status = StatusCode::NOT_FOUND;
+        assert_eq!(refusal(status, &none, Purpose::Comparison), None, "it is compared");
     }
 }

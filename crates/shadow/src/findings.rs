@@ -7,31 +7,44 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use report::Cause;
+
 use crate::fields::Fields;
-use crate::judge::{Cause, Difference};
+use crate::judge::{Difference, is_unexplained};
 use crate::mask::Mask;
 
 /// The most differences of one comparison that are kept. Further ones are only counted.
 pub(crate) const KEPT_MAX: usize = 10_000;
 
-/// The number of differences of each cause, in the order of [`Cause::ALL`].
+/// The number of differences of each cause, in the order of [`Cause::ALL`], and of undecided ones.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Causes([u64; Cause::ALL.len()]);
+pub(crate) struct Causes([u64; Cause::ALL.len()], u64);
 
 impl Causes {
-    fn add(&mut self, cause: Cause, count: u64) {
-        if let Some(of_cause) = self.0.get_mut(cause as usize) {
-            *of_cause += count;
+    fn count(&mut self, cause: Option<Cause>) -> Option<&mut u64> {
+        match cause {
+            Some(cause) => self.0.get_mut(cause as usize),
+            None => Some(&mut self.1),
         }
     }
 
-    /// The causes that occurred, and how often.
-    pub(crate) fn counts(&self) -> impl Iterator<Item = (Cause, u64)> {
-        Cause::ALL.into_iter().zip(self.0).filter(|(_, count)| *count > 0)
+    fn add(&mut self, cause: Option<Cause>) {
+        if let Some(of_cause) = self.count(cause) {
+            *of_cause += 1;
+        }
     }
 
-    pub(crate) fn of(&self, cause: Cause) -> u64 {
-        self.0.get(cause as usize).copied().unwrap_or_default()
+    fn change(&mut self, from: Option<Cause>, to: Option<Cause>) {
+        if let Some(before) = self.count(from) {
+            *before -= 1;
+        }
+        self.add(to);
+    }
+
+    /// The causes that occurred, and how often.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = (Option<Cause>, u64)> {
+        let decided = Cause::ALL.into_iter().map(Some).zip(self.0);
+        decided.chain([(None, self.1)]).filter(|(_, count)| *count > 0)
     }
 }
 
@@ -46,22 +59,45 @@ pub(crate) struct Kept {
     /// The name as reports may show it.
     pub(crate) field: String,
     pub(crate) kind: &'static str,
-    pub(crate) cause: Cause,
+    pub(crate) cause: Option<Cause>,
     /// An HMAC, as are the two values.
     pub(crate) record: Option<String>,
     pub(crate) control: String,
     pub(crate) candidate: String,
-    /// Equal for the same difference in two comparisons.
-    same: u64,
+}
+
+/// An unexplained difference, for a second look.
+#[derive(Debug)]
+struct Open {
+    place: Place,
+    cause: Option<Cause>,
+}
+
+/// Where a difference is.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// Equal for the same field of the same record in two comparisons.
+    field: u64,
+    /// The same with control's value there, if that may be noise.
+    value: u64,
+}
+
+impl Place {
+    fn of(hasher: &RandomState, one: &Difference) -> Place {
+        let field = hasher.hash_one((&one.field, one.kind, &one.record));
+        let value = if one.may_be_noise() { hasher.hash_one((field, &one.control)) } else { field };
+        Place { field, value }
+    }
 }
 
 #[derive(Debug)]
 pub(crate) struct Findings {
     pub(crate) causes: Causes,
-    bugs: Vec<Kept>,
+    /// The first unexplained differences, in the order of `open`.
+    unexplained: Vec<Kept>,
     explained: Vec<Kept>,
-    /// `same` of every unexplained difference, also of those that are not kept.
-    all_bugs: Vec<u64>,
+    /// Every unexplained difference, also those that are not kept.
+    open: Vec<Open>,
     hasher: RandomState,
     fields: Fields,
     mask: Arc<Mask>,
@@ -69,13 +105,14 @@ pub(crate) struct Findings {
 
 impl Takes for Findings {
     fn take(&mut self, one: Difference) {
-        self.causes.add(one.cause, 1);
-        let same = same(&self.hasher, &one);
-        let is_bug = one.cause == Cause::Bug;
-        if is_bug {
-            self.all_bugs.push(same);
-        }
-        let kept = if is_bug { &mut self.bugs } else { &mut self.explained };
+        let cause = one.cause;
+        self.causes.add(cause);
+        let kept = if is_unexplained(cause) {
+            self.open.push(Open { place: Place::of(&self.hasher, &one), cause });
+            &mut self.unexplained
+        } else {
+            &mut self.explained
+        };
         if kept.len() >= KEPT_MAX {
             return;
         }
@@ -83,11 +120,10 @@ impl Takes for Findings {
         kept.push(Kept {
             field: self.fields.shown(&one.field).to_owned(),
             kind: one.kind,
-            cause: one.cause,
+            cause,
             record: one.record.as_ref().map(|record| hmac(record.as_bytes())),
             control: hmac(&one.control),
             candidate: hmac(&one.candidate),
-            same,
         });
     }
 }
@@ -96,9 +132,9 @@ impl Findings {
     pub(crate) fn of(endpoint: &str, mask: &Arc<Mask>) -> Self {
         Findings {
             causes: Causes::default(),
-            bugs: Vec::new(),
+            unexplained: Vec::new(),
             explained: Vec::new(),
-            all_bugs: Vec::new(),
+            open: Vec::new(),
             hasher: RandomState::new(),
             fields: Fields::of(endpoint),
             mask: Arc::clone(mask),
@@ -106,30 +142,38 @@ impl Findings {
     }
 
     pub(crate) fn are_explained(&self) -> bool {
-        self.all_bugs.is_empty()
+        self.open.is_empty()
     }
 
-    /// The kept differences, the unexplained ones first.
+    /// The kept differences, the unexplained ones of the first reading first.
     pub(crate) fn kept(&self) -> impl Iterator<Item = &Kept> {
-        self.bugs.iter().chain(&self.explained).take(KEPT_MAX)
+        self.unexplained.iter().chain(&self.explained).take(KEPT_MAX)
     }
 
     /// Receives the differences when both sides are asked again.
     pub(crate) fn again(&self) -> Again {
-        Again { hasher: self.hasher.clone(), bugs: HashSet::new() }
+        Again { hasher: self.hasher.clone(), fields: HashSet::new(), values: HashSet::new() }
     }
 
-    /// Compares with a second reading of both sides: an unexplained difference that came back stays
-    /// unexplained, every other one becomes a race.
+    /// Compares with a second reading of both sides. An unexplained difference that has gone is a race. One
+    /// that is still there is noise if control shows another value than before, and stays as it was if
+    /// control shows the same.
     pub(crate) fn looked_at_again(mut self, second: &Again) -> Self {
-        for one in self.bugs.iter_mut().filter(|one| !second.bugs.contains(&one.same)) {
-            one.cause = Cause::Race;
+        for (number, Open { place, cause }) in self.open.iter_mut().enumerate() {
+            let now = match (
+                second.fields.contains(&place.field),
+                second.values.contains(&place.value),
+            ) {
+                (false, _) => Some(Cause::Race),
+                (true, false) => Some(Cause::Noise),
+                (true, true) => continue,
+            };
+            self.causes.change(*cause, now);
+            *cause = now;
+            if let Some(kept) = self.unexplained.get_mut(number) {
+                kept.cause = now;
+            }
         }
-        let before = self.all_bugs.len() as u64;
-        self.all_bugs.retain(|bug| second.bugs.contains(bug));
-        let left = self.all_bugs.len() as u64;
-        self.causes.0[Cause::Bug as usize] = left;
-        self.causes.add(Cause::Race, before - left);
         self
     }
 }
@@ -138,20 +182,18 @@ impl Findings {
 #[derive(Debug)]
 pub(crate) struct Again {
     hasher: RandomState,
-    bugs: HashSet<u64>,
+    fields: HashSet<u64>,
+    values: HashSet<u64>,
 }
 
 impl Takes for Again {
     fn take(&mut self, one: Difference) {
-        if one.cause == Cause::Bug {
-            self.bugs.insert(same(&self.hasher, &one));
+        if is_unexplained(one.cause) {
+            let Place { field, value } = Place::of(&self.hasher, &one);
+            self.fields.insert(field);
+            self.values.insert(value);
         }
     }
-}
-
-/// Equal for the same difference in two comparisons.
-fn same(hasher: &RandomState, one: &Difference) -> u64 {
-    hasher.hash_one((&one.field, one.kind, &one.record))
 }
 
 #[cfg(test)]
@@ -172,24 +214,61 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_come_back_is_a_race_and_what_does_is_not() {
+    fn a_difference_that_does_not_come_back_is_a_race_and_one_that_does_is_none() {
+        let (bug, order) = (Some(Cause::Bug), Some(Cause::Order));
         let first = vec![
-            difference("name", "1", Cause::Bug),
-            difference("email", "1", Cause::Order),
-            difference("name", "2", Cause::Bug),
+            difference("name", "1", bug),
+            difference("email", "1", order),
+            difference("name", "2", bug),
+            difference("name", "4", None),
+            difference("name", "5", None),
         ];
         let second = [
-            difference("name", "2", Cause::Bug),
-            difference("name", "3", Cause::Bug),
-            difference("name", "1", Cause::Order),
+            difference("name", "2", bug),
+            difference("name", "3", bug),
+            difference("name", "1", order),
+            difference("name", "5", bug),
         ];
         let found = findings(first);
         assert!(!found.are_explained());
         let found = looked_at_again(found, second);
-        let causes: Vec<Cause> = found.kept().map(|found| found.cause).collect();
-        assert_eq!(causes, [Cause::Race, Cause::Bug, Cause::Order]);
-        let counts: Vec<(Cause, u64)> = found.causes.counts().collect();
-        assert_eq!(counts, [(Cause::Order, 1), (Cause::Race, 1), (Cause::Bug, 1)]);
+        let causes: Vec<Option<Cause>> = found.kept().map(|found| found.cause).collect();
+        let race = Some(Cause::Race);
+        assert_eq!(causes, [race, bug, race, None, order]);
+        let counts: Vec<(Option<Cause>, u64)> = found.causes.counts().collect();
+        assert_eq!(counts, [(bug, 1), (order, 1), (race, 2), (None, 1)]);
+    }
+
+    #[test]
+    fn a_value_that_control_changes_at_each_reading_is_noise_and_no_other_difference_is() {
+        let of = |field: &str, kind: &'static str, control: &str| Difference {
+            kind,
+            control: control.into(),
+            ..difference(field, "1", Some(Cause::Bug))
+        };
+        let cause = |first: Difference, second: &[Difference]| {
+            let found = looked_at_again(findings([first]), second.to_vec());
+            let cause = found.kept().next().map(|one| one.cause);
+            assert_eq!(found.causes.counts().next(), cause.map(|cause| (cause, 1)));
+            cause.flatten()
+        };
+        for (field, kind, first, second, expected) in [
+            ("name", "value", "7", "8", Cause::Noise),
+            ("name", "value", "7", "7", Cause::Bug),
+            ("name", "type", "null", "8", Cause::Noise),
+            ("name", "type", "7", "8", Cause::Bug),
+            ("name", "absent", "7", "8", Cause::Bug),
+            ("$records", "record missing", "{}", "{\"id\":1}", Cause::Bug),
+            ("$status", "value", "404", "400", Cause::Bug),
+        ] {
+            let (first, second) = (of(field, kind, first), of(field, kind, second));
+            assert_eq!(cause(first, &[second]), Some(expected), "{field} {kind}");
+        }
+        // Of two values in one field only the one that changes is noise.
+        let [wrong, noisy] = ["7", "8"].map(|value| of("assigned_skills[].level", "value", value));
+        let second = [wrong.clone(), of("assigned_skills[].level", "value", "9")];
+        assert_eq!(cause(wrong, &second), Some(Cause::Bug));
+        assert_eq!(cause(noisy, &second), Some(Cause::Noise));
     }
 
     #[test]
@@ -197,21 +276,22 @@ mod tests {
         // Each of one with each of the other would be forty thousand million looks.
         const MANY: usize = 200_000;
         let all = |name: &str| -> Vec<Difference> {
-            (0..MANY).map(|n| difference(name, &n.to_string(), Cause::Bug)).collect()
+            (0..MANY).map(|n| difference(name, &n.to_string(), Some(Cause::Bug))).collect()
         };
-        let mut first = vec![difference("zone", "1", Cause::Quirk)];
+        let mut first = vec![difference("zone", "1", Some(Cause::Quirk))];
         first.extend(all("name"));
         let found = findings(first);
         let kept: Vec<&str> = found.kept().map(|one| one.field.as_str()).collect();
         assert_eq!((kept.len(), kept[0]), (KEPT_MAX, "name"));
-        assert_eq!((found.causes.of(Cause::Bug), found.causes.of(Cause::Quirk)), (MANY as u64, 1));
+        let (bug, quirk) = (Some(Cause::Bug), Some(Cause::Quirk));
+        assert_eq!(found.causes.counts().collect::<Vec<_>>(), [(bug, MANY as u64), (quirk, 1)]);
         let mut second = all("email");
-        second.push(difference("name", "7", Cause::Bug));
-        second.push(difference("name", &(MANY - 1).to_string(), Cause::Bug));
+        second.push(difference("name", "7", bug));
+        second.push(difference("name", &(MANY - 1).to_string(), bug));
         let found = looked_at_again(found, second);
-        let expected = [(Cause::Quirk, 1), (Cause::Race, MANY as u64 - 2), (Cause::Bug, 2)];
+        let expected = [(bug, 2), (quirk, 1), (Some(Cause::Race), MANY as u64 - 2)];
         assert_eq!(found.causes.counts().collect::<Vec<_>>(), expected);
-        assert_eq!(found.kept().filter(|one| one.cause == Cause::Bug).count(), 1);
+        assert_eq!(found.kept().filter(|one| one.cause == bug).count(), 1);
     }
 
     #[test]

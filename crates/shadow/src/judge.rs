@@ -7,6 +7,7 @@ use bytes::Bytes;
 use domain::quirks::Quirks;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
+use report::Cause;
 
 /// Finds differences on a blocking thread. It must not wait for anything, must give equal results for equal
 /// answers, and must hold only a few differences in memory at once.
@@ -72,7 +73,8 @@ pub struct Difference {
     pub field: String,
     /// A word, such as `value`.
     pub kind: &'static str,
-    pub cause: Cause,
+    /// `None` where one pair of answers does not decide it.
+    pub cause: Option<Cause>,
     /// Control's value; only an HMAC of it is kept.
     pub control: Vec<u8>,
     /// Candidate's value; only an HMAC of it is kept.
@@ -83,58 +85,34 @@ pub struct Difference {
 
 impl fmt::Debug for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Difference({}, {}, {})", self.field, self.kind, self.cause.as_str())
+        write!(f, "Difference({}, {}, {})", self.field, self.kind, word(self.cause))
     }
 }
 
-/// Why something differs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// The ledger declares it.
-    DeclaredLoss,
-    /// Another setting would make it equal.
-    Quirk,
-    /// The same in another order.
-    Order,
-    /// The data changed between the two answers.
-    Race,
-    /// Two answers of control differ here as well.
-    Noise,
-    /// The two sides hold different data.
-    UpstreamData,
-    /// Nothing explains it.
-    Bug,
+impl Difference {
+    /// Whether its values may be others at the next reading. A missing member, another form and a status
+    /// differ from every value.
+    pub(crate) fn may_be_noise(&self) -> bool {
+        let is_null = self.control == b"null" || self.candidate == b"null";
+        (self.kind == "value" || self.kind == "type" && is_null) && self.field != "$status"
+    }
 }
 
-impl Cause {
-    pub const ALL: [Cause; 7] = [
-        Cause::DeclaredLoss,
-        Cause::Quirk,
-        Cause::Order,
-        Cause::Race,
-        Cause::Noise,
-        Cause::UpstreamData,
-        Cause::Bug,
-    ];
+/// The word for a cause.
+pub(crate) fn word(cause: Option<Cause>) -> &'static str {
+    cause.map_or(Cause::UNDECIDED, Cause::as_str)
+}
 
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Cause::DeclaredLoss => "declared_loss",
-            Cause::Quirk => "quirk",
-            Cause::Order => "order",
-            Cause::Race => "race",
-            Cause::Noise => "noise",
-            Cause::UpstreamData => "upstream_data",
-            Cause::Bug => "bug",
-        }
-    }
+/// Whether a difference with this cause is a fault, or may be one.
+pub(crate) fn is_unexplained(cause: Option<Cause>) -> bool {
+    cause.is_none_or(Cause::is_unexplained)
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
 
-    pub(crate) fn difference(field: &str, record: &str, cause: Cause) -> Difference {
+    pub(crate) fn difference(field: &str, record: &str, cause: Option<Cause>) -> Difference {
         let (field, record) = (field.to_owned(), Some(record.to_owned()));
         let (control, candidate) = (b"a".to_vec(), b"b".to_vec());
         Difference { field, kind: "value", cause, control, candidate, record }
@@ -142,8 +120,10 @@ pub(crate) mod tests {
 
     #[test]
     fn no_value_is_printed() {
-        let found =
-            Difference { control: b"canary".to_vec(), ..difference("f", "canary", Cause::Bug) };
+        let found = Difference {
+            control: b"canary".to_vec(),
+            ..difference("f", "canary", Some(Cause::Bug))
+        };
         let reply =
             Reply { status: 200, headers: HeaderMap::new(), body: Bytes::from_static(b"canary") };
         let text = format!("{found:?} {reply:?}");

@@ -34,7 +34,8 @@ use transport::client::Lookup;
 pub use asked::{Asker, CallerQuestion, Side, Unread};
 use control::Control;
 pub use counts::{Counts, DROPPED};
-pub use judge::{Cause, Difference, Judge, Listener, Question, Reply};
+pub use judge::{Difference, Judge, Listener, Question, Reply};
+pub use report::Cause;
 pub use results::{Outcome, Results};
 use standing::Purpose;
 pub use target::Target;
@@ -121,7 +122,7 @@ impl Shadow {
             lifecycle: self.lifecycle.clone(),
         });
         if worker.is_none() && self.settings.sample > 0.0 {
-            tracing::warn!(target: "gateway::shadow", "nobody is there to compare answers, so none are");
+            tracing::warn!(target: "gateway::shadow", "there is no judge, so no answers are compared");
         }
         let works = worker::Works {
             worker,
@@ -142,7 +143,7 @@ impl Shadow {
     pub async fn ended(&self) {
         let was_started = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).is_none();
         if was_started {
-            // A disk that does not answer keeps nobody.
+            // A slow disk must not keep the process.
             let _ = timeout(END_MAX, self.has_ended.cancelled()).await;
         }
     }
@@ -314,7 +315,7 @@ control = "http://127.0.0.1:9"
     }
 
     #[tokio::test]
-    async fn control_answers_as_many_as_there_are_places_for_and_nobody_where_memory_is_short() {
+    async fn control_answers_as_many_clients_as_it_has_places_and_none_where_memory_is_short() {
         let shadow = shadow();
         let places: Vec<_> = (0..ANSWERS_IN_FLIGHT_MAX).filter_map(|_| shadow.place()).collect();
         assert_eq!((places.len(), shadow.place().is_some()), (ANSWERS_IN_FLIGHT_MAX, false));

@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rand::RngExt;
+use report::Cause;
 use serde_json::{Value, json};
 
 use crate::findings::{Causes, Findings, Kept};
-use crate::judge::Cause;
+use crate::judge::{is_unexplained, word};
 use crate::mask::Mask;
 
 /// The most differences that are kept.
@@ -27,7 +28,7 @@ pub enum Outcome {
     Equal,
     /// Every difference has a cause.
     Explained,
-    /// Some difference is unexplained.
+    /// Some difference is a bug, or undecided.
     Different,
     Failed,
 }
@@ -46,10 +47,11 @@ impl Outcome {
     }
 
     fn of(causes: &Causes) -> Self {
-        match (causes.counts().next(), causes.of(Cause::Bug)) {
-            (None, _) => Outcome::Equal,
-            (_, 0) => Outcome::Explained,
-            _ => Outcome::Different,
+        let found: Vec<Option<Cause>> = causes.counts().map(|(cause, _)| cause).collect();
+        match found.iter().any(|cause| is_unexplained(*cause)) {
+            true => Outcome::Different,
+            false if found.is_empty() => Outcome::Equal,
+            false => Outcome::Explained,
         }
     }
 }
@@ -107,7 +109,7 @@ impl Results {
         let mut now = self.noting();
         *now.outcomes.entry((endpoint, told.outcome.as_str())).or_default() += 1;
         for (cause, count) in told.causes.counts() {
-            *now.causes.entry(cause.as_str()).or_default() += count;
+            *now.causes.entry(word(cause)).or_default() += count;
         }
         now.differences.extend(told.rows);
         let too_many = now.differences.len().saturating_sub(DIFFERENCES_MAX);
@@ -159,7 +161,7 @@ impl Results {
             self.files().insert(file.to_owned());
         }
         if done.is_err() {
-            // What is left of it is nobody's; that it cannot be removed is no news.
+            // No reader needs the rest, and the error is told already.
             let _ = std::fs::remove_file(&aside);
         }
         done
@@ -195,16 +197,21 @@ impl Results {
     }
 }
 
-/// The differences of one comparison as shown: equal ones in one row, unexplained ones first.
+/// The differences of one comparison as shown: equal ones in one row, bugs first, then undecided ones.
 fn rows<'a>(
     endpoint: &str,
     caller: &str,
     found: impl Iterator<Item = &'a Kept>,
 ) -> Vec<Arc<Value>> {
-    type Kind<'a> = (bool, &'a str, &'static str, &'static str);
+    type Kind<'a> = (u8, &'a str, &'static str, &'static str);
     let mut alike: BTreeMap<Kind<'a>, (&Kept, u64)> = BTreeMap::new();
     for one in found {
-        let kind = (one.cause != Cause::Bug, one.field.as_str(), one.kind, one.cause.as_str());
+        let rank = match one.cause {
+            Some(Cause::Bug) => 0,
+            None => 1,
+            Some(_) => 2,
+        };
+        let kind = (rank, one.field.as_str(), one.kind, word(one.cause));
         alike.entry(kind).or_insert((one, 0)).1 += 1;
     }
     let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -245,7 +252,7 @@ mod tests {
     use crate::findings::Takes;
     use crate::judge::Difference;
 
-    fn difference(field: &str, cause: Cause, value: &str) -> Difference {
+    fn difference(field: &str, cause: Option<Cause>, value: &str) -> Difference {
         let (control, candidate) = (value.as_bytes().to_vec(), b"other".to_vec());
         let (field, record) = (field.to_owned(), Some("person 9001".to_owned()));
         Difference { field, kind: "value", cause, control, candidate, record }
@@ -261,7 +268,7 @@ mod tests {
     fn l04_the_last_thousand_differences_are_kept_and_no_value() {
         let results = Arc::new(Results::default());
         for number in 0..1100 {
-            note(&results, vec![difference("name", Cause::Bug, &format!("canary {number}"))]);
+            note(&results, vec![difference("name", Some(Cause::Bug), &format!("canary {number}"))]);
         }
         let all = results.json();
         let rows = all["differences"].as_array().unwrap();
@@ -283,16 +290,17 @@ mod tests {
     }
 
     #[test]
-    fn differences_that_are_alike_are_one_row_and_what_nothing_explains_comes_first() {
+    fn differences_that_are_alike_are_one_row_and_unexplained_ones_come_first() {
         let results = Arc::new(Results::default());
         let mut found: Vec<Difference> =
-            (0..50).map(|_| difference("name", Cause::DeclaredLoss, "x")).collect();
+            (0..50).map(|_| difference("name", Some(Cause::DeclaredLoss), "x")).collect();
         for cause in [Cause::Order, Cause::Noise] {
             let fields = domain::legacy::ENDPOINTS[0].fields();
-            found.extend(fields.map(|field| difference(field, cause, "x")));
+            found.extend(fields.map(|field| difference(field, Some(cause), "x")));
         }
-        found.push(difference("timezone", Cause::Bug, "x"));
-        found.push(difference("somebody's name \u{e9}", Cause::Bug, "x"));
+        found.push(difference("email", None, "x"));
+        found.push(difference("timezone", Some(Cause::Bug), "x"));
+        found.push(difference("a user's name \u{e9}", Some(Cause::Bug), "x"));
         note(&results, found);
         let all = results.json();
         let rows = all["differences"].as_array().unwrap();
@@ -300,7 +308,10 @@ mod tests {
         let bugs = rows.iter().filter(|row| row["cause"] == "bug");
         let bugs: Vec<&Value> = bugs.map(|row| &row["field"]).collect();
         assert_eq!(bugs, ["timezone", "(unknown field)"]);
-        assert_eq!(all["causes"], json!({"bug": 2, "declared_loss": 50, "noise": 15, "order": 15}));
+        assert!(rows.iter().any(|row| row["cause"] == "undecided"));
+        let expected =
+            json!({"bug": 2, "declared_loss": 50, "noise": 15, "order": 15, "undecided": 1});
+        assert_eq!(all["causes"], expected);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::asked::{CallerQuestion, Side, Unread};
 use crate::control::{Control, Failed};
 use crate::counts::Counts;
 use crate::findings::{Findings, Takes};
-use crate::judge::{Difference, Judge, Listener, Question, Reply};
+use crate::judge::{Difference, Judge, Listener, Question, Reply, word};
 use crate::results::{Outcome, Results, Told, WRITTEN_EVERY};
 use crate::shape;
 use crate::standing::Purpose;
@@ -105,12 +105,12 @@ pub(crate) async fn work(works: Works, stop: CancellationToken, has_ended: Cance
             }
         });
     }
-    // What was noted under a configuration before may have no file yet.
+    // Results under an earlier configuration may have no file yet.
     let mut written = 0;
     loop {
         let has_stopped = stop.run_until_cancelled(sleep(WRITTEN_EVERY)).await.is_none();
         if has_stopped {
-            // What was under way is given up before the last report is written.
+            // Comparisons under way are given up before the last report is written.
             workers.shutdown().await;
         }
         let noted = results.noted();
@@ -135,7 +135,7 @@ async fn next(jobs: &Mutex<mpsc::Receiver<Job>>) -> Option<Job> {
 impl Worker {
     async fn compare(&self, job: Job) {
         let endpoint = job.asked.endpoint.name();
-        // A turn that one who is not asked takes would be lost to all others.
+        // A comparison that is not made takes no turn from the others.
         let made = if self.control.is_compared(job.asked.caller.name()) {
             self.pacer.turn().await;
             self.told(&job).await
@@ -155,7 +155,7 @@ impl Worker {
             let found: u64 = told.causes.counts().map(|(_, count)| count).sum();
             tracing::warn!(target: TARGET, endpoint, caller, found, "control and candidate differ");
         }
-        let causes = told.causes.counts().map(|(cause, count)| (cause.as_str(), count));
+        let causes = told.causes.counts().map(|(cause, count)| (word(cause), count));
         let causes: Vec<_> = causes.collect();
         self.counts.compared(endpoint, told.outcome.as_str(), &causes);
         self.results.note(endpoint, told);
@@ -199,7 +199,7 @@ impl Worker {
         // An attempt has a limit of its own.
         let until = Instant::now() + WRITTEN_EVERY * 60;
         self.control.ask(asked, Purpose::Comparison, until).await.map_err(|error| match error {
-            // It came to be left alone while this one waited.
+            // Control was left alone while this comparison waited.
             Failed::LeftAlone => Unmade::Dropped("paused"),
             _ => Unmade::Failed,
         })
@@ -223,7 +223,7 @@ impl Worker {
         mut taker: K,
         made: impl FnOnce(K) -> T + Send + 'static,
     ) -> Result<T, Unmade> {
-        // What comparing takes may be the last that there is.
+        // A comparison may take the last memory that is left.
         if self.lifecycle.level() > Level::Calm {
             return Err(Unmade::Dropped("memory"));
         }
@@ -247,7 +247,7 @@ impl Worker {
             judge.judge(&question, &control, &candidate, &mut heard);
             if until.has_come() { Err(Unmade::Dropped("timeout")) } else { Ok(made(taker)) }
         });
-        // What panicked was logged where it did.
+        // The panic was logged where it happened.
         judged.await.map_err(|_| Unmade::Failed)?
     }
 }

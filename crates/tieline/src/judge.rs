@@ -9,7 +9,7 @@ use corpus::node::Node;
 use domain::loss::Coded;
 use parity::compare;
 use parity::knowledge::Knowledge;
-use parity::single::judge;
+use parity::single;
 use serde_json::json;
 use shadow::{Cause, Difference, Judge, Listener, Question, Reply};
 
@@ -48,8 +48,12 @@ impl Judge for Parity {
         // Both closures speak to the listener, one at a time.
         let listener = RefCell::new(listener);
         let goes_on = || listener.borrow().goes_on();
-        judge(question.endpoint, &knowledge, both, &goes_on, &mut |one, why| {
-            listener.borrow_mut().found(difference(one, why.cause));
+        let asked = single::Question {
+            endpoint: question.endpoint,
+            is_whole: question.filters.is_empty() && !question.is_narrowed,
+        };
+        single::judge(asked, &knowledge, both, &goes_on, &mut |one, cause| {
+            listener.borrow_mut().found(difference(one, cause));
         });
     }
 }
@@ -61,21 +65,13 @@ fn reply(reply: &Reply) -> ask::Reply {
     ask::Reply { status: reply.status, headers: headers.collect(), body: reply.body.clone() }
 }
 
-fn difference(found: compare::Difference, cause: report::Cause) -> Difference {
+fn difference(found: compare::Difference, cause: Option<Cause>) -> Difference {
     let bytes =
         |node: Option<Node>| node.map(|node| node.to_json().into_bytes()).unwrap_or_default();
     Difference {
         field: found.path,
         kind: found.kind.as_str(),
-        cause: match cause {
-            report::Cause::Bug => Cause::Bug,
-            report::Cause::UpstreamData => Cause::UpstreamData,
-            report::Cause::Quirk => Cause::Quirk,
-            report::Cause::DeclaredLoss => Cause::DeclaredLoss,
-            report::Cause::Order => Cause::Order,
-            report::Cause::Race => Cause::Race,
-            report::Cause::Noise => Cause::Noise,
-        },
+        cause,
         control: bytes(found.control),
         candidate: bytes(found.candidate),
         record: found.record,

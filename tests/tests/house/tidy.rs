@@ -19,7 +19,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("limits", &[]),
     ("roster", &[]),
     ("settings", &["domain", "roster", "transport"]),
-    ("shadow", &["domain", "limits", "settings", "transport"]),
+    ("shadow", &["domain", "limits", "report", "settings", "transport"]),
     ("gateway", &["domain", "limits", "roster", "settings", "shadow", "transport"]),
     ("simulator", &["transport"]),
     ("corpus", &["limits", "transport"]),

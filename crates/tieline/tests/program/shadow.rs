@@ -4,6 +4,7 @@
 use crate::common::process::Gateway;
 use crate::common::{self, eventually, much_memory, vendor};
 use serde_json::Value;
+use simulator::Settings;
 use tests::folder::Folder;
 use tests::plain::ask;
 use tests::raw::{Raw, Reply};
@@ -77,11 +78,39 @@ fn l05_the_form_of_a_value_is_a_cause_and_no_fault() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn other_data_and_noise_are_no_bugs_and_a_lost_field_is_one() {
+    let folder = Folder::new();
+    let (vendor, address, _guard) = tests::vendor(Settings::default()).await;
+    let mut records = vendor.legacy_users(&[]);
+    records[0]["name"] = "Another Name".into();
+    records[1].as_object_mut().unwrap().remove("email");
+    let control = Raw::start(move |head| {
+        // A field of one user is another at each reading.
+        let mut list = records.clone();
+        list[2]["extension"] = head.number.to_string().into();
+        Reply::json(200, serde_json::to_string(&list).unwrap())
+    })
+    .await;
+    let control = format!("http://{}", control.address);
+    let gateway = beside(&folder, &format!("http://{address}"), &control, "");
+    get(&gateway, V1_USERS);
+    let told = told(&gateway, 1);
+    assert_eq!(told["comparisons"]["v1_users"]["different"], 1, "{told}");
+    let rows = told["differences"].as_array().into_iter().flatten();
+    let cause = |field: &str| {
+        let mut of_field = rows.clone().filter(|row| row["field"] == field);
+        of_field.next().map(|row| row["cause"].clone())
+    };
+    let causes = ["name", "email", "extension"].map(cause);
+    assert_eq!(causes, ["undecided", "bug", "noise"].map(|word| Some(word.into())), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 #[expect(clippy::await_holding_lock, reason = "no other task of this runtime takes it")]
 async fn the_memory_for_a_comparison_grows_with_the_answers_and_not_many_times_as_much() {
     let _turn = much_memory();
     let noughts = format!("[0{}]", ",0".repeat(1 << 19));
-    // Nobody of these is one of candidate's, so each of them is a difference.
+    // Candidate has none of these users, so each of them is a difference.
     let fields = tests::V1_FIELDS.iter().filter(|name| **name != "id");
     let members: String = fields.map(|name| format!(",\"{name}\":\"\"")).collect();
     let strangers: Vec<String> =

@@ -338,6 +338,21 @@ async fn l04_a_difference_that_stays_costs_one_more_question_and_equal_answers_n
 }
 
 #[tokio::test]
+async fn l05_a_404_beside_an_empty_list_is_a_difference_and_a_web_page_is_none() {
+    let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
+    for (body, outcomes) in
+        [("{\"error\":\"Not found\"}", (1, 0)), ("", (1, 0)), ("<html>", (0, 1))]
+    {
+        let control = Raw::start(move |_: &Head| Reply::json(404, body)).await;
+        let front = front(&text(upstream, control.address, "", "")).await;
+        assert_eq!(front.get(&format!("{V1_USERS}?id=x")).await.text(), "[]");
+        let found = found(&front, 1).await;
+        let counted = (outcome(&found, "different"), outcome(&found, "failed"));
+        assert_eq!(counted, outcomes, "{body}: {found}");
+    }
+}
+
+#[tokio::test]
 async fn l05_order_numbers_and_names_of_zones_are_no_faults() {
     let (candidate, upstream, _guard) = vendor(Settings::default()).await;
     let mut records = candidate.legacy_users(&[]);
