@@ -1,55 +1,23 @@
 //! A pretend upstream that writes exactly the bytes a test wants, and a client that does the same:
 //! for everything a well-behaved server or client cannot say.
 //!
-//! It speaks on loopback only, and everything about it is bounded: connections, requests, the size of
-//! a head, and the time it waits.
+//! It speaks on loopback only, and its requests and waits are bounded.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::pairs;
+pub use crate::wire::Head;
+use crate::wire::{Far, LOOPBACK, Wire};
 
-/// The longest wait for the next byte of a peer.
+/// The longest wait for an answer, and the most bytes of it.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
-const HEAD_BYTES_MAX: usize = 64 * 1024;
+const ANSWER_BYTES_MAX: usize = 1 << 20;
 const HEADS_MAX: usize = 10_000;
-
-/// The head of one request, as it came.
-#[derive(Debug, Clone)]
-pub struct Head {
-    /// How many requests came before this one.
-    pub number: usize,
-    /// Every byte of it.
-    pub text: String,
-}
-
-impl Head {
-    /// Path and query.
-    pub fn target(&self) -> &str {
-        self.text.split(' ').nth(1).unwrap_or_default()
-    }
-
-    /// Every value of a header, in order.
-    pub fn headers(&self, name: &str) -> Vec<&str> {
-        let lines = self.text.lines().skip(1).filter_map(|line| line.split_once(':'));
-        let same = lines.filter(|(given, _)| given.eq_ignore_ascii_case(name));
-        same.map(|(_, value)| value.trim()).collect()
-    }
-
-    /// A parameter of the query that is a number, 0 where there is none.
-    pub fn number_of(&self, name: &str) -> usize {
-        let query = self.target().split_once('?').map_or("", |(_, query)| query);
-        let value = pairs(query).into_iter().find(|(given, _)| given == name);
-        value.and_then(|(_, value)| value.parse().ok()).unwrap_or(0)
-    }
-}
 
 /// What a request is answered with.
 #[derive(Debug, Clone)]
@@ -148,40 +116,28 @@ pub struct Raw {
     /// Where it listens.
     pub address: SocketAddr,
     heads: Arc<Mutex<Vec<Head>>>,
-    connections: Arc<AtomicUsize>,
-    _guard: DropGuard,
+    far: Far,
 }
 
 impl Raw {
-    /// Starts an upstream that answers each request with what `script` says.
+    /// Starts an upstream that answers each request as `script` says.
     pub async fn start(script: impl Fn(&Head) -> Reply + Send + Sync + 'static) -> Raw {
-        Raw::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), script).await
+        Raw::start_at(LOOPBACK, script).await
     }
 
     /// The same at an address; its port may be 0.
-    #[expect(clippy::expect_used, reason = "a test's world either stands or fails the test")]
     pub async fn start_at(
         address: SocketAddr,
         script: impl Fn(&Head) -> Reply + Send + Sync + 'static,
     ) -> Raw {
-        let listener = TcpListener::bind(address).await.expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        let stop = CancellationToken::new();
         let heads = Arc::<Mutex<Vec<Head>>>::default();
-        let connections = Arc::<AtomicUsize>::default();
-        let (stopped, seen, script) = (stop.clone(), Arc::clone(&heads), Arc::new(script));
-        let count = Arc::clone(&connections);
-        tokio::spawn(async move {
-            while let Some(Ok((stream, _))) = stopped.run_until_cancelled(listener.accept()).await {
-                count.fetch_add(1, Ordering::SeqCst);
-                let (seen, script, stopped) =
-                    (Arc::clone(&seen), Arc::clone(&script), stopped.clone());
-                tokio::spawn(async move {
-                    stopped.run_until_cancelled(converse(stream, &seen, &*script)).await
-                });
-            }
-        });
-        Raw { address, heads, connections, _guard: stop.drop_guard() }
+        let (seen, script) = (Arc::clone(&heads), Arc::new(script));
+        let far = Far::start_at(address, move |wire| {
+            let (seen, script) = (Arc::clone(&seen), Arc::clone(&script));
+            async move { converse(wire, &seen, &*script).await }
+        })
+        .await;
+        Raw { address: far.address, heads, far }
     }
 
     /// Every request so far.
@@ -191,7 +147,7 @@ impl Raw {
 
     /// How many connections there were so far.
     pub fn connections(&self) -> usize {
-        self.connections.load(Ordering::SeqCst)
+        self.far.connections()
     }
 
     /// How many requests there were so far.
@@ -202,26 +158,15 @@ impl Raw {
 
 /// Answers the requests of one connection, until either side closes it.
 async fn converse(
-    mut stream: TcpStream,
+    mut wire: Wire,
     heads: &Mutex<Vec<Head>>,
     script: &(dyn Fn(&Head) -> Reply + Send + Sync),
 ) -> Option<()> {
-    let mut read = Vec::new();
     loop {
-        let end = loop {
-            if let Some(at) = read.windows(4).position(|four| four == b"\r\n\r\n") {
-                break at + 4;
-            }
-            let got = timeout(SILENCE_MAX, stream.read_buf(&mut read)).await.ok()?.ok()?;
-            if got == 0 || read.len() > HEAD_BYTES_MAX {
-                return None;
-            }
-        };
-        let text = String::from_utf8_lossy(&read[..end]).into_owned();
-        read.drain(..end);
+        let asked = wire.asked().await?;
         let head = {
             let mut heads = heads.lock().unwrap_or_else(PoisonError::into_inner);
-            let head = Head { number: heads.len(), text };
+            let head = Head { number: heads.len(), ..asked };
             if head.number >= HEADS_MAX {
                 return None;
             }
@@ -229,16 +174,11 @@ async fn converse(
             head
         };
         let reply = script(&head);
-        timeout(SILENCE_MAX, stream.write_all(&reply.bytes)).await.ok()?.ok()?;
+        wire.say(&reply).await?;
         match reply.end {
             End::Open => {}
             End::Close => return None,
-            End::Reset => {
-                // The written bytes must be on their way before the reset throws away the rest.
-                tokio::time::sleep(Duration::from_millis(20)).await;
-                stream.set_zero_linger().ok()?;
-                return None;
-            }
+            End::Reset => return wire.reset().await,
         }
     }
 }
@@ -251,7 +191,7 @@ pub async fn say(to: SocketAddr, bytes: &[u8]) -> String {
     let _ = stream.write_all(bytes).await;
     let mut heard = Vec::new();
     let reading = async {
-        while heard.len() < HEAD_BYTES_MAX * 16 {
+        while heard.len() < ANSWER_BYTES_MAX {
             match stream.read_buf(&mut heard).await {
                 Ok(0) | Err(_) => break,
                 Ok(_) => {}

@@ -4,7 +4,7 @@
 //! Every wait is bounded, and all of it is on loopback.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,11 +14,41 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::raw::Head;
-use crate::{Front, LEGACY_KEY};
+use crate::{Front, LEGACY_KEY, pairs};
 
 /// The longest wait for anything.
 pub const WAIT: Duration = Duration::from_secs(30);
+
+/// Any free port.
+pub(crate) const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// The head of one request, as it came.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// How many requests came before this one.
+    pub number: usize,
+    /// Every byte of it.
+    pub text: String,
+}
+
+impl Head {
+    /// Path and query.
+    pub fn target(&self) -> &str {
+        self.text.split(' ').nth(1).unwrap_or_default()
+    }
+
+    /// Every value of a header, in order.
+    pub fn headers(&self, name: &str) -> Vec<&str> {
+        values(&self.text, name)
+    }
+
+    /// A parameter of the query that is a number, 0 where there is none.
+    pub fn number_of(&self, name: &str) -> usize {
+        let query = self.target().split_once('?').map_or("", |(_, query)| query);
+        let value = pairs(query).into_iter().find(|(given, _)| given == name);
+        value.and_then(|(_, value)| value.parse().ok()).unwrap_or(0)
+    }
+}
 
 /// One end of a connection.
 #[derive(Debug)]
@@ -116,6 +146,12 @@ impl Wire {
         self.stream.shutdown().await.ok()
     }
 
+    /// Resets the connection, once the written bytes are on their way.
+    pub async fn reset(self) -> Option<()> {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        self.stream.set_zero_linger().ok()
+    }
+
     async fn more(&mut self) -> Option<()> {
         match timeout(WAIT, self.stream.read_buf(&mut self.read)).await {
             Ok(Ok(read)) if read > 0 => Some(()),
@@ -135,13 +171,22 @@ pub struct Far {
 
 impl Far {
     /// Starts an upstream; a conversation that ends closes its connection.
-    #[expect(clippy::expect_used, reason = "a test's world either stands or fails the test")]
     pub async fn start<T, F>(converse: T) -> Far
     where
         T: Fn(Wire) -> F + Send + Sync + 'static,
         F: Future<Output = Option<()>> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Far::start_at(LOOPBACK, converse).await
+    }
+
+    /// The same at an address; its port may be 0.
+    #[expect(clippy::expect_used, reason = "a test's world either stands or fails the test")]
+    pub async fn start_at<T, F>(address: SocketAddr, converse: T) -> Far
+    where
+        T: Fn(Wire) -> F + Send + Sync + 'static,
+        F: Future<Output = Option<()>> + Send + 'static,
+    {
+        let listener = TcpListener::bind(address).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let stop = CancellationToken::new();
         let connections = Arc::new(AtomicUsize::new(0));
