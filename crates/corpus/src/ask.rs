@@ -162,7 +162,7 @@ fn raw(text: &str) -> String {
     form(ascii) + last
 }
 
-/// What a client sends of its own, which is no key.
+/// A credential that some clients send of their own. It is no key.
 const BASIC: &str = "Basic bGVnYWN5OmNsaWVudA==";
 
 /// A key that no contact center has issued.

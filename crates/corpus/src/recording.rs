@@ -39,7 +39,7 @@ pub struct Header {
     pub dialect: String,
     /// When the recording began, RFC 3339 in UTC.
     pub recorded_at: String,
-    /// A description of what was recorded.
+    /// A description of the recording.
     pub what: String,
     /// Settings that the replay needs, by name. A value about a person, such as a dictionary of caller
     /// ids, must have been replaced by the same pseudonyms.

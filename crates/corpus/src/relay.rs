@@ -229,7 +229,7 @@ impl Relay {
         self.shared.answers_from_memory.store(on, Ordering::Relaxed);
     }
 
-    /// Answers from memory from now on, and sends no request for data to the upstream: what is not in memory
+    /// Answers from memory from now on, and sends no request for data to the upstream: a page that is not in memory
     /// gets the answer of a request that is not in a recording. A request for a token is still sent.
     pub fn answer_only_from_memory(&self) {
         self.answer_from_memory(true);

@@ -1,6 +1,6 @@
 //! Spellings of a legacy path that some clients use. It must never know more of them than a validation asks.
 
-/// Other spellings of a path that clients use, and what is special in each. The page's one is
+/// Other spellings of a path that clients use, and the special point of each. The page's one is
 /// [`plain_path`] of each.
 pub fn spellings(path: &str) -> [(&'static str, String); 4] {
     [

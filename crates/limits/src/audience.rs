@@ -58,7 +58,7 @@ impl<Q, A> Audience<Q, A> {
         Some(told)
     }
 
-    /// The reading begins: nobody can join any more.
+    /// The reading begins: no question can join any more.
     pub fn begin(&self) {
         self.seats().has_begun = true;
     }
@@ -73,7 +73,7 @@ impl<Q, A> Audience<Q, A> {
     /// Answers one question.
     pub fn tell(&self, seat: usize, answer: A) {
         let told = self.seats().seats.get_mut(seat).and_then(|seat| seat.answer.take());
-        // Somebody who left needs no answer.
+        // A caller that left needs no answer.
         let _ = told.map(|told| told.send(answer));
     }
 
@@ -100,8 +100,8 @@ impl<Q, A> Audience<Q, A> {
         })
     }
 
-    /// Answers those who have waited for so long, or whose deadline has come. When the next one will have, as far
-    /// as is known now; `None` where nobody waits.
+    /// Answers the questions that have waited for so long, or whose deadline has come. Returns when the next one
+    /// will have, as far as is known now; `None` where none waits.
     pub fn tell_late(&self, wait_max: Duration, answer: impl Fn() -> A) -> Option<Instant> {
         let (now, mut next) = (Instant::now(), None::<Instant>);
         for seat in self.seats().seats.iter_mut().filter(|seat| seat.waits()) {
@@ -144,7 +144,7 @@ impl<Q, A> Audience<Q, A> {
         self.seats().seats.iter().filter(|seat| seat.waits()).all(|seat| is(&seat.question))
     }
 
-    /// Whether nobody waits any more; then nobody can join either.
+    /// Whether no question waits any more; then none can join either.
     pub fn is_deserted(&self) -> bool {
         let mut seats = self.seats();
         let is_deserted = !seats.seats.iter().any(Seat::waits);
@@ -152,7 +152,7 @@ impl<Q, A> Audience<Q, A> {
         is_deserted
     }
 
-    /// Waits until nobody waits any more.
+    /// Waits until no question waits any more.
     pub async fn deserted(&self) {
         while !self.is_deserted() {
             tokio::time::sleep(LOOK_INTERVAL).await;
@@ -165,7 +165,7 @@ impl<Q, A> Audience<Q, A> {
     }
 }
 
-/// Which of those who hold so many bytes may stay where all of them together may hold `bytes_max`: the ones that
+/// Which of the holders of so many bytes may stay where all together may hold `bytes_max`: the ones that
 /// hold least. The first of the others stays as well, since it could do so alone.
 pub fn may_stay(held: &[u64], bytes_max: u64) -> Vec<bool> {
     let mut by_bytes: Vec<usize> = (0..held.len()).collect();

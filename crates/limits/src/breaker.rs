@@ -14,7 +14,7 @@ const TARGET: &str = "gateway::limits::breaker";
 
 /// Of a hundred attempts of the last ten seconds, so many must have failed.
 const FAILED_PERCENT_MIN: u64 = 80;
-/// What a client is told while the one request that tries is under way.
+/// The wait that a client is told while the one request that tries is under way.
 const TRYING: Duration = Duration::from_secs(1);
 
 /// When an upstream is left alone, and for how long.
@@ -38,7 +38,7 @@ pub struct Breaker {
 #[derive(Debug)]
 struct Now {
     phase: Phase,
-    /// What ended since it was last closed.
+    /// The attempts that ended since it was last closed.
     recent: Recent,
 }
 
@@ -52,7 +52,7 @@ enum Phase {
     Trying,
 }
 
-/// What a breaker does now.
+/// The state of a breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BreakerState {
     /// Everything is asked.
@@ -85,7 +85,7 @@ pub struct Entry<'a> {
 }
 
 impl Breaker {
-    /// A breaker that is closed; the name of what it is for stands in the log.
+    /// A closed breaker. Log lines name `upstream`.
     pub fn new(upstream: &str, rules: Option<BreakerRules>) -> Self {
         let now = Mutex::new(Now { phase: Phase::Closed, recent: Recent::new() });
         Breaker { rules, upstream: upstream.to_owned(), now }
@@ -109,7 +109,7 @@ impl Breaker {
         Ok(Entry { breaker: self, tries, has_ended: false })
     }
 
-    /// What it does now.
+    /// Its state.
     pub fn state(&self) -> BreakerState {
         match self.now().phase {
             Phase::Closed => BreakerState::Closed,

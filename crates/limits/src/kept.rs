@@ -1,4 +1,4 @@
-//! One value that takes long to read, kept for a while: there is one reading at a time, and all who wait
+//! One value that takes long to read, kept for a while: there is one reading at a time, and all that wait
 //! share it. It belongs to no single request, so it goes on when clients leave.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -57,7 +57,7 @@ where
     V: Send + Sync + 'static,
     E: From<Panicked> + Clone + Send + Sync + 'static,
 {
-    /// The value: kept, or read by `read`. An error is not kept; what was known before is.
+    /// The value: kept, or read by `read`. An error is not kept, and does not replace the value before.
     pub async fn get<F>(&self, ages: Ages, read: impl FnOnce() -> F) -> Result<Arc<V>, E>
     where
         F: Future<Output = Result<V, E>> + Send + 'static,
@@ -76,7 +76,7 @@ where
             }
             let reading = self.under_way(&mut held, read);
             match known {
-                // Nobody waits for the new one, which goes on by itself.
+                // The new reading goes on by itself, and no caller waits for it.
                 Some((value, _)) if is_usable => return Ok(value),
                 _ => reading,
             }
@@ -84,8 +84,8 @@ where
         result(reading).await
     }
 
-    /// Another value than the one that was judged: somebody may have read it in the meantime, may be
-    /// reading it, or `read` reads it now. What was judged is dropped.
+    /// Another value than the judged one, which is dropped: another caller may have read it in the meantime, or
+    /// may be reading it, or `read` reads it now.
     pub async fn another<F>(
         &self,
         judged: Option<&Arc<V>>,
@@ -123,7 +123,7 @@ where
         is_being_read || self.known(ages.fresh_for).is_some()
     }
 
-    /// Forgets the value, and what is being read too.
+    /// Forgets the value, and the reading under way.
     pub fn forget(&self) {
         let forgotten = {
             let mut held = self.held();

@@ -1,5 +1,5 @@
 //! Limits on how much is done at once, how often and for how long; pauses; and values that are read
-//! once for everybody who waits.
+//! once for all that wait.
 //!
 //! Must never know a protocol, a caller or an upstream: times, counts and errors come in as arguments.
 

@@ -41,7 +41,7 @@ impl Level {
 }
 
 impl Lifecycle {
-    /// The process begins to end; what is still open then is cut at `cut_at`.
+    /// The process begins to end. Connections that are still open are cut at `cut_at`.
     pub fn begin_drain(&self, cut_at: Instant) {
         // A drain begins once.
         let _ = self.0.cut_at.set(cut_at);
@@ -52,7 +52,7 @@ impl Lifecycle {
         self.0.cut_at.get().is_some()
     }
 
-    /// Whether what ends now is cut by the end of the drain.
+    /// Whether the time has come to cut open connections.
     pub fn is_cut(&self) -> bool {
         self.0.cut_at.get().is_some_and(|cut_at| *cut_at <= Instant::now())
     }

@@ -35,7 +35,7 @@ impl Pacer {
     }
 
     /// Whether so many more requests can have places before the deadline, if nothing is sent before
-    /// `start`. If not, after how long they could, were there nobody else.
+    /// `start`. If not, after how long they could if there were no others.
     pub fn admits(&self, requests: u64, start: Instant, deadline: Instant) -> Result<(), Duration> {
         let now = Instant::now();
         let first = self.place(*self.next(), start.max(now));

@@ -5,12 +5,12 @@ use tokio::time::Instant;
 /// How far back is counted.
 const SECONDS: u64 = 10;
 
-/// What is counted.
+/// The counted events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// What goes as it should: a first attempt, an attempt that worked.
+    /// The usual event: a first attempt, an attempt that worked.
     Usual,
-    /// What should be rare: a repeat, an attempt that failed.
+    /// The rare event: a repeat, an attempt that failed.
     Rare,
 }
 

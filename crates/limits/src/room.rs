@@ -126,7 +126,7 @@ impl Share {
     }
 }
 
-/// What a list that is being read holds, given back at its end.
+/// The bytes of a list that is being read, given back at its end.
 #[derive(Debug)]
 pub struct Holding {
     share: Share,
@@ -222,7 +222,7 @@ impl Drop for Holding {
     }
 }
 
-/// What an answer holds until its readers have it.
+/// The bytes of an answer until its readers have it.
 #[derive(Debug)]
 pub struct Lent {
     share: Share,

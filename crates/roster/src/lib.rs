@@ -166,7 +166,7 @@ impl Roster {
         store::scopes(&*self.reader()?)
     }
 
-    /// Counts of what is remembered of a scope; all zero for an unknown one.
+    /// The numbers of remembered users of a scope; all zero for an unknown one.
     pub fn counts(&self, scope: &Scope) -> Result<Counts, RosterError> {
         self.read(scope, store::counts)
     }

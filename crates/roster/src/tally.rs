@@ -37,7 +37,7 @@ const UNGUARDED_MAX: usize = 10;
 /// How much earlier, in milliseconds, a sweep may have ended than one that was recorded before it.
 const LATENESS_MAX: u64 = 60 * 60 * 1000;
 
-/// What is remembered about the sweeps of one scope.
+/// The memory of the sweeps of one scope.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ScopeState {
     /// The latest end of all sweeps.

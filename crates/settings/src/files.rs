@@ -7,11 +7,11 @@ use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// Files, and for each of them what tells it from what it was.
+/// Files, and the mark by which each is known to have changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Files(Vec<(PathBuf, Option<Stamp>)>);
 
-/// What differs once a file was written or replaced, or once its rights or its owner changed.
+/// The mark of a file. It differs once the file was written or replaced, or once its rights or its owner changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stamp {
     identity: Identity,
@@ -33,7 +33,7 @@ impl Files {
         self.0.push((path.to_owned(), stamp(path)));
     }
 
-    /// Adds what has to be put right before a file can be written: the file itself and its folder.
+    /// Adds the paths that decide whether a file can be written: the file itself and its folder.
     pub(crate) fn add_with_folder(&mut self, path: &Path) {
         self.add(path);
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());

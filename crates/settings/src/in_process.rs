@@ -1,5 +1,5 @@
 //! A configuration for a gateway that only its own process asks: for validation, which must answer as
-//! the configured gateway would, but listen for nobody, remember nobody and tell nobody.
+//! the configured gateway would, but do not listen, remember no user and report to no collector.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -35,7 +35,7 @@ impl Config {
     }
 
     /// The same configuration for one caller, known by `key`, on free ports of loopback: without TLS,
-    /// roster, traces, kept answers, a control of its own and what is not translated. `None` where there is no such caller.
+    /// roster, traces, kept answers, a control of its own and passthrough. `None` where there is no such caller.
     pub fn in_process(mut self, caller: &str, key: &str) -> Option<Config> {
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let mut one = self.callers.into_iter().find(|one| one.name == caller)?;
@@ -58,7 +58,7 @@ impl Config {
         Some(self)
     }
 
-    /// Sends what would go to an upstream elsewhere: to `base_url`, and for tokens to `token_url`.
+    /// Sends requests for the upstream elsewhere: to `base_url`, and for tokens to `token_url`.
     pub fn through(&mut self, upstream: &str, base_url: &str, token_url: Option<&str>) {
         let Some(upstream) = self.upstreams.get_mut(upstream) else { return };
         base_url.clone_into(&mut upstream.base_url);

@@ -1,8 +1,8 @@
 //! The configuration: read, checked, and refused in one line before any port is bound.
 //!
-//! Values check themselves while they are read (`value/`). What contradicts another setting, or a file,
-//! is found when a table is taken for what it means (`section/`). A refusal names file, line and field
-//! and never shows a value: somebody may have put a key in the wrong place.
+//! Values check themselves while they are read (`value/`). A contradiction to another setting, or to a file,
+//! is found when the meaning of a table is taken (`section/`). A refusal names file, line and field
+//! and never shows a value, because a key may stand in the wrong place.
 //!
 //! Must never hold anything of a gateway at work.
 
@@ -56,7 +56,7 @@ pub struct Config {
     pub server: Server,
     /// Where operators look.
     pub admin: Admin,
-    /// What is logged, and how.
+    /// The lines that are logged, and their form.
     pub log: Log,
     /// Where spans go.
     pub traces: Traces,
@@ -66,7 +66,7 @@ pub struct Config {
     pub lookups: Lookups,
     /// Whole answers.
     pub cache: Cache,
-    /// Where users who vanish are remembered; without it nobody is.
+    /// The memory of users who vanish; without it none is remembered.
     pub roster: Option<RosterFile>,
     /// Upstreams by name.
     pub upstreams: BTreeMap<String, Upstream>,
@@ -74,13 +74,13 @@ pub struct Config {
     pub callers: Vec<Caller>,
     /// Quirks by endpoint name; every endpoint has an entry.
     pub quirks: BTreeMap<&'static str, Arc<Quirks>>,
-    /// What becomes of the bodies of translated requests.
+    /// The use of the bodies of translated requests.
     pub body_parameters: BodyParameters,
     /// Requests that are not translated, where they go through.
     pub passthrough: Option<Passthrough>,
     /// Pages of other origins that may ask.
     pub cors: Option<Cors>,
-    /// Another side that is asked what was asked of this one.
+    /// The other side, which is asked the same questions.
     pub shadow: Option<Shadow>,
     places: Places,
 }

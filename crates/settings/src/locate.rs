@@ -10,7 +10,7 @@ use toml_edit::{Document as Toml, Item};
 
 use crate::error::ConfigError;
 
-/// One step from a table to what stands in it.
+/// One step from a table to one of its entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
     Key(String),

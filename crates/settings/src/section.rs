@@ -1,4 +1,4 @@
-//! The tables of a configuration, one file each: as somebody types it, what it means, and what is refused.
+//! The tables of a configuration, one file each: as an operator types it, its meaning, and its refusals.
 
 pub(crate) mod callers;
 pub(crate) mod cors;

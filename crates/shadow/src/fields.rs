@@ -8,8 +8,9 @@ use domain::legacy::{ENDPOINTS, envelope};
 use domain::quirks::Quirks;
 
 /// The judges' names for parts of an answer that are not fields of a record.
-const PARTS: [&str; 11] = [
+const PARTS: [&str; 12] = [
     "$body",
+    "$copies",
     "$envelope",
     "$error",
     "$header.content-type",
@@ -72,6 +73,7 @@ mod tests {
             "assigned_channels[]",
             "assigned_channels[].type",
             "$status",
+            "$copies",
             "$header.content-type",
             "$envelope.metadata",
         ] {

@@ -214,7 +214,7 @@ impl Worker {
         })
     }
 
-    /// Judges on a blocking thread, and returns what `made` makes of the findings. It ends soon after its
+    /// Judges on a blocking thread, and passes the findings to `made`. It ends soon after its
     /// time is over or its future was dropped.
     async fn judged<K: Takes, T: Send + 'static>(
         &self,
@@ -318,7 +318,7 @@ mod tests {
         assert_eq!(std::fs::read(&before).unwrap(), b"of the process before");
         std::fs::remove_file(&file).unwrap();
         std::fs::remove_file(&before).unwrap();
-        // A process that has found nothing leaves what the one before found.
+        // A process without results leaves the file of the process before.
         let (stop, has_ended) = (CancellationToken::new(), CancellationToken::new());
         stop.cancel();
         work(works(&Arc::default()), stop, has_ended).await;

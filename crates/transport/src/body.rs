@@ -169,7 +169,7 @@ pub struct Pace {
 /// A single wait counts for no more than this part of the window: a long silence is for `idle` to end.
 const WAITS_MIN: u32 = 4;
 
-/// What came of a body since its window began.
+/// The bytes of a body since its window began.
 #[derive(Debug)]
 struct Paced {
     pace: Pace,

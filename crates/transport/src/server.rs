@@ -150,7 +150,7 @@ impl Shared {
     }
 }
 
-/// What the server serves: a service that answers every request. Every service of this shape is one.
+/// A service that answers every request. The server takes any service of this shape.
 pub trait HttpService:
     tower::Service<
         Request<Body>,

@@ -156,7 +156,7 @@ impl Corpus {
     }
 
     /// The answer of an upstream during a question: the last one until then. Where there is none, it is the
-    /// first answer after it, because a gateway remembers what it read. It reads the file.
+    /// first answer after it, because a gateway remembers its readings. It reads the file.
     ///
     /// # Errors
     /// Where the file has changed since it was opened.

@@ -1,4 +1,4 @@
-//! `[[caller]]`: who calls, with which key it is known, what it shows its upstream, what it sees.
+//! `[[caller]]`: a caller's name, its keys here and upstream, and the users that it sees.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,9 +27,9 @@ pub struct Caller {
     pub digest: KeyDigest,
     /// Name of its upstream.
     pub upstream: String,
-    /// What it shows its upstream.
+    /// Its credential at its upstream.
     pub key: UpstreamKey,
-    /// What it sees.
+    /// The users that it sees.
     pub sees: Visibility,
     /// Whether it may ask how an answer came about.
     pub explain: bool,
@@ -37,7 +37,7 @@ pub struct Caller {
     pub control_percent: u32,
 }
 
-/// What a caller shows its upstream.
+/// A caller's credential at its upstream.
 #[derive(Debug, Clone)]
 pub enum UpstreamKey {
     /// `Bearer <v4 key>`, marked sensitive.
@@ -209,7 +209,7 @@ pub(crate) fn read(
             let what = "needs a [shadow] that says where control is";
             return reader.refuse(&at("control_percent"), what);
         }
-        // A caller that control answers sees what its key shows there, whatever `sees` says here.
+        // In control's answers a caller sees all that its key shows there. `sees` has no effect on them.
         if typed.control_percent > 0 && is_narrowed {
             let what = "goes with sees = \"everything\" alone: control is not narrowed";
             return reader.refuse(&at("control_percent"), what);

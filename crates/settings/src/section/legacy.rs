@@ -1,4 +1,4 @@
-//! `[legacy]`: what holds for all legacy endpoints, and in `[legacy.<endpoint>]` the quirks of each one, as
+//! `[legacy]`: settings of all legacy endpoints, and in `[legacy.<endpoint>]` the quirks of each one, as
 //! far as settings of one table contradict each other.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 use crate::error::ConfigError;
 use crate::reader::{Reader, field};
 
-/// What becomes of the body of a request that is translated.
+/// The use of the body of a translated request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BodyParameters {

@@ -1,4 +1,4 @@
-//! `[limits]`: what all requests together, and each of them, may take.
+//! `[limits]`: the limits of all requests together, and of each.
 
 use std::time::Duration;
 
@@ -96,7 +96,7 @@ impl Limits {
 const LISTS_BYTES_MIN: usize = 1 << 20;
 const LISTS_BYTES_MAX: usize = 1 << 40;
 
-/// Nobody waits longer for traffic to go elsewhere; more is most likely a mistake.
+/// The longest useful wait for traffic to go elsewhere; more is most likely a mistake.
 const DRAIN_DELAY_MAX: Duration = Duration::from_secs(3600);
 
 fn drain_delay<'de, D: Deserializer<'de>>(de: D) -> Result<Duration, D::Error> {

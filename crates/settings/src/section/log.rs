@@ -1,4 +1,4 @@
-//! `[log]`: what is logged, and how lines look.
+//! `[log]`: the lines that are logged, and their form.
 
 use serde::{Deserialize, Deserializer, de::Error};
 
@@ -39,7 +39,7 @@ pub enum LogFormat {
 /// The crates of this program that log. A filter names one of them, or part of one.
 const LOGGING: [&str; 6] = ["gateway", "limits", "shadow", "simulator", "tieline", "transport"];
 
-/// What is wrong with a filter for which [`is_mute`] holds, and what to write instead.
+/// The fault of a filter for which [`is_mute`] holds, and the filter to write instead.
 pub const MUTE: &str =
     "names no module of this program, so it would log nothing; put a level in front of it";
 

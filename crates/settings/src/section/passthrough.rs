@@ -1,4 +1,4 @@
-//! `[passthrough]`: which requests go through as they are, to whom, and with which credential.
+//! `[passthrough]`: which requests go through as they are, to which upstream, and with which credential.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,11 +18,11 @@ use crate::value::check::{count, positive, queue, size, some_count, some_size};
 pub struct Passthrough {
     /// The longest prefix first; the last one is that of all other paths.
     routes: Vec<Arc<Route>>,
-    /// What becomes of a request without a known caller's key.
+    /// The answer to a request without a known caller's key.
     pub unknown_callers: UnknownCallers,
     /// Whether WebSockets go through, and how long one may be silent.
     pub websocket: Option<Duration>,
-    /// What becomes of a path with an escaped slash.
+    /// The answer to a path with an escaped slash.
     pub escaped_slashes: EscapedSlashes,
     /// Whether a `Location` at the upstream becomes one here.
     pub rewrite_location: bool,
@@ -30,13 +30,13 @@ pub struct Passthrough {
     pub requests_in_flight_max: usize,
     /// How many may wait; more are refused with 503.
     pub requests_queued_max: usize,
-    /// How many of those passed through at once one caller may have, or all unknown ones together.
+    /// How many requests one caller, or all unknown callers together, may pass through at once.
     pub requests_per_caller_max: usize,
     /// Whether `Via` names us.
     pub via: bool,
 }
 
-/// What holds below one prefix.
+/// The rules below one prefix.
 #[derive(Debug, Clone)]
 pub struct Route {
     prefix: String,
@@ -45,9 +45,9 @@ pub struct Route {
     pub is_allowed: bool,
     /// The only methods that do, in one text for `allow`.
     pub methods: Option<Methods>,
-    /// To whom; a caller's own upstream where it is not said.
+    /// The upstream; `None` is the caller's own.
     pub upstream: Option<String>,
-    /// To whom, where the caller is unknown.
+    /// The upstream of unknown callers.
     pub upstream_of_unknown: Option<String>,
     /// With which credential.
     pub credential: PassthroughCredential,
@@ -77,12 +77,12 @@ impl Methods {
 }
 
 impl Passthrough {
-    /// What holds for a path whose escapes are undone.
+    /// The rules for a path whose escapes are undone.
     pub fn route(&self, path: &str) -> Option<&Arc<Route>> {
         self.routes.iter().find(|route| is_below(path, &route.prefix))
     }
 
-    /// What would hold for a path in lower case, were case ignored.
+    /// The rules for a path in lower case, if case were ignored.
     pub fn route_in_any_case(&self, path: &str) -> Option<&Arc<Route>> {
         self.routes.iter().find(|route| is_below(path, &route.prefix_in_lower_case))
     }
@@ -165,7 +165,7 @@ impl Default for TypedPassthrough {
     }
 }
 
-/// What a path, or a narrowed caller on it, may.
+/// Whether a path, or a narrowed caller on it, is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Allow {
@@ -175,7 +175,7 @@ pub enum Allow {
     Deny,
 }
 
-/// What becomes of a path with an escaped slash (`%2F`), which some servers take for a slash.
+/// The answer to a path with an escaped slash (`%2F`), which some servers take for a slash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EscapedSlashes {
@@ -185,17 +185,17 @@ pub enum EscapedSlashes {
     Keep,
 }
 
-/// What the upstream is shown.
+/// The credential that the upstream gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PassthroughCredential {
     /// The caller's own upstream credential, in the place of its legacy key.
     Exchange,
-    /// What the client sent.
+    /// The client's own.
     Keep,
 }
 
-/// What becomes of a request without a known caller's key.
+/// The answer to a request without a known caller's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnknownCallers {
@@ -227,7 +227,7 @@ fn maybe_positive<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>
     positive(from).map(Some)
 }
 
-/// What a route may name.
+/// The names that a route may use.
 pub(crate) struct Named<'a> {
     pub(crate) reader: &'a Reader<'a>,
     pub(crate) upstreams: &'a BTreeMap<String, Upstream>,

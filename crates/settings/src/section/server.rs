@@ -21,7 +21,7 @@ pub struct Server {
     pub listen: SocketAddr,
     /// The certificate to show; without it, plain HTTP.
     pub tls: Option<ServerTls>,
-    /// Peers whose word on who called them is believed.
+    /// Trusted peers: Tieline believes their headers about their own clients.
     pub trusted_proxies: Vec<Network>,
     /// Hosts it is; none: any.
     pub hosts: Vec<String>,
@@ -33,7 +33,7 @@ pub struct Server {
     pub compression: Vec<Coding>,
 }
 
-/// hyper reads no head that is larger, whatever it is told.
+/// hyper never reads a larger head, even if it is set to.
 const HEAD_BYTES_MAX: usize = 256 << 10;
 /// No longer target is read.
 const REQUEST_LINE_BYTES_MAX: usize = 60 << 10;
@@ -116,7 +116,7 @@ impl Default for TypedServer {
             http2_streams_max: 100,
             http2_resets_max: 100,
             http2_control_frames_max: 1_000,
-            // What h2 allows in any case.
+            // h2 has this limit of its own.
             http2_empty_frames_max: 100,
             http2_continuations_max: 20,
             http2_stream_window: 64 << 10,

@@ -17,7 +17,7 @@ use crate::value::check::{count_to, positive, share, size_within};
 pub struct Shadow {
     /// The legacy API: scheme and authority, and a path prefix without a slash at its end.
     pub control: String,
-    /// Whom to believe on `https`.
+    /// The certificates to trust on `https`.
     pub tls: ClientTls,
     /// Whether its name may lead to private addresses.
     pub allow_private_addresses: bool,
@@ -35,7 +35,7 @@ pub struct Shadow {
     pub attempt_timeout: Duration,
     /// One answer of control that a client waits for.
     pub answer_timeout: Duration,
-    /// Where what was found is written.
+    /// The file of the results.
     pub report_file: Option<PathBuf>,
 }
 

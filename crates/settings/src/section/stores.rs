@@ -1,4 +1,4 @@
-//! `[lookups]`, `[cache]` and `[roster]`: what is remembered between requests.
+//! `[lookups]`, `[cache]` and `[roster]`: the memory between requests.
 
 use std::io;
 use std::path::PathBuf;

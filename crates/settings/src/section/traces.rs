@@ -17,7 +17,7 @@ const TRACES_PATH: &str = "/v1/traces";
 /// `[traces]`.
 #[derive(Debug, Clone)]
 pub struct Traces {
-    /// Who takes the spans; `None`: nothing is recorded.
+    /// The collector of the spans; `None`: nothing is recorded.
     pub collector: Option<Collector>,
     /// The share of requests recorded of those that come without a trace of their own, 0 to 1.
     pub sampled: f64,
@@ -28,7 +28,7 @@ pub struct Traces {
 pub struct Collector {
     /// Where spans are posted, the whole URL.
     pub url: Uri,
-    /// Whom to believe on `https`.
+    /// The certificates to trust on `https`.
     pub tls: ClientTls,
     /// The file with further roots, if there is one.
     pub ca_file: Option<PathBuf>,

@@ -1,4 +1,4 @@
-//! `[upstream.<name>]`: where an upstream is, how it speaks, and what it may cost.
+//! `[upstream.<name>]`: the place of an upstream, its dialect and its limits.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub struct Upstream {
     pub base_url: String,
     /// Where tokens are had, for dialects that need one.
     pub token: Option<Token>,
-    /// Whom to believe on `https`.
+    /// The certificates to trust on `https`.
     pub tls: ClientTls,
     /// Rows asked for per page.
     pub page_rows_max: u32,
@@ -60,7 +60,7 @@ pub struct Upstream {
     pub page_bytes_max: usize,
     /// When a list is read twice.
     pub double_read: DoubleRead,
-    /// What becomes of a list that lost more than half of its users.
+    /// The fate of a list that lost more than half of its users.
     pub shrunk_list: ShrunkList,
     /// The vendor's fields that no user has to have, of those without which a list is refused.
     pub absent_fields: Vec<String>,
@@ -72,11 +72,11 @@ pub struct Upstream {
     pub teams_path: Option<String>,
     /// Where deleted users are found.
     pub deleted_from: Vec<DeletedFrom>,
-    /// How what is joined to user rows is kept.
+    /// How joined listings are kept.
     pub related: Related,
 }
 
-/// What is joined to user rows: how long it is used, and what reading it may cost.
+/// Listings that are joined to user rows: how long they are used, and the limits of reading them.
 #[derive(Debug, Clone, Copy)]
 pub struct Related {
     /// Younger, it is used as it is.
@@ -260,7 +260,7 @@ impl TypedUpstream {
 
 /// A page of a hundred users is about this long; less can hold none of them.
 const PAGE_BYTES_MIN: usize = 64 << 10;
-/// What one answer in memory can hold, with room to spare.
+/// The most rows that memory can hold for one answer, with room to spare.
 const ROWS_MAX_MAX: u64 = 10_000_000;
 
 /// The dialects that a setting goes with.

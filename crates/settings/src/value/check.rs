@@ -1,4 +1,4 @@
-//! Readers of single values that refuse what is out of range, for `#[serde(deserialize_with)]`.
+//! Readers of single values that refuse values out of range, for `#[serde(deserialize_with)]`.
 //!
 //! A refusal says what is allowed and never shows the value.
 
@@ -34,7 +34,7 @@ where
     N::try_from(bytes).map_err(|_| D::Error::custom("must be a size such as \"8MiB\""))
 }
 
-/// A size that somebody may leave out.
+/// A size that may be left out.
 pub(crate) fn some_size<'de, D, N>(de: D) -> Result<Option<N>, D::Error>
 where
     D: Deserializer<'de>,
@@ -56,7 +56,7 @@ where
     fit.ok_or_else(|| D::Error::custom(format_args!("must be {} to {}", Bytes(LEAST), Bytes(MOST))))
 }
 
-/// The same that somebody may leave out.
+/// The same, which may be left out.
 pub(crate) fn some_size_within<'de, const LEAST: usize, const MOST: usize, D, N>(
     de: D,
 ) -> Result<Option<N>, D::Error>
@@ -81,7 +81,7 @@ where
     }
 }
 
-/// A number of things that somebody may leave out.
+/// A number of things that may be left out.
 pub(crate) fn some_count<'de, D: Deserializer<'de>>(de: D) -> Result<Option<usize>, D::Error> {
     count(de).map(Some)
 }
@@ -106,7 +106,7 @@ pub(crate) fn queue<'de, D: Deserializer<'de>>(de: D) -> Result<usize, D::Error>
     }
 }
 
-/// The same that somebody may leave out.
+/// The same, which may be left out.
 pub(crate) fn some_queue<'de, D: Deserializer<'de>>(de: D) -> Result<Option<usize>, D::Error> {
     queue(de).map(Some)
 }

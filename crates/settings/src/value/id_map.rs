@@ -11,7 +11,7 @@ use domain::id::IdMap;
 
 use super::text;
 
-/// Reads the map, or says what is wrong with it.
+/// Reads the map, or names its fault.
 pub(crate) fn read(file: &Path) -> Result<IdMap, String> {
     let text = text::read(file)?;
     let mut map = IdMap::default();

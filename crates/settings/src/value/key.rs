@@ -9,7 +9,7 @@ pub const KEY_BYTES_MAX: usize = 8 * 1024;
 /// The key in a text, without the white space around it.
 ///
 /// # Errors
-/// What is wrong with the text, and what to give instead. The words come behind a name: "`NAME`
+/// The fault of the text, and the text to give instead. The words come behind a name: "`NAME`
 /// begins with ..". They show no part of the text.
 pub fn key_text(text: &str) -> Result<&str, &'static str> {
     if text.starts_with('\u{feff}') {
@@ -46,7 +46,7 @@ fn is_quote(c: char) -> bool {
     matches!(c, '"' | '\'' | '`' | '\u{ab}' | '\u{bb}' | '\u{2018}'..='\u{201f}')
 }
 
-/// Whether the first word of a text is what stands in front of a key in a header.
+/// Whether the first word of a text is a scheme, which stands in front of a key in a header.
 fn is_scheme(first: &str, has_more: bool) -> bool {
     let first = first.to_ascii_lowercase();
     let is_word = has_more && ["basic", "token"].contains(&&*first);

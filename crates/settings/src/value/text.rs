@@ -1,11 +1,11 @@
-//! Files of text that people write: UTF-8, and what to do where one is not.
+//! Files of text that people write: UTF-8, and the remedy where one is not.
 
 use std::path::Path;
 
-/// The text of bytes that somebody wrote.
+/// The text of a file's bytes.
 ///
 /// # Errors
-/// What the bytes are instead, and what to do. The words come behind a name: "`NAME` is UTF-16; ..".
+/// The coding of the bytes, and the remedy. The words come behind a name: "`NAME` is UTF-16; ..".
 pub fn utf_8(bytes: Vec<u8>) -> Result<String, &'static str> {
     // Windows PowerShell writes UTF-16 with its `>`. Plain text has a zero in each second byte then.
     let is_utf_16 = matches!(bytes.get(..2), Some([0xff, 0xfe] | [0xfe, 0xff] | [0, _] | [_, 0]));

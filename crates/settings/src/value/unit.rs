@@ -28,7 +28,7 @@ impl<'de> Deserialize<'de> for Size {
     }
 }
 
-/// A size as somebody types it.
+/// A size as an operator types it.
 pub(crate) struct Bytes(pub(crate) usize);
 
 impl fmt::Display for Bytes {

@@ -44,16 +44,16 @@ struct Answers {
     open: VecDeque<(u32, Said)>,
 }
 
-/// What an upstream has said on a stream.
+/// The answers of an upstream on a stream so far.
 #[derive(Debug, Clone, Copy)]
 enum Said {
     /// So many answers 1xx, and perhaps the head of its answer.
     Hints(usize),
-    /// The head of its answer. What follows with a head is trailers.
+    /// The head of its answer. A further head is trailers.
     Head,
 }
 
-/// What the status of a header block says.
+/// The kind of answer that a header block begins.
 #[derive(Debug, PartialEq)]
 enum Status {
     /// A switch of protocols, which HTTP/2 does not have.

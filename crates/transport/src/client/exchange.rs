@@ -1,4 +1,4 @@
-//! One exchange over a pool: the request, what the upstream says before its answer, and the checks of the
+//! One exchange over a pool: the request, the interim answers of the upstream, and the checks of the
 //! answer's head. Must never wait for an upstream that says nothing but 1xx answers.
 
 use std::sync::Mutex;
@@ -37,7 +37,7 @@ pub(super) async fn exchange<B: Outgoing>(
     Ok(answer.map(|body| body.boxed_unsync()))
 }
 
-/// Tells once. Nobody listens any more if the client has left.
+/// Tells once. A client that has left does not listen any more.
 fn tell(once: &Mutex<Option<oneshot::Sender<()>>>) {
     let once = once.lock().ok().and_then(|mut once| once.take());
     once.map(|once| once.send(()));

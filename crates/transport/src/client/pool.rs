@@ -31,7 +31,7 @@ use super::connect::{Connector, Stream};
 use super::{ClientError, HEAD_BYTES_MAX, HTTP1_BUFFER_BYTES_MAX, PING_INTERVAL, PING_TIMEOUT};
 use crate::body::BodyError;
 
-/// What may be the body of a request.
+/// The bodies that a request may have.
 pub(super) trait Outgoing:
     http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static
 {
@@ -185,7 +185,7 @@ impl<B: Outgoing> Shared<B> {
         self.kept().connections.iter().any(|connection| connection.is_unready(uri))
     }
 
-    /// Keeps such connections anew, and tells who waits, when they take requests.
+    /// Keeps such connections anew, and wakes the requests that wait, when they take requests.
     fn await_unready(self: &Arc<Self>, uri: &Uri) {
         let unready = {
             let mut kept = self.kept();
@@ -312,7 +312,7 @@ impl<B: Outgoing> Pool<B> {
                 pool.0.keep(connection);
             }
         });
-        // Nobody opens a connection for a request that was given up.
+        // No connection is opened for a request that was given up.
         let mut opening = AbortOnDrop(Some(opening.abort_handle()));
         loop {
             tokio::select! {

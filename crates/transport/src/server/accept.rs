@@ -27,7 +27,7 @@ pub(super) struct Door {
     addresses: Arc<Addresses>,
     /// Cancelled to cut every connection.
     cut: CancellationToken,
-    /// What cuts each connection, the oldest first, if they are cut for new ones.
+    /// The switches that cut connections, the oldest first, if they are cut for new ones.
     open: Option<Mutex<VecDeque<CancellationToken>>>,
 }
 
@@ -66,7 +66,7 @@ impl Door {
 
     /// The next connection that has a place.
     pub(super) async fn next(&self) -> (TcpStream, SocketAddr, Place) {
-        // Nobody is cut for a connection that has not come.
+        // No connection is cut before the new one has come.
         let free = match &self.open {
             None => Some(self.free_place().await),
             Some(_) => None,
@@ -134,7 +134,7 @@ impl Door {
         self.any_place().await
     }
 
-    /// What cuts a new connection, and what tells that it has ended.
+    /// The switch that cuts a new connection, and the sign that it has ended.
     fn cut_of_new(&self) -> (CancellationToken, Option<DropGuard>) {
         let Some(mut open) = self.open() else { return (self.cut.clone(), None) };
         let cut = self.cut.child_token();

@@ -1,4 +1,4 @@
-//! What a connection is doing, for its time limits. Must never be locked across an await.
+//! The activity of a connection, for its time limits. Must never be locked across an await.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};

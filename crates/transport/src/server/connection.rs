@@ -66,7 +66,7 @@ pub(super) async fn run<S: HttpService>(stream: TcpStream, peer: Peer, shared: S
     }
 }
 
-/// The same for a stream of bytes without TLS, whatever is beneath it.
+/// The same for any stream of bytes without TLS.
 #[cfg(any(test, feature = "properties"))]
 pub(super) async fn run_plain<T, S>(stream: T, peer: Peer, shared: Shared, service: S)
 where

@@ -48,7 +48,7 @@ pub(super) struct Frames {
     since: Option<Instant>,
 }
 
-/// What is known of some bytes.
+/// The result of a look at some bytes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Seen {
     /// How many of them may be passed on. The rest must be shown again, together with more bytes.
@@ -194,7 +194,7 @@ mod tests {
         frame
     }
 
-    /// HEADERS of request after request, with what stands behind each.
+    /// HEADERS of request after request, with the bytes behind each.
     fn requests(count: usize, behind: &[u8]) -> Vec<u8> {
         let one = |number: usize| {
             let mut request = frame(HEADERS, 5);

@@ -11,7 +11,7 @@ use super::ServerLimits;
 use super::head::{Framing, Head, field, is_control};
 use super::refusal::Refusal;
 
-/// How many bytes of a trailer line are kept, enough to check its name. What follows belongs to its value.
+/// How many bytes of a trailer line are kept, enough to check its name. The rest belongs to its value.
 const TRAILER_BYTES_KEPT: usize = 256;
 const CHUNK_DIGITS_MAX: usize = 15;
 

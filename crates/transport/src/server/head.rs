@@ -114,7 +114,7 @@ impl Head {
             }
             _ => return Err(Refusal::BadRequest),
         }
-        // Nothing is a tunnel here, and what follows a CONNECT may be the bytes of one.
+        // This server has no tunnels, and the bytes behind a CONNECT may belong to one.
         if method.len() > METHOD_BYTES_MAX || method == b"CONNECT" {
             return Err(Refusal::BadMethod);
         }

@@ -28,7 +28,7 @@ pub fn read_host(text: &[u8]) -> Option<(&str, Option<u16>)> {
     is_host.then_some((name, port))
 }
 
-/// A name, or an IPv4 address: whatever ends in a number is one.
+/// A name, or an IPv4 address: a host that ends in a number is an address.
 fn is_name(name: &str) -> bool {
     let labels = name.strip_suffix('.').unwrap_or(name);
     // Of the label so far.

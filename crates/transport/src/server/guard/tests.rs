@@ -8,7 +8,7 @@ fn guard() -> Guard {
     Guard::new(Arc::new(ServerLimits::default()))
 }
 
-/// What becomes of a text: how much of it passes, and why the rest does not. The same however it is cut.
+/// The fate of a text: how much of it passes, and why the rest does not. The same in any cut.
 fn seen(text: impl AsRef<[u8]>) -> Seen {
     let text = text.as_ref();
     let whole = guard().look(text);

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::{Peer, Refusal, Rejection, ServerLimits, Shared, Watcher, connection};
 use crate::body::{Body, empty};
 
-/// No connection lasts longer, whatever its client does.
+/// No client can make a connection last longer.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The client's end of a connection.

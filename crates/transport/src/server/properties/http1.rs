@@ -85,7 +85,7 @@ fn verdict(pieces: &[&[u8]]) -> (usize, Option<Refusal>, bool) {
     (passed, None, guard.is_in_head())
 }
 
-/// Where each head ends that passes, when every byte comes alone; and what is held back at the end.
+/// Where each head ends that passes, when every byte comes alone; and the bytes that are held back at the end.
 fn ends_of_heads(bytes: &[u8]) -> (Vec<usize>, &[u8]) {
     let mut guard = Guard::new(Arc::new(ServerLimits::default()));
     let (mut from, mut ends) = (0, Vec::new());
@@ -156,7 +156,7 @@ enum Length {
     Chunks,
 }
 
-/// A head without its end, and how long its body is. What no head may have must not have passed.
+/// A head without its end, and how long its body is. Bytes that no head may have must not have passed.
 fn message(head: &[u8]) -> (Length, Message) {
     let text = String::from_utf8_lossy(head);
     let controls = head.iter().filter(|byte| **byte < b' ' && **byte != b'\t').count();

@@ -1,4 +1,4 @@
-//! HTTP/2: what h2 gets is what a walk over the frames says, however they are cut; a flood ends it at the same frame;
+//! HTTP/2: h2 gets the bytes that a walk over the frames finds, in any cut; a flood ends it at the same frame;
 //! no more is held back than one frame; and no body is whole that has another length than was said. Must never count as
 //! the admission does: the walk knows frames that are whole.
 
@@ -20,7 +20,7 @@ use super::cut;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// No input becomes longer than this.
 const BYTES_MAX: usize = 40 << 10;
-/// A frame of the largest size, its head, and what one read brings.
+/// A frame of the largest size, its head, and the bytes of one read.
 const HELD_MAX: usize = (16 << 10) + 9 + READ_BYTES;
 const READ_BYTES: usize = 8 << 10;
 const CONTROL_FRAMES_MAX: usize = 1_000;
@@ -77,7 +77,7 @@ fn frames(mut rest: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// What h2 gets of these bytes behind the preface.
+/// The bytes that h2 gets of these behind the preface.
 fn admitted(pieces: &[&[u8]]) -> Vec<u8> {
     let limits = Arc::new(ServerLimits::default());
     let activity = Arc::new(Activity::new(Protocol::Http2, &limits, None, Instant::now()));

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// The bytes of a line: what is graphic in ASCII stands for itself, a backslash or another byte is `\xNN`.
+/// The bytes of a line: a graphic character of ASCII stands for itself, a backslash or another byte is `\xNN`.
 fn bytes(line: &str) -> Vec<u8> {
     let (mut bytes, mut rest) = (Vec::new(), line.as_bytes());
     while let Some((first, behind)) = rest.split_first() {
