@@ -170,7 +170,7 @@ pub(crate) fn around_lists() -> Vec<Case> {
                 }
             })
         }),
-        of("a list of nobody is null", &["$body"], |_| {
+        of("an empty list is null", &["$body"], |_| {
             Change::answer(|_, reply| {
                 if reply.rows().is_some_and(|rows| rows.is_empty()) {
                     reply.set_body("null");
@@ -206,7 +206,7 @@ pub(crate) fn around_lists() -> Vec<Case> {
                 reply.headers = HeaderMap::new();
             })
         }),
-        of("everybody's key is good", &["$status"], |_| {
+        of("every key is good", &["$status"], |_| {
             Change::asked(|asked| {
                 if is_bad(asked) {
                     asked.authorization = Some(format!("Bearer {}", tests::LEGACY_KEY));
@@ -257,7 +257,7 @@ pub(crate) fn around_lists() -> Vec<Case> {
                 }
             })
         }),
-        of("a parameter that is none finds nobody", &["$records"], |_| {
+        of("an unknown parameter finds nobody", &["$records"], |_| {
             rows(|asked, rows| {
                 if asked.filter("no_such_parameter").is_some() {
                     rows.clear();

@@ -39,7 +39,7 @@ pub(crate) fn values() -> Vec<Case> {
             let hidden = vendor.records()[7].id;
             rows(move |_, rows| rows.retain(|row| id(row) != hidden))
         }),
-        bug("control lists some whom nobody else has", V1, &["$records"], |_| {
+        bug("control lists users that no other side has", V1, &["$records"], |_| {
             rows(|asked, rows| (0..8).for_each(|k| insert_like_first(asked, rows, 99_000 + k)))
         }),
     ];

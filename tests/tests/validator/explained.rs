@@ -94,7 +94,7 @@ pub(crate) fn quirks() -> Vec<Case> {
                 name => name.to_owned(),
             })
         }),
-        of("a zone has a name that is nobody else's", &["timezone"], |_| {
+        of("a zone has a name that no other zone has", &["timezone"], |_| {
             text("timezone", |name| name.replace("Istanbul", "Ankara time"))
         }),
         of("numbers are caller-id groups", &["caller_id"], |_| text("caller_id", group_of)),

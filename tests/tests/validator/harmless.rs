@@ -163,7 +163,7 @@ pub(crate) fn races() -> Vec<Case> {
         of("a group is renamed", &["sag"], |vendor| {
             between(vendor, |vendor| assert!(vendor.rename_group(5, "Analysts")))
         }),
-        of("somebody joins the group that is asked for", &["$records"], |vendor| {
+        of("a user joins the group that is asked for", &["$records"], |vendor| {
             under(vendor, "sag", |vendor| {
                 for user in vendor.records().iter().take(8) {
                     let group = simulator::Named { id: 1, name: "Agent".into() };
