@@ -3,7 +3,7 @@
 
 use domain::sweep::{Next, Paging, Sweep, Window};
 
-use crate::moving_lists::{ids_of, limits, page_with};
+use super::support::sweeps::{ids_of, limits, page_with};
 
 /// A list of ids 0, 1, 2 .. whose last page stands for every page beyond it.
 fn page(window: Window, total: u64) -> domain::sweep::Rows {

@@ -3,16 +3,16 @@
 //! by number and misbehave: what they give is never a list with a hole.
 //!
 //! Every history is made from its number alone, so a failure names the number to replay.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may")]
+#![expect(clippy::print_stdout, reason = "a test may")]
 
 use std::ops::Range;
 
-use domain::hub::{Id, Named};
-use domain::listing::Item;
-use domain::sweep::{DoubleRead, Failure, Limits, List, Next, Paging, Rows, Story, Sweep, Window};
+use domain::sweep::{Failure, Limits, List, Next, Paging, Rows, Story, Sweep, Window};
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
+
+use super::support::sweeps::{ids_of, limits, page_with, perhaps_expecting};
 
 /// How the model keeps its rows in order.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -127,37 +127,6 @@ pub(crate) fn page_of(window: Window) -> (usize, usize) {
     ((window.offset / u64::from(window.limit)) as usize + 1, window.limit as usize)
 }
 
-pub(crate) fn page_with(ids: impl IntoIterator<Item = u64>, total: u64) -> Rows {
-    let mut rows = Rows { total, ..Rows::default() };
-    for id in ids {
-        rows.bytes.extend_from_slice(format!(",{id}").as_bytes());
-        let shown = Named { id: Id::Number(id), name: None };
-        rows.push_item(Item { key: id, id: "".into(), shown, level: None });
-    }
-    rows
-}
-
-pub(crate) fn ids_of(list: &List) -> Vec<u64> {
-    let bytes: Vec<u8> =
-        list.parts.iter().flat_map(|(bytes, range)| bytes[range.clone()].to_vec()).collect();
-    let text = String::from_utf8(bytes).unwrap();
-    let ids: Vec<u64> = text.split(',').skip(1).map(|id| id.parse().unwrap()).collect();
-    assert_eq!(ids.len() as u64, list.rows);
-    assert!(list.items.iter().map(|item| item.key).eq(ids.iter().copied()));
-    ids
-}
-
-pub(crate) fn limits(paging: Paging, page_rows_max: u32, paging_proven: bool) -> Limits {
-    Limits {
-        paging,
-        page_rows_max,
-        rows_max: 100_000,
-        double_read: DoubleRead::Auto,
-        paging_proven,
-        stop_at_first: false,
-    }
-}
-
 /// The length of lists, and how often they change.
 struct Scale {
     page_rows: Range<u32>,
@@ -194,10 +163,8 @@ fn history(
     let changes_max = scale.changes_max[rng.random_range(0..5)];
     let change_percent = rng.random_range(scale.change_percent.clone());
     let room = rng.random_range(1..9);
-    let mut sweep = Sweep::new(limits(paging, page_rows_max, rng.random_bool(0.5)));
-    if rng.random_bool(0.5) {
-        sweep = sweep.expecting(rng.random_range(0..=2 * size));
-    }
+    let sweep = Sweep::new(limits(paging, page_rows_max, rng.random_bool(0.5)));
+    let mut sweep = perhaps_expecting(sweep, size, &mut rng);
     let mut in_flight: Vec<Window> = Vec::new();
     loop {
         match sweep.next(usize::saturating_sub(room, in_flight.len())) {

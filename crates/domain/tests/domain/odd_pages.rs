@@ -15,7 +15,8 @@ use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 
-use super::moving_lists::{ids_of, limits, page_of, page_with};
+use super::moving_lists::page_of;
+use super::support::sweeps::{ids_of, limits, page_with, perhaps_expecting};
 
 /// What is wrong with the pages.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -114,10 +115,8 @@ fn history(number: u64, odd: Odd, paging: Paging) -> (Result<List, Failure>, Ups
     let page_rows_max = rng.random_range(40..101);
     let mut upstream = Upstream::new(number, odd, page_rows_max, &mut rng);
     let room = rng.random_range(1..9);
-    let mut sweep = Sweep::new(limits(paging, page_rows_max, rng.random_bool(0.5)));
-    if rng.random_bool(0.5) {
-        sweep = sweep.expecting(rng.random_range(0..=2 * upstream.rows.len() as u64));
-    }
+    let sweep = Sweep::new(limits(paging, page_rows_max, rng.random_bool(0.5)));
+    let mut sweep = perhaps_expecting(sweep, upstream.rows.len() as u64, &mut rng);
     let mut in_flight: Vec<Window> = Vec::new();
     loop {
         match sweep.next(room - in_flight.len()) {

@@ -4,6 +4,8 @@
 //! knows no wire; the test provides the pages of each listing.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "only tests read this")]
 
+pub(crate) mod sweeps;
+
 use domain::id::Number;
 use domain::legacy::{Endpoint, EntryRecord, Lists, Planned};
 use domain::listing::{Item, Listing, Which};
