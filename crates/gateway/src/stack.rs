@@ -332,7 +332,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
             turns,
             share: share.clone(),
             wait_max,
-            last: Default::default(),
+            lengths: Default::default(),
             metrics: metrics(),
         }))
         // Hub words to HTTP and back; must be above `retry`, which repeats HTTP.

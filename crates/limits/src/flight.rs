@@ -36,7 +36,7 @@ impl<V, E: From<Panicked> + Clone> Reading<V, E> {
     }
 }
 
-/// The work of a reading; it ends with the same result that all others get.
+/// The work of a reading. Its result is the one that all others get.
 type Work<V, E> = BoxFuture<'static, Result<Arc<V>, E>>;
 
 /// The work, until it is done. It goes on in a task of its own when this is dropped.
@@ -79,7 +79,7 @@ where
     let work = async move {
         let read = AssertUnwindSafe(read).catch_unwind().await;
         let read = read.unwrap_or_else(|_| Err(Panicked.into()));
-        // Nobody listens if no other waits.
+        // No listener is left if no other waits.
         let _ = tell.send(read.clone());
         read
     };

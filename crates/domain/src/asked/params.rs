@@ -179,7 +179,7 @@ fn unescaped(raw: &str) -> (String, bool) {
 
 /// The filter that a parameter names, in whichever spelling.
 fn filter_of(given: &str) -> &str {
-    // As most are spelled.
+    // Most names have no bracket.
     if !given.ends_with(']') {
         return given;
     }

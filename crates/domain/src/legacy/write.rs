@@ -59,7 +59,7 @@ impl Writer<'_> {
         let Writer { out, quirks, notes } = self;
         json::joined(out, items, |out, item| {
             let name = item.name.as_deref().unwrap_or_default();
-            // A byte is found sooner than a text.
+            // Most names have no comma, and a byte is found sooner than a text.
             if !name.as_bytes().contains(&b',') || !name.contains(json::SEPARATOR) {
                 return json::inner(out, name);
             }

@@ -1,13 +1,13 @@
 //! A list that is expected to be as long as it was: all its pages are asked for at once, instead of after
-//! the first one. What the first page says goes over what was expected.
+//! the first one. What the first page says overrides what was expected.
 //!
-//! **Never:** a list that is joined, counted or ended in another way because something was expected of it.
+//! **Never:** an expectation that changes how pages are joined or counted, or where the list ends.
 
 use super::reading::Reading;
 use super::{Cap, Failure, Sweep, Window};
 
 impl Sweep {
-    /// Asks for the pages of so many rows at once, where offsets are proven.
+    /// Asks for the pages of so many rows at once, if the upstream has shown that it honours offsets.
     pub fn expecting(mut self, rows: u64) -> Self {
         if !self.story.paging_proven {
             return self;
@@ -31,6 +31,12 @@ impl Sweep {
         self.is_expecting
     }
 
+    /// Begins anew with the first page alone. The pages that were read still count as a cost.
+    pub fn expect_nothing(&mut self) {
+        self.is_expecting = false;
+        self.reading = Reading::new(self.windows.first());
+    }
+
     /// Whether a window is still waited for.
     pub fn awaits(&self, window: Window) -> bool {
         self.reading.waiting_for(window).is_some()
@@ -45,6 +51,12 @@ impl Sweep {
     /// The first page has come: drops the windows that the list does not reach, and adds those that it needs.
     pub(super) fn confirm(&mut self, total: u64) {
         self.is_expecting = false;
+        let first = &self.reading.slots[0];
+        if first.is_short() && (first.sent as u64) < total {
+            // Perhaps the upstream gives fewer rows per page now, and every other page is too far on.
+            self.reading.slots.truncate(1);
+            return;
+        }
         let pairs = self.reading.slots.windows(2);
         let needed = pairs.take_while(|pair| pair[0].window.end() < total).count();
         self.reading.slots.truncate(1 + needed);

@@ -8,7 +8,7 @@ pub const SEPARATOR: &str = ", ";
 /// Appends `text` as a JSON string; quotes, backslashes and control characters are escaped, nothing
 /// else is changed.
 pub fn string(out: &mut Vec<u8>, text: &str) {
-    // Once for all that follows, unless something must be escaped.
+    // Room for all of it, unless something must be escaped.
     out.reserve(text.len() + 2);
     out.push(b'"');
     inner(out, text);
@@ -25,7 +25,7 @@ pub fn inner(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// The same for a text that needs it. Apart, so that the others stay small.
+/// The inside of a text in which something must be escaped. A function of its own, so that the usual way stays small.
 #[cold]
 #[inline(never)]
 fn escaped(out: &mut Vec<u8>, text: &str) {
@@ -36,8 +36,8 @@ fn escaped(out: &mut Vec<u8>, text: &str) {
     out.remove(start);
 }
 
-/// Whether `bytes` have a quote, a backslash or a control character from `start` on. What stands before it
-/// is only read, so that a short text fills a block.
+/// Whether `bytes` have a quote, a backslash or a control character from `start` on. The bytes before it fill
+/// the block of a short text, and decide nothing.
 pub fn must_escape(bytes: &[u8], start: usize) -> bool {
     let mut end = bytes.len();
     while let Some(block) = bytes.get(..end).and_then(|bytes| bytes.last_chunk::<BLOCK>()) {

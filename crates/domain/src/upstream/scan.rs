@@ -194,7 +194,7 @@ impl<'de> Scan<'de> {
         Some(text)
     }
 
-    /// The end of a string without escapes, and of usual length, that stands here.
+    /// The end of the string that stands here, if it has no escape and is not too long.
     #[inline(always)]
     fn plain_end(&mut self) -> Option<usize> {
         if self.byte() != Some(b'"') {

@@ -13,7 +13,7 @@ use super::scan::{Fault, Scan};
 /// Nesting allowed inside an unread value. Known objects are at most 4 deep, so 32 in all.
 const SKIP_DEPTH_MAX: u8 = 28;
 
-/// As many members as most lists of a user have at most.
+/// Most lists of a user have no more members.
 const FEW: usize = 4;
 
 /// What can be read from a page.

@@ -5,7 +5,7 @@ use domain::sweep::{Next, Paging, Sweep, Window};
 
 use super::support::sweeps::{ids_of, limits, page_with};
 
-/// A list of ids 0, 1, 2 .. whose last page stands for every page beyond it.
+/// A page of the list of ids 0, 1, 2 .., from an upstream that gives its last page for every page beyond the end.
 fn page(window: Window, total: u64) -> domain::sweep::Rows {
     let last = total.saturating_sub(u64::from(window.limit));
     let start = if window.offset < total { window.offset } else { last };
@@ -63,4 +63,31 @@ fn an_upstream_that_ignores_offsets_is_found_out_all_the_same() {
     windows.iter().rev().for_each(|window| sweep.put(*window, page_with(0..100, 950)));
     let Next::Failed(failure) = sweep.next(20) else { panic!("every page is the first") };
     assert_eq!(failure, domain::sweep::Failure::PagingBroken);
+}
+
+/// A vendor that gives so few rows per page that a page is full of them is read as if nothing was expected.
+#[test]
+fn an_upstream_that_gives_fewer_rows_per_page_now_is_found_out_as_soon() {
+    let read = |mut sweep: Sweep| {
+        let mut in_flight: Vec<Window> = Vec::new();
+        loop {
+            match sweep.next(8 - in_flight.len()) {
+                Next::Read(windows) => in_flight.extend(windows),
+                Next::Done(list) => return (ids_of(&list).len(), list.story, sweep.was_regular()),
+                Next::Failed(failure) => unreachable!("{failure:?}"),
+            }
+            in_flight.retain(|window| sweep.awaits(*window));
+            if !in_flight.is_empty() {
+                let window = in_flight.remove(0);
+                let end = 3000.min(window.offset + u64::from(window.limit.min(60)));
+                sweep.put(window, page_with(window.offset..end, 3000));
+            }
+        }
+    };
+    let new = || Sweep::new(limits(Paging::Offset, 100, true));
+    let (rows, as_ever, _) = read(new());
+    let (expected_rows, expected, was_regular) = read(new().expecting(3000));
+    assert_eq!((rows, expected_rows, was_regular), (3000, 3000, false));
+    assert!(expected.pages <= as_ever.pages + 8, "{expected:?} in place of {as_ever:?}");
+    assert_eq!(expected.restarts, as_ever.restarts);
 }

@@ -167,7 +167,7 @@ fn history(
     let mut sweep = perhaps_expecting(sweep, size, &mut rng);
     let mut in_flight: Vec<Window> = Vec::new();
     loop {
-        match sweep.next(usize::saturating_sub(room, in_flight.len())) {
+        match sweep.next(room - in_flight.len()) {
             Next::Read(windows) => in_flight.extend(windows),
             Next::Failed(failure) => return (Err(failure), model),
             Next::Done(list) => return (Ok(ids_of(&list)), model),

@@ -310,9 +310,7 @@ struct Leading<'a> {
 impl Leading<'_> {
     async fn take_further(mut self) -> Result<Arc<Whole>, Error> {
         let Some(lead) = &mut self.lead else { return Err(Error::Internal) };
-        let answer = lead.take_further().await;
-        self.lead = None;
-        answer
+        lead.take_further().await
     }
 }
 

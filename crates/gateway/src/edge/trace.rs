@@ -178,7 +178,7 @@ impl UnderWay {
         tracing::info!(
             target: ACCESS,
             parent: &self.span,
-            // As text it is written without a formatter.
+            // A text is written without the formatter that a message in quotes has.
             message = "answered",
             method = self.method,
             endpoint = account.endpoint.unwrap_or("none"),

@@ -3,7 +3,8 @@
 //! Everything sent from here is a GET of a list, so repeating it changes nothing upstream. After a
 //! 429 the whole caller pauses, not just this page: the upstream counts by key. However much fails, only
 //! a part of what is sent are repeats: caller and upstream have a budget for them. Background requests
-//! never queue, never retry and never pause the caller.
+//! never queue, never retry and never pause the caller. Must never send a request before the time that the
+//! upstream named.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,8 +25,8 @@ use crate::observe::metrics::Metrics;
 
 /// Full jitter: the longest wait before the second, third and every later attempt.
 const JITTER_MAX: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
-/// The part of a wait that nobody told for which the caller's other requests wait, too, when a request meets
-/// its first 429: one page of many may be refused by chance.
+/// One page of many may be refused by chance. So after a request's first 429 that names no time, the caller's
+/// other requests wait only for this part of its wait, unless they wait for something else already.
 const OTHERS_WAIT: u32 = 5;
 /// The longest time a client is told.
 const RETRY_AFTER_TOLD_MAX: Duration = Duration::from_secs(3600);
@@ -84,7 +85,7 @@ impl Retry {
             let then = Instant::now() + wait;
             let is_hopeless = wait > settings.retry_after_max || then >= attempt.deadline;
             if matches!(error, Error::RateLimited { .. }) {
-                let is_first = told.is_none() && made == 1;
+                let is_first = told.is_none() && made == 1 && !self.pause.is_on();
                 let all_wait = if is_first { wait / OTHERS_WAIT } else { wait };
                 // However long a wait was told, the caller pauses no longer than the limit: a header
                 // must not switch it off for hours.

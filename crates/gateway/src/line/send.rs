@@ -115,7 +115,7 @@ impl Sending {
     ) -> Result<Request<Bytes>, Error> {
         let Authorized { attempt, authorization } = authorized;
         let base = self.upstream.base.as_ref().ok_or(Error::Internal)?;
-        // With the base before it, it may be too long.
+        // Behind a base with a path it may be too long for a URI.
         let uri = base.uri(&attempt.target).ok_or(Error::BadFilter)?;
         let mut request = Request::new(Bytes::new());
         *request.uri_mut() = uri;

@@ -1,22 +1,21 @@
 //! One list from many pages: whole and consistent, or an error. What is read, in which order and
 //! when it is whole, the sweep decides (`domain::sweep`); here it is driven, many pages at a time.
 //!
-//! The first page of a list is read at once. A list of more pages waits for its turn among the caller's long
-//! lists, first come, first served, and for room among the bytes that lists may hold: so lists end one after
-//! another instead of all together never.
+//! A list of more than one page waits for its turn among the caller's long lists, first come, first served, and
+//! for room among the bytes that lists may hold: so lists end one after another instead of all together never.
+//! It waits when its first page has told how many there are, or before that page if it is expected to have more.
 //!
 //! The first error drops every page still in flight. Once the first page has told how many there are, a
 //! list that cannot be read in time at the upstream's pace is refused, before it has cost any more.
 //!
-//! A whole list is expected to be as long as the caller's last one: its pages are asked for without waiting for
-//! the first. Nothing is expected of an upstream with a pace, since a list that is refused for it would be
-//! refused for ever.
+//! A whole list is expected to be as long as the caller's last one (`expected.rs`), and its pages are asked for
+//! without waiting for the first. Must never fail because of what was expected.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use domain::listing::{Listing, Which};
 use domain::sweep::{Failure, Limits, List, Next, Rows, Story, Sweep, Window};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -24,6 +23,7 @@ use limits::{Admission, Full, Holding, Pause, Share, Shed, may_stay};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
+use super::expected::{Expected, Kind, Lengths};
 use super::narrow::{is_of_page, narrow};
 use crate::error::Error;
 use crate::layer::call::{
@@ -44,22 +44,14 @@ pub(crate) struct FanOut {
     pub(crate) share: Share,
     /// How long a list waits for room.
     pub(crate) wait_max: Duration,
-    /// The caller's last whole lists, by which users they have.
-    pub(crate) last: Mutex<HashMap<Which, Expected>>,
+    /// Of the caller's last whole lists.
+    pub(crate) lengths: Lengths,
     pub(crate) metrics: Metrics,
 }
 
 /// A page that works again after this time did not fail for good; and clients that ask again at once come
 /// first.
 const SEARCH_AFTER: Duration = Duration::from_secs(2);
-
-/// What the next list is expected to be like.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Expected {
-    rows: u64,
-    /// Of the largest page.
-    page_bytes: usize,
-}
 
 impl<S: Below<PageCall, PageRead>> Around<S, ListCall> for FanOut {
     type Response = Listed;
@@ -85,16 +77,14 @@ impl FanOut {
             paging_proven: upstream.is_paging_proven(),
             stop_at_first: call.audience.is_none() && call.wants_one(),
         };
-        let mut sweep = Sweep::new(limits);
+        let kind = Kind::of(&call, upstream);
+        let expected = self.lengths.take(kind);
+        let mut sweep = Sweep::new(limits).expecting(expected.map_or(0, |list| list.rows));
         self.share.admits().map_err(|full| self.refused(full))?;
         let call = Arc::new(call);
         let mut in_flight = FuturesUnordered::new();
         let (mut found, mut held, mut long) = (Found::default(), 0, None::<Long>);
         let (mut restarts, mut page_bytes) = (0, 0);
-        let kind = self.kind(&call);
-        if let Some(expected) = kind.and_then(|which| self.expected(which)) {
-            (sweep, page_bytes) = (sweep.expecting(expected.rows), expected.page_bytes);
-        }
         if sweep.is_expecting() {
             long = Some(Box::pin(self.turn(&call, held)).await?);
         }
@@ -108,7 +98,12 @@ impl FanOut {
             };
             // Pages that come back at the same time may not hold more than the questions may together.
             let at_once = match (&call.audience, &long) {
-                (Some(_), Some(long)) => pages_max.min(long.holding.fits(page_bytes).max(1)),
+                (Some(_), Some(long)) => {
+                    let known =
+                        expected.filter(|_| sweep.is_expecting()).map(|list| list.page_bytes);
+                    let page_bytes = page_bytes.max(known.unwrap_or_default());
+                    pages_max.min(long.holding.fits(page_bytes).max(1))
+                }
                 _ => pages_max,
             };
             let free = if may_go_on { at_once.saturating_sub(in_flight.len()) } else { 0 };
@@ -119,9 +114,8 @@ impl FanOut {
                         upstream.set_paging_proven(true);
                     }
                     self.note(&call, list.story);
-                    if let Some(which) = kind {
-                        let rows = Some(list.read).filter(|_| sweep.was_regular());
-                        self.expect(which, rows.map(|rows| Expected { rows, page_bytes }));
+                    if sweep.was_regular() {
+                        self.lengths.put(kind, Expected { rows: list.read, page_bytes });
                     }
                     let holding = long.map(|long| Arc::new(long.holding.ended()));
                     return Ok(Listed { list, found, holding, ..Listed::default() });
@@ -130,19 +124,17 @@ impl FanOut {
                     if failure == Failure::PagingBroken {
                         upstream.set_paging_proven(false);
                     }
-                    kind.inspect(|which| self.expect(*which, None));
                     self.note(&call, sweep.story());
                     return Err(Error::List(failure));
                 }
                 Next::Read(windows) => {
-                    // A page that is read alone, as most are, needs no set of pages in flight.
+                    // Most pages are read alone, without a set of pages in flight.
                     if let (true, [window]) = (in_flight.is_empty(), windows.as_slice()) {
                         alone = Some(*window);
                     }
                     for window in windows.into_iter().filter(|_| alone.is_none()) {
                         let page = PageCall { list: Arc::clone(&call), window };
-                        let page = inner.ask(page);
-                        in_flight.push(async move { (window, page.await) });
+                        in_flight.push(Page { window, read: inner.ask(page) });
                     }
                 }
             }
@@ -163,13 +155,13 @@ impl FanOut {
             if let Some((window, read)) = next {
                 let read = match read {
                     Ok(read) => read,
-                    // The list has become too short for it.
-                    Err(_) if !sweep.awaits(window) => continue,
-                    // It may have: the list is read as if nothing was expected of it.
-                    Err(error) if sweep.is_expecting() && is_of_page(&error) => {
-                        kind.inspect(|which| self.expect(*which, None));
+                    // The list may have become too short for this page: nothing is expected of it any more.
+                    Err(error)
+                        if sweep.is_expecting() && window.offset > 0 && is_of_page(&error) =>
+                    {
                         in_flight.clear();
-                        (sweep, found) = (Sweep::new(limits), Found::default());
+                        sweep.expect_nothing();
+                        found = Found::default();
                         if let Some(long) = &mut long {
                             long.holding.shrink(0);
                         }
@@ -203,7 +195,16 @@ impl FanOut {
                 if let Some(audience) = &call.audience {
                     self.tell_found(audience, &rows, sweep.story());
                 }
+                let was_expecting = sweep.is_expecting();
                 sweep.put(window, rows);
+                if was_expecting && !sweep.is_expecting() {
+                    // The list may be too short for some pages: those are waited for no more, and hold nothing.
+                    let needed = in_flight.into_iter().filter(|page| sweep.awaits(page.window));
+                    in_flight = needed.collect();
+                    if let Some(long) = &mut long {
+                        long.holding.shrink(sweep.keep_views(|_| true));
+                    }
+                }
                 self.fits(&call, &sweep).inspect_err(|_| self.note(&call, sweep.story()))?;
                 if call.audience.as_ref().is_some_and(|audience| audience.is_deserted()) {
                     self.note(&call, sweep.story());
@@ -222,31 +223,17 @@ impl FanOut {
     }
 }
 
-impl FanOut {
-    /// Which users a list has, if it has all of them, page by page.
-    fn kind(&self, call: &ListCall) -> Option<Which> {
-        let Listing::Users(which) = call.listing else { return None };
-        let dialect = self.upstream.dialect;
-        let is_filtered = |filter| dialect.is_filtered(&call.listing, filter);
-        let is_whole = call.audience.is_some() || !call.ask.filter().is_some_and(is_filtered);
-        (is_whole && !call.wants_one()).then_some(which)
-    }
+/// A page that is being read.
+struct Page<'a> {
+    window: Window,
+    read: Answering<'a, PageRead>,
+}
 
-    fn expected(&self, which: Which) -> Option<Expected> {
-        let paced = self.upstream.pacer.is_some();
-        self.last().get(&which).copied().filter(|_| !paced)
-    }
+impl Future for Page<'_> {
+    type Output = (Window, Result<PageRead, Error>);
 
-    fn expect(&self, which: Which, expected: Option<Expected>) {
-        match expected {
-            Some(expected) => self.last().insert(which, expected),
-            None => self.last().remove(&which),
-        };
-    }
-
-    fn last(&self) -> MutexGuard<'_, HashMap<Which, Expected>> {
-        // Plain data, valid after any panic.
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.read.as_mut().poll(cx).map(|read| (self.window, read))
     }
 }
 

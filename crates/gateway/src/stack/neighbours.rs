@@ -69,7 +69,7 @@ impl Lists {
             turns,
             share: share.clone(),
             wait_max: WAIT,
-            last: Default::default(),
+            lengths: Default::default(),
             metrics: state.metrics.clone(),
         });
         let below = below.map_err(|error: BoxError| *error.downcast::<Error>().unwrap());

@@ -109,7 +109,7 @@ fn time(to: &mut String) -> fmt::Result {
     Ok(())
 }
 
-/// All digits of a number, the first of which stands at this `place`.
+/// The digits of a number, from the one at this `place` (such as 100 for three digits) to the last.
 fn digits(to: &mut String, number: u32, mut place: u32) {
     while place > 0 {
         to.push(char::from(b'0' + (number / place % 10) as u8));

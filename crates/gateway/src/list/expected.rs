@@ -1,0 +1,63 @@
+//! The length of a caller's last whole lists, which the next ones are expected to have. Must never say anything
+//! of a list that was read in several attempts, nor say it twice: a list that does not end as expected is
+//! followed by one of which nothing is expected.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use domain::listing::{Listing, Which};
+
+use crate::layer::call::ListCall;
+use crate::line::upstream::Upstream;
+
+/// A kind of whole list. Its pages hold more where several questions share them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Kind {
+    users: Which,
+    is_shared: bool,
+}
+
+impl Kind {
+    /// The kind of a list; `None` if it is not read whole, or the upstream filters it.
+    pub(super) fn of(call: &ListCall, upstream: &Upstream) -> Option<Kind> {
+        let Listing::Users(users) = call.listing else { return None };
+        let is_shared = call.audience.is_some();
+        let is_filtered = |filter| upstream.dialect.is_filtered(&call.listing, filter);
+        let is_whole = is_shared || !call.ask.filter().is_some_and(is_filtered);
+        // A list that is refused for its pace would never be read, and so be refused for ever.
+        let is_paced = upstream.pacer.is_some();
+        (is_whole && !is_paced && !call.wants_one()).then_some(Kind { users, is_shared })
+    }
+}
+
+/// A list that ended well.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Expected {
+    /// All its rows.
+    pub(super) rows: u64,
+    /// The bytes of its largest page, rendered.
+    pub(super) page_bytes: usize,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Lengths(Mutex<HashMap<Kind, Expected>>);
+
+impl Lengths {
+    /// Takes the expectation out; the list puts it back if it ends well.
+    pub(super) fn take(&self, kind: Option<Kind>) -> Option<Expected> {
+        self.lengths().remove(&kind?)
+    }
+
+    /// Remembers a list that ended well.
+    pub(super) fn put(&self, kind: Option<Kind>, list: Expected) {
+        if let Some(kind) = kind {
+            self.lengths().insert(kind, list);
+        }
+    }
+
+    fn lengths(&self) -> MutexGuard<'_, HashMap<Kind, Expected>> {
+        // Plain data, valid after any panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
