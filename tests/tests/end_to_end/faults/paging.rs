@@ -204,18 +204,22 @@ async fn f11_an_empty_page_in_the_middle_that_stays_empty_is_502() {
 
 #[tokio::test]
 async fn f11_a_short_page_in_the_middle_loses_no_row() {
-    let world = world(450).await;
     for offset in [0, 99, 198, 297] {
         for times in [Some(1), None] {
-            let short_page_at = Some(At { offset, times });
-            let what = format!("half a page at {offset}, {times:?} times");
-            let (answer, _, asked) =
-                under(&world, Faults { short_page_at, ..Faults::default() }).await;
-            expect::rows(&answer, &world.live(), &what);
+            let world = world(450).await;
             // A first page of half the size looks like a lower cap, and is read on with it.
-            let most = if offset == 0 { cost(450, 49) } else { cost(450, 99) };
-            assert!(asked <= most + 4, "{what}: {asked} requests");
-            is_good_again(&world).await;
+            let most = if offset == 0 { cost(450, 49) + 4 } else { cost(450, 99) + 4 };
+            // The other pages of a list that was read before are asked for beside the first, and may be in vain.
+            let expected = if offset == 0 { cost(450, 99) - 1 } else { 0 };
+            for most in [most, most + expected] {
+                let short_page_at = Some(At { offset, times });
+                let what = format!("half a page at {offset}, {times:?} times");
+                let (answer, _, asked) =
+                    under(&world, Faults { short_page_at, ..Faults::default() }).await;
+                expect::rows(&answer, &world.live(), &what);
+                assert!(asked <= most, "{what}: {asked} requests");
+                is_good_again(&world).await;
+            }
         }
     }
 }
