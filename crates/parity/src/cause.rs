@@ -3,6 +3,7 @@
 //! new API itself holds the other value. A difference without evidence is a bug.
 
 mod filtered;
+pub(crate) mod forms;
 mod pairs;
 mod values;
 mod votes;

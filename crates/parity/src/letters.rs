@@ -135,3 +135,81 @@ pub(crate) fn is_hidden(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}'
         | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
 }
+
+/// JSON in which half an emoji can be read: the escape of a surrogate without its other half becomes the text
+/// of that escape. `None` where every escape stands for a character.
+pub(crate) fn halves_shown(json: &str) -> Option<String> {
+    let unit = |at: usize| {
+        let digits = json.get(at..)?.strip_prefix("\\u")?.get(..4)?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let (mut shown, mut rest, mut at) = (String::new(), 0, 0);
+    while at < json.len() {
+        if json.as_bytes()[at] != b'\\' {
+            at += 1;
+            continue;
+        }
+        let is_whole = match unit(at) {
+            Some(0xd800..=0xdbff) => matches!(unit(at + 6), Some(0xdc00..=0xdfff)),
+            Some(0xdc00..=0xdfff) => false,
+            _ => {
+                at += 2;
+                continue;
+            }
+        };
+        if is_whole {
+            at += 12;
+            continue;
+        }
+        shown.push_str(&json[rest..at]);
+        shown.push('\\');
+        (rest, at) = (at, at + 6);
+    }
+    (rest > 0 || !shown.is_empty()).then(|| shown + &json[rest..])
+}
+
+/// Whether the second text is the first one, cut within a character: it ends in half an emoji as
+/// [`halves_shown`] has it, or in signs for bytes that are no text.
+pub(crate) fn is_cut_within(whole: &str, cut: &str) -> bool {
+    let end = cut.len().saturating_sub(6);
+    let half = cut.get(end..).and_then(|end| end.strip_prefix("\\u"));
+    let is_half = |digits: &str| {
+        matches!(u16::from_str_radix(digits, 16), Ok(0xd800..=0xdfff)) && digits.len() == 4
+    };
+    let (before, is_cut) = match half.filter(|digits| is_half(digits)) {
+        Some(_) => (&cut[..end], true),
+        None => (cut.trim_end_matches('\u{fffd}'), cut.ends_with('\u{fffd}')),
+    };
+    let next = whole.strip_prefix(before).and_then(|rest| rest.chars().next());
+    is_cut && next.is_some_and(|next| !next.is_ascii() && next != '\u{fffd}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_an_emoji_is_read_as_the_text_of_its_escape() {
+        let of = |json: &str| halves_shown(json);
+        assert_eq!(of(r#""Max \ud83c""#).as_deref(), Some(r#""Max \\ud83c""#));
+        assert_eq!(of(r#""\udfa7 \ud83cx""#).as_deref(), Some(r#""\\udfa7 \\ud83cx""#));
+        for whole in [r#""Max \ud83c\udfa7""#, r#""Max \\ud83c""#, r#""Max \u00eb""#, "\"Max\""] {
+            assert_eq!(of(whole), None, "{whole}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_cut_within_a_character_or_it_is_not() {
+        for (whole, cut, is_it) in [
+            ("Max 🎧 Ray", "Max \\ud83c", true),
+            ("Max 🎧 Ray", "Max \u{fffd}", true),
+            ("Zoë", "Zo\u{fffd}", true),
+            ("Max 🎧 Ray", "Max ", false),
+            ("Max Ray", "Max \u{fffd}", false),
+            ("Max 🎧 Ray", "Mix \u{fffd}", false),
+            ("Max 🎧", "Max \\u00eb", false),
+        ] {
+            assert_eq!(is_cut_within(whole, cut), is_it, "{whole:?} {cut:?}");
+        }
+    }
+}

@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use corpus::node::Node;
 use serde_json::value::RawValue;
 
+use crate::letters::halves_shown;
+
 /// The JSON around the records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Envelope {
@@ -37,8 +39,11 @@ pub struct Record<'a> {
 
 impl Record<'_> {
     pub fn node(&self) -> Node {
+        let read = |text: &str| Node::parse(text.as_bytes()).ok();
         // A record that cannot be parsed is compared as text.
-        Node::parse(self.raw.as_bytes()).unwrap_or_else(|_| Node::from(self.raw))
+        read(self.raw)
+            .or_else(|| read(&halves_shown(self.raw)?))
+            .unwrap_or_else(|| Node::from(self.raw))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use corpus::node::Node;
 use tests::mutate::Change;
-use tests::mutate::edit::{field, filter_by, id, parts, rows, text};
+use tests::mutate::edit::{field, filter_by, id, inside, parts, rows, set, text};
 
 use crate::bugs_answers::{around, error, insert_like_first};
 use crate::case::{Case, Side, V1, V3, bug};
@@ -31,6 +31,31 @@ pub(crate) fn values() -> Vec<Case> {
         }),
         bug("control shows the first supervised team only", V1, &["supervisor_in_teams"], |_| {
             parts("supervisor_in_teams", |teams| teams.truncate(1))
+        }),
+        bug("control writes None where a user has no extension", V1, &["extension"], |_| {
+            replaced("extension", "None")
+        }),
+        bug("control shows levels of skills as 5.0", V1, &["assigned_skills"], |_| {
+            inside("assigned_skills", "value", |value| {
+                if let Node::Number(level) = value
+                    && let Some(level) = level.as_f64().and_then(serde_json::Number::from_f64)
+                {
+                    *value = Node::Number(level);
+                }
+            })
+        }),
+        bug("control shows the extensions of two users as null", V1, &["extension"], |vendor| {
+            let records = vendor.records();
+            let with =
+                records.iter().filter(|user| user.extension.is_some() && user.deleted_at.is_none());
+            let two: Vec<u64> = with.take(2).map(|user| user.id).collect();
+            set("extension", move |row, _| two.contains(&id(row)).then_some(Node::Null))
+        }),
+        bug("control cuts one name within an emoji", V1, &["name"], |_| {
+            text("name", |name| match name.split_once('🎧') {
+                Some((before, _)) => format!("{before}\u{fffd}"),
+                None => name.to_owned(),
+            })
         }),
         bug("control never lists a group", V1, &["$records"], |_| {
             rows(|_, rows| rows.retain(|row| row.get("sag").and_then(Node::text) != Some("Agent")))

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::{Evidence, Judgement, KnownEndpoint, quoted};
 use crate::compare::{Kind, RECORDS};
 use crate::filter::{Index, MODES, Ways, fits_all, limiting, ways};
+use crate::zone;
 
 impl Evidence<'_> {
     /// Judges a record that only one side lists under a filter. `listed` are the keys that control lists.
@@ -43,6 +44,9 @@ impl Evidence<'_> {
             }
             _ => {}
         }
+        if self.has_zone_of_several_names(known, filters, listed) {
+            return self.zone_of_several_names();
+        }
         let other = self.mode.get_or_init(|| self.other_mode(known, filters, listed));
         if let Some(judgement) = other {
             return judgement.clone();
@@ -59,6 +63,35 @@ impl Evidence<'_> {
             },
             None => Judgement::bug("control filters in a way that no setting has"),
         }
+    }
+
+    /// Whether control lists just those whose zone has the name that the filter asks for, while its users have
+    /// other names of this zone too. The new API has one id for all of these names.
+    fn has_zone_of_several_names(
+        &self,
+        known: &KnownEndpoint,
+        filters: &[(String, String)],
+        listed: &HashSet<String>,
+    ) -> bool {
+        let (zones, others): (Vec<_>, Vec<_>) =
+            limiting(filters).into_iter().cloned().partition(|(filter, _)| filter == "timezone");
+        let [(_, wanted)] = &zones[..] else { return false };
+        let zone_of = |key: &str| known.control.value(self.endpoint, key, "timezone");
+        let is_same = |name: &str| zone::id(name) == zone::id(wanted);
+        let keys = || known.control.rows.keys();
+        let names: HashSet<&str> =
+            keys().filter_map(|key| zone_of(key)).filter(|name| is_same(name)).collect();
+        let of_name = |index: &Index| -> HashSet<String> {
+            let fits = |key: &&String| {
+                index.value(self.endpoint, key, "timezone") == Some(wanted)
+                    && fits_all(self.endpoint, index, key, &others, self.settings)
+            };
+            index.rows.keys().filter(fits).cloned().collect()
+        };
+        // Where candidate has the same names, it could have told them apart.
+        names.len() > 1
+            && of_name(&known.control) == *listed
+            && of_name(&known.candidate) != *listed
     }
 
     /// The setting under which the filters find control's list in control's own data.

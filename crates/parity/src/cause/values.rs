@@ -3,6 +3,7 @@
 use corpus::node::Node;
 use report::Cause;
 
+use super::forms::another_form;
 use super::pairs::CHANNEL_TYPE;
 use super::{Evidence, Judgement, quoted};
 use crate::compare::Difference;
@@ -100,13 +101,10 @@ impl Evidence<'_> {
             }
         }
         self.dictionary(difference, row.get(field), control, candidate).unwrap_or_else(|| {
-            if is_same_text(control, candidate) {
-                return Judgement::bug("the same value in another form");
-            }
-            Judgement::new(
-                Cause::UpstreamData,
-                "the new API holds another value than the legacy one, translated faithfully",
-            )
+            let faithful =
+                "the new API holds another value than the legacy one, translated faithfully";
+            in_another_form(difference)
+                .unwrap_or_else(|| Judgement::new(Cause::UpstreamData, faithful))
         })
     }
 
@@ -177,6 +175,7 @@ impl Evidence<'_> {
             _ => {}
         }
         self.dictionary(difference, None, control, candidate)
+            .or_else(|| in_another_form(difference))
             .unwrap_or_else(|| Judgement::bug("nothing known explains it"))
     }
 
@@ -262,7 +261,10 @@ impl Evidence<'_> {
                     return Some(self.zone_name(zone, name, is_entry));
                 }
                 let is_other_zone = zone::is_known(name) || name.is_empty();
-                (!is_other_zone && is_entry).then(|| self.zone_name(zone, name, true))
+                // Without the new API's own value, only a known zone is one that it may send.
+                let may_be_sent = raw.is_some() || zone::is_known(shown);
+                (!is_other_zone && is_entry && may_be_sent)
+                    .then(|| self.zone_name(zone, name, true))
             }
             ("sag", Node::Text(group), Node::Text(role)) if self.is_role(role) => {
                 // A group beside several roles needs more than a dictionary: some user has a wrong role.
@@ -339,13 +341,17 @@ impl Evidence<'_> {
     /// The judgement of another name of a zone. `is_entry` tells whether control always uses this name.
     fn zone_name(&self, zone: &str, name: &str, is_entry: bool) -> Judgement {
         if !is_entry {
-            return Judgement::loss(
-                "the new API has one id for the zone, and control calls it by several names",
-            );
+            return self.zone_of_several_names();
         }
         let table = format!("{}.timezone_names", self.table());
         let why = "another name of the same time zone makes it equal";
         Judgement::quirk(table, &quoted(zone), quoted(name), why)
+    }
+
+    pub(super) fn zone_of_several_names(&self) -> Judgement {
+        Judgement::loss(
+            "the new API has one id for the zone, and control calls it by several names",
+        )
     }
 
     fn channel(&self, difference: &Difference) -> Option<Judgement> {
@@ -450,14 +456,10 @@ fn is_nothing(node: &Node) -> bool {
     }
 }
 
-/// Whether two values differ in their form only: `7` and `"7"`, `null` and the empty text.
-fn is_same_text(one: &Node, other: &Node) -> bool {
-    let text = |node: &Node| match node {
-        Node::Text(text) => text.clone(),
-        Node::Null => String::new(),
-        other => other.to_json(),
-    };
-    one.kind() != other.kind() && text(one) == text(other)
+/// The judgement that two values are one in two forms. A part of a list counts by itself.
+fn in_another_form(difference: &Difference) -> Option<Judgement> {
+    let (control, candidate) = (difference.control.as_ref()?, difference.candidate.as_ref()?);
+    another_form(control, candidate).map(Judgement::bug)
 }
 
 /// Whether a text is a phone number, or a short number.

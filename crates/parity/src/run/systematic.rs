@@ -242,10 +242,46 @@ mod tests {
         assert_eq!(of_two("extension", ["u0", "u1"], ["", ""]), bug);
         assert_eq!(of_two("assigned_queues", ["a, c", "d"], ["a, b, c", "b, d"]), bug);
         assert_eq!(of_two("assigned_queues", ["a, B", "B"], ["a, b", "b"]), bug);
+        assert_eq!(of_two("name", ["null", "null"], ["Mary", "Joe"]), bug);
         assert_eq!(of_two("name", ["Jane", "Joan"], ["Mary", "Joe"]), data);
         assert_eq!(of_two("name", ["Jane", "Joan"], ["Jane.", "Joan."]), data);
         assert_eq!(of_two("extension", ["1234", "5678"], ["8001", "8002"]), data);
         assert_eq!(of_two("assigned_queues", ["a, c", "d"], ["a, b", "d, e"]), data);
+    }
+
+    #[test]
+    fn values_of_two_users_that_control_shows_as_null_are_a_bug() {
+        let rows = |values: [&str; 2]| {
+            let of = |(id, value): (usize, &&str)| format!(r#",{{"id":{id},"extension":{value}}}"#);
+            let rows: String = values.iter().enumerate().map(of).collect();
+            format!(r#"[{{"id":8,"extension":"8"}},{{"id":9,"extension":null}}{rows}]"#)
+        };
+        let whole = rows([r#""81""#, r#""82""#]);
+        assert_eq!(judged(&rows(["null", "null"]), &whole), [Cause::Bug; 2]);
+        assert_eq!(judged(&rows(["null", r#""82""#]), &whole), [Cause::UpstreamData]);
+    }
+
+    #[test]
+    fn two_users_who_moved_to_a_new_part_are_no_rule_while_others_keep_the_old_one() {
+        let rows = |moved: usize, others: usize, by: &str| {
+            let row = |id: usize| {
+                let queue = if id < moved { by } else { "Old" };
+                format!(r#"{{"id":{id},"assigned_queues":"A{id}, {queue}"}}"#)
+            };
+            format!("[{}]", (0..moved + others).map(row).collect::<Vec<_>>().join(","))
+        };
+        let of = |moved, others| judged(&rows(moved, others, "New"), &rows(moved, others, "Old"));
+        assert_eq!(of(2, 12), [Cause::UpstreamData; 2]);
+        assert_eq!(of(3, 12), [Cause::Bug; 3], "three are no chance");
+    }
+
+    #[test]
+    fn a_rule_that_rounds_names_the_ends_of_both_numbers() {
+        let number = |text: &str| Node::parse(text.as_bytes()).unwrap();
+        let of = |one: &str, other: &str| rules::both_numbers(&number(one), &number(other));
+        let told = of("15551234567", "15551234570");
+        assert_eq!(told, ": a number that ends in 67 ends in 70");
+        assert_eq!(of("15551234567", "10000000000"), "", "that would be a user's number");
     }
 
     /// Four users whose skill A has the name B for control, and others.

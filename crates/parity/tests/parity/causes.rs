@@ -205,3 +205,49 @@ fn a_filter_that_control_applies_as_set_is_no_quirk() {
         assert_eq!(found.cause == Cause::Quirk, is_quirk, "{listed:?}: {}", found.why);
     }
 }
+
+#[test]
+fn one_value_in_another_form_is_never_the_data_of_the_new_api() {
+    for (field, shown, control) in [
+        ("extension", "null", r#""null""#),
+        ("extension", "null", r#""None""#),
+        ("extension", "null", r#""-""#),
+        ("extension", r#""nil""#, "null"),
+        ("extension", r#""5""#, r#""5.0""#),
+        ("extension", r#""1000""#, r#""1e3""#),
+        ("name", r#""Max 🎧 Ray""#, r#""Max \ufffd""#),
+    ] {
+        let of = |value: &str| format!(r#"{{"{field}":{value}}}"#);
+        let (control, shown) = (of(control), of(shown));
+        let found = judged("voiso-v4", KeyedBy::Id, Some(&shown), field, &control, &shown);
+        assert_eq!(found.cause, Cause::Bug, "{control} {shown}: {}", found.why);
+        assert!(!found.why.contains("nothing known"), "{control} {shown}: {}", found.why);
+    }
+}
+
+/// Three users of one zone, for which control has two names, and candidate one.
+#[test]
+fn names_of_a_zone_that_users_chose_explain_the_filter_too() {
+    let row = |zone: &str| format!(r#"{{"timezone":"{zone}"}}"#);
+    let (london, edinburgh) = (row("London"), row("Edinburgh"));
+    let known = known(&[(&edinburgh, &london), (&london, &london), (&london, &london)]);
+    let (settings, knowledge) = (Settings::default(), Knowledge::default());
+    let judge = |wanted: &str, key: &str, listed: &[&str]| {
+        let evidence = Evidence {
+            endpoint: v1(),
+            knowledge: &knowledge,
+            settings: &settings,
+            keyed_by: KeyedBy::Id,
+            witness: None,
+            pairs: &known.endpoints["v1_users"].pairs,
+            known: &known,
+            mode: OnceCell::new(),
+        };
+        let filters = [("timezone".to_owned(), wanted.to_owned())];
+        let listed: HashSet<String> = listed.iter().map(|key| (*key).to_owned()).collect();
+        evidence.filtered(Kind::Extra, key, &filters, &listed).cause
+    };
+    assert_eq!(judge("Edinburgh", "1", &["0"]), Cause::DeclaredLoss);
+    assert_eq!(judge("London", "0", &["1", "2"]), Cause::DeclaredLoss);
+    assert_eq!(judge("London", "0", &["1"]), Cause::Bug, "one who has the name is not listed");
+}

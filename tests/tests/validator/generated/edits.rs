@@ -94,9 +94,12 @@ pub(super) fn of_value(dice: &mut Dice) -> Drawn {
         1 => drawn("is null where it is empty".to_owned(), field, move |row| {
             replace(row, field, |value| (value.text() == Some("")).then_some(Node::Null));
         }),
-        2 => drawn("is the text null where it is null".to_owned(), field, move |row| {
-            replace(row, field, |value| (*value == Node::Null).then(|| Node::from("null")));
-        }),
+        2 => {
+            let word = dice.pick(&["null", "None", "nil", "-"]);
+            drawn(format!("is the text {word} where it is null"), field, move |row| {
+                replace(row, field, |value| (*value == Node::Null).then(|| Node::from(word)));
+            })
+        }
         3 => drawn("is a number where it can be".to_owned(), field, move |row| {
             replace(row, field, |value| number(value.text()?));
         }),

@@ -226,6 +226,13 @@ pub(super) fn texts(dice: &mut Dice) -> Vec<(String, TextRule)> {
                 }
             }),
         ),
+        of(
+            &format!("cut at {length} units of UTF-16"),
+            rule(move |text| {
+                let units: Vec<u16> = text.encode_utf16().take(length).collect();
+                String::from_utf16_lossy(&units)
+            }),
+        ),
         of("cut at the first comma", rule(|text| text.split(',').next().unwrap_or("").to_owned())),
         of("without zeros in front", rule(|text| text.trim_start_matches('0').to_owned())),
         of("without dashes", replaced(&[("-", "")])),

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use corpus::endpoint::Endpoint;
 use corpus::node::Node;
 
-use super::rules::{BOUND, is_cut, removed, signatures, told};
+use super::rules::{BOUND, ROUNDS, both_numbers, is_cut, removed, signatures, told};
 use crate::compare::Difference;
 use crate::run::records::Records;
 
@@ -179,7 +179,13 @@ fn by_value(
                 && (count <= CHANCE_MAX || !is_small)
                 && of.iter().any(|(_, _, bound, _)| is_below(bound));
             if !is_chance && !is_disproved && count > 1 {
-                learned.add(&places, || format!("control {} {field}", told(&name)));
+                learned.add(&places, || {
+                    let shown = match (name.as_str(), of.first()) {
+                        (ROUNDS, Some((_, one, other, _))) => both_numbers(one, other),
+                        _ => String::new(),
+                    };
+                    format!("control {} {field}{shown}", told(&name))
+                });
             }
         }
     }
@@ -292,7 +298,9 @@ fn by_part(
         let (is_rule, rule) = match edit {
             Edit::Lacks(part) => (count > 1 && is_most(part), "leaves one part out of"),
             Edit::Renames(part, by) => {
-                (count > 1 && (is_most(part) || !has.contains_key(by)), "renames one part of")
+                // Two users may have moved to something new while others stay with the old one.
+                let is_new = count > CHANCE_MAX && !has.contains_key(by);
+                (count > 1 && (is_most(part) || is_new), "renames one part of")
             }
             Edit::Adds(part) => {
                 let is_only = count * 10 >= lists.len() * MOST_OF_TEN;
@@ -358,20 +366,22 @@ fn by_other_field(
             found.entry((other, form)).or_default().insert(*place);
         }
     }
-    for ((other, form), places) in found {
-        if records_of(all, &places) < 2 {
-            continue;
-        }
-        // Where most values are the same as the other field anyway, it tells nothing.
-        let (mut equal, mut alike) = (0, 0);
-        for (control, candidate) in records.both() {
-            if control.get(field) == candidate.get(field) && !is_empty(control.get(field)) {
-                equal += 1;
-                let is_it = |(name, of): &(String, &str)| *name == other && *of == form;
-                alike +=
-                    usize::from(taken(endpoint, field, &control, &candidate).iter().any(is_it));
+    found.retain(|_, places| records_of(all, places) > 1);
+    if found.is_empty() {
+        return;
+    }
+    // Where most values are the same as the other field anyway, it tells nothing.
+    let (mut equal, mut alike) = (0, BTreeMap::new());
+    for (control, candidate) in records.both() {
+        if control.get(field) == candidate.get(field) && !is_empty(control.get(field)) {
+            equal += 1;
+            for of in taken(endpoint, field, &control, &candidate) {
+                *alike.entry(of).or_insert(0) += 1;
             }
         }
+    }
+    for ((other, form), places) in found {
+        let alike = alike.get(&(other.clone(), form)).copied().unwrap_or(0);
         if alike * 5 < equal.max(1) {
             learned.add(&places, || format!("control shows {form}{other} in {field}"));
         }
