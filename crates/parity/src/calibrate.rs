@@ -5,11 +5,12 @@
 //! It must never change a running configuration: it prints the settings for an operator to paste.
 
 mod calibrated;
+mod checked;
 mod dictionaries;
 mod enumerated;
 mod probes;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use corpus::ask::{Ask, Reply};
 use corpus::endpoint::Endpoint;
@@ -19,20 +20,13 @@ use report::secrets::Secrets;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use crate::cause::DELETED_AT;
-use crate::compare::{BODY, ENVELOPE, RECORDS, compare};
-use crate::knowledge::{Knowledge, TWO};
+use crate::knowledge::Knowledge;
+pub use crate::knowledge::{Overlay, UPSTREAM};
 use crate::list::{KeyedBy, List};
 use crate::mask::Mask;
 use crate::scenario::Scenario;
 pub use calibrated::{Calibrated, Choice, Entry, Remaining};
-
-/// Settings that replace those in force: by endpoint, as JSON with the names of the configuration. The
-/// settings of the upstream are under [`UPSTREAM`].
-pub type Overlay = BTreeMap<String, Map<String, Value>>;
-
-/// The table of the upstream in an [`Overlay`].
-pub const UPSTREAM: &str = "upstream";
+use checked::Tried;
 
 pub trait Laboratory: Send + Sync {
     /// A candidate under an overlay. It stops when it is dropped.
@@ -108,18 +102,19 @@ impl<'a> Calibration<'a> {
         }
         let as_it_is = self.trial(&Overlay::new()).await?;
         self.laboratory.keep_still();
-        self.found.before = self.remaining(&as_it_is);
         self.align(&as_it_is);
         let mut overlay = self.enumerated().await?;
         self.dictionaries(&mut overlay).await?;
-        self.probes(&mut overlay).await?;
-        let before = self.differing(&as_it_is);
-        drop(as_it_is);
-        let mut under = self.trial(&overlay).await?;
-        if self.without_spoiling(&before, &under, &mut overlay) {
-            under = self.trial(&overlay).await?;
+        let probes = self.probes(&mut overlay).await?;
+        let before = Tried { lists: as_it_is, probes: self.tried(&Overlay::new(), &probes).await? };
+        self.found.before = self.remaining(&before, &probes);
+        let agreed = self.differing(&before, &probes);
+        drop(before);
+        let mut under = self.under(&overlay, &probes).await?;
+        if self.without_spoiling(&agreed, &self.differing(&under, &probes), &mut overlay) {
+            under = self.under(&overlay, &probes).await?;
         }
-        self.found.after = self.remaining(&under);
+        self.found.after = self.remaining(&under, &probes);
         self.found.overlay = overlay;
         Ok(self.found)
     }
@@ -192,64 +187,6 @@ impl<'a> Calibration<'a> {
         if endpoint.lists_users() { self.by } else { KeyedBy::Id }
     }
 
-    /// How many values differ, by field.
-    fn remaining(&self, candidate: &Lists) -> Vec<Remaining> {
-        let remaining = |(endpoint, control, candidate): (&'static Endpoint, &Reply, &Reply)| {
-            let compared = compare(endpoint, control, candidate, self.keyed_by(endpoint));
-            compared.tallies.into_iter().map(move |(field, tally)| Remaining {
-                endpoint: endpoint.name,
-                field: self.mask.name(&field),
-                compared: tally.compared,
-                differing: tally.compared - tally.matched,
-            })
-        };
-        self.both(candidate).flat_map(remaining).collect()
-    }
-
-    /// Every field of a record, and every part of a list, that differs.
-    fn differing(&self, candidate: &Lists) -> BTreeSet<Place> {
-        let of = |(endpoint, control, candidate): (&'static Endpoint, &Reply, &Reply)| {
-            let compared = compare(endpoint, control, candidate, self.keyed_by(endpoint));
-            let places = compared.differences.into_iter();
-            places.map(move |one| (endpoint.name, one.record, one.field))
-        };
-        self.both(candidate).flat_map(of).collect()
-    }
-
-    /// Removes the settings under which something differs that agreed before. True if there were any.
-    fn without_spoiling(
-        &mut self,
-        before: &BTreeSet<Place>,
-        under: &Lists,
-        overlay: &mut Overlay,
-    ) -> bool {
-        let now = self.differing(under);
-        let mut spoiled: BTreeMap<(&str, &str), u64> = BTreeMap::new();
-        for (endpoint, _, field) in now.difference(before) {
-            *spoiled.entry((endpoint, field)).or_default() += 1;
-        }
-        let mut taken = Vec::new();
-        for (table, settings) in overlay.iter_mut() {
-            settings.retain(|name, _| {
-                let against: u64 = spoiled
-                    .iter()
-                    .filter(|((endpoint, field), _)| {
-                        (table == UPSTREAM || table == endpoint) && is_about(name, field)
-                    })
-                    .map(|(_, count)| count)
-                    .sum();
-                if against > 0 {
-                    taken.push(format!("{table}.{name}: {against} values that agree would differ"));
-                }
-                against == 0
-            });
-        }
-        overlay.retain(|_, settings| !settings.is_empty());
-        let is_any = !taken.is_empty();
-        self.found.spoiling.extend(taken);
-        is_any
-    }
-
     /// Both sides' lists of each endpoint.
     fn both<'b>(
         &'b self,
@@ -267,21 +204,6 @@ impl<'a> Calibration<'a> {
         self.endpoints.iter().copied().filter(|endpoint| endpoint.lists_users())
     }
 }
-
-/// Whether a setting may change a field of a record, or a part of a list.
-fn is_about(setting: &str, field: &str) -> bool {
-    match setting {
-        DELETED_AT => field == RECORDS,
-        "envelope" => field.starts_with(ENVELOPE) || field == BODY,
-        "timezone_names" => field == "timezone",
-        "caller_id_groups" => field == "caller_id",
-        "channel_types" => field == "assigned_channels",
-        _ => TWO.iter().any(|two| two.setting == setting && two.fields.contains(&field)),
-    }
-}
-
-/// A field of a record, or a part of a list.
-type Place = (&'static str, Option<String>, String);
 
 /// Empties the dictionaries, so that the values of the new API are visible.
 fn empty_dictionaries(settings: &mut Map<String, Value>) {

@@ -5,6 +5,14 @@ use std::collections::BTreeMap;
 
 use report::Loss;
 use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// Settings that replace those in force: by endpoint, as JSON with the names of the configuration. The
+/// settings of the upstream are under [`UPSTREAM`].
+pub type Overlay = BTreeMap<String, Map<String, Value>>;
+
+/// The table of the upstream in an [`Overlay`].
+pub const UPSTREAM: &str = "upstream";
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]

@@ -156,7 +156,10 @@ impl Calibrated {
         };
         let ((before, compared), (after, _)) = (sum(&self.before), sum(&self.after));
         let mut lines = vec![
-            format!("Of {compared} values of the whole lists {before} differ as things are,"),
+            format!(
+                "Of {compared} values of the whole lists and answers to filters and wrong keys"
+            ),
+            format!("{before} differ as things are,"),
             format!("and {after} under the settings below, which were tried."),
             "A table that the configuration has already is replaced by the one below.".to_owned(),
         ];

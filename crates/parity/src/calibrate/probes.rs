@@ -7,33 +7,34 @@ use corpus::endpoint::Endpoint;
 use corpus::node::Node;
 use serde_json::{Map, Value, json};
 
+use super::checked::{Probe, filter_setting};
 use super::{Calibration, Choice, Overlay, Unable};
 use crate::filter::{Index, MODES};
 use crate::list::{KeyedBy, List};
 use crate::scenario::{Extent, Group, Scenario, questions};
 
 impl Calibration<'_> {
-    pub(super) async fn probes(&mut self, overlay: &mut Overlay) -> Result<(), Unable> {
+    /// Asks the probes, and sets what they decide.
+    pub(super) async fn probes(&mut self, overlay: &mut Overlay) -> Result<Vec<Probe>, Unable> {
         let endpoints = self.endpoints;
-        let mut questions = Vec::new();
+        let mut probes = Vec::new();
         for endpoint in endpoints {
-            let index = self.index(endpoint);
             let extent = Extent { values_per_filter: 1, pairs: false };
-            questions.extend(probing(endpoint, &index, extent, self.seed));
+            for scenario in probing(endpoint, &self.index(endpoint), extent, self.seed) {
+                let control = self.ask_control(&scenario.ask).await?;
+                probes.push(Probe { scenario, control });
+            }
         }
-        let mut answers = Vec::new();
-        for scenario in &questions {
-            answers.push(self.ask_control(&scenario.ask).await?);
-        }
-        self.filters(&questions, &answers, overlay).await?;
+        self.filters(&probes, overlay).await?;
         for endpoint in endpoints {
-            let of_endpoint = questions.iter().zip(&answers).filter(|(scenario, _)| {
+            let of_endpoint = probes.iter().filter(|probe| {
+                let scenario = &probe.scenario;
                 scenario.endpoint.name == endpoint.name && scenario.group == Group::BadKey
             });
-            let refusals: Vec<&Reply> = of_endpoint.map(|(_, reply)| reply).collect();
+            let refusals: Vec<&Reply> = of_endpoint.map(|probe| &probe.control).collect();
             self.invalid_key(endpoint, &refusals, overlay);
         }
-        Ok(())
+        Ok(probes)
     }
 
     fn index(&self, endpoint: &Endpoint) -> Index {
@@ -47,12 +48,7 @@ impl Calibration<'_> {
     }
 
     /// Tries every filter under every mode. A probe decides where the modes find different users.
-    async fn filters(
-        &mut self,
-        questions: &[Scenario],
-        answers: &[Reply],
-        overlay: &mut Overlay,
-    ) -> Result<(), Unable> {
+    async fn filters(&mut self, probes: &[Probe], overlay: &mut Overlay) -> Result<(), Unable> {
         let mut under: Vec<Vec<Option<BTreeSet<String>>>> = Vec::new();
         for mode in MODES {
             let mut all = overlay.clone();
@@ -63,18 +59,12 @@ impl Calibration<'_> {
                 let settings = all.entry(endpoint.name.to_owned()).or_default();
                 settings.insert("filters".to_owned(), Value::Object(modes));
             }
-            let candidate = self.start(&all).await?;
-            let mut listed = Vec::new();
-            for scenario in questions {
-                listed.push(match scenario.group {
-                    Group::Spelling => {
-                        let reply =
-                            candidate.ask(&scenario.ask).await.map_err(Unable::Candidate)?;
-                        self.keys(scenario.endpoint, &reply)
-                    }
-                    _ => None,
-                });
-            }
+            let replies = self.tried(&all, probes).await?;
+            let listed = probes.iter().zip(&replies).map(|(probe, reply)| {
+                let is_of_a_filter = probe.scenario.group == Group::Spelling;
+                is_of_a_filter.then(|| self.keys(probe.scenario.endpoint, reply)).flatten()
+            });
+            let listed = listed.collect();
             under.push(listed);
         }
         for endpoint in self.users() {
@@ -82,7 +72,7 @@ impl Calibration<'_> {
             for filter in endpoint.filters.iter().filter(|filter| **filter != "id") {
                 let mut agree = [0_u64; 3];
                 let mut deciding = 0;
-                for (place, scenario) in questions.iter().enumerate() {
+                for (place, Probe { scenario, control }) in probes.iter().enumerate() {
                     let is_it = scenario.group == Group::Spelling
                         && scenario.endpoint.name == endpoint.name
                         && scenario.filters.first().is_some_and(|(name, _)| name == filter);
@@ -91,12 +81,12 @@ impl Calibration<'_> {
                         continue;
                     }
                     deciding += 1;
-                    let control = self.keys(endpoint, &answers[place]);
+                    let control = self.keys(endpoint, control);
                     for (count, one) in agree.iter_mut().zip(&found) {
                         *count += u64::from(control.is_some() && *one == control.as_ref());
                     }
                 }
-                let (setting, agree) = (format!("filters.{filter}"), MODES.into_iter().zip(agree));
+                let (setting, agree) = (filter_setting(filter), MODES.into_iter().zip(agree));
                 let choice = Choice::of(endpoint.name, &setting, agree, deciding);
                 self.choose(choice.decide(settings.mode(filter)), overlay);
             }

@@ -27,8 +27,8 @@ Example:
 It reads the legacy API once and the new API once, tries every value of every setting on what it
 read, and prints those under which the answers agree as TOML to paste, with the evidence as comments
 and what the data cannot decide. It changes no file and no running gateway.
-Exit codes: 0 under the settings printed all whole lists are equal, 1 some values still differ or
-a side did not answer, 2 wrong usage, 78 bad configuration, 130 interrupted.")]
+Exit codes: 0 under the settings printed all whole lists, filters and answers to wrong keys are equal,
+1 some still differ or a side did not answer, 2 wrong usage, 78 bad configuration, 130 interrupted.")]
 pub(crate) struct Calibrate {
     /// The configuration to start from
     #[arg(long, value_name = "FILE")]

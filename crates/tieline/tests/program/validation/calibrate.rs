@@ -151,6 +151,66 @@ fn the_printed_settings_make_both_sides_agree() {
     assert!(report.settings.is_empty(), "{:?}", report.settings);
 }
 
+/// The legacy API calls everybody deleted who has a deletion date, whatever their status.
+#[test]
+fn a_deletion_date_that_the_legacy_api_reads_otherwise_is_printed_as_a_setting() {
+    let sides = Sides::changed(120, |simulator, asked, reply| {
+        if reply.status != 200 {
+            return reply;
+        }
+        let records = simulator.records();
+        let dated = records.iter().filter(|user| user.deleted_at.is_some());
+        let dated: BTreeMap<u64, &str> = dated.map(|user| (user.id, &*user.name)).collect();
+        assert!(!dated.is_empty());
+        if asked.path.ends_with("/deleted_agents") {
+            let row = |(id, name): (&u64, &&str)| json!({ "id": id, "name": name });
+            return Reply::json(reply.status, &dated.iter().map(row).collect());
+        }
+        let Ok(Value::Array(mut users)) = serde_json::from_slice(&reply.body) else { return reply };
+        if !asked.is_users() {
+            return reply;
+        }
+        users.retain(|user| !dated.contains_key(&user["id"].as_u64().unwrap()));
+        Reply::json(reply.status, &users.into())
+    });
+    let output = calibrate(&sides, &[]);
+    let text = stdout(&output);
+    assert_code(&output, 0);
+    let settings: toml::Table = text.parse().unwrap();
+    assert_eq!(settings["upstream"]["ams"]["deleted_at"].as_str(), Some("always"), "{text}");
+
+    let pasted = configured("", &sides.base, "deleted_at = \"always\"", "");
+    let pasted = sides.folder.file("pasted.toml", pasted);
+    assert_code(&sides.validate_with(&pasted, &["--endpoint", "v1_users"]), 0);
+}
+
+#[test]
+fn filters_and_wrong_keys_that_no_setting_makes_equal_do_not_end_well() {
+    let sides = Sides::changed(80, |simulator, asked, reply| {
+        if reply.status == 401 {
+            let by_key = format!("Invalid key {}", asked.number % 2);
+            return Reply::json(401, &json!({ "error": by_key }));
+        }
+        match asked.filter("sag").filter(|wanted| asked.is_users() && !wanted.is_empty()) {
+            Some(wanted) if !asked.path.contains("/v3/") => {
+                let mut users = simulator.legacy_users(&[]);
+                users
+                    .retain(|user| user["sag"].as_str().is_some_and(|sag| sag.starts_with(wanted)));
+                Reply::json(200, &users.into())
+            }
+            _ => reply,
+        }
+    });
+    let output = calibrate(&sides, &[]);
+    let text = stdout(&output);
+    assert_code(&output, 1);
+    for still in ["v1_users.filters.sag: ", "v1_users.invalid_key: ", "v3_cdr_users.invalid_key: "]
+    {
+        assert!(text.contains(&format!("#   still: {still}")), "{still}\n{text}");
+    }
+    assert!(!text.contains("still: v3_cdr_users.filters"), "{text}");
+}
+
 #[test]
 fn data_that_contradict_themselves_set_nothing_and_that_is_said() {
     // Half of the users one way, half of them the other.
