@@ -135,6 +135,31 @@ impl Settings {
         }
     }
 
+    /// The same under an overlay of the configuration.
+    pub(crate) fn under(mut self, overlay: &Overlay, endpoint: &str) -> Settings {
+        for (name, value) in overlay.get(endpoint).into_iter().flatten() {
+            let table = match name.as_str() {
+                "timezone_names" => &mut self.timezone_names,
+                "caller_id_groups" => &mut self.caller_id_groups,
+                "channel_types" => &mut self.channel_types,
+                "filters" => &mut self.filters,
+                _ => {
+                    if let (Some(text), true) =
+                        (value.as_str(), TWO.iter().any(|two| two.setting == name))
+                    {
+                        text.clone_into(self.of_two(name));
+                    }
+                    continue;
+                }
+            };
+            let text = |(key, value): (&String, &Value)| {
+                (key.clone(), value.as_str().unwrap_or_default().to_owned())
+            };
+            *table = value.as_object().into_iter().flatten().map(text).collect();
+        }
+        self
+    }
+
     /// How a filter compares: `exact`, `case_insensitive` or `contains`.
     pub fn mode(&self, filter: &str) -> &str {
         self.filters.get(filter).map_or("exact", String::as_str)

@@ -154,7 +154,7 @@ pub enum Unable {
 }
 
 /// How often suggested settings are tried, each time without those that failed.
-const TRIALS_MAX: usize = 3;
+const TRIALS_MAX: usize = 4;
 
 pub(crate) struct Run<'a> {
     sides: &'a Sides<'a>,
@@ -220,6 +220,7 @@ pub async fn validate(
             let known = run.endpoint(scenario.endpoint);
             finished.votes.iter().for_each(|vote| known.note_vote(vote));
             run.gathered.finished.push(finished);
+            run.remembered.miss();
             continue;
         }
         let asked = match cancel.is_cancelled() {
@@ -273,22 +274,21 @@ impl<'a> Run<'a> {
         self.gathered.totals.candidate_busy = self.sides.candidate.times_busy();
         let mut all = std::mem::take(&mut self.gathered.finished);
         let mut settings = settle(&mut all, &BTreeMap::new());
-        let mut replayed = None;
+        let (mut replayed, mut is_settled) = (None, false);
         // Settings that fail are taken out, and the others tried again.
         for _ in 0..TRIALS_MAX {
-            replayed = None;
             let trial = match cancel.is_cancelled() {
                 true => None,
                 false => cancel.run_until_cancelled(self.tried(&settings)).await.flatten(),
             };
-            let Some(trial) = trial else { break };
-            replayed = Some(trial.replayed);
-            if trial.against.is_empty() {
-                break;
-            }
+            replayed = trial.as_ref().map(|trial| trial.replayed.clone());
+            let open = trial.filter(|one| !one.against.is_empty() || !one.brought.is_empty());
+            is_settled = open.is_none();
+            let Some(trial) = open else { break };
             for (key, count) in trial.against {
                 *self.failed.entry(key).or_default() += count;
             }
+            all.extend(trial.brought);
             settings = settle(&mut all, &self.failed);
         }
         self.remembered = Remembered::default();
@@ -299,8 +299,8 @@ impl<'a> Run<'a> {
         let mut report =
             self.gathered.report(self.sides.knowledge, started.elapsed(), &unasked, settings);
         if report.verdict == Verdict::Agree {
-            let doubt = match (&replayed, cancel.is_cancelled()) {
-                (_, true) => Some("the suggested settings were not tried to their end".to_owned()),
+            let doubt = match (&replayed, is_settled && !cancel.is_cancelled()) {
+                (_, false) => Some("the suggested settings were not tried to their end".to_owned()),
                 (Some(run), _) => run.doubt(),
                 (None, _) => None,
             };

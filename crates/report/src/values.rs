@@ -42,7 +42,7 @@ pub struct Report {
     pub calls: Vec<V4Call>,
     #[serde(default)]
     pub left_out: LeftOut,
-    /// The run under the suggested settings; absent where they could not be tried.
+    /// The run under the suggested settings; absent where there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replayed: Option<Replayed>,
 }
@@ -64,6 +64,9 @@ pub struct Replayed {
     /// Fields that differ only in records which the settings bring in, so that no cause was found.
     #[serde(default)]
     pub unjudged: u64,
+    /// How many answers were not compared again: an earlier run had them, or they were too large.
+    #[serde(default)]
+    pub missing: u64,
 }
 
 impl Replayed {
@@ -76,13 +79,16 @@ impl Replayed {
                 settings.saturating_sub(tried)
             ));
         }
-        (self.unjudged > 0).then(|| {
-            format!(
-                "{} fields differ in records that only the suggested settings list; set them, and \
-                 validate again",
-                self.unjudged
-            )
-        })
+        let told = match (self.unjudged, self.missing) {
+            (0, 0) => return None,
+            (0, missing) => {
+                format!("{missing} answers were not tried under the suggested settings")
+            }
+            (fields, _) => {
+                format!("{fields} fields differ in records that only the suggested settings list")
+            }
+        };
+        Some(format!("{told}; set them, and validate again"))
     }
 }
 

@@ -74,7 +74,9 @@ impl Run<'_> {
                 self.ask_for_teams().await;
             }
             let rows = self.rows(scenario, &of_fresh, &records, by).await;
-            let made = self.evidence(scenario, pair, &of_fresh, rows.as_ref(), &records, by);
+            let settings = self.sides.knowledge.settings(scenario.endpoint.name);
+            let of = (scenario, &settings);
+            let made = self.evidence(of, pair, &of_fresh, rows.as_ref(), &records, by);
             for (place, judgement) in fresh.iter().zip(made) {
                 judged[*place] = Some(judgement);
             }
@@ -199,7 +201,8 @@ impl Run<'_> {
         }
     }
 
-    async fn rows(
+    /// The rows of the new API for the records that differ.
+    pub(super) async fn rows(
         &self,
         scenario: &Scenario,
         differences: &[&Difference],
@@ -226,9 +229,10 @@ impl Run<'_> {
         behind::rows(behind, &wanted, &behind::emails(nodes.iter()), by).await
     }
 
-    fn evidence(
+    /// Judges differences by the evidence, where candidate has these settings.
+    pub(super) fn evidence(
         &mut self,
-        scenario: &Scenario,
+        (scenario, settings): (&Scenario, &Settings),
         pair: &Pair,
         differences: &[&Difference],
         witness: Option<&witness::Rows>,
@@ -237,12 +241,11 @@ impl Run<'_> {
     ) -> Vec<Judgement> {
         let endpoint = scenario.endpoint;
         self.endpoint(endpoint);
-        let settings: Settings = self.sides.knowledge.settings(endpoint.name);
         let Some(known) = self.known.endpoints.get(endpoint.name) else { return Vec::new() };
         let evidence = Evidence {
             endpoint,
             knowledge: self.sides.knowledge,
-            settings: &settings,
+            settings,
             keyed_by: by,
             witness,
             pairs: &known.pairs,
@@ -256,7 +259,7 @@ impl Run<'_> {
             Group::BadKey => evidence.refused(&pair.control, &pair.candidate),
             _ => None,
         };
-        let ignored = ignored(scenario, known, records, &settings);
+        let ignored = ignored(scenario, known, records, settings);
         let judge = |difference: &&Difference| {
             if let (Some(judgement), RECORDS) = (&ignored, difference.field.as_str()) {
                 return judgement.clone();

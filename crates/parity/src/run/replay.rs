@@ -2,20 +2,24 @@
 //! is asked every question again, and its answers are compared with those of control that are remembered. A
 //! setting under which something differs that agreed before, or nothing becomes equal, explains nothing.
 
+mod blame;
+mod brought;
+mod overlay;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use corpus::ask::Reply;
 use corpus::source::Source;
 use report::{Replayed, Suggestion};
-use serde_json::{Value, json};
 
 use super::Run;
-use crate::calibrate::{Overlay, UPSTREAM, insert_below};
-use crate::cause::{DELETED_AT, Judgement, SettingKey};
+use super::finished::Finished;
+use crate::cause::{Judgement, SettingKey};
 use crate::compare::{BODY, Compared, Difference, Kind, RECORDS, STATUS, compare};
-use crate::knowledge::{Knowledge, TWO};
 use crate::list::KeyedBy;
 use crate::scenario::Scenario;
+use blame::{Fault, Faulty};
+use overlay::{is_replayable, key_of, overlay};
 
 /// The most bytes of answers that are remembered. An answer that finds no room is not tried.
 const REMEMBERED_BYTES_MAX: usize = 16 << 20;
@@ -40,9 +44,18 @@ pub(super) struct Answered {
 pub(super) struct Remembered {
     answers: Vec<Answered>,
     bytes: usize,
+    /// How many answers are not: an earlier run had them, or there was no room.
+    missing: u64,
+    /// The records that only suggested settings list and that were judged, by endpoint.
+    brought: BTreeSet<(&'static str, String)>,
 }
 
 impl Remembered {
+    /// Counts an answer that cannot be tried.
+    pub(super) fn miss(&mut self) {
+        self.missing += 1;
+    }
+
     /// Remembers an answer, if there is room for it.
     pub(super) fn note(
         &mut self,
@@ -53,6 +66,7 @@ impl Remembered {
     ) -> bool {
         let size = control.body.len() + found.differences.len() * PLACE_BYTES;
         if self.bytes + size > REMEMBERED_BYTES_MAX {
+            self.miss();
             return false;
         }
         self.bytes += size;
@@ -81,30 +95,44 @@ pub(super) struct Trial {
     /// The settings that explain nothing, and how many values speak against each.
     pub(super) against: BTreeMap<SettingKey, u64>,
     pub(super) replayed: Replayed,
+    /// The judgements of records that only the settings list.
+    pub(super) brought: Vec<Finished>,
 }
 
 impl Run<'_> {
-    /// Tries settings. `None` where there is none to try, or candidate cannot be had under other settings.
+    /// Tries settings. `None` where there is none to believe. Where candidate cannot be had under other settings,
+    /// none of them is tried, and the result says so.
     ///
     /// A question is not tried where candidate fails to answer it. A setting is tried if a difference that it
     /// explains stands in a question that was.
     pub(super) async fn tried(&mut self, suggested: &[Suggestion]) -> Option<Trial> {
-        let overlay = overlay(suggested, self.sides.knowledge);
-        if overlay.is_empty() {
+        let believed: Vec<&Suggestion> = suggested.iter().filter(|one| one.against == 0).collect();
+        if believed.is_empty() {
             return None;
         }
-        let candidate = self.sides.behind?.under(&overlay).await?;
-        let keys: BTreeSet<SettingKey> = suggested
-            .iter()
-            .filter(|one| one.against == 0)
-            .map(key_of)
-            .filter(is_replayable)
-            .collect();
-        let mut against: BTreeMap<SettingKey, u64> = BTreeMap::new();
-        let mut mended: BTreeMap<&SettingKey, (u64, u64)> = BTreeMap::new();
-        let mut replayed = Replayed { settings: keys.len() as u64, ..Replayed::default() };
-        let Ok(candidate) = candidate else { return Some(Trial { against, replayed }) };
-        for one in &self.remembered.answers {
+        let mut trial = Trial {
+            against: BTreeMap::new(),
+            replayed: Replayed {
+                settings: believed.len() as u64,
+                missing: self.remembered.missing,
+                ..Replayed::default()
+            },
+            brought: Vec::new(),
+        };
+        let overlay = overlay(believed.iter().copied(), self.sides.knowledge);
+        let under = match self.sides.behind.filter(|_| !overlay.is_empty()) {
+            Some(behind) => behind.under(&overlay).await,
+            None => None,
+        };
+        let Some(Ok(candidate)) = under else { return Some(trial) };
+        let keys: BTreeSet<SettingKey> =
+            believed.iter().map(|one| key_of(one)).filter(is_replayable).collect();
+        let mut explains: BTreeSet<&SettingKey> = BTreeSet::new();
+        let mut faults: Vec<Faulty> = Vec::new();
+        let mut brought: Vec<(usize, Reply, BTreeSet<String>)> = Vec::new();
+        let mut new: Vec<(usize, Place)> = Vec::new();
+        let replayed = &mut trial.replayed;
+        for (number, one) in self.remembered.answers.iter().enumerate() {
             let Some((reply, now)) = self.differing_now(&*candidate, one).await else { continue };
             let is_same_status = reply.status == one.control.status;
             let mut spoiled: Vec<&Place> = now.difference(&one.differing).collect();
@@ -120,42 +148,51 @@ impl Run<'_> {
             replayed.after += now.len() as u64;
             for (place, key) in &one.resting {
                 let Some(key) = keys.get(key) else { continue };
-                let (mended, all) = mended.entry(key).or_default();
-                *mended += u64::from(is_same_status && is_mended(place, &now));
-                *all += 1;
+                explains.insert(key);
+                if !is_same_status || !is_mended(place, &now) {
+                    faults.push((number, place.clone(), Fault::Stays(key.clone())));
+                }
             }
             // What was not compared before did not agree before.
             let had = |record: Option<&String>, field: &str| {
                 one.differing.contains(&(record.cloned(), field.to_owned()))
             };
-            let (compared, new): (Vec<&Place>, Vec<&Place>) = spoiled
-                .into_iter()
-                .partition(|place| !had(None, STATUS) && !had(place.0.as_ref(), RECORDS));
+            for place in spoiled {
+                match had(None, STATUS) || had(place.0.as_ref(), RECORDS) {
+                    true => new.push((number, place.clone())),
+                    false => faults.push((number, place.clone(), Fault::Spoiled)),
+                }
+            }
+            let records = self.brought_by(one, &now);
+            if !records.is_empty() {
+                brought.push((number, reply, records));
+            }
+        }
+        replayed.settings_tried = explains.len() as u64;
+        trial.against = self.blame(&believed, faults).await;
+        if trial.against.is_empty() {
+            for (number, reply, records) in brought {
+                trial.brought.push(self.judge_brought(number, &reply, &records, &overlay).await);
+            }
+        }
+        trial.replayed.unjudged = self.unjudged(&new);
+        Some(trial)
+    }
+
+    /// How many fields differ in records that the settings bring in, where no answer tells the cause.
+    fn unjudged(&self, new: &[(usize, Place)]) -> u64 {
+        let answers = &self.remembered.answers;
+        let of = |number: usize| answers[number].scenario.endpoint.name;
+        let is_judged = |(number, (record, field)): &&(usize, Place)| {
+            let is_it =
+                |record: &String| self.remembered.brought.contains(&(of(*number), record.clone()));
+            let same = answers.iter().filter(|other| other.scenario.endpoint.name == of(*number));
             // A field that differs elsewhere is judged there.
-            let is_judged = |field: &String| {
-                let of = self.remembered.answers.iter();
-                let of =
-                    of.filter(|other| other.scenario.endpoint.name == one.scenario.endpoint.name);
-                of.flat_map(|other| &other.differing).any(|(_, known)| known == field)
-            };
-            let fields: BTreeSet<&String> = new.iter().map(|(_, field)| field).collect();
-            replayed.unjudged +=
-                fields.into_iter().filter(|field| !is_judged(field)).count() as u64;
-            for (_, field) in compared {
-                let touching: Vec<_> = keys.iter().filter(|key| touches(key, one, field)).collect();
-                // Where no setting is known to change this, any of them may have.
-                let blamed = if touching.is_empty() { keys.iter().collect() } else { touching };
-                blamed.into_iter().for_each(|key| *against.entry(key.clone()).or_default() += 1);
-            }
-        }
-        replayed.settings_tried = mended.len() as u64;
-        for (key, (mended, all)) in mended {
-            // A setting does not explain a difference that it leaves as it is.
-            if mended < all {
-                *against.entry(key.clone()).or_default() += all - mended;
-            }
-        }
-        Some(Trial { against, replayed })
+            record.as_ref().is_some_and(is_it)
+                || same.flat_map(|other| &other.differing).any(|(_, known)| known == field)
+        };
+        let open = new.iter().filter(|place| !is_judged(place));
+        open.map(|(number, (_, field))| (number, field)).collect::<BTreeSet<_>>().len() as u64
     }
 
     /// The answer to a question that was asked before, and where it differs from control's; `None` where
@@ -187,135 +224,15 @@ fn is_mended(place: &Place, now: &BTreeSet<Place>) -> bool {
     !now.contains(place) && !differs(None, BODY) && !differs(place.0.as_ref(), RECORDS)
 }
 
-fn key_of(suggestion: &Suggestion) -> SettingKey {
-    let name = name_of(&suggestion.line).unwrap_or(&suggestion.line);
-    SettingKey { table: suggestion.table.clone(), name: name.to_owned() }
-}
-
-/// The name in a line of TOML, which may be quoted.
-fn name_of(line: &str) -> Option<&str> {
-    let mut names = serde_json::Deserializer::from_str(line).into_iter::<String>();
-    match line.starts_with('"') {
-        true => names.next()?.ok().map(|_| &line[..names.byte_offset()]),
-        false => line.split_once(" = ").map(|(name, _)| name),
-    }
-}
-
-/// Whether a setting may change this part of an answer.
-fn touches(key: &SettingKey, of: &Answered, field: &str) -> bool {
-    let endpoint = of.scenario.endpoint.name;
-    let Some(table) = key.table.strip_prefix("legacy.") else {
-        // The other tables are of all endpoints.
-        return true;
-    };
-    let mut parts = table.splitn(2, '.');
-    if parts.next() != Some(endpoint) {
-        return false;
-    }
-    let is_filter = |name: &str| {
-        field == "$records" && of.scenario.filters.iter().any(|(filter, _)| filter == name)
-    };
-    let two = TWO.iter().find(|two| two.setting == key.name);
-    match (parts.next(), key.name.as_str()) {
-        (Some("filters"), name) => is_filter(name),
-        (Some("timezone_names"), _) => field == "timezone" || is_filter("timezone"),
-        (Some("caller_id_groups"), _) => field == "caller_id" || is_filter("caller_id"),
-        (Some("channel_types"), _) => field == "assigned_channels",
-        (None, "envelope") => field.starts_with("$envelope") || field == "$body",
-        (None, "invalid_key") => matches!(field, "$status" | "$error"),
-        (None, _) => two.is_some_and(|two| two.fields.contains(&field)),
-        _ => true,
-    }
-}
-
-fn is_replayable(key: &SettingKey) -> bool {
-    key.table.starts_with("legacy") || key.name == DELETED_AT
-}
-
-/// The settings as an overlay of a configuration.
-fn overlay(suggested: &[Suggestion], knowledge: &Knowledge) -> Overlay {
-    let mut overlay = Overlay::new();
-    for one in suggested.iter().filter(|one| one.against == 0) {
-        let key = key_of(one);
-        let text = one.line.strip_prefix(&key.name).and_then(|line| line.strip_prefix(" = "));
-        let Some(value) = text.and_then(value_of).filter(|_| is_replayable(&key)) else { continue };
-        let name = serde_json::from_str::<String>(&key.name).unwrap_or_else(|_| key.name.clone());
-        let table = match key.table.split_once('.') {
-            None => key.table.as_str(),
-            Some(("legacy", table)) => table,
-            Some(_) => UPSTREAM,
-        };
-        match table.split_once('.') {
-            None => {
-                overlay.entry(table.to_owned()).or_default().insert(name, value);
-            }
-            Some((endpoint, table)) => {
-                let settings = knowledge.settings(endpoint);
-                let in_force = match table {
-                    "timezone_names" => &settings.timezone_names,
-                    "caller_id_groups" => &settings.caller_id_groups,
-                    "channel_types" => &settings.channel_types,
-                    _ => &settings.filters,
-                };
-                let of = overlay.entry(endpoint.to_owned()).or_default();
-                insert_below(of, table, in_force, &name, value.as_str().unwrap_or_default());
-            }
-        }
-    }
-    overlay
-}
-
-/// A value in TOML, as far as settings have them: a text, or status and text of a refusal.
-fn value_of(toml: &str) -> Option<Value> {
-    if let Some(rest) = toml.strip_prefix("{ status = ") {
-        let (status, text) = rest.strip_suffix(" }")?.split_once(", text = ")?;
-        let (status, text) =
-            (status.parse::<u16>().ok()?, serde_json::from_str::<String>(text).ok()?);
-        return Some(json!({ "status": status, "text": text }));
-    }
-    serde_json::from_str::<String>(toml).ok().map(Value::from)
-}
-
 #[cfg(test)]
 mod tests {
     use corpus::ask::Ask;
     use corpus::source::{Answering, Silence};
+    use report::Cause;
 
     use super::*;
-    use crate::run::{Behind, Plan, Sides, Under};
-
-    #[test]
-    fn suggestions_become_an_overlay() {
-        let of = |table: &str, line: &str| Suggestion {
-            table: table.to_owned(),
-            line: line.to_owned(),
-            evidence: 1,
-            against: 0,
-        };
-        let overlay = overlay(
-            &[
-                of("legacy.v1_users", "employee_id = \"number\""),
-                of("legacy.v1_users", "invalid_key = { status = 403, text = \"a, text = b\" }"),
-                of("legacy.v1_users.caller_id_groups", "\"1 = 2\" = \"Day\""),
-                of("legacy.v3_cdr_users.filters", "sag = \"contains\""),
-                of("legacy", "body_parameters = \"ignore\""),
-                of("upstream.ams", "deleted_at = \"never\""),
-                of("upstream.ams", "id_policy = \"map\""),
-            ],
-            &Knowledge::default(),
-        );
-        let expect = json!({
-            "legacy": { "body_parameters": "ignore" },
-            "upstream": { "deleted_at": "never" },
-            "v1_users": {
-                "caller_id_groups": { "1 = 2": "Day" },
-                "employee_id": "number",
-                "invalid_key": { "status": 403, "text": "a, text = b" },
-            },
-            "v3_cdr_users": { "filters": { "sag": "contains" } },
-        });
-        assert_eq!(json!(overlay), expect);
-    }
+    use crate::knowledge::{Knowledge, Overlay};
+    use crate::run::{Behind, Plan, Sides};
 
     /// Answers every question with this status and this body.
     struct Always(u16, &'static str);
@@ -327,10 +244,10 @@ mod tests {
         }
     }
 
-    /// The new API behind a candidate that answers so under other settings.
-    struct Trial(u16, &'static str);
+    /// The new API behind a candidate that answers so under other settings; with the status 0 it does not start.
+    struct Under(fn(&Overlay) -> (u16, &'static str));
 
-    impl Behind for Trial {
+    impl Behind for Under {
         fn take_calls(&self) -> Vec<String> {
             Vec::new()
         }
@@ -339,61 +256,132 @@ mod tests {
             Box::pin(async { None })
         }
 
-        fn under<'a>(&'a self, _: &'a Overlay) -> Answering<'a, Option<Under>> {
-            let source: Under = match self.0 {
-                0 => Err("it does not start".to_owned()),
-                status => Ok(Box::new(Always(status, self.1))),
+        fn under<'a>(&'a self, overlay: &'a Overlay) -> Answering<'a, Option<crate::run::Under>> {
+            let source: crate::run::Under = match (self.0)(overlay) {
+                (0, _) => Err("it does not start".to_owned()),
+                (status, body) => Ok(Box::new(Always(status, body))),
             };
             Box::pin(async move { Some(source) })
         }
     }
 
-    const CONTROL: &str = r#"[{"id":1,"employee_id":7,"name":"Jane"}]"#;
+    /// A setting and the record and field whose difference it explains.
+    type Explains = ((&'static str, &'static str), (&'static str, &'static str));
 
-    /// What a trial of a setting shows, which would make `employee_id` equal.
-    async fn trial(status: u16, body: &'static str) -> (u64, u64, bool) {
-        let (in_force, knowledge) =
-            (Always(200, r#"[{"id":1,"employee_id":"7","name":"Jane"}]"#), Knowledge::default());
-        let behind = Trial(status, body);
+    const EMPLOYEE: Explains =
+        (("legacy.v1_users", "employee_id = \"number\""), ("1", "employee_id"));
+    const ZONES: Explains = (("legacy.v1_users", "timezone = \"upstream\""), ("1", "timezone"));
+    const LONDON: Explains = (
+        ("legacy.v1_users.timezone_names", "\"Europe/London\" = \"Edinburgh\""),
+        ("2", "timezone"),
+    );
+    const DELETED: Explains = (("upstream.ams", "deleted_at = \"never\""), ("2", RECORDS));
+
+    /// What a trial of settings shows, where candidate answers `in_force` under those that it has.
+    async fn trial(
+        control: &'static str,
+        in_force: &'static str,
+        explains: &[Explains],
+        behind: Option<Under>,
+    ) -> Trial {
+        let (in_force, knowledge) = (Always(200, in_force), Knowledge::default());
         let sides = Sides {
             control: &in_force,
             candidate: &in_force,
-            behind: Some(&behind),
+            behind: behind.as_ref().map(|behind| behind as &dyn Behind),
             knowledge: &knowledge,
         };
         let plan = Plan::default();
         let mut run = Run::new(&sides, &plan);
-        let scenario = Scenario::all(plan.endpoints[0]);
-        let place = (Some("1".to_owned()), "employee_id".to_owned());
-        let table = format!("legacy.{}", scenario.endpoint.name);
-        let key = SettingKey { table: table.clone(), name: "employee_id".to_owned() };
+        let suggestion = |((table, line), _): &Explains| Suggestion {
+            table: (*table).to_owned(),
+            line: (*line).to_owned(),
+            evidence: 1,
+            against: 0,
+        };
+        let suggested: Vec<Suggestion> = explains.iter().map(suggestion).collect();
+        let place =
+            |(_, (record, field)): &Explains| (Some((*record).to_owned()), (*field).to_owned());
         run.remembered.answers.push(Answered {
-            scenario,
-            control: Reply { status: 200, headers: Vec::new(), body: CONTROL.into() },
+            scenario: Scenario::all(plan.endpoints[0]),
+            control: Reply { status: 200, headers: Vec::new(), body: control.into() },
             by: KeyedBy::Id,
-            differing: BTreeSet::from([place.clone()]),
-            resting: vec![(place, key)],
+            differing: explains.iter().map(place).collect(),
+            resting: explains.iter().map(place).zip(suggested.iter().map(key_of)).collect(),
         });
-        let line = "employee_id = \"number\"".to_owned();
-        let suggested = [Suggestion { table, line, evidence: 1, against: 0 }];
-        let trial = run.tried(&suggested).await.unwrap();
+        run.tried(&suggested).await.unwrap()
+    }
+
+    const CONTROL: &str = r#"[{"id":1,"employee_id":7,"name":"Jane"}]"#;
+
+    /// Whether a setting that would make `employee_id` equal was tried, what speaks against it, and whether a doubt
+    /// is left.
+    async fn of_one(under: fn(&Overlay) -> (u16, &'static str)) -> (u64, u64, bool) {
+        let in_force = r#"[{"id":1,"employee_id":"7","name":"Jane"}]"#;
+        let trial = trial(CONTROL, in_force, &[EMPLOYEE], Some(Under(under))).await;
         let against = trial.against.values().sum();
         (trial.replayed.settings_tried, against, trial.replayed.doubt().is_some())
     }
 
     #[tokio::test]
     async fn a_trial_without_an_answer_proves_nothing() {
-        assert_eq!(trial(200, CONTROL).await, (1, 0, false), "it explains the difference");
-        assert_eq!(trial(502, "").await, (0, 0, true), "the gateway under it fails");
-        assert_eq!(trial(0, "").await, (0, 0, true), "no gateway starts under it");
+        assert_eq!(of_one(|_| (200, CONTROL)).await, (1, 0, false), "it explains the difference");
+        assert_eq!(of_one(|_| (502, "")).await, (0, 0, true), "the gateway under it fails");
+        assert_eq!(of_one(|_| (0, "")).await, (0, 0, true), "no gateway starts under it");
+        let by_url = trial(CONTROL, "[]", &[EMPLOYEE], None).await;
+        assert!(by_url.replayed.doubt().is_some(), "a gateway by its URL has other settings never");
     }
 
     #[tokio::test]
     async fn a_setting_that_spoils_an_answer_explains_nothing() {
-        let (tried, against, _) = trial(403, "").await;
+        let (tried, against, _) = of_one(|_| (403, "")).await;
         assert!(tried == 1 && against > 0, "another status");
-        assert_eq!(trial(200, "[]").await.1, 2, "the record is gone, and so not mended");
-        let other = r#"[{"id":1,"employee_id":7,"name":"Joan"}]"#;
-        assert_eq!(trial(200, other).await.1, 1, "no setting is known to change the name");
+        assert_eq!(of_one(|_| (200, "[]")).await.1, 2, "the record is gone, and so not mended");
+        let other = |_: &Overlay| (200, r#"[{"id":1,"employee_id":7,"name":"Joan"}]"#);
+        assert_eq!(of_one(other).await.1, 1, "no setting is known to change the name");
+    }
+
+    #[tokio::test]
+    async fn only_the_setting_that_spoils_an_answer_is_blamed() {
+        let control = r#"[{"id":1,"timezone":"Asia/Oral"},{"id":2,"timezone":"Edinburgh"},{"id":3,"timezone":"Rome"}]"#;
+        let in_force = r#"[{"id":1,"timezone":"Oral"},{"id":2,"timezone":"London"},{"id":3,"timezone":"Rome"}]"#;
+        let under = |overlay: &Overlay| {
+            let has = |name: &str| overlay.values().any(|settings| settings.contains_key(name));
+            let body = match (has("timezone"), has("timezone_names")) {
+                (true, true) => {
+                    r#"[{"id":1,"timezone":"Asia/Oral"},{"id":2,"timezone":"Edinburgh"},{"id":3,"timezone":"Europe/Rome"}]"#
+                }
+                (true, false) => {
+                    r#"[{"id":1,"timezone":"Asia/Oral"},{"id":2,"timezone":"Europe/London"},{"id":3,"timezone":"Europe/Rome"}]"#
+                }
+                _ => {
+                    r#"[{"id":1,"timezone":"Oral"},{"id":2,"timezone":"Edinburgh"},{"id":3,"timezone":"Rome"}]"#
+                }
+            };
+            (200, body)
+        };
+        let trial = trial(control, in_force, &[ZONES, LONDON], Some(Under(under))).await;
+        let blamed: Vec<&str> = trial.against.keys().map(|key| key.name.as_str()).collect();
+        assert_eq!(blamed, ["timezone"]);
+    }
+
+    #[tokio::test]
+    async fn records_that_a_setting_brings_in_are_judged_too() {
+        let of = |name: &'static str| async move {
+            let under: fn(&Overlay) -> (u16, &'static str) = match name {
+                "B" => |_| (200, r#"[{"id":1,"name":"A"},{"id":2,"name":"B"}]"#),
+                _ => |_| (200, r#"[{"id":1,"name":"A"},{"id":2,"name":"C"}]"#),
+            };
+            let control = r#"[{"id":1,"name":"A"},{"id":2,"name":"B"}]"#;
+            let in_force = r#"[{"id":1,"name":"A"}]"#;
+            trial(control, in_force, &[DELETED], Some(Under(under))).await
+        };
+        for (name, bugs) in [("B", None), ("C", Some(1))] {
+            let trial = of(name).await;
+            assert!(trial.against.is_empty() && trial.replayed.unjudged == 0);
+            let [finished] = &trial.brought[..] else { panic!("it brings one record in") };
+            assert_eq!(finished.records, 1);
+            assert_eq!(finished.scenario.causes.get(&Cause::Bug).copied(), bugs, "{name}");
+        }
     }
 }

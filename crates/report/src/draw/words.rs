@@ -102,6 +102,9 @@ pub(super) fn because(report: &Report) -> String {
 /// What would differ under the suggested settings, where they were tried.
 pub(super) fn replayed(report: &Report) -> Option<String> {
     let run = report.replayed.as_ref()?;
+    if run.settings_tried == 0 {
+        return Some("None of them could be tried before it was suggested.".to_owned());
+    }
     Some(format!(
         "{} of {} tried together on {}: {} would differ, and {} differ without them.",
         numbers::count(run.settings_tried),
