@@ -110,6 +110,8 @@ pub struct Known {
     /// The ids or names of teams that control's users name; `None` where no list of users was read.
     pub teams_of_users: Option<HashSet<String>>,
     pub new_teams: Teams,
+    /// The id of a user whom control lists as deleted and nowhere else.
+    pub deleted: Option<String>,
     pub endpoints: HashMap<&'static str, KnownEndpoint>,
 }
 

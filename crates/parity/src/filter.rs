@@ -20,6 +20,8 @@ pub(crate) type Values = Box<[Option<Box<str>>]>;
 pub struct Index {
     /// By the record's key.
     pub rows: HashMap<String, Values>,
+    /// The id of a deleted user, whom another list of this side has.
+    pub deleted: Option<String>,
 }
 
 impl Index {

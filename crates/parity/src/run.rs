@@ -194,7 +194,10 @@ pub async fn validate(
         let finished = finished?;
         progress.asked(&finished.scenario);
         run.gathered.finished.push(finished);
-        let control = &run.known.endpoints.entry(endpoint.name).or_default().control;
+    }
+    for endpoint in &plan.endpoints {
+        let control = &mut run.known.endpoints.entry(endpoint.name).or_default().control;
+        control.deleted.clone_from(&run.known.deleted);
         let mut all = match &plan.questions {
             Some(all) => {
                 all.iter().filter(|one| one.endpoint.name == endpoint.name).cloned().collect()
@@ -436,7 +439,11 @@ impl<'a> Run<'a> {
             return finished;
         }
         let is_refused = pair.control.status >= 400 && pair.candidate.status < 400;
-        if scenario.group == Group::Written && is_refused {
+        if scenario.group == Group::Unprinted && self.lists_just_who_fits(scenario, &pair).await {
+            finished.scenario.outcome = Outcome::Explained;
+            return finished;
+        }
+        if matches!(scenario.group, Group::Written | Group::Unprinted) && is_refused {
             // No client can use a form that control refuses.
             finished.scenario.outcome = Outcome::Explained;
             return finished;

@@ -35,6 +35,9 @@ pub enum Group {
     /// A plain question in a form that only some clients use: another spelling of the path, filters in
     /// the body. Where control refuses the form, nothing is compared.
     Written,
+    /// A form that no page prints, so that nobody knows how the legacy API reads it. Where candidate lists just
+    /// those who fit every filter, nothing is compared.
+    Unprinted,
     /// A key that does not exist, or no key.
     BadKey,
 }
@@ -51,6 +54,7 @@ impl Group {
             Group::Odd => "odd characters",
             Group::Ignored => "ignored parameter",
             Group::Written => "other form",
+            Group::Unprinted => "form that no page prints",
             Group::BadKey => "bad key",
         }
     }
@@ -354,6 +358,7 @@ pub fn recorded(corpus: &Corpus) -> Vec<Scenario> {
             (KeyPlace::Missing | KeyPlace::WrongBearer | KeyPlace::WrongQuery, _, _) => {
                 Group::BadKey
             }
+            _ if is_unprinted(ask, endpoint) => Group::Unprinted,
             _ if is_written(ask, endpoint) => Group::Written,
             (_, 0, 0) => Group::All,
             (_, 0, _) => Group::Ignored,
@@ -365,6 +370,17 @@ pub fn recorded(corpus: &Corpus) -> Vec<Scenario> {
         all.push(scenario);
     }
     all
+}
+
+/// Whether a recorded question has a form that no page prints: a filter in brackets where the endpoint has none, or
+/// one filter with two values.
+fn is_unprinted(ask: &Ask, endpoint: &Endpoint) -> bool {
+    let is_bracketed = |(name, _): &(String, String)| name.starts_with("filter[");
+    let is_other = |place: usize, (name, value): &(String, String)| {
+        ask.query[..place].iter().any(|(before, other)| before == name && other != value)
+    };
+    !endpoint.bracketed && ask.query.iter().any(is_bracketed)
+        || ask.query.iter().enumerate().any(|(place, pair)| is_other(place, pair))
 }
 
 /// Whether a recorded question has a form that only some clients use.
@@ -431,6 +447,12 @@ mod tests {
         assert_eq!(count(Group::Unknown), endpoint.filters.len());
         assert_eq!(count(Group::BadKey), 2);
         assert_eq!(count(Group::Written), 12, "however many records there are");
+        assert_eq!(count(Group::Unprinted), 2, "brackets, and one filter with two values");
+        let is_of_deleted = |one: &&Scenario| one.filters == [("id".to_owned(), "77".to_owned())];
+        assert_eq!(all.iter().filter(is_of_deleted).count(), 0);
+        let index = Index { deleted: Some("77".to_owned()), ..index(endpoint) };
+        let all = questions(endpoint, &index, Extent::default(), 7);
+        assert_eq!(all.iter().filter(is_of_deleted).count(), 1, "a deleted user");
     }
 
     #[test]

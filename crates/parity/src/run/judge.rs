@@ -17,7 +17,7 @@ use crate::cause::{
     NO_AGREEMENT, Teams, Vote, deletion_rules, quoted, votes,
 };
 use crate::compare::{Compared, Difference, ERROR, Kind, RECORDS, STATUS};
-use crate::filter::predicted;
+use crate::filter::{Index, predicted};
 use crate::knowledge::Settings;
 use crate::list::{KeyedBy, List};
 use crate::scenario::{Group, Scenario};
@@ -31,6 +31,13 @@ impl Run<'_> {
         let (Some(control), Some(candidate)) = (&records.control, &records.candidate) else {
             return;
         };
+        if endpoint.name == "v2_cdr_deleted_agents" {
+            let is_id = |key: &&String| key.bytes().all(|byte| byte.is_ascii_digit());
+            let others = || self.known.endpoints.values();
+            let is_live = |key: &&String| others().any(|of| of.control.rows.contains_key(*key));
+            let deleted = control.keys.iter().find(|key| is_id(key) && !is_live(key)).cloned();
+            self.known.deleted = deleted;
+        }
         let known = self.known.endpoints.entry(endpoint.name).or_default();
         if !endpoint.lists_users() {
             return;
@@ -115,6 +122,32 @@ impl Run<'_> {
             }
         }
         judged
+    }
+
+    /// Whether candidate lists just those of its own whole list who fit every filter of a question.
+    pub(super) async fn lists_just_who_fits(&mut self, scenario: &Scenario, pair: &Pair) -> bool {
+        let (endpoint, by) = (scenario.endpoint, self.keyed_by(scenario.endpoint));
+        let settings = self.sides.knowledge.settings(endpoint.name);
+        let Some(listed) = Records::of(pair, by).candidate.map(|list| list.keys) else {
+            return false;
+        };
+        let fits = |whole: &Index| {
+            let fit = predicted(endpoint, whole, &scenario.filters, &settings);
+            fit == listed.iter().map(String::as_str).collect()
+        };
+        if pair.control.status != 200 || fits(&self.endpoint(endpoint).candidate) {
+            return pair.control.status == 200;
+        }
+        // The whole list may have changed since it was read.
+        self.gathered.totals.candidate_requests += 1;
+        let reply = self.sides.candidate.ask(&Scenario::all(endpoint).ask).await;
+        let reply = reply.map(|reply| reply.body).unwrap_or_default();
+        let mut whole = Index::default();
+        let Ok(list) = List::read(&reply, by) else { return false };
+        for (key, record) in list.keys.iter().zip(&list.records) {
+            whole.note(endpoint, key, &record.node());
+        }
+        fits(&whole)
     }
 
     pub(super) fn votes(&mut self, scenario: &Scenario, pair: &Pair, by: KeyedBy) -> Vec<Vote> {

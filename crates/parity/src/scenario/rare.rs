@@ -71,6 +71,9 @@ impl Making<'_> {
             let padded = format!("00{value}");
             self.add(Group::Spelling, "zeros/id", &[("id", &padded)]);
         }
+        if let (Some(_), Some(id)) = (self.place("id"), self.control.deleted.clone()) {
+            self.add(Group::Unknown, "unknown/id of a deleted user", &[("id", &id)]);
+        }
         self.forms();
     }
 
@@ -122,16 +125,22 @@ impl Making<'_> {
     fn forms(&mut self) {
         let Some(place) = self.place("name") else { return };
         let Some(value) = sample(self.control, place, 1, self.seed).pop() else { return };
-        // Where the pages do not print brackets, control may ignore what is in them.
-        let brackets = self.endpoint.bracketed.then_some("filter[name]");
-        for name in brackets.into_iter().chain(["name[]"]) {
-            let form = self.add(Group::Written, &format!("written/{name}"), &[("name", &value)]);
+        let brackets = match self.endpoint.bracketed {
+            true => (Group::Written, "written"),
+            false => (Group::Unprinted, "unprinted"),
+        };
+        let list = (Group::Written, "written");
+        for (name, (group, kind)) in [("filter[name]", brackets), ("name[]", list)] {
+            let form = self.add(group, &format!("{kind}/{name}"), &[("name", &value)]);
             form.ask.query = vec![(name.to_owned(), value.clone())];
         }
         let asked = sample(self.control, place, 3, self.seed);
         let other = self.value("name", |value| !asked.iter().any(|known| known == value));
+        if let Some(other) = &other {
+            let two = [("name", value.as_str()), ("name", other)];
+            self.add(Group::Unprinted, "unprinted/two values of name", &two);
+        }
         let value = other.unwrap_or(value);
-        // Of two different values no page says which one counts.
         let twice = vec![("name".to_owned(), value.clone()); 2];
         self.add(Group::Written, "written/name twice", &[("name", &value)]).ask.query = twice;
         let other = match self.endpoint.key {
