@@ -18,5 +18,6 @@ pub mod spelling;
 pub use hex::hex;
 pub use owner_only::owner_only;
 pub use recording::{
-    Corpus, CorpusError, FORMAT, Header, Recorded, Recording, Replay, Summary, UNFINISHED, Writer,
+    ByPart, Corpus, CorpusError, FORMAT, Header, Recorded, Recording, Replay, Summary, UNFINISHED,
+    Writer,
 };

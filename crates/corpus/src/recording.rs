@@ -21,7 +21,7 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
-pub use control::{Recorded, Recording};
+pub use control::{ByPart, Recorded, Recording};
 pub use reader::Corpus;
 pub use replay::Replay;
 pub use writer::{Summary, Writer};

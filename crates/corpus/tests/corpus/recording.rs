@@ -13,7 +13,7 @@ use corpus::node::Node;
 use corpus::pseudonym::Pseudonyms;
 use corpus::relay::{Exchange, Replies};
 use corpus::source::{Answering, Silence, Source};
-use corpus::{Corpus, CorpusError, Header, Recording, Replay, Summary, Writer};
+use corpus::{ByPart, Corpus, CorpusError, Header, Recording, Replay, Summary, Writer};
 use sha2::{Digest, Sha256};
 
 const V1: &str = "/api/user_management/v1/users";
@@ -374,7 +374,7 @@ async fn questions_without_an_answer_are_counted_in_the_recording() {
     let writer = writer(&folder);
     let (all, teams) = (ask(V1, &[]), ask("/api/v2/cdr/teams", &[]));
     let control = Partly(vec![(all.clone(), reply(200, USER))]);
-    let recording = Recording::new(&control, writer.clone());
+    let recording = Recording::new(&control, writer.clone(), ByPart::new());
     recording.ask_first(&all, None).await.unwrap();
     recording.ask_first(&teams, None).await.unwrap_err();
     // A repeated question counts once, and a request outside the questions does not count.

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use clap::Args;
 use corpus::pseudonym::Pseudonyms;
 use corpus::relay::RelaySettings;
-use corpus::{Recording, Writer};
+use corpus::{ByPart, Recording, Writer};
 use parity::run::state::State;
 use parity::run::{Plan, Sides, validate};
 use parity::scenario::Extent;
@@ -121,7 +121,12 @@ impl Record {
             ..RelaySettings::default()
         };
         let here = InProcess::start(config, &caller, settings, None).await?;
-        let recording = Recording::new(&control, writer.clone());
+        let filters = knowledge.settings.iter().flat_map(|(endpoint, settings)| {
+            let filters = settings.filters.iter().filter(|(_, mode)| *mode == "contains");
+            filters.map(|(filter, _)| (endpoint.clone(), filter.clone()))
+        });
+        let by_part: ByPart = filters.collect();
+        let recording = Recording::new(&control, writer.clone(), by_part);
         let plan = Plan {
             extent: Extent { values_per_filter: self.values, pairs: !self.no_pairs },
             seed: self.seed,
@@ -148,6 +153,13 @@ impl Record {
             report.verdict.as_str(),
             report.because
         ))?;
+        if recording.left_out() > 0 {
+            output::print(&format!(
+                "{} questions are not in it: their answers follow from parts of values, which pseudonyms do \
+                 not share\n",
+                recording.left_out()
+            ))?;
+        }
         let is_good = report.verdict == Verdict::Agree;
         Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

@@ -5,11 +5,12 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
-use super::sides::{FEW, KEY, Sides, assert_code, only_line};
+use super::sides::{FEW, KEY, Reply, Sides, assert_code, only_line};
 use crate::common::canary::{Heard, Search, canary};
 use crate::common::process::Process;
 use crate::common::{eventually, run, stderr, stdout, tieline};
 use report::{Cause, Verdict};
+use serde_json::Value;
 use simulator::{Dialect, Settings, User, VonageSettings};
 use tests::config;
 
@@ -78,6 +79,50 @@ fn a_recording_proves_offline_what_was_compared_live() {
     for line in ["assigned_teams = \"ids\"", "employee_id = \"string\""] {
         assert!(lines.contains(&line), "{lines:?}");
     }
+}
+
+/// Both sides find names by a part, and one user's name is a part of another's.
+#[test]
+fn a_recording_of_filters_by_a_part_agrees_as_the_live_sides_do() {
+    let mut sides = Sides::changed(80, |simulator, asked, reply| {
+        let wanted = asked.filter("name").filter(|wanted| !wanted.is_empty());
+        let Some(wanted) = wanted.filter(|_| asked.is_users() && asked.query.len() == 1) else {
+            return reply;
+        };
+        let wanted = wanted.to_lowercase();
+        let query = [("name".to_owned(), String::new())];
+        let users = simulator.legacy_users(&query).into_iter();
+        let is_found = |user: &Value| {
+            user["name"].as_str().is_some_and(|name| name.to_lowercase().contains(&wanted))
+        };
+        Reply::json(reply.status, &users.filter(is_found).collect())
+    });
+    let records = sides.simulator().records();
+    let live = records.iter().filter(|user| user.deleted_at.is_none());
+    for (user, name) in live.zip(["Ann Lee", "Ann Lee", "Ann Lee", "Ann Leeds", "Mary Ann Lee"]) {
+        assert!(sides.simulator().edit_user(user.id, |user| user.name = name.into()));
+    }
+    let text = std::fs::read_to_string(&sides.config).unwrap();
+    let filters = "[legacy.v1_users.filters]\nname = \"contains\"\n";
+    let by_part = sides.folder.file("by_part.toml", text + filters);
+    let only = ["--endpoint", "v1_users"];
+    let output = sides.validate_with(&by_part, &only);
+    assert_code(&output, 0);
+    let live = sides.report();
+    assert!(live.totals.causes.is_empty(), "{:?}", live.totals.causes);
+
+    let config = std::mem::replace(&mut sides.config, by_part.clone());
+    let recorded = stdout(&sides.record(&[]));
+    assert!(recorded.contains("questions are not in it"), "{recorded}");
+    sides.config = config;
+    sides.stop();
+    let replay = ["validate", "--config", &by_part, "--control", &sides.corpus];
+    let output = run(&[&replay[..], &["--report", &sides.out], &only].concat(), b"");
+    assert_code(&output, 0);
+    let replayed = sides.report();
+    assert!(replayed.totals.causes.is_empty(), "{:#?}", replayed.findings);
+    assert!(replayed.totals.scenarios < live.totals.scenarios);
+    assert!(replayed.totals.scenarios * 10 > live.totals.scenarios * 7, "most are in it");
 }
 
 #[test]
