@@ -305,8 +305,12 @@ impl Evidence<'_> {
         control: &Node,
         candidate: &Node,
     ) -> Option<Judgement> {
-        // Two different numbers are not a number and its group.
-        if is_number(group) || group.is_empty() || number.is_empty() {
+        // Two different numbers are not a number and its group, nor is a number that is cut or written with signs.
+        let digits: String = group.chars().filter(char::is_ascii_digit).collect();
+        let is_shape = !digits.is_empty()
+            && !group.chars().any(char::is_alphabetic)
+            && number.trim_start_matches('+').starts_with(&digits);
+        if is_number(group) || group.is_empty() || number.is_empty() || is_shape {
             return None;
         }
         // The new API may have a text in the place of a number. An entry for it needs the witness and two

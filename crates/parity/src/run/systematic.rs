@@ -276,6 +276,41 @@ mod tests {
     }
 
     #[test]
+    fn one_text_in_the_place_of_null_is_a_rule_if_no_other_user_has_it() {
+        let of = |filled: usize, other: &str| {
+            let rows = |by: &str| {
+                let row = |id: usize| {
+                    let value = if id < filled { by } else { "null" };
+                    format!(r#"{{"id":{id},"employee_id":{value}}},"#)
+                };
+                let rows: String = (0..20).map(row).collect();
+                format!(r#"[{rows}{{"id":50,"employee_id":"{other}"}}]"#)
+            };
+            judged(&rows(r#""Default""#), &rows("null"))
+        };
+        assert_eq!(of(3, "E-7"), [Cause::Bug; 3]);
+        assert_eq!(of(2, "E-7"), [Cause::UpstreamData; 2], "two may be chance");
+        assert_eq!(of(3, "Default"), [Cause::UpstreamData; 3], "the new API lacks it for three");
+    }
+
+    #[test]
+    fn a_skill_that_is_left_out_beside_others_is_one_part_whatever_its_level() {
+        let skill = |name: &str, level: usize| format!(r#"{{"name":"{name}","value":{level}}}"#);
+        let rows = |hidden: usize| {
+            let row = |id: usize| {
+                let both = [skill("A", id + 1), skill("B", id + 2)];
+                let shown = if id < hidden { &both[..1] } else { &both[..] };
+                format!(r#"{{"id":{id},"assigned_skills":[{}]}}"#, shown.join(","))
+            };
+            let other = (10..20)
+                .map(|id| format!(r#"{{"id":{id},"assigned_skills":[{}]}}"#, skill("C", id)));
+            format!("[{}]", (0..3).map(row).chain(other).collect::<Vec<_>>().join(","))
+        };
+        assert_eq!(judged(&rows(3), &rows(0)), [Cause::Bug; 3]);
+        assert_eq!(judged(&rows(1), &rows(0)), [Cause::UpstreamData]);
+    }
+
+    #[test]
     fn a_rule_that_rounds_names_the_ends_of_both_numbers() {
         let number = |text: &str| Node::parse(text.as_bytes()).unwrap();
         let of = |one: &str, other: &str| rules::both_numbers(&number(one), &number(other));

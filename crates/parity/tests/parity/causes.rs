@@ -108,6 +108,13 @@ fn the_row_of_the_new_api_decides() {
             Cause::UpstreamData,
         ),
         (
+            "caller_id",
+            r#"{"caller_id":"12025550039"}"#,
+            r#"{"caller_id":"1202..."}"#,
+            r#"{"caller_id":"12025550039"}"#,
+            Cause::UpstreamData,
+        ),
+        (
             "employee_id",
             r#"{"employee_id":"7"}"#,
             r#"{"employee_id":7}"#,

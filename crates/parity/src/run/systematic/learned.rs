@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use corpus::endpoint::Endpoint;
 use corpus::node::Node;
 
-use super::rules::{BOUND, ROUNDS, both_numbers, is_cut, removed, signatures, told};
+use super::rules::{BOUND, FILLS, ROUNDS, both_numbers, is_cut, removed, signatures, told};
 use crate::compare::Difference;
 use crate::run::records::Records;
 
@@ -149,6 +149,13 @@ fn by_value(
             });
             largest
         });
+        let equal = LazyCell::new(|| {
+            let mut equal: HashSet<String> = HashSet::new();
+            each_equal(field, path, records, |value| {
+                equal.extend(value.text().map(str::to_owned));
+            });
+            equal
+        });
         let is_below = |number: &Node| match number {
             Node::Number(number) => number.as_u64().is_some_and(|number| number < *largest),
             _ => false,
@@ -178,7 +185,13 @@ fn by_value(
             let is_disproved = name.starts_with(BOUND)
                 && (count <= CHANCE_MAX || !is_small)
                 && of.iter().any(|(_, _, bound, _)| is_below(bound));
-            if !is_chance && !is_disproved && count > 1 {
+            // Users may lack in the new API what others have there.
+            let is_lost = name.starts_with(FILLS)
+                && (count <= CHANCE_MAX
+                    || of
+                        .iter()
+                        .any(|(_, _, by, _)| by.text().is_some_and(|by| equal.contains(by))));
+            if !is_chance && !is_disproved && !is_lost && count > 1 {
                 learned.add(&places, || {
                     let shown = match (name.as_str(), of.first()) {
                         (ROUNDS, Some((_, one, other, _))) => both_numbers(one, other),
@@ -191,14 +204,17 @@ fn by_value(
     }
 }
 
-/// The parts of a list, joined or not; `None` where it is no list.
+/// The parts of a list, joined or not, by their names where they have some; `None` where it is no list.
 fn parts(endpoint: &Endpoint, field: &str, node: &Node) -> Option<Vec<String>> {
     match node {
         Node::Text(text) if endpoint.is_joined(field) => match text.is_empty() {
             true => Some(Vec::new()),
             false => Some(text.split(", ").map(str::to_owned).collect()),
         },
-        Node::List(list) => Some(list.iter().map(Node::to_json).collect()),
+        Node::List(list) => {
+            let name = |part: &Node| part.get("name").and_then(Node::text).map(str::to_owned);
+            Some(list.iter().map(|part| name(part).unwrap_or_else(|| part.to_json())).collect())
+        }
         _ => None,
     }
 }
@@ -300,7 +316,9 @@ fn by_part(
             Edit::Renames(part, by) => {
                 // Two users may have moved to something new while others stay with the old one.
                 let is_new = count > CHANCE_MAX && !has.contains_key(by);
-                (count > 1 && (is_most(part) || is_new), "renames one part of")
+                // Names within lists are looked at where they differ.
+                let is_always = is_most(part) && endpoint.is_joined(field);
+                (count > 1 && (is_always || is_new), "renames one part of")
             }
             Edit::Adds(part) => {
                 let is_only = count * 10 >= lists.len() * MOST_OF_TEN;

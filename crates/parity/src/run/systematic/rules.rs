@@ -60,6 +60,7 @@ pub(super) fn signatures(candidate: &Node, control: &Node, is_joined: bool) -> V
         (Node::Null, Node::Text(text)) if matches!(text.as_str(), "0" | "unknown" | "Unknown") => {
             vec!["writes a word for nothing in".to_owned()]
         }
+        (Node::Null, Node::Text(text)) => vec![format!("{FILLS}{KEY}{text}")],
         (Node::Null, Node::Number(number)) if number.as_u64() == Some(0) => {
             vec!["writes 0 for nothing in".to_owned()]
         }
@@ -193,6 +194,9 @@ fn of_numbers(candidate: &serde_json::Number, control: &serde_json::Number) -> V
     note(one > other, &format!("{BOUND} in{KEY}{other}"));
     all
 }
+
+/// How the signature begins of a text in the place of null, which is a rule only if no other user has it.
+pub(super) const FILLS: &str = "writes one text for nothing in";
 
 /// The signature of numbers that are rounded.
 pub(super) const ROUNDS: &str = "rounds numbers in";
