@@ -49,14 +49,23 @@ pub(super) fn another_form(control: &Node, candidate: &Node) -> Option<&'static 
         .then_some("one side cuts the text within a character")
 }
 
-/// Whether two values differ in their form only: `7` and `"7"`, `null` and the empty text.
+/// Whether two values differ in their form only: `7` and `"7"`, `7` and `"007"`, `null` and the empty text.
 fn is_same_text(one: &Node, other: &Node) -> bool {
     let text = |node: &Node| match node {
         Node::Text(text) => text.clone(),
         Node::Null => String::new(),
         other => other.to_json(),
     };
-    one.kind() != other.kind() && text(one) == text(other)
+    // A number has no zeros in front.
+    let is_bare = |one: &Node, other: &Node| match (one, other) {
+        (Node::Number(number), Node::Text(text)) => {
+            text.trim_start_matches('0') == number.to_string().trim_start_matches('0')
+                && !text.is_empty()
+        }
+        _ => false,
+    };
+    one.kind() != other.kind()
+        && (text(one) == text(other) || is_bare(one, other) || is_bare(other, one))
 }
 
 /// Whether two whole numbers are one for programs that keep 53 bits of each.
@@ -133,11 +142,14 @@ mod tests {
         }
         assert_eq!(of("7", "\"7\""), "the same value in another form");
         assert_eq!(of("null", "\"\""), "the same value in another form");
+        assert_eq!(of("7", "\"007\""), "the same value in another form");
+        assert_eq!(of("0", "\"00\""), "the same value in another form");
         assert!(of("9007199254740993", "9007199254740992").contains("rounded"));
         assert!(of("\"Max \u{fffd}\"", "\"Max 🎧 Ray\"").contains("within a character"));
         for (one, other) in [
             ("5", "5.1"),
             ("5", "50"),
+            ("0", "\"\""),
             ("\"007\"", "\"7\""),
             ("\"5.\"", "\"5\""),
             ("\"e3\"", "\"0\""),

@@ -102,6 +102,13 @@ fn of_parts(candidate: &str, control: &str) -> Vec<String> {
         let each = differing.map(|(one, other)| BTreeSet::from_iter(of_texts(one, other)));
         let common = each.reduce(|one, other| &one & &other).unwrap_or_default();
         all.extend(common.into_iter().map(|name| format!("{PART_BY_PART}{name}")));
+    } else {
+        // A change may put a separator into a part.
+        let found = CHANGES.iter().filter(|(_, change)| {
+            let changed: Vec<String> = parts.iter().map(|part| change(part)).collect();
+            changed.join(", ") == control
+        });
+        all.extend(found.map(|(name, _)| format!("{PART_BY_PART}{name}")));
     }
     all
 }
@@ -252,12 +259,20 @@ mod tests {
             ("a+ops@x.example", "a@x.example"),
             ("a@x.example", "x.example"),
             ("Jane Doe-Roe", "Jane Doe_Roe"),
+            ("O'Neil", "O''Neil"),
+            ("a b*c~", "a%20b*c~"),
         ] {
             let all = signatures(&Node::from(candidate), &Node::from(control), false);
             assert!(!all.is_empty(), "{candidate:?} {control:?}");
         }
-        for (candidate, control) in [("7, 8, 9", "7,8,9"), ("a, b", "A, B"), ("abc, abd", "ab, ab")]
-        {
+        for (candidate, control) in [
+            ("7, 8, 9", "7,8,9"),
+            ("a, b", "A, B"),
+            ("a, b", "a, B"),
+            ("abc, abd", "ab, ab"),
+            ("a b, c", "a+b, c"),
+            ("Ann Lee, Bob", "Lee, Ann, Bob"),
+        ] {
             let all = signatures(&Node::from(candidate), &Node::from(control), true);
             assert!(!all.is_empty(), "{candidate:?} {control:?}");
         }

@@ -113,6 +113,8 @@ pub(super) const CHANGES: &[(&str, Change)] = &[
         text.replace('\\', "\\\\").replace('"', "\\\"").replace('\'', "\\'")
     }),
     ("puts slashes before quotes in", |text| text.replace('\\', "\\\\").replace('"', "\\\"")),
+    ("doubles quotes in", |text| text.replace('\'', "''")),
+    ("doubles quotes in", |text| text.replace('"', "\"\"")),
     ("removes quotes from", |text| replaced(text, |c| matches!(c, '"' | '\''), "")),
     ("removes slashes from", |text| {
         text.replace("\\\\", "\0").replace('\\', "").replace('\0', "\\")
