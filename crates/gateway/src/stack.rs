@@ -380,3 +380,5 @@ fn upstream_places(config: &Config, caller: &settings::Caller) -> usize {
 mod neighbours;
 #[cfg(test)]
 mod transcripts;
+#[cfg(test)]
+mod whole_lists;
