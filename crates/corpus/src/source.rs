@@ -43,7 +43,7 @@ pub trait Source: Send + Sync {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Silence {
-    #[error("no answer: {0}")]
+    #[error("{}", of_exchange(*.0))]
     Exchange(ClientError),
     #[error("the answer did not come whole")]
     Body,
@@ -55,6 +55,24 @@ pub enum Silence {
     Budget,
     #[error("the recording does not have this question")]
     NotRecorded,
+}
+
+/// What happened, in words about the server that was asked.
+fn of_exchange(error: ClientError) -> &'static str {
+    match error {
+        ClientError::Dns => "its name has no address",
+        ClientError::AddressRefused => "its name leads to a private address",
+        ClientError::Connect => {
+            "no connection: nothing listens at its address, or no network leads there"
+        }
+        ClientError::ConnectTimeout => "connecting took too long",
+        ClientError::TlsTimeout => "the TLS handshake took too long",
+        ClientError::Tls => "the TLS handshake failed; --control-ca names a certificate to trust",
+        ClientError::Reset { .. } => "it closed the connection before its answer",
+        ClientError::Stalled => "it did not take the whole request",
+        ClientError::BadFraming => "its answer is not well-formed HTTP",
+        ClientError::Other => "the exchange failed",
+    }
 }
 
 #[derive(Clone, Debug)]
