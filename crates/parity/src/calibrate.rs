@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::knowledge::Knowledge;
 pub use crate::knowledge::{Overlay, UPSTREAM};
-use crate::list::{KeyedBy, List};
+use crate::list::{KeyedBy, List, NotAList};
 use crate::mask::Mask;
 use crate::scenario::Scenario;
 pub use calibrated::{Calibrated, Choice, Entry, Remaining};
@@ -41,13 +41,15 @@ pub trait Laboratory: Send + Sync {
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unable {
-    #[error("control does not answer {0}: {1}")]
+    #[error("the legacy API does not answer {0}: {1}")]
     Control(String, Silence),
-    #[error("control answers {1} to {0}")]
+    #[error("the legacy API answers {1} to {0}")]
     Refused(String, u16),
-    #[error("candidate does not answer: {0}")]
+    #[error("the legacy API answers 200 to {shape}, and the answer {advice}", shape = .0, advice = .1.advice())]
+    NoList(String, NotAList),
+    #[error("Tieline does not answer: {0}")]
     Candidate(Silence),
-    #[error("a candidate could not be started: {0}")]
+    #[error("Tieline could not be started: {0}")]
     Start(String),
     #[error("interrupted")]
     Interrupted,
@@ -95,8 +97,11 @@ impl<'a> Calibration<'a> {
         for endpoint in self.endpoints {
             let ask = Scenario::all(endpoint).ask;
             let reply = self.ask_control(&ask).await?;
-            if reply.status != 200 || List::read(&reply.body, KeyedBy::Id).is_err() {
+            if reply.status != 200 {
                 return Err(Unable::Refused(ask.shape(), reply.status));
+            }
+            if let Err(why) = List::read(&reply.body, KeyedBy::Id) {
+                return Err(Unable::NoList(ask.shape(), why));
             }
             self.lists.insert(endpoint.name, reply);
         }

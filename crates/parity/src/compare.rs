@@ -10,8 +10,10 @@ use corpus::endpoint::Endpoint;
 use corpus::node::Node;
 
 use crate::list::{Envelope, List};
-pub(crate) use answers::HEADERS;
+use crate::words::Words;
+pub(crate) use answers::{HEADERS, has_records};
 pub use answers::{Listener, RecordPair, compare, compare_into};
+pub(crate) use elements::parts;
 use elements::{BESIDE_MAX, elements, unshared};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,7 +69,14 @@ pub struct Difference {
     /// Control's value; `None` means absent.
     pub control: Option<Node>,
     pub candidate: Option<Node>,
+    /// The report's own words for both sides, where the values are none that a side sent.
+    pub said: Option<Box<[Option<Words>; 2]>>,
+    /// The path and the value of the member that names the element of a list, such as a skill's name.
+    pub part: Part,
 }
+
+/// See [`Difference::part`].
+pub type Part = Option<Box<(String, Node)>>;
 
 /// How often a field was compared and equal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,8 +110,8 @@ pub const ORDER: &str = "$order";
 pub const MEMBERS: &str = "$members";
 /// The copies of a record that occurs more than once.
 pub const COPIES: &str = "$copies";
-/// The description of a body that is a list.
-pub(crate) const A_LIST: &str = "a list";
+/// Whether a wrong key is refused.
+pub const KEY: &str = "$key";
 /// The users of a whole list, as a share.
 pub(crate) const USERS: &str = "$users";
 /// A body that is not a list of objects.
@@ -137,6 +146,29 @@ impl Compared {
         self.differ(None, field, field, kind, control, candidate);
     }
 
+    /// Compares what the report says of both sides in its own words.
+    fn described(&mut self, field: &str, control: Option<Words>, candidate: Option<Words>) {
+        self.count(field, control == candidate);
+        if control != candidate {
+            self.differ_in_words(None, field, Kind::Value, [control, candidate]);
+        }
+    }
+
+    fn differ_in_words(
+        &mut self,
+        record: Option<&str>,
+        field: &str,
+        kind: Kind,
+        said: [Option<Words>; 2],
+    ) {
+        let node = |words: &Option<Words>| Some(Node::Text(words.as_ref()?.text(str::to_owned)));
+        let (control, candidate) = (node(&said[0]), node(&said[1]));
+        self.differ(record, field, field, kind, control, candidate);
+        if let Some(difference) = self.differences.last_mut() {
+            difference.said = Some(Box::new(said));
+        }
+    }
+
     fn differ(
         &mut self,
         record: Option<&str>,
@@ -153,6 +185,8 @@ impl Compared {
             kind,
             control,
             candidate,
+            said: None,
+            part: None,
         });
     }
 
@@ -168,15 +202,11 @@ impl Compared {
             self.around(control, candidate);
         } else {
             let named = |list: &List<'_>| {
-                let name = list.envelope.name();
+                let words = list.envelope.words();
                 let is_known = list.is_as_set() || matches!(list.envelope, Envelope::Other(_));
-                Some(Node::Text(if is_known {
-                    name
-                } else {
-                    format!("{name}, with other members")
-                }))
+                Some(if is_known { words } else { words.and(", with other members") })
             };
-            self.whole(ENVELOPE, named(control), named(candidate));
+            self.described(ENVELOPE, named(control), named(candidate));
         }
         self.control_records = control.records.len() as u64;
         self.candidate_records = candidate.records.len() as u64;
@@ -200,10 +230,8 @@ impl Compared {
             let is_as_often = often(control) == often(candidate);
             self.count(RECORDS, is_as_often);
             if !is_as_often {
-                let times = |list| Some(Node::Number((1 + often(list)).into()));
-                let (of_control, of_candidate) = (times(control), times(candidate));
-                let kind = Kind::Repeated;
-                self.differ(Some(key), RECORDS, RECORDS, kind, of_control, of_candidate);
+                let times = [control, candidate].map(|list| Some(Words::count(1 + often(list))));
+                self.differ_in_words(Some(key), RECORDS, Kind::Repeated, times);
             } else if often(control) > 0 {
                 self.copies(key, control, candidate);
                 continue;
@@ -302,8 +330,11 @@ impl Compared {
             let candidate = in_candidate.get(field.as_str()).map(Vec::as_slice).unwrap_or_default();
             let found = value(endpoint, field, control, candidate);
             self.count(field, found.is_empty());
-            for (path, kind, control, candidate) in found {
+            for (path, kind, control, candidate, part) in found {
                 self.differ(Some(key), field, &path, kind, control, candidate);
+                if let Some(difference) = self.differences.last_mut() {
+                    difference.part = part;
+                }
             }
         }
         let names = |members: &[(String, Node)], other: &Members<'_>| -> Vec<String> {
@@ -317,9 +348,8 @@ impl Compared {
         let candidate = names(of_candidate, &in_control);
         self.count(MEMBERS, control == candidate);
         if control != candidate {
-            let listed = |names: Vec<String>| Some(Node::Text(names.join(", ")));
-            let (control, candidate) = (listed(control), listed(candidate));
-            self.differ(Some(key), MEMBERS, MEMBERS, Kind::Order, control, candidate);
+            let said = [control, candidate].map(|names| Some(Words::names("", &names)));
+            self.differ_in_words(Some(key), MEMBERS, Kind::Order, said);
         }
     }
 }
@@ -335,8 +365,8 @@ fn members(all: &[(String, Node)]) -> Members<'_> {
     members
 }
 
-/// A path, the kind of the difference, and both values.
-type FieldDifference = (String, Kind, Option<Node>, Option<Node>);
+/// A path, the kind of the difference, both values, and the name of the element.
+type FieldDifference = (String, Kind, Option<Node>, Option<Node>, Part);
 
 fn value(
     endpoint: &Endpoint,
@@ -346,7 +376,7 @@ fn value(
 ) -> Vec<FieldDifference> {
     let whole = |kind| {
         let first = |all: &[&Node]| all.first().map(|node| (*node).clone());
-        vec![(field.to_owned(), kind, first(control), first(candidate))]
+        vec![(field.to_owned(), kind, first(control), first(candidate), None)]
     };
     match (control, candidate) {
         ([control], [candidate]) => below(endpoint, field, control, candidate),
@@ -366,7 +396,7 @@ fn below(
         return Vec::new();
     }
     let whole =
-        |kind| vec![(field.to_owned(), kind, Some(control.clone()), Some(candidate.clone()))];
+        |kind| vec![(field.to_owned(), kind, Some(control.clone()), Some(candidate.clone()), None)];
     match (control, candidate) {
         (Node::Text(one), Node::Text(other)) if endpoint.is_joined(field) => {
             whole(if is_same_set(one, other) { Kind::Order } else { Kind::Value })

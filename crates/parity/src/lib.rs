@@ -18,4 +18,5 @@ pub mod run;
 pub mod scenario;
 pub mod single;
 pub mod witness;
+pub mod words;
 pub mod zone;

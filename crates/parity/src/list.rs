@@ -7,6 +7,7 @@ use corpus::node::Node;
 use serde_json::value::RawValue;
 
 use crate::letters::halves_shown;
+use crate::words::Words;
 
 /// The JSON around the records.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,14 +22,19 @@ pub enum Envelope {
 }
 
 impl Envelope {
-    /// The name that the setting `envelope` uses.
-    pub fn name(&self) -> String {
+    /// The name that the setting `envelope` uses, or the members of another object.
+    pub(crate) fn words(&self) -> Words {
         match self {
-            Envelope::Array => "array".to_owned(),
-            Envelope::Users => "users".to_owned(),
-            Envelope::Sample => "sample".to_owned(),
-            Envelope::Other(names) => format!("an object of {}", names.join(", ")),
+            Envelope::Array => "array".into(),
+            Envelope::Users => "users".into(),
+            Envelope::Sample => "sample".into(),
+            Envelope::Other(names) => Words::names("an object of ", names),
         }
+    }
+
+    /// The same as a text.
+    pub fn name(&self) -> String {
+        self.words().text(str::to_owned)
     }
 }
 
@@ -183,7 +189,13 @@ fn texts(list: Vec<&RawValue>) -> Vec<&str> {
 type Opened<'a> = (Envelope, Vec<(String, Node)>, Vec<&'a str>);
 
 fn open(body: &[u8]) -> Result<Opened<'_>, NotAList> {
+    if body.starts_with(&GZIP) {
+        return Err(NotAList::Compressed);
+    }
     let text = std::str::from_utf8(body).map_err(|_| NotAList::NotJson)?;
+    if text.starts_with('\u{feff}') {
+        return Err(NotAList::Marked);
+    }
     if text.trim_start().starts_with('[') {
         let list: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| NotAList::NotJson)?;
         return Ok((Envelope::Array, Vec::new(), texts(list)));
@@ -240,13 +252,48 @@ impl<'de: 'a, 'a> serde::Deserialize<'de> for Members<'a> {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+/// The first bytes of gzip.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotAList {
     /// The text is not JSON, or is neither an array nor an object.
-    #[error("the answer is not JSON")]
     NotJson,
-    #[error("the answer holds no list")]
     NoList,
+    /// It is compressed, and no question asks for that.
+    Compressed,
+    /// It begins with a byte order mark, which JSON does not allow.
+    Marked,
+}
+
+impl NotAList {
+    /// The same for people who want to compare it, behind "the answer".
+    pub fn advice(self) -> &'static str {
+        match self {
+            NotAList::NotJson => "is not JSON, perhaps a web page: is that its address?",
+            NotAList::NoList => "is JSON without a list: is that its address?",
+            NotAList::Compressed => {
+                "is compressed with gzip, although the request did not ask for that. Perhaps a proxy \
+                 in between does it; such an answer cannot be compared"
+            }
+            NotAList::Marked => {
+                "begins with a byte order mark (BOM), which JSON does not allow. Perhaps a proxy in \
+                 between adds it; such an answer cannot be compared"
+            }
+        }
+    }
+
+    /// The report's word for it.
+    pub fn words(self) -> &'static str {
+        match self {
+            NotAList::NotJson => "not JSON",
+            NotAList::NoList => "JSON without a list",
+            NotAList::Compressed => {
+                "compressed with gzip, although the request did not ask for that"
+            }
+            NotAList::Marked => "JSON behind a byte order mark (BOM), which JSON does not allow",
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,9 @@
 //! same for equal values within one report. Values of open fields are checked as well, because a value of
 //! another field may have got there by mistake.
 
+mod open;
+mod people;
+
 use std::collections::HashSet;
 
 use corpus::endpoint::ENDPOINTS;
@@ -11,8 +14,10 @@ use hmac::{Hmac, KeyInit, Mac};
 use report::secrets::Secrets;
 use sha2::Sha256;
 
-use crate::compare::{A_LIST, BODY, ENVELOPE, ERROR, HEADERS, MEMBERS, ORDER, RECORDS, STATUS};
-use crate::list::NotAList;
+use crate::compare::{Difference, ERROR, HEADERS};
+use crate::words::Words;
+use open::{DIGITS_MIN, Open, is_number};
+use people::People;
 
 /// Errors that the vendor's pages print. Any other text may repeat the request, or even its key.
 const SENTENCES: [&str; 9] = [
@@ -30,86 +35,8 @@ const SENTENCES: [&str; 9] = [
 /// Schemes of `WWW-Authenticate`. Any other text may repeat the request.
 const SCHEMES: [&str; 7] = ["basic", "bearer", "digest", "negotiate", "ntlm", "apikey", "key"];
 
-/// The counts in an envelope.
-const PAGING: [&str; 5] = ["total", "page", "page_size", "limit", "offset"];
-
-/// A text with this many digits may be the number of a person.
-const DIGITS_MIN: usize = 7;
-
 /// The longest text shown, in characters.
 const CHARS_MAX: usize = 120;
-
-/// What a report may show at a place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Open {
-    /// Nothing, because the value may be about a person.
-    Shut,
-    /// A decimal number.
-    Id,
-    /// Numbers, or names of things, joined by a comma and a space.
-    Ids,
-    /// Names of things.
-    Words,
-    /// Names of things, with names and levels below them.
-    Skills,
-    Count,
-    /// An envelope: only the counts below it.
-    Around,
-}
-
-impl Open {
-    /// What may be shown at a field of a record, or a part of an answer.
-    fn at(name: &str) -> Open {
-        match name {
-            "id" | ORDER => Open::Id,
-            "assigned_teams" | "agent_in_teams" | "supervisor_in_teams" => Open::Ids,
-            "sag" | "timezone" | "webrtc_ringtone" | "assigned_queues" | "type" => Open::Words,
-            "assigned_skills" => Open::Skills,
-            STATUS => Open::Count,
-            _ => Open::Shut,
-        }
-    }
-
-    /// What may be shown at a member below this place.
-    fn below(self, name: &str) -> Open {
-        match (self, name) {
-            (Open::Skills, "name" | "value") => Open::Words,
-            (Open::Around, name) if PAGING.contains(&name) => Open::Count,
-            (Open::Around, _) => Open::Around,
-            _ => Open::at(name),
-        }
-    }
-
-    /// What may be shown at the path of a difference.
-    fn of(path: &str) -> Open {
-        if let Some(name) = around(path) {
-            return Open::Around.below(name);
-        }
-        let mut names = path.trim_end_matches("[]").split("[].");
-        let first = Open::at(names.next().unwrap_or_default());
-        names.fold(first, Open::below)
-    }
-
-    /// Whether a text may be shown that is not known to be personal.
-    fn shows(self, text: &str) -> bool {
-        let digits = text.chars().filter(char::is_ascii_digit).count();
-        match self {
-            Open::Shut | Open::Around | Open::Count => false,
-            Open::Id => is_number(text),
-            Open::Ids => text.split(", ").all(|part| is_number(part) || Open::Words.shows(part)),
-            Open::Words | Open::Skills => !text.contains('@') && digits < DIGITS_MIN,
-        }
-    }
-}
-
-/// The member of the envelope that a path names.
-fn around(path: &str) -> Option<&str> {
-    path.strip_prefix(ENVELOPE)?.strip_prefix('.')
-}
-
-fn is_number(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_digit())
-}
 
 /// Masks values, with tags under a random key.
 #[derive(Clone)]
@@ -117,6 +44,8 @@ pub(crate) struct Mask {
     key: [u8; 32],
     /// Keys that are removed from every text.
     pub(crate) secrets: Secrets,
+    /// A group, a team or a queue may be named after one of them.
+    people: People,
 }
 
 /// The personal values of records, in lower case: the values of fields that are not open.
@@ -154,29 +83,53 @@ impl Personal {
 impl Mask {
     /// A mask that also removes these keys from every text.
     pub(crate) fn new(secrets: Secrets) -> Mask {
-        Mask { key: rand::random(), secrets }
+        Mask { key: rand::random(), secrets, people: People::default() }
+    }
+
+    /// Notes the name of a user, which stays hidden wherever it stands.
+    pub(crate) fn note_user(&mut self, user: &Node) {
+        if let Some(name) = user.get("name").and_then(Node::text) {
+            self.people.note(name);
+        }
+    }
+
+    /// Both values of a difference. Only words of the report itself are shown as they are.
+    pub(crate) fn both(&self, difference: &Difference, records: &[Node]) -> [String; 2] {
+        let Difference { path, control, candidate, said, .. } = difference;
+        match said {
+            None => [control, candidate].map(|value| self.show(path, value.as_ref(), records)),
+            Some(said) => said.each_ref().map(|words| {
+                self.cut(words.as_ref().map_or_else(absent, |words| self.words(words)))
+            }),
+        }
+    }
+
+    fn words(&self, words: &Words) -> String {
+        words.text(|name| self.word(name))
+    }
+
+    fn cut(&self, text: String) -> String {
+        let text = self.secrets.hide(&text);
+        if text.chars().count() <= CHARS_MAX {
+            return text;
+        }
+        text.chars().take(CHARS_MAX).chain(['…']).collect()
     }
 
     /// A value at a path, such as `name` or `assigned_channels[].type`. `records` are the records of both
     /// sides that contain it: a personal value of one field stays hidden in every other field.
     pub(crate) fn show(&self, path: &str, value: Option<&Node>, records: &[Node]) -> String {
-        let Some(value) = value else { return "(absent)".to_owned() };
+        let Some(value) = value else { return absent() };
         let personal = Personal::of(records);
         let header = path.strip_prefix("$header.");
         let shown = match (path, value) {
             (_, Node::Text(text)) if header.is_some() => {
                 Node::Text(self.header(header.unwrap_or_default(), text))
             }
-            (ENVELOPE | MEMBERS, Node::Text(names)) => Node::Text(self.names(names)),
             (ERROR, _) if is_known_error(value) => value.clone(),
-            (BODY, Node::Text(text)) if is_own_word(text) => value.clone(),
             _ => self.node(value, Open::of(path), &personal),
         };
-        let text = self.secrets.hide(&shown.to_json());
-        if text.chars().count() <= CHARS_MAX {
-            return text;
-        }
-        text.chars().take(CHARS_MAX).chain(['…']).collect()
+        self.cut(shown.to_json())
     }
 
     /// The key of a record: numbers are shown, e-mail addresses are masked.
@@ -193,13 +146,13 @@ impl Mask {
 
     /// The path of a difference. A name that does not look like an API's own may be that of a person.
     pub(crate) fn name(&self, path: &str) -> String {
-        let parts = [STATUS, ERROR, ENVELOPE, RECORDS, ORDER, MEMBERS, BODY];
-        let header = path.strip_prefix("$header.");
-        if parts.contains(&path) || header.is_some_and(|name| HEADERS.contains(&name)) {
-            return path.to_owned();
-        }
-        if let Some(name) = around(path) {
-            return format!("{ENVELOPE}.{}", self.word(name));
+        if let Some(part) = path.strip_prefix('$') {
+            // A part of the answer, and perhaps a header or a member of the envelope.
+            return match part.split_once('.') {
+                None => format!("${}", self.word(part)),
+                Some((part, name)) if HEADERS.contains(&name) => format!("${part}.{name}"),
+                Some((part, name)) => format!("${}.{}", self.word(part), self.word(name)),
+            };
         }
         let (names, end) = path.strip_suffix("[]").map_or((path, ""), |names| (names, "[]"));
         let names: Vec<String> = names.split("[].").map(|name| self.word(name)).collect();
@@ -209,16 +162,6 @@ impl Mask {
     fn word(&self, name: &str) -> String {
         let shown = if is_word(name) { name.to_owned() } else { shape(name) };
         self.secrets.hide(&shown)
-    }
-
-    /// Names of members, perhaps behind words of our own.
-    fn names(&self, names: &str) -> String {
-        let (before, names) = match names.strip_prefix("an object of ") {
-            Some(names) => ("an object of ", names),
-            None => ("", names),
-        };
-        let names: Vec<String> = names.split(", ").map(|name| self.word(name)).collect();
-        format!("{before}{}", names.join(", "))
     }
 
     /// The part of a header that shows its meaning. The rest may repeat the request.
@@ -251,7 +194,8 @@ impl Mask {
             Node::Text(text) => {
                 // A short number is shown as an id, even if another field has the same number.
                 let is_plain = open == Open::Id && is_number(text) && text.len() < DIGITS_MIN;
-                match open.shows(text) && (is_plain || !personal.has(text)) {
+                let is_personal = || personal.has(text) || self.people.are_in(text);
+                match open.shows(text) && (is_plain || !is_personal()) {
                     true => node.clone(),
                     false => Node::Text(format!("{} #{}", shape(text), self.tag(text))),
                 }
@@ -296,10 +240,8 @@ fn segment(text: &str) -> String {
     if paths.into_iter().any(is_known) { text.to_owned() } else { shape(text) }
 }
 
-/// Whether a text is this crate's own description of a body.
-fn is_own_word(text: &str) -> bool {
-    let none = [NotAList::NotJson, NotAList::NoList];
-    text == A_LIST || none.iter().any(|one| one.to_string() == text)
+fn absent() -> String {
+    "(absent)".to_owned()
 }
 
 fn is_known_error(value: &Node) -> bool {
@@ -325,9 +267,64 @@ fn shape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::ENVELOPE;
 
     fn mask() -> Mask {
-        Mask { key: [7; 32], secrets: Secrets::new(["legacy-demo-key".to_owned()]) }
+        let secrets = Secrets::new(["legacy-demo-key".to_owned()]);
+        Mask { key: [7; 32], secrets, people: People::default() }
+    }
+
+    /// Both sides of a difference that the report tells in its own words.
+    fn told(said: Words) -> String {
+        let difference = Difference {
+            record: None,
+            field: ENVELOPE.to_owned(),
+            path: ENVELOPE.to_owned(),
+            kind: crate::compare::Kind::Value,
+            control: None,
+            candidate: None,
+            said: Some(Box::new([Some(said), None])),
+            part: None,
+        };
+        let [said, none] = mask().both(&difference, &[]);
+        assert_eq!(none, "(absent)");
+        said
+    }
+
+    #[test]
+    fn words_of_the_report_are_shown_and_names_of_members_are_masked() {
+        assert_eq!(told("a list".into()), "a list");
+        assert_eq!(
+            told(Words::from("users").and(", with other members")),
+            "users, with other members"
+        );
+        assert_eq!(told(Words::count(1_234_567)), "1234567");
+        let names = ["agents", "jane@x.example", "legacy-demo-key"].map(str::to_owned);
+        let shown = told(Words::names("an object of ", &names));
+        assert_eq!(shown, "an object of agents, xxxx@x.xxxxxxx, xxxxxx-xxxx-xxx");
+    }
+
+    #[test]
+    fn what_is_named_after_a_user_is_masked_for_every_user() {
+        let mut mask = mask();
+        for name in ["Jane Döe", "Support", "Ali"] {
+            mask.note_user(&json(&format!("{{\"name\":\"{name}\"}}")));
+        }
+        let show = |path: &str, value: &str| mask.show(path, Some(&json(value)), &[]);
+        for (path, value) in [
+            ("sag", "\"jane döe\""),
+            ("sag", "\"Support\""),
+            ("assigned_teams", "\"12, Jane Döe\""),
+            ("assigned_queues", "\"Team of Jane Döe (EU)\""),
+            ("assigned_skills", r#"[{"name":"Jane Döe","value":5}]"#),
+        ] {
+            let shown = show(path, value);
+            assert!(shown.contains('#'), "{path}: {shown}");
+            assert!(!shown.to_lowercase().contains("jane"), "{path}: {shown}");
+        }
+        for value in ["\"Support EU\"", "\"Mary Jane Döetsch\"", "\"Alicante\""] {
+            assert_eq!(show("sag", value), value);
+        }
     }
 
     fn json(text: &str) -> Node {
@@ -358,11 +355,6 @@ mod tests {
     #[test]
     fn below_the_envelope_only_counts_are_shown() {
         let show = |path: &str, value: &str| shown(path, value, "{}");
-        assert_eq!(show("$envelope", "\"users\""), "\"users\"");
-        assert_eq!(
-            show("$envelope", "\"an object of agents, jane@x.example\""),
-            "\"an object of agents, xxxx@x.xxxxxxx\""
-        );
         assert_eq!(show("$envelope.total", "12"), "12");
         let metadata = r#"{"total":7,"page":"jane","owner":"jane@x.example","id":44,"sag":"Jane"}"#;
         let metadata = show("$envelope.metadata", metadata);
@@ -428,7 +420,9 @@ mod tests {
             ("jane@x.example", "xxxx@x.xxxxxxx"),
             ("assigned_skills[].Jane Doe", "assigned_skills[].Xxxx Xxx"),
             ("$header.location", "$header.location"),
-            ("$header.Jane", "$xxxxxx.Xxxx"),
+            ("$header.Jane", "$header.Xxxx"),
+            ("$copies", "$copies"),
+            ("$jane@x", "$xxxx@x"),
             ("$envelope.metadata", "$envelope.metadata"),
             ("$envelope.jane@x", "$envelope.xxxx@x"),
             ("$members", "$members"),
@@ -437,7 +431,6 @@ mod tests {
         }
         let record = shown("$records", r#"{"jane@x.example":1,"id":7}"#, "{}");
         assert!(record.contains("\"xxxx@x.xxxxxxx\"") && record.contains("\"id\":7"), "{record}");
-        assert_eq!(shown("$members", "\"id, jane.doe, sag\"", "{}"), "\"id, xxxx.xxx, sag\"");
     }
 
     #[test]
@@ -453,7 +446,6 @@ mod tests {
         assert_eq!(show("location", "\"/api/v2/cdr/teams\""), "\"/api/v2/cdr/teams\"");
         assert_eq!(show("content-type", "\"text/html\""), "\"text/html\"");
         assert!(show("content-type", "\"text/html;boundary=abc\"").starts_with("\"text/html #"));
-        assert_eq!(show("retry-after", "\"present\""), "\"present\"");
     }
 
     #[test]
@@ -464,13 +456,11 @@ mod tests {
             ("$header.www-authenticate", "\"legacy-demo-key\""),
             ("$header.location", "\"/api/legacy%2Ddemo-key\""),
             ("$error", r#"{"error":"legacy-demo-key"}"#),
-            ("$members", "\"id, legacy-demo-key\""),
-            ("$envelope", "\"an object of legacy-demo-key\""),
         ] {
             let shown = shown(path, value, "{}");
             assert!(!shown.to_lowercase().contains("demo"), "{path}: {shown}");
         }
-        let spelled = Mask { key: [7; 32], secrets: Secrets::new(["demokey".to_owned()]) };
+        let spelled = Mask::new(Secrets::new(["demokey".to_owned()]));
         assert_eq!(spelled.name("demokey"), "(key)");
     }
 }

@@ -10,7 +10,7 @@ mod fields;
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
-use corpus::ask::Ask;
+use corpus::ask::{Ask, KeyPlace};
 use corpus::endpoint::Endpoint;
 use corpus::node::Node;
 use corpus::source::{Silence, Source};
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::filter::Index;
 use crate::knowledge::Knowledge;
 use crate::list::{KeyedBy, List};
-use crate::run::{Plan, Progress, left_out};
+use crate::run::{NO_GATEWAY, Plan, Progress, is_of_tieline, left_out};
 use crate::scenario::{Scenario, questions};
 
 pub(crate) struct Whole {
@@ -51,6 +51,8 @@ pub(crate) struct Alone<'a> {
     plan: &'a Plan,
     asked: u64,
     wholes: BTreeMap<&'static str, Whole>,
+    /// Whether an answer shows that candidate is a gateway, and whether one shows that it is none.
+    looks: (bool, bool),
 }
 
 /// The most failures of one property in the report.
@@ -65,7 +67,8 @@ pub async fn properties(
     cancel: &CancellationToken,
 ) -> Result<Report, Silence> {
     let started = tokio::time::Instant::now();
-    let mut alone = Alone { candidate, knowledge, plan, asked: 0, wholes: BTreeMap::new() };
+    let (wholes, looks) = (BTreeMap::new(), (false, false));
+    let mut alone = Alone { candidate, knowledge, plan, asked: 0, wholes, looks };
     let mut reports = Vec::new();
     let work = alone.all(&mut reports, progress);
     let done = cancel.run_until_cancelled(work).await;
@@ -74,23 +77,29 @@ pub async fn properties(
     done.unwrap_or(Ok(()))?;
     let tried: u64 = reports.iter().map(|report: &PropertyReport| report.tried).sum();
     let failed: u64 = reports.iter().map(|report| report.failed).sum();
-    let (verdict, because) = match (failed, is_whole && tried > 0) {
+    let (mut verdict, mut because) = match (failed, is_whole && tried > 0) {
         (0, true) => (
             Verdict::Agree,
             format!(
-                "all of {tried} checks of candidate alone hold; nothing was compared with the legacy API"
+                "all {tried} checks of Tieline alone hold; nothing was compared with the legacy API"
             ),
         ),
         (0, false) => (Verdict::Undecided, "not every check was made".to_owned()),
-        _ => {
-            (Verdict::Differ, format!("{failed} of {tried} checks of candidate alone do not hold"))
-        }
+        _ => (Verdict::Differ, format!("{failed} of {tried} checks of Tieline alone do not hold")),
     };
-    Ok(Report {
+    let mut remarks = Vec::new();
+    if alone.looks == (false, true) {
+        match verdict {
+            Verdict::Agree => (verdict, because) = (Verdict::Undecided, NO_GATEWAY.to_owned()),
+            Verdict::Differ | Verdict::Undecided => remarks.push(NO_GATEWAY.to_owned()),
+        }
+    }
+    let mut report = Report {
         format: FORMAT,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         verdict,
         because,
+        remarks,
         seconds: started.elapsed().as_secs_f64(),
         dialect: knowledge.dialect.clone(),
         totals: Totals {
@@ -102,7 +111,9 @@ pub async fn properties(
         ledger: knowledge.losses().cloned().collect(),
         left_out: alone.left_out(),
         ..Report::default()
-    })
+    };
+    report.sort();
+    Ok(report)
 }
 
 impl Alone<'_> {
@@ -170,6 +181,10 @@ impl Alone<'_> {
     async fn ask(&mut self, ask: &Ask) -> Result<(u16, Bytes), Silence> {
         self.asked += 1;
         let reply = self.candidate.ask(ask).await?;
+        let is_wrong =
+            matches!(ask.key, KeyPlace::Missing | KeyPlace::WrongBearer | KeyPlace::WrongQuery);
+        self.looks.0 |= is_of_tieline(&reply);
+        self.looks.1 |= is_wrong && reply.status >= 400 && !is_of_tieline(&reply);
         Ok((reply.status, reply.body))
     }
 

@@ -14,6 +14,7 @@ mod replay;
 mod settle;
 pub mod state;
 mod systematic;
+mod unable;
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -40,6 +41,9 @@ use records::Records;
 use replay::Remembered;
 use settle::settle;
 use state::State;
+use unable::unable;
+pub(crate) use unable::{NO_GATEWAY, is_of_tieline};
+pub use unable::{Side, Unable};
 
 /// Calls upstream data a bug where a rule explains it, for two whole lists outside of a run.
 pub(crate) fn not_by_rule(
@@ -116,41 +120,6 @@ pub trait Progress: Send + Sync {
 impl Progress for () {
     fn planned(&self, _: usize, _: usize) {}
     fn asked(&self, _: &ScenarioReport) {}
-}
-
-/// Why a validation could not begin.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unable {
-    #[error("{side} refuses its key: it answers {status} to {shape}")]
-    Refused {
-        /// `control` or `candidate`.
-        side: &'static str,
-        status: u16,
-        shape: String,
-    },
-    #[error(
-        "{side} answers {status} and no JSON to {shape}, perhaps a web page: is that its address?"
-    )]
-    NoJson { side: &'static str, status: u16, shape: String },
-    #[error(
-        "control is a Tieline gateway itself, by the headers of its answer to {shape}: --control is \
-         the vendor's legacy API"
-    )]
-    Gateway { shape: String },
-    #[error(
-        "control answers {status} to {shape}: is that its address? Where it does not have this \
-         endpoint, name the others with --endpoint"
-    )]
-    NotThere { status: u16, shape: String },
-    #[error("candidate answers {status} ({slug}) to {shape}, and cannot be compared")]
-    Unfit {
-        status: u16,
-        /// Its `x-tieline-error`.
-        slug: String,
-        shape: String,
-    },
-    #[error("{side} does not answer {shape}: {why}")]
-    Silent { side: &'static str, shape: String, why: Silence },
 }
 
 /// How often suggested settings are tried, each time without those that failed.
@@ -244,6 +213,15 @@ pub async fn validate(
         run.gathered.finished.push(finished);
     }
     Ok(run.report(started, unasked, cancel).await)
+}
+
+/// Compares the answers to a question.
+fn compared(scenario: &Scenario, control: &Reply, candidate: &Reply, by: KeyedBy) -> Compared {
+    let mut found = compare(scenario.endpoint, control, candidate, by);
+    if scenario.group == Group::BadKey {
+        found.for_wrong_key(control, candidate);
+    }
+    found
 }
 
 pub(crate) struct Pair {
@@ -340,26 +318,8 @@ impl<'a> Run<'a> {
         let asked = self.ask_for(scenario).await;
         let silent = |(side, why)| Unable::Silent { side, shape: shape.clone(), why };
         let pair = asked.map_err(silent)?;
-        for (side, reply) in [("control", &pair.control), ("candidate", &pair.candidate)] {
-            if matches!(reply.status, 401 | 403) {
-                return Err(Unable::Refused { side, status: reply.status, shape });
-            }
-            // Control without a list cannot be compared with; candidate without one is wrong.
-            let is_fit = match side {
-                "control" => List::read(&reply.body, KeyedBy::Id).is_ok(),
-                // A web page is not a gateway; an incomplete list is a gateway's mistake.
-                _ => !reply.body.trim_ascii_start().starts_with(b"<"),
-            };
-            if reply.status < 400 && !is_fit {
-                return Err(Unable::NoJson { side, status: reply.status, shape });
-            }
-        }
-        if (400..500).contains(&pair.control.status) {
-            return Err(Unable::NotThere { status: pair.control.status, shape });
-        }
-        let (status, slug) = (pair.candidate.status, pair.candidate.header("x-tieline-error"));
-        if let (Some(slug), 500..) = (slug, status) {
-            return Err(Unable::Unfit { status, slug: slug.to_owned(), shape });
+        if let Some(unable) = unable(&pair, shape) {
+            return Err(unable);
         }
         if scenario.endpoint.lists_users() && self.by == KeyedBy::Id {
             self.by = KeyedBy::of(&pair.control.body, &pair.candidate.body);
@@ -373,7 +333,8 @@ impl<'a> Run<'a> {
             Ok(pair) => self.finish(scenario, pair).await,
             Err((side, why)) => {
                 let mut finished = Finished::of(scenario);
-                finished.scenario.undecided_because = Some(format!("{side}: {why}"));
+                let because = format!("{}: {why}", side.word());
+                finished.scenario.undecided_because = Some(because);
                 finished.hide(&self.gathered.mask);
                 finished
             }
@@ -381,12 +342,12 @@ impl<'a> Run<'a> {
     }
 
     /// Asks both sides a question for the first time.
-    async fn ask_for(&mut self, scenario: &Scenario) -> Result<Pair, (&'static str, Silence)> {
+    async fn ask_for(&mut self, scenario: &Scenario) -> Result<Pair, (Side, Silence)> {
         let control = self.sides.control.ask_first(&scenario.ask, scenario.whole.as_deref());
         self.pair(control, &scenario.ask).await
     }
 
-    async fn ask(&mut self, ask: &Ask) -> Result<Pair, (&'static str, Silence)> {
+    async fn ask(&mut self, ask: &Ask) -> Result<Pair, (Side, Silence)> {
         let control = self.sides.control.ask(ask);
         self.pair(control, ask).await
     }
@@ -395,7 +356,7 @@ impl<'a> Run<'a> {
         &mut self,
         control: Answering<'_, Result<Reply, Silence>>,
         ask: &Ask,
-    ) -> Result<Pair, (&'static str, Silence)> {
+    ) -> Result<Pair, (Side, Silence)> {
         let started = Instant::now();
         self.gathered.totals.control_requests += 1;
         let control = match control.await {
@@ -404,18 +365,18 @@ impl<'a> Run<'a> {
                 // A request beyond the budget was not sent.
                 let unasked = u64::from(why == Silence::Budget);
                 self.gathered.totals.control_requests -= unasked;
-                return Err(("control", why));
+                return Err((Side::Control, why));
             }
         };
         let control_took = started.elapsed();
-        let is_ours = |(name, _): &(String, String)| name.starts_with("x-tieline-");
-        self.is_control_a_gateway |= control.headers.iter().any(is_ours);
+        self.is_control_a_gateway |= is_of_tieline(&control);
         if let Some(behind) = self.sides.behind {
             behind.take_calls();
         }
         let started = Instant::now();
         self.gathered.totals.candidate_requests += 1;
-        let candidate = self.sides.candidate.ask(ask).await.map_err(|why| ("candidate", why))?;
+        let candidate = self.sides.candidate.ask(ask).await;
+        let candidate = candidate.map_err(|why| (Side::Candidate, why))?;
         let candidate_took = started.elapsed();
         if let Some(behind) = self.sides.behind {
             self.gathered.calls(ask, &behind.take_calls());
@@ -428,6 +389,11 @@ impl<'a> Run<'a> {
         let millis = |took: Duration| took.as_secs_f64() * 1e3;
         finished.scenario.control_ms = millis(pair.control_took);
         finished.scenario.candidate_ms = millis(pair.candidate_took);
+        let is_refusal = scenario.group == Group::BadKey && pair.candidate.status >= 400;
+        finished.looks_like_tieline = match is_of_tieline(&pair.candidate) {
+            true => Some(true),
+            false => is_refusal.then_some(false),
+        };
         if pair.control.status >= 500 {
             let because = format!("control: it answers {}", pair.control.status);
             finished.scenario.undecided_because = Some(because);
@@ -449,7 +415,7 @@ impl<'a> Run<'a> {
             return finished;
         }
         let by = self.keyed_by(scenario.endpoint);
-        let mut found = compare(scenario.endpoint, &pair.control, &pair.candidate, by);
+        let mut found = compared(scenario, &pair.control, &pair.candidate, by);
         finished.ignore(&mut found, &self.plan.ignored, &self.gathered.mask);
         finished.scenario.control_records = found.control_records;
         finished.scenario.candidate_records = found.candidate_records;

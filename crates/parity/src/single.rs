@@ -93,7 +93,8 @@ pub fn judge(
         }
         if let Some(Difference { record, .. }) = found.next() {
             let (field, path, kind) = (BODY.to_owned(), BODY.to_owned(), Kind::Value);
-            let beyond = Difference { record, field, path, kind, control: None, candidate: None };
+            let (control, candidate, said, part) = (None, None, None, None);
+            let beyond = Difference { record, field, path, kind, control, candidate, said, part };
             receive(beyond, Some(Cause::Bug));
         }
     };

@@ -55,7 +55,7 @@ impl Secrets {
     pub fn hide_in(&self, report: &mut Report) {
         let sides = report.control.iter_mut().chain([&mut report.candidate]);
         sides.for_each(|side| self.hide_all([&mut side.name]));
-        self.hide_all([&mut report.because]);
+        self.hide_all(report.remarks.iter_mut().chain([&mut report.because]));
         report.scenarios.iter_mut().for_each(|scenario| self.hide_in_scenario(scenario));
         self.hide_in_findings(&mut report.findings, &mut report.settings);
         for field in &mut report.fields {
@@ -78,7 +78,7 @@ impl Secrets {
             self.hide_all([&mut finding.field, &mut finding.why]);
             for example in &mut finding.examples {
                 self.hide_all([&mut example.control, &mut example.candidate]);
-                self.hide_all(&mut example.record);
+                self.hide_all(example.record.iter_mut().chain(&mut example.part));
             }
         }
         settings.iter_mut().for_each(|setting| self.hide_all([&mut setting.line]));

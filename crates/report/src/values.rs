@@ -18,6 +18,9 @@ pub struct Report {
     pub verdict: Verdict,
     /// The reason, in one sentence.
     pub because: String,
+    /// What a reader must know beside the verdict, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
     /// The beginning, RFC 3339 in UTC.
     pub started_at: String,
     /// The duration in seconds.
@@ -28,12 +31,14 @@ pub struct Report {
     /// The dialect of the upstream, such as `voiso-v4`; empty where it is not known.
     pub dialect: String,
     pub totals: Totals,
-    /// One for each field of each endpoint, and for the parts `$status`, `$header.<name>`, `$envelope`,
-    /// `$error`, `$records` (which records are listed) and `$order` (in which order).
-    pub fields: Vec<FieldReport>,
-    pub scenarios: Vec<ScenarioReport>,
     /// Differences with one cause and one reason each, the worst first.
     pub findings: Vec<Finding>,
+    /// One for each field of each endpoint, the worst first, and for the parts `$status`, `$header.<name>`, `$envelope`,
+    /// `$error`, `$key` (whether a wrong key is refused), `$records` (which records are listed) and `$order`
+    /// (in which order).
+    pub fields: Vec<FieldReport>,
+    /// The questions, those that differ first.
+    pub scenarios: Vec<ScenarioReport>,
     pub settings: Vec<Suggestion>,
     pub properties: Vec<PropertyReport>,
     /// The ledger of losses, for the endpoints and the dialect at hand.
@@ -93,6 +98,16 @@ impl Replayed {
 }
 
 impl Report {
+    /// Puts the worst first, for every form.
+    pub fn sort(&mut self) {
+        self.findings.sort_by_key(|finding| (finding.cause, std::cmp::Reverse(finding.count)));
+        // A map of causes begins with the worst.
+        let worst = |causes: &BTreeMap<Cause, u64>| causes.keys().next().copied();
+        self.fields.sort_by_key(|field| (field.causes.is_empty(), worst(&field.causes)));
+        self.scenarios.sort_by_key(|scenario| scenario.outcome.urgency());
+        self.properties.sort_by_key(|property| (property.failed == 0, property.tried > 0));
+    }
+
     /// Whether there was no control to compare with.
     pub fn is_of_candidate_alone(&self) -> bool {
         self.control.is_none()
@@ -185,6 +200,14 @@ pub struct Totals {
     /// Values that differ, by cause.
     pub causes: BTreeMap<Cause, u64>,
     pub undecided: u64,
+    /// How many users of one whole list the new API holds differently; the most where lists differ.
+    #[serde(default)]
+    pub users_with_other_data: u64,
+}
+
+/// The word for the records of an endpoint, for one and for several.
+pub fn records_of(endpoint: &str) -> (&'static str, &'static str) {
+    if endpoint.ends_with("_teams") { ("team", "teams") } else { ("user", "users") }
 }
 
 /// Why two answers differ.
@@ -248,15 +271,18 @@ impl Cause {
     /// The meaning and the next step, in one sentence.
     pub fn meaning(self) -> &'static str {
         match self {
-            Cause::Bug => "Nothing known explains it: do not switch before somebody has looked.",
+            Cause::Bug => "Nothing known explains it. Find out why before you switch.",
             Cause::UpstreamData => {
-                "The new API holds another value, and it was translated faithfully: mend the data."
+                "The new API holds another value than the legacy API. Tieline translated it correctly: \
+                 correct the data."
             }
-            Cause::Quirk => "A setting would make it equal: see the settings.",
-            Cause::DeclaredLoss => "The ledger says that the new API cannot tell.",
+            Cause::Quirk => "A setting of Tieline makes it equal: see the settings.",
+            Cause::DeclaredLoss => "The new API does not have this; the ledger says so.",
             Cause::Order => "The same things in another order.",
-            Cause::Race => "The data changed between the two readings; asked again, it was equal.",
-            Cause::Noise => "The legacy API does not answer the same twice.",
+            Cause::Race => {
+                "The data changed between the two answers. Asked again, both sides were equal."
+            }
+            Cause::Noise => "The legacy API answers differently each time it is asked.",
         }
     }
 
@@ -334,6 +360,18 @@ pub enum Outcome {
     Undecided,
 }
 
+impl Outcome {
+    /// The rank for sorting: differences come first, then what could not be compared.
+    fn urgency(self) -> u8 {
+        match self {
+            Outcome::Different => 0,
+            Outcome::Undecided => 1,
+            Outcome::Explained => 2,
+            Outcome::Equal => 3,
+        }
+    }
+}
+
 /// Differences with the same endpoint, field, kind, cause and reason.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Finding {
@@ -349,6 +387,9 @@ pub struct Finding {
     /// How many records differ so; 0 where it is not about records, or not known.
     #[serde(default)]
     pub records: u64,
+    /// In how many answers; 0 where that is not known.
+    #[serde(default)]
+    pub answers: u64,
     pub examples: Vec<Example>,
 }
 
@@ -357,6 +398,9 @@ pub struct Example {
     pub scenario: String,
     /// The record's id, where there is one.
     pub record: Option<String>,
+    /// The part of the field that differs, such as `name "Sales"` of a skill, masked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
     /// Control's value, as JSON, masked; `(absent)` where there is none.
     pub control: String,
     pub candidate: String,

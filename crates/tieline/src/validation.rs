@@ -14,7 +14,7 @@ use crate::configuration::set_up_log;
 use crate::failure::Failure;
 use crate::log;
 
-/// The log as the configuration wants it, but quieter: the report is what is looked at.
+/// The log as the configuration wants it, but quieter, because people read the report.
 pub(crate) fn set_up(
     config: Option<&Config>,
     log_format: Option<log::Format>,

@@ -206,7 +206,7 @@ pub(crate) fn around_lists() -> Vec<Case> {
                 reply.headers = HeaderMap::new();
             })
         }),
-        of("every key is good", &["$status"], |_| {
+        of("every key is good", &["$key"], |_| {
             Change::asked(|asked| {
                 if is_bad(asked) {
                     asked.authorization = Some(format!("Bearer {}", tests::LEGACY_KEY));

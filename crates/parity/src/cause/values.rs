@@ -11,6 +11,9 @@ use crate::knowledge::{Settings, TWO};
 use crate::list::KeyedBy;
 use crate::{witness, zone};
 
+/// The reason of a bug without one. A rule that the values follow may still be found.
+pub(crate) const NOTHING_KNOWN: &str = "nothing known explains it";
+
 /// The roles of Vonage, which replace groups.
 const ROLES: [&str; 4] = ["Admin", "Supervisor", "Agent", "Wallboard"];
 
@@ -158,7 +161,7 @@ impl Evidence<'_> {
                 }
                 return self
                     .dictionary(difference, None, control, candidate)
-                    .unwrap_or_else(|| Judgement::bug("nothing known explains it"));
+                    .unwrap_or_else(|| Judgement::bug(NOTHING_KNOWN));
             }
             ("assigned_teams" | "agent_in_teams" | "supervisor_in_teams", _, _) => {
                 let (setting, current) = match field {
@@ -176,7 +179,7 @@ impl Evidence<'_> {
         }
         self.dictionary(difference, None, control, candidate)
             .or_else(|| in_another_form(difference))
-            .unwrap_or_else(|| Judgement::bug("nothing known explains it"))
+            .unwrap_or_else(|| Judgement::bug(NOTHING_KNOWN))
     }
 
     /// Whether candidate shows the configured default. Where the configuration is not known: whether

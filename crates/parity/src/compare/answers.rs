@@ -6,8 +6,9 @@ use corpus::ask::Reply;
 use corpus::endpoint::Endpoint;
 use corpus::node::Node;
 
-use super::{A_LIST, BODY, Compared, Difference, ERROR, Kind, STATUS};
+use super::{BODY, Compared, Difference, ERROR, KEY, Kind, STATUS};
 use crate::list::{KeyedBy, List, NotAList};
+use crate::words::Words;
 
 /// Headers that clients act on. Dates, lengths, ids and headers of connections are not compared.
 pub(crate) const HEADERS: [&str; 4] =
@@ -48,7 +49,27 @@ pub fn compare_into(
     (listener.take)(compared.differences.drain(..), None);
 }
 
+/// Whether an answer has records.
+pub(crate) fn has_records(reply: &Reply) -> bool {
+    let list = List::read(&reply.body, KeyedBy::Id);
+    reply.status < 300 && list.is_ok_and(|list| !list.records.is_empty())
+}
+
 impl Compared {
+    /// For the answers to a wrong key: records in one of them are the only difference, in the place of all
+    /// that follow from them.
+    pub(crate) fn for_wrong_key(&mut self, control: &Reply, candidate: &Reply) {
+        let answered = [control, candidate].map(has_records);
+        if answered == [false, false] {
+            return self.count(KEY, true);
+        }
+        *self = Compared::default();
+        self.count(KEY, false);
+        let words = |is_answered: bool| if is_answered { "records" } else { "no records" };
+        let said = answered.map(|one| Some(Words::from(words(one))));
+        self.differ_in_words(None, KEY, Kind::Value, said);
+    }
+
     fn answers(
         &mut self,
         endpoint: &Endpoint,
@@ -59,9 +80,16 @@ impl Compared {
         let number = |status: u16| Some(Node::Number(status.into()));
         self.whole(STATUS, number(control.status), number(candidate.status));
         for name in HEADERS {
-            let (control, candidate) = (header(control, name), header(candidate, name));
-            if control.is_some() || candidate.is_some() {
-                self.whole(&format!("$header.{name}"), control, candidate);
+            let field = format!("$header.{name}");
+            let is_sent = |reply: &Reply| reply.header(name).is_some();
+            match [control, candidate].map(is_sent) {
+                [false, false] => {}
+                // It changes from moment to moment.
+                sent if name == "retry-after" => {
+                    let [control, candidate] = sent.map(|is_it| is_it.then(|| "present".into()));
+                    self.described(&field, control, candidate);
+                }
+                _ => self.whole(&field, header(control, name), header(candidate, name)),
             }
         }
         if control.status != candidate.status {
@@ -76,23 +104,25 @@ impl Compared {
         match (List::read(&control.body, by), List::read(&candidate.body, by)) {
             (Ok(control), Ok(candidate)) => self.lists(endpoint, &control, &candidate, listener),
             (control, candidate) => {
-                let described = |list: Result<List<'_>, NotAList>| match list {
-                    Ok(_) => Some(Node::from(A_LIST)),
-                    Err(error) => Some(Node::from(error.to_string().as_str())),
+                let words = |list: Result<List<'_>, NotAList>| match list {
+                    Ok(_) => Words::from("a list"),
+                    Err(error) => error.words().into(),
                 };
-                let is_none = control.is_err() && candidate.is_err() && !is_same;
-                self.whole(BODY, described(control), described(candidate));
-                if is_none {
+                let (control, candidate) = (words(control), words(candidate));
+                if control == candidate && !is_same {
                     // Two answers without a list may still differ.
-                    self.differ(None, BODY, BODY, Kind::Value, None, None);
+                    self.count(BODY, false);
+                    let said = [Some(control), Some(candidate.and(", and another one"))];
+                    self.differ_in_words(None, BODY, Kind::Value, said);
+                } else {
+                    self.described(BODY, Some(control), Some(candidate));
                 }
             }
         }
     }
 }
 
-/// The part of a header that is compared: the media type without spaces and case, and only the presence
-/// of a header that changes from moment to moment.
+/// The part of a header that is compared: of a media type, the text without spaces and case.
 fn header(reply: &Reply, name: &str) -> Option<Node> {
     let value = reply.header(name)?;
     Some(match name {
@@ -101,7 +131,6 @@ fn header(reply: &Reply, name: &str) -> Option<Node> {
             // JSON is UTF-8 with and without a charset.
             Node::Text(text.to_ascii_lowercase().replace(";charset=utf-8", ""))
         }
-        "retry-after" => Node::from("present"),
         // The query may repeat the request, even its key.
         "location" => Node::from(value.split(['?', '#']).next().unwrap_or_default()),
         _ => Node::from(value),

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use corpus::endpoint::Endpoint;
 use corpus::node::Node;
 
-use super::{FieldDifference, Kind};
+use super::{Difference, FieldDifference, Kind};
 
 /// The elements that only one of the two lists has. An element that one list has more often is among
 /// them as often as it is missing in the other.
@@ -57,11 +58,12 @@ pub(super) fn elements(
 ) -> Vec<FieldDifference> {
     let mut found = Vec::new();
     for (control, candidate) in beside(control, candidate) {
+        let (one, other) = (control, candidate);
         let both = || (Some(control.clone()), Some(candidate.clone()));
         let (Node::Object(of_control), Node::Object(of_candidate)) = (control, candidate) else {
             let kind = Kind::of(Some(control), Some(candidate));
             let (control, candidate) = both();
-            found.push((format!("{field}[]"), kind, control, candidate));
+            found.push((format!("{field}[]"), kind, control, candidate, None));
             continue;
         };
         let before = found.len();
@@ -74,7 +76,16 @@ pub(super) fn elements(
             if control != candidate {
                 let kind = Kind::of(control, candidate);
                 let path = format!("{field}[].{name}");
-                found.push((path, kind, control.cloned(), candidate.cloned()));
+                let is_label = |label: &&str| {
+                    let of_both = one.get(label);
+                    of_both.is_some() && of_both == other.get(label)
+                };
+                let label = LABELS.into_iter().find(is_label);
+                let part = label.and_then(|label| {
+                    let node = one.get(label)?.clone();
+                    Some(Box::new((format!("{field}[].{label}"), node)))
+                });
+                found.push((path, kind, control.cloned(), candidate.cloned(), part));
             }
         }
         if found.len() == before {
@@ -85,8 +96,45 @@ pub(super) fn elements(
                 && of_control.iter().all(|one| is_in(of_control, one) == is_in(of_candidate, one));
             let kind = if is_order { Kind::Order } else { Kind::Value };
             let (control, candidate) = both();
-            found.push((path, kind, control, candidate));
+            found.push((path, kind, control, candidate, None));
         }
     }
     found
+}
+
+/// The members that name an element for people, the better one first.
+const LABELS: [&str; 2] = ["type", "name"];
+
+/// The parts of a joined text or a list that only one side has, as their path and values: those of control,
+/// and those of candidate. Elements that are objects are told by their names.
+pub(crate) fn parts(
+    endpoint: &Endpoint,
+    difference: &Difference,
+) -> Option<(String, [Vec<Node>; 2])> {
+    let field = difference.field.as_str();
+    if difference.kind != Kind::Value || difference.path != field {
+        return None;
+    }
+    match (difference.control.as_ref()?, difference.candidate.as_ref()?) {
+        (Node::Text(one), Node::Text(other)) if endpoint.is_joined(field) => {
+            let split = |text: &str| -> Vec<Node> {
+                let parts = text.split(", ").filter(|part| !part.is_empty());
+                parts.map(Node::from).collect()
+            };
+            let (one, other) = (split(one), split(other));
+            let (one, other) = unshared(&one, &other);
+            let owned = |parts: Vec<&Node>| parts.into_iter().cloned().collect();
+            Some((field.to_owned(), [owned(one), owned(other)]))
+        }
+        (Node::List(one), Node::List(other)) => {
+            let (one, other) = unshared(one, other);
+            let has = |label: &&str| one.iter().chain(&other).all(|node| node.get(label).is_some());
+            let label = LABELS.into_iter().rev().find(has)?;
+            let named = |parts: Vec<&Node>| {
+                parts.into_iter().filter_map(|node| node.get(label).cloned()).collect()
+            };
+            Some((format!("{field}[].{label}"), [named(one), named(other)]))
+        }
+        _ => None,
+    }
 }

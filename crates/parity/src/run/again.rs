@@ -8,9 +8,9 @@ use corpus::node::Node;
 use report::Cause;
 
 use super::records::Records;
-use super::{Pair, Run};
+use super::{Pair, Run, compared};
 use crate::cause::Judgement;
-use crate::compare::{Compared, Difference, Kind, ORDER, RECORDS, compare};
+use crate::compare::{Compared, Difference, Kind, ORDER, RECORDS};
 use crate::list::KeyedBy;
 use crate::scenario::{Group, Scenario};
 
@@ -40,11 +40,10 @@ struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     fn of(scenario: &Scenario, first: &Pair, pair: &'a Pair, by: KeyedBy) -> Reading<'a> {
-        let endpoint = scenario.endpoint;
         Reading {
             records: Records::of(pair, by),
-            now: compare(endpoint, &pair.control, &pair.candidate, by),
-            since: compare(endpoint, &first.control, &pair.control, by),
+            now: compared(scenario, &pair.control, &pair.candidate, by),
+            since: compared(scenario, &first.control, &pair.control, by),
         }
     }
 }

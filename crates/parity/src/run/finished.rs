@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use corpus::endpoint::endpoint;
 use corpus::node::Node;
 use report::{Cause, Example, FieldReport, Finding, ScenarioReport};
 use serde::{Deserialize, Serialize};
 
 use crate::cause::{Judgement, Setting, SettingKey, Vote};
-use crate::compare::{Compared, Difference};
+use crate::compare::{Compared, Difference, parts};
 use crate::mask::Mask;
 use crate::scenario::Scenario;
 
@@ -24,6 +25,9 @@ pub(super) struct Finished {
     pub(super) resting: Vec<RestingCount>,
     pub(super) votes: Vec<Vote>,
     pub(super) records: u64,
+    /// Whether candidate's answer shows that it is a gateway; `None` where it tells neither.
+    #[serde(default)]
+    pub(super) looks_like_tieline: Option<bool>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -108,9 +112,14 @@ impl Finished {
                 continue;
             };
             one.finding.cause = Cause::Bug;
+            // The key of an entry is data, and one finding tells all entries of a dictionary.
+            let none = match key.name.starts_with('"') {
+                true => "no entry fits them all".to_owned(),
+                false => format!("no value of {} fits them all", key.name),
+            };
             one.finding.why = format!(
-                "{}, but other answers of control speak against it: no value of {} fits them all",
-                one.finding.why, key.name
+                "{}, but other answers of control speak against it: {none}",
+                one.finding.why
             );
         }
         let is_left =
@@ -139,6 +148,32 @@ impl Finished {
             vote.values = vote.values.iter().map(|value| mask.secrets.hide(value)).collect();
         }
     }
+}
+
+/// The most parts of a list that are named.
+const PARTS_MAX: usize = 5;
+
+/// The part of a field that differs: the element of a list, such as `name "Sales"`, or the parts that only one
+/// side has.
+fn part(
+    endpoint_name: &str,
+    difference: &Difference,
+    mask: &Mask,
+    records: &[Node],
+) -> Option<String> {
+    if let Some((path, value)) = difference.part.as_deref() {
+        let member = path.rsplit('.').next().unwrap_or_default();
+        return Some(format!("{member} {}", mask.show(path, Some(value), records)));
+    }
+    let (path, both) = parts(endpoint(endpoint_name)?, difference)?;
+    let said = ["only the legacy API has", "only Tieline has"].into_iter().zip(&both);
+    let said = said.filter(|(_, values)| !values.is_empty()).map(|(says, values)| {
+        let shown = values.iter().take(PARTS_MAX);
+        let shown: Vec<String> = shown.map(|one| mask.show(&path, Some(one), records)).collect();
+        let more = if values.len() > PARTS_MAX { " and others" } else { "" };
+        format!("{says} {}{more}", shown.join(", "))
+    });
+    Some(said.collect::<Vec<_>>().join("; ")).filter(|said| !said.is_empty())
 }
 
 /// Equal for equal keys in this process only.
@@ -249,6 +284,7 @@ impl<'a> Counter<'a> {
                 why: why.clone(),
                 count: 0,
                 records: 0,
+                answers: 1,
                 examples: Vec::new(),
             };
             let (rests_on, keys) = (rests_on.clone(), HashSet::new());
@@ -261,13 +297,13 @@ impl<'a> Counter<'a> {
         if finding.examples.len() < showing.examples_max {
             let key = difference.record.as_deref();
             let records = key.map(|key| (showing.records)(key)).unwrap_or_default();
-            let shown =
-                |value: &Option<Node>| mask.show(&difference.path, value.as_ref(), &records);
+            let [control, candidate] = mask.both(difference, &records);
             finding.examples.push(Example {
                 scenario: self.finished.scenario.id.clone(),
                 record: key.map(|key| mask.record(key, &records)),
-                control: shown(&difference.control),
-                candidate: shown(&difference.candidate),
+                part: part(&finding.endpoint, difference, mask, &records),
+                control,
+                candidate,
             });
         }
         let Some(setting) = setting else { return };

@@ -8,11 +8,11 @@ use corpus::ask::Ask;
 use corpus::endpoint::{Endpoint, endpoint};
 use report::{
     Cause, FORMAT, FieldReport, Finding, LeftOut, Outcome, Report, ScenarioReport, Suggestion,
-    Totals, V4Call, Verdict,
+    Totals, V4Call, Verdict, records_of,
 };
 
 use super::finished::{Finished, RestingFinding};
-use super::{Plan, left_out};
+use super::{NO_GATEWAY, Plan, left_out};
 use crate::cause::Judgement;
 use crate::compare::{Compared, USERS, is_of_the_answer};
 use crate::knowledge::Knowledge;
@@ -33,6 +33,10 @@ pub(super) struct Gathered {
     findings: Vec<Finding>,
     /// The records of each finding.
     keys: Vec<HashSet<u64>>,
+    /// The number of the answer that was last counted for each finding.
+    counted: Vec<usize>,
+    /// Whether an answer shows that candidate is a gateway, and whether one shows that it is none.
+    looks: (bool, bool),
     /// Where each kind of finding stands.
     places: HashMap<Alike, usize>,
     pub(super) finished: Vec<Finished>,
@@ -63,6 +67,8 @@ impl Gathered {
             scenarios: Vec::new(),
             findings: Vec::new(),
             keys: Vec::new(),
+            counted: Vec::new(),
+            looks: (false, false),
             places: HashMap::new(),
             finished: Vec::new(),
             calls: Vec::new(),
@@ -89,12 +95,16 @@ impl Gathered {
     /// A finding for each endpoint of which the new API holds too many records differently. Two are never
     /// few of a small list, and one is never many.
     fn too_much_other_data(&mut self) -> Option<String> {
-        let mut worst: Option<(u64, u64)> = None;
+        let mut worst: Option<(&str, u64, u64)> = None;
         for (endpoint, (count, all)) in std::mem::take(&mut self.other_data) {
+            if records_of(endpoint).0 == "user" {
+                let most = &mut self.totals.users_with_other_data;
+                *most = count.max(*most);
+            }
             if count < 2 || count * 100 <= all * OTHER_DATA_MAX {
                 continue;
             }
-            let told = share_of_users(count, all);
+            let told = share(endpoint, count, all);
             self.findings.push(Finding {
                 endpoint: endpoint.to_owned(),
                 field: USERS.to_owned(),
@@ -105,13 +115,14 @@ impl Gathered {
                 ),
                 count,
                 records: count,
+                answers: 1,
                 examples: Vec::new(),
             });
-            if worst.is_none_or(|(known, of)| count * of > known * all) {
-                worst = Some((count, all));
+            if worst.is_none_or(|(_, known, of)| count * of > known * all) {
+                worst = Some((endpoint, count, all));
             }
         }
-        worst.map(|(count, all)| share_of_users(count, all))
+        worst.map(|(endpoint, count, all)| share(endpoint, count, all))
     }
 
     /// Counts the calls that candidate made for a request. The report has one line for each shape of
@@ -132,6 +143,8 @@ impl Gathered {
 
     fn count(&mut self, finished: Finished) {
         self.totals.records += finished.records;
+        self.looks.0 |= finished.looks_like_tieline == Some(true);
+        self.looks.1 |= finished.looks_like_tieline == Some(false);
         for field in finished.fields {
             self.field(field);
         }
@@ -166,6 +179,7 @@ impl Gathered {
 
     fn finding(&mut self, one: RestingFinding) {
         let RestingFinding { finding, keys, .. } = one;
+        let answer = self.scenarios.len();
         let alike = (
             finding.endpoint.clone(),
             finding.field.clone(),
@@ -178,6 +192,9 @@ impl Gathered {
                 self.keys[*place.get()].extend(keys);
                 let known = &mut self.findings[*place.get()];
                 known.count += finding.count;
+                // Findings that rest on several settings become one.
+                let counted = std::mem::replace(&mut self.counted[*place.get()], answer);
+                known.answers += u64::from(counted != answer);
                 let room = self.examples_max.saturating_sub(known.examples.len());
                 known.examples.extend(finding.examples.into_iter().take(room));
             }
@@ -185,6 +202,7 @@ impl Gathered {
                 place.insert(self.findings.len());
                 self.findings.push(finding);
                 self.keys.push(keys);
+                self.counted.push(answer);
             }
         }
     }
@@ -202,7 +220,7 @@ impl Gathered {
             if is_any && is_all(scenario) && is_empty && scenario.outcome == Outcome::Equal {
                 scenario.outcome = Outcome::Undecided;
                 scenario.undecided_because = Some(
-                    "both sides list nobody here, and somebody elsewhere: may the key see users?"
+                    "both sides list no user here, but they do elsewhere: may the key see users?"
                         .to_owned(),
                 );
             }
@@ -253,19 +271,26 @@ impl Gathered {
         let noisy = noisy.map(|field| format!("{}.{}", field.endpoint, field.field));
         self.left_out.noisy = noisy.collect();
         let other_data = self.too_much_other_data();
-        self.findings.sort_by(|a, b| (a.cause, b.count).cmp(&(b.cause, a.count)));
         let (mut verdict, mut because) = verdict(&self.totals, unasked.len(), &self.left_out);
         if let (Some(told), Verdict::Agree) = (other_data, verdict) {
             verdict = Verdict::Differ;
             because = format!("no bug was found, but the new API holds other data for {told}");
         }
+        let mut remarks = Vec::new();
+        if self.looks == (false, true) {
+            match verdict {
+                Verdict::Agree => (verdict, because) = (Verdict::Undecided, NO_GATEWAY.to_owned()),
+                Verdict::Differ | Verdict::Undecided => remarks.push(NO_GATEWAY.to_owned()),
+            }
+        }
         let is_asked = |loss: &&report::Loss| self.endpoints.contains(&loss.endpoint.as_str());
         let ledger = knowledge.losses().filter(is_asked);
-        Report {
+        let mut report = Report {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             verdict,
             because,
+            remarks,
             seconds: took.as_secs_f64(),
             dialect: knowledge.dialect.clone(),
             ledger: ledger.cloned().collect(),
@@ -277,13 +302,16 @@ impl Gathered {
             calls: self.calls,
             left_out: self.left_out,
             ..Report::default()
-        }
+        };
+        report.sort();
+        report
     }
 }
 
 /// `23 of 250 users (9.2 %)`.
-fn share_of_users(count: u64, all: u64) -> String {
-    format!("{count} of {all} users ({:.1} %)", 100.0 * count as f64 / all.max(1) as f64)
+fn share(endpoint: &str, count: u64, all: u64) -> String {
+    let (_, records) = records_of(endpoint);
+    format!("{count} of {all} {records} ({:.1} %)", 100.0 * count as f64 / all.max(1) as f64)
 }
 
 fn verdict(totals: &Totals, unasked: usize, left_out: &LeftOut) -> (Verdict, String) {
@@ -293,14 +321,14 @@ fn verdict(totals: &Totals, unasked: usize, left_out: &LeftOut) -> (Verdict, Str
         let compared = totals.compared;
         return (
             Verdict::Differ,
-            format!("{bugs} of {compared} values differ and nothing explains it"),
+            format!("{bugs} of {compared} values differ, and nothing known explains it"),
         );
     }
     if unasked > 0 {
         return (Verdict::Undecided, format!("{unasked} questions were not asked"));
     }
     if totals.records == 0 && totals.undecided == 0 {
-        return (Verdict::Undecided, "no record was compared: both sides list nobody".to_owned());
+        return (Verdict::Undecided, "no record was compared: both sides list no user".to_owned());
     }
     if totals.undecided > 0 || totals.compared == 0 {
         return (
@@ -313,7 +341,7 @@ fn verdict(totals: &Totals, unasked: usize, left_out: &LeftOut) -> (Verdict, Str
         0 if is_whole => format!("all of {} values are equal", totals.compared),
         0 => format!("all of {} values that were asked for are equal", totals.compared),
         _ => format!(
-            "of {} values{} {explained} differ, each with a known cause; the others are equal",
+            "{explained} of {} values{} differ, each with a known cause; the others are equal",
             totals.compared,
             if is_whole { "" } else { " that were asked for" },
         ),

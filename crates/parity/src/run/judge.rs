@@ -4,6 +4,7 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashSet};
 
+use corpus::ask::KeyPlace;
 use corpus::endpoint::{ENDPOINTS, Endpoint};
 use corpus::node::Node;
 use report::Cause;
@@ -16,7 +17,7 @@ use crate::cause::{
     BODY_PARAMETERS, DELETED_AT, DELETION_RULES, DifferenceId, Evidence, Judgement, KnownEndpoint,
     NO_AGREEMENT, Teams, Vote, deletion_rules, quoted, votes,
 };
-use crate::compare::{Compared, Difference, ERROR, Kind, RECORDS, STATUS};
+use crate::compare::{Compared, Difference, ERROR, KEY, Kind, RECORDS, STATUS, has_records};
 use crate::filter::{Index, predicted};
 use crate::knowledge::Settings;
 use crate::list::{KeyedBy, List};
@@ -44,13 +45,16 @@ impl Run<'_> {
         }
         for (key, record) in control.keys.iter().zip(&control.records) {
             let node = record.node();
+            self.gathered.mask.note_user(&node);
             known.control.note(endpoint, key, &node);
             if let Some(other) = candidate.record(key) {
                 known.pairs.note(&node, &other.node());
             }
         }
         for (key, record) in candidate.keys.iter().zip(&candidate.records) {
-            known.candidate.note(endpoint, key, &record.node());
+            let node = record.node();
+            self.gathered.mask.note_user(&node);
+            known.candidate.note(endpoint, key, &node);
         }
         self.known.note_teams(control);
     }
@@ -297,6 +301,9 @@ impl Run<'_> {
             if let (Some(judgement), RECORDS) = (&ignored, difference.field.as_str()) {
                 return judgement.clone();
             }
+            if difference.field == KEY {
+                return wrong_key(scenario, pair);
+            }
             let is_answer = matches!(difference.field.as_str(), STATUS | ERROR);
             if let (true, Some(judgement)) = (is_answer, &refused) {
                 return judgement.clone();
@@ -323,6 +330,20 @@ impl Run<'_> {
         };
         differences.iter().map(judge).collect()
     }
+}
+
+/// The judgement of records for a wrong key, or for none. No cause excuses them.
+fn wrong_key(scenario: &Scenario, pair: &Pair) -> Judgement {
+    let key = match scenario.ask.key {
+        KeyPlace::Missing => "a request without a key",
+        _ => "a request with a wrong key",
+    };
+    let answered = [&pair.control, &pair.candidate].map(has_records);
+    Judgement::bug(&match answered {
+        [true, true] => format!("both sides answer {key} with records"),
+        [true, false] => format!("control answers {key} with records, and candidate refuses it"),
+        _ => format!("candidate answers {key} with records"),
+    })
 }
 
 /// The judgement that control ignores a filter in this form: it lists everybody, and candidate those who fit, by

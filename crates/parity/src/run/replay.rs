@@ -15,7 +15,7 @@ use report::{Replayed, Suggestion};
 use super::Run;
 use super::finished::Finished;
 use crate::cause::{Judgement, SettingKey};
-use crate::compare::{BODY, Compared, Difference, Kind, RECORDS, STATUS, compare};
+use crate::compare::{BODY, Compared, Difference, Kind, RECORDS, STATUS};
 use crate::list::KeyedBy;
 use crate::scenario::Scenario;
 use blame::{Fault, Faulty};
@@ -207,7 +207,7 @@ impl Run<'_> {
             return None;
         }
         let endpoint = one.scenario.endpoint;
-        let compared = compare(endpoint, &one.control, &reply, one.by);
+        let compared = super::compared(&one.scenario, &one.control, &reply, one.by);
         let is_ignored = |field: &str| {
             self.plan.ignored.iter().any(|(of, name)| of == endpoint.name && name == field)
         };

@@ -89,6 +89,7 @@ mod tests {
             why: "another way".to_owned(),
             count: 2,
             records: 0,
+            answers: 1,
             examples: Vec::new(),
         };
         let keys = std::collections::HashSet::new();
@@ -108,6 +109,21 @@ mod tests {
         assert_eq!(suggested[0].line, "sag = contains");
         assert_eq!((suggested[0].evidence, suggested[0].against), (4, 0));
         assert!(all[0].findings.iter().all(|found| found.finding.cause == Cause::Quirk));
+    }
+
+    #[test]
+    fn an_entry_that_is_contradicted_does_not_show_its_key() {
+        let mut all = [question(&["contains"], Some("contains")), question(&["exact"], None)];
+        let (table, name) = ("legacy.v1_users.caller_id_groups", "\"12025550006\"");
+        let entry = SettingKey { table: table.to_owned(), name: name.to_owned() };
+        for finished in &mut all {
+            finished.votes.iter_mut().for_each(|vote| vote.key = entry.clone());
+            finished.settings.iter_mut().for_each(|(setting, _)| setting.key = entry.clone());
+            finished.findings.iter_mut().for_each(|one| one.rests_on = Some(entry.clone()));
+        }
+        settle(&mut all, &BTreeMap::new());
+        let why = &all[0].findings[0].finding.why;
+        assert!(why.ends_with("no entry fits them all") && !why.contains("1202"), "{why}");
     }
 
     #[test]

@@ -11,6 +11,19 @@ use sha2::{Digest, Sha256};
 
 use super::finished::Finished;
 
+/// Why a run cannot be resumed, or its memory not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    #[error(
+        "there is no run to resume: an interrupted run leaves this file, and a completed one removes it"
+    )]
+    Missing,
+    #[error("it is the memory of another run: the configuration, the sides or the options differ")]
+    OfAnotherRun,
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
 /// The questions that are done, and the file that notes them.
 #[derive(Debug, Default)]
 pub struct State {
@@ -37,18 +50,30 @@ impl State {
     /// Opens a file, to resume its run or to begin a new one. Incomplete lines are skipped, and so are
     /// lines of a run with other sides or settings. `of` names the sides and all settings on which an
     /// answer or its judgement depends; only its digest is written.
-    pub fn open(path: &Path, resume: bool, of: &str) -> io::Result<State> {
+    ///
+    /// # Errors
+    /// Where there is no run to resume, or the file has only lines of another run.
+    pub fn open(path: &Path, resume: bool, of: &str) -> Result<State, Unusable> {
         let digest = Sha256::digest(of);
         let of = corpus::hex(&digest[..8]);
         let mut done = HashMap::new();
-        if resume && path.exists() {
+        if resume && !path.exists() {
+            return Err(Unusable::Missing);
+        }
+        let mut is_of_another = false;
+        if resume {
             // As bytes, because a crash may leave a line that is not text.
             for line in BufReader::new(File::open(path)?).split(b'\n') {
                 let Ok(line) = serde_json::from_slice::<Line>(&line?) else { continue };
                 if line.of == of {
                     done.insert(line.fingerprint, line.finished);
+                } else {
+                    is_of_another = true;
                 }
             }
+        }
+        if is_of_another && done.is_empty() {
+            return Err(Unusable::OfAnotherRun);
         }
         let mut options = corpus::owner_only();
         options.create(true);

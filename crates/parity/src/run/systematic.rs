@@ -12,7 +12,7 @@ use corpus::node::Node;
 use report::Cause;
 
 use super::records::Records;
-use crate::cause::Judgement;
+use crate::cause::{Judgement, NOTHING_KNOWN};
 use crate::compare::{Compared, Difference, Kind, RECORDS};
 use learned::{LOOKED_AT_MAX, Placed, learned};
 
@@ -35,7 +35,9 @@ pub(super) fn not_by_rule(
 ) {
     let mut fields: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
     for (place, judgement) in judged.iter().enumerate() {
-        if judgement.cause == Cause::UpstreamData {
+        // Without the new API's rows nothing known explains a rule, but it has a name all the same.
+        let is_nameless = judgement.cause == Cause::Bug && judgement.why == NOTHING_KNOWN;
+        if judgement.cause == Cause::UpstreamData || is_nameless {
             let of_field = fields.entry(found.differences[place].field.as_str()).or_default();
             of_field.insert(place);
         }
@@ -52,13 +54,15 @@ pub(super) fn not_by_rule(
             places.iter().filter_map(|place| found.differences[*place].record.as_deref()).collect();
         let tally = found.tallies.get(*field).copied().unwrap_or_default();
         let count = keys.len() as u64;
-        if count > FEW_MAX && count * 100 > tally.compared * SHARE_MAX {
-            all(places, "so many differ that it is the translation and not the data");
-        }
-        if tally.compared > 1 && tally.matched == 0 {
-            all(places, "not one is equal: it is the translation and not the data");
-        }
+        let too_many = if count > FEW_MAX && count * 100 > tally.compared * SHARE_MAX {
+            Some("so many differ that it is the translation and not the data")
+        } else if tally.compared > 1 && tally.matched == 0 {
+            Some("not one is equal: it is the translation and not the data")
+        } else {
+            None
+        };
         if *field == RECORDS {
+            too_many.into_iter().for_each(|why| all(places, why));
             for kind in [Kind::Missing, Kind::Extra] {
                 let of_kind = places.iter().filter(|place| found.differences[**place].kind == kind);
                 let of_kind: BTreeSet<usize> = of_kind.copied().collect();
@@ -104,7 +108,9 @@ pub(super) fn not_by_rule(
         let beside = judged[..end]
             .iter()
             .zip(&found.differences)
-            .filter(|(judgement, one)| judgement.cause == Cause::Bug && one.field == *field);
+            .enumerate()
+            .filter(|(place, _)| !places.contains(place))
+            .filter(|(_, (judgement, one))| judgement.cause == Cause::Bug && one.field == *field);
         let why = match learned.rule() {
             Some(rule) => format!("control's values follow from candidate's by a rule: {rule}"),
             None => REPLACED.to_owned(),
@@ -115,6 +121,8 @@ pub(super) fn not_by_rule(
             true => all(places, &why),
             false => all(&ruled, &why),
         }
+        // A rule says more than a number.
+        too_many.into_iter().for_each(|why| all(places, why));
     }
     for (place, why) in bugs {
         judged[place].cause = Cause::Bug;

@@ -67,6 +67,8 @@ fn judged(
         kind: Kind::Value,
         control: control.get(field).cloned(),
         candidate: candidate.get(field).cloned(),
+        said: None,
+        part: None,
     };
     evidence.judge(&difference, Some(&control), Some(&candidate))
 }

@@ -29,10 +29,11 @@ struct Page<'a> {
     verdict_class: &'static str,
     because: String,
     compared: String,
-    left_out: Vec<String>,
+    remarks: Vec<String>,
     tiles: Vec<Tile>,
     steps: Vec<Step>,
-    settings: String,
+    settings: Vec<settings::Table>,
+    replayed: Option<String>,
     causes: Vec<CauseRow>,
     fields: Vec<Group<'a, FieldRow<'a>>>,
     findings: Vec<FindingGroup<'a>>,
@@ -61,10 +62,15 @@ pub fn html(report: &Report) -> String {
         },
         because: words::because(report),
         compared: words::compared(report),
-        left_out: words::left_out(report).into_iter().chain(words::unseen(report)).collect(),
+        remarks: [words::remarks(report), words::left_out(report)]
+            .into_iter()
+            .flatten()
+            .chain(words::unseen(report))
+            .collect(),
         tiles: rows::tiles(report),
         steps: steps::steps(report),
-        settings: settings::toml(&report.settings).join("\n"),
+        settings: settings::tables(&report.settings),
+        replayed: words::replayed(report),
         causes: rows::causes(report),
         fields: rows::fields(report),
         findings: rows::findings(report),
@@ -103,11 +109,11 @@ fn measured(report: &Report) -> Vec<(&'static str, String)> {
     let mut rows = vec![
         ("Began", words::name(&report.started_at)),
         ("Took", numbers::seconds(report.seconds)),
-        ("Control", report.control.as_ref().map_or("none".to_owned(), words::control)),
-        ("Candidate", words::candidate(&report.candidate)),
-        ("Requests to control", numbers::count(totals.control_requests)),
+        ("Legacy API", report.control.as_ref().map_or("none".to_owned(), words::control)),
+        ("Tieline", words::candidate(&report.candidate)),
+        ("Requests to the legacy API", numbers::count(totals.control_requests)),
         (
-            "Of these for what differed",
+            "Of these to ask again",
             format!(
                 "{} ({} more than a single pass)",
                 numbers::count(totals.control_requests_extra),
@@ -117,7 +123,7 @@ fn measured(report: &Report) -> Vec<(&'static str, String)> {
                 )
             ),
         ),
-        ("Requests to candidate", numbers::count(totals.candidate_requests)),
+        ("Requests to Tieline", numbers::count(totals.candidate_requests)),
         ("Of these answered 429 or 503, and repeated", numbers::count(totals.candidate_busy)),
     ];
     if let Some(calls) = totals.upstream_calls {
@@ -132,8 +138,11 @@ fn measured(report: &Report) -> Vec<(&'static str, String)> {
             rows.push((label, format!("median {median}, 95th percentile {tail}")));
         }
     };
-    time("Answer of control", numbers::middle_and_tail(answered().map(|one| one.control_ms)));
-    time("Answer of candidate", numbers::middle_and_tail(answered().map(|one| one.candidate_ms)));
+    time(
+        "Answer of the legacy API",
+        numbers::middle_and_tail(answered().map(|one| one.control_ms)),
+    );
+    time("Answer of Tieline", numbers::middle_and_tail(answered().map(|one| one.candidate_ms)));
     rows
 }
 

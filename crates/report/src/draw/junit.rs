@@ -1,7 +1,7 @@
 //! The report as JUnit, for CI systems: a suite for each endpoint, a test case for each scenario. It must
 //! never be green where nothing was compared.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, TestSuite};
@@ -19,9 +19,13 @@ pub fn junit(report: &Report) -> String {
     junit.set_time(duration(report.seconds));
     junit.add_test_suite(verdict(report));
     let found = by_scenario(&report.findings);
-    let mut endpoints: BTreeMap<&str, Vec<&ScenarioReport>> = BTreeMap::new();
+    // In the order of the report, which begins with what differs.
+    let mut endpoints: Vec<(&str, Vec<&ScenarioReport>)> = Vec::new();
     for scenario in &report.scenarios {
-        endpoints.entry(&scenario.endpoint).or_default().push(scenario);
+        match endpoints.iter_mut().find(|(known, _)| *known == scenario.endpoint) {
+            Some((_, all)) => all.push(scenario),
+            None => endpoints.push((&scenario.endpoint, vec![scenario])),
+        }
     }
     for (endpoint, scenarios) in endpoints {
         let mut suite = TestSuite::new(words::name(endpoint));
@@ -71,11 +75,12 @@ fn verdict(report: &Report) -> TestSuite {
     }
     let name = match report.is_of_candidate_alone() {
         true => "nothing contradicts itself",
-        false => "one may switch",
+        false => "you may switch",
     };
     let mut case = TestCase::new(name, status);
     case.set_classname("verdict");
     let mut told = vec![words::verdict(report), words::because(report), words::compared(report)];
+    told.extend(words::remarks(report));
     told.extend(words::left_out(report));
     told.extend(words::unseen(report));
     case.set_system_out(told.join("\n"));
@@ -130,7 +135,7 @@ fn told(scenario: &ScenarioReport, causes: &str, findings: &[&Finding]) -> Strin
     let mut told = vec![
         words::name(&scenario.shape),
         format!(
-            "records: {} of control, {} of candidate",
+            "records: {} of the legacy API, {} of Tieline",
             numbers::count(scenario.control_records),
             numbers::count(scenario.candidate_records)
         ),
@@ -144,11 +149,14 @@ fn told(scenario: &ScenarioReport, causes: &str, findings: &[&Finding]) -> Strin
         told.push(format!("{}: {field} ({kind}): {why}", finding.cause.title()));
         for example in finding.examples.iter().filter(|one| one.scenario == scenario.id) {
             if let Some(record) = &example.record {
-                told.push(format!("  record    {}", words::name(record)));
+                told.push(format!("  record     {}", words::name(record)));
+            }
+            if let Some(part) = &example.part {
+                told.push(format!("  part       {}", words::name(part)));
             }
             let [control, candidate] = text::side_by_side(&example.control, &example.candidate);
-            told.push(format!("  control   {}", control.whole()));
-            told.push(format!("  candidate {}", candidate.whole()));
+            told.push(format!("  legacy API {}", control.whole()));
+            told.push(format!("  Tieline    {}", candidate.whole()));
         }
     }
     told.join("\n")

@@ -6,7 +6,7 @@ mod paper;
 use paper::{Ink, Paper};
 
 use super::{numbers, settings, text, words};
-use crate::{FieldReport, Finding, Outcome, Report, Verdict};
+use crate::{Example, FieldReport, Finding, Outcome, Report, Verdict};
 
 /// The most examples of one finding. The files have all of them.
 const EXAMPLES_MAX: usize = 3;
@@ -18,9 +18,9 @@ const ROWS_MAX: usize = 20;
 pub fn terminal(report: &Report, width: usize, colours: bool) -> String {
     let mut paper = Paper::new(width, colours);
     verdict(report, &mut paper);
+    findings(report, &mut paper);
     causes(report, &mut paper);
     fields(report, &mut paper);
-    findings(report, &mut paper);
     undecided(report, &mut paper);
     properties(report, &mut paper);
     advice(report, &mut paper);
@@ -48,7 +48,7 @@ fn verdict(report: &Report, paper: &mut Paper) {
             0,
             0,
             &format!(
-                "{} of the values are equal ({}), {} differ, {} were left out on request.",
+                "{} values are equal ({}), {} differ, {} were left out on request.",
                 numbers::count(totals.matched),
                 numbers::share_down(totals.matched, totals.compared),
                 numbers::count(words::differing(&totals.causes)),
@@ -56,12 +56,7 @@ fn verdict(report: &Report, paper: &mut Paper) {
             ),
         );
     }
-    if totals.candidate_busy > 0 {
-        let times = numbers::of(totals.candidate_busy, "time", "times");
-        let text = format!("Candidate answered 429 or 503 {times} and was asked once more.");
-        paper.wrapped(0, 0, &text);
-    }
-    for says in words::left_out(report) {
+    for says in words::remarks(report).into_iter().chain(words::left_out(report)) {
         paper.wrapped(0, 2, &says);
     }
 }
@@ -84,9 +79,8 @@ fn fields(report: &Report, paper: &mut Paper) {
     if report.fields.is_empty() {
         return;
     }
-    let mut differing: Vec<&FieldReport> =
+    let differing: Vec<&FieldReport> =
         report.fields.iter().filter(|field| words::differing(&field.causes) > 0).collect();
-    differing.sort_by_key(|field| words::worst(&field.causes));
     paper.heading("Fields");
     for field in differing.iter().take(ROWS_MAX) {
         let ink = if words::unexplained(&field.causes) > 0 { Ink::Bad } else { Ink::Plain };
@@ -96,7 +90,7 @@ fn fields(report: &Report, paper: &mut Paper) {
     }
     rest(differing.len(), paper);
     let equal = report.fields.iter().filter(|field| field.share_differing_at_most().is_some());
-    let Some(least) = equal.clone().min_by_key(|field| field.compared) else {
+    let Some(least) = equal.clone().min_by_key(|field| field.independent()) else {
         return;
     };
     let all = numbers::of(equal.count() as u64, "field has", "fields have");
@@ -104,9 +98,9 @@ fn fields(report: &Report, paper: &mut Paper) {
         2,
         2,
         &format!(
-            "{all} no difference. Least is known of {}: {}.",
+            "{all} no difference. Least tested: {} ({}).",
             place(&least.endpoint, &least.field),
-            words::field_says(least)
+            numbers::of(least.independent(), "comparison", "comparisons")
         ),
     );
 }
@@ -134,15 +128,21 @@ fn findings(report: &Report, paper: &mut Paper) {
         paper.painted(Ink::Bad, 2, 5, &head);
         paper.wrapped(5, 5, &words::sentence(&finding.why));
         for example in finding.examples.iter().take(EXAMPLES_MAX) {
-            let record = example.record.as_deref().map(words::name);
-            let record = record.map(|id| format!(", record {id}")).unwrap_or_default();
-            paper.painted(Ink::Faint, 5, 7, &format!("{}{record}", words::name(&example.scenario)));
+            paper.painted(Ink::Faint, 5, 7, &place_of(example));
             let [control, candidate] = text::side_by_side(&example.control, &example.candidate);
-            paper.wrapped(7, 17, &format!("control   {}", control.whole()));
-            paper.wrapped(7, 17, &format!("candidate {}", candidate.whole()));
+            paper.wrapped(7, 18, &format!("legacy API {}", control.whole()));
+            paper.wrapped(7, 18, &format!("Tieline    {}", candidate.whole()));
         }
     }
     rest(unexplained.len(), paper);
+}
+
+/// `v1_users/all, record 28982, name "Sales"`.
+fn place_of(example: &Example) -> String {
+    let record = example.record.as_deref().map(|id| format!("record {}", words::name(id)));
+    let part = example.part.as_deref().map(words::name);
+    let all = [Some(words::name(&example.scenario)), record, part];
+    all.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn undecided(report: &Report, paper: &mut Paper) {
@@ -153,7 +153,7 @@ fn undecided(report: &Report, paper: &mut Paper) {
     }
     paper.heading("Not compared");
     for (reason, n) in words::undecided_reasons(report).iter().take(ROWS_MAX) {
-        paper.wrapped(2, 4, &format!("{}: {reason}", numbers::of(*n, "scenario", "scenarios")));
+        paper.wrapped(2, 4, &format!("{}: {reason}", numbers::of(*n, "question", "questions")));
     }
     for scenario in all.iter().take(ROWS_MAX) {
         paper.painted(Ink::Faint, 4, 6, &words::name(&scenario.id));
@@ -165,7 +165,7 @@ fn properties(report: &Report, paper: &mut Paper) {
     if report.properties.is_empty() {
         return;
     }
-    paper.heading("Properties of candidate alone");
+    paper.heading("Checks of Tieline alone");
     let failed: Vec<_> = report.properties.iter().filter(|one| one.failed > 0).collect();
     for property in failed.iter().take(ROWS_MAX) {
         let name = place(&property.endpoint, &property.name);
@@ -189,18 +189,27 @@ fn properties(report: &Report, paper: &mut Paper) {
 }
 
 fn advice(report: &Report, paper: &mut Paper) {
-    let lines = settings::toml(&report.settings);
-    if lines.is_empty() {
+    let tables = settings::tables(&report.settings);
+    if tables.is_empty() {
         return;
     }
     paper.heading("Settings to try, then validate again");
     if let Some(told) = words::replayed(report) {
         paper.wrapped(2, 2, &told);
     }
-    for line in lines {
-        match line.strip_prefix("# ") {
-            Some(comment) if !comment.contains('=') => paper.painted(Ink::Faint, 2, 4, &line),
-            _ => paper.verbatim(2, &line),
+    for (place, table) in tables.iter().enumerate() {
+        if place > 0 {
+            paper.blank();
+        }
+        for line in table.lines.iter().take(table.first.unwrap_or(usize::MAX)) {
+            match line.strip_prefix("# ") {
+                Some(comment) if !comment.contains('=') => paper.painted(Ink::Faint, 2, 4, line),
+                _ => paper.verbatim(2, line),
+            }
+        }
+        if table.more() > 0 {
+            let more = numbers::of(table.more(), "more line", "more lines");
+            paper.painted(Ink::Faint, 2, 4, &format!("# and {more}: see the HTML report"));
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{numbers, text};
-use crate::{Cause, FieldReport, Finding, Outcome, Report, Side, Verdict};
+use crate::{Cause, FieldReport, Finding, Outcome, Report, Side, Verdict, records_of};
 
 /// The most characters of a name that are shown.
 pub(super) const NAME_MAX: usize = 160;
@@ -14,8 +14,32 @@ pub(super) fn name(name: &str) -> String {
     text::brief(name, NAME_MAX)
 }
 
+/// A sentence of the crates that compare. They call the two sides control and candidate; people know them
+/// by their names. A value of a side is no sentence, so none is changed.
 pub(super) fn sentence(sentence: &str) -> String {
-    text::brief(sentence, SENTENCE_MAX)
+    text::brief(&with_names(sentence), SENTENCE_MAX)
+}
+
+/// The words for the two sides, and the names that people know.
+const NAMES: [(&str, &str); 4] = [
+    ("control", "the legacy API"),
+    ("Control", "The legacy API"),
+    ("candidate", "Tieline"),
+    ("Candidate", "Tieline"),
+];
+
+/// The text with the names of both sides in the place of the words. Options such as `--control` and
+/// settings such as `control_percent` keep theirs.
+fn with_names(text: &str) -> String {
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+    let mut named = String::with_capacity(text.len());
+    for word in text.split_inclusive(|c| !is_part(c)) {
+        let end = word.find(|c| !is_part(c)).unwrap_or(word.len());
+        let name = NAMES.iter().find(|(known, _)| *known == &word[..end]);
+        named.push_str(name.map_or(&word[..end], |(_, name)| name));
+        named.push_str(&word[end..]);
+    }
+    named
 }
 
 /// Whether the cause occurred. Settings for a quirk come before a switch, and clients see other data of the
@@ -64,7 +88,9 @@ pub(super) fn left_out(report: &Report) -> Vec<String> {
     }
     if !left_out.noisy.is_empty() {
         let noisy = names(&left_out.noisy);
-        says.push(format!("Not compared, since control never says the same twice: {noisy}."));
+        says.push(format!(
+            "Not compared, because the legacy API answers differently each time: {noisy}."
+        ));
     }
     for (n, which) in [
         (left_out.filtered, "by a field that is not compared"),
@@ -87,7 +113,7 @@ fn names(names: &[String]) -> String {
 pub(super) fn unseen(report: &Report) -> Option<String> {
     let unseen = &report.left_out.fields_unseen;
     (!unseen.is_empty())
-        .then(|| format!("Warning: no answer has what was to be left out: {}.", names(unseen)))
+        .then(|| format!("Warning: no answer has the fields to leave out: {}.", names(unseen)))
 }
 
 /// The reason of the verdict, or a general sentence where the report gives none.
@@ -106,7 +132,7 @@ pub(super) fn replayed(report: &Report) -> Option<String> {
         return Some("None of them could be tried before it was suggested.".to_owned());
     }
     Some(format!(
-        "{} of {} tried together on {}: {} would differ, and {} differ without them.",
+        "Tried together: {} of {}, on {}. With them {} would differ, without them {} differ.",
         numbers::count(run.settings_tried),
         numbers::of(run.settings, "setting", "settings"),
         numbers::of(run.questions, "recorded answer", "recorded answers"),
@@ -115,17 +141,47 @@ pub(super) fn replayed(report: &Report) -> Option<String> {
     ))
 }
 
-/// `3 records, 70 times in all answers`, or how often a difference occurred.
+/// `3 users, in 70 answers`, or how often a difference occurred where that is not known.
 pub(super) fn times(finding: &Finding) -> String {
-    match finding.records {
-        0 => numbers::of(finding.count, "time", "times"),
-        records if records == finding.count => numbers::of(records, "record", "records"),
-        records => format!(
-            "{}, {} in all answers",
-            numbers::of(records, "record", "records"),
-            numbers::of(finding.count, "time", "times")
-        ),
+    let (one, many) = records_of(&finding.endpoint);
+    let records = (finding.records > 0).then(|| numbers::of(finding.records, one, many));
+    let answers = (finding.answers > 0).then(|| numbers::of(finding.answers, "answer", "answers"));
+    match (records, answers) {
+        (Some(records), Some(answers)) => format!("{records}, in {answers}"),
+        (Some(records), None) => records,
+        (None, Some(answers)) => format!("in {answers}"),
+        (None, None) => numbers::of(finding.count, "time", "times"),
     }
+}
+
+/// What a reader must know beside the verdict: the remarks of the run, how often Tieline was busy, and
+/// whether it is much slower than the legacy API.
+pub(super) fn remarks(report: &Report) -> Vec<String> {
+    let mut says: Vec<String> = report.remarks.iter().map(|remark| sentence(remark)).collect();
+    if report.totals.candidate_busy > 0 {
+        let times = numbers::of(report.totals.candidate_busy, "time", "times");
+        says.push(format!("Tieline answered 429 or 503 {times} and was asked once more."));
+    }
+    says.extend(slower(report));
+    says
+}
+
+/// How many times slower Tieline must be to be mentioned, and by how many milliseconds.
+const SLOWER: (f64, f64) = (3.0, 100.0);
+
+/// A warning where half of Tieline's answers take much longer than half of the legacy API's.
+fn slower(report: &Report) -> Option<String> {
+    let answered = || report.scenarios.iter().filter(|one| one.outcome != Outcome::Undecided);
+    let (control, _) = numbers::middle_and_tail(answered().map(|one| one.control_ms))?;
+    let (candidate, _) = numbers::middle_and_tail(answered().map(|one| one.candidate_ms))?;
+    let is_slower = candidate > control * SLOWER.0 && candidate > control + SLOWER.1;
+    let [control, candidate] = [control, candidate].map(|time| numbers::seconds(time / 1e3));
+    is_slower.then(|| {
+        format!(
+            "Tieline is much slower than the legacy API: half of its answers took longer than \
+             {candidate}, half of the legacy API's longer than {control}."
+        )
+    })
 }
 
 /// One letter for a cause, for readers who cannot see its colour.
@@ -151,23 +207,14 @@ pub(super) fn outcome(outcome: Outcome) -> &'static str {
     }
 }
 
-/// The rank of an outcome: those that need attention come first.
-pub(super) fn urgency(outcome: Outcome) -> u8 {
-    match outcome {
-        Outcome::Undecided => 0,
-        Outcome::Different => 1,
-        Outcome::Explained => 2,
-        Outcome::Equal => 3,
-    }
-}
-
 /// The meaning of a part of the answer that is not a field.
 pub(super) fn part(field: &str) -> &'static str {
     match field {
         "$status" => "the status code",
         "$envelope" => "what stands around the list",
         "$error" => "the body of an error",
-        "$records" => "who is listed",
+        "$records" => "which records are listed",
+        "$key" => "whether a wrong key is refused",
         "$users" => "how many users the new API holds differently",
         "$order" => "in which order",
         "$members" => "the order of a record's fields",
@@ -187,12 +234,6 @@ pub(super) fn unexplained(causes: &BTreeMap<Cause, u64>) -> u64 {
     unexplained.fold(0, |sum, (_, n)| sum.saturating_add(*n))
 }
 
-/// The rank of the worst cause, for sorting. Fields without a difference come last.
-pub(super) fn worst(causes: &BTreeMap<Cause, u64>) -> usize {
-    let found = |cause: &Cause| causes.get(cause).is_some_and(|n| *n > 0);
-    Cause::ALL.iter().position(found).unwrap_or(Cause::ALL.len())
-}
-
 /// `bug 3, order 1`, the worst first.
 pub(super) fn causes(causes: &BTreeMap<Cause, u64>) -> String {
     let some = causes.iter().filter(|(_, n)| **n > 0);
@@ -200,14 +241,14 @@ pub(super) fn causes(causes: &BTreeMap<Cause, u64>) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-/// The result for a field: `0 of 400 differ: at most 0.75 % at 95 %`.
+/// The result for a field: `0 of 400 differ (95 % confident: under 0.75 %)`.
 pub(super) fn field_says(field: &FieldReport) -> String {
     let differing = differing(&field.causes);
     let compared = numbers::count(field.compared);
     match (field.share_differing_at_most(), field.compared) {
         (Some(share), _) => {
             let of = numbers::count(field.independent());
-            format!("0 of {of} differ: at most {} at 95 %", numbers::share_up(share))
+            format!("0 of {of} differ (95 % confident: under {})", numbers::share_up(share))
         }
         (None, 0) => "nothing was compared".to_owned(),
         (None, _) => format!(
@@ -218,23 +259,23 @@ pub(super) fn field_says(field: &FieldReport) -> String {
     }
 }
 
-/// `the live legacy API at https://..`, for a sentence.
+/// `the legacy API at https://..`, for a sentence.
 pub(super) fn control(side: &Side) -> String {
     let name = name(&side.name);
     match side.kind.as_str() {
-        "live" => format!("the live legacy API at {name}"),
+        "live" => format!("the legacy API at {name}"),
         "recording" => format!("the recording {name}"),
         kind => format!("{name} ({})", self::name(kind)),
     }
 }
 
-/// `this configuration, tieline.toml`, for a sentence.
+/// `Tieline at https://..`, or with a caller of the configuration, for a sentence.
 pub(super) fn candidate(side: &Side) -> String {
     let name = name(&side.name);
     match (side.kind.as_str(), name.as_str()) {
-        ("", "") => "nobody".to_owned(),
-        ("in process", _) => format!("the configuration {name}"),
-        ("gateway", _) => format!("the gateway at {name}"),
+        ("", "") => "nothing".to_owned(),
+        ("in process", _) => format!("Tieline (caller {name})"),
+        ("gateway", _) => format!("Tieline at {name}"),
         (kind, _) => format!("{name} ({})", self::name(kind)),
     }
 }
@@ -263,7 +304,7 @@ pub(super) fn compared(report: &Report) -> String {
         first.make_ascii_uppercase();
     }
     format!(
-        "{control} was compared with {candidate}{dialect}: {}, {}, {}.",
+        "{control} was compared with {candidate}{dialect}. {}, {}, {}.",
         numbers::of(totals.scenarios, "question", "questions"),
         numbers::of(totals.records, "record", "records"),
         numbers::of(totals.compared, "value", "values"),
@@ -288,6 +329,7 @@ pub(super) fn undecided_reasons(report: &Report) -> Vec<(String, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ScenarioReport;
 
     #[test]
     fn a_field_says_how_sure_its_result_is() {
@@ -297,15 +339,67 @@ mod tests {
             ..FieldReport::default()
         };
         let cases = [
-            (field(400, &[]), "0 of 400 differ: at most 0.75 % at 95 %"),
-            (field(41_208, &[]), "0 of 41,208 differ: at most 0.0073 % at 95 %"),
-            (field(1, &[]), "0 of 1 differ: at most 95 % at 95 %"),
+            (field(400, &[]), "0 of 400 differ (95 % confident: under 0.75 %)"),
+            (field(41_208, &[]), "0 of 41,208 differ (95 % confident: under 0.0073 %)"),
+            (field(1, &[]), "0 of 1 differ (95 % confident: under 95 %)"),
             (field(400, &[(Cause::Bug, 11), (Cause::Race, 1)]), "12 of 400 differ (3 %)"),
             (field(0, &[]), "nothing was compared"),
         ];
         for (field, says) in cases {
             assert_eq!(field_says(&field), says);
         }
+    }
+
+    #[test]
+    fn sides_have_their_names_and_options_keep_theirs() {
+        for (text, named) in [
+            ("Control's ids; control", "The legacy API's ids; the legacy API"),
+            ("candidate shows what control has", "Tieline shows what the legacy API has"),
+            ("--control, control_percent, controls", "--control, control_percent, controls"),
+            ("Candidate: é, \"candidate\"", "Tieline: é, \"Tieline\""),
+        ] {
+            assert_eq!(sentence(text), named);
+        }
+    }
+
+    #[test]
+    fn people_are_counted_and_then_answers() {
+        let finding = |endpoint: &str, records, answers| Finding {
+            endpoint: endpoint.to_owned(),
+            field: String::new(),
+            kind: String::new(),
+            cause: Cause::Bug,
+            why: String::new(),
+            count: 9,
+            records,
+            answers,
+            examples: Vec::new(),
+        };
+        for (endpoint, records, answers, says) in [
+            ("v1_users", 3, 70, "3 users, in 70 answers"),
+            ("v2_cdr_teams", 1, 1, "1 team, in 1 answer"),
+            ("v1_users", 0, 2, "in 2 answers"),
+            ("v1_users", 0, 0, "9 times"),
+        ] {
+            assert_eq!(times(&finding(endpoint, records, answers)), says);
+        }
+    }
+
+    #[test]
+    fn a_gateway_is_called_slow_only_where_people_notice() {
+        let slow = |control_ms: f64, candidate_ms: f64| {
+            let one = ScenarioReport {
+                outcome: Outcome::Equal,
+                control_ms,
+                candidate_ms,
+                ..ScenarioReport::default()
+            };
+            remarks(&Report { scenarios: vec![one; 3], ..Report::default() })
+        };
+        assert!(slow(2.0, 90.0).is_empty() && slow(500.0, 900.0).is_empty());
+        assert!(slow(f64::NAN, 900.0).is_empty());
+        let says = slow(120.0, 850.0).concat();
+        assert!(says.contains("much slower") && says.contains("850 ms"), "{says}");
     }
 
     #[test]

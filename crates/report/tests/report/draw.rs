@@ -126,8 +126,8 @@ fn alone() -> Report {
 #[test]
 fn a_verdict_says_what_it_covers() {
     for (report, advice) in [
-        (with(&[Cause::UpstreamData]), "Switch when the data is mended, or accepted."),
-        (with(&[Cause::Quirk]), "Switch when the settings are in."),
+        (with(&[Cause::UpstreamData]), "Switch when the data is corrected, or accepted."),
+        (with(&[Cause::Quirk]), "Switch when the settings are set."),
         (partly(), "Ask the rest before you switch."),
         (alone(), "Compare it with the legacy API."),
     ] {
@@ -135,12 +135,13 @@ fn a_verdict_says_what_it_covers() {
         assert!(page.contains(advice) && !page.contains("Switch when you like."), "{advice}");
     }
     let told = [
+        "The server does not look like Tieline.",
         "Not asked at all: v9_users.",
         "Not compared: v1_users.webrtc_ringtone, v1_users.sga.",
         "Not asked: 3 filters by a field that is not compared.",
         "Not asked: 14 filters by other values.",
         "Not asked: 1 filter by two fields.",
-        "Warning: no answer has what was to be left out: v1_users.sga.",
+        "Warning: no answer has the fields to leave out: v1_users.sga.",
     ];
     let report = crate::support::rich();
     for (form, text) in drawings(&report).into_iter().filter(|(form, _)| *form != "json") {
@@ -152,8 +153,8 @@ fn a_verdict_says_what_it_covers() {
         let junit = read(report);
         cases(&junit).map(|case| case.name.as_str().to_owned()).collect()
     };
-    assert!(names(&partly()).contains(&"one may switch".to_owned()));
-    assert!(!names(&alone()).contains(&"one may switch".to_owned()));
+    assert!(names(&partly()).contains(&"you may switch".to_owned()));
+    assert!(!names(&alone()).contains(&"you may switch".to_owned()));
     assert!(draw::junit(&partly()).contains("You may switch, as far as asked"));
 }
 
@@ -206,6 +207,7 @@ fn a_page_leaves_nothing_out() {
     texts.extend(report.scenarios.iter().filter_map(|one| one.undecided_because.as_ref()));
     texts.extend(report.fields.iter().flat_map(|one| [&one.endpoint, &one.field]));
     texts.extend(report.findings.iter().flat_map(|one| [&one.field, &one.kind, &one.why]));
+    texts.extend(report.findings.iter().flat_map(|one| &one.examples).flat_map(|one| &one.part));
     texts.extend(report.settings.iter().flat_map(|one| [&one.table, &one.line]));
     texts.extend(report.properties.iter().flat_map(|one| [&one.name, &one.says]));
     texts.extend(report.properties.iter().flat_map(|one| &one.seen));
@@ -218,7 +220,7 @@ fn a_page_leaves_nothing_out() {
         assert!(page.contains(&escaped(cause.meaning())), "{}", cause.title());
     }
     for says in [
-        "0 of 412 differ: at most 0.73 % at 95 %",
+        "0 of 412 differ (95 % confident: under 0.73 %)",
         "43 of 12,772 differ (0.34 %)",
         "321",
         "9 (2.9 % more than a single pass)",
@@ -236,8 +238,64 @@ fn findings_that_need_attention_come_first() {
     let teams = scenarios.split_once("<h3>v2_cdr_teams</h3>").unwrap().1;
     assert!(place("different") < place("explained") && place("explained") < place("equal"));
     assert!(teams.find("state undecided").unwrap() < teams.find("state explained").unwrap());
+    // The differences themselves stand before all tables, and bugs before the other causes.
+    assert!(page.find("id=\"findings\"").unwrap() < page.find("id=\"causes\"").unwrap());
+    assert!(page.find("id=\"findings\"").unwrap() < page.find("id=\"settings\"").unwrap());
     let fields = page.split_once("<h3>v1_users</h3>").unwrap().1;
     assert!(fields.find("<code>assigned_teams").unwrap() < fields.find("<code>id<").unwrap());
+}
+
+#[test]
+fn the_worst_comes_first_in_every_form() {
+    let mut report = crate::support::rich();
+    report.findings.reverse();
+    report.fields.reverse();
+    report.scenarios.reverse();
+    report.sort();
+    assert_eq!(report.findings[0].cause, Cause::Bug);
+    assert!(report.fields[0].causes.contains_key(&Cause::Bug));
+    assert!(report.fields.last().unwrap().causes.is_empty());
+    assert_eq!(report.scenarios[0].outcome, Outcome::Different);
+    let json = draw::json(&report);
+    assert!(json.find("\"findings\"") < json.find("\"fields\""));
+    let text = draw::terminal(&report, 100, false);
+    let place = |word: &str| text.find(&format!("\n{word}\n")).unwrap();
+    assert!(place("Unexplained") < place("Causes") && place("Causes") < place("Fields"));
+    let junit = read(&report);
+    let suite = &junit.test_suites[1];
+    assert!(is(&suite.test_cases[0], NonSuccessKind::Failure), "{}", suite.name.as_str());
+}
+
+#[test]
+fn the_next_step_counts_the_users_to_correct() {
+    let mut report = with(&[Cause::UpstreamData]);
+    for (users, says) in
+        [(0, "Correct 1 value in"), (1, "Correct this user"), (3, "Correct these 3 users")]
+    {
+        report.totals.users_with_other_data = users;
+        let page = draw::html(&report);
+        let how = escaped(" its data differ from the legacy API's.");
+        assert!(page.contains(&format!("<strong>{says}")) && page.contains(&how), "{says}");
+    }
+}
+
+#[test]
+fn a_long_dictionary_is_folded_and_complete() {
+    let mut report = crate::support::rich();
+    let entry = |n: usize| report::Suggestion {
+        table: "legacy.v1_users.timezone_names".to_owned(),
+        line: format!("\"Zone/{n}\" = \"Name {n}\""),
+        evidence: 3,
+        against: 0,
+    };
+    report.settings = (0..40).map(entry).collect();
+    let page = draw::html(&report);
+    let title = "<summary>[legacy.v1_users.timezone_names]: 40 entries</summary>";
+    assert!(page.contains(title));
+    assert!((0..40).all(|n| page.contains(&escaped(&entry(n).line))));
+    let text = draw::terminal(&report, 100, false);
+    assert_eq!(text.matches("\"Zone/").count(), 5, "{text}");
+    assert!(text.contains("# and 35 more lines: see the HTML report"), "{text}");
 }
 
 #[test]
@@ -317,7 +375,7 @@ fn a_failing_case_says_what_differs() {
     assert!(explained.system_out.as_deref().unwrap().contains("differences: order 9, race 1"));
     let undecided = case("v3_cdr_users/odd_characters/supervisor_in_teams/40");
     let TestCaseStatus::NonSuccess { message, .. } = &undecided.status else { panic!("no error") };
-    assert_eq!(message.as_deref(), Some("Control answered 503 three times."));
+    assert_eq!(message.as_deref(), Some("The legacy API answered 503 three times."));
 }
 
 #[test]
@@ -354,10 +412,10 @@ fn the_terminal_shows_differences_and_settings_to_try() {
     let text = draw::terminal(&crate::support::rich(), 100, false);
     for part in [
         "  v1_users assigned_teams\n    43 of 12,772 differ (0.34 %): bug 12, order 31\n",
-        "48 fields have no difference. Least is known of v1_users $status: 0 of 78 differ",
-        "  1. v1_users assigned_teams, value, 12 times\n",
-        "       control   \"3623, 3640, 3702, 3718\"\n       candidate \"3623, 3640, 3702\"\n",
-        "  2 scenarios: The request budget was used up.\n",
+        "48 fields have no difference. Least tested: v2_cdr_teams id (38 comparisons).",
+        "  1. v1_users assigned_teams, value, 3 users, in 12 answers\n",
+        "       legacy API \"3623, 3640, 3702, 3718\"\n       Tieline    \"3623, 3640, 3702\"\n",
+        "  2 questions: The request budget was used up.\n",
         "  v1_users teams_exist did not hold 1 of 412 times\n",
         "  [legacy.v1_users]\n  # 1,204 values become equal, none speaks against it\n  supervisor_in_teams = \"names\"\n",
     ] {

@@ -24,10 +24,10 @@ Example:
   tieline calibrate --config tieline.toml --control https://cc-ams03.voiso.com \\
       --control-key env:LEGACY_KEY > quirks.toml
 
-It reads the legacy API once and the new API once, tries every value of every setting on what it
-read, and prints those under which the answers agree as TOML to paste, with the evidence as comments
-and what the data cannot decide. It changes no file and no running gateway.
-Exit codes: 0 under the settings printed all whole lists, filters and answers to wrong keys are equal,
+It reads the legacy API once and the new API once, and tries every value of every setting on these
+answers. It prints the settings under which the answers agree, as TOML to paste. Comments give the
+evidence, and the settings that the data cannot decide. It changes no file and no running gateway.
+Exit codes: 0 with the printed settings all whole lists, filters and answers to wrong keys are equal,
 1 some still differ or a side did not answer, 2 wrong usage, 78 bad configuration, 130 interrupted.")]
 pub(crate) struct Calibrate {
     /// The configuration to start from
@@ -55,7 +55,7 @@ impl Calibrate {
             if let Some(path) = self.id_map.as_ref().filter(|path| path.exists()) {
                 let path = path.display();
                 return Err(Failure::usage(format_args!(
-                    "--id-map: {path} exists, and no file is changed: name another one"
+                    "--id-map: {path} exists and is not overwritten: name another file"
                 )));
             }
             let (key, user_key) = self.control.live_keys()?;

@@ -33,12 +33,12 @@ Example:
       --control-key env:LEGACY_KEY --out legacy.corpus
   tieline validate --config tieline.toml --control legacy.corpus
 
-It asks what `validate` asks and writes the legacy answers, and what the new API answered to the
-gateway for the same questions. People are replaced by pseudonyms, the same one for the same value
-everywhere; keys are not written at all. The file replays offline, without either API.
-Exit codes: 0 recorded and every difference has a known cause, 1 something differs without one or did
-not answer (the file says what was answered all the same), 2 wrong usage, 78 bad configuration,
-130 interrupted (there is no file then).")]
+It asks the questions of `validate` and writes the answers of the legacy API, and those of the new
+API to Tieline. Pseudonyms replace the data of people, always the same pseudonym for the same value.
+Keys are not written at all. The file replays without either API.
+Exit codes: 0 recorded, and every difference has a known cause, 1 a difference has none, or a side
+did not answer (the file has the other answers), 2 wrong usage, 78 bad configuration, 130 interrupted
+(there is no file then).")]
 pub(crate) struct Record {
     /// The configuration of the gateway whose questions to the new API are recorded
     #[arg(long, value_name = "FILE")]
@@ -48,11 +48,11 @@ pub(crate) struct Record {
     caller: Option<String>,
     #[command(flatten)]
     control: ControlArgs,
-    /// Where the recording goes; it appears when it is whole
+    /// The file of the recording; it appears when it is complete
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// The secret that pseudonyms are made with: env:NAME or file:PATH, at least 16 characters.
-    /// Without it, one that nobody knows; with it, two recordings have the same pseudonyms
+    /// The secret for pseudonyms: env:NAME or file:PATH, at least 16 characters. With the same secret
+    /// two recordings have the same pseudonyms; default: a random one that is not kept
     #[arg(long, value_name = "KEY")]
     pseudonym_key: Option<KeySource>,
     /// Values of each filter, taken from the data

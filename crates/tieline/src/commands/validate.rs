@@ -1,6 +1,6 @@
 //! `tieline validate`: is what the gateway answers what the legacy API answers?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -9,7 +9,7 @@ use corpus::relay::RelaySettings;
 use corpus::source::{Live, Source};
 use parity::knowledge::Knowledge;
 use parity::properties::properties;
-use parity::run::state::State;
+use parity::run::state::{State, Unusable};
 use parity::run::{Behind, Plan, Sides, validate};
 use parity::scenario::{Extent, recorded};
 use report::secrets::Secrets;
@@ -21,16 +21,16 @@ use crate::configuration::load;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::signals::Signals;
 use crate::validation::candidate::{InProcess, REMEMBERED_BYTES_MAX, caller_of, client, manners};
-use crate::validation::control::{ControlArgs, base_url};
+use crate::validation::control::{ControlArgs, base_url, is_one_address};
 use crate::validation::key::KeySource;
 use crate::validation::progress::Told;
 use crate::validation::recorded::Played;
 use crate::validation::{knowledge, reports, set_up};
 use crate::{log, output, runtime};
 
-/// Who is control, and the keys there are.
+/// The kind of control, and the keys that were given.
 enum ControlIs {
-    Nobody(Option<Keys>),
+    Nothing(Option<Keys>),
     Live(Keys),
     Recorded(PathBuf),
 }
@@ -41,7 +41,7 @@ type Keys = (String, Option<String>);
 impl ControlIs {
     fn keys(&self) -> Option<&Keys> {
         match self {
-            ControlIs::Nobody(keys) => keys.as_ref(),
+            ControlIs::Nothing(keys) => keys.as_ref(),
             ControlIs::Live(keys) => Some(keys),
             ControlIs::Recorded(_) => None,
         }
@@ -84,20 +84,21 @@ Example:
   tieline validate --config tieline.toml --control https://cc-ams03.voiso.com \\
       --control-key env:LEGACY_KEY --report tieline-report
 
-Control is the real legacy API (or a recording of it), candidate is this configuration, started in
-this process, or a gateway that runs: --candidate URL. Both get the same questions, control within
---rate and --requests-max. Ctrl-C writes what is known so far; --resume takes the run up again.
-Exit codes: 0 every difference has a known cause, 1 something differs without one or could not be
+The legacy API (or a recording of it) and Tieline get the same questions. Tieline is this
+configuration, started in this process, or a running gateway: --candidate URL. --rate and
+--requests-max limit the requests to the legacy API. Ctrl-C writes a report of the questions so far,
+and --resume continues the run.
+Exit codes: 0 every difference has a known cause, 1 a difference has none, a question could not be
 compared, or the new API holds other data for more than 1 % of the users, 2 wrong usage,
 78 bad configuration, 130 interrupted.")]
 pub(crate) struct Validate {
-    /// The configuration of the candidate
+    /// The configuration of Tieline
     #[arg(long, value_name = "FILE", required_unless_present = "candidate")]
     config: Option<PathBuf>,
-    /// A running gateway, in the place of one in this process
+    /// A running gateway, instead of one in this process
     #[arg(long, value_name = "URL")]
     candidate: Option<String>,
-    /// The key candidate is asked with; without it control's key
+    /// The key for the running gateway; default: the key of the legacy API
     #[arg(long, value_name = "KEY", requires = "candidate")]
     candidate_key: Option<KeySource>,
     /// Which caller of the configuration; without it the one that the key belongs to, or the only one
@@ -123,7 +124,7 @@ pub(crate) struct Validate {
     /// Folder for the reports
     #[arg(long, value_name = "DIR", default_value = "tieline-report")]
     report: PathBuf,
-    /// Take up the run whose memory is in that folder
+    /// Continue the interrupted run in that folder
     #[arg(long)]
     resume: bool,
 }
@@ -131,6 +132,11 @@ pub(crate) struct Validate {
 impl Validate {
     pub(crate) fn run(self, log_format: Option<log::Format>) -> Result<ExitCode, Failure> {
         let plan = self.plan()?;
+        self.check_sides()?;
+        let memory = self.report.join(reports::PROGRESS);
+        if self.resume && !memory.exists() {
+            return Err(unusable(&memory, &Unusable::Missing));
+        }
         reports::clear(&self.report)?;
         let config = self.config.as_deref().map(load).transpose()?;
         set_up(config.as_ref(), log_format)?;
@@ -152,6 +158,19 @@ impl Validate {
             told.end();
             self.tell(&report, cancel.is_cancelled())
         })
+    }
+
+    /// Refuses to compare one server with itself.
+    fn check_sides(&self) -> Result<(), Failure> {
+        match (&self.control.control, &self.candidate) {
+            (Some(control), Some(candidate)) if is_one_address(control, candidate) => {
+                Err(Failure::usage(
+                    "--control and --candidate are one address: a server always agrees with itself. \
+                     --control is the legacy API, --candidate a Tieline gateway",
+                ))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn plan(&self) -> Result<Plan, Failure> {
@@ -209,11 +228,11 @@ impl Validate {
                 self.compare(&both, &plan, &served, told, cancel).await?
             }
             None => {
-                // That they cannot be written is better known before than after.
+                // The run fails early where no report can be written.
                 reports::folder(&self.report)?;
                 properties(candidate, &sides.knowledge, &plan, told, cancel)
                     .await
-                    .map_err(|why| format!("candidate does not answer: {why}"))
+                    .map_err(|why| format!("Tieline does not answer: {why}"))
                     .map_err(|why| Failure::new(sides.secrets.hide(&why)))?
             }
         };
@@ -234,7 +253,7 @@ impl Validate {
     /// Starts what has to be started.
     async fn prepare(&self, mut config: Option<Config>) -> Result<Prepared, Failure> {
         let control = match (&self.control.control, self.control.is_live()) {
-            (None, _) => ControlIs::Nobody(self.control.keys_if_any()?),
+            (None, _) => ControlIs::Nothing(self.control.keys_if_any()?),
             (Some(_), true) => ControlIs::Live(self.control.keys()?),
             (Some(_), false) => ControlIs::Recorded(self.control.file()?),
         };
@@ -249,8 +268,8 @@ impl Validate {
             }
             (ControlIs::Recorded(_), _, _) => {
                 return Err(Failure::usage(
-                    "--control: a recording is compared with a configuration: --config, and no \
-                     --candidate",
+                    "--control: a recording can be compared with a configuration only: give --config, \
+                     and no --candidate",
                 ));
             }
             _ => None,
@@ -283,7 +302,7 @@ impl Validate {
         };
         let live = match control {
             ControlIs::Live((key, user_key)) => Some(self.control.live(key, user_key)?),
-            ControlIs::Nobody(_) | ControlIs::Recorded(_) => None,
+            ControlIs::Nothing(_) | ControlIs::Recorded(_) => None,
         };
         let secrets = Secrets::new(keys);
         Ok(Prepared { caller, knowledge, here, elsewhere, live, played, secrets })
@@ -297,7 +316,8 @@ impl Validate {
             (None, Some(keys)) => keys,
             (None, None) => {
                 return Err(Failure::usage(
-                    "candidate needs a legacy key: --candidate-key env:NAME, or file:PATH",
+                    "the gateway at --candidate needs a legacy key: --candidate-key env:NAME, or \
+                     file:PATH",
                 ));
             }
         };
@@ -318,15 +338,13 @@ impl Validate {
         let (control, candidate) = (&self.control.control, &self.candidate);
         let known = sides.knowledge;
         let of = format!("{control:?} {candidate:?} {:?} {known:?} {served}", plan.ignored);
-        let unusable = |error: std::io::Error| {
-            Failure::new(format_args!("cannot read and write {}: {error}", memory.display()))
-        };
+        let unusable = |why: Unusable| unusable(&memory, &why);
         let mut state = State::open(&memory, self.resume, &of).map_err(unusable)?;
         let report = validate(sides, plan, &mut state, told, cancel)
             .await
             .map_err(|unable| Failure::new(plan.secrets.hide(&unable.to_string())))?;
         if report.totals.undecided == 0 {
-            state.finish().map_err(unusable)?;
+            state.finish().map_err(|error| unusable(error.into()))?;
         }
         Ok(report)
     }
@@ -350,7 +368,7 @@ impl Validate {
             text.push_str(&format!("{}\n", file.display()));
         }
         if is_interrupted {
-            text.push_str("Interrupted; the same command with --resume takes it up again.\n");
+            text.push_str("Interrupted. The same command with --resume continues the run.\n");
         }
         output::print(&text)?;
         written?;
@@ -359,5 +377,18 @@ impl Validate {
             (false, Verdict::Agree) => ExitCode::SUCCESS,
             (false, Verdict::Differ | Verdict::Undecided) => ExitCode::FAILURE,
         })
+    }
+}
+
+/// A memory that cannot be used. Only a wrong use of `--resume` is a mistake in what was typed.
+fn unusable(memory: &Path, why: &Unusable) -> Failure {
+    let memory = memory.display();
+    match why {
+        Unusable::Io(error) => {
+            Failure::new(format_args!("cannot read and write {memory}: {error}"))
+        }
+        why => {
+            Failure::usage(format_args!("--resume: {memory}: {why}; begin a run without --resume"))
+        }
     }
 }

@@ -59,20 +59,17 @@ impl ControlArgs {
         is_any.then(|| self.keys()).transpose()
     }
 
-    /// The recording. What looks like a URL that lacks its scheme is not repeated: there may be a key
-    /// in it.
+    /// The recording.
     pub(crate) fn file(&self) -> Result<PathBuf, Failure> {
         let name = self.control.as_deref().unwrap_or_default();
         let file = PathBuf::from(name);
-        if file.exists() || name.contains(['/', '\\']) && !name.contains(['@', '?', '#']) {
-            return Ok(file);
+        match file.exists() {
+            true => Ok(file),
+            // A file that is not there is no mistake in what was typed.
+            false => Err(without_scheme("--control", name).unwrap_or_else(|| {
+                Failure::new(format_args!("--control: {name}: file not found"))
+            })),
         }
-        if name.contains(['@', '?', '#']) {
-            return base_url("--control", name).map(PathBuf::from);
-        }
-        Err(Failure::usage(format_args!(
-            "--control: {name}: there is no such file; a URL begins with https:// or http://"
-        )))
     }
 
     /// Whether control is a server, not a file.
@@ -84,9 +81,17 @@ impl ControlArgs {
     pub(crate) fn live_keys(&self) -> Result<(String, Option<String>), Failure> {
         match self.is_live() {
             true => self.keys(),
-            false => Err(Failure::usage(
-                "--control: the URL of the legacy API is needed; only `validate` takes a recording",
-            )),
+            false => {
+                let name = self.control.as_deref().unwrap_or_default();
+                let is_file = name.is_empty() || PathBuf::from(name).exists();
+                let forgotten = if is_file { None } else { without_scheme("--control", name) };
+                Err(forgotten.unwrap_or_else(|| {
+                    Failure::usage(
+                        "--control: must be the URL of the legacy API, such as \
+                         https://cc-ams03.voiso.com; only `validate` takes a recording",
+                    )
+                }))
+            }
         }
     }
 
@@ -107,14 +112,55 @@ impl ControlArgs {
     }
 }
 
+/// What to write where a URL lacks its scheme; `None` where the text does not look like a URL. A text that may
+/// have a key in it is not repeated.
+fn without_scheme(flag: &str, text: &str) -> Option<Failure> {
+    if text.contains(['@', '?', '#']) {
+        return Some(wrong_url(flag));
+    }
+    let host = text.split('/').next().unwrap_or_default();
+    let name = host.split(':').next().unwrap_or_default();
+    let is_label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    let is_host = (name.contains('.') || host.contains(':') || name == "localhost")
+        && name.trim_end_matches('.').split('.').all(is_label);
+    let is_local = name == "localhost" || name.starts_with("127.");
+    let scheme = if is_local { "http" } else { "https" };
+    is_host.then(|| {
+        Failure::usage(format_args!(
+            "{flag}: {text} has no scheme, and is no file: a URL is written {scheme}://{text}"
+        ))
+    })
+}
+
+fn wrong_url(flag: &str) -> Failure {
+    Failure::usage(format_args!("{flag}: must be http:// or https://, a host, and at most a path"))
+}
+
+/// Whether two base URLs are one address, however they are spelled.
+pub(crate) fn is_one_address(one: &str, other: &str) -> bool {
+    let address = |url: &str| {
+        let uri: Uri = url.parse().ok()?;
+        let scheme = uri.scheme_str()?.to_ascii_lowercase();
+        let host = uri.host()?.trim_end_matches('.').to_ascii_lowercase();
+        let port = uri.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
+        let path: Vec<String> =
+            uri.path().split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+        Some((scheme, host, port, path))
+    };
+    address(one).is_some_and(|one| Some(one) == address(other))
+}
+
 /// Scheme and authority, and a path without a slash at its end. The URL is not repeated in an error:
 /// somebody may have put a key into it.
 pub(crate) fn base_url(flag: &str, url: &str) -> Result<String, Failure> {
-    let wrong = || {
-        Failure::usage(format_args!(
-            "{flag}: must be http:// or https://, a host, and at most a path"
-        ))
-    };
+    if !url.contains("://")
+        && let Some(forgotten) = without_scheme(flag, url)
+    {
+        return Err(forgotten);
+    }
+    let wrong = || wrong_url(flag);
     let uri: Uri = url.parse().map_err(|_| wrong())?;
     let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
     let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
@@ -122,5 +168,55 @@ pub(crate) fn base_url(flag: &str, url: &str) -> Result<String, Failure> {
     match is_http && is_plain && !authority.is_empty() {
         true => Ok(url.trim_end_matches('/').to_owned()),
         false => Err(wrong()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_is_recognized_in_every_spelling() {
+        let one = "https://api.example.com/legacy";
+        for same in [
+            one,
+            "https://api.example.com/legacy/",
+            "https://API.Example.com:443/legacy",
+            "HTTPS://api.example.com.//legacy",
+        ] {
+            assert!(is_one_address(one, same), "{same}");
+        }
+        for other in [
+            "http://api.example.com/legacy",
+            "https://api.example.com",
+            "https://api.example.com/Legacy",
+            "https://api.example.com:8443/legacy",
+            "https://apis.example.com/legacy",
+        ] {
+            assert!(!is_one_address(one, other), "{other}");
+        }
+        assert!(is_one_address("http://127.0.0.1", "http://127.0.0.1:80/"));
+    }
+
+    #[test]
+    fn a_forgotten_scheme_is_told_and_a_file_or_a_key_is_not_repeated_as_a_url() {
+        for (text, url) in [
+            ("api.example.com", Some("https://api.example.com")),
+            ("api.example.com/legacy", Some("https://api.example.com/legacy")),
+            ("localhost:8081", Some("http://localhost:8081")),
+            ("127.0.0.1:8081", Some("http://127.0.0.1:8081")),
+            ("corpora/legacy.corpus", None),
+            ("./legacy.corpus", None),
+            ("/tmp/legacy.corpus", None),
+            ("legacy", None),
+        ] {
+            let told = without_scheme("--control", text).map(|failure| failure.text().to_owned());
+            match url {
+                Some(url) => assert!(told.is_some_and(|told| told.contains(url)), "{text}"),
+                None => assert_eq!(told, None, "{text}"),
+            }
+        }
+        let told = without_scheme("--control", "user:sesame@api.example.com").unwrap();
+        assert!(!told.text().contains("sesame"));
     }
 }

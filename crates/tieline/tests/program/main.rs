@@ -25,6 +25,7 @@ mod validation {
     mod alone;
     mod calibrate;
     mod masks;
+    mod people;
     mod record;
     mod sides;
     mod validate;

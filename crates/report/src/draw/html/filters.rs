@@ -3,9 +3,10 @@
 
 use askama::{Result, Values, filter_fn};
 
+use crate::draw::settings::Table;
 use crate::draw::text::Side;
 use crate::draw::{numbers, text, words};
-use crate::{Example, FieldReport};
+use crate::{Example, FieldReport, Finding};
 
 #[filter_fn]
 pub(super) fn name(text: &str, _: &dyn Values) -> Result<String> {
@@ -23,8 +24,19 @@ pub(super) fn count(n: &u64, _: &dyn Values) -> Result<String> {
 }
 
 #[filter_fn]
-pub(super) fn times(n: &u64, _: &dyn Values) -> Result<String> {
-    Ok(numbers::of(*n, "time", "times"))
+pub(super) fn times(finding: &Finding, _: &dyn Values) -> Result<String> {
+    Ok(words::times(finding))
+}
+
+/// The lines of a table of settings.
+#[filter_fn]
+pub(super) fn toml(table: &Table, _: &dyn Values) -> Result<String> {
+    Ok(table.lines.join("\n"))
+}
+
+#[filter_fn]
+pub(super) fn dictionary(table: &Table, _: &dyn Values) -> Result<String> {
+    Ok(table.title())
 }
 
 /// A number without decimals.
@@ -49,8 +61,14 @@ pub(super) fn record(example: &Example, _: &dyn Values) -> Result<String> {
     Ok(example.record.as_deref().map(words::name).unwrap_or_default())
 }
 
+/// The part of a field that an example is about.
+#[filter_fn]
+pub(super) fn part_of(example: &Example, _: &dyn Values) -> Result<String> {
+    Ok(example.part.as_deref().map(words::name).unwrap_or_default())
+}
+
 #[filter_fn]
 pub(super) fn sides(example: &Example, _: &dyn Values) -> Result<[(&'static str, Side); 2]> {
     let [control, candidate] = text::side_by_side(&example.control, &example.candidate);
-    Ok([("Control", control), ("Candidate", candidate)])
+    Ok([("Legacy API", control), ("Tieline", candidate)])
 }

@@ -3,7 +3,6 @@
 
 mod bar;
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 pub(super) use bar::Bar;
@@ -124,7 +123,7 @@ pub(super) fn tiles(report: &Report) -> Vec<Tile> {
     let equal = numbers::share_down(totals.matched, totals.compared);
     let [bad, doubt] = ["bad", "doubt"].map(|class| move |n: u64| if n > 0 { class } else { "" });
     let of_compared = format!("{} of {}", count(totals.matched), count(totals.compared));
-    let of_scenarios = format!("of {}", numbers::of(totals.scenarios, "scenario", "scenarios"));
+    let of_scenarios = format!("of {}", numbers::of(totals.scenarios, "question", "questions"));
     let of_properties = format!("of {}", count(report.properties.len() as u64));
     let tile =
         |class, label, value, note: &str| Tile { class, label, value, note: note.to_owned() };
@@ -134,12 +133,12 @@ pub(super) fn tiles(report: &Report) -> Vec<Tile> {
             bad(unexplained),
             "Unexplained",
             count(unexplained),
-            "differences that nothing explains",
+            "differences without a known cause",
         ),
         tile("", "Explained", explained, "differences with a known cause"),
         tile(doubt(totals.undecided), "Not compared", count(totals.undecided), &of_scenarios),
         tile(doubt(totals.ignored), "Left out", count(totals.ignored), "values, on request"),
-        tile(bad(failed), "Properties failed", count(failed), &of_properties),
+        tile(bad(failed), "Checks failed", count(failed), &of_properties),
     ]
 }
 
@@ -156,13 +155,12 @@ pub(super) fn causes(report: &Report) -> Vec<CauseRow> {
     causes.iter().filter(|(_, n)| **n > 0).map(row).collect()
 }
 
-/// Fields that differ come first, those with the worst cause at the top.
+/// Fields by endpoint.
 pub(super) fn fields(report: &Report) -> Vec<Group<'_, FieldRow<'_>>> {
     grouped(
         &report.fields,
         |field| &field.endpoint,
-        |mut fields| {
-            fields.sort_by_key(|field| words::worst(&field.causes));
+        |fields| {
             let differing =
                 fields.iter().filter(|field| words::differing(&field.causes) > 0).count();
             let says = format!(
@@ -178,12 +176,11 @@ pub(super) fn fields(report: &Report) -> Vec<Group<'_, FieldRow<'_>>> {
     )
 }
 
-/// Findings by cause, the worst first, and the most frequent first within a cause.
+/// Findings by cause, the worst cause first.
 pub(super) fn findings(report: &Report) -> Vec<FindingGroup<'_>> {
     let group = |cause: Cause| {
-        let mut found: Vec<&Finding> =
+        let found: Vec<&Finding> =
             report.findings.iter().filter(|finding| finding.cause == cause).collect();
-        found.sort_by_key(|finding| Reverse(finding.count));
         let sum = found.iter().fold(0_u64, |sum, finding| sum.saturating_add(finding.count));
         let open = if cause.is_unexplained() { OPEN } else { 0 };
         let kinds = numbers::of(found.len() as u64, "kind", "kinds");
@@ -204,14 +201,13 @@ pub(super) fn findings(report: &Report) -> Vec<FindingGroup<'_>> {
     Cause::ALL.into_iter().filter_map(group).collect()
 }
 
-/// Scenarios that were not compared, or differ, come first.
+/// Scenarios by endpoint.
 pub(super) fn scenarios(report: &Report) -> Vec<Group<'_, ScenarioRow<'_>>> {
     grouped(
         &report.scenarios,
         |scenario| &scenario.endpoint,
-        |mut scenarios| {
-            scenarios.sort_by_key(|scenario| words::urgency(scenario.outcome));
-            let all = [Outcome::Undecided, Outcome::Different, Outcome::Explained, Outcome::Equal];
+        |scenarios| {
+            let all = [Outcome::Different, Outcome::Undecided, Outcome::Explained, Outcome::Equal];
             let says = all.into_iter().filter_map(|outcome| {
                 let n =
                     scenarios.iter().filter(|scenario| scenario.outcome == outcome).count() as u64;
@@ -228,11 +224,8 @@ pub(super) fn scenarios(report: &Report) -> Vec<Group<'_, ScenarioRow<'_>>> {
     )
 }
 
-/// First the properties that failed, then those that were never tried.
 pub(super) fn properties(report: &Report) -> Vec<PropertyRow<'_>> {
-    let mut all: Vec<&PropertyReport> = report.properties.iter().collect();
-    all.sort_by_key(|property| (property.failed == 0, property.tried > 0));
-    let rows = all.into_iter().map(|of| match (of.tried, of.failed) {
+    let rows = report.properties.iter().map(|of| match (of.tried, of.failed) {
         (0, 0) => PropertyRow { of, class: "undecided", state: "never tried" },
         (_, 0) => PropertyRow { of, class: "equal", state: "holds" },
         _ => PropertyRow { of, class: "different", state: "does not hold" },

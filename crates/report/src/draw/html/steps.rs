@@ -20,24 +20,24 @@ pub(super) fn steps(report: &Report) -> Vec<Step> {
     adjust(report, &mut steps);
     weigh(report, &mut steps);
     if report.verdict == Verdict::Agree && report.is_of_candidate_alone() {
-        let how = "Candidate does not contradict itself. Whether it answers as the legacy API does was not looked at: only control, or a recording of it, can tell.";
+        let how = "Tieline does not contradict itself. Whether it answers like the legacy API is not known: name the legacy API, or a recording of it, with --control.";
         steps.insert(0, step("Compare it with the legacy API.".to_owned(), how, None));
     } else if report.verdict == Verdict::Agree && report.is_partial() {
         let how =
-            "What was asked agrees, but for what is told here. Whatever was left out may differ.";
+            "Every difference in what was asked has a known cause. What was not asked may differ.";
         steps.push(step("Ask the rest before you switch.".to_owned(), how, None));
     } else if report.verdict == Verdict::Agree && words::has(report, Cause::Quirk) {
-        let how = "Then swap the base URL of the customizations. Every difference has a cause. Until a setting is in, clients see the differences that it removes.";
-        steps.push(step("Switch when the settings are in.".to_owned(), how, None));
+        let how = "Then change the base URL of the customizations. Until a setting is set, clients see the differences that it removes.";
+        steps.push(step("Switch when the settings are set.".to_owned(), how, None));
     } else if report.verdict == Verdict::Agree && words::has(report, Cause::UpstreamData) {
-        let how = "Then swap the base URL of the customizations. The translation is faithful, but clients see the new API's data until you correct them.";
-        steps.push(step("Switch when the data is mended, or accepted.".to_owned(), how, None));
+        let how = "Then change the base URL of the customizations. Tieline translates correctly, but clients see the new API's data until you correct it.";
+        steps.push(step("Switch when the data is corrected, or accepted.".to_owned(), how, None));
     } else if report.verdict == Verdict::Agree {
-        let how = "Swap the base URL of the customizations, and validate again when the configuration or the data changes.";
+        let how = "Change the base URL of the customizations, and validate again when the configuration or the data changes.";
         steps.insert(0, step("Switch when you like.".to_owned(), how, None));
     } else if steps.is_empty() {
         let how =
-            "The report names no difference and no reason why something could not be compared.";
+            "The report has no difference, and no reason why something could not be compared.";
         steps.push(step("Validate again.".to_owned(), how, None));
     }
     steps
@@ -56,17 +56,16 @@ fn mend(report: &Report, steps: &mut Vec<Step>) {
     let bugs = words::unexplained(&report.totals.causes);
     if bugs > 0 {
         let what = format!(
-            "Have {} looked at.",
+            "Find the reason of {}.",
             numbers::of(bugs, "unexplained difference", "unexplained differences")
         );
-        let how = "Users of these values would notice the switch.";
+        let how = "Clients that use these values would notice the switch.";
         steps.push(step(what, how, Some(("findings", "Differences"))));
     }
     let failed = report.properties.iter().filter(|property| property.failed > 0).count() as u64;
     if failed > 0 {
-        let what =
-            format!("Look at {} that did not hold.", numbers::of(failed, "property", "properties"));
-        let how = "Candidate contradicts itself, whatever control says.";
+        let what = format!("Look at {} that failed.", numbers::of(failed, "check", "checks"));
+        let how = "Tieline contradicts itself, whatever the legacy API says.";
         steps.push(step(what, how, Some(("properties", "Properties"))));
     }
 }
@@ -80,7 +79,7 @@ fn repeat(report: &Report, steps: &mut Vec<Step>) {
     }
     let what = format!(
         "Validate again: {} could not be compared.",
-        numbers::of(undecided, "scenario", "scenarios")
+        numbers::of(undecided, "question", "questions")
     );
     let say = |(reason, n): &(String, u64)| {
         format!("{} ({}).", reason.trim_end_matches('.'), numbers::count(*n))
@@ -89,22 +88,27 @@ fn repeat(report: &Report, steps: &mut Vec<Step>) {
     if reasons.len() > 3 {
         sentences.push("And for other reasons.".to_owned());
     }
-    steps.push(Step { what, how: sentences.join(" "), link: Some(("scenarios", "Scenarios")) });
+    steps.push(Step { what, how: sentences.join(" "), link: Some(("scenarios", "Questions")) });
 }
 
 /// Steps for differences that a setting, or other data, would end.
 fn adjust(report: &Report, steps: &mut Vec<Step>) {
-    let advised = settings::advised(&settings::toml(&report.settings));
-    if advised > 0 {
-        let what = format!("Set {}.", numbers::of(advised, "setting", "settings"));
+    if let Some(advised) = settings::advised(&settings::tables(&report.settings)) {
+        let what = format!("Set {advised}.");
         let how =
-            "Put them into the configuration and validate again. Nothing was changed for you.";
+            "Copy them into the configuration and validate again. Tieline changed nothing itself.";
         steps.push(step(what, how, Some(("settings", "Settings"))));
     }
     let data = report.totals.causes.get(&Cause::UpstreamData).copied().unwrap_or_default();
     if data > 0 {
-        let what = format!("Mend {} in the new API.", values(data));
-        let how = "It holds something else than the legacy API does; the translation is faithful.";
+        let users = report.totals.users_with_other_data;
+        let these = match users {
+            0 => values(data),
+            1 => "this user".to_owned(),
+            _ => format!("these {}", numbers::of(users, "user", "users")),
+        };
+        let what = format!("Correct {these} in the new API:");
+        let how = "its data differ from the legacy API's. Tieline translates them correctly.";
         steps.push(step(what, how, Some(("findings", "Differences"))));
     }
 }
@@ -113,14 +117,14 @@ fn adjust(report: &Report, steps: &mut Vec<Step>) {
 fn weigh(report: &Report, steps: &mut Vec<Step>) {
     let lost = report.totals.causes.get(&Cause::DeclaredLoss).copied().unwrap_or_default();
     if lost > 0 {
-        let what = format!("Decide about {} that the new API cannot tell.", values(lost));
-        let how = "Does a customization use these fields? The ledger has the reasons.";
+        let what = format!("Decide about {} that the new API does not have.", values(lost));
+        let how = "Does a customization use these fields? The ledger gives the reasons.";
         steps.push(step(what, how, Some(("ledger", "Ledger of losses"))));
     }
     let ignored = report.totals.ignored;
     if ignored > 0 {
-        let what = format!("Bear in mind {} that were left out.", values(ignored));
-        let how = "They were left out on request: neither equal nor different, just not looked at.";
+        let what = format!("Remember {} that were left out.", values(ignored));
+        let how = "They were left out on request, so nothing is known about them.";
         steps.push(step(what, how, Some(("fields", "Fields"))));
     }
 }

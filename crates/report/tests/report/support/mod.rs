@@ -28,6 +28,7 @@ pub(crate) fn agreeing() -> Report {
     report.totals.matched = report.totals.compared - report.totals.causes.values().sum::<u64>();
     report.totals.undecided = 0;
     report.totals.ignored = 0;
+    report.remarks.clear();
     report.left_out = LeftOut::default();
     // The same suffix for all rows of an endpoint, so that they stay together; it gets into attributes.
     let endpoints = (report.fields.iter_mut().map(|one| &mut one.endpoint))
@@ -67,6 +68,7 @@ pub(crate) fn hostile() -> Report {
         evil(text);
     }
     evil(&mut report.started_at);
+    report.remarks.iter_mut().for_each(&mut evil);
     evil(&mut report.candidate.kind);
     evil(&mut report.candidate.name);
     if let Some(side) = &mut report.control {
@@ -90,7 +92,7 @@ pub(crate) fn hostile() -> Report {
         evil(&mut finding.why);
         for example in &mut finding.examples {
             evil(&mut example.scenario);
-            example.record.iter_mut().for_each(&mut evil);
+            example.record.iter_mut().chain(&mut example.part).for_each(&mut evil);
             evil(&mut example.control);
             evil(&mut example.candidate);
         }
@@ -125,6 +127,6 @@ pub(crate) fn crowded() -> Report {
     let mut report = rich();
     let some = report.findings.clone();
     report.findings = (0..200).map(|index| some[index % some.len()].clone()).collect();
-    report.findings.sort_by_key(|finding| finding.cause);
+    report.sort();
     report
 }

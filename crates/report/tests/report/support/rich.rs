@@ -69,11 +69,12 @@ pub(crate) fn rich() -> Report {
             *totals.causes.entry(*cause).or_default() += n;
         }
     }
-    Report {
+    let mut report = Report {
         format: FORMAT,
         version: "0.1.0".to_owned(),
         verdict: Verdict::Differ,
-        because: "14 values differ and nothing known explains it.".to_owned(),
+        remarks: vec!["The server does not look like Tieline.".to_owned()],
+        because: "14 values differ, and nothing known explains it.".to_owned(),
         started_at: "2026-01-31T08:15:00Z".to_owned(),
         seconds: 194.6,
         control: Some(Side {
@@ -100,7 +101,9 @@ pub(crate) fn rich() -> Report {
             pairs: 1,
             noisy: Vec::new(),
         },
-    }
+    };
+    report.sort();
+    report
 }
 
 fn fields() -> Vec<FieldReport> {
@@ -179,7 +182,7 @@ fn outcome(endpoint: &str, index: u64) -> Went {
     match (endpoint, index) {
         (V1, 8 | 15) => (Outcome::Different, &[(Cause::Bug, 6), (Cause::Quirk, 4)], None),
         (DELETED, 6) => (Outcome::Different, &[(Cause::Bug, 2)], None),
-        (V3, 40) => (Outcome::Undecided, &[], Some("Control answered 503 three times.")),
+        (V3, 40) => (Outcome::Undecided, &[], Some("The legacy API answered 503 three times.")),
         (TEAMS, 12 | 19) => (Outcome::Undecided, &[], Some("The request budget was used up.")),
         (V1 | V3, n) if n % 9 == 0 => {
             (Outcome::Explained, &[(Cause::Quirk, 98), (Cause::DeclaredLoss, 3)], None)
@@ -201,6 +204,7 @@ fn finding(
 ) -> Finding {
     let example = |(scenario, record, control, candidate): &(&str, &str, &str, &str)| Example {
         scenario: (*scenario).to_owned(),
+        part: (*record == "28990").then(|| "only the legacy API has \"3801\"".to_owned()),
         record: (!record.is_empty()).then(|| (*record).to_owned()),
         control: (*control).to_owned(),
         candidate: (*candidate).to_owned(),
@@ -212,7 +216,8 @@ fn finding(
         cause,
         why: why.to_owned(),
         count,
-        records: 0,
+        records: if cause == Cause::Bug { count.div_ceil(4) } else { 0 },
+        answers: if cause == Cause::Bug { count } else { 0 },
         examples: examples.iter().map(example).collect(),
     }
 }
@@ -228,7 +233,7 @@ fn findings() -> Vec<Finding> {
             (V1, "assigned_teams", "value"),
             Cause::Bug,
             12,
-            "Candidate leaves out a team of users who are in more than three; no setting and no row of the ledger explains it.",
+            "Tieline leaves out a team of users who are in more than three; no setting and no row of the ledger explains it.",
             &[
                 ("v1_users/filter/webrtc_ringtone/8", "28982", teams, r#""3623, 3640, 3702""#),
                 (
@@ -255,7 +260,7 @@ fn findings() -> Vec<Finding> {
             (V1, "email", "value"),
             Cause::UpstreamData,
             7,
-            "The new API gives what candidate gives; control gives another value.",
+            "The new API has the value of Tieline; the legacy API has another value.",
             &[(
                 "v1_users/all/id/0",
                 "29011",
@@ -302,10 +307,16 @@ fn findings() -> Vec<Finding> {
             (V1, "extension", "value"),
             Cause::Race,
             3,
-            "Asked again, control gave candidate's value.",
+            "Asked again, the legacy API gave the value of Tieline.",
             &[("v1_users/all/timezone/7", "28985", r#""1102""#, "null")],
         ),
-        finding((TEAMS, "$order", "order"), Cause::Noise, 4, "Control gave two orders.", &[]),
+        finding(
+            (TEAMS, "$order", "order"),
+            Cause::Noise,
+            4,
+            "The legacy API gave two orders.",
+            &[],
+        ),
     ]
 }
 

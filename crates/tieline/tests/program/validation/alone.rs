@@ -150,7 +150,7 @@ fn a_verdict_over_less_than_there_is_to_ask_says_so() {
     let fewer = whole.totals.scenarios - report.totals.scenarios;
     assert_eq!(report.left_out.filtered, fewer);
     assert_eq!(report.left_out.fields_unseen, ["v1_users.sga"]);
-    let warning = "Warning: no answer has what was to be left out: v1_users.sga.";
+    let warning = "Warning: no answer has the fields to leave out: v1_users.sga.";
     assert!(out.contains(warning), "{out}");
 }
 

@@ -315,7 +315,7 @@ fn a_control_that_cannot_be_asked_is_one_clear_line_and_an_interruption_is_130()
     let start = ["calibrate", "--config", &sides.config, "--control", &sides.base];
     let wrong = run(&[&start[..], &["--control-key", "wrong-key-of-nobody"]].concat(), b"");
     let line = only_line(&wrong, 1);
-    assert!(line.contains("control answers 401"), "{line}");
+    assert!(line.contains("the legacy API answers 401"), "{line}");
     let line = only_line(&run(&start, b""), 2);
     assert!(line.contains("--control-key env:NAME"), "{line}");
     let file = sides.folder.file("corpus", "{}\n");

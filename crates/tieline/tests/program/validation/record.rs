@@ -199,7 +199,7 @@ fn a_failed_recording_leaves_no_finished_file() {
     let cases: [(&[&str], &str); 7] = [
         (&["--out", &folder], "is a folder"),
         (&["--out", "/nowhere/at/all"], "--out: /nowhere/at/all"),
-        (&["--control", "/nowhere/at/all"], "--control: the URL of the legacy API is needed"),
+        (&["--control", "/nowhere/at/all"], "--control: must be the URL of the legacy API"),
         (&["--control-key", "env:TIELINE_TEST_IS_NOT_SET"], "is not set"),
         (&["--pseudonym-key", &short], "--pseudonym-key: "),
         (&["--caller", "nobody"], "no caller"),
@@ -215,7 +215,7 @@ fn a_failed_recording_leaves_no_finished_file() {
     }
     assert_eq!(sides.asked().len(), before);
     let line = only_line(&with(&["--control-key", "wrong-key-of-nobody"]), 1);
-    assert!(line.contains("control refuses its key") && !line.contains("wrong"), "{line}");
+    assert!(line.contains("the legacy API refuses its key") && !line.contains("wrong"), "{line}");
     assert!(!has_file() && !std::fs::exists(&part).unwrap());
     assert_code(&sides.record(&[]), 0);
     assert!(has_file() && !std::fs::exists(&part).unwrap());

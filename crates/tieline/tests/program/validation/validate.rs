@@ -124,11 +124,12 @@ fn a_control_that_cannot_be_asked_is_one_clear_line() {
     let start = [&start[..], &[&none]].concat();
     let refused = run(&[&start[..], &["--control", base], &wrong].concat(), b"");
     let line = only_line(&refused, 1);
-    assert!(line.contains("control refuses its key") && line.contains("401"), "{line}");
+    assert!(line.contains("the legacy API refuses its key") && line.contains("401"), "{line}");
     assert!(!line.contains("wrong-key"), "{line}");
     let silent = run(&[&start[..], &["--control", &nowhere], &wrong].concat(), b"");
     let line = only_line(&silent, 1);
-    assert!(line.contains("control does not answer"), "{line}");
+    assert!(line.contains("the legacy API does not answer GET /api/user_management/"), "{line}");
+    assert!(line.contains("no connection: nothing listens at its address"), "{line}");
     assert!(!world.folder.path("none/report.json").exists());
 }
 
@@ -137,10 +138,11 @@ fn a_control_that_is_a_web_page_is_no_agreement() {
     let page = "<!doctype html><html><title>Sign in</title><p>Welcome back</p></html>";
     let world = Sides::changed(60, move |_, _, _| Reply::new(200, "text/html", page));
     let line = only_line(&world.validate(&[]), 1);
-    assert!(line.contains("control answers 200 and no JSON") && line.contains("page"), "{line}");
+    assert!(line.contains("the legacy API answers 200") && line.contains("web page"), "{line}");
     assert_eq!(world.asked().len(), 1);
-    let line = only_line(&world.validate(&["--candidate", &world.base]), 1);
-    assert!(line.contains("control answers"), "{line}");
+    let other = Sides::new(60);
+    let line = only_line(&other.validate(&["--candidate", &world.base]), 1);
+    assert!(line.contains("Tieline answers 200") && line.contains("web page"), "{line}");
 }
 
 #[test]
@@ -203,7 +205,7 @@ fn a_wrong_command_line_is_one_line_that_says_which_flag_and_tells_no_secret() {
         assert!(line.contains("--control"), "{control}: {line}");
         assert!(!line.contains("sesame"), "{control}: {line}");
     }
-    let good = ["--control", base];
+    let (good, elsewhere) = (["--control", base], "http://127.0.0.1:1");
     let (spaced, lines, empty) = (file(&spaced), file(&lines), file(&empty));
     let (missing, env) = (file("/nowhere/at-all"), "env:TIELINE_TEST_IS_NOT_SET".to_owned());
     let cases: [(&[&str], &str); 21] = [
@@ -226,7 +228,7 @@ fn a_wrong_command_line_is_one_line_that_says_which_flag_and_tells_no_secret() {
         (&["--control-ca", "/nowhere/ca.pem"], "--control-ca"),
         (&["--caller", "nobody"], "no caller \"nobody\""),
         (&["--candidate", "http://a:sesame@b"], "--candidate"),
-        (&["--candidate", base, "--candidate-key", &spaced], "--candidate-key: the key "),
+        (&["--candidate", elsewhere, "--candidate-key", &spaced], "--candidate-key: the key "),
         (&["--report", "/dev/null/x"], "/dev/null/x"),
     ];
     for (more, said) in cases {
@@ -326,13 +328,18 @@ fn a_gateway_that_runs_elsewhere_is_compared_by_its_address() {
     // A key of its own, which it does not know.
     let key = ["--candidate-key", "nobodys-key"];
     let line = only_line(&run(&[&start[..], &key].concat(), b""), 1);
-    assert!(line.contains("candidate refuses its key") && !line.contains("nobodys"), "{line}");
-    // Compared with itself it would always be right.
-    let itself = ["validate", "--candidate", &url, "--control", &url];
-    let itself = run(&[&itself[..], &out, &KEY].concat(), b"");
-    assert_code(&itself, 1);
-    let said = stderr(&itself);
-    assert!(said.contains("control is a Tieline gateway itself"), "{said}");
+    assert!(line.contains("Tieline refuses its key") && !line.contains("nobodys"), "{line}");
+    // Compared with itself it would always be right, however its address is spelled.
+    let spelled = format!("HTTP://{}//", gateway.address);
+    for candidate in [&url, &spelled] {
+        let itself = ["validate", "--candidate", candidate, "--control", &url];
+        let line = only_line(&run(&[&itself[..], &out, &KEY].concat(), b""), 2);
+        assert!(line.contains("--control and --candidate are one address"), "{line}");
+    }
+    let output = run(&world.validation(&world.config, &url), b"");
+    assert_code(&output, 1);
+    let said = stderr(&output);
+    assert!(said.contains("the server at --control is a Tieline gateway itself"), "{said}");
 }
 
 #[test]
@@ -342,7 +349,7 @@ fn a_control_without_the_endpoint_and_a_candidate_that_cannot_answer_are_reporte
         false => reply,
     });
     let line = only_line(&world.validate(&[]), 1);
-    assert!(line.contains("control answers 404 to GET /api/v3/cdr/users"), "{line}");
+    assert!(line.contains("the legacy API answers 404 to GET /api/v3/cdr/users"), "{line}");
     assert!(line.contains("--endpoint"), "{line}");
     assert_code(&world.validate(&["--endpoint", "v1_users"]), 0);
 
@@ -353,7 +360,7 @@ fn a_control_without_the_endpoint_and_a_candidate_that_cannot_answer_are_reporte
     let output = world.validate_with(&config, &[]);
     assert_code(&output, 1);
     let said = stderr(&output);
-    let why = "candidate answers 502 (mapped_key_refused) to GET /api/user_management/v1/users";
+    let why = "Tieline answers 502 (mapped_key_refused) to GET /api/user_management/v1/users";
     assert!(said.contains(why), "{said}");
     assert!(world.asked().len() <= before + 2, "{:?}", world.asked().len() - before);
 }
@@ -437,9 +444,10 @@ fn an_interrupted_run_is_taken_up_again_and_comes_to_the_same_end() {
     let twice: Vec<_> = twice.filter(|(_, query)| !query.is_empty()).collect();
     assert!(twice.len() <= 1, "asked again: {twice:?}");
 
-    // It is over: what comes now is another run.
+    // A completed run cannot be resumed, and its report stays.
     let from = world.asked().len();
-    assert_code(&run(&[&start[..], &["--resume"]].concat(), b""), 1);
-    let questions = world.report().totals.scenarios as usize;
-    assert!(world.asked().len() >= from + questions, "{questions} questions");
+    let line = only_line(&run(&[&start[..], &["--resume"]].concat(), b""), 2);
+    assert!(line.contains("--resume") && line.contains("there is no run to resume"), "{line}");
+    assert_eq!(world.asked().len(), from);
+    assert_eq!(world.report().because, resumed.because);
 }
