@@ -27,10 +27,10 @@ impl Table {
         self.first.map_or(0, |first| self.lines.len().saturating_sub(first) as u64)
     }
 
-    /// The name of a long dictionary and the number of its entries.
+    /// The name of a long dictionary, and its evidence.
     pub(super) fn title(&self) -> String {
-        let name = self.lines.first().map(String::as_str).unwrap_or_default();
-        format!("{name}: {}", numbers::of(self.advised, "entry", "entries"))
+        let line = |place: usize| self.lines.get(place).map(String::as_str).unwrap_or_default();
+        format!("{} {}", line(0), line(1).trim_start_matches("# ").trim_end_matches(':'))
     }
 }
 
@@ -167,7 +167,10 @@ mod tests {
             assert!(table.lines.contains(&line), "{line}");
         }
         assert_eq!((table.first, table.more()), (Some(7), 36));
-        assert_eq!(table.title(), "[legacy.v1_users.caller_id_groups]: 32 entries");
+        let evidence = "32 entries: 64 values become equal, none speaks against it";
+        assert_eq!(table.title(), format!("[legacy.v1_users.caller_id_groups] {evidence}"));
+        let doubted = super::tables(&all[32..]);
+        assert!(doubted[0].title().ends_with("] 8 entries that other answers speak against"));
         assert_eq!(advised(&tables).as_deref(), Some("32 entries of dictionaries"));
     }
 
