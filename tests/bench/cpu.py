@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""CPU per request of the gateway, in one run beside others; the figures of docs/PERFORMANCE.md.
+"""CPU per request of the gateway, of its parts and of others, in one run; the figures of docs/PERFORMANCE.md.
 
   cargo build --profile dist --features dist
   tests/bench/cpu.py [--rounds 5] [--requests N] [NAME=URL ...]
 
-Starts the pretend vendor and the gateway from target/dist on loopback ports, and, where nginx is
-installed, nginx as a plain proxy in front of the same vendor. Asks each of them the same things in
+Builds and runs crates/domain/benches/parts.rs first: reading a page, writing its records and both, beside
+serde_json. Then starts the pretend vendor and the gateway from target/dist on loopback ports, and, where
+nginx is installed, nginx as a plain proxy in front of the same vendor. Asks each of them the same things in
 turn, and prints the CPU time their processes used, by the kernel's own account, per request, and as a
 ratio to the gateway's. Wall time comes second: other work on the machine moves it first.
 
@@ -148,6 +149,10 @@ def world(users, folder):
 
 
 def main():
+    # The parts of one page; everything below is a whole path.
+    parts = ["cargo", "bench", "--profile", "dist", "--locked", "--package", "domain", "--bench", "parts"]
+    subprocess.run(parts, cwd=ROOT, check=True)
+    print()
     print("| cell | target | CPU per request | ratio to tieline | wall per request |")
     print("|---|---|---:|---:|---:|")
     with tempfile.TemporaryDirectory() as folder:
