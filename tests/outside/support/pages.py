@@ -33,6 +33,7 @@ NOT_RUN = {
     "bash .ci/run": "this check is a part of it",
     "tests/bench/cpu.py": "measures for minutes, with the build of the line above it",
     "cargo bench ": "measures, with a build of its own",
+    "tests/bench/pictures.py": "writes into the tree; pages.sh runs it with --check",
     "RECORD=1 tests/outside/instructions.sh": "writes into the tree; .ci/run runs the check itself",
     "PROFILES=profiles tests/outside/instructions.sh": "the same check, which .ci/run runs",
     "tests/fuzz/run": "fuzzes for minutes, with a build of its own",
