@@ -132,8 +132,12 @@ impl TextFilter {
             Match::Exact => self.values.first()?,
             Match::CaseInsensitive | Match::Contains => return None,
         };
-        let is_plain = value.len() <= PUSHDOWN_BYTES_MAX && !value.chars().any(char::is_control);
-        is_plain.then_some(value.as_str())
+        // ASCII is looked through many bytes at a time.
+        let has_control = match value.is_ascii() {
+            true => value.bytes().fold(false, |has, byte| has | byte.is_ascii_control()),
+            false => value.chars().any(char::is_control),
+        };
+        (value.len() <= PUSHDOWN_BYTES_MAX && !has_control).then_some(value.as_str())
     }
 }
 

@@ -18,12 +18,12 @@ pub(super) struct Kind {
 }
 
 impl Kind {
-    /// The kind of a list; `None` if it is not read whole, or the upstream filters it.
+    /// The kind of a list; `None` if it is not read whole. A filter that the upstream does not have is one of a
+    /// shared list.
     pub(super) fn of(call: &ListCall, upstream: &Upstream) -> Option<Kind> {
         let Listing::Users(users) = call.listing else { return None };
         let is_shared = call.audience.is_some();
-        let is_filtered = |filter| upstream.dialect.is_filtered(&call.listing, filter);
-        let is_whole = is_shared || !call.ask.filter().is_some_and(is_filtered);
+        let is_whole = is_shared || call.ask.is_of_all();
         // A list that is refused for its pace would never be read, and so be refused for ever.
         let is_paced = upstream.pacer.is_some();
         (is_whole && !is_paced && !call.wants_one()).then_some(Kind { users, is_shared })
