@@ -87,7 +87,7 @@ pub(super) fn not_by_rule(
                 let alone: Vec<&Node> = alone.flatten().collect();
                 let common =
                     records.both().map(|(one, other)| if is_control { one } else { other });
-                if have_in_common(&alone, &common.collect::<Vec<_>>()) {
+                if have_in_common(&alone, common) {
                     all(&of_kind, "a whole group is listed on one side only");
                 }
             }
@@ -176,14 +176,21 @@ impl<'a> Values<'a> {
     }
 }
 
-/// Whether records share a value of a field that no other record has.
-fn have_in_common(alone: &[&Node], common: &[Node]) -> bool {
+/// Whether records share a value of a field that no other record has. The others are read one by one.
+fn have_in_common(alone: &[&Node], others: impl Iterator<Item = Node>) -> bool {
     let [Node::Object(members), ..] = alone else { return false };
-    alone.len() > CHANCE_MAX
-        && members.iter().any(|(name, value)| {
-            alone.iter().all(|record| record.get(name) == Some(value))
-                && !common.iter().any(|record| record.get(name) == Some(value))
-        })
+    if alone.len() <= CHANCE_MAX {
+        return false;
+    }
+    let mut shared: Vec<&(String, Node)> = members.iter().collect();
+    shared.retain(|(name, value)| alone.iter().all(|record| record.get(name) == Some(value)));
+    for record in others {
+        shared.retain(|(name, value)| record.get(name) != Some(value));
+        if shared.is_empty() {
+            break;
+        }
+    }
+    !shared.is_empty()
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! `[shadow]` with the judge that the binary has: live requests are compared as `tieline validate`
-//! compares, and a difference has the cause that it has there.
+//! `[shadow]` with the judge of the binary: the answers to live requests are compared, and each difference
+//! has a cause of `tieline validate` or is undecided.
 
 use crate::common::process::Gateway;
 use crate::common::{self, eventually, much_memory, vendor};
@@ -116,9 +116,19 @@ async fn the_memory_for_a_comparison_grows_with_the_answers_and_not_many_times_a
     let strangers: Vec<String> =
         (0..20_000).map(|id| format!("{{\"id\":{}{members}}}", 5_000_000 + id)).collect();
     let strangers = format!("[{}]", strangers.join(","));
-    for (name, body, is_compared) in [("noughts", noughts, false), ("strangers", strangers, true)] {
+    // One user of control is missing in candidate. The others have a list that takes many times its bytes.
+    let (vendor, address, _guard) = tests::vendor(Settings::default()).await;
+    let mut users = vendor.legacy_users(&[]);
+    for user in &mut users {
+        user["odd"] = vec![0; 4 << 10].into();
+    }
+    users.push(serde_json::json!({ "id": 5_000_000 }));
+    let missing = serde_json::to_string(&users).unwrap();
+    for (name, body, is_compared) in
+        [("noughts", noughts, false), ("strangers", strangers, true), ("missing", missing, true)]
+    {
         let folder = Folder::new();
-        let (_vendor, base) = vendor("--users 120");
+        let base = format!("http://{address}");
         let bytes = body.len() as u64;
         let control = Raw::start(move |_| Reply::json(200, &body).last()).await;
         let gateway = beside(&folder, &base, &format!("http://{}", control.address), "");
