@@ -23,7 +23,7 @@ use crate::knowledge::{Knowledge, Settings};
 use crate::list::{KeyedBy, List, Record};
 use crate::witness;
 pub use pairs::Pairs;
-pub(crate) use values::NOTHING_KNOWN;
+pub(crate) use values::{NOTHING_KNOWN, stands_twice};
 pub use votes::Vote;
 pub(crate) use votes::votes;
 pub(crate) use whole::ENVELOPES;

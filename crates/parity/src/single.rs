@@ -1,45 +1,36 @@
-//! Compares and judges one question by itself, for live requests, by the rules of a validation as far as one
-//! pair of answers allows. The new API cannot be asked, so other data in it and a mistake of candidate often
-//! look alike. Such a difference is undecided: it is never excused, and never called a bug.
+//! Compares and judges the two answers to one live question, by the rules of a validation as far as one pair
+//! of answers allows. It cannot ask the new API, so other data there and a mistake of candidate often look
+//! alike. Such a difference is undecided: it must never be excused, and never be called a
+//! bug.
 //!
 //! Answers may have any length and any content. Differences are passed on record by record, and only a few
-//! undecided ones are kept until the end, where a rule may explain them. The receiver can stop between two
+//! undecided ones are kept until the end, where a rule may decide them. The receiver can stop between two
 //! records.
 
+mod open;
+
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
 
 use corpus::ask::Reply;
 use corpus::endpoint::{self, Endpoint};
 use corpus::node::Node;
 use report::Cause;
 
-use crate::cause::{Evidence, Judgement, Known, Pairs};
-use crate::compare::{
-    BODY, Compared, Difference, ERROR, Kind, Listener, RECORDS, RecordPair, STATUS, Tally,
-    compare_into,
-};
+use crate::cause::{Evidence, Known, Pairs, stands_twice};
+use crate::compare::{BODY, Difference, Kind, Listener, RecordPair, compare_into};
 use crate::knowledge::Knowledge;
 use crate::list::{KeyedBy, List};
-use crate::run::not_by_rule;
 use crate::zone;
+use open::Open;
 
 /// The most differences of one record that are passed on. The others become one unexplained difference.
 const OF_A_RECORD_MAX: usize = 256;
-/// The most undecided differences that are kept for a rule, and their bytes as JSON.
-const OPEN_MAX: usize = 2000;
-const OPEN_BYTES_MAX: usize = 1 << 20;
-/// The most fields with undecided differences. No endpoint has as many.
-const FIELDS_MAX: usize = 64;
-/// Rules read every record once for each field. Longer lists are not looked at for rules.
-const RECORDS_READ_MAX: u64 = 20_000;
-
 /// A live question.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
     pub endpoint: &'a str,
-    /// Whether both sides list everything: without a filter, and for a caller that sees all users. Only such
-    /// lists show rules.
+    /// Whether both sides list everything: without a filter, and for a caller that sees all users. A rule
+    /// can be seen in such lists only.
     pub is_whole: bool,
 }
 
@@ -67,20 +58,13 @@ pub fn judge(
         known: &nothing,
         mode: OnceCell::new(),
     };
-    let are_refused = [control, candidate].iter().all(|reply| matches!(reply.status, 401 | 403));
-    let refused = if are_refused { evidence.refused(control, candidate) } else { None };
     let cause = |difference: &Difference, both: RecordPair<'_>| {
-        let is_answer = matches!(difference.field.as_str(), STATUS | ERROR);
         let (of_control, of_candidate) = both.unzip();
-        let judgement = match (&difference.record, &refused) {
-            (None, Some(refused)) if is_answer => refused.clone(),
-            _ => evidence.judge(difference, of_control, of_candidate),
-        };
+        let judgement = evidence.judge(difference, of_control, of_candidate);
         decided(&evidence, difference, both, judgement.cause)
     };
     let mut open = Open::default();
     let take = &mut |mut found: std::vec::Drain<'_, Difference>, both: RecordPair<'_>| {
-        open.count(found.as_slice(), both.is_some());
         for difference in found.by_ref().take(OF_A_RECORD_MAX) {
             match cause(&difference, both) {
                 None => {
@@ -99,7 +83,7 @@ pub fn judge(
         }
     };
     compare_into(endpoint, control, candidate, by, &mut Listener { take, goes_on });
-    let is_ruled = question.is_whole && goes_on() && open.is_short();
+    let is_ruled = question.is_whole && goes_on() && !open.is_empty();
     let read = |reply| is_ruled.then(|| List::read(reply, by).ok()).flatten();
     open.settle(endpoint, read(&control.body).zip(read(&candidate.body)), receive);
 }
@@ -117,12 +101,9 @@ fn decided(
         // A user, or a team, may be missing in the new API too.
         (Cause::Bug, Kind::Missing) => true,
         (Cause::Bug, Kind::Value | Kind::Type) => {
-            let stands_twice = |record: &Node| match record {
-                Node::Object(all) => all.iter().filter(|(name, _)| name == field).count() > 1,
-                _ => false,
-            };
-            let is_twice =
-                both.is_some_and(|(one, other)| stands_twice(one) || stands_twice(other));
+            let is_twice = both.is_some_and(|(one, other)| {
+                stands_twice(Some(one), field) || stands_twice(Some(other), field)
+            });
             let is_part = field.starts_with('$') || difference.record.is_none();
             !is_part && !is_twice && !is_another_form(evidence.endpoint, difference)
         }
@@ -190,77 +171,6 @@ fn is_another_form(endpoint: &Endpoint, difference: &Difference) -> bool {
     }
 }
 
-/// The undecided differences so far, and what a rule needs beside them.
-#[derive(Default)]
-struct Open {
-    kept: Vec<Difference>,
-    bytes: usize,
-    /// Records that both sides have.
-    records: u64,
-    /// How many records differ, by field.
-    differing: BTreeMap<String, u64>,
-}
-
-impl Open {
-    /// Counts the differences of one record, or of parts of the whole answer.
-    fn count(&mut self, found: &[Difference], is_record: bool) {
-        self.records += u64::from(is_record);
-        let mut before = "";
-        for Difference { field, .. } in found {
-            let has_place = self.differing.len() < FIELDS_MAX || self.differing.contains_key(field);
-            // The differences of one field follow each other; those of `$records` are of several records.
-            if has_place && (field != before || field == RECORDS) {
-                *self.differing.entry(field.clone()).or_default() += 1;
-            }
-            before = field;
-        }
-    }
-
-    /// Keeps a difference, or gives it back where there is no room for it.
-    fn keep(&mut self, one: Difference) -> Option<Difference> {
-        let values = [&one.control, &one.candidate].into_iter().flatten();
-        let bytes: usize = values.map(|value| value.to_json().len()).sum();
-        let has_place = self.kept.len() < OPEN_MAX && self.bytes + bytes <= OPEN_BYTES_MAX;
-        if !has_place || !self.differing.contains_key(&one.field) {
-            return Some(one);
-        }
-        self.bytes += bytes;
-        self.kept.push(one);
-        None
-    }
-
-    /// Whether looking for rules ends soon.
-    fn is_short(&self) -> bool {
-        let records = self.records + self.differing.get(RECORDS).copied().unwrap_or_default();
-        !self.kept.is_empty() && records * self.differing.len() as u64 <= RECORDS_READ_MAX
-    }
-
-    /// Passes on what was kept: as a bug where a rule explains it, and otherwise as undecided. Without the
-    /// lists no rule is looked for.
-    fn settle(
-        self,
-        endpoint: &Endpoint,
-        lists: Option<(List<'_>, List<'_>)>,
-        receive: &mut dyn FnMut(Difference, Option<Cause>),
-    ) {
-        let data = Judgement::new(Cause::UpstreamData, "the new API may hold another value");
-        let mut judged = vec![data; self.kept.len()];
-        let mut found = Compared::default();
-        found.differences = self.kept;
-        for (field, differing) in self.differing {
-            let compared = self.records + if field == RECORDS { differing } else { 0 };
-            let matched = compared.saturating_sub(differing);
-            found.tallies.insert(field, Tally { compared, matched });
-        }
-        if let Some(lists) = lists {
-            not_by_rule(endpoint, &found, lists, &mut judged);
-        }
-        for (difference, judgement) in found.differences.into_iter().zip(judged) {
-            receive(difference, (judgement.cause == Cause::Bug).then_some(Cause::Bug));
-        }
-    }
-}
-
 /// The pairs of values in the records that both sides have.
 fn pairs(control: &Reply, candidate: &Reply, by: KeyedBy, goes_on: &dyn Fn() -> bool) -> Pairs {
     let mut pairs = Pairs::default();
@@ -283,21 +193,23 @@ fn pairs(control: &Reply, candidate: &Reply, by: KeyedBy, goes_on: &dyn Fn() -> 
 
 #[cfg(test)]
 mod tests {
+    use super::open::OPEN_BYTES_MAX;
     use super::*;
-    use report::Cause;
 
     fn reply(body: &str) -> Reply {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         Reply { status: 200, headers, body: body.to_owned().into() }
     }
 
+    const WHOLE: Question<'_> = Question { endpoint: "v1_users", is_whole: true };
+    const FILTERED: Question<'_> = Question { is_whole: false, ..WHOLE };
+
     fn causes_of(
+        question: Question<'_>,
         knowledge: &Knowledge,
         (control, candidate): (&Reply, &Reply),
-        is_whole: bool,
     ) -> Vec<(String, Option<Cause>)> {
         let mut found = Vec::new();
-        let question = Question { endpoint: "v1_users", is_whole };
         judge(question, knowledge, (control, candidate), &|| true, &mut |one, cause| {
             found.push((one.path, cause));
         });
@@ -305,7 +217,7 @@ mod tests {
     }
 
     fn causes(control: &str, candidate: &str) -> Vec<(String, Option<Cause>)> {
-        causes_of(&Knowledge::default(), (&reply(control), &reply(candidate)), true)
+        causes_of(WHOLE, &Knowledge::default(), (&reply(control), &reply(candidate)))
     }
 
     /// The causes of a field with these values of control and candidate, one record for each pair.
@@ -346,7 +258,9 @@ mod tests {
             ("extension", "7.0", "7", BUG),
             ("extension", "8", "7", None),
         ] {
-            assert_eq!(of_field(field, &[(control, candidate)]), [cause], "{control} {candidate}");
+            let (one, other) = lists(field, &[(control, candidate)]);
+            let found = causes(&one, &other);
+            assert_eq!(found, [(field.to_owned(), cause)], "{control} {candidate}");
         }
         assert_eq!(causes(r#"[{"id":1,"name":"a"}]"#, r#"[{"id":1}]"#), [("name".to_owned(), BUG)]);
         let twice = causes(r#"[{"id":1,"sag":"a"}]"#, r#"[{"id":1,"sag":"a","sag":"b"}]"#);
@@ -382,7 +296,7 @@ mod tests {
         .unwrap();
         let of = |values: &[(&str, &str)]| {
             let (control, candidate) = lists("timezone", values);
-            causes_of(&vonage, (&reply(&control), &reply(&candidate)), true)
+            causes_of(WHOLE, &vonage, (&reply(&control), &reply(&candidate)))
         };
         let (paris, rome) = (("\"Paris\"", "\"London\""), ("\"Rome\"", "\"London\""));
         let zone = |cause| ("timezone".to_owned(), cause);
@@ -400,7 +314,7 @@ mod tests {
         assert_eq!(of_field("name", &all), [BUG; 2], "not one is equal");
         let (control, candidate) = lists("name", &all);
         let both = (&reply(&control), &reply(&candidate));
-        let undecided = causes_of(&Knowledge::default(), both, false);
+        let undecided = causes_of(FILTERED, &Knowledge::default(), both);
         assert!(undecided.iter().all(|(_, cause)| cause.is_none()), "{undecided:?}");
         values.splice(..2, [("\"Jane\"", "\"Mary\""), ("\"Joan\"", "\"Joe\"")]);
         assert_eq!(of_field("name", &values), [None; 2]);
@@ -420,11 +334,29 @@ mod tests {
     }
 
     #[test]
+    fn differences_that_have_a_cause_leave_room_for_rules() {
+        let odd: String = (0..100).map(|n| format!(r#","odd{n}":1"#)).collect();
+        let list = |values: &[&str], odd: &str| {
+            let rows = values.iter().enumerate();
+            let rows = rows.map(|(id, name)| format!(r#"{{"id":{id}{odd},"name":"{name}"}}"#));
+            format!("[{}]", rows.collect::<Vec<_>>().join(","))
+        };
+        let plain = ["Max"; 200];
+        let (mut one, mut other) = (plain, plain);
+        (one[0], one[1]) = ("Jane", "Joan");
+        (other[0], other[1]) = (" Jane", "Joan ");
+        let found = causes(&list(&one, &odd), &list(&other, ""));
+        let names: Vec<_> = found.iter().filter(|(path, _)| path == "name").collect();
+        assert_eq!((found.len(), names.len()), (200 * 100 + 2, 2));
+        assert!(names.iter().all(|(_, cause)| *cause == BUG), "{names:?}");
+    }
+
+    #[test]
     fn a_404_beside_an_empty_list_is_a_bug() {
         let not_found = Reply { status: 404, ..reply(r#"{"error":"Not found"}"#) };
         for silent in [not_found.clone(), Reply { body: "".into(), ..not_found }] {
             for both in [(&silent, &reply("[]")), (&reply("[]"), &silent)] {
-                let found = causes_of(&Knowledge::default(), both, false);
+                let found = causes_of(FILTERED, &Knowledge::default(), both);
                 assert_eq!(found, [("$status".to_owned(), BUG)]);
             }
         }
@@ -455,9 +387,8 @@ mod tests {
             at_end.set(received.get());
             true
         };
-        let question = Question { endpoint: "v1_users", is_whole: true };
         let knowledge = Knowledge::default();
-        judge(question, &knowledge, (&control, &candidate), &goes_on, &mut |_, _| {
+        judge(WHOLE, &knowledge, (&control, &candidate), &goes_on, &mut |_, _| {
             received.set(received.get() + 1);
         });
         assert_eq!(received.get(), 3000);
@@ -472,15 +403,20 @@ mod tests {
             let records = (0..100).map(|id| format!("{{\"id\":{id}{name}}}"));
             format!("[{}]", records.collect::<Vec<_>>().join(","))
         };
-        // A missing member is passed on at once.
-        let (control, candidate) = (reply(&list(",\"name\":1")), reply(&list("")));
-        let received = std::cell::Cell::new(0);
-        let goes_on = || received.get() < 10;
-        let question = Question { endpoint: "v1_users", is_whole: true };
-        let knowledge = Knowledge::default();
-        judge(question, &knowledge, (&control, &candidate), &goes_on, &mut |_, _| {
-            received.set(received.get() + 1);
-        });
-        assert_eq!(received.get(), 10);
+        // Another value is kept until the end. A missing member is passed on at once.
+        for of_candidate in [",\"name\":2", ""] {
+            let (control, candidate) = (reply(&list(",\"name\":1")), reply(&list(of_candidate)));
+            let (received, looks) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
+            // One look for each pair of values, and then one for each record.
+            let goes_on = || {
+                looks.set(looks.get() + 1);
+                looks.get() <= 100 + 10
+            };
+            let knowledge = Knowledge::default();
+            judge(WHOLE, &knowledge, (&control, &candidate), &goes_on, &mut |_, _| {
+                received.set(received.get() + 1);
+            });
+            assert_eq!(received.get(), 10, "{of_candidate}");
+        }
     }
 }

@@ -17,6 +17,14 @@ pub(crate) const NOTHING_KNOWN: &str = "nothing known explains it";
 /// The roles of Vonage, which replace groups.
 const ROLES: [&str; 4] = ["Admin", "Supervisor", "Agent", "Wallboard"];
 
+/// Whether a record has a field more than once.
+pub(crate) fn stands_twice(record: Option<&Node>, field: &str) -> bool {
+    match record {
+        Some(Node::Object(all)) => all.iter().filter(|(name, _)| name == field).count() > 1,
+        _ => false,
+    }
+}
+
 impl Evidence<'_> {
     /// Judges a field of a record that both sides have.
     pub(super) fn value(
@@ -27,11 +35,7 @@ impl Evidence<'_> {
         candidate: Option<&Node>,
     ) -> Judgement {
         let field = difference.field.as_str();
-        let stands_twice = |record: Option<&Node>| match record {
-            Some(Node::Object(all)) => all.iter().filter(|(name, _)| name == field).count() > 1,
-            _ => false,
-        };
-        if stands_twice(control) || stands_twice(candidate) {
+        if stands_twice(control, field) || stands_twice(candidate, field) {
             return Judgement::bug("a field stands more than once in a record");
         }
         let (Some(of_control), Some(of_candidate)) = (
