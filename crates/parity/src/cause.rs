@@ -28,8 +28,9 @@ pub use votes::Vote;
 pub(crate) use votes::votes;
 pub(crate) use whole::ENVELOPES;
 
-/// The code of the ledger that a rule tests.
+/// The codes of the ledger for records that may be missing.
 const EMPTY_TEAMS_MISSING: &str = "empty_teams_missing";
+const VANISHED_USERS_MISSING: &str = "vanished_users_missing";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
@@ -258,6 +259,11 @@ impl Evidence<'_> {
         self.knowledge.losses().any(|loss| {
             loss.endpoint == self.endpoint.name && loss.field == "id" && loss.code == code
         })
+    }
+
+    /// Whether the ledger says that records of the endpoint may be missing.
+    pub(crate) fn declares_missing(&self) -> bool {
+        [EMPTY_TEAMS_MISSING, VANISHED_USERS_MISSING].into_iter().any(|code| self.declares(code))
     }
 
     fn team_missing(&self, key: &str, name: &str) -> Judgement {

@@ -1,6 +1,6 @@
 //! Compares and judges the two answers to one live question, by the rules of a validation as far as one pair
 //! of answers allows. It cannot ask the new API, so other data there and a mistake of candidate often look
-//! alike. Such a difference is undecided: it must never be excused, and never be called a
+//! alike. Such a difference is undecided: it must never be excused without the ledger, and never be called a
 //! bug.
 //!
 //! Answers may have any length and any content. Differences are passed on record by record, and only a few
@@ -98,6 +98,9 @@ fn decided(
 ) -> Option<Cause> {
     let field = difference.field.as_str();
     let is_open = match (cause, difference.kind) {
+        (Cause::Bug, Kind::Missing) if evidence.declares_missing() => {
+            return Some(Cause::DeclaredLoss);
+        }
         // A user, or a team, may be missing in the new API too.
         (Cause::Bug, Kind::Missing) => true,
         (Cause::Bug, Kind::Value | Kind::Type) => {
@@ -331,6 +334,44 @@ mod tests {
         };
         let missing = causes(&many(0..20), &many(0..10));
         assert!(missing.len() == 10 && missing.iter().all(|(_, cause)| *cause == BUG));
+    }
+
+    #[test]
+    fn missing_records_are_a_loss_where_the_ledger_declares_it_for_the_endpoint() {
+        let row = |endpoint: &str, code: &str| {
+            serde_json::json!({
+                "endpoint": endpoint, "field": "id", "dialect": "voiso-v4",
+                "status": "renamed", "code": code, "reason": "It may be missing.",
+            })
+        };
+        let ledger = [
+            row("v1_users", "same_value"),
+            row("v2_cdr_deleted_agents", "vanished_users_missing"),
+            row("v2_cdr_teams", "empty_teams_missing"),
+        ];
+        let of = |dialect: &str| -> Knowledge {
+            let all = serde_json::json!({ "dialect": dialect, "ledger": ledger });
+            serde_json::from_value(all).unwrap()
+        };
+        let many = |ids: std::ops::Range<u32>| {
+            let rows: Vec<String> = ids.map(|id| format!(r#"{{"id":{id}}}"#)).collect();
+            reply(&format!("[{}]", rows.join(",")))
+        };
+        let (longer, shorter) = (many(0..20), many(0..10));
+        let declared = Some(Cause::DeclaredLoss);
+        for (endpoint, dialect, missing) in [
+            ("v2_cdr_deleted_agents", "voiso-v4", declared),
+            ("v2_cdr_teams", "voiso-v4", declared),
+            ("v2_cdr_teams", "vonage-v4", BUG),
+            ("v1_users", "voiso-v4", BUG),
+        ] {
+            let question = Question { endpoint, ..WHOLE };
+            let found = causes_of(question, &of(dialect), (&longer, &shorter));
+            let expected = vec![("$records".to_owned(), missing); 10];
+            assert_eq!(found, expected, "{endpoint} {dialect}");
+            let extra = causes_of(question, &of(dialect), (&shorter, &longer));
+            assert!(extra.iter().all(|(_, cause)| *cause == BUG), "no loss: {endpoint}");
+        }
     }
 
     #[test]
