@@ -32,6 +32,8 @@ pub struct Question<'a> {
     /// Whether both sides list everything: without a filter, and for a caller that sees all users. A rule
     /// can be seen in such lists only.
     pub is_whole: bool,
+    /// Whether other data in a record can bring it into the list: a filter looks at more than the id.
+    pub is_filtered: bool,
 }
 
 /// Gives every difference between two answers, with its cause, to `receive`; `None` is undecided. It does
@@ -61,7 +63,7 @@ pub fn judge(
     let cause = |difference: &Difference, both: RecordPair<'_>| {
         let (of_control, of_candidate) = both.unzip();
         let judgement = evidence.judge(difference, of_control, of_candidate);
-        decided(&evidence, difference, both, judgement.cause)
+        decided(question, &evidence, difference, both, judgement.cause)
     };
     let mut open = Open::default();
     let take = &mut |mut found: std::vec::Drain<'_, Difference>, both: RecordPair<'_>| {
@@ -91,6 +93,7 @@ pub fn judge(
 /// The cause of a difference by the evidence of one pair of answers; `None` where a validation would need
 /// more evidence than that.
 fn decided(
+    question: Question<'_>,
     evidence: &Evidence<'_>,
     difference: &Difference,
     both: RecordPair<'_>,
@@ -103,6 +106,7 @@ fn decided(
         }
         // A user, or a team, may be missing in the new API too.
         (Cause::Bug, Kind::Missing) => true,
+        (Cause::Bug, Kind::Extra) => question.is_filtered,
         (Cause::Bug, Kind::Value | Kind::Type) => {
             let is_twice = both.is_some_and(|(one, other)| {
                 stands_twice(Some(one), field) || stands_twice(Some(other), field)
@@ -204,8 +208,9 @@ mod tests {
         Reply { status: 200, headers, body: body.to_owned().into() }
     }
 
-    const WHOLE: Question<'_> = Question { endpoint: "v1_users", is_whole: true };
-    const FILTERED: Question<'_> = Question { is_whole: false, ..WHOLE };
+    const WHOLE: Question<'_> =
+        Question { endpoint: "v1_users", is_whole: true, is_filtered: false };
+    const FILTERED: Question<'_> = Question { is_whole: false, is_filtered: true, ..WHOLE };
 
     fn causes_of(
         question: Question<'_>,
@@ -334,6 +339,16 @@ mod tests {
         };
         let missing = causes(&many(0..20), &many(0..10));
         assert!(missing.len() == 10 && missing.iter().all(|(_, cause)| *cause == BUG));
+    }
+
+    #[test]
+    fn an_extra_record_is_undecided_where_other_data_can_bring_it_into_the_list() {
+        let (one, two) = (reply(r#"[{"id":1}]"#), reply(r#"[{"id":1},{"id":2}]"#));
+        let narrowed = Question { is_whole: false, ..WHOLE };
+        for (question, cause) in [(FILTERED, None), (narrowed, BUG), (WHOLE, BUG)] {
+            let found = causes_of(question, &Knowledge::default(), (&one, &two));
+            assert_eq!(found, [("$records".to_owned(), cause)], "{question:?}");
+        }
     }
 
     #[test]

@@ -51,6 +51,7 @@ impl Judge for Parity {
         let asked = single::Question {
             endpoint: question.endpoint,
             is_whole: question.filters.is_empty() && !question.is_narrowed,
+            is_filtered: question.filters.iter().any(|filter| *filter != "id"),
         };
         single::judge(asked, &knowledge, both, &goes_on, &mut |one, cause| {
             listener.borrow_mut().found(difference(one, cause));
