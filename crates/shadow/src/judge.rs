@@ -90,11 +90,11 @@ impl fmt::Debug for Difference {
 }
 
 impl Difference {
-    /// Whether its values may be others at the next reading. A missing member, another form and a status
-    /// differ from every value.
+    /// Whether control may show another value at the next reading. Another form and a missing member differ
+    /// from every value, and parts of the whole answer do not change by themselves.
     pub(crate) fn may_be_noise(&self) -> bool {
         let is_null = self.control == b"null" || self.candidate == b"null";
-        (self.kind == "value" || self.kind == "type" && is_null) && self.field != "$status"
+        (self.kind == "value" || self.kind == "type" && is_null) && self.record.is_some()
     }
 }
 

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::asked::{CallerQuestion, Side, Unread};
 use crate::control::{Control, Failed};
 use crate::counts::Counts;
-use crate::findings::{Findings, Takes};
+use crate::findings::{Again, Findings, Takes};
 use crate::judge::{Difference, Judge, Listener, Question, Reply, word};
 use crate::results::{Outcome, Results, Told, WRITTEN_EVERY};
 use crate::shape;
@@ -162,37 +162,39 @@ impl Worker {
     }
 
     /// Compares both answers. Where a difference is unexplained, both sides are asked again, because the
-    /// data may have changed between the two readings.
+    /// data may have changed between the two readings. They are asked a third time where control has
+    /// changed: only three values of control are noise.
     async fn told(&self, job: &Job) -> Result<Told, Unmade> {
         let (asked, given) = (&job.asked, job.reply.clone());
-        let (control, candidate) = match job.side {
+        let both = match job.side {
             Side::Candidate => (self.control(asked).await?, given),
             Side::Control => (given, self.candidate(asked).await?),
         };
-        let tell = self.tell(asked);
         let findings = Findings::of(asked.endpoint.name(), &self.results.mask);
-        let first = self.judged(asked, (control, candidate), findings, move |first| {
-            match first.are_explained() {
-                true => ControlFlow::Break(tell(&first)),
-                false => ControlFlow::Continue(first),
-            }
-        });
-        let first = match first.await? {
-            ControlFlow::Break(told) => return Ok(told),
-            ControlFlow::Continue(first) => first,
-        };
-        self.pacer.turn().await;
-        let (control, candidate) = (self.control(asked).await?, self.candidate(asked).await?);
-        let tell = self.tell(asked);
-        let again = first.again();
-        let made = move |second| tell(&first.looked_at_again(&second));
-        self.judged(asked, (control, candidate), again, made).await
+        let mut told = self.judged(asked, both, findings, self.tell(asked)).await?;
+        loop {
+            let findings = match told {
+                ControlFlow::Break(told) => return Ok(told),
+                ControlFlow::Continue(findings) => findings,
+            };
+            self.pacer.turn().await;
+            let both = (self.control(asked).await?, self.candidate(asked).await?);
+            let (again, tell) = (findings.again(), self.tell(asked));
+            let made = move |again: Again| tell(findings.looked_at_again(&again));
+            told = self.judged(asked, both, again, made).await?;
+        }
     }
 
-    /// Makes the report of the findings about a question.
-    fn tell(&self, asked: &CallerQuestion) -> impl FnOnce(&Findings) -> Told + Send + use<> {
+    /// Makes the report of the findings about a question, unless they need a further reading.
+    fn tell(
+        &self,
+        asked: &CallerQuestion,
+    ) -> impl FnOnce(Findings) -> ControlFlow<Told, Findings> + Send + use<> {
         let (caller, endpoint) = (Arc::clone(&asked.caller), asked.endpoint.name());
-        move |found| Told::of(endpoint, caller.name(), found)
+        move |found| match found.are_settled() {
+            true => ControlFlow::Break(Told::of(endpoint, caller.name(), &found)),
+            false => ControlFlow::Continue(found),
+        }
     }
 
     async fn control(&self, asked: &CallerQuestion) -> Result<Reply, Unmade> {
@@ -243,6 +245,7 @@ impl Worker {
                 is_narrowed: asked.caller.is_narrowed(),
                 quirks: &asked.quirks,
             };
+            taker.read(&control.body);
             let mut heard = Heard { taker: &mut taker, until: &until };
             judge.judge(&question, &control, &candidate, &mut heard);
             if until.has_come() { Err(Unmade::Dropped("timeout")) } else { Ok(made(taker)) }

@@ -338,6 +338,23 @@ async fn l04_a_difference_that_stays_costs_one_more_question_and_equal_answers_n
 }
 
 #[tokio::test]
+async fn l05_three_values_of_control_are_noise_and_one_edit_excuses_nothing() {
+    let upstream = Raw::start(|head: &Head| Reply::page_of(&[1], head)).await;
+    for (names, outcomes) in [(["a", "b", "c"], (1, 0)), (["a", "b", "b"], (0, 1))] {
+        let control = Raw::start(move |head: &Head| {
+            let name = names[head.number.min(2)];
+            Reply::json(200, format!("[{{\"id\":1,\"name\":\"{name}\"}}]"))
+        })
+        .await;
+        let front = front(&text(upstream.address, control.address, "", "")).await;
+        assert_eq!(front.get(V1_USERS).await.status, 200);
+        let found = found(&front, 1).await;
+        let counted = (outcome(&found, "explained"), outcome(&found, "different"));
+        assert_eq!((counted, control.asked()), (outcomes, 3), "{names:?}: {found}");
+    }
+}
+
+#[tokio::test]
 async fn l05_a_404_beside_an_empty_list_is_a_difference_and_a_web_page_is_none() {
     let (_vendor, upstream, _guard) = vendor(Settings::default()).await;
     for (body, outcomes) in
