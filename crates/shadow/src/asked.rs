@@ -22,6 +22,8 @@ pub trait Asker: fmt::Debug + Send + Sync {
     fn dialect(&self) -> &'static str;
     /// Whether the caller sees only some users.
     fn is_narrowed(&self) -> bool;
+    /// The configured time zone of users whose upstream has none.
+    fn timezone(&self) -> Option<&str>;
     /// The most rows of a list of this caller.
     fn rows_max(&self) -> u64;
     /// Candidate's answer, read for a comparison and not from a cache. It must never delay a client: where

@@ -39,6 +39,8 @@ pub struct Question<'a> {
     pub filters: &'a [&'static str],
     /// Whether the caller sees only some users. Control shows all that the legacy key may see.
     pub is_narrowed: bool,
+    /// The configured time zone of users whose upstream has none.
+    pub timezone: Option<&'a str>,
     /// The settings of candidate's answer.
     pub quirks: &'a Quirks,
 }

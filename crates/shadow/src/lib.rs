@@ -275,6 +275,9 @@ control = "http://127.0.0.1:9"
         fn is_narrowed(&self) -> bool {
             false
         }
+        fn timezone(&self) -> Option<&str> {
+            None
+        }
         fn rows_max(&self) -> u64 {
             100_000
         }

@@ -243,6 +243,7 @@ impl Worker {
                 dialect: asked.caller.dialect(),
                 filters: &asked.filters(),
                 is_narrowed: asked.caller.is_narrowed(),
+                timezone: asked.caller.timezone(),
                 quirks: &asked.quirks,
             };
             taker.read(&control.body);

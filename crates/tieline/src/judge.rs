@@ -1,4 +1,5 @@
-//! Compares what live requests were answered by both sides, the same way as `tieline validate` does.
+//! Compares the answers of both sides to live requests, with the causes of `tieline validate`. It must never
+//! ask a side anything itself.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -29,6 +30,8 @@ impl Parity {
             serde_json::from_value(all).unwrap_or_default()
         });
         let mut knowledge = of_dialect.clone();
+        let timezone = question.timezone.map(str::to_owned);
+        knowledge.defaults.insert("timezone".to_owned(), timezone);
         let settings = serde_json::from_value(json!(question.quirks)).unwrap_or_default();
         knowledge.settings.insert(question.endpoint.to_owned(), settings);
         knowledge
@@ -76,5 +79,54 @@ fn difference(found: compare::Difference, cause: Option<Cause>) -> Difference {
         control: bytes(found.control),
         candidate: bytes(found.candidate),
         record: found.record,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::quirks::Quirks;
+
+    /// The causes of the differences that a judge finds.
+    #[derive(Default)]
+    struct Heard(Vec<Option<Cause>>);
+
+    impl Listener for Heard {
+        fn found(&mut self, one: Difference) {
+            self.0.push(one.cause);
+        }
+
+        fn goes_on(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn over_vonage_the_configured_zone_is_a_loss_and_another_constant_zone_is_none() {
+        let of = |configured: Option<&str>, zones: &[&str], shown: &str| {
+            let list = |zone: &dyn Fn(usize) -> String| {
+                let rows = (0..zones.len()).map(|id| json!({ "id": id, "timezone": zone(id) }));
+                Reply::json(200, json!(rows.collect::<Vec<_>>()).to_string().into())
+            };
+            let control = list(&|id| zones[id].to_owned());
+            let candidate = list(&|_| shown.to_owned());
+            let question = Question {
+                endpoint: "v1_users",
+                dialect: "vonage-v4",
+                filters: &["id"],
+                is_narrowed: false,
+                timezone: configured,
+                quirks: &Quirks::default(),
+            };
+            let mut heard = Heard::default();
+            Parity::default().judge(&question, &control, &candidate, &mut heard);
+            heard.0
+        };
+        let (loss, london) = (Some(Cause::DeclaredLoss), Some("Europe/London"));
+        assert_eq!(of(london, &["Paris"], "London"), [loss]);
+        assert_eq!(of(london, &["Paris", "Rome"], "London"), [loss; 2]);
+        for configured in [london, None] {
+            assert_eq!(of(configured, &["Paris", "Rome"], "Oslo"), [None; 2]);
+        }
     }
 }

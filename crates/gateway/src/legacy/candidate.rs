@@ -29,6 +29,10 @@ impl Asker for Caller {
         self.visibility != Visibility::Everything
     }
 
+    fn timezone(&self) -> Option<&str> {
+        self.line.upstream.settings.rules.mapping.timezone.as_deref()
+    }
+
     fn rows_max(&self) -> u64 {
         self.line.upstream.settings.rows_max
     }
