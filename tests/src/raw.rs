@@ -1,7 +1,7 @@
 //! A pretend upstream that writes exactly the bytes a test wants, and a client that does the same:
 //! for everything a well-behaved server or client cannot say.
 //!
-//! It speaks on loopback only, and its requests and waits are bounded.
+//! It speaks on loopback only, and its requests, their heads and its waits are bounded.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -19,6 +19,9 @@ use crate::{Front, LEGACY_KEY, pairs};
 /// The longest wait for anything.
 pub const WAIT: Duration = Duration::from_secs(30);
 
+/// The most bytes of a head.
+const HEAD_BYTES_MAX: usize = 64 << 10;
+
 /// Any free port.
 pub(crate) const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
@@ -89,20 +92,28 @@ impl Wire {
 
     /// Everything up to and with a mark.
     pub async fn until(&mut self, mark: &str) -> Option<String> {
+        self.within(mark, usize::MAX).await
+    }
+
+    /// The same; `None` where the mark is not among so many bytes.
+    async fn within(&mut self, mark: &str, bytes_max: usize) -> Option<String> {
+        let mark = mark.as_bytes();
         loop {
-            let mark = mark.as_bytes();
             if let Some(at) = self.read.windows(mark.len()).position(|part| part == mark) {
                 let rest = self.read.split_off(at + mark.len());
                 let found = std::mem::replace(&mut self.read, rest);
                 return Some(String::from_utf8_lossy(&found).into_owned());
             }
+            if self.read.len() > bytes_max {
+                return None;
+            }
             self.more().await?;
         }
     }
 
-    /// A head, with the empty line behind it.
+    /// A head, with the empty line behind it. `None` where it is longer than any real one.
     pub async fn head(&mut self) -> Option<String> {
-        self.until("\r\n\r\n").await
+        self.within("\r\n\r\n", HEAD_BYTES_MAX).await
     }
 
     /// The next bytes, this many.

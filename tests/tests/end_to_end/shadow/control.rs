@@ -234,6 +234,7 @@ async fn a_control_that_clients_do_not_wait_for_is_left_alone() {
         drop(wire);
         let series = "tieline_control_requests_total{outcome=\"given_up\"}";
         eventually("given up", async || front.count(series).await == number as u64).await;
+        assert_eq!((control.connections(), front.count(series).await), (number, number as u64));
     }
     let answer = front.get(NOBODY).await;
     assert_eq!((answer.status.as_u16(), by(&answer).as_str()), (200, "candidate"));
