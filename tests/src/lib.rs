@@ -47,6 +47,7 @@ pub const V3_USERS: &str = "/api/v3/cdr/users";
 pub const TEAMS: &str = "/api/v2/cdr/teams";
 /// The path of deleted agents.
 pub const DELETED: &str = "/api/v2/cdr/deleted_agents";
+
 /// Waits for half a minute until something holds.
 #[expect(clippy::panic, reason = "a test's world either stands or fails the test")]
 pub async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {

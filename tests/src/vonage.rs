@@ -50,7 +50,7 @@ pub fn map_of(vendor: &Simulator) -> (String, File) {
         .map(|user| format!("{},{}\n", simulator::vonage_user_id(user.id), user.id))
         .collect();
     let file = File::new("ids.csv");
-    // A table needs a pair, even without a user.
+    // A table must have a pair. The vendor may have no user.
     std::fs::write(&file, format!("nobody,1\n{}", lines.concat())).expect("a temporary file");
     (format!("id_policy = \"map\"\nid_map = {:?}", file.display().to_string()), file)
 }

@@ -312,8 +312,8 @@ fn unsent(error: ClientError) -> Failed {
     }
 }
 
-/// The failure that a status means; `None` where the status may come with an answer. A 404 is compared,
-/// because it differs from a list without records, and no client gets it.
+/// The failure that a status means; `None` where the status may come with an answer. For a comparison a 404
+/// is an answer: it differs from an empty list. A client never gets it.
 fn refusal(status: StatusCode, headers: &HeaderMap, purpose: Purpose) -> Option<Failed> {
     match status.as_u16() {
         200 | 400 | 422 => None,

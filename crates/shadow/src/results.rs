@@ -161,7 +161,7 @@ impl Results {
             self.files().insert(file.to_owned());
         }
         if done.is_err() {
-            // No reader needs the rest, and the error is told already.
+            // It is a part that has no reader. The error that counts is the one before.
             let _ = std::fs::remove_file(&aside);
         }
         done

@@ -20,7 +20,7 @@ const PRIORITY: u8 = 0x20;
 /// `host`, without a value: an indexed field of the static table (RFC 7541, appendix A). It is no trailer.
 const PLAIN_FIELD: u8 = 0x80 | 38;
 
-/// The bytes behind those that have `passed`, and behind the rest of a frame, which passes too.
+/// The bytes behind those that have `passed` and behind the rest of a frame. That rest passes here.
 pub(crate) fn behind<'a>(bytes: &'a [u8], passed: &mut usize, left: &mut usize) -> &'a [u8] {
     let rest = bytes.get(*passed..).unwrap_or_default();
     let here = (*left).min(rest.len());

@@ -20,7 +20,7 @@ pub(crate) fn read(url: &str) -> Option<String> {
     is_good.then(|| url.trim_end_matches('/').to_owned())
 }
 
-/// The fault of a base URL whose path already ends with the begin of a path that is added to it,
+/// The fault of a base URL whose path already ends with the beginning of a path that is added to it,
 /// such as `/api/v4`, with the whole of it or with its first `least` parts at the fewest. `added` begins
 /// with a slash.
 pub(crate) fn repeated(url: &str, added: &str, least: usize) -> Option<String> {

@@ -143,7 +143,7 @@ fn is_sound(what: &str, expression: &str, named: &[String]) -> Vec<(String, Stri
     for label in spoken.grouped.iter().chain(named) {
         assert!(all.contains(&label.as_str()), "{what}: nothing here has a label {label}");
     }
-    // A label that is named must have outlived the grouping.
+    // The grouping must have kept every named label.
     let gone =
         named.iter().find(|label| !spoken.grouped.is_empty() && !spoken.grouped.contains(label));
     assert_eq!(gone, None, "{what}: grouped away");
