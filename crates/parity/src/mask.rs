@@ -150,7 +150,9 @@ impl Mask {
             // A part of the answer, and perhaps a header or a member of the envelope.
             return match part.split_once('.') {
                 None => format!("${}", self.word(part)),
-                Some((part, name)) if HEADERS.contains(&name) => format!("${part}.{name}"),
+                Some((part, name)) if HEADERS.contains(&name) => {
+                    format!("${}.{name}", self.word(part))
+                }
                 Some((part, name)) => format!("${}.{}", self.word(part), self.word(name)),
             };
         }
@@ -423,6 +425,7 @@ mod tests {
             ("$header.Jane", "$header.Xxxx"),
             ("$copies", "$copies"),
             ("$jane@x", "$xxxx@x"),
+            ("$jane@x.location", "$xxxx@x.location"),
             ("$envelope.metadata", "$envelope.metadata"),
             ("$envelope.jane@x", "$envelope.xxxx@x"),
             ("$members", "$members"),

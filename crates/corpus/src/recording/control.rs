@@ -71,6 +71,8 @@ impl<'a> Recording<'a> {
         }
         if !self.is_kept_by_pseudonyms(&mut numbers, ask, reply) {
             numbers.left_out.insert(ask.clone());
+            // The calls for it are not those of the question before.
+            self.writer.at(numbers.of.len() as u64);
             return;
         }
         let next = numbers.of.len() as u64;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{Calibration, Lists, Overlay, Remaining, UPSTREAM, Unable};
 use crate::cause::DELETED_AT;
-use crate::compare::{BODY, Compared, ENVELOPE, ERROR, RECORDS, STATUS, compare};
+use crate::compare::{BODY, Compared, ENVELOPE, ERROR, Kind, RECORDS, STATUS, compare};
 use crate::knowledge::TWO;
 use crate::scenario::{Group, Scenario};
 
@@ -77,7 +77,7 @@ impl Calibration<'_> {
     pub(super) fn differing(&self, tried: &Tried, probes: &[Probe]) -> BTreeSet<Place> {
         let of_lists = self.both(&tried.lists).flat_map(|(endpoint, control, candidate)| {
             let compared = compare(endpoint, control, candidate, self.keyed_by(endpoint));
-            let places = compared.differences.into_iter();
+            let places = compared.differences.into_iter().filter(|one| one.kind != Kind::Order);
             places.map(move |one| (endpoint.name, one.record, one.field))
         });
         let other = probes.iter().zip(&tried.probes);
@@ -106,8 +106,11 @@ impl Calibration<'_> {
         overlay: &mut Overlay,
     ) -> bool {
         let mut spoiled: BTreeMap<(&str, &str), u64> = BTreeMap::new();
-        for (endpoint, _, field) in now.difference(before) {
-            *spoiled.entry((endpoint, field)).or_default() += 1;
+        for (endpoint, record, field) in now.difference(before) {
+            // A record of one side only was not compared, so it did not agree.
+            if !before.contains(&(*endpoint, record.clone(), RECORDS.to_owned())) {
+                *spoiled.entry((endpoint, field)).or_default() += 1;
+            }
         }
         let mut taken = Vec::new();
         for (table, settings) in overlay.iter_mut() {

@@ -44,10 +44,13 @@ impl Evidence<'_> {
             }
             _ => {}
         }
-        if self.has_zone_of_several_names(known, filters, listed) {
-            return self.zone_of_several_names();
-        }
-        let other = self.mode.get_or_init(|| self.other_mode(known, filters, listed));
+        // The same for every record of the answer, and a long list has many.
+        let other = self.mode.get_or_init(|| {
+            match self.has_zone_of_several_names(known, filters, listed) {
+                true => Some(self.zone_of_several_names()),
+                false => self.other_mode(known, filters, listed),
+            }
+        });
         if let Some(judgement) = other {
             return judgement.clone();
         }
@@ -77,7 +80,8 @@ impl Evidence<'_> {
             limiting(filters).into_iter().cloned().partition(|(filter, _)| filter == "timezone");
         let [(_, wanted)] = &zones[..] else { return false };
         let zone_of = |key: &str| known.control.value(self.endpoint, key, "timezone");
-        let is_same = |name: &str| zone::id(name) == zone::id(wanted);
+        let wanted_id = zone::id(wanted);
+        let is_same = |name: &str| zone::id(name) == wanted_id;
         let keys = || known.control.rows.keys();
         let names: HashSet<&str> =
             keys().filter_map(|key| zone_of(key)).filter(|name| is_same(name)).collect();

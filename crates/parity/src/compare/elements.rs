@@ -106,7 +106,7 @@ pub(super) fn elements(
 const LABELS: [&str; 2] = ["type", "name"];
 
 /// The parts of a joined text or a list that only one side has, as their path and values: those of control,
-/// and those of candidate. Elements that are objects are told by their names.
+/// and those of candidate. Elements that are objects are told by a member that people know.
 pub(crate) fn parts(
     endpoint: &Endpoint,
     difference: &Difference,
@@ -129,7 +129,7 @@ pub(crate) fn parts(
         (Node::List(one), Node::List(other)) => {
             let (one, other) = unshared(one, other);
             let has = |label: &&str| one.iter().chain(&other).all(|node| node.get(label).is_some());
-            let label = LABELS.into_iter().rev().find(has)?;
+            let label = LABELS.into_iter().find(has)?;
             let named = |parts: Vec<&Node>| {
                 parts.into_iter().filter_map(|node| node.get(label).cloned()).collect()
             };

@@ -20,8 +20,18 @@ impl People {
     pub(super) fn are_in(&self, text: &str) -> bool {
         let text = text.to_lowercase();
         let is_name = |part: &str| self.0.contains(part);
-        if self.0.is_empty() || is_name(&text) || text.split(", ").any(is_name) {
-            return !self.0.is_empty();
+        if self.0.is_empty() {
+            return false;
+        }
+        // A name may stand over a comma, as in `Doe, Jane`, and in any part of a long list.
+        self.begin_in(&text) || text.split(", ").any(|part| is_name(part) || self.begin_in(part))
+    }
+
+    /// Whether a text is a name, or contains one of several words among its first words.
+    fn begin_in(&self, text: &str) -> bool {
+        let is_name = |part: &str| self.0.contains(part);
+        if is_name(text) {
+            return true;
         }
         // The places where a word may begin, and where one may end.
         let is_border = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());

@@ -47,6 +47,13 @@ pub(super) struct Gathered {
     other_data: BTreeMap<&'static str, (u64, u64)>,
 }
 
+/// How many records the new API holds differently.
+fn with_other_data(found: &Compared, judged: &[Judgement]) -> u64 {
+    let of = found.differences.iter().zip(judged);
+    let of = of.filter(|(_, judgement)| judgement.cause == Cause::UpstreamData);
+    of.filter_map(|(one, _)| one.record.as_deref()).collect::<HashSet<&str>>().len() as u64
+}
+
 /// The share of records, in percent, that the new API may hold differently without a finding of its own.
 const OTHER_DATA_MAX: u64 = 1;
 
@@ -84,12 +91,19 @@ impl Gathered {
         found: &Compared,
         judged: &[Judgement],
     ) {
-        let of = found.differences.iter().zip(judged);
-        let of = of.filter(|(_, judgement)| judgement.cause == Cause::UpstreamData);
-        let keys: HashSet<&str> = of.filter_map(|(one, _)| one.record.as_deref()).collect();
         let all = found.control_records.max(found.candidate_records);
         let known = self.other_data.entry(endpoint.name).or_default();
-        *known = (*known).max((keys.len() as u64, all));
+        *known = (*known).max((with_other_data(found, judged), all));
+    }
+
+    /// The same for records that only suggested settings list: they come on top.
+    pub(super) fn other_data_brought(
+        &mut self,
+        endpoint: &'static Endpoint,
+        found: &Compared,
+        judged: &[Judgement],
+    ) {
+        self.other_data.entry(endpoint.name).or_default().0 += with_other_data(found, judged);
     }
 
     /// A finding for each endpoint of which the new API holds too many records differently. Two are never

@@ -103,8 +103,8 @@ impl Run<'_> {
     /// Tries settings. `None` where there is none to believe. Where candidate cannot be had under other settings,
     /// none of them is tried, and the result says so.
     ///
-    /// A question is not tried where candidate fails to answer it. A setting is tried if a difference that it
-    /// explains stands in a question that was.
+    /// A question that candidate fails to answer counts as missing. A setting is tried if a difference that it
+    /// explains stands in a question that was answered.
     pub(super) async fn tried(&mut self, suggested: &[Suggestion]) -> Option<Trial> {
         let believed: Vec<&Suggestion> = suggested.iter().filter(|one| one.against == 0).collect();
         if believed.is_empty() {
@@ -133,15 +133,19 @@ impl Run<'_> {
         let mut new: Vec<(usize, Place)> = Vec::new();
         let replayed = &mut trial.replayed;
         for (number, one) in self.remembered.answers.iter().enumerate() {
-            let Some((reply, now)) = self.differing_now(&*candidate, one).await else { continue };
+            let Some((reply, now)) = self.differing_now(&*candidate, one).await else {
+                replayed.missing += 1;
+                continue;
+            };
             let is_same_status = reply.status == one.control.status;
             let mut spoiled: Vec<&Place> = now.difference(&one.differing).collect();
             if !spoiled.is_empty() {
                 // A place that now differs under the settings in force too has changed in between.
                 self.gathered.totals.candidate_requests += 1;
                 let in_force = self.differing_now(self.sides.candidate, one).await;
-                let Some((_, in_force)) = in_force else { continue };
-                spoiled.retain(|place| !in_force.contains(*place));
+                if let Some((_, in_force)) = in_force {
+                    spoiled.retain(|place| !in_force.contains(*place));
+                }
             }
             replayed.questions += 1;
             replayed.before += one.differing.len() as u64;

@@ -79,7 +79,11 @@ pub(super) fn unable(pair: &Pair, shape: String) -> Option<Unable> {
     for (side, reply) in [(Side::Control, control), (Side::Candidate, candidate)] {
         let status = reply.status;
         if matches!(status, 401 | 403) {
-            return Some(Unable::Refused { side, status, shape });
+            // A server of another kind refuses every key.
+            return Some(match side == Side::Candidate && !is_of_tieline(reply) {
+                true => Unable::NoGateway { status, shape },
+                false => Unable::Refused { side, status, shape },
+            });
         }
         if status < 400
             && let Err(why) = List::read(&reply.body, KeyedBy::Id)

@@ -68,11 +68,12 @@ pub(super) fn verdict(report: &Report) -> String {
         (false, true) => ", with other data",
         (false, false) => "",
     });
-    title.push_str(match (report.left_out.noisy.is_empty(), report.is_partial()) {
-        (false, _) => ", as far as it could be compared",
-        (true, true) => ", as far as asked",
-        (true, false) => "",
-    });
+    if !report.asks_all() {
+        title.push_str(", as far as asked");
+    }
+    if !report.left_out.noisy.is_empty() {
+        title.push_str(", as far as it could be compared");
+    }
     title
 }
 
@@ -105,6 +106,11 @@ pub(super) fn left_out(report: &Report) -> Vec<String> {
     says
 }
 
+/// The fields that the legacy API answers differently each time.
+pub(super) fn noisy(report: &Report) -> String {
+    names(&report.left_out.noisy)
+}
+
 fn names(names: &[String]) -> String {
     names.iter().map(|one| name(one)).collect::<Vec<_>>().join(", ")
 }
@@ -129,7 +135,7 @@ pub(super) fn because(report: &Report) -> String {
 pub(super) fn replayed(report: &Report) -> Option<String> {
     let run = report.replayed.as_ref()?;
     if run.settings_tried == 0 {
-        return Some("None of them could be tried before it was suggested.".to_owned());
+        return Some("None of these settings could be tried.".to_owned());
     }
     Some(format!(
         "Tried together: {} of {}, on {}. With them {} would differ, without them {} differ.",
@@ -160,7 +166,7 @@ pub(super) fn remarks(report: &Report) -> Vec<String> {
     let mut says: Vec<String> = report.remarks.iter().map(|remark| sentence(remark)).collect();
     if report.totals.candidate_busy > 0 {
         let times = numbers::of(report.totals.candidate_busy, "time", "times");
-        says.push(format!("Tieline answered 429 or 503 {times} and was asked once more."));
+        says.push(format!("Tieline was busy {times} (429 or 503); those requests were repeated."));
     }
     says.extend(slower(report));
     says
@@ -169,8 +175,12 @@ pub(super) fn remarks(report: &Report) -> Vec<String> {
 /// How many times slower Tieline must be to be mentioned, and by how many milliseconds.
 const SLOWER: (f64, f64) = (3.0, 100.0);
 
-/// A warning where half of Tieline's answers take much longer than half of the legacy API's.
+/// A warning where half of Tieline's answers take much longer than half of the legacy API's. A recording tells
+/// nothing of it.
 fn slower(report: &Report) -> Option<String> {
+    if report.control.as_ref().is_none_or(|control| control.kind != "live") {
+        return None;
+    }
     let answered = || report.scenarios.iter().filter(|one| one.outcome != Outcome::Undecided);
     let (control, _) = numbers::middle_and_tail(answered().map(|one| one.control_ms))?;
     let (candidate, _) = numbers::middle_and_tail(answered().map(|one| one.candidate_ms))?;
@@ -387,15 +397,18 @@ mod tests {
 
     #[test]
     fn a_gateway_is_called_slow_only_where_people_notice() {
-        let slow = |control_ms: f64, candidate_ms: f64| {
+        let slow_beside = |kind: &str, control_ms: f64, candidate_ms: f64| {
             let one = ScenarioReport {
                 outcome: Outcome::Equal,
                 control_ms,
                 candidate_ms,
                 ..ScenarioReport::default()
             };
-            remarks(&Report { scenarios: vec![one; 3], ..Report::default() })
+            let control = Some(Side { kind: kind.to_owned(), name: String::new() });
+            remarks(&Report { control, scenarios: vec![one; 3], ..Report::default() })
         };
+        let slow = |control_ms, candidate_ms| slow_beside("live", control_ms, candidate_ms);
+        assert!(slow_beside("recording", 0.0, 850.0).is_empty());
         assert!(slow(2.0, 90.0).is_empty() && slow(500.0, 900.0).is_empty());
         assert!(slow(f64::NAN, 900.0).is_empty());
         let says = slow(120.0, 850.0).concat();

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::configuration::load;
 use crate::failure::Failure;
 use crate::signals::Signals;
-use crate::validation::candidate::{InProcess, caller_of};
+use crate::validation::candidate::{InProcess, REMEMBERED_BYTES_MAX, caller_of};
 use crate::validation::control::ControlArgs;
 use crate::validation::key::KeySource;
 use crate::validation::progress::Told;
@@ -118,6 +118,8 @@ impl Record {
         let writer = begun.get_or_init(|| writer);
         let settings = RelaySettings {
             recorder: Some(writer.recorder(&knowledge.upstream)),
+            // Suggested settings are tried on what is recorded.
+            memory_bytes_max: REMEMBERED_BYTES_MAX,
             ..RelaySettings::default()
         };
         let here = InProcess::start(config, &caller, settings, None).await?;

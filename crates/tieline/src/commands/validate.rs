@@ -343,7 +343,7 @@ impl Validate {
         let report = validate(sides, plan, &mut state, told, cancel)
             .await
             .map_err(|unable| Failure::new(plan.secrets.hide(&unable.to_string())))?;
-        if report.totals.undecided == 0 {
+        if report.totals.undecided == 0 && !cancel.is_cancelled() {
             state.finish().map_err(|error| unusable(error.into()))?;
         }
         Ok(report)
@@ -368,7 +368,11 @@ impl Validate {
             text.push_str(&format!("{}\n", file.display()));
         }
         if is_interrupted {
-            text.push_str("Interrupted. The same command with --resume continues the run.\n");
+            let can_go_on = self.report.join(reports::PROGRESS).exists();
+            text.push_str(match can_go_on {
+                true => "Interrupted. The same command with --resume continues the run.\n",
+                false => "Interrupted.\n",
+            });
         }
         output::print(&text)?;
         written?;

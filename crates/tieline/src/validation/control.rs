@@ -112,10 +112,17 @@ impl ControlArgs {
     }
 }
 
-/// What to write where a URL lacks its scheme; `None` where the text does not look like a URL. A text that may
-/// have a key in it is not repeated.
+/// The usual end of the name of a recording.
+const RECORDING: &str = ".corpus";
+
+/// What to write if a URL lacks its scheme; `None` if the text does not look like a URL. A text that may have a
+/// key in it is not repeated.
 fn without_scheme(flag: &str, text: &str) -> Option<Failure> {
-    if text.contains(['@', '?', '#']) {
+    if text.ends_with(RECORDING) {
+        return None;
+    }
+    let is_misspelt = ["http:", "https:"].iter().any(|scheme| text.starts_with(scheme));
+    if is_misspelt || text.contains(['@', '?', '#']) {
         return Some(wrong_url(flag));
     }
     let host = text.split('/').next().unwrap_or_default();
@@ -129,7 +136,7 @@ fn without_scheme(flag: &str, text: &str) -> Option<Failure> {
     let scheme = if is_local { "http" } else { "https" };
     is_host.then(|| {
         Failure::usage(format_args!(
-            "{flag}: {text} has no scheme, and is no file: a URL is written {scheme}://{text}"
+            "{flag}: {text} has no scheme. A URL is written {scheme}://{text}"
         ))
     })
 }

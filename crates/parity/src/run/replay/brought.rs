@@ -65,6 +65,7 @@ impl Run<'_> {
         let mut judged =
             self.evidence((&scenario, &settings), &pair, &differences, rows.as_ref(), &both, by);
         not_by_rule(endpoint, &found, &both, &mut judged);
+        self.gathered.other_data_brought(endpoint, &found, &judged);
         let showing = Showing {
             examples_max: self.plan.examples_max,
             mask: &self.gathered.mask,

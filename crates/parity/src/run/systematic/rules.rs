@@ -208,11 +208,11 @@ pub(super) const FILLS: &str = "writes one text for nothing in";
 /// The signature of numbers that are rounded.
 pub(super) const ROUNDS: &str = "rounds numbers in";
 
-/// The ends of two numbers of one length that differ at the end only. The rest may be a user's number.
+/// The ends of two numbers of one length that differ in the last three digits only. More may be a user's number.
 pub(super) fn both_numbers(candidate: &Node, control: &Node) -> String {
     let (one, other) = (candidate.to_json(), control.to_json());
     let same = one.bytes().zip(other.bytes()).take_while(|(one, other)| one == other).count();
-    let is_end = one.len() == other.len() && same * 2 >= one.len();
+    let is_end = one.len() == other.len() && same * 2 >= one.len() && one.len() - same <= 3;
     match (is_end, one.get(same..), other.get(same..)) {
         (true, Some(one), Some(other)) => format!(": a number that ends in {one} ends in {other}"),
         _ => String::new(),

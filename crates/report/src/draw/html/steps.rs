@@ -22,10 +22,15 @@ pub(super) fn steps(report: &Report) -> Vec<Step> {
     if report.verdict == Verdict::Agree && report.is_of_candidate_alone() {
         let how = "Tieline does not contradict itself. Whether it answers like the legacy API is not known: name the legacy API, or a recording of it, with --control.";
         steps.insert(0, step("Compare it with the legacy API.".to_owned(), how, None));
-    } else if report.verdict == Verdict::Agree && report.is_partial() {
+    } else if report.verdict == Verdict::Agree && !report.asks_all() {
         let how =
             "Every difference in what was asked has a known cause. What was not asked may differ.";
         steps.push(step("Ask the rest before you switch.".to_owned(), how, None));
+    } else if report.verdict == Verdict::Agree && report.is_partial() {
+        let what = format!("Look at {} yourself before you switch.", words::noisy(report));
+        let how =
+            "The legacy API answers these fields differently each time, so they were not compared.";
+        steps.push(step(what, how, None));
     } else if report.verdict == Verdict::Agree && words::has(report, Cause::Quirk) {
         let how = "Then change the base URL of the customizations. Until a setting is set, clients see the differences that it removes.";
         steps.push(step("Switch when the settings are set.".to_owned(), how, None));
@@ -35,10 +40,9 @@ pub(super) fn steps(report: &Report) -> Vec<Step> {
     } else if report.verdict == Verdict::Agree {
         let how = "Change the base URL of the customizations, and validate again when the configuration or the data changes.";
         steps.insert(0, step("Switch when you like.".to_owned(), how, None));
-    } else if steps.is_empty() {
-        let how =
-            "The report has no difference, and no reason why something could not be compared.";
-        steps.push(step("Validate again.".to_owned(), how, None));
+    } else if report.verdict == Verdict::Undecided && report.totals.undecided == 0 {
+        let what = "Read why nothing is decided.".to_owned();
+        steps.insert(0, step(what, &words::because(report), None));
     }
     steps
 }
@@ -56,7 +60,7 @@ fn mend(report: &Report, steps: &mut Vec<Step>) {
     let bugs = words::unexplained(&report.totals.causes);
     if bugs > 0 {
         let what = format!(
-            "Find the reason of {}.",
+            "Find the reason for {}.",
             numbers::of(bugs, "unexplained difference", "unexplained differences")
         );
         let how = "Clients that use these values would notice the switch.";

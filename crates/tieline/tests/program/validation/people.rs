@@ -141,9 +141,14 @@ fn a_forgotten_scheme_is_told_with_the_url_that_was_meant() {
     let line = only_line(&world.validate(&["--candidate", "localhost:8081"]), 2);
     assert!(line.contains("--candidate: localhost:8081 has no scheme"), "{line}");
     assert!(line.contains("http://localhost:8081"), "{line}");
-    let missing = ["--control", "corpora/legacy.corpus"];
-    let line = only_line(&run(&[&["validate"][..], &config, &missing].concat(), b""), 1);
-    assert!(line.contains("--control: corpora/legacy.corpus: file not found"), "{line}");
+    for name in ["corpora/legacy.corpus", "legacy.corpus", "of@jane.corpus"] {
+        let missing = ["--control", name];
+        let line = only_line(&run(&[&["validate"][..], &config, &missing].concat(), b""), 1);
+        assert!(line.contains(&format!("--control: {name}: file not found")), "{line}");
+    }
+    let slash = ["--control", "https:/api.example.com"];
+    let line = only_line(&run(&[&["validate"][..], &config, &slash, &KEY].concat(), b""), 2);
+    assert!(line.contains("--control: must be http:// or https://"), "{line}");
     assert!(world.asked().is_empty());
 }
 
