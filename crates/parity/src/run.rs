@@ -25,7 +25,7 @@ use corpus::endpoint::{ENDPOINTS, Endpoint};
 use corpus::node::Node;
 use corpus::source::{Answering, Silence, Source};
 use report::secrets::Secrets;
-use report::{Cause, Outcome, Report, ScenarioReport, Verdict};
+use report::{Outcome, Report, ScenarioReport, Verdict};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -438,11 +438,6 @@ impl<'a> Run<'a> {
             },
         };
         finished.count(&found, judged, &showing);
-        finished.scenario.outcome = match finished.scenario.causes.keys().next() {
-            None => Outcome::Equal,
-            Some(Cause::Bug) => Outcome::Different,
-            Some(_) => Outcome::Explained,
-        };
         finished
     }
 

@@ -234,14 +234,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_whole_batch_is_told_at_once_and_less_is_not() {
+    async fn a_whole_batch_is_announced_at_once_and_a_smaller_one_is_not() {
         let queue = Queue::default();
-        let is_told = || timeout(Duration::ZERO, queue.has_batch.notified());
+        let batch_is_announced = || timeout(Duration::ZERO, queue.has_batch.notified());
         for id in 1..BATCH_MAX as u64 {
             queue.put(span(id));
         }
-        assert!(is_told().await.is_err());
+        assert!(batch_is_announced().await.is_err());
         queue.put(span(9999));
-        assert!(is_told().await.is_ok());
+        assert!(batch_is_announced().await.is_ok());
     }
 }

@@ -88,6 +88,14 @@ async fn at_once(pages: &mut Pages, count: usize) -> Vec<(PageCall, mock::SendRe
     asked
 }
 
+/// The layer, after the caller has read a list of so many rows.
+async fn read_before(state: &State, rows: u64) -> (Stage<ListCall, Listed>, Pages) {
+    line(state).upstream.set_paging_proven(true);
+    let (lists, mut pages) = lists(state);
+    read(&lists, &mut pages, rows).await;
+    (lists, pages)
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_list_is_expected_to_be_as_long_as_the_last_one() {
     let state = state(3);
@@ -110,9 +118,7 @@ async fn a_list_is_expected_to_be_as_long_as_the_last_one() {
 async fn a_page_that_a_shorter_list_does_not_reach_is_not_waited_for() {
     for fails in [false, true] {
         let state = state(3);
-        line(&state).upstream.set_paging_proven(true);
-        let (lists, mut pages) = lists(&state);
-        read(&lists, &mut pages, 250).await;
+        let (lists, mut pages) = read_before(&state, 250).await;
         let list = tokio::spawn(lists.clone().oneshot(everyone()));
         let mut asked = at_once(&mut pages, 3).await;
         let (_, beyond) = asked.pop().unwrap();
@@ -139,9 +145,7 @@ async fn a_page_that_a_shorter_list_does_not_reach_is_not_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_expected_after_a_list_that_was_left() {
     let state = state(3);
-    line(&state).upstream.set_paging_proven(true);
-    let (lists, mut pages) = lists(&state);
-    read(&lists, &mut pages, 250).await;
+    let (lists, mut pages) = read_before(&state, 250).await;
     let left = tokio::spawn(lists.clone().oneshot(everyone()));
     drop(at_once(&mut pages, 3).await.split_off(3));
     left.abort();
@@ -157,9 +161,7 @@ async fn nothing_is_expected_after_a_list_that_was_left() {
 #[tokio::test(start_paused = true)]
 async fn a_first_page_that_fails_ends_an_expected_list_at_once() {
     let state = state(3);
-    line(&state).upstream.set_paging_proven(true);
-    let (lists, mut pages) = lists(&state);
-    read(&lists, &mut pages, 250).await;
+    let (lists, mut pages) = read_before(&state, 250).await;
     let list = tokio::spawn(lists.clone().oneshot(everyone()));
     let mut asked = at_once(&mut pages, 3).await;
     asked.remove(0).1.send_error(Error::UpstreamFailed { status: 500 });
@@ -169,10 +171,8 @@ async fn a_first_page_that_fails_ends_an_expected_list_at_once() {
 #[tokio::test(start_paused = true)]
 async fn pages_that_a_shorter_list_does_not_reach_hold_no_bytes() {
     let state = state(3);
-    line(&state).upstream.set_paging_proven(true);
     let share = line(&state).share.clone();
-    let (lists, mut pages) = lists(&state);
-    read(&lists, &mut pages, 290).await;
+    let (lists, mut pages) = read_before(&state, 290).await;
     let list = tokio::spawn(lists.clone().oneshot(everyone()));
     let mut asked = at_once(&mut pages, 3).await;
     let (first, send_first) = asked.remove(0);
@@ -193,9 +193,7 @@ async fn pages_that_a_shorter_list_does_not_reach_hold_no_bytes() {
 #[tokio::test(start_paused = true)]
 async fn a_refusal_beyond_the_end_that_comes_first_is_no_failure() {
     let state = state(3);
-    line(&state).upstream.set_paging_proven(true);
-    let (lists, mut pages) = lists(&state);
-    read(&lists, &mut pages, 250).await;
+    let (lists, mut pages) = read_before(&state, 250).await;
     let list = tokio::spawn(lists.clone().oneshot(everyone()));
     let mut asked = at_once(&mut pages, 3).await;
     let (_, beyond) = asked.pop().unwrap();

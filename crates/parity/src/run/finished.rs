@@ -90,6 +90,7 @@ impl Finished {
         }
     }
 
+    /// Counts the answers of a question that were compared and judged; the outcome follows from the causes.
     pub(super) fn count(
         &mut self,
         compared: &Compared,
@@ -102,6 +103,11 @@ impl Finished {
         for (difference, judgement) in compared.differences.iter().zip(judged) {
             counter.finding(difference, judgement, showing);
         }
+        self.scenario.outcome = match self.scenario.causes.keys().next() {
+            None => report::Outcome::Equal,
+            Some(Cause::Bug) => report::Outcome::Different,
+            Some(_) => report::Outcome::Explained,
+        };
         self.hide(showing.mask);
     }
 

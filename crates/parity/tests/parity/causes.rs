@@ -198,20 +198,25 @@ fn a_filter_that_control_applies_as_set_is_no_quirk() {
     let settings = Settings::default();
     let knowledge = Knowledge::default();
     for (listed, is_quirk) in [(&["0"][..], false), (&["0", "1"], true)] {
-        let evidence = Evidence {
-            endpoint: v1(),
-            knowledge: &knowledge,
-            settings: &settings,
-            keyed_by: KeyedBy::Id,
-            witness: None,
-            pairs: &known.endpoints["v1_users"].pairs,
-            known: &known,
-            mode: OnceCell::new(),
-        };
+        let evidence = of_v1(&known, &knowledge, &settings);
         let filters = [("name".to_owned(), "Jane".to_owned())];
         let listed: HashSet<String> = listed.iter().map(|key| (*key).to_owned()).collect();
         let found = evidence.filtered(Kind::Missing, "0", &filters, &listed);
         assert_eq!(found.cause == Cause::Quirk, is_quirk, "{listed:?}: {}", found.why);
+    }
+}
+
+/// The evidence of a question to v1 users, without the new API's rows.
+fn of_v1<'a>(known: &'a Known, knowledge: &'a Knowledge, settings: &'a Settings) -> Evidence<'a> {
+    Evidence {
+        endpoint: v1(),
+        knowledge,
+        settings,
+        keyed_by: KeyedBy::Id,
+        witness: None,
+        pairs: &known.endpoints["v1_users"].pairs,
+        known,
+        mode: OnceCell::new(),
     }
 }
 
@@ -242,16 +247,7 @@ fn names_of_a_zone_that_users_chose_explain_the_filter_too() {
     let known = known(&[(&edinburgh, &london), (&london, &london), (&london, &london)]);
     let (settings, knowledge) = (Settings::default(), Knowledge::default());
     let judge = |wanted: &str, key: &str, listed: &[&str]| {
-        let evidence = Evidence {
-            endpoint: v1(),
-            knowledge: &knowledge,
-            settings: &settings,
-            keyed_by: KeyedBy::Id,
-            witness: None,
-            pairs: &known.endpoints["v1_users"].pairs,
-            known: &known,
-            mode: OnceCell::new(),
-        };
+        let evidence = of_v1(&known, &knowledge, &settings);
         let filters = [("timezone".to_owned(), wanted.to_owned())];
         let listed: HashSet<String> = listed.iter().map(|key| (*key).to_owned()).collect();
         evidence.filtered(Kind::Extra, key, &filters, &listed).cause

@@ -50,7 +50,7 @@ pub(crate) fn write(folder: &Path, report: &Report) -> (Vec<PathBuf>, Result<(),
         let part = folder.join(format!("{name}.part"));
         // Of an earlier run that was cut off.
         let _ = std::fs::remove_file(&part);
-        // A report says how somebody's account differs.
+        // Only the owner may read a report: it shows what an account holds.
         let done = owner_only()
             .create_new(true)
             .open(&part)

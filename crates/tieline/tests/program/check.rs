@@ -1,6 +1,5 @@
-//! `tieline check` as a process, over both dialects and real `tieline simulate` processes: what it
-//! reports is what the vendor holds, what is wrong is said and exits with 1, and nobody's personal
-//! data is in it.
+//! `tieline check` as a process, over both dialects and real `tieline simulate` processes. The report agrees with the
+//! vendor's data and contains no personal data. If something is wrong, the report says so and the exit code is 1.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod teams;

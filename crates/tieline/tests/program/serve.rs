@@ -179,7 +179,7 @@ fn a_filter_that_cannot_be_read_ends_the_start_instead_of_muting_the_log() {
 }
 
 #[test]
-fn a_filter_for_another_program_leaves_the_log_as_it_is_configured_and_is_told() {
+fn a_log_filter_for_another_program_changes_nothing_and_causes_a_warning() {
     let folder = Folder::new();
     let file = configuration(&folder, "", NOWHERE, "");
     let gateway = Gateway::start_with(&file, "json", &[("RUST_LOG", "sqlx=warn")]);

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use corpus::ask::Reply;
-use report::{Cause, Outcome};
 
 use super::Answered;
 use super::Place;
@@ -74,11 +73,6 @@ impl Run<'_> {
             },
         };
         finished.count(&found, judged, &showing);
-        finished.scenario.outcome = match finished.scenario.causes.keys().next() {
-            None => Outcome::Equal,
-            Some(Cause::Bug) => Outcome::Different,
-            Some(_) => Outcome::Explained,
-        };
         finished
     }
 }
