@@ -178,7 +178,7 @@ impl UnderWay {
         tracing::info!(
             target: ACCESS,
             parent: &self.span,
-            // A text is written without the formatter that a message in quotes has.
+            // A field that is a text needs no formatter; the usual message needs one.
             message = "answered",
             method = self.method,
             endpoint = account.endpoint.unwrap_or("none"),

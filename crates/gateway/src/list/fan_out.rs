@@ -69,19 +69,20 @@ impl FanOut {
     ) -> Result<Listed, Error> {
         let (upstream, settings) = (&self.upstream, &self.upstream.settings);
         let pages_max = settings.pages_in_flight_max;
-        let limits = Limits {
+        let sweep = Sweep::new(Limits {
             paging: upstream.dialect.paging(),
             page_rows_max: settings.page_rows_max,
             rows_max: settings.rows_max,
             double_read: settings.double_read,
             paging_proven: upstream.is_paging_proven(),
             stop_at_first: call.audience.is_none() && call.wants_one(),
-        };
+        });
         let kind = Kind::of(&call, upstream);
         let expected = self.lengths.take(kind);
-        let mut sweep = Sweep::new(limits).expecting(expected.map_or(0, |list| list.rows));
+        let mut sweep = sweep.expecting(expected.map_or(0, |list| list.rows));
         self.share.admits().map_err(|full| self.refused(full))?;
         let call = Arc::new(call);
+        let ask = |window| inner.ask(PageCall { list: Arc::clone(&call), window });
         let mut in_flight = FuturesUnordered::new();
         let (mut found, mut held, mut long) = (Found::default(), 0, None::<Long>);
         let (mut restarts, mut page_bytes) = (0, 0);
@@ -133,8 +134,7 @@ impl FanOut {
                         alone = Some(*window);
                     }
                     for window in windows.into_iter().filter(|_| alone.is_none()) {
-                        let page = PageCall { list: Arc::clone(&call), window };
-                        in_flight.push(Page { window, read: inner.ask(page) });
+                        in_flight.push(Page { window, read: ask(window) });
                     }
                 }
             }
@@ -146,10 +146,7 @@ impl FanOut {
                 long.holding.shrink(0);
             }
             let next = match alone {
-                Some(window) => {
-                    let page = PageCall { list: Arc::clone(&call), window };
-                    Some((window, inner.ask(page).await))
-                }
+                Some(window) => Some((window, ask(window).await)),
                 None => in_flight.next().await,
             };
             if let Some((window, read)) = next {

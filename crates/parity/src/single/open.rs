@@ -14,8 +14,8 @@ use crate::run::not_by_rule;
 /// The most differences that are kept, and their bytes as JSON.
 const OPEN_MAX: usize = 2000;
 pub(super) const OPEN_BYTES_MAX: usize = 1 << 20;
-/// Rules read every record once for each field with undecided differences. Longer lists are not looked at
-/// for rules.
+/// Rules read every record several times for each field with undecided differences. In longer lists no rule is
+/// looked for.
 const RECORDS_READ_MAX: usize = 20_000;
 
 /// The undecided differences so far.
