@@ -288,6 +288,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
         upstream: upstream(),
         pause: Arc::clone(&pause),
         repeats: Budget::new(CALLER_REPEATS_MIN),
+        refused: Default::default(),
         metrics: metrics(),
     };
     let (visibility, name) = (|| caller.sees.clone(), Arc::<str>::from(caller.name.as_str()));

@@ -6,7 +6,7 @@
 //! never queue, never retry and never pause the caller. Must never send a request before the time that the
 //! upstream named.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,8 +26,10 @@ use crate::observe::metrics::Metrics;
 /// Full jitter: the longest wait before the second, third and every later attempt.
 const JITTER_MAX: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
 /// One page of many may be refused by chance. So after a request's first 429 that names no time, the caller's
-/// other requests wait only for this part of its wait, unless they wait for something else already.
+/// other requests wait only for this part of its wait.
 const OTHERS_WAIT: u32 = 5;
+/// More refusals than this among requests that were on their way together are no chance.
+const BY_CHANCE_MAX: u32 = 2;
 /// The longest time a client is told.
 const RETRY_AFTER_TOLD_MAX: Duration = Duration::from_secs(3600);
 
@@ -38,7 +40,27 @@ pub(crate) struct Retry {
     pub(crate) pause: Arc<Pause>,
     /// How many of the caller's attempts may be repeats.
     pub(crate) repeats: Budget,
+    pub(crate) refused: Refused,
     pub(crate) metrics: Metrics,
+}
+
+/// The last refusals that named no time: when the first of them was met, and how many of the requests that were on
+/// their way then were refused, too.
+#[derive(Debug, Default)]
+pub(crate) struct Refused(Mutex<Option<(Instant, u32)>>);
+
+impl Refused {
+    /// Counts the refusal of a request that was sent then, and tells whether it may be one by chance.
+    fn is_by_chance(&self, sent: Instant) -> bool {
+        // Plain data, valid after any panic.
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (met, together) = match *last {
+            Some((met, together)) if sent <= met => (met, together + 1),
+            _ => (Instant::now(), 1),
+        };
+        *last = Some((met, together));
+        together <= BY_CHANCE_MAX
+    }
 }
 
 impl<S: Below<Attempt, Response<Bytes>>> Around<S, Attempt> for Retry {
@@ -68,6 +90,7 @@ impl Retry {
                 pacer.wait(attempt.deadline).await.map_err(Error::limited)?;
             }
             made += 1;
+            let sent = Instant::now();
             let (error, told) = match inner.ask(attempt.clone()).await {
                 Ok(answer) => match failure(&answer) {
                     None => return Ok(answer),
@@ -85,8 +108,8 @@ impl Retry {
             let then = Instant::now() + wait;
             let is_hopeless = wait > settings.retry_after_max || then >= attempt.deadline;
             if matches!(error, Error::RateLimited { .. }) {
-                let is_first = told.is_none() && made == 1 && !self.pause.is_on();
-                let all_wait = if is_first { wait / OTHERS_WAIT } else { wait };
+                let is_by_chance = told.is_none() && made == 1 && self.refused.is_by_chance(sent);
+                let all_wait = if is_by_chance { wait / OTHERS_WAIT } else { wait };
                 // However long a wait was told, the caller pauses no longer than the limit: a header
                 // must not switch it off for hours.
                 self.pause.extend(Instant::now() + all_wait.min(settings.retry_after_max));

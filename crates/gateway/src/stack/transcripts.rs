@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::layer::call::{Attempt, Behalf};
 use crate::layer::{Answering, Around, Below, Stage, Tower, bottom, layer};
 use crate::line::Line;
-use crate::line::retry::Retry;
+use crate::line::retry::{Refused, Retry};
 use crate::state::State;
 
 const CONFIG: &str = r#"
@@ -87,6 +87,7 @@ fn retrying(state: &State) -> (Retrying, mock::Handle<Attempt, Response<Bytes>>)
         upstream: Arc::clone(&line.upstream),
         pause: Arc::clone(&line.pause),
         repeats: Budget::new(CALLER_REPEATS_MIN),
+        refused: Refused::default(),
         metrics: state.metrics.clone(),
     });
     mock::spawn_with(|below: mock::Mock<_, _>| Stage::new(retry.layer(Tower(below.map_err(sent)))))
@@ -138,6 +139,37 @@ async fn h04_a_first_429_without_a_time_holds_others_for_a_moment_and_a_second_o
         assert!(over <= Duration::from_millis(2), "{over:?} after the pause");
         assert_eq!(call.await.unwrap().unwrap().status(), StatusCode::OK);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn h04_many_429_without_a_time_at_once_hold_others_for_all_of_it() {
+    let mut longest = Duration::ZERO;
+    for _ in 0..30 {
+        let state = state(3);
+        let (mut retrying, mut handle) = retrying(&state);
+        let pause = &line(&state).pause;
+        handle.allow(4);
+        let mut calls = Vec::new();
+        for _ in 0..4 {
+            assert_ready_ok!(retrying.poll_ready());
+            calls.push(tokio::spawn(retrying.call(attempt(Duration::from_secs(25)))));
+        }
+        let mut asked = Vec::new();
+        for _ in 0..4 {
+            asked.push(handle.next_request().await.unwrap().1);
+        }
+        let met = Instant::now();
+        let mut held = Vec::new();
+        for send in asked {
+            send.send_response(answer(429, &[]));
+            tokio::task::yield_now().await;
+            held.push(pause.until().map_or(Duration::ZERO, |until| until - met));
+        }
+        assert!(held[1] <= Duration::from_millis(50), "{held:?} after two of four");
+        longest = longest.max(held[3]);
+    }
+    // Each is drawn from a quarter of a second: thirty times two are not all below a fifth of it.
+    assert!(longest > Duration::from_millis(50), "{longest:?}");
 }
 
 #[tokio::test(start_paused = true)]
