@@ -34,6 +34,7 @@ use crate::caller::{Caller, Callers};
 use crate::error::Error;
 use crate::layer::call::Behalf;
 use crate::observe::account::SharedAccount;
+use crate::request::base::Base;
 use crate::request::credential::Credential;
 use crate::state::State;
 use clients::{Clients, Party, Target};
@@ -113,7 +114,7 @@ impl Passthrough {
         let expects = expects(request.headers())?;
         let uri = outgoing_uri(target, request.uri(), exchanged.is_some())?;
         let exchange = exchanged.as_ref();
-        self.outgoing_headers(&mut request, behalf, &uri, exchange, switch.is_some())?;
+        self.outgoing_headers(&mut request, behalf, &target.base, exchange, switch.is_some());
         let (authorization, key) = exchanged.unzip();
 
         let mut on_client = Request::new(body::empty());
@@ -205,9 +206,14 @@ impl Passthrough {
         let is_whole = |inside: String| {
             self.rules.route(&inside).is_some_and(|other| Arc::ptr_eq(other, route))
         };
-        if !path::readings(&path).into_iter().all(is_same)
-            || !path::with_slashes_inside(uri).is_none_or(is_whole)
-        {
+        let is_one = match path::has_one_reading(uri.path()) {
+            true => is_same(Cow::Borrowed(&path)),
+            false => {
+                path::readings(&path).into_iter().all(is_same)
+                    && path::with_slashes_inside(uri).is_none_or(is_whole)
+            }
+        };
+        if !is_one {
             return Err(Error::OddPath);
         }
         Ok(Arc::clone(Some(route).filter(|route| route.is_allowed).ok_or(Error::NotFound)?))
@@ -250,10 +256,10 @@ impl Passthrough {
         &self,
         request: &mut Request<Body>,
         behalf: &Behalf,
-        uri: &Uri,
+        base: &Base,
         exchanged: Option<&(HeaderValue, &Secret)>,
         is_switch: bool,
-    ) -> Result<(), Error> {
+    ) {
         let asked_host = headers::asked_host(request.uri(), request.headers());
         let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
         // Over HTTP/2 a length of nothing may be a lie, and an upstream would not wait for what comes.
@@ -262,22 +268,16 @@ impl Passthrough {
         let is_open_ended = !request.body().is_end_stream()
             && request.headers().get(CONTENT_LENGTH).is_none_or(is_nothing);
         let headers = request.headers_mut();
-        headers::strip_hop_by_hop(headers);
-        headers::strip_misleading(headers);
-        headers::join_cookies(headers);
+        let config = &self.state.config.server;
+        let is_trusted =
+            peer.is_some_and(|peer| forwarded::is_trusted(peer, &config.trusted_proxies));
+        headers::clean(headers, is_trusted);
         if let Some((authorization, key)) = exchanged {
             credential::take_out(headers, key.expose());
             headers.insert(AUTHORIZATION, authorization.clone());
         }
-        forwarded::set(
-            headers,
-            &forwarded::Asked {
-                peer,
-                host: asked_host,
-                is_tls: self.state.config.server.tls.is_some(),
-                trusted: &self.state.config.server.trusted_proxies,
-            },
-        );
+        let asked = forwarded::Asked { peer, host: asked_host, is_tls: config.tls.is_some() };
+        forwarded::set(headers, &asked, is_trusted);
         if self.rules.via {
             forwarded::via(headers);
         }
@@ -295,8 +295,7 @@ impl Passthrough {
             headers.remove(CONTENT_LENGTH);
             headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
-        headers.insert(http::header::HOST, headers::host(uri).ok_or(Error::Internal)?);
-        Ok(())
+        headers.insert(http::header::HOST, base.host().clone());
     }
 
     fn answer_headers(&self, headers: &mut HeaderMap, watch: Option<&Watchword>) {

@@ -8,35 +8,29 @@ use http::header::{FORWARDED, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use settings::Network;
 
-use super::headers::remove_where;
-
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// The name we go by among proxies.
 const OURS: HeaderValue = HeaderValue::from_static("1.1 tieline");
 
 /// Who asked, and how.
-pub(super) struct Asked<'a> {
+pub(super) struct Asked {
     /// The peer's address; unknown in tests without a socket.
     pub(super) peer: Option<IpAddr>,
     /// The host it asked for.
     pub(super) host: Option<HeaderValue>,
     pub(super) is_tls: bool,
-    pub(super) trusted: &'a [Network],
 }
 
-/// Sets the headers about who asked; a trusted proxy's own words stay, and ours follow them.
-pub(super) fn set(headers: &mut HeaderMap, asked: &Asked<'_>) {
-    let is_trusted =
-        asked.peer.is_some_and(|peer| asked.trusted.iter().any(|network| network.contains(peer)));
-    if !is_trusted {
-        remove_where(headers, |name| {
-            name.as_str().starts_with("x-forwarded-") || *name == FORWARDED || *name == REAL_IP
-        });
-    }
+/// Whether what this peer says of who asked is believed.
+pub(super) fn is_trusted(peer: IpAddr, trusted: &[Network]) -> bool {
+    trusted.iter().any(|network| network.contains(peer))
+}
+
+/// Sets the headers about who asked. Ours follow a trusted proxy's own words; others' are gone already.
+pub(super) fn set(headers: &mut HeaderMap, asked: &Asked, follows: bool) {
     let peer = asked.peer.map(|peer| peer.to_canonical());
     let address = peer.map_or("unknown".to_owned(), text);
     let proto = if asked.is_tls { "https" } else { "http" };
@@ -52,12 +46,12 @@ pub(super) fn set(headers: &mut HeaderMap, asked: &Asked<'_>) {
     if let Some(host) = host.filter(|host| !host.contains(['"', '\\'])) {
         forwarded.extend([";host=\"", host, "\""]);
     }
-    append(headers, &FOR, address);
+    append(headers, &FOR, address, follows);
     headers.entry(PROTO).or_insert(HeaderValue::from_static(proto));
     if let Some(host) = &asked.host {
         headers.entry(HOST).or_insert(host.clone());
     }
-    append(headers, &FORWARDED, forwarded);
+    append(headers, &FORWARDED, forwarded, follows);
 }
 
 /// An address in its plain spelling. The library's own writing costs as much as all the rest here.
@@ -76,8 +70,11 @@ pub(super) fn via(headers: &mut HeaderMap) {
 }
 
 /// Puts a value behind all that is there, as one line. What a trusted proxy said stays, byte by byte.
-fn append(headers: &mut HeaderMap, name: &HeaderName, value: String) {
-    let mut there: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+fn append(headers: &mut HeaderMap, name: &HeaderName, value: String, follows: bool) {
+    let mut there = Vec::new();
+    if follows {
+        there.extend(headers.get_all(name).iter().map(HeaderValue::as_bytes));
+    }
     let all = match there.is_empty() {
         true => value.into_bytes(),
         false => {

@@ -1,7 +1,9 @@
 //! Which headers go on and which end here. One function for both directions, so that there is one list
 //! to review.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, TE, TRAILER, UPGRADE};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, COOKIE, FORWARDED, HOST, HeaderName, TE, TRAILER, UPGRADE,
+};
 use http::{HeaderMap, HeaderValue};
 
 /// Headers about one connection, whether or not `Connection` names them (RFC 9110, 7.6.1).
@@ -43,6 +45,36 @@ const NEVER_TRAILERS: [&str; 9] = [
     "x-request-id",
 ];
 
+/// Removes from a request what concerns one connection only, what misleads, and, unless the peer is trusted, what
+/// speaks of who asked. Cookies become one header.
+pub(super) fn clean(headers: &mut HeaderMap, is_trusted: bool) {
+    let (mut of_connection, mut misleads, mut tells_who, mut cookies) =
+        (false, false, false, false);
+    for name in headers.keys() {
+        of_connection |= is_of_connection(name);
+        misleads |= is_misleading(name.as_str());
+        tells_who |= says_who_asked(name);
+        cookies |= *name == COOKIE;
+    }
+    if of_connection {
+        strip_hop_by_hop(headers);
+    }
+    if misleads {
+        remove_where(headers, |name| is_misleading(name.as_str()));
+    }
+    if cookies {
+        join_cookies(headers);
+    }
+    if tells_who && !is_trusted {
+        remove_where(headers, says_who_asked);
+    }
+}
+
+/// `Connection` and `Trailer` are among these, and most messages have none.
+fn is_of_connection(name: &HeaderName) -> bool {
+    *name == TRAILER || is_hop_by_hop(name.as_str())
+}
+
 /// Removes what concerns one connection only: the headers that `Connection` names, and all of
 /// [`is_hop_by_hop`]. What stays of `TE` is `trailers`; what stays of `Trailer` names trailers that may
 /// be, where the length of the body is open.
@@ -50,8 +82,6 @@ const NEVER_TRAILERS: [&str; 9] = [
 /// The caller sets its own headers (`Host`, the credential) after this, so that no client can
 /// take them away by naming them in `Connection`.
 pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    // `Connection` and `Trailer` are among these, and most messages have none.
-    let is_of_connection = |name: &HeaderName| *name == TRAILER || is_hop_by_hop(name.as_str());
     if !headers.keys().any(is_of_connection) {
         return;
     }
@@ -88,25 +118,23 @@ pub(super) fn remove_where(headers: &mut HeaderMap, is_bad: impl Fn(&HeaderName)
     }
 }
 
-/// Removes from a request what is ours, what misleads, and what turns into another header where `_`
-/// is read as `-`.
-pub(super) fn strip_misleading(headers: &mut HeaderMap) {
+/// What of a request is ours, misleads, or turns into another header where `_` is read as `-`.
+fn is_misleading(name: &str) -> bool {
     let is_plainly_bad = |name: &str| name.starts_with("x-tieline-") || MISLEADING.contains(&name);
-    let is_bad = |name: &str| {
-        if !name.contains('_') {
-            return is_plainly_bad(name);
-        }
-        let dashed = name.replace('_', "-");
-        is_plainly_bad(&dashed) || is_framing_or_identity(&dashed)
-    };
-    remove_where(headers, |name| is_bad(name.as_str()));
+    if !name.contains('_') {
+        return name.starts_with("x-") && is_plainly_bad(name);
+    }
+    let dashed = name.replace('_', "-");
+    is_plainly_bad(&dashed) || is_framing_or_identity(&dashed)
+}
+
+/// What says who asked.
+fn says_who_asked(name: &HeaderName) -> bool {
+    name.as_str().starts_with("x-forwarded-") || *name == FORWARDED || name.as_str() == "x-real-ip"
 }
 
 /// HTTP/2 splits cookies into several headers; over HTTP/1 there is one (RFC 9113, 8.2.3).
-pub(super) fn join_cookies(headers: &mut HeaderMap) {
-    if !headers.contains_key(COOKIE) {
-        return;
-    }
+fn join_cookies(headers: &mut HeaderMap) {
     let cookies: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
     if cookies.len() > 1
         && let Ok(all) = HeaderValue::from_bytes(&cookies.join(&b"; "[..]))
@@ -156,13 +184,6 @@ pub(super) fn say_websocket(headers: &mut HeaderMap) {
 pub(super) fn wants_websocket(headers: &HeaderMap) -> bool {
     is_websocket(headers)
         && tokens(headers, &CONNECTION).any(|option| option.eq_ignore_ascii_case("upgrade"))
-}
-
-/// The authority of a base URL as `Host` says it: without the scheme's own port.
-pub(super) fn host(uri: &http::Uri) -> Option<HeaderValue> {
-    let authority = uri.authority()?.as_str();
-    let own_port = if uri.scheme_str() == Some("https") { ":443" } else { ":80" };
-    HeaderValue::from_str(authority.strip_suffix(own_port).unwrap_or(authority)).ok()
 }
 
 /// The host that the client asked for: of HTTP/2 the authority, otherwise `Host`.
@@ -247,7 +268,7 @@ mod tests {
             ("x-tieline-explain", "1"),
             ("x_custom", "1"),
         ]);
-        strip_misleading(&mut headers);
+        clean(&mut headers, true);
         assert_eq!(shown(&headers), ["x_custom: 1"]);
         let mut trailers =
             map(&[("x-sum", "1"), ("authorization", "x"), ("transfer-encoding", "y")]);

@@ -13,17 +13,35 @@ use crate::error::Error;
 /// How often escapes are undone to see what a path may become further on.
 const ROUNDS_MAX: usize = 4;
 
+/// Whether every server reads the path alike, however it undoes escapes, letter case, parameters and dots: it has
+/// none. Most paths are so.
+pub(super) fn has_one_reading(path: &str) -> bool {
+    let mut before = 0;
+    path.starts_with('/')
+        && path.bytes().all(|byte| {
+            let is_after_slash = std::mem::replace(&mut before, byte) == b'/';
+            match byte {
+                b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => true,
+                byte => byte == b'/' && !is_after_slash,
+            }
+        })
+}
+
 /// The path without its escapes, for finding its route; an error where it could be read as another
 /// one, or become a legacy endpoint's.
 pub(super) fn plain(uri: &Uri, escaped_slashes: EscapedSlashes) -> Result<Cow<'_, str>, Error> {
     let path = uri.path();
+    // Text that is not escaped reads alike everywhere.
+    let is_query = |byte: u8| byte.is_ascii_graphic() || !byte.is_ascii();
+    let is_good_query = uri.query().unwrap_or_default().bytes().all(is_query);
+    if is_good_query && has_one_reading(path) {
+        return if looks_legacy(path) { Err(Error::OddPath) } else { Ok(Cow::Borrowed(path)) };
+    }
     let is_visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
     if !path.starts_with('/') || path.contains('\\') || !is_visible(path) {
         return Err(Error::OddPath);
     }
-    // Text that is not escaped reads alike everywhere.
-    let is_query = |byte: u8| byte.is_ascii_graphic() || !byte.is_ascii();
-    if !uri.query().unwrap_or_default().bytes().all(is_query) {
+    if !is_good_query {
         return Err(Error::Refused(Refusal::BadQuery));
     }
     let decoded = decode(path).filter(|decoded| !is_odd(decoded)).ok_or(Error::OddPath)?;

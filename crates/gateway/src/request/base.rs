@@ -1,7 +1,7 @@
 //! An upstream's base URL, taken apart once, so that no request's URI is written only to be parsed again.
 
-use http::Uri;
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
+use http::{HeaderValue, Uri};
 
 /// Scheme, host, and the path that stands before every other.
 #[derive(Debug, Clone)]
@@ -9,6 +9,7 @@ pub(crate) struct Base {
     scheme: Scheme,
     authority: Authority,
     prefix: String,
+    host: HeaderValue,
 }
 
 impl Base {
@@ -17,7 +18,13 @@ impl Base {
         let base: Uri = base_url.parse().ok()?;
         let prefix = base.path().trim_end_matches('/').to_owned();
         let (scheme, authority) = (base.scheme()?.clone(), base.authority()?.clone());
-        Some(Base { scheme, authority, prefix })
+        let host = HeaderValue::from_str(without_own_port(authority.as_str(), &scheme)).ok()?;
+        Some(Base { scheme, authority, prefix, host })
+    }
+
+    /// What `Host` says of it: the authority without the scheme's own port.
+    pub(crate) fn host(&self) -> &HeaderValue {
+        &self.host
     }
 
     /// The URI of a path and query below it; `None` where they are none.
