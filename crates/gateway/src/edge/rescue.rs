@@ -47,7 +47,7 @@ impl Rescue {
     ) -> Result<Response<Body>, Error> {
         let (endpoint, version) = (incoming.endpoint, incoming.request.version());
         let account = incoming.behalf.account.clone();
-        let answer = AssertUnwindSafe(async { inner.ask(incoming).await }).catch_unwind().await;
+        let answer = AssertUnwindSafe(inner.ask(incoming)).catch_unwind().await;
         let mut answer = answer.unwrap_or(Err(Error::Internal)).unwrap_or_else(|error| {
             account.note(|account| account.error = Some(error.slug()));
             log(&error);

@@ -86,7 +86,7 @@ impl Trace {
         }));
         let endpoint = endpoint_at(request.uri().path());
         let incoming = Incoming { request, endpoint, behalf };
-        let answer = async { inner.ask(incoming).await }.instrument(span).await;
+        let answer = inner.ask(incoming).instrument(span).await;
         let Some(under_way) = leaving.0.take() else { return answer };
         let mut answer = answer?;
         if let Ok(id) = HeaderValue::from_str(&under_way.origin.request_id) {
