@@ -7,6 +7,7 @@ pub mod envelope;
 pub mod field;
 mod path;
 pub mod schema;
+mod untranslated;
 mod write;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use crate::quirks::{Envelope, Quirks};
 pub use field::{EntryRecord, UserRecord};
 use field::{Filter, Head};
 use schema::Schema;
+pub use untranslated::{UNTRANSLATED, Untranslated, untranslated_at};
 
 /// Every legacy endpoint. Adding one is an entry here (`docs/ADDING_AN_ENDPOINT.md`).
 pub static ENDPOINTS: &[&Endpoint] = &[

@@ -9,3 +9,4 @@ pub(crate) mod rescue;
 pub(crate) mod shed;
 pub(crate) mod sunset;
 pub(crate) mod trace;
+pub(crate) mod untranslated;

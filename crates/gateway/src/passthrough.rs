@@ -33,7 +33,6 @@ use transport::upgrade::Tunnel;
 use crate::caller::{Caller, Callers};
 use crate::error::Error;
 use crate::layer::call::Behalf;
-use crate::observe::account::SharedAccount;
 use crate::request::base::Base;
 use crate::request::credential::Credential;
 use crate::state::State;
@@ -77,11 +76,13 @@ impl Passthrough {
         let who = Who::of(credential, &self.state.callers);
         // No more of the places than the caller's share, whatever it asks for.
         let caller = who.caller.clone();
+        if let Some(caller) = &caller {
+            behalf.account.note(|account| account.caller = Some(Arc::clone(&caller.tally)));
+        }
         let _place = match &caller {
-            Some(caller) => Some(caller.place().inspect_err(|_| {
-                behalf.account.note(|account| account.caller = Some(Arc::clone(&caller.tally)));
-                self.state.metrics.shed(Shed::Tenant);
-            })?),
+            Some(caller) => {
+                Some(caller.place().inspect_err(|_| self.state.metrics.shed(Shed::Tenant))?)
+            }
             None => None,
         };
         self.passed(request, &behalf, who).await
@@ -98,7 +99,7 @@ impl Passthrough {
         let route = self.route(request.uri())?;
         may_be_sent(&request, &route)?;
         let switch = self.switch(&request)?;
-        self.may_pass(&who, &route, account)?;
+        self.may_pass(&who, &route)?;
 
         let target = self.clients.target(who.caller.as_deref(), &route);
         let (party, target) = target.ok_or(Error::NotFound)?;
@@ -234,7 +235,7 @@ impl Passthrough {
     }
 
     /// Whether the caller may use a route.
-    fn may_pass(&self, who: &Who, route: &Route, account: &SharedAccount) -> Result<(), Error> {
+    fn may_pass(&self, who: &Who, route: &Route) -> Result<(), Error> {
         let is_forwarded = self.rules.unknown_callers == UnknownCallers::Forward
             && route.upstream_of_unknown.is_some();
         let Some(caller) = &who.caller else {
@@ -244,7 +245,6 @@ impl Passthrough {
                 _ => Ok(()),
             };
         };
-        account.note(|account| account.caller = Some(Arc::clone(&caller.tally)));
         let is_narrowed = !matches!(caller.visibility, Visibility::Everything);
         if is_narrowed && route.narrowed == Allow::Deny {
             return Err(Error::PassthroughNarrowed);

@@ -27,7 +27,7 @@ use transport::client::Client;
 
 use crate::cache::answers::Answers;
 use crate::caller::{Caller, Callers};
-use crate::edge::{admit, cors, describe, openapi, rescue, shed, sunset, trace};
+use crate::edge::{admit, cors, describe, openapi, rescue, shed, sunset, trace, untranslated};
 use crate::error::Error;
 use crate::layer::call::{Behalf, Call, Incoming};
 use crate::layer::{Answering, Around, Stage, bottom, layer};
@@ -144,13 +144,19 @@ impl Front {
             return describe::described(&self.openapi, &self.codings, request, &behalf.account)
                 .await;
         }
+        if endpoint.is_none() {
+            untranslated::note_path(&request, &self.callers, &behalf.account);
+        }
         match (endpoint, &self.passthrough) {
             (Some(endpoint), _) => self.legacy(endpoint, request, behalf).await,
             // It would show a request with all its headers.
             (None, _) if *request.method() == Method::TRACE => Err(Error::unknown_method()),
             // What is not translated goes to an upstream and back. Nothing of it is repeated or kept.
             (None, Some(passthrough)) => passthrough.answer(request, behalf).await,
-            (None, None) => Err(Error::NotFound),
+            (None, None) => {
+                untranslated::note_caller(&request, &self.callers, &behalf.account);
+                Err(Error::NotFound)
+            }
         }
     }
 }

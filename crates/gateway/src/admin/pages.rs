@@ -174,6 +174,7 @@ fn callers(state: &State) -> Vec<u8> {
                 "sees": sees,
                 "upstream_key": caller.line.key_state().as_str(),
                 "near_misses": caller.tally.near_misses().collect::<BTreeMap<_, _>>(),
+                "untranslated": caller.tally.untranslated_paths().collect::<BTreeMap<_, _>>(),
             })
         })
         .collect();

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::legacy::endpoint_at;
+use domain::legacy::{UNTRANSLATED, endpoint_at};
 use http::{HeaderName, HeaderValue, Method, Request, Response};
 use http_body::{Body as _, Frame, SizeHint};
 use limits::{Lifecycle, Lines};
@@ -182,6 +182,7 @@ impl UnderWay {
             message = "answered",
             method = self.method,
             endpoint = account.endpoint.unwrap_or("none"),
+            legacy_path = account.untranslated.and_then(|place| UNTRANSLATED.get(place).copied()),
             caller = account.caller.as_deref().map_or("none", Tally::name),
             trace_id = %self.origin.trace.id(),
             status,

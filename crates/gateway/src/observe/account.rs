@@ -39,6 +39,9 @@ impl Source {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Account {
     pub(crate) endpoint: Option<&'static str>,
+    /// The documented legacy path without an endpoint that was asked for, by its place in
+    /// [`domain::legacy::UNTRANSLATED`].
+    pub(crate) untranslated: Option<usize>,
     /// Its counters, and with them its name.
     pub(crate) caller: Option<Arc<Tally>>,
     /// What the caller's upstream speaks.

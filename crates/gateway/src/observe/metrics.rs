@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use domain::ledger;
-use domain::legacy::{Endpoint, Notes};
+use domain::legacy::{Endpoint, Notes, UNTRANSLATED};
 use domain::loss::Status;
 use domain::params::NearMiss;
 use domain::upstream::Dialect;
@@ -50,6 +50,7 @@ struct Counters {
     notes: IntCounterVec,
     ignored: IntCounterVec,
     near_misses: IntCounterVec,
+    untranslated: IntCounterVec,
     filters: IntCounterVec,
     upstream_requests: IntCounterVec,
     lists: Lists,
@@ -198,6 +199,7 @@ impl Metrics {
             notes: counter("tieline_fidelity_notes_total")?,
             ignored: counter("tieline_ignored_parameters_total")?,
             near_misses: counter("tieline_near_misses_total")?,
+            untranslated: counter("tieline_untranslated_total")?,
             filters: counter("tieline_filters_used_total")?,
             upstream_requests: counter("tieline_upstream_requests_total")?,
             lists,
@@ -263,6 +265,10 @@ impl Metrics {
         for miss in &account.near_misses {
             tally.near_miss(*miss);
             counters.near_misses_of(tally, *miss).inc();
+        }
+        if let Some(place) = account.untranslated {
+            tally.untranslated(place);
+            counters.untranslated_of(tally, place, status).inc();
         }
         for filter in &account.filters {
             if let Some(kept) = tally.filter(place, filter) {
@@ -421,6 +427,13 @@ impl Counters {
     fn near_misses_of(&self, tally: &Tally, miss: NearMiss) -> IntCounter {
         let caller = self.caller(tally, ["near_misses", "", miss.as_str()]);
         self.near_misses.with_label_values(&[caller, miss.as_str()])
+    }
+
+    fn untranslated_of(&self, tally: &Tally, place: usize, status: u16) -> IntCounter {
+        let (path, status) = (UNTRANSLATED.get(place).unwrap_or(&bound::OTHER), status.to_string());
+        let status = outcome_of(&status);
+        let caller = self.caller(tally, ["untranslated", path, status]);
+        self.untranslated.with_label_values(&[caller, path, status])
     }
 
     fn losses_of(

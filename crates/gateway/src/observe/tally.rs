@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use domain::legacy::ENDPOINTS;
+use domain::legacy::{ENDPOINTS, UNTRANSLATED};
 use domain::params::NearMiss;
 use prometheus::{Histogram, IntCounter};
 
@@ -32,6 +32,7 @@ pub(crate) struct Tally {
     name: Arc<str>,
     endpoints: Vec<OfEndpoint>,
     near_misses: [AtomicU64; NearMiss::ALL.len()],
+    untranslated: [AtomicU64; UNTRANSLATED.len()],
 }
 
 #[derive(Debug, Default)]
@@ -55,8 +56,8 @@ impl Tally {
             let filters = (0..filters).map(|_| OnceLock::new()).collect();
             OfEndpoint { filters, ..OfEndpoint::default() }
         };
-        let near_misses = Default::default();
-        Tally { name: name.into(), endpoints: for_each(endpoint), near_misses }
+        let (near_misses, untranslated) = Default::default();
+        Tally { name: name.into(), endpoints: for_each(endpoint), near_misses, untranslated }
     }
 
     /// Counts an ignored parameter that looks like a filter.
@@ -70,6 +71,19 @@ impl Tally {
     pub(crate) fn near_misses(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let counts = self.near_misses.iter().map(|count| count.load(Ordering::Relaxed));
         NearMiss::ALL.into_iter().map(NearMiss::as_str).zip(counts)
+    }
+
+    /// Counts a request for a documented legacy path that has no endpoint.
+    pub(crate) fn untranslated(&self, place: usize) {
+        if let Some(count) = self.untranslated.get(place) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many of each there were since the configuration is in force; none of those that there were not.
+    pub(crate) fn untranslated_paths(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = self.untranslated.iter().map(|count| count.load(Ordering::Relaxed));
+        UNTRANSLATED.into_iter().zip(counts).filter(|(_, count)| *count > 0)
     }
 
     /// The caller's name.

@@ -138,6 +138,47 @@ async fn parameters_that_look_like_filters_are_ignored_and_counted() {
 }
 
 #[tokio::test]
+async fn a_404_names_its_caller_and_documented_legacy_paths_are_counted_by_caller() {
+    let upstream = three().await;
+    let front = Front::over(upstream.address, "", "").await;
+    let paths = || async { front.admin("/callers").await.json()[0]["untranslated"].clone() };
+    assert_eq!(paths().await, json!({}));
+    let key = KEY.rsplit_once(' ').unwrap().1;
+    for path in ["/api/v2/cdr", "//api/v2/cdr/", "/api/numbers/v1/numbers", "/nothing/here"] {
+        assert_eq!(front.get(path).await.verdict(), "404 not_found", "{path}");
+    }
+    // Keys in the path, and one that nobody has.
+    for (path, header) in [
+        (format!("/api/v1/{key}/agents_status.json"), "accept: */*"),
+        ("/api/v2/cdr/queues".to_owned(), "authorization: Bearer nobodys"),
+        ("/api/v1/nobodys/balance".to_owned(), "accept: */*"),
+    ] {
+        let text =
+            format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{header}\r\n\r\n");
+        let answer = Answer::heard(say(front.running.address, text.as_bytes()).await);
+        assert_eq!(answer.verdict(), "404 not_found");
+    }
+    let expected = json!({
+        "/api/numbers/v1/numbers": 1, "/api/v1/{key}/agents_status": 1, "/api/v2/cdr": 2,
+    });
+    assert_eq!(paths().await, expected);
+    for (caller, path, count) in [
+        ("crm", "/api/v2/cdr", 2),
+        ("crm", "/api/v1/{key}/agents_status", 1),
+        ("none", "/api/v2/cdr/queues", 1),
+        ("none", "/api/v1/{key}/balance", 1),
+    ] {
+        let labels = format!("caller=\"{caller}\",path=\"{path}\",status=\"404\"");
+        let series = format!("tieline_untranslated_total{{{labels}}}");
+        assert_eq!(front.count(&series).await, count, "{series}");
+    }
+    let named = "tieline_requests_total{caller=\"crm\",endpoint=\"none\",status=\"404\"}";
+    assert_eq!(front.count(named).await, 5, "also for paths that nobody documents");
+    let metrics = front.admin("/metrics").await;
+    assert!(!String::from_utf8_lossy(&metrics.body).contains(key));
+}
+
+#[tokio::test]
 async fn an_answer_without_a_length_to_http_1_0_says_that_its_connection_ends() {
     let upstream = Far::start(|mut wire| async move {
         loop {

@@ -220,6 +220,7 @@ async fn a_running_world_shows_the_metrics_of_the_table_with_their_labels() {
     for query in ["", "?sag=Agent&page=2", "?name=x&Name=x"] {
         assert_eq!(world.get(&format!("{V1_USERS}{query}")).await.status, 200);
     }
+    assert_eq!(world.get("/api/v2/cdr").await.status, 404);
     world.vendor.set_faults(failing(401));
     assert_eq!(world.get(V1_USERS).await.status, 502);
     let text = world.front.admin("/metrics").await.text();

@@ -70,6 +70,12 @@ pub const METRICS: &[Metric] = &[
         "Ignored parameters that look like a filter, by how they miss it: case, brackets, spelling.",
     ),
     row(
+        "tieline_untranslated_total",
+        Kind::Counter,
+        &["caller", "path", "status"],
+        "Requests for documented legacy paths that are not translated.",
+    ),
+    row(
         "tieline_filters_used_total",
         Kind::Counter,
         &["caller", "endpoint", "filter"],

@@ -26,7 +26,7 @@ fn sum(series: &BTreeMap<String, f64>, name: &str) -> u64 {
 }
 
 /// Everything that can be said of so many callers and upstreams.
-fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 5]) {
+fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 6]) {
     let metrics = Metrics::new().unwrap();
     let mut notes = domain::legacy::Notes::default();
     for note in [
@@ -48,7 +48,7 @@ fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 5]) {
         notes,
         ..Story::default()
     };
-    let mut counted = [0; 5];
+    let mut counted = [0; 6];
     let took = Duration::from_millis(5);
     for status in STATUSES {
         for name in ["none", "openapi"] {
@@ -75,6 +75,15 @@ fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 5]) {
                 counted[0] += 1;
                 counted[1] += endpoint.filters().count() as u64;
                 counted[4] += NearMiss::ALL.len() as u64;
+            }
+            for place in 0..UNTRANSLATED.len() {
+                let caller = caller.clone();
+                let account = Account { untranslated: Some(place), caller, ..Account::default() };
+                for status in [404, 599] {
+                    metrics.request(&account, status, took);
+                    counted[0] += 1;
+                    counted[5] += 1;
+                }
             }
             for dialect in DIALECTS {
                 let Some(caller) = &caller else { continue };
@@ -151,6 +160,7 @@ fn two_hundred_callers_and_as_many_upstreams_stay_below_the_bound() {
             "tieline_field_losses_total",
             "tieline_upstream_requests_total",
             "tieline_near_misses_total",
+            "tieline_untranslated_total",
         ];
         for (name, counted) in names.into_iter().zip(counted) {
             assert_eq!(sum(&series, name), counted, "{name} of {callers} callers");

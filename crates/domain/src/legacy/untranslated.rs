@@ -1,0 +1,115 @@
+//! Documented paths of the legacy API that no endpoint here answers: what an operator has to know of before the
+//! legacy API is switched off. A closed list, so that its entries may stand in metrics and logs. Must never give
+//! out a part of a path as the name of one.
+
+use super::path;
+
+/// The vendor's documented legacy paths without an endpoint here. `{key}` stands for the key that some have in their
+/// path, `{id}` for any other name of one thing.
+///
+/// Source: the vendor's legacy pages on call records, agents' status, balance, click to call, text messages, numbers,
+/// conversations, WhatsApp, contacts and campaigns.
+pub const UNTRANSLATED: [&str; 17] = [
+    "/api/v2/cdr",
+    "/api/v2/cdr/agents",
+    "/api/v2/cdr/queues",
+    "/api/v2/cdr/wrapup_codes",
+    "/api/v2/cdr/campaigns",
+    "/api/v1/{key}/agents_status",
+    "/api/v1/{key}/balance",
+    "/api/v1/{key}/click2call",
+    "/api/v1/{key}/sendsms",
+    "/api/v1/{key}/campaigns/{id}/contacts",
+    "/api/numbers/v1/numbers",
+    "/api/conversation/v1/conversations/{id}/messages",
+    "/api/v3/messages/whatsapp",
+    "/api/v3/messages/whatsapp/templates",
+    "/api/v3/messages/sms/templates",
+    "/api/dialer/v1/campaigns/{id}/operation",
+    "/api/dialer/v1/campaigns/{id}/agents",
+];
+
+/// A path of the list, as a request asks for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Untranslated {
+    /// Its place in [`UNTRANSLATED`].
+    pub place: usize,
+    /// The key in it, as it came; a secret.
+    pub key: Option<String>,
+}
+
+/// The documented legacy path that a path is, in any of the spellings that [`super::endpoint_at`] forgives.
+pub fn untranslated_at(path: &str) -> Option<Untranslated> {
+    if !path.contains("/api/") && !path.contains('%') {
+        return None;
+    }
+    exact(path).or_else(|| exact(&path::forgiven(path)?))
+}
+
+fn exact(path: &str) -> Option<Untranslated> {
+    let found = |(place, documented): (usize, &&str)| {
+        let mut key = None;
+        let (mut segments, mut expected) = (path.split('/'), documented.split('/'));
+        loop {
+            match (segments.next(), expected.next()) {
+                (None, None) => return Some(Untranslated { place, key }),
+                (Some(""), Some("{key}" | "{id}")) => return None,
+                (Some(segment), Some("{key}")) => key = Some(segment.to_owned()),
+                (Some(_), Some("{id}")) => {}
+                (Some(segment), Some(expected)) if segment == expected => {}
+                _ => return None,
+            }
+        }
+    };
+    UNTRANSLATED.iter().enumerate().find_map(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::legacy::ENDPOINTS;
+
+    fn found(path: &str) -> Option<(&'static str, Option<String>)> {
+        untranslated_at(path).map(|found| (UNTRANSLATED[found.place], found.key))
+    }
+
+    #[test]
+    fn a_documented_path_is_known_by_its_name_and_hands_out_its_key_apart() {
+        let key = || Some("k3y".to_owned());
+        for (path, name, key) in [
+            ("/api/v2/cdr", "/api/v2/cdr", None),
+            ("//api/v2/cdr/", "/api/v2/cdr", None),
+            ("/api/v2/cdr/wrapup_codes", "/api/v2/cdr/wrapup_codes", None),
+            ("/api/v1/k3y/agents_status", "/api/v1/{key}/agents_status", key()),
+            ("/api/v1/k3y/agents_status.json", "/api/v1/{key}/agents_status", key()),
+            ("/%61pi/v1/k3y/balance", "/api/v1/{key}/balance", key()),
+            ("/api/v1/k3y/campaigns/7/contacts", "/api/v1/{key}/campaigns/{id}/contacts", key()),
+            (
+                "/api/conversation/v1/conversations/a-b/messages",
+                "/api/conversation/v1/conversations/{id}/messages",
+                None,
+            ),
+        ] {
+            assert_eq!(found(path), Some((name, key)), "{path}");
+        }
+        for other in [
+            "/",
+            "/api/v2/cdrs",
+            "/api/v2/cdr/x",
+            "/api/v1/agents_status",
+            "/api/v1//agents_status",
+            "/api/v1/k3y/agents_status/x",
+            "/API/v2/cdr",
+            "/api/v4/users",
+        ] {
+            assert_eq!(found(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn no_path_of_the_list_has_an_endpoint() {
+        for path in ENDPOINTS.iter().flat_map(|endpoint| endpoint.paths()) {
+            assert_eq!(found(path), None, "{path} is translated now: take it off the list");
+        }
+    }
+}
