@@ -5,6 +5,7 @@
 //! and counted: no answer ever waits for the log.
 
 mod filter;
+mod human;
 mod json;
 mod sink;
 
@@ -51,7 +52,10 @@ pub(crate) fn set_up(level: &str, format: Format) -> Result<(), Failure> {
             let lines = lines.event_format(json::Lines).fmt_fields(json::Fields);
             log.with(lines).with(filter).try_init()
         }
-        (Format::Human, _) | (Format::Auto, true) => log.with(lines).with(filter).try_init(),
+        (Format::Human, _) | (Format::Auto, true) => {
+            let lines = lines.event_format(human::Lines::default());
+            log.with(lines).with(filter).try_init()
+        }
     };
     set.map_err(|error| Failure::new(format_args!("cannot start the log: {error}")))?;
     if let Some(warning) = warning {
@@ -72,8 +76,15 @@ mod tests {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 
+    /// Keeps what is logged.
     #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
+    pub(super) struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Kept {
+        pub(super) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
 
     impl Write for Kept {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -99,7 +110,7 @@ mod tests {
             assert!(cut.is_err());
         });
         let _ = std::panic::take_hook();
-        let told = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        let told = kept.text();
         assert!(told.contains("panicked") && told.contains("log.rs"), "{told}");
         assert!(!told.contains("request-said"), "{told}");
     }

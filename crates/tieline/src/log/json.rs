@@ -1,5 +1,6 @@
-//! A line of the log as one JSON object, written once and as it goes: time, level, the fields of the event,
-//! its target, and the spans around it. Must never write a line that is no JSON, whatever a field holds.
+//! A line of the log as one flat JSON object, written once and as it goes: time, level, the fields of the event, its
+//! target, the fields of the request that it belongs to, and the version. Other spans around it, which only other
+//! crates have, stand in a list. Must never write a line that is no JSON, whatever a field holds.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::{self, Debug, Write};
@@ -27,6 +28,10 @@ thread_local! {
     /// The last second written, since 1970, and its text up to the seconds.
     static SECOND: Cell<(u64, [u8; SECOND_BYTES])> = const { Cell::new((u64::MAX, [0; SECOND_BYTES])) };
 }
+
+/// The span of a request, and where it comes from. Its fields have names that no event has.
+const REQUEST: &str = "request";
+const OURS: &str = "gateway::";
 
 /// As in `2026-01-31T12:00:00`.
 const SECOND_BYTES: usize = 19;
@@ -72,19 +77,26 @@ where
     object.result?;
     to.push_str("\"target\":");
     text(to, event.metadata().target());
-    let mut opening = ",\"spans\":[";
+    to.push(',');
+    let mut others = String::new();
     for span in context.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
-        to.push_str(opening);
-        to.push('{');
-        if let Some(fields) = span.extensions().get::<FormattedFields<N>>() {
-            to.push_str(&fields.fields);
+        let extensions = span.extensions();
+        let fields = extensions.get::<FormattedFields<N>>().map_or("", |fields| &fields.fields);
+        if span.name() == REQUEST && span.metadata().target().starts_with(OURS) {
+            to.push_str(fields);
+        } else {
+            others.push_str(if others.is_empty() { "\"spans\":[{" } else { ",{" });
+            others.push_str(fields);
+            others.push_str("\"name\":");
+            text(&mut others, span.name());
+            others.push('}');
         }
-        to.push_str("\"name\":");
-        text(to, span.name());
-        to.push('}');
-        opening = ",";
     }
-    to.push_str(if opening == "," { "]}\n" } else { "}\n" });
+    if !others.is_empty() {
+        to.push_str(&others);
+        to.push_str("],");
+    }
+    to.push_str(concat!("\"version\":\"", env!("CARGO_PKG_VERSION"), "\"}\n"));
     Ok(())
 }
 
@@ -262,26 +274,10 @@ impl Write for Escaped<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::{Arc, Mutex};
-
     use serde_json::Value;
 
+    use super::super::tests::Kept;
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Kept {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     /// The lines that are written, without their time.
     fn lines(log: impl FnOnce()) -> Vec<String> {
@@ -293,21 +289,22 @@ mod tests {
             .fmt_fields(Fields)
             .finish();
         tracing::subscriber::with_default(subscriber, log);
-        let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        let text = kept.text();
         text.lines()
             .map(|line| {
                 let whole: Value = serde_json::from_str(line).unwrap();
                 let time = whole["timestamp"].as_str().unwrap();
                 assert!(time.len() == 27 && time.ends_with('Z'), "{time}");
-                line.replace(time, "")
+                let version = concat!(",\"version\":\"", env!("CARGO_PKG_VERSION"), "\"}");
+                format!("{}}}", line.strip_suffix(version).unwrap().replace(time, ""))
             })
             .collect()
     }
 
     #[test]
-    fn a_line_is_flat_and_names_the_spans_around_it() {
+    fn a_line_is_flat_and_has_the_fields_of_its_request() {
         let found = lines(|| {
-            let span = tracing::info_span!("request", id = %"0123", again = tracing::field::Empty);
+            let span = tracing::info_span!(target: "gateway::edge", "request", request_id = %"0123", again = tracing::field::Empty);
             span.in_scope(|| {
                 tracing::info!(
                     target: "gateway::layers::trace",
@@ -321,8 +318,8 @@ mod tests {
         assert_eq!(
             found,
             [
-                r#"{"timestamp":"","level":"INFO","message":"answered","rows":7,"ms":1.5,"slow":false,"left":-1,"err":"","who":"crm","target":"gateway::layers::trace","spans":[{"id":"0123","name":"request"}]}"#,
-                r#"{"timestamp":"","level":"WARN","message":"within","target":"tieline::log::json::tests","spans":[{"id":"0123","again":2,"name":"request"},{"name":"inner"}]}"#,
+                r#"{"timestamp":"","level":"INFO","message":"answered","rows":7,"ms":1.5,"slow":false,"left":-1,"err":"","who":"crm","target":"gateway::layers::trace","request_id":"0123"}"#,
+                r#"{"timestamp":"","level":"WARN","message":"within","target":"tieline::log::json::tests","request_id":"0123","again":2,"spans":[{"name":"inner"}]}"#,
                 r#"{"timestamp":"","level":"ERROR","message":"outside","ms":null,"target":"tieline::log::json::tests"}"#,
             ]
         );
