@@ -16,6 +16,8 @@ pub mod listing;
 pub mod loss;
 pub mod names;
 pub mod page;
+#[cfg(any(test, feature = "properties"))]
+pub mod properties;
 pub mod quirks;
 pub mod related;
 pub mod sweep;

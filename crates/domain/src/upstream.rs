@@ -8,6 +8,8 @@ mod facts;
 mod list;
 mod mapping;
 mod news;
+#[cfg(any(test, feature = "properties"))]
+pub(crate) mod properties;
 mod scan;
 mod strict;
 mod voiso;

@@ -70,7 +70,7 @@ pub(super) fn read_one<'a, T: Read<'a>>(body: &'a [u8]) -> Result<T, PageError> 
     Ok(row)
 }
 
-fn text(body: &[u8]) -> Result<&str, PageError> {
+pub(super) fn text(body: &[u8]) -> Result<&str, PageError> {
     simdutf8::basic::from_utf8(body).map_err(|_| {
         // The second reading finds the place.
         let at = std::str::from_utf8(body).map_or_else(|error| error.valid_up_to(), str::len);

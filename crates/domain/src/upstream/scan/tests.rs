@@ -1,61 +1,11 @@
 //! The reader beside serde_json, which must read the same from every text.
 
-use std::cell::RefCell;
-
 use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
+use crate::upstream::properties::{by_serde_json, scanned};
 use crate::upstream::strict::{Read, Str, object};
-
-/// A text as a tree. Numbers that are no `u64` are all one, since nothing here reads them.
-fn scanned(text: &str) -> Option<Value> {
-    let mut scan = Scan::new(text);
-    let tree = tree(&mut scan).ok()?;
-    scan.end().ok().map(|()| tree)
-}
-
-fn tree(scan: &mut Scan<'_>) -> Result<Value, Fault> {
-    match scan.next()? {
-        b'[' => {
-            let mut values = Vec::new();
-            scan.list(|scan| tree(scan).map(|value| values.push(value)))?;
-            Ok(Value::Array(values))
-        }
-        b'{' => {
-            let members = RefCell::new(serde_json::Map::new());
-            scan.object(str::to_owned, |scan, key| {
-                tree(scan).map(|value| drop(members.borrow_mut().insert(key, value)))
-            })?;
-            Ok(Value::Object(members.into_inner()))
-        }
-        _ => Ok(match scan.scalar()? {
-            Scalar::Null => Value::Null,
-            Scalar::Bool(flag) => Value::Bool(flag),
-            Scalar::Whole(number) => Value::from(number),
-            Scalar::OtherNumber => other_number(),
-            Scalar::Text(text) => Value::from(text),
-        }),
-    }
-}
-
-fn other_number() -> Value {
-    Value::from(-1)
-}
-
-fn by_serde_json(text: &str) -> Option<Value> {
-    fn same(value: Value) -> Value {
-        match value {
-            Value::Number(number) if !number.is_u64() => other_number(),
-            Value::Array(values) => values.into_iter().map(same).collect(),
-            Value::Object(members) => {
-                members.into_iter().map(|(key, it)| (key, same(it))).collect()
-            }
-            other => other,
-        }
-    }
-    serde_json::from_str(text).ok().map(same)
-}
 
 fn assert_same(text: &str) {
     assert_eq!(scanned(text), by_serde_json(text), "{text:?}");

@@ -5,7 +5,8 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark may")]
 #![expect(clippy::disallowed_types, reason = "no runtime is here whose time could be paused")]
 
-use std::borrow::Cow;
+mod page;
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -19,93 +20,15 @@ use domain::quirks::{Quirks, TimeZoneName};
 use domain::related::Related;
 use domain::upstream::{Context, Rules, dialect_assumed};
 use domain::visibility::Visibility;
-use serde::{Deserialize, Serialize};
+use page::{Answer, Named, Text, USERS, Wire};
+use serde::Serialize;
 use serde_json::Value;
 
-/// The vendor's documented page, of one user.
-const DOCUMENTED: &str = include_str!("../golden/v1_users/voiso-v4__documented_user/page_1.json");
-/// Every fourth name has escapes, and every fourth one letters beyond ASCII.
-const NAMES: [&str; 4] = ["Jane Doe", r#"Bob \"Bobby\" Tables"#, "Ana Maria da Silva", "Şükrü Öz"];
-const USERS: usize = 100;
 const ROUNDS: usize = 100;
 /// How often a round does the same to a page. Short rounds are seldom interrupted.
 const PAGES: u32 = 4;
 /// How often a round writes each record, so that reading the clock costs little beside it.
 const RECORDS: u32 = 20;
-
-/// A page as the vendor sends it: keys in the documented order and no space.
-fn page() -> String {
-    let compact = DOCUMENTED.replace('\n', "").replace("\": ", "\":");
-    let (head, rest) = compact.split_once('[').unwrap();
-    let (row, tail) = rest.rsplit_once(']').unwrap();
-    let live = row.replace(r#""deleted_at":"2025-11-11T12:00:00.216Z""#, r#""deleted_at":null"#);
-    let rows: Vec<String> = (0..USERS)
-        .map(|n| {
-            live.replace("1234", &(10_000 + n).to_string())
-                .replace("Jane Doe", NAMES[n % NAMES.len()])
-                .replace("[email protected]", &format!("agent.{n}@cc1.example.com"))
-        })
-        .collect();
-    format!("{head}[{}]{tail}", rows.join(","))
-}
-
-/// A text that serde_json borrows from the page where it can.
-#[derive(Deserialize, Serialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-#[derive(Deserialize)]
-struct Answer<'a> {
-    #[serde(borrow)]
-    users: Vec<Wire<'a>>,
-}
-
-/// The fields of a user that a record needs.
-#[derive(Deserialize)]
-struct Wire<'a> {
-    #[serde(borrow)]
-    id: Text<'a>,
-    name: Option<Text<'a>>,
-    email: Option<Text<'a>>,
-    sip_account: Option<Text<'a>>,
-    extension: Option<Text<'a>>,
-    caller_id: Option<Text<'a>>,
-    employee_id: Option<Text<'a>>,
-    timezone: Option<Text<'a>>,
-    security_access_group: Option<Named<'a>>,
-    teams: Vec<Named<'a>>,
-    supervised_teams: Vec<Named<'a>>,
-    queues: Vec<Named<'a>>,
-    webrtc_ringtone: Option<Ringtone<'a>>,
-    channel_profiles: Vec<Profile<'a>>,
-    skills: Vec<Skill<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Named<'a> {
-    id: u64,
-    #[serde(borrow)]
-    name: Option<Text<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Ringtone<'a> {
-    #[serde(borrow)]
-    name: Option<Text<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Profile<'a> {
-    #[serde(borrow)]
-    identifier: Text<'a>,
-    name: Option<Text<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Skill<'a> {
-    #[serde(borrow)]
-    skill: Named<'a>,
-    value: u32,
-}
 
 /// A legacy record of v1 users.
 #[derive(Serialize)]
@@ -227,7 +150,7 @@ fn of_page<'a, T>(part: &'static str, name: &'static str, work: impl Fn() -> T +
 }
 
 fn main() {
-    let text = page();
+    let text = page::page();
     let body = text.as_bytes();
     let (rules, related, visibility) =
         (Rules::default(), Related::default(), Visibility::Everything);
