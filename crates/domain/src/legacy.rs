@@ -65,7 +65,7 @@ pub struct Endpoint {
 }
 
 /// The records that an endpoint lists, and how one is written.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub enum Lists {
     /// Users who exist.
     Users(UserRecord),

@@ -34,6 +34,26 @@ pub struct Related {
 }
 
 impl Related {
+    /// Whether nothing is joined.
+    pub fn is_empty(&self) -> bool {
+        let Related {
+            answers,
+            lacking,
+            teams_of,
+            supervised_teams_of,
+            queues_of,
+            skills_of,
+            caller_ids,
+        } = self;
+        answers.is_empty()
+            && lacking.is_empty()
+            && teams_of.is_empty()
+            && supervised_teams_of.is_empty()
+            && queues_of.is_empty()
+            && skills_of.is_empty()
+            && caller_ids.is_empty()
+    }
+
     /// Adds a listing that was read whole.
     pub fn add(&mut self, listing: Listing, items: Vec<Item<'static>>) {
         self.answers.insert(listing, items);

@@ -23,6 +23,7 @@ mod outcome;
 mod reading;
 mod rows;
 mod shared;
+mod unchanged;
 mod windows;
 
 use std::collections::HashSet;
@@ -77,6 +78,8 @@ pub struct Sweep {
     found: Option<Rows>,
     /// Whether pages were asked for before the first one told how many there are.
     is_expecting: bool,
+    /// Whether unchanged pages gave a list that was in doubt, so that every page has to be read.
+    distrusts_unchanged: bool,
     story: Story,
 }
 
@@ -97,6 +100,7 @@ impl Sweep {
             failed: None,
             found: None,
             is_expecting: false,
+            distrusts_unchanged: false,
             story: Story { paging_proven: limits.paging_proven, ..Story::default() },
         }
     }
@@ -118,7 +122,7 @@ impl Sweep {
             if let Some(found) = self.found.take() {
                 return Next::Done(self.just(found));
             }
-            if let Some(failure) = self.failed {
+            if let Some(failure) = self.failure() {
                 return Next::Failed(failure);
             }
             let windows = self.reading.ask(room);
@@ -133,7 +137,9 @@ impl Sweep {
 
     /// Takes what a window gave. A window that is no longer waited for is ignored.
     pub fn put(&mut self, window: Window, mut rows: Rows) {
-        self.story.pages += 1;
+        if !self.takes(&rows) {
+            return;
+        }
         if rows.total > self.limits.rows_max {
             self.failed = Some(Failure::TooLarge { rows_max: self.limits.rows_max });
             return;

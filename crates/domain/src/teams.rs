@@ -48,6 +48,11 @@ impl TeamsOfUsers {
         }
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Adds those of another page.
     pub fn extend(&mut self, others: TeamsOfUsers) {
         self.0.extend(others.0);

@@ -19,6 +19,7 @@ use limits::{Pause, Share};
 use tokio::time::Instant;
 
 use crate::cache::answers::{Answers, Given};
+use crate::cache::pages::Pages;
 use crate::cache::whole::Whole;
 use crate::error::Error;
 use crate::layer::call::{Call, ListCall, Listed};
@@ -35,6 +36,7 @@ pub(crate) struct Line {
     pub(crate) key: Arc<Key>,
     pub(crate) pause: Arc<Pause>,
     pub(crate) answers: Arc<Answers>,
+    pub(crate) pages: Option<Arc<Pages>>,
     /// What its lists may hold.
     pub(crate) share: Share,
     /// The whole line.
@@ -77,8 +79,9 @@ impl Line {
         self.upstream.is_at_ease(&self.pause)
     }
 
-    /// Drops the answers that are kept, for their memory.
+    /// Drops the answers and pages that are kept, for their memory.
     pub(crate) fn drop_kept(&self) {
         self.answers.drop_kept();
+        self.pages.iter().for_each(|pages| pages.drop_kept());
     }
 }

@@ -26,6 +26,7 @@ use transport::body::Body;
 use transport::client::Client;
 
 use crate::cache::answers::Answers;
+use crate::cache::pages::Pages;
 use crate::caller::{Caller, Callers};
 use crate::edge::{admit, cors, describe, openapi, rescue, shed, sunset, trace, untranslated};
 use crate::error::Error;
@@ -239,6 +240,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) client: Client,
     /// Places for answers of the caller's own.
     pub(crate) answers: Arc<Answers>,
+    /// The caller's own pages that may be unchanged when they are asked for again.
+    pub(crate) pages: Option<Arc<Pages>>,
     /// What the caller's lists may hold.
     pub(crate) share: Share,
     pub(crate) roster: Option<Roster>,
@@ -248,8 +251,8 @@ pub(crate) struct Parts<'a> {
 
 /// One caller's line, from a plan to the upstream and back.
 pub(crate) fn line(parts: Parts<'_>) -> Line {
-    let Parts { config, caller, upstream, client, answers, share, roster, metrics, exporter } =
-        parts;
+    let Parts { config, caller, upstream, client, answers, pages, .. } = parts;
+    let Parts { share, roster, metrics, exporter, .. } = parts;
     let upstream = || Arc::clone(upstream);
     let metrics = || metrics.clone();
     let lookups = &config.lookups;
@@ -257,8 +260,10 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
     let (joined, pause) = (Arc::<relate::JoinedLists>::default(), Arc::default());
     // A refused key sees nothing any more of what was kept for it.
     let (kept, known, related) = (Arc::clone(&answers), groups.clone(), Arc::clone(&joined));
+    let kept_pages = pages.clone();
     let key = Arc::new(Key::new(move || {
         kept.forget();
+        kept_pages.iter().for_each(|pages| pages.forget());
         known.forget();
         related.forget();
     }));
@@ -347,6 +352,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
             upstream(),
             visibility(),
             Arc::clone(&key),
+            pages.clone(),
             metrics(),
         )))
         .layer(layer(retry))
@@ -372,7 +378,8 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
     // Equal requests share one reading; answers may be kept for a while.
     let sharing = share::Share { answers: Arc::clone(&answers), deadline, metrics: metrics() };
     let calls = Stage::new(layer(sharing).layer(readings.clone()));
-    Line { upstream: upstream(), credential, key, pause, answers, share, calls, readings, lists }
+    let upstream = upstream();
+    Line { upstream, credential, key, pause, answers, pages, share, calls, readings, lists }
 }
 
 /// How many of its upstream's places a caller may have. Where an upstream has several callers, none has

@@ -52,6 +52,8 @@ impl Config {
         self.roster = None;
         self.cache.fresh_for = Duration::ZERO;
         self.cache.stale_if_error = Duration::ZERO;
+        // Recordings hold whole pages.
+        self.cache.revalidate = Some(false);
         self.passthrough = None;
         self.shadow = None;
         self.cors = None;

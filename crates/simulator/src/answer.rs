@@ -22,12 +22,14 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
     /// Whether to send half of the body and then cut the connection.
     pub(crate) cut: bool,
+    /// Whether its tag stays the same when the body changes.
+    pub(crate) tag_lies: bool,
 }
 
 impl Answer {
     pub(crate) fn json(status: u16, body: impl Into<Bytes>) -> Answer {
         let headers = vec![(CONTENT_TYPE, JSON)];
-        Answer { status, headers, body: body.into(), cut: false }
+        Answer { status, headers, body: body.into(), cut: false, tag_lies: false }
     }
 
     /// `{"error": text}`

@@ -63,12 +63,13 @@ pub(crate) fn told(answer: &Answer, credential: Option<&str>, plan: &Plan) -> Op
     tells.then(|| format!("refused: Authorization: {}", credential.unwrap_or("(none)")))
 }
 
-/// Compresses and cuts an otherwise finished answer.
+/// Compresses and cuts an otherwise finished answer, and says whether its tag lies.
 pub(crate) fn pack(mut answer: Answer, plan: &Plan) -> Answer {
     if plan.faults.gzip_unasked {
         answer.body = spoil::gzip(&answer.body).into();
         answer = answer.header(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     answer.cut = plan.truncate;
+    answer.tag_lies = plan.faults.tag_lies;
     answer
 }

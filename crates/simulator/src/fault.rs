@@ -108,6 +108,8 @@ pub struct Faults {
     pub keys_unauthorized: Vec<String>,
     /// No answer ever comes.
     pub stall: bool,
+    /// With tags: the tag is of the request, not of the page, and so stays when the page changes.
+    pub tag_lies: bool,
     /// Another JSON value follows the body.
     pub trailing_garbage: bool,
     /// The body begins with a byte order mark.

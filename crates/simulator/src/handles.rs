@@ -9,6 +9,7 @@ use crate::fault::Faults;
 use crate::legacy::{self, Endpoint};
 use crate::locked::lock;
 use crate::people::record::{Text, User};
+use crate::settings::Tags;
 use crate::stats::Stats;
 use crate::store::churn::{Churn, Churning};
 use crate::vonage::user::documented;
@@ -26,6 +27,11 @@ impl Simulator {
     /// Replaces the churn; `None` stops it.
     pub fn set_churn(&self, churn: Option<Churn>) {
         *lock(&self.0.churning) = churn.map(Churning::new);
+    }
+
+    /// Gives answers other tags, or none.
+    pub fn set_tags(&self, tags: Tags) {
+        *lock(&self.0.tags) = tags;
     }
 
     /// The counts since the start or the last reset.

@@ -29,6 +29,7 @@ mod settings;
 mod simulator;
 mod stats;
 mod store;
+mod tag;
 mod voiso;
 mod vonage;
 
@@ -39,7 +40,7 @@ pub use crate::people::data::FIRST_ID;
 pub use crate::people::record::{
     Capacity, ChannelProfile, Named, Ringtone, SkillLevel, Text, User,
 };
-pub use crate::settings::{Dialect, Settings, TeamsAt, VonageSettings};
+pub use crate::settings::{Dialect, Settings, Tags, TeamsAt, VonageSettings};
 pub use crate::simulator::Simulator;
 pub use crate::stats::Stats;
 pub use crate::store::Order;

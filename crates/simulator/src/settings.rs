@@ -35,6 +35,18 @@ impl TeamsAt {
     }
 }
 
+/// Whether answers of the new API have a tag, and 304 is an answer to a client that has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tags {
+    /// No tags.
+    #[default]
+    None,
+    /// As Rails makes them.
+    Weak,
+    /// Without `W/`.
+    Strong,
+}
+
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The new API. The legacy face is the same for each.
@@ -55,6 +67,7 @@ pub struct Settings {
     pub teams_at: TeamsAt,
     /// Serve `GET /api/v4/security_access_groups`.
     pub groups_list: bool,
+    pub tags: Tags,
     pub vonage: VonageSettings,
 }
 
@@ -74,6 +87,7 @@ impl Default for Settings {
             teams_list: false,
             teams_at: TeamsAt::default(),
             groups_list: false,
+            tags: Tags::default(),
             vonage: VonageSettings::default(),
         }
     }

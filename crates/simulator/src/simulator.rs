@@ -19,10 +19,11 @@ use crate::legacy::Endpoint;
 use crate::locked::lock;
 use crate::people::record::{Named, User};
 use crate::request::credential;
-use crate::settings::{Dialect, Settings};
+use crate::settings::{Dialect, Settings, Tags};
 use crate::stats::Counters;
 use crate::store::Store;
 use crate::store::churn::Churning;
+use crate::tag::tagged;
 use crate::vonage::index::Index;
 use crate::vonage::route::Route;
 use crate::vonage::token::Tokens;
@@ -44,6 +45,7 @@ pub(crate) struct Inner {
     pub(crate) tokens: Mutex<Tokens>,
     pub(crate) index: Mutex<Index>,
     pub(crate) counters: Counters,
+    pub(crate) tags: Mutex<Tags>,
 }
 
 impl Simulator {
@@ -58,6 +60,7 @@ impl Simulator {
             tokens: Mutex::default(),
             index: Mutex::default(),
             counters: Counters::default(),
+            tags: Mutex::new(settings.tags),
             settings,
         }))
     }
@@ -117,7 +120,7 @@ impl Simulator {
         let Some(answer) = answer else {
             return std::future::pending().await;
         };
-        guard.leave(answer.status);
+        guard.leave(answer.status, answer.body.len());
         answer.into_response()
     }
 
@@ -143,7 +146,7 @@ impl Simulator {
             return Some(Answer::not_found());
         }
         let credential = credential(request.headers());
-        match self.0.settings.dialect {
+        let answer = match self.0.settings.dialect {
             Dialect::VoisoV4 if path.starts_with("/api/v4/") => {
                 voiso::answer(self, path, query, credential)
             }
@@ -151,7 +154,8 @@ impl Simulator {
                 vonage::answer(self, path, query, request.headers())
             }
             _ => Some(Answer::not_found()),
-        }
+        };
+        Some(tagged(answer?, *lock(&self.0.tags), request.uri(), request.headers()))
     }
 
     async fn legacy(&self, endpoint: Endpoint, request: Request<Body>) -> Answer {

@@ -35,6 +35,8 @@ pub struct Stats {
     /// The most requests answered at the same time.
     pub in_flight_max: u64,
     pub statuses: BTreeMap<u16, u64>,
+    /// Bytes of all bodies.
+    pub body_bytes: u64,
     /// Requests whose caller left before the answer.
     pub abandoned: u64,
     pub changes: u64,
@@ -75,29 +77,33 @@ impl Counters {
             stats.in_flight += 1;
             stats.in_flight_max = stats.in_flight_max.max(stats.in_flight);
         });
-        Guard { counters: self.clone(), status: None }
+        Guard { counters: self.clone(), answered: None }
     }
 }
 
 #[derive(Debug)]
 pub(crate) struct Guard {
     counters: Counters,
-    status: Option<u16>,
+    /// Status and bytes of the answer.
+    answered: Option<(u16, usize)>,
 }
 
 impl Guard {
-    pub(crate) fn leave(mut self, status: u16) {
-        self.status = Some(status);
+    pub(crate) fn leave(mut self, status: u16, body_bytes: usize) {
+        self.answered = Some((status, body_bytes));
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        let status = self.status;
+        let answered = self.answered;
         self.counters.with(|stats| {
             stats.in_flight = stats.in_flight.saturating_sub(1);
-            match status {
-                Some(status) => *stats.statuses.entry(status).or_default() += 1,
+            match answered {
+                Some((status, bytes)) => {
+                    *stats.statuses.entry(status).or_default() += 1;
+                    stats.body_bytes += bytes as u64;
+                }
                 None => stats.abandoned += 1,
             }
         });

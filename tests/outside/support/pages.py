@@ -33,6 +33,7 @@ NOT_RUN = {
     "bash .ci/run": "this check is a part of it",
     "tests/bench/cpu.py": "measures for minutes, with the build of the line above it",
     "tests/bench/pollers.py": "measures for a minute, with the build of the line above it",
+    "tests/bench/unchanged.py": "measures for a minute, with the build of the line above it",
     "cargo bench ": "measures, with a build of its own",
     "cargo run --release --locked --manifest-path tests/bench/readers": "builds crates that nothing else needs",
     "tests/bench/pictures.py": "writes into the tree; pages.sh runs it with --check",

@@ -33,6 +33,7 @@ mod lists {
     mod roster;
     mod sharing;
     mod team_places;
+    mod unchanged;
     mod v1_users;
     mod whole_or_error;
 }

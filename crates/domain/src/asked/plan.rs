@@ -79,7 +79,7 @@ impl Groups {
 }
 
 /// The upstream ids a group name stands for: never empty, more than one where groups share a name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct GroupIds {
     ids: Vec<Id<'static>>,
     name: GroupName,
@@ -272,6 +272,12 @@ impl UserFilter<GroupName> {
 }
 
 impl UserFilter<GroupIds> {
+    /// About how much memory it holds besides itself and its ids.
+    pub fn bytes(&self) -> usize {
+        let group = self.group.as_ref().map(|group| &group.name.0);
+        self.texts.iter().flatten().chain(group).map(TextFilter::bytes).sum()
+    }
+
     /// The group, once looked up.
     pub fn group(&self) -> Option<&GroupIds> {
         self.group.as_ref()

@@ -341,6 +341,13 @@ pub(super) const DELETED_USER: EntryRecord = EntryRecord(&DELETED_USER_FIELDS);
 #[derive(Debug, Clone, Copy)]
 pub struct UserRecord(pub(super) &'static [Field<OfUser>]);
 
+impl PartialEq for UserRecord {
+    /// Whether they are the record of one table of fields.
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.0, other.0)
+    }
+}
+
 impl UserRecord {
     /// Appends the record of one user.
     pub fn write(self, user: &User<'_>, quirks: &Quirks, out: &mut Vec<u8>, notes: &mut Notes) {
@@ -360,6 +367,13 @@ impl UserRecord {
 /// A record of an id and a name.
 #[derive(Debug, Clone, Copy)]
 pub struct EntryRecord(pub(super) &'static [Field<OfEntry>]);
+
+impl PartialEq for EntryRecord {
+    /// Whether they are the record of one table of fields.
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.0, other.0)
+    }
+}
 
 impl EntryRecord {
     /// Appends the record of one team or deleted user.

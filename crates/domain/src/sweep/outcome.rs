@@ -193,6 +193,8 @@ impl List {
 pub struct Story {
     /// Pages read, all of them.
     pub pages: u64,
+    /// Those of them that the upstream says have not changed since they were last read.
+    pub pages_unchanged: u64,
     /// Seams that disagreed and were read again.
     pub seams_repaired: u64,
     /// Times the whole list was read again.
@@ -211,6 +213,7 @@ impl Story {
     /// Adds another list's, for an answer made of several.
     pub fn add(&mut self, other: &Story) {
         self.pages += other.pages;
+        self.pages_unchanged += other.pages_unchanged;
         self.seams_repaired += other.seams_repaired;
         self.restarts += other.restarts;
         self.total_mismatch |= other.total_mismatch;

@@ -56,6 +56,8 @@ pub struct Rows {
     pub notes: Vec<(usize, u32, Notes)>,
     /// The listed records that are no users, by row.
     pub items: Vec<(usize, Item<'static>)>,
+    /// Whether they are of an earlier reading, and the upstream says that the page has not changed since.
+    pub is_unchanged: bool,
 }
 
 impl Rows {
@@ -93,7 +95,7 @@ impl Rows {
     }
 
     /// About how many bytes it holds.
-    pub(super) fn held(&self) -> usize {
+    pub fn held(&self) -> usize {
         let items = self.items.iter().map(|(_, item)| size_of_val(item) + item.id.len() + 32);
         self.bytes.capacity()
             + (self.keys.capacity() + self.ids.capacity()) * size_of::<u64>()
@@ -200,8 +202,8 @@ impl Rows {
             return;
         }
         let mut first: HashMap<u64, usize> = HashMap::new();
-        let (total, documented, views) = (self.total, self.documented, self.views);
-        let mut merged = Rows { total, documented, views, ..Rows::default() };
+        let Rows { total, documented, views, is_unchanged, .. } = *self;
+        let mut merged = Rows { total, documented, views, is_unchanged, ..Rows::default() };
         for row in 0..self.keys.len() {
             let this = row..row + 1;
             let before = *first.entry(self.keys[row]).or_insert(row);

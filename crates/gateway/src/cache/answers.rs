@@ -120,7 +120,7 @@ impl std::fmt::Debug for Answers {
 }
 
 /// Where no answers are kept, it is believed of so many questions that no user fits them: about a thousand.
-const MISSES_BYTES_MAX: u64 = 1 << 20;
+pub(crate) const MISSES_BYTES_MAX: u64 = 1 << 20;
 
 /// What an answer costs beside its bytes.
 const ENTRY_BYTES: usize = 512;

@@ -83,6 +83,8 @@ pub(crate) struct ListCall {
     pub(crate) audience: Option<Arc<Askers>>,
     /// Whether every user seen is to be told, for the roster.
     pub(crate) for_roster: bool,
+    /// Whether every page has to be read, also one that has not changed.
+    pub(crate) is_read_anew: bool,
     pub(crate) deadline: Instant,
     pub(crate) behalf: Behalf,
 }
@@ -91,8 +93,18 @@ impl ListCall {
     /// A list with nothing joined to it yet.
     pub(crate) fn new(listing: Listing, ask: Ask, deadline: Instant, behalf: Behalf) -> Self {
         let (related, audience) = (Arc::default(), None);
-        let for_roster = false;
-        ListCall { listing, place: None, ask, related, audience, for_roster, deadline, behalf }
+        let (place, for_roster, is_read_anew) = (None, false, false);
+        ListCall {
+            listing,
+            place,
+            ask,
+            related,
+            audience,
+            for_roster,
+            is_read_anew,
+            deadline,
+            behalf,
+        }
     }
 
     /// Whether one row is all that is wanted.
@@ -131,7 +143,7 @@ pub trait Look: fmt::Debug + Send + Sync {
 }
 
 /// See [`Ask::Rows`].
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct RowsAsk {
     pub(crate) lists: Lists,
     pub(crate) quirks: Arc<Quirks>,
@@ -161,7 +173,7 @@ impl Ask {
 }
 
 /// What a list was read for beside its rows.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Found {
     /// Groups, where [`Ask::Groups`] asked.
     pub(crate) groups: Groups,
@@ -172,6 +184,11 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    /// Whether it was read for its rows alone.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.groups.is_empty() && self.teams.is_empty() && self.sightings.is_empty()
+    }
+
     /// Adds what another page told.
     pub(crate) fn extend(&mut self, other: Found) {
         self.groups.extend(other.groups);
@@ -219,6 +236,8 @@ impl Listed {
 pub(crate) struct PageCall {
     pub(crate) list: Arc<ListCall>,
     pub(crate) window: Window,
+    /// Whether it has to be read, also if it has not changed.
+    pub(crate) is_read_anew: bool,
 }
 
 /// What `exchange` gives back.
@@ -234,6 +253,8 @@ pub(crate) struct Attempt {
     /// Below the base URL.
     pub(crate) target: PathAndQuery,
     pub(crate) accept: &'static str,
+    /// The tag of the page that is kept, if one is. With it 304 is an answer.
+    pub(crate) if_none_match: Option<HeaderValue>,
     pub(crate) deadline: Instant,
     pub(crate) behalf: Behalf,
 }

@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, USER_AGENT};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, IF_NONE_MATCH, USER_AGENT,
+};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use limits::Pause;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -125,6 +127,9 @@ impl Sending {
         headers.insert(ACCEPT, HeaderValue::from_static(attempt.accept));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.insert(USER_AGENT, AGENT);
+        if let Some(tag) = &attempt.if_none_match {
+            headers.insert(IF_NONE_MATCH, tag.clone());
+        }
         if let Some(origin) = &attempt.behalf.origin {
             origin.pass_on(span.map_or(&origin.trace, Exchange::trace), request.headers_mut());
         }

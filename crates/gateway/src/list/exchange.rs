@@ -1,5 +1,6 @@
 //! A page in hub words becomes an HTTP exchange, and its answer rows. Refusals are read here, and
-//! pages strictly; a page that cannot be used never becomes an empty one.
+//! pages strictly; a page that cannot be used never becomes an empty one. A page that was read before, and has a
+//! tag, is asked for on the condition that it has changed; if it has not, its rows are given again.
 
 use std::sync::Arc;
 
@@ -7,13 +8,15 @@ use bytes::Bytes;
 use domain::hub::{Id, Named, State, User};
 use domain::listing::Listing;
 use domain::page::{Page, View};
+use domain::sweep::Window;
 use domain::upstream::{Context, PageError, Refusal};
 use domain::visibility::Visibility;
 use http::header::CONTENT_TYPE;
 use http::uri::PathAndQuery;
-use http::{Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use limits::{LARGE_BYTES, blocking};
 
+use crate::cache::pages::{KeptPage, PageQuestion, Pages, tag};
 use crate::error::Error;
 use crate::layer::call::{Ask, Attempt, Found, ListCall, PageCall, PageRead, RowsAsk};
 use crate::layer::{Answering, Around, Below};
@@ -31,6 +34,8 @@ struct Reader {
     visibility: Visibility,
     /// What is known of the caller's key.
     key: Arc<Key>,
+    /// The caller's pages that may be unchanged; `None` where none are kept.
+    pages: Option<Arc<Pages>>,
     metrics: Metrics,
 }
 
@@ -39,9 +44,10 @@ impl Exchange {
         upstream: Arc<Upstream>,
         visibility: Visibility,
         key: Arc<Key>,
+        pages: Option<Arc<Pages>>,
         metrics: Metrics,
     ) -> Self {
-        Exchange(Arc::new(Reader { upstream, visibility, key, metrics }))
+        Exchange(Arc::new(Reader { upstream, visibility, key, pages, metrics }))
     }
 }
 
@@ -63,19 +69,31 @@ impl Exchange {
         if let Some(state) = reader.key.fresh_refusal() {
             return Err(refused(state, reader.upstream.dialect.facts().scope));
         }
-        let (listing, filter) = (&page.list.listing, page.list.ask.filter());
-        let (dialect, place) = (reader.upstream.dialect, page.list.place.as_deref());
-        let request = dialect.page_request(listing, place, filter, page.window);
+        let (dialect, list) = (reader.upstream.dialect, &page.list);
+        let (listing, place) = (&list.listing, list.place.as_deref());
+        let request = dialect.page_request(listing, place, list.ask.filter(), page.window);
         let is_filtered = request.is_filtered;
-        // Only a filter's value that is long enough to break a URI gives none.
-        let target = PathAndQuery::from_maybe_shared(Bytes::from(request.target));
+        let target = target(request.target)?;
+        let (question, known) = reader.known(&page, &target);
         let attempt = Attempt {
-            target: target.map_err(|_| Error::BadFilter)?,
+            target,
             accept: request.accept,
-            deadline: page.list.deadline,
-            behalf: page.list.behalf.clone(),
+            if_none_match: known.as_ref().map(|page| page.tag.clone()),
+            deadline: list.deadline,
+            behalf: list.behalf.clone(),
         };
-        let answer = inner.ask(attempt).await?;
+        let generation = reader.pages.as_ref().map(|pages| pages.generation());
+        let again = known.is_some().then(|| Attempt { if_none_match: None, ..attempt.clone() });
+        let mut answer = inner.ask(attempt).await?;
+        if let (Some(known), Some(again)) = (&known, again)
+            && answer.status() == StatusCode::NOT_MODIFIED
+        {
+            if let Some(read) = reader.unchanged(known, generation) {
+                return Ok(read);
+            }
+            // What was kept was forgotten meanwhile.
+            answer = inner.ask(again).await?;
+        }
         let may_be_id = place.is_some_and(|place| place.may_be_id);
         if let Some(error) = reader.refusal(listing, answer.status(), is_filtered, may_be_id) {
             return Err(error);
@@ -83,22 +101,43 @@ impl Exchange {
         if !is_json(&answer) {
             return Err(Error::BadType);
         }
+        let tag = reader.tag(&answer, question.as_ref().filter(|_| known.is_some()));
+        let keep = tag.map(|tag| Keep { tag, question, generation, window: page.window });
         let body = answer.into_body();
         // Each question that shares the page looks at every row.
         let questions = page.list.audience.as_ref().map_or(1, |audience| audience.waiting());
         if body.len().saturating_mul(questions) < LARGE_BYTES {
-            return reader.page(&page.list, &body, is_filtered);
+            return reader.page(&page.list, &body, is_filtered, keep);
         }
         let reader = Arc::clone(reader);
-        blocking(move || reader.page(&page.list, &body, is_filtered)).await?
+        blocking(move || reader.page(&page.list, &body, is_filtered, keep)).await?
     }
 }
 
+/// How a page is to be kept that has a tag.
+struct Keep {
+    tag: HeaderValue,
+    /// `None` where nothing was kept yet, and so nothing was looked for.
+    question: Option<PageQuestion>,
+    /// Of what was kept when the page was asked for.
+    generation: Option<u64>,
+    window: Window,
+}
+
 impl Reader {
-    fn page(&self, call: &ListCall, body: &[u8], is_filtered: bool) -> Result<PageRead, Error> {
+    fn page(
+        &self,
+        call: &ListCall,
+        body: &[u8],
+        is_filtered: bool,
+        keep: Option<Keep>,
+    ) -> Result<PageRead, Error> {
         let read = self.read(call, body, is_filtered)?;
         self.key.note_acceptance();
         self.scan_fields(&call.listing, body);
+        if let Some(keep) = keep {
+            self.keep(call, keep, &read, body.len());
+        }
         Ok(read)
     }
 
@@ -119,11 +158,68 @@ impl Reader {
             );
         }
     }
+}
 
+/// Pages that may be unchanged.
+impl Reader {
+    /// What is kept of a page. As long as nothing is, nothing is looked for.
+    fn known(
+        &self,
+        page: &PageCall,
+        target: &PathAndQuery,
+    ) -> (Option<PageQuestion>, Option<Arc<KeptPage>>) {
+        let Some(pages) = self.pages.as_ref().filter(|pages| pages.has_any()) else {
+            return (None, None);
+        };
+        let question = pages.question(&page.list, target, pages.generation());
+        let known = question.as_ref().filter(|_| !page.is_read_anew);
+        let known = known.and_then(|question| pages.get(question));
+        (question, known)
+    }
+
+    /// The kept rows of a page that has not changed; `None` if they were forgotten since it was asked for.
+    fn unchanged(&self, known: &KeptPage, generation: Option<u64>) -> Option<PageRead> {
+        let pages = self.pages.as_ref()?;
+        (Some(pages.generation()) == generation).then(|| {
+            self.key.note_acceptance();
+            known.again()
+        })
+    }
+
+    /// The tag of a page that was read. `changed` is a page that was kept under another one.
+    fn tag(&self, answer: &Response<Bytes>, changed: Option<&PageQuestion>) -> Option<HeaderValue> {
+        let pages = self.pages.as_ref()?;
+        let tag = tag(answer.headers());
+        if let Some(question) = changed {
+            self.metrics.page_changed();
+            if tag.is_none() {
+                pages.remove(question);
+            }
+        }
+        tag
+    }
+
+    fn keep(&self, call: &ListCall, keep: Keep, read: &PageRead, body: usize) {
+        let Keep { tag, question, generation, window } = keep;
+        let (Some(pages), Some(generation)) = (&self.pages, generation) else { return };
+        let question = question.or_else(|| {
+            let (place, filter) = (call.place.as_deref(), call.ask.filter());
+            let request = self.upstream.dialect.page_request(&call.listing, place, filter, window);
+            pages.question(call, &target(request.target).ok()?, generation)
+        });
+        if let Some(question) = question.filter(|question| pages.is_current(question)) {
+            pages.put(question, tag, read, body);
+        }
+    }
+}
+
+impl Reader {
     fn read(&self, call: &ListCall, body: &[u8], is_filtered: bool) -> Result<PageRead, Error> {
         let ListCall { listing, ask, related, for_roster, .. } = call;
         let (dialect, rules) = (self.upstream.dialect, &self.upstream.rules);
-        let asks = call.audience.as_ref().map(|audience| audience.questions());
+        // The page of a single question may be kept, so it is rendered also if nobody waits for it any more.
+        let shared = call.audience.as_ref().filter(|audience| audience.len() > 1);
+        let asks = shared.map(|audience| audience.questions());
         let is_of_all = match &asks {
             Some(asks) => asks.iter().flatten().any(|ask| ask.plan.filter.is_everyone()),
             None => ask.is_of_all(),
@@ -192,6 +288,8 @@ impl Reader {
             StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY if is_filtered => {
                 Some(Error::BadFilter)
             }
+            // Nobody asked whether it has changed, so it is no answer.
+            StatusCode::NOT_MODIFIED => Some(Error::RefusedCall { status: 304 }),
             status if status.is_redirection() => Some(Error::Redirect),
             status => Some(Error::RefusedCall { status: status.as_u16() }),
         }
@@ -199,6 +297,9 @@ impl Reader {
 
     fn named(&self, listing: &Listing, refusal: Refusal, is_filtered: bool) -> Error {
         let scope = self.upstream.dialect.scope(listing);
+        if let (Some(pages), Refusal::Unauthorized | Refusal::Forbidden) = (&self.pages, refusal) {
+            pages.forget();
+        }
         let note = |state| {
             self.key.note_refusal(state);
             refused(state, scope)
@@ -226,6 +327,11 @@ impl Reader {
 fn view<'a>(ask: &'a RowsAsk, visibility: &'a Visibility) -> View<'a> {
     let RowsAsk { lists, quirks, plan } = ask;
     View { lists: *lists, quirks, filter: &plan.filter, visibility }
+}
+
+/// Only a filter's value that is long enough to break a URI gives none.
+fn target(target: String) -> Result<PathAndQuery, Error> {
+    PathAndQuery::from_maybe_shared(Bytes::from(target)).map_err(|_| Error::BadFilter)
 }
 
 /// A user as the roster remembers one.

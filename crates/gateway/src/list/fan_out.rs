@@ -82,7 +82,9 @@ impl FanOut {
         let mut sweep = sweep.expecting(expected.map_or(0, |list| list.rows));
         self.share.admits().map_err(|full| self.refused(full))?;
         let call = Arc::new(call);
-        let ask = |window| inner.ask(PageCall { list: Arc::clone(&call), window });
+        let ask = |window, is_read_anew| {
+            inner.ask(PageCall { list: Arc::clone(&call), window, is_read_anew })
+        };
         let mut in_flight = FuturesUnordered::new();
         let (mut found, mut held, mut long) = (Found::default(), 0, None::<Long>);
         let (mut restarts, mut page_bytes) = (0, 0);
@@ -108,8 +110,10 @@ impl FanOut {
                 _ => pages_max,
             };
             let free = if may_go_on { at_once.saturating_sub(in_flight.len()) } else { 0 };
+            let next = sweep.next(free);
+            let is_read_anew = call.is_read_anew || !sweep.trusts_unchanged();
             let mut alone = None;
-            match sweep.next(free) {
+            match next {
                 Next::Done(list) => {
                     if list.story.paging_proven {
                         upstream.set_paging_proven(true);
@@ -134,7 +138,7 @@ impl FanOut {
                         alone = Some(*window);
                     }
                     for window in windows.into_iter().filter(|_| alone.is_none()) {
-                        in_flight.push(Page { window, read: ask(window) });
+                        in_flight.push(Page { window, read: ask(window, is_read_anew) });
                     }
                 }
             }
@@ -146,7 +150,7 @@ impl FanOut {
                 long.holding.shrink(0);
             }
             let next = match alone {
-                Some(window) => Some((window, ask(window).await)),
+                Some(window) => Some((window, ask(window, is_read_anew).await)),
                 None => in_flight.next().await,
             };
             if let Some((window, read)) = next {

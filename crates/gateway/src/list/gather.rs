@@ -106,8 +106,10 @@ impl Gather {
     fn shared(&self, call: &ListCall) -> Option<(Pages, Arc<RowsAsk>)> {
         let Ask::Rows(ask) = &call.ask else { return None };
         // Whom the roster is told of is found by one reading, and background requests wait for nobody.
-        let is_alone =
-            call.for_roster || call.behalf.is_background || call.behalf.wants_failed_rows;
+        let is_alone = call.for_roster
+            || call.is_read_anew
+            || call.behalf.is_background
+            || call.behalf.wants_failed_rows;
         if is_alone || !matches!(call.listing, Listing::Users(_)) {
             return None;
         }

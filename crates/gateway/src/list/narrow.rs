@@ -72,7 +72,7 @@ async fn fails<S: Below<PageCall, PageRead>>(
     list: &Arc<ListCall>,
     window: Window,
 ) -> Option<bool> {
-    match inner.ask(PageCall { list: Arc::clone(list), window }).await {
+    match inner.ask(PageCall { list: Arc::clone(list), window, is_read_anew: true }).await {
         Ok(_) => Some(false),
         Err(error) => is_of_page(&error).then_some(true),
     }

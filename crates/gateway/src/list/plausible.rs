@@ -81,7 +81,8 @@ impl Plausible {
         first: Story,
     ) -> Result<Listed, Error> {
         tokio::time::sleep(PAUSE).await;
-        let mut listed = inner.ask(call.clone()).await?;
+        // Also the pages that an upstream says have not changed: this may be where it is wrong.
+        let mut listed = inner.ask(ListCall { is_read_anew: true, ..call.clone() }).await?;
         listed.list.story.add(&first);
         call.behalf.account.note(|account| account.story = listed.list.story);
         let rows = listed.list.read;

@@ -29,6 +29,7 @@ pub(crate) fn explanation(account: &Account) -> String {
         "source": account.source.map(Source::as_str),
         "upstream_calls": account.upstream_calls,
         "pages": account.story.pages,
+        "pages_unchanged": account.story.pages_unchanged,
         "joined_pages": account.joined_pages,
         "seams_repaired": account.story.seams_repaired,
         "read_again": account.story.restarts,

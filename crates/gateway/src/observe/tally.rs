@@ -139,7 +139,8 @@ pub(super) fn shared() -> Vec<Shared> {
 /// An upstream's status or a slug, from a closed set: a status is any number an upstream likes.
 pub(super) fn outcome_of(outcome: &str) -> &str {
     const KNOWN: &[&str] = &[
-        "200", "400", "401", "403", "404", "406", "409", "422", "429", "500", "502", "503", "504",
+        "200", "304", "400", "401", "403", "404", "406", "409", "422", "429", "500", "502", "503",
+        "504",
     ];
     let is_status = outcome.bytes().all(|byte| byte.is_ascii_digit());
     match (is_status, outcome.bytes().next()) {

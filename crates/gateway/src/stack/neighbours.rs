@@ -443,6 +443,7 @@ async fn pages_of_many_questions() {
         Arc::clone(&caller.line.upstream),
         caller.visibility.clone(),
         Arc::clone(&caller.line.key),
+        None,
         state.metrics.clone(),
     ));
     let exchange = Stage::new(exchange.layer(Tower(below)));
@@ -454,7 +455,8 @@ async fn pages_of_many_questions() {
         let listing = Listing::Users(Which::Live);
         let mut list = ListCall::new(listing, Ask::Rows(ask), deadline, Behalf::default());
         list.audience = Some(audience);
-        let page = PageCall { list: Arc::new(list), window: Window { offset: 0, limit: 100 } };
+        let window = Window { offset: 0, limit: 100 };
+        let page = PageCall { list: Arc::new(list), window, is_read_anew: false };
         let (free, wait) = std::sync::mpsc::channel::<()>();
         let busy = tokio::task::spawn_blocking(move || wait.recv().is_err());
         let mut read = exchange.ask(page);

@@ -13,7 +13,8 @@ use shadow::{Around, Counts, Results, Shadow};
 use tokio::sync::Semaphore;
 use transport::client::{Client, ClientSettings, Lookup, Reach, Resolver, ResolverSettings};
 
-use crate::cache::answers::{Answers, Freshness};
+use crate::cache::answers::{Answers, Freshness, MISSES_BYTES_MAX};
+use crate::cache::pages::Pages;
 use crate::caller::{Caller, Callers};
 use crate::line::upstream::Upstream;
 use crate::observe::groups::memory_there_is;
@@ -106,12 +107,14 @@ impl State {
             let (upstream, client) = upstreams.get(&caller.upstream)?;
             // A client, so a connection pool, of each caller's own.
             let client = Client::reaching(client, reaches.get(&caller.upstream)?);
+            let (answers, pages) = kept(&config);
             let line = super::line(super::Parts {
                 config: &config,
                 caller,
                 upstream,
                 client,
-                answers: answers(&config),
+                answers,
+                pages,
                 share: room.share(share_max),
                 roster: roster.clone(),
                 metrics: &metrics,
@@ -155,16 +158,26 @@ impl State {
     }
 }
 
-/// Room for kept answers: a fair share for each caller, so that one caller's many questions do not push
-/// out another's answers.
-fn answers(config: &Config) -> Arc<Answers> {
-    let settings::Cache { fresh_for, stale_if_error, bytes_max } = config.cache;
+/// Room for one caller's kept answers and pages: a fair share for each caller, so that one caller's many questions
+/// do not push out what is kept for another. If answers are kept, pages have half of it.
+fn kept(config: &Config) -> (Arc<Answers>, Option<Arc<Pages>>) {
+    let settings::Cache { fresh_for, stale_if_error, bytes_max, .. } = config.cache;
     let share = bytes_max / config.callers.len().max(1) as u64;
+    let keeps_answers = !(fresh_for.is_zero() && stale_if_error.is_zero());
+    let of_answers = match (config.cache.revalidates(), keeps_answers) {
+        (false, _) => share,
+        (true, true) => share / 2,
+        (true, false) => MISSES_BYTES_MAX.min(share / 2),
+    };
+    let pages = config
+        .cache
+        .revalidates()
+        .then(|| Pages::new(share - of_answers, config.cache.revalidate_max));
     let codings = config.server.compression.len();
     let readings_max = config.limits.requests_per_caller_max();
     let misses_fresh_for = config.lookups.negative_for;
     let freshness = Freshness { fresh_for, stale_if_error, misses_fresh_for };
-    Answers::new(freshness, share, codings, readings_max)
+    (Answers::new(freshness, of_answers, codings, readings_max), pages)
 }
 
 /// What lists may hold, all together.

@@ -60,6 +60,7 @@ fn attempt(deadline: Duration) -> Attempt {
     Attempt {
         target: PathAndQuery::from_static("/"),
         accept: "application/json",
+        if_none_match: None,
         deadline: Instant::now() + deadline,
         behalf: Behalf::default(),
     }

@@ -44,14 +44,33 @@ pub struct Cache {
     /// For so much longer it is given where the upstream fails.
     #[serde(deserialize_with = "time")]
     pub stale_if_error: Duration,
-    /// Bytes of all of them together.
+    /// Bytes of all of them together, kept pages included.
     #[serde(deserialize_with = "size")]
     pub bytes_max: u64,
+    /// Whether pages are kept to ask the upstream whether they have changed; see [`Self::revalidates`].
+    pub revalidate: Option<bool>,
+    /// The longest that the upstream is believed that a page has not changed.
+    #[serde(deserialize_with = "time")]
+    pub revalidate_max: Duration,
+}
+
+impl Cache {
+    /// Whether pages are kept to ask the upstream whether they have changed. If nothing is said of it, only where
+    /// the upstream is asked for every answer.
+    pub fn revalidates(&self) -> bool {
+        self.revalidate.unwrap_or(self.fresh_for.is_zero()) && !self.revalidate_max.is_zero()
+    }
 }
 
 impl Default for Cache {
     fn default() -> Self {
-        Cache { fresh_for: Duration::ZERO, stale_if_error: Duration::ZERO, bytes_max: 64 << 20 }
+        Cache {
+            fresh_for: Duration::ZERO,
+            stale_if_error: Duration::ZERO,
+            bytes_max: 64 << 20,
+            revalidate: None,
+            revalidate_max: Duration::from_secs(300),
+        }
     }
 }
 

@@ -59,6 +59,9 @@ pub(crate) struct Simulate {
     /// Serve GET /api/v4/security_access_groups too
     #[arg(long)]
     groups_list: bool,
+    /// Tags of the v4 face, which answers 304 to a client that has the page: weak is what Rails sends
+    #[arg(long, value_enum, default_value = "none")]
+    tags: Tags,
     /// Insert or delete a user before every N-th page of users
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     churn_every: Option<u32>,
@@ -84,6 +87,13 @@ enum TeamsAt {
     Both,
     Users,
     Alone,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Tags {
+    None,
+    Weak,
+    Strong,
 }
 
 #[derive(Debug, Args)]
@@ -173,6 +183,11 @@ impl Simulate {
                 TeamsAt::Alone => simulator::TeamsAt::Alone,
             },
             groups_list: self.groups_list,
+            tags: match self.tags {
+                Tags::None => simulator::Tags::None,
+                Tags::Weak => simulator::Tags::Weak,
+                Tags::Strong => simulator::Tags::Strong,
+            },
             vonage: VonageSettings {
                 clients,
                 token_lifetime,

@@ -6,8 +6,10 @@ use prometheus::{IntCounter, IntCounterVec};
 use super::Metrics;
 
 /// The values of the label `event`.
-const EVENTS: [&str; 7] = [
+const EVENTS: [&str; 9] = [
     "page",
+    "page_unchanged",
+    "page_changed",
     "seam_repaired",
     "read_again",
     "total_mismatch",
@@ -29,12 +31,19 @@ impl Lists {
 impl Metrics {
     /// A list was read, or was not to be had.
     pub(crate) fn list(&self, story: &Story) {
-        let [pages, seams, readings, totals, rows, ..] = &self.0.lists.0;
+        let [pages, unchanged, _, seams, readings, totals, rows, ..] = &self.0.lists.0;
         pages.inc_by(story.pages);
+        unchanged.inc_by(story.pages_unchanged);
         seams.inc_by(story.seams_repaired);
         readings.inc_by(story.restarts);
         totals.inc_by(u64::from(story.total_mismatch));
         rows.inc_by(story.hidden_rows);
+    }
+
+    /// A page was kept, and has changed.
+    pub(crate) fn page_changed(&self) {
+        let [_, _, changed, ..] = &self.0.lists.0;
+        changed.inc();
     }
 
     /// A list had lost more than half of its users, twice.

@@ -97,7 +97,7 @@ pub const METRICS: &[Metric] = &[
         "tieline_list_events_total",
         Kind::Counter,
         &["event"],
-        "Pages read, seams repaired, lists read again, counts that were wrong.",
+        "Pages read, pages that had not changed, seams repaired, lists read again, counts that were wrong.",
     ),
     row(
         "tieline_lookups_total",

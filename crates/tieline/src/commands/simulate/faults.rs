@@ -118,6 +118,9 @@ pub(crate) struct FaultFlags {
     /// No answer ever comes
     #[arg(long)]
     stall: bool,
+    /// With --tags: a page keeps its tag when it changes
+    #[arg(long)]
+    tag_lies: bool,
     /// Another JSON value follows the body
     #[arg(long)]
     trailing_garbage: bool,
@@ -180,6 +183,7 @@ impl From<FaultFlags> for Faults {
             keys_without_teams: flags.keys_without_teams,
             keys_unauthorized: flags.keys_unauthorized,
             stall: flags.stall,
+            tag_lies: flags.tag_lies,
             trailing_garbage: flags.trailing_garbage,
             bom: flags.bom,
             echo_key_in_error: flags.echo_key_in_error,
