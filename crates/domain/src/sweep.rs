@@ -32,7 +32,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use join::{Chain, chain};
 pub use outcome::{DoubleRead, Failure, Limits, List, Next, Paging, Story};
 use reading::{Reading, Slot};
-pub use rows::{Rows, Shown, Window};
+pub use rows::{Rendered, Rows, Shown, Window};
 use rows::{all_different, is_strictly_sorted};
 use windows::Windows;
 

@@ -395,4 +395,6 @@ mod neighbours;
 #[cfg(test)]
 mod transcripts;
 #[cfg(test)]
+mod unchanged;
+#[cfg(test)]
 mod whole_lists;

@@ -170,8 +170,8 @@ fn main() {
         visibility: &visibility,
     };
     let translate = || page.read_rows(&[Some(view)], &mut |_| {}).unwrap().bytes;
-    let text_of = |bytes| String::from_utf8(bytes).unwrap();
-    assert_eq!(text_of(translate()), text_of(with_serde(body)), "they did different work");
+    let text_of = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    assert_eq!(text_of(&translate()), text_of(&with_serde(body)), "they did different work");
 
     let records: Vec<Record<'_>> = typed(body).into_iter().map(record).collect();
     let writing = || {

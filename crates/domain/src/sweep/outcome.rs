@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::rows::{Rows, Shown, Window};
+use super::rows::{Rendered, Rows, Shown, Window};
 use crate::legacy::Notes;
 use crate::listing::Item;
 
@@ -73,7 +73,7 @@ pub enum Next {
 #[derive(Debug, Default)]
 pub struct List {
     /// Rendered bytes in order; every shown row begins with a comma.
-    pub parts: Vec<(Vec<u8>, Range<usize>)>,
+    pub parts: Vec<(Rendered, Range<usize>)>,
     /// Rows shown.
     pub rows: u64,
     /// Where several questions share the list: what each of its rows is shown to, with its bytes, in order.
@@ -132,7 +132,7 @@ impl List {
             list.story.notes.add(notes);
         }
         let whole = 0..bytes.len();
-        list.parts.push((bytes, whole));
+        list.parts.push((bytes.into(), whole));
         Some(list)
     }
 
@@ -176,7 +176,7 @@ impl List {
             {
                 let copy = std::mem::take(copy);
                 let whole = 0..copy.len();
-                list.parts.push((copy, whole));
+                list.parts.push((copy.into(), whole));
             }
         }
         for (view, notes) in self.notes {

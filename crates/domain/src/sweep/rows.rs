@@ -1,10 +1,14 @@
 //! The rows of one window: keys, legacy ids and rendered bytes.
 
+mod rendered;
+
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use crate::legacy::Notes;
 use crate::listing::Item;
+
+pub use rendered::Rendered;
 
 /// A stretch of a listing to ask for. Where pages are numbered (`Paging::Numbered`), `offset` is a
 /// multiple of `limit`, and the window is page `offset / limit + 1` of pages of `limit` rows.
@@ -47,7 +51,7 @@ pub struct Rows {
     /// How many questions share the page, if more than one.
     pub views: u32,
     /// The rendered rows; each begins with a comma.
-    pub bytes: Vec<u8>,
+    pub bytes: Rendered,
     /// The upstream's count of the whole list.
     pub total: u64,
     /// The documented keys that some row has, as [`crate::upstream::PageTail::keys`].
@@ -88,9 +92,7 @@ impl Rows {
 
     /// Gives back what was set aside for rows that no question shows. Returns about how many bytes it holds.
     pub fn fit(&mut self) -> usize {
-        if self.bytes.len() < self.bytes.capacity() / 2 {
-            self.bytes.shrink_to_fit();
-        }
+        self.bytes.fit();
         self.held()
     }
 
@@ -122,7 +124,7 @@ impl Rows {
         kept.shrink_to_fit();
         self.notes.retain(|(_, view, _)| is_kept(*view));
         self.notes.shrink_to_fit();
-        (self.bytes, self.shown) = (bytes, kept);
+        (self.bytes, self.shown) = (bytes.into(), kept);
     }
 
     /// Ends a row that is no user.
@@ -190,7 +192,7 @@ impl Rows {
         let shown = self.shown_at(&(0..rows)).end;
         let beyond = self.keys.split_off(rows);
         self.ids.truncate(rows);
-        self.bytes.truncate(self.end_before(shown));
+        self.bytes.cut(self.end_before(shown));
         self.shown.truncate(shown);
         beyond
     }
@@ -332,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_row_that_no_question_shows_costs_its_key_alone() {
-        let mut page = Rows { bytes: Vec::with_capacity(60_000), ..Rows::default() };
+        let mut page = Rows { bytes: Vec::with_capacity(60_000).into(), ..Rows::default() };
         for key in 0..100 {
             page.push(key, key);
         }

@@ -192,10 +192,13 @@ impl Pages {
         &self,
         question: PageQuestion,
         tag: HeaderValue,
-        read: &PageRead,
+        read: &mut PageRead,
         body: usize,
     ) {
-        let rows = Rows { is_unchanged: true, ..read.rows.clone() };
+        // What was set aside and not needed would be kept as well.
+        read.rows.fit();
+        let bytes = read.rows.bytes.share();
+        let rows = Rows { is_unchanged: true, bytes, ..read.rows.clone() };
         // What was found beside the rows is a part of what the body says.
         let beside = if read.found.is_empty() { 0 } else { body };
         let filter = question.view.filter().map_or(0, |ask| ask.plan.filter.bytes());

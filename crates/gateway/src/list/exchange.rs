@@ -74,7 +74,9 @@ impl Exchange {
         let request = dialect.page_request(listing, place, list.ask.filter(), page.window);
         let is_filtered = request.is_filtered;
         let target = target(request.target)?;
-        let (question, known) = reader.known(&page, &target);
+        // Before anything kept is looked for: what is forgotten from here on is not shown.
+        let generation = reader.pages.as_ref().map(|pages| pages.generation());
+        let (question, known) = reader.known(&page, &target, generation);
         let attempt = Attempt {
             target,
             accept: request.accept,
@@ -82,7 +84,6 @@ impl Exchange {
             deadline: list.deadline,
             behalf: list.behalf.clone(),
         };
-        let generation = reader.pages.as_ref().map(|pages| pages.generation());
         let again = known.is_some().then(|| Attempt { if_none_match: None, ..attempt.clone() });
         let mut answer = inner.ask(attempt).await?;
         if let (Some(known), Some(again)) = (&known, again)
@@ -132,11 +133,11 @@ impl Reader {
         is_filtered: bool,
         keep: Option<Keep>,
     ) -> Result<PageRead, Error> {
-        let read = self.read(call, body, is_filtered)?;
+        let mut read = self.read(call, body, is_filtered)?;
         self.key.note_acceptance();
         self.scan_fields(&call.listing, body);
         if let Some(keep) = keep {
-            self.keep(call, keep, &read, body.len());
+            self.keep(call, keep, &mut read, body.len());
         }
         Ok(read)
     }
@@ -167,11 +168,11 @@ impl Reader {
         &self,
         page: &PageCall,
         target: &PathAndQuery,
+        generation: Option<u64>,
     ) -> (Option<PageQuestion>, Option<Arc<KeptPage>>) {
-        let Some(pages) = self.pages.as_ref().filter(|pages| pages.has_any()) else {
-            return (None, None);
-        };
-        let question = pages.question(&page.list, target, pages.generation());
+        let pages = self.pages.as_ref().filter(|pages| pages.has_any());
+        let (Some(pages), Some(generation)) = (pages, generation) else { return (None, None) };
+        let question = pages.question(&page.list, target, generation);
         let known = question.as_ref().filter(|_| !page.is_read_anew);
         let known = known.and_then(|question| pages.get(question));
         (question, known)
@@ -199,7 +200,7 @@ impl Reader {
         tag
     }
 
-    fn keep(&self, call: &ListCall, keep: Keep, read: &PageRead, body: usize) {
+    fn keep(&self, call: &ListCall, keep: Keep, read: &mut PageRead, body: usize) {
         let Keep { tag, question, generation, window } = keep;
         let (Some(pages), Some(generation)) = (&self.pages, generation) else { return };
         let question = question.or_else(|| {

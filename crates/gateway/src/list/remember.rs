@@ -103,7 +103,7 @@ impl Remember {
             listed.list.rows += 1;
         }
         let whole = 0..bytes.len();
-        listed.list.parts.push((bytes, whole));
+        listed.list.parts.push((bytes.into(), whole));
         Ok(listed)
     }
 }

@@ -88,7 +88,7 @@ impl Teams {
             rows += 1;
         }
         let whole = 0..bytes.len();
-        let list = List { parts: vec![(bytes, whole)], rows, story, ..List::default() };
+        let list = List { parts: vec![(bytes.into(), whole)], rows, story, ..List::default() };
         Ok(Listed { list, joined_pages, ..Listed::default() })
     }
 }

@@ -100,7 +100,7 @@ impl Run<'_> {
             let rows =
                 self.page(&listing, &body, &related).read_rows(&[Some(view)], &mut |_| {})?;
             shown += rows.shown.len() as u64;
-            bytes.extend(rows.bytes);
+            bytes.extend_from_slice(&rows.bytes);
         }
         Ok((bytes, shown))
     }

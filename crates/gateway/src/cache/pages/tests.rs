@@ -71,7 +71,7 @@ fn call(ask: Ask) -> ListCall {
 }
 
 fn page(bytes: usize) -> PageRead {
-    let rows = Rows { bytes: vec![b'x'; bytes], ..Rows::default() };
+    let rows = Rows { bytes: vec![b'x'; bytes].into(), ..Rows::default() };
     PageRead { rows, found: Found::default() }
 }
 
@@ -81,7 +81,7 @@ fn asked(pages: &Pages, call: &ListCall, target: &'static str) -> PageQuestion {
 }
 
 fn put(pages: &Pages, question: PageQuestion, bytes: usize) {
-    pages.put(question, HeaderValue::from_static("\"a\""), &page(bytes), 0);
+    pages.put(question, HeaderValue::from_static("\"a\""), &mut page(bytes), 0);
 }
 
 #[tokio::test(start_paused = true)]
