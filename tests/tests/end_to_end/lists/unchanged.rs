@@ -1,6 +1,5 @@
 //! Pages that have not changed since they were last read: the upstream is asked whether they have, by the tag it
 //! gave them, and their rows are given again. Whatever it says, the list is what a reading without tags would give.
-#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::time::Duration;
 
