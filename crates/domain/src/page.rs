@@ -52,7 +52,7 @@ impl Page<'_> {
         let shows_all = views.iter().flatten().any(|view| view.filter.is_everyone());
         // A legacy record has a little over half the bytes of the upstream's.
         let bytes = if shows_all { self.body.len() * 5 / 8 } else { 0 };
-        let bytes = Vec::with_capacity(bytes).into();
+        let bytes = Vec::with_capacity(bytes);
         let rows = Rows { bytes, views: views.len() as u32, ..Rows::default() };
         self.read(rows, &mut |rows, row| {
             let Row::User(user) = row else { return };

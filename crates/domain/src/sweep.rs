@@ -28,11 +28,12 @@ mod windows;
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use join::{Chain, chain};
-pub use outcome::{DoubleRead, Failure, Limits, List, Next, Paging, Story};
+pub use outcome::{DoubleRead, Failure, Limits, List, Next, Paging, Part, Story};
 use reading::{Reading, Slot};
-pub use rows::{Rendered, Rows, Shown, Window};
+pub use rows::{Rows, Shown, Window};
 use rows::{all_different, is_strictly_sorted};
 use windows::Windows;
 
@@ -75,7 +76,7 @@ pub struct Sweep {
     /// What the reading before the restart showed, if it was in doubt.
     shown: Vec<u64>,
     failed: Option<Failure>,
-    found: Option<Rows>,
+    found: Option<Arc<Rows>>,
     /// Whether pages were asked for before the first one told how many there are.
     is_expecting: bool,
     /// Whether unchanged pages gave a list that was in doubt, so that every page has to be read.
@@ -136,22 +137,24 @@ impl Sweep {
     }
 
     /// Takes what a window gave. A window that is no longer waited for is ignored.
-    pub fn put(&mut self, window: Window, mut rows: Rows) {
-        if !self.takes(&rows) {
-            return;
-        }
+    pub fn put(&mut self, window: Window, rows: impl Into<Arc<Rows>>) {
+        self.story.pages += 1;
+        self.place(window, rows.into());
+    }
+
+    fn place(&mut self, window: Window, rows: Arc<Rows>) {
         if rows.total > self.limits.rows_max {
             self.failed = Some(Failure::TooLarge { rows_max: self.limits.rows_max });
             return;
         }
         let Some(index) = self.reading.waiting_for(window) else { return };
         let sent = rows.keys.len();
-        rows.merge_repeats();
+        let mut rows = rows.without_repeats();
         if self.limits.stop_at_first && rows.shown.len() == 1 {
             self.found = Some(rows);
             return;
         }
-        let beyond = rows.truncate(rows.keys.len().min(window.limit as usize));
+        let beyond = Rows::cut(&mut rows, window.limit as usize);
         let total = rows.total;
         let slot = &mut self.reading.slots[index];
         slot.beyond = beyond;
@@ -491,7 +494,7 @@ impl Sweep {
         list
     }
 
-    fn just(&self, page: Rows) -> List {
+    fn just(&self, page: Arc<Rows>) -> List {
         let rows = 0..page.keys.len();
         let mut list = List { story: self.story, ..List::default() };
         list.add(page, rows);

@@ -86,6 +86,41 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(BodyError::from).boxed_unsync()
 }
 
+/// A body of several pieces that are all there. Its length is known.
+pub fn pieces(pieces: Vec<Bytes>) -> Body {
+    let bytes_left = pieces.iter().map(|piece| piece.len() as u64).sum();
+    Pieces { pieces: pieces.into_iter(), bytes_left }.boxed_unsync()
+}
+
+/// See [`pieces`]. A piece is kept no longer than until it is taken.
+struct Pieces {
+    pieces: std::vec::IntoIter<Bytes>,
+    bytes_left: u64,
+}
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        // An empty one would be taken for the end of an answer.
+        let piece = self.pieces.find(|piece| !piece.is_empty());
+        self.bytes_left -= piece.as_ref().map_or(0, |piece| piece.len() as u64);
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes_left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes_left)
+    }
+}
+
 /// Reads a complete body of at most `bytes_max` bytes; `idle` is the longest wait for each piece.
 ///
 /// A body of one piece is returned without copying. A longer one is copied once, into one allocation if

@@ -74,7 +74,7 @@ mod tests {
             .iter()
             .map(|page| {
                 let mut slot = Slot::new(Window { offset: 0, limit });
-                slot.rows = Some(Rows { keys: page.to_vec(), ..Rows::default() });
+                slot.rows = Some(Rows { keys: page.to_vec(), ..Rows::default() }.into());
                 slot
             })
             .collect()

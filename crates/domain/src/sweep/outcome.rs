@@ -1,8 +1,9 @@
 //! The words of a sweep: its limits, next steps, lists and failures.
 
-use std::ops::Range;
+use std::ops::{Deref, Range};
+use std::sync::Arc;
 
-use super::rows::{Rendered, Rows, Shown, Window};
+use super::rows::{Rows, Shown, Window};
 use crate::legacy::Notes;
 use crate::listing::Item;
 
@@ -69,11 +70,81 @@ pub enum Next {
     Failed(Failure),
 }
 
+/// Rendered rows that stand one behind the other in one buffer. It is never copied: it is the buffer of a page,
+/// unless the rows come from elsewhere.
+#[derive(Debug)]
+pub struct Part {
+    text: Text,
+    range: Range<usize>,
+}
+
+#[derive(Debug)]
+enum Text {
+    Own(Vec<u8>),
+    /// A page that others hold as well.
+    Shared(Arc<Rows>),
+}
+
+impl Part {
+    /// Rows that are in no page. Each begins with a comma.
+    pub fn of(bytes: Vec<u8>) -> Self {
+        let range = 0..bytes.len();
+        Part { text: Text::Own(bytes), range }
+    }
+
+    /// These bytes of a page. Nothing else of it is kept, unless others hold it.
+    fn of_page(page: Arc<Rows>, range: Range<usize>) -> Self {
+        let text = match Arc::try_unwrap(page) {
+            Ok(page) => Text::Own(page.bytes),
+            Err(page) => Text::Shared(page),
+        };
+        Part { text, range }
+    }
+
+    /// How many bytes the buffer keeps in memory.
+    pub fn buffer_bytes(&self) -> usize {
+        match &self.text {
+            Text::Own(bytes) => bytes.capacity(),
+            Text::Shared(page) => page.bytes.capacity(),
+        }
+    }
+
+    /// The buffer that it has to itself, and where its rows are in it.
+    ///
+    /// # Errors
+    ///
+    /// The part as it was, if others hold its buffer as well.
+    pub fn into_buffer(self) -> Result<(Vec<u8>, Range<usize>), Part> {
+        match self.text {
+            Text::Own(bytes) => Ok((bytes, self.range)),
+            Text::Shared(_) => Err(self),
+        }
+    }
+}
+
+impl Deref for Part {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        let buffer = match &self.text {
+            Text::Own(bytes) => bytes,
+            Text::Shared(page) => &page.bytes,
+        };
+        buffer.get(self.range.clone()).unwrap_or_default()
+    }
+}
+
+impl AsRef<[u8]> for Part {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
 /// A whole list.
 #[derive(Debug, Default)]
 pub struct List {
     /// Rendered bytes in order; every shown row begins with a comma.
-    pub parts: Vec<(Rendered, Range<usize>)>,
+    pub parts: Vec<Part>,
     /// Rows shown.
     pub rows: u64,
     /// Where several questions share the list: what each of its rows is shown to, with its bytes, in order.
@@ -92,7 +163,7 @@ pub struct List {
 
 impl List {
     /// Adds these rows of a page.
-    pub(super) fn add(&mut self, page: Rows, rows: Range<usize>) {
+    pub(super) fn add(&mut self, page: Arc<Rows>, rows: Range<usize>) {
         for (_, view, notes) in page.notes_of(&rows) {
             self.story.notes.add(notes);
             if page.views > 1 {
@@ -108,7 +179,7 @@ impl List {
         }
         let bytes = page.bytes_of(&rows);
         if !bytes.is_empty() {
-            self.parts.push((page.bytes, bytes));
+            self.parts.push(Part::of_page(page, bytes));
         }
     }
 
@@ -131,8 +202,7 @@ impl List {
         for (_, _, notes) in page.notes_of(&row).filter(|(_, noted, _)| *noted == view) {
             list.story.notes.add(notes);
         }
-        let whole = 0..bytes.len();
-        list.parts.push((bytes.into(), whole));
+        list.parts.push(Part::of(bytes));
         Some(list)
     }
 
@@ -148,9 +218,9 @@ impl List {
         let (mut rows, mut of_page) = (self.views.into_iter(), Vec::new());
         let mut copies = vec![Vec::new(); views];
         // Page by page, and each page is dropped behind it: the lists together hold what this one did.
-        for (bytes, range) in parts {
-            let mut start = range.start;
-            while start < range.end
+        for part in parts {
+            let mut start = 0;
+            while start < part.len()
                 && let Some((view, row)) = rows.next()
             {
                 of_page.push((view as usize, start..start + row));
@@ -162,21 +232,21 @@ impl List {
             let only = of_page.first().map(|(view, _)| *view);
             let only = only.filter(|only| of_page.iter().all(|(view, _)| view == only));
             if let Some(list) = only.and_then(|only| lists.get_mut(only)) {
-                list.parts.push((bytes, range));
+                list.parts.push(part);
                 of_page.clear();
                 continue;
             }
             for (view, row) in of_page.drain(..) {
                 if let Some(copy) = copies.get_mut(view) {
-                    copy.extend_from_slice(&bytes[row]);
+                    copy.extend_from_slice(&part[row]);
                 }
             }
             for (list, copy) in
                 lists.iter_mut().zip(&mut copies).filter(|(_, copy)| !copy.is_empty())
             {
-                let copy = std::mem::take(copy);
-                let whole = 0..copy.len();
-                list.parts.push((copy.into(), whole));
+                let mut copy = std::mem::take(copy);
+                copy.shrink_to_fit();
+                list.parts.push(Part::of(copy));
             }
         }
         for (view, notes) in self.notes {

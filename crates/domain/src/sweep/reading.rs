@@ -2,6 +2,7 @@
 //! the reading and everything in it.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use super::join::Chain;
 use super::outcome::Failure;
@@ -13,7 +14,7 @@ use super::windows::Windows;
 pub(super) struct Slot {
     pub(super) window: Window,
     is_asked: bool,
-    pub(super) rows: Option<Rows>,
+    pub(super) rows: Option<Arc<Rows>>,
     /// Rows that came, repeated ones included.
     pub(super) sent: usize,
     /// Keys beyond the window's limit, which must be the next page's.

@@ -1,14 +1,11 @@
 //! The rows of one window: keys, legacy ids and rendered bytes.
 
-mod rendered;
-
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::legacy::Notes;
 use crate::listing::Item;
-
-pub use rendered::Rendered;
 
 /// A stretch of a listing to ask for. Where pages are numbered (`Paging::Numbered`), `offset` is a
 /// multiple of `limit`, and the window is page `offset / limit + 1` of pages of `limit` rows.
@@ -26,6 +23,12 @@ impl Window {
         self.offset + u64::from(self.limit)
     }
 }
+
+/// A buffer with less room than this to spare is not worth a smaller one.
+const SLACK_BYTES_MAX: usize = 4 << 10;
+
+/// Pages of fewer rows are hardly ever one of many.
+const SHORT_ROWS_MAX: usize = 50;
 
 /// A row as one question's answer shows it. Its bytes begin where those of the one before end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +54,7 @@ pub struct Rows {
     /// How many questions share the page, if more than one.
     pub views: u32,
     /// The rendered rows; each begins with a comma.
-    pub bytes: Rendered,
+    pub bytes: Vec<u8>,
     /// The upstream's count of the whole list.
     pub total: u64,
     /// The documented keys that some row has, as [`crate::upstream::PageTail::keys`].
@@ -60,8 +63,6 @@ pub struct Rows {
     pub notes: Vec<(usize, u32, Notes)>,
     /// The listed records that are no users, by row.
     pub items: Vec<(usize, Item<'static>)>,
-    /// Whether they are of an earlier reading, and the upstream says that the page has not changed since.
-    pub is_unchanged: bool,
 }
 
 impl Rows {
@@ -90,9 +91,20 @@ impl Rows {
         }
     }
 
-    /// Gives back what was set aside for rows that no question shows. Returns about how many bytes it holds.
+    /// Gives back what was set aside for rows that no question shows, or that are shorter than was expected: a
+    /// page is held until its list is read, and its buffer until the client has the answer. Returns about how
+    /// many bytes it holds.
     pub fn fit(&mut self) -> usize {
-        self.bytes.fit();
+        let (bytes, slack) = (self.bytes.len(), self.bytes.capacity() - self.bytes.len());
+        if slack > bytes || slack > SLACK_BYTES_MAX {
+            self.bytes.shrink_to_fit();
+        }
+        // Short pages are looked at and gone.
+        if self.keys.len() >= SHORT_ROWS_MAX {
+            self.keys.shrink_to_fit();
+            self.ids.shrink_to_fit();
+            self.shown.shrink_to_fit();
+        }
         self.held()
     }
 
@@ -108,9 +120,6 @@ impl Rows {
 
     /// Drops what is shown to any other question than these.
     pub(super) fn keep_views(&mut self, is_kept: &impl Fn(u32) -> bool) {
-        if self.shown.iter().all(|shown| is_kept(shown.view)) {
-            return;
-        }
         let (mut bytes, mut kept, mut from) = (Vec::new(), Vec::new(), 0);
         for shown in &self.shown {
             let end = shown.end as usize;
@@ -124,7 +133,7 @@ impl Rows {
         kept.shrink_to_fit();
         self.notes.retain(|(_, view, _)| is_kept(*view));
         self.notes.shrink_to_fit();
-        (self.bytes, self.shown) = (bytes.into(), kept);
+        (self.bytes, self.shown) = (bytes, kept);
     }
 
     /// Ends a row that is no user.
@@ -188,24 +197,30 @@ impl Rows {
         self.notes.iter().filter(|(row, ..)| rows.contains(row))
     }
 
-    pub(super) fn truncate(&mut self, rows: usize) -> Vec<u64> {
+    fn truncate(&mut self, rows: usize) -> Vec<u64> {
         let shown = self.shown_at(&(0..rows)).end;
         let beyond = self.keys.split_off(rows);
         self.ids.truncate(rows);
-        self.bytes.cut(self.end_before(shown));
+        self.bytes.truncate(self.end_before(shown));
         self.shown.truncate(shown);
         beyond
     }
 
-    /// Drops a row that this page repeats word for word. Two different rows of one id stay, and fail
+    /// At most so many rows, and the keys of those beyond. Others may hold the page: it is copied if it has to
+    /// change, and hardly any page has to.
+    pub(super) fn cut(page: &mut Arc<Rows>, rows: usize) -> Vec<u64> {
+        if page.keys.len() <= rows { Vec::new() } else { Arc::make_mut(page).truncate(rows) }
+    }
+
+    /// The page without the rows that it repeats word for word. Two different rows of one id stay, and fail
     /// the uniqueness check later.
-    pub fn merge_repeats(&mut self) {
+    pub(super) fn without_repeats(self: Arc<Self>) -> Arc<Self> {
         if is_strictly_sorted(&self.keys) || all_different(self.keys.iter().copied()) {
-            return;
+            return self;
         }
         let mut first: HashMap<u64, usize> = HashMap::new();
-        let Rows { total, documented, views, is_unchanged, .. } = *self;
-        let mut merged = Rows { total, documented, views, is_unchanged, ..Rows::default() };
+        let (total, documented, views) = (self.total, self.documented, self.views);
+        let mut merged = Rows { total, documented, views, ..Rows::default() };
         for row in 0..self.keys.len() {
             let this = row..row + 1;
             let before = *first.entry(self.keys[row]).or_insert(row);
@@ -228,7 +243,7 @@ impl Rows {
             }
             merged.push(self.keys[row], self.ids.get(row).copied().unwrap_or(self.keys[row]));
         }
-        *self = merged;
+        Arc::new(merged)
     }
 }
 
@@ -245,7 +260,7 @@ pub(super) fn all_different(keys: impl Iterator<Item = u64>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sweep::List;
+    use crate::sweep::{List, Part};
 
     /// Rows of these keys; each is shown to the questions that divide it.
     fn rows(keys: &[u64], questions: u32) -> Rows {
@@ -262,9 +277,8 @@ mod tests {
     }
 
     fn texts(lists: Vec<List>) -> Vec<(String, u64, u64)> {
-        let text = |list: &List| -> Vec<u8> {
-            list.parts.iter().flat_map(|(bytes, range)| bytes[range.clone()].to_vec()).collect()
-        };
+        let text =
+            |list: &List| -> Vec<u8> { list.parts.iter().flat_map(|part| part.to_vec()).collect() };
         let told = |list: &List| {
             (String::from_utf8(text(list)).unwrap(), list.rows, list.story.notes.channel_unmapped)
         };
@@ -274,9 +288,9 @@ mod tests {
     #[test]
     fn questions_that_share_pages_have_each_their_own_rows() {
         let mut list = List::default();
-        list.add(rows(&[1, 2, 3, 4], 3), 0..4);
-        list.add(rows(&[4, 5, 6], 3), 1..3);
-        list.add(rows(&[6, 7, 9], 3), 1..2);
+        list.add(rows(&[1, 2, 3, 4], 3).into(), 0..4);
+        list.add(rows(&[4, 5, 6], 3).into(), 1..3);
+        list.add(rows(&[6, 7, 9], 3).into(), 1..2);
         let expected = [(",1,2,3,4,5,6,7", 7, 0), (",2,4,6", 3, 3), (",3,6", 2, 0)];
         let expected = expected.map(|(text, rows, notes)| (text.to_owned(), rows, notes));
         assert_eq!(texts(list.split(3)), expected);
@@ -284,14 +298,13 @@ mod tests {
 
     #[test]
     fn a_repeated_row_is_merged_for_every_question_that_shows_it() {
-        let mut page = rows(&[6, 4, 6], 3);
-        page.merge_repeats();
-        assert_eq!(page, rows(&[6, 4], 3));
-        let beyond = page.truncate(1);
-        assert_eq!(
-            (page, beyond),
-            (Rows { notes: rows(&[6, 4], 3).notes, ..rows(&[6], 3) }, vec![4])
-        );
+        let mut page = Arc::new(rows(&[6, 4, 6], 3)).without_repeats();
+        assert_eq!(*page, rows(&[6, 4], 3));
+        let others = Arc::clone(&page);
+        let beyond = Rows::cut(&mut page, 1);
+        let cut = Rows { notes: rows(&[6, 4], 3).notes, ..rows(&[6], 3) };
+        assert_eq!((&*page, beyond), (&cut, vec![4]));
+        assert_eq!(*others, rows(&[6, 4], 3), "others have the page as it was");
     }
 
     #[test]
@@ -306,8 +319,7 @@ mod tests {
             page.push(7, 7);
         }
         let before = page.clone();
-        page.merge_repeats();
-        assert_eq!(page, before);
+        assert_eq!(*Arc::new(page).without_repeats(), before);
     }
 
     #[test]
@@ -317,7 +329,7 @@ mod tests {
         page.keep_views(&|view| view > 0);
         assert!(page.held() < held);
         let mut list = List::default();
-        list.add(page, 0..6);
+        list.add(page.into(), 0..6);
         let expected = [("", 0, 0), (",2,4,6", 3, 3), (",3,6", 2, 0)];
         let expected = expected.map(|(text, rows, notes)| (text.to_owned(), rows, notes));
         assert_eq!(texts(list.split(3)), expected);
@@ -333,8 +345,36 @@ mod tests {
     }
 
     #[test]
+    fn a_page_gives_back_what_its_rows_did_not_need() {
+        for (bytes, room, is_kept) in
+            [(60_000, 64_000, true), (54_000, 60_000, false), (300, 700, false)]
+        {
+            let mut page = Rows { bytes: Vec::with_capacity(room), ..Rows::default() };
+            page.bytes.resize(bytes, b'x');
+            page.push(1, 1);
+            page.fit();
+            assert_eq!(page.bytes.capacity() >= room, is_kept, "{bytes} bytes in {room}");
+        }
+    }
+
+    #[test]
+    fn the_rows_of_a_page_that_others_hold_are_not_copied() {
+        let shared = Arc::new(rows(&[1, 2, 3], 1));
+        let mut list = List::default();
+        list.add(Arc::clone(&shared), 1..3);
+        list.add(rows(&[4], 1).into(), 0..1);
+        let [first, second] = &list.parts[..] else { panic!("{:?}", list.parts) };
+        assert_eq!((&first[..], &second[..]), (&b",2,3"[..], &b",4"[..]));
+        assert_eq!(first.as_ptr(), shared.bytes[2..].as_ptr());
+        let own = list.parts.pop().map(Part::into_buffer);
+        assert!(own.is_some_and(|own| own.is_ok_and(|(_, range)| range == (0..2))));
+        let shared = list.parts.pop().map(Part::into_buffer);
+        assert!(shared.is_some_and(|shared| shared.is_err()));
+    }
+
+    #[test]
     fn a_row_that_no_question_shows_costs_its_key_alone() {
-        let mut page = Rows { bytes: Vec::with_capacity(60_000).into(), ..Rows::default() };
+        let mut page = Rows { bytes: Vec::with_capacity(60_000), ..Rows::default() };
         for key in 0..100 {
             page.push(key, key);
         }

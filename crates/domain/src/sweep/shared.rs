@@ -1,5 +1,7 @@
 //! What the questions hold that share the pages of a sweep, and what is left when some are refused.
 
+use std::sync::Arc;
+
 use super::Sweep;
 use super::rows::{Rows, Shown};
 
@@ -20,8 +22,10 @@ impl Sweep {
     /// Drops what is shown to any other question than these. Returns about how many bytes are held then.
     pub fn keep_views(&mut self, is_kept: impl Fn(u32) -> bool) -> usize {
         let pages = self.reading.slots.iter_mut().filter_map(|slot| slot.rows.as_mut());
-        let held = |page: &mut Rows| {
-            page.keep_views(&is_kept);
+        let held = |page: &mut Arc<Rows>| {
+            if page.shown.iter().any(|shown| !is_kept(shown.view)) {
+                Arc::make_mut(page).keep_views(&is_kept);
+            }
             page.held()
         };
         pages.map(held).sum()

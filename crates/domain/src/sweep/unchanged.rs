@@ -5,8 +5,10 @@
 //! of which any seam or count is in doubt is read anew, every page of it, before anything is repaired.
 //! **Never:** a repair, or a failure, that an unchanged page may have caused.
 
+use std::sync::Arc;
+
 use super::reading::Reading;
-use super::{Cap, Failure, Rows, Sweep};
+use super::{Cap, Failure, Rows, Sweep, Window};
 
 impl Sweep {
     /// Whether the rows of an earlier reading will do for a page that has not changed.
@@ -14,11 +16,14 @@ impl Sweep {
         !self.distrusts_unchanged && !self.is_in_doubt()
     }
 
-    /// Counts a page. False if it is of no use, because every page has to be read by now.
-    pub(super) fn takes(&mut self, rows: &Rows) -> bool {
+    /// Takes what a window gave in an earlier reading, since the upstream says that it has not changed. It is of no
+    /// use if every page has to be read by now.
+    pub fn put_unchanged(&mut self, window: Window, rows: impl Into<Arc<Rows>>) {
         self.story.pages += 1;
-        self.story.pages_unchanged += u64::from(rows.is_unchanged);
-        !(rows.is_unchanged && self.distrusts_unchanged)
+        self.story.pages_unchanged += 1;
+        if !self.distrusts_unchanged {
+            self.place(window, rows.into());
+        }
     }
 
     /// Why the list cannot be had. Begins anew first if unchanged pages may be the cause of that or of any doubt.
@@ -60,7 +65,7 @@ impl Sweep {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{DoubleRead, Limits, List, Next, Paging, Rows, Window};
+    use super::super::{DoubleRead, Limits, List, Next, Paging};
     use super::*;
 
     fn sweep() -> Sweep {
@@ -100,8 +105,10 @@ mod tests {
             let may_be_old = sweep.trusts_unchanged();
             for window in windows {
                 let is_unchanged = may_be_old && unchanged.contains(&window.offset);
-                let ids = if is_unchanged { before } else { now };
-                sweep.put(window, Rows { is_unchanged, ..page(ids, window) });
+                match is_unchanged {
+                    true => sweep.put_unchanged(window, page(before, window)),
+                    false => sweep.put(window, page(now, window)),
+                }
                 asked.push(window);
             }
         }
@@ -109,7 +116,7 @@ mod tests {
     }
 
     fn shown(list: &List) -> Vec<u64> {
-        let text = list.parts.iter().flat_map(|(bytes, range)| bytes[range.clone()].to_vec());
+        let text = list.parts.iter().flat_map(|part| part.to_vec());
         let text = String::from_utf8(text.collect()).unwrap();
         text.split(',').skip(1).map(|id| id.parse().unwrap()).collect()
     }

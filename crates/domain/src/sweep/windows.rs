@@ -160,7 +160,7 @@ mod tests {
     fn slot(window: Window, rows: u32, read_at: u64) -> Slot {
         let mut slot = Slot::new(window);
         let keys = (0..u64::from(rows)).map(|row| window.offset + row).collect();
-        slot.rows = Some(Rows { keys, ..Rows::default() });
+        slot.rows = Some(Rows { keys, ..Rows::default() }.into());
         slot.read_at = read_at;
         slot
     }

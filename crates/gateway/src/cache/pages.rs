@@ -103,7 +103,7 @@ impl Hash for PageQuestion {
 pub(crate) struct KeptPage {
     /// As it came.
     pub(crate) tag: HeaderValue,
-    rows: Rows,
+    rows: Arc<Rows>,
     found: Found,
     at: Instant,
     bytes: usize,
@@ -112,7 +112,8 @@ pub(crate) struct KeptPage {
 impl KeptPage {
     /// The page, as if it had been read now.
     pub(crate) fn again(&self) -> PageRead {
-        PageRead { rows: self.rows.clone(), found: self.found.clone() }
+        let rows = Arc::clone(&self.rows);
+        PageRead { rows, found: self.found.clone(), is_unchanged: true }
     }
 }
 
@@ -192,13 +193,10 @@ impl Pages {
         &self,
         question: PageQuestion,
         tag: HeaderValue,
-        read: &mut PageRead,
+        read: &PageRead,
         body: usize,
     ) {
-        // What was set aside and not needed would be kept as well.
-        read.rows.fit();
-        let bytes = read.rows.bytes.share();
-        let rows = Rows { is_unchanged: true, bytes, ..read.rows.clone() };
+        let rows = Arc::clone(&read.rows);
         // What was found beside the rows is a part of what the body says.
         let beside = if read.found.is_empty() { 0 } else { body };
         let filter = question.view.filter().map_or(0, |ask| ask.plan.filter.bytes());

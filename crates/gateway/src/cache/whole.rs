@@ -7,21 +7,21 @@ use bytes::Bytes;
 use domain::hex;
 use domain::legacy::Endpoint;
 use domain::quirks::Quirks;
-use domain::sweep::{List, Story};
+use domain::sweep::Story;
 use http::HeaderValue;
 use limits::{Lent, Share};
 use settings::Coding;
 use tokio::time::Instant;
-use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::Error;
 use crate::layer::call::Listed;
+use crate::layer::rope::Rope;
 use crate::request::coding::Coded;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Whole {
-    pub(crate) bytes: Bytes,
+    pub(crate) bytes: Rope,
     pub(crate) rows: u64,
     /// Names just these bytes.
     pub(crate) etag: HeaderValue,
@@ -56,7 +56,7 @@ impl AsRef<[u8]> for Counted {
 
 impl Lending {
     /// The same bytes, counted for as long as somebody holds them.
-    fn lend(&self, bytes: Bytes, share: &Share) -> Bytes {
+    fn lend(&self, bytes: Rope, share: &Share) -> Rope {
         if bytes.len() < LENT_BYTES_MIN {
             return bytes;
         }
@@ -69,13 +69,13 @@ impl Lending {
                 lent
             })
         };
-        Bytes::from_owner(Counted { bytes, _lent: lent })
+        bytes.map(|bytes| Bytes::from_owner(Counted { bytes, _lent: Arc::clone(&lent) }))
     }
 }
 
 impl Whole {
     /// Bytes of this answer, plain or in a coding, for a client that may take them slowly.
-    pub(crate) fn lend(&self, coding: Option<Coding>, bytes: Bytes, share: &Share) -> Bytes {
+    pub(crate) fn lend(&self, coding: Option<Coding>, bytes: Rope, share: &Share) -> Rope {
         let [plain, gzip, br, zstd] = &self.lending;
         let lending = match coding {
             None => plain,
@@ -93,15 +93,15 @@ impl Whole {
         listed: Listed,
         asked: Instant,
     ) -> Result<Self, Error> {
-        // What the list held is given back when the pages are.
+        // What the list held is given back when its keys are. The rows count again when they are sent.
         let Listed { list, joined_pages, holding: _holding, since, .. } = listed;
         let (rows, story) = (list.rows, list.story);
         let (open, close) = endpoint.envelope(quirks, rows);
-        let bytes = joined(&open, list, &close);
+        let bytes = Rope::of_list(&open, list.parts, &close);
         // Strong: other bytes have another tag. Nobody gains anything from making two that collide.
         let mut etag = String::with_capacity(34);
         etag.push('"');
-        hex::push(&mut etag, &xxh3_128(&bytes).to_be_bytes());
+        hex::push(&mut etag, &bytes.digest().to_be_bytes());
         etag.push('"');
         let etag = HeaderValue::from_maybe_shared(Bytes::from(etag));
         let etag = etag.map_err(|_| Error::Internal)?;
@@ -109,22 +109,4 @@ impl Whole {
         let since = since.unwrap_or(asked);
         Ok(Whole { bytes, rows, etag, coded, lending, story, joined_pages, since })
     }
-}
-
-/// The answer in one buffer of its own size. Copying costs next to nothing, and frees the pages'
-/// buffers here and now: an answer that a slow reader keeps for long is then one large block, which
-/// goes back to the system as a whole, instead of many that hold the allocator's pages.
-fn joined(open: &str, list: List, close: &str) -> Bytes {
-    let rows: usize = list.parts.iter().map(|(_, range)| range.len()).sum();
-    let mut whole = Vec::with_capacity(open.len() + rows + close.len());
-    whole.extend_from_slice(open.as_bytes());
-    let mut is_first = true;
-    for (bytes, range) in list.parts {
-        // Each shown row begins with a comma; the first one of all needs none.
-        let row = bytes.get(range).unwrap_or_default();
-        whole.extend_from_slice(row.get(usize::from(is_first)..).unwrap_or_default());
-        is_first &= row.is_empty();
-    }
-    whole.extend_from_slice(close.as_bytes());
-    Bytes::from(whole)
 }

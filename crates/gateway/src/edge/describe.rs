@@ -8,6 +8,7 @@ use transport::body::{self, Body};
 
 use super::openapi;
 use crate::error::Error;
+use crate::layer::rope::Rope;
 use crate::observe::account::SharedAccount;
 use crate::request::coding::{Coded, Codings};
 use crate::request::conditional::Conditional;
@@ -15,13 +16,13 @@ use crate::request::conditional::Conditional;
 /// The document, and what it is in each coding once somebody has asked for it.
 #[derive(Debug)]
 pub(crate) struct Document {
-    plain: Bytes,
+    plain: Rope,
     coded: Coded,
 }
 
 impl Document {
     pub(crate) fn new(plain: Bytes) -> Self {
-        Document { plain, coded: Coded::default() }
+        Document { plain: plain.into(), coded: Coded::default() }
     }
 }
 
@@ -43,8 +44,11 @@ pub(crate) async fn described(
             document.coded.get(coding, &document.plain, codings).await.zip(coding.into())
         }
     };
-    let bytes = coded.as_ref().map_or(&document.plain, |(bytes, _)| bytes).clone();
-    let mut answer = Response::new(body::full(bytes));
+    let body = match &coded {
+        Some((bytes, _)) => body::full(bytes.clone()),
+        None => document.plain.clone().into_body(),
+    };
+    let mut answer = Response::new(body);
     let headers = answer.headers_mut();
     if let Some((_, coding)) = coded {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));

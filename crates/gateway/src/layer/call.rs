@@ -243,8 +243,11 @@ pub(crate) struct PageCall {
 /// What `exchange` gives back.
 #[derive(Debug)]
 pub(crate) struct PageRead {
-    pub(crate) rows: Rows,
+    /// Shared, so that nobody copies a page who keeps it.
+    pub(crate) rows: Arc<Rows>,
     pub(crate) found: Found,
+    /// Whether they are of an earlier reading, and the upstream says that the page has not changed since.
+    pub(crate) is_unchanged: bool,
 }
 
 /// Below `exchange`: one HTTP exchange with the caller's upstream.

@@ -7,10 +7,11 @@ use http::header::{AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VAR
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use limits::Share;
 use settings::Coding;
-use transport::body::{self, Body};
+use transport::body::Body;
 
 use crate::cache::answers::Given;
 use crate::cache::whole::Whole;
+use crate::layer::rope::Rope;
 use crate::observe::account::Source;
 use crate::request::coding::{self, Codings};
 use crate::request::conditional::Conditional;
@@ -19,7 +20,7 @@ use crate::request::conditional::Conditional;
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) response: Response<Body>,
-    pub(crate) plain: Bytes,
+    pub(crate) plain: Rope,
 }
 
 /// The answer to a client that may have the very same one already, in the coding that it likes best.
@@ -32,14 +33,14 @@ pub(crate) async fn answer(
     let whole = &given.whole;
     let (mut answer, tag) = match conditional.known(&whole.etag) {
         Some(tag) => {
-            let mut answer = json(Bytes::new());
+            let mut answer = json(Bytes::new().into());
             *answer.status_mut() = StatusCode::NOT_MODIFIED;
             answer.headers_mut().remove(CONTENT_TYPE);
             (answer, tag)
         }
         None => match coded(codings, whole, conditional).await {
             Some((coding, tag, bytes)) => {
-                let mut answer = json(whole.lend(Some(coding), bytes, share));
+                let mut answer = json(whole.lend(Some(coding), bytes.into(), share));
                 let name = HeaderValue::from_static(coding.as_str());
                 answer.headers_mut().insert(CONTENT_ENCODING, name);
                 (answer, tag)
@@ -66,7 +67,7 @@ pub(crate) async fn answer(
 /// The answer to a request that no row can fit: nothing is asked for it.
 pub(crate) fn of_nobody(endpoint: &Endpoint, quirks: &Quirks) -> Answer {
     let (open, close) = endpoint.envelope(quirks, 0);
-    let plain = Bytes::from(format!("{open}{close}"));
+    let plain = Rope::from(Bytes::from(format!("{open}{close}")));
     Answer { response: json(plain.clone()), plain }
 }
 
@@ -82,8 +83,8 @@ async fn coded(
     Some((coding, tag, bytes))
 }
 
-fn json(bytes: Bytes) -> Response<Body> {
-    let mut answer = Response::new(body::full(bytes));
+fn json(bytes: Rope) -> Response<Body> {
+    let mut answer = Response::new(bytes.into_body());
     let headers = answer.headers_mut();
     *headers = HeaderMap::with_capacity(HEADERS);
     headers.insert(CONTENT_TYPE, JSON);

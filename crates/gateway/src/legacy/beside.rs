@@ -150,10 +150,11 @@ impl AsRef<[u8]> for InPlace {
     }
 }
 
-/// Candidate's answer as it is compared: its bytes before any coding, shared with the answer itself.
+/// Candidate's answer as it is compared: its bytes before any coding, shared with the answer itself
+/// unless that is a long list.
 fn candidates(answer: &Result<Answer, Error>) -> Option<Reply> {
     match answer {
-        Ok(answer) => Some(Reply::json(200, answer.plain.clone())),
+        Ok(answer) => Some(Reply::json(200, answer.plain.joined())),
         Err(error) => candidate::refused(error),
     }
 }

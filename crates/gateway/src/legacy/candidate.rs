@@ -71,7 +71,7 @@ async fn read(
     let whole = timeout_at(deadline, caller.line.read(call)).await;
     let error = match whole.map_err(|_| Unread::Failed)? {
         Ok(whole) if whole.bytes.len() > bytes_max => return Err(Unread::TooLarge),
-        Ok(whole) => return Ok(Reply::json(200, whole.bytes)),
+        Ok(whole) => return Ok(Reply::json(200, whole.bytes.joined())),
         Err(error) => error,
     };
     match error {

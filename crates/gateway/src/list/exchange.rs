@@ -133,11 +133,11 @@ impl Reader {
         is_filtered: bool,
         keep: Option<Keep>,
     ) -> Result<PageRead, Error> {
-        let mut read = self.read(call, body, is_filtered)?;
+        let read = self.read(call, body, is_filtered)?;
         self.key.note_acceptance();
         self.scan_fields(&call.listing, body);
         if let Some(keep) = keep {
-            self.keep(call, keep, &mut read, body.len());
+            self.keep(call, keep, &read, body.len());
         }
         Ok(read)
     }
@@ -200,7 +200,7 @@ impl Reader {
         tag
     }
 
-    fn keep(&self, call: &ListCall, keep: Keep, read: &mut PageRead, body: usize) {
+    fn keep(&self, call: &ListCall, keep: Keep, read: &PageRead, body: usize) {
         let Keep { tag, question, generation, window } = keep;
         let (Some(pages), Some(generation)) = (&self.pages, generation) else { return };
         let question = question.or_else(|| {
@@ -258,13 +258,14 @@ impl Reader {
                 Page { context, ..page }.read_users(&mut |user| looks.user(user))
             }
         };
-        let rows = rows.map_err(|error| match error {
+        let mut rows = rows.map_err(|error| match error {
             PageError::Schema(error) => {
                 Error::Schema { dialect: dialect.name(), listing: listing.name(), error }
             }
             PageError::Refused(refusal) => self.named(listing, refusal, is_filtered),
         })?;
-        Ok(PageRead { rows, found })
+        rows.fit();
+        Ok(PageRead { rows: Arc::new(rows), found, is_unchanged: false })
     }
 
     /// A refusal by status. What a client filtered by may be refused with it; anything else in the 400s

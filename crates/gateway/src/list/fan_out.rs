@@ -186,8 +186,8 @@ impl FanOut {
                     }
                 };
                 found.extend(read.found);
-                let mut rows = read.rows;
-                let bytes = rows.fit();
+                let rows = read.rows;
+                let bytes = rows.held();
                 page_bytes = page_bytes.max(bytes);
                 match &mut long {
                     Some(long) => long.holding.grow(bytes),
@@ -197,7 +197,10 @@ impl FanOut {
                     self.tell_found(audience, &rows, sweep.story());
                 }
                 let was_expecting = sweep.is_expecting();
-                sweep.put(window, rows);
+                match read.is_unchanged {
+                    true => sweep.put_unchanged(window, rows),
+                    false => sweep.put(window, rows),
+                }
                 if was_expecting && !sweep.is_expecting() {
                     // The list may be too short for some pages: those are waited for no more, and hold nothing.
                     let needed = in_flight.into_iter().filter(|page| sweep.awaits(page.window));

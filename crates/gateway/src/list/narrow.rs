@@ -99,7 +99,6 @@ mod tests {
     use std::sync::Mutex;
 
     use domain::listing::{Listing, Which};
-    use domain::sweep::Rows;
 
     use super::*;
     use crate::layer::Tower;
@@ -123,7 +122,10 @@ mod tests {
             let answer = match (&odd, broken.iter().any(|row| rows.contains(row))) {
                 (Some(error), _) => Err(error.clone()),
                 (None, true) => Err(Error::UpstreamFailed { status: 500 }),
-                (None, false) => Ok(PageRead { rows: Rows::default(), found: Found::default() }),
+                (None, false) => {
+                    let (rows, found) = (Arc::default(), Found::default());
+                    Ok(PageRead { rows, found, is_unchanged: false })
+                }
             };
             std::future::ready(answer)
         }));

@@ -12,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use domain::legacy::{EntryRecord, Lists};
 use domain::listing::{Listing, Which};
 use domain::plan::UserFilter;
-use domain::sweep::List;
+use domain::sweep::{List, Part};
 use domain::visibility::Visibility;
 use roster::{Former, Roster, Scope, Sighting, Sweep};
 use settings::DeletedFrom;
@@ -102,8 +102,7 @@ impl Remember {
             record.write(user.id, user.name.as_deref(), &mut bytes);
             listed.list.rows += 1;
         }
-        let whole = 0..bytes.len();
-        listed.list.parts.push((bytes.into(), whole));
+        listed.list.parts.push(Part::of(bytes));
         Ok(listed)
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use domain::id::Number;
 use domain::legacy::{EntryRecord, Lists};
 use domain::listing::{Listing, Which};
-use domain::sweep::{List, Story};
+use domain::sweep::{List, Part, Story};
 use domain::teams::{TeamsOfUsers, number};
 use domain::upstream::{SchemaError, SchemaKind};
 use domain::visibility::Visibility;
@@ -87,8 +87,7 @@ impl Teams {
             record.write(id, team.name.as_deref(), &mut bytes);
             rows += 1;
         }
-        let whole = 0..bytes.len();
-        let list = List { parts: vec![(bytes.into(), whole)], rows, story, ..List::default() };
+        let list = List { parts: vec![Part::of(bytes)], rows, story, ..List::default() };
         Ok(Listed { list, joined_pages, ..Listed::default() })
     }
 }

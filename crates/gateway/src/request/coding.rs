@@ -12,6 +12,8 @@ use http::HeaderValue;
 use settings::Coding;
 use tokio::sync::{OnceCell, Semaphore};
 
+use crate::layer::rope::Rope;
+
 /// Shorter answers fit into a packet or two as they are.
 const PLAIN_BYTES_MAX: usize = 1024;
 
@@ -31,23 +33,34 @@ pub(crate) fn tag(coding: Coding, plain: &HeaderValue) -> Option<HeaderValue> {
 }
 
 /// Levels above which less is saved than it costs: `docs/PERFORMANCE.md` has the figures.
-fn encode(coding: Coding, bytes: &[u8]) -> io::Result<Vec<u8>> {
-    let room = Vec::with_capacity(bytes.len() / 8);
+fn encode(coding: Coding, plain: &Rope) -> io::Result<Vec<u8>> {
+    let room = Vec::with_capacity(plain.len() / 8);
+    let mut pieces = plain.pieces().iter();
     match coding {
         Coding::Gzip => {
             let mut encoder = GzEncoder::new(room, Compression::new(2));
-            encoder.write_all(bytes)?;
+            pieces.try_for_each(|piece| encoder.write_all(piece))?;
             encoder.finish()
         }
         #[cfg(feature = "codings")]
         Coding::Br => {
             let mut encoder = brotli::CompressorWriter::new(room, 4096, 1, 20);
-            encoder.write_all(bytes)?;
+            pieces.try_for_each(|piece| encoder.write_all(piece))?;
             encoder.flush()?;
             Ok(encoder.into_inner())
         }
         #[cfg(feature = "codings")]
-        Coding::Zstd => zstd::bulk::compress(bytes, 1),
+        Coding::Zstd => match plain.pieces() {
+            [piece] => zstd::bulk::compress(piece, 1),
+            _ => {
+                let mut encoder = zstd::stream::write::Encoder::new(room, 1)?;
+                // Tells the reader how much it will be, as the other way does.
+                encoder.set_pledged_src_size(Some(plain.len() as u64))?;
+                encoder.include_contentsize(true)?;
+                pieces.try_for_each(|piece| encoder.write_all(piece))?;
+                encoder.finish()
+            }
+        },
         #[cfg(not(feature = "codings"))]
         Coding::Br | Coding::Zstd => Err(io::ErrorKind::Unsupported.into()),
     }
@@ -80,7 +93,7 @@ impl Coded {
     pub(crate) async fn get(
         &self,
         coding: Coding,
-        plain: &Bytes,
+        plain: &Rope,
         codings: &Codings,
     ) -> Option<Bytes> {
         if plain.len() <= PLAIN_BYTES_MAX {
@@ -103,7 +116,7 @@ pub(crate) fn bytes_max(plain: usize, codings: usize) -> usize {
     plain / WORTH * codings
 }
 
-async fn encoded(coding: Coding, plain: Bytes, places: Arc<Semaphore>) -> Option<Bytes> {
+async fn encoded(coding: Coding, plain: Rope, places: Arc<Semaphore>) -> Option<Bytes> {
     // Never closed; were it, the plain bytes would do.
     let place = places.acquire_owned().await.ok()?;
     let worth = bytes_max(plain.len(), 1);
@@ -121,6 +134,8 @@ async fn encoded(coding: Coding, plain: Bytes, places: Arc<Semaphore>) -> Option
 #[cfg(test)]
 mod tests {
     use std::io::Read;
+
+    use domain::sweep::Part;
 
     use super::*;
 
@@ -146,14 +161,15 @@ mod tests {
         let codings = Codings::new(&Coding::ALL);
         let plain = Bytes::from("{\"name\":\"somebody\",\"id\":7},".repeat(5000));
         let coded = Coded::default();
+        let rope = Rope::from(plain.clone());
         for coding in codings.used.iter().copied() {
-            let first = coded.get(coding, &plain, &codings).await.unwrap();
+            let first = coded.get(coding, &rope, &codings).await.unwrap();
             assert!(first.len() < plain.len() / 20, "{coding:?}: {}", first.len());
             assert_eq!(decode(coding, &first), plain, "{coding:?}");
-            let second = coded.get(coding, &plain, &codings).await.unwrap();
+            let second = coded.get(coding, &rope, &codings).await.unwrap();
             assert_eq!(first.as_ptr(), second.as_ptr(), "{coding:?}: coded twice");
         }
-        let short = Bytes::from(vec![b'a'; PLAIN_BYTES_MAX]);
+        let short = Rope::from(Bytes::from(vec![b'a'; PLAIN_BYTES_MAX]));
         // Bytes that look like noise to every coding.
         let mut state = 1_u64;
         let noise: Vec<u8> = (0..20_000)
@@ -162,10 +178,22 @@ mod tests {
                 (state >> 56) as u8
             })
             .collect();
-        let noise = Bytes::from(noise);
+        let noise = Rope::from(Bytes::from(noise));
         for coding in Coding::ALL {
             assert!(Coded::default().get(coding, &short, &codings).await.is_none(), "{coding:?}");
             assert!(Coded::default().get(coding, &noise, &codings).await.is_none(), "{coding:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_of_several_pieces_is_coded_as_one() {
+        let codings = Codings::new(&Coding::ALL);
+        let page = ",{\"name\":\"somebody\",\"id\":7}".repeat(3000).into_bytes();
+        let rope = Rope::of_list("[", vec![Part::of(page.clone()), Part::of(page)], "]");
+        assert!(rope.pieces().len() > 2);
+        for coding in codings.used.iter().copied() {
+            let bytes = Coded::default().get(coding, &rope, &codings).await.unwrap();
+            assert_eq!(decode(coding, &bytes), rope.joined(), "{coding:?}");
         }
     }
 

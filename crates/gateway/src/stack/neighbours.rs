@@ -145,12 +145,12 @@ fn page_of(call: &PageCall, total: u64) -> PageRead {
         }
         rows.push(id, id);
     }
-    PageRead { rows, found: Default::default() }
+    PageRead { rows: rows.into(), found: Default::default(), is_unchanged: false }
 }
 
 fn text(listed: Result<Listed, Error>) -> Result<String, Error> {
     let parts = listed?.list.parts;
-    let bytes = parts.iter().flat_map(|(bytes, range)| bytes[range.clone()].to_vec()).collect();
+    let bytes = parts.iter().flat_map(|part| part.to_vec()).collect();
     Ok(String::from_utf8(bytes).unwrap())
 }
 
@@ -178,9 +178,10 @@ async fn n03_a_question_for_one_user_is_answered_by_the_page_that_has_it() {
     let (page, send) = lists.next().await;
     // A row that the page repeats is one.
     let mut page = page_of(&page, 500);
-    page.rows.bytes.extend_from_slice(b",7");
-    page.rows.show(0, Default::default());
-    page.rows.push(7, 7);
+    let rows = Arc::make_mut(&mut page.rows);
+    rows.bytes.extend_from_slice(b",7");
+    rows.show(0, Default::default());
+    rows.push(7, 7);
     send.send_response(page);
     let (nobody, one) = (asked.pop().unwrap(), asked.pop().unwrap());
     assert_eq!(one.await.unwrap().as_deref(), Ok(",7"));

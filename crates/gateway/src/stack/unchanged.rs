@@ -73,13 +73,13 @@ async fn a_304_that_comes_after_a_refusal_gives_no_kept_page() {
     let (tag, send) = asking.asked().await;
     assert_eq!(tag, None);
     send.send_response(answer(200, 1));
-    assert!(!first.await.unwrap().unwrap().rows.is_unchanged);
+    assert!(!first.await.unwrap().unwrap().is_unchanged);
     let again = asking.ask(false);
     let (tag, send) = asking.asked().await;
     assert_eq!(tag, Some(HeaderValue::from_static("\"a\"")));
     send.send_response(answer(304, 0));
-    let rows = again.await.unwrap().unwrap().rows;
-    assert_eq!((rows.total, rows.is_unchanged), (1, true));
+    let read = again.await.unwrap().unwrap();
+    assert_eq!((read.rows.total, read.is_unchanged), (1, true));
     // While the upstream thinks, it refuses the caller's other requests.
     let late = asking.ask(false);
     let (tag, send) = asking.asked().await;
@@ -89,8 +89,8 @@ async fn a_304_that_comes_after_a_refusal_gives_no_kept_page() {
     let (tag, send) = asking.asked().await;
     assert_eq!(tag, None, "it is asked for anew");
     send.send_response(answer(200, 2));
-    let rows = late.await.unwrap().unwrap().rows;
-    assert_eq!((rows.total, rows.is_unchanged), (2, false));
+    let read = late.await.unwrap().unwrap();
+    assert_eq!((read.rows.total, read.is_unchanged), (2, false));
     // The reading began before the refusal, so it is not kept either.
     let next = asking.ask(false);
     let (tag, send) = asking.asked().await;

@@ -212,7 +212,7 @@ fn page(window: Window, total: u64) -> PageRead {
         rows.bytes.extend_from_slice(format!(",{id}").as_bytes());
         rows.push(id, id);
     }
-    PageRead { rows, found: Default::default() }
+    PageRead { rows: rows.into(), found: Default::default(), is_unchanged: false }
 }
 
 fn offset(request: &PageCall) -> u64 {
@@ -248,12 +248,7 @@ async fn pages_run_so_many_at_a_time_and_come_out_in_order() {
     send.send_response(page(end.window, 500));
     let listed = list.await.unwrap().unwrap();
     assert_eq!((listed.list.rows, listed.list.story.pages), (500, 6));
-    let bytes: Vec<u8> = listed
-        .list
-        .parts
-        .iter()
-        .flat_map(|(bytes, range)| bytes[range.clone()].iter().copied())
-        .collect();
+    let bytes: Vec<u8> = listed.list.parts.iter().flat_map(|part| part.to_vec()).collect();
     let expected: String = (0..500).map(|id| format!(",{id}")).collect();
     assert_eq!(String::from_utf8(bytes).unwrap(), expected);
 }

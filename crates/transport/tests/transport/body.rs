@@ -9,9 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::{Interval, interval};
-use transport::body::{BodyError, Pace, TimedBody, collect, empty, full};
-
-use crate::support::rope::rope;
+use transport::body::{BodyError, Pace, TimedBody, collect, empty, full, pieces};
 
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -24,14 +22,14 @@ async fn one_piece_is_returned_without_a_copy() {
 
 #[tokio::test]
 async fn many_pieces_are_joined_in_order() {
-    let body = rope(vec!["a".into(), "".into(), "bc".into(), "d".into()]);
+    let body = pieces(vec!["a".into(), "".into(), "bc".into(), "d".into()]);
     assert_eq!(body.size_hint().exact(), Some(4));
     assert_eq!(collect(body, 4, IDLE).await.unwrap(), "abcd");
 }
 
 #[tokio::test]
 async fn no_pieces_are_an_empty_body() {
-    for body in [empty(), rope(vec![]), rope(vec![Bytes::new()]), full("")] {
+    for body in [empty(), pieces(vec![]), pieces(vec![Bytes::new()]), full("")] {
         assert!(body.is_end_stream());
         assert_eq!(body.size_hint().exact(), Some(0));
         assert_eq!(collect(body, 0, IDLE).await.unwrap(), "");

@@ -28,8 +28,7 @@ pub(crate) fn page_with(ids: impl IntoIterator<Item = u64>, total: u64) -> Rows 
 }
 
 pub(crate) fn ids_of(list: &List) -> Vec<u64> {
-    let bytes: Vec<u8> =
-        list.parts.iter().flat_map(|(bytes, range)| bytes[range.clone()].to_vec()).collect();
+    let bytes: Vec<u8> = list.parts.iter().flat_map(|part| part.to_vec()).collect();
     let text = String::from_utf8(bytes).unwrap();
     let ids: Vec<u64> = text.split(',').skip(1).map(|id| id.parse().unwrap()).collect();
     assert_eq!(ids.len() as u64, list.rows);

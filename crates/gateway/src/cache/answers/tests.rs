@@ -7,11 +7,13 @@ use bytes::Bytes;
 use domain::legacy::{Planned, endpoint_at};
 use domain::params::Params;
 use domain::quirks::Quirks;
+use domain::sweep::Part;
 use futures_util::FutureExt;
 use http::HeaderValue;
 use tokio::sync::Notify;
 
 use super::*;
+use crate::layer::rope::Rope;
 use crate::request::coding::Coded;
 
 const NOT_KEPT: Freshness = Freshness {
@@ -38,7 +40,7 @@ fn question(query: &str) -> Question {
 
 fn whole(bytes: impl Into<Bytes>) -> Whole {
     Whole {
-        bytes: bytes.into(),
+        bytes: bytes.into().into(),
         rows: 1,
         etag: HeaderValue::from_static("\"x\""),
         coded: Coded::default(),
@@ -87,8 +89,8 @@ async fn ten_thousand(leaving: usize) {
     for request in requests {
         let given = request.await.unwrap().unwrap();
         // One set of bytes, not copies.
-        let bytes = first.get_or_insert(given.whole.bytes.as_ptr());
-        assert_eq!(*bytes, given.whole.bytes.as_ptr());
+        let bytes = first.get_or_insert(given.whole.bytes.joined().as_ptr());
+        assert_eq!(*bytes, given.whole.bytes.joined().as_ptr());
     }
     assert_eq!(gate.readings.load(Ordering::SeqCst), 1);
     assert!(answers.readings().under_way.is_empty());
@@ -116,7 +118,7 @@ async fn i02_a_thousand_leaders_that_leave_end_no_reading_and_nothing_panics() {
     gate.open.notify_one();
     let never = || async { Err(Error::Internal) };
     let given = answers.get(question(""), false, never).await.unwrap();
-    assert_eq!((given.source, &*given.whole.bytes), (Source::Shared, &b"all"[..]));
+    assert_eq!((given.source, &*given.whole.bytes.joined()), (Source::Shared, &b"all"[..]));
     assert_eq!(gate.readings.load(Ordering::SeqCst), 1);
 }
 
@@ -145,7 +147,7 @@ async fn i04_a_reading_that_panics_is_an_error_to_all_who_wait_and_the_next_one_
         assert!(answers.readings().under_way.is_empty());
         let read = || async { Ok(whole("good")) };
         let given = answers.get(question("name=a"), false, read).await.unwrap();
-        assert_eq!((given.source, &*given.whole.bytes), (Source::Read, &b"good"[..]));
+        assert_eq!((given.source, &*given.whole.bytes.joined()), (Source::Read, &b"good"[..]));
     }
 }
 
@@ -208,15 +210,15 @@ async fn i07_what_is_kept_or_being_read_is_given_to_nobody_after_a_refusal() {
     }
     answers.forget();
     let given = answers.get(question(""), false, read("new")).await.unwrap();
-    assert_eq!((given.source, &*given.whole.bytes), (Source::Read, &b"new"[..]));
+    assert_eq!((given.source, &*given.whole.bytes.joined()), (Source::Read, &b"new"[..]));
     // Who comes now does not wait for what began before.
     let given = answers.get(question("name=a"), false, read("new")).await.unwrap();
-    assert_eq!((given.source, &*given.whole.bytes), (Source::Read, &b"new"[..]));
+    assert_eq!((given.source, &*given.whole.bytes.joined()), (Source::Read, &b"new"[..]));
     gate.open.notify_one();
-    assert_eq!(&*slow.await.unwrap().unwrap().whole.bytes, b"read before");
+    assert_eq!(&*slow.await.unwrap().unwrap().whole.bytes.joined(), b"read before");
     // Nor is it kept, and it ends nothing of what began after it.
     let given = answers.get(question("name=a"), false, read("newer")).await.unwrap();
-    assert_eq!((given.source, &*given.whole.bytes), (Source::Kept, &b"new"[..]));
+    assert_eq!((given.source, &*given.whole.bytes.joined()), (Source::Kept, &b"new"[..]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -227,7 +229,7 @@ async fn i07_a_reading_that_fails_after_a_refusal_is_not_covered_by_an_old_answe
     tokio::time::advance(Duration::from_secs(1)).await;
     let down = || async { Err(Error::UpstreamTimeout) };
     let given = answers.get(question(""), false, down).await.unwrap();
-    assert_eq!((given.source, &*given.whole.bytes), (Source::Stale, &b"old"[..]));
+    assert_eq!((given.source, &*given.whole.bytes.joined()), (Source::Stale, &b"old"[..]));
     let refuses = Arc::clone(&answers);
     let refused_meanwhile = || async move {
         refuses.forget();
@@ -322,7 +324,7 @@ async fn n06_a_reading_that_nobody_waits_for_gives_its_place_back_within_a_secon
         assert_eq!(answers.places.available_permits(), usize::from(!goes_on));
         assert_eq!(answers.readings().under_way.len(), usize::from(goes_on));
         gate.open.notify_one();
-        assert_eq!(&*ask().await.unwrap().whole.bytes, b"x");
+        assert_eq!(&*ask().await.unwrap().whole.bytes.joined(), b"x");
     }
 }
 
@@ -330,16 +332,27 @@ async fn n06_a_reading_that_nobody_waits_for_gives_its_place_back_within_a_secon
 async fn n05_an_answer_is_counted_once_until_its_last_client_has_taken_it() {
     let (room, large) = (limits::Room::new(1 << 20), whole(vec![b'x'; 100_000]));
     let share = room.share(1 << 20);
-    let lend = |whole: &Whole| whole.lend(None, whole.bytes.clone(), &share);
+    let lend = |whole: &Whole| whole.lend(None, whole.bytes.clone(), &share).joined();
     let (one, other) = (lend(&large), lend(&large));
-    assert_eq!((one.as_ptr(), share.held()), (large.bytes.as_ptr(), 100_000));
-    let coded = large.lend(Some(settings::Coding::Gzip), Bytes::from(vec![b'z'; 20_000]), &share);
+    assert_eq!((one.as_ptr(), share.held()), (large.bytes.joined().as_ptr(), 100_000));
+    let coded =
+        large.lend(Some(settings::Coding::Gzip), Bytes::from(vec![b'z'; 20_000]).into(), &share);
     assert_eq!(share.held(), 120_000);
     drop((one, coded));
     assert_eq!(share.held(), 100_000);
     drop(other);
     assert_eq!(share.held(), 0);
     let _small = lend(&whole("fits into a connection's buffers"));
+    assert_eq!(share.held(), 0);
+    // A long list is counted until its last piece is gone, whichever that is.
+    let page = || Part::of([&b","[..], &[b'x'; 100_000]].concat());
+    let long = Whole { bytes: Rope::of_list("[", vec![page(), page()], "]"), ..whole("") };
+    let lent = long.lend(None, long.bytes.clone(), &share);
+    let pieces = Vec::from_iter(lent.pieces().iter().cloned());
+    drop(lent);
+    for piece in pieces {
+        assert_eq!(share.held(), 200_003, "{} bytes are still to be sent", piece.len());
+    }
     assert_eq!(share.held(), 0);
 }
 

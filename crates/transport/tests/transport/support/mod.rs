@@ -3,8 +3,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-pub(crate) mod rope;
-
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -142,7 +140,7 @@ async fn application(
                 return Ok(refused);
             }
         },
-        "/rope" => rope::rope(vec!["one,".into(), "".into(), "two,".into(), "three".into()]),
+        "/rope" => body::pieces(vec!["one,".into(), "".into(), "two,".into(), "three".into()]),
         "/big" => body::full(BIG.clone()),
         "/slow" => {
             tokio::time::sleep(2 * SHORT).await;
