@@ -70,7 +70,7 @@ def gateway(folder, base):
     port, admin = free_port(), free_port()
     digest = hashlib.sha256(b"legacy-demo-key").hexdigest()
     config = os.path.join(folder, "gateway.toml")
-    streamed = f"[answer]\nstream = true\nbuffer_max = {args.streamed}\n" if args.streamed is not None else ""
+    streamed = f"[answer]\nstream = true\nbuffer_max = \"{args.streamed}B\"\n" if args.streamed is not None else ""
     with open(config, "w") as file:
         file.write(
             f'[server]\nlisten = "127.0.0.1:{port}"\n[admin]\nlisten = "127.0.0.1:{admin}"\n{streamed}'

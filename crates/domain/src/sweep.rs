@@ -18,6 +18,7 @@
 
 mod doubt;
 mod expect;
+mod handed;
 mod join;
 mod outcome;
 mod reading;
@@ -77,6 +78,8 @@ pub struct Sweep {
     shown: Vec<u64>,
     failed: Option<Failure>,
     found: Option<Arc<Rows>>,
+    /// Where rows are handed out while the list is read.
+    handed: Option<handed::Handed>,
     /// Whether pages were asked for before the first one told how many there are.
     is_expecting: bool,
     /// Whether unchanged pages gave a list that was in doubt, so that every page has to be read.
@@ -100,6 +103,7 @@ impl Sweep {
             shown: Vec::new(),
             failed: None,
             found: None,
+            handed: None,
             is_expecting: false,
             distrusts_unchanged: false,
             story: Story { paging_proven: limits.paging_proven, ..Story::default() },
@@ -327,6 +331,10 @@ impl Sweep {
     }
 
     fn restart(&mut self) {
+        if self.has_handed_out() {
+            self.failed = Some(Failure::Unstable);
+            return;
+        }
         self.story.restarts += 1;
         // The next reading counts anew.
         (self.story.total_mismatch, self.story.hidden_rows) = (false, 0);
@@ -370,7 +378,7 @@ impl Sweep {
             self.failed = Some(Failure::IdCollision);
             return None;
         }
-        Some(self.assemble(chain))
+        self.assemble(chain)
     }
 
     /// Whether the count agrees, or was wrong twice while the pages themselves are beyond doubt.
@@ -390,12 +398,14 @@ impl Sweep {
         }
         if !self.reading.has_rechecked {
             self.reading.has_rechecked = true;
-            for index in [0, chain.last] {
+            let done = self.pages_handed_out();
+            for index in [0, chain.last].into_iter().filter(|index| *index >= done) {
                 self.reading.slots[index] = Slot::new(self.reading.slots[index].window);
             }
             return false;
         }
-        if rows == 0 {
+        // What was handed out cannot be read through other windows.
+        if rows == 0 || (rows < least && self.has_handed_out()) {
             self.failed = Some(Failure::TotalMismatch);
             return false;
         }
@@ -481,17 +491,6 @@ impl Sweep {
             self.restart();
         }
         false
-    }
-
-    fn assemble(&mut self, chain: Chain) -> List {
-        let mut list = List { story: self.story, ..List::default() };
-        list.story.paging_proven |= chain.parts.len() > 1;
-        for (slot, rows) in chain.parts {
-            if let Some(page) = self.reading.slots[slot].rows.take() {
-                list.add(page, rows);
-            }
-        }
-        list
     }
 
     fn just(&self, page: Arc<Rows>) -> List {

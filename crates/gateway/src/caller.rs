@@ -35,6 +35,21 @@ impl Caller {
     pub(crate) fn place(&self) -> Result<SemaphorePermit<'_>, Error> {
         self.places.try_acquire().map_err(|_| Error::TenantLimit)
     }
+
+    /// The same place, kept for an answer that takes longer than its request.
+    pub(crate) fn keep(self: &Arc<Self>, place: SemaphorePermit<'_>) -> KeptPlace {
+        place.forget();
+        KeptPlace(Arc::clone(self))
+    }
+}
+
+/// A place that is given back when this is dropped.
+pub(crate) struct KeptPlace(Arc<Caller>);
+
+impl Drop for KeptPlace {
+    fn drop(&mut self) {
+        self.0.places.add_permits(1);
+    }
 }
 
 /// All callers.

@@ -138,6 +138,10 @@ pub(crate) enum Error {
     /// The list of users lost more than half of its rows, twice, and the operator wants that refused.
     #[error("the list of users lost more than half of its rows")]
     ListShrunk,
+    /// The answer is larger than may be buffered, or is not to be streamed although that was tried. Another way to
+    /// answer follows, so no client gets it.
+    #[error("the list has to be answered in another way")]
+    Oversize,
     /// More lists would have to be read than are allowed.
     #[error("more than {lists_max} lists would have to be read for one answer")]
     TooManyLists {
@@ -246,7 +250,7 @@ impl Error {
             Error::Overloaded => Slug::Overloaded,
             Error::TenantLimit => Slug::TenantLimit,
             Error::DrainCut => Slug::DrainCut,
-            Error::Internal => Slug::Internal,
+            Error::Internal | Error::Oversize => Slug::Internal,
             Error::BadFilter => Slug::BadFilter,
             Error::MappedKeyRefused => Slug::MappedKeyRefused,
             Error::Forbidden { .. } => Slug::UpstreamForbidden,

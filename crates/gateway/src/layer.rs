@@ -7,6 +7,7 @@
 //! answers: that is outside the caller's span, deadline and catch of panics.
 
 pub(crate) mod call;
+pub(crate) mod outlet;
 pub(crate) mod rope;
 
 use std::future::Future;

@@ -7,3 +7,4 @@ pub(crate) mod beside;
 pub(crate) mod body;
 mod candidate;
 pub(crate) mod plan;
+pub(crate) mod stream;

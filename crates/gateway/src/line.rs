@@ -14,6 +14,7 @@ pub(crate) mod upstream;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use limits::{Pause, Share};
 use tokio::time::Instant;
@@ -39,6 +40,8 @@ pub(crate) struct Line {
     pub(crate) pages: Option<Arc<Pages>>,
     /// What its lists may hold.
     pub(crate) share: Share,
+    /// Whether its last large list was sent while it was read.
+    pub(crate) has_streamed: AtomicBool,
     /// The whole line.
     pub(crate) calls: Stage<Call, Given>,
     /// The same below `share`.

@@ -4,6 +4,7 @@ pub(crate) mod exchange;
 mod expected;
 pub(crate) mod fan_out;
 pub(crate) mod gather;
+mod hand_out;
 pub(crate) mod narrow;
 pub(crate) mod plausible;
 pub(crate) mod relate;

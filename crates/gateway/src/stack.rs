@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use domain::legacy::Endpoint;
 use http::{Method, Request, Response};
+use http_body::Body as _;
 use limits::{Admission, Budget, CALLER_REPEATS_MIN, Lines, Queue, Share, Shed};
 use roster::{Roster, Scope};
 use settings::{BodyParameters, Config};
@@ -22,7 +23,7 @@ use shadow::Shadow;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use tower::{Layer, ServiceBuilder};
-use transport::body::Body;
+use transport::body::{self, Body};
 use transport::client::Client;
 
 use crate::cache::answers::Answers;
@@ -35,7 +36,8 @@ use crate::layer::{Answering, Around, Stage, bottom, layer};
 use crate::legacy::answer::{self, Answer};
 use crate::legacy::asked::Asked;
 use crate::legacy::beside::Beside;
-use crate::legacy::{body, plan};
+use crate::legacy::stream::{Answered, Streaming};
+use crate::legacy::{body as legacy_body, plan};
 use crate::line::credential;
 use crate::line::key::Key;
 use crate::line::lookup::GroupCache;
@@ -95,6 +97,8 @@ struct Front {
     /// Whether a body has parameters.
     reads_bodies: bool,
     codings: Codings,
+    /// Where lists may be sent while they are read.
+    streaming: Option<Streaming>,
     metrics: Metrics,
     /// The other side, where one is configured.
     shadow: Option<Arc<Shadow>>,
@@ -118,6 +122,10 @@ impl Front {
             deadline: config.limits.request_deadline,
             reads_bodies: config.body_parameters == BodyParameters::Read,
             codings: Codings::new(&config.server.compression),
+            streaming: config.answer.stream.then(|| Streaming {
+                bytes_max: config.answer.buffer_max,
+                metrics: state.metrics.clone(),
+            }),
             metrics: state.metrics.clone(),
             shadow: state.shadow.clone(),
             passthrough: Passthrough::new(state),
@@ -139,7 +147,7 @@ impl Front {
         // Methods and hosts that are not ours, and what the server refused.
         admit::admit(&self.hosts, &request)?;
         // A place, or a short wait for one, or no.
-        let _place = self.entrance.place().await?;
+        let place = self.entrance.place().await?;
         // The API's own description; needs no endpoint and no key.
         if request.uri().path() == openapi::PATH {
             return describe::described(&self.openapi, &self.codings, request, &behalf.account)
@@ -149,7 +157,10 @@ impl Front {
             untranslated::note_path(&request, &self.callers, &behalf.account);
         }
         match (endpoint, &self.passthrough) {
-            (Some(endpoint), _) => self.legacy(endpoint, request, behalf).await,
+            (Some(endpoint), _) => {
+                let answer = self.legacy(endpoint, request, behalf).await?;
+                Ok(while_sent(answer, || place))
+            }
             // It would show a request with all its headers.
             (None, _) if *request.method() == Method::TRACE => Err(Error::unknown_method()),
             // What is not translated goes to an upstream and back. Nothing of it is repeated or kept.
@@ -183,12 +194,12 @@ impl Front {
         let asked = Asked::of(endpoint, quirks, &request, credential, deadline, behalf);
         asked.behalf.account.note(|account| account.caller = Some(Arc::clone(&caller.tally)));
         // No more of the places than the caller's share.
-        let _place = caller.place().inspect_err(|_| self.metrics.shed(Shed::Tenant))?;
+        let place = caller.place().inspect_err(|_| self.metrics.shed(Shed::Tenant))?;
         asked.behalf.account.note(|account| {
             account.dialect = Some(caller.line.upstream.dialect.name());
             account.may_explain = caller.may_explain;
         });
-        let body = body::Coming::of(request, self.reads_bodies);
+        let body = legacy_body::Coming::of(request, self.reads_bodies);
         let answer = async {
             let Some(shadow) = &self.shadow else {
                 return Ok(self.translated(asked, &caller, body).await?.response);
@@ -198,15 +209,16 @@ impl Front {
             beside.answer(self.translated(asked, &caller, body)).await
         };
         // In place: a timeout would be as large as all that it waits for, and moved with it.
-        timeout_at(deadline, pin!(answer)).await.unwrap_or(Err(Error::Deadline))
+        let answer = timeout_at(deadline, pin!(answer)).await.unwrap_or(Err(Error::Deadline))?;
+        Ok(while_sent(answer, || caller.keep(place)))
     }
 
     /// The answer of this side.
     async fn translated(
         &self,
         mut asked: Asked,
-        caller: &Caller,
-        body: body::Coming,
+        caller: &Arc<Caller>,
+        body: legacy_body::Coming,
     ) -> Result<Answer, Error> {
         // A body has come whole before anything is asked; what it says goes over the query.
         if let Some(params) = body.settled(asked.deadline).await? {
@@ -216,12 +228,20 @@ impl Front {
         let Some(plan) = plan::plan(&mut asked, &self.callers) else {
             return Ok(answer::of_nobody(asked.endpoint, &asked.quirks));
         };
-        let Asked { endpoint, quirks, conditional, deadline, behalf, .. } = asked;
+        let Asked { endpoint, quirks, conditional, is_head, deadline, behalf, .. } = asked;
         let account = behalf.account.clone();
         let wants_fresh = conditional.wants_fresh;
         // The caller's own line: see below.
-        let call = Call { endpoint, quirks, plan, wants_fresh, deadline, behalf };
-        let given = caller.line.call(call).await?;
+        let oversize = None;
+        let call = Call { endpoint, quirks, plan, wants_fresh, oversize, deadline, behalf };
+        let given = match self.streaming.as_ref().filter(|streaming| streaming.fits(&call)) {
+            None => caller.line.call(call).await?,
+            // Boxed, so that other requests stay small.
+            Some(streaming) => match Box::pin(streaming.answer(caller, call, is_head)).await? {
+                Answered::Whole(given) => given,
+                Answered::Begun(answer) => return Ok(answer),
+            },
+        };
         if given.whole.rows > 0 {
             let dialect = caller.line.upstream.dialect;
             self.metrics.answered(endpoint, dialect, &caller.tally);
@@ -229,6 +249,17 @@ impl Front {
         account.note(|account| account.rows = given.whole.rows);
         Ok(answer::answer(&self.codings, &given, &conditional, &caller.line.share).await)
     }
+}
+
+/// An answer that is sent while its list is read keeps its places until its end.
+fn while_sent<G: Send + 'static>(
+    answer: Response<Body>,
+    place: impl FnOnce() -> G,
+) -> Response<Body> {
+    if answer.body().size_hint().exact().is_some() {
+        return answer;
+    }
+    answer.map(|body| body::holding(body, place()))
 }
 
 /// What a line is built of.
@@ -378,8 +409,20 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
     // Equal requests share one reading; answers may be kept for a while.
     let sharing = share::Share { answers: Arc::clone(&answers), deadline, metrics: metrics() };
     let calls = Stage::new(layer(sharing).layer(readings.clone()));
-    let upstream = upstream();
-    Line { upstream, credential, key, pause, answers, pages, share, calls, readings, lists }
+    let (has_streamed, upstream) = (Default::default(), upstream());
+    Line {
+        upstream,
+        credential,
+        key,
+        pause,
+        answers,
+        pages,
+        share,
+        has_streamed,
+        calls,
+        readings,
+        lists,
+    }
 }
 
 /// How many of its upstream's places a caller may have. Where an upstream has several callers, none has

@@ -175,6 +175,14 @@ impl Holding {
         self.bytes -= less;
     }
 
+    /// The list holds so many bytes now.
+    pub fn set(&mut self, bytes: usize) {
+        match usize::try_from(self.bytes).unwrap_or(usize::MAX) {
+            before if before < bytes => self.grow(bytes - before),
+            _ => self.shrink(bytes),
+        }
+    }
+
     /// Whether the list may grow.
     pub fn has_room(&self) -> Result<(), Full> {
         match self.share.pots().into_iter().find(|(pot, _)| !pot.has_room_for(self.number)) {
@@ -328,6 +336,10 @@ mod tests {
         assert_eq!((list.excess(), list.share.held()), (None, 10));
         list.shrink(20);
         assert_eq!(list.share.held(), 10, "it holds no more than that");
+        for bytes in [25, 25, 10] {
+            list.set(bytes);
+            assert_eq!(list.share.held(), bytes as u64);
+        }
         list.grow(160);
         assert_eq!(list.has_room(), Ok(()), "it is the oldest");
     }

@@ -24,6 +24,7 @@ use serde::Deserialize;
 pub use error::ConfigError;
 pub use files::Files;
 use reader::{Reader, field};
+pub use section::answer::Answer;
 pub use section::callers::{Caller, UpstreamKey, bearer};
 pub use section::cors::Cors;
 pub use section::legacy::BodyParameters;
@@ -66,6 +67,8 @@ pub struct Config {
     pub lookups: Lookups,
     /// Whole answers.
     pub cache: Cache,
+    /// Answers that are too large to be buffered.
+    pub answer: Answer,
     /// The memory of users who vanish; without it none is remembered.
     pub roster: Option<RosterFile>,
     /// Upstreams by name.
@@ -135,6 +138,8 @@ struct TypedConfig {
     #[serde(default)]
     cache: Cache,
     #[serde(default)]
+    answer: Answer,
+    #[serde(default)]
     upstream: BTreeMap<String, upstreams::TypedUpstream>,
     #[serde(default)]
     caller: Vec<callers::TypedCaller>,
@@ -169,6 +174,7 @@ impl TypedConfig {
             limits: self.limits.shared_by(callers.len()),
             lookups: self.lookups,
             cache: self.cache,
+            answer: self.answer,
             roster,
             quirks: legacy::read(&self.legacy.endpoints, reader)?,
             body_parameters: self.legacy.body_parameters,

@@ -1,5 +1,6 @@
 //! The tables of a configuration, one file each: as an operator types it, its meaning, and its refusals.
 
+pub(crate) mod answer;
 pub(crate) mod callers;
 pub(crate) mod cors;
 pub(crate) mod legacy;

@@ -179,7 +179,7 @@ where
 }
 
 /// The same body, which keeps `guard` for as long as it exists.
-pub(crate) fn holding<B, G>(body: B, guard: G) -> Body
+pub fn holding<B, G>(body: B, guard: G) -> Body
 where
     B: http_body::Body<Data = Bytes, Error = BodyError> + Send + 'static,
     G: Send + 'static,

@@ -32,6 +32,7 @@ mod lists {
     mod lookups;
     mod roster;
     mod sharing;
+    mod streamed;
     mod team_places;
     mod unchanged;
     mod v1_users;

@@ -50,7 +50,7 @@ pub(super) fn chain(slots: &[Slot]) -> Result<Chain, Vec<usize>> {
 /// The last row of `left` that `right` holds, too: where the left part ends and the right one
 /// starts. Rows of `left` before `start` are the previous joint's, of which only the joint row
 /// itself may serve again.
-fn joint(left: &[u64], start: usize, right: &[u64]) -> Option<(usize, usize)> {
+pub(super) fn joint(left: &[u64], start: usize, right: &[u64]) -> Option<(usize, usize)> {
     if let (Some(last), Some(first)) = (left.last(), right.first())
         && last == first
     {

@@ -158,9 +158,12 @@ impl Reading {
 
     /// The keys of the joined rows, in order.
     pub(super) fn keys(&self, chain: &Chain) -> Vec<u64> {
-        let parts = chain.parts.iter();
-        let keys = parts.flat_map(|(slot, rows)| &self.slots[*slot].keys()[rows.clone()]);
-        keys.copied().collect()
+        let rows = chain.parts.iter().map(|(_, rows)| rows.len()).sum();
+        let mut keys = Vec::with_capacity(rows);
+        for (slot, rows) in &chain.parts {
+            keys.extend_from_slice(&self.slots[*slot].keys()[rows.clone()]);
+        }
+        keys
     }
 
     /// The legacy ids of the joined rows, in order; `None` where each is its row's key.

@@ -18,6 +18,7 @@ use http::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
 use crate::layer::call::{Ask, Found, ListCall, PageRead, RowsAsk};
+use crate::layer::outlet::Oversize;
 
 /// The longest tag that is kept. Usual ones have less than 70 bytes.
 const TAG_BYTES_MAX: usize = 256;
@@ -151,7 +152,8 @@ impl Pages {
         target: &PathAndQuery,
         generation: u64,
     ) -> Option<PageQuestion> {
-        if call.behalf.is_background {
+        // Nor are pages kept of a list that is too large to be.
+        if call.behalf.is_background || matches!(call.oversize, Some(Oversize::Streamed(_))) {
             return None;
         }
         let view = View::of(call)?;

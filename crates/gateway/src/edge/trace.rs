@@ -94,6 +94,9 @@ impl Trace {
         }
         if under_way.account.is_streamed() {
             let status = answer.status().as_u16();
+            if wants_explanation {
+                explain_so_far(&mut answer, &under_way.account.so_far());
+            }
             let line = StreamedLine { under_way, status, bytes: 0, has_ended: false };
             return Ok(answer.map(|inner| body::boxed(Streamed { inner, line })));
         }
@@ -102,12 +105,19 @@ impl Trace {
         if is_head {
             without_body(&mut answer, bytes);
         }
-        if wants_explanation && account.may_explain {
-            let explanation = HeaderValue::from_str(&explain::explanation(&account));
-            answer.headers_mut().extend(explanation.ok().map(|value| (EXPLANATION, value)));
+        if wants_explanation {
+            explain_so_far(&mut answer, &account);
         }
         under_way.tell(&account, answer.status().as_u16(), bytes);
         Ok(answer)
+    }
+}
+
+/// Explains an answer to a caller that may know, by what is known when its head is sent.
+fn explain_so_far(answer: &mut Response<Body>, account: &Account) {
+    if account.may_explain {
+        let explanation = HeaderValue::from_str(&explain::explanation(account));
+        answer.headers_mut().extend(explanation.ok().map(|value| (EXPLANATION, value)));
     }
 }
 

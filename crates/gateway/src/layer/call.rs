@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use transport::body::Body;
 
 use crate::error::Error;
+use crate::layer::outlet::Oversize;
 use crate::observe::account::SharedAccount;
 use crate::observe::origin::Origin;
 
@@ -66,6 +67,8 @@ pub(crate) struct Call {
     pub(crate) plan: Plan<GroupName>,
     /// Whether a kept answer will not do.
     pub(crate) wants_fresh: bool,
+    /// What becomes of an answer that may not be buffered; without it all may.
+    pub(crate) oversize: Option<Oversize>,
     pub(crate) deadline: Instant,
     pub(crate) behalf: Behalf,
 }
@@ -85,6 +88,8 @@ pub(crate) struct ListCall {
     pub(crate) for_roster: bool,
     /// Whether every page has to be read, also one that has not changed.
     pub(crate) is_read_anew: bool,
+    /// As [`Call::oversize`]. Only rows in legacy shape are streamed.
+    pub(crate) oversize: Option<Oversize>,
     pub(crate) deadline: Instant,
     pub(crate) behalf: Behalf,
 }
@@ -92,8 +97,8 @@ pub(crate) struct ListCall {
 impl ListCall {
     /// A list with nothing joined to it yet.
     pub(crate) fn new(listing: Listing, ask: Ask, deadline: Instant, behalf: Behalf) -> Self {
-        let (related, audience) = (Arc::default(), None);
-        let (place, for_roster, is_read_anew) = (None, false, false);
+        let (place, related, audience, oversize) = (None, Arc::default(), None, None);
+        let (for_roster, is_read_anew) = (false, false);
         ListCall {
             listing,
             place,
@@ -102,6 +107,7 @@ impl ListCall {
             audience,
             for_roster,
             is_read_anew,
+            oversize,
             deadline,
             behalf,
         }

@@ -145,7 +145,7 @@ impl Weaver {
 }
 
 /// A part as bytes that can be shared, without copying them.
-fn shared(part: Part) -> Bytes {
+pub(crate) fn shared(part: Part) -> Bytes {
     match part.into_buffer() {
         Ok((buffer, range)) => Bytes::from(buffer).slice(range),
         Err(part) => Bytes::from_owner(part),

@@ -16,11 +16,12 @@ use crate::observe::account::Source;
 use crate::request::coding::{self, Codings};
 use crate::request::conditional::Conditional;
 
-/// An answer, and its bytes in no coding, also where the client has them already.
+/// An answer, and its bytes in no coding, also where the client has them already; `None` where they are sent
+/// while they are read.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) response: Response<Body>,
-    pub(crate) plain: Rope,
+    pub(crate) plain: Option<Rope>,
 }
 
 /// The answer to a client that may have the very same one already, in the coding that it likes best.
@@ -61,14 +62,14 @@ pub(crate) async fn answer(
     if matches!(given.source, Source::Kept | Source::Stale) {
         headers.insert(AGE, HeaderValue::from(given.age.as_secs()));
     }
-    Answer { response: answer, plain: whole.bytes.clone() }
+    Answer { response: answer, plain: Some(whole.bytes.clone()) }
 }
 
 /// The answer to a request that no row can fit: nothing is asked for it.
 pub(crate) fn of_nobody(endpoint: &Endpoint, quirks: &Quirks) -> Answer {
     let (open, close) = endpoint.envelope(quirks, 0);
     let plain = Rope::from(Bytes::from(format!("{open}{close}")));
-    Answer { response: json(plain.clone()), plain }
+    Answer { response: json(plain.clone()), plain: Some(plain) }
 }
 
 /// The bytes in the client's coding, with a tag of their own.
@@ -97,4 +98,4 @@ const HEADERS: usize = 12;
 
 const CACHE: HeaderName = HeaderName::from_static("x-tieline-cache");
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::legacy::Endpoint;
 use domain::params::Params;
 use domain::quirks::Quirks;
-use http::Request;
+use http::{Method, Request};
 use shadow::{Target, Trail};
 use tokio::time::Instant;
 use transport::body::Body;
@@ -27,6 +27,8 @@ pub(crate) struct Asked {
     /// By which gateways it has come.
     pub(crate) trail: Trail,
     pub(crate) conditional: Conditional,
+    /// Whether only the head of the answer is wanted.
+    pub(crate) is_head: bool,
     pub(crate) deadline: Instant,
     pub(crate) behalf: Behalf,
 }
@@ -50,6 +52,7 @@ impl Asked {
             target: Target::of(uri),
             trail: Trail::of(headers),
             conditional: Conditional::of(headers),
+            is_head: *request.method() == Method::HEAD,
             deadline,
             behalf,
         }

@@ -151,10 +151,10 @@ impl AsRef<[u8]> for InPlace {
 }
 
 /// Candidate's answer as it is compared: its bytes before any coding, shared with the answer itself
-/// unless that is a long list.
+/// unless that is a long list. One that is sent while it is read is not compared.
 fn candidates(answer: &Result<Answer, Error>) -> Option<Reply> {
     match answer {
-        Ok(answer) => Some(Reply::json(200, answer.plain.joined())),
+        Ok(answer) => Some(Reply::json(200, answer.plain.as_ref()?.joined())),
         Err(error) => candidate::refused(error),
     }
 }

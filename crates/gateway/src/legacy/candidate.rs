@@ -67,7 +67,7 @@ async fn read(
     }
     let deadline = Instant::now() + within;
     let behalf = Behalf::background();
-    let call = Call { endpoint, quirks, plan, wants_fresh: true, deadline, behalf };
+    let call = Call { endpoint, quirks, plan, wants_fresh: true, oversize: None, deadline, behalf };
     let whole = timeout_at(deadline, caller.line.read(call)).await;
     let error = match whole.map_err(|_| Unread::Failed)? {
         Ok(whole) if whole.bytes.len() > bytes_max => return Err(Unread::TooLarge),

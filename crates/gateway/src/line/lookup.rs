@@ -157,5 +157,5 @@ fn ask<'a, S: Below<ListCall, Listed>>(
     };
     let ask = Ask::Rows(Arc::new(RowsAsk { lists, quirks: call.quirks, plan }));
     let list = ListCall::new(listing, ask, call.deadline, call.behalf);
-    inner.ask(list)
+    inner.ask(ListCall { oversize: call.oversize, ..list })
 }

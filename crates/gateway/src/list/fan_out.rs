@@ -29,6 +29,7 @@ use crate::error::Error;
 use crate::layer::call::{
     Ask, Askers, Found, ListCall, Listed, PageCall, PageRead, RowsAsk, no_room,
 };
+use crate::layer::outlet::Oversize;
 use crate::layer::{Answering, Around, Below};
 use crate::line::upstream::Upstream;
 use crate::observe::metrics::Metrics;
@@ -57,7 +58,10 @@ impl<S: Below<PageCall, PageRead>> Around<S, ListCall> for FanOut {
     type Response = Listed;
 
     fn call<'a>(&'a self, inner: &'a S, call: ListCall) -> Answering<'a, Listed> {
-        Box::pin(self.whole(inner, call))
+        match Self::outlet(&call) {
+            None => Box::pin(self.whole(inner, call)),
+            Some(outlet) => Box::pin(self.handed_out(inner, call, outlet)),
+        }
     }
 }
 
@@ -67,16 +71,9 @@ impl FanOut {
         inner: &S,
         call: ListCall,
     ) -> Result<Listed, Error> {
-        let (upstream, settings) = (&self.upstream, &self.upstream.settings);
-        let pages_max = settings.pages_in_flight_max;
-        let sweep = Sweep::new(Limits {
-            paging: upstream.dialect.paging(),
-            page_rows_max: settings.page_rows_max,
-            rows_max: settings.rows_max,
-            double_read: settings.double_read,
-            paging_proven: upstream.is_paging_proven(),
-            stop_at_first: call.audience.is_none() && call.wants_one(),
-        });
+        let upstream = &self.upstream;
+        let pages_max = upstream.settings.pages_in_flight_max;
+        let sweep = Sweep::new(self.limits(&call));
         let kind = Kind::of(&call, upstream);
         let expected = self.lengths.take(kind);
         let mut sweep = sweep.expecting(expected.map_or(0, |list| list.rows));
@@ -187,6 +184,12 @@ impl FanOut {
                 };
                 found.extend(read.found);
                 let rows = read.rows;
+                let is_refused = match call.oversize {
+                    Some(Oversize::Refused { bytes_max }) => {
+                        Self::is_oversize(window, &rows, bytes_max)
+                    }
+                    _ => false,
+                };
                 let bytes = rows.held();
                 page_bytes = page_bytes.max(bytes);
                 match &mut long {
@@ -200,6 +203,10 @@ impl FanOut {
                 match read.is_unchanged {
                     true => sweep.put_unchanged(window, rows),
                     false => sweep.put(window, rows),
+                }
+                if is_refused {
+                    self.note(&call, sweep.story());
+                    return Err(Error::Oversize);
                 }
                 if was_expecting && !sweep.is_expecting() {
                     // The list may be too short for some pages: those are waited for no more, and hold nothing.
@@ -228,9 +235,9 @@ impl FanOut {
 }
 
 /// A page that is being read.
-struct Page<'a> {
-    window: Window,
-    read: Answering<'a, PageRead>,
+pub(super) struct Page<'a> {
+    pub(super) window: Window,
+    pub(super) read: Answering<'a, PageRead>,
 }
 
 impl Future for Page<'_> {
@@ -242,14 +249,26 @@ impl Future for Page<'_> {
 }
 
 /// A list of more than one page.
-struct Long {
+pub(super) struct Long {
     _turn: Option<OwnedSemaphorePermit>,
-    holding: Holding,
+    pub(super) holding: Holding,
 }
 
 impl FanOut {
+    pub(super) fn limits(&self, call: &ListCall) -> Limits {
+        let (upstream, settings) = (&self.upstream, &self.upstream.settings);
+        Limits {
+            paging: upstream.dialect.paging(),
+            page_rows_max: settings.page_rows_max,
+            rows_max: settings.rows_max,
+            double_read: settings.double_read,
+            paging_proven: upstream.is_paging_proven(),
+            stop_at_first: call.audience.is_none() && call.wants_one(),
+        }
+    }
+
     /// The turn of a list that holds so many bytes already.
-    async fn turn(&self, call: &ListCall, held: usize) -> Result<Long, Error> {
+    pub(super) async fn turn(&self, call: &ListCall, held: usize) -> Result<Long, Error> {
         // Readings that questions share have theirs already; background requests never queue. What is joined
         // and looked up is waited for by many, and only a few of its lists are read at a time.
         let is_of_all = matches!(call.ask, Ask::Items | Ask::Groups);
@@ -265,7 +284,7 @@ impl FanOut {
     }
 
     /// Waits until the list may grow.
-    async fn room(&self, call: &ListCall, long: &Long) -> Result<(), Error> {
+    pub(super) async fn room(&self, call: &ListCall, long: &Long) -> Result<(), Error> {
         let wait_max = if call.behalf.is_background { Duration::ZERO } else { self.wait_max };
         match (timeout(wait_max, long.holding.room()).await, long.holding.has_room()) {
             (Err(_), Err(full)) => Err(self.refused(full)),
@@ -273,7 +292,7 @@ impl FanOut {
         }
     }
 
-    fn refused(&self, full: Full) -> Error {
+    pub(super) fn refused(&self, full: Full) -> Error {
         self.metrics.shed(match full {
             Full::Own => Shed::Tenant,
             Full::All => Shed::Memory,
@@ -313,7 +332,7 @@ impl FanOut {
     }
 
     /// Whether the pages that are left can be had in time, as far as is known now.
-    fn fits(&self, call: &ListCall, sweep: &Sweep) -> Result<(), Error> {
+    pub(super) fn fits(&self, call: &ListCall, sweep: &Sweep) -> Result<(), Error> {
         let Some(pacer) = &self.upstream.pacer else { return Ok(()) };
         let left = sweep.pages_left();
         // The one row may stand on any page.
@@ -345,7 +364,7 @@ impl FanOut {
 
     /// Tells which page cannot be read, and which of its rows. Where `reads_others` does not hold, the
     /// upstream may fail as a whole, and is not asked any more for that.
-    async fn name<S: Below<PageCall, PageRead>>(
+    pub(super) async fn name<S: Below<PageCall, PageRead>>(
         &self,
         inner: &S,
         call: &ListCall,
@@ -386,7 +405,7 @@ impl FanOut {
     }
 
     /// Counts what a list has cost, whether it came about or not.
-    fn note(&self, call: &ListCall, story: Story) {
+    pub(super) fn note(&self, call: &ListCall, story: Story) {
         self.metrics.list(&story);
         call.behalf.account.note(|account| account.story = story);
     }

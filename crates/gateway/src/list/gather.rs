@@ -109,7 +109,8 @@ impl Gather {
         let is_alone = call.for_roster
             || call.is_read_anew
             || call.behalf.is_background
-            || call.behalf.wants_failed_rows;
+            || call.behalf.wants_failed_rows
+            || call.oversize.is_some();
         if is_alone || !matches!(call.listing, Listing::Users(_)) {
             return None;
         }

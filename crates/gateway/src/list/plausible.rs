@@ -15,6 +15,7 @@ use settings::ShrunkList;
 
 use crate::error::Error;
 use crate::layer::call::{ListCall, Listed};
+use crate::layer::outlet::Oversize;
 use crate::layer::{Answering, Around, Below};
 use crate::line::upstream::Upstream;
 use crate::observe::metrics::Metrics;
@@ -56,6 +57,14 @@ impl Plausible {
     ) -> Result<Listed, Error> {
         let first = inner.ask(call.clone()).await?;
         let listed = match self.had_far_more(which, first.list.read) {
+            Some(_) if is_sent(&call) => {
+                // What was sent cannot be read once more. The next list is compared with this one.
+                self.metrics.list_shrunk();
+                if self.upstream.settings.shrunk_list == ShrunkList::Believe {
+                    self.note(which, first.list.read);
+                }
+                return Err(Error::ListShrunk);
+            }
             Some(before) => {
                 // Only what it cost is kept of it.
                 let story = first.list.story;
@@ -68,6 +77,11 @@ impl Plausible {
         self.has_all_fields(&listed)?;
         Ok(listed)
     }
+}
+
+/// Whether rows of the list went to the client already.
+fn is_sent(call: &ListCall) -> bool {
+    matches!(&call.oversize, Some(Oversize::Streamed(outlet)) if outlet.has_begun())
 }
 
 impl Plausible {

@@ -121,6 +121,14 @@ impl SharedAccount {
         account
     }
 
+    /// What was noted by now; more will be.
+    pub(crate) fn so_far(&self) -> Account {
+        let mut account = Account::default();
+        self.note(|noted| account = noted.clone());
+        account.upstream_calls = self.shared.upstream_calls.load(Ordering::Relaxed);
+        account
+    }
+
     /// Whether the answer's body comes piece by piece, so that more will be noted.
     pub(crate) fn is_streamed(&self) -> bool {
         let mut is_streamed = false;

@@ -27,6 +27,7 @@ pub(crate) fn explanation(account: &Account) -> String {
         "ignored_parameters": account.ignored,
         "rows": account.rows,
         "source": account.source.map(Source::as_str),
+        "streamed": account.is_streamed,
         "upstream_calls": account.upstream_calls,
         "pages": account.story.pages,
         "pages_unchanged": account.story.pages_unchanged,

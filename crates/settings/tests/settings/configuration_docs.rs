@@ -15,6 +15,7 @@ const README: &str = include_str!("../../../../README.md");
 const EXAMPLE: &str = include_str!("../../../../deploy/tieline.example.toml");
 const TYPED: &str = concat!(
     include_str!("../../src/lib.rs"),
+    include_str!("../../src/section/answer.rs"),
     include_str!("../../src/section/callers.rs"),
     include_str!("../../src/section/cors.rs"),
     include_str!("../../src/section/limits.rs"),
@@ -42,6 +43,7 @@ const PLACES: &[(&str, &str, &str)] = &[
     ("Lookups", "## `[lookups]`", ""),
     ("Roster", "## `[roster]`", ""),
     ("Cache", "## `[cache]`", ""),
+    ("Answer", "## `[answer]`", ""),
     ("Upstream", "## `[upstream.<name>]`", ""),
     ("Mapping", "### `[upstream.<name>.mapping]`", ""),
     ("Caller", "## `[[caller]]`", ""),
@@ -111,6 +113,7 @@ fn every_default_on_the_page_is_the_default() {
         ("[limits]", "## `[limits]`"),
         ("[lookups]", "## `[lookups]`"),
         ("[cache]", "## `[cache]`"),
+        ("[answer]", "## `[answer]`"),
         ("[roster]", "## `[roster]`"),
         ("[passthrough]", "## `[passthrough]`"),
         ("[cors]", "## `[cors]`"),

@@ -6,7 +6,7 @@ use prometheus::{IntCounter, IntCounterVec};
 use super::Metrics;
 
 /// The values of the label `event`.
-const EVENTS: [&str; 9] = [
+const EVENTS: [&str; 11] = [
     "page",
     "page_unchanged",
     "page_changed",
@@ -16,6 +16,8 @@ const EVENTS: [&str; 9] = [
     "row_hidden",
     "shrunk",
     "field_absent",
+    "streamed",
+    "cut",
 ];
 
 /// One counter for each of [`EVENTS`].
@@ -48,13 +50,25 @@ impl Metrics {
 
     /// A list had lost more than half of its users, twice.
     pub(crate) fn list_shrunk(&self) {
-        let [.., shrunk, _] = &self.0.lists.0;
+        let [.., shrunk, _, _, _] = &self.0.lists.0;
         shrunk.inc();
     }
 
     /// No user of a whole list had so many documented fields.
     pub(crate) fn absent_fields(&self, fields: usize) {
-        let [.., absent] = &self.0.lists.0;
+        let [.., absent, _, _] = &self.0.lists.0;
         absent.inc_by(fields as u64);
+    }
+
+    /// The first rows of a list were sent before it was read.
+    pub(crate) fn list_streamed(&self) {
+        let [.., streamed, _] = &self.0.lists.0;
+        streamed.inc();
+    }
+
+    /// A list failed behind its first rows, and its connection was cut.
+    pub(crate) fn list_cut(&self) {
+        let [.., cut] = &self.0.lists.0;
+        cut.inc();
     }
 }

@@ -1,0 +1,174 @@
+//! The answer to a whole list that is too large to be buffered: it is sent while the list is read, in chunks and
+//! without a tag. A list that fails behind its first rows cuts the connection. Must never end an answer politely
+//! unless its list was judged whole, nor keep, share or compare it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::legacy::Lists;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Response};
+use tokio::sync::oneshot;
+use tokio::time::timeout_at;
+use tracing::Instrument;
+use transport::body::{self, Body};
+
+use super::answer::{Answer, JSON};
+use crate::cache::answers::Given;
+use crate::caller::Caller;
+use crate::error::Error;
+use crate::layer::Below;
+use crate::layer::call::{Call, Listed};
+use crate::layer::outlet::{Outlet, Oversize};
+use crate::layer::rope;
+use crate::observe::account::Source;
+use crate::observe::metrics::Metrics;
+
+/// See the module.
+pub(crate) struct Streaming {
+    /// Answers that are no larger are buffered, as all are without this.
+    pub(crate) bytes_max: u64,
+    pub(crate) metrics: Metrics,
+}
+
+/// How a list was answered.
+pub(crate) enum Answered {
+    /// As a whole.
+    Whole(Given),
+    /// Its head was, or is all there is to it.
+    Begun(Answer),
+}
+
+impl Streaming {
+    /// Whether an answer may be streamed: every user is asked for, in the order of the upstream, and what stands
+    /// before the records does not depend on them.
+    pub(crate) fn fits(&self, call: &Call) -> bool {
+        let open = |rows| call.endpoint.envelope(&call.quirks, rows).0;
+        matches!(call.endpoint.lists(), Lists::Users(_))
+            && call.plan.filter.is_everyone()
+            && open(0) == open(1)
+            && open(1) == open(2)
+    }
+
+    /// The answer to such a call: whole if it can be buffered, or begun.
+    pub(crate) async fn answer(
+        &self,
+        caller: &Arc<Caller>,
+        call: Call,
+        is_head: bool,
+    ) -> Result<Answered, Error> {
+        let line = &caller.line;
+        // The last list of the caller tells which way is likely to be the right one.
+        if is_head || !line.has_streamed.load(Ordering::Relaxed) {
+            let oversize = Some(Oversize::Refused { bytes_max: self.bytes_max });
+            match line.call(Call { oversize, ..call.clone() }).await {
+                Err(Error::Oversize) => {}
+                given => return given.map(Answered::Whole),
+            }
+        }
+        if is_head {
+            call.behalf.account.note(|account| account.is_streamed = true);
+            return Ok(Answered::Begun(head(body::empty())));
+        }
+        let account = call.behalf.account.clone();
+        match self.begun(caller, call.clone()).await {
+            // It has become short, or may not be sent before it was read.
+            Err(Error::Oversize) => {
+                line.has_streamed.store(false, Ordering::Relaxed);
+                let whole = Arc::new(line.read(call).await?);
+                let given = Given { whole, source: Source::Read, age: Duration::ZERO };
+                account.note(|account| account.source = Some(given.source));
+                Ok(Answered::Whole(given))
+            }
+            begun => {
+                line.has_streamed.store(begun.is_ok(), Ordering::Relaxed);
+                begun.map(|body| Answered::Begun(head(body)))
+            }
+        }
+    }
+
+    /// The body of an answer whose first rows are there.
+    async fn begun(&self, caller: &Arc<Caller>, call: Call) -> Result<Body, Error> {
+        let (open, _) = call.endpoint.envelope(&call.quirks, 0);
+        let (outlet, taken) = Outlet::new(Bytes::from(open), self.bytes_max);
+        let account = call.behalf.account.clone();
+        let (tell, told) = oneshot::channel();
+        let reading =
+            Reading { caller: Arc::clone(caller), outlet, metrics: self.metrics.clone(), tell };
+        tokio::spawn(reading.run(call).in_current_span());
+        if taken.begun.await.is_err() {
+            return Err(told.await.unwrap_or(Error::Internal));
+        }
+        self.metrics.list_streamed();
+        account.note(|account| {
+            account.is_streamed = true;
+            account.source = Some(Source::Read);
+        });
+        Ok(taken.body)
+    }
+}
+
+/// A list that is read for the one client that takes its rows meanwhile.
+struct Reading {
+    caller: Arc<Caller>,
+    outlet: Arc<Outlet>,
+    metrics: Metrics,
+    /// Who waits for the beginning.
+    tell: oneshot::Sender<Error>,
+}
+
+impl Reading {
+    async fn run(self, call: Call) {
+        let Reading { caller, outlet, metrics, tell } = self;
+        let account = call.behalf.account.clone();
+        let sent = timeout_at(call.deadline, sent(&caller, &outlet, &metrics, call)).await;
+        let Err(error) = sent.unwrap_or(Err(Error::Deadline)) else { return };
+        if !outlet.has_begun() {
+            // It is answered like any other error, before the outlet is dropped; the client may have left.
+            let _ = tell.send(error);
+            return;
+        }
+        if outlet.has_left() {
+            return;
+        }
+        metrics.list_cut();
+        account.note(|account| account.error = Some(error.slug()));
+        let name = &*caller.name;
+        tracing::warn!(caller = name, err = error.slug(), "a list was cut that was being sent");
+    }
+}
+
+/// Reads a list and sends it, from its first row to its end.
+async fn sent(
+    caller: &Caller,
+    outlet: &Arc<Outlet>,
+    metrics: &Metrics,
+    call: Call,
+) -> Result<(), Error> {
+    let (endpoint, quirks) = (call.endpoint, Arc::clone(&call.quirks));
+    let account = call.behalf.account.clone();
+    let oversize = Some(Oversize::Streamed(Arc::clone(outlet)));
+    let listed = caller.line.readings.ask(Call { oversize, ..call }).await?;
+    let Listed { list, holding: _holding, .. } = listed;
+    if list.rows > 0 {
+        metrics.answered(endpoint, caller.line.upstream.dialect, &caller.tally);
+    }
+    account.note(|account| account.rows = list.rows);
+    let (_, close) = endpoint.envelope(&quirks, list.rows);
+    outlet.begin();
+    for part in list.parts {
+        outlet.room().await?.put(rope::shared(part));
+    }
+    Ok(outlet.end(Bytes::from(close)).await?)
+}
+
+/// An answer of unknown length.
+fn head(body: Body) -> Answer {
+    let mut response = Response::new(body);
+    let headers: &mut HeaderMap = response.headers_mut();
+    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Answer { response, plain: None }
+}
