@@ -23,6 +23,8 @@ pub(super) struct Handed {
     parts: Vec<(usize, Range<usize>)>,
     /// Where the rows begin that count of the slot behind them.
     start: usize,
+    /// Where the last page begins whose seam was read again.
+    repaired: Option<u64>,
     /// The last key, and how the keys are sorted.
     last: Option<u64>,
     order: Option<Ordering>,
@@ -75,6 +77,11 @@ impl Sweep {
             return false;
         }
         let Some((end, start)) = joint(left.keys(), handed.start, right.keys()) else {
+            // Each page has rounds of its own, and the pages that are read over its seam have those left of it.
+            if handed.repaired.is_none_or(|before| before < right.window.offset) {
+                handed.repaired = Some(right.window.offset);
+                self.reading.rounds = 0;
+            }
             if self.reading.rounds == ROUNDS_MAX {
                 self.failed = Some(Failure::Unstable);
             } else {
@@ -95,8 +102,6 @@ impl Sweep {
         handed.parts.push((at, rows));
         handed.start = start;
         self.reading.slots[at].rows = Some(Arc::new(rest));
-        // The seams behind it are doubted by themselves.
-        self.reading.rounds = 0;
         true
     }
 
