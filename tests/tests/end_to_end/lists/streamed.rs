@@ -178,7 +178,7 @@ async fn a_list_that_becomes_another_one_meanwhile_is_cut() {
 
 #[tokio::test]
 async fn a_client_that_reads_nothing_stops_the_pages_and_gets_the_rest_when_it_reads() {
-    const PAGES: usize = 404;
+    const PAGES: usize = 405;
     let raw = upstream(40_000).await;
     let rest = format!("{STREAMED}\n[limits]\nrequest_deadline = \"120s\"");
     let front = Front::over(raw.address, "", &rest).await;
