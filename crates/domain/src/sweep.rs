@@ -115,12 +115,6 @@ impl Sweep {
         self.story
     }
 
-    /// The least number of pages still to be asked for, by the counts that were read. Pages that are
-    /// read again are not in it.
-    pub fn pages_left(&self) -> u64 {
-        self.reading.pages_left(self.windows)
-    }
-
     /// What to do now, with room for at most `room` more windows in flight.
     pub fn next(&mut self, room: usize) -> Next {
         loop {

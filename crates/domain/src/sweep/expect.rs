@@ -7,6 +7,12 @@ use super::reading::Reading;
 use super::{Cap, Failure, Sweep, Window};
 
 impl Sweep {
+    /// The least number of pages still to be asked for, by the counts that were read. Pages that are
+    /// read again are not in it.
+    pub fn pages_left(&self) -> u64 {
+        self.reading.pages_left(self.windows)
+    }
+
     /// Asks for the pages of so many rows at once, if the upstream has shown that it honours offsets.
     pub fn expecting(mut self, rows: u64) -> Self {
         if !self.story.paging_proven {

@@ -206,6 +206,7 @@ const WALL_CLOCK: &[(&str, &str)] = &[
     ("gateway/src/observe/spans.rs", "when a span began and ended, for its reader"),
     ("settings/src/files.rs", "times of files, compared for being the same"),
     ("shadow/src/results.rs", "when a difference was found, for its reader"),
+    ("tieline/src/log/human.rs", "when a line was logged, for its reader"),
     ("tieline/src/log/json.rs", "when a line was logged, for its reader"),
     ("tieline/src/otlp/message.rs", "when a span began and ended, as the collector is told"),
     ("tieline/src/validation/reports.rs", "when a validation began, for the reader of its report"),

@@ -71,7 +71,7 @@ fn call(ask: Ask) -> ListCall {
 }
 
 fn page(bytes: usize) -> PageRead {
-    let rows = Rows { bytes: vec![b'x'; bytes].into(), ..Rows::default() };
+    let rows = Rows { bytes: vec![b'x'; bytes], ..Rows::default() };
     PageRead { rows: rows.into(), found: Found::default(), is_unchanged: false }
 }
 
