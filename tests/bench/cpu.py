@@ -4,7 +4,7 @@
   cargo build --profile dist --features dist
   tests/bench/cpu.py [--rounds 5] [--requests N] [NAME=URL ...]
 
-Builds and runs crates/domain/benches/parts.rs first: reading a page, writing its records and both, beside
+Builds and runs crates/domain/benches/parts/main.rs first: reading a page, writing its records and both, beside
 serde_json. Then starts the pretend vendor and the gateway from target/dist on loopback ports, and, where
 nginx is installed, nginx as a plain proxy in front of the same vendor. Asks each of them the same things in
 turn, and prints the CPU time their processes used, by the kernel's own account, per request, and as a

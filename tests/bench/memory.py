@@ -12,7 +12,7 @@ Without --vendor the pretend vendor of the same binary answers. COMMAND is anoth
 place of its port and number of users, and answers `/api/v4/users` for any key. --streamed N streams answers of
 more than N bytes. Python's standard library only; all traffic is loopback; only processes started here are ended.
 """
-import argparse, hashlib, http.client, os, shlex, socket, statistics, subprocess, sys, tempfile, time
+import argparse, hashlib, http.client, os, shlex, signal, socket, statistics, subprocess, sys, tempfile, time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LIST = "/api/user_management/v1/users"
@@ -34,8 +34,12 @@ def free_port():
         return s.getsockname()[1]
 
 
+started = []
+
+
 def start(command, **more):
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **more)
+    started.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **more))
+    return started[-1]
 
 
 def listens(port, process):
@@ -50,13 +54,17 @@ def listens(port, process):
     sys.exit(f"nothing listens on {port}")
 
 
-def end(process):
-    process.terminate()
-    try:
-        process.wait(20)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def end():
+    """Ends all that was started."""
+    for process in started:
+        process.terminate()
+    while started:
+        process = started.pop()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def status_mb(process, name):
@@ -112,27 +120,30 @@ def measure(folder, users):
         listens(port, vendor)
         base = f"http://127.0.0.1:{port}"
     else:
-        vendor, base = None, "http://127.0.0.1:9"
-    try:
-        port, process = gateway(folder, base)
-        try:
-            size, took = ask(port) if users else (0, 0.0)
-            if not users:
-                time.sleep(1)
-            peak = status_mb(process, "VmHWM:")
-            time.sleep(2 if users else 0)
-            return peak, status_mb(process, "VmRSS:"), size, took
-        finally:
-            end(process)
-    finally:
-        if vendor:
-            end(vendor)
+        base = "http://127.0.0.1:9"
+    port, process = gateway(folder, base)
+    size, took = ask(port) if users else (0, 0.0)
+    if not users:
+        time.sleep(1)
+    peak = status_mb(process, "VmHWM:")
+    time.sleep(2 if users else 0)
+    after = status_mb(process, "VmRSS:")
+    end()
+    return peak, after, size, took
 
 
-with tempfile.TemporaryDirectory() as folder:
-    for users in [0] + [int(users) for users in args.users.split(",") if users]:
-        rounds = [measure(folder, users) for _ in range(args.rounds)]
-        peak, after, size, took = (statistics.median(column) for column in zip(*rounds))
-        cell = f"list of {users:,}" if users else "idle"
-        print(f"{cell:18} peak {peak:7.1f} MB, two seconds later {after:7.1f} MB, "
-              f"answer {size / 1e6:6.1f} MB, {took:6.2f} s", flush=True)
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        for users in [0] + [int(users) for users in args.users.split(",") if users]:
+            rounds = [measure(folder, users) for _ in range(args.rounds)]
+            peak, after, size, took = (statistics.median(column) for column in zip(*rounds))
+            cell = f"list of {users:,}" if users else "idle"
+            print(f"{cell:18} peak {peak:7.1f} MB, two seconds later {after:7.1f} MB, "
+                  f"answer {size / 1e6:6.1f} MB, {took:6.2f} s", flush=True)
+
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+try:
+    main()
+finally:
+    end()

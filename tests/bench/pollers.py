@@ -117,7 +117,7 @@ def main():
         tieline = start([args.tieline, "serve", "--config", config], env=dict(os.environ, BENCH_V4_KEY="v4-demo-key"))
         wait_for(gateway), wait_for(admin)
         body = get(gateway, LIST)
-        bytes_alone = None
+        of_nginx = None
         if shutil.which("nginx"):
             open(os.path.join(folder, "list.json"), "wb").write(body)
             os.chmod(folder, 0o755)
@@ -129,7 +129,7 @@ def main():
                 f"server {{ listen 127.0.0.1:{files}; root {folder}; }} }}\n")
             nginx = start(["nginx", "-p", folder, "-c", conf])
             wait_for(files)
-            bytes_alone = polled(nginx, files, "/list.json", 8)
+            of_nginx = polled(nginx, files, "/list.json", 8)
         print(f"{args.users:,} users, {len(body):,} bytes a poll, fresh for {args.fresh_for}, "
               f"{args.seconds} s each\n")
         print("| pollers | calls to the vendor | CPU per poll | ratio to nginx sending a file |")
@@ -137,7 +137,7 @@ def main():
         for clients in (1, 8):
             before = calls(admin)
             each = polled(tieline, gateway, LIST, clients)
-            ratio = f"{each / bytes_alone:.2f}" if bytes_alone else "nginx is not installed"
+            ratio = f"{each / of_nginx:.2f}" if of_nginx else "nginx is not installed"
             print(f"| {clients} | {calls(admin) - before:,} | {each * 1e3:.2f} ms | {ratio} |", flush=True)
 
 

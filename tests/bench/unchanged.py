@@ -62,8 +62,8 @@ def users():
     port = free_port()
     vendor = start([args.tieline, "simulate", "--users", str(args.users), "--listen", f"127.0.0.1:{port}"])
     rows = []
-    while len(rows) < args.users:
-        path = f"/api/v4/users?limit=100&offset={len(rows)}"
+    for offset in range(0, args.users, 100):
+        path = f"/api/v4/users?limit=100&offset={offset}"
         rows += json.loads(get(port, path, {"authorization": "Bearer v4-demo-key"}))["users"]
     vendor.terminate()
     return rows

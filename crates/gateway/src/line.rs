@@ -14,7 +14,6 @@ pub(crate) mod upstream;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use limits::{Pause, Share};
 use tokio::time::Instant;
@@ -24,6 +23,7 @@ use crate::cache::pages::Pages;
 use crate::cache::whole::Whole;
 use crate::error::Error;
 use crate::layer::call::{Call, ListCall, Listed};
+use crate::layer::outlet::Streams;
 use crate::layer::{Below, Stage};
 use credential::Credential;
 use key::{Key, KeyState};
@@ -40,8 +40,8 @@ pub(crate) struct Line {
     pub(crate) pages: Option<Arc<Pages>>,
     /// What its lists may hold.
     pub(crate) share: Share,
-    /// Whether its last large list was sent while it was read.
-    pub(crate) has_streamed: AtomicBool,
+    /// How its last large lists were answered.
+    pub(crate) streams: Streams,
     /// The whole line.
     pub(crate) calls: Stage<Call, Given>,
     /// The same below `share`.

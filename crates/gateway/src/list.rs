@@ -1,7 +1,7 @@
 //! The layers that make one list of many pages.
 
 pub(crate) mod exchange;
-mod expected;
+pub(crate) mod expected;
 pub(crate) mod fan_out;
 pub(crate) mod gather;
 mod hand_out;

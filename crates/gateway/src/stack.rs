@@ -43,7 +43,7 @@ use crate::line::key::Key;
 use crate::line::lookup::GroupCache;
 use crate::line::upstream::Upstream;
 use crate::line::{Line, authorize, fail_fast, lookup, retry, send, share};
-use crate::list::{exchange, fan_out, gather, plausible, relate, remember, teams};
+use crate::list::{exchange, expected, fan_out, gather, plausible, relate, remember, teams};
 use crate::observe::metrics::Metrics;
 use crate::observe::spans::Exporter;
 use crate::passthrough::Passthrough;
@@ -228,13 +228,17 @@ impl Front {
         let Some(plan) = plan::plan(&mut asked, &self.callers) else {
             return Ok(answer::of_nobody(asked.endpoint, &asked.quirks));
         };
-        let Asked { endpoint, quirks, conditional, is_head, deadline, behalf, .. } = asked;
+        let Asked {
+            endpoint, quirks, conditional, is_head, takes_chunks, deadline, behalf, ..
+        } = asked;
         let account = behalf.account.clone();
         let wants_fresh = conditional.wants_fresh;
         // The caller's own line: see below.
         let oversize = None;
         let call = Call { endpoint, quirks, plan, wants_fresh, oversize, deadline, behalf };
-        let given = match self.streaming.as_ref().filter(|streaming| streaming.fits(&call)) {
+        let streaming =
+            self.streaming.as_ref().filter(|streaming| takes_chunks && streaming.fits(&call));
+        let given = match streaming {
             None => caller.line.call(call).await?,
             // Boxed, so that other requests stay small.
             Some(streaming) => match Box::pin(streaming.answer(caller, call, is_head)).await? {
@@ -376,6 +380,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
             share: share.clone(),
             wait_max,
             lengths: Default::default(),
+            tags: expected::Tags::new(config.cache.revalidate_max),
             metrics: metrics(),
         }))
         // Hub words to HTTP and back; must be above `retry`, which repeats HTTP.
@@ -409,7 +414,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
     // Equal requests share one reading; answers may be kept for a while.
     let sharing = share::Share { answers: Arc::clone(&answers), deadline, metrics: metrics() };
     let calls = Stage::new(layer(sharing).layer(readings.clone()));
-    let (has_streamed, upstream) = (Default::default(), upstream());
+    let (streams, upstream) = (Default::default(), upstream());
     Line {
         upstream,
         credential,
@@ -418,7 +423,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
         answers,
         pages,
         share,
-        has_streamed,
+        streams,
         calls,
         readings,
         lists,

@@ -30,7 +30,7 @@ pub const UNTRANSLATED: [&str; 17] = [
 ];
 
 /// A path of the list, as a request asks for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Untranslated {
     /// Its place in [`UNTRANSLATED`].
     pub place: usize,
@@ -38,23 +38,30 @@ pub struct Untranslated {
     pub key: Option<String>,
 }
 
+impl std::fmt::Debug for Untranslated {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Untranslated").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
 /// The documented legacy path that a path is, in any of the spellings that [`super::endpoint_at`] forgives.
 pub fn untranslated_at(path: &str) -> Option<Untranslated> {
     if !path.contains("/api/") && !path.contains('%') {
         return None;
     }
-    exact(path).or_else(|| exact(&path::forgiven(path)?))
+    // The plain spelling, if the path has another one: a key in it is found by its plain spelling, too.
+    path::forgiven(path).map_or_else(|| exact(path), |plain| exact(&plain))
 }
 
 fn exact(path: &str) -> Option<Untranslated> {
     let found = |(place, documented): (usize, &&str)| {
-        let mut key = None;
+        let mut key = None::<&str>;
         let (mut segments, mut expected) = (path.split('/'), documented.split('/'));
         loop {
             match (segments.next(), expected.next()) {
-                (None, None) => return Some(Untranslated { place, key }),
+                (None, None) => return Some(Untranslated { place, key: key.map(str::to_owned) }),
                 (Some(""), Some("{key}" | "{id}")) => return None,
-                (Some(segment), Some("{key}")) => key = Some(segment.to_owned()),
+                (Some(segment), Some("{key}")) => key = Some(segment),
                 (Some(_), Some("{id}")) => {}
                 (Some(segment), Some(expected)) if segment == expected => {}
                 _ => return None,
@@ -82,6 +89,7 @@ mod tests {
             ("/api/v2/cdr/wrapup_codes", "/api/v2/cdr/wrapup_codes", None),
             ("/api/v1/k3y/agents_status", "/api/v1/{key}/agents_status", key()),
             ("/api/v1/k3y/agents_status.json", "/api/v1/{key}/agents_status", key()),
+            ("/api/v1/k%33y/balance", "/api/v1/{key}/balance", key()),
             ("/%61pi/v1/k3y/balance", "/api/v1/{key}/balance", key()),
             ("/api/v1/k3y/campaigns/7/contacts", "/api/v1/{key}/campaigns/{id}/contacts", key()),
             (
@@ -91,6 +99,7 @@ mod tests {
             ),
         ] {
             assert_eq!(found(path), Some((name, key)), "{path}");
+            assert!(!format!("{:?}", untranslated_at(path)).contains("k3y"), "{path}");
         }
         for other in [
             "/",

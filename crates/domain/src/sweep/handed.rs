@@ -72,8 +72,11 @@ impl Sweep {
         let Some(handed) = &mut self.handed else { return false };
         let at = handed.parts.len();
         let Some([left, right]) = self.reading.slots.get(at..at + 2) else { return false };
-        if left.rows.is_none() || right.rows.is_none() || right.keys().is_empty() {
-            // An empty page may be the end, which is judged when all pages are there.
+        if left.rows.is_none() || right.rows.is_none() {
+            return false;
+        }
+        if right.keys().is_empty() && left.is_short() {
+            // It may be the end, which is judged when all pages are there.
             return false;
         }
         let Some((end, start)) = joint(left.keys(), handed.start, right.keys()) else {

@@ -26,6 +26,11 @@ impl Sweep {
         }
     }
 
+    /// Whether rows of an earlier reading are still taken.
+    pub fn takes_unchanged(&self) -> bool {
+        !self.distrusts_unchanged
+    }
+
     /// Why the list cannot be had. Begins anew first if unchanged pages may be the cause of that or of any doubt.
     pub(super) fn failure(&mut self) -> Option<Failure> {
         self.doubt_unchanged_pages();
@@ -34,9 +39,13 @@ impl Sweep {
 
     fn doubt_unchanged_pages(&mut self) {
         let may_be_the_cause = self.story.pages_unchanged > 0 && !self.distrusts_unchanged;
-        if !may_be_the_cause || !self.is_in_doubt() {
-            return;
+        if may_be_the_cause && self.is_in_doubt() {
+            self.distrust_unchanged();
         }
+    }
+
+    /// Begins anew, with every page to be read. The pages that were read still count as a cost.
+    pub fn distrust_unchanged(&mut self) {
         self.distrusts_unchanged = true;
         self.failed = None;
         self.cap = Cap::Unknown;

@@ -25,7 +25,8 @@ pub(crate) async fn watch(in_force: InForce) {
         let level = level(&groups, state.config.limits.memory_max);
         let before = state.lifecycle.set_level(level);
         if level != before {
-            tracing::warn!(level = level.number(), "memory: 0 enough, 1 tight, 2 nothing new");
+            let overload_level = level.number();
+            tracing::warn!(overload_level, "memory: 0 enough, 1 tight, 2 nothing new");
         }
         if level > Level::Calm {
             for caller in state.callers.all() {

@@ -5,16 +5,56 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Frame;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use transport::body::{self, Body, BodyError};
 
 use crate::error::Error;
 
 /// Pieces that wait for the client. Beyond them the list waits.
 const PIECES_MAX: usize = 4;
+
+/// How long a caller's lists are buffered after one that cannot be sent while it is read.
+const BUFFERED_FOR: Duration = Duration::from_secs(600);
+
+/// What a caller's last large lists tell of the next one.
+#[derive(Debug, Default)]
+pub(crate) struct Streams {
+    has_streamed: AtomicBool,
+    buffered_until: Mutex<Option<Instant>>,
+}
+
+impl Streams {
+    /// Whether the last one was sent while it was read.
+    pub(crate) fn has_streamed(&self) -> bool {
+        self.has_streamed.load(Ordering::Relaxed)
+    }
+
+    /// One is being sent.
+    pub(crate) fn note_begun(&self) {
+        self.has_streamed.store(true, Ordering::Relaxed);
+    }
+
+    /// One cannot be sent, or was no list in the end: it would be cut each time.
+    pub(crate) fn buffer(&self) {
+        self.has_streamed.store(false, Ordering::Relaxed);
+        *self.until() = Some(Instant::now() + BUFFERED_FOR);
+    }
+
+    /// Whether lists are buffered for now.
+    pub(crate) fn are_buffered(&self) -> bool {
+        self.until().is_some_and(|until| Instant::now() < until)
+    }
+
+    fn until(&self) -> MutexGuard<'_, Option<Instant>> {
+        // Plain data, valid after any panic.
+        self.buffered_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// What becomes of a list whose answer would be larger than may be buffered.
 #[derive(Debug, Clone)]
@@ -69,7 +109,7 @@ impl Outlet {
             has_rows: AtomicBool::new(false),
             pieces,
         };
-        let body = body::boxed(Streamed { pieces: Some(taken) });
+        let body = body::boxed(Streamed { pieces: Some(taken), is_whole: false });
         (Arc::new(outlet), Taken { begun: has_begun, body })
     }
 
@@ -135,8 +175,10 @@ impl Room<'_> {
 
 /// The body of a streamed answer. Its length is unknown.
 struct Streamed {
-    /// `None` behind the end.
+    /// `None` behind the last piece.
     pieces: Option<mpsc::Receiver<Piece>>,
+    /// Whether the list was said to be whole.
+    is_whole: bool,
 }
 
 impl http_body::Body for Streamed {
@@ -154,19 +196,17 @@ impl http_body::Body for Streamed {
         }
         self.pieces = None;
         // Nothing more comes, although nobody said that the list is whole: the connection breaks off.
-        let is_whole = matches!(piece, Some(Piece::End));
-        Poll::Ready((!is_whole).then_some(Err(BodyError::Truncated)))
+        self.is_whole = matches!(piece, Some(Piece::End));
+        Poll::Ready((!self.is_whole).then_some(Err(BodyError::Truncated)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.pieces.is_none()
+        self.is_whole
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     async fn text(body: Body) -> Result<String, BodyError> {

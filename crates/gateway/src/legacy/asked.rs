@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::legacy::Endpoint;
 use domain::params::Params;
 use domain::quirks::Quirks;
-use http::{Method, Request};
+use http::{Method, Request, Version};
 use shadow::{Target, Trail};
 use tokio::time::Instant;
 use transport::body::Body;
@@ -29,6 +29,8 @@ pub(crate) struct Asked {
     pub(crate) conditional: Conditional,
     /// Whether only the head of the answer is wanted.
     pub(crate) is_head: bool,
+    /// Whether an answer may come in chunks. Without them a client could take a part of one for the whole.
+    pub(crate) takes_chunks: bool,
     pub(crate) deadline: Instant,
     pub(crate) behalf: Behalf,
 }
@@ -53,6 +55,7 @@ impl Asked {
             trail: Trail::of(headers),
             conditional: Conditional::of(headers),
             is_head: *request.method() == Method::HEAD,
+            takes_chunks: request.version() > Version::HTTP_10,
             deadline,
             behalf,
         }

@@ -3,7 +3,6 @@
 //! unless its list was judged whole, nor keep, share or compare it.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -60,8 +59,11 @@ impl Streaming {
         is_head: bool,
     ) -> Result<Answered, Error> {
         let line = &caller.line;
+        if line.streams.are_buffered() {
+            return self.buffered(caller, call).await;
+        }
         // The last list of the caller tells which way is likely to be the right one.
-        if is_head || !line.has_streamed.load(Ordering::Relaxed) {
+        if is_head || !line.streams.has_streamed() {
             let oversize = Some(Oversize::Refused { bytes_max: self.bytes_max });
             match line.call(Call { oversize, ..call.clone() }).await {
                 Err(Error::Oversize) => {}
@@ -72,21 +74,30 @@ impl Streaming {
             call.behalf.account.note(|account| account.is_streamed = true);
             return Ok(Answered::Begun(head(body::empty())));
         }
-        let account = call.behalf.account.clone();
         match self.begun(caller, call.clone()).await {
             // It has become short, or may not be sent before it was read.
             Err(Error::Oversize) => {
-                line.has_streamed.store(false, Ordering::Relaxed);
-                let whole = Arc::new(line.read(call).await?);
-                let given = Given { whole, source: Source::Read, age: Duration::ZERO };
-                account.note(|account| account.source = Some(given.source));
-                Ok(Answered::Whole(given))
+                line.streams.buffer();
+                self.buffered(caller, call).await
             }
-            begun => {
-                line.has_streamed.store(begun.is_ok(), Ordering::Relaxed);
-                begun.map(|body| Answered::Begun(head(body)))
-            }
+            begun => begun.map(|body| Answered::Begun(head(body))),
         }
+    }
+
+    /// The answer as if nothing were ever streamed.
+    async fn buffered(&self, caller: &Caller, call: Call) -> Result<Answered, Error> {
+        let line = &caller.line;
+        match line.call(Call { oversize: None, ..call.clone() }).await {
+            // It was shared with a reading that ends at large lists.
+            Err(Error::Oversize) => {}
+            given => return given.map(Answered::Whole),
+        }
+        let account = call.behalf.account.clone();
+        let whole = Arc::new(line.read(Call { oversize: None, ..call }).await?);
+        let given = Given { whole, source: Source::Read, age: Duration::ZERO };
+        account.note(|account| account.source = Some(given.source));
+        self.metrics.answer(given.source);
+        Ok(Answered::Whole(given))
     }
 
     /// The body of an answer whose first rows are there.
@@ -101,7 +112,9 @@ impl Streaming {
         if taken.begun.await.is_err() {
             return Err(told.await.unwrap_or(Error::Internal));
         }
+        caller.line.streams.note_begun();
         self.metrics.list_streamed();
+        self.metrics.answer(Source::Read);
         account.note(|account| {
             account.is_streamed = true;
             account.source = Some(Source::Read);
@@ -123,7 +136,12 @@ impl Reading {
     async fn run(self, call: Call) {
         let Reading { caller, outlet, metrics, tell } = self;
         let account = call.behalf.account.clone();
-        let sent = timeout_at(call.deadline, sent(&caller, &outlet, &metrics, call)).await;
+        let sent = tokio::select! {
+            biased;
+            sent = timeout_at(call.deadline, sent(&caller, &outlet, &metrics, call)) => sent,
+            // While it waited for its turn, for room or for what is joined.
+            () = outlet.left() => return,
+        };
         let Err(error) = sent.unwrap_or(Err(Error::Deadline)) else { return };
         if !outlet.has_begun() {
             // It is answered like any other error, before the outlet is dropped; the client may have left.
@@ -132,6 +150,10 @@ impl Reading {
         }
         if outlet.has_left() {
             return;
+        }
+        if matches!(error, Error::List(_)) {
+            // Read once more or counted in another way, it may be a list.
+            caller.line.streams.buffer();
         }
         metrics.list_cut();
         account.note(|account| account.error = Some(error.slug()));

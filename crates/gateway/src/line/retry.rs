@@ -44,8 +44,8 @@ pub(crate) struct Retry {
     pub(crate) metrics: Metrics,
 }
 
-/// The last refusals that named no time: when the first of them was met, and how many of the requests that were on
-/// their way then were refused, too.
+/// The last refusals that named no time: when the first of them was met, and how many there were among the requests on
+/// their way then, the first one included. Requests that wait for a place are on their way, too.
 #[derive(Debug, Default)]
 pub(crate) struct Refused(Mutex<Option<(Instant, u32)>>);
 

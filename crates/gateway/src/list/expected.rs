@@ -1,11 +1,14 @@
-//! The length of a caller's last whole lists, which the next ones are expected to have. Must never say anything
-//! of a list that was read in several attempts, nor say it twice: a list that does not end as expected is
+//! What a caller's last lists let the next ones expect: their length, and whether the upstream's tags can be believed.
+//! Must never say anything of a list that was read in several attempts, nor say it twice: a list that does not end as expected is
 //! followed by one of which nothing is expected.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use domain::listing::{Listing, Which};
+use domain::sweep::Sweep;
+use tokio::time::Instant;
 
 use crate::layer::call::ListCall;
 use crate::line::upstream::Upstream;
@@ -59,5 +62,36 @@ impl Lengths {
     fn lengths(&self) -> MutexGuard<'_, HashMap<Kind, Expected>> {
         // Plain data, valid after any panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the upstream is believed that a page has not changed. It is not for a while after a list of such pages was
+/// in doubt: each list would be read twice if its count is always wrong.
+#[derive(Debug)]
+pub(crate) struct Tags {
+    distrusted_until: Mutex<Option<Instant>>,
+    /// How long that lasts.
+    distrusted_for: Duration,
+}
+
+impl Tags {
+    pub(crate) fn new(distrusted_for: Duration) -> Self {
+        Tags { distrusted_until: Mutex::default(), distrusted_for }
+    }
+
+    pub(super) fn are_distrusted(&self) -> bool {
+        self.until().is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Takes note of a list that has ended.
+    pub(super) fn note(&self, sweep: &Sweep) {
+        if !sweep.takes_unchanged() {
+            *self.until() = Some(Instant::now() + self.distrusted_for);
+        }
+    }
+
+    fn until(&self) -> MutexGuard<'_, Option<Instant>> {
+        // Plain data, valid after any panic.
+        self.distrusted_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -23,7 +23,7 @@ use limits::{Admission, Full, Holding, Pause, Share, Shed, may_stay};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
-use super::expected::{Expected, Kind, Lengths};
+use super::expected::{Expected, Kind, Lengths, Tags};
 use super::narrow::{is_of_page, narrow};
 use crate::error::Error;
 use crate::layer::call::{
@@ -47,6 +47,8 @@ pub(crate) struct FanOut {
     pub(crate) wait_max: Duration,
     /// Of the caller's last whole lists.
     pub(crate) lengths: Lengths,
+    /// Whether pages may be unchanged.
+    pub(crate) tags: Tags,
     pub(crate) metrics: Metrics,
 }
 
@@ -78,6 +80,7 @@ impl FanOut {
         let expected = self.lengths.take(kind);
         let mut sweep = sweep.expecting(expected.map_or(0, |list| list.rows));
         self.share.admits().map_err(|full| self.refused(full))?;
+        let distrusts = call.is_read_anew || self.tags.are_distrusted();
         let call = Arc::new(call);
         let ask = |window, is_read_anew| {
             inner.ask(PageCall { list: Arc::clone(&call), window, is_read_anew })
@@ -108,10 +111,11 @@ impl FanOut {
             };
             let free = if may_go_on { at_once.saturating_sub(in_flight.len()) } else { 0 };
             let next = sweep.next(free);
-            let is_read_anew = call.is_read_anew || !sweep.trusts_unchanged();
+            let is_read_anew = distrusts || !sweep.trusts_unchanged();
             let mut alone = None;
             match next {
                 Next::Done(list) => {
+                    self.tags.note(&sweep);
                     if list.story.paging_proven {
                         upstream.set_paging_proven(true);
                     }
@@ -123,6 +127,7 @@ impl FanOut {
                     return Ok(Listed { list, found, holding, ..Listed::default() });
                 }
                 Next::Failed(failure) => {
+                    self.tags.note(&sweep);
                     if failure == Failure::PagingBroken {
                         upstream.set_paging_proven(false);
                     }
@@ -145,6 +150,7 @@ impl FanOut {
             {
                 restarts = sweep.story().restarts;
                 long.holding.shrink(0);
+                found = Found::default();
             }
             let next = match alone {
                 Some(window) => Some((window, ask(window, is_read_anew).await)),
@@ -165,6 +171,17 @@ impl FanOut {
                         }
                         continue;
                     }
+                    // The count of an unchanged page may have been too large for this one.
+                    Err(error)
+                        if sweep.story().pages_unchanged > 0
+                            && sweep.takes_unchanged()
+                            && is_of_page(&error) =>
+                    {
+                        in_flight.clear();
+                        sweep.distrust_unchanged();
+                        found = Found::default();
+                        continue;
+                    }
                     Err(error) => {
                         // Nothing of it may be taken for a list that this place does not have.
                         let error = match error {
@@ -182,6 +199,11 @@ impl FanOut {
                         return Err(error);
                     }
                 };
+                if read.is_unchanged && !sweep.takes_unchanged() {
+                    // It was asked for before the list was in doubt.
+                    sweep.put_unchanged(window, read.rows);
+                    continue;
+                }
                 found.extend(read.found);
                 let rows = read.rows;
                 let is_refused = match call.oversize {
@@ -377,7 +399,9 @@ impl FanOut {
         }
         let note = |page| call.behalf.account.note(|account| account.failed_page = Some(page));
         note(failed);
-        let (upstream, list) = (Arc::clone(&self.upstream), call.clone());
+        // A list that is sent meanwhile ends now: the search must not hold its answer.
+        let list = ListCall { oversize: None, ..call.clone() };
+        let upstream = Arc::clone(&self.upstream);
         let (inner, err) = (inner.clone(), error.slug());
         let search = async move {
             let (paging, patience) = (upstream.dialect.paging(), upstream.settings.attempt_timeout);

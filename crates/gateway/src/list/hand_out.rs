@@ -62,6 +62,8 @@ impl FanOut {
             |window| inner.ask(PageCall { list: Arc::clone(&call), window, is_read_anew: true });
         let mut in_flight = FuturesUnordered::new();
         let mut long = Box::pin(self.turn(&call, 0)).await?;
+        // Never the oldest list, which goes on where there is no room: it may wait for its client.
+        long.holding = long.holding.ended();
         let (mut found, mut ready) = (Found::default(), VecDeque::<Bytes>::new());
         loop {
             let is_idle = ready.is_empty() && in_flight.is_empty();
@@ -89,6 +91,8 @@ impl FanOut {
                     let holding = Some(Arc::new(long.holding.ended()));
                     return Ok(Listed { list, found, holding, ..Listed::default() });
                 }
+                // Nothing of it was sent, so it can be read in another way.
+                Next::Failed(_) if !outlet.has_begun() => return Err(Error::Oversize),
                 Next::Failed(failure) => {
                     if failure == Failure::PagingBroken {
                         self.upstream.set_paging_proven(false);
@@ -101,6 +105,10 @@ impl FanOut {
                         windows.into_iter().map(|window| Page { window, read: ask(window) });
                     in_flight.extend(pages);
                 }
+            }
+            if ready.is_empty() && in_flight.is_empty() {
+                // Another list has taken the room.
+                continue;
             }
             let (window, read) = tokio::select! {
                 biased;

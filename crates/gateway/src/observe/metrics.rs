@@ -268,7 +268,7 @@ impl Metrics {
         }
         if let Some(place) = account.untranslated {
             tally.untranslated(place);
-            counters.untranslated_of(tally, place, status).inc();
+            counters.untranslated_of(tally, place, endpoint).inc();
         }
         for filter in &account.filters {
             if let Some(kept) = tally.filter(place, filter) {
@@ -429,11 +429,10 @@ impl Counters {
         self.near_misses.with_label_values(&[caller, miss.as_str()])
     }
 
-    fn untranslated_of(&self, tally: &Tally, place: usize, status: u16) -> IntCounter {
-        let (path, status) = (UNTRANSLATED.get(place).unwrap_or(&bound::OTHER), status.to_string());
-        let status = outcome_of(&status);
-        let caller = self.caller(tally, ["untranslated", path, status]);
-        self.untranslated.with_label_values(&[caller, path, status])
+    fn untranslated_of(&self, tally: &Tally, place: usize, endpoint: &str) -> IntCounter {
+        let path = UNTRANSLATED.get(place).unwrap_or(&bound::OTHER);
+        let caller = self.caller(tally, ["untranslated", path, endpoint]);
+        self.untranslated.with_label_values(&[caller, path, endpoint])
     }
 
     fn losses_of(

@@ -26,6 +26,7 @@ use crate::layer::call::{
 };
 use crate::layer::{Below, Stage, Tower, layer};
 use crate::list::exchange::Exchange;
+use crate::list::expected::Tags;
 use crate::list::fan_out::FanOut;
 use crate::list::gather::Gather;
 use crate::list::plausible::Plausible;
@@ -69,6 +70,7 @@ impl Lists {
             turns,
             share: share.clone(),
             wait_max: WAIT,
+            tags: Tags::new(Duration::from_secs(300)),
             lengths: Default::default(),
             metrics: state.metrics.clone(),
         });

@@ -16,6 +16,7 @@ use super::transcripts::{WAIT, line, sent, state};
 use crate::error::Error;
 use crate::layer::call::{Ask, Behalf, ListCall, Listed, PageCall, PageRead, RowsAsk};
 use crate::layer::{Stage, Tower, layer};
+use crate::list::expected::Tags;
 use crate::list::fan_out::FanOut;
 use crate::state::State;
 
@@ -39,6 +40,7 @@ fn lists(state: &State) -> (Stage<ListCall, Listed>, Pages) {
         turns: Arc::new(Admission::new(Queue { in_flight_max: 1, queued_max: 1, wait_max: WAIT })),
         share: line.share.clone(),
         wait_max: WAIT,
+        tags: Tags::new(Duration::from_secs(300)),
         lengths: Default::default(),
         metrics: state.metrics.clone(),
     });

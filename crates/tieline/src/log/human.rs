@@ -54,8 +54,8 @@ where
         event.record(&mut request);
         Clock.format_time(&mut to)?;
         request.write(&mut to)?;
-        if request.status >= 500 {
-            // It joins this line to the one that says why.
+        if request.has_a_cause() {
+            // The id joins this line to the one that says why.
             for span in context.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
                 if let Some(fields) = span.extensions().get::<FormattedFields<DefaultFields>>() {
                     write!(to, " {}", fields.fields)?;
@@ -79,24 +79,27 @@ struct Request {
     rows: u64,
     bytes: u64,
     ms: f64,
+    failed_offset: Option<u64>,
+    left_out: Option<u64>,
 }
 
 impl Request {
+    /// Whether a line before it says why it failed.
+    fn has_a_cause(&self) -> bool {
+        matches!(self.status, 413 | 429 | 500..) || self.has_broken_off()
+    }
+
+    /// Whether a part of it was sent when it failed.
+    fn has_broken_off(&self) -> bool {
+        self.status < 400 && !self.err.is_empty()
+    }
+
     fn write(&self, to: &mut Writer<'_>) -> fmt::Result {
-        let Request {
-            method,
-            endpoint,
-            legacy_path,
-            caller,
-            err,
-            ignored,
-            status,
-            rows,
-            bytes,
-            ms,
-        } = self;
+        let Request { method, endpoint, legacy_path, caller, err, ignored, .. } = self;
+        let Request { status, rows, bytes, ms, failed_offset, left_out, .. } = self;
         let colour = match status {
             _ if !to.has_ansi_escapes() => None,
+            _ if self.has_broken_off() => Some(31),
             ..400 => Some(32),
             400..500 => Some(33),
             _ => Some(31),
@@ -121,6 +124,12 @@ impl Request {
         }
         if !ignored.is_empty() {
             write!(to, " ignored: {ignored}")?;
+        }
+        if let Some(offset) = failed_offset {
+            write!(to, " failed_offset={offset}")?;
+        }
+        if let Some(count) = left_out {
+            write!(to, " left_out={count}")?;
         }
         match ms {
             ..10.0 => write!(to, " {ms:.1} ms"),
@@ -157,6 +166,8 @@ impl Visit for Request {
             "status" => self.status = value,
             "rows" => self.rows = value,
             "bytes_out" => self.bytes = value,
+            "failed_offset" => self.failed_offset = Some(value),
+            "left_out" => self.left_out = Some(value),
             _ => {}
         }
     }
@@ -209,7 +220,17 @@ mod tests {
             answered!(method = "GET", endpoint = "v1_users", caller = "crm", status = 200_u64,
                 err = "", rows = 237_u64, bytes_out = 9_u64, ms = 15.3, ignored = %"");
             answered!(method = "GET", endpoint = "v1_users", caller = "crm", status = 502_u64,
-                err = "upstream_5xx", rows = 0_u64, ms = 1040.26, ignored = %"page");
+                err = "upstream_5xx", rows = 0_u64, ms = 1040.26, ignored = %"page", failed_offset = 99_u64);
+            answered!(
+                method = "GET",
+                endpoint = "v1_users",
+                caller = "crm",
+                status = 200_u64,
+                err = "upstream_timeout",
+                rows = 7_u64,
+                ms = 12.0,
+                left_out = 3_u64
+            );
             answered!(
                 method = "POST",
                 endpoint = "passthrough",
@@ -235,7 +256,8 @@ mod tests {
             found,
             [
                 " 200 crm v1_users 237 rows 15 ms",
-                " 502 crm v1_users upstream_5xx ignored: page 1040 ms request_id=0123",
+                " 502 crm v1_users upstream_5xx ignored: page failed_offset=99 1040 ms request_id=0123",
+                " 200 crm v1_users upstream_timeout left_out=3 12 ms request_id=0123",
                 " 201 crm passthrough POST 2048 bytes 1.0 ms",
                 " 404 a\\u{1b}[2Jb none GET not_found /api/v2/cdr 0.1 ms",
                 "  WARN request{request_id=0123}: tieline::log::human::tests: request failed err=\"upstream_5xx\"",

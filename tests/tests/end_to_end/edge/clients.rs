@@ -168,7 +168,7 @@ async fn a_404_names_its_caller_and_documented_legacy_paths_are_counted_by_calle
         ("none", "/api/v2/cdr/queues", 1),
         ("none", "/api/v1/{key}/balance", 1),
     ] {
-        let labels = format!("caller=\"{caller}\",path=\"{path}\",status=\"404\"");
+        let labels = format!("caller=\"{caller}\",endpoint=\"none\",path=\"{path}\"");
         let series = format!("tieline_untranslated_total{{{labels}}}");
         assert_eq!(front.count(&series).await, count, "{series}");
     }

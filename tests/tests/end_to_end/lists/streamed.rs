@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use http::Method;
 use tests::frames::{DATA, END_STREAM, Http2, RST_STREAM, WINDOW_UPDATE, frame, get};
-use tests::raw::{Raw, Reply};
-use tests::{BEARER, DELETED, Front, V1_USERS, V3_USERS, eventually};
+use tests::raw::{Raw, Reply, say};
+use tests::{Answer, BEARER, DELETED, Front, V1_USERS, V3_USERS, eventually};
 
 const STREAMED: &str = "[answer]\nstream = true\nbuffer_max = \"20KiB\"";
 const CUT: &str = "tieline_list_events_total{event=\"cut\"}";
@@ -54,6 +54,36 @@ async fn a_streamed_list_has_the_bytes_of_the_buffered_one() {
         assert_eq!(raw.asked() - asked, pages, "{path}");
     }
     assert_eq!((streamed.count(CUT).await, buffered.count(BEGUN).await), (0, 0));
+}
+
+#[tokio::test]
+async fn a_client_of_http_1_0_which_has_no_chunks_gets_the_whole_list_or_none() {
+    let raw = upstream(1000).await;
+    let front = Front::over(raw.address, "", STREAMED).await;
+    let (name, key) = BEARER;
+    let text = format!("GET {V1_USERS} HTTP/1.0\r\n{name}: {key}\r\n\r\n");
+    let answer = Answer::heard(say(front.running.address, text.as_bytes()).await);
+    assert_eq!(answer.ids().len(), 1000);
+    assert_eq!(answer.header("content-length"), answer.body.len().to_string());
+    assert_eq!(front.count(BEGUN).await, 0);
+}
+
+#[tokio::test]
+async fn a_list_that_was_cut_since_it_was_none_is_buffered_the_next_time() {
+    // A page in the middle is out of order: nobody can tell that before the first rows are sent.
+    let ids: Vec<u64> = (1..=500).chain((501..=600).rev()).chain(601..=1000).collect();
+    let expected = ids.clone();
+    let raw = Raw::start(move |head| Reply::page_of(&ids, head)).await;
+    let front = Front::over(raw.address, "", STREAMED).await;
+    let (name, key) = BEARER;
+    let text = format!("GET {V1_USERS} HTTP/1.1\r\nhost: x\r\n{name}: {key}\r\n\r\n");
+    let cut = say(front.running.address, text.as_bytes()).await;
+    assert!(!cut.ends_with("0\r\n\r\n"), "it is no whole answer");
+    assert_eq!(front.count(CUT).await, 1);
+    for _ in 0..2 {
+        assert_eq!(front.get(V1_USERS).await.ids(), expected);
+    }
+    assert_eq!((front.count(BEGUN).await, front.count(CUT).await), (1, 1));
 }
 
 #[tokio::test]

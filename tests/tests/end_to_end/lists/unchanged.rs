@@ -287,6 +287,37 @@ async fn a_tag_goes_back_as_it_came_and_a_304_leaves_its_connection_usable() {
 }
 
 #[tokio::test]
+async fn lists_whose_count_is_always_wrong_are_not_read_twice_each_time() {
+    let ids: Vec<u64> = (1..=250).collect();
+    let script = move |head: &tests::wire::Head| {
+        let tag = format!("\"{}\"", head.number_of("offset"));
+        if head.headers("if-none-match").contains(&tag.as_str()) {
+            return Reply::bytes(format!("HTTP/1.1 304 Not Modified\r\netag: {tag}\r\n\r\n"));
+        }
+        let page = Reply::page_of(&ids, head);
+        let text = String::from_utf8_lossy(page.as_ref()).into_owned();
+        let text = text.replace("\"total\":250", "\"total\":251");
+        Reply::bytes(text.replacen("\r\n", &format!("\r\netag: {tag}\r\n"), 1))
+    };
+    let upstream = Raw::start(script).await;
+    let front = Front::over(upstream.address, "", "").await;
+    let mut asked = Vec::new();
+    for _ in 0..4 {
+        let before = upstream.heads().len();
+        assert_eq!(front.get(V1_USERS).await.ids().len(), 250);
+        let heads = upstream.heads().split_off(before);
+        let of_tags = heads.iter().filter(|head| !head.headers("if-none-match").is_empty());
+        asked.push((heads.len(), of_tags.count()));
+    }
+    let (plain, doubted) = (asked[0], asked[1]);
+    assert!(
+        doubted.1 > 0 && doubted.0 > plain.0,
+        "the first doubt costs a second reading: {asked:?}"
+    );
+    assert_eq!(asked[2..], [plain, plain], "no tag is believed for a while");
+}
+
+#[tokio::test]
 async fn an_unchanged_page_shows_what_is_joined_to_it_now() {
     let world =
         mapped_world(tagged(250), "related_fresh_for = \"1s\"\nrelated_stale_max = \"1s\"", "")

@@ -72,7 +72,7 @@ pub const METRICS: &[Metric] = &[
     row(
         "tieline_untranslated_total",
         Kind::Counter,
-        &["caller", "path", "status"],
+        &["caller", "path", "endpoint"],
         "Requests for documented legacy paths that are not translated.",
     ),
     row(

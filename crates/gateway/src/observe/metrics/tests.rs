@@ -77,10 +77,10 @@ fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 6]) {
                 counted[4] += NearMiss::ALL.len() as u64;
             }
             for place in 0..UNTRANSLATED.len() {
-                let caller = caller.clone();
-                let account = Account { untranslated: Some(place), caller, ..Account::default() };
-                for status in [404, 599] {
-                    metrics.request(&account, status, took);
+                for endpoint in [None, Some("passthrough")] {
+                    let (untranslated, caller) = (Some(place), caller.clone());
+                    let account = Account { untranslated, caller, endpoint, ..Account::default() };
+                    metrics.request(&account, 404, took);
                     counted[0] += 1;
                     counted[5] += 1;
                 }
