@@ -219,8 +219,8 @@ impl Config {
         *files = Files::default();
         files.add(file);
         let text = read_text(file).map_err(|what| ConfigError {
-            place: format!("{name}:1"),
-            field: "file".to_owned(),
+            place: name.clone(),
+            field: String::new(),
             what,
         })?;
         // Editors on Windows begin a file with a mark that is no part of it.

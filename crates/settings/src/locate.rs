@@ -159,9 +159,9 @@ impl<'a> Document<'a> {
             if field.last() != Some(&Step::Key(key.clone())) {
                 field.push(Step::Key(key));
             }
-            match message.split_once(", ") {
-                Some((_, expected)) => format!("unknown field, {expected}"),
-                None => "unknown field".to_owned(),
+            match (field.last(), message.split_once(", ")) {
+                (Some(Step::Key(key)), Some((_, expected))) => unknown_field(key, expected),
+                _ => "unknown field".to_owned(),
             }
         } else if message.starts_with("unknown variant") {
             match message.split_once(", expected") {
@@ -173,9 +173,17 @@ impl<'a> Document<'a> {
             let expected = match expected {
                 "u16" | "u32" | "u64" | "usize" | "i64" => "a whole number",
                 "f64" => "a number",
+                "a boolean" => "true or false",
+                "a string" | "path string" => "text in quotes",
+                "a sequence" => "a list",
                 other => other,
             };
-            format!("expected {expected}")
+            match shown(&field).as_str() {
+                list @ ("caller" | "passthrough.route") if expected == "a list" => {
+                    format!("write [[{list}]]: there may be several")
+                }
+                _ => format!("expected {expected}"),
+            }
         } else {
             message.lines().next().unwrap_or("cannot be read").to_owned()
         };
@@ -221,6 +229,19 @@ impl<'a> Document<'a> {
     fn offset_in(&self, table: &toml_edit::Table, rest: &[Step], at: usize) -> usize {
         let Some(Step::Key(key)) = rest.first() else { return at };
         table.key(key).and_then(toml_edit::Key::span).map_or(at, |span| span.start)
+    }
+}
+
+/// The words about a key that a table does not have: the nearest name first, if one is near.
+fn unknown_field(key: &str, expected: &str) -> String {
+    let names = expected.split('`').skip(1).step_by(2);
+    let near = |name: &&str| strsim::jaro_winkler(key, name) > 0.8;
+    let nearest = names.filter(near).max_by(|one, other| {
+        strsim::jaro_winkler(key, one).total_cmp(&strsim::jaro_winkler(key, other))
+    });
+    match nearest {
+        Some(name) => format!("unknown field, did you mean {name}? {expected}"),
+        None => format!("unknown field, {expected}"),
     }
 }
 

@@ -65,6 +65,11 @@ impl<'a> Reader<'a> {
         self.document.error(field, what.into())
     }
 
+    /// The place of a field, for an error about another one.
+    pub(crate) fn place(&self, field: &Field) -> String {
+        self.line(field, "").place
+    }
+
     pub(crate) fn refuse<T>(
         &self,
         field: &Field,

@@ -35,14 +35,20 @@ pub enum TlsError {
         /// The file.
         path: PathBuf,
     },
-    /// The certificate, the key or a root was refused, or they do not match.
+    /// The key is that of another certificate.
+    #[error("the key does not belong to the certificate")]
+    Mismatch,
+    /// The certificate, the key or a root was refused.
     #[error("the certificate or key was refused")]
     Refused(#[source] rustls::Error),
 }
 
 impl From<rustls::Error> for TlsError {
     fn from(error: rustls::Error) -> Self {
-        Self::Refused(error)
+        match error {
+            rustls::Error::InconsistentKeys(_) => Self::Mismatch,
+            other => Self::Refused(other),
+        }
     }
 }
 

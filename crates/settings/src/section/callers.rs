@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use domain::visibility::{Only, Visibility};
 use http::HeaderValue;
@@ -96,6 +96,16 @@ impl Key {
     }
 }
 
+/// A path as an error may show it: only what is sure to be one, and no key that stands where the path belongs.
+fn path_shown(typed: &Path, path: &Path) -> String {
+    let text = typed.to_string_lossy();
+    let has_ending = typed.extension().is_some_and(|ending| ending.len() <= 4);
+    let is_path = text.starts_with('/') || text.starts_with("./") || has_ending;
+    // Keys with dots and slashes are longer than the names that people give to files.
+    let is_short = typed.components().all(|part| part.as_os_str().len() <= 40);
+    if is_path && is_short { path.display().to_string() } else { "that file names".to_owned() }
+}
+
 /// `"everything"`, or lists.
 #[derive(Debug)]
 struct Sees(Visibility);
@@ -184,12 +194,15 @@ pub(crate) fn read(
         if typed.name.is_empty() || typed.name.len() > 64 || !typed.name.chars().all(is_plain) {
             return reader.refuse(&at("name"), "must be 1 to 64 of A-Z a-z 0-9 - _ .");
         }
-        if callers.iter().any(|other| other.name == typed.name) {
-            return reader.refuse(&at("name"), "another caller has this name");
+        if let Some(other) = callers.iter().position(|other| other.name == typed.name) {
+            let place = reader.place(&field_in_list(&["caller"], other, "name"));
+            return reader.refuse(&at("name"), format!("the caller of {place} has this name"));
         }
         let digest = legacy_key(&at("legacy_key"), &typed.legacy_key, reader)?;
-        if let Some(other) = callers.iter().find(|other| other.digest == digest) {
-            let what = format!("caller \"{}\" has the same key", other.name);
+        if let Some(other) = callers.iter().position(|other| other.digest == digest) {
+            let place = reader.place(&field_in_list(&["caller"], other, "legacy_key"));
+            let name = callers.get(other).map_or("", |other| &other.name);
+            let what = format!("caller \"{name}\" has the same key, {place}");
             return reader.refuse(&at("legacy_key"), what);
         }
         let Some(upstream) = upstreams.get(&typed.upstream) else {
@@ -272,10 +285,16 @@ fn secret(at: &Field, key: &Key, reader: &Reader<'_>) -> Result<Secret, ConfigEr
                 return reader.refuse(at, format!("the variable {} is not set", key.env_shown()));
             }
         },
-        (None, Some(file)) => match text::read(&reader.file(file)) {
-            Ok(text) => text,
-            Err(why) => return reader.refuse(at, format!("the file {why}")),
-        },
+        (None, Some(file)) => {
+            let path = reader.file(file);
+            match text::read(&path) {
+                Ok(text) => text,
+                Err(why) => {
+                    return reader
+                        .refuse(at, format!("the file {} {why}", path_shown(file, &path)));
+                }
+            }
+        }
         (Some(_), Some(_)) => return reader.refuse(at, "needs one of env and file, not both"),
         (None, None) => return reader.refuse(at, "needs env = \"NAME\" or file = \"PATH\""),
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de::Error};
 
-use super::unit::{Bytes, Size, Span};
+use super::unit::{A_SIZE, Bytes, Size, Span};
 
 /// More of anything is most likely a mistake.
 const COUNT_MAX: usize = 1_000_000;
@@ -31,7 +31,7 @@ where
     N: TryFrom<usize>,
 {
     let bytes = Size::deserialize(de)?.0;
-    N::try_from(bytes).map_err(|_| D::Error::custom("must be a size such as \"8MiB\""))
+    N::try_from(bytes).map_err(|_| D::Error::custom(format_args!("must be {A_SIZE}")))
 }
 
 /// A size that may be left out.

@@ -1,5 +1,6 @@
 //! Files of text that people write: UTF-8, and the remedy where one is not.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// The text of a file's bytes.
@@ -20,8 +21,19 @@ pub fn utf_8(bytes: Vec<u8>) -> Result<String, &'static str> {
 /// # Errors
 /// As [`utf_8`], or "cannot be read" and why.
 pub fn read(file: &Path) -> Result<String, String> {
-    let bytes = std::fs::read(file).map_err(|error| format!("cannot be read: {}", error.kind()))?;
+    let bytes =
+        std::fs::read(file).map_err(|error| format!("cannot be read: {}", reason(error.kind())))?;
     Ok(utf_8(bytes)?)
+}
+
+/// Why a file cannot be read, in plain words.
+fn reason(kind: ErrorKind) -> String {
+    match kind {
+        ErrorKind::NotFound => "no such file".to_owned(),
+        ErrorKind::IsADirectory => "it is a folder".to_owned(),
+        ErrorKind::NotADirectory => "a part of its path is no folder".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::de::{Deserialize, Deserializer, Error};
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 /// A duration: a whole number and `ms`, `s`, `m` or `h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,18 +13,33 @@ pub(crate) struct Span(pub(crate) Duration);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Size(pub(crate) usize);
 
+const A_DURATION: &str = "a duration such as \"25s\" or \"250ms\"";
+pub(crate) const A_SIZE: &str = "a size such as \"8MiB\"";
+
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(de)?;
-        span(&text)
-            .ok_or_else(|| D::Error::custom("must be a duration such as \"25s\" or \"250ms\""))
+        de.deserialize_str(WithUnit(A_DURATION, span))
     }
 }
 
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(de)?;
-        size(&text).ok_or_else(|| D::Error::custom("must be a size such as \"8MiB\""))
+        de.deserialize_str(WithUnit(A_SIZE, size))
+    }
+}
+
+/// Reads a number with a unit. It names the wanted form even where a bare number stands.
+struct WithUnit<T>(&'static str, fn(&str) -> Option<T>);
+
+impl<T> Visitor<'_> for WithUnit<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        self.1(text).ok_or_else(|| E::custom(format_args!("must be {}", self.0)))
     }
 }
 

@@ -3,3 +3,4 @@
 mod configuration;
 mod configuration_docs;
 mod keys;
+mod messages;

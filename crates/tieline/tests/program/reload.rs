@@ -93,7 +93,7 @@ fn k06_an_unusable_configuration_changes_nothing_and_is_reported_in_one_line() {
     for (count, (bad, told)) in [
         ("not = [toml".to_owned(), "t.toml:1: syntax"),
         (good.replace("\"everything\"", "\"nothing-at-all\""), "sees"),
-        (good.replace("v4.key", "no-such.key"), "cannot be read"),
+        (good.replace("v4.key", "no-such.key"), "no-such.key cannot be read: no such file"),
         (good.replacen("[admin]", "odd = \"nothing-at-all\"\n[admin]", 1), "odd"),
         (text(&vendor, &["old", "old"], ""), "name"),
         (good.replacen("127.0.0.1:0", &port, 1), "t.toml:2: server.listen"),
@@ -108,7 +108,7 @@ fn k06_an_unusable_configuration_changes_nothing_and_is_reported_in_one_line() {
         let lines = gateway.process.stderr_until(|line| line.contains("was not reloaded"));
         let line = lines.last().unwrap();
         assert!(line.contains(told) && line.contains("t.toml:"), "{told}: {line}");
-        for value in ["nothing-at-all", "no-such", &port, "debug"] {
+        for value in ["nothing-at-all", &port, "debug"] {
             assert!(!line.contains(value), "{told}: a value in {line}");
         }
         assert_eq!((status(&gateway, "old"), status(&gateway, "new")), (200, 401), "{told}");

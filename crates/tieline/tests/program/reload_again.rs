@@ -155,7 +155,7 @@ fn k06_a_refused_configuration_is_tried_again_when_rights_are_put_right() {
     folder.file("late.key", V4_KEY);
     allow("late.key", 0);
     folder.file("t.toml", text(&vendor, "new", "late.key", "", ""));
-    refused(&gateway, "the file cannot be read: permission denied");
+    refused(&gateway, "late.key cannot be read: permission denied");
     allow("late.key", 0o600);
     in_force(&gateway);
 
@@ -170,7 +170,7 @@ fn k06_a_refused_configuration_is_tried_again_when_rights_are_put_right() {
     allow("keys", 0o700);
     in_force(&gateway);
     allow("t.toml", 0);
-    gateway.process.stderr_until(|line| line.contains("file: cannot be read"));
+    gateway.process.stderr_until(|line| line.contains("t.toml: cannot be read"));
     allow("t.toml", 0o600);
     gateway.process.stderr_until(|line| line.contains("new configuration is in force"));
 }

@@ -1,0 +1,119 @@
+//! The words about mistakes that people make most: each says what to write instead.
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+use std::path::PathBuf;
+
+use settings::Config;
+
+const GOOD: &str = r#"[upstream.ams]
+dialect = "voiso-v4"
+base_url = "https://cc-ams03.voiso.com"
+
+[[caller]]
+name = "crm"
+legacy_key = { digest = "sha256:1111111111111111111111111111111111111111111111111111111111111111" }
+upstream = "ams"
+upstream_key = { env = "VOISO_V4_KEY" }
+sees = "everything"
+"#;
+
+#[track_caller]
+fn refused(text: &str) -> String {
+    refused_with(text, &[])
+}
+
+#[track_caller]
+fn refused_with(text: &str, pairs: &[(&str, &str)]) -> String {
+    let key = [("VOISO_V4_KEY", "v4-secret-canary")];
+    let env: Vec<(String, String)> =
+        key.iter().chain(pairs).map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    let error = Config::parse(text, "t.toml", &env).unwrap_err().to_string();
+    assert!(!error.contains("canary"), "{error}");
+    error
+}
+
+#[test]
+fn a_number_without_a_unit_is_told_the_form_of_a_duration_or_a_size() {
+    let duration = "expected a duration such as \"25s\" or \"250ms\"";
+    let size = "expected a size such as \"8MiB\"";
+    for (line, told) in [
+        ("[limits]\nrequest_deadline = 25", duration),
+        ("[limits]\nrequest_deadline = 2.5", duration),
+        ("[limits]\ndrain_delay = true", duration),
+        ("[passthrough]\nidle_timeout = 60", duration),
+        ("[cache]\nbytes_max = 1000000", size),
+        ("[limits]\nlists_bytes_max = 1000000", size),
+        ("[server]\nfield_bytes_max = 1000", size),
+    ] {
+        let error = refused(&format!("{line}\n{GOOD}"));
+        assert!(error.ends_with(told), "{line}: {error}");
+    }
+    let error = refused_with(GOOD, &[("TIELINE_LIMITS__REQUEST_DEADLINE", "25")]);
+    let told =
+        "TIELINE_LIMITS__REQUEST_DEADLINE: limits.request_deadline: must be a duration such as";
+    assert!(error.starts_with(told), "{error}");
+}
+
+#[test]
+fn one_table_where_there_may_be_several_is_told_the_double_brackets() {
+    let error = refused(&GOOD.replace("[[caller]]", "[caller]"));
+    assert!(error.ends_with("caller: write [[caller]]: there may be several"), "{error}");
+    let error = refused(&format!("{GOOD}[passthrough.route]\nprefix = \"/a\"\n"));
+    assert!(error.ends_with("write [[passthrough.route]]: there may be several"), "{error}");
+    let error = refused(&format!("[server]\nhosts = \"canary\"\n{GOOD}"));
+    assert!(error.ends_with("server.hosts: expected a list"), "{error}");
+}
+
+#[test]
+fn an_unknown_field_is_told_the_nearest_name_first() {
+    for (text, name) in [
+        (format!("[server]\nlissten = 1\n{GOOD}"), "listen"),
+        (format!("[limits]\nrequest_dedline = 1\n{GOOD}"), "request_deadline"),
+        (GOOD.replace("base_url", "baseurl"), "base_url"),
+        (GOOD.replace("upstream_key", "upstreamkey"), "upstream_key"),
+        (format!("[sever]\n{GOOD}"), "server"),
+        (GOOD.replace("\"everything\"", "{ team = [1] }"), "teams"),
+    ] {
+        let error = refused(&text);
+        let told = format!("unknown field, did you mean {name}? expected one of `");
+        assert!(error.contains(&told), "{told}: {error}");
+    }
+    let error = refused(&format!("[server]\nxyz = 1\n{GOOD}"));
+    assert!(error.contains("server.xyz: unknown field, expected one of `listen`"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named_in_plain_words() {
+    let load = |file: &str| Config::load(file.as_ref(), &[]).unwrap_err().to_string();
+    assert_eq!(load("there/is/none.toml"), "there/is/none.toml: cannot be read: no such file");
+    assert_eq!(load("/"), "/: cannot be read: it is a folder");
+}
+
+#[test]
+fn a_key_file_that_cannot_be_read_is_named_unless_its_name_may_be_a_key() {
+    let with = |file: &str| GOOD.replace("env = \"VOISO_V4_KEY\"", &format!("file = \"{file}\""));
+    for path in ["no-such.key", "./no-such", "/no/such/key"] {
+        let error = refused(&with(path));
+        let told = format!("upstream_key: the file {path} cannot be read: no such file");
+        assert!(error.ends_with(&told), "{error}");
+    }
+    for key in ["canary", "canary/x+y=", "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9canary.e30.c2ln"] {
+        let error = refused(&with(key));
+        assert!(error.contains("the file that file names cannot be read"), "{error}");
+    }
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("key-file-is-missing");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("t.toml"), with("v4.key")).unwrap();
+    let error = Config::load(&folder.join("t.toml"), &[]).unwrap_err().to_string();
+    assert!(error.contains(folder.join("v4.key").to_str().unwrap()), "{error}");
+}
+
+#[test]
+fn two_callers_of_one_name_or_key_are_told_both_places() {
+    let second = GOOD.split_once("\n\n").unwrap().1;
+    let named = refused(&format!("{GOOD}{}", second.replace("sha256:1", "sha256:2")));
+    assert!(named.starts_with("t.toml:12"), "{named}");
+    assert!(named.contains("caller[1].name: the caller of t.toml:6"), "{named}");
+    let keyed = refused(&format!("{GOOD}{}", second.replace("\"crm\"", "\"wallboard\"")));
+    assert!(keyed.contains("caller \"crm\" has the same key, t.toml:7"), "{keyed}");
+}
