@@ -10,6 +10,7 @@ mod error;
 mod files;
 mod in_process;
 mod locate;
+mod mistakes;
 mod reader;
 mod section;
 mod value;
@@ -154,32 +155,66 @@ struct TypedConfig {
 
 impl TypedConfig {
     fn read(self, reader: &Reader<'_>) -> Result<Config, ConfigError> {
+        let mut mistakes = Vec::new();
         let mut upstreams = BTreeMap::new();
         for (name, typed) in self.upstream {
-            let upstream = typed.read(&name, reader)?;
-            upstreams.insert(name, upstream);
+            if let Some(upstream) = ConfigError::keep(typed.read(&name, reader), &mut mistakes) {
+                upstreams.insert(name, upstream);
+            }
         }
-        let callers = callers::read(&self.caller, &upstreams, self.shadow.is_some(), reader)?;
-        let named = passthrough::Named { reader, upstreams: &upstreams, callers: &callers };
-        let passthrough = self.passthrough.read(&named)?;
+        // Callers name upstreams, and routes name both: a mistake there would seem to be one here.
+        let has_control = self.shadow.is_some();
+        let named = match mistakes.is_empty() {
+            true => {
+                callers::read(&self.caller, &upstreams, has_control, reader).and_then(|callers| {
+                    let named =
+                        passthrough::Named { reader, upstreams: &upstreams, callers: &callers };
+                    Ok((self.passthrough.read(&named)?, callers))
+                })
+            }
+            false => Ok((None, Vec::new())),
+        };
+        let named = ConfigError::keep(named, &mut mistakes);
+        let server = ConfigError::keep(self.server.read(reader), &mut mistakes);
+        let traces = ConfigError::keep(self.traces.read(reader), &mut mistakes);
+        let quirks = legacy::read(&self.legacy.endpoints, reader);
+        let quirks = ConfigError::keep(quirks, &mut mistakes);
+        let cors = ConfigError::keep(self.cors.read(reader), &mut mistakes);
+        let shadow = self.shadow.map(|typed| typed.read(reader)).transpose();
+        let shadow = ConfigError::keep(shadow, &mut mistakes);
+        if let Some(error) = ConfigError::all(mistakes) {
+            return Err(error);
+        }
+        let read = (named, server, traces, quirks, cors, shadow);
+        let (
+            Some((passthrough, callers)),
+            Some(server),
+            Some(traces),
+            Some(quirks),
+            Some(cors),
+            Some(shadow),
+        ) = read
+        else {
+            return reader.refuse(&Vec::new(), "cannot be read");
+        };
         let roster = self.roster.file.map(|file| RosterFile {
             path: reader.path(&file),
             place: reader.line(&field(&["roster", "file"]), ""),
         });
         Ok(Config {
-            server: self.server.read(reader)?,
+            server,
             admin: self.admin,
-            traces: self.traces.read(reader)?,
+            traces,
             log: self.log,
             limits: self.limits.shared_by(callers.len()),
             lookups: self.lookups,
             cache: self.cache,
             answer: self.answer,
             roster,
-            quirks: legacy::read(&self.legacy.endpoints, reader)?,
+            quirks,
             body_parameters: self.legacy.body_parameters,
-            cors: self.cors.read(reader)?,
-            shadow: self.shadow.map(|typed| typed.read(reader)).transpose()?,
+            cors,
+            shadow,
             places: Places::of(reader),
             passthrough,
             upstreams,
@@ -193,10 +228,17 @@ impl Config {
     /// The line about a setting, by its whole name.
     pub fn place(&self, setting: &str, what: &str) -> ConfigError {
         let known = self.places.0.iter().find(|(name, _)| *name == setting);
-        let (place, field) = known.map_or((String::new(), setting.to_owned()), |(_, error)| {
-            (error.place.clone(), error.field.clone())
-        });
-        ConfigError { place, field, what: what.to_owned() }
+        let what = what.to_owned();
+        match known {
+            Some((_, error)) => ConfigError { what, ..error.clone() },
+            None => ConfigError {
+                place: String::new(),
+                field: setting.to_owned(),
+                what,
+                offset: 0,
+                more: Vec::new(),
+            },
+        }
     }
 
     /// Reads a configuration file. `env` are the environment variables that may override it.
@@ -222,6 +264,8 @@ impl Config {
             place: name.clone(),
             field: String::new(),
             what,
+            offset: 0,
+            more: Vec::new(),
         })?;
         // Editors on Windows begin a file with a mark that is no part of it.
         let text = text.trim_start_matches('\u{feff}');

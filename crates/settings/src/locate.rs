@@ -5,10 +5,10 @@
 use std::fmt::Write as _;
 
 use serde::de::DeserializeOwned;
-use serde_path_to_error::Segment;
 use toml_edit::{Document as Toml, Item};
 
 use crate::error::ConfigError;
+use crate::mistakes::{Mistakes, explain, steps};
 
 /// One step from a table to one of its entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +47,8 @@ impl<'a> Document<'a> {
             place: format!("{name}:{}", line(text, at.unwrap_or(0))),
             field: "syntax".to_owned(),
             what: message.lines().collect::<Vec<_>>().join(", "),
+            offset: at.unwrap_or(0),
+            more: Vec::new(),
         };
         let toml = Toml::parse(text)
             .map_err(|error| syntax(error.span().map(|span| span.start), error.message()))?;
@@ -56,15 +58,25 @@ impl<'a> Document<'a> {
         for (variable, value) in env {
             document.override_by(&mut table, variable, value)?;
         }
+        let mut mistakes = Mistakes::default();
         loop {
             let error = match serde_path_to_error::deserialize(toml::Value::Table(table.clone())) {
-                Ok(typed) => return Ok((document, typed)),
+                Ok(typed) => match ConfigError::all(mistakes.found) {
+                    None => return Ok((document, typed)),
+                    Some(error) => return Err(error),
+                },
                 Err(error) => error,
             };
             // Only the type of a setting tells whether `5` is a number or a text.
-            match document.next_reading(&error) {
-                Some((field, reading)) => put(&mut table, &field, reading),
-                None => return Err(document.explain(&error)),
+            if let Some((field, reading)) = document.next_reading(&error) {
+                put(&mut table, &field, reading);
+                continue;
+            }
+            let told = explain(&error);
+            let error = document.error(&told.field, told.what.clone());
+            // The first mistake is taken out of the way, so that the next one shows.
+            if !mistakes.pass(told, &error, &mut table) {
+                return Err(ConfigError::all(mistakes.found).unwrap_or(error));
             }
         }
     }
@@ -126,11 +138,14 @@ impl<'a> Document<'a> {
             field.starts_with(known) || (is_of_table && !self.contains(table))
         };
         let by_env = self.overridden.iter().find(|known| is_from_env(&known.field));
-        let place = match by_env {
-            Some(known) => known.variable.clone(),
-            None => format!("{}:{}", self.name, line(self.text, self.offset(field))),
+        let (place, offset) = match by_env {
+            Some(known) => (known.variable.clone(), usize::MAX),
+            None => {
+                let offset = self.offset(field);
+                (format!("{}:{}", self.name, line(self.text, offset)), offset)
+            }
         };
-        ConfigError { place, field: shown(field), what }
+        ConfigError { place, field: shown(field), what, offset, more: Vec::new() }
     }
 
     /// Whether the text itself has this table.
@@ -143,51 +158,6 @@ impl<'a> Document<'a> {
             };
         }
         item.is_some()
-    }
-
-    /// serde's error without the value it quotes.
-    fn explain(&self, error: &serde_path_to_error::Error<toml::de::Error>) -> ConfigError {
-        let mut field = steps(error);
-        let message = error.inner().message();
-        let quoted = |prefix: &str| {
-            message.strip_prefix(prefix).and_then(|rest| rest.split('`').next()).map(str::to_owned)
-        };
-        let what = if let Some(key) = quoted("missing field `") {
-            field.push(Step::Key(key));
-            "is required".to_owned()
-        } else if let Some(key) = quoted("unknown field `") {
-            if field.last() != Some(&Step::Key(key.clone())) {
-                field.push(Step::Key(key));
-            }
-            match (field.last(), message.split_once(", ")) {
-                (Some(Step::Key(key)), Some((_, expected))) => unknown_field(key, expected),
-                _ => "unknown field".to_owned(),
-            }
-        } else if message.starts_with("unknown variant") {
-            match message.split_once(", expected") {
-                Some((_, expected)) => format!("unknown value, expected{expected}"),
-                None => "unknown value".to_owned(),
-            }
-        } else if let Some((_, expected)) = message.rsplit_once(", expected ") {
-            // Types as people call them.
-            let expected = match expected {
-                "u16" | "u32" | "u64" | "usize" | "i64" => "a whole number",
-                "f64" => "a number",
-                "a boolean" => "true or false",
-                "a string" | "path string" => "text in quotes",
-                "a sequence" => "a list",
-                other => other,
-            };
-            match shown(&field).as_str() {
-                list @ ("caller" | "passthrough.route") if expected == "a list" => {
-                    format!("write [[{list}]]: there may be several")
-                }
-                _ => format!("expected {expected}"),
-            }
-        } else {
-            message.lines().next().unwrap_or("cannot be read").to_owned()
-        };
-        self.error(&field, what)
     }
 
     /// The offset of a field, or of the innermost table around it that stands in the text.
@@ -232,19 +202,6 @@ impl<'a> Document<'a> {
     }
 }
 
-/// The words about a key that a table does not have: the nearest name first, if one is near.
-fn unknown_field(key: &str, expected: &str) -> String {
-    let names = expected.split('`').skip(1).step_by(2);
-    let near = |name: &&str| strsim::jaro_winkler(key, name) > 0.8;
-    let nearest = names.filter(near).max_by(|one, other| {
-        strsim::jaro_winkler(key, one).total_cmp(&strsim::jaro_winkler(key, other))
-    });
-    match nearest {
-        Some(name) => format!("unknown field, did you mean {name}? {expected}"),
-        None => format!("unknown field, {expected}"),
-    }
-}
-
 /// The values that a variable's text may mean, the best last: a whole number, a number or a truth value
 /// where it reads as one, or else text.
 fn readings(text: &str) -> Vec<toml::Value> {
@@ -271,17 +228,7 @@ fn put(table: &mut toml::Table, field: &[Step], value: toml::Value) {
     }
 }
 
-/// The way to the field that an error is about.
-fn steps(error: &serde_path_to_error::Error<toml::de::Error>) -> Vec<Step> {
-    let step = |segment: &Segment| match segment {
-        Segment::Map { key } => Some(Step::Key(key.clone())),
-        Segment::Seq { index } => Some(Step::Index(*index)),
-        Segment::Enum { .. } | Segment::Unknown => None,
-    };
-    error.path().iter().filter_map(step).collect()
-}
-
-fn shown(field: &[Step]) -> String {
+pub(crate) fn shown(field: &[Step]) -> String {
     let mut text = String::new();
     for step in field {
         match step {

@@ -117,3 +117,86 @@ fn two_callers_of_one_name_or_key_are_told_both_places() {
     let keyed = refused(&format!("{GOOD}{}", second.replace("\"crm\"", "\"wallboard\"")));
     assert!(keyed.contains("caller \"crm\" has the same key, t.toml:7"), "{keyed}");
 }
+
+/// The places and fields of a refusal, without what is wrong.
+#[track_caller]
+fn fields(text: &str, pairs: &[(&str, &str)]) -> Vec<String> {
+    let error = refused_with(text, pairs);
+    let field = |line: &str| line.splitn(3, ": ").take(2).collect::<Vec<_>>().join(": ");
+    error.lines().map(field).collect()
+}
+
+#[test]
+fn all_mistakes_of_types_and_names_are_told_at_once_in_the_order_of_the_file() {
+    let text = "[server]\nlissten = \"canary\"\nhosts = [1, 2]\nheader_timeout = 5\n\
+                [admin]\nlisten = \"canary\"\nodd = 1\n\
+                [upstream.ams]\nbase_url = \"canary\"\nrows_max = \"canary\"\n\
+                [upstream.b]\ndialect = \"canary\"\n\
+                [[caller]]\nname = 5\nlegacy_key = \"canary\"\nupstream_key = { evn = \"canary\" }\n\
+                [[caller]]\nsees = \"canary\"\ncontrol_percent = 101\n\
+                [[passthrough.route]]\nprefix = 1\nmethods = \"canary\"\n\
+                [legacy.v1_users]\nenvelope = \"canary\"\n\
+                [shadow]\nsample = 2\n[surprise]\n";
+    let wanted = "t.toml:2: server.lissten
+t.toml:3: server.hosts[0]
+t.toml:4: server.header_timeout
+t.toml:6: admin.listen
+t.toml:7: admin.odd
+t.toml:8: upstream.ams.dialect
+t.toml:9: upstream.ams.base_url
+t.toml:10: upstream.ams.rows_max
+t.toml:11: upstream.b.base_url
+t.toml:12: upstream.b.dialect
+t.toml:13: caller[0].upstream
+t.toml:13: caller[0].sees
+t.toml:14: caller[0].name
+t.toml:15: caller[0].legacy_key
+t.toml:16: caller[0].upstream_key.evn
+t.toml:17: caller[1].name
+t.toml:17: caller[1].legacy_key
+t.toml:17: caller[1].upstream
+t.toml:17: caller[1].upstream_key
+t.toml:18: caller[1].sees
+t.toml:19: caller[1].control_percent
+t.toml:21: passthrough.route[0].prefix
+t.toml:22: passthrough.route[0].methods
+t.toml:24: legacy.v1_users.envelope
+t.toml:25: shadow.control
+t.toml:26: shadow.sample
+t.toml:27: surprise
+TIELINE_LIMITS__REQUEST_DEADLINE: limits.request_deadline";
+    let got = fields(text, &[("TIELINE_LIMITS__REQUEST_DEADLINE", "canary")]);
+    // Mistakes of one line have no order.
+    let (mut got, mut wanted) = (got, wanted.lines().collect::<Vec<_>>());
+    let places: Vec<&str> = got.iter().filter_map(|line| line.split(": ").next()).collect();
+    let in_order: Vec<&str> = wanted.iter().filter_map(|line| line.split(": ").next()).collect();
+    assert_eq!(places, in_order);
+    got.sort();
+    wanted.sort_unstable();
+    assert_eq!(got, wanted);
+}
+
+#[test]
+fn contradictions_of_tables_that_are_independent_are_told_at_once() {
+    let text = format!(
+        "[server]\ntls = {{ cert = \"no.pem\", key = \"no.pem\" }}\n[cors]\n\
+         allow_origins = [\"canary\"]\n{}[legacy.v9_users]\n",
+        GOOD.replace("voiso.com", "voiso.com/api/v4")
+    );
+    let wanted = ["2: server.tls", "4: cors.allow_origins", "7: upstream.ams.base_url"];
+    let mut wanted: Vec<String> = wanted.iter().map(|line| format!("t.toml:{line}")).collect();
+    wanted.push("t.toml:15: legacy.v9_users".to_owned());
+    assert_eq!(fields(&text, &[]), wanted);
+    // A caller of an upstream that is refused itself is no second mistake.
+    assert_eq!(fields(&GOOD.replace("https://", "canary://"), &[]).len(), 1);
+}
+
+#[test]
+fn a_misspelt_field_that_is_required_is_one_mistake_and_an_endless_list_of_them_ends() {
+    assert_eq!(
+        fields(&GOOD.replace("base_url", "baseurl"), &[]),
+        ["t.toml:3: upstream.ams.baseurl"]
+    );
+    let many: String = (0..200).map(|number| format!("odd_{number} = 1\n")).collect();
+    assert_eq!(fields(&format!("[server]\n{many}{GOOD}"), &[]).len(), 50);
+}
