@@ -17,6 +17,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("transport", &[]),
     ("limits", &[]),
+    ("commons", &[]),
     ("roster", &[]),
     ("settings", &["domain", "roster", "transport"]),
     ("shadow", &["domain", "limits", "report", "settings", "transport"]),

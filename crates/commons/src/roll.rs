@@ -1,0 +1,296 @@
+//! The roll: once a second each replica says that it is here, learns how many there are, and reads the news. The
+//! same script is the probe that closes the breaker, in a task of its own, so that no client pays for a probe. Must
+//! never forget news of its own before the server has taken them, as long as they last.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use redis::Value;
+use tokio::sync::Notify;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::faults::Fault;
+use crate::link::Behalf;
+use crate::news::{LASTS_MAX, Piece, millis};
+use crate::scripts;
+use crate::shapes::{News, Scope};
+use crate::valkey::Shared;
+
+/// Less than the second within which news must be known, by what a call takes.
+const EVERY: Duration = Duration::from_millis(900);
+/// A replica that is silent for so long is gone.
+const SILENCE: Duration = Duration::from_secs(5);
+/// So much news is kept ...
+const NEWS_MAX: &str = "1000";
+/// ... and so much comes with one answer.
+const NEWS_AT_ONCE: usize = 200;
+/// Nobody waits for what is told, so that it may take this many times as long as a call.
+const PATIENCE: u32 = 10;
+/// More replicas than this are not believed.
+const REPLICAS_MAX: u32 = 1024;
+
+/// How many replicas there are, as far as is known.
+pub(crate) struct Roll {
+    replicas: AtomicU32,
+    counts: Mutex<Vec<(Instant, u32)>>,
+}
+
+/// News that wait to be told; one piece of each kind for each scope, so that there are never many.
+#[derive(Default)]
+pub(crate) struct Outbox {
+    pieces: Mutex<Vec<Pending>>,
+    has_more: Notify,
+}
+
+/// News on their way: first to the scope's own keys, then to the stream that all replicas read.
+struct Pending {
+    scope: Scope,
+    news: News,
+    at: Instant,
+    /// How many refusals wait for a generation with this piece.
+    refusals: u32,
+    generation: Option<u64>,
+}
+
+impl Outbox {
+    /// Tells all replicas soon, in the background.
+    pub(crate) fn put(&self, scope: Scope, news: News) {
+        let refusals = u32::from(matches!(news, News::Refusal(_)));
+        self.add(Pending { scope, news, at: Instant::now(), refusals, generation: None });
+        self.has_more.notify_one();
+    }
+
+    /// Joins what says the same of one scope.
+    fn add(&self, piece: Pending) {
+        let mut pieces = self.pieces.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(known) = pieces.iter_mut().find(|known| known.is_like(&piece)) else {
+            pieces.push(piece);
+            return;
+        };
+        known.refusals += piece.refusals;
+        known.generation = None;
+        // A pause is never shortened.
+        if piece.ends() > known.ends() {
+            (known.news, known.at) = (piece.news, piece.at);
+        }
+    }
+
+    fn all(&self) -> Vec<Pending> {
+        std::mem::take(&mut *self.pieces.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Pending {
+    fn is_like(&self, other: &Self) -> bool {
+        let kind = std::mem::discriminant::<News>;
+        self.scope.0.code == other.scope.0.code && kind(&self.news) == kind(&other.news)
+    }
+
+    fn ends(&self) -> Instant {
+        self.at + lasts(self.news)
+    }
+}
+
+impl Roll {
+    pub(crate) fn new(replicas_max: u32) -> Self {
+        Roll { replicas: AtomicU32::new(replicas_max.max(1)), counts: Mutex::default() }
+    }
+
+    pub(crate) fn replicas(&self) -> u32 {
+        self.replicas.load(Ordering::Relaxed)
+    }
+
+    /// The most that were counted within the time after which a silent one is gone. A server that comes back empty
+    /// knows nobody at first, so a lower count needs this time to be believed.
+    fn count(&self, members: u32) {
+        let now = Instant::now();
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.retain(|(then, _)| now.duration_since(*then) <= SILENCE);
+        counts.push((now, members.clamp(1, REPLICAS_MAX)));
+        let most = counts.iter().map(|(_, members)| *members).max();
+        self.replicas.store(most.unwrap_or(1), Ordering::Relaxed);
+    }
+}
+
+/// Runs as long as the commons does.
+pub(crate) async fn keep(shared: Arc<Shared>) {
+    let mut last = "0".to_owned();
+    let mut turns = interval(EVERY);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shared.outbox.has_more.notified() => {}
+            _ = turns.tick() => turn(&shared, &mut last).await,
+        }
+        // What the server does not take is told again with the next turn.
+        for mut piece in shared.outbox.all() {
+            let is_over = piece.refusals == 0 && piece.ends() <= Instant::now();
+            if !is_over && !told(&shared, &mut piece).await {
+                shared.outbox.add(piece);
+            }
+        }
+    }
+}
+
+/// One turn of the roll.
+async fn turn(shared: &Shared, last: &mut String) {
+    loop {
+        let keys = [shared.names.key("roll", "m"), shared.names.key("roll", "n")];
+        let keys = keys.each_ref().map(String::as_str);
+        let (silence, at_once) = (SILENCE.as_millis().to_string(), NEWS_AT_ONCE.to_string());
+        let args =
+            [shared.replica.as_bytes(), last.as_bytes(), silence.as_bytes(), at_once.as_bytes()];
+        let control = &shared.control;
+        let answer =
+            control.run(&scripts::ROLL, &keys, &args, shared.budget, Behalf::Background).await;
+        let Some(answer) = answer else { break };
+        let Some((members, news)) = read(answer) else {
+            control.distrust(Fault::Answer);
+            break;
+        };
+        control.close_breaker();
+        shared.roll.count(members);
+        for (id, age, written) in &news {
+            last.clone_from(id);
+            match Piece::read(&shared.names, written) {
+                Some(piece) => shared.scopes.hear(piece, *age),
+                None => shared.faults.note(Fault::Auth),
+            }
+        }
+        if news.len() < NEWS_AT_ONCE {
+            break;
+        }
+    }
+    if shared.values.breaker_is_open() {
+        let key = shared.names.key("roll", "v");
+        let args = [&b"0"[..], b"0"];
+        let values = &shared.values;
+        let probe =
+            values.run(&scripts::FETCH, &[&key], &args, shared.budget, Behalf::Background).await;
+        if probe.is_some() {
+            values.close_breaker();
+        }
+    }
+}
+
+/// A piece of news as the server has it: its id, its age, and what was written.
+type Heard = (String, Duration, Vec<u8>);
+
+/// How many replicas there are, and the news.
+fn read(answer: Value) -> Option<(u32, Vec<Heard>)> {
+    let Value::Array(parts) = answer else { return None };
+    let mut parts = parts.into_iter();
+    let Some(Value::Int(members)) = parts.next() else { return None };
+    let mut news = Vec::new();
+    while let Some(id) = parts.next() {
+        let (Value::BulkString(id), Some(Value::Int(age)), Some(Value::BulkString(piece))) =
+            (id, parts.next(), parts.next())
+        else {
+            return None;
+        };
+        let is_id = id.len() <= 40 && id.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-');
+        let id = String::from_utf8(id).ok().filter(|_| is_id)?;
+        news.push((id, Duration::from_millis(u64::try_from(age).unwrap_or(0)), piece));
+    }
+    Some((u32::try_from(members).unwrap_or(u32::MAX), news))
+}
+
+/// Whether the server has taken a piece.
+async fn told(shared: &Shared, piece: &mut Pending) -> bool {
+    let (scope, news) = (&piece.scope, piece.news);
+    let remaining = piece.ends().saturating_duration_since(Instant::now());
+    let (kind, raises) = match news {
+        News::Pause(_) => ("p", &b"0"[..]),
+        News::Refusal(_) => ("r", &b"1"[..]),
+    };
+    let budget = shared.budget * PATIENCE;
+    let generation = match piece.generation {
+        Some(generation) => generation,
+        None => {
+            let keys = [shared.names.key(&scope.0.tag, kind), shared.names.key(&scope.0.tag, "g")];
+            let keys = keys.each_ref().map(String::as_str);
+            let millis = millis(remaining).to_string();
+            let args = [millis.as_bytes(), raises];
+            let values = &shared.values;
+            let answer = values.run(&scripts::TELL, &keys, &args, budget, Behalf::Background).await;
+            let Some(Value::Int(generation)) = answer else { return false };
+            let Ok(generation) = u64::try_from(generation) else { return false };
+            scope.0.settle(generation, piece.refusals);
+            piece.refusals = 0;
+            piece.generation = Some(generation);
+            generation
+        }
+    };
+    let news = match news {
+        News::Pause(_) => News::Pause(remaining),
+        News::Refusal(_) => News::Refusal(remaining),
+    };
+    let written = Piece { scope: scope.0.code, news, generation }.written(&shared.names);
+    let key = shared.names.key("roll", "n");
+    let args = [&written[..], NEWS_MAX.as_bytes()];
+    let control = &shared.control;
+    control.run(&scripts::NEWS, &[&key], &args, budget, Behalf::Background).await.is_some()
+}
+
+fn lasts(news: News) -> Duration {
+    let (News::Pause(lasts) | News::Refusal(lasts)) = news;
+    lasts.min(LASTS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_comes_back_empty_does_not_make_one_replica_of_four() {
+        let roll = Roll::new(8);
+        assert_eq!(roll.replicas(), 8, "who never met the others leaves room for all");
+        roll.count(4);
+        assert_eq!(roll.replicas(), 4);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        roll.count(1);
+        assert_eq!(roll.replicas(), 4);
+        tokio::time::sleep(SILENCE).await;
+        roll.count(2);
+        assert_eq!(roll.replicas(), 2);
+        roll.count(0);
+        tokio::time::sleep(SILENCE + Duration::from_secs(1)).await;
+        roll.count(u32::MAX);
+        assert_eq!(roll.replicas(), REPLICAS_MAX);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_two_pauses_the_one_that_lasts_longer_is_told() {
+        let (outbox, scope) = (Outbox::default(), Scope::new([1; 16]));
+        for seconds in [2, 9, 4] {
+            outbox.put(scope.clone(), News::Pause(Duration::from_secs(seconds)));
+        }
+        for _ in 0..2 {
+            outbox.put(scope.clone(), News::Refusal(Duration::ZERO));
+        }
+        outbox.put(Scope::new([2; 16]), News::Pause(Duration::from_secs(1)));
+        let pieces = outbox.all();
+        let all: Vec<(News, u32)> =
+            pieces.iter().map(|piece| (piece.news, piece.refusals)).collect();
+        let pause = |seconds| News::Pause(Duration::from_secs(seconds));
+        assert_eq!(all, [(pause(9), 0), (News::Refusal(Duration::ZERO), 2), (pause(1), 0)]);
+    }
+
+    #[test]
+    fn an_answer_of_another_form_is_no_answer() {
+        let bytes = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        let good = vec![Value::Int(3), bytes("17-0"), Value::Int(5), bytes("x")];
+        let news = vec![("17-0".to_owned(), Duration::from_millis(5), b"x".to_vec())];
+        assert_eq!(read(Value::Array(good.clone())), Some((3, news)));
+        for bad in [
+            Value::Nil,
+            Value::Array(vec![]),
+            Value::Array(good[..3].to_vec()),
+            Value::Array(vec![Value::Int(3), bytes("0\r\n"), Value::Int(5), bytes("x")]),
+            Value::Array(vec![bytes("3")]),
+        ] {
+            assert_eq!(read(bad.clone()), None, "{bad:?}");
+        }
+    }
+}

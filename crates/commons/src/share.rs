@@ -1,0 +1,230 @@
+//! What one replica knows of a pace: its own share while it is alone, its belt while it is not.
+//!
+//! Alone, it gives out the rate divided by the replicas last known, evenly spaced, without a burst, and nothing
+//! before the last place that it knows. Shared, its own pacer at the whole rate stays behind the server's answer, so
+//! that a server that lies costs at most what replicas that share nothing cost. Must never wait for anything.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::law::{self, Answer, Law};
+use crate::shapes::{Ask, Taken};
+
+/// Where the clock of this process begins, so that a burst never reaches below zero.
+const ORIGIN: u64 = 1 << 50;
+/// The belt forgives as much as answers of the server are late.
+const BELT_SLACK: u64 = 100_000;
+
+#[derive(Debug)]
+pub(crate) struct Share {
+    law: Law,
+    base: Instant,
+    /// The next place of this process by itself, while it is alone; or its only pace, where there are no replicas.
+    own: Option<u64>,
+    /// The next place of the belt.
+    belt: Option<u64>,
+    /// The furthest that the shared number was known to be.
+    number: u64,
+    /// The end of the own last place.
+    known: u64,
+    was_alone: bool,
+}
+
+impl Share {
+    pub(crate) fn new(law: Law) -> Self {
+        let base = Instant::now();
+        Share { law, base, own: None, belt: None, number: 0, known: 0, was_alone: false }
+    }
+
+    /// What the server is asked.
+    pub(crate) fn asked(&self, ask: Ask) -> law::Ask {
+        let now = self.now();
+        let until =
+            |then: Option<Instant>| then.map_or(0, |then| self.at(then).saturating_sub(now));
+        law::Ask {
+            want: ask.want,
+            horizon: until(Some(ask.deadline)),
+            pause: until(ask.not_before),
+            known: self.known.saturating_sub(now),
+            was_alone: self.was_alone,
+            only_look: ask.only_look,
+        }
+        .bounded()
+    }
+
+    /// The places that the server gave, none of them before the belt allows it.
+    pub(crate) fn shared(&mut self, asked: law::Ask, answer: Answer) -> Taken {
+        let now = self.now();
+        self.number = now + answer.ahead.min(law::HORIZON_MAX);
+        if !asked.only_look {
+            self.was_alone = false;
+            self.own = None;
+        }
+        if !answer.is_taken {
+            return full(answer);
+        }
+        let waits: Vec<u64> = self.law.waits(answer, asked).collect();
+        if asked.only_look {
+            return self.places(now, &waits);
+        }
+        let after = answer.first + (self.law.interval * u64::from(asked.want)).cast_signed();
+        self.known = now + after.max(0).unsigned_abs();
+        let burst = self.law.burst + BELT_SLACK;
+        let mut belt = self.belt;
+        let held: Vec<u64> = waits
+            .into_iter()
+            .map(|wait| {
+                let place = (now + wait).saturating_sub(burst).max(belt.unwrap_or(0));
+                belt = Some(place + self.law.interval);
+                place.saturating_sub(now).max(wait)
+            })
+            .collect();
+        self.belt = belt;
+        self.places(now, &held)
+    }
+
+    /// The own share among so many replicas.
+    pub(crate) fn alone(&mut self, replicas: u32, ask: Ask) -> Taken {
+        let now = self.now();
+        let interval = self.law.interval.saturating_mul(u64::from(replicas.max(1)));
+        let law = Law { interval: interval.min(law::HORIZON_MAX), burst: 0 };
+        let asked = law::Ask { known: 0, ..self.asked(ask) };
+        // All replicas begin to be alone at once, but not in step.
+        let first = || self.number.max(now) + rand::random_range(0..law.interval);
+        let next = self.own.unwrap_or_else(first);
+        let (answer, store) = law.take(Some(next), now, asked);
+        self.own = store.or(Some(next));
+        if store.is_some() {
+            self.was_alone = true;
+            self.known = self.known.max(next);
+            // When the server is back, the belt has counted these too.
+            self.belt = self.belt.max(store);
+        }
+        if answer.is_taken {
+            self.places(now, &law.waits(answer, asked).collect::<Vec<_>>())
+        } else {
+            full(answer)
+        }
+    }
+
+    /// The pace of a process without replicas, which begins with its burst saved up.
+    pub(crate) fn only(&mut self, ask: Ask) -> Taken {
+        let now = self.now();
+        let asked = law::Ask { known: 0, was_alone: false, ..self.asked(ask) };
+        let next = self.own.unwrap_or(now - self.law.burst);
+        let (answer, store) = self.law.take(Some(next), now, asked);
+        self.own = store.or(self.own);
+        if answer.is_taken {
+            self.places(now, &self.law.waits(answer, asked).collect::<Vec<_>>())
+        } else {
+            full(answer)
+        }
+    }
+
+    /// Puts an ask on record that may or may not have reached the server: whoever is unsure has saved nothing up.
+    pub(crate) fn law(&self) -> Law {
+        self.law
+    }
+
+    fn places(&self, now: u64, waits: &[u64]) -> Taken {
+        let base = self.base + Duration::from_micros(now - ORIGIN);
+        Taken::Places(waits.iter().map(|wait| base + Duration::from_micros(*wait)).collect())
+    }
+
+    fn now(&self) -> u64 {
+        self.at(Instant::now())
+    }
+
+    fn at(&self, then: Instant) -> u64 {
+        ORIGIN + law::micros(then.saturating_duration_since(self.base))
+    }
+}
+
+fn full(answer: Answer) -> Taken {
+    Taken::Full(Duration::from_micros(answer.first.max(0).unsigned_abs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waits(taken: Taken) -> Vec<u64> {
+        let Taken::Places(places) = taken else { panic!("{taken:?}") };
+        let now = Instant::now();
+        places.iter().map(|place| law::micros(place.duration_since(now)) / 1000).collect()
+    }
+
+    fn ask(want: u32, seconds: u64) -> Ask {
+        Ask::places(want, Instant::now() + Duration::from_secs(seconds))
+    }
+
+    fn share(interval_ms: u64, burst_ms: u64) -> Share {
+        Share::new(Law::new(Duration::from_millis(interval_ms), Duration::from_millis(burst_ms)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_process_by_itself_begins_with_its_burst() {
+        let mut share = share(500, 15_000);
+        assert_eq!(waits(share.only(ask(32, 60))), [vec![0; 31], vec![500]].concat());
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(share.only(Ask::at_once()), Taken::Full(Duration::from_millis(500)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn alone_a_replica_keeps_to_its_share_without_a_burst() {
+        let mut share = share(10, 15_000);
+        let places = waits(share.alone(4, ask(50, 60)));
+        assert!(places[0] < 40, "{places:?}");
+        assert!(places.windows(2).all(|pair| pair[1] - pair[0] == 40), "{places:?}");
+        // A quiet time saves nothing up.
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        assert_eq!(waits(share.alone(4, ask(3, 60))), [0, 40, 80]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn alone_nothing_comes_before_the_last_place_that_was_known() {
+        let mut share = share(10, 0);
+        let asked = share.asked(ask(1, 60));
+        let answer = Answer { is_taken: true, first: 0, ahead: 5_000_000, was_reset: false };
+        share.shared(asked, answer);
+        let places = waits(share.alone(2, ask(2, 60)));
+        assert!(places[0] >= 5_000 && places[1] == places[0] + 20, "{places:?}");
+        assert!(
+            share.asked(ask(1, 60)).was_alone,
+            "the server must learn that nothing was saved up"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_belt_holds_a_server_that_gives_too_much() {
+        let mut share = share(1_000, 0);
+        let mut all = Vec::new();
+        for _ in 0..5 {
+            let asked = share.asked(ask(4, 60));
+            let lie = Answer { is_taken: true, first: -4_000_000, ahead: 0, was_reset: false };
+            all.extend(waits(share.shared(asked, lie)));
+        }
+        // One a second, and the slack of a tenth of a second.
+        assert_eq!(all.len(), 20);
+        assert!(all.windows(2).skip(1).all(|pair| pair[1] - pair[0] == 1_000), "{all:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_honest_server_is_never_held_back_by_the_belt() {
+        let mut share = share(100, 500);
+        let (mut number, start) = (None, Instant::now());
+        for index in 0..200_u64 {
+            let asked = share.asked(ask(2, 60));
+            let now = ORIGIN + law::micros(start.elapsed());
+            let (answer, store) = share.law.take(number, now, asked);
+            number = store;
+            // The answer is late by up to 20 ms.
+            tokio::time::sleep(Duration::from_millis(index * 7 % 20)).await;
+            let expected: Vec<u64> =
+                share.law.waits(answer, asked).map(|wait| wait / 1000).collect();
+            assert_eq!(waits(share.shared(asked, answer)), expected);
+            tokio::time::sleep(Duration::from_millis(index * 31 % 400)).await;
+        }
+    }
+}
