@@ -2,41 +2,62 @@
 //! never send a password that stands in an address, and never connect without checking a certificate where the
 //! address asks for TLS.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
+use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
+    AsyncConnectionConfig, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
     RedisConnectionInfo, RedisError, RedisFuture, TlsCertificates, Value,
 };
+use rustls::ClientConfig;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::faults::Fault;
 use crate::shapes::{BadSetup, Mode, Password, Setup};
+use crate::stream::{Allowance, Stream, UNACKNOWLEDGED_MAX, trusting};
 
 /// How long connecting may take, in the background; every server of a list has its own time.
 const CONNECT_MAX: Duration = Duration::from_secs(1);
-/// After so long without an acknowledgement the kernel ends the connection.
-const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(2);
 /// Within a cluster every try is short, because the one who waits has 20 ms.
 const CLUSTER_TRY_MAX: Duration = Duration::from_millis(200);
+/// The answers to what a connection begins with.
+const FIRST_ANSWERS: usize = 64 << 10;
 const SCHEMES: [&str; 4] = ["redis://", "valkey://", "rediss://", "valkeys://"];
 
-/// A connection that requests share.
+/// A connection that requests share. It ends with its last clone, whatever is still under way.
 #[derive(Clone)]
 pub(crate) enum Connection {
-    One(MultiplexedConnection),
+    One { connection: MultiplexedConnection, allowance: Arc<Allowance>, _driver: Arc<Driver> },
     Cluster(ClusterConnection),
 }
 
+/// The task that reads and writes.
+pub(crate) struct Driver(JoinHandle<()>);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 impl Connection {
-    pub(crate) fn send<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        use redis::aio::ConnectionLike;
+    /// Sends a command whose answer has at most so many bytes. Only a cluster may send more.
+    pub(crate) fn send<'a>(
+        &'a mut self,
+        command: &'a Cmd,
+        answer_max: usize,
+    ) -> RedisFuture<'a, Value> {
         match self {
-            Connection::One(connection) => connection.req_packed_command(command),
+            Connection::One { connection, allowance, .. } => {
+                allowance.ask(answer_max);
+                connection.req_packed_command(command)
+            }
             Connection::Cluster(connection) => connection.req_packed_command(command),
         }
     }
@@ -49,46 +70,52 @@ pub(crate) struct Servers {
     username: Option<String>,
     password: Option<Password>,
     authorities: Option<Vec<u8>>,
+    tls: Arc<ClientConfig>,
+    /// The most that a server may send at once.
+    answers_max: usize,
 }
 
 impl Servers {
     /// The servers of one list of addresses.
-    pub(crate) fn new(setup: &Setup, addresses: &[String]) -> Result<Self, BadSetup> {
+    pub(crate) fn new(
+        setup: &Setup,
+        addresses: &[String],
+        answers_max: usize,
+    ) -> Result<Self, BadSetup> {
         let parsed: Result<Vec<ConnectionAddr>, BadSetup> =
             addresses.iter().map(|address| parsed(address)).collect();
-        let servers = Servers {
-            addresses: parsed?,
+        let addresses = parsed?;
+        if addresses.is_empty() {
+            return Err(BadSetup::NoAddress);
+        }
+        Ok(Servers {
+            addresses,
             mode: setup.mode.clone(),
             username: setup.username.clone(),
             password: setup.password.clone(),
             authorities: setup.authorities.clone(),
-        };
-        let first = servers.addresses.first().ok_or(BadSetup::NoAddress)?;
-        let info = servers.info(first.clone(), None).map_err(|_| BadSetup::Address)?;
-        servers.client(info).map_err(|_| BadSetup::Authorities)?;
-        Ok(servers)
+            tls: trusting(setup.authorities.as_deref()).ok_or(BadSetup::Authorities)?,
+            answers_max,
+        })
     }
 
     pub(crate) async fn connect(&self) -> Result<Connection, Fault> {
         let password = self.password().await?;
-        match &self.mode {
-            Mode::One => {
-                self.primary_of(&self.addresses, password.as_ref()).await.map(Connection::One)
-            }
-            Mode::Sentinel { primary } => self.by_sentinel(primary, password.as_ref()).await,
-            Mode::Cluster => self.cluster(password.as_ref()).await.map(Connection::Cluster),
+        let password = password.as_ref();
+        if self.mode == Mode::Cluster {
+            return self.cluster(password).await.map(Connection::Cluster);
         }
-    }
-
-    /// The first of the addresses that is a primary.
-    async fn primary_of(
-        &self,
-        addresses: &[ConnectionAddr],
-        password: Option<&Zeroizing<String>>,
-    ) -> Result<MultiplexedConnection, Fault> {
         let mut fault = Fault::Unreachable;
-        for address in addresses {
-            match self.primary_at(address.clone(), password).await {
+        for address in &self.addresses {
+            let primary = match &self.mode {
+                Mode::Sentinel { primary } => self.named_by(address, primary).await,
+                _ => Ok(address.clone()),
+            };
+            let found = match primary {
+                Ok(primary) => self.primary_at(&primary, password).await,
+                Err(found) => Err(found),
+            };
+            match found {
                 Ok(connection) => return Ok(connection),
                 Err(found) => fault = found,
             }
@@ -96,56 +123,41 @@ impl Servers {
         Err(fault)
     }
 
+    /// A connection to a server that says it is a primary.
     async fn primary_at(
         &self,
-        address: ConnectionAddr,
+        address: &ConnectionAddr,
         password: Option<&Zeroizing<String>>,
-    ) -> Result<MultiplexedConnection, Fault> {
-        let mut connection = self.open(address, password).await?;
+    ) -> Result<Connection, Fault> {
+        let mut connection = self.open(address, self.user(password)).await?;
         // Who may not ask for the role finds out with the first write.
-        match redis::cmd("ROLE").query_async(&mut connection).await {
+        match asked(&mut connection, redis::cmd("ROLE")).await {
             Ok(Value::Array(role)) if !is_word(role.first(), b"master") => return Err(Fault::Away),
-            Err(error) if Fault::of(&error) != Fault::Right => return Err(Fault::of(&error)),
+            Err(fault) if fault != Fault::Right => return Err(fault),
             _ => {}
         }
-        let about = redis::cmd("INFO").arg("server").query_async::<String>(&mut connection).await;
-        if about.is_ok_and(|about| is_too_old(&about)) {
+        let about = asked(&mut connection, redis::cmd("INFO").arg("server").clone()).await;
+        if let Ok(Value::BulkString(about)) = about
+            && is_too_old(&String::from_utf8_lossy(&about))
+        {
             return Err(Fault::Version);
         }
         Ok(connection)
     }
 
-    /// The primary that the first answering Sentinel names. Sentinels have no user and no password here.
-    async fn by_sentinel(
-        &self,
-        primary: &str,
-        password: Option<&Zeroizing<String>>,
-    ) -> Result<Connection, Fault> {
-        let mut fault = Fault::Unreachable;
-        for address in &self.addresses {
-            let found = match self.named_by(address, primary).await {
-                Ok(found) => self.primary_at(found, password).await,
-                Err(found) => Err(found),
-            };
-            match found {
-                Ok(connection) => return Ok(Connection::One(connection)),
-                Err(found) => fault = found,
-            }
-        }
-        Err(fault)
-    }
-
+    /// Where the primary is, as a Sentinel says. Sentinels have no user and no password here.
     async fn named_by(
         &self,
         sentinel: &ConnectionAddr,
         primary: &str,
     ) -> Result<ConnectionAddr, Fault> {
-        let info = ConnectionInfo::clone(&self.plain(sentinel.clone())?);
-        let mut connection = self.opened(info).await?;
+        let mut connection =
+            self.open(sentinel, RedisConnectionInfo::default().set_skip_set_lib_name()).await?;
         let mut question = redis::cmd("SENTINEL");
         question.arg("GET-MASTER-ADDR-BY-NAME").arg(primary);
+        let answer = asked(&mut connection, question).await?;
         let answer: Option<(String, u16)> =
-            question.query_async(&mut connection).await.map_err(|error| Fault::of(&error))?;
+            redis::from_redis_value(answer).map_err(|_| Fault::Answer)?;
         let (host, port) = answer.ok_or(Fault::Mode)?;
         Ok(match sentinel {
             ConnectionAddr::TcpTls { .. } => {
@@ -174,38 +186,27 @@ impl Servers {
             builder = builder.certs(certificates(authorities));
         }
         let client = builder.build().map_err(|error| Fault::of(&error))?;
-        let connecting = tokio::time::timeout(3 * CONNECT_MAX, client.get_async_connection());
+        let connecting = timeout(3 * CONNECT_MAX, client.get_async_connection());
         connecting.await.map_err(|_| Fault::Timeout)?.map_err(|error| Fault::of(&error))
     }
 
     async fn open(
         &self,
-        address: ConnectionAddr,
-        password: Option<&Zeroizing<String>>,
-    ) -> Result<MultiplexedConnection, Fault> {
-        let info = self.info(address, password).map_err(|error| Fault::of(&error))?;
-        self.opened(info).await
-    }
-
-    async fn opened(&self, info: ConnectionInfo) -> Result<MultiplexedConnection, Fault> {
-        let client = self.client(info).map_err(|error| Fault::of(&error))?;
-        let limits = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_MAX))
-            .set_response_timeout(Some(CONNECT_MAX));
-        let opening = client.get_multiplexed_async_connection_with_config(&limits);
-        // The limit of the library leaves out TLS and the first commands.
-        let opened =
-            tokio::time::timeout(2 * CONNECT_MAX, opening).await.map_err(|_| Fault::Timeout)?;
-        opened.map_err(|error| Fault::of(&error))
-    }
-
-    fn client(&self, info: ConnectionInfo) -> Result<Client, RedisError> {
-        match (&self.authorities, info.addr()) {
-            (Some(authorities), ConnectionAddr::TcpTls { .. }) => {
-                Client::build_with_tls(info, certificates(authorities))
-            }
-            _ => Client::open(info),
-        }
+        address: &ConnectionAddr,
+        user: RedisConnectionInfo,
+    ) -> Result<Connection, Fault> {
+        let allowance = Allowance::new(self.answers_max.max(FIRST_ANSWERS));
+        allowance.ask(FIRST_ANSWERS);
+        let stream =
+            timeout(CONNECT_MAX, Stream::connect(address, &self.tls, Arc::clone(&allowance)));
+        let stream = stream.await.map_err(|_| Fault::Timeout)?.map_err(|_| Fault::Unreachable)?;
+        // Every call has a budget of its own.
+        let limits = AsyncConnectionConfig::new().set_response_timeout(None);
+        let opening = MultiplexedConnection::new_with_config(&user, stream, limits);
+        let opened = timeout(CONNECT_MAX, opening).await.map_err(|_| Fault::Timeout)?;
+        let (connection, driver) = opened.map_err(|error| Fault::of(&error))?;
+        let _driver = Arc::new(Driver(tokio::spawn(driver)));
+        Ok(Connection::One { connection, allowance, _driver })
     }
 
     fn info(
@@ -213,6 +214,11 @@ impl Servers {
         address: ConnectionAddr,
         password: Option<&Zeroizing<String>>,
     ) -> Result<ConnectionInfo, RedisError> {
+        let info = address.into_connection_info()?;
+        Ok(info.set_redis_settings(self.user(password)).set_tcp_settings(tcp()))
+    }
+
+    fn user(&self, password: Option<&Zeroizing<String>>) -> RedisConnectionInfo {
         let mut user = RedisConnectionInfo::default().set_skip_set_lib_name();
         if let Some(username) = &self.username {
             user = user.set_username(username);
@@ -220,13 +226,7 @@ impl Servers {
         if let Some(password) = password {
             user = user.set_password(password.as_str());
         }
-        Ok(address.into_connection_info()?.set_redis_settings(user).set_tcp_settings(tcp()))
-    }
-
-    fn plain(&self, address: ConnectionAddr) -> Result<ConnectionInfo, Fault> {
-        let info = address.into_connection_info().map_err(|error| Fault::of(&error))?;
-        let user = RedisConnectionInfo::default().set_skip_set_lib_name();
-        Ok(info.set_redis_settings(user).set_tcp_settings(tcp()))
+        user
     }
 
     async fn password(&self) -> Result<Option<Zeroizing<String>>, Fault> {
@@ -259,6 +259,16 @@ fn parsed(address: &str) -> Result<ConnectionAddr, BadSetup> {
     }
     let info = address.into_connection_info().map_err(|_| BadSetup::Address)?;
     Ok(info.addr().clone())
+}
+
+/// The answer to one of the commands that a connection begins with.
+async fn asked(connection: &mut Connection, command: Cmd) -> Result<Value, Fault> {
+    let answer = timeout(CONNECT_MAX, connection.send(&command, FIRST_ANSWERS));
+    match answer.await.map_err(|_| Fault::Timeout)? {
+        Ok(Value::ServerError(error)) => Err(Fault::of(&error.into())),
+        Ok(value) => Ok(value),
+        Err(error) => Err(Fault::of(&error)),
+    }
 }
 
 fn is_word(value: Option<&Value>, word: &[u8]) -> bool {

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::interval;
 
 use crate::faults::Fault;
-use crate::link::Behalf;
+use crate::link::Call;
 use crate::news::millis;
 use crate::scripts;
 use crate::seal::Stamp;
@@ -96,7 +96,7 @@ impl Held {
         let args = [token.as_bytes(), self.shared.replica.as_bytes(), lasts.as_bytes(), &value[..]];
         let budget = self.shared.budget * PATIENCE;
         let values = &self.shared.values;
-        values.run(&scripts::FINISH, &keys, &args, budget, Behalf::Background).await;
+        values.run(&scripts::FINISH, &keys, &args, Call::in_background(budget)).await;
     }
 
     /// The sealed value, if it may be stored.
@@ -124,7 +124,7 @@ async fn renew(shared: Arc<Shared>, key: String, token: u64) {
         let args = [token.as_bytes(), shared.replica.as_bytes(), lasts.as_bytes()];
         let budget = shared.budget * PATIENCE;
         let (keys, values) = ([key.as_str()], &shared.values);
-        let renewed = values.run(&scripts::RENEW, &keys, &args, budget, Behalf::Background).await;
+        let renewed = values.run(&scripts::RENEW, &keys, &args, Call::in_background(budget)).await;
         if matches!(renewed, Some(Value::Int(0))) {
             return;
         }

@@ -92,6 +92,7 @@ mod scripts;
 mod seal;
 mod shapes;
 mod share;
+mod stream;
 mod valkey;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -25,6 +25,9 @@ const RECONNECT: [Duration; 4] = [
     Duration::from_millis(900),
 ];
 
+/// The most bytes of an answer that is a number or a few.
+const ANSWER: usize = 4096;
+
 /// See the module.
 pub(crate) struct Link {
     inner: Arc<Inner>,
@@ -57,6 +60,27 @@ pub(crate) enum Behalf {
     Background,
 }
 
+/// The limits of a call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call {
+    pub(crate) budget: Duration,
+    /// The most bytes that its answer may have.
+    pub(crate) answer_max: usize,
+    pub(crate) behalf: Behalf,
+}
+
+impl Call {
+    /// For a request, with a small answer.
+    pub(crate) fn of_request(budget: Duration) -> Self {
+        Call { budget, answer_max: ANSWER, behalf: Behalf::Request }
+    }
+
+    /// For nobody who waits, with a small answer.
+    pub(crate) fn in_background(budget: Duration) -> Self {
+        Call { behalf: Behalf::Background, ..Call::of_request(budget) }
+    }
+}
+
 impl Link {
     pub(crate) fn new(servers: Servers, faults: Arc<Faults>, give_ups_max: u32) -> Self {
         let (live, is_missing) = (Mutex::default(), Notify::new());
@@ -86,9 +110,9 @@ impl Link {
         script: &Script,
         keys: &[&str],
         args: &[&[u8]],
-        budget: Duration,
-        behalf: Behalf,
+        call: Call,
     ) -> Option<Value> {
+        let Call { budget, answer_max, behalf } = call;
         let inner = &self.inner;
         if behalf == Behalf::Request && inner.breaker.is_open() {
             return None;
@@ -104,7 +128,7 @@ impl Link {
             }
             return None;
         };
-        let result = match timeout(budget, ran(connection, script, keys, args)).await {
+        let result = match timeout(budget, ran(connection, script, keys, args, answer_max)).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(Fault::of(&error)),
             Err(_) => Err(Fault::Timeout),
@@ -136,18 +160,23 @@ async fn ran(
     script: &Script,
     keys: &[&str],
     args: &[&[u8]],
+    answer_max: usize,
 ) -> Result<Value, RedisError> {
-    match answer(&mut connection, &script.command(false, keys, args)).await {
+    match answer(&mut connection, &script.command(false, keys, args), answer_max).await {
         Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-            answer(&mut connection, &script.command(true, keys, args)).await
+            answer(&mut connection, &script.command(true, keys, args), answer_max).await
         }
         other => other,
     }
 }
 
 /// An answer that is no error; the library hands on what the server refuses as a value.
-async fn answer(connection: &mut Connection, command: &Cmd) -> Result<Value, RedisError> {
-    match connection.send(command).await {
+async fn answer(
+    connection: &mut Connection,
+    command: &Cmd,
+    answer_max: usize,
+) -> Result<Value, RedisError> {
+    match connection.send(command, answer_max).await {
         Ok(Value::ServerError(error)) => Err(error.into()),
         other => other,
     }

@@ -38,3 +38,27 @@ pub fn never_believed(bytes: &[u8]) {
     }
     assert_eq!(open(value).as_deref(), Ok(&b"a body that is worth changing"[..]));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_value_of_the_corpus_is_believed() {
+        let path = format!("{}/../../tests/fuzz/corpus/values.txt", env!("CARGO_MANIFEST_DIR"));
+        let corpus = std::fs::read_to_string(path).unwrap();
+        let mut entries = 0;
+        for line in corpus.lines() {
+            let mut bytes = Vec::new();
+            let mut pieces = line.split("\\x");
+            bytes.extend_from_slice(pieces.next().unwrap_or_default().as_bytes());
+            for piece in pieces {
+                bytes.push(u8::from_str_radix(&piece[..2], 16).unwrap());
+                bytes.extend_from_slice(piece[2..].as_bytes());
+            }
+            never_believed(&bytes);
+            entries += 1;
+        }
+        assert!(entries >= 7, "{entries} entries: did the corpus move?");
+    }
+}

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::faults::Fault;
-use crate::link::Behalf;
+use crate::link::Call;
 use crate::news::{LASTS_MAX, Piece, millis};
 use crate::scripts;
 use crate::shapes::{News, Scope};
@@ -25,6 +25,8 @@ const SILENCE: Duration = Duration::from_secs(5);
 const NEWS_MAX: &str = "1000";
 /// ... and so much comes with one answer.
 const NEWS_AT_ONCE: usize = 200;
+/// The most bytes of an answer with news.
+const ANSWER_MAX: usize = NEWS_AT_ONCE * 256;
 /// Nobody waits for what is told, so that it may take this many times as long as a call.
 const PATIENCE: u32 = 10;
 /// More replicas than this are not believed.
@@ -142,8 +144,8 @@ async fn turn(shared: &Shared, last: &mut String) {
         let args =
             [shared.replica.as_bytes(), last.as_bytes(), silence.as_bytes(), at_once.as_bytes()];
         let control = &shared.control;
-        let answer =
-            control.run(&scripts::ROLL, &keys, &args, shared.budget, Behalf::Background).await;
+        let call = Call { answer_max: ANSWER_MAX, ..Call::in_background(shared.budget) };
+        let answer = control.run(&scripts::ROLL, &keys, &args, call).await;
         let Some(answer) = answer else { break };
         let Some((members, news)) = read(answer) else {
             control.distrust(Fault::Answer);
@@ -167,7 +169,7 @@ async fn turn(shared: &Shared, last: &mut String) {
         let args = [&b"0"[..], b"0"];
         let values = &shared.values;
         let probe =
-            values.run(&scripts::FETCH, &[&key], &args, shared.budget, Behalf::Background).await;
+            values.run(&scripts::FETCH, &[&key], &args, Call::in_background(shared.budget)).await;
         if probe.is_some() {
             values.close_breaker();
         }
@@ -213,7 +215,8 @@ async fn told(shared: &Shared, piece: &mut Pending) -> bool {
             let millis = millis(remaining).to_string();
             let args = [millis.as_bytes(), raises];
             let values = &shared.values;
-            let answer = values.run(&scripts::TELL, &keys, &args, budget, Behalf::Background).await;
+            let answer =
+                values.run(&scripts::TELL, &keys, &args, Call::in_background(budget)).await;
             let Some(Value::Int(generation)) = answer else { return false };
             let Ok(generation) = u64::try_from(generation) else { return false };
             scope.0.settle(generation, piece.refusals);
@@ -230,7 +233,7 @@ async fn told(shared: &Shared, piece: &mut Pending) -> bool {
     let key = shared.names.key("roll", "n");
     let args = [&written[..], NEWS_MAX.as_bytes()];
     let control = &shared.control;
-    control.run(&scripts::NEWS, &[&key], &args, budget, Behalf::Background).await.is_some()
+    control.run(&scripts::NEWS, &[&key], &args, Call::in_background(budget)).await.is_some()
 }
 
 fn lasts(news: News) -> Duration {

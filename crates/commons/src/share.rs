@@ -13,8 +13,9 @@ use crate::shapes::{Ask, Taken};
 
 /// Where the clock of this process begins, so that a burst never reaches below zero.
 const ORIGIN: u64 = 1 << 50;
-/// The belt forgives as much as answers of the server are late.
-const BELT_SLACK: u64 = 100_000;
+/// Answers of the server are late by less than this. The belt forgives it, and what the server is told of the own
+/// last place is less by it: otherwise each call would move the number by the time that it took.
+const LATE_MAX: u64 = 100_000;
 
 #[derive(Debug)]
 pub(crate) struct Share {
@@ -69,8 +70,8 @@ impl Share {
             return self.places(now, &waits);
         }
         let after = answer.first + (self.law.interval * u64::from(asked.want)).cast_signed();
-        self.known = now + after.max(0).unsigned_abs();
-        let burst = self.law.burst + BELT_SLACK;
+        self.known = now + after.max(0).unsigned_abs().saturating_sub(LATE_MAX);
+        let burst = self.law.burst + LATE_MAX;
         let mut belt = self.belt;
         let held: Vec<u64> = waits
             .into_iter()
@@ -122,7 +123,6 @@ impl Share {
         }
     }
 
-    /// Puts an ask on record that may or may not have reached the server: whoever is unsure has saved nothing up.
     pub(crate) fn law(&self) -> Law {
         self.law
     }

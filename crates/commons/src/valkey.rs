@@ -13,7 +13,7 @@ use crate::connect::Servers;
 use crate::faults::{Fault, Faults};
 use crate::law::{self, Answer};
 use crate::lease::Lease;
-use crate::link::{Behalf, Link};
+use crate::link::{Call, Link};
 use crate::names::{Names, hex};
 use crate::news::Scopes;
 use crate::roll::{self, Outbox, Roll};
@@ -25,11 +25,15 @@ use crate::{Pace, shapes};
 /// A lease that is not renewed ends after this.
 pub(crate) const LEASE: Duration = Duration::from_secs(3);
 /// Larger values come with a second call, over a budget that grows with them.
-const INLINE_MAX: usize = 64 << 10;
+const INLINE_MAX: usize = 16 << 10;
 /// What a MiB may take on top of the budget of a call.
 const PER_MIB: Duration = Duration::from_millis(20);
 /// A body may be this many times as large as its sealed value.
 const UNPACKED: usize = 16;
+/// So many large values are fetched at once; more wait, within their budgets.
+const FETCHING_MAX: usize = 2;
+/// The small answers that may be under way at once, in bytes.
+const ANSWERS_MAX: usize = 4 << 20;
 /// So many values are on their way to the server at once; more are dropped.
 const STORING_MAX: usize = 8;
 /// Between two looks at another replica's reading, the last one for all later looks, with jitter.
@@ -59,6 +63,7 @@ pub(crate) struct Shared {
     pub(crate) budget: Duration,
     pub(crate) value_bytes_max: usize,
     pub(crate) storing: Semaphore,
+    fetching: Semaphore,
 }
 
 impl Valkey {
@@ -67,10 +72,14 @@ impl Valkey {
         names: Arc<Names>,
         scopes: Arc<Scopes>,
     ) -> Result<Self, BadSetup> {
-        let control = Servers::new(setup, &setup.addresses)?;
+        let control = Servers::new(setup, &setup.addresses, ANSWERS_MAX)?;
         let values_at =
             if setup.values_at.is_empty() { &setup.addresses } else { &setup.values_at };
-        let values = Servers::new(setup, values_at)?;
+        let values = Servers::new(
+            setup,
+            values_at,
+            ANSWERS_MAX + setup.value_bytes_max.saturating_mul(FETCHING_MAX),
+        )?;
         let body_max = setup.value_bytes_max.saturating_mul(UNPACKED);
         let faults = Arc::new(Faults::default());
         let shared = Arc::new(Shared {
@@ -87,6 +96,7 @@ impl Valkey {
             budget: setup.call_timeout,
             value_bytes_max: setup.value_bytes_max,
             storing: Semaphore::new(STORING_MAX),
+            fetching: Semaphore::new(FETCHING_MAX),
         });
         let roll = tokio::spawn(roll::keep(Arc::clone(&shared)));
         Ok(Valkey { shared, roll })
@@ -119,7 +129,7 @@ impl Shared {
         let args: Vec<&[u8]> = numbers.iter().map(String::as_bytes).collect();
         let keys = [pace.key.as_str()];
         let value =
-            self.control.run(&scripts::TAKE, &keys, &args, self.budget, Behalf::Request).await;
+            self.control.run(&scripts::TAKE, &keys, &args, Call::of_request(self.budget)).await;
         let answer = value.and_then(|value| {
             let answer = answered(&value);
             if answer.is_none() {
@@ -218,8 +228,8 @@ impl Shared {
         let mut args: Vec<&[u8]> = numbers.iter().map(String::as_bytes).collect();
         args.extend([self.replica.as_bytes(), lease.as_bytes()]);
         let keys = keys.each_ref().map(String::as_str);
-        let value =
-            self.values.run(&scripts::BEGIN, &keys, &args, self.budget, Behalf::Request).await?;
+        let call = Call { answer_max: INLINE_MAX + 4096, ..Call::of_request(self.budget) };
+        let value = self.values.run(&scripts::BEGIN, &keys, &args, call).await?;
         let Some(seen) = Seen::read(value) else {
             self.values.distrust(Fault::Answer);
             return None;
@@ -246,10 +256,10 @@ impl Shared {
                 let token = seen.token.to_string();
                 let most = self.value_bytes_max.to_string();
                 let args = [token.as_bytes(), most.as_bytes()];
-                let fetched = self
-                    .values
-                    .run(&scripts::FETCH, &keys[..1], &args, budget, Behalf::Request)
-                    .await?;
+                let call = Call { answer_max: size + INLINE_MAX, ..Call::of_request(budget) };
+                let turn = tokio::time::timeout(budget, self.fetching.acquire()).await;
+                let _turn = turn.ok()?.ok()?;
+                let fetched = self.values.run(&scripts::FETCH, &keys[..1], &args, call).await?;
                 // Gone or replaced meanwhile: opens as nothing, and is looked at again.
                 let envelope =
                     if let Value::BulkString(bytes) = fetched { bytes } else { Vec::new() };

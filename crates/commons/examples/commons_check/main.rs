@@ -1,0 +1,109 @@
+//! Holds the commons to account against real servers: what tests/outside/commons_*.sh runs. Each command ends with
+//! an error where something is not as it should be. Must never start or end a server; the scripts do.
+//!
+//! ```text
+//! commons_check law HISTORIES        the law and its script agree
+//! commons_check pace REPLICAS SECONDS USED_MIN [RATE]   no window sees more than the law allows
+//! commons_check share                leases, values, news
+//! commons_check lead QUESTION BODY SECONDS | read QUESTION BODY
+//! commons_check watch SECONDS        says when this replica is alone
+//! commons_check hostile              servers that answer badly
+//! ```
+//!
+//! The servers are in `COMMONS_ADDRESSES`, `COMMONS_MODE` and the other variables of [`setup`].
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a check says what it saw, and ends at once where it cannot go on"
+)]
+
+mod hostile;
+mod law;
+mod pace;
+mod share;
+mod watch;
+
+use std::time::Duration;
+
+use commons::{Commons, Mode, Password, SealKey, Setup};
+
+/// The end of a command: what was seen, or what is wrong.
+type Seen = Result<String, String>;
+
+#[tokio::main]
+async fn main() -> std::process::ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let seen = match args.as_slice() {
+        ["law", histories] => law::agree(number(histories)).await,
+        ["pace", replicas, seconds, used_min] => {
+            pace::keep(number(replicas), number(seconds), number(used_min), 100).await
+        }
+        ["pace", replicas, seconds, used_min, rate] => {
+            pace::keep(number(replicas), number(seconds), number(used_min), number(rate)).await
+        }
+        ["share"] => share::share().await,
+        ["lead", question, body, seconds] => share::lead(question, body, number(seconds)).await,
+        ["read", question, body] => share::read(question, body).await,
+        ["watch", seconds] => watch::watch(number(seconds)).await,
+        ["hostile"] => hostile::all().await,
+        _ => Err("usage: see the top of this program".to_owned()),
+    };
+    match seen {
+        Ok(seen) => {
+            println!("{seen}");
+            std::process::ExitCode::SUCCESS
+        }
+        Err(wrong) => {
+            eprintln!("wrong: {wrong}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+fn number(text: &str) -> u32 {
+    text.parse().unwrap_or_else(|_| panic!("not a number: {text}"))
+}
+
+/// The servers, from the environment.
+fn setup() -> Setup {
+    let of = |name: &str| std::env::var(format!("COMMONS_{name}")).ok();
+    let addresses = of("ADDRESSES").unwrap_or_default();
+    let mut setup = Setup::one("", SealKey::new([7; 32]), 4);
+    setup.addresses = addresses.split(',').map(str::to_owned).collect();
+    setup.mode = match of("MODE").as_deref() {
+        Some("sentinel") => Mode::Sentinel { primary: "main".to_owned() },
+        Some("cluster") => Mode::Cluster,
+        _ => Mode::One,
+    };
+    setup.username = of("USER");
+    setup.password = of("PASSWORD_FILE").map(|path| Password::File(path.into()));
+    setup.authorities =
+        of("AUTHORITIES").map(|path| std::fs::read(path).expect("the file of the authorities"));
+    setup.name = of("NAME").unwrap_or(setup.name);
+    setup
+}
+
+/// One more replica.
+fn replica() -> Commons {
+    Commons::shared(&setup()).expect("a setup that can be meant")
+}
+
+/// Waits until all replicas share and know each other.
+async fn met(replicas: &[Commons]) -> Result<(), String> {
+    let count = u32::try_from(replicas.len()).unwrap_or(u32::MAX);
+    for _ in 0..200 {
+        let have_met = |replica: &Commons| {
+            let standing = replica.standing();
+            !standing.is_alone && standing.replicas == count
+        };
+        if replicas.iter().all(have_met) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Err(format!("the replicas have not met: {:?}", replicas.first().map(Commons::standing)))
+}

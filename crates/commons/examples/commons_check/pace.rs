@@ -1,0 +1,96 @@
+//! Greedy replicas in one pace: no window of one or of six seconds may see more places than the law allows, whatever
+//! happens to the server meanwhile, and a part of the quota must be used.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use commons::{Ask, Commons, Rate, Taken};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::{Seen, replica};
+
+const BURST: Duration = Duration::from_millis(250);
+/// Greedy askers of each replica.
+const ASKERS: usize = 4;
+
+pub(crate) async fn keep(replicas: u32, seconds: u32, used_min: u32, rate: u32) -> Seen {
+    let all: Vec<Commons> = (0..replicas).map(|_| replica()).collect();
+    // Servers that are away from the start are part of what is checked.
+    let _ = tokio::time::timeout(Duration::from_secs(3), crate::met(&all)).await;
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let start = Instant::now();
+    let end = start + Duration::from_secs(seconds.into());
+    let scope = format!("pace of {rate} {}", std::process::id());
+    let mut tasks = Vec::new();
+    for commons in &all {
+        let pace = Arc::new(commons.pace(scope.as_bytes(), Rate::sustained(60 * rate, BURST)));
+        for _ in 0..ASKERS {
+            let (commons, pace, sent) = (commons.clone(), Arc::clone(&pace), Arc::clone(&sent));
+            tasks.push(tokio::spawn(async move {
+                while Instant::now() < end {
+                    let ask = Ask::places(1, Instant::now() + Duration::from_secs(1));
+                    match commons.take(&pace, ask).await {
+                        Taken::Places(places) => {
+                            for place in places {
+                                let then = place.max(Instant::now());
+                                sent.lock().expect("no panic").push(then);
+                                sleep_until(then).await;
+                            }
+                        }
+                        Taken::Full(wait) => {
+                            sleep(wait.clamp(Duration::from_millis(1), Duration::from_secs(1)))
+                                .await
+                        }
+                    }
+                }
+            }));
+        }
+    }
+    let mut slowest = Duration::ZERO;
+    let own =
+        all.first().map(|commons| commons.pace(b"another pace", Rate::sustained(60_000, BURST)));
+    while let (Some(commons), Some(own), true) = (all.first(), &own, Instant::now() < end) {
+        let before = Instant::now();
+        commons.take(own, Ask::at_once()).await;
+        slowest = slowest.max(before.elapsed());
+        sleep(Duration::from_millis(50)).await;
+    }
+    for task in tasks {
+        task.await.map_err(|error| error.to_string())?;
+    }
+    let mut sent: Vec<u64> = sent
+        .lock()
+        .expect("no panic")
+        .iter()
+        .filter(|then| **then < end)
+        .map(|then| u64::try_from(then.duration_since(start).as_micros()).unwrap_or(u64::MAX))
+        .collect();
+    sent.sort_unstable();
+    let allowed = |window: u32| {
+        window * rate + u32::try_from(BURST.as_millis()).unwrap_or(0) * rate / 1000 + 1
+    };
+    let (one, six) = (most(&sent, 1), most(&sent, 6));
+    let used = u32::try_from(sent.len()).unwrap_or(u32::MAX) * 1000 / (seconds * rate);
+    let standing = all.first().map(Commons::standing).ok_or("no replica")?;
+    let errors: Vec<_> = standing.errors.into_iter().filter(|(_, count)| *count > 0).collect();
+    let seen = format!(
+        "pace: {replicas} replicas: {one} in 1 s ({} allowed), {six} in 6 s ({} allowed), {used} per mille used, slowest call {slowest:?}, {errors:?}",
+        allowed(1),
+        allowed(6)
+    );
+    let keeps = one <= allowed(1) && six <= allowed(6) && used >= used_min * 10;
+    if keeps { Ok(seen) } else { Err(seen) }
+}
+
+/// The most places in any window of so many seconds.
+fn most(sent: &[u64], seconds: u64) -> u32 {
+    let window = seconds * 1_000_000;
+    let (mut from, mut most) = (0, 0);
+    for (until, then) in sent.iter().enumerate() {
+        while sent[from] + window <= *then {
+            from += 1;
+        }
+        most = most.max(until - from + 1);
+    }
+    u32::try_from(most).unwrap_or(u32::MAX)
+}

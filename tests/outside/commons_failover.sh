@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Three Sentinels whose primary is killed, and a cluster of six whose owner is killed: the replica keeps to its own
+# share meanwhile, no call waits longer than its budget, and it shares again by itself.
+set -euo pipefail
+source "$(dirname "$0")/support/common.sh"
+source tests/outside/support/commons.sh
+
+commons_tools
+
+# shared_again: alone after the kill, and shared at the end.
+shared_again() {
+    ended
+    grep 'ms: ' "$said"
+    grep -q 'at the end shared' "$said" || fail "not shared again"
+    [ "$(grep -c 'ms: shared' "$said")" -ge 2 ] || fail "the kill was not noticed"
+}
+
+for program in "$redis" "$valkey"; do
+    name=$(basename "$program")
+    unset COMMONS_MODE
+    server "$program"
+    primary=$port primary_pid=$pid
+    for _ in 1 2; do
+        server "$program" --replicaof 127.0.0.1 "$primary"
+    done
+    sentinels=()
+    for _ in 1 2 3; do
+        free_port
+        printf 'port %s\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 %s 2\n' "$port" "$primary" >"$work/sentinel-$port.conf"
+        printf 'sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n' >>"$work/sentinel-$port.conf"
+        start "sentinel-$port" "$program" "$work/sentinel-$port.conf" --sentinel
+        until_ok 10 ask_server "$port" PING
+        sentinels+=("redis://127.0.0.1:$port")
+    done
+    # Every Sentinel knows the two others and the two replicas.
+    until_ok 30 sh -c "redis-cli -p $port SENTINEL MASTER main | tr '\n' ' ' | grep -q 'num-slaves 2 num-other-sentinels 2'"
+    export COMMONS_MODE=sentinel
+    COMMONS_ADDRESSES=$(IFS=,; echo "${sentinels[*]}")
+    export COMMONS_ADDRESSES
+    begun "$name, Sentinel" watch 18
+    until_ok 10 grep -q shared "$said"
+    kill -KILL "$primary_pid"
+    shared_again
+    checked "$name, after the failover" share
+
+    nodes=() pids=()
+    for _ in 1 2 3 4 5 6; do
+        server "$program" --cluster-enabled yes --cluster-node-timeout 2000
+        nodes+=("127.0.0.1:$port") pids+=("$pid")
+    done
+    redis-cli --cluster create "${nodes[@]}" --cluster-replicas 1 --cluster-yes >"$work/create.log" 2>&1 || fail "no cluster"
+    until_ok 30 sh -c "redis-cli -p $port CLUSTER INFO | grep -q cluster_state:ok"
+    export COMMONS_MODE=cluster
+    COMMONS_ADDRESSES=redis://${nodes[0]},redis://${nodes[3]},redis://${nodes[5]}
+    checked "$name, cluster" share
+    begun "$name, cluster" watch 20
+    until_ok 10 grep -q shared "$said"
+    # The owner of the watched pace, which is where its key is.
+    for index in 0 1 2 3 4 5; do
+        at=${nodes[$index]#*:}
+        ask_server "$at" ROLE | head -n 1 | grep -q master || continue
+        [ -z "$(ask_server "$at" --scan --pattern '*:n' | head -n 1)" ] || owner=$index
+    done
+    kill -KILL "${pids[$owner]}"
+    shared_again
+    checked "$name, after the failover" share
+done

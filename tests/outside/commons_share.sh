@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# Readings, values and news between replicas, on Redis and on Valkey: over TLS, as a user with few rights, with a
+# leader that sleeps, with a demoted primary, and with servers that answer badly.
+set -euo pipefail
+source "$(dirname "$0")/support/common.sh"
+source tests/outside/support/commons.sh
+
+commons_tools
+need openssl=openssl
+checked 'bad answers' hostile
+
+for program in "$redis" "$valkey"; do
+    name=$(basename "$program")
+    server "$program"
+    server_pid=$pid
+    checked "$name" share
+
+    # What a reader of the server sees: no text of ours, and a time to live on every key.
+    for key in $(ask_server "$port" --scan); do
+        ttl=$(ask_server "$port" PTTL "$key")
+        [ "$ttl" -gt 0 ] || fail "$key has no time to live: $ttl"
+        [[ $key =~ ^tieline:1:\{(roll|[0-9a-f]{32})\}:[a-z](:[0-9a-f]{32})?$ ]] || fail "$key is no name of ours"
+        ask_server "$port" DUMP "$key" >>"$work/dump"
+    done
+    [ -s "$work/dump" ] || fail "nothing is kept"
+    ! grep -aqE 'agents|groups|caller|forbidden' "$work/dump" || fail "the server holds what it could read"
+
+    # A leader sleeps while another one leads and stores: it must overwrite nothing.
+    start leader timeout 120 "$check" lead "sleeper on $name" old 2
+    leader_pid=$pid
+    until_ok 10 grep -q leading "$work/leader.log"
+    leader=$(pgrep -P "$leader_pid")
+    kill -STOP "$leader"
+    sleep 4
+    checked "$name, another leader" lead "sleeper on $name" new 0
+    kill -CONT "$leader"
+    stopped "$leader_pid"
+    grep -q 'finished old' "$work/leader.log" || fail "the leader did not go on"
+    : >"$work/leader.log"
+    checked "$name, sleeping leader" read "sleeper on $name" new
+
+    # A stored value that somebody changed is a miss, and so is the value of another question.
+    for key in $(ask_server "$port" --scan --pattern '*:v:*'); do
+        ask_server "$port" HSET "$key" e "$(printf '\001%063d' 0)" >/dev/null
+    done
+    ! "$check" read "sleeper on $name" new >"$work/forged.log" 2>&1 || fail "a forged value was believed"
+    grep -q 'lead in place of kept' "$work/forged.log" || fail "a forged value is not read anew"
+
+    # Demoted under the replica: it looks for another primary, and there is the same one again soon.
+    begun "$name, demoted" watch 8
+    until_ok 10 grep -q shared "$said"
+    ask_server "$port" REPLICAOF 127.0.0.1 1 >/dev/null
+    sleep 2
+    grep -q 'ms: alone' "$said" || fail "a demoted primary was not noticed"
+    ask_server "$port" REPLICAOF NO ONE >/dev/null
+    ended
+    [ "$(grep -c 'ms: shared' "$said")" -ge 2 ] || fail "the primary was not found again"
+
+    # A user with the rights that the pages name, and with a password from a file, which changes.
+    printf 'first\n' >"$work/password"
+    ask_server "$port" ACL SETUSER tieline on '>first' resetkeys '~tieline:*' nocommands '+eval' '+evalsha' '+time' \
+        '+get' '+set' '+del' '+pttl' '+pexpire' '+hget' '+hset' '+hstrlen' '+zadd' '+zcard' '+zremrangebyscore' \
+        '+xadd' '+xrange' '+xrevrange' '+role' '+info' >/dev/null
+    export COMMONS_USER=tieline COMMONS_PASSWORD_FILE=$work/password
+    checked "$name, few rights" share
+    ask_server "$port" ACL SETUSER tieline resetpass '>second' >/dev/null
+    ! "$check" share >"$work/denied.log" 2>&1 || fail "a wrong password was accepted"
+    printf 'second\n' >"$work/password"
+    checked "$name, new password" share
+    # Each right taken away: the pace is kept alone, and nothing fails.
+    for right in evalsha eval xadd zadd hset get set time role info; do
+        ask_server "$port" ACL SETUSER tieline "-$right" >/dev/null
+        checked "$name, without $right" pace 2 3 40
+        ask_server "$port" ACL SETUSER tieline "+$right" >/dev/null
+    done
+    unset COMMONS_USER COMMONS_PASSWORD_FILE
+    kill -KILL "$server_pid"
+done
+
+# TLS: with the right authority, and with another one.
+for who in right wrong; do
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 -subj "/CN=$who" \
+        -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$work/$who.key" -out "$work/$who.crt" 2>/dev/null
+done
+free_port
+mkdir -p "$work/tls"
+start tls "$redis" --port 0 --tls-port "$port" --bind 127.0.0.1 --save '' --dir "$work/tls" \
+    --tls-cert-file "$work/right.crt" --tls-key-file "$work/right.key" --tls-ca-cert-file "$work/right.crt" \
+    --tls-auth-clients no
+until_ok 10 redis-cli -p "$port" --tls --cacert "$work/right.crt" PING
+export COMMONS_ADDRESSES=rediss://localhost:$port COMMONS_AUTHORITIES=$work/right.crt
+checked "TLS" share
+COMMONS_AUTHORITIES=$work/wrong.crt "$check" watch 3 >"$work/wrong.log" 2>&1 || fail "$(tail -n 3 "$work/wrong.log")"
+! grep -q 'ms: shared' "$work/wrong.log" || fail "a certificate of somebody else was accepted"
+COMMONS_ADDRESSES=redis://localhost:$port "$check" watch 3 >"$work/plain.log" 2>&1 || fail "$(tail -n 3 "$work/plain.log")"
+! grep -q 'ms: shared' "$work/plain.log" || fail "plain text was answered"
+echo "commons_share: everything is shared as it should be, and nothing else"
