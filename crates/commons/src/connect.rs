@@ -99,10 +99,14 @@ impl Servers {
         })
     }
 
+    pub(crate) fn are_cluster(&self) -> bool {
+        self.mode == Mode::Cluster
+    }
+
     pub(crate) async fn connect(&self) -> Result<Connection, Fault> {
         let password = self.password().await?;
         let password = password.as_ref();
-        if self.mode == Mode::Cluster {
+        if self.are_cluster() {
             return self.cluster(password).await.map(Connection::Cluster);
         }
         let mut fault = Fault::Unreachable;

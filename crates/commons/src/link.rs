@@ -41,6 +41,8 @@ struct Inner {
     faults: Arc<Faults>,
     /// A connection is dropped after so many calls in a row that were given up.
     give_ups_max: u32,
+    /// A slot that moves is then no fault of the configuration.
+    is_cluster: bool,
 }
 
 #[derive(Default)]
@@ -84,7 +86,15 @@ impl Call {
 impl Link {
     pub(crate) fn new(servers: Servers, faults: Arc<Faults>, give_ups_max: u32) -> Self {
         let (live, is_missing) = (Mutex::default(), Notify::new());
-        let inner = Inner { live, is_missing, breaker: Breaker::default(), faults, give_ups_max };
+        let is_cluster = servers.are_cluster();
+        let inner = Inner {
+            is_cluster,
+            live,
+            is_missing,
+            breaker: Breaker::default(),
+            faults,
+            give_ups_max,
+        };
         let inner = Arc::new(inner);
         let connector = tokio::spawn(Arc::clone(&inner).keep_connected(servers));
         Link { inner, connector }
@@ -130,7 +140,10 @@ impl Link {
         };
         let result = match timeout(budget, ran(connection, script, keys, args, answer_max)).await {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(Fault::of(&error)),
+            Ok(Err(error)) => Err(match Fault::of(&error) {
+                Fault::Mode if inner.is_cluster => Fault::Away,
+                fault => fault,
+            }),
             Err(_) => Err(Fault::Timeout),
         };
         if behalf == Behalf::Request {

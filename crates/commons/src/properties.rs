@@ -54,7 +54,7 @@ mod tests {
             bytes.extend_from_slice(pieces.next().unwrap_or_default().as_bytes());
             for piece in pieces {
                 bytes.push(u8::from_str_radix(&piece[..2], 16).unwrap());
-                bytes.extend_from_slice(piece[2..].as_bytes());
+                bytes.extend_from_slice(&piece.as_bytes()[2..]);
             }
             never_believed(&bytes);
             entries += 1;

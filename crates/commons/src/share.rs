@@ -13,9 +13,11 @@ use crate::shapes::{Ask, Taken};
 
 /// Where the clock of this process begins, so that a burst never reaches below zero.
 const ORIGIN: u64 = 1 << 50;
-/// Answers of the server are late by less than this. The belt forgives it, and what the server is told of the own
-/// last place is less by it: otherwise each call would move the number by the time that it took.
+/// The belt forgives as much as answers of the server are late.
 const LATE_MAX: u64 = 100_000;
+/// What the server is told of the own last place is less by this: otherwise a call that takes longer than the one
+/// before it would move the number by the difference.
+const JITTER: u64 = 5_000;
 
 #[derive(Debug)]
 pub(crate) struct Share {
@@ -54,8 +56,8 @@ impl Share {
         .bounded()
     }
 
-    /// The places that the server gave, none of them before the belt allows it.
-    pub(crate) fn shared(&mut self, asked: law::Ask, answer: Answer) -> Taken {
+    /// The places that the server gave to what was asked at a time, none of them before the belt allows it.
+    pub(crate) fn shared(&mut self, sent: u64, asked: law::Ask, answer: Answer) -> Taken {
         let now = self.now();
         self.number = now + answer.ahead.min(law::HORIZON_MAX);
         if !asked.only_look {
@@ -70,7 +72,7 @@ impl Share {
             return self.places(now, &waits);
         }
         let after = answer.first + (self.law.interval * u64::from(asked.want)).cast_signed();
-        self.known = now + after.max(0).unsigned_abs().saturating_sub(LATE_MAX);
+        self.known = sent + after.max(0).unsigned_abs().saturating_sub(JITTER);
         let burst = self.law.burst + LATE_MAX;
         let mut belt = self.belt;
         let held: Vec<u64> = waits
@@ -132,7 +134,8 @@ impl Share {
         Taken::Places(waits.iter().map(|wait| base + Duration::from_micros(*wait)).collect())
     }
 
-    fn now(&self) -> u64 {
+    /// Now, by the clock of this process.
+    pub(crate) fn now(&self) -> u64 {
         self.at(Instant::now())
     }
 
@@ -187,7 +190,7 @@ mod tests {
         let mut share = share(10, 0);
         let asked = share.asked(ask(1, 60));
         let answer = Answer { is_taken: true, first: 0, ahead: 5_000_000, was_reset: false };
-        share.shared(asked, answer);
+        share.shared(share.now(), asked, answer);
         let places = waits(share.alone(2, ask(2, 60)));
         assert!(places[0] >= 5_000 && places[1] == places[0] + 20, "{places:?}");
         assert!(
@@ -203,7 +206,7 @@ mod tests {
         for _ in 0..5 {
             let asked = share.asked(ask(4, 60));
             let lie = Answer { is_taken: true, first: -4_000_000, ahead: 0, was_reset: false };
-            all.extend(waits(share.shared(asked, lie)));
+            all.extend(waits(share.shared(share.now(), asked, lie)));
         }
         // One a second, and the slack of a tenth of a second.
         assert_eq!(all.len(), 20);
@@ -215,7 +218,7 @@ mod tests {
         let mut share = share(100, 500);
         let (mut number, start) = (None, Instant::now());
         for index in 0..200_u64 {
-            let asked = share.asked(ask(2, 60));
+            let (sent, asked) = (share.now(), share.asked(ask(2, 60)));
             let now = ORIGIN + law::micros(start.elapsed());
             let (answer, store) = share.law.take(number, now, asked);
             number = store;
@@ -223,7 +226,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(index * 7 % 20)).await;
             let expected: Vec<u64> =
                 share.law.waits(answer, asked).map(|wait| wait / 1000).collect();
-            assert_eq!(waits(share.shared(asked, answer)), expected);
+            assert_eq!(waits(share.shared(sent, asked, answer)), expected);
             tokio::time::sleep(Duration::from_millis(index * 31 % 400)).await;
         }
     }

@@ -111,9 +111,9 @@ impl Drop for Valkey {
 
 impl Shared {
     pub(crate) async fn take(&self, pace: &Pace, ask: Ask) -> Taken {
-        let (asked, law) = {
+        let (sent, asked, law) = {
             let share = pace.share();
-            (share.asked(ask), share.law())
+            (share.now(), share.asked(ask), share.law())
         };
         let numbers = [
             law.interval,
@@ -142,7 +142,7 @@ impl Shared {
                 if answer.was_reset {
                     self.faults.note(Fault::Clock);
                 }
-                pace.share().shared(asked, answer)
+                pace.share().shared(sent, asked, answer)
             }
             None => pace.share().alone(self.roll.replicas(), ask),
         }

@@ -9,9 +9,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{Seen, replica};
 
-const BURST: Duration = Duration::from_millis(250);
+const BURST: Duration = Duration::from_millis(500);
 /// Greedy askers of each replica.
-const ASKERS: usize = 4;
+const ASKERS: usize = 2;
 
 pub(crate) async fn keep(replicas: u32, seconds: u32, used_min: u32, rate: u32) -> Seen {
     let all: Vec<Commons> = (0..replicas).map(|_| replica()).collect();
@@ -66,6 +66,10 @@ pub(crate) async fn keep(replicas: u32, seconds: u32, used_min: u32, rate: u32) 
         .map(|then| u64::try_from(then.duration_since(start).as_micros()).unwrap_or(u64::MAX))
         .collect();
     sent.sort_unstable();
+    let by_second: Vec<usize> = (0..u64::from(seconds))
+        .map(|second| sent.iter().filter(|then| **then / 1_000_000 == second).count())
+        .collect();
+    println!("in each second: {by_second:?}");
     let allowed = |window: u32| {
         window * rate + u32::try_from(BURST.as_millis()).unwrap_or(0) * rate / 1000 + 1
     };
