@@ -8,12 +8,15 @@ source tests/outside/support/commons.sh
 commons_tools
 need openssl=openssl
 checked 'bad answers' hostile
+checked 'forged values' values "${VALUES:-50000}"
 
 for program in "$redis" "$valkey"; do
     name=$(basename "$program")
     server "$program"
     server_pid=$pid
     checked "$name" share
+
+    checked "$name" reloads 1000
 
     # What a reader of the server sees: no text of ours, and a time to live on every key.
     for key in $(ask_server "$port" --scan); do
@@ -67,12 +70,12 @@ for program in "$redis" "$valkey"; do
     ! "$check" share >"$work/denied.log" 2>&1 || fail "a wrong password was accepted"
     printf 'second\n' >"$work/password"
     checked "$name, new password" share
-    # Each right taken away: the pace is kept alone, and nothing fails.
+    # Each right taken away: the pace is kept alone, and nothing fails. Replicas of the checks before still count.
     rights=(get)
     [ "$program" != "$redis" ] || rights=(evalsha eval xadd zadd hset get set time role info)
     for right in "${rights[@]}"; do
         ask_server "$port" ACL SETUSER tieline "-$right" >/dev/null
-        checked "$name, without $right" pace 2 3 40
+        checked "$name, without $right" pace 2 3 10
         ask_server "$port" ACL SETUSER tieline "+$right" >/dev/null
     done
     unset COMMONS_USER COMMONS_PASSWORD_FILE

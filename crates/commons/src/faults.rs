@@ -44,6 +44,13 @@ kinds! {
 
 impl Fault {
     pub(crate) fn of(error: &RedisError) -> Self {
+        // What a script may not do has no code of its own: Redis and Valkey say it in words.
+        let lacks_right = |words: &str| {
+            words.contains("can't run this command") || words.contains("ACL failure in script")
+        };
+        if error.detail().is_some_and(lacks_right) {
+            return Fault::Right;
+        }
         match error.kind() {
             ErrorKind::AuthenticationFailed => Fault::Denied,
             ErrorKind::Server(kind) => match kind {

@@ -216,7 +216,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(500))]
 
         #[test]
-        fn j13_any_window_keeps_the_law(
+        fn any_window_keeps_the_law(
             events in events(),
             interval in 1_000..5 * SECOND,
             burst in prop_oneof![Just(0_u64), 0..20 * SECOND],

@@ -131,13 +131,8 @@ impl Link {
             let live = inner.live();
             (live.connection.clone(), live.epoch)
         };
-        let Some(connection) = connection else {
-            // That it is missing was counted when it went, and is with every try to connect.
-            if behalf == Behalf::Request {
-                inner.breaker.note(false);
-            }
-            return None;
-        };
+        // That it is missing costs nothing, and was counted when it went.
+        let connection = connection?;
         let result = match timeout(budget, ran(connection, script, keys, args, answer_max)).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(match Fault::of(&error) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use redis::Value;
 use tokio::sync::Notify;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, sleep_until};
 
 use crate::faults::Fault;
 use crate::link::Call;
@@ -19,6 +19,8 @@ use crate::valkey::Shared;
 
 /// Less than the second within which news must be known, by what a call takes.
 const EVERY: Duration = Duration::from_millis(900);
+/// The same until the first answer.
+const EVERY_AT_FIRST: Duration = Duration::from_millis(100);
 /// A replica that is silent for so long is gone.
 const SILENCE: Duration = Duration::from_secs(5);
 /// So much news is kept ...
@@ -103,6 +105,10 @@ impl Roll {
         self.replicas.load(Ordering::Relaxed)
     }
 
+    fn has_met(&self) -> bool {
+        !self.counts.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// The most that were counted within the time after which a silent one is gone. A server that comes back empty
     /// knows nobody at first, so a lower count needs this time to be believed.
     fn count(&self, members: u32) {
@@ -118,12 +124,15 @@ impl Roll {
 /// Runs as long as the commons does.
 pub(crate) async fn keep(shared: Arc<Shared>) {
     let mut last = "0".to_owned();
-    let mut turns = interval(EVERY);
-    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut next = Instant::now();
     loop {
         tokio::select! {
             () = shared.outbox.has_more.notified() => {}
-            _ = turns.tick() => turn(&shared, &mut last).await,
+            () = sleep_until(next) => {
+                let begun = Instant::now();
+                turn(&shared, &mut last).await;
+                next = begun + if shared.roll.has_met() { EVERY } else { EVERY_AT_FIRST };
+            }
         }
         // What the server does not take is told again with the next turn.
         for mut piece in shared.outbox.all() {

@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn j27_values_of_the_key_before_still_open_after_a_rotation() {
+    fn values_of_the_key_before_still_open_after_a_rotation() {
         let (old, new) = (SealKey::new([7; 32]), SealKey::new([8; 32]));
         let value = seal().seal("scope", "name", stamp(), b"body").unwrap();
         let rotated = Seal::new(&new, std::slice::from_ref(&old), 1 << 20);
@@ -282,7 +282,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
 
         #[test]
-        fn j04_no_mutated_value_is_believed(
+        fn no_mutated_value_is_believed(
             body in prop::collection::vec(any::<u8>(), 0..200),
             edits in prop::collection::vec((any::<prop::sample::Index>(), 1..=255_u8), 1..4),
             cut in any::<prop::sample::Index>(),

@@ -7,6 +7,8 @@
 //! commons_check share                leases, values, news
 //! commons_check lead QUESTION BODY SECONDS | read QUESTION BODY
 //! commons_check watch SECONDS        says when this replica is alone
+//! commons_check reloads TIMES        configurations come and go, and no connection stays
+//! commons_check values COUNT         no bytes in place of a value are believed
 //! commons_check hostile              servers that answer badly
 //! ```
 //!
@@ -49,6 +51,8 @@ async fn main() -> std::process::ExitCode {
         ["lead", question, body, seconds] => share::lead(question, body, number(seconds)).await,
         ["read", question, body] => share::read(question, body).await,
         ["watch", seconds] => watch::watch(number(seconds)).await,
+        ["reloads", times] => watch::reloads(number(times)).await,
+        ["values", count] => watch::values(number(count)),
         ["hostile"] => hostile::all().await,
         _ => Err("usage: see the top of this program".to_owned()),
     };

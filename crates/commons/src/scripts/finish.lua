@@ -1,13 +1,13 @@
 -- After a reading: stored under the own lease only, or where nobody holds one and nothing newer is stored.
 -- KEYS: where it is stored (value or failure), lease, value. ARGV: token, replica, kept for (ms, 0 stores nothing), bytes.
 local token = tonumber(ARGV[1])
-local lease = redis.pcall('GET', KEYS[2])
+local lease = redis.call('GET', KEYS[2])
 local own = lease == ARGV[1] .. ':' .. ARGV[2]
 if type(lease) == 'string' and not own then return 0 end
 if own then redis.call('DEL', KEYS[2]) end
 local kept_for = tonumber(ARGV[3])
 if kept_for <= 0 then return 0 end
-local stored = redis.pcall('HGET', KEYS[3], 't')
+local stored = redis.call('HGET', KEYS[3], 't')
 if type(stored) == 'string' then
   local newer = tonumber(stored)
   if newer and newer >= token then return 0 end

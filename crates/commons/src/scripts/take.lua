@@ -5,6 +5,8 @@ local interval, burst, want, horizon = tonumber(ARGV[1]), tonumber(ARGV[2]), ton
 local pause, known = tonumber(ARGV[5]), tonumber(ARGV[6])
 local alone, look = ARGV[7] == '1', ARGV[8] == '1'
 local stored = redis.pcall('GET', KEYS[1])
+-- A key of another kind is no number; any other refusal, such as of a right, is no answer.
+if type(stored) == 'table' and not string.find(stored.err or '', 'WRONGTYPE', 1, true) then return stored end
 local place, reset = now, 0
 if type(stored) == 'string' and #stored <= 16 and string.find(stored, '^%d+$') then
   place = tonumber(stored)
