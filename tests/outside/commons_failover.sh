@@ -29,6 +29,7 @@ for program in "$redis" "$valkey"; do
         printf 'port %s\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 %s 2\n' "$port" "$primary" >"$work/sentinel-$port.conf"
         printf 'sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n' >>"$work/sentinel-$port.conf"
         start "sentinel-$port" "$program" "$work/sentinel-$port.conf" --sentinel
+        disown "$pid"
         until_ok 10 ask_server "$port" PING
         sentinels+=("redis://127.0.0.1:$port")
     done
@@ -45,19 +46,23 @@ for program in "$redis" "$valkey"; do
 
     nodes=() pids=()
     for _ in 1 2 3 4 5 6; do
-        server "$program" --cluster-enabled yes --cluster-node-timeout 2000
-        nodes+=("127.0.0.1:$port") pids+=("$pid")
+        # The port that nodes use among themselves; the usual one is in the range that the system gives out itself.
+        free_port
+        bus=$port
+        server "$program" --cluster-enabled yes --cluster-node-timeout 2000 --cluster-port "$bus"
+        nodes+=("127.0.0.1:$port@$bus") pids+=("$pid")
     done
     redis-cli --cluster create "${nodes[@]}" --cluster-replicas 1 --cluster-yes >"$work/create.log" 2>&1 || fail "no cluster"
     until_ok 30 sh -c "redis-cli -p $port CLUSTER INFO | grep -q cluster_state:ok"
     export COMMONS_MODE=cluster
-    COMMONS_ADDRESSES=redis://${nodes[0]},redis://${nodes[3]},redis://${nodes[5]}
+    COMMONS_ADDRESSES=redis://${nodes[0]%@*},redis://${nodes[3]%@*},redis://${nodes[5]%@*}
     checked "$name, cluster" share
     begun "$name, cluster" watch 20
     until_ok 10 grep -q shared "$said"
     # The owner of the watched pace, which is where its key is.
     for index in 0 1 2 3 4 5; do
         at=${nodes[$index]#*:}
+        at=${at%@*}
         ask_server "$at" ROLE | head -n 1 | grep -q master || continue
         [ -z "$(ask_server "$at" --scan --pattern '*:n' | head -n 1)" ] || owner=$index
     done

@@ -67,7 +67,9 @@ for program in "$redis" "$valkey"; do
     export COMMONS_USER=tieline COMMONS_PASSWORD_FILE=$work/password
     checked "$name, few rights" share
     ask_server "$port" ACL SETUSER tieline resetpass '>second' >/dev/null
-    ! "$check" share >"$work/denied.log" 2>&1 || fail "a wrong password was accepted"
+    "$check" watch 2 >"$work/denied.log" 2>&1 || fail "$(tail -n 3 "$work/denied.log")"
+    grep -q '"denied"' "$work/denied.log" || fail "a wrong password is not counted"
+    ! grep -q 'ms: shared' "$work/denied.log" || fail "a wrong password was accepted"
     printf 'second\n' >"$work/password"
     checked "$name, new password" share
     # Each right taken away: the pace is kept alone, and nothing fails. Replicas of the checks before still count.
@@ -83,19 +85,24 @@ for program in "$redis" "$valkey"; do
 done
 
 # TLS: with the right authority, and with another one.
+key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes)
+printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n' >"$work/leaf.ext"
 for who in right wrong; do
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 -subj "/CN=$who" \
-        -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$work/$who.key" -out "$work/$who.crt" 2>/dev/null
+    openssl req -x509 "${key[@]}" -days 365 -subj "/CN=$who authority" -keyout "$work/$who-authority.key" \
+        -out "$work/$who-authority.crt" 2>>"$work/openssl.log"
+    openssl req "${key[@]}" -subj /CN=localhost -keyout "$work/$who.key" -out "$work/$who.csr" 2>>"$work/openssl.log"
+    openssl x509 -req -in "$work/$who.csr" -CA "$work/$who-authority.crt" -CAkey "$work/$who-authority.key" \
+        -CAcreateserial -days 365 -extfile "$work/leaf.ext" -out "$work/$who.crt" 2>>"$work/openssl.log"
 done
 free_port
 mkdir -p "$work/tls"
 start tls "$redis" --port 0 --tls-port "$port" --bind 127.0.0.1 --save '' --dir "$work/tls" \
-    --tls-cert-file "$work/right.crt" --tls-key-file "$work/right.key" --tls-ca-cert-file "$work/right.crt" \
+    --tls-cert-file "$work/right.crt" --tls-key-file "$work/right.key" --tls-ca-cert-file "$work/right-authority.crt" \
     --tls-auth-clients no
-until_ok 10 redis-cli -p "$port" --tls --cacert "$work/right.crt" PING
-export COMMONS_ADDRESSES=rediss://localhost:$port COMMONS_AUTHORITIES=$work/right.crt
+until_ok 10 redis-cli -p "$port" --tls --cacert "$work/right-authority.crt" PING
+export COMMONS_ADDRESSES=rediss://localhost:$port COMMONS_AUTHORITIES=$work/right-authority.crt
 checked "TLS" share
-COMMONS_AUTHORITIES=$work/wrong.crt "$check" watch 3 >"$work/wrong.log" 2>&1 || fail "$(tail -n 3 "$work/wrong.log")"
+COMMONS_AUTHORITIES=$work/wrong-authority.crt "$check" watch 3 >"$work/wrong.log" 2>&1 || fail "$(tail -n 3 "$work/wrong.log")"
 ! grep -q 'ms: shared' "$work/wrong.log" || fail "a certificate of somebody else was accepted"
 COMMONS_ADDRESSES=redis://localhost:$port "$check" watch 3 >"$work/plain.log" 2>&1 || fail "$(tail -n 3 "$work/plain.log")"
 ! grep -q 'ms: shared' "$work/plain.log" || fail "plain text was answered"
