@@ -105,7 +105,9 @@ impl Held {
             self.shared.faults.note(Fault::Dropped);
             return None;
         };
-        let (tag, stamp) = (self.question.scope.0.tag.clone(), self.stamp);
+        // A failure counts from its end: nobody reads anew for a second, however long the reading took.
+        let read_at = if kind == "f" { SystemTime::now() } else { self.stamp.read_at };
+        let (tag, stamp) = (self.question.scope.0.tag.clone(), Stamp { read_at, ..self.stamp });
         let (shared, name) = (Arc::clone(&self.shared), self.question.key(kind));
         // Packing a long list takes milliseconds.
         let sealing = move || shared.seal.seal(&tag, &name, stamp, &body);
