@@ -2,7 +2,7 @@
 # Four greedy replicas in one pace, on Redis and on Valkey: whatever happens to the server, no second and no six
 # seconds see more than the law allows, and nobody waits for it.
 set -euo pipefail
-source "$(dirname "$0")/support/common.sh"
+source "$(dirname "$0")/../support/common.sh"
 source tests/outside/support/commons.sh
 
 commons_tools

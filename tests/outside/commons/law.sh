@@ -3,7 +3,7 @@
 # histories, with lost, foreign and absurd numbers and clocks that jump, must have the same answers from both, on
 # Redis and on Valkey.
 set -euo pipefail
-source "$(dirname "$0")/support/common.sh"
+source "$(dirname "$0")/../support/common.sh"
 source tests/outside/support/commons.sh
 
 commons_tools

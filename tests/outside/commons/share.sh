@@ -2,7 +2,7 @@
 # Readings, values and news between replicas, on Redis and on Valkey: over TLS, as a user with few rights, with a
 # leader that sleeps, with a demoted primary, and with servers that answer badly.
 set -euo pipefail
-source "$(dirname "$0")/support/common.sh"
+source "$(dirname "$0")/../support/common.sh"
 source tests/outside/support/commons.sh
 
 commons_tools
@@ -106,4 +106,4 @@ COMMONS_AUTHORITIES=$work/wrong-authority.crt "$check" watch 3 >"$work/wrong.log
 ! grep -q 'ms: shared' "$work/wrong.log" || fail "a certificate of somebody else was accepted"
 COMMONS_ADDRESSES=redis://localhost:$port "$check" watch 3 >"$work/plain.log" 2>&1 || fail "$(tail -n 3 "$work/plain.log")"
 ! grep -q 'ms: shared' "$work/plain.log" || fail "plain text was answered"
-echo "commons_share: everything is shared as it should be, and nothing else"
+echo "share: everything is shared as it should be, and nothing else"

@@ -2,7 +2,7 @@
 # Three Sentinels whose primary is killed, and a cluster of six whose owner is killed: the replica keeps to its own
 # share meanwhile, no call waits longer than its budget, and it shares again by itself.
 set -euo pipefail
-source "$(dirname "$0")/support/common.sh"
+source "$(dirname "$0")/../support/common.sh"
 source tests/outside/support/commons.sh
 
 commons_tools
