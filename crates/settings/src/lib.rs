@@ -13,6 +13,7 @@ mod locate;
 mod mistakes;
 mod reader;
 mod section;
+mod step;
 mod value;
 
 use std::collections::BTreeMap;

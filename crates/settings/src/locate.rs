@@ -2,20 +2,12 @@
 //!
 //! Must never put a value into an error: a key may stand where it does not belong.
 
-use std::fmt::Write as _;
-
 use serde::de::DeserializeOwned;
 use toml_edit::{Document as Toml, Item};
 
 use crate::error::ConfigError;
 use crate::mistakes::{Mistakes, explain, steps};
-
-/// One step from a table to one of its entries.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Step {
-    Key(String),
-    Index(usize),
-}
+use crate::step::{Step, shown};
 
 /// A configuration's text, for looking up lines.
 pub(crate) struct Document<'a> {
@@ -226,25 +218,6 @@ fn put(table: &mut toml::Table, field: &[Step], value: toml::Value) {
             None => return,
         }
     }
-}
-
-pub(crate) fn shown(field: &[Step]) -> String {
-    let mut text = String::new();
-    for step in field {
-        match step {
-            Step::Key(key) => {
-                if !text.is_empty() {
-                    text.push('.');
-                }
-                text.push_str(key);
-            }
-            Step::Index(index) => {
-                // A `String` takes every write.
-                let _ = write!(text, "[{index}]");
-            }
-        }
-    }
-    if text.is_empty() { "file".to_owned() } else { text }
 }
 
 fn line(text: &str, offset: usize) -> usize {

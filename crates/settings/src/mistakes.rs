@@ -7,7 +7,7 @@ use serde_path_to_error::Segment;
 use toml::Value;
 
 use crate::error::ConfigError;
-use crate::locate::{Step, shown};
+use crate::step::{Step, shown};
 
 type SerdeError = serde_path_to_error::Error<toml::de::Error>;
 
@@ -36,7 +36,7 @@ fn stand_in(number: usize) -> Option<Value> {
     match number {
         1 => Some(text("everything")),
         2 => Some(text("https://stand-in.invalid")),
-        3 => Some(text("voiso-v4")),
+        3 => Some(text(domain::upstream::dialect_assumed().name())),
         4 => Some(Value::Table(toml::Table::from_iter([("env".to_owned(), text("STAND_IN"))]))),
         _ => None,
     }

@@ -9,7 +9,8 @@ use transport::tls::ClientTls;
 
 use crate::error::ConfigError;
 use crate::files::Files;
-use crate::locate::{Document, Step};
+use crate::locate::Document;
+use crate::step::Step;
 
 /// The way from the file to a field.
 pub(crate) type Field = Vec<Step>;

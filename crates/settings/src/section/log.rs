@@ -37,7 +37,8 @@ pub enum LogFormat {
 }
 
 /// The crates of this program that log. A filter names one of them, or part of one.
-const LOGGING: [&str; 6] = ["gateway", "limits", "shadow", "simulator", "tieline", "transport"];
+const LOGGING: [&str; 7] =
+    ["commons", "gateway", "limits", "shadow", "simulator", "tieline", "transport"];
 
 /// The fault of a filter for which [`is_mute`] holds, and the filter to write instead.
 pub const MUTE: &str =
