@@ -36,7 +36,7 @@ use crate::layer::{Answering, Around, Stage, bottom, layer};
 use crate::legacy::answer::{self, Answer};
 use crate::legacy::asked::Asked;
 use crate::legacy::beside::Beside;
-use crate::legacy::stream::{Answered, Streaming};
+use crate::legacy::stream::{Answered, Asks, Streaming};
 use crate::legacy::{body as legacy_body, plan};
 use crate::line::credential;
 use crate::line::key::Key;
@@ -236,12 +236,12 @@ impl Front {
         // The caller's own line: see below.
         let oversize = None;
         let call = Call { endpoint, quirks, plan, wants_fresh, oversize, deadline, behalf };
-        let streaming =
-            self.streaming.as_ref().filter(|streaming| takes_chunks && streaming.fits(&call));
+        let streaming = self.streaming.as_ref().filter(|streaming| streaming.fits(&call));
+        let asks = Asks { is_head, takes_chunks };
         let given = match streaming {
             None => caller.line.call(call).await?,
             // Boxed, so that other requests stay small.
-            Some(streaming) => match Box::pin(streaming.answer(caller, call, is_head)).await? {
+            Some(streaming) => match Box::pin(streaming.answer(caller, call, asks)).await? {
                 Answered::Whole(given) => given,
                 Answered::Begun(answer) => return Ok(answer),
             },

@@ -39,6 +39,11 @@ impl Streams {
         self.has_streamed.store(true, Ordering::Relaxed);
     }
 
+    /// One was not begun: as a rule because it has become short.
+    pub(crate) fn note_short(&self) {
+        self.has_streamed.store(false, Ordering::Relaxed);
+    }
+
     /// One cannot be sent, or was no list in the end: it would be cut each time.
     pub(crate) fn buffer(&self) {
         self.has_streamed.store(false, Ordering::Relaxed);
@@ -78,6 +83,8 @@ pub(crate) struct Outlet {
     /// What stands before the records, and who waits for it; `None` behind the beginning.
     begun: Mutex<Option<(Bytes, oneshot::Sender<()>)>>,
     has_rows: AtomicBool,
+    /// Whether the list is one that cannot be sent while it is read.
+    is_unfit: AtomicBool,
     pieces: mpsc::Sender<Piece>,
 }
 
@@ -107,6 +114,7 @@ impl Outlet {
             bytes_max,
             begun: Mutex::new(Some((open, begun))),
             has_rows: AtomicBool::new(false),
+            is_unfit: AtomicBool::new(false),
             pieces,
         };
         let body = body::boxed(Streamed { pieces: Some(taken), is_whole: false });
@@ -119,6 +127,16 @@ impl Outlet {
             // Nothing was put before it, so there is room; and the client may have left.
             let _ = (self.pieces.try_send(Piece::Rows(open)), begun.send(()));
         }
+    }
+
+    /// The list cannot be sent while it is read, however large it is.
+    pub(crate) fn refuse(&self) {
+        self.is_unfit.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`Self::refuse`] was called.
+    pub(crate) fn is_unfit(&self) -> bool {
+        self.is_unfit.load(Ordering::Relaxed)
     }
 
     /// Whether the client was told that there is an answer.

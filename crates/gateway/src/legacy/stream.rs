@@ -32,6 +32,15 @@ pub(crate) struct Streaming {
     pub(crate) metrics: Metrics,
 }
 
+/// What of a request decides how it is answered.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asks {
+    /// Only the head of the answer is wanted.
+    pub(crate) is_head: bool,
+    /// The answer may come in chunks.
+    pub(crate) takes_chunks: bool,
+}
+
 /// How a list was answered.
 pub(crate) enum Answered {
     /// As a whole.
@@ -56,10 +65,10 @@ impl Streaming {
         &self,
         caller: &Arc<Caller>,
         call: Call,
-        is_head: bool,
+        Asks { is_head, takes_chunks }: Asks,
     ) -> Result<Answered, Error> {
         let line = &caller.line;
-        if line.streams.are_buffered() {
+        if !takes_chunks || line.streams.are_buffered() {
             return self.buffered(caller, call).await;
         }
         // The last list of the caller tells which way is likely to be the right one.
@@ -76,10 +85,7 @@ impl Streaming {
         }
         match self.begun(caller, call.clone()).await {
             // It has become short, or may not be sent before it was read.
-            Err(Error::Oversize) => {
-                line.streams.buffer();
-                self.buffered(caller, call).await
-            }
+            Err(Error::Oversize) => self.buffered(caller, call).await,
             begun => begun.map(|body| Answered::Begun(head(body))),
         }
     }
@@ -144,6 +150,10 @@ impl Reading {
         };
         let Err(error) = sent.unwrap_or(Err(Error::Deadline)) else { return };
         if !outlet.has_begun() {
+            match outlet.is_unfit() {
+                true => caller.line.streams.buffer(),
+                false => caller.line.streams.note_short(),
+            }
             // It is answered like any other error, before the outlet is dropped; the client may have left.
             let _ = tell.send(error);
             return;
@@ -151,8 +161,8 @@ impl Reading {
         if outlet.has_left() {
             return;
         }
-        if matches!(error, Error::List(_)) {
-            // Read once more or counted in another way, it may be a list.
+        if matches!(error, Error::List(_) | Error::TenantLimit | Error::Overloaded) {
+            // Read in another way it may be a list, or have room; sent like this it would be cut each time.
             caller.line.streams.buffer();
         }
         metrics.list_cut();

@@ -172,10 +172,8 @@ impl FanOut {
                         continue;
                     }
                     // The count of an unchanged page may have been too large for this one.
-                    Err(error)
-                        if sweep.story().pages_unchanged > 0
-                            && sweep.takes_unchanged()
-                            && is_of_page(&error) =>
+                    Err(Error::RefusedCall { .. })
+                        if sweep.story().pages_unchanged > 0 && sweep.takes_unchanged() =>
                     {
                         in_flight.clear();
                         sweep.distrust_unchanged();
@@ -192,6 +190,7 @@ impl FanOut {
                             }
                             error => error,
                         };
+                        self.tags.note(&sweep);
                         self.note(&call, sweep.story());
                         drop(in_flight);
                         let reads_others = sweep.story().pages > 0;

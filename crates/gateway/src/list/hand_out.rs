@@ -92,7 +92,11 @@ impl FanOut {
                     return Ok(Listed { list, found, holding, ..Listed::default() });
                 }
                 // Nothing of it was sent, so it can be read in another way.
-                Next::Failed(_) if !outlet.has_begun() => return Err(Error::Oversize),
+                Next::Failed(_) if !outlet.has_begun() => {
+                    outlet.refuse();
+                    self.note(&call, sweep.story());
+                    return Err(Error::Oversize);
+                }
                 Next::Failed(failure) => {
                     if failure == Failure::PagingBroken {
                         self.upstream.set_paging_proven(false);
@@ -134,11 +138,16 @@ impl FanOut {
             };
             found.extend(read.found);
             let page = read.rows;
-            if sweep.story().pages == 0
-                && !(Self::is_oversize(window, &page, outlet.bytes_max)
-                    && self.may_go(window, &page))
-            {
-                return Err(Error::Oversize);
+            if sweep.story().pages == 0 {
+                let is_unfit = !self.may_go(window, &page);
+                if is_unfit {
+                    outlet.refuse();
+                }
+                if is_unfit || !Self::is_oversize(window, &page, outlet.bytes_max) {
+                    sweep.put(window, page);
+                    self.note(&call, sweep.story());
+                    return Err(Error::Oversize);
+                }
             }
             sweep.put(window, page);
             self.fits(&call, &sweep).inspect_err(|_| self.note(&call, sweep.story()))?;

@@ -1,6 +1,7 @@
 //! `[[caller]]`: a caller's name, its keys here and upstream, and the users that it sees.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -99,11 +100,22 @@ impl Key {
 /// A path as an error may show it: only what is sure to be one, and no key that stands where the path belongs.
 fn path_shown(typed: &Path, path: &Path) -> String {
     let text = typed.to_string_lossy();
-    let has_ending = typed.extension().is_some_and(|ending| ending.len() <= 4);
-    let is_path = text.starts_with('/') || text.starts_with("./") || has_ending;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+    // A key that begins with a slash names no folder.
+    let root = typed.components().take(2).collect::<PathBuf>();
+    let is_whole = typed.components().count() > 2 && root.is_absolute() && root.is_dir();
+    let is_ending = |ending: &OsStr| {
+        let ending = ending.to_string_lossy();
+        ending.len() <= 4 && ending.chars().all(|c| c.is_ascii_lowercase())
+    };
+    let is_name = typed.extension().is_some_and(is_ending) && text.len() <= 24;
     // Keys with dots and slashes are longer than the names that people give to files.
     let is_short = typed.components().all(|part| part.as_os_str().len() <= 40);
-    if is_path && is_short { path.display().to_string() } else { "that file names".to_owned() }
+    if (is_whole || text.starts_with("./") || is_name) && is_short && text.chars().all(is_plain) {
+        path.display().to_string()
+    } else {
+        "that file names".to_owned()
+    }
 }
 
 /// `"everything"`, or lists.

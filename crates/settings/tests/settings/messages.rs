@@ -92,12 +92,18 @@ fn a_file_that_is_not_there_is_named_in_plain_words() {
 #[test]
 fn a_key_file_that_cannot_be_read_is_named_unless_its_name_may_be_a_key() {
     let with = |file: &str| GOOD.replace("env = \"VOISO_V4_KEY\"", &format!("file = \"{file}\""));
-    for path in ["no-such.key", "./no-such", "/no/such/key"] {
+    for path in ["no-such.key", "./no-such", "/etc/no-such/key"] {
         let error = refused(&with(path));
         let told = format!("upstream_key: the file {path} cannot be read: no such file");
         assert!(error.ends_with(&told), "{error}");
     }
-    for key in ["canary", "canary/x+y=", "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9canary.e30.c2ln"] {
+    for key in [
+        "canary",
+        "/canary/x",
+        "canary0123456789abcdefghijklmnop.wxyz",
+        "canary/x+y=",
+        "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9canary.e30.c2ln",
+    ] {
         let error = refused(&with(key));
         assert!(error.contains("the file that file names cannot be read"), "{error}");
     }

@@ -318,6 +318,19 @@ async fn lists_whose_count_is_always_wrong_are_not_read_twice_each_time() {
 }
 
 #[tokio::test]
+async fn a_page_that_fails_behind_unchanged_ones_is_told_at_once() {
+    let world = World::with(tagged(950), "attempts_max = 1", "").await;
+    is_right(&world, &world.get(V1_USERS).await);
+    statuses(&world);
+    world
+        .vendor
+        .set_faults(Faults { only_at: Some(At { offset: 495, times: None }), ..failing(500) });
+    expect::error(&world.get(V1_USERS).await, "502 upstream_5xx", "a page that fails");
+    let (whole, _) = statuses(&world);
+    assert_eq!(whole, 0, "no page is read anew for it");
+}
+
+#[tokio::test]
 async fn an_unchanged_page_shows_what_is_joined_to_it_now() {
     let world =
         mapped_world(tagged(250), "related_fresh_for = \"1s\"\nrelated_stale_max = \"1s\"", "")
