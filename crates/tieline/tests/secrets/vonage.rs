@@ -11,7 +11,7 @@ use super::echo::{ANSWERS, echo};
 use super::vonage_world::{Keys, NAME, TRACE, WELL, World};
 use crate::common::canary::{Heard, Search};
 use crate::common::process::Gateway;
-use crate::common::{much_memory, run, stdout, tieline, vendor_with};
+use crate::common::{run, stdout, tieline, vendor_with};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -98,7 +98,6 @@ fn talk(gateway: &Gateway, keys: &Keys, tokens: &[String], heard: &mut Heard) {
 
 #[test]
 fn d12_no_secret_or_token_is_logged_printed_answered_shown_or_kept() {
-    let _turn = much_memory();
     let world = World::new();
     let file = world.file();
     let mut heard = Heard::default();
@@ -240,9 +239,7 @@ async fn front(simulator: &Simulator, tls: ServerTls) -> (u16, Arc<Mutex<Vec<Str
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::await_holding_lock, reason = "the test has a runtime of its own")]
 async fn no_secret_or_token_leaves_by_way_of_tls_and_http2() {
-    let _turn = much_memory();
     let (folder, keys) = (Folder::new(), Keys::new(2));
     let certificate = folder.certificate("both");
     let (id, secret) = keys.clients[1].clone();
