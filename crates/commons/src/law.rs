@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_number_is_learned_again_from_whoever_knows_it() {
+    fn a_replica_that_knows_the_number_restores_a_lost_one() {
         let law = Law { interval: SECOND, burst: 5 * SECOND };
         let knows = Ask { known: 8 * SECOND, ..ask(1, 60 * SECOND) };
         assert_eq!(law.take(None, NOW, knows).1, Some(NOW + 9 * SECOND));

@@ -180,7 +180,7 @@ impl Commons {
         })
     }
 
-    /// A pace by a scope of any bytes: an account, or a key. Whoever asks for places keeps it.
+    /// The pace of a scope, which is an account or a key in any bytes. The code that asks for places keeps the pace.
     pub fn pace(&self, scope: &[u8], rate: Rate) -> Pace {
         let code = self.inner.names.code(About::Pace, &[scope]);
         let key = self.inner.names.key(&names::hex(&code), "n");

@@ -10,7 +10,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use crate::names::{About, Names};
 use crate::shapes::{News, Scope, ScopeInner};
 
-/// A pause or a refusal lasts no longer than this, whoever says so.
+/// The longest that any replica can make a pause or a refusal last.
 pub(crate) const LASTS_MAX: Duration = Duration::from_secs(3600);
 const PIECE: usize = 1 + 16 + 8 + 8;
 const CODE: usize = 16;

@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_two_pauses_the_one_that_lasts_longer_is_told() {
+    async fn the_longest_of_several_pauses_is_told() {
         let (outbox, scope) = (Outbox::default(), Scope::new([1; 16]));
         for seconds in [2, 9, 4] {
             outbox.put(scope.clone(), News::Pause(Duration::from_secs(seconds)));

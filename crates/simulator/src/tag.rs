@@ -1,7 +1,7 @@
 //! Tags of the new API's answers, and the answer to a client that has the page already.
 //!
-//! A tag is of the body alone, as in Rails: the same page has the same tag, whoever asks. Only a fault makes one that
-//! lies. Must never change an answer that is not 200.
+//! A tag depends only on the body, as in Rails: the same page has the same tag for every caller. Only a fault makes a
+//! tag that lies. Must never change an answer that is not 200.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 

@@ -90,12 +90,13 @@ pub(super) fn draw(dice: &mut Dice, endpoint: &'static Endpoint, rows: &[Node]) 
     }
     let (field, how, fits) = dice.pick(&RULES);
     let name = format!("{field} is found {how}");
-    // A filter that no value of the data tells apart is none.
+    // A filter by this rule must find other rows than an exact one.
     let values: Vec<&str> = rows.iter().filter_map(|row| row.get(field)?.text()).collect();
-    let is_told = values
+    let makes_a_difference = values
         .iter()
         .any(|value| values.iter().any(|wanted| fits(value, wanted) != (value == wanted)));
-    if !is_told && !["without accents", "as numbers", "by the name alone"].contains(&how) {
+    if !makes_a_difference && !["without accents", "as numbers", "by the name alone"].contains(&how)
+    {
         return None;
     }
     let case = case(name, endpoint, place, fields, vec![Cause::Bug, Cause::Quirk], of);
