@@ -16,8 +16,10 @@ use crate::news::millis;
 use crate::scripts;
 use crate::seal::Stamp;
 use crate::shapes::{Finish, Question};
-use crate::valkey::{LEASE, Shared};
+use crate::shared::Shared;
 
+/// A lease that is not renewed ends after this.
+pub(crate) const LEASE: Duration = Duration::from_secs(3);
 const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// A reading that failed is not tried again for so long.
 const FAILED_FOR: Duration = Duration::from_secs(1);
@@ -25,6 +27,19 @@ const FAILED_FOR: Duration = Duration::from_secs(1);
 const PATIENCE: u32 = 25;
 /// A slug, not a text.
 const FAILURE_MAX: usize = 256;
+
+/// How a question begins.
+#[derive(Debug)]
+pub enum Begun {
+    /// Another replica has read it, and this is its body.
+    Kept(Vec<u8>),
+    /// Another replica's reading failed within the last second, and this says how.
+    Failed(Vec<u8>),
+    /// Read it yourself; others wait. Give the lease to `finish`.
+    Lead(Lease),
+    /// Read it yourself; nothing is shared now.
+    Alone,
+}
 
 /// See the module. Dropping it gives it up, so that another replica reads.
 pub struct Lease {

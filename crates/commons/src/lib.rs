@@ -92,21 +92,23 @@ mod scripts;
 mod seal;
 mod shapes;
 mod share;
+mod shared;
 mod stream;
+mod turns;
 mod valkey;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use zeroize::Zeroizing;
 
-pub use lease::Lease;
+pub use lease::{Begun, Lease};
 use local::Local;
 use names::{About, Names};
 use news::Scopes;
 pub use seal::SealKey;
 pub use shapes::{
-    Ask, BadSetup, Begun, Finish, Mode, News, Password, Question, Rate, Scope, Setup, Standing,
-    Taken, Wish,
+    Ask, BadSetup, Finish, Mode, News, Password, Question, Rate, Scope, Setup, Standing, Taken,
+    Wish,
 };
 use share::Share;
 use valkey::Valkey;

@@ -1,8 +1,9 @@
 //! The commons of one process, which shares with nobody. Must never start a task or open a socket.
 
 use crate::Pace;
+use crate::lease::Begun;
 use crate::news::LASTS_MAX;
-use crate::shapes::{Ask, Begun, News, Scope, Standing, Taken};
+use crate::shapes::{Ask, News, Scope, Standing, Taken};
 
 /// See the module.
 pub(crate) struct Local;

@@ -1,36 +1,18 @@
-//! The roll: once a second each replica says that it is here, learns how many there are, and reads the news. The
-//! same script is the probe that closes the breaker, in a task of its own, so that no client pays for a probe. Must
-//! never forget news of its own before the server has taken them, as long as they last.
+//! What the roll knows: how many replicas there are, and the news that wait to be told. Must never forget news before
+//! the server has taken them, as long as they last.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use redis::Value;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
-use crate::faults::Fault;
-use crate::link::Call;
-use crate::news::{LASTS_MAX, Piece, millis};
-use crate::scripts;
+use crate::news::LASTS_MAX;
 use crate::shapes::{News, Scope};
-use crate::valkey::Shared;
 
-/// Less than the second within which news must be known, by what a call takes.
-const EVERY: Duration = Duration::from_millis(900);
-/// The same until the first answer.
-const EVERY_AT_FIRST: Duration = Duration::from_millis(100);
 /// A replica that is silent for so long is gone.
-const SILENCE: Duration = Duration::from_secs(5);
-/// So much news is kept ...
-const NEWS_MAX: &str = "1000";
-/// ... and so much comes with one answer.
-const NEWS_AT_ONCE: usize = 200;
-/// The most bytes of an answer with news.
-const ANSWER_MAX: usize = NEWS_AT_ONCE * 256;
-/// Nobody waits for what is told, so that it may take this many times as long as a call.
-const PATIENCE: u32 = 10;
+pub(crate) const SILENCE: Duration = Duration::from_secs(5);
 /// More replicas than this are not believed.
 const REPLICAS_MAX: u32 = 1024;
 
@@ -44,17 +26,17 @@ pub(crate) struct Roll {
 #[derive(Default)]
 pub(crate) struct Outbox {
     pieces: Mutex<Vec<Pending>>,
-    has_more: Notify,
+    pub(crate) has_more: Notify,
 }
 
 /// News on their way: first to the scope's own keys, then to the stream that all replicas read.
-struct Pending {
-    scope: Scope,
-    news: News,
+pub(crate) struct Pending {
+    pub(crate) scope: Scope,
+    pub(crate) news: News,
     at: Instant,
     /// How many refusals wait for a generation with this piece.
-    refusals: u32,
-    generation: Option<u64>,
+    pub(crate) refusals: u32,
+    pub(crate) generation: Option<u64>,
 }
 
 impl Outbox {
@@ -66,7 +48,7 @@ impl Outbox {
     }
 
     /// Joins what says the same of one scope.
-    fn add(&self, piece: Pending) {
+    pub(crate) fn add(&self, piece: Pending) {
         let mut pieces = self.pieces.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(known) = pieces.iter_mut().find(|known| known.is_like(&piece)) else {
             pieces.push(piece);
@@ -80,7 +62,7 @@ impl Outbox {
         }
     }
 
-    fn all(&self) -> Vec<Pending> {
+    pub(crate) fn all(&self) -> Vec<Pending> {
         std::mem::take(&mut *self.pieces.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -91,7 +73,7 @@ impl Pending {
         self.scope.0.code == other.scope.0.code && kind(&self.news) == kind(&other.news)
     }
 
-    fn ends(&self) -> Instant {
+    pub(crate) fn ends(&self) -> Instant {
         self.at + lasts(self.news)
     }
 }
@@ -105,13 +87,13 @@ impl Roll {
         self.replicas.load(Ordering::Relaxed)
     }
 
-    fn has_met(&self) -> bool {
+    pub(crate) fn has_met(&self) -> bool {
         !self.counts.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// The most that were counted within the time after which a silent one is gone. A server that comes back empty
     /// knows nobody at first, so a lower count needs this time to be believed.
-    fn count(&self, members: u32) {
+    pub(crate) fn count(&self, members: u32) {
         let now = Instant::now();
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.retain(|(then, _)| now.duration_since(*then) <= SILENCE);
@@ -119,130 +101,6 @@ impl Roll {
         let most = counts.iter().map(|(_, members)| *members).max();
         self.replicas.store(most.unwrap_or(1), Ordering::Relaxed);
     }
-}
-
-/// Runs as long as the commons does.
-pub(crate) async fn keep(shared: Arc<Shared>) {
-    let mut last = "0".to_owned();
-    let mut next = Instant::now();
-    loop {
-        tokio::select! {
-            () = shared.outbox.has_more.notified() => {}
-            () = sleep_until(next) => {
-                let begun = Instant::now();
-                turn(&shared, &mut last).await;
-                next = begun + if shared.roll.has_met() { EVERY } else { EVERY_AT_FIRST };
-            }
-        }
-        // What the server does not take is told again with the next turn.
-        for mut piece in shared.outbox.all() {
-            let is_over = piece.refusals == 0 && piece.ends() <= Instant::now();
-            if !is_over && !told(&shared, &mut piece).await {
-                shared.outbox.add(piece);
-            }
-        }
-    }
-}
-
-/// One turn of the roll.
-async fn turn(shared: &Shared, last: &mut String) {
-    loop {
-        let keys = [shared.names.key("roll", "m"), shared.names.key("roll", "n")];
-        let keys = keys.each_ref().map(String::as_str);
-        let (silence, at_once) = (SILENCE.as_millis().to_string(), NEWS_AT_ONCE.to_string());
-        let args =
-            [shared.replica.as_bytes(), last.as_bytes(), silence.as_bytes(), at_once.as_bytes()];
-        let control = &shared.control;
-        let call = Call { answer_max: ANSWER_MAX, ..Call::in_background(shared.budget) };
-        let answer = control.run(&scripts::ROLL, &keys, &args, call).await;
-        let Some(answer) = answer else { break };
-        let Some((members, news)) = read(answer) else {
-            control.distrust(Fault::Answer);
-            break;
-        };
-        control.close_breaker();
-        shared.roll.count(members);
-        for (id, age, written) in &news {
-            last.clone_from(id);
-            match Piece::read(&shared.names, written) {
-                Some(piece) => shared.scopes.hear(piece, *age),
-                None => shared.faults.note(Fault::Auth),
-            }
-        }
-        if news.len() < NEWS_AT_ONCE {
-            break;
-        }
-    }
-    if shared.values.breaker_is_open() {
-        let key = shared.names.key("roll", "v");
-        let args = [&b"0"[..], b"0"];
-        let values = &shared.values;
-        let probe =
-            values.run(&scripts::FETCH, &[&key], &args, Call::in_background(shared.budget)).await;
-        if probe.is_some() {
-            values.close_breaker();
-        }
-    }
-}
-
-/// A piece of news as the server has it: its id, its age, and what was written.
-type Heard = (String, Duration, Vec<u8>);
-
-/// How many replicas there are, and the news.
-fn read(answer: Value) -> Option<(u32, Vec<Heard>)> {
-    let Value::Array(parts) = answer else { return None };
-    let mut parts = parts.into_iter();
-    let Some(Value::Int(members)) = parts.next() else { return None };
-    let mut news = Vec::new();
-    while let Some(id) = parts.next() {
-        let (Value::BulkString(id), Some(Value::Int(age)), Some(Value::BulkString(piece))) =
-            (id, parts.next(), parts.next())
-        else {
-            return None;
-        };
-        let is_id = id.len() <= 40 && id.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-');
-        let id = String::from_utf8(id).ok().filter(|_| is_id)?;
-        news.push((id, Duration::from_millis(u64::try_from(age).unwrap_or(0)), piece));
-    }
-    Some((u32::try_from(members).unwrap_or(u32::MAX), news))
-}
-
-/// Whether the server has taken a piece.
-async fn told(shared: &Shared, piece: &mut Pending) -> bool {
-    let (scope, news) = (&piece.scope, piece.news);
-    let remaining = piece.ends().saturating_duration_since(Instant::now());
-    let (kind, raises) = match news {
-        News::Pause(_) => ("p", &b"0"[..]),
-        News::Refusal(_) => ("r", &b"1"[..]),
-    };
-    let budget = shared.budget * PATIENCE;
-    let generation = match piece.generation {
-        Some(generation) => generation,
-        None => {
-            let keys = [shared.names.key(&scope.0.tag, kind), shared.names.key(&scope.0.tag, "g")];
-            let keys = keys.each_ref().map(String::as_str);
-            let millis = millis(remaining).to_string();
-            let args = [millis.as_bytes(), raises];
-            let values = &shared.values;
-            let answer =
-                values.run(&scripts::TELL, &keys, &args, Call::in_background(budget)).await;
-            let Some(Value::Int(generation)) = answer else { return false };
-            let Ok(generation) = u64::try_from(generation) else { return false };
-            scope.0.settle(generation, piece.refusals);
-            piece.refusals = 0;
-            piece.generation = Some(generation);
-            generation
-        }
-    };
-    let news = match news {
-        News::Pause(_) => News::Pause(remaining),
-        News::Refusal(_) => News::Refusal(remaining),
-    };
-    let written = Piece { scope: scope.0.code, news, generation }.written(&shared.names);
-    let key = shared.names.key("roll", "n");
-    let args = [&written[..], NEWS_MAX.as_bytes()];
-    let control = &shared.control;
-    control.run(&scripts::NEWS, &[&key], &args, Call::in_background(budget)).await.is_some()
 }
 
 fn lasts(news: News) -> Duration {
@@ -287,22 +145,5 @@ mod tests {
             pieces.iter().map(|piece| (piece.news, piece.refusals)).collect();
         let pause = |seconds| News::Pause(Duration::from_secs(seconds));
         assert_eq!(all, [(pause(9), 0), (News::Refusal(Duration::ZERO), 2), (pause(1), 0)]);
-    }
-
-    #[test]
-    fn an_answer_of_another_form_is_no_answer() {
-        let bytes = |text: &str| Value::BulkString(text.as_bytes().to_vec());
-        let good = vec![Value::Int(3), bytes("17-0"), Value::Int(5), bytes("x")];
-        let news = vec![("17-0".to_owned(), Duration::from_millis(5), b"x".to_vec())];
-        assert_eq!(read(Value::Array(good.clone())), Some((3, news)));
-        for bad in [
-            Value::Nil,
-            Value::Array(vec![]),
-            Value::Array(good[..3].to_vec()),
-            Value::Array(vec![Value::Int(3), bytes("0\r\n"), Value::Int(5), bytes("x")]),
-            Value::Array(vec![bytes("3")]),
-        ] {
-            assert_eq!(read(bad.clone()), None, "{bad:?}");
-        }
     }
 }

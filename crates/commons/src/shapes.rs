@@ -181,19 +181,6 @@ pub struct Wish {
     pub deadline: Instant,
 }
 
-/// How a question begins.
-#[derive(Debug)]
-pub enum Begun {
-    /// Another replica has read it, and this is its body.
-    Kept(Vec<u8>),
-    /// Another replica's reading failed within the last second, and this says how.
-    Failed(Vec<u8>),
-    /// Read it yourself; others wait. Give the lease to `finish`.
-    Lead(crate::lease::Lease),
-    /// Read it yourself; nothing is shared now.
-    Alone,
-}
-
 /// How a reading ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finish {

@@ -12,18 +12,17 @@ use tokio::time::{Instant, sleep};
 use crate::connect::Servers;
 use crate::faults::{Fault, Faults};
 use crate::law::{self, Answer};
-use crate::lease::Lease;
+use crate::lease::{Begun, LEASE, Lease};
 use crate::link::{Call, Link};
 use crate::names::{Names, hex};
 use crate::news::Scopes;
-use crate::roll::{self, Outbox, Roll};
+use crate::roll::{Outbox, Roll};
 use crate::scripts;
 use crate::seal::{Belief, Seal, Unbelieved};
-use crate::shapes::{Ask, BadSetup, Begun, Question, Setup, Taken, Wish};
-use crate::{Pace, shapes};
+use crate::shapes::{Ask, BadSetup, Question, Setup, Taken, Wish};
+use crate::shared::Shared;
+use crate::{Pace, shapes, turns};
 
-/// A lease that is not renewed ends after this.
-pub(crate) const LEASE: Duration = Duration::from_secs(3);
 /// Larger values come with a second call, over a budget that grows with them.
 const INLINE_MAX: usize = 16 << 10;
 /// What a MiB may take on top of the budget of a call.
@@ -44,26 +43,6 @@ const LOOKS: [Duration; 3] =
 pub(crate) struct Valkey {
     pub(crate) shared: Arc<Shared>,
     roll: JoinHandle<()>,
-}
-
-/// What verbs, leases and the roll use together.
-pub(crate) struct Shared {
-    pub(crate) names: Arc<Names>,
-    pub(crate) scopes: Arc<Scopes>,
-    pub(crate) seal: Seal,
-    /// For paces and the roll.
-    pub(crate) control: Link,
-    /// For leases, values and what is told of a scope.
-    pub(crate) values: Link,
-    pub(crate) faults: Arc<Faults>,
-    pub(crate) roll: Roll,
-    pub(crate) outbox: Outbox,
-    /// This process, by a name that nobody else has.
-    pub(crate) replica: String,
-    pub(crate) budget: Duration,
-    pub(crate) value_bytes_max: usize,
-    pub(crate) storing: Semaphore,
-    fetching: Semaphore,
 }
 
 impl Valkey {
@@ -98,7 +77,7 @@ impl Valkey {
             storing: Semaphore::new(STORING_MAX),
             fetching: Semaphore::new(FETCHING_MAX),
         });
-        let roll = tokio::spawn(roll::keep(Arc::clone(&shared)));
+        let roll = tokio::spawn(turns::keep(Arc::clone(&shared)));
         Ok(Valkey { shared, roll })
     }
 }
