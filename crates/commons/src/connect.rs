@@ -255,7 +255,7 @@ fn certificates(authorities: &[u8]) -> TlsCertificates {
 }
 
 /// An address with a host and a port and nothing else: no user, password, database or way around TLS.
-fn parsed(address: &str) -> Result<ConnectionAddr, BadSetup> {
+pub(crate) fn parsed(address: &str) -> Result<ConnectionAddr, BadSetup> {
     let rest = SCHEMES.iter().find_map(|scheme| address.strip_prefix(scheme));
     let rest = rest.ok_or(BadSetup::Address)?;
     if rest.contains(['@', '/', '?', '#', ' ']) || !rest.contains(':') {

@@ -167,11 +167,7 @@ impl Commons {
     ///
     /// If the setup cannot be meant.
     pub fn shared(setup: &Setup) -> Result<Self, BadSetup> {
-        let is_named =
-            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
-        if setup.name.is_empty() || setup.name.len() > 64 || !setup.name.bytes().all(is_named) {
-            return Err(BadSetup::Name);
-        }
+        setup.check()?;
         // The oldest key makes the names, so that replicas before and after a rotation keep one pace.
         let oldest = setup.seal_keys_before.last().unwrap_or(&setup.seal_key);
         let secret: Zeroizing<[u8; 32]> = oldest.names_secret();

@@ -26,7 +26,7 @@ const SKEW: Duration = Duration::from_secs(5);
 const LEVEL: i32 = 1;
 
 /// A secret of 32 bytes from which all keys are derived. Wiped when it is dropped; never printed.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SealKey(Zeroizing<[u8; 32]>);
 
 impl SealKey {

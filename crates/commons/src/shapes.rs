@@ -8,8 +8,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+use crate::connect::parsed;
 use crate::law::Law;
 use crate::seal::SealKey;
+use crate::stream::trusting;
 
 /// How often something may be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,7 +226,7 @@ pub enum Mode {
 }
 
 /// Where the password comes from.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Password {
     /// A file, read again for every connection, so that a password may change.
     File(PathBuf),
@@ -242,7 +244,7 @@ impl std::fmt::Debug for Password {
 }
 
 /// Everything that a shared commons needs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setup {
     /// Gateways with one name share; lower-case letters, digits, `-`, `_` and `.`.
     pub name: String,
@@ -284,6 +286,30 @@ impl Setup {
             value_bytes_max: 4 << 20,
         }
     }
+
+    /// Whether it can be meant. Nothing is connected.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be meant; the first such thing.
+    pub fn check(&self) -> Result<(), BadSetup> {
+        let is_named =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+        if self.name.is_empty() || self.name.len() > 64 || !self.name.bytes().all(is_named) {
+            return Err(BadSetup::Name);
+        }
+        if self.addresses.is_empty() {
+            return Err(BadSetup::NoAddress);
+        }
+        for (addresses, bad) in
+            [(&self.addresses, BadSetup::Address), (&self.values_at, BadSetup::ValuesAddress)]
+        {
+            if addresses.iter().any(|address| parsed(address).is_err()) {
+                return Err(bad);
+            }
+        }
+        trusting(self.authorities.as_deref()).map(drop).ok_or(BadSetup::Authorities)
+    }
 }
 
 /// Why a setup cannot be used. It repeats no address and no secret.
@@ -295,6 +321,8 @@ pub enum BadSetup {
     Address,
     /// There is no address.
     NoAddress,
+    /// An address for values has another form, or something beside host and port.
+    ValuesAddress,
     /// The authorities are no PEM.
     Authorities,
 }
@@ -303,7 +331,7 @@ impl std::fmt::Display for BadSetup {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             BadSetup::Name => "the name must have 1 to 64 of a-z, 0-9, '-', '_' and '.'",
-            BadSetup::Address => {
+            BadSetup::Address | BadSetup::ValuesAddress => {
                 "an address must be valkey://HOST:PORT or valkeys://HOST:PORT, with nothing else"
             }
             BadSetup::NoAddress => "there must be an address",

@@ -3,6 +3,7 @@
 //! `stack.rs` when a configuration is put in force.
 
 pub(crate) mod authorize;
+pub(crate) mod common;
 pub(crate) mod credential;
 pub(crate) mod fail_fast;
 pub(crate) mod key;
@@ -25,6 +26,7 @@ use crate::error::Error;
 use crate::layer::call::{Call, ListCall, Listed};
 use crate::layer::outlet::Streams;
 use crate::layer::{Below, Stage};
+use common::Common;
 use credential::Credential;
 use key::{Key, KeyState};
 use upstream::Upstream;
@@ -36,6 +38,8 @@ pub(crate) struct Line {
     pub(crate) credential: Arc<Credential>,
     pub(crate) key: Arc<Key>,
     pub(crate) pause: Arc<Pause>,
+    /// What it shares with other replicas, where there are some.
+    pub(crate) common: Option<Common>,
     pub(crate) answers: Arc<Answers>,
     pub(crate) pages: Option<Arc<Pages>>,
     /// What its lists may hold.

@@ -13,6 +13,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use commons::Commons;
 use domain::legacy::Endpoint;
 use http::{Method, Request, Response};
 use http_body::Body as _;
@@ -38,6 +39,7 @@ use crate::legacy::asked::Asked;
 use crate::legacy::beside::Beside;
 use crate::legacy::stream::{Answered, Asks, Streaming};
 use crate::legacy::{body as legacy_body, plan};
+use crate::line::common::Common;
 use crate::line::credential;
 use crate::line::key::Key;
 use crate::line::lookup::GroupCache;
@@ -280,6 +282,8 @@ pub(crate) struct Parts<'a> {
     /// What the caller's lists may hold.
     pub(crate) share: Share,
     pub(crate) roster: Option<Roster>,
+    /// What replicas share, where there are several.
+    pub(crate) commons: Option<&'a Commons>,
     pub(crate) metrics: &'a Metrics,
     pub(crate) exporter: &'a Exporter,
 }
@@ -287,7 +291,7 @@ pub(crate) struct Parts<'a> {
 /// One caller's line, from a plan to the upstream and back.
 pub(crate) fn line(parts: Parts<'_>) -> Line {
     let Parts { config, caller, upstream, client, answers, pages, .. } = parts;
-    let Parts { share, roster, metrics, exporter, .. } = parts;
+    let Parts { share, roster, commons, metrics, exporter, .. } = parts;
     let upstream = || Arc::clone(upstream);
     let metrics = || metrics.clone();
     let lookups = &config.lookups;
@@ -415,11 +419,13 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
     let sharing = share::Share { answers: Arc::clone(&answers), deadline, metrics: metrics() };
     let calls = Stage::new(layer(sharing).layer(readings.clone()));
     let (streams, upstream) = (Default::default(), upstream());
+    let common = commons.map(|commons| Common::of(commons, caller, &upstream.settings));
     Line {
         upstream,
         credential,
         key,
         pause,
+        common,
         answers,
         pages,
         share,

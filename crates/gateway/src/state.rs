@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use commons::Commons;
 use limits::{Admission, Lifecycle, Room};
 use roster::Roster;
 use settings::Config;
@@ -38,6 +39,8 @@ pub(crate) struct State {
     pub(crate) callers: Arc<Callers>,
     pub(crate) metrics: Metrics,
     pub(crate) roster: Option<Roster>,
+    /// What replicas share, where there are several.
+    pub(crate) commons: Option<Commons>,
     pub(crate) surroundings: Surroundings,
     /// How each upstream's name becomes connections.
     pub(crate) reaches: Arc<BTreeMap<String, Reach>>,

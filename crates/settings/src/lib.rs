@@ -9,6 +9,7 @@
 mod error;
 mod files;
 mod in_process;
+mod key_source;
 mod locate;
 mod mistakes;
 mod reader;
@@ -42,7 +43,9 @@ pub use section::traces::{Collector, Traces};
 pub use section::upstreams::{
     DeletedFrom, Related, ShrunkList, TeamsFrom, Token, TokenAuth, Upstream,
 };
-use section::{callers, cors, legacy, passthrough, server, shadow, stores, traces, upstreams};
+use section::{
+    callers, commons, cors, legacy, passthrough, server, shadow, stores, traces, upstreams,
+};
 pub use value::coding::Coding;
 pub use value::digest::{KeyDigest, digest, key_digest};
 pub use value::key::{KEY_BYTES_MAX, key_text};
@@ -73,6 +76,8 @@ pub struct Config {
     pub answer: Answer,
     /// The memory of users who vanish; without it none is remembered.
     pub roster: Option<RosterFile>,
+    /// Where replicas share; without it, each is by itself.
+    pub commons: Option<::commons::Setup>,
     /// Upstreams by name.
     pub upstreams: BTreeMap<String, Upstream>,
     /// Callers in file order, at least one.
@@ -152,6 +157,7 @@ struct TypedConfig {
     #[serde(default)]
     cors: cors::TypedCors,
     shadow: Option<shadow::TypedShadow>,
+    commons: Option<commons::TypedCommons>,
 }
 
 impl TypedConfig {
@@ -183,10 +189,12 @@ impl TypedConfig {
         let cors = ConfigError::keep(self.cors.read(reader), &mut mistakes);
         let shadow = self.shadow.map(|typed| typed.read(reader)).transpose();
         let shadow = ConfigError::keep(shadow, &mut mistakes);
+        let commons = self.commons.map(|typed| typed.read(reader)).transpose();
+        let commons = ConfigError::keep(commons, &mut mistakes);
         if let Some(error) = ConfigError::all(mistakes) {
             return Err(error);
         }
-        let read = (named, server, traces, quirks, cors, shadow);
+        let read = (named, server, traces, quirks, cors, shadow, commons);
         let (
             Some((passthrough, callers)),
             Some(server),
@@ -194,6 +202,7 @@ impl TypedConfig {
             Some(quirks),
             Some(cors),
             Some(shadow),
+            Some(commons),
         ) = read
         else {
             return reader.refuse(&Vec::new(), "cannot be read");
@@ -216,6 +225,7 @@ impl TypedConfig {
             body_parameters: self.legacy.body_parameters,
             cors,
             shadow,
+            commons,
             places: Places::of(reader),
             passthrough,
             upstreams,

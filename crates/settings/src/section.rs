@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod callers;
+pub(crate) mod commons;
 pub(crate) mod cors;
 pub(crate) mod legacy;
 pub(crate) mod limits;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use commons::{Commons, Setup};
 use limits::{Admission, Lifecycle, Queue, Room};
 use roster::Roster;
 use settings::{Config, RosterFile};
@@ -35,8 +36,17 @@ impl State {
         let (lifecycle, upstreams) = (Lifecycle::default(), BTreeMap::new());
         let shadow_results = Arc::new(Results::default());
         let shadow = None;
-        let shared =
-            Shared { surroundings, lifecycle, admission, room, upstreams, shadow, shadow_results };
+        let commons = joined(config.commons.as_ref())?;
+        let shared = Shared {
+            surroundings,
+            lifecycle,
+            admission,
+            room,
+            upstreams,
+            shadow,
+            shadow_results,
+            commons,
+        };
         Ok(State::with(config, metrics, roster, shared, 1))
     }
 
@@ -51,6 +61,11 @@ impl State {
         let admission = match self.admission.fits(queue(&config.limits)) {
             true => Arc::clone(&self.admission),
             false => Arc::new(Admission::new(queue(&config.limits))),
+        };
+        // The same servers keep their connections, and the roll its place.
+        let commons = match config.commons == self.config.commons {
+            true => self.commons.clone(),
+            false => joined(config.commons.as_ref())?,
         };
         let bytes_max = lists_bytes_max(&config.limits);
         let room = match self.room.fits(bytes_max) {
@@ -71,6 +86,7 @@ impl State {
                 .collect(),
             shadow: self.shadow.clone(),
             shadow_results: Arc::clone(&self.shadow_results),
+            commons,
         };
         Ok(State::with(config, self.metrics.clone(), roster, shared, self.epoch + 1))
     }
@@ -83,6 +99,7 @@ impl State {
         epoch: u64,
     ) -> Self {
         let Shared { surroundings, lifecycle, admission, room, shadow_results, .. } = shared;
+        let commons = shared.commons;
         let (before, shadow_before) = (shared.upstreams, shared.shadow);
         let reach = |settings| reach(settings, &surroundings.lookup, &metrics);
         let reaches = config.upstreams.iter();
@@ -117,6 +134,7 @@ impl State {
                 pages,
                 share: room.share(share_max),
                 roster: roster.clone(),
+                commons: commons.as_ref(),
                 metrics: &metrics,
                 exporter: &surroundings.exporter,
             });
@@ -146,6 +164,7 @@ impl State {
             callers,
             metrics,
             roster,
+            commons,
             surroundings,
             reaches,
             epoch,
@@ -180,6 +199,11 @@ fn kept(config: &Config) -> (Arc<Answers>, Option<Arc<Pages>>) {
     (Answers::new(freshness, of_answers, codings, readings_max), pages)
 }
 
+/// What replicas share, where it is configured. No server is waited for.
+fn joined(setup: Option<&Setup>) -> std::io::Result<Option<Commons>> {
+    setup.map(Commons::shared).transpose().map_err(std::io::Error::other)
+}
+
 /// What lists may hold, all together.
 fn lists_bytes_max(limits: &settings::Limits) -> u64 {
     limits.lists_bytes_max(memory_there_is(Path::new("/"), limits.memory_max))
@@ -210,6 +234,8 @@ struct Shared {
     shadow: Option<Arc<Shadow>>,
     /// What the other side was found to be.
     shadow_results: Arc<Results>,
+    /// What replicas share.
+    commons: Option<Commons>,
 }
 
 /// One resolver for each upstream, so that its callers make one look-up together.

@@ -1,23 +1,19 @@
 //! `[[caller]]`: a caller's name, its keys here and upstream, and the users that it sees.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::fmt;
-use std::path::{Path, PathBuf};
 
 use domain::visibility::{Only, Visibility};
 use http::HeaderValue;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor, value::MapAccessDeserializer};
-use zeroize::Zeroizing;
 
 use super::upstreams::Upstream;
 use crate::error::ConfigError;
+use crate::key_source::{Key, secret};
 use crate::reader::{Field, Reader, field, field_in_list};
 use crate::value::digest::{KeyDigest, digest, parse_digest};
-use crate::value::key::key_text;
 use crate::value::secret::Secret;
-use crate::value::text;
 
 /// `[[caller]]`.
 #[derive(Debug, Clone)]
@@ -73,49 +69,6 @@ pub(crate) struct TypedCaller {
     explain: bool,
     #[serde(default, deserialize_with = "percent")]
     control_percent: u32,
-}
-
-/// Where a key is found; which of the three may stand where is decided a step later.
-#[derive(Debug, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "{ env = \"NAME\" } or { file = \"PATH\" }, or { digest = \"sha256:..\" } of a legacy key"
-)]
-struct Key {
-    digest: Option<String>,
-    env: Option<String>,
-    file: Option<PathBuf>,
-}
-
-impl Key {
-    /// `env` as an error may show it: only what is sure to be a variable's name, such as
-    /// `VOISO_V4_KEY`, and no key that stands where the name belongs.
-    fn env_shown(&self) -> &str {
-        let is_plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-        let is_name = |name: &&str| name.contains('_') && name.chars().all(is_plain);
-        self.env.as_deref().filter(is_name).unwrap_or("that env names")
-    }
-}
-
-/// A path as an error may show it: only what is sure to be one, and no key that stands where the path belongs.
-fn path_shown(typed: &Path, path: &Path) -> String {
-    let text = typed.to_string_lossy();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
-    // A key that begins with a slash names no folder.
-    let root = typed.components().take(2).collect::<PathBuf>();
-    let is_whole = typed.components().count() > 2 && root.is_absolute() && root.is_dir();
-    let is_ending = |ending: &OsStr| {
-        let ending = ending.to_string_lossy();
-        ending.len() <= 4 && ending.chars().all(|c| c.is_ascii_lowercase())
-    };
-    let is_name = typed.extension().is_some_and(is_ending) && text.len() <= 24;
-    // Keys with dots and slashes are longer than the names that people give to files.
-    let is_short = typed.components().all(|part| part.as_os_str().len() <= 40);
-    if (is_whole || text.starts_with("./") || is_name) && is_short && text.chars().all(is_plain) {
-        path.display().to_string()
-    } else {
-        "that file names".to_owned()
-    }
 }
 
 /// `"everything"`, or lists.
@@ -285,34 +238,5 @@ fn upstream_key(
     match bearer(secret.expose()) {
         Some(value) => Ok(UpstreamKey::Bearer(value)),
         None => reader.refuse(at, "holds characters that no header can carry"),
-    }
-}
-
-/// A secret from the environment or a file.
-fn secret(at: &Field, key: &Key, reader: &Reader<'_>) -> Result<Secret, ConfigError> {
-    let found = match (&key.env, &key.file) {
-        (Some(name), None) => match reader.env.iter().find(|(known, _)| known == name) {
-            Some((_, value)) => value.clone(),
-            None => {
-                return reader.refuse(at, format!("the variable {} is not set", key.env_shown()));
-            }
-        },
-        (None, Some(file)) => {
-            let path = reader.file(file);
-            match text::read(&path) {
-                Ok(text) => text,
-                Err(why) => {
-                    return reader
-                        .refuse(at, format!("the file {} {why}", path_shown(file, &path)));
-                }
-            }
-        }
-        (Some(_), Some(_)) => return reader.refuse(at, "needs one of env and file, not both"),
-        (None, None) => return reader.refuse(at, "needs env = \"NAME\" or file = \"PATH\""),
-    };
-    let found = Zeroizing::new(found);
-    match key_text(&found) {
-        Ok(key) => Ok(Secret::new(key.to_owned())),
-        Err(why) => reader.refuse(at, why),
     }
 }
