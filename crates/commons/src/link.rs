@@ -11,7 +11,7 @@ use std::time::Duration;
 use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::connect::{Connection, Servers};
 use crate::faults::{Breaker, Fault, Faults};
@@ -51,6 +51,8 @@ struct Live {
     /// Counts connections, so that a late failure of one does not drop the next.
     epoch: u64,
     give_ups: u32,
+    /// When a connection came in place of one that was lost.
+    returned: Option<Instant>,
 }
 
 /// On whose account a call is made.
@@ -103,6 +105,11 @@ impl Link {
     /// Whether requests would ask at the moment.
     pub(crate) fn is_usable(&self) -> bool {
         !self.inner.breaker.is_open() && self.inner.live().connection.is_some()
+    }
+
+    /// When the connection came back, if one was lost before.
+    pub(crate) fn returned(&self) -> Option<Instant> {
+        self.inner.live().returned
     }
 
     pub(crate) fn breaker_is_open(&self) -> bool {
@@ -231,6 +238,8 @@ impl Inner {
             match servers.connect().await {
                 Ok(connection) => {
                     let mut live = self.live();
+                    // At epoch 0 none was lost.
+                    live.returned = (live.epoch > 0).then(Instant::now);
                     live.connection = Some(connection);
                     live.epoch += 1;
                     live.give_ups = 0;

@@ -2,7 +2,8 @@
 //!
 //! Alone, it gives out the rate divided by the replicas last known, evenly spaced, without a burst, and nothing
 //! before the last place that it knows. Shared, its own pacer at the whole rate stays behind the server's answer, so
-//! that a server that lies costs at most what replicas that share nothing cost. Must never wait for anything.
+//! that a server that lies costs at most what replicas that share nothing cost. For a while after the server was
+//! away the belt holds the replica to its own share, since others may still be alone. Must never wait for anything.
 
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use crate::shapes::{Ask, Taken};
 const ORIGIN: u64 = 1 << 50;
 /// The belt forgives as much as answers of the server are late.
 const LATE_MAX: u64 = 100_000;
+/// Replicas find the server again one after the other, within this time.
+const SETTLING: Duration = Duration::from_secs(2);
 /// What the server is told of the own last place is less by this: otherwise a call that takes longer than the one
 /// before it would move the number by the difference.
 const JITTER: u64 = 5_000;
@@ -32,12 +35,23 @@ pub(crate) struct Share {
     /// The end of the own last place.
     known: u64,
     was_alone: bool,
+    /// When it last gave a place out by itself.
+    alone_at: Option<Instant>,
 }
 
 impl Share {
     pub(crate) fn new(law: Law) -> Self {
         let base = Instant::now();
-        Share { law, base, own: None, belt: None, number: 0, known: 0, was_alone: false }
+        Share {
+            law,
+            base,
+            own: None,
+            belt: None,
+            number: 0,
+            known: 0,
+            was_alone: false,
+            alone_at: None,
+        }
     }
 
     /// What the server is asked.
@@ -57,7 +71,15 @@ impl Share {
     }
 
     /// The places that the server gave to what was asked at a time, none of them before the belt allows it.
-    pub(crate) fn shared(&mut self, sent: u64, asked: law::Ask, answer: Answer) -> Taken {
+    /// `returned` is when the connection came back after a loss; there are so many replicas.
+    pub(crate) fn shared(
+        &mut self,
+        sent: u64,
+        asked: law::Ask,
+        answer: Answer,
+        returned: Option<Instant>,
+        replicas: u32,
+    ) -> Taken {
         let now = self.now();
         self.number = now + answer.ahead.min(law::HORIZON_MAX);
         if !asked.only_look {
@@ -73,17 +95,28 @@ impl Share {
         }
         let after = answer.first + (self.law.interval * u64::from(asked.want)).cast_signed();
         self.known = sent + after.max(0).unsigned_abs().saturating_sub(JITTER);
-        let burst = self.law.burst + LATE_MAX;
+        let since = self.alone_at.max(returned);
+        let is_settling = since.is_some_and(|then| then.elapsed() < SETTLING);
+        // Others that are still alone give out their shares and no burst: so does this one.
+        let (interval, burst) = match is_settling {
+            true => (self.law.interval.saturating_mul(u64::from(replicas.max(1))), 0),
+            false => (self.law.interval, self.law.burst + LATE_MAX),
+        };
         let mut belt = self.belt;
         let held: Vec<u64> = waits
             .into_iter()
             .map(|wait| {
                 let place = (now + wait).saturating_sub(burst).max(belt.unwrap_or(0));
-                belt = Some(place + self.law.interval);
+                belt = Some(place.saturating_add(interval));
                 place.saturating_sub(now).max(wait)
             })
             .collect();
         self.belt = belt;
+        if is_settling {
+            // What the belt moved back is told to the server, so that nobody else gets the same time.
+            let end = belt.unwrap_or(0).min(now + law::HORIZON_MAX);
+            self.known = self.known.max(end.saturating_sub(JITTER));
+        }
         self.places(now, &held)
     }
 
@@ -100,6 +133,7 @@ impl Share {
         self.own = store.or(Some(next));
         if store.is_some() {
             self.was_alone = true;
+            self.alone_at = Some(Instant::now());
             self.known = self.known.max(next);
             // When the server is back, the belt has counted these too.
             self.belt = self.belt.max(store);
@@ -190,7 +224,7 @@ mod tests {
         let mut share = share(10, 0);
         let asked = share.asked(ask(1, 60));
         let answer = Answer { is_taken: true, first: 0, ahead: 5_000_000, was_reset: false };
-        share.shared(share.now(), asked, answer);
+        share.shared(share.now(), asked, answer, None, 2);
         let places = waits(share.alone(2, ask(2, 60)));
         assert!(places[0] >= 5_000 && places[1] == places[0] + 20, "{places:?}");
         assert!(
@@ -206,7 +240,7 @@ mod tests {
         for _ in 0..5 {
             let asked = share.asked(ask(4, 60));
             let lie = Answer { is_taken: true, first: -4_000_000, ahead: 0, was_reset: false };
-            all.extend(waits(share.shared(share.now(), asked, lie)));
+            all.extend(waits(share.shared(share.now(), asked, lie, None, 4)));
         }
         // One a second, and the slack of a tenth of a second.
         assert_eq!(all.len(), 20);
@@ -226,8 +260,34 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(index * 7 % 20)).await;
             let expected: Vec<u64> =
                 share.law.waits(answer, asked).map(|wait| wait / 1000).collect();
-            assert_eq!(waits(share.shared(sent, asked, answer)), expected);
+            assert_eq!(waits(share.shared(sent, asked, answer, None, 4)), expected);
             tokio::time::sleep(Duration::from_millis(index * 31 % 400)).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_the_server_was_away_a_replica_keeps_to_its_share_for_two_seconds() {
+        let honest = Answer { is_taken: true, first: 0, ahead: 0, was_reset: false };
+        let spaces = |places: Vec<u64>| -> Vec<u64> {
+            places.windows(2).map(|pair| pair[1] - pair[0]).collect()
+        };
+        // It asked while it was alone, or only its connection was lost.
+        for asked_alone in [true, false] {
+            let mut share = share(10, 1_000);
+            let returned = Some(Instant::now()).filter(|_| !asked_alone);
+            if asked_alone {
+                share.alone(4, ask(1, 60));
+            }
+            tokio::time::sleep(Duration::from_millis(1_900)).await;
+            let asked = share.asked(ask(5, 60));
+            let places = waits(share.shared(share.now(), asked, honest, returned, 4));
+            assert_eq!(spaces(places), [40; 4], "{asked_alone}");
+            // The server learns how far the places reach.
+            assert!(share.asked(ask(1, 60)).known >= 190_000);
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let asked = share.asked(ask(5, 60));
+            let places = waits(share.shared(share.now(), asked, honest, returned, 4));
+            assert_eq!(spaces(places), [10; 4], "{asked_alone}");
         }
     }
 }

@@ -121,7 +121,8 @@ impl Shared {
                 if answer.was_reset {
                     self.faults.note(Fault::Clock);
                 }
-                pace.share().shared(sent, asked, answer)
+                let returned = self.control.returned();
+                pace.share().shared(sent, asked, answer, returned, self.roll.replicas())
             }
             None => pace.share().alone(self.roll.replicas(), ask),
         }
