@@ -8,7 +8,7 @@ ends: with its tieline.toml, its variables, and the pretend vendor at work. Only
 three ports that the pages print, the vendor's by the pretend vendor's, folders of the system by the page's), and
 the pretend vendor is asked without a pace.
 
-A text right behind commands is what they say, but for times; JSON there has the members of what they say. A
+Configurations of other programs are left to tests/outside/balancing.sh. A text right behind commands is what they say, but for times; JSON there has the members of what they say. A
 part of a configuration in docs/OPERATING.md is added to the file of the running gateway, which has to take it up.
 """
 
@@ -45,7 +45,7 @@ NOT_RUN = {
     "systemctl ": "needs systemd as the first process",
 }
 PAGES = ["README.md", "CONTRIBUTING.md", "docs/*.md", "deploy/*"]
-LANGUAGES = {"sh", "console", "text", "json", "toml"}
+LANGUAGES = {"sh", "console", "text", "json", "toml", "haproxy", "nginx", "yaml"}
 GOES_ON = {
     "tieline simulate": "_simulator/stats",
     "tieline serve": "listening",
