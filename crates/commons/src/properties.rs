@@ -36,6 +36,18 @@ pub fn never_believed(bytes: &[u8]) {
         changed = [&value[..place], rest].concat();
         assert!(changed == value || open(changed).is_err());
     }
+    // The real value in another place, and at another time.
+    let moved = |tag: &str, name: &str, belief| seal.open(tag, name, belief, value.clone());
+    assert!(moved("scope", "another", belief).is_err() && moved("another", "name", belief).is_err());
+    let later = read_at + Duration::from_secs(66);
+    for outdated in [
+        Belief { generation: 2, ..belief },
+        Belief { generation: 0, ..belief },
+        Belief { token: 3, ..belief },
+        Belief { now: later, ..belief },
+    ] {
+        assert!(moved("scope", "name", outdated).is_err());
+    }
     assert_eq!(open(value).as_deref(), Ok(&b"a body that is worth changing"[..]));
 }
 

@@ -24,6 +24,34 @@ commons_tools() {
     "$valkey" --version
 }
 
+# clocks: $wrong_clock is a library for LD_PRELOAD, under which the wall clock is wrong by the seconds in the file
+# that CLOCK_OFFSET names.
+clocks() {
+    wrong_clock=$work/clock.so
+    cc -shared -fPIC -O1 -o "$wrong_clock" tests/outside/support/clock.c 2>"$work/cc.log" || fail "no library of a wrong clock"
+}
+
+# both FUNCTION: runs it with the program of Redis and with that of Valkey, at the same time: most of what it does is
+# wait. Each has a folder and ports of its own. Fails if one of them does.
+both() {
+    local program side sides=() code=0
+    for program in "$redis" "$valkey"; do
+        side=$(basename "$program")
+        (
+            started=() work=$work/on-$side next_port=$((next_port + 300 * ${#sides[@]}))
+            mkdir "$work"
+            trap clean_up EXIT
+            "$1" "$program"
+        ) >"$work/on-$side.out" 2>&1 &
+        sides+=("$!:$side")
+    done
+    for side in "${sides[@]}"; do
+        wait "${side%%:*}" || code=$?
+        cat "$work/on-${side#*:}.out"
+    done
+    [ "$code" -eq 0 ] || fail "not on both servers"
+}
+
 # server PROGRAM [ARGUMENT...]: one server; its address in $COMMONS_ADDRESSES, its port in $port, its id in $pid.
 server() {
     free_port

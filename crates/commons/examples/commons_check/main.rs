@@ -3,7 +3,9 @@
 //!
 //! ```text
 //! commons_check law HISTORIES        the law and its script agree
-//! commons_check pace REPLICAS SECONDS USED_MIN [RATE]   no window sees more than the law allows
+//! commons_check pace REPLICAS SECONDS USED_MIN [RATE PERCENT]   no window sees more than the law allows, or than so
+//!                                      many percent of it
+//! commons_check scale SECONDS USED_MIN  four replicas, then eight, then two
 //! commons_check share                leases, values, news
 //! commons_check lead QUESTION BODY SECONDS | read QUESTION BODY
 //! commons_check watch SECONDS        says when this replica is alone
@@ -12,7 +14,8 @@
 //! commons_check hostile              servers that answer badly
 //! ```
 //!
-//! The servers are in `COMMONS_ADDRESSES`, `COMMONS_MODE` and the other variables of [`setup`].
+//! The servers are in `COMMONS_ADDRESSES`, `COMMONS_MODE` and the other variables of [`setup`]; every second replica of
+//! a pace reaches them at `COMMONS_RELAYED`, if that is set.
 
 #![expect(
     clippy::print_stdout,
@@ -42,11 +45,13 @@ async fn main() -> std::process::ExitCode {
     let seen = match args.as_slice() {
         ["law", histories] => law::agree(number(histories)).await,
         ["pace", replicas, seconds, used_min] => {
-            pace::keep(number(replicas), number(seconds), number(used_min), 100).await
+            pace::keep(number(replicas), number(seconds), number(used_min), 100, 100).await
         }
-        ["pace", replicas, seconds, used_min, rate] => {
-            pace::keep(number(replicas), number(seconds), number(used_min), number(rate)).await
+        ["pace", replicas, seconds, used_min, rate, percent_max] => {
+            let (replicas, seconds, rate) = (number(replicas), number(seconds), number(rate));
+            pace::keep(replicas, seconds, number(used_min), rate, number(percent_max)).await
         }
+        ["scale", seconds, used_min] => pace::scaled(number(seconds), number(used_min)).await,
         ["share"] => share::share().await,
         ["lead", question, body, seconds] => share::lead(question, body, number(seconds)).await,
         ["read", question, body] => share::read(question, body).await,
@@ -87,6 +92,7 @@ fn setup() -> Setup {
     setup.password = of("PASSWORD_FILE").map(|path| Password::File(path.into()));
     setup.authorities =
         of("AUTHORITIES").map(|path| std::fs::read(path).expect("the file of the authorities"));
+    setup.replicas_max = of("REPLICAS_MAX").map_or(setup.replicas_max, |text| number(&text));
     setup.name = of("NAME").unwrap_or(setup.name);
     setup
 }
@@ -94,6 +100,17 @@ fn setup() -> Setup {
 /// One more replica.
 fn replica() -> Commons {
     Commons::shared(&setup()).expect("a setup that can be meant")
+}
+
+/// One more replica, which may reach the servers by the relay.
+fn replica_at(is_relayed: bool) -> Commons {
+    let mut setup = setup();
+    if let Ok(relay) = std::env::var("COMMONS_RELAYED")
+        && is_relayed
+    {
+        setup.addresses = vec![relay];
+    }
+    Commons::shared(&setup).expect("a setup that can be meant")
 }
 
 /// Waits until all replicas share and know each other.

@@ -4,47 +4,67 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use commons::{Ask, Commons, Rate, Taken};
+use commons::{Ask, Commons, Pace, Rate, Taken};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::{Seen, replica};
+use crate::{Seen, replica, replica_at};
 
 const BURST: Duration = Duration::from_millis(500);
 /// Greedy askers of each replica.
 const ASKERS: usize = 2;
 
-pub(crate) async fn keep(replicas: u32, seconds: u32, used_min: u32, rate: u32) -> Seen {
-    let all: Vec<Commons> = (0..replicas).map(|_| replica()).collect();
+/// So many replicas from the start to the end. What the law allows counts by this percentage, where something is
+/// allowed beyond it.
+pub(crate) async fn keep(
+    replicas: u32,
+    seconds: u32,
+    used_min: u32,
+    rate: u32,
+    percent_max: u32,
+) -> Seen {
+    let lives = vec![(0, seconds); replicas as usize];
+    kept(&lives, seconds, used_min, rate, percent_max).await
+}
+
+/// Four replicas, then eight, then two, for so many seconds each.
+pub(crate) async fn scaled(seconds: u32, used_min: u32) -> Seen {
+    let lives = [(0, 3), (0, 3), (0, 2), (0, 2), (1, 2), (1, 2), (1, 2), (1, 2)];
+    let lives = lives.map(|(from, until)| (from * seconds, until * seconds));
+    kept(&lives, 3 * seconds, used_min, 100, 100).await
+}
+
+/// Every replica asks from one second to another one.
+async fn kept(
+    lives: &[(u32, u32)],
+    seconds: u32,
+    used_min: u32,
+    rate: u32,
+    percent_max: u32,
+) -> Seen {
+    let replicas = lives.len();
+    let all: Vec<Commons> = (0..replicas)
+        .filter(|index| lives[*index].0 == 0)
+        .map(|index| replica_at(index % 2 == 1))
+        .collect();
     // Servers that are away from the start are part of what is checked.
     let _ = tokio::time::timeout(Duration::from_secs(3), crate::met(&all)).await;
     let sent = Arc::new(Mutex::new(Vec::new()));
     let start = Instant::now();
-    let end = start + Duration::from_secs(seconds.into());
+    let after = |seconds: u32| start + Duration::from_secs(seconds.into());
+    let end = after(seconds);
     let scope = format!("pace of {rate} {}", std::process::id());
     let mut tasks = Vec::new();
-    for commons in &all {
-        let pace = Arc::new(commons.pace(scope.as_bytes(), Rate::sustained(60 * rate, BURST)));
-        for _ in 0..ASKERS {
-            let (commons, pace, sent) = (commons.clone(), Arc::clone(&pace), Arc::clone(&sent));
-            tasks.push(tokio::spawn(async move {
-                while Instant::now() < end {
-                    let ask = Ask::places(1, Instant::now() + Duration::from_secs(1));
-                    match commons.take(&pace, ask).await {
-                        Taken::Places(places) => {
-                            for place in places {
-                                let then = place.max(Instant::now());
-                                sent.lock().expect("no panic").push(then);
-                                sleep_until(then).await;
-                            }
-                        }
-                        Taken::Full(wait) => {
-                            sleep(wait.clamp(Duration::from_millis(1), Duration::from_secs(1)))
-                                .await
-                        }
-                    }
-                }
-            }));
-        }
+    let mut first = all.iter();
+    for (from, until) in lives.iter().map(|(from, until)| (after(*from), after(*until))) {
+        let early = (from == start).then(|| first.next().cloned()).flatten();
+        let (scope, sent) = (scope.clone(), Arc::clone(&sent));
+        tasks.push(tokio::spawn(async move {
+            sleep_until(from).await;
+            let commons = early.unwrap_or_else(replica);
+            let pace = commons.pace(scope.as_bytes(), Rate::sustained(60 * rate, BURST));
+            let askers = (0..ASKERS).map(|_| greedy(&commons, &pace, &sent, until));
+            futures_util::future::join_all(askers).await;
+        }));
     }
     let mut slowest = Duration::ZERO;
     let own =
@@ -71,7 +91,8 @@ pub(crate) async fn keep(replicas: u32, seconds: u32, used_min: u32, rate: u32) 
         .collect();
     println!("in each second: {by_second:?}");
     let allowed = |window: u32| {
-        window * rate + u32::try_from(BURST.as_millis()).unwrap_or(0) * rate / 1000 + 1
+        let law = window * rate + u32::try_from(BURST.as_millis()).unwrap_or(0) * rate / 1000 + 1;
+        law * percent_max / 100
     };
     let (one, six) = (most(&sent, 1), most(&sent, 6));
     let used = u32::try_from(sent.len()).unwrap_or(u32::MAX) * 1000 / (seconds * rate);
@@ -84,6 +105,25 @@ pub(crate) async fn keep(replicas: u32, seconds: u32, used_min: u32, rate: u32) 
     );
     let keeps = one <= allowed(1) && six <= allowed(6) && used >= used_min * 10;
     if keeps { Ok(seen) } else { Err(seen) }
+}
+
+/// Takes whatever places there are until then.
+async fn greedy(commons: &Commons, pace: &Pace, sent: &Mutex<Vec<Instant>>, until: Instant) {
+    while Instant::now() < until {
+        let ask = Ask::places(1, Instant::now() + Duration::from_secs(1));
+        match commons.take(pace, ask).await {
+            Taken::Places(places) => {
+                for place in places {
+                    let then = place.max(Instant::now());
+                    sent.lock().expect("no panic").push(then);
+                    sleep_until(then).await;
+                }
+            }
+            Taken::Full(wait) => {
+                sleep(wait.clamp(Duration::from_millis(1), Duration::from_secs(1))).await;
+            }
+        }
+    }
 }
 
 /// The most places in any window of so many seconds.

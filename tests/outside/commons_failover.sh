@@ -2,7 +2,7 @@
 # Three Sentinels whose primary is killed, and a cluster of six whose owner is killed: the replica keeps to its own
 # share meanwhile, no call waits longer than its budget, and it shares again by itself.
 set -euo pipefail
-source "$(dirname "$0")/../support/common.sh"
+source "$(dirname "$0")/support/common.sh"
 source tests/outside/support/commons.sh
 
 commons_tools
@@ -15,20 +15,21 @@ shared_again() {
     [ "$(grep -c 'ms: shared' "$said")" -ge 2 ] || fail "the kill was not noticed"
 }
 
-for program in "$redis" "$valkey"; do
-    name=$(basename "$program")
+failovers() {
+    local name primary primary_pid sentinels nodes pids owner bus at index id moving onto
+    name=$(basename "$1")
     unset COMMONS_MODE
-    server "$program"
+    server "$1"
     primary=$port primary_pid=$pid
     for _ in 1 2; do
-        server "$program" --replicaof 127.0.0.1 "$primary"
+        server "$1" --replicaof 127.0.0.1 "$primary"
     done
     sentinels=()
     for _ in 1 2 3; do
         free_port
         printf 'port %s\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 %s 2\n' "$port" "$primary" >"$work/sentinel-$port.conf"
         printf 'sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n' >>"$work/sentinel-$port.conf"
-        start "sentinel-$port" "$program" "$work/sentinel-$port.conf" --sentinel
+        start "sentinel-$port" "$1" "$work/sentinel-$port.conf" --sentinel
         disown "$pid"
         until_ok 10 ask_server "$port" PING
         sentinels+=("redis://127.0.0.1:$port")
@@ -38,7 +39,7 @@ for program in "$redis" "$valkey"; do
     export COMMONS_MODE=sentinel
     COMMONS_ADDRESSES=$(IFS=,; echo "${sentinels[*]}")
     export COMMONS_ADDRESSES
-    begun "$name, Sentinel" watch 18
+    begun "$name, J30 Sentinel, primary killed" watch 18
     until_ok 10 grep -q shared "$said"
     kill -KILL "$primary_pid"
     shared_again
@@ -49,7 +50,7 @@ for program in "$redis" "$valkey"; do
         # The port that nodes use among themselves; the usual one is in the range that the system gives out itself.
         free_port
         bus=$port
-        server "$program" --cluster-enabled yes --cluster-node-timeout 2000 --cluster-port "$bus"
+        server "$1" --cluster-enabled yes --cluster-node-timeout 2000 --cluster-port "$bus"
         nodes+=("127.0.0.1:$port@$bus") pids+=("$pid")
     done
     redis-cli --cluster create "${nodes[@]}" --cluster-replicas 1 --cluster-yes >"$work/create.log" 2>&1 || fail "no cluster"
@@ -57,7 +58,24 @@ for program in "$redis" "$valkey"; do
     export COMMONS_MODE=cluster
     COMMONS_ADDRESSES=redis://${nodes[0]%@*},redis://${nodes[3]%@*},redis://${nodes[5]%@*}
     checked "$name, cluster" share
-    begun "$name, cluster" watch 20
+    # All slots of the owner move to another node while a replica asks.
+    begun "$name, J31 slots move" watch 14
+    until_ok 10 grep -q shared "$said"
+    moving=
+    for index in 0 1 2 3 4 5; do
+        at=${nodes[$index]#*:}
+        at=${at%@*}
+        ask_server "$at" ROLE | head -n 1 | grep -q master || continue
+        id=$(ask_server "$at" CLUSTER MYID)
+        if [ -n "$(ask_server "$at" --scan --pattern '*:n' | head -n 1)" ]; then moving=$id; else onto=$id; fi
+    done
+    [ -n "$moving" ] || fail "no node has the watched pace"
+    redis-cli --cluster reshard "127.0.0.1:$at" --cluster-from "$moving" --cluster-to "$onto" \
+        --cluster-slots 5461 --cluster-yes >"$work/reshard.log" 2>&1 || fail "the slots do not move"
+    ended
+    grep -q 'at the end shared' "$said" || fail "not shared after the slots moved"
+
+    begun "$name, J31 cluster, owner killed" watch 20
     until_ok 10 grep -q shared "$said"
     # The owner of the watched pace, which is where its key is.
     for index in 0 1 2 3 4 5; do
@@ -69,4 +87,6 @@ for program in "$redis" "$valkey"; do
     kill -KILL "${pids[$owner]}"
     shared_again
     checked "$name, after the failover" share
-done
+}
+
+both failovers
