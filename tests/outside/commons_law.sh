@@ -18,7 +18,7 @@ group() {
 }
 
 laws() {
-    local name clock program
+    local name clock clocked
     name=$(basename "$1")
     server "$1"
     server_pid=$pid
@@ -105,8 +105,8 @@ laws() {
     # The server's clock jumps: an hour ahead, and far back, after which the number lies hours ahead.
     clock=$work/clock
     echo 0 >"$clock"
-    program=$1
-    server_with_clock() { LD_PRELOAD=$wrong_clock CLOCK_OFFSET=$clock exec "$program" "$@"; }
+    clocked=$1
+    server_with_clock() { LD_PRELOAD=$wrong_clock CLOCK_OFFSET=$clock exec "$clocked" "$@"; }
     server server_with_clock
     server_pid=$pid
     group

@@ -38,7 +38,9 @@ pub fn never_believed(bytes: &[u8]) {
     }
     // The real value in another place, and at another time.
     let moved = |tag: &str, name: &str, belief| seal.open(tag, name, belief, value.clone());
-    assert!(moved("scope", "another", belief).is_err() && moved("another", "name", belief).is_err());
+    assert!(
+        moved("scope", "another", belief).is_err() && moved("another", "name", belief).is_err()
+    );
     let later = read_at + Duration::from_secs(66);
     for outdated in [
         Belief { generation: 2, ..belief },
