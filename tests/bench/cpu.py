@@ -14,13 +14,11 @@ NAME=URL adds another process on this machine that answers /api/user_management/
 `legacy-demo-key`; it is found by its listening port. Python's standard library only. Every loop is
 bounded, all traffic is loopback, and only processes started here are stopped.
 """
-import argparse, concurrent.futures, glob, hashlib, http.client, json, os, shutil, signal
-import statistics, subprocess, sys, tempfile, time, urllib.parse
+import argparse, concurrent.futures, glob, http.client, json, os, shutil, statistics, subprocess, sys, tempfile
+import time, urllib.parse
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-TIELINE = os.path.join(ROOT, "target", "dist", "tieline")
-LIST = "/api/user_management/v1/users"
-TICK = os.sysconf("SC_CLK_TCK")
+import loopback
+from loopback import LIST, ROOT, TIELINE, cpu_seconds, free_port, start, with_children
 
 ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 ap.add_argument("others", nargs="*", metavar="NAME=URL")
@@ -28,22 +26,6 @@ ap.add_argument("--rounds", type=int, default=5)
 ap.add_argument("--requests", type=int, default=0, help="per cell and round; 0 chooses by the cell")
 ap.add_argument("--tieline", default=TIELINE)
 args = ap.parse_args()
-
-started = []
-
-
-def start(command, **more):
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **more)
-    started.append(process)
-    return process
-
-
-def free_port():
-    import socket
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
 
 def pids_listening(port):
     """Processes with a listening socket on the port."""
@@ -62,24 +44,13 @@ def pids_listening(port):
     return found
 
 
-def cpu_seconds(pids):
-    total = 0
-    for pid in pids:
-        fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / TICK
-
-
 class Target:
     def __init__(self, name, url, pages):
         self.name, self.pages = name, pages
         parts = urllib.parse.urlsplit(url)
         self.host, self.port = parts.hostname, parts.port
         self.pids = pids_listening(self.port) or sys.exit(f"{name}: nobody listens on {url}")
-        # nginx: the master listens as well, the workers do the work.
-        for pid in list(self.pids):
-            for child in glob.glob(f"/proc/{pid}/task/*/children"):
-                self.pids.update(int(c) for c in open(child).read().split())
+        self.pids = {one for pid in self.pids for one in with_children(pid)}
 
     def run(self, paths, connections):
         """Sends every request of `paths`, some at a time over kept connections; CPU and wall."""
@@ -113,16 +84,9 @@ def cells(users, emails):
 
 
 def world(users, folder):
-    vendor, gateway, admin, proxy = (free_port() for _ in range(4))
-    start([args.tieline, "simulate", "--users", str(users), "--listen", f"127.0.0.1:{vendor}"])
-    digest = hashlib.sha256(b"legacy-demo-key").hexdigest()
+    vendor, proxy = loopback.vendor(args.tieline, users), free_port()
     config = os.path.join(folder, f"{users}.toml")
-    open(config, "w").write(
-        f'[server]\nlisten = "127.0.0.1:{gateway}"\n[admin]\nlisten = "127.0.0.1:{admin}"\n'
-        f'[upstream.v]\ndialect = "voiso-v4"\nbase_url = "http://127.0.0.1:{vendor}"\n'
-        f'[[caller]]\nname = "bench"\nlegacy_key = {{ digest = "sha256:{digest}" }}\n'
-        'upstream = "v"\nupstream_key = { env = "BENCH_V4_KEY" }\nsees = "everything"\n')
-    start([args.tieline, "serve", "--config", config], env=dict(os.environ, BENCH_V4_KEY="v4-demo-key"))
+    gateway, _, _ = loopback.gateway(args.tieline, config, f"http://127.0.0.1:{vendor}")
     targets = [("tieline", gateway, False)]
     if shutil.which("nginx"):
         conf = os.path.join(folder, f"nginx-{users}.conf")
@@ -135,13 +99,8 @@ def world(users, folder):
             ' proxy_set_header Connection ""; proxy_buffers 64 16k; } } }\n')
         start(["nginx", "-p", folder, "-c", conf])
         targets.append(("nginx, passing the pages on", proxy, True))
-    end = time.monotonic() + 20
-    for _, port, _ in targets + [("", vendor, False)]:
-        while not pids_listening(port):
-            if time.monotonic() > end:
-                sys.exit(f"nothing listens on {port}")
-            time.sleep(0.1)
-    time.sleep(0.5)
+    for _, port, _ in targets:
+        loopback.wait_for(port)
     connection = http.client.HTTPConnection("127.0.0.1", vendor)
     connection.request("GET", "/api/v4/users?limit=100", headers={"authorization": "Bearer v4-demo-key"})
     emails = [u["email"] for u in json.load(connection.getresponse())["users"] if u["email"]]
@@ -177,14 +136,4 @@ def main():
                     print(f"| {name} | {target.name} | {cpu:,.0f} us | {ratio:.2f} | {wall:,.0f} us |", flush=True)
 
 
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-try:
-    main()
-finally:
-    for process in started:
-        process.terminate()
-    for process in started:
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
+loopback.run(main)

@@ -12,13 +12,13 @@ Without --vendor the pretend vendor of the same binary answers. COMMAND is anoth
 place of its port and number of users, and answers `/api/v4/users` for any key. --streamed N streams answers of
 more than N bytes. Python's standard library only; all traffic is loopback; only processes started here are ended.
 """
-import argparse, hashlib, http.client, os, shlex, signal, socket, statistics, subprocess, sys, tempfile, time
+import argparse, http.client, os, shlex, statistics, sys, tempfile, time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-LIST = "/api/user_management/v1/users"
+import loopback
+from loopback import KEY, LIST, TIELINE, end, free_port, start, wait_for
 
 ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-ap.add_argument("--tieline", default=os.path.join(ROOT, "target", "dist", "tieline"))
+ap.add_argument("--tieline", default=TIELINE)
 ap.add_argument("--users", default="10000,100000")
 ap.add_argument("--rounds", type=int, default=3)
 ap.add_argument("--vendor", metavar="COMMAND")
@@ -26,45 +26,6 @@ ap.add_argument("--streamed", type=int, metavar="BYTES")
 ap.add_argument("--workers", type=int, default=1, help="worker threads of the gateway")
 ap.add_argument("--conf", default="", help="settings of jemalloc to try, as in _RJEM_MALLOC_CONF")
 args = ap.parse_args()
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-started = []
-
-
-def start(command, **more):
-    started.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **more))
-    return started[-1]
-
-
-def listens(port, process):
-    for _ in range(400):
-        if process.poll() is not None:
-            sys.exit(f"{process.args[0]} ended at once")
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    sys.exit(f"nothing listens on {port}")
-
-
-def end():
-    """Ends all that was started."""
-    for process in started:
-        process.terminate()
-    while started:
-        process = started.pop()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def status_mb(process, name):
@@ -75,22 +36,13 @@ def status_mb(process, name):
 
 
 def gateway(folder, base):
-    port, admin = free_port(), free_port()
-    digest = hashlib.sha256(b"legacy-demo-key").hexdigest()
-    config = os.path.join(folder, "gateway.toml")
-    streamed = f"[answer]\nstream = true\nbuffer_max = \"{args.streamed}B\"\n" if args.streamed is not None else ""
-    with open(config, "w") as file:
-        file.write(
-            f'[server]\nlisten = "127.0.0.1:{port}"\n[admin]\nlisten = "127.0.0.1:{admin}"\n{streamed}'
-            '[limits]\nrequest_deadline = "600s"\ndrain_delay = "0s"\n'
-            f'[upstream.v]\ndialect = "voiso-v4"\nbase_url = "{base}"\nrows_max = 2000000\n'
-            f'[[caller]]\nname = "bench"\nlegacy_key = {{ digest = "sha256:{digest}" }}\n'
-            'upstream = "v"\nupstream_key = { env = "BENCH_V4_KEY" }\nsees = "everything"\n')
-    environment = dict(os.environ, BENCH_V4_KEY="v4-demo-key", TOKIO_WORKER_THREADS=str(args.workers))
+    streamed = f'[answer]\nstream = true\nbuffer_max = "{args.streamed}B"\n' if args.streamed is not None else ""
+    env = {"TOKIO_WORKER_THREADS": str(args.workers)}
     if args.conf:
-        environment["_RJEM_MALLOC_CONF"] = args.conf
-    process = start([args.tieline, "serve", "--config", config], env=environment)
-    listens(port, process)
+        env["_RJEM_MALLOC_CONF"] = args.conf
+    more = streamed + '[limits]\nrequest_deadline = "600s"\ndrain_delay = "0s"'
+    config = os.path.join(folder, "gateway.toml")
+    port, _, process = loopback.gateway(args.tieline, config, base, more, "rows_max = 2000000", env)
     return port, process
 
 
@@ -98,7 +50,7 @@ def ask(port):
     """Reads the list and drops it. Returns its bytes and the seconds."""
     began, size, last = time.monotonic(), 0, b""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
-    connection.request("GET", LIST, headers={"authorization": "Bearer legacy-demo-key"})
+    connection.request("GET", LIST, headers=KEY)
     answer = connection.getresponse()
     if answer.status != 200:
         sys.exit(f"{answer.status} {answer.read(200)!r}")
@@ -117,7 +69,7 @@ def measure(folder, users):
         command = args.vendor.format(port=port, users=users) if args.vendor else \
             f"{shlex.quote(args.tieline)} simulate --users {users} --listen 127.0.0.1:{port}"
         vendor = start(shlex.split(command))
-        listens(port, vendor)
+        wait_for(port, vendor)
         base = f"http://127.0.0.1:{port}"
     else:
         base = "http://127.0.0.1:9"
@@ -142,8 +94,4 @@ def main():
                   f"answer {size / 1e6:6.1f} MB, {took:6.2f} s", flush=True)
 
 
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-try:
-    main()
-finally:
-    end()
+loopback.run(main)

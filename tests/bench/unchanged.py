@@ -11,61 +11,35 @@ of a gateway that keeps no pages, of one whose pages have not changed, and of on
 answer is compared with that of the gateway that keeps none. Python's standard library only. Every loop is
 bounded, all traffic is loopback, and only processes started here are stopped.
 """
-import argparse, hashlib, http.client, http.server, json, os, signal, statistics, subprocess, sys
-import tempfile, threading, time, urllib.parse
+import argparse, hashlib, http.client, http.server, json, os, statistics, sys, tempfile, threading, urllib.parse
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-LIST = "/api/user_management/v1/users"
-KEY = {"authorization": "Bearer legacy-demo-key"}
-TICK = os.sysconf("SC_CLK_TCK")
+import loopback
+from loopback import KEY, LIST, TIELINE, cpu_seconds
 
 ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 ap.add_argument("--users", type=int, default=10_000)
 ap.add_argument("--polls", type=int, default=20, help="lists per case and round")
 ap.add_argument("--rounds", type=int, default=5)
-ap.add_argument("--tieline", default=os.path.join(ROOT, "target", "dist", "tieline"))
+ap.add_argument("--tieline", default=TIELINE)
 args = ap.parse_args()
 
-started = []
-
-
-def start(command, **more):
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **more)
-    started.append(process)
-    return process
-
-
-def free_port():
-    import socket
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def get(port, path, headers):
-    for _ in range(200):
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-            connection.request("GET", path, headers=headers)
-            answer = connection.getresponse()
-            body = answer.read()
-            connection.close()
-            if answer.status != 200:
-                sys.exit(f"{answer.status} {body[:200]!r} for {path}")
-            return body
-        except ConnectionRefusedError:
-            time.sleep(0.1)
-    sys.exit(f"nothing listens on {port}")
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", path, headers=headers)
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    if answer.status != 200:
+        sys.exit(f"{answer.status} {body[:200]!r} for {path}")
+    return body
 
 
 def users():
-    port = free_port()
-    vendor = start([args.tieline, "simulate", "--users", str(args.users), "--listen", f"127.0.0.1:{port}"])
-    rows = []
+    port, rows = loopback.vendor(args.tieline, args.users), []
     for offset in range(0, args.users, 100):
         path = f"/api/v4/users?limit=100&offset={offset}"
         rows += json.loads(get(port, path, {"authorization": "Bearer v4-demo-key"}))["users"]
-    vendor.terminate()
+    loopback.end()
     return rows
 
 
@@ -125,22 +99,12 @@ class Upstream:
 
 class Gateway:
     def __init__(self, folder, name, upstream, cache):
-        self.port = free_port()
-        digest = hashlib.sha256(b"legacy-demo-key").hexdigest()
-        config = os.path.join(folder, f"{name}.toml")
-        open(config, "w").write(
-            f'[server]\nlisten = "127.0.0.1:{self.port}"\n[admin]\nlisten = "127.0.0.1:{free_port()}"\n'
-            f"[cache]\n{cache}\n"
-            f'[upstream.v]\ndialect = "voiso-v4"\nbase_url = "http://127.0.0.1:{upstream.port}"\n'
-            f'[[caller]]\nname = "bench"\nlegacy_key = {{ digest = "sha256:{digest}" }}\n'
-            'upstream = "v"\nupstream_key = { env = "BENCH_V4_KEY" }\nsees = "everything"\n')
-        self.process = start(
-            [args.tieline, "serve", "--config", config], env=dict(os.environ, BENCH_V4_KEY="v4-demo-key"))
+        config, base = os.path.join(folder, f"{name}.toml"), f"http://127.0.0.1:{upstream.port}"
+        self.port, _, self.process = loopback.gateway(args.tieline, config, base, f"[cache]\n{cache}")
         get(self.port, LIST, KEY)
 
     def cpu(self):
-        fields = open(f"/proc/{self.process.pid}/stat").read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICK
+        return cpu_seconds([self.process.pid])
 
 
 def main():
@@ -177,14 +141,4 @@ def main():
                   f"| {statistics.median(sent[name]) / 1e3:,.0f} kB | {of_bytes:.3f} |")
 
 
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-try:
-    main()
-finally:
-    for process in started:
-        process.terminate()
-    for process in started:
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
+loopback.run(main)

@@ -1,0 +1,101 @@
+"""What the measurements of this folder share: processes on loopback ports, their ends and their CPU time. Python's
+standard library only; only processes that were started here are stopped."""
+import glob, hashlib, os, signal, socket, subprocess, sys, time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+TIELINE = os.path.join(ROOT, "target", "dist", "tieline")
+LIST = "/api/user_management/v1/users"
+KEY = {"authorization": "Bearer legacy-demo-key"}
+TICK = os.sysconf("SC_CLK_TCK")
+
+started = []
+
+
+def start(command, **more):
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **more)
+    started.append(process)
+    return process
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_for(port, process=None):
+    """Until somebody listens on the port; gives up if the process ends."""
+    for _ in range(400):
+        if process is not None and process.poll() is not None:
+            sys.exit(f"{process.args[0]} ended at once")
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    sys.exit(f"nothing listens on {port}")
+
+
+def with_children(pid):
+    """The process and its children: nginx's master listens as well, its workers do the work."""
+    pids = [pid]
+    for path in glob.glob(f"/proc/{pid}/task/*/children"):
+        pids += map(int, open(path).read().split())
+    return pids
+
+
+def cpu_seconds(pids):
+    """User and system time so far, by the kernel's account."""
+    ticks = 0
+    for pid in pids:
+        fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / TICK
+
+
+def vendor(tieline, users):
+    """The port of a pretend vendor."""
+    port = free_port()
+    process = start([tieline, "simulate", "--users", str(users), "--listen", f"127.0.0.1:{port}"])
+    wait_for(port, process)
+    return port
+
+
+def gateway(tieline, config, base, more="", upstream="", env=None):
+    """A gateway in front of `base`, with its configuration in the file `config`: `more` are tables of it, `upstream`
+    lines of the upstream's. Its port, its admin port, its process."""
+    port, admin = free_port(), free_port()
+    digest = hashlib.sha256(b"legacy-demo-key").hexdigest()
+    with open(config, "w") as file:
+        file.write(
+            f'[server]\nlisten = "127.0.0.1:{port}"\n[admin]\nlisten = "127.0.0.1:{admin}"\n{more}\n'
+            f'[upstream.v]\ndialect = "voiso-v4"\nbase_url = "{base}"\n{upstream}\n'
+            f'[[caller]]\nname = "bench"\nlegacy_key = {{ digest = "sha256:{digest}" }}\n'
+            'upstream = "v"\nupstream_key = { env = "BENCH_V4_KEY" }\nsees = "everything"\n')
+    environment = dict(os.environ, BENCH_V4_KEY="v4-demo-key", **(env or {}))
+    process = start([tieline, "serve", "--config", config], env=environment)
+    wait_for(port, process)
+    wait_for(admin, process)
+    return port, admin, process
+
+
+def end():
+    """Ends all that was started."""
+    for process in started:
+        process.terminate()
+    while started:
+        process = started.pop()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def run(main):
+    """Runs it, and ends what it started, however it ends."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    try:
+        main()
+    finally:
+        end()
