@@ -41,7 +41,7 @@
 //! let deadline = Instant::now() + Duration::from_secs(25);
 //! let wish = Wish { fresh_for: Duration::from_secs(60), deadline };
 //! let body = match commons.begin(&question, wish).await {
-//!     Begun::Kept(body) => body,
+//!     Begun::Kept { body, .. } => body,
 //!     Begun::Failed(slug) => return println!("failed a moment ago: {slug:?}"),
 //!     Begun::Lead(lease) => {
 //!         let body = b"read from the upstream".to_vec();

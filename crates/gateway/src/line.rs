@@ -39,7 +39,7 @@ pub(crate) struct Line {
     pub(crate) key: Arc<Key>,
     pub(crate) pause: Arc<Pause>,
     /// What it shares with other replicas, where there are some.
-    pub(crate) common: Option<Common>,
+    pub(crate) common: Option<Arc<Common>>,
     pub(crate) answers: Arc<Answers>,
     pub(crate) pages: Option<Arc<Pages>>,
     /// What its lists may hold.
@@ -56,7 +56,8 @@ pub(crate) struct Line {
 
 impl fmt::Debug for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Line(to {})", self.upstream.name)
+        let with_others = if self.common.is_some() { ", with other replicas" } else { "" };
+        write!(f, "Line(to {}{with_others})", self.upstream.name)
     }
 }
 

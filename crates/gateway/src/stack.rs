@@ -40,6 +40,7 @@ use crate::legacy::beside::Beside;
 use crate::legacy::stream::{Answered, Asks, Streaming};
 use crate::legacy::{body as legacy_body, plan};
 use crate::line::common::Common;
+use crate::line::common::answers::CommonAnswers;
 use crate::line::credential;
 use crate::line::key::Key;
 use crate::line::lookup::GroupCache;
@@ -296,6 +297,8 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
     let metrics = || metrics.clone();
     let lookups = &config.lookups;
     let groups = GroupCache::default();
+    let common = |commons| Common::of(commons, config, caller, &upstream().settings);
+    let common = commons.map(common).map(Arc::new);
     let (joined, pause) = (Arc::<relate::JoinedLists>::default(), Arc::default());
     // A refused key sees nothing any more of what was kept for it.
     let (kept, known, related) = (Arc::clone(&answers), groups.clone(), Arc::clone(&joined));
@@ -359,6 +362,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
             visibility: visibility(),
             upstream: upstream(),
             joined,
+            common: common.clone(),
             metrics: metrics(),
         }))
         // A list that lost more than half of its users is read once more; fields that nobody has are told.
@@ -416,10 +420,19 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
     let readings = Stage::new(readings.layer(lists.clone()));
 
     // Equal requests share one reading; answers may be kept for a while.
-    let sharing = share::Share { answers: Arc::clone(&answers), deadline, metrics: metrics() };
+    let sharing = share::Share {
+        answers: Arc::clone(&answers),
+        deadline,
+        common: common.as_ref().map(|common| CommonAnswers {
+            common: Arc::clone(common),
+            upstream: upstream(),
+            fresh_for: config.cache.fresh_for,
+            has_roster: config.roster.is_some(),
+        }),
+        metrics: metrics(),
+    };
     let calls = Stage::new(layer(sharing).layer(readings.clone()));
     let (streams, upstream) = (Default::default(), upstream());
-    let common = commons.map(|commons| Common::of(commons, caller, &upstream.settings));
     Line {
         upstream,
         credential,

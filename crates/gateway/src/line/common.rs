@@ -1,20 +1,86 @@
-//! What one caller shares with the other replicas of this gateway. Must never share between callers: the scope holds
-//! the caller, its upstream and the digest of its key there.
+//! What one caller shares with the other replicas of this gateway: one reading for all, and values that outlive a
+//! restart. Must never share between callers, nor between configurations: the scope holds the caller, its upstream and
+//! the digest of its key there, and every question holds the fingerprint of what shapes the caller's answers.
 
-use commons::{Commons, Scope};
-use settings::{Caller, Upstream, UpstreamKey};
+pub(crate) mod answers;
+mod fingerprint;
+#[cfg(test)]
+mod tests;
+mod told;
+
+use std::time::Duration;
+
+use commons::{Begun, Commons, Finish, Lease, Scope, Wish};
+use limits::Aged;
+use settings::{Caller, Config, Upstream, UpstreamKey};
+use tokio::time::Instant;
+
+use crate::error::Error;
+
+/// Replicas that follow a reading look for its end ten times a second, so a value is stored at least for so long.
+const STORED_MIN: Duration = Duration::from_secs(5);
 
 /// See the module.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Common {
     pub(crate) commons: Commons,
     /// This caller at this upstream with this key: pauses, refusals and values of it.
     pub(crate) scope: Scope,
+    /// Of everything that shapes the caller's answers.
+    fingerprint: [u8; 32],
+    /// Larger values are not shared.
+    value_bytes_max: usize,
+    speaks: &'static dyn domain::upstream::Dialect,
+}
+
+/// A value that replicas share.
+pub(crate) trait Stored: Sized {
+    /// The value in at most so many bytes.
+    fn written(&self, bytes_max: usize) -> Option<Vec<u8>>;
+    /// The same value, whose reading began so long ago at another replica.
+    fn read(body: Vec<u8>, age: Duration) -> Option<Self>;
+    /// For how long it may be used at all.
+    fn lasts(&self) -> Duration {
+        Duration::MAX
+    }
+}
+
+/// What is asked of the others before something is read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) kind: &'static str,
+    /// What tells it from others of its kind.
+    pub(crate) words: &'a [u8],
+    /// How old it may be. Zero takes part in a reading that is under way, and takes nothing older.
+    pub(crate) fresh_for: Duration,
+    /// How long others may have use of it.
+    pub(crate) keep_for: Duration,
+    /// Half of the time until then is spent waiting for another replica.
+    pub(crate) deadline: Instant,
+}
+
+/// What was had.
+#[derive(Debug)]
+pub(crate) struct Had<V> {
+    pub(crate) value: V,
+    /// How old it is, if another replica read it.
+    pub(crate) elsewhere: Option<Duration>,
+}
+
+impl<V> From<Had<V>> for Aged<V> {
+    fn from(Had { value, elsewhere }: Had<V>) -> Self {
+        Aged { value, age: elsewhere.unwrap_or_default() }
+    }
 }
 
 impl Common {
     /// What a caller shares.
-    pub(crate) fn of(commons: &Commons, caller: &Caller, upstream: &Upstream) -> Self {
+    pub(crate) fn of(
+        commons: &Commons,
+        config: &Config,
+        caller: &Caller,
+        upstream: &Upstream,
+    ) -> Self {
         let key = match &caller.key {
             UpstreamKey::Bearer(value) => settings::digest(value.to_str().unwrap_or_default()),
             UpstreamKey::Client { id, secret } => {
@@ -27,6 +93,62 @@ impl Common {
             bytes.extend((part.len() as u64).to_be_bytes());
             bytes.extend(part);
         }
-        Common { commons: commons.clone(), scope: commons.scope(&bytes) }
+        Common {
+            commons: commons.clone(),
+            scope: commons.scope(&bytes),
+            fingerprint: fingerprint::of(config, caller, upstream),
+            value_bytes_max: config.commons.as_ref().map_or(0, |setup| setup.value_bytes_max),
+            speaks: upstream.dialect,
+        }
+    }
+
+    /// What another replica has read or reads just now; else what `read` reads, for all.
+    pub(crate) async fn read<V: Stored>(
+        &self,
+        wanted: Wanted<'_>,
+        read: impl Future<Output = Result<V, Error>>,
+    ) -> Result<Had<V>, Error> {
+        let here = |value| Had { value, elsewhere: None };
+        match self.begin(wanted).await {
+            Begun::Kept { body, age } => {
+                if let Some(value) = V::read(body, age) {
+                    return Ok(Had { value, elsewhere: Some(age) });
+                }
+            }
+            Begun::Failed(told) => {
+                if let Some(error) = told::heard(&told, self.speaks) {
+                    return Err(error);
+                }
+            }
+            Begun::Lead(lease) => {
+                let read = read.await;
+                self.finish(lease, wanted, read.as_ref());
+                return read.map(here);
+            }
+            Begun::Alone => {}
+        }
+        read.await.map(here)
+    }
+
+    async fn begin(&self, wanted: Wanted<'_>) -> Begun {
+        let parts = [wanted.kind.as_bytes(), &self.fingerprint[..], wanted.words];
+        let question = self.commons.question(&self.scope, &parts);
+        let wish = Wish { fresh_for: wanted.fresh_for, deadline: wanted.deadline };
+        self.commons.begin(&question, wish).await
+    }
+
+    fn finish<V: Stored>(&self, lease: Lease, wanted: Wanted<'_>, read: Result<&V, &Error>) {
+        let finish = match read {
+            Ok(value) => match value.written(self.value_bytes_max) {
+                Some(body) => {
+                    let keep_for = wanted.keep_for.max(STORED_MIN).min(value.lasts());
+                    Finish::Whole { body, keep_for }
+                }
+                // Those who wait would wait for each other, one behind the other, for nothing.
+                None => Finish::Failed(told::too_large()),
+            },
+            Err(error) => told::told(error).map_or(Finish::Nothing, Finish::Failed),
+        };
+        self.commons.finish(lease, finish);
     }
 }

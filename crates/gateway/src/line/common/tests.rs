@@ -1,0 +1,83 @@
+//! With one replica, and with a server that nobody can reach, everything is read here. What replicas say to each other
+//! is shown with real servers: `tests/outside/commons/values.sh`.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use commons::{SealKey, Setup};
+
+use super::*;
+
+const CONFIG: &str = r#"
+[upstream.ams]
+dialect = "voiso-v4"
+base_url = "http://127.0.0.1:9"
+[[caller]]
+name = "crm"
+legacy_key = { env = "LEGACY" }
+upstream = "ams"
+upstream_key = { env = "V4" }
+sees = "everything"
+"#;
+
+#[derive(Debug, PartialEq)]
+struct Text(String);
+
+impl Stored for Text {
+    fn written(&self, bytes_max: usize) -> Option<Vec<u8>> {
+        Some(self.0.clone().into_bytes()).filter(|body| body.len() <= bytes_max)
+    }
+
+    fn read(body: Vec<u8>, _: Duration) -> Option<Self> {
+        String::from_utf8(body).ok().map(Text)
+    }
+}
+
+/// What the caller shares in these commons.
+pub(super) fn common(commons: &Commons) -> Common {
+    let env = ["LEGACY", "V4"].map(|name| (name.to_owned(), format!("{name}-key")));
+    let config = Config::parse(CONFIG, "t.toml", &env).unwrap();
+    Common::of(commons, &config, &config.callers[0], &config.upstreams["ams"])
+}
+
+fn wanted(words: &[u8]) -> Wanted<'_> {
+    let deadline = Instant::now() + Duration::from_secs(25);
+    let (fresh_for, keep_for) = (Duration::from_secs(60), Duration::from_secs(60));
+    Wanted { kind: "answer", words, fresh_for, keep_for, deadline }
+}
+
+#[tokio::test]
+async fn without_others_everything_is_read_here() {
+    let unreachable = Setup::one("redis://127.0.0.1:9", SealKey::new([7; 32]), 4);
+    for commons in [Commons::one(), Commons::shared(&unreachable).unwrap()] {
+        let common = common(&commons);
+        let readings = AtomicU32::new(0);
+        let read = || async {
+            readings.fetch_add(1, Ordering::Relaxed);
+            Ok(Text("read".to_owned()))
+        };
+        for _ in 0..3 {
+            let had = common.read(wanted(b"all"), read()).await.unwrap();
+            assert_eq!((had.value, had.elsewhere), (Text("read".to_owned()), None));
+        }
+        assert_eq!(readings.load(Ordering::Relaxed), 3);
+        let failed = common.read::<Text>(wanted(b"all"), async { Err(Error::Redirect) }).await;
+        assert_eq!(failed.map(|had| had.value), Err(Error::Redirect));
+    }
+}
+
+#[tokio::test]
+async fn callers_keys_and_upstreams_have_scopes_of_their_own() {
+    let commons = Commons::one();
+    let scope = |from: &str, to: &str| {
+        let text = CONFIG.replacen(from, to, 1);
+        let env = ["LEGACY", "V4", "V5"].map(|name| (name.to_owned(), format!("{name}-key")));
+        let config = Config::parse(&text, "t.toml", &env).unwrap();
+        let common = Common::of(&commons, &config, &config.callers[0], &config.upstreams["ams"]);
+        format!("{:?}", common.scope)
+    };
+    let own = scope("", "");
+    assert_eq!(own, scope("", ""));
+    for (from, to) in [("\"crm\"", "\"bi\""), ("\"V4\"", "\"V5\""), ("0.1:9", "0.1:10")] {
+        assert_ne!(own, scope(from, to), "{to}");
+    }
+}
