@@ -315,7 +315,8 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
         client: client.clone(),
         key: Arc::clone(&key),
         metrics: metrics(),
-        token: Mutex::default(),
+        common: common.clone(),
+        tokens: Mutex::default(),
         failed: Default::default(),
     });
     let deadline = config.limits.request_deadline;
@@ -411,6 +412,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
     // Names to ids; below it a plan has no name left to look up.
     let readings = layer(lookup::Lookup {
         groups,
+        common: common.clone(),
         fresh_for: lookups.fresh_for,
         doubt_after: lookups.negative_for,
         groups_max: lookups.entries_max,

@@ -130,6 +130,14 @@ impl Common {
         read.await.map(here)
     }
 
+    /// Puts a value in the place of one that others would take otherwise. Where another replica reads, it does so.
+    pub(crate) async fn replace<V: Stored>(&self, wanted: Wanted<'_>, value: &V) {
+        let wanted = Wanted { fresh_for: Duration::ZERO, deadline: Instant::now(), ..wanted };
+        if let Begun::Lead(lease) = self.begin(wanted).await {
+            self.finish(lease, wanted, Ok(value));
+        }
+    }
+
     async fn begin(&self, wanted: Wanted<'_>) -> Begun {
         let parts = [wanted.kind.as_bytes(), &self.fingerprint[..], wanted.words];
         let question = self.commons.question(&self.scope, &parts);

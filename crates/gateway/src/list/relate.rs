@@ -165,6 +165,8 @@ impl Relate {
         let is_known = self.joined.of(RECORDS).is_under_way(ages);
         let needs = if is_known { RECORDS } else { needs };
         let kept = self.joined.of(needs);
+        // Who looks whether the upstream can be read must read it.
+        let common = self.common.as_ref().filter(|_| !call.behalf.wants_failed_rows);
         let read = |fresh_for| {
             let reading = Reading {
                 inner: inner.clone(),
@@ -174,7 +176,7 @@ impl Relate {
                 behalf: call.behalf.apart(),
                 metrics: self.metrics.clone(),
             };
-            let common = self.common.clone();
+            let common = common.cloned();
             async move {
                 let read = match common {
                     None => timeout(settings.deadline, reading.here(needs)).await,
@@ -192,7 +194,7 @@ impl Relate {
                 read
             }
         };
-        let Some(_) = &self.common else {
+        let Some(_) = &common else {
             let reading = kept.get(ages, || read(ages.fresh_for));
             return timeout_at(call.deadline, reading).await.unwrap_or(Err(Error::Deadline));
         };
@@ -370,5 +372,26 @@ impl Gaps {
         if is_missing {
             kind.missing.push(Arc::clone(id));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn joined_listings_are_the_same_at_another_replica() {
+        let text = r#"{"related":{"teams_of":{"7":[{"id":1,"name":"One"},{"id":"b","name":null}]},
+            "supervised_teams_of":{},"queues_of":{},"skills_of":{"7":[{"name":"A","level":3}]},
+            "caller_ids":{"c":{"id":"c","name":"Main"}}},"pages":78}"#;
+        let joined = <Joined as Stored>::read(text.into(), Duration::ZERO).unwrap();
+        assert_eq!((joined.pages, joined.related.teams_of(7).len()), (78, 2));
+        let body = joined.written(1 << 20).unwrap();
+        let again = <Joined as Stored>::read(body, Duration::ZERO).unwrap();
+        assert_eq!(again.pages, 78);
+        assert_eq!(again.related.teams_of(7), joined.related.teams_of(7));
+        assert_eq!(again.related.skills_of(7), joined.related.skills_of(7));
+        assert_eq!(again.related.caller_id("c"), joined.related.caller_id("c"));
+        assert_eq!(joined.written(10), None, "too large to be shared");
     }
 }
