@@ -8,17 +8,24 @@ mod fingerprint;
 mod tests;
 mod told;
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use commons::{Begun, Commons, Finish, Lease, Scope, Wish};
 use limits::Aged;
 use settings::{Caller, Config, Upstream, UpstreamKey};
 use tokio::time::Instant;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::Error;
 
 /// Replicas that follow a reading look for its end ten times a second, so a value is stored at least for so long.
 const STORED_MIN: Duration = Duration::from_secs(5);
+/// A value that was too large to be shared stays so for a while: nobody waits for another replica's in vain.
+const TOO_LARGE_FOR: Duration = Duration::from_secs(600);
+/// So many such values are remembered.
+const TOO_LARGE_MAX: usize = 256;
 
 /// See the module.
 #[derive(Debug)]
@@ -30,6 +37,8 @@ pub(crate) struct Common {
     fingerprint: [u8; 32],
     /// Larger values are not shared.
     value_bytes_max: usize,
+    /// What was larger, by kind and words, and when.
+    too_large: Mutex<HashMap<(&'static str, u64), Instant>>,
     speaks: &'static dyn domain::upstream::Dialect,
 }
 
@@ -97,6 +106,7 @@ impl Common {
             commons: commons.clone(),
             scope: commons.scope(&bytes),
             fingerprint: fingerprint::of(config, caller, upstream),
+            too_large: Mutex::default(),
             value_bytes_max: config.commons.as_ref().map_or(0, |setup| setup.value_bytes_max),
             speaks: upstream.dialect,
         }
@@ -109,6 +119,9 @@ impl Common {
         read: impl Future<Output = Result<V, Error>>,
     ) -> Result<Had<V>, Error> {
         let here = |value| Had { value, elsewhere: None };
+        if self.was_too_large(wanted) {
+            return read.await.map(here);
+        }
         match self.begin(wanted).await {
             Begun::Kept { body, age } => {
                 if let Some(value) = V::read(body, age) {
@@ -116,7 +129,9 @@ impl Common {
                 }
             }
             Begun::Failed(told) => {
-                if let Some(error) = told::heard(&told, self.speaks) {
+                if told == told::too_large() {
+                    self.note_too_large(wanted);
+                } else if let Some(error) = told::heard(&told, self.speaks) {
                     return Err(error);
                 }
             }
@@ -138,6 +153,21 @@ impl Common {
         }
     }
 
+    fn was_too_large(&self, wanted: Wanted<'_>) -> bool {
+        // Plain data, valid after any panic.
+        let too_large = self.too_large.lock().unwrap_or_else(PoisonError::into_inner);
+        let noted = too_large.get(&(wanted.kind, xxh3_64(wanted.words)));
+        noted.is_some_and(|then| then.elapsed() < TOO_LARGE_FOR)
+    }
+
+    fn note_too_large(&self, wanted: Wanted<'_>) {
+        let mut too_large = self.too_large.lock().unwrap_or_else(PoisonError::into_inner);
+        if too_large.len() >= TOO_LARGE_MAX {
+            too_large.clear();
+        }
+        too_large.insert((wanted.kind, xxh3_64(wanted.words)), Instant::now());
+    }
+
     async fn begin(&self, wanted: Wanted<'_>) -> Begun {
         let parts = [wanted.kind.as_bytes(), &self.fingerprint[..], wanted.words];
         let question = self.commons.question(&self.scope, &parts);
@@ -153,7 +183,10 @@ impl Common {
                     Finish::Whole { body, keep_for }
                 }
                 // Those who wait would wait for each other, one behind the other, for nothing.
-                None => Finish::Failed(told::too_large()),
+                None => {
+                    self.note_too_large(wanted);
+                    Finish::Failed(told::too_large())
+                }
             },
             Err(error) => told::told(error).map_or(Finish::Nothing, Finish::Failed),
         };

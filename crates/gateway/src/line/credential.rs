@@ -110,7 +110,9 @@ impl Credential {
         if let Some(refused) = refused {
             kept.refused = Some(refused.clone());
         }
-        let fetched = match &self.common {
+        // Who looks whether a token can be had must fetch one.
+        let common = self.common.as_ref().filter(|_| !behalf.wants_failed_rows);
+        let fetched = match common {
             None => self.fetched(behalf, &form).await,
             Some(common) => {
                 let refused = kept.refused.as_ref();

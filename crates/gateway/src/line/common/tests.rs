@@ -39,6 +39,22 @@ pub(super) fn common(commons: &Commons) -> Common {
     Common::of(commons, &config, &config.callers[0], &config.upstreams["ams"])
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_was_too_large_once_is_asked_of_nobody_for_a_while() {
+    let common = common(&Commons::one());
+    assert!(!common.was_too_large(wanted(b"all")));
+    common.note_too_large(wanted(b"all"));
+    assert!(common.was_too_large(wanted(b"all")));
+    assert!(!common.was_too_large(wanted(b"some")));
+    assert!(!common.was_too_large(Wanted { kind: "joined", ..wanted(b"all") }));
+    tokio::time::advance(TOO_LARGE_FOR).await;
+    assert!(!common.was_too_large(wanted(b"all")));
+    for number in 0..3 * TOO_LARGE_MAX {
+        common.note_too_large(wanted(&number.to_be_bytes()));
+    }
+    assert!(common.too_large.lock().unwrap().len() <= TOO_LARGE_MAX);
+}
+
 fn wanted(words: &[u8]) -> Wanted<'_> {
     let deadline = Instant::now() + Duration::from_secs(25);
     let (fresh_for, keep_for) = (Duration::from_secs(60), Duration::from_secs(60));
