@@ -8,6 +8,8 @@ pub(crate) mod credential;
 pub(crate) mod fail_fast;
 pub(crate) mod key;
 pub(crate) mod lookup;
+pub(crate) mod pace;
+pub(crate) mod pause;
 pub(crate) mod retry;
 pub(crate) mod send;
 pub(crate) mod share;
@@ -16,7 +18,7 @@ pub(crate) mod upstream;
 use std::fmt;
 use std::sync::Arc;
 
-use limits::{Pause, Share};
+use limits::Share;
 use tokio::time::Instant;
 
 use crate::cache::answers::{Answers, Given};
@@ -29,6 +31,9 @@ use crate::layer::{Below, Stage};
 use common::Common;
 use credential::Credential;
 use key::{Key, KeyState};
+#[cfg(test)]
+use pace::Pace;
+use pause::Pause;
 use upstream::Upstream;
 
 /// See the module.
@@ -38,6 +43,9 @@ pub(crate) struct Line {
     pub(crate) credential: Arc<Credential>,
     pub(crate) key: Arc<Key>,
     pub(crate) pause: Arc<Pause>,
+    /// At which pace its requests are sent, where there is one.
+    #[cfg(test)]
+    pub(crate) pace: Option<Arc<Pace>>,
     /// What it shares with other replicas, where there are some.
     pub(crate) common: Option<Common>,
     pub(crate) answers: Arc<Answers>,

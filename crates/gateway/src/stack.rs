@@ -43,6 +43,8 @@ use crate::line::common::Common;
 use crate::line::credential;
 use crate::line::key::Key;
 use crate::line::lookup::GroupCache;
+use crate::line::pace::Pace;
+use crate::line::pause::Pause;
 use crate::line::upstream::Upstream;
 use crate::line::{Line, authorize, fail_fast, lookup, retry, send, share};
 use crate::list::{exchange, expected, fan_out, gather, plausible, relate, remember, teams};
@@ -282,6 +284,8 @@ pub(crate) struct Parts<'a> {
     /// What the caller's lists may hold.
     pub(crate) share: Share,
     pub(crate) roster: Option<Roster>,
+    /// At which pace the caller's requests are sent, where there is one.
+    pub(crate) pace: Option<Arc<Pace>>,
     /// What replicas share, where there are several.
     pub(crate) commons: Option<&'a Commons>,
     pub(crate) metrics: &'a Metrics,
@@ -291,12 +295,14 @@ pub(crate) struct Parts<'a> {
 /// One caller's line, from a plan to the upstream and back.
 pub(crate) fn line(parts: Parts<'_>) -> Line {
     let Parts { config, caller, upstream, client, answers, pages, .. } = parts;
-    let Parts { share, roster, commons, metrics, exporter, .. } = parts;
+    let Parts { share, roster, pace, commons, metrics, exporter, .. } = parts;
+    let common = commons.map(|commons| Common::of(commons, caller, &upstream.settings));
     let upstream = || Arc::clone(upstream);
     let metrics = || metrics.clone();
     let lookups = &config.lookups;
     let groups = GroupCache::default();
-    let (joined, pause) = (Arc::<relate::JoinedLists>::default(), Arc::default());
+    let joined = Arc::<relate::JoinedLists>::default();
+    let pause = Arc::new(Pause::of(common.clone()));
     // A refused key sees nothing any more of what was kept for it.
     let (kept, known, related) = (Arc::clone(&answers), groups.clone(), Arc::clone(&joined));
     let kept_pages = pages.clone();
@@ -337,6 +343,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
     let retry = retry::Retry {
         upstream: upstream(),
         pause: Arc::clone(&pause),
+        pace: pace.clone(),
         repeats: Budget::new(CALLER_REPEATS_MIN),
         refused: Default::default(),
         metrics: metrics(),
@@ -380,6 +387,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
         .layer(layer(fan_out::FanOut {
             upstream: upstream(),
             pause: Arc::clone(&pause),
+            pace: pace.clone(),
             turns,
             share: share.clone(),
             wait_max,
@@ -419,12 +427,13 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
     let sharing = share::Share { answers: Arc::clone(&answers), deadline, metrics: metrics() };
     let calls = Stage::new(layer(sharing).layer(readings.clone()));
     let (streams, upstream) = (Default::default(), upstream());
-    let common = commons.map(|commons| Common::of(commons, caller, &upstream.settings));
     Line {
         upstream,
         credential,
         key,
         pause,
+        #[cfg(test)]
+        pace,
         common,
         answers,
         pages,

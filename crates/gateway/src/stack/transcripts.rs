@@ -87,6 +87,7 @@ fn retrying(state: &State) -> (Retrying, mock::Handle<Attempt, Response<Bytes>>)
     let retry = layer(Retry {
         upstream: Arc::clone(&line.upstream),
         pause: Arc::clone(&line.pause),
+        pace: line.pace.clone(),
         repeats: Budget::new(CALLER_REPEATS_MIN),
         refused: Refused::default(),
         metrics: state.metrics.clone(),
