@@ -71,17 +71,33 @@ impl fmt::Debug for Line {
 impl Line {
     /// The answer to a call: shared, kept, or read for it.
     pub(crate) async fn call(&self, call: Call) -> Result<Given, Error> {
+        self.heed();
         self.calls.ask(call).await
     }
 
     /// The answer to a call, read anew and kept for nobody.
     pub(crate) async fn read(&self, call: Call) -> Result<Whole, Error> {
+        self.heed();
         share::read(&self.readings, call, Instant::now()).await
     }
 
     /// One list in hub words.
     pub(crate) async fn list(&self, list: ListCall) -> Result<Listed, Error> {
+        self.heed();
         self.lists.ask(list).await
+    }
+
+    /// The answer to a call as it is read, with the rows that [`Call::oversize`] says.
+    pub(crate) async fn listed(&self, call: Call) -> Result<Listed, Error> {
+        self.heed();
+        self.readings.ask(call).await
+    }
+
+    /// What other replicas heard is known before anything kept is shown.
+    fn heed(&self) {
+        if self.common.is_some() {
+            self.key.heed();
+        }
     }
 
     /// What the upstream last said to the caller's key.

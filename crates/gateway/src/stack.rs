@@ -306,7 +306,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
     // A refused key sees nothing any more of what was kept for it.
     let (kept, known, related) = (Arc::clone(&answers), groups.clone(), Arc::clone(&joined));
     let kept_pages = pages.clone();
-    let key = Arc::new(Key::new(move || {
+    let key = Arc::new(Key::new(common.clone(), move || {
         kept.forget();
         kept_pages.iter().for_each(|pages| pages.forget());
         known.forget();
@@ -345,6 +345,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
         pause: Arc::clone(&pause),
         pace: pace.clone(),
         repeats: Budget::new(CALLER_REPEATS_MIN),
+        commons: commons.cloned(),
         refused: Default::default(),
         metrics: metrics(),
     };

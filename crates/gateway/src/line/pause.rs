@@ -55,3 +55,25 @@ impl Pause {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use commons::Commons;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn j19_a_pause_that_one_replica_was_told_holds_the_caller_at_another() {
+        let commons = Commons::one();
+        let common = Common { scope: commons.scope(b"crm"), commons };
+        let [here, there] = [(); 2].map(|()| Pause::of(Some(common.clone())));
+        let (began, second) = (Instant::now(), Duration::from_secs(1));
+        // One page of many was refused by chance.
+        there.extend(began + second);
+        assert_eq!((here.is_on(), there.until()), (false, Some(began + second)));
+        there.extend_for_all(5 * second);
+        assert_eq!(here.wait(began + 5 * second).await, Err(5 * second));
+        assert_eq!(here.wait(began + 6 * second).await, Ok(()));
+        assert_eq!((began.elapsed(), here.is_on()), (5 * second, false));
+    }
+}

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use commons::Commons;
 use http::{Response, StatusCode};
 use limits::Budget;
 use rand::RngExt;
@@ -44,6 +45,8 @@ pub(crate) struct Retry {
     pub(crate) pace: Option<Arc<Pace>>,
     /// How many of the caller's attempts may be repeats.
     pub(crate) repeats: Budget,
+    /// Each replica has its part of the budgets' least.
+    pub(crate) commons: Option<Commons>,
     pub(crate) refused: Refused,
     pub(crate) metrics: Metrics,
 }
@@ -152,8 +155,9 @@ impl Retry {
     /// Whether the budgets allow another attempt; the caller's first, so that one caller's failures leave
     /// the upstream's to others.
     fn may_repeat(&self) -> bool {
+        let replicas = self.commons.as_ref().map_or(1, Commons::replicas);
         for (whose, budget) in [("caller", &self.repeats), ("upstream", &self.upstream.repeats)] {
-            if !budget.take() {
+            if !budget.take(replicas) {
                 self.metrics.no_more_repeats(whose);
                 return false;
             }

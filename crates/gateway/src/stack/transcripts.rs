@@ -89,6 +89,7 @@ fn retrying(state: &State) -> (Retrying, mock::Handle<Attempt, Response<Bytes>>)
         pause: Arc::clone(&line.pause),
         pace: line.pace.clone(),
         repeats: Budget::new(CALLER_REPEATS_MIN),
+        commons: state.commons.clone(),
         refused: Refused::default(),
         metrics: state.metrics.clone(),
     });
