@@ -20,6 +20,7 @@ use crate::roll::{Outbox, Roll};
 use crate::scripts;
 use crate::seal::{Belief, Opened, Seal, Unbelieved};
 use crate::shapes::{Ask, BadSetup, Question, Setup, Taken, Wish};
+use crate::share::Outlook;
 use crate::shared::Shared;
 use crate::{Pace, shapes, turns};
 
@@ -90,10 +91,28 @@ impl Drop for Valkey {
 
 impl Shared {
     pub(crate) async fn take(&self, pace: &Pace, ask: Ask) -> Taken {
-        let (sent, asked, law) = {
+        let (sent, asked) = {
             let share = pace.share();
-            (share.now(), share.asked(ask), share.law())
+            (share.now(), share.asked(ask))
         };
+        match self.placed(pace, asked).await {
+            Some(answer) => pace.share().shared(sent, asked, answer),
+            None => pace.share().alone(self.roll.replicas(), ask),
+        }
+    }
+
+    /// When the next places are, without taking one.
+    pub(crate) async fn outlook(&self, pace: &Pace, ask: Ask) -> Outlook {
+        let asked = pace.share().asked(ask);
+        match self.placed(pace, asked).await {
+            Some(answer) => pace.share().look_shared(asked, answer),
+            None => pace.share().look_alone(self.roll.replicas(), ask),
+        }
+    }
+
+    /// The server's answer to a request for places.
+    async fn placed(&self, pace: &Pace, asked: law::Ask) -> Option<Answer> {
+        let law = pace.share().law();
         let numbers = [
             law.interval,
             law.burst,
@@ -107,24 +126,15 @@ impl Shared {
         .map(|number| number.to_string());
         let args: Vec<&[u8]> = numbers.iter().map(String::as_bytes).collect();
         let keys = [pace.key.as_str()];
-        let value =
-            self.control.run(&scripts::TAKE, &keys, &args, Call::of_request(self.budget)).await;
-        let answer = value.and_then(|value| {
-            let answer = answered(&value);
-            if answer.is_none() {
-                self.control.distrust(Fault::Answer);
-            }
-            answer
-        });
+        let call = Call::of_request(self.budget);
+        let value = self.control.run(&scripts::TAKE, &keys, &args, call).await?;
+        let answer = answered(&value);
         match answer {
-            Some(answer) => {
-                if answer.was_reset {
-                    self.faults.note(Fault::Clock);
-                }
-                pace.share().shared(sent, asked, answer)
-            }
-            None => pace.share().alone(self.roll.replicas(), ask),
+            None => self.control.distrust(Fault::Answer),
+            Some(answer) if answer.was_reset => self.faults.note(Fault::Clock),
+            Some(_) => {}
         }
+        answer
     }
 
     pub(crate) async fn begin(self: &Arc<Self>, question: &Question, wish: Wish) -> Begun {

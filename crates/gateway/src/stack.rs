@@ -40,11 +40,14 @@ use crate::legacy::beside::Beside;
 use crate::legacy::stream::{Answered, Asks, Streaming};
 use crate::legacy::{body as legacy_body, plan};
 use crate::line::common::Common;
-use crate::line::common::answers::CommonAnswers;
 use crate::line::credential;
 use crate::line::key::Key;
 use crate::line::lookup::GroupCache;
+use crate::line::pace::Pace;
+use crate::line::pause::Pause;
 use crate::line::upstream::Upstream;
+use crate::line::values::Values;
+use crate::line::values::answers::SharedAnswers;
 use crate::line::{Line, authorize, fail_fast, lookup, retry, send, share};
 use crate::list::{exchange, expected, fan_out, gather, plausible, relate, remember, teams};
 use crate::observe::metrics::Metrics;
@@ -283,6 +286,8 @@ pub(crate) struct Parts<'a> {
     /// What the caller's lists may hold.
     pub(crate) share: Share,
     pub(crate) roster: Option<Roster>,
+    /// At which pace the caller's requests are sent, where there is one.
+    pub(crate) pace: Option<Arc<Pace>>,
     /// What replicas share, where there are several.
     pub(crate) commons: Option<&'a Commons>,
     pub(crate) metrics: &'a Metrics,
@@ -292,18 +297,20 @@ pub(crate) struct Parts<'a> {
 /// One caller's line, from a plan to the upstream and back.
 pub(crate) fn line(parts: Parts<'_>) -> Line {
     let Parts { config, caller, upstream, client, answers, pages, .. } = parts;
-    let Parts { share, roster, commons, metrics, exporter, .. } = parts;
+    let Parts { share, roster, pace, commons, metrics, exporter, .. } = parts;
+    let common = commons.map(|commons| Common::of(commons, caller, &upstream.settings));
+    let values = |common| Arc::new(Values::of(common, config, caller, &upstream.settings));
+    let values = common.as_ref().map(values);
     let upstream = || Arc::clone(upstream);
     let metrics = || metrics.clone();
     let lookups = &config.lookups;
     let groups = GroupCache::default();
-    let common = |commons| Common::of(commons, config, caller, &upstream().settings);
-    let common = commons.map(common).map(Arc::new);
-    let (joined, pause) = (Arc::<relate::JoinedLists>::default(), Arc::default());
+    let joined = Arc::<relate::JoinedLists>::default();
+    let pause = Arc::new(Pause::of(common.clone()));
     // A refused key sees nothing any more of what was kept for it.
     let (kept, known, related) = (Arc::clone(&answers), groups.clone(), Arc::clone(&joined));
     let kept_pages = pages.clone();
-    let key = Arc::new(Key::new(move || {
+    let key = Arc::new(Key::new(common.clone(), move || {
         kept.forget();
         kept_pages.iter().for_each(|pages| pages.forget());
         known.forget();
@@ -315,7 +322,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
         client: client.clone(),
         key: Arc::clone(&key),
         metrics: metrics(),
-        common: common.clone(),
+        values: values.clone(),
         tokens: Mutex::default(),
         failed: Default::default(),
     });
@@ -341,7 +348,9 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
     let retry = retry::Retry {
         upstream: upstream(),
         pause: Arc::clone(&pause),
+        pace: pace.clone(),
         repeats: Budget::new(CALLER_REPEATS_MIN),
+        commons: commons.cloned(),
         refused: Default::default(),
         metrics: metrics(),
     };
@@ -363,7 +372,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
             visibility: visibility(),
             upstream: upstream(),
             joined,
-            common: common.clone(),
+            values: values.clone(),
             metrics: metrics(),
         }))
         // A list that lost more than half of its users is read once more; fields that nobody has are told.
@@ -385,6 +394,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
         .layer(layer(fan_out::FanOut {
             upstream: upstream(),
             pause: Arc::clone(&pause),
+            pace: pace.clone(),
             turns,
             share: share.clone(),
             wait_max,
@@ -412,7 +422,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
     // Names to ids; below it a plan has no name left to look up.
     let readings = layer(lookup::Lookup {
         groups,
-        common: common.clone(),
+        values: values.clone(),
         fresh_for: lookups.fresh_for,
         doubt_after: lookups.negative_for,
         groups_max: lookups.entries_max,
@@ -425,8 +435,8 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
     let sharing = share::Share {
         answers: Arc::clone(&answers),
         deadline,
-        common: common.as_ref().map(|common| CommonAnswers {
-            common: Arc::clone(common),
+        values: values.map(|values| SharedAnswers {
+            values,
             upstream: upstream(),
             fresh_for: config.cache.fresh_for,
             has_roster: config.roster.is_some(),
@@ -440,6 +450,8 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
         credential,
         key,
         pause,
+        #[cfg(test)]
+        pace,
         common,
         answers,
         pages,

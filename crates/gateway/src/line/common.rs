@@ -1,195 +1,42 @@
-//! What one caller shares with the other replicas of this gateway: one reading for all, and values that outlive a
-//! restart. Must never share between callers, nor between configurations: the scope holds the caller, its upstream and
-//! the digest of its key there, and every question holds the fingerprint of what shapes the caller's answers.
+//! What one caller shares with the other replicas of this gateway. Must never share between callers: the scope holds
+//! the caller, its upstream and the digest of its key there.
 
-pub(crate) mod answers;
-mod fingerprint;
-#[cfg(test)]
-mod tests;
-mod told;
-
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
-use commons::{Begun, Commons, Finish, Lease, Scope, Wish};
-use limits::Aged;
-use settings::{Caller, Config, Upstream, UpstreamKey};
-use tokio::time::Instant;
-use xxhash_rust::xxh3::xxh3_64;
-
-use crate::error::Error;
-
-/// Replicas that follow a reading look for its end ten times a second, so a value is stored at least for so long.
-const STORED_MIN: Duration = Duration::from_secs(5);
-/// A value that was too large to be shared stays so for a while: nobody waits for another replica's in vain.
-const TOO_LARGE_FOR: Duration = Duration::from_secs(600);
-/// So many such values are remembered.
-const TOO_LARGE_MAX: usize = 256;
+use commons::{Commons, Scope};
+use settings::{Caller, KeyDigest, Upstream, UpstreamKey};
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Common {
     pub(crate) commons: Commons,
     /// This caller at this upstream with this key: pauses, refusals and values of it.
     pub(crate) scope: Scope,
-    /// Of everything that shapes the caller's answers.
-    fingerprint: [u8; 32],
-    /// Larger values are not shared.
-    value_bytes_max: usize,
-    /// What was larger, by kind and words, and when.
-    too_large: Mutex<HashMap<(&'static str, u64), Instant>>,
-    speaks: &'static dyn domain::upstream::Dialect,
-}
-
-/// A value that replicas share.
-pub(crate) trait Stored: Sized {
-    /// The value in at most so many bytes.
-    fn written(&self, bytes_max: usize) -> Option<Vec<u8>>;
-    /// The same value, whose reading began so long ago at another replica.
-    fn read(body: Vec<u8>, age: Duration) -> Option<Self>;
-    /// For how long it may be used at all.
-    fn lasts(&self) -> Duration {
-        Duration::MAX
-    }
-}
-
-/// What is asked of the others before something is read.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Wanted<'a> {
-    pub(crate) kind: &'static str,
-    /// What tells it from others of its kind.
-    pub(crate) words: &'a [u8],
-    /// How old it may be. Zero takes part in a reading that is under way, and takes nothing older.
-    pub(crate) fresh_for: Duration,
-    /// How long others may have use of it.
-    pub(crate) keep_for: Duration,
-    /// Half of the time until then is spent waiting for another replica.
-    pub(crate) deadline: Instant,
-}
-
-/// What was had.
-#[derive(Debug)]
-pub(crate) struct Had<V> {
-    pub(crate) value: V,
-    /// How old it is, if another replica read it.
-    pub(crate) elsewhere: Option<Duration>,
-}
-
-impl<V> From<Had<V>> for Aged<V> {
-    fn from(Had { value, elsewhere }: Had<V>) -> Self {
-        Aged { value, age: elsewhere.unwrap_or_default() }
-    }
 }
 
 impl Common {
     /// What a caller shares.
-    pub(crate) fn of(
-        commons: &Commons,
-        config: &Config,
-        caller: &Caller,
-        upstream: &Upstream,
-    ) -> Self {
-        let key = match &caller.key {
-            UpstreamKey::Bearer(value) => settings::digest(value.to_str().unwrap_or_default()),
-            UpstreamKey::Client { id, secret } => {
-                settings::digest(&format!("{}:{}", id.expose(), secret.expose()))
-            }
-        };
-        // Told apart by their lengths, so that no name runs into the next.
-        let mut bytes = Vec::new();
-        for part in [caller.name.as_bytes(), upstream.base_url.as_bytes(), &key[..]] {
-            bytes.extend((part.len() as u64).to_be_bytes());
-            bytes.extend(part);
-        }
-        Common {
-            commons: commons.clone(),
-            scope: commons.scope(&bytes),
-            fingerprint: fingerprint::of(config, caller, upstream),
-            too_large: Mutex::default(),
-            value_bytes_max: config.commons.as_ref().map_or(0, |setup| setup.value_bytes_max),
-            speaks: upstream.dialect,
+    pub(crate) fn of(commons: &Commons, caller: &Caller, upstream: &Upstream) -> Self {
+        let (name, base) = (caller.name.as_bytes(), upstream.base_url.as_bytes());
+        let bytes = joined(&[name, base, &digest(&caller.key)]);
+        Common { commons: commons.clone(), scope: commons.scope(&bytes) }
+    }
+}
+
+/// Who a caller is at its upstream.
+pub(super) fn digest(key: &UpstreamKey) -> KeyDigest {
+    match key {
+        UpstreamKey::Bearer(value) => settings::digest(value.to_str().unwrap_or_default()),
+        UpstreamKey::Client { id, secret } => {
+            settings::digest(&format!("{}:{}", id.expose(), secret.expose()))
         }
     }
+}
 
-    /// What another replica has read or reads just now; else what `read` reads, for all.
-    pub(crate) async fn read<V: Stored>(
-        &self,
-        wanted: Wanted<'_>,
-        read: impl Future<Output = Result<V, Error>>,
-    ) -> Result<Had<V>, Error> {
-        let here = |value| Had { value, elsewhere: None };
-        if self.was_too_large(wanted) {
-            return read.await.map(here);
-        }
-        match self.begin(wanted).await {
-            Begun::Kept { body, age } => {
-                if let Some(value) = V::read(body, age) {
-                    return Ok(Had { value, elsewhere: Some(age) });
-                }
-            }
-            Begun::Failed(told) => {
-                if told == told::too_large() {
-                    self.note_too_large(wanted);
-                } else if let Some(error) = told::heard(&told, self.speaks) {
-                    return Err(error);
-                }
-            }
-            Begun::Lead(lease) => {
-                let read = read.await;
-                self.finish(lease, wanted, read.as_ref());
-                return read.map(here);
-            }
-            Begun::Alone => {}
-        }
-        read.await.map(here)
+/// Parts of a scope, each with its length before it, so that no name runs into the next.
+pub(super) fn joined(parts: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for part in parts {
+        bytes.extend((part.len() as u64).to_be_bytes());
+        bytes.extend(*part);
     }
-
-    /// Puts a value in the place of one that others would take otherwise. Where another replica reads, it does so.
-    pub(crate) async fn replace<V: Stored>(&self, wanted: Wanted<'_>, value: &V) {
-        let wanted = Wanted { fresh_for: Duration::ZERO, deadline: Instant::now(), ..wanted };
-        if let Begun::Lead(lease) = self.begin(wanted).await {
-            self.finish(lease, wanted, Ok(value));
-        }
-    }
-
-    fn was_too_large(&self, wanted: Wanted<'_>) -> bool {
-        // Plain data, valid after any panic.
-        let too_large = self.too_large.lock().unwrap_or_else(PoisonError::into_inner);
-        let noted = too_large.get(&(wanted.kind, xxh3_64(wanted.words)));
-        noted.is_some_and(|then| then.elapsed() < TOO_LARGE_FOR)
-    }
-
-    fn note_too_large(&self, wanted: Wanted<'_>) {
-        let mut too_large = self.too_large.lock().unwrap_or_else(PoisonError::into_inner);
-        if too_large.len() >= TOO_LARGE_MAX {
-            too_large.clear();
-        }
-        too_large.insert((wanted.kind, xxh3_64(wanted.words)), Instant::now());
-    }
-
-    async fn begin(&self, wanted: Wanted<'_>) -> Begun {
-        let parts = [wanted.kind.as_bytes(), &self.fingerprint[..], wanted.words];
-        let question = self.commons.question(&self.scope, &parts);
-        let wish = Wish { fresh_for: wanted.fresh_for, deadline: wanted.deadline };
-        self.commons.begin(&question, wish).await
-    }
-
-    fn finish<V: Stored>(&self, lease: Lease, wanted: Wanted<'_>, read: Result<&V, &Error>) {
-        let finish = match read {
-            Ok(value) => match value.written(self.value_bytes_max) {
-                Some(body) => {
-                    let keep_for = wanted.keep_for.max(STORED_MIN).min(value.lasts());
-                    Finish::Whole { body, keep_for }
-                }
-                // Those who wait would wait for each other, one behind the other, for nothing.
-                None => {
-                    self.note_too_large(wanted);
-                    Finish::Failed(told::too_large())
-                }
-            },
-            Err(error) => told::told(error).map_or(Finish::Nothing, Finish::Failed),
-        };
-        self.commons.finish(lease, finish);
-    }
+    bytes
 }

@@ -21,9 +21,9 @@ use transport::client::Client;
 use transport::{body, retry_after};
 use zeroize::Zeroizing;
 
-use super::common::{Common, Stored, Wanted};
 use super::key::{Key, KeyState};
 use super::upstream::Upstream;
+use super::values::{Stored, Values, Wanted};
 use crate::error::{Error, RETRY_AFTER_DEFAULT};
 use crate::layer::call::Behalf;
 use crate::observe::metrics::Metrics;
@@ -46,7 +46,7 @@ pub(crate) struct Credential {
     pub(crate) key: Arc<Key>,
     pub(crate) metrics: Metrics,
     /// Tokens that other replicas have fetched, where there are some.
-    pub(crate) common: Option<Arc<Common>>,
+    pub(crate) values: Option<Arc<Values>>,
     /// Held while a new one is fetched, so that there is one fetch at a time. A fetch that is dropped lets the
     /// next one begin.
     pub(crate) tokens: Mutex<Tokens>,
@@ -111,12 +111,12 @@ impl Credential {
             kept.refused = Some(refused.clone());
         }
         // Who looks whether a token can be had must fetch one.
-        let common = self.common.as_ref().filter(|_| !behalf.wants_failed_rows);
-        let fetched = match common {
+        let values = self.values.as_ref().filter(|_| !behalf.wants_failed_rows);
+        let fetched = match values {
             None => self.fetched(behalf, &form).await,
-            Some(common) => {
+            Some(values) => {
                 let refused = kept.refused.as_ref();
-                Box::pin(self.shared(common, behalf, &form, deadline, refused)).await
+                Box::pin(self.shared(values, behalf, &form, deadline, refused)).await
             }
         };
         if let Err(error) = &fetched {
@@ -142,7 +142,7 @@ impl Credential {
     /// The token that follows a refused one has a name by it, so that all replicas find the same.
     async fn shared(
         &self,
-        common: &Common,
+        values: &Values,
         behalf: &Behalf,
         form: &Form<'_>,
         deadline: Instant,
@@ -152,12 +152,12 @@ impl Credential {
         let words = digest.as_ref().map_or(&[][..], |digest| &digest[..]);
         let (fresh_for, keep_for) = (SHARED_FOR, Duration::MAX);
         let wanted = Wanted { kind: "token", words, fresh_for, keep_for, deadline };
-        let had = common.read(wanted, self.fetched(behalf, form)).await?;
+        let had = values.read(wanted, self.fetched(behalf, form)).await?;
         let token = had.value;
         if had.elsewhere.is_none() {
             if refused.is_some() {
                 // Those who never had the refused one ask without its name.
-                common.replace(Wanted { words: &[], ..wanted }, &token).await;
+                values.replace(Wanted { words: &[], ..wanted }, &token).await;
             }
             return Ok(token);
         }

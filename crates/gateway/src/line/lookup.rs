@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout};
 use crate::error::Error;
 use crate::layer::call::{Ask, Call, ListCall, Listed, RowsAsk};
 use crate::layer::{Answering, Around, Below};
-use crate::line::common::{Common, Stored, Wanted};
+use crate::line::values::{Stored, Values, Wanted};
 use crate::observe::metrics::Metrics;
 
 /// One value, since reading the users tells all groups.
@@ -50,7 +50,7 @@ pub(crate) struct Lookup {
     /// What is known of this caller's groups.
     pub(crate) groups: GroupCache,
     /// What other replicas know of them, where there are some.
-    pub(crate) common: Option<Arc<Common>>,
+    pub(crate) values: Option<Arc<Values>>,
     /// How long it is used.
     pub(crate) fresh_for: Duration,
     /// The youngest age at which what is known is doubted.
@@ -131,19 +131,19 @@ impl Lookup {
         }
         self.metrics.lookup("miss");
         let judged = known.as_ref().map(|(known, _)| known);
-        let Some(common) = &self.common else {
+        let Some(values) = &self.values else {
             let read = || self.reading(inner, call);
             return self.groups.another(judged, self.fresh_for, read).await;
         };
         let read = |judged: Option<&Arc<KnownGroups>>| {
             // What is judged is older than that, so that nothing else is taken than what was read behind it.
             let fresh_for = if judged.is_some() { self.doubt_after } else { self.fresh_for };
-            let (common, reading) = (Arc::clone(common), self.reading(inner, call));
+            let (values, reading) = (Arc::clone(values), self.reading(inner, call));
             let (keep_for, deadline) = (self.fresh_for, Instant::now() + self.deadline);
             async move {
                 let (kind, words) = ("groups", &[][..]);
                 let wanted = Wanted { kind, words, fresh_for, keep_for, deadline };
-                Ok(Aged::from(common.read(wanted, reading).await?))
+                Ok(Aged::from(values.read(wanted, reading).await?))
             }
         };
         let found = self.groups.another(judged, self.fresh_for, || read(judged)).await?;

@@ -13,7 +13,7 @@ use crate::cache::whole::Whole;
 use crate::error::Error;
 use crate::layer::call::{Call, Listed};
 use crate::layer::{Answering, Around, Below};
-use crate::line::common::answers::CommonAnswers;
+use crate::line::values::answers::SharedAnswers;
 use crate::observe::account::Source;
 use crate::observe::metrics::Metrics;
 
@@ -23,7 +23,7 @@ pub(crate) struct Share {
     /// How long a reading may take.
     pub(crate) deadline: Duration,
     /// Answers that other replicas have, where there are some.
-    pub(crate) common: Option<CommonAnswers>,
+    pub(crate) values: Option<SharedAnswers>,
     pub(crate) metrics: Metrics,
 }
 
@@ -42,9 +42,9 @@ impl Share {
         let (wants_fresh, asked) = (call.wants_fresh, Instant::now());
         let deadline = asked + self.deadline;
         let below = inner.clone();
-        let common = self.common.as_ref();
-        let others = common.and_then(|common| common.ask(&call));
-        let once_more = common.filter(|_| wants_fresh).map(|_| Box::new(call.clone()));
+        let values = self.values.as_ref();
+        let others = values.and_then(|values| values.ask(&call));
+        let once_more = values.filter(|_| wants_fresh).map(|_| Box::new(call.clone()));
         let given = self
             .answers
             // Boxed here, since a reading is moved about before it begins.

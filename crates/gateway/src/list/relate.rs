@@ -23,8 +23,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::error::Error;
 use crate::layer::call::{Ask, Behalf, ListCall, Listed};
 use crate::layer::{Answering, Around, Below};
-use crate::line::common::{Common, Stored, Wanted};
 use crate::line::upstream::Upstream;
+use crate::line::values::{Stored, Values, Wanted};
 use crate::observe::metrics::Metrics;
 
 /// Rounds of listings, each named by what the ones before told.
@@ -39,7 +39,7 @@ pub(crate) struct Relate {
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) joined: Arc<JoinedLists>,
     /// The joined listings of other replicas, where there are some.
-    pub(crate) common: Option<Arc<Common>>,
+    pub(crate) values: Option<Arc<Values>>,
     pub(crate) metrics: Metrics,
 }
 
@@ -166,7 +166,7 @@ impl Relate {
         let needs = if is_known { RECORDS } else { needs };
         let kept = self.joined.of(needs);
         // Who looks whether the upstream can be read must read it.
-        let common = self.common.as_ref().filter(|_| !call.behalf.wants_failed_rows);
+        let values = self.values.as_ref().filter(|_| !call.behalf.wants_failed_rows);
         let read = |fresh_for| {
             let reading = Reading {
                 inner: inner.clone(),
@@ -176,12 +176,12 @@ impl Relate {
                 behalf: call.behalf.apart(),
                 metrics: self.metrics.clone(),
             };
-            let common = common.cloned();
+            let values = values.cloned();
             async move {
-                let read = match common {
+                let read = match values {
                     None => timeout(settings.deadline, reading.here(needs)).await,
-                    Some(common) => {
-                        let read = reading.shared(needs, &common, fresh_for);
+                    Some(values) => {
+                        let read = reading.shared(needs, &values, fresh_for);
                         Box::pin(timeout(settings.deadline, read)).await
                     }
                 };
@@ -194,7 +194,7 @@ impl Relate {
                 read
             }
         };
-        let Some(_) = &common else {
+        let Some(_) = &values else {
             let reading = kept.get(ages, || read(ages.fresh_for));
             return timeout_at(call.deadline, reading).await.unwrap_or(Err(Error::Deadline));
         };
@@ -226,14 +226,14 @@ impl<S: Below<ListCall, Listed>> Reading<S> {
     async fn shared(
         &self,
         needs: Needs,
-        common: &Common,
+        values: &Values,
         fresh_for: Duration,
     ) -> Result<Aged<Joined>, Error> {
         let words = [u8::from(needs.records), u8::from(needs.teams)];
         let keep_for = self.upstream.settings.related.stale_max;
         let (kind, deadline) = ("joined", self.deadline);
         let wanted = Wanted { kind, words: &words, fresh_for, keep_for, deadline };
-        Ok(common.read(wanted, self.read(needs)).await?.into())
+        Ok(values.read(wanted, self.read(needs)).await?.into())
     }
 
     async fn here(&self, needs: Needs) -> Result<Aged<Joined>, Error> {

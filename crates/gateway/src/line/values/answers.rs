@@ -13,7 +13,7 @@ use domain::upstream::Shortcut;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::{Common, Stored, Wanted};
+use super::{Stored, Values, Wanted};
 use crate::cache::whole::Whole;
 use crate::error::Error;
 use crate::layer::call::Call;
@@ -21,8 +21,8 @@ use crate::line::upstream::Upstream;
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct CommonAnswers {
-    pub(crate) common: Arc<Common>,
+pub(crate) struct SharedAnswers {
+    pub(crate) values: Arc<Values>,
     pub(crate) upstream: Arc<Upstream>,
     /// How old an answer may be that another replica has read.
     pub(crate) fresh_for: Duration,
@@ -33,13 +33,13 @@ pub(crate) struct CommonAnswers {
 /// One question, on its way to the other replicas.
 #[derive(Debug)]
 pub(crate) struct Asked {
-    common: Arc<Common>,
+    values: Arc<Values>,
     words: String,
     fresh_for: Duration,
     keep_for: Duration,
 }
 
-impl CommonAnswers {
+impl SharedAnswers {
     /// What is asked of the others before a call; `None` where it is not shared. A look-up that costs the upstream
     /// one request costs no more when it is made again: asking the others would only add to it.
     pub(crate) fn ask(&self, call: &Call) -> Option<Box<Asked>> {
@@ -56,7 +56,7 @@ impl CommonAnswers {
         }
         let fresh_for = if call.wants_fresh { Duration::ZERO } else { self.fresh_for };
         Some(Box::new(Asked {
-            common: Arc::clone(&self.common),
+            values: Arc::clone(&self.values),
             words: words(call.endpoint.name(), &call.plan.filter),
             fresh_for,
             keep_for: self.fresh_for,
@@ -90,7 +90,7 @@ impl Asked {
         let &Asked { fresh_for, keep_for, .. } = self;
         let words = self.words.as_bytes();
         let wanted = Wanted { kind: "answer", words, fresh_for, keep_for, deadline };
-        Ok(self.common.read(wanted, read).await?.value)
+        Ok(self.values.read(wanted, read).await?.value)
     }
 }
 
@@ -141,6 +141,7 @@ mod tests {
 
     use super::*;
     use crate::layer::call::{Behalf, Listed};
+    use crate::line::common::Common;
 
     fn whole(rows: &[&str]) -> Whole {
         let parts = rows.iter().map(|row| Part::of(format!(",{row}").into_bytes())).collect();
@@ -183,16 +184,18 @@ upstream_key = { env = "V4" }
 sees = "everything"
 "#;
 
-    fn answers(dialect: &str, token: &str, has_roster: bool) -> CommonAnswers {
+    fn answers(dialect: &str, token: &str, has_roster: bool) -> SharedAnswers {
         let text = CONFIG.replace("DIALECT", dialect).replace("TOKEN", token);
         let env = [("LEGACY", "legacy-key"), ("V4", "id:secret")];
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let config = Config::parse(&text, "t.toml", &env).unwrap();
         let settings = &config.upstreams["one"];
-        let common = Common::of(&commons::Commons::one(), &config, &config.callers[0], settings);
-        let upstream = Arc::new(Upstream::new("one", settings, None));
+        let (commons, caller) = (commons::Commons::one(), &config.callers[0]);
+        let common = Common::of(&commons, caller, settings);
+        let values = Values::of(&common, &config, caller, settings);
+        let upstream = Arc::new(Upstream::new("one", settings));
         let fresh_for = Duration::from_secs(9);
-        CommonAnswers { common: Arc::new(common), upstream, fresh_for, has_roster }
+        SharedAnswers { values: Arc::new(values), upstream, fresh_for, has_roster }
     }
 
     fn call(path: &str, query: &str) -> Call {
@@ -222,7 +225,7 @@ sees = "everything"
             ("email=a@example.com", false, true),
             ("sip_account=a", false, false),
         ] {
-            let is_shared = |answers: &CommonAnswers| answers.ask(&call(USERS, query)).is_some();
+            let is_shared = |answers: &SharedAnswers| answers.ask(&call(USERS, query)).is_some();
             assert_eq!(is_shared(&voiso), is_shared_over_voiso, "{query} over Voiso");
             assert_eq!(is_shared(&vonage), is_shared_over_vonage, "{query} over Vonage");
         }

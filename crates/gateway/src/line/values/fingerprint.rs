@@ -41,6 +41,7 @@ fn of_upstream(print: &mut Print, upstream: &Upstream) {
         pages_in_flight_max: _,
         requests_in_flight_max: _,
         requests_per_minute_max: _,
+        pace: _,
         connect_timeout: _,
         attempt_timeout: _,
         connection_age_max: _,

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use commons::{SealKey, Setup};
+use commons::{Commons, SealKey, Setup};
 
 use super::*;
 
@@ -33,26 +33,27 @@ impl Stored for Text {
 }
 
 /// What the caller shares in these commons.
-pub(super) fn common(commons: &Commons) -> Common {
+fn values(commons: &Commons) -> Values {
     let env = ["LEGACY", "V4"].map(|name| (name.to_owned(), format!("{name}-key")));
     let config = Config::parse(CONFIG, "t.toml", &env).unwrap();
-    Common::of(commons, &config, &config.callers[0], &config.upstreams["ams"])
+    let (caller, upstream) = (&config.callers[0], &config.upstreams["ams"]);
+    Values::of(&Common::of(commons, caller, upstream), &config, caller, upstream)
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_was_too_large_once_is_asked_of_nobody_for_a_while() {
-    let common = common(&Commons::one());
-    assert!(!common.was_too_large(wanted(b"all")));
-    common.note_too_large(wanted(b"all"));
-    assert!(common.was_too_large(wanted(b"all")));
-    assert!(!common.was_too_large(wanted(b"some")));
-    assert!(!common.was_too_large(Wanted { kind: "joined", ..wanted(b"all") }));
+    let values = values(&Commons::one());
+    assert!(!values.was_too_large(wanted(b"all")));
+    values.note_too_large(wanted(b"all"));
+    assert!(values.was_too_large(wanted(b"all")));
+    assert!(!values.was_too_large(wanted(b"some")));
+    assert!(!values.was_too_large(Wanted { kind: "joined", ..wanted(b"all") }));
     tokio::time::advance(TOO_LARGE_FOR).await;
-    assert!(!common.was_too_large(wanted(b"all")));
+    assert!(!values.was_too_large(wanted(b"all")));
     for number in 0..3 * TOO_LARGE_MAX {
-        common.note_too_large(wanted(&number.to_be_bytes()));
+        values.note_too_large(wanted(&number.to_be_bytes()));
     }
-    assert!(common.too_large.lock().unwrap().len() <= TOO_LARGE_MAX);
+    assert!(values.too_large.lock().unwrap().len() <= TOO_LARGE_MAX);
 }
 
 fn wanted(words: &[u8]) -> Wanted<'_> {
@@ -65,18 +66,18 @@ fn wanted(words: &[u8]) -> Wanted<'_> {
 async fn without_others_everything_is_read_here() {
     let unreachable = Setup::one("redis://127.0.0.1:9", SealKey::new([7; 32]), 4);
     for commons in [Commons::one(), Commons::shared(&unreachable).unwrap()] {
-        let common = common(&commons);
+        let values = values(&commons);
         let readings = AtomicU32::new(0);
         let read = || async {
             readings.fetch_add(1, Ordering::Relaxed);
             Ok(Text("read".to_owned()))
         };
         for _ in 0..3 {
-            let had = common.read(wanted(b"all"), read()).await.unwrap();
+            let had = values.read(wanted(b"all"), read()).await.unwrap();
             assert_eq!((had.value, had.elsewhere), (Text("read".to_owned()), None));
         }
         assert_eq!(readings.load(Ordering::Relaxed), 3);
-        let failed = common.read::<Text>(wanted(b"all"), async { Err(Error::Redirect) }).await;
+        let failed = values.read::<Text>(wanted(b"all"), async { Err(Error::Redirect) }).await;
         assert_eq!(failed.map(|had| had.value), Err(Error::Redirect));
     }
 }
@@ -88,7 +89,7 @@ async fn callers_keys_and_upstreams_have_scopes_of_their_own() {
         let text = CONFIG.replacen(from, to, 1);
         let env = ["LEGACY", "V4", "V5"].map(|name| (name.to_owned(), format!("{name}-key")));
         let config = Config::parse(&text, "t.toml", &env).unwrap();
-        let common = Common::of(&commons, &config, &config.callers[0], &config.upstreams["ams"]);
+        let common = Common::of(&commons, &config.callers[0], &config.upstreams["ams"]);
         format!("{:?}", common.scope)
     };
     let own = scope("", "");
