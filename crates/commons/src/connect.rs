@@ -254,8 +254,34 @@ fn certificates(authorities: &[u8]) -> TlsCertificates {
     TlsCertificates { client_tls: None, root_cert: Some(authorities.to_vec()) }
 }
 
+impl Setup {
+    /// Whether it can be meant. Nothing is connected.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be meant; the first such thing.
+    pub fn check(&self) -> Result<(), BadSetup> {
+        let is_named =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+        if self.name.is_empty() || self.name.len() > 64 || !self.name.bytes().all(is_named) {
+            return Err(BadSetup::Name);
+        }
+        if self.addresses.is_empty() {
+            return Err(BadSetup::NoAddress);
+        }
+        for (addresses, bad) in
+            [(&self.addresses, BadSetup::Address), (&self.values_at, BadSetup::ValuesAddress)]
+        {
+            if addresses.iter().any(|address| parsed(address).is_err()) {
+                return Err(bad);
+            }
+        }
+        trusting(self.authorities.as_deref()).map(drop).ok_or(BadSetup::Authorities)
+    }
+}
+
 /// An address with a host and a port and nothing else: no user, password, database or way around TLS.
-pub(crate) fn parsed(address: &str) -> Result<ConnectionAddr, BadSetup> {
+fn parsed(address: &str) -> Result<ConnectionAddr, BadSetup> {
     let rest = SCHEMES.iter().find_map(|scheme| address.strip_prefix(scheme));
     let rest = rest.ok_or(BadSetup::Address)?;
     if rest.contains(['@', '/', '?', '#', ' ']) || !rest.contains(':') {

@@ -53,7 +53,8 @@ pub struct Answer {
 impl Law {
     /// The law of an interval and a burst, brought within what the arithmetic can hold.
     pub fn new(interval: Duration, burst: Duration) -> Self {
-        let interval = micros(interval).clamp(1, HORIZON_MAX);
+        // Rounded up: a shorter interval would let one more request into a long window.
+        let interval = micros(interval + Duration::from_nanos(999)).clamp(1, HORIZON_MAX);
         Law { interval, burst: micros(burst).min(HORIZON_MAX) }
     }
 
@@ -77,6 +78,28 @@ impl Law {
         let first = place.cast_signed() - now.cast_signed();
         let ahead = store.unwrap_or(place).saturating_sub(now);
         (Answer { is_taken, first, ahead, was_reset }, store)
+    }
+
+    /// Whether so many places after a first one lie within a horizon, if nothing is sent before `pause`. If not, after
+    /// how long they could if there were no others; nothing if they never could.
+    pub(crate) fn fits(
+        self,
+        first: i64,
+        pause: u64,
+        requests: u64,
+        horizon: u64,
+    ) -> Result<(), Option<u64>> {
+        let length = self.interval.saturating_mul(requests.saturating_sub(1));
+        let last = (i128::from(first) + i128::from(length)).max(i128::from(pause));
+        if last < i128::from(horizon) {
+            return Ok(());
+        }
+        // With all places free, it would still not fit.
+        if length >= self.burst.saturating_add(horizon) {
+            return Err(None);
+        }
+        let wait = last - i128::from(horizon) + i128::from(self.interval);
+        Err(u64::try_from(wait).ok())
     }
 
     /// From now to each place of an answer, in order.

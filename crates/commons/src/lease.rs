@@ -31,8 +31,13 @@ const FAILURE_MAX: usize = 256;
 /// How a question begins.
 #[derive(Debug)]
 pub enum Begun {
-    /// Another replica has read it, and this is its body.
-    Kept(Vec<u8>),
+    /// Another replica has read it.
+    Kept {
+        /// What it read.
+        body: Vec<u8>,
+        /// How long ago that reading began: what is taken from others is not young again.
+        age: Duration,
+    },
     /// Another replica's reading failed within the last second, and this says how.
     Failed(Vec<u8>),
     /// Read it yourself; others wait. Give the lease to `finish`.

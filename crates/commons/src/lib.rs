@@ -41,7 +41,7 @@
 //! let deadline = Instant::now() + Duration::from_secs(25);
 //! let wish = Wish { fresh_for: Duration::from_secs(60), deadline };
 //! let body = match commons.begin(&question, wish).await {
-//!     Begun::Kept(body) => body,
+//!     Begun::Kept { body, .. } => body,
 //!     Begun::Failed(slug) => return println!("failed a moment ago: {slug:?}"),
 //!     Begun::Lead(lease) => {
 //!         let body = b"read from the upstream".to_vec();
@@ -72,7 +72,7 @@
 //! commons.tell(&scope, News::Refusal(Duration::from_secs(60)));
 //! assert!(scope.refused_until().is_some() && scope.epoch() != epoch);
 //! // A floor of repeats for each replica.
-//! let floor = (30 / commons.standing().replicas).max(3);
+//! let floor = (30 / commons.replicas()).max(3);
 //! # assert_eq!(floor, 30);
 //! # }
 //! ```
@@ -99,6 +99,7 @@ mod valkey;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 pub use lease::{Begun, Lease};
@@ -110,6 +111,7 @@ pub use shapes::{
     Ask, BadSetup, Finish, Mode, News, Password, Question, Rate, Scope, Setup, Standing, Taken,
     Wish,
 };
+pub use share::Outlook;
 use share::Share;
 use valkey::Valkey;
 
@@ -182,7 +184,7 @@ impl Commons {
     pub fn pace(&self, scope: &[u8], rate: Rate) -> Pace {
         let code = self.inner.names.code(About::Pace, &[scope]);
         let key = self.inner.names.key(&names::hex(&code), "n");
-        Pace { key, share: Mutex::new(Share::new(rate.law)) }
+        Pace { key, share: Mutex::new(Share::new(rate.law())) }
     }
 
     /// The scope of any bytes. Everybody who asks for the same bytes gets the same one. They must hold everything
@@ -205,6 +207,15 @@ impl Commons {
         match &self.inner.sharing {
             Sharing::Local(local) => local.take(pace, ask),
             Sharing::Valkey(valkey) => valkey.shared.take(pace, ask).await,
+        }
+    }
+
+    /// When the next places of a pace are, if nothing is sent before `start`. It takes none.
+    pub async fn look(&self, pace: &Pace, start: Instant) -> Outlook {
+        let ask = Ask { not_before: Some(start), only_look: true, ..Ask::places(1, start) };
+        match &self.inner.sharing {
+            Sharing::Local(local) => local.look(pace, ask),
+            Sharing::Valkey(valkey) => valkey.shared.outlook(pace, ask).await,
         }
     }
 
@@ -233,6 +244,14 @@ impl Commons {
                 }
                 valkey.shared.outbox.put(scope.clone(), news);
             }
+        }
+    }
+
+    /// How many replicas there are, as far as is known; at least one.
+    pub fn replicas(&self) -> u32 {
+        match &self.inner.sharing {
+            Sharing::Local(_) => 1,
+            Sharing::Valkey(valkey) => valkey.shared.roll.replicas(),
         }
     }
 

@@ -4,6 +4,7 @@ use crate::Pace;
 use crate::lease::Begun;
 use crate::news::LASTS_MAX;
 use crate::shapes::{Ask, News, Scope, Standing, Taken};
+use crate::share::Outlook;
 
 /// See the module.
 pub(crate) struct Local;
@@ -11,6 +12,10 @@ pub(crate) struct Local;
 impl Local {
     pub(crate) fn take(&self, pace: &Pace, ask: Ask) -> Taken {
         pace.share().only(ask)
+    }
+
+    pub(crate) fn look(&self, pace: &Pace, ask: Ask) -> Outlook {
+        pace.share().look_only(ask)
     }
 
     /// Equal requests of one process share a reading elsewhere, so that there is nobody to wait for here.

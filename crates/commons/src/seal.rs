@@ -71,6 +71,14 @@ pub(crate) struct Belief {
     pub(crate) token: u64,
 }
 
+/// A value that is believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Opened {
+    pub(crate) body: Vec<u8>,
+    /// Since its reading began.
+    pub(crate) age: Duration,
+}
+
 /// Why a value is not believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unbelieved {
@@ -142,7 +150,7 @@ impl Seal {
         name: &str,
         belief: Belief,
         envelope: Vec<u8>,
-    ) -> Result<Vec<u8>, Unbelieved> {
+    ) -> Result<Opened, Unbelieved> {
         if envelope.first() != Some(&FORMAT) {
             return Err(Unbelieved::Foreign);
         }
@@ -171,7 +179,11 @@ impl Seal {
             return Err(Unbelieved::Foreign);
         }
         let body = zstd::bulk::decompress(packed, length).map_err(|_| Unbelieved::Unopened)?;
-        if body.len() == length { Ok(body) } else { Err(Unbelieved::Unopened) }
+        if body.len() != length {
+            return Err(Unbelieved::Unopened);
+        }
+        let age = belief.now.duration_since(stamp.read_at).unwrap_or_default();
+        Ok(Opened { body, age })
     }
 }
 
@@ -229,7 +241,8 @@ mod tests {
         let (seal, body) = (seal(), b"joined listings ".repeat(500));
         let value = seal.seal("scope", "name", stamp(), &body).unwrap();
         assert!(value.len() < 200, "{} bytes", value.len());
-        assert_eq!(seal.open("scope", "name", belief(0), value.clone()), Ok(body.clone()));
+        let opened = Opened { body: body.clone(), age: Duration::ZERO };
+        assert_eq!(seal.open("scope", "name", belief(0), value.clone()), Ok(opened));
         let unopened = Err(Unbelieved::Unopened);
         assert_eq!(seal.open("scope", "other", belief(0), value.clone()), unopened);
         assert_eq!(seal.open("other", "name", belief(0), value.clone()), unopened);
@@ -244,10 +257,11 @@ mod tests {
         let seal = seal();
         let value = seal.seal("scope", "name", stamp(), b"body").unwrap();
         let open = |belief| seal.open("scope", "name", belief, value.clone());
-        assert!(open(belief(65)).is_ok());
+        let opened = Opened { body: b"body".to_vec(), age: Duration::from_secs(65) };
+        assert_eq!(open(belief(65)), Ok(opened));
         let outdated = Err(Unbelieved::Outdated);
         assert_eq!(open(belief(66)), outdated);
-        assert!(open(belief(-5)).is_ok());
+        assert_eq!(open(belief(-5)).map(|opened| opened.age), Ok(Duration::ZERO));
         assert_eq!(open(belief(-6)), outdated, "a clock an hour ahead must not make values last");
         assert_eq!(open(Belief { generation: 6, ..belief(0) }), outdated);
         assert_eq!(open(Belief { generation: 0, ..belief(0) }), outdated);
@@ -259,7 +273,8 @@ mod tests {
         let (old, new) = (SealKey::new([7; 32]), SealKey::new([8; 32]));
         let value = seal().seal("scope", "name", stamp(), b"body").unwrap();
         let rotated = Seal::new(&new, std::slice::from_ref(&old), 1 << 20);
-        assert_eq!(rotated.open("scope", "name", belief(0), value), Ok(b"body".to_vec()));
+        let opened = rotated.open("scope", "name", belief(0), value);
+        assert_eq!(opened.map(|opened| opened.body), Ok(b"body".to_vec()));
         let value = rotated.seal("scope", "name", stamp(), b"body").unwrap();
         assert_eq!(seal().open("scope", "name", belief(0), value), Err(Unbelieved::Foreign));
     }

@@ -8,32 +8,41 @@ use std::time::Duration;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use crate::connect::parsed;
 use crate::law::Law;
 use crate::seal::SealKey;
-use crate::stream::trusting;
 
 /// How often something may be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    pub(crate) law: Law,
+    /// Between two requests, where nothing was saved up.
+    pub interval: Duration,
+    /// A quiet time saves up as many requests as fit into this.
+    pub burst: Duration,
 }
 
 impl Rate {
     /// So many requests a minute, spread evenly, after a quiet time as many at once as fit into `burst`. A minute
     /// may see that many more: what the burst saved up, and then its own.
     pub fn sustained(per_minute: u32, burst: Duration) -> Self {
-        let interval = Duration::from_secs(60) / per_minute.max(1);
-        Rate { law: Law::new(interval, burst) }
+        Rate { interval: MINUTE / per_minute.max(1), burst }
     }
 
     /// No minute sees more than so many requests, wherever it begins; a burst of three seconds leaves 95 percent of
     /// them usable.
     pub fn every_minute(per_minute: u32, burst: Duration) -> Self {
-        let interval = (Duration::from_secs(60) + burst) / per_minute.saturating_sub(1).max(1);
-        Rate { law: Law::new(interval, burst) }
+        match per_minute.saturating_sub(1) {
+            // One request has nothing that it could be spread with, so the minute itself must be over.
+            0 => Rate { interval: MINUTE + Duration::from_millis(1), burst: Duration::ZERO },
+            others => Rate { interval: (MINUTE + burst) / others, burst },
+        }
+    }
+
+    pub(crate) fn law(self) -> Law {
+        Law::new(self.interval, self.burst)
     }
 }
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// A request for places in a pace.
 #[derive(Clone, Copy, Debug)]
@@ -285,30 +294,6 @@ impl Setup {
             call_timeout: Duration::from_millis(20),
             value_bytes_max: 4 << 20,
         }
-    }
-
-    /// Whether it can be meant. Nothing is connected.
-    ///
-    /// # Errors
-    ///
-    /// What cannot be meant; the first such thing.
-    pub fn check(&self) -> Result<(), BadSetup> {
-        let is_named =
-            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
-        if self.name.is_empty() || self.name.len() > 64 || !self.name.bytes().all(is_named) {
-            return Err(BadSetup::Name);
-        }
-        if self.addresses.is_empty() {
-            return Err(BadSetup::NoAddress);
-        }
-        for (addresses, bad) in
-            [(&self.addresses, BadSetup::Address), (&self.values_at, BadSetup::ValuesAddress)]
-        {
-            if addresses.iter().any(|address| parsed(address).is_err()) {
-                return Err(bad);
-            }
-        }
-        trusting(self.authorities.as_deref()).map(drop).ok_or(BadSetup::Authorities)
     }
 }
 

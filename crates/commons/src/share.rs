@@ -123,8 +123,7 @@ impl Share {
     /// The own share among so many replicas.
     pub(crate) fn alone(&mut self, replicas: u32, ask: Ask) -> Taken {
         let now = self.now();
-        let interval = self.law.interval.saturating_mul(u64::from(replicas.max(1)));
-        let law = Law { interval: interval.min(law::HORIZON_MAX), burst: 0 };
+        let law = self.law_alone(replicas);
         let asked = law::Ask { known: 0, ..self.asked(ask) };
         // All replicas begin to be alone at once, but not in step.
         let first = || self.number.max(now) + rand::random_range(0..law.interval);
@@ -143,6 +142,34 @@ impl Share {
         } else {
             full(answer)
         }
+    }
+
+    fn law_alone(&self, replicas: u32) -> Law {
+        let interval = self.law.interval.saturating_mul(u64::from(replicas.max(1)));
+        Law { interval: interval.min(law::HORIZON_MAX), burst: 0 }
+    }
+
+    /// What the server's answer to a look says.
+    pub(crate) fn look_shared(&mut self, asked: law::Ask, answer: Answer) -> Outlook {
+        self.number = self.now() + answer.ahead.min(law::HORIZON_MAX);
+        Outlook { at: Instant::now(), law: self.law, first: answer.first, pause: asked.pause }
+    }
+
+    /// What the own share among so many replicas says.
+    pub(crate) fn look_alone(&self, replicas: u32, ask: Ask) -> Outlook {
+        let next = self.own.unwrap_or(self.number.max(self.now()));
+        self.looked(self.law_alone(replicas), next, ask)
+    }
+
+    /// What the pace of a process without replicas says.
+    pub(crate) fn look_only(&self, ask: Ask) -> Outlook {
+        self.looked(self.law, self.own.unwrap_or(0), ask)
+    }
+
+    fn looked(&self, law: Law, next: u64, ask: Ask) -> Outlook {
+        let asked = law::Ask { known: 0, was_alone: false, ..self.asked(ask) };
+        let (answer, _) = law.take(Some(next), self.now(), asked);
+        Outlook { at: Instant::now(), law, first: answer.first, pause: asked.pause }
     }
 
     /// The pace of a process without replicas, which begins with its burst saved up.
@@ -175,6 +202,31 @@ impl Share {
 
     fn at(&self, then: Instant) -> u64 {
         ORIGIN + law::micros(then.saturating_duration_since(self.base))
+    }
+}
+
+/// The wait that is told for a list that never fits: the longest that is ever told.
+const NEVER: Duration = Duration::from_secs(3600);
+
+/// When the next places of a pace are, as far as was known when somebody looked.
+#[derive(Clone, Copy, Debug)]
+pub struct Outlook {
+    at: Instant,
+    law: Law,
+    first: i64,
+    pause: u64,
+}
+
+impl Outlook {
+    /// Whether so many requests would have places before a deadline.
+    ///
+    /// # Errors
+    ///
+    /// They would not: after how long they would, if there were no others.
+    pub fn admits(&self, requests: u64, deadline: Instant) -> Result<(), Duration> {
+        let horizon = law::micros(deadline.saturating_duration_since(self.at));
+        let told = |wait: Option<u64>| wait.map_or(NEVER, Duration::from_micros).min(NEVER);
+        self.law.fits(self.first, self.pause, requests, horizon).map_err(told)
     }
 }
 
@@ -231,6 +283,37 @@ mod tests {
             share.asked(ask(1, 60)).was_alone,
             "the server must learn that nothing was saved up"
         );
+    }
+
+    /// Whether so many places come within 25 seconds, of which some may be a pause.
+    fn fits(share: &Share, requests: u64, pause: u32) -> Result<(), u64> {
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        let ask = Ask { not_before: Some(now + second * pause), ..ask(1, 0) };
+        let admits = share.look_only(ask).admits(requests, now + 25 * second);
+        admits.map_err(|wait| wait.as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_that_cannot_finish_is_told_when_it_could() {
+        let mut share = share(1_000, 15_000);
+        // 15 places are saved up, 25 more come in time.
+        assert_eq!((fits(&share, 40, 0), fits(&share, 41, 0)), (Ok(()), Err(3600)));
+        waits(share.only(ask(15, 25)));
+        assert_eq!((fits(&share, 25, 0), fits(&share, 40, 0)), (Ok(()), Err(15)));
+        tokio::time::sleep(Duration::from_secs(14)).await;
+        assert_eq!(fits(&share, 40, 0), Err(1));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(fits(&share, 40, 0), Ok(()));
+        // A pause takes its time, but its places are not lost.
+        assert_eq!((fits(&share, 30, 10), fits(&share, 40, 10)), (Ok(()), Err(10)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn alone_a_list_must_fit_into_the_own_share() {
+        let outlook = share(1_000, 15_000).look_alone(4, ask(1, 0));
+        let deadline = Instant::now() + Duration::from_secs(25);
+        assert_eq!(outlook.admits(7, deadline), Ok(()));
+        assert_eq!(outlook.admits(8, deadline), Err(NEVER), "a place every four seconds");
     }
 
     #[tokio::test(start_paused = true)]

@@ -18,8 +18,9 @@ use crate::names::{Names, hex};
 use crate::news::Scopes;
 use crate::roll::{Outbox, Roll};
 use crate::scripts;
-use crate::seal::{Belief, Seal, Unbelieved};
+use crate::seal::{Belief, Opened, Seal, Unbelieved};
 use crate::shapes::{Ask, BadSetup, Question, Setup, Taken, Wish};
+use crate::share::Outlook;
 use crate::shared::Shared;
 use crate::{Pace, shapes, turns};
 
@@ -90,10 +91,31 @@ impl Drop for Valkey {
 
 impl Shared {
     pub(crate) async fn take(&self, pace: &Pace, ask: Ask) -> Taken {
-        let (sent, asked, law) = {
+        let (sent, asked) = {
             let share = pace.share();
-            (share.now(), share.asked(ask), share.law())
+            (share.now(), share.asked(ask))
         };
+        match self.placed(pace, asked).await {
+            Some(answer) => {
+                let returned = self.control.returned();
+                pace.share().shared(sent, asked, answer, returned, self.roll.replicas())
+            }
+            None => pace.share().alone(self.roll.replicas(), ask),
+        }
+    }
+
+    /// When the next places are, without taking one.
+    pub(crate) async fn outlook(&self, pace: &Pace, ask: Ask) -> Outlook {
+        let asked = pace.share().asked(ask);
+        match self.placed(pace, asked).await {
+            Some(answer) => pace.share().look_shared(asked, answer),
+            None => pace.share().look_alone(self.roll.replicas(), ask),
+        }
+    }
+
+    /// The server's answer to a request for places.
+    async fn placed(&self, pace: &Pace, asked: law::Ask) -> Option<Answer> {
+        let law = pace.share().law();
         let numbers = [
             law.interval,
             law.burst,
@@ -107,25 +129,15 @@ impl Shared {
         .map(|number| number.to_string());
         let args: Vec<&[u8]> = numbers.iter().map(String::as_bytes).collect();
         let keys = [pace.key.as_str()];
-        let value =
-            self.control.run(&scripts::TAKE, &keys, &args, Call::of_request(self.budget)).await;
-        let answer = value.and_then(|value| {
-            let answer = answered(&value);
-            if answer.is_none() {
-                self.control.distrust(Fault::Answer);
-            }
-            answer
-        });
+        let call = Call::of_request(self.budget);
+        let value = self.control.run(&scripts::TAKE, &keys, &args, call).await?;
+        let answer = answered(&value);
         match answer {
-            Some(answer) => {
-                if answer.was_reset {
-                    self.faults.note(Fault::Clock);
-                }
-                let returned = self.control.returned();
-                pace.share().shared(sent, asked, answer, returned, self.roll.replicas())
-            }
-            None => pace.share().alone(self.roll.replicas(), ask),
+            None => self.control.distrust(Fault::Answer),
+            Some(answer) if answer.was_reset => self.faults.note(Fault::Clock),
+            Some(_) => {}
         }
+        answer
     }
 
     pub(crate) async fn begin(self: &Arc<Self>, question: &Question, wish: Wish) -> Begun {
@@ -145,15 +157,18 @@ impl Shared {
             let age_max = wish.fresh_for + joining;
             let belief = |token| Belief { now: SystemTime::now(), age_max, generation, token };
             match found {
-                Found::Kept { token, envelope, is_failure } => {
+                Found::Kept { token, stored_for, envelope, is_failure } => {
                     let belief = if is_failure {
                         Belief { age_max: joining + LEASE, ..belief(token) }
                     } else {
                         belief(token)
                     };
                     match self.opened(question, is_failure, belief, envelope).await {
-                        Some(body) if is_failure => return Begun::Failed(body),
-                        Some(body) => return Begun::Kept(body),
+                        Some(opened) if is_failure => return Begun::Failed(opened.body),
+                        // By the clocks of two replicas or by the server's, whichever is longer.
+                        Some(Opened { body, age }) => {
+                            return Begun::Kept { body, age: age.max(stored_for) };
+                        }
                         None if distrusted == token => return Begun::Alone,
                         None => distrusted = token,
                     }
@@ -225,6 +240,7 @@ impl Shared {
         match seen.kind {
             1 | 3 => Some(Found::Kept {
                 token: seen.token,
+                stored_for: seen.age,
                 envelope: seen.payload,
                 is_failure: seen.kind == 3,
             }),
@@ -243,7 +259,12 @@ impl Shared {
                 // Gone or replaced meanwhile: opens as nothing, and is looked at again.
                 let envelope =
                     if let Value::BulkString(bytes) = fetched { bytes } else { Vec::new() };
-                Some(Found::Kept { token: seen.token, envelope, is_failure: false })
+                Some(Found::Kept {
+                    token: seen.token,
+                    stored_for: seen.age,
+                    envelope,
+                    is_failure: false,
+                })
             }
             4 => Some(Found::Leased { token: seen.token }),
             5 => Some(Found::Lead { token: seen.token }),
@@ -258,7 +279,7 @@ impl Shared {
         is_failure: bool,
         belief: Belief,
         envelope: Vec<u8>,
-    ) -> Option<Vec<u8>> {
+    ) -> Option<Opened> {
         let name = question.key(if is_failure { "f" } else { "v" });
         let tag = question.scope.0.tag.clone();
         let opened = if envelope.len() > INLINE_MAX {
@@ -286,7 +307,7 @@ impl Shared {
 
 /// What one look at a question finds.
 enum Found {
-    Kept { token: u64, envelope: Vec<u8>, is_failure: bool },
+    Kept { token: u64, stored_for: Duration, envelope: Vec<u8>, is_failure: bool },
     Leased { token: u64 },
     Lead { token: u64 },
 }
@@ -295,6 +316,8 @@ enum Found {
 struct Seen {
     kind: i64,
     token: u64,
+    /// Since the reading of a value began, by the server's clock.
+    age: Duration,
     payload: Vec<u8>,
     generation: u64,
     pause: Option<Duration>,
@@ -304,7 +327,7 @@ struct Seen {
 impl Seen {
     fn read(value: Value) -> Option<Self> {
         let Value::Array(parts) = value else { return None };
-        let [kind, token, _age, payload, generation, pause, refusal] =
+        let [kind, token, age, payload, generation, pause, refusal] =
             <[Value; 7]>::try_from(parts).ok()?;
         let (Value::Int(kind), Value::BulkString(token), Value::BulkString(payload)) =
             (kind, token, payload)
@@ -319,10 +342,11 @@ impl Seen {
             Value::Int(_) => Some(None),
             _ => None,
         };
-        let Value::Int(generation) = generation else { return None };
+        let (Value::Int(generation), Value::Int(age)) = (generation, age) else { return None };
         Some(Seen {
             kind,
             token: law::read(&token)?,
+            age: Duration::from_micros(u64::try_from(age).unwrap_or(0)),
             payload,
             generation: u64::try_from(generation).ok()?,
             pause: lasts(pause)?,

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 /// Text as the upstream sent it; `None` where it sent `null` or nothing.
 pub type Text<'a> = Option<Cow<'a, str>>;
 
@@ -62,7 +64,7 @@ pub enum State {
 }
 
 /// Something with an id and a name: a group, team or queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Named<'a> {
     /// Id as sent.
     pub id: Id<'a>,
@@ -92,7 +94,8 @@ impl Named<'_> {
 }
 
 /// An id from the wire: a whole number or text.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
 pub enum Id<'a> {
     /// A JSON integer, or a string that spells one.
     Number(u64),
@@ -144,7 +147,7 @@ impl std::fmt::Display for Id<'_> {
 }
 
 /// A skill and its level.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Skill<'a> {
     /// Skill name.
     pub name: Text<'a>,

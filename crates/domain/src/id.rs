@@ -118,6 +118,14 @@ impl IdMap {
         self.ids.get(&number).map(String::as_str)
     }
 
+    /// The pairs of upstream id and legacy number, by id.
+    pub fn pairs(&self) -> Vec<(&str, u64)> {
+        let pairs = self.numbers.iter().map(|(id, number)| (id.as_str(), *number));
+        let mut pairs: Vec<_> = pairs.collect();
+        pairs.sort_unstable();
+        pairs
+    }
+
     /// How many pairs there are.
     pub fn len(&self) -> usize {
         self.numbers.len()

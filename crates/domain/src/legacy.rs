@@ -191,7 +191,7 @@ pub fn endpoint_at(path: &str) -> Option<&'static Endpoint> {
 }
 
 /// Counts of values that rendering could only show imperfectly.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Notes {
     /// Names with `", "` inside, in a joined list.
     pub separator_in_name: u64,

@@ -63,6 +63,20 @@ pub enum Owned {
 }
 
 impl Listing {
+    /// The words of all listings.
+    pub const NAMES: [&str; 10] = [
+        "users",
+        "user",
+        "teams",
+        "skills",
+        "caller_ids",
+        "team_members",
+        "skill_members",
+        "skills_of_user",
+        "supervised_teams_of_user",
+        "queues_of_user",
+    ];
+
     /// The word for logs and errors.
     pub fn name(&self) -> &'static str {
         match self {

@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::hub::{Named, Skill};
 use crate::listing::{Item, Listing, Owned};
 
@@ -21,10 +23,12 @@ pub struct Needs {
     pub teams: bool,
 }
 
-/// The listings read so far, and their data by user.
-#[derive(Debug, Default)]
+/// The listings read so far, and their data by user. Written down, it is what was joined, and nothing that was not.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Related {
+    #[serde(skip)]
     answers: HashMap<Listing, Vec<Item<'static>>>,
+    #[serde(skip)]
     lacking: HashSet<Listing>,
     teams_of: HashMap<u64, Vec<Named<'static>>>,
     supervised_teams_of: HashMap<u64, Vec<Named<'static>>>,
@@ -174,6 +178,8 @@ fn borrowed<'a>(of: &'a HashMap<u64, Vec<Named<'static>>>, user: u64) -> Vec<Nam
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::hub::Id;
 
@@ -241,5 +247,52 @@ mod tests {
         assert!(related.queues_of(8).is_empty());
         let shown = related.caller_id("c5").and_then(|shown| shown.name.as_deref());
         assert_eq!(shown, Some("Main"));
+    }
+
+    fn text() -> impl Strategy<Value = Option<String>> {
+        prop::option::of(prop_oneof![".{0,12}", "[0-9]{1,20}", Just("\0\u{7f}\"\\".to_owned())])
+    }
+
+    fn named() -> impl Strategy<Value = Named<'static>> {
+        let id = prop_oneof![
+            any::<u64>().prop_map(Id::Number),
+            ".{0,12}".prop_map(|text| Id::Text(Cow::Owned(text))),
+        ];
+        (id, text()).prop_map(|(id, name)| Named { id, name: name.map(Cow::Owned) })
+    }
+
+    fn by_user<T: std::fmt::Debug + 'static>(
+        one: impl Strategy<Value = T> + 'static,
+    ) -> impl Strategy<Value = HashMap<u64, Vec<T>>> {
+        prop::collection::hash_map(any::<u64>(), prop::collection::vec(one, 0..4), 0..4)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_joined_is_the_same_when_it_was_written_down_and_read_again(
+            teams_of in by_user(named()),
+            supervised_teams_of in by_user(named()),
+            queues_of in by_user(named()),
+            skills_of in by_user((text(), any::<Option<u32>>()).prop_map(|(name, level)| {
+                Skill { name: name.map(Cow::Owned), level }
+            })),
+            caller_ids in prop::collection::hash_map(".{0,12}", named(), 0..4),
+        ) {
+            let related = Related {
+                teams_of,
+                supervised_teams_of,
+                queues_of,
+                skills_of,
+                caller_ids,
+                ..Related::default()
+            };
+            let written = serde_json::to_vec(&related).unwrap();
+            let again: Related = serde_json::from_slice(&written).unwrap();
+            prop_assert_eq!(&again.teams_of, &related.teams_of);
+            prop_assert_eq!(&again.supervised_teams_of, &related.supervised_teams_of);
+            prop_assert_eq!(&again.queues_of, &related.queues_of);
+            prop_assert_eq!(&again.skills_of, &related.skills_of);
+            prop_assert_eq!(&again.caller_ids, &related.caller_ids);
+        }
     }
 }

@@ -249,7 +249,9 @@ pub struct SchemaError {
 }
 
 /// A fault of a page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize,
+)]
 pub enum SchemaKind {
     /// Not JSON by RFC 8259, a repeated key, nesting that is too deep, or a lone surrogate.
     #[error("bad JSON near byte {at}")]

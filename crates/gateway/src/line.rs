@@ -8,15 +8,18 @@ pub(crate) mod credential;
 pub(crate) mod fail_fast;
 pub(crate) mod key;
 pub(crate) mod lookup;
+pub(crate) mod pace;
+pub(crate) mod pause;
 pub(crate) mod retry;
 pub(crate) mod send;
 pub(crate) mod share;
 pub(crate) mod upstream;
+pub(crate) mod values;
 
 use std::fmt;
 use std::sync::Arc;
 
-use limits::{Pause, Share};
+use limits::Share;
 use tokio::time::Instant;
 
 use crate::cache::answers::{Answers, Given};
@@ -29,6 +32,9 @@ use crate::layer::{Below, Stage};
 use common::Common;
 use credential::Credential;
 use key::{Key, KeyState};
+#[cfg(test)]
+use pace::Pace;
+use pause::Pause;
 use upstream::Upstream;
 
 /// See the module.
@@ -38,6 +44,9 @@ pub(crate) struct Line {
     pub(crate) credential: Arc<Credential>,
     pub(crate) key: Arc<Key>,
     pub(crate) pause: Arc<Pause>,
+    /// At which pace its requests are sent, where there is one.
+    #[cfg(test)]
+    pub(crate) pace: Option<Arc<Pace>>,
     /// What it shares with other replicas, where there are some.
     pub(crate) common: Option<Common>,
     pub(crate) answers: Arc<Answers>,
@@ -63,17 +72,33 @@ impl fmt::Debug for Line {
 impl Line {
     /// The answer to a call: shared, kept, or read for it.
     pub(crate) async fn call(&self, call: Call) -> Result<Given, Error> {
+        self.heed();
         self.calls.ask(call).await
     }
 
     /// The answer to a call, read anew and kept for nobody.
     pub(crate) async fn read(&self, call: Call) -> Result<Whole, Error> {
+        self.heed();
         share::read(&self.readings, call, Instant::now()).await
     }
 
     /// One list in hub words.
     pub(crate) async fn list(&self, list: ListCall) -> Result<Listed, Error> {
+        self.heed();
         self.lists.ask(list).await
+    }
+
+    /// The answer to a call as it is read, with the rows that [`Call::oversize`] says.
+    pub(crate) async fn listed(&self, call: Call) -> Result<Listed, Error> {
+        self.heed();
+        self.readings.ask(call).await
+    }
+
+    /// What other replicas heard is known before anything kept is shown.
+    fn heed(&self) {
+        if self.common.is_some() {
+            self.key.heed();
+        }
     }
 
     /// What the upstream last said to the caller's key.

@@ -43,7 +43,11 @@ use crate::line::common::Common;
 use crate::line::credential;
 use crate::line::key::Key;
 use crate::line::lookup::GroupCache;
+use crate::line::pace::Pace;
+use crate::line::pause::Pause;
 use crate::line::upstream::Upstream;
+use crate::line::values::Values;
+use crate::line::values::answers::SharedAnswers;
 use crate::line::{Line, authorize, fail_fast, lookup, retry, send, share};
 use crate::list::{exchange, expected, fan_out, gather, plausible, relate, remember, teams};
 use crate::observe::metrics::Metrics;
@@ -282,6 +286,8 @@ pub(crate) struct Parts<'a> {
     /// What the caller's lists may hold.
     pub(crate) share: Share,
     pub(crate) roster: Option<Roster>,
+    /// At which pace the caller's requests are sent, where there is one.
+    pub(crate) pace: Option<Arc<Pace>>,
     /// What replicas share, where there are several.
     pub(crate) commons: Option<&'a Commons>,
     pub(crate) metrics: &'a Metrics,
@@ -291,16 +297,20 @@ pub(crate) struct Parts<'a> {
 /// One caller's line, from a plan to the upstream and back.
 pub(crate) fn line(parts: Parts<'_>) -> Line {
     let Parts { config, caller, upstream, client, answers, pages, .. } = parts;
-    let Parts { share, roster, commons, metrics, exporter, .. } = parts;
+    let Parts { share, roster, pace, commons, metrics, exporter, .. } = parts;
+    let common = commons.map(|commons| Common::of(commons, caller, &upstream.settings));
+    let values = |common| Arc::new(Values::of(common, config, caller, &upstream.settings));
+    let values = common.as_ref().map(values);
     let upstream = || Arc::clone(upstream);
     let metrics = || metrics.clone();
     let lookups = &config.lookups;
     let groups = GroupCache::default();
-    let (joined, pause) = (Arc::<relate::JoinedLists>::default(), Arc::default());
+    let joined = Arc::<relate::JoinedLists>::default();
+    let pause = Arc::new(Pause::of(common.clone()));
     // A refused key sees nothing any more of what was kept for it.
     let (kept, known, related) = (Arc::clone(&answers), groups.clone(), Arc::clone(&joined));
     let kept_pages = pages.clone();
-    let key = Arc::new(Key::new(move || {
+    let key = Arc::new(Key::new(common.clone(), move || {
         kept.forget();
         kept_pages.iter().for_each(|pages| pages.forget());
         known.forget();
@@ -312,7 +322,8 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
         client: client.clone(),
         key: Arc::clone(&key),
         metrics: metrics(),
-        token: Mutex::default(),
+        values: values.clone(),
+        tokens: Mutex::default(),
         failed: Default::default(),
     });
     let deadline = config.limits.request_deadline;
@@ -337,7 +348,9 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
     let retry = retry::Retry {
         upstream: upstream(),
         pause: Arc::clone(&pause),
+        pace: pace.clone(),
         repeats: Budget::new(CALLER_REPEATS_MIN),
+        commons: commons.cloned(),
         refused: Default::default(),
         metrics: metrics(),
     };
@@ -359,6 +372,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
             visibility: visibility(),
             upstream: upstream(),
             joined,
+            values: values.clone(),
             metrics: metrics(),
         }))
         // A list that lost more than half of its users is read once more; fields that nobody has are told.
@@ -380,6 +394,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
         .layer(layer(fan_out::FanOut {
             upstream: upstream(),
             pause: Arc::clone(&pause),
+            pace: pace.clone(),
             turns,
             share: share.clone(),
             wait_max,
@@ -407,6 +422,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
     // Names to ids; below it a plan has no name left to look up.
     let readings = layer(lookup::Lookup {
         groups,
+        values: values.clone(),
         fresh_for: lookups.fresh_for,
         doubt_after: lookups.negative_for,
         groups_max: lookups.entries_max,
@@ -416,15 +432,26 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
     let readings = Stage::new(readings.layer(lists.clone()));
 
     // Equal requests share one reading; answers may be kept for a while.
-    let sharing = share::Share { answers: Arc::clone(&answers), deadline, metrics: metrics() };
+    let sharing = share::Share {
+        answers: Arc::clone(&answers),
+        deadline,
+        values: values.map(|values| SharedAnswers {
+            values,
+            upstream: upstream(),
+            fresh_for: config.cache.fresh_for,
+            has_roster: config.roster.is_some(),
+        }),
+        metrics: metrics(),
+    };
     let calls = Stage::new(layer(sharing).layer(readings.clone()));
     let (streams, upstream) = (Default::default(), upstream());
-    let common = commons.map(|commons| Common::of(commons, caller, &upstream.settings));
     Line {
         upstream,
         credential,
         key,
         pause,
+        #[cfg(test)]
+        pace,
         common,
         answers,
         pages,

@@ -11,6 +11,7 @@ use shadow::{Judge, Results, Shadow};
 use transport::client::{Lookup, Reach, SystemLookup};
 
 use crate::caller::Callers;
+use crate::line::pace::Known;
 use crate::observe::metrics::Metrics;
 use crate::observe::spans::Spans;
 
@@ -42,6 +43,8 @@ pub(crate) struct State {
     /// What replicas share, where there are several.
     pub(crate) commons: Option<Commons>,
     pub(crate) surroundings: Surroundings,
+    /// The paces of its upstreams and their keys.
+    pub(crate) paces: Arc<Known>,
     /// How each upstream's name becomes connections.
     pub(crate) reaches: Arc<BTreeMap<String, Reach>>,
     /// Counts the configurations since the start, from 1.

@@ -10,6 +10,8 @@ const REQUESTS_PER_REPEAT: u64 = 5;
 /// Repeats in ten seconds that a quiet caller has in any case: enough for some lists whose pages in
 /// flight all fail at once.
 pub const CALLER_REPEATS_MIN: u64 = 30;
+/// However many processes share that, each has this many: the other pages of a list whose connection broke.
+const PART_MIN: u64 = 3;
 
 /// Requests and repeats of one caller, or of one upstream.
 #[derive(Debug)]
@@ -30,11 +32,13 @@ impl Budget {
         self.recent().note(Kind::Usual);
     }
 
-    /// Whether something may be asked once more; if so, it counts.
-    pub fn take(&self) -> bool {
+    /// Whether something may be asked once more by one of so many processes, each of which has its part of what there
+    /// is in any case. If so, it counts.
+    pub fn take(&self, processes: u32) -> bool {
+        let repeats_min = (self.repeats_min / u64::from(processes.max(1))).max(PART_MIN);
         let mut recent = self.recent();
         let (requests, repeats) = recent.sums();
-        let has_room = repeats < (requests / REQUESTS_PER_REPEAT).max(self.repeats_min);
+        let has_room = repeats < (requests / REQUESTS_PER_REPEAT).max(repeats_min);
         if has_room {
             recent.note(Kind::Rare);
         }
@@ -54,9 +58,20 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
+    async fn many_processes_share_what_there_is_in_any_case_and_each_has_three() {
+        for (processes, expected) in [(0, 30), (1, 30), (4, 7), (10, 3), (1000, 3)] {
+            let budget = Budget::new(CALLER_REPEATS_MIN);
+            assert_eq!((0..1000).filter(|_| budget.take(processes)).count(), expected);
+            // A fifth of the own requests is each one's own.
+            (0..200).for_each(|_| budget.note_request());
+            assert_eq!((0..1000).filter(|_| budget.take(processes)).count(), 40 - expected);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_fifth_of_the_last_ten_seconds_may_be_repeats_and_thirty_in_any_case() {
         let budget = Budget::new(CALLER_REPEATS_MIN);
-        let taken = |budget: &Budget| (0..1000).filter(|_| budget.take()).count();
+        let taken = |budget: &Budget| (0..1000).filter(|_| budget.take(1)).count();
         assert_eq!(taken(&budget), 30, "a quiet one");
         tokio::time::sleep(Duration::from_secs(10)).await;
         (0..200).for_each(|_| budget.note_request());

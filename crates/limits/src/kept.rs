@@ -52,15 +52,31 @@ pub struct Ages {
     pub stale_max: Duration,
 }
 
+/// A value that was read elsewhere a while ago, and has that age here as well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aged<V> {
+    pub value: V,
+    /// Since its reading.
+    pub age: Duration,
+}
+
+impl<V> From<V> for Aged<V> {
+    /// A value that was read just now.
+    fn from(value: V) -> Self {
+        Aged { value, age: Duration::ZERO }
+    }
+}
+
 impl<V, E> Kept<V, E>
 where
     V: Send + Sync + 'static,
     E: From<Panicked> + Clone + Send + Sync + 'static,
 {
     /// The value: kept, or read by `read`. An error is not kept, and does not replace the value before.
-    pub async fn get<F>(&self, ages: Ages, read: impl FnOnce() -> F) -> Result<Arc<V>, E>
+    pub async fn get<F, R>(&self, ages: Ages, read: impl FnOnce() -> F) -> Result<Arc<V>, E>
     where
-        F: Future<Output = Result<V, E>> + Send + 'static,
+        F: Future<Output = Result<R, E>> + Send + 'static,
+        R: Into<Aged<V>> + Send,
     {
         let reading = {
             let mut held = self.held();
@@ -86,14 +102,15 @@ where
 
     /// Another value than the judged one, which is dropped: another caller may have read it in the meantime, or
     /// may be reading it, or `read` reads it now.
-    pub async fn another<F>(
+    pub async fn another<F, R>(
         &self,
         judged: Option<&Arc<V>>,
         fresh_for: Duration,
         read: impl FnOnce() -> F,
     ) -> Result<Arc<V>, E>
     where
-        F: Future<Output = Result<V, E>> + Send + 'static,
+        F: Future<Output = Result<R, E>> + Send + 'static,
+        R: Into<Aged<V>> + Send,
     {
         let reading = {
             let mut held = self.held();
@@ -141,9 +158,10 @@ where
     }
 
     /// The reading under way; else one begins, which keeps what it read and makes room for the next.
-    fn under_way<F>(&self, held: &mut Held<V, E>, read: impl FnOnce() -> F) -> UnderWay<V, E>
+    fn under_way<F, R>(&self, held: &mut Held<V, E>, read: impl FnOnce() -> F) -> UnderWay<V, E>
     where
-        F: Future<Output = Result<V, E>> + Send + 'static,
+        F: Future<Output = Result<R, E>> + Send + 'static,
+        R: Into<Aged<V>> + Send,
     {
         if let Some(reading) = &held.reading {
             return (None, reading.clone());
@@ -151,8 +169,12 @@ where
         let (kept, generation, read) = (self.clone(), held.generation, read());
         let (lead, result) = reading(async move {
             let mut unwinding = Unwinding { kept: &kept, generation, has_ended: false };
-            let read = read.await.map(Arc::new);
+            let read = read.await.map(Into::into);
             let now = Instant::now();
+            // A time before all clocks keeps nothing.
+            let age = read.as_ref().map_or(Duration::ZERO, |read: &Aged<V>| read.age);
+            let then = now.checked_sub(age);
+            let read = read.map(|read| Arc::new(read.value));
             {
                 let mut held = kept.held();
                 unwinding.has_ended = true;
@@ -162,7 +184,7 @@ where
                     held.reading = None;
                     match &read {
                         Ok(value) => {
-                            held.value = Some((Arc::clone(value), now));
+                            held.value = then.map(|then| (Arc::clone(value), then));
                             held.failed = None;
                         }
                         Err(_) => held.failed = Some(now),
@@ -259,11 +281,30 @@ mod tests {
         });
         assert!(tokio::time::timeout(Duration::from_secs(1), leaving).await.is_err());
         tokio::time::sleep(Duration::from_secs(5)).await;
-        let never = || async { Err(Failed) };
+        let never = || async { Err::<u32, _>(Failed) };
         assert_eq!(*kept.get(AGES, never).await.unwrap(), 7);
         tokio::time::sleep(Duration::from_secs(100)).await;
         assert_eq!(kept.get(AGES, never).await, Err(Failed));
         assert_eq!(*kept.get(AGES, || async { Ok(8) }).await.unwrap(), 8);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_value_from_elsewhere_keeps_its_age() {
+        let kept: Kept<u32, Failed> = Kept::default();
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        let aged = |value, seconds| {
+            move || async move { Ok(Aged { value, age: Duration::from_secs(seconds) }) }
+        };
+        assert_eq!(*kept.get(AGES, aged(1, 9)).await.unwrap(), 1);
+        assert_eq!(kept.known(AGES.fresh_for).map(|(_, age)| age.as_secs()), Some(9));
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!(kept.known(AGES.fresh_for).is_none(), "fresh for another ten seconds");
+        assert_eq!(*kept.get(AGES, aged(2, 0)).await.unwrap(), 1, "old, and read anew meanwhile");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(*kept.get(AGES, aged(3, 0)).await.unwrap(), 2);
+        kept.forget();
+        assert_eq!(*kept.get(AGES, aged(4, 61)).await.unwrap(), 4, "who waited has it");
+        assert_eq!(*kept.get(AGES, aged(5, 0)).await.unwrap(), 5, "too old to be kept");
     }
 
     #[tokio::test(start_paused = true)]

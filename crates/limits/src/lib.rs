@@ -23,7 +23,7 @@ pub use blocking::{LARGE_BYTES, blocking};
 pub use breaker::{Breaker, BreakerRules, BreakerState, Entry, Outcome};
 pub use budget::{Budget, CALLER_REPEATS_MIN};
 pub use flight::{Lead, Panicked, Reading, reading};
-pub use kept::{Ages, Kept};
+pub use kept::{Aged, Ages, Kept};
 pub use lifecycle::{Level, Lifecycle};
 pub use lines::Lines;
 pub use pacer::Pacer;

@@ -18,12 +18,9 @@ pub struct Pacer {
 }
 
 impl Pacer {
-    /// So many requests a minute, at least one. A quarter of a minute's requests may go at once; after
-    /// that they are spread evenly. So no minute ever sees more than the rate and that quarter.
-    pub fn per_minute(requests: u32) -> Self {
-        let minute = Duration::from_secs(60);
-        let interval = minute / requests.max(1);
-        Pacer { interval, burst: minute / 4, next: Mutex::default() }
+    /// One request in that interval; after a quiet time as many at once as fit into `burst`.
+    pub fn new(interval: Duration, burst: Duration) -> Self {
+        Pacer { interval, burst, next: Mutex::default() }
     }
 
     /// So many requests a second, evenly spread. A quiet time saves nothing up.
@@ -108,10 +105,16 @@ impl Pacer {
 mod tests {
     use super::*;
 
+    /// A quarter of a minute's requests may go at once; after that they are spread evenly.
+    fn per_minute(requests: u32) -> Pacer {
+        let minute = Duration::from_secs(60);
+        Pacer::new(minute / requests, minute / 4)
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_quarter_goes_at_once_and_the_rest_is_spread() {
         tokio::time::sleep(Duration::from_secs(100)).await;
-        let (pacer, started) = (Pacer::per_minute(120), Instant::now());
+        let (pacer, started) = (per_minute(120), Instant::now());
         let deadline = started + Duration::from_secs(1000);
         let mut first_minute = 0;
         for _ in 0..300 {
@@ -128,7 +131,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_place_that_is_not_free_at_once_is_not_taken() {
         tokio::time::sleep(Duration::from_secs(100)).await;
-        let pacer = Pacer::per_minute(12);
+        let pacer = per_minute(12);
         // A quarter of a minute's places, and the one of now.
         assert_eq!((0..10).filter(|_| pacer.take()).count(), 4);
         tokio::time::sleep(Duration::from_secs(5) - Duration::from_millis(1)).await;
@@ -140,7 +143,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_list_that_cannot_finish_is_told_when_it_could() {
         tokio::time::sleep(Duration::from_secs(100)).await;
-        let (pacer, now) = (Pacer::per_minute(60), Instant::now());
+        let (pacer, now) = (per_minute(60), Instant::now());
         let second = Duration::from_secs(1);
         let deadline = now + 25 * second;
         // 15 seconds' places are free at once, 25 more come in time.

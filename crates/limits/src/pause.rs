@@ -1,9 +1,8 @@
 //! A pause that was asked for: nothing is sent before a certain time.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -19,22 +18,6 @@ impl Pause {
     /// Until when nothing is sent, if so.
     pub fn until(&self) -> Option<Instant> {
         self.not_before().filter(|then| *then > Instant::now())
-    }
-
-    /// Whether nothing is sent now.
-    pub fn is_on(&self) -> bool {
-        self.until().is_some()
-    }
-
-    /// Waits it out; gives up at once if it lasts beyond the deadline, and says how long it lasts.
-    pub async fn wait(&self, deadline: Instant) -> Result<(), Duration> {
-        while let Some(then) = self.until() {
-            if then >= deadline {
-                return Err(then.duration_since(Instant::now()));
-            }
-            sleep_until(then).await;
-        }
-        Ok(())
     }
 
     fn not_before(&self) -> MutexGuard<'_, Option<Instant>> {

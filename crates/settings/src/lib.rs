@@ -33,6 +33,7 @@ pub use section::cors::Cors;
 pub use section::legacy::BodyParameters;
 pub use section::limits::Limits;
 pub use section::log::{Log, LogFormat, MUTE, is_mute};
+pub use section::pace::{Pace, PaceBy, PaceCounts};
 pub use section::passthrough::{
     Allow, EscapedSlashes, Methods, Passthrough, PassthroughCredential, Route, UnknownCallers,
 };

@@ -7,6 +7,7 @@ pub(crate) mod cors;
 pub(crate) mod legacy;
 pub(crate) mod limits;
 pub(crate) mod log;
+pub(crate) mod pace;
 pub(crate) mod passthrough;
 pub(crate) mod server;
 pub(crate) mod shadow;

@@ -1,4 +1,4 @@
-//! Holds the commons to account against real servers: what tests/outside/commons/*.sh run. Each command ends with
+//! Holds the commons to account against real servers: what tests/outside/commons_*.sh run. Each command ends with
 //! an error where something is not as it should be. Must never start or end a server; the scripts do.
 //!
 //! ```text

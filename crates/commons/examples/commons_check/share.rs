@@ -20,7 +20,7 @@ fn whole(body: &[u8]) -> Finish {
 /// What a question begins with, in a word.
 fn word(begun: &Begun) -> String {
     match begun {
-        Begun::Kept(body) => {
+        Begun::Kept { body, .. } => {
             format!("kept {}", String::from_utf8_lossy(&body[..body.len().min(20)]))
         }
         Begun::Failed(slug) => format!("failed {}", String::from_utf8_lossy(slug)),
@@ -103,7 +103,7 @@ pub(crate) async fn share() -> Seen {
             other => break other,
         }
     };
-    if !matches!(&begun, Begun::Kept(body) if *body == long) {
+    if !matches!(&begun, Begun::Kept { body, .. } if *body == long) {
         return Err(format!("long: {}", word(&begun)));
     }
 

@@ -8,6 +8,8 @@
 
 use std::hash::{Hash, Hasher};
 
+use serde::{Deserialize, Serialize};
+
 use crate::hub::{Id, User};
 use crate::id;
 use crate::names::time_zone;
@@ -43,7 +45,7 @@ impl GroupName {
 }
 
 /// The groups of a listing: every id with its name.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Groups(Vec<(Id<'static>, String)>);
 
 impl Groups {

@@ -259,7 +259,7 @@ impl List {
 }
 
 /// How a list was read; for logs, metrics and explanations.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Story {
     /// Pages read, all of them.
     pub pages: u64,
@@ -294,7 +294,9 @@ impl Story {
 }
 
 /// Why a list cannot be had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize,
+)]
 pub enum Failure {
     /// It kept changing.
     #[error("the list kept changing while it was read")]

@@ -197,6 +197,10 @@ impl Answers {
             None => result.wait().await,
         };
         match (answer, kept) {
+            (Ok(whole), _) if whole.is_from_elsewhere && source == Source::Read => {
+                let age = whole.since.elapsed();
+                Ok(Given { whole, source: Source::Replica, age })
+            }
             (Ok(whole), _) => Ok(Given { whole, source, age: Duration::ZERO }),
             (Err(error), Some(entry))
                 if error.may_be_covered()
@@ -279,7 +283,8 @@ impl Answers {
 impl Answers {
     fn keep(&self, question: &Question, generation: u64, whole: &Arc<Whole>, is_miss: bool) {
         // A user may be made at any time after the first page was asked for.
-        let at = if is_miss { whole.since } else { Instant::now() };
+        let is_old = is_miss || whole.is_from_elsewhere;
+        let at = if is_old { whole.since } else { Instant::now() };
         let entry = Entry { whole: Arc::clone(whole), at, is_miss };
         // Held until it is in, so that nothing is forgotten in between.
         let readings = self.readings();

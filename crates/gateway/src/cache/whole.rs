@@ -33,6 +33,8 @@ pub(crate) struct Whole {
     pub(crate) joined_pages: u64,
     /// When it was begun to be read.
     pub(crate) since: Instant,
+    /// Whether another replica read it.
+    pub(crate) is_from_elsewhere: bool,
 }
 
 /// What clients that are taking an answer hold of the bytes that lists may hold: once, however many they are.
@@ -98,6 +100,28 @@ impl Whole {
         let (rows, story) = (list.rows, list.story);
         let (open, close) = endpoint.envelope(quirks, rows);
         let bytes = Rope::of_list(&open, list.parts, &close);
+        Whole::with(bytes, rows, story, joined_pages, since.unwrap_or(asked))
+    }
+
+    /// The answer that another replica read, from then on.
+    pub(crate) fn from_elsewhere(
+        bytes: Bytes,
+        rows: u64,
+        story: Story,
+        joined_pages: u64,
+        since: Instant,
+    ) -> Result<Self, Error> {
+        let whole = Whole::with(bytes.into(), rows, story, joined_pages, since)?;
+        Ok(Whole { is_from_elsewhere: true, ..whole })
+    }
+
+    fn with(
+        bytes: Rope,
+        rows: u64,
+        story: Story,
+        joined_pages: u64,
+        since: Instant,
+    ) -> Result<Self, Error> {
         // Strong: other bytes have another tag. Nobody gains anything from making two that collide.
         let mut etag = String::with_capacity(34);
         etag.push('"');
@@ -106,7 +130,17 @@ impl Whole {
         let etag = HeaderValue::from_maybe_shared(Bytes::from(etag));
         let etag = etag.map_err(|_| Error::Internal)?;
         let (coded, lending) = Default::default();
-        let since = since.unwrap_or(asked);
-        Ok(Whole { bytes, rows, etag, coded, lending, story, joined_pages, since })
+        let is_from_elsewhere = false;
+        Ok(Whole {
+            bytes,
+            rows,
+            etag,
+            coded,
+            lending,
+            story,
+            joined_pages,
+            since,
+            is_from_elsewhere,
+        })
     }
 }

@@ -231,7 +231,7 @@ fn headers() -> Value {
         "x-tieline-cache": header(
             false,
             "Where the answer came from, where it was not read for this request.",
-            json!({ "type": "string", "enum": ["shared", "hit", "stale"] }),
+            json!({ "type": "string", "enum": ["shared", "replica", "hit", "stale"] }),
         ),
         "deprecation": header(true, "Since when the endpoint is deprecated (RFC 9745).", json!({
             "type": "string", "pattern": "^@[0-9]+$",

@@ -18,7 +18,6 @@ use super::answer::{Answer, JSON};
 use crate::cache::answers::Given;
 use crate::caller::Caller;
 use crate::error::Error;
-use crate::layer::Below;
 use crate::layer::call::{Call, Listed};
 use crate::layer::outlet::{Outlet, Oversize};
 use crate::layer::rope;
@@ -182,7 +181,7 @@ async fn sent(
     let (endpoint, quirks) = (call.endpoint, Arc::clone(&call.quirks));
     let account = call.behalf.account.clone();
     let oversize = Some(Oversize::Streamed(Arc::clone(outlet)));
-    let listed = caller.line.readings.ask(Call { oversize, ..call }).await?;
+    let listed = caller.line.listed(Call { oversize, ..call }).await?;
     let Listed { list, holding: _holding, .. } = listed;
     if list.rows > 0 {
         metrics.answered(endpoint, caller.line.upstream.dialect, &caller.tally);

@@ -2,7 +2,7 @@
 //! the caller, its upstream and the digest of its key there.
 
 use commons::{Commons, Scope};
-use settings::{Caller, Upstream, UpstreamKey};
+use settings::{Caller, KeyDigest, Upstream, UpstreamKey};
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -15,18 +15,28 @@ pub(crate) struct Common {
 impl Common {
     /// What a caller shares.
     pub(crate) fn of(commons: &Commons, caller: &Caller, upstream: &Upstream) -> Self {
-        let key = match &caller.key {
-            UpstreamKey::Bearer(value) => settings::digest(value.to_str().unwrap_or_default()),
-            UpstreamKey::Client { id, secret } => {
-                settings::digest(&format!("{}:{}", id.expose(), secret.expose()))
-            }
-        };
-        // Told apart by their lengths, so that no name runs into the next.
-        let mut bytes = Vec::new();
-        for part in [caller.name.as_bytes(), upstream.base_url.as_bytes(), &key[..]] {
-            bytes.extend((part.len() as u64).to_be_bytes());
-            bytes.extend(part);
-        }
+        let (name, base) = (caller.name.as_bytes(), upstream.base_url.as_bytes());
+        let bytes = joined(&[name, base, &digest(&caller.key)]);
         Common { commons: commons.clone(), scope: commons.scope(&bytes) }
     }
+}
+
+/// Who a caller is at its upstream.
+pub(super) fn digest(key: &UpstreamKey) -> KeyDigest {
+    match key {
+        UpstreamKey::Bearer(value) => settings::digest(value.to_str().unwrap_or_default()),
+        UpstreamKey::Client { id, secret } => {
+            settings::digest(&format!("{}:{}", id.expose(), secret.expose()))
+        }
+    }
+}
+
+/// Parts of a scope, each with its length before it, so that no name runs into the next.
+pub(super) fn joined(parts: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for part in parts {
+        bytes.extend((part.len() as u64).to_be_bytes());
+        bytes.extend(*part);
+    }
+    bytes
 }

@@ -4,6 +4,7 @@
 //! refuses it: tokens may die early. Id and secret go to the configured URL and nowhere else, and
 //! no redirect is followed.
 
+use std::borrow::Cow;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Request, StatusCode};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use settings::{TokenAuth, UpstreamKey, bearer};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -22,6 +23,7 @@ use zeroize::Zeroizing;
 
 use super::key::{Key, KeyState};
 use super::upstream::Upstream;
+use super::values::{Stored, Values, Wanted};
 use crate::error::{Error, RETRY_AFTER_DEFAULT};
 use crate::layer::call::Behalf;
 use crate::observe::metrics::Metrics;
@@ -30,6 +32,8 @@ use crate::observe::metrics::Metrics;
 const MARGIN_MAX: Duration = Duration::from_secs(60);
 const TOKEN_BYTES_MAX: usize = 64 << 10;
 const LIFETIME_MAX: u64 = 30 * 24 * 3600;
+/// Replicas share a token no longer than this from its fetch on.
+const SHARED_FOR: Duration = Duration::from_secs(24 * 3600);
 /// How long a fetch that failed stands for those who waited for it.
 const TOKEN_FAILURE_KEPT_FOR: Duration = Duration::from_millis(200);
 
@@ -41,11 +45,22 @@ pub(crate) struct Credential {
     pub(crate) client: Client,
     pub(crate) key: Arc<Key>,
     pub(crate) metrics: Metrics,
-    /// The token in use; held while a new one is fetched, so that there is one fetch at a time. A fetch
-    /// that is dropped lets the next one begin.
-    pub(crate) token: Mutex<Option<Token>>,
+    /// Tokens that other replicas have fetched, where there are some.
+    pub(crate) values: Option<Arc<Values>>,
+    /// Held while a new one is fetched, so that there is one fetch at a time. A fetch that is dropped lets the
+    /// next one begin.
+    pub(crate) tokens: Mutex<Tokens>,
     /// Why no token could be had, and when.
     pub(crate) failed: std::sync::Mutex<Option<(Error, Instant)>>,
+}
+
+/// What is known of a caller's access tokens.
+#[derive(Debug, Default)]
+pub(crate) struct Tokens {
+    /// The one in use.
+    token: Option<Token>,
+    /// The last one that the upstream refused; another replica may still offer it.
+    refused: Option<HeaderValue>,
 }
 
 /// An access token.
@@ -78,9 +93,9 @@ impl Credential {
             UpstreamKey::Bearer(key) => return Ok(key.clone()),
             UpstreamKey::Client { id, secret } => (id, secret),
         };
-        let kept = timeout_at(deadline, self.token.lock()).await;
+        let kept = timeout_at(deadline, self.tokens.lock()).await;
         let mut kept = kept.map_err(|_| Error::UpstreamTimeout)?;
-        if let Some(token) = kept.as_ref()
+        if let Some(token) = &kept.token
             && Instant::now() < token.good_until
             && refused != Some(&token.authorization)
         {
@@ -90,13 +105,20 @@ impl Credential {
         if let Some(error) = self.failure() {
             return Err(error);
         }
-        behalf.account.note_upstream_call();
         let scope = self.upstream.dialect.facts().scope;
         let form = Form { id: id.expose(), secret: secret.expose(), scope };
-        let fetched = timeout(self.upstream.settings.attempt_timeout, self.fetch(behalf, &form));
-        let fetched = fetched.await.unwrap_or(Err(Error::UpstreamTimeout));
-        let outcome = fetched.as_ref().map_or_else(Error::slug, |_| "token");
-        self.metrics.attempt(&self.upstream.attempts, outcome);
+        if let Some(refused) = refused {
+            kept.refused = Some(refused.clone());
+        }
+        // Who looks whether a token can be had must fetch one.
+        let values = self.values.as_ref().filter(|_| !behalf.wants_failed_rows);
+        let fetched = match values {
+            None => self.fetched(behalf, &form).await,
+            Some(values) => {
+                let refused = kept.refused.as_ref();
+                Box::pin(self.shared(values, behalf, &form, deadline, refused)).await
+            }
+        };
         if let Err(error) = &fetched {
             let failed = Some((error.clone(), Instant::now()));
             // Plain data, valid after any panic.
@@ -104,16 +126,53 @@ impl Credential {
         }
         let token = fetched?;
         let authorization = token.authorization.clone();
-        *kept = Some(token);
+        kept.token = Some(token);
         Ok(authorization)
     }
 
     /// The upstream refused this access token: the next request is to have another one.
     pub(crate) async fn forget(&self, refused: &HeaderValue) {
-        let mut kept = self.token.lock().await;
-        if kept.as_ref().is_some_and(|token| token.authorization == *refused) {
-            *kept = None;
+        let mut kept = self.tokens.lock().await;
+        if kept.token.as_ref().is_some_and(|token| token.authorization == *refused) {
+            *kept = Tokens { token: None, refused: Some(refused.clone()) };
         }
+    }
+
+    /// The token that another replica has fetched, unless it is the refused one; else one that is fetched for all.
+    /// The token that follows a refused one has a name by it, so that all replicas find the same.
+    async fn shared(
+        &self,
+        values: &Values,
+        behalf: &Behalf,
+        form: &Form<'_>,
+        deadline: Instant,
+        refused: Option<&HeaderValue>,
+    ) -> Result<Token, Error> {
+        let digest = refused.and_then(|refused| refused.to_str().ok()).map(settings::digest);
+        let words = digest.as_ref().map_or(&[][..], |digest| &digest[..]);
+        let (fresh_for, keep_for) = (SHARED_FOR, Duration::MAX);
+        let wanted = Wanted { kind: "token", words, fresh_for, keep_for, deadline };
+        let had = values.read(wanted, self.fetched(behalf, form)).await?;
+        let token = had.value;
+        if had.elsewhere.is_none() {
+            if refused.is_some() {
+                // Those who never had the refused one ask without its name.
+                values.replace(Wanted { words: &[], ..wanted }, &token).await;
+            }
+            return Ok(token);
+        }
+        let is_good = Instant::now() < token.good_until && refused != Some(&token.authorization);
+        if is_good { Ok(token) } else { self.fetched(behalf, form).await }
+    }
+
+    /// A new token, in the time of one attempt.
+    async fn fetched(&self, behalf: &Behalf, form: &Form<'_>) -> Result<Token, Error> {
+        behalf.account.note_upstream_call();
+        let fetched = timeout(self.upstream.settings.attempt_timeout, self.fetch(behalf, form));
+        let fetched = fetched.await.unwrap_or(Err(Error::UpstreamTimeout));
+        let outcome = fetched.as_ref().map_or_else(Error::slug, |_| "token");
+        self.metrics.attempt(&self.upstream.attempts, outcome);
+        fetched
     }
 
     /// Why no token could be had a moment ago.
@@ -153,6 +212,37 @@ impl Credential {
             status => return Err(Error::RefusedCall { status: status.as_u16() }),
         }
         read(&body.map_err(Error::Body)?, asked_at)
+    }
+}
+
+/// A token as replicas share it; sealed, like everything that they share.
+#[derive(Serialize, Deserialize)]
+struct Written<'a> {
+    authorization: Cow<'a, str>,
+    /// From when it was written down.
+    good_for_ms: u64,
+}
+
+impl Stored for Token {
+    fn written(&self, _: usize) -> Option<Vec<u8>> {
+        let authorization = Cow::Borrowed(self.authorization.to_str().ok()?);
+        let good_for_ms = u64::try_from(self.lasts().as_millis()).ok()?;
+        serde_json::to_vec(&Written { authorization, good_for_ms }).ok()
+    }
+
+    fn read(body: Vec<u8>, age: Duration) -> Option<Self> {
+        let body = Zeroizing::new(body);
+        let Written { authorization, good_for_ms } = serde_json::from_slice(&body).ok()?;
+        let authorization = Zeroizing::new(authorization.into_owned());
+        let mut authorization = HeaderValue::from_str(&authorization).ok()?;
+        authorization.set_sensitive(true);
+        // The age counts from before it was fetched, so that it ends rather too early.
+        let good_for = Duration::from_millis(good_for_ms).checked_sub(age)?;
+        Some(Token { authorization, good_until: Instant::now().checked_add(good_for)? })
+    }
+
+    fn lasts(&self) -> Duration {
+        self.good_until.saturating_duration_since(Instant::now())
     }
 }
 
@@ -213,4 +303,26 @@ fn read(body: &[u8], asked_at: Instant) -> Result<Token, Error> {
     let lifetime = Duration::from_secs(lifetime(answer.expires_in));
     let good_until = asked_at + lifetime.saturating_sub(MARGIN_MAX.min(lifetime / 5));
     Ok(Token { authorization, good_until })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_of_another_replica_ends_when_it_does_there() {
+        tokio::time::advance(2 * HOUR).await;
+        let authorization = bearer("canary-token").unwrap();
+        let token = Token { authorization, good_until: Instant::now() + HOUR };
+        assert_eq!(token.lasts(), HOUR);
+        let body = token.written(1 << 20).unwrap();
+        let again = <Token as Stored>::read(body.clone(), HOUR / 4).unwrap();
+        assert_eq!(again.authorization, token.authorization);
+        assert_eq!(again.good_until, Instant::now() + HOUR / 4 * 3);
+        assert!(again.authorization.is_sensitive() && !format!("{again:?}").contains("canary"));
+        assert!(<Token as Stored>::read(body, 2 * HOUR).is_none(), "it has ended");
+        assert!(<Token as Stored>::read(b"{}".to_vec(), HOUR).is_none());
+    }
 }

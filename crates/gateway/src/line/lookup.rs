@@ -13,12 +13,13 @@ use domain::hub::Id;
 use domain::legacy::Lists;
 use domain::listing::{Listing, Which};
 use domain::plan::{GroupName, Groups, Resolved};
-use limits::Kept;
+use limits::{Aged, Kept};
 use tokio::time::{Instant, timeout};
 
 use crate::error::Error;
 use crate::layer::call::{Ask, Call, ListCall, Listed, RowsAsk};
 use crate::layer::{Answering, Around, Below};
+use crate::line::values::{Stored, Values, Wanted};
 use crate::observe::metrics::Metrics;
 
 /// One value, since reading the users tells all groups.
@@ -29,12 +30,27 @@ pub(crate) type GroupCache = Kept<KnownGroups, Error>;
 pub(crate) struct KnownGroups {
     groups: Groups,
     at: Instant,
+    /// Whether another replica read them.
+    is_from_elsewhere: bool,
+}
+
+impl Stored for KnownGroups {
+    fn written(&self, bytes_max: usize) -> Option<Vec<u8>> {
+        serde_json::to_vec(&self.groups).ok().filter(|body| body.len() <= bytes_max)
+    }
+
+    fn read(body: Vec<u8>, age: Duration) -> Option<Self> {
+        let (groups, at) = (serde_json::from_slice(&body).ok()?, Instant::now().checked_sub(age)?);
+        Some(KnownGroups { groups, at, is_from_elsewhere: true })
+    }
 }
 
 /// See the module.
 pub(crate) struct Lookup {
     /// What is known of this caller's groups.
     pub(crate) groups: GroupCache,
+    /// What other replicas know of them, where there are some.
+    pub(crate) values: Option<Arc<Values>>,
     /// How long it is used.
     pub(crate) fresh_for: Duration,
     /// The youngest age at which what is known is doubted.
@@ -115,7 +131,30 @@ impl Lookup {
         }
         self.metrics.lookup("miss");
         let judged = known.as_ref().map(|(known, _)| known);
-        self.groups.another(judged, self.fresh_for, || self.reading(inner, call)).await
+        let Some(values) = &self.values else {
+            let read = || self.reading(inner, call);
+            return self.groups.another(judged, self.fresh_for, read).await;
+        };
+        let read = |judged: Option<&Arc<KnownGroups>>| {
+            // What is judged is older than that, so that nothing else is taken than what was read behind it.
+            let fresh_for = if judged.is_some() { self.doubt_after } else { self.fresh_for };
+            let (values, reading) = (Arc::clone(values), self.reading(inner, call));
+            let (keep_for, deadline) = (self.fresh_for, Instant::now() + self.deadline);
+            async move {
+                let (kind, words) = ("groups", &[][..]);
+                let wanted = Wanted { kind, words, fresh_for, keep_for, deadline };
+                Ok(Aged::from(values.read(wanted, reading).await?))
+            }
+        };
+        let found = self.groups.another(judged, self.fresh_for, || read(judged)).await?;
+        // Another replica's lack of a name is believed no longer than an own one.
+        let is_lacking = found.is_from_elsewhere
+            && found.groups.ids(name).is_empty()
+            && found.at.elapsed() >= self.doubt_after;
+        if !is_lacking {
+            return Ok(found);
+        }
+        self.groups.another(Some(&found), self.fresh_for, || read(Some(&found))).await
     }
 
     /// Reads all groups. A look-up belongs to all who wait for it, not to the account of one.
@@ -134,7 +173,7 @@ impl Lookup {
             if groups.len() as u64 > groups_max {
                 return Err(Error::TooManyGroups { groups_max });
             }
-            Ok(KnownGroups { groups, at: Instant::now() })
+            Ok(KnownGroups { groups, at: Instant::now(), is_from_elsewhere: false })
         }
     }
 }
@@ -158,4 +197,24 @@ fn ask<'a, S: Below<ListCall, Listed>>(
     let ask = Ask::Rows(Arc::new(RowsAsk { lists, quirks: call.quirks, plan }));
     let list = ListCall::new(listing, ask, call.deadline, call.behalf);
     inner.ask(ListCall { oversize: call.oversize, ..list })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn groups_of_another_replica_are_as_old_as_they_are() {
+        tokio::time::advance(Duration::from_secs(100)).await;
+        let mut groups = Groups::default();
+        groups.add(&Id::of("7".into()), "Sales");
+        groups.add(&Id::of("seven".into()), "Sales, too");
+        let known = KnownGroups { groups, at: Instant::now(), is_from_elsewhere: false };
+        let body = known.written(1 << 20).unwrap();
+        let again = <KnownGroups as Stored>::read(body, Duration::from_secs(9)).unwrap();
+        assert_eq!(again.groups, known.groups);
+        assert_eq!(again.at.elapsed(), Duration::from_secs(9));
+        assert!(again.is_from_elsewhere);
+        assert_eq!(known.written(10), None, "too large to be shared");
+    }
 }

@@ -10,13 +10,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use commons::Commons;
 use http::{Response, StatusCode};
-use limits::{Budget, Pause};
+use limits::Budget;
 use rand::RngExt;
 use tokio::time::{Instant, sleep_until};
 use transport::client::ClientError;
 use transport::retry_after;
 
+use super::pace::Pace;
+use super::pause::Pause;
 use super::upstream::Upstream;
 use crate::error::{Error, RETRY_AFTER_DEFAULT};
 use crate::layer::call::Attempt;
@@ -38,8 +41,12 @@ pub(crate) struct Retry {
     pub(crate) upstream: Arc<Upstream>,
     /// After a 429 nothing of the caller is sent for a while.
     pub(crate) pause: Arc<Pause>,
+    /// Each attempt has a place in it.
+    pub(crate) pace: Option<Arc<Pace>>,
     /// How many of the caller's attempts may be repeats.
     pub(crate) repeats: Budget,
+    /// Each replica has its part of the budgets' least.
+    pub(crate) commons: Option<Commons>,
     pub(crate) refused: Refused,
     pub(crate) metrics: Metrics,
 }
@@ -86,8 +93,8 @@ impl Retry {
         let mut made = 0;
         loop {
             self.pause.wait(attempt.deadline).await.map_err(Error::limited)?;
-            if let Some(pacer) = &self.upstream.pacer {
-                pacer.wait(attempt.deadline).await.map_err(Error::limited)?;
+            if let Some(pace) = &self.pace {
+                pace.wait(attempt.deadline).await.map_err(Error::limited)?;
             }
             made += 1;
             let sent = Instant::now();
@@ -112,7 +119,11 @@ impl Retry {
                 let all_wait = if is_by_chance { wait / OTHERS_WAIT } else { wait };
                 // However long a wait was told, the caller pauses no longer than the limit: a header
                 // must not switch it off for hours.
-                self.pause.extend(Instant::now() + all_wait.min(settings.retry_after_max));
+                let lasts = all_wait.min(settings.retry_after_max);
+                match is_by_chance {
+                    true => self.pause.extend(Instant::now() + lasts),
+                    false => self.pause.extend_for_all(lasts),
+                }
             }
             let is_last = made >= settings.attempts_max || is_hopeless;
             if is_last || !(is_free(&error, told) || self.may_repeat()) {
@@ -129,8 +140,12 @@ impl Retry {
     where
         S: Below<Attempt, Response<Bytes>>,
     {
-        let has_place = || self.upstream.pacer.as_ref().is_none_or(|pacer| pacer.take());
-        if !self.upstream.is_at_ease(&self.pause) || !has_place() {
+        if !self.upstream.is_at_ease(&self.pause) {
+            return Err(Error::Overloaded);
+        }
+        if let Some(pace) = &self.pace
+            && !pace.take().await
+        {
             return Err(Error::Overloaded);
         }
         let answer = inner.ask(attempt).await?;
@@ -140,8 +155,9 @@ impl Retry {
     /// Whether the budgets allow another attempt; the caller's first, so that one caller's failures leave
     /// the upstream's to others.
     fn may_repeat(&self) -> bool {
+        let replicas = self.commons.as_ref().map_or(1, Commons::replicas);
         for (whose, budget) in [("caller", &self.repeats), ("upstream", &self.upstream.repeats)] {
-            if !budget.take() {
+            if !budget.take(replicas) {
                 self.metrics.no_more_repeats(whose);
                 return false;
             }

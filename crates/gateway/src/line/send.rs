@@ -9,12 +9,12 @@ use http::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, IF_NONE_MATCH, USER_AGENT,
 };
 use http::{HeaderMap, HeaderValue, Request, Response};
-use limits::Pause;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 use transport::body;
 use transport::client::Client;
 
+use super::pause::Pause;
 use super::upstream::Upstream;
 use crate::error::Error;
 use crate::layer::call::{Attempt, Authorized};

@@ -13,6 +13,7 @@ use crate::cache::whole::Whole;
 use crate::error::Error;
 use crate::layer::call::{Call, Listed};
 use crate::layer::{Answering, Around, Below};
+use crate::line::values::answers::SharedAnswers;
 use crate::observe::account::Source;
 use crate::observe::metrics::Metrics;
 
@@ -21,6 +22,8 @@ pub(crate) struct Share {
     pub(crate) answers: Arc<Answers>,
     /// How long a reading may take.
     pub(crate) deadline: Duration,
+    /// Answers that other replicas have, where there are some.
+    pub(crate) values: Option<SharedAnswers>,
     pub(crate) metrics: Metrics,
 }
 
@@ -38,17 +41,34 @@ impl Share {
         let question = Question::new(call.endpoint.name(), call.plan.filter.clone());
         let (wants_fresh, asked) = (call.wants_fresh, Instant::now());
         let deadline = asked + self.deadline;
-        let inner = inner.clone();
+        let below = inner.clone();
+        let values = self.values.as_ref();
+        let others = values.and_then(|values| values.ask(&call));
+        let once_more = values.filter(|_| wants_fresh).map(|_| Box::new(call.clone()));
         let given = self
             .answers
             // Boxed here, since a reading is moved about before it begins.
             .get(question, wants_fresh, || {
                 Box::pin(async move {
-                    let read = timeout_at(deadline, read(&inner, call, asked)).await;
+                    let read = match others {
+                        None => timeout_at(deadline, read(&below, call, asked)).await,
+                        // Boxed once more, so that a reading is no larger where there are no others.
+                        Some(others) => {
+                            let reading = read(&below, call, asked);
+                            Box::pin(timeout_at(deadline, others.read(deadline, reading))).await
+                        }
+                    };
                     read.unwrap_or(Err(Error::Deadline))
                 })
             })
             .await?;
+        if let Some(call) = once_more
+            && given.source == Source::Shared
+            && given.whole.is_from_elsewhere
+        {
+            // Shared with a request that takes what another replica keeps; this one will not have it.
+            return self.call(inner, *call).await;
+        }
         self.metrics.answer(given.source);
         account.note(|account| {
             account.source = Some(given.source);

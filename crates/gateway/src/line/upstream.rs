@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use domain::listing::Listing;
 use domain::upstream::{Dialect, Place, Rules};
-use limits::{Breaker, BreakerRules, BreakerState, Budget, CALLER_REPEATS_MIN, Pacer, Pause};
+use limits::{Breaker, BreakerRules, BreakerState, Budget, CALLER_REPEATS_MIN};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::pause::Pause;
 use crate::observe::tally::Attempts;
 use crate::request::base::Base;
 
@@ -24,8 +25,6 @@ pub(crate) struct Upstream {
     pub(crate) base: Option<Base>,
     /// Requests in flight, all callers together.
     pub(crate) permits: Semaphore,
-    /// Requests per minute, all callers together.
-    pub(crate) pacer: Option<Arc<Pacer>>,
     /// How many attempts may be repeats, all callers together.
     pub(crate) repeats: Budget,
     /// What is counted of attempts.
@@ -54,25 +53,13 @@ const LOOK_EVERY: Duration = Duration::from_secs(3600);
 const UPSTREAM_REPEATS_MIN: u64 = 2 * CALLER_REPEATS_MIN;
 
 impl Upstream {
-    /// `before` is the upstream of that name until now: where address and rate are the same, its pace
-    /// goes on, for what was begun before goes on as well.
-    pub(crate) fn new(
-        name: &str,
-        settings: &settings::Upstream,
-        before: Option<&Upstream>,
-    ) -> Self {
-        let is_same = |before: &&Upstream| {
-            before.settings.base_url == settings.base_url
-                && before.settings.requests_per_minute_max == settings.requests_per_minute_max
-        };
-        let pacer = before.filter(is_same).and_then(|before| before.pacer.clone());
-        let new = || settings.requests_per_minute_max.map(Pacer::per_minute).map(Arc::new);
+    /// The upstream of that name.
+    pub(crate) fn new(name: &str, settings: &settings::Upstream) -> Self {
         Upstream {
             name: name.to_owned(),
             dialect: settings.dialect,
             rules: settings.rules.clone(),
             permits: Semaphore::new(settings.requests_in_flight_max),
-            pacer: pacer.or_else(new),
             repeats: Budget::new(UPSTREAM_REPEATS_MIN),
             attempts: Attempts::at(name),
             breaker: Breaker::new(name, breaker_rules(settings)),

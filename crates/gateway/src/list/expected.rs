@@ -28,7 +28,7 @@ impl Kind {
         let is_shared = call.audience.is_some();
         let is_whole = is_shared || call.ask.is_of_all();
         // A list that is refused for its pace would never be read, and so be refused for ever.
-        let is_paced = upstream.pacer.is_some();
+        let is_paced = upstream.settings.requests_per_minute_max.is_some();
         (is_whole && !is_paced && !call.wants_one()).then_some(Kind { users, is_shared })
     }
 }

@@ -19,7 +19,7 @@ use std::time::Duration;
 use domain::sweep::{Failure, Limits, List, Next, Rows, Story, Sweep, Window};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use limits::{Admission, Full, Holding, Pause, Share, Shed, may_stay};
+use limits::{Admission, Full, Holding, Share, Shed, may_stay};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
@@ -31,6 +31,8 @@ use crate::layer::call::{
 };
 use crate::layer::outlet::Oversize;
 use crate::layer::{Answering, Around, Below};
+use crate::line::pace::Pace;
+use crate::line::pause::Pause;
 use crate::line::upstream::Upstream;
 use crate::observe::metrics::Metrics;
 
@@ -39,6 +41,8 @@ pub(crate) struct FanOut {
     pub(crate) upstream: Arc<Upstream>,
     /// A list that must wait for it may come too late.
     pub(crate) pause: Arc<Pause>,
+    /// All pages of a list must have places in it.
+    pub(crate) pace: Option<Arc<Pace>>,
     /// The turns of the caller's long lists.
     pub(crate) turns: Arc<Admission>,
     /// The caller's share of the bytes that lists may hold.
@@ -87,7 +91,7 @@ impl FanOut {
         };
         let mut in_flight = FuturesUnordered::new();
         let (mut found, mut held, mut long) = (Found::default(), 0, None::<Long>);
-        let (mut restarts, mut page_bytes) = (0, 0);
+        let (mut restarts, mut page_bytes, mut fitting) = (0, 0, None);
         if sweep.is_expecting() {
             long = Some(Box::pin(self.turn(&call, held)).await?);
         }
@@ -237,7 +241,12 @@ impl FanOut {
                         long.holding.shrink(sweep.keep_views(|_| true));
                     }
                 }
-                self.fits(&call, &sweep).inspect_err(|_| self.note(&call, sweep.story()))?;
+                if self.pace.is_some() {
+                    // Boxed, so that lists without a pace stay small.
+                    Box::pin(self.fits(&call, sweep.pages_left(), &mut fitting))
+                        .await
+                        .inspect_err(|_| self.note(&call, sweep.story()))?;
+                }
                 if call.audience.as_ref().is_some_and(|audience| audience.is_deserted()) {
                     self.note(&call, sweep.story());
                     return Ok(Listed::default());
@@ -352,31 +361,39 @@ impl FanOut {
         holding.shrink(sweep.keep_views(is_kept));
     }
 
-    /// Whether the pages that are left can be had in time, as far as is known now.
-    pub(super) fn fits(&self, call: &ListCall, sweep: &Sweep) -> Result<(), Error> {
-        let Some(pacer) = &self.upstream.pacer else { return Ok(()) };
-        let left = sweep.pages_left();
+    /// Whether the pages that are left can be had in time, as far as is known now. `fitting` are those that a pace
+    /// of all replicas was asked about already.
+    pub(super) async fn fits(
+        &self,
+        call: &ListCall,
+        left: u64,
+        fitting: &mut Option<u64>,
+    ) -> Result<(), Error> {
+        let Some(pace) = &self.pace else { return Ok(()) };
         // The one row may stand on any page.
-        if left == 0 || call.wants_one() {
+        if left == 0 || call.wants_one() || fitting.is_some_and(|known| left <= known) {
             return Ok(());
+        }
+        if pace.is_far() {
+            *fitting = Some(left);
         }
         if call.behalf.is_background {
             // What is left has places at once, or clients wait behind it.
             let now = Instant::now();
             let soon = now + Duration::from_millis(1);
-            return pacer.admits(left, now, soon).map_err(|_| Error::Overloaded);
+            return pace.look(now).await.admits(left, soon).map_err(|_| Error::Overloaded);
         }
         let start = self.pause.until().unwrap_or_else(Instant::now);
         let limited = |retry_after| Error::RateLimited { retry_after };
+        let places = pace.look(start).await;
         let Some(audience) = &call.audience else {
-            return pacer.admits(left, start, call.deadline).map_err(limited);
+            return places.admits(left, call.deadline).map_err(limited);
         };
         // Of those who share it some have less time left.
         let first = audience.deadlines().map_or(call.deadline, |(first, _)| first);
-        if pacer.admits(left, start, first).is_err() {
+        if places.admits(left, first).is_err() {
             audience.tell_some(|_, ask, deadline| {
-                let fits =
-                    if ask.wants_one() { Ok(()) } else { pacer.admits(left, start, deadline) };
+                let fits = if ask.wants_one() { Ok(()) } else { places.admits(left, deadline) };
                 fits.err().map(|retry_after| Err(limited(retry_after)))
             });
         }

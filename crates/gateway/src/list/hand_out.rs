@@ -64,6 +64,7 @@ impl FanOut {
         let mut long = Box::pin(self.turn(&call, 0)).await?;
         // Never the oldest list, which goes on where there is no room: it may wait for its client.
         long.holding = long.holding.ended();
+        let mut fitting = None;
         let (mut found, mut ready) = (Found::default(), VecDeque::<Bytes>::new());
         loop {
             let is_idle = ready.is_empty() && in_flight.is_empty();
@@ -150,7 +151,9 @@ impl FanOut {
                 }
             }
             sweep.put(window, page);
-            self.fits(&call, &sweep).inspect_err(|_| self.note(&call, sweep.story()))?;
+            self.fits(&call, sweep.pages_left(), &mut fitting)
+                .await
+                .inspect_err(|_| self.note(&call, sweep.story()))?;
             let parts = sweep.hand_out();
             if !parts.is_empty() {
                 outlet.begin();

@@ -15,14 +15,16 @@ use domain::listing::Listing;
 use domain::related::{Needs, Related};
 use domain::upstream::Shortcut;
 use domain::visibility::Visibility;
-use futures_util::{StreamExt, TryStreamExt, stream};
-use limits::{Ages, Kept};
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use limits::{Aged, Ages, Kept};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::error::Error;
 use crate::layer::call::{Ask, Behalf, ListCall, Listed};
 use crate::layer::{Answering, Around, Below};
 use crate::line::upstream::Upstream;
+use crate::line::values::{Stored, Values, Wanted};
 use crate::observe::metrics::Metrics;
 
 /// Rounds of listings, each named by what the ones before told.
@@ -36,6 +38,8 @@ pub(crate) struct Relate {
     pub(crate) visibility: Visibility,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) joined: Arc<JoinedLists>,
+    /// The joined listings of other replicas, where there are some.
+    pub(crate) values: Option<Arc<Values>>,
     pub(crate) metrics: Metrics,
 }
 
@@ -56,10 +60,29 @@ impl JoinedLists {
 }
 
 /// What is joined to user rows, and what it cost to read.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Joined {
+    #[serde(serialize_with = "write", deserialize_with = "read")]
     related: Arc<Related>,
     pages: u64,
+}
+
+fn write<S: Serializer>(related: &Related, serializer: S) -> Result<S::Ok, S::Error> {
+    related.serialize(serializer)
+}
+
+fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Related>, D::Error> {
+    Related::deserialize(deserializer).map(Arc::new)
+}
+
+impl Stored for Joined {
+    fn written(&self, bytes_max: usize) -> Option<Vec<u8>> {
+        serde_json::to_vec(self).ok().filter(|body| body.len() <= bytes_max)
+    }
+
+    fn read(body: Vec<u8>, _: Duration) -> Option<Self> {
+        serde_json::from_slice(&body).ok()
+    }
 }
 
 impl<S: Below<ListCall, Listed>> Around<S, ListCall> for Relate {
@@ -142,17 +165,26 @@ impl Relate {
         let is_known = self.joined.of(RECORDS).is_under_way(ages);
         let needs = if is_known { RECORDS } else { needs };
         let kept = self.joined.of(needs);
-        let reading = kept.get(ages, || {
-            self.metrics.related();
+        // Who looks whether the upstream can be read must read it.
+        let values = self.values.as_ref().filter(|_| !call.behalf.wants_failed_rows);
+        let read = |fresh_for| {
             let reading = Reading {
                 inner: inner.clone(),
                 caller: Arc::clone(&self.caller),
                 upstream: Arc::clone(&self.upstream),
                 deadline: Instant::now() + settings.deadline,
                 behalf: call.behalf.apart(),
+                metrics: self.metrics.clone(),
             };
+            let values = values.cloned();
             async move {
-                let read = timeout(settings.deadline, reading.read(needs)).await;
+                let read = match values {
+                    None => timeout(settings.deadline, reading.here(needs)).await,
+                    Some(values) => {
+                        let read = reading.shared(needs, &values, fresh_for);
+                        Box::pin(timeout(settings.deadline, read)).await
+                    }
+                };
                 let read = read.unwrap_or(Err(Error::Deadline));
                 if let Err(error) = &read {
                     let (caller, err) = (&*reading.caller, error.slug());
@@ -161,8 +193,21 @@ impl Relate {
                 }
                 read
             }
-        });
-        timeout_at(call.deadline, reading).await.unwrap_or(Err(Error::Deadline))
+        };
+        let Some(_) = &values else {
+            let reading = kept.get(ages, || read(ages.fresh_for));
+            return timeout_at(call.deadline, reading).await.unwrap_or(Err(Error::Deadline));
+        };
+        // While there is nothing, another replica's serves that is as old as one here might be ...
+        let oldest =
+            if kept.known(ages.stale_max).is_some() { ages.fresh_for } else { ages.stale_max };
+        let reading = kept.get(ages, || read(oldest));
+        let joined = timeout_at(call.deadline, reading).await.unwrap_or(Err(Error::Deadline))?;
+        // ... and is read anew meanwhile, as one here is.
+        if kept.known(ages.fresh_for).is_none() && kept.known(ages.stale_max).is_some() {
+            drop(kept.get(ages, || read(ages.fresh_for)).now_or_never());
+        }
+        Ok(joined)
     }
 }
 
@@ -173,11 +218,31 @@ struct Reading<S> {
     upstream: Arc<Upstream>,
     deadline: Instant,
     behalf: Behalf,
+    metrics: Metrics,
 }
 
 impl<S: Below<ListCall, Listed>> Reading<S> {
+    /// What another replica has or reads just now, if it is no older than that; else it is read here, for all.
+    async fn shared(
+        &self,
+        needs: Needs,
+        values: &Values,
+        fresh_for: Duration,
+    ) -> Result<Aged<Joined>, Error> {
+        let words = [u8::from(needs.records), u8::from(needs.teams)];
+        let keep_for = self.upstream.settings.related.stale_max;
+        let (kind, deadline) = ("joined", self.deadline);
+        let wanted = Wanted { kind, words: &words, fresh_for, keep_for, deadline };
+        Ok(values.read(wanted, self.read(needs)).await?.into())
+    }
+
+    async fn here(&self, needs: Needs) -> Result<Aged<Joined>, Error> {
+        Ok(self.read(needs).await?.into())
+    }
+
     /// Reads all that is needed, round by round.
     async fn read(&self, needs: Needs) -> Result<Joined, Error> {
+        self.metrics.related();
         let upstream = &self.upstream;
         let settings = &upstream.settings;
         let mut related = Related::default();
@@ -307,5 +372,26 @@ impl Gaps {
         if is_missing {
             kind.missing.push(Arc::clone(id));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn joined_listings_are_the_same_at_another_replica() {
+        let text = r#"{"related":{"teams_of":{"7":[{"id":1,"name":"One"},{"id":"b","name":null}]},
+            "supervised_teams_of":{},"queues_of":{},"skills_of":{"7":[{"name":"A","level":3}]},
+            "caller_ids":{"c":{"id":"c","name":"Main"}}},"pages":78}"#;
+        let joined = <Joined as Stored>::read(text.into(), Duration::ZERO).unwrap();
+        assert_eq!((joined.pages, joined.related.teams_of(7).len()), (78, 2));
+        let body = joined.written(1 << 20).unwrap();
+        let again = <Joined as Stored>::read(body, Duration::ZERO).unwrap();
+        assert_eq!(again.pages, 78);
+        assert_eq!(again.related.teams_of(7), joined.related.teams_of(7));
+        assert_eq!(again.related.skills_of(7), joined.related.skills_of(7));
+        assert_eq!(again.related.caller_id("c"), joined.related.caller_id("c"));
+        assert_eq!(joined.written(10), None, "too large to be shared");
     }
 }

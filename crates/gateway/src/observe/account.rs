@@ -17,6 +17,8 @@ pub(crate) enum Source {
     Read,
     /// Read for another request that was under way.
     Shared,
+    /// Read by another replica.
+    Replica,
     /// Kept and fresh.
     Kept,
     /// Kept, not fresh any more, and given because the upstream failed.
@@ -29,6 +31,7 @@ impl Source {
         match self {
             Source::Read => "read",
             Source::Shared => "shared",
+            Source::Replica => "replica",
             Source::Kept => "hit",
             Source::Stale => "stale",
         }

@@ -67,6 +67,7 @@ impl Lists {
         let fan_out = layer(FanOut {
             upstream: Arc::clone(&line.upstream),
             pause: Arc::clone(&line.pause),
+            pace: line.pace.clone(),
             turns,
             share: share.clone(),
             wait_max: WAIT,

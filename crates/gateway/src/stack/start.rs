@@ -17,6 +17,7 @@ use transport::client::{Client, ClientSettings, Lookup, Reach, Resolver, Resolve
 use crate::cache::answers::{Answers, Freshness, MISSES_BYTES_MAX};
 use crate::cache::pages::Pages;
 use crate::caller::{Caller, Callers};
+use crate::line::pace::{Known, Paces};
 use crate::line::upstream::Upstream;
 use crate::observe::groups::memory_there_is;
 use crate::observe::metrics::Metrics;
@@ -33,7 +34,7 @@ impl State {
         let roster = config.roster.as_ref().map(RosterFile::open).transpose()?;
         let admission = Arc::new(Admission::new(queue(&config.limits)));
         let room = Arc::new(Room::new(lists_bytes_max(&config.limits)));
-        let (lifecycle, upstreams) = (Lifecycle::default(), BTreeMap::new());
+        let (lifecycle, paces) = (Lifecycle::default(), Arc::default());
         let shadow_results = Arc::new(Results::default());
         let shadow = None;
         let commons = joined(config.commons.as_ref())?;
@@ -42,7 +43,7 @@ impl State {
             lifecycle,
             admission,
             room,
-            upstreams,
+            paces,
             shadow,
             shadow_results,
             commons,
@@ -67,6 +68,11 @@ impl State {
             true => self.commons.clone(),
             false => joined(config.commons.as_ref())?,
         };
+        // One that replicas keep together belongs to them.
+        let paces = match config.commons == self.config.commons {
+            true => Arc::clone(&self.paces),
+            false => Arc::default(),
+        };
         let bytes_max = lists_bytes_max(&config.limits);
         let room = match self.room.fits(bytes_max) {
             true => Arc::clone(&self.room),
@@ -77,13 +83,7 @@ impl State {
             surroundings: self.surroundings.clone(),
             lifecycle: self.lifecycle.clone(),
             admission,
-            upstreams: self
-                .callers
-                .all()
-                .iter()
-                .map(|caller| &caller.line.upstream)
-                .map(named)
-                .collect(),
+            paces,
             shadow: self.shadow.clone(),
             shadow_results: Arc::clone(&self.shadow_results),
             commons,
@@ -100,15 +100,15 @@ impl State {
     ) -> Self {
         let Shared { surroundings, lifecycle, admission, room, shadow_results, .. } = shared;
         let commons = shared.commons;
-        let (before, shadow_before) = (shared.upstreams, shared.shadow);
+        let shadow_before = shared.shadow;
+        let mut paces = Paces::after(&shared.paces, commons.as_ref());
         let reach = |settings| reach(settings, &surroundings.lookup, &metrics);
         let reaches = config.upstreams.iter();
         let reaches = reaches.map(|(name, settings)| (name.clone(), reach(settings)));
         let reaches: BTreeMap<String, Reach> = reaches.collect();
         let mut upstreams = BTreeMap::new();
         for (name, settings) in &config.upstreams {
-            let before = before.get(name).map(AsRef::as_ref);
-            let upstream = Arc::new(Upstream::new(name, settings, before));
+            let upstream = Arc::new(Upstream::new(name, settings));
             let client = ClientSettings {
                 connect_timeout: settings.connect_timeout,
                 pool_idle_timeout: POOL_IDLE_TIMEOUT,
@@ -134,6 +134,7 @@ impl State {
                 pages,
                 share: room.share(share_max),
                 roster: roster.clone(),
+                pace: paces.of(caller, &caller.upstream, &upstream.settings),
                 commons: commons.as_ref(),
                 metrics: &metrics,
                 exporter: &surroundings.exporter,
@@ -164,7 +165,8 @@ impl State {
             callers,
             metrics,
             roster,
-            commons,
+            commons: commons.clone(),
+            paces: Arc::new(paces.known()),
             surroundings,
             reaches,
             epoch,
@@ -218,18 +220,14 @@ fn queue(limits: &settings::Limits) -> Queue {
     }
 }
 
-fn named(upstream: &Arc<Upstream>) -> (String, Arc<Upstream>) {
-    (upstream.name.clone(), Arc::clone(upstream))
-}
-
 /// What goes on from one configuration to the next.
 struct Shared {
     surroundings: Surroundings,
     lifecycle: Lifecycle,
     admission: Arc<Admission>,
     room: Arc<Room>,
-    /// Those that callers had until now.
-    upstreams: BTreeMap<String, Arc<Upstream>>,
+    /// The paces until now.
+    paces: Arc<Known>,
     /// The other side until now.
     shadow: Option<Arc<Shadow>>,
     /// What the other side was found to be.

@@ -87,7 +87,9 @@ fn retrying(state: &State) -> (Retrying, mock::Handle<Attempt, Response<Bytes>>)
     let retry = layer(Retry {
         upstream: Arc::clone(&line.upstream),
         pause: Arc::clone(&line.pause),
+        pace: line.pace.clone(),
         repeats: Budget::new(CALLER_REPEATS_MIN),
+        commons: state.commons.clone(),
         refused: Refused::default(),
         metrics: state.metrics.clone(),
     });

@@ -37,6 +37,7 @@ fn lists(state: &State) -> (Stage<ListCall, Listed>, Pages) {
     let fan_out = layer(FanOut {
         upstream: Arc::clone(&line.upstream),
         pause: Arc::clone(&line.pause),
+        pace: line.pace.clone(),
         turns: Arc::new(Admission::new(Queue { in_flight_max: 1, queued_max: 1, wait_max: WAIT })),
         share: line.share.clone(),
         wait_max: WAIT,

@@ -15,6 +15,7 @@ use transport::tls::ClientTls;
 
 use crate::error::ConfigError;
 use crate::reader::{Field, Reader, field};
+use crate::section::pace::{self, Pace, PaceBy, PaceCounts};
 use crate::value::base_url::{self, base_url};
 use crate::value::check::{count, positive, size, time};
 use crate::value::id_map;
@@ -38,6 +39,8 @@ pub struct Upstream {
     pub requests_in_flight_max: usize,
     /// Requests per minute, all callers together.
     pub requests_per_minute_max: Option<u32>,
+    /// How requests are kept to that number.
+    pub pace: Pace,
     /// Name look-up, TCP and TLS.
     pub connect_timeout: Duration,
     /// One attempt, from sending to the last byte.
@@ -162,6 +165,12 @@ pub(crate) struct TypedUpstream {
     #[serde(default = "TypedUpstream::requests_in_flight_max", deserialize_with = "count")]
     requests_in_flight_max: usize,
     requests_per_minute_max: Option<u32>,
+    #[serde(default = "pace::burst", deserialize_with = "pace::some_burst")]
+    pace_burst: Duration,
+    #[serde(default)]
+    pace_counts: PaceCounts,
+    #[serde(default)]
+    pace_by: PaceBy,
     #[serde(default = "TypedUpstream::connect_timeout", deserialize_with = "positive")]
     connect_timeout: Duration,
     #[serde(default = "TypedUpstream::attempt_timeout", deserialize_with = "positive")]
@@ -319,6 +328,7 @@ impl TypedUpstream {
             pages_in_flight_max: self.pages_in_flight_max,
             requests_in_flight_max: self.requests_in_flight_max,
             requests_per_minute_max: per_minute.filter(|number| *number > 0),
+            pace: Pace { burst: self.pace_burst, counts: self.pace_counts, by: self.pace_by },
             connect_timeout: self.connect_timeout,
             attempt_timeout: self.attempt_timeout,
             connection_age_max: self.connection_age_max,

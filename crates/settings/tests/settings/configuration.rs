@@ -117,6 +117,14 @@ fn each_mistake_is_one_line_with_file_line_and_field() {
             format!("{GOOD}[shadow]\ncontrol = \"https://canary/api/v3/cdr\"\n"),
             "t.toml:12: shadow.control: must end before \"/api/v3/cdr\"",
         ),
+        (
+            replaced("voiso.com\"", "voiso.com\"\npace_burst = \"61s\""),
+            "t.toml:4: upstream.ams.pace_burst: must be at most 60s",
+        ),
+        (
+            replaced("voiso.com\"", "voiso.com\"\npace_by = \"canary\""),
+            "t.toml:4: upstream.ams.pace_by: ",
+        ),
         (replaced("base_url", "base_uri"), "t.toml:3: upstream.ams.base_uri: unknown field"),
         (
             replaced("voiso.com\"", "voiso.com\"\nteams_path = \"canary/teams\""),

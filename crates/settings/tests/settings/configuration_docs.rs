@@ -17,9 +17,11 @@ const TYPED: &str = concat!(
     include_str!("../../src/lib.rs"),
     include_str!("../../src/section/answer.rs"),
     include_str!("../../src/section/callers.rs"),
+    include_str!("../../src/section/commons.rs"),
     include_str!("../../src/section/cors.rs"),
     include_str!("../../src/section/limits.rs"),
     include_str!("../../src/section/log.rs"),
+    include_str!("../../src/section/pace.rs"),
     include_str!("../../src/section/passthrough.rs"),
     include_str!("../../src/section/server.rs"),
     include_str!("../../src/section/shadow.rs"),
@@ -42,6 +44,7 @@ const PLACES: &[(&str, &str, &str)] = &[
     ("Limits", "## `[limits]`", ""),
     ("Lookups", "## `[lookups]`", ""),
     ("Roster", "## `[roster]`", ""),
+    ("Commons", "## `[commons]`", ""),
     ("Cache", "## `[cache]`", ""),
     ("Answer", "## `[answer]`", ""),
     ("Upstream", "## `[upstream.<name>]`", ""),
@@ -118,6 +121,7 @@ fn every_default_on_the_page_is_the_default() {
         ("[passthrough]", "## `[passthrough]`"),
         ("[cors]", "## `[cors]`"),
         (SHADOW, "## `[shadow]`"),
+        (COMMONS, "## `[commons]`"),
         ("[legacy]", "## `[legacy]`"),
         ("[legacy.v1_users]", "## `[legacy.v1_users]`"),
         ("[legacy.v1_users.filters]", "### `[legacy.v1_users.filters]`"),
@@ -138,7 +142,7 @@ fn every_default_on_the_page_is_the_default() {
         }
     }
     assert!(seen >= 45, "{seen} defaults: did the tables move?");
-    is_left_out(&text, &format!("{SHADOW}\n{UPSTREAM}\n{CALLER}\n"));
+    is_left_out(&text, &format!("{SHADOW}\n{COMMONS}\n{UPSTREAM}\n{CALLER}\n"));
 }
 
 #[test]
@@ -220,6 +224,26 @@ fn the_vonage_lines_of_the_example_work_when_they_are_uncommented() {
 }
 
 #[test]
+fn the_commons_of_the_example_works_when_it_is_uncommented() {
+    let lines = EXAMPLE.lines().skip_while(|line| *line != "# [commons]");
+    let lines = lines.take_while(|line| !line.is_empty());
+    let text: String = lines.map(|line| format!("{}\n", line.trim_start_matches("# "))).collect();
+    let secrets = "{ env = \"SEAL_KEY\" }";
+    let text = text.replace("{ file = \"/run/secrets/tieline_seal\" }", secrets);
+    let text = text.replace("/run/secrets/valkey_password", "valkey_password");
+    let of_all = |line: &&str| line.contains(" = ") || line.starts_with('[');
+    let text: Vec<&str> = text
+        .lines()
+        .filter(of_all)
+        .filter(|line| !line.starts_with("ca_file") && !line.starts_with("primary"))
+        .collect();
+    let text = format!("{}\n{UPSTREAM}\n{CALLER}\n", text.join("\n"));
+    let commons =
+        load(&text).unwrap_or_else(|error| panic!("{error}\n{text}")).commons.expect("a commons");
+    assert_eq!((commons.replicas_max, commons.addresses.len(), commons.values_at.len()), (4, 1, 1));
+}
+
+#[test]
 fn the_printed_dictionaries_are_the_built_in_ones() {
     let none = std::collections::BTreeMap::new();
     let zones: Vec<(String, String)> = pairs("### Time zones", 1, 3);
@@ -256,6 +280,8 @@ fn the_sample_in_the_readme_is_the_golden_one() {
 }
 
 const SHADOW: &str = "[shadow]\ncontrol = \"https://cc.example\"";
+const COMMONS: &str = "[commons]\nvalkey = [\"valkey://127.0.0.1:6379\"]\n\
+                       seal_key = { env = \"SEAL_KEY\" }\nreplicas_max = 4";
 const UPSTREAM: &str = "[upstream.ams]\ndialect = \"voiso-v4\"\nbase_url = \"https://cc.example\"";
 const VONAGE: &str = "[upstream.ams]\ndialect = \"vonage-v4\"\nbase_url = \"https://cc.example\"\n\
                       token_url = \"https://cc.example/token\"";
@@ -267,8 +293,11 @@ const CALLER: &str = "[[caller]]\nname = \"crm\"\nlegacy_key = { env = \"LEGACY_
 fn load(text: &str) -> Result<Config, String> {
     let names = text.split("env = \"").skip(1).filter_map(|rest| rest.split('"').next());
     let names: BTreeSet<&str> = names.collect();
-    let env: Vec<_> =
-        names.iter().map(|name| ((*name).to_owned(), format!("key:{name}"))).collect();
+    let key = |name: &str| match name {
+        "SEAL_KEY" => format!("{}=", "A".repeat(43)),
+        _ => format!("key:{name}"),
+    };
+    let env: Vec<_> = names.iter().map(|name| ((*name).to_owned(), key(name))).collect();
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let mut text = text.to_owned();
     for (field, content) in [("{ file = \"", "a:key\n"), ("id_map = \"", "some-id,1\n")] {

@@ -40,6 +40,7 @@ fn question(query: &str) -> Question {
 
 fn whole(bytes: impl Into<Bytes>) -> Whole {
     Whole {
+        is_from_elsewhere: false,
         bytes: bytes.into().into(),
         rows: 1,
         etag: HeaderValue::from_static("\"x\""),

@@ -115,7 +115,7 @@ fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 6]) {
         metrics.no_more_repeats(whose);
     }
     metrics.dns_failed(LookupFailure::Silent);
-    for source in [Source::Read, Source::Shared, Source::Kept, Source::Stale] {
+    for source in [Source::Read, Source::Shared, Source::Replica, Source::Kept, Source::Stale] {
         metrics.answer(source);
     }
     for outcome in ["hit", "unknown", "miss", "doubted", "related"] {

@@ -1,0 +1,100 @@
+//! With one replica, and with a server that nobody can reach, everything is read here. What replicas say to each other
+//! is shown with real servers: `tests/outside/commons_values.sh`.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use commons::{Commons, SealKey, Setup};
+
+use super::*;
+
+const CONFIG: &str = r#"
+[upstream.ams]
+dialect = "voiso-v4"
+base_url = "http://127.0.0.1:9"
+[[caller]]
+name = "crm"
+legacy_key = { env = "LEGACY" }
+upstream = "ams"
+upstream_key = { env = "V4" }
+sees = "everything"
+"#;
+
+#[derive(Debug, PartialEq)]
+struct Text(String);
+
+impl Stored for Text {
+    fn written(&self, bytes_max: usize) -> Option<Vec<u8>> {
+        Some(self.0.clone().into_bytes()).filter(|body| body.len() <= bytes_max)
+    }
+
+    fn read(body: Vec<u8>, _: Duration) -> Option<Self> {
+        String::from_utf8(body).ok().map(Text)
+    }
+}
+
+/// What the caller shares in these commons.
+fn values(commons: &Commons) -> Values {
+    let env = ["LEGACY", "V4"].map(|name| (name.to_owned(), format!("{name}-key")));
+    let config = Config::parse(CONFIG, "t.toml", &env).unwrap();
+    let (caller, upstream) = (&config.callers[0], &config.upstreams["ams"]);
+    Values::of(&Common::of(commons, caller, upstream), &config, caller, upstream)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_too_large_once_is_asked_of_nobody_for_a_while() {
+    let values = values(&Commons::one());
+    assert!(!values.was_too_large(wanted(b"all")));
+    values.note_too_large(wanted(b"all"));
+    assert!(values.was_too_large(wanted(b"all")));
+    assert!(!values.was_too_large(wanted(b"some")));
+    assert!(!values.was_too_large(Wanted { kind: "joined", ..wanted(b"all") }));
+    tokio::time::advance(TOO_LARGE_FOR).await;
+    assert!(!values.was_too_large(wanted(b"all")));
+    for number in 0..3 * TOO_LARGE_MAX {
+        values.note_too_large(wanted(&number.to_be_bytes()));
+    }
+    assert!(values.too_large.lock().unwrap().len() <= TOO_LARGE_MAX);
+}
+
+fn wanted(words: &[u8]) -> Wanted<'_> {
+    let deadline = Instant::now() + Duration::from_secs(25);
+    let (fresh_for, keep_for) = (Duration::from_secs(60), Duration::from_secs(60));
+    Wanted { kind: "answer", words, fresh_for, keep_for, deadline }
+}
+
+#[tokio::test]
+async fn without_others_everything_is_read_here() {
+    let unreachable = Setup::one("redis://127.0.0.1:9", SealKey::new([7; 32]), 4);
+    for commons in [Commons::one(), Commons::shared(&unreachable).unwrap()] {
+        let values = values(&commons);
+        let readings = AtomicU32::new(0);
+        let read = || async {
+            readings.fetch_add(1, Ordering::Relaxed);
+            Ok(Text("read".to_owned()))
+        };
+        for _ in 0..3 {
+            let had = values.read(wanted(b"all"), read()).await.unwrap();
+            assert_eq!((had.value, had.elsewhere), (Text("read".to_owned()), None));
+        }
+        assert_eq!(readings.load(Ordering::Relaxed), 3);
+        let failed = values.read::<Text>(wanted(b"all"), async { Err(Error::Redirect) }).await;
+        assert_eq!(failed.map(|had| had.value), Err(Error::Redirect));
+    }
+}
+
+#[tokio::test]
+async fn callers_keys_and_upstreams_have_scopes_of_their_own() {
+    let commons = Commons::one();
+    let scope = |from: &str, to: &str| {
+        let text = CONFIG.replacen(from, to, 1);
+        let env = ["LEGACY", "V4", "V5"].map(|name| (name.to_owned(), format!("{name}-key")));
+        let config = Config::parse(&text, "t.toml", &env).unwrap();
+        let common = Common::of(&commons, &config.callers[0], &config.upstreams["ams"]);
+        format!("{:?}", common.scope)
+    };
+    let own = scope("", "");
+    assert_eq!(own, scope("", ""));
+    for (from, to) in [("\"crm\"", "\"bi\""), ("\"V4\"", "\"V5\""), ("0.1:9", "0.1:10")] {
+        assert_ne!(own, scope(from, to), "{to}");
+    }
+}
