@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_opens_under_its_own_name_scope_and_key_only() {
+    fn j04_j10_a_value_opens_under_its_own_name_scope_format_and_key_only() {
         let (seal, body) = (seal(), b"joined listings ".repeat(500));
         let value = seal.seal("scope", "name", stamp(), &body).unwrap();
         assert!(value.len() < 200, "{} bytes", value.len());
@@ -248,6 +248,9 @@ mod tests {
         assert_eq!(seal.open("other", "name", belief(0), value.clone()), unopened);
         let other = Seal::new(&SealKey::new([8; 32]), &[], 1 << 20);
         assert_eq!(other.open("scope", "name", belief(0), value.clone()), Err(Unbelieved::Foreign));
+        let mut newer = value.clone();
+        newer[0] = FORMAT + 1;
+        assert_eq!(seal.open("scope", "name", belief(0), newer), Err(Unbelieved::Foreign));
         let again = seal.seal("scope", "name", stamp(), &body).unwrap();
         assert_ne!(again, value, "a nonce was used twice");
     }
@@ -269,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn values_of_the_key_before_still_open_after_a_rotation() {
+    fn j27_values_of_the_key_before_still_open_after_a_rotation() {
         let (old, new) = (SealKey::new([7; 32]), SealKey::new([8; 32]));
         let value = seal().seal("scope", "name", stamp(), b"body").unwrap();
         let rotated = Seal::new(&new, std::slice::from_ref(&old), 1 << 20);
