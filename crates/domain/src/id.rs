@@ -118,6 +118,11 @@ impl IdMap {
         self.ids.get(&number).map(String::as_str)
     }
 
+    /// Every pair, in no order.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.numbers.iter().map(|(id, number)| (id.as_str(), *number))
+    }
+
     /// How many pairs there are.
     pub fn len(&self) -> usize {
         self.numbers.len()

@@ -62,7 +62,7 @@ for program in "$redis" "$valkey"; do
     # A user with the rights that the pages name, and with a password from a file, which changes.
     printf 'first\n' >"$work/password"
     ask_server "$port" ACL SETUSER tieline on '>first' resetkeys '~tieline:*' nocommands '+eval' '+evalsha' '+time' \
-        '+get' '+set' '+del' '+pttl' '+pexpire' '+hget' '+hset' '+hstrlen' '+zadd' '+zcard' '+zremrangebyscore' \
+        '+get' '+set' '+del' '+pttl' '+pexpire' '+hget' '+hset' '+hstrlen' '+zadd' '+zcard' '+zrange' '+zrem' '+zremrangebyscore' \
         '+xadd' '+xrange' '+xrevrange' '+role' '+info' >/dev/null
     export COMMONS_USER=tieline COMMONS_PASSWORD_FILE=$work/password
     checked "$name, few rights" share
