@@ -1,24 +1,31 @@
 """A vendor's door that notes when requests come, clients that ask replicas greedily, and the judge of what came.
 
-relay PORT VENDOR NOTES: hands requests on to the vendor and notes the time of each.
+relay PORT VENDOR NOTES: hands requests on to the vendor and notes the time of each; where there is a file NOTES.tell,
+    its text answers one request in the vendor's place.
 load SECONDS GATEWAY...: clients that always ask; fails if an answer is neither 200 nor 429.
 judge NOTES PER_MINUTE BURST FROM TO USED_MIN: between two times of the notes, in seconds after the first request.
 """
 
 import asyncio
 import collections
+import pathlib
 import sys
 import time
 
 CLIENTS = 24
 
 
-async def piped(reader, writer, note):
+async def piped(reader, writer, note=None, back=None):
     try:
         while data := await reader.read(65536):
             if note and data.startswith(b"GET "):
                 note.write(f"{time.monotonic():.6f}\n")
                 note.flush()
+                tell = pathlib.Path(f"{note.name}.tell")
+                if tell.exists():
+                    back.write(tell.read_bytes().replace(b"\n", b"\r\n"))
+                    tell.unlink()
+                    continue
             writer.write(data)
             await writer.drain()
     except ConnectionError:
@@ -32,7 +39,7 @@ async def relay(port, vendor, notes):
 
         async def connected(reader, writer):
             theirs, ours = await asyncio.open_connection("127.0.0.1", int(vendor))
-            await asyncio.gather(piped(reader, ours, note), piped(theirs, writer, None))
+            await asyncio.gather(piped(reader, ours, note, writer), piped(theirs, writer))
 
         server = await asyncio.start_server(connected, "127.0.0.1", int(port))
         async with server:
