@@ -82,7 +82,7 @@ shares() {
     # A user with the rights that the pages name, and with a password from a file, which changes.
     printf 'first\n' >"$work/password"
     ask_server "$port" ACL SETUSER tieline on '>first' resetkeys '~tieline:*' nocommands '+eval' '+evalsha' '+time' \
-        '+get' '+set' '+del' '+pttl' '+pexpire' '+hget' '+hset' '+hstrlen' '+zadd' '+zcard' '+zremrangebyscore' \
+        '+get' '+set' '+del' '+pttl' '+pexpire' '+hget' '+hset' '+hstrlen' '+zadd' '+zcard' '+zrange' '+zrem' '+zremrangebyscore' \
         '+xadd' '+xrange' '+xrevrange' '+role' '+info' >/dev/null
     export COMMONS_USER=tieline COMMONS_PASSWORD_FILE=$work/password
     checked "$name, J34 few rights" share

@@ -51,6 +51,15 @@ pub fn caller(
     )
 }
 
+/// Replicas that share an engine; the seal key is in a file.
+pub fn commons(engine: impl Display, seal_key: &Path, replicas_max: u32) -> String {
+    let seal_key = file(seal_key);
+    format!(
+        "[commons]\nvalkey = [\"valkey://{engine}\"]\nseal_key = {seal_key}\n\
+         replicas_max = {replicas_max}\n"
+    )
+}
+
 /// Another caller over the upstream `ams` with the same v4 key. `sees` is a value of TOML.
 pub fn another(name: &str, key: &str, sees: &str) -> String {
     let text = caller(name, "ams", &digest(key), &env("V4"), "");

@@ -78,6 +78,13 @@ impl File {
         let folder = Folder::new();
         File { path: folder.path(name), _folder: folder }
     }
+
+    /// A file with that text.
+    pub fn with(name: &str, text: impl AsRef<[u8]>) -> File {
+        let folder = Folder::new();
+        folder.file(name, text);
+        File { path: folder.path(name), _folder: folder }
+    }
 }
 
 impl Deref for File {

@@ -127,6 +127,27 @@ impl Servers {
         Err(fault)
     }
 
+    /// A connection to the first server that there is, whatever it says it is; where Sentinels name one, to that.
+    pub(crate) async fn one(&self) -> Result<Connection, Fault> {
+        let password = self.password().await?;
+        let mut fault = Fault::Unreachable;
+        for address in &self.addresses {
+            let named = match &self.mode {
+                Mode::Sentinel { primary } => self.named_by(address, primary).await,
+                _ => Ok(address.clone()),
+            };
+            let opened = match named {
+                Ok(address) => self.open(&address, self.user(password.as_ref())).await,
+                Err(found) => Err(found),
+            };
+            match opened {
+                Ok(connection) => return Ok(connection),
+                Err(found) => fault = found,
+            }
+        }
+        Err(fault)
+    }
+
     /// A connection to a server that says it is a primary.
     async fn primary_at(
         &self,
@@ -292,7 +313,7 @@ fn parsed(address: &str) -> Result<ConnectionAddr, BadSetup> {
 }
 
 /// The answer to one of the commands that a connection begins with.
-async fn asked(connection: &mut Connection, command: Cmd) -> Result<Value, Fault> {
+pub(crate) async fn asked(connection: &mut Connection, command: Cmd) -> Result<Value, Fault> {
     let answer = timeout(CONNECT_MAX, connection.send(&command, FIRST_ANSWERS));
     match answer.await.map_err(|_| Fault::Timeout)? {
         Ok(Value::ServerError(error)) => Err(Fault::of(&error.into())),

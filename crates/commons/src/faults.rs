@@ -96,6 +96,11 @@ impl Fault {
         )
     }
 
+    /// What is wrong, in words.
+    pub(crate) fn text(self) -> &'static str {
+        self.label().1
+    }
+
     fn label(self) -> (&'static str, &'static str) {
         KINDS[self as usize]
     }

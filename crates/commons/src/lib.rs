@@ -78,11 +78,13 @@
 //! ```
 
 mod connect;
+mod examine;
 mod faults;
 mod law;
 mod lease;
 mod link;
 mod local;
+mod members;
 mod names;
 mod news;
 #[doc(hidden)]
@@ -102,14 +104,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+pub use examine::{Examined, examine};
 pub use lease::{Begun, Lease};
 use local::Local;
 use names::{About, Names};
 use news::Scopes;
 pub use seal::SealKey;
 pub use shapes::{
-    Ask, BadSetup, Finish, Mode, News, Password, Question, Rate, Scope, Setup, Standing, Taken,
-    Wish,
+    Ask, BadSetup, Finish, Member, Mode, News, Password, Question, Rate, Scope, Setup, Standing,
+    Taken, Wish,
 };
 pub use share::Outlook;
 use share::Share;
@@ -244,6 +247,14 @@ impl Commons {
                 }
                 valkey.shared.outbox.put(scope.clone(), news);
             }
+        }
+    }
+
+    /// What this replica says of itself to all others, at most 128 bytes: they see it as [`Member::word`], and whoever
+    /// owns the server does, too.
+    pub fn describe(&self, word: &[u8]) {
+        if let Sharing::Valkey(valkey) = &self.inner.sharing {
+            valkey.shared.members.describe(word);
         }
     }
 

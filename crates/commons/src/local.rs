@@ -34,6 +34,6 @@ impl Local {
     }
 
     pub(crate) fn standing(&self) -> Standing {
-        Standing { replicas: 1, is_alone: false, errors: Vec::new() }
+        Standing { replicas: 1, is_alone: false, errors: Vec::new(), members: Vec::new() }
     }
 }

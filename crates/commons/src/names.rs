@@ -21,6 +21,7 @@ pub(crate) enum About {
     Scope,
     Question,
     News,
+    Member,
 }
 
 impl Names {

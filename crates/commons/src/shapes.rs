@@ -221,6 +221,19 @@ pub struct Standing {
     pub is_alone: bool,
     /// How often each kind of error happened, by the label of its kind.
     pub errors: Vec<(&'static str, u64)>,
+    /// Those that were last heard of, up to 200; this replica is always among them.
+    pub members: Vec<Member>,
+}
+
+/// One replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The beginning of the random name that it gave itself when it started.
+    pub who: String,
+    /// What it says of itself; see [`Commons::describe`](crate::Commons::describe).
+    pub word: Vec<u8>,
+    /// It is this one.
+    pub is_own: bool,
 }
 
 /// Which servers there are.

@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 
 use crate::faults::Faults;
 use crate::link::Link;
+use crate::members::Members;
 use crate::names::Names;
 use crate::news::Scopes;
 use crate::roll::{Outbox, Roll};
@@ -23,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) values: Link,
     pub(crate) faults: Arc<Faults>,
     pub(crate) roll: Roll,
+    pub(crate) members: Members,
     pub(crate) outbox: Outbox,
     /// This process, by a name that nobody else has.
     pub(crate) replica: String,

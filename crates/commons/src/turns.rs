@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::faults::Fault;
 use crate::link::Call;
+use crate::members::LISTED_MAX;
 use crate::news::{Piece, millis};
 use crate::roll::{Pending, SILENCE};
 use crate::scripts;
@@ -24,8 +25,8 @@ const EVERY_AT_FIRST: Duration = Duration::from_millis(100);
 const NEWS_MAX: &str = "1000";
 /// ... and so much comes with one answer.
 const NEWS_AT_ONCE: usize = 200;
-/// The most bytes of an answer with news.
-const ANSWER_MAX: usize = NEWS_AT_ONCE * 256;
+/// The most bytes of an answer.
+const ANSWER_MAX: usize = (NEWS_AT_ONCE + LISTED_MAX) * 256;
 /// Nobody waits for what is told, so that it may take this many times as long as a call.
 const PATIENCE: u32 = 10;
 
@@ -58,18 +59,31 @@ async fn turn(shared: &Shared, last: &mut String) {
         let keys = [shared.names.key("roll", "m"), shared.names.key("roll", "n")];
         let keys = keys.each_ref().map(String::as_str);
         let (silence, at_once) = (SILENCE.as_millis().to_string(), NEWS_AT_ONCE.to_string());
-        let args =
-            [shared.replica.as_bytes(), last.as_bytes(), silence.as_bytes(), at_once.as_bytes()];
+        let (own, before) = shared.members.written(&shared.names, &shared.replica);
+        let listed = LISTED_MAX.to_string();
+        let args = [
+            &own[..],
+            &before[..],
+            last.as_bytes(),
+            silence.as_bytes(),
+            at_once.as_bytes(),
+            listed.as_bytes(),
+        ];
         let control = &shared.control;
         let call = Call { answer_max: ANSWER_MAX, ..Call::in_background(shared.budget) };
         let answer = control.run(&scripts::ROLL, &keys, &args, call).await;
         let Some(answer) = answer else { break };
-        let Some((members, news)) = read(answer) else {
+        let Some(Heard { count, members, news }) = read(answer) else {
             control.distrust(Fault::Answer);
             break;
         };
         control.close_breaker();
-        shared.roll.count(members);
+        let foreign = shared.members.hear(&shared.names, &shared.replica, &members);
+        if foreign > 0 {
+            shared.faults.note(Fault::Auth);
+        }
+        // What no replica wrote makes no share smaller.
+        shared.roll.count(count.saturating_sub(u32::try_from(foreign).unwrap_or(u32::MAX)));
         for (id, age, written) in &news {
             last.clone_from(id);
             match Piece::read(&shared.names, written) {
@@ -93,14 +107,29 @@ async fn turn(shared: &Shared, last: &mut String) {
     }
 }
 
-/// A piece of news as the server has it: its id, its age, and what was written.
-type Heard = (String, Duration, Vec<u8>);
+/// A turn's answer.
+#[derive(Debug, PartialEq)]
+struct Heard {
+    /// How many replicas there are.
+    count: u32,
+    /// As many of them as are listed.
+    members: Vec<Vec<u8>>,
+    /// Pieces of news: id, age, and what was written.
+    news: Vec<(String, Duration, Vec<u8>)>,
+}
 
-/// How many replicas there are, and the news.
-fn read(answer: Value) -> Option<(u32, Vec<Heard>)> {
+fn read(answer: Value) -> Option<Heard> {
     let Value::Array(parts) = answer else { return None };
     let mut parts = parts.into_iter();
-    let Some(Value::Int(members)) = parts.next() else { return None };
+    let (Some(Value::Int(count)), Some(Value::Array(listed))) = (parts.next(), parts.next()) else {
+        return None;
+    };
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    let written = |member| match member {
+        Value::BulkString(written) => Some(written),
+        _ => None,
+    };
+    let members = listed.into_iter().map(written).collect::<Option<Vec<_>>>()?;
     let mut news = Vec::new();
     while let Some(id) = parts.next() {
         let (Value::BulkString(id), Some(Value::Int(age)), Some(Value::BulkString(piece))) =
@@ -112,7 +141,7 @@ fn read(answer: Value) -> Option<(u32, Vec<Heard>)> {
         let id = String::from_utf8(id).ok().filter(|_| is_id)?;
         news.push((id, Duration::from_millis(u64::try_from(age).unwrap_or(0)), piece));
     }
-    Some((u32::try_from(members).unwrap_or(u32::MAX), news))
+    Some(Heard { count, members, news })
 }
 
 /// Whether the server has taken a piece.
@@ -160,15 +189,19 @@ mod tests {
     #[test]
     fn an_answer_of_another_form_is_no_answer() {
         let bytes = |text: &str| Value::BulkString(text.as_bytes().to_vec());
-        let good = vec![Value::Int(3), bytes("17-0"), Value::Int(5), bytes("x")];
+        let members = || Value::Array(vec![bytes("a")]);
+        let good = vec![Value::Int(3), members(), bytes("17-0"), Value::Int(5), bytes("x")];
         let news = vec![("17-0".to_owned(), Duration::from_millis(5), b"x".to_vec())];
-        assert_eq!(read(Value::Array(good.clone())), Some((3, news)));
+        let heard = Heard { count: 3, members: vec![b"a".to_vec()], news };
+        assert_eq!(read(Value::Array(good.clone())), Some(heard));
         for bad in [
             Value::Nil,
             Value::Array(vec![]),
-            Value::Array(good[..3].to_vec()),
-            Value::Array(vec![Value::Int(3), bytes("0\r\n"), Value::Int(5), bytes("x")]),
-            Value::Array(vec![bytes("3")]),
+            Value::Array(good[..1].to_vec()),
+            Value::Array(good[..4].to_vec()),
+            Value::Array(vec![Value::Int(3), members(), bytes("0\r\n"), Value::Int(5), bytes("x")]),
+            Value::Array(vec![Value::Int(3), Value::Array(vec![Value::Int(1)])]),
+            Value::Array(vec![bytes("3"), members()]),
         ] {
             assert_eq!(read(bad.clone()), None, "{bad:?}");
         }

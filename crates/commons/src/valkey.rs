@@ -14,6 +14,7 @@ use crate::faults::{Fault, Faults};
 use crate::law::{self, Answer};
 use crate::lease::{Begun, LEASE, Lease};
 use crate::link::{Call, Link};
+use crate::members::Members;
 use crate::names::{Names, hex};
 use crate::news::Scopes;
 use crate::roll::{Outbox, Roll};
@@ -71,6 +72,7 @@ impl Valkey {
             values: Link::new(values, Arc::clone(&faults), 1),
             faults,
             roll: Roll::new(setup.replicas_max),
+            members: Members::default(),
             outbox: Outbox::default(),
             replica: hex(&rand::random::<[u8; 16]>()),
             budget: setup.call_timeout,
@@ -301,6 +303,7 @@ impl Shared {
             replicas: self.roll.replicas(),
             is_alone: !self.control.is_usable(),
             errors: self.faults.counts(),
+            members: self.members.all(&self.replica),
         }
     }
 }

@@ -5,4 +5,5 @@ pub(crate) mod door;
 pub(crate) mod memory;
 pub(crate) mod pages;
 pub(crate) mod reload;
+pub(crate) mod replicas;
 pub mod survey;

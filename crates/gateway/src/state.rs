@@ -15,6 +15,14 @@ use crate::line::pace::Known;
 use crate::observe::metrics::Metrics;
 use crate::observe::spans::Spans;
 
+/// The version that runs.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What a replica says of itself to the others.
+pub(crate) fn word(config: &Config) -> String {
+    format!("{VERSION} {}", config.fingerprint())
+}
+
 /// What a gateway uses of the world around it.
 #[derive(Debug, Clone)]
 pub struct Surroundings {

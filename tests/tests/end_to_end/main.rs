@@ -43,6 +43,7 @@ mod operator {
     mod dashboard;
     mod deploy;
     mod openapi;
+    mod replicas;
     mod seeing;
 }
 mod parity {

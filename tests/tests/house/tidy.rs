@@ -30,6 +30,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "tieline",
         &[
             "allocator",
+            "commons",
             "domain",
             "roster",
             "settings",

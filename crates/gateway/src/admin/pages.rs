@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
 
+use commons::Commons;
 use domain::visibility::Visibility;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -14,6 +15,7 @@ use transport::body::{self, Body};
 use transport::server::read_host;
 
 use crate::admin::reload::InForce;
+use crate::admin::replicas;
 use crate::edge::admit;
 use crate::error::{Error, SLUG};
 use crate::observe::metrics::Snapshot;
@@ -79,6 +81,7 @@ async fn answer(state: &State, method: &Method, path: &str) -> Response<Body> {
         "/losses" => (StatusCode::OK, JSON, losses()),
         "/shadow" => (StatusCode::OK, JSON, shadow(state)),
         "/callers" => (StatusCode::OK, JSON, callers(state)),
+        "/replicas" => (StatusCode::OK, JSON, replicas::page(state)),
         _ => (StatusCode::NOT_FOUND, JSON, domain::json::error_body("Not found")),
     };
     page(status, kind, bytes)
@@ -116,6 +119,7 @@ async fn metrics(state: &State) -> Vec<u8> {
         queued: state.admission.queued(),
         level: state.lifecycle.level(),
         certificate: tls.and_then(|tls| tls.not_after()).unwrap_or(0),
+        commons: state.commons.as_ref().map(Commons::standing),
     };
     state.metrics.text(&snapshot)
 }

@@ -6,6 +6,8 @@
 
 mod bound;
 mod lists;
+mod replicas;
+mod scrape;
 pub(crate) mod shadow;
 mod system;
 mod table;
@@ -18,7 +20,7 @@ use domain::legacy::{Endpoint, Notes, UNTRANSLATED};
 use domain::loss::Status;
 use domain::params::NearMiss;
 use domain::upstream::Dialect;
-use limits::{BreakerState, Level, Shed};
+use limits::Shed;
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
@@ -32,6 +34,9 @@ use crate::observe::tally::{self, Attempts, Tally, outcome_of};
 use bound::Bound;
 pub use bound::SERIES_MAX;
 use lists::Lists;
+use replicas::Replicas;
+pub(crate) use scrape::Snapshot;
+use scrape::set;
 pub(crate) use system::{open_files_max, resident_bytes};
 pub use table::{Kind, METRICS, Metric};
 
@@ -77,6 +82,7 @@ struct Counters {
     rejected: IntCounterVec,
     accept_errors: IntCounterVec,
     shadow: shadow::Shadow,
+    replicas: Replicas,
     /// Requests without a known caller.
     nobody: Tally,
     /// Counters of each endpoint, for all callers together.
@@ -88,28 +94,8 @@ struct Counters {
     scrape: Mutex<()>,
 }
 
-/// What is looked at when somebody asks.
-#[derive(Debug, Default)]
-pub(crate) struct Snapshot {
-    /// Name of each caller, and what its upstream last said to its key.
-    pub(crate) callers: Vec<(String, &'static str)>,
-    /// Users of the roster by what they are, where there is a roster that can be read.
-    pub(crate) roster: Vec<(&'static str, usize)>,
-    /// Name of each upstream, and what its breaker does.
-    pub(crate) breakers: Vec<(String, BreakerState)>,
-    /// Requests that wait for a place.
-    pub(crate) queued: usize,
-    /// How little memory is left.
-    pub(crate) level: Level,
-    /// When the certificate that is shown ends, in seconds since 1970; 0 where there is none.
-    pub(crate) certificate: i64,
-}
-
 const SECONDS_BUCKETS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0];
-
-/// What a caller's key is when there is something to do.
-const BAD_KEYS: [&str; 2] = ["refused", "forbidden"];
 
 /// Whose budget for repeats has an end, and how looking up a name fails.
 const BUDGETS: [&str; 2] = ["caller", "upstream"];
@@ -118,14 +104,8 @@ const DNS_FAILURES: [&str; 3] = ["failed", "refused", "silent"];
 /// What becomes of another configuration.
 const RELOADS: [&str; 2] = ["applied", "refused"];
 
-/// Upstreams whose breakers are shown; of those beyond, the one that is most open stands for all.
-const BREAKERS_MAX: usize = 50;
-
 /// What stands in the place of a caller's name.
 const NOBODY: &str = "none";
-
-/// Callers with such a key that are named at once.
-const REFUSED_MAX: usize = 50;
 
 impl Metrics {
     pub(crate) fn new() -> Result<Self, prometheus::Error> {
@@ -226,6 +206,7 @@ impl Metrics {
             rejected,
             accept_errors,
             shadow: shadow::Shadow::new(counter)?,
+            replicas: Replicas::new(counter, gauge)?,
             nobody: Tally::new(NOBODY),
             endpoints: tally::shared(),
             caller_names: bound::callers(),
@@ -446,49 +427,6 @@ impl Counters {
         let caller = self.caller(tally, ["losses", endpoint, status]);
         self.losses.with_label_values(&[caller, endpoint, dialect, status])
     }
-
-    fn look_at(&self, snapshot: &Snapshot) {
-        self.refused.reset();
-        for state in ["untested", "accepted", "refused", "forbidden"] {
-            let of = snapshot.callers.iter().filter(|(_, key)| *key == state);
-            set(&self.callers, &[state], i64::try_from(of.count()).ok());
-        }
-        let bad = snapshot.callers.iter().filter(|(_, key)| BAD_KEYS.contains(key));
-        for (place, (name, state)) in bad.enumerate() {
-            let name = if place < REFUSED_MAX { name } else { bound::OTHER };
-            self.refused.with_label_values(&[name, state]).inc();
-        }
-        for (state, count) in &snapshot.roster {
-            set(&self.roster, &[state], i64::try_from(*count).ok());
-        }
-        self.breakers.reset();
-        for (name, state) in snapshot.breakers.iter().take(BREAKERS_MAX) {
-            set(&self.breakers, &[name], Some(*state as i64));
-        }
-        let others = snapshot.breakers.iter().skip(BREAKERS_MAX).map(|(_, state)| *state as i64);
-        if let Some(most) = others.max() {
-            set(&self.breakers, &[bound::OTHER], Some(most));
-        }
-        set(&self.queue, &[], i64::try_from(snapshot.queued).ok());
-        set(&self.overload, &[], Some(snapshot.level.number()));
-        set(&self.certificate, &[], Some(snapshot.certificate));
-        grow(&self.panics, super::process::panics());
-        grow(&self.log_lost, super::process::lost_log_lines());
-        set(&self.resident, &[], system::resident_bytes());
-        set(&self.open_files, &[], system::open_files());
-    }
-}
-
-fn set(gauge: &IntGaugeVec, labels: &[&str], value: Option<i64>) {
-    if let Some(value) = value {
-        gauge.with_label_values(labels).set(value);
-    }
-}
-
-/// Brings a counter without labels to what was counted elsewhere.
-fn grow(counter: &IntCounterVec, now: u64) {
-    let counter = counter.with_label_values::<&str>(&[]);
-    counter.inc_by(now.saturating_sub(counter.get()));
 }
 
 #[cfg(test)]

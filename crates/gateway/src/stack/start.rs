@@ -22,7 +22,7 @@ use crate::line::upstream::Upstream;
 use crate::observe::groups::memory_there_is;
 use crate::observe::metrics::Metrics;
 use crate::observe::tally::Tally;
-use crate::state::{State, Surroundings};
+use crate::state::{State, Surroundings, word};
 
 /// Unused upstream connections are closed before the upstream's own keep-alive time (usually 60 s or
 /// more) makes using one a race.
@@ -159,6 +159,9 @@ impl State {
             before: shadow_before.as_deref(),
         };
         let shadow = Shadow::new(&config, around);
+        if let Some(commons) = &commons {
+            commons.describe(word(&config).as_bytes());
+        }
         let (config, reaches) = (Arc::new(config), Arc::new(reaches));
         State {
             config,

@@ -1,5 +1,6 @@
 //! `tieline check`: a dry run of a configuration against the real upstreams.
 
+mod engine;
 mod report;
 
 use std::path::PathBuf;

@@ -1,11 +1,13 @@
-//! `tieline key digest`: the form of a legacy key that a configuration may hold.
+//! `tieline key`: the form of a legacy key that a configuration may hold, and a key that seals what replicas share.
 //!
-//! The key comes from standard input, never from an argument, where every user of the machine could
+//! A key comes from standard input, never from an argument, where every user of the machine could
 //! read it. It must not appear in any message.
 
 use std::io::{IsTerminal, Read, Write};
 use std::process::ExitCode;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use clap::{Args, Subcommand};
 
 use crate::failure::Failure;
@@ -17,7 +19,8 @@ const INPUT_BYTES_MAX: u64 = settings::KEY_BYTES_MAX as u64;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  printf '%s' \"$LEGACY_KEY\" | tieline key digest")]
+  printf '%s' \"$LEGACY_KEY\" | tieline key digest
+  (umask 077 && tieline key seal > /etc/tieline/seal_key)")]
 pub(crate) struct Key {
     #[command(subcommand)]
     command: Command,
@@ -37,11 +40,27 @@ One newline at the end of the input is dropped.")]
         #[arg(hide = true)]
         not_here: Vec<String>,
     },
+    /// Make a key that seals what replicas share, for `seal_key` in `[commons]`
+    #[command(after_help = "\
+Example:
+  (umask 077 && tieline key seal > /etc/tieline/seal_key)
+
+All replicas of one gateway have the same: seal_key = { file = \"/etc/tieline/seal_key\" }
+It is 32 random bytes in base64, and another one each time.")]
+    Seal,
 }
 
 impl Key {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
-        let Command::Digest { not_here } = self.command;
+        let not_here = match self.command {
+            Command::Digest { not_here } => not_here,
+            Command::Seal => {
+                let key = rand::random::<[u8; 32]>();
+                let line = format!("{}\n", BASE64.encode(key));
+                output::print(&line)?;
+                return Ok(ExitCode::SUCCESS);
+            }
+        };
         if !not_here.is_empty() {
             // Said without repeating it, which the parser's own message would do.
             return Err(Failure::new(format_args!(

@@ -345,6 +345,18 @@ fn a_list_that_is_read_twice_costs_twice_and_the_report_shows_the_pace() {
     assert_eq!(checked.line("teams"), "from the users (setting teams_from)");
 }
 
+#[test]
+fn an_engine_that_is_not_there_is_told_and_no_address_of_it() {
+    let world = World::voiso("");
+    let seal_key = world.folder.file("seal_key", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    // Nothing listens on the lowest port.
+    let commons = config::commons("127.0.0.1:1", seal_key.as_ref(), 4);
+    let checked = world.check_with(V4_KEY, "", EVERYTHING, &commons);
+    assert!(!checked.is_good);
+    assert!(checked.report.contains("\ncommons\n  FAILED        the server cannot be reached\n"));
+    assert!(!checked.report.contains("127.0.0.1:1\n"), "{}", checked.report);
+}
+
 const REFUSED: &str = "REFUSED: it is not accepted; make a new one";
 const KEY_REFUSED: &str = "the upstream refused this caller's upstream_key (mapped_key_refused)";
 const MAY_NOT: &str = "this caller's upstream_key may not read this; add the scope";

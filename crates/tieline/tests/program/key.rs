@@ -1,6 +1,7 @@
-//! `tieline key digest`.
+//! `tieline key`.
 
 use crate::common::{run, stderr, stdout};
+use tests::config;
 
 #[test]
 fn the_digest_of_a_key_is_its_sha256() {
@@ -57,4 +58,26 @@ fn a_key_as_an_argument_is_refused_and_not_repeated() {
     assert_eq!(output.status.code(), Some(1));
     let text = stderr(&output);
     assert!(text.contains("standard input") && !text.contains("hush"), "{text}");
+}
+
+#[test]
+fn a_seal_key_is_one_line_of_32_random_bytes_that_a_configuration_takes() {
+    let keys = [(); 2].map(|()| {
+        let output = run(&["key", "seal"], b"");
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert_eq!(stderr(&output), "");
+        stdout(&output)
+    });
+    assert_ne!(keys[0], keys[1]);
+    for key in &keys {
+        assert!(key.len() == 45 && key.ends_with("=\n"), "{key:?}");
+        let text = format!(
+            "[commons]\nvalkey = [\"valkey://127.0.0.1:1\"]\nreplicas_max = 1\n\
+             seal_key = {{ env = \"SEAL\" }}\n{}{}",
+            config::voiso("ams", "http://127.0.0.1:1", ""),
+            config::caller("crm", "ams", &config::digest("legacy"), &config::env("V4"), ""),
+        );
+        let env = [("SEAL", key.trim_end()), ("V4", "v4")];
+        assert!(tests::parsed(&text, &env).is_ok());
+    }
 }

@@ -8,7 +8,7 @@ use gateway::metrics::{Kind, METRICS};
 use saphyr::{LoadableYamlNode, Yaml};
 use serde_json::Value;
 use tests::folder::File;
-use tests::{V1_USERS, World, failing, users};
+use tests::{V1_USERS, World, config, failing, nowhere, users};
 
 const DASHBOARD: &str = include_str!("../../../../deploy/grafana-dashboard.json");
 const ALERTS: &str = include_str!("../../../../deploy/alerts.yaml");
@@ -215,7 +215,9 @@ fn every_metric_has_its_row_with_its_labels_in_the_operators_table() {
 #[tokio::test]
 async fn a_running_world_shows_the_metrics_of_the_table_with_their_labels() {
     let file = File::new("roster.sqlite");
-    let rest = format!("[roster]\nfile = {:?}\n", file.display().to_string());
+    let seal_key = File::with("seal_key", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    let commons = config::commons(nowhere().await, &seal_key, 1);
+    let rest = format!("[roster]\nfile = {:?}\n{commons}", file.display().to_string());
     let world = World::with(users(250), "attempts_max = 1", &rest).await;
     for query in ["", "?sag=Agent&page=2", "?name=x&Name=x"] {
         assert_eq!(world.get(&format!("{V1_USERS}{query}")).await.status, 200);

@@ -13,7 +13,7 @@ pub(super) const OTHER: &str = "other";
 
 /// Of callers, in all metrics that have their names.
 pub(super) fn callers() -> Bound {
-    Bound::new(900, 1200)
+    Bound::new(880, 1200)
 }
 
 /// Of upstreams.

@@ -210,6 +210,30 @@ pub const METRICS: &[Metric] = &[
         &["outcome"],
         "Requests that control was to answer, by who did: control, fallback.",
     ),
+    row(
+        "tieline_commons_errors_total",
+        Kind::Counter,
+        &["kind"],
+        "Failures of the servers that replicas share, by kind.",
+    ),
+    row(
+        "tieline_commons_replicas",
+        Kind::Gauge,
+        &[],
+        "Replicas that share, as far as this one knows.",
+    ),
+    row(
+        "tieline_commons_alone",
+        Kind::Gauge,
+        &[],
+        "1 while this replica shares nothing and keeps to its own share.",
+    ),
+    row(
+        "tieline_commons_configurations",
+        Kind::Gauge,
+        &[],
+        "Different versions and configurations among the replicas.",
+    ),
     row("tieline_panics_total", Kind::Counter, &[], "Panics, each a bug."),
     row(
         "tieline_log_dropped_total",

@@ -6,6 +6,7 @@ use domain::legacy::ENDPOINTS;
 use domain::sweep::Story;
 use domain::upstream::DIALECTS;
 
+use super::scrape::BAD_KEYS;
 use super::*;
 use ::shadow::{Cause, Counts, Outcome};
 
@@ -129,6 +130,16 @@ fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 6]) {
             .map(|number| (format!("upstream-{number}"), limits::BreakerState::Open))
             .collect(),
         roster: ["remembered", "deleted", "vanished", "imported"].map(|state| (state, 1)).to_vec(),
+        commons: Some(commons::Standing {
+            replicas: 4,
+            is_alone: true,
+            errors: ["unreachable", "timeout", "denied", "right", "away", "full", "mode"]
+                .into_iter()
+                .chain(["version", "answer", "auth", "clock", "dropped", "other"])
+                .map(|kind| (kind, 1))
+                .collect(),
+            members: Vec::new(),
+        }),
         ..Snapshot::default()
     };
     (metrics.text(&snapshot), counted)

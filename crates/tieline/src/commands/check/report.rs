@@ -20,6 +20,8 @@ use gateway::survey::{KeyState, Look, Surveyed, Unread, UsersRead, surveyed};
 use settings::{Config, TeamsFrom};
 use tokio::time::Instant;
 
+use super::engine::Engine;
+
 /// What a survey of one caller's users has seen.
 #[derive(Debug, Clone)]
 struct Survey {
@@ -139,6 +141,8 @@ impl Look for Noting {
 #[derive(Debug)]
 pub(super) struct Report {
     callers: Vec<CallerReport>,
+    /// What replicas share, where they do.
+    engine: Option<Engine>,
 }
 
 #[derive(Debug)]
@@ -183,6 +187,10 @@ const SURVEY_TIMES_DEADLINE: u32 = 10;
 impl Report {
     /// Checks every caller of a configuration, one after the other.
     pub(super) async fn of(config: &Config) -> io::Result<Report> {
+        let engine = match &config.commons {
+            None => None,
+            Some(setup) => Some(Engine::of(setup).await?),
+        };
         let mut callers = Vec::new();
         for caller in surveyed(config)? {
             let outcome = Findings::of(&caller, config).await;
@@ -194,7 +202,7 @@ impl Report {
                 outcome,
             });
         }
-        Ok(Report { callers })
+        Ok(Report { callers, engine })
     }
 }
 
@@ -240,16 +248,18 @@ impl Teams {
 }
 
 impl Report {
-    /// Whether every caller's lists will be answered.
+    /// Whether every caller's lists will be answered, and replicas can share.
     pub(super) fn is_good(&self) -> bool {
-        self.callers.iter().all(|caller| match &caller.outcome {
-            Ok(findings) => {
-                let sees_nobody = findings.survey.users == 0 && findings.survey.hidden > 0;
-                let fails = findings.fails_on_odd_ids && findings.survey.odd_ids > 0;
-                !sees_nobody && !fails && !matches!(findings.teams, Teams::Failed(_))
-            }
-            Err(_) => false,
-        })
+        let shares = self.engine.as_ref().is_none_or(Engine::is_good);
+        shares
+            && self.callers.iter().all(|caller| match &caller.outcome {
+                Ok(findings) => {
+                    let sees_nobody = findings.survey.users == 0 && findings.survey.hidden > 0;
+                    let fails = findings.fails_on_odd_ids && findings.survey.odd_ids > 0;
+                    !sees_nobody && !fails && !matches!(findings.teams, Teams::Failed(_))
+                }
+                Err(_) => false,
+            })
     }
 }
 
@@ -267,6 +277,9 @@ impl fmt::Display for Report {
                 Ok(findings) => write!(f, "{findings}")?,
                 Err(error) => failure(f, caller.dialect, caller.key, error)?,
             }
+        }
+        if let Some(engine) = &self.engine {
+            write!(f, "{engine}")?;
         }
         writeln!(f, "{}", if self.is_good() { "ok" } else { "NOT OK" })
     }

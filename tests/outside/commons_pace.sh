@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# Four gateways in front of one vendor, with one pace on a real Redis and Valkey (J13, J15, J16): no window at the
+# vendor's door sees more than the settings say, while at least 95 percent of the rate is used. Then the engine is
+# killed and comes back empty, and is stopped and continued: the law holds, no request fails, and most of the rate is
+# used meanwhile. SECONDS_CALM=75 watches a whole minute.
+set -euo pipefail
+source "$(dirname "$0")/support/common.sh"
+source tests/outside/support/commons.sh
+
+calm=${SECONDS_CALM:-20}
+per_minute=6000 burst=1
+build
+engines
+vendor 250
+simulator=${vendor##*:}
+"$tieline" key seal >"$work/seal_key"
+
+# four: a door, an engine's group and four gateways of its own; the door's notes are in $notes.
+runs=0
+four() {
+    runs=$((runs + 1))
+    notes=$work/notes-$runs
+    free_port
+    door=$port
+    start "door-$runs" python3 tests/outside/support/commons_pace.py relay "$door" "$simulator" "$notes"
+    door_pid=$pid
+    disown "$pid"
+    until_ok 10 curl --silent --output /dev/null "http://127.0.0.1:$door/"
+    gateways=() admins=() pids=()
+    for one in 1 2 3 4; do
+        free_port
+        gateways+=("127.0.0.1:$port")
+        free_port
+        admins+=("127.0.0.1:$port")
+        cat >"$work/gateway-$runs-$one.toml" <<TOML
+[server]
+listen = "${gateways[-1]}"
+[admin]
+listen = "${admins[-1]}"
+[commons]
+valkey = ["valkey://127.0.0.1:$engine_port"]
+name = "run-$runs"
+seal_key = { file = "$work/seal_key" }
+replicas_max = 4
+[upstream.ams]
+dialect = "voiso-v4"
+base_url = "http://127.0.0.1:$door"
+requests_per_minute_max = $per_minute
+pace_counts = "every_minute"
+pace_burst = "${burst}s"
+[[caller]]
+name = "crm"
+legacy_key = { env = "LEGACY" }
+upstream = "ams"
+upstream_key = { env = "V4" }
+sees = "everything"
+TOML
+        LEGACY=legacy-demo-key V4=v4-demo-key start "gateway-$runs-$one" \
+            "$tieline" serve --config "$work/gateway-$runs-$one.toml"
+        pids+=("$pid")
+        disown "$pid"
+    done
+    for admin in "${admins[@]}"; do
+        until_ok 20 sh -c "curl --silent http://$admin/metrics | grep -q '^tieline_commons_replicas 4'"
+        until_ok 20 sh -c "curl --silent http://$admin/replicas | grep -q '\"configurations\":1'"
+    done
+}
+
+# greedy SECONDS: clients that always ask, in the background, until asked waits for them.
+greedy() {
+    : >"$work/load.log"
+    start load timeout 120 python3 tests/outside/support/commons_pace.py load "$1" "${gateways[@]}"
+    load_pid=$pid
+}
+
+# asked LABEL FROM TO USED_MIN
+asked() {
+    code=0
+    wait "$load_pid" || code=$?
+    [ "$code" -eq 0 ] || fail "$1: $(tail -n 1 "$work/load.log")"
+    python3 tests/outside/support/commons_pace.py judge "$notes" "$per_minute" "$burst" "$2" "$3" "$4" \
+        >"$work/judged.log" 2>&1 || fail "$1: $(cat "$work/judged.log")"
+    sed "s/^/$1: /" "$work/judged.log"
+    for one in "${pids[@]}" "$door_pid"; do kill -KILL "$one"; done
+}
+
+need curl=curl
+for program in "$redis" "$valkey"; do
+    engine=$(basename "$program")
+    server "$program"
+    engine_port=$port engine_pid=$pid
+
+    four
+    greedy "$calm"
+    asked "$engine, calm" 2 "$((calm - 1))" 95
+
+    four
+    greedy 20
+    sleep 5
+    kill -KILL "$engine_pid"
+    sleep 6
+    for admin in "${admins[@]}"; do
+        curl --silent --fail "http://$admin/readyz" >/dev/null || fail "not ready without its engine"
+        curl --silent "http://$admin/metrics" | grep -q '^tieline_commons_alone 1' || fail "not alone without its engine"
+    done
+    server_at "$engine_port" "$program"
+    engine_pid=$pid
+    asked "$engine, killed for 6 s" 6 11 80
+
+    four
+    greedy 20
+    sleep 5
+    kill -STOP "$engine_pid"
+    sleep 5
+    kill -CONT "$engine_pid"
+    asked "$engine, stopped for 5 s" 6 10 80
+    kill -KILL "$engine_pid"
+done
