@@ -289,6 +289,14 @@ for name in ("dump", "monitor.log", "a.log", "b.log", "c.log"):
 PY
     echo "[J37] [J09] [J38] $engine: $keys keys, each with a time to live; 0 canaries in a dump, in MONITOR and in logs"
     unset TIELINE_LOG
+
+    # [J01] The server is killed, and a replica starts without it: each reads by itself, and nothing fails.
+    kill -KILL "$server_pid"
+    replica d
+    ask 5 "http://$a$users" "http://$b$users" "http://$c$users" "http://$d$users" >"$work/J01"
+    said J01 'statuses == {"200": 20} and bodies == 1' "[J01] $engine"
+    said J01 'sources.get("replica", 0) == 0' "[J01] $engine, sources"
+    echo "[J01] $engine: killed, and not there at a start: $(cat "$work/J01")"
     replicas_end
 }
 
