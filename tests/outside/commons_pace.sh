@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Four gateways in front of one vendor, with one pace on a real Redis and Valkey (J13, J15, J16): no window at the
-# vendor's door sees more than the settings say, while at least 95 percent of the rate is used. Then the engine is
-# killed and comes back empty, and is stopped and continued: the law holds, no request fails, and most of the rate is
-# used meanwhile. SECONDS_CALM=75 watches a whole minute.
+# Four gateways behind HAProxy in front of one vendor, with one pace on a real Redis and Valkey (J07, J13, J15, J16): no
+# window at the vendor's door sees more than the settings say, while at least 95 percent of the rate is used. Then the
+# engine is flushed, is killed and comes back empty, and is stopped and continued: the law holds, no request fails, and
+# most of the rate is used meanwhile. SECONDS_CALM=75 watches a whole minute.
 set -euo pipefail
 source "$(dirname "$0")/support/common.sh"
 source tests/outside/support/commons.sh
 
 calm=${SECONDS_CALM:-20}
 per_minute=6000 burst=1
+need curl=curl haproxy=haproxy
 build
 engines
 vendor 250
 simulator=${vendor##*:}
-"$tieline" key seal >"$work/seal_key"
 
 # four: a door, an engine's group and four gateways of its own; the door's notes are in $notes.
 runs=0
@@ -60,6 +60,18 @@ TOML
         pids+=("$pid")
         disown "$pid"
     done
+    free_port
+    front=127.0.0.1:$port
+    {
+        printf 'defaults\n    mode http\n    retries 0\n    timeout connect 5s\n    timeout client 60s\n    timeout server 60s\n'
+        printf 'frontend front\n    bind %s\n    default_backend gateways\nbackend gateways\n    balance roundrobin\n' "$front"
+        for one in 0 1 2 3; do
+            printf '    server %s %s\n' "$one" "${gateways[one]}"
+        done
+    } >"$work/haproxy-$runs.cfg"
+    start "haproxy-$runs" haproxy -db -f "$work/haproxy-$runs.cfg"
+    pids+=("$pid")
+    disown "$pid"
     for admin in "${admins[@]}"; do
         until_ok 20 sh -c "curl --silent http://$admin/metrics | grep -q '^tieline_commons_replicas 4'"
         until_ok 20 sh -c "curl --silent http://$admin/replicas | grep -q '\"configurations\":1'"
@@ -69,7 +81,7 @@ TOML
 # greedy SECONDS: clients that always ask, in the background, until asked waits for them.
 greedy() {
     : >"$work/load.log"
-    start load timeout 120 python3 tests/outside/support/commons_pace.py load "$1" "${gateways[@]}"
+    start load timeout 120 python3 tests/outside/support/commons_pace.py load "$1" "$front" "$front" "$front" "$front"
     load_pid=$pid
 }
 
@@ -84,15 +96,24 @@ asked() {
     for one in "${pids[@]}" "$door_pid"; do kill -KILL "$one"; done
 }
 
-need curl=curl
-for program in "$redis" "$valkey"; do
-    engine=$(basename "$program")
-    server "$program"
+paces() {
+    engine=$(basename "$1")
+    "$tieline" key seal >"$work/seal_key"
+    server "$1"
     engine_port=$port engine_pid=$pid
 
     four
     greedy "$calm"
-    asked "$engine, calm" 2 "$((calm - 1))" 95
+    asked "$engine, J13 calm" 2 "$((calm - 1))" 95
+
+    four
+    greedy 12
+    sleep 5
+    for _ in 1 2 3 4 5; do
+        ask_server "$engine_port" FLUSHALL >/dev/null
+        sleep 0.5
+    done
+    asked "$engine, J07 flushed five times" 2 11 80
 
     four
     greedy 20
@@ -103,9 +124,9 @@ for program in "$redis" "$valkey"; do
         curl --silent --fail "http://$admin/readyz" >/dev/null || fail "not ready without its engine"
         curl --silent "http://$admin/metrics" | grep -q '^tieline_commons_alone 1' || fail "not alone without its engine"
     done
-    server_at "$engine_port" "$program"
+    server_at "$engine_port" "$1"
     engine_pid=$pid
-    asked "$engine, killed for 6 s" 6 11 80
+    asked "$engine, J15 killed for 6 s" 6 11 80
 
     four
     greedy 20
@@ -113,6 +134,8 @@ for program in "$redis" "$valkey"; do
     kill -STOP "$engine_pid"
     sleep 5
     kill -CONT "$engine_pid"
-    asked "$engine, stopped for 5 s" 6 10 80
+    asked "$engine, J16 stopped for 5 s" 6 10 80
     kill -KILL "$engine_pid"
-done
+}
+
+both paces

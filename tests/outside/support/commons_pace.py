@@ -46,7 +46,7 @@ async def relay(port, vendor, notes):
             await server.serve_forever()
 
 
-async def client(address, number, until, seen):
+async def client(address, name, until, seen):
     host, port = address.split(":")
     reader, writer = None, None
     count = 0
@@ -55,7 +55,7 @@ async def client(address, number, until, seen):
             reader, writer = await asyncio.open_connection(host, int(port))
         # Each question is another one, or replicas would answer several with one reading.
         count += 1
-        path = f"/api/user_management/v1/users?name=x{number}-{count}"
+        path = f"/api/user_management/v1/users?name=x{name}-{count}"
         writer.write(
             f"GET {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer legacy-demo-key\r\n\r\n".encode()
         )
@@ -63,7 +63,11 @@ async def client(address, number, until, seen):
         lines = head.decode().lower().split("\r\n")
         length = [line for line in lines if line.startswith("content-length:")]
         await reader.readexactly(int(length[0].split(":")[1]))
-        seen[lines[0].split(" ")[1]] += 1
+        status = lines[0].split(" ")[1]
+        seen[status] += 1
+        if status == "429":
+            # Others wait for the same places; asking without a pause would only keep the machine busy.
+            await asyncio.sleep(0.05)
         if "connection: close" in lines:
             writer.close()
             writer = None
@@ -72,9 +76,9 @@ async def client(address, number, until, seen):
 async def load(seconds, gateways):
     seen = collections.Counter()
     until = time.monotonic() + float(seconds)
-    every = [(address, number) for number in range(CLIENTS) for address in gateways]
+    every = [(address, f"{number}-{at}") for number in range(CLIENTS) for at, address in enumerate(gateways)]
     await asyncio.gather(
-        *(client(address, f"{number}{address[-2:]}", until, seen) for address, number in every)
+        *(client(address, name, until, seen) for address, name in every)
     )
     print(dict(seen))
     if set(seen) - {"200", "429"} or not seen["200"]:
