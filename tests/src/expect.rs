@@ -8,6 +8,7 @@ const TEXTS: &[&str] = &[
     "API rate limit exceeded",
     "A filter has a value that is not accepted",
     "A header is not accepted",
+    "A path with a key in it is not passed on",
     "HTTP version is not supported",
     "Headers are too large",
     "Host is missing or not accepted",

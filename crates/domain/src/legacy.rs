@@ -17,8 +17,9 @@ use crate::asked::plan::{GroupName, Plan, UserFilter};
 use crate::quirks::{Envelope, Quirks};
 pub use field::{EntryRecord, UserRecord};
 use field::{Filter, Head};
+pub use path::key_place;
 use schema::Schema;
-pub use untranslated::{UNTRANSLATED, Untranslated, untranslated_at};
+pub use untranslated::{FAMILIES, UNTRANSLATED, Untranslated, untranslated_at};
 
 /// Every legacy endpoint. Adding one is an entry here (`docs/ADDING_AN_ENDPOINT.md`).
 pub static ENDPOINTS: &[&Endpoint] = &[
@@ -84,6 +85,17 @@ impl Endpoint {
     /// The paths it answers under, in their plain spelling; see [`endpoint_at`].
     pub fn paths(&self) -> &'static [&'static str] {
         self.paths
+    }
+
+    /// Whether a path in its plain spelling is one of them.
+    pub fn has_path(&self, path: &str) -> bool {
+        self.paths.iter().any(|documented| path::is_path(documented, path))
+    }
+
+    /// The key in a path of this endpoint; `None` where its paths have none.
+    pub fn key_in(&self, path: &str) -> Option<String> {
+        let documented = self.paths.first()?;
+        path::may_have_key(documented).then(|| key_place(path)).flatten()
     }
 
     /// The records it lists, and how one is written.
@@ -185,9 +197,16 @@ pub enum Planned {
 /// The endpoint that answers a path, also where it is written with more slashes than needed, with `.json`
 /// at its end, or with escapes of characters that need none. Capitals are another path.
 pub fn endpoint_at(path: &str) -> Option<&'static Endpoint> {
-    let exact =
-        |path: &str| ENDPOINTS.iter().copied().find(|endpoint| endpoint.paths.contains(&path));
     exact(path).or_else(|| exact(&path::forgiven(path)?))
+}
+
+/// Hardly any path has a key in it, so such endpoints are looked for only where one may be.
+fn exact(path: &str) -> Option<&'static Endpoint> {
+    let mut all = ENDPOINTS.iter().copied();
+    match path::may_have_key(path) {
+        false => all.find(|endpoint| endpoint.paths.contains(&path)),
+        true => all.find(|endpoint| endpoint.has_path(path)),
+    }
 }
 
 /// Counts of values that rendering could only show imperfectly.

@@ -51,6 +51,9 @@ pub(crate) enum Error {
     /// A narrowed caller would see everything through this path.
     #[error("a narrowed caller may not pass through")]
     PassthroughNarrowed,
+    /// The path has the caller's key in it, and its route does not pass keys on.
+    #[error("a path with a key in it is not passed on")]
+    KeyInPath,
     /// Another protocol was asked for.
     #[error("switching protocols is switched off")]
     UpgradeRefused,
@@ -238,6 +241,7 @@ impl Error {
             Error::NotFound => Slug::NotFound,
             Error::MethodNotAllowed | Error::MethodNotListed { .. } => Slug::MethodNotAllowed,
             Error::OddPath => Slug::OddPath,
+            Error::KeyInPath => Slug::KeyInPath,
             Error::PassthroughNarrowed => Slug::PassthroughNarrowed,
             Error::UpgradeRefused => Slug::UpgradeRefused,
             Error::BadExpect => Slug::BadExpect,

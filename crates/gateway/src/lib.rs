@@ -7,6 +7,7 @@ mod cache;
 mod caller;
 mod edge;
 mod error;
+mod key_in_path;
 mod layer;
 mod legacy;
 mod line;

@@ -18,7 +18,7 @@ use http::{Method, Request, Response};
 use http_body::Body as _;
 use limits::{Admission, Budget, CALLER_REPEATS_MIN, Lines, Queue, Share, Shed};
 use roster::{Roster, Scope};
-use settings::{BodyParameters, Config};
+use settings::{BodyParameters, Config, Secret};
 use shadow::Shadow;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, timeout_at};
@@ -153,9 +153,10 @@ impl Front {
             return describe::described(&self.openapi, &self.codings, request, &behalf.account)
                 .await;
         }
-        if endpoint.is_none() {
-            untranslated::note_path(&request, &self.callers, &behalf.account);
-        }
+        let key_in_path = match endpoint {
+            Some(_) => None,
+            None => untranslated::note_path(&request, &self.callers, &behalf.account),
+        };
         match (endpoint, &self.passthrough) {
             (Some(endpoint), _) => {
                 let answer = self.legacy(endpoint, request, behalf).await?;
@@ -164,7 +165,7 @@ impl Front {
             // It would show a request with all its headers.
             (None, _) if *request.method() == Method::TRACE => Err(Error::unknown_method()),
             // What is not translated goes to an upstream and back. Nothing of it is repeated or kept.
-            (None, Some(passthrough)) => passthrough.answer(request, behalf).await,
+            (None, Some(passthrough)) => passthrough.answer(request, behalf, key_in_path).await,
             (None, None) => {
                 untranslated::note_caller(&request, &self.callers, &behalf.account);
                 Err(Error::NotFound)
@@ -189,7 +190,11 @@ impl Front {
         let deadline = Instant::now() + self.deadline;
         // The one look-up of the key, before anything else is read: anybody can ask without one. Below it
         // only the other side ever sees the key itself.
-        let credential = Credential::of(request.headers(), request.uri().query());
+        let (headers, uri) = (request.headers(), request.uri());
+        let credential = match endpoint.key_in(uri.path()) {
+            None => Credential::of(headers, uri.query()),
+            Some(key) => Credential::in_path(Secret::new(key), headers, uri.query()),
+        };
         let caller = self.callers.of(&credential)?;
         let asked = Asked::of(endpoint, quirks, &request, credential, deadline, behalf);
         asked.behalf.account.note(|account| account.caller = Some(Arc::clone(&caller.tally)));

@@ -33,7 +33,8 @@ pub use section::legacy::BodyParameters;
 pub use section::limits::Limits;
 pub use section::log::{Log, LogFormat, MUTE, is_mute};
 pub use section::passthrough::{
-    Allow, EscapedSlashes, Methods, Passthrough, PassthroughCredential, Route, UnknownCallers,
+    Allow, EscapedSlashes, KeyInPath, Methods, Passthrough, PassthroughCredential, Route,
+    UnknownCallers,
 };
 pub use section::server::{Admin, Server};
 pub use section::shadow::Shadow;

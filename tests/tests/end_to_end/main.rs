@@ -54,6 +54,7 @@ mod passthrough {
     mod credentials;
     mod flow;
     mod headers;
+    mod keys_in_paths;
     mod places;
     mod smuggling;
     mod tls;
