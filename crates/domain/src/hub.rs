@@ -44,6 +44,8 @@ pub struct User<'a> {
     pub employee_id: Text<'a>,
     /// Digital channels.
     pub channels: Vec<Channel<'a>>,
+    /// Whether the user can take a call just now, in the upstream's word.
+    pub status: Text<'a>,
     /// Whether the user exists, as the upstream has it.
     pub state: State,
 }

@@ -11,10 +11,12 @@ mod untranslated;
 mod write;
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::asked::params::{NearMiss, Params};
 use crate::asked::plan::{GroupName, Plan, UserFilter};
-use crate::quirks::{Envelope, Quirks};
+use crate::quirks::{Envelope, InvalidKey, Quirks};
+use crate::text::span::Span;
 pub use field::{EntryRecord, UserRecord};
 use field::{Filter, Head};
 pub use path::key_place;
@@ -28,6 +30,7 @@ pub static ENDPOINTS: &[&Endpoint] = &[
     &Endpoint {
         name: "v1_users",
         paths: &["/api/user_management/v1/users", "/user_management/v1/users"],
+        manners: USUAL,
         lists: Lists::Users(field::V1_USER),
     },
     // The generation before v1 users. The vendor's "Users API" page of the v3 generation has the
@@ -36,6 +39,7 @@ pub static ENDPOINTS: &[&Endpoint] = &[
     &Endpoint {
         name: "v3_cdr_users",
         paths: &["/api/v3/cdr/users"],
+        manners: USUAL,
         lists: Lists::Users(field::V3_USER),
     },
     // Every team. The vendor's "Teams API" page: the name comes first and the id is a number. v4
@@ -44,6 +48,7 @@ pub static ENDPOINTS: &[&Endpoint] = &[
     &Endpoint {
         name: "v2_cdr_teams",
         paths: &["/api/v2/cdr/teams"],
+        manners: USUAL,
         lists: Lists::Teams(field::TEAM),
     },
     // Every deleted user, by the vendor's "Deleted users API" page. v4 documents no such list. It is
@@ -53,15 +58,41 @@ pub static ENDPOINTS: &[&Endpoint] = &[
     &Endpoint {
         name: "v2_cdr_deleted_agents",
         paths: &["/api/v2/cdr/deleted_agents"],
+        manners: USUAL,
         lists: Lists::DeletedUsers(field::DELETED_USER),
     },
+    // Every live user with what can be asked of it just now, by the vendor's "Agents status" page, which
+    // wallboards poll. The shape is documented; v4's words for a status are not, so there is a dictionary.
+    &Endpoint {
+        name: "v1_agents_status",
+        paths: &["/api/v1/{key}/agents_status"],
+        manners: Manners { fresh_for: Some(Duration::from_secs(1)), ..OF_CONTACT_CENTER },
+        lists: Lists::Users(field::AGENT_STATUS),
+    },
 ];
+
+/// What an endpoint does unless its quirks say otherwise.
+#[derive(Debug, Clone, Copy)]
+struct Manners {
+    /// Status and text for a missing or wrong key.
+    invalid_key: (u16, &'static str),
+    /// How long an answer is used for equal questions; `None` is the setting of all.
+    fresh_for: Option<Duration>,
+}
+
+/// The overview pages' sentence; the endpoint reference has "Invalid api_key".
+const USUAL: Manners = Manners { invalid_key: (401, "Invalid User API Key"), fresh_for: None };
+
+/// Of endpoints that take the key of the contact center.
+const OF_CONTACT_CENTER: Manners =
+    Manners { invalid_key: (403, "Invalid api_key"), fresh_for: None };
 
 /// One legacy endpoint.
 #[derive(Debug)]
 pub struct Endpoint {
     name: &'static str,
     paths: &'static [&'static str],
+    manners: Manners,
     lists: Lists,
 }
 
@@ -101,6 +132,24 @@ impl Endpoint {
     /// The records it lists, and how one is written.
     pub fn lists(&self) -> Lists {
         self.lists
+    }
+
+    /// The quirks with the endpoint's own manners where they say nothing.
+    pub fn settled(&self, quirks: Quirks) -> Quirks {
+        let Manners { invalid_key: (status, text), fresh_for } = self.manners;
+        let own = || InvalidKey { status, text: text.to_owned() };
+        Quirks {
+            invalid_key: Some(quirks.invalid_key.unwrap_or_else(own)),
+            fresh_for: quirks.fresh_for.or(fresh_for.map(Span)),
+            ..quirks
+        }
+    }
+
+    /// Whether answers can be compared with those of the legacy API: what changes from one moment to the
+    /// next, or has a key in its path, is not.
+    pub fn is_compared(&self) -> bool {
+        self.manners.fresh_for.is_none()
+            && self.paths.first().is_some_and(|path| !path::may_have_key(path))
     }
 
     /// The fields of one record, in answer order.
@@ -218,6 +267,8 @@ pub struct Notes {
     pub time_zone_unmapped: u64,
     /// Channel kinds without a dictionary entry, shown as they came.
     pub channel_unmapped: u64,
+    /// Words for an agent's status that no dictionary has.
+    pub status_unmapped: u64,
     /// Live users that carry a deletion date.
     pub live_with_deletion_date: u64,
     /// Users left out because they are deleted.
@@ -232,6 +283,7 @@ impl Notes {
         self.separator_in_name += other.separator_in_name;
         self.time_zone_unmapped += other.time_zone_unmapped;
         self.channel_unmapped += other.channel_unmapped;
+        self.status_unmapped += other.status_unmapped;
         self.live_with_deletion_date += other.live_with_deletion_date;
         self.deleted_left_out += other.deleted_left_out;
         self.unnumbered_left_out += other.unnumbered_left_out;
@@ -243,6 +295,7 @@ impl Notes {
             ("separator_in_name", self.separator_in_name),
             ("time_zone_unmapped", self.time_zone_unmapped),
             ("channel_unmapped", self.channel_unmapped),
+            ("status_unmapped", self.status_unmapped),
             ("live_with_deletion_date", self.live_with_deletion_date),
             ("deleted_left_out", self.deleted_left_out),
             ("unnumbered_left_out", self.unnumbered_left_out),

@@ -27,4 +27,4 @@ pub mod upstream;
 
 pub use asked::{params, plan, visibility};
 pub use names::{channel, time_zone};
-pub use text::{hex, json};
+pub use text::{hex, json, span};

@@ -107,6 +107,7 @@ mod tests {
             skills: Vec::new(),
             queues: Vec::new(),
             employee_id: None,
+            status: None,
             channels: Vec::new(),
             state,
         }

@@ -206,7 +206,8 @@ impl Front {
         });
         let body = legacy_body::Coming::of(request, self.reads_bodies);
         let answer = async {
-            let Some(shadow) = &self.shadow else {
+            let shadow = self.shadow.as_ref().filter(|_| endpoint.is_compared());
+            let Some(shadow) = shadow else {
                 return Ok(self.translated(asked, &caller, body).await?.response);
             };
             // The other side answers, if it is its turn and it can; answers may be compared.

@@ -1,4 +1,4 @@
-//! The legacy face: v1 users, v3 users, v2 teams and v2 deleted agents over the same data.
+//! The legacy face: v1 users, v3 users, v2 teams, v2 deleted agents and agents' status over the same data.
 //!
 //! Written from the vendor's pages of those endpoints. Tests compare it byte by byte with the gateway's
 //! translation of the new API. It must never share code with the gateway, and no fault may affect it.
@@ -7,6 +7,7 @@ mod written;
 
 pub(crate) use written::parameters;
 
+use crate::answer::Answer;
 use crate::object::Object;
 use crate::people::record::{ChannelProfile, Named, User};
 use crate::people::words::{STATUSES, STATUSES_LIVE};
@@ -23,17 +24,44 @@ pub(crate) enum Endpoint {
     Teams,
     /// `v2 deleted agents`: id and name of the deleted users.
     DeletedAgents,
+    /// `agents_status`: e-mail, extension and status of every live user. Its path has the key.
+    AgentsStatus,
+}
+
+impl Endpoint {
+    /// The answer to a wrong key, by the page of the endpoint.
+    pub(crate) fn wrong_key(self) -> Answer {
+        match self {
+            Endpoint::AgentsStatus => Answer::error(403, "Invalid api_key"),
+            _ => Answer::error(401, "Invalid User API Key"),
+        }
+    }
+}
+
+/// An endpoint, and the key in its path where it has one there.
+pub(crate) struct Found {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) key: Option<String>,
 }
 
 /// The endpoint at a path, in any of its spellings.
-pub(crate) fn endpoint(path: &str) -> Option<Endpoint> {
-    match &*written::path(path) {
+pub(crate) fn endpoint(path: &str) -> Option<Found> {
+    let path = written::path(path);
+    if let Some((key, what)) = path.strip_prefix("/api/v1/").and_then(|rest| rest.split_once('/')) {
+        let endpoint = (what == "agents_status").then_some(Endpoint::AgentsStatus)?;
+        // A form's escapes, but for the plus.
+        let named = format!("key={}", key.replace('+', "%2B"));
+        let key = form_urlencoded::parse(named.as_bytes()).next()?.1.into_owned();
+        return Some(Found { endpoint, key: Some(key) });
+    }
+    let endpoint = match &*path {
         "/api/user_management/v1/users" | "/user_management/v1/users" => Some(Endpoint::Users),
         "/api/v3/cdr/users" => Some(Endpoint::V3Users),
         "/api/v2/cdr/teams" => Some(Endpoint::Teams),
         "/api/v2/cdr/deleted_agents" => Some(Endpoint::DeletedAgents),
         _ => None,
-    }
+    };
+    endpoint.map(|endpoint| Found { endpoint, key: None })
 }
 
 /// The complete answer: the endpoint's users or teams that pass the filters.
@@ -59,6 +87,14 @@ pub(crate) fn body<'a>(
             return list(
                 all.map(|one| object().with("id", one.id).with("name", one.name.as_ref())),
             );
+        }
+        Endpoint::AgentsStatus => {
+            let object = Object::default;
+            return list(users.filter(|user| !is_deleted(user)).map(|user| {
+                let one = object().with("email", user.email.as_ref());
+                let one = one.with("ext", user.extension.as_deref());
+                one.with("status", user.status.as_deref().map(str::to_lowercase))
+            }));
         }
         Endpoint::Users => "assigned_teams",
         Endpoint::V3Users => "agent_in_teams",

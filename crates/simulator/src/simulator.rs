@@ -15,7 +15,7 @@ use tower::Service;
 use crate::Body;
 use crate::answer::Answer;
 use crate::fault::{Fates, Plan};
-use crate::legacy::Endpoint;
+use crate::legacy::Found;
 use crate::locked::lock;
 use crate::people::record::{Named, User};
 use crate::request::credential;
@@ -105,15 +105,16 @@ impl Simulator {
         }
         let dialect = self.0.settings.dialect;
         let kind = (dialect == Dialect::VonageV4).then(|| Route::kind(path)).flatten();
+        let keyed = legacy::endpoint(path).is_some_and(|found| found.key.is_some());
+        let kind = kind.or(keyed.then_some("/api/v1/{key}/agents_status"));
         let guard = self.0.counters.enter(kind.unwrap_or(path));
         if !self.0.settings.latency.is_zero() {
             tokio::time::sleep(self.0.settings.latency).await;
         }
         let answer = if dialect == Dialect::VonageV4 && path == vonage::TOKEN_PATH {
             vonage::token::answer(self, request).await
-        } else if let Some(endpoint) = legacy::endpoint(path).filter(|_| is_read(request.method()))
-        {
-            Some(self.legacy(endpoint, request).await)
+        } else if let Some(found) = legacy::endpoint(path).filter(|_| is_read(request.method())) {
+            Some(self.legacy(found, request).await)
         } else {
             self.answer(&request)
         };
@@ -158,7 +159,7 @@ impl Simulator {
         Some(tagged(answer?, *lock(&self.0.tags), request.uri(), request.headers()))
     }
 
-    async fn legacy(&self, endpoint: Endpoint, request: Request<Body>) -> Answer {
+    async fn legacy(&self, found: Found, request: Request<Body>) -> Answer {
         let (head, body) = request.into_parts();
         let Ok(query) = legacy::parameters(&head, body).await else {
             return Answer::error(400, "Bad Request");
@@ -166,13 +167,14 @@ impl Simulator {
         // What is no Bearer, and an empty key, is no key.
         let bearer = credential(&head.headers).and_then(voiso::bearer);
         let in_query = voiso::last(&query, "key").filter(|key| !key.is_empty());
-        let key = match (bearer, in_query) {
-            (Some(_), Some(_)) => None,
-            (bearer, in_query) => bearer.or(in_query),
+        let Found { endpoint, key: in_path } = found;
+        let key = match (in_path.as_deref(), bearer, in_query) {
+            (key, None, None) | (None, key, None) | (None, None, key) => key,
+            _ => None,
         };
         let known = key.is_some_and(|key| self.0.settings.legacy_keys.iter().any(|k| k == key));
         if !known {
-            return Answer::error(401, "Invalid User API Key");
+            return endpoint.wrong_key();
         }
         Answer::json(200, self.legacy_answer(endpoint, &query))
     }

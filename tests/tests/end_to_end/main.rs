@@ -28,6 +28,7 @@ mod faults {
     mod tenants;
 }
 mod lists {
+    mod agents_status;
     mod every_endpoint;
     mod lookups;
     mod roster;

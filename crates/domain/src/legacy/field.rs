@@ -45,6 +45,8 @@ pub enum FieldId {
     EmployeeId,
     /// The digital channels of a user.
     Channels,
+    /// Whether a user can take a call just now.
+    Status,
     /// The number that a deleted user had.
     DeletedUserId,
     /// The name that a deleted user had.
@@ -291,6 +293,31 @@ static V1_USER_FIELDS: [Field<OfUser>; 15] =
 static V3_USER_FIELDS: [Field<OfUser>; 15] =
     user(&Differing { teams: named!("agent_in_teams"), by_id: None });
 
+/// The record of an agent's status, without a filter.
+static AGENT_STATUS_FIELDS: [Field<OfUser>; 3] = [
+    row(
+        FieldId::Email,
+        named!("email"),
+        |_| (Kind::TextOrNull, "The e-mail address."),
+        None,
+        |user, to| to.text(&user.email),
+    ),
+    row(
+        FieldId::Extension,
+        named!("ext"),
+        |_| (Kind::TextOrNull, "The extension."),
+        None,
+        |user, to| to.text(&user.extension),
+    ),
+    row(
+        FieldId::Status,
+        named!("status"),
+        |_| (Kind::TextOrNull, "Whether the agent can take a call just now, in a word."),
+        None,
+        |user, to| to.status(&user.status),
+    ),
+];
+
 static TEAM_FIELDS: [Field<OfEntry>; 2] = [
     row(
         FieldId::TeamName,
@@ -331,6 +358,9 @@ pub(super) const V1_USER: UserRecord = UserRecord(&V1_USER_FIELDS);
 /// The record of v3 users, the same but for one name.
 pub(super) const V3_USER: UserRecord = UserRecord(&V3_USER_FIELDS);
 
+/// The record of an agent's status.
+pub(super) const AGENT_STATUS: UserRecord = UserRecord(&AGENT_STATUS_FIELDS);
+
 /// The record of a team.
 pub(super) const TEAM: EntryRecord = EntryRecord(&TEAM_FIELDS);
 
@@ -349,6 +379,14 @@ impl PartialEq for UserRecord {
 }
 
 impl UserRecord {
+    /// Whether it shows more than a user's own row may hold, so that other listings have to be joined.
+    pub fn needs_other_lists(self) -> bool {
+        let is_own = |id| {
+            matches!(id, FieldId::Email | FieldId::Extension | FieldId::Status | FieldId::Name)
+        };
+        !self.0.iter().all(|field| is_own(field.head.id))
+    }
+
     /// Appends the record of one user.
     pub fn write(self, user: &User<'_>, quirks: &Quirks, out: &mut Vec<u8>, notes: &mut Notes) {
         if user.state == State::LiveWithDeletionDate {

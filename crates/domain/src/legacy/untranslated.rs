@@ -7,15 +7,14 @@ use super::path;
 /// The vendor's documented legacy paths without an endpoint here. `{key}` stands for the key that some have in their
 /// path, `{id}` for any other name of one thing.
 ///
-/// Source: the vendor's legacy pages on call records, agents' status, balance, click to call, text messages, numbers,
+/// Source: the vendor's legacy pages on call records, balance, click to call, text messages, numbers,
 /// conversations, WhatsApp, contacts and campaigns.
-pub const UNTRANSLATED: [&str; 17] = [
+pub const UNTRANSLATED: [&str; 16] = [
     "/api/v2/cdr",
     "/api/v2/cdr/agents",
     "/api/v2/cdr/queues",
     "/api/v2/cdr/wrapup_codes",
     "/api/v2/cdr/campaigns",
-    "/api/v1/{key}/agents_status",
     "/api/v1/{key}/balance",
     "/api/v1/{key}/click2call",
     "/api/v1/{key}/sendsms",
@@ -92,8 +91,8 @@ mod tests {
             ("/api/v2/cdr", "/api/v2/cdr", None),
             ("//api/v2/cdr/", "/api/v2/cdr", None),
             ("/api/v2/cdr/wrapup_codes", "/api/v2/cdr/wrapup_codes", None),
-            ("/api/v1/k3y/agents_status", "/api/v1/{key}/agents_status", key()),
-            ("/api/v1/k3y/agents_status.json", "/api/v1/{key}/agents_status", key()),
+            ("/api/v1/k3y/sendsms", "/api/v1/{key}/sendsms", key()),
+            ("/api/v1/k3y/sendsms.json", "/api/v1/{key}/sendsms", key()),
             ("/api/v1/k%33y/balance", "/api/v1/{key}/balance", key()),
             ("/api/v1/k%2F+y/balance", "/api/v1/{key}/balance", Some("k/+y".to_owned())),
             ("/%61pi/v1/k3y/balance", "/api/v1/{key}/balance", key()),
@@ -111,9 +110,9 @@ mod tests {
             "/",
             "/api/v2/cdrs",
             "/api/v2/cdr/x",
-            "/api/v1/agents_status",
-            "/api/v1//agents_status",
-            "/api/v1/k3y/agents_status/x",
+            "/api/v1/sendsms",
+            "/api/v1//sendsms",
+            "/api/v1/k3y/sendsms/x",
             "/API/v2/cdr",
             "/api/v4/users",
         ] {

@@ -430,6 +430,7 @@ fn hub_user<'a>(wire: WireUser<'a>, id: u64, rules: &Rules) -> User<'a> {
                 identifier: text(profile.identifier),
             })
             .collect(),
+        status: text(wire.status),
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use domain::legacy::{ENDPOINTS, Endpoint};
-use domain::quirks::Quirks;
+use domain::quirks::{InvalidKey, Quirks};
 use serde_json::{Map, Value, json};
 
 /// Where it is had.
@@ -19,7 +19,10 @@ pub(crate) const NAME: &str = "openapi";
 
 /// The document, as bytes.
 pub(crate) fn document(quirks: &BTreeMap<&'static str, Arc<Quirks>>) -> Bytes {
-    let quirks_of = |endpoint: &Endpoint| quirks.get(endpoint.name()).cloned().unwrap_or_default();
+    let quirks_of = |endpoint: &Endpoint| {
+        let quirks = quirks.get(endpoint.name()).map(|quirks| (**quirks).clone());
+        endpoint.settled(quirks.unwrap_or_default())
+    };
     let mut paths = Map::new();
     let mut schemas = Map::new();
     for endpoint in ENDPOINTS {
@@ -75,15 +78,23 @@ fn path_item(endpoint: &Endpoint, quirks: &Quirks, place: usize) -> Value {
         if method != "get" {
             id.push_str(&format!("_{method}"));
         }
-        json!({
+        let mut operation = json!({
             "operationId": id,
             "summary": format!("The whole list `{}`.", endpoint.name()),
             "deprecated": quirks.deprecation.is_some() || quirks.sunset.is_some(),
             "parameters": parameters(endpoint),
             "responses": responses,
-        })
+        });
+        if has_key_in_path(endpoint) {
+            operation["security"] = json!([]);
+        }
+        operation
     };
     json!({ "get": operation("get"), "head": operation("head") })
+}
+
+fn has_key_in_path(endpoint: &Endpoint) -> bool {
+    endpoint.paths().iter().any(|path| path.contains("{key}"))
 }
 
 /// Each filter in both spellings, and the tag that a client may have.
@@ -103,6 +114,13 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
             })
         })
         .collect();
+    if has_key_in_path(endpoint) {
+        parameters.push(json!({
+            "name": "key", "in": "path", "required": true,
+            "description": "The legacy key, and no other one beside it.",
+            "schema": { "type": "string", "minLength": 1 },
+        }));
+    }
     parameters.push(json!({
         "name": "If-None-Match", "in": "header", "required": false,
         "description": "Tags of answers that the client has; if one of them is still right, 304.",
@@ -155,10 +173,14 @@ fn errors(quirks: &Quirks) -> BTreeMap<u16, String> {
     .into();
     let no_key = "The key is missing or unknown.";
     errors
-        .entry(quirks.invalid_key.status)
+        .entry(invalid_key(quirks).status)
         .and_modify(|says| *says = format!("{no_key} {says}"))
         .or_insert_with(|| no_key.to_owned());
     errors
+}
+
+fn invalid_key(quirks: &Quirks) -> InvalidKey {
+    quirks.invalid_key.clone().unwrap_or_default()
 }
 
 fn error(quirks: &Quirks, status: u16, says: &str, with_body: bool) -> Value {
@@ -171,9 +193,10 @@ fn error(quirks: &Quirks, status: u16, says: &str, with_body: bool) -> Value {
     let mut response = json!({ "description": says, "headers": header_refs(quirks, &names) });
     if with_body {
         response["content"] = content("error");
-        if status == quirks.invalid_key.status {
+        let invalid_key = invalid_key(quirks);
+        if status == invalid_key.status {
             response["content"]["application/json"]["example"] =
-                json!({ "error": quirks.invalid_key.text });
+                json!({ "error": invalid_key.text });
         }
     }
     response

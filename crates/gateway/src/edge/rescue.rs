@@ -79,7 +79,7 @@ fn log(error: &Error) {
 fn answer_to(error: &Error, quirks: Option<&Quirks>) -> Response<Body> {
     let (mut status, mut text) = (error.status(), error.text().into_owned());
     if matches!(error, Error::NoCredential | Error::UnknownCredential) {
-        let invalid_key = quirks.map(|quirks| quirks.invalid_key.clone()).unwrap_or_default();
+        let invalid_key = quirks.and_then(|quirks| quirks.invalid_key.clone()).unwrap_or_default();
         (status, text) = (invalid_key.status, invalid_key.text);
     }
     let mut answer = Response::new(body::full(json::error_body(&text)));

@@ -120,7 +120,8 @@ impl Relate {
         let teams = self.visibility.needs_teams() || call.for_roster;
         match &call.ask {
             Ask::Rows(rows) => match rows.lists {
-                Lists::Users(_) => RECORDS,
+                Lists::Users(record) if record.needs_other_lists() => RECORDS,
+                Lists::Users(_) => Needs { records: false, teams },
                 Lists::DeletedUsers(_) | Lists::Teams(_) => Needs { records: false, teams },
             },
             Ask::Groups => Needs { records: false, teams },

@@ -176,7 +176,9 @@ fn kept(config: &Config) -> (Arc<Answers>, Option<Arc<Pages>>) {
     let codings = config.server.compression.len();
     let readings_max = config.limits.requests_per_caller_max();
     let misses_fresh_for = config.lookups.negative_for;
-    let freshness = Freshness { fresh_for, stale_if_error, misses_fresh_for };
+    let own = config.quirks.values().filter_map(|quirks| quirks.fresh_for);
+    let own_fresh_for_max = own.map(|own| own.0).max().unwrap_or_default();
+    let freshness = Freshness { fresh_for, stale_if_error, misses_fresh_for, own_fresh_for_max };
     (Answers::new(freshness, of_answers, codings, readings_max), pages)
 }
 

@@ -11,7 +11,11 @@ use serde_json::{Value, json};
 use simulator::{Faults, Settings};
 use tests::{Answer, Front, LEGACY_KEY, V1_USERS, World, failing, users, vonage};
 
-const ENDPOINTS: [&str; 4] = ["v1_users", "v2_cdr_deleted_agents", "v2_cdr_teams", "v3_cdr_users"];
+const ENDPOINTS: [&str; 5] =
+    ["v1_agents_status", "v1_users", "v2_cdr_deleted_agents", "v2_cdr_teams", "v3_cdr_users"];
+
+/// Paths that have the key in them.
+const KEYED: [&str; 1] = ["/api/v1/{key}/agents_status"];
 
 const PATHS: [&str; 5] = [
     V1_USERS,
@@ -118,6 +122,13 @@ async fn every_list_of_a_running_world_fits_under_every_quirk() {
                     fits(&schema, &answer.json(), path);
                     has_headers(&document, path, &answer);
                 }
+            }
+            for path in KEYED {
+                let answer = world.front.get_with(&path.replace("{key}", LEGACY_KEY), &[]).await;
+                assert_eq!(answer.status, 200, "{path}");
+                let id = document["paths"][path]["get"]["operationId"].as_str().unwrap();
+                fits(&schema(&document, id), &answer.json(), path);
+                has_headers(&document, path, &answer);
             }
             let one = world.get(V1_USERS).await.text();
             let id = one.split("\"id\":").nth(1).unwrap().split(',').next().unwrap().to_owned();
@@ -292,7 +303,8 @@ async fn the_document_is_openapi_3_1_by_its_structure() {
             (&json!("query"), &json!("key"))
         );
         let paths = document["paths"].as_object().unwrap();
-        assert_eq!(paths.keys().map(String::as_str).collect::<BTreeSet<_>>(), PATHS.into());
+        let all: BTreeSet<&str> = PATHS.into_iter().chain(KEYED).collect();
+        assert_eq!(paths.keys().map(String::as_str).collect::<BTreeSet<_>>(), all);
         let mut ids = BTreeSet::new();
         for (path, item) in paths {
             assert!(path.starts_with('/'));
@@ -314,15 +326,19 @@ async fn the_document_is_openapi_3_1_by_its_structure() {
 }
 
 fn operation_is_whole(path: &str, method: &str, operation: &Value) {
-    only(operation, &["operationId", "summary", "deprecated", "parameters", "responses"]);
+    let members = ["operationId", "summary", "deprecated", "parameters", "responses", "security"];
+    only(operation, &members);
+    assert_eq!(operation.get("security") == Some(&json!([])), KEYED.contains(&path), "{path}");
     let mut names = BTreeSet::new();
     for parameter in operation["parameters"].as_array().unwrap() {
         only(parameter, &["name", "in", "required", "description", "schema"]);
         let place = parameter["in"].as_str().unwrap();
-        assert!(["query", "header"].contains(&place));
+        assert!(["query", "header", "path"].contains(&place));
+        assert_eq!(parameter["required"], place == "path");
         assert!(names.insert((place, parameter["name"].as_str().unwrap())), "{path}: {parameter}");
         jsonschema::draft202012::new(&parameter["schema"]).unwrap();
     }
+    assert_eq!(names.contains(&("path", "key")), KEYED.contains(&path), "{path}");
     let filters = names.iter().filter(|(place, _)| *place == "query").count();
     let wanted = if path.ends_with("v1/users") {
         16

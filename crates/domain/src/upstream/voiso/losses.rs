@@ -71,6 +71,12 @@ pub(super) fn of(field: FieldId) -> FieldLoss {
             "v4's channel_profiles: the type by a dictionary of slugs, the value only where the \
              identifier is a number; v4's channel name may carry the number, v1's did not.",
         ),
+        FieldId::Status => row(
+            Is::Dictionary,
+            Code::NamesDiffer,
+            "v4's status word for word, in lower case or with a capital: the legacy words are documented, of \
+             v4's only `available` is, so that the others are the same is unconfirmed.",
+        ),
         FieldId::DeletedUserId => row(
             Is::Derived,
             Code::VanishedUsersMissing,

@@ -80,6 +80,11 @@ pub(super) fn of(field: FieldId) -> FieldLoss {
         FieldId::Channels => {
             row(Is::Unavailable, Code::NoSuchField, "Vonage lists no channels per user.")
         }
+        FieldId::Status => row(
+            Is::Unavailable,
+            Code::NoSuchField,
+            "Vonage's user records have no presence; always null.",
+        ),
         FieldId::DeletedUserId => row(
             Is::Derived,
             Code::VanishedUsersMissing,

@@ -209,6 +209,7 @@ impl<'a> User<'a> {
                 EmployeeIdField::SsoExternalId => loose(wire.sso_external_id),
                 EmployeeIdField::AgentDisplayId => display_id,
             },
+            status: None,
             channels: Vec::new(),
         })
     }

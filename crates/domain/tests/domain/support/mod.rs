@@ -91,7 +91,7 @@ impl Run<'_> {
         if let Lists::Teams(record) = lists {
             return self.teams(record);
         }
-        let records = matches!(lists, Lists::Users(_));
+        let records = matches!(lists, Lists::Users(record) if record.needs_other_lists());
         let related = self.related(Needs { records, teams: visibility.needs_teams() })?;
         let view = View { lists, quirks, filter: &plan.filter, visibility };
         let (mut bytes, mut shown) = (Vec::new(), 0);

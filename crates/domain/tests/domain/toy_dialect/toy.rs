@@ -72,7 +72,8 @@ impl Dialect for Toy {
             | FieldId::Skills
             | FieldId::Queues
             | FieldId::EmployeeId
-            | FieldId::Channels => {
+            | FieldId::Channels
+            | FieldId::Status => {
                 FieldLoss::new(Status::Unavailable, LossCode::NoSuchField, "The toy has none.")
             }
         }
@@ -123,6 +124,7 @@ impl Dialect for Toy {
                 skills: Vec::new(),
                 queues: Vec::new(),
                 employee_id: None,
+                status: None,
                 channels: Vec::new(),
                 state: State::Live,
             }));
