@@ -22,6 +22,7 @@ const TEXTS: &[&str] = &[
     "Invalid User API Key",
     "Method not allowed",
     "Not found",
+    "Not offered by this upstream",
     "Path is not accepted",
     "Query is not accepted",
     "Request body is no JSON, or too long to be read",

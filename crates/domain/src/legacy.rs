@@ -7,6 +7,7 @@ pub mod envelope;
 pub mod field;
 mod path;
 pub mod schema;
+mod template;
 mod untranslated;
 mod write;
 
@@ -15,12 +16,17 @@ use std::time::Duration;
 
 use crate::asked::params::{NearMiss, Params};
 use crate::asked::plan::{GroupName, Plan, UserFilter};
-use crate::quirks::{Envelope, InvalidKey, Quirks};
+use crate::asked::slice::Slice;
+use crate::quirks::{InvalidKey, Quirks};
 use crate::text::span::Span;
+pub use envelope::Counts;
+use envelope::Wrap;
 pub use field::{EntryRecord, UserRecord};
-use field::{Filter, Head};
+use field::{Field, Filter, Head, OfEntry, OfUser};
 pub use path::key_place;
 use schema::Schema;
+use template::OfTemplate;
+pub use template::{TemplatePage, TemplateRecord};
 pub use untranslated::{FAMILIES, UNTRANSLATED, Untranslated, untranslated_at};
 
 /// Every legacy endpoint. Adding one is an entry here (`docs/ADDING_AN_ENDPOINT.md`).
@@ -69,6 +75,14 @@ pub static ENDPOINTS: &[&Endpoint] = &[
         manners: Manners { fresh_for: Some(Duration::from_secs(1)), ..OF_CONTACT_CENTER },
         lists: Lists::Users(field::AGENT_STATUS),
     },
+    // Templates of text messages, page by page, by the vendor's page of this path. They are v4's canned
+    // messages whose channels hold `sms`.
+    &Endpoint {
+        name: "v3_sms_templates",
+        paths: &["/api/v3/messages/sms/templates"],
+        manners: OF_CONTACT_CENTER,
+        lists: Lists::Templates(template::TEMPLATE),
+    },
 ];
 
 /// What an endpoint does unless its quirks say otherwise.
@@ -105,6 +119,8 @@ pub enum Lists {
     DeletedUsers(EntryRecord),
     /// Teams, by id and name.
     Teams(EntryRecord),
+    /// Templates of text messages, page by page.
+    Templates(TemplateRecord),
 }
 
 impl Endpoint {
@@ -145,11 +161,10 @@ impl Endpoint {
         }
     }
 
-    /// Whether answers can be compared with those of the legacy API: what changes from one moment to the
-    /// next, or has a key in its path, is not.
+    /// Whether answers can be compared with those of the legacy API: whole lists that do not change from one
+    /// moment to the next.
     pub fn is_compared(&self) -> bool {
-        self.manners.fresh_for.is_none()
-            && self.paths.first().is_some_and(|path| !path::may_have_key(path))
+        self.manners.fresh_for.is_none() && !self.has_pages()
     }
 
     /// The fields of one record, in answer order.
@@ -171,7 +186,7 @@ impl Endpoint {
     /// The schema of an answer.
     pub fn schema(&self, quirks: &Quirks) -> Schema {
         let fields = self.heads().map(|field| field.property(quirks)).collect();
-        Schema { fields, envelope: self.wrapped_in(quirks) }
+        Schema { fields, members: self.wrapped_in(quirks).members() }
     }
 
     /// Reads the parameters of a request. The answer is empty where no user can have the wanted `id`.
@@ -188,36 +203,50 @@ impl Endpoint {
                 Filter::Text(text, mode) => filter.by_text(text, values, mode(modes)),
             }
         }
+        let slice = self.has_pages().then(|| Slice::take(&mut params));
         // No stored text has bytes that are none.
         is_possible &= !params.has_unreadable();
         let ignored = params.finish();
         match is_possible {
-            true => Planned::Ask(Box::new(Plan { filter, ignored })),
+            true => Planned::Ask(Box::new(Plan { filter, slice, ignored })),
             false => Planned::Nobody { ignored },
         }
     }
 
-    /// The text before and after the records of an answer with `rows` of them.
-    pub fn envelope(&self, quirks: &Quirks, rows: u64) -> (String, String) {
-        self.wrapped_in(quirks).around(rows)
+    /// Whether a request asks for one page of its list.
+    pub fn has_pages(&self) -> bool {
+        matches!(self.lists, Lists::Templates(_))
     }
 
-    fn wrapped_in(&self, quirks: &Quirks) -> Envelope {
+    /// The text before and after the records of an answer.
+    pub fn envelope(&self, quirks: &Quirks, counts: impl Into<Counts>) -> (String, String) {
+        self.wrapped_in(quirks).around(counts.into())
+    }
+
+    fn wrapped_in(&self, quirks: &Quirks) -> Wrap {
         match self.lists {
-            Lists::Users(_) => quirks.envelope,
-            Lists::DeletedUsers(_) | Lists::Teams(_) => Envelope::Array,
+            // The documented shape of a status leaves nothing open.
+            Lists::Users(record) if record == field::AGENT_STATUS => Wrap::Bare,
+            Lists::Users(_) => Wrap::of(quirks.envelope),
+            Lists::DeletedUsers(_) | Lists::Teams(_) => Wrap::Bare,
+            Lists::Templates(_) => Wrap::Templates,
         }
     }
 
     /// The fields without their values, in answer order.
     pub(crate) fn heads(&self) -> impl Iterator<Item = &'static Head> {
-        let (users, entries): (&'static [_], &'static [_]) = match self.lists {
-            Lists::Users(UserRecord(fields)) => (fields, &[]),
+        type Fields =
+            (&'static [Field<OfUser>], &'static [Field<OfEntry>], &'static [Field<OfTemplate>]);
+        let (users, entries, templates): Fields = match self.lists {
+            Lists::Users(UserRecord(fields)) => (fields, &[], &[]),
             Lists::DeletedUsers(EntryRecord(fields)) | Lists::Teams(EntryRecord(fields)) => {
-                (&[], fields)
+                (&[], fields, &[])
             }
+            Lists::Templates(TemplateRecord(fields)) => (&[], &[], fields),
         };
-        users.iter().map(|field| &field.head).chain(entries.iter().map(|field| &field.head))
+        let entries = entries.iter().map(|field| &field.head);
+        let templates = templates.iter().map(|field| &field.head);
+        users.iter().map(|field| &field.head).chain(entries).chain(templates)
     }
 }
 
@@ -227,6 +256,7 @@ impl fmt::Debug for Lists {
             Lists::Users(_) => "Users",
             Lists::DeletedUsers(_) => "DeletedUsers",
             Lists::Teams(_) => "Teams",
+            Lists::Templates(_) => "Templates",
         })
     }
 }

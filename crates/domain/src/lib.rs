@@ -25,6 +25,6 @@ pub mod teams;
 pub mod text;
 pub mod upstream;
 
-pub use asked::{params, plan, visibility};
+pub use asked::{params, plan, slice, visibility};
 pub use names::{channel, time_zone};
 pub use text::{hex, json, span};

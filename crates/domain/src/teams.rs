@@ -155,6 +155,7 @@ mod tests {
                 key: id,
                 id: id.to_string().into(),
                 shown: team(Id::Number(id), "t"),
+                message: None,
                 level: None,
             })
             .collect()

@@ -108,6 +108,11 @@ pub trait Dialect: Send + Sync + fmt::Debug {
         Vec::new()
     }
 
+    /// Whether the vendor has such a listing at all. Nothing is asked for one that it has not.
+    fn has(&self, _: &Listing) -> bool {
+        true
+    }
+
     /// Whether an upstream of this dialect may do without a listing; 404 then says that it does.
     fn may_lack(&self, listing: &Listing) -> bool;
 

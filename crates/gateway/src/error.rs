@@ -135,6 +135,9 @@ pub(crate) enum Error {
     /// The upstream has no such list or user. The layer that asked may be able to go on without it.
     #[error("the upstream has no such list")]
     NoSuchListing,
+    /// The vendor has nothing of the kind, so it was not asked.
+    #[error("the upstream's dialect has nothing of the kind")]
+    NotOffered,
     /// The upstream's token service gave no token.
     #[error("the upstream's answer is no token")]
     BadToken,
@@ -262,6 +265,7 @@ impl Error {
             Error::Unavailable { .. } | Error::BreakerOpen { .. } => Slug::UpstreamUnavailable,
             Error::UpstreamFailed { .. } => Slug::Upstream5xx,
             Error::RefusedCall { .. } | Error::NoSuchListing => Slug::UpstreamRefusedCall,
+            Error::NotOffered => Slug::NotOffered,
             Error::BadToken => Slug::UpstreamBadToken,
             Error::ListShrunk => Slug::UpstreamListShrunk,
             Error::TooManyLists { .. } => Slug::ResultTooLarge,

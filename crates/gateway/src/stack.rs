@@ -43,7 +43,9 @@ use crate::line::key::Key;
 use crate::line::lookup::GroupCache;
 use crate::line::upstream::Upstream;
 use crate::line::{Line, authorize, fail_fast, lookup, retry, send, share};
-use crate::list::{exchange, expected, fan_out, gather, plausible, relate, remember, teams};
+use crate::list::{
+    exchange, expected, fan_out, gather, plausible, relate, remember, teams, templates,
+};
 use crate::observe::metrics::Metrics;
 use crate::observe::spans::Exporter;
 use crate::passthrough::Passthrough;
@@ -347,6 +349,8 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
     let lists = ServiceBuilder::new()
         // Teams from their own list, from users, or both.
         .layer(layer(teams::Teams { upstream: upstream(), visibility: visibility() }))
+        // Templates of text messages, page by page, from the list of messages.
+        .layer(layer(templates::Templates { upstream: upstream(), visibility: visibility() }))
         // Who is seen is remembered; lists of who is gone are completed.
         .layer(layer(remember::Remember {
             roster,

@@ -1,4 +1,5 @@
-//! The legacy face: v1 users, v3 users, v2 teams, v2 deleted agents and agents' status over the same data.
+//! The legacy face: v1 users, v3 users, v2 teams, v2 deleted agents, agents' status and templates of text
+//! messages over the same data.
 //!
 //! Written from the vendor's pages of those endpoints. Tests compare it byte by byte with the gateway's
 //! translation of the new API. It must never share code with the gateway, and no fault may affect it.
@@ -9,6 +10,7 @@ pub(crate) use written::parameters;
 
 use crate::answer::Answer;
 use crate::object::Object;
+use crate::people::messages::CannedMessage;
 use crate::people::record::{ChannelProfile, Named, User};
 use crate::people::words::{STATUSES, STATUSES_LIVE};
 use crate::people::zones;
@@ -26,13 +28,17 @@ pub(crate) enum Endpoint {
     DeletedAgents,
     /// `agents_status`: e-mail, extension and status of every live user. Its path has the key.
     AgentsStatus,
+    /// Templates of text messages, page by page.
+    SmsTemplates,
 }
 
 impl Endpoint {
     /// The answer to a wrong key, by the page of the endpoint.
     pub(crate) fn wrong_key(self) -> Answer {
         match self {
-            Endpoint::AgentsStatus => Answer::error(403, "Invalid api_key"),
+            Endpoint::AgentsStatus | Endpoint::SmsTemplates => {
+                Answer::error(403, "Invalid api_key")
+            }
             _ => Answer::error(401, "Invalid User API Key"),
         }
     }
@@ -59,6 +65,7 @@ pub(crate) fn endpoint(path: &str) -> Option<Found> {
         "/api/v3/cdr/users" => Some(Endpoint::V3Users),
         "/api/v2/cdr/teams" => Some(Endpoint::Teams),
         "/api/v2/cdr/deleted_agents" => Some(Endpoint::DeletedAgents),
+        "/api/v3/messages/sms/templates" => Some(Endpoint::SmsTemplates),
         _ => None,
     };
     endpoint.map(|endpoint| Found { endpoint, key: None })
@@ -88,6 +95,7 @@ pub(crate) fn body<'a>(
                 all.map(|one| object().with("id", one.id).with("name", one.name.as_ref())),
             );
         }
+        Endpoint::SmsTemplates => return templates(teams, query),
         Endpoint::AgentsStatus => {
             let object = Object::default;
             return list(users.filter(|user| !is_deleted(user)).map(|user| {
@@ -105,6 +113,31 @@ pub(crate) fn body<'a>(
     };
     let listed = users.filter(|user| !is_deleted(user) && passes(user, query));
     list(listed.map(|user| agent(user, teams)))
+}
+
+/// A page of templates, counted from 1.
+fn templates(teams: &[Named], query: &[(String, String)]) -> String {
+    let number = |name: &str, default: usize| {
+        let number = wanted(query, name).and_then(|text| text.parse().ok());
+        number.filter(|number| *number > 0).unwrap_or(default)
+    };
+    let (page, limit) = (number("page", 1), number("limit", 50).min(500));
+    let all = CannedMessage::all(teams);
+    let all: Vec<_> = all.iter().filter(|one| one.channels.contains(&"sms")).collect();
+    let shown: Vec<_> = all.iter().skip((page - 1).saturating_mul(limit)).take(limit).collect();
+    let team =
+        |team: &Named| Object::default().with("id", team.id).with("name", team.name.as_ref());
+    let records: Vec<Object> = shown
+        .iter()
+        .map(|one| {
+            let object = Object::default().with("id", one.id).with("name", one.name.as_str());
+            let object = object.with("body", one.body.as_str());
+            object.list("assigned_teams", one.teams.iter().map(team).collect())
+        })
+        .collect();
+    let metadata = Object::default().with("total", all.len()).with("page", page);
+    let metadata = metadata.with("page_size", shown.len());
+    Object::default().list("templates", records).object("metadata", metadata).to_json()
 }
 
 fn list(all: impl Iterator<Item = Object>) -> String {

@@ -33,6 +33,7 @@ mod lists {
     mod lookups;
     mod roster;
     mod sharing;
+    mod sms_templates;
     mod streamed;
     mod team_places;
     mod unchanged;

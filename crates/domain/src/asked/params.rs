@@ -79,6 +79,11 @@ impl Params {
         wanted
     }
 
+    /// Counts a parameter as ignored that was taken and means nothing.
+    pub(crate) fn ignore(&mut self, name: &str) {
+        self.ignored.insert(name.to_owned());
+    }
+
     /// Whether a filter was taken whose bytes are no UTF-8. No row can fit it, not even one that holds
     /// U+FFFD itself.
     pub fn has_unreadable(&self) -> bool {

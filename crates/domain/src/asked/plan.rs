@@ -8,6 +8,7 @@
 
 use std::hash::{Hash, Hasher};
 
+use crate::asked::slice::Slice;
 use crate::hub::{Id, User};
 use crate::id;
 use crate::names::time_zone;
@@ -18,6 +19,8 @@ use crate::quirks::{Match, Quirks};
 pub struct Plan<G> {
     /// Which users.
     pub filter: UserFilter<G>,
+    /// The part of the list, of endpoints that have pages; `None` is the whole.
+    pub slice: Option<Slice>,
     /// Names of parameters that were empty or are not known, sorted.
     pub ignored: Vec<String>,
 }
@@ -207,7 +210,7 @@ impl Plan<GroupName> {
             Some(name) => Some(GroupIds { ids: found, name }),
         };
         let filter = UserFilter { id, group, texts };
-        Resolved::Ask(Box::new(Plan { filter, ignored: self.ignored }))
+        Resolved::Ask(Box::new(Plan { filter, slice: self.slice, ignored: self.ignored }))
     }
 }
 

@@ -51,6 +51,14 @@ pub enum FieldId {
     DeletedUserId,
     /// The name that a deleted user had.
     DeletedUserName,
+    /// The number of a template.
+    TemplateId,
+    /// The name of a template.
+    TemplateName,
+    /// The text of a template.
+    TemplateBody,
+    /// The teams that may use a template.
+    TemplateTeams,
     /// The number of a team.
     TeamId,
     /// The name of a team.
@@ -62,7 +70,7 @@ pub enum FieldId {
 pub(super) struct Field<W> {
     pub(super) head: Head,
     /// Appends the value.
-    write: W,
+    pub(super) write: W,
 }
 
 /// A field without its value.
@@ -80,6 +88,11 @@ impl Head {
         self.name.plain
     }
 
+    /// The text before a value.
+    pub(super) fn lead(&self) -> &'static [u8] {
+        self.name.lead.as_bytes()
+    }
+
     pub(super) fn property(&self, quirks: &Quirks) -> Property {
         let (kind, meaning) = (self.schema)(quirks);
         Property { name: self.name.plain, kind, meaning }
@@ -88,9 +101,9 @@ impl Head {
 
 /// A name, and the text before a value: a comma, the name and a colon.
 #[derive(Debug, Clone, Copy)]
-struct Name {
-    plain: &'static str,
-    lead: &'static str,
+pub(super) struct Name {
+    pub(super) plain: &'static str,
+    pub(super) lead: &'static str,
 }
 
 macro_rules! named {
@@ -98,6 +111,7 @@ macro_rules! named {
         Name { plain: $name, lead: concat!(",\"", $name, "\":") }
     };
 }
+pub(super) use named;
 
 /// The filter of a field, with the setting that says how texts compare.
 #[derive(Debug, Clone, Copy)]
@@ -111,12 +125,12 @@ pub(super) enum Filter {
 }
 
 /// How the value of a user's field is written.
-type OfUser = fn(&User<'_>, &mut Writer<'_>);
+pub(super) type OfUser = fn(&User<'_>, &mut Writer<'_>);
 
 /// How a field of a record of id and name is written.
-type OfEntry = fn(u64, Option<&str>, &mut Vec<u8>);
+pub(super) type OfEntry = fn(u64, Option<&str>, &mut Vec<u8>);
 
-const fn row<W>(
+pub(super) const fn row<W>(
     id: FieldId,
     name: Name,
     schema: fn(&Quirks) -> (Kind, &'static str),
@@ -426,7 +440,7 @@ impl EntryRecord {
 }
 
 /// Every field begins with a comma; the first one's becomes the brace of the record.
-fn close(out: &mut Vec<u8>, start: usize) {
+pub(super) fn close(out: &mut Vec<u8>, start: usize) {
     out[start] = b'{';
     out.push(b'}');
 }

@@ -9,7 +9,7 @@ use super::path;
 ///
 /// Source: the vendor's legacy pages on call records, balance, click to call, text messages, numbers,
 /// conversations, WhatsApp, contacts and campaigns.
-pub const UNTRANSLATED: [&str; 16] = [
+pub const UNTRANSLATED: [&str; 15] = [
     "/api/v2/cdr",
     "/api/v2/cdr/agents",
     "/api/v2/cdr/queues",
@@ -23,7 +23,6 @@ pub const UNTRANSLATED: [&str; 16] = [
     "/api/conversation/v1/conversations/{id}/messages",
     "/api/v3/messages/whatsapp",
     "/api/v3/messages/whatsapp/templates",
-    "/api/v3/messages/sms/templates",
     "/api/dialer/v1/campaigns/{id}/operation",
     "/api/dialer/v1/campaigns/{id}/agents",
 ];

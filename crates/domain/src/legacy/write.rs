@@ -128,7 +128,7 @@ impl Writer<'_> {
     }
 }
 
-const fn property(name: &'static str, kind: Kind, meaning: &'static str) -> Property {
+pub(super) const fn property(name: &'static str, kind: Kind, meaning: &'static str) -> Property {
     Property { name, kind, meaning }
 }
 

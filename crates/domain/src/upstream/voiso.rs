@@ -12,6 +12,7 @@
 //! null), a list must be a list, `users`, `metadata.total` and every `id` must be there.
 
 mod losses;
+mod messages;
 
 use std::borrow::Cow;
 
@@ -70,6 +71,7 @@ impl Dialect for Voiso {
     fn scope(&self, listing: &Listing) -> &'static str {
         match listing {
             Listing::Teams => "users.teams.read",
+            Listing::Messages => "messaging.canned_messages.read",
             _ => FACTS.scope,
         }
     }
@@ -90,6 +92,7 @@ impl Dialect for Voiso {
     ) -> PageRequest {
         let path = match place.or_else(|| self.places(listing).first()) {
             Some(place) => &*place.path,
+            None if *listing == Listing::Messages => "/api/v4/messaging/canned_messages",
             None => "/api/v4/users",
         };
         let mut target = String::with_capacity(TARGET_BYTES);
@@ -129,6 +132,9 @@ impl Dialect for Voiso {
                 }
             }
             Listing::Teams => list::read(body, layout("teams"), &mut Teams { row }),
+            Listing::Messages => {
+                list::read(body, layout("canned_messages"), &mut messages::Messages { row })
+            }
             // Nothing asks for these here; see `follow_up` and `shortcut`.
             _ => Err(PageError::Schema(SchemaError {
                 path: ".".to_owned(),
@@ -391,7 +397,7 @@ impl RowReader for Teams<'_> {
             Id::Number(number) => Cow::Owned(number.to_string()),
             Id::Text(text) => text.clone(),
         };
-        (self.row)(Row::Item(&Item { key: id::key(&id), id, shown, level: None }));
+        (self.row)(Row::Item(&Item { key: id::key(&id), id, shown, level: None, message: None }));
         Ok(())
     }
 }

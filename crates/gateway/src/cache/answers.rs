@@ -7,7 +7,8 @@ use std::pin::pin;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use domain::plan::{GroupName, UserFilter};
+use domain::plan::{GroupName, Plan, UserFilter};
+use domain::slice::Slice;
 use futures_util::future::select;
 use limits::{Lead, Reading, reading};
 use tokio::runtime::Handle;
@@ -30,6 +31,7 @@ struct Words {
     hash: u64,
     endpoint: &'static str,
     filter: UserFilter<GroupName>,
+    slice: Option<Slice>,
     /// How long its answer is used, where that is a setting of the endpoint.
     fresh_for: Option<Duration>,
 }
@@ -37,12 +39,13 @@ struct Words {
 impl Question {
     pub(crate) fn new(
         endpoint: &'static str,
-        filter: UserFilter<GroupName>,
+        plan: &Plan<GroupName>,
         fresh_for: Option<Duration>,
     ) -> Self {
         static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        let (filter, slice) = (plan.filter.clone(), plan.slice);
         let hash = KEY.hash_one((endpoint, &filter));
-        Question(Arc::new(Words { hash, endpoint, filter, fresh_for }))
+        Question(Arc::new(Words { hash, endpoint, filter, slice, fresh_for }))
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use domain::legacy::{ENDPOINTS, Endpoint};
 use domain::quirks::{InvalidKey, Quirks};
+use domain::slice::Slice;
 use serde_json::{Map, Value, json};
 
 /// Where it is had.
@@ -114,6 +115,14 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
             })
         })
         .collect();
+    if endpoint.has_pages() {
+        parameters.extend(Slice::PARAMETERS.iter().map(|(name, says)| {
+            json!({
+                "name": name, "in": "query", "required": false, "description": says,
+                "schema": { "type": "integer", "minimum": 1 },
+            })
+        }));
+    }
     if has_key_in_path(endpoint) {
         parameters.push(json!({
             "name": "key", "in": "path", "required": true,
@@ -165,6 +174,7 @@ fn errors(quirks: &Quirks) -> BTreeMap<u16, String> {
         (413, "The list is too long."),
         (429, "The upstream limits the rate, or the gateway itself does."),
         (500, "A bug in the gateway."),
+        (501, "The upstream has nothing of the kind."),
         (502, "The upstream gave no usable answer, or refused this caller."),
         (503, "The upstream or the gateway is unavailable, or the list is changing."),
         (504, "The upstream took too long."),

@@ -89,6 +89,7 @@ rows! {
     MethodNotAllowed "method_not_allowed" 405 Client Never "Method not allowed";
     NoCredential "no_credential" 401 Client Never "";
     NotFound "not_found" 404 Client Never "Not found";
+    NotOffered "not_offered" 501 Operator Never "Not offered by this upstream";
     OddPath "odd_path" 400 Client Never PATH;
     OutcomeUnknown "outcome_unknown" 502 Upstream Never UNUSABLE;
     Overloaded "overloaded" 503 Gateway Never "Service is overloaded, try again";

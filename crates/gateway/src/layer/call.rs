@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use domain::hub::User;
-use domain::legacy::{Endpoint, Lists};
+use domain::legacy::{Counts, Endpoint, Lists};
 use domain::listing::Listing;
 use domain::plan::{GroupIds, GroupName, Groups, Plan, UserFilter};
 use domain::quirks::Quirks;
@@ -210,6 +210,8 @@ pub(crate) struct Listed {
     pub(crate) found: Found,
     /// Pages it once took to read what is joined to the rows.
     pub(crate) joined_pages: u64,
+    /// Which part of a list it is, of an endpoint that has pages.
+    pub(crate) counts: Option<Counts>,
     /// What it holds of the bytes that lists may hold.
     pub(crate) holding: Option<Arc<Holding>>,
     /// When its first page was asked for, if that is later than the question.

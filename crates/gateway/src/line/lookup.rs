@@ -154,6 +154,7 @@ fn ask<'a, S: Below<ListCall, Listed>>(
         Lists::Users(_) => Listing::Users(Which::Live),
         Lists::DeletedUsers(_) => Listing::Users(Which::Deleted),
         Lists::Teams(_) => Listing::Teams,
+        Lists::Templates(_) => Listing::Messages,
     };
     let ask = Ask::Rows(Arc::new(RowsAsk { lists, quirks: call.quirks, plan }));
     let list = ListCall::new(listing, ask, call.deadline, call.behalf);

@@ -308,9 +308,13 @@ impl Reader {
         };
         match refusal {
             Refusal::Unauthorized => note(KeyState::Refused),
-            // A firewall may forbid what a client filtered by, and a listing that not every upstream has may
-            // need a scope of its own: neither says that the key may read nothing.
-            Refusal::Forbidden if is_filtered || self.may_lack(listing) => {
+            // A firewall may forbid what a client filtered by, and a listing may need a scope of its own:
+            // neither says that the key may read nothing.
+            Refusal::Forbidden
+                if is_filtered
+                    || self.may_lack(listing)
+                    || scope != self.upstream.dialect.facts().scope =>
+            {
                 Error::Forbidden { scope }
             }
             Refusal::Forbidden => note(KeyState::Forbidden),

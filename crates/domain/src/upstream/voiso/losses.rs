@@ -77,6 +77,21 @@ pub(super) fn of(field: FieldId) -> FieldLoss {
             "v4's status word for word, in lower case or with a capital: the legacy words are documented, of \
              v4's only `available` is, so that the others are the same is unconfirmed.",
         ),
+        FieldId::TemplateId => row(
+            Is::Exact,
+            Code::SameValue,
+            "The number of v4's canned message; that it is the legacy number is not documented.",
+        ),
+        FieldId::TemplateName | FieldId::TemplateBody => row(
+            Is::Exact,
+            Code::SameValue,
+            "The same text, of canned messages whose channels hold sms.",
+        ),
+        FieldId::TemplateTeams => row(
+            Is::Renamed,
+            Code::OtherPlace,
+            "v4's teams of the canned message, with id and name.",
+        ),
         FieldId::DeletedUserId => row(
             Is::Derived,
             Code::VanishedUsersMissing,

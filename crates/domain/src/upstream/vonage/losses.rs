@@ -85,6 +85,14 @@ pub(super) fn of(field: FieldId) -> FieldLoss {
             Code::NoSuchField,
             "Vonage's user records have no presence; always null.",
         ),
+        FieldId::TemplateId
+        | FieldId::TemplateName
+        | FieldId::TemplateBody
+        | FieldId::TemplateTeams => row(
+            Is::Unavailable,
+            Code::NoSuchField,
+            "Vonage has no list of message templates; the endpoint answers that it is not offered.",
+        ),
         FieldId::DeletedUserId => row(
             Is::Derived,
             Code::VanishedUsersMissing,

@@ -73,6 +73,10 @@ impl Dialect for Toy {
             | FieldId::Queues
             | FieldId::EmployeeId
             | FieldId::Channels
+            | FieldId::TemplateId
+            | FieldId::TemplateName
+            | FieldId::TemplateBody
+            | FieldId::TemplateTeams
             | FieldId::Status => {
                 FieldLoss::new(Status::Unavailable, LossCode::NoSuchField, "The toy has none.")
             }

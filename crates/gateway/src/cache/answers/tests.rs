@@ -34,7 +34,7 @@ const READINGS: usize = 100;
 fn question(query: &str) -> Question {
     let endpoint = endpoint_at("/api/user_management/v1/users").unwrap();
     match endpoint.plan(Params::parse(query), &Quirks::default()) {
-        Planned::Ask(plan) => Question::new(endpoint.name(), plan.filter, None),
+        Planned::Ask(plan) => Question::new(endpoint.name(), &plan, None),
         Planned::Nobody { .. } => unreachable!("{query}"),
     }
 }
