@@ -200,8 +200,8 @@ impl Report {
 
 impl Findings {
     async fn of(caller: &Surveyed, config: &Config) -> Result<Self, Unread> {
-        // The first endpoint's dictionaries stand for all.
-        let quirks = config.quirks.values().next().cloned().unwrap_or_default();
+        // The dictionaries of the one endpoint stand for all.
+        let quirks = config.quirks.get("v1_users").cloned().unwrap_or_default();
         let settings = caller.settings();
         let policy = settings.rules.ids.clone();
         let fails_on_odd_ids = matches!(policy, IdPolicy::Fail);
