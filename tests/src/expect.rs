@@ -5,6 +5,13 @@ use crate::Answer;
 /// Our own words, and the legacy API's where it had some. A text that is not among them came from
 /// somewhere else, most likely from the upstream.
 const TEXTS: &[&str] = &[
+    "This key may place no calls",
+    "The call may have been placed, do not repeat it",
+    "Invalid api_key",
+    "Invalid number",
+    "Agent logged off",
+    "A prefetch places no call",
+    "A parameter is said in two ways",
     "API rate limit exceeded",
     "A filter has a value that is not accepted",
     "A header is not accepted",

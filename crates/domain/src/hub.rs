@@ -14,6 +14,8 @@ pub struct User<'a> {
     /// Identity inside one listing: the upstream's own decimal id, or a hash of a textual one.
     /// Sweeps compare keys, so they are independent of the id policy.
     pub key: u64,
+    /// The upstream's own id, by which it is asked for something about this user.
+    pub own_id: Cow<'a, str>,
     /// The number legacy clients see, after the id policy.
     pub id: u64,
     /// Display name.

@@ -21,7 +21,7 @@ use crate::quirks::{InvalidKey, Quirks};
 use crate::text::span::Span;
 pub use envelope::Counts;
 use envelope::Wrap;
-pub use field::{EntryRecord, UserRecord};
+pub use field::{CallRecord, EntryRecord, UserRecord};
 use field::{Field, Filter, Head, OfEntry, OfUser};
 pub use path::key_place;
 use schema::Schema;
@@ -83,6 +83,14 @@ pub static ENDPOINTS: &[&Endpoint] = &[
         manners: OF_CONTACT_CENTER,
         lists: Lists::Templates(template::TEMPLATE),
     },
+    // Places a call, by the vendor's "Click to call" pages: a POST, and in their sample for browsers a GET. The
+    // first endpoint that does something to the world: see `crate::call`.
+    &Endpoint {
+        name: "v1_click2call",
+        paths: &["/api/v1/{key}/click2call"],
+        manners: OF_CONTACT_CENTER,
+        lists: Lists::Call(field::CALL),
+    },
 ];
 
 /// What an endpoint does unless its quirks say otherwise.
@@ -121,6 +129,8 @@ pub enum Lists {
     Teams(EntryRecord),
     /// Templates of text messages, page by page.
     Templates(TemplateRecord),
+    /// No list: a call is placed.
+    Call(CallRecord),
 }
 
 impl Endpoint {
@@ -164,7 +174,7 @@ impl Endpoint {
     /// Whether answers can be compared with those of the legacy API: whole lists that do not change from one
     /// moment to the next.
     pub fn is_compared(&self) -> bool {
-        self.manners.fresh_for.is_none() && !self.has_pages()
+        self.manners.fresh_for.is_none() && !self.has_pages() && !self.places_calls()
     }
 
     /// The fields of one record, in answer order.
@@ -213,6 +223,16 @@ impl Endpoint {
         }
     }
 
+    /// Whether it places a call, and lists nothing.
+    pub fn places_calls(&self) -> bool {
+        matches!(self.lists, Lists::Call(_))
+    }
+
+    /// The methods that it answers.
+    pub fn methods(&self) -> &'static str {
+        if self.places_calls() { "GET, POST" } else { "GET, HEAD" }
+    }
+
     /// Whether a request asks for one page of its list.
     pub fn has_pages(&self) -> bool {
         matches!(self.lists, Lists::Templates(_))
@@ -230,25 +250,35 @@ impl Endpoint {
             Lists::Users(_) => Wrap::of(quirks.envelope),
             Lists::DeletedUsers(_) | Lists::Teams(_) => Wrap::Bare,
             Lists::Templates(_) => Wrap::Templates,
+            Lists::Call(_) => Wrap::Call,
         }
     }
 
     /// The fields without their values, in answer order.
     pub(crate) fn heads(&self) -> impl Iterator<Item = &'static Head> {
-        type Fields =
-            (&'static [Field<OfUser>], &'static [Field<OfEntry>], &'static [Field<OfTemplate>]);
-        let (users, entries, templates): Fields = match self.lists {
-            Lists::Users(UserRecord(fields)) => (fields, &[], &[]),
+        let none = (&[][..], &[][..], &[][..], &[][..]);
+        let (users, entries, templates, calls): Fields = match self.lists {
+            Lists::Users(UserRecord(fields)) => (fields, none.1, none.2, none.3),
             Lists::DeletedUsers(EntryRecord(fields)) | Lists::Teams(EntryRecord(fields)) => {
-                (&[], fields, &[])
+                (none.0, fields, none.2, none.3)
             }
-            Lists::Templates(TemplateRecord(fields)) => (&[], &[], fields),
+            Lists::Templates(TemplateRecord(fields)) => (none.0, none.1, fields, none.3),
+            Lists::Call(CallRecord(fields)) => (none.0, none.1, none.2, fields),
         };
         let entries = entries.iter().map(|field| &field.head);
         let templates = templates.iter().map(|field| &field.head);
-        users.iter().map(|field| &field.head).chain(entries).chain(templates)
+        let calls = calls.iter().map(|field| &field.head);
+        users.iter().map(|field| &field.head).chain(entries).chain(templates).chain(calls)
     }
 }
+
+/// The rows of each kind of record; of one of them there are some.
+type Fields = (
+    &'static [Field<OfUser>],
+    &'static [Field<OfEntry>],
+    &'static [Field<OfTemplate>],
+    &'static [Field<()>],
+);
 
 impl fmt::Debug for Lists {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -257,6 +287,7 @@ impl fmt::Debug for Lists {
             Lists::DeletedUsers(_) => "DeletedUsers",
             Lists::Teams(_) => "Teams",
             Lists::Templates(_) => "Templates",
+            Lists::Call(_) => "Call",
         })
     }
 }

@@ -8,6 +8,7 @@
 //! fails for a reason outside its input. HTTP status codes, headers and logs are the gateway's.
 
 pub mod asked;
+pub mod call;
 pub mod hub;
 pub mod id;
 pub mod ledger;

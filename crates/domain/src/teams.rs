@@ -108,6 +108,7 @@ mod tests {
             queues: Vec::new(),
             employee_id: None,
             status: None,
+            own_id: std::borrow::Cow::Borrowed(""),
             channels: Vec::new(),
             state,
         }

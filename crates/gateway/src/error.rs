@@ -54,6 +54,27 @@ pub(crate) enum Error {
     /// The path has the caller's key in it, and its route does not pass keys on.
     #[error("a path with a key in it is not passed on")]
     KeyInPath,
+    /// The caller may do nothing to the world.
+    #[error("the caller has no such effect")]
+    EffectRefused,
+    /// A browser asks for a page before anybody wants it.
+    #[error("a prefetch has no effect")]
+    PrefetchRefused,
+    /// A parameter has two values.
+    #[error("a parameter is said in two ways")]
+    Contradiction,
+    /// No user, or several, are the agent that a call is for.
+    #[error("not one user is the agent")]
+    AgentNotFound,
+    /// The upstream says that the agent cannot take a call.
+    #[error("the agent cannot take a call")]
+    AgentLoggedOff,
+    /// What is to be called is no number.
+    #[error("a bad number")]
+    BadNumber,
+    /// A call was sent, and what became of it is not known.
+    #[error("a call may have been placed: its answer did not come")]
+    CallUnknown,
     /// Another protocol was asked for.
     #[error("switching protocols is switched off")]
     UpgradeRefused,
@@ -244,6 +265,13 @@ impl Error {
             Error::NotFound => Slug::NotFound,
             Error::MethodNotAllowed | Error::MethodNotListed { .. } => Slug::MethodNotAllowed,
             Error::OddPath => Slug::OddPath,
+            Error::EffectRefused => Slug::EffectRefused,
+            Error::PrefetchRefused => Slug::PrefetchRefused,
+            Error::Contradiction => Slug::Contradiction,
+            Error::AgentNotFound => Slug::AgentNotFound,
+            Error::AgentLoggedOff => Slug::AgentLoggedOff,
+            Error::BadNumber => Slug::BadNumber,
+            Error::CallUnknown => Slug::CallUnknown,
             Error::KeyInPath => Slug::KeyInPath,
             Error::PassthroughNarrowed => Slug::PassthroughNarrowed,
             Error::UpgradeRefused => Slug::UpgradeRefused,

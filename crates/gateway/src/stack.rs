@@ -24,7 +24,7 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use tower::{Layer, ServiceBuilder};
 use transport::body::{self, Body};
-use transport::client::Client;
+use transport::client::{Client, StreamClient};
 
 use crate::cache::answers::Answers;
 use crate::cache::pages::Pages;
@@ -36,13 +36,14 @@ use crate::layer::{Answering, Around, Stage, bottom, layer};
 use crate::legacy::answer::{self, Answer};
 use crate::legacy::asked::Asked;
 use crate::legacy::beside::Beside;
+use crate::legacy::calling::Calling;
 use crate::legacy::stream::{Answered, Asks, Streaming};
 use crate::legacy::{body as legacy_body, plan};
 use crate::line::credential;
 use crate::line::key::Key;
 use crate::line::lookup::GroupCache;
 use crate::line::upstream::Upstream;
-use crate::line::{Line, authorize, fail_fast, lookup, retry, send, share};
+use crate::line::{Line, authorize, fail_fast, lookup, placing, retry, send, share};
 use crate::list::{
     exchange, expected, fan_out, gather, plausible, relate, remember, teams, templates,
 };
@@ -104,6 +105,8 @@ struct Front {
     metrics: Metrics,
     /// The other side, where one is configured.
     shadow: Option<Arc<Shadow>>,
+    /// Calls that are placed.
+    calling: Box<Calling>,
     /// What is not translated, where it goes through.
     passthrough: Option<Passthrough>,
 }
@@ -130,6 +133,12 @@ impl Front {
             }),
             metrics: state.metrics.clone(),
             shadow: state.shadow.clone(),
+            calling: Box::new(Calling {
+                callers: Arc::clone(&state.callers),
+                deadline: config.limits.request_deadline,
+                under_way: state.under_way.clone(),
+                metrics: state.metrics.clone(),
+            }),
             passthrough: Passthrough::new(state),
         }
     }
@@ -184,6 +193,10 @@ impl Front {
         request: Request<Body>,
         behalf: Behalf,
     ) -> Result<Response<Body>, Error> {
+        // What does something to the world goes another way, on which nothing is repeated.
+        if endpoint.places_calls() {
+            return Box::pin(self.calling.answer(endpoint, request, behalf)).await;
+        }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Err(Error::MethodNotAllowed);
         }
@@ -281,6 +294,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) upstream: &'a Arc<Upstream>,
     /// Connections of the caller's own.
     pub(crate) client: Client,
+    /// Connections for calls that are placed.
+    pub(crate) placing: StreamClient,
     /// Places for answers of the caller's own.
     pub(crate) answers: Arc<Answers>,
     /// The caller's own pages that may be unchanged when they are asked for again.
@@ -294,7 +309,7 @@ pub(crate) struct Parts<'a> {
 
 /// One caller's line, from a plan to the upstream and back.
 pub(crate) fn line(parts: Parts<'_>) -> Line {
-    let Parts { config, caller, upstream, client, answers, pages, .. } = parts;
+    let Parts { config, caller, upstream, client, placing, answers, pages, .. } = parts;
     let Parts { share, roster, metrics, exporter, .. } = parts;
     let upstream = || Arc::clone(upstream);
     let metrics = || metrics.clone();
@@ -425,6 +440,14 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
     let sharing = share::Share { answers: Arc::clone(&answers), deadline, metrics: metrics() };
     let calls = Stage::new(layer(sharing).layer(readings.clone()));
     let (streams, upstream) = (Default::default(), upstream());
+    // One POST and never a second, past all that repeats, shares or keeps.
+    let placing = Box::new(placing::Placing {
+        upstream: Arc::clone(&upstream),
+        credential: Arc::clone(&credential),
+        key: Arc::clone(&key),
+        pause: Arc::clone(&pause),
+        client: placing,
+    });
     Line {
         upstream,
         credential,
@@ -434,6 +457,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
         pages,
         share,
         streams,
+        placing,
         calls,
         readings,
         lists,

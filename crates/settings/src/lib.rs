@@ -27,7 +27,7 @@ pub use error::ConfigError;
 pub use files::Files;
 use reader::{Reader, field};
 pub use section::answer::Answer;
-pub use section::callers::{Caller, UpstreamKey, bearer};
+pub use section::callers::{Caller, Effect, UpstreamKey, bearer};
 pub use section::cors::Cors;
 pub use section::legacy::BodyParameters;
 pub use section::limits::Limits;

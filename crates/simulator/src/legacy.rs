@@ -8,6 +8,8 @@ mod written;
 
 pub(crate) use written::parameters;
 
+use http::Method;
+
 use crate::answer::Answer;
 use crate::object::Object;
 use crate::people::messages::CannedMessage;
@@ -30,13 +32,23 @@ pub(crate) enum Endpoint {
     AgentsStatus,
     /// Templates of text messages, page by page.
     SmsTemplates,
+    /// Places a call; no list. Its path has the key.
+    Click2Call,
 }
 
 impl Endpoint {
+    /// Whether it answers a method.
+    pub(crate) fn takes(self, method: &Method) -> bool {
+        match self {
+            Endpoint::Click2Call => method == Method::GET || method == Method::POST,
+            _ => method == Method::GET || method == Method::HEAD,
+        }
+    }
+
     /// The answer to a wrong key, by the page of the endpoint.
     pub(crate) fn wrong_key(self) -> Answer {
         match self {
-            Endpoint::AgentsStatus | Endpoint::SmsTemplates => {
+            Endpoint::AgentsStatus | Endpoint::SmsTemplates | Endpoint::Click2Call => {
                 Answer::error(403, "Invalid api_key")
             }
             _ => Answer::error(401, "Invalid User API Key"),
@@ -54,7 +66,11 @@ pub(crate) struct Found {
 pub(crate) fn endpoint(path: &str) -> Option<Found> {
     let path = written::path(path);
     if let Some((key, what)) = path.strip_prefix("/api/v1/").and_then(|rest| rest.split_once('/')) {
-        let endpoint = (what == "agents_status").then_some(Endpoint::AgentsStatus)?;
+        let endpoint = match what {
+            "agents_status" => Endpoint::AgentsStatus,
+            "click2call" => Endpoint::Click2Call,
+            _ => return None,
+        };
         // A form's escapes, but for the plus.
         let named = format!("key={}", key.replace('+', "%2B"));
         let key = form_urlencoded::parse(named.as_bytes()).next()?.1.into_owned();
@@ -96,6 +112,8 @@ pub(crate) fn body<'a>(
             );
         }
         Endpoint::SmsTemplates => return templates(teams, query),
+        // It is answered where calls are counted.
+        Endpoint::Click2Call => return String::new(),
         Endpoint::AgentsStatus => {
             let object = Object::default;
             return list(users.filter(|user| !is_deleted(user)).map(|user| {

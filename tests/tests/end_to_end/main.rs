@@ -29,6 +29,7 @@ mod faults {
 }
 mod lists {
     mod agents_status;
+    mod click2call;
     mod every_endpoint;
     mod lookups;
     mod roster;

@@ -52,6 +52,11 @@ impl Params {
         self.left.extend(body.left);
     }
 
+    /// Puts the parameters of a request's body beside these of its query, where they must agree.
+    pub fn put_beside(&mut self, body: Params) {
+        self.left.extend(body.left);
+    }
+
     /// The same without what [`Keys`] finds: no key may stay.
     pub fn without_keys(mut self) -> Self {
         self.left.retain(|given| !is_like_key(&given.name));

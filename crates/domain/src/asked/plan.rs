@@ -275,6 +275,13 @@ impl UserFilter<GroupName> {
 }
 
 impl UserFilter<GroupIds> {
+    /// The users who have exactly this text.
+    pub fn with_text(text: TextOf, value: &str) -> Self {
+        let mut filter = UserFilter::everyone();
+        filter.texts[text as usize] = TextFilter::new(vec![value.to_owned()], Match::Exact);
+        filter
+    }
+
     /// About how much memory it holds besides itself and its ids.
     pub fn bytes(&self) -> usize {
         let group = self.group.as_ref().map(|group| &group.name.0);

@@ -51,6 +51,8 @@ pub enum FieldId {
     DeletedUserId,
     /// The name that a deleted user had.
     DeletedUserName,
+    /// The id of a call that was placed.
+    CallId,
     /// The number of a template.
     TemplateId,
     /// The name of a template.
@@ -332,6 +334,10 @@ static AGENT_STATUS_FIELDS: [Field<OfUser>; 3] = [
     ),
 ];
 
+/// The answer to a call that was placed. What is written of it is no record of a list.
+static CALL_FIELDS: [Field<()>; 1] =
+    [row(FieldId::CallId, named!("call_id"), |_| (Kind::Text, "The id of the call."), None, ())];
+
 static TEAM_FIELDS: [Field<OfEntry>; 2] = [
     row(
         FieldId::TeamName,
@@ -380,6 +386,20 @@ pub(super) const TEAM: EntryRecord = EntryRecord(&TEAM_FIELDS);
 
 /// The record of a deleted user.
 pub(super) const DELETED_USER: EntryRecord = EntryRecord(&DELETED_USER_FIELDS);
+
+/// The answer to a call.
+pub(super) const CALL: CallRecord = CallRecord(&CALL_FIELDS);
+
+/// The answer to a call.
+#[derive(Debug, Clone, Copy)]
+pub struct CallRecord(pub(super) &'static [Field<()>]);
+
+impl PartialEq for CallRecord {
+    /// Whether they are of one table of fields.
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.0, other.0)
+    }
+}
 
 /// A record of a user.
 #[derive(Debug, Clone, Copy)]

@@ -7,16 +7,15 @@ use super::path;
 /// The vendor's documented legacy paths without an endpoint here. `{key}` stands for the key that some have in their
 /// path, `{id}` for any other name of one thing.
 ///
-/// Source: the vendor's legacy pages on call records, balance, click to call, text messages, numbers,
+/// Source: the vendor's legacy pages on call records, balance, text messages, numbers,
 /// conversations, WhatsApp, contacts and campaigns.
-pub const UNTRANSLATED: [&str; 15] = [
+pub const UNTRANSLATED: [&str; 14] = [
     "/api/v2/cdr",
     "/api/v2/cdr/agents",
     "/api/v2/cdr/queues",
     "/api/v2/cdr/wrapup_codes",
     "/api/v2/cdr/campaigns",
     "/api/v1/{key}/balance",
-    "/api/v1/{key}/click2call",
     "/api/v1/{key}/sendsms",
     "/api/v1/{key}/campaigns/{id}/contacts",
     "/api/numbers/v1/numbers",

@@ -11,6 +11,7 @@
 //! Nullability is documented nowhere. Read here: a text or object may be null or absent (shown as
 //! null), a list must be a list, `users`, `metadata.total` and every `id` must be there.
 
+mod calls;
 mod losses;
 mod messages;
 
@@ -25,6 +26,7 @@ use super::{
     Refusal, Rules, SchemaError, SchemaKind,
 };
 use crate::asked::plan::{GroupIds, TextOf, UserFilter};
+use crate::call::{CallRefusal, CallRequest, WantedCall};
 use crate::hub::{Channel, Id, Named, Skill, State, User};
 use crate::id::{self, Number, PolicyName, Unnumbered};
 use crate::legacy::field::FieldId;
@@ -159,6 +161,22 @@ impl Dialect for Voiso {
 
     fn vital_keys(&self) -> &'static [&'static str] {
         &["name", "email"]
+    }
+
+    fn call_scope(&self) -> Option<&'static str> {
+        Some(calls::SCOPE)
+    }
+
+    fn call_request(&self, own_id: &str, wanted: &WantedCall) -> Option<CallRequest> {
+        Some(calls::request(own_id, wanted))
+    }
+
+    fn call_id(&self, body: &[u8]) -> Option<String> {
+        calls::id(body)
+    }
+
+    fn call_refusal(&self, body: &[u8]) -> CallRefusal {
+        calls::refusal(body)
     }
 
     fn may_lack(&self, listing: &Listing) -> bool {
@@ -408,6 +426,7 @@ fn hub_user<'a>(wire: WireUser<'a>, id: u64, rules: &Rules) -> User<'a> {
     let has_deletion_date = wire.deleted_at.is_some_and(|date| !date.0.is_empty());
     User {
         key: id::key(&wire.id.0),
+        own_id: wire.id.0,
         id,
         state: state(status, has_deletion_date, rules.deleted_at),
         name: text(wire.name),

@@ -1,6 +1,7 @@
 //! The description of the legacy API, in OpenAPI 3.1, as this gateway answers it: made of the
 //! endpoints, their schemas and the quirks in force. Nothing here knows a legacy field.
 
+mod call;
 mod schema;
 
 use std::collections::BTreeMap;
@@ -65,6 +66,9 @@ pub(crate) fn document(quirks: &BTreeMap<&'static str, Arc<Quirks>>) -> Bytes {
 }
 
 fn path_item(endpoint: &Endpoint, quirks: &Quirks, place: usize) -> Value {
+    if endpoint.places_calls() {
+        return call::path_item(endpoint, quirks);
+    }
     let operation = |method: &str| {
         let mut responses = Map::new();
         responses.insert("200".to_owned(), found(endpoint, quirks, method == "get"));
@@ -94,6 +98,14 @@ fn path_item(endpoint: &Endpoint, quirks: &Quirks, place: usize) -> Value {
     json!({ "get": operation("get"), "head": operation("head") })
 }
 
+fn key_in_path() -> Value {
+    json!({
+        "name": "key", "in": "path", "required": true,
+        "description": "The legacy key, and no other one beside it.",
+        "schema": { "type": "string", "minLength": 1 },
+    })
+}
+
 fn has_key_in_path(endpoint: &Endpoint) -> bool {
     endpoint.paths().iter().any(|path| path.contains("{key}"))
 }
@@ -119,16 +131,12 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
         parameters.extend(Slice::PARAMETERS.iter().map(|(name, says)| {
             json!({
                 "name": name, "in": "query", "required": false, "description": says,
-                "schema": { "type": "integer", "minimum": 1 },
+                "schema": { "type": "string" },
             })
         }));
     }
     if has_key_in_path(endpoint) {
-        parameters.push(json!({
-            "name": "key", "in": "path", "required": true,
-            "description": "The legacy key, and no other one beside it.",
-            "schema": { "type": "string", "minLength": 1 },
-        }));
+        parameters.push(key_in_path());
     }
     parameters.push(json!({
         "name": "If-None-Match", "in": "header", "required": false,
@@ -221,8 +229,12 @@ fn error_schema() -> Value {
     json!({
         "type": "object",
         "description": "What went wrong, in words; `x-tieline-error` says it in one.",
-        "properties": { "error": { "type": "string", "minLength": 1 } },
-        "required": ["error"],
+        "properties": {
+            "error": { "type": "string", "minLength": 1 },
+            "errors": { "const": "User not found" },
+        },
+        "minProperties": 1,
+        "maxProperties": 1,
         "additionalProperties": false,
     })
 }

@@ -136,6 +136,8 @@ pub(crate) enum Ask {
     Teams,
     /// Any other listing, for its rows.
     Items,
+    /// Users who fit a filter, for their ids upstream.
+    Find(Arc<UserFilter<GroupIds>>),
     /// Users, for a report that no request waits for.
     Look(Arc<dyn Look>),
 }
@@ -168,6 +170,7 @@ impl Ask {
     pub(crate) fn filter(&self) -> Option<&UserFilter<GroupIds>> {
         match self {
             Ask::Rows(rows) => Some(&rows.plan.filter),
+            Ask::Find(filter) => Some(filter),
             Ask::Groups | Ask::Teams | Ask::Items | Ask::Look(_) => None,
         }
     }
@@ -187,12 +190,17 @@ pub(crate) struct Found {
     pub(crate) teams: TeamsOfUsers,
     /// Every user, for the roster.
     pub(crate) sightings: Vec<roster::Sighting>,
+    /// The upstream's ids of live users whom the caller sees, where [`Ask::Find`] asked.
+    pub(crate) people: Vec<String>,
 }
 
 impl Found {
     /// Whether it was read for its rows alone.
     pub(crate) fn is_empty(&self) -> bool {
-        self.groups.is_empty() && self.teams.is_empty() && self.sightings.is_empty()
+        self.groups.is_empty()
+            && self.teams.is_empty()
+            && self.sightings.is_empty()
+            && self.people.is_empty()
     }
 
     /// Adds what another page told.
@@ -200,6 +208,7 @@ impl Found {
         self.groups.extend(other.groups);
         self.teams.extend(other.teams);
         self.sightings.extend(other.sightings);
+        self.people.extend(other.people);
     }
 }
 

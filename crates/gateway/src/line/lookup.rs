@@ -151,7 +151,7 @@ fn ask<'a, S: Below<ListCall, Listed>>(
     };
     let lists = call.endpoint.lists();
     let listing = match lists {
-        Lists::Users(_) => Listing::Users(Which::Live),
+        Lists::Users(_) | Lists::Call(_) => Listing::Users(Which::Live),
         Lists::DeletedUsers(_) => Listing::Users(Which::Deleted),
         Lists::Teams(_) => Listing::Teams,
         Lists::Templates(_) => Listing::Messages,

@@ -121,11 +121,9 @@ impl Relate {
         match &call.ask {
             Ask::Rows(rows) => match rows.lists {
                 Lists::Users(record) if record.needs_other_lists() => RECORDS,
-                Lists::Users(_) => Needs { records: false, teams },
-                Lists::DeletedUsers(_) | Lists::Teams(_) | Lists::Templates(_) => {
-                    Needs { records: false, teams }
-                }
+                _ => Needs { records: false, teams },
             },
+            Ask::Find(_) => Needs { records: false, teams },
             Ask::Groups => Needs { records: false, teams },
             Ask::Teams => Needs { records: false, teams: true },
             Ask::Items => Needs::default(),

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use limits::{Admission, Lifecycle, Queue, Room};
 use roster::Roster;
-use settings::{Config, RosterFile};
+use settings::{Config, Effect, RosterFile};
 use shadow::{Around, Counts, Results, Shadow};
 use tokio::sync::Semaphore;
-use transport::client::{Client, ClientSettings, Lookup, Reach, Resolver, ResolverSettings};
+use transport::client::{
+    Client, ClientSettings, Lookup, Reach, Resolver, ResolverSettings, StreamClient, StreamSettings,
+};
 
 use crate::cache::answers::{Answers, Freshness, MISSES_BYTES_MAX};
 use crate::cache::pages::Pages;
@@ -21,6 +23,7 @@ use crate::observe::groups::memory_there_is;
 use crate::observe::metrics::Metrics;
 use crate::observe::tally::Tally;
 use crate::state::{State, Surroundings};
+use tokio_util::task::TaskTracker;
 
 /// Unused upstream connections are closed before the upstream's own keep-alive time (usually 60 s or
 /// more) makes using one a race.
@@ -33,10 +36,19 @@ impl State {
         let admission = Arc::new(Admission::new(queue(&config.limits)));
         let room = Arc::new(Room::new(lists_bytes_max(&config.limits)));
         let (lifecycle, upstreams) = (Lifecycle::default(), BTreeMap::new());
+        let under_way = TaskTracker::new();
         let shadow_results = Arc::new(Results::default());
         let shadow = None;
-        let shared =
-            Shared { surroundings, lifecycle, admission, room, upstreams, shadow, shadow_results };
+        let shared = Shared {
+            surroundings,
+            lifecycle,
+            under_way,
+            admission,
+            room,
+            upstreams,
+            shadow,
+            shadow_results,
+        };
         Ok(State::with(config, metrics, roster, shared, 1))
     }
 
@@ -61,6 +73,7 @@ impl State {
             room,
             surroundings: self.surroundings.clone(),
             lifecycle: self.lifecycle.clone(),
+            under_way: self.under_way.clone(),
             admission,
             upstreams: self
                 .callers
@@ -82,7 +95,8 @@ impl State {
         shared: Shared,
         epoch: u64,
     ) -> Self {
-        let Shared { surroundings, lifecycle, admission, room, shadow_results, .. } = shared;
+        let Shared { surroundings, lifecycle, under_way, admission, room, shadow_results, .. } =
+            shared;
         let (before, shadow_before) = (shared.upstreams, shared.shadow);
         let reach = |settings| reach(settings, &surroundings.lookup, &metrics);
         let reaches = config.upstreams.iter();
@@ -113,6 +127,10 @@ impl State {
                 caller,
                 upstream,
                 client,
+                placing: placing(
+                    config.upstreams.get(&caller.upstream)?,
+                    reaches.get(&caller.upstream)?.clone(),
+                ),
                 answers,
                 pages,
                 share: room.share(share_max),
@@ -126,6 +144,7 @@ impl State {
                 digest: caller.digest,
                 visibility: caller.sees.clone(),
                 may_explain: caller.explain,
+                may_call: caller.effects.contains(&Effect::Call),
                 places: Semaphore::new(config.limits.requests_per_caller_max()),
                 line,
             }))
@@ -150,6 +169,7 @@ impl State {
             reaches,
             epoch,
             lifecycle,
+            under_way,
             admission,
             room,
             shadow,
@@ -182,6 +202,18 @@ fn kept(config: &Config) -> (Arc<Answers>, Option<Arc<Pages>>) {
     (Answers::new(freshness, of_answers, codings, readings_max), pages)
 }
 
+/// A client for calls, which uses every connection once.
+fn placing(upstream: &settings::Upstream, reach: Reach) -> StreamClient {
+    StreamClient::new(&StreamSettings {
+        connect_timeout: upstream.connect_timeout,
+        write_progress: upstream.attempt_timeout,
+        pool_idle_timeout: POOL_IDLE_TIMEOUT,
+        pool_idle_max: 0,
+        tls: upstream.tls.clone(),
+        reach,
+    })
+}
+
 /// What lists may hold, all together.
 fn lists_bytes_max(limits: &settings::Limits) -> u64 {
     limits.lists_bytes_max(memory_there_is(Path::new("/"), limits.memory_max))
@@ -204,6 +236,7 @@ fn named(upstream: &Arc<Upstream>) -> (String, Arc<Upstream>) {
 struct Shared {
     surroundings: Surroundings,
     lifecycle: Lifecycle,
+    under_way: TaskTracker,
     admission: Arc<Admission>,
     room: Arc<Room>,
     /// Those that callers had until now.

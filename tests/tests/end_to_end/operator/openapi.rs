@@ -11,14 +11,18 @@ use serde_json::{Value, json};
 use simulator::{Faults, Settings};
 use tests::{Answer, Front, LEGACY_KEY, V1_USERS, World, failing, users, vonage};
 
-const ENDPOINTS: [&str; 6] = [
+const ENDPOINTS: [&str; 7] = [
     "v1_agents_status",
+    "v1_click2call",
     "v1_users",
     "v2_cdr_deleted_agents",
     "v2_cdr_teams",
     "v3_cdr_users",
     "v3_sms_templates",
 ];
+
+/// The path that places calls.
+const CALLS: &str = "/api/v1/{key}/click2call";
 
 const TEMPLATES: &str = "/api/v3/messages/sms/templates";
 
@@ -290,8 +294,11 @@ async fn the_description_needs_no_key_and_may_be_kept() {
         ("405 method_not_allowed".into(), "GET, HEAD".into())
     );
     assert_eq!(front.get_with("/openapi.json/", &[]).await.verdict(), "404 not_found");
+    // `crm` is also a parameter of a call.
+    let config = tests::config_text("127.0.0.1:9", "", "").replace("\"crm\"", "\"a-caller\"");
+    let front = Front::start(&config).await;
     let text = front.get_with("/openapi.json?key=x", &[]).await.text();
-    assert!(!text.contains("crm") && !text.contains("sha256") && !text.contains("127.0.0.1"));
+    assert!(!text.contains("a-caller") && !text.contains("sha256") && !text.contains("127.0.0.1"));
 }
 
 #[tokio::test]
@@ -313,12 +320,13 @@ async fn the_document_is_openapi_3_1_by_its_structure() {
             (&json!("query"), &json!("key"))
         );
         let paths = document["paths"].as_object().unwrap();
-        let all: BTreeSet<&str> = PATHS.into_iter().chain(KEYED).chain([TEMPLATES]).collect();
+        let all: BTreeSet<&str> =
+            PATHS.into_iter().chain(KEYED).chain([TEMPLATES, CALLS]).collect();
         assert_eq!(paths.keys().map(String::as_str).collect::<BTreeSet<_>>(), all);
         let mut ids = BTreeSet::new();
         for (path, item) in paths {
             assert!(path.starts_with('/'));
-            only(item, &["get", "head"]);
+            only(item, if path == CALLS { &["get", "post"] } else { &["get", "head"] });
             for (method, operation) in item.as_object().unwrap() {
                 let id = operation["operationId"].as_str().unwrap();
                 assert!(ids.insert(id.to_owned()), "{id} stands twice");
@@ -337,8 +345,10 @@ async fn the_document_is_openapi_3_1_by_its_structure() {
 
 fn operation_is_whole(path: &str, method: &str, operation: &Value) {
     let members = ["operationId", "summary", "deprecated", "parameters", "responses", "security"];
-    only(operation, &members);
-    assert_eq!(operation.get("security") == Some(&json!([])), KEYED.contains(&path), "{path}");
+    let with_body = [&members[..], &["requestBody"]].concat();
+    only(operation, if method == "post" { &with_body } else { &members });
+    let is_keyed = |path: &str| KEYED.contains(&path) || path == CALLS;
+    assert_eq!(operation.get("security") == Some(&json!([])), is_keyed(path), "{path}");
     let mut names = BTreeSet::new();
     for parameter in operation["parameters"].as_array().unwrap() {
         only(parameter, &["name", "in", "required", "description", "schema"]);
@@ -348,12 +358,14 @@ fn operation_is_whole(path: &str, method: &str, operation: &Value) {
         assert!(names.insert((place, parameter["name"].as_str().unwrap())), "{path}: {parameter}");
         jsonschema::draft202012::new(&parameter["schema"]).unwrap();
     }
-    assert_eq!(names.contains(&("path", "key")), KEYED.contains(&path), "{path}");
+    assert_eq!(names.contains(&("path", "key")), is_keyed(path), "{path}");
     let filters = names.iter().filter(|(place, _)| *place == "query").count();
     let wanted = if path.ends_with("v1/users") {
         16
     } else if path == TEMPLATES {
         2
+    } else if path == CALLS {
+        5
     } else if path.contains("v3") {
         14
     } else {
@@ -365,7 +377,11 @@ fn operation_is_whole(path: &str, method: &str, operation: &Value) {
         assert!((200..600).contains(&number));
         only(response, &["description", "headers", "content"]);
         assert!(response["description"].as_str().unwrap().ends_with('.'));
-        assert_eq!(response["content"].is_object(), method == "get" && number != 304, "{path}");
+        assert_eq!(
+            response["content"].is_object(),
+            method != "head" && number != 304 && number != 204,
+            "{path}"
+        );
     }
 }
 

@@ -77,6 +77,12 @@ pub(super) fn of(field: FieldId) -> FieldLoss {
             "v4's status word for word, in lower case or with a capital: the legacy words are documented, of \
              v4's only `available` is, so that the others are the same is unconfirmed.",
         ),
+        FieldId::CallId => row(
+            Is::Renamed,
+            Code::OtherPlace,
+            "The id in v4's answer, at call.id or id as a public client reads it; that it is the id of call \
+             records is not documented.",
+        ),
         FieldId::TemplateId => row(
             Is::Exact,
             Code::SameValue,

@@ -210,6 +210,7 @@ impl<'a> User<'a> {
                 EmployeeIdField::AgentDisplayId => display_id,
             },
             status: None,
+            own_id: std::borrow::Cow::Borrowed(""),
             channels: Vec::new(),
         })
     }

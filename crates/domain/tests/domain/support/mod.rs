@@ -81,7 +81,7 @@ impl Run<'_> {
             return self.nobody();
         };
         let which = match lists {
-            Lists::Users(_) | Lists::Teams(_) | Lists::Templates(_) => Which::Live,
+            Lists::Users(_) | Lists::Teams(_) | Lists::Templates(_) | Lists::Call(_) => Which::Live,
             Lists::DeletedUsers(_) => Which::Deleted,
         };
         let all = Listing::Users(which);
@@ -98,6 +98,7 @@ impl Run<'_> {
         match lists {
             Lists::Teams(record) => return self.teams(record),
             Lists::Templates(record) => return self.templates(record, plan.slice.unwrap()),
+            Lists::Call(_) => panic!("a call is no list"),
             Lists::Users(_) | Lists::DeletedUsers(_) => {}
         }
         let records = matches!(lists, Lists::Users(record) if record.needs_other_lists());

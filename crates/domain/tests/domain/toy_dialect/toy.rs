@@ -73,6 +73,7 @@ impl Dialect for Toy {
             | FieldId::Queues
             | FieldId::EmployeeId
             | FieldId::Channels
+            | FieldId::CallId
             | FieldId::TemplateId
             | FieldId::TemplateName
             | FieldId::TemplateBody
@@ -129,6 +130,7 @@ impl Dialect for Toy {
                 queues: Vec::new(),
                 employee_id: None,
                 status: None,
+                own_id: std::borrow::Cow::Borrowed(""),
                 channels: Vec::new(),
                 state: State::Live,
             }));

@@ -153,6 +153,8 @@ struct CallerReport {
 #[derive(Debug)]
 struct Findings {
     survey: Survey,
+    /// The scope that calls need, where the caller may place some.
+    call_scope: Option<&'static str>,
     dialect: &'static dyn Dialect,
     fails_on_odd_ids: bool,
     read: UsersRead,
@@ -213,6 +215,7 @@ impl Findings {
         let took = started.elapsed();
         let teams = Teams::of(caller, deadline).await;
         Ok(Findings {
+            call_scope: caller.call_scope(),
             dialect: settings.dialect,
             per_minute: settings.requests_per_minute_max,
             read,
@@ -366,6 +369,12 @@ impl fmt::Display for Findings {
                 writeln!(f, "  {name}      accepted, scopes {scope} and {of_teams}")?;
             }
             _ => writeln!(f, "  {name}      accepted, scope {scope}")?,
+        }
+        if let Some(scope) = self.call_scope {
+            writeln!(
+                f,
+                "  calls         need the scope {scope} as well; none is placed to try it"
+            )?;
         }
         writeln!(
             f,
