@@ -52,7 +52,7 @@ pub(super) fn is_path(documented: &str, path: &str) -> bool {
     if documented == path {
         return true;
     }
-    let behind_key = |path| Some(str::split_once(str::strip_prefix(path, BEFORE_KEY)?, '/')?);
+    let behind_key = |path| str::split_once(str::strip_prefix(path, BEFORE_KEY)?, '/');
     match (behind_key(documented), behind_key(path)) {
         (Some((KEY, behind)), Some((key, rest))) => !key.is_empty() && behind == rest,
         _ => false,

@@ -28,7 +28,7 @@ impl CannedMessage {
                 3 => &["viber", "sms"],
                 _ => &[],
             };
-            let is_its = |team: &&Named| number % 7 != 0 && team.id % 7 == number % 7;
+            let is_its = |team: &&Named| !number.is_multiple_of(7) && team.id % 7 == number % 7;
             CannedMessage {
                 id: 10 + number,
                 name: format!("Template \"{number}\""),

@@ -1,5 +1,4 @@
 //! Agents' status, with the key in the path: the vendor's own legacy bytes over the same data.
-#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use http::Method;
 use tests::{BEARER, Front, LEGACY_KEY, World, config_text, expect, send, users};

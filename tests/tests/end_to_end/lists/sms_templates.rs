@@ -1,5 +1,4 @@
 //! Templates of text messages, page by page: the vendor's own legacy bytes over the same data.
-#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use http::Method;
 use tests::raw::{Raw, Reply};
