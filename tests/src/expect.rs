@@ -5,9 +5,17 @@ use crate::Answer;
 /// Our own words, and the legacy API's where it had some. A text that is not among them came from
 /// somewhere else, most likely from the upstream.
 const TEXTS: &[&str] = &[
+    "This key may place no calls",
+    "The call may have been placed, do not repeat it",
+    "Invalid api_key",
+    "Invalid number",
+    "Agent logged off",
+    "A prefetch places no call",
+    "A parameter is said in two ways",
     "API rate limit exceeded",
     "A filter has a value that is not accepted",
     "A header is not accepted",
+    "A path with a key in it is not passed on",
     "HTTP version is not supported",
     "Headers are too large",
     "Host is missing or not accepted",
@@ -21,6 +29,7 @@ const TEXTS: &[&str] = &[
     "Invalid User API Key",
     "Method not allowed",
     "Not found",
+    "Not offered by this upstream",
     "Path is not accepted",
     "Query is not accepted",
     "Request body is no JSON, or too long to be read",

@@ -3,4 +3,5 @@
 
 pub mod params;
 pub mod plan;
+pub mod slice;
 pub mod visibility;

@@ -16,6 +16,8 @@ pub struct User<'a> {
     /// Identity inside one listing: the upstream's own decimal id, or a hash of a textual one.
     /// Sweeps compare keys, so they are independent of the id policy.
     pub key: u64,
+    /// The upstream's own id, by which it is asked for something about this user.
+    pub own_id: Cow<'a, str>,
     /// The number legacy clients see, after the id policy.
     pub id: u64,
     /// Display name.
@@ -46,6 +48,8 @@ pub struct User<'a> {
     pub employee_id: Text<'a>,
     /// Digital channels.
     pub channels: Vec<Channel<'a>>,
+    /// Whether the user can take a call just now, in the upstream's word.
+    pub status: Text<'a>,
     /// Whether the user exists, as the upstream has it.
     pub state: State,
 }

@@ -7,18 +7,27 @@ pub mod envelope;
 pub mod field;
 mod path;
 pub mod schema;
+mod template;
 mod untranslated;
 mod write;
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::asked::params::{NearMiss, Params};
 use crate::asked::plan::{GroupName, Plan, UserFilter};
-use crate::quirks::{Envelope, Quirks};
-pub use field::{EntryRecord, UserRecord};
-use field::{Filter, Head};
+use crate::asked::slice::Slice;
+use crate::quirks::{InvalidKey, Quirks};
+use crate::text::span::Span;
+pub use envelope::Counts;
+use envelope::Wrap;
+pub use field::{CallRecord, EntryRecord, UserRecord};
+use field::{Field, Filter, Head, OfEntry, OfUser};
+pub use path::key_place;
 use schema::Schema;
-pub use untranslated::{UNTRANSLATED, Untranslated, untranslated_at};
+use template::OfTemplate;
+pub use template::{TemplatePage, TemplateRecord};
+pub use untranslated::{FAMILIES, UNTRANSLATED, Untranslated, untranslated_at};
 
 /// Every legacy endpoint. Adding one is an entry here (`docs/ADDING_AN_ENDPOINT.md`).
 pub static ENDPOINTS: &[&Endpoint] = &[
@@ -27,6 +36,7 @@ pub static ENDPOINTS: &[&Endpoint] = &[
     &Endpoint {
         name: "v1_users",
         paths: &["/api/user_management/v1/users", "/user_management/v1/users"],
+        manners: USUAL,
         lists: Lists::Users(field::V1_USER),
     },
     // The generation before v1 users. The vendor's "Users API" page of the v3 generation has the
@@ -35,6 +45,7 @@ pub static ENDPOINTS: &[&Endpoint] = &[
     &Endpoint {
         name: "v3_cdr_users",
         paths: &["/api/v3/cdr/users"],
+        manners: USUAL,
         lists: Lists::Users(field::V3_USER),
     },
     // Every team. The vendor's "Teams API" page: the name comes first and the id is a number. v4
@@ -43,6 +54,7 @@ pub static ENDPOINTS: &[&Endpoint] = &[
     &Endpoint {
         name: "v2_cdr_teams",
         paths: &["/api/v2/cdr/teams"],
+        manners: USUAL,
         lists: Lists::Teams(field::TEAM),
     },
     // Every deleted user, by the vendor's "Deleted users API" page. v4 documents no such list. It is
@@ -52,15 +64,57 @@ pub static ENDPOINTS: &[&Endpoint] = &[
     &Endpoint {
         name: "v2_cdr_deleted_agents",
         paths: &["/api/v2/cdr/deleted_agents"],
+        manners: USUAL,
         lists: Lists::DeletedUsers(field::DELETED_USER),
     },
+    // Every live user with what can be asked of it just now, by the vendor's "Agents status" page, which
+    // wallboards poll. The shape is documented; v4's words for a status are not, so there is a dictionary.
+    &Endpoint {
+        name: "v1_agents_status",
+        paths: &["/api/v1/{key}/agents_status"],
+        manners: Manners { fresh_for: Some(Duration::from_secs(1)), ..OF_CONTACT_CENTER },
+        lists: Lists::Users(field::AGENT_STATUS),
+    },
+    // Templates of text messages, page by page, by the vendor's page of this path. They are v4's canned
+    // messages whose channels hold `sms`.
+    &Endpoint {
+        name: "v3_sms_templates",
+        paths: &["/api/v3/messages/sms/templates"],
+        manners: OF_CONTACT_CENTER,
+        lists: Lists::Templates(template::TEMPLATE),
+    },
+    // Places a call, by the vendor's "Click to call" pages: a POST, and in their sample for browsers a GET. The
+    // first endpoint that does something to the world: see `crate::call`.
+    &Endpoint {
+        name: "v1_click2call",
+        paths: &["/api/v1/{key}/click2call"],
+        manners: OF_CONTACT_CENTER,
+        lists: Lists::Call(field::CALL),
+    },
 ];
+
+/// What an endpoint does unless its quirks say otherwise.
+#[derive(Debug, Clone, Copy)]
+struct Manners {
+    /// Status and text for a missing or wrong key.
+    invalid_key: (u16, &'static str),
+    /// How long an answer is used for equal questions; `None` is the setting of all.
+    fresh_for: Option<Duration>,
+}
+
+/// The overview pages' sentence; the endpoint reference has "Invalid api_key".
+const USUAL: Manners = Manners { invalid_key: (401, "Invalid User API Key"), fresh_for: None };
+
+/// Of endpoints that take the key of the contact center.
+const OF_CONTACT_CENTER: Manners =
+    Manners { invalid_key: (403, "Invalid api_key"), fresh_for: None };
 
 /// One legacy endpoint.
 #[derive(Debug)]
 pub struct Endpoint {
     name: &'static str,
     paths: &'static [&'static str],
+    manners: Manners,
     lists: Lists,
 }
 
@@ -73,6 +127,10 @@ pub enum Lists {
     DeletedUsers(EntryRecord),
     /// Teams, by id and name.
     Teams(EntryRecord),
+    /// Templates of text messages, page by page.
+    Templates(TemplateRecord),
+    /// No list: a call is placed.
+    Call(CallRecord),
 }
 
 impl Endpoint {
@@ -86,9 +144,37 @@ impl Endpoint {
         self.paths
     }
 
+    /// Whether a path in its plain spelling is one of them.
+    pub fn has_path(&self, path: &str) -> bool {
+        self.paths.iter().any(|documented| path::is_path(documented, path))
+    }
+
+    /// The key in a path of this endpoint; `None` where its paths have none.
+    pub fn key_in(&self, path: &str) -> Option<String> {
+        let documented = self.paths.first()?;
+        path::may_have_key(documented).then(|| key_place(path)).flatten()
+    }
+
     /// The records it lists, and how one is written.
     pub fn lists(&self) -> Lists {
         self.lists
+    }
+
+    /// The quirks with the endpoint's own manners where they say nothing.
+    pub fn settled(&self, quirks: Quirks) -> Quirks {
+        let Manners { invalid_key: (status, text), fresh_for } = self.manners;
+        let own = || InvalidKey { status, text: text.to_owned() };
+        Quirks {
+            invalid_key: Some(quirks.invalid_key.unwrap_or_else(own)),
+            fresh_for: quirks.fresh_for.or(fresh_for.map(Span)),
+            ..quirks
+        }
+    }
+
+    /// Whether answers can be compared with those of the legacy API: whole lists that do not change from one
+    /// moment to the next.
+    pub fn is_compared(&self) -> bool {
+        self.manners.fresh_for.is_none() && !self.has_pages() && !self.places_calls()
     }
 
     /// The fields of one record, in answer order.
@@ -110,7 +196,7 @@ impl Endpoint {
     /// The schema of an answer.
     pub fn schema(&self, quirks: &Quirks) -> Schema {
         let fields = self.heads().map(|field| field.property(quirks)).collect();
-        Schema { fields, envelope: self.wrapped_in(quirks) }
+        Schema { fields, members: self.wrapped_in(quirks).members() }
     }
 
     /// Reads the parameters of a request. The answer is empty where no user can have the wanted `id`.
@@ -127,38 +213,72 @@ impl Endpoint {
                 Filter::Text(text, mode) => filter.by_text(text, values, mode(modes)),
             }
         }
+        let slice = self.has_pages().then(|| Slice::take(&mut params));
         // No stored text has bytes that are none.
         is_possible &= !params.has_unreadable();
         let ignored = params.finish();
         match is_possible {
-            true => Planned::Ask(Box::new(Plan { filter, ignored })),
+            true => Planned::Ask(Box::new(Plan { filter, slice, ignored })),
             false => Planned::Nobody { ignored },
         }
     }
 
-    /// The text before and after the records of an answer with `rows` of them.
-    pub fn envelope(&self, quirks: &Quirks, rows: u64) -> (String, String) {
-        self.wrapped_in(quirks).around(rows)
+    /// Whether it places a call, and lists nothing.
+    pub fn places_calls(&self) -> bool {
+        matches!(self.lists, Lists::Call(_))
     }
 
-    fn wrapped_in(&self, quirks: &Quirks) -> Envelope {
+    /// The methods that it answers.
+    pub fn methods(&self) -> &'static str {
+        if self.places_calls() { "GET, POST" } else { "GET, HEAD" }
+    }
+
+    /// Whether a request asks for one page of its list.
+    pub fn has_pages(&self) -> bool {
+        matches!(self.lists, Lists::Templates(_))
+    }
+
+    /// The text before and after the records of an answer.
+    pub fn envelope(&self, quirks: &Quirks, counts: impl Into<Counts>) -> (String, String) {
+        self.wrapped_in(quirks).around(counts.into())
+    }
+
+    fn wrapped_in(&self, quirks: &Quirks) -> Wrap {
         match self.lists {
-            Lists::Users(_) => quirks.envelope,
-            Lists::DeletedUsers(_) | Lists::Teams(_) => Envelope::Array,
+            // The documented shape of a status leaves nothing open.
+            Lists::Users(record) if record == field::AGENT_STATUS => Wrap::Bare,
+            Lists::Users(_) => Wrap::of(quirks.envelope),
+            Lists::DeletedUsers(_) | Lists::Teams(_) => Wrap::Bare,
+            Lists::Templates(_) => Wrap::Templates,
+            Lists::Call(_) => Wrap::Call,
         }
     }
 
     /// The fields without their values, in answer order.
     pub(crate) fn heads(&self) -> impl Iterator<Item = &'static Head> {
-        let (users, entries): (&'static [_], &'static [_]) = match self.lists {
-            Lists::Users(UserRecord(fields)) => (fields, &[]),
+        let none = (&[][..], &[][..], &[][..], &[][..]);
+        let (users, entries, templates, calls): Fields = match self.lists {
+            Lists::Users(UserRecord(fields)) => (fields, none.1, none.2, none.3),
             Lists::DeletedUsers(EntryRecord(fields)) | Lists::Teams(EntryRecord(fields)) => {
-                (&[], fields)
+                (none.0, fields, none.2, none.3)
             }
+            Lists::Templates(TemplateRecord(fields)) => (none.0, none.1, fields, none.3),
+            Lists::Call(CallRecord(fields)) => (none.0, none.1, none.2, fields),
         };
-        users.iter().map(|field| &field.head).chain(entries.iter().map(|field| &field.head))
+        let entries = entries.iter().map(|field| &field.head);
+        let templates = templates.iter().map(|field| &field.head);
+        let calls = calls.iter().map(|field| &field.head);
+        users.iter().map(|field| &field.head).chain(entries).chain(templates).chain(calls)
     }
 }
+
+/// The rows of each kind of record; of one of them there are some.
+type Fields = (
+    &'static [Field<OfUser>],
+    &'static [Field<OfEntry>],
+    &'static [Field<OfTemplate>],
+    &'static [Field<()>],
+);
 
 impl fmt::Debug for Lists {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -166,6 +286,8 @@ impl fmt::Debug for Lists {
             Lists::Users(_) => "Users",
             Lists::DeletedUsers(_) => "DeletedUsers",
             Lists::Teams(_) => "Teams",
+            Lists::Templates(_) => "Templates",
+            Lists::Call(_) => "Call",
         })
     }
 }
@@ -185,9 +307,16 @@ pub enum Planned {
 /// The endpoint that answers a path, also where it is written with more slashes than needed, with `.json`
 /// at its end, or with escapes of characters that need none. Capitals are another path.
 pub fn endpoint_at(path: &str) -> Option<&'static Endpoint> {
-    let exact =
-        |path: &str| ENDPOINTS.iter().copied().find(|endpoint| endpoint.paths.contains(&path));
     exact(path).or_else(|| exact(&path::forgiven(path)?))
+}
+
+/// Hardly any path has a key in it, so such endpoints are looked for only where one may be.
+fn exact(path: &str) -> Option<&'static Endpoint> {
+    let mut all = ENDPOINTS.iter().copied();
+    match path::may_have_key(path) {
+        false => all.find(|endpoint| endpoint.paths.contains(&path)),
+        true => all.find(|endpoint| endpoint.has_path(path)),
+    }
 }
 
 /// Counts of values that rendering could only show imperfectly.
@@ -199,6 +328,8 @@ pub struct Notes {
     pub time_zone_unmapped: u64,
     /// Channel kinds without a dictionary entry, shown as they came.
     pub channel_unmapped: u64,
+    /// Words for an agent's status that no dictionary has.
+    pub status_unmapped: u64,
     /// Live users that carry a deletion date.
     pub live_with_deletion_date: u64,
     /// Users left out because they are deleted.
@@ -213,6 +344,7 @@ impl Notes {
         self.separator_in_name += other.separator_in_name;
         self.time_zone_unmapped += other.time_zone_unmapped;
         self.channel_unmapped += other.channel_unmapped;
+        self.status_unmapped += other.status_unmapped;
         self.live_with_deletion_date += other.live_with_deletion_date;
         self.deleted_left_out += other.deleted_left_out;
         self.unnumbered_left_out += other.unnumbered_left_out;
@@ -224,6 +356,7 @@ impl Notes {
             ("separator_in_name", self.separator_in_name),
             ("time_zone_unmapped", self.time_zone_unmapped),
             ("channel_unmapped", self.channel_unmapped),
+            ("status_unmapped", self.status_unmapped),
             ("live_with_deletion_date", self.live_with_deletion_date),
             ("deleted_left_out", self.deleted_left_out),
             ("unnumbered_left_out", self.unnumbered_left_out),

@@ -8,6 +8,7 @@
 //! fails for a reason outside its input. HTTP status codes, headers and logs are the gateway's.
 
 pub mod asked;
+pub mod call;
 pub mod hub;
 pub mod id;
 pub mod ledger;
@@ -25,6 +26,6 @@ pub mod teams;
 pub mod text;
 pub mod upstream;
 
-pub use asked::{params, plan, visibility};
+pub use asked::{params, plan, slice, visibility};
 pub use names::{channel, time_zone};
-pub use text::{hex, json};
+pub use text::{hex, json, span};

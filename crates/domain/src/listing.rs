@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::hub::{Named, User};
+use crate::hub::{Named, Text, User};
 
 /// One paged upstream collection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -17,6 +17,8 @@ pub enum Listing {
     User(By),
     /// Teams.
     Teams,
+    /// Messages that were written beforehand, for any channel.
+    Messages,
     /// Skills.
     Skills,
     /// The numbers that users may show as their caller id.
@@ -83,6 +85,7 @@ impl Listing {
             Listing::Users(_) | Listing::Owners(_) => "users",
             Listing::User(_) => "user",
             Listing::Teams => "teams",
+            Listing::Messages => "messages",
             Listing::Skills => "skills",
             Listing::CallerIds => "caller_ids",
             Listing::TeamMembers(_) => "team_members",
@@ -119,6 +122,19 @@ pub struct Item<'a> {
     pub shown: Named<'a>,
     /// Level, where the row is about a skill and has one.
     pub level: Option<u32>,
+    /// What the row is beside its id and name, where it is about a message.
+    pub message: Option<Arc<Message>>,
+}
+
+/// A message that was written beforehand.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its text.
+    pub body: Text<'static>,
+    /// The kinds of channels it is for, in the upstream's words.
+    pub channels: Vec<String>,
+    /// The teams that may use it; all may where there is none.
+    pub teams: Vec<Named<'static>>,
 }
 
 impl Item<'_> {
@@ -129,6 +145,7 @@ impl Item<'_> {
             id: Cow::Owned(self.id.into_owned()),
             shown: self.shown.into_owned(),
             level: self.level,
+            message: self.message,
         }
     }
 }

@@ -138,6 +138,6 @@ fn render(user: &User<'_>, view: View<'_>, rows: &mut Rows, notes: &mut Notes) {
             record.write(user.id, user.name.as_deref(), &mut rows.bytes);
         }
         (Lists::DeletedUsers(_), State::Live | State::LiveWithDeletionDate)
-        | (Lists::Teams(_), _) => {}
+        | (Lists::Teams(_) | Lists::Templates(_) | Lists::Call(_), _) => {}
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::text::moment::Moment;
+use crate::text::span::Span;
 
 /// Quirks of one legacy endpoint, the table `[legacy.<endpoint>]`.
 #[derive(Debug, Clone, Deserialize, Serialize, PartialEq, Eq)]
@@ -31,10 +32,20 @@ pub struct Quirks {
     pub channel_types: BTreeMap<String, String>,
     /// What happens to a name that holds `", "` in a joined list.
     pub separator_in_name: SeparatorInName,
+    /// The upstream's word for an agent's status to the legacy one; overrides the documented words.
+    pub statuses: BTreeMap<String, String>,
+    /// How the documented words of a status are spelled.
+    pub style: StatusStyle,
+    /// What a status is shown as that no dictionary has.
+    pub unknown_status: UnknownStatus,
     /// How filters compare.
     pub filters: Filters,
-    /// The answer to a missing or wrong key.
-    pub invalid_key: InvalidKey,
+    /// The answer to a missing or wrong key; `None` is the endpoint's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invalid_key: Option<InvalidKey>,
+    /// How long an answer is used for equal questions; `None` is the endpoint's own, or that of `[cache]`.
+    #[serde(skip_serializing)]
+    pub fresh_for: Option<Span>,
     /// When the endpoint became or becomes deprecated.
     #[serde(skip_serializing)]
     pub deprecation: Option<Moment>,
@@ -58,8 +69,12 @@ impl Default for Quirks {
             caller_id_groups: BTreeMap::new(),
             channel_types: BTreeMap::new(),
             separator_in_name: SeparatorInName::Keep,
+            statuses: BTreeMap::new(),
+            style: StatusStyle::Lower,
+            unknown_status: UnknownStatus::Pass,
             filters: Filters::default(),
-            invalid_key: InvalidKey::default(),
+            invalid_key: None,
+            fresh_for: None,
             deprecation: None,
             sunset: None,
             link: None,
@@ -118,6 +133,26 @@ pub enum SeparatorInName {
     Keep,
     /// The separator inside the name becomes a space, so that splitting is safe.
     Replace,
+}
+
+/// How the documented words of a status are spelled.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum StatusStyle {
+    /// `available`, as the page of the endpoint has it.
+    Lower,
+    /// `Available`, as the overview has it.
+    Title,
+}
+
+/// What a status is shown as that no dictionary has.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownStatus {
+    /// The upstream's own word, in lower case or the wanted style.
+    Pass,
+    /// Null.
+    Null,
 }
 
 /// How a filter compares its value with a row's.

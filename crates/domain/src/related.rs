@@ -185,7 +185,7 @@ mod tests {
 
     fn item(key: u64, id: &str, name: &str) -> Item<'static> {
         let shown = Named { id: Id::Number(key), name: Some(Cow::Owned(name.to_owned())) };
-        Item { key, id: Cow::Owned(id.to_owned()), shown, level: None }
+        Item { key, id: Cow::Owned(id.to_owned()), shown, level: None, message: None }
     }
 
     fn names(things: &[Named<'_>]) -> Vec<String> {

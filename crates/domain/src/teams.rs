@@ -107,6 +107,8 @@ mod tests {
             skills: Vec::new(),
             queues: Vec::new(),
             employee_id: None,
+            status: None,
+            own_id: std::borrow::Cow::Borrowed(""),
             channels: Vec::new(),
             state,
         }
@@ -154,6 +156,7 @@ mod tests {
                 key: id,
                 id: id.to_string().into(),
                 shown: team(Id::Number(id), "t"),
+                message: None,
                 level: None,
             })
             .collect()

@@ -1,5 +1,6 @@
-//! Text as others want it: legacy JSON, hexadecimal digits, moments. Must never know what a text is about.
+//! Text as others want it: legacy JSON, hexadecimal digits, moments, durations. Must never know what a text is about.
 
 pub mod hex;
 pub mod json;
 pub mod moment;
+pub mod span;

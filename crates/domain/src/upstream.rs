@@ -20,6 +20,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::asked::plan::{GroupIds, UserFilter};
+use crate::call::{CallRefusal, CallRequest, WantedCall};
 use crate::id::{IdPolicy, Unnumbered};
 use crate::legacy::field::FieldId;
 use crate::listing::{Listing, Row};
@@ -106,6 +107,31 @@ pub trait Dialect: Send + Sync + fmt::Debug {
     /// round by round with the listings read so far, until it names none.
     fn follow_up(&self, _: Needs, _: &Rules, _: &Related) -> Vec<Listing> {
         Vec::new()
+    }
+
+    /// Whether the vendor has such a listing at all. Nothing is asked for one that it has not.
+    fn has(&self, _: &Listing) -> bool {
+        true
+    }
+
+    /// The scope that a credential needs to place calls; `None` where the vendor places none.
+    fn call_scope(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// The request that places a call of a user with this id of the upstream's own; `None` as above.
+    fn call_request(&self, _own_id: &str, _: &WantedCall) -> Option<CallRequest> {
+        None
+    }
+
+    /// The id in the answer to a call that was placed.
+    fn call_id(&self, _body: &[u8]) -> Option<String> {
+        None
+    }
+
+    /// What the body of a refused call says.
+    fn call_refusal(&self, _body: &[u8]) -> CallRefusal {
+        CallRefusal::Other
     }
 
     /// Whether an upstream of this dialect may do without a listing; 404 then says that it does.

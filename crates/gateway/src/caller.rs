@@ -25,6 +25,8 @@ pub(crate) struct Caller {
     pub(crate) visibility: Visibility,
     /// Whether it may ask how an answer came about.
     pub(crate) may_explain: bool,
+    /// Whether it may place calls.
+    pub(crate) may_call: bool,
     /// Its share of the requests in flight.
     pub(crate) places: Semaphore,
     pub(crate) line: Line,

@@ -51,6 +51,30 @@ pub(crate) enum Error {
     /// A narrowed caller would see everything through this path.
     #[error("a narrowed caller may not pass through")]
     PassthroughNarrowed,
+    /// The path has the caller's key in it, and its route does not pass keys on.
+    #[error("a path with a key in it is not passed on")]
+    KeyInPath,
+    /// The caller may do nothing to the world.
+    #[error("the caller has no such effect")]
+    EffectRefused,
+    /// A browser asks for a page before anybody wants it.
+    #[error("a prefetch has no effect")]
+    PrefetchRefused,
+    /// A parameter has two values.
+    #[error("a parameter is said in two ways")]
+    Contradiction,
+    /// No user, or several, are the agent that a call is for.
+    #[error("not one user is the agent")]
+    AgentNotFound,
+    /// The upstream says that the agent cannot take a call.
+    #[error("the agent cannot take a call")]
+    AgentLoggedOff,
+    /// What is to be called is no number.
+    #[error("a bad number")]
+    BadNumber,
+    /// A call was sent, and what became of it is not known.
+    #[error("a call may have been placed: its answer did not come")]
+    CallUnknown,
     /// Another protocol was asked for.
     #[error("switching protocols is switched off")]
     UpgradeRefused,
@@ -132,6 +156,9 @@ pub(crate) enum Error {
     /// The upstream has no such list or user. The layer that asked may be able to go on without it.
     #[error("the upstream has no such list")]
     NoSuchListing,
+    /// The vendor has nothing of the kind, so it was not asked.
+    #[error("the upstream's dialect has nothing of the kind")]
+    NotOffered,
     /// The upstream's token service gave no token.
     #[error("the upstream's answer is no token")]
     BadToken,
@@ -238,6 +265,14 @@ impl Error {
             Error::NotFound => Slug::NotFound,
             Error::MethodNotAllowed | Error::MethodNotListed { .. } => Slug::MethodNotAllowed,
             Error::OddPath => Slug::OddPath,
+            Error::EffectRefused => Slug::EffectRefused,
+            Error::PrefetchRefused => Slug::PrefetchRefused,
+            Error::Contradiction => Slug::Contradiction,
+            Error::AgentNotFound => Slug::AgentNotFound,
+            Error::AgentLoggedOff => Slug::AgentLoggedOff,
+            Error::BadNumber => Slug::BadNumber,
+            Error::CallUnknown => Slug::CallUnknown,
+            Error::KeyInPath => Slug::KeyInPath,
             Error::PassthroughNarrowed => Slug::PassthroughNarrowed,
             Error::UpgradeRefused => Slug::UpgradeRefused,
             Error::BadExpect => Slug::BadExpect,
@@ -258,6 +293,7 @@ impl Error {
             Error::Unavailable { .. } | Error::BreakerOpen { .. } => Slug::UpstreamUnavailable,
             Error::UpstreamFailed { .. } => Slug::Upstream5xx,
             Error::RefusedCall { .. } | Error::NoSuchListing => Slug::UpstreamRefusedCall,
+            Error::NotOffered => Slug::NotOffered,
             Error::BadToken => Slug::UpstreamBadToken,
             Error::ListShrunk => Slug::UpstreamListShrunk,
             Error::TooManyLists { .. } => Slug::ResultTooLarge,

@@ -5,6 +5,7 @@ pub(crate) mod answer;
 pub(crate) mod asked;
 pub(crate) mod beside;
 pub(crate) mod body;
+pub(crate) mod calling;
 mod candidate;
 pub(crate) mod plan;
 pub(crate) mod stream;

@@ -7,6 +7,7 @@ mod cache;
 mod caller;
 mod edge;
 mod error;
+mod key_in_path;
 mod layer;
 mod legacy;
 mod line;
@@ -62,6 +63,10 @@ impl Running {
     pub async fn finished(self) {
         // A server task ends by itself; that it panicked was logged where it happened.
         let _ = self.legacy_server.await;
+        // Calls whose clients have left; each ends by its deadline.
+        let under_way = self.reloader.0.state().under_way.clone();
+        under_way.close();
+        under_way.wait().await;
         let _ = self.admin_server.await;
         if let Some(shadow) = &self.reloader.0.state().shadow {
             shadow.ended().await;

@@ -10,6 +10,7 @@ pub(crate) mod key;
 pub(crate) mod lookup;
 pub(crate) mod pace;
 pub(crate) mod pause;
+pub(crate) mod placing;
 pub(crate) mod retry;
 pub(crate) mod send;
 pub(crate) mod share;
@@ -55,6 +56,8 @@ pub(crate) struct Line {
     pub(crate) share: Share,
     /// How its last large lists were answered.
     pub(crate) streams: Streams,
+    /// Calls that are placed for the caller; boxed, since few are.
+    pub(crate) placing: Box<placing::Placing>,
     /// The whole line.
     pub(crate) calls: Stage<Call, Given>,
     /// The same below `share`.

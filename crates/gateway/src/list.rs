@@ -10,3 +10,4 @@ pub(crate) mod plausible;
 pub(crate) mod relate;
 pub(crate) mod remember;
 pub(crate) mod teams;
+pub(crate) mod templates;

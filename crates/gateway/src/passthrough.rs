@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::visibility::Visibility;
-use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, REFERER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use limits::{Admission, Queue, Shed};
@@ -32,6 +32,7 @@ use transport::upgrade::Tunnel;
 
 use crate::caller::{Caller, Callers};
 use crate::error::Error;
+use crate::key_in_path::{self, KeyInPath};
 use crate::layer::call::Behalf;
 use crate::request::base::Base;
 use crate::request::credential::Credential;
@@ -71,9 +72,13 @@ impl Passthrough {
         &self,
         request: Request<Body>,
         behalf: Behalf,
+        key_in_path: Option<Box<KeyInPath>>,
     ) -> Result<Response<Body>, Error> {
         let credential = Credential::of(request.headers(), request.uri().query());
-        let who = Who::of(credential, &self.state.callers);
+        let who = match key_in_path {
+            None => Who::of(credential, &self.state.callers),
+            Some(found) => Who::in_path(*found, &credential),
+        };
         // No more of the places than the caller's share, whatever it asks for.
         let caller = who.caller.clone();
         if let Some(caller) = &caller {
@@ -106,8 +111,10 @@ impl Passthrough {
         let place = self.place(party).await?;
 
         // The legacy key ends here, where another one takes its place.
+        let is_exchanged =
+            route.credential == PassthroughCredential::Exchange && !who.has_key_in_path;
         let exchanged = match (&who.caller, &who.key) {
-            (Some(caller), Some(key)) if route.credential == PassthroughCredential::Exchange => {
+            (Some(caller), Some(key)) if is_exchanged => {
                 Some((shown_by(caller, behalf, &route).await?, key))
             }
             _ => None,
@@ -116,6 +123,10 @@ impl Passthrough {
         let uri = outgoing_uri(target, request.uri(), exchanged.is_some())?;
         let exchange = exchanged.as_ref();
         self.outgoing_headers(&mut request, behalf, &target.base, exchange, switch.is_some());
+        if let (true, Some(key)) = (who.has_key_in_path, &who.key) {
+            credential::leave_out(request.headers_mut(), key.expose());
+        }
+        self.leave_out_others(request.headers_mut());
         let (authorization, key) = exchanged.unzip();
 
         let mut on_client = Request::new(body::empty());
@@ -159,6 +170,9 @@ impl Passthrough {
         *outgoing.status_mut() = answer.status();
         *outgoing.headers_mut() = std::mem::take(answer.headers_mut());
         self.answer_headers(outgoing.headers_mut(), watch.as_ref());
+        if let (true, Some(key)) = (who.has_key_in_path, &who.key) {
+            credential::leave_out(outgoing.headers_mut(), key.expose());
+        }
         if self.rules.rewrite_location {
             location::become_ours(outgoing.headers_mut(), &target.base);
         }
@@ -249,7 +263,21 @@ impl Passthrough {
         if is_narrowed && route.narrowed == Allow::Deny {
             return Err(Error::PassthroughNarrowed);
         }
-        Ok(())
+        match who.has_key_in_path && route.key_in_path == settings::KeyInPath::Refuse {
+            true => Err(Error::KeyInPath),
+            false => Ok(()),
+        }
+    }
+
+    /// A page whose path has a caller's key in it may ask for another path; its address ends here.
+    fn leave_out_others(&self, headers: &mut HeaderMap) {
+        let has_key = |url: &HeaderValue| {
+            let url = url.to_str().ok().and_then(|url| url.parse::<Uri>().ok());
+            url.is_some_and(|url| key_in_path::find(url.path(), &self.state.callers).is_some())
+        };
+        if headers.get(REFERER).is_some_and(has_key) {
+            headers.remove(REFERER);
+        }
     }
 
     fn outgoing_headers(
@@ -317,6 +345,8 @@ struct Who {
     caller: Option<Arc<Caller>>,
     /// The key it came with.
     key: Option<Secret>,
+    /// Whether it stands in the path, where none takes its place.
+    has_key_in_path: bool,
     /// What there is to say of a request without a known caller.
     refusal: Error,
 }
@@ -330,7 +360,22 @@ impl Who {
             Credential::One(key) => (Error::UnknownCredential, Some(key)),
         };
         let caller = key.as_ref().and_then(|key| callers.find(key));
-        Who { caller, key, refusal }
+        Who { caller, key, has_key_in_path: false, refusal }
+    }
+
+    /// The same for a key in the path, which was looked up already.
+    fn in_path(found: KeyInPath, beside: &Credential) -> Self {
+        let KeyInPath { key, caller } = found;
+        match beside {
+            Credential::None => {
+                let (key, refusal) = (Some(key), Error::UnknownCredential);
+                Who { caller, key, has_key_in_path: true, refusal }
+            }
+            Credential::One(_) | Credential::Ambiguous => {
+                let (caller, key, refusal) = (None, None, Error::AmbiguousCredential);
+                Who { caller, key, has_key_in_path: true, refusal }
+            }
+        }
     }
 }
 

@@ -19,13 +19,13 @@ use http::{Method, Request, Response};
 use http_body::Body as _;
 use limits::{Admission, Budget, CALLER_REPEATS_MIN, Lines, Queue, Share, Shed};
 use roster::{Roster, Scope};
-use settings::{BodyParameters, Config};
+use settings::{BodyParameters, Config, Secret};
 use shadow::Shadow;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use tower::{Layer, ServiceBuilder};
 use transport::body::{self, Body};
-use transport::client::Client;
+use transport::client::{Client, StreamClient};
 
 use crate::cache::answers::Answers;
 use crate::cache::pages::Pages;
@@ -37,6 +37,7 @@ use crate::layer::{Answering, Around, Stage, bottom, layer};
 use crate::legacy::answer::{self, Answer};
 use crate::legacy::asked::Asked;
 use crate::legacy::beside::Beside;
+use crate::legacy::calling::Calling;
 use crate::legacy::stream::{Answered, Asks, Streaming};
 use crate::legacy::{body as legacy_body, plan};
 use crate::line::common::Common;
@@ -48,8 +49,10 @@ use crate::line::pause::Pause;
 use crate::line::upstream::Upstream;
 use crate::line::values::Values;
 use crate::line::values::answers::SharedAnswers;
-use crate::line::{Line, authorize, fail_fast, lookup, retry, send, share};
-use crate::list::{exchange, expected, fan_out, gather, plausible, relate, remember, teams};
+use crate::line::{Line, authorize, fail_fast, lookup, placing, retry, send, share};
+use crate::list::{
+    exchange, expected, fan_out, gather, plausible, relate, remember, teams, templates,
+};
 use crate::observe::metrics::Metrics;
 use crate::observe::spans::Exporter;
 use crate::passthrough::Passthrough;
@@ -108,6 +111,8 @@ struct Front {
     metrics: Metrics,
     /// The other side, where one is configured.
     shadow: Option<Arc<Shadow>>,
+    /// Calls that are placed.
+    calling: Box<Calling>,
     /// What is not translated, where it goes through.
     passthrough: Option<Passthrough>,
 }
@@ -134,6 +139,12 @@ impl Front {
             }),
             metrics: state.metrics.clone(),
             shadow: state.shadow.clone(),
+            calling: Box::new(Calling {
+                callers: Arc::clone(&state.callers),
+                deadline: config.limits.request_deadline,
+                under_way: state.under_way.clone(),
+                metrics: state.metrics.clone(),
+            }),
             passthrough: Passthrough::new(state),
         }
     }
@@ -159,9 +170,10 @@ impl Front {
             return describe::described(&self.openapi, &self.codings, request, &behalf.account)
                 .await;
         }
-        if endpoint.is_none() {
-            untranslated::note_path(&request, &self.callers, &behalf.account);
-        }
+        let key_in_path = match endpoint {
+            Some(_) => None,
+            None => untranslated::note_path(&request, &self.callers, &behalf.account),
+        };
         match (endpoint, &self.passthrough) {
             (Some(endpoint), _) => {
                 let answer = self.legacy(endpoint, request, behalf).await?;
@@ -170,7 +182,7 @@ impl Front {
             // It would show a request with all its headers.
             (None, _) if *request.method() == Method::TRACE => Err(Error::unknown_method()),
             // What is not translated goes to an upstream and back. Nothing of it is repeated or kept.
-            (None, Some(passthrough)) => passthrough.answer(request, behalf).await,
+            (None, Some(passthrough)) => passthrough.answer(request, behalf, key_in_path).await,
             (None, None) => {
                 untranslated::note_caller(&request, &self.callers, &behalf.account);
                 Err(Error::NotFound)
@@ -187,6 +199,10 @@ impl Front {
         request: Request<Body>,
         behalf: Behalf,
     ) -> Result<Response<Body>, Error> {
+        // What does something to the world goes another way, on which nothing is repeated.
+        if endpoint.places_calls() {
+            return Box::pin(self.calling.answer(endpoint, request, behalf)).await;
+        }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Err(Error::MethodNotAllowed);
         }
@@ -195,7 +211,11 @@ impl Front {
         let deadline = Instant::now() + self.deadline;
         // The one look-up of the key, before anything else is read: anybody can ask without one. Below it
         // only the other side ever sees the key itself.
-        let credential = Credential::of(request.headers(), request.uri().query());
+        let (headers, uri) = (request.headers(), request.uri());
+        let credential = match endpoint.key_in(uri.path()) {
+            None => Credential::of(headers, uri.query()),
+            Some(key) => Credential::in_path(Secret::new(key), headers, uri.query()),
+        };
         let caller = self.callers.of(&credential)?;
         let asked = Asked::of(endpoint, quirks, &request, credential, deadline, behalf);
         asked.behalf.account.note(|account| account.caller = Some(Arc::clone(&caller.tally)));
@@ -207,7 +227,8 @@ impl Front {
         });
         let body = legacy_body::Coming::of(request, self.reads_bodies);
         let answer = async {
-            let Some(shadow) = &self.shadow else {
+            let shadow = self.shadow.as_ref().filter(|_| endpoint.is_compared());
+            let Some(shadow) = shadow else {
                 return Ok(self.translated(asked, &caller, body).await?.response);
             };
             // The other side answers, if it is its turn and it can; answers may be compared.
@@ -279,6 +300,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) upstream: &'a Arc<Upstream>,
     /// Connections of the caller's own.
     pub(crate) client: Client,
+    /// Connections for calls that are placed.
+    pub(crate) placing: StreamClient,
     /// Places for answers of the caller's own.
     pub(crate) answers: Arc<Answers>,
     /// The caller's own pages that may be unchanged when they are asked for again.
@@ -296,7 +319,7 @@ pub(crate) struct Parts<'a> {
 
 /// One caller's line, from a plan to the upstream and back.
 pub(crate) fn line(parts: Parts<'_>) -> Line {
-    let Parts { config, caller, upstream, client, answers, pages, .. } = parts;
+    let Parts { config, caller, upstream, client, placing, answers, pages, .. } = parts;
     let Parts { share, roster, pace, commons, metrics, exporter, .. } = parts;
     let common = commons.map(|commons| Common::of(commons, caller, &upstream.settings));
     let values = |common| Arc::new(Values::of(common, config, caller, &upstream.settings));
@@ -345,6 +368,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
         metrics: metrics(),
         exporter: exporter.clone(),
     };
+    let calls_pace = pace.clone();
     let retry = retry::Retry {
         upstream: upstream(),
         pause: Arc::clone(&pause),
@@ -358,6 +382,8 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
     let lists = ServiceBuilder::new()
         // Teams from their own list, from users, or both.
         .layer(layer(teams::Teams { upstream: upstream(), visibility: visibility() }))
+        // Templates of text messages, page by page, from the list of messages.
+        .layer(layer(templates::Templates { upstream: upstream(), visibility: visibility() }))
         // Who is seen is remembered; lists of who is gone are completed.
         .layer(layer(remember::Remember {
             roster,
@@ -445,6 +471,15 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
     };
     let calls = Stage::new(layer(sharing).layer(readings.clone()));
     let (streams, upstream) = (Default::default(), upstream());
+    // One POST and never a second, past all that repeats, shares or keeps.
+    let placing = Box::new(placing::Placing {
+        upstream: Arc::clone(&upstream),
+        credential: Arc::clone(&credential),
+        key: Arc::clone(&key),
+        pause: Arc::clone(&pause),
+        pace: calls_pace,
+        client: placing,
+    });
     Line {
         upstream,
         credential,
@@ -457,6 +492,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
         pages,
         share,
         streams,
+        placing,
         calls,
         readings,
         lists,

@@ -8,6 +8,7 @@ use limits::{Admission, Lifecycle, Room};
 use roster::Roster;
 use settings::Config;
 use shadow::{Judge, Results, Shadow};
+use tokio_util::task::TaskTracker;
 use transport::client::{Lookup, Reach, SystemLookup};
 
 use crate::caller::Callers;
@@ -58,6 +59,8 @@ pub(crate) struct State {
     /// Counts the configurations since the start, from 1.
     pub(crate) epoch: u64,
     pub(crate) lifecycle: Lifecycle,
+    /// Calls that are being placed, which the end of the process waits for.
+    pub(crate) under_way: TaskTracker,
     pub(crate) admission: Arc<Admission>,
     /// What lists may hold.
     pub(crate) room: Arc<Room>,

@@ -29,14 +29,15 @@ pub use error::ConfigError;
 pub use files::Files;
 use reader::{Reader, field};
 pub use section::answer::Answer;
-pub use section::callers::{Caller, UpstreamKey, bearer};
+pub use section::callers::{Caller, Effect, UpstreamKey, bearer};
 pub use section::cors::Cors;
 pub use section::legacy::BodyParameters;
 pub use section::limits::Limits;
 pub use section::log::{Log, LogFormat, MUTE, is_mute};
 pub use section::pace::{Pace, PaceBy, PaceCounts};
 pub use section::passthrough::{
-    Allow, EscapedSlashes, Methods, Passthrough, PassthroughCredential, Route, UnknownCallers,
+    Allow, EscapedSlashes, KeyInPath, Methods, Passthrough, PassthroughCredential, Route,
+    UnknownCallers,
 };
 pub use section::server::{Admin, Server};
 pub use section::shadow::Shadow;

@@ -1,4 +1,5 @@
-//! The legacy face: v1 users, v3 users, v2 teams and v2 deleted agents over the same data.
+//! The legacy face: v1 users, v3 users, v2 teams, v2 deleted agents, agents' status and templates of text
+//! messages over the same data.
 //!
 //! Written from the vendor's pages of those endpoints. Tests compare it byte by byte with the gateway's
 //! translation of the new API. It must never share code with the gateway, and no fault may affect it.
@@ -7,7 +8,11 @@ mod written;
 
 pub(crate) use written::parameters;
 
+use http::Method;
+
+use crate::answer::Answer;
 use crate::object::Object;
+use crate::people::messages::CannedMessage;
 use crate::people::record::{ChannelProfile, Named, User};
 use crate::people::words::{STATUSES, STATUSES_LIVE};
 use crate::people::zones;
@@ -23,17 +28,63 @@ pub(crate) enum Endpoint {
     Teams,
     /// `v2 deleted agents`: id and name of the deleted users.
     DeletedAgents,
+    /// `agents_status`: e-mail, extension and status of every live user. Its path has the key.
+    AgentsStatus,
+    /// Templates of text messages, page by page.
+    SmsTemplates,
+    /// Places a call; no list. Its path has the key.
+    Click2Call,
+}
+
+impl Endpoint {
+    /// Whether it answers a method.
+    pub(crate) fn takes(self, method: &Method) -> bool {
+        match self {
+            Endpoint::Click2Call => method == Method::GET || method == Method::POST,
+            _ => method == Method::GET || method == Method::HEAD,
+        }
+    }
+
+    /// The answer to a wrong key, by the page of the endpoint.
+    pub(crate) fn wrong_key(self) -> Answer {
+        match self {
+            Endpoint::AgentsStatus | Endpoint::SmsTemplates | Endpoint::Click2Call => {
+                Answer::error(403, "Invalid api_key")
+            }
+            _ => Answer::error(401, "Invalid User API Key"),
+        }
+    }
+}
+
+/// An endpoint, and the key in its path where it has one there.
+pub(crate) struct Found {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) key: Option<String>,
 }
 
 /// The endpoint at a path, in any of its spellings.
-pub(crate) fn endpoint(path: &str) -> Option<Endpoint> {
-    match &*written::path(path) {
+pub(crate) fn endpoint(path: &str) -> Option<Found> {
+    let path = written::path(path);
+    if let Some((key, what)) = path.strip_prefix("/api/v1/").and_then(|rest| rest.split_once('/')) {
+        let endpoint = match what {
+            "agents_status" => Endpoint::AgentsStatus,
+            "click2call" => Endpoint::Click2Call,
+            _ => return None,
+        };
+        // A form's escapes, but for the plus.
+        let named = format!("key={}", key.replace('+', "%2B"));
+        let key = form_urlencoded::parse(named.as_bytes()).next()?.1.into_owned();
+        return Some(Found { endpoint, key: Some(key) });
+    }
+    let endpoint = match &*path {
         "/api/user_management/v1/users" | "/user_management/v1/users" => Some(Endpoint::Users),
         "/api/v3/cdr/users" => Some(Endpoint::V3Users),
         "/api/v2/cdr/teams" => Some(Endpoint::Teams),
         "/api/v2/cdr/deleted_agents" => Some(Endpoint::DeletedAgents),
+        "/api/v3/messages/sms/templates" => Some(Endpoint::SmsTemplates),
         _ => None,
-    }
+    };
+    endpoint.map(|endpoint| Found { endpoint, key: None })
 }
 
 /// The complete answer: the endpoint's users or teams that pass the filters.
@@ -60,6 +111,17 @@ pub(crate) fn body<'a>(
                 all.map(|one| object().with("id", one.id).with("name", one.name.as_ref())),
             );
         }
+        Endpoint::SmsTemplates => return templates(teams, query),
+        // It is answered where calls are counted.
+        Endpoint::Click2Call => return String::new(),
+        Endpoint::AgentsStatus => {
+            let object = Object::default;
+            return list(users.filter(|user| !is_deleted(user)).map(|user| {
+                let one = object().with("email", user.email.as_ref());
+                let one = one.with("ext", user.extension.as_deref());
+                one.with("status", user.status.as_deref().map(str::to_lowercase))
+            }));
+        }
         Endpoint::Users => "assigned_teams",
         Endpoint::V3Users => "agent_in_teams",
     };
@@ -69,6 +131,31 @@ pub(crate) fn body<'a>(
     };
     let listed = users.filter(|user| !is_deleted(user) && passes(user, query));
     list(listed.map(|user| agent(user, teams)))
+}
+
+/// A page of templates, counted from 1.
+fn templates(teams: &[Named], query: &[(String, String)]) -> String {
+    let number = |name: &str, default: usize| {
+        let number = wanted(query, name).and_then(|text| text.parse().ok());
+        number.filter(|number| *number > 0).unwrap_or(default)
+    };
+    let (page, limit) = (number("page", 1), number("limit", 50).min(500));
+    let all = CannedMessage::all(teams);
+    let all: Vec<_> = all.iter().filter(|one| one.channels.contains(&"sms")).collect();
+    let shown: Vec<_> = all.iter().skip((page - 1).saturating_mul(limit)).take(limit).collect();
+    let team =
+        |team: &Named| Object::default().with("id", team.id).with("name", team.name.as_ref());
+    let records: Vec<Object> = shown
+        .iter()
+        .map(|one| {
+            let object = Object::default().with("id", one.id).with("name", one.name.as_str());
+            let object = object.with("body", one.body.as_str());
+            object.list("assigned_teams", one.teams.iter().map(team).collect())
+        })
+        .collect();
+    let metadata = Object::default().with("total", all.len()).with("page", page);
+    let metadata = metadata.with("page_size", shown.len());
+    Object::default().list("templates", records).object("metadata", metadata).to_json()
 }
 
 fn list(all: impl Iterator<Item = Object>) -> String {

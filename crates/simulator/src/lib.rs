@@ -17,6 +17,7 @@
 //! ```
 
 mod answer;
+mod calls;
 mod dress;
 mod fault;
 mod handles;

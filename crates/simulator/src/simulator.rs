@@ -15,7 +15,7 @@ use tower::Service;
 use crate::Body;
 use crate::answer::Answer;
 use crate::fault::{Fates, Plan};
-use crate::legacy::Endpoint;
+use crate::legacy::{Endpoint, Found};
 use crate::locked::lock;
 use crate::people::record::{Named, User};
 use crate::request::credential;
@@ -27,10 +27,12 @@ use crate::tag::tagged;
 use crate::vonage::index::Index;
 use crate::vonage::route::Route;
 use crate::vonage::token::Tokens;
-use crate::{legacy, voiso, vonage};
+use crate::{calls, legacy, voiso, vonage};
 
 /// How long open connections may continue after `shutdown`.
 const GRACE: Duration = Duration::from_secs(1);
+
+const CALL_BYTES_MAX: usize = 64 << 10;
 
 /// A pretend vendor. Clones share one data set.
 #[derive(Clone, Debug)]
@@ -105,15 +107,23 @@ impl Simulator {
         }
         let dialect = self.0.settings.dialect;
         let kind = (dialect == Dialect::VonageV4).then(|| Route::kind(path)).flatten();
+        let keyed = legacy::endpoint(path).is_some_and(|found| found.key.is_some());
+        let kind = kind.or(keyed.then_some("/api/v1/{key}/.."));
         let guard = self.0.counters.enter(kind.unwrap_or(path));
         if !self.0.settings.latency.is_zero() {
             tokio::time::sleep(self.0.settings.latency).await;
         }
         let answer = if dialect == Dialect::VonageV4 && path == vonage::TOKEN_PATH {
             vonage::token::answer(self, request).await
-        } else if let Some(endpoint) = legacy::endpoint(path).filter(|_| is_read(request.method()))
+        } else if dialect == Dialect::VoisoV4
+            && path == calls::PATH
+            && request.method() == Method::POST
         {
-            Some(self.legacy(endpoint, request).await)
+            Some(self.call(request).await)
+        } else if let Some(found) =
+            legacy::endpoint(path).filter(|found| found.endpoint.takes(request.method()))
+        {
+            Some(self.legacy(found, request).await)
         } else {
             self.answer(&request)
         };
@@ -158,7 +168,7 @@ impl Simulator {
         Some(tagged(answer?, *lock(&self.0.tags), request.uri(), request.headers()))
     }
 
-    async fn legacy(&self, endpoint: Endpoint, request: Request<Body>) -> Answer {
+    async fn legacy(&self, found: Found, request: Request<Body>) -> Answer {
         let (head, body) = request.into_parts();
         let Ok(query) = legacy::parameters(&head, body).await else {
             return Answer::error(400, "Bad Request");
@@ -166,15 +176,25 @@ impl Simulator {
         // What is no Bearer, and an empty key, is no key.
         let bearer = credential(&head.headers).and_then(voiso::bearer);
         let in_query = voiso::last(&query, "key").filter(|key| !key.is_empty());
-        let key = match (bearer, in_query) {
-            (Some(_), Some(_)) => None,
-            (bearer, in_query) => bearer.or(in_query),
+        let Found { endpoint, key: in_path } = found;
+        let key = match (in_path.as_deref(), bearer, in_query) {
+            (key, None, None) | (None, key, None) | (None, None, key) => key,
+            _ => None,
         };
         let known = key.is_some_and(|key| self.0.settings.legacy_keys.iter().any(|k| k == key));
         if !known {
-            return Answer::error(401, "Invalid User API Key");
+            return endpoint.wrong_key();
         }
-        Answer::json(200, self.legacy_answer(endpoint, &query))
+        match endpoint {
+            Endpoint::Click2Call => calls::legacy(self, &query),
+            _ => Answer::json(200, self.legacy_answer(endpoint, &query)),
+        }
+    }
+
+    async fn call(&self, request: Request<Body>) -> Answer {
+        let (head, body) = request.into_parts();
+        let body = transport::body::collect(body, CALL_BYTES_MAX, GRACE).await;
+        calls::v4(self, credential(&head.headers), &body.unwrap_or_default())
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -216,6 +236,6 @@ impl Simulator {
     }
 }
 
-fn is_read(method: &Method) -> bool {
+pub(crate) fn is_read(method: &Method) -> bool {
     method == Method::GET || method == Method::HEAD
 }

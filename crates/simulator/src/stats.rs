@@ -40,6 +40,8 @@ pub struct Stats {
     /// Requests whose caller left before the answer.
     pub abandoned: u64,
     pub changes: u64,
+    /// Calls that were placed.
+    pub calls: u64,
 }
 
 #[derive(Clone, Debug, Default)]

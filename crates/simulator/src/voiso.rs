@@ -1,6 +1,6 @@
 //! The v4 face: `/api/v4/users` (scope `users.read`) and, behind switches, `/api/v4/users/teams` and
-//! `/api/v4/teams` (scope `users.teams.read`), and `/api/v4/security_access_groups`, as the vendor's pages
-//! describe them.
+//! `/api/v4/teams` (scope `users.teams.read`), and `/api/v4/security_access_groups`, and
+//! `/api/v4/messaging/canned_messages`, as the vendor's pages describe them.
 //!
 //! Written only from those pages. It refuses legacy keys, as v4 does.
 
@@ -9,7 +9,9 @@ use crate::answer::Answer;
 use crate::dress;
 use crate::fault::Plan;
 use crate::fault::spoil;
-use crate::people::record::{Named, User};
+use crate::people::messages::CannedMessage;
+use crate::people::record::User;
+use serde::Serialize;
 
 const LIMIT_MAX: u64 = 100;
 
@@ -30,8 +32,11 @@ pub(crate) fn answer(
     let settings = simulator.settings();
     let is_users = path == "/api/v4/users";
     let is_teams = settings.teams_list && settings.teams_at.has(path);
-    let known =
-        is_users || is_teams || (path == "/api/v4/security_access_groups" && settings.groups_list);
+    let is_messages = path == "/api/v4/messaging/canned_messages";
+    let known = is_messages
+        || is_users
+        || is_teams
+        || (path == "/api/v4/security_access_groups" && settings.groups_list);
     if !known {
         return Some(Answer::not_found());
     }
@@ -50,6 +55,9 @@ pub(crate) fn answer(
     let answer = refused.unwrap_or_else(|| match paging {
         Err(answer) => answer,
         Ok(paging) if is_users => users(simulator, &parameters, paging, &plan),
+        Ok(paging) if is_messages => {
+            simulator.with_teams(|all| list("canned_messages", &CannedMessage::all(all), paging))
+        }
         Ok(paging) if is_teams => simulator.with_teams(|all| list("teams", all, paging)),
         Ok(paging) => simulator.with_groups(|all| list("security_access_groups", all, paging)),
     });
@@ -181,9 +189,9 @@ impl spoil::UsersPage for VoisoPage {
     }
 }
 
-fn list(name: &str, all: &[Named], paging: Paging) -> Answer {
+fn list<T: Serialize>(name: &str, all: &[T], paging: Paging) -> Answer {
     let skip = usize::try_from(paging.offset).unwrap_or(usize::MAX);
-    let page: Vec<&Named> = all.iter().skip(skip).take(paging.limit as usize).collect();
+    let page: Vec<&T> = all.iter().skip(skip).take(paging.limit as usize).collect();
     match serde_json::to_string(&page) {
         Ok(page) => {
             let total = all.len();

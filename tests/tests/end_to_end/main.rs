@@ -28,10 +28,13 @@ mod faults {
     mod tenants;
 }
 mod lists {
+    mod agents_status;
+    mod click2call;
     mod every_endpoint;
     mod lookups;
     mod roster;
     mod sharing;
+    mod sms_templates;
     mod streamed;
     mod team_places;
     mod unchanged;
@@ -55,6 +58,7 @@ mod passthrough {
     mod credentials;
     mod flow;
     mod headers;
+    mod keys_in_paths;
     mod places;
     mod smuggling;
     mod tls;

@@ -52,6 +52,11 @@ impl Params {
         self.left.extend(body.left);
     }
 
+    /// Puts the parameters of a request's body beside these of its query, where they must agree.
+    pub fn put_beside(&mut self, body: Params) {
+        self.left.extend(body.left);
+    }
+
     /// The same without what [`Keys`] finds: no key may stay.
     pub fn without_keys(mut self) -> Self {
         self.left.retain(|given| !is_like_key(&given.name));
@@ -77,6 +82,11 @@ impl Params {
             }
         }
         wanted
+    }
+
+    /// Counts a parameter as ignored that was taken and means nothing.
+    pub(crate) fn ignore(&mut self, name: &str) {
+        self.ignored.insert(name.to_owned());
     }
 
     /// Whether a filter was taken whose bytes are no UTF-8. No row can fit it, not even one that holds

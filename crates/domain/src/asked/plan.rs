@@ -10,6 +10,7 @@ use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
+use crate::asked::slice::Slice;
 use crate::hub::{Id, User};
 use crate::id;
 use crate::names::time_zone;
@@ -20,6 +21,8 @@ use crate::quirks::{Match, Quirks};
 pub struct Plan<G> {
     /// Which users.
     pub filter: UserFilter<G>,
+    /// The part of the list, of endpoints that have pages; `None` is the whole.
+    pub slice: Option<Slice>,
     /// Names of parameters that were empty or are not known, sorted.
     pub ignored: Vec<String>,
 }
@@ -209,7 +212,7 @@ impl Plan<GroupName> {
             Some(name) => Some(GroupIds { ids: found, name }),
         };
         let filter = UserFilter { id, group, texts };
-        Resolved::Ask(Box::new(Plan { filter, ignored: self.ignored }))
+        Resolved::Ask(Box::new(Plan { filter, slice: self.slice, ignored: self.ignored }))
     }
 }
 
@@ -274,6 +277,13 @@ impl UserFilter<GroupName> {
 }
 
 impl UserFilter<GroupIds> {
+    /// The users who have exactly this text.
+    pub fn with_text(text: TextOf, value: &str) -> Self {
+        let mut filter = UserFilter::everyone();
+        filter.texts[text as usize] = TextFilter::new(vec![value.to_owned()], Match::Exact);
+        filter
+    }
+
     /// About how much memory it holds besides itself and its ids.
     pub fn bytes(&self) -> usize {
         let group = self.group.as_ref().map(|group| &group.name.0);

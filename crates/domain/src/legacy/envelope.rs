@@ -46,29 +46,90 @@ const SAMPLE: &[Member] = &[
     member("value", Part::RecordOrRecords),
 ];
 
+const TEMPLATES: &[Member] = &[
+    member("templates", Part::Records),
+    member(
+        "metadata",
+        Part::Object(&[
+            member("total", Part::Count),
+            member("page", Part::Count),
+            member("page_size", Part::Count),
+        ]),
+    ),
+];
+
+const CALL: &[Member] = &[member("call_id", Part::Text)];
+
 /// Names that may stand beside a list in an answer of the legacy API: those of every envelope, and
 /// `total`, which lists of sibling services have there.
-pub const NAMES: [&str; 6] = ["users", "metadata", "summary", "description", "value", "total"];
+pub const NAMES: [&str; 7] =
+    ["users", "templates", "metadata", "summary", "description", "value", "total"];
 
-impl Envelope {
-    /// The members; none where the list is a bare array.
-    pub fn members(self) -> &'static [Member] {
-        match self {
-            Envelope::Array => &[],
-            Envelope::Users => USERS,
-            Envelope::Sample => SAMPLE,
+/// How many records an answer has, and which part of the list they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Records of the answer.
+    pub rows: u64,
+    /// Records of the whole list.
+    pub total: u64,
+    /// The page, from 1.
+    pub page: u64,
+}
+
+impl From<u64> for Counts {
+    /// A whole list.
+    fn from(rows: u64) -> Self {
+        Counts { rows, total: rows, page: 1 }
+    }
+}
+
+/// What an endpoint wraps its records in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wrap {
+    /// Nothing but the brackets.
+    Bare,
+    /// As the `users` of [`Envelope`].
+    Users,
+    /// As the `sample` of [`Envelope`].
+    Sample,
+    /// `{"templates":[..],"metadata":{..}}`.
+    Templates,
+    /// `{"call_id":".."}`.
+    Call,
+}
+
+impl Wrap {
+    pub(super) fn of(envelope: Envelope) -> Self {
+        match envelope {
+            Envelope::Array => Wrap::Bare,
+            Envelope::Users => Wrap::Users,
+            Envelope::Sample => Wrap::Sample,
         }
     }
 
-    /// The text before and after `rows` records.
-    pub(super) fn around(self, rows: u64) -> (String, String) {
+    /// The members; none where the list is a bare array.
+    pub(super) fn members(self) -> &'static [Member] {
         match self {
-            Envelope::Array => ("[".to_owned(), "]".to_owned()),
-            Envelope::Users => (
-                "{\"users\":[".to_owned(),
-                format!("],\"metadata\":{{\"total\":{rows},\"page\":1,\"page_size\":{rows}}}}}"),
-            ),
-            Envelope::Sample => {
+            Wrap::Bare => &[],
+            Wrap::Users => USERS,
+            Wrap::Sample => SAMPLE,
+            Wrap::Templates => TEMPLATES,
+            Wrap::Call => CALL,
+        }
+    }
+
+    /// The text before and after the records.
+    pub(super) fn around(self, counts: Counts) -> (String, String) {
+        let Counts { rows, total, page } = counts;
+        let metadata = |total: u64, page: u64| {
+            format!("],\"metadata\":{{\"total\":{total},\"page\":{page},\"page_size\":{rows}}}}}")
+        };
+        match self {
+            Wrap::Bare => ("[".to_owned(), "]".to_owned()),
+            Wrap::Users => ("{\"users\":[".to_owned(), metadata(rows, 1)),
+            Wrap::Call => ("{\"call_id\":\"".to_owned(), "\"}".to_owned()),
+            Wrap::Templates => ("{\"templates\":[".to_owned(), metadata(total, page)),
+            Wrap::Sample => {
                 let (open, close) = if rows == 1 { ("", "}") } else { ("[", "]}") };
                 let intro = "{\"summary\":\"Agents parameters\",\
                              \"description\":\"All of the user data\",\"value\":";
@@ -84,15 +145,16 @@ mod tests {
 
     #[test]
     fn an_envelope_is_written_with_just_its_members_in_their_order() {
-        for envelope in [Envelope::Array, Envelope::Users, Envelope::Sample] {
+        for envelope in [Wrap::Bare, Wrap::Users, Wrap::Sample, Wrap::Templates, Wrap::Call] {
             for (rows, records) in [(0, ""), (1, "{}"), (2, "{},{}")] {
-                let (open, close) = envelope.around(rows);
+                let (open, close) = envelope.around(rows.into());
                 let text = format!("{open}{records}{close}");
                 let json: serde_json::Value = serde_json::from_str(&text).unwrap();
                 check(envelope.members(), &json, &text);
             }
             for member in envelope.members() {
-                assert!(NAMES.contains(&member.name), "{}", member.name);
+                let is_list = envelope != Wrap::Call;
+                assert!(!is_list || NAMES.contains(&member.name), "{}", member.name);
             }
         }
     }

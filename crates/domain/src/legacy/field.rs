@@ -45,10 +45,22 @@ pub enum FieldId {
     EmployeeId,
     /// The digital channels of a user.
     Channels,
+    /// Whether a user can take a call just now.
+    Status,
     /// The number that a deleted user had.
     DeletedUserId,
     /// The name that a deleted user had.
     DeletedUserName,
+    /// The id of a call that was placed.
+    CallId,
+    /// The number of a template.
+    TemplateId,
+    /// The name of a template.
+    TemplateName,
+    /// The text of a template.
+    TemplateBody,
+    /// The teams that may use a template.
+    TemplateTeams,
     /// The number of a team.
     TeamId,
     /// The name of a team.
@@ -60,7 +72,7 @@ pub enum FieldId {
 pub(super) struct Field<W> {
     pub(super) head: Head,
     /// Appends the value.
-    write: W,
+    pub(super) write: W,
 }
 
 /// A field without its value.
@@ -78,6 +90,11 @@ impl Head {
         self.name.plain
     }
 
+    /// The text before a value.
+    pub(super) fn lead(&self) -> &'static [u8] {
+        self.name.lead.as_bytes()
+    }
+
     pub(super) fn property(&self, quirks: &Quirks) -> Property {
         let (kind, meaning) = (self.schema)(quirks);
         Property { name: self.name.plain, kind, meaning }
@@ -86,9 +103,9 @@ impl Head {
 
 /// A name, and the text before a value: a comma, the name and a colon.
 #[derive(Debug, Clone, Copy)]
-struct Name {
-    plain: &'static str,
-    lead: &'static str,
+pub(super) struct Name {
+    pub(super) plain: &'static str,
+    pub(super) lead: &'static str,
 }
 
 macro_rules! named {
@@ -96,6 +113,7 @@ macro_rules! named {
         Name { plain: $name, lead: concat!(",\"", $name, "\":") }
     };
 }
+pub(super) use named;
 
 /// The filter of a field, with the setting that says how texts compare.
 #[derive(Debug, Clone, Copy)]
@@ -109,12 +127,12 @@ pub(super) enum Filter {
 }
 
 /// How the value of a user's field is written.
-type OfUser = fn(&User<'_>, &mut Writer<'_>);
+pub(super) type OfUser = fn(&User<'_>, &mut Writer<'_>);
 
 /// How a field of a record of id and name is written.
-type OfEntry = fn(u64, Option<&str>, &mut Vec<u8>);
+pub(super) type OfEntry = fn(u64, Option<&str>, &mut Vec<u8>);
 
-const fn row<W>(
+pub(super) const fn row<W>(
     id: FieldId,
     name: Name,
     schema: fn(&Quirks) -> (Kind, &'static str),
@@ -291,6 +309,35 @@ static V1_USER_FIELDS: [Field<OfUser>; 15] =
 static V3_USER_FIELDS: [Field<OfUser>; 15] =
     user(&Differing { teams: named!("agent_in_teams"), by_id: None });
 
+/// The record of an agent's status, without a filter.
+static AGENT_STATUS_FIELDS: [Field<OfUser>; 3] = [
+    row(
+        FieldId::Email,
+        named!("email"),
+        |_| (Kind::TextOrNull, "The e-mail address."),
+        None,
+        |user, to| to.text(&user.email),
+    ),
+    row(
+        FieldId::Extension,
+        named!("ext"),
+        |_| (Kind::TextOrNull, "The extension."),
+        None,
+        |user, to| to.text(&user.extension),
+    ),
+    row(
+        FieldId::Status,
+        named!("status"),
+        |_| (Kind::TextOrNull, "Whether the agent can take a call just now, in a word."),
+        None,
+        |user, to| to.status(&user.status),
+    ),
+];
+
+/// The answer to a call that was placed. What is written of it is no record of a list.
+static CALL_FIELDS: [Field<()>; 1] =
+    [row(FieldId::CallId, named!("call_id"), |_| (Kind::Text, "The id of the call."), None, ())];
+
 static TEAM_FIELDS: [Field<OfEntry>; 2] = [
     row(
         FieldId::TeamName,
@@ -331,11 +378,28 @@ pub(super) const V1_USER: UserRecord = UserRecord(&V1_USER_FIELDS);
 /// The record of v3 users, the same but for one name.
 pub(super) const V3_USER: UserRecord = UserRecord(&V3_USER_FIELDS);
 
+/// The record of an agent's status.
+pub(super) const AGENT_STATUS: UserRecord = UserRecord(&AGENT_STATUS_FIELDS);
+
 /// The record of a team.
 pub(super) const TEAM: EntryRecord = EntryRecord(&TEAM_FIELDS);
 
 /// The record of a deleted user.
 pub(super) const DELETED_USER: EntryRecord = EntryRecord(&DELETED_USER_FIELDS);
+
+/// The answer to a call.
+pub(super) const CALL: CallRecord = CallRecord(&CALL_FIELDS);
+
+/// The answer to a call.
+#[derive(Debug, Clone, Copy)]
+pub struct CallRecord(pub(super) &'static [Field<()>]);
+
+impl PartialEq for CallRecord {
+    /// Whether they are of one table of fields.
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.0, other.0)
+    }
+}
 
 /// A record of a user.
 #[derive(Debug, Clone, Copy)]
@@ -349,6 +413,14 @@ impl PartialEq for UserRecord {
 }
 
 impl UserRecord {
+    /// Whether it shows more than a user's own row may hold, so that other listings have to be joined.
+    pub fn needs_other_lists(self) -> bool {
+        let is_own = |id| {
+            matches!(id, FieldId::Email | FieldId::Extension | FieldId::Status | FieldId::Name)
+        };
+        !self.0.iter().all(|field| is_own(field.head.id))
+    }
+
     /// Appends the record of one user.
     pub fn write(self, user: &User<'_>, quirks: &Quirks, out: &mut Vec<u8>, notes: &mut Notes) {
         if user.state == State::LiveWithDeletionDate {
@@ -388,7 +460,7 @@ impl EntryRecord {
 }
 
 /// Every field begins with a comma; the first one's becomes the brace of the record.
-fn close(out: &mut Vec<u8>, start: usize) {
+pub(super) fn close(out: &mut Vec<u8>, start: usize) {
     out[start] = b'{';
     out.push(b'}');
 }

@@ -1,15 +1,15 @@
 //! The schema of an answer, for the description of the API and never for rendering. The tests hold
 //! every golden answer to it.
 
-use crate::quirks::Envelope;
+use super::envelope::Member;
 
 /// The schema of an endpoint's answers under its quirks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schema {
     /// The fields of one record in answer order; every record has all of them.
     pub fields: Vec<Property>,
-    /// The envelope around the records.
-    pub envelope: Envelope,
+    /// The members around the records; none where the list is a bare array.
+    pub members: &'static [Member],
 }
 
 /// One field of a record.

@@ -7,37 +7,35 @@ use super::path;
 /// The vendor's documented legacy paths without an endpoint here. `{key}` stands for the key that some have in their
 /// path, `{id}` for any other name of one thing.
 ///
-/// Source: the vendor's legacy pages on call records, agents' status, balance, click to call, text messages, numbers,
+/// Source: the vendor's legacy pages on call records, balance, text messages, numbers,
 /// conversations, WhatsApp, contacts and campaigns.
-pub const UNTRANSLATED: [&str; 17] = [
+pub const UNTRANSLATED: [&str; 14] = [
     "/api/v2/cdr",
     "/api/v2/cdr/agents",
     "/api/v2/cdr/queues",
     "/api/v2/cdr/wrapup_codes",
     "/api/v2/cdr/campaigns",
-    "/api/v1/{key}/agents_status",
     "/api/v1/{key}/balance",
-    "/api/v1/{key}/click2call",
     "/api/v1/{key}/sendsms",
     "/api/v1/{key}/campaigns/{id}/contacts",
     "/api/numbers/v1/numbers",
     "/api/conversation/v1/conversations/{id}/messages",
     "/api/v3/messages/whatsapp",
     "/api/v3/messages/whatsapp/templates",
-    "/api/v3/messages/sms/templates",
     "/api/dialer/v1/campaigns/{id}/operation",
     "/api/dialer/v1/campaigns/{id}/agents",
 ];
 
-/// How they all begin behind `/api/`. Most other paths are told apart by it.
-const FAMILIES: [&str; 6] = ["v1/", "v2/", "v3/", "numbers/", "conversation/", "dialer/"];
+/// The first two segments that they and the endpoints have. Most other paths are told apart by them.
+pub const FAMILIES: [&str; 6] =
+    ["/api/v1", "/api/v2", "/api/v3", "/api/numbers", "/api/conversation", "/api/dialer"];
 
 /// A path of the list, as a request asks for it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Untranslated {
     /// Its place in [`UNTRANSLATED`].
     pub place: usize,
-    /// The key in it, as it came; a secret.
+    /// The key in it, with its escapes undone; a secret.
     pub key: Option<String>,
 }
 
@@ -49,16 +47,13 @@ impl std::fmt::Debug for Untranslated {
 
 /// The documented legacy path that a path is, in any of the spellings that [`super::endpoint_at`] forgives.
 pub fn untranslated_at(path: &str) -> Option<Untranslated> {
-    if !path.contains("/api/") && !path.contains('%') {
-        return None;
-    }
     // The plain spelling, if the path has another one: a key in it is found by its plain spelling, too.
     path::forgiven(path).map_or_else(|| exact(path), |plain| exact(&plain))
 }
 
 fn exact(path: &str) -> Option<Untranslated> {
-    let behind = path.strip_prefix("/api/")?;
-    if !FAMILIES.iter().any(|family| behind.starts_with(family)) {
+    // The least work for what is none of the vendor's.
+    if !path.starts_with("/api/") || !FAMILIES.iter().any(|family| path.starts_with(family)) {
         return None;
     }
     let found = |(place, documented): (usize, &&str)| {
@@ -66,7 +61,7 @@ fn exact(path: &str) -> Option<Untranslated> {
         let (mut segments, mut expected) = (path.split('/'), documented.split('/'));
         loop {
             match (segments.next(), expected.next()) {
-                (None, None) => return Some(Untranslated { place, key: key.map(str::to_owned) }),
+                (None, None) => return Some(Untranslated { place, key: key.map(path::unescaped) }),
                 (Some(""), Some("{key}" | "{id}")) => return None,
                 (Some(segment), Some("{key}")) => key = Some(segment),
                 (Some(_), Some("{id}")) => {}
@@ -94,9 +89,10 @@ mod tests {
             ("/api/v2/cdr", "/api/v2/cdr", None),
             ("//api/v2/cdr/", "/api/v2/cdr", None),
             ("/api/v2/cdr/wrapup_codes", "/api/v2/cdr/wrapup_codes", None),
-            ("/api/v1/k3y/agents_status", "/api/v1/{key}/agents_status", key()),
-            ("/api/v1/k3y/agents_status.json", "/api/v1/{key}/agents_status", key()),
+            ("/api/v1/k3y/sendsms", "/api/v1/{key}/sendsms", key()),
+            ("/api/v1/k3y/sendsms.json", "/api/v1/{key}/sendsms", key()),
             ("/api/v1/k%33y/balance", "/api/v1/{key}/balance", key()),
+            ("/api/v1/k%2F+y/balance", "/api/v1/{key}/balance", Some("k/+y".to_owned())),
             ("/%61pi/v1/k3y/balance", "/api/v1/{key}/balance", key()),
             ("/api/v1/k3y/campaigns/7/contacts", "/api/v1/{key}/campaigns/{id}/contacts", key()),
             (
@@ -112,9 +108,9 @@ mod tests {
             "/",
             "/api/v2/cdrs",
             "/api/v2/cdr/x",
-            "/api/v1/agents_status",
-            "/api/v1//agents_status",
-            "/api/v1/k3y/agents_status/x",
+            "/api/v1/sendsms",
+            "/api/v1//sendsms",
+            "/api/v1/k3y/sendsms/x",
             "/API/v2/cdr",
             "/api/v4/users",
         ] {

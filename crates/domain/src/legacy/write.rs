@@ -5,6 +5,7 @@ use super::schema::{Kind, Property};
 use crate::asked::plan;
 use crate::hub::{Channel, Named, Skill, Text};
 use crate::names::channel;
+use crate::names::status::{self, Shown};
 use crate::names::time_zone;
 use crate::quirks::{EmployeeId, Quirks, SeparatorInName, TeamList, TimeZoneName};
 use crate::text::json;
@@ -46,6 +47,19 @@ impl Writer<'_> {
             self.notes.time_zone_unmapped += 1;
         }
         json::string(self.out, shown.unwrap_or(zone));
+    }
+
+    pub(super) fn status(&mut self, word: &Text<'_>) {
+        let Some(word) = word.as_deref() else {
+            return json::text(self.out, None);
+        };
+        match status::shown(word, self.quirks) {
+            Shown::Known(shown) => json::string(self.out, &shown),
+            Shown::Unknown(shown) => {
+                self.notes.status_unmapped += 1;
+                json::text(self.out, shown.as_deref());
+            }
+        }
     }
 
     pub(super) fn teams(&mut self, teams: &[Named<'_>], shows: TeamList) {
@@ -114,7 +128,7 @@ impl Writer<'_> {
     }
 }
 
-const fn property(name: &'static str, kind: Kind, meaning: &'static str) -> Property {
+pub(super) const fn property(name: &'static str, kind: Kind, meaning: &'static str) -> Property {
     Property { name, kind, meaning }
 }
 

@@ -11,7 +11,9 @@
 //! Nullability is documented nowhere. Read here: a text or object may be null or absent (shown as
 //! null), a list must be a list, `users`, `metadata.total` and every `id` must be there.
 
+mod calls;
 mod losses;
+mod messages;
 
 use std::borrow::Cow;
 
@@ -24,6 +26,7 @@ use super::{
     Refusal, Rules, SchemaError, SchemaKind,
 };
 use crate::asked::plan::{GroupIds, TextOf, UserFilter};
+use crate::call::{CallRefusal, CallRequest, WantedCall};
 use crate::hub::{Channel, Id, Named, Skill, State, User};
 use crate::id::{self, Number, PolicyName, Unnumbered};
 use crate::legacy::field::FieldId;
@@ -70,6 +73,7 @@ impl Dialect for Voiso {
     fn scope(&self, listing: &Listing) -> &'static str {
         match listing {
             Listing::Teams => "users.teams.read",
+            Listing::Messages => "messaging.canned_messages.read",
             _ => FACTS.scope,
         }
     }
@@ -90,6 +94,7 @@ impl Dialect for Voiso {
     ) -> PageRequest {
         let path = match place.or_else(|| self.places(listing).first()) {
             Some(place) => &*place.path,
+            None if *listing == Listing::Messages => "/api/v4/messaging/canned_messages",
             None => "/api/v4/users",
         };
         let mut target = String::with_capacity(TARGET_BYTES);
@@ -129,6 +134,9 @@ impl Dialect for Voiso {
                 }
             }
             Listing::Teams => list::read(body, layout("teams"), &mut Teams { row }),
+            Listing::Messages => {
+                list::read(body, layout("canned_messages"), &mut messages::Messages { row })
+            }
             // Nothing asks for these here; see `follow_up` and `shortcut`.
             _ => Err(PageError::Schema(SchemaError {
                 path: ".".to_owned(),
@@ -153,6 +161,22 @@ impl Dialect for Voiso {
 
     fn vital_keys(&self) -> &'static [&'static str] {
         &["name", "email"]
+    }
+
+    fn call_scope(&self) -> Option<&'static str> {
+        Some(calls::SCOPE)
+    }
+
+    fn call_request(&self, own_id: &str, wanted: &WantedCall) -> Option<CallRequest> {
+        Some(calls::request(own_id, wanted))
+    }
+
+    fn call_id(&self, body: &[u8]) -> Option<String> {
+        calls::id(body)
+    }
+
+    fn call_refusal(&self, body: &[u8]) -> CallRefusal {
+        calls::refusal(body)
     }
 
     fn may_lack(&self, listing: &Listing) -> bool {
@@ -391,7 +415,7 @@ impl RowReader for Teams<'_> {
             Id::Number(number) => Cow::Owned(number.to_string()),
             Id::Text(text) => text.clone(),
         };
-        (self.row)(Row::Item(&Item { key: id::key(&id), id, shown, level: None }));
+        (self.row)(Row::Item(&Item { key: id::key(&id), id, shown, level: None, message: None }));
         Ok(())
     }
 }
@@ -402,6 +426,7 @@ fn hub_user<'a>(wire: WireUser<'a>, id: u64, rules: &Rules) -> User<'a> {
     let has_deletion_date = wire.deleted_at.is_some_and(|date| !date.0.is_empty());
     User {
         key: id::key(&wire.id.0),
+        own_id: wire.id.0,
         id,
         state: state(status, has_deletion_date, rules.deleted_at),
         name: text(wire.name),
@@ -430,6 +455,7 @@ fn hub_user<'a>(wire: WireUser<'a>, id: u64, rules: &Rules) -> User<'a> {
                 identifier: text(profile.identifier),
             })
             .collect(),
+        status: text(wire.status),
     }
 }
 

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use super::list::{self, Layout, RowReader};
 use super::scan::{Fault, Scan};
-use super::strict::Read;
+use super::strict::{Read, unfit};
 use super::{
     Context, Credential, Dialect, ExtensionField, Facts, PageError, PageRequest, PageTail, Place,
     QueueSource, Rules, Shortcut, SupervisionSource,
@@ -168,6 +168,10 @@ impl Dialect for Vonage {
         }
     }
 
+    fn has(&self, listing: &Listing) -> bool {
+        *listing != Listing::Messages
+    }
+
     fn may_lack(&self, listing: &Listing) -> bool {
         match listing {
             // No page documents the list of skills; a user, team or skill may be gone by now.
@@ -176,7 +180,11 @@ impl Dialect for Vonage {
             | Listing::TeamMembers(_)
             | Listing::SkillMembers(_)
             | Listing::OfUser(..) => true,
-            Listing::Users(_) | Listing::Teams | Listing::CallerIds | Listing::Owners(_) => false,
+            Listing::Users(_)
+            | Listing::Teams
+            | Listing::Messages
+            | Listing::CallerIds
+            | Listing::Owners(_) => false,
         }
     }
 }
@@ -220,6 +228,8 @@ fn path(listing: &Listing) -> Cow<'static, str> {
             Cow::Owned(format!("/users/by/agentDisplayId/{}", segment(id)))
         }
         Listing::Teams => Cow::Borrowed("/groups"),
+        // There is none; see `has`.
+        Listing::Messages => Cow::Borrowed("/messages"),
         Listing::Skills => Cow::Borrowed("/skills"),
         Listing::CallerIds => Cow::Borrowed("/callbackNumbers"),
         Listing::TeamMembers(team) => Cow::Owned(format!("/groups/{}/users", segment(team))),
@@ -274,6 +284,7 @@ impl RowReader for Rows<'_, '_> {
                 (self.row)(Row::User(&user.ok_or_else(list::bad_id)?));
             }
             Listing::Teams => (self.row)(Row::Item(&wire::Group::read(scan)?.into_item())),
+            Listing::Messages => return unfit(),
             Listing::OfUser(Owned::SupervisedTeams, _) => {
                 (self.row)(wire::Group::read(scan)?.into_supervised().as_row());
             }

@@ -4,6 +4,7 @@
 //!
 //! - `request.txt`: the request target.
 //! - `page_1.json`, `page_2.json`...: the list of users; `user.json`: one user, asked for alone.
+//! - `messages.json`: the list of messages; `answer.json`: the answer to a call.
 //! - Listings that are joined to users, where the dialect has them: `teams.json`,
 //!   `team_members_<id>.json`, `skills.json`, `skill_members_<id>.json`, `caller_ids.json`,
 //!   `skills_of_<id>.json`, `supervised_teams_of_<id>.json`, `queues_of_<id>.json`. A file that is
@@ -12,7 +13,7 @@
 //!   the caller sees.
 //!
 //! The expected results: `upstream.txt` (the target of every request, in order; `nobody` where no row
-//! can fit) and `legacy.json`, or `error.txt` where the list cannot be answered. Inputs come from the
+//! can fit, `not offered` where the vendor has nothing of the kind) and `legacy.json`, or `error.txt` where the list cannot be answered. Inputs come from the
 //! vendor's pages. `UPDATE_EXPECT=1` rewrites the expected results.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
 
@@ -22,13 +23,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::support::{Answer, Call};
+use crate::support::{Answer, Call, NOT_OFFERED};
+use domain::call::WantedCall;
 use domain::id::{IdMap, IdPolicy, Unnumbered};
 use domain::ledger;
 use domain::legacy::{ENDPOINTS, endpoint_at};
 use domain::listing::{Listing, Owned};
+use domain::params::Params;
 use domain::quirks::Quirks;
-use domain::upstream::{DIALECTS, DeletionDate, Mapping, Rules, dialect_named};
+use domain::upstream::{DIALECTS, DeletionDate, Dialect, Mapping, Rules, dialect_named};
 use domain::visibility::{Only, Visibility};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -117,6 +120,7 @@ fn file_of(listing: &Listing) -> String {
         Listing::Users(_) | Listing::Owners(_) => unreachable!("pages of users have numbers"),
         Listing::User(_) => "user.json".to_owned(),
         Listing::Teams => "teams.json".to_owned(),
+        Listing::Messages => "messages.json".to_owned(),
         Listing::Skills => "skills.json".to_owned(),
         Listing::CallerIds => "caller_ids.json".to_owned(),
         Listing::TeamMembers(id) => format!("team_members_{}.json", plain(id)),
@@ -133,9 +137,13 @@ fn translate(case: &Path) -> Answer {
     let dialect = name(case).split("__").next().unwrap();
     let request = fs::read_to_string(case.join("request.txt")).unwrap();
     let (path, query) = request.trim_end().split_once('?').unwrap_or((request.trim_end(), ""));
+    let endpoint = endpoint_at(path).expect("a known endpoint");
+    if endpoint.places_calls() {
+        return called(case, dialect_named(dialect).expect("a known dialect"), query);
+    }
     let call = Call {
         dialect: dialect_named(dialect).expect("a known dialect"),
-        endpoint: endpoint_at(path).expect("a known endpoint"),
+        endpoint,
         query,
         quirks: &settings(case, "quirks.json").unwrap_or_else(Quirks::default),
         rules: &rules(case, dialect),
@@ -167,6 +175,22 @@ fn translate(case: &Path) -> Answer {
     answer
 }
 
+/// A call of the user with the id 1234: what is sent, and what `answer.json` is to the client.
+fn called(case: &Path, dialect: &dyn Dialect, query: &str) -> Answer {
+    let not_offered = || Answer { targets: vec![NOT_OFFERED.to_owned()], body: Ok(String::new()) };
+    let wanted = match WantedCall::of(Params::parse(query).without_keys()) {
+        Ok(wanted) => wanted,
+        Err(unfit) => {
+            return Answer { targets: vec![format!("{unfit:?}")], body: Ok(String::new()) };
+        }
+    };
+    let Some(request) = dialect.call_request("1234", &wanted) else { return not_offered() };
+    let id = dialect.call_id(&fs::read(case.join("answer.json")).unwrap());
+    let id = id.filter(|_| wanted.wants_id);
+    let body = id.map(|id| format!("{{\"call_id\":\"{id}\"}}")).unwrap_or_default();
+    Answer { targets: vec![format!("POST {}", request.target), request.body], body: Ok(body) }
+}
+
 /// Compares a file with the result; without a result there must be no file.
 fn check(case: &Path, file: &str, got: Option<&str>) {
     let path = case.join(file);
@@ -189,7 +213,12 @@ fn every_golden_case_comes_out_byte_for_byte() {
             let answer = translate(&case);
             let error = answer.body.as_ref().err().map(ToString::to_string);
             check(&case, "upstream.txt", Some(&answer.targets.join("\n")));
-            check(&case, "legacy.json", answer.body.as_deref().ok());
+            let is_offered = answer.targets != [NOT_OFFERED];
+            check(
+                &case,
+                "legacy.json",
+                answer.body.as_deref().ok().filter(|body| is_offered && !body.is_empty()),
+            );
             check(&case, "error.txt", error.as_deref());
             cases += 1;
         }
@@ -232,12 +261,13 @@ fn every_field_of_every_endpoint_stands_in_the_ledger_for_every_dialect() {
 
 #[test]
 fn records_show_the_documented_fields_in_the_documented_order() {
-    for endpoint in ENDPOINTS {
+    for endpoint in ENDPOINTS.iter().filter(|endpoint| !endpoint.places_calls()) {
         for dialect in DIALECTS {
             let mut records = 0;
             for case in folders(&root().join(endpoint.name())) {
                 let legacy = fs::read_to_string(case.join("legacy.json")).unwrap_or_default();
-                if !name(&case).starts_with(dialect.name()) || !legacy.starts_with("[{") {
+                let begins = if endpoint.has_pages() { "{\"templates\":[{" } else { "[{" };
+                if !name(&case).starts_with(dialect.name()) || !legacy.starts_with(begins) {
                     continue;
                 }
                 let mut at = 0;
@@ -247,7 +277,14 @@ fn records_show_the_documented_fields_in_the_documented_order() {
                 }
                 records += 1;
             }
-            assert!(records > 0, "{} over {} shows nothing", endpoint.name(), dialect.name());
+            let is_offered = dialect.has(&Listing::Messages) || !endpoint.has_pages();
+            assert_eq!(
+                records > 0,
+                is_offered,
+                "{} over {} shows nothing",
+                endpoint.name(),
+                dialect.name()
+            );
         }
     }
 }

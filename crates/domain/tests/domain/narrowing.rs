@@ -135,7 +135,8 @@ fn cut(world: &dyn World, data: &Data, only: &Only, teams_too: bool) -> Data {
 fn check(world: &dyn World, data: &Data, only: &Only, query: &str) -> Result<(), TestCaseError> {
     let (quirks, rules) = (Quirks::default(), world.rules());
     let dialect = dialect_named(world.dialect()).unwrap();
-    for endpoint in ENDPOINTS.iter().copied() {
+    // Messages and calls are no lists of users; other tests show how they are narrowed.
+    for endpoint in ENDPOINTS.iter().copied().filter(|it| !it.has_pages() && !it.places_calls()) {
         let teams_too = matches!(endpoint.lists(), Lists::Teams(_));
         let answer = |data: &Data, visibility: &Visibility| {
             let call =
@@ -334,7 +335,7 @@ impl World for Vonage {
                 let person = data.people.iter().find(|person| uuid(person.id) == **user)?;
                 ("groupPermissions", person.supervised.iter().map(|id| group(*id)).collect())
             }
-            Listing::Skills => return None,
+            Listing::Skills | Listing::Messages => return None,
             Listing::CallerIds => ("callbackNumbers", Vec::new()),
             Listing::SkillMembers(_) | Listing::OfUser(..) => return None,
         };

@@ -94,6 +94,12 @@ impl Surveyed {
         &self.caller.name
     }
 
+    /// The scope that calls need, where the caller may place some.
+    pub fn call_scope(&self) -> Option<&'static str> {
+        let scope = self.caller.line.upstream.dialect.call_scope();
+        scope.filter(|_| self.caller.may_call)
+    }
+
     /// What the caller sees.
     pub fn sees(&self) -> &Visibility {
         &self.caller.visibility

@@ -7,7 +7,8 @@ use std::pin::pin;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use domain::plan::{GroupName, UserFilter};
+use domain::plan::{GroupName, Plan, UserFilter};
+use domain::slice::Slice;
 use futures_util::future::select;
 use limits::{Lead, Reading, reading};
 use tokio::runtime::Handle;
@@ -30,13 +31,21 @@ struct Words {
     hash: u64,
     endpoint: &'static str,
     filter: UserFilter<GroupName>,
+    slice: Option<Slice>,
+    /// How long its answer is used, where that is a setting of the endpoint.
+    fresh_for: Option<Duration>,
 }
 
 impl Question {
-    pub(crate) fn new(endpoint: &'static str, filter: UserFilter<GroupName>) -> Self {
+    pub(crate) fn new(
+        endpoint: &'static str,
+        plan: &Plan<GroupName>,
+        fresh_for: Option<Duration>,
+    ) -> Self {
         static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        let (filter, slice) = (plan.filter.clone(), plan.slice);
         let hash = KEY.hash_one((endpoint, &filter));
-        Question(Arc::new(Words { hash, endpoint, filter }))
+        Question(Arc::new(Words { hash, endpoint, filter, slice, fresh_for }))
     }
 }
 
@@ -55,6 +64,8 @@ pub(crate) struct Freshness {
     pub(crate) stale_if_error: Duration,
     /// Younger, it is believed that no user fits a question that took a whole list.
     pub(crate) misses_fresh_for: Duration,
+    /// The longest that an endpoint has its own answers used.
+    pub(crate) own_fresh_for_max: Duration,
 }
 
 impl Freshness {
@@ -65,9 +76,19 @@ impl Freshness {
         self.fresh_for.saturating_add(self.stale_if_error)
     }
 
+    /// That of a question, whose endpoint may have one of its own.
+    fn of(self, question: &Question) -> Self {
+        Freshness { fresh_for: question.0.fresh_for.unwrap_or(self.fresh_for), ..self }
+    }
+
     fn is_fresh(self, entry: &Entry) -> bool {
         let age = entry.at.elapsed();
         age < self.fresh_for || (entry.is_miss && age < self.misses_fresh_for)
+    }
+
+    /// Whether it may be given where the upstream fails.
+    fn is_usable(self, entry: &Entry) -> bool {
+        !self.stale_if_error.is_zero() && entry.at.elapsed() < self.kept_for()
     }
 }
 
@@ -146,7 +167,11 @@ impl Answers {
             .max_capacity(bytes_max)
             .weigher(weigh)
             .time_to_live(
-                freshness.kept_for().max(freshness.misses_fresh_for).max(Duration::from_millis(1)),
+                freshness
+                    .kept_for()
+                    .max(freshness.misses_fresh_for)
+                    .max(freshness.own_fresh_for_max + freshness.stale_if_error)
+                    .max(Duration::from_millis(1)),
             )
             .build();
         let places = Arc::new(Semaphore::new(readings_max));
@@ -164,10 +189,12 @@ impl Answers {
     where
         F: Future<Output = Result<Whole, Error>> + Send + 'static,
     {
+        let freshness = self.freshness.of(&question);
+        let is_kept = !freshness.kept_for().is_zero();
         let is_empty = self.freshness.kept_for().is_zero() && self.kept.entry_count() == 0;
         let kept = if is_empty { None } else { self.kept.get(&question) };
         if let Some(entry) = &kept
-            && self.freshness.is_fresh(entry)
+            && freshness.is_fresh(entry)
             && !(wants_fresh && self.passes_over())
         {
             return Ok(given(entry, Source::Kept));
@@ -192,7 +219,7 @@ impl Answers {
         };
         let answer = match lead {
             Some((lead, number)) => {
-                Leading { lead: Some(lead), answers: self, number }.take_further().await
+                Leading { lead: Some(lead), answers: self, number, is_kept }.take_further().await
             }
             None => result.wait().await,
         };
@@ -204,7 +231,7 @@ impl Answers {
             (Ok(whole), _) => Ok(Given { whole, source, age: Duration::ZERO }),
             (Err(error), Some(entry))
                 if error.may_be_covered()
-                    && self.is_usable(&entry)
+                    && freshness.is_usable(&entry)
                     && self.readings().generation == generation =>
             {
                 tracing::warn!(err = error.slug(), "stale_on_error");
@@ -224,10 +251,6 @@ impl Answers {
             readings.passed_over = Some(now);
         }
         is_heard
-    }
-
-    fn is_usable(&self, entry: &Entry) -> bool {
-        !self.freshness.stale_if_error.is_zero() && entry.at.elapsed() < self.freshness.kept_for()
     }
 
     /// Forgets everything, and what is being read too: the upstream refused this caller.
@@ -271,7 +294,7 @@ impl Answers {
             let whole = Arc::new(read.await?);
             let is_miss =
                 whole.rows == 0 && whole.story.pages > 1 && !question.0.filter.is_everyone();
-            if !answers.freshness.kept_for().is_zero() || is_miss {
+            if !answers.freshness.of(&question).kept_for().is_zero() || is_miss {
                 answers.keep(&question, generation, &whole, is_miss);
             }
             drop(under_way);
@@ -310,6 +333,8 @@ struct Leading<'a> {
     lead: Option<Lead<Whole, Error>>,
     answers: &'a Arc<Answers>,
     number: u64,
+    /// Whether the answer is for those, too, who come later.
+    is_kept: bool,
 }
 
 impl Leading<'_> {
@@ -321,9 +346,7 @@ impl Leading<'_> {
 
 impl Drop for Leading<'_> {
     fn drop(&mut self) {
-        // An answer that is kept is for those who come later.
-        let is_kept = !self.answers.freshness.kept_for().is_zero();
-        let Some(lead) = self.lead.take().filter(|_| !is_kept) else { return };
+        let Some(lead) = self.lead.take().filter(|_| !self.is_kept) else { return };
         // Without a runtime the process is about to end.
         if let (Some(work), Ok(runtime)) = (lead.into_work(), Handle::try_current()) {
             let (answers, number) = (Arc::clone(self.answers), self.number);

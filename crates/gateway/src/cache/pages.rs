@@ -60,7 +60,7 @@ impl View {
             Ask::Groups => Some(View::Groups),
             Ask::Teams => Some(View::Teams),
             Ask::Items => Some(View::Items),
-            Ask::Look(_) => None,
+            Ask::Look(_) | Ask::Find(_) => None,
         }
     }
 

@@ -96,9 +96,9 @@ impl Whole {
         asked: Instant,
     ) -> Result<Self, Error> {
         // What the list held is given back when its keys are. The rows count again when they are sent.
-        let Listed { list, joined_pages, holding: _holding, since, .. } = listed;
+        let Listed { list, joined_pages, counts, holding: _holding, since, .. } = listed;
         let (rows, story) = (list.rows, list.story);
-        let (open, close) = endpoint.envelope(quirks, rows);
+        let (open, close) = endpoint.envelope(quirks, counts.unwrap_or(rows.into()));
         let bytes = Rope::of_list(&open, list.parts, &close);
         Whole::with(bytes, rows, story, joined_pages, since.unwrap_or(asked))
     }

@@ -1,6 +1,7 @@
 //! Pages of other origins: a browser asks first, and shows a page an answer only where it is told that
 //! it may. Nothing here keeps anybody out; that is what keys are for.
 
+use domain::legacy::Endpoint;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
@@ -45,6 +46,7 @@ impl CrossOrigin {
     ) -> Result<Response<Body>, Error> {
         let (cors, request) = (&self.cors, &incoming.request);
         let origin = request.headers().get(ORIGIN).and_then(|origin| allowed(cors, origin));
+        let methods = incoming.endpoint.map_or("GET, HEAD", Endpoint::methods);
         let endpoint = incoming.endpoint.map(|endpoint| endpoint.name());
         let endpoint = endpoint.or(self.passes.then_some("passthrough"));
         let is_preflight = *request.method() == Method::OPTIONS
@@ -52,7 +54,7 @@ impl CrossOrigin {
         let mut answer = match (&origin, endpoint) {
             (Some(_), Some(endpoint)) if is_preflight => {
                 incoming.behalf.account.note(|account| account.endpoint = Some(endpoint));
-                preflight(cors, request.headers(), endpoint == "passthrough")
+                preflight(cors, request.headers(), endpoint == "passthrough", methods)
             }
             _ => {
                 let mut answer = inner.ask(incoming).await?;
@@ -88,12 +90,17 @@ fn allowed(cors: &Cors, origin: &HeaderValue) -> Option<HeaderValue> {
 }
 
 /// The answer to a browser that asks before it sends. What a request may do is decided when it comes.
-fn preflight(cors: &Cors, asked: &HeaderMap, passes: bool) -> Response<Body> {
+fn preflight(
+    cors: &Cors,
+    asked: &HeaderMap,
+    passes: bool,
+    methods: &'static str,
+) -> Response<Body> {
     let mut answer = Response::new(body::empty());
     *answer.status_mut() = StatusCode::NO_CONTENT;
     let headers = answer.headers_mut();
     let method = asked.get(ACCESS_CONTROL_REQUEST_METHOD).filter(|value| passes && is_list(value));
-    let methods = method.cloned().unwrap_or(HeaderValue::from_static("GET, HEAD"));
+    let methods = method.cloned().unwrap_or(HeaderValue::from_static(methods));
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
     let names = asked.get(ACCESS_CONTROL_REQUEST_HEADERS).filter(|value| is_list(value));
     if let Some(names) = names {

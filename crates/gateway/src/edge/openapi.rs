@@ -1,6 +1,7 @@
 //! The description of the legacy API, in OpenAPI 3.1, as this gateway answers it: made of the
 //! endpoints, their schemas and the quirks in force. Nothing here knows a legacy field.
 
+mod call;
 mod schema;
 
 use std::collections::BTreeMap;
@@ -8,7 +9,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use domain::legacy::{ENDPOINTS, Endpoint};
-use domain::quirks::Quirks;
+use domain::quirks::{InvalidKey, Quirks};
+use domain::slice::Slice;
 use serde_json::{Map, Value, json};
 
 /// Where it is had.
@@ -19,7 +21,10 @@ pub(crate) const NAME: &str = "openapi";
 
 /// The document, as bytes.
 pub(crate) fn document(quirks: &BTreeMap<&'static str, Arc<Quirks>>) -> Bytes {
-    let quirks_of = |endpoint: &Endpoint| quirks.get(endpoint.name()).cloned().unwrap_or_default();
+    let quirks_of = |endpoint: &Endpoint| {
+        let quirks = quirks.get(endpoint.name()).map(|quirks| (**quirks).clone());
+        endpoint.settled(quirks.unwrap_or_default())
+    };
     let mut paths = Map::new();
     let mut schemas = Map::new();
     for endpoint in ENDPOINTS {
@@ -61,6 +66,9 @@ pub(crate) fn document(quirks: &BTreeMap<&'static str, Arc<Quirks>>) -> Bytes {
 }
 
 fn path_item(endpoint: &Endpoint, quirks: &Quirks, place: usize) -> Value {
+    if endpoint.places_calls() {
+        return call::path_item(endpoint, quirks);
+    }
     let operation = |method: &str| {
         let mut responses = Map::new();
         responses.insert("200".to_owned(), found(endpoint, quirks, method == "get"));
@@ -75,15 +83,31 @@ fn path_item(endpoint: &Endpoint, quirks: &Quirks, place: usize) -> Value {
         if method != "get" {
             id.push_str(&format!("_{method}"));
         }
-        json!({
+        let mut operation = json!({
             "operationId": id,
             "summary": format!("The whole list `{}`.", endpoint.name()),
             "deprecated": quirks.deprecation.is_some() || quirks.sunset.is_some(),
             "parameters": parameters(endpoint),
             "responses": responses,
-        })
+        });
+        if has_key_in_path(endpoint) {
+            operation["security"] = json!([]);
+        }
+        operation
     };
     json!({ "get": operation("get"), "head": operation("head") })
+}
+
+fn key_in_path() -> Value {
+    json!({
+        "name": "key", "in": "path", "required": true,
+        "description": "The legacy key, and no other one beside it.",
+        "schema": { "type": "string", "minLength": 1 },
+    })
+}
+
+fn has_key_in_path(endpoint: &Endpoint) -> bool {
+    endpoint.paths().iter().any(|path| path.contains("{key}"))
 }
 
 /// Each filter in both spellings, and the tag that a client may have.
@@ -103,6 +127,17 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
             })
         })
         .collect();
+    if endpoint.has_pages() {
+        parameters.extend(Slice::PARAMETERS.iter().map(|(name, says)| {
+            json!({
+                "name": name, "in": "query", "required": false, "description": says,
+                "schema": { "type": "string" },
+            })
+        }));
+    }
+    if has_key_in_path(endpoint) {
+        parameters.push(key_in_path());
+    }
     parameters.push(json!({
         "name": "If-None-Match", "in": "header", "required": false,
         "description": "Tags of answers that the client has; if one of them is still right, 304.",
@@ -147,6 +182,7 @@ fn errors(quirks: &Quirks) -> BTreeMap<u16, String> {
         (413, "The list is too long."),
         (429, "The upstream limits the rate, or the gateway itself does."),
         (500, "A bug in the gateway."),
+        (501, "The upstream has nothing of the kind."),
         (502, "The upstream gave no usable answer, or refused this caller."),
         (503, "The upstream or the gateway is unavailable, or the list is changing."),
         (504, "The upstream took too long."),
@@ -155,10 +191,14 @@ fn errors(quirks: &Quirks) -> BTreeMap<u16, String> {
     .into();
     let no_key = "The key is missing or unknown.";
     errors
-        .entry(quirks.invalid_key.status)
+        .entry(invalid_key(quirks).status)
         .and_modify(|says| *says = format!("{no_key} {says}"))
         .or_insert_with(|| no_key.to_owned());
     errors
+}
+
+fn invalid_key(quirks: &Quirks) -> InvalidKey {
+    quirks.invalid_key.clone().unwrap_or_default()
 }
 
 fn error(quirks: &Quirks, status: u16, says: &str, with_body: bool) -> Value {
@@ -171,9 +211,10 @@ fn error(quirks: &Quirks, status: u16, says: &str, with_body: bool) -> Value {
     let mut response = json!({ "description": says, "headers": header_refs(quirks, &names) });
     if with_body {
         response["content"] = content("error");
-        if status == quirks.invalid_key.status {
+        let invalid_key = invalid_key(quirks);
+        if status == invalid_key.status {
             response["content"]["application/json"]["example"] =
-                json!({ "error": quirks.invalid_key.text });
+                json!({ "error": invalid_key.text });
         }
     }
     response
@@ -188,8 +229,12 @@ fn error_schema() -> Value {
     json!({
         "type": "object",
         "description": "What went wrong, in words; `x-tieline-error` says it in one.",
-        "properties": { "error": { "type": "string", "minLength": 1 } },
-        "required": ["error"],
+        "properties": {
+            "error": { "type": "string", "minLength": 1 },
+            "errors": { "const": "User not found" },
+        },
+        "minProperties": 1,
+        "maxProperties": 1,
         "additionalProperties": false,
     })
 }

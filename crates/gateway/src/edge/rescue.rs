@@ -7,6 +7,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use domain::json;
+use domain::legacy::Endpoint;
 use domain::quirks::Quirks;
 use futures_util::FutureExt;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
@@ -52,7 +53,8 @@ impl Rescue {
             account.note(|account| account.error = Some(error.slug()));
             log(&error);
             let quirks = endpoint.and_then(|endpoint| self.quirks.get(endpoint.name()));
-            let mut answer = answer_to(&error, quirks.map(Arc::as_ref));
+            let methods = endpoint.map_or("GET, HEAD", Endpoint::methods);
+            let mut answer = answer_to(&error, quirks.map(Arc::as_ref), methods);
             // As where the server itself refuses it: what follows may be read in another way, too.
             if matches!(error, Error::Refused(_)) && version <= Version::HTTP_11 {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -76,13 +78,18 @@ fn log(error: &Error) {
     }
 }
 
-fn answer_to(error: &Error, quirks: Option<&Quirks>) -> Response<Body> {
+fn answer_to(error: &Error, quirks: Option<&Quirks>, methods: &'static str) -> Response<Body> {
     let (mut status, mut text) = (error.status(), error.text().into_owned());
     if matches!(error, Error::NoCredential | Error::UnknownCredential) {
-        let invalid_key = quirks.map(|quirks| quirks.invalid_key.clone()).unwrap_or_default();
+        let invalid_key = quirks.and_then(|quirks| quirks.invalid_key.clone()).unwrap_or_default();
         (status, text) = (invalid_key.status, invalid_key.text);
     }
-    let mut answer = Response::new(body::full(json::error_body(&text)));
+    let body = match error {
+        // The legacy API's own words, under its own name.
+        Error::AgentNotFound => "{\"errors\":\"User not found\"}".into(),
+        _ => json::error_body(&text),
+    };
+    let mut answer = Response::new(body::full(body));
     *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
@@ -90,7 +97,7 @@ fn answer_to(error: &Error, quirks: Option<&Quirks>) -> Response<Body> {
     headers.insert(SLUG, HeaderValue::from_static(error.slug()));
     match error {
         Error::MethodNotAllowed => {
-            headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            headers.insert(ALLOW, HeaderValue::from_static(methods));
         }
         Error::MethodNotListed { allow } => {
             headers.insert(ALLOW, allow.clone());
@@ -107,5 +114,5 @@ fn answer_to(error: &Error, quirks: Option<&Quirks>) -> Response<Body> {
 
 /// The type of the edge says that nothing is left to fail; were something left, it is a bug.
 pub(crate) fn last_resort(_: Error) -> Response<Body> {
-    answer_to(&Error::Internal, None)
+    answer_to(&Error::Internal, None, "GET, HEAD")
 }

@@ -4,22 +4,30 @@
 
 use std::sync::Arc;
 
-use domain::legacy::{Untranslated, untranslated_at};
+use domain::legacy::untranslated_at;
 use http::Request;
-use settings::Secret;
 
 use crate::caller::Callers;
+use crate::key_in_path::{self, KeyInPath};
 use crate::observe::account::SharedAccount;
 use crate::request::credential::Credential;
 
 /// Notes the documented legacy path of a request, and whose key stands in it.
-pub(crate) fn note_path<B>(request: &Request<B>, callers: &Callers, account: &SharedAccount) {
-    let Some(Untranslated { place, key }) = untranslated_at(request.uri().path()) else { return };
-    account.note(|account| account.untranslated = Some(place));
-    let caller = key.and_then(|key| callers.find(&Secret::new(key)));
-    if let Some(caller) = caller {
+pub(crate) fn note_path<B>(
+    request: &Request<B>,
+    callers: &Callers,
+    account: &SharedAccount,
+) -> Option<Box<KeyInPath>> {
+    let path = request.uri().path();
+    let documented = untranslated_at(path);
+    if let Some(documented) = &documented {
+        account.note(|account| account.untranslated = Some(documented.place));
+    }
+    let found = Box::new(key_in_path::of(path, documented, callers)?);
+    if let Some(caller) = &found.caller {
         account.note(|account| account.caller = Some(Arc::clone(&caller.tally)));
     }
+    Some(found)
 }
 
 /// Notes the caller of a request that nothing answers, by the key that it came with.

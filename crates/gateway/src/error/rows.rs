@@ -68,6 +68,8 @@ macro_rules! rows {
 }
 
 rows! {
+    AgentLoggedOff "agent_logged_off" 400 Client Never "Agent logged off";
+    AgentNotFound "agent_not_found" 400 Client Never "User not found";
     AmbiguousCredential "ambiguous_credential" 400 Client Never "Send the API key once: as Bearer or as key";
     BadBody "bad_body" 400 Client Never "Request body is not complete";
     BadExpect "bad_expect" 417 Client Never "Expectation is not supported";
@@ -75,23 +77,30 @@ rows! {
     BadFraming "bad_framing" 400 Client Never "Request length is not clear";
     BadHeader "bad_header" 400 Client Never "A header is not accepted";
     BadHost "bad_host" 400 Client Never "Host is missing or not accepted";
+    BadNumber "bad_number" 400 Client Never "Invalid number";
     BadParameters "bad_parameters" 400 Client Never "Request body is no JSON, or too long to be read";
     BadQuery "bad_query" 400 Client Never "Query is not accepted";
     BadRequest "bad_request" 400 Client Never "Request is not understood";
     BadTarget "bad_target" 400 Client Never PATH;
     BadVersion "bad_version" 505 Client Never "HTTP version is not supported";
+    CallUnknown "call_unknown" 504 Upstream Never "The call may have been placed, do not repeat it";
+    Contradiction "contradiction" 400 Client Never "A parameter is said in two ways";
     ControlError "control_error" 400 Client Never "";
     DrainCut "drain_cut" 503 Gateway Never "";
+    EffectRefused "effect_refused" 403 Client Never "This key may place no calls";
     HeadersTooLarge "headers_too_large" 431 Client Never "Headers are too large";
     Internal "internal" 500 Gateway Never "Internal error";
+    KeyInPath "key_in_path" 403 Client Never "A path with a key in it is not passed on";
     MappedKeyRefused "mapped_key_refused" 502 Operator Never REFUSED;
     MethodNotAllowed "method_not_allowed" 405 Client Never "Method not allowed";
     NoCredential "no_credential" 401 Client Never "";
     NotFound "not_found" 404 Client Never "Not found";
+    NotOffered "not_offered" 501 Operator Never "Not offered by this upstream";
     OddPath "odd_path" 400 Client Never PATH;
     OutcomeUnknown "outcome_unknown" 502 Upstream Never UNUSABLE;
     Overloaded "overloaded" 503 Gateway Never "Service is overloaded, try again";
     PassthroughNarrowed "passthrough_narrowed" 403 Client Never "This key may not use this path";
+    PrefetchRefused "prefetch_refused" 403 Client Never "A prefetch places no call";
     RateLimited "rate_limited" 429 Upstream Later "API rate limit exceeded";
     ResultTooLarge "result_too_large" 413 Client Never "The answer would take too many calls";
     RosterFailed "roster_failed" 503 Gateway Never UNAVAILABLE;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use domain::hub::User;
-use domain::legacy::{Endpoint, Lists};
+use domain::legacy::{Counts, Endpoint, Lists};
 use domain::listing::Listing;
 use domain::plan::{GroupIds, GroupName, Groups, Plan, UserFilter};
 use domain::quirks::Quirks;
@@ -136,6 +136,8 @@ pub(crate) enum Ask {
     Teams,
     /// Any other listing, for its rows.
     Items,
+    /// Users who fit a filter, for their ids upstream.
+    Find(Arc<UserFilter<GroupIds>>),
     /// Users, for a report that no request waits for.
     Look(Arc<dyn Look>),
 }
@@ -168,6 +170,7 @@ impl Ask {
     pub(crate) fn filter(&self) -> Option<&UserFilter<GroupIds>> {
         match self {
             Ask::Rows(rows) => Some(&rows.plan.filter),
+            Ask::Find(filter) => Some(filter),
             Ask::Groups | Ask::Teams | Ask::Items | Ask::Look(_) => None,
         }
     }
@@ -187,12 +190,17 @@ pub(crate) struct Found {
     pub(crate) teams: TeamsOfUsers,
     /// Every user, for the roster.
     pub(crate) sightings: Vec<roster::Sighting>,
+    /// The upstream's ids of live users whom the caller sees, where [`Ask::Find`] asked.
+    pub(crate) people: Vec<String>,
 }
 
 impl Found {
     /// Whether it was read for its rows alone.
     pub(crate) fn is_empty(&self) -> bool {
-        self.groups.is_empty() && self.teams.is_empty() && self.sightings.is_empty()
+        self.groups.is_empty()
+            && self.teams.is_empty()
+            && self.sightings.is_empty()
+            && self.people.is_empty()
     }
 
     /// Adds what another page told.
@@ -200,6 +208,7 @@ impl Found {
         self.groups.extend(other.groups);
         self.teams.extend(other.teams);
         self.sightings.extend(other.sightings);
+        self.people.extend(other.people);
     }
 }
 
@@ -210,6 +219,8 @@ pub(crate) struct Listed {
     pub(crate) found: Found,
     /// Pages it once took to read what is joined to the rows.
     pub(crate) joined_pages: u64,
+    /// Which part of a list it is, of an endpoint that has pages.
+    pub(crate) counts: Option<Counts>,
     /// What it holds of the bytes that lists may hold.
     pub(crate) holding: Option<Arc<Holding>>,
     /// When its first page was asked for, if that is later than the question.

@@ -190,9 +190,10 @@ fn ask<'a, S: Below<ListCall, Listed>>(
     };
     let lists = call.endpoint.lists();
     let listing = match lists {
-        Lists::Users(_) => Listing::Users(Which::Live),
+        Lists::Users(_) | Lists::Call(_) => Listing::Users(Which::Live),
         Lists::DeletedUsers(_) => Listing::Users(Which::Deleted),
         Lists::Teams(_) => Listing::Teams,
+        Lists::Templates(_) => Listing::Messages,
     };
     let ask = Ask::Rows(Arc::new(RowsAsk { lists, quirks: call.quirks, plan }));
     let list = ListCall::new(listing, ask, call.deadline, call.behalf);

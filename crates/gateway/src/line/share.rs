@@ -38,7 +38,8 @@ impl<S: Below<Call, Listed>> Around<S, Call> for Share {
 impl Share {
     async fn shared<S: Below<Call, Listed>>(&self, inner: &S, call: Call) -> Result<Given, Error> {
         let account = call.behalf.account.clone();
-        let question = Question::new(call.endpoint.name(), call.plan.filter.clone());
+        let fresh_for = call.quirks.fresh_for.map(|own| own.0);
+        let question = Question::new(call.endpoint.name(), &call.plan, fresh_for);
         let (wants_fresh, asked) = (call.wants_fresh, Instant::now());
         let deadline = asked + self.deadline;
         let below = inner.clone();

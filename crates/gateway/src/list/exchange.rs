@@ -8,6 +8,7 @@ use bytes::Bytes;
 use domain::hub::{Id, Named, State, User};
 use domain::listing::Listing;
 use domain::page::{Page, View};
+use domain::quirks::Quirks;
 use domain::sweep::Window;
 use domain::upstream::{Context, PageError, Refusal};
 use domain::visibility::Visibility;
@@ -230,7 +231,7 @@ impl Reader {
         let page = Page { dialect, listing, body, context };
         let visibility = &self.visibility;
         let mut found = Found::default();
-        let Found { groups, teams, sightings } = &mut found;
+        let Found { groups, teams, sightings, people } = &mut found;
         let mut look = |user: &User<'_>| {
             if *for_roster {
                 sightings.extend(sighting(user));
@@ -251,6 +252,12 @@ impl Reader {
             Ask::Teams => page.read_users(&mut |user| {
                 look(user);
                 teams.note(user, visibility);
+            }),
+            Ask::Find(filter) => page.read_users(&mut |user| {
+                let is_live = matches!(user.state, State::Live | State::LiveWithDeletionDate);
+                if is_live && filter.retain(user, &Quirks::default()) && visibility.sees(user) {
+                    people.push(user.own_id.to_string());
+                }
             }),
             Ask::Items => page.read_items(),
             Ask::Look(looks) => {
@@ -308,9 +315,13 @@ impl Reader {
         };
         match refusal {
             Refusal::Unauthorized => note(KeyState::Refused),
-            // A firewall may forbid what a client filtered by, and a listing that not every upstream has may
-            // need a scope of its own: neither says that the key may read nothing.
-            Refusal::Forbidden if is_filtered || self.may_lack(listing) => {
+            // A firewall may forbid what a client filtered by, and a listing may need a scope of its own:
+            // neither says that the key may read nothing.
+            Refusal::Forbidden
+                if is_filtered
+                    || self.may_lack(listing)
+                    || scope != self.upstream.dialect.facts().scope =>
+            {
                 Error::Forbidden { scope }
             }
             Refusal::Forbidden => note(KeyState::Forbidden),

@@ -145,7 +145,8 @@ impl Gather {
                 Ok(Listed { list, joined_pages, holding, .. }) => {
                     for (seat, list) in list.split(audience.len()).into_iter().enumerate() {
                         let (found, holding) = (Found::default(), holding.clone());
-                        let listed = Listed { list, found, joined_pages, holding, since };
+                        let counts = None;
+                        let listed = Listed { list, found, joined_pages, counts, holding, since };
                         audience.tell(seat, Ok(listed));
                     }
                 }

@@ -143,9 +143,10 @@ impl Relate {
         let teams = self.visibility.needs_teams() || call.for_roster;
         match &call.ask {
             Ask::Rows(rows) => match rows.lists {
-                Lists::Users(_) => RECORDS,
-                Lists::DeletedUsers(_) | Lists::Teams(_) => Needs { records: false, teams },
+                Lists::Users(record) if record.needs_other_lists() => RECORDS,
+                _ => Needs { records: false, teams },
             },
+            Ask::Find(_) => Needs { records: false, teams },
             Ask::Groups => Needs { records: false, teams },
             Ask::Teams => Needs { records: false, teams: true },
             Ask::Items => Needs::default(),

@@ -42,7 +42,7 @@ impl<S: Below<ListCall, Listed>> Around<S, ListCall> for Remember {
         let deleted = match &call.ask {
             Ask::Rows(rows) => match rows.lists {
                 Lists::DeletedUsers(record) => Some(record),
-                Lists::Users(_) | Lists::Teams(_) => None,
+                Lists::Users(_) | Lists::Teams(_) | Lists::Templates(_) | Lists::Call(_) => None,
             },
             _ => None,
         };

@@ -5,6 +5,7 @@
 //! is beyond the bound is counted under the name `other`.
 
 mod bound;
+mod calls;
 mod lists;
 mod replicas;
 mod scrape;
@@ -33,6 +34,7 @@ use crate::observe::account::{Account, Source};
 use crate::observe::tally::{self, Attempts, Tally, outcome_of};
 use bound::Bound;
 pub use bound::SERIES_MAX;
+use calls::Calls;
 use lists::Lists;
 use replicas::Replicas;
 pub(crate) use scrape::Snapshot;
@@ -52,6 +54,7 @@ struct Counters {
     errors: IntCounterVec,
     seconds: HistogramVec,
     rows: IntCounterVec,
+    calls: Calls,
     notes: IntCounterVec,
     ignored: IntCounterVec,
     near_misses: IntCounterVec,
@@ -176,6 +179,7 @@ impl Metrics {
             requests: counter("tieline_requests_total")?,
             errors,
             rows: counter("tieline_rows_total")?,
+            calls: Calls::of(&counter("tieline_calls_total")?),
             notes: counter("tieline_fidelity_notes_total")?,
             ignored: counter("tieline_ignored_parameters_total")?,
             near_misses: counter("tieline_near_misses_total")?,

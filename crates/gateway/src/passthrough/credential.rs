@@ -100,6 +100,11 @@ pub(super) struct Found;
 /// header repeats it, such as `Referer`, with whichever of its characters escaped.
 pub(super) fn take_out(headers: &mut HeaderMap, key: &str) {
     headers.remove(AUTHORIZATION);
+    leave_out(headers, key);
+}
+
+/// Removes every header that repeats a key, with whichever of its characters escaped.
+pub(super) fn leave_out(headers: &mut HeaderMap, key: &str) {
     strip_word(headers, key.as_bytes());
     if key.contains(' ') {
         strip_word(headers, key.replace(' ', "+").as_bytes());

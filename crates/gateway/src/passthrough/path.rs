@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use domain::legacy::ENDPOINTS;
+use domain::legacy::endpoint_at;
 use http::Uri;
 use settings::EscapedSlashes;
 use transport::server::Refusal;
@@ -35,7 +35,12 @@ pub(super) fn plain(uri: &Uri, escaped_slashes: EscapedSlashes) -> Result<Cow<'_
     let is_query = |byte: u8| byte.is_ascii_graphic() || !byte.is_ascii();
     let is_good_query = uri.query().unwrap_or_default().bytes().all(is_query);
     if is_good_query && has_one_reading(path) {
-        return if looks_legacy(path) { Err(Error::OddPath) } else { Ok(Cow::Borrowed(path)) };
+        // As it stands: it has neither capitals, parameters nor an ending.
+        return if is_legacy(path.trim_end_matches('/')) {
+            Err(Error::OddPath)
+        } else {
+            Ok(Cow::Borrowed(path))
+        };
     }
     let is_visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
     if !path.starts_with('/') || path.contains('\\') || !is_visible(path) {
@@ -165,8 +170,11 @@ fn looks_legacy(path: &str) -> bool {
         path = Cow::Owned(without_parameters(&path));
     }
     let bare = path.rsplit_once('.').map_or(&*path, |(bare, _)| bare);
-    let mut legacy = ENDPOINTS.iter().flat_map(|endpoint| endpoint.paths());
-    legacy.any(|legacy| *legacy == path || *legacy == bare)
+    is_legacy(&path) || is_legacy(bare)
+}
+
+fn is_legacy(path: &str) -> bool {
+    endpoint_at(path).is_some()
 }
 
 #[cfg(test)]

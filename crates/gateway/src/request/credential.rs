@@ -41,6 +41,16 @@ impl Credential {
     }
 }
 
+/// The key of a request in whose path one stands: that one, and none beside it.
+impl Credential {
+    pub(crate) fn in_path(key: Secret, headers: &HeaderMap, query: Option<&str>) -> Self {
+        match Credential::of(headers, query) {
+            Credential::None => Credential::One(key),
+            Credential::One(_) | Credential::Ambiguous => Credential::Ambiguous,
+        }
+    }
+}
+
 /// `Bearer <key>`: the scheme in any case, one or more spaces, no spaces in or after the key. `None` for
 /// another scheme and for a Bearer without a key; a Bearer key in any other form is shown, but is no key
 /// that a caller can have.

@@ -9,10 +9,12 @@ use std::time::Duration;
 use commons::{Commons, Setup};
 use limits::{Admission, Lifecycle, Queue, Room};
 use roster::Roster;
-use settings::{Config, RosterFile};
+use settings::{Config, Effect, RosterFile};
 use shadow::{Around, Counts, Results, Shadow};
 use tokio::sync::Semaphore;
-use transport::client::{Client, ClientSettings, Lookup, Reach, Resolver, ResolverSettings};
+use transport::client::{
+    Client, ClientSettings, Lookup, Reach, Resolver, ResolverSettings, StreamClient, StreamSettings,
+};
 
 use crate::cache::answers::{Answers, Freshness, MISSES_BYTES_MAX};
 use crate::cache::pages::Pages;
@@ -23,6 +25,7 @@ use crate::observe::groups::memory_there_is;
 use crate::observe::metrics::Metrics;
 use crate::observe::tally::Tally;
 use crate::state::{State, Surroundings, word};
+use tokio_util::task::TaskTracker;
 
 /// Unused upstream connections are closed before the upstream's own keep-alive time (usually 60 s or
 /// more) makes using one a race.
@@ -35,12 +38,14 @@ impl State {
         let admission = Arc::new(Admission::new(queue(&config.limits)));
         let room = Arc::new(Room::new(lists_bytes_max(&config.limits)));
         let (lifecycle, paces) = (Lifecycle::default(), Arc::default());
+        let under_way = TaskTracker::new();
         let shadow_results = Arc::new(Results::default());
         let shadow = None;
         let commons = joined(config.commons.as_ref())?;
         let shared = Shared {
             surroundings,
             lifecycle,
+            under_way,
             admission,
             room,
             paces,
@@ -82,6 +87,7 @@ impl State {
             room,
             surroundings: self.surroundings.clone(),
             lifecycle: self.lifecycle.clone(),
+            under_way: self.under_way.clone(),
             admission,
             paces,
             shadow: self.shadow.clone(),
@@ -98,7 +104,8 @@ impl State {
         shared: Shared,
         epoch: u64,
     ) -> Self {
-        let Shared { surroundings, lifecycle, admission, room, shadow_results, .. } = shared;
+        let Shared { surroundings, lifecycle, under_way, admission, room, shadow_results, .. } =
+            shared;
         let commons = shared.commons;
         let shadow_before = shared.shadow;
         let mut paces = Paces::after(&shared.paces, commons.as_ref());
@@ -130,6 +137,10 @@ impl State {
                 caller,
                 upstream,
                 client,
+                placing: placing(
+                    config.upstreams.get(&caller.upstream)?,
+                    reaches.get(&caller.upstream)?.clone(),
+                ),
                 answers,
                 pages,
                 share: room.share(share_max),
@@ -145,6 +156,7 @@ impl State {
                 digest: caller.digest,
                 visibility: caller.sees.clone(),
                 may_explain: caller.explain,
+                may_call: caller.effects.contains(&Effect::Call),
                 places: Semaphore::new(config.limits.requests_per_caller_max()),
                 line,
             }))
@@ -174,6 +186,7 @@ impl State {
             reaches,
             epoch,
             lifecycle,
+            under_way,
             admission,
             room,
             shadow,
@@ -200,13 +213,27 @@ fn kept(config: &Config) -> (Arc<Answers>, Option<Arc<Pages>>) {
     let codings = config.server.compression.len();
     let readings_max = config.limits.requests_per_caller_max();
     let misses_fresh_for = config.lookups.negative_for;
-    let freshness = Freshness { fresh_for, stale_if_error, misses_fresh_for };
+    let own = config.quirks.values().filter_map(|quirks| quirks.fresh_for);
+    let own_fresh_for_max = own.map(|own| own.0).max().unwrap_or_default();
+    let freshness = Freshness { fresh_for, stale_if_error, misses_fresh_for, own_fresh_for_max };
     (Answers::new(freshness, of_answers, codings, readings_max), pages)
 }
 
 /// What replicas share, where it is configured. No server is waited for.
 fn joined(setup: Option<&Setup>) -> std::io::Result<Option<Commons>> {
     setup.map(Commons::shared).transpose().map_err(std::io::Error::other)
+}
+
+/// A client for calls, which uses every connection once.
+fn placing(upstream: &settings::Upstream, reach: Reach) -> StreamClient {
+    StreamClient::new(&StreamSettings {
+        connect_timeout: upstream.connect_timeout,
+        write_progress: upstream.attempt_timeout,
+        pool_idle_timeout: POOL_IDLE_TIMEOUT,
+        pool_idle_max: 0,
+        tls: upstream.tls.clone(),
+        reach,
+    })
 }
 
 /// What lists may hold, all together.
@@ -227,6 +254,7 @@ fn queue(limits: &settings::Limits) -> Queue {
 struct Shared {
     surroundings: Surroundings,
     lifecycle: Lifecycle,
+    under_way: TaskTracker,
     admission: Arc<Admission>,
     room: Arc<Room>,
     /// The paces until now.

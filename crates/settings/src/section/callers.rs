@@ -30,8 +30,18 @@ pub struct Caller {
     pub sees: Visibility,
     /// Whether it may ask how an answer came about.
     pub explain: bool,
+    /// What it may do to the world, beside reading.
+    pub effects: Vec<Effect>,
     /// Percentage of its translated requests that control answers.
     pub control_percent: u32,
+}
+
+/// Something that a request does to the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// A call is placed.
+    Call,
 }
 
 /// A caller's credential at its upstream.
@@ -65,6 +75,8 @@ pub(crate) struct TypedCaller {
     upstream: String,
     upstream_key: Key,
     sees: Sees,
+    #[serde(default)]
+    effects: Vec<Effect>,
     #[serde(default)]
     explain: bool,
     #[serde(default, deserialize_with = "percent")]
@@ -192,12 +204,17 @@ pub(crate) fn read(
             let what = "goes with sees = \"everything\" alone: control is not narrowed";
             return reader.refuse(&at("control_percent"), what);
         }
+        if typed.effects.contains(&Effect::Call) && upstream.dialect.call_scope().is_none() {
+            let what = "the dialect of this caller's upstream places no calls";
+            return reader.refuse(&at("effects"), what);
+        }
         callers.push(Caller {
             name: typed.name.clone(),
             digest,
             upstream: typed.upstream.clone(),
             key: upstream_key(&at("upstream_key"), &typed.upstream_key, upstream, reader)?,
             sees: typed.sees.0.clone(),
+            effects: typed.effects.clone(),
             explain: typed.explain,
             control_percent: typed.control_percent,
         });

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use domain::legacy::ENDPOINTS;
+use domain::legacy::{ENDPOINTS, Endpoint};
 use domain::quirks::Quirks;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -69,14 +69,15 @@ pub(crate) fn read(
             let what = "no legacy endpoint has this name";
             return reader.refuse(&field(&["legacy", name]), what);
         }
-        if !(400..=499).contains(&quirks.invalid_key.status) {
+        if quirks.invalid_key.as_ref().is_some_and(|answer| !(400..=499).contains(&answer.status)) {
             let at = field(&["legacy", name, "invalid_key", "status"]);
             return reader.refuse(&at, "must be 400 to 499");
         }
         retirement(name, quirks, reader)?;
     }
-    let of = |name: &str| Arc::new(typed.get(name).cloned().unwrap_or_default());
-    Ok(ENDPOINTS.iter().map(|endpoint| (endpoint.name(), of(endpoint.name()))).collect())
+    let quirks = |name: &str| typed.get(name).cloned().unwrap_or_default();
+    let of = |endpoint: &Endpoint| Arc::new(endpoint.settled(quirks(endpoint.name())));
+    Ok(ENDPOINTS.iter().map(|endpoint| (endpoint.name(), of(endpoint))).collect())
 }
 
 /// The dates of one endpoint in order, and a link that fits a header.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::legacy::FAMILIES;
 use http::{HeaderValue, Method};
 use serde::{Deserialize, Deserializer};
 
@@ -51,6 +52,8 @@ pub struct Route {
     pub upstream_of_unknown: Option<String>,
     /// With which credential.
     pub credential: PassthroughCredential,
+    /// What becomes of a caller's key that stands in a path.
+    pub key_in_path: KeyInPath,
     /// Whether callers may that are narrowed elsewhere.
     pub narrowed: Allow,
     /// The longest wait for an answer's head.
@@ -116,6 +119,7 @@ pub(crate) struct TypedPassthrough {
     enabled: bool,
     default: Allow,
     credential: PassthroughCredential,
+    key_in_path: KeyInPath,
     unknown_callers: UnknownCallers,
     upstream: Option<String>,
     websocket: bool,
@@ -145,6 +149,7 @@ impl Default for TypedPassthrough {
             enabled: false,
             default: Allow::Allow,
             credential: PassthroughCredential::Exchange,
+            key_in_path: KeyInPath::Refuse,
             unknown_callers: UnknownCallers::Refuse,
             upstream: None,
             websocket: false,
@@ -195,6 +200,16 @@ pub enum PassthroughCredential {
     Keep,
 }
 
+/// What becomes of a request with a caller's key in its path. An upstream key never comes into a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyInPath {
+    /// 403: the upstream would see the legacy key.
+    Refuse,
+    /// The path goes on as it came, without another credential.
+    Keep,
+}
+
 /// The answer to a request without a known caller's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -205,15 +220,25 @@ pub enum UnknownCallers {
     Forward,
 }
 
+/// What a route does that is there for the legacy API alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum LegacyRoute {
+    /// Every credential stays where it is, so that what is not translated works as long as the vendor answers it.
+    Keep,
+}
+
 /// `[[passthrough.route]]` as typed.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TypedRoute {
-    prefix: String,
+    prefix: Option<String>,
+    legacy: Option<LegacyRoute>,
     allow: Option<bool>,
     methods: Option<Vec<String>>,
     upstream: Option<String>,
     credential: Option<PassthroughCredential>,
+    key_in_path: Option<KeyInPath>,
     narrowed: Option<Allow>,
     #[serde(default, deserialize_with = "maybe_positive")]
     head_timeout: Option<Duration>,
@@ -221,6 +246,13 @@ struct TypedRoute {
     idle_timeout: Option<Duration>,
     #[serde(default, deserialize_with = "some_size")]
     bytes_per_second_min: Option<usize>,
+}
+
+impl TypedRoute {
+    /// Whether it stands for every documented family of legacy paths.
+    fn is_preset(&self) -> bool {
+        self.prefix.is_none() && self.legacy.is_some()
+    }
 }
 
 fn maybe_positive<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
@@ -243,13 +275,29 @@ impl TypedPassthrough {
             return reader.refuse(&upstream, "unknown_callers = \"forward\" needs one");
         }
         let mut routes: Vec<Arc<Route>> = Vec::new();
-        for (index, typed) in self.route.iter().enumerate() {
-            let route = self.route(index, typed, named)?;
+        for (index, typed) in self.route.iter().enumerate().filter(|(_, typed)| !typed.is_preset())
+        {
+            let prefix = typed.prefix.as_deref().unwrap_or_default();
+            let route = self.route(index, typed, prefix, named)?;
             if routes.iter().any(|other| other.prefix == route.prefix) {
                 let at = route_field(index, "prefix");
                 return reader.refuse(&at, "another route has this prefix");
             }
             routes.push(Arc::new(route));
+        }
+        let mut presets = self.route.iter().enumerate().filter(|(_, typed)| typed.is_preset());
+        if let Some((index, typed)) = presets.next() {
+            // A route of the operator's own goes first.
+            for prefix in FAMILIES {
+                let route = self.route(index, typed, prefix, named)?;
+                if !routes.iter().any(|other| other.prefix == route.prefix) {
+                    routes.push(Arc::new(route));
+                }
+            }
+        }
+        if let Some((index, _)) = presets.next() {
+            let at = route_field(index, "legacy");
+            return reader.refuse(&at, "another route without a prefix says this");
         }
         routes.sort_by_key(|route| std::cmp::Reverse(route.prefix.len()));
         routes.push(Arc::new(Route {
@@ -260,6 +308,7 @@ impl TypedPassthrough {
             upstream: None,
             upstream_of_unknown: self.upstream.clone(),
             credential: self.credential,
+            key_in_path: self.key_in_path,
             narrowed: Allow::Deny,
             head_timeout: self.head_timeout,
             idle_timeout: self.idle_timeout,
@@ -291,18 +340,33 @@ impl TypedPassthrough {
         &self,
         index: usize,
         typed: &TypedRoute,
+        prefix: &str,
         named: &Named<'_>,
     ) -> Result<Route, ConfigError> {
         let at = |key: &str| route_field(index, key);
         let reader = named.reader;
         let is_plain = |c: char| c.is_ascii_graphic() && !"%?#\\;\"".contains(c);
-        let is_path = typed.prefix.len() > 1 && typed.prefix.starts_with('/');
-        if !is_path || !typed.prefix.chars().all(is_plain) || typed.prefix.contains("//") {
+        let is_path = prefix.len() > 1 && prefix.starts_with('/');
+        if !is_path || !prefix.chars().all(is_plain) || prefix.contains("//") {
             let what = "must be a path such as /api/v2/cdr, not escaped";
             return reader.refuse(&at("prefix"), what);
         }
         named.knows(&at("upstream"), typed.upstream.as_ref())?;
-        let credential = typed.credential.unwrap_or(self.credential);
+        let is_kept = typed.legacy == Some(LegacyRoute::Keep);
+        let what = "goes without this: legacy = \"keep\" leaves every credential where it is";
+        if is_kept && typed.credential == Some(PassthroughCredential::Exchange) {
+            return reader.refuse(&at("credential"), what);
+        }
+        if is_kept && typed.key_in_path == Some(KeyInPath::Refuse) {
+            return reader.refuse(&at("key_in_path"), what);
+        }
+        let (credential, key_in_path) = match is_kept {
+            true => (PassthroughCredential::Keep, KeyInPath::Keep),
+            false => (
+                typed.credential.unwrap_or(self.credential),
+                typed.key_in_path.unwrap_or(self.key_in_path),
+            ),
+        };
         // A credential goes to the host it is for and to no other.
         if let Some(upstream) = &typed.upstream
             && credential == PassthroughCredential::Exchange
@@ -320,14 +384,15 @@ impl TypedPassthrough {
             methods(names).ok_or_else(|| reader.line(&at("methods"), what))
         });
         Ok(Route {
-            prefix: typed.prefix.clone(),
-            prefix_in_lower_case: typed.prefix.to_ascii_lowercase(),
+            prefix: prefix.to_owned(),
+            prefix_in_lower_case: prefix.to_ascii_lowercase(),
             // A route that says nothing else is there to let something through.
             is_allowed: typed.allow.unwrap_or(true),
             methods: methods.transpose()?,
             upstream: typed.upstream.clone(),
             upstream_of_unknown: typed.upstream.clone().or_else(|| self.upstream.clone()),
             credential,
+            key_in_path,
             narrowed: typed.narrowed.unwrap_or(Allow::Deny),
             head_timeout: typed.head_timeout.unwrap_or(self.head_timeout),
             idle_timeout: typed.idle_timeout.unwrap_or(self.idle_timeout),

@@ -206,3 +206,30 @@ fn a_misspelt_field_that_is_required_is_one_mistake_and_an_endless_list_of_them_
     let many: String = (0..200).map(|number| format!("odd_{number} = 1\n")).collect();
     assert_eq!(fields(&format!("[server]\n{many}{GOOD}"), &[]).len(), 50);
 }
+
+#[test]
+fn a_route_for_the_legacy_api_is_said_once_and_keeps_every_credential() {
+    const ROUTE: &str = "[[passthrough.route]]";
+    for (rules, told) in [
+        (format!("{ROUTE}\nallow = false"), "t.toml:11: passthrough.route[0].prefix: must be"),
+        (
+            format!("{ROUTE}\nlegacy = \"keep\"\ncredential = \"exchange\""),
+            "t.toml:13: passthrough.route[0].credential: goes without this",
+        ),
+        (
+            format!("{ROUTE}\nlegacy = \"keep\"\nkey_in_path = \"refuse\""),
+            "t.toml:13: passthrough.route[0].key_in_path: goes without this",
+        ),
+        (
+            format!("{ROUTE}\nlegacy = \"keep\"\n{ROUTE}\nlegacy = \"keep\""),
+            "t.toml:14: passthrough.route[1].legacy: another",
+        ),
+        (
+            format!("{ROUTE}\nlegacy = \"keep\"\nprefix = \"x\""),
+            "t.toml:13: passthrough.route[0].prefix: must be",
+        ),
+    ] {
+        let error = refused(&format!("{GOOD}{rules}\n"));
+        assert!(error.starts_with(told), "{error}");
+    }
+}

@@ -185,6 +185,10 @@ fn legacy_lines(lines: &mut Lines, simulator: &Simulator, list: &str, gateway: &
     lines.add("v3 users, with its key in the query", &[&older("/api/v3/cdr/users")]);
     lines.add("teams", &[&older("/api/v2/cdr/teams")]);
     lines.add("deleted users", &[&older("/api/v2/cdr/deleted_agents")]);
+    let templates = format!("{}&limit=2", older("/api/v3/messages/sms/templates"));
+    lines.add("templates of text messages, a page of two", &[&templates]);
+    let status = format!("{gateway}/api/v1/{LEGACY_KEY}/agents_status");
+    lines.add("agents' status, with the key in the path", &[&status]);
     lines.add("a wrong key", &["-i", "-H", &bearer("wrong-key"), list]);
 }
 

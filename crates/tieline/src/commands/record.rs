@@ -100,8 +100,8 @@ impl Record {
         let control = self.control.live(key, user_key)?;
         let knowledge = knowledge::of(config, &caller)?;
         let mut pseudonyms = self.pseudonyms()?;
-        for quirks in config.quirks.values() {
-            pseudonyms = pseudonyms.keeping_sentence(&quirks.invalid_key.text);
+        for invalid_key in config.quirks.values().filter_map(|quirks| quirks.invalid_key.as_ref()) {
+            pseudonyms = pseudonyms.keeping_sentence(&invalid_key.text);
         }
         let upstream = config.upstreams.get(&knowledge.upstream);
         let fields = upstream.map(|one| one.dialect.fields_of_number(&one.rules.ids));

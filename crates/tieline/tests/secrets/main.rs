@@ -9,6 +9,7 @@ mod common;
 
 mod control;
 mod echo;
+mod paths;
 mod start;
 mod voiso;
 mod vonage;

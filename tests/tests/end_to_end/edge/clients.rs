@@ -149,7 +149,7 @@ async fn a_404_names_its_caller_and_documented_legacy_paths_are_counted_by_calle
     }
     // Keys in the path, and one that nobody has.
     for (path, header) in [
-        (format!("/api/v1/{key}/agents_status.json"), "accept: */*"),
+        (format!("/api/v1/{key}/sendsms.json"), "accept: */*"),
         ("/api/v2/cdr/queues".to_owned(), "authorization: Bearer nobodys"),
         ("/api/v1/nobodys/balance".to_owned(), "accept: */*"),
     ] {
@@ -159,12 +159,12 @@ async fn a_404_names_its_caller_and_documented_legacy_paths_are_counted_by_calle
         assert_eq!(answer.verdict(), "404 not_found");
     }
     let expected = json!({
-        "/api/numbers/v1/numbers": 1, "/api/v1/{key}/agents_status": 1, "/api/v2/cdr": 2,
+        "/api/numbers/v1/numbers": 1, "/api/v1/{key}/sendsms": 1, "/api/v2/cdr": 2,
     });
     assert_eq!(paths().await, expected);
     for (caller, path, count) in [
         ("crm", "/api/v2/cdr", 2),
-        ("crm", "/api/v1/{key}/agents_status", 1),
+        ("crm", "/api/v1/{key}/sendsms", 1),
         ("none", "/api/v2/cdr/queues", 1),
         ("none", "/api/v1/{key}/balance", 1),
     ] {

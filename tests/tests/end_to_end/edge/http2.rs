@@ -462,6 +462,10 @@ async fn b10_abandoned_streams_are_cancelled_and_the_others_are_whole() {
     until(&open, 1).await;
     // It has said that it goes, and still gets what it asked for before.
     client.say(&get(5, "/openapi.json")).await.unwrap();
+    // The description is larger than a window.
+    for stream in [0, 5] {
+        client.say(&frame(WINDOW_UPDATE, 0, stream, &0x000F_0000_u32.to_be_bytes())).await.unwrap();
+    }
     let goaway = [0_u32.to_be_bytes(), 0_u32.to_be_bytes()].concat();
     client.say(&frame(GOAWAY, 0, 0, &goaway)).await.unwrap();
     assert_eq!(client.outcome(5).await.unwrap().status(), 200);

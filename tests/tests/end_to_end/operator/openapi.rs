@@ -11,7 +11,23 @@ use serde_json::{Value, json};
 use simulator::{Faults, Settings};
 use tests::{Answer, Front, LEGACY_KEY, V1_USERS, World, failing, users, vonage};
 
-const ENDPOINTS: [&str; 4] = ["v1_users", "v2_cdr_deleted_agents", "v2_cdr_teams", "v3_cdr_users"];
+const ENDPOINTS: [&str; 7] = [
+    "v1_agents_status",
+    "v1_click2call",
+    "v1_users",
+    "v2_cdr_deleted_agents",
+    "v2_cdr_teams",
+    "v3_cdr_users",
+    "v3_sms_templates",
+];
+
+/// The path that places calls.
+const CALLS: &str = "/api/v1/{key}/click2call";
+
+const TEMPLATES: &str = "/api/v3/messages/sms/templates";
+
+/// Paths that have the key in them.
+const KEYED: [&str; 1] = ["/api/v1/{key}/agents_status"];
 
 const PATHS: [&str; 5] = [
     V1_USERS,
@@ -119,14 +135,23 @@ async fn every_list_of_a_running_world_fits_under_every_quirk() {
                     has_headers(&document, path, &answer);
                 }
             }
+            for path in KEYED {
+                let answer = world.front.get_with(&path.replace("{key}", LEGACY_KEY), &[]).await;
+                assert_eq!(answer.status, 200, "{path}");
+                let id = document["paths"][path]["get"]["operationId"].as_str().unwrap();
+                fits(&schema(&document, id), &answer.json(), path);
+                has_headers(&document, path, &answer);
+            }
             let one = world.get(V1_USERS).await.text();
             let id = one.split("\"id\":").nth(1).unwrap().split(',').next().unwrap().to_owned();
             let answer = world.get(&format!("{V1_USERS}?id={id}")).await;
             fits(&schema(&document, "v1_users"), &answer.json(), "one user");
         }
+        let document = document(&voiso.front).await;
+        let answer = voiso.get(&format!("{TEMPLATES}?page=2")).await;
+        fits(&schema(&document, "v3_sms_templates"), &answer.json(), "templates");
         // The vendor's own legacy API gives this answer, too.
         if rest.is_empty() {
-            let document = document(&voiso.front).await;
             for path in PATHS {
                 let answer = voiso.legacy(path).await;
                 let id = document["paths"][path]["get"]["operationId"].as_str().unwrap();
@@ -269,8 +294,11 @@ async fn the_description_needs_no_key_and_may_be_kept() {
         ("405 method_not_allowed".into(), "GET, HEAD".into())
     );
     assert_eq!(front.get_with("/openapi.json/", &[]).await.verdict(), "404 not_found");
+    // `crm` is also a parameter of a call.
+    let config = tests::config_text("127.0.0.1:9", "", "").replace("\"crm\"", "\"a-caller\"");
+    let front = Front::start(&config).await;
     let text = front.get_with("/openapi.json?key=x", &[]).await.text();
-    assert!(!text.contains("crm") && !text.contains("sha256") && !text.contains("127.0.0.1"));
+    assert!(!text.contains("a-caller") && !text.contains("sha256") && !text.contains("127.0.0.1"));
 }
 
 #[tokio::test]
@@ -292,11 +320,13 @@ async fn the_document_is_openapi_3_1_by_its_structure() {
             (&json!("query"), &json!("key"))
         );
         let paths = document["paths"].as_object().unwrap();
-        assert_eq!(paths.keys().map(String::as_str).collect::<BTreeSet<_>>(), PATHS.into());
+        let all: BTreeSet<&str> =
+            PATHS.into_iter().chain(KEYED).chain([TEMPLATES, CALLS]).collect();
+        assert_eq!(paths.keys().map(String::as_str).collect::<BTreeSet<_>>(), all);
         let mut ids = BTreeSet::new();
         for (path, item) in paths {
             assert!(path.starts_with('/'));
-            only(item, &["get", "head"]);
+            only(item, if path == CALLS { &["get", "post"] } else { &["get", "head"] });
             for (method, operation) in item.as_object().unwrap() {
                 let id = operation["operationId"].as_str().unwrap();
                 assert!(ids.insert(id.to_owned()), "{id} stands twice");
@@ -314,18 +344,28 @@ async fn the_document_is_openapi_3_1_by_its_structure() {
 }
 
 fn operation_is_whole(path: &str, method: &str, operation: &Value) {
-    only(operation, &["operationId", "summary", "deprecated", "parameters", "responses"]);
+    let members = ["operationId", "summary", "deprecated", "parameters", "responses", "security"];
+    let with_body = [&members[..], &["requestBody"]].concat();
+    only(operation, if method == "post" { &with_body } else { &members });
+    let is_keyed = |path: &str| KEYED.contains(&path) || path == CALLS;
+    assert_eq!(operation.get("security") == Some(&json!([])), is_keyed(path), "{path}");
     let mut names = BTreeSet::new();
     for parameter in operation["parameters"].as_array().unwrap() {
         only(parameter, &["name", "in", "required", "description", "schema"]);
         let place = parameter["in"].as_str().unwrap();
-        assert!(["query", "header"].contains(&place));
+        assert!(["query", "header", "path"].contains(&place));
+        assert_eq!(parameter["required"], place == "path");
         assert!(names.insert((place, parameter["name"].as_str().unwrap())), "{path}: {parameter}");
         jsonschema::draft202012::new(&parameter["schema"]).unwrap();
     }
+    assert_eq!(names.contains(&("path", "key")), is_keyed(path), "{path}");
     let filters = names.iter().filter(|(place, _)| *place == "query").count();
     let wanted = if path.ends_with("v1/users") {
         16
+    } else if path == TEMPLATES {
+        2
+    } else if path == CALLS {
+        5
     } else if path.contains("v3") {
         14
     } else {
@@ -337,7 +377,11 @@ fn operation_is_whole(path: &str, method: &str, operation: &Value) {
         assert!((200..600).contains(&number));
         only(response, &["description", "headers", "content"]);
         assert!(response["description"].as_str().unwrap().ends_with('.'));
-        assert_eq!(response["content"].is_object(), method == "get" && number != 304, "{path}");
+        assert_eq!(
+            response["content"].is_object(),
+            method != "head" && number != 304 && number != 204,
+            "{path}"
+        );
     }
 }
 

@@ -71,6 +71,33 @@ pub(super) fn of(field: FieldId) -> FieldLoss {
             "v4's channel_profiles: the type by a dictionary of slugs, the value only where the \
              identifier is a number; v4's channel name may carry the number, v1's did not.",
         ),
+        FieldId::Status => row(
+            Is::Dictionary,
+            Code::NamesDiffer,
+            "v4's status word for word, in lower case or with a capital: the legacy words are documented, of \
+             v4's only `available` is, so that the others are the same is unconfirmed.",
+        ),
+        FieldId::CallId => row(
+            Is::Renamed,
+            Code::OtherPlace,
+            "The id in v4's answer, at call.id or id as a public client reads it; that it is the id of call \
+             records is not documented.",
+        ),
+        FieldId::TemplateId => row(
+            Is::Exact,
+            Code::SameValue,
+            "The number of v4's canned message; that it is the legacy number is not documented.",
+        ),
+        FieldId::TemplateName | FieldId::TemplateBody => row(
+            Is::Exact,
+            Code::SameValue,
+            "The same text, of canned messages whose channels hold sms.",
+        ),
+        FieldId::TemplateTeams => row(
+            Is::Renamed,
+            Code::OtherPlace,
+            "v4's teams of the canned message, with id and name.",
+        ),
         FieldId::DeletedUserId => row(
             Is::Derived,
             Code::VanishedUsersMissing,

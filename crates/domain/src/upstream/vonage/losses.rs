@@ -80,6 +80,24 @@ pub(super) fn of(field: FieldId) -> FieldLoss {
         FieldId::Channels => {
             row(Is::Unavailable, Code::NoSuchField, "Vonage lists no channels per user.")
         }
+        FieldId::Status => row(
+            Is::Unavailable,
+            Code::NoSuchField,
+            "Vonage's user records have no presence; always null.",
+        ),
+        FieldId::CallId => row(
+            Is::Unavailable,
+            Code::NoSuchField,
+            "The User Admin API places no calls; the configuration refuses effects over it.",
+        ),
+        FieldId::TemplateId
+        | FieldId::TemplateName
+        | FieldId::TemplateBody
+        | FieldId::TemplateTeams => row(
+            Is::Unavailable,
+            Code::NoSuchField,
+            "Vonage has no list of message templates; the endpoint answers that it is not offered.",
+        ),
         FieldId::DeletedUserId => row(
             Is::Derived,
             Code::VanishedUsersMissing,

@@ -15,7 +15,7 @@ fn target(listing: &Listing, window: Window) -> String {
 
 fn item(id: &str) -> Item<'static> {
     let shown = Named { id: Id::Text(Cow::Borrowed("")), name: None };
-    Item { key: id::key(id), id: Cow::Owned(id.to_owned()), shown, level: None }
+    Item { key: id::key(id), id: Cow::Owned(id.to_owned()), shown, level: None, message: None }
 }
 
 #[test]

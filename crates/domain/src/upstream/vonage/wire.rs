@@ -152,7 +152,7 @@ impl<'a> User<'a> {
             return Listed::Other(key);
         }
         let shown = Named { id: Id::Text(Cow::Borrowed("")), name: None };
-        Listed::Item(Item { key, id: wire.id.0, shown, level: None })
+        Listed::Item(Item { key, id: wire.id.0, shown, level: None, message: None })
     }
 
     /// As a user with the joined data; `None` where there is no legacy number.
@@ -209,6 +209,8 @@ impl<'a> User<'a> {
                 EmployeeIdField::SsoExternalId => loose(wire.sso_external_id),
                 EmployeeIdField::AgentDisplayId => display_id,
             },
+            status: None,
+            own_id: std::borrow::Cow::Borrowed(""),
             channels: Vec::new(),
         })
     }
@@ -332,7 +334,13 @@ impl<'a> Group<'a> {
             Some(number) => Id::Number(number),
             None => Id::Text(group.display_id.0),
         };
-        Item { key, id: group.id.0, shown: Named { id, name: text(group.name) }, level: None }
+        Item {
+            key,
+            id: group.id.0,
+            shown: Named { id, name: text(group.name) },
+            level: None,
+            message: None,
+        }
     }
 
     /// As a team that a user supervises; only the permission to edit it shows that.
@@ -349,7 +357,7 @@ impl<'a> Skill<'a> {
         let skill = self.0;
         let (key, level) = (key(&skill.id.0), skill.level.and_then(|level| level.0));
         let shown = Named { id: Id::Text(Cow::Borrowed("")), name: text(skill.name) };
-        Item { key, id: skill.id.0, shown, level }
+        Item { key, id: skill.id.0, shown, level, message: None }
     }
 }
 
@@ -362,7 +370,13 @@ impl<'a> CallbackNumber<'a> {
             CallerIdField::Number => loose(number.number),
         };
         let id = Cow::Owned(lower(&number.id.0).into_owned());
-        Item { key, id, shown: Named { id: Id::Text(Cow::Borrowed("")), name }, level: None }
+        Item {
+            key,
+            id,
+            shown: Named { id: Id::Text(Cow::Borrowed("")), name },
+            level: None,
+            message: None,
+        }
     }
 }
 
@@ -371,7 +385,7 @@ impl<'a> Member<'a> {
         let member = self.0;
         let (key, level) = (key(&member.id.0), member.level.and_then(|level| level.0));
         let shown = Named { id: Id::Text(Cow::Borrowed("")), name: None };
-        Item { key, id: member.id.0, shown, level }
+        Item { key, id: member.id.0, shown, level, message: None }
     }
 }
 
@@ -384,7 +398,7 @@ impl<'a> Queue<'a> {
             return Listed::Other(key);
         }
         let shown = Named { id: Id::Text(Cow::Borrowed("")), name: text(queue.name) };
-        Listed::Item(Item { key, id: queue.id.0, shown, level: None })
+        Listed::Item(Item { key, id: queue.id.0, shown, level: None, message: None })
     }
 }
 

@@ -7,13 +7,14 @@
 pub(crate) mod sweeps;
 
 use domain::id::Number;
-use domain::legacy::{Endpoint, EntryRecord, Lists, Planned};
+use domain::legacy::{Counts, Endpoint, EntryRecord, Lists, Planned, TemplateRecord};
 use domain::listing::{Item, Listing, Which};
 use domain::page::{Page, View};
 use domain::params::Params;
 use domain::plan::{GroupName, Groups, Resolved};
 use domain::quirks::Quirks;
 use domain::related::{Needs, Related};
+use domain::slice::Slice;
 use domain::sweep::Window;
 use domain::teams::{self, TeamsOfUsers};
 use domain::upstream::{Context, Dialect, PageError, Rules, Shortcut};
@@ -21,6 +22,9 @@ use domain::visibility::Visibility;
 
 /// The pages of a listing; `None` where the upstream answers 404.
 pub(crate) type Upstream<'a> = &'a dyn Fn(&Listing) -> Option<Vec<Vec<u8>>>;
+
+/// The target of a list that the vendor does not have.
+pub(crate) const NOT_OFFERED: &str = "not offered";
 
 /// Follow-ups may depend on follow-ups, but not for long.
 pub(crate) const ROUNDS_MAX: usize = 4;
@@ -46,10 +50,11 @@ pub(crate) struct Answer {
 
 impl Call<'_> {
     pub(crate) fn answer(self, upstream: Upstream<'_>) -> Answer {
-        let mut run = Run { call: self, upstream, targets: Vec::new() };
+        let mut run = Run { call: self, upstream, targets: Vec::new(), counts: None };
         let records = run.records();
         let body = records.map(|(bytes, rows)| {
-            let (open, close) = self.endpoint.envelope(self.quirks, rows);
+            let counts = run.counts.unwrap_or(rows.into());
+            let (open, close) = self.endpoint.envelope(self.quirks, counts);
             let bytes = String::from_utf8(bytes).unwrap();
             // Every record begins with a comma.
             format!("{open}{}{close}", bytes.get(1..).unwrap_or_default())
@@ -62,6 +67,8 @@ struct Run<'a> {
     call: Call<'a>,
     upstream: Upstream<'a>,
     targets: Vec<String>,
+    /// Of an endpoint that has pages.
+    counts: Option<Counts>,
 }
 
 type Records = Result<(Vec<u8>, u64), PageError>;
@@ -74,7 +81,7 @@ impl Run<'_> {
             return self.nobody();
         };
         let which = match lists {
-            Lists::Users(_) | Lists::Teams(_) => Which::Live,
+            Lists::Users(_) | Lists::Teams(_) | Lists::Templates(_) | Lists::Call(_) => Which::Live,
             Lists::DeletedUsers(_) => Which::Deleted,
         };
         let all = Listing::Users(which);
@@ -88,10 +95,13 @@ impl Run<'_> {
             Shortcut::Listing(listing) => listing,
             Shortcut::Nobody => return self.nobody(),
         };
-        if let Lists::Teams(record) = lists {
-            return self.teams(record);
+        match lists {
+            Lists::Teams(record) => return self.teams(record),
+            Lists::Templates(record) => return self.templates(record, plan.slice.unwrap()),
+            Lists::Call(_) => panic!("a call is no list"),
+            Lists::Users(_) | Lists::DeletedUsers(_) => {}
         }
-        let records = matches!(lists, Lists::Users(_));
+        let records = matches!(lists, Lists::Users(record) if record.needs_other_lists());
         let related = self.related(Needs { records, teams: visibility.needs_teams() })?;
         let view = View { lists, quirks, filter: &plan.filter, visibility };
         let (mut bytes, mut shown) = (Vec::new(), 0);
@@ -122,6 +132,19 @@ impl Run<'_> {
             groups.extend(self.page(all, &body, &related).read_groups(visibility, &mut |_| {})?.1);
         }
         Ok(groups.ids(group))
+    }
+
+    fn templates(&mut self, record: TemplateRecord, slice: Slice) -> Records {
+        if !self.call.dialect.has(&Listing::Messages) {
+            self.targets.push(NOT_OFFERED.to_owned());
+            return Ok((Vec::new(), 0));
+        }
+        let messages = self.items(&Listing::Messages)?.unwrap();
+        let Call { visibility, rules, .. } = self.call;
+        let page =
+            record.page(&messages, slice, visibility, &|id| teams::number(id, rules)).unwrap();
+        self.counts = Some(Counts { rows: page.rows, total: page.total, page: slice.page });
+        Ok((page.bytes, page.rows))
     }
 
     fn teams(&mut self, record: EntryRecord) -> Records {

@@ -22,7 +22,7 @@ pub(crate) fn page_with(ids: impl IntoIterator<Item = u64>, total: u64) -> Rows 
     for id in ids {
         rows.bytes.extend_from_slice(format!(",{id}").as_bytes());
         let shown = Named { id: Id::Number(id), name: None };
-        rows.push_item(Item { key: id, id: "".into(), shown, level: None });
+        rows.push_item(Item { key: id, id: "".into(), shown, level: None, message: None });
     }
     rows
 }

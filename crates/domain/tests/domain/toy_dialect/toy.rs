@@ -72,7 +72,13 @@ impl Dialect for Toy {
             | FieldId::Skills
             | FieldId::Queues
             | FieldId::EmployeeId
-            | FieldId::Channels => {
+            | FieldId::Channels
+            | FieldId::CallId
+            | FieldId::TemplateId
+            | FieldId::TemplateName
+            | FieldId::TemplateBody
+            | FieldId::TemplateTeams
+            | FieldId::Status => {
                 FieldLoss::new(Status::Unavailable, LossCode::NoSuchField, "The toy has none.")
             }
         }
@@ -123,6 +129,8 @@ impl Dialect for Toy {
                 skills: Vec::new(),
                 queues: Vec::new(),
                 employee_id: None,
+                status: None,
+                own_id: std::borrow::Cow::Borrowed(""),
                 channels: Vec::new(),
                 state: State::Live,
             }));

@@ -20,6 +20,7 @@ const NOT_KEPT: Freshness = Freshness {
     fresh_for: Duration::ZERO,
     stale_if_error: Duration::ZERO,
     misses_fresh_for: Duration::from_secs(5),
+    own_fresh_for_max: Duration::ZERO,
 };
 const KEPT: Freshness = Freshness {
     fresh_for: Duration::from_secs(60),
@@ -33,7 +34,7 @@ const READINGS: usize = 100;
 fn question(query: &str) -> Question {
     let endpoint = endpoint_at("/api/user_management/v1/users").unwrap();
     match endpoint.plan(Params::parse(query), &Quirks::default()) {
-        Planned::Ask(plan) => Question::new(endpoint.name(), plan.filter),
+        Planned::Ask(plan) => Question::new(endpoint.name(), &plan, None),
         Planned::Nobody { .. } => unreachable!("{query}"),
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 pub(super) fn list(schema: &Schema, record: &str) -> Value {
     let record = json!({ "$ref": format!("#/components/schemas/{record}") });
     let records = json!({ "type": "array", "items": record });
-    match schema.envelope.members() {
+    match schema.members {
         [] => records,
         members => around(members, &record, &records),
     }

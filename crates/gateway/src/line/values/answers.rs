@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::legacy::Lists;
 use domain::listing::{Listing, Which};
-use domain::plan::{GroupName, Resolved, UserFilter};
+use domain::plan::{GroupName, Plan, Resolved};
 use domain::sweep::Story;
 use domain::upstream::Shortcut;
 use serde::{Deserialize, Serialize};
@@ -54,12 +54,14 @@ impl SharedAnswers {
         if !self.is_list(call) {
             return None;
         }
-        let fresh_for = if call.wants_fresh { Duration::ZERO } else { self.fresh_for };
+        // Some endpoints have a freshness of their own.
+        let kept_for = call.quirks.fresh_for.map_or(self.fresh_for, |own| own.0);
+        let fresh_for = if call.wants_fresh { Duration::ZERO } else { kept_for };
         Some(Box::new(Asked {
             values: Arc::clone(&self.values),
-            words: words(call.endpoint.name(), &call.plan.filter),
+            words: words(call.endpoint.name(), &call.plan),
             fresh_for,
-            keep_for: self.fresh_for,
+            keep_for: kept_for,
         }))
     }
 
@@ -76,8 +78,9 @@ impl SharedAnswers {
 }
 
 /// The words that tell a question from every other one.
-fn words(endpoint: &str, filter: &UserFilter<GroupName>) -> String {
-    format!("{endpoint} {filter:?}")
+fn words(endpoint: &str, plan: &Plan<GroupName>) -> String {
+    let Plan { filter, slice, .. } = plan;
+    format!("{endpoint} {filter:?} {slice:?}")
 }
 
 impl Asked {
@@ -257,10 +260,13 @@ sees = "everything"
             ("/api/v3/cdr/users", ""),
             ("/api/v3/cdr/users", "name=7"),
             ("/api/v2/cdr/teams", ""),
+            ("/api/v3/messages/sms/templates", ""),
+            ("/api/v3/messages/sms/templates", "page=2"),
+            ("/api/v3/messages/sms/templates", "page=2&limit=10"),
         ];
         let words = asked.map(|(path, query)| {
             let Call { endpoint, plan, .. } = call(path, query);
-            words(endpoint.name(), &plan.filter)
+            words(endpoint.name(), &plan)
         });
         let different: std::collections::BTreeSet<_> = words.iter().collect();
         assert_eq!(different.len(), words.len(), "{words:?}");

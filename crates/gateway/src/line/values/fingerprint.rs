@@ -17,8 +17,17 @@ pub(super) fn of(config: &Config, caller: &Caller, upstream: &Upstream) -> [u8; 
     // Another version may read or render in another way.
     print.add("version", env!("CARGO_PKG_VERSION"));
     of_upstream(&mut print, upstream);
-    let Caller { name: _, digest: _, upstream: _, key: _, sees, explain: _, control_percent: _ } =
-        caller;
+    // What a caller may do beside reading shapes nothing that it reads.
+    let Caller {
+        name: _,
+        digest: _,
+        upstream: _,
+        key: _,
+        sees,
+        explain: _,
+        control_percent: _,
+        effects: _,
+    } = caller;
     print.add("sees", format!("{sees:?}"));
     for (endpoint, quirks) in &config.quirks {
         print.add("endpoint", endpoint);

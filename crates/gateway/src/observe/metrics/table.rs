@@ -52,6 +52,12 @@ pub const METRICS: &[Metric] = &[
         "Lists answered, by where they came from: read, shared, hit, stale.",
     ),
     row(
+        "tieline_calls_total",
+        Kind::Counter,
+        &["outcome"],
+        "Calls that callers wanted placed: placed, placed_without_id, not_placed, unknown.",
+    ),
+    row(
         "tieline_fidelity_notes_total",
         Kind::Counter,
         &["endpoint", "note"],

@@ -157,6 +157,8 @@ struct CallerReport {
 #[derive(Debug)]
 struct Findings {
     survey: Survey,
+    /// The scope that calls need, where the caller may place some.
+    call_scope: Option<&'static str>,
     dialect: &'static dyn Dialect,
     fails_on_odd_ids: bool,
     read: UsersRead,
@@ -208,8 +210,8 @@ impl Report {
 
 impl Findings {
     async fn of(caller: &Surveyed, config: &Config) -> Result<Self, Unread> {
-        // The first endpoint's dictionaries stand for all.
-        let quirks = config.quirks.values().next().cloned().unwrap_or_default();
+        // The dictionaries of the one endpoint stand for all.
+        let quirks = config.quirks.get("v1_users").cloned().unwrap_or_default();
         let settings = caller.settings();
         let policy = settings.rules.ids.clone();
         let fails_on_odd_ids = matches!(policy, IdPolicy::Fail);
@@ -221,6 +223,7 @@ impl Findings {
         let took = started.elapsed();
         let teams = Teams::of(caller, deadline).await;
         Ok(Findings {
+            call_scope: caller.call_scope(),
             dialect: settings.dialect,
             per_minute: settings.requests_per_minute_max,
             read,
@@ -379,6 +382,12 @@ impl fmt::Display for Findings {
                 writeln!(f, "  {name}      accepted, scopes {scope} and {of_teams}")?;
             }
             _ => writeln!(f, "  {name}      accepted, scope {scope}")?,
+        }
+        if let Some(scope) = self.call_scope {
+            writeln!(
+                f,
+                "  calls         need the scope {scope} as well; none is placed to try it"
+            )?;
         }
         writeln!(
             f,

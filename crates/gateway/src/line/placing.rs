@@ -1,0 +1,164 @@
+//! Placing a call: one POST on a connection of its own, and never a second one. Whatever breaks behind its first
+//! byte leaves it unknown whether the call was placed, and is told so.
+//!
+//! Must never retry, share, keep or follow anything.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::call::{CallRefusal, CallRequest};
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Request, StatusCode};
+use limits::Outcome;
+use tokio::time::{Instant, timeout_at};
+use transport::body::{self, Body};
+use transport::client::{ClientError, StreamClient};
+use transport::retry_after;
+
+use super::credential::Credential;
+use super::key::{Key, KeyState};
+use super::pace::Pace;
+use super::pause::Pause;
+use super::upstream::Upstream;
+use crate::error::{Error, RETRY_AFTER_DEFAULT};
+use crate::layer::call::Behalf;
+
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("tieline/", env!("CARGO_PKG_VERSION")));
+
+/// An answer to a call is a few lines.
+const ANSWER_BYTES_MAX: usize = 64 << 10;
+
+/// See the module.
+pub(crate) struct Placing {
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) credential: Arc<Credential>,
+    pub(crate) key: Arc<Key>,
+    pub(crate) pause: Arc<Pause>,
+    pub(crate) pace: Option<Arc<Pace>>,
+    /// It keeps no connection: one that was used before may be closed already, and then nobody could say whether
+    /// the call was read.
+    pub(crate) client: StreamClient,
+}
+
+/// A call that was placed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Placed {
+    /// Its id, if the upstream gave one.
+    pub(crate) id: Option<String>,
+}
+
+impl Placing {
+    /// Sends the request once, and says what became of it.
+    pub(crate) async fn place(
+        &self,
+        request: CallRequest,
+        behalf: &Behalf,
+        deadline: Instant,
+    ) -> Result<Placed, Error> {
+        let upstream = &self.upstream;
+        self.pause.wait(deadline).await.map_err(Error::limited)?;
+        if let Some(pace) = &self.pace {
+            pace.wait(deadline).await.map_err(Error::limited)?;
+        }
+        let permit = timeout_at(deadline, upstream.permits.acquire()).await;
+        let _permit = permit.map_err(|_| Error::Deadline)?.map_err(|_| Error::Overloaded)?;
+        let authorization = self.credential.get(behalf, deadline, None).await?;
+        let request = self.request(request, authorization, behalf)?;
+        let entry = upstream.breaker.enter();
+        let entry = entry.map_err(|retry_after| Error::BreakerOpen { retry_after })?;
+        behalf.account.note_upstream_call();
+        let until = (Instant::now() + upstream.settings.attempt_timeout).min(deadline);
+        // From here on it may have been placed, whatever happens.
+        let sent = timeout_at(until, self.sent(request)).await;
+        let sent = sent.unwrap_or(Err(Error::CallUnknown));
+        entry.end(match &sent {
+            Ok(_) => Outcome::Worked,
+            Err(Error::CallUnknown) | Err(Error::Exchange(_)) => Outcome::Failed,
+            Err(_) => Outcome::Alive,
+        });
+        sent
+    }
+
+    fn request(
+        &self,
+        request: CallRequest,
+        authorization: HeaderValue,
+        behalf: &Behalf,
+    ) -> Result<Request<Body>, Error> {
+        let base = self.upstream.base.as_ref().ok_or(Error::Internal)?;
+        let target = PathAndQuery::from_static(request.target);
+        let uri = base.uri(&target).ok_or(Error::Internal)?;
+        let mut outgoing = Request::new(body::full(request.body));
+        *outgoing.method_mut() = http::Method::POST;
+        *outgoing.uri_mut() = uri;
+        let headers = outgoing.headers_mut();
+        headers.insert(HOST, base.host().clone());
+        headers.insert(AUTHORIZATION, authorization);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        headers.insert(USER_AGENT, AGENT);
+        if let Some(origin) = &behalf.origin {
+            origin.pass_on(&origin.trace, outgoing.headers_mut());
+        }
+        Ok(outgoing)
+    }
+
+    async fn sent(&self, request: Request<Body>) -> Result<Placed, Error> {
+        let upstream = &self.upstream;
+        let answer = self.client.send(request, None).await;
+        let outcome = answer.as_ref().map_or_else(
+            |error| Error::Exchange(*error).slug().to_owned(),
+            |answer| answer.status().as_str().to_owned(),
+        );
+        self.credential.metrics.attempt(&upstream.attempts, &outcome);
+        let (head, body) = answer.map_err(unsent)?.into_parts();
+        let wait = retry_after(&head.headers);
+        // The status says what became of the call; a body that breaks off behind it changes nothing.
+        let settings = &upstream.settings;
+        let body = body::collect(body, ANSWER_BYTES_MAX, settings.attempt_timeout).await;
+        let body = body.unwrap_or_default();
+        let dialect = upstream.dialect;
+        match head.status {
+            status if status.is_success() => Ok(Placed { id: dialect.call_id(&body) }),
+            StatusCode::UNAUTHORIZED => {
+                self.key.note_refusal(KeyState::Refused);
+                Err(Error::MappedKeyRefused)
+            }
+            // The key may lack this scope alone.
+            StatusCode::FORBIDDEN => {
+                Err(Error::Forbidden { scope: dialect.call_scope().unwrap_or_default() })
+            }
+            StatusCode::TOO_MANY_REQUESTS => {
+                let retry_after = wait.unwrap_or(RETRY_AFTER_DEFAULT);
+                let most: Duration = settings.retry_after_max;
+                self.pause.extend_for_all(retry_after.min(most));
+                Err(Error::RateLimited { retry_after: retry_after.min(most) })
+            }
+            StatusCode::UNPROCESSABLE_ENTITY => Err(match dialect.call_refusal(&body) {
+                CallRefusal::Agent => Error::AgentLoggedOff,
+                CallRefusal::Number => Error::BadNumber,
+                CallRefusal::Other => Error::RefusedCall { status: 422 },
+            }),
+            StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED => {
+                Err(Error::RefusedCall { status: head.status.as_u16() })
+            }
+            // Proxies answer so for a request that reached the server behind them, and 303 says that it was
+            // worked off.
+            status if status.is_server_error() || status == StatusCode::SEE_OTHER => {
+                Err(Error::CallUnknown)
+            }
+            status if status.is_redirection() => Err(Error::Redirect),
+            status if status.is_client_error() => {
+                Err(Error::RefusedCall { status: status.as_u16() })
+            }
+            _ => Err(Error::CallUnknown),
+        }
+    }
+}
+
+/// Whether anything of it may have been read decides what a broken exchange means.
+fn unsent(error: ClientError) -> Error {
+    if error.started() { Error::CallUnknown } else { Error::Exchange(error) }
+}
