@@ -59,6 +59,17 @@ failovers() {
     export COMMONS_MODE=cluster
     COMMONS_ADDRESSES=redis://${nodes[0]%@*},redis://${nodes[3]%@*},redis://${nodes[5]%@*}
     checked "$name, cluster" share
+    # As a user with the rights that docs/OPERATING.md names.
+    printf 'first\n' >"$work/password"
+    for index in 0 1 2 3 4 5; do
+        at=${nodes[$index]#*:}
+        ask_server "${at%@*}" ACL SETUSER tieline on '>first' resetkeys '~tieline:*' nocommands '+eval' '+evalsha' '+role' \
+            '+info' '+time' '+get' '+set' '+del' '+pttl' '+pexpire' '+hget' '+hset' '+hstrlen' '+zadd' '+zrem' '+zcard' \
+            '+zrange' '+zremrangebyscore' '+xadd' '+xrange' '+xrevrange' '+ping' '+cluster|slots' >/dev/null
+    done
+    export COMMONS_USER=tieline COMMONS_PASSWORD_FILE=$work/password
+    checked "$name, J34 cluster, few rights" share
+    unset COMMONS_USER COMMONS_PASSWORD_FILE
     # All slots of the owner move to another node while a replica asks.
     begun "$name, J31 slots move" watch 14
     until_ok 10 grep -q shared "$said"

@@ -89,6 +89,16 @@ async fn describe(found: &mut Examined, server: &mut Connection, mode: &Mode) {
         Err(Fault::Right) => found.missing_rights.push("ROLE"),
         Err(fault) => found.wrong.push(fault.text().to_owned()),
     }
+    // What a client of a cluster asks each node before anything else.
+    if *mode == Mode::Cluster {
+        let mut slots = redis::cmd("CLUSTER");
+        slots.arg("SLOTS");
+        for (right, command) in [("PING", redis::cmd("PING")), ("CLUSTER|SLOTS", slots)] {
+            if asked(server, command).await == Err(Fault::Right) {
+                found.missing_rights.push(right);
+            }
+        }
+    }
     for section in ["server", "memory"] {
         let mut command = redis::cmd("INFO");
         command.arg(section);

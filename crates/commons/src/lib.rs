@@ -14,7 +14,7 @@
 //!
 //! let commons = Commons::one();
 //! let pace = commons.pace(b"account 17", Rate::sustained(120, Duration::from_secs(15)));
-//! // A list of eight pages asks once.
+//! // Several places may be asked for at once.
 //! let ask = Ask::places(8, Instant::now() + Duration::from_secs(25));
 //! match commons.take(&pace, ask).await {
 //!     Taken::Places(places) => {

@@ -224,7 +224,7 @@ impl Inner {
     }
 
     async fn keep_connected(self: Arc<Self>, servers: Servers) {
-        let mut tries = 0;
+        let (mut tries, mut has_failed) = (0, false);
         loop {
             if self.live().connection.is_some() {
                 self.is_missing.notified().await;
@@ -238,13 +238,16 @@ impl Inner {
             match servers.connect().await {
                 Ok(connection) => {
                     let mut live = self.live();
-                    // At epoch 0 none was lost.
-                    live.returned = (live.epoch > 0).then(Instant::now);
+                    // At epoch 0 none was lost; but others may have lost theirs where the first tries failed.
+                    live.returned = (live.epoch > 0 || has_failed).then(Instant::now);
                     live.connection = Some(connection);
                     live.epoch += 1;
                     live.give_ups = 0;
                 }
-                Err(fault) => self.faults.note(fault),
+                Err(fault) => {
+                    has_failed = true;
+                    self.faults.note(fault);
+                }
             }
         }
     }

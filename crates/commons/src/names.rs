@@ -12,6 +12,8 @@ const FORMAT: &str = "1";
 pub(crate) struct Names {
     key: hmac::Key,
     prefix: String,
+    /// The tag of the roll: another secret is another roll.
+    roll: String,
 }
 
 /// What a name is for; two kinds never share a name.
@@ -22,12 +24,15 @@ pub(crate) enum About {
     Question,
     News,
     Member,
+    Roll,
 }
 
 impl Names {
     pub(crate) fn new(group: &str, secret: &[u8]) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
-        Names { key, prefix: format!("{group}:{FORMAT}:") }
+        let mut names = Names { key, prefix: format!("{group}:{FORMAT}:"), roll: String::new() };
+        names.roll = hex(&names.code(About::Roll, &[]));
+        names
     }
 
     /// The HMAC of some parts, each with its length before it.
@@ -42,6 +47,11 @@ impl Names {
         let mut code = [0; CODE];
         code.copy_from_slice(&context.sign().as_ref()[..CODE]);
         code
+    }
+
+    /// The key of one thing of the roll.
+    pub(crate) fn of_roll(&self, of: &str) -> String {
+        self.key(&self.roll, of)
     }
 
     /// The key of one thing below a tag. All keys with one tag are in one slot of a cluster.
@@ -71,6 +81,7 @@ mod tests {
         assert_ne!(code, Names::new("other", &[1; 32]).code(About::Question, &[b"ab", b"c"]));
         assert_ne!(code, Names::new("tieline", &[2; 32]).code(About::Question, &[b"ab", b"c"]));
         assert_eq!(names.key("00ff", "v"), "tieline:1:{00ff}:v");
+        assert_ne!(names.of_roll("m"), Names::new("tieline", &[2; 32]).of_roll("m"));
         assert_eq!(hex(&[0, 255, 26]), "00ff1a");
     }
 }

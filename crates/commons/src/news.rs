@@ -14,6 +14,8 @@ use crate::shapes::{News, Scope, ScopeInner};
 pub(crate) const LASTS_MAX: Duration = Duration::from_secs(3600);
 const PIECE: usize = 1 + 16 + 8 + 8;
 const CODE: usize = 16;
+/// The generation of a refusal that no server of values has counted yet.
+pub(crate) const UNKNOWN: u64 = 0;
 /// So many scopes that nobody here has asked about yet are remembered for their news.
 const STRANGERS_MAX: usize = 1024;
 
@@ -22,7 +24,7 @@ const STRANGERS_MAX: usize = 1024;
 pub(crate) struct Piece {
     pub(crate) scope: [u8; CODE],
     pub(crate) news: News,
-    /// What a refusal raised the generation to.
+    /// What a refusal raised the generation to, or [`UNKNOWN`].
     pub(crate) generation: u64,
 }
 
@@ -91,7 +93,10 @@ impl Scopes {
             News::Pause(lasts) => scope.0.pause(lasts.saturating_sub(age)),
             News::Refusal(lasts) => {
                 scope.0.refuse(lasts.saturating_sub(age), false);
-                scope.0.learn(piece.generation);
+                match piece.generation {
+                    UNKNOWN => scope.0.end_epoch(),
+                    generation => scope.0.learn(generation),
+                }
             }
         }
     }

@@ -37,13 +37,22 @@ pub(crate) struct Pending {
     /// How many refusals wait for a generation with this piece.
     pub(crate) refusals: u32,
     pub(crate) generation: Option<u64>,
+    /// Others heard of it, though without a generation.
+    pub(crate) is_heard: bool,
 }
 
 impl Outbox {
     /// Tells all replicas soon, in the background.
     pub(crate) fn put(&self, scope: Scope, news: News) {
         let refusals = u32::from(matches!(news, News::Refusal(_)));
-        self.add(Pending { scope, news, at: Instant::now(), refusals, generation: None });
+        self.add(Pending {
+            scope,
+            news,
+            at: Instant::now(),
+            refusals,
+            generation: None,
+            is_heard: false,
+        });
         self.has_more.notify_one();
     }
 
@@ -56,6 +65,7 @@ impl Outbox {
         };
         known.refusals += piece.refusals;
         known.generation = None;
+        known.is_heard &= piece.is_heard;
         // A pause is never shortened.
         if piece.ends() > known.ends() {
             (known.news, known.at) = (piece.news, piece.at);

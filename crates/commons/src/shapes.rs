@@ -47,7 +47,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// A request for places in a pace.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask {
-    /// How many places, at least one: a list of eight pages asks once.
+    /// How many places, at least one.
     pub want: u32,
     /// The last place must lie before this; otherwise none is taken. What no client waits for asks for now.
     pub deadline: Instant,
@@ -136,6 +136,11 @@ impl ScopeInner {
             state.generation = generation;
             state.epoch += 1;
         }
+    }
+
+    /// Whatever was kept counts no more, whichever generation that is.
+    pub(crate) fn end_epoch(&self) {
+        self.state().epoch += 1;
     }
 
     /// The generation that the server gave to some of this replica's own refusals, which have ended epochs already.

@@ -82,7 +82,8 @@ impl Share {
     ) -> Taken {
         let now = self.now();
         self.number = now + answer.ahead.min(law::HORIZON_MAX);
-        if !asked.only_look {
+        // Where nothing was taken the server has not stored that nothing was saved up.
+        if !asked.only_look && answer.is_taken {
             self.was_alone = false;
             self.own = None;
         }
@@ -104,13 +105,20 @@ impl Share {
         };
         let mut belt = self.belt;
         let held: Vec<u64> = waits
-            .into_iter()
-            .map(|wait| {
+            .iter()
+            .map(|&wait| {
                 let place = (now + wait).saturating_sub(burst).max(belt.unwrap_or(0));
                 belt = Some(place.saturating_add(interval));
                 place.saturating_sub(now).max(wait)
             })
             .collect();
+        let horizon = asked.horizon;
+        if let Some(late) =
+            held.iter().zip(&waits).find(|(held, wait)| held > wait && **held >= horizon)
+        {
+            // What the server gave is lost: order, never quota.
+            return Taken::Full(Duration::from_micros(*late.0));
+        }
         self.belt = belt;
         if is_settling {
             // What the belt moved back is told to the server, so that nobody else gets the same time.
@@ -126,7 +134,8 @@ impl Share {
         let law = self.law_alone(replicas);
         let asked = law::Ask { known: 0, ..self.asked(ask) };
         // All replicas begin to be alone at once, but not in step.
-        let first = || self.number.max(now) + rand::random_range(0..law.interval);
+        // Places that were held back lie behind the number.
+        let first = || self.number.max(self.known).max(now) + rand::random_range(0..law.interval);
         let next = self.own.unwrap_or_else(first);
         let (answer, store) = law.take(Some(next), now, asked);
         self.own = store.or(Some(next));
@@ -372,5 +381,51 @@ mod tests {
             let places = waits(share.shared(share.now(), asked, honest, returned, 4));
             assert_eq!(spaces(places), [10; 4], "{asked_alone}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_place_that_is_held_back_beyond_the_deadline_is_none() {
+        let honest = Answer { is_taken: true, first: 0, ahead: 0, was_reset: false };
+        let mut share = share(500, 0);
+        let returned = Some(Instant::now());
+        let mut taken = |seconds| {
+            let asked = share.asked(ask(1, seconds));
+            share.shared(share.now(), asked, honest, returned, 4)
+        };
+        // Two seconds apart: the third would lie at 4 s.
+        assert_eq!(waits(taken(3)), [0]);
+        assert_eq!(waits(taken(3)), [2_000]);
+        assert_eq!(taken(3), Taken::Full(Duration::from_secs(4)));
+        // It did not count.
+        assert_eq!(waits(taken(5)), [4_000]);
+        let mut background = share.asked(Ask::at_once());
+        background.known = 0;
+        assert!(matches!(
+            share.shared(share.now(), background, honest, returned, 4),
+            Taken::Full(_)
+        ));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn places_that_were_held_back_are_not_given_out_again_alone() {
+        let honest = Answer { is_taken: true, first: 0, ahead: 0, was_reset: false };
+        let mut share = share(100, 0);
+        let asked = share.asked(ask(5, 60));
+        share.shared(share.now(), asked, honest, Some(Instant::now()), 4);
+        // The last of them lies at 1.6 s.
+        assert!(waits(share.alone(4, ask(1, 60)))[0] >= 1_990);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_alone_says_so_until_places_were_taken() {
+        let mut share = share(10, 1_000);
+        share.alone(4, ask(1, 60));
+        let asked = share.asked(ask(1, 60));
+        let full = Answer { is_taken: false, first: 90_000_000, ahead: 0, was_reset: false };
+        share.shared(share.now(), asked, full, None, 4);
+        assert!(share.asked(ask(1, 60)).was_alone);
+        let taken = Answer { is_taken: true, first: 0, ahead: 0, was_reset: false };
+        share.shared(share.now(), asked, taken, None, 4);
+        assert!(!share.asked(ask(1, 60)).was_alone);
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::faults::Fault;
 use crate::link::Call;
 use crate::members::LISTED_MAX;
-use crate::news::{Piece, millis};
+use crate::news::{Piece, UNKNOWN, millis};
 use crate::roll::{Pending, SILENCE};
 use crate::scripts;
 use crate::shapes::News;
@@ -46,7 +46,9 @@ pub(crate) async fn keep(shared: Arc<Shared>) {
         // What the server does not take is told again with the next turn.
         for mut piece in shared.outbox.all() {
             let is_over = piece.refusals == 0 && piece.ends() <= Instant::now();
-            if !is_over && !told(&shared, &mut piece).await {
+            // A replica that is busy telling must not fall silent itself.
+            let is_due = Instant::now() >= next;
+            if !is_over && (is_due || !told(&shared, &mut piece).await) {
                 shared.outbox.add(piece);
             }
         }
@@ -56,7 +58,7 @@ pub(crate) async fn keep(shared: Arc<Shared>) {
 /// One turn of the roll.
 async fn turn(shared: &Shared, last: &mut String) {
     loop {
-        let keys = [shared.names.key("roll", "m"), shared.names.key("roll", "n")];
+        let keys = [shared.names.of_roll("m"), shared.names.of_roll("n")];
         let keys = keys.each_ref().map(String::as_str);
         let (silence, at_once) = (SILENCE.as_millis().to_string(), NEWS_AT_ONCE.to_string());
         let (own, before) = shared.members.written(&shared.names, &shared.replica);
@@ -96,7 +98,7 @@ async fn turn(shared: &Shared, last: &mut String) {
         }
     }
     if shared.values.breaker_is_open() {
-        let key = shared.names.key("roll", "v");
+        let key = shared.names.of_roll("v");
         let args = [&b"0"[..], b"0"];
         let values = &shared.values;
         let probe =
@@ -163,22 +165,36 @@ async fn told(shared: &Shared, piece: &mut Pending) -> bool {
             let values = &shared.values;
             let answer =
                 values.run(&scripts::TELL, &keys, &args, Call::in_background(budget)).await;
-            let Some(Value::Int(generation)) = answer else { return false };
-            let Ok(generation) = u64::try_from(generation) else { return false };
+            let generation = match answer {
+                Some(Value::Int(generation)) => u64::try_from(generation).ok(),
+                _ => None,
+            };
+            let Some(generation) = generation else {
+                // The servers of values may be away alone: the others hear of it all the same, once.
+                if !piece.is_heard {
+                    piece.is_heard = published(shared, piece, remaining, UNKNOWN).await;
+                }
+                return false;
+            };
             scope.0.settle(generation, piece.refusals);
             piece.refusals = 0;
             piece.generation = Some(generation);
             generation
         }
     };
-    let news = match news {
+    published(shared, piece, remaining, generation).await
+}
+
+/// Whether the stream that all replicas read has a piece.
+async fn published(shared: &Shared, piece: &Pending, remaining: Duration, generation: u64) -> bool {
+    let news = match piece.news {
         News::Pause(_) => News::Pause(remaining),
         News::Refusal(_) => News::Refusal(remaining),
     };
-    let written = Piece { scope: scope.0.code, news, generation }.written(&shared.names);
-    let key = shared.names.key("roll", "n");
+    let written = Piece { scope: piece.scope.0.code, news, generation }.written(&shared.names);
+    let key = shared.names.of_roll("n");
     let args = [&written[..], NEWS_MAX.as_bytes()];
-    let control = &shared.control;
+    let (control, budget) = (&shared.control, shared.budget * PATIENCE);
     control.run(&scripts::NEWS, &[&key], &args, Call::in_background(budget)).await.is_some()
 }
 
