@@ -7,28 +7,25 @@
 //!
 //! Layers never import each other; what passes between them stands in `layer/call.rs`.
 
+mod parts;
 mod start;
 
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use commons::Commons;
 use domain::legacy::Endpoint;
 use http::{Method, Request, Response};
 use http_body::Body as _;
-use limits::{Admission, Budget, CALLER_REPEATS_MIN, Lines, Queue, Share, Shed};
-use roster::{Roster, Scope};
+use limits::{Admission, Budget, CALLER_REPEATS_MIN, Lines, Queue, Shed};
+use roster::Scope;
 use settings::{BodyParameters, Config, Secret};
 use shadow::Shadow;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use tower::{Layer, ServiceBuilder};
 use transport::body::{self, Body};
-use transport::client::{Client, StreamClient};
 
-use crate::cache::answers::Answers;
-use crate::cache::pages::Pages;
 use crate::caller::{Caller, Callers};
 use crate::edge::{admit, cors, describe, openapi, rescue, shed, sunset, trace, untranslated};
 use crate::error::Error;
@@ -44,9 +41,7 @@ use crate::line::common::Common;
 use crate::line::credential;
 use crate::line::key::Key;
 use crate::line::lookup::GroupCache;
-use crate::line::pace::Pace;
 use crate::line::pause::Pause;
-use crate::line::upstream::Upstream;
 use crate::line::values::Values;
 use crate::line::values::answers::SharedAnswers;
 use crate::line::{Line, authorize, fail_fast, lookup, placing, retry, send, share};
@@ -54,11 +49,11 @@ use crate::list::{
     exchange, expected, fan_out, gather, plausible, relate, remember, teams, templates,
 };
 use crate::observe::metrics::Metrics;
-use crate::observe::spans::Exporter;
 use crate::passthrough::Passthrough;
 use crate::request::coding::Codings;
 use crate::request::credential::Credential;
 use crate::state::State;
+use parts::Parts;
 
 /// Everything that legacy clients reach.
 pub(crate) fn edge(state: &State) -> Stage<Request<Body>, Response<Body>> {
@@ -291,30 +286,6 @@ fn while_sent<G: Send + 'static>(
         return answer;
     }
     answer.map(|body| body::holding(body, place()))
-}
-
-/// What a line is built of.
-pub(crate) struct Parts<'a> {
-    pub(crate) config: &'a Config,
-    pub(crate) caller: &'a settings::Caller,
-    pub(crate) upstream: &'a Arc<Upstream>,
-    /// Connections of the caller's own.
-    pub(crate) client: Client,
-    /// Connections for calls that are placed.
-    pub(crate) placing: StreamClient,
-    /// Places for answers of the caller's own.
-    pub(crate) answers: Arc<Answers>,
-    /// The caller's own pages that may be unchanged when they are asked for again.
-    pub(crate) pages: Option<Arc<Pages>>,
-    /// What the caller's lists may hold.
-    pub(crate) share: Share,
-    pub(crate) roster: Option<Roster>,
-    /// At which pace the caller's requests are sent, where there is one.
-    pub(crate) pace: Option<Arc<Pace>>,
-    /// What replicas share, where there are several.
-    pub(crate) commons: Option<&'a Commons>,
-    pub(crate) metrics: &'a Metrics,
-    pub(crate) exporter: &'a Exporter,
 }
 
 /// One caller's line, from a plan to the upstream and back.

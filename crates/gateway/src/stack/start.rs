@@ -16,6 +16,7 @@ use transport::client::{
     Client, ClientSettings, Lookup, Reach, Resolver, ResolverSettings, StreamClient, StreamSettings,
 };
 
+use super::parts::Parts;
 use crate::cache::answers::{Answers, Freshness, MISSES_BYTES_MAX};
 use crate::cache::pages::Pages;
 use crate::caller::{Caller, Callers};
@@ -132,7 +133,7 @@ impl State {
             // A client, so a connection pool, of each caller's own.
             let client = Client::reaching(client, reaches.get(&caller.upstream)?);
             let (answers, pages) = kept(&config);
-            let line = super::line(super::Parts {
+            let line = super::line(Parts {
                 config: &config,
                 caller,
                 upstream,
