@@ -122,7 +122,7 @@ paces() {
     sleep 6
     for admin in "${admins[@]}"; do
         curl --silent --fail "http://$admin/readyz" >/dev/null || fail "not ready without its engine"
-        curl --silent "http://$admin/metrics" | grep -q '^tieline_commons_alone 1' || fail "not alone without its engine"
+        until_ok 3 sh -c "curl --silent http://$admin/metrics | grep -q '^tieline_commons_alone 1'"
     done
     server_at "$engine_port" "$1"
     engine_pid=$pid
