@@ -63,6 +63,8 @@ enum Command {
     Losses(commands::losses::Losses),
     /// Fill and copy the memory of deleted users
     Roster(commands::roster::RosterCommand),
+    /// Work with a configuration, offline
+    Config(commands::config::ConfigCommand),
     /// Work with legacy keys
     Key(commands::key::Key),
 }
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
         Command::Record(record) => record.run(log_format),
         Command::Losses(losses) => losses.run(),
         Command::Roster(roster) => roster.run(),
+        Command::Config(config) => config.run(),
         Command::Key(key) => key.run(),
     };
     log::finish();

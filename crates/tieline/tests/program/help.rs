@@ -15,6 +15,8 @@ const COMMANDS: &[&[&str]] = &[
     &["roster"],
     &["roster", "import"],
     &["roster", "export"],
+    &["config"],
+    &["config", "check"],
     &["key"],
     &["key", "digest"],
 ];
@@ -46,6 +48,7 @@ fn the_help_lists_every_command() {
         "simulate",
         "losses",
         "roster",
+        "config",
         "key",
     ] {
         assert!(text.contains(&format!("\n  {command} ")), "{command}: {text}");

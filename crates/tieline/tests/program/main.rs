@@ -6,6 +6,7 @@ mod common;
 mod check;
 mod churn;
 mod collector;
+mod config;
 mod demo;
 mod help;
 mod key;
