@@ -17,6 +17,8 @@ const COMMANDS: &[&[&str]] = &[
     &["roster", "export"],
     &["config"],
     &["config", "check"],
+    &["healthcheck"],
+    &["completions"],
     &["key"],
     &["key", "digest"],
 ];
@@ -49,6 +51,8 @@ fn the_help_lists_every_command() {
         "losses",
         "roster",
         "config",
+        "healthcheck",
+        "completions",
         "key",
     ] {
         assert!(text.contains(&format!("\n  {command} ")), "{command}: {text}");
