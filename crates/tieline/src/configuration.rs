@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use settings::{Config, ConfigError, Files, LogFormat};
+use settings::{Config, ConfigError, Files, LogFormat, Setting};
 
 use crate::failure::Failure;
 use crate::log;
@@ -34,6 +34,17 @@ pub(crate) fn load_or_input(file: &Path) -> Result<Config, Failure> {
 /// of a refused configuration too.
 pub(crate) fn read(file: &Path, files: &mut Files) -> Result<Config, ConfigError> {
     Config::load_watched(file, &environment(), files)
+}
+
+/// Every setting of a configuration, or of one on standard input.
+pub(crate) fn shown(file: &Path) -> Result<Vec<Setting>, Failure> {
+    let is_input = file == Path::new(INPUT);
+    let told = |what| Failure::configuration(format_args!("{}: {what}", file.display()));
+    let text = if is_input { input()? } else { settings::read_text(file).map_err(told)? };
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let name = file.display().to_string();
+    Config::shown(text.trim_start_matches('\u{feff}'), &name, folder, &environment())
+        .map_err(Failure::configuration)
 }
 
 /// The configuration on standard input. Its relative paths start at the working directory.

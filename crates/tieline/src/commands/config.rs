@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
-use crate::configuration::{CONFIG, INPUT, load_or_input};
+use crate::configuration::{CONFIG, INPUT, load_or_input, shown};
 use crate::failure::Failure;
 use crate::output;
 
@@ -29,6 +29,31 @@ Example:
 It reads the files and the variables that the configuration names, as the gateway would.
 Exit codes: 0 the gateway can use it, 78 bad configuration.")]
     Check(Which),
+    /// Show the value of every setting and where it comes from
+    #[command(after_help = "\
+Example:
+  tieline config show --config /etc/tieline/tieline.toml
+  tieline config show --config /etc/tieline/tieline.toml --format json
+
+A line is `NAME = VALUE  # ORIGIN`: FILE:LINE, a variable, or default. Words in brackets stand for what is
+worked out at the start, and {env NAME}, {file PATH} or {digest} for a secret.
+Exit codes: 0 shown, 78 bad configuration.")]
+    Show {
+        #[command(flatten)]
+        which: Which,
+        /// How it is shown
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+}
+
+/// How settings are shown.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// One line each
+    Text,
+    /// A list of objects
+    Json,
 }
 
 /// Which configuration is meant.
@@ -43,6 +68,7 @@ impl ConfigCommand {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         match self.command {
             Command::Check(which) => check(&which.config),
+            Command::Show { which, format } => show(&which.config, format),
         }
     }
 }
@@ -52,6 +78,20 @@ fn check(file: &Path) -> Result<ExitCode, Failure> {
     let (callers, upstreams) = (config.callers.len(), config.upstreams.len());
     let name = name(file);
     output::print(&format!("{name}: good; callers: {callers}, upstreams: {upstreams}\n"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(file: &Path, format: Format) -> Result<ExitCode, Failure> {
+    let settings = shown(file)?;
+    let text = match format {
+        Format::Text => settings.iter().map(|setting| format!("{setting}\n")).collect(),
+        Format::Json => {
+            let lines: Vec<String> =
+                settings.iter().map(|setting| setting.json().to_string()).collect();
+            format!("[{}]\n", lines.join(",\n"))
+        }
+    };
+    output::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,4 +1,5 @@
 //! `tieline config`: a configuration is judged offline. And the ways to name a configuration.
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use crate::common::{configured, run, stderr, stdout, tieline};
 use tests::V4_KEY;
@@ -84,4 +85,36 @@ fn a_configuration_is_named_by_either_flag_or_by_a_variable_that_gives_way_to_th
     // The help names the variable, never its content.
     let (_, help) = ended(&["serve", "--help"], "canary");
     assert!(help.contains("[env: TIELINE_CONFIG]") && !help.contains("canary"), "{help}");
+}
+
+#[test]
+fn every_setting_is_shown_with_its_origin_and_no_secret() {
+    let folder = Folder::new();
+    let key = folder.file("v4.key", V4_KEY);
+    let text = configured("", NOWHERE, "", "").replace("v4.key", &key);
+    let file = folder.file("t.toml", format!("\u{feff}{text}"));
+    for (name, input) in [(file.as_str(), ""), ("-", &text)] {
+        let mut command = tieline(&["config", "show", "-c", name]);
+        command.env("TIELINE_LOG__LEVEL", "warn");
+        command.stdin(std::fs::File::open(folder.file("input", input)).unwrap());
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let told = stdout(&output);
+        let lines: Vec<&str> = told.lines().collect();
+        assert!(lines.contains(&"log.level = \"warn\"  # TIELINE_LOG__LEVEL"), "{told}");
+        assert!(lines.contains(&"cache.bytes_max = \"64MiB\"  # default"), "{told}");
+        let of_key = format!("caller[0].upstream_key = {{file {key}}}  # {name}:");
+        assert!(lines.iter().any(|line| line.starts_with(&of_key)), "{told}");
+        assert!(!told.contains(V4_KEY) && !told.contains("sha256"), "{told}");
+        let json = run(&["config", "show", "-c", name, "--format", "json"], input.as_bytes());
+        let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+        assert_eq!(json.as_array().unwrap().len(), lines.len());
+    }
+    let bad = folder.file("bad.toml", "odd = \"canary\"");
+    for arguments in [&["config", "show", "-c", &bad][..], &["config", "show", "-c", "nowhere"]] {
+        let output = run(arguments, b"");
+        assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(78), ""));
+        let told = stderr(&output);
+        assert!(told.starts_with(arguments[3]) && !told.contains("canary"), "{told}");
+    }
 }

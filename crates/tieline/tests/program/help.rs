@@ -17,6 +17,7 @@ const COMMANDS: &[&[&str]] = &[
     &["roster", "export"],
     &["config"],
     &["config", "check"],
+    &["config", "show"],
     &["healthcheck"],
     &["completions"],
     &["key"],
