@@ -1,5 +1,4 @@
 //! `tieline config`: a configuration is judged offline. And the ways to name a configuration.
-#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use crate::common::{configured, run, stderr, stdout, tieline};
 use tests::V4_KEY;

@@ -1,5 +1,4 @@
 //! `tieline healthcheck` over real gateways and listeners that are none.
-#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::io::Write;
 use std::net::TcpListener;
