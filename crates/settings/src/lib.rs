@@ -15,6 +15,7 @@ mod locate;
 mod mistakes;
 mod reader;
 mod section;
+mod show;
 mod step;
 mod value;
 
@@ -49,6 +50,7 @@ pub use section::upstreams::{
 use section::{
     callers, commons, cors, legacy, passthrough, server, shadow, stores, traces, upstreams,
 };
+pub use show::Setting;
 pub use value::coding::Coding;
 pub use value::digest::{KeyDigest, digest, key_digest};
 pub use value::key::{KEY_BYTES_MAX, key_text};

@@ -7,6 +7,7 @@ use toml_edit::{Document as Toml, Item};
 
 use crate::error::ConfigError;
 use crate::mistakes::{Mistakes, explain, steps};
+use crate::show::Origin;
 use crate::step::{Step, shown};
 
 /// A configuration's text, for looking up lines.
@@ -15,6 +16,8 @@ pub(crate) struct Document<'a> {
     text: &'a str,
     toml: Toml<&'a str>,
     overridden: Vec<Overridden>,
+    /// The text with the environment over it.
+    pub(crate) table: toml::Table,
 }
 
 /// A field that the environment sets.
@@ -46,7 +49,8 @@ impl<'a> Document<'a> {
             .map_err(|error| syntax(error.span().map(|span| span.start), error.message()))?;
         let mut table: toml::Table = toml::from_str(text)
             .map_err(|error| syntax(error.span().map(|span| span.start), error.message()))?;
-        let mut document = Document { name, text, toml, overridden: Vec::new() };
+        let mut document =
+            Document { name, text, toml, overridden: Vec::new(), table: toml::Table::new() };
         for (variable, value) in env {
             document.override_by(&mut table, variable, value)?;
         }
@@ -54,7 +58,10 @@ impl<'a> Document<'a> {
         loop {
             let error = match serde_path_to_error::deserialize(toml::Value::Table(table.clone())) {
                 Ok(typed) => match ConfigError::all(mistakes.found) {
-                    None => return Ok((document, typed)),
+                    None => {
+                        document.table = table;
+                        return Ok((document, typed));
+                    }
                     Some(error) => return Err(error),
                 },
                 Err(error) => error,
@@ -138,6 +145,14 @@ impl<'a> Document<'a> {
             }
         };
         ConfigError { place, field: shown(field), what, offset, more: Vec::new() }
+    }
+
+    /// Where the value of a field, or what is below it, comes from.
+    pub(crate) fn origin(&self, field: &[Step]) -> Origin {
+        match self.overridden.iter().find(|known| known.field.starts_with(field)) {
+            Some(known) => Origin::Variable(known.variable.clone()),
+            None => Origin::File(format!("{}:{}", self.name, line(self.text, self.offset(field)))),
+        }
     }
 
     /// Whether the text itself has this table.

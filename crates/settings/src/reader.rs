@@ -10,6 +10,7 @@ use transport::tls::ClientTls;
 use crate::error::ConfigError;
 use crate::files::Files;
 use crate::locate::Document;
+use crate::show::Origin;
 use crate::step::Step;
 
 /// The way from the file to a field.
@@ -64,6 +65,16 @@ impl<'a> Reader<'a> {
     /// The line about a field.
     pub(crate) fn line(&self, field: &Field, what: impl Into<String>) -> ConfigError {
         self.document.error(field, what.into())
+    }
+
+    /// Everything that is said, the environment included.
+    pub(crate) fn table(&self) -> &toml::Table {
+        &self.document.table
+    }
+
+    /// Where a value that is said comes from.
+    pub(crate) fn origin(&self, field: &Field) -> Origin {
+        self.document.origin(field)
     }
 
     /// The place of a field, for an error about another one.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// One step from a table to one of its entries.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Step {
     Key(String),
     Index(usize),

@@ -2,7 +2,10 @@
 
 pub(crate) mod calibrate;
 pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod demo;
+pub(crate) mod healthcheck;
 pub(crate) mod key;
 pub(crate) mod losses;
 pub(crate) mod record;

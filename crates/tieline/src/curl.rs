@@ -33,13 +33,18 @@ pub(crate) fn bearer(key: &str) -> String {
 
 /// Where a client on this machine reaches a listener, without a slash at the end.
 pub(crate) fn base_url(address: SocketAddr) -> String {
+    format!("http://{}", called(address))
+}
+
+/// The address by which a client on this machine reaches a listener.
+pub(crate) fn called(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         // One listens on "any address" but cannot call it.
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         ip => ip,
     };
-    format!("http://{}", SocketAddr::new(ip, address.port()))
+    SocketAddr::new(ip, address.port())
 }
 
 /// One word of a POSIX shell.

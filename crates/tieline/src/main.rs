@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 // Linked for its effect alone: it sets the allocator.
 use allocator as _;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Keeps customizations of the legacy users API working on the v4 API that replaced it.
 #[derive(Debug, Parser)]
@@ -63,6 +63,12 @@ enum Command {
     Losses(commands::losses::Losses),
     /// Fill and copy the memory of deleted users
     Roster(commands::roster::RosterCommand),
+    /// Work with a configuration, offline
+    Config(commands::config::ConfigCommand),
+    /// Ask a running gateway whether it is ready, as a container's health check
+    Healthcheck(commands::healthcheck::Healthcheck),
+    /// Print the completions of a shell
+    Completions(commands::completions::Completions),
     /// Work with legacy keys
     Key(commands::key::Key),
 }
@@ -79,6 +85,9 @@ fn main() -> ExitCode {
         Command::Record(record) => record.run(log_format),
         Command::Losses(losses) => losses.run(),
         Command::Roster(roster) => roster.run(),
+        Command::Config(config) => config.run(),
+        Command::Healthcheck(healthcheck) => healthcheck.run(),
+        Command::Completions(completions) => completions.run(Cli::command()),
         Command::Key(key) => key.run(),
     };
     log::finish();

@@ -4,3 +4,4 @@ mod configuration;
 mod configuration_docs;
 mod keys;
 mod messages;
+mod show;

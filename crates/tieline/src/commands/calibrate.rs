@@ -10,7 +10,7 @@ use parity::calibrate::{Calibrated, Unable, calibrate};
 use report::secrets::Secrets;
 use tokio_util::sync::CancellationToken;
 
-use crate::configuration::load;
+use crate::configuration::{CONFIG, load};
 use crate::failure::Failure;
 use crate::signals::Signals;
 use crate::validation::candidate::{Trials, caller_of};
@@ -31,7 +31,7 @@ Exit codes: 0 with the printed settings all whole lists, filters and answers to 
 1 some still differ or a side did not answer, 2 wrong usage, 78 bad configuration, 130 interrupted.")]
 pub(crate) struct Calibrate {
     /// The configuration to start from
-    #[arg(long, value_name = "FILE")]
+    #[arg(short, long, env = CONFIG, hide_env_values = true, value_name = "FILE")]
     config: PathBuf,
     /// Which caller of the configuration; without it the one that the key belongs to, or the only one
     #[arg(long, value_name = "NAME")]

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::configuration::{load, set_up_log};
+use crate::configuration::{CONFIG, load_or_input, set_up_log};
 use crate::failure::Failure;
 use crate::{log, output, runtime};
 use report::Report;
@@ -21,14 +21,14 @@ Example:
 It reads from the upstreams, changes nothing there and listens nowhere.
 Exit codes: 0 all is well, 1 the report names what is not, 78 bad configuration.")]
 pub(crate) struct Check {
-    /// The configuration
-    #[arg(long, value_name = "FILE")]
+    /// The configuration; `-` is standard input
+    #[arg(short, long, env = CONFIG, hide_env_values = true, value_name = "FILE")]
     config: PathBuf,
 }
 
 impl Check {
     pub(crate) fn run(self, log_format: Option<log::Format>) -> Result<ExitCode, Failure> {
-        let config = load(&self.config)?;
+        let config = load_or_input(&self.config)?;
         set_up_log(&config, log_format)?;
         runtime::run(async move {
             let report = Report::of(&config).await.map_err(|error| {

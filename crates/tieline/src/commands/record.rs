@@ -16,7 +16,7 @@ use report::Verdict;
 use report::secrets::Secrets;
 use tokio_util::sync::CancellationToken;
 
-use crate::configuration::load;
+use crate::configuration::{CONFIG, load};
 use crate::failure::Failure;
 use crate::signals::Signals;
 use crate::validation::candidate::{InProcess, REMEMBERED_BYTES_MAX, caller_of};
@@ -41,7 +41,7 @@ did not answer (the file has the other answers), 2 wrong usage, 78 bad configura
 (there is no file then).")]
 pub(crate) struct Record {
     /// The configuration of the gateway whose questions to the new API are recorded
-    #[arg(long, value_name = "FILE")]
+    #[arg(short, long, env = CONFIG, hide_env_values = true, value_name = "FILE")]
     config: PathBuf,
     /// Which caller of the configuration; without it the one that the key belongs to, or the only one
     #[arg(long, value_name = "NAME")]

@@ -20,7 +20,7 @@ use transport::body;
 use transport::client::{Client, ClientSettings};
 use transport::tls::ClientTls;
 
-use crate::configuration::load;
+use crate::configuration::{CONFIG, load};
 use crate::failure::Failure;
 use crate::{output, runtime};
 
@@ -60,7 +60,7 @@ Example:
 #[derive(Debug, Args)]
 struct Which {
     /// The configuration; its `roster.file` is the roster
-    #[arg(long, value_name = "FILE")]
+    #[arg(short, long, env = CONFIG, hide_env_values = true, value_name = "FILE")]
     config: PathBuf,
     /// Whose users; may be left out where the configuration has one caller
     #[arg(long, value_name = "NAME")]

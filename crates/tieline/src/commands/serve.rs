@@ -12,7 +12,7 @@ use settings::{Config, Files};
 use shadow::Judge;
 use tokio_util::sync::CancellationToken;
 
-use crate::configuration::{load, read, set_up_log};
+use crate::configuration::{CONFIG, load, read, set_up_log};
 use crate::failure::Failure;
 use crate::judge::Parity;
 use crate::otlp::Otlp;
@@ -33,7 +33,7 @@ log filter, TOKIO_WORKER_THREADS the number of threads (default: one for each co
 Exit codes: 0 after a signal, 1 failed, 78 bad configuration.")]
 pub(crate) struct Serve {
     /// The configuration
-    #[arg(long, value_name = "FILE")]
+    #[arg(short, long, env = CONFIG, hide_env_values = true, value_name = "FILE")]
     config: PathBuf,
 }
 

@@ -17,7 +17,7 @@ use report::{Report, Side, Verdict};
 use settings::Config;
 use tokio_util::sync::CancellationToken;
 
-use crate::configuration::load;
+use crate::configuration::{CONFIG, load};
 use crate::failure::{Failure, INTERRUPTED};
 use crate::signals::Signals;
 use crate::validation::candidate::{InProcess, REMEMBERED_BYTES_MAX, caller_of, client, manners};
@@ -93,7 +93,8 @@ compared, or the new API holds other data for more than 1 % of the users, 2 wron
 78 bad configuration, 130 interrupted.")]
 pub(crate) struct Validate {
     /// The configuration of Tieline
-    #[arg(long, value_name = "FILE", required_unless_present = "candidate")]
+    #[arg(short, long, env = CONFIG, hide_env_values = true, value_name = "FILE")]
+    #[arg(required_unless_present = "candidate")]
     config: Option<PathBuf>,
     /// A running gateway, instead of one in this process
     #[arg(long, value_name = "URL")]

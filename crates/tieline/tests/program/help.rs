@@ -15,6 +15,11 @@ const COMMANDS: &[&[&str]] = &[
     &["roster"],
     &["roster", "import"],
     &["roster", "export"],
+    &["config"],
+    &["config", "check"],
+    &["config", "show"],
+    &["healthcheck"],
+    &["completions"],
     &["key"],
     &["key", "digest"],
 ];
@@ -46,6 +51,9 @@ fn the_help_lists_every_command() {
         "simulate",
         "losses",
         "roster",
+        "config",
+        "healthcheck",
+        "completions",
         "key",
     ] {
         assert!(text.contains(&format!("\n  {command} ")), "{command}: {text}");

@@ -111,8 +111,18 @@ fn the_container_has_nothing_that_it_does_not_need() {
     assert!(stop.and_then(|text| text.parse().ok()).is_some_and(|s: u64| s >= STOP_SECONDS_MIN));
     let admin = list("ports").into_iter().find(|port| port.ends_with(":9090"));
     assert_eq!(admin, Some("127.0.0.1:9090:9090"), "for monitoring");
-    // The user is that of the image, and no name, since the image has none.
     let image = include_str!("../../../../deploy/Dockerfile");
+    // Without a shell, which the image has not.
+    let check: Vec<&str> = service["healthcheck"]["test"]
+        .as_sequence()
+        .into_iter()
+        .flatten()
+        .filter_map(|item| item.as_str())
+        .collect();
+    assert_eq!(check, ["CMD", "/tieline", "healthcheck"]);
+    assert!(image.contains(" CMD [\"/tieline\", \"healthcheck\"]\n"));
+    assert!(image.contains("\nENV TIELINE_ADMIN__LISTEN=0.0.0.0:9090\n"), "what it asks");
+    // The user is that of the image, and no name, since the image has none.
     let user = service["user"].as_str().expect("a user");
     assert!(image.contains(&format!("\nUSER {user}\n")), "{user}");
 }

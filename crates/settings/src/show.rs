@@ -1,0 +1,232 @@
+//! What is in force: every setting with its value and where that comes from.
+//!
+//! Must never show a key or its digest: of a secret only the place is shown where it is found.
+
+use std::fmt;
+use std::path::Path;
+
+use domain::legacy::ENDPOINTS;
+use serde_json::json;
+use toml::{Table, Value};
+
+use crate::error::ConfigError;
+use crate::reader::Reader;
+use crate::step::{Step, shown};
+use crate::{Config, TypedConfig};
+
+/// The defaults by table, as docs/CONFIGURATION.md has them: a value, or words in brackets where the value is
+/// worked out at the start. Behind a bar stands the default over Vonage, if it is another one.
+const DEFAULTS: &str = include_str!("../data/defaults.txt");
+
+/// One setting of a configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Setting {
+    field: Vec<Step>,
+    value: Shown,
+    origin: Origin,
+}
+
+/// A value as it may be shown.
+#[derive(Debug, Clone, PartialEq)]
+enum Shown {
+    Value(Value),
+    /// Where a secret is found.
+    Secret(String),
+    /// A default that is worked out at the start, or none.
+    Words(String),
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// `FILE:LINE`.
+    File(String),
+    /// The name of a variable.
+    Variable(String),
+    /// The setting is left out.
+    Default,
+}
+
+impl Config {
+    /// Every setting of a configuration, sorted by name, with its value and its origin. `name` stands for the
+    /// file, and relative paths start at `folder`.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn shown(
+        text: &str,
+        name: &str,
+        folder: &Path,
+        env: &[(String, String)],
+    ) -> Result<Vec<Setting>, ConfigError> {
+        let (reader, typed) = Reader::new::<TypedConfig>(text, name, folder, env)?;
+        typed.read(&reader)?;
+        let table = reader.table();
+        let mut settings = Vec::new();
+        for (key, value) in table {
+            typed_below(&mut vec![Step::Key(key.clone())], value, &mut settings);
+        }
+        let mut settings: Vec<Setting> = settings
+            .into_iter()
+            .map(|(field, value)| Setting { origin: reader.origin(&field), field, value })
+            .collect();
+        add_defaults(table, &mut settings);
+        settings.sort_by(|one, other| one.field.cmp(&other.field));
+        Ok(settings)
+    }
+}
+
+/// Every value at a field or below it.
+fn typed_below(field: &mut Vec<Step>, value: &Value, found: &mut Vec<(Vec<Step>, Shown)>) {
+    match value {
+        Value::Table(table) => {
+            // No secret is a table of its own, but `[roster]` has the field `file`.
+            if let Some(secret) = secret(table).filter(|_| field.len() > 1) {
+                found.push((field.clone(), Shown::Secret(secret)));
+                return;
+            }
+            for (key, value) in table {
+                field.push(Step::Key(key.clone()));
+                typed_below(field, value, found);
+                field.pop();
+            }
+        }
+        Value::Array(list) if !list.is_empty() && list.iter().all(Value::is_table) => {
+            for (index, value) in list.iter().enumerate() {
+                field.push(Step::Index(index));
+                typed_below(field, value, found);
+                field.pop();
+            }
+        }
+        value => found.push((field.clone(), Shown::Value(value.clone()))),
+    }
+}
+
+/// Where a secret is found, if a table is one.
+fn secret(table: &Table) -> Option<String> {
+    let mut entries = table.iter();
+    let (Some((key, Value::String(name))), None) = (entries.next(), entries.next()) else {
+        return None;
+    };
+    match key.as_str() {
+        "digest" => Some("digest".to_owned()),
+        "env" | "file" => Some(format!("{key} {name}")),
+        _ => None,
+    }
+}
+
+/// Adds every default for which nothing is said.
+fn add_defaults(table: &Table, settings: &mut Vec<Setting>) {
+    let typed = settings.len();
+    let mut instances = Vec::new();
+    for line in DEFAULTS.lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            instances = instances_of(name, table);
+            continue;
+        }
+        let Some((key, default)) = line.split_once(" = ") else { continue };
+        let (common, vonage) = default.split_once(" | ").unwrap_or((default, default));
+        for (field, is_vonage) in &instances {
+            let mut field = field.clone();
+            field.push(Step::Key(key.to_owned()));
+            let default = if *is_vonage { vonage } else { common };
+            let is_said =
+                settings.iter().take(typed).any(|setting| setting.field.starts_with(&field));
+            if !is_said && let Some(value) = default_value(default) {
+                settings.push(Setting { field, value, origin: Origin::Default });
+            }
+        }
+    }
+}
+
+/// The default as the table has it; `None` where the setting is required.
+fn default_value(text: &str) -> Option<Shown> {
+    if text.is_empty() {
+        return None;
+    }
+    if let Some(words) = text.strip_prefix('(').and_then(|text| text.strip_suffix(')')) {
+        return Some(Shown::Words(words.to_owned()));
+    }
+    let table: Table = toml::from_str(&format!("value = {text}")).ok()?;
+    table.get("value").cloned().map(Shown::Value)
+}
+
+/// The tables of a configuration that one of the page stands for, and whether each is over Vonage.
+fn instances_of(name: &str, table: &Table) -> Vec<(Vec<Step>, bool)> {
+    let keys = |name: &str| -> Vec<Step> {
+        name.split('.').map(|key| Step::Key(key.to_owned())).collect()
+    };
+    let list = |field: Vec<Step>, list: Option<&Value>| -> Vec<(Vec<Step>, bool)> {
+        let count = list.and_then(Value::as_array).map_or(0, Vec::len);
+        (0..count).map(|index| ([&field[..], &[Step::Index(index)]].concat(), false)).collect()
+    };
+    if let Some(below) = name.strip_prefix("upstream.<name>") {
+        let upstreams = table.get("upstream").and_then(Value::as_table);
+        let mut found = Vec::new();
+        for (upstream, settings) in upstreams.into_iter().flatten() {
+            let dialect = settings.get("dialect").and_then(Value::as_str);
+            let is_vonage = dialect == Some("vonage-v4");
+            let mut field = vec![Step::Key("upstream".to_owned()), Step::Key(upstream.clone())];
+            field.extend(below.strip_prefix('.').map(|below| Step::Key(below.to_owned())));
+            // Only Vonage has a mapping.
+            if below.is_empty() || is_vonage {
+                found.push((field, is_vonage));
+            }
+        }
+        return found;
+    }
+    if let Some(below) = name.strip_prefix("legacy.v1_users") {
+        let endpoints = ENDPOINTS.iter();
+        return endpoints
+            .map(|one| (keys(&format!("legacy.{}{below}", one.name())), false))
+            .collect();
+    }
+    match name {
+        "caller" => list(keys(name), table.get(name)),
+        "passthrough.route" => {
+            list(keys(name), table.get("passthrough").and_then(|table| table.get("route")))
+        }
+        // Without these tables nothing is done that they have settings for.
+        "commons" | "shadow" if !table.contains_key(name) => Vec::new(),
+        name => vec![(keys(name), false)],
+    }
+}
+
+impl Setting {
+    /// The setting for programs: `setting`, `value`, `origin` (`file`, `variable` or `default`), `place` unless it
+    /// is the default. Where `value` is null, `secret` says where the secret is found, or `words` what holds.
+    pub fn json(&self) -> serde_json::Value {
+        let mut json = json!({"setting": shown(&self.field), "value": null});
+        match &self.value {
+            Shown::Value(value) => json["value"] = json!(value),
+            Shown::Secret(place) => json["secret"] = json!(place),
+            Shown::Words(words) => json["words"] = json!(words),
+        }
+        let (origin, place) = match &self.origin {
+            Origin::File(place) => ("file", Some(place)),
+            Origin::Variable(name) => ("variable", Some(name)),
+            Origin::Default => ("default", None),
+        };
+        json["origin"] = json!(origin);
+        if let Some(place) = place {
+            json["place"] = json!(place);
+        }
+        json
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = ", shown(&self.field))?;
+        match &self.value {
+            Shown::Value(value) => write!(f, "{value}")?,
+            Shown::Secret(place) => write!(f, "{{{place}}}")?,
+            Shown::Words(words) => write!(f, "({words})")?,
+        }
+        match &self.origin {
+            Origin::File(place) => write!(f, "  # {place}"),
+            Origin::Variable(name) => write!(f, "  # {name}"),
+            Origin::Default => write!(f, "  # default"),
+        }
+    }
+}
