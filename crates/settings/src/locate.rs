@@ -7,7 +7,6 @@ use toml_edit::{Document as Toml, Item};
 
 use crate::error::ConfigError;
 use crate::mistakes::{Mistakes, explain, steps};
-use crate::show::Origin;
 use crate::step::{Step, shown};
 
 /// A configuration's text, for looking up lines.
@@ -18,6 +17,17 @@ pub(crate) struct Document<'a> {
     overridden: Vec<Overridden>,
     /// The text with the environment over it.
     pub(crate) table: toml::Table,
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// `FILE:LINE`.
+    File(String),
+    /// The name of a variable.
+    Variable(String),
+    /// The setting is left out.
+    Default,
 }
 
 /// A field that the environment sets.

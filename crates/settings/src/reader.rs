@@ -9,8 +9,7 @@ use transport::tls::ClientTls;
 
 use crate::error::ConfigError;
 use crate::files::Files;
-use crate::locate::Document;
-use crate::show::Origin;
+use crate::locate::{Document, Origin};
 use crate::step::Step;
 
 /// The way from the file to a field.

@@ -6,16 +6,19 @@ use std::fmt;
 use std::path::Path;
 
 use domain::legacy::ENDPOINTS;
+use domain::upstream::dialect_named;
 use serde_json::json;
 use toml::{Table, Value};
 
 use crate::error::ConfigError;
+use crate::locate::Origin;
 use crate::reader::Reader;
 use crate::step::{Step, shown};
 use crate::{Config, TypedConfig};
 
 /// The defaults by table, as docs/CONFIGURATION.md has them: a value, or words in brackets where the value is
-/// worked out at the start. Behind a bar stands the default over Vonage, if it is another one.
+/// worked out at the start. Behind a bar stands the default of a dialect that has a mapping, if it
+/// is another one.
 const DEFAULTS: &str = include_str!("../data/defaults.txt");
 
 /// One setting of a configuration.
@@ -34,17 +37,6 @@ enum Shown {
     Secret(String),
     /// A default that is worked out at the start, or none.
     Words(String),
-}
-
-/// Where a value comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// `FILE:LINE`.
-    File(String),
-    /// The name of a variable.
-    Variable(String),
-    /// The setting is left out.
-    Default,
 }
 
 impl Config {
@@ -125,11 +117,11 @@ fn add_defaults(table: &Table, settings: &mut Vec<Setting>) {
             continue;
         }
         let Some((key, default)) = line.split_once(" = ") else { continue };
-        let (common, vonage) = default.split_once(" | ").unwrap_or((default, default));
-        for (field, is_vonage) in &instances {
+        let (common, mapped) = default.split_once(" | ").unwrap_or((default, default));
+        for (field, has_mapping) in &instances {
             let mut field = field.clone();
             field.push(Step::Key(key.to_owned()));
-            let default = if *is_vonage { vonage } else { common };
+            let default = if *has_mapping { mapped } else { common };
             let is_said =
                 settings.iter().take(typed).any(|setting| setting.field.starts_with(&field));
             if !is_said && let Some(value) = default_value(default) {
@@ -151,7 +143,8 @@ fn default_value(text: &str) -> Option<Shown> {
     table.get("value").cloned().map(Shown::Value)
 }
 
-/// The tables of a configuration that one of the page stands for, and whether each is over Vonage.
+/// The tables of a configuration that one of the page stands for, and whether each is of a dialect
+/// that has a mapping.
 fn instances_of(name: &str, table: &Table) -> Vec<(Vec<Step>, bool)> {
     let keys = |name: &str| -> Vec<Step> {
         name.split('.').map(|key| Step::Key(key.to_owned())).collect()
@@ -165,12 +158,12 @@ fn instances_of(name: &str, table: &Table) -> Vec<(Vec<Step>, bool)> {
         let mut found = Vec::new();
         for (upstream, settings) in upstreams.into_iter().flatten() {
             let dialect = settings.get("dialect").and_then(Value::as_str);
-            let is_vonage = dialect == Some("vonage-v4");
+            let has_mapping =
+                dialect.and_then(dialect_named).is_some_and(|one| one.facts().has_mapping);
             let mut field = vec![Step::Key("upstream".to_owned()), Step::Key(upstream.clone())];
             field.extend(below.strip_prefix('.').map(|below| Step::Key(below.to_owned())));
-            // Only Vonage has a mapping.
-            if below.is_empty() || is_vonage {
-                found.push((field, is_vonage));
+            if below.is_empty() || has_mapping {
+                found.push((field, has_mapping));
             }
         }
         return found;

@@ -378,7 +378,8 @@ def is_like(sample, answer):
 
 
 pages = sorted(
-    str(path.relative_to(ROOT)) for pattern in PAGES for path in ROOT.glob(pattern) if path.suffix != ".json"
+    str(path.relative_to(ROOT)) for pattern in PAGES for path in ROOT.glob(pattern)
+    if path.is_file() and path.suffix != ".json"
 )
 ran = sum(walk(page) for page in pages)
 for begin in NOT_RUN.keys() - used:
