@@ -6,13 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::call::{CallRefusal, CallRequest};
+use domain::call::{CallAnswer, CallRefusal, CallRequest};
+use domain::upstream::Refusal;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, StatusCode};
 use limits::Outcome;
 use tokio::time::{Instant, timeout_at};
-use transport::body::{self, Body};
+use transport::body::{self, Body, BodyError};
 use transport::client::{ClientError, StreamClient};
 use transport::retry_after;
 
@@ -118,42 +119,59 @@ impl Placing {
         // The status says what became of the call; a body that breaks off behind it changes nothing.
         let settings = &upstream.settings;
         let body = body::collect(body, ANSWER_BYTES_MAX, settings.attempt_timeout).await;
-        let body = body.unwrap_or_default();
+        let body = match body {
+            Err(BodyError::TooLarge { .. }) => None,
+            body => Some(body.unwrap_or_default()),
+        };
         let dialect = upstream.dialect;
-        match head.status {
-            status if status.is_success() => Ok(Placed { id: dialect.call_id(&body) }),
-            StatusCode::UNAUTHORIZED => {
-                self.key.note_refusal(KeyState::Refused);
-                Err(Error::MappedKeyRefused)
-            }
-            // The key may lack this scope alone.
-            StatusCode::FORBIDDEN => {
-                Err(Error::Forbidden { scope: dialect.call_scope().unwrap_or_default() })
-            }
-            StatusCode::TOO_MANY_REQUESTS => {
-                let retry_after = wait.unwrap_or(RETRY_AFTER_DEFAULT);
-                let most: Duration = settings.retry_after_max;
-                self.pause.extend_for_all(retry_after.min(most));
-                Err(Error::RateLimited { retry_after: retry_after.min(most) })
-            }
-            StatusCode::UNPROCESSABLE_ENTITY => Err(match dialect.call_refusal(&body) {
-                CallRefusal::Agent => Error::AgentLoggedOff,
-                CallRefusal::Number => Error::BadNumber,
-                CallRefusal::Other => Error::RefusedCall { status: 422 },
-            }),
+        let refusal = match head.status {
+            status if status.is_success() => match body.map(|body| dialect.call_answer(&body)) {
+                Some(CallAnswer::Placed(id)) => return Ok(Placed { id }),
+                Some(CallAnswer::Refused(refusal)) => refusal,
+                Some(CallAnswer::Unclear) | None => return Err(Error::CallUnknown),
+            },
+            StatusCode::UNAUTHORIZED => CallRefusal::General(Refusal::Unauthorized),
+            StatusCode::FORBIDDEN => CallRefusal::General(Refusal::Forbidden),
+            StatusCode::TOO_MANY_REQUESTS => CallRefusal::General(Refusal::RateLimited),
+            StatusCode::UNPROCESSABLE_ENTITY => dialect.call_refusal(&body.unwrap_or_default()),
             StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED => {
-                Err(Error::RefusedCall { status: head.status.as_u16() })
+                CallRefusal::Other
             }
             // Proxies answer so for a request that reached the server behind them, and 303 says that it was
             // worked off.
             status if status.is_server_error() || status == StatusCode::SEE_OTHER => {
-                Err(Error::CallUnknown)
+                return Err(Error::CallUnknown);
             }
-            status if status.is_redirection() => Err(Error::Redirect),
-            status if status.is_client_error() => {
-                Err(Error::RefusedCall { status: status.as_u16() })
+            status if status.is_redirection() => return Err(Error::Redirect),
+            status if status.is_client_error() => CallRefusal::Other,
+            _ => return Err(Error::CallUnknown),
+        };
+        Err(self.refused(refusal, head.status, wait))
+    }
+
+    /// The error of a call that the upstream refused with this status, and notes what it means for the caller.
+    fn refused(&self, refusal: CallRefusal, status: StatusCode, wait: Option<Duration>) -> Error {
+        let Upstream { settings, dialect, .. } = &*self.upstream;
+        match refusal {
+            CallRefusal::Agent => Error::AgentLoggedOff,
+            CallRefusal::Number => Error::BadNumber,
+            CallRefusal::General(Refusal::Unauthorized) => {
+                self.key.note_refusal(KeyState::Refused);
+                Error::MappedKeyRefused
             }
-            _ => Err(Error::CallUnknown),
+            // The key may lack this scope alone.
+            CallRefusal::General(Refusal::Forbidden) => {
+                Error::Forbidden { scope: dialect.call_scope().unwrap_or_default() }
+            }
+            CallRefusal::General(Refusal::RateLimited) => {
+                let retry_after = wait.unwrap_or(RETRY_AFTER_DEFAULT);
+                let retry_after = retry_after.min(settings.retry_after_max);
+                self.pause.extend_for_all(retry_after);
+                Error::RateLimited { retry_after }
+            }
+            CallRefusal::General(Refusal::NotFound) | CallRefusal::Other => {
+                Error::RefusedCall { status: status.as_u16() }
+            }
         }
     }
 }
