@@ -137,11 +137,7 @@ impl Placing {
             StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED => {
                 CallRefusal::Other
             }
-            // Proxies answer so for a request that reached the server behind them, and 303 says that it was
-            // worked off.
-            status if status.is_server_error() || status == StatusCode::SEE_OTHER => {
-                return Err(Error::CallUnknown);
-            }
+            status if is_unknown(status) => return Err(Error::CallUnknown),
             status if status.is_redirection() => return Err(Error::Redirect),
             status if status.is_client_error() => CallRefusal::Other,
             _ => return Err(Error::CallUnknown),
@@ -174,6 +170,12 @@ impl Placing {
             }
         }
     }
+}
+
+/// Statuses that leave it unknown what became of the call. Proxies answer 5xx, 408 and 499 for a request that
+/// reached the server behind them; 301, 302 and 303 may say that it was worked off. 307 and 308 never do.
+fn is_unknown(status: StatusCode) -> bool {
+    status.is_server_error() || matches!(status.as_u16(), 301 | 302 | 303 | 408 | 499)
 }
 
 /// Whether anything of it may have been read decides what a broken exchange means.
