@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use domain::call::{CallAnswer, CallRefusal, CallRequest};
 use domain::upstream::Refusal;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
@@ -29,6 +30,12 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!("tieline/", env!("CA
 
 /// An answer to a call is a few lines.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
+
+/// The longest wait for the body behind a status that is known.
+const BODY_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// The wait for a body ends by so much before the whole attempt, so that the status is still told.
+const BODY_MARGIN: Duration = Duration::from_millis(100);
 
 /// See the module.
 pub(crate) struct Placing {
@@ -71,7 +78,7 @@ impl Placing {
         behalf.account.note_upstream_call();
         let until = (Instant::now() + upstream.settings.attempt_timeout).min(deadline);
         // From here on it may have been placed, whatever happens.
-        let sent = timeout_at(until, self.sent(request)).await;
+        let sent = timeout_at(until, self.sent(request, until)).await;
         let sent = sent.unwrap_or(Err(Error::CallUnknown));
         entry.end(match &sent {
             Ok(_) => Outcome::Worked,
@@ -106,7 +113,7 @@ impl Placing {
         Ok(outgoing)
     }
 
-    async fn sent(&self, request: Request<Body>) -> Result<Placed, Error> {
+    async fn sent(&self, request: Request<Body>, until: Instant) -> Result<Placed, Error> {
         let upstream = &self.upstream;
         let answer = self.client.send(request, None).await;
         let outcome = answer.as_ref().map_or_else(
@@ -116,12 +123,13 @@ impl Placing {
         self.credential.metrics.attempt(&upstream.attempts, &outcome);
         let (head, body) = answer.map_err(unsent)?.into_parts();
         let wait = retry_after(&head.headers);
-        // The status says what became of the call; a body that breaks off behind it changes nothing.
-        let settings = &upstream.settings;
-        let body = body::collect(body, ANSWER_BYTES_MAX, settings.attempt_timeout).await;
-        let body = match body {
-            Err(BodyError::TooLarge { .. }) => None,
-            body => Some(body.unwrap_or_default()),
+        // The status says what became of the call; a body that breaks off or stalls behind it changes nothing.
+        let body_until = (Instant::now() + BODY_WAIT_MAX).min(until - BODY_MARGIN);
+        let body = body::collect(body, ANSWER_BYTES_MAX, BODY_WAIT_MAX);
+        let body = match timeout_at(body_until, body).await {
+            Ok(Err(BodyError::TooLarge { .. })) => None,
+            Ok(Ok(body)) => Some(body),
+            Ok(Err(_)) | Err(_) => Some(Bytes::new()),
         };
         let dialect = upstream.dialect;
         let refusal = match head.status {

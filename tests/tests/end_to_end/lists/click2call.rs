@@ -263,6 +263,39 @@ async fn what_the_vendor_says_of_a_call_is_told_in_legacy_words_and_never_asked_
 }
 
 #[tokio::test]
+async fn a_body_that_stalls_leaves_the_verdict_to_the_status() {
+    for (status, verdict) in
+        [(200, "204 "), (422, "502 upstream_refused_call"), (500, "504 call_unknown")]
+    {
+        let heard = Calls::default();
+        let kept = Arc::clone(&heard);
+        let vendor = Far::start(move |mut wire| {
+            let heard = Arc::clone(&kept);
+            async move {
+                loop {
+                    let head = wire.head().await?;
+                    if head.starts_with("GET ") {
+                        wire.say(users(&head)).await?;
+                        continue;
+                    }
+                    heard.lock().unwrap().push(body_of(&mut wire, &head).await?.into());
+                    let head = format!("HTTP/1.1 {status} S\r\ncontent-length: 27\r\n\r\n{{\"id");
+                    wire.say(head).await?;
+                    // It neither goes on nor closes.
+                    std::future::pending::<()>().await;
+                }
+            }
+        })
+        .await;
+        let text = config_text(vendor.address, "attempt_timeout = \"1s\"", "effects = [\"call\"]");
+        let front = Front::start(&text).await;
+        let answer = front.get_with(&target(GOOD), &[]).await;
+        assert_eq!(answer.verdict(), verdict, "{status}");
+        assert_eq!(heard.lock().unwrap().len(), 1, "{status}");
+    }
+}
+
+#[tokio::test]
 async fn through_resets_at_every_byte_as_many_calls_are_placed_as_answered() {
     let (vendor, calls) =
         vendor(|number| PLACED[..number.min(PLACED.len())].to_owned(), Duration::ZERO).await;
