@@ -73,6 +73,11 @@ impl Placing {
         let _permit = permit.map_err(|_| Error::Deadline)?.map_err(|_| Error::Overloaded)?;
         let authorization = self.credential.get(behalf, deadline, None).await?;
         let request = self.request(request, authorization, behalf)?;
+        // What is too late to connect must not be begun: it would be told as unknown.
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left < upstream.settings.connect_timeout {
+            return Err(Error::Deadline);
+        }
         let entry = upstream.breaker.enter();
         let entry = entry.map_err(|retry_after| Error::BreakerOpen { retry_after })?;
         behalf.account.note_upstream_call();

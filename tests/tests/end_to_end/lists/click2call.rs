@@ -296,6 +296,18 @@ async fn a_body_that_stalls_leaves_the_verdict_to_the_status() {
 }
 
 #[tokio::test]
+async fn a_call_is_not_begun_when_there_is_no_time_to_connect() {
+    let (vendor, calls) = vendor(|_| PLACED.to_owned(), Duration::ZERO).await;
+    let more = "effects = [\"call\"]\n[limits]\nrequest_deadline = \"2s\"";
+    let text = config_text(vendor.address, "connect_timeout = \"2s\"", more);
+    let front = Front::start(&text).await;
+    let answer = front.get_with(&target(GOOD), &[]).await;
+    assert_eq!(answer.verdict(), "504 upstream_timeout");
+    assert!(calls.lock().unwrap().is_empty());
+    assert_eq!(outcomes(&front).await, [0, 0, 1, 0]);
+}
+
+#[tokio::test]
 async fn through_resets_at_every_byte_as_many_calls_are_placed_as_answered() {
     let (vendor, calls) =
         vendor(|number| PLACED[..number.min(PLACED.len())].to_owned(), Duration::ZERO).await;
