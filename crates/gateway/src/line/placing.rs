@@ -13,6 +13,7 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, U
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, StatusCode};
 use limits::Outcome;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 use transport::body::{self, Body, BodyError};
 use transport::client::{ClientError, StreamClient};
@@ -42,6 +43,8 @@ pub(crate) struct Placing {
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) credential: Arc<Credential>,
     pub(crate) key: Arc<Key>,
+    /// How many of the upstream's places this caller may have at the same time; its lists use the same.
+    pub(crate) places: Arc<Semaphore>,
     pub(crate) pause: Arc<Pause>,
     pub(crate) pace: Option<Arc<Pace>>,
     /// It keeps no connection: one that was used before may be closed already, and then nobody could say whether
@@ -69,9 +72,9 @@ impl Placing {
         if let Some(pace) = &self.pace {
             pace.wait(deadline).await.map_err(Error::limited)?;
         }
-        let permit = timeout_at(deadline, upstream.permits.acquire()).await;
-        let _permit = permit.map_err(|_| Error::Deadline)?.map_err(|_| Error::Overloaded)?;
         let authorization = self.credential.get(behalf, deadline, None).await?;
+        let permits = timeout_at(deadline, self.permits(deadline)).await;
+        let _permits = permits.unwrap_or(Err(Error::Deadline))?;
         let request = self.request(request, authorization, behalf)?;
         // What is too late to connect must not be begun: it would be told as unknown.
         let left = deadline.saturating_duration_since(Instant::now());
@@ -91,6 +94,23 @@ impl Placing {
             Err(_) => Outcome::Alive,
         });
         sent
+    }
+
+    /// A place among the caller's own, and then one of the upstream's. A pause that began meanwhile is waited out
+    /// without them.
+    async fn permits(
+        &self,
+        deadline: Instant,
+    ) -> Result<(SemaphorePermit<'_>, SemaphorePermit<'_>), Error> {
+        loop {
+            let own = self.places.acquire().await.map_err(|_| Error::Overloaded)?;
+            let permit = self.upstream.permits.acquire().await.map_err(|_| Error::Overloaded)?;
+            if !self.pause.is_on() {
+                return Ok((own, permit));
+            }
+            drop((own, permit));
+            self.pause.wait(deadline).await.map_err(Error::limited)?;
+        }
     }
 
     fn request(

@@ -308,6 +308,23 @@ async fn a_call_is_not_begun_when_there_is_no_time_to_connect() {
 }
 
 #[tokio::test]
+async fn a_call_that_waited_for_its_place_minds_a_pause_that_began_meanwhile() {
+    let limited = "HTTP/1.1 429 S\r\nretry-after: 60\r\ncontent-length: 0\r\n\r\n";
+    let (vendor, calls) = vendor(move |_| limited.to_owned(), Duration::from_millis(300)).await;
+    // The first call has the only place until it is refused.
+    let text = config_text(
+        vendor.address,
+        "requests_in_flight_max = 1\npages_in_flight_max = 1",
+        "effects = [\"call\"]",
+    );
+    let front = Front::start(&text).await;
+    let target = target(GOOD);
+    let (one, other) = tokio::join!(front.get_with(&target, &[]), front.get_with(&target, &[]));
+    assert_eq!([one.verdict(), other.verdict()], ["429 rate_limited"; 2]);
+    assert_eq!(calls.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn through_resets_at_every_byte_as_many_calls_are_placed_as_answered() {
     let (vendor, calls) =
         vendor(|number| PLACED[..number.min(PLACED.len())].to_owned(), Duration::ZERO).await;
