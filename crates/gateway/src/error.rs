@@ -63,6 +63,9 @@ pub(crate) enum Error {
     /// A parameter has two values.
     #[error("a parameter is said in two ways")]
     Contradiction,
+    /// A parameter of a call is longer than any.
+    #[error("a parameter of a call is too long")]
+    LongParameter,
     /// No user, or several, are the agent that a call is for.
     #[error("not one user is the agent")]
     AgentNotFound,
@@ -268,6 +271,7 @@ impl Error {
             Error::EffectRefused => Slug::EffectRefused,
             Error::PrefetchRefused => Slug::PrefetchRefused,
             Error::Contradiction => Slug::Contradiction,
+            Error::LongParameter => Slug::LongParameter,
             Error::AgentNotFound => Slug::AgentNotFound,
             Error::AgentLoggedOff => Slug::AgentLoggedOff,
             Error::BadNumber => Slug::BadNumber,

@@ -8,6 +8,7 @@ mod near_miss;
 
 use std::collections::{BTreeSet, HashSet};
 
+pub use body::BadJson;
 pub use near_miss::NearMiss;
 
 /// How many unused parameters are looked at.

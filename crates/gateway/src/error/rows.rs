@@ -91,6 +91,7 @@ rows! {
     HeadersTooLarge "headers_too_large" 431 Client Never "Headers are too large";
     Internal "internal" 500 Gateway Never "Internal error";
     KeyInPath "key_in_path" 403 Client Never "A path with a key in it is not passed on";
+    LongParameter "long_parameter" 400 Client Never "A parameter is too long";
     MappedKeyRefused "mapped_key_refused" 502 Operator Never REFUSED;
     MethodNotAllowed "method_not_allowed" 405 Client Never "Method not allowed";
     NoCredential "no_credential" 401 Client Never "";

@@ -71,7 +71,7 @@ impl Calling {
         let place = caller.keep(place);
         let mut params = Params::parse(uri.query().unwrap_or_default()).without_keys();
         // A call's parameters are in the body by the vendor's own page, so it is read in any case.
-        let body = legacy_body::Coming::of(request, true);
+        let body = legacy_body::Coming::of_call(request);
         if let Some(more) = body.settled(deadline).await? {
             params.put_beside(more);
         }
@@ -79,6 +79,7 @@ impl Calling {
             Unfit::Contradiction => Error::Contradiction,
             Unfit::NoAgent => Error::AgentNotFound,
             Unfit::BadNumber => Error::BadNumber,
+            Unfit::TooLong => Error::LongParameter,
         })?;
         let wants_id = wanted.wants_id;
         let (tell, told) = oneshot::channel();

@@ -169,6 +169,10 @@ async fn what_wants_no_call_or_no_user_places_none() {
     expect::error(&answer, "400 contradiction", "query and body");
     let answer = post(&front, GOOD, "application/json", "{\"agent\":").await;
     expect::error(&answer, "400 bad_parameters", "no JSON");
+    let answer = post(&front, GOOD, "application/json", "{\"crm\":\"a\",\"crm\":\"a\"}").await;
+    expect::error(&answer, "400 contradiction", "a repeated member");
+    let long = format!("{GOOD}&crm={}", "c".repeat(257));
+    expect::error(&front.get_with(&target(&long), &[]).await, "400 long_parameter", "crm");
     for method in [Method::HEAD, Method::OPTIONS, Method::PUT, Method::DELETE] {
         let answer = front.send(method.clone(), &target(GOOD), &[]).await;
         assert_eq!(answer.status, 405, "{method}");
