@@ -31,6 +31,8 @@ enum Kind {
     Json,
     /// JSON in which nothing may be said twice.
     JsonOnce,
+    /// No bytes at all; others could say what cannot be read.
+    Nothing,
 }
 
 impl Coming {
@@ -41,12 +43,15 @@ impl Coming {
         Coming { body: request.into_body(), kind }
     }
 
-    /// The body of a request that places a call, in which nothing may be said twice.
+    /// The body of a request that places a call. Nothing may be said twice, and a body that cannot be read is an
+    /// error: the query alone must not decide.
     pub(crate) fn of_call(request: Request<Body>) -> Self {
         let mut coming = Coming::of(request, true);
-        if coming.kind == Some(Kind::Json) {
-            coming.kind = Some(Kind::JsonOnce);
-        }
+        coming.kind = Some(match coming.kind {
+            Some(Kind::Json) => Kind::JsonOnce,
+            Some(kind) => kind,
+            None => Kind::Nothing,
+        });
         coming
     }
 
@@ -89,6 +94,8 @@ fn parameters(kind: Kind, bytes: &[u8]) -> Result<Params, Error> {
     let params = match kind {
         Kind::Form => Params::of_form(bytes),
         Kind::Json => Params::of_json(bytes).ok_or(Error::BadParameters)?,
+        Kind::Nothing if bytes.is_empty() => Params::default(),
+        Kind::Nothing => return Err(Error::BadParameters),
         Kind::JsonOnce => Params::of_json_once(bytes).map_err(|bad| match bad {
             BadJson::NoObject => Error::BadParameters,
             BadJson::Repeated => Error::Contradiction,

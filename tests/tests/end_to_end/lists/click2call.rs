@@ -171,6 +171,20 @@ async fn what_wants_no_call_or_no_user_places_none() {
     expect::error(&answer, "400 bad_parameters", "no JSON");
     let answer = post(&front, GOOD, "application/json", "{\"crm\":\"a\",\"crm\":\"a\"}").await;
     expect::error(&answer, "400 contradiction", "a repeated member");
+    for kind in ["text/plain", "multipart/form-data; boundary=b", "application/xml", ""] {
+        let answer = post(&front, GOOD, kind, "agent=104").await;
+        expect::error(&answer, "400 bad_parameters", kind);
+    }
+    let answer = post(&front, GOOD, "application/json", "[]").await;
+    expect::error(&answer, "400 bad_parameters", "no object");
+    let mut encoded = Wire::to(front.running.address).await;
+    let text = format!(
+        "POST {} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\n\
+         content-length: 2\r\nconnection: close\r\n\r\n{{}}",
+        target(GOOD)
+    );
+    encoded.say(text).await.unwrap();
+    assert!(encoded.head().await.unwrap().contains("x-tieline-error: bad_parameters\r\n"));
     let long = format!("{GOOD}&crm={}", "c".repeat(257));
     expect::error(&front.get_with(&target(&long), &[]).await, "400 long_parameter", "crm");
     for method in [Method::HEAD, Method::OPTIONS, Method::PUT, Method::DELETE] {
