@@ -66,6 +66,9 @@ pub(crate) enum Error {
     /// A parameter of a call is longer than any.
     #[error("a parameter of a call is too long")]
     LongParameter,
+    /// What came as early data may come again.
+    #[error("early data may come again")]
+    TooEarly,
     /// No user, or several, are the agent that a call is for.
     #[error("not one user is the agent")]
     AgentNotFound,
@@ -272,6 +275,7 @@ impl Error {
             Error::PrefetchRefused => Slug::PrefetchRefused,
             Error::Contradiction => Slug::Contradiction,
             Error::LongParameter => Slug::LongParameter,
+            Error::TooEarly => Slug::TooEarly,
             Error::AgentNotFound => Slug::AgentNotFound,
             Error::AgentLoggedOff => Slug::AgentLoggedOff,
             Error::BadNumber => Slug::BadNumber,

@@ -108,6 +108,7 @@ rows! {
     SlowBody "slow_body" 408 Client Never "Request body took too long";
     SlowHeaders "slow_headers" 408 Client Never "Request took too long to arrive";
     TenantLimit "tenant_limit" 429 Gateway Never "Too many requests at the same time";
+    TooEarly "too_early" 425 Client Never "Early data places no call, send it again";
     TooManyGroups "too_many_groups" 413 Gateway Never "There are more groups than lookups.entries_max";
     UnknownCredential "unknown_credential" 401 Client Never "";
     UnknownHost "unknown_host" 421 Client Never "Host is not served here";

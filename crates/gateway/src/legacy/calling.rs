@@ -56,6 +56,10 @@ impl Calling {
         if is_prefetch(request.headers()) {
             return Err(Error::PrefetchRefused);
         }
+        // Whoever saw early data can send it again.
+        if request.headers().contains_key("early-data") {
+            return Err(Error::TooEarly);
+        }
         let deadline = Instant::now() + self.deadline;
         let (headers, uri) = (request.headers(), request.uri());
         let key = Secret::new(endpoint.key_in(uri.path()).unwrap_or_default());

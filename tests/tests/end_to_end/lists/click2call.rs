@@ -198,6 +198,8 @@ async fn what_wants_no_call_or_no_user_places_none() {
         let answer = front.get_with(&target(GOOD), &[header]).await;
         expect::error(&answer, "403 prefetch_refused", header.0);
     }
+    let answer = front.get_with(&target(GOOD), &[("early-data", "1")]).await;
+    expect::error(&answer, "425 too_early", "early data");
     let asks = [("origin", "https://app.example"), ("access-control-request-method", "POST")];
     let answer = of_pages.send(Method::OPTIONS, &target(GOOD), &asks).await;
     assert_eq!(
