@@ -86,12 +86,14 @@ impl Placing {
         behalf.account.note_upstream_call();
         let until = (Instant::now() + upstream.settings.attempt_timeout).min(deadline);
         // From here on it may have been placed, whatever happens.
-        let sent = timeout_at(until, self.sent(request, until)).await;
+        let mut is_answered = false;
+        let sent = timeout_at(until, self.sent(request, until, &mut is_answered)).await;
         let sent = sent.unwrap_or(Err(Error::CallUnknown));
         entry.end(match &sent {
             Ok(_) => Outcome::Worked,
-            Err(Error::CallUnknown) | Err(Error::Exchange(_)) => Outcome::Failed,
-            Err(_) => Outcome::Alive,
+            // Telephony that fails must not shut the lists, so that even a 5xx shows an upstream that lives.
+            Err(_) if is_answered => Outcome::Alive,
+            Err(_) => Outcome::Failed,
         });
         sent
     }
@@ -138,7 +140,13 @@ impl Placing {
         Ok(outgoing)
     }
 
-    async fn sent(&self, request: Request<Body>, until: Instant) -> Result<Placed, Error> {
+    /// Notes whether there was the head of an answer.
+    async fn sent(
+        &self,
+        request: Request<Body>,
+        until: Instant,
+        is_answered: &mut bool,
+    ) -> Result<Placed, Error> {
         let upstream = &self.upstream;
         let answer = self.client.send(request, None).await;
         let outcome = answer.as_ref().map_or_else(
@@ -147,6 +155,7 @@ impl Placing {
         );
         self.credential.metrics.attempt(&upstream.attempts, &outcome);
         let (head, body) = answer.map_err(unsent)?.into_parts();
+        *is_answered = true;
         let wait = retry_after(&head.headers);
         // The status says what became of the call; a body that breaks off or stalls behind it changes nothing.
         let body_until = (Instant::now() + BODY_WAIT_MAX).min(until - BODY_MARGIN);

@@ -345,6 +345,20 @@ async fn a_call_that_waited_for_its_place_minds_a_pause_that_began_meanwhile() {
 }
 
 #[tokio::test]
+async fn telephony_that_fails_shuts_no_lists() {
+    let fails = "HTTP/1.1 500 S\r\ncontent-length: 0\r\n\r\n";
+    let (vendor, calls) = vendor(move |_| fails.to_owned(), Duration::ZERO).await;
+    let text = config_text(vendor.address, "breaker_failures_min = 2", "effects = [\"call\"]");
+    let front = Front::start(&text).await;
+    for number in 1..=30 {
+        let answer = front.get_with(&target(GOOD), &[]).await;
+        assert_eq!(answer.verdict(), "504 call_unknown", "call {number}");
+    }
+    assert_eq!(calls.lock().unwrap().len(), 30);
+    assert_eq!(front.get(tests::V1_USERS).await.status, 200);
+}
+
+#[tokio::test]
 async fn through_resets_at_every_byte_as_many_calls_are_placed_as_answered() {
     let (vendor, calls) =
         vendor(|number| PLACED[..number.min(PLACED.len())].to_owned(), Duration::ZERO).await;
