@@ -12,6 +12,9 @@ const TEXT_BYTES_MAX: usize = 256;
 /// Digits of the longest number (E.164 has 15; some countries dial more).
 const DIGITS_MAX: usize = 20;
 
+/// The word of the legacy API for the end of a call. A request that says it must not place another one.
+const STOP: &str = "stopcall";
+
 /// A call that a client wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WantedCall {
@@ -38,6 +41,8 @@ pub enum Unfit {
     NoAgent,
     /// There is no number, or what is there is none.
     BadNumber,
+    /// A call is to be stopped, which nothing here does.
+    Stop,
     /// The client's id of the one who is called, or the name of its system, is too long.
     TooLong,
 }
@@ -46,6 +51,9 @@ impl WantedCall {
     /// Reads the parameters of query and body together. What both say must be the same; an empty value says
     /// nothing.
     pub fn of(mut params: Params) -> Result<Self, Unfit> {
+        if params.says(STOP) {
+            return Err(Unfit::Stop);
+        }
         let mut given = |name: &str| -> Vec<String> {
             let given = params.take_filter(name).into_iter().map(|text| text.trim().to_owned());
             given.filter(|text| !text.is_empty()).collect()
@@ -160,6 +168,9 @@ mod tests {
             (&*format!("agent=101&number=1&account_id={}", "7".repeat(257)), Unfit::TooLong),
             ("agent=101&number=1&number=x", Unfit::BadNumber),
             ("agent=101&number=1&get_call_id=true&get_call_id=false", Unfit::Contradiction),
+            ("agent=101&number=1&action=StopCall", Unfit::Stop),
+            ("agent=101&number=1&stopcall", Unfit::Stop),
+            ("agent=101&number=1&filter[stopcall][]=1", Unfit::Stop),
             ("number=1", Unfit::NoAgent),
             ("agent=&number=1", Unfit::NoAgent),
             ("agent=101", Unfit::BadNumber),

@@ -69,6 +69,9 @@ pub(crate) enum Error {
     /// What came as early data may come again.
     #[error("early data may come again")]
     TooEarly,
+    /// A call is to be stopped, which no upstream is asked to do.
+    #[error("a call is to be stopped")]
+    StopRefused,
     /// No user, or several, are the agent that a call is for.
     #[error("not one user is the agent")]
     AgentNotFound,
@@ -276,6 +279,7 @@ impl Error {
             Error::Contradiction => Slug::Contradiction,
             Error::LongParameter => Slug::LongParameter,
             Error::TooEarly => Slug::TooEarly,
+            Error::StopRefused => Slug::StopRefused,
             Error::AgentNotFound => Slug::AgentNotFound,
             Error::AgentLoggedOff => Slug::AgentLoggedOff,
             Error::BadNumber => Slug::BadNumber,

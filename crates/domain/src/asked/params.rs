@@ -69,6 +69,12 @@ impl Params {
         self.left.iter().any(|given| filter_of(&given.name) == name && !given.value.is_empty())
     }
 
+    /// Whether a name or a value is this word, whatever the case.
+    pub(crate) fn says(&self, word: &str) -> bool {
+        let is = |text: &str| text.trim().eq_ignore_ascii_case(word);
+        self.left.iter().any(|given| is(filter_of(&given.name)) || is(&given.value))
+    }
+
     /// Takes the different non-empty values of a filter, spelled `name=`, `filter[name]=` or with
     /// `[]` or `[0]` behind either. Empty values count as ignored.
     pub fn take_filter(&mut self, name: &str) -> Vec<String> {

@@ -107,6 +107,7 @@ rows! {
     RosterFailed "roster_failed" 503 Gateway Never UNAVAILABLE;
     SlowBody "slow_body" 408 Client Never "Request body took too long";
     SlowHeaders "slow_headers" 408 Client Never "Request took too long to arrive";
+    StopRefused "stop_refused" 400 Client Never "Calls are placed here, and not stopped";
     TenantLimit "tenant_limit" 429 Gateway Never "Too many requests at the same time";
     TooEarly "too_early" 425 Client Never "Early data places no call, send it again";
     TooManyGroups "too_many_groups" 413 Gateway Never "There are more groups than lookups.entries_max";

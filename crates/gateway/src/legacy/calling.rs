@@ -83,6 +83,7 @@ impl Calling {
             Unfit::Contradiction => Error::Contradiction,
             Unfit::NoAgent => Error::AgentNotFound,
             Unfit::BadNumber => Error::BadNumber,
+            Unfit::Stop => Error::StopRefused,
             Unfit::TooLong => Error::LongParameter,
         })?;
         let wants_id = wanted.wants_id;

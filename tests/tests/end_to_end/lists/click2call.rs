@@ -185,6 +185,8 @@ async fn what_wants_no_call_or_no_user_places_none() {
     );
     encoded.say(text).await.unwrap();
     assert!(encoded.head().await.unwrap().contains("x-tieline-error: bad_parameters\r\n"));
+    let stop = front.get_with(&target(&format!("{GOOD}&action=stopcall")), &[]).await;
+    expect::error(&stop, "400 stop_refused", "stopcall");
     let long = format!("{GOOD}&crm={}", "c".repeat(257));
     expect::error(&front.get_with(&target(&long), &[]).await, "400 long_parameter", "crm");
     for method in [Method::HEAD, Method::OPTIONS, Method::PUT, Method::DELETE] {
