@@ -12,6 +12,7 @@ use domain::legacy::Endpoint;
 use domain::listing::{Listing, Which};
 use domain::params::Params;
 use domain::plan::{TextOf, UserFilter};
+use domain::quirks::Match;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use limits::Shed;
@@ -130,19 +131,20 @@ async fn placed(
     caller.line.placing.place(request.ok_or(Error::NotOffered)?, behalf, deadline).await
 }
 
-/// The upstream's id of the one live user whom the caller sees and who has this extension, or else this e-mail.
+/// The upstream's id of the one live user whom the caller sees and who has this extension, or else this e-mail, or
+/// else this e-mail in letters of another case.
 async fn agent(
     caller: &Caller,
     wanted: &WantedCall,
     behalf: &Behalf,
     deadline: Instant,
 ) -> Result<String, Error> {
-    let ways: &[TextOf] = match wanted.is_by_email() {
-        true => &[TextOf::Email],
-        false => &[TextOf::Extension, TextOf::Email],
+    let ways: &[(TextOf, Match)] = match wanted.is_by_email() {
+        true => &[(TextOf::Email, Match::Exact), (TextOf::Email, Match::CaseInsensitive)],
+        false => &[(TextOf::Extension, Match::Exact), (TextOf::Email, Match::Exact)],
     };
-    for by in ways {
-        let ask = Ask::Find(Arc::new(UserFilter::with_text(*by, &wanted.agent)));
+    for (by, mode) in ways {
+        let ask = Ask::Find(Arc::new(UserFilter::with_text(*by, &wanted.agent, *mode)));
         let list = ListCall::new(Listing::Users(Which::Live), ask, deadline, behalf.clone());
         let mut people = caller.line.list(list).await?.found.people;
         people.sort_unstable();

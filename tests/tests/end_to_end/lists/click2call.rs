@@ -74,9 +74,12 @@ fn users(head: &str) -> String {
         user(3, "102", false),
         user(4, "103", true),
         user(5, "104", false),
+        // Two e-mails that differ by the case alone, and one of each.
+        user(6, "106", false).replace("u6@x", "U7@x"),
+        user(7, "107", false),
     ];
     let page = if head.contains("offset=0") { all.join(",") } else { String::new() };
-    let body = format!("{{\"users\":[{page}],\"metadata\":{{\"total\":5}}}}");
+    let body = format!("{{\"users\":[{page}],\"metadata\":{{\"total\":7}}}}");
     format!(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
@@ -217,6 +220,24 @@ async fn what_wants_no_call_or_no_user_places_none() {
     assert!(calls.lock().unwrap().is_empty());
     let [placed, without_id, _, unknown] = outcomes(&front).await;
     assert_eq!((placed, without_id, unknown), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn an_agent_is_found_by_the_very_email_or_else_by_one_of_another_case() {
+    let (vendor, calls) = vendor(|_| PLACED.to_owned(), Duration::ZERO).await;
+    let front = front(&vendor, "").await;
+    for (agent, verdict) in [
+        ("U7@x.example", "204 "),
+        ("u7@x.example", "204 "),
+        ("U5@X.EXAMPLE", "204 "),
+        ("u7@X.example", "400 agent_not_found"),
+    ] {
+        let answer = front.get_with(&target(&format!("agent={agent}&number=1")), &[]).await;
+        assert_eq!(answer.verdict(), verdict, "{agent}");
+    }
+    let calls = calls.lock().unwrap();
+    let rung: Vec<_> = calls.iter().map(|call| call["user_id"].as_str().unwrap()).collect();
+    assert_eq!(rung, ["6", "7", "5"]);
 }
 
 #[tokio::test]
