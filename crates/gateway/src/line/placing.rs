@@ -89,12 +89,7 @@ impl Placing {
         let mut is_answered = false;
         let sent = timeout_at(until, self.sent(request, until, &mut is_answered)).await;
         let sent = sent.unwrap_or(Err(Error::CallUnknown));
-        entry.end(match &sent {
-            Ok(_) => Outcome::Worked,
-            // Telephony that fails must not shut the lists, so that even a 5xx shows an upstream that lives.
-            Err(_) if is_answered => Outcome::Alive,
-            Err(_) => Outcome::Failed,
-        });
+        entry.end(outcome(&sent, is_answered));
         sent
     }
 
@@ -214,6 +209,16 @@ impl Placing {
     }
 }
 
+/// What a call tells of how well the upstream works. Telephony that fails must not shut the lists, so that even a 5xx
+/// shows an upstream that lives.
+fn outcome(sent: &Result<Placed, Error>, is_answered: bool) -> Outcome {
+    match sent {
+        Ok(_) => Outcome::Worked,
+        Err(_) if is_answered => Outcome::Alive,
+        Err(_) => Outcome::Failed,
+    }
+}
+
 /// Statuses that leave it unknown what became of the call. Proxies answer 5xx, 408 and 499 for a request that
 /// reached the server behind them; 301, 302 and 303 may say that it was worked off. 307 and 308 never do.
 fn is_unknown(status: StatusCode) -> bool {
@@ -223,4 +228,22 @@ fn is_unknown(status: StatusCode) -> bool {
 /// Whether anything of it may have been read decides what a broken exchange means.
 fn unsent(error: ClientError) -> Error {
     if error.started() { Error::CallUnknown } else { Error::Exchange(error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn telephony_that_fails_shuts_no_lists() {
+        for (sent, is_answered, expected) in [
+            (Ok(Placed { id: None }), true, Outcome::Worked),
+            (Err(Error::CallUnknown), true, Outcome::Alive),
+            (Err(Error::AgentLoggedOff), true, Outcome::Alive),
+            (Err(Error::CallUnknown), false, Outcome::Failed),
+            (Err(Error::Exchange(ClientError::Connect)), false, Outcome::Failed),
+        ] {
+            assert_eq!(outcome(&sent, is_answered), expected, "{sent:?}");
+        }
+    }
 }
