@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The configurations of docs/SCALING.md for HAProxy and nginx as they are printed, but for addresses: four gateways
-# behind each, eight callers. Each caller has one replica, whether its key comes as Bearer or as ?key=; when a replica
-# ends, its callers move and no others do. No request fails.
+# behind each, eight callers. Each caller has one replica, whether its key comes as Bearer, as ?key= or in the path; when a
+# replica ends, its callers move and no others do. No request fails.
 set -euo pipefail
 source "$(dirname "$0")/support/common.sh"
 
@@ -34,20 +34,20 @@ printed() {
             -e "s/10.0.0.13:8080/$listen_c port_of_c/" -e "s/10.0.0.14:8080/$listen_d port_of_d/"
 }
 
-# asked FRONT: every caller lists its users five times with each form of its key; 200 each time.
+# asked FRONT NAME: every caller lists its users five times with each form of its key; 200 each time.
 asked() {
     local caller key form
     for caller in $(seq "$callers"); do
         key=legacy-key-$caller
         for _ in 1 2 3 4 5; do
-            for form in bearer parameter; do
-                if [ "$form" = bearer ]; then
-                    curl --silent --fail --max-time 30 --output "$work/answer" \
-                        -H "authorization: Bearer $key" "http://$1$users" || fail "$2: caller $caller, $form"
-                else
-                    curl --silent --fail --max-time 30 --output "$work/answer" \
-                        "http://$1$users?key=$key" || fail "$2: caller $caller, $form"
-                fi
+            for form in bearer parameter path; do
+                case $form in
+                bearer) set -- "$1" "$2" "http://$1$users" -H "authorization: Bearer $key" ;;
+                parameter) set -- "$1" "$2" "http://$1$users?key=$key" ;;
+                path) set -- "$1" "$2" "http://$1/api/v1/$key/agents_status" ;;
+                esac
+                curl --silent --fail --max-time 30 --output "$work/answer" "${@:3}" ||
+                    fail "$2: caller $caller, $form"
                 grep -q '"email"' "$work/answer" || fail "$2: caller $caller got no list"
             done
         done
@@ -126,4 +126,4 @@ affine nginx "$front"
 kill -TERM "$nginx_pid"
 stopped "$nginx_pid"
 
-echo "balancing: $callers callers, 4 replicas, Bearer and ?key= alike: one replica for each caller behind HAProxy and nginx; $moved moved when their replica drained, no other did"
+echo "balancing: $callers callers, 4 replicas, Bearer, ?key= and paths alike: one replica for each caller behind HAProxy and nginx; $moved moved when their replica drained, no other did"

@@ -4,12 +4,16 @@
 //! Source: the vendor's "Click to call" pages; of v4 the "Start call" page and a public client of it.
 
 use crate::asked::params::Params;
+use crate::upstream::Refusal;
 
 /// A longer text is no agent, number, id or system.
 const TEXT_BYTES_MAX: usize = 256;
 
 /// Digits of the longest number (E.164 has 15; some countries dial more).
 const DIGITS_MAX: usize = 20;
+
+/// The word of the legacy API for the end of a call. A request that says it must not place another one.
+const STOP: &str = "stopcall";
 
 /// A call that a client wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,38 +41,52 @@ pub enum Unfit {
     NoAgent,
     /// There is no number, or what is there is none.
     BadNumber,
+    /// A call is to be stopped, which nothing here does.
+    Stop,
+    /// The client's id of the one who is called, or the name of its system, is too long.
+    TooLong,
 }
 
 impl WantedCall {
     /// Reads the parameters of query and body together. What both say must be the same; an empty value says
     /// nothing.
     pub fn of(mut params: Params) -> Result<Self, Unfit> {
-        let mut one = |name: &str| -> Result<Option<String>, Unfit> {
+        if params.says(STOP) {
+            return Err(Unfit::Stop);
+        }
+        let mut given = |name: &str| -> Vec<String> {
             let given = params.take_filter(name).into_iter().map(|text| text.trim().to_owned());
-            let mut given = given.filter(|text| !text.is_empty());
-            let first = given.next();
-            match given.all(|other| Some(&other) == first.as_ref()) {
-                true => Ok(first),
-                false => Err(Unfit::Contradiction),
-            }
+            given.filter(|text| !text.is_empty()).collect()
         };
-        let (agent, number) = (one("agent")?, one("number")?);
-        let (account_id, system) = (one("account_id")?, one("crm")?);
-        let wants_id = one("get_call_id")?;
-        let is_long = |text: &String| text.len() > TEXT_BYTES_MAX;
-        let agent = agent.filter(|agent| !is_long(agent)).ok_or(Unfit::NoAgent)?;
-        let number = number.as_deref().and_then(digits).ok_or(Unfit::BadNumber)?;
+        let (agent, number) = (agreed(given("agent"))?, given("number"));
+        let (account_id, system) = (agreed(given("account_id"))?, agreed(given("crm"))?);
+        let wants_id = given("get_call_id").into_iter();
         let wants_id =
-            wants_id.is_some_and(|word| matches!(&*word.to_ascii_lowercase(), "true" | "1"));
-        let ignored = params.finish();
-        let (account_id, system) =
-            (account_id.filter(|text| !is_long(text)), system.filter(|text| !is_long(text)));
+            agreed(wants_id.map(|word| matches!(&*word.to_ascii_lowercase(), "true" | "1")))?;
+        let is_long = |text: &String| text.len() > TEXT_BYTES_MAX;
+        if account_id.as_ref().is_some_and(is_long) || system.as_ref().is_some_and(is_long) {
+            return Err(Unfit::TooLong);
+        }
+        let agent = agent.filter(|agent| !is_long(agent)).ok_or(Unfit::NoAgent)?;
+        let numbers: Option<Vec<String>> = number.iter().map(|text| digits(text)).collect();
+        let number = agreed(numbers.ok_or(Unfit::BadNumber)?)?.ok_or(Unfit::BadNumber)?;
+        let (wants_id, ignored) = (wants_id.unwrap_or_default(), params.finish());
         Ok(WantedCall { agent, number, account_id, system, wants_id, ignored })
     }
 
     /// Whether the agent can only be an e-mail address: no extension has such a sign.
     pub fn is_by_email(&self) -> bool {
         self.agent.contains('@')
+    }
+}
+
+/// The one value that all say, as it is used.
+fn agreed<T: PartialEq>(given: impl IntoIterator<Item = T>) -> Result<Option<T>, Unfit> {
+    let mut given = given.into_iter();
+    let first = given.next();
+    match given.all(|other| Some(&other) == first.as_ref()) {
+        true => Ok(first),
+        false => Err(Unfit::Contradiction),
     }
 }
 
@@ -89,13 +107,26 @@ pub struct CallRequest {
     pub body: String,
 }
 
-/// What the body of an upstream's answer to a call says.
+/// What the body of an answer with the status of a success says of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallAnswer {
+    /// It was placed; its id, if the upstream gave one.
+    Placed(Option<String>),
+    /// It was refused, whatever the status says.
+    Refused(CallRefusal),
+    /// The body is none that the upstream sends, so somebody else may have answered.
+    Unclear,
+}
+
+/// Why an upstream refused a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallRefusal {
     /// The agent cannot take a call.
     Agent,
     /// The number is none.
     Number,
+    /// The words that the upstream has for any request.
+    General(Refusal),
     /// Anything else.
     Other,
 }
@@ -125,11 +156,21 @@ mod tests {
         let mut params = Params::parse("agent=101&number=1");
         params.put_beside(Params::of_json(br#"{"agent":101,"number":"1","crm":null}"#).unwrap());
         assert!(WantedCall::of(params).is_ok(), "said twice alike");
+        for alike in ["number=%2B1&number=1", "number=1&get_call_id=1&get_call_id=true"] {
+            assert!(of(&format!("agent=101&{alike}")).is_ok(), "{alike}");
+        }
         for (query, why) in [
             ("agent=101&agent=102&number=1", Unfit::Contradiction),
             ("agent=101&number=1&number=2", Unfit::Contradiction),
+            ("agent=101&number=1&number=%2B2", Unfit::Contradiction),
             ("agent=101&number=1&crm=a&crm=b", Unfit::Contradiction),
+            (&*format!("agent=101&number=1&crm={}", "c".repeat(257)), Unfit::TooLong),
+            (&*format!("agent=101&number=1&account_id={}", "7".repeat(257)), Unfit::TooLong),
+            ("agent=101&number=1&number=x", Unfit::BadNumber),
             ("agent=101&number=1&get_call_id=true&get_call_id=false", Unfit::Contradiction),
+            ("agent=101&number=1&action=StopCall", Unfit::Stop),
+            ("agent=101&number=1&stopcall", Unfit::Stop),
+            ("agent=101&number=1&filter[stopcall][]=1", Unfit::Stop),
             ("number=1", Unfit::NoAgent),
             ("agent=&number=1", Unfit::NoAgent),
             ("agent=101", Unfit::BadNumber),

@@ -20,7 +20,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::asked::plan::{GroupIds, UserFilter};
-use crate::call::{CallRefusal, CallRequest, WantedCall};
+use crate::call::{CallAnswer, CallRefusal, CallRequest, WantedCall};
 use crate::id::{IdPolicy, Unnumbered};
 use crate::legacy::field::FieldId;
 use crate::listing::{Listing, Row};
@@ -124,9 +124,9 @@ pub trait Dialect: Send + Sync + fmt::Debug {
         None
     }
 
-    /// The id in the answer to a call that was placed.
-    fn call_id(&self, _body: &[u8]) -> Option<String> {
-        None
+    /// What the body of an answer with the status of a success says of a call.
+    fn call_answer(&self, _body: &[u8]) -> CallAnswer {
+        CallAnswer::Unclear
     }
 
     /// What the body of a refused call says.

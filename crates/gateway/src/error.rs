@@ -63,6 +63,15 @@ pub(crate) enum Error {
     /// A parameter has two values.
     #[error("a parameter is said in two ways")]
     Contradiction,
+    /// A parameter of a call is longer than any.
+    #[error("a parameter of a call is too long")]
+    LongParameter,
+    /// What came as early data may come again.
+    #[error("early data may come again")]
+    TooEarly,
+    /// A call is to be stopped, which no upstream is asked to do.
+    #[error("a call is to be stopped")]
+    StopRefused,
     /// No user, or several, are the agent that a call is for.
     #[error("not one user is the agent")]
     AgentNotFound,
@@ -268,6 +277,9 @@ impl Error {
             Error::EffectRefused => Slug::EffectRefused,
             Error::PrefetchRefused => Slug::PrefetchRefused,
             Error::Contradiction => Slug::Contradiction,
+            Error::LongParameter => Slug::LongParameter,
+            Error::TooEarly => Slug::TooEarly,
+            Error::StopRefused => Slug::StopRefused,
             Error::AgentNotFound => Slug::AgentNotFound,
             Error::AgentLoggedOff => Slug::AgentLoggedOff,
             Error::BadNumber => Slug::BadNumber,

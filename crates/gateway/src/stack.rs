@@ -331,10 +331,11 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
         wait_max,
     }));
 
+    let places = Arc::new(Semaphore::new(places));
     let send = send::Sending {
         upstream: upstream(),
         client,
-        places: Semaphore::new(places),
+        places: Arc::clone(&places),
         pause: Arc::clone(&pause),
         metrics: metrics(),
         exporter: exporter.clone(),
@@ -447,6 +448,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
         upstream: Arc::clone(&upstream),
         credential: Arc::clone(&credential),
         key: Arc::clone(&key),
+        places,
         pause: Arc::clone(&pause),
         pace: calls_pace,
         client: placing,

@@ -8,6 +8,7 @@ mod near_miss;
 
 use std::collections::{BTreeSet, HashSet};
 
+pub use body::BadJson;
 pub use near_miss::NearMiss;
 
 /// How many unused parameters are looked at.
@@ -66,6 +67,12 @@ impl Params {
     /// Whether a filter has a value in any of the spellings that [`Params::take_filter`] takes.
     pub fn has_filter(&self, name: &str) -> bool {
         self.left.iter().any(|given| filter_of(&given.name) == name && !given.value.is_empty())
+    }
+
+    /// Whether a name or a value is this word, whatever the case.
+    pub(crate) fn says(&self, word: &str) -> bool {
+        let is = |text: &str| text.trim().eq_ignore_ascii_case(word);
+        self.left.iter().any(|given| is(filter_of(&given.name)) || is(&given.value))
     }
 
     /// Takes the different non-empty values of a filter, spelled `name=`, `filter[name]=` or with

@@ -277,10 +277,10 @@ impl UserFilter<GroupName> {
 }
 
 impl UserFilter<GroupIds> {
-    /// The users who have exactly this text.
-    pub fn with_text(text: TextOf, value: &str) -> Self {
+    /// The users whose text fits this one.
+    pub fn with_text(text: TextOf, value: &str, mode: Match) -> Self {
         let mut filter = UserFilter::everyone();
-        filter.texts[text as usize] = TextFilter::new(vec![value.to_owned()], Match::Exact);
+        filter.texts[text as usize] = TextFilter::new(vec![value.to_owned()], mode);
         filter
     }
 

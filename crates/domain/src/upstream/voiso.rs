@@ -26,7 +26,7 @@ use super::{
     Refusal, Rules, SchemaError, SchemaKind,
 };
 use crate::asked::plan::{GroupIds, TextOf, UserFilter};
-use crate::call::{CallRefusal, CallRequest, WantedCall};
+use crate::call::{CallAnswer, CallRefusal, CallRequest, WantedCall};
 use crate::hub::{Channel, Id, Named, Skill, State, User};
 use crate::id::{self, Number, PolicyName, Unnumbered};
 use crate::legacy::field::FieldId;
@@ -171,8 +171,8 @@ impl Dialect for Voiso {
         Some(calls::request(own_id, wanted))
     }
 
-    fn call_id(&self, body: &[u8]) -> Option<String> {
-        calls::id(body)
+    fn call_answer(&self, body: &[u8]) -> CallAnswer {
+        calls::answer(body)
     }
 
     fn call_refusal(&self, body: &[u8]) -> CallRefusal {

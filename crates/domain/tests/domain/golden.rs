@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::support::{Answer, Call, NOT_OFFERED};
-use domain::call::WantedCall;
+use domain::call::{CallAnswer, WantedCall};
 use domain::id::{IdMap, IdPolicy, Unnumbered};
 use domain::ledger;
 use domain::legacy::{ENDPOINTS, endpoint_at};
@@ -185,7 +185,8 @@ fn called(case: &Path, dialect: &dyn Dialect, query: &str) -> Answer {
         }
     };
     let Some(request) = dialect.call_request("1234", &wanted) else { return not_offered() };
-    let id = dialect.call_id(&fs::read(case.join("answer.json")).unwrap());
+    let answer = dialect.call_answer(&fs::read(case.join("answer.json")).unwrap());
+    let CallAnswer::Placed(id) = answer else { panic!("{answer:?}") };
     let id = id.filter(|_| wanted.wants_id);
     let body = id.map(|id| format!("{{\"call_id\":\"{id}\"}}")).unwrap_or_default();
     Answer { targets: vec![format!("POST {}", request.target), request.body], body: Ok(body) }

@@ -76,9 +76,22 @@ impl Freshness {
         self.fresh_for.saturating_add(self.stale_if_error)
     }
 
-    /// That of a question, whose endpoint may have one of its own.
+    /// That of a question, whose endpoint may have one of its own. What is asked for by the second is of no use when
+    /// it is old, so that such an answer covers no failure.
     fn of(self, question: &Question) -> Self {
-        Freshness { fresh_for: question.0.fresh_for.unwrap_or(self.fresh_for), ..self }
+        match question.0.fresh_for {
+            Some(fresh_for) => Freshness { fresh_for, stale_if_error: Duration::ZERO, ..self },
+            None => self,
+        }
+    }
+
+    /// What of this share the answers have: all where every endpoint's are kept.
+    pub(crate) fn room(self, share: u64) -> u64 {
+        match (self.kept_for().is_zero(), self.own_fresh_for_max.is_zero()) {
+            (false, _) => share,
+            (true, false) => share.min(OWN_BYTES_MAX),
+            (true, true) => share.min(MISSES_BYTES_MAX),
+        }
     }
 
     fn is_fresh(self, entry: &Entry) -> bool {
@@ -141,7 +154,11 @@ impl std::fmt::Debug for Answers {
 }
 
 /// Where no answers are kept, it is believed of so many questions that no user fits them: about a thousand.
-pub(crate) const MISSES_BYTES_MAX: u64 = 1 << 20;
+const MISSES_BYTES_MAX: u64 = 1 << 20;
+
+/// Where only endpoints with a freshness of their own have their answers kept: room for the status of 10,000 agents
+/// with long e-mails, in every coding.
+const OWN_BYTES_MAX: u64 = 8 << 20;
 
 /// What an answer costs beside its bytes.
 const ENTRY_BYTES: usize = 512;
@@ -160,17 +177,14 @@ impl Answers {
             let bytes = plain + coding::bytes_max(plain, codings);
             u32::try_from(bytes + question.0.filter.bytes() + ENTRY_BYTES).unwrap_or(u32::MAX)
         };
-        let keeps_misses_alone = freshness.kept_for().is_zero();
-        let bytes_max =
-            if keeps_misses_alone { bytes_max.min(MISSES_BYTES_MAX) } else { bytes_max };
         let kept = moka::sync::Cache::builder()
-            .max_capacity(bytes_max)
+            .max_capacity(freshness.room(bytes_max))
             .weigher(weigh)
             .time_to_live(
                 freshness
                     .kept_for()
                     .max(freshness.misses_fresh_for)
-                    .max(freshness.own_fresh_for_max + freshness.stale_if_error)
+                    .max(freshness.own_fresh_for_max)
                     .max(Duration::from_millis(1)),
             )
             .build();

@@ -91,6 +91,7 @@ rows! {
     HeadersTooLarge "headers_too_large" 431 Client Never "Headers are too large";
     Internal "internal" 500 Gateway Never "Internal error";
     KeyInPath "key_in_path" 403 Client Never "A path with a key in it is not passed on";
+    LongParameter "long_parameter" 400 Client Never "A parameter is too long";
     MappedKeyRefused "mapped_key_refused" 502 Operator Never REFUSED;
     MethodNotAllowed "method_not_allowed" 405 Client Never "Method not allowed";
     NoCredential "no_credential" 401 Client Never "";
@@ -106,7 +107,9 @@ rows! {
     RosterFailed "roster_failed" 503 Gateway Never UNAVAILABLE;
     SlowBody "slow_body" 408 Client Never "Request body took too long";
     SlowHeaders "slow_headers" 408 Client Never "Request took too long to arrive";
+    StopRefused "stop_refused" 400 Client Never "Calls are placed here, and not stopped";
     TenantLimit "tenant_limit" 429 Gateway Never "Too many requests at the same time";
+    TooEarly "too_early" 425 Client Never "Early data places no call, send it again";
     TooManyGroups "too_many_groups" 413 Gateway Never "There are more groups than lookups.entries_max";
     UnknownCredential "unknown_credential" 401 Client Never "";
     UnknownHost "unknown_host" 421 Client Never "Host is not served here";

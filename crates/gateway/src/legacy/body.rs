@@ -5,7 +5,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 
-use domain::params::Params;
+use domain::params::{BadJson, Params};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, Request};
 use http_body::Body as _;
@@ -29,6 +29,10 @@ pub(crate) struct Coming {
 enum Kind {
     Form,
     Json,
+    /// JSON in which nothing may be said twice.
+    JsonOnce,
+    /// No bytes at all; others could say what cannot be read.
+    Nothing,
 }
 
 impl Coming {
@@ -37,6 +41,18 @@ impl Coming {
         let is_read = is_read && !request.body().is_end_stream();
         let kind = if is_read { kind(request.headers()) } else { None };
         Coming { body: request.into_body(), kind }
+    }
+
+    /// The body of a request that places a call. Nothing may be said twice, and a body that cannot be read is an
+    /// error: the query alone must not decide.
+    pub(crate) fn of_call(request: Request<Body>) -> Self {
+        let mut coming = Coming::of(request, true);
+        coming.kind = Some(match coming.kind {
+            Some(Kind::Json) => Kind::JsonOnce,
+            Some(kind) => kind,
+            None => Kind::Nothing,
+        });
+        coming
     }
 
     /// Whether there is none.
@@ -78,6 +94,12 @@ fn parameters(kind: Kind, bytes: &[u8]) -> Result<Params, Error> {
     let params = match kind {
         Kind::Form => Params::of_form(bytes),
         Kind::Json => Params::of_json(bytes).ok_or(Error::BadParameters)?,
+        Kind::Nothing if bytes.is_empty() => Params::default(),
+        Kind::Nothing => return Err(Error::BadParameters),
+        Kind::JsonOnce => Params::of_json_once(bytes).map_err(|bad| match bad {
+            BadJson::NoObject => Error::BadParameters,
+            BadJson::Repeated => Error::Contradiction,
+        })?,
     };
     Ok(params.without_keys())
 }

@@ -12,6 +12,7 @@ use domain::legacy::Endpoint;
 use domain::listing::{Listing, Which};
 use domain::params::Params;
 use domain::plan::{TextOf, UserFilter};
+use domain::quirks::Match;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use limits::Shed;
@@ -56,6 +57,10 @@ impl Calling {
         if is_prefetch(request.headers()) {
             return Err(Error::PrefetchRefused);
         }
+        // Whoever saw early data can send it again.
+        if request.headers().contains_key("early-data") {
+            return Err(Error::TooEarly);
+        }
         let deadline = Instant::now() + self.deadline;
         let (headers, uri) = (request.headers(), request.uri());
         let key = Secret::new(endpoint.key_in(uri.path()).unwrap_or_default());
@@ -71,7 +76,7 @@ impl Calling {
         let place = caller.keep(place);
         let mut params = Params::parse(uri.query().unwrap_or_default()).without_keys();
         // A call's parameters are in the body by the vendor's own page, so it is read in any case.
-        let body = legacy_body::Coming::of(request, true);
+        let body = legacy_body::Coming::of_call(request);
         if let Some(more) = body.settled(deadline).await? {
             params.put_beside(more);
         }
@@ -79,6 +84,8 @@ impl Calling {
             Unfit::Contradiction => Error::Contradiction,
             Unfit::NoAgent => Error::AgentNotFound,
             Unfit::BadNumber => Error::BadNumber,
+            Unfit::Stop => Error::StopRefused,
+            Unfit::TooLong => Error::LongParameter,
         })?;
         let wants_id = wanted.wants_id;
         let (tell, told) = oneshot::channel();
@@ -124,19 +131,20 @@ async fn placed(
     caller.line.placing.place(request.ok_or(Error::NotOffered)?, behalf, deadline).await
 }
 
-/// The upstream's id of the one live user whom the caller sees and who has this extension, or else this e-mail.
+/// The upstream's id of the one live user whom the caller sees and who has this extension, or else this e-mail, or
+/// else this e-mail in letters of another case.
 async fn agent(
     caller: &Caller,
     wanted: &WantedCall,
     behalf: &Behalf,
     deadline: Instant,
 ) -> Result<String, Error> {
-    let ways: &[TextOf] = match wanted.is_by_email() {
-        true => &[TextOf::Email],
-        false => &[TextOf::Extension, TextOf::Email],
+    let ways: &[(TextOf, Match)] = match wanted.is_by_email() {
+        true => &[(TextOf::Email, Match::Exact), (TextOf::Email, Match::CaseInsensitive)],
+        false => &[(TextOf::Extension, Match::Exact), (TextOf::Email, Match::Exact)],
     };
-    for by in ways {
-        let ask = Ask::Find(Arc::new(UserFilter::with_text(*by, &wanted.agent)));
+    for (by, mode) in ways {
+        let ask = Ask::Find(Arc::new(UserFilter::with_text(*by, &wanted.agent, *mode)));
         let list = ListCall::new(Listing::Users(Which::Live), ask, deadline, behalf.clone());
         let mut people = caller.line.list(list).await?.found.people;
         people.sort_unstable();

@@ -34,7 +34,7 @@ pub(crate) struct Sending {
     /// confuse a caller with itself.
     pub(crate) client: Client,
     /// How many of the upstream's places this caller may have at the same time.
-    pub(crate) places: Semaphore,
+    pub(crate) places: Arc<Semaphore>,
     pub(crate) pause: Arc<Pause>,
     pub(crate) metrics: Metrics,
     pub(crate) exporter: Exporter,

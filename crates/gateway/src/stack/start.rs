@@ -17,7 +17,7 @@ use transport::client::{
 };
 
 use super::parts::Parts;
-use crate::cache::answers::{Answers, Freshness, MISSES_BYTES_MAX};
+use crate::cache::answers::{Answers, Freshness};
 use crate::cache::pages::Pages;
 use crate::caller::{Caller, Callers};
 use crate::line::pace::{Known, Paces};
@@ -201,11 +201,13 @@ impl State {
 fn kept(config: &Config) -> (Arc<Answers>, Option<Arc<Pages>>) {
     let settings::Cache { fresh_for, stale_if_error, bytes_max, .. } = config.cache;
     let share = bytes_max / config.callers.len().max(1) as u64;
-    let keeps_answers = !(fresh_for.is_zero() && stale_if_error.is_zero());
-    let of_answers = match (config.cache.revalidates(), keeps_answers) {
-        (false, _) => share,
-        (true, true) => share / 2,
-        (true, false) => MISSES_BYTES_MAX.min(share / 2),
+    let misses_fresh_for = config.lookups.negative_for;
+    let own = config.quirks.values().filter_map(|quirks| quirks.fresh_for);
+    let own_fresh_for_max = own.map(|own| own.0).max().unwrap_or_default();
+    let freshness = Freshness { fresh_for, stale_if_error, misses_fresh_for, own_fresh_for_max };
+    let of_answers = match config.cache.revalidates() {
+        false => share,
+        true => freshness.room(share / 2),
     };
     let pages = config
         .cache
@@ -213,10 +215,6 @@ fn kept(config: &Config) -> (Arc<Answers>, Option<Arc<Pages>>) {
         .then(|| Pages::new(share - of_answers, config.cache.revalidate_max));
     let codings = config.server.compression.len();
     let readings_max = config.limits.requests_per_caller_max();
-    let misses_fresh_for = config.lookups.negative_for;
-    let own = config.quirks.values().filter_map(|quirks| quirks.fresh_for);
-    let own_fresh_for_max = own.map(|own| own.0).max().unwrap_or_default();
-    let freshness = Freshness { fresh_for, stale_if_error, misses_fresh_for, own_fresh_for_max };
     (Answers::new(freshness, of_answers, codings, readings_max), pages)
 }
 

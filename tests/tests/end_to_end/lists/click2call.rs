@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -74,9 +75,12 @@ fn users(head: &str) -> String {
         user(3, "102", false),
         user(4, "103", true),
         user(5, "104", false),
+        // Two e-mails that differ by the case alone, and one of each.
+        user(6, "106", false).replace("u6@x", "U7@x"),
+        user(7, "107", false),
     ];
     let page = if head.contains("offset=0") { all.join(",") } else { String::new() };
-    let body = format!("{{\"users\":[{page}],\"metadata\":{{\"total\":5}}}}");
+    let body = format!("{{\"users\":[{page}],\"metadata\":{{\"total\":7}}}}");
     format!(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
@@ -169,6 +173,26 @@ async fn what_wants_no_call_or_no_user_places_none() {
     expect::error(&answer, "400 contradiction", "query and body");
     let answer = post(&front, GOOD, "application/json", "{\"agent\":").await;
     expect::error(&answer, "400 bad_parameters", "no JSON");
+    let answer = post(&front, GOOD, "application/json", "{\"crm\":\"a\",\"crm\":\"a\"}").await;
+    expect::error(&answer, "400 contradiction", "a repeated member");
+    for kind in ["text/plain", "multipart/form-data; boundary=b", "application/xml", ""] {
+        let answer = post(&front, GOOD, kind, "agent=104").await;
+        expect::error(&answer, "400 bad_parameters", kind);
+    }
+    let answer = post(&front, GOOD, "application/json", "[]").await;
+    expect::error(&answer, "400 bad_parameters", "no object");
+    let mut encoded = Wire::to(front.running.address).await;
+    let text = format!(
+        "POST {} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\n\
+         content-length: 2\r\nconnection: close\r\n\r\n{{}}",
+        target(GOOD)
+    );
+    encoded.say(text).await.unwrap();
+    assert!(encoded.head().await.unwrap().contains("x-tieline-error: bad_parameters\r\n"));
+    let stop = front.get_with(&target(&format!("{GOOD}&action=stopcall")), &[]).await;
+    expect::error(&stop, "400 stop_refused", "stopcall");
+    let long = format!("{GOOD}&crm={}", "c".repeat(257));
+    expect::error(&front.get_with(&target(&long), &[]).await, "400 long_parameter", "crm");
     for method in [Method::HEAD, Method::OPTIONS, Method::PUT, Method::DELETE] {
         let answer = front.send(method.clone(), &target(GOOD), &[]).await;
         assert_eq!(answer.status, 405, "{method}");
@@ -180,6 +204,8 @@ async fn what_wants_no_call_or_no_user_places_none() {
         let answer = front.get_with(&target(GOOD), &[header]).await;
         expect::error(&answer, "403 prefetch_refused", header.0);
     }
+    let answer = front.get_with(&target(GOOD), &[("early-data", "1")]).await;
+    expect::error(&answer, "425 too_early", "early data");
     let asks = [("origin", "https://app.example"), ("access-control-request-method", "POST")];
     let answer = of_pages.send(Method::OPTIONS, &target(GOOD), &asks).await;
     assert_eq!(
@@ -195,6 +221,24 @@ async fn what_wants_no_call_or_no_user_places_none() {
     assert!(calls.lock().unwrap().is_empty());
     let [placed, without_id, _, unknown] = outcomes(&front).await;
     assert_eq!((placed, without_id, unknown), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn an_agent_is_found_by_the_very_email_or_else_by_one_of_another_case() {
+    let (vendor, calls) = vendor(|_| PLACED.to_owned(), Duration::ZERO).await;
+    let front = front(&vendor, "").await;
+    for (agent, verdict) in [
+        ("U7@x.example", "204 "),
+        ("u7@x.example", "204 "),
+        ("U5@X.EXAMPLE", "204 "),
+        ("u7@X.example", "400 agent_not_found"),
+    ] {
+        let answer = front.get_with(&target(&format!("agent={agent}&number=1")), &[]).await;
+        assert_eq!(answer.verdict(), verdict, "{agent}");
+    }
+    let calls = calls.lock().unwrap();
+    let rung: Vec<_> = calls.iter().map(|call| call["user_id"].as_str().unwrap()).collect();
+    assert_eq!(rung, ["6", "7", "5"]);
 }
 
 #[tokio::test]
@@ -224,12 +268,27 @@ async fn what_the_vendor_says_of_a_call_is_told_in_legacy_words_and_never_asked_
         (json(403, "{}"), "502 upstream_forbidden"),
         (json(404, "{}"), "502 upstream_refused_call"),
         (json(429, "{}"), "429 rate_limited"),
-        (json(302, ""), "502 upstream_redirect"),
+        (json(301, ""), "504 call_unknown"),
+        (json(302, ""), "504 call_unknown"),
         (json(303, ""), "504 call_unknown"),
+        (json(307, ""), "502 upstream_redirect"),
+        (json(308, ""), "502 upstream_redirect"),
+        (json(408, ""), "504 call_unknown"),
+        (json(499, ""), "504 call_unknown"),
+        (json(501, ""), "502 upstream_refused_call"),
+        (json(505, ""), "502 upstream_refused_call"),
         (json(500, "{}"), "504 call_unknown"),
         (json(502, "{}"), "504 call_unknown"),
         (json(503, "{}"), "504 call_unknown"),
-        (json(200, "no JSON"), "204 "),
+        (json(200, r#"{"error":"Unauthorized"}"#), "502 mapped_key_refused"),
+        (json(200, r#"{"error":"Forbidden"}"#), "502 upstream_forbidden"),
+        (json(200, r#"{"error":"Too many requests"}"#), "429 rate_limited"),
+        (json(201, r#"{"errors":{"user":["offline"]}}"#), "400 agent_logged_off"),
+        (json(200, r#"{"errors":{"phone_number":["bad"]}}"#), "400 bad_number"),
+        (json(200, r#"{"error":"no"}"#), "502 upstream_refused_call"),
+        (json(200, "no JSON"), "504 call_unknown"),
+        (json(200, &"x".repeat(70 << 10)), "504 call_unknown"),
+        (json(204, ""), "204 "),
         (json(201, "{}"), "204 "),
         ("HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{\"id\":\"x".to_owned(), "204 "),
     ];
@@ -245,6 +304,69 @@ async fn what_the_vendor_says_of_a_call_is_told_in_legacy_words_and_never_asked_
             assert!(answer.text().contains("may have been placed"));
         }
     }
+}
+
+#[tokio::test]
+async fn a_body_that_stalls_leaves_the_verdict_to_the_status() {
+    for (status, verdict) in
+        [(200, "204 "), (422, "502 upstream_refused_call"), (500, "504 call_unknown")]
+    {
+        let heard = Calls::default();
+        let kept = Arc::clone(&heard);
+        let vendor = Far::start(move |mut wire| {
+            let heard = Arc::clone(&kept);
+            async move {
+                loop {
+                    let head = wire.head().await?;
+                    if head.starts_with("GET ") {
+                        wire.say(users(&head)).await?;
+                        continue;
+                    }
+                    let body = body_of(&mut wire, &head).await?;
+                    heard.lock().unwrap().push(body.into());
+                    let head = format!("HTTP/1.1 {status} S\r\ncontent-length: 27\r\n\r\n{{\"id");
+                    wire.say(head).await?;
+                    // It neither goes on nor closes.
+                    std::future::pending::<()>().await;
+                }
+            }
+        })
+        .await;
+        let text = config_text(vendor.address, "attempt_timeout = \"1s\"", "effects = [\"call\"]");
+        let front = Front::start(&text).await;
+        let answer = front.get_with(&target(GOOD), &[]).await;
+        assert_eq!(answer.verdict(), verdict, "{status}");
+        assert_eq!(heard.lock().unwrap().len(), 1, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_is_not_begun_when_there_is_no_time_to_connect() {
+    let (vendor, calls) = vendor(|_| PLACED.to_owned(), Duration::ZERO).await;
+    let more = "effects = [\"call\"]\n[limits]\nrequest_deadline = \"2s\"";
+    let text = config_text(vendor.address, "connect_timeout = \"2s\"", more);
+    let front = Front::start(&text).await;
+    let answer = front.get_with(&target(GOOD), &[]).await;
+    assert_eq!(answer.verdict(), "504 upstream_timeout");
+    assert!(calls.lock().unwrap().is_empty());
+    assert_eq!(outcomes(&front).await, [0, 0, 1, 0]);
+}
+
+#[tokio::test]
+async fn a_call_that_waited_for_its_place_minds_a_pause_that_began_meanwhile() {
+    let limited = "HTTP/1.1 429 S\r\nretry-after: 60\r\ncontent-length: 0\r\n\r\n";
+    let (vendor, calls) = vendor(move |_| limited.to_owned(), Duration::from_millis(300)).await;
+    // The first call has the only place until it is refused.
+    let text = config_text(
+        vendor.address,
+        "requests_in_flight_max = 1\npages_in_flight_max = 1",
+        "effects = [\"call\"]",
+    );
+    let front = Front::start(&text).await;
+    let target = target(GOOD);
+    let (one, other) = tokio::join!(front.get_with(&target, &[]), front.get_with(&target, &[]));
+    assert_eq!([one.verdict(), other.verdict()], ["429 rate_limited"; 2]);
+    assert_eq!(calls.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -285,11 +407,11 @@ async fn a_thousand_clients_that_leave_take_no_call_back_and_place_none_twice() 
         }
         drop(wires);
     }
-    let before = std::sync::atomic::AtomicU64::new(u64::MAX);
+    let before = AtomicU64::new(u64::MAX);
     eventually("every call has ended", async || {
         let counted: u64 = outcomes(&front).await.iter().sum();
         // A call takes a few milliseconds, so that nothing new within half a second is the end.
-        let has_ended = before.swap(counted, std::sync::atomic::Ordering::SeqCst) == counted;
+        let has_ended = before.swap(counted, Ordering::SeqCst) == counted;
         tokio::time::sleep(Duration::from_millis(500)).await;
         has_ended && counted > 0
     })
@@ -307,23 +429,25 @@ async fn a_thousand_clients_that_leave_take_no_call_back_and_place_none_twice() 
 
 #[tokio::test]
 async fn a_drain_waits_for_the_calls_of_clients_that_have_left() {
-    let (vendor, calls) = vendor(|_| PLACED.to_owned(), Duration::from_millis(400)).await;
+    let said = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&said);
+    let says = move |_| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        PLACED.to_owned()
+    };
+    let (vendor, calls) = vendor(says, Duration::from_millis(1500)).await;
     let text =
         config_text(vendor.address, "", "effects = [\"call\"]\n[limits]\ndrain_delay = \"0s\"");
     let front = Front::start(&text).await;
-    let (address, admin) = (front.running.address, front.running.admin);
-    let staying = tokio::spawn(async move {
-        send(&tests::client(), address, Method::GET, &target(GOOD), &[]).await
-    });
-    let mut leaving = Wire::to(address).await;
+    let mut leaving = Wire::to(front.running.address).await;
     leaving.say(format!("GET {} HTTP/1.1\r\nhost: x\r\n\r\n", target(GOOD))).await.unwrap();
-    eventually("both calls are on their way", async || calls.lock().unwrap().len() == 2).await;
+    eventually("the call is on its way", async || calls.lock().unwrap().len() == 1).await;
     drop(leaving);
     front.stop();
-    let _ = admin;
     front.running.finished().await;
-    assert_eq!(staying.await.unwrap().status, 204);
-    assert_eq!(calls.lock().unwrap().len(), 2);
+    // No client's connection holds the stop up: only the call does.
+    assert_eq!(said.load(Ordering::SeqCst), 1, "the process ended before the call's answer");
+    assert_eq!(calls.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -1,6 +1,12 @@
 //! The parameters in a request's body, as Rails reads them: a JSON object, or a form. Must never hold more
 //! than a few times the bytes of the body.
 
+use std::cell::Cell;
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::{Given, Params};
@@ -42,6 +48,25 @@ impl Params {
         Some(params)
     }
 
+    /// The same where nothing may be said twice: an object in which no member is repeated, or no bytes at all.
+    ///
+    /// # Errors
+    /// What else there is.
+    pub fn of_json_once(bytes: &[u8]) -> Result<Self, BadJson> {
+        if bytes.trim_ascii().is_empty() {
+            return Ok(Params::default());
+        }
+        let repeats = Cell::new(false);
+        let mut json = serde_json::Deserializer::from_slice(bytes);
+        let read = Once(&repeats).deserialize(&mut json).and_then(|()| json.end());
+        if repeats.get() {
+            return Err(BadJson::Repeated);
+        }
+        let is_object = bytes.trim_ascii_start().starts_with(b"{");
+        read.ok().filter(|()| is_object).ok_or(BadJson::NoObject)?;
+        Params::of_json(bytes).ok_or(BadJson::NoObject)
+    }
+
     fn add(&mut self, name: String, value: Value) {
         let is_short = name.len() <= NAME_BYTES_MAX;
         let value = match value {
@@ -58,6 +83,76 @@ impl Params {
             Value::Null | Value::Array(_) | Value::Object(_) => String::new(),
         };
         self.left.push(Given { name, value, is_text: true });
+    }
+}
+
+/// Why JSON is refused where nothing may be said twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadJson {
+    /// It is no JSON, or no object.
+    NoObject,
+    /// A member of an object stands there twice.
+    Repeated,
+}
+
+/// Goes through JSON and tells whether an object in it has a member twice.
+#[derive(Clone, Copy)]
+struct Once<'a>(&'a Cell<bool>);
+
+impl<'de> DeserializeSeed<'de> for Once<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Once<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let mut names = HashSet::new();
+        while let Some(name) = members.next_key::<String>()? {
+            if !names.insert(name) {
+                self.0.set(true);
+                return Err(A::Error::custom("a member stands there twice"));
+            }
+            members.next_value_seed(self)?;
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(self)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
     }
 }
 
@@ -88,6 +183,26 @@ mod tests {
             assert!(Params::of_json(broken.as_bytes()).is_none(), "{broken}");
         }
         assert!(Params::of_json(b"{\"name\":\"\xe9\"}").is_none());
+    }
+
+    #[test]
+    fn where_nothing_may_be_said_twice_a_repeated_member_is_refused() {
+        for repeated in [
+            r#"{"agent":"1","agent":"2"}"#,
+            r#"{"agent":"1","\u0061gent":"1"}"#,
+            r#"{"x":[{"y":1.5,"y":null}]}"#,
+        ] {
+            let read = Params::of_json_once(repeated.as_bytes());
+            assert_eq!(read.unwrap_err(), BadJson::Repeated, "{repeated}");
+        }
+        for other in ["[]", "7", "null", "\"x\"", "{", "{} x", "{'a':1}"] {
+            let read = Params::of_json_once(other.as_bytes());
+            assert_eq!(read.unwrap_err(), BadJson::NoObject, "{other}");
+        }
+        let once = br#" {"agent":"1","number":-7,"x":{"y":[true,null,1.5]},"z":{"y":18446744073709551615}}"#;
+        let mut params = Params::of_json_once(once).unwrap();
+        assert_eq!(params.take_filter("agent"), ["1"]);
+        assert!(Params::of_json_once(b" ").unwrap().finish().is_empty());
     }
 
     #[test]

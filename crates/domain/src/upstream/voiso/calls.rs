@@ -7,7 +7,7 @@
 
 use serde_json::{Value, json};
 
-use crate::call::{CallRefusal, CallRequest, WantedCall};
+use crate::call::{CallAnswer, CallRefusal, CallRequest, WantedCall};
 
 pub(super) const SCOPE: &str = "voice.call.manage";
 
@@ -28,11 +28,42 @@ pub(super) fn request(own_id: &str, wanted: &WantedCall) -> CallRequest {
     CallRequest { target: "/api/v4/voice/calls", body: body.to_string() }
 }
 
-pub(super) fn id(body: &[u8]) -> Option<String> {
-    let answer: Value = serde_json::from_slice(body).ok()?;
+/// An answer with an id was placed. One with an error and no id is a refusal in the clothes of a success.
+pub(super) fn answer(body: &[u8]) -> CallAnswer {
+    if body.trim_ascii().is_empty() {
+        return CallAnswer::Placed(None);
+    }
+    let Ok(answer @ Value::Object(_)) = serde_json::from_slice::<Value>(body) else {
+        return CallAnswer::Unclear;
+    };
     let id = match (&answer["call"]["id"], &answer["id"]) {
         (Value::Null, id) | (id, _) => id,
     };
+    match id {
+        Value::Null => refused(&answer).map_or(CallAnswer::Placed(None), CallAnswer::Refused),
+        id => CallAnswer::Placed(fit_id(id)),
+    }
+}
+
+/// Why an answer without an id is a refusal; `None` where it is none.
+fn refused(answer: &Value) -> Option<CallRefusal> {
+    let says = |member: &Value| match member {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+        Value::Bool(true) | Value::Number(_) => true,
+    };
+    let (error, errors) = (&answer["error"], &answer["errors"]);
+    if !says(error) && !says(errors) {
+        return None;
+    }
+    let words = [error, errors].into_iter().filter_map(Value::as_str);
+    let general = words.filter_map(super::refusal).next();
+    Some(general.map_or_else(|| of_errors(errors), CallRefusal::General))
+}
+
+fn fit_id(id: &Value) -> Option<String> {
     let id = match id {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
@@ -45,7 +76,11 @@ pub(super) fn id(body: &[u8]) -> Option<String> {
 
 pub(super) fn refusal(body: &[u8]) -> CallRefusal {
     let answer: Value = serde_json::from_slice(body).unwrap_or_default();
-    match &answer["errors"] {
+    of_errors(&answer["errors"])
+}
+
+fn of_errors(errors: &Value) -> CallRefusal {
+    match errors {
         Value::Object(errors) if errors.contains_key("user") => CallRefusal::Agent,
         Value::Object(errors) if errors.contains_key("phone_number") => CallRefusal::Number,
         _ => CallRefusal::Other,
@@ -55,6 +90,7 @@ pub(super) fn refusal(body: &[u8]) -> CallRefusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::upstream::Refusal;
 
     #[test]
     fn an_id_is_found_where_the_public_client_looks_for_it() {
@@ -63,14 +99,34 @@ mod tests {
             (r#"{"id":"x","call":{}}"#, Some("x")),
             (r#"{"id":77}"#, Some("77")),
             (r#"{"call":{"id":"a"},"id":"b"}"#, Some("a")),
+            (r#"{"id":"a","errors":{"base":["late"]}}"#, Some("a")),
             (r#"{"id":""}"#, None),
-            (r#"{"id":"a b"}"#, None),
-            (r#"{"id":null}"#, None),
-            (r#"["x"]"#, None),
+            (r#"{"id":"a b","error":"x"}"#, None),
+            (r#"{"id":null,"error":null,"errors":[]}"#, None),
+            (" \n", None),
             ("", None),
-            ("{\"id\":\"x", None),
         ] {
-            assert_eq!(id(body.as_bytes()).as_deref(), found, "{body}");
+            let placed = CallAnswer::Placed(found.map(str::to_owned));
+            assert_eq!(answer(body.as_bytes()), placed, "{body}");
+        }
+    }
+
+    #[test]
+    fn an_error_without_an_id_is_a_refusal_and_what_is_no_object_is_unclear() {
+        let general = |refusal| CallRefusal::General(refusal);
+        for (body, why) in [
+            (r#"{"error":"Unauthorized"}"#, general(Refusal::Unauthorized)),
+            (r#"{"errors":"Forbidden"}"#, general(Refusal::Forbidden)),
+            (r#"{"error":"Too many requests"}"#, general(Refusal::RateLimited)),
+            (r#"{"errors":{"user":["is offline"]},"call":{"id":null}}"#, CallRefusal::Agent),
+            (r#"{"error":"no","errors":{"phone_number":["x"]}}"#, CallRefusal::Number),
+            (r#"{"error":"Agent logged off"}"#, CallRefusal::Other),
+            (r#"{"errors":["x"]}"#, CallRefusal::Other),
+        ] {
+            assert_eq!(answer(body.as_bytes()), CallAnswer::Refused(why), "{body}");
+        }
+        for body in [r#"["x"]"#, "7", "null", "\"x\"", "{\"id\":\"x", "<html>", "no JSON"] {
+            assert_eq!(answer(body.as_bytes()), CallAnswer::Unclear, "{body}");
         }
     }
 

@@ -28,6 +28,9 @@ const KEPT: Freshness = Freshness {
     ..NOT_KEPT
 };
 
+/// Only an endpoint with a freshness of its own has its answers kept.
+const OWN: Freshness = Freshness { own_fresh_for_max: Duration::from_secs(1), ..NOT_KEPT };
+
 /// Enough for each test.
 const READINGS: usize = 100;
 
@@ -375,4 +378,32 @@ async fn n04_that_no_user_fits_grows_old_from_the_first_page_on() {
         let age = if source == Source::Kept { took } else { 0 };
         assert_eq!(again.age, Duration::from_secs(age));
     }
+}
+
+fn own_question() -> Question {
+    let endpoint = endpoint_at("/api/user_management/v1/users").unwrap();
+    match endpoint.plan(Params::parse(""), &Quirks::default()) {
+        Planned::Ask(plan) => Question::new("own", &plan, Some(OWN.own_fresh_for_max)),
+        Planned::Nobody { .. } => unreachable!(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_with_a_freshness_of_its_own_is_kept_for_it_at_any_length_and_covers_no_failure()
+{
+    // 10,000 agents of a hundred bytes.
+    let agents = || async { Ok(whole(vec![b'x'; 1_000_000])) };
+    let nothing = || async { Err(Error::UpstreamTimeout) };
+    let stale = Freshness { stale_if_error: Duration::from_secs(600), ..OWN };
+    for freshness in [OWN, stale, Freshness { own_fresh_for_max: OWN.own_fresh_for_max, ..KEPT }] {
+        let answers = Answers::new(freshness, 32 << 20, 3, READINGS);
+        let ask = || answers.get(own_question(), false, agents);
+        assert_eq!(ask().await.unwrap().source, Source::Read);
+        assert_eq!(ask().await.unwrap().source, Source::Kept);
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        let failed = answers.get(own_question(), false, nothing).await;
+        assert!(matches!(failed, Err(Error::UpstreamTimeout)), "{freshness:?}");
+    }
+    assert_eq!([NOT_KEPT, OWN, KEPT].map(|of| of.room(1 << 30)), [1 << 20, 8 << 20, 1 << 30]);
+    assert_eq!([NOT_KEPT, OWN, KEPT].map(|of| of.room(9)), [9; 3]);
 }

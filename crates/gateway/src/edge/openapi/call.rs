@@ -72,6 +72,10 @@ fn of_call(quirks: &Quirks) -> Vec<(u16, String)> {
         (405, "Only GET and POST are answered."),
         (408, "The body of the request took too long."),
         (
+            425,
+            "The request came as early data of TLS, which may come again. It is to be sent once more.",
+        ),
+        (
             504,
             "The upstream took too long. With `call_unknown` the call may have been placed: do not repeat it.",
         ),
