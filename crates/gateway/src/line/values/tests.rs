@@ -85,16 +85,27 @@ async fn without_others_everything_is_read_here() {
 #[tokio::test]
 async fn callers_keys_and_upstreams_have_scopes_of_their_own() {
     let commons = Commons::one();
-    let scope = |from: &str, to: &str| {
-        let text = CONFIG.replacen(from, to, 1);
-        let env = ["LEGACY", "V4", "V5"].map(|name| (name.to_owned(), format!("{name}-key")));
+    let scope = |text: &str, from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        let text = text.replacen(from, to, 1);
+        let env = ["LEGACY", "V4", "V5"].map(|name| (name.to_owned(), format!("{name}:key")));
         let config = Config::parse(&text, "t.toml", &env).unwrap();
         let common = Common::of(&commons, &config.callers[0], &config.upstreams["ams"]);
         format!("{:?}", common.scope)
     };
-    let own = scope("", "");
-    assert_eq!(own, scope("", ""));
+    let own = scope(CONFIG, "", "");
+    assert_eq!(own, scope(CONFIG, "", ""));
     for (from, to) in [("\"crm\"", "\"bi\""), ("\"V4\"", "\"V5\""), ("0.1:9", "0.1:10")] {
-        assert_ne!(own, scope(from, to), "{to}");
+        assert_ne!(own, scope(CONFIG, from, to), "{to}");
+    }
+    // A refusal of the wrong token service is no refusal at the right one.
+    let vonage = CONFIG.replace("voiso-v4", "vonage-v4");
+    let vonage = vonage.replace("0.1:9\"", "0.1:9\"\ntoken_url = \"http://127.0.0.1:9/token\"");
+    let with_tokens = scope(&vonage, "", "");
+    assert_ne!(own, with_tokens);
+    for (from, to) in
+        [("9/token\"", "9/tokem\""), ("[[caller]]", "token_auth = \"basic\"\n[[caller]]")]
+    {
+        assert_ne!(with_tokens, scope(&vonage, from, to), "{to}");
     }
 }
