@@ -45,7 +45,8 @@ impl Share {
         let below = inner.clone();
         let values = self.values.as_ref();
         let others = values.and_then(|values| values.ask(&call));
-        let once_more = values.filter(|_| wants_fresh).map(|_| Box::new(call.clone()));
+        let once_more = values.filter(|values| values.others_take_kept(&call));
+        let once_more = once_more.map(|_| Box::new(call.clone()));
         let given = self
             .answers
             // Boxed here, since a reading is moved about before it begins.
