@@ -461,6 +461,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
     let sharing = share::Share {
         answers: Arc::clone(&answers),
         deadline,
+        key: common.is_some().then(|| Arc::clone(&key)),
         values: values.map(|values| SharedAnswers {
             values,
             upstream: upstream(),
