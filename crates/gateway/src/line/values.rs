@@ -51,6 +51,10 @@ pub(crate) trait Stored: Sized {
     fn lasts(&self) -> Duration {
         Duration::MAX
     }
+    /// Whether others are told of a failure to read it. If not, they read it themselves.
+    fn tells(_: &Error) -> bool {
+        true
+    }
 }
 
 /// What is asked of the others before something is read.
@@ -163,7 +167,12 @@ impl Values {
     }
 
     fn finish<V: Stored>(&self, lease: Lease, wanted: Wanted<'_>, read: Result<&V, &Error>) {
-        let finish = match read {
+        self.common.commons.finish(lease, self.outcome(wanted, read));
+    }
+
+    /// What the others are told.
+    fn outcome<V: Stored>(&self, wanted: Wanted<'_>, read: Result<&V, &Error>) -> Finish {
+        match read {
             Ok(value) => match value.written(self.value_bytes_max) {
                 Some(body) => {
                     let keep_for = wanted.keep_for.max(STORED_MIN).min(value.lasts());
@@ -175,8 +184,10 @@ impl Values {
                     Finish::Failed(told::too_large())
                 }
             },
-            Err(error) => told::told(error).map_or(Finish::Nothing, Finish::Failed),
-        };
-        self.common.commons.finish(lease, finish);
+            Err(error) if V::tells(error) => {
+                told::told(error).map_or(Finish::Nothing, Finish::Failed)
+            }
+            Err(_) => Finish::Nothing,
+        }
     }
 }

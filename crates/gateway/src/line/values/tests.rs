@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use commons::{Commons, SealKey, Setup};
 
 use super::*;
+use crate::line::credential::Token;
 
 const CONFIG: &str = r#"
 [upstream.ams]
@@ -108,4 +109,25 @@ async fn callers_keys_and_upstreams_have_scopes_of_their_own() {
     {
         assert_ne!(with_tokens, scope(&vonage, from, to), "{to}");
     }
+}
+
+#[tokio::test]
+async fn of_a_token_that_was_not_had_others_are_told_only_what_holds_for_them_too() {
+    let values = values(&Commons::one());
+    let retry_after = Duration::from_secs(1);
+    for (error, of_a_token) in [
+        (Error::MappedKeyRefused, true),
+        (Error::BadToken, true),
+        (Error::UpstreamFailed { status: 500 }, false),
+        (Error::RateLimited { retry_after }, false),
+        (Error::Unavailable { retry_after }, false),
+        (Error::Redirect, false),
+        (Error::RefusedCall { status: 404 }, false),
+    ] {
+        let is_told = |finish| matches!(finish, Finish::Failed(_));
+        assert!(is_told(values.outcome::<Text>(wanted(b"all"), Err(&error))), "{error:?}");
+        let told = values.outcome::<Token>(wanted(b""), Err(&error));
+        assert_eq!(is_told(told), of_a_token, "{error:?}");
+    }
+    assert_eq!(values.outcome::<Text>(wanted(b"all"), Err(&Error::Deadline)), Finish::Nothing);
 }
