@@ -44,17 +44,18 @@ fn values(commons: &Commons) -> Values {
 #[tokio::test(start_paused = true)]
 async fn what_was_too_large_once_is_asked_of_nobody_for_a_while() {
     let values = values(&Commons::one());
-    assert!(!values.was_too_large(wanted(b"all")));
-    values.note_too_large(wanted(b"all"));
-    assert!(values.was_too_large(wanted(b"all")));
-    assert!(!values.was_too_large(wanted(b"some")));
-    assert!(!values.was_too_large(Wanted { kind: "joined", ..wanted(b"all") }));
+    let joined = Wanted { kind: "joined", ..wanted(b"all") };
+    assert!(!values.too_large.has(wanted(b"all").named()));
+    values.too_large.note(wanted(b"all").named());
+    assert!(values.too_large.has(wanted(b"all").named()));
+    assert!(!values.too_large.has(wanted(b"some").named()));
+    assert!(!values.too_large.has(joined.named()));
     tokio::time::advance(TOO_LARGE_FOR).await;
-    assert!(!values.was_too_large(wanted(b"all")));
+    assert!(!values.too_large.has(wanted(b"all").named()));
     for number in 0..3 * TOO_LARGE_MAX {
-        values.note_too_large(wanted(&number.to_be_bytes()));
+        values.too_large.note(wanted(&number.to_be_bytes()).named());
     }
-    assert!(values.too_large.lock().unwrap().len() <= TOO_LARGE_MAX);
+    assert!(values.too_large.0.lock().unwrap().len() <= TOO_LARGE_MAX);
 }
 
 fn wanted(words: &[u8]) -> Wanted<'_> {
@@ -130,4 +131,20 @@ async fn of_a_token_that_was_not_had_others_are_told_only_what_holds_for_them_to
         assert_eq!(is_told(told), of_a_token, "{error:?}");
     }
     assert_eq!(values.outcome::<Text>(wanted(b"all"), Err(&Error::Deadline)), Finish::Nothing);
+}
+
+#[tokio::test]
+async fn a_value_is_shared_that_is_small_enough_when_it_is_compressed() {
+    let values = Values { value_bytes_max: 10_000, ..values(&Commons::one()) };
+    let is_whole = |text: Text| {
+        let outcome = values.outcome(wanted(b"all"), Ok(&text));
+        matches!(outcome, Finish::Whole { .. })
+    };
+    assert!(is_whole(Text("a".repeat(160_000))));
+    assert!(!is_whole(Text("a".repeat(160_001))));
+    assert!(values.too_large.has(wanted(b"all").named()));
+    let noise: Vec<u8> = (0..50_000).map(|_| rand::random()).collect();
+    assert_eq!(measured(noise, 10_000), None);
+    let list = "{\"name\":\"A\"},".repeat(4_000).into_bytes();
+    assert_eq!(measured(list.clone(), 10_000), Some(list));
 }
