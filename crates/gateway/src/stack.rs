@@ -399,6 +399,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
             upstream: upstream(),
             joined,
             values: values.clone(),
+            request_deadline: deadline,
             metrics: metrics(),
         }))
         // A list that lost more than half of its users is read once more; fields that nobody has are told.
