@@ -1,5 +1,7 @@
-//! `[commons]`: who does not share.
+//! `[commons]`: what is refused, and who does not share.
 #![expect(clippy::unwrap_used, reason = "a test may")]
+
+use std::time::Duration;
 
 use settings::Config;
 
@@ -27,6 +29,32 @@ fn load(more: &str) -> Result<Config, String> {
     config.map_err(|error| error.to_string()).inspect_err(|error| {
         assert!(!error.contains("canary"), "{error}");
     })
+}
+
+fn commons(more: &str) -> Result<commons::Setup, String> {
+    load(&format!("{COMMONS}{more}\n")).map(|config| config.commons.unwrap())
+}
+
+#[test]
+fn a_call_to_the_engine_may_take_a_second_and_no_longer() {
+    let timeout = |text: &str| commons(&format!("call_timeout = \"{text}\""));
+    assert_eq!(commons("").unwrap().call_timeout, Duration::from_millis(20));
+    assert_eq!(timeout("1s").unwrap().call_timeout, Duration::from_secs(1));
+    for text in ["1001ms", "20s"] {
+        let error = timeout(text).unwrap_err();
+        assert!(error.ends_with("call_timeout: must be at most 1s"), "{error}");
+    }
+    let error = timeout("0s").unwrap_err();
+    assert!(error.ends_with("call_timeout: must be more than 0s"), "{error}");
+}
+
+#[test]
+fn a_user_of_the_engine_needs_a_password() {
+    let (user, password) = ("username = \"tieline\"", "password = { env = \"PASSWORD\" }");
+    let error = commons(user).unwrap_err();
+    assert!(error.ends_with("commons.username: needs a password"), "{error}");
+    assert!(commons(&format!("{user}\n{password}")).unwrap().password.is_some());
+    assert!(commons(password).unwrap().username.is_none());
 }
 
 #[test]
