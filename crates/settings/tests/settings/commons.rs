@@ -1,4 +1,4 @@
-//! `[commons]`: what is refused, and who does not share.
+//! `[commons]`: what is refused, and who does not share; and the fingerprint by which replicas are told apart.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::time::Duration;
@@ -62,4 +62,16 @@ fn a_gateway_that_only_its_own_process_asks_is_no_replica() {
     let config = load(COMMONS).unwrap();
     assert!(config.commons.is_some());
     assert!(config.in_process("crm", "legacy-key").unwrap().commons.is_none());
+}
+
+#[test]
+fn files_of_one_machine_tell_no_replicas_apart_but_a_roster_does() {
+    let print = |more: &str| load(more).unwrap().fingerprint();
+    let shadow =
+        |more: &str| print(&format!("[shadow]\ncontrol = \"https://cc-old.voiso.com\"\n{more}\n"));
+    assert_eq!(shadow(""), shadow("report_file = \"shadow.json\""));
+    assert_ne!(shadow(""), shadow("sample = 0.5"));
+    assert_ne!(print(""), shadow(""));
+    assert_ne!(print(""), print("[roster]\nfile = \"r.db\"\n"));
+    assert_eq!(print("[roster]\nfile = \"r.db\"\n"), print("[roster]\nfile = \"other.db\"\n"));
 }
