@@ -371,6 +371,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
             upstream: upstream(),
             joined,
             values: values.clone(),
+            request_deadline: deadline,
             metrics: metrics(),
         }))
         // A list that lost more than half of its users is read once more; fields that nobody has are told.
@@ -433,6 +434,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
     let sharing = share::Share {
         answers: Arc::clone(&answers),
         deadline,
+        key: common.is_some().then(|| Arc::clone(&key)),
         values: values.map(|values| SharedAnswers {
             values,
             upstream: upstream(),

@@ -8,7 +8,7 @@ use domain::id::IdPolicy;
 
 use crate::section::callers::UpstreamKey;
 use crate::value::digest::digest;
-use crate::{Config, Upstream};
+use crate::{Config, Shadow, Upstream};
 
 /// Half of a digest is plenty to tell a few replicas apart.
 const BYTES: usize = 8;
@@ -16,8 +16,10 @@ const BYTES: usize = 8;
 impl Config {
     /// Sixteen hexadecimal digits. Addresses to listen on, logs, traces and files of this machine do not count.
     pub fn fingerprint(&self) -> String {
+        // The file of its report is one of this machine.
+        let shadow = self.shadow.clone().map(|shadow| Shadow { report_file: None, ..shadow });
         let mut text = format!(
-            "{:?}{:?}{:?}{:?}{:?}{:?}{:?}{:?}{:?}",
+            "{:?}{:?}{:?}{:?}{:?}{:?}{:?}{:?}{:?}{:?}",
             self.limits,
             self.lookups,
             self.cache,
@@ -26,7 +28,9 @@ impl Config {
             self.body_parameters,
             self.passthrough,
             self.cors,
-            self.shadow,
+            shadow,
+            // Deleted users come from it, wherever its file is.
+            self.roster.is_some(),
         );
         for (name, upstream) in &self.upstreams {
             // Writing to a text cannot fail.

@@ -1,5 +1,6 @@
 //! A configuration for a gateway that only its own process asks: for validation, which must answer as
-//! the configured gateway would, but do not listen, remember no user and report to no collector.
+//! the configured gateway would, but do not listen, remember no user, share with no replica and report to no
+//! collector.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -35,7 +36,8 @@ impl Config {
     }
 
     /// The same configuration for one caller, known by `key`, on free ports of loopback: without TLS,
-    /// roster, traces, kept answers, a control of its own and passthrough. `None` where there is no such caller.
+    /// roster, commons, traces, kept answers, a control of its own and passthrough. `None` where there is no such
+    /// caller.
     pub fn in_process(mut self, caller: &str, key: &str) -> Option<Config> {
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let mut one = self.callers.into_iter().find(|one| one.name == caller)?;
@@ -50,6 +52,8 @@ impl Config {
         self.traces.collector = None;
         self.limits.drain_delay = Duration::ZERO;
         self.roster = None;
+        // It would count as a replica, and answer with what others have read.
+        self.commons = None;
         self.cache.fresh_for = Duration::ZERO;
         self.cache.stale_if_error = Duration::ZERO;
         // Recordings hold whole pages.

@@ -1,5 +1,5 @@
 //! What each caller's upstream lists, read through the caller's own line for a report that no request
-//! waits for. Must never remember anybody, and changes nothing.
+//! waits for. Must never remember anybody or share with a replica, and changes nothing.
 
 use std::fmt;
 use std::io;
@@ -83,6 +83,8 @@ impl Unread {
 pub fn surveyed(config: &Config) -> io::Result<Vec<Surveyed>> {
     let mut config = config.clone();
     config.roster = None;
+    // What others have read would hide what this upstream lists, and a survey is no replica.
+    config.commons = None;
     let state = State::new(config, Surroundings::default())?;
     let callers = state.callers.all().iter().map(Arc::clone);
     Ok(callers.map(|caller| Surveyed { caller, state: state.clone() }).collect())
@@ -152,5 +154,37 @@ impl Surveyed {
         let listed = timeout_at(until, self.caller.line.list(call)).await;
         let listed = listed.unwrap_or(Err(Error::Deadline));
         listed.map_err(|error| Unread { error, page: account.close().failed_page })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_survey_is_no_replica() {
+        let text = r#"
+[upstream.ams]
+dialect = "voiso-v4"
+base_url = "http://127.0.0.1:9"
+[[caller]]
+name = "crm"
+legacy_key = { env = "LEGACY" }
+upstream = "ams"
+upstream_key = { env = "V4" }
+sees = "everything"
+[commons]
+valkey = ["valkey://127.0.0.1:9"]
+seal_key = { env = "SEAL" }
+replicas_max = 4
+"#;
+        let seal = format!("{}=", "A".repeat(43));
+        let env = [("LEGACY", "legacy-key"), ("V4", "v4-key"), ("SEAL", &*seal)];
+        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config = Config::parse(text, "t.toml", &env).unwrap();
+        assert!(config.commons.is_some());
+        let surveyed = surveyed(&config).unwrap();
+        assert!(surveyed.iter().all(|one| one.state.commons.is_none()), "{surveyed:?}");
+        assert_eq!(surveyed.len(), 1);
     }
 }

@@ -238,9 +238,11 @@ impl Answers {
             None => result.wait().await,
         };
         match (answer, kept) {
-            (Ok(whole), _) if whole.is_from_elsewhere && source == Source::Read => {
+            (Ok(whole), _) if whole.is_from_elsewhere => {
+                // Those who share it here as well have what was read a while ago.
                 let age = whole.since.elapsed();
-                Ok(Given { whole, source: Source::Replica, age })
+                let source = if source == Source::Read { Source::Replica } else { source };
+                Ok(Given { whole, source, age })
             }
             (Ok(whole), _) => Ok(Given { whole, source, age: Duration::ZERO }),
             (Err(error), Some(entry))

@@ -59,7 +59,7 @@ pub(crate) async fn answer(
     if given.source != Source::Read {
         headers.insert(CACHE, HeaderValue::from_static(given.source.as_str()));
     }
-    if matches!(given.source, Source::Kept | Source::Stale | Source::Replica) {
+    if whole.is_from_elsewhere || matches!(given.source, Source::Kept | Source::Stale) {
         headers.insert(AGE, HeaderValue::from(given.age.as_secs()));
     }
     Answer { response: answer, plain: Some(whole.bytes.clone()) }

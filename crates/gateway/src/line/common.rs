@@ -1,5 +1,5 @@
 //! What one caller shares with the other replicas of this gateway. Must never share between callers: the scope holds
-//! the caller, its upstream and the digest of its key there.
+//! the caller, its upstream, and the digest of its key there.
 
 use commons::{Commons, Scope};
 use settings::{Caller, KeyDigest, Upstream, UpstreamKey};
@@ -8,7 +8,8 @@ use settings::{Caller, KeyDigest, Upstream, UpstreamKey};
 #[derive(Debug, Clone)]
 pub(crate) struct Common {
     pub(crate) commons: Commons,
-    /// This caller at this upstream with this key: pauses, refusals and values of it.
+    /// This caller at this upstream with this key: pauses, refusals and values of it. The upstream is also what it
+    /// speaks and where its tokens come from: what a wrong `token_url` refuses is no refusal of the key.
     pub(crate) scope: Scope,
 }
 
@@ -16,7 +17,9 @@ impl Common {
     /// What a caller shares.
     pub(crate) fn of(commons: &Commons, caller: &Caller, upstream: &Upstream) -> Self {
         let (name, base) = (caller.name.as_bytes(), upstream.base_url.as_bytes());
-        let bytes = joined(&[name, base, &digest(&caller.key)]);
+        let dialect = upstream.dialect.name().as_bytes();
+        let token = format!("{:?}", upstream.token);
+        let bytes = joined(&[name, base, dialect, token.as_bytes(), &digest(&caller.key)]);
         Common { commons: commons.clone(), scope: commons.scope(&bytes) }
     }
 }

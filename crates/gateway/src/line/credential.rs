@@ -241,6 +241,11 @@ impl Stored for Token {
         Some(Token { authorization, good_until: Instant::now().checked_add(good_for)? })
     }
 
+    /// A token service that is busy or fails at one replica may answer another; a key that it refuses stays refused.
+    fn tells(error: &Error) -> bool {
+        matches!(error, Error::MappedKeyRefused | Error::BadToken)
+    }
+
     fn lasts(&self) -> Duration {
         self.good_until.saturating_duration_since(Instant::now())
     }

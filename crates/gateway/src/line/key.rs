@@ -44,6 +44,8 @@ pub(crate) struct Key {
     common: Option<Common>,
     /// What is kept was read in this epoch of theirs.
     epoch: AtomicU64,
+    /// Held while what is kept is forgotten, so that nobody else passes meanwhile.
+    heeding: Mutex<()>,
     /// Forgets all that is kept for the caller.
     forget: Box<dyn Fn() + Send + Sync>,
 }
@@ -59,25 +61,34 @@ impl Key {
     /// An untested key; `forget` is called with each refusal.
     pub(crate) fn new(common: Option<Common>, forget: impl Fn() + Send + Sync + 'static) -> Self {
         let epoch = common.as_ref().map_or(0, |common| common.scope.epoch()).into();
-        Key { told: Mutex::default(), common, epoch, forget: Box::new(forget) }
+        let (told, heeding) = Default::default();
+        Key { told, common, epoch, heeding, forget: Box::new(forget) }
     }
 
     /// The upstream refused the key.
     pub(crate) fn note_refusal(&self, state: KeyState) {
         self.told().refused = Some((state, Instant::now()));
-        if let Some(Common { commons, scope }) = &self.common {
-            commons.tell(scope, News::Refusal(REFUSAL_KEPT_FOR));
-            self.epoch.store(scope.epoch(), Ordering::Relaxed);
+        match &self.common {
+            None => (self.forget)(),
+            Some(Common { commons, scope }) => {
+                commons.tell(scope, News::Refusal(REFUSAL_KEPT_FOR));
+                self.heed();
+            }
         }
-        (self.forget)();
     }
 
     /// Forgets what is kept if another replica's key was refused since. Before anything kept is shown.
     pub(crate) fn heed(&self) {
         let Some(common) = &self.common else { return };
+        if self.epoch.load(Ordering::Acquire) == common.scope.epoch() {
+            return;
+        }
+        let _heeding = self.heeding.lock().unwrap_or_else(PoisonError::into_inner);
         let epoch = common.scope.epoch();
-        if self.epoch.swap(epoch, Ordering::Relaxed) != epoch {
+        if self.epoch.load(Ordering::Acquire) != epoch {
             (self.forget)();
+            // Afterwards, since from then on nobody waits here.
+            self.epoch.store(epoch, Ordering::Release);
         }
     }
 
@@ -149,11 +160,35 @@ mod tests {
         }
         tokio::time::sleep(REFUSAL_KEPT_FOR).await;
         assert_eq!((here.fresh_refusal(), here.state()), (None, KeyState::Untested));
-        // Another caller's key is another matter.
+        // The key of another caller is another matter.
         let other = Common { scope: common.commons.scope(b"bi"), commons: common.commons.clone() };
         let (other, kept) = key(&other);
         there.note_refusal(KeyState::Refused);
         other.heed();
         assert_eq!((other.fresh_refusal(), kept.load(Ordering::Relaxed)), (None, 0));
+    }
+
+    #[test]
+    fn nobody_passes_while_another_thread_forgets() {
+        let commons = Commons::one();
+        let common = Common { scope: commons.scope(b"crm"), commons };
+        let (began, forgotten) = (Arc::<AtomicU32>::default(), Arc::<AtomicU32>::default());
+        let (noted, ended) = (Arc::clone(&began), Arc::clone(&forgotten));
+        let here = Key::new(Some(common.clone()), move || {
+            noted.store(1, Ordering::SeqCst);
+            // Another thread comes meanwhile.
+            (0..10_000).for_each(|_| std::thread::yield_now());
+            ended.fetch_add(1, Ordering::SeqCst);
+        });
+        Key::new(Some(common), || {}).note_refusal(KeyState::Refused);
+        std::thread::scope(|threads| {
+            threads.spawn(|| here.heed());
+            while began.load(Ordering::SeqCst) == 0 {
+                std::thread::yield_now();
+            }
+            here.heed();
+            assert_eq!(forgotten.load(Ordering::SeqCst), 1);
+        });
+        assert_eq!(forgotten.load(Ordering::SeqCst), 1, "once");
     }
 }

@@ -86,14 +86,23 @@ impl Shared {
     async fn wait(&self, ask: Ask) -> Result<(), Duration> {
         match self.commons.take(&self.pace, ask).await {
             Taken::Full(wait) => Err(wait),
-            Taken::Places(places) => {
-                if let Some(place) = places.first() {
+            Taken::Places(places) => match places.first() {
+                Some(place) => {
+                    in_time(*place, ask.deadline)?;
                     sleep_until(*place).await;
+                    Ok(())
                 }
-                Ok(())
-            }
+                None => Ok(()),
+            },
         }
     }
+}
+
+/// Nobody waits for a place beyond the deadline: then after how long it comes. One that is there already is taken,
+/// however long the question took.
+fn in_time(place: Instant, deadline: Instant) -> Result<(), Duration> {
+    let wait = place.saturating_duration_since(Instant::now());
+    if wait.is_zero() || place < deadline { Ok(()) } else { Err(wait) }
 }
 
 /// The paces of a configuration: of what, and how fast.

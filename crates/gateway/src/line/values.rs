@@ -9,12 +9,14 @@ mod tests;
 mod told;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use commons::{Begun, Finish, Lease, Wish};
 use limits::Aged;
 use settings::{Caller, Config, Upstream};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -28,18 +30,35 @@ const TOO_LARGE_FOR: Duration = Duration::from_secs(600);
 /// So many such values are remembered.
 const TOO_LARGE_MAX: usize = 256;
 
+/// A value may be this many times as large as what it is stored as, which is compressed.
+const PACKED_MAX: usize = 16;
+/// What a seal adds to what is compressed, at most.
+const SEAL_MAX: usize = 64;
+/// As little effort as the seal makes.
+const LEVEL: i32 = 1;
+/// So many values are measured at once.
+const MEASURED_MAX: usize = 2;
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Values {
     common: Common,
     /// Of everything that shapes the caller's answers.
     fingerprint: [u8; 32],
-    /// Larger values are not shared.
+    /// Values that are larger when they are compressed and sealed are not shared.
     value_bytes_max: usize,
-    /// What was larger, by kind and words, and when.
-    too_large: Mutex<HashMap<(&'static str, u64), Instant>>,
+    too_large: Arc<TooLarge>,
+    /// Places for values that are being measured.
+    measuring: Arc<Semaphore>,
     speaks: &'static dyn domain::upstream::Dialect,
 }
+
+/// What was larger, by kind and words, and when.
+#[derive(Debug, Default)]
+struct TooLarge(Mutex<HashMap<Named, Instant>>);
+
+/// A kind, and a digest of the words.
+type Named = (&'static str, u64);
 
 /// A value that replicas share.
 pub(crate) trait Stored: Sized {
@@ -50,6 +69,10 @@ pub(crate) trait Stored: Sized {
     /// For how long it may be used at all.
     fn lasts(&self) -> Duration {
         Duration::MAX
+    }
+    /// Whether others are told of a failure to read it. If not, they read it themselves.
+    fn tells(_: &Error) -> bool {
+        true
     }
 }
 
@@ -65,6 +88,18 @@ pub(crate) struct Wanted<'a> {
     pub(crate) keep_for: Duration,
     /// Half of the time until then is spent waiting for another replica.
     pub(crate) deadline: Instant,
+}
+
+impl Wanted<'_> {
+    fn named(self) -> Named {
+        (self.kind, xxh3_64(self.words))
+    }
+}
+
+/// The same body, if it may be stored when it is compressed and sealed.
+fn measured(body: Vec<u8>, bytes_max: usize) -> Option<Vec<u8>> {
+    let packed = zstd::bulk::compress(&body, LEVEL).ok()?;
+    (packed.len() + SEAL_MAX <= bytes_max).then_some(body)
 }
 
 /// What was had.
@@ -92,7 +127,8 @@ impl Values {
         Values {
             common: common.clone(),
             fingerprint: fingerprint::of(config, caller, upstream),
-            too_large: Mutex::default(),
+            too_large: Arc::default(),
+            measuring: Arc::new(Semaphore::new(MEASURED_MAX)),
             value_bytes_max: config.commons.as_ref().map_or(0, |setup| setup.value_bytes_max),
             speaks: upstream.dialect,
         }
@@ -105,7 +141,7 @@ impl Values {
         read: impl Future<Output = Result<V, Error>>,
     ) -> Result<Had<V>, Error> {
         let here = |value| Had { value, elsewhere: None };
-        if self.was_too_large(wanted) {
+        if self.too_large.has(wanted.named()) {
             return read.await.map(here);
         }
         match self.begin(wanted).await {
@@ -116,7 +152,7 @@ impl Values {
             }
             Begun::Failed(told) => {
                 if told == told::too_large() {
-                    self.note_too_large(wanted);
+                    self.too_large.note(wanted.named());
                 } else if let Some(error) = told::heard(&told, self.speaks) {
                     return Err(error);
                 }
@@ -139,21 +175,6 @@ impl Values {
         }
     }
 
-    fn was_too_large(&self, wanted: Wanted<'_>) -> bool {
-        // Plain data, valid after any panic.
-        let too_large = self.too_large.lock().unwrap_or_else(PoisonError::into_inner);
-        let noted = too_large.get(&(wanted.kind, xxh3_64(wanted.words)));
-        noted.is_some_and(|then| then.elapsed() < TOO_LARGE_FOR)
-    }
-
-    fn note_too_large(&self, wanted: Wanted<'_>) {
-        let mut too_large = self.too_large.lock().unwrap_or_else(PoisonError::into_inner);
-        if too_large.len() >= TOO_LARGE_MAX {
-            too_large.clear();
-        }
-        too_large.insert((wanted.kind, xxh3_64(wanted.words)), Instant::now());
-    }
-
     async fn begin(&self, wanted: Wanted<'_>) -> Begun {
         let Common { commons, scope } = &self.common;
         let parts = [wanted.kind.as_bytes(), &self.fingerprint[..], wanted.words];
@@ -163,20 +184,69 @@ impl Values {
     }
 
     fn finish<V: Stored>(&self, lease: Lease, wanted: Wanted<'_>, read: Result<&V, &Error>) {
-        let finish = match read {
-            Ok(value) => match value.written(self.value_bytes_max) {
+        let (commons, finish) = (&self.common.commons, self.outcome(wanted, read));
+        let Finish::Whole { body, keep_for } = finish else { return commons.finish(lease, finish) };
+        if body.len() + SEAL_MAX <= self.value_bytes_max {
+            return commons.finish(lease, Finish::Whole { body, keep_for });
+        }
+        // Whether it may be stored is known when it is compressed, for which its own client need not wait.
+        let Ok(place) = Arc::clone(&self.measuring).try_acquire_owned() else {
+            return commons.finish(lease, Finish::Nothing);
+        };
+        let (commons, too_large) = (commons.clone(), Arc::clone(&self.too_large));
+        let (bytes_max, of) = (self.value_bytes_max, wanted.named());
+        tokio::spawn(async move {
+            let measured = spawn_blocking(move || measured(body, bytes_max)).await;
+            drop(place);
+            commons.finish(
+                lease,
+                match measured {
+                    Ok(Some(body)) => Finish::Whole { body, keep_for },
+                    Ok(None) => {
+                        too_large.note(of);
+                        Finish::Failed(told::too_large())
+                    }
+                    Err(_) => Finish::Nothing,
+                },
+            );
+        });
+    }
+
+    /// What the others are told.
+    fn outcome<V: Stored>(&self, wanted: Wanted<'_>, read: Result<&V, &Error>) -> Finish {
+        match read {
+            Ok(value) => match value.written(self.value_bytes_max.saturating_mul(PACKED_MAX)) {
                 Some(body) => {
                     let keep_for = wanted.keep_for.max(STORED_MIN).min(value.lasts());
                     Finish::Whole { body, keep_for }
                 }
                 // Those who wait would wait for each other, one behind the other, for nothing.
                 None => {
-                    self.note_too_large(wanted);
+                    self.too_large.note(wanted.named());
                     Finish::Failed(told::too_large())
                 }
             },
-            Err(error) => told::told(error).map_or(Finish::Nothing, Finish::Failed),
-        };
-        self.common.commons.finish(lease, finish);
+            Err(error) if V::tells(error) => {
+                told::told(error).map_or(Finish::Nothing, Finish::Failed)
+            }
+            Err(_) => Finish::Nothing,
+        }
+    }
+}
+
+impl TooLarge {
+    fn has(&self, of: Named) -> bool {
+        // Plain data, valid after any panic.
+        let too_large = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let noted = too_large.get(&of);
+        noted.is_some_and(|then| then.elapsed() < TOO_LARGE_FOR)
+    }
+
+    fn note(&self, of: Named) {
+        let mut too_large = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if too_large.len() >= TOO_LARGE_MAX {
+            too_large.clear();
+        }
+        too_large.insert(of, Instant::now());
     }
 }

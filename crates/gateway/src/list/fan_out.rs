@@ -379,9 +379,10 @@ impl FanOut {
         }
         if call.behalf.is_background {
             // What is left has places at once, or clients wait behind it.
-            let now = Instant::now();
-            let soon = now + Duration::from_millis(1);
-            return pace.look(now).await.admits(left, soon).map_err(|_| Error::Overloaded);
+            let places = pace.look(Instant::now()).await;
+            // The look may have taken longer than that.
+            let soon = Instant::now() + Duration::from_millis(1);
+            return places.admits(left, soon).map_err(|_| Error::Overloaded);
         }
         let start = self.pause.until().unwrap_or_else(Instant::now);
         let limited = |retry_after| Error::RateLimited { retry_after };

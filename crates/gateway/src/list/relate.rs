@@ -40,6 +40,8 @@ pub(crate) struct Relate {
     pub(crate) joined: Arc<JoinedLists>,
     /// The joined listings of other replicas, where there are some.
     pub(crate) values: Option<Arc<Values>>,
+    /// How long a request may take.
+    pub(crate) request_deadline: Duration,
     pub(crate) metrics: Metrics,
 }
 
@@ -174,6 +176,7 @@ impl Relate {
                 caller: Arc::clone(&self.caller),
                 upstream: Arc::clone(&self.upstream),
                 deadline: Instant::now() + settings.deadline,
+                request_deadline: Instant::now() + self.request_deadline,
                 behalf: call.behalf.apart(),
                 metrics: self.metrics.clone(),
             };
@@ -218,8 +221,20 @@ struct Reading<S> {
     caller: Arc<str>,
     upstream: Arc<Upstream>,
     deadline: Instant,
+    /// The end of the request that it began with.
+    request_deadline: Instant,
     behalf: Behalf,
     metrics: Metrics,
+}
+
+impl<S> Reading<S> {
+    /// What is asked of the others. A request waits for it, so that half of its time is all that may pass before it is
+    /// read here, however long a reading may take.
+    fn wanted<'a>(&self, words: &'a [u8], fresh_for: Duration) -> Wanted<'a> {
+        let keep_for = self.upstream.settings.related.stale_max;
+        let deadline = self.deadline.min(self.request_deadline);
+        Wanted { kind: "joined", words, fresh_for, keep_for, deadline }
+    }
 }
 
 impl<S: Below<ListCall, Listed>> Reading<S> {
@@ -231,9 +246,7 @@ impl<S: Below<ListCall, Listed>> Reading<S> {
         fresh_for: Duration,
     ) -> Result<Aged<Joined>, Error> {
         let words = [u8::from(needs.records), u8::from(needs.teams)];
-        let keep_for = self.upstream.settings.related.stale_max;
-        let (kind, deadline) = ("joined", self.deadline);
-        let wanted = Wanted { kind, words: &words, fresh_for, keep_for, deadline };
+        let wanted = self.wanted(&words, fresh_for);
         Ok(values.read(wanted, self.read(needs)).await?.into())
     }
 
@@ -394,5 +407,27 @@ mod tests {
         assert_eq!(again.related.skills_of(7), joined.related.skills_of(7));
         assert_eq!(again.related.caller_id("c"), joined.related.caller_id("c"));
         assert_eq!(joined.written(10), None, "too large to be shared");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_replica_is_waited_for_within_the_time_of_a_request() {
+        let text = "[upstream.one]\ndialect = \"voiso-v4\"\nbase_url = \"http://127.0.0.1:9\"\n\
+                    [[caller]]\nname = \"crm\"\nlegacy_key = { env = \"LEGACY\" }\nupstream = \"one\"\n\
+                    upstream_key = { env = \"V4\" }\nsees = \"everything\"\n";
+        let env = ["LEGACY", "V4"].map(|name| (name.to_owned(), format!("{name}-key")));
+        let config = settings::Config::parse(text, "t.toml", &env).unwrap();
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        for (reading, request, waits) in [(120, 25, 25), (10, 25, 10)] {
+            let reading = Reading {
+                inner: (),
+                caller: "crm".into(),
+                upstream: Arc::new(Upstream::new("one", &config.upstreams["one"])),
+                deadline: now + reading * second,
+                request_deadline: now + request * second,
+                behalf: Behalf::background(),
+                metrics: Metrics::new().unwrap(),
+            };
+            assert_eq!(reading.wanted(&[], second).deadline, now + waits * second);
+        }
     }
 }

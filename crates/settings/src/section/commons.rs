@@ -34,7 +34,7 @@ pub(crate) struct TypedCommons {
     name: String,
     #[serde(deserialize_with = "replicas")]
     replicas_max: u32,
-    #[serde(default = "TypedCommons::call_timeout", deserialize_with = "positive")]
+    #[serde(default = "TypedCommons::call_timeout", deserialize_with = "call_timeout")]
     call_timeout: Duration,
     #[serde(
         default = "TypedCommons::value_bytes_max",
@@ -42,6 +42,8 @@ pub(crate) struct TypedCommons {
     )]
     value_bytes_max: usize,
 }
+
+const CALL_TIMEOUT_MAX: Duration = Duration::from_secs(1);
 
 /// How the servers stand together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -92,6 +94,9 @@ impl TypedCommons {
                 }
             }
         };
+        if self.username.is_some() && self.password.is_none() {
+            return reader.refuse(&at("username"), "needs a password");
+        }
         let password = self.password.map(|key| password(&at("password"), &key, reader));
         let setup = Setup {
             name: self.name,
@@ -127,6 +132,15 @@ fn replicas<'de, D: Deserializer<'de>>(de: D) -> Result<u32, D::Error> {
     match (1..=1000).contains(&number) {
         true => Ok(number),
         false => Err(D::Error::custom("must be 1 to 1000")),
+    }
+}
+
+/// Every request may wait for so long, several times.
+fn call_timeout<'de, D: Deserializer<'de>>(de: D) -> Result<Duration, D::Error> {
+    let time = positive(de)?;
+    match time <= CALL_TIMEOUT_MAX {
+        true => Ok(time),
+        false => Err(D::Error::custom("must be at most 1s")),
     }
 }
 

@@ -9,10 +9,13 @@ use tokio::net::TcpListener;
 /// 32 bytes.
 const SEAL_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
-/// A gateway that shares with others by an engine at that place.
+/// A gateway that shares with others by an engine at that place. One call that waits for it much longer than its 20 ms
+/// would fail its request.
 async fn world(engine: &str, more: &str, replicas_max: u32) -> World {
     let seal_key = File::with("seal_key", SEAL_KEY);
-    World::with(users(250), more, &config::commons(engine, &seal_key, replicas_max)).await
+    let commons = config::commons(engine, &seal_key, replicas_max);
+    let rest = format!("{commons}[limits]\nrequest_deadline = \"5s\"\n");
+    World::with(users(250), more, &rest).await
 }
 
 /// What holds of a replica that never met the others.

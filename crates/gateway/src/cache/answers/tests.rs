@@ -407,3 +407,21 @@ async fn an_answer_with_a_freshness_of_its_own_is_kept_for_it_at_any_length_and_
     assert_eq!([NOT_KEPT, OWN, KEPT].map(|of| of.room(1 << 30)), [1 << 20, 8 << 20, 1 << 30]);
     assert_eq!([NOT_KEPT, OWN, KEPT].map(|of| of.room(9)), [9; 3]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_of_another_replica_has_its_age_for_those_too_who_share_it_here() {
+    tokio::time::advance(Duration::from_secs(100)).await;
+    for (is_from_elsewhere, age, source) in [(true, 7, Source::Replica), (false, 0, Source::Read)] {
+        let answers = Answers::new(NOT_KEPT, 1 << 20, 0, READINGS);
+        let read = || async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let since = Instant::now() - Duration::from_secs(7);
+            Ok(Whole { is_from_elsewhere, since, ..whole("all") })
+        };
+        let get = || answers.get(question(""), false, read);
+        let (one, other) = tokio::join!(get(), get());
+        let (one, other) = (one.unwrap(), other.unwrap());
+        assert_eq!((one.source, other.source), (source, Source::Shared));
+        assert_eq!([one.age, other.age], [Duration::from_secs(age); 2]);
+    }
+}

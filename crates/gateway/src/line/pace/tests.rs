@@ -134,3 +134,16 @@ async fn a_pace_of_all_replicas_gives_the_same_places_and_looks_as_one_of_this_p
         assert_eq!(began.elapsed().as_secs(), 1);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_place_beyond_the_deadline() {
+    let now = Instant::now();
+    tokio::time::sleep(2 * SECOND).await;
+    let at = |seconds| now + seconds * SECOND;
+    assert_eq!(in_time(at(4), at(5)), Ok(()));
+    assert_eq!(in_time(at(5), at(5)), Err(3 * SECOND));
+    assert_eq!(in_time(at(9), at(5)), Err(7 * SECOND));
+    // It asked for a place at once, and the answer took two seconds.
+    assert_eq!(in_time(at(2), at(0)), Ok(()));
+    assert_eq!(in_time(at(3), at(0)), Err(SECOND));
+}

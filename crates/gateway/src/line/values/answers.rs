@@ -54,8 +54,7 @@ impl SharedAnswers {
         if !self.is_list(call) {
             return None;
         }
-        // Some endpoints have a freshness of their own.
-        let kept_for = call.quirks.fresh_for.map_or(self.fresh_for, |own| own.0);
+        let kept_for = self.kept_for(call);
         let fresh_for = if call.wants_fresh { Duration::ZERO } else { kept_for };
         Some(Box::new(Asked {
             values: Arc::clone(&self.values),
@@ -63,6 +62,17 @@ impl SharedAnswers {
             fresh_for,
             keep_for: kept_for,
         }))
+    }
+
+    /// How old another replica's answer to a call may be; some endpoints have a freshness of their own.
+    fn kept_for(&self, call: &Call) -> Duration {
+        call.quirks.fresh_for.map_or(self.fresh_for, |own| own.0)
+    }
+
+    /// Whether others take kept answers to a call that this one does not want. Where nobody takes them, an equal
+    /// request has only joined a reading that was under way, as this one would.
+    pub(crate) fn others_take_kept(&self, call: &Call) -> bool {
+        call.wants_fresh && !self.kept_for(call).is_zero()
     }
 
     /// Whether the upstream is asked for more than what one user costs.
@@ -237,6 +247,18 @@ sees = "everything"
         assert_eq!(voiso.ask(&call(USERS, "")).unwrap().fresh_for, Duration::from_secs(9));
         let background = Call { behalf: Behalf::background(), ..call(USERS, "") };
         assert!(voiso.ask(&background).is_none());
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_read_once_more_only_where_others_take_kept_ones() {
+        let mut answers = answers("voiso-v4", "", false);
+        let fresh = Call { wants_fresh: true, ..call(USERS, "") };
+        assert!(answers.others_take_kept(&fresh));
+        assert!(!answers.others_take_kept(&call(USERS, "")));
+        answers.fresh_for = Duration::ZERO;
+        assert!(!answers.others_take_kept(&fresh));
+        let own: Quirks = serde_json::from_str(r#"{ "fresh_for": "1s" }"#).unwrap();
+        assert!(answers.others_take_kept(&Call { quirks: Arc::new(own), ..fresh }));
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use commons::{Commons, SealKey, Setup};
 
 use super::*;
+use crate::line::credential::Token;
 
 const CONFIG: &str = r#"
 [upstream.ams]
@@ -43,17 +44,18 @@ fn values(commons: &Commons) -> Values {
 #[tokio::test(start_paused = true)]
 async fn what_was_too_large_once_is_asked_of_nobody_for_a_while() {
     let values = values(&Commons::one());
-    assert!(!values.was_too_large(wanted(b"all")));
-    values.note_too_large(wanted(b"all"));
-    assert!(values.was_too_large(wanted(b"all")));
-    assert!(!values.was_too_large(wanted(b"some")));
-    assert!(!values.was_too_large(Wanted { kind: "joined", ..wanted(b"all") }));
+    let joined = Wanted { kind: "joined", ..wanted(b"all") };
+    assert!(!values.too_large.has(wanted(b"all").named()));
+    values.too_large.note(wanted(b"all").named());
+    assert!(values.too_large.has(wanted(b"all").named()));
+    assert!(!values.too_large.has(wanted(b"some").named()));
+    assert!(!values.too_large.has(joined.named()));
     tokio::time::advance(TOO_LARGE_FOR).await;
-    assert!(!values.was_too_large(wanted(b"all")));
+    assert!(!values.too_large.has(wanted(b"all").named()));
     for number in 0..3 * TOO_LARGE_MAX {
-        values.note_too_large(wanted(&number.to_be_bytes()));
+        values.too_large.note(wanted(&number.to_be_bytes()).named());
     }
-    assert!(values.too_large.lock().unwrap().len() <= TOO_LARGE_MAX);
+    assert!(values.too_large.0.lock().unwrap().len() <= TOO_LARGE_MAX);
 }
 
 fn wanted(words: &[u8]) -> Wanted<'_> {
@@ -85,16 +87,64 @@ async fn without_others_everything_is_read_here() {
 #[tokio::test]
 async fn callers_keys_and_upstreams_have_scopes_of_their_own() {
     let commons = Commons::one();
-    let scope = |from: &str, to: &str| {
-        let text = CONFIG.replacen(from, to, 1);
-        let env = ["LEGACY", "V4", "V5"].map(|name| (name.to_owned(), format!("{name}-key")));
+    let scope = |text: &str, from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        let text = text.replacen(from, to, 1);
+        let env = ["LEGACY", "V4", "V5"].map(|name| (name.to_owned(), format!("{name}:key")));
         let config = Config::parse(&text, "t.toml", &env).unwrap();
         let common = Common::of(&commons, &config.callers[0], &config.upstreams["ams"]);
         format!("{:?}", common.scope)
     };
-    let own = scope("", "");
-    assert_eq!(own, scope("", ""));
+    let own = scope(CONFIG, "", "");
+    assert_eq!(own, scope(CONFIG, "", ""));
     for (from, to) in [("\"crm\"", "\"bi\""), ("\"V4\"", "\"V5\""), ("0.1:9", "0.1:10")] {
-        assert_ne!(own, scope(from, to), "{to}");
+        assert_ne!(own, scope(CONFIG, from, to), "{to}");
     }
+    // A refusal of the wrong token service is no refusal at the right one.
+    let vonage = CONFIG.replace("voiso-v4", "vonage-v4");
+    let vonage = vonage.replace("0.1:9\"", "0.1:9\"\ntoken_url = \"http://127.0.0.1:9/token\"");
+    let with_tokens = scope(&vonage, "", "");
+    assert_ne!(own, with_tokens);
+    for (from, to) in
+        [("9/token\"", "9/tokem\""), ("[[caller]]", "token_auth = \"basic\"\n[[caller]]")]
+    {
+        assert_ne!(with_tokens, scope(&vonage, from, to), "{to}");
+    }
+}
+
+#[tokio::test]
+async fn of_a_token_that_was_not_had_others_are_told_only_what_holds_for_them_too() {
+    let values = values(&Commons::one());
+    let retry_after = Duration::from_secs(1);
+    for (error, of_a_token) in [
+        (Error::MappedKeyRefused, true),
+        (Error::BadToken, true),
+        (Error::UpstreamFailed { status: 500 }, false),
+        (Error::RateLimited { retry_after }, false),
+        (Error::Unavailable { retry_after }, false),
+        (Error::Redirect, false),
+        (Error::RefusedCall { status: 404 }, false),
+    ] {
+        let is_told = |finish| matches!(finish, Finish::Failed(_));
+        assert!(is_told(values.outcome::<Text>(wanted(b"all"), Err(&error))), "{error:?}");
+        let told = values.outcome::<Token>(wanted(b""), Err(&error));
+        assert_eq!(is_told(told), of_a_token, "{error:?}");
+    }
+    assert_eq!(values.outcome::<Text>(wanted(b"all"), Err(&Error::Deadline)), Finish::Nothing);
+}
+
+#[tokio::test]
+async fn a_value_is_shared_that_is_small_enough_when_it_is_compressed() {
+    let values = Values { value_bytes_max: 10_000, ..values(&Commons::one()) };
+    let is_whole = |text: Text| {
+        let outcome = values.outcome(wanted(b"all"), Ok(&text));
+        matches!(outcome, Finish::Whole { .. })
+    };
+    assert!(is_whole(Text("a".repeat(160_000))));
+    assert!(!is_whole(Text("a".repeat(160_001))));
+    assert!(values.too_large.has(wanted(b"all").named()));
+    let noise: Vec<u8> = (0..50_000).map(|_| rand::random()).collect();
+    assert_eq!(measured(noise, 10_000), None);
+    let list = "{\"name\":\"A\"},".repeat(4_000).into_bytes();
+    assert_eq!(measured(list.clone(), 10_000), Some(list));
 }

@@ -1,6 +1,7 @@
 //! What is counted of replicas that share. Without `[commons]` there are no such series.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 use commons::Standing;
 use prometheus::{IntCounterVec, IntGaugeVec};
@@ -11,6 +12,8 @@ use super::scrape::set;
 #[derive(Debug)]
 pub(super) struct Replicas {
     errors: IntCounterVec,
+    /// What the commons had counted when somebody last looked.
+    seen: Mutex<BTreeMap<&'static str, u64>>,
     replicas: IntGaugeVec,
     alone: IntGaugeVec,
     configurations: IntGaugeVec,
@@ -23,18 +26,31 @@ impl Replicas {
     ) -> Result<Self, prometheus::Error> {
         Ok(Replicas {
             errors: counter("tieline_commons_errors_total")?,
+            seen: Mutex::default(),
             replicas: gauge("tieline_commons_replicas")?,
             alone: gauge("tieline_commons_alone")?,
             configurations: gauge("tieline_commons_configurations")?,
         })
     }
 
-    pub(super) fn look_at(&self, standing: &Standing) {
+    pub(super) fn look_at(&self, standing: Option<&Standing>) {
+        // Plain data, valid after any panic.
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(standing) = standing else {
+            // A reload took the table out. What was counted stays counted.
+            seen.clear();
+            for gauge in [&self.replicas, &self.alone, &self.configurations] {
+                gauge.reset();
+            }
+            return;
+        };
         for (kind, count) in &standing.errors {
-            let counter = self.errors.with_label_values(&[kind]);
-            // The count begins anew with other servers; what was counted stays counted.
-            counter.inc_by(count.saturating_sub(counter.get()));
+            let before = seen.insert(kind, *count).unwrap_or_default();
+            // After a reload with other servers the count begins at 0, so that all of it is new.
+            let new = if *count < before { *count } else { count - before };
+            self.errors.with_label_values(&[kind]).inc_by(new);
         }
+        drop(seen);
         set(&self.replicas, &[], Some(i64::from(standing.replicas)));
         set(&self.alone, &[], Some(i64::from(standing.is_alone)));
         let words: BTreeSet<&[u8]> = standing.members.iter().map(|it| &it.word[..]).collect();

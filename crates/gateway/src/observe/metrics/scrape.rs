@@ -66,9 +66,7 @@ impl Counters {
         grow(&self.log_lost, process::lost_log_lines());
         set(&self.resident, &[], system::resident_bytes());
         set(&self.open_files, &[], system::open_files());
-        if let Some(standing) = &snapshot.commons {
-            self.replicas.look_at(standing);
-        }
+        self.replicas.look_at(snapshot.commons.as_ref());
     }
 }
 

@@ -216,3 +216,26 @@ fn every_slug_is_counted_from_the_start() {
         assert_eq!(series.get(&format!("tieline_errors_total{{slug=\"{slug}\"}}")), Some(&0.0));
     }
 }
+
+#[test]
+fn errors_of_replicas_stay_counted_through_reloads_and_gauges_go_with_the_table() {
+    let metrics = Metrics::new().unwrap();
+    let look = |count: Option<u64>| {
+        let commons = count.map(|count| commons::Standing {
+            replicas: 4,
+            is_alone: false,
+            errors: vec![("timeout", count)],
+            members: Vec::new(),
+        });
+        let series = series(&metrics.text(&Snapshot { commons, ..Snapshot::default() }));
+        let errors = series.get("tieline_commons_errors_total{kind=\"timeout\"}").copied();
+        (errors, series.get("tieline_commons_replicas").copied())
+    };
+    assert_eq!(look(None), (None, None));
+    // It grows; begins anew with other servers; is taken out; and is put in once more.
+    for (count, errors) in [(3, 3.0), (7, 7.0), (2, 9.0), (5, 12.0)] {
+        assert_eq!(look(Some(count)), (Some(errors), Some(4.0)), "{count}");
+    }
+    assert_eq!(look(None), (Some(12.0), None));
+    assert_eq!(look(Some(6)), (Some(18.0), Some(4.0)));
+}
