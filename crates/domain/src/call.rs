@@ -4,7 +4,6 @@
 //! Source: the vendor's "Click to call" pages; of v4 the "Start call" page and a public client of it.
 
 use crate::asked::params::Params;
-use crate::upstream::Refusal;
 
 /// A longer text is no agent, number, id or system.
 const TEXT_BYTES_MAX: usize = 256;
@@ -105,30 +104,6 @@ pub struct CallRequest {
     pub target: &'static str,
     /// JSON.
     pub body: String,
-}
-
-/// What the body of an answer with the status of a success says of a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CallAnswer {
-    /// It was placed; its id, if the upstream gave one.
-    Placed(Option<String>),
-    /// It was refused, whatever the status says.
-    Refused(CallRefusal),
-    /// The body is none that the upstream sends, so somebody else may have answered.
-    Unclear,
-}
-
-/// Why an upstream refused a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CallRefusal {
-    /// The agent cannot take a call.
-    Agent,
-    /// The number is none.
-    Number,
-    /// The words that the upstream has for any request.
-    General(Refusal),
-    /// Anything else.
-    Other,
 }
 
 #[cfg(test)]

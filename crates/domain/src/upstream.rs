@@ -20,7 +20,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::asked::plan::{GroupIds, UserFilter};
-use crate::call::{CallAnswer, CallRefusal, CallRequest, WantedCall};
+use crate::call::{CallRequest, WantedCall};
 use crate::id::{IdPolicy, Unnumbered};
 use crate::legacy::field::FieldId;
 use crate::listing::{Listing, Row};
@@ -294,6 +294,30 @@ pub enum SchemaKind {
     /// A text that is too long for any field.
     #[error("a field of more than {} bytes", FIELD_BYTES_MAX)]
     TooLarge,
+}
+
+/// What the body of an answer with the status of a success says of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallAnswer {
+    /// It was placed; its id, if the upstream gave one.
+    Placed(Option<String>),
+    /// It was refused, whatever the status says.
+    Refused(CallRefusal),
+    /// The body is none that the upstream sends, so somebody else may have answered.
+    Unclear,
+}
+
+/// Why an upstream refused a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallRefusal {
+    /// The agent cannot take a call.
+    Agent,
+    /// The number is none.
+    Number,
+    /// The words that the upstream has for any request.
+    General(Refusal),
+    /// Anything else.
+    Other,
 }
 
 /// The upstream said no, in the vendor's words.

@@ -22,11 +22,11 @@ use super::news;
 use super::scan::{Fault, Scalar, Scan};
 use super::strict::{Read, Str, object, unfit};
 use super::{
-    Context, Credential, DeletionDate, Dialect, Facts, PageError, PageRequest, PageTail, Place,
-    Refusal, Rules, SchemaError, SchemaKind,
+    CallAnswer, CallRefusal, Context, Credential, DeletionDate, Dialect, Facts, PageError,
+    PageRequest, PageTail, Place, Refusal, Rules, SchemaError, SchemaKind,
 };
 use crate::asked::plan::{GroupIds, TextOf, UserFilter};
-use crate::call::{CallAnswer, CallRefusal, CallRequest, WantedCall};
+use crate::call::{CallRequest, WantedCall};
 use crate::hub::{Channel, Id, Named, Skill, State, User};
 use crate::id::{self, Number, PolicyName, Unnumbered};
 use crate::legacy::field::FieldId;

@@ -24,14 +24,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::support::{Answer, Call, NOT_OFFERED};
-use domain::call::{CallAnswer, WantedCall};
+use domain::call::WantedCall;
 use domain::id::{IdMap, IdPolicy, Unnumbered};
 use domain::ledger;
 use domain::legacy::{ENDPOINTS, endpoint_at};
 use domain::listing::{Listing, Owned};
 use domain::params::Params;
 use domain::quirks::Quirks;
-use domain::upstream::{DIALECTS, DeletionDate, Dialect, Mapping, Rules, dialect_named};
+use domain::upstream::{
+    CallAnswer, DIALECTS, DeletionDate, Dialect, Mapping, Rules, dialect_named,
+};
 use domain::visibility::{Only, Visibility};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::call::{CallAnswer, CallRefusal, CallRequest};
-use domain::upstream::Refusal;
+use domain::call::CallRequest;
+use domain::upstream::{CallAnswer, CallRefusal, Refusal};
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, StatusCode};

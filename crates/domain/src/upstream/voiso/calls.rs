@@ -7,7 +7,8 @@
 
 use serde_json::{Value, json};
 
-use crate::call::{CallAnswer, CallRefusal, CallRequest, WantedCall};
+use crate::call::{CallRequest, WantedCall};
+use crate::upstream::{CallAnswer, CallRefusal};
 
 pub(super) const SCOPE: &str = "voice.call.manage";
 
