@@ -13,7 +13,7 @@ pub(super) const OTHER: &str = "other";
 
 /// Of callers, in all metrics that have their names.
 pub(super) fn callers() -> Bound {
-    Bound::new(880, 1200)
+    Bound::new(640, 940)
 }
 
 /// Of upstreams.
