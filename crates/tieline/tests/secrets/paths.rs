@@ -1,6 +1,8 @@
 //! No key in a path leaves: canary keys stand in the paths of requests that go through with them, at the finest
 //! log level.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 use crate::common::canary::{Heard, Search, canary};
 use crate::common::process::Gateway;
 use crate::common::vendor_with;
