@@ -25,7 +25,7 @@ Example:
 It asks for /readyz and waits 2 s at most.
 Exit codes: 0 ready, 1 not ready or no answer, 2 wrong usage.")]
 pub(crate) struct Healthcheck {
-    /// The gateway's admin port; 0.0.0.0 and [::] stand for this machine
+    /// The gateway's admin port; of all addresses, such as 0.0.0.0, this machine's is asked
     #[arg(long, env = "TIELINE_ADMIN__LISTEN", hide_env_values = true, value_name = "ADDR")]
     #[arg(default_value = "127.0.0.1:9090")]
     admin: SocketAddr,
