@@ -5,7 +5,7 @@
 
 use crate::common::canary::{Heard, Search, canary};
 use crate::common::process::Gateway;
-use crate::common::vendor_with;
+use crate::common::{much_memory, vendor_with};
 use tests::folder::Folder;
 use tests::plain::{bearer, get, request, say};
 use tests::{V1_USERS, config};
@@ -28,6 +28,7 @@ const PATHS: [&str; 9] = [
 
 #[test]
 fn no_key_in_a_path_is_logged_answered_or_shown() {
+    let _turn = much_memory();
     let folder = Folder::new();
     let (known, unknown, v4) = (canary(300, 40), canary(301, 40), canary(302, 40));
     let secrets = [("known", &known), ("unknown", &unknown), ("v4", &v4)];

@@ -304,7 +304,7 @@ fn say_http2(to: SocketAddr, path: &str, key: Option<&str>) -> Vec<u8> {
 fn talk(gateway: &Gateway, keys: &Keys, heard: &mut Heard) {
     let to = gateway.address;
     // Much of it is waiting for vendors that say nothing, so many are asked at once.
-    for batch in requests(keys).chunks(16) {
+    for batch in requests(keys).chunks(8) {
         std::thread::scope(|scope| {
             let asking: Vec<_> = batch
                 .iter()
