@@ -15,8 +15,9 @@ python3 -m venv "$work/venv" >"$work/venv.log" 2>&1 || fail "no virtual environm
 "$work/venv/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$version" >"$work/pip.log" 2>&1 ||
     fail "pip cannot install schemathesis"
 cd "$work"
+# Without the paths that a key stands in: beside the header above, a generated key there is always a second one.
 venv/bin/schemathesis run "http://$gateway/openapi.json" --header 'authorization: Bearer legacy-demo-key' \
-    --checks all --exclude-checks ignored_auth --generation-with-security-parameters=false \
+    --exclude-path-regex '/\{key\}/' --checks all --exclude-checks ignored_auth --generation-with-security-parameters=false \
     --phases coverage,fuzzing --max-examples "${EXAMPLES:-50}" --seed 1 --no-color >"$work/schemathesis.log" 2>&1 || {
     tail -n 80 "$work/schemathesis.log" >&2
     fail "answers do not fit the description"

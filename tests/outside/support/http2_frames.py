@@ -27,9 +27,9 @@ REFUSED_STREAM, CANCEL, COMPRESSION_ERROR = 7, 8, 9
 MAX_FRAME = 1 << 14
 ENDS = END_HEADERS | END_STREAM
 METHOD, SCHEME = (":method", "GET"), (":scheme", "https" if CA else "http")
-AUTHORITY, PATH = (":authority", "gateway.example"), (":path", "/openapi.json")
+AUTHORITY, PATH = (":authority", "gateway.example"), (":path", "/api/user_management/v1/users")
 KEY = ("authorization", "Bearer legacy-demo-key")
-GET = block(METHOD, SCHEME, AUTHORITY, PATH)
+GET = block(METHOD, SCHEME, AUTHORITY, PATH, KEY)
 POST_FIELDS = ((":method", "POST"), SCHEME, AUTHORITY, (":path", "/not/translated"), KEY)
 POST = block(*POST_FIELDS)
 # Texts in Huffman's code (RFC 7541, C.4.3).

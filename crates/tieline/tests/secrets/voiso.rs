@@ -303,19 +303,8 @@ fn say_http2(to: SocketAddr, path: &str, key: Option<&str>) -> Vec<u8> {
 /// Sends every request to a gateway.
 fn talk(gateway: &Gateway, keys: &Keys, heard: &mut Heard) {
     let to = gateway.address;
-    // Much of it is waiting for vendors that say nothing, so many are asked at once.
-    for batch in requests(keys).chunks(8) {
-        std::thread::scope(|scope| {
-            let asking: Vec<_> = batch
-                .iter()
-                .map(|(name, line, headers)| {
-                    (name, scope.spawn(move || say(to, request(line, headers))))
-                })
-                .collect();
-            for (name, said) in asking {
-                heard.add(name, said.join().unwrap());
-            }
-        });
+    for (name, line, headers) in requests(keys) {
+        heard.add(name, say(to, request(&line, &headers)));
     }
     let mut http2_answered = 0;
     for key in keys.legacy[..4].iter().chain(&keys.v4).chain(&keys.wrong) {
@@ -412,7 +401,6 @@ async fn no_key_leaves_by_way_of_tls_and_http2() {
     let keys = &world.keys;
     let mut heard = Heard::default();
     let base = format!("https://localhost:{}{V1_USERS}", gateway.address.port());
-    let mut asking = tokio::task::JoinSet::new();
     for key in keys.legacy.iter().chain(&keys.v4).chain(&keys.wrong) {
         let q = escaped(key);
         for (target, with) in [
@@ -427,21 +415,16 @@ async fn no_key_leaves_by_way_of_tls_and_http2() {
                 request = request.header("authorization", format!("Bearer {key}"));
             }
             let request = request.header("cookie", format!("session={key}"));
-            let (client, request) = (client.clone(), request.body(Bytes::new()).unwrap());
-            // Much of it is waiting for vendors that say nothing.
-            asking.spawn(async move {
-                let (head, body) = client.oneshot(request).await.unwrap().into_parts();
-                assert_eq!(head.version, Version::HTTP_2);
-                (head, body::collect(body, BYTES_MAX, PATIENCE).await.unwrap())
-            });
+            let answer = client.clone().oneshot(request.body(Bytes::new()).unwrap()).await.unwrap();
+            let (head, body) = answer.into_parts();
+            assert_eq!(head.version, Version::HTTP_2);
+            heard.add("a head over TLS", format!("{head:?}").into_bytes());
+            let body = body::collect(body, BYTES_MAX, PATIENCE).await.unwrap();
+            heard.add("a body over TLS", body.to_vec());
         }
         // A client that forgets the TLS.
         let request = request(&format!("GET {V1_USERS}?key={q}"), "");
         heard.add("in the clear", say(gateway.address, request));
-    }
-    for (head, body) in asking.join_all().await {
-        heard.add("a head over TLS", format!("{head:?}").into_bytes());
-        heard.add("a body over TLS", body.to_vec());
     }
     gateway.process.stop();
     heard.add("the log", gateway.process.stderr());
