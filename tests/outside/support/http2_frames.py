@@ -212,7 +212,7 @@ case("7 GOAWAY of an unknown code", PONG + [("closed", 0)],
 case("7 RST_STREAM of an unknown code", PONG,
      post(), frame(RST_STREAM, 0, 1, number(0xFF)), frame(PING, 0, 0, b"12345678"), stream=None)
 case("8.1 GET", ANSWER, get())
-case("8.1 HEAD", ANSWER, get(head=block((":method", "HEAD"), SCHEME, AUTHORITY, PATH)))
+case("8.1 HEAD", ANSWER, get(head=block((":method", "HEAD"), SCHEME, AUTHORITY, PATH, KEY)))
 case("8.1 POST", PASSED, post(), frame(DATA, END_STREAM, 1, b"x"))
 case("8.1 POST with trailers", PASSED,
      post(), frame(DATA, 0, 1, b"x"), frame(HEADERS, ENDS, 1, block(("x-sum", "1"))))
