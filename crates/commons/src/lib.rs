@@ -250,8 +250,8 @@ impl Commons {
         }
     }
 
-    /// What this replica says of itself to all others, at most 128 bytes: they see it as [`Member::word`], and whoever
-    /// owns the server does, too.
+    /// What this replica says of itself, at most 128 bytes. All replicas read it as [`Member::word`]. The owner of the
+    /// server can read it as well.
     pub fn describe(&self, word: &[u8]) {
         if let Sharing::Valkey(valkey) = &self.inner.sharing {
             valkey.shared.members.describe(word);

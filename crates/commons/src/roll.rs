@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_longest_of_several_pauses_is_told() {
+    async fn only_the_longest_pause_of_a_scope_is_sent() {
         let (outbox, scope) = (Outbox::default(), Scope::new([1; 16]));
         for seconds in [2, 9, 4] {
             outbox.put(scope.clone(), News::Pause(Duration::from_secs(seconds)));

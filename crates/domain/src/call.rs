@@ -1,5 +1,5 @@
-//! Placing a call, in hub words: the parameters of the legacy request, and what an upstream said of it. It is the
-//! one thing here that does something to the world, so whoever sends it must send it once.
+//! Placing a call, in hub words: the parameters of the legacy request, and what an upstream said of it. A call
+//! is the only request with an effect, so it must be sent once only.
 //!
 //! Source: the vendor's "Click to call" pages; of v4 the "Start call" page and a public client of it.
 

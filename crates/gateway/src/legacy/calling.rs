@@ -57,7 +57,7 @@ impl Calling {
         if is_prefetch(request.headers()) {
             return Err(Error::PrefetchRefused);
         }
-        // Whoever saw early data can send it again.
+        // An attacker who recorded early data can send it again.
         if request.headers().contains_key("early-data") {
             return Err(Error::TooEarly);
         }

@@ -125,10 +125,10 @@ async fn of_a_token_that_was_not_had_others_are_told_only_what_holds_for_them_to
         (Error::Redirect, false),
         (Error::RefusedCall { status: 404 }, false),
     ] {
-        let is_told = |finish| matches!(finish, Finish::Failed(_));
-        assert!(is_told(values.outcome::<Text>(wanted(b"all"), Err(&error))), "{error:?}");
+        let is_shared = |finish| matches!(finish, Finish::Failed(_));
+        assert!(is_shared(values.outcome::<Text>(wanted(b"all"), Err(&error))), "{error:?}");
         let told = values.outcome::<Token>(wanted(b""), Err(&error));
-        assert_eq!(is_told(told), of_a_token, "{error:?}");
+        assert_eq!(is_shared(told), of_a_token, "{error:?}");
     }
     assert_eq!(values.outcome::<Text>(wanted(b"all"), Err(&Error::Deadline)), Finish::Nothing);
 }
