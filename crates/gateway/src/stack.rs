@@ -69,6 +69,7 @@ pub(crate) fn edge(state: &State) -> Stage<Request<Body>, Response<Body>> {
             exporter: state.surroundings.exporter.clone(),
             lifecycle: state.lifecycle.clone(),
             refused: Lines::new(config.log.refused_per_minute_max),
+            past: config.admin.console.then(|| Arc::clone(&state.past)),
         }),
     };
     let passes = config.passthrough.is_some();
@@ -369,7 +370,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
             caller: Arc::clone(&name),
             visibility: visibility(),
             upstream: upstream(),
-            joined,
+            joined: Arc::clone(&joined),
             values: values.clone(),
             request_deadline: deadline,
             metrics: metrics(),
@@ -460,8 +461,8 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
         credential,
         key,
         pause,
-        #[cfg(test)]
         pace,
+        joined,
         common,
         answers,
         pages,

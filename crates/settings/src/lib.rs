@@ -16,6 +16,7 @@ mod mistakes;
 mod reader;
 mod section;
 mod show;
+mod source;
 mod step;
 mod value;
 
@@ -51,6 +52,7 @@ use section::{
     callers, commons, cors, legacy, passthrough, server, shadow, stores, traces, upstreams,
 };
 pub use show::Setting;
+use source::Source;
 pub use value::coding::Coding;
 pub use value::digest::{KeyDigest, digest, key_digest};
 pub use value::key::{KEY_BYTES_MAX, key_text};
@@ -98,6 +100,7 @@ pub struct Config {
     /// The other side, which is asked the same questions.
     pub shadow: Option<Shadow>,
     places: Places,
+    source: Source,
 }
 
 /// Where settings stand that a reload may have something to say about.
@@ -136,7 +139,7 @@ struct TypedConfig {
     #[serde(default)]
     server: server::TypedServer,
     #[serde(default)]
-    admin: Admin,
+    admin: server::TypedAdmin,
     #[serde(default)]
     log: Log,
     #[serde(default)]
@@ -187,6 +190,8 @@ impl TypedConfig {
             false => Ok((None, Vec::new())),
         };
         let named = ConfigError::keep(named, &mut mistakes);
+        let callers = named.as_ref().map_or(&[][..], |(_, callers)| callers);
+        let admin = ConfigError::keep(self.admin.read(callers, reader), &mut mistakes);
         let server = ConfigError::keep(self.server.read(reader), &mut mistakes);
         let traces = ConfigError::keep(self.traces.read(reader), &mut mistakes);
         let quirks = legacy::read(&self.legacy.endpoints, reader);
@@ -199,10 +204,11 @@ impl TypedConfig {
         if let Some(error) = ConfigError::all(mistakes) {
             return Err(error);
         }
-        let read = (named, server, traces, quirks, cors, shadow, commons);
+        let read = (named, server, admin, traces, quirks, cors, shadow, commons);
         let (
             Some((passthrough, callers)),
             Some(server),
+            Some(admin),
             Some(traces),
             Some(quirks),
             Some(cors),
@@ -218,7 +224,7 @@ impl TypedConfig {
         });
         Ok(Config {
             server,
-            admin: self.admin,
+            admin,
             traces,
             log: self.log,
             limits: self.limits.shared_by(callers.len()),
@@ -232,6 +238,7 @@ impl TypedConfig {
             shadow,
             commons,
             places: Places::of(reader),
+            source: reader.source(),
             passthrough,
             upstreams,
             callers,
@@ -276,20 +283,17 @@ impl Config {
         let name = file.display().to_string();
         *files = Files::default();
         files.add(file);
-        let text = read_text(file).map_err(|what| ConfigError {
-            place: name.clone(),
-            field: String::new(),
-            what,
-            offset: 0,
-            more: Vec::new(),
-        })?;
+        let text = read_text(file).map_err(|what| ConfigError::of_file(&name, what))?;
         // Editors on Windows begin a file with a mark that is no part of it.
         let text = text.trim_start_matches('\u{feff}');
         let folder = file.parent().unwrap_or(Path::new(""));
         let (reader, typed) = Reader::new::<TypedConfig>(text, &name, folder, env)?;
         reader.files.replace(files.clone());
-        let read = typed.read(&reader);
+        let mut read = typed.read(&reader);
         *files = reader.files.take();
+        if let Ok(config) = &mut read {
+            config.source.file = Some(file.to_owned());
+        }
         read
     }
 

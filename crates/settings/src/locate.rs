@@ -11,8 +11,8 @@ use crate::step::{Step, shown};
 
 /// A configuration's text, for looking up lines.
 pub(crate) struct Document<'a> {
-    name: &'a str,
-    text: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) text: &'a str,
     toml: Toml<&'a str>,
     overridden: Vec<Overridden>,
     /// The text with the environment over it.
@@ -40,6 +40,11 @@ struct Overridden {
 
 const ENV_PREFIX: &str = "TIELINE_";
 const ENV_SEPARATOR: &str = "__";
+
+/// Whether a variable of that name lays its value over the file's.
+pub(crate) fn is_override(variable: &str) -> bool {
+    variable.strip_prefix(ENV_PREFIX).is_some_and(|path| path.contains(ENV_SEPARATOR))
+}
 
 impl<'a> Document<'a> {
     /// Reads the text, lays the environment over it, and takes both as `T`.

@@ -13,8 +13,9 @@ use toml::{Table, Value};
 use crate::error::ConfigError;
 use crate::locate::Origin;
 use crate::reader::Reader;
+use crate::source::Source;
 use crate::step::{Step, shown};
-use crate::{Config, TypedConfig};
+use crate::{Config, TypedConfig, read_text};
 
 /// The defaults by table, as docs/CONFIGURATION.md has them: a value, or words in brackets where the value is
 /// worked out at the start. Behind a bar stands the default of a dialect that has a mapping, if it
@@ -53,19 +54,53 @@ impl Config {
     ) -> Result<Vec<Setting>, ConfigError> {
         let (reader, typed) = Reader::new::<TypedConfig>(text, name, folder, env)?;
         typed.read(&reader)?;
-        let table = reader.table();
-        let mut settings = Vec::new();
-        for (key, value) in table {
-            typed_below(&mut vec![Step::Key(key.clone())], value, &mut settings);
-        }
-        let mut settings: Vec<Setting> = settings
-            .into_iter()
-            .map(|(field, value)| Setting { origin: reader.origin(&field), field, value })
-            .collect();
-        add_defaults(table, &mut settings);
-        settings.sort_by(|one, other| one.field.cmp(&other.field));
-        Ok(settings)
+        Ok(listed(&reader))
     }
+
+    /// Every setting in force, as [`Config::shown`] says it of a file. It takes a while for many callers.
+    pub fn settings(&self) -> Vec<Setting> {
+        // It was read before.
+        of(&self.source.text, &self.source).unwrap_or_default()
+    }
+
+    /// The settings of the file as it is on the disk now, which may not be in force: of its values only their
+    /// form is checked. `None` where the configuration is from no file.
+    ///
+    /// # Errors
+    /// As [`Config::load`], as far as it is checked.
+    pub fn on_disk(&self) -> Option<Result<Vec<Setting>, ConfigError>> {
+        let file = self.source.file.as_deref()?;
+        let text = read_text(file).map_err(|what| ConfigError::of_file(&self.source.name, what));
+        Some(text.and_then(|text| of(text.trim_start_matches('\u{feff}'), &self.source)))
+    }
+
+    /// The file's name, as it was said at the start.
+    pub fn file(&self) -> &str {
+        &self.source.name
+    }
+}
+
+/// The settings of a text that stands in the place of the one that was read.
+fn of(text: &str, source: &Source) -> Result<Vec<Setting>, ConfigError> {
+    let Source { name, folder, overrides, .. } = source;
+    let (reader, _) = Reader::new::<TypedConfig>(text, name, folder, overrides)?;
+    Ok(listed(&reader))
+}
+
+/// Every setting that a reader has, those included that are left out.
+fn listed(reader: &Reader<'_>) -> Vec<Setting> {
+    let table = reader.table();
+    let mut settings = Vec::new();
+    for (key, value) in table {
+        typed_below(&mut vec![Step::Key(key.clone())], value, &mut settings);
+    }
+    let mut settings: Vec<Setting> = settings
+        .into_iter()
+        .map(|(field, value)| Setting { origin: reader.origin(&field), field, value })
+        .collect();
+    add_defaults(table, &mut settings);
+    settings.sort_by(|one, other| one.field.cmp(&other.field));
+    settings
 }
 
 /// Every value at a field or below it.
@@ -186,6 +221,28 @@ fn instances_of(name: &str, table: &Table) -> Vec<(Vec<Step>, bool)> {
 }
 
 impl Setting {
+    /// Its whole name.
+    pub fn name(&self) -> String {
+        shown(&self.field)
+    }
+
+    /// Its value as it may be shown.
+    pub fn value(&self) -> String {
+        match &self.value {
+            Shown::Value(value) => value.to_string(),
+            Shown::Secret(place) => format!("{{{place}}}"),
+            Shown::Words(words) => format!("({words})"),
+        }
+    }
+
+    /// Where it comes from: `FILE:LINE`, a variable, or `default`.
+    pub fn origin(&self) -> &str {
+        match &self.origin {
+            Origin::File(place) | Origin::Variable(place) => place,
+            Origin::Default => "default",
+        }
+    }
+
     /// The setting for programs: `setting`, `value`, `origin` (`file`, `variable` or `default`), `place` unless it
     /// is the default. Where `value` is null, `secret` says where the secret is found, or `words` what holds.
     pub fn json(&self) -> serde_json::Value {
@@ -210,16 +267,6 @@ impl Setting {
 
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} = ", shown(&self.field))?;
-        match &self.value {
-            Shown::Value(value) => write!(f, "{value}")?,
-            Shown::Secret(place) => write!(f, "{{{place}}}")?,
-            Shown::Words(words) => write!(f, "({words})")?,
-        }
-        match &self.origin {
-            Origin::File(place) => write!(f, "  # {place}"),
-            Origin::Variable(name) => write!(f, "  # {name}"),
-            Origin::Default => write!(f, "  # default"),
-        }
+        write!(f, "{} = {}  # {}", self.name(), self.value(), self.origin())
     }
 }

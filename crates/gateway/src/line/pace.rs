@@ -58,6 +58,14 @@ impl Pace {
         }
     }
 
+    /// How long a request that comes now would wait; `None` where other replicas decide it.
+    pub(crate) fn wait_now(&self) -> Option<Duration> {
+        match self {
+            Pace::Own(pacer) => Some(pacer.wait_now()),
+            Pace::Shared(_) => None,
+        }
+    }
+
     /// Whether a question costs a call to another machine, so that it is worth asking once.
     pub(crate) fn is_far(&self) -> bool {
         matches!(self, Pace::Shared(_))

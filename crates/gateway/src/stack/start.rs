@@ -24,6 +24,7 @@ use crate::line::pace::{Known, Paces};
 use crate::line::upstream::Upstream;
 use crate::observe::groups::memory_there_is;
 use crate::observe::metrics::Metrics;
+use crate::observe::past::Past;
 use crate::observe::tally::Tally;
 use crate::state::{State, Surroundings, word};
 use tokio_util::task::TaskTracker;
@@ -53,6 +54,7 @@ impl State {
             shadow,
             shadow_results,
             commons,
+            past: Arc::default(),
         };
         Ok(State::with(config, metrics, roster, shared, 1))
     }
@@ -94,6 +96,7 @@ impl State {
             shadow: self.shadow.clone(),
             shadow_results: Arc::clone(&self.shadow_results),
             commons,
+            past: Arc::clone(&self.past),
         };
         Ok(State::with(config, self.metrics.clone(), roster, shared, self.epoch + 1))
     }
@@ -107,7 +110,7 @@ impl State {
     ) -> Self {
         let Shared { surroundings, lifecycle, under_way, admission, room, shadow_results, .. } =
             shared;
-        let commons = shared.commons;
+        let (commons, past) = (shared.commons, shared.past);
         let shadow_before = shared.shadow;
         let mut paces = Paces::after(&shared.paces, commons.as_ref());
         let reach = |settings| reach(settings, &surroundings.lookup, &metrics);
@@ -192,6 +195,7 @@ impl State {
             room,
             shadow,
             shadow_results,
+            past,
         }
     }
 }
@@ -264,6 +268,8 @@ struct Shared {
     shadow_results: Arc<Results>,
     /// What replicas share.
     commons: Option<Commons>,
+    /// What the process remembers of itself.
+    past: Arc<Past>,
 }
 
 /// One resolver for each upstream, so that its callers make one look-up together.
