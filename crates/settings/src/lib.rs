@@ -51,7 +51,7 @@ pub use section::upstreams::{
 use section::{
     callers, commons, cors, legacy, passthrough, server, shadow, stores, traces, upstreams,
 };
-pub use show::Setting;
+pub use show::{Difference, Setting};
 use source::Source;
 pub use value::coding::Coding;
 pub use value::digest::{KeyDigest, digest, key_digest};

@@ -2,6 +2,7 @@
 //!
 //! Must never show a key or its digest: of a secret only the place is shown where it is found.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
@@ -28,6 +29,17 @@ pub struct Setting {
     field: Vec<Step>,
     value: Shown,
     origin: Origin,
+}
+
+/// A setting that a file has otherwise than what is in force; a side that lacks it says nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Its whole name.
+    pub setting: String,
+    /// Its value in force, as it may be shown.
+    pub in_force: Option<String>,
+    /// Its value in the file, as it may be shown.
+    pub in_file: Option<String>,
 }
 
 /// A value as it may be shown.
@@ -63,15 +75,30 @@ impl Config {
         of(&self.source.text, &self.source).unwrap_or_default()
     }
 
-    /// The settings of the file as it is on the disk now, which may not be in force: of its values only their
-    /// form is checked. `None` where the configuration is from no file.
+    /// What the file on the disk says otherwise than what is in force; of its values only their form is checked.
+    /// Nothing where the configuration is from no file.
     ///
     /// # Errors
     /// As [`Config::load`], as far as it is checked.
-    pub fn on_disk(&self) -> Option<Result<Vec<Setting>, ConfigError>> {
-        let file = self.source.file.as_deref()?;
-        let text = read_text(file).map_err(|what| ConfigError::of_file(&self.source.name, what));
-        Some(text.and_then(|text| of(text.trim_start_matches('\u{feff}'), &self.source)))
+    pub fn differences(&self) -> Result<Vec<Difference>, ConfigError> {
+        let Some(file) = self.source.file.as_deref() else { return Ok(Vec::new()) };
+        let text = read_text(file).map_err(|what| ConfigError::of_file(&self.source.name, what))?;
+        let text = text.trim_start_matches('\u{feff}');
+        if *text == *self.source.text {
+            return Ok(Vec::new());
+        }
+        let values = |all: Vec<Setting>| -> BTreeMap<String, String> {
+            all.iter().map(|setting| (setting.name(), setting.value())).collect()
+        };
+        let (here, there) = (values(self.settings()), values(of(text, &self.source)?));
+        let names: BTreeSet<&String> = here.keys().chain(there.keys()).collect();
+        let differ = names.into_iter().filter(|name| here.get(*name) != there.get(*name));
+        let difference = |name: &String| Difference {
+            setting: name.clone(),
+            in_force: here.get(name).cloned(),
+            in_file: there.get(name).cloned(),
+        };
+        Ok(differ.map(difference).collect())
     }
 
     /// The file's name, as it was said at the start.
@@ -144,6 +171,7 @@ fn secret(table: &Table) -> Option<String> {
 
 /// Adds every default for which nothing is said.
 fn add_defaults(table: &Table, settings: &mut Vec<Setting>) {
+    settings.sort_by(|one, other| one.field.cmp(&other.field));
     let typed = settings.len();
     let mut instances = Vec::new();
     for line in DEFAULTS.lines() {
@@ -157,8 +185,10 @@ fn add_defaults(table: &Table, settings: &mut Vec<Setting>) {
             let mut field = field.clone();
             field.push(Step::Key(key.to_owned()));
             let default = if *has_mapping { mapped } else { common };
-            let is_said =
-                settings.iter().take(typed).any(|setting| setting.field.starts_with(&field));
+            // All that is below a field follows it in the order.
+            let said = settings.get(..typed).unwrap_or_default();
+            let at = said.partition_point(|setting| setting.field < field);
+            let is_said = said.get(at).is_some_and(|one| one.field.starts_with(&field));
             if !is_said && let Some(value) = default_value(default) {
                 settings.push(Setting { field, value, origin: Origin::Default });
             }

@@ -1,8 +1,6 @@
 //! The configuration in force, where each value comes from, and what the file says otherwise by now. Must never show
 //! a key or the digest of one: of a secret only its place is shown. It waits for the disk.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 use settings::{Config, Setting};
 
@@ -18,43 +16,30 @@ const ROWS_MAX: usize = 200;
 pub(super) fn json(config: &Config, past: &Past, query: &Query) -> Value {
     let mut in_force = config.settings();
     // There may be thousands of callers.
-    in_force.sort_by_key(|setting| setting.name().starts_with("caller["));
+    in_force.sort_by_cached_key(|setting| setting.name().starts_with("caller["));
     let row = |setting: &Setting| {
         json!({
             "setting": setting.name(), "value": setting.value(), "origin": setting.origin(),
         })
     };
     let shown = in_force.iter().skip(query.offset).take(query.limit);
-    let (differs, refused) = match config.on_disk() {
-        None => (Vec::new(), None),
-        Some(Ok(on_disk)) => (differences(&in_force, &on_disk), None),
-        Some(Err(error)) => (Vec::new(), Some(error.to_string())),
+    let (differs, refused) = match config.differences() {
+        Ok(found) => (found, None),
+        Err(error) => (Vec::new(), Some(error.to_string())),
     };
+    let differs = differs.iter().map(
+        |one| json!({"setting": one.setting, "in_force": one.in_force, "in_file": one.in_file}),
+    );
     json!({
         "file": config.file(),
         "fingerprint": config.fingerprint(),
         "total": in_force.len(),
         "offset": query.offset,
         "settings": shown.map(row).collect::<Vec<_>>(),
-        "differs": differs,
+        "differs": differs.collect::<Vec<_>>(),
         "file_refused": refused,
         "history": past.epochs.json(),
     })
-}
-
-/// Settings whose values are not the same in both.
-fn differences(in_force: &[Setting], on_disk: &[Setting]) -> Vec<Value> {
-    let values = |all: &[Setting]| -> BTreeMap<String, String> {
-        all.iter().map(|setting| (setting.name(), setting.value())).collect()
-    };
-    let (here, there) = (values(in_force), values(on_disk));
-    let names = here.keys().chain(there.keys().filter(|name| !here.contains_key(*name)));
-    let differs = names.filter(|name| here.get(*name) != there.get(*name));
-    differs
-        .map(
-            |name| json!({"setting": name, "in_force": here.get(name), "in_file": there.get(name)}),
-        )
-        .collect()
 }
 
 pub(super) fn panel(config: &Value) -> Panel {
