@@ -409,6 +409,15 @@ def restarts():
         fail("restartOn: change replaces no pod")
 
 
+def adopts():
+    """A ConfigMap of the user's is mounted, and the chart neither makes nor reads one."""
+    objects = template("--set", "existingConfigMap=mine", "--set", "replicaCount=2")
+    deployment, spec, _ = pod_of("existingConfigMap", objects)
+    mounted = [one["configMap"]["name"] for one in spec["volumes"] if "configMap" in one]
+    if of_kind(objects, "ConfigMap") or mounted != ["mine"] or "checksum" in str(deployment):
+        fail(f"existingConfigMap: {mounted} is mounted")
+
+
 def notes(*arguments):
     said = helm("install", "one", CHART, "--dry-run=client", "--namespace", "telephony", *arguments)
     return said.partition("NOTES:")[2]
@@ -473,6 +482,7 @@ def main():
                 monitored(objects)
     refuses()
     restarts()
+    adopts()
     warns()
     print(f"chart: {len(sets)} sets of values, {checked} objects for Kubernetes {' and '.join(VERSIONS)}, "
           f"{len(REFUSED)} bad values refused")
