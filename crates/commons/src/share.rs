@@ -344,6 +344,35 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_look_takes_what_the_server_said_a_moment_ago_and_nothing_older() {
+        let mut share = share(1_000, 15_000);
+        assert!(share.look_known(ask(1, 0)).is_none(), "nobody has asked yet");
+        let mut number = None;
+        for (want, waits) in [(1, 900), (20, 300), (3, 700)] {
+            let (sent, asked) = (share.now(), share.asked(ask(want, 60)));
+            let (answer, store) = share.law.take(number, sent, asked);
+            number = store;
+            share.shared(sent, asked, answer, None, 4);
+            tokio::time::sleep(Duration::from_millis(waits)).await;
+            for pause in [0, 10] {
+                let not_before = Some(Instant::now() + Duration::from_secs(pause));
+                let look = Ask { not_before, only_look: true, ..ask(1, 0) };
+                let known = share.look_known(look).unwrap();
+                let (now, asked) = (share.now(), share.asked(look));
+                let (answer, _) = share.law.take(number, now, law::Ask { known: 0, ..asked });
+                assert_eq!((known.first, known.pause), (answer.first, asked.pause), "{want}");
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(share.look_known(ask(1, 0)).is_none(), "others may have taken any number");
+        let full = Answer { is_taken: false, first: 9_000_000, ahead: 9_000_000, was_reset: false };
+        share.shared(share.now(), share.asked(ask(1, 1)), full, None, 4);
+        assert_eq!(share.look_known(ask(1, 0)).unwrap().first, 9_000_000);
+        share.alone(4, ask(1, 60));
+        assert!(share.look_known(ask(1, 0)).is_none(), "the server may be gone");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn the_belt_holds_a_server_that_gives_too_much() {
         let mut share = share(1_000, 0);
         let mut all = Vec::new();
