@@ -47,13 +47,13 @@ impl Pace {
         }
     }
 
-    /// When its next places are, if nothing is sent before `start`.
-    pub(crate) async fn look(&self, start: Instant) -> Outlook<'_> {
+    /// When its next places are, if nothing is sent before `start`. What was said less than `known_for` ago will do.
+    pub(crate) async fn look(&self, start: Instant, known_for: Duration) -> Outlook<'_> {
         match self {
             Pace::Own(pacer) => Outlook::Own(pacer, start),
             Pace::Shared(shared) => {
                 let Shared { commons, pace } = &**shared;
-                Outlook::Shared(Box::pin(commons.look(pace, start)).await)
+                Outlook::Shared(Box::pin(commons.look(pace, start, known_for)).await)
             }
         }
     }
