@@ -21,6 +21,7 @@ use settings::{Config, TeamsFrom};
 use tokio::time::Instant;
 
 use super::engine::Engine;
+use super::usage::Usage;
 
 /// What a survey of one caller's users has seen.
 #[derive(Debug, Clone)]
@@ -143,6 +144,8 @@ pub(super) struct Report {
     callers: Vec<CallerReport>,
     /// What replicas share, where they do.
     engine: Option<Engine>,
+    /// What callers of a running gateway ask for, if one was asked.
+    usage: Option<Usage>,
 }
 
 #[derive(Debug)]
@@ -188,7 +191,7 @@ const SURVEY_TIMES_DEADLINE: u32 = 10;
 
 impl Report {
     /// Checks every caller of a configuration, one after the other.
-    pub(super) async fn of(config: &Config) -> io::Result<Report> {
+    pub(super) async fn of(config: &Config, usage: Option<Usage>) -> io::Result<Report> {
         let engine = match &config.commons {
             None => None,
             Some(setup) => Some(Engine::of(setup).await?),
@@ -204,7 +207,7 @@ impl Report {
                 outcome,
             });
         }
-        Ok(Report { callers, engine })
+        Ok(Report { callers, engine, usage })
     }
 }
 
@@ -279,6 +282,9 @@ impl fmt::Display for Report {
             match &caller.outcome {
                 Ok(findings) => write!(f, "{findings}")?,
                 Err(error) => failure(f, caller.dialect, caller.key, error)?,
+            }
+            if let Some(usage) = &self.usage {
+                write!(f, "{}", usage.of_caller(&caller.name))?;
             }
         }
         if let Some(engine) = &self.engine {
