@@ -49,15 +49,17 @@ database many
 checked 'R08 four replicas' many "${ROSTER_USERS:-50000}"
 
 # R04 full: the users' table is on a disk of a few MiB.
-database full
+database filled
 checked 'R04 tables' prepare
 install -d -o postgres -g postgres -m 700 "$work/disk"
 mount -t tmpfs -o size=12m tmpfs "$work/disk" || fail "no small disk"
 trap 'umount -l "$work/disk" 2>/dev/null || true; clean_up' EXIT
 install -d -o postgres -g postgres -m 700 "$work/disk/space"
-as_admin one full "CREATE TABLESPACE small LOCATION '$work/disk/space'" \
+as_admin one filled "CREATE TABLESPACE small LOCATION '$work/disk/space'" \
     'ALTER TABLE tieline_roster_users SET TABLESPACE small'
 checked 'R04 disk full' full
+as_admin one postgres 'DROP DATABASE filled WITH (FORCE)' 'DROP TABLESPACE small'
+umount "$work/disk"
 
 # R06: behind PgBouncer in transaction mode, where the next statement may run on another connection.
 pooler
@@ -101,7 +103,8 @@ grep -q '2 added' "$work/import.log" || fail "nothing was imported"
 answers "$first" $deleted '200 ' || fail "no list of deleted users"
 grep -q 900001 "$work/body" || fail "an imported user is missing"
 cp "$work/body" "$work/deleted.json"
-curl --silent --fail "http://$admin/metrics" | grep -q '^tieline_roster_users{state="imported"} 2$' || fail "not counted"
+curl --silent --fail --output "$work/metrics" "http://$admin/metrics" || fail "no metrics"
+grep -q '^tieline_roster_users{state="imported"} 2$' "$work/metrics" || fail "not counted"
 
 # Several replicas tell one list.
 gateway second "${lines[@]}"
