@@ -21,6 +21,8 @@ const SETTLING: Duration = Duration::from_secs(2);
 /// What the server is told of the own last place is less by this: otherwise a call that takes longer than the one
 /// before it would move the number by the difference.
 const JITTER: u64 = 5_000;
+/// For so long a look takes the server's last word: what others took meanwhile is seen when places are taken.
+const KNOWN_FOR: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(crate) struct Share {
@@ -32,6 +34,8 @@ pub(crate) struct Share {
     belt: Option<u64>,
     /// The furthest that the shared number was known to be.
     number: u64,
+    /// When the server last said where the next place is, and where, by the clock of this process.
+    told: Option<(Instant, u64)>,
     /// The end of the own last place.
     known: u64,
     was_alone: bool,
@@ -48,6 +52,7 @@ impl Share {
             own: None,
             belt: None,
             number: 0,
+            told: None,
             known: 0,
             was_alone: false,
             alone_at: None,
@@ -87,6 +92,7 @@ impl Share {
             self.was_alone = false;
             self.own = None;
         }
+        self.told = Some((Instant::now(), now.saturating_add_signed(answer.first)));
         if !answer.is_taken {
             return full(answer);
         }
@@ -95,6 +101,7 @@ impl Share {
             return self.places(now, &waits);
         }
         let after = answer.first + (self.law.interval * u64::from(asked.want)).cast_signed();
+        self.told = Some((Instant::now(), now.saturating_add_signed(after)));
         self.known = sent + after.max(0).unsigned_abs().saturating_sub(JITTER);
         let since = self.alone_at.max(returned);
         let is_settling = since.is_some_and(|then| then.elapsed() < SETTLING);
@@ -121,6 +128,7 @@ impl Share {
         }
         self.belt = belt;
         if is_settling {
+            self.told = None;
             // What the belt moved back is told to the server, so that nobody else gets the same time.
             let end = belt.unwrap_or(0).min(now + law::HORIZON_MAX);
             self.known = self.known.max(end.saturating_sub(JITTER));
@@ -162,6 +170,16 @@ impl Share {
     pub(crate) fn look_shared(&mut self, asked: law::Ask, answer: Answer) -> Outlook {
         self.number = self.now() + answer.ahead.min(law::HORIZON_MAX);
         Outlook { at: Instant::now(), law: self.law, first: answer.first, pause: asked.pause }
+    }
+
+    /// What the server said last, if that was a moment ago.
+    pub(crate) fn look_known(&self, ask: Ask) -> Option<Outlook> {
+        let (_, next) = self.told.filter(|(at, _)| at.elapsed() < KNOWN_FOR && !self.was_alone)?;
+        let (asked, now) = (self.asked(ask), self.now());
+        // A burst never reaches further back than from the end of a pause.
+        let saved_up = asked.pause.cast_signed() - self.law.burst.cast_signed();
+        let first = (next.cast_signed() - now.cast_signed()).max(saved_up);
+        Some(Outlook { at: Instant::now(), law: self.law, first, pause: asked.pause })
     }
 
     /// What the own share among so many replicas says.
@@ -323,6 +341,35 @@ mod tests {
         let deadline = Instant::now() + Duration::from_secs(25);
         assert_eq!(outlook.admits(7, deadline), Ok(()));
         assert_eq!(outlook.admits(8, deadline), Err(NEVER), "a place every four seconds");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_takes_what_the_server_said_a_moment_ago_and_nothing_older() {
+        let mut share = share(1_000, 15_000);
+        assert!(share.look_known(ask(1, 0)).is_none(), "nobody has asked yet");
+        let mut number = None;
+        for (want, waits) in [(1, 900), (20, 300), (3, 700)] {
+            let (sent, asked) = (share.now(), share.asked(ask(want, 60)));
+            let (answer, store) = share.law.take(number, sent, asked);
+            number = store;
+            share.shared(sent, asked, answer, None, 4);
+            tokio::time::sleep(Duration::from_millis(waits)).await;
+            for pause in [0, 10] {
+                let not_before = Some(Instant::now() + Duration::from_secs(pause));
+                let look = Ask { not_before, only_look: true, ..ask(1, 0) };
+                let known = share.look_known(look).unwrap();
+                let (now, asked) = (share.now(), share.asked(look));
+                let (answer, _) = share.law.take(number, now, law::Ask { known: 0, ..asked });
+                assert_eq!((known.first, known.pause), (answer.first, asked.pause), "{want}");
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(share.look_known(ask(1, 0)).is_none(), "others may have taken any number");
+        let full = Answer { is_taken: false, first: 9_000_000, ahead: 9_000_000, was_reset: false };
+        share.shared(share.now(), share.asked(ask(1, 1)), full, None, 4);
+        assert_eq!(share.look_known(ask(1, 0)).unwrap().first, 9_000_000);
+        share.alone(4, ask(1, 60));
+        assert!(share.look_known(ask(1, 0)).is_none(), "the server may be gone");
     }
 
     #[tokio::test(start_paused = true)]
