@@ -1,5 +1,6 @@
 //! `tieline check`: a dry run of a configuration against the real upstreams.
 
+mod database;
 mod engine;
 mod report;
 mod usage;

@@ -17,9 +17,10 @@ use domain::upstream::{Credential, Dialect, Rules};
 use domain::visibility::Visibility;
 use domain::{channel, time_zone};
 use gateway::survey::{KeyState, Look, Surveyed, Unread, UsersRead, surveyed};
-use settings::{Config, TeamsFrom};
+use settings::{Config, RosterPlace, TeamsFrom};
 use tokio::time::Instant;
 
+use super::database::Databases;
 use super::engine::Engine;
 use super::usage::Usage;
 
@@ -146,6 +147,8 @@ pub(super) struct Report {
     engine: Option<Engine>,
     /// What callers of a running gateway ask for, if one was asked.
     usage: Option<Usage>,
+    /// Where the roster is, if that is a database.
+    databases: Option<Databases>,
 }
 
 #[derive(Debug)]
@@ -196,6 +199,10 @@ impl Report {
             None => None,
             Some(setup) => Some(Engine::of(setup).await?),
         };
+        let databases = match &config.roster {
+            Some(RosterPlace::Postgres(database)) => Some(Databases::of(&database.setup).await?),
+            Some(RosterPlace::File(_)) | None => None,
+        };
         let mut callers = Vec::new();
         for caller in surveyed(config)? {
             let outcome = Findings::of(&caller, config).await;
@@ -207,7 +214,7 @@ impl Report {
                 outcome,
             });
         }
-        Ok(Report { callers, engine, usage })
+        Ok(Report { callers, engine, usage, databases })
     }
 }
 
@@ -254,10 +261,12 @@ impl Teams {
 }
 
 impl Report {
-    /// Whether every caller's lists will be answered, and replicas can share.
+    /// Whether every caller's lists will be answered, replicas can share, and users are remembered.
     pub(super) fn is_good(&self) -> bool {
         let shares = self.engine.as_ref().is_none_or(Engine::is_good);
+        let remembers = self.databases.as_ref().is_none_or(Databases::is_good);
         shares
+            && remembers
             && self.callers.iter().all(|caller| match &caller.outcome {
                 Ok(findings) => {
                     let sees_nobody = findings.survey.users == 0 && findings.survey.hidden > 0;
@@ -289,6 +298,9 @@ impl fmt::Display for Report {
         }
         if let Some(engine) = &self.engine {
             write!(f, "{engine}")?;
+        }
+        if let Some(databases) = &self.databases {
+            write!(f, "{databases}")?;
         }
         writeln!(f, "{}", if self.is_good() { "ok" } else { "NOT OK" })
     }
