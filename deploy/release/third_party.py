@@ -5,8 +5,8 @@ materials (CycloneDX 1.6).
     deploy/release/third_party.py notices --target x86_64-unknown-linux-musl >THIRD-PARTY.txt
     deploy/release/third_party.py sbom --target x86_64-unknown-linux-musl >tieline.cdx.json
 
-Both list the crates that are linked into `cargo build --features dist` for the target: no tests, build scripts or
-procedural macros. The same sources give the same bytes. It ends with 1, and names the crate, if a crate has no text of
+`names` prints NAME-VERSION only. All list the crates that are linked into `cargo build --features dist` for the target:
+no tests, build scripts or procedural macros. The same sources give the same bytes. It ends with 1, and names the crate, if a crate has no text of
 its licence. It never asks a registry: the sources are those that cargo has unpacked.
 """
 
@@ -166,12 +166,15 @@ def sbom(packages, edges, time):
 
 def main():
     options = argparse.ArgumentParser(description="Notices, or a bill of materials, of what is linked into the binary.")
-    options.add_argument("what", choices=["notices", "sbom"])
+    options.add_argument("what", choices=["notices", "sbom", "names"])
     options.add_argument("--target", required=True, help="for instance x86_64-unknown-linux-musl")
     options.add_argument("--time", help="of the bill, such as 2026-12-01T00:00:00Z")
     given = options.parse_args()
     packages, edges = linked(given.target)
-    sys.stdout.write(notices(packages) if given.what == "notices" else sbom(packages, edges, given.time))
+    if given.what == "names":
+        print("\n".join(f"{package['name']}-{package['version']}" for package in foreign(packages)))
+    else:
+        sys.stdout.write(notices(packages) if given.what == "notices" else sbom(packages, edges, given.time))
 
 
 main()

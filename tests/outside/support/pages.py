@@ -42,6 +42,7 @@ NOT_RUN = {
     "PROFILES=profiles tests/outside/instructions.sh": "the same check, which .ci/run runs",
     "tests/fuzz/run": "fuzzes for minutes, with a build of its own",
     "sqlite3 roster.sqlite \"DELETE": "needs a roster in which somebody is to be forgotten",
+    "deploy/release.sh": "builds for minutes; release.sh packs the same files",
     "docker ": "needs Docker and the network",
     "systemctl ": "needs systemd as the first process",
     "helm ": "needs a cluster; chart.sh renders the same",

@@ -1,11 +1,15 @@
-"""Whether notices and bill of materials fit Cargo.lock and the program. See tests/outside/release.sh.
+"""Whether the files of a release fit each other, Cargo.lock and the program. See tests/outside/release.sh.
 
-release_papers.py NOTICES SBOM CRATES: the papers, and a file that has NAME-VERSION of crates seen in the program, a line each.
+release_papers.py ARCHIVE SBOM IMAGE CRATES: the unpacked archive, the bill of materials, the image, and a file that has
+NAME-VERSION of the crates seen in the program, a line each.
 """
 
+import hashlib
+import io
 import json
 import pathlib
 import sys
+import tarfile
 import tomllib
 
 # In the program of the tests only, by features that other crates of the workspace ask for.
@@ -29,8 +33,41 @@ def check(holds, text):
         sys.exit(f"release_papers: {text}")
 
 
+def image(file, archive):
+    """The image has the archive's program and licences, and runs as deploy/Dockerfile says."""
+    tar = tarfile.open(file)
+
+    def part(name):
+        data = tar.extractfile(name).read()
+        check(not name.startswith("blobs/") or name.endswith(hashlib.sha256(data).hexdigest()), f"{name}: another digest")
+        return data
+
+    def blob(entry):
+        data = part("blobs/sha256/" + entry["digest"].removeprefix("sha256:"))
+        check(len(data) == entry["size"], "a blob has another size")
+        return data
+
+    manifest = json.loads(blob(json.loads(part("index.json"))["manifests"][0]))
+    config = json.loads(blob(manifest["config"]))
+    layer = tarfile.open(fileobj=io.BytesIO(blob(manifest["layers"][0])), mode="r:gz")
+    files = {member.name: layer.extractfile(member).read() for member in layer if member.isfile()}
+    names = {"tieline", "licenses/THIRD-PARTY.txt", "licenses/LICENSE-MIT", "licenses/LICENSE-APACHE"}
+    check(files.keys() == names, f"the image has {sorted(files)}")
+    for name, data in files.items():
+        check(data == (archive / pathlib.Path(name).name).read_bytes(), f"{name} is another one in the archive")
+    check(layer.getmember("tieline").mode == 0o755, "the image's program cannot be run")
+    run, labels = config["config"], config["config"]["Labels"]
+    check(run["Entrypoint"] + run["Cmd"] == ["/tieline", "serve", "--config", "/etc/tieline/tieline.toml"], "another command")
+    check(run["User"] == "65532:65532" and len(run["Env"]) == 2, "another user or environment")
+    check(run["Healthcheck"] == {"Test": ["CMD", "/tieline", "healthcheck"], "Interval": 10 * 10**9, "Timeout": 5 * 10**9,
+                                 "StartPeriod": 10 * 10**9}, "another health check")
+    check(labels["org.opencontainers.image.revision"] == "0123456789abcdef" and all(labels.values()), f"labels: {labels}")
+
+
 def main():
-    notices, bill, crates = (pathlib.Path(name).read_text() for name in sys.argv[1:])
+    archive, *_ = files = [pathlib.Path(name) for name in sys.argv[1:]]
+    notices, bill, crates = (file.read_text() for file in (archive / "THIRD-PARTY.txt", files[1], files[3]))
+    image(files[2], archive)
     lock = {(package["name"], package["version"]): package.get("checksum")
             for package in tomllib.loads(pathlib.Path("Cargo.lock").read_text())["package"]}
     rule = "-" * 119 + "\n"
