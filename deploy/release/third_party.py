@@ -6,8 +6,8 @@ materials (CycloneDX 1.6).
     deploy/release/third_party.py sbom --target x86_64-unknown-linux-musl >tieline.cdx.json
 
 `names` prints NAME-VERSION only. All list the crates that are linked into `cargo build --features dist` for the target:
-no tests, build scripts or procedural macros. The same sources give the same bytes. It ends with 1, and names the crate, if a crate has no text of
-its licence. It never asks a registry: the sources are those that cargo has unpacked.
+no tests, build scripts or procedural macros. The same sources give the same bytes. It ends with 1, and names the crate,
+if a crate has no text of its licence. It never asks a registry: the sources are those that cargo has unpacked.
 """
 
 import argparse
