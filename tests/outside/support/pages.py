@@ -43,6 +43,7 @@ NOT_RUN = {
     "tests/fuzz/run": "fuzzes for minutes, with a build of its own",
     "sqlite3 roster.sqlite \"DELETE": "needs a roster in which somebody is to be forgotten",
     "tieline roster move ": "needs a database; roster_postgres.sh moves from one to a file and back",
+    "deploy/release.sh": "builds for minutes; release.sh packs the same files",
     "docker ": "needs Docker and the network",
     "systemctl ": "needs systemd as the first process",
     "helm ": "needs a cluster; chart.sh renders the same",

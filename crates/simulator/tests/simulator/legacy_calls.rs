@@ -1,5 +1,6 @@
 //! The legacy face of `click2call`: its parameters come in the query, a form or JSON, and none of them goes before
 //! another.
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use http::Request;
 use simulator::{Settings, Simulator, User};
