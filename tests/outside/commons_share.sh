@@ -24,7 +24,9 @@ shares() {
     kill "$monitor"
     mv "$work/monitor.log" "$work/monitored"
     [ "$(wc -l <"$work/monitored")" -gt 50 ] || fail "the monitor saw little"
-    ! grep -aqE 'agents|groups|caller|forbidden' "$work/monitored" || fail "J38: what is sent can be read"
+    [ "$(grep -acE '"EVALSHA" .*:n" "[0-9]+" "[0-9]+" "17" ' "$work/monitored")" -eq 1 ] ||
+        fail "places that were asked for together were not given by one call"
+    ! grep -aqE 'agents|groups|teams|caller|forbidden' "$work/monitored" || fail "J38: what is sent can be read"
 
     checked "$name, J39" reloads 1000
 

@@ -1,8 +1,10 @@
 //! The right to read something for all replicas. It is renewed each second while the reading goes on, and given up
 //! when it ends in any way. Must never store what was read under a lease that somebody else holds by now, nor what
-//! was read with a key that was refused meanwhile.
+//! was read with a key that was refused meanwhile. An answer without followers or later
+//! readers is neither made nor stored.
 
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::{Duration, SystemTime};
 
 use redis::Value;
@@ -15,7 +17,7 @@ use crate::link::Call;
 use crate::news::millis;
 use crate::scripts;
 use crate::seal::Stamp;
-use crate::shapes::{Finish, Question};
+use crate::shapes::{Finish, Question, Uses};
 use crate::shared::Shared;
 
 /// A lease that is not renewed ends after this.
@@ -78,61 +80,103 @@ impl Lease {
         Lease { held: Some(held), renewing }
     }
 
-    /// Ends the reading; whatever it stores is stored in the background.
-    pub(crate) fn finish(mut self, how: Finish) {
-        self.end(how);
+    /// Ends the reading; whatever it stores is made and stored in the background.
+    pub(crate) fn finish(mut self, uses: Uses, make: impl FnOnce() -> Finish + Send + 'static) {
+        self.end(|held| held.end(uses, make));
     }
 
-    fn end(&mut self, how: Finish) {
+    /// Ends the reading with nothing to store.
+    pub(crate) fn give_up(mut self) {
+        self.end(Held::give_up);
+    }
+
+    fn end<F: Future<Output = ()> + Send + 'static>(&mut self, how: impl FnOnce(Held) -> F) {
         self.renewing.abort();
         let (Some(held), Ok(runtime)) = (self.held.take(), Handle::try_current()) else { return };
-        runtime.spawn(async move { held.end(how).await });
+        let mut ending = Box::pin(how(held));
+        // What is sent at once is on its way before the client has its answer: who asks again then must not take
+        // the reading that is over for one under way.
+        let mut context = Context::from_waker(Waker::noop());
+        if ending.as_mut().poll(&mut context).is_pending() {
+            runtime.spawn(ending);
+        }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.end(Finish::Nothing);
+        self.end(Held::give_up);
     }
 }
 
 impl Held {
-    async fn end(self, how: Finish) {
-        let is_of_now = self.question.scope.0.generation() == Some(self.stamp.generation);
-        let (kind, kept_for, value) = match how {
-            Finish::Whole { body, keep_for } if is_of_now => {
-                ("v", keep_for, self.sealed("v", body).await)
-            }
-            Finish::Failed(slug) if slug.len() <= FAILURE_MAX => {
-                ("f", FAILED_FOR, self.sealed("f", slug).await)
-            }
-            _ => ("v", Duration::ZERO, None),
-        };
-        let kept_for = if value.is_some() { kept_for } else { Duration::ZERO };
+    async fn give_up(self) {
+        self.stored("v", Duration::ZERO, None).await;
+    }
+
+    async fn end(self, uses: Uses, make: impl FnOnce() -> Finish + Send + 'static) {
+        if uses == Uses::Following && !self.is_followed().await {
+            return;
+        }
+        match self.made(make).await {
+            Some((kind, keep_for, value)) => self.stored(kind, keep_for, Some(value)).await,
+            None => self.give_up().await,
+        }
+    }
+
+    /// Gives the lease up unless another replica waits for the answer.
+    async fn is_followed(&self) -> bool {
+        let (token, lasts) = (self.stamp.token.to_string(), LEASE.as_millis().to_string());
+        let args = [token.as_bytes(), self.shared.replica.as_bytes(), lasts.as_bytes()];
+        let (key, call) = (self.question.key("l"), self.in_background());
+        let answer = self.shared.values.run(&scripts::RELEASE, &[&key], &args, call).await;
+        // Without an answer the server may have found a follower: it is stored, which gives the lease up as well.
+        !matches!(answer, Some(Value::Int(0)))
+    }
+
+    fn in_background(&self) -> Call {
+        Call::in_background(self.shared.budget * PATIENCE)
+    }
+
+    async fn stored(&self, kind: &str, kept_for: Duration, value: Option<Vec<u8>>) {
         let keys = [self.question.key(kind), self.question.key("l"), self.question.key("v")];
         let keys = keys.each_ref().map(String::as_str);
         let (token, lasts) = (self.stamp.token.to_string(), millis(kept_for).to_string());
         let value = value.unwrap_or_default();
         let args = [token.as_bytes(), self.shared.replica.as_bytes(), lasts.as_bytes(), &value[..]];
-        let budget = self.shared.budget * PATIENCE;
-        let values = &self.shared.values;
-        values.run(&scripts::FINISH, &keys, &args, Call::in_background(budget)).await;
+        self.shared.values.run(&scripts::FINISH, &keys, &args, self.in_background()).await;
     }
 
-    /// The sealed value, if it may be stored.
-    async fn sealed(&self, kind: &str, body: Vec<u8>) -> Option<Vec<u8>> {
+    /// What is stored, if anything: which kind, for how long, and the sealed value.
+    async fn made(
+        &self,
+        make: impl FnOnce() -> Finish + Send + 'static,
+    ) -> Option<(&'static str, Duration, Vec<u8>)> {
         let Ok(_place) = self.shared.storing.try_acquire() else {
             self.shared.faults.note(Fault::Dropped);
             return None;
         };
-        // A failure counts from its end: nobody reads anew for a second, however long the reading took.
-        let read_at = if kind == "f" { SystemTime::now() } else { self.stamp.read_at };
-        let (tag, stamp) = (self.question.scope.0.tag.clone(), Stamp { read_at, ..self.stamp });
-        let (shared, name) = (Arc::clone(&self.shared), self.question.key(kind));
-        // Packing a long list takes milliseconds.
-        let sealing = move || shared.seal.seal(&tag, &name, stamp, &body);
-        let sealed = tokio::task::spawn_blocking(sealing).await.ok().flatten();
-        sealed.filter(|value| value.len() <= self.shared.value_bytes_max)
+        let is_of_now = self.question.scope.0.generation() == Some(self.stamp.generation);
+        let (shared, question, stamp) =
+            (Arc::clone(&self.shared), self.question.clone(), self.stamp);
+        // Writing and packing a long list takes milliseconds.
+        let making = move || {
+            let (kind, keep_for, read_at, body) = match make() {
+                Finish::Whole { body, keep_for } if is_of_now => {
+                    ("v", keep_for, stamp.read_at, body)
+                }
+                // A failure counts from its end: nobody reads anew for a second, however long the reading took.
+                Finish::Failed(slug) if slug.len() <= FAILURE_MAX => {
+                    ("f", FAILED_FOR, SystemTime::now(), slug)
+                }
+                _ => return None,
+            };
+            let (tag, name) = (&question.scope.0.tag, question.key(kind));
+            let sealed = shared.seal.seal(tag, &name, Stamp { read_at, ..stamp }, &body)?;
+            Some((kind, keep_for, sealed))
+        };
+        let made = tokio::task::spawn_blocking(making).await.ok().flatten();
+        made.filter(|(_, _, value)| value.len() <= self.shared.value_bytes_max)
     }
 }
 

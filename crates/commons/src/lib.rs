@@ -87,6 +87,8 @@ mod local;
 mod members;
 mod names;
 mod news;
+mod outlook;
+mod places;
 #[doc(hidden)]
 pub mod properties;
 mod roll;
@@ -99,7 +101,8 @@ mod stream;
 mod turns;
 mod valkey;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use zeroize::Zeroizing;
@@ -109,13 +112,13 @@ pub use lease::{Begun, Lease};
 use local::Local;
 use names::{About, Names};
 use news::Scopes;
+pub use outlook::Outlook;
+pub use places::Pace;
 pub use seal::SealKey;
 pub use shapes::{
     Ask, BadSetup, Finish, Member, Mode, News, Password, Question, Rate, Scope, Setup, Standing,
-    Taken, Wish,
+    Taken, Uses, Wish,
 };
-pub use share::Outlook;
-use share::Share;
 use valkey::Valkey;
 
 /// What is shared. Clones are the same one; the last one to be dropped ends its connections.
@@ -136,20 +139,6 @@ enum Sharing {
     Local(Local),
     /// All replicas that use the same servers, name and key.
     Valkey(Box<Valkey>),
-}
-
-/// A pace that all replicas keep together.
-#[derive(Debug)]
-pub struct Pace {
-    key: String,
-    share: Mutex<Share>,
-}
-
-impl Pace {
-    fn share(&self) -> MutexGuard<'_, Share> {
-        // Plain data, valid after any panic.
-        self.share.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Commons {
@@ -187,7 +176,7 @@ impl Commons {
     pub fn pace(&self, scope: &[u8], rate: Rate) -> Pace {
         let code = self.inner.names.code(About::Pace, &[scope]);
         let key = self.inner.names.key(&names::hex(&code), "n");
-        Pace { key, share: Mutex::new(Share::new(rate.law())) }
+        Pace::new(key, rate.law())
     }
 
     /// The scope of any bytes. Everybody who asks for the same bytes gets the same one. They must hold everything
@@ -213,12 +202,13 @@ impl Commons {
         }
     }
 
-    /// When the next places of a pace are, if nothing is sent before `start`. It takes none.
-    pub async fn look(&self, pace: &Pace, start: Instant) -> Outlook {
+    /// When the next places of a pace are, if nothing is sent before `start`. It takes none. What the server said less
+    /// than `known_for` ago will do; a second at most.
+    pub async fn look(&self, pace: &Pace, start: Instant, known_for: Duration) -> Outlook {
         let ask = Ask { not_before: Some(start), only_look: true, ..Ask::places(1, start) };
         match &self.inner.sharing {
             Sharing::Local(local) => local.look(pace, ask),
-            Sharing::Valkey(valkey) => valkey.shared.outlook(pace, ask).await,
+            Sharing::Valkey(valkey) => valkey.shared.outlook(pace, ask, known_for).await,
         }
     }
 
@@ -233,7 +223,20 @@ impl Commons {
 
     /// Ends a reading. It returns at once; what there is to store is stored in the background.
     pub fn finish(&self, lease: Lease, how: Finish) {
-        lease.finish(how);
+        match how {
+            Finish::Nothing => lease.give_up(),
+            how => self.finish_with(lease, Uses::Later, || how),
+        }
+    }
+
+    /// Like [`finish`](Self::finish), but `make` runs in the background, and only if a replica can use the result.
+    pub fn finish_with(
+        &self,
+        lease: Lease,
+        uses: Uses,
+        make: impl FnOnce() -> Finish + Send + 'static,
+    ) {
+        lease.finish(uses, make);
     }
 
     /// Tells all replicas. It is known here at once, and everywhere within a second.

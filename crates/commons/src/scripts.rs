@@ -46,6 +46,7 @@ scripts! {
     BEGIN = "scripts/begin.lua";
     FETCH = "scripts/fetch.lua";
     FINISH = "scripts/finish.lua";
+    RELEASE = "scripts/release.lua";
     RENEW = "scripts/renew.lua";
     TELL = "scripts/tell.lua";
     NEWS = "scripts/news.lua";

@@ -208,6 +208,15 @@ pub enum Finish {
     Nothing,
 }
 
+/// Who can use the result of a reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Uses {
+    /// Those who follow the reading, and those who ask later.
+    Later,
+    /// Those who follow it; where nobody does, it is not even made.
+    Following,
+}
+
 /// News for all replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {

@@ -17,13 +17,14 @@ use crate::link::{Call, Link};
 use crate::members::Members;
 use crate::names::{Names, hex};
 use crate::news::Scopes;
+use crate::outlook::Outlook;
+use crate::places::Pace;
 use crate::roll::{Outbox, Roll};
 use crate::scripts;
 use crate::seal::{Belief, Opened, Seal, Unbelieved};
-use crate::shapes::{Ask, BadSetup, Question, Setup, Taken, Wish};
-use crate::share::Outlook;
+use crate::shapes::{Ask, BadSetup, Question, Setup, Wish};
 use crate::shared::Shared;
-use crate::{Pace, shapes, turns};
+use crate::{shapes, turns};
 
 /// Larger values come with a second call, over a budget that grows with them.
 const INLINE_MAX: usize = 16 << 10;
@@ -92,22 +93,13 @@ impl Drop for Valkey {
 }
 
 impl Shared {
-    pub(crate) async fn take(&self, pace: &Pace, ask: Ask) -> Taken {
-        let (sent, asked) = {
-            let share = pace.share();
-            (share.now(), share.asked(ask))
-        };
-        match self.placed(pace, asked).await {
-            Some(answer) => {
-                let returned = self.control.returned();
-                pace.share().shared(sent, asked, answer, returned, self.roll.replicas())
-            }
-            None => pace.share().alone(self.roll.replicas(), ask),
-        }
-    }
-
     /// When the next places are, without taking one.
-    pub(crate) async fn outlook(&self, pace: &Pace, ask: Ask) -> Outlook {
+    pub(crate) async fn outlook(&self, pace: &Pace, ask: Ask, known_for: Duration) -> Outlook {
+        // A list that looks has mostly had its first place a moment ago.
+        let known = pace.share().look_known(ask, known_for).filter(|_| self.control.is_usable());
+        if let Some(outlook) = known {
+            return outlook;
+        }
         let asked = pace.share().asked(ask);
         match self.placed(pace, asked).await {
             Some(answer) => pace.share().look_shared(asked, answer),
@@ -116,7 +108,7 @@ impl Shared {
     }
 
     /// The server's answer to a request for places.
-    async fn placed(&self, pace: &Pace, asked: law::Ask) -> Option<Answer> {
+    pub(crate) async fn placed(&self, pace: &Pace, asked: law::Ask) -> Option<Answer> {
         let law = pace.share().law();
         let numbers = [
             law.interval,
@@ -130,7 +122,7 @@ impl Shared {
         ]
         .map(|number| number.to_string());
         let args: Vec<&[u8]> = numbers.iter().map(String::as_bytes).collect();
-        let keys = [pace.key.as_str()];
+        let keys = [pace.key()];
         let call = Call::of_request(self.budget);
         let value = self.control.run(&scripts::TAKE, &keys, &args, call).await?;
         let answer = answered(&value);

@@ -223,8 +223,7 @@ impl Front {
         });
         let body = legacy_body::Coming::of(request, self.reads_bodies);
         let answer = async {
-            let shadow = self.shadow.as_ref().filter(|_| endpoint.is_compared());
-            let Some(shadow) = shadow else {
+            let Some(shadow) = self.shadow.as_ref() else {
                 return Ok(self.translated(asked, &caller, body).await?.response);
             };
             // The other side answers, if it is its turn and it can; answers may be compared.
@@ -248,7 +247,7 @@ impl Front {
             asked.params.put_over(params);
         }
         // Legacy parameters to a plan; nothing is asked for a plan that no row can fit.
-        let Some(plan) = plan::plan(&mut asked, &self.callers) else {
+        let Some(plan) = plan::plan(&mut asked, &self.callers)? else {
             return Ok(answer::of_nobody(asked.endpoint, &asked.quirks));
         };
         let Asked {
@@ -455,6 +454,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
         pause: Arc::clone(&pause),
         pace: calls_pace,
         client: placing,
+        exporter: exporter.clone(),
     });
     Line {
         upstream,

@@ -41,15 +41,16 @@ pub use section::passthrough::{
     Allow, EscapedSlashes, KeyInPath, Methods, Passthrough, PassthroughCredential, Route,
     UnknownCallers,
 };
+pub use section::roster::{RosterDatabase, RosterFile, RosterPlace};
 pub use section::server::{Admin, Server};
 pub use section::shadow::Shadow;
-pub use section::stores::{Cache, Lookups, RosterFile};
+pub use section::stores::{Cache, Lookups};
 pub use section::traces::{Collector, Traces};
 pub use section::upstreams::{
     DeletedFrom, Related, ShrunkList, TeamsFrom, Token, TokenAuth, Upstream,
 };
 use section::{
-    callers, commons, cors, legacy, passthrough, server, shadow, stores, traces, upstreams,
+    callers, commons, cors, legacy, passthrough, roster, server, shadow, traces, upstreams,
 };
 pub use show::{Difference, Setting};
 use source::Source;
@@ -82,7 +83,7 @@ pub struct Config {
     /// Answers that are too large to be buffered.
     pub answer: Answer,
     /// The memory of users who vanish; without it none is remembered.
-    pub roster: Option<RosterFile>,
+    pub roster: Option<RosterPlace>,
     /// Where replicas share; without it, each is by itself.
     pub commons: Option<::commons::Setup>,
     /// Upstreams by name.
@@ -149,7 +150,7 @@ struct TypedConfig {
     #[serde(default)]
     lookups: Lookups,
     #[serde(default)]
-    roster: stores::TypedRoster,
+    roster: roster::TypedRoster,
     #[serde(default)]
     cache: Cache,
     #[serde(default)]
@@ -201,10 +202,11 @@ impl TypedConfig {
         let shadow = ConfigError::keep(shadow, &mut mistakes);
         let commons = self.commons.map(|typed| typed.read(reader)).transpose();
         let commons = ConfigError::keep(commons, &mut mistakes);
+        let roster = ConfigError::keep(self.roster.read(reader), &mut mistakes);
         if let Some(error) = ConfigError::all(mistakes) {
             return Err(error);
         }
-        let read = (named, server, admin, traces, quirks, cors, shadow, commons);
+        let read = (named, server, admin, traces, quirks, cors, shadow, commons, roster);
         let (
             Some((passthrough, callers)),
             Some(server),
@@ -214,14 +216,11 @@ impl TypedConfig {
             Some(cors),
             Some(shadow),
             Some(commons),
+            Some(roster),
         ) = read
         else {
             return reader.refuse(&Vec::new(), "cannot be read");
         };
-        let roster = self.roster.file.map(|file| RosterFile {
-            path: reader.path(&file),
-            place: reader.line(&field(&["roster", "file"]), ""),
-        });
         Ok(Config {
             server,
             admin,
@@ -300,7 +299,7 @@ impl Config {
     /// The files that must change before a roster can be opened that could not be: its file, and the folder
     /// of that.
     pub fn add_roster(&self, files: &mut Files) {
-        if let Some(roster) = &self.roster {
+        if let Some(RosterPlace::File(roster)) = &self.roster {
             files.add_with_folder(&roster.path);
         }
     }

@@ -49,7 +49,11 @@ end
 local lease = redis.call('GET', KEYS[2])
 if type(lease) == 'string' then
   local leased = number(string.match(lease, '^(%d+):'))
-  if leased then return answer(4, leased, 0, '') end
+  if leased then
+    -- The mark tells the replica that reads that another one follows.
+    if string.sub(lease, -2) ~= ':f' then redis.call('SET', KEYS[2], lease .. ':f', 'KEEPTTL') end
+    return answer(4, leased, 0, '')
+  end
 end
 local own = now
 if token and own <= token then own = token + 1 end

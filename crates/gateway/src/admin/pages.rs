@@ -148,25 +148,16 @@ async fn metrics(state: &State) -> Vec<u8> {
     state.metrics.text(&snapshot)
 }
 
-/// Users of the roster, all callers together. Its file is read on a thread that may wait; where it
-/// cannot be read, nothing is told: lists that need it say why.
+/// Users of the roster, all callers together. Where it cannot be read, nothing is told: lists that need it say why.
 async fn roster(state: &State) -> Vec<(&'static str, usize)> {
-    let Some(roster) = state.roster.clone() else { return Vec::new() };
-    let read = move || {
-        let mut sums = [("remembered", 0), ("deleted", 0), ("vanished", 0), ("imported", 0)];
-        for scope in roster.scopes()? {
-            let counts = roster.counts(&scope)?;
-            let of = [counts.remembered, counts.deleted, counts.vanished, counts.imported];
-            for ((_, sum), count) in sums.iter_mut().zip(of) {
-                *sum += count;
-            }
-        }
-        Ok::<_, roster::RosterError>(sums.to_vec())
-    };
-    match tokio::task::spawn_blocking(read).await {
-        Ok(Ok(sums)) => sums,
-        Ok(Err(_)) | Err(_) => Vec::new(),
-    }
+    let Some(roster) = &state.roster else { return Vec::new() };
+    let Ok(counts) = roster.totals().await else { return Vec::new() };
+    vec![
+        ("remembered", counts.remembered),
+        ("deleted", counts.deleted),
+        ("vanished", counts.vanished),
+        ("imported", counts.imported),
+    ]
 }
 
 fn losses() -> Vec<u8> {

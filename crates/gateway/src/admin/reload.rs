@@ -83,7 +83,7 @@ pub enum ReloadError {
     /// The new certificate has ended already.
     #[error("{0}; nothing was changed")]
     Certificate(ConfigError),
-    /// The roster's new file cannot be opened.
+    /// The new roster cannot be opened.
     #[error("{0}; nothing was changed")]
     Roster(io::Error),
 }

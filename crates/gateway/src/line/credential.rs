@@ -230,7 +230,9 @@ struct Written<'a> {
 }
 
 impl Stored for Token {
-    fn written(&self, _: usize) -> Option<Vec<u8>> {
+    type Writer = Option<Vec<u8>>;
+
+    fn writer(&self, _: usize) -> Self::Writer {
         let authorization = Cow::Borrowed(self.authorization.to_str().ok()?);
         let good_for_ms = u64::try_from(self.lasts().as_millis()).ok()?;
         serde_json::to_vec(&Written { authorization, good_for_ms }).ok()
@@ -328,7 +330,7 @@ mod tests {
         let authorization = bearer("canary-token").unwrap();
         let token = Token { authorization, good_until: Instant::now() + HOUR };
         assert_eq!(token.lasts(), HOUR);
-        let body = token.written(1 << 20).unwrap();
+        let body = token.writer(1 << 20).unwrap();
         let again = <Token as Stored>::read(body.clone(), HOUR / 4).unwrap();
         assert_eq!(again.authorization, token.authorization);
         assert_eq!(again.good_until, Instant::now() + HOUR / 4 * 3);

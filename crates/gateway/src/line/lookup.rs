@@ -35,7 +35,9 @@ pub(crate) struct KnownGroups {
 }
 
 impl Stored for KnownGroups {
-    fn written(&self, bytes_max: usize) -> Option<Vec<u8>> {
+    type Writer = Option<Vec<u8>>;
+
+    fn writer(&self, bytes_max: usize) -> Self::Writer {
         serde_json::to_vec(&self.groups).ok().filter(|body| body.len() <= bytes_max)
     }
 
@@ -211,11 +213,11 @@ mod tests {
         groups.add(&Id::of("7".into()), "Sales");
         groups.add(&Id::of("seven".into()), "Sales, too");
         let known = KnownGroups { groups, at: Instant::now(), is_from_elsewhere: false };
-        let body = known.written(1 << 20).unwrap();
+        let body = known.writer(1 << 20).unwrap();
         let again = <KnownGroups as Stored>::read(body, Duration::from_secs(9)).unwrap();
         assert_eq!(again.groups, known.groups);
         assert_eq!(again.at.elapsed(), Duration::from_secs(9));
         assert!(again.is_from_elsewhere);
-        assert_eq!(known.written(10), None, "too large to be shared");
+        assert_eq!(known.writer(10), None, "too large to be shared");
     }
 }

@@ -47,13 +47,13 @@ impl Pace {
         }
     }
 
-    /// When its next places are, if nothing is sent before `start`.
-    pub(crate) async fn look(&self, start: Instant) -> Outlook<'_> {
+    /// When its next places are, if nothing is sent before `start`. What was said less than `known_for` ago will do.
+    pub(crate) async fn look(&self, start: Instant, known_for: Duration) -> Outlook<'_> {
         match self {
             Pace::Own(pacer) => Outlook::Own(pacer, start),
             Pace::Shared(shared) => {
                 let Shared { commons, pace } = &**shared;
-                Outlook::Shared(Box::pin(commons.look(pace, start)).await)
+                Outlook::Shared(Box::pin(commons.look(pace, start, known_for)).await)
             }
         }
     }
@@ -97,7 +97,10 @@ impl Shared {
             Taken::Places(places) => match places.first() {
                 Some(place) => {
                     in_time(*place, ask.deadline)?;
-                    sleep_until(*place).await;
+                    // A timer wakes at whole milliseconds, so that one for now would cost one.
+                    if *place > Instant::now() {
+                        sleep_until(*place).await;
+                    }
                     Ok(())
                 }
                 None => Ok(()),

@@ -12,11 +12,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use commons::{Begun, Finish, Lease, Wish};
+use commons::{Begun, Finish, Lease, Uses, Wish};
 use limits::Aged;
 use settings::{Caller, Config, Upstream};
 use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -45,12 +44,18 @@ pub(crate) struct Values {
     common: Common,
     /// Of everything that shapes the caller's answers.
     fingerprint: [u8; 32],
+    bounds: Arc<Bounds>,
+    speaks: &'static dyn domain::upstream::Dialect,
+}
+
+/// What may be stored.
+#[derive(Debug)]
+struct Bounds {
     /// Values that are larger when they are compressed and sealed are not shared.
     value_bytes_max: usize,
-    too_large: Arc<TooLarge>,
+    too_large: TooLarge,
     /// Places for values that are being measured.
-    measuring: Arc<Semaphore>,
-    speaks: &'static dyn domain::upstream::Dialect,
+    measuring: Semaphore,
 }
 
 /// What was larger, by kind and words, and when.
@@ -62,8 +67,10 @@ type Named = (&'static str, u64);
 
 /// A value that replicas share.
 pub(crate) trait Stored: Sized {
-    /// The value in at most so many bytes.
-    fn written(&self, bytes_max: usize) -> Option<Vec<u8>>;
+    /// Writes the value later, without borrowing it.
+    type Writer: Writer;
+    /// For writing the value in at most so many bytes. A long value is written only if a replica can use it.
+    fn writer(&self, bytes_max: usize) -> Self::Writer;
     /// The same value, whose reading began so long ago at another replica.
     fn read(body: Vec<u8>, age: Duration) -> Option<Self>;
     /// For how long it may be used at all.
@@ -73,6 +80,18 @@ pub(crate) trait Stored: Sized {
     /// Whether others are told of a failure to read it. If not, they read it themselves.
     fn tells(_: &Error) -> bool {
         true
+    }
+}
+
+/// Writes a value that it no longer needs; nothing where that would take too many bytes.
+pub(crate) trait Writer: Send + 'static {
+    fn written(self) -> Option<Vec<u8>>;
+}
+
+/// What is written already.
+impl Writer for Option<Vec<u8>> {
+    fn written(self) -> Option<Vec<u8>> {
+        self
     }
 }
 
@@ -127,9 +146,11 @@ impl Values {
         Values {
             common: common.clone(),
             fingerprint: fingerprint::of(config, caller, upstream),
-            too_large: Arc::default(),
-            measuring: Arc::new(Semaphore::new(MEASURED_MAX)),
-            value_bytes_max: config.commons.as_ref().map_or(0, |setup| setup.value_bytes_max),
+            bounds: Arc::new(Bounds {
+                value_bytes_max: config.commons.as_ref().map_or(0, |setup| setup.value_bytes_max),
+                too_large: TooLarge::default(),
+                measuring: Semaphore::new(MEASURED_MAX),
+            }),
             speaks: upstream.dialect,
         }
     }
@@ -141,7 +162,7 @@ impl Values {
         read: impl Future<Output = Result<V, Error>>,
     ) -> Result<Had<V>, Error> {
         let here = |value| Had { value, elsewhere: None };
-        if self.too_large.has(wanted.named()) {
+        if self.bounds.too_large.has(wanted.named()) {
             return read.await.map(here);
         }
         match self.begin(wanted).await {
@@ -152,7 +173,7 @@ impl Values {
             }
             Begun::Failed(told) => {
                 if told == told::too_large() {
-                    self.too_large.note(wanted.named());
+                    self.bounds.too_large.note(wanted.named());
                 } else if let Some(error) = told::heard(&told, self.speaks) {
                     return Err(error);
                 }
@@ -184,52 +205,52 @@ impl Values {
     }
 
     fn finish<V: Stored>(&self, lease: Lease, wanted: Wanted<'_>, read: Result<&V, &Error>) {
-        let (commons, finish) = (&self.common.commons, self.outcome(wanted, read));
-        let Finish::Whole { body, keep_for } = finish else { return commons.finish(lease, finish) };
-        if body.len() + SEAL_MAX <= self.value_bytes_max {
-            return commons.finish(lease, Finish::Whole { body, keep_for });
+        // An answer that nobody takes when it is over is of use only to those who follow it.
+        let uses = if wanted.keep_for.is_zero() { Uses::Following } else { Uses::Later };
+        let (commons, bounds) = (&self.common.commons, Arc::clone(&self.bounds));
+        match read {
+            Ok(value) => {
+                let keep_for = wanted.keep_for.max(STORED_MIN).min(value.lasts());
+                let (write, named) = (value.writer(bounds.body_max()), wanted.named());
+                commons.finish_with(lease, uses, move || {
+                    bounds.whole(write.written(), keep_for, named)
+                });
+            }
+            Err(error) => commons.finish(lease, failed::<V>(error)),
         }
-        // Whether it may be stored is known when it is compressed, for which its own client need not wait.
-        let Ok(place) = Arc::clone(&self.measuring).try_acquire_owned() else {
-            return commons.finish(lease, Finish::Nothing);
-        };
-        let (commons, too_large) = (commons.clone(), Arc::clone(&self.too_large));
-        let (bytes_max, of) = (self.value_bytes_max, wanted.named());
-        tokio::spawn(async move {
-            let measured = spawn_blocking(move || measured(body, bytes_max)).await;
-            drop(place);
-            commons.finish(
-                lease,
-                match measured {
-                    Ok(Some(body)) => Finish::Whole { body, keep_for },
-                    Ok(None) => {
-                        too_large.note(of);
-                        Finish::Failed(told::too_large())
-                    }
-                    Err(_) => Finish::Nothing,
-                },
-            );
-        });
+    }
+}
+
+/// What the others are told of a failure.
+fn failed<V: Stored>(error: &Error) -> Finish {
+    let told = if V::tells(error) { told::told(error) } else { None };
+    told.map_or(Finish::Nothing, Finish::Failed)
+}
+
+impl Bounds {
+    /// The most bytes of a value that is not compressed yet.
+    fn body_max(&self) -> usize {
+        self.value_bytes_max.saturating_mul(PACKED_MAX)
     }
 
-    /// What the others are told.
-    fn outcome<V: Stored>(&self, wanted: Wanted<'_>, read: Result<&V, &Error>) -> Finish {
-        match read {
-            Ok(value) => match value.written(self.value_bytes_max.saturating_mul(PACKED_MAX)) {
-                Some(body) => {
-                    let keep_for = wanted.keep_for.max(STORED_MIN).min(value.lasts());
-                    Finish::Whole { body, keep_for }
-                }
-                // Those who wait would wait for each other, one behind the other, for nothing.
-                None => {
-                    self.too_large.note(wanted.named());
-                    Finish::Failed(told::too_large())
-                }
+    /// What the others get, for so long.
+    fn whole(&self, body: Option<Vec<u8>>, keep_for: Duration, named: Named) -> Finish {
+        let measured = match body {
+            Some(body) if body.len() + SEAL_MAX <= self.value_bytes_max => Some(body),
+            // Whether it may be stored is known when it is compressed.
+            Some(body) => match self.measuring.try_acquire() {
+                Ok(_place) => measured(body, self.value_bytes_max),
+                Err(_) => return Finish::Nothing,
             },
-            Err(error) if V::tells(error) => {
-                told::told(error).map_or(Finish::Nothing, Finish::Failed)
+            None => None,
+        };
+        match measured {
+            Some(body) => Finish::Whole { body, keep_for },
+            // Those who wait would wait for each other, one behind the other, for nothing.
+            None => {
+                self.too_large.note(named);
+                Finish::Failed(told::too_large())
             }
-            Err(_) => Finish::Nothing,
         }
     }
 }

@@ -87,7 +87,9 @@ fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Related>, D::E
 }
 
 impl Stored for Joined {
-    fn written(&self, bytes_max: usize) -> Option<Vec<u8>> {
+    type Writer = Option<Vec<u8>>;
+
+    fn writer(&self, bytes_max: usize) -> Self::Writer {
         serde_json::to_vec(self).ok().filter(|body| body.len() <= bytes_max)
     }
 
@@ -409,13 +411,13 @@ mod tests {
             "caller_ids":{"c":{"id":"c","name":"Main"}}},"pages":78}"#;
         let joined = <Joined as Stored>::read(text.into(), Duration::ZERO).unwrap();
         assert_eq!((joined.pages, joined.related.teams_of(7).len()), (78, 2));
-        let body = joined.written(1 << 20).unwrap();
+        let body = joined.writer(1 << 20).unwrap();
         let again = <Joined as Stored>::read(body, Duration::ZERO).unwrap();
         assert_eq!(again.pages, 78);
         assert_eq!(again.related.teams_of(7), joined.related.teams_of(7));
         assert_eq!(again.related.skills_of(7), joined.related.skills_of(7));
         assert_eq!(again.related.caller_id("c"), joined.related.caller_id("c"));
-        assert_eq!(joined.written(10), None, "too large to be shared");
+        assert_eq!(joined.writer(10), None, "too large to be shared");
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use commons::{Commons, Setup};
 use limits::{Admission, Lifecycle, Queue, Room};
 use roster::Roster;
-use settings::{Config, Effect, RosterFile};
+use settings::{Config, Effect, RosterPlace};
 use shadow::{Around, Counts, Results, Shadow};
 use tokio::sync::Semaphore;
 use transport::client::{
@@ -36,7 +36,7 @@ const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 impl State {
     pub(crate) fn new(config: Config, surroundings: Surroundings) -> Result<Self, std::io::Error> {
         let metrics = Metrics::new().map_err(std::io::Error::other)?;
-        let roster = config.roster.as_ref().map(RosterFile::open).transpose()?;
+        let roster = config.roster.as_ref().map(RosterPlace::open).transpose()?;
         let admission = Arc::new(Admission::new(queue(&config.limits)));
         let room = Arc::new(Room::new(lists_bytes_max(&config.limits)));
         let (lifecycle, paces) = (Lifecycle::default(), Arc::default());
@@ -60,12 +60,15 @@ impl State {
     }
 
     /// The state of a new configuration: counters go on, so do places for requests where there are as
-    /// many, and the roster where it is the same file. Callers, caches and connections begin anew.
+    /// many, and the roster where it is the same one. Callers, caches and connections begin anew.
     pub(crate) fn renewed(&self, config: Config) -> Result<Self, std::io::Error> {
-        let path = |config: &Config| config.roster.as_ref().map(|file| file.path.clone());
-        let roster = match path(&config) == path(&self.config) {
+        let is_same = match (&config.roster, &self.config.roster) {
+            (Some(new), Some(old)) => new.is_same(old),
+            (new, old) => new.is_none() && old.is_none(),
+        };
+        let roster = match is_same {
             true => self.roster.clone(),
-            false => config.roster.as_ref().map(RosterFile::open).transpose()?,
+            false => config.roster.as_ref().map(RosterPlace::open).transpose()?,
         };
         let admission = match self.admission.fits(queue(&config.limits)) {
             true => Arc::clone(&self.admission),

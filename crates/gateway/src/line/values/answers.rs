@@ -13,10 +13,11 @@ use domain::upstream::Shortcut;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::{Stored, Values, Wanted};
+use super::{Stored, Values, Wanted, Writer};
 use crate::cache::whole::Whole;
 use crate::error::Error;
 use crate::layer::call::Call;
+use crate::layer::rope::Rope;
 use crate::line::upstream::Upstream;
 
 /// See the module.
@@ -108,27 +109,45 @@ impl Asked {
 }
 
 /// What is stored before an answer's bytes.
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Head {
     rows: u64,
     joined_pages: u64,
     story: Story,
 }
 
-impl Stored for Whole {
-    fn written(&self, bytes_max: usize) -> Option<Vec<u8>> {
-        if self.bytes.len() > bytes_max {
+/// Writes an answer.
+#[derive(Debug)]
+pub(crate) struct WholeWriter {
+    head: Head,
+    bytes: Rope,
+    bytes_max: usize,
+}
+
+impl Writer for WholeWriter {
+    fn written(self) -> Option<Vec<u8>> {
+        let WholeWriter { head, bytes, bytes_max } = self;
+        if bytes.len() > bytes_max {
             return None;
         }
-        let Whole { rows, joined_pages, story, .. } = *self;
-        let head = serde_json::to_vec(&Head { rows, joined_pages, story }).ok()?;
-        let mut body = Vec::with_capacity(4 + head.len() + self.bytes.len());
+        let head = serde_json::to_vec(&head).ok()?;
+        let mut body = Vec::with_capacity(4 + head.len() + bytes.len());
         body.extend(u32::try_from(head.len()).ok()?.to_be_bytes());
         body.extend(head);
-        for piece in self.bytes.pieces() {
+        for piece in bytes.pieces() {
             body.extend_from_slice(piece);
         }
         Some(body)
+    }
+}
+
+impl Stored for Whole {
+    type Writer = WholeWriter;
+
+    fn writer(&self, bytes_max: usize) -> WholeWriter {
+        let &Whole { rows, joined_pages, story, .. } = self;
+        let head = Head { rows, joined_pages, story };
+        WholeWriter { head, bytes: self.bytes.clone(), bytes_max }
     }
 
     fn read(body: Vec<u8>, age: Duration) -> Option<Self> {
@@ -170,7 +189,7 @@ mod tests {
         let long = format!("{{\"id\":2,\"name\":\"{}\"}}", "n".repeat(200 << 10));
         for rows in [&[][..], &[r#"{"id":1}"#], &[r#"{"id":1}"#, &long, &long]] {
             let whole = whole(rows);
-            let body = whole.written(1 << 20).unwrap();
+            let body = whole.writer(1 << 20).written().unwrap();
             let again = <Whole as Stored>::read(body, Duration::from_secs(7)).unwrap();
             assert_eq!(again.bytes.joined(), whole.bytes.joined());
             assert_eq!((again.rows, &again.etag), (whole.rows, &whole.etag));
@@ -178,7 +197,7 @@ mod tests {
             assert!(again.is_from_elsewhere && !whole.is_from_elsewhere);
             assert!(again.since.elapsed() >= Duration::from_secs(7));
         }
-        assert_eq!(whole(&[&long]).written(100 << 10), None, "too large to be shared");
+        assert_eq!(whole(&[&long]).writer(100 << 10).written(), None, "too large to be shared");
         for bad in [&b""[..], b"\0\0\0\x09{}", b"\0\0\0\x02{}[]", &[255; 9]] {
             assert!(<Whole as Stored>::read(bad.to_vec(), Duration::ZERO).is_none());
         }

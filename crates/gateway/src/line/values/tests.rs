@@ -24,7 +24,9 @@ sees = "everything"
 struct Text(String);
 
 impl Stored for Text {
-    fn written(&self, bytes_max: usize) -> Option<Vec<u8>> {
+    type Writer = Option<Vec<u8>>;
+
+    fn writer(&self, bytes_max: usize) -> Self::Writer {
         Some(self.0.clone().into_bytes()).filter(|body| body.len() <= bytes_max)
     }
 
@@ -45,17 +47,17 @@ fn values(commons: &Commons) -> Values {
 async fn what_was_too_large_once_is_asked_of_nobody_for_a_while() {
     let values = values(&Commons::one());
     let joined = Wanted { kind: "joined", ..wanted(b"all") };
-    assert!(!values.too_large.has(wanted(b"all").named()));
-    values.too_large.note(wanted(b"all").named());
-    assert!(values.too_large.has(wanted(b"all").named()));
-    assert!(!values.too_large.has(wanted(b"some").named()));
-    assert!(!values.too_large.has(joined.named()));
+    assert!(!values.bounds.too_large.has(wanted(b"all").named()));
+    values.bounds.too_large.note(wanted(b"all").named());
+    assert!(values.bounds.too_large.has(wanted(b"all").named()));
+    assert!(!values.bounds.too_large.has(wanted(b"some").named()));
+    assert!(!values.bounds.too_large.has(joined.named()));
     tokio::time::advance(TOO_LARGE_FOR).await;
-    assert!(!values.too_large.has(wanted(b"all").named()));
+    assert!(!values.bounds.too_large.has(wanted(b"all").named()));
     for number in 0..3 * TOO_LARGE_MAX {
-        values.too_large.note(wanted(&number.to_be_bytes()).named());
+        values.bounds.too_large.note(wanted(&number.to_be_bytes()).named());
     }
-    assert!(values.too_large.0.lock().unwrap().len() <= TOO_LARGE_MAX);
+    assert!(values.bounds.too_large.0.lock().unwrap().len() <= TOO_LARGE_MAX);
 }
 
 fn wanted(words: &[u8]) -> Wanted<'_> {
@@ -114,7 +116,6 @@ async fn callers_keys_and_upstreams_have_scopes_of_their_own() {
 
 #[tokio::test]
 async fn of_a_token_that_was_not_had_others_are_told_only_what_holds_for_them_too() {
-    let values = values(&Commons::one());
     let retry_after = Duration::from_secs(1);
     for (error, of_a_token) in [
         (Error::MappedKeyRefused, true),
@@ -126,23 +127,24 @@ async fn of_a_token_that_was_not_had_others_are_told_only_what_holds_for_them_to
         (Error::RefusedCall { status: 404 }, false),
     ] {
         let is_shared = |finish| matches!(finish, Finish::Failed(_));
-        assert!(is_shared(values.outcome::<Text>(wanted(b"all"), Err(&error))), "{error:?}");
-        let told = values.outcome::<Token>(wanted(b""), Err(&error));
-        assert_eq!(is_shared(told), of_a_token, "{error:?}");
+        assert!(is_shared(failed::<Text>(&error)), "{error:?}");
+        assert_eq!(is_shared(failed::<Token>(&error)), of_a_token, "{error:?}");
     }
-    assert_eq!(values.outcome::<Text>(wanted(b"all"), Err(&Error::Deadline)), Finish::Nothing);
+    assert_eq!(failed::<Text>(&Error::Deadline), Finish::Nothing);
 }
 
 #[tokio::test]
 async fn a_value_is_shared_that_is_small_enough_when_it_is_compressed() {
-    let values = Values { value_bytes_max: 10_000, ..values(&Commons::one()) };
+    let (too_large, measuring) = (TooLarge::default(), Semaphore::new(MEASURED_MAX));
+    let bounds = Bounds { value_bytes_max: 10_000, too_large, measuring };
     let is_whole = |text: Text| {
-        let outcome = values.outcome(wanted(b"all"), Ok(&text));
+        let body = text.writer(bounds.body_max());
+        let outcome = bounds.whole(body, Duration::ZERO, wanted(b"all").named());
         matches!(outcome, Finish::Whole { .. })
     };
     assert!(is_whole(Text("a".repeat(160_000))));
     assert!(!is_whole(Text("a".repeat(160_001))));
-    assert!(values.too_large.has(wanted(b"all").named()));
+    assert!(bounds.too_large.has(wanted(b"all").named()));
     let noise: Vec<u8> = (0..50_000).map(|_| rand::random()).collect();
     assert_eq!(measured(noise, 10_000), None);
     let list = "{\"name\":\"A\"},".repeat(4_000).into_bytes();
