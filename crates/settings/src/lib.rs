@@ -6,17 +6,21 @@
 //!
 //! Must never hold anything of a gateway at work.
 
+mod defaults;
 mod error;
+mod excerpt;
 mod files;
 mod fingerprint;
 mod in_process;
 mod key_source;
 mod locate;
 mod mistakes;
+mod near;
 mod reader;
 mod section;
 mod show;
 mod step;
+mod syntax;
 mod value;
 
 use std::collections::BTreeMap;
@@ -247,13 +251,7 @@ impl Config {
         let what = what.to_owned();
         match known {
             Some((_, error)) => ConfigError { what, ..error.clone() },
-            None => ConfigError {
-                place: String::new(),
-                field: setting.to_owned(),
-                what,
-                offset: 0,
-                more: Vec::new(),
-            },
+            None => ConfigError::without_place("", setting, what),
         }
     }
 
@@ -276,13 +274,7 @@ impl Config {
         let name = file.display().to_string();
         *files = Files::default();
         files.add(file);
-        let text = read_text(file).map_err(|what| ConfigError {
-            place: name.clone(),
-            field: String::new(),
-            what,
-            offset: 0,
-            more: Vec::new(),
-        })?;
+        let text = read_text(file).map_err(|what| ConfigError::without_place(&name, "", what))?;
         // Editors on Windows begin a file with a mark that is no part of it.
         let text = text.trim_start_matches('\u{feff}');
         let folder = file.parent().unwrap_or(Path::new(""));
