@@ -15,7 +15,7 @@ pub struct ConfigError {
     /// Where the field stands in the file; a variable comes behind all of it.
     pub(crate) offset: usize,
     /// Where it stands, if it stands in the file, and the place that it contradicts.
-    pub(crate) spots: Vec<Spot>,
+    pub(crate) spots: Box<[Spot]>,
     /// The further mistakes, which have none of their own.
     pub(crate) more: Vec<ConfigError>,
 }
@@ -28,7 +28,7 @@ impl ConfigError {
             field: field.to_owned(),
             what: what.into(),
             offset: 0,
-            spots: Vec::new(),
+            spots: Box::default(),
             more: Vec::new(),
         }
     }

@@ -143,11 +143,11 @@ impl<'a> Document<'a> {
         };
         let by_env = self.overridden.iter().find(|known| is_from_env(&known.field));
         let (place, offset, spots) = match by_env {
-            Some(known) => (known.variable.clone(), usize::MAX, Vec::new()),
+            Some(known) => (known.variable.clone(), usize::MAX, Box::default()),
             None => {
                 let offset = self.offset(field);
                 let spot = Spot::new(self.text, offset, &shown(field));
-                (format!("{}:{}", self.name, spot.line()), offset, vec![spot])
+                (format!("{}:{}", self.name, spot.line()), offset, Box::from([spot]))
             }
         };
         ConfigError { place, field: shown(field), what, offset, spots, more: Vec::new() }

@@ -98,7 +98,7 @@ impl<'a> Reader<'a> {
     ) -> Result<T, ConfigError> {
         let mut error = self.line(field, what);
         if !error.spots.is_empty() {
-            error.spots.extend(self.line(first, "").spots);
+            error.spots = [error.spots, self.line(first, "").spots].concat().into();
         }
         Err(error)
     }

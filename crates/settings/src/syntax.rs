@@ -21,12 +21,12 @@ pub(crate) fn refused(
     let offset = span.map_or(0, |span| span.start);
     let mut what = message.lines().collect::<Vec<_>>().join(", ");
     let twice = message.contains("duplicate key").then(|| first_of(text, offset)).flatten();
-    let spots = match twice {
-        None => vec![Spot::new(text, offset, FIELD)],
+    let spots: Box<[Spot]> = match twice {
+        None => [Spot::new(text, offset, FIELD)].into(),
         Some(Twice { first, second, field }) => {
             let first = Spot::new(text, first, &field);
             what = format!("{what}, the first is in line {}", first.line());
-            vec![Spot::new(text, second, &field), first]
+            [Spot::new(text, second, &field), first].into()
         }
     };
     let place = format!("{name}:{}", spots.first().map_or(1, Spot::line));
