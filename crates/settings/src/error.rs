@@ -62,6 +62,11 @@ impl ConfigError {
         }
     }
 
+    /// What is wrong with a file as a whole.
+    pub(crate) fn of_file(name: &str, what: String) -> ConfigError {
+        ConfigError::without_place(name, "", what)
+    }
+
     /// All mistakes in one, in the order of the file; `None` if there is no mistake.
     pub(crate) fn all(mut mistakes: Vec<ConfigError>) -> Option<ConfigError> {
         mistakes.sort_by_key(|mistake| mistake.offset);

@@ -5,5 +5,6 @@ mod configuration;
 mod configuration_docs;
 mod keys;
 mod messages;
+mod roster;
 mod schema;
 mod show;
