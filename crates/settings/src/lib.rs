@@ -6,18 +6,24 @@
 //!
 //! Must never hold anything of a gateway at work.
 
+mod defaults;
 mod error;
+mod excerpt;
 mod files;
 mod fingerprint;
 mod in_process;
 mod key_source;
 mod locate;
 mod mistakes;
+mod near;
+mod probe;
 mod reader;
+mod schema;
 mod section;
 mod show;
 mod source;
 mod step;
+mod syntax;
 mod value;
 
 use std::collections::BTreeMap;
@@ -30,6 +36,7 @@ use serde::Deserialize;
 pub use error::ConfigError;
 pub use files::Files;
 use reader::{Reader, field};
+pub use schema::schema;
 pub use section::answer::Answer;
 pub use section::callers::{Caller, Effect, UpstreamKey, bearer};
 pub use section::cors::Cors;
@@ -253,13 +260,7 @@ impl Config {
         let what = what.to_owned();
         match known {
             Some((_, error)) => ConfigError { what, ..error.clone() },
-            None => ConfigError {
-                place: String::new(),
-                field: setting.to_owned(),
-                what,
-                offset: 0,
-                more: Vec::new(),
-            },
+            None => ConfigError::without_place("", setting, what),
         }
     }
 

@@ -6,8 +6,10 @@ use serde::de::DeserializeOwned;
 use toml_edit::{Document as Toml, Item};
 
 use crate::error::ConfigError;
+use crate::excerpt::Spot;
 use crate::mistakes::{Mistakes, explain, steps};
 use crate::step::{Step, shown};
+use crate::syntax;
 
 /// A configuration's text, for looking up lines.
 pub(crate) struct Document<'a> {
@@ -55,17 +57,10 @@ impl<'a> Document<'a> {
         name: &'a str,
         env: &[(String, String)],
     ) -> Result<(Self, T), ConfigError> {
-        let syntax = |at: Option<usize>, message: &str| ConfigError {
-            place: format!("{name}:{}", line(text, at.unwrap_or(0))),
-            field: "syntax".to_owned(),
-            what: message.lines().collect::<Vec<_>>().join(", "),
-            offset: at.unwrap_or(0),
-            more: Vec::new(),
-        };
         let toml = Toml::parse(text)
-            .map_err(|error| syntax(error.span().map(|span| span.start), error.message()))?;
+            .map_err(|error| syntax::refused(text, name, error.span(), error.message()))?;
         let mut table: toml::Table = toml::from_str(text)
-            .map_err(|error| syntax(error.span().map(|span| span.start), error.message()))?;
+            .map_err(|error| syntax::refused(text, name, error.span(), error.message()))?;
         let ends = text.match_indices('\n').map(|(at, _)| at).collect();
         let (overridden, empty) = (Vec::new(), toml::Table::new());
         let mut document = Document { name, text, toml, ends, overridden, table: empty };
@@ -155,14 +150,15 @@ impl<'a> Document<'a> {
             field.starts_with(known) || (is_of_table && !self.contains(table))
         };
         let by_env = self.overridden.iter().find(|known| is_from_env(&known.field));
-        let (place, offset) = match by_env {
-            Some(known) => (known.variable.clone(), usize::MAX),
+        let (place, offset, spots) = match by_env {
+            Some(known) => (known.variable.clone(), usize::MAX, Box::default()),
             None => {
                 let offset = self.offset(field);
-                (format!("{}:{}", self.name, self.line(offset)), offset)
+                let spot = Spot::new(self.text, offset, &shown(field));
+                (format!("{}:{}", self.name, spot.line()), offset, Box::from([spot]))
             }
         };
-        ConfigError { place, field: shown(field), what, offset, more: Vec::new() }
+        ConfigError { place, field: shown(field), what, offset, spots, more: Vec::new() }
     }
 
     /// Where the value of a field, or what is below it, comes from.
@@ -211,6 +207,11 @@ impl<'a> Document<'a> {
                         let at = table.span().map_or(offset, |span| span.start);
                         return self.offset_in(table, rest, at);
                     }
+                    // Of a list of values the offset is that of one value.
+                    Item::Value(toml_edit::Value::Array(list)) => {
+                        let at = list.get(*index).and_then(toml_edit::Value::span);
+                        return at.map_or(offset, |span| span.start);
+                    }
                     _ => (None, None),
                 },
             };
@@ -256,9 +257,4 @@ fn put(table: &mut toml::Table, field: &[Step], value: toml::Value) {
             None => return,
         }
     }
-}
-
-fn line(text: &str, offset: usize) -> usize {
-    let before = text.get(..offset.min(text.len())).unwrap_or(text);
-    before.matches('\n').count() + 1
 }

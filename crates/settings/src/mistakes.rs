@@ -7,6 +7,7 @@ use serde_path_to_error::Segment;
 use toml::Value;
 
 use crate::error::ConfigError;
+use crate::near::nearest;
 use crate::step::{Step, shown};
 
 type SerdeError = serde_path_to_error::Error<toml::de::Error>;
@@ -128,7 +129,7 @@ pub(crate) fn explain(error: &SerdeError) -> Told {
             field.push(Step::Key(key.clone()));
         }
         let expected = message.split_once(", ").map(|(_, expected)| expected);
-        let name = expected.and_then(|expected| nearest(&key, expected));
+        let name = expected.and_then(|expected| nearest(&key, listed(expected)));
         if let Some(name) = name {
             meant = field.split_last().map(|(_, table)| {
                 let mut meant = table.to_vec();
@@ -143,9 +144,12 @@ pub(crate) fn explain(error: &SerdeError) -> Told {
             (None, Some(expected)) => format!("unknown field, {expected}"),
             _ => "unknown field".to_owned(),
         }
-    } else if message.starts_with("unknown variant") {
+    } else if let Some(word) = quoted("unknown variant `") {
         match message.split_once(", expected") {
-            Some((_, expected)) => format!("unknown value, expected{expected}"),
+            Some((_, expected)) => match nearest(&word, listed(expected)) {
+                Some(name) => format!("unknown value, did you mean {name}? expected{expected}"),
+                None => format!("unknown value, expected{expected}"),
+            },
             None => "unknown value".to_owned(),
         }
     } else if let Some((_, expected)) = message.rsplit_once(", expected ") {
@@ -174,12 +178,9 @@ fn wanted(field: &[Step], expected: &str) -> String {
     }
 }
 
-/// The nearest to a key of the names that stand between backticks, if one is near.
-fn nearest<'a>(key: &str, names: &'a str) -> Option<&'a str> {
-    let names = names.split('`').skip(1).step_by(2);
-    names.filter(|name| strsim::jaro_winkler(key, name) > 0.8).max_by(|one, other| {
-        strsim::jaro_winkler(key, one).total_cmp(&strsim::jaro_winkler(key, other))
-    })
+/// The names that stand between backticks.
+fn listed(names: &str) -> impl Iterator<Item = &str> {
+    names.split('`').skip(1).step_by(2)
 }
 
 /// The way to the field that an error is about.

@@ -102,6 +102,20 @@ impl<'a> Reader<'a> {
         Err(self.line(field, what))
     }
 
+    /// The line about a field that contradicts an earlier one, with both places.
+    pub(crate) fn refuse_second<T>(
+        &self,
+        field: &Field,
+        first: &Field,
+        what: impl Into<String>,
+    ) -> Result<T, ConfigError> {
+        let mut error = self.line(field, what);
+        if !error.spots.is_empty() {
+            error.spots = [error.spots, self.line(first, "").spots].concat().into();
+        }
+        Err(error)
+    }
+
     /// Certificates are read now, so that a bad one is refused before any port is bound.
     pub(crate) fn client_tls(
         &self,

@@ -11,17 +11,13 @@ use domain::upstream::dialect_named;
 use serde_json::json;
 use toml::{Table, Value};
 
+use crate::defaults::DEFAULTS;
 use crate::error::ConfigError;
 use crate::locate::Origin;
 use crate::reader::Reader;
 use crate::source::Source;
 use crate::step::{Step, shown};
 use crate::{Config, TypedConfig, read_text};
-
-/// The defaults by table, as docs/CONFIGURATION.md has them: a value, or words in brackets where the value is
-/// worked out at the start. Behind a bar stands the default of a dialect that has a mapping, if it
-/// is another one.
-const DEFAULTS: &str = include_str!("../data/defaults.txt");
 
 /// One setting of a configuration.
 #[derive(Debug, Clone, PartialEq)]

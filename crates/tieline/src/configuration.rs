@@ -19,7 +19,7 @@ const INPUT_BYTES_MAX: u64 = 16 << 20;
 
 /// Reads a configuration file and the environment over it.
 pub(crate) fn load(file: &Path) -> Result<Config, Failure> {
-    read(file, &mut Files::default()).map_err(Failure::configuration)
+    read(file, &mut Files::default()).map_err(|error| refused(&error))
 }
 
 /// Like [`load`], and `-` is standard input: for commands that read a configuration once.
@@ -27,7 +27,7 @@ pub(crate) fn load_or_input(file: &Path) -> Result<Config, Failure> {
     if file != Path::new(INPUT) {
         return load(file);
     }
-    Config::parse(&input()?, INPUT, &environment()).map_err(Failure::configuration)
+    Config::parse(&input()?, INPUT, &environment()).map_err(|error| refused(&error))
 }
 
 /// Like [`load`], with the error as the gateway tells it. `files` become those that were looked at,
@@ -44,7 +44,12 @@ pub(crate) fn shown(file: &Path) -> Result<Vec<Setting>, Failure> {
     let folder = file.parent().unwrap_or(Path::new(""));
     let name = file.display().to_string();
     Config::shown(text.trim_start_matches('\u{feff}'), &name, folder, &environment())
-        .map_err(Failure::configuration)
+        .map_err(|error| refused(&error))
+}
+
+/// What a person reads of a configuration that is refused: each mistake with its line.
+fn refused(error: &ConfigError) -> Failure {
+    Failure::configuration(error.with_lines())
 }
 
 /// The configuration on standard input. Its relative paths start at the working directory.

@@ -11,6 +11,7 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor, value::MapAccessDeseria
 use super::upstreams::Upstream;
 use crate::error::ConfigError;
 use crate::key_source::{Key, key_digest_of, secret};
+use crate::near::question;
 use crate::reader::{Field, Reader, field, field_in_list};
 use crate::value::digest::KeyDigest;
 use crate::value::secret::Secret;
@@ -172,18 +173,22 @@ pub(crate) fn read(
             return reader.refuse(&at("name"), "must be 1 to 64 of A-Z a-z 0-9 - _ .");
         }
         if let Some(other) = callers.iter().position(|other| other.name == typed.name) {
-            let place = reader.place(&field_in_list(&["caller"], other, "name"));
-            return reader.refuse(&at("name"), format!("the caller of {place} has this name"));
+            let first = field_in_list(&["caller"], other, "name");
+            let what = format!("the caller of {} has this name", reader.place(&first));
+            return reader.refuse_second(&at("name"), &first, what);
         }
         let digest = key_digest_of(&at("legacy_key"), &typed.legacy_key, reader)?;
         if let Some(other) = callers.iter().position(|other| other.digest == digest) {
-            let place = reader.place(&field_in_list(&["caller"], other, "legacy_key"));
+            let first = field_in_list(&["caller"], other, "legacy_key");
+            let place = reader.place(&first);
             let name = callers.get(other).map_or("", |other| &other.name);
             let what = format!("caller \"{name}\" has the same key, {place}");
-            return reader.refuse(&at("legacy_key"), what);
+            return reader.refuse_second(&at("legacy_key"), &first, what);
         }
         let Some(upstream) = upstreams.get(&typed.upstream) else {
-            return reader.refuse(&at("upstream"), "there is no [upstream] of this name");
+            let question = question(&typed.upstream, upstreams.keys().map(String::as_str));
+            let what = format!("there is no [upstream] of this name{question}");
+            return reader.refuse(&at("upstream"), what);
         };
         let is_narrowed = match &typed.sees.0 {
             Visibility::Everything => false,

@@ -11,6 +11,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::error::ConfigError;
+use crate::near::question;
 use crate::reader::{Reader, field};
 
 /// The use of the body of a translated request.
@@ -66,7 +67,8 @@ pub(crate) fn read(
 ) -> Result<BTreeMap<&'static str, Arc<Quirks>>, ConfigError> {
     for (name, quirks) in typed {
         if !ENDPOINTS.iter().any(|endpoint| endpoint.name() == name) {
-            let what = "no legacy endpoint has this name";
+            let names = ENDPOINTS.iter().map(|endpoint| endpoint.name());
+            let what = format!("no legacy endpoint has this name{}", question(name, names));
             return reader.refuse(&field(&["legacy", name]), what);
         }
         if quirks.invalid_key.as_ref().is_some_and(|answer| !(400..=499).contains(&answer.status)) {

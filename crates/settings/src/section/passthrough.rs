@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 use super::callers::Caller;
 use super::upstreams::Upstream;
 use crate::error::ConfigError;
+use crate::near::question;
 use crate::reader::{Field, Reader, field, field_in_list};
 use crate::value::check::{count, positive, queue, size, some_count, some_size};
 
@@ -281,7 +282,10 @@ impl TypedPassthrough {
             let route = self.route(index, typed, prefix, named)?;
             if routes.iter().any(|other| other.prefix == route.prefix) {
                 let at = route_field(index, "prefix");
-                return reader.refuse(&at, "another route has this prefix");
+                let is_first = |other: &TypedRoute| other.prefix == typed.prefix;
+                let first = self.route.iter().position(is_first).unwrap_or(index);
+                let first = route_field(first, "prefix");
+                return reader.refuse_second(&at, &first, "another route has this prefix");
             }
             routes.push(Arc::new(route));
         }
@@ -296,8 +300,10 @@ impl TypedPassthrough {
             }
         }
         if let Some((index, _)) = presets.next() {
-            let at = route_field(index, "legacy");
-            return reader.refuse(&at, "another route without a prefix says this");
+            let first = self.route.iter().position(TypedRoute::is_preset).unwrap_or(index);
+            let (at, first) = (route_field(index, "legacy"), route_field(first, "legacy"));
+            let what = "another route without a prefix says this";
+            return reader.refuse_second(&at, &first, what);
         }
         routes.sort_by_key(|route| std::cmp::Reverse(route.prefix.len()));
         routes.push(Arc::new(Route {
@@ -405,7 +411,8 @@ impl Named<'_> {
     fn knows(&self, at: &Field, name: Option<&String>) -> Result<(), ConfigError> {
         match name {
             Some(name) if !self.upstreams.contains_key(name) => {
-                self.reader.refuse(at, "there is no [upstream] of this name")
+                let question = question(name, self.upstreams.keys().map(String::as_str));
+                self.reader.refuse(at, format!("there is no [upstream] of this name{question}"))
             }
             _ => Ok(()),
         }

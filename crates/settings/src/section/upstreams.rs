@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 use transport::tls::ClientTls;
 
 use crate::error::ConfigError;
+use crate::near::question;
 use crate::reader::{Field, Reader, field};
 use crate::section::pace::{self, Pace, PaceBy, PaceCounts};
 use crate::value::base_url::{self, base_url};
@@ -284,10 +285,12 @@ fn needs_token(dialect: &dyn Dialect) -> bool {
 }
 
 fn dialect<'de, D: Deserializer<'de>>(de: D) -> Result<&'static dyn Dialect, D::Error> {
-    dialect_named(&String::deserialize(de)?).ok_or_else(|| {
+    let typed = String::deserialize(de)?;
+    dialect_named(&typed).ok_or_else(|| {
         let names: Vec<&str> = DIALECTS.iter().map(|dialect| dialect.name()).collect();
+        let question = question(&typed, names.iter().copied());
         let names = names.join(" and ");
-        D::Error::custom(format_args!("unknown dialect; this version speaks {names}"))
+        D::Error::custom(format_args!("unknown dialect{question}; this version speaks {names}"))
     })
 }
 

@@ -6,4 +6,5 @@ mod configuration_docs;
 mod keys;
 mod messages;
 mod roster;
+mod schema;
 mod show;

@@ -233,3 +233,99 @@ fn a_route_for_the_legacy_api_is_said_once_and_keeps_every_credential() {
         assert!(error.starts_with(told), "{error}");
     }
 }
+
+/// What the command line shows of a refusal.
+#[track_caller]
+fn shown(text: &str) -> String {
+    let key = [("VOISO_V4_KEY".to_owned(), "v4-secret-canary".to_owned())];
+    let shown = Config::parse(text, "t.toml", &key).unwrap_err().with_lines();
+    assert!(!shown.contains("canary"), "{shown}");
+    shown
+}
+
+#[test]
+fn each_mistake_is_shown_with_its_column_its_line_and_a_caret() {
+    let text = format!(
+        "[server]\n  header_timeout = \"0s\"\nhosts = [\"ok\", 5] # canary\n{GOOD}\
+         control_percent = 101\n"
+    );
+    let wanted = "t.toml:2:3: server.header_timeout: must be more than 0s
+  2 |   header_timeout = \"0s\"
+    |   ^^^^^^^^^^^^^^
+t.toml:3:16: server.hosts[1]: expected text in quotes
+  3 | hosts = [\"\u{2026}\", 5] # \u{2026}
+    |               ^
+t.toml:14:1: caller[0].control_percent: must be 0 to 100
+  14 | control_percent = 101
+     | ^^^^^^^^^^^^^^^";
+    assert_eq!(shown(&text), wanted);
+    // A variable has no line.
+    let env = [("TIELINE_SERVER__LISTEN".to_owned(), "canary".to_owned())];
+    let told = Config::parse(GOOD, "t.toml", &env).unwrap_err().with_lines();
+    assert!(told.starts_with("TIELINE_SERVER__LISTEN: server.listen: must be"), "{told}");
+    assert_eq!(told.lines().count(), 1, "{told}");
+}
+
+#[test]
+fn no_secret_is_shown_wherever_it_stands_in_a_wrong_line() {
+    for line in [
+        "legacy_key = \"canary\"",
+        "legacy_key = canary",
+        "legacy_key = canary=",
+        "upstream_key = { env = \"canary\", file = \"canary\" }",
+        "upstream_key = { digest = \"canary\"",
+        "password = \"canary",
+        "canary",
+        "canary = \"canary\" x",
+        "name = 'canary' # canary",
+        "odd = { token = [\"canary\", \"canary\"] }",
+        "base_url = \"https://x:canary@y\"\nbase_url = \"https://x:canary@y\"",
+        "legacy_key = \"\"\"\ncanary\ncanary = 1 1\n\"\"\" canary",
+        "sees = { teams = [1, \"canary\", {}] }",
+    ] {
+        let told = shown(&format!("{GOOD}{line}\n"));
+        assert!(told.contains("\n  ") && told.contains('^'), "{told}");
+    }
+}
+
+#[test]
+fn keys_and_tables_that_stand_twice_are_shown_in_both_places() {
+    let second = GOOD.split_once("\n\n").unwrap().1;
+    for (text, places) in [
+        (format!("{GOOD}name = \"crm\"\n"), ["11:1", "6:1"]),
+        (format!("{GOOD}[upstream.ams]\n"), ["11:1", "1:1"]),
+        (format!("[server]\nlisten=\"a\"\n{GOOD}[server]\n"), ["13:1", "1:1"]),
+        (format!("[limits]\n# x\nqueue = 1\n queue  = 2\n{GOOD}"), ["4:2", "3:1"]),
+        (format!("{GOOD}{}", second.replace("sha256:1", "sha256:2")), ["12:1", "6:1"]),
+        (format!("{GOOD}{}", second.replace("\"crm\"", "\"b\"")), ["13:1", "7:1"]),
+        (
+            format!(
+                "{GOOD}[[passthrough.route]]\nprefix = \"/a\"\n\
+                 [[passthrough.route]]\nprefix = \"/a\"\n"
+            ),
+            ["14:1", "12:1"],
+        ),
+    ] {
+        let told = shown(&text);
+        let got: Vec<&str> = told
+            .lines()
+            .filter_map(|line| line.strip_prefix("t.toml:")?.split(": ").next())
+            .collect();
+        assert_eq!(got, places, "{told}");
+        assert_eq!(told.matches(" | ").count(), 4, "{told}");
+    }
+}
+
+#[test]
+fn a_word_or_a_name_that_is_near_to_a_known_one_is_told_that_one() {
+    for (text, name) in [
+        (GOOD.replace("voiso-v4", "voiso-v3"), "voiso-v4"),
+        (GOOD.replace("upstream = \"ams\"", "upstream = \"amms\""), "ams"),
+        (format!("{GOOD}[legacy.v1_user]\n"), "v1_users"),
+        (format!("{GOOD}[legacy.v1_users]\nenvelope = \"arrray\"\n"), "array"),
+    ] {
+        let told = refused(&text);
+        assert!(told.contains(&format!("did you mean {name}?")), "{told}");
+    }
+    assert!(!refused(&GOOD.replace("voiso-v4", "canary")).contains("did you mean"));
+}

@@ -34,9 +34,12 @@ fn every_mistake_of_a_bad_configuration_is_a_line_and_the_code_is_78() {
             assert_eq!(output.status.code(), Some(78), "{}", stderr(&output));
             let told = stderr(&output);
             let lines: Vec<&str> = told.lines().collect();
-            assert_eq!(lines.len(), 3, "{told}");
-            for (line, field) in lines.iter().zip(["odd", "header_timeout", "rows_max"]) {
-                assert!(line.starts_with(&format!("{name}:")) && line.contains(field), "{told}");
+            assert_eq!(lines.len(), 9, "{told}");
+            for (lines, field) in lines.chunks(3).zip(["odd", "header_timeout", "rows_max"]) {
+                let place = lines[0].starts_with(&format!("{name}:")) && lines[0].contains(field);
+                let shown = lines[1].contains(&format!(" | {field} = "));
+                let caret = lines[2].ends_with(&format!("| {}", "^".repeat(field.len())));
+                assert!(place && shown && caret, "{told}");
             }
             assert!(!told.contains("canary") && stdout(&output).is_empty(), "{told}");
         }
@@ -77,7 +80,7 @@ fn a_configuration_is_named_by_either_flag_or_by_a_variable_that_gives_way_to_th
     ] {
         let (code, told) = ended(command, &bad);
         assert_eq!(code, Some(78), "{command:?}: {told}");
-        assert!(told.starts_with(&format!("{bad}:1: odd: ")), "{command:?}: {told}");
+        assert!(told.starts_with(&format!("{bad}:1:1: odd: ")), "{command:?}: {told}");
         let (code, told) = ended(&[command, &["-c", &bad]].concat(), &good);
         assert_eq!(code, Some(78), "{command:?}: {told}");
     }

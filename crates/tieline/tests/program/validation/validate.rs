@@ -251,8 +251,10 @@ fn a_wrong_command_line_is_one_line_that_says_which_flag_and_tells_no_secret() {
 fn a_bad_configuration_is_78_and_several_callers_need_a_name() {
     let world = Sides::new(60);
     let bad = world.folder.file("bad.toml", "[server]\nlisten = \"nowhere\"\n");
-    let line = only_line(&world.validate_with(&bad, &[]), 78);
-    assert!(line.contains("bad.toml:2: server.listen"), "{line}");
+    let output = world.validate_with(&bad, &[]);
+    assert_eq!(output.status.code(), Some(78));
+    let told = stderr(&output);
+    assert!(told.contains("bad.toml:2:1: server.listen"), "{told}");
     let missing = world.folder.name("missing.toml");
     let line = only_line(&world.validate_with(&missing, &[]), 78);
     assert!(line.contains("missing.toml"), "{line}");
