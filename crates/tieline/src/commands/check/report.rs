@@ -3,6 +3,8 @@
 //! For every caller: does its v4 key work, what does it see, what does a full list cost, and what in
 //! the data needs a decision. Reads only; prints no secret and no user's data but names of groups.
 
+mod json;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::io;
@@ -21,6 +23,7 @@ use settings::{Config, TeamsFrom};
 use tokio::time::Instant;
 
 use super::engine::Engine;
+use crate::progress::Lines;
 
 /// What a survey of one caller's users has seen.
 #[derive(Debug, Clone)]
@@ -188,14 +191,23 @@ const SURVEY_TIMES_DEADLINE: u32 = 10;
 
 impl Report {
     /// Checks every caller of a configuration, one after the other.
-    pub(super) async fn of(config: &Config) -> io::Result<Report> {
+    pub(super) async fn of(config: &Config, lines: Lines) -> io::Result<Report> {
         let engine = match &config.commons {
             None => None,
-            Some(setup) => Some(Engine::of(setup).await?),
+            Some(setup) => {
+                lines.say("commons: looking at its servers");
+                Some(Engine::of(setup).await?)
+            }
         };
         let mut callers = Vec::new();
-        for caller in surveyed(config)? {
-            let outcome = Findings::of(&caller, config).await;
+        let surveyed = surveyed(config)?;
+        for (index, caller) in surveyed.iter().enumerate() {
+            let (number, all) = (index + 1, surveyed.len());
+            let (name, upstream) = (caller.caller(), caller.upstream());
+            lines.say(format_args!(
+                "caller {name} ({number} of {all}): reading upstream {upstream}"
+            ));
+            let outcome = Findings::of(caller, config, lines).await;
             callers.push(CallerReport {
                 key: caller.key(),
                 name: caller.caller().to_owned(),
@@ -209,7 +221,7 @@ impl Report {
 }
 
 impl Findings {
-    async fn of(caller: &Surveyed, config: &Config) -> Result<Self, Unread> {
+    async fn of(caller: &Surveyed, config: &Config, lines: Lines) -> Result<Self, Unread> {
         // The dictionaries of the one endpoint stand for all.
         let quirks = config.quirks.get("v1_users").cloned().unwrap_or_default();
         let settings = caller.settings();
@@ -219,9 +231,13 @@ impl Findings {
         let noting = Arc::new(Noting(Mutex::new(survey)));
         let started = Instant::now();
         let deadline = started + config.limits.request_deadline * SURVEY_TIMES_DEADLINE;
-        let read = caller.users(Arc::clone(&noting) as Arc<dyn Look>, deadline).await?;
+        let reading = caller.users(Arc::clone(&noting) as Arc<dyn Look>, deadline);
+        let stands =
+            || format!("caller {}: {} users read", caller.caller(), noting.survey().seen.len());
+        let read = lines.during(reading, stands).await?;
         let took = started.elapsed();
-        let teams = Teams::of(caller, deadline).await;
+        let stands = || format!("caller {}: reading the teams", caller.caller());
+        let teams = lines.during(Teams::of(caller, deadline), stands).await;
         Ok(Findings {
             call_scope: caller.call_scope(),
             dialect: settings.dialect,
@@ -254,15 +270,20 @@ impl Report {
     /// Whether every caller's lists will be answered, and replicas can share.
     pub(super) fn is_good(&self) -> bool {
         let shares = self.engine.as_ref().is_none_or(Engine::is_good);
-        shares
-            && self.callers.iter().all(|caller| match &caller.outcome {
-                Ok(findings) => {
-                    let sees_nobody = findings.survey.users == 0 && findings.survey.hidden > 0;
-                    let fails = findings.fails_on_odd_ids && findings.survey.odd_ids > 0;
-                    !sees_nobody && !fails && !matches!(findings.teams, Teams::Failed(_))
-                }
-                Err(_) => false,
-            })
+        shares && self.callers.iter().all(CallerReport::is_good)
+    }
+}
+
+impl CallerReport {
+    fn is_good(&self) -> bool {
+        match &self.outcome {
+            Ok(findings) => {
+                let sees_nobody = findings.survey.users == 0 && findings.survey.hidden > 0;
+                let fails = findings.fails_on_odd_ids && findings.survey.odd_ids > 0;
+                !sees_nobody && !fails && !matches!(findings.teams, Teams::Failed(_))
+            }
+            Err(_) => false,
+        }
     }
 }
 
