@@ -61,6 +61,11 @@ pub(crate) struct Alone<'a> {
 /// The most failures of one property in the report.
 const FAILURES_MAX: usize = 5;
 
+/// How many properties are checked. Each takes one question or several.
+pub fn planned(plan: &Plan) -> usize {
+    checks::all(plan).len()
+}
+
 /// Checks every property of candidate.
 pub async fn properties(
     candidate: &dyn Source,

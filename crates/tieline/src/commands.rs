@@ -8,6 +8,7 @@ pub(crate) mod demo;
 pub(crate) mod healthcheck;
 pub(crate) mod key;
 pub(crate) mod losses;
+pub(crate) mod man;
 pub(crate) mod record;
 pub(crate) mod roster;
 pub(crate) mod serve;

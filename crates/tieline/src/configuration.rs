@@ -70,7 +70,7 @@ fn input() -> Result<String, Failure> {
 }
 
 /// The variables of the environment. No setting has one that is not UTF-8.
-fn environment() -> Vec<(String, String)> {
+pub(crate) fn environment() -> Vec<(String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect()

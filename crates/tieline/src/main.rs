@@ -13,6 +13,7 @@ mod judge;
 mod log;
 mod otlp;
 mod output;
+mod progress;
 mod runtime;
 mod signals;
 mod validation;
@@ -23,10 +24,13 @@ use std::process::ExitCode;
 use allocator as _;
 use clap::{CommandFactory, Parser, Subcommand};
 
+/// The version, and the revision that it is built from.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("TIELINE_REVISION"), ")");
+
 /// Keeps customizations of the legacy users API working on the v4 API that replaced it.
 #[derive(Debug, Parser)]
 #[command(
-    version,
+    version = VERSION,
     propagate_version = true,
     max_term_width = 100,
     after_help = "\
@@ -70,6 +74,8 @@ enum Command {
     Healthcheck(commands::healthcheck::Healthcheck),
     /// Print the completions of a shell
     Completions(commands::completions::Completions),
+    /// Print the manual page of a command
+    Man(commands::man::Man),
     /// Work with legacy keys
     Key(commands::key::Key),
 }
@@ -89,6 +95,7 @@ fn main() -> ExitCode {
         Command::Config(config) => config.run(),
         Command::Healthcheck(healthcheck) => healthcheck.run(),
         Command::Completions(completions) => completions.run(Cli::command()),
+        Command::Man(man) => man.run(Cli::command()),
         Command::Key(key) => key.run(),
     };
     log::finish();

@@ -1,5 +1,6 @@
 //! What the commands that validate share: keys, both sides, progress, reports.
 
+pub(crate) mod alone;
 pub(crate) mod candidate;
 pub(crate) mod control;
 pub(crate) mod key;

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::configuration::{CONFIG, load};
 use crate::failure::Failure;
+use crate::progress::Lines;
 use crate::signals::Signals;
 use crate::validation::candidate::{Trials, caller_of};
 use crate::validation::control::ControlArgs;
@@ -44,6 +45,9 @@ pub(crate) struct Calibrate {
     /// Picks the values that filters are tried with
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// Say on standard error how far it is, also where that is no terminal
+    #[arg(long)]
+    progress: bool,
 }
 
 impl Calibrate {
@@ -67,10 +71,13 @@ impl Calibrate {
             let trials = Trials::new(&config, &caller).await?;
             let cancel = CancellationToken::new();
             let endpoints: Vec<_> = ENDPOINTS.iter().filter(|one| !one.is_extra).collect();
+            let lines = Lines::new(self.progress);
+            lines.say(format_args!("caller {caller}: reading the legacy API and the new one"));
             let found = {
                 let work = calibrate(&control, &trials, &knowledge, &endpoints, self.seed, &cancel);
+                let stands = || format!("{} requests to the legacy API", control.sent());
                 tokio::select! {
-                    found = work => found,
+                    found = lines.during(work, stands) => found,
                     () = signals.stop() => Err(Unable::Interrupted),
                 }
             };

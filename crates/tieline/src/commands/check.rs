@@ -9,10 +9,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::configuration::{CONFIG, load_or_input, set_up_log};
 use crate::failure::Failure;
+use crate::progress::Lines;
 use crate::{log, output, runtime};
 use report::Report;
 use usage::Usage;
@@ -22,6 +23,7 @@ use usage::Usage;
 Example:
   tieline check --config /etc/tieline/tieline.toml
   tieline check --config tieline.toml --running 127.0.0.1:9090
+  tieline check --config /etc/tieline/tieline.toml --format json
 
 It reads from the upstreams, changes nothing there and listens nowhere.
 Exit codes: 0 all is well, 1 the report names what is not, 78 bad configuration.")]
@@ -33,6 +35,21 @@ pub(crate) struct Check {
     /// endpoint here
     #[arg(long, value_name = "ADDR")]
     running: Option<SocketAddr>,
+    /// How the report is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Say on standard error how far it is, also where that is no terminal
+    #[arg(long)]
+    progress: bool,
+}
+
+/// How the report is printed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// One object, for programs
+    Json,
 }
 
 impl Check {
@@ -44,10 +61,15 @@ impl Check {
                 Some(admin) => Some(Usage::of(admin).await?),
                 None => None,
             };
-            let report = Report::of(&config, usage).await.map_err(|error| {
-                Failure::new(format_args!("{error}; change it in {}", self.config.display()))
-            })?;
-            output::print(&format!("{}\n", report.to_string().trim_end()))?;
+            let report =
+                Report::of(&config, usage, Lines::new(self.progress)).await.map_err(|error| {
+                    Failure::new(format_args!("{error}; change it in {}", self.config.display()))
+                })?;
+            let text = match self.format {
+                Format::Text => report.to_string(),
+                Format::Json => format!("{:#}", report.json()),
+            };
+            output::print(&format!("{}\n", text.trim_end()))?;
             Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         })
     }

@@ -1,5 +1,7 @@
 //! `tieline config`: work with a configuration offline. Nothing here asks an upstream or binds a port.
 
+mod init;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,6 +10,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use crate::configuration::{CONFIG, INPUT, load_or_input, shown};
 use crate::failure::Failure;
 use crate::output;
+use init::Init;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -45,6 +48,16 @@ Exit codes: 0 shown, 78 bad configuration.")]
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
+    /// Print the JSON Schema of a configuration, for editors
+    #[command(after_help = "\
+Example:
+  tieline config schema > tieline.schema.json
+
+Then the first line of tieline.toml is `#:schema ./tieline.schema.json`, and editors with taplo, such as VS Code with
+Even Better TOML, complete names and mark mistakes. `tieline config check` finds more than a schema can.")]
+    Schema,
+    /// Write a configuration with comments, from flags or answers on a terminal
+    Init(Init),
 }
 
 /// How settings are shown.
@@ -69,6 +82,11 @@ impl ConfigCommand {
         match self.command {
             Command::Check(which) => check(&which.config),
             Command::Show { which, format } => show(&which.config, format),
+            Command::Schema => {
+                output::print(&format!("{:#}\n", settings::schema()))?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Command::Init(init) => init.run(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `tieline key`: the form of a legacy key that a configuration may hold, and a key that seals what replicas share.
 //!
-//! A key comes from standard input, never from an argument, where every user of the machine could
-//! read it. It must not appear in any message.
+//! A key comes from standard input, a variable or a file, never from an argument, where every user of the machine
+//! could read it. It must not appear in any message.
 
 use std::io::{IsTerminal, Read, Write};
 use std::process::ExitCode;
@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 
 use crate::failure::Failure;
 use crate::output;
+use crate::validation::key::KeySource;
 
 /// A wrong file on standard input is found out before it fills the memory.
 const INPUT_BYTES_MAX: u64 = settings::KEY_BYTES_MAX as u64;
@@ -28,17 +29,19 @@ pub(crate) struct Key {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Read a key from standard input and print its digest for `legacy_key` in the configuration
+    /// Print the digest of a key for `legacy_key` in the configuration
     #[command(after_help = "\
 Example:
   printf '%s' \"$LEGACY_KEY\" | tieline key digest
+  tieline key digest env:LEGACY_KEY
+  tieline key digest file:/run/secrets/legacy_key
 
 The line goes into the configuration: legacy_key = { digest = \"sha256:...\" }
 One newline at the end of the input is dropped.")]
     Digest {
-        /// Not taken: an argument can be read by every user of the machine.
-        #[arg(hide = true)]
-        not_here: Vec<String>,
+        /// Where the key is found: env:NAME or file:PATH; without it, on standard input
+        #[arg(value_name = "KEY")]
+        key: Vec<KeySource>,
     },
     /// Make a key that seals what replicas share, for `seal_key` in `[commons]`
     #[command(after_help = "\
@@ -52,8 +55,8 @@ It is 32 random bytes in base64, and another one each time.")]
 
 impl Key {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
-        let not_here = match self.command {
-            Command::Digest { not_here } => not_here,
+        let key = match self.command {
+            Command::Digest { key } => key,
             Command::Seal => {
                 let key = rand::random::<[u8; 32]>();
                 let line = format!("{}\n", BASE64.encode(key));
@@ -61,10 +64,13 @@ impl Key {
                 return Ok(ExitCode::SUCCESS);
             }
         };
-        if !not_here.is_empty() {
+        if let [source @ (KeySource::Env(_) | KeySource::File(_))] = key.as_slice() {
+            return print_digest(&source.read("KEY")?);
+        }
+        if !key.is_empty() {
             // Said without repeating it, which the parser's own message would do.
             return Err(Failure::new(format_args!(
-                "the key comes from standard input, not as an argument; \
+                "the key comes from standard input, env:NAME or file:PATH, not as an argument; \
                  an argument can be read by every user of this machine"
             )));
         }
@@ -73,10 +79,13 @@ impl Key {
             let hint = "Type the key and Enter, then Ctrl-D. The key stays visible here.";
             let _ = writeln!(std::io::stderr(), "{hint}");
         }
-        let key = read(stdin.lock())?;
-        output::print(&format!("{}\n", settings::key_digest(&key)))?;
-        Ok(ExitCode::SUCCESS)
+        print_digest(&read(stdin.lock())?)
     }
+}
+
+fn print_digest(key: &str) -> Result<ExitCode, Failure> {
+    output::print(&format!("{}\n", settings::key_digest(key)))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn read(input: impl Read) -> Result<String, Failure> {

@@ -22,6 +22,7 @@ use transport::tls::ClientTls;
 
 use crate::configuration::{CONFIG, load};
 use crate::failure::Failure;
+use crate::validation::key::KeySource;
 use crate::{output, runtime};
 
 /// A list of a million deleted users is about 50 MB.
@@ -31,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  tieline roster import --config tieline.toml --caller crm --key-env LEGACY_KEY \\
+  tieline roster import --config tieline.toml --caller crm --key env:LEGACY_KEY \\
       https://cc-ams03.voiso.com/api/v2/cdr/deleted_agents
   tieline roster export --config tieline.toml --caller crm > deleted.json")]
 pub(crate) struct RosterCommand {
@@ -44,7 +45,7 @@ enum Command {
     /// Remember the deleted users of a legacy answer: a JSON array of objects with id and name
     #[command(after_help = "\
 Example:
-  tieline roster import --config tieline.toml --caller crm --key-env LEGACY_KEY \\
+  tieline roster import --config tieline.toml --caller crm --key env:LEGACY_KEY \\
       https://cc-ams03.voiso.com/api/v2/cdr/deleted_agents
   tieline roster import --config tieline.toml --caller crm deleted.json
 
@@ -98,11 +99,14 @@ struct Move {
 struct Import {
     #[command(flatten)]
     which: Which,
-    /// The variable that holds the legacy key for the URL
-    #[arg(long, value_name = "NAME", conflicts_with = "key_file")]
+    /// The legacy key for the URL: env:NAME, file:PATH, or the key itself (others may see it then)
+    #[arg(long, value_name = "KEY")]
+    key: Option<KeySource>,
+    /// As `--key env:NAME`, from before there was `--key`
+    #[arg(long, value_name = "NAME", hide = true, conflicts_with_all = ["key", "key_file"])]
     key_env: Option<String>,
-    /// The file that holds the legacy key for the URL
-    #[arg(long, value_name = "PATH")]
+    /// As `--key file:PATH`
+    #[arg(long, value_name = "PATH", hide = true, conflicts_with = "key")]
     key_file: Option<PathBuf>,
     /// The list: an http or https URL, or a file
     #[arg(value_name = "URL|FILE")]
@@ -266,23 +270,18 @@ impl Import {
 
     /// `Bearer <key>`, from where it is said to be.
     fn key(&self) -> Result<Option<HeaderValue>, Failure> {
-        let text = match (&self.key_env, &self.key_file) {
-            (Some(name), _) => std::env::var(name)
-                .map_err(|_| Failure::new("the variable that --key-env names is not set"))?,
-            (None, Some(file)) => read_key(file)?,
-            (None, None) => return Ok(None),
+        let source = match (&self.key, &self.key_env, &self.key_file) {
+            (Some(source), _, _) => source.clone(),
+            (None, Some(name), _) => KeySource::Env(name.clone()),
+            (None, None, Some(file)) => KeySource::File(file.clone()),
+            (None, None, None) => return Ok(None),
         };
-        let wrong = |why| Failure::new(format_args!("the legacy key for the URL {why}"));
-        let key = settings::key_text(&text).map_err(wrong)?;
+        let key = source.read("--key")?;
         let mut bearer = HeaderValue::from_str(&format!("Bearer {key}"))
             .map_err(|_| Failure::new("the key holds characters that no header can carry"))?;
         bearer.set_sensitive(true);
         Ok(Some(bearer))
     }
-}
-
-fn read_key(file: &Path) -> Result<String, Failure> {
-    settings::read_text(file).map_err(|why| Failure::new(format_args!("the key file {why}")))
 }
 
 /// The whole answer of one GET.

@@ -1,5 +1,6 @@
 //! `tieline validate`: is what the gateway answers what the legacy API answers?
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::configuration::{CONFIG, load};
 use crate::failure::{Failure, INTERRUPTED};
 use crate::signals::Signals;
+use crate::validation::alone::{Paced, announced};
 use crate::validation::candidate::{InProcess, REMEMBERED_BYTES_MAX, caller_of, client, manners};
 use crate::validation::control::{ControlArgs, base_url, is_one_address};
 use crate::validation::key::KeySource;
@@ -122,6 +124,9 @@ pub(crate) struct Validate {
     /// Leave a field out: counted as ignored, never as equal; may be repeated
     #[arg(long = "ignore", value_name = "ENDPOINT.FIELD")]
     ignored: Vec<String>,
+    /// Say how many questions would go to whom, and ask none
+    #[arg(long)]
+    dry_run: bool,
     /// Folder for the reports
     #[arg(long, value_name = "DIR", default_value = "tieline-report")]
     report: PathBuf,
@@ -134,6 +139,12 @@ impl Validate {
     pub(crate) fn run(self, log_format: Option<log::Format>) -> Result<ExitCode, Failure> {
         let plan = self.plan()?;
         self.check_sides()?;
+        self.control.rate()?;
+        if self.dry_run {
+            let config = self.config.as_deref().map(load).transpose()?;
+            output::print(&format!("{}\n", self.announced(&plan, config.as_ref())?))?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let memory = self.report.join(reports::PROGRESS);
         if self.resume && !memory.exists() {
             return Err(unusable(&memory, &Unusable::Missing));
@@ -159,6 +170,19 @@ impl Validate {
             told.end();
             self.tell(&report, cancel.is_cancelled())
         })
+    }
+
+    /// How many questions go to whom.
+    fn announced(&self, plan: &Plan, config: Option<&Config>) -> Result<String, Failure> {
+        if let Some(url) = &self.candidate {
+            let url = base_url("--candidate", url)?;
+            return Ok(announced(plan, &self.control, Some(&url), None));
+        }
+        let Some(config) = config else { return Ok(announced(plan, &self.control, None, None)) };
+        let key = self.control.keys_if_any()?;
+        let key = key.as_ref().map(|(key, _)| key.as_str());
+        let caller = caller_of(config, self.caller.as_deref(), key)?;
+        Ok(announced(plan, &self.control, None, Some((config, &caller))))
     }
 
     /// Refuses to compare one server with itself.
@@ -213,6 +237,7 @@ impl Validate {
     ) -> Result<Report, Failure> {
         let started_at = reports::now();
         let served = config.as_ref().map(|config| self.served(config)).transpose()?;
+        let announced = self.announced(&plan, config.as_ref())?;
         let sides = self.prepare(config).await?;
         let served = format!("{:?} {}", sides.caller, served.unwrap_or_default());
         plan.secrets = sides.secrets.clone();
@@ -231,6 +256,9 @@ impl Validate {
             None => {
                 // The run fails early where no report can be written.
                 reports::folder(&self.report)?;
+                // Standard error may be closed.
+                let _ = writeln!(std::io::stderr(), "{announced}");
+                let candidate = &Paced::new(candidate, self.control.rate()?);
                 properties(candidate, &sides.knowledge, &plan, told, cancel)
                     .await
                     .map_err(|why| format!("Tieline does not answer: {why}"))

@@ -28,7 +28,7 @@ pub(crate) struct ControlArgs {
     /// Certificates to trust beside the well-known ones, as PEM
     #[arg(long, value_name = "FILE")]
     pub(crate) control_ca: Option<PathBuf>,
-    /// Requests to control in a second, at most
+    /// Requests to control in a second, at most; without a control, questions to Tieline
     #[arg(long, value_name = "N", default_value_t = 10.0)]
     pub(crate) rate: f64,
     /// Requests to control in all, at most; what is left then is undecided
@@ -95,15 +95,20 @@ impl ControlArgs {
         }
     }
 
+    /// Requests in a second, at most.
+    pub(crate) fn rate(&self) -> Result<f64, Failure> {
+        match (RATE_MIN..=f64::MAX).contains(&self.rate) {
+            true => Ok(self.rate),
+            false => Err(Failure::usage(format_args!("--rate: must be at least {RATE_MIN}"))),
+        }
+    }
+
     /// The server.
     pub(crate) fn live(&self, key: String, user_key: Option<String>) -> Result<Live, Failure> {
         let url = self.control.as_deref().unwrap_or_default();
         let base_url = base_url("--control", url)?;
-        if !(RATE_MIN..=f64::MAX).contains(&self.rate) {
-            return Err(Failure::usage(format_args!("--rate: must be at least {RATE_MIN}")));
-        }
         let manners = Manners {
-            requests_per_second_max: Some(self.rate),
+            requests_per_second_max: Some(self.rate()?),
             requests_max: self.requests_max,
             ..Manners::default()
         };

@@ -2,6 +2,7 @@
 //! vendor's data and contains no personal data. If something is wrong, the report says so and the exit code is 1.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod json;
 mod teams;
 mod usage;
 

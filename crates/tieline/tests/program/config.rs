@@ -1,4 +1,5 @@
 //! `tieline config`: a configuration is judged offline. And the ways to name a configuration.
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use crate::common::{configured, run, stderr, stdout, tieline};
 use tests::V4_KEY;
@@ -118,5 +119,96 @@ fn every_setting_is_shown_with_its_origin_and_no_secret() {
         assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(78), ""));
         let told = stderr(&output);
         assert!(told.starts_with(arguments[3]) && !told.contains("canary"), "{told}");
+    }
+}
+
+#[test]
+fn the_schema_is_one_json_document() {
+    let output = run(&["config", "schema"], b"");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    assert_eq!(schema, settings::schema());
+}
+
+const DIGEST: &str = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+/// Runs `config init` with a legacy key in a variable.
+fn init(arguments: &[&str]) -> std::process::Output {
+    let mut command = tieline(&[&["config", "init"], arguments].concat());
+    command.env("INIT_LEGACY", "abc").output().unwrap()
+}
+
+#[test]
+fn a_new_configuration_passes_the_check_and_has_no_key() {
+    let folder = Folder::new();
+    let key = folder.file("v4.key", V4_KEY);
+    let file_key = format!("file:{key}");
+    for (number, more) in [
+        &["--base-url", NOWHERE, "--upstream-key", "env:INIT_UPSTREAM"][..],
+        &["--base-url", NOWHERE, "--upstream-key", &file_key, "--teams", "1,2"],
+        &[
+            "--dialect",
+            "vonage-v4",
+            "--base-url",
+            NOWHERE,
+            "--token-url",
+            "http://127.0.0.1:9/token",
+            "--upstream-key",
+            "env:INIT_UPSTREAM",
+            "--caller",
+            "wall.board-2",
+        ],
+    ]
+    .iter()
+    .enumerate()
+    {
+        for legacy_key in ["env:INIT_LEGACY", DIGEST] {
+            let out = folder.name(&format!("{number}-{}.toml", legacy_key.len()));
+            let output = init(&[more, &["--legacy-key", legacy_key, "--out", &out][..]].concat());
+            assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+            let text = std::fs::read_to_string(&out).unwrap();
+            assert!(text.contains(DIGEST) && !text.contains(V4_KEY), "{text}");
+            let mut check = tieline(&["config", "check", "-c", &out]);
+            let check = check.env("INIT_UPSTREAM", "id:secret").output().unwrap();
+            assert_eq!(check.status.code(), Some(0), "{}", stderr(&check));
+            // It is the same on standard output, and a file that is there stays as it is.
+            let printed = init(&[more, &["--legacy-key", legacy_key, "--out", "-"][..]].concat());
+            assert_eq!(stdout(&printed), text);
+            std::fs::write(&out, "mine").unwrap();
+            let again = init(&[more, &["--legacy-key", legacy_key, "--out", &out][..]].concat());
+            assert_eq!(again.status.code(), Some(1), "{}", stderr(&again));
+            assert!(stderr(&again).contains("is not overwritten"), "{}", stderr(&again));
+            assert_eq!(std::fs::read_to_string(&out).unwrap(), "mine");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_a_new_configuration_is_code_2_writes_nothing_and_repeats_no_key() {
+    let folder = Folder::new();
+    let out = folder.name("new.toml");
+    let keys = ["--legacy-key", "env:INIT_LEGACY", "--upstream-key", "env:INIT_UPSTREAM"];
+    for (arguments, told) in [
+        (vec!["--base-url", NOWHERE], "--legacy-key is needed"),
+        ([&keys[..2], &["--base-url", NOWHERE]].concat(), "--upstream-key is needed"),
+        ([&keys[..], &["--base-url", "ftp://canary"]].concat(), "upstream.main.base_url: must be"),
+        ([&keys[..], &["--dialect", "canary"]].concat(), "--dialect: this version speaks"),
+        (
+            [&keys[2..], &["--base-url", NOWHERE, "--legacy-key", "sha256:canary"]].concat(),
+            "64 hex",
+        ),
+        (
+            [&keys[..2], &["--base-url", NOWHERE, "--upstream-key", "canary"]].concat(),
+            "env:NAME or",
+        ),
+        ([&keys[..], &["--base-url", NOWHERE, "--caller", "a b"]].concat(), "caller[0].name"),
+        ([&keys[..], &["--base-url", NOWHERE, "--dialect", "vonage-v4"]].concat(), "--token-url"),
+    ] {
+        let output = init(&[&arguments[..], &["--out", &out]].concat());
+        let text = stderr(&output);
+        assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(2), ""), "{text}");
+        assert!(text.contains(told) && !text.contains("canary"), "{told}: {text}");
+        assert!(!std::path::Path::new(&out).exists());
     }
 }

@@ -1,6 +1,6 @@
 //! The help that each command prints.
 
-use crate::common::{run, stderr, stdout};
+use crate::common::{run, shell, stderr, stdout};
 
 const COMMANDS: &[&[&str]] = &[
     &[],
@@ -18,8 +18,11 @@ const COMMANDS: &[&[&str]] = &[
     &["config"],
     &["config", "check"],
     &["config", "show"],
+    &["config", "schema"],
+    &["config", "init"],
     &["healthcheck"],
     &["completions"],
+    &["man"],
     &["key"],
     &["key", "digest"],
 ];
@@ -54,6 +57,7 @@ fn the_help_lists_every_command() {
         "config",
         "healthcheck",
         "completions",
+        "man",
         "key",
     ] {
         assert!(text.contains(&format!("\n  {command} ")), "{command}: {text}");
@@ -80,7 +84,15 @@ fn the_version_is_printed() {
     for arguments in [&["--version"][..], &["serve", "--version"]] {
         let output = run(arguments, b"");
         assert!(output.status.success());
-        assert!(stdout(&output).trim_end().ends_with(env!("CARGO_PKG_VERSION")));
+        let text = stdout(&output);
+        let version = format!(" {} (", env!("CARGO_PKG_VERSION"));
+        let (_, revision) =
+            text.trim_end().split_once(&version).unwrap_or_else(|| panic!("{text}"));
+        // That of the checkout, unless somebody gave another one to the build or took the sources without it.
+        let head = shell(&format!("cd {} && git rev-parse HEAD", env!("CARGO_MANIFEST_DIR")));
+        let head = stdout(&head).get(..12).map(|head| format!("{head})"));
+        let is_known = [head.as_deref(), Some("unknown)")].contains(&Some(revision));
+        assert!(is_known || option_env!("TIELINE_REVISION").is_some(), "{text}");
     }
 }
 

@@ -17,6 +17,22 @@ fn the_digest_of_a_key_is_its_sha256() {
 }
 
 #[test]
+fn a_key_of_a_variable_or_a_file_has_the_same_digest() {
+    let folder = tests::folder::Folder::new();
+    let file = folder.file("legacy.key", "abc\n");
+    for place in ["env:DIGEST_OF", &format!("file:{file}")] {
+        let mut command = crate::common::tieline(&["key", "digest", place]);
+        let output = command.env("DIGEST_OF", "abc").output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert_eq!(stdout(&output).trim_end(), settings::key_digest("abc"));
+    }
+    for place in ["env:NOT_SET_ANYWHERE", "file:no-such-file"] {
+        let output = run(&["key", "digest", place], b"");
+        assert_eq!((output.status.code(), stdout(&output)), (Some(2), String::new()));
+    }
+}
+
+#[test]
 fn input_that_cannot_be_a_key_is_refused_and_not_repeated() {
     let too_long = "x".repeat(9_000);
     let inputs: &[&[u8]] = &[

@@ -15,12 +15,11 @@ fn config(folder: &Folder, vendor: &str, rest: &str) -> String {
 fn a_baseline_is_imported_from_the_legacy_api_and_exported_again() {
     let folder = Folder::new();
     let (_vendor, base) = vendor("--users 120");
-    let key = folder.file("legacy.key", format!("{LEGACY_KEY}\n"));
+    let key = format!("file:{}", folder.file("legacy.key", format!("{LEGACY_KEY}\n")));
     let file = config(&folder, &base, "[roster]\nfile = \"roster.sqlite\"");
     let url = format!("{base}{DELETED}");
-    let import = |source: &str| {
-        run(&["roster", "import", "--config", &file, "--key-file", &key, source], b"")
-    };
+    let import =
+        |source: &str| run(&["roster", "import", "--config", &file, "--key", &key, source], b"");
     let output = import(&url);
     assert!(output.status.success(), "{}", stderr(&output));
     let truth = ask(&base, DELETED).text();
@@ -67,6 +66,8 @@ fn a_list_that_is_none_imports_nothing_and_no_key_is_shown() {
     let url = format!("{base}{DELETED}");
     for arguments in [
         &["--key-file", &key, &url][..],
+        &["--key", &format!("file:{key}"), &url],
+        &["--key", "wrong-canary-key", &url],
         &[&format!("{url}?key=wrong-canary-key")],
         &["--key-file", &key, &bad],
         &[&bad],
@@ -76,7 +77,9 @@ fn a_list_that_is_none_imports_nothing_and_no_key_is_shown() {
         &["--key-env", "TIELINE_TEST_NO_SUCH", &url],
     ] {
         let output = run(&[&["roster", "import", "--config", &file], arguments].concat(), b"");
-        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        // A variable that is not set is wrong usage, as in every command that takes a key.
+        let code = if arguments.contains(&"--key-env") { 2 } else { 1 };
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
         let text = stderr(&output);
         assert!(text.starts_with("error: "), "{text}");
         assert!(!text.contains("canary"), "{text}");

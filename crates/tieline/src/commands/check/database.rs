@@ -4,6 +4,7 @@
 use std::fmt;
 
 use roster::{Database, PostgresSetup};
+use serde_json::{Value, json};
 
 /// The hosts of `roster.postgres`, in their order.
 #[derive(Debug)]
@@ -22,6 +23,24 @@ impl Databases {
     /// Whether every host can be used, and one of them takes writes now.
     pub(super) fn is_good(&self) -> bool {
         self.0.iter().all(Database::is_good) && self.0.iter().any(|one| !one.is_read_only)
+    }
+
+    /// The same for programs, a host each.
+    pub(super) fn json(&self) -> Value {
+        let looked_at = self.0.iter().map(|found| {
+            json!({
+                "ok": found.is_good(),
+                "version": found.version,
+                "is_encrypted": found.is_encrypted,
+                "has_pooler": found.has_pooler,
+                "call_seconds": found.takes.map(|takes| takes.as_secs_f64()),
+                "schema": found.schema,
+                "is_read_only": found.is_read_only,
+                "missing_rights": found.missing_rights,
+                "failures": found.wrong,
+            })
+        });
+        looked_at.collect()
     }
 }
 

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use commons::{Examined, Setup};
+use serde_json::{Value, json};
 
 /// The servers of `[commons]`: those of the pace, and those of values where they are others.
 #[derive(Debug)]
@@ -21,6 +22,26 @@ impl Engine {
 
     pub(super) fn is_good(&self) -> bool {
         self.0.iter().all(Examined::is_good)
+    }
+
+    /// A list of what was looked at, for programs.
+    pub(super) fn json(&self) -> Value {
+        let looked_at = self.0.iter().map(|found| {
+            json!({
+                "ok": found.is_good(),
+                "for_values": found.are_for_values,
+                "engine": found.engine,
+                "version": found.version,
+                "mode": found.mode,
+                "role": found.role,
+                "pace_seconds": found.pace_takes.map(|takes| takes.as_secs_f64()),
+                "eviction": found.eviction,
+                "has_no_memory_limit": found.has_no_memory_limit,
+                "missing_rights": found.missing_rights,
+                "failures": found.wrong,
+            })
+        });
+        looked_at.collect()
     }
 }
 

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use domain::legacy::UNTRANSLATED;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::admin_port;
 use crate::curl::called;
@@ -44,6 +45,15 @@ impl Usage {
     /// What is known of a caller.
     pub(super) fn of_caller(&self, name: &str) -> Asked<'_> {
         Asked(self.0.get(name))
+    }
+
+    /// The same for programs: how often each known path was asked for, or null.
+    pub(super) fn json(&self, name: &str) -> Value {
+        let Asked(asked) = self.of_caller(name);
+        asked.map_or(Value::Null, |asked| {
+            let known = asked.iter().filter(|(path, _)| UNTRANSLATED.contains(&path.as_str()));
+            known.map(|(path, requests)| (path.clone(), Value::from(*requests))).collect()
+        })
     }
 }
 

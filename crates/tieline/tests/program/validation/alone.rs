@@ -1,13 +1,16 @@
 //! How far a verdict goes: without a legacy side, and where less was asked than there is to ask.
 
 use super::sides::{FEW, KEY, Sides, assert_code};
-use crate::common::{configured, run, stdout};
+use crate::common::{configured, run, stderr, stdout};
 use report::{Cause, Report, Verdict};
 use serde_json::Value;
 
+/// No test waits for a pace that it does not test.
+const FAST: [&str; 2] = ["--rate", "100000"];
+
 /// Candidate alone: a configuration, or a server that is seen as one.
 fn alone(sides: &Sides, candidate: &[&str]) -> (std::process::Output, Report) {
-    let start = [&["validate"][..], candidate, &["--report", &sides.out], &FEW].concat();
+    let start = [&["validate"][..], candidate, &["--report", &sides.out], &FAST, &FEW].concat();
     (run(&start, b""), sides.report())
 }
 
@@ -24,6 +27,28 @@ fn without_control_the_verdict_says_that_nothing_was_compared() {
         assert!(!text.contains("You may switch"), "{name}");
         assert!(text.contains("nothing was compared with the legacy API"), "{name}");
     }
+}
+
+#[test]
+fn without_control_it_is_told_how_much_is_asked_of_whom_and_a_dry_run_asks_nothing() {
+    let sides = Sides::new(40);
+    let start = ["validate", "--config", &sides.config, "--report", &sides.out];
+    let said = "checks with up to 3 values of each filter";
+    let output = run(&[&start[..], &["--dry-run"]].concat(), b"");
+    assert_code(&output, 0);
+    let out = stdout(&output);
+    assert!(out.contains(said) && out.contains("at most 10 a second (--rate)"), "{out}");
+    assert!(out.contains("which asks upstream"), "{out}");
+    assert!(!std::path::Path::new(&sides.out).exists(), "{out}");
+    assert!(sides.asked().is_empty(), "{:?}", sides.asked());
+    let with = [&start[..], &["--dry-run", "--control", &sides.base], &KEY].concat();
+    assert!(
+        stdout(&run(&with, b"")).contains("then the questions that the data of the legacy API")
+    );
+    assert_code(&run(&[&start[..], &["--rate", "0"]].concat(), b""), 2);
+    let (output, _) = alone(&sides, &["--config", &sides.config]);
+    assert_code(&output, 0);
+    assert!(stderr(&output).contains("checks with up to 1 values of each filter"));
 }
 
 /// An endpoint's path, what is planted in its records, and what must be said of it.

@@ -39,6 +39,7 @@ fn a_server_that_is_no_tieline_is_told_and_never_called_equal() {
     assert!(flat(&output).contains(said), "{output:?}");
     // The same of candidate alone.
     let alone = ["validate", "--candidate", &other.base, "--candidate-key", "legacy-demo-key"];
+    let alone = [&alone[..], &["--rate", "100000"]].concat();
     let output = run(&[&alone[..], &["--report", &world.out], &FEW].concat(), b"");
     assert_code(&output, 1);
     assert_eq!(world.report().verdict, Verdict::Undecided);

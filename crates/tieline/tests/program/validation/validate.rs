@@ -370,7 +370,7 @@ fn a_control_without_the_endpoint_and_a_candidate_that_cannot_answer_are_reporte
 #[test]
 fn without_control_candidate_has_to_agree_with_itself() {
     let world = Sides::new(60);
-    let end = ["--report", &world.out];
+    let end = ["--report", &world.out, "--rate", "100000"];
     let output = run(&[&["validate", "--config", &world.config][..], &end, &FEW].concat(), b"");
     assert_code(&output, 0);
     let report = world.report();
