@@ -14,6 +14,7 @@ mod otlp;
 mod output;
 mod runtime;
 mod signals;
+mod supervisor;
 mod validation;
 
 use std::process::ExitCode;
