@@ -231,7 +231,12 @@ impl Front {
 
     /// `GET` on the admin port.
     pub async fn admin(&self, target: &str) -> Answer {
-        send(&self.client, self.running.admin, Method::GET, target, &[]).await
+        self.admin_with(target, &[]).await
+    }
+
+    /// `GET` on the admin port with these headers.
+    pub async fn admin_with(&self, target: &str, headers: &[(&str, &str)]) -> Answer {
+        send(&self.client, self.running.admin, Method::GET, target, headers).await
     }
 
     /// The value of one series on the admin port, 0 where there is none.

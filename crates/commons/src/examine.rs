@@ -246,6 +246,7 @@ mod tests {
             &*scripts::BEGIN,
             &*scripts::FETCH,
             &*scripts::FINISH,
+            &*scripts::RELEASE,
             &*scripts::RENEW,
             &*scripts::TELL,
             &*scripts::NEWS,

@@ -1,7 +1,7 @@
 //! The right to read something for all replicas. It is renewed each second while the reading goes on, and given up
 //! when it ends in any way. Must never store what was read under a lease that somebody else holds by now, nor what
-//! was read with a key that was refused meanwhile. What nobody follows and nobody takes later is neither made nor
-//! stored.
+//! was read with a key that was refused meanwhile. An answer without followers or later
+//! readers is neither made nor stored.
 
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -85,6 +85,11 @@ impl Lease {
         self.end(|held| held.end(uses, make));
     }
 
+    /// Ends the reading with nothing to store.
+    pub(crate) fn give_up(mut self) {
+        self.end(Held::give_up);
+    }
+
     fn end<F: Future<Output = ()> + Send + 'static>(&mut self, how: impl FnOnce(Held) -> F) {
         self.renewing.abort();
         let (Some(held), Ok(runtime)) = (self.held.take(), Handle::try_current()) else { return };
@@ -125,7 +130,8 @@ impl Held {
         let args = [token.as_bytes(), self.shared.replica.as_bytes(), lasts.as_bytes()];
         let (key, call) = (self.question.key("l"), self.in_background());
         let answer = self.shared.values.run(&scripts::RELEASE, &[&key], &args, call).await;
-        matches!(answer, Some(Value::Int(1)))
+        // Without an answer the server may have found a follower: it is stored, which gives the lease up as well.
+        !matches!(answer, Some(Value::Int(0)))
     }
 
     fn in_background(&self) -> Call {

@@ -87,6 +87,7 @@ mod local;
 mod members;
 mod names;
 mod news;
+mod outlook;
 mod places;
 #[doc(hidden)]
 pub mod properties;
@@ -101,6 +102,7 @@ mod turns;
 mod valkey;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use zeroize::Zeroizing;
@@ -110,13 +112,13 @@ pub use lease::{Begun, Lease};
 use local::Local;
 use names::{About, Names};
 use news::Scopes;
+pub use outlook::Outlook;
 pub use places::Pace;
 pub use seal::SealKey;
 pub use shapes::{
     Ask, BadSetup, Finish, Member, Mode, News, Password, Question, Rate, Scope, Setup, Standing,
     Taken, Uses, Wish,
 };
-pub use share::Outlook;
 use valkey::Valkey;
 
 /// What is shared. Clones are the same one; the last one to be dropped ends its connections.
@@ -200,12 +202,13 @@ impl Commons {
         }
     }
 
-    /// When the next places of a pace are, if nothing is sent before `start`. It takes none.
-    pub async fn look(&self, pace: &Pace, start: Instant) -> Outlook {
+    /// When the next places of a pace are, if nothing is sent before `start`. It takes none. What the server said less
+    /// than `known_for` ago will do; a second at most.
+    pub async fn look(&self, pace: &Pace, start: Instant, known_for: Duration) -> Outlook {
         let ask = Ask { not_before: Some(start), only_look: true, ..Ask::places(1, start) };
         match &self.inner.sharing {
             Sharing::Local(local) => local.look(pace, ask),
-            Sharing::Valkey(valkey) => valkey.shared.outlook(pace, ask).await,
+            Sharing::Valkey(valkey) => valkey.shared.outlook(pace, ask, known_for).await,
         }
     }
 
@@ -220,10 +223,13 @@ impl Commons {
 
     /// Ends a reading. It returns at once; what there is to store is stored in the background.
     pub fn finish(&self, lease: Lease, how: Finish) {
-        self.finish_with(lease, Uses::Later, || how);
+        match how {
+            Finish::Nothing => lease.give_up(),
+            how => self.finish_with(lease, Uses::Later, || how),
+        }
     }
 
-    /// The same with what `make` makes in the background, where it is of use to somebody. Without use it ends at once.
+    /// Like [`finish`](Self::finish), but `make` runs in the background, and only if a replica can use the result.
     pub fn finish_with(
         &self,
         lease: Lease,

@@ -3,8 +3,8 @@
 use crate::Pace;
 use crate::lease::Begun;
 use crate::news::LASTS_MAX;
+use crate::outlook::Outlook;
 use crate::shapes::{Ask, News, Scope, Standing, Taken};
-use crate::share::Outlook;
 
 /// See the module.
 pub(crate) struct Local;

@@ -1,5 +1,6 @@
 //! Places in a pace: asks that wait at the same moment are one call, since the pages of a list want theirs together.
-//! Must never give a place to somebody who went away, and must never refuse many where one could have had its place.
+//! Must never ask for a place for a request that went away, and must never refuse many where
+//! one could have had its place.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,7 +27,7 @@ struct PaceInner {
     crowd: Mutex<Vec<Waiting>>,
 }
 
-/// Somebody who waits for one place.
+/// A request that waits for one place.
 #[derive(Debug)]
 struct Waiting {
     deadline: Instant,
@@ -70,7 +71,7 @@ impl Shared {
             crowd.len() == 1
         };
         if is_first {
-            // A task of its own: it goes on if the first one leaves, and by the time it runs the others have come.
+            // A task of its own: it goes on if the first one leaves, and most of the others come before it runs.
             tokio::spawn(give(Arc::clone(self), pace.clone()));
         }
         match answer.await {
@@ -99,6 +100,10 @@ impl Shared {
 async fn give(shared: Arc<Shared>, pace: Pace) {
     let mut crowd = std::mem::take(&mut *pace.crowd());
     crowd.retain(|waiting| !waiting.told.is_closed());
+    // The belt may put the last place of many beyond the deadline of all; then each asks by itself.
+    if pace.share().is_settling(shared.control.returned()) {
+        return;
+    }
     while !crowd.is_empty() {
         let rest = crowd.split_off(crowd.len().min(WANT_MAX as usize));
         let (want, first) = (crowd.len(), crowd.iter().map(|waiting| waiting.deadline).min());
@@ -119,5 +124,67 @@ async fn give(shared: Arc<Shared>, pace: Pace) {
             _ => drop(crowd),
         }
         crowd = rest;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+
+    use super::*;
+    use crate::{Commons, Rate, SealKey, Setup};
+
+    /// A replica whose server nobody can reach, and a pace of which it has a place a second.
+    fn alone() -> (Commons, Pace) {
+        let setup = Setup::one("redis://127.0.0.1:9", SealKey::new([7; 32]), 1);
+        let commons = Commons::shared(&setup).unwrap();
+        let pace = commons.pace(b"account", Rate::sustained(60, Duration::ZERO));
+        (commons, pace)
+    }
+
+    fn places(all: Vec<Taken>) -> Vec<Instant> {
+        let place = |taken| if let Taken::Places(places) = taken { Some(places) } else { None };
+        all.into_iter().filter_map(place).flatten().collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_ask_together_have_places_one_behind_the_other() {
+        let (commons, pace) = alone();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let asks = (0..5).map(|_| commons.take(&pace, Ask::places(1, deadline)));
+        let places = places(join_all(asks).await);
+        assert_eq!(places.len(), 5);
+        let second = Duration::from_secs(1);
+        assert!(places.windows(2).all(|pair| pair[1] - pair[0] == second), "{places:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_with_little_time_left_takes_no_place_from_the_others() {
+        let (commons, pace) = alone();
+        let now = Instant::now();
+        let deadlines = [60, 60, 2, 60].map(|seconds| now + Duration::from_secs(seconds));
+        let asks = deadlines.map(|deadline| commons.take(&pace, Ask::places(1, deadline)));
+        let all = join_all(asks).await;
+        let full = all.iter().filter(|taken| matches!(taken, Taken::Full(_))).count();
+        assert!(full <= 1, "{all:?}");
+        // Six at once do not fit into 2.5 s; those that do have their places.
+        let (commons, pace) = alone();
+        let deadline = Instant::now() + Duration::from_millis(2_500);
+        let asks = (0..6).map(|_| commons.take(&pace, Ask::places(1, deadline)));
+        let all = places(join_all(asks).await);
+        assert!((2..=3).contains(&all.len()), "{all:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_went_away_takes_no_place() {
+        let (commons, pace) = alone();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let ask = || Box::pin(commons.take(&pace, Ask::places(1, deadline)));
+        let (first, mut left, mut stays) = (places(vec![ask().await]), ask(), ask());
+        assert!(futures_util::poll!(&mut left).is_pending());
+        assert!(futures_util::poll!(&mut stays).is_pending());
+        drop(left);
+        let stays = places(vec![stays.await]);
+        assert_eq!(stays[0] - first[0], Duration::from_secs(1));
     }
 }

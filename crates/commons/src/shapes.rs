@@ -208,7 +208,7 @@ pub enum Finish {
     Nothing,
 }
 
-/// Who has use of what a reading ends with.
+/// Who can use the result of a reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Uses {
     /// Those who follow the reading, and those who ask later.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::law::{self, Answer, Law};
+use crate::outlook::Outlook;
 use crate::shapes::{Ask, Taken};
 
 /// Where the clock of this process begins, so that a burst never reaches below zero.
@@ -21,8 +22,8 @@ const SETTLING: Duration = Duration::from_secs(2);
 /// What the server is told of the own last place is less by this: otherwise a call that takes longer than the one
 /// before it would move the number by the difference.
 const JITTER: u64 = 5_000;
-/// For so long a look takes the server's last word: what others took meanwhile is seen when places are taken.
-const KNOWN_FOR: Duration = Duration::from_secs(1);
+/// A look takes no older word of the server: what others took meanwhile is seen when places are taken.
+const KNOWN_FOR_MAX: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(crate) struct Share {
@@ -34,13 +35,22 @@ pub(crate) struct Share {
     belt: Option<u64>,
     /// The furthest that the shared number was known to be.
     number: u64,
-    /// When the server last said where the next place is, and where, by the clock of this process.
-    told: Option<(Instant, u64)>,
+    /// What the server last said.
+    told: Option<Told>,
     /// The end of the own last place.
     known: u64,
     was_alone: bool,
     /// When it last gave a place out by itself.
     alone_at: Option<Instant>,
+}
+
+/// Where the next place is, by the clock of this process.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    at: Instant,
+    /// When the server was asked: of two answers the later one counts, in whichever order they come.
+    sent: u64,
+    next: u64,
 }
 
 impl Share {
@@ -92,7 +102,7 @@ impl Share {
             self.was_alone = false;
             self.own = None;
         }
-        self.told = Some((Instant::now(), now.saturating_add_signed(answer.first)));
+        self.tell(sent, now.saturating_add_signed(answer.first));
         if !answer.is_taken {
             return full(answer);
         }
@@ -101,10 +111,9 @@ impl Share {
             return self.places(now, &waits);
         }
         let after = answer.first + (self.law.interval * u64::from(asked.want)).cast_signed();
-        self.told = Some((Instant::now(), now.saturating_add_signed(after)));
+        self.tell(sent, now.saturating_add_signed(after));
         self.known = sent + after.max(0).unsigned_abs().saturating_sub(JITTER);
-        let since = self.alone_at.max(returned);
-        let is_settling = since.is_some_and(|then| then.elapsed() < SETTLING);
+        let is_settling = self.is_settling(returned);
         // Others that are still alone give out their shares and no burst: so does this one.
         let (interval, burst) = match is_settling {
             true => (self.law.interval.saturating_mul(u64::from(replicas.max(1))), 0),
@@ -134,6 +143,17 @@ impl Share {
             self.known = self.known.max(end.saturating_sub(JITTER));
         }
         self.places(now, &held)
+    }
+
+    /// Whether the belt holds this replica to its own share, since others may still be alone.
+    pub(crate) fn is_settling(&self, returned: Option<Instant>) -> bool {
+        self.alone_at.max(returned).is_some_and(|then| then.elapsed() < SETTLING)
+    }
+
+    fn tell(&mut self, sent: u64, next: u64) {
+        if self.told.is_none_or(|told| told.sent <= sent) {
+            self.told = Some(Told { at: Instant::now(), sent, next });
+        }
     }
 
     /// The own share among so many replicas.
@@ -172,9 +192,11 @@ impl Share {
         Outlook { at: Instant::now(), law: self.law, first: answer.first, pause: asked.pause }
     }
 
-    /// What the server said last, if that was a moment ago.
-    pub(crate) fn look_known(&self, ask: Ask) -> Option<Outlook> {
-        let (_, next) = self.told.filter(|(at, _)| at.elapsed() < KNOWN_FOR && !self.was_alone)?;
+    /// What the server said last, if that was less than so long ago.
+    pub(crate) fn look_known(&self, ask: Ask, known_for: Duration) -> Option<Outlook> {
+        let known_for = known_for.min(KNOWN_FOR_MAX);
+        let told = self.told.filter(|told| told.at.elapsed() < known_for && !self.was_alone)?;
+        let next = told.next;
         let (asked, now) = (self.asked(ask), self.now());
         // A burst never reaches further back than from the end of a pause.
         let saved_up = asked.pause.cast_signed() - self.law.burst.cast_signed();
@@ -232,31 +254,6 @@ impl Share {
     }
 }
 
-/// The wait that is told for a list that never fits: the longest that is ever told.
-const NEVER: Duration = Duration::from_secs(3600);
-
-/// When the next places of a pace are, as far as was known when somebody looked.
-#[derive(Clone, Copy, Debug)]
-pub struct Outlook {
-    at: Instant,
-    law: Law,
-    first: i64,
-    pause: u64,
-}
-
-impl Outlook {
-    /// Whether so many requests would have places before a deadline.
-    ///
-    /// # Errors
-    ///
-    /// They would not: after how long they would, if there were no others.
-    pub fn admits(&self, requests: u64, deadline: Instant) -> Result<(), Duration> {
-        let horizon = law::micros(deadline.saturating_duration_since(self.at));
-        let told = |wait: Option<u64>| wait.map_or(NEVER, Duration::from_micros).min(NEVER);
-        self.law.fits(self.first, self.pause, requests, horizon).map_err(told)
-    }
-}
-
 fn full(answer: Answer) -> Taken {
     Taken::Full(Duration::from_micros(answer.first.max(0).unsigned_abs()))
 }
@@ -264,6 +261,7 @@ fn full(answer: Answer) -> Taken {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outlook::NEVER;
 
     fn waits(taken: Taken) -> Vec<u64> {
         let Taken::Places(places) = taken else { panic!("{taken:?}") };
@@ -343,10 +341,12 @@ mod tests {
         assert_eq!(outlook.admits(8, deadline), Err(NEVER), "a place every four seconds");
     }
 
+    const SECOND: Duration = Duration::from_secs(1);
+
     #[tokio::test(start_paused = true)]
     async fn a_look_takes_what_the_server_said_a_moment_ago_and_nothing_older() {
         let mut share = share(1_000, 15_000);
-        assert!(share.look_known(ask(1, 0)).is_none(), "nobody has asked yet");
+        assert!(share.look_known(ask(1, 0), SECOND).is_none(), "nobody has asked yet");
         let mut number = None;
         for (want, waits) in [(1, 900), (20, 300), (3, 700)] {
             let (sent, asked) = (share.now(), share.asked(ask(want, 60)));
@@ -357,19 +357,24 @@ mod tests {
             for pause in [0, 10] {
                 let not_before = Some(Instant::now() + Duration::from_secs(pause));
                 let look = Ask { not_before, only_look: true, ..ask(1, 0) };
-                let known = share.look_known(look).unwrap();
+                let known = share.look_known(look, SECOND).unwrap();
                 let (now, asked) = (share.now(), share.asked(look));
                 let (answer, _) = share.law.take(number, now, law::Ask { known: 0, ..asked });
                 assert_eq!((known.first, known.pause), (answer.first, asked.pause), "{want}");
             }
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
-        assert!(share.look_known(ask(1, 0)).is_none(), "others may have taken any number");
+        assert!(share.look_known(ask(1, 0), SECOND).is_none(), "others may have taken any number");
         let full = Answer { is_taken: false, first: 9_000_000, ahead: 9_000_000, was_reset: false };
         share.shared(share.now(), share.asked(ask(1, 1)), full, None, 4);
-        assert_eq!(share.look_known(ask(1, 0)).unwrap().first, 9_000_000);
+        assert_eq!(share.look_known(ask(1, 0), SECOND).unwrap().first, 9_000_000);
+        assert!(share.look_known(ask(1, 0), Duration::ZERO).is_none());
+        // An answer to an earlier call comes after one to a later call.
+        let earlier = Answer { is_taken: false, first: 0, ahead: 0, was_reset: false };
+        share.shared(share.now() - 10, share.asked(ask(1, 1)), earlier, None, 4);
+        assert_eq!(share.look_known(ask(1, 0), SECOND).unwrap().first, 9_000_000);
         share.alone(4, ask(1, 60));
-        assert!(share.look_known(ask(1, 0)).is_none(), "the server may be gone");
+        assert!(share.look_known(ask(1, 0), SECOND).is_none(), "the server may be gone");
     }
 
     #[tokio::test(start_paused = true)]

@@ -17,12 +17,12 @@ use crate::link::{Call, Link};
 use crate::members::Members;
 use crate::names::{Names, hex};
 use crate::news::Scopes;
+use crate::outlook::Outlook;
 use crate::places::Pace;
 use crate::roll::{Outbox, Roll};
 use crate::scripts;
 use crate::seal::{Belief, Opened, Seal, Unbelieved};
 use crate::shapes::{Ask, BadSetup, Question, Setup, Wish};
-use crate::share::Outlook;
 use crate::shared::Shared;
 use crate::{shapes, turns};
 
@@ -94,9 +94,9 @@ impl Drop for Valkey {
 
 impl Shared {
     /// When the next places are, without taking one.
-    pub(crate) async fn outlook(&self, pace: &Pace, ask: Ask) -> Outlook {
-        // The list that looks has had places a moment ago.
-        let known = if self.control.is_usable() { pace.share().look_known(ask) } else { None };
+    pub(crate) async fn outlook(&self, pace: &Pace, ask: Ask, known_for: Duration) -> Outlook {
+        // A list that looks has mostly had its first place a moment ago.
+        let known = pace.share().look_known(ask, known_for).filter(|_| self.control.is_usable());
         if let Some(outlook) = known {
             return outlook;
         }

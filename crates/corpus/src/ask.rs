@@ -14,12 +14,16 @@ pub enum KeyPlace {
     Bearer,
     /// `?key=<key>`.
     Query,
+    /// In place of `{key}` in the path.
+    Path,
     /// Nowhere.
     Missing,
     /// A key that does not exist, as Bearer.
     WrongBearer,
     /// A key that does not exist, in the query.
     WrongQuery,
+    /// A key that does not exist, in the path.
+    WrongPath,
 }
 
 impl KeyPlace {
@@ -27,8 +31,14 @@ impl KeyPlace {
     pub fn wrong(self) -> KeyPlace {
         match self {
             KeyPlace::Bearer => KeyPlace::WrongBearer,
+            KeyPlace::Path => KeyPlace::WrongPath,
             _ => KeyPlace::WrongQuery,
         }
+    }
+
+    /// Whether a request shows a key that exists.
+    pub fn is_right(self) -> bool {
+        matches!(self, KeyPlace::Bearer | KeyPlace::Query | KeyPlace::Path)
     }
 }
 
@@ -74,12 +84,20 @@ pub struct Ask {
 }
 
 impl Ask {
-    /// Path and query, escaped, with `key` in the query where the request carries it there.
+    /// Path and query, escaped, with `key` in the path or the query where the request carries it there.
     pub fn target(&self, key: &str) -> String {
-        let key = match self.key {
-            KeyPlace::Query => Some(key),
-            KeyPlace::WrongQuery => Some(WRONG_KEY),
-            KeyPlace::Bearer | KeyPlace::Missing | KeyPlace::WrongBearer => None,
+        let (in_path, key) = match self.key {
+            KeyPlace::Query => (None, Some(key)),
+            KeyPlace::WrongQuery => (None, Some(WRONG_KEY)),
+            KeyPlace::Path => (Some(key), None),
+            KeyPlace::WrongPath => (Some(WRONG_KEY), None),
+            KeyPlace::Bearer | KeyPlace::Missing | KeyPlace::WrongBearer => (None, None),
+        };
+        // In a path a plus is no space.
+        let in_path = in_path.map(|key| form(key).replace('+', "%20"));
+        let path = match in_path {
+            None => self.path.clone(),
+            Some(key) => self.path.replace(KEY_IN_PATH, &key),
         };
         let pairs = self.query.iter().filter(|_| !self.written.is_body());
         let pairs = pairs.map(|(name, value)| (name.as_str(), value.as_str()));
@@ -92,8 +110,8 @@ impl Ask {
             .map(|(name, value)| format!("{}={}", escaped(name), escaped(value)))
             .collect();
         match query.is_empty() {
-            true => self.path.clone(),
-            false => format!("{}?{}", self.path, query.join("&")),
+            true => path,
+            false => format!("{path}?{}", query.join("&")),
         }
     }
 
@@ -123,7 +141,11 @@ impl Ask {
         match self.key {
             KeyPlace::Bearer => Some(format!("Bearer {key}")),
             KeyPlace::WrongBearer => Some(format!("Bearer {WRONG_KEY}")),
-            KeyPlace::Query | KeyPlace::Missing | KeyPlace::WrongQuery => None,
+            KeyPlace::Query
+            | KeyPlace::Missing
+            | KeyPlace::WrongQuery
+            | KeyPlace::Path
+            | KeyPlace::WrongPath => None,
         }
     }
 
@@ -149,6 +171,9 @@ impl Ask {
         }
     }
 }
+
+/// The place of the key in a path.
+const KEY_IN_PATH: &str = "{key}";
 
 /// A text as forms and queries escape it.
 fn form(text: &str) -> String {
@@ -210,6 +235,23 @@ mod tests {
             ["filter[name]", "jane.doe", "filter[Jane]"].map(|n| (n.to_owned(), n.to_owned()));
         let ask = Ask { query: query.to_vec(), key: KeyPlace::Bearer, ..ask };
         assert_eq!(ask.shape(), "GET /api/v3/cdr/users?filter[name]=..&..=..&..=..");
+    }
+
+    #[test]
+    fn a_key_in_the_path_is_in_the_target_and_in_no_shape() {
+        let ask = |key| Ask {
+            path: "/api/v1/{key}/agents_status".to_owned(),
+            query: Vec::new(),
+            key,
+            written: Written::Plain,
+        };
+        let right = ask(KeyPlace::Path);
+        assert_eq!(right.target("a b/c"), "/api/v1/a%20b%2Fc/agents_status");
+        assert_eq!(right.authorization("k"), None);
+        assert_eq!(right.shape(), "GET /api/v1/{key}/agents_status");
+        let wrong = ask(KeyPlace::Path.wrong());
+        assert_eq!(wrong.target("k"), format!("/api/v1/{WRONG_KEY}/agents_status"));
+        assert!(right.key.is_right() && !wrong.key.is_right());
     }
 
     #[test]

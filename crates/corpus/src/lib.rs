@@ -5,6 +5,7 @@
 //! pages. It must never import the crate `domain`, and never write a credential to disk.
 
 pub mod ask;
+pub mod beside;
 pub mod endpoint;
 mod hex;
 pub mod node;

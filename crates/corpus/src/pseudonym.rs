@@ -221,6 +221,8 @@ impl Pseudonyms {
     }
 
     fn keeps(&self, field: &str) -> bool {
+        // Two names of one field.
+        let field = if field == "ext" { "extension" } else { field };
         self.kept_fields.contains(field)
     }
 }

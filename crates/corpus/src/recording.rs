@@ -70,7 +70,7 @@ pub enum CorpusError {
     #[error("the pages of one list in the corpus have more than {bytes_max} bytes")]
     ListTooLong { bytes_max: usize },
     /// The path belongs to no legacy endpoint, and may contain a key.
-    #[error("only answers of the legacy endpoints of users, teams and deleted agents are recorded")]
+    #[error("only answers of known legacy lists are recorded")]
     NoEndpoint,
     #[error("the recording is finished")]
     Finished,

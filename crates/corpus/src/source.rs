@@ -17,6 +17,8 @@ use transport::client::{Client, ClientError};
 use transport::{body, retry_after};
 
 use crate::ask::{Ask, KeyPlace, Reply};
+use crate::beside::Beside;
+use crate::endpoint::Endpoint;
 
 pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -119,7 +121,7 @@ pub struct Live {
 
 impl Live {
     /// A server at a base URL. Requests that carry their key in the query carry `user_key`, if there is
-    /// one.
+    /// one and the endpoint takes it.
     pub fn new(
         client: Client,
         base_url: &str,
@@ -176,8 +178,12 @@ impl Live {
 
     /// One answer, and how long it asks to wait.
     async fn once(&self, ask: &Ask) -> Result<(Reply, Option<Duration>), Silence> {
+        let takes_user_key = || {
+            let endpoint = Endpoint::at(&ask.path).is_none_or(|one| !one.center_key);
+            endpoint && Beside::at(&ask.path).is_none_or(|one| !one.center_key)
+        };
         let key = match ask.key {
-            KeyPlace::Query | KeyPlace::WrongQuery => &self.user_key,
+            KeyPlace::Query | KeyPlace::WrongQuery if takes_user_key() => &self.user_key,
             _ => &self.key,
         };
         let uri = format!("{}{}", self.base_url, ask.target(key));

@@ -12,7 +12,7 @@ const TEXT_BYTES_MAX: usize = 256;
 const DIGITS_MAX: usize = 20;
 
 /// The word of the legacy API for the end of a call. A request that says it must not place another one.
-const STOP: &str = "stopcall";
+pub(crate) const STOP: &str = "stopcall";
 
 /// A call that a client wants.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! The loss ledger: for every legacy field of every endpoint and dialect, how faithful it is.
 //!
 //! Documentation, metrics, explanations and the validator read it from here. The fields are the
-//! endpoints', what is said of them is the dialects'; a field that a dialect forgets does not compile.
+//! endpoints', what is said of them is the dialects'; a field that a dialect forgets does not compile. A part of a
+//! request that no endpoint answers has a row, too.
 
 use crate::legacy::{ENDPOINTS, Endpoint};
 use crate::loss::{Coded, FieldLoss, Loss};
@@ -22,9 +23,10 @@ pub fn of(
     endpoint: &'static Endpoint,
     dialect: &'static dyn Dialect,
 ) -> impl Iterator<Item = Loss> {
-    endpoint.heads().map(|field| {
-        let FieldLoss { status, code, reason } = dialect.loss(field.id);
-        let (endpoint, field, dialect) = (endpoint.name(), field.name(), dialect.name());
+    let fields = endpoint.heads().map(|field| (field.id, field.name()));
+    fields.chain(endpoint.refused()).map(|(id, field)| {
+        let FieldLoss { status, code, reason } = dialect.loss(id);
+        let (endpoint, dialect) = (endpoint.name(), dialect.name());
         Loss { endpoint, field, dialect, status, code, reason }
     })
 }

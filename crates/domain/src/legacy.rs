@@ -17,12 +17,13 @@ use std::time::Duration;
 use crate::asked::params::{NearMiss, Params};
 use crate::asked::plan::{GroupName, Plan, UserFilter};
 use crate::asked::slice::Slice;
+use crate::call::STOP;
 use crate::quirks::{InvalidKey, Quirks};
 use crate::text::span::Span;
 pub use envelope::Counts;
 use envelope::Wrap;
 pub use field::{CallRecord, EntryRecord, UserRecord};
-use field::{Field, Filter, Head, OfEntry, OfUser};
+use field::{Field, FieldId, Filter, Head, OfEntry, OfUser};
 pub use path::key_place;
 use schema::Schema;
 use template::OfTemplate;
@@ -106,8 +107,10 @@ struct Manners {
 const USUAL: Manners = Manners { invalid_key: (401, "Invalid User API Key"), fresh_for: None };
 
 /// Of endpoints that take the key of the contact center.
-const OF_CONTACT_CENTER: Manners =
-    Manners { invalid_key: (403, "Invalid api_key"), fresh_for: None };
+const OF_CONTACT_CENTER: Manners = Manners { invalid_key: WRONG_KEY_IN_PATH, fresh_for: None };
+
+/// Status and text for a wrong key that stands in a path, as the pages of all such paths have them.
+pub const WRONG_KEY_IN_PATH: (u16, &str) = (403, "Invalid api_key");
 
 /// One legacy endpoint.
 #[derive(Debug)]
@@ -213,7 +216,10 @@ impl Endpoint {
                 Filter::Text(text, mode) => filter.by_text(text, values, mode(modes)),
             }
         }
-        let slice = self.has_pages().then(|| Slice::take(&mut params));
+        let slice = match self.has_pages().then(|| Slice::take(&mut params)) {
+            Some(None) => return Planned::Unclear,
+            slice => slice.flatten(),
+        };
         // No stored text has bytes that are none.
         is_possible &= !params.has_unreadable();
         let ignored = params.finish();
@@ -226,6 +232,11 @@ impl Endpoint {
     /// Whether it places a call, and lists nothing.
     pub fn places_calls(&self) -> bool {
         matches!(self.lists, Lists::Call(_))
+    }
+
+    /// The documented part of its requests that it refuses.
+    pub(crate) fn refused(&self) -> Option<(FieldId, &'static str)> {
+        self.places_calls().then_some((FieldId::StopCall, STOP))
     }
 
     /// The methods that it answers.
@@ -302,6 +313,8 @@ pub enum Planned {
         /// Names of parameters that were empty or are not known, sorted.
         ignored: Vec<String>,
     },
+    /// It says in two ways which part of the list it wants.
+    Unclear,
 }
 
 /// The endpoint that answers a path, also where it is written with more slashes than needed, with `.json`

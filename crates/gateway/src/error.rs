@@ -30,6 +30,9 @@ pub(crate) enum Error {
     /// The key is no caller's.
     #[error("unknown key")]
     UnknownCredential,
+    /// The same where it stands in a path that has no endpoint here.
+    #[error("unknown key in the path")]
+    UnknownKeyInPath,
     /// More than one key, or one in an ambiguous place.
     #[error("more than one key")]
     AmbiguousCredential,
@@ -269,7 +272,7 @@ impl Error {
     fn kind(&self) -> Slug {
         match self {
             Error::NoCredential => Slug::NoCredential,
-            Error::UnknownCredential => Slug::UnknownCredential,
+            Error::UnknownCredential | Error::UnknownKeyInPath => Slug::UnknownCredential,
             Error::AmbiguousCredential => Slug::AmbiguousCredential,
             Error::NotFound => Slug::NotFound,
             Error::MethodNotAllowed | Error::MethodNotListed { .. } => Slug::MethodNotAllowed,

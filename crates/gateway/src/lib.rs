@@ -77,7 +77,8 @@ impl Running {
 /// Binds both ports and serves until `shutdown` is cancelled.
 ///
 /// # Errors
-/// Where a port cannot be bound or the roster's file cannot be opened; the message names the setting.
+/// Where a port cannot be bound or the roster cannot be opened; the message names the setting. A roster's database
+/// that cannot be reached is no error.
 /// [`io::ErrorKind::InvalidInput`] is a bad configuration, in one line as [`settings::ConfigError`]'s.
 pub async fn start(config: Config, shutdown: CancellationToken) -> io::Result<Running> {
     start_with(config, Surroundings::default(), shutdown).await
@@ -97,6 +98,7 @@ pub async fn start_with(
     let (listen, admin_listen) = (config.server.listen, config.admin.listen);
     // Before any port is bound: what is wrong with the roster's file is a bad configuration.
     let state = State::new(config, surroundings)?;
+    prepare_roster(&state).await?;
     let listener = bind("server.listen", listen).await?;
     let admin_listener = bind("admin.listen", admin_listen).await?;
     let (address, admin) = (listener.local_addr()?, admin_listener.local_addr()?);
@@ -135,6 +137,19 @@ pub async fn start_with(
         tokio::spawn(serve(admin_listener, None, admin_limits, admin_service, stop_admin, grace));
     tracing::info!(%address, %admin, callers, "listening");
     Ok(Running { address, admin, reloader: Reloader(in_force), legacy_server, admin_server })
+}
+
+/// A database that is away keeps no gateway from starting: lists of live users do not need it.
+async fn prepare_roster(state: &State) -> io::Result<()> {
+    let (Some(roster), Some(place)) = (&state.roster, &state.config.roster) else { return Ok(()) };
+    match roster.prepare().await {
+        Ok(()) => Ok(()),
+        Err(error) if error.is_lasting() => Err(place.failed(error)),
+        Err(error) => {
+            tracing::warn!(%error, "lists of deleted users fail until the roster can be used");
+            Ok(())
+        }
+    }
 }
 
 /// A probe must be answered at once, however many connections to the admin port are held open.

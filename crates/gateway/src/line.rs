@@ -19,6 +19,7 @@ pub(crate) mod values;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use limits::Share;
 use tokio::time::Instant;
@@ -33,10 +34,15 @@ use crate::layer::{Below, Stage};
 use common::Common;
 use credential::Credential;
 use key::{Key, KeyState};
-#[cfg(test)]
 use pace::Pace;
 use pause::Pause;
 use upstream::Upstream;
+
+/// What is known of listings that are joined to user rows.
+pub(crate) trait Joins: Send + Sync {
+    /// The age of each set of them that is kept, and the pages that it cost.
+    fn known(&self) -> Vec<(Duration, u64)>;
+}
 
 /// See the module.
 pub(crate) struct Line {
@@ -46,8 +52,9 @@ pub(crate) struct Line {
     pub(crate) key: Arc<Key>,
     pub(crate) pause: Arc<Pause>,
     /// At which pace its requests are sent, where there is one.
-    #[cfg(test)]
     pub(crate) pace: Option<Arc<Pace>>,
+    /// What is joined to its user rows, where something is.
+    pub(crate) joined: Arc<dyn Joins>,
     /// What it shares with other replicas, where there are some.
     pub(crate) common: Option<Common>,
     pub(crate) answers: Arc<Answers>,

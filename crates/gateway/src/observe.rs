@@ -2,10 +2,13 @@
 //! request is answered with.
 
 pub(crate) mod account;
+pub(crate) mod epochs;
 pub(crate) mod explain;
 pub(crate) mod groups;
 pub mod metrics;
 pub(crate) mod origin;
+pub(crate) mod past;
 pub mod process;
+pub(crate) mod recent;
 pub mod spans;
 pub(crate) mod tally;

@@ -368,7 +368,7 @@ impl Who {
         let KeyInPath { key, caller } = found;
         match beside {
             Credential::None => {
-                let (key, refusal) = (Some(key), Error::UnknownCredential);
+                let (key, refusal) = (Some(key), Error::UnknownKeyInPath);
                 Who { caller, key, has_key_in_path: true, refusal }
             }
             Credential::One(_) | Credential::Ambiguous => {

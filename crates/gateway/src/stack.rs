@@ -69,6 +69,7 @@ pub(crate) fn edge(state: &State) -> Stage<Request<Body>, Response<Body>> {
             exporter: state.surroundings.exporter.clone(),
             lifecycle: state.lifecycle.clone(),
             refused: Lines::new(config.log.refused_per_minute_max),
+            past: config.admin.console.then(|| Arc::clone(&state.past)),
         }),
     };
     let passes = config.passthrough.is_some();
@@ -222,8 +223,7 @@ impl Front {
         });
         let body = legacy_body::Coming::of(request, self.reads_bodies);
         let answer = async {
-            let shadow = self.shadow.as_ref().filter(|_| endpoint.is_compared());
-            let Some(shadow) = shadow else {
+            let Some(shadow) = self.shadow.as_ref() else {
                 return Ok(self.translated(asked, &caller, body).await?.response);
             };
             // The other side answers, if it is its turn and it can; answers may be compared.
@@ -247,7 +247,7 @@ impl Front {
             asked.params.put_over(params);
         }
         // Legacy parameters to a plan; nothing is asked for a plan that no row can fit.
-        let Some(plan) = plan::plan(&mut asked, &self.callers) else {
+        let Some(plan) = plan::plan(&mut asked, &self.callers)? else {
             return Ok(answer::of_nobody(asked.endpoint, &asked.quirks));
         };
         let Asked {
@@ -369,7 +369,7 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
             caller: Arc::clone(&name),
             visibility: visibility(),
             upstream: upstream(),
-            joined,
+            joined: Arc::clone(&joined),
             values: values.clone(),
             request_deadline: deadline,
             metrics: metrics(),
@@ -454,14 +454,15 @@ pub(crate) fn line(parts: Parts<'_>) -> Line {
         pause: Arc::clone(&pause),
         pace: calls_pace,
         client: placing,
+        exporter: exporter.clone(),
     });
     Line {
         upstream,
         credential,
         key,
         pause,
-        #[cfg(test)]
         pace,
+        joined,
         common,
         answers,
         pages,

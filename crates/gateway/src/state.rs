@@ -14,6 +14,7 @@ use transport::client::{Lookup, Reach, SystemLookup};
 use crate::caller::Callers;
 use crate::line::pace::Known;
 use crate::observe::metrics::Metrics;
+use crate::observe::past::Past;
 use crate::observe::spans::Spans;
 
 /// The version that runs.
@@ -68,4 +69,6 @@ pub(crate) struct State {
     pub(crate) shadow: Option<Arc<Shadow>>,
     /// What was found of it since the process started.
     pub(crate) shadow_results: Arc<Results>,
+    /// What the process remembers of itself.
+    pub(crate) past: Arc<Past>,
 }

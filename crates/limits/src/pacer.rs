@@ -49,6 +49,12 @@ impl Pacer {
         Err(last.duration_since(deadline) + self.interval)
     }
 
+    /// How long a request that comes now would wait for its place.
+    pub fn wait_now(&self) -> Duration {
+        let now = Instant::now();
+        self.place(*self.next(), now).saturating_duration_since(now)
+    }
+
     /// Takes a place that is free at once, if there is one.
     pub fn take(&self) -> bool {
         let now = Instant::now();

@@ -189,7 +189,7 @@ impl<'a> Calibration<'a> {
     }
 
     fn keyed_by(&self, endpoint: &Endpoint) -> KeyedBy {
-        if endpoint.lists_users() { self.by } else { KeyedBy::Id }
+        if endpoint.lists_users() { self.by } else { KeyedBy::own(endpoint) }
     }
 
     /// Both sides' lists of each endpoint.

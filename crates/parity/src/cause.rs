@@ -2,6 +2,7 @@
 //! makes the values equal, the ledger declares the loss *and* candidate shows what the ledger says, or the
 //! new API itself holds the other value. A difference without evidence is a bug.
 
+mod entries;
 mod filtered;
 pub(crate) mod forms;
 mod pairs;
@@ -243,6 +244,9 @@ impl Evidence<'_> {
 
     fn listed(&self, difference: &Difference, key: &str) -> Judgement {
         match (difference.kind, self.endpoint.name) {
+            (Kind::Missing | Kind::Extra, _) if self.endpoint.has_pages() => {
+                self.template(difference.kind, key)
+            }
             (Kind::Missing, "v2_cdr_teams") => {
                 let name = difference.control.as_ref().and_then(|team| team.get("name"));
                 self.team_missing(key, name.and_then(Node::text).unwrap_or_default())
@@ -289,6 +293,25 @@ impl Evidence<'_> {
             Teams::Refused => Judgement::loss(
                 "no user names this team, and the new API has no list of teams for this key",
             ),
+        }
+    }
+
+    /// A template that only one side lists.
+    fn template(&self, kind: Kind, key: &str) -> Judgement {
+        let is_there = self.witness.map(|rows| rows.contains_key(key));
+        match (kind, is_there) {
+            (Kind::Missing, Some(false)) => {
+                Judgement::new(Cause::UpstreamData, "the new API does not list this template")
+            }
+            (Kind::Missing, Some(true)) => Judgement::bug("the new API lists this template"),
+            (Kind::Missing, None) => Judgement::bug("candidate does not list what control lists"),
+            (_, Some(true)) => Judgement::bug(
+                "control does not list this template: may its key see less than `sees` of the caller says?",
+            ),
+            (_, Some(false)) => {
+                Judgement::bug("neither control nor the new API lists this template")
+            }
+            (_, None) => Judgement::bug("candidate lists what control does not list"),
         }
     }
 

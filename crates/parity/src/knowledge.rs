@@ -44,6 +44,12 @@ impl Knowledge {
         self.losses().find(is_it).map_or("", |loss| loss.status.as_str())
     }
 
+    /// Whether the new API has anything of what an endpoint lists, by the ledger.
+    pub(crate) fn offers(&self, endpoint: &str) -> bool {
+        let mut rows = self.losses().filter(|loss| loss.endpoint == endpoint).peekable();
+        rows.peek().is_none() || rows.any(|loss| loss.status != "unavailable")
+    }
+
     /// The rows of the ledger for the dialect.
     pub(crate) fn losses(&self) -> impl Iterator<Item = &Loss> {
         self.ledger.iter().filter(|loss| loss.dialect == self.dialect)
@@ -63,6 +69,9 @@ pub struct Settings {
     pub caller_id_groups: BTreeMap<String, String>,
     pub channel_types: BTreeMap<String, String>,
     pub separator_in_name: String,
+    pub statuses: BTreeMap<String, String>,
+    pub style: String,
+    pub unknown_status: String,
     pub filters: BTreeMap<String, String>,
     pub invalid_key: InvalidKey,
 }
@@ -104,6 +113,10 @@ pub(crate) const TWO: [Two; 5] = [
     Two { setting: "separator_in_name", values: ["keep", "replace"], fields: &["assigned_queues"] },
 ];
 
+/// The values of the setting `style`.
+pub(crate) const LOWER: &str = "lower";
+pub(crate) const TITLE: &str = "title";
+
 impl Default for Settings {
     fn default() -> Self {
         let none = BTreeMap::new;
@@ -117,6 +130,9 @@ impl Default for Settings {
             caller_id_groups: none(),
             channel_types: none(),
             separator_in_name: "keep".to_owned(),
+            statuses: none(),
+            style: LOWER.to_owned(),
+            unknown_status: "pass".to_owned(),
             filters: none(),
             invalid_key: InvalidKey::default(),
         }
@@ -142,7 +158,12 @@ impl Settings {
                 "timezone_names" => &mut self.timezone_names,
                 "caller_id_groups" => &mut self.caller_id_groups,
                 "channel_types" => &mut self.channel_types,
+                "statuses" => &mut self.statuses,
                 "filters" => &mut self.filters,
+                "style" => {
+                    value.as_str().unwrap_or_default().clone_into(&mut self.style);
+                    continue;
+                }
                 _ => {
                     if let (Some(text), true) =
                         (value.as_str(), TWO.iter().any(|two| two.setting == name))

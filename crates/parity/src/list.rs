@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use corpus::endpoint::Endpoint;
 use corpus::node::Node;
 use serde_json::value::RawValue;
 
@@ -86,6 +87,11 @@ pub enum KeyedBy {
 }
 
 impl KeyedBy {
+    /// The member that identifies a record of an endpoint, as its page shows it.
+    pub fn own(endpoint: &Endpoint) -> KeyedBy {
+        if endpoint.by_email { KeyedBy::Email } else { KeyedBy::Id }
+    }
+
     /// The member by which the users of two answers are aligned: the id, or the e-mail address where the
     /// two sides give the same people different ids.
     pub fn of(control: &[u8], candidate: &[u8]) -> KeyedBy {

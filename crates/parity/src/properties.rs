@@ -10,7 +10,7 @@ mod fields;
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
-use corpus::ask::{Ask, KeyPlace};
+use corpus::ask::Ask;
 use corpus::endpoint::Endpoint;
 use corpus::node::Node;
 use corpus::source::{Silence, Source};
@@ -51,6 +51,9 @@ pub(crate) struct Alone<'a> {
     plan: &'a Plan,
     asked: u64,
     wholes: BTreeMap<&'static str, Whole>,
+    /// Endpoints beside the lists of users, teams and deleted users that candidate cannot answer, such as for want of
+    /// a scope.
+    refused: Vec<&'static str>,
     /// Whether an answer shows that candidate is a gateway, and whether one shows that it is none.
     looks: (bool, bool),
 }
@@ -68,7 +71,9 @@ pub async fn properties(
 ) -> Result<Report, Silence> {
     let started = tokio::time::Instant::now();
     let (wholes, looks) = (BTreeMap::new(), (false, false));
-    let mut alone = Alone { candidate, knowledge, plan, asked: 0, wholes, looks };
+    let plan = &plan.clone().of_offered(knowledge);
+    let mut alone =
+        Alone { candidate, knowledge, plan, asked: 0, wholes, looks, refused: Vec::new() };
     let mut reports = Vec::new();
     let work = alone.all(&mut reports, progress);
     let done = cancel.run_until_cancelled(work).await;
@@ -122,9 +127,10 @@ impl Alone<'_> {
         reports: &mut Vec<PropertyReport>,
         progress: &dyn Progress,
     ) -> Result<(), Silence> {
-        let checks = checks::all(self.plan);
-        progress.planned(checks.len(), 0);
         self.read_wholes().await?;
+        let mut checks = checks::all(self.plan);
+        checks.retain(|check| !self.refused.contains(&check.endpoint.name));
+        progress.planned(checks.len(), 0);
         for check in checks {
             let mut tries = self.check(&check).await?;
             if !tries.failures.is_empty() {
@@ -152,6 +158,7 @@ impl Alone<'_> {
     fn left_out(&self) -> LeftOut {
         let mut left_out = left_out::planned(self.plan);
         left_out.fields.clear();
+        left_out.endpoints.extend(self.refused.iter().map(|name| (*name).to_owned()));
         for endpoint in self.plan.endpoints.iter().filter(|endpoint| endpoint.lists_users()) {
             let Some(whole) = self.whole(endpoint) else { continue };
             let asked = questions(endpoint, &whole.index, self.plan.extent, self.plan.seed);
@@ -167,9 +174,13 @@ impl Alone<'_> {
     async fn read_wholes(&mut self) -> Result<(), Silence> {
         for endpoint in &self.plan.endpoints {
             let ask = Scenario::all(endpoint).ask;
-            let (_, body) = self.ask(&ask).await?;
+            let (status, body) = self.ask(&ask).await?;
+            let is_refused = status >= 400 && endpoint.is_extra;
+            if is_refused && !self.refused.contains(&endpoint.name) {
+                self.refused.push(endpoint.name);
+            }
             let mut whole = Whole { body, records: HashMap::new(), index: Index::default() };
-            for (key, record) in records(&whole.body) {
+            for (key, record) in records(endpoint, &whole.body) {
                 whole.index.note(endpoint, &key, &record);
                 whole.records.insert(key, record);
             }
@@ -181,8 +192,7 @@ impl Alone<'_> {
     async fn ask(&mut self, ask: &Ask) -> Result<(u16, Bytes), Silence> {
         self.asked += 1;
         let reply = self.candidate.ask(ask).await?;
-        let is_wrong =
-            matches!(ask.key, KeyPlace::Missing | KeyPlace::WrongBearer | KeyPlace::WrongQuery);
+        let is_wrong = !ask.key.is_right();
         self.looks.0 |= is_of_tieline(&reply);
         self.looks.1 |= is_wrong && reply.status >= 400 && !is_of_tieline(&reply);
         Ok((reply.status, reply.body))
@@ -194,13 +204,18 @@ impl Alone<'_> {
         endpoint: &'static Endpoint,
         filters: &[(String, String)],
     ) -> Result<Option<Vec<(String, Node)>>, Silence> {
-        self.listed(&Ask { query: filters.to_vec(), ..Scenario::all(endpoint).ask }).await
+        self.listed(endpoint, &Ask { query: filters.to_vec(), ..Scenario::all(endpoint).ask }).await
     }
 
     /// The same of any question.
-    async fn listed(&mut self, ask: &Ask) -> Result<Option<Vec<(String, Node)>>, Silence> {
+    async fn listed(
+        &mut self,
+        endpoint: &Endpoint,
+        ask: &Ask,
+    ) -> Result<Option<Vec<(String, Node)>>, Silence> {
         let (status, body) = self.ask(ask).await?;
-        Ok((status == 200 && List::read(&body, KeyedBy::Id).is_ok()).then(|| records(&body)))
+        let is_list = status == 200 && List::read(&body, KeyedBy::Id).is_ok();
+        Ok(is_list.then(|| records(endpoint, &body)))
     }
 
     fn whole(&self, endpoint: &Endpoint) -> Option<&Whole> {
@@ -208,7 +223,7 @@ impl Alone<'_> {
     }
 }
 
-fn records(body: &[u8]) -> Vec<(String, Node)> {
-    let Ok(list) = List::read(body, KeyedBy::Id) else { return Vec::new() };
+fn records(endpoint: &Endpoint, body: &[u8]) -> Vec<(String, Node)> {
+    let Ok(list) = List::read(body, KeyedBy::own(endpoint)) else { return Vec::new() };
     list.keys.iter().cloned().zip(list.records.iter().map(|record| record.node())).collect()
 }

@@ -91,6 +91,12 @@ impl Default for Plan {
 }
 
 impl Plan {
+    /// The same without the endpoints of which the new API has nothing. The report says that they are left out.
+    pub(crate) fn of_offered(mut self, knowledge: &Knowledge) -> Plan {
+        self.endpoints.retain(|endpoint| knowledge.offers(endpoint.name));
+        self
+    }
+
     /// Whether a question filters by a field that is left out.
     fn ignores_filter_of(&self, scenario: &Scenario) -> bool {
         self.ignored.iter().any(|(endpoint, field)| {
@@ -152,19 +158,30 @@ pub async fn validate(
     cancel: &CancellationToken,
 ) -> Result<Report, Unable> {
     let started = Instant::now();
+    let plan = &plan.clone().of_offered(sides.knowledge);
     let mut run = Run::new(sides, plan);
-    let mut left = Vec::new();
+    let (mut left, mut asked) = (Vec::new(), Vec::new());
     run.teams().await;
     for endpoint in &plan.endpoints {
         let scenario = Scenario::all(endpoint);
         let Some(finished) = cancel.run_until_cancelled(run.first(&scenario)).await else {
             return Ok(run.report(started, vec![scenario.id], cancel).await);
         };
-        let finished = finished?;
+        let finished = match finished {
+            Err(why) if endpoint.is_extra => match run.without(&scenario, why)? {
+                Some(finished) => finished,
+                None => continue,
+            },
+            finished => finished?,
+        };
         progress.asked(&finished.scenario);
+        let is_undecided = finished.scenario.undecided_because.is_some();
         run.gathered.finished.push(finished);
+        if !(endpoint.is_extra && is_undecided) {
+            asked.push(*endpoint);
+        }
     }
-    for endpoint in &plan.endpoints {
+    for endpoint in asked {
         let control = &mut run.known.endpoints.entry(endpoint.name).or_default().control;
         control.deleted.clone_from(&run.known.deleted);
         let mut all = match &plan.questions {
@@ -328,6 +345,23 @@ impl<'a> Run<'a> {
         Ok(self.finish(scenario, pair).await)
     }
 
+    /// An account, a key or the new API may be without an endpoint that is no list of users, teams or deleted users:
+    /// its questions are undecided then, and the others are asked. A recording that does not have it leaves it out.
+    fn without(&mut self, scenario: &Scenario, why: Unable) -> Result<Option<Finished>, Unable> {
+        match why {
+            Unable::Silent { why: Silence::NotRecorded, .. } => {
+                self.gathered.left_out.endpoints.push(scenario.endpoint.name.to_owned());
+                Ok(None)
+            }
+            Unable::Refused { .. } | Unable::NotThere { .. } | Unable::Unfit { .. } => {
+                let mut finished = Finished::of(scenario);
+                finished.scenario.undecided_because = Some(why.to_string());
+                Ok(Some(finished))
+            }
+            why => Err(why),
+        }
+    }
+
     async fn question(&mut self, scenario: &Scenario) -> Finished {
         match self.ask_for(scenario).await {
             Ok(pair) => self.finish(scenario, pair).await,
@@ -442,6 +476,6 @@ impl<'a> Run<'a> {
     }
 
     fn keyed_by(&self, endpoint: &Endpoint) -> KeyedBy {
-        if endpoint.lists_users() { self.by } else { KeyedBy::Id }
+        if endpoint.lists_users() { self.by } else { KeyedBy::own(endpoint) }
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! The same data gives the same questions with the same names, so that an interrupted run can be resumed.
 
+mod pages;
 mod rare;
 
 use std::collections::{BTreeMap, HashSet};
@@ -32,6 +33,8 @@ pub enum Group {
     Odd,
     /// An empty value, or an unknown parameter.
     Ignored,
+    /// One page of a list that has pages.
+    Page,
     /// A plain question in a form that only some clients use: another spelling of the path, filters in
     /// the body. Where control refuses the form, nothing is compared.
     Written,
@@ -53,6 +56,7 @@ impl Group {
             Group::Unknown => "unknown value",
             Group::Odd => "odd characters",
             Group::Ignored => "ignored parameter",
+            Group::Page => "page",
             Group::Written => "other form",
             Group::Unprinted => "form that no page prints",
             Group::BadKey => "bad key",
@@ -78,7 +82,9 @@ impl Scenario {
     fn new(endpoint: &'static Endpoint, group: Group, id: &str, filters: &[(&str, &str)]) -> Self {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let filters: Vec<_> = filters.iter().map(owned).collect();
-        let (path, query, key) = (endpoint.path.to_owned(), filters.clone(), endpoint.key);
+        let whole = endpoint.whole.iter().map(owned);
+        let query = whole.chain(filters.iter().cloned()).collect();
+        let (path, key) = (endpoint.path.to_owned(), endpoint.key);
         let ask = Ask { path, query, key, written: Written::Plain };
         let id = format!("{}/{id}", endpoint.name);
         Scenario { id, endpoint, group, ask, filters, whole: None }
@@ -148,9 +154,15 @@ pub fn questions(
         making.ignored(&format!("empty {filter}"), &[(filter, "")]);
     }
     making.ignored("other parameter", &[("no_such_parameter", "1")]);
-    making.ignored("paging", &[("page", "2"), ("per_page", "1")]);
+    if endpoint.has_pages() {
+        making.pages();
+    } else {
+        making.ignored("paging", &[("page", "2"), ("per_page", "1")]);
+    }
     making.written();
-    for (name, place) in [("missing", KeyPlace::Missing), ("wrong", endpoint.key.wrong())] {
+    // A path without its key is another path.
+    let missing = (endpoint.key != KeyPlace::Path).then_some(("missing", KeyPlace::Missing));
+    for (name, place) in missing.into_iter().chain([("wrong", endpoint.key.wrong())]) {
         making.add(Group::BadKey, &format!("key/{name}"), &[]).ask.key = place;
     }
     // Two rules may make the same request, which is asked once.
@@ -214,7 +226,10 @@ impl Making<'_> {
             self.add(Group::Written, &format!("written/{name}"), &filters).ask.path = path;
         }
         let beside = self.add(Group::Written, "written/key beside Basic", &filters);
-        (beside.ask.key, beside.ask.written) = (KeyPlace::Query, Written::BesideBasic);
+        beside.ask.written = Written::BesideBasic;
+        if endpoint.key != KeyPlace::Path {
+            beside.ask.key = KeyPlace::Query;
+        }
         let (Some(place), Some(value)) = (named, &value) else { return };
         let indexed = self.add(Group::Written, "written/name[0]", &filters);
         indexed.ask.query = vec![("name[0]".to_owned(), value.clone())];
@@ -355,11 +370,10 @@ pub fn recorded(corpus: &Corpus) -> Vec<Scenario> {
             .filter(|(name, value)| endpoint.filters.contains(&name.as_str()) && !value.is_empty());
         scenario.filters = known.collect();
         scenario.group = match (ask.key, scenario.filters.len(), ask.query.len()) {
-            (KeyPlace::Missing | KeyPlace::WrongBearer | KeyPlace::WrongQuery, _, _) => {
-                Group::BadKey
-            }
+            (key, _, _) if !key.is_right() => Group::BadKey,
             _ if is_unprinted(ask, endpoint) => Group::Unprinted,
             _ if is_written(ask, endpoint) => Group::Written,
+            _ if endpoint.has_pages() => Group::Page,
             (_, 0, 0) => Group::All,
             (_, 0, _) => Group::Ignored,
             (_, 1, _) => Group::Filter,

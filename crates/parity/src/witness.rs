@@ -1,4 +1,5 @@
-//! A second translation of the new API's users, written from the vendor's page of `GET /api/v4/users`. Where
+//! A second translation of the new API's users and canned messages, written from the vendor's pages of
+//! `GET /api/v4/users` and `GET /api/v4/messaging/canned_messages`. Where
 //! candidate shows the same value, it has translated faithfully, and the data differs. Where it shows
 //! another value, candidate is wrong.
 //!
@@ -10,7 +11,7 @@ use std::sync::LazyLock;
 use corpus::endpoint::Endpoint;
 use corpus::node::Node;
 
-use crate::knowledge::Settings;
+use crate::knowledge::{Settings, TITLE};
 use crate::list::KeyedBy;
 use crate::zone;
 
@@ -29,10 +30,33 @@ pub type Rows = HashMap<String, Node>;
 /// Rows by key, the total that the page states, and the number of rows on the page.
 pub type Page = (Vec<(String, Node)>, u64, usize);
 
-/// Reads a page of users, and keeps the rows that are `wanted`.
-pub fn page(body: &[u8], wanted: impl Fn(&str, &Node) -> bool, by: KeyedBy) -> Option<Page> {
+/// Where the new API lists something.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    pub path: &'static str,
+    /// The member of a page that holds its rows.
+    pub member: &'static str,
+}
+
+pub const USERS: Place = Place { path: "/api/v4/users", member: "users" };
+pub const MESSAGES: Place =
+    Place { path: "/api/v4/messaging/canned_messages", member: "canned_messages" };
+
+/// Whether a canned message is a template of text messages.
+pub fn is_template(message: &Node) -> bool {
+    let channels = message.get("channels").and_then(Node::list).unwrap_or_default();
+    channels.iter().any(|channel| channel.text() == Some("sms"))
+}
+
+/// Reads a page of a place, and keeps the rows that are `wanted`.
+pub fn page(
+    body: &[u8],
+    place: Place,
+    wanted: impl Fn(&str, &Node) -> bool,
+    by: KeyedBy,
+) -> Option<Page> {
     let page = Node::parse(body).ok()?;
-    let users = page.get("users")?.list()?;
+    let users = page.get(place.member)?.list()?;
     let Node::Number(total) = page.get("metadata")?.get("total")? else { return None };
     let member = if by == KeyedBy::Id { "id" } else { "email" };
     let rows = users.iter().filter_map(|row| Some((key(row.get(member)?)?, row)));
@@ -83,7 +107,12 @@ pub fn expected(field: &str, row: &Node, settings: &Settings) -> Option<Node> {
     let name_in = |name: &str| or_null(row.get(name).and_then(|object| object.get("name")));
     Some(match field {
         "id" => decimal(&get("id")),
-        "name" | "email" | "sip_account" | "extension" => get(field),
+        "name" | "email" | "sip_account" | "extension" | "body" => get(field),
+        "ext" => get("extension"),
+        "status" => status(&get(field), settings),
+        "assigned_teams" if row.get("body").is_some() => list(row.get("teams"), |team| {
+            object([("id", decimal(&or_null(team.get("id")))), ("name", or_null(team.get("name")))])
+        }),
         "sag" => name_in("security_access_group"),
         "caller_id" => caller_id(&get(field), settings),
         "timezone" => time_zone(&get(field), settings),
@@ -141,6 +170,25 @@ fn decimal(node: &Node) -> Node {
 fn caller_id(node: &Node, settings: &Settings) -> Node {
     let group = node.text().and_then(|number| settings.caller_id_groups.get(number));
     group.map_or_else(|| node.clone(), |group| Node::from(group.as_str()))
+}
+
+/// The shown word for whether an agent can take a call.
+pub fn status(node: &Node, settings: &Settings) -> Node {
+    let Some(word) = node.text() else { return node.clone() };
+    if let Some(own) = settings.statuses.get(word) {
+        return Node::from(own.as_str());
+    }
+    let lower = word.to_lowercase();
+    if !STATUSES.contains(&lower.as_str()) && settings.unknown_status == "null" {
+        return Node::Null;
+    }
+    Node::from(if settings.style == TITLE { title(&lower) } else { lower }.as_str())
+}
+
+/// A word with a capital in front.
+pub fn title(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
 }
 
 /// The shown name of a time zone. A name that is shown already stays.

@@ -213,7 +213,11 @@ pub struct Totals {
 
 /// The word for the records of an endpoint, for one and for several.
 pub fn records_of(endpoint: &str) -> (&'static str, &'static str) {
-    if endpoint.ends_with("_teams") { ("team", "teams") } else { ("user", "users") }
+    match endpoint.rsplit('_').next() {
+        Some("teams") => ("team", "teams"),
+        Some("templates") => ("template", "templates"),
+        _ => ("user", "users"),
+    }
 }
 
 /// Why two answers differ.

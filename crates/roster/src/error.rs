@@ -25,6 +25,44 @@ pub enum RosterError {
     /// The file system refused, for example because of a missing folder, permissions or space.
     #[error("the roster's file could not be used: {0}")]
     Disk(io::ErrorKind),
+    /// Something is remembered already where everything of another roster was to go.
+    #[error("the roster to fill is not empty; it was left as it is")]
+    NotEmpty,
+    /// The work ended before its result, because the program ends or the work panicked.
+    #[error("the roster's work was interrupted")]
+    Interrupted,
+    /// No host of the database answers, or none in time.
+    #[error("the roster's database cannot be reached")]
+    Unreachable,
+    /// A call took longer than it may.
+    #[error("the roster's database took too long")]
+    Slow,
+    /// The certificate is not trusted, or the server speaks no TLS.
+    #[error("the roster's database has no TLS that can be trusted")]
+    Tls,
+    /// The user, the password or the database's name is not accepted.
+    #[error("the roster's database refuses the user, the password or the database's name")]
+    Denied,
+    /// A right on a table or on the schema is missing.
+    #[error("the roster's database refuses a right that the roster needs")]
+    Right,
+    /// It is a standby, or was told to take no writes. What it says may be old, so nothing is read either.
+    #[error("the roster's database takes no writes now")]
+    ReadOnly,
+    /// No disk space, no memory or no connection is left.
+    #[error("the roster's database has no space or connection left")]
+    Full,
+    /// Names in it could not all be written.
+    #[error("the roster's database must have the encoding UTF8")]
+    Encoding,
+    /// The tables were there and are not any more. New ones would tell an empty list of deleted users as the whole.
+    #[error(
+        "the roster's tables are gone from the database; restore them, or restart the gateway to make new ones"
+    )]
+    NoTables,
+    /// Any other failure of PostgreSQL, with its SQLSTATE.
+    #[error("PostgreSQL failed (SQLSTATE {text})", text = text(.0))]
+    Postgres([u8; 5]),
     /// Any other failure of SQLite, with its extended result code.
     #[error("SQLite failed: {text} (result code {0})", text = ffi::code_to_str(*.0))]
     Sqlite(i32),
@@ -49,7 +87,17 @@ impl From<rusqlite::Error> for RosterError {
     }
 }
 
+/// A SQLSTATE has five letters and digits.
+fn text(state: &[u8; 5]) -> &str {
+    std::str::from_utf8(state).unwrap_or("?????")
+}
+
 impl RosterError {
+    /// Whether only a person can mend it: the roster is of a later version, damaged, or none at all.
+    pub fn is_lasting(&self) -> bool {
+        matches!(self, Self::NotARoster | Self::NewerSchema { .. } | Self::Damaged | Self::Encoding)
+    }
+
     fn from_code(code: i32) -> Self {
         // The low byte is the primary result code.
         match code & 0xff {

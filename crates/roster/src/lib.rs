@@ -1,210 +1,218 @@
-//! Remembers the users of each caller in one SQLite file, so that deleted users can be listed even if
-//! the upstream has no list of them.
+//! Remembers the users of each caller, so that deleted users can be listed even if the upstream has no list of them:
+//! in one SQLite file, or in a PostgreSQL database that replicas share.
 //!
 //! The crate knows ids, names, groups and teams. It must never know an endpoint or a dialect, read a
-//! clock, delete a remembered user, or show one scope's users to another. The file holds personal
-//! data: only its owner can read it, and no error repeats any of it.
+//! clock, delete a remembered user, or show one scope's users to another. What it keeps is personal
+//! data, and no error repeats any of it.
 //!
 //! **Sweeps.** The roster records complete readings of all users. A user who is missing from two
 //! consecutive sweeps has *vanished*; a single sweep may have been read at a bad moment. `tally.rs`
 //! says when two sweeps are consecutive, and which sweep is not believed.
 //!
-//! **Several processes** on one machine may have the file open; it needs a local file system. If the
-//! file is removed or replaced while it is open, the next call notices and fails.
+//! **Clocks.** A file goes by the clock of its machine, which the caller tells. A database goes by its own clock at
+//! both ends of a sweep: with clocks seconds apart, overlapping sweeps of two replicas would look consecutive.
 //!
 //! **Durability.** If a call returned `Ok`, its result survives a crash of the process and of the
-//! machine.
-//!
-//! All methods block, for up to five seconds if another process holds the lock.
+//! machine, as far as the database is configured to keep what it has committed.
 
 mod error;
 mod file;
 mod mirror;
+mod postgres;
 mod shapes;
+mod sqlite;
 mod store;
 mod tally;
+mod whole;
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use error::RosterError;
-use file::Place;
-use mirror::{Fingerprints, Mirrors};
-pub use shapes::{Changes, Counts, Former, ImportCounts, Scope, Sighting, Sweep};
-use store::ScopeRow;
-use tally::ScopeState;
+pub use postgres::PostgresRoster;
+pub use postgres::examine::{Database, examine};
+pub use postgres::setup::{BadPostgres, Password, PostgresSetup};
+pub use shapes::{Changes, Counts, Former, ImportCounts, Scope, Sighting, Started, Sweep};
+pub use sqlite::FileRoster;
+pub use whole::WholeScope;
 
-/// An open roster. Clones share it; any thread may use it.
-#[derive(Clone)]
-pub struct Roster {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    // Dropped first: the last connection to close removes the log, and this one cannot write.
-    reader: Mutex<Connection>,
-    writer: Mutex<Writer>,
-    place: Place,
-    fingerprints: Fingerprints,
-}
-
-struct Writer {
-    connection: Connection,
-    mirrors: Mirrors,
+/// An open roster. Clones share it. Its methods need a runtime of tokio.
+#[derive(Debug, Clone)]
+pub enum Roster {
+    /// In a file, which is read and written on threads that may wait.
+    File(FileRoster),
+    /// In a database.
+    Postgres(PostgresRoster),
 }
 
 impl Roster {
-    /// Opens the roster in this file, or creates one if there is no file or an empty one. Only the
-    /// owner can read and write a new file. The folder must exist.
+    /// Opens the file, as [`FileRoster::open`]. This blocks.
     ///
     /// # Errors
     ///
-    /// [`RosterError::NotARoster`], [`RosterError::NewerSchema`] and [`RosterError::Damaged`] leave
-    /// the file as it is.
+    /// As [`FileRoster::open`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, RosterError> {
-        let file::Connections { reader, writer, place } = file::open(path.as_ref())?;
-        let writer = Writer { connection: writer, mirrors: Mirrors::default() };
-        let inner = Inner {
-            reader: Mutex::new(reader),
-            writer: Mutex::new(writer),
-            place,
-            fingerprints: Fingerprints::default(),
-        };
-        Ok(Self { inner: Arc::new(inner) })
+        FileRoster::open(path).map(Roster::File)
     }
 
-    /// Records a complete, unfiltered sweep, all of it or nothing.
+    /// A roster in a database. Nothing is connected yet.
     ///
-    /// The users in it are present, with the given details. Remembered users who are not in it are
-    /// absent. Only changed rows are written. If an id has several sightings, the last one counts.
-    /// Never pass a filtered or partial reading: all other users would count as absent.
+    /// # Errors
     ///
-    /// If more than half of more than ten users (without vanished ones) are missing, the sweep is
-    /// [`Changes::suspicious`]: its users are recorded, but no absence counts. The third such sweep
-    /// in a row is believed; overlapping ones count as one.
+    /// [`BadPostgres`] if the setup cannot be meant.
+    pub fn postgres(setup: &PostgresSetup) -> Result<Self, BadPostgres> {
+        PostgresRoster::new(setup).map(Roster::Postgres)
+    }
+
+    /// Makes or updates the tables of a database, and checks them. A file was checked when it was opened.
     ///
-    /// Times recorded by a clock that was more than an hour ahead are corrected, see
-    /// [`Changes::clock_was_ahead`].
-    pub fn record(
-        &self,
-        scope: &Scope,
-        sweep: &Sweep,
-        sightings: &[Sighting],
-    ) -> Result<Changes, RosterError> {
-        // Before the lock, because this takes longest if nothing changed, and needs no lock.
-        let fingerprints = &self.inner.fingerprints;
-        let seen = tally::by_id(sightings, fingerprints);
-        let mut writer = self.writer()?;
-        let Writer { connection, mirrors } = &mut *writer;
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        // Within the transaction, because from here on no other process can write.
-        let mirrored = mirrors.take(scope, file::number(&transaction, "data_version")?);
-        let (row, state) = store::find_or_add_scope(&transaction, scope)?;
-        let entries = match mirrored {
-            Some(entries) => entries,
-            None => store::entries(&transaction, row, fingerprints)?,
-        };
-        let outcome = tally::tally(&entries, state, *sweep, &seen);
-        store::write_users(&transaction, row, &outcome.edits)?;
-        if outcome.state != state {
-            store::write_state(&transaction, row, outcome.state)?;
+    /// # Errors
+    ///
+    /// [`RosterError::is_lasting`] tells whether trying again later can help.
+    pub async fn prepare(&self) -> Result<(), RosterError> {
+        match self {
+            Roster::File(_) => Ok(()),
+            Roster::Postgres(roster) => roster.prepare().await,
         }
-        transaction.commit()?;
-        mirrors.put(scope, outcome.entries);
-        Ok(outcome.changes)
     }
 
-    /// Adds a baseline, all of it or nothing: ids and names of users who were deleted before the first
-    /// sweep. Imported ids stay even if a later import lacks them or a sweep sees them alive. If an id
-    /// has several rows, the last one counts.
-    pub fn import(
+    /// To be called before the first page of a reading is requested. `own` is the time here, in milliseconds since
+    /// 1970; only a file goes by it. If the database does not tell its time, no absence in the sweep will count.
+    pub async fn begin(&self, own: u64) -> Started {
+        match self {
+            Roster::File(_) => Started(Some(own)),
+            Roster::Postgres(roster) => roster.begin().await,
+        }
+    }
+
+    /// Records a complete, unfiltered sweep, as [`FileRoster::record`]; `own` is the time here after its last page.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was recorded, with the exception that [`RosterError`] names.
+    pub async fn record(
         &self,
         scope: &Scope,
-        rows: &[(u64, Option<String>)],
+        started: Started,
+        own: u64,
+        sightings: Vec<Sighting>,
+    ) -> Result<Changes, RosterError> {
+        match self {
+            Roster::File(file) => {
+                let scope = scope.clone();
+                // A sweep without a start shows who was seen, and no absence in it counts.
+                let sweep = Sweep { started: started.0.unwrap_or(u64::MAX), ended: own };
+                blocking(file, move |file| file.record(&scope, &sweep, &sightings)).await
+            }
+            Roster::Postgres(roster) => roster.record(scope, started, sightings).await,
+        }
+    }
+
+    /// Adds a baseline, as [`FileRoster::import`].
+    ///
+    /// # Errors
+    ///
+    /// Nothing was imported, with the exception that [`RosterError`] names.
+    pub async fn import(
+        &self,
+        scope: &Scope,
+        rows: Vec<(u64, Option<String>)>,
     ) -> Result<ImportCounts, RosterError> {
-        let rows: BTreeMap<u64, &Option<String>> =
-            rows.iter().map(|(id, name)| (*id, name)).collect();
-        let mut writer = self.writer()?;
-        let transaction =
-            writer.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let (row, _) = store::find_or_add_scope(&transaction, scope)?;
-        let before = store::imported(&transaction, row)?;
-        let mut counts = ImportCounts::default();
-        let changed = rows.into_iter().filter(|(id, name)| {
-            let count = match before.get(id) {
-                None => &mut counts.added,
-                Some(known) if known != *name => &mut counts.updated,
-                Some(_) => &mut counts.unchanged,
-            };
-            *count += 1;
-            before.get(id) != Some(*name)
-        });
-        store::write_imported(&transaction, row, changed)?;
-        transaction.commit()?;
-        Ok(counts)
+        match self {
+            Roster::File(file) => {
+                let scope = scope.clone();
+                blocking(file, move |file| file.import(&scope, &rows)).await
+            }
+            Roster::Postgres(roster) => roster.import(scope, &rows).await,
+        }
     }
 
-    /// All vanished and imported users, ascending by id. A user who is both appears once, with the
-    /// last seen details and both marks. An imported user may be alive by now; the roster does not say.
-    pub fn former(&self, scope: &Scope) -> Result<Vec<Former>, RosterError> {
-        self.read(scope, |transaction, row, _| {
-            Ok(store::former(transaction, row)?.into_values().collect())
-        })
-    }
-
-    /// The same as [`Roster::former`], for a backup of data that cannot be read again.
-    pub fn export(&self, scope: &Scope) -> Result<Vec<Former>, RosterError> {
-        self.former(scope)
-    }
-
-    /// Every scope with a recorded sweep or import, by caller and upstream.
-    pub fn scopes(&self) -> Result<Vec<Scope>, RosterError> {
-        store::scopes(&*self.reader()?)
+    /// All vanished and imported users, as [`FileRoster::former`].
+    ///
+    /// # Errors
+    ///
+    /// If they cannot all be told.
+    pub async fn former(&self, scope: &Scope) -> Result<Vec<Former>, RosterError> {
+        match self {
+            Roster::File(file) => {
+                let scope = scope.clone();
+                blocking(file, move |file| file.former(&scope)).await
+            }
+            Roster::Postgres(roster) => roster.former(scope).await,
+        }
     }
 
     /// The numbers of remembered users of a scope; all zero for an unknown one.
-    pub fn counts(&self, scope: &Scope) -> Result<Counts, RosterError> {
-        self.read(scope, store::counts)
-    }
-
-    /// Reads one consistent state of a scope; returns the default if there is no such scope.
-    fn read<T: Default>(
-        &self,
-        scope: &Scope,
-        read: impl FnOnce(&Connection, ScopeRow, ScopeState) -> Result<T, RosterError>,
-    ) -> Result<T, RosterError> {
-        let mut reader = self.reader()?;
-        let transaction: Transaction<'_> = reader.transaction()?;
-        match store::find_scope(&transaction, scope)? {
-            Some((row, state)) => read(&transaction, row, state),
-            None => Ok(T::default()),
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub async fn counts(&self, scope: &Scope) -> Result<Counts, RosterError> {
+        match self {
+            Roster::File(file) => {
+                let scope = scope.clone();
+                blocking(file, move |file| file.counts(&scope)).await
+            }
+            Roster::Postgres(roster) => roster.counts(scope).await,
         }
     }
 
-    fn reader(&self) -> Result<MutexGuard<'_, Connection>, RosterError> {
-        // A transaction interrupted by a panic was rolled back when it was dropped.
-        let reader = self.inner.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        self.inner.place.check()?;
-        Ok(reader)
+    /// The numbers of all scopes together. Those of a database may be a minute old.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub async fn totals(&self) -> Result<Counts, RosterError> {
+        match self {
+            Roster::File(file) => blocking(file, FileRoster::totals).await,
+            Roster::Postgres(roster) => roster.totals().await,
+        }
     }
 
-    fn writer(&self) -> Result<MutexGuard<'_, Writer>, RosterError> {
-        let writer = self.inner.writer.lock().unwrap_or_else(|poisoned| {
-            let mut writer = poisoned.into_inner();
-            writer.mirrors = Mirrors::default();
-            writer
-        });
-        self.inner.place.check()?;
-        Ok(writer)
+    /// Every scope with a recorded sweep or import, by caller and upstream.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub async fn scopes(&self) -> Result<Vec<Scope>, RosterError> {
+        match self {
+            Roster::File(file) => blocking(file, FileRoster::scopes).await,
+            Roster::Postgres(roster) => roster.scopes().await,
+        }
+    }
+
+    /// Everything of every scope, to be moved elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot all be read.
+    pub async fn whole(&self) -> Result<Vec<WholeScope>, RosterError> {
+        match self {
+            Roster::File(file) => blocking(file, FileRoster::whole).await,
+            Roster::Postgres(roster) => roster.whole().await,
+        }
+    }
+
+    /// Takes over everything of another roster, all of it or nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`RosterError::NotEmpty`] if anything is remembered here already.
+    pub async fn fill(&self, all: Vec<WholeScope>) -> Result<(), RosterError> {
+        match self {
+            Roster::File(file) => blocking(file, move |file| file.fill(&all)).await,
+            Roster::Postgres(roster) => roster.fill(&all).await,
+        }
     }
 }
 
-impl fmt::Debug for Roster {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Roster").finish_non_exhaustive()
+/// Does something with the file on a thread that may wait. It is done even if nobody waits for it any more.
+async fn blocking<T: Send + 'static>(
+    file: &FileRoster,
+    work: impl FnOnce(&FileRoster) -> Result<T, RosterError> + Send + 'static,
+) -> Result<T, RosterError> {
+    let file = file.clone();
+    match tokio::task::spawn_blocking(move || work(&file)).await {
+        Ok(done) => done,
+        Err(_) => Err(RosterError::Interrupted),
     }
 }

@@ -1,5 +1,7 @@
 //! The values that go into a roster and come out of it. Must never know how they are stored.
 
+use std::collections::BTreeMap;
+
 /// The users of one caller, as one upstream shows them. Scopes never see each other's users.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Scope {
@@ -7,6 +9,11 @@ pub struct Scope {
     /// Distinguishes the upstream from others: its name in the configuration.
     pub upstream: String,
 }
+
+/// When the reading of all users began, by the clock that the roster goes by. [`crate::Roster::begin`] makes it, and
+/// [`crate::Roster::record`] takes it.
+#[derive(Debug, Clone, Copy)]
+pub struct Started(pub(crate) Option<u64>);
 
 /// The time of a complete, unfiltered reading of all users, in milliseconds since 1970.
 ///
@@ -100,4 +107,31 @@ pub struct Counts {
     pub imported: usize,
     /// The latest end of all sweeps, in milliseconds since 1970.
     pub last_sweep_ended: Option<u64>,
+}
+
+/// The vanished and the imported users, ascending by id. A user who is both appears once.
+pub(crate) fn former(
+    vanished: impl IntoIterator<Item = Sighting>,
+    imported: impl IntoIterator<Item = (u64, Option<String>)>,
+) -> Vec<Former> {
+    let mut former = BTreeMap::new();
+    for user in vanished {
+        let Sighting { id, name, group, teams, supervised_teams, is_deleted: _ } = user;
+        let (is_vanished, is_imported) = (true, false);
+        let user = Former { id, name, is_vanished, is_imported, group, teams, supervised_teams };
+        former.insert(id, user);
+    }
+    for (id, name) in imported {
+        let entry = former.entry(id).or_insert_with(|| Former {
+            id,
+            name,
+            is_vanished: false,
+            is_imported: true,
+            group: None,
+            teams: Vec::new(),
+            supervised_teams: Vec::new(),
+        });
+        entry.is_imported = true;
+    }
+    former.into_values().collect()
 }

@@ -7,8 +7,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::RosterError;
 use crate::mirror::{Entry, Fingerprints};
-use crate::shapes::{Counts, Former, Scope, Sighting};
-use crate::tally::{Edit, ScopeState};
+use crate::shapes::{self, Counts, Former, Scope, Sighting};
+use crate::tally::{Edit, Marks, ScopeState};
 
 pub(crate) type ScopeRow = i64;
 
@@ -84,6 +84,29 @@ pub(crate) fn entries(
     Ok(entries)
 }
 
+/// Every user of a scope with everything that is known.
+pub(crate) fn whole_users(
+    connection: &Connection,
+    scope: ScopeRow,
+) -> Result<Vec<(Sighting, Marks)>, RosterError> {
+    let mut statement = connection.prepare(
+        "SELECT id, name, group_id, group_name, teams, supervised_teams, is_deleted, absences,
+                seen_until, vanished_at
+         FROM users WHERE scope = ?1",
+    )?;
+    let mut rows = statement.query([scope])?;
+    let mut users = Vec::new();
+    while let Some(row) = rows.next()? {
+        let marks = Marks {
+            absences: row.get(7)?,
+            seen_until: unsigned(row.get(8)?),
+            vanished_at: unsigned(row.get(9)?),
+        };
+        users.push((sighting(row)?, marks));
+    }
+    Ok(users)
+}
+
 pub(crate) fn write_users(
     connection: &Connection,
     scope: ScopeRow,
@@ -126,36 +149,18 @@ pub(crate) fn write_users(
     Ok(())
 }
 
-/// Vanished and imported users, by id.
-pub(crate) fn former(
-    connection: &Connection,
-    scope: ScopeRow,
-) -> Result<BTreeMap<u64, Former>, RosterError> {
-    let mut former = BTreeMap::new();
+/// Vanished and imported users, ascending by id.
+pub(crate) fn former(connection: &Connection, scope: ScopeRow) -> Result<Vec<Former>, RosterError> {
     let mut statement = connection.prepare(
         "SELECT id, name, group_id, group_name, teams, supervised_teams, is_deleted
          FROM users WHERE scope = ?1 AND vanished_at IS NOT NULL",
     )?;
     let mut rows = statement.query([scope])?;
+    let mut vanished = Vec::new();
     while let Some(row) = rows.next()? {
-        let Sighting { id, name, group, teams, supervised_teams, is_deleted: _ } = sighting(row)?;
-        let (is_vanished, is_imported) = (true, false);
-        let user = Former { id, name, is_vanished, is_imported, group, teams, supervised_teams };
-        former.insert(id, user);
+        vanished.push(sighting(row)?);
     }
-    for (id, name) in imported(connection, scope)? {
-        let entry = former.entry(id).or_insert_with(|| Former {
-            id,
-            name,
-            is_vanished: false,
-            is_imported: true,
-            group: None,
-            teams: Vec::new(),
-            supervised_teams: Vec::new(),
-        });
-        entry.is_imported = true;
-    }
-    Ok(former)
+    Ok(shapes::former(vanished, imported(connection, scope)?))
 }
 
 pub(crate) fn imported(
@@ -224,11 +229,11 @@ fn sighting(row: &Row<'_>) -> Result<Sighting, RosterError> {
     })
 }
 
-fn json(list: &[String]) -> String {
+pub(crate) fn json(list: &[String]) -> String {
     if list.is_empty() { "[]".to_owned() } else { serde_json::Value::from(list).to_string() }
 }
 
-fn list(json: &str) -> Result<Vec<String>, RosterError> {
+pub(crate) fn list(json: &str) -> Result<Vec<String>, RosterError> {
     serde_json::from_str(json).map_err(|_| RosterError::Damaged)
 }
 

@@ -16,6 +16,12 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
+    /// What is wrong with a file as a whole.
+    pub(crate) fn of_file(name: &str, what: String) -> ConfigError {
+        let place = name.to_owned();
+        ConfigError { place, field: String::new(), what, offset: 0, more: Vec::new() }
+    }
+
     /// All mistakes in one, in the order of the file; `None` if there is no mistake.
     pub(crate) fn all(mut mistakes: Vec<ConfigError>) -> Option<ConfigError> {
         mistakes.sort_by_key(|mistake| mistake.offset);

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::error::ConfigError;
 use crate::reader::{Field, Reader};
+use crate::value::digest::{KeyDigest, digest, parse_digest};
 use crate::value::key::key_text;
 use crate::value::secret::Secret;
 use crate::value::text;
@@ -81,5 +82,21 @@ pub(crate) fn secret(at: &Field, key: &Key, reader: &Reader<'_>) -> Result<Secre
     match key_text(&found) {
         Ok(key) => Ok(Secret::new(key.to_owned())),
         Err(why) => reader.refuse(at, why),
+    }
+}
+
+/// The digest of a key that clients show: as it stands there, or of the secret that is found.
+pub(crate) fn key_digest_of(
+    at: &Field,
+    key: &Key,
+    reader: &Reader<'_>,
+) -> Result<KeyDigest, ConfigError> {
+    match &key.digest {
+        Some(text) if key.env.is_none() && key.file.is_none() => match parse_digest(text) {
+            Some(digest) => Ok(digest),
+            None => reader.refuse(at, "digest must be sha256: and 64 hex digits"),
+        },
+        None => Ok(digest(secret(at, key, reader)?.expose())),
+        Some(_) => reader.refuse(at, "needs one of digest, env and file, not several"),
     }
 }

@@ -16,6 +16,7 @@ mod mistakes;
 mod reader;
 mod section;
 mod show;
+mod source;
 mod step;
 mod value;
 
@@ -40,17 +41,19 @@ pub use section::passthrough::{
     Allow, EscapedSlashes, KeyInPath, Methods, Passthrough, PassthroughCredential, Route,
     UnknownCallers,
 };
+pub use section::roster::{RosterDatabase, RosterFile, RosterPlace};
 pub use section::server::{Admin, Server};
 pub use section::shadow::Shadow;
-pub use section::stores::{Cache, Lookups, RosterFile};
+pub use section::stores::{Cache, Lookups};
 pub use section::traces::{Collector, Traces};
 pub use section::upstreams::{
     DeletedFrom, Related, ShrunkList, TeamsFrom, Token, TokenAuth, Upstream,
 };
 use section::{
-    callers, commons, cors, legacy, passthrough, server, shadow, stores, traces, upstreams,
+    callers, commons, cors, legacy, passthrough, roster, server, shadow, traces, upstreams,
 };
-pub use show::Setting;
+pub use show::{Difference, Setting};
+use source::Source;
 pub use value::coding::Coding;
 pub use value::digest::{KeyDigest, digest, key_digest};
 pub use value::key::{KEY_BYTES_MAX, key_text};
@@ -80,7 +83,7 @@ pub struct Config {
     /// Answers that are too large to be buffered.
     pub answer: Answer,
     /// The memory of users who vanish; without it none is remembered.
-    pub roster: Option<RosterFile>,
+    pub roster: Option<RosterPlace>,
     /// Where replicas share; without it, each is by itself.
     pub commons: Option<::commons::Setup>,
     /// Upstreams by name.
@@ -98,6 +101,7 @@ pub struct Config {
     /// The other side, which is asked the same questions.
     pub shadow: Option<Shadow>,
     places: Places,
+    source: Source,
 }
 
 /// Where settings stand that a reload may have something to say about.
@@ -136,7 +140,7 @@ struct TypedConfig {
     #[serde(default)]
     server: server::TypedServer,
     #[serde(default)]
-    admin: Admin,
+    admin: server::TypedAdmin,
     #[serde(default)]
     log: Log,
     #[serde(default)]
@@ -146,7 +150,7 @@ struct TypedConfig {
     #[serde(default)]
     lookups: Lookups,
     #[serde(default)]
-    roster: stores::TypedRoster,
+    roster: roster::TypedRoster,
     #[serde(default)]
     cache: Cache,
     #[serde(default)]
@@ -187,6 +191,8 @@ impl TypedConfig {
             false => Ok((None, Vec::new())),
         };
         let named = ConfigError::keep(named, &mut mistakes);
+        let callers = named.as_ref().map_or(&[][..], |(_, callers)| callers);
+        let admin = ConfigError::keep(self.admin.read(callers, reader), &mut mistakes);
         let server = ConfigError::keep(self.server.read(reader), &mut mistakes);
         let traces = ConfigError::keep(self.traces.read(reader), &mut mistakes);
         let quirks = legacy::read(&self.legacy.endpoints, reader);
@@ -196,29 +202,28 @@ impl TypedConfig {
         let shadow = ConfigError::keep(shadow, &mut mistakes);
         let commons = self.commons.map(|typed| typed.read(reader)).transpose();
         let commons = ConfigError::keep(commons, &mut mistakes);
+        let roster = ConfigError::keep(self.roster.read(reader), &mut mistakes);
         if let Some(error) = ConfigError::all(mistakes) {
             return Err(error);
         }
-        let read = (named, server, traces, quirks, cors, shadow, commons);
+        let read = (named, server, admin, traces, quirks, cors, shadow, commons, roster);
         let (
             Some((passthrough, callers)),
             Some(server),
+            Some(admin),
             Some(traces),
             Some(quirks),
             Some(cors),
             Some(shadow),
             Some(commons),
+            Some(roster),
         ) = read
         else {
             return reader.refuse(&Vec::new(), "cannot be read");
         };
-        let roster = self.roster.file.map(|file| RosterFile {
-            path: reader.path(&file),
-            place: reader.line(&field(&["roster", "file"]), ""),
-        });
         Ok(Config {
             server,
-            admin: self.admin,
+            admin,
             traces,
             log: self.log,
             limits: self.limits.shared_by(callers.len()),
@@ -232,6 +237,7 @@ impl TypedConfig {
             shadow,
             commons,
             places: Places::of(reader),
+            source: reader.source(),
             passthrough,
             upstreams,
             callers,
@@ -276,27 +282,24 @@ impl Config {
         let name = file.display().to_string();
         *files = Files::default();
         files.add(file);
-        let text = read_text(file).map_err(|what| ConfigError {
-            place: name.clone(),
-            field: String::new(),
-            what,
-            offset: 0,
-            more: Vec::new(),
-        })?;
+        let text = read_text(file).map_err(|what| ConfigError::of_file(&name, what))?;
         // Editors on Windows begin a file with a mark that is no part of it.
         let text = text.trim_start_matches('\u{feff}');
         let folder = file.parent().unwrap_or(Path::new(""));
         let (reader, typed) = Reader::new::<TypedConfig>(text, &name, folder, env)?;
         reader.files.replace(files.clone());
-        let read = typed.read(&reader);
+        let mut read = typed.read(&reader);
         *files = reader.files.take();
+        if let Ok(config) = &mut read {
+            config.source.file = Some(file.to_owned());
+        }
         read
     }
 
     /// The files that must change before a roster can be opened that could not be: its file, and the folder
     /// of that.
     pub fn add_roster(&self, files: &mut Files) {
-        if let Some(roster) = &self.roster {
+        if let Some(RosterPlace::File(roster)) = &self.roster {
             files.add_with_folder(&roster.path);
         }
     }

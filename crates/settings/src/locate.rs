@@ -11,9 +11,11 @@ use crate::step::{Step, shown};
 
 /// A configuration's text, for looking up lines.
 pub(crate) struct Document<'a> {
-    name: &'a str,
-    text: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) text: &'a str,
     toml: Toml<&'a str>,
+    /// Where the text's lines end, so that thousands of fields are found fast.
+    ends: Vec<usize>,
     overridden: Vec<Overridden>,
     /// The text with the environment over it.
     pub(crate) table: toml::Table,
@@ -41,6 +43,11 @@ struct Overridden {
 const ENV_PREFIX: &str = "TIELINE_";
 const ENV_SEPARATOR: &str = "__";
 
+/// Whether a variable of that name lays its value over the file's.
+pub(crate) fn is_override(variable: &str) -> bool {
+    variable.strip_prefix(ENV_PREFIX).is_some_and(|path| path.contains(ENV_SEPARATOR))
+}
+
 impl<'a> Document<'a> {
     /// Reads the text, lays the environment over it, and takes both as `T`.
     pub(crate) fn read<T: DeserializeOwned>(
@@ -59,8 +66,9 @@ impl<'a> Document<'a> {
             .map_err(|error| syntax(error.span().map(|span| span.start), error.message()))?;
         let mut table: toml::Table = toml::from_str(text)
             .map_err(|error| syntax(error.span().map(|span| span.start), error.message()))?;
-        let mut document =
-            Document { name, text, toml, overridden: Vec::new(), table: toml::Table::new() };
+        let ends = text.match_indices('\n').map(|(at, _)| at).collect();
+        let (overridden, empty) = (Vec::new(), toml::Table::new());
+        let mut document = Document { name, text, toml, ends, overridden, table: empty };
         for (variable, value) in env {
             document.override_by(&mut table, variable, value)?;
         }
@@ -151,7 +159,7 @@ impl<'a> Document<'a> {
             Some(known) => (known.variable.clone(), usize::MAX),
             None => {
                 let offset = self.offset(field);
-                (format!("{}:{}", self.name, line(self.text, offset)), offset)
+                (format!("{}:{}", self.name, self.line(offset)), offset)
             }
         };
         ConfigError { place, field: shown(field), what, offset, more: Vec::new() }
@@ -161,8 +169,13 @@ impl<'a> Document<'a> {
     pub(crate) fn origin(&self, field: &[Step]) -> Origin {
         match self.overridden.iter().find(|known| known.field.starts_with(field)) {
             Some(known) => Origin::Variable(known.variable.clone()),
-            None => Origin::File(format!("{}:{}", self.name, line(self.text, self.offset(field)))),
+            None => Origin::File(format!("{}:{}", self.name, self.line(self.offset(field)))),
         }
+    }
+
+    /// The number of the line in which a byte stands.
+    fn line(&self, offset: usize) -> usize {
+        self.ends.partition_point(|end| *end < offset) + 1
     }
 
     /// Whether the text itself has this table.

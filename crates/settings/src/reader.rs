@@ -9,7 +9,8 @@ use transport::tls::ClientTls;
 
 use crate::error::ConfigError;
 use crate::files::Files;
-use crate::locate::{Document, Origin};
+use crate::locate::{Document, Origin, is_override};
+use crate::source::Source;
 use crate::step::Step;
 
 /// The way from the file to a field.
@@ -69,6 +70,18 @@ impl<'a> Reader<'a> {
     /// Everything that is said, the environment included.
     pub(crate) fn table(&self) -> &toml::Table {
         &self.document.table
+    }
+
+    /// What it reads.
+    pub(crate) fn source(&self) -> Source {
+        let overrides = self.env.iter().filter(|(name, _)| is_override(name));
+        Source {
+            text: self.document.text.into(),
+            name: self.document.name.into(),
+            folder: self.folder.to_owned(),
+            file: None,
+            overrides: overrides.cloned().collect(),
+        }
     }
 
     /// Where a value that is said comes from.

@@ -9,6 +9,7 @@ pub(crate) mod limits;
 pub(crate) mod log;
 pub(crate) mod pace;
 pub(crate) mod passthrough;
+pub(crate) mod roster;
 pub(crate) mod server;
 pub(crate) mod shadow;
 pub(crate) mod stores;

@@ -2,6 +2,7 @@
 //!
 //! Must never show a key or its digest: of a secret only the place is shown where it is found.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
@@ -13,8 +14,9 @@ use toml::{Table, Value};
 use crate::error::ConfigError;
 use crate::locate::Origin;
 use crate::reader::Reader;
+use crate::source::Source;
 use crate::step::{Step, shown};
-use crate::{Config, TypedConfig};
+use crate::{Config, TypedConfig, read_text};
 
 /// The defaults by table, as docs/CONFIGURATION.md has them: a value, or words in brackets where the value is
 /// worked out at the start. Behind a bar stands the default of a dialect that has a mapping, if it
@@ -27,6 +29,17 @@ pub struct Setting {
     field: Vec<Step>,
     value: Shown,
     origin: Origin,
+}
+
+/// A setting that a file has otherwise than what is in force; a side that lacks it says nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Its whole name.
+    pub setting: String,
+    /// Its value in force, as it may be shown.
+    pub in_force: Option<String>,
+    /// Its value in the file, as it may be shown.
+    pub in_file: Option<String>,
 }
 
 /// A value as it may be shown.
@@ -53,19 +66,68 @@ impl Config {
     ) -> Result<Vec<Setting>, ConfigError> {
         let (reader, typed) = Reader::new::<TypedConfig>(text, name, folder, env)?;
         typed.read(&reader)?;
-        let table = reader.table();
-        let mut settings = Vec::new();
-        for (key, value) in table {
-            typed_below(&mut vec![Step::Key(key.clone())], value, &mut settings);
-        }
-        let mut settings: Vec<Setting> = settings
-            .into_iter()
-            .map(|(field, value)| Setting { origin: reader.origin(&field), field, value })
-            .collect();
-        add_defaults(table, &mut settings);
-        settings.sort_by(|one, other| one.field.cmp(&other.field));
-        Ok(settings)
+        Ok(listed(&reader))
     }
+
+    /// Every setting in force, as [`Config::shown`] says it of a file. It takes a while for many callers.
+    pub fn settings(&self) -> Vec<Setting> {
+        // It was read before.
+        of(&self.source.text, &self.source).unwrap_or_default()
+    }
+
+    /// What the file on the disk says otherwise than what is in force; of its values only their form is checked.
+    /// Nothing where the configuration is from no file.
+    ///
+    /// # Errors
+    /// As [`Config::load`], as far as it is checked.
+    pub fn differences(&self) -> Result<Vec<Difference>, ConfigError> {
+        let Some(file) = self.source.file.as_deref() else { return Ok(Vec::new()) };
+        let text = read_text(file).map_err(|what| ConfigError::of_file(&self.source.name, what))?;
+        let text = text.trim_start_matches('\u{feff}');
+        if *text == *self.source.text {
+            return Ok(Vec::new());
+        }
+        let values = |all: Vec<Setting>| -> BTreeMap<String, String> {
+            all.iter().map(|setting| (setting.name(), setting.value())).collect()
+        };
+        let (here, there) = (values(self.settings()), values(of(text, &self.source)?));
+        let names: BTreeSet<&String> = here.keys().chain(there.keys()).collect();
+        let differ = names.into_iter().filter(|name| here.get(*name) != there.get(*name));
+        let difference = |name: &String| Difference {
+            setting: name.clone(),
+            in_force: here.get(name).cloned(),
+            in_file: there.get(name).cloned(),
+        };
+        Ok(differ.map(difference).collect())
+    }
+
+    /// The file's name, as it was said at the start.
+    pub fn file(&self) -> &str {
+        &self.source.name
+    }
+}
+
+/// The settings of a text that stands in the place of the one that was read.
+fn of(text: &str, source: &Source) -> Result<Vec<Setting>, ConfigError> {
+    let Source { name, folder, overrides, .. } = source;
+    let (reader, _) = Reader::new::<TypedConfig>(text, name, folder, overrides)?;
+    Ok(listed(&reader))
+}
+
+/// Every setting that a reader has, those included that are left out.
+fn listed(reader: &Reader<'_>) -> Vec<Setting> {
+    let table = reader.table();
+    let mut settings = Vec::new();
+    for (key, value) in table {
+        typed_below(&mut vec![Step::Key(key.clone())], value, &mut settings);
+    }
+    let mut settings: Vec<Setting> = settings
+        .into_iter()
+        .map(|(field, value)| Setting { origin: reader.origin(&field), field, value })
+        .collect();
+    add_defaults(table, &mut settings);
+    settings.sort_by(|one, other| one.field.cmp(&other.field));
+    settings
 }
 
 /// Every value at a field or below it.
@@ -109,6 +171,7 @@ fn secret(table: &Table) -> Option<String> {
 
 /// Adds every default for which nothing is said.
 fn add_defaults(table: &Table, settings: &mut Vec<Setting>) {
+    settings.sort_by(|one, other| one.field.cmp(&other.field));
     let typed = settings.len();
     let mut instances = Vec::new();
     for line in DEFAULTS.lines() {
@@ -122,8 +185,10 @@ fn add_defaults(table: &Table, settings: &mut Vec<Setting>) {
             let mut field = field.clone();
             field.push(Step::Key(key.to_owned()));
             let default = if *has_mapping { mapped } else { common };
-            let is_said =
-                settings.iter().take(typed).any(|setting| setting.field.starts_with(&field));
+            // All that is below a field follows it in the order.
+            let said = settings.get(..typed).unwrap_or_default();
+            let at = said.partition_point(|setting| setting.field < field);
+            let is_said = said.get(at).is_some_and(|one| one.field.starts_with(&field));
             if !is_said && let Some(value) = default_value(default) {
                 settings.push(Setting { field, value, origin: Origin::Default });
             }
@@ -186,6 +251,28 @@ fn instances_of(name: &str, table: &Table) -> Vec<(Vec<Step>, bool)> {
 }
 
 impl Setting {
+    /// Its whole name.
+    pub fn name(&self) -> String {
+        shown(&self.field)
+    }
+
+    /// Its value as it may be shown.
+    pub fn value(&self) -> String {
+        match &self.value {
+            Shown::Value(value) => value.to_string(),
+            Shown::Secret(place) => format!("{{{place}}}"),
+            Shown::Words(words) => format!("({words})"),
+        }
+    }
+
+    /// Where it comes from: `FILE:LINE`, a variable, or `default`.
+    pub fn origin(&self) -> &str {
+        match &self.origin {
+            Origin::File(place) | Origin::Variable(place) => place,
+            Origin::Default => "default",
+        }
+    }
+
     /// The setting for programs: `setting`, `value`, `origin` (`file`, `variable` or `default`), `place` unless it
     /// is the default. Where `value` is null, `secret` says where the secret is found, or `words` what holds.
     pub fn json(&self) -> serde_json::Value {
@@ -210,16 +297,6 @@ impl Setting {
 
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} = ", shown(&self.field))?;
-        match &self.value {
-            Shown::Value(value) => write!(f, "{value}")?,
-            Shown::Secret(place) => write!(f, "{{{place}}}")?,
-            Shown::Words(words) => write!(f, "({words})")?,
-        }
-        match &self.origin {
-            Origin::File(place) => write!(f, "  # {place}"),
-            Origin::Variable(name) => write!(f, "  # {name}"),
-            Origin::Default => write!(f, "  # default"),
-        }
+        write!(f, "{} = {}  # {}", self.name(), self.value(), self.origin())
     }
 }

@@ -1,5 +1,5 @@
-//! Asks control: the legacy API, with the client's own key in the place where the client put it. It sends
-//! only `GET` requests for legacy lists. It must never follow a redirect, repeat a question, or share the
+//! Asks control: the legacy API, with the client's own key in the place where the client put it, which may be the
+//! path. It sends only `GET` requests for legacy lists. It must never follow a redirect, repeat a question, or share the
 //! connections of one caller with another.
 
 use std::collections::BTreeMap;
@@ -218,7 +218,9 @@ impl Control {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.insert(USER_AGENT, AGENT);
         headers.insert(ASKED_BY, asked.trail.with(&self.name)?);
-        if !has_key {
+        // Of a path with a key, the key stays where it is: a second one beside it would be ambiguous.
+        let is_in_path = asked.endpoint.key_in(asked.target.path()).is_some();
+        if !has_key && !is_in_path {
             headers.insert(AUTHORIZATION, bearer(asked.key.expose())?);
         }
         Some(request)

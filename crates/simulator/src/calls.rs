@@ -12,6 +12,9 @@ use crate::voiso;
 
 pub(crate) const PATH: &str = "/api/v4/voice/calls";
 
+/// The parameters of a legacy call, by the vendor's page.
+const PARAMETERS: [&str; 5] = ["agent", "number", "account_id", "crm", "get_call_id"];
+
 /// Answers a call of the v4 face.
 pub(crate) fn v4(simulator: &Simulator, credential: Option<&str>, body: &[u8]) -> Answer {
     let key = credential.and_then(voiso::bearer);
@@ -32,8 +35,25 @@ pub(crate) fn v4(simulator: &Simulator, credential: Option<&str>, body: &[u8]) -
     }
 }
 
-/// Answers a legacy call whose key is known.
-pub(crate) fn legacy(simulator: &Simulator, query: &[(String, String)]) -> Answer {
+/// Answers a legacy call whose key is known. `given` is what query and body say, neither before the other.
+pub(crate) fn legacy(simulator: &Simulator, given: &[(String, String)]) -> Answer {
+    let plain = |(name, value): &(String, String)| {
+        let bare = value.trim();
+        let said = match name.as_str() {
+            "number" => bare.strip_prefix('+').unwrap_or(bare).to_owned(),
+            "get_call_id" if !bare.is_empty() => is_yes(bare).to_string(),
+            _ => bare.to_owned(),
+        };
+        (name.clone(), said)
+    };
+    let query: Vec<_> = given.iter().map(plain).filter(|(_, value)| !value.is_empty()).collect();
+    let has_two = |(name, value): &(String, String)| {
+        query.iter().any(|(other, another)| other == name && another != value)
+    };
+    if query.iter().filter(|(name, _)| PARAMETERS.contains(&name.as_str())).any(has_two) {
+        return Answer::error(400, "Parameters contradict each other");
+    }
+    let query = query.as_slice();
     let agent = voiso::last(query, "agent").unwrap_or_default();
     let is_it = |one: &User| one.extension.as_deref() == Some(agent) || one.email == agent;
     let all = simulator.records();
@@ -44,15 +64,19 @@ pub(crate) fn legacy(simulator: &Simulator, query: &[(String, String)]) -> Answe
     if !is_free(one) {
         return Answer::error(400, "Agent logged off");
     }
-    let number = voiso::last(query, "number").map(|number| number.trim_start_matches(['+', ' ']));
+    let number = voiso::last(query, "number");
     if !number.is_some_and(is_number) {
         return Answer::error(400, "Invalid number");
     }
     let id = placed(simulator);
     match voiso::last(query, "get_call_id") {
-        Some("true" | "1") => Answer::json(200, format!("{{\"call_id\":\"{id}\"}}")),
+        Some("true") => Answer::json(200, format!("{{\"call_id\":\"{id}\"}}")),
         _ => Answer::json(204, ""),
     }
+}
+
+fn is_yes(word: &str) -> bool {
+    word.eq_ignore_ascii_case("true") || word == "1"
 }
 
 fn is_free(user: &User) -> bool {

@@ -170,7 +170,8 @@ impl Simulator {
 
     async fn legacy(&self, found: Found, request: Request<Body>) -> Answer {
         let (head, body) = request.into_parts();
-        let Ok(query) = legacy::parameters(&head, body).await else {
+        let has_effect = found.endpoint == Endpoint::Click2Call;
+        let Ok(query) = legacy::parameters(&head, body, has_effect).await else {
             return Answer::error(400, "Bad Request");
         };
         // What is no Bearer, and an empty key, is no key.

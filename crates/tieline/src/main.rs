@@ -3,6 +3,7 @@
 //! Every command is one file under `commands`. Nothing here may log or print the arguments or the
 //! environment: keys travel in both.
 
+mod admin_port;
 mod commands;
 mod configuration;
 mod curl;

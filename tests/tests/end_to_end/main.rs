@@ -43,6 +43,7 @@ mod lists {
 }
 mod operator {
     mod admin;
+    mod console;
     mod dashboard;
     mod deploy;
     mod openapi;

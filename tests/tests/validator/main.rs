@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 mod baselines;
+mod beside;
 mod bugs;
 mod bugs_answers;
 mod bugs_elsewhere;

@@ -149,5 +149,5 @@ async fn a_form_that_control_refuses_is_no_finding() {
     let explained =
         explained.filter(|one| one.outcome == report::Outcome::Explained && one.causes.is_empty());
     // Four spellings of each path, two bodies and one query for each list of users.
-    assert_eq!(explained.count(), 4 * 4 + 2 * 3);
+    assert_eq!(explained.count(), 6 * 4 + 2 * 3);
 }

@@ -1,6 +1,5 @@
 //! Readings, values and news between replicas.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use commons::{Ask, Begun, Commons, Finish, News, Question, Rate, Taken, Uses, Wish};
@@ -114,14 +113,16 @@ pub(crate) async fn share() -> Seen {
     is("follower of now", &following.await.map_err(|e| e.to_string())?, "kept teams")?;
 
     // Seventeen that want a place together are one call, and their places lie one behind the other.
-    let pace = Arc::new(first.pace(scope_bytes.as_bytes(), Rate::sustained(600, Duration::ZERO)));
+    let pace = first.pace(scope_bytes.as_bytes(), Rate::sustained(600, Duration::ZERO));
     let deadline = Instant::now() + Duration::from_secs(25);
-    let takes = (0..17).map(|_| {
-        let (commons, pace) = (first.clone(), Arc::clone(&pace));
-        async move { commons.take(&pace, Ask::places(1, deadline)).await }
+    let commons = first.clone();
+    // In a task, as the pages of a list: another thread could otherwise ask before all of them have come.
+    let takes = tokio::spawn(async move {
+        let one = || commons.take(&pace, Ask::places(1, deadline));
+        futures_util::future::join_all((0..17).map(|_| one())).await
     });
     let mut places = Vec::new();
-    for taken in futures_util::future::join_all(takes).await {
+    for taken in takes.await.map_err(|e| e.to_string())? {
         match taken {
             Taken::Places(one) if one.len() == 1 => places.extend(one),
             other => return Err(format!("one of seventeen: {other:?}")),

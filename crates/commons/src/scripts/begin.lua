@@ -50,7 +50,7 @@ local lease = redis.call('GET', KEYS[2])
 if type(lease) == 'string' then
   local leased = number(string.match(lease, '^(%d+):'))
   if leased then
-    -- Who reads learns at the end that somebody follows.
+    -- The mark tells the replica that reads that another one follows.
     if string.sub(lease, -2) ~= ':f' then redis.call('SET', KEYS[2], lease .. ':f', 'KEEPTTL') end
     return answer(4, leased, 0, '')
   end

@@ -41,7 +41,7 @@ const KEPT: &[&str] = &[
     "supervisor_in_teams", "assigned_queues", "type",
     // Voiso v4
     "status", "channel", "channels", "created_at", "updated_at", "deleted_at", "speech_language",
-    "total", "limit", "offset",
+    "total", "limit", "offset", "page_size",
     // Vonage v4
     "userId", "role", "location", "virtualLocation", "outboundTelephonyRegion", "applicationType",
     "lastLoginTime", "selectedCallbackNumberId", "callbackNumberId", "groupId", "groupDisplayId",
@@ -53,7 +53,7 @@ const KEPT: &[&str] = &[
 /// Fields about a person, as text or as a number.
 #[rustfmt::skip]
 const PERSONAL: &[&str] = &[
-    "email", "sip_account", "extension", "caller_id", "employee_id", "identifier",
+    "email", "sip_account", "extension", "ext", "caller_id", "employee_id", "identifier",
     "username", "ssoExternalId", "agentDisplayId", "telephoneAddress", "telephonyExtension",
     "callbackNumberName", "callbackNumberClid",
 ];
@@ -68,6 +68,8 @@ const THINGS: &[&str] = &[
     "webrtc_ringtone",
     "skill",
     "assigned_skills",
+    // The teams of a template; of a user it is a text.
+    "assigned_teams",
 ];
 
 const CHANNELS: &[&str] = &["channel_profiles", "assigned_channels"];

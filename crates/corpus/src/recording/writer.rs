@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use super::line::{self, Asked, Body, BodyId, End, First, Last, Line};
 use super::{CorpusError, FORMAT, Header, UNFINISHED};
 use crate::ask::{Ask, Reply};
+use crate::beside::Beside;
 use crate::endpoint::Endpoint;
 use crate::hex::hex;
 use crate::owner_only::owner_only;
@@ -137,7 +138,7 @@ impl Writer {
     /// The same for a question whose values are pseudonyms already, such as one for a part of a name; see
     /// [`Pseudonyms::slice`].
     pub fn legacy_as(&self, ask: &Ask, reply: &Reply) -> Result<(), CorpusError> {
-        if Endpoint::at(&ask.path).is_none() {
+        if Endpoint::at(&ask.path).is_none() && Beside::at(&ask.path).is_none() {
             return Err(CorpusError::NoEndpoint);
         }
         let body = self.body(Document::of_path(&ask.path), &reply.body)?;

@@ -24,10 +24,13 @@ impl Slice {
         ("limit", "Records of a page: 50, at most 500."),
     ];
 
-    /// Takes the parameters. What is no number from 1 on is ignored, and a limit that is too large is the largest.
-    pub(crate) fn take(params: &mut Params) -> Self {
+    /// Takes the parameters; `None` where one of them has two values. What is no number from 1 on is ignored, and a
+    /// limit that is too large is the largest.
+    pub(crate) fn take(params: &mut Params) -> Option<Self> {
+        let mut is_clear = true;
         let mut number = |name: &str| {
             let values = params.take_filter(name);
+            is_clear &= values.len() < 2;
             let number = values.first().and_then(|value| value.parse::<u64>().ok());
             let number = number.filter(|number| *number > 0);
             if number.is_none() && !values.is_empty() {
@@ -37,7 +40,7 @@ impl Slice {
         };
         let page = number("page").unwrap_or(1);
         let limit = number("limit").unwrap_or(LIMIT_DEFAULT).min(LIMIT_MAX);
-        Slice { page, limit }
+        is_clear.then_some(Slice { page, limit })
     }
 
     /// The records of this page.
@@ -68,10 +71,19 @@ mod tests {
             ("page=x&limit=", Some(0), 50, &["limit", "page"]),
         ] {
             let mut params = Params::parse(query);
-            let part = Slice::take(&mut params).of(&all);
+            let part = Slice::take(&mut params).unwrap().of(&all);
             assert_eq!((part.first().copied(), part.len()), (first, count), "{query}");
             assert_eq!(params.finish(), ignored, "{query}");
         }
-        assert_eq!(Slice::take(&mut Params::parse("limit=501")).limit, 500);
+        assert_eq!(Slice::take(&mut Params::parse("limit=501")).unwrap().limit, 500);
+        for (query, is_clear) in [
+            ("page=2&page=3", false),
+            ("page=2&page[]=3", false),
+            ("limit=10&limit=x", false),
+            ("page=2&page=2", true),
+            ("page=&page=3", true),
+        ] {
+            assert_eq!(Slice::take(&mut Params::parse(query)).is_some(), is_clear, "{query}");
+        }
     }
 }

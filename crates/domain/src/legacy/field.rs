@@ -53,6 +53,8 @@ pub enum FieldId {
     DeletedUserName,
     /// The id of a call that was placed.
     CallId,
+    /// The word by which a call is stopped. No field of an answer, but a part of the legacy request.
+    StopCall,
     /// The number of a template.
     TemplateId,
     /// The name of a template.

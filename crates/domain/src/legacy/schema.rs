@@ -67,6 +67,7 @@ mod tests {
                     let ignored = match endpoint.plan(params, &Quirks::default()) {
                         Planned::Ask(plan) => plan.ignored,
                         Planned::Nobody { ignored } => ignored,
+                        Planned::Unclear => panic!("{name}"),
                     };
                     let is_used = ignored.is_empty();
                     let is_named = endpoint.filters().any(|filter| filter == *name);

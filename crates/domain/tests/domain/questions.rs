@@ -16,7 +16,7 @@ fn asked(query: &str) -> Option<UserFilter<GroupName>> {
     let endpoint = endpoint_at("/api/user_management/v1/users").unwrap();
     match endpoint.plan(Params::parse(query), &Quirks::default()) {
         Planned::Ask(plan) => Some(plan.filter),
-        Planned::Nobody { .. } => None,
+        Planned::Nobody { .. } | Planned::Unclear => None,
     }
 }
 

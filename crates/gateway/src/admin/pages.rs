@@ -1,76 +1,79 @@
 //! The admin port: health, metrics, the ledger, the callers. Reads only; shows no secret. Must never answer
-//! a page of the web whose name was made to lead here.
+//! before the guard has said that it may.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use commons::Commons;
-use domain::visibility::Visibility;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{ALLOW, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use tower::service_fn;
 use tower::util::BoxCloneSyncService;
 use transport::body::{self, Body};
-use transport::server::read_host;
 
+use crate::admin::console::{self, Page};
+use crate::admin::guard::{Guard, Refused};
 use crate::admin::reload::InForce;
 use crate::admin::replicas;
-use crate::edge::admit;
-use crate::error::{Error, SLUG};
+use crate::error::SLUG;
 use crate::observe::metrics::Snapshot;
 use crate::state::State;
 
+const HTML: &str = "text/html; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What every answer tells a browser: keep nothing, guess no type, run, load and frame nothing, and let no other
+/// site have it.
+const HEADERS: [(&str, &str); 7] = [
+    ("cache-control", "no-store"),
+    ("x-content-type-options", "nosniff"),
+    ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("x-frame-options", "DENY"),
+];
 
 /// The admin service.
 pub(crate) fn admin(
     in_force: InForce,
 ) -> BoxCloneSyncService<Request<Body>, Response<Body>, Infallible> {
+    let guard = Arc::new(Guard::new());
     BoxCloneSyncService::new(service_fn(move |request: Request<Body>| {
-        let state = in_force.state();
+        let (state, guard) = (in_force.state(), Arc::clone(&guard));
         async move {
-            Ok(match may_ask(&state.config.admin.hosts, &request) {
-                Ok(()) => answer(&state, request.method(), request.uri().path()).await,
-                Err(error) => refusal(&error),
+            Ok(match guard.admit(&state.config.admin, &request) {
+                Ok(()) => answer(&state, request.method(), request.uri()).await,
+                Err(refused) => refusal(&refused),
             })
         }
     }))
 }
 
-/// Whether somebody is asked whom an operator would ask.
-fn may_ask(hosts: &[String], request: &Request<Body>) -> Result<(), Error> {
-    match admit::host(request)? {
-        Some(host) if !is_believed(hosts, host) => Err(Error::UnknownHost),
-        _ => Ok(()),
-    }
-}
-
-/// A page of the web can have its own name lead to this port, and read what its visitor's browser may read
-/// here. Its name has a dot, which an address and a name of the own network need not have.
-fn is_believed(hosts: &[String], host: &str) -> bool {
-    let name = read_host(host.as_bytes()).map_or(host, |(name, _)| name);
-    let is_address = name.starts_with('[') || name.parse::<Ipv4Addr>().is_ok();
-    is_address || !name.contains('.') || admit::is_served(hosts, host)
-}
-
-fn refusal(error: &Error) -> Response<Body> {
-    let bytes = domain::json::error_body(&error.text());
-    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    let mut answer = page(status, JSON, bytes);
-    answer.headers_mut().insert(SLUG, HeaderValue::from_static(error.slug()));
+fn refusal(refused: &Refused) -> Response<Body> {
+    let (status, text) = refused.told();
+    let (text, slug) = match refused {
+        Refused::Host(error) => (error.text().to_string(), Some(error.slug())),
+        _ => (text.to_owned(), None),
+    };
+    let mut answer = page(status, JSON, domain::json::error_body(&text));
+    let slug = slug.map(|slug| (SLUG, HeaderValue::from_static(slug)));
+    answer.headers_mut().extend(slug);
+    answer.headers_mut().extend(refused.header());
     answer
 }
 
-async fn answer(state: &State, method: &Method, path: &str) -> Response<Body> {
+async fn answer(state: &State, method: &Method, uri: &Uri) -> Response<Body> {
     if !matches!(*method, Method::GET | Method::HEAD) {
         let bytes = domain::json::error_body("Method not allowed");
         let mut answer = page(StatusCode::METHOD_NOT_ALLOWED, JSON, bytes);
         answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return answer;
     }
+    let path = uri.path();
     let (status, kind, bytes) = match path {
         "/healthz" => (StatusCode::OK, TEXT, b"ok\n".to_vec()),
         "/readyz" if state.lifecycle.is_draining() => {
@@ -82,9 +85,29 @@ async fn answer(state: &State, method: &Method, path: &str) -> Response<Body> {
         "/shadow" => (StatusCode::OK, JSON, shadow(state)),
         "/callers" => (StatusCode::OK, JSON, callers(state)),
         "/replicas" => (StatusCode::OK, JSON, replicas::page(state)),
-        _ => (StatusCode::NOT_FOUND, JSON, domain::json::error_body("Not found")),
+        _ => return by_console(state, uri).await,
     };
     page(status, kind, bytes)
+}
+
+/// A page of the console, where that is switched on.
+async fn by_console(state: &State, uri: &Uri) -> Response<Body> {
+    let found = match state.config.admin.console {
+        true => console::answer(state, uri.path(), uri.query()).await,
+        false => None,
+    };
+    match found {
+        None => page(StatusCode::NOT_FOUND, JSON, domain::json::error_body("Not found")),
+        Some(Page::Json(value)) => {
+            page(StatusCode::OK, JSON, serde_json::to_vec(&value).unwrap_or_default())
+        }
+        Some(Page::Html(html, policy)) => {
+            let mut answer = page(StatusCode::OK, HTML, html.into_bytes());
+            let policy = HeaderValue::from_static(policy);
+            answer.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+            answer
+        }
+    }
 }
 
 fn page(status: StatusCode, kind: &'static str, bytes: Vec<u8>) -> Response<Body> {
@@ -92,8 +115,9 @@ fn page(status: StatusCode, kind: &'static str, bytes: Vec<u8>) -> Response<Body
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    for (name, value) in HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
     answer
 }
 
@@ -124,25 +148,16 @@ async fn metrics(state: &State) -> Vec<u8> {
     state.metrics.text(&snapshot)
 }
 
-/// Users of the roster, all callers together. Its file is read on a thread that may wait; where it
-/// cannot be read, nothing is told: lists that need it say why.
+/// Users of the roster, all callers together. Where it cannot be read, nothing is told: lists that need it say why.
 async fn roster(state: &State) -> Vec<(&'static str, usize)> {
-    let Some(roster) = state.roster.clone() else { return Vec::new() };
-    let read = move || {
-        let mut sums = [("remembered", 0), ("deleted", 0), ("vanished", 0), ("imported", 0)];
-        for scope in roster.scopes()? {
-            let counts = roster.counts(&scope)?;
-            let of = [counts.remembered, counts.deleted, counts.vanished, counts.imported];
-            for ((_, sum), count) in sums.iter_mut().zip(of) {
-                *sum += count;
-            }
-        }
-        Ok::<_, roster::RosterError>(sums.to_vec())
-    };
-    match tokio::task::spawn_blocking(read).await {
-        Ok(Ok(sums)) => sums,
-        Ok(Err(_)) | Err(_) => Vec::new(),
-    }
+    let Some(roster) = &state.roster else { return Vec::new() };
+    let Ok(counts) = roster.totals().await else { return Vec::new() };
+    vec![
+        ("remembered", counts.remembered),
+        ("deleted", counts.deleted),
+        ("vanished", counts.vanished),
+        ("imported", counts.imported),
+    ]
 }
 
 fn losses() -> Vec<u8> {
@@ -152,9 +167,7 @@ fn losses() -> Vec<u8> {
 
 /// What comparisons with the other side found; no value of an answer is in it.
 fn shadow(state: &State) -> Vec<u8> {
-    let mut found = state.shadow_results.json();
-    found["enabled"] = state.shadow.is_some().into();
-    serde_json::to_vec(&found).unwrap_or_default()
+    serde_json::to_vec(&console::shadow_json(state)).unwrap_or_default()
 }
 
 /// Each caller: name, upstream, what it sees, what the upstream last said to its v4 key, and how often it
@@ -165,17 +178,11 @@ fn callers(state: &State) -> Vec<u8> {
         .all()
         .iter()
         .map(|caller| {
-            let sees = match &caller.visibility {
-                Visibility::Everything => serde_json::json!("everything"),
-                Visibility::Only(only) => serde_json::json!({
-                    "teams": only.teams, "groups": only.groups, "users": only.users,
-                }),
-            };
             serde_json::json!({
                 "name": &*caller.name,
                 "upstream": caller.line.upstream.name,
                 "dialect": caller.line.upstream.dialect.name(),
-                "sees": sees,
+                "sees": console::sees(&caller.visibility),
                 "upstream_key": caller.line.key_state().as_str(),
                 "near_misses": caller.tally.near_misses().collect::<BTreeMap<_, _>>(),
                 "untranslated": caller.tally.untranslated_paths().collect::<BTreeMap<_, _>>(),
@@ -183,36 +190,4 @@ fn callers(state: &State) -> Vec<u8> {
         })
         .collect();
     serde_json::to_vec(&callers).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn n14_names_with_a_dot_are_believed_only_if_they_are_configured() {
-        let hosts = ["tieline.monitoring.example".to_owned()];
-        for host in [
-            "127.0.0.1:9090",
-            "192.0.2.1",
-            "[::1]:9090",
-            "[::ffff:192.0.2.1]",
-            "localhost",
-            "LOCALHOST:9090",
-            "tieline:9090",
-            "Tieline.Monitoring.example:9090",
-        ] {
-            assert!(is_believed(&hosts, host), "{host}");
-        }
-        for host in [
-            "evil.example",
-            "evil.example:9090",
-            "localhost.evil.example",
-            "127.0.0.1.evil.example",
-            "localhost.",
-            "tieline.monitoring.example.evil.example",
-        ] {
-            assert!(!is_believed(&hosts, host), "{host}");
-        }
-    }
 }

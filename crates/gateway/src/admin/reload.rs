@@ -83,7 +83,7 @@ pub enum ReloadError {
     /// The new certificate has ended already.
     #[error("{0}; nothing was changed")]
     Certificate(ConfigError),
-    /// The roster's new file cannot be opened.
+    /// The new roster cannot be opened.
     #[error("{0}; nothing was changed")]
     Roster(io::Error),
 }
@@ -111,13 +111,17 @@ impl Reloader {
     /// many configurations there were since the start.
     pub fn reload(&self, config: Config) -> Result<u64, ReloadError> {
         let reloaded = self.put(config);
-        self.0.state().metrics.reloaded(reloaded.is_ok());
+        let state = self.0.state();
+        state.metrics.reloaded(reloaded.is_ok());
+        state.past.epochs.note(reloaded.as_ref().map_err(ToString::to_string).copied());
         reloaded
     }
 
     /// Counts a configuration that could not even be read.
-    pub fn refused(&self) {
-        self.0.state().metrics.reloaded(false);
+    pub fn refused(&self, error: &ConfigError) {
+        let state = self.0.state();
+        state.metrics.reloaded(false);
+        state.past.epochs.note(Err(error.to_string()));
     }
 
     fn put(&self, config: Config) -> Result<u64, ReloadError> {

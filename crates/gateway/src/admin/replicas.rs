@@ -10,6 +10,11 @@ use crate::state::{State, VERSION};
 
 /// The page `/replicas`.
 pub(crate) fn page(state: &State) -> Vec<u8> {
+    serde_json::to_vec(&json(state)).unwrap_or_default()
+}
+
+/// The same as a value.
+pub(crate) fn json(state: &State) -> Value {
     let (commons, setup) = (state.commons.as_ref(), state.config.commons.as_ref());
     let shared = commons.map(|commons| {
         let standing = commons.standing();
@@ -24,12 +29,11 @@ pub(crate) fn page(state: &State) -> Vec<u8> {
             "errors": errors,
         })
     });
-    let page = json!({
+    json!({
         "version": VERSION,
         "configuration": state.config.fingerprint(),
         "commons": shared,
-    });
-    serde_json::to_vec(&page).unwrap_or_default()
+    })
 }
 
 fn member(member: &Member) -> Value {

@@ -7,7 +7,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use domain::json;
-use domain::legacy::Endpoint;
+use domain::legacy::{Endpoint, WRONG_KEY_IN_PATH};
 use domain::quirks::Quirks;
 use futures_util::FutureExt;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
@@ -83,6 +83,10 @@ fn answer_to(error: &Error, quirks: Option<&Quirks>, methods: &'static str) -> R
     if matches!(error, Error::NoCredential | Error::UnknownCredential) {
         let invalid_key = quirks.and_then(|quirks| quirks.invalid_key.clone()).unwrap_or_default();
         (status, text) = (invalid_key.status, invalid_key.text);
+    }
+    if matches!(error, Error::UnknownKeyInPath) {
+        let (documented, words) = WRONG_KEY_IN_PATH;
+        (status, text) = (documented, words.to_owned());
     }
     let body = match error {
         // The legacy API's own words, under its own name.

@@ -26,6 +26,8 @@ use crate::observe::account::{Account, SharedAccount};
 use crate::observe::explain;
 use crate::observe::metrics::Metrics;
 use crate::observe::origin::Origin;
+use crate::observe::past::Past;
+use crate::observe::recent::Ended;
 use crate::observe::spans::{self, Exporter};
 use crate::observe::tally::Tally;
 
@@ -128,6 +130,8 @@ pub(crate) struct Teller {
     pub(crate) lifecycle: Lifecycle,
     /// Lines about requests without a good key.
     pub(crate) refused: Lines,
+    /// The last requests, where the console shows them.
+    pub(crate) past: Option<Arc<Past>>,
 }
 
 /// A request that is not told of yet.
@@ -147,10 +151,18 @@ const LEFT: u16 = 499;
 impl UnderWay {
     /// Counts the request and tells of it, once.
     fn tell(&self, account: &Account, status: u16, bytes: u64) {
-        let (teller, took) = (&self.teller, self.started.elapsed());
+        let (teller, at) = (&self.teller, Instant::now());
+        let took = at.saturating_duration_since(self.started);
         teller.metrics.request(account, status, took);
+        if let Some(caller) = &account.caller {
+            caller.answered(status, at);
+        }
         spans::request(&teller.exporter, &self.origin, account, self.method, status, took);
         let Some(left_out) = self.left_out(account) else { return };
+        if let Some(past) = &teller.past {
+            let (method, origin, began) = (self.method, &self.origin, self.started);
+            past.requests.note(account, &Ended { began, at, method, origin, status, bytes });
+        }
         self.access_line(account, status, bytes, took, left_out);
     }
 

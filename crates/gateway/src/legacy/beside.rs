@@ -1,5 +1,5 @@
 //! The other side beside this one. Control answers a percentage of a caller's requests, and candidate
-//! answers them where control fails; a sample of all answers is offered to be compared.
+//! answers them where control fails; a sample of the answers that can be compared is offered for that.
 //!
 //! An answer is never waited for, held or changed for a comparison. Requests that are not translated, and
 //! those of unknown callers, never come here or go on as they are.
@@ -65,7 +65,7 @@ impl<'a> Beside<'a> {
             return Ok(answer);
         }
         // Control is asked without the body, so it may have been asked for something else.
-        let is_sampled = has_no_body && shadow.is_sampled();
+        let is_sampled = has_no_body && question.endpoint.is_compared() && shadow.is_sampled();
         let is_either_side = shadow.is_either_side(question.caller.name());
         if has_no_body
             && shadow.is_answered_by_control(question.caller.name())

@@ -61,6 +61,7 @@ async fn read(
             return Ok(Reply::json(200, Bytes::from(format!("{open}{close}"))));
         }
         Planned::Ask(plan) => *plan,
+        Planned::Unclear => return Err(Unread::Failed),
     };
     if !caller.line.is_at_ease() {
         return Err(Unread::Busy);

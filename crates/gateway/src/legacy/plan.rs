@@ -6,9 +6,13 @@ use domain::plan::{GroupName, Plan};
 
 use super::asked::Asked;
 use crate::caller::Callers;
+use crate::error::Error;
 
 /// What a legacy request asks for; `None` where no row can fit it. Its parameters are used up.
-pub(crate) fn plan(asked: &mut Asked, callers: &Callers) -> Option<Plan<GroupName>> {
+///
+/// # Errors
+/// If it says in two ways which part of a list it wants.
+pub(crate) fn plan(asked: &mut Asked, callers: &Callers) -> Result<Option<Plan<GroupName>>, Error> {
     let params = std::mem::take(&mut asked.params);
     let filters = asked.endpoint.filters();
     let filters: Vec<&'static str> = filters.filter(|name| params.has_filter(name)).collect();
@@ -18,6 +22,7 @@ pub(crate) fn plan(asked: &mut Asked, callers: &Callers) -> Option<Plan<GroupNam
         (names.iter().map(|name| fit_for_log(name, callers)).collect(), near.collect())
     };
     let (plan, (ignored, near_misses)) = match asked.endpoint.plan(params, &asked.quirks) {
+        Planned::Unclear => return Err(Error::Contradiction),
         Planned::Nobody { ignored } => (None, fit(&ignored)),
         Planned::Ask(plan) => {
             let ignored = fit(&plan.ignored);
@@ -29,7 +34,7 @@ pub(crate) fn plan(asked: &mut Asked, callers: &Callers) -> Option<Plan<GroupNam
         account.ignored = ignored;
         account.near_misses = near_misses;
     });
-    plan
+    Ok(plan)
 }
 
 /// From this length on a text of digits and capitals may be a key.

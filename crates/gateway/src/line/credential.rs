@@ -81,6 +81,12 @@ impl Credential {
         }
     }
 
+    /// How long the token in use is still used. `None` without one, and while one is fetched.
+    pub(crate) fn token_lasts(&self) -> Option<Duration> {
+        let good_until = self.tokens.try_lock().ok()?.token.as_ref()?.good_until;
+        Some(good_until.saturating_duration_since(Instant::now()))
+    }
+
     /// What the caller shows its upstream: its key, or its token. There is a new one where there is none,
     /// its end is near, or it was `refused`.
     pub(crate) async fn get(

@@ -47,14 +47,22 @@ impl Pace {
         }
     }
 
-    /// When its next places are, if nothing is sent before `start`.
-    pub(crate) async fn look(&self, start: Instant) -> Outlook<'_> {
+    /// When its next places are, if nothing is sent before `start`. What was said less than `known_for` ago will do.
+    pub(crate) async fn look(&self, start: Instant, known_for: Duration) -> Outlook<'_> {
         match self {
             Pace::Own(pacer) => Outlook::Own(pacer, start),
             Pace::Shared(shared) => {
                 let Shared { commons, pace } = &**shared;
-                Outlook::Shared(Box::pin(commons.look(pace, start)).await)
+                Outlook::Shared(Box::pin(commons.look(pace, start, known_for)).await)
             }
+        }
+    }
+
+    /// How long a request that comes now would wait; `None` where other replicas decide it.
+    pub(crate) fn wait_now(&self) -> Option<Duration> {
+        match self {
+            Pace::Own(pacer) => Some(pacer.wait_now()),
+            Pace::Shared(_) => None,
         }
     }
 

@@ -26,6 +26,7 @@ use super::pause::Pause;
 use super::upstream::Upstream;
 use crate::error::{Error, RETRY_AFTER_DEFAULT};
 use crate::layer::call::Behalf;
+use crate::observe::spans::{Exchange, Exporter};
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("tieline/", env!("CARGO_PKG_VERSION")));
 
@@ -50,6 +51,7 @@ pub(crate) struct Placing {
     /// It keeps no connection: one that was used before may be closed already, and then nobody could say whether
     /// the call was read.
     pub(crate) client: StreamClient,
+    pub(crate) exporter: Exporter,
 }
 
 /// A call that was placed.
@@ -75,7 +77,8 @@ impl Placing {
         let authorization = self.credential.get(behalf, deadline, None).await?;
         let permits = timeout_at(deadline, self.permits(deadline)).await;
         let _permits = permits.unwrap_or(Err(Error::Deadline))?;
-        let request = self.request(request, authorization, behalf)?;
+        let span = Exchange::begin(&self.exporter, behalf.origin.as_deref(), "POST");
+        let request = self.request(request, authorization, behalf, span.as_ref())?;
         // What is too late to connect must not be begun: it would be told as unknown.
         let left = deadline.saturating_duration_since(Instant::now());
         if left < upstream.settings.connect_timeout {
@@ -86,10 +89,15 @@ impl Placing {
         behalf.account.note_upstream_call();
         let until = (Instant::now() + upstream.settings.attempt_timeout).min(deadline);
         // From here on it may have been placed, whatever happens.
-        let mut is_answered = false;
-        let sent = timeout_at(until, self.sent(request, until, &mut is_answered)).await;
+        let (mut answered, began) = (None, Instant::now());
+        let sent = timeout_at(until, self.sent(request, until, &mut answered)).await;
         let sent = sent.unwrap_or(Err(Error::CallUnknown));
-        entry.end(outcome(&sent, is_answered));
+        if let Some(span) = span {
+            let slug = sent.as_ref().err().map_or("", Error::slug);
+            let outcome = answered.map(|status| status.as_u16()).ok_or(slug);
+            span.end(&upstream.name, outcome, began.elapsed());
+        }
+        entry.end(outcome(&sent, answered.is_some()));
         sent
     }
 
@@ -115,6 +123,7 @@ impl Placing {
         request: CallRequest,
         authorization: HeaderValue,
         behalf: &Behalf,
+        span: Option<&Exchange<'_>>,
     ) -> Result<Request<Body>, Error> {
         let base = self.upstream.base.as_ref().ok_or(Error::Internal)?;
         let target = PathAndQuery::from_static(request.target);
@@ -130,17 +139,17 @@ impl Placing {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.insert(USER_AGENT, AGENT);
         if let Some(origin) = &behalf.origin {
-            origin.pass_on(&origin.trace, outgoing.headers_mut());
+            origin.pass_on(span.map_or(&origin.trace, Exchange::trace), outgoing.headers_mut());
         }
         Ok(outgoing)
     }
 
-    /// Notes whether there was the head of an answer.
+    /// Notes the status, if there was the head of an answer.
     async fn sent(
         &self,
         request: Request<Body>,
         until: Instant,
-        is_answered: &mut bool,
+        answered: &mut Option<StatusCode>,
     ) -> Result<Placed, Error> {
         let upstream = &self.upstream;
         let answer = self.client.send(request, None).await;
@@ -150,7 +159,7 @@ impl Placing {
         );
         self.credential.metrics.attempt(&upstream.attempts, &outcome);
         let (head, body) = answer.map_err(unsent)?.into_parts();
-        *is_answered = true;
+        *answered = Some(head.status);
         let wait = retry_after(&head.headers);
         // The status says what became of the call; a body that breaks off or stalls behind it changes nothing.
         let body_until = (Instant::now() + BODY_WAIT_MAX).min(until - BODY_MARGIN);

@@ -55,7 +55,7 @@ impl Sending {
         let _place = self.places.acquire().await.map_err(|_| Error::Overloaded)?;
         let _permit = self.permit(attempt).await?;
         attempt.behalf.account.note_upstream_call();
-        let span = Exchange::begin(&self.exporter, attempt.behalf.origin.as_deref());
+        let span = Exchange::begin(&self.exporter, attempt.behalf.origin.as_deref(), "GET");
         let began = Instant::now();
         let exchange = self.exchange(&authorized, span.as_ref());
         let answer = timeout(self.upstream.settings.attempt_timeout, exchange).await;

@@ -67,9 +67,9 @@ type Named = (&'static str, u64);
 
 /// A value that replicas share.
 pub(crate) trait Stored: Sized {
-    /// What writes the value without it.
+    /// Writes the value later, without borrowing it.
     type Writer: Writer;
-    /// What writes the value in at most so many bytes, where that is of use to somebody.
+    /// For writing the value in at most so many bytes. A long value is written only if a replica can use it.
     fn writer(&self, bytes_max: usize) -> Self::Writer;
     /// The same value, whose reading began so long ago at another replica.
     fn read(body: Vec<u8>, age: Duration) -> Option<Self>;

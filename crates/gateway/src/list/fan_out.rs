@@ -379,14 +379,14 @@ impl FanOut {
         }
         if call.behalf.is_background {
             // What is left has places at once, or clients wait behind it.
-            let places = pace.look(Instant::now()).await;
+            let places = pace.look(Instant::now(), Duration::ZERO).await;
             // The look may have taken longer than that.
             let soon = Instant::now() + Duration::from_millis(1);
             return places.admits(left, soon).map_err(|_| Error::Overloaded);
         }
         let start = self.pause.until().unwrap_or_else(Instant::now);
         let limited = |retry_after| Error::RateLimited { retry_after };
-        let places = pace.look(start).await;
+        let places = pace.look(start, Duration::from_secs(1)).await;
         let Some(audience) = &call.audience else {
             return places.admits(left, call.deadline).map_err(limited);
         };

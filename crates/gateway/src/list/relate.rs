@@ -23,6 +23,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::error::Error;
 use crate::layer::call::{Ask, Behalf, ListCall, Listed};
 use crate::layer::{Answering, Around, Below};
+use crate::line::Joins;
 use crate::line::upstream::Upstream;
 use crate::line::values::{Stored, Values, Wanted};
 use crate::observe::metrics::Metrics;
@@ -58,6 +59,14 @@ impl JoinedLists {
     /// Forgets everything.
     pub(crate) fn forget(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+impl Joins for JoinedLists {
+    fn known(&self) -> Vec<(Duration, u64)> {
+        let lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lists.values().filter_map(|kept| kept.known(Duration::MAX));
+        known.map(|(joined, age)| (age, joined.pages)).collect()
     }
 }
 

@@ -14,7 +14,7 @@ use domain::listing::{Listing, Which};
 use domain::plan::UserFilter;
 use domain::sweep::{List, Part};
 use domain::visibility::Visibility;
-use roster::{Former, Roster, Scope, Sighting, Sweep};
+use roster::{Former, Roster, RosterError, Scope, Sighting, Started};
 use settings::DeletedFrom;
 
 use crate::error::Error;
@@ -75,14 +75,13 @@ impl Remember {
         // Users who are archived have not vanished.
         call.listing = Listing::Users(Which::All);
         call.for_roster = true;
-        let started = now();
+        let started = roster.begin(now()).await;
         let mut listed = inner.ask(call).await?;
         let sightings = std::mem::take(&mut listed.found.sightings);
         // Who is live or listed already, by this very reading.
         let seen: Option<HashMap<u64, bool>> =
             deleted.map(|_| sightings.iter().map(|user| (user.id, user.is_deleted)).collect());
-        let sweep = Sweep { started, ended: now() };
-        let told = tell(roster, self.scope.clone(), sweep, sightings).await;
+        let told = tell(roster, &self.scope, started, sightings).await;
         // Where the answer fails with it, `rescue` counts and logs.
         if let (Err(error), None) = (&told, deleted) {
             self.metrics.roster_failed();
@@ -94,8 +93,7 @@ impl Remember {
         if !self.lists(DeletedFrom::DeletedAt) {
             listed.list = nothing(listed.list);
         }
-        let (roster, scope) = (roster.clone(), self.scope.clone());
-        let former = blocking(move || roster.former(&scope)).await?;
+        let former = roster.former(&self.scope).await.map_err(failed)?;
         let mut bytes = Vec::new();
         for user in former.iter().filter(|user| self.is_shown(user, &seen)) {
             bytes.push(b',');
@@ -139,12 +137,11 @@ fn nothing(list: List) -> List {
 
 async fn tell(
     roster: &Roster,
-    scope: Scope,
-    sweep: Sweep,
+    scope: &Scope,
+    started: Started,
     sightings: Vec<Sighting>,
 ) -> Result<(), Error> {
-    let roster = roster.clone();
-    let changes = blocking(move || roster.record(&scope, &sweep, &sightings)).await?;
+    let changes = roster.record(scope, started, now(), sightings).await.map_err(failed)?;
     if changes.clock_was_ahead {
         tracing::warn!("the roster held times ahead of the clock; they were set right");
     }
@@ -154,13 +151,11 @@ async fn tell(
     Ok(())
 }
 
-/// The roster's file is read and written on a thread that may wait.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, roster::RosterError> + Send + 'static,
-) -> Result<T, Error> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(Error::Roster),
-        Err(_) => Err(Error::Internal),
+/// Work that panicked is a fault of this program and not of the roster.
+fn failed(error: RosterError) -> Error {
+    match error {
+        RosterError::Interrupted => Error::Internal,
+        error => Error::Roster(error),
     }
 }
 

@@ -7,6 +7,7 @@
 mod bound;
 mod calls;
 mod lists;
+pub(crate) mod read;
 mod replicas;
 mod scrape;
 pub(crate) mod shadow;

@@ -127,17 +127,23 @@ pub(crate) struct Exchange<'a> {
     exporter: &'a dyn Spans,
     trace: Trace,
     parent: u64,
+    method: &'static str,
 }
 
 impl<'a> Exchange<'a> {
     /// The span of an exchange on behalf of a recorded request.
-    pub(crate) fn begin(exporter: &'a Exporter, origin: Option<&Origin>) -> Option<Self> {
+    pub(crate) fn begin(
+        exporter: &'a Exporter,
+        origin: Option<&Origin>,
+        method: &'static str,
+    ) -> Option<Self> {
         let (exporter, origin) = (exporter.as_deref()?, origin?);
         let parent = origin.trace.span();
         origin.trace.is_sampled().then(|| Exchange {
             exporter,
             trace: origin.trace.child(),
             parent,
+            method,
         })
     }
 
@@ -148,8 +154,10 @@ impl<'a> Exchange<'a> {
 
     /// `outcome` is a status, or the slug of what went wrong.
     pub(crate) fn end(self, upstream: &str, outcome: Result<u16, &'static str>, took: Duration) {
-        let mut attributes: Vec<(&'static str, Value)> =
-            vec![("http.request.method", "GET".into()), ("tieline.upstream", upstream.into())];
+        let mut attributes: Vec<(&'static str, Value)> = vec![
+            ("http.request.method", self.method.into()),
+            ("tieline.upstream", upstream.into()),
+        ];
         attributes.push(match outcome {
             Ok(status) => ("http.response.status_code", u64::from(status).into()),
             Err(slug) => ("error.type", slug.into()),
@@ -160,7 +168,7 @@ impl<'a> Exchange<'a> {
             id: self.trace.span(),
             parent: Some(Parent { id: self.parent, is_remote: false }),
             kind: Kind::Client,
-            name: "GET upstream".to_owned(),
+            name: format!("{} upstream", self.method),
             began,
             ended,
             attributes,

@@ -3,10 +3,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use domain::legacy::{ENDPOINTS, UNTRANSLATED};
 use domain::params::NearMiss;
 use prometheus::{Histogram, IntCounter};
+use tokio::time::Instant;
 
 /// What requests are counted under beside legacy endpoints; the first stands for all others.
 const OTHERS: [&str; 3] = ["none", "openapi", "passthrough"];
@@ -33,7 +35,15 @@ pub(crate) struct Tally {
     endpoints: Vec<OfEndpoint>,
     near_misses: [AtomicU64; NearMiss::ALL.len()],
     untranslated: [AtomicU64; UNTRANSLATED.len()],
+    /// Answers by the first digit of their status.
+    answers: [AtomicU64; CLASSES],
+    began: Instant,
+    /// Milliseconds from then to the last answer; 0 before the first.
+    last: AtomicU64,
 }
+
+/// First digits of statuses, from 0.
+const CLASSES: usize = 6;
 
 #[derive(Debug, Default)]
 struct OfEndpoint {
@@ -56,8 +66,32 @@ impl Tally {
             let filters = (0..filters).map(|_| OnceLock::new()).collect();
             OfEndpoint { filters, ..OfEndpoint::default() }
         };
-        let (near_misses, untranslated) = Default::default();
-        Tally { name: name.into(), endpoints: for_each(endpoint), near_misses, untranslated }
+        let (near_misses, untranslated, answers, last) = Default::default();
+        let (name, endpoints, began) = (name.into(), for_each(endpoint), Instant::now());
+        Tally { name, endpoints, near_misses, untranslated, answers, began, last }
+    }
+
+    /// Counts an answer. Two stores and no lock, since every request does it.
+    pub(crate) fn answered(&self, status: u16, at: Instant) {
+        if let Some(count) = self.answers.get(usize::from(status / 100)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        let millis = at.saturating_duration_since(self.began).as_millis();
+        self.last.store(u64::try_from(millis).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
+    }
+
+    /// Answers since the configuration is in force, by class of status.
+    pub(crate) fn answers(&self) -> [(&'static str, u64); 4] {
+        let of =
+            |class: usize| self.answers.get(class).map_or(0, |count| count.load(Ordering::Relaxed));
+        [("2xx", of(2)), ("3xx", of(3)), ("4xx", of(4)), ("5xx", of(5))]
+    }
+
+    /// How long ago the last answer was; `None` before the first.
+    pub(crate) fn quiet_for(&self) -> Option<Duration> {
+        let last = self.last.load(Ordering::Relaxed);
+        let at = self.began + Duration::from_millis(last);
+        (last > 0).then(|| Instant::now().saturating_duration_since(at))
     }
 
     /// Counts an ignored parameter that looks like a filter.

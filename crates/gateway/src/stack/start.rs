@@ -9,7 +9,7 @@ use std::time::Duration;
 use commons::{Commons, Setup};
 use limits::{Admission, Lifecycle, Queue, Room};
 use roster::Roster;
-use settings::{Config, Effect, RosterFile};
+use settings::{Config, Effect, RosterPlace};
 use shadow::{Around, Counts, Results, Shadow};
 use tokio::sync::Semaphore;
 use transport::client::{
@@ -24,6 +24,7 @@ use crate::line::pace::{Known, Paces};
 use crate::line::upstream::Upstream;
 use crate::observe::groups::memory_there_is;
 use crate::observe::metrics::Metrics;
+use crate::observe::past::Past;
 use crate::observe::tally::Tally;
 use crate::state::{State, Surroundings, word};
 use tokio_util::task::TaskTracker;
@@ -35,7 +36,7 @@ const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 impl State {
     pub(crate) fn new(config: Config, surroundings: Surroundings) -> Result<Self, std::io::Error> {
         let metrics = Metrics::new().map_err(std::io::Error::other)?;
-        let roster = config.roster.as_ref().map(RosterFile::open).transpose()?;
+        let roster = config.roster.as_ref().map(RosterPlace::open).transpose()?;
         let admission = Arc::new(Admission::new(queue(&config.limits)));
         let room = Arc::new(Room::new(lists_bytes_max(&config.limits)));
         let (lifecycle, paces) = (Lifecycle::default(), Arc::default());
@@ -53,17 +54,21 @@ impl State {
             shadow,
             shadow_results,
             commons,
+            past: Arc::default(),
         };
         Ok(State::with(config, metrics, roster, shared, 1))
     }
 
     /// The state of a new configuration: counters go on, so do places for requests where there are as
-    /// many, and the roster where it is the same file. Callers, caches and connections begin anew.
+    /// many, and the roster where it is the same one. Callers, caches and connections begin anew.
     pub(crate) fn renewed(&self, config: Config) -> Result<Self, std::io::Error> {
-        let path = |config: &Config| config.roster.as_ref().map(|file| file.path.clone());
-        let roster = match path(&config) == path(&self.config) {
+        let is_same = match (&config.roster, &self.config.roster) {
+            (Some(new), Some(old)) => new.is_same(old),
+            (new, old) => new.is_none() && old.is_none(),
+        };
+        let roster = match is_same {
             true => self.roster.clone(),
-            false => config.roster.as_ref().map(RosterFile::open).transpose()?,
+            false => config.roster.as_ref().map(RosterPlace::open).transpose()?,
         };
         let admission = match self.admission.fits(queue(&config.limits)) {
             true => Arc::clone(&self.admission),
@@ -94,6 +99,7 @@ impl State {
             shadow: self.shadow.clone(),
             shadow_results: Arc::clone(&self.shadow_results),
             commons,
+            past: Arc::clone(&self.past),
         };
         Ok(State::with(config, self.metrics.clone(), roster, shared, self.epoch + 1))
     }
@@ -107,7 +113,7 @@ impl State {
     ) -> Self {
         let Shared { surroundings, lifecycle, under_way, admission, room, shadow_results, .. } =
             shared;
-        let commons = shared.commons;
+        let (commons, past) = (shared.commons, shared.past);
         let shadow_before = shared.shadow;
         let mut paces = Paces::after(&shared.paces, commons.as_ref());
         let reach = |settings| reach(settings, &surroundings.lookup, &metrics);
@@ -192,6 +198,7 @@ impl State {
             room,
             shadow,
             shadow_results,
+            past,
         }
     }
 }
@@ -264,6 +271,8 @@ struct Shared {
     shadow_results: Arc<Results>,
     /// What replicas share.
     commons: Option<Commons>,
+    /// What the process remembers of itself.
+    past: Arc<Past>,
 }
 
 /// One resolver for each upstream, so that its callers make one look-up together.

@@ -5,16 +5,16 @@ use std::collections::{BTreeMap, HashMap};
 
 use corpus::node::Node;
 
-use crate::zone;
+use crate::{witness, zone};
 
 /// The fields that dictionaries translate.
-const FIELDS: [&str; 3] = ["caller_id", "timezone", "sag"];
+const FIELDS: [&str; 4] = ["caller_id", "timezone", "sag", "status"];
 /// The member of `assigned_channels` that a dictionary translates.
 pub(super) const CHANNEL_TYPE: &str = "assigned_channels[].type";
 
 /// The fields whose form one setting decides for all records.
-const DECIDED: [&str; 4] =
-    ["assigned_teams", "agent_in_teams", "supervisor_in_teams", "employee_id"];
+const DECIDED: [&str; 5] =
+    ["assigned_teams", "agent_in_teams", "supervisor_in_teams", "employee_id", "status"];
 
 /// How often two values stood side by side.
 #[derive(Debug, Default)]
@@ -135,6 +135,10 @@ impl Pairs {
 fn is_deciding(field: &str, value: &Node) -> bool {
     match (field, value) {
         ("employee_id", Node::Number(_)) => true,
+        ("status", Node::Text(text)) => {
+            let lower = text.to_lowercase();
+            witness::title(&lower) != lower
+        }
         ("employee_id", Node::Text(text)) => {
             text.parse::<u64>().is_ok_and(|number| number.to_string() == *text)
         }

@@ -7,7 +7,7 @@ use super::forms::another_form;
 use super::pairs::CHANNEL_TYPE;
 use super::{Evidence, Judgement, quoted};
 use crate::compare::Difference;
-use crate::knowledge::{Settings, TWO};
+use crate::knowledge::{LOWER, Settings, TITLE, TWO};
 use crate::list::KeyedBy;
 use crate::{witness, zone};
 
@@ -53,6 +53,9 @@ impl Evidence<'_> {
         match self.witness {
             Some(rows) => match rows.get(key) {
                 Some(row) => self.by_witness(difference, row, of_control, of_candidate),
+                None if self.endpoint.has_pages() => {
+                    Judgement::bug("the new API does not list this template")
+                }
                 None => Judgement::bug("the new API does not list this user"),
             },
             None => self.by_model(difference, of_control, of_candidate),
@@ -147,6 +150,18 @@ impl Evidence<'_> {
             {
                 return other(field, "string");
             }
+            ("status", Node::Text(of_control), Node::Text(of_candidate))
+                if of_control != of_candidate
+                    && of_control.to_lowercase() == of_candidate.to_lowercase() =>
+            {
+                let lower = of_control.to_lowercase();
+                let style = match () {
+                    () if *of_control == lower => LOWER,
+                    () if *of_control == witness::title(&lower) => TITLE,
+                    () => return Judgement::bug(NOTHING_KNOWN),
+                };
+                return other("style", style);
+            }
             ("timezone", Node::Text(of_control), Node::Text(of_candidate))
                 if zone::id(of_control) == zone::id(of_candidate) =>
             {
@@ -234,6 +249,7 @@ impl Evidence<'_> {
                 ),
                 "caller_id_groups" => settings.caller_id_groups.get(&key).map(String::as_str),
                 "channel_types" => Some(witness::channel(&key, settings)),
+                "statuses" => settings.statuses.get(&key).map(String::as_str),
                 _ => None,
             };
             shown == Some(value.as_str())
@@ -296,6 +312,9 @@ impl Evidence<'_> {
             ("sag", Node::Null, Node::Text(role)) if self.is_role(role) => Some(Judgement::loss(
                 "the new API has a role for everybody, also for those without a group",
             )),
+            ("status", Node::Text(word), Node::Text(_)) => {
+                self.status(raw?.text()?, word, control, candidate)
+            }
             (path, _, _) if path.starts_with("assigned_channels") => self.channel(difference),
             _ => None,
         }
@@ -303,50 +322,6 @@ impl Evidence<'_> {
 
     fn is_role(&self, text: &str) -> bool {
         self.knowledge.dialect == "vonage-v4" && ROLES.contains(&text)
-    }
-
-    fn caller_id(
-        &self,
-        group: &str,
-        number: &str,
-        control: &Node,
-        candidate: &Node,
-    ) -> Option<Judgement> {
-        // Two different numbers are not a number and its group, nor is a number that is cut or written with signs.
-        let digits: String = group.chars().filter(char::is_ascii_digit).collect();
-        let is_shape = !digits.is_empty()
-            && !group.chars().any(char::is_alphabetic)
-            && number.trim_start_matches('+').starts_with(&digits);
-        if is_number(group) || group.is_empty() || number.is_empty() || is_shape {
-            return None;
-        }
-        // The new API may have a text in the place of a number. An entry for it needs the witness and two
-        // users, and neither side may have the other's text for another user.
-        if !is_number(number) {
-            let is_another = self.pairs.is_shown("caller_id", control)
-                || self.pairs.is_beside("caller_id", candidate)
-                || !self.pairs.is_inverse("caller_id", control);
-            let (evidence, against) = self.pairs.evidence("caller_id", candidate, control);
-            if self.witness.is_none() || is_another || evidence < 2 || against > 0 {
-                return None;
-            }
-        }
-        if self.pairs.is_function("caller_id", candidate, control) {
-            return Some(Judgement::quirk(
-                format!("{}.caller_id_groups", self.table()),
-                &quoted(number),
-                quoted(group),
-                "an entry of the dictionary of caller ids makes it equal",
-            ));
-        }
-        // Without the witness the number may be another user's. A group has more than one user.
-        let is_group = self.pairs.times("caller_id", control) > 1;
-        (is_group && self.witness.is_some()).then(|| {
-            Judgement::loss(
-                "the new API has numbers in place of caller-id groups, and this number belongs to \
-                 several groups",
-            )
-        })
     }
 
     /// The judgement of another name of a zone. `is_entry` tells whether control always uses this name.
@@ -444,6 +419,8 @@ fn alternatives(settings: &Settings) -> Vec<(&'static str, &'static str, Setting
             }
         }
     }
+    let style = if settings.style == TITLE { LOWER } else { TITLE };
+    all.push(("style", style, Settings { style: style.to_owned(), ..settings.clone() }));
     all
 }
 
@@ -474,7 +451,7 @@ fn in_another_form(difference: &Difference) -> Option<Judgement> {
 }
 
 /// Whether a text is a phone number, or a short number.
-fn is_number(text: &str) -> bool {
+pub(super) fn is_number(text: &str) -> bool {
     let digits = text.strip_prefix('+').unwrap_or(text);
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -54,14 +54,19 @@ pub(super) fn all(plan: &Plan) -> Vec<Check> {
             "Every record has just the documented fields, in their order and with their types.",
             Fields,
         );
-        add("repeated_equals_itself", "The same question has the same answer.", Repeated);
+        // Another status a moment later is no fault.
+        if !endpoint.by_email {
+            add("repeated_equals_itself", "The same question has the same answer.", Repeated);
+        }
         add("bad_keys_get_no_list", "A wrong key and no key get an error, no list.", Keys);
-        add(
-            "forms_agree",
-            "Other spellings of the path, filters in a body or with an index, and a key beside Basic \
-             change nothing.",
-            Written,
-        );
+        if !endpoint.by_email {
+            add(
+                "forms_agree",
+                "Other spellings of the path, filters in a body or with an index, and a key beside \
+                 Basic change nothing.",
+                Written,
+            );
+        }
         if endpoint.other_path.is_some() {
             add("both_paths_agree", "Both paths have the same answer.", OtherPath);
         }
@@ -137,7 +142,8 @@ impl Alone<'_> {
     }
 
     fn is_list(&self, endpoint: &Endpoint, tries: &mut Tries) {
-        let list = self.whole(endpoint).map(|whole| list::List::read(&whole.body, KeyedBy::Id));
+        let by = KeyedBy::own(endpoint);
+        let list = self.whole(endpoint).map(|whole| list::List::read(&whole.body, by));
         let Some(Ok(list)) = list else {
             return tries.holds(false, || "the answer is no list".to_owned());
         };
@@ -152,7 +158,9 @@ impl Alone<'_> {
         endpoint: &'static Endpoint,
         tries: &mut Tries,
     ) -> Result<(), Silence> {
-        for key in [KeyPlace::Missing, endpoint.key.wrong()] {
+        // A path without its key is another path.
+        let missing = (endpoint.key != KeyPlace::Path).then_some(KeyPlace::Missing);
+        for key in missing.into_iter().chain([endpoint.key.wrong()]) {
             let ask = Ask { key, ..Scenario::all(endpoint).ask };
             let (status, body) = self.ask(&ask).await?;
             let error = Node::parse(&body).ok();
@@ -174,7 +182,7 @@ impl Alone<'_> {
         let all = questions(endpoint, &whole.index, self.plan.extent, self.plan.seed);
         for scenario in all.into_iter().filter(|scenario| scenario.group == group) {
             let settings = self.knowledge.settings(endpoint.name);
-            let listed = self.listed(&scenario.ask).await?;
+            let listed = self.listed(endpoint, &scenario.ask).await?;
             let Some(listed) = listed else {
                 tries.holds(false, || format!("{}: no list", scenario.id));
                 continue;

@@ -54,8 +54,20 @@ const TEAM: Fields = &[("name", Type::Text), ("id", Type::Number)];
 /// A deleted user may have lost the name.
 const DELETED: Fields = &[("id", Type::Number), ("name", Type::TextOrNull)];
 
+const AGENT_STATUS: Fields =
+    &[("email", Type::Text), ("ext", Type::TextOrNull), ("status", Type::TextOrNull)];
+const TEMPLATE: Fields = &[
+    ("id", Type::Number),
+    ("name", Type::Text),
+    ("body", Type::Text),
+    ("assigned_teams", Type::List(TEMPLATE_TEAM)),
+];
+const TEMPLATE_TEAM: Fields = &[("id", Type::Number), ("name", Type::Text)];
+
 fn documented(endpoint: &Endpoint) -> Fields {
     match endpoint.name {
+        "v1_agents_status" => AGENT_STATUS,
+        "v3_sms_templates" => TEMPLATE,
         "v2_cdr_teams" => TEAM,
         "v2_cdr_deleted_agents" => DELETED,
         _ => USER,
@@ -201,6 +213,13 @@ mod tests {
         let v3 = V1.replace("assigned_teams", "agent_in_teams");
         assert!(found("v3_cdr_users", &voiso(), &v3).is_empty());
         assert!(found("v2_cdr_teams", &voiso(), r#"{"name":"Dayshift","id":5915}"#).is_empty());
+        let status = r#"{"email":"a@b.c","ext":null,"status":"available"}"#;
+        assert!(found("v1_agents_status", &voiso(), status).is_empty());
+        let template = r#"{"id":142,"name":"A","body":"B","assigned_teams":[{"id":3,"name":"T"}]}"#;
+        assert!(found("v3_sms_templates", &voiso(), template).is_empty());
+        let wrong = template.replace("\"id\":3", "\"id\":\"3\"");
+        let says = "record.assigned_teams.id: string, not number";
+        assert_eq!(found("v3_sms_templates", &voiso(), &wrong), [says]);
         let deleted = r#"{"id":28982,"name":"Roberta Ride"}"#;
         assert!(found("v2_cdr_deleted_agents", &voiso(), deleted).is_empty());
         let settings = Settings { employee_id: "number".to_owned(), ..Settings::default() };

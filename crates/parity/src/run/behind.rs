@@ -9,7 +9,7 @@ use corpus::source::{Answering, Source};
 use crate::calibrate::Overlay;
 use crate::cause::Teams;
 use crate::list::KeyedBy;
-use crate::witness::{self, Rows};
+use crate::witness::{self, MESSAGES, Place, Rows, USERS};
 
 /// Candidate under other settings, or why it does not start.
 pub type Under = Result<Box<dyn Source>, String>;
@@ -54,16 +54,22 @@ pub(super) async fn rows(
     // A list that changes while it is read may hide a user between two pages, so a user counts as missing
     // only after two readings.
     let of = |key: &str, _: &Node| wanted.contains(key);
-    let mut rows = pages(behind, &of, wanted.len(), by).await?;
+    let mut rows = pages(behind, USERS, &of, wanted.len(), by).await?;
     if rows.len() < wanted.len() {
-        rows.extend(pages(behind, &of, wanted.len(), by).await?);
+        rows.extend(pages(behind, USERS, &of, wanted.len(), by).await?);
     }
     Some(rows)
 }
 
+/// The rows of some templates of text messages, by id; `None` where the new API cannot be asked.
+pub(super) async fn templates(behind: &dyn Behind, wanted: &HashSet<String>) -> Option<Rows> {
+    let of = |key: &str, row: &Node| wanted.contains(key) && witness::is_template(row);
+    pages(behind, MESSAGES, &of, wanted.len(), KeyedBy::Id).await
+}
+
 /// The rows of all users with a deletion date.
 pub(super) async fn deleted(behind: &dyn Behind, by: KeyedBy) -> Option<Rows> {
-    pages(behind, &|_, row| witness::has_deletion_date(row), usize::MAX, by).await
+    pages(behind, USERS, &|_, row| witness::has_deletion_date(row), usize::MAX, by).await
 }
 
 /// The rows of all wanted users, by e-mail address; `None` where the filter does not find all of them.
@@ -81,7 +87,7 @@ async fn by_email(
             .append_pair("email", email)
             .finish();
         let reply = behind.ask(&format!("/api/v4/users?{query}")).await?;
-        let (found, _, _) = witness::page(&reply.body, |key, _| wanted.contains(key), by)?;
+        let (found, _, _) = witness::page(&reply.body, USERS, |key, _| wanted.contains(key), by)?;
         rows.extend(found);
     }
     (rows.len() == wanted.len()).then_some(rows)
@@ -90,6 +96,7 @@ async fn by_email(
 /// Reads the list page by page, until there are `enough` rows.
 async fn pages(
     behind: &dyn Behind,
+    place: Place,
     wanted: &(dyn Fn(&str, &Node) -> bool + Sync),
     enough: usize,
     by: KeyedBy,
@@ -97,9 +104,9 @@ async fn pages(
     let mut rows = Rows::new();
     for page in 0..PAGES_MAX {
         let offset = page * PAGE_ROWS;
-        let target = format!("/api/v4/users?limit={PAGE_ROWS}&offset={offset}");
+        let target = format!("{}?limit={PAGE_ROWS}&offset={offset}", place.path);
         let reply = behind.ask(&target).await.filter(|reply| reply.status == 200)?;
-        let (found, total, on_page) = witness::page(&reply.body, wanted, by)?;
+        let (found, total, on_page) = witness::page(&reply.body, place, wanted, by)?;
         rows.extend(found);
         if (offset + on_page) as u64 >= total || rows.len() >= enough {
             return Some(rows);
@@ -223,7 +230,7 @@ mod tests {
     #[test]
     fn rows_are_found_by_ids_as_numbers_and_as_text() {
         let page = br#"{"users":[{"id":7},{"id":"8"},{"id":null}],"metadata":{"total":3}}"#;
-        let (rows, total, on_page) = witness::page(page, |_, _| true, KeyedBy::Id).unwrap();
+        let (rows, total, on_page) = witness::page(page, USERS, |_, _| true, KeyedBy::Id).unwrap();
         let keys: Vec<&str> = rows.iter().map(|(key, _)| key.as_str()).collect();
         assert_eq!((keys, total, on_page), (vec!["7", "8"], 3, 3));
     }

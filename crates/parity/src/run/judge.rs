@@ -24,6 +24,9 @@ use crate::list::{KeyedBy, List};
 use crate::scenario::{Group, Scenario};
 use crate::witness;
 
+/// The field that may have changed since the other side was asked.
+const AGENT_STATUS: &str = "status";
+
 impl Run<'_> {
     /// Notes the facts of a whole list, for the questions that follow.
     pub(super) fn learn(&mut self, endpoint: &'static Endpoint, pair: &Pair) {
@@ -41,6 +44,12 @@ impl Run<'_> {
         }
         let known = self.known.endpoints.entry(endpoint.name).or_default();
         if !endpoint.lists_users() {
+            // Of agents' status a dictionary has the words.
+            for (key, record) in control.keys.iter().zip(&control.records) {
+                if let (true, Some(other)) = (endpoint.by_email, candidate.record(key)) {
+                    known.pairs.note(&record.node(), &other.node());
+                }
+            }
             return;
         }
         for (key, record) in control.keys.iter().zip(&control.records) {
@@ -95,7 +104,9 @@ impl Run<'_> {
                 let cause = judged[*place].as_ref().map(|judgement| judgement.cause);
                 // A user who was deleted a moment ago has a deletion date as well.
                 let is_listing = found.differences[*place].field == RECORDS;
+                // A status may change from one moment to the next.
                 matches!(cause, Some(Cause::Bug | Cause::UpstreamData))
+                    || found.differences[*place].field == AGENT_STATUS
                     || is_listing && cause == Some(Cause::Quirk) && scenario.filters.is_empty()
             };
             let doubtful: Vec<usize> = fresh.into_iter().filter(is_doubtful).collect();
@@ -259,6 +270,9 @@ impl Run<'_> {
             differences.iter().filter(needs).filter_map(|one| one.record.clone()).collect();
         if wanted.is_empty() {
             return None;
+        }
+        if endpoint.has_pages() {
+            return behind::templates(behind, &wanted).await;
         }
         let both = |key: &String| [records.control(key), records.candidate(key)];
         let few = if wanted.len() <= 20 { Some(&wanted) } else { None };

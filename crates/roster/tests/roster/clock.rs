@@ -1,7 +1,7 @@
 //! Tests clocks that were ahead for a while, or jump. Their times must not keep a later sweep from
 //! counting, and no other times may change.
 
-use roster::{Changes, Roster, Scope};
+use roster::{Changes, FileRoster as Roster, Scope};
 use rusqlite::Connection;
 
 use crate::{Folder, scope, sweep, users, vanished};

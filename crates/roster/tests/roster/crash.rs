@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use roster::{Changes, Roster, Sighting, Sweep};
+use roster::{Changes, FileRoster as Roster, Sighting, Sweep};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 

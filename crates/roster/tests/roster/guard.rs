@@ -1,6 +1,6 @@
 //! Tests the guard against a sweep in which most users are missing.
 
-use roster::{Changes, Roster, Scope};
+use roster::{Changes, FileRoster as Roster, Scope};
 
 use crate::{Folder, scope, sweep, users, vanished};
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use roster::{Changes, Counts, Roster, Scope, Sighting, Sweep};
+use roster::{Changes, Counts, FileRoster as Roster, Scope, Sighting, Sweep};
 
 use crate::{Folder, scope, user};
 

@@ -17,7 +17,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use roster::{Roster, Scope, Sighting, Sweep};
+use roster::{FileRoster as Roster, Scope, Sighting, Sweep};
 
 /// The folder of one test, removed at its end.
 struct Folder(PathBuf);

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::thread;
 
-use roster::{Roster, RosterError};
+use roster::{FileRoster as Roster, RosterError};
 use rusqlite::Connection;
 
 use crate::{Folder, contents, scope, sweep, users};

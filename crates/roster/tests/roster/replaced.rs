@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use roster::{Roster, RosterError};
+use roster::{FileRoster as Roster, RosterError};
 
 use crate::{Folder, scope, sweep, users, vanished};
 

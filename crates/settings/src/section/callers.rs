@@ -10,9 +10,9 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor, value::MapAccessDeseria
 
 use super::upstreams::Upstream;
 use crate::error::ConfigError;
-use crate::key_source::{Key, secret};
+use crate::key_source::{Key, key_digest_of, secret};
 use crate::reader::{Field, Reader, field, field_in_list};
-use crate::value::digest::{KeyDigest, digest, parse_digest};
+use crate::value::digest::KeyDigest;
 use crate::value::secret::Secret;
 
 /// `[[caller]]`.
@@ -175,7 +175,7 @@ pub(crate) fn read(
             let place = reader.place(&field_in_list(&["caller"], other, "name"));
             return reader.refuse(&at("name"), format!("the caller of {place} has this name"));
         }
-        let digest = legacy_key(&at("legacy_key"), &typed.legacy_key, reader)?;
+        let digest = key_digest_of(&at("legacy_key"), &typed.legacy_key, reader)?;
         if let Some(other) = callers.iter().position(|other| other.digest == digest) {
             let place = reader.place(&field_in_list(&["caller"], other, "legacy_key"));
             let name = callers.get(other).map_or("", |other| &other.name);
@@ -220,17 +220,6 @@ pub(crate) fn read(
         });
     }
     Ok(callers)
-}
-
-fn legacy_key(at: &Field, key: &Key, reader: &Reader<'_>) -> Result<KeyDigest, ConfigError> {
-    match &key.digest {
-        Some(text) if key.env.is_none() && key.file.is_none() => match parse_digest(text) {
-            Some(digest) => Ok(digest),
-            None => reader.refuse(at, "digest must be sha256: and 64 hex digits"),
-        },
-        None => Ok(digest(secret(at, key, reader)?.expose())),
-        Some(_) => reader.refuse(at, "needs one of digest, env and file, not several"),
-    }
 }
 
 fn upstream_key(

@@ -8,10 +8,13 @@ use serde::{Deserialize, Deserializer, de::Error};
 use transport::server::ServerLimits;
 use transport::tls::ServerTls;
 
+use super::callers::Caller;
 use crate::error::ConfigError;
+use crate::key_source::{Key, key_digest_of};
 use crate::reader::{Reader, field};
 use crate::value::check::{count, count_to, positive, size_within};
 use crate::value::coding::{Coding, each_once};
+use crate::value::digest::KeyDigest;
 use crate::value::network::{Network, networks};
 
 /// `[server]`.
@@ -134,31 +137,72 @@ struct Tls {
 }
 
 /// `[admin]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone)]
 pub struct Admin {
     /// Address to listen on.
-    #[serde(deserialize_with = "listen")]
     pub listen: SocketAddr,
     /// Hosts it is, besides addresses and names without a dot.
-    #[serde(deserialize_with = "hosts")]
     pub hosts: Vec<String>,
+    /// Digest of the key of operators who ask from another machine; without it, none of them is told anything.
+    pub key: Option<KeyDigest>,
+    /// Whether the console and its JSON are there.
+    pub console: bool,
     /// How long a connection may stay without a request.
-    #[serde(deserialize_with = "positive")]
     pub idle_timeout: Duration,
     /// Connections at once; for one more the oldest is closed.
-    #[serde(deserialize_with = "count")]
     pub connections_max: usize,
 }
 
-impl Default for Admin {
+/// `[admin]` as typed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct TypedAdmin {
+    #[serde(deserialize_with = "listen")]
+    listen: SocketAddr,
+    #[serde(deserialize_with = "hosts")]
+    hosts: Vec<String>,
+    key: Option<Key>,
+    console: bool,
+    #[serde(deserialize_with = "positive")]
+    idle_timeout: Duration,
+    #[serde(deserialize_with = "count")]
+    connections_max: usize,
+}
+
+impl Default for TypedAdmin {
     fn default() -> Self {
-        Admin {
+        TypedAdmin {
             listen: SocketAddr::from(([127, 0, 0, 1], 9090)),
             hosts: Vec::new(),
+            key: None,
+            console: true,
             idle_timeout: Duration::from_secs(5),
             connections_max: 64,
         }
+    }
+}
+
+impl TypedAdmin {
+    /// What it means. A caller's key opens lists, and no admin page.
+    pub(crate) fn read(
+        self,
+        callers: &[Caller],
+        reader: &Reader<'_>,
+    ) -> Result<Admin, ConfigError> {
+        let at = field(&["admin", "key"]);
+        let key = self.key.map(|key| key_digest_of(&at, &key, reader)).transpose()?;
+        let same = callers.iter().find(|caller| Some(caller.digest) == key);
+        if let Some(Caller { name, .. }) = same {
+            return reader.refuse(&at, format!("caller \"{name}\" has the same key"));
+        }
+        Ok(Admin {
+            listen: self.listen,
+            hosts: self.hosts,
+            key,
+            console: self.console,
+            idle_timeout: self.idle_timeout,
+            connections_max: self.connections_max,
+        })
     }
 }
 

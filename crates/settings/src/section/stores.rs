@@ -1,13 +1,9 @@
-//! `[lookups]`, `[cache]` and `[roster]`: the memory between requests.
+//! `[lookups]` and `[cache]`: the memory between requests.
 
-use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use roster::{Roster, RosterError};
 use serde::Deserialize;
 
-use crate::error::ConfigError;
 use crate::value::check::{size, time};
 
 /// `[lookups]`.
@@ -71,43 +67,5 @@ impl Default for Cache {
             revalidate: None,
             revalidate_max: Duration::from_secs(300),
         }
-    }
-}
-
-/// `[roster]` as typed.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct TypedRoster {
-    pub(crate) file: Option<PathBuf>,
-}
-
-/// `[roster]`.
-#[derive(Debug, Clone)]
-pub struct RosterFile {
-    /// The file.
-    pub path: PathBuf,
-    pub(crate) place: ConfigError,
-}
-
-impl RosterFile {
-    /// Opens the roster; makes it where there is none.
-    ///
-    /// # Errors
-    /// [`io::ErrorKind::InvalidInput`] where another file must be named, with a line as
-    /// [`ConfigError`]'s; any other kind where it may work later.
-    pub fn open(&self) -> io::Result<Roster> {
-        Roster::open(&self.path).map_err(|error| {
-            let may_pass = matches!(
-                error,
-                RosterError::Busy
-                    | RosterError::Sqlite(_)
-                    | RosterError::Disk(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-            );
-            if may_pass {
-                return io::Error::other(format!("roster.file: {error}"));
-            }
-            let line = ConfigError { what: error.to_string(), ..self.place.clone() };
-            io::Error::new(io::ErrorKind::InvalidInput, line)
-        })
     }
 }

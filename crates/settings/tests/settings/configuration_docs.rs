@@ -23,6 +23,7 @@ const TYPED: &str = concat!(
     include_str!("../../src/section/log.rs"),
     include_str!("../../src/section/pace.rs"),
     include_str!("../../src/section/passthrough.rs"),
+    include_str!("../../src/section/roster.rs"),
     include_str!("../../src/section/server.rs"),
     include_str!("../../src/section/shadow.rs"),
     include_str!("../../src/section/stores.rs"),

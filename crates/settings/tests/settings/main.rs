@@ -5,4 +5,5 @@ mod configuration;
 mod configuration_docs;
 mod keys;
 mod messages;
+mod roster;
 mod show;

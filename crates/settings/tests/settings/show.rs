@@ -202,3 +202,41 @@ fn default_of(cell: &str) -> Option<String> {
     };
     (!default.is_empty()).then_some(default)
 }
+
+#[test]
+fn a_running_configuration_knows_what_is_in_force_and_what_its_file_says_by_now() {
+    let folder = std::env::temp_dir().join(format!("tieline-in-force-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("tieline.toml");
+    std::fs::write(&file, TEXT).unwrap();
+    let env = [
+        ("V4_KEY", "canary-v4"),
+        ("LEGACY_KEY", "canary-legacy"),
+        ("TIELINE_LIMITS__DRAIN_DELAY", "2s"),
+    ];
+    let env = env.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let env: Vec<_> = env.into_iter().collect();
+    let config = Config::load(&file, &env).unwrap();
+    let said = |settings: Vec<settings::Setting>, name: &str| {
+        let one = settings.into_iter().find(|one| one.name() == name).unwrap();
+        (one.value(), one.origin().to_owned())
+    };
+    let drain = said(config.settings(), "limits.drain_delay");
+    assert_eq!(drain, ("\"2s\"".to_owned(), "TIELINE_LIMITS__DRAIN_DELAY".to_owned()));
+    std::fs::write(&file, TEXT.replace("attempts_max = 2", "attempts_max = 3")).unwrap();
+    let differs = config.differences().unwrap();
+    assert_eq!(differs.len(), 1);
+    assert_eq!(differs[0].setting, "upstream.ams.attempts_max");
+    assert_eq!(differs[0].in_force.as_deref(), Some("2"));
+    assert_eq!(differs[0].in_file.as_deref(), Some("3"));
+    std::fs::write(&file, TEXT.replace("attempts_max = 2\n", "")).unwrap();
+    let differs = config.differences().unwrap();
+    assert_eq!((differs.len(), differs[0].in_file.as_deref()), (1, Some("3")), "the default");
+    std::fs::write(&file, TEXT).unwrap();
+    assert_eq!(config.differences(), Ok(Vec::new()));
+    std::fs::write(&file, "nonsense").unwrap();
+    assert!(config.differences().is_err());
+    let shown = format!("{config:?}{:?}", config.settings());
+    assert!(!shown.contains("canary"), "a key is held");
+    std::fs::remove_dir_all(&folder).unwrap();
+}

@@ -42,10 +42,18 @@ pub(super) fn path(path: &str) -> String {
 }
 
 /// The parameters of a request. Those in the body replace those of the query with the same name, up to the
-/// first bracket.
-pub(crate) async fn parameters(head: &Parts, body: Body) -> Result<Pairs, Refused> {
+/// first bracket; where a request does something, both stand beside each other.
+pub(crate) async fn parameters(
+    head: &Parts,
+    body: Body,
+    has_effect: bool,
+) -> Result<Pairs, Refused> {
     let mut query = form(head.uri.query().unwrap_or_default().as_bytes());
     let over = in_body(head, body).await?;
+    if has_effect {
+        query.extend(over.into_iter().filter(|(name, _)| name != "key"));
+        return Ok(query);
+    }
     let stem = |name: &str| name.split('[').next().unwrap_or_default().to_owned();
     query.retain(|(name, _)| {
         name == "key" || !over.iter().any(|(other, _)| stem(other) == stem(name))

@@ -2,6 +2,7 @@
 
 mod common;
 mod faults;
+mod legacy_calls;
 mod legacy_face;
 mod legacy_teams;
 mod sockets;

@@ -66,7 +66,7 @@ impl Calibrate {
             let knowledge = knowledge::of(&config, &caller)?;
             let trials = Trials::new(&config, &caller).await?;
             let cancel = CancellationToken::new();
-            let endpoints: Vec<_> = ENDPOINTS.iter().collect();
+            let endpoints: Vec<_> = ENDPOINTS.iter().filter(|one| !one.is_extra).collect();
             let found = {
                 let work = calibrate(&control, &trials, &knowledge, &endpoints, self.seed, &cancel);
                 tokio::select! {

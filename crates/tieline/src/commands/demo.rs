@@ -103,6 +103,7 @@ legacy_key = {{ digest = "{digest}" }}
 upstream = "demo"
 upstream_key = {{ env = "DEMO_V4_KEY" }}
 sees = "everything"
+effects = ["call"]
 "#
         );
         let environment = [("DEMO_V4_KEY".to_owned(), V4_KEY.to_owned())];
@@ -189,6 +190,12 @@ fn legacy_lines(lines: &mut Lines, simulator: &Simulator, list: &str, gateway: &
     lines.add("templates of text messages, a page of two", &[&templates]);
     let status = format!("{gateway}/api/v1/{LEGACY_KEY}/agents_status");
     lines.add("agents' status, with the key in the path", &[&status]);
+    if let Some(agent) = &sample.agent {
+        let call = format!("{gateway}/api/v1/{LEGACY_KEY}/click2call");
+        let said = format!("agent={agent}&number=12025550123&get_call_id=true");
+        let shows = "a call that an agent wants to make; the pretend vendor only counts it";
+        lines.add(shows, &["-d", &said, &call]);
+    }
     lines.add("a wrong key", &["-i", "-H", &bearer("wrong-key"), list]);
 }
 
@@ -209,6 +216,8 @@ fn vendor_lines(lines: &mut Lines, vendor: &str) {
 struct Sample {
     group: Option<String>,
     user: Option<(String, String)>,
+    /// The extension of an agent who can make a call.
+    agent: Option<String>,
 }
 
 impl Sample {
@@ -220,7 +229,15 @@ impl Sample {
         let group = texts("sag").find(is_hard).or_else(|| texts("sag").next());
         let user =
             users.iter().find_map(|user| Some((user["name"].as_str()?, user["email"].as_str()?)));
+        let extensions: Vec<&str> = texts("extension").collect();
+        let is_one = |own: &str| extensions.iter().filter(|other| **other == own).count() == 1;
+        let agent = simulator.records().into_iter().find_map(|user| {
+            let extension = user.extension.as_deref()?.to_owned();
+            let is_free = user.status.as_deref() == Some("available");
+            (is_free && is_one(&extension)).then_some(extension)
+        });
         Sample {
+            agent,
             group: group.map(str::to_owned),
             user: user.map(|(name, email)| (name.to_owned(), email.to_owned())),
         }

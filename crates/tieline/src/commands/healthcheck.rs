@@ -2,19 +2,14 @@
 //!
 //! Must never read a configuration: it holds no key, and a file that is being changed makes no gateway ill.
 
-use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
 
 use crate::curl::called;
 use crate::failure::Failure;
-use crate::{output, runtime};
+use crate::{admin_port, output, runtime};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -31,9 +26,6 @@ pub(crate) struct Healthcheck {
     admin: SocketAddr,
 }
 
-/// The longest wait for the whole answer.
-const WAIT_MAX: Duration = Duration::from_secs(2);
-
 /// More than the answer has, and little enough for whatever else may listen there.
 const ANSWER_BYTES_MAX: u64 = 16 << 10;
 
@@ -42,36 +34,14 @@ impl Healthcheck {
         let admin = called(self.admin);
         runtime::run(async move {
             let told = |why: &str| Failure::new(format_args!("http://{admin}/readyz: {why}"));
-            match timeout(WAIT_MAX, status(admin)).await {
-                Ok(Ok(Some(200))) => {
+            match admin_port::page(admin, "/readyz", ANSWER_BYTES_MAX).await {
+                Ok((200, _)) => {
                     output::print("ready\n")?;
                     Ok(ExitCode::SUCCESS)
                 }
-                Ok(Ok(Some(status))) => Err(told(&format!("not ready: {status}"))),
-                Ok(Ok(None)) => Err(told("the answer is no HTTP")),
-                Ok(Err(error)) => Err(told(&error.to_string())),
-                Err(_) => Err(told("no answer within 2 s")),
+                Ok((status, _)) => Err(told(&format!("not ready: {status}"))),
+                Err(why) => Err(told(&why)),
             }
         })
     }
-}
-
-/// The status of a whole answer; `None` for an answer in another protocol.
-async fn status(admin: SocketAddr) -> io::Result<Option<u16>> {
-    let mut stream = TcpStream::connect(admin).await?;
-    let request = format!("GET /readyz HTTP/1.1\r\nhost: {admin}\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = Vec::new();
-    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer).await?;
-    Ok(status_of(&answer))
-}
-
-fn status_of(answer: &[u8]) -> Option<u16> {
-    let rest = answer.strip_prefix(b"HTTP/1.1 ")?;
-    let (digits, behind) = rest.split_at_checked(3)?;
-    let is_whole = behind.starts_with(b" ") || behind.starts_with(b"\r\n");
-    if !is_whole || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(digits).ok()?.parse().ok()
 }

@@ -6,14 +6,17 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use clap::Args;
+use corpus::beside::{BESIDE, Beside};
 use corpus::pseudonym::Pseudonyms;
 use corpus::relay::RelaySettings;
-use corpus::{ByPart, Recording, Writer};
+use corpus::source::{Live, Source};
+use corpus::{ByPart, CorpusError, Recording, Writer};
 use parity::run::state::State;
 use parity::run::{Plan, Sides, validate};
 use parity::scenario::Extent;
 use report::Verdict;
 use report::secrets::Secrets;
+use settings::{Config, KeyInPath, PassthroughCredential};
 use tokio_util::sync::CancellationToken;
 
 use crate::configuration::{CONFIG, load};
@@ -34,8 +37,9 @@ Example:
   tieline validate --config tieline.toml --control legacy.corpus
 
 It asks the questions of `validate` and writes the answers of the legacy API, and those of the new
-API to Tieline. Pseudonyms replace the data of people, always the same pseudonym for the same value.
-Keys are not written at all. The file replays without either API.
+API to Tieline. Where a passthrough route has legacy = \"keep\", it also writes the answers of
+legacy paths that only read and that Tieline does not translate. Pseudonyms replace the data of
+people, always the same pseudonym for the same value. Keys are not written at all. The file replays without either API.
 Exit codes: 0 recorded, and every difference has a known cause, 1 a difference has none, or a side
 did not answer (the file has the other answers), 2 wrong usage, 78 bad configuration, 130 interrupted
 (there is no file then).")]
@@ -144,6 +148,7 @@ impl Record {
         let report = validate(&sides, &plan, &mut State::none(), told, cancel).await;
         told.end();
         let report = report.map_err(|unable| Failure::new(secrets.hide(&unable.to_string())))?;
+        let beside = self.beside(config, &control, writer).await.map_err(cannot)?;
         recording.failure().map_or(Ok(()), |error| Err(cannot(error)))?;
         writer.left_unanswered(recording.unanswered());
         let summary = writer.finish().map_err(cannot)?;
@@ -155,6 +160,11 @@ impl Record {
             report.verdict.as_str(),
             report.because
         ))?;
+        if beside > 0 {
+            output::print(&format!(
+                "{beside} of the legacy answers are of paths that Tieline does not translate (legacy = \"keep\")\n"
+            ))?;
+        }
         if recording.left_out() > 0 {
             output::print(&format!(
                 "{} questions are not in it: their answers follow from parts of values, which pseudonyms do \
@@ -164,6 +174,33 @@ impl Record {
         }
         let is_good = report.verdict == Verdict::Agree;
         Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    /// Records control's answers at documented paths that pass through to the legacy API with the client's own
+    /// credential; how many there are. A path that control does not answer is no failure: nothing is compared.
+    async fn beside(
+        &self,
+        config: &Config,
+        control: &Live,
+        writer: &Writer,
+    ) -> Result<u64, CorpusError> {
+        let Some(rules) = &config.passthrough else { return Ok(0) };
+        let is_kept = |one: &&Beside| {
+            rules.route(one.path).is_some_and(|route| {
+                route.is_allowed
+                    && route.credential == PassthroughCredential::Keep
+                    && (!one.has_key_in_path() || route.key_in_path == KeyInPath::Keep)
+            })
+        };
+        let mut recorded = 0;
+        for one in BESIDE.iter().filter(is_kept) {
+            let ask = one.ask();
+            if let Ok(reply) = control.ask(&ask).await {
+                writer.legacy(&ask, &reply)?;
+                recorded += 1;
+            }
+        }
+        Ok(recorded)
     }
 
     fn pseudonyms(&self) -> Result<Pseudonyms, Failure> {

@@ -1,5 +1,5 @@
 //! `tieline roster`: puts the legacy API's own list of deleted agents into the roster while it still
-//! answers, and takes out again what cannot be had a second time.
+//! answers, takes out again what cannot be had a second time, and moves all of it between a file and a database.
 //!
 //! An import is whole or nothing. A key comes from a variable or a file, never as an argument, and
 //! goes to the given URL and nowhere else: no redirect is followed.
@@ -14,7 +14,7 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION};
 use http::{HeaderValue, Request, StatusCode};
 use roster::{Roster, Scope};
 use serde_json::Value;
-use settings::Config;
+use settings::{Config, RosterPlace};
 use tower::ServiceExt;
 use transport::body;
 use transport::client::{Client, ClientSettings};
@@ -55,16 +55,43 @@ The gateway may run meanwhile. Importing the same list again changes nothing.")]
 Example:
   tieline roster export --config tieline.toml --caller crm > deleted.json")]
     Export(Which),
+    /// Copy everything from a file to the database of the configuration, or back
+    #[command(after_help = "\
+Example:
+  tieline roster move --config tieline.toml --from-file /var/lib/tieline/roster.sqlite
+  tieline roster move --config tieline.toml --to-file /var/lib/tieline/roster.sqlite
+
+Stop every gateway that uses the roster first: what it remembers meanwhile would be missing. The
+copy is whole or nothing, goes to an empty roster only, and leaves the source as it is.")]
+    Move(Move),
 }
 
 #[derive(Debug, Args)]
 struct Which {
-    /// The configuration; its `roster.file` is the roster
+    /// The configuration; its `roster.file` or `roster.postgres` is the roster
     #[arg(short, long, env = CONFIG, hide_env_values = true, value_name = "FILE")]
     config: PathBuf,
     /// Whose users; may be left out where the configuration has one caller
     #[arg(long, value_name = "NAME")]
     caller: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct Move {
+    /// The configuration; its `roster.postgres` is the database
+    #[arg(short, long, env = CONFIG, hide_env_values = true, value_name = "FILE")]
+    config: PathBuf,
+    /// The roster to copy to the database
+    #[arg(
+        long,
+        value_name = "PATH",
+        conflicts_with = "to_file",
+        required_unless_present = "to_file"
+    )]
+    from_file: Option<PathBuf>,
+    /// The file to copy the database's roster to; it is made, or empty
+    #[arg(long, value_name = "PATH")]
+    to_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -87,6 +114,7 @@ impl RosterCommand {
         match self.command {
             Command::Import(import) => import.run(),
             Command::Export(which) => which.export(),
+            Command::Move(way) => way.run(),
         }
     }
 }
@@ -96,19 +124,13 @@ impl Which {
     fn open(&self) -> Result<(Roster, Scope), Failure> {
         let config = load(&self.config)?;
         let scope = self.scope(&config)?;
-        match &config.roster {
-            Some(file) => match file.open() {
-                Ok(roster) => Ok((roster, scope)),
-                Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
-                    Err(Failure::configuration(error))
-                }
-                Err(error) => Err(Failure::new(error)),
-            },
-            None => Err(Failure::new(format_args!(
-                "there is no roster: set roster.file in {}",
+        let Some(place) = &config.roster else {
+            return Err(Failure::new(format_args!(
+                "there is no roster: set roster.file or roster.postgres in {}",
                 self.config.display()
-            ))),
-        }
+            )));
+        };
+        Ok((opened(place)?, scope))
     }
 
     fn scope(&self, config: &Config) -> Result<Scope, Failure> {
@@ -130,7 +152,7 @@ impl Which {
 
     fn export(&self) -> Result<ExitCode, Failure> {
         let (roster, scope) = self.open()?;
-        let former = roster.export(&scope).map_err(Failure::new)?;
+        let former = waited(async { roster.former(&scope).await.map_err(Failure::new) })?;
         let mut text = String::from("[");
         for (row, user) in former.iter().enumerate() {
             text.push_str(if row == 0 { "\n" } else { ",\n" });
@@ -146,6 +168,75 @@ impl Which {
         output::print(&text)?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+impl Move {
+    fn run(self) -> Result<ExitCode, Failure> {
+        let config = load(&self.config)?;
+        let Some(place @ RosterPlace::Postgres(_)) = &config.roster else {
+            return Err(Failure::new(format_args!(
+                "there is no database: set roster.postgres in {}",
+                self.config.display()
+            )));
+        };
+        let file = match (&self.from_file, &self.to_file) {
+            // Opening a file that is not there would make an empty one.
+            (Some(file), _) if !file.exists() => {
+                return Err(Failure::new(format_args!(
+                    "{}: there is no such file",
+                    file.display()
+                )));
+            }
+            (Some(file), _) | (None, Some(file)) => file,
+            (None, None) => return Err(Failure::new("say --from-file or --to-file")),
+        };
+        let database = opened(place)?;
+        let named = |error| Failure::new(format_args!("{}: {error}", file.display()));
+        let (from, to) = match self.from_file.is_some() {
+            true => (Roster::open(file).map_err(named)?, database),
+            false => (database, Roster::open(file).map_err(named)?),
+        };
+        let moved = waited(async {
+            let all = from.whole().await.map_err(Failure::new)?;
+            let sizes: Vec<_> = all
+                .iter()
+                .map(|one| {
+                    let (Scope { caller, upstream }, (users, imported)) =
+                        (one.scope(), one.sizes());
+                    format!("{caller} ({upstream}): {users} users, {imported} imported\n")
+                })
+                .collect();
+            to.fill(all).await.map_err(Failure::new)?;
+            Ok(sizes)
+        })?;
+        output::print(&moved.concat())?;
+        output::print("copied; the source is as it was\n")?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The roster, with its tables where it is a database.
+fn opened(place: &RosterPlace) -> Result<Roster, Failure> {
+    let failed = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::InvalidInput => Failure::configuration(error),
+        _ => Failure::new(error),
+    };
+    if let RosterPlace::Postgres(_) = place {
+        let roster = place.open().map_err(failed)?;
+        waited(async { roster.prepare().await.map_err(|error| failed(place.failed(error))) })?;
+    }
+    // Another one: a connection ends with the runtime that it was made in.
+    place.open().map_err(failed)
+}
+
+/// Waits for the roster on a runtime of its own.
+fn waited<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let mut done = None;
+    runtime::run(async {
+        done = Some(work.await?);
+        Ok(ExitCode::SUCCESS)
+    })?;
+    done.ok_or_else(|| Failure::new("the roster's work was interrupted"))
 }
 
 impl Import {
@@ -165,7 +256,7 @@ impl Import {
             Bytes::from(read.map_err(failed)?)
         };
         let rows = rows(&body)?;
-        let counts = roster.import(&scope, &rows).map_err(Failure::new)?;
+        let counts = waited(async { roster.import(&scope, rows).await.map_err(Failure::new) })?;
         output::print(&format!(
             "{}: {} added, {} renamed, {} known already\n",
             scope.caller, counts.added, counts.updated, counts.unchanged

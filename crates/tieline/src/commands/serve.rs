@@ -150,7 +150,7 @@ async fn reload_for_ever(
                 }
             }
             Err(error) => {
-                reloader.refused();
+                reloader.refused(&error);
                 tracing::error!(%error, "the configuration was not reloaded; the old one serves");
                 supervisor.refused(error);
             }

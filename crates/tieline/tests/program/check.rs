@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod teams;
+mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
 

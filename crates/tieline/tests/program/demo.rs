@@ -37,7 +37,9 @@ fn every_printed_line_works_in_a_shell() {
     }
     let (running, text) = started("250");
     let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("curl ")).collect();
-    assert!(lines.len() >= 14, "{text}");
+    assert!(lines.len() >= 15, "{text}");
+    let has = |word: &str| lines.iter().any(|line| line.contains(word));
+    assert!(["/agents_status", "/sms/templates", "/click2call"].into_iter().all(has), "{text}");
     for line in &lines {
         let output = shell(line);
         let answer = stdout(&output);
@@ -47,6 +49,8 @@ fn every_printed_line_works_in_a_shell() {
             assert!(answer.starts_with("HTTP/1.1 401 "), "{line}: {answer}");
         } else if line.contains("No such group") {
             assert_eq!(answer.trim_end(), "[]", "{line}");
+        } else if line.contains("click2call") {
+            assert!(answer.starts_with("{\"call_id\":\""), "{line}: {answer}");
         } else {
             assert!(!answer.contains("\"error\""), "{line}: {answer}");
             assert!(answer.len() > 2, "{line}: {answer}");

@@ -42,7 +42,8 @@ impl World {
         let folder = Folder::new();
         let (vendor, base) = vendor(&format!("--users {users}"));
         folder.file("v4.key", V4_KEY);
-        let rest = format!("[limits]\ndrain_delay = \"0s\"\n[traces]\n{traces}");
+        let rest =
+            format!("effects = [\"call\"]\n[limits]\ndrain_delay = \"0s\"\n[traces]\n{traces}");
         let file = config::file("v4.key");
         let text = config::ports("")
             + &config::voiso("ams", base, "")
@@ -149,6 +150,38 @@ fn a_recorded_request_and_each_of_its_calls_are_spans_of_the_clients_trace() {
         (scope.name.as_str(), scope.version.as_str()),
         ("tieline", env!("CARGO_PKG_VERSION"))
     );
+}
+
+#[test]
+fn a_call_and_the_look_up_of_its_agent_are_spans_without_the_key_in_its_path() {
+    let collector = Collector::default();
+    let world = World::new(&endpoint(collector.start()), 250, &[]);
+    let status = world.get(&format!("/api/v1/{KEY}/agents_status"), "");
+    let status: serde_json::Value = serde_json::from_str(&status.text()).unwrap();
+    let all = status.as_array().unwrap();
+    let agent = all.iter().find(|one| one["status"] == "available").unwrap();
+    let target = format!("POST /api/v1/{KEY}/click2call?number=31201234567&agent=");
+    let target = target + agent["email"].as_str().unwrap();
+    let asked = say(world.gateway.address, request(&target, ""));
+    assert_eq!(Answer::heard(asked).status, 204);
+    world.stop();
+    let spans = collector.spans();
+    let server = spans.iter().find(|span| span.name == "POST v1_click2call").unwrap();
+    assert_eq!(server.attributes.get("tieline.caller").as_deref(), Some("crm"));
+    let of_call = |name: &str| {
+        let mut of = spans.iter().filter(|span| span.name == name);
+        of.find(|span| span.parent_span_id.as_ref() == Some(&server.span_id)).cloned()
+    };
+    let placed = of_call("POST upstream").unwrap();
+    let text = |name: &str| placed.attributes.get(name);
+    assert_eq!(text("http.request.method").as_deref(), Some("POST"));
+    assert_eq!(text("http.response.status_code").as_deref(), Some("201"));
+    assert_eq!(text("tieline.upstream").as_deref(), Some("ams"));
+    assert!(of_call("GET upstream").is_some(), "the agent was looked up");
+    let sent = collector.text();
+    for secret in [KEY, "v4-demo-key", "click2call?", "31201234567", "/api/v1"] {
+        assert!(!sent.contains(secret), "{secret} in {sent}");
+    }
 }
 
 #[test]

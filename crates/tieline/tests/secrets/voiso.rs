@@ -321,7 +321,10 @@ fn talk(gateway: &Gateway, keys: &Keys, heard: &mut Heard) {
     let malformed = format!("{V1_USERS}?key={}&name=<x>", escaped(&keys.legacy[0]));
     heard.add("malformed HTTP/2", say_http2(to, &malformed, None));
     assert!(http2_answered >= 9, "{http2_answered} errors over HTTP/2");
-    for path in ["/metrics", "/callers", "/losses", "/healthz", "/readyz"] {
+    let console = ["overview", "view", "callers", "upstreams", "usage", "config", "requests"]
+        .map(|page| format!("/api/v1/{page}"));
+    let plain = ["/metrics", "/callers", "/losses", "/healthz", "/readyz", "/"];
+    for path in plain.into_iter().chain(console.iter().map(String::as_str)) {
         for query in
             [String::new(), format!("?key={}", keys.wrong[0]), format!("/{}", keys.wrong[0])]
         {

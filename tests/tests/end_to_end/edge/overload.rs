@@ -199,9 +199,12 @@ async fn c09_a_slow_page_keeps_no_other_request_waiting() {
 
 /// Where the clock on the wall is looked at, and why that moves no timer.
 const WALL_CLOCK: &[(&str, &str)] = &[
+    ("gateway/src/admin/console/overview.rs", "the time that the console shows"),
+    ("gateway/src/admin/console/requests.rs", "the time that the console shows"),
     ("gateway/src/admin/reload.rs", "whether a certificate has ended"),
     ("gateway/src/edge/sunset.rs", "dates that headers show"),
     ("gateway/src/list/remember.rs", "dates that the roster shows"),
+    ("gateway/src/observe/epochs.rs", "when a configuration came, for the console"),
     ("gateway/src/observe/metrics.rs", "when the process began, for a metric"),
     ("gateway/src/observe/spans.rs", "when a span began and ended, for its reader"),
     ("settings/src/files.rs", "times of files, compared for being the same"),

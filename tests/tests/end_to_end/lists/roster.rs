@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use roster::{Roster, Scope};
+use roster::{FileRoster, Scope};
 use simulator::{Dialect, Settings};
 use tests::folder::File;
-use tests::{DELETED, Front, V1_USERS, V4_KEY, World, config, parsed, users};
+use tests::{DELETED, Front, V1_USERS, V4_KEY, World, config, expect, parsed, users};
 
 fn with_roster(file: &Path) -> String {
     format!("[roster]\nfile = {:?}", file.display().to_string())
@@ -76,7 +76,7 @@ async fn imported_users_are_listed_unless_they_are_live_and_each_source_can_be_s
     let vendor = World::new(users(80)).await;
     let live = vendor.get(V1_USERS).await.ids();
     let marked = set(vendor.get(DELETED).await.ids());
-    let roster = Roster::open(&file).unwrap();
+    let roster = FileRoster::open(&file).unwrap();
     let scope = Scope { caller: "crm".to_owned(), upstream: "ams".to_owned() };
     let rows = [(7, Some("Roberta Ride".to_owned())), (live[0], Some("Alive".to_owned()))];
     roster.import(&scope, &rows).unwrap();
@@ -211,6 +211,24 @@ async fn over_vonage_no_filter_makes_anybody_vanish() {
     assert_eq!(front.get(DELETED).await.text(), before);
 }
 
+#[tokio::test]
+async fn r04_without_its_database_live_users_are_listed_and_deleted_ones_are_not() {
+    // Nobody listens there any more.
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // This one accepts and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    for address in [unused, silent.local_addr().unwrap()] {
+        let place = format!("postgresql://tieline@{address}/tieline?sslmode=disable");
+        let world = World::with(users(60), "", &format!("[roster]\npostgres = {place:?}")).await;
+        for _ in 0..2 {
+            assert_eq!(world.get(V1_USERS).await.text(), world.legacy(V1_USERS).await.text());
+            expect::error(&world.get(DELETED).await, "503 roster_failed", "without its database");
+        }
+        let metrics = world.front.admin("/metrics").await.text();
+        assert!(!metrics.contains("tieline_roster_users{"), "{metrics}");
+    }
+}
+
 #[test]
 fn a_file_that_is_no_roster_is_refused_and_stays_as_it_is() {
     let file = File::new("roster.sqlite");
@@ -229,7 +247,7 @@ fn a_file_that_is_no_roster_is_refused_and_stays_as_it_is() {
 
 /// How many a roster takes for vanished or half gone.
 fn gone(file: &Path) -> usize {
-    let roster = Roster::open(file).unwrap();
+    let roster = FileRoster::open(file).unwrap();
     let scopes = roster.scopes().unwrap();
     scopes.iter().map(|scope| roster.counts(scope).unwrap().vanished).sum()
 }

@@ -40,6 +40,17 @@ async fn every_page_is_the_legacy_bytes() {
 }
 
 #[tokio::test]
+async fn a_page_that_is_said_in_two_ways_is_refused() {
+    let world = World::new(users(120)).await;
+    for query in ["page=2&page=3", "limit=10&page=2&limit=20", "page[]=1&page=2"] {
+        let answer = world.front.get(&format!("{PATH}?{query}")).await;
+        expect::error(&answer, "400 contradiction", query);
+    }
+    let world_pages = world.front.get(&format!("{PATH}?page=2&page=2&limit=10")).await;
+    assert_eq!(world_pages.json()["metadata"]["page"], 2);
+}
+
+#[tokio::test]
 async fn a_wrong_key_and_an_upstream_without_templates_are_said_so() {
     let world = World::new(users(5)).await;
     let answer = world.front.get_with(&format!("{PATH}?key=nobodys"), &[]).await;

@@ -90,3 +90,49 @@ async fn n14_no_page_of_the_web_reads_the_admin_port() {
     assert_eq!(probe(&front, "/healthz", "evil.example").await.status, 200);
     assert!(reload("idle_timeout = \"9s\"").unwrap_err().contains("restart"));
 }
+
+#[tokio::test]
+async fn n14_every_admin_answer_forbids_what_another_site_could_do_with_it() {
+    let front = front("").await;
+    for path in ["/healthz", "/metrics", "/callers", "/losses", "/none"] {
+        for site in ["same-origin", "cross-site"] {
+            let answer = front.admin_with(path, &[("sec-fetch-site", site)]).await;
+            let is_refused = site == "cross-site" && path != "/healthz";
+            assert_eq!(answer.status == 403, is_refused, "{path} {site}");
+            for (name, value) in [
+                ("cache-control", "no-store"),
+                ("x-content-type-options", "nosniff"),
+                ("cross-origin-resource-policy", "same-origin"),
+                ("cross-origin-opener-policy", "same-origin"),
+                ("referrer-policy", "no-referrer"),
+                ("access-control-allow-origin", ""),
+            ] {
+                assert_eq!(answer.header(name), value, "{path} {site}");
+            }
+            let policy = answer.header("content-security-policy");
+            assert!(policy.contains("default-src 'none'"), "{policy}");
+            assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn n15_a_proxy_on_this_machine_needs_the_admin_key() {
+    let key = "an-admin-key-of-this-test";
+    let front = front(&format!("key = {}", tests::config::digest(key))).await;
+    let proxied = ("x-forwarded-for", "192.0.2.1");
+    assert_eq!(front.admin("/callers").await.status, 200);
+    assert_eq!(front.admin_with("/metrics", &[proxied]).await.status, 200);
+    let answer = front.admin_with("/callers", &[proxied]).await;
+    assert_eq!(answer.status, 401);
+    assert!(answer.header("www-authenticate").starts_with("Basic "), "{:?}", answer.headers);
+    let bearer = format!("Bearer {key}");
+    let answer = front.admin_with("/callers", &[proxied, ("authorization", &bearer)]).await;
+    assert_eq!(answer.status, 200);
+    // A caller's key is none, and opens nothing.
+    let answer = front.admin_with("/callers", &[proxied, tests::BEARER]).await;
+    assert_eq!(answer.status, 401);
+    let text = text(&format!("key = {}", tests::config::digest(tests::LEGACY_KEY)));
+    let refused = parsed(&text, &[("V4", tests::V4_KEY)]).unwrap_err();
+    assert!(refused.ends_with("admin.key: caller \"crm\" has the same key"), "{refused}");
+}

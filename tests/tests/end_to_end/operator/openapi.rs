@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use http::Method;
@@ -276,6 +277,21 @@ fn has_headers(document: &Value, path: &str, answer: &Answer) {
             "{path} {status}: {name} is not described"
         );
     }
+}
+
+/// It is longer than the pieces in which most bodies are handled.
+#[tokio::test]
+async fn the_description_comes_whole_plain_and_compressed() {
+    let front = Front::over("127.0.0.1:9", "", "").await;
+    let plain = front.get_with("/openapi.json", &[]).await;
+    assert!(plain.body.len() > 64 << 10, "{}", plain.body.len());
+    assert_eq!(plain.header("content-length"), plain.body.len().to_string());
+    assert_eq!(plain.json()["openapi"], "3.1.0");
+    let packed = front.get_with("/openapi.json", &[("accept-encoding", "gzip")]).await;
+    assert_eq!(packed.header("content-encoding"), "gzip");
+    let mut whole = Vec::new();
+    flate2::read::GzDecoder::new(&packed.body[..]).read_to_end(&mut whole).unwrap();
+    assert_eq!(whole, plain.body);
 }
 
 #[tokio::test]

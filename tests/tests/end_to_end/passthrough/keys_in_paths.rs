@@ -32,7 +32,9 @@ async fn a_path_with_a_key_is_its_callers_and_goes_nowhere_by_default() {
         expect::error(&front.get_with(&target, &[]).await, "403 key_in_path", &target);
     }
     let wrong = balance("nobodys-key");
-    expect::error(&front.get_with(&wrong, &[]).await, "401 unknown_credential", "unknown");
+    let answer = front.get_with(&wrong, &[]).await;
+    expect::shape(&answer, "403 unknown_credential", "unknown");
+    assert_eq!(answer.text(), "{\"error\":\"Invalid api_key\"}", "as the pages of such paths say");
     for key in [LEGACY_KEY, "nobodys-key"] {
         let answer = front.get_with(&balance(key), &[BEARER]).await;
         expect::error(&answer, "400 ambiguous_credential", "a Bearer beside it");

@@ -74,6 +74,21 @@ async fn control_is_asked_as_the_client_asks_and_nothing_else_of_it_is_shown() {
             format!("/api/v2/cdr/teams?key={LEGACY_KEY}"),
             vec![],
         ),
+        // Of what is not compared, control answers its share as well.
+        (
+            Method::GET,
+            format!("/api/v1/{LEGACY_KEY}/agents_status.json"),
+            &[],
+            format!("/api/v1/{LEGACY_KEY}/agents_status.json"),
+            vec![],
+        ),
+        (
+            Method::GET,
+            format!("/api/v3/messages/sms/templates?page=2&key={LEGACY_KEY}"),
+            &[],
+            format!("/api/v3/messages/sms/templates?page=2&key={LEGACY_KEY}"),
+            vec![],
+        ),
     ] {
         let answer = front.send(method.clone(), &target, headers).await;
         let body = if method == Method::HEAD { "" } else { "{\"error\":\"x\"}" };
@@ -99,9 +114,35 @@ async fn control_is_asked_as_the_client_asks_and_nothing_else_of_it_is_shown() {
         assert_eq!(head.headers("authorization"), authorization);
         assert_eq!((head.headers("cookie"), head.headers("x-client")), (vec![], vec![]));
     }
-    assert_eq!(front.count("tieline_errors_total{slug=\"control_error\"}").await, 3);
+    assert_eq!(front.count("tieline_errors_total{slug=\"control_error\"}").await, 5);
     let series = "tieline_filters_used_total{caller=\"crm\",endpoint=\"v1_users\",filter=\"name\"}";
     assert_eq!(front.count(series).await, 1, "filters are counted for either side");
+}
+
+#[tokio::test]
+async fn of_lists_that_are_not_compared_control_answers_its_share_and_of_calls_none() {
+    let (vendor, upstream, _guard) = vendor(Settings::default()).await;
+    let control = Raw::start(|_: &Head| Reply::json(200, "{\"templates\":[]}")).await;
+    let caller = "control_percent = 100\neffects = [\"call\"]";
+    let front = front(&text(upstream, control.address, caller, "")).await;
+    let status = format!("/api/v1/{LEGACY_KEY}/agents_status");
+    let templates = format!("/api/v3/messages/sms/templates?key={LEGACY_KEY}");
+    for target in [&status, &templates] {
+        let answer = front.get_with(target, &[]).await;
+        assert_eq!(
+            (by(&answer).as_str(), answer.text().as_str()),
+            ("control", "{\"templates\":[]}")
+        );
+    }
+    assert_eq!((control.asked(), vendor.stats().users_pages), (2, 0));
+    let agent = vendor.records().into_iter().find(|one| one.status.as_deref() == Some("available"));
+    let agent = agent.and_then(|one| one.extension.clone()).unwrap();
+    let call = format!("/api/v1/{LEGACY_KEY}/click2call?agent={agent}&number=31201234567");
+    let answer = front.send(Method::POST, &call, &[]).await;
+    assert_eq!((answer.status.as_u16(), by(&answer).as_str()), (204, ""));
+    assert_eq!((control.asked(), vendor.stats().calls), (2, 1));
+    let shadow = front.admin("/shadow").await.json();
+    assert_eq!(shadow["comparisons"], serde_json::json!({}), "{shadow}");
 }
 
 #[tokio::test]

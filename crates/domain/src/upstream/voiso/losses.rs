@@ -83,6 +83,12 @@ pub(super) fn of(field: FieldId) -> FieldLoss {
             "The id in v4's answer, at call.id or id as a public client reads it; that it is the id of call \
              records is not documented.",
         ),
+        FieldId::StopCall => row(
+            Is::Unavailable,
+            Code::NoSuchField,
+            "The legacy pages name it without a parameter, and v4 hangs up by user and not by call: refused, so \
+             that it never places another call.",
+        ),
         FieldId::TemplateId => row(
             Is::Exact,
             Code::SameValue,

@@ -85,7 +85,7 @@ pub(super) fn of(field: FieldId) -> FieldLoss {
             Code::NoSuchField,
             "Vonage's user records have no presence; always null.",
         ),
-        FieldId::CallId => row(
+        FieldId::CallId | FieldId::StopCall => row(
             Is::Unavailable,
             Code::NoSuchField,
             "The User Admin API places no calls; the configuration refuses effects over it.",

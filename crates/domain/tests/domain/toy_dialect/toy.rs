@@ -74,6 +74,7 @@ impl Dialect for Toy {
             | FieldId::EmployeeId
             | FieldId::Channels
             | FieldId::CallId
+            | FieldId::StopCall
             | FieldId::TemplateId
             | FieldId::TemplateName
             | FieldId::TemplateBody

@@ -38,7 +38,7 @@ fn question(query: &str) -> Question {
     let endpoint = endpoint_at("/api/user_management/v1/users").unwrap();
     match endpoint.plan(Params::parse(query), &Quirks::default()) {
         Planned::Ask(plan) => Question::new(endpoint.name(), &plan, None),
-        Planned::Nobody { .. } => unreachable!("{query}"),
+        Planned::Nobody { .. } | Planned::Unclear => unreachable!("{query}"),
     }
 }
 
@@ -384,7 +384,7 @@ fn own_question() -> Question {
     let endpoint = endpoint_at("/api/user_management/v1/users").unwrap();
     match endpoint.plan(Params::parse(""), &Quirks::default()) {
         Planned::Ask(plan) => Question::new("own", &plan, Some(OWN.own_fresh_for_max)),
-        Planned::Nobody { .. } => unreachable!(),
+        Planned::Nobody { .. } | Planned::Unclear => unreachable!(),
     }
 }
 

@@ -119,7 +119,9 @@ async fn a_pace_of_all_replicas_gives_the_same_places_and_looks_as_one_of_this_p
     for pace in [pace(None, more), pace(Some(&one), more)] {
         let began = Instant::now();
         let admits = async |requests, seconds| {
-            pace.look(Instant::now()).await.admits(requests, Instant::now() + seconds * SECOND)
+            pace.look(Instant::now(), Duration::ZERO)
+                .await
+                .admits(requests, Instant::now() + seconds * SECOND)
         };
         assert_eq!(admits(40, 25).await, Ok(()));
         assert_eq!(admits(41, 25).await, Err(3600 * SECOND));

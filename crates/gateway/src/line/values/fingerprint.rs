@@ -7,8 +7,9 @@ use domain::id::IdPolicy;
 use domain::upstream::Rules;
 use settings::{Caller, Config, Upstream};
 
-/// The version of what is stored. It goes up with every change of a stored form.
-const FORMAT: u32 = 1;
+/// The version of what is stored. It goes up with every change of a stored form, a lease's too: replicas of two builds
+/// must not take each other's.
+const FORMAT: u32 = 2;
 
 /// See the module.
 pub(super) fn of(config: &Config, caller: &Caller, upstream: &Upstream) -> [u8; 32] {

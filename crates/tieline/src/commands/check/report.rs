@@ -17,10 +17,12 @@ use domain::upstream::{Credential, Dialect, Rules};
 use domain::visibility::Visibility;
 use domain::{channel, time_zone};
 use gateway::survey::{KeyState, Look, Surveyed, Unread, UsersRead, surveyed};
-use settings::{Config, TeamsFrom};
+use settings::{Config, RosterPlace, TeamsFrom};
 use tokio::time::Instant;
 
+use super::database::Databases;
 use super::engine::Engine;
+use super::usage::Usage;
 
 /// What a survey of one caller's users has seen.
 #[derive(Debug, Clone)]
@@ -143,6 +145,10 @@ pub(super) struct Report {
     callers: Vec<CallerReport>,
     /// What replicas share, where they do.
     engine: Option<Engine>,
+    /// What callers of a running gateway ask for, if one was asked.
+    usage: Option<Usage>,
+    /// Where the roster is, if that is a database.
+    databases: Option<Databases>,
 }
 
 #[derive(Debug)]
@@ -188,10 +194,14 @@ const SURVEY_TIMES_DEADLINE: u32 = 10;
 
 impl Report {
     /// Checks every caller of a configuration, one after the other.
-    pub(super) async fn of(config: &Config) -> io::Result<Report> {
+    pub(super) async fn of(config: &Config, usage: Option<Usage>) -> io::Result<Report> {
         let engine = match &config.commons {
             None => None,
             Some(setup) => Some(Engine::of(setup).await?),
+        };
+        let databases = match &config.roster {
+            Some(RosterPlace::Postgres(database)) => Some(Databases::of(&database.setup).await?),
+            Some(RosterPlace::File(_)) | None => None,
         };
         let mut callers = Vec::new();
         for caller in surveyed(config)? {
@@ -204,7 +214,7 @@ impl Report {
                 outcome,
             });
         }
-        Ok(Report { callers, engine })
+        Ok(Report { callers, engine, usage, databases })
     }
 }
 
@@ -251,10 +261,12 @@ impl Teams {
 }
 
 impl Report {
-    /// Whether every caller's lists will be answered, and replicas can share.
+    /// Whether every caller's lists will be answered, replicas can share, and users are remembered.
     pub(super) fn is_good(&self) -> bool {
         let shares = self.engine.as_ref().is_none_or(Engine::is_good);
+        let remembers = self.databases.as_ref().is_none_or(Databases::is_good);
         shares
+            && remembers
             && self.callers.iter().all(|caller| match &caller.outcome {
                 Ok(findings) => {
                     let sees_nobody = findings.survey.users == 0 && findings.survey.hidden > 0;
@@ -280,9 +292,15 @@ impl fmt::Display for Report {
                 Ok(findings) => write!(f, "{findings}")?,
                 Err(error) => failure(f, caller.dialect, caller.key, error)?,
             }
+            if let Some(usage) = &self.usage {
+                write!(f, "{}", usage.of_caller(&caller.name))?;
+            }
         }
         if let Some(engine) = &self.engine {
             write!(f, "{engine}")?;
+        }
+        if let Some(databases) = &self.databases {
+            write!(f, "{databases}")?;
         }
         writeln!(f, "{}", if self.is_good() { "ok" } else { "NOT OK" })
     }

@@ -96,7 +96,7 @@ fn no_value_of_a_setting_makes_a_record_undocumented() {
         let (_, report) = alone(&sides, &["--config", &config]);
         let forms = report.properties.iter().filter(|one| one.name == "records_are_as_documented");
         let forms: Vec<_> = forms.collect();
-        assert_eq!(forms.len(), 4, "{v1}: {}", report.because);
+        assert_eq!(forms.len(), 6, "{v1}: {}", report.because);
         for property in forms {
             assert_eq!(property.failed, 0, "{v1} {upstream}: {:?}", property.seen);
             assert!(property.tried > 0, "{v1} {upstream}: {}", property.endpoint);

@@ -81,6 +81,43 @@ fn a_recording_proves_offline_what_was_compared_live() {
     }
 }
 
+/// What control says of the balance; the name is about a person, and no page names its field.
+const BALANCE: &str = r#"{"balance":3562.67,"paid_by":"Jane Doe"}"#;
+
+#[test]
+fn what_passes_to_the_legacy_api_with_its_own_credential_is_recorded_too() {
+    let mut sides = Sides::changed(3, |_, asked, reply| match asked.path.as_str() {
+        "/api/v1/{key}/balance" => Reply::new(200, "application/json", BALANCE),
+        _ => reply,
+    });
+    let asked = |sides: &Sides, end: &str| {
+        sides.asked().iter().filter(|one| one.path.ends_with(end)).count()
+    };
+    assert_code(&sides.record(&[]), 0);
+    let text = std::fs::read_to_string(&sides.corpus).unwrap();
+    assert!(!text.contains("balance"), "without such a route nothing is asked");
+    assert_eq!((asked(&sides, "/balance"), asked(&sides, "/wrapup_codes")), (0, 0));
+
+    let config = std::fs::read_to_string(&sides.config).unwrap();
+    let route = "[passthrough]\nenabled = true\n[[passthrough.route]]\nlegacy = \"keep\"\n\
+                 [[passthrough.route]]\nprefix = \"/api/numbers\"\nallow = false\n";
+    sides.config = sides.folder.file("keep.toml", config + route);
+    let output = sides.record(&[]);
+    assert_code(&output, 0);
+    let out = stdout(&output);
+    assert!(out.contains("7 of the legacy answers are of paths that Tieline does not"), "{out}");
+    let text = std::fs::read_to_string(&sides.corpus).unwrap();
+    assert!(text.contains("/api/v1/{key}/balance") && text.contains("\"paid_by\""), "{text}");
+    assert!(!text.contains("Jane") && !text.contains(tests::LEGACY_KEY), "{text}");
+    assert_eq!((asked(&sides, "/balance"), asked(&sides, "/wrapup_codes")), (1, 1));
+    let effects = ["sendsms", "click2call", "contacts", "/whatsapp", "/numbers"];
+    assert!(effects.into_iter().all(|effect| asked(&sides, effect) == 0));
+    // A replay compares what it did without them.
+    sides.stop();
+    assert_code(&sides.replay(&sides.config, &sides.corpus), 0);
+    assert_eq!(sides.report().verdict, Verdict::Agree);
+}
+
 /// Both sides find names by a part, and one user's name is a part of another's.
 #[test]
 fn a_recording_of_filters_by_a_part_agrees_as_the_live_sides_do() {

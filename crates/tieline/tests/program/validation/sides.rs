@@ -245,7 +245,14 @@ async fn answer(
     request: Request<Body>,
 ) -> Result<Response<Body>, std::convert::Infallible> {
     let path = request.uri().path().to_owned();
-    let is_legacy = ["/user_management/", "/api/user_management/", "/api/v2/", "/api/v3/"];
+    let is_legacy = [
+        "/user_management/",
+        "/api/user_management/",
+        "/api/v1/",
+        "/api/v2/",
+        "/api/v3/",
+        "/api/numbers/",
+    ];
     if !is_legacy.iter().any(|start| plain_path(&path).starts_with(start)) {
         return shared.simulator.service().oneshot(request).await;
     }
@@ -265,6 +272,7 @@ async fn answer(
     let request = Request::from_parts(head, body::full(body));
     let asked = {
         let mut all = shared.asked.lock().unwrap();
+        let path = path.replace(tests::LEGACY_KEY, "{key}");
         let asked = Asked { path, query, form, number: all.len() };
         all.push(asked.clone());
         asked

@@ -441,7 +441,10 @@ fn an_interrupted_run_is_taken_up_again_and_comes_to_the_same_end() {
     // The whole lists are read again, since all else is made of them.
     let after = world.counts(from);
     let twice = before.iter().filter(|known| after.contains_key(*known));
-    let twice: Vec<_> = twice.filter(|(_, query)| !query.is_empty()).collect();
+    let is_whole = |query: &[(String, String)]| {
+        query.is_empty() || matches!(query, [(name, most)] if name == "limit" && most == "500")
+    };
+    let twice: Vec<_> = twice.filter(|(_, query)| !is_whole(query)).collect();
     assert!(twice.len() <= 1, "asked again: {twice:?}");
 
     // A completed run cannot be resumed, and its report stays.

@@ -1,0 +1,171 @@
+//! The console: one page for people, and all that it shows as JSON. Reads what is counted anyway; only the last
+//! requests are kept for it. Must never show a key, a query, a value of an answer, or a person.
+
+mod attention;
+mod callers;
+mod configuration;
+mod endpoints;
+mod html;
+mod openapi;
+mod others;
+mod overview;
+mod panel;
+mod query;
+mod requests;
+mod upstreams;
+mod usage;
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::admin::replicas;
+use crate::observe::metrics::read::Counted;
+use crate::state::State;
+pub(crate) use callers::sees;
+pub(crate) use others::shadow_json;
+use panel::{Cell, Panel};
+use query::Query;
+
+/// What a path of the console answers.
+pub(crate) enum Page {
+    /// The page for people, and the policy under which a browser runs it.
+    Html(String, &'static str),
+    Json(Value),
+}
+
+/// The answer of a path; `None` where the console has no such path.
+pub(crate) async fn answer(state: &State, path: &str, query: Option<&str>) -> Option<Page> {
+    let query = Query::of(query);
+    if path == "/" {
+        let configuration = configuration(state, query.clone()).await;
+        let html = html::page(&view(state, &query), &configured(state, &configuration));
+        return Some(Page::Html(html, html::policy()));
+    }
+    let route = path.strip_prefix("/api/v1/")?;
+    let counted = || state.metrics.counted();
+    Some(Page::Json(match route {
+        "openapi.json" => openapi::document(),
+        "overview" => {
+            let counted = counted();
+            overview::json(state, &counted, &overview::attention(state, &counted))
+        }
+        "view" => json!(view(state, &query)),
+        "callers" => callers::json(state, &query),
+        "upstreams" => upstreams::json(state, &counted()),
+        "endpoints" => endpoints::json(&counted()),
+        "cache" => endpoints::cache_json(&counted()),
+        "fidelity" => endpoints::fidelity_json(&counted()),
+        "usage" => usage::json(&counted()),
+        "shadow" => others::shadow_json(state),
+        "config" => configuration(state, query).await,
+        "requests" => requests::json(state, &query),
+        "replicas" => replicas::json(state),
+        _ => return None,
+    }))
+}
+
+/// What the page shows, and shows again every few seconds.
+#[derive(Debug, serde::Serialize)]
+struct View {
+    head: Vec<Cell>,
+    panels: Vec<Panel>,
+}
+
+fn view(state: &State, query: &Query) -> View {
+    let counted: Counted = state.metrics.counted();
+    let attention = overview::attention(state, &counted);
+    let overview = overview::json(state, &counted, &attention);
+    let usage = usage::json(&counted);
+    let panels = vec![
+        attention::panel(&attention),
+        callers::panel(state, query),
+        upstreams::panel(&upstreams::json(state, &counted)),
+        endpoints::panel(&endpoints::json(&counted)),
+        endpoints::cache_panel(&endpoints::cache_json(&counted)),
+        usage::unanswered_panel(&usage),
+        endpoints::fidelity_panel(&endpoints::fidelity_json(&counted)),
+        usage::filters_panel(&usage),
+        others::shadow_panel(&others::shadow_json(state)),
+        requests::panel(&requests::json(state, &Query::of(None))),
+        others::replicas_panel(&replicas::json(state)),
+    ];
+    View { head: overview::head(&overview), panels }
+}
+
+/// The panels that are drawn once: they take a while.
+fn configured(state: &State, configuration: &Value) -> [Panel; 3] {
+    [
+        configuration::difference_panel(configuration),
+        configuration::panel(configuration),
+        configuration::history_panel(&state.past),
+    ]
+}
+
+/// On a thread that may wait for the disk.
+async fn configuration(state: &State, query: Query) -> Value {
+    let (config, past) = (Arc::clone(&state.config), Arc::clone(&state.past));
+    let read = move || configuration::json(&config, &past, &query);
+    tokio::task::spawn_blocking(read).await.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Surroundings;
+
+    const CONFIG: &str = r#"
+[upstream."</script><b>"]
+dialect = "voiso-v4"
+base_url = "http://127.0.0.1:9"
+[[caller]]
+name = "crm"
+legacy_key = { env = "LEGACY" }
+upstream = "</script><b>"
+upstream_key = { env = "V4" }
+sees = { groups = ["<img src=x onerror=alert(1)>"] }
+"#;
+
+    fn state() -> State {
+        let env = ["LEGACY", "V4"].map(|name| (name.to_owned(), format!("{name}-canary-key")));
+        let config = settings::Config::parse(CONFIG, "t.toml", &env).unwrap();
+        State::new(config, Surroundings::default()).unwrap()
+    }
+
+    /// What the description says of a path, and what the path answers: the same members.
+    #[tokio::test]
+    async fn every_path_is_described_and_answers_what_its_description_says() {
+        let state = state();
+        let document = openapi::document();
+        let paths = document["paths"].as_object().unwrap();
+        assert!(paths.len() >= 12, "{}", paths.len());
+        for (path, described) in paths {
+            let page = answer(&state, path, None).await;
+            let Some(Page::Json(value)) = page else { panic!("{path} answers no JSON") };
+            let schema =
+                &described["get"]["responses"]["200"]["content"]["application/json"]["schema"];
+            let names = |value: &Value| -> Vec<String> {
+                value.as_object().unwrap().keys().cloned().collect()
+            };
+            assert_eq!(names(&schema["properties"]), names(&value), "{path}");
+        }
+        assert!(answer(&state, "/api/v1/none", None).await.is_none());
+        assert!(answer(&state, "/api/v2/overview", None).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn the_page_has_no_markup_but_its_own_and_no_key() {
+        let state = state();
+        let Some(Page::Html(page, policy)) = answer(&state, "/", None).await else {
+            panic!("no page")
+        };
+        assert_eq!(page.matches("</script").count(), 1, "the script's own end");
+        assert!(!page.contains("<img") && !page.contains("<b>"));
+        assert!(page.contains("&lt;/script&gt;&lt;b&gt;"));
+        assert!(page.contains("&lt;img src=x onerror=alert(1)&gt;"));
+        for secret in ["canary-key", "sha256:", &settings::key_digest("LEGACY-canary-key")[7..]] {
+            assert!(!page.contains(secret), "{secret}");
+        }
+        assert!(policy.contains("script-src 'sha256-"));
+    }
+}

@@ -1,0 +1,337 @@
+//! Who may ask the admin port for what. Health and metrics answer every machine; all other pages answer this
+//! machine, and holders of `admin.key`. Must never answer a page of the web, whether its name was made to lead
+//! here or it asks through its visitor's browser. Must never log or show a key.
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{AUTHORIZATION, FORWARDED, VIA};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
+use settings::{Admin, Secret};
+use subtle::ConstantTimeEq;
+use tokio::time::Instant;
+use transport::body::Body;
+use transport::server::{Peer, owner, read_host};
+
+use crate::edge::admit;
+use crate::error::Error;
+
+/// Pages that orchestrators and scrapers of other machines read without a key.
+const PUBLIC: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+/// Those of them that say nothing that a page of the web could use.
+const PROBES: [&str; 2] = ["/healthz", "/readyz"];
+
+/// An address that sent a wrong key has to wait so long before its next one is looked at.
+const WRONG_KEY_WAIT: Duration = Duration::from_secs(1);
+/// Places for addresses that sent wrong keys; some share one.
+const PLACES: usize = 256;
+
+/// Headers by which a proxy says that it asks for somebody else.
+const OF_PROXIES: [HeaderName; 4] = [
+    FORWARDED,
+    VIA,
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-real-ip"),
+];
+
+/// Why a page is not answered.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Refused {
+    /// The host is none, or not ours.
+    Host(Error),
+    /// A page of the web asks, not a person.
+    CrossSite,
+    /// Asked from another machine, and no key is configured.
+    Elsewhere,
+    /// Asked from another machine without the key.
+    NoKey,
+    /// Asked with another key.
+    WrongKey,
+    /// Another key came from this address a moment ago.
+    TooSoon,
+}
+
+impl Refused {
+    /// Status and text of the answer.
+    pub(crate) fn told(&self) -> (StatusCode, &'static str) {
+        match self {
+            Refused::Host(error) => {
+                let status = StatusCode::from_u16(error.status());
+                (status.unwrap_or(StatusCode::BAD_REQUEST), "")
+            }
+            Refused::CrossSite => (StatusCode::FORBIDDEN, "Another site may not ask for this page"),
+            Refused::Elsewhere => (
+                StatusCode::FORBIDDEN,
+                "Ask on this machine, or through kubectl port-forward or ssh -L; or set admin.key",
+            ),
+            Refused::NoKey => (
+                StatusCode::UNAUTHORIZED,
+                "Send admin.key as Bearer, or as the password of any user",
+            ),
+            Refused::WrongKey => (StatusCode::UNAUTHORIZED, "This is not admin.key"),
+            Refused::TooSoon => {
+                (StatusCode::TOO_MANY_REQUESTS, "Wait a second after a wrong admin.key")
+            }
+        }
+    }
+
+    /// A header that the answer needs.
+    pub(crate) fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+        use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+        match self {
+            Refused::NoKey | Refused::WrongKey => {
+                let asks = "Basic realm=\"Tieline admin\", charset=\"UTF-8\"";
+                Some((WWW_AUTHENTICATE, HeaderValue::from_static(asks)))
+            }
+            Refused::TooSoon => Some((RETRY_AFTER, HeaderValue::from_static("1"))),
+            _ => None,
+        }
+    }
+}
+
+/// Remembers where wrong keys came from.
+pub(crate) struct Guard {
+    began: Instant,
+    hasher: RandomState,
+    /// Milliseconds since it began at which each place may send a key again.
+    next: [AtomicU64; PLACES],
+}
+
+impl Guard {
+    pub(crate) fn new() -> Self {
+        let next = std::array::from_fn(|_| AtomicU64::new(0));
+        Guard { began: Instant::now(), hasher: RandomState::new(), next }
+    }
+
+    /// Whether a request may have its page.
+    pub(crate) fn admit(&self, admin: &Admin, request: &Request<Body>) -> Result<(), Refused> {
+        let host = admit::host(request).map_err(Refused::Host)?;
+        if host.is_some_and(|host| !is_believed(&admin.hosts, host)) {
+            return Err(Refused::Host(Error::UnknownHost));
+        }
+        let path = request.uri().path();
+        if PROBES.contains(&path) {
+            return Ok(());
+        }
+        if !is_of_this_site(request.headers()) {
+            return Err(Refused::CrossSite);
+        }
+        let peer = request.extensions().get().map(|Peer(address)| address.ip());
+        if PUBLIC.contains(&path) || is_local(peer, request.headers()) {
+            return Ok(());
+        }
+        let Some(key) = admin.key else { return Err(Refused::Elsewhere) };
+        let shown = shown(request.headers()).ok_or(Refused::NoKey)?;
+        let place = self.place(peer);
+        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if place.is_some_and(|place| place.load(Ordering::Relaxed) > now) {
+            return Err(Refused::TooSoon);
+        }
+        if bool::from(settings::digest(shown.expose()).ct_eq(&key)) {
+            return Ok(());
+        }
+        if let Some(place) = place {
+            place.store(now + WRONG_KEY_WAIT.as_millis() as u64, Ordering::Relaxed);
+        }
+        tracing::warn!("a wrong admin.key was sent to the admin port");
+        Err(Refused::WrongKey)
+    }
+
+    fn place(&self, peer: Option<IpAddr>) -> Option<&AtomicU64> {
+        let hash = self.hasher.hash_one(peer.map(owner));
+        self.next.get(usize::try_from(hash % PLACES as u64).unwrap_or(0))
+    }
+}
+
+/// Whether the program that asks runs on this machine and asks for itself. Tunnels, such as those of ssh and
+/// kubectl, end here and say nothing of a client; a proxy does.
+fn is_local(peer: Option<IpAddr>, headers: &HeaderMap) -> bool {
+    let is_for_another = OF_PROXIES.iter().any(|name| headers.contains_key(name));
+    peer.is_some_and(|peer| peer.to_canonical().is_loopback()) && !is_for_another
+}
+
+/// A browser says which site makes it ask. A link that a person follows is fine: no other site reads the page it
+/// leads to. Programs say nothing.
+fn is_of_this_site(headers: &HeaderMap) -> bool {
+    let said = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
+    match said("sec-fetch-site") {
+        None | Some(b"same-origin" | b"none") => true,
+        Some(_) => {
+            said("sec-fetch-mode") == Some(b"navigate")
+                && said("sec-fetch-dest") == Some(b"document")
+        }
+    }
+}
+
+/// The key that came with a request: as Bearer, or as the password that a browser asked for.
+fn shown(headers: &HeaderMap) -> Option<Secret> {
+    let mut all = headers.get_all(AUTHORIZATION).iter();
+    let (Some(one), None) = (all.next(), all.next()) else { return None };
+    let (scheme, value) = one.to_str().ok()?.trim().split_once(' ')?;
+    let value = value.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(Secret::new(value.to_owned()));
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let pair = Secret::new(String::from_utf8(STANDARD.decode(value).ok()?).ok()?);
+    let (_, password) = pair.expose().split_once(':')?;
+    Some(Secret::new(password.to_owned()))
+}
+
+/// A page of the web can have its own name lead to this port, and read what its visitor's browser may read
+/// here. Its name has a dot, which an address and a name of the own network need not have.
+fn is_believed(hosts: &[String], host: &str) -> bool {
+    let name = read_host(host.as_bytes()).map_or(host, |(name, _)| name);
+    let is_address = name.starts_with('[') || name.parse::<Ipv4Addr>().is_ok();
+    is_address || !name.contains('.') || admit::is_served(hosts, host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "an-admin-key-of-the-test";
+    const HERE: &str = "127.0.0.1";
+    const THERE: &str = "192.0.2.7";
+
+    fn admin(key: Option<&str>) -> Admin {
+        Admin {
+            listen: ([127, 0, 0, 1], 0).into(),
+            hosts: vec!["tieline.monitoring.example".to_owned()],
+            key: key.map(settings::digest),
+            console: true,
+            idle_timeout: Duration::from_secs(5),
+            connections_max: 64,
+        }
+    }
+
+    fn request(peer: &str, path: &str, headers: &[(&str, &str)]) -> Request<Body> {
+        let mut request = Request::builder().uri(path).header("host", "tieline:9090");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut request = request.body(transport::body::empty()).unwrap();
+        request.extensions_mut().insert(Peer((peer.parse::<IpAddr>().unwrap(), 1).into()));
+        request
+    }
+
+    #[tokio::test]
+    async fn n15_other_machines_read_health_and_metrics_and_need_the_key_for_more() {
+        let (open, locked) = (admin(None), admin(Some(KEY)));
+        let ask = |admin: &Admin, peer: &str, path: &str, headers: &[(&str, &str)]| {
+            Guard::new().admit(admin, &request(peer, path, headers))
+        };
+        for path in PUBLIC {
+            assert_eq!(ask(&open, THERE, path, &[]), Ok(()), "{path}");
+            assert_eq!(ask(&locked, THERE, path, &[]), Ok(()), "{path}");
+        }
+        let bearer = format!("bearer {KEY}");
+        let basic = format!("Basic {}", STANDARD.encode(format!("me:{KEY}")));
+        for path in ["/", "/api/v1/overview", "/callers", "/replicas", "/shadow", "/losses", "/x"] {
+            for here in [HERE, "::1", "::ffff:127.0.0.1", "127.9.9.9"] {
+                assert_eq!(ask(&open, here, path, &[]), Ok(()), "{here} {path}");
+                assert_eq!(ask(&locked, here, path, &[]), Ok(()), "{here} {path}");
+            }
+            for proxy in ["x-forwarded-for", "forwarded", "via", "x-real-ip"] {
+                let said = [(proxy, "192.0.2.7")];
+                assert_eq!(ask(&open, HERE, path, &said), Err(Refused::Elsewhere), "{proxy}");
+                assert_eq!(ask(&locked, HERE, path, &said), Err(Refused::NoKey), "{proxy}");
+            }
+            assert_eq!(ask(&open, THERE, path, &[]), Err(Refused::Elsewhere));
+            let good = [("authorization", bearer.as_str())];
+            assert_eq!(ask(&open, THERE, path, &good), Err(Refused::Elsewhere));
+            assert_eq!(ask(&locked, THERE, path, &good), Ok(()));
+            assert_eq!(ask(&locked, THERE, path, &[("authorization", &basic)]), Ok(()));
+            assert_eq!(ask(&locked, THERE, path, &[]), Err(Refused::NoKey));
+            for wrong in ["Bearer no", "Basic bm86bm8=", "Bearer "] {
+                let wrong = [("authorization", wrong)];
+                let refused = ask(&locked, THERE, path, &wrong).unwrap_err();
+                assert!(matches!(refused, Refused::WrongKey | Refused::NoKey), "{wrong:?}");
+            }
+            for none in [&format!("Digest {KEY}"), KEY, "Basic ?", "Basic bm8="] {
+                let none = [("authorization", none)];
+                assert_eq!(ask(&locked, THERE, path, &none), Err(Refused::NoKey), "{none:?}");
+            }
+            let two = [("authorization", bearer.as_str()), ("authorization", bearer.as_str())];
+            assert_eq!(ask(&locked, THERE, path, &two), Err(Refused::NoKey));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn n15_a_second_wrong_key_of_an_address_waits_and_so_does_a_good_one() {
+        let (guard, admin) = (Guard::new(), admin(Some(KEY)));
+        let ask = |peer: &str, key: &str| {
+            let value = format!("Bearer {key}");
+            guard.admit(&admin, &request(peer, "/callers", &[("authorization", &value)]))
+        };
+        assert_eq!(ask(THERE, "wrong"), Err(Refused::WrongKey));
+        assert_eq!(ask(THERE, "wrong"), Err(Refused::TooSoon));
+        assert_eq!(ask(THERE, KEY), Err(Refused::TooSoon));
+        tokio::time::sleep(WRONG_KEY_WAIT).await;
+        assert_eq!(ask(THERE, KEY), Ok(()));
+        assert_eq!(ask(THERE, KEY), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn n14_another_site_has_no_page_but_a_link_that_a_person_follows() {
+        let guard = Guard::new();
+        let ask = |path: &str, site: &str, mode: &str, dest: &str| {
+            let said =
+                [("sec-fetch-site", site), ("sec-fetch-mode", mode), ("sec-fetch-dest", dest)];
+            guard.admit(&admin(None), &request(HERE, path, &said))
+        };
+        for path in ["/", "/metrics", "/callers", "/api/v1/overview"] {
+            for site in ["cross-site", "same-site", "odd", ""] {
+                for (mode, dest) in [
+                    ("no-cors", "image"),
+                    ("cors", "empty"),
+                    ("no-cors", "script"),
+                    ("navigate", "iframe"),
+                    ("navigate", "object"),
+                    ("websocket", "empty"),
+                ] {
+                    let refused = ask(path, site, mode, dest);
+                    assert_eq!(refused, Err(Refused::CrossSite), "{path} {site} {mode} {dest}");
+                }
+                assert_eq!(ask(path, site, "navigate", "document"), Ok(()), "{path} {site}");
+            }
+            for site in ["same-origin", "none"] {
+                assert_eq!(ask(path, site, "cors", "empty"), Ok(()), "{path} {site}");
+            }
+        }
+        assert_eq!(ask("/readyz", "cross-site", "no-cors", "image"), Ok(()));
+    }
+
+    #[test]
+    fn n14_names_with_a_dot_are_believed_only_if_they_are_configured() {
+        let hosts = admin(None).hosts;
+        for host in [
+            "127.0.0.1:9090",
+            "192.0.2.1",
+            "[::1]:9090",
+            "[::ffff:192.0.2.1]",
+            "localhost",
+            "LOCALHOST:9090",
+            "tieline:9090",
+            "Tieline.Monitoring.example:9090",
+        ] {
+            assert!(is_believed(&hosts, host), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "evil.example:9090",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "localhost.",
+            "tieline.monitoring.example.evil.example",
+        ] {
+            assert!(!is_believed(&hosts, host), "{host}");
+        }
+    }
+}

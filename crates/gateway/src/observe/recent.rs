@@ -1,0 +1,167 @@
+//! The last requests, as the access line tells them: nothing that the log does not have. Must never make a
+//! request wait: a place that somebody reads at that moment is passed over.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use domain::legacy::UNTRANSLATED;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::account::{Account, Source};
+use super::origin::Origin;
+use super::tally::Tally;
+
+/// How many are kept.
+pub(crate) const RECENT_MAX: usize = 200;
+
+/// See the module. Written without a lock that two requests would share, and without allocating.
+#[derive(Debug)]
+pub(crate) struct Recent {
+    next: AtomicU64,
+    places: Box<[Mutex<Option<Told>>]>,
+}
+
+/// One request.
+#[derive(Debug)]
+struct Told {
+    /// Its number, from 1.
+    number: u64,
+    ended: Instant,
+    micros: u64,
+    method: &'static str,
+    endpoint: &'static str,
+    untranslated: Option<usize>,
+    caller: Option<Arc<Tally>>,
+    origin: Arc<Origin>,
+    status: u16,
+    error: Option<&'static str>,
+    source: Option<Source>,
+    answered_by: &'static str,
+    rows: u64,
+    pages: u64,
+    bytes: u64,
+    epoch: u64,
+}
+
+/// What the account of a request does not say.
+pub(crate) struct Ended<'a> {
+    pub(crate) began: Instant,
+    pub(crate) at: Instant,
+    pub(crate) method: &'static str,
+    pub(crate) origin: &'a Arc<Origin>,
+    pub(crate) status: u16,
+    pub(crate) bytes: u64,
+}
+
+impl Default for Recent {
+    fn default() -> Self {
+        let places = (0..RECENT_MAX).map(|_| Mutex::default()).collect();
+        Recent { next: AtomicU64::new(0), places }
+    }
+}
+
+impl Recent {
+    /// Notes a request that has ended.
+    pub(crate) fn note(&self, account: &Account, ended: &Ended<'_>) {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let place = usize::try_from(number % RECENT_MAX as u64).unwrap_or(0);
+        let Some(Ok(mut place)) = self.places.get(place).map(Mutex::try_lock) else { return };
+        let micros = ended.at.saturating_duration_since(ended.began).as_micros();
+        *place = Some(Told {
+            number: number + 1,
+            ended: ended.at,
+            micros: u64::try_from(micros).unwrap_or(u64::MAX),
+            method: ended.method,
+            endpoint: account.endpoint.unwrap_or("none"),
+            untranslated: account.untranslated,
+            caller: account.caller.clone(),
+            origin: Arc::clone(ended.origin),
+            status: ended.status,
+            error: account.error,
+            source: account.source,
+            answered_by: account.answered_by.map_or("", shadow::Side::as_str),
+            rows: account.rows,
+            pages: account.story.pages,
+            bytes: ended.bytes,
+            epoch: account.epoch,
+        });
+    }
+
+    /// Those behind that number, the newest first. `now` is the time in seconds since 1970.
+    pub(crate) fn since(&self, number: u64, now: f64) -> Vec<Value> {
+        let mut found: Vec<(u64, Value)> = Vec::new();
+        for place in &self.places {
+            // A writer passes over a place that is read, so none is held for long.
+            let Ok(place) = place.lock() else { continue };
+            if let Some(told) = place.as_ref().filter(|told| told.number > number) {
+                found.push((told.number, told.json(now)));
+            }
+        }
+        found.sort_unstable_by_key(|(number, _)| std::cmp::Reverse(*number));
+        found.into_iter().map(|(_, value)| value).collect()
+    }
+}
+
+impl Told {
+    fn json(&self, now: f64) -> Value {
+        let at = now - self.ended.elapsed().as_secs_f64();
+        json!({
+            "n": self.number,
+            "at": (at * 1e3).round() / 1e3,
+            "method": self.method,
+            "endpoint": self.endpoint,
+            "legacy_path": self.untranslated.and_then(|place| UNTRANSLATED.get(place)),
+            "caller": self.caller.as_deref().map_or("none", Tally::name),
+            "status": self.status,
+            "err": self.error.unwrap_or(""),
+            "answered_by": self.answered_by,
+            "source": self.source.map(Source::as_str),
+            "rows": self.rows,
+            "pages": self.pages,
+            "bytes_out": self.bytes,
+            "ms": (self.micros as f64 / 1e2).round() / 10.0,
+            "epoch": self.epoch,
+            "request_id": self.origin.request_id,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_two_hundred_are_kept_and_the_newest_comes_first() {
+        let recent = Recent::default();
+        let headers = http::HeaderMap::new();
+        let origin = Arc::new(Origin::of(&headers, false, 0.0, |_| false));
+        let caller = Arc::new(Tally::new("crm"));
+        let began = Instant::now();
+        for status in 1..=450 {
+            let account = Account { caller: Some(Arc::clone(&caller)), ..Account::default() };
+            let at = began + std::time::Duration::from_micros(1234);
+            let ended = Ended { began, at, method: "GET", origin: &origin, status, bytes: 7 };
+            recent.note(&account, &ended);
+        }
+        let all = recent.since(0, 1000.0);
+        assert_eq!(all.len(), RECENT_MAX);
+        assert_eq!((&all[0]["n"], &all[0]["status"]), (&json!(450), &json!(450)));
+        assert_eq!(all[199]["n"], json!(251));
+        assert_eq!(all[0]["ms"], json!(1.2));
+        assert_eq!(all[0]["request_id"], json!(origin.request_id));
+        assert_eq!(recent.since(447, 0.0).len(), 3);
+        // A place that is read is passed over, and no request waits.
+        let reading = recent.places[450 % RECENT_MAX].lock().unwrap();
+        let ended = Ended { began, at: began, method: "GET", origin: &origin, status: 1, bytes: 0 };
+        recent.note(&Account::default(), &ended);
+        drop(reading);
+        assert!(recent.since(450, 0.0).is_empty());
+        // A caller of a configuration that is gone goes with its requests.
+        for _ in 0..RECENT_MAX {
+            recent.note(&Account::default(), &ended);
+        }
+        assert_eq!(Arc::strong_count(&caller), 1);
+    }
+}
