@@ -41,6 +41,7 @@ export RUSTFLAGS="--remap-path-prefix=$cargo_home=/cargo"
 cargo build --profile dist --features dist --locked --package tieline --target "$target"
 
 binary=$CARGO_TARGET_DIR/$target/dist/tieline
+readelf --file-header "$binary" >/dev/null || stop "there is no binary"
 # An image from scratch has no loader and no library.
 ! readelf --program-headers "$binary" | grep INTERP || stop "the binary is not static"
 ! readelf --dynamic "$binary" | grep NEEDED || stop "the binary is not static"

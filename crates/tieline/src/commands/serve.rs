@@ -17,6 +17,7 @@ use crate::failure::Failure;
 use crate::judge::Parity;
 use crate::otlp::Otlp;
 use crate::signals::{Hangups, Signals};
+use crate::supervisor::Supervisor;
 use crate::{hardening, log, runtime};
 use gateway::spans::Spans;
 use gateway::{ReloadError, Reloader, Surroundings};
@@ -48,7 +49,8 @@ impl Serve {
         runtime::run(async move {
             let signals = Signals::listen()?;
             let hangups = Hangups::listen()?;
-            let files = config.files.clone();
+            let supervisor = Supervisor::of_environment();
+            let (files, callers) = (config.files.clone(), config.callers.len());
             let shutdown = CancellationToken::new();
             let otlp = config.traces.collector.as_ref().map(Otlp::new);
             let exporter = otlp.clone().map(|otlp| otlp as Arc<dyn Spans>);
@@ -57,13 +59,19 @@ impl Serve {
             let running = gateway::start_with(config, surroundings, shutdown.clone())
                 .await
                 .map_err(|error| self.start_failure(&error))?;
+            supervisor.serving(callers);
             let reloading = tokio::spawn(reload_for_ever(
                 self.config.clone(),
                 running.reloader(),
                 hangups,
                 files,
+                supervisor.clone(),
             ));
-            signals.drain(shutdown, running.finished()).await?;
+            let drain = async {
+                supervisor.stopping();
+                running.finished().await;
+            };
+            signals.drain(shutdown, drain).await?;
             reloading.abort();
             // It holds what is in force: only once it has let go, the roster's file is closed.
             let _ = reloading.await;
@@ -113,6 +121,7 @@ async fn reload_for_ever(
     reloader: Reloader,
     mut hangups: Hangups,
     mut read_last: Files,
+    supervisor: Supervisor,
 ) {
     let mut last = read_last.clone();
     loop {
@@ -125,20 +134,25 @@ async fn reload_for_ever(
         if !is_asked && (now == read_last || !has_settled) {
             continue;
         }
+        supervisor.reloading();
         match read(&file, &mut read_last) {
             Ok(config) => {
-                let mut of_roster = read_last.clone();
+                let (mut of_roster, callers) = (read_last.clone(), config.callers.len());
                 config.add_roster(&mut of_roster);
                 if let Err(error) = reloader.reload(config) {
                     if matches!(error, ReloadError::Roster(_)) {
                         read_last = of_roster;
                     }
                     tracing::error!(%error, "the configuration was not reloaded");
+                    supervisor.refused(error);
+                } else {
+                    supervisor.serving(callers);
                 }
             }
             Err(error) => {
                 reloader.refused(&error);
                 tracing::error!(%error, "the configuration was not reloaded; the old one serves");
+                supervisor.refused(error);
             }
         }
         last.clone_from(&read_last);

@@ -69,6 +69,7 @@ fn the_unit_keeps_the_process_in_and_gives_the_drain_its_time() {
         .filter_map(|l| l.split_once('='))
         .collect();
     for (name, value) in [
+        ("Type", "notify"),
         ("ExecReload", "/bin/kill -HUP $MAINPID"),
         ("RestartPreventExitStatus", "78"),
         ("LimitCORE", "0"),
