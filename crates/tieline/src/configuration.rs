@@ -17,6 +17,11 @@ pub(crate) const INPUT: &str = "-";
 /// A wrong file on standard input is found out before it fills the memory.
 const INPUT_BYTES_MAX: u64 = 16 << 20;
 
+/// For a start: each mistake is one line, as logs take it.
+pub(crate) fn load_to_serve(file: &Path) -> Result<Config, Failure> {
+    read(file, &mut Files::default()).map_err(Failure::configuration)
+}
+
 /// Reads a configuration file and the environment over it.
 pub(crate) fn load(file: &Path) -> Result<Config, Failure> {
     read(file, &mut Files::default()).map_err(|error| refused(&error))

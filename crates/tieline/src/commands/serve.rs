@@ -12,7 +12,7 @@ use settings::{Config, Files};
 use shadow::Judge;
 use tokio_util::sync::CancellationToken;
 
-use crate::configuration::{CONFIG, load, read, set_up_log};
+use crate::configuration::{CONFIG, load_to_serve, read, set_up_log};
 use crate::failure::Failure;
 use crate::judge::Parity;
 use crate::otlp::Otlp;
@@ -42,7 +42,7 @@ impl Serve {
     pub(crate) fn run(self, log_format: Option<log::Format>) -> Result<ExitCode, Failure> {
         // Before any secret is read.
         hardening::keep_memory_private()?;
-        let config = load(&self.config)?;
+        let config = load_to_serve(&self.config)?;
         set_up_log(&config, log_format)?;
         gateway::process::watch_panics();
         tell_left_out(&config);

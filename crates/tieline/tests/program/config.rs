@@ -27,10 +27,7 @@ fn every_mistake_of_a_bad_configuration_is_a_line_and_the_code_is_78() {
     let text = configured("odd = \"canary\"\nheader_timeout = 5", NOWHERE, "rows_max = -1", "");
     let file = folder.file("t.toml", &text);
     for (name, input) in [(file.as_str(), ""), ("-", text.as_str())] {
-        for command in [&["config", "check"][..], &["serve"]] {
-            if name == "-" && command == ["serve"] {
-                continue;
-            }
+        for command in [&["config", "check"][..], &["check"]] {
             let output = run(&[command, &["--config", name]].concat(), input.as_bytes());
             assert_eq!(output.status.code(), Some(78), "{}", stderr(&output));
             let told = stderr(&output);
@@ -45,6 +42,16 @@ fn every_mistake_of_a_bad_configuration_is_a_line_and_the_code_is_78() {
             assert!(!told.contains("canary") && stdout(&output).is_empty(), "{told}");
         }
     }
+    // A start is read in a log.
+    let output = run(&["serve", "--config", &file], b"");
+    assert_eq!(output.status.code(), Some(78));
+    let told = stderr(&output);
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines.len(), 3, "{told}");
+    for (line, field) in lines.iter().zip(["odd", "header_timeout", "rows_max"]) {
+        assert!(line.starts_with(&format!("{file}:")) && line.contains(field), "{told}");
+    }
+    assert!(!told.contains("canary") && stdout(&output).is_empty(), "{told}");
     for (input, why) in [(&b"\xff\xfea\0"[..], "is UTF-16"), (b"[", "syntax"), (b"", "caller")] {
         let output = run(&["config", "check", "--config", "-"], input);
         assert_eq!(output.status.code(), Some(78));
@@ -81,7 +88,8 @@ fn a_configuration_is_named_by_either_flag_or_by_a_variable_that_gives_way_to_th
     ] {
         let (code, told) = ended(command, &bad);
         assert_eq!(code, Some(78), "{command:?}: {told}");
-        assert!(told.starts_with(&format!("{bad}:1:1: odd: ")), "{command:?}: {told}");
+        let place = if command == ["serve"] { "1" } else { "1:1" };
+        assert!(told.starts_with(&format!("{bad}:{place}: odd: ")), "{command:?}: {told}");
         let (code, told) = ended(&[command, &["-c", &bad]].concat(), &good);
         assert_eq!(code, Some(78), "{command:?}: {told}");
     }

