@@ -13,7 +13,7 @@ binary=$1 target=$2 commit=$3 folder=$4
 time=${SOURCE_DATE_EPOCH:?}
 # Of compression; tests choose the fastest.
 level=${GZIP_LEVEL:-9}
-version=$("$binary" --version | sed 's/^tieline //')
+version=$("$binary" --version | sed 's/^tieline //; s/ .*//')
 name=tieline-$version-$target
 tree=$folder/$name
 mkdir -p "$tree/completions"

@@ -33,7 +33,7 @@ refused() {
 }
 git clone --quiet --no-hardlinks --depth 1 "file://$PWD" "$work/clone"
 cp deploy/release.sh "$work/clone/deploy/"
-version=$("$tieline" --version | sed 's/^tieline //')
+version=$("$tieline" --version | sed 's/^tieline //; s/ .*//')
 refused v9.9.9 "there is no tag v9.9.9"
 git -C "$work/clone" tag v9.9.9
 refused v9.9.9 "another version"

@@ -21,8 +21,8 @@ use crate::observe::spans::Spans;
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What a replica says of itself to the others.
-pub(crate) fn word(config: &Config) -> String {
-    format!("{VERSION} {}", config.fingerprint())
+pub(crate) fn word(fingerprint: &str) -> String {
+    format!("{VERSION} {fingerprint}")
 }
 
 /// What a gateway uses of the world around it.
@@ -47,6 +47,8 @@ impl Default for Surroundings {
 #[derive(Debug, Clone)]
 pub(crate) struct State {
     pub(crate) config: Arc<Config>,
+    /// Of the configuration, found once.
+    pub(crate) fingerprint: Arc<str>,
     pub(crate) callers: Arc<Callers>,
     pub(crate) metrics: Metrics,
     pub(crate) roster: Option<Roster>,

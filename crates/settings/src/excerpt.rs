@@ -100,7 +100,7 @@ fn is_inside_text(before: &str) -> bool {
 fn mask(line: &str, at: usize, field: &str, is_inside_text: bool) -> Option<Shown> {
     let is_of_secret = |text: &str| {
         let text = text.to_ascii_lowercase();
-        let words = ["key", "token", "secret", "passw", "digest", "auth"];
+        let words = ["key", "token", "secret", "pass", "pwd", "cred", "digest", "auth"];
         words.iter().any(|word| text.contains(word))
     };
     // On such a line no value is shown at all, and none of its neighbours.
@@ -179,7 +179,7 @@ fn is_shown_name(name: &str, field: &str) -> bool {
 }
 
 /// Whether a value cannot be a secret: a truth value, a short number, a duration, a size, an address.
-fn is_harmless(value: &str) -> bool {
+pub(crate) fn is_harmless(value: &str) -> bool {
     let unit = value.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
     let number = value.len() - unit.len();
     let is_unit = unit.len() <= 4 && unit.chars().all(|c| c.is_ascii_alphabetic() || c == ' ');

@@ -13,6 +13,7 @@ use toml::{Table, Value};
 
 use crate::defaults::DEFAULTS;
 use crate::error::ConfigError;
+use crate::excerpt;
 use crate::locate::Origin;
 use crate::reader::Reader;
 use crate::source::Source;
@@ -71,7 +72,8 @@ impl Config {
         of(&self.source.text, &self.source).unwrap_or_default()
     }
 
-    /// What the file on the disk says otherwise than what is in force; of its values only their form is checked.
+    /// What the file on the disk says otherwise than what is in force. Its values were not checked, so that a secret may
+    /// stand in any place: only what cannot be one is told.
     /// Nothing where the configuration is from no file.
     ///
     /// # Errors
@@ -83,16 +85,18 @@ impl Config {
         if *text == *self.source.text {
             return Ok(Vec::new());
         }
-        let values = |all: Vec<Setting>| -> BTreeMap<String, String> {
-            all.iter().map(|setting| (setting.name(), setting.value())).collect()
+        let by_name = |all: Vec<Setting>| -> BTreeMap<String, Setting> {
+            all.into_iter().map(|setting| (setting.name(), setting)).collect()
         };
-        let (here, there) = (values(self.settings()), values(of(text, &self.source)?));
+        let (here, there) = (by_name(self.settings()), by_name(of(text, &self.source)?));
         let names: BTreeSet<&String> = here.keys().chain(there.keys()).collect();
-        let differ = names.into_iter().filter(|name| here.get(*name) != there.get(*name));
+        let value = |setting: Option<&Setting>| setting.map(|setting| setting.value.clone());
+        let differ =
+            names.into_iter().filter(|name| value(here.get(*name)) != value(there.get(*name)));
         let difference = |name: &String| Difference {
             setting: name.clone(),
-            in_force: here.get(name).cloned(),
-            in_file: there.get(name).cloned(),
+            in_force: here.get(name).map(Setting::value),
+            in_file: there.get(name).map(Setting::unchecked_value),
         };
         Ok(differ.map(difference).collect())
     }
@@ -258,6 +262,15 @@ impl Setting {
             Shown::Value(value) => value.to_string(),
             Shown::Secret(place) => format!("{{{place}}}"),
             Shown::Words(words) => format!("({words})"),
+        }
+    }
+
+    /// Its value, where nobody has checked that it is none of a secret.
+    fn unchecked_value(&self) -> String {
+        match &self.value {
+            Shown::Value(Value::String(text)) if excerpt::is_harmless(text) => format!("{text:?}"),
+            Shown::Value(Value::Boolean(_) | Value::Integer(_)) | Shown::Words(_) => self.value(),
+            Shown::Value(_) | Shown::Secret(_) => "another value".to_owned(),
         }
     }
 

@@ -6,6 +6,8 @@
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Where systemd listens. One datagram is one message.
 const SOCKET: &str = "NOTIFY_SOCKET";
@@ -17,12 +19,15 @@ const STATUS_CHARS_MAX: usize = 1_000;
 #[derive(Clone, Debug)]
 pub(crate) struct Supervisor {
     socket: Option<OsString>,
+    /// From then on nothing else is told: a reload may still be under way.
+    is_stopping: Arc<AtomicBool>,
 }
 
 impl Supervisor {
     /// The one of the environment.
     pub(crate) fn of_environment() -> Supervisor {
-        Supervisor { socket: std::env::var_os(SOCKET).filter(|name| !name.is_empty()) }
+        let socket = std::env::var_os(SOCKET).filter(|name| !name.is_empty());
+        Supervisor { socket, is_stopping: Arc::default() }
     }
 
     /// Requests are answered, with a configuration of so many callers.
@@ -45,10 +50,17 @@ impl Supervisor {
 
     /// Requests in flight finish; then the process ends.
     pub(crate) fn stopping(&self) {
-        self.tell("STOPPING=1\nSTATUS=draining\n");
+        self.say("STOPPING=1\nSTATUS=draining\n");
+        self.is_stopping.store(true, Ordering::Relaxed);
     }
 
     fn tell(&self, message: &str) {
+        if !self.is_stopping.load(Ordering::Relaxed) {
+            self.say(message);
+        }
+    }
+
+    fn say(&self, message: &str) {
         let Some(socket) = &self.socket else { return };
         if let Err(error) = send(socket, message) {
             tracing::warn!(%error, "the service manager cannot be told how the gateway is");

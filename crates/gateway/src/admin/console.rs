@@ -18,6 +18,7 @@ mod usage;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::admin::replicas;
 use crate::observe::metrics::read::Counted;
@@ -102,8 +103,12 @@ fn configured(state: &State, configuration: &Value) -> [Panel; 3] {
     ]
 }
 
+/// One at a time: the configuration of thousands of callers takes memory and time.
+static READING: Semaphore = Semaphore::const_new(1);
+
 /// On a thread that may wait for the disk.
 async fn configuration(state: &State, query: Query) -> Value {
+    let Ok(_turn) = READING.acquire().await else { return Value::Null };
     let (config, past) = (Arc::clone(&state.config), Arc::clone(&state.past));
     let read = move || configuration::json(&config, &past, &query);
     tokio::task::spawn_blocking(read).await.unwrap_or_default()

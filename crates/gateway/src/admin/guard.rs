@@ -25,16 +25,18 @@ const PUBLIC: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 /// Those of them that say nothing that a page of the web could use.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
-/// An address that sent a wrong key has to wait so long before its next one is looked at.
+/// After a wrong key, further wrong keys of the same address get 429 for so long.
 const WRONG_KEY_WAIT: Duration = Duration::from_secs(1);
 /// Places for addresses that sent wrong keys; some share one.
 const PLACES: usize = 256;
 
-/// Headers by which a proxy says that it asks for somebody else.
-const OF_PROXIES: [HeaderName; 4] = [
+/// Headers by which a proxy says that it forwards a request.
+const OF_PROXIES: [HeaderName; 6] = [
     FORWARDED,
     VIA,
     HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-proto"),
     HeaderName::from_static("x-real-ip"),
 ];
 
@@ -110,7 +112,8 @@ impl Guard {
     /// Whether a request may have its page.
     pub(crate) fn admit(&self, admin: &Admin, request: &Request<Body>) -> Result<(), Refused> {
         let host = admit::host(request).map_err(Refused::Host)?;
-        if host.is_some_and(|host| !is_believed(&admin.hosts, host)) {
+        let peer = request.extensions().get().map(|Peer(address)| address.ip());
+        if host.is_some_and(|host| !is_believed(&admin.hosts, host, is_loopback(peer))) {
             return Err(Refused::Host(Error::UnknownHost));
         }
         let path = request.uri().path();
@@ -120,19 +123,19 @@ impl Guard {
         if !is_of_this_site(request.headers()) {
             return Err(Refused::CrossSite);
         }
-        let peer = request.extensions().get().map(|Peer(address)| address.ip());
         if PUBLIC.contains(&path) || is_local(peer, request.headers()) {
             return Ok(());
         }
         let Some(key) = admin.key else { return Err(Refused::Elsewhere) };
         let shown = shown(request.headers()).ok_or(Refused::NoKey)?;
+        // The right key always passes: others behind the same address must not lock its holder out.
+        if bool::from(settings::digest(shown.expose()).ct_eq(&key)) {
+            return Ok(());
+        }
         let place = self.place(peer);
         let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         if place.is_some_and(|place| place.load(Ordering::Relaxed) > now) {
             return Err(Refused::TooSoon);
-        }
-        if bool::from(settings::digest(shown.expose()).ct_eq(&key)) {
-            return Ok(());
         }
         if let Some(place) = place {
             place.store(now + WRONG_KEY_WAIT.as_millis() as u64, Ordering::Relaxed);
@@ -151,7 +154,16 @@ impl Guard {
 /// kubectl, end here and say nothing of a client; a proxy does.
 fn is_local(peer: Option<IpAddr>, headers: &HeaderMap) -> bool {
     let is_for_another = OF_PROXIES.iter().any(|name| headers.contains_key(name));
-    peer.is_some_and(|peer| peer.to_canonical().is_loopback()) && !is_for_another
+    is_loopback(peer) && !is_for_another
+}
+
+/// Whether a connection comes from the one address by which programs of this machine come; proxies of a mesh take
+/// others of 127.0.0.0/8.
+fn is_loopback(peer: Option<IpAddr>) -> bool {
+    peer.is_some_and(|peer| match peer.to_canonical() {
+        IpAddr::V4(address) => address == Ipv4Addr::LOCALHOST,
+        IpAddr::V6(address) => address.is_loopback(),
+    })
 }
 
 /// A browser says which site makes it ask. A link that a person follows is fine: no other site reads the page it
@@ -185,11 +197,16 @@ fn shown(headers: &HeaderMap) -> Option<Secret> {
 }
 
 /// A page of the web can have its own name lead to this port, and read what its visitor's browser may read
-/// here. Its name has a dot, which an address and a name of the own network need not have.
-fn is_believed(hosts: &[String], host: &str) -> bool {
+/// here. Its name has a dot, which an address and a name of the own network need not have; but a browser of this
+/// machine may complete a name without one as a foreign network says.
+fn is_believed(hosts: &[String], host: &str, is_from_loopback: bool) -> bool {
     let name = read_host(host.as_bytes()).map_or(host, |(name, _)| name);
     let is_address = name.starts_with('[') || name.parse::<Ipv4Addr>().is_ok();
-    is_address || !name.contains('.') || admit::is_served(hosts, host)
+    let is_own = match is_from_loopback {
+        true => name.eq_ignore_ascii_case("localhost"),
+        false => !name.contains('.'),
+    };
+    is_address || is_own || admit::is_served(hosts, host)
 }
 
 #[cfg(test)]
@@ -212,7 +229,7 @@ mod tests {
     }
 
     fn request(peer: &str, path: &str, headers: &[(&str, &str)]) -> Request<Body> {
-        let mut request = Request::builder().uri(path).header("host", "tieline:9090");
+        let mut request = Request::builder().uri(path).header("host", "localhost:9090");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -234,16 +251,18 @@ mod tests {
         let bearer = format!("bearer {KEY}");
         let basic = format!("Basic {}", STANDARD.encode(format!("me:{KEY}")));
         for path in ["/", "/api/v1/overview", "/callers", "/replicas", "/shadow", "/losses", "/x"] {
-            for here in [HERE, "::1", "::ffff:127.0.0.1", "127.9.9.9"] {
+            for here in [HERE, "::1", "::ffff:127.0.0.1"] {
                 assert_eq!(ask(&open, here, path, &[]), Ok(()), "{here} {path}");
                 assert_eq!(ask(&locked, here, path, &[]), Ok(()), "{here} {path}");
             }
-            for proxy in ["x-forwarded-for", "forwarded", "via", "x-real-ip"] {
+            for proxy in OF_PROXIES.each_ref().map(HeaderName::as_str) {
                 let said = [(proxy, "192.0.2.7")];
                 assert_eq!(ask(&open, HERE, path, &said), Err(Refused::Elsewhere), "{proxy}");
                 assert_eq!(ask(&locked, HERE, path, &said), Err(Refused::NoKey), "{proxy}");
             }
             assert_eq!(ask(&open, THERE, path, &[]), Err(Refused::Elsewhere));
+            // A mesh's proxy comes from there.
+            assert_eq!(ask(&open, "127.0.0.6", path, &[]), Err(Refused::Elsewhere));
             let good = [("authorization", bearer.as_str())];
             assert_eq!(ask(&open, THERE, path, &good), Err(Refused::Elsewhere));
             assert_eq!(ask(&locked, THERE, path, &good), Ok(()));
@@ -264,7 +283,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn n15_a_second_wrong_key_of_an_address_waits_and_so_does_a_good_one() {
+    async fn n15_a_second_wrong_key_of_an_address_waits_and_a_good_one_does_not() {
         let (guard, admin) = (Guard::new(), admin(Some(KEY)));
         let ask = |peer: &str, key: &str| {
             let value = format!("Bearer {key}");
@@ -272,9 +291,10 @@ mod tests {
         };
         assert_eq!(ask(THERE, "wrong"), Err(Refused::WrongKey));
         assert_eq!(ask(THERE, "wrong"), Err(Refused::TooSoon));
-        assert_eq!(ask(THERE, KEY), Err(Refused::TooSoon));
-        tokio::time::sleep(WRONG_KEY_WAIT).await;
         assert_eq!(ask(THERE, KEY), Ok(()));
+        assert_eq!(ask(THERE, "wrong"), Err(Refused::TooSoon));
+        tokio::time::sleep(WRONG_KEY_WAIT).await;
+        assert_eq!(ask(THERE, "wrong"), Err(Refused::WrongKey));
         assert_eq!(ask(THERE, KEY), Ok(()));
     }
 
@@ -321,7 +341,9 @@ mod tests {
             "tieline:9090",
             "Tieline.Monitoring.example:9090",
         ] {
-            assert!(is_believed(&hosts, host), "{host}");
+            assert!(is_believed(&hosts, host, false), "{host}");
+            let is_near = host != "tieline:9090";
+            assert_eq!(is_believed(&hosts, host, true), is_near, "{host}");
         }
         for host in [
             "evil.example",
@@ -331,7 +353,8 @@ mod tests {
             "localhost.",
             "tieline.monitoring.example.evil.example",
         ] {
-            assert!(!is_believed(&hosts, host), "{host}");
+            assert!(!is_believed(&hosts, host, false), "{host}");
+            assert!(!is_believed(&hosts, host, true), "{host}");
         }
     }
 }

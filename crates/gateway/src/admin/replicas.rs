@@ -31,7 +31,7 @@ pub(crate) fn json(state: &State) -> Value {
     });
     json!({
         "version": VERSION,
-        "configuration": state.config.fingerprint(),
+        "configuration": &*state.fingerprint,
         "commons": shared,
     })
 }

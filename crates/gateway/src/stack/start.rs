@@ -178,12 +178,14 @@ impl State {
             before: shadow_before.as_deref(),
         };
         let shadow = Shadow::new(&config, around);
+        let fingerprint: Arc<str> = config.fingerprint().into();
         if let Some(commons) = &commons {
-            commons.describe(word(&config).as_bytes());
+            commons.describe(word(&fingerprint).as_bytes());
         }
         let (config, reaches) = (Arc::new(config), Arc::new(reaches));
         State {
             config,
+            fingerprint,
             callers,
             metrics,
             roster,

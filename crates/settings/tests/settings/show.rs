@@ -234,6 +234,21 @@ fn a_running_configuration_knows_what_is_in_force_and_what_its_file_says_by_now(
     assert_eq!((differs.len(), differs[0].in_file.as_deref()), (1, Some("3")), "the default");
     std::fs::write(&file, TEXT).unwrap();
     assert_eq!(config.differences(), Ok(Vec::new()));
+    // What nobody has checked may hold a secret in any place.
+    let base = "base_url = \"";
+    assert!(TEXT.contains(base) && TEXT.contains("upstream_key = { env = \"V4_KEY\" }"));
+    for (from, to) in [
+        (base, "base_url = \"https://u:canary@h/\" #"),
+        ("{ env = \"V4_KEY\" }", "{ env = \"canary-key\" }"),
+        ("{ env = \"V4_KEY\" }", "{ digest = \"sha256:canary\", env = \"X\" }"),
+        ("file = \"roster.db\"", "postgres = \"postgresql://u:canary@h/d\""),
+        ("[upstream.ams]", "[commons]\nvalkey = [\"valkey://u:canary@h:1\"]\n[upstream.ams]"),
+    ] {
+        std::fs::write(&file, TEXT.replace(from, to)).unwrap();
+        let said = format!("{:?}", config.differences());
+        assert!(!said.contains("canary"), "{said}");
+        assert!(said.contains("another value") || said.contains("Err("), "{said}");
+    }
     std::fs::write(&file, "nonsense").unwrap();
     assert!(config.differences().is_err());
     let shown = format!("{config:?}{:?}", config.settings());

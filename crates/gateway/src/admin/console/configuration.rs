@@ -27,7 +27,8 @@ pub(super) fn json(config: &Config, past: &Past, query: &Query) -> Value {
         Ok(found) => (found, None),
         Err(error) => (Vec::new(), Some(error.to_string())),
     };
-    let differs = differs.iter().map(
+    let differ = differs.len();
+    let differs = differs.iter().take(ROWS_MAX).map(
         |one| json!({"setting": one.setting, "in_force": one.in_force, "in_file": one.in_file}),
     );
     json!({
@@ -36,6 +37,7 @@ pub(super) fn json(config: &Config, past: &Past, query: &Query) -> Value {
         "total": in_force.len(),
         "offset": query.offset,
         "settings": shown.map(row).collect::<Vec<_>>(),
+        "differ": differ,
         "differs": differs.collect::<Vec<_>>(),
         "file_refused": refused,
         "history": past.epochs.json(),
@@ -59,7 +61,7 @@ pub(super) fn panel(config: &Value) -> Panel {
     Panel {
         id: "configuration",
         title: "Configuration in force",
-        note: note + " Reload the page to see it anew.",
+        note: note + " Reload the page to update it.",
         columns: &[("Setting", Kind::Text), ("Value", Kind::Text), ("Origin", Kind::Text)],
         rows: shown.iter().take(ROWS_MAX).map(cells).collect(),
         empty: "",
@@ -68,14 +70,17 @@ pub(super) fn panel(config: &Value) -> Panel {
 
 pub(super) fn difference_panel(config: &Value) -> Panel {
     let cells = |row: &Value| {
-        let text = |name: &str| Cell::text(row[name].as_str().unwrap_or("(not there)"));
+        let text = |name: &str| Cell::text(row[name].as_str().unwrap_or("(not set)"));
         vec![text("setting"), text("in_force"), text("in_file")]
     };
     let note = match config["file_refused"].as_str() {
         Some(why) => {
             format!("The file as it is now cannot be used: {}", super::panel::visible(why))
         }
-        None => "Values that the file on the disk has otherwise by now.".to_owned(),
+        None => format!(
+            "Settings whose value in the file differs: {}. Values that may be secrets are not shown.",
+            grouped(config["differ"].as_u64().unwrap_or(0))
+        ),
     };
     Panel {
         id: "differences",
@@ -83,7 +88,7 @@ pub(super) fn difference_panel(config: &Value) -> Panel {
         note,
         columns: &[("Setting", Kind::Text), ("In force", Kind::Text), ("In the file", Kind::Text)],
         rows: rows(config, "differs").iter().take(ROWS_MAX).map(cells).collect(),
-        empty: "The file says what is in force.",
+        empty: "The file matches the configuration in force.",
     }
 }
 
@@ -96,13 +101,13 @@ pub(super) fn history_panel(past: &Past) -> Panel {
             }
             None => {
                 let epoch = format!("epoch {}", row["epoch"]);
-                vec![at, Cell::text("in force").toned(Some(Tone::Good)), Cell::text(epoch)]
+                vec![at, Cell::text("taken up").toned(Some(Tone::Good)), Cell::text(epoch)]
             }
         }
     };
     Panel {
         id: "history",
-        title: "Configurations that came",
+        title: "Configuration history",
         note: "The last 20 since the start, time of day in UTC.".to_owned(),
         columns: &[("At", Kind::Text), ("Result", Kind::Text), ("Which, or why", Kind::Text)],
         rows: past.epochs.json().iter().map(cells).collect(),

@@ -143,7 +143,12 @@ const PATHS: &[Path] = &[
             ("total", "integer", "How many settings there are."),
             ("offset", "integer", "How many were left out before the first."),
             ("settings", "array", "`setting`, `value`, `origin`."),
-            ("differs", "array", "Settings that the file has otherwise by now."),
+            ("differ", "integer", "How many settings have another value in the file."),
+            (
+                "differs",
+                "array",
+                "The first 200 of them: `setting`, `in_force`, and `in_file` unless it may be a secret.",
+            ),
             ("file_refused", "string?", "Why the file as it is now cannot be read."),
             (
                 "history",

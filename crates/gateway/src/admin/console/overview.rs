@@ -29,7 +29,7 @@ pub(super) fn json(state: &State, counted: &Counted, attention: &[Attention]) ->
             "file": state.config.file(),
             "epoch": state.epoch,
             "since": since,
-            "fingerprint": state.config.fingerprint(),
+            "fingerprint": &*state.fingerprint,
         },
         "refused": refused.map(|(at, why)| json!({"at": at, "why": why})),
         "certificate_ends": tls.and_then(|tls| tls.not_after()),

@@ -91,7 +91,14 @@ pub(super) fn panel(upstreams: &Value) -> Panel {
         let attempts = row["attempts"].as_object();
         let sum = attempts.map_or(0, |all| all.values().map(count).sum::<u64>());
         let limited = count(&row["attempts"]["429"]);
-        let good = count(&row["attempts"]["200"]) + count(&row["attempts"]["304"]);
+        // Whatever else an upstream answers may be what the client asked for.
+        let is_failed = |outcome: &str| {
+            let status = outcome.parse::<u16>();
+            status.map_or(true, |status| status >= 500 || [401, 403, 429].contains(&status))
+        };
+        let failed = attempts.map_or(0, |all| {
+            all.iter().filter(|(outcome, _)| is_failed(outcome)).map(|(_, of)| count(of)).sum()
+        });
         let pace = match (row["requests_per_minute_max"].as_u64(), &row["pace_wait_seconds"]) {
             (None, _) => "no limit".to_owned(),
             (Some(rate), Value::Null) => format!("{rate} per min, shared"),
@@ -117,7 +124,7 @@ pub(super) fn panel(upstreams: &Value) -> Panel {
             Cell::text(breaker).toned(Some(tone)),
             Cell::text(format!("{} of {}", row["in_flight"], row["in_flight_max"])),
             Cell::number(sum),
-            Cell::number(sum.saturating_sub(good)),
+            Cell::number(failed),
             Cell::number(limited).toned((limited > 0).then_some(Tone::Doubt)),
             Cell::text(pace),
             Cell::number(paused).toned((paused > 0).then_some(Tone::Doubt)),
@@ -136,7 +143,7 @@ pub(super) fn panel(upstreams: &Value) -> Panel {
             ("State", Kind::Text),
             ("In flight", Kind::Text),
             ("Attempts", Kind::Number),
-            ("Not answered well", Kind::Number),
+            ("Failed attempts", Kind::Number),
             ("429", Kind::Number),
             ("Pace", Kind::Text),
             ("Paused callers", Kind::Number),

@@ -266,7 +266,7 @@ fn digest(key: &str) -> Result<String, Failure> {
 /// Where the upstream's key is found.
 fn place(key: &str) -> Result<(&'static str, String), Failure> {
     match key.split_once(':') {
-        Some(("env", name)) if !name.is_empty() => Ok(("env", name.to_owned())),
+        Some(("env", name)) if is_variable(name) => Ok(("env", name.to_owned())),
         Some(("file", path)) if !path.is_empty() => Ok(("file", path.to_owned())),
         // Not repeated: it may be the key itself.
         _ => Err(Failure::usage(
@@ -275,9 +275,24 @@ fn place(key: &str) -> Result<(&'static str, String), Failure> {
     }
 }
 
+/// Whether a name is one that variables usually have: a key that was typed in its place is none.
+fn is_variable(name: &str) -> bool {
+    let is_letter = |c: char| c.is_ascii_uppercase() || c == '_';
+    name.starts_with(is_letter) && name.chars().all(|c| is_letter(c) || c.is_ascii_digit())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_in_the_place_of_a_variable_is_refused_and_not_repeated() {
+        assert!(place("env:V4_KEY").is_ok() && place("file:/run/v4.key").is_ok());
+        for typed in ["env:s3cr3t-canary", "env:canary", "env:9CANARY", "env:", "canary", "file:"] {
+            let told = format!("{:?}", place(typed).err());
+            assert!(told.contains("--upstream-key") && !told.contains("canary"), "{told}");
+        }
+    }
 
     const DIGEST: &str = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
