@@ -113,7 +113,7 @@ impl Guard {
     pub(crate) fn admit(&self, admin: &Admin, request: &Request<Body>) -> Result<(), Refused> {
         let host = admit::host(request).map_err(Refused::Host)?;
         let peer = request.extensions().get().map(|Peer(address)| address.ip());
-        if host.is_some_and(|host| !is_believed(&admin.hosts, host, is_loopback(peer))) {
+        if host.is_some_and(|host| !is_believed(&admin.hosts, host)) {
             return Err(Refused::Host(Error::UnknownHost));
         }
         let path = request.uri().path();
@@ -197,16 +197,11 @@ fn shown(headers: &HeaderMap) -> Option<Secret> {
 }
 
 /// A page of the web can have its own name lead to this port, and read what its visitor's browser may read
-/// here. Its name has a dot, which an address and a name of the own network need not have; but a browser of this
-/// machine may complete a name without one as a foreign network says.
-fn is_believed(hosts: &[String], host: &str, is_from_loopback: bool) -> bool {
+/// here. Its name has a dot, which an address and a name of the own network need not have.
+fn is_believed(hosts: &[String], host: &str) -> bool {
     let name = read_host(host.as_bytes()).map_or(host, |(name, _)| name);
     let is_address = name.starts_with('[') || name.parse::<Ipv4Addr>().is_ok();
-    let is_own = match is_from_loopback {
-        true => name.eq_ignore_ascii_case("localhost"),
-        false => !name.contains('.'),
-    };
-    is_address || is_own || admit::is_served(hosts, host)
+    is_address || !name.contains('.') || admit::is_served(hosts, host)
 }
 
 #[cfg(test)]
@@ -341,9 +336,7 @@ mod tests {
             "tieline:9090",
             "Tieline.Monitoring.example:9090",
         ] {
-            assert!(is_believed(&hosts, host, false), "{host}");
-            let is_near = host != "tieline:9090";
-            assert_eq!(is_believed(&hosts, host, true), is_near, "{host}");
+            assert!(is_believed(&hosts, host), "{host}");
         }
         for host in [
             "evil.example",
@@ -353,8 +346,7 @@ mod tests {
             "localhost.",
             "tieline.monitoring.example.evil.example",
         ] {
-            assert!(!is_believed(&hosts, host, false), "{host}");
-            assert!(!is_believed(&hosts, host, true), "{host}");
+            assert!(!is_believed(&hosts, host), "{host}");
         }
     }
 }
