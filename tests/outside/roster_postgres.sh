@@ -149,6 +149,17 @@ until_ok 10 is_away "$first"
 until_ok 15 is_whole "$first"
 echo "R04: read-only: as stopped"
 
+# No standby of that name is there, so that reads are answered and no commit ends.
+as_admin one postgres "ALTER SYSTEM SET synchronous_standby_names = 'nobody'" 'SELECT pg_reload_conf()' >/dev/null
+stalls() { [ "$(as_admin one postgres "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")" != 0 ]; }
+began_to_stall() { asked "$first" $users >"$work/code" && stalls; }
+until_ok 10 began_to_stall
+[ "$(cat "$work/code")" = '200 ' ] || fail "R09: a list of live users while no commit ends: $(cat "$work/code")"
+answers "$first" $users '200 ' || fail "R09: the next list of live users"
+as_admin one postgres 'ALTER SYSTEM RESET synchronous_standby_names' 'SELECT pg_reload_conf()' >/dev/null
+until_ok 15 is_whole "$first"
+echo "R09: no commit ends: live users are listed"
+
 as_admin one postgres 'ALTER ROLE tieline CONNECTION LIMIT 0' \
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'tieline'" >/dev/null
 until_ok 10 is_away "$first"

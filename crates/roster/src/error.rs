@@ -19,8 +19,9 @@ pub enum RosterError {
     /// more, because the data would be lost.
     #[error("the roster's file was removed or replaced; restart the gateway")]
     Replaced,
-    /// Another process kept the file locked for longer than five seconds, the longest we wait.
-    #[error("another process kept the roster locked for too long")]
+    /// Another process kept the file or a row locked for longer than five seconds, the longest we wait; or all
+    /// connections to the database were in use for two.
+    #[error("the roster was locked or in use for too long")]
     Busy,
     /// The file system refused, for example because of a missing folder, permissions or space.
     #[error("the roster's file could not be used: {0}")]

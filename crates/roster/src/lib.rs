@@ -26,14 +26,18 @@ mod tally;
 mod whole;
 
 use std::path::Path;
+use std::time::Duration;
 
 pub use error::RosterError;
 pub use postgres::PostgresRoster;
 pub use postgres::examine::{Database, examine};
-pub use postgres::setup::{BadPostgres, Password, PostgresSetup};
+pub use postgres::setup::{BadPostgres, Password, PostgresSetup, password_text};
 pub use shapes::{Changes, Counts, Former, ImportCounts, Scope, Sighting, Started, Sweep};
 pub use sqlite::FileRoster;
 pub use whole::WholeScope;
+
+/// How long [`Roster::tell`] waits for a database.
+const TELL_MAX: Duration = Duration::from_secs(2);
 
 /// An open roster. Clones share it. Its methods need a runtime of tokio.
 #[derive(Debug, Clone)]
@@ -85,6 +89,8 @@ impl Roster {
     }
 
     /// Records a complete, unfiltered sweep, as [`FileRoster::record`]; `own` is the time here after its last page.
+    /// Once it has begun, it is done even if nobody waits for it any more. In a database a process records one sweep
+    /// of a scope at a time; this waits for its turn.
     ///
     /// # Errors
     ///
@@ -103,7 +109,29 @@ impl Roster {
                 let sweep = Sweep { started: started.0.unwrap_or(u64::MAX), ended: own };
                 blocking(file, move |file| file.record(&scope, &sweep, &sightings)).await
             }
-            Roster::Postgres(roster) => roster.record(scope, started, sightings).await,
+            Roster::Postgres(roster) => roster.record(scope, started, sightings, None).await,
+        }
+    }
+
+    /// As [`Roster::record`], for one whose own answer does not depend on it. Nobody waits for a database longer than
+    /// two seconds; the sweep is recorded all the same, if it can be. While another sweep of the scope is recorded,
+    /// this one is not, and nothing has changed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Roster::record`]; after [`RosterError::Slow`] it may still be recorded.
+    pub async fn tell(
+        &self,
+        scope: &Scope,
+        started: Started,
+        own: u64,
+        sightings: Vec<Sighting>,
+    ) -> Result<Changes, RosterError> {
+        match self {
+            Roster::File(_) => self.record(scope, started, own, sightings).await,
+            Roster::Postgres(roster) => {
+                roster.record(scope, started, sightings, Some(TELL_MAX)).await
+            }
         }
     }
 

@@ -6,13 +6,18 @@
 //! whenever rows of users do, tells whether the mirror is still good.
 
 pub(crate) mod examine;
+#[cfg(test)]
+mod fake;
 mod faults;
 mod link;
 mod rows;
 mod schema;
 pub(crate) mod setup;
 mod spelling;
+#[cfg(test)]
+mod tests;
 mod tls;
+mod turns;
 mod weigh;
 
 use std::collections::{BTreeMap, HashMap};
@@ -32,14 +37,13 @@ use crate::postgres::faults::Fault;
 use crate::postgres::link::{Lent, Link};
 use crate::postgres::schema::Patience;
 use crate::postgres::setup::{BadPostgres, PostgresSetup};
+use crate::postgres::turns::Turns;
 use crate::postgres::weigh::{Users, Weighed};
 use crate::shapes::{Changes, Counts, Former, ImportCounts, Scope, Sighting, Started, Sweep};
 use crate::tally::ScopeState;
 use crate::whole::WholeScope;
 
-/// How long a whole transaction may take, beside the limits of its statements.
-const TRANSACTION_MAX: Duration = Duration::from_secs(45);
-/// The same for everything there is.
+/// How long everything there is may take.
 const LONG_MAX: Duration = Duration::from_secs(3600);
 /// How long the numbers of all scopes are kept: counting reads all rows, and each replica is asked for metrics.
 const TOTALS_FRESH_FOR: Duration = Duration::from_secs(60);
@@ -64,6 +68,7 @@ struct Inner {
     record_every: u64,
     /// Whether the tables were checked. Tables that are gone later are an error, not made again.
     is_prepared: AtomicBool,
+    turns: Turns,
     fingerprints: Arc<Fingerprints>,
     mirrors: Mutex<HashMap<Scope, Mirrored>>,
     totals: Mutex<Option<(Instant, Result<Counts, RosterError>)>>,
@@ -99,6 +104,7 @@ impl PostgresRoster {
             link: Link::new(setup)?,
             record_every: u64::try_from(setup.record_every.as_millis()).unwrap_or(u64::MAX),
             is_prepared: AtomicBool::new(false),
+            turns: Turns::default(),
             fingerprints: Arc::default(),
             mirrors: Mutex::default(),
             totals: Mutex::default(),
@@ -125,15 +131,38 @@ impl PostgresRoster {
         Started(time.await.ok())
     }
 
-    /// See [`crate::Roster::record`].
+    /// See [`crate::Roster::record`]; with a limit, [`crate::Roster::tell`].
+    ///
+    /// A task of its own does it, so that a request that ends first does not undo it. It ends by the limits of its
+    /// transaction, or with the runtime: then the server undoes what was not committed.
     pub(crate) async fn record(
         &self,
         scope: &Scope,
         started: Started,
         sightings: Vec<Sighting>,
+        limit: Option<Duration>,
     ) -> Result<Changes, RosterError> {
-        let sightings = &Arc::new(sightings);
-        self.twice(|| self.recorded(Reading { scope, started, given: None, sightings })).await
+        self.inner.link.is_here()?;
+        // Before any connection, so that one scope has no more than one of them.
+        let turn = match limit {
+            None => self.inner.turns.next(scope).await,
+            Some(_) => match self.inner.turns.free(scope) {
+                Some(turn) => turn,
+                None => return Ok(Changes::default()),
+            },
+        };
+        let (roster, scope, sightings) = (self.clone(), scope.clone(), Arc::new(sightings));
+        let recording = tokio::spawn(async move {
+            let _held = turn;
+            let (scope, sightings) = (&scope, &sightings);
+            let reading = || Reading { scope, started, given: None, sightings };
+            roster.twice(|| roster.recorded(reading())).await
+        });
+        let ended = async { recording.await.unwrap_or(Err(RosterError::Interrupted)) };
+        match limit {
+            None => ended.await,
+            Some(limit) => timeout(limit, ended).await.unwrap_or(Err(RosterError::Slow)),
+        }
     }
 
     /// Records a sweep whose two ends are known, as a file does. For checks that compare the two.
@@ -158,7 +187,7 @@ impl PostgresRoster {
         let mut lent = self.lent().await?;
         let changes = match self.nothing_new(&lent, &reading).await? {
             Some(changes) => changes,
-            None => within(TRANSACTION_MAX, self.written(&mut lent, &reading)).await?,
+            None => self.inner.link.transaction(self.written(&mut lent, &reading)).await?,
         };
         lent.done();
         Ok(changes)
@@ -257,7 +286,7 @@ impl PostgresRoster {
             lent.done();
             Ok(counts)
         };
-        self.twice(|| within(TRANSACTION_MAX, imported())).await
+        self.twice(|| self.inner.link.transaction(imported())).await
     }
 
     pub(crate) async fn former(&self, scope: &Scope) -> Result<Vec<Former>, RosterError> {
@@ -273,7 +302,7 @@ impl PostgresRoster {
             lent.done();
             Ok(former)
         };
-        self.twice(|| within(TRANSACTION_MAX, former())).await
+        self.twice(|| self.inner.link.transaction(former())).await
     }
 
     pub(crate) async fn counts(&self, scope: &Scope) -> Result<Counts, RosterError> {
@@ -292,7 +321,7 @@ impl PostgresRoster {
             lent.done();
             Ok(counts)
         };
-        self.twice(|| within(TRANSACTION_MAX, counts())).await
+        self.twice(|| self.inner.link.transaction(counts())).await
     }
 
     pub(crate) async fn totals(&self) -> Result<Counts, RosterError> {
@@ -328,7 +357,7 @@ impl PostgresRoster {
             lent.done();
             Ok(scopes)
         };
-        self.twice(|| within(TRANSACTION_MAX, scopes())).await
+        self.twice(|| self.inner.link.transaction(scopes())).await
     }
 
     pub(crate) async fn whole(&self) -> Result<Vec<WholeScope>, RosterError> {
@@ -362,7 +391,7 @@ impl PostgresRoster {
             lent.done();
             Ok(whole)
         };
-        self.twice(|| within(TRANSACTION_MAX, whole())).await
+        self.twice(|| self.inner.link.transaction(whole())).await
     }
 
     pub(crate) async fn fill(&self, all: &[WholeScope]) -> Result<(), RosterError> {
@@ -409,7 +438,7 @@ impl PostgresRoster {
     async fn lent(&self) -> Result<Lent, Fault> {
         let mut lent = self.inner.link.connection().await?;
         if !self.inner.is_prepared.load(Ordering::Acquire) {
-            within(TRANSACTION_MAX, schema::prepare(&mut lent)).await?;
+            self.inner.link.transaction(schema::prepare(&mut lent)).await?;
             self.inner.is_prepared.store(true, Ordering::Release);
         }
         Ok(lent)

@@ -56,8 +56,20 @@ fn path_shown(typed: &Path, path: &Path) -> String {
     }
 }
 
-/// A secret from the environment or a file.
+/// A secret from the environment or a file, by the rules for keys.
 pub(crate) fn secret(at: &Field, key: &Key, reader: &Reader<'_>) -> Result<Secret, ConfigError> {
+    match key_text(&secret_text(at, key, reader)?) {
+        Ok(key) => Ok(Secret::new(key.to_owned())),
+        Err(why) => reader.refuse(at, why),
+    }
+}
+
+/// The text of the environment or of a file in which a secret is, with everything around it.
+pub(crate) fn secret_text(
+    at: &Field,
+    key: &Key,
+    reader: &Reader<'_>,
+) -> Result<Zeroizing<String>, ConfigError> {
     let found = match (&key.env, &key.file) {
         (Some(name), None) => match reader.env.iter().find(|(known, _)| known == name) {
             Some((_, value)) => value.clone(),
@@ -78,11 +90,7 @@ pub(crate) fn secret(at: &Field, key: &Key, reader: &Reader<'_>) -> Result<Secre
         (Some(_), Some(_)) => return reader.refuse(at, "needs one of env and file, not both"),
         (None, None) => return reader.refuse(at, "needs env = \"NAME\" or file = \"PATH\""),
     };
-    let found = Zeroizing::new(found);
-    match key_text(&found) {
-        Ok(key) => Ok(Secret::new(key.to_owned())),
-        Err(why) => reader.refuse(at, why),
-    }
+    Ok(Zeroizing::new(found))
 }
 
 /// The digest of a key that clients show: as it stands there, or of the secret that is found.

@@ -18,7 +18,7 @@ const FAULTS: &[(char, u8, u8)] = &[
     ('J', 1, 40),
     ('K', 1, 9),
     ('L', 1, 5),
-    ('R', 1, 8),
+    ('R', 1, 9),
 ];
 
 /// Where in the page faults stand that no test shows, or that tests show in part.
@@ -75,7 +75,7 @@ fn every_fault_has_a_test_or_a_reason_why_not() {
         (*first..=*last).map(move |number| format!("{family}{number:02}"))
     });
     let faults: BTreeSet<String> = faults.collect();
-    assert_eq!(faults.len(), 173);
+    assert_eq!(faults.len(), 174);
     let mut found = Vec::new();
     for fault in &faults {
         match (shown.contains(fault), unmet.get(fault)) {

@@ -2,8 +2,9 @@
 //! is completed with those who were seen once and are gone, and with those imported.
 //!
 //! Only whole, unfiltered readings count. A list of live users never waits for the roster to be
-//! right, but for it to be told; where that fails the list is answered and the failure logged. A list
-//! of deleted users without its roster would be a part, so it fails.
+//! right, but for it to be told, and for a database no longer than [`Roster::tell`] does; where that
+//! fails the list is answered and the failure logged. A list of deleted users without its roster
+//! would be a part, so it waits and fails with it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use domain::listing::{Listing, Which};
 use domain::plan::UserFilter;
 use domain::sweep::{List, Part};
 use domain::visibility::Visibility;
-use roster::{Former, Roster, RosterError, Scope, Sighting, Started};
+use roster::{Changes, Former, Roster, RosterError, Scope};
 use settings::DeletedFrom;
 
 use crate::error::Error;
@@ -81,7 +82,11 @@ impl Remember {
         // Who is live or listed already, by this very reading.
         let seen: Option<HashMap<u64, bool>> =
             deleted.map(|_| sightings.iter().map(|user| (user.id, user.is_deleted)).collect());
-        let told = tell(roster, &self.scope, started, sightings).await;
+        let told = match deleted {
+            Some(_) => roster.record(&self.scope, started, now(), sightings).await,
+            None => roster.tell(&self.scope, started, now(), sightings).await,
+        };
+        let told = told.map(warn).map_err(failed);
         // Where the answer fails with it, `rescue` counts and logs.
         if let (Err(error), None) = (&told, deleted) {
             self.metrics.roster_failed();
@@ -135,20 +140,14 @@ fn nothing(list: List) -> List {
     List { story: list.story, ..List::default() }
 }
 
-async fn tell(
-    roster: &Roster,
-    scope: &Scope,
-    started: Started,
-    sightings: Vec<Sighting>,
-) -> Result<(), Error> {
-    let changes = roster.record(scope, started, now(), sightings).await.map_err(failed)?;
+/// Logs what a person should know of a sweep.
+fn warn(changes: Changes) {
     if changes.clock_was_ahead {
         tracing::warn!("the roster held times ahead of the clock; they were set right");
     }
     if changes.suspicious {
         tracing::warn!("a reading lacks more than half of the users; nobody is taken for gone yet");
     }
-    Ok(())
 }
 
 /// Work that panicked is a fault of this program and not of the roster.

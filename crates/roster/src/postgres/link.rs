@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use deadpool_postgres::{
     ClientWrapper, Connect, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod,
+    Runtime, TimeoutType, Timeouts,
 };
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -19,11 +20,15 @@ use zeroize::Zeroizing;
 
 use crate::error::RosterError;
 use crate::postgres::faults::Fault;
-use crate::postgres::setup::{BadPostgres, CONNECT_MAX, Password, PostgresSetup};
+use crate::postgres::setup::{BadPostgres, CONNECT_MAX, Password, PostgresSetup, password_text};
 use crate::postgres::tls;
 
 /// The most connections of one process. A call takes one for milliseconds.
 const CONNECTIONS_MAX: usize = 8;
+/// How long a call waits for a connection while all are in use.
+const SLOT_MAX: Duration = Duration::from_secs(2);
+/// How long a whole transaction may take, beside the limits of its statements.
+const TRANSACTION_MAX: Duration = Duration::from_secs(45);
 /// How long a call may take that reads one row.
 const QUICK_MAX: Duration = Duration::from_secs(1);
 /// How often a database that is away is looked for.
@@ -34,6 +39,8 @@ pub(crate) struct Link {
     pool: Pool,
     /// How long connecting may take, with every host.
     connect_max: Duration,
+    slot_max: Duration,
+    pub(super) transaction_max: Duration,
     /// Why the database is away. Meanwhile calls fail at once; only [`look_for`] tries.
     away: Mutex<Option<RosterError>>,
 }
@@ -48,33 +55,52 @@ impl Link {
             hosts,
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
-        // Without time limits of its own it needs no runtime, and building it cannot fail.
-        let pool = Pool::builder(manager).max_size(CONNECTIONS_MAX).build();
+        let pool =
+            Pool::builder(manager).max_size(CONNECTIONS_MAX).runtime(Runtime::Tokio1).build();
         Ok(Arc::new(Link {
             pool: pool.map_err(|_| BadPostgres::Address)?,
             connect_max: CONNECT_MAX * rooms + CONNECT_MAX / 10,
+            slot_max: SLOT_MAX,
+            transaction_max: TRANSACTION_MAX,
             away: Mutex::new(None),
         }))
     }
 
     /// A connection to a server that takes writes. While none was found, this fails at once.
     pub(crate) async fn connection(self: &Arc<Self>) -> Result<Lent, Fault> {
-        let away = *self.away.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(error) = away {
-            return Err(Fault { error, is_of_connection: false });
-        }
+        self.is_here().map_err(|error| Fault { error, is_of_connection: false })?;
         let lent = self.connect().await;
-        if let Err(fault) = &lent {
+        if let Err(fault) = &lent
+            && self.means_away(fault.error)
+        {
             self.is_away(fault.error);
         }
         lent
     }
 
+    /// Fails with the reason while the database is away.
+    pub(crate) fn is_here(&self) -> Result<(), RosterError> {
+        let away = *self.away.lock().unwrap_or_else(PoisonError::into_inner);
+        away.map_or(Ok(()), Err)
+    }
+
+    /// Whether a database from which no connection was had is away. It is not while all connections are in use, nor
+    /// while it only takes no further one: those that are open are good.
+    fn means_away(&self, error: RosterError) -> bool {
+        match error {
+            RosterError::Busy => false,
+            RosterError::Full | RosterError::Denied => self.pool.status().size == 0,
+            _ => true,
+        }
+    }
+
     async fn connect(&self) -> Result<Lent, Fault> {
-        match timeout(self.connect_max, self.pool.get()).await {
-            Ok(Ok(object)) => Ok(Lent(Some(object))),
-            Ok(Err(PoolError::Backend(error))) => Err(error.into()),
-            Ok(Err(_)) | Err(_) => Err(RosterError::Unreachable.into()),
+        let (wait, create) = (Some(self.slot_max), Some(self.connect_max));
+        match self.pool.timeout_get(&Timeouts { wait, create, recycle: None }).await {
+            Ok(object) => Ok(Lent(Some(object))),
+            Err(PoolError::Backend(error)) => Err(error.into()),
+            Err(PoolError::Timeout(TimeoutType::Wait)) => Err(RosterError::Busy.into()),
+            Err(_) => Err(RosterError::Unreachable.into()),
         }
     }
 
@@ -83,8 +109,23 @@ impl Link {
         self: &Arc<Self>,
         call: impl Future<Output = Result<T, Fault>>,
     ) -> Result<T, Fault> {
-        let answer = timeout(QUICK_MAX, call).await;
-        answer.unwrap_or_else(|_| {
+        self.within(QUICK_MAX, call).await
+    }
+
+    /// Waits for a whole transaction. A database in which one does not end is away.
+    pub(crate) async fn transaction<T>(
+        self: &Arc<Self>,
+        call: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
+        self.within(self.transaction_max, call).await
+    }
+
+    async fn within<T>(
+        self: &Arc<Self>,
+        limit: Duration,
+        call: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
+        timeout(limit, call).await.unwrap_or_else(|_| {
             self.is_away(RosterError::Slow);
             Err(RosterError::Slow.into())
         })
@@ -189,9 +230,11 @@ impl Hosts {
             None => {}
             Some(Password::Text(text)) => _ = config.password(text.as_bytes()),
             Some(Password::File(path)) => {
-                // Without the file the server says that a password is missing.
-                if let Ok(text) = tokio::fs::read_to_string(path).await.map(Zeroizing::new) {
-                    config.password(text.trim_end_matches(['\r', '\n']).as_bytes());
+                // Without the file, or with one that holds no password, the server says that one is missing.
+                if let Ok(text) = tokio::fs::read_to_string(path).await.map(Zeroizing::new)
+                    && let Ok(password) = password_text(&text)
+                {
+                    config.password(password.as_bytes());
                 }
             }
         }
@@ -225,5 +268,65 @@ impl Connect for Hosts {
         _: &Config,
     ) -> Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), Error>> + Send + '_>> {
         Box::pin(self.first())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::postgres::fake::Fake;
+
+    fn error(lent: Result<Lent, Fault>) -> Option<RosterError> {
+        lent.err().map(|fault| fault.error)
+    }
+
+    #[tokio::test]
+    async fn r09_a_database_whose_connections_are_all_in_use_is_not_away() {
+        let fake = Fake::start().await;
+        let mut link = Link::new(&fake.setup()).unwrap();
+        Arc::get_mut(&mut link).unwrap().slot_max = Duration::from_millis(10);
+        let mut lent = Vec::new();
+        for _ in 0..CONNECTIONS_MAX {
+            lent.push(link.connection().await.unwrap());
+        }
+        assert_eq!(error(link.connection().await), Some(RosterError::Busy));
+        assert_eq!(link.is_here(), Ok(()));
+        lent.pop().unwrap().done();
+        assert!(link.connection().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn r09_one_connection_too_many_costs_no_open_one() {
+        let fake = Fake::start().await;
+        let link = Link::new(&fake.setup()).unwrap();
+        let first = link.connection().await.unwrap();
+        fake.refuse();
+        assert_eq!(error(link.connection().await), Some(RosterError::Full));
+        assert_eq!(link.is_here(), Ok(()));
+        first.done();
+        let again = link.connection().await.unwrap();
+        // It is closed, because it is not given back.
+        drop(again);
+        assert_eq!(error(link.connection().await), Some(RosterError::Full));
+        assert_eq!(link.is_here(), Err(RosterError::Full), "none is open");
+    }
+
+    #[tokio::test]
+    async fn a_password_is_read_from_its_file_as_at_the_start() {
+        let file = std::env::temp_dir().join(format!("roster-password-{}", std::process::id()));
+        let mut setup = Fake::start().await.setup();
+        setup.password = Some(Password::File(file.clone()));
+        let hosts = Hosts::new(&setup).unwrap();
+        for (text, expected) in [
+            ("it's \"two words\" \r\n", Some("it's \"two words\" ")),
+            ("one\n", Some("one")),
+            ("one\ntwo\n", None),
+            ("\n", None),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            let config = hosts.with_password(&hosts.configs[0]).await;
+            assert_eq!(config.get_password(), expected.map(str::as_bytes), "{text:?}");
+        }
+        std::fs::remove_file(file).unwrap();
     }
 }

@@ -27,6 +27,28 @@ pub enum Password {
     Text(Zeroizing<String>),
 }
 
+/// The password in a text of a file or a variable, without the line ends behind it. Blanks and quotes are part of it.
+///
+/// # Errors
+///
+/// The fault of the text, in words that come behind its name and show no part of it.
+pub fn password_text(text: &str) -> Result<&str, &'static str> {
+    let password = text.trim_end_matches(['\r', '\n']);
+    if password.is_empty() {
+        return Err("is empty");
+    }
+    if password.starts_with('\u{feff}') {
+        return Err("begins with a byte order mark; save the password as UTF-8 without one");
+    }
+    if password.contains(['\r', '\n']) {
+        return Err("has a second line; give the password alone, on one line");
+    }
+    if password.contains('\0') {
+        return Err("has a zero byte, which no password may have");
+    }
+    Ok(password)
+}
+
 impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -209,6 +231,24 @@ mod tests {
             let bad = setup(address).hosts().unwrap_err();
             assert_eq!(bad, expected, "{address}");
             assert!(!bad.to_string().contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn only_line_ends_behind_a_password_are_dropped() {
+        for good in ["one", " two words ", "\"quoted\"", "Bearer x", "\ttab", "\u{fc}"] {
+            for end in ["", "\n", "\r\n"] {
+                assert_eq!(password_text(&format!("{good}{end}")), Ok(good));
+            }
+        }
+        for (bad, told) in [
+            ("", "empty"),
+            ("\r\n", "empty"),
+            ("\u{feff}one", "byte order mark"),
+            ("one\ntwo", "second line"),
+            ("one\0", "zero byte"),
+        ] {
+            assert!(password_text(bad).unwrap_err().contains(told), "{bad:?}");
         }
     }
 

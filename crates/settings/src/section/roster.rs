@@ -4,12 +4,12 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use roster::{BadPostgres, Password, PostgresSetup, Roster, RosterError};
+use roster::{BadPostgres, Password, PostgresSetup, Roster, RosterError, password_text};
 use serde::{Deserialize, Deserializer, de::Error};
 use zeroize::Zeroizing;
 
 use crate::error::ConfigError;
-use crate::key_source::{Key, secret};
+use crate::key_source::{Key, secret_text};
 use crate::reader::{Field, Reader, field};
 use crate::value::check::time;
 
@@ -177,9 +177,11 @@ fn password(at: &Field, key: &Key, reader: &Reader<'_>) -> Result<Password, Conf
     if key.digest.is_some() {
         return reader.refuse(at, "a digest cannot be sent; use env or file");
     }
-    let text = secret(at, key, reader)?;
-    Ok(match &key.file {
-        Some(file) => Password::File(reader.path(file)),
-        None => Password::Text(Zeroizing::new(text.expose().to_owned())),
-    })
+    let text = secret_text(at, key, reader)?;
+    // Not by the rules for keys: a password may have blanks and quotes.
+    match (password_text(&text), &key.file) {
+        (Err(why), _) => reader.refuse(at, why),
+        (Ok(_), Some(file)) => Ok(Password::File(reader.path(file))),
+        (Ok(password), None) => Ok(Password::Text(Zeroizing::new(password.to_owned()))),
+    }
 }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use roster::Password;
 use settings::{Config, RosterDatabase, RosterPlace};
 
 const GOOD: &str = r#"[upstream.ams]
@@ -22,7 +23,13 @@ const ADDRESS: &str = "postgres = \"postgresql://tieline@db1,db2:5433/tieline\""
 
 /// The configuration with this behind it.
 fn load(roster: &str) -> Result<Config, String> {
-    let env = [("V4", "v4-canary"), ("PASSWORD", "password-canary")];
+    let env = [
+        ("V4", "v4-canary"),
+        ("PASSWORD", "password-canary"),
+        ("QUOTED", " it's \"password-canary\" \n"),
+        ("LINES", "password-canary\npassword-canary\n"),
+        ("EMPTY", "\n"),
+    ];
     let env = env.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let config = Config::parse(&format!("{GOOD}{roster}\n"), "t.toml", &env);
     let shown = config.as_ref().map(|config| format!("{config:?}")).map_err(ToString::to_string);
@@ -49,6 +56,17 @@ fn a_roster_is_in_a_file_or_in_a_database() {
     let one = RosterPlace::Postgres(database(""));
     assert!(one.is_same(&RosterPlace::Postgres(database(""))));
     assert!(!one.is_same(&RosterPlace::Postgres(database("record_every = \"1s\""))));
+}
+
+#[test]
+fn a_password_is_taken_as_it_stands_but_for_the_end_of_its_line() {
+    for (name, expected) in
+        [("PASSWORD", "password-canary"), ("QUOTED", " it's \"password-canary\" ")]
+    {
+        let setup = database(&format!("password = {{ env = \"{name}\" }}")).setup;
+        let Some(Password::Text(text)) = setup.password else { panic!("no password") };
+        assert_eq!(*text, expected);
+    }
 }
 
 #[test]
@@ -82,6 +100,11 @@ fn what_cannot_be_meant_is_refused_with_its_field_and_without_its_value() {
             format!("{ADDRESS}\npassword = {{ digest = \"sha256:00\" }}"),
             "roster.password: a digest cannot be sent; use env or file",
         ),
+        (
+            format!("{ADDRESS}\npassword = {{ env = \"LINES\" }}"),
+            "roster.password: has a second line; give the password alone, on one line",
+        ),
+        (format!("{ADDRESS}\npassword = {{ env = \"EMPTY\" }}"), "roster.password: is empty"),
     ] {
         let error = load(&roster).unwrap_err();
         assert!(error.ends_with(expected), "{roster}: {error}");
