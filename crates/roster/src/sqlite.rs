@@ -1,5 +1,4 @@
-//! A roster in one SQLite file. Must never block a thread of the runtime: whoever calls it from there does so on a
-//! thread that may wait.
+//! A roster in one SQLite file. Must never block a thread of the runtime: async code calls it on a thread that may wait.
 //!
 //! **Several processes** on one machine may have the file open; it needs a local file system. If the
 //! file is removed or replaced while it is open, the next call notices and fails.

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use roster::password_text;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -61,6 +62,25 @@ pub(crate) fn secret(at: &Field, key: &Key, reader: &Reader<'_>) -> Result<Secre
     match key_text(&secret_text(at, key, reader)?) {
         Ok(key) => Ok(Secret::new(key.to_owned())),
         Err(why) => reader.refuse(at, why),
+    }
+}
+
+/// The password for a server: its file, which is read again for every connection and must be there now all the same, or
+/// its text. It may have blanks and quotes, which the rules for keys refuse.
+pub(crate) fn password<P>(
+    at: &Field,
+    key: &Key,
+    reader: &Reader<'_>,
+    of_file: impl FnOnce(PathBuf) -> P,
+    of_text: impl FnOnce(Zeroizing<String>) -> P,
+) -> Result<P, ConfigError> {
+    if key.digest.is_some() {
+        return reader.refuse(at, "a digest cannot be sent; use env or file");
+    }
+    match (password_text(&secret_text(at, key, reader)?), &key.file) {
+        (Err(why), _) => reader.refuse(at, why),
+        (Ok(_), Some(file)) => Ok(of_file(reader.path(file))),
+        (Ok(password), None) => Ok(of_text(Zeroizing::new(password.to_owned()))),
     }
 }
 

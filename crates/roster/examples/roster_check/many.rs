@@ -50,7 +50,7 @@ pub(crate) async fn check(count: u64) -> Seen {
     }
     times.sort_unstable();
 
-    // Users leave; whoever reads at the same moment counts once.
+    // Users leave. Replicas that read at the same moment count as one sweep.
     for (round, vanished) in [(1, 0), (2, LEAVING)] {
         at_once(&replicas, &scope, LEAVING..count).await?;
         let counts = replicas[3].counts(&scope).await.map_err(failed)?;

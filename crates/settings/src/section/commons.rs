@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 use zeroize::Zeroizing;
 
 use crate::error::ConfigError;
-use crate::key_source::{Key, secret};
+use crate::key_source::{Key, password, secret};
 use crate::reader::{Field, Reader, field};
 use crate::value::check::{positive, size_within};
 
@@ -97,7 +97,9 @@ impl TypedCommons {
         if self.username.is_some() && self.password.is_none() {
             return reader.refuse(&at("username"), "needs a password");
         }
-        let password = self.password.map(|key| password(&at("password"), &key, reader));
+        let password = self
+            .password
+            .map(|key| password(&at("password"), &key, reader, Password::File, Password::Text));
         let setup = Setup {
             name: self.name,
             addresses: self.valkey,
@@ -155,16 +157,4 @@ fn seal_key(at: &Field, key: &Key, reader: &Reader<'_>) -> Result<SealKey, Confi
         Some(bytes) => Ok(SealKey::new(bytes)),
         None => reader.refuse(at, "must be 32 bytes in base64; `tieline key seal` makes one"),
     }
-}
-
-/// A file is read again for every connection, so that a password may change; it must be there now all the same.
-fn password(at: &Field, key: &Key, reader: &Reader<'_>) -> Result<Password, ConfigError> {
-    if key.digest.is_some() {
-        return reader.refuse(at, "a digest cannot be sent; use env or file");
-    }
-    let text = secret(at, key, reader)?;
-    Ok(match &key.file {
-        Some(file) => Password::File(reader.path(file)),
-        None => Password::Text(Zeroizing::new(text.expose().to_owned())),
-    })
 }

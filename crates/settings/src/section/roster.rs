@@ -4,13 +4,12 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use roster::{BadPostgres, Password, PostgresSetup, Roster, RosterError, password_text};
+use roster::{BadPostgres, Password, PostgresSetup, Roster, RosterError};
 use serde::{Deserialize, Deserializer, de::Error};
-use zeroize::Zeroizing;
 
 use crate::error::ConfigError;
-use crate::key_source::{Key, secret_text};
-use crate::reader::{Field, Reader, field};
+use crate::key_source::{Key, password};
+use crate::reader::{Reader, field};
 use crate::value::check::time;
 
 /// `[roster]` as typed.
@@ -92,7 +91,9 @@ impl TypedRoster {
                 }
             }
         };
-        let password = self.password.map(|key| password(&at("password"), &key, reader));
+        let password = self
+            .password
+            .map(|key| password(&at("password"), &key, reader, Password::File, Password::Text));
         let setup = PostgresSetup {
             address,
             password: password.transpose()?,
@@ -169,19 +170,5 @@ fn record_every<'de, D: Deserializer<'de>>(de: D) -> Result<Duration, D::Error> 
     match every <= RECORD_EVERY_MAX {
         true => Ok(every),
         false => Err(D::Error::custom("must be at most 1h")),
-    }
-}
-
-/// A file is read again for every connection, so that a password may change; it must be there now all the same.
-fn password(at: &Field, key: &Key, reader: &Reader<'_>) -> Result<Password, ConfigError> {
-    if key.digest.is_some() {
-        return reader.refuse(at, "a digest cannot be sent; use env or file");
-    }
-    let text = secret_text(at, key, reader)?;
-    // Not by the rules for keys: a password may have blanks and quotes.
-    match (password_text(&text), &key.file) {
-        (Err(why), _) => reader.refuse(at, why),
-        (Ok(_), Some(file)) => Ok(Password::File(reader.path(file))),
-        (Ok(password), None) => Ok(Password::Text(Zeroizing::new(password.to_owned()))),
     }
 }

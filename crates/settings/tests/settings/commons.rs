@@ -55,6 +55,16 @@ fn a_user_of_the_engine_needs_a_password() {
     assert!(error.ends_with("commons.username: needs a password"), "{error}");
     assert!(commons(&format!("{user}\n{password}")).unwrap().password.is_some());
     assert!(commons(password).unwrap().username.is_none());
+    // As the connection sends it: without line ends, and with everything else.
+    let folder = std::env::temp_dir().join(format!("tieline-engine-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    for (said, is_good) in [("two \"words\" \n", true), ("one\ntwo", false), ("\n", false)] {
+        let file = folder.join("password");
+        std::fs::write(&file, said).unwrap();
+        let password = format!("password = {{ file = {:?} }}", file.display().to_string());
+        assert_eq!(commons(&password).is_ok(), is_good, "{said:?}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]
