@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub type Text<'a> = Option<Cow<'a, str>>;
 
 /// One user, page-borrowed.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct User<'a> {
     /// Identity inside one listing: the upstream's own decimal id, or a hash of a textual one.
     /// Sweeps compare keys, so they are independent of the id policy.
@@ -55,9 +55,10 @@ pub struct User<'a> {
 }
 
 /// Whether a user counts as existing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum State {
     /// An ordinary user.
+    #[default]
     Live,
     /// A user with a deletion date that nevertheless counts as live: the documentation's own sample.
     LiveWithDeletionDate,

@@ -65,6 +65,21 @@ pub(crate) fn escapes_in(block: [u8; BLOCK]) -> u32 {
     (is(b'"') | is(b'\\') | is_control).to_bitmask()
 }
 
+/// The first place from `at` on with a quote, a backslash or a control character, or the end.
+#[inline]
+pub(crate) fn plain_until(bytes: &[u8], at: usize) -> usize {
+    let mut rest = bytes.get(at..).unwrap_or_default();
+    while let Some((block, behind)) = rest.split_first_chunk::<BLOCK>() {
+        let found = escapes_in(*block);
+        if found != 0 {
+            return bytes.len() - rest.len() + found.trailing_zeros() as usize;
+        }
+        rest = behind;
+    }
+    let plain = rest.iter().take_while(|byte| **byte >= 0x20 && !matches!(byte, b'"' | b'\\'));
+    bytes.len() - rest.len() + plain.count()
+}
+
 /// Appends a string or `null`.
 pub fn text(out: &mut Vec<u8>, text: Option<&str>) {
     match text {
