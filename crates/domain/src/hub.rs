@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::draft::Draft;
+
 /// Text as the upstream sent it; `None` where it sent `null` or nothing.
 pub type Text<'a> = Option<Cow<'a, str>>;
 
@@ -118,10 +120,10 @@ impl<'a> Id<'a> {
 
 impl Id<'_> {
     /// Appends the id in its plain spelling, as the inside of a JSON string.
-    pub fn write(&self, out: &mut Vec<u8>) {
+    pub(crate) fn write(&self, to: &mut Draft<'_>) {
         match self {
-            Id::Number(n) => crate::text::json::number(out, *n),
-            Id::Text(t) => crate::text::json::inner(out, t),
+            Id::Number(n) => to.number(*n),
+            Id::Text(t) => to.inner(t),
         }
     }
 
