@@ -120,7 +120,7 @@ impl Writer<'_> {
                 notes.channel_unmapped += 1;
             }
             out.piece(const { &Piece::of("{\"type\":") });
-            out.string(kind.as_deref().unwrap_or(&assigned.kind));
+            out.string(kind.unwrap_or(&assigned.kind));
             out.piece(const { &Piece::of(",\"name\":") });
             out.text(assigned.name.as_deref());
             out.piece(const { &Piece::of(",\"value\":") });
