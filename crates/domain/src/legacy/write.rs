@@ -75,7 +75,7 @@ impl Writer<'_> {
         out.joined(items, |out, item| {
             let name = item.name.as_deref().unwrap_or_default();
             // Most names have no comma, and a byte is found sooner than a text.
-            if !name.as_bytes().contains(&b',') || !name.contains(json::SEPARATOR) {
+            if !json::has(name.as_bytes(), b',') || !name.contains(json::SEPARATOR) {
                 return out.inner(name);
             }
             notes.separator_in_name += 1;

@@ -6,7 +6,7 @@
 use super::json::{self, BLOCK, SEPARATOR, escapes_in, plain_until};
 
 /// Most records are shorter.
-const BYTES: usize = 1024;
+const BYTES: usize = 768;
 /// A text of more bytes goes to the vector at once.
 const TEXT_BYTES_MAX: usize = 128;
 /// The longest way to write a byte: `\u0000`.
@@ -98,8 +98,10 @@ impl<'w> Draft<'w> {
     /// Appends a string.
     pub(crate) fn string(&mut self, text: &str) {
         let length = text.len();
-        if length <= TEXT_BYTES_MAX {
-            let room: &mut [u8; TEXT_BYTES_MAX + 2] = self.room();
+        let rest = self.bytes.get_mut(self.at..).unwrap_or_default();
+        if length <= TEXT_BYTES_MAX
+            && let Some(room) = rest.first_chunk_mut::<{ TEXT_BYTES_MAX + 2 }>()
+        {
             room[0] = b'"';
             room[length + 1] = b'"';
             if room.get_mut(1..=length).is_some_and(|room| copies(room, text.as_bytes())) {
@@ -129,17 +131,18 @@ impl<'w> Draft<'w> {
     /// Appends the inside of a string.
     pub(crate) fn inner(&mut self, text: &str) {
         let length = text.len();
-        if length <= TEXT_BYTES_MAX {
-            let room: &mut [u8; TEXT_BYTES_MAX] = self.room();
-            if room.get_mut(..length).is_some_and(|room| copies(room, text.as_bytes())) {
-                self.at += length;
-                return;
-            }
+        let rest = self.bytes.get_mut(self.at..).unwrap_or_default();
+        if length <= TEXT_BYTES_MAX
+            && let Some(room) = rest.first_chunk_mut::<TEXT_BYTES_MAX>()
+            && room.get_mut(..length).is_some_and(|room| copies(room, text.as_bytes()))
+        {
+            self.at += length;
+            return;
         }
         self.odd_inner(text);
     }
 
-    /// The inside of a text that is long, or in which something must be escaped.
+    /// The inside of a text that is long, or in which something must be escaped, or for which there is no room.
     #[inline(never)]
     fn odd_inner(&mut self, text: &str) {
         if text.len() <= TEXT_BYTES_MAX {
@@ -210,7 +213,8 @@ impl<'w> Draft<'w> {
         self.byte(b']');
     }
 
-    /// Appends `items` as one string; see [`json::joined`].
+    /// Appends `items` as one JSON string, the parts joined the legacy way; nothing gives `""`. `one` appends the inside
+    /// of a part.
     #[inline(always)]
     pub(crate) fn joined<T>(&mut self, items: &[T], mut one: impl FnMut(&mut Self, &T)) {
         const BETWEEN: Piece = Piece::of(SEPARATOR);
@@ -229,20 +233,22 @@ impl<'w> Draft<'w> {
 #[inline(always)]
 fn copies(to: &mut [u8], text: &[u8]) -> bool {
     // A first and a last block, which may overlap, are all of a text that is not longer than both.
-    let found = if let Some((first, last)) = copies_ends::<BLOCK>(to, text) {
+    if let Some((first, last)) = copies_ends::<BLOCK>(to, text) {
         let mut found = escapes_in(first) | escapes_in(last);
         if text.len() > 2 * BLOCK {
             to.copy_from_slice(text);
             let inside = text.get(BLOCK..).unwrap_or_default();
             found |= inside.as_chunks().0.iter().fold(0, |found, block| found | escapes_in(*block));
         }
-        found
-    } else if let Some((first, last)) = copies_ends(to, text) {
-        let (first, last) = (u64::from_le_bytes(first), u64::from_le_bytes(last));
-        escapes_in((u128::from(first) | u128::from(last) << 64).to_le_bytes())
+        return found == 0;
+    }
+    const SPACE: u128 = 0x2020_2020_2020_2020_2020_2020_2020_2020;
+    // The same with shorter blocks, which are put together into one.
+    let block = if let Some((first, last)) = copies_ends(to, text) {
+        u128::from(u64::from_le_bytes(first)) | u128::from(u64::from_le_bytes(last)) << 64
     } else if let Some((first, last)) = copies_ends(to, text) {
         let (first, last) = (u32::from_le_bytes(first), u32::from_le_bytes(last));
-        escapes_in((SPACES | u128::from(first) | u128::from(last) << 32).to_le_bytes())
+        SPACE << 64 | u128::from(first) | u128::from(last) << 32
     } else if let Some(([first], [last])) = copies_ends(to, text) {
         // At most three bytes.
         let half = text.len() / 2;
@@ -250,16 +256,12 @@ fn copies(to: &mut [u8], text: &[u8]) -> bool {
         if let Some(to) = to.get_mut(half) {
             *to = middle;
         }
-        let bytes = u32::from_le_bytes([first, middle, last, b' ']);
-        escapes_in((SPACES | u128::from(bytes) | u128::from(0x2020_2020_u32) << 32).to_le_bytes())
+        SPACE << 32 | u128::from(u32::from_le_bytes([first, middle, last, b' ']))
     } else {
-        0
+        SPACE
     };
-    found == 0
+    escapes_in(block.to_le_bytes()) == 0
 }
-
-/// A block that ends in eight spaces.
-const SPACES: u128 = 0x2020_2020_2020_2020 << 64;
 
 /// Copies the first and the last bytes of a text that has so many.
 #[inline(always)]
@@ -268,4 +270,91 @@ fn copies_ends<const N: usize>(to: &mut [u8], text: &[u8]) -> Option<([u8; N], [
     *to.first_chunk_mut()? = *first;
     *to.last_chunk_mut()? = *last;
     Some((*first, *last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What is written of a text behind so many bytes of the same record.
+    fn written(before: usize, text: &str) -> String {
+        let mut out = b"x".to_vec();
+        let mut draft = Draft::new(&mut out);
+        (0..before).for_each(|_| draft.byte(b'-'));
+        draft.string(text);
+        draft.text(None);
+        draft.inner(text);
+        draft.end();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn expected(before: usize, text: &str) -> String {
+        let quoted = serde_json::to_string(text).unwrap();
+        let inside = &quoted[1..quoted.len() - 1];
+        format!("x{}{quoted}null{inside}", "-".repeat(before))
+    }
+
+    proptest! {
+        #[test]
+        fn strings_are_written_as_serde_json_writes_them(
+            before in 0..2 * BYTES,
+            text in any::<String>(),
+            times in 0_usize..20,
+        ) {
+            let text = text.repeat(times);
+            prop_assert_eq!(written(before, &text), expected(before, &text));
+        }
+
+        #[test]
+        fn numbers_are_written_as_they_are(number in any::<u64>(), shift in 0_u32..64) {
+            let (number, mut out) = (number >> shift, Vec::new());
+            let mut draft = Draft::new(&mut out);
+            draft.array(&[number, number], |draft, number| draft.number(*number));
+            draft.end();
+            prop_assert_eq!(String::from_utf8(out).unwrap(), format!("[{number},{number}]"));
+        }
+    }
+
+    #[test]
+    fn a_byte_is_escaped_wherever_it_stands() {
+        for length in (1..40).chain(TEXT_BYTES_MAX - 2..TEXT_BYTES_MAX + 3) {
+            for at in 0..length {
+                for byte in (0..0x20).chain([b'"', b'\\', b'!', b'[', 0x7f]) {
+                    let mut text = vec![b'~'; length];
+                    text[at] = byte;
+                    let text = String::from_utf8(text).unwrap();
+                    assert_eq!(written(0, &text), expected(0, &text));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn room_is_made_wherever_a_record_is_full() {
+        for before in BYTES - 200..BYTES + 10 {
+            for text in ["", "a", "\u{1}", &"b".repeat(31), &"\n".repeat(TEXT_BYTES_MAX)] {
+                assert_eq!(written(before, text), expected(before, text));
+            }
+            let mut out = Vec::new();
+            let mut draft = Draft::new(&mut out);
+            (0..before).for_each(|_| draft.byte(b'-'));
+            draft.number(u64::MAX);
+            draft.piece(&Piece::of(",\"a name of thirty-two bytes\":0,"));
+            draft.joined(&[1, 22], |draft, number| draft.number(*number));
+            draft.end();
+            let text = String::from_utf8(out).unwrap();
+            let end = "18446744073709551615,\"a name of thirty-two bytes\":0,\"1, 22\"";
+            assert_eq!(text, format!("{}{end}", "-".repeat(before)));
+        }
+    }
+
+    #[test]
+    fn a_list_of_nothing_joins_to_an_empty_string() {
+        let mut out = Vec::new();
+        let mut draft = Draft::new(&mut out);
+        draft.joined(&[] as &[u64], |draft, number| draft.number(*number));
+        draft.end();
+        assert_eq!(out, b"\"\"");
+    }
 }

@@ -475,9 +475,7 @@ fn unescaped(inside: &str, plain: usize) -> Option<(String, &str)> {
 
 /// The number of four hexadecimal digits.
 fn hex(digits: &str) -> Option<u32> {
-    // `from_str_radix` takes a sign.
-    let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-    u32::from_str_radix(digits, 16).ok().filter(|_| is_hex)
+    digits.chars().try_fold(0, |number, digit| Some(number << 4 | digit.to_digit(16)?))
 }
 
 #[cfg(test)]
