@@ -450,15 +450,18 @@ fn unescaped(inside: &str, plain: usize) -> Option<(String, &str)> {
             _ => return None,
         };
         let (c, length) = match kind {
-            b'u' => match (hex(at.get(2..6)?)?, at.get(6..8)) {
-                (high @ 0xd800..=0xdbff, Some("\\u")) => {
-                    let low =
-                        hex(at.get(8..12)?)?.checked_sub(0xdc00).filter(|low| *low < 0x400)?;
-                    (char::from_u32(0x10000 + ((high - 0xd800) << 10) + low)?, 12)
+            b'u' => {
+                let bytes = at.as_bytes();
+                match (hex(bytes.get(2..6)?)?, bytes.get(6..8)) {
+                    (high @ 0xd800..=0xdbff, Some(br"\u")) => {
+                        let low = hex(bytes.get(8..12)?)?.checked_sub(0xdc00);
+                        let low = low.filter(|low| *low < 0x400)?;
+                        (char::from_u32(0x10000 + ((high - 0xd800) << 10) + low)?, 12)
+                    }
+                    // Half of a surrogate pair is no character.
+                    (code, _) => (char::from_u32(code)?, 6),
                 }
-                // Half of a surrogate pair is no character.
-                (code, _) => (char::from_u32(code)?, 6),
-            },
+            }
             b'"' | b'\\' | b'/' => (char::from(*kind), 2),
             b'b' => ('\u{8}', 2),
             b'f' => ('\u{c}', 2),
@@ -474,8 +477,16 @@ fn unescaped(inside: &str, plain: usize) -> Option<(String, &str)> {
 }
 
 /// The number of four hexadecimal digits.
-fn hex(digits: &str) -> Option<u32> {
-    digits.chars().try_fold(0, |number, digit| Some(number << 4 | digit.to_digit(16)?))
+fn hex(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |number, digit| {
+        let digit = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            b'A'..=b'F' => digit - b'A' + 10,
+            _ => return None,
+        };
+        Some(number << 4 | u32::from(digit))
+    })
 }
 
 #[cfg(test)]
