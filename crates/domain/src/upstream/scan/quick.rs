@@ -77,6 +77,38 @@ impl<'de> Quick<'de> {
         Some(())
     }
 
+    /// Takes the text before the value of the next member, such as `,"name":`, or the end `}`. Members in between that
+    /// have none of the keys that are read are skipped.
+    #[inline(always)]
+    pub(in crate::upstream) fn next(
+        &mut self,
+        text: &'static str,
+        keys: &'static [&'static str],
+    ) -> Option<()> {
+        if self.takes(text).is_none() {
+            *self = self.beyond_unread(text, keys)?;
+        }
+        Some(())
+    }
+
+    /// The same where something stands in between.
+    #[cold]
+    #[inline(never)]
+    fn beyond_unread(mut self, text: &str, keys: &[&str]) -> Option<Self> {
+        while !self.rest.starts_with(text) {
+            self.takes(",")?;
+            // An escape may spell a key that is read.
+            let Cow::Borrowed(key) = self.string()? else { return None };
+            if keys.contains(&key) {
+                return None;
+            }
+            self.takes(":")?;
+            self.skip()?;
+        }
+        self.rest = self.rest.get(text.len()..)?;
+        Some(self)
+    }
+
     /// Takes a string or gives up.
     #[inline(always)]
     pub(in crate::upstream) fn string(&mut self) -> Option<Cow<'de, str>> {
