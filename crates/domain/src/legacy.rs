@@ -28,7 +28,7 @@ pub use path::key_place;
 use schema::Schema;
 use template::OfTemplate;
 pub use template::{TemplatePage, TemplateRecord};
-pub use untranslated::{FAMILIES, UNTRANSLATED, Untranslated, untranslated_at};
+pub use untranslated::{FAMILIES, UNTRANSLATED, Untranslated, is_foreign, untranslated_at};
 
 /// Every legacy endpoint. Adding one is an entry here (`docs/ADDING_AN_ENDPOINT.md`).
 pub static ENDPOINTS: &[&Endpoint] = &[

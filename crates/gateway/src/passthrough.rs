@@ -299,23 +299,22 @@ impl Passthrough {
         let config = &self.state.config.server;
         let is_trusted =
             peer.is_some_and(|peer| forwarded::is_trusted(peer, &config.trusted_proxies));
-        headers::clean(headers, is_trusted);
+        let may_have_te = headers::clean(headers, is_trusted);
         if let Some((authorization, key)) = exchanged {
             credential::take_out(headers, key.expose());
             headers.insert(AUTHORIZATION, authorization.clone());
         }
         let asked = forwarded::Asked { peer, host: asked_host, is_tls: config.tls.is_some() };
-        forwarded::set(headers, &asked, is_trusted);
+        forwarded::set(headers, asked, is_trusted);
         if self.rules.via {
             forwarded::via(headers);
         }
-        let id = behalf.origin.as_ref().map(|origin| HeaderValue::from_str(&origin.request_id));
-        if let Some(Ok(id)) = id {
+        if let Some(id) = behalf.origin.as_ref().and_then(|origin| origin.header()) {
             headers.entry(REQUEST_ID).or_insert(id);
         }
         if is_switch {
             headers::say_websocket(headers);
-        } else if headers.contains_key(http::header::TE) {
+        } else if may_have_te && headers.contains_key(http::header::TE) {
             headers.insert(CONNECTION, HeaderValue::from_static("te"));
         }
         if is_open_ended {

@@ -25,15 +25,14 @@ pub(super) fn forgiven(path: &str) -> Option<String> {
     Some(bare.to_owned())
 }
 
-/// Every request comes by here, so the path is looked through once.
-fn is_plain(path: &str) -> bool {
-    let mut before = 0;
-    let has_odd = path.bytes().any(|byte| {
-        let is_second_slash = byte == b'/' && before == b'/';
-        before = byte;
-        byte == b'%' || is_second_slash
-    });
-    !has_odd && before != b'/' && !path.ends_with(".json")
+/// Every request comes by here, so all pairs of bytes are looked at together, without a branch for each.
+pub(super) fn is_plain(path: &str) -> bool {
+    let bytes = path.as_bytes();
+    let odd =
+        |(first, second): (&u8, &u8)| (*second == b'%') | ((*first == b'/') & (*second == b'/'));
+    let pairs = bytes.iter().zip(bytes.get(1..).unwrap_or_default());
+    let has_odd = pairs.fold(false, |found, pair| found | odd(pair));
+    !has_odd && !path.starts_with('%') && !path.ends_with('/') && !path.ends_with(".json")
 }
 
 /// The place of a caller's key in a documented path.

@@ -51,9 +51,18 @@ pub fn untranslated_at(path: &str) -> Option<Untranslated> {
     path::forgiven(path).map_or_else(|| exact(path), |plain| exact(&plain))
 }
 
+/// Whether a path is none of the vendor's, in any spelling: neither a documented one nor one with a key in it. The
+/// least work that tells it; `false` where more must be looked at.
+pub fn is_foreign(path: &str) -> bool {
+    path::is_plain(path) && !is_of_a_family(path)
+}
+
+fn is_of_a_family(path: &str) -> bool {
+    path.starts_with("/api/") && FAMILIES.iter().any(|family| path.starts_with(family))
+}
+
 fn exact(path: &str) -> Option<Untranslated> {
-    // The least work for what is none of the vendor's.
-    if !path.starts_with("/api/") || !FAMILIES.iter().any(|family| path.starts_with(family)) {
+    if !is_of_a_family(path) {
         return None;
     }
     let found = |(place, documented): (usize, &&str)| {
@@ -102,6 +111,7 @@ mod tests {
             ),
         ] {
             assert_eq!(found(path), Some((name, key)), "{path}");
+            assert!(!is_foreign(path), "{path}");
             assert!(!format!("{:?}", untranslated_at(path)).contains("k3y"), "{path}");
         }
         for other in [
@@ -115,6 +125,22 @@ mod tests {
             "/api/v4/users",
         ] {
             assert_eq!(found(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_foreign_path_is_no_documented_one_and_has_no_key_in_it() {
+        for (path, foreign) in [
+            ("/api/v4/users", true),
+            ("/x/api/v1/k3y/balance", true),
+            ("/api/v4/users/", false),
+            ("//api/v4/users", false),
+            ("/%61pi/v1/k3y/x", false),
+            ("/api/v1/k3y/x", false),
+            ("/api/v2", false),
+        ] {
+            assert_eq!(is_foreign(path), foreign, "{path}");
+            assert!(!foreign || (found(path).is_none() && path::key_place(path).is_none()));
         }
     }
 

@@ -197,6 +197,8 @@ impl UnderWay {
         took: Duration,
         left_out: u64,
     ) {
+        // Texts, since a field that is shown costs a formatter.
+        let (trace_id, ignored) = (self.origin.trace.id(), account.ignored.join(","));
         tracing::info!(
             target: ACCESS,
             parent: &self.span,
@@ -206,7 +208,7 @@ impl UnderWay {
             endpoint = account.endpoint.unwrap_or("none"),
             legacy_path = account.untranslated.and_then(|place| UNTRANSLATED.get(place).copied()),
             caller = account.caller.as_deref().map_or("none", Tally::name),
-            trace_id = %self.origin.trace.id(),
+            trace_id = trace_id.as_str(),
             status,
             err = account.error.unwrap_or(""),
             answered_by = account.answered_by.map_or("", Side::as_str),
@@ -216,7 +218,7 @@ impl UnderWay {
             read_again = account.story.restarts,
             failed_offset = account.failed_page.map(|page| page.offset),
             failed_rows = account.failed_page.map(|page| page.limit),
-            ignored = %account.ignored.join(","),
+            ignored = ignored.as_str(),
             bytes_out = bytes,
             // To a tenth: nobody reads more, and a line is shorter.
             ms = (took.as_micros() as f64 / 1e2).round() / 10.0,

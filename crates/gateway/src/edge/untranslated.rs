@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use domain::legacy::untranslated_at;
+use domain::legacy::{is_foreign, untranslated_at};
 use http::Request;
 
 use crate::caller::Callers;
@@ -19,6 +19,9 @@ pub(crate) fn note_path<B>(
     account: &SharedAccount,
 ) -> Option<Box<KeyInPath>> {
     let path = request.uri().path();
+    if is_foreign(path) {
+        return None;
+    }
     let documented = untranslated_at(path);
     if let Some(documented) = &documented {
         account.note(|account| account.untranslated = Some(documented.place));

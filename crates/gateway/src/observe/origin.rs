@@ -37,6 +37,11 @@ impl Origin {
         Origin { request_id, trace: taken.unwrap_or_else(|| Trace::begun(sampled)) }
     }
 
+    /// The id as a header's value.
+    pub(crate) fn header(&self) -> Option<HeaderValue> {
+        HeaderValue::from_str(&self.request_id).ok()
+    }
+
     /// Names a request that is made on behalf of this one, as part of that span of its trace.
     pub(crate) fn pass_on(&self, trace: &Trace, headers: &mut HeaderMap) {
         for (name, value) in [(REQUEST_ID, self.request_id.clone()), (TRACEPARENT, trace.header())]

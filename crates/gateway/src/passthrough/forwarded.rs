@@ -1,6 +1,7 @@
 //! Who asked, for the upstream: `Forwarded` and the `X-Forwarded-` headers. What the client says about
 //! it is believed only where its address is a trusted proxy's.
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const OURS: HeaderValue = HeaderValue::from_static("1.1 tieline");
 
 /// Who asked, and how.
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Asked {
     /// The peer's address; unknown in tests without a socket.
     pub(super) peer: Option<IpAddr>,
@@ -30,38 +32,61 @@ pub(super) fn is_trusted(peer: IpAddr, trusted: &[Network]) -> bool {
 }
 
 /// Sets the headers about who asked. Ours follow a trusted proxy's own words; others' are gone already.
-pub(super) fn set(headers: &mut HeaderMap, asked: &Asked, follows: bool) {
-    let peer = asked.peer.map(|peer| peer.to_canonical());
-    let address = peer.map_or("unknown".to_owned(), text);
-    let proto = if asked.is_tls { "https" } else { "http" };
-    let mut forwarded = String::with_capacity(128);
-    forwarded.push_str("for=");
-    match peer {
-        Some(IpAddr::V6(_)) => forwarded.extend(["\"[", &address, "]\""]),
-        _ => forwarded.push_str(&address),
+pub(super) fn set(headers: &mut HeaderMap, asked: Asked, follows: bool) {
+    let words = words(&asked);
+    append(headers, &FOR, words.address, follows);
+    headers.entry(PROTO).or_insert(HeaderValue::from_static(proto(asked.is_tls)));
+    if let Some(host) = asked.host {
+        headers.entry(HOST).or_insert(host);
     }
-    forwarded.extend([";proto=", proto]);
+    append(headers, &FORWARDED, words.forwarded, follows);
+}
+
+fn proto(is_tls: bool) -> &'static str {
+    if is_tls { "https" } else { "http" }
+}
+
+/// What is said of who asked.
+#[derive(Clone)]
+struct Words {
+    address: HeaderValue,
+    forwarded: HeaderValue,
+}
+
+/// The words about a peer. Those of the last one are kept: its next request asks for them again.
+fn words(asked: &Asked) -> Words {
+    thread_local! {
+        static LAST: RefCell<Option<(Asked, Words)>> = const { RefCell::new(None) };
+    }
+    LAST.with_borrow_mut(|last| {
+        if let Some((_, words)) = last.as_ref().filter(|(before, _)| before == asked) {
+            return words.clone();
+        }
+        let words = new_words(asked);
+        *last = Some((asked.clone(), words.clone()));
+        words
+    })
+}
+
+fn new_words(asked: &Asked) -> Words {
+    let peer = asked.peer.map(|peer| peer.to_canonical());
+    let address = peer.map_or("unknown".to_owned(), |peer| peer.to_string());
+    let mut forwarded = match peer {
+        Some(IpAddr::V6(_)) => format!("for=\"[{address}]\";proto={}", proto(asked.is_tls)),
+        _ => format!("for={address};proto={}", proto(asked.is_tls)),
+    };
     let host = asked.host.as_ref().and_then(|host| host.to_str().ok());
     // A host that would end the quotes is no host.
     if let Some(host) = host.filter(|host| !host.contains(['"', '\\'])) {
         forwarded.extend([";host=\"", host, "\""]);
     }
-    append(headers, &FOR, address, follows);
-    headers.entry(PROTO).or_insert(HeaderValue::from_static(proto));
-    if let Some(host) = &asked.host {
-        headers.entry(HOST).or_insert(host.clone());
+    // An address and a host that was a header before are fit for one.
+    let value = |text: String| HeaderValue::from_maybe_shared(Bytes::from(text));
+    let unknown = || HeaderValue::from_static("unknown");
+    Words {
+        address: value(address).unwrap_or_else(|_| unknown()),
+        forwarded: value(forwarded).unwrap_or_else(|_| HeaderValue::from_static("for=unknown")),
     }
-    append(headers, &FORWARDED, forwarded, follows);
-}
-
-/// An address in its plain spelling. The library's own writing costs as much as all the rest here.
-fn text(address: IpAddr) -> String {
-    let IpAddr::V4(address) = address else { return address.to_string() };
-    let mut text = String::with_capacity(15);
-    for octet in address.octets() {
-        text.extend([if text.is_empty() { "" } else { "." }, itoa::Buffer::new().format(octet)]);
-    }
-    text
 }
 
 /// Says that the message came through here.
@@ -70,19 +95,17 @@ pub(super) fn via(headers: &mut HeaderMap) {
 }
 
 /// Puts a value behind all that is there, as one line. What a trusted proxy said stays, byte by byte.
-fn append(headers: &mut HeaderMap, name: &HeaderName, value: String, follows: bool) {
+fn append(headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue, follows: bool) {
     let mut there = Vec::new();
     if follows {
         there.extend(headers.get_all(name).iter().map(HeaderValue::as_bytes));
     }
-    let all = match there.is_empty() {
-        true => value.into_bytes(),
-        false => {
-            there.push(value.as_bytes());
-            there.join(&b", "[..])
-        }
-    };
-    if let Ok(all) = HeaderValue::from_maybe_shared(Bytes::from(all)) {
+    if there.is_empty() {
+        headers.insert(name, value);
+        return;
+    }
+    there.push(value.as_bytes());
+    if let Ok(all) = HeaderValue::from_maybe_shared(Bytes::from(there.join(&b", "[..]))) {
         headers.insert(name, all);
     }
 }

@@ -46,8 +46,8 @@ const NEVER_TRAILERS: [&str; 9] = [
 ];
 
 /// Removes from a request what concerns one connection only, what misleads, and, unless the peer is trusted, what
-/// speaks of who asked. Cookies become one header.
-pub(super) fn clean(headers: &mut HeaderMap, is_trusted: bool) {
+/// speaks of who asked. Cookies become one header. Returns whether a `TE` may be left.
+pub(super) fn clean(headers: &mut HeaderMap, is_trusted: bool) -> bool {
     let (mut of_connection, mut misleads, mut tells_who, mut cookies) =
         (false, false, false, false);
     for name in headers.keys() {
@@ -68,6 +68,7 @@ pub(super) fn clean(headers: &mut HeaderMap, is_trusted: bool) {
     if tells_who && !is_trusted {
         remove_where(headers, says_who_asked);
     }
+    of_connection
 }
 
 /// `Connection` and `Trailer` are among these, and most messages have none.

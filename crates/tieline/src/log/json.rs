@@ -157,14 +157,19 @@ impl Object<'_> {
     fn member(&mut self, field: &Field, value: impl FnOnce(&mut String) -> fmt::Result) {
         if self.result.is_ok() {
             // A name is made of Rust's identifiers, which hold nothing to escape.
+            let name = field.name();
+            self.to.reserve(name.len() + MEMBER_BYTES);
             self.to.push('"');
-            self.to.push_str(field.name());
+            self.to.push_str(name);
             self.to.push_str("\":");
             self.result = value(self.to);
             self.to.push(',');
         }
     }
 }
+
+/// What most members need beside their names.
+const MEMBER_BYTES: usize = 48;
 
 impl Visit for Object<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
@@ -240,9 +245,18 @@ fn text(to: &mut String, text: &str) {
 
 /// Escapes what may not stand in a JSON text.
 fn escaped(to: &mut String, text: &str) {
-    if !domain::json::must_escape(text.as_bytes(), 0) {
-        return to.push_str(text);
+    let start = to.len();
+    to.push_str(text);
+    if domain::json::must_escape(to.as_bytes(), start) {
+        to.truncate(start);
+        escaped_one_by_one(to, text);
     }
+}
+
+/// A function of its own, so that the usual way stays small.
+#[cold]
+#[inline(never)]
+fn escaped_one_by_one(to: &mut String, text: &str) {
     for c in text.chars() {
         match c {
             '"' => to.push_str("\\\""),

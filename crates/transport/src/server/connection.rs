@@ -238,12 +238,13 @@ async fn drive<C>(
             }
             return Poll::Ready(());
         }
-        // The timer follows the deadline, which moves with each request. While a request is open there
-        // is no deadline, and the timer only makes sure that it is checked again.
+        // The timer is never later than the deadline, which moves with each request: a busy connection
+        // sets it only when it fires. While a request is open there is no deadline, and the timer only
+        // makes sure that it is checked again.
         loop {
             let deadline = last_deadline.or_else(|| activity.deadline());
             if let Some(deadline) = deadline
-                && deadline != timer.deadline()
+                && deadline < timer.deadline()
             {
                 timer.as_mut().reset(deadline);
             }
@@ -252,6 +253,7 @@ async fn drive<C>(
             }
             match deadline {
                 None => timer.as_mut().reset(Instant::now() + limits.header_timeout),
+                Some(later) if later > timer.deadline() => timer.as_mut().reset(later),
                 Some(_) if last_deadline.is_some() && activity.deadline().is_none() => {
                     // A request that crossed our GOAWAY still gets its answer.
                     last_deadline = Some(Instant::now() + limits.idle_timeout);

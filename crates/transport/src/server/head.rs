@@ -95,13 +95,14 @@ impl Head {
     }
 
     fn request_line(&mut self, line: &[u8]) -> Result<(), Refusal> {
-        let mut parts = line.split(|byte| *byte == b' ');
-        let (Some(method), Some(asked), Some(version), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(Refusal::BadRequest);
-        };
-        if method.is_empty() || !method.iter().copied().all(is_name) || asked.is_empty() {
+        // Spaces only between the method, the target and the version.
+        let method_end = memchr::memchr(b' ', line).ok_or(Refusal::BadRequest)?;
+        let version_at = memchr::memrchr(b' ', line).ok_or(Refusal::BadRequest)?;
+        let (method, version) = (line.get(..method_end), line.get(version_at + 1..));
+        let asked = line.get(method_end + 1..version_at).unwrap_or_default();
+        let (method, version) = (method.unwrap_or_default(), version.unwrap_or_default());
+        let is_name = !method.is_empty() && are(method, NAME);
+        if !is_name || asked.is_empty() || memchr::memchr(b' ', asked).is_some() {
             return Err(Refusal::BadRequest);
         }
         match version {
@@ -166,36 +167,69 @@ impl Head {
 
 /// Name and value. A folded line, which continues the one before, has no name.
 pub(super) fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = line.iter().position(|byte| !is_name(*byte)).filter(|end| *end > 0)?;
-    let (name, value) = line.split_at(end);
-    let value = value.strip_prefix(b":")?;
-    // All bytes are looked at, many at a time.
-    let is_fine = !value.iter().fold(false, |is_bad, byte| is_bad | is_control(*byte));
-    is_fine.then_some((name, value))
+    let end = memchr::memchr(b':', line).filter(|end| *end > 0)?;
+    let (name, value) = (line.get(..end)?, line.get(end + 1..)?);
+    (are(name, NAME) && are(value, VALUE)).then_some((name, value))
 }
 
 /// The bytes that no value may have.
-pub(super) fn is_control(byte: u8) -> bool {
+pub(super) const fn is_control(byte: u8) -> bool {
     (byte < b' ') & (byte != b'\t') | (byte == 0x7f)
 }
 
-/// The bytes of a header's name (RFC 9110, 5.6.2).
-fn is_name(byte: u8) -> bool {
-    const NAME: [bool; 256] = {
-        let (mut table, odd) = ([false; 256], b"!#$%&'*+-.^_`|~");
-        let mut byte = 0;
-        while byte < 256 {
-            table[byte] = (byte as u8).is_ascii_alphanumeric();
-            byte += 1;
+/// What a byte may stand in.
+const NAME: u8 = 1;
+const VALUE: u8 = 2;
+const PATH: u8 = 4;
+const QUERY: u8 = 8;
+
+/// What each byte may stand in: one look-up tells all of it.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        let byte = at as u8;
+        // A header's name (RFC 9110, 5.6.2).
+        let is_odd_in_name = !matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        );
+        if byte.is_ascii_alphanumeric() || !is_odd_in_name {
+            classes[at] |= NAME;
         }
-        let mut at = 0;
-        while at < odd.len() {
-            table[odd[at] as usize] = true;
-            at += 1;
+        if !is_control(byte) {
+            classes[at] |= VALUE;
         }
-        table
-    };
-    NAME[usize::from(byte)]
+        // A fragment is no part of a target; hyper would cut it off.
+        if byte.is_ascii_graphic() && byte != b'#' {
+            classes[at] |= match byte {
+                b'<' | b'>' => 0,
+                b'"' => PATH,
+                b'`' => QUERY,
+                _ => PATH | QUERY,
+            };
+        }
+        at += 1;
+    }
+    classes
+};
+
+/// Whether all of these bytes may stand in something.
+fn are(bytes: &[u8], class: u8) -> bool {
+    bytes.iter().fold(class, |all, byte| all & CLASSES[usize::from(*byte)]) != 0
 }
 
 fn has_a_double(name: &[u8]) -> bool {
@@ -215,30 +249,22 @@ fn target(target: &[u8]) -> Result<(), Refusal> {
         Some(mark) => target.split_at(mark),
         None => (target, &[][..]),
     };
-    // A fragment is no part of a target; hyper would cut it off.
-    let is_odd_path = |byte: u8| !byte.is_ascii_graphic() | (byte == b'#');
-    if path.iter().fold(false, |is_odd, byte| is_odd | is_odd_path(*byte)) {
+    let is_usual = are(path, PATH);
+    if !is_usual && !path.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'#') {
         return Err(Refusal::BadTarget);
     }
-    let is_odd = |byte: u8| {
-        let is_delimiter = (byte == b'"') | (byte == b'<') | (byte == b'>') | (byte == b'#');
-        !byte.is_ascii_graphic() | is_delimiter
-    };
-    if query.iter().fold(false, |found, byte| found | is_odd(*byte)) {
-        let is_text = query.iter().all(|byte| !is_odd(*byte) || !byte.is_ascii());
+    if !are(query, QUERY) {
+        let is_text = query.iter().all(|byte| are(&[*byte], QUERY) || !byte.is_ascii());
         if !is_text || std::str::from_utf8(query).is_err() {
             return Err(Refusal::BadQuery);
         }
     }
-    let is_path = match path.first() {
-        _ if target == b"*" => true,
-        Some(b'/') => {
-            let is_odd = |byte: u8| (byte == b'<') | (byte == b'>') | (byte == b'`');
-            !path.iter().fold(false, |found, byte| found | is_odd(*byte))
-        }
-        _ => return absolute(target),
-    };
-    if is_path { Ok(()) } else { Err(Refusal::BadTarget) }
+    match path.first() {
+        _ if target == b"*" => Ok(()),
+        Some(b'/') if is_usual => Ok(()),
+        Some(b'/') => Err(Refusal::BadTarget),
+        _ => absolute(target),
+    }
 }
 
 /// Checks a target that names a host, too.
