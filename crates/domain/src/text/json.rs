@@ -71,7 +71,7 @@ pub(crate) fn has(text: &[u8], byte: u8) -> bool {
         (_, (Some(first), Some(last))) => {
             let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
             // What nobody looks for is behind them.
-            u128::from(first) | u128::from(last) << 32 | u128::from(!byte) * FILL << 64
+            u128::from(first) | u128::from(last) << 32 | (u128::from(!byte) * FILL) << 64
         }
         _ => return text.contains(&byte),
     };
