@@ -7,11 +7,13 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::draft::Draft;
+
 /// Text as the upstream sent it; `None` where it sent `null` or nothing.
 pub type Text<'a> = Option<Cow<'a, str>>;
 
 /// One user, page-borrowed.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct User<'a> {
     /// Identity inside one listing: the upstream's own decimal id, or a hash of a textual one.
     /// Sweeps compare keys, so they are independent of the id policy.
@@ -55,9 +57,10 @@ pub struct User<'a> {
 }
 
 /// Whether a user counts as existing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum State {
     /// An ordinary user.
+    #[default]
     Live,
     /// A user with a deletion date that nevertheless counts as live: the documentation's own sample.
     LiveWithDeletionDate,
@@ -117,10 +120,10 @@ impl<'a> Id<'a> {
 
 impl Id<'_> {
     /// Appends the id in its plain spelling, as the inside of a JSON string.
-    pub fn write(&self, out: &mut Vec<u8>) {
+    pub(crate) fn write(&self, to: &mut Draft<'_>) {
         match self {
-            Id::Number(n) => crate::text::json::number(out, *n),
-            Id::Text(t) => crate::text::json::inner(out, t),
+            Id::Number(n) => to.number(*n),
+            Id::Text(t) => to.inner(t),
         }
     }
 

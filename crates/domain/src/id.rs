@@ -12,6 +12,9 @@ use sha2::{Digest, Sha256};
 /// The largest id that is passed on: 2^63 - 1, the largest that a signed 64-bit client can hold.
 pub const ID_MAX: u64 = i64::MAX as u64;
 
+/// So many digits [`ID_MAX`] has; any number of as many is a `u64`.
+const DIGITS_MAX: usize = 19;
+
 /// Reads a canonical decimal id: digits only, no leading zero, at most [`ID_MAX`].
 ///
 /// ```
@@ -20,11 +23,19 @@ pub const ID_MAX: u64 = i64::MAX as u64;
 /// assert_eq!(domain::id::decimal("9223372036854775808"), None);
 /// ```
 pub fn decimal(text: &str) -> Option<u64> {
-    let canonical = text == "0" || (!text.starts_with('0') && !text.is_empty());
-    if !canonical || !text.bytes().all(|b| b.is_ascii_digit()) {
+    let bytes = text.as_bytes();
+    if bytes.is_empty() || bytes.len() > DIGITS_MAX || (bytes[0] == b'0' && bytes.len() > 1) {
         return None;
     }
-    text.parse::<u64>().ok().filter(|id| *id <= ID_MAX)
+    let mut number = 0;
+    for byte in bytes {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number = number * 10 + u64::from(digit);
+    }
+    (number <= ID_MAX).then_some(number)
 }
 
 /// How an upstream id that is no decimal number becomes one.
@@ -191,10 +202,15 @@ pub enum Number {
 impl IdPolicy {
     /// The legacy number for an upstream id, or `None` where the policy has none.
     pub fn number(&self, text: &str) -> Option<u64> {
+        self.number_of(text, decimal(text))
+    }
+
+    /// The same where it is known whether the id is a [`decimal`] one.
+    pub(crate) fn number_of(&self, text: &str, decimal: Option<u64>) -> Option<u64> {
         match self {
-            IdPolicy::Fail | IdPolicy::DisplayId => decimal(text),
-            IdPolicy::Map(map) => map.number(text).or_else(|| decimal(text)),
-            IdPolicy::Hash => decimal(text).or_else(|| (!text.is_empty()).then(|| hash52(text))),
+            IdPolicy::Fail | IdPolicy::DisplayId => decimal,
+            IdPolicy::Map(map) => map.number(text).or(decimal),
+            IdPolicy::Hash => decimal.or_else(|| (!text.is_empty()).then(|| hash52(text))),
         }
     }
 }
@@ -219,7 +235,12 @@ pub(crate) fn is_hash53(number: u64) -> bool {
 
 /// Identity of an upstream id inside one listing: the number itself, or a hash of the text.
 pub fn key(text: &str) -> u64 {
-    decimal(text).unwrap_or_else(|| first_u64(text) | 1 << 63)
+    key_of(text, decimal(text))
+}
+
+/// The same where it is known whether the id is a [`decimal`] one.
+pub(crate) fn key_of(text: &str, decimal: Option<u64>) -> u64 {
+    decimal.unwrap_or_else(|| first_u64(text) | 1 << 63)
 }
 
 fn first_u64(text: &str) -> u64 {

@@ -2,5 +2,6 @@
 //! table has no other name.
 
 pub mod channel;
+pub mod dictionary;
 pub(crate) mod status;
 pub mod time_zone;

@@ -15,6 +15,9 @@ use crate::upstream::{Context, Dialect, PageError};
 /// Enough for most records of users.
 const RECORD_BYTES: usize = 768;
 
+/// Most users of an upstream have more.
+const USER_BYTES: usize = 768;
+
 /// A page as it came.
 #[derive(Debug, Clone, Copy)]
 pub struct Page<'a> {
@@ -49,18 +52,33 @@ impl Page<'_> {
         views: &[Option<View<'_>>],
         look: &mut dyn FnMut(&User<'_>),
     ) -> Result<Rows, PageError> {
-        let shows_all = views.iter().flatten().any(|view| view.filter.is_everyone());
+        // Whether a question shows every row, which is found out once for all of them.
+        let asks_for_all = |view: &Option<View<'_>>| {
+            view.is_some_and(|view| {
+                view.filter.is_everyone() && *view.visibility == Visibility::Everything
+            })
+        };
+        let views: Vec<_> = views.iter().map(|view| (view, asks_for_all(view))).collect();
+        let shows_all = views.iter().any(|(_, asks_for_all)| *asks_for_all);
         // A legacy record has a little over half the bytes of the upstream's.
-        let bytes = if shows_all { self.body.len() * 5 / 8 } else { 0 };
-        let bytes = Vec::with_capacity(bytes);
-        let rows = Rows { bytes, views: views.len() as u32, ..Rows::default() };
-        self.read(rows, &mut |rows, row| {
+        let (bytes, users) = match shows_all {
+            true => (self.body.len() * 5 / 8, self.body.len() / USER_BYTES),
+            false => (0, 0),
+        };
+        let rows = Rows {
+            bytes: Vec::with_capacity(bytes),
+            keys: Vec::with_capacity(users),
+            shown: Vec::with_capacity(users),
+            views: views.len() as u32,
+            ..Rows::default()
+        };
+        self.read(rows, |rows, row| {
             let Row::User(user) = row else { return };
             look(user);
-            for (number, view) in (0..).zip(views) {
+            for (number, (view, asks_for_all)) in (0..).zip(&views) {
                 if let Some(view) = view
-                    && view.filter.retain(user, view.quirks)
-                    && view.visibility.sees(user)
+                    && (*asks_for_all
+                        || view.filter.retain(user, view.quirks) && view.visibility.sees(user))
                 {
                     let mut notes = Notes::default();
                     render(user, *view, rows, &mut notes);
@@ -89,7 +107,7 @@ impl Page<'_> {
 
     /// Reads a page of users, handing each to `look`.
     pub fn read_users(self, look: &mut dyn FnMut(&User<'_>)) -> Result<Rows, PageError> {
-        self.read(Rows::default(), &mut |_, row| {
+        self.read(Rows::default(), |_, row| {
             if let Row::User(user) = row {
                 look(user);
             }
@@ -98,13 +116,13 @@ impl Page<'_> {
 
     /// Reads a page of anything but users.
     pub fn read_items(self) -> Result<Rows, PageError> {
-        self.read(Rows::default(), &mut |_, _| {})
+        self.read(Rows::default(), |_, _| {})
     }
 
     fn read(
         self,
         mut rows: Rows,
-        each: &mut dyn FnMut(&mut Rows, Row<'_, '_>),
+        mut each: impl FnMut(&mut Rows, Row<'_, '_>),
     ) -> Result<Rows, PageError> {
         let Page { dialect, listing, body, context } = self;
         let tail = dialect.read_page(listing, body, context, &mut |row| {

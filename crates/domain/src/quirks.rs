@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::names::dictionary::Dictionary;
 use crate::text::moment::Moment;
 use crate::text::span::Span;
 
@@ -29,7 +30,7 @@ pub struct Quirks {
     /// Caller id number to the legacy caller-id group's name.
     pub caller_id_groups: BTreeMap<String, String>,
     /// Channel slug to the legacy channel type; overrides the built-in dictionary.
-    pub channel_types: BTreeMap<String, String>,
+    pub channel_types: Dictionary,
     /// What happens to a name that holds `", "` in a joined list.
     pub separator_in_name: SeparatorInName,
     /// The upstream's word for an agent's status to the legacy one; overrides the documented words.
@@ -67,7 +68,7 @@ impl Default for Quirks {
             timezone: TimeZoneName::Rails,
             timezone_names: BTreeMap::new(),
             caller_id_groups: BTreeMap::new(),
-            channel_types: BTreeMap::new(),
+            channel_types: Dictionary::default(),
             separator_in_name: SeparatorInName::Keep,
             statuses: BTreeMap::new(),
             style: StatusStyle::Lower,

@@ -10,6 +10,7 @@ use super::write::{CHANNEL, SKILL, Writer};
 use crate::asked::plan::TextOf;
 use crate::hub::{State, User};
 use crate::quirks::{EmployeeId, Filters, Match, Quirks, TeamList, TimeZoneName};
+use crate::text::draft::{Draft, Piece};
 use crate::text::json;
 
 /// A legacy field, whatever an endpoint calls it.
@@ -108,11 +109,17 @@ impl Head {
 pub(super) struct Name {
     pub(super) plain: &'static str,
     pub(super) lead: &'static str,
+    /// The lead once more.
+    pub(super) piece: Piece,
 }
 
 macro_rules! named {
     ($name:literal) => {
-        Name { plain: $name, lead: concat!(",\"", $name, "\":") }
+        Name {
+            plain: $name,
+            lead: concat!(",\"", $name, "\":"),
+            piece: $crate::text::draft::Piece::of(concat!(",\"", $name, "\":")),
+        }
     };
 }
 pub(super) use named;
@@ -428,13 +435,16 @@ impl UserRecord {
         if user.state == State::LiveWithDeletionDate {
             notes.live_with_deletion_date += 1;
         }
-        let start = out.len();
-        let mut to = Writer { out, quirks, notes };
-        for field in self.0 {
-            to.out.extend_from_slice(field.head.name.lead.as_bytes());
+        let mut to = Writer { out: Draft::new(out), quirks, notes };
+        for (index, field) in self.0.iter().enumerate() {
+            to.out.piece(&field.head.name.piece);
+            if index == 0 {
+                to.out.begin_with(b'{');
+            }
             (field.write)(user, &mut to);
         }
-        close(out, start);
+        to.out.byte(b'}');
+        to.out.end();
     }
 }
 

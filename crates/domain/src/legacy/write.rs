@@ -8,33 +8,34 @@ use crate::names::channel;
 use crate::names::status::{self, Shown};
 use crate::names::time_zone;
 use crate::quirks::{EmployeeId, Quirks, SeparatorInName, TeamList, TimeZoneName};
+use crate::text::draft::{Draft, Piece};
 use crate::text::json;
 
 /// Appends the values of one record by the quirks, and counts those that it shows imperfectly.
 #[derive(Debug)]
 pub(super) struct Writer<'w> {
-    pub(super) out: &'w mut Vec<u8>,
+    pub(super) out: Draft<'w>,
     pub(super) quirks: &'w Quirks,
     pub(super) notes: &'w mut Notes,
 }
 
 impl Writer<'_> {
     pub(super) fn number(&mut self, number: u64) {
-        json::number(self.out, number);
+        self.out.number(number);
     }
 
     pub(super) fn text(&mut self, text: &Text<'_>) {
-        json::text(self.out, text.as_deref());
+        self.out.text(text.as_deref());
     }
 
     pub(super) fn caller_id(&mut self, number: &Text<'_>) {
         let shown = number.as_deref().map(|number| plan::caller_id(number, self.quirks));
-        json::text(self.out, shown);
+        self.out.text(shown);
     }
 
     pub(super) fn time_zone(&mut self, zone: &Text<'_>) {
         let Some(zone) = zone.as_deref() else {
-            return json::text(self.out, None);
+            return self.out.text(None);
         };
         let shown = match self.quirks.timezone {
             TimeZoneName::Upstream => {
@@ -46,84 +47,88 @@ impl Writer<'_> {
         if shown.is_none() {
             self.notes.time_zone_unmapped += 1;
         }
-        json::string(self.out, shown.unwrap_or(zone));
+        self.out.string(shown.unwrap_or(zone));
     }
 
     pub(super) fn status(&mut self, word: &Text<'_>) {
         let Some(word) = word.as_deref() else {
-            return json::text(self.out, None);
+            return self.out.text(None);
         };
         match status::shown(word, self.quirks) {
-            Shown::Known(shown) => json::string(self.out, &shown),
+            Shown::Known(shown) => self.out.string(&shown),
             Shown::Unknown(shown) => {
                 self.notes.status_unmapped += 1;
-                json::text(self.out, shown.as_deref());
+                self.out.text(shown.as_deref());
             }
         }
     }
 
     pub(super) fn teams(&mut self, teams: &[Named<'_>], shows: TeamList) {
         match shows {
-            TeamList::Ids => json::joined(self.out, teams, |out, team| team.id.write(out)),
+            TeamList::Ids => self.out.joined(teams, |out, team| team.id.write(out)),
             TeamList::Names => self.names(teams),
         }
     }
 
     pub(super) fn names(&mut self, items: &[Named<'_>]) {
         let Writer { out, quirks, notes } = self;
-        json::joined(out, items, |out, item| {
+        out.joined(items, |out, item| {
             let name = item.name.as_deref().unwrap_or_default();
             // Most names have no comma, and a byte is found sooner than a text.
-            if !name.as_bytes().contains(&b',') || !name.contains(json::SEPARATOR) {
-                return json::inner(out, name);
+            if !json::has(name.as_bytes(), b',') || !name.contains(json::SEPARATOR) {
+                return out.inner(name);
             }
             notes.separator_in_name += 1;
             match quirks.separator_in_name {
-                SeparatorInName::Keep => json::inner(out, name),
-                SeparatorInName::Replace => json::inner(out, &name.replace(json::SEPARATOR, " ")),
+                SeparatorInName::Keep => out.inner(name),
+                SeparatorInName::Replace => out.inner(&name.replace(json::SEPARATOR, " ")),
             }
         });
     }
 
     pub(super) fn employee_id(&mut self, id: &Text<'_>) {
-        match (self.quirks.employee_id, id.as_deref().and_then(crate::id::decimal)) {
-            (EmployeeId::Number, Some(number)) => self.number(number),
-            (EmployeeId::Number | EmployeeId::String, _) => self.text(id),
+        let number = match self.quirks.employee_id {
+            EmployeeId::Number => id.as_deref().and_then(crate::id::decimal),
+            EmployeeId::String => None,
+        };
+        match number {
+            Some(number) => self.number(number),
+            None => self.text(id),
         }
     }
 
     /// Writes what [`SKILL`] describes.
     pub(super) fn skills(&mut self, skills: &[Skill<'_>]) {
-        json::array(self.out, skills, |out, skill| {
-            out.extend_from_slice(b"{\"name\":");
-            json::text(out, skill.name.as_deref());
-            out.extend_from_slice(b",\"value\":");
+        self.out.array(skills, |out, skill| {
+            out.piece(const { &Piece::of("{\"name\":") });
+            out.text(skill.name.as_deref());
+            out.piece(const { &Piece::of(",\"value\":") });
             match skill.level {
-                Some(level) => json::number(out, u64::from(level)),
-                None => json::text(out, None),
+                Some(level) => out.number(u64::from(level)),
+                None => out.text(None),
             }
-            out.push(b'}');
+            out.byte(b'}');
         });
     }
 
     /// Writes what [`CHANNEL`] describes.
     pub(super) fn channels(&mut self, channels: &[Channel<'_>]) {
         let Writer { out, quirks, notes } = self;
-        json::array(out, channels, |out, assigned| {
+        out.array(channels, |out, assigned| {
             let kind = channel::display_name(&assigned.kind, &quirks.channel_types);
             if kind.is_none() {
                 notes.channel_unmapped += 1;
             }
-            out.extend_from_slice(b"{\"type\":");
-            json::string(out, kind.as_deref().unwrap_or(&assigned.kind));
-            out.extend_from_slice(b",\"name\":");
-            json::text(out, assigned.name.as_deref());
-            out.extend_from_slice(b",\"value\":");
+            out.piece(const { &Piece::of("{\"type\":") });
+            out.string(kind.unwrap_or(&assigned.kind));
+            out.piece(const { &Piece::of(",\"name\":") });
+            out.text(assigned.name.as_deref());
+            out.piece(const { &Piece::of(",\"value\":") });
             match assigned.identifier.as_deref().and_then(channel::number) {
-                Some(digits) => out.extend_from_slice(digits.as_bytes()),
-                None => out.extend_from_slice(b"null"),
+                Some(digits) => out.inner(digits),
+                None => out.text(None),
             }
-            out.push(b'}');
+            out.byte(b'}');
         });
     }
 }

@@ -1,9 +1,8 @@
 //! Digital channels: upstream slugs to legacy display names, identifiers to numbers.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use crate::names::dictionary::Dictionary;
 use crate::names::time_zone::rows;
 
 /// Display names known from the v1 documentation's samples (`WhatsApp`, `Webchat`, `Viber`), and the
@@ -12,12 +11,11 @@ pub static DISPLAY_NAMES: LazyLock<Vec<(&str, &str)>> =
     LazyLock::new(|| rows(include_str!("../../data/channel_names.tsv")).collect());
 
 /// The legacy display name of a slug, or `None` where no dictionary has it.
-pub fn display_name<'a>(slug: &str, own: &'a BTreeMap<String, String>) -> Option<Cow<'a, str>> {
-    if let Some(name) = own.get(slug) {
-        return Some(Cow::Borrowed(name));
-    }
-    let (_, name) = DISPLAY_NAMES.iter().find(|(known, _)| *known == slug)?;
-    Some(Cow::Borrowed(name))
+pub fn display_name<'a>(slug: &str, own: &'a Dictionary) -> Option<&'a str> {
+    own.get(slug).or_else(|| {
+        let (_, name) = DISPLAY_NAMES.iter().find(|(known, _)| *known == slug)?;
+        Some(*name)
+    })
 }
 
 /// The legacy `value`: E.164 digits as a JSON number (v1 documentation: "without the initial '+'").
@@ -34,6 +32,8 @@ pub fn number(identifier: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -56,8 +56,9 @@ mod tests {
     #[test]
     fn configuration_overrides_the_dictionary() {
         let own = BTreeMap::from([("chat".to_owned(), "Live chat".to_owned())]);
-        assert_eq!(display_name("chat", &own).as_deref(), Some("Live chat"));
-        assert_eq!(display_name("whatsapp", &own).as_deref(), Some("WhatsApp"));
+        let own = Dictionary::from(own);
+        assert_eq!(display_name("chat", &own), Some("Live chat"));
+        assert_eq!(display_name("whatsapp", &own), Some("WhatsApp"));
         assert_eq!(display_name("pigeon", &own), None);
     }
 }

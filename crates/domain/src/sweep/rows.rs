@@ -68,7 +68,9 @@ pub struct Rows {
 impl Rows {
     /// Ends a row: everything appended to `bytes` since the last call is its rendering.
     pub fn push(&mut self, key: u64, id: u64) {
-        self.show(0, Notes::default());
+        if self.shown_until() < self.bytes.len() as u32 {
+            self.show(0, Notes::default());
+        }
         if key != id && self.ids.is_empty() {
             self.ids.clone_from(&self.keys);
         }
@@ -76,6 +78,11 @@ impl Rows {
             self.ids.push(id);
         }
         self.keys.push(key);
+    }
+
+    /// Where what is shown ends.
+    fn shown_until(&self) -> u32 {
+        self.shown.last().map_or(0, |last| last.end)
     }
 
     /// Ends what a question shows of the row that is not ended yet: everything appended to `bytes` since the
@@ -86,7 +93,7 @@ impl Rows {
             self.notes.push((row, view, notes));
         }
         let end = self.bytes.len() as u32;
-        if self.shown.last().map_or(0, |last| last.end) < end {
+        if self.shown_until() < end {
             self.shown.push(Shown { row: row as u32, view, end });
         }
     }

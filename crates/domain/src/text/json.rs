@@ -53,6 +53,34 @@ pub fn must_escape(bytes: &[u8], start: usize) -> bool {
     bytes[start..end].iter().any(|byte| *byte < 0x20 || matches!(byte, b'"' | b'\\'))
 }
 
+/// Whether a text has a byte.
+#[inline]
+pub(crate) fn has(text: &[u8], byte: u8) -> bool {
+    let is_in = |block: u8x16| block.simd_eq(u8x16::splat(byte)).any();
+    if let Some(last) = text.last_chunk::<BLOCK>() {
+        let (blocks, _) = text.as_chunks::<BLOCK>();
+        return is_in((*last).into()) || blocks.iter().any(|block| is_in((*block).into()));
+    }
+    // Two shorter blocks that overlap have every byte of a short text.
+    let halves = (text.first_chunk(), text.last_chunk());
+    let quarters = (text.first_chunk(), text.last_chunk());
+    let block = match (halves, quarters) {
+        ((Some(first), Some(last)), _) => {
+            u128::from(u64::from_le_bytes(*first)) | u128::from(u64::from_le_bytes(*last)) << 64
+        }
+        (_, (Some(first), Some(last))) => {
+            let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+            // What nobody looks for is behind them.
+            u128::from(first) | u128::from(last) << 32 | (u128::from(!byte) * FILL) << 64
+        }
+        _ => return text.contains(&byte),
+    };
+    is_in(block.to_le_bytes().into())
+}
+
+/// A byte times this is eight times that byte.
+const FILL: u128 = 0x0101_0101_0101_0101;
+
 /// How many bytes are looked at in one step.
 pub(crate) const BLOCK: usize = 16;
 
@@ -63,6 +91,21 @@ pub(crate) fn escapes_in(block: [u8; BLOCK]) -> u32 {
     let is = |byte: u8| block.simd_eq(u8x16::splat(byte));
     let is_control = block.min(u8x16::splat(0x1f)).simd_eq(block);
     (is(b'"') | is(b'\\') | is_control).to_bitmask()
+}
+
+/// The first place from `at` on with a quote, a backslash or a control character, or the end.
+#[inline]
+pub(crate) fn plain_until(bytes: &[u8], at: usize) -> usize {
+    let mut rest = bytes.get(at..).unwrap_or_default();
+    while let Some((block, behind)) = rest.split_first_chunk::<BLOCK>() {
+        let found = escapes_in(*block);
+        if found != 0 {
+            return bytes.len() - rest.len() + found.trailing_zeros() as usize;
+        }
+        rest = behind;
+    }
+    let plain = rest.iter().take_while(|byte| **byte >= 0x20 && !matches!(byte, b'"' | b'\\'));
+    bytes.len() - rest.len() + plain.count()
 }
 
 /// Appends a string or `null`.
@@ -88,19 +131,6 @@ pub fn array<T>(out: &mut Vec<u8>, items: &[T], mut one: impl FnMut(&mut Vec<u8>
         one(out, item);
     }
     out.push(b']');
-}
-
-/// Appends `items` as one JSON string, the parts joined the legacy way; nothing gives `""`. `one`
-/// appends the inside of a part.
-pub fn joined<T>(out: &mut Vec<u8>, items: &[T], mut one: impl FnMut(&mut Vec<u8>, &T)) {
-    out.push(b'"');
-    for (index, item) in items.iter().enumerate() {
-        if index > 0 {
-            out.extend_from_slice(SEPARATOR.as_bytes());
-        }
-        one(out, item);
-    }
-    out.push(b'"');
 }
 
 /// The error body every legacy family uses: `{"error":"..."}`.
@@ -153,9 +183,16 @@ mod tests {
     }
 
     #[test]
-    fn empty_lists_join_to_an_empty_string() {
-        let mut out = Vec::new();
-        joined(&mut out, &[] as &[u64], |out, n| number(out, *n));
-        assert_eq!(out, b"\"\"");
+    fn a_byte_is_found_wherever_it_stands() {
+        for length in 0..70 {
+            let mut text = vec![b'~'; length];
+            assert!(!has(&text, b',') && has(&text, b'~') == (length > 0));
+            assert!(!has(&text, b'~' ^ 0xff) && !has(&text, 0));
+            for at in 0..length {
+                text[at] = b',';
+                assert!(has(&text, b','), "{at} of {length}");
+                text[at] = b'~';
+            }
+        }
     }
 }

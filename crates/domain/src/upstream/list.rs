@@ -20,24 +20,29 @@ pub(super) struct Layout {
 }
 
 /// Reads rows one by one.
-pub(super) trait RowReader {
+pub(super) trait RowReader<'de> {
     /// Reads one row.
-    fn row(&mut self, scan: &mut Scan<'_>) -> Result<(), Fault>;
+    fn row(&mut self, scan: &mut Scan<'de>) -> Result<(), Fault>;
+
+    /// Whether some row is known to have every documented key. False means nothing.
+    fn has_seen_every_key(&self) -> bool {
+        false
+    }
 }
 
 /// Reads a page. On an error every row handed out before is void.
-pub(super) fn read(
-    body: &[u8],
+pub(super) fn read<'de>(
+    body: &'de [u8],
     layout: Layout,
-    reader: &mut impl RowReader,
+    reader: &mut impl RowReader<'de>,
 ) -> Result<PageTail, PageError> {
     read_text(text(body)?, layout, reader)
 }
 
-fn read_text(
-    text: &str,
+fn read_text<'de>(
+    text: &'de str,
     layout: Layout,
-    reader: &mut impl RowReader,
+    reader: &mut impl RowReader<'de>,
 ) -> Result<PageTail, PageError> {
     let mut scan = Scan::new(text);
     let page = page(&mut scan, layout, reader)?;
@@ -50,15 +55,17 @@ fn read_text(
 
 /// As [`read`]; then a second reader looks through the same page, which is known to be good, and ends its
 /// reading by a fault when nothing is left to learn.
-pub(super) fn read_and_look(
-    body: &[u8],
+pub(super) fn read_and_look<'de>(
+    body: &'de [u8],
     layout: Layout,
-    reader: &mut impl RowReader,
-    look: &mut impl RowReader,
+    reader: &mut impl RowReader<'de>,
+    look: &mut impl RowReader<'de>,
 ) -> Result<PageTail, PageError> {
     let text = text(body)?;
     let tail = read_text(text, layout, reader)?;
-    let _ = page(&mut Scan::new(text), layout, look);
+    if !reader.has_seen_every_key() {
+        let _ = page(&mut Scan::new(text), layout, look);
+    }
     Ok(tail)
 }
 
@@ -98,7 +105,11 @@ enum Part {
     Unread,
 }
 
-fn page(scan: &mut Scan<'_>, layout: Layout, reader: &mut impl RowReader) -> Result<Page, Fault> {
+fn page<'de>(
+    scan: &mut Scan<'de>,
+    layout: Layout,
+    reader: &mut impl RowReader<'de>,
+) -> Result<Page, Fault> {
     let Layout { rows, metadata, total, refusal } = layout;
     let mut has_rows = false;
     let mut count: Option<u64> = None;

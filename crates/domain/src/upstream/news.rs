@@ -28,7 +28,7 @@ struct News {
     found: BTreeSet<String>,
 }
 
-impl RowReader for News {
+impl RowReader<'_> for News {
     fn row(&mut self, scan: &mut Scan<'_>) -> Result<(), Fault> {
         let News { known, found } = self;
         keys_of(scan, |key| {
@@ -41,15 +41,16 @@ impl RowReader for News {
 }
 
 /// Reads a page, and tells which of these keys some row has; as a rule the first row has them all.
-pub(super) fn read_with_keys(
-    body: &[u8],
+pub(super) fn read_with_keys<'de>(
+    body: &'de [u8],
     layout: Layout,
-    reader: &mut impl RowReader,
+    reader: &mut impl RowReader<'de>,
     known: &'static [&'static str],
 ) -> Result<PageTail, PageError> {
     let mut keys = KeysSeen { known, seen: 0 };
     let tail = list::read_and_look(body, layout, reader, &mut keys)?;
-    Ok(PageTail { keys: keys.seen, ..tail })
+    let all = known.iter().enumerate().fold(0, |all, (place, _)| all | 1 << place);
+    Ok(PageTail { keys: if reader.has_seen_every_key() { all } else { keys.seen }, ..tail })
 }
 
 /// Which known keys some row has, a bit for each. Ends the reading when it has seen all.
@@ -58,7 +59,7 @@ struct KeysSeen {
     seen: u64,
 }
 
-impl RowReader for KeysSeen {
+impl RowReader<'_> for KeysSeen {
     fn row(&mut self, scan: &mut Scan<'_>) -> Result<(), Fault> {
         let KeysSeen { known, seen } = self;
         if seen.count_ones() as usize == known.len() {

@@ -5,10 +5,13 @@
 //! Must never accept what serde_json refuses, never read another value from what both accept, and never
 //! quote the text in a fault.
 
+mod quick;
+
 use std::borrow::Cow;
 
 use super::{PageError, SchemaError, SchemaKind};
-use crate::text::json::{BLOCK, escapes_in};
+use crate::text::json::{BLOCK, plain_until};
+pub(super) use quick::Quick;
 
 /// The longest text that a field may have, and the longest name of one, in bytes.
 pub const FIELD_BYTES_MAX: usize = 1 << 20;
@@ -214,7 +217,22 @@ impl<'de> Scan<'de> {
             return Err(self.other_kind());
         }
         let quote = self.at;
-        let bytes = self.text.as_bytes();
+        let inside = self.text.get(quote + 1..).unwrap_or_default();
+        let (text, rest) = match unescaped(inside, plain_until(inside.as_bytes(), 0)) {
+            Some(read) => read,
+            None => self.escaped_otherwise(inside)?,
+        };
+        if text.len() > FIELD_BYTES_MAX {
+            return Err(Fault::new(SchemaKind::TooLarge));
+        }
+        self.at = self.text.len() - rest.len();
+        Ok(text)
+    }
+
+    /// The text of a string that is no usual one, given its inside and what follows; or what is wrong with it.
+    #[cold]
+    fn escaped_otherwise(&mut self, inside: &'de str) -> Result<(String, &'de str), Fault> {
+        let (quote, bytes) = (self.at, self.text.as_bytes());
         let mut at = plain_until(bytes, quote + 1);
         // Here it only matters that `\"` is no end.
         while bytes.get(at) == Some(&b'\\') {
@@ -223,17 +241,10 @@ impl<'de> Scan<'de> {
         let is_whole = bytes.get(at) == Some(&b'"');
         self.at = at.min(bytes.len());
         let quoted = self.text.get(quote..at + 1).filter(|_| is_whole).ok_or_else(|| self.bad())?;
-        let inside = quoted.get(1..quoted.len() - 1).unwrap_or_default();
-        let text = match unescaped(inside) {
-            Some(text) => text,
-            // serde_json knows which escapes there are.
-            None => serde_json::from_str(quoted).map_err(|_| self.bad())?,
-        };
-        if text.len() > FIELD_BYTES_MAX {
-            return Err(Fault::new(SchemaKind::TooLarge));
-        }
-        self.at = at + 1;
-        Ok(text)
+        // serde_json knows which escapes there are.
+        let text = serde_json::from_str(quoted).map_err(|_| self.bad())?;
+        let rest = inside.get(quoted.len() - 1..).unwrap_or_default();
+        Ok((text, rest))
     }
 
     /// What to say of a value that is not of the kind that belongs here.
@@ -265,18 +276,9 @@ impl<'de> Scan<'de> {
     #[inline]
     pub(super) fn whole(&mut self) -> Option<u64> {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        let (mut whole, mut length) = (0_u64, 0);
-        while let Some(digit @ b'0'..=b'9') = rest.get(length).copied() {
-            whole = whole.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
-            length += 1;
-        }
-        let is_whole = !matches!(rest.get(length), Some(b'.' | b'e' | b'E' | b'+' | b'-'));
-        let is_plain = length == 1 || (length <= DIGITS_MAX && rest.first() != Some(&b'0'));
-        if is_whole && is_plain && length > 0 {
-            self.at += length;
-            return Some(whole);
-        }
-        None
+        let (whole, length) = whole(rest)?;
+        self.at += length;
+        Some(whole)
     }
 
     /// A value that holds no others.
@@ -420,26 +422,45 @@ impl<'de> Scan<'de> {
     }
 }
 
-/// The text of the inside of a string; `None` if an escape is invalid or half of a surrogate pair.
-fn unescaped(inside: &str) -> Option<String> {
-    let mut text = String::with_capacity(inside.len());
-    let mut rest = inside;
+/// The number that some bytes begin with, if it surely is a `u64`, and its length.
+#[inline(always)]
+fn whole(bytes: &[u8]) -> Option<(u64, usize)> {
+    let (mut whole, mut length) = (0_u64, 0);
+    while let Some(digit @ b'0'..=b'9') = bytes.get(length).copied() {
+        whole = whole.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+        length += 1;
+    }
+    let is_whole = !matches!(bytes.get(length), Some(b'.' | b'e' | b'E' | b'+' | b'-'));
+    let is_plain = length == 1 || (length <= DIGITS_MAX && bytes.first() != Some(&b'0'));
+    (is_whole && is_plain && length > 0).then_some((whole, length))
+}
+
+/// The text of a string, given its inside and what follows, of which so many bytes need no care; and what follows.
+/// `None` if the string is not whole, or an escape is invalid or half of a surrogate pair.
+fn unescaped(inside: &str, plain: usize) -> Option<(String, &str)> {
+    // More than most texts need.
+    let mut text = String::with_capacity(plain + 3 * BLOCK);
+    let (mut rest, mut plain) = (inside, plain);
     loop {
-        let (before, at) = rest.split_at_checked(plain_until(rest.as_bytes(), 0))?;
+        let (before, at) = rest.split_at_checked(plain)?;
         text.push_str(before);
         let kind = match at.as_bytes() {
-            [] => return Some(text),
+            [b'"', ..] => return Some((text, at.get(1..)?)),
             [b'\\', kind, ..] => kind,
             _ => return None,
         };
         let (c, length) = match kind {
             b'u' => {
-                let digits = at.get(2..6)?;
-                // `from_str_radix` takes a sign.
-                let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-                let code = u32::from_str_radix(digits, 16).ok().filter(|_| is_hex)?;
-                // Half of a surrogate pair is no character.
-                (char::from_u32(code)?, 6)
+                let bytes = at.as_bytes();
+                match (hex(bytes.get(2..6)?)?, bytes.get(6..8)) {
+                    (high @ 0xd800..=0xdbff, Some(br"\u")) => {
+                        let low = hex(bytes.get(8..12)?)?.checked_sub(0xdc00);
+                        let low = low.filter(|low| *low < 0x400)?;
+                        (char::from_u32(0x10000 + ((high - 0xd800) << 10) + low)?, 12)
+                    }
+                    // Half of a surrogate pair is no character.
+                    (code, _) => (char::from_u32(code)?, 6),
+                }
             }
             b'"' | b'\\' | b'/' => (char::from(*kind), 2),
             b'b' => ('\u{8}', 2),
@@ -451,22 +472,21 @@ fn unescaped(inside: &str) -> Option<String> {
         };
         text.push(c);
         rest = at.get(length..)?;
+        plain = plain_until(rest.as_bytes(), 0);
     }
 }
 
-/// The first place from `at` on with a quote, a backslash or a control character, or the end.
-#[inline]
-fn plain_until(bytes: &[u8], at: usize) -> usize {
-    let mut rest = bytes.get(at..).unwrap_or_default();
-    while let Some((block, behind)) = rest.split_first_chunk::<BLOCK>() {
-        let found = escapes_in(*block);
-        if found != 0 {
-            return bytes.len() - rest.len() + found.trailing_zeros() as usize;
-        }
-        rest = behind;
-    }
-    let plain = rest.iter().take_while(|byte| **byte >= 0x20 && !matches!(byte, b'"' | b'\\'));
-    bytes.len() - rest.len() + plain.count()
+/// The number of four hexadecimal digits.
+fn hex(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |number, digit| {
+        let digit = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            b'A'..=b'F' => digit - b'A' + 10,
+            _ => return None,
+        };
+        Some(number << 4 | u32::from(digit))
+    })
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use super::SchemaKind;
-use super::scan::{Fault, Scan};
+use super::scan::{Fault, Quick, Scan};
 
 /// Nesting allowed inside an unread value. Known objects are at most 4 deep, so 32 in all.
 const SKIP_DEPTH_MAX: u8 = 28;
@@ -24,6 +24,12 @@ pub(super) trait Read<'de>: Sized {
     const UNREAD: &'static [&'static str] = &[];
 
     fn read(scan: &mut Scan<'de>) -> Result<Self, Fault>;
+
+    /// The same by a quick way, which may give up anywhere.
+    #[inline]
+    fn quick(quick: &mut Quick<'de>) -> Option<Self> {
+        quick.strictly(Self::read)
+    }
 
     /// The value of a field whose key is absent: `None` where the documentation allows null, a fault
     /// everywhere else.
@@ -46,12 +52,22 @@ impl<'de> Read<'de> for Str<'de> {
     fn read(scan: &mut Scan<'de>) -> Result<Self, Fault> {
         scan.string().map(Str)
     }
+
+    #[inline(always)]
+    fn quick(quick: &mut Quick<'de>) -> Option<Self> {
+        quick.string().map(Str)
+    }
 }
 
 impl<'de, T: Read<'de>> Read<'de> for Option<T> {
     #[inline]
     fn read(scan: &mut Scan<'de>) -> Result<Self, Fault> {
         if scan.null()? { Ok(None) } else { T::read(scan).map(Some) }
+    }
+
+    #[inline(always)]
+    fn quick(quick: &mut Quick<'de>) -> Option<Self> {
+        if quick.null() { Some(None) } else { T::quick(quick).map(Some) }
     }
 
     fn absent(_: &'static str) -> Result<Self, Fault> {
@@ -72,6 +88,30 @@ impl<'de, T: Read<'de>> Read<'de> for Vec<T> {
         })?;
         Ok(rows)
     }
+
+    fn quick(quick: &mut Quick<'de>) -> Option<Self> {
+        let mut rows = Vec::new();
+        *quick = refill(&mut rows, *quick)?;
+        Some(rows)
+    }
+}
+
+/// Reads a list by its quick way, into the memory of another that nobody needs any more; and what follows.
+#[inline(never)]
+pub(super) fn refill<'de, T: Read<'de>>(
+    rows: &mut Vec<T>,
+    mut quick: Quick<'de>,
+) -> Option<Quick<'de>> {
+    rows.clear();
+    quick.list(|quick| {
+        let row = T::quick(quick)?;
+        if rows.capacity() == 0 {
+            rows.reserve_exact(FEW);
+        }
+        rows.push(row);
+        Some(())
+    })?;
+    Some(quick)
 }
 
 /// Goes over an unread value, which is checked like any other.
@@ -115,6 +155,39 @@ macro_rules! object {
             const UNREAD: &'static [&'static str] = &[$($($skipped,)*)*];
 
             fn read(scan: &mut Scan<'a>) -> Result<Self, Fault> {
+                match scan.quickly(Self::quick) {
+                    Some(object) => Ok(object),
+                    None => Self::read_strictly(scan),
+                }
+            }
+
+            #[inline(always)]
+            #[allow(unused_assignments, reason = "nothing follows the last key")]
+            fn quick(quick: &mut $crate::upstream::scan::Quick<'a>) -> Option<Self> {
+                let mut is_first = true;
+                $(
+                    $(
+                        quick.takes(match std::mem::take(&mut is_first) {
+                            true => concat!("{\"", $skipped, "\":"),
+                            false => concat!(",\"", $skipped, "\":"),
+                        })?;
+                        quick.skip()?;
+                    )*
+                    quick.takes(match std::mem::take(&mut is_first) {
+                        true => concat!("{\"", $key, "\":"),
+                        false => concat!(",\"", $key, "\":"),
+                    })?;
+                    let $field = <$ty as Read>::quick(quick)?;
+                )*
+                quick.takes("}")?;
+                Some($name { $($field,)* })
+            }
+        }
+
+        impl<'a> $name<'a> {
+            /// Any object that is one of these, whatever the order of its keys.
+            #[inline(never)]
+            fn read_strictly(scan: &mut Scan<'a>) -> Result<Self, Fault> {
                 #[allow(non_camel_case_types, reason = "named as the fields are")]
                 #[derive(Clone, Copy)]
                 enum Field { $($field,)* Unread }

@@ -14,25 +14,27 @@
 mod calls;
 mod losses;
 mod messages;
+mod users;
 
 use std::borrow::Cow;
 
 use super::list::{self, Layout, RowReader};
 use super::news;
-use super::scan::{Fault, Scalar, Scan};
-use super::strict::{Read, Str, object, unfit};
+use super::scan::{Fault, Scan};
+use super::strict::Read;
 use super::{
-    CallAnswer, CallRefusal, Context, Credential, DeletionDate, Dialect, Facts, PageError,
-    PageRequest, PageTail, Place, Refusal, Rules, SchemaError, SchemaKind,
+    CallAnswer, CallRefusal, Context, Credential, Dialect, Facts, PageError, PageRequest, PageTail,
+    Place, Refusal, SchemaError, SchemaKind,
 };
 use crate::asked::plan::{GroupIds, TextOf, UserFilter};
 use crate::call::{CallRequest, WantedCall};
-use crate::hub::{Channel, Id, Named, Skill, State, User};
-use crate::id::{self, Number, PolicyName, Unnumbered};
+use crate::hub::{Id, Named};
+use crate::id::{self, PolicyName, Unnumbered};
 use crate::legacy::field::FieldId;
 use crate::listing::{Item, Listing, Row};
 use crate::loss::FieldLoss;
 use crate::sweep::{Paging, Window};
+use users::Users;
 
 /// Enough for the target of most pages.
 const TARGET_BYTES: usize = 96;
@@ -127,9 +129,9 @@ impl Dialect for Voiso {
     ) -> Result<PageTail, PageError> {
         match listing {
             Listing::Users(_) => {
-                let mut users = Users { rules: context.rules, row };
+                let mut users = Users::new(context.rules, row);
                 match context.tells_keys {
-                    true => news::read_with_keys(body, layout("users"), &mut users, WireUser::KEYS),
+                    true => news::read_with_keys(body, layout("users"), &mut users, users::KEYS),
                     false => list::read(body, layout("users"), &mut users),
                 }
             }
@@ -148,7 +150,7 @@ impl Dialect for Voiso {
     fn new_fields(&self, listing: &Listing, body: &[u8]) -> usize {
         match listing {
             Listing::Users(_) => {
-                news::new_fields(body, layout("users"), &[WireUser::KEYS, WireUser::UNREAD])
+                news::new_fields(body, layout("users"), &[users::KEYS, users::UNREAD])
             }
             // No page documents any field of a team.
             _ => 0,
@@ -156,7 +158,7 @@ impl Dialect for Voiso {
     }
 
     fn documented_keys(&self) -> &'static [&'static str] {
-        WireUser::KEYS
+        users::KEYS
     }
 
     fn vital_keys(&self) -> &'static [&'static str] {
@@ -242,175 +244,14 @@ fn push_down(
     is_filtered
 }
 
-/// Statuses of a user who exists. `offline` is not among them: deleted users are offline, too.
-const LIVE: &[&str] = &["available", "unavailable", "inbound", "outbound", "dialer", "postcall"];
-
-fn state(status: Option<&str>, has_deletion_date: bool, rule: DeletionDate) -> State {
-    let is_live = status.is_some_and(|status| LIVE.contains(&status));
-    match (has_deletion_date, rule) {
-        (false, _) => State::Live,
-        (true, DeletionDate::Always) => State::Deleted,
-        (true, DeletionDate::UnlessLive) if !is_live => State::Deleted,
-        (true, DeletionDate::UnlessLive | DeletionDate::Never) => State::LiveWithDeletionDate,
-    }
-}
-
-object! {
-    /// A user as v4 sends it.
-    WireUser<'a> {
-        id: UserId<'a> = "id",
-        name: Option<Str<'a>> = "name",
-        email: Option<Str<'a>> = "email",
-        sip_account: Option<Str<'a>> = "sip_account",
-        extension: Option<Str<'a>> = "extension",
-        caller_id: Option<Str<'a>> = "caller_id",
-        employee_id: Option<Str<'a>> = "employee_id",
-        timezone: Option<Str<'a>> = "timezone",
-        security_access_group: Option<WireNamed<'a>> = "security_access_group",
-        teams: Vec<WireNamed<'a>> = "teams",
-        supervised_teams: Vec<WireNamed<'a>> = "supervised_teams",
-        queues: Vec<WireNamed<'a>> = "queues",
-        - "supervised_queues",
-        webrtc_ringtone: Option<WireRingtone<'a>> = "webrtc_ringtone",
-        - "channels",
-        - "channel_group_capacity",
-        channel_profiles: Vec<WireProfile<'a>> = "channel_profiles",
-        - "speech_language",
-        skills: Vec<WireSkill<'a>> = "skills",
-        status: Option<Str<'a>> = "status",
-        - "created_at",
-        - "updated_at",
-        deleted_at: Option<Str<'a>> = "deleted_at",
-    }
-}
-
-object! {
-    /// A group, team or queue.
-    WireNamed<'a> {
-        id: WireId<'a> = "id",
-        name: Option<Str<'a>> = "name",
-    }
-}
-
-object! {
-    /// The ringtone; v4 also sends its type.
-    WireRingtone<'a> {
-        - "type",
-        name: Option<Str<'a>> = "name",
-    }
-}
-
-object! {
-    /// A digital channel.
-    WireProfile<'a> {
-        - "id",
-        channel: Str<'a> = "channel",
-        identifier: Option<Str<'a>> = "identifier",
-        name: Option<Str<'a>> = "name",
-    }
-}
-
-object! {
-    /// A skill and its level.
-    WireSkill<'a> {
-        skill: WireSkillName<'a> = "skill",
-        value: Level = "value",
-    }
-}
-
-object! {
-    /// The inner object of a skill.
-    WireSkillName<'a> {
-        - "id",
-        name: Option<Str<'a>> = "name",
-    }
-}
-
-/// A user's id: a string by the documentation, a whole number taken as its digits.
-#[derive(Debug, PartialEq)]
-struct UserId<'a>(Cow<'a, str>);
-
-impl<'de> Read<'de> for UserId<'de> {
-    fn read(scan: &mut Scan<'de>) -> Result<Self, Fault> {
-        match scan.scalar()? {
-            Scalar::Text(text) => Ok(UserId(text)),
-            Scalar::Whole(number) => Ok(UserId(Cow::Owned(number.to_string()))),
-            _ => Err(Fault::new(SchemaKind::BadId)),
-        }
-    }
-
-    fn absent(_: &'static str) -> Result<Self, Fault> {
-        Err(Fault::new(SchemaKind::BadId))
-    }
-}
-
-/// The id of a group, team or queue: a whole number by the documentation. The same number as text is the
-/// same id; other text is taken as it is.
-#[derive(Debug, PartialEq)]
-struct WireId<'a>(Id<'a>);
-
-impl<'de> Read<'de> for WireId<'de> {
-    fn read(scan: &mut Scan<'de>) -> Result<Self, Fault> {
-        if let Some(number) = scan.whole() {
-            return Ok(WireId(Id::Number(number)));
-        }
-        match scan.scalar()? {
-            Scalar::Text(text) => Ok(WireId(Id::of(text))),
-            Scalar::Whole(number) => Ok(WireId(Id::Number(number))),
-            _ => unfit(),
-        }
-    }
-}
-
-/// A skill level. Documentation of v1: "An integer from 1 to 10".
-#[derive(Debug, PartialEq)]
-struct Level(u32);
-
-impl<'de> Read<'de> for Level {
-    fn read(scan: &mut Scan<'de>) -> Result<Self, Fault> {
-        match scan.scalar()? {
-            Scalar::Whole(level @ 1..=10) => Ok(Level(level as u32)),
-            _ => unfit(),
-        }
-    }
-}
-
-/// The rows of the list of users.
-struct Users<'r> {
-    rules: &'r Rules,
-    row: &'r mut dyn FnMut(Row<'_, '_>),
-}
-
-impl RowReader for Users<'_> {
-    fn row(&mut self, scan: &mut Scan<'_>) -> Result<(), Fault> {
-        let wire = WireUser::read(scan)?;
-        let text = &wire.id.0;
-        let number = self
-            .rules
-            .ids
-            .number(text)
-            .map_or_else(|| self.rules.unnumbered.number(text), Number::Is);
-        let user = match number {
-            Number::Is(id) => hub_user(wire, id, self.rules),
-            Number::LeftOut => {
-                let key = id::key(text);
-                User { state: State::Unlisted, ..hub_user(wire, key, self.rules) }
-            }
-            Number::Missing => return Err(list::bad_id()),
-        };
-        (self.row)(Row::User(&user));
-        Ok(())
-    }
-}
-
 /// The rows of the list of teams.
 struct Teams<'r> {
     row: &'r mut dyn FnMut(Row<'_, '_>),
 }
 
-impl RowReader for Teams<'_> {
+impl RowReader<'_> for Teams<'_> {
     fn row(&mut self, scan: &mut Scan<'_>) -> Result<(), Fault> {
-        let shown = named(WireNamed::read(scan)?);
+        let shown = Named::read(scan)?;
         let id: Cow<'_, str> = match &shown.id {
             Id::Number(number) => Cow::Owned(number.to_string()),
             Id::Text(text) => text.clone(),
@@ -418,51 +259,4 @@ impl RowReader for Teams<'_> {
         (self.row)(Row::Item(&Item { key: id::key(&id), id, shown, level: None, message: None }));
         Ok(())
     }
-}
-
-fn hub_user<'a>(wire: WireUser<'a>, id: u64, rules: &Rules) -> User<'a> {
-    let status = wire.status.as_ref().map(|status| &*status.0);
-    // An empty text is no date and must not delete a user.
-    let has_deletion_date = wire.deleted_at.is_some_and(|date| !date.0.is_empty());
-    User {
-        key: id::key(&wire.id.0),
-        own_id: wire.id.0,
-        id,
-        state: state(status, has_deletion_date, rules.deleted_at),
-        name: text(wire.name),
-        email: text(wire.email),
-        sip_account: text(wire.sip_account),
-        group: wire.security_access_group.map(named),
-        extension: text(wire.extension),
-        caller_id: text(wire.caller_id),
-        time_zone: text(wire.timezone),
-        ringtone: wire.webrtc_ringtone.and_then(|ringtone| text(ringtone.name)),
-        teams: wire.teams.into_iter().map(named).collect(),
-        supervised_teams: wire.supervised_teams.into_iter().map(named).collect(),
-        skills: wire
-            .skills
-            .into_iter()
-            .map(|skill| Skill { name: text(skill.skill.name), level: Some(skill.value.0) })
-            .collect(),
-        queues: wire.queues.into_iter().map(named).collect(),
-        employee_id: text(wire.employee_id),
-        channels: wire
-            .channel_profiles
-            .into_iter()
-            .map(|profile| Channel {
-                kind: profile.channel.0,
-                name: text(profile.name),
-                identifier: text(profile.identifier),
-            })
-            .collect(),
-        status: text(wire.status),
-    }
-}
-
-fn text(text: Option<Str<'_>>) -> crate::hub::Text<'_> {
-    text.map(|text| text.0)
-}
-
-fn named(named: WireNamed<'_>) -> Named<'_> {
-    Named { id: named.id.0, name: text(named.name) }
 }

@@ -273,7 +273,7 @@ struct Rows<'r, 'c> {
     row: &'r mut dyn FnMut(Row<'_, '_>),
 }
 
-impl RowReader for Rows<'_, '_> {
+impl RowReader<'_> for Rows<'_, '_> {
     fn row(&mut self, scan: &mut Scan<'_>) -> Result<(), Fault> {
         match self.listing {
             Listing::Owners(owned) => {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::super::list::RowReader;
 use super::super::scan::{Fault, Scan};
 use super::super::strict::{Read, Str, object};
-use super::{WireId, WireNamed, named, text};
+use super::users::{WireId, text};
 use crate::hub::{Id, Named};
 use crate::id;
 use crate::listing::{Item, Message, Row};
@@ -20,7 +20,7 @@ object! {
         name: Option<Str<'a>> = "name",
         body: Option<Str<'a>> = "body",
         channels: Vec<Str<'a>> = "channels",
-        teams: Vec<WireNamed<'a>> = "teams",
+        teams: Vec<Named<'a>> = "teams",
     }
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Messages<'r> {
     pub(super) row: &'r mut dyn FnMut(Row<'_, '_>),
 }
 
-impl RowReader for Messages<'_> {
+impl RowReader<'_> for Messages<'_> {
     fn row(&mut self, scan: &mut Scan<'_>) -> Result<(), Fault> {
         let wire = WireMessage::read(scan)?;
         let id: Cow<'_, str> = match &wire.id.0 {
@@ -38,7 +38,7 @@ impl RowReader for Messages<'_> {
         let message = Message {
             body: text(wire.body).map(|body| Cow::Owned(body.into_owned())),
             channels: wire.channels.into_iter().map(|channel| channel.0.into_owned()).collect(),
-            teams: wire.teams.into_iter().map(|team| named(team).into_owned()).collect(),
+            teams: wire.teams.into_iter().map(Named::into_owned).collect(),
         };
         let shown = Named { id: wire.id.0, name: text(wire.name) };
         let message = Some(Arc::new(message));

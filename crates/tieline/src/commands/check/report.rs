@@ -102,10 +102,8 @@ impl Survey {
         self.users += 1;
         self.inexact_ids += u64::from(user.id > EXACT_MAX);
         if let Some(group) = &user.group {
-            let mut id = Vec::new();
-            group.id.write(&mut id);
             let name = group.name.as_deref().unwrap_or_default().to_owned();
-            self.groups.entry(name).or_default().insert(String::from_utf8_lossy(&id).into_owned());
+            self.groups.entry(name).or_default().insert(group.id.to_string());
         }
         if let Some(zone) = user.time_zone.as_deref()
             && time_zone::legacy_name(zone, &self.quirks.timezone_names).is_none()
