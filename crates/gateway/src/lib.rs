@@ -3,6 +3,7 @@
 //! Start reading at `stack.rs`. Nothing here knows a legacy field or a v4 field; that is `domain`.
 
 mod admin;
+mod brownout;
 mod cache;
 mod caller;
 mod edge;

@@ -215,6 +215,7 @@ impl Front {
         let caller = self.callers.of(&credential)?;
         let asked = Asked::of(endpoint, quirks, &request, credential, deadline, behalf);
         asked.behalf.account.note(|account| account.caller = Some(Arc::clone(&caller.tally)));
+        caller.brownouts.check(endpoint.name())?;
         // No more of the places than the caller's share.
         let place = caller.place().inspect_err(|_| self.metrics.shed(Shed::Tenant))?;
         asked.behalf.account.note(|account| {

@@ -43,6 +43,7 @@ mod lists {
 }
 mod operator {
     mod admin;
+    mod brownouts;
     mod console;
     mod dashboard;
     mod deploy;

@@ -2,6 +2,7 @@
 //! requests are kept for it. Must never show a key, a query, a value of an answer, or a person.
 
 mod attention;
+mod brownouts;
 mod callers;
 mod configuration;
 mod endpoints;
@@ -58,6 +59,7 @@ pub(crate) async fn answer(state: &State, path: &str, query: Option<&str>) -> Op
         "cache" => endpoints::cache_json(&counted()),
         "fidelity" => endpoints::fidelity_json(&counted()),
         "usage" => usage::json(&counted()),
+        "brownouts" => brownouts::json(state, &counted(), overview::now()),
         "shadow" => others::shadow_json(state),
         "config" => configuration(state, query).await,
         "requests" => requests::json(state, &query),
@@ -85,6 +87,7 @@ fn view(state: &State, query: &Query) -> View {
         endpoints::panel(&endpoints::json(&counted)),
         endpoints::cache_panel(&endpoints::cache_json(&counted)),
         usage::unanswered_panel(&usage),
+        brownouts::panel(&brownouts::json(state, &counted, overview::now())),
         endpoints::fidelity_panel(&endpoints::fidelity_json(&counted)),
         usage::filters_panel(&usage),
         others::shadow_panel(&others::shadow_json(state)),

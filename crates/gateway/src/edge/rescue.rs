@@ -16,7 +16,7 @@ use limits::Lifecycle;
 use transport::body::{self, Body};
 
 use super::part::part;
-use super::sunset::Ends;
+use super::sunset::{DEPRECATION, Ends};
 use crate::error::{Error, SLUG};
 use crate::layer::call::Incoming;
 use crate::layer::{Answering, Around, Below};
@@ -70,6 +70,8 @@ impl Rescue {
 /// The access line is enough for a client's own mistake. An operator has to look at all other errors.
 fn log(error: &Error) {
     match error.status() {
+        // It is answered on purpose.
+        _ if matches!(error, Error::Brownout { .. }) => {}
         500 => tracing::error!(err = error.slug(), cause = %error, "request failed"),
         502..=504 | 413 | 429 => {
             tracing::warn!(err = error.slug(), cause = %error, "request failed");
@@ -102,6 +104,11 @@ fn answer_to(error: &Error, quirks: Option<&Quirks>, methods: &'static str) -> R
     match error {
         Error::MethodNotAllowed => {
             headers.insert(ALLOW, HeaderValue::from_static(methods));
+        }
+        // The endpoint's own date takes the place of this one.
+        Error::Brownout { began, .. } => {
+            let began = HeaderValue::from_str(&format!("@{began}"));
+            headers.extend(began.ok().map(|began| (DEPRECATION, began)));
         }
         Error::MethodNotListed { allow } => {
             headers.insert(ALLOW, allow.clone());

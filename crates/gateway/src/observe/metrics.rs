@@ -5,6 +5,7 @@
 //! is beyond the bound is counted under the name `other`.
 
 mod bound;
+mod brownouts;
 mod calls;
 mod lists;
 pub(crate) mod read;
@@ -35,6 +36,7 @@ use crate::observe::account::{Account, Source};
 use crate::observe::tally::{self, Attempts, Tally, outcome_of};
 use bound::Bound;
 pub use bound::SERIES_MAX;
+use brownouts::Brownouts;
 use calls::Calls;
 use lists::Lists;
 use replicas::Replicas;
@@ -61,6 +63,7 @@ struct Counters {
     near_misses: IntCounterVec,
     untranslated: IntCounterVec,
     filters: IntCounterVec,
+    brownouts: Brownouts,
     upstream_requests: IntCounterVec,
     lists: Lists,
     answers: IntCounterVec,
@@ -186,6 +189,7 @@ impl Metrics {
             near_misses: counter("tieline_near_misses_total")?,
             untranslated: counter("tieline_untranslated_total")?,
             filters: counter("tieline_filters_used_total")?,
+            brownouts: Brownouts::new(counter, gauge)?,
             upstream_requests: counter("tieline_upstream_requests_total")?,
             lists,
             answers: counter("tieline_answers_total")?,
@@ -242,6 +246,10 @@ impl Metrics {
         }
         if let Some(slug) = account.error {
             counters.errors.with_label_values(&[slug]).inc();
+            if slug == brownouts::SLUG {
+                let caller = counters.caller(tally, ["brownouts", endpoint, ""]);
+                counters.brownouts.answered(caller, endpoint);
+            }
         }
         self.notes(endpoint, &account.story.notes);
         if !account.ignored.is_empty() {

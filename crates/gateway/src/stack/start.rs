@@ -17,6 +17,7 @@ use transport::client::{
 };
 
 use super::parts::Parts;
+use crate::brownout::OfCallers;
 use crate::cache::answers::{Answers, Freshness};
 use crate::cache::pages::Pages;
 use crate::caller::{Caller, Callers};
@@ -134,6 +135,7 @@ impl State {
         let share_max = config
             .limits
             .lists_bytes_per_caller_max(lists_bytes_max(&config.limits), config.callers.len());
+        let brownouts = OfCallers::new(&config.brownouts);
         let callers = config.callers.iter().filter_map(|caller| {
             let (upstream, client) = upstreams.get(&caller.upstream)?;
             // A client, so a connection pool, of each caller's own.
@@ -163,6 +165,7 @@ impl State {
                 digest: caller.digest,
                 visibility: caller.sees.clone(),
                 may_explain: caller.explain,
+                brownouts: brownouts.of(&caller.name),
                 may_call: caller.effects.contains(&Effect::Call),
                 places: Semaphore::new(config.limits.requests_per_caller_max()),
                 line,

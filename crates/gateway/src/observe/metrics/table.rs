@@ -88,6 +88,24 @@ pub const METRICS: &[Metric] = &[
         "Requests that filtered, by what.",
     ),
     row(
+        "tieline_brownout_answers_total",
+        Kind::Counter,
+        &["caller", "endpoint"],
+        "Requests that were answered with 503 in a brownout.",
+    ),
+    row(
+        "tieline_brownout_start_seconds",
+        Kind::Gauge,
+        &["endpoint"],
+        "When the brownout that is on began, or the next one begins, in seconds since 1970.",
+    ),
+    row(
+        "tieline_brownout_end_seconds",
+        Kind::Gauge,
+        &["endpoint"],
+        "When that brownout ends, in seconds since 1970.",
+    ),
+    row(
         "tieline_field_losses_total",
         Kind::Counter,
         &["caller", "endpoint", "dialect", "status"],
