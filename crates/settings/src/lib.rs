@@ -43,7 +43,7 @@ pub use section::callers::{Caller, Effect, UpstreamKey, bearer};
 pub use section::cors::Cors;
 pub use section::legacy::BodyParameters;
 pub use section::limits::Limits;
-pub use section::log::{Log, LogFormat, MUTE, is_mute};
+pub use section::log::{Log, LogFormat, MUTE, RefusedAddress, is_mute};
 pub use section::pace::{Pace, PaceBy, PaceCounts};
 pub use section::passthrough::{
     Allow, EscapedSlashes, KeyInPath, Methods, Passthrough, PassthroughCredential, Route,

@@ -15,6 +15,7 @@ mod edge {
     mod http2;
     mod limits;
     mod overload;
+    mod wrong_keys;
 }
 mod faults {
     mod answers;

@@ -17,6 +17,7 @@ use transport::body::{self, Body};
 
 use super::part::part;
 use super::sunset::{DEPRECATION, Ends};
+use super::wrong_keys::WrongKeys;
 use crate::error::{Error, SLUG};
 use crate::layer::call::Incoming;
 use crate::layer::{Answering, Around, Below};
@@ -29,6 +30,8 @@ pub(crate) type QuirksByEndpoint = BTreeMap<&'static str, Arc<Quirks>>;
 pub(crate) struct Rescue {
     pub(crate) quirks: QuirksByEndpoint,
     pub(crate) ends: Ends,
+    /// Always there outside of tests.
+    pub(crate) wrong_keys: Option<WrongKeys>,
     pub(crate) lifecycle: Lifecycle,
 }
 
@@ -48,8 +51,15 @@ impl Rescue {
     ) -> Result<Response<Body>, Error> {
         let (endpoint, version) = (incoming.endpoint, incoming.request.version());
         let account = incoming.behalf.account.clone();
+        let (keys, peer) = (self.wrong_keys.as_ref(), incoming.peer);
+        let client = keys.map(|keys| keys.client(peer, &incoming.request));
         let answer = AssertUnwindSafe(inner.ask(incoming)).catch_unwind().await;
-        let mut answer = answer.unwrap_or(Err(Error::Internal)).unwrap_or_else(|error| {
+        let answer = answer.unwrap_or(Err(Error::Internal));
+        if let (Err(error), Some(keys), Some(client)) = (&answer, keys, &client) {
+            // All places were given back, so an answer that is held back is in no other's way.
+            keys.met(error, client, &account).await;
+        }
+        let mut answer = answer.unwrap_or_else(|error| {
             account.note(|account| account.error = Some(error.slug()));
             log(&error);
             let quirks = endpoint.and_then(|endpoint| self.quirks.get(endpoint.name()));

@@ -23,7 +23,7 @@ use domain::legacy::{Endpoint, Notes, UNTRANSLATED};
 use domain::loss::Status;
 use domain::params::NearMiss;
 use domain::upstream::Dialect;
-use limits::Shed;
+use limits::{Delay, Shed};
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
@@ -61,6 +61,7 @@ struct Counters {
     notes: IntCounterVec,
     ignored: IntCounterVec,
     near_misses: IntCounterVec,
+    wrong_keys: IntCounterVec,
     untranslated: IntCounterVec,
     filters: IntCounterVec,
     brownouts: Brownouts,
@@ -151,6 +152,10 @@ impl Metrics {
         for slug in SLUGS {
             errors.with_label_values(&[*slug]);
         }
+        let wrong_keys = counter("tieline_wrong_keys_total")?;
+        for delay in Delay::ALL {
+            wrong_keys.with_label_values(&[delay.as_str()]);
+        }
         let rejected = counter("tieline_conn_rejected_total")?;
         let accept_errors = counter("tieline_accept_errors_total")?;
         let connections = gauge("tieline_connections")?;
@@ -187,6 +192,7 @@ impl Metrics {
             notes: counter("tieline_fidelity_notes_total")?,
             ignored: counter("tieline_ignored_parameters_total")?,
             near_misses: counter("tieline_near_misses_total")?,
+            wrong_keys,
             untranslated: counter("tieline_untranslated_total")?,
             filters: counter("tieline_filters_used_total")?,
             brownouts: Brownouts::new(counter, gauge)?,
@@ -334,6 +340,11 @@ impl Metrics {
     /// A request was not let in.
     pub(crate) fn shed(&self, why: Shed) {
         self.0.shed.with_label_values(&[why.as_str()]).inc();
+    }
+
+    /// A wrong key was answered.
+    pub(crate) fn wrong_key(&self, delay: Delay) {
+        self.0.wrong_keys.with_label_values(&[delay.as_str()]).inc();
     }
 
     /// Another configuration came.

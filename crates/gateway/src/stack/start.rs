@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use commons::{Commons, Setup};
-use limits::{Admission, Lifecycle, Queue, Room};
+use limits::{Admission, Delays, Lifecycle, Queue, Room};
 use roster::Roster;
 use settings::{Config, Effect, RosterPlace};
 use shadow::{Around, Counts, Results, Shadow};
@@ -49,6 +49,7 @@ impl State {
             surroundings,
             lifecycle,
             under_way,
+            delays: Arc::default(),
             admission,
             room,
             paces,
@@ -95,6 +96,7 @@ impl State {
             surroundings: self.surroundings.clone(),
             lifecycle: self.lifecycle.clone(),
             under_way: self.under_way.clone(),
+            delays: Arc::clone(&self.delays),
             admission,
             paces,
             shadow: self.shadow.clone(),
@@ -114,7 +116,7 @@ impl State {
     ) -> Self {
         let Shared { surroundings, lifecycle, under_way, admission, room, shadow_results, .. } =
             shared;
-        let (commons, past) = (shared.commons, shared.past);
+        let (commons, past, delays) = (shared.commons, shared.past, shared.delays);
         let shadow_before = shared.shadow;
         let mut paces = Paces::after(&shared.paces, commons.as_ref());
         let reach = |settings| reach(settings, &surroundings.lookup, &metrics);
@@ -199,6 +201,7 @@ impl State {
             epoch,
             lifecycle,
             under_way,
+            delays,
             admission,
             room,
             shadow,
@@ -266,6 +269,8 @@ struct Shared {
     surroundings: Surroundings,
     lifecycle: Lifecycle,
     under_way: TaskTracker,
+    /// How late wrong keys are answered.
+    delays: Arc<Delays>,
     admission: Arc<Admission>,
     room: Arc<Room>,
     /// The paces until now.

@@ -76,6 +76,12 @@ pub const METRICS: &[Metric] = &[
         "Ignored parameters that look like a filter, by how they miss it: case, brackets, spelling.",
     ),
     row(
+        "tieline_wrong_keys_total",
+        Kind::Counter,
+        &["answer"],
+        "Requests with a key that is no caller's, by how they were answered: at_once, delayed, no_room.",
+    ),
+    row(
         "tieline_untranslated_total",
         Kind::Counter,
         &["caller", "path", "endpoint"],
