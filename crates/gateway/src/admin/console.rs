@@ -3,6 +3,7 @@
 
 pub(crate) mod attempt;
 mod attention;
+mod brownouts;
 mod callers;
 mod configuration;
 mod endpoints;
@@ -60,6 +61,7 @@ pub(crate) async fn answer(state: &State, path: &str, query: Option<&str>) -> Op
         "cache" => endpoints::cache_json(&counted()),
         "fidelity" => endpoints::fidelity_json(&counted()),
         "usage" => usage::json(&counted()),
+        "brownouts" => brownouts::json(state, &counted(), overview::now()),
         "shadow" => others::shadow_json(state),
         "config" => configuration(state, query).await,
         "requests" => requests::json(state, &query),
@@ -87,6 +89,7 @@ fn view(state: &State, query: &Query) -> View {
         endpoints::panel(&endpoints::json(&counted)),
         endpoints::cache_panel(&endpoints::cache_json(&counted)),
         usage::unanswered_panel(&usage),
+        brownouts::panel(&brownouts::json(state, &counted, overview::now())),
         endpoints::fidelity_panel(&endpoints::fidelity_json(&counted)),
         usage::filters_panel(&usage),
         others::shadow_panel(&others::shadow_json(state)),

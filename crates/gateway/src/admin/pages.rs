@@ -17,6 +17,7 @@ use crate::admin::console::{self, Page, attempt};
 use crate::admin::guard::{Guard, Refused};
 use crate::admin::reload::InForce;
 use crate::admin::replicas;
+use crate::brownout;
 use crate::error::SLUG;
 use crate::observe::metrics::Snapshot;
 use crate::state::State;
@@ -152,6 +153,7 @@ async fn metrics(state: &State) -> Vec<u8> {
         queued: state.admission.queued(),
         level: state.lifecycle.level(),
         certificate: tls.and_then(|tls| tls.not_after()).unwrap_or(0),
+        brownouts: brownout::announced(&state.config.brownouts),
         commons: state.commons.as_ref().map(Commons::standing),
     };
     state.metrics.text(&snapshot)

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use tests::{Front, LEGACY_KEY, V1_USERS, V3_USERS, V4_KEY, World, config_text, parsed, users};
 
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 15] = [
     "/",
     "/api/v1/openapi.json",
     "/api/v1/overview",
@@ -15,6 +15,7 @@ const PAGES: [&str; 14] = [
     "/api/v1/cache",
     "/api/v1/fidelity",
     "/api/v1/usage",
+    "/api/v1/brownouts",
     "/api/v1/shadow",
     "/api/v1/config",
     "/api/v1/requests",

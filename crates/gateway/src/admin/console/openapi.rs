@@ -119,6 +119,20 @@ const PATHS: &[Path] = &[
         ],
     ),
     (
+        "brownouts",
+        "The windows in which endpoints answer 503 on purpose.",
+        &[],
+        &[
+            (
+                "windows",
+                "array",
+                "`endpoint` and `caller`, null for all, `start` and `end` in seconds since 1970, and `state`: `on`, \
+                 `coming`, `over`.",
+            ),
+            ("found", "array", "Requests that were answered so, by caller and endpoint."),
+        ],
+    ),
+    (
         "shadow",
         "Comparisons with the legacy API; values are masked.",
         &[],
