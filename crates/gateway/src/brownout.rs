@@ -83,8 +83,8 @@ fn at(windows: &[Window], endpoint: &str, now: Duration) -> Result<(), Error> {
     match on.max_by_key(|window| window.end) {
         None => Ok(()),
         Some(window) => {
-            let left = Duration::from_secs(window.end).saturating_sub(now);
-            Err(Error::Brownout { began: window.start, left })
+            let retry_after = Duration::from_secs(window.end).saturating_sub(now);
+            Err(Error::Brownout { began: window.start, retry_after })
         }
     }
 }
@@ -169,7 +169,9 @@ mod tests {
         let own = OfCallers::new(all).of(caller);
         let windows = own.0.as_deref().unwrap_or_default();
         match at(windows, endpoint, Duration::from_millis(millis)) {
-            Err(Error::Brownout { left, .. }) => Some(left.as_millis().div_ceil(1000) as u64),
+            Err(Error::Brownout { retry_after, .. }) => {
+                Some(retry_after.as_millis().div_ceil(1000) as u64)
+            }
             _ => None,
         }
     }

@@ -117,7 +117,7 @@ pub(crate) enum Error {
         /// When the window began, in seconds since 1970.
         began: u64,
         /// How long it goes on.
-        left: Duration,
+        retry_after: Duration,
     },
     /// This caller has its share of the requests in flight already.
     #[error("this caller has its share of the requests in flight")]
@@ -388,9 +388,7 @@ impl Error {
             Error::RateLimited { retry_after }
             | Error::Unavailable { retry_after }
             | Error::BreakerOpen { retry_after }
-            | Error::Brownout { left: retry_after, .. } => {
-                Some((*retry_after).max(RETRY_AFTER_MIN))
-            }
+            | Error::Brownout { retry_after, .. } => Some((*retry_after).max(RETRY_AFTER_MIN)),
             error => matches!(error.row().status, 429 | 503).then_some(RETRY_AFTER_MIN),
         }
     }

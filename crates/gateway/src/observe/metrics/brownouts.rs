@@ -7,9 +7,6 @@ use super::scrape::set;
 /// The slug of an answer in a window.
 pub(super) const SLUG: &str = "brownout";
 
-/// The window of each endpoint that is on or comes next: label, start and end, in seconds since 1970.
-pub(crate) type Announced = Vec<(&'static str, u64, u64)>;
-
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Brownouts {
@@ -35,8 +32,8 @@ impl Brownouts {
         self.answers.with_label_values(&[caller, endpoint]).inc();
     }
 
-    /// Shows the windows, and no other.
-    pub(super) fn look_at(&self, announced: &Announced) {
+    /// Shows these windows, and no other: label, start and end.
+    pub(super) fn look_at(&self, announced: &[(&'static str, u64, u64)]) {
         self.start.reset();
         self.end.reset();
         for (label, start, end) in announced {

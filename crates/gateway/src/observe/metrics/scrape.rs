@@ -4,7 +4,6 @@ use commons::Standing;
 use limits::{BreakerState, Level};
 use prometheus::{IntCounterVec, IntGaugeVec};
 
-use super::brownouts::Announced;
 use super::{Counters, bound, system};
 use crate::observe::process;
 
@@ -23,8 +22,8 @@ pub(crate) struct Snapshot {
     pub(crate) level: Level,
     /// When the certificate that is shown ends, in seconds since 1970; 0 where there is none.
     pub(crate) certificate: i64,
-    /// The brownouts that are on or come next.
-    pub(crate) brownouts: Announced,
+    /// The brownout of each endpoint that is on or comes next: label, start and end, in seconds since 1970.
+    pub(crate) brownouts: Vec<(&'static str, u64, u64)>,
     /// How the replicas stand, where there are several.
     pub(crate) commons: Option<Standing>,
 }
