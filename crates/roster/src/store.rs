@@ -70,12 +70,12 @@ pub(crate) fn entries(
          FROM users WHERE scope = ?1",
     )?;
     let mut rows = statement.query([scope])?;
-    let mut entries = Vec::new();
+    let (mut entries, mut prints) = (Vec::new(), fingerprints.writer());
     while let Some(row) = rows.next()? {
         let user = sighting(row)?;
         entries.push(Entry {
             id: user.id,
-            fingerprint: fingerprints.of(&user),
+            fingerprint: prints.of(&user),
             absences: row.get(7)?,
             seen_until: unsigned(row.get(8)?),
         });

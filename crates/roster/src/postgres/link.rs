@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::ops::{Deref, DerefMut};
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -200,13 +200,6 @@ impl Deref for Lent {
     #[expect(clippy::expect_used, reason = "only `done` and `drop` take it, and both end this")]
     fn deref(&self) -> &ClientWrapper {
         self.0.as_ref().expect("a connection that is lent")
-    }
-}
-
-impl DerefMut for Lent {
-    #[expect(clippy::expect_used, reason = "only `done` and `drop` take it, and both end this")]
-    fn deref_mut(&mut self) -> &mut ClientWrapper {
-        self.0.as_mut().expect("a connection that is lent")
     }
 }
 
