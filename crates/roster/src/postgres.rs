@@ -5,6 +5,7 @@
 //! what the others have recorded. Users of a scope are mirrored in memory; the scope's *version*, which changes
 //! whenever rows of users do, tells whether the mirror is still good. The scope's last *steps* tell which users it lacks.
 
+mod addresses;
 pub(crate) mod examine;
 #[cfg(test)]
 mod fake;

@@ -64,6 +64,10 @@ impl Fake {
         }
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Answers no statement with one of these words from now on.
     pub(crate) fn hold(&self, words: &[&'static str]) {
         self.seen.lock().unwrap().held = words.to_vec();
