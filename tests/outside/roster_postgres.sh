@@ -28,6 +28,18 @@ done
 for starter in "${starting[@]}"; do wait "$starter" || fail "R05: a start failed"; done
 [ "$(as_admin one starts 'SELECT count(*) FROM tieline_roster')" = 1 ] || fail "R05: the tables were made twice"
 echo "R05: eight starts at once make the tables once"
+# From the layout before the present one, by eight at once as well.
+as_admin one starts 'ALTER TABLE tieline_roster_scopes DROP COLUMN steps, DROP COLUMN steps_to' \
+    'UPDATE tieline_roster SET schema = 1'
+starting=()
+for _ in 1 2 3 4 5 6 7 8; do
+    "$check" prepare >>"$work/starts.log" 2>&1 &
+    starting+=("$!")
+done
+for starter in "${starting[@]}"; do wait "$starter" || fail "R05: a start with older tables failed"; done
+[ "$(as_admin one starts 'SELECT schema, (SELECT count(*) FROM tieline_roster_scopes WHERE steps_to IS NULL) FROM tieline_roster')" = '2|0' ] ||
+    fail "R05: older tables were not brought to the present layout"
+echo "R05: eight starts at once bring older tables to the present layout once"
 as_admin one starts 'UPDATE tieline_roster SET schema = 7'
 refused 'R05 newer schema' 'has schema 7' prepare
 
@@ -223,12 +235,12 @@ echo "R06: a gateway behind PgBouncer tells the same list"
 kill -TERM "$pid"
 
 # R05: a newer schema is a bad configuration, and no port is bound.
-as_admin one tieline 'UPDATE tieline_roster SET schema = 2'
+as_admin one tieline 'UPDATE tieline_roster SET schema = 3'
 code=0
 "$tieline" serve --config "$work/second.toml" >"$work/newer.log" 2>&1 || code=$?
 [ "$code" = 78 ] || fail "R05: a newer schema ends with $code"
-grep -q 'roster.postgres: the roster has schema 2' "$work/newer.log" || fail "R05: the reason is missing"
-as_admin one tieline 'UPDATE tieline_roster SET schema = 1'
+grep -q 'roster.postgres: the roster has schema 3' "$work/newer.log" || fail "R05: the reason is missing"
+as_admin one tieline 'UPDATE tieline_roster SET schema = 2'
 echo "R05: a newer schema is exit code 78"
 
 # R07: from the database to a file, to another database, and back to a file.

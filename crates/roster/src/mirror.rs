@@ -2,7 +2,7 @@
 //! trusted after another connection has written.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 use crate::shapes::{Scope, Sighting};
 
@@ -35,10 +35,96 @@ impl Entry {
 pub(crate) struct Fingerprints(RandomState);
 
 impl Fingerprints {
-    /// The fingerprint of everything except the id. Comparable only with others of this object.
-    pub(crate) fn of(&self, sighting: &Sighting) -> u64 {
+    /// For the fingerprints of many users.
+    pub(crate) fn writer(&self) -> Prints<'_> {
+        Prints { key: &self.0, record: Record::default() }
+    }
+}
+
+/// Makes fingerprints, each comparable only with others of the same [`Fingerprints`].
+pub(crate) struct Prints<'a> {
+    key: &'a RandomState,
+    record: Record,
+}
+
+impl Prints<'_> {
+    /// The fingerprint of everything except the id.
+    pub(crate) fn of(&mut self, sighting: &Sighting) -> u64 {
+        let mut hasher = self.key.build_hasher();
+        // At once: for a record's dozen short texts, the hash's own steps would take three times as long.
+        hasher.write(self.record.of(sighting));
+        hasher.finish()
+    }
+}
+
+/// A user's record as bytes. Must differ for any two records that differ.
+#[derive(Default)]
+struct Record(Vec<u8>);
+
+impl Record {
+    fn of(&mut self, sighting: &Sighting) -> &[u8] {
         let Sighting { id: _, name, group, teams, supervised_teams, is_deleted } = sighting;
-        self.0.hash_one((name, group, teams, supervised_teams, is_deleted))
+        self.0.clear();
+        self.put(name.as_deref());
+        self.put(group.as_ref().map(|(id, _)| id.as_str()));
+        self.put(group.as_ref().and_then(|(_, name)| name.as_deref()));
+        for list in [teams, supervised_teams] {
+            list.iter().for_each(|team| self.put(Some(team)));
+            self.put(None);
+        }
+        self.0.push(u8::from(*is_deleted));
+        &self.0
+    }
+
+    /// Zero for no text, otherwise its length and one, in one byte or, behind 255, in eight.
+    fn put(&mut self, text: Option<&str>) {
+        let Some(text) = text else { return self.0.push(0) };
+        match u8::try_from(text.len()) {
+            Ok(length @ ..254) => self.0.push(length + 1),
+            _ => {
+                self.0.push(u8::MAX);
+                self.0.extend(text.len().to_le_bytes());
+            }
+        }
+        self.0.extend(text.as_bytes());
+    }
+}
+
+/// What is kept of each scope, for [`USERS_MAX`] users in all.
+#[derive(Debug)]
+pub(crate) struct Shelf<V> {
+    users: usize,
+    scopes: HashMap<Scope, (usize, V)>,
+}
+
+impl<V> Default for Shelf<V> {
+    fn default() -> Self {
+        Self { users: 0, scopes: HashMap::new() }
+    }
+}
+
+impl<V> Shelf<V> {
+    pub(crate) fn get(&self, scope: &Scope) -> Option<&V> {
+        self.scopes.get(scope).map(|(_, value)| value)
+    }
+
+    pub(crate) fn take(&mut self, scope: &Scope) -> Option<V> {
+        let (users, value) = self.scopes.remove(scope)?;
+        self.users -= users;
+        Some(value)
+    }
+
+    pub(crate) fn put(&mut self, scope: &Scope, users: usize, value: V) {
+        self.take(scope);
+        if self.users + users > USERS_MAX {
+            self.clear();
+        }
+        self.users += users;
+        self.scopes.insert(scope.clone(), (users, value));
+    }
+
+    fn clear(&mut self) {
+        *self = Self::default();
     }
 }
 
@@ -47,7 +133,7 @@ impl Fingerprints {
 pub(crate) struct Mirrors {
     /// SQLite's version number of the file when all scopes here were read.
     data_version: i64,
-    scopes: HashMap<Scope, Vec<Entry>>,
+    scopes: Shelf<Vec<Entry>>,
 }
 
 impl Mirrors {
@@ -58,15 +144,88 @@ impl Mirrors {
             self.scopes.clear();
             self.data_version = data_version;
         }
-        self.scopes.remove(scope)
+        self.scopes.take(scope)
     }
 
     /// Puts in the entries that the file now has for a scope.
     pub(crate) fn put(&mut self, scope: &Scope, entries: Vec<Entry>) {
-        let others: usize = self.scopes.values().map(Vec::len).sum();
-        if others + entries.len() > USERS_MAX {
-            self.scopes.clear();
+        self.scopes.put(scope, entries.len(), entries);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    /// Every two of these differ, some only in where one text ends and the next one begins.
+    fn records() -> Vec<Sighting> {
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let lists: [&[&str]; 8] =
+            [&[], &[""], &["", ""], &["a"], &["a", ""], &["", "a"], &["a", "a"], &["\u{2}a"]];
+        let long = ["b".repeat(253), "b".repeat(254), "b".repeat(255), "b".repeat(300)];
+        let names = [None, Some(""), Some("a"), Some("\0"), Some("\u{1}"), Some("\u{2}a")];
+        let names: Vec<_> =
+            names.into_iter().chain(long.iter().map(|it| Some(it.as_str()))).collect();
+        let groups = [
+            None,
+            Some(("", None)),
+            Some(("", Some(""))),
+            Some(("a", None)),
+            Some(("", Some("a"))),
+        ];
+        let mut all = Vec::new();
+        for name in &names {
+            for group in groups {
+                for teams in lists {
+                    for supervised_teams in lists {
+                        for is_deleted in [false, true] {
+                            all.push(Sighting {
+                                id: 1,
+                                name: name.map(str::to_owned),
+                                group: group
+                                    .map(|(id, name)| (id.to_owned(), name.map(str::to_owned))),
+                                teams: owned(teams),
+                                supervised_teams: owned(supervised_teams),
+                                is_deleted,
+                            });
+                        }
+                    }
+                }
+            }
         }
-        self.scopes.insert(scope.clone(), entries);
+        all
+    }
+
+    #[test]
+    fn a_shelf_counts_its_users_and_drops_all_before_it_holds_too_many() {
+        let scope = |caller: usize| Scope { caller: caller.to_string(), upstream: String::new() };
+        let mut shelf = Shelf::default();
+        shelf.put(&scope(1), USERS_MAX - 2, "one");
+        shelf.put(&scope(2), 2, "two");
+        // In place of itself: not counted twice.
+        shelf.put(&scope(2), 2, "again");
+        assert_eq!((shelf.get(&scope(1)), shelf.get(&scope(2))), (Some(&"one"), Some(&"again")));
+        assert_eq!((shelf.take(&scope(2)), shelf.take(&scope(2))), (Some("again"), None));
+        shelf.put(&scope(3), 2, "three");
+        shelf.put(&scope(4), 1, "four");
+        assert_eq!([1, 3, 4].map(|it| shelf.get(&scope(it)).copied()), [None, None, Some("four")]);
+        shelf.put(&scope(5), USERS_MAX + 1, "larger than all");
+        shelf.put(&scope(6), 1, "six");
+        assert_eq!([4, 5, 6].map(|it| shelf.get(&scope(it)).copied()), [None, None, Some("six")]);
+    }
+
+    #[test]
+    fn records_that_differ_are_different_bytes_and_fingerprints() {
+        let (records, fingerprints) = (records(), Fingerprints::default());
+        let (mut record, mut prints) = (Record::default(), fingerprints.writer());
+        let bytes: HashSet<_> = records.iter().map(|it| record.of(it).to_vec()).collect();
+        assert_eq!(bytes.len(), records.len());
+        let first: HashSet<_> = records.iter().map(|it| prints.of(it)).collect();
+        assert_eq!(first.len(), records.len());
+        let other = Fingerprints::default();
+        assert!(!first.contains(&other.writer().of(&records[0])), "the key is always the same");
+        assert_eq!(first, records.iter().map(|it| fingerprints.writer().of(it)).collect());
     }
 }

@@ -172,12 +172,21 @@ impl FileRoster {
         let transaction = reader.transaction()?;
         let mut all = Vec::new();
         for scope in store::scopes(&transaction)? {
-            let Some((row, state)) = store::find_scope(&transaction, &scope)? else { continue };
-            let users = store::whole_users(&transaction, row)?;
-            let imported = store::imported(&transaction, row)?.into_iter().collect();
-            all.push(WholeScope { scope, state, users, imported });
+            all.extend(store::whole(&transaction, &scope)?);
         }
         Ok(all)
+    }
+
+    /// The same of one scope, for checks.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    #[doc(hidden)]
+    pub fn whole_of(&self, scope: &Scope) -> Result<Option<WholeScope>, RosterError> {
+        let mut reader = self.reader()?;
+        let transaction = reader.transaction()?;
+        store::whole(&transaction, scope)
     }
 
     /// Takes over everything of another roster, all of it or nothing.

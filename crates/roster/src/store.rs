@@ -9,6 +9,7 @@ use crate::error::RosterError;
 use crate::mirror::{Entry, Fingerprints};
 use crate::shapes::{self, Counts, Former, Scope, Sighting};
 use crate::tally::{Edit, Marks, ScopeState};
+use crate::whole::WholeScope;
 
 pub(crate) type ScopeRow = i64;
 
@@ -70,12 +71,12 @@ pub(crate) fn entries(
          FROM users WHERE scope = ?1",
     )?;
     let mut rows = statement.query([scope])?;
-    let mut entries = Vec::new();
+    let (mut entries, mut prints) = (Vec::new(), fingerprints.writer());
     while let Some(row) = rows.next()? {
         let user = sighting(row)?;
         entries.push(Entry {
             id: user.id,
-            fingerprint: fingerprints.of(&user),
+            fingerprint: prints.of(&user),
             absences: row.get(7)?,
             seen_until: unsigned(row.get(8)?),
         });
@@ -84,8 +85,19 @@ pub(crate) fn entries(
     Ok(entries)
 }
 
+/// Everything of a scope.
+pub(crate) fn whole(
+    connection: &Connection,
+    of: &Scope,
+) -> Result<Option<WholeScope>, RosterError> {
+    let Some((row, state)) = find_scope(connection, of)? else { return Ok(None) };
+    let users = whole_users(connection, row)?;
+    let imported = imported(connection, row)?.into_iter().collect();
+    Ok(Some(WholeScope { scope: of.clone(), state, users, imported }))
+}
+
 /// Every user of a scope with everything that is known.
-pub(crate) fn whole_users(
+fn whole_users(
     connection: &Connection,
     scope: ScopeRow,
 ) -> Result<Vec<(Sighting, Marks)>, RosterError> {

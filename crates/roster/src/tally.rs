@@ -82,18 +82,39 @@ pub(crate) struct Seen<'a> {
     sighting: &'a Sighting,
 }
 
+/// Where a sighting stands in its list, with copies of its id and fingerprint.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    id: u64,
+    fingerprint: u64,
+    at: usize,
+}
+
+/// The places of the last given sighting of each id, by ascending id.
+pub(crate) fn order(sightings: &[Sighting], fingerprints: &Fingerprints) -> Vec<Place> {
+    let mut prints = fingerprints.writer();
+    let place = |(at, sighting): (usize, &Sighting)| Place {
+        id: sighting.id,
+        fingerprint: prints.of(sighting),
+        at,
+    };
+    let mut sorted: Vec<Place> = sightings.iter().enumerate().rev().map(place).collect();
+    // The sort is stable, so the last given sighting of an id now comes first and stays.
+    sorted.sort_by_key(|place| place.id);
+    sorted.dedup_by_key(|place| place.id);
+    sorted
+}
+
+/// The sightings in the order that [`order`] found for this list.
+pub(crate) fn in_order<'a>(sightings: &'a [Sighting], order: &[Place]) -> Vec<Seen<'a>> {
+    let seen =
+        |&Place { id, fingerprint, at }: &Place| Seen { id, fingerprint, sighting: &sightings[at] };
+    order.iter().map(seen).collect()
+}
+
 /// The last given sighting of each id, by ascending id.
 pub(crate) fn by_id<'a>(sightings: &'a [Sighting], fingerprints: &Fingerprints) -> Vec<Seen<'a>> {
-    let seen = |sighting: &'a Sighting| Seen {
-        id: sighting.id,
-        fingerprint: fingerprints.of(sighting),
-        sighting,
-    };
-    let mut sorted: Vec<Seen<'_>> = sightings.iter().rev().map(seen).collect();
-    // The sort is stable, so the last given sighting of an id now comes first and stays.
-    sorted.sort_by_key(|seen| seen.id);
-    sorted.dedup_by_key(|seen| seen.id);
-    sorted
+    in_order(sightings, &order(sightings, fingerprints))
 }
 
 /// Compares a sweep with the remembered users. `entries` and `seen` ascend by id.

@@ -172,6 +172,12 @@ def loads(what, objects):
     if "persistentVolumeClaim" in str(spec["volumes"]):
         (folder / "var/lib/tieline").mkdir(parents=True)
     environment = {one["name"]: one["value"] for one in container["env"] if "value" in one}
+    for name, value in environment.items():
+        if value.startswith(SECRETS):
+            if not any(value.startswith(mount + "/") for mount in mounts):
+                fail(f"{what}: {name} is {value}, in no Secret that the pod has")
+            write(folder / value[1:], secret(value))
+            environment[name] = inside(folder, value)
     file = folder / "config/tieline.toml"
     done = run(TIELINE, "config", "check", "--config", file, env=environment)
     if done.returncode:
@@ -179,7 +185,7 @@ def loads(what, objects):
     done = run(TIELINE, "config", "show", "--format", "json", "--config", file, env=environment)
     if done.returncode:
         fail(f"{what}: tieline config show\n{done.stdout}{done.stderr}")
-    shown = {one["setting"]: one["value"] for one in json.loads(done.stdout)}
+    shown = {one["setting"]: one.get("secret", one["value"]) for one in json.loads(done.stdout)}
     agree(what, deployment, spec, container, shown, objects)
 
 
@@ -197,6 +203,10 @@ def agree(what, deployment, spec, container, shown, objects):
     most = scaler[0]["spec"]["maxReplicas"] if scaler else deployment["spec"]["replicas"]
     if scaler and "replicas" in deployment["spec"]:
         fail(f"{what}: the Deployment sets replicas, and so does the autoscaler")
+    if what == "replicas":
+        found = {name: shown[f"roster.{name}"] for name in ["postgres", "password", "ca_file"]}
+        if "db-1.data.svc:5433" not in found["postgres"] or not all("/run/secrets/tieline/roster" in str(found[name]) for name in ["password", "ca_file"]):
+            fail(f"{what}: the roster is {found}")
     if "commons.replicas_max" in shown:
         surge = strategy["rollingUpdate"]["maxSurge"]
         if isinstance(surge, str):
@@ -354,6 +364,7 @@ def same_names(schema, values, name=""):
 GOOD = CHART / "ci/default-values.yaml"
 CONFIG = yaml.safe_load(GOOD.read_text())["config"]
 CANARY = "v4-key-canary"
+DATABASE = {"postgres": {"address": "postgresql://tieline@db/tieline", "existingSecret": "tieline-roster"}}
 # Values, and what the refusal must say.
 REFUSED = [
     ({"replicas": 2}, "replicas"),
@@ -376,6 +387,13 @@ REFUSED = [
     ({"env": [{"name": "TIELINE_SERVER__LISTEN", "value": "x"}]}, "take TIELINE_SERVER__LISTEN out of env"),
     ({"persistence": {"enabled": True}, "replicaCount": 2}, "a file of one machine"),
     ({"autoscaling": {"enabled": True, "minReplicas": 9}}, "is larger than"),
+    ({"roster": {"file": "x"}}, "file"),
+    ({"roster": {"postgres": {"address": f"postgresql://u:{CANARY}@h/d"}}}, "without a password"),
+    ({"roster": {"postgres": {"existingSecret": "x"}}}, "a Secret and no address"),
+    ({"roster": DATABASE, "config": "[roster]\nfile = \"/x\"\n" + CONFIG}, "take file of [roster] out of config"),
+    ({"roster": DATABASE, "persistence": {"enabled": True}}, "persistence is for [roster] file"),
+    ({"roster": DATABASE, "secrets": [{"name": "roster", "existingSecret": "x"}]}, "two Secrets have the name roster"),
+    ({"env": [{"name": "TIELINE_ROSTER__POSTGRES", "value": "x"}]}, "take TIELINE_ROSTER__POSTGRES out of env"),
 ]
 
 
@@ -430,6 +448,10 @@ def warns():
         fail("NOTES.txt says nothing of two replicas without [commons]")
     if "WARNING" in notes("--values", CHART / "ci/replicas-values.yaml"):
         fail("NOTES.txt warns of replicas with [commons]")
+    said = notes("--values", CHART / "ci/replicas-values.yaml", "--set", "networkPolicy.egress[0].ports[1].port=1,networkPolicy.egress[0].ports[0].port=2")
+    for warning in ["port 6379, at which [commons]", "port 5432, at which the roster"]:
+        if warning not in said:
+            fail(f"NOTES.txt says nothing of {warning}")
 
 
 def monitored(objects):

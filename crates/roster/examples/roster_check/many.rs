@@ -10,12 +10,14 @@ use crate::{Seen, failed, holds, replica, scope, users};
 
 const REPLICAS: usize = 4;
 /// So many polls of each replica are timed.
-const POLLS: usize = 40;
+const POLLS: usize = 30;
+/// So often a user is renamed.
+const RENAMED: usize = 12;
 /// So many users leave.
 const LEAVING: u64 = 100;
 
 pub(crate) async fn check(count: u64) -> Seen {
-    let replicas: Vec<Roster> = (0..REPLICAS).map(|_| replica(60)).collect();
+    let mut replicas: Vec<Roster> = (0..REPLICAS).map(|_| replica(60)).collect();
     let scope = scope("many");
     let began = Instant::now();
     let begun = replicas[0].begin(0).await;
@@ -30,25 +32,25 @@ pub(crate) async fn check(count: u64) -> Seen {
     // Unchanged, one after the other and all four at once.
     let mut alone = Vec::new();
     for _ in 0..POLLS {
-        alone.push(poll(&replicas[0], &scope, users(0..count)).await?);
+        alone.extend(polls(&replicas[..1], &scope, |_| users(0..count)).await?);
     }
-    alone.sort_unstable();
-    let mut polls = JoinSet::new();
-    for roster in &replicas {
-        let (roster, scope) = (roster.clone(), scope.clone());
-        polls.spawn(async move {
-            let mut times = Vec::new();
-            for _ in 0..POLLS {
-                times.push(poll(&roster, &scope, users(0..count)).await?);
-            }
-            Ok::<_, String>(times)
-        });
+    let mut together = Vec::new();
+    for _ in 0..POLLS {
+        together.extend(polls(&replicas, &scope, |_| users(0..count)).await?);
     }
-    let mut times = Vec::new();
-    while let Some(ended) = polls.join_next().await {
-        times.extend(ended.map_err(|error| error.to_string())??);
+    // One replica finds a new name; then the others come, at once. Each of them must take it over.
+    let (mut finding, mut following) = (Vec::new(), Vec::new());
+    for round in 0..RENAMED {
+        let list = |_| {
+            let mut list = users(0..count);
+            list.last_mut().into_iter().for_each(|user| user.name = Some(format!("Name {round}")));
+            list
+        };
+        let (first, others) = replicas.split_at(1);
+        finding.extend(polls(first, &scope, list).await?);
+        following.extend(polls(others, &scope, list).await?);
+        replicas.rotate_left(1);
     }
-    times.sort_unstable();
 
     // Users leave. Replicas that read at the same moment count as one sweep.
     for (round, vanished) in [(1, 0), (2, LEAVING)] {
@@ -62,15 +64,45 @@ pub(crate) async fn check(count: u64) -> Seen {
     let ids: Vec<u64> = former.iter().map(|user| user.id).collect();
     holds(ids == (0..LEAVING).collect::<Vec<_>>(), || format!("{ids:?} are gone"))?;
     let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+    let told = |mut times: Vec<Duration>| {
+        times.sort_unstable();
+        let at = |percent: usize| ms(times[(times.len() - 1) * percent / 100]);
+        format!(
+            "{:.1} ms half of the time, {:.1} for 99 of 100, {:.1} at most",
+            at(50),
+            at(99),
+            at(100)
+        )
+    };
     Ok(format!(
-        "{count} users, {REPLICAS} replicas: first sweep {:.0} ms; unchanged {:.1} ms half of the time, \
-         {:.1} ms at most; all replicas at once {:.1} ms half of the time, {:.1} ms for 99 of 100",
+        "{count} users, {REPLICAS} replicas: first sweep {:.0} ms; unchanged {}; all replicas at once {}; \
+         a new name {}; the other replicas after it {}",
         ms(first_took),
-        ms(alone[alone.len() / 2]),
-        ms(alone[alone.len() - 1]),
-        ms(times[times.len() / 2]),
-        ms(times[times.len() * 99 / 100]),
+        told(alone),
+        told(together),
+        told(finding),
+        told(following),
     ))
+}
+
+/// How long a list of each replica waits for the roster, all at once. The lists are made before, as they are in a gateway
+/// by the time that the roster is told.
+async fn polls(
+    replicas: &[Roster],
+    scope: &roster::Scope,
+    list: impl Fn(usize) -> Vec<roster::Sighting>,
+) -> Result<Vec<Duration>, String> {
+    let lists: Vec<_> = (0..replicas.len()).map(list).collect();
+    let mut polls = JoinSet::new();
+    for (roster, seen) in replicas.iter().cloned().zip(lists) {
+        let scope = scope.clone();
+        polls.spawn(async move { poll(&roster, &scope, seen).await });
+    }
+    let mut times = Vec::new();
+    while let Some(ended) = polls.join_next().await {
+        times.push(ended.map_err(|error| error.to_string())??);
+    }
+    Ok(times)
 }
 
 /// All replicas begin before any of them records, so that their sweeps overlap.

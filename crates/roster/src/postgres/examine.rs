@@ -10,6 +10,7 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config};
 
 use crate::error::RosterError;
+use crate::postgres::addresses;
 use crate::postgres::faults::Fault;
 use crate::postgres::link::Hosts;
 use crate::postgres::rows;
@@ -113,12 +114,19 @@ async fn connected(hosts: &Hosts, config: &Config) -> Result<(Client, Option<u16
         tokio::spawn(async { drop(connection.await) });
         return Ok((client, None));
     };
-    let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(unreachable)?;
-    let own = stream.local_addr().map_err(unreachable)?.port();
-    let mut tls = hosts.tls.clone();
-    let tls = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut tls, host);
-    let tls = tls.map_err(|_| Fault::from(RosterError::Tls))?;
-    let (client, connection) = config.connect_raw(stream, tls).await?;
+    let addresses = addresses::of(host, *port).await.map_err(unreachable)?;
+    let connect = |address| async move {
+        let stream = TcpStream::connect((address, *port)).await.map_err(unreachable)?;
+        let own = stream.local_addr().map_err(unreachable)?.port();
+        let mut tls = hosts.tls.clone();
+        let tls = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut tls, host);
+        let tls = tls.map_err(|_| Fault::from(RosterError::Tls))?;
+        let (client, connection) = config.connect_raw(stream, tls).await?;
+        Ok((client, connection, own))
+    };
+    let connected = addresses::first(addresses, connect).await;
+    let (client, connection, own) = connected
+        .map_err(|fault: Option<Fault>| fault.unwrap_or(RosterError::Unreachable.into()))?;
     tokio::spawn(async { drop(connection.await) });
     Ok((client, Some(own)))
 }

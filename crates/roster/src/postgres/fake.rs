@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::postgres::schema::SCHEMA;
 use crate::postgres::setup::PostgresSetup;
 
 /// Longer than a test waits for anything.
@@ -61,6 +62,10 @@ impl Fake {
             authorities: None,
             record_every: Duration::ZERO,
         }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// Answers no statement with one of these words from now on.
@@ -166,12 +171,12 @@ fn row(statement: &str) -> Option<Vec<Cell>> {
     } else if has("pg_catalog.pg_class") {
         Some(vec![truth(true), truth(true), int4(3)])
     } else if has("SELECT schema FROM tieline_roster") {
-        Some(vec![int4(1)])
+        Some(vec![int4(i32::try_from(SCHEMA).unwrap())])
     } else if has("FROM tieline_roster_scopes WHERE caller") {
         let (never, doubts) = ((INT8, None), (INT2, Some(vec![0, 0])));
         let (id, version, now) = (number(1), text("one"), number(1000));
         Some(vec![id, version, never.clone(), never, doubts, now, truth(false)])
-    } else if has("RETURNING version") {
+    } else if has("RETURNING scopes.version") {
         Some(vec![text("two")])
     } else if has("SELECT (pg_is_in_recovery()") {
         Some(vec![truth(false)])

@@ -15,6 +15,10 @@ CREATE TABLE tieline_roster_scopes (
   -- Another one whenever rows of users change. A number that counts would be the same for two different
   -- contents after a failover that has lost what was committed last.
   version uuid NOT NULL DEFAULT gen_random_uuid(),
+  -- The last changes of users, the newest last: the version before each, and the ids of the users, between blanks.
+  -- Only if steps_to is the version do they lead to it; a program of layout 1 changes only the version.
+  steps text[] NOT NULL DEFAULT '{}',
+  steps_to uuid,
   UNIQUE (caller, upstream)
 );
 

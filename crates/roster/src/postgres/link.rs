@@ -3,7 +3,8 @@
 
 use std::fmt;
 use std::future::Future;
-use std::ops::{Deref, DerefMut};
+use std::net::IpAddr;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -14,11 +15,14 @@ use deadpool_postgres::{
 };
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use tokio_postgres::{Client, Config, Error};
+use tokio_postgres::config::Host;
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, Config, Connection, Error, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use zeroize::Zeroizing;
 
 use crate::error::RosterError;
+use crate::postgres::addresses;
 use crate::postgres::faults::Fault;
 use crate::postgres::setup::{BadPostgres, CONNECT_MAX, Password, PostgresSetup, password_text};
 use crate::postgres::tls;
@@ -203,14 +207,11 @@ impl Deref for Lent {
     }
 }
 
-impl DerefMut for Lent {
-    #[expect(clippy::expect_used, reason = "only `done` and `drop` take it, and both end this")]
-    fn deref_mut(&mut self) -> &mut ClientWrapper {
-        self.0.as_mut().expect("a connection that is lent")
-    }
-}
+/// What moves the messages of a client.
+type Connected = Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
 
-/// Connects to the first host that takes writes. Each has its own time, so that one that is silent hides no other.
+/// Connects to the first host that takes writes. Each has its own time, so that one that is silent hides no other; nor does
+/// a silent address of a host hide its others.
 pub(crate) struct Hosts {
     pub(crate) configs: Vec<Config>,
     password: Option<Password>,
@@ -245,7 +246,7 @@ impl Hosts {
         let mut failed = None;
         for config in &self.configs {
             let config = self.with_password(config).await;
-            match timeout(CONNECT_MAX, config.connect(self.tls.clone())).await {
+            match timeout(CONNECT_MAX, self.connected(&config)).await {
                 Ok(Ok((client, connection))) => {
                     // The calls on it fail when it ends, and say why.
                     return Ok((client, tokio::spawn(async { drop(connection.await) })));
@@ -260,6 +261,36 @@ impl Hosts {
             None => std::future::pending().await,
         }
     }
+
+    /// Connects to one host, at whichever of its addresses takes writes first.
+    async fn connected(&self, config: &Config) -> Result<(Client, Connected), Error> {
+        let addresses = match (config.get_hosts(), config.get_ports()) {
+            ([Host::Tcp(name)], [port]) => addresses::of(name, *port).await.unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        match self.connected_to(config, addresses).await {
+            Err(Some(error)) => Err(error),
+            // A name that leads nowhere, about which the client has the words; or a socket of the file system.
+            Err(None) => config.connect(self.tls.clone()).await,
+            Ok(connected) => Ok(connected),
+        }
+    }
+
+    /// The same at one of these addresses; the last error, where there were any.
+    async fn connected_to(
+        &self,
+        config: &Config,
+        addresses: Vec<IpAddr>,
+    ) -> Result<(Client, Connected), Option<Error>> {
+        let connect = |address| {
+            // The name stays, for the server's certificate.
+            let mut config = config.clone();
+            config.hostaddr(address);
+            let tls = self.tls.clone();
+            async move { config.connect(tls).await }
+        };
+        addresses::first(addresses, connect).await
+    }
 }
 
 impl Connect for Hosts {
@@ -273,8 +304,13 @@ impl Connect for Hosts {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpListener;
+
     use super::*;
     use crate::postgres::fake::Fake;
+
+    /// Longer than anything here takes.
+    const LONG: Duration = Duration::from_secs(20);
 
     fn error(lent: Result<Lent, Fault>) -> Option<RosterError> {
         lent.err().map(|fault| fault.error)
@@ -309,6 +345,41 @@ mod tests {
         drop(again);
         assert_eq!(error(link.connection().await), Some(RosterError::Full));
         assert_eq!(link.is_here(), Err(RosterError::Full), "none is open");
+    }
+
+    #[tokio::test]
+    async fn r04_silent_addresses_of_a_host_do_not_hide_a_good_one() {
+        let fake = Fake::start().await;
+        let good = IpAddr::from([127, 0, 0, 1]);
+        // They take connections and say nothing. The system fills their queue; nobody accepts.
+        let silent = [IpAddr::from([127, 0, 0, 2]), IpAddr::from([127, 0, 0, 3])];
+        let mut held = Vec::new();
+        for address in silent {
+            held.push(TcpListener::bind((address, fake.port())).await.unwrap());
+        }
+        // Nobody listens here, so connecting to it fails at once.
+        let closed = IpAddr::from([127, 0, 0, 4]);
+        let hosts = Hosts::new(&fake.setup()).unwrap();
+        let config = hosts.with_password(&hosts.configs[0]).await;
+        for addresses in [
+            vec![silent[0], good],
+            vec![silent[0], silent[1], good],
+            vec![closed, silent[0], closed, good],
+            vec![good, silent[0]],
+        ] {
+            let before = fake.connections();
+            let connected = timeout(LONG, hosts.connected_to(&config, addresses.clone()));
+            let (client, connection) = connected.await.expect("no answer").unwrap();
+            let connection = tokio::spawn(connection);
+            client.simple_query("SELECT 1").await.unwrap();
+            assert_eq!(fake.connections(), before + 1, "{addresses:?}");
+            drop(client);
+            connection.await.unwrap().unwrap();
+        }
+        assert!(matches!(hosts.connected_to(&config, vec![closed]).await, Err(Some(_))));
+        assert!(matches!(hosts.connected_to(&config, Vec::new()).await, Err(None)));
+        let only_silent = hosts.connected_to(&config, silent.to_vec());
+        assert!(timeout(Duration::from_millis(300), only_silent).await.is_err());
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@ use crate::error::RosterError;
 use crate::mirror::{Entry, Fingerprints};
 use crate::postgres::faults::Fault;
 use crate::postgres::spelling::{read, stored};
+use crate::postgres::steps::{self, Step};
 use crate::postgres::weigh::{Marked, Users};
 use crate::shapes::{self, Counts, Former, Scope, Sighting};
 use crate::store::list;
@@ -22,6 +23,9 @@ use crate::whole::WholeScope;
 pub(crate) const TIME: &str = "floor(extract(epoch FROM now()) * 1000)::bigint";
 /// Whether writes would be refused.
 const READ_ONLY: &str = "(pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on')";
+
+/// The most steps that are kept of a scope: several replicas poll between two polls of one of them.
+const STEPS_MAX: usize = 16;
 
 type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
@@ -96,48 +100,78 @@ pub(crate) async fn held_scope(client: &Client, of: &Scope) -> Result<(Found, bo
     Ok((found.ok_or(Fault::from(RosterError::NoTables))?, added == 1))
 }
 
-/// Writes the state; with `is_changed` the scope has a new version, which is returned.
+/// Writes the state; after a step the scope has a new version, which is returned. The last steps are kept, as long as
+/// each of them led to the next one: a program that knows nothing of steps may have written in between.
 pub(crate) async fn write_state(
     client: &Client,
     scope: i64,
     state: ScopeState,
-    is_changed: bool,
+    step: Option<Step>,
 ) -> Result<String, Fault> {
-    let statement =
-        "UPDATE tieline_roster_scopes SET last_ended = $2, observed_until = $3, doubts = $4,
-                            version = CASE WHEN $5 THEN gen_random_uuid() ELSE version END
-                     WHERE id = $1 RETURNING version::text";
+    let statement = format!(
+        "UPDATE tieline_roster_scopes AS scopes
+         SET last_ended = $2, observed_until = $3, doubts = $4,
+             version = CASE WHEN $5 THEN new.version ELSE scopes.version END,
+             steps_to = CASE WHEN $5 THEN new.version ELSE steps_to END,
+             steps = CASE WHEN NOT $5 THEN steps
+                          WHEN $6 IS NULL THEN '{{}}'
+                          WHEN steps_to = scopes.version
+                          THEN steps[cardinality(steps) - {STEPS_MAX} + 2:] || (scopes.version::text || $6)
+                          ELSE ARRAY[scopes.version::text || $6] END
+         FROM (SELECT gen_random_uuid() AS version) AS new
+         WHERE id = $1 RETURNING scopes.version::text"
+    );
     let ScopeState { last_ended, observed_until, doubts } = state;
     let (last_ended, observed_until) = (signed(last_ended), signed(observed_until));
     let doubts = i16::from(doubts);
-    let parameters: [Parameter<'_>; 5] = [
+    let (is_changed, step) = (step.is_some(), step.and_then(|step| step.stored()));
+    let parameters: [Parameter<'_>; 6] = [
         (&scope, Type::INT8),
         (&last_ended, Type::INT8),
         (&observed_until, Type::INT8),
         (&doubts, Type::INT2),
         (&is_changed, Type::BOOL),
+        (&step, Type::TEXT),
     ];
-    Ok(client.query_typed_one(statement, &parameters).await?.try_get(0)?)
+    Ok(client.query_typed_one(&statement, &parameters).await?.try_get(0)?)
+}
+
+/// The ids of the users who were changed since this version of their scope, if the last steps tell.
+pub(crate) async fn changed_since(
+    client: &Client,
+    scope: i64,
+    version: &str,
+) -> Result<Option<Vec<i64>>, Fault> {
+    let statement = "SELECT steps FROM tieline_roster_scopes WHERE id = $1 AND steps_to = version";
+    let parameters: [Parameter<'_>; 1] = [(&scope, Type::INT8)];
+    let Some(row) = client.query_typed_opt(statement, &parameters).await? else { return Ok(None) };
+    let changed = steps::since(&row.try_get::<_, Vec<String>>(0)?, version);
+    Ok(changed.map(|ids| ids.into_iter().map(u64::cast_signed).collect()))
 }
 
 const USER: &str = "id, name, group_id, group_name, teams, supervised_teams, is_deleted";
 
-/// Every user of a scope, ascending by id, in as much memory as the mirror needs.
+/// Every user of a scope, or only these, ascending by id, in as much memory as the mirror needs.
 pub(crate) async fn entries(
     client: &Client,
     scope: i64,
+    only: Option<&Vec<i64>>,
     fingerprints: &Fingerprints,
 ) -> Result<Vec<Entry>, Fault> {
-    let statement =
+    let mut statement =
         format!("SELECT {USER}, absences, seen_until FROM tieline_roster_users WHERE scope = $1");
-    let parameters: [Parameter<'_>; 1] = [(&scope, Type::INT8)];
+    let mut parameters: Vec<Parameter<'_>> = vec![(&scope, Type::INT8)];
+    if let Some(ids) = only {
+        statement.push_str(" AND id = ANY($2)");
+        parameters.push((ids, Type::INT8_ARRAY));
+    }
     let mut rows = pin!(client.query_typed_raw(&statement, parameters).await?);
-    let mut entries = Vec::new();
+    let (mut entries, mut prints) = (Vec::new(), fingerprints.writer());
     while let Some(row) = rows.try_next().await? {
         let user = sighting(&row)?;
         entries.push(Entry {
             id: user.id,
-            fingerprint: fingerprints.of(&user),
+            fingerprint: prints.of(&user),
             absences: absences(&row, 7)?,
             seen_until: unsigned(row.try_get(8)?),
         });

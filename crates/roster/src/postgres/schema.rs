@@ -1,14 +1,14 @@
 //! The tables of the roster, and what begins every transaction. Must never change tables of a layout that is not known.
 
-use deadpool_postgres::{ClientWrapper, Transaction};
+use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, IsolationLevel};
 
 use crate::error::RosterError;
 use crate::postgres::faults::Fault;
+use crate::postgres::link::Lent;
 
 /// The layout in `layout.sql`. Each change of it needs the next number and a migration.
-pub(crate) const SCHEMA: i64 = 1;
+pub(crate) const SCHEMA: i64 = 2;
 /// "TLRo": the advisory lock under which one process at a time makes or changes tables.
 const LOCK: i64 = 0x544c_526f;
 
@@ -23,51 +23,92 @@ impl Patience {
     pub(crate) const LONG: Patience = Patience(600_000);
 }
 
+/// How a transaction sees what others write meanwhile.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Isolation {
+    /// Each statement sees what was committed before it; for those that hold a row.
+    Statement,
+    /// All statements see one state; for those that read.
+    Whole,
+}
+
+/// A transaction that is open. Unless it is committed, its connection must not be used again: closing it undoes all.
+pub(crate) struct Open<'a>(&'a Client);
+
+impl Open<'_> {
+    pub(crate) fn client(&self) -> &Client {
+        self.0
+    }
+
+    /// To be called only where every statement has succeeded.
+    pub(crate) async fn commit(self) -> Result<(), Fault> {
+        Ok(self.0.batch_execute("COMMIT").await?)
+    }
+
+    /// Undoes all; the connection is good afterwards.
+    pub(crate) async fn undo(self) -> Result<(), Fault> {
+        Ok(self.0.batch_execute("ROLLBACK").await?)
+    }
+}
+
 /// Begins a transaction. Its limits are set within it, because behind PgBouncer a setting of the connection would be
 /// another client's as well. A replica that sleeps within a transaction loses it, and with it the lock on a scope.
 pub(crate) async fn start(
-    client: &mut ClientWrapper,
-    isolation: IsolationLevel,
+    client: &Lent,
+    isolation: Isolation,
     Patience(patience): Patience,
-) -> Result<Transaction<'_>, Fault> {
-    let transaction = client.build_transaction().isolation_level(isolation).start().await?;
-    let limits = format!(
-        "SET LOCAL statement_timeout = {patience};
+) -> Result<Open<'_>, Fault> {
+    let isolation = match isolation {
+        Isolation::Statement => "READ COMMITTED",
+        Isolation::Whole => "REPEATABLE READ",
+    };
+    // In one message, so that the server is asked once.
+    let statements = format!(
+        "START TRANSACTION ISOLATION LEVEL {isolation};
+         SET LOCAL statement_timeout = {patience};
          SET LOCAL lock_timeout = 5000;
          SET LOCAL idle_in_transaction_session_timeout = 15000"
     );
-    transaction.batch_execute(&limits).await?;
-    Ok(transaction)
+    client.batch_execute(&statements).await?;
+    Ok(Open(client))
 }
 
-/// Makes the tables where there are none, and refuses tables that this program does not know.
-pub(crate) async fn prepare(client: &mut ClientWrapper) -> Result<(), Fault> {
+/// Makes the tables where there are none, brings older ones to the present layout, and refuses tables that this program
+/// does not know.
+pub(crate) async fn prepare(client: &Lent) -> Result<(), Fault> {
     // Without a lock and without the right to create anything: the usual case.
-    if is_current(client).await? {
+    if known(client).await? == Some(SCHEMA) {
         return Ok(());
     }
-    let transaction = start(client, IsolationLevel::ReadCommitted, Patience::USUAL).await?;
+    let transaction = start(client, Isolation::Statement, Patience::USUAL).await?;
+    let client = transaction.client();
     let held: [(&(dyn ToSql + Sync), Type); 1] = [(&LOCK, Type::INT8)];
-    transaction.query_typed("SELECT pg_advisory_xact_lock($1)", &held).await?;
+    client.query_typed("SELECT pg_advisory_xact_lock($1)", &held).await?;
     // Another process may have been faster.
-    if !is_current(transaction.client()).await? {
-        transaction.batch_execute(include_str!("layout.sql")).await?;
-        let schema = format!("INSERT INTO tieline_roster (schema) VALUES ({SCHEMA})");
-        transaction.batch_execute(&schema).await?;
+    match known(client).await? {
+        Some(SCHEMA) => {}
+        None => {
+            client.batch_execute(include_str!("layout.sql")).await?;
+            let schema = format!("INSERT INTO tieline_roster (schema) VALUES ({SCHEMA})");
+            client.batch_execute(&schema).await?;
+        }
+        Some(_) => {
+            client.batch_execute(include_str!("layout_2.sql")).await?;
+            let schema = format!("UPDATE tieline_roster SET schema = {SCHEMA}");
+            client.batch_execute(&schema).await?;
+        }
     }
-    transaction.commit().await?;
-    Ok(())
+    transaction.commit().await
 }
 
-/// Whether the tables are there, in the layout that this program knows.
-async fn is_current(client: &Client) -> Result<bool, Fault> {
+/// The number of the layout, if this program knows it; nothing where there are no tables.
+async fn known(client: &Client) -> Result<Option<i64>, Fault> {
     match found(client).await? {
-        None => Ok(false),
-        Some(SCHEMA) => Ok(true),
         Some(found) if found > SCHEMA => {
             Err(RosterError::NewerSchema { found, known: SCHEMA }.into())
         }
-        Some(_) => Err(RosterError::Damaged.into()),
+        Some(..1) => Err(RosterError::Damaged.into()),
+        layout => Ok(layout),
     }
 }
 

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::postgres::tls;
 
-/// How long connecting to one host may take: its address, TLS and the password.
+/// How long connecting to one host may take: looking up its addresses, trying them, TLS and the password.
 pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(2);
 /// How long bytes may stay unacknowledged before a connection is given up.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(5);

@@ -13,7 +13,7 @@ const LONG: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(20);
 const START: Started = Started(Some(1));
 /// The last statement before the commit.
-const STATE: &str = "RETURNING version";
+const STATE: &str = "RETURNING scopes.version";
 
 fn scope() -> Scope {
     Scope { caller: "crm".to_owned(), upstream: "ams".to_owned() }

@@ -3,9 +3,28 @@
 
 use crate::mirror::{Entry, Fingerprints};
 use crate::postgres::spelling::stored;
+use crate::postgres::steps::Step;
 use crate::shapes::{Changes, Sighting, Sweep};
 use crate::store::json;
-use crate::tally::{self, Edit, Marks, ScopeState};
+use crate::tally::{self, Edit, Marks, Place, ScopeState};
+
+/// A list in the order in which it is compared. Made once, because this takes longest, and compared as often as needed.
+pub(crate) struct Ordered {
+    sightings: Vec<Sighting>,
+    order: Vec<Place>,
+}
+
+impl Ordered {
+    /// Takes milliseconds for each ten thousand users.
+    pub(crate) fn of(sightings: Vec<Sighting>, fingerprints: &Fingerprints) -> Self {
+        let order = tally::order(&sightings, fingerprints);
+        Ordered { sightings, order }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.sightings.len()
+    }
+}
 
 /// What a sweep changes, without a borrow.
 #[derive(Debug)]
@@ -19,15 +38,14 @@ pub(crate) struct Weighed {
 }
 
 impl Weighed {
-    /// Compares; this takes milliseconds for each ten thousand users.
+    /// Compares. The list must be ordered with the fingerprints of the entries.
     pub(crate) fn of(
         entries: &[Entry],
         state: ScopeState,
         sweep: Sweep,
-        sightings: &[Sighting],
-        fingerprints: &Fingerprints,
+        Ordered { sightings, order }: &Ordered,
     ) -> Self {
-        let seen = tally::by_id(sightings, fingerprints);
+        let seen = tally::in_order(sightings, order);
         let outcome = tally::tally(entries, state, sweep, &seen);
         let (mut users, mut marks) = (Users::default(), Marked::default());
         for edit in &outcome.edits {
@@ -42,6 +60,12 @@ impl Weighed {
 
     pub(crate) fn has_rows(&self) -> bool {
         !self.users.id.is_empty() || !self.marks.id.is_empty()
+    }
+
+    /// Whose rows change.
+    pub(crate) fn step(&self) -> Step {
+        let ids = self.users.id.iter().chain(&self.marks.id);
+        Step::of(ids.map(|id| id.cast_unsigned()))
     }
 
     /// Whether the sweep says nothing that is not known already, but that it was there.

@@ -150,12 +150,84 @@ What Helm says about a text that is no TOML may hold a piece of it, so only the 
 {{- end }}
 {{- end }}
 
+{{/* The Secrets that pods have as folders: those of `secrets`, and those of the roster's database. */}}
+{{- define "tieline.secrets" -}}
+{{- $postgres := .Values.roster.postgres }}
+{{- $all := .Values.secrets }}
+{{- if $postgres.address }}
+{{- /* Not told what it is: it may hold a password. */}}
+{{- if not (regexMatch "^postgres(ql)?://[^\\s:@/?]+@[^\\s@/?]+/[^\\s@/?]+([?][^\\s@]*)?$" $postgres.address) }}
+{{- fail "roster.postgres.address must be postgresql://USER@HOST/DATABASE, without a password; name its Secret in roster.postgres.existingSecret" }}
+{{- end }}
+{{- if .Values.persistence.enabled }}
+{{- fail "persistence is for [roster] file: with roster.postgres.address there is none" }}
+{{- end }}
+{{- $read := (include "tieline.configuration" . | fromJson).roster | default dict }}
+{{- range $field := list "file" "postgres" "password" "ca_file" }}
+{{- if hasKey $read $field }}
+{{- fail (printf "take %s of [roster] out of config: roster.postgres of the values sets it" $field) }}
+{{- end }}
+{{- end }}
+{{- if $postgres.existingSecret }}
+{{- $all = append $all (dict "name" "roster" "existingSecret" $postgres.existingSecret "items" (list (dict "key" $postgres.passwordKey "path" $postgres.passwordKey))) }}
+{{- end }}
+{{- if $postgres.caSecret }}
+{{- $all = append $all (dict "name" "roster-ca" "existingSecret" $postgres.caSecret "items" (list (dict "key" $postgres.caKey "path" $postgres.caKey))) }}
+{{- end }}
+{{- else if or $postgres.existingSecret $postgres.caSecret }}
+{{- fail "roster.postgres has a Secret and no address" }}
+{{- end }}
+{{- $names := list }}
+{{- range $all }}
+{{- if has .name $names }}
+{{- fail (printf "two Secrets have the name %s in secrets (roster and roster-ca are those of roster.postgres)" .name) }}
+{{- end }}
+{{- $names = append $names .name }}
+{{- end }}
+{{- toJson $all }}
+{{- end }}
+
+{{/*
+Ports that the NetworkPolicy lets nothing out to, of addresses such as "valkey://a:6379". Called with the root, the
+addresses and the port of those that name none; says the first one, or nothing.
+*/}}
+{{- define "tieline.closedPort" -}}
+{{- $values := (index . 0).Values }}
+{{- $usual := index . 2 }}
+{{- $open := $values.networkPolicy.upstreamPorts }}
+{{- $all := not $values.networkPolicy.enabled }}
+{{- range $values.networkPolicy.egress }}
+{{- if not .ports }}
+{{- $all = true }}
+{{- end }}
+{{- range .ports }}
+{{- if or (not .port) .endPort (kindIs "string" .port) }}
+{{- $all = true }}
+{{- else }}
+{{- $open = append $open .port }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $closed := list }}
+{{- range $address := index . 1 }}
+{{- range $host := regexReplaceAll "^[a-z+]+://([^@/]*@)?([^/?]*).*$" $address "${2}" | splitList "," }}
+{{- $port := regexFind ":[0-9]+$" $host | trimPrefix ":" | default $usual }}
+{{- if not (has $port (toStrings $open)) }}
+{{- $closed = append $closed $port }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and $closed (not $all) }}
+{{- first $closed }}
+{{- end }}
+{{- end }}
+
 {{/* The variables that the chart sets. */}}
 {{- define "tieline.env" -}}
 {{- $commons := (include "tieline.configuration" . | fromJson).commons }}
 {{- $most := include "tieline.replicasMax" . | int }}
 {{- range .Values.env }}
-{{- if has .name (list "TIELINE_SERVER__LISTEN" "TIELINE_ADMIN__LISTEN" "TIELINE_COMMONS__REPLICAS_MAX" "TIELINE_LIMITS__DRAIN_DELAY" "TIELINE_LIMITS__REQUEST_DEADLINE" "TIELINE_CONFIG") }}
+{{- if has .name (list "TIELINE_SERVER__LISTEN" "TIELINE_ADMIN__LISTEN" "TIELINE_COMMONS__REPLICAS_MAX" "TIELINE_LIMITS__DRAIN_DELAY" "TIELINE_LIMITS__REQUEST_DEADLINE" "TIELINE_CONFIG" "TIELINE_ROSTER__POSTGRES" "TIELINE_ROSTER__PASSWORD__FILE" "TIELINE_ROSTER__CA_FILE") }}
 {{- fail (printf "take %s out of env: the chart sets it, or counts with the value in config" .name) }}
 {{- end }}
 {{- end -}}
@@ -163,6 +235,20 @@ What Helm says about a text that is no TOML may hold a piece of it, so only the 
   value: {{ printf "%s:%d" .Values.listenAddress (int .Values.ports.http) | quote }}
 - name: TIELINE_ADMIN__LISTEN
   value: {{ printf "%s:%d" .Values.listenAddress (int .Values.ports.admin) | quote }}
+{{- with .Values.roster.postgres }}
+{{- if .address }}
+- name: TIELINE_ROSTER__POSTGRES
+  value: {{ .address | quote }}
+{{- if .existingSecret }}
+- name: TIELINE_ROSTER__PASSWORD__FILE
+  value: {{ printf "/run/secrets/tieline/roster/%s" .passwordKey | quote }}
+{{- end }}
+{{- if .caSecret }}
+- name: TIELINE_ROSTER__CA_FILE
+  value: {{ printf "/run/secrets/tieline/roster-ca/%s" .caKey | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- if $commons }}
 {{- if not (hasKey $commons "replicas_max") }}
 - name: TIELINE_COMMONS__REPLICAS_MAX
