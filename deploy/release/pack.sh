@@ -19,7 +19,8 @@ tree=$folder/$name
 mkdir -p "$tree/completions"
 
 install -m 0755 "$binary" "$tree/tieline"
-install -m 0644 README.md CHANGELOG.md LICENSE-* deploy/tieline.service deploy/tieline.example.toml "$tree"
+install -m 0644 README.md CHANGELOG.md LICENSE-* deploy/tieline.service deploy/tieline.socket deploy/tieline-admin.socket \
+    deploy/tieline.example.toml "$tree"
 for shell in bash zsh fish; do
     "$binary" completions "$shell" >"$tree/completions/tieline.$shell"
 done

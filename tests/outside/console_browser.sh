@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The console in a real browser, headless Chromium: planted states, hostile names, wide and narrow, light and dark, by
-# keyboard and without its script; pages of another site that try to read it, one of them under a name that was
+# keyboard and without its script; a request that is tried; pages of another site that try to read it, one of them under a name that was
 # made to lead to it; 10,000 callers.
 set -euo pipefail
 source "$(dirname "$0")/support/common.sh"
@@ -36,7 +36,7 @@ free_port; gateway=127.0.0.1:$port
 free_port; admin=127.0.0.1:$port
 printf 'a-key-that-nobody-knows' >"$work/bad.key"
 {
-    printf '[server]\nlisten = "%s"\n[admin]\nlisten = "%s"\n' "$gateway" "$admin"
+    printf '[server]\nlisten = "%s"\n[admin]\nlisten = "%s"\ntry_requests = true\n' "$gateway" "$admin"
     printf '[upstream."</script><img src=x onerror=alert(1)>"]\ndialect = "voiso-v4"\nbase_url = "http://%s"\n' "$vendor"
     for caller in crm payroll; do
         key=v4.key

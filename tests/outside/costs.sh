@@ -17,6 +17,8 @@ far=127.0.0.1:$port
 configuration "$work/gateway.toml" "$gateway" "$admin"
 {
     printf '[upstream.far]\ndialect = "voiso-v4"\nbase_url = "http://%s"\n' "$far"
+    # Thousands of wrong keys from one address would wait for seconds.
+    printf '[limits]\nwrong_key_delay_max = "0s"\n'
     printf '[passthrough]\nenabled = true\n'
     printf '[[passthrough.route]]\nprefix = "/far"\nupstream = "far"\ncredential = "keep"\n'
 } >>"$work/gateway.toml"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The recipes of deploy, as far as a machine without systemd and Docker allows: the unit is verified and its exposure judged
 # by systemd-analyze; Compose reads compose.yaml; and the program runs as the image and compose.yaml say, alone in an
-# otherwise empty folder, as user 65532, with the key's file made by the printed command. Needs root.
+# otherwise empty folder, as user 65532, with the key's file made by the printed command; and it takes sockets that
+# systemd-socket-activate opened. Needs root.
 set -euo pipefail
 source "$(dirname "$0")/support/common.sh"
 
@@ -17,6 +18,10 @@ verified() {
 mkdir "$work/unit"
 sed "s#/usr/local/bin/tieline#$tieline#" deploy/tieline.service >"$work/unit/tieline.service"
 verified "$work/unit/tieline.service"
+for socket in tieline tieline-admin; do
+    cp "deploy/$socket.socket" "$work/unit/"
+    verified "$work/unit/$socket.socket"
+done
 exposure=$(systemd-analyze security --no-pager --offline=true --threshold=15 "$work/unit/tieline.service" |
     sed -n 's/.*Overall exposure level[^:]*: \([0-9.]*\).*/\1/p') || fail "the unit exposes more than 1.5"
 [ -n "$exposure" ] || fail "systemd-analyze does not tell the unit's exposure"
@@ -81,4 +86,16 @@ find "$root" -printf '%P %s %m\n' | sort | cmp - "$work/before" || fail "the gat
 contained healthcheck healthcheck
 stopped "$pid"
 [ "$code" = 1 ] || fail "tieline healthcheck of a gateway that has ended is $code"
-echo "recipes: the unit is verified (exposure $exposure); Compose reads compose.yaml; the program runs alone as 65532"
+
+# Ports that systemd opens: a connection that came before the program is answered by it.
+configuration "$work/sockets.toml" "$gateway" "$admin"
+start sockets systemd-socket-activate --listen="$gateway" --listen="$admin" --fdname=server:admin \
+    "$tieline" serve --config "$work/sockets.toml"
+sockets_pid=$pid
+# The first connection starts the program.
+until_ok 30 is_up "http://$admin/readyz"
+expect_list "$gateway"
+kill -TERM "$sockets_pid"
+stopped "$sockets_pid"
+[ "$code" = 0 ] || fail "the gateway over sockets of systemd ended with $code"
+echo "recipes: the units are verified (exposure $exposure); Compose reads compose.yaml; the program runs alone as 65532 and over sockets of systemd"

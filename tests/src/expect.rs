@@ -40,6 +40,7 @@ const TEXTS: &[&str] = &[
     "Service is overloaded, try again",
     "Service is unavailable, try again",
     "The list is changing, try again",
+    "This API is switched off for a while, because it will end",
     "This key may not use this path",
     "There are more groups than lookups.entries_max",
     "Too many requests at the same time",

@@ -10,6 +10,7 @@ use settings::{KeyDigest, Secret};
 use subtle::ConstantTimeEq;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::brownout::Brownouts;
 use crate::error::Error;
 use crate::line::Line;
 use crate::observe::tally::Tally;
@@ -28,6 +29,8 @@ pub(crate) struct Caller {
     pub(crate) may_explain: bool,
     /// Whether it may place calls.
     pub(crate) may_call: bool,
+    /// When endpoints answer it with an error on purpose.
+    pub(crate) brownouts: Brownouts,
     /// Its share of the requests in flight.
     pub(crate) places: Semaphore,
     pub(crate) line: Line,

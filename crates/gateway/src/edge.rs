@@ -10,3 +10,4 @@ pub(crate) mod shed;
 pub(crate) mod sunset;
 pub(crate) mod trace;
 pub(crate) mod untranslated;
+pub(crate) mod wrong_keys;

@@ -111,6 +111,14 @@ pub(crate) enum Error {
     /// Too much is going on already.
     #[error("too many requests in flight")]
     Overloaded,
+    /// The endpoint is in a window in which it answers so on purpose.
+    #[error("a brownout")]
+    Brownout {
+        /// When the window began, in seconds since 1970.
+        began: u64,
+        /// How long it goes on.
+        left: Duration,
+    },
     /// This caller has its share of the requests in flight already.
     #[error("this caller has its share of the requests in flight")]
     TenantLimit,
@@ -298,6 +306,7 @@ impl Error {
             Error::Refused(refusal) => of_refusal(*refusal),
             Error::UnknownHost => Slug::UnknownHost,
             Error::Overloaded => Slug::Overloaded,
+            Error::Brownout { .. } => Slug::Brownout,
             Error::TenantLimit => Slug::TenantLimit,
             Error::DrainCut => Slug::DrainCut,
             Error::Internal | Error::Oversize => Slug::Internal,
@@ -378,7 +387,10 @@ impl Error {
         match self {
             Error::RateLimited { retry_after }
             | Error::Unavailable { retry_after }
-            | Error::BreakerOpen { retry_after } => Some((*retry_after).max(RETRY_AFTER_MIN)),
+            | Error::BreakerOpen { retry_after }
+            | Error::Brownout { left: retry_after, .. } => {
+                Some((*retry_after).max(RETRY_AFTER_MIN))
+            }
             error => matches!(error.row().status, 429 | 503).then_some(RETRY_AFTER_MIN),
         }
     }

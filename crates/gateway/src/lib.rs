@@ -3,6 +3,7 @@
 //! Start reading at `stack.rs`. Nothing here knows a legacy field or a v4 field; that is `domain`.
 
 mod admin;
+mod brownout;
 mod cache;
 mod caller;
 mod edge;
@@ -74,6 +75,15 @@ impl Running {
     }
 }
 
+/// Sockets that listen already, in the place of those that a start would bind.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    /// Where legacy clients connect.
+    pub server: Option<std::net::TcpListener>,
+    /// Where operators look.
+    pub admin: Option<std::net::TcpListener>,
+}
+
 /// Binds both ports and serves until `shutdown` is cancelled.
 ///
 /// # Errors
@@ -93,14 +103,27 @@ pub async fn start_with(
     surroundings: Surroundings,
     shutdown: CancellationToken,
 ) -> io::Result<Running> {
+    start_on(Listeners::default(), config, surroundings, shutdown).await
+}
+
+/// As [`start_with`], on sockets that listen already. Connections that wait there are answered.
+///
+/// # Errors
+/// As [`start`]. A socket that listens on another address than the configuration says is a bad configuration.
+pub async fn start_on(
+    listeners: Listeners,
+    config: Config,
+    surroundings: Surroundings,
+    shutdown: CancellationToken,
+) -> io::Result<Running> {
     let tls = config.server.tls.clone();
     let grace = config.limits.request_deadline;
-    let (listen, admin_listen) = (config.server.listen, config.admin.listen);
     // Before any port is bound: what is wrong with the roster's file is a bad configuration.
     let state = State::new(config, surroundings)?;
     prepare_roster(&state).await?;
-    let listener = bind("server.listen", listen).await?;
-    let admin_listener = bind("admin.listen", admin_listen).await?;
+    let config = &state.config;
+    let listener = bind(config, "server.listen", config.server.listen, listeners.server).await?;
+    let admin_listener = bind(config, "admin.listen", config.admin.listen, listeners.admin).await?;
     let (address, admin) = (listener.local_addr()?, admin_listener.local_addr()?);
     let callers = state.callers.all().len();
     let (metrics, limits) = (state.metrics.clone(), within_files(&state.config.server.limits));
@@ -173,7 +196,24 @@ fn within_files(limits: &ServerLimits) -> ServerLimits {
     ServerLimits { connections_max: limits.connections_max.min(most), ..limits.clone() }
 }
 
-async fn bind(field: &str, address: SocketAddr) -> io::Result<TcpListener> {
+/// A socket on the address of a setting, unless there is one already.
+async fn bind(
+    config: &Config,
+    field: &str,
+    address: SocketAddr,
+    given: Option<std::net::TcpListener>,
+) -> io::Result<TcpListener> {
+    if let Some(given) = given {
+        let has = given.local_addr()?;
+        let port_fits = address.port() == 0 || address.port() == has.port();
+        if !port_fits || address.ip().to_canonical() != has.ip().to_canonical() {
+            let what =
+                format!("the service manager's socket listens on {has}; say the same address here");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, config.place(field, &what)));
+        }
+        given.set_nonblocking(true)?;
+        return TcpListener::from_std(given);
+    }
     TcpListener::bind(address).await.map_err(|error| {
         io::Error::new(error.kind(), format!("{field}: cannot listen on {address}: {error}"))
     })

@@ -42,6 +42,8 @@ use upstream::Upstream;
 pub(crate) trait Joins: Send + Sync {
     /// The age of each set of them that is kept, and the pages that it cost.
     fn known(&self) -> Vec<(Duration, u64)>;
+    /// How many lists of the first set are read, and of how many; `None` where none is read.
+    fn first_reading(&self) -> Option<(usize, usize)>;
 }
 
 /// See the module.

@@ -7,6 +7,7 @@ pub(crate) mod gather;
 mod hand_out;
 pub(crate) mod narrow;
 pub(crate) mod plausible;
+pub(crate) mod progress;
 pub(crate) mod relate;
 pub(crate) mod remember;
 pub(crate) mod teams;

@@ -30,6 +30,7 @@ use transport::client::ClientError;
 use transport::server::{Peer, Refusal};
 use transport::upgrade::Tunnel;
 
+use crate::brownout::PASSTHROUGH;
 use crate::caller::{Caller, Callers};
 use crate::error::Error;
 use crate::key_in_path::{self, KeyInPath};
@@ -100,7 +101,7 @@ impl Passthrough {
         who: Who,
     ) -> Result<Response<Body>, Error> {
         let account = &behalf.account;
-        account.note(|account| account.endpoint = Some("passthrough"));
+        account.note(|account| account.endpoint = Some(PASSTHROUGH));
         let route = self.route(request.uri())?;
         may_be_sent(&request, &route)?;
         let switch = self.switch(&request)?;
@@ -263,6 +264,7 @@ impl Passthrough {
         if is_narrowed && route.narrowed == Allow::Deny {
             return Err(Error::PassthroughNarrowed);
         }
+        caller.brownouts.check(PASSTHROUGH)?;
         match who.has_key_in_path && route.key_in_path == settings::KeyInPath::Refuse {
             true => Err(Error::KeyInPath),
             false => Ok(()),

@@ -2,6 +2,7 @@
 //! answer it has already and in which codings it takes one.
 
 pub(crate) mod base;
+pub(crate) mod client;
 pub(crate) mod coding;
 pub(crate) mod conditional;
 pub(crate) mod credential;

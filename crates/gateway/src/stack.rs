@@ -27,6 +27,7 @@ use tower::{Layer, ServiceBuilder};
 use transport::body::{self, Body};
 
 use crate::caller::{Caller, Callers};
+use crate::edge::wrong_keys::WrongKeys;
 use crate::edge::{admit, cors, describe, openapi, rescue, shed, sunset, trace, untranslated};
 use crate::error::Error;
 use crate::layer::call::{Behalf, Call, Incoming};
@@ -77,6 +78,7 @@ pub(crate) fn edge(state: &State) -> Stage<Request<Body>, Response<Body>> {
     let rescue = rescue::Rescue {
         quirks: config.quirks.clone(),
         ends: sunset::Ends::of(&config.quirks),
+        wrong_keys: Some(WrongKeys::new(config, &state.delays, &state.metrics)),
         lifecycle: state.lifecycle.clone(),
     };
     let edge = ServiceBuilder::new()
@@ -156,7 +158,7 @@ impl Around<(), Incoming> for Front {
 
 impl Front {
     async fn answered(&self, incoming: Incoming) -> Result<Response<Body>, Error> {
-        let Incoming { request, endpoint, behalf } = incoming;
+        let Incoming { request, endpoint, behalf, .. } = incoming;
         // Methods and hosts that are not ours, and what the server refused.
         admit::admit(&self.hosts, &request)?;
         // A place, or a short wait for one, or no.
@@ -215,6 +217,7 @@ impl Front {
         let caller = self.callers.of(&credential)?;
         let asked = Asked::of(endpoint, quirks, &request, credential, deadline, behalf);
         asked.behalf.account.note(|account| account.caller = Some(Arc::clone(&caller.tally)));
+        caller.brownouts.check(endpoint.name())?;
         // No more of the places than the caller's share.
         let place = caller.place().inspect_err(|_| self.metrics.shed(Shed::Tenant))?;
         asked.behalf.account.note(|account| {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use commons::Commons;
-use limits::{Admission, Lifecycle, Room};
+use limits::{Admission, Delays, Lifecycle, Room};
 use roster::Roster;
 use settings::Config;
 use shadow::{Judge, Results, Shadow};
@@ -64,6 +64,8 @@ pub(crate) struct State {
     pub(crate) lifecycle: Lifecycle,
     /// Calls that are being placed, which the end of the process waits for.
     pub(crate) under_way: TaskTracker,
+    /// How late wrong keys are answered.
+    pub(crate) delays: Arc<Delays>,
     pub(crate) admission: Arc<Admission>,
     /// What lists may hold.
     pub(crate) room: Arc<Room>,

@@ -46,6 +46,9 @@ impl Config {
             let _ = write!(text, "{caller:?}{key:?}");
         }
         let _ = write!(text, "{:?}", self.commons.as_ref().map(|commons| commons.replicas_max));
+        for brownout in &self.brownouts {
+            let _ = write!(text, "{brownout:?}");
+        }
         let mut name = String::new();
         hex::push(&mut name, &digest(&text)[..BYTES]);
         name

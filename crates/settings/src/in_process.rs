@@ -36,7 +36,7 @@ impl Config {
     }
 
     /// The same configuration for one caller, known by `key`, on free ports of loopback: without TLS,
-    /// roster, commons, traces, kept answers, a control of its own and passthrough. `None` where there is no such
+    /// roster, commons, traces, kept answers, a control of its own, brownouts and passthrough. `None` where there is no such
     /// caller.
     pub fn in_process(mut self, caller: &str, key: &str) -> Option<Config> {
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -61,6 +61,7 @@ impl Config {
         self.passthrough = None;
         self.shadow = None;
         self.cors = None;
+        self.brownouts.clear();
         Some(self)
     }
 

@@ -38,11 +38,12 @@ pub use files::Files;
 use reader::{Reader, field};
 pub use schema::schema;
 pub use section::answer::Answer;
+pub use section::brownouts::Brownout;
 pub use section::callers::{Caller, Effect, UpstreamKey, bearer};
 pub use section::cors::Cors;
 pub use section::legacy::BodyParameters;
 pub use section::limits::Limits;
-pub use section::log::{Log, LogFormat, MUTE, is_mute};
+pub use section::log::{Log, LogFormat, MUTE, RefusedAddress, is_mute};
 pub use section::pace::{Pace, PaceBy, PaceCounts};
 pub use section::passthrough::{
     Allow, EscapedSlashes, KeyInPath, Methods, Passthrough, PassthroughCredential, Route,
@@ -57,7 +58,8 @@ pub use section::upstreams::{
     DeletedFrom, Related, ShrunkList, TeamsFrom, Token, TokenAuth, Upstream,
 };
 use section::{
-    callers, commons, cors, legacy, passthrough, roster, server, shadow, traces, upstreams,
+    brownouts, callers, commons, cors, legacy, passthrough, roster, server, shadow, traces,
+    upstreams,
 };
 pub use show::{Difference, Setting};
 use source::Source;
@@ -107,6 +109,8 @@ pub struct Config {
     pub cors: Option<Cors>,
     /// The other side, which is asked the same questions.
     pub shadow: Option<Shadow>,
+    /// Windows of time in which an endpoint answers with an error on purpose, in file order.
+    pub brownouts: Vec<Brownout>,
     places: Places,
     source: Source,
 }
@@ -174,6 +178,8 @@ struct TypedConfig {
     cors: cors::TypedCors,
     shadow: Option<shadow::TypedShadow>,
     commons: Option<commons::TypedCommons>,
+    #[serde(default)]
+    brownout: Vec<brownouts::TypedBrownout>,
 }
 
 impl TypedConfig {
@@ -192,13 +198,15 @@ impl TypedConfig {
                 callers::read(&self.caller, &upstreams, has_control, reader).and_then(|callers| {
                     let named =
                         passthrough::Named { reader, upstreams: &upstreams, callers: &callers };
-                    Ok((self.passthrough.read(&named)?, callers))
+                    let passthrough = self.passthrough.read(&named)?;
+                    let brownouts = brownouts::read(&self.brownout, &callers, reader)?;
+                    Ok((passthrough, callers, brownouts))
                 })
             }
-            false => Ok((None, Vec::new())),
+            false => Ok((None, Vec::new(), Vec::new())),
         };
         let named = ConfigError::keep(named, &mut mistakes);
-        let callers = named.as_ref().map_or(&[][..], |(_, callers)| callers);
+        let callers = named.as_ref().map_or(&[][..], |(_, callers, _)| callers);
         let admin = ConfigError::keep(self.admin.read(callers, reader), &mut mistakes);
         let server = ConfigError::keep(self.server.read(reader), &mut mistakes);
         let traces = ConfigError::keep(self.traces.read(reader), &mut mistakes);
@@ -215,7 +223,7 @@ impl TypedConfig {
         }
         let read = (named, server, admin, traces, quirks, cors, shadow, commons, roster);
         let (
-            Some((passthrough, callers)),
+            Some((passthrough, callers, brownouts)),
             Some(server),
             Some(admin),
             Some(traces),
@@ -243,6 +251,7 @@ impl TypedConfig {
             cors,
             shadow,
             commons,
+            brownouts,
             places: Places::of(reader),
             source: reader.source(),
             passthrough,

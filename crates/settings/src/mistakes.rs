@@ -39,6 +39,7 @@ fn stand_in(number: usize) -> Option<Value> {
         2 => Some(text("https://stand-in.invalid")),
         3 => Some(text(domain::upstream::dialect_assumed().name())),
         4 => Some(Value::Table(toml::Table::from_iter([("env".to_owned(), text("STAND_IN"))]))),
+        5 => Some(text("2000-01-01T00:00:00Z")),
         _ => None,
     }
 }
@@ -171,7 +172,7 @@ fn wanted(field: &[Step], expected: &str) -> String {
         other => other,
     };
     match shown(field).as_str() {
-        list @ ("caller" | "passthrough.route") if expected == "a list" => {
+        list @ ("brownout" | "caller" | "passthrough.route") if expected == "a list" => {
             format!("write [[{list}]]: there may be several")
         }
         _ => format!("expected {expected}"),

@@ -161,6 +161,7 @@ fn stand_ins() -> Vec<Value> {
         one("env", text("STAND_IN")),
         Value::Array(vec![text("stand-in")]),
         Value::Integer(1),
+        text("2000-01-01T00:00:00Z"),
     ]
 }
 

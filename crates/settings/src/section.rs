@@ -1,6 +1,7 @@
 //! The tables of a configuration, one file each: as an operator types it, its meaning, and its refusals.
 
 pub(crate) mod answer;
+pub(crate) mod brownouts;
 pub(crate) mod callers;
 pub(crate) mod commons;
 pub(crate) mod cors;

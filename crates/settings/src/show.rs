@@ -152,6 +152,10 @@ fn typed_below(field: &mut Vec<Step>, value: &Value, found: &mut Vec<(Vec<Step>,
                 field.pop();
             }
         }
+        // JSON has no moments.
+        Value::Datetime(at) => {
+            found.push((field.clone(), Shown::Value(Value::String(at.to_string()))));
+        }
         value => found.push((field.clone(), Shown::Value(value.clone()))),
     }
 }
@@ -240,7 +244,7 @@ fn instances_of(name: &str, table: &Table) -> Vec<(Vec<Step>, bool)> {
             .collect();
     }
     match name {
-        "caller" => list(keys(name), table.get(name)),
+        "brownout" | "caller" => list(keys(name), table.get(name)),
         "passthrough.route" => {
             list(keys(name), table.get("passthrough").and_then(|table| table.get("route")))
         }

@@ -16,6 +16,7 @@ mod output;
 mod progress;
 mod runtime;
 mod signals;
+mod sockets;
 mod supervisor;
 mod validation;
 

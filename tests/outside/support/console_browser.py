@@ -101,11 +101,37 @@ def refreshes(browser, console):
     browser.run("const f = document.getElementById('find'); f.value = 'CR'; f.dispatchEvent(new Event('input'))")
     waits("one caller", lambda: [row[0] for row in browser.run(PAGE)["callers"]] == ["crm"])
     browser.run("document.getElementById('pause').click()")
-    check(browser.run("return document.getElementById('pause').textContent") == "Go on", "no pause")
+    check(browser.run("return document.getElementById('pause').textContent") == "Resume", "no pause")
     said = browser.post("/se/log", type="browser")
     check(said == [], "the console says", said)
     blocked = browser.run("""try { document.body.innerHTML = '<p>x</p>'; return 'taken' } catch (e) { return e.name }""")
     check(blocked == "TypeError", "markup from text is", blocked)
+
+
+def tries(browser, console):
+    """A request is tried with a good key, a wrong one, and from where it must not be."""
+    browser.look(390, "light")
+    browser.open(console + "/")
+    put = """for (const [id, text] of Object.entries(arguments[0])) document.getElementById(id).value = text;
+        document.getElementById('try-ask').click()"""
+    for key, status in [("crm-key", 200), ("no-such-key-at-all", 401)]:
+        browser.run(put, {"try-endpoint": "v1_users", "try-query": "sag=Agent", "try-key": key})
+        said = waits("an answer", lambda: told_of(browser))
+        check(said["status"] == status and said["endpoint"] == "v1_users", said)
+        check(said["whole"] and (status != 200 or said["bytes"] > 1000), said)
+        check(key not in json.dumps(said), "it repeats the key")
+    foreign = """const done = arguments[0];
+        fetch('/api/v1/try', {method: 'POST', headers: {'content-type': 'application/json'}, body: '{}'})
+          .then(answer => done(answer.status), () => done('failed'))"""
+    refused = browser.post("/execute/async", script=foreign, args=[])
+    check(refused == 403, "without the console's header it is", refused)
+    # The browser tells of the refused one.
+    browser.post("/se/log", type="browser")
+
+
+def told_of(browser):
+    text = browser.run("return document.getElementById('try-ask').disabled ? '' : document.getElementById('try-told').textContent")
+    return json.loads(text) if text.startswith("{") else None
 
 
 def keyboard(browser, console):
@@ -113,7 +139,7 @@ def keyboard(browser, console):
     for width, scheme in [(1360, "light"), (320, "dark")]:
         browser.look(width, scheme)
         browser.open(console + "/")
-        stops = """const all = 'a[href], button, input, [tabindex="0"]';
+        stops = """const all = 'a[href], button, input, select, [tabindex="0"]';
             return [...document.querySelectorAll(all)].filter(shown).length"""
         for place in range(browser.run(stops)):
             browser.press(TAB)
@@ -271,7 +297,7 @@ def main(driver, console, crowd):
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         browser = Browser(driver, profile)
         try:
-            for step in [planted, refreshes, keyboard, told, without_script, attacks]:
+            for step in [planted, refreshes, tries, keyboard, told, without_script, attacks]:
                 began = time.monotonic()
                 step(browser, console)
                 print(f"{step.__name__}: {time.monotonic() - began:.1f} s", flush=True)

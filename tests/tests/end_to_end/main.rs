@@ -15,6 +15,7 @@ mod edge {
     mod http2;
     mod limits;
     mod overload;
+    mod wrong_keys;
 }
 mod faults {
     mod answers;
@@ -43,6 +44,7 @@ mod lists {
 }
 mod operator {
     mod admin;
+    mod brownouts;
     mod console;
     mod dashboard;
     mod deploy;

@@ -1,7 +1,9 @@
 //! The console: one page for people, and all that it shows as JSON. Reads what is counted anyway; only the last
 //! requests are kept for it. Must never show a key, a query, a value of an answer, or a person.
 
+pub(crate) mod attempt;
 mod attention;
+mod brownouts;
 mod callers;
 mod configuration;
 mod endpoints;
@@ -40,7 +42,8 @@ pub(crate) async fn answer(state: &State, path: &str, query: Option<&str>) -> Op
     let query = Query::of(query);
     if path == "/" {
         let configuration = configuration(state, query.clone()).await;
-        let html = html::page(&view(state, &query), &configured(state, &configuration));
+        let tries = state.config.admin.try_requests;
+        let html = html::page(&view(state, &query), &configured(state, &configuration), tries);
         return Some(Page::Html(html, html::policy()));
     }
     let route = path.strip_prefix("/api/v1/")?;
@@ -58,6 +61,7 @@ pub(crate) async fn answer(state: &State, path: &str, query: Option<&str>) -> Op
         "cache" => endpoints::cache_json(&counted()),
         "fidelity" => endpoints::fidelity_json(&counted()),
         "usage" => usage::json(&counted()),
+        "brownouts" => brownouts::json(state, &counted(), overview::now()),
         "shadow" => others::shadow_json(state),
         "config" => configuration(state, query).await,
         "requests" => requests::json(state, &query),
@@ -85,6 +89,7 @@ fn view(state: &State, query: &Query) -> View {
         endpoints::panel(&endpoints::json(&counted)),
         endpoints::cache_panel(&endpoints::cache_json(&counted)),
         usage::unanswered_panel(&usage),
+        brownouts::panel(&brownouts::json(state, &counted, overview::now())),
         endpoints::fidelity_panel(&endpoints::fidelity_json(&counted)),
         usage::filters_panel(&usage),
         others::shadow_panel(&others::shadow_json(state)),
@@ -116,8 +121,11 @@ async fn configuration(state: &State, query: Query) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::Surroundings;
+    use crate::admin::reload::InForce;
 
     const CONFIG: &str = r#"
 [upstream."</script><b>"]
@@ -145,10 +153,12 @@ sees = { groups = ["<img src=x onerror=alert(1)>"] }
         let paths = document["paths"].as_object().unwrap();
         assert!(paths.len() >= 12, "{}", paths.len());
         for (path, described) in paths {
-            let page = answer(&state, path, None).await;
-            let Some(Page::Json(value)) = page else { panic!("{path} answers no JSON") };
-            let schema =
-                &described["get"]["responses"]["200"]["content"]["application/json"]["schema"];
+            let (method, value) = match answer(&state, path, None).await {
+                Some(Page::Json(value)) => ("get", value),
+                _ => ("post", tried(path).await),
+            };
+            let answers = &described[method]["responses"];
+            let schema = &answers["200"]["content"]["application/json"]["schema"];
             let names = |value: &Value| -> Vec<String> {
                 value.as_object().unwrap().keys().cloned().collect()
             };
@@ -156,6 +166,24 @@ sees = { groups = ["<img src=x onerror=alert(1)>"] }
         }
         assert!(answer(&state, "/api/v1/none", None).await.is_none());
         assert!(answer(&state, "/api/v2/overview", None).await.is_none());
+    }
+
+    /// What a request that is tried is told, here by an upstream that is not there.
+    async fn tried(path: &str) -> Value {
+        let text = format!("[admin]\ntry_requests = true\n{CONFIG}");
+        let env = ["LEGACY", "V4"].map(|name| (name.to_owned(), format!("{name}-canary-key")));
+        let config = settings::Config::parse(&text, "t.toml", &env).unwrap();
+        let in_force = InForce::new(State::new(config, Surroundings::default()).unwrap());
+        let asked = json!({"endpoint": "v1_users", "key": "LEGACY-canary-key"}).to_string();
+        let request = http::Request::post(path)
+            .header("x-tieline-console", "1")
+            .header("content-type", "application/json")
+            .body(transport::body::full(asked.into_bytes()));
+        let answer = attempt::tried(&in_force, request.unwrap()).await;
+        assert_eq!(answer.status(), 200, "{path}");
+        let text =
+            transport::body::collect(answer.into_body(), 1 << 16, Duration::from_secs(9)).await;
+        serde_json::from_slice(&text.unwrap()).unwrap()
     }
 
     #[tokio::test]

@@ -218,6 +218,7 @@ mod tests {
             hosts: vec!["tieline.monitoring.example".to_owned()],
             key: key.map(settings::digest),
             console: true,
+            try_requests: false,
             idle_timeout: Duration::from_secs(5),
             connections_max: 64,
         }

@@ -1,4 +1,5 @@
-//! The admin port: health, metrics, the ledger, the callers. Reads only; shows no secret. Must never answer
+//! The admin port: health, metrics, the ledger, the callers. Reads only, but for a request that an operator tries;
+//! shows no secret. Must never answer
 //! before the guard has said that it may.
 
 use std::collections::BTreeMap;
@@ -12,10 +13,11 @@ use tower::service_fn;
 use tower::util::BoxCloneSyncService;
 use transport::body::{self, Body};
 
-use crate::admin::console::{self, Page};
+use crate::admin::console::{self, Page, attempt};
 use crate::admin::guard::{Guard, Refused};
 use crate::admin::reload::InForce;
 use crate::admin::replicas;
+use crate::brownout;
 use crate::error::SLUG;
 use crate::observe::metrics::Snapshot;
 use crate::state::State;
@@ -43,9 +45,13 @@ pub(crate) fn admin(
 ) -> BoxCloneSyncService<Request<Body>, Response<Body>, Infallible> {
     let guard = Arc::new(Guard::new());
     BoxCloneSyncService::new(service_fn(move |request: Request<Body>| {
-        let (state, guard) = (in_force.state(), Arc::clone(&guard));
+        let (in_force, guard) = (in_force.clone(), Arc::clone(&guard));
+        let state = in_force.state();
         async move {
             Ok(match guard.admit(&state.config.admin, &request) {
+                Ok(()) if request.uri().path() == attempt::PATH => {
+                    with_usual_headers(attempt::tried(&in_force, request).await, JSON)
+                }
                 Ok(()) => answer(&state, request.method(), request.uri()).await,
                 Err(refused) => refusal(&refused),
             })
@@ -113,6 +119,10 @@ async fn by_console(state: &State, uri: &Uri) -> Response<Body> {
 fn page(status: StatusCode, kind: &'static str, bytes: Vec<u8>) -> Response<Body> {
     let mut answer = Response::new(body::full(bytes));
     *answer.status_mut() = status;
+    with_usual_headers(answer, kind)
+}
+
+fn with_usual_headers(mut answer: Response<Body>, kind: &'static str) -> Response<Body> {
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     for (name, value) in HEADERS {
@@ -143,6 +153,7 @@ async fn metrics(state: &State) -> Vec<u8> {
         queued: state.admission.queued(),
         level: state.lifecycle.level(),
         certificate: tls.and_then(|tls| tls.not_after()).unwrap_or(0),
+        brownouts: brownout::announced(&state.config.brownouts),
         commons: state.commons.as_ref().map(Commons::standing),
     };
     state.metrics.text(&snapshot)

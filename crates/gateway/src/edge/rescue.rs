@@ -16,7 +16,8 @@ use limits::Lifecycle;
 use transport::body::{self, Body};
 
 use super::part::part;
-use super::sunset::Ends;
+use super::sunset::{DEPRECATION, Ends};
+use super::wrong_keys::WrongKeys;
 use crate::error::{Error, SLUG};
 use crate::layer::call::Incoming;
 use crate::layer::{Answering, Around, Below};
@@ -29,6 +30,8 @@ pub(crate) type QuirksByEndpoint = BTreeMap<&'static str, Arc<Quirks>>;
 pub(crate) struct Rescue {
     pub(crate) quirks: QuirksByEndpoint,
     pub(crate) ends: Ends,
+    /// Always there outside of tests.
+    pub(crate) wrong_keys: Option<WrongKeys>,
     pub(crate) lifecycle: Lifecycle,
 }
 
@@ -48,8 +51,15 @@ impl Rescue {
     ) -> Result<Response<Body>, Error> {
         let (endpoint, version) = (incoming.endpoint, incoming.request.version());
         let account = incoming.behalf.account.clone();
+        let (keys, peer) = (self.wrong_keys.as_ref(), incoming.peer);
+        let client = keys.map(|keys| keys.client(peer, &incoming.request));
         let answer = AssertUnwindSafe(inner.ask(incoming)).catch_unwind().await;
-        let mut answer = answer.unwrap_or(Err(Error::Internal)).unwrap_or_else(|error| {
+        let answer = answer.unwrap_or(Err(Error::Internal));
+        if let (Err(error), Some(keys), Some(client)) = (&answer, keys, &client) {
+            // All places were given back, so an answer that is held back is in no other's way.
+            keys.met(error, client, &account).await;
+        }
+        let mut answer = answer.unwrap_or_else(|error| {
             account.note(|account| account.error = Some(error.slug()));
             log(&error);
             let quirks = endpoint.and_then(|endpoint| self.quirks.get(endpoint.name()));
@@ -70,6 +80,8 @@ impl Rescue {
 /// The access line is enough for a client's own mistake. An operator has to look at all other errors.
 fn log(error: &Error) {
     match error.status() {
+        // It is answered on purpose.
+        _ if matches!(error, Error::Brownout { .. }) => {}
         500 => tracing::error!(err = error.slug(), cause = %error, "request failed"),
         502..=504 | 413 | 429 => {
             tracing::warn!(err = error.slug(), cause = %error, "request failed");
@@ -102,6 +114,11 @@ fn answer_to(error: &Error, quirks: Option<&Quirks>, methods: &'static str) -> R
     match error {
         Error::MethodNotAllowed => {
             headers.insert(ALLOW, HeaderValue::from_static(methods));
+        }
+        // The endpoint's own date takes the place of this one.
+        Error::Brownout { began, .. } => {
+            let began = HeaderValue::from_str(&format!("@{began}"));
+            headers.extend(began.ok().map(|began| (DEPRECATION, began)));
         }
         Error::MethodNotListed { allow } => {
             headers.insert(ALLOW, allow.clone());

@@ -10,7 +10,8 @@ use domain::quirks::Quirks;
 use http::header::LINK;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-const DEPRECATION: HeaderName = HeaderName::from_static("deprecation");
+/// See RFC 9745.
+pub(super) const DEPRECATION: HeaderName = HeaderName::from_static("deprecation");
 const SUNSET: HeaderName = HeaderName::from_static("sunset");
 
 /// The headers of each endpoint that has an end.

@@ -77,17 +77,18 @@ impl Trace {
             account: account.clone(),
             ..Behalf::default()
         };
+        let peer = request.extensions().get().copied();
         let mut leaving = Leaving(Some(UnderWay {
             account,
             method: method(request.method()),
-            peer: request.extensions().get().copied(),
+            peer,
             teller: Arc::clone(&self.teller),
             started: Instant::now(),
             span: span.clone(),
             origin,
         }));
         let endpoint = endpoint_at(request.uri().path());
-        let incoming = Incoming { request, endpoint, behalf };
+        let incoming = Incoming { request, endpoint, peer, behalf };
         let answer = inner.ask(incoming).instrument(span).await;
         let Some(under_way) = leaving.0.take() else { return answer };
         let mut answer = answer?;
@@ -223,6 +224,7 @@ impl UnderWay {
             // To a tenth: nobody reads more, and a line is shorter.
             ms = (took.as_micros() as f64 / 1e2).round() / 10.0,
             epoch = account.epoch,
+            client = account.client.as_deref(),
             left_out = (left_out > 0).then_some(left_out),
         );
     }

@@ -83,6 +83,7 @@ rows! {
     BadRequest "bad_request" 400 Client Never "Request is not understood";
     BadTarget "bad_target" 400 Client Never PATH;
     BadVersion "bad_version" 505 Client Never "HTTP version is not supported";
+    Brownout "brownout" 503 Gateway Never "This API is switched off for a while, because it will end";
     CallUnknown "call_unknown" 504 Upstream Never "The call may have been placed, do not repeat it";
     Contradiction "contradiction" 400 Client Never "A parameter is said in two ways";
     ControlError "control_error" 400 Client Never "";

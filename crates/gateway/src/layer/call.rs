@@ -17,6 +17,7 @@ use http::{HeaderValue, Request};
 use limits::{Audience, Full, Holding};
 use tokio::time::Instant;
 use transport::body::Body;
+use transport::server::Peer;
 
 use crate::error::Error;
 use crate::layer::outlet::Oversize;
@@ -29,6 +30,8 @@ pub(crate) struct Incoming {
     pub(crate) request: Request<Body>,
     /// The legacy endpoint of its path, if there is one.
     pub(crate) endpoint: Option<&'static Endpoint>,
+    /// The other end of its connection.
+    pub(crate) peer: Option<Peer>,
     pub(crate) behalf: Behalf,
 }
 

@@ -72,6 +72,7 @@ impl Calling {
         if !caller.may_call {
             return Err(Error::EffectRefused);
         }
+        caller.brownouts.check(endpoint.name())?;
         let place = caller.place().inspect_err(|_| self.metrics.shed(Shed::Tenant))?;
         let place = caller.keep(place);
         let mut params = Params::parse(uri.query().unwrap_or_default()).without_keys();

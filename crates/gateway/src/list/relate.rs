@@ -26,6 +26,7 @@ use crate::layer::{Answering, Around, Below};
 use crate::line::Joins;
 use crate::line::upstream::Upstream;
 use crate::line::values::{Stored, Values, Wanted};
+use crate::list::progress::{Part, Progress};
 use crate::observe::metrics::Metrics;
 
 /// Rounds of listings, each named by what the ones before told.
@@ -48,25 +49,33 @@ pub(crate) struct Relate {
 
 /// What is joined to one caller's user rows, by what was needed.
 #[derive(Debug, Default)]
-pub(crate) struct JoinedLists(Mutex<HashMap<Needs, Arc<Kept<Joined, Error>>>>);
+pub(crate) struct JoinedLists {
+    kept: Mutex<HashMap<Needs, Arc<Kept<Joined, Error>>>>,
+    /// How far the first readings are.
+    progress: Arc<Progress>,
+}
 
 impl JoinedLists {
     fn of(&self, needs: Needs) -> Arc<Kept<Joined, Error>> {
-        let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lists = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(lists.entry(needs).or_default())
     }
 
     /// Forgets everything.
     pub(crate) fn forget(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
 impl Joins for JoinedLists {
     fn known(&self) -> Vec<(Duration, u64)> {
-        let lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lists = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let known = lists.values().filter_map(|kept| kept.known(Duration::MAX));
         known.map(|(joined, age)| (age, joined.pages)).collect()
+    }
+
+    fn first_reading(&self) -> Option<(usize, usize)> {
+        self.progress.now()
     }
 }
 
@@ -181,8 +190,11 @@ impl Relate {
         let kept = self.joined.of(needs);
         // Who looks whether the upstream can be read must read it.
         let values = self.values.as_ref().filter(|_| !call.behalf.wants_failed_rows);
+        // A later one goes on in the background, while the one before serves.
+        let is_first = kept.known(Duration::MAX).is_none();
         let read = |fresh_for| {
             let reading = Reading {
+                progress: is_first.then(|| Arc::clone(&self.joined.progress)),
                 inner: inner.clone(),
                 caller: Arc::clone(&self.caller),
                 upstream: Arc::clone(&self.upstream),
@@ -235,6 +247,8 @@ struct Reading<S> {
     /// The end of the request that it began with.
     request_deadline: Instant,
     behalf: Behalf,
+    /// Where it is told how far it is, if there was none before it.
+    progress: Option<Arc<Progress>>,
     metrics: Metrics,
 }
 
@@ -272,6 +286,7 @@ impl<S: Below<ListCall, Listed>> Reading<S> {
         let settings = &upstream.settings;
         let mut related = Related::default();
         let (mut lists, mut pages) = (0, 0);
+        let mut progress = self.progress.as_deref().map(Progress::begin);
         for _ in 0..ROUNDS_MAX {
             let round = upstream.dialect.follow_up(needs, &upstream.rules, &related);
             if round.is_empty() {
@@ -281,10 +296,17 @@ impl<S: Below<ListCall, Listed>> Reading<S> {
             if lists > settings.related.lists_max {
                 return Err(Error::TooManyLists { lists_max: settings.related.lists_max });
             }
+            if let Some(progress) = &mut progress {
+                progress.round(round.len());
+            }
             let reads: Vec<_> = round.into_iter().map(|listing| self.one(listing)).collect();
             let mut gaps = Gaps::default();
             let mut reads = stream::iter(reads).buffer_unordered(settings.pages_in_flight_max);
             while let Some((listing, listed)) = reads.try_next().await? {
+                if let Some((read, known)) = progress.as_mut().and_then(Part::step) {
+                    let (caller, upstream) = (&*self.caller, &*self.upstream.name);
+                    tracing::info!(caller, upstream, read, known, "joined listings are being read");
+                }
                 gaps.note(&listing, listed.is_none());
                 match listed {
                     Some(listed) => {
@@ -436,6 +458,7 @@ mod tests {
                 deadline: now + reading * second,
                 request_deadline: now + request * second,
                 behalf: Behalf::background(),
+                progress: None,
                 metrics: Metrics::new().unwrap(),
             };
             assert_eq!(reading.wanted(&[], second).deadline, now + waits * second);

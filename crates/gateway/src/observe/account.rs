@@ -45,6 +45,8 @@ pub(crate) struct Account {
     /// The documented legacy path without an endpoint that was asked for, by its place in
     /// [`domain::legacy::UNTRANSLATED`].
     pub(crate) untranslated: Option<usize>,
+    /// Where a request without a good key comes from, as the log may name it.
+    pub(crate) client: Option<Box<str>>,
     /// Its counters, and with them its name.
     pub(crate) caller: Option<Arc<Tally>>,
     /// What the caller's upstream speaks.

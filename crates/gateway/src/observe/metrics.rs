@@ -5,6 +5,7 @@
 //! is beyond the bound is counted under the name `other`.
 
 mod bound;
+mod brownouts;
 mod calls;
 mod lists;
 pub(crate) mod read;
@@ -22,7 +23,7 @@ use domain::legacy::{Endpoint, Notes, UNTRANSLATED};
 use domain::loss::Status;
 use domain::params::NearMiss;
 use domain::upstream::Dialect;
-use limits::Shed;
+use limits::{Delay, Shed};
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
@@ -35,6 +36,7 @@ use crate::observe::account::{Account, Source};
 use crate::observe::tally::{self, Attempts, Tally, outcome_of};
 use bound::Bound;
 pub use bound::SERIES_MAX;
+use brownouts::Brownouts;
 use calls::Calls;
 use lists::Lists;
 use replicas::Replicas;
@@ -59,8 +61,10 @@ struct Counters {
     notes: IntCounterVec,
     ignored: IntCounterVec,
     near_misses: IntCounterVec,
+    wrong_keys: IntCounterVec,
     untranslated: IntCounterVec,
     filters: IntCounterVec,
+    brownouts: Brownouts,
     upstream_requests: IntCounterVec,
     lists: Lists,
     answers: IntCounterVec,
@@ -148,6 +152,10 @@ impl Metrics {
         for slug in SLUGS {
             errors.with_label_values(&[*slug]);
         }
+        let wrong_keys = counter("tieline_wrong_keys_total")?;
+        for delay in Delay::ALL {
+            wrong_keys.with_label_values(&[delay.as_str()]);
+        }
         let rejected = counter("tieline_conn_rejected_total")?;
         let accept_errors = counter("tieline_accept_errors_total")?;
         let connections = gauge("tieline_connections")?;
@@ -184,8 +192,10 @@ impl Metrics {
             notes: counter("tieline_fidelity_notes_total")?,
             ignored: counter("tieline_ignored_parameters_total")?,
             near_misses: counter("tieline_near_misses_total")?,
+            wrong_keys,
             untranslated: counter("tieline_untranslated_total")?,
             filters: counter("tieline_filters_used_total")?,
+            brownouts: Brownouts::new(counter, gauge)?,
             upstream_requests: counter("tieline_upstream_requests_total")?,
             lists,
             answers: counter("tieline_answers_total")?,
@@ -242,6 +252,10 @@ impl Metrics {
         }
         if let Some(slug) = account.error {
             counters.errors.with_label_values(&[slug]).inc();
+            if slug == brownouts::SLUG {
+                let caller = counters.caller(tally, ["brownouts", endpoint, ""]);
+                counters.brownouts.answered(caller, endpoint);
+            }
         }
         self.notes(endpoint, &account.story.notes);
         if !account.ignored.is_empty() {
@@ -326,6 +340,11 @@ impl Metrics {
     /// A request was not let in.
     pub(crate) fn shed(&self, why: Shed) {
         self.0.shed.with_label_values(&[why.as_str()]).inc();
+    }
+
+    /// A wrong key was answered.
+    pub(crate) fn wrong_key(&self, delay: Delay) {
+        self.0.wrong_keys.with_label_values(&[delay.as_str()]).inc();
     }
 
     /// Another configuration came.

@@ -58,7 +58,8 @@ mod tests {
         for number in 0..1000 {
             let path = if number == 500 { "/bug" } else { "/" };
             let request = Request::get(path).body(body::empty()).unwrap();
-            let incoming = Incoming { request, endpoint: None, behalf: Behalf::default() };
+            let incoming =
+                Incoming { request, endpoint: None, peer: None, behalf: Behalf::default() };
             let answer = rescued.ask(incoming).await.unwrap();
             let slug = answer.headers().get("x-tieline-error").cloned();
             let slug = slug.map(|slug| slug.to_str().unwrap().to_owned());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use commons::{Commons, Setup};
-use limits::{Admission, Lifecycle, Queue, Room};
+use limits::{Admission, Delays, Lifecycle, Queue, Room};
 use roster::Roster;
 use settings::{Config, Effect, RosterPlace};
 use shadow::{Around, Counts, Results, Shadow};
@@ -17,6 +17,7 @@ use transport::client::{
 };
 
 use super::parts::Parts;
+use crate::brownout::OfCallers;
 use crate::cache::answers::{Answers, Freshness};
 use crate::cache::pages::Pages;
 use crate::caller::{Caller, Callers};
@@ -48,6 +49,7 @@ impl State {
             surroundings,
             lifecycle,
             under_way,
+            delays: Arc::default(),
             admission,
             room,
             paces,
@@ -94,6 +96,7 @@ impl State {
             surroundings: self.surroundings.clone(),
             lifecycle: self.lifecycle.clone(),
             under_way: self.under_way.clone(),
+            delays: Arc::clone(&self.delays),
             admission,
             paces,
             shadow: self.shadow.clone(),
@@ -113,7 +116,7 @@ impl State {
     ) -> Self {
         let Shared { surroundings, lifecycle, under_way, admission, room, shadow_results, .. } =
             shared;
-        let (commons, past) = (shared.commons, shared.past);
+        let (commons, past, delays) = (shared.commons, shared.past, shared.delays);
         let shadow_before = shared.shadow;
         let mut paces = Paces::after(&shared.paces, commons.as_ref());
         let reach = |settings| reach(settings, &surroundings.lookup, &metrics);
@@ -134,6 +137,7 @@ impl State {
         let share_max = config
             .limits
             .lists_bytes_per_caller_max(lists_bytes_max(&config.limits), config.callers.len());
+        let brownouts = OfCallers::new(&config.brownouts);
         let callers = config.callers.iter().filter_map(|caller| {
             let (upstream, client) = upstreams.get(&caller.upstream)?;
             // A client, so a connection pool, of each caller's own.
@@ -163,6 +167,7 @@ impl State {
                 digest: caller.digest,
                 visibility: caller.sees.clone(),
                 may_explain: caller.explain,
+                brownouts: brownouts.of(&caller.name),
                 may_call: caller.effects.contains(&Effect::Call),
                 places: Semaphore::new(config.limits.requests_per_caller_max()),
                 line,
@@ -196,6 +201,7 @@ impl State {
             epoch,
             lifecycle,
             under_way,
+            delays,
             admission,
             room,
             shadow,
@@ -263,6 +269,8 @@ struct Shared {
     surroundings: Surroundings,
     lifecycle: Lifecycle,
     under_way: TaskTracker,
+    /// How late wrong keys are answered.
+    delays: Arc<Delays>,
     admission: Arc<Admission>,
     room: Arc<Room>,
     /// The paces until now.

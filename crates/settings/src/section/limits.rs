@@ -32,6 +32,9 @@ pub struct Limits {
     lists_bytes_max: Option<u64>,
     #[serde(deserialize_with = "some_size_within::<LISTS_BYTES_MIN, LISTS_BYTES_MAX, _, _>")]
     lists_bytes_per_caller_max: Option<u64>,
+    /// The longest that the answer to a wrong key is held back; zero holds none.
+    #[serde(deserialize_with = "wrong_key_delay")]
+    pub wrong_key_delay_max: Duration,
     /// For how long a process that is to stop goes on accepting.
     #[serde(deserialize_with = "drain_delay")]
     pub drain_delay: Duration,
@@ -51,6 +54,7 @@ impl Default for Limits {
             lists_queued_max: None,
             lists_bytes_max: None,
             lists_bytes_per_caller_max: None,
+            wrong_key_delay_max: Duration::from_secs(2),
             drain_delay: Duration::from_secs(5),
             memory_max: None,
         }
@@ -98,6 +102,16 @@ const LISTS_BYTES_MAX: usize = 1 << 40;
 
 /// The longest useful wait for traffic to go elsewhere; more is most likely a mistake.
 const DRAIN_DELAY_MAX: Duration = Duration::from_secs(3600);
+
+/// A longer wait helps no more: it ties up a connection of the client and one of ours.
+const WRONG_KEY_DELAY_MAX: Duration = Duration::from_secs(10);
+
+fn wrong_key_delay<'de, D: Deserializer<'de>>(de: D) -> Result<Duration, D::Error> {
+    match time(de)? {
+        delay if delay > WRONG_KEY_DELAY_MAX => Err(D::Error::custom("must be at most 10s")),
+        delay => Ok(delay),
+    }
+}
 
 fn drain_delay<'de, D: Deserializer<'de>>(de: D) -> Result<Duration, D::Error> {
     match time(de)? {

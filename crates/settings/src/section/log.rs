@@ -16,11 +16,18 @@ pub struct Log {
     /// Access lines in a minute about requests of one address without a good key.
     #[serde(deserialize_with = "queue")]
     pub refused_per_minute_max: usize,
+    /// How those lines name the client.
+    pub refused_address: RefusedAddress,
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Log { level: "info".to_owned(), format: LogFormat::Auto, refused_per_minute_max: 60 }
+        Log {
+            level: "info".to_owned(),
+            format: LogFormat::Auto,
+            refused_per_minute_max: 60,
+            refused_address: RefusedAddress::Off,
+        }
     }
 }
 
@@ -34,6 +41,18 @@ pub enum LogFormat {
     Json,
     /// For reading.
     Human,
+}
+
+/// How the log names the client of a request without a good key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusedAddress {
+    /// Not at all.
+    Off,
+    /// By a hash of its address under a key of the process.
+    Hash,
+    /// By its address.
+    Full,
 }
 
 /// The crates of this program that log. A filter names one of them, or part of one.

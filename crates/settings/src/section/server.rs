@@ -147,6 +147,8 @@ pub struct Admin {
     pub key: Option<KeyDigest>,
     /// Whether the console and its JSON are there.
     pub console: bool,
+    /// Whether the console tries a legacy request with a key that an operator types.
+    pub try_requests: bool,
     /// How long a connection may stay without a request.
     pub idle_timeout: Duration,
     /// Connections at once; for one more the oldest is closed.
@@ -163,6 +165,7 @@ pub(crate) struct TypedAdmin {
     hosts: Vec<String>,
     key: Option<Key>,
     console: bool,
+    try_requests: bool,
     #[serde(deserialize_with = "positive")]
     idle_timeout: Duration,
     #[serde(deserialize_with = "count")]
@@ -176,6 +179,7 @@ impl Default for TypedAdmin {
             hosts: Vec::new(),
             key: None,
             console: true,
+            try_requests: false,
             idle_timeout: Duration::from_secs(5),
             connections_max: 64,
         }
@@ -200,6 +204,7 @@ impl TypedAdmin {
             hosts: self.hosts,
             key,
             console: self.console,
+            try_requests: self.try_requests,
             idle_timeout: self.idle_timeout,
             connections_max: self.connections_max,
         })

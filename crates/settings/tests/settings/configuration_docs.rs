@@ -16,6 +16,7 @@ const EXAMPLE: &str = include_str!("../../../../deploy/tieline.example.toml");
 const TYPED: &str = concat!(
     include_str!("../../src/lib.rs"),
     include_str!("../../src/section/answer.rs"),
+    include_str!("../../src/section/brownouts.rs"),
     include_str!("../../src/section/callers.rs"),
     include_str!("../../src/section/commons.rs"),
     include_str!("../../src/section/cors.rs"),
@@ -51,6 +52,7 @@ const PLACES: &[(&str, &str, &str)] = &[
     ("Upstream", "## `[upstream.<name>]`", ""),
     ("Mapping", "### `[upstream.<name>.mapping]`", ""),
     ("Caller", "## `[[caller]]`", ""),
+    ("Brownout", "## `[[brownout]]`", ""),
     ("Key", "### Secrets", ""),
     ("Lists", "## `[[caller]]`", "sees."),
     ("Passthrough", "## `[passthrough]`", ""),

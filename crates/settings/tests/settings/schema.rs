@@ -33,8 +33,21 @@ fn validator() -> Validator {
 }
 
 fn refused(validator: &Validator, config: &Value) -> Option<String> {
-    let json = serde_json::to_value(config).unwrap();
+    let json = serde_json::to_value(as_text(config)).unwrap();
     validator.iter_errors(&json).next().map(|error| format!("{}: {error}", error.instance_path()))
+}
+
+/// The same with texts in the place of moments, which JSON does not have; editors do so.
+fn as_text(value: &Value) -> Value {
+    match value {
+        Value::Datetime(at) => Value::String(at.to_string()),
+        Value::Array(list) => list.iter().map(as_text).collect::<Vec<_>>().into(),
+        Value::Table(table) => {
+            let entries = table.iter().map(|(key, value)| (key.clone(), as_text(value)));
+            Value::Table(entries.collect())
+        }
+        value => value.clone(),
+    }
 }
 
 /// The schema of an entry of a table.
@@ -49,7 +62,7 @@ fn entry<'a>(schema: &'a Json, name: &str) -> &'a Json {
 fn named<'a>(schema: &'a Json, name: &str) -> &'a Json {
     name.split('.').fold(schema, |at, name| {
         let at = entry(at, name);
-        let at = if ["caller", "route"].contains(&name) && at["type"] == "array" {
+        let at = if ["brownout", "caller", "route"].contains(&name) && at["type"] == "array" {
             &at["items"]
         } else {
             at
@@ -89,6 +102,7 @@ fn types_words_limits_and_required_settings_are_those_of_the_reader() {
     is("upstream.<name>.dialect", "enum", json!(["voiso-v4", "vonage-v4"]));
     is("upstream.<name>", "required", json!(["dialect", "base_url"]));
     is("caller", "required", json!(["name", "legacy_key", "upstream", "upstream_key", "sees"]));
+    is("brownout", "required", json!(["start", "end"]));
     is("commons", "required", json!(["valkey", "seal_key", "replicas_max"]));
     is("caller.control_percent", "maximum", json!(100));
     is("server.headers_max", "minimum", json!(1));

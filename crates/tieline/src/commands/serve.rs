@@ -18,7 +18,7 @@ use crate::judge::Parity;
 use crate::otlp::Otlp;
 use crate::signals::{Hangups, Signals};
 use crate::supervisor::Supervisor;
-use crate::{hardening, log, runtime};
+use crate::{hardening, log, runtime, sockets};
 use gateway::spans::Spans;
 use gateway::{ReloadError, Reloader, Surroundings};
 
@@ -29,6 +29,7 @@ Example:
 
 SIGTERM and SIGINT let requests in flight finish; a second one stops at once. SIGHUP, or a change of
 the file or of one it names, puts the new configuration in force, all of it or nothing.
+Sockets of systemd are taken by their names, server and admin (LISTEN_FDS).
 Environment: TIELINE_SERVER__LISTEN and the like override the file, TIELINE_LOG (or RUST_LOG) is the
 log filter, TOKIO_WORKER_THREADS the number of threads (default: one for each core).
 Exit codes: 0 after a signal, 1 failed, 78 bad configuration.")]
@@ -40,6 +41,8 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) fn run(self, log_format: Option<log::Format>) -> Result<ExitCode, Failure> {
+        // Before any other thread runs.
+        let listeners = sockets::of_environment()?;
         // Before any secret is read.
         hardening::keep_memory_private()?;
         let config = load_to_serve(&self.config)?;
@@ -56,7 +59,7 @@ impl Serve {
             let exporter = otlp.clone().map(|otlp| otlp as Arc<dyn Spans>);
             let judge = Some(Arc::new(Parity::default()) as Arc<dyn Judge>);
             let surroundings = Surroundings { exporter, judge, ..Surroundings::default() };
-            let running = gateway::start_with(config, surroundings, shutdown.clone())
+            let running = gateway::start_on(listeners, config, surroundings, shutdown.clone())
                 .await
                 .map_err(|error| self.start_failure(&error))?;
             supervisor.serving(callers);

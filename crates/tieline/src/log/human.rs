@@ -75,6 +75,7 @@ struct Request {
     caller: String,
     err: String,
     ignored: String,
+    client: String,
     status: u64,
     rows: u64,
     bytes: u64,
@@ -95,7 +96,7 @@ impl Request {
     }
 
     fn write(&self, to: &mut Writer<'_>) -> fmt::Result {
-        let Request { method, endpoint, legacy_path, caller, err, ignored, .. } = self;
+        let Request { method, endpoint, legacy_path, caller, err, ignored, client, .. } = self;
         let Request { status, rows, bytes, ms, failed_offset, left_out, .. } = self;
         let colour = match status {
             _ if !to.has_ansi_escapes() => None,
@@ -121,6 +122,9 @@ impl Request {
         }
         if !legacy_path.is_empty() {
             write!(to, " {legacy_path}")?;
+        }
+        if !client.is_empty() {
+            write!(to, " client={client}")?;
         }
         if !ignored.is_empty() {
             write!(to, " ignored: {ignored}")?;
@@ -151,6 +155,7 @@ impl Visit for Request {
             "caller" => &mut self.caller,
             "err" => &mut self.err,
             "ignored" => &mut self.ignored,
+            "client" => &mut self.client,
             _ => return,
         };
         // A name that could move the cursor is written as Rust writes it in a source.

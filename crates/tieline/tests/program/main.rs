@@ -23,6 +23,7 @@ mod roster;
 mod serve;
 mod shadow;
 mod simulate;
+mod sockets;
 mod supervisor;
 mod tls;
 mod validation {

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use crate::common::process::{Gateway, Process};
 use crate::common::{configuration, configured, gateway, run, stderr, stdout, tieline, vendor};
 use tests::folder::Folder;
-use tests::plain::{ask, bearer, request, say};
+use tests::plain::{ask, bearer, get, request, say};
 use tests::{Answer, LEGACY_KEY, V1_USERS, V4_KEY};
 
 const NOWHERE: &str = "http://127.0.0.1:9";
@@ -225,4 +225,33 @@ fn d22_strangers_do_not_fill_the_log() {
     let lines: Vec<&str> = lines.lines().filter(|line| line.contains("answered")).collect();
     let refused = lines.iter().filter(|line| line.contains("_credential")).count();
     assert_eq!((refused, lines.len()), (3, 4), "{lines:?}");
+}
+
+#[test]
+fn d26_the_log_names_the_client_of_a_wrong_key_as_it_is_told_to() {
+    let folder = Folder::new();
+    let named = |mode: &str| {
+        let gateway =
+            gateway(&folder, "", NOWHERE, &format!("[log]\nrefused_address = \"{mode}\""));
+        for key in ["wrong", "another"] {
+            assert_eq!(get(gateway.address, V1_USERS, key).status, 401);
+        }
+        assert_eq!(ask(gateway.address, "/nowhere").status, 404);
+        assert!(gateway.process.stop().success());
+        let lines = gateway.process.rest_of_stderr();
+        let lines = lines.lines().filter(|line| line.contains("\"answered\""));
+        let client = |line: &str| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            line["client"].as_str().map(str::to_owned)
+        };
+        let [one, two, known] = lines.map(client).collect::<Vec<_>>().try_into().unwrap();
+        assert_eq!((&one, known), (&two, None), "one client, and only without a good key");
+        one
+    };
+    assert_eq!(named("off"), None);
+    assert_eq!(named("full").as_deref(), Some("127.0.0.1"));
+    let [one, other] = ["hash", "hash"].map(|mode| named(mode).unwrap());
+    let is_hash = |name: &str| name.len() == 16 && name.bytes().all(|b| b.is_ascii_hexdigit());
+    assert!(is_hash(&one) && is_hash(&other), "{one} {other}");
+    assert_ne!(one, other, "each process has a key of its own");
 }

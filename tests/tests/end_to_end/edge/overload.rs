@@ -202,6 +202,7 @@ const WALL_CLOCK: &[(&str, &str)] = &[
     ("gateway/src/admin/console/overview.rs", "the time that the console shows"),
     ("gateway/src/admin/console/requests.rs", "the time that the console shows"),
     ("gateway/src/admin/reload.rs", "whether a certificate has ended"),
+    ("gateway/src/brownout.rs", "whether a window of dates is on"),
     ("gateway/src/edge/sunset.rs", "dates that headers show"),
     ("gateway/src/list/remember.rs", "dates that the roster shows"),
     ("gateway/src/observe/epochs.rs", "when a configuration came, for the console"),

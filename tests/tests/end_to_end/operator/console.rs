@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use tests::{Front, LEGACY_KEY, V1_USERS, V3_USERS, V4_KEY, World, config_text, parsed, users};
 
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 15] = [
     "/",
     "/api/v1/openapi.json",
     "/api/v1/overview",
@@ -15,6 +15,7 @@ const PAGES: [&str; 14] = [
     "/api/v1/cache",
     "/api/v1/fidelity",
     "/api/v1/usage",
+    "/api/v1/brownouts",
     "/api/v1/shadow",
     "/api/v1/config",
     "/api/v1/requests",
@@ -188,4 +189,68 @@ async fn a_console_that_is_switched_off_answers_nothing_and_keeps_nothing() {
     assert_eq!(page(&front, "requests").await["requests"], json!([]));
     front.get("/x").await;
     assert_eq!(page(&front, "requests").await["requests"].as_array().unwrap().len(), 1);
+}
+
+/// What the admin port says to a request that is tried: its status and its JSON.
+async fn tried(front: &Front, headers: &str, body: String) -> (u16, Value) {
+    let to = front.running.admin;
+    let request = format!(
+        "POST /api/v1/try HTTP/1.1\r\nhost: localhost\r\n{headers}content-length: {}\r\n\
+         connection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let heard = tokio::task::spawn_blocking(move || tests::plain::say(to, request)).await.unwrap();
+    let answer = tests::Answer::heard(heard);
+    (answer.status.as_u16(), answer.json())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_is_tried_through_the_same_stack_and_nothing_of_it_is_shown() {
+    const OWN: &str = "x-tieline-console: 1\r\ncontent-type: application/json\r\n";
+    let world = World::new(users(250)).await;
+    let text = config_text(world.vendor_address, "", "");
+    let front = Front::start(&text.replace("[admin]", "[admin]\ntry_requests = true")).await;
+    let ask = |endpoint: &str, query: &str, key: &str| {
+        json!({"endpoint": endpoint, "query": query, "key": key}).to_string()
+    };
+    let whole = world.get(V1_USERS).await;
+    let (status, told) = tried(&front, OWN, ask("v1_users", "", LEGACY_KEY)).await;
+    assert_eq!(
+        (status, &told["status"], &told["whole"]),
+        (200, &json!(200), &json!(true)),
+        "{told}"
+    );
+    assert_eq!(told["bytes"], whole.body.len());
+    let (explanation, rows) = (&told["explanation"], json!(whole.json().as_array().unwrap().len()));
+    assert_eq!((&explanation["rows"], &explanation["caller"]), (&rows, &json!("crm")));
+    // It is a request like any other.
+    let newest = &page(&front, "requests").await["requests"][0];
+    assert_eq!((&newest["endpoint"], &newest["caller"]), (&json!("v1_users"), &json!("crm")));
+    let (status, told) =
+        tried(&front, OWN, ask("v1_users", "sag=canary-group", "canary-of-a-key")).await;
+    assert_eq!(
+        (status, &told["status"], &told["error"]),
+        (200, &json!(401), &json!("unknown_credential"))
+    );
+    assert!(!told.to_string().contains("canary"), "{told}");
+    let many = ask("v1_users", &"x".repeat(20_000), LEGACY_KEY);
+    for (headers, body, expected) in [
+        ("content-type: application/json\r\n", ask("v1_users", "", LEGACY_KEY), 403),
+        ("x-tieline-console: 1\r\n", ask("v1_users", "", LEGACY_KEY), 415),
+        (OWN, ask("v1_click2call", "", LEGACY_KEY), 400),
+        (OWN, ask("canary", "", LEGACY_KEY), 400),
+        (OWN, ask("v1_users", "", "a key"), 400),
+        (OWN, ask("v1_users", "canary of a query", LEGACY_KEY), 400),
+        (OWN, "{\"canary\": 1".to_owned(), 400),
+        (OWN, many, 413),
+    ] {
+        let (status, told) = tried(&front, headers, body).await;
+        assert_eq!(status, expected, "{told}");
+        assert!(told["error"].is_string() && !told.to_string().contains("canary"), "{told}");
+    }
+    assert_eq!(front.admin("/api/v1/try").await.status, 405);
+    assert!(front.admin("/").await.text().contains("Try a request"));
+    // Off by default.
+    assert_eq!(tried(&world.front, OWN, ask("v1_users", "", LEGACY_KEY)).await.0, 404);
+    assert!(!world.front.admin("/").await.text().contains("Try a request"));
 }

@@ -8,7 +8,7 @@ use gateway::metrics::{Kind, METRICS};
 use saphyr::{LoadableYamlNode, Yaml};
 use serde_json::Value;
 use tests::folder::File;
-use tests::{V1_USERS, World, config, failing, nowhere, users};
+use tests::{TEAMS, V1_USERS, World, config, failing, nowhere, users};
 
 const DASHBOARD: &str = include_str!("../../../../deploy/grafana-dashboard.json");
 const ALERTS: &str = include_str!("../../../../deploy/alerts.yaml");
@@ -217,12 +217,15 @@ async fn a_running_world_shows_the_metrics_of_the_table_with_their_labels() {
     let file = File::new("roster.sqlite");
     let seal_key = File::with("seal_key", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
     let commons = config::commons(nowhere().await, &seal_key, 1);
-    let rest = format!("[roster]\nfile = {:?}\n{commons}", file.display().to_string());
+    let window = "[[brownout]]\nendpoint = \"v2_cdr_teams\"\n\
+                  start = 2020-01-01T00:00:00Z\nend = 2100-01-01T00:00:00Z\n";
+    let rest = format!("[roster]\nfile = {:?}\n{commons}{window}", file.display().to_string());
     let world = World::with(users(250), "attempts_max = 1", &rest).await;
     for query in ["", "?sag=Agent&page=2", "?name=x&Name=x"] {
         assert_eq!(world.get(&format!("{V1_USERS}{query}")).await.status, 200);
     }
     assert_eq!(world.get("/api/v2/cdr").await.status, 404);
+    assert_eq!(world.get(TEAMS).await.status, 503);
     world.vendor.set_faults(failing(401));
     assert_eq!(world.get(V1_USERS).await.status, 502);
     let text = world.front.admin("/metrics").await.text();

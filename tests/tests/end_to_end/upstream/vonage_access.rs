@@ -7,7 +7,7 @@ use serde_json::Value;
 use simulator::{At, Churn, Fail, Faults, Settings, VonageSettings};
 use tests::raw::{Raw, Reply};
 use tests::vonage::{ENV, config_text, mapped_world, world};
-use tests::{DELETED, Front, TEAMS, V1_USERS, config, failing, query, users};
+use tests::{DELETED, Front, TEAMS, V1_USERS, config, eventually, failing, query, users};
 
 fn faulty(faults: Faults) -> Settings {
     Settings { faults, ..users(120) }
@@ -306,4 +306,30 @@ async fn a_lifetime_spelled_as_text_or_missing_is_no_fault() {
         // The simulator knows no such token, so what follows is its refusal.
         assert_eq!(world.get(V1_USERS).await.verdict(), "502 mapped_key_refused", "{raw}");
     }
+}
+
+#[tokio::test]
+async fn the_console_tells_how_far_the_first_reading_of_joined_listings_is() {
+    let under = "/useradmin/skills/";
+    let faults = Faults { stall: true, only_under: Some(under.to_owned()), ..Faults::default() };
+    let more = "attempt_timeout = \"3s\"\nattempts_max = 5";
+    let world = world(Settings { faults, ..users(50) }, more, "").await;
+    let reading = async || {
+        let upstreams = world.front.admin("/api/v1/upstreams").await.json();
+        let of = |name: &str| upstreams["upstreams"][0][name].as_u64().unwrap();
+        (of("first_joined_lists_read"), of("first_joined_lists_known"))
+    };
+    assert_eq!(reading().await, (0, 0));
+    let asked = async { world.get(V1_USERS).await.verdict() };
+    let looked = async {
+        // The list of skills is there, and the agents of each are not.
+        eventually("lists are known", async || reading().await.1 > 2).await;
+        let (read, known) = reading().await;
+        assert!(0 < read && read < known, "{read} of {known}");
+        let page = world.front.admin("/").await.text();
+        assert!(page.contains(&format!("of {known} lists")), "{known}");
+        world.vendor.set_faults(Faults::default());
+    };
+    let (verdict, ()) = tokio::join!(asked, looked);
+    assert_eq!((verdict.as_str(), reading().await), ("200 ", (0, 0)));
 }

@@ -3,7 +3,8 @@
 use limits::{BreakerState, Level};
 use serde::Serialize;
 
-use super::panel::{Cell, Kind, Panel, Tone, grouped, visible};
+use super::brownouts;
+use super::panel::{Cell, Kind, Panel, Tone, grouped, moment, visible};
 use super::upstreams;
 use crate::line::key::KeyState;
 use crate::observe::metrics::read::Counted;
@@ -117,6 +118,7 @@ pub(super) fn all(state: &State, counted: &Counted, now: f64) -> Vec<Attention> 
         let text = format!("{} log lines were lost because nobody took them.", grouped(lost));
         say(Tone::Doubt, "log lines lost", text, "What to do when");
     }
+    brownouts(state, now, &mut say);
     untranslated(counted, &mut say);
     found.sort_by_key(|one| one.tone != Tone::Bad);
     found
@@ -140,6 +142,24 @@ fn bad_keys(state: &State, say: &mut impl FnMut(Tone, &'static str, String, &'st
     if others > ALIKE_MAX {
         let text = format!("So it is for {} more callers.", grouped((others - ALIKE_MAX) as u64));
         say(Tone::Bad, "key refused", text, "Changing keys");
+    }
+}
+
+fn brownouts(
+    state: &State,
+    now: f64,
+    say: &mut impl FnMut(Tone, &'static str, String, &'static str),
+) {
+    let on = brownouts::on(state, now);
+    for window in on.iter().take(ALIKE_MAX) {
+        let endpoint = brownouts::endpoint_of(window.endpoint);
+        let caller = brownouts::caller_of(window.caller.as_deref());
+        let text = format!("{endpoint} answers {caller} with 503 until {}.", moment(window.end));
+        say(Tone::Doubt, "brownout", text, "Brownouts");
+    }
+    if let more @ 1.. = on.len().saturating_sub(ALIKE_MAX) {
+        let text = format!("{} more brownouts are on.", grouped(more as u64));
+        say(Tone::Doubt, "brownout", text, "Brownouts");
     }
 }
 

@@ -29,8 +29,8 @@ pub(super) fn policy() -> &'static str {
     &POLICY
 }
 
-/// The page: what is drawn again and again, then what is drawn once.
-pub(super) fn page(view: &View, once: &[Panel]) -> String {
+/// The page: what is drawn again and again, then what is drawn once; `tries` adds the part that tries a request.
+pub(super) fn page(view: &View, once: &[Panel], tries: bool) -> String {
     let mut page = String::new();
     // No text that is put in is looked at for further places.
     for (number, part) in TEMPLATE.split("{{").enumerate() {
@@ -44,6 +44,7 @@ pub(super) fn page(view: &View, once: &[Panel]) -> String {
             "head" => view.head.iter().for_each(|cell| item(&mut page, cell)),
             "contents" => contents(&mut page, view.panels.iter().chain(once)),
             "panels" => view.panels.iter().for_each(|panel| section(&mut page, panel, true)),
+            "try" if tries => attempt(&mut page),
             "once" => once.iter().for_each(|panel| section(&mut page, panel, false)),
             _ => {}
         }
@@ -56,6 +57,24 @@ fn contents<'a>(page: &mut String, panels: impl Iterator<Item = &'a Panel>) {
     for panel in panels {
         let _ = write!(page, "<li><a href=\"#{}\">{}</a></li>", panel.id, panel.title);
     }
+}
+
+/// Works by the script alone, which shows it.
+fn attempt(page: &mut String) {
+    page.push_str(
+        "<section id=\"try\" aria-labelledby=\"try-title\" hidden><h2 id=\"try-title\">Try a request</h2>\
+         <p class=\"note\">It goes the way of every client's, and is counted as one. Neither the key nor a value of \
+         the answer is shown or kept.</p><form id=\"try-form\" class=\"ask\"><label>List <select id=\"try-endpoint\">",
+    );
+    for endpoint in super::attempt::endpoints() {
+        let _ = write!(page, "<option>{}</option>", endpoint.name());
+    }
+    page.push_str(
+        "</select></label> <label>Query <input id=\"try-query\" autocomplete=\"off\" spellcheck=\"false\" \
+         placeholder=\"name=value\"></label> <label>Legacy key <input id=\"try-key\" type=\"password\" \
+         autocomplete=\"off\"></label> <button id=\"try-ask\">Ask</button></form>\
+         <pre id=\"try-told\" role=\"status\" tabindex=\"0\"></pre></section>\n",
+    );
 }
 
 fn item(page: &mut String, cell: &Cell) {
@@ -155,7 +174,7 @@ mod tests {
 
     #[test]
     fn the_policy_has_the_hashes_of_what_is_in_the_page() {
-        let page = page(&View { head: Vec::new(), panels: Vec::new() }, &[]);
+        let page = page(&View { head: Vec::new(), panels: Vec::new() }, &[], true);
         let between = |from: &str, to: &str| {
             page.split_once(from).unwrap().1.split_once(to).unwrap().0.to_owned()
         };

@@ -1,8 +1,10 @@
 //! The description of the console's JSON, in OpenAPI 3.1. Must never describe what is not answered: a test compares
 //! each path with its answer.
 
+use domain::legacy::Endpoint;
 use serde_json::{Map, Value, json};
 
+use super::attempt;
 use crate::state::VERSION;
 
 /// A member of an answer: its name, its type, what it means.
@@ -117,6 +119,20 @@ const PATHS: &[Path] = &[
         ],
     ),
     (
+        "brownouts",
+        "The windows in which endpoints answer 503 on purpose.",
+        &[],
+        &[
+            (
+                "windows",
+                "array",
+                "`endpoint` and `caller`, null for all, `start` and `end` in seconds since 1970, and `state`: `on`, \
+                 `coming`, `over`.",
+            ),
+            ("found", "array", "Requests that were answered so, by caller and endpoint."),
+        ],
+    ),
+    (
         "shadow",
         "Comparisons with the legacy API; values are masked.",
         &[],
@@ -196,12 +212,13 @@ const PARAMETERS: [(&str, &str, &str); 6] = [
 
 /// `/api/v1/openapi.json`.
 pub(super) fn document() -> Value {
-    let paths: Map<String, Value> = PATHS
+    let mut paths: Map<String, Value> = PATHS
         .iter()
         .map(|(path, summary, parameters, members)| {
             (format!("/api/v1/{path}"), described(summary, parameters, members))
         })
         .collect();
+    paths.insert(attempt::PATH.to_owned(), attempt());
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -215,21 +232,57 @@ pub(super) fn document() -> Value {
     })
 }
 
+/// What is tried is asked for in another way than all the rest.
+fn attempt() -> Value {
+    let names: Vec<_> = attempt::endpoints().map(Endpoint::name).collect();
+    let text = |what: &str| json!({"type": "string", "description": what});
+    let told = properties(TRIED);
+    json!({"post": {
+        "summary": "Tries a legacy request with a legacy key; there with `admin.try_requests`.",
+        "parameters": [{
+            "name": "x-tieline-console", "in": "header", "required": true, "schema": {"const": "1"},
+        }],
+        "requestBody": {"required": true, "content": {"application/json": {"schema": {
+            "type": "object",
+            "required": ["endpoint", "key"],
+            "additionalProperties": false,
+            "properties": {
+                "endpoint": {"enum": names},
+                "query": text("As in an address, with escapes."),
+                "key": text("A caller's legacy key. It is neither kept nor shown."),
+            },
+        }}}},
+        "responses": {
+            "200": {
+                "description": "What became of it, whatever its status.",
+                "content": {"application/json": {"schema": {"type": "object", "properties": told}}},
+            },
+            "400": {"description": "No such list, no such query, or no such key can be sent."},
+            "403": {"description": "Another page asks, or the header is missing."},
+            "404": {"description": "It is switched off."},
+            "429": {"description": "Another one is under way."},
+        },
+    }})
+}
+
+/// The members of what is told of a request that was tried.
+const TRIED: &[Member] = &[
+    ("endpoint", "string", "The list that was asked for."),
+    ("status", "integer", "Of its answer."),
+    ("error", "string?", "The slug, if it is an error of Tieline's."),
+    ("request_id", "string?", "As in the log."),
+    ("ms", "number", "To the end of the answer."),
+    ("bytes", "integer", "Of the answer's body."),
+    ("whole", "boolean", "Whether the answer came to its end."),
+    ("explanation", "object?", "How it came about, for a caller with `explain = true`."),
+];
+
 fn described(summary: &str, parameters: &[&str], members: &[Member]) -> Value {
     let known = PARAMETERS.iter().filter(|(name, ..)| parameters.contains(name));
     let parameters = known.map(|(name, kind, what)| {
         json!({"name": name, "in": "query", "description": what, "schema": {"type": kind}})
     });
-    let properties: Map<String, Value> = members
-        .iter()
-        .map(|(name, kind, what)| {
-            let kind = match kind.strip_suffix('?') {
-                Some(kind) => json!([kind, "null"]),
-                None => json!(kind),
-            };
-            ((*name).to_owned(), json!({"type": kind, "description": what}))
-        })
-        .collect();
+    let properties = properties(members);
     json!({"get": {
         "summary": summary,
         "parameters": parameters.collect::<Vec<_>>(),
@@ -246,4 +299,17 @@ fn described(summary: &str, parameters: &[&str], members: &[Member]) -> Value {
             "403": {"description": "Asked from another machine where there is no admin.key, or by another site."},
         },
     }})
+}
+
+fn properties(members: &[Member]) -> Map<String, Value> {
+    members
+        .iter()
+        .map(|(name, kind, what)| {
+            let kind = match kind.strip_suffix('?') {
+                Some(kind) => json!([kind, "null"]),
+                None => json!(kind),
+            };
+            ((*name).to_owned(), json!({"type": kind, "description": what}))
+        })
+        .collect()
 }

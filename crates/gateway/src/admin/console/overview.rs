@@ -24,7 +24,7 @@ pub(super) fn json(state: &State, counted: &Counted, attention: &[Attention]) ->
         "state": if state.lifecycle.is_draining() { "draining" } else { "ready" },
         "overload_level": state.lifecycle.level().number(),
         "started": seconds(state.past.epochs.started),
-        "now": seconds(SystemTime::now()),
+        "now": now(),
         "configuration": {
             "file": state.config.file(),
             "epoch": state.epoch,
@@ -77,5 +77,10 @@ pub(super) fn head(overview: &Value) -> Vec<Cell> {
 
 /// What needs attention now.
 pub(super) fn attention(state: &State, counted: &Counted) -> Vec<Attention> {
-    attention::all(state, counted, seconds(SystemTime::now()))
+    attention::all(state, counted, now())
+}
+
+/// Seconds since 1970.
+pub(super) fn now() -> f64 {
+    seconds(SystemTime::now())
 }

@@ -56,6 +56,8 @@ fn row(upstream: &Upstream, callers: &[&Arc<Caller>], counted: &Counted) -> Valu
     let places_max = upstream.settings.requests_in_flight_max;
     let waits = lines().filter_map(|line| line.pace.as_ref()?.wait_now());
     let joined: Vec<(Duration, u64)> = lines().flat_map(|line| line.joined.known()).collect();
+    let reading: Vec<(usize, usize)> =
+        lines().filter_map(|line| line.joined.first_reading()).collect();
     let tokens = lines().filter_map(|line| line.credential.token_lasts());
     let seconds = |span: Option<Duration>| span.map(|span| span.as_secs_f64());
     json!({
@@ -75,6 +77,8 @@ fn row(upstream: &Upstream, callers: &[&Arc<Caller>], counted: &Counted) -> Valu
         "joined_listings": joined.len(),
         "oldest_joined_seconds": seconds(joined.iter().map(|(age, _)| *age).max()),
         "joined_pages": joined.iter().map(|(_, pages)| pages).sum::<u64>(),
+        "first_joined_lists_read": reading.iter().map(|(read, _)| read).sum::<usize>(),
+        "first_joined_lists_known": reading.iter().map(|(_, known)| known).sum::<usize>(),
     })
 }
 
@@ -111,11 +115,13 @@ pub(super) fn panel(upstreams: &Value) -> Panel {
             (Some(true), None) => "none yet".to_owned(),
             _ => "-".to_owned(),
         };
-        let joined = match row["oldest_joined_seconds"].as_f64() {
-            Some(age) => {
+        let (read, known) = (&row["first_joined_lists_read"], &row["first_joined_lists_known"]);
+        let joined = match (row["oldest_joined_seconds"].as_f64(), count(known)) {
+            (_, 1..) => format!("being read: {read} of {known} lists"),
+            (Some(age), _) => {
                 format!("{} old, {} pages", span(age), grouped(count(&row["joined_pages"])))
             }
-            None => "-".to_owned(),
+            (None, _) => "-".to_owned(),
         };
         let paused = count(&row["paused_callers"]);
         vec![

@@ -4,6 +4,7 @@ use commons::Standing;
 use limits::{BreakerState, Level};
 use prometheus::{IntCounterVec, IntGaugeVec};
 
+use super::brownouts::Announced;
 use super::{Counters, bound, system};
 use crate::observe::process;
 
@@ -22,6 +23,8 @@ pub(crate) struct Snapshot {
     pub(crate) level: Level,
     /// When the certificate that is shown ends, in seconds since 1970; 0 where there is none.
     pub(crate) certificate: i64,
+    /// The brownouts that are on or come next.
+    pub(crate) brownouts: Announced,
     /// How the replicas stand, where there are several.
     pub(crate) commons: Option<Standing>,
 }
@@ -66,6 +69,7 @@ impl Counters {
         grow(&self.log_lost, process::lost_log_lines());
         set(&self.resident, &[], system::resident_bytes());
         set(&self.open_files, &[], system::open_files());
+        self.brownouts.look_at(&snapshot.brownouts);
         self.replicas.look_at(snapshot.commons.as_ref());
     }
 }

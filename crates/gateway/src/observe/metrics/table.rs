@@ -76,6 +76,12 @@ pub const METRICS: &[Metric] = &[
         "Ignored parameters that look like a filter, by how they miss it: case, brackets, spelling.",
     ),
     row(
+        "tieline_wrong_keys_total",
+        Kind::Counter,
+        &["answer"],
+        "Requests with a key that is no caller's, by how they were answered: at_once, delayed, no_room.",
+    ),
+    row(
         "tieline_untranslated_total",
         Kind::Counter,
         &["caller", "path", "endpoint"],
@@ -86,6 +92,24 @@ pub const METRICS: &[Metric] = &[
         Kind::Counter,
         &["caller", "endpoint", "filter"],
         "Requests that filtered, by what.",
+    ),
+    row(
+        "tieline_brownout_answers_total",
+        Kind::Counter,
+        &["caller", "endpoint"],
+        "Requests that were answered with 503 in a brownout.",
+    ),
+    row(
+        "tieline_brownout_start_seconds",
+        Kind::Gauge,
+        &["endpoint"],
+        "When the brownout that is on began, or the next one begins, in seconds since 1970.",
+    ),
+    row(
+        "tieline_brownout_end_seconds",
+        Kind::Gauge,
+        &["endpoint"],
+        "When that brownout ends, in seconds since 1970.",
     ),
     row(
         "tieline_field_losses_total",

@@ -27,7 +27,7 @@ fn sum(series: &BTreeMap<String, f64>, name: &str) -> u64 {
 }
 
 /// Everything that can be said of so many callers and upstreams.
-fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 6]) {
+fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 7]) {
     let metrics = Metrics::new().unwrap();
     let mut notes = domain::legacy::Notes::default();
     for note in [
@@ -49,7 +49,7 @@ fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 6]) {
         notes,
         ..Story::default()
     };
-    let mut counted = [0; 6];
+    let mut counted = [0; 7];
     let took = Duration::from_millis(5);
     for status in STATUSES {
         for name in ["none", "openapi"] {
@@ -77,6 +77,15 @@ fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 6]) {
                 counted[1] += endpoint.filters().count() as u64;
                 counted[4] += NearMiss::ALL.len() as u64;
             }
+            let brownout = Account {
+                endpoint: Some(endpoint.name()),
+                caller: caller.clone(),
+                error: Some("brownout"),
+                ..Account::default()
+            };
+            metrics.request(&brownout, 503, took);
+            counted[0] += 1;
+            counted[6] += 1;
             for place in 0..UNTRANSLATED.len() {
                 for endpoint in [None, Some("passthrough")] {
                     let (untranslated, caller) = (Some(place), caller.clone());
@@ -95,7 +104,7 @@ fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 6]) {
             }
         }
     }
-    for slug in SLUGS {
+    for slug in SLUGS.iter().filter(|slug| **slug != "brownout") {
         let account = Account { error: Some(slug), ..Account::default() };
         metrics.request(&account, 500, took);
         counted[0] += 1;
@@ -128,6 +137,12 @@ fn worst(callers: usize, upstreams: usize) -> (Vec<u8>, [u64; 6]) {
         callers: (0..callers).map(|number| (format!("caller-{number}"), key(number))).collect(),
         breakers: (0..upstreams)
             .map(|number| (format!("upstream-{number}"), limits::BreakerState::Open))
+            .collect(),
+        brownouts: ENDPOINTS
+            .iter()
+            .map(|endpoint| endpoint.name())
+            .chain(["passthrough", "all"])
+            .map(|label| (label, 1, 2))
             .collect(),
         roster: ["remembered", "deleted", "vanished", "imported"].map(|state| (state, 1)).to_vec(),
         commons: Some(commons::Standing {
@@ -172,6 +187,7 @@ fn two_hundred_callers_and_as_many_upstreams_stay_below_the_bound() {
             "tieline_upstream_requests_total",
             "tieline_near_misses_total",
             "tieline_untranslated_total",
+            "tieline_brownout_answers_total",
         ];
         for (name, counted) in names.into_iter().zip(counted) {
             assert_eq!(sum(&series, name), counted, "{name} of {callers} callers");

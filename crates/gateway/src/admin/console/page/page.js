@@ -40,6 +40,22 @@ const line = (rates) => {
   return svg;
 };
 
+// Copies a text to paste. Without a clipboard, as on a page without TLS, the text can be selected.
+const copies = (text) => {
+  const button = make("button", "copy", "Copy");
+  button.type = "button";
+  button.hidden = !navigator.clipboard;
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = "The browser does not allow it";
+    }
+  });
+  return button;
+};
+
 const cell = (panel, row, place, now) => {
   const kind = panel.columns[place][1], value = row[place];
   const element = make(place === 0 ? "th" : "td", kind === "number" || kind === "spark" ? kind : "");
@@ -48,7 +64,7 @@ const cell = (panel, row, place, now) => {
     const rates = note(`${panel.id} ${row[0].t}`, value.n, now);
     if (rates.length) element.append(line(rates), rates[rates.length - 1].toFixed(0));
   } else if (kind === "code" && value.t) {
-    element.append(make("pre", "", value.t));
+    element.append(make("pre", "", value.t), copies(value.t));
   } else {
     element.append(value.c ? make("span", value.c, value.t) : value.t);
   }
@@ -99,9 +115,37 @@ const look = async () => {
   if (!paused) timer = setTimeout(look, EVERY);
 };
 
+// Tries a request with a key that is typed; it stays in its field and nowhere else.
+const tries = document.getElementById("try");
+if (tries) {
+  const field = (name) => document.getElementById(`try-${name}`);
+  const ask = async () => {
+    const [told, key] = [field("told"), field("key").value];
+    field("ask").disabled = true;
+    told.textContent = "Asking.";
+    try {
+      const answer = await fetch("/api/v1/try", {
+        method: "POST",
+        cache: "no-store",
+        headers: { "content-type": "application/json", "x-tieline-console": "1" },
+        body: JSON.stringify({ endpoint: field("endpoint").value, query: field("query").value, key }),
+      });
+      told.textContent = JSON.stringify(await answer.json(), null, 2);
+    } catch {
+      told.textContent = "No answer.";
+    }
+    field("ask").disabled = false;
+  };
+  field("form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    ask();
+  });
+  tries.hidden = false;
+}
+
 pause.addEventListener("click", () => {
   paused = !paused;
-  pause.textContent = paused ? "Go on" : "Pause";
+  pause.textContent = paused ? "Resume" : "Pause";
   if (!paused) look();
 });
 search.addEventListener("input", () => {
