@@ -89,7 +89,7 @@ mod tests {
         let one = of("192.0.2.1");
         assert_eq!((one.len(), &one), (16, &of("192.0.2.1")));
         assert_ne!(one, of("192.0.2.2"));
-        // Whoever has one address of an IPv6 network has all of its /64.
+        // One client of IPv6 has a whole /64.
         assert_eq!(of("2001:db8::1"), of("2001:db8::2"));
         assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
         // Without the key it cannot be found by trying.

@@ -1,5 +1,4 @@
 //! `[[brownout]]`: how windows are written, and which are refused.
-#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::path::Path;
 
