@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use crate::names::dictionary::Dictionary;
+use crate::dictionary::Dictionary;
 use crate::names::time_zone::rows;
 
 /// Display names known from the v1 documentation's samples (`WhatsApp`, `Webchat`, `Viber`), and the
