@@ -2,6 +2,5 @@
 //! table has no other name.
 
 pub mod channel;
-pub mod dictionary;
 pub(crate) mod status;
 pub mod time_zone;

@@ -13,7 +13,7 @@ impl Dictionary {
     /// The name of a word.
     ///
     /// ```
-    /// use domain::names::dictionary::Dictionary;
+    /// use domain::text::dictionary::Dictionary;
     /// use std::collections::BTreeMap;
     ///
     /// let own = BTreeMap::from([("chat".to_owned(), "Live chat".to_owned())]);
