@@ -9,7 +9,6 @@
 
 pub mod asked;
 pub mod call;
-pub mod dictionary;
 pub mod hub;
 pub mod id;
 pub mod ledger;

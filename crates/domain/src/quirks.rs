@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dictionary::Dictionary;
+use crate::text::dictionary::Dictionary;
 use crate::text::moment::Moment;
 use crate::text::span::Span;
 

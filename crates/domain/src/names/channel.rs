@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use crate::dictionary::Dictionary;
 use crate::names::time_zone::rows;
+use crate::text::dictionary::Dictionary;
 
 /// Display names known from the v1 documentation's samples (`WhatsApp`, `Webchat`, `Viber`), and the
 /// usual spelling of the other networks. Configuration extends and overrides this table.
