@@ -13,11 +13,7 @@ impl Dictionary {
     /// The name of a word.
     ///
     /// ```
-<<<<<<<< HEAD:crates/domain/src/dictionary.rs
-    /// use domain::dictionary::Dictionary;
-========
     /// use domain::text::dictionary::Dictionary;
->>>>>>>> h-reader:crates/domain/src/text/dictionary.rs
     /// use std::collections::BTreeMap;
     ///
     /// let own = BTreeMap::from([("chat".to_owned(), "Live chat".to_owned())]);
