@@ -75,18 +75,19 @@ fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// What a request to an endpoint gets at a time. Of windows that overlap the last end counts.
+/// What a request to an endpoint gets at a time. Where windows overlap or touch, the last end counts.
 fn at(windows: &[Window], endpoint: &str, now: Duration) -> Result<(), Error> {
     let seconds = now.as_secs();
-    let on = windows.iter().filter(|window| window.start <= seconds && seconds < window.end);
-    let on = on.filter(|window| window.concerns(endpoint));
-    match on.max_by_key(|window| window.end) {
-        None => Ok(()),
-        Some(window) => {
-            let retry_after = Duration::from_secs(window.end).saturating_sub(now);
-            Err(Error::Brownout { began: window.start, retry_after })
-        }
+    let concerning = || windows.iter().filter(|window| window.concerns(endpoint));
+    let on = concerning().filter(|window| window.start <= seconds && seconds < window.end);
+    let Some(Window { start, mut end, .. }) = on.max_by_key(|window| window.end).copied() else {
+        return Ok(());
+    };
+    while let Some(next) = concerning().find(|next| next.start <= end && end < next.end) {
+        end = next.end;
     }
+    let retry_after = Duration::from_secs(end).saturating_sub(now);
+    Err(Error::Brownout { began: start, retry_after })
 }
 
 impl Window {
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn of_windows_that_overlap_the_last_end_is_told() {
+    fn of_windows_that_overlap_or_touch_the_last_end_is_told() {
         let all = [
             window(None, None, 100, 200),
             window(Some("v1_users"), None, 150, 300),
@@ -211,7 +212,15 @@ mod tests {
         ];
         assert_eq!(left(&all, "crm", "v1_users", 170_000), Some(130));
         assert_eq!(left(&all, "crm", "v3_cdr_users", 170_000), Some(30));
-        assert_eq!(left(&all, "crm", "v1_users", 140_000), Some(60));
+        // The second begins before the first ends, and the next where another ends.
+        assert_eq!(left(&all, "crm", "v1_users", 140_000), Some(160));
+        let touching = [
+            window(None, None, 100, 200),
+            window(None, None, 200, 300),
+            window(None, None, 301, 400),
+            window(Some(PASSTHROUGH), None, 300, 500),
+        ];
+        assert_eq!(left(&touching, "crm", "v1_users", 150_000), Some(150));
     }
 
     #[test]

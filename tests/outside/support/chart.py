@@ -389,6 +389,7 @@ REFUSED = [
     ({"autoscaling": {"enabled": True, "minReplicas": 9}}, "is larger than"),
     ({"roster": {"file": "x"}}, "file"),
     ({"roster": {"postgres": {"address": f"postgresql://u:{CANARY}@h/d"}}}, "without a password"),
+    ({"roster": {"postgres": {"address": f"postgresql://u@h/d?sslmode=require&Password={CANARY}"}}}, "without a password"),
     ({"roster": {"postgres": {"existingSecret": "x"}}}, "a Secret and no address"),
     ({"roster": DATABASE, "config": "[roster]\nfile = \"/x\"\n" + CONFIG}, "take file of [roster] out of config"),
     ({"roster": DATABASE, "persistence": {"enabled": True}}, "persistence is for [roster] file"),

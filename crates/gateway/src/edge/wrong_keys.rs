@@ -49,7 +49,7 @@ impl WrongKeys {
         if !is_wrong && !matches!(error, Error::NoCredential | Error::AmbiguousCredential) {
             return;
         }
-        let Some(address) = client.address(&self.trusted) else { return };
+        let Some(address) = client.address() else { return };
         let name = name(self.named, address);
         account.note(|account| {
             // Also for the line of a client that does not wait: there are only so many of those.
@@ -57,8 +57,10 @@ impl WrongKeys {
             account.client = name;
         });
         if is_wrong {
-            let delay = self.delays.wait(owner(address), self.wait_max).await;
-            self.metrics.wrong_key(delay);
+            let turn = self.delays.begin(owner(address), self.wait_max);
+            // Before the wait: a client that leaves meanwhile has tried a key all the same.
+            self.metrics.wrong_key(turn.delay());
+            turn.wait().await;
         }
     }
 }

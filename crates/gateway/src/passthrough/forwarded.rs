@@ -63,7 +63,12 @@ fn words(asked: &Asked) -> Words {
             return words.clone();
         }
         let words = new_words(asked);
-        *last = Some((asked.clone(), words.clone()));
+        // A copy of the host: it is a part of the whole head, which must not stay in memory with it.
+        let copy = |host: &HeaderValue| HeaderValue::from_bytes(host.as_bytes()).ok();
+        let host = asked.host.as_ref().and_then(copy);
+        if host.is_some() == asked.host.is_some() {
+            *last = Some((Asked { host, ..*asked }, words.clone()));
+        }
         words
     })
 }

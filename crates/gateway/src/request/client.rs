@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 use settings::Network;
 use transport::server::Peer;
 
@@ -13,8 +13,8 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Client {
     peer: Option<IpAddr>,
-    /// The last line of a trusted proxy about it.
-    forwarded: Option<HeaderValue>,
+    /// What a trusted proxy says about it.
+    forwarded: Option<IpAddr>,
 }
 
 impl Client {
@@ -22,26 +22,30 @@ impl Client {
     pub(crate) fn of(peer: Option<Peer>, headers: &HeaderMap, trusted: &[Network]) -> Self {
         let peer = peer.map(|Peer(address)| address.ip().to_canonical());
         let is_trusted = peer.is_some_and(|peer| is_among(peer, trusted));
-        let told = || headers.get_all(FORWARDED_FOR).iter().next_back().cloned();
-        Client { peer, forwarded: if is_trusted { told() } else { None } }
+        Client { peer, forwarded: if is_trusted { told(headers, trusted) } else { None } }
     }
 
     /// The address; `None` in tests without a socket.
-    ///
-    /// Each proxy adds the address of its own peer at the end, and a client may have sent what stands before. So from
-    /// the end on, the first address counts that is no trusted proxy's.
-    pub(crate) fn address(&self, trusted: &[Network]) -> Option<IpAddr> {
-        let told = self.forwarded.as_ref().and_then(|value| value.to_str().ok()).unwrap_or("");
-        let mut address = self.peer;
-        for entry in told.rsplit(',') {
-            let Some(before) = read(entry.trim()) else { break };
-            address = Some(before);
-            if !is_among(before, trusted) {
-                break;
-            }
-        }
-        address
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.forwarded.or(self.peer)
     }
+}
+
+/// The address that trusted proxies tell. Each proxy adds the address of its own peer at the end, in the same line or
+/// in another, and a client may have sent what stands before. So from the end on, the first address counts that is no
+/// trusted proxy's.
+fn told(headers: &HeaderMap, trusted: &[Network]) -> Option<IpAddr> {
+    let lines = headers.get_all(FORWARDED_FOR).iter().rev();
+    let entries = lines.flat_map(|line| line.to_str().unwrap_or("").rsplit(','));
+    let mut address = None;
+    for entry in entries {
+        let Some(before) = read(entry.trim()) else { break };
+        address = Some(before);
+        if !is_among(before, trusted) {
+            break;
+        }
+    }
+    address
 }
 
 fn is_among(address: IpAddr, networks: &[Network]) -> bool {
@@ -57,6 +61,8 @@ fn read(entry: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[test]
@@ -77,6 +83,10 @@ mod tests {
             ("10.1.1.1", &["203.0.113.5, 198.51.100.7"], "198.51.100.7"),
             ("10.1.1.1", &["203.0.113.5", "198.51.100.7"], "198.51.100.7"),
             ("10.1.1.1", &["198.51.100.7, 10.2.2.2"], "198.51.100.7"),
+            // A proxy that adds a line of its own.
+            ("10.1.1.1", &["198.51.100.7", "10.2.2.2"], "198.51.100.7"),
+            ("10.1.1.1", &["203.0.113.5", "198.51.100.7, 10.3.3.3", "10.2.2.2"], "198.51.100.7"),
+            ("10.1.1.1", &["198.51.100.7", "unknown", "10.2.2.2"], "10.2.2.2"),
             ("::1", &["198.51.100.7:4711"], "198.51.100.7"),
             ("::1", &["2001:db8::7"], "2001:db8::7"),
             ("::1", &["[2001:db8::7]"], "2001:db8::7"),
@@ -92,9 +102,9 @@ mod tests {
             }
             let peer: IpAddr = peer.parse().unwrap();
             let client = Client::of(Some(Peer((peer, 1).into())), &headers, &trusted);
-            assert_eq!(client.address(&trusted), wanted.parse().ok(), "{peer} {told:?}");
+            assert_eq!(client.address(), wanted.parse().ok(), "{peer} {told:?}");
         }
         let nobody = Client::of(None, &HeaderMap::new(), &trusted);
-        assert_eq!(nobody.address(&trusted), None);
+        assert_eq!(nobody.address(), None);
     }
 }

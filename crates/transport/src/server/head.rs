@@ -190,7 +190,7 @@ const CLASSES: [u8; 256] = {
     while at < 256 {
         let byte = at as u8;
         // A header's name (RFC 9110, 5.6.2).
-        let is_odd_in_name = !matches!(
+        let is_sign_of_name = matches!(
             byte,
             b'!' | b'#'
                 | b'$'
@@ -207,7 +207,7 @@ const CLASSES: [u8; 256] = {
                 | b'|'
                 | b'~'
         );
-        if byte.is_ascii_alphanumeric() || !is_odd_in_name {
+        if byte.is_ascii_alphanumeric() || is_sign_of_name {
             classes[at] |= NAME;
         }
         if !is_control(byte) {

@@ -156,7 +156,8 @@ What Helm says about a text that is no TOML may hold a piece of it, so only the 
 {{- $all := .Values.secrets }}
 {{- if $postgres.address }}
 {{- /* Not told what it is: it may hold a password. */}}
-{{- if not (regexMatch "^postgres(ql)?://[^\\s:@/?]+@[^\\s@/?]+/[^\\s@/?]+([?][^\\s@]*)?$" $postgres.address) }}
+{{- $fits := regexMatch "^postgres(ql)?://[^\\s:@/?]+@[^\\s@/?]+/[^\\s@/?]+([?][^\\s@]*)?$" $postgres.address }}
+{{- if or (not $fits) (regexMatch "(?i)[?&]password=" $postgres.address) }}
 {{- fail "roster.postgres.address must be postgresql://USER@HOST/DATABASE, without a password; name its Secret in roster.postgres.existingSecret" }}
 {{- end }}
 {{- if .Values.persistence.enabled }}

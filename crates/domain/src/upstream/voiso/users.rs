@@ -204,7 +204,7 @@ pub(super) struct Users<'de, 'r> {
     has_expected: bool,
 }
 
-/// A page that begins with so many odd rows is read the strict way at once.
+/// After so many odd rows in a row the rest of a page is read the strict way at once.
 const ODD_MAX: u32 = 3;
 
 impl<'de, 'r> Users<'de, 'r> {
