@@ -190,9 +190,10 @@ impl Relate {
         let kept = self.joined.of(needs);
         // Who looks whether the upstream can be read must read it.
         let values = self.values.as_ref().filter(|_| !call.behalf.wants_failed_rows);
+        // A later one goes on in the background, while the one before serves. Asked here: the reading begins under the
+        // lock of what is kept.
+        let is_first = kept.known(ages.stale_max).is_none();
         let read = |fresh_for| {
-            // A later one goes on in the background, while the one before serves.
-            let is_first = kept.known(ages.stale_max).is_none();
             let reading = Reading {
                 progress: is_first.then(|| Arc::clone(&self.joined.progress)),
                 inner: inner.clone(),
