@@ -241,7 +241,7 @@ class World:
         saved = next(block for block in blocks("README.md") if "`tieline.toml`" in block.before)
         (self.folder / "tieline.toml").write_text(saved.text + "\nexplain = true\n")
         self.terminal().run("tieline simulate" + SIMULATED.get(self.page, ""))
-        for name in ["tieline", "tieline.example.toml", "tieline.service"]:
+        for name in ["tieline", "tieline.example.toml", "tieline.service", "tieline.socket", "tieline-admin.socket"]:
             source = pathlib.Path(PROGRAM) if name == "tieline" else ROOT / "deploy" / name
             (self.folder / name).write_bytes(source.read_bytes())
         if self.page.endswith("example.toml"):
