@@ -8,10 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::error::Error;
 
-/// The endpoint of requests that are not translated.
-pub(crate) const PASSTHROUGH: &str = "passthrough";
-
-/// The windows of one caller. Nothing is looked at, the clock included, where it has none.
+/// The windows of one caller, the earliest first. Nothing is looked at, the clock included, where it has none.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Brownouts(Option<Arc<[Window]>>);
 
@@ -54,8 +51,9 @@ impl Brownouts {
             start: window.start,
             end: window.end,
         };
-        let windows: Arc<[Window]> = windows.map(window).collect();
-        Brownouts((!windows.is_empty()).then_some(windows))
+        let mut windows: Vec<Window> = windows.map(window).collect();
+        windows.sort_by_key(|window| window.start);
+        Brownouts((!windows.is_empty()).then(|| windows.into()))
     }
 
     /// Refuses a request to an endpoint that is in one of the windows now.
@@ -75,24 +73,28 @@ fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// What a request to an endpoint gets at a time. Where windows overlap or touch, the last end counts.
+/// What a request to an endpoint gets at a time. The windows go by their start; of those that overlap or touch the last
+/// end counts.
 fn at(windows: &[Window], endpoint: &str, now: Duration) -> Result<(), Error> {
     let seconds = now.as_secs();
-    let concerning = || windows.iter().filter(|window| window.concerns(endpoint));
-    let on = concerning().filter(|window| window.start <= seconds && seconds < window.end);
-    let Some(Window { start, mut end, .. }) = on.max_by_key(|window| window.end).copied() else {
-        return Ok(());
-    };
-    while let Some(next) = concerning().find(|next| next.start <= end && end < next.end) {
-        end = next.end;
+    let mut on: Option<(u64, u64)> = None;
+    for window in windows.iter().filter(|window| window.concerns(endpoint)) {
+        on = match on {
+            None if window.start <= seconds && seconds < window.end => {
+                Some((window.start, window.end))
+            }
+            Some((began, end)) if window.start <= end => Some((began, end.max(window.end))),
+            on => on,
+        };
     }
+    let Some((began, end)) = on else { return Ok(()) };
     let retry_after = Duration::from_secs(end).saturating_sub(now);
-    Err(Error::Brownout { began: start, retry_after })
+    Err(Error::Brownout { began, retry_after })
 }
 
 impl Window {
     fn concerns(&self, endpoint: &str) -> bool {
-        self.endpoint.map_or(endpoint != PASSTHROUGH, |own| own == endpoint)
+        self.endpoint.map_or(endpoint != settings::Brownout::PASSTHROUGH, |own| own == endpoint)
     }
 }
 
@@ -154,7 +156,11 @@ fn next_of_each(all: &[settings::Brownout], now: u64) -> Vec<(&'static str, u64,
 
 #[cfg(test)]
 mod tests {
+    use settings::Brownout;
+
     use super::*;
+
+    const PASSTHROUGH: &str = Brownout::PASSTHROUGH;
 
     fn window(
         endpoint: Option<&'static str>,
@@ -204,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn of_windows_that_overlap_or_touch_the_last_end_is_told() {
+    fn windows_that_overlap_or_touch_end_together() {
         let all = [
             window(None, None, 100, 200),
             window(Some("v1_users"), None, 150, 300),

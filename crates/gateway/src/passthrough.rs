@@ -21,7 +21,7 @@ use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, REFERER, T
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use limits::{Admission, Queue, Shed};
-use settings::{Allow, PassthroughCredential, Route, Secret, UnknownCallers};
+use settings::{Allow, Brownout, Network, PassthroughCredential, Route, Secret, UnknownCallers};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -30,7 +30,6 @@ use transport::client::ClientError;
 use transport::server::{Peer, Refusal};
 use transport::upgrade::Tunnel;
 
-use crate::brownout::PASSTHROUGH;
 use crate::caller::{Caller, Callers};
 use crate::error::Error;
 use crate::key_in_path::{self, KeyInPath};
@@ -101,7 +100,7 @@ impl Passthrough {
         who: Who,
     ) -> Result<Response<Body>, Error> {
         let account = &behalf.account;
-        account.note(|account| account.endpoint = Some(PASSTHROUGH));
+        account.note(|account| account.endpoint = Some(Brownout::PASSTHROUGH));
         let route = self.route(request.uri())?;
         may_be_sent(&request, &route)?;
         let switch = self.switch(&request)?;
@@ -264,7 +263,7 @@ impl Passthrough {
         if is_narrowed && route.narrowed == Allow::Deny {
             return Err(Error::PassthroughNarrowed);
         }
-        caller.brownouts.check(PASSTHROUGH)?;
+        caller.brownouts.check(Brownout::PASSTHROUGH)?;
         match who.has_key_in_path && route.key_in_path == settings::KeyInPath::Refuse {
             true => Err(Error::KeyInPath),
             false => Ok(()),
@@ -299,8 +298,7 @@ impl Passthrough {
             && request.headers().get(CONTENT_LENGTH).is_none_or(is_nothing);
         let headers = request.headers_mut();
         let config = &self.state.config.server;
-        let is_trusted =
-            peer.is_some_and(|peer| forwarded::is_trusted(peer, &config.trusted_proxies));
+        let is_trusted = peer.is_some_and(|peer| Network::is_among(peer, &config.trusted_proxies));
         let may_have_te = headers::clean(headers, is_trusted);
         if let Some((authorization, key)) = exchanged {
             credential::take_out(headers, key.expose());

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep};
 
-/// So many answers go out at once, for whoever mistyped.
+/// So many answers go out at once: a person may mistype a key.
 const FREE: u32 = 10;
 /// How long it takes until one of an address's answers is forgotten.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(6);

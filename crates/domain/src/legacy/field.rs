@@ -94,8 +94,8 @@ impl Head {
     }
 
     /// The text before a value.
-    pub(super) fn lead(&self) -> &'static [u8] {
-        self.name.lead.as_bytes()
+    pub(super) fn lead(&self) -> &[u8] {
+        self.name.lead.text()
     }
 
     pub(super) fn property(&self, quirks: &Quirks) -> Property {
@@ -108,18 +108,12 @@ impl Head {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Name {
     pub(super) plain: &'static str,
-    pub(super) lead: &'static str,
-    /// The lead once more.
-    pub(super) piece: Piece,
+    pub(super) lead: Piece,
 }
 
 macro_rules! named {
     ($name:literal) => {
-        Name {
-            plain: $name,
-            lead: concat!(",\"", $name, "\":"),
-            piece: $crate::text::draft::Piece::of(concat!(",\"", $name, "\":")),
-        }
+        Name { plain: $name, lead: $crate::text::draft::Piece::of(concat!(",\"", $name, "\":")) }
     };
 }
 pub(super) use named;
@@ -437,7 +431,7 @@ impl UserRecord {
         }
         let mut to = Writer { out: Draft::new(out), quirks, notes };
         for (index, field) in self.0.iter().enumerate() {
-            to.out.piece(&field.head.name.piece);
+            to.out.piece(&field.head.name.lead);
             if index == 0 {
                 to.out.begin_with(b'{');
             }
@@ -464,7 +458,7 @@ impl EntryRecord {
     pub fn write(self, id: u64, name: Option<&str>, out: &mut Vec<u8>) {
         let start = out.len();
         for field in self.0 {
-            out.extend_from_slice(field.head.name.lead.as_bytes());
+            out.extend_from_slice(field.head.lead());
             (field.write)(id, name, out);
         }
         close(out, start);

@@ -42,6 +42,11 @@ impl Piece {
         }
         Piece { bytes: piece, length: text.len() }
     }
+
+    /// The text itself.
+    pub(crate) fn text(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
 }
 
 const NULL: Piece = Piece::of("null");

@@ -276,9 +276,18 @@ impl<'de> Scan<'de> {
     #[inline]
     pub(super) fn whole(&mut self) -> Option<u64> {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        let (whole, length) = whole(rest)?;
-        self.at += length;
-        Some(whole)
+        let (mut whole, mut length) = (0_u64, 0);
+        while let Some(digit @ b'0'..=b'9') = rest.get(length).copied() {
+            whole = whole.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+            length += 1;
+        }
+        let is_whole = !matches!(rest.get(length), Some(b'.' | b'e' | b'E' | b'+' | b'-'));
+        let is_plain = length == 1 || (length <= DIGITS_MAX && rest.first() != Some(&b'0'));
+        if is_whole && is_plain && length > 0 {
+            self.at += length;
+            return Some(whole);
+        }
+        None
     }
 
     /// A value that holds no others.
@@ -420,19 +429,6 @@ impl<'de> Scan<'de> {
         }
         Ok(())
     }
-}
-
-/// The number that some bytes begin with, if it surely is a `u64`, and its length.
-#[inline(always)]
-fn whole(bytes: &[u8]) -> Option<(u64, usize)> {
-    let (mut whole, mut length) = (0_u64, 0);
-    while let Some(digit @ b'0'..=b'9') = bytes.get(length).copied() {
-        whole = whole.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
-        length += 1;
-    }
-    let is_whole = !matches!(bytes.get(length), Some(b'.' | b'e' | b'E' | b'+' | b'-'));
-    let is_plain = length == 1 || (length <= DIGITS_MAX && bytes.first() != Some(&b'0'));
-    (is_whole && is_plain && length > 0).then_some((whole, length))
 }
 
 /// The text of a string, given its inside and what follows, of which so many bytes need no care; and what follows.

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use settings::Network;
 use transport::server::{Rejection, Watcher};
 
 use crate::admin::reload::InForce;
@@ -18,7 +19,7 @@ impl Watcher for Door {
     /// A trusted proxy stands for many clients.
     fn is_exempt(&self, address: IpAddr) -> bool {
         let state = self.in_force.state();
-        state.config.server.trusted_proxies.iter().any(|network| network.contains(address))
+        Network::is_among(address, &state.config.server.trusted_proxies)
     }
 
     fn rejected(&self, rejection: Rejection) {

@@ -92,7 +92,7 @@ impl Trace {
         let answer = inner.ask(incoming).instrument(span).await;
         let Some(under_way) = leaving.0.take() else { return answer };
         let mut answer = answer?;
-        if let Ok(id) = HeaderValue::from_str(&under_way.origin.request_id) {
+        if let Some(id) = under_way.origin.header() {
             answer.headers_mut().insert(REQUEST_ID, id);
         }
         if under_way.account.is_streamed() {

@@ -52,13 +52,13 @@ impl WrongKeys {
         let Some(address) = client.address() else { return };
         let name = name(self.named, address);
         account.note(|account| {
-            // Also for the line of a client that does not wait: there are only so many of those.
+            // Before the wait: a client that leaves during it has its line limited by this error, too.
             account.error = Some(error.slug());
             account.client = name;
         });
         if is_wrong {
             let turn = self.delays.begin(owner(address), self.wait_max);
-            // Before the wait: a client that leaves meanwhile has tried a key all the same.
+            // Counted before the wait: a client that leaves has tried a key all the same.
             self.metrics.wrong_key(turn.delay());
             turn.wait().await;
         }

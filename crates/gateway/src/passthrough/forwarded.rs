@@ -7,7 +7,6 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use http::header::{FORWARDED, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use settings::Network;
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -24,11 +23,6 @@ pub(super) struct Asked {
     /// The host it asked for.
     pub(super) host: Option<HeaderValue>,
     pub(super) is_tls: bool,
-}
-
-/// Whether what this peer says of who asked is believed.
-pub(super) fn is_trusted(peer: IpAddr, trusted: &[Network]) -> bool {
-    trusted.iter().any(|network| network.contains(peer))
 }
 
 /// Sets the headers about who asked. Ours follow a trusted proxy's own words; others' are gone already.

@@ -21,7 +21,7 @@ impl Client {
     /// Of a request from this peer with these headers.
     pub(crate) fn of(peer: Option<Peer>, headers: &HeaderMap, trusted: &[Network]) -> Self {
         let peer = peer.map(|Peer(address)| address.ip().to_canonical());
-        let is_trusted = peer.is_some_and(|peer| is_among(peer, trusted));
+        let is_trusted = peer.is_some_and(|peer| Network::is_among(peer, trusted));
         Client { peer, forwarded: if is_trusted { told(headers, trusted) } else { None } }
     }
 
@@ -41,15 +41,11 @@ fn told(headers: &HeaderMap, trusted: &[Network]) -> Option<IpAddr> {
     for entry in entries {
         let Some(before) = read(entry.trim()) else { break };
         address = Some(before);
-        if !is_among(before, trusted) {
+        if !Network::is_among(before, trusted) {
             break;
         }
     }
     address
-}
-
-fn is_among(address: IpAddr, networks: &[Network]) -> bool {
-    networks.iter().any(|network| network.contains(address))
 }
 
 /// An address as proxies write it: alone, in brackets, or with a port.

@@ -107,15 +107,14 @@ impl PostgresRoster {
         let (is_long, prints) =
             (sightings.len() > INLINE_MAX, Arc::clone(&self.inner.fingerprints));
         let order = move || Arc::new(Ordered::of(sightings, &prints));
-        let list = &match is_long {
+        let list = match is_long {
             true => spawn_blocking(order).await.map_err(|_| RosterError::Interrupted)?,
             false => order(),
         };
-        let reading = || Reading { scope, started, given, list };
+        let reading = || Reading { scope, started, given, list: &list };
         let recorded = self.twice(|| self.recorded(reading())).await;
         if is_long {
             // Freeing it takes as long as comparing it, and nobody has to wait for that.
-            let list = Arc::clone(list);
             drop(spawn_blocking(move || drop(list)));
         }
         recorded

@@ -18,9 +18,6 @@ use crate::reader::{Reader, field_in_list};
 /// The most windows: a request of their caller looks at each.
 const WINDOWS_MAX: usize = 1000;
 
-/// The name of requests that are not translated.
-const PASSTHROUGH: &str = "passthrough";
-
 /// `[[brownout]]`: one window of time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Brownout {
@@ -44,7 +41,7 @@ pub(crate) struct TypedBrownout {
     end: Edge,
 }
 
-/// A date, a time, and its offset: whoever writes a window knows the hour of a clock somewhere.
+/// A date and a time with its offset. Without the offset nobody knows which clock is meant.
 #[derive(Debug, Clone, Copy)]
 struct Edge(u64);
 
@@ -83,7 +80,8 @@ pub(crate) fn read(
         let endpoint = match &typed.endpoint {
             None => None,
             Some(name) => {
-                let names = || ENDPOINTS.iter().map(|one| one.name()).chain([PASSTHROUGH]);
+                let names =
+                    || ENDPOINTS.iter().map(|one| one.name()).chain([Brownout::PASSTHROUGH]);
                 let known = names().find(|known| known == name);
                 if known.is_none() {
                     let question = question(name, names());
@@ -119,6 +117,9 @@ pub(crate) fn read(
 }
 
 impl Brownout {
+    /// The endpoint of requests that are not translated.
+    pub const PASSTHROUGH: &str = "passthrough";
+
     /// Whether both are of one endpoint and caller, and have time in common.
     fn repeats(&self, other: &Brownout) -> bool {
         self.endpoint == other.endpoint

@@ -25,6 +25,11 @@ impl Network {
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address.to_canonical())
     }
+
+    /// Whether an address belongs to one of these.
+    pub fn is_among(address: IpAddr, networks: &[Network]) -> bool {
+        networks.iter().any(|network| network.contains(address))
+    }
 }
 
 /// Reads a list of networks, for `#[serde(deserialize_with)]`.

@@ -200,6 +200,7 @@ async fn c09_a_slow_page_keeps_no_other_request_waiting() {
 /// Where the clock on the wall is looked at, and why that moves no timer.
 const WALL_CLOCK: &[(&str, &str)] = &[
     ("gateway/src/admin/console/overview.rs", "the time that the console shows"),
+    ("gateway/src/admin/console/panel.rs", "dates of the configuration that the console shows"),
     ("gateway/src/admin/console/requests.rs", "the time that the console shows"),
     ("gateway/src/admin/reload.rs", "whether a certificate has ended"),
     ("gateway/src/brownout.rs", "whether a window of dates is on"),
