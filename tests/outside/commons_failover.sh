@@ -7,6 +7,30 @@ source tests/outside/support/commons.sh
 
 commons_tools
 
+# owners: the nodes of the cluster that own slots, each as its index in $nodes.
+owners() {
+    local index at
+    for index in "${!nodes[@]}"; do
+        at=${nodes[$index]#*:}
+        ! ask_server "${at%@*}" ROLE | head -n 1 | grep -q master || echo "$index"
+    done
+}
+
+# emptied: the cluster forgets every pace of the checks before, so that the only one is the watched one.
+emptied() {
+    local index at
+    for index in $(owners); do
+        at=${nodes[$index]#*:}
+        ask_server "${at%@*}" FLUSHALL >/dev/null
+    done
+}
+
+# paced INDEX: whether the node has a pace.
+paced() {
+    local at=${nodes[$1]#*:}
+    [ -n "$(ask_server "${at%@*}" --scan --pattern '*:n' | head -n 1)" ]
+}
+
 # shared_again: alone after the kill, and shared at the end.
 shared_again() {
     ended
@@ -71,15 +95,15 @@ failovers() {
     checked "$name, J34 cluster, few rights" share
     unset COMMONS_USER COMMONS_PASSWORD_FILE
     # All slots of the owner move to another node while a replica asks.
+    emptied
     begun "$name, J31 slots move" watch 14
     until_ok 10 grep -q shared "$said"
-    moving=
-    for index in 0 1 2 3 4 5; do
+    moving='' onto=''
+    for index in $(owners); do
         at=${nodes[$index]#*:}
         at=${at%@*}
-        ask_server "$at" ROLE | head -n 1 | grep -q master || continue
         id=$(ask_server "$at" CLUSTER MYID)
-        if [ -n "$(ask_server "$at" --scan --pattern '*:n' | head -n 1)" ]; then moving=$id; else onto=$id; fi
+        if paced "$index"; then moving=$id; else onto=$id; fi
     done
     [ -n "$moving" ] || fail "no node has the watched pace"
     redis-cli --cluster reshard "127.0.0.1:$at" --cluster-from "$moving" --cluster-to "$onto" \
@@ -90,15 +114,15 @@ failovers() {
     until_ok 20 redis-cli --cluster reshard "127.0.0.1:$at" --cluster-from "$onto" --cluster-to "$moving" \
         --cluster-slots 4000 --cluster-yes
 
+    emptied
     begun "$name, J31 cluster, owner killed" watch 20
     until_ok 10 grep -q shared "$said"
     # The owner of the watched pace, which is where its key is.
-    for index in 0 1 2 3 4 5; do
-        at=${nodes[$index]#*:}
-        at=${at%@*}
-        ask_server "$at" ROLE | head -n 1 | grep -q master || continue
-        [ -z "$(ask_server "$at" --scan --pattern '*:n' | head -n 1)" ] || owner=$index
+    owner=
+    for index in $(owners); do
+        ! paced "$index" || owner=$index
     done
+    [ -n "$owner" ] || fail "no node has the watched pace"
     kill -KILL "${pids[$owner]}"
     shared_again
     checked "$name, after the failover" share
