@@ -70,7 +70,7 @@ impl Passthrough {
     /// Sends a request on, and its answer back.
     pub(crate) async fn answer(
         &self,
-        request: Request<Body>,
+        request: Box<Request<Body>>,
         behalf: Behalf,
         key_in_path: Option<Box<KeyInPath>>,
     ) -> Result<Response<Body>, Error> {
@@ -95,7 +95,7 @@ impl Passthrough {
 
     async fn passed(
         &self,
-        mut request: Request<Body>,
+        mut request: Box<Request<Body>>,
         behalf: &Behalf,
         who: Who,
     ) -> Result<Response<Body>, Error> {
@@ -129,8 +129,8 @@ impl Passthrough {
         self.leave_out_others(request.headers_mut());
         let (authorization, key) = exchanged.unzip();
 
-        let mut on_client = Request::new(body::empty());
-        std::mem::swap(on_client.extensions_mut(), request.extensions_mut());
+        let extensions = std::mem::take(request.extensions_mut());
+        let switch = switch.map(|idle| (idle, extensions));
         *request.uri_mut() = uri;
         let progress = Progress::new();
         // A body may still be on its way when the answer has ended.
@@ -184,8 +184,10 @@ impl Passthrough {
                 let download = Download::new(inner, pace, watch, account, ended, place);
                 *outgoing.body_mut() = body::boxed(download.begin(route.idle_timeout).await?);
             }
-            Some(idle) => {
+            Some((idle, extensions)) => {
                 headers::say_websocket(outgoing.headers_mut());
+                let mut on_client = Request::new(body::empty());
+                *on_client.extensions_mut() = extensions;
                 let tunnel = Tunnel::new(&mut on_client, &mut answer, idle, place);
                 outgoing.extensions_mut().insert(tunnel);
             }
@@ -380,8 +382,13 @@ impl Who {
 
 /// What a caller shows its upstream.
 async fn shown_by(caller: &Caller, behalf: &Behalf, route: &Route) -> Result<HeaderValue, Error> {
+    let credential = &caller.line.credential;
+    if let Some(authorization) = credential.at_hand() {
+        return Ok(authorization);
+    }
     let deadline = Instant::now() + route.head_timeout;
-    caller.line.credential.get(behalf, deadline, None).await
+    // Boxed, so that other requests stay small.
+    Box::pin(credential.get(behalf, deadline, None)).await
 }
 
 fn may_be_sent(request: &Request<Body>, route: &Route) -> Result<(), Error> {
@@ -437,33 +444,27 @@ struct Waiting<'a> {
 }
 
 impl Waiting<'_> {
-    async fn answer(self, request: Request<Body>) -> Result<Response<Body>, Error> {
-        let (progress, place) = (Arc::clone(&self.progress), Arc::clone(&self.place));
+    async fn answer(self, mut request: Box<Request<Body>>) -> Result<Response<Body>, Error> {
         let (say, said) = match self.expects {
             true => Some(oneshot::channel()).unzip(),
             false => (None, None),
         };
-        let upload = |inner: Body| match self.answered.clone() {
-            None => inner,
-            Some(answered) => {
-                let inner = TimedBody::new(inner, self.route.idle_timeout);
-                let inner = inner.paced(flow::pace(self.route));
-                let answered = Box::pin(answered.cancelled_owned());
-                let gate = said.map(Gate::new);
-                let (key, left) = (self.key.cloned(), inner.size_hint().exact());
-                body::boxed(Upload {
-                    inner,
-                    gate,
-                    progress,
-                    answered,
-                    key,
-                    left,
-                    last: None,
-                    _place: place,
-                })
-            }
-        };
-        let request = request.map(upload);
+        if let Some(answered) = self.answered.clone() {
+            let inner = std::mem::replace(request.body_mut(), body::empty());
+            let inner = TimedBody::new(inner, self.route.idle_timeout);
+            let inner = inner.paced(flow::pace(self.route));
+            let (key, left) = (self.key.cloned(), inner.size_hint().exact());
+            *request.body_mut() = body::boxed(Upload {
+                inner,
+                gate: said.map(Gate::new),
+                progress: Arc::clone(&self.progress),
+                answered: Box::pin(answered.cancelled_owned()),
+                key,
+                left,
+                last: None,
+                _place: Arc::clone(&self.place),
+            });
+        }
         let exchange = self.target.client.send(request, say);
         let mut exchange = std::pin::pin!(exchange);
         let answer = loop {

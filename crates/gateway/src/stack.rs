@@ -165,7 +165,8 @@ impl Front {
         let place = self.entrance.place().await?;
         // The API's own description; needs no endpoint and no key.
         if request.uri().path() == openapi::PATH {
-            return describe::described(&self.openapi, &self.codings, request, &behalf.account)
+            let (openapi, codings) = (&self.openapi, &self.codings);
+            return Box::pin(describe::described(openapi, codings, *request, &behalf.account))
                 .await;
         }
         let key_in_path = match endpoint {
@@ -194,12 +195,12 @@ impl Front {
     async fn legacy(
         &self,
         endpoint: &'static Endpoint,
-        request: Request<Body>,
+        request: Box<Request<Body>>,
         behalf: Behalf,
     ) -> Result<Response<Body>, Error> {
         // What does something to the world goes another way, on which nothing is repeated.
         if endpoint.places_calls() {
-            return Box::pin(self.calling.answer(endpoint, request, behalf)).await;
+            return Box::pin(self.calling.answer(endpoint, *request, behalf)).await;
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Err(Error::MethodNotAllowed);
@@ -224,14 +225,15 @@ impl Front {
             account.dialect = Some(caller.line.upstream.dialect.name());
             account.may_explain = caller.may_explain;
         });
-        let body = legacy_body::Coming::of(request, self.reads_bodies);
+        let body = legacy_body::Coming::of(*request, self.reads_bodies);
         let answer = async {
             let Some(shadow) = self.shadow.as_ref() else {
                 return Ok(self.translated(asked, &caller, body).await?.response);
             };
             // The other side answers, if it is its turn and it can; answers may be compared.
             let beside = Beside::new(shadow, &asked, &caller, body.has_ended());
-            beside.answer(self.translated(asked, &caller, body)).await
+            // Boxed, so that other requests stay small.
+            Box::pin(beside.answer(self.translated(asked, &caller, body))).await
         };
         // In place: a timeout would be as large as all that it waits for, and moved with it.
         let answer = timeout_at(deadline, pin!(answer)).await.unwrap_or(Err(Error::Deadline))?;

@@ -57,7 +57,7 @@ impl Rescue {
         let answer = answer.unwrap_or(Err(Error::Internal));
         if let (Err(error), Some(keys), Some(client)) = (&answer, keys, &client) {
             // All places were given back, so an answer that is held back is in no other's way.
-            keys.met(error, client, &account).await;
+            Box::pin(keys.met(error, client, &account)).await;
         }
         let mut answer = answer.unwrap_or_else(|error| {
             account.note(|account| account.error = Some(error.slug()));

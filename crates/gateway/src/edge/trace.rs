@@ -55,7 +55,7 @@ impl<S: Below<Incoming, Response<Body>>> Around<S, Request<Body>> for Trace {
     type Response = Response<Body>;
 
     fn call<'a>(&'a self, inner: &'a S, request: Request<Body>) -> Answering<'a, Response<Body>> {
-        Box::pin(self.traced(inner, request))
+        Box::pin(self.traced(inner, Box::new(request)))
     }
 }
 
@@ -63,7 +63,7 @@ impl Trace {
     async fn traced<S: Below<Incoming, Response<Body>>>(
         &self,
         inner: &S,
-        request: Request<Body>,
+        request: Box<Request<Body>>,
     ) -> Result<Response<Body>, Error> {
         let is_key = |text: &str| self.callers.knows(text);
         let origin = Origin::of(request.headers(), self.accept_request_id, self.sampled, is_key);

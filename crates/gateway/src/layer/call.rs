@@ -27,7 +27,8 @@ use crate::observe::origin::Origin;
 /// Below `trace`: a request as it came.
 #[derive(Debug)]
 pub(crate) struct Incoming {
-    pub(crate) request: Request<Body>,
+    /// Boxed, since every step of its way hands it on.
+    pub(crate) request: Box<Request<Body>>,
     /// The legacy endpoint of its path, if there is one.
     pub(crate) endpoint: Option<&'static Endpoint>,
     /// The other end of its connection.
@@ -67,7 +68,8 @@ impl Behalf {
 pub(crate) struct Call {
     pub(crate) endpoint: &'static Endpoint,
     pub(crate) quirks: Arc<Quirks>,
-    pub(crate) plan: Plan<GroupName>,
+    /// Boxed, since a call moves from layer to layer.
+    pub(crate) plan: Box<Plan<GroupName>>,
     /// Whether a kept answer will not do.
     pub(crate) wants_fresh: bool,
     /// What becomes of an answer that may not be buffered; without it all may.
@@ -158,7 +160,7 @@ pub trait Look: fmt::Debug + Send + Sync {
 pub(crate) struct RowsAsk {
     pub(crate) lists: Lists,
     pub(crate) quirks: Arc<Quirks>,
-    pub(crate) plan: Plan<GroupIds>,
+    pub(crate) plan: Box<Plan<GroupIds>>,
 }
 
 impl RowsAsk {

@@ -60,7 +60,7 @@ async fn read(
             let (open, close) = endpoint.envelope(&quirks, 0);
             return Ok(Reply::json(200, Bytes::from(format!("{open}{close}"))));
         }
-        Planned::Ask(plan) => *plan,
+        Planned::Ask(plan) => plan,
         Planned::Unclear => return Err(Unread::Failed),
     };
     if !caller.line.is_at_ease() {

@@ -12,7 +12,10 @@ use crate::error::Error;
 ///
 /// # Errors
 /// If it says in two ways which part of a list it wants.
-pub(crate) fn plan(asked: &mut Asked, callers: &Callers) -> Result<Option<Plan<GroupName>>, Error> {
+pub(crate) fn plan(
+    asked: &mut Asked,
+    callers: &Callers,
+) -> Result<Option<Box<Plan<GroupName>>>, Error> {
     let params = std::mem::take(&mut asked.params);
     let filters = asked.endpoint.filters();
     let filters: Vec<&'static str> = filters.filter(|name| params.has_filter(name)).collect();
@@ -26,7 +29,7 @@ pub(crate) fn plan(asked: &mut Asked, callers: &Callers) -> Result<Option<Plan<G
         Planned::Nobody { ignored } => (None, fit(&ignored)),
         Planned::Ask(plan) => {
             let ignored = fit(&plan.ignored);
-            (Some(*plan), ignored)
+            (Some(plan), ignored)
         }
     };
     asked.behalf.account.note(|account| {

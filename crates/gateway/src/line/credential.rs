@@ -119,7 +119,7 @@ impl Credential {
         // Who looks whether a token can be had must fetch one.
         let values = self.values.as_ref().filter(|_| !behalf.wants_failed_rows);
         let fetched = match values {
-            None => self.fetched(behalf, &form).await,
+            None => Box::pin(self.fetched(behalf, &form)).await,
             Some(values) => {
                 let refused = kept.refused.as_ref();
                 Box::pin(self.shared(values, behalf, &form, deadline, refused)).await

@@ -188,7 +188,7 @@ fn ask<'a, S: Below<ListCall, Listed>>(
 ) -> Answering<'a, Listed> {
     let plan = match call.plan.resolve(ids) {
         Resolved::Nobody => return Box::pin(ready(Ok(Listed::default()))),
-        Resolved::Ask(plan) => *plan,
+        Resolved::Ask(plan) => plan,
     };
     let lists = call.endpoint.lists();
     let listing = match lists {

@@ -152,7 +152,7 @@ impl Placing {
         answered: &mut Option<StatusCode>,
     ) -> Result<Placed, Error> {
         let upstream = &self.upstream;
-        let answer = self.client.send(request, None).await;
+        let answer = self.client.send(Box::new(request), None).await;
         let outcome = answer.as_ref().map_or_else(
             |error| Error::Exchange(*error).slug().to_owned(),
             |answer| answer.status().as_str().to_owned(),

@@ -145,7 +145,7 @@ mod tests {
             panic!("nobody")
         };
         let deadline = Instant::now() + Duration::from_secs(25);
-        let (plan, behalf, wants_fresh, oversize) = (*plan, Behalf::default(), false, None);
+        let (behalf, wants_fresh, oversize) = (Behalf::default(), false, None);
         Call { endpoint, quirks, plan, wants_fresh, oversize, deadline, behalf }
     }
 

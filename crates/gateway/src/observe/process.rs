@@ -57,7 +57,7 @@ mod tests {
         let mut answers = std::collections::BTreeMap::new();
         for number in 0..1000 {
             let path = if number == 500 { "/bug" } else { "/" };
-            let request = Request::get(path).body(body::empty()).unwrap();
+            let request = Box::new(Request::get(path).body(body::empty()).unwrap());
             let incoming =
                 Incoming { request, endpoint: None, peer: None, behalf: Behalf::default() };
             let answer = rescued.ask(incoming).await.unwrap();

@@ -126,7 +126,7 @@ fn asked(query: &str) -> Arc<RowsAsk> {
         (endpoint_at("/api/user_management/v1/users").unwrap(), Arc::new(Quirks::default()));
     let Planned::Ask(plan) = endpoint.plan(Params::parse(query), &quirks) else { panic!() };
     let Resolved::Ask(plan) = plan.resolve(Vec::new()) else { panic!() };
-    Arc::new(RowsAsk { lists: endpoint.lists(), quirks, plan: *plan })
+    Arc::new(RowsAsk { lists: endpoint.lists(), quirks, plan })
 }
 
 /// A page of users 0, 1, 2 .., each shown to the questions that ask for its id or for everyone.

@@ -57,7 +57,7 @@ fn everyone() -> ListCall {
     let Resolved::Ask(plan) = plan.resolve(Vec::new()) else {
         unreachable!("no group, no look-up")
     };
-    let ask = Ask::Rows(Arc::new(RowsAsk { lists: endpoint.lists(), quirks, plan: *plan }));
+    let ask = Ask::Rows(Arc::new(RowsAsk { lists: endpoint.lists(), quirks, plan }));
     let deadline = Instant::now() + Duration::from_secs(25);
     ListCall::new(Listing::Users(Which::Live), ask, deadline, Behalf::default())
 }

@@ -15,7 +15,7 @@ use crate::body::Body;
 /// Sends a request; `continued` is told of the first `100 Continue`.
 pub(super) async fn exchange<B: Outgoing>(
     pool: &Pool<B>,
-    mut request: Request<B>,
+    mut request: Box<Request<B>>,
     continued: Option<oneshot::Sender<()>>,
 ) -> Result<Response<Body>, ClientError> {
     let (babble, babbles) = oneshot::channel();

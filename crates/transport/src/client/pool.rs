@@ -251,14 +251,15 @@ impl<B: Outgoing> Pool<B> {
     /// Sends a request with an absolute URI.
     pub(super) async fn send(
         &self,
-        mut request: Request<B>,
+        mut request: Box<Request<B>>,
     ) -> Result<Response<Answer<B>>, ClientError> {
         let mut connection = match self.kept(request.uri()).await {
             Some(connection) => {
                 tracing::trace!("a kept connection is used again");
                 connection
             }
-            None => self.connect(request.uri()).await?,
+            // Boxed, so that a request over a kept connection stays small.
+            None => Box::pin(self.connect(request.uri())).await?,
         };
         let answer = match &mut connection.sender {
             Sender::Http1(sender) => {
@@ -268,9 +269,9 @@ impl<B: Outgoing> Pool<B> {
                 let path = request.uri().path_and_query().cloned();
                 let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
                 *request.uri_mut() = path.into();
-                sender.send_request(request).await
+                sender.send_request(*request).await
             }
-            Sender::Http2(sender) => sender.send_request(request).await,
+            Sender::Http2(sender) => sender.send_request(*request).await,
         };
         let mut answer = answer.map_err(|error| ClientError::from_exchange(&error))?;
         // A connection with an answer that has no one reading is not used again.

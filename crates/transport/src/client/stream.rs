@@ -66,7 +66,7 @@ impl StreamClient {
     /// as the upstream reads it.
     pub async fn send(
         &self,
-        mut request: Request<Body>,
+        mut request: Box<Request<Body>>,
         continued: Option<oneshot::Sender<()>>,
     ) -> Result<Response<Body>, ClientError> {
         *request.version_mut() = Version::HTTP_11;

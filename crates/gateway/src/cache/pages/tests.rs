@@ -62,7 +62,7 @@ fn rows_of(endpoint: usize, query: &str) -> Ask {
         unreachable!("it asks for something")
     };
     let Resolved::Ask(plan) = plan.resolve(Vec::new()) else { unreachable!("there is no group") };
-    Ask::Rows(Arc::new(RowsAsk { lists: endpoint.lists(), quirks, plan: *plan }))
+    Ask::Rows(Arc::new(RowsAsk { lists: endpoint.lists(), quirks, plan }))
 }
 
 fn call(ask: Ask) -> ListCall {

@@ -236,7 +236,7 @@ sees = "everything"
             panic!("{query}");
         };
         let deadline = Instant::now() + Duration::from_secs(25);
-        let (plan, behalf) = (*plan, Behalf::default());
+        let behalf = Behalf::default();
         let (wants_fresh, oversize) = (false, None);
         Call { endpoint, quirks, plan, wants_fresh, oversize, deadline, behalf }
     }
