@@ -31,10 +31,15 @@ database starts
 eight_starts
 [ "$(as_admin one starts 'SELECT count(*) FROM tieline_roster')" = 1 ] || fail "R05: the tables were made twice"
 echo "R05: eight starts at once make the tables once"
-# From the layout before the present one, by eight at once as well; its rows stay.
+# From the layout before the present one: by its owner alone, by eight at once as well; its rows stay.
 as_admin one starts "INSERT INTO tieline_roster_scopes (caller, upstream, doubts) VALUES ('crm', 'ams', 0)" \
     'ALTER TABLE tieline_roster_scopes DROP COLUMN steps, DROP COLUMN steps_to' \
-    'UPDATE tieline_roster SET schema = 1'
+    'UPDATE tieline_roster SET schema = 1' \
+    'GRANT ALL ON ALL TABLES IN SCHEMA public TO tieline' \
+    'ALTER TABLE tieline_roster_scopes OWNER TO postgres'
+as_admin one starts 'GRANT ALL ON tieline_roster_scopes TO tieline'
+refused 'R05 older tables of another owner' 'does not own them' prepare
+as_admin one starts 'ALTER TABLE tieline_roster_scopes OWNER TO tieline'
 eight_starts
 [ "$(as_admin one starts 'SELECT schema, (SELECT count(*) FROM tieline_roster_scopes WHERE steps_to IS NULL) FROM tieline_roster')" = '2|1' ] ||
     fail "R05: older tables were not brought to the present layout"
@@ -239,8 +244,13 @@ code=0
 "$tieline" serve --config "$work/second.toml" >"$work/newer.log" 2>&1 || code=$?
 [ "$code" = 78 ] || fail "R05: a newer schema ends with $code"
 grep -q 'roster.postgres: the roster has schema 3' "$work/newer.log" || fail "R05: the reason is missing"
-as_admin one tieline 'UPDATE tieline_roster SET schema = 2'
-echo "R05: a newer schema is exit code 78"
+# Before an older one is changed, check says by whom.
+as_admin one tieline 'UPDATE tieline_roster SET schema = 1' 'ALTER TABLE tieline_roster_scopes OWNER TO postgres' \
+    'GRANT ALL ON tieline_roster_scopes TO tieline'
+! "$tieline" check --config "$work/first.toml" >"$work/check.log" 2>&1 || fail "check does not miss the owner"
+grep -q 'FAILED  .*does not own them' "$work/check.log" || fail "check: $(cat "$work/check.log")"
+as_admin one tieline 'ALTER TABLE tieline_roster_scopes OWNER TO tieline' 'UPDATE tieline_roster SET schema = 2'
+echo "R05: a newer schema is exit code 78, and check says who may change an older one"
 
 # R07: from the database to a file, to another database, and back to a file.
 kill -TERM "$first_pid" "$second_pid"

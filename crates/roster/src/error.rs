@@ -47,6 +47,11 @@ pub enum RosterError {
     /// A right on a table or on the schema is missing.
     #[error("the roster's database refuses a right that the roster needs")]
     Right,
+    /// The tables are of an older layout, and only their owner may bring them to the present one.
+    #[error(
+        "the roster's tables are of an older layout and the database's user does not own them; start this version once with the owner's name"
+    )]
+    NotOwner,
     /// It is a standby, or was told to take no writes. What it says may be old, so nothing is read either.
     #[error("the roster's database takes no writes now")]
     ReadOnly,

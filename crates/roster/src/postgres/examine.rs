@@ -101,6 +101,10 @@ async fn look(hosts: &Hosts, config: &Config, found: &mut Database) -> Result<()
         return Err(RosterError::NewerSchema { found: newer, known: schema::SCHEMA }.into());
     }
     found.missing_rights = missing(&client, found.schema.is_some()).await?;
+    let is_older = found.schema.is_some_and(|schema| schema < schema::SCHEMA);
+    if is_older && !schema::may_change(&client).await? {
+        return Err(RosterError::NotOwner.into());
+    }
     Ok(())
 }
 

@@ -41,7 +41,9 @@ fn of_state(state: &SqlState) -> RosterError {
         "55P03" => RosterError::Busy,
         "57014" | "25P03" | "25P04" => RosterError::Slow,
         "3D000" => RosterError::Denied,
-        "42P01" | "42703" => RosterError::NoTables,
+        "42P01" => RosterError::NoTables,
+        // A column is missing.
+        "42703" => RosterError::Damaged,
         _ if code.starts_with("28") => RosterError::Denied,
         _ if code.starts_with("53") => RosterError::Full,
         _ if code.starts_with("08") || code.starts_with("57P") => RosterError::Unreachable,
@@ -87,6 +89,7 @@ mod tests {
             ("57P01", RosterError::Unreachable),
             ("08006", RosterError::Unreachable),
             ("42P01", RosterError::NoTables),
+            ("42703", RosterError::Damaged),
             ("XX001", RosterError::Postgres(*b"XX001")),
         ] {
             assert_eq!(of_state(&SqlState::from_code(code)), expected, "{code}");

@@ -93,12 +93,30 @@ pub(crate) async fn prepare(client: &Lent) -> Result<(), Fault> {
             client.batch_execute(&schema).await?;
         }
         Some(_) => {
-            client.batch_execute(include_str!("layout_2.sql")).await?;
+            client.batch_execute(include_str!("layout_2.sql")).await.map_err(of_change)?;
             let schema = format!("UPDATE tieline_roster SET schema = {SCHEMA}");
             client.batch_execute(&schema).await?;
         }
     }
     transaction.commit().await
+}
+
+/// What a change of the tables meets: only their owner may change them, which no other right replaces.
+fn of_change(error: tokio_postgres::Error) -> Fault {
+    match Fault::from(error) {
+        Fault { error: RosterError::Right, .. } => RosterError::NotOwner.into(),
+        fault => fault,
+    }
+}
+
+/// Whether the user may bring tables of an older layout to the present one.
+pub(crate) async fn may_change(client: &Client) -> Result<bool, Fault> {
+    let statement = "
+        SELECT bool_and(pg_has_role(relowner, 'USAGE') AND has_table_privilege('tieline_roster', 'UPDATE'))
+        FROM pg_catalog.pg_class
+        WHERE relname = 'tieline_roster_scopes' AND relkind IN ('r', 'p') AND pg_catalog.pg_table_is_visible(oid)";
+    let row = client.query_typed_one(statement, &[]).await?;
+    Ok(row.try_get::<_, Option<bool>>(0)?.unwrap_or(false))
 }
 
 /// The number of the layout, if this program knows it; nothing where there are no tables.
