@@ -34,8 +34,10 @@ command -v musl-gcc >/dev/null || stop "musl-gcc is missing (Debian: musl-tools)
 
 # The time of the commit, not of the build; and no folder of this machine in the binary.
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct "$commit")
+# The folder that is built is no checkout, so its commit is told.
+TIELINE_REVISION=$(git rev-parse --short=12 "$commit")
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
-export SOURCE_DATE_EPOCH CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$folder/build}
+export SOURCE_DATE_EPOCH TIELINE_REVISION CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$folder/build}
 export "CC_${target//-/_}=musl-gcc" CFLAGS="-g0 -ffile-prefix-map=$cargo_home=/cargo"
 export RUSTFLAGS="--remap-path-prefix=$cargo_home=/cargo"
 cargo build --profile dist --features dist --locked --package tieline --target "$target"
@@ -45,6 +47,7 @@ readelf --file-header "$binary" >/dev/null || stop "there is no binary"
 # An image from scratch has no loader and no library.
 ! readelf --program-headers "$binary" | grep INTERP || stop "the binary is not static"
 ! readelf --dynamic "$binary" | grep NEEDED || stop "the binary is not static"
+[ "$("$binary" --version)" = "tieline $version ($TIELINE_REVISION)" ] || stop "the binary tells another version"
 ! grep -aqF "$HOME/" "$binary" || stop "the binary names folders of this machine"
 
 deploy/release/pack.sh "$binary" "$target" "$commit" "$folder"
