@@ -7,6 +7,7 @@ mod brownouts;
 mod callers;
 mod configuration;
 mod endpoints;
+mod fidelity;
 mod html;
 mod openapi;
 mod others;
@@ -59,7 +60,7 @@ pub(crate) async fn answer(state: &State, path: &str, query: Option<&str>) -> Op
         "upstreams" => upstreams::json(state, &counted()),
         "endpoints" => endpoints::json(&counted()),
         "cache" => endpoints::cache_json(&counted()),
-        "fidelity" => endpoints::fidelity_json(&counted()),
+        "fidelity" => fidelity::json(state, &counted()),
         "usage" => usage::json(&counted()),
         "brownouts" => brownouts::json(state, &counted(), overview::now()),
         "shadow" => others::shadow_json(state),
@@ -90,7 +91,7 @@ fn view(state: &State, query: &Query) -> View {
         endpoints::cache_panel(&endpoints::cache_json(&counted)),
         usage::unanswered_panel(&usage),
         brownouts::panel(&brownouts::json(state, &counted, overview::now())),
-        endpoints::fidelity_panel(&endpoints::fidelity_json(&counted)),
+        fidelity::panel(&fidelity::json(state, &counted)),
         usage::filters_panel(&usage),
         others::shadow_panel(&others::shadow_json(state)),
         requests::panel(&requests::json(state, &Query::of(None))),

@@ -125,6 +125,36 @@ async fn the_console_tells_what_the_metrics_count() {
 }
 
 #[tokio::test]
+async fn losses_that_occur_name_what_the_operator_has_to_map() {
+    let world = World::new(users(250)).await;
+    world.get(V1_USERS).await;
+    let of = async |front: &Front, note: &str| {
+        let losses = page(front, "fidelity").await["losses"].clone();
+        let mut rows = losses.as_array().unwrap().iter();
+        rows.find(|row| row["note"] == note && row["endpoint"] == "v1_users").unwrap().clone()
+    };
+    let zones = of(&world.front, "time_zone_unmapped").await;
+    assert_eq!(zones["names"], json!(["Africa/Lome", "Antarctica/Troll"]));
+    let kinds = of(&world.front, "channel_unmapped").await;
+    assert_eq!(kinds["names"], json!(["WhatsApp", "apple_business", "rcs"]));
+    let view = page(&world.front, "view").await;
+    let pasted = zones["toml"].as_str().unwrap();
+    assert!(rows(&view, "fidelity").iter().any(|row| row[3] == pasted), "{view}");
+    // With the text in its configuration the gateway shows every zone, and asks for none of them.
+    let text = format!("{}\n{pasted}\n", config_text(world.vendor_address, "", ""));
+    let put = |text: &str| {
+        let config = parsed(text, &[("V4", V4_KEY)]).unwrap();
+        world.front.running.reloader().reload(config).unwrap();
+    };
+    put(&text);
+    let before = zones["values"].as_u64().unwrap();
+    let shown = world.get(V1_USERS).await.text();
+    assert!(shown.contains("\"timezone\":\"Legacy name\"") && !shown.contains("Africa/Lome"));
+    let zones = of(&world.front, "time_zone_unmapped").await;
+    assert_eq!((&zones["names"], zones["values"].as_u64().unwrap()), (&json!([]), before));
+}
+
+#[tokio::test]
 async fn what_needs_a_person_comes_first_and_says_why() {
     let world = World::new(users(5)).await;
     let text = config_text(world.vendor_address, "", "");

@@ -97,7 +97,7 @@ const PATHS: &[Path] = &[
         &[(
             "losses",
             "array",
-            "Endpoint, note, number of values, meaning, and TOML to complete and paste.",
+            "Endpoint, note, number of values, meaning, the time zones or kinds of channels that occurred, and TOML to complete and paste.",
         )],
     ),
     (
