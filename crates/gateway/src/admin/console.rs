@@ -127,6 +127,8 @@ mod tests {
     use super::*;
     use crate::Surroundings;
     use crate::admin::reload::InForce;
+    use crate::observe::account::Account;
+    use crate::observe::lately::LATELY;
 
     const CONFIG: &str = r#"
 [upstream."</script><b>"]
@@ -185,6 +187,28 @@ sees = { groups = ["<img src=x onerror=alert(1)>"] }
         let text =
             transport::body::collect(answer.into_body(), 1 << 16, Duration::from_secs(9)).await;
         serde_json::from_slice(&text.unwrap()).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_only_counted_needs_no_attention_after_an_hour() {
+        let state = state();
+        let count = || {
+            let account = Account { untranslated: Some(0), ..Account::default() };
+            state.metrics.request(&account, 404, Duration::ZERO);
+        };
+        let told = || {
+            let counted = state.metrics.counted();
+            overview::attention(&state, &counted).iter().any(|one| one.what == "paths not answered")
+        };
+        assert!(!told());
+        count();
+        assert!(told() && told());
+        tokio::time::sleep(LATELY).await;
+        assert!(!told());
+        count();
+        assert!(told());
+        let view = json!(view(&state, &Query::of(None)));
+        assert!(view["panels"][0]["note"].as_str().unwrap().contains("an hour"), "{view}");
     }
 
     #[tokio::test]
