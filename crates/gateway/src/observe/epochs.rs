@@ -13,6 +13,12 @@ pub(crate) fn seconds(at: SystemTime) -> f64 {
     millis as f64 / 1e3
 }
 
+/// A time in microseconds since 1970. No process answers so many requests, and a JSON number holds it.
+pub(crate) fn micros(at: SystemTime) -> u64 {
+    let micros = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+    u64::try_from(micros).unwrap_or(u64::MAX / 2)
+}
+
 /// How many are kept.
 const EPOCHS_MAX: usize = 20;
 

@@ -26,7 +26,7 @@ pub(crate) struct Recent {
 /// One request.
 #[derive(Debug)]
 struct Told {
-    /// Its number, from 1.
+    /// Its number.
     number: u64,
     ended: Instant,
     micros: u64,
@@ -55,14 +55,13 @@ pub(crate) struct Ended<'a> {
     pub(crate) bytes: u64,
 }
 
-impl Default for Recent {
-    fn default() -> Self {
-        let places = (0..RECENT_MAX).map(|_| Mutex::default()).collect();
-        Recent { next: AtomicU64::new(0), places }
-    }
-}
-
 impl Recent {
+    /// Numbers begin behind this one: a reader who knows the last number of the process before finds those of this one.
+    pub(crate) fn behind(number: u64) -> Self {
+        let places = (0..RECENT_MAX).map(|_| Mutex::default()).collect();
+        Recent { next: AtomicU64::new(number), places }
+    }
+
     /// Notes a request that has ended.
     pub(crate) fn note(&self, account: &Account, ended: &Ended<'_>) {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
@@ -134,7 +133,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_last_two_hundred_are_kept_and_the_newest_comes_first() {
-        let recent = Recent::default();
+        let recent = Recent::behind(0);
         let headers = http::HeaderMap::new();
         let origin = Arc::new(Origin::of(&headers, false, 0.0, |_| false));
         let caller = Arc::new(Tally::new("crm"));

@@ -205,7 +205,11 @@ const PARAMETERS: [(&str, &str, &str); 6] = [
     ("offset", "integer", "How many rows to leave out."),
     ("limit", "integer", "The most rows, up to 10,000; 1,000 if it is left out."),
     ("name", "string", "A part of a caller's name."),
-    ("after", "integer", "The number of the last request that is known."),
+    (
+        "after",
+        "integer",
+        "The number (`n`) of the last request that is known; those of a process that started later are greater.",
+    ),
     ("caller", "string", "A caller's whole name."),
     ("slug", "string", "The slug of an error."),
 ];
