@@ -20,7 +20,7 @@ mod usage;
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use crate::admin::replicas;
@@ -36,6 +36,8 @@ pub(crate) enum Page {
     /// The page for people, and the policy under which a browser runs it.
     Html(String, &'static str),
     Json(Value),
+    /// What is written as JSON without becoming values first: the page asks for it every few seconds.
+    View(View),
 }
 
 /// The answer of a path; `None` where the console has no such path.
@@ -49,13 +51,15 @@ pub(crate) async fn answer(state: &State, path: &str, query: Option<&str>) -> Op
     }
     let route = path.strip_prefix("/api/v1/")?;
     let counted = || state.metrics.counted();
+    if route == "view" {
+        return Some(Page::View(view(state, &query)));
+    }
     Some(Page::Json(match route {
         "openapi.json" => openapi::document(),
         "overview" => {
             let counted = counted();
             overview::json(state, &counted, &overview::attention(state, &counted))
         }
-        "view" => json!(view(state, &query)),
         "callers" => callers::json(state, &query),
         "upstreams" => upstreams::json(state, &counted()),
         "endpoints" => endpoints::json(&counted()),
@@ -73,7 +77,7 @@ pub(crate) async fn answer(state: &State, path: &str, query: Option<&str>) -> Op
 
 /// What the page shows, and shows again every few seconds.
 #[derive(Debug, serde::Serialize)]
-struct View {
+pub(crate) struct View {
     head: Vec<Cell>,
     panels: Vec<Panel>,
 }
@@ -94,7 +98,7 @@ fn view(state: &State, query: &Query) -> View {
         fidelity::panel(&fidelity::json(state, &counted)),
         usage::filters_panel(&usage),
         others::shadow_panel(&others::shadow_json(state)),
-        requests::panel(&requests::json(state, &Query::of(None))),
+        requests::panel(&state.past.requests.since(0)),
         others::replicas_panel(&replicas::json(state)),
     ];
     View { head: overview::head(&overview), panels }
@@ -123,6 +127,8 @@ async fn configuration(state: &State, query: Query) -> Value {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use serde_json::json;
 
     use super::*;
     use crate::Surroundings;
@@ -158,6 +164,7 @@ sees = { groups = ["<img src=x onerror=alert(1)>"] }
         for (path, described) in paths {
             let (method, value) = match answer(&state, path, None).await {
                 Some(Page::Json(value)) => ("get", value),
+                Some(Page::View(view)) => ("get", json!(view)),
                 _ => ("post", tried(path).await),
             };
             let answers = &described[method]["responses"];

@@ -121,6 +121,10 @@ pub(super) fn visible(text: &str) -> String {
 }
 
 fn seen(text: &str, chars_max: usize) -> String {
+    // Nearly all texts are of such characters alone.
+    if text.len() <= chars_max && text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n')) {
+        return text.to_owned();
+    }
     let mut shown = String::new();
     for (place, c) in text.chars().enumerate() {
         if place == chars_max {
