@@ -23,9 +23,9 @@ def free_port():
         return s.getsockname()[1]
 
 
-def wait_for(port, process=None):
+def wait_for(port, process=None, seconds=20):
     """Until somebody listens on the port; gives up if the process ends."""
-    for _ in range(400):
+    for _ in range(20 * seconds):
         if process is not None and process.poll() is not None:
             sys.exit(f"{process.args[0]} ended at once")
         try:
@@ -61,9 +61,9 @@ def vendor(tieline, users):
     return port
 
 
-def gateway(tieline, config, base, more="", upstream="", env=None):
+def gateway(tieline, config, base, more="", upstream="", env=None, under=()):
     """A gateway in front of `base`, with its configuration in the file `config`: `more` are tables of it, `upstream`
-    lines of the upstream's. Its port, its admin port, its process."""
+    lines of the upstream's, `under` the command that runs it. Its port, its admin port, its process."""
     port, admin = free_port(), free_port()
     digest = hashlib.sha256(b"legacy-demo-key").hexdigest()
     with open(config, "w") as file:
@@ -73,8 +73,9 @@ def gateway(tieline, config, base, more="", upstream="", env=None):
             f'[[caller]]\nname = "bench"\nlegacy_key = {{ digest = "sha256:{digest}" }}\n'
             'upstream = "v"\nupstream_key = { env = "BENCH_V4_KEY" }\nsees = "everything"\n')
     environment = dict(os.environ, BENCH_V4_KEY="v4-demo-key", **(env or {}))
-    process = start([tieline, "serve", "--config", config], env=environment)
-    wait_for(port, process)
+    process = start([*under, tieline, "serve", "--config", config], env=environment)
+    # Under valgrind all takes many times as long.
+    wait_for(port, process, 120 if under else 20)
     wait_for(admin, process)
     return port, admin, process
 

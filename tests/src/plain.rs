@@ -34,7 +34,7 @@ pub fn say(to: impl Display, bytes: impl AsRef<[u8]>) -> Vec<u8> {
 
 /// The bytes of a request that is the last of its connection. `headers` are whole lines.
 pub fn request(line: &str, headers: &str) -> String {
-    format!("{line} HTTP/1.1\r\nhost: gateway\r\n{headers}connection: close\r\n\r\n")
+    format!("{line} HTTP/1.1\r\nhost: localhost\r\n{headers}connection: close\r\n\r\n")
 }
 
 /// The header line of a key.

@@ -4,3 +4,4 @@
 pub mod channel;
 pub(crate) mod status;
 pub mod time_zone;
+pub mod unmapped;

@@ -8,6 +8,7 @@ use crate::asked::visibility::Visibility;
 use crate::hub::{State, User};
 use crate::legacy::{Lists, Notes};
 use crate::listing::{Listing, Row};
+use crate::names::unmapped::Unmapped;
 use crate::quirks::Quirks;
 use crate::sweep::Rows;
 use crate::upstream::{Context, Dialect, PageError};
@@ -42,6 +43,8 @@ pub struct View<'a> {
     pub filter: &'a UserFilter<GroupIds>,
     /// Which rows the caller may see.
     pub visibility: &'a Visibility,
+    /// Where names that no dictionary has are kept; `None` where nobody asks for them.
+    pub unmapped: Option<&'a Unmapped>,
 }
 
 impl Page<'_> {
@@ -149,7 +152,7 @@ fn render(user: &User<'_>, view: View<'_>, rows: &mut Rows, notes: &mut Notes) {
                 rows.bytes.reserve(RECORD_BYTES);
             }
             rows.bytes.push(b',');
-            record.write(user, view.quirks, &mut rows.bytes, notes);
+            record.write(user, view.quirks, view.unmapped, &mut rows.bytes, notes);
         }
         (Lists::DeletedUsers(record), State::Deleted) => {
             rows.bytes.push(b',');

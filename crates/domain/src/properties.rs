@@ -56,7 +56,13 @@ fn users(dialect: &'static dyn Dialect, listing: &Listing, data: &[u8]) {
         unreachable!("everybody is asked for")
     };
     let lists: Lists = endpoint.lists();
-    let view = View { lists, quirks: &quirks, filter: &plan.filter, visibility: &visibility };
+    let view = View {
+        lists,
+        quirks: &quirks,
+        filter: &plan.filter,
+        visibility: &visibility,
+        unmapped: None,
+    };
     let mut seen = Vec::new();
     let read = page.read_rows(&[Some(view)], &mut |user| seen.push(Told::of(user)));
     let Ok(rows) = read else { return };

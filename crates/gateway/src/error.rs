@@ -19,7 +19,7 @@ use transport::server::Refusal;
 
 pub(crate) use rows::SLUGS;
 pub use rows::{Fault, ROWS, Retry, Row};
-use rows::{Slug, UNUSABLE};
+use rows::{Slug, UNUSABLE, of_refusal};
 
 /// Why a request has no list for an answer.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -39,6 +39,9 @@ pub(crate) enum Error {
     /// No legacy endpoint has this path.
     #[error("no such path")]
     NotFound,
+    /// The same of a path with a key in it that is no caller's.
+    #[error("no such path, with an unknown key in it")]
+    NotFoundWithKey,
     /// The endpoint has no such method.
     #[error("method not allowed")]
     MethodNotAllowed,
@@ -282,7 +285,7 @@ impl Error {
             Error::NoCredential => Slug::NoCredential,
             Error::UnknownCredential | Error::UnknownKeyInPath => Slug::UnknownCredential,
             Error::AmbiguousCredential => Slug::AmbiguousCredential,
-            Error::NotFound => Slug::NotFound,
+            Error::NotFound | Error::NotFoundWithKey => Slug::NotFound,
             Error::MethodNotAllowed | Error::MethodNotListed { .. } => Slug::MethodNotAllowed,
             Error::OddPath => Slug::OddPath,
             Error::EffectRefused => Slug::EffectRefused,
@@ -406,22 +409,6 @@ impl Error {
             Error::Deadline | Error::BreakerOpen { .. } => false,
             error => error.row().retry == Retry::Later,
         }
-    }
-}
-
-fn of_refusal(refusal: Refusal) -> Slug {
-    match refusal {
-        Refusal::BadFraming => Slug::BadFraming,
-        Refusal::BadHeader => Slug::BadHeader,
-        Refusal::BadHost => Slug::BadHost,
-        Refusal::BadMethod => Slug::MethodNotAllowed,
-        Refusal::BadQuery => Slug::BadQuery,
-        Refusal::BadRequest => Slug::BadRequest,
-        Refusal::BadTarget => Slug::BadTarget,
-        Refusal::BadVersion => Slug::BadVersion,
-        Refusal::HeadersTooLarge => Slug::HeadersTooLarge,
-        Refusal::SlowHeaders => Slug::SlowHeaders,
-        Refusal::UriTooLong => Slug::UriTooLong,
     }
 }
 

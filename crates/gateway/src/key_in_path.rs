@@ -7,6 +7,7 @@ use domain::legacy::{Untranslated, key_place, untranslated_at};
 use settings::Secret;
 
 use crate::caller::{Caller, Callers};
+use crate::error::Error;
 
 /// See the module.
 pub(crate) struct KeyInPath {
@@ -33,4 +34,13 @@ pub(crate) fn of(
     let key = Secret::new(key);
     let caller = callers.find(&key);
     (is_documented || caller.is_some()).then_some(KeyInPath { key, caller })
+}
+
+/// The error of a path that leads nowhere. What stands in it where documented paths have a key is a wrong key like any
+/// other, unless the request shows in another way whose it is.
+pub(crate) fn not_found(path: &str, is_known: bool) -> Error {
+    match !is_known && key_place(path).is_some() {
+        true => Error::NotFoundWithKey,
+        false => Error::NotFound,
+    }
 }

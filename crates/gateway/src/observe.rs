@@ -5,6 +5,7 @@ pub(crate) mod account;
 pub(crate) mod epochs;
 pub(crate) mod explain;
 pub(crate) mod groups;
+pub(crate) mod lately;
 pub mod metrics;
 pub(crate) mod origin;
 pub(crate) mod past;

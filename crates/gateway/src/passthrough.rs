@@ -11,6 +11,7 @@ mod forwarded;
 mod headers;
 mod location;
 mod path;
+mod who;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ use transport::client::ClientError;
 use transport::server::{Peer, Refusal};
 use transport::upgrade::Tunnel;
 
-use crate::caller::{Caller, Callers};
+use crate::caller::Caller;
 use crate::error::Error;
 use crate::key_in_path::{self, KeyInPath};
 use crate::layer::call::Behalf;
@@ -40,6 +41,7 @@ use crate::state::State;
 use clients::{Clients, Party, Target};
 use credential::Watchword;
 use flow::{Download, Gate, Place, Progress, Upload};
+use who::Who;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -101,7 +103,7 @@ impl Passthrough {
     ) -> Result<Response<Body>, Error> {
         let account = &behalf.account;
         account.note(|account| account.endpoint = Some(Brownout::PASSTHROUGH));
-        let route = self.route(request.uri())?;
+        let route = self.route(request.uri()).map_err(|error| who.told(error, request.uri()))?;
         may_be_sent(&request, &route)?;
         let switch = self.switch(&request)?;
         self.may_pass(&who, &route)?;
@@ -336,46 +338,6 @@ impl Passthrough {
         }
         if self.rules.via {
             forwarded::via(headers);
-        }
-    }
-}
-
-/// Who asks.
-struct Who {
-    /// A known caller.
-    caller: Option<Arc<Caller>>,
-    /// The key it came with.
-    key: Option<Secret>,
-    /// Whether it stands in the path, where none takes its place.
-    has_key_in_path: bool,
-    /// What there is to say of a request without a known caller.
-    refusal: Error,
-}
-
-impl Who {
-    /// The one look-up of the key.
-    fn of(credential: Credential, callers: &Callers) -> Self {
-        let (refusal, key) = match credential {
-            Credential::Ambiguous => (Error::AmbiguousCredential, None),
-            Credential::None => (Error::NoCredential, None),
-            Credential::One(key) => (Error::UnknownCredential, Some(key)),
-        };
-        let caller = key.as_ref().and_then(|key| callers.find(key));
-        Who { caller, key, has_key_in_path: false, refusal }
-    }
-
-    /// The same for a key in the path, which was looked up already.
-    fn in_path(found: KeyInPath, beside: &Credential) -> Self {
-        let KeyInPath { key, caller } = found;
-        match beside {
-            Credential::None => {
-                let (key, refusal) = (Some(key), Error::UnknownKeyInPath);
-                Who { caller, key, has_key_in_path: true, refusal }
-            }
-            Credential::One(_) | Credential::Ambiguous => {
-                let (caller, key, refusal) = (None, None, Error::AmbiguousCredential);
-                Who { caller, key, has_key_in_path: true, refusal }
-            }
         }
     }
 }

@@ -183,8 +183,8 @@ impl Front {
             // What is not translated goes to an upstream and back. Nothing of it is repeated or kept.
             (None, Some(passthrough)) => passthrough.answer(request, behalf, key_in_path).await,
             (None, None) => {
-                untranslated::note_caller(&request, &self.callers, &behalf.account);
-                Err(Error::NotFound)
+                let in_path = key_in_path.as_deref();
+                Err(untranslated::nowhere(&request, in_path, &self.callers, &behalf.account))
             }
         }
     }

@@ -199,7 +199,8 @@ impl TypedConfig {
                     let named =
                         passthrough::Named { reader, upstreams: &upstreams, callers: &callers };
                     let passthrough = self.passthrough.read(&named)?;
-                    let brownouts = brownouts::read(&self.brownout, &callers, reader)?;
+                    let passes = passthrough.is_some();
+                    let brownouts = brownouts::read(&self.brownout, &callers, passes, reader)?;
                     Ok((passthrough, callers, brownouts))
                 })
             }

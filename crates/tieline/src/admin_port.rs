@@ -9,16 +9,19 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::curl::bearer;
+
 /// The longest wait for the whole answer.
 const WAIT_MAX: Duration = Duration::from_secs(2);
 
-/// Status and body of a page; the error is a sentence without the address.
+/// Status and body of a page, asked for with `admin.key` if one is given; the error is a sentence without the address.
 pub(crate) async fn page(
     admin: SocketAddr,
     path: &str,
+    key: Option<&str>,
     bytes_max: u64,
 ) -> Result<(u16, Vec<u8>), String> {
-    let whole = match timeout(WAIT_MAX, whole(admin, path, bytes_max)).await {
+    let whole = match timeout(WAIT_MAX, whole(admin, path, key, bytes_max)).await {
         Ok(whole) => whole.map_err(|error| error.to_string())?,
         Err(_) => return Err("no answer within 2 s".to_owned()),
     };
@@ -28,9 +31,15 @@ pub(crate) async fn page(
     Ok((status, body.to_vec()))
 }
 
-async fn whole(admin: SocketAddr, path: &str, bytes_max: u64) -> io::Result<Vec<u8>> {
+async fn whole(
+    admin: SocketAddr,
+    path: &str,
+    key: Option<&str>,
+    bytes_max: u64,
+) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(admin).await?;
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {admin}\r\nconnection: close\r\n\r\n");
+    let key = key.map(|key| format!("{}\r\n", bearer(key))).unwrap_or_default();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {admin}\r\n{key}connection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     stream.take(bytes_max).read_to_end(&mut answer).await?;

@@ -4,6 +4,7 @@
 //! environment: keys travel in both.
 
 mod admin_port;
+mod brownouts;
 mod commands;
 mod configuration;
 mod curl;
@@ -18,6 +19,7 @@ mod runtime;
 mod signals;
 mod sockets;
 mod supervisor;
+mod utc;
 mod validation;
 
 use std::process::ExitCode;

@@ -168,6 +168,7 @@ fn main() {
         quirks: &quirks,
         filter: &plan.filter,
         visibility: &visibility,
+        unmapped: None,
     };
     let translate = || page.read_rows(&[Some(view)], &mut |_| {}).unwrap().bytes;
     let text_of = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
@@ -179,7 +180,7 @@ fn main() {
         let write = &mut |user: &User<'_>| {
             spent += clock(RECORDS, || {
                 out.clear();
-                shape.write(user, &quirks, &mut out, &mut notes);
+                shape.write(user, &quirks, None, &mut out, &mut notes);
                 black_box(&out);
             });
         };

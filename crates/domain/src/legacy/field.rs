@@ -9,6 +9,7 @@ use super::schema::{Kind, Property};
 use super::write::{CHANNEL, SKILL, Writer};
 use crate::asked::plan::TextOf;
 use crate::hub::{State, User};
+use crate::names::unmapped::Unmapped;
 use crate::quirks::{EmployeeId, Filters, Match, Quirks, TeamList, TimeZoneName};
 use crate::text::draft::{Draft, Piece};
 use crate::text::json;
@@ -425,11 +426,18 @@ impl UserRecord {
     }
 
     /// Appends the record of one user.
-    pub fn write(self, user: &User<'_>, quirks: &Quirks, out: &mut Vec<u8>, notes: &mut Notes) {
+    pub fn write(
+        self,
+        user: &User<'_>,
+        quirks: &Quirks,
+        unmapped: Option<&Unmapped>,
+        out: &mut Vec<u8>,
+        notes: &mut Notes,
+    ) {
         if user.state == State::LiveWithDeletionDate {
             notes.live_with_deletion_date += 1;
         }
-        let mut to = Writer { out: Draft::new(out), quirks, notes };
+        let mut to = Writer { out: Draft::new(out), quirks, notes, unmapped };
         for (index, field) in self.0.iter().enumerate() {
             to.out.piece(&field.head.name.lead);
             if index == 0 {

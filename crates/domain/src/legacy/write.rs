@@ -7,6 +7,7 @@ use crate::hub::{Channel, Named, Skill, Text};
 use crate::names::channel;
 use crate::names::status::{self, Shown};
 use crate::names::time_zone;
+use crate::names::unmapped::Unmapped;
 use crate::quirks::{EmployeeId, Quirks, SeparatorInName, TeamList, TimeZoneName};
 use crate::text::draft::{Draft, Piece};
 use crate::text::json;
@@ -17,6 +18,8 @@ pub(super) struct Writer<'w> {
     pub(super) out: Draft<'w>,
     pub(super) quirks: &'w Quirks,
     pub(super) notes: &'w mut Notes,
+    /// Where names without an entry are kept; `None` where nobody asks for them.
+    pub(super) unmapped: Option<&'w Unmapped>,
 }
 
 impl Writer<'_> {
@@ -46,6 +49,9 @@ impl Writer<'_> {
         };
         if shown.is_none() {
             self.notes.time_zone_unmapped += 1;
+            if let Some(names) = self.unmapped {
+                names.note_zone(zone);
+            }
         }
         self.out.string(shown.unwrap_or(zone));
     }
@@ -71,7 +77,7 @@ impl Writer<'_> {
     }
 
     pub(super) fn names(&mut self, items: &[Named<'_>]) {
-        let Writer { out, quirks, notes } = self;
+        let Writer { out, quirks, notes, .. } = self;
         out.joined(items, |out, item| {
             let name = item.name.as_deref().unwrap_or_default();
             // Most names have no comma, and a byte is found sooner than a text.
@@ -113,11 +119,14 @@ impl Writer<'_> {
 
     /// Writes what [`CHANNEL`] describes.
     pub(super) fn channels(&mut self, channels: &[Channel<'_>]) {
-        let Writer { out, quirks, notes } = self;
+        let Writer { out, quirks, notes, unmapped } = self;
         out.array(channels, |out, assigned| {
             let kind = channel::display_name(&assigned.kind, &quirks.channel_types);
             if kind.is_none() {
                 notes.channel_unmapped += 1;
+                if let Some(names) = unmapped {
+                    names.note_kind(&assigned.kind);
+                }
             }
             out.piece(const { &Piece::of("{\"type\":") });
             out.string(kind.unwrap_or(&assigned.kind));

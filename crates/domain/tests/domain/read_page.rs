@@ -139,7 +139,7 @@ fn read(dialect: &str, listing: &Listing, body: &[u8]) -> Result<usize, PageErro
         let Planned::Ask(plan) = endpoint.plan(Params::default(), &quirks) else { panic!() };
         let Resolved::Ask(plan) = plan.resolve(Vec::new()) else { panic!() };
         let (lists, filter) = (endpoint.lists(), &plan.filter);
-        let view = View { lists, quirks: &quirks, filter, visibility: &all };
+        let view = View { lists, quirks: &quirks, filter, visibility: &all, unmapped: None };
         let rows = page.read_rows(&[Some(view)], &mut |_| {});
         let rows = rows.map(|rows| {
             if !rows.bytes.is_empty() {

@@ -7,6 +7,7 @@ mod brownouts;
 mod callers;
 mod configuration;
 mod endpoints;
+mod fidelity;
 mod html;
 mod openapi;
 mod others;
@@ -19,7 +20,7 @@ mod usage;
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use crate::admin::replicas;
@@ -35,6 +36,8 @@ pub(crate) enum Page {
     /// The page for people, and the policy under which a browser runs it.
     Html(String, &'static str),
     Json(Value),
+    /// What is written as JSON without becoming values first: the page asks for it every few seconds.
+    View(View),
 }
 
 /// The answer of a path; `None` where the console has no such path.
@@ -48,18 +51,20 @@ pub(crate) async fn answer(state: &State, path: &str, query: Option<&str>) -> Op
     }
     let route = path.strip_prefix("/api/v1/")?;
     let counted = || state.metrics.counted();
+    if route == "view" {
+        return Some(Page::View(view(state, &query)));
+    }
     Some(Page::Json(match route {
         "openapi.json" => openapi::document(),
         "overview" => {
             let counted = counted();
             overview::json(state, &counted, &overview::attention(state, &counted))
         }
-        "view" => json!(view(state, &query)),
         "callers" => callers::json(state, &query),
         "upstreams" => upstreams::json(state, &counted()),
         "endpoints" => endpoints::json(&counted()),
         "cache" => endpoints::cache_json(&counted()),
-        "fidelity" => endpoints::fidelity_json(&counted()),
+        "fidelity" => fidelity::json(state, &counted()),
         "usage" => usage::json(&counted()),
         "brownouts" => brownouts::json(state, &counted(), overview::now()),
         "shadow" => others::shadow_json(state),
@@ -72,7 +77,7 @@ pub(crate) async fn answer(state: &State, path: &str, query: Option<&str>) -> Op
 
 /// What the page shows, and shows again every few seconds.
 #[derive(Debug, serde::Serialize)]
-struct View {
+pub(crate) struct View {
     head: Vec<Cell>,
     panels: Vec<Panel>,
 }
@@ -90,10 +95,10 @@ fn view(state: &State, query: &Query) -> View {
         endpoints::cache_panel(&endpoints::cache_json(&counted)),
         usage::unanswered_panel(&usage),
         brownouts::panel(&brownouts::json(state, &counted, overview::now())),
-        endpoints::fidelity_panel(&endpoints::fidelity_json(&counted)),
+        fidelity::panel(&fidelity::json(state, &counted)),
         usage::filters_panel(&usage),
         others::shadow_panel(&others::shadow_json(state)),
-        requests::panel(&requests::json(state, &Query::of(None))),
+        requests::panel(&state.past.requests.since(0)),
         others::replicas_panel(&replicas::json(state)),
     ];
     View { head: overview::head(&overview), panels }
@@ -123,9 +128,13 @@ async fn configuration(state: &State, query: Query) -> Value {
 mod tests {
     use std::time::Duration;
 
+    use serde_json::json;
+
     use super::*;
     use crate::Surroundings;
     use crate::admin::reload::InForce;
+    use crate::observe::account::Account;
+    use crate::observe::lately::LATELY;
 
     const CONFIG: &str = r#"
 [upstream."</script><b>"]
@@ -155,6 +164,7 @@ sees = { groups = ["<img src=x onerror=alert(1)>"] }
         for (path, described) in paths {
             let (method, value) = match answer(&state, path, None).await {
                 Some(Page::Json(value)) => ("get", value),
+                Some(Page::View(view)) => ("get", json!(view)),
                 _ => ("post", tried(path).await),
             };
             let answers = &described[method]["responses"];
@@ -184,6 +194,28 @@ sees = { groups = ["<img src=x onerror=alert(1)>"] }
         let text =
             transport::body::collect(answer.into_body(), 1 << 16, Duration::from_secs(9)).await;
         serde_json::from_slice(&text.unwrap()).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_only_counted_needs_no_attention_after_an_hour() {
+        let state = state();
+        let count = || {
+            let account = Account { untranslated: Some(0), ..Account::default() };
+            state.metrics.request(&account, 404, Duration::ZERO);
+        };
+        let told = || {
+            let counted = state.metrics.counted();
+            overview::attention(&state, &counted).iter().any(|one| one.what == "paths not answered")
+        };
+        assert!(!told());
+        count();
+        assert!(told() && told());
+        tokio::time::sleep(LATELY).await;
+        assert!(!told());
+        count();
+        assert!(told());
+        let view = json!(view(&state, &Query::of(None)));
+        assert!(view["panels"][0]["note"].as_str().unwrap().contains("an hour"), "{view}");
     }
 
     #[tokio::test]

@@ -113,10 +113,12 @@ impl Guard {
     pub(crate) fn admit(&self, admin: &Admin, request: &Request<Body>) -> Result<(), Refused> {
         let host = admit::host(request).map_err(Refused::Host)?;
         let peer = request.extensions().get().map(|Peer(address)| address.ip());
-        if host.is_some_and(|host| !is_believed(&admin.hosts, host)) {
+        let path = request.uri().path();
+        // What a program of this machine reads without a key is not for names that somebody else may have made.
+        let takes_short = PROBES.contains(&path) || !is_loopback(peer);
+        if host.is_some_and(|host| !is_believed(&admin.hosts, host, takes_short)) {
             return Err(Refused::Host(Error::UnknownHost));
         }
-        let path = request.uri().path();
         if PROBES.contains(&path) {
             return Ok(());
         }
@@ -197,11 +199,14 @@ fn shown(headers: &HeaderMap) -> Option<Secret> {
 }
 
 /// A page of the web can have its own name lead to this port, and read what its visitor's browser may read
-/// here. Its name has a dot, which an address and a name of the own network need not have.
-fn is_believed(hosts: &[String], host: &str) -> bool {
+/// here. Its name has a dot, or is one that somebody in the own network answers for. Addresses and `localhost` are
+/// nobody's; scrapers of other machines may go by the short name of a service (`takes_short`).
+fn is_believed(hosts: &[String], host: &str, takes_short: bool) -> bool {
     let name = read_host(host.as_bytes()).map_or(host, |(name, _)| name);
     let is_address = name.starts_with('[') || name.parse::<Ipv4Addr>().is_ok();
-    is_address || !name.contains('.') || admit::is_served(hosts, host)
+    let is_short = || takes_short && !name.contains('.');
+    let is_this_machine = || name.eq_ignore_ascii_case("localhost");
+    is_address || is_this_machine() || is_short() || admit::is_served(hosts, host)
 }
 
 #[cfg(test)]
@@ -324,9 +329,31 @@ mod tests {
         assert_eq!(ask("/readyz", "cross-site", "no-cors", "image"), Ok(()));
     }
 
+    #[tokio::test]
+    async fn n14_programs_of_this_machine_ask_by_localhost_and_those_of_others_by_a_short_name() {
+        let guard = Guard::new();
+        let ask = |peer: &str, path: &str| {
+            let mut request = request(peer, path, &[]);
+            request.headers_mut().insert("host", HeaderValue::from_static("tieline:9090"));
+            guard.admit(&admin(None), &request)
+        };
+        let refused = || Err(Refused::Host(Error::UnknownHost));
+        for path in ["/", "/metrics", "/callers", "/api/v1/overview"] {
+            assert_eq!(ask(HERE, path), refused(), "{path}");
+        }
+        assert_eq!(ask("::1", "/"), refused());
+        assert_eq!(ask(THERE, "/metrics"), Ok(()));
+        assert_eq!(ask(HERE, "/readyz"), Ok(()));
+    }
+
     #[test]
-    fn n14_names_with_a_dot_are_believed_only_if_they_are_configured() {
+    fn n14_names_are_believed_only_if_they_are_configured_or_are_short_and_of_a_service() {
         let hosts = admin(None).hosts;
+        for short in ["tieline", "tieline:9090", "wpad", "localhostx"] {
+            assert!(is_believed(&hosts, short, true), "{short}");
+            assert!(!is_believed(&hosts, short, false), "{short}");
+        }
+        assert!(is_believed(&["tieline".to_owned()], "tieline:9090", false));
         for host in [
             "127.0.0.1:9090",
             "192.0.2.1",
@@ -334,10 +361,12 @@ mod tests {
             "[::ffff:192.0.2.1]",
             "localhost",
             "LOCALHOST:9090",
-            "tieline:9090",
             "Tieline.Monitoring.example:9090",
         ] {
-            assert!(is_believed(&hosts, host), "{host}");
+            assert!(
+                [true, false].map(|short| is_believed(&hosts, host, short)) == [true; 2],
+                "{host}"
+            );
         }
         for host in [
             "evil.example",
@@ -347,7 +376,10 @@ mod tests {
             "localhost.",
             "tieline.monitoring.example.evil.example",
         ] {
-            assert!(!is_believed(&hosts, host), "{host}");
+            assert!(
+                [true, false].map(|short| is_believed(&hosts, host, short)) == [false; 2],
+                "{host}"
+            );
         }
     }
 }

@@ -107,6 +107,9 @@ async fn by_console(state: &State, uri: &Uri) -> Response<Body> {
         Some(Page::Json(value)) => {
             page(StatusCode::OK, JSON, serde_json::to_vec(&value).unwrap_or_default())
         }
+        Some(Page::View(view)) => {
+            page(StatusCode::OK, JSON, serde_json::to_vec(&view).unwrap_or_default())
+        }
         Some(Page::Html(html, policy)) => {
             let mut answer = page(StatusCode::OK, HTML, html.into_bytes());
             let policy = HeaderValue::from_static(policy);

@@ -8,6 +8,7 @@ use domain::legacy::{is_foreign, untranslated_at};
 use http::Request;
 
 use crate::caller::Callers;
+use crate::error::Error;
 use crate::key_in_path::{self, KeyInPath};
 use crate::observe::account::SharedAccount;
 use crate::request::credential::Credential;
@@ -33,10 +34,20 @@ pub(crate) fn note_path<B>(
     Some(found)
 }
 
-/// Notes the caller of a request that nothing answers, by the key that it came with.
-pub(crate) fn note_caller<B>(request: &Request<B>, callers: &Callers, account: &SharedAccount) {
+/// Notes the caller of a request that nothing answers, by the key that it came with, and says what it is told.
+pub(crate) fn nowhere<B>(
+    request: &Request<B>,
+    in_path: Option<&KeyInPath>,
+    callers: &Callers,
+    account: &SharedAccount,
+) -> Error {
     let credential = Credential::of(request.headers(), request.uri().query());
-    if let Ok(caller) = callers.of(&credential) {
+    let caller = callers.of(&credential);
+    if let Ok(caller) = &caller {
         account.note(|account| account.caller = Some(Arc::clone(&caller.tally)));
     }
+    // Several keys are no guess anywhere.
+    let is_known = matches!(caller, Ok(_) | Err(Error::AmbiguousCredential))
+        || in_path.is_some_and(|found| found.caller.is_some());
+    key_in_path::not_found(request.uri().path(), is_known)
 }

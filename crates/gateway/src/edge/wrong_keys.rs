@@ -45,7 +45,11 @@ impl WrongKeys {
 
     /// Notes the client of a request without a good key, and holds the answer to a wrong one back.
     pub(crate) async fn met(&self, error: &Error, client: &Client, account: &SharedAccount) {
-        let is_wrong = matches!(error, Error::UnknownCredential | Error::UnknownKeyInPath);
+        // A path that leads nowhere is answered with 404 whatever its key is.
+        let is_wrong = matches!(
+            error,
+            Error::UnknownCredential | Error::UnknownKeyInPath | Error::NotFoundWithKey
+        );
         if !is_wrong && !matches!(error, Error::NoCredential | Error::AmbiguousCredential) {
             return;
         }

@@ -1,6 +1,8 @@
 //! One row for each word that says what happened. Status, metrics, the rule of repeats and the table of
 //! `docs/ERRORS.md` follow from these rows.
 
+use transport::server::Refusal;
+
 /// Who has to do something about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -151,5 +153,22 @@ impl Slug {
     #[expect(clippy::indexing_slicing, reason = "one row for each slug, by the macro above")]
     pub(crate) fn row(self) -> &'static Row {
         &ROWS[self as usize]
+    }
+}
+
+/// The word for what the server refused.
+pub(super) fn of_refusal(refusal: Refusal) -> Slug {
+    match refusal {
+        Refusal::BadFraming => Slug::BadFraming,
+        Refusal::BadHeader => Slug::BadHeader,
+        Refusal::BadHost => Slug::BadHost,
+        Refusal::BadMethod => Slug::MethodNotAllowed,
+        Refusal::BadQuery => Slug::BadQuery,
+        Refusal::BadRequest => Slug::BadRequest,
+        Refusal::BadTarget => Slug::BadTarget,
+        Refusal::BadVersion => Slug::BadVersion,
+        Refusal::HeadersTooLarge => Slug::HeadersTooLarge,
+        Refusal::SlowHeaders => Slug::SlowHeaders,
+        Refusal::UriTooLong => Slug::UriTooLong,
     }
 }

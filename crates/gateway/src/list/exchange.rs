@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use domain::hub::{Id, Named, State, User};
 use domain::listing::Listing;
+use domain::names::unmapped::Unmapped;
 use domain::page::{Page, View};
 use domain::quirks::Quirks;
 use domain::sweep::Window;
@@ -229,7 +230,7 @@ impl Reader {
         let tells_keys = matches!(listing, Listing::Users(_)) && is_of_all;
         let context = Context { rules, related, tells_keys };
         let page = Page { dialect, listing, body, context };
-        let visibility = &self.visibility;
+        let (visibility, unmapped) = (&self.visibility, self.metrics.unmapped());
         let mut found = Found::default();
         let Found { groups, teams, sightings, people } = &mut found;
         let mut look = |user: &User<'_>| {
@@ -240,10 +241,11 @@ impl Reader {
         let rows = match ask {
             Ask::Rows(ask) => match &asks {
                 Some(asks) => {
-                    let views = asks.iter().map(|ask| Some(view(ask.as_ref()?, visibility)));
+                    let views =
+                        asks.iter().map(|ask| Some(view(ask.as_ref()?, visibility, unmapped)));
                     page.read_rows(&Vec::from_iter(views), &mut look)
                 }
-                None => page.read_rows(&[Some(view(ask, visibility))], &mut look),
+                None => page.read_rows(&[Some(view(ask, visibility, unmapped))], &mut look),
             },
             Ask::Groups => page.read_groups(visibility, &mut look).map(|(rows, read)| {
                 *groups = read;
@@ -337,9 +339,10 @@ impl Reader {
     }
 }
 
-fn view<'a>(ask: &'a RowsAsk, visibility: &'a Visibility) -> View<'a> {
+fn view<'a>(ask: &'a RowsAsk, visibility: &'a Visibility, unmapped: &'a Unmapped) -> View<'a> {
     let RowsAsk { lists, quirks, plan } = ask;
-    View { lists: *lists, quirks, filter: &plan.filter, visibility }
+    let unmapped = Some(unmapped);
+    View { lists: *lists, quirks, filter: &plan.filter, visibility, unmapped }
 }
 
 /// Only a filter's value that is long enough to break a URI gives none.

@@ -13,6 +13,12 @@ pub(crate) fn seconds(at: SystemTime) -> f64 {
     millis as f64 / 1e3
 }
 
+/// A time in microseconds since 1970. No process answers so many requests, and a JSON number holds it.
+pub(crate) fn micros(at: SystemTime) -> u64 {
+    let micros = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+    u64::try_from(micros).unwrap_or(u64::MAX / 2)
+}
+
 /// How many are kept.
 const EPOCHS_MAX: usize = 20;
 
@@ -52,7 +58,9 @@ impl Epochs {
         // Plain data, valid after any panic.
         let mut came = self.came.lock().unwrap_or_else(PoisonError::into_inner);
         if came.len() == EPOCHS_MAX {
-            came.pop_front();
+            // The last good one is in force, however many were refused since.
+            let in_force = came.iter().rposition(|one| one.epoch.is_ok());
+            came.remove(usize::from(in_force == Some(0) && epoch.is_err()));
         }
         came.push_back(Came { at: SystemTime::now(), epoch });
     }
@@ -97,5 +105,21 @@ mod tests {
         }
         let all = epochs.json();
         assert_eq!((all.len(), &all[0]["epoch"]), (EPOCHS_MAX, &json!(59)));
+    }
+
+    #[test]
+    fn the_one_in_force_stays_however_many_are_refused() {
+        let epochs = Epochs::default();
+        epochs.note(Ok(2));
+        for number in 0..3 * EPOCHS_MAX {
+            epochs.note(Err(number.to_string()));
+        }
+        let told = epochs.json();
+        assert_eq!((told.len(), &told[EPOCHS_MAX - 1]["epoch"]), (EPOCHS_MAX, &json!(2)));
+        assert_eq!((&told[0]["refused"], &told[18]["refused"]), (&json!("59"), &json!("41")));
+        epochs.note(Ok(3));
+        let told = epochs.json();
+        assert_eq!((told.len(), &told[0]["epoch"]), (EPOCHS_MAX, &json!(3)));
+        assert!(told[1..].iter().all(|one| one["refused"].is_string()), "{told:?}");
     }
 }

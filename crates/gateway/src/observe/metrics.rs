@@ -21,6 +21,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use domain::ledger;
 use domain::legacy::{Endpoint, Notes, UNTRANSLATED};
 use domain::loss::Status;
+use domain::names::unmapped::Unmapped;
 use domain::params::NearMiss;
 use domain::upstream::Dialect;
 use limits::{Delay, Shed};
@@ -59,6 +60,7 @@ struct Counters {
     rows: IntCounterVec,
     calls: Calls,
     notes: IntCounterVec,
+    unmapped: Unmapped,
     ignored: IntCounterVec,
     near_misses: IntCounterVec,
     wrong_keys: IntCounterVec,
@@ -190,6 +192,7 @@ impl Metrics {
             rows: counter("tieline_rows_total")?,
             calls: Calls::of(&counter("tieline_calls_total")?),
             notes: counter("tieline_fidelity_notes_total")?,
+            unmapped: Unmapped::default(),
             ignored: counter("tieline_ignored_parameters_total")?,
             near_misses: counter("tieline_near_misses_total")?,
             wrong_keys,
@@ -281,6 +284,11 @@ impl Metrics {
         for (note, count) in notes.iter().filter(|(_, count)| *count > 0) {
             self.0.notes.with_label_values(&[endpoint, note]).inc_by(count);
         }
+    }
+
+    /// The names behind some of these notes, for the console. They are no labels: there may be many.
+    pub(crate) fn unmapped(&self) -> &Unmapped {
+        &self.0.unmapped
     }
 
     /// Counts what the ledger says about every answer with records.

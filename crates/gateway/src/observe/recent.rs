@@ -24,22 +24,22 @@ pub(crate) struct Recent {
 }
 
 /// One request.
-#[derive(Debug)]
-struct Told {
-    /// Its number, from 1.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    /// Its number.
     number: u64,
     ended: Instant,
     micros: u64,
-    method: &'static str,
-    endpoint: &'static str,
+    pub(crate) method: &'static str,
+    pub(crate) endpoint: &'static str,
     untranslated: Option<usize>,
     caller: Option<Arc<Tally>>,
     origin: Arc<Origin>,
-    status: u16,
+    pub(crate) status: u16,
     error: Option<&'static str>,
     source: Option<Source>,
     answered_by: &'static str,
-    rows: u64,
+    pub(crate) rows: u64,
     pages: u64,
     bytes: u64,
     epoch: u64,
@@ -55,14 +55,13 @@ pub(crate) struct Ended<'a> {
     pub(crate) bytes: u64,
 }
 
-impl Default for Recent {
-    fn default() -> Self {
-        let places = (0..RECENT_MAX).map(|_| Mutex::default()).collect();
-        Recent { next: AtomicU64::new(0), places }
-    }
-}
-
 impl Recent {
+    /// Numbers begin behind this one: a reader who knows the last number of the process before finds those of this one.
+    pub(crate) fn behind(number: u64) -> Self {
+        let places = (0..RECENT_MAX).map(|_| Mutex::default()).collect();
+        Recent { next: AtomicU64::new(number), places }
+    }
+
     /// Notes a request that has ended.
     pub(crate) fn note(&self, account: &Account, ended: &Ended<'_>) {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
@@ -89,41 +88,72 @@ impl Recent {
         });
     }
 
-    /// Those behind that number, the newest first. `now` is the time in seconds since 1970.
-    pub(crate) fn since(&self, number: u64, now: f64) -> Vec<Value> {
-        let mut found: Vec<(u64, Value)> = Vec::new();
+    /// Those behind that number, the newest first.
+    pub(crate) fn since(&self, number: u64) -> Vec<Told> {
+        let mut found: Vec<Told> = Vec::new();
         for place in &self.places {
             // A writer passes over a place that is read, so none is held for long.
             let Ok(place) = place.lock() else { continue };
             if let Some(told) = place.as_ref().filter(|told| told.number > number) {
-                found.push((told.number, told.json(now)));
+                found.push(told.clone());
             }
         }
-        found.sort_unstable_by_key(|(number, _)| std::cmp::Reverse(*number));
-        found.into_iter().map(|(_, value)| value).collect()
+        found.sort_unstable_by_key(|told| std::cmp::Reverse(told.number));
+        found
     }
 }
 
 impl Told {
-    fn json(&self, now: f64) -> Value {
-        let at = now - self.ended.elapsed().as_secs_f64();
+    /// When it ended, by the time that is now; both are in seconds since 1970.
+    pub(crate) fn at(&self, now: f64) -> f64 {
+        now - self.ended.elapsed().as_secs_f64()
+    }
+
+    pub(crate) fn legacy_path(&self) -> Option<&'static str> {
+        self.untranslated.and_then(|place| UNTRANSLATED.get(place)).copied()
+    }
+
+    pub(crate) fn caller(&self) -> &str {
+        self.caller.as_deref().map_or("none", Tally::name)
+    }
+
+    /// The slug of what went wrong; empty where nothing did.
+    pub(crate) fn error(&self) -> &'static str {
+        self.error.unwrap_or("")
+    }
+
+    pub(crate) fn source(&self) -> Option<&'static str> {
+        self.source.map(Source::as_str)
+    }
+
+    /// How long it took, to a tenth of a millisecond.
+    pub(crate) fn millis(&self) -> f64 {
+        (self.micros as f64 / 1e2).round() / 10.0
+    }
+
+    pub(crate) fn request_id(&self) -> &str {
+        &self.origin.request_id
+    }
+
+    /// The same for programs.
+    pub(crate) fn json(&self, now: f64) -> Value {
         json!({
             "n": self.number,
-            "at": (at * 1e3).round() / 1e3,
+            "at": (self.at(now) * 1e3).round() / 1e3,
             "method": self.method,
             "endpoint": self.endpoint,
-            "legacy_path": self.untranslated.and_then(|place| UNTRANSLATED.get(place)),
-            "caller": self.caller.as_deref().map_or("none", Tally::name),
+            "legacy_path": self.legacy_path(),
+            "caller": self.caller(),
             "status": self.status,
-            "err": self.error.unwrap_or(""),
+            "err": self.error(),
             "answered_by": self.answered_by,
-            "source": self.source.map(Source::as_str),
+            "source": self.source(),
             "rows": self.rows,
             "pages": self.pages,
             "bytes_out": self.bytes,
-            "ms": (self.micros as f64 / 1e2).round() / 10.0,
+            "ms": self.millis(),
             "epoch": self.epoch,
-            "request_id": self.origin.request_id,
+            "request_id": self.request_id(),
         })
     }
 }
@@ -134,7 +164,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_last_two_hundred_are_kept_and_the_newest_comes_first() {
-        let recent = Recent::default();
+        let recent = Recent::behind(0);
         let headers = http::HeaderMap::new();
         let origin = Arc::new(Origin::of(&headers, false, 0.0, |_| false));
         let caller = Arc::new(Tally::new("crm"));
@@ -145,19 +175,22 @@ mod tests {
             let ended = Ended { began, at, method: "GET", origin: &origin, status, bytes: 7 };
             recent.note(&account, &ended);
         }
-        let all = recent.since(0, 1000.0);
+        let since = |number| -> Vec<Value> {
+            recent.since(number).iter().map(|told| told.json(1000.0)).collect()
+        };
+        let all = since(0);
         assert_eq!(all.len(), RECENT_MAX);
         assert_eq!((&all[0]["n"], &all[0]["status"]), (&json!(450), &json!(450)));
         assert_eq!(all[199]["n"], json!(251));
         assert_eq!(all[0]["ms"], json!(1.2));
         assert_eq!(all[0]["request_id"], json!(origin.request_id));
-        assert_eq!(recent.since(447, 0.0).len(), 3);
+        assert_eq!(since(447).len(), 3);
         // A place that is read is passed over, and no request waits.
         let reading = recent.places[450 % RECENT_MAX].lock().unwrap();
         let ended = Ended { began, at: began, method: "GET", origin: &origin, status: 1, bytes: 0 };
         recent.note(&Account::default(), &ended);
         drop(reading);
-        assert!(recent.since(450, 0.0).is_empty());
+        assert!(since(450).is_empty());
         // A caller of a configuration that is gone goes with its requests.
         for _ in 0..RECENT_MAX {
             recent.note(&Account::default(), &ended);

@@ -65,10 +65,11 @@ impl<'de> Deserialize<'de> for Edge {
     }
 }
 
-/// The windows in file order.
+/// The windows in file order; `passes` says whether there is a `[passthrough]`.
 pub(crate) fn read(
     typed: &[TypedBrownout],
     callers: &[Caller],
+    passes: bool,
     reader: &Reader<'_>,
 ) -> Result<Vec<Brownout>, ConfigError> {
     let mut windows: Vec<Brownout> = Vec::new();
@@ -86,6 +87,11 @@ pub(crate) fn read(
                 if known.is_none() {
                     let question = question(name, names());
                     let what = format!("no legacy endpoint has this name{question}");
+                    return reader.refuse(&at("endpoint"), what);
+                }
+                if !passes && known == Some(Brownout::PASSTHROUGH) {
+                    let what = "nothing passes through, so nothing would answer 503: set enabled = true in \
+                                [passthrough], or leave this window out";
                     return reader.refuse(&at("endpoint"), what);
                 }
                 known

@@ -32,6 +32,8 @@ fn read(windows: &[&str]) -> Result<Vec<Brownout>, String> {
     config.map(|config| config.brownouts).map_err(|error| error.to_string())
 }
 
+const THROUGH: &str = "endpoint = \"passthrough\"";
+
 const HOUR: &str = "start = 2026-12-03T09:00:00Z\nend = 2026-12-03T10:00:00Z";
 
 #[test]
@@ -50,7 +52,8 @@ fn a_window_is_written_as_moments_of_toml_or_as_text_with_any_offset() {
     }
     let [window] = read(&[HOUR]).unwrap().try_into().unwrap();
     assert_eq!((window.endpoint, window.caller), (None, None));
-    let through = read(&[&format!("endpoint = \"passthrough\"\n{HOUR}")]).unwrap();
+    let text = format!("{BASE}[passthrough]\nenabled = true\n[[brownout]]\n{THROUGH}\n{HOUR}\n");
+    let through = Config::parse(&text, "t.toml", &env()).unwrap().brownouts;
     assert_eq!(through[0].endpoint, Some("passthrough"));
     assert_eq!(read(&[]), Ok(Vec::new()));
 }
@@ -94,6 +97,20 @@ fn a_window_that_makes_no_sense_is_refused_by_line_and_field() {
     let one = format!("{BASE}[brownout]\n{HOUR}\n");
     let error = Config::parse(&one, "t.toml", &env()).unwrap_err().to_string();
     assert!(error.ends_with("brownout: write [[brownout]]: there may be several"), "{error}");
+}
+
+#[test]
+fn a_window_of_passthrough_needs_passthrough() {
+    for passthrough in ["", "[passthrough]\nenabled = false\n"] {
+        let text = format!("{BASE}{passthrough}[[brownout]]\n{HOUR}\n{THROUGH}\n");
+        let line = text.lines().position(|line| line == THROUGH).unwrap() + 1;
+        let error = Config::parse(&text, "t.toml", &env()).unwrap_err().to_string();
+        let told = format!(
+            "t.toml:{line}: brownout[0].endpoint: nothing passes through, so nothing would answer 503: \
+             set enabled = true in [passthrough], or leave this window out"
+        );
+        assert_eq!(error, told);
+    }
 }
 
 #[test]

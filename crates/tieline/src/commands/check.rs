@@ -14,6 +14,7 @@ use clap::{Args, ValueEnum};
 use crate::configuration::{CONFIG, load_or_input, set_up_log};
 use crate::failure::Failure;
 use crate::progress::Lines;
+use crate::validation::key::KeySource;
 use crate::{log, output, runtime};
 use report::Report;
 use usage::Usage;
@@ -35,6 +36,10 @@ pub(crate) struct Check {
     /// endpoint here
     #[arg(long, value_name = "ADDR")]
     running: Option<SocketAddr>,
+    /// The key of that port where it asks for one (`admin.key`): env:NAME, file:PATH, or the key itself (others may
+    /// see it then)
+    #[arg(long, value_name = "KEY", requires = "running")]
+    admin_key: Option<KeySource>,
     /// How the report is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -56,9 +61,10 @@ impl Check {
     pub(crate) fn run(self, log_format: Option<log::Format>) -> Result<ExitCode, Failure> {
         let config = load_or_input(&self.config)?;
         set_up_log(&config, log_format)?;
+        let key = self.admin_key.as_ref().map(|key| key.read("--admin-key")).transpose()?;
         runtime::run(async move {
             let usage = match self.running {
-                Some(admin) => Some(Usage::of(admin).await?),
+                Some(admin) => Some(Usage::of(admin, key.as_deref()).await?),
                 None => None,
             };
             let report =

@@ -7,9 +7,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::brownouts::Windows;
 use crate::configuration::{CONFIG, INPUT, load_or_input, shown};
 use crate::failure::Failure;
-use crate::output;
+use crate::{output, utc};
 use init::Init;
 
 #[derive(Debug, Args)]
@@ -96,6 +97,9 @@ fn check(file: &Path) -> Result<ExitCode, Failure> {
     let (callers, upstreams) = (config.callers.len(), config.upstreams.len());
     let name = name(file);
     output::print(&format!("{name}: good; callers: {callers}, upstreams: {upstreams}\n"))?;
+    if let Some(windows) = Windows::of(&config, utc::now()) {
+        output::print(&format!("{windows}\n"))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

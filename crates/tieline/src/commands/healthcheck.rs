@@ -34,7 +34,7 @@ impl Healthcheck {
         let admin = called(self.admin);
         runtime::run(async move {
             let told = |why: &str| Failure::new(format_args!("http://{admin}/readyz: {why}"));
-            match admin_port::page(admin, "/readyz", ANSWER_BYTES_MAX).await {
+            match admin_port::page(admin, "/readyz", None, ANSWER_BYTES_MAX).await {
                 Ok((200, _)) => {
                     output::print("ready\n")?;
                     Ok(ExitCode::SUCCESS)

@@ -28,7 +28,7 @@ use crate::validation::key::KeySource;
 use crate::validation::progress::Told;
 use crate::validation::recorded::Played;
 use crate::validation::{knowledge, reports, set_up};
-use crate::{log, output, runtime};
+use crate::{log, output, runtime, utc};
 
 /// The kind of control, and the keys that were given.
 enum ControlIs {
@@ -235,7 +235,7 @@ impl Validate {
         told: &Told,
         cancel: &CancellationToken,
     ) -> Result<Report, Failure> {
-        let started_at = reports::now();
+        let started_at = utc::shown(utc::now());
         let served = config.as_ref().map(|config| self.served(config)).transpose()?;
         let announced = self.announced(&plan, config.as_ref())?;
         let sides = self.prepare(config).await?;

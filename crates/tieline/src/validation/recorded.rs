@@ -10,8 +10,8 @@ use corpus::{Corpus, Header, Recorded, Replay};
 use settings::Config;
 
 use crate::failure::Failure;
+use crate::utc;
 use crate::validation::candidate::unpaced;
-use crate::validation::reports;
 
 /// The dictionary that holds people's numbers.
 const CALLER_IDS: &str = "caller_id_groups";
@@ -34,7 +34,7 @@ pub(crate) fn header(config: &Config, dialect: &str, pseudonyms: &Pseudonyms) ->
     Header {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         dialect: dialect.to_owned(),
-        recorded_at: reports::now(),
+        recorded_at: utc::shown(utc::now()),
         what: "legacy answers and the exchanges with the new API that belong to them".to_owned(),
         settings,
     }

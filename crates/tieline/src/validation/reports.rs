@@ -3,7 +3,6 @@
 use std::io::ErrorKind::{NotADirectory, NotFound};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use corpus::owner_only;
 use report::Report;
@@ -69,27 +68,6 @@ pub(crate) fn write(folder: &Path, report: &Report) -> (Vec<PathBuf>, Result<(),
 
 fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Failure {
     Failure::new(format_args!("cannot {what} {}: {error}", path.display()))
-}
-
-/// Now, as RFC 3339 in UTC; shown in reports, and nothing is timed by it.
-pub(crate) fn now() -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let (days, seconds) = (since / 86_400, since % 86_400);
-    // Days of the civil calendar, counted from 0000-03-01 (Howard Hinnant's `civil_from_days`).
-    let shifted = days + 719_468;
-    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    format!(
-        "{:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
-        year + era * 400 + carry,
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60
-    )
 }
 
 /// What standard output shows.

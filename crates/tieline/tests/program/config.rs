@@ -19,6 +19,13 @@ fn a_good_configuration_is_code_0_without_asking_its_upstream() {
         assert!(stdout(&output).ends_with(": good; callers: 1, upstreams: 1\n"), "{name}");
         assert_eq!(stderr(&output), "");
     }
+    // Which windows come next is said, too.
+    let window = "[[brownout]]\nendpoint = \"v1_users\"\nstart = 9998-01-01T00:00:00Z\nend = 9998-01-01T01:00:00Z\n";
+    let file = folder.file("windows.toml", format!("{text}\n{window}"));
+    let output = run(&["config", "check", "--config", &file], b"");
+    let told = "upstreams: 1\nbrownouts: 1, on now: 0; next at 9998-01-01T00:00:00Z: v1_users for every caller \
+                until 9998-01-01T01:00:00Z\n";
+    assert!(stdout(&output).ends_with(told), "{} {}", stdout(&output), stderr(&output));
 }
 
 #[test]

@@ -324,7 +324,7 @@ async fn asks(wire: &mut Wire, target: &str) -> bool {
 
 /// How often the system gave no connection for want of files, over one connection that stays.
 async fn accept_errors(operator: &mut Wire) -> u64 {
-    operator.say("GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    operator.say("GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     let head = operator.head().await.unwrap();
     let length = tests::wire::values(&head, "content-length")[0].parse().unwrap();
     let text = operator.exactly(length).await.unwrap();

@@ -214,7 +214,7 @@ const WALL_CLOCK: &[(&str, &str)] = &[
     ("tieline/src/log/human.rs", "when a line was logged, for its reader"),
     ("tieline/src/log/json.rs", "when a line was logged, for its reader"),
     ("tieline/src/otlp/message.rs", "when a span began and ended, as the collector is told"),
-    ("tieline/src/validation/reports.rs", "when a validation began, for the reader of its report"),
+    ("tieline/src/utc.rs", "dates that reports show, and which windows of dates come next"),
     ("transport/src/retry_after.rs", "a date of an upstream, measured by the upstream's own"),
 ];
 

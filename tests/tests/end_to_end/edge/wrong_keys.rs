@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tests::{Answer, Front, V1_USERS, edge_text, eventually, parsed, users};
+use tests::{Answer, Front, V1_USERS, edge_text, eventually, expect, parsed, users};
 use tests::{LEGACY_KEY, V4_KEY, config_text, vendor};
 
 const WRONG: (&str, &str) = ("authorization", "Bearer nobodys-key");
@@ -100,4 +100,51 @@ async fn d26_counts_go_on_through_a_reload_and_zero_holds_nothing_back() {
     let long = parsed(&text.replace("1ms", "11s"), &[("V4", V4_KEY)]).unwrap_err();
     assert!(long.ends_with("limits.wrong_key_delay_max: must be at most 10s"), "{long}");
     assert_ne!(WRONG.1, format!("Bearer {LEGACY_KEY}"));
+}
+
+#[tokio::test]
+async fn d26_a_key_that_is_guessed_in_a_path_without_an_endpoint_is_a_wrong_key() {
+    let front = Front::start(&config_text("127.0.0.1:9", "", SHORT)).await;
+    for number in 0..12 {
+        let path = match number % 3 {
+            0 => format!("/api/v1/guess-{number}/nothing"),
+            1 => format!("//api/v1/guess-{number}/nothing/below.json"),
+            _ => format!("/api/v1/guess-{number}/balance"),
+        };
+        // Another wrong key beside it makes the guess no better.
+        let headers = if number == 0 { &[WRONG][..] } else { &[] };
+        let answer = front.get_with(&path, headers).await;
+        expect::error(&answer, "404 not_found", &path);
+    }
+    assert_eq!((counted(&front, "at_once").await, counted(&front, "delayed").await), (10, 2));
+    // None of these guesses a key: it is a caller's, or is shown beside the path, or the path has no place for one.
+    for own in [format!("/api/v1/{LEGACY_KEY}/nothing"), format!("/api/v1/{LEGACY_KEY}/balance")] {
+        assert_eq!(front.get_with(&own, &[]).await.verdict(), "404 not_found");
+    }
+    assert_eq!(front.get("/api/v1/users/5").await.verdict(), "404 not_found");
+    for path in ["/nothing", "/api/v1/nothing", "/api/v2/guess/nothing"] {
+        assert_eq!(front.get_with(path, &[]).await.verdict(), "404 not_found", "{path}");
+    }
+    assert_eq!((counted(&front, "at_once").await, counted(&front, "delayed").await), (10, 2));
+}
+
+#[tokio::test]
+async fn d26_where_paths_pass_through_only_those_without_a_route_are_guessed_at() {
+    let rules = "[passthrough]\nenabled = true\ndefault = \"deny\"\n\
+                 [[passthrough.route]]\nprefix = \"/api/v1/open\"";
+    let front = Front::start(&config_text("127.0.0.1:9", "", &format!("{SHORT}\n{rules}"))).await;
+    // The upstream's own path, whose second part is no key.
+    let passing = "/api/v1/open/things";
+    assert_eq!(front.get_with(passing, &[]).await.verdict(), "401 no_credential");
+    assert_eq!(counted(&front, "at_once").await, 0);
+    for (path, headers) in [("/api/v1/guess/nothing", &[WRONG][..]), ("/api/v1/guess/balance", &[])]
+    {
+        assert_eq!(front.get_with(path, headers).await.verdict(), "404 not_found", "{path}");
+    }
+    assert_eq!(counted(&front, "at_once").await, 2);
+    for path in [format!("/api/v1/{LEGACY_KEY}/nothing"), "/nothing".to_owned()] {
+        assert_eq!(front.get_with(&path, &[]).await.verdict(), "404 not_found", "{path}");
+    }
+    assert_eq!(front.get("/api/v1/users/5").await.verdict(), "404 not_found");
+    assert_eq!(counted(&front, "at_once").await, 2);
 }

@@ -112,16 +112,48 @@ async fn the_console_tells_what_the_metrics_count() {
     let requests = requests["requests"].as_array().unwrap();
     let told: Vec<_> =
         requests.iter().map(|row| (&row["n"], &row["status"], &row["err"])).collect();
-    let newest = (json!(6), json!(401), json!("no_credential"));
-    assert_eq!(told[0], (&newest.0, &newest.1, &newest.2));
+    let last = told[0].0.as_u64().unwrap();
+    assert_eq!(told[0], (&json!(last), &json!(401), &json!("no_credential")));
+    assert_eq!((told.len(), told[5].0), (6, &json!(last - 5)));
     assert_eq!(requests[1]["legacy_path"], "/api/v2/cdr");
-    let later = front.admin("/api/v1/requests?after=4&caller=crm").await.json();
+    let later = format!("/api/v1/requests?after={}&caller=crm", last - 2);
+    let later = front.admin(&later).await.json();
     assert_eq!(later["requests"].as_array().unwrap().len(), 1);
     let view = page(front, "view").await;
     assert_eq!(rows(&view, "unanswered")[0][..2], ["/api/v2/cdr", "crm"]);
     assert_eq!(rows(&view, "callers")[0][5], "5");
     assert_eq!(rows(&view, "attention")[0][0], "paths not answered");
     assert!(rows(&page(front, "view?name=nobody").await, "callers").is_empty());
+}
+
+#[tokio::test]
+async fn losses_that_occur_name_what_the_operator_has_to_map() {
+    let world = World::new(users(250)).await;
+    world.get(V1_USERS).await;
+    let of = async |front: &Front, note: &str| {
+        let losses = page(front, "fidelity").await["losses"].clone();
+        let mut rows = losses.as_array().unwrap().iter();
+        rows.find(|row| row["note"] == note && row["endpoint"] == "v1_users").unwrap().clone()
+    };
+    let zones = of(&world.front, "time_zone_unmapped").await;
+    assert_eq!(zones["names"], json!(["Africa/Lome", "Antarctica/Troll"]));
+    let kinds = of(&world.front, "channel_unmapped").await;
+    assert_eq!(kinds["names"], json!(["WhatsApp", "apple_business", "rcs"]));
+    let view = page(&world.front, "view").await;
+    let pasted = zones["toml"].as_str().unwrap();
+    assert!(rows(&view, "fidelity").iter().any(|row| row[3] == pasted), "{view}");
+    // With the text in its configuration the gateway shows every zone, and asks for none of them.
+    let text = format!("{}\n{pasted}\n", config_text(world.vendor_address, "", ""));
+    let put = |text: &str| {
+        let config = parsed(text, &[("V4", V4_KEY)]).unwrap();
+        world.front.running.reloader().reload(config).unwrap();
+    };
+    put(&text);
+    let before = zones["values"].as_u64().unwrap();
+    let shown = world.get(V1_USERS).await.text();
+    assert!(shown.contains("\"timezone\":\"Legacy name\"") && !shown.contains("Africa/Lome"));
+    let zones = of(&world.front, "time_zone_unmapped").await;
+    assert_eq!((&zones["names"], zones["values"].as_u64().unwrap()), (&json!([]), before));
 }
 
 #[tokio::test]
@@ -150,6 +182,20 @@ async fn what_needs_a_person_comes_first_and_says_why() {
     assert_eq!(overview["configuration"]["epoch"], 2);
     // What was asked under the one before is still known.
     assert_eq!(page(&front, "requests").await["requests"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn requests_after_a_restart_come_behind_those_before_it() {
+    let text = config_text("127.0.0.1:9", "", "");
+    let before = Front::start(&text).await;
+    for _ in 0..3 {
+        before.get("/x").await;
+    }
+    let last = page(&before, "requests").await["requests"][0]["n"].as_u64().unwrap();
+    let after = Front::start(&text).await;
+    after.get("/x").await;
+    let found = page(&after, &format!("requests?after={last}")).await;
+    assert_eq!(found["requests"].as_array().unwrap().len(), 1, "{found}");
 }
 
 #[tokio::test]

@@ -103,7 +103,7 @@ impl Run<'_> {
         }
         let records = matches!(lists, Lists::Users(record) if record.needs_other_lists());
         let related = self.related(Needs { records, teams: visibility.needs_teams() })?;
-        let view = View { lists, quirks, filter: &plan.filter, visibility };
+        let view = View { lists, quirks, filter: &plan.filter, visibility, unmapped: None };
         let (mut bytes, mut shown) = (Vec::new(), 0);
         let Some(pages) = self.pages(&listing, Some(&plan.filter)) else { return Ok((bytes, 0)) };
         for body in pages {

@@ -101,7 +101,8 @@ pub(super) fn all(state: &State, counted: &Counted, now: f64) -> Vec<Attention> 
     let different = counted.series("tieline_shadow_total");
     let different = different.filter(|series| series.label("outcome") == "different");
     let different: u64 = different.map(|series| series.count()).sum();
-    if different > 0 {
+    let has_grown = |what, sum| state.past.lately.has_grown(what, sum);
+    if has_grown("sides differ", different) {
         let text = format!(
             "{} answers differ from the legacy API without an explanation.",
             grouped(different)
@@ -109,17 +110,17 @@ pub(super) fn all(state: &State, counted: &Counted, now: f64) -> Vec<Attention> 
         say(Tone::Bad, "sides differ", text, "Shadow mode");
     }
     let panics = crate::observe::process::panics();
-    if panics > 0 {
+    if has_grown("panics", panics) {
         let text = format!("{} panics, each a bug: the log has the places.", grouped(panics));
         say(Tone::Bad, "panics", text, "What to do when");
     }
     let lost = crate::observe::process::lost_log_lines();
-    if lost > 0 {
+    if has_grown("log lines lost", lost) {
         let text = format!("{} log lines were lost because nobody took them.", grouped(lost));
         say(Tone::Doubt, "log lines lost", text, "What to do when");
     }
     brownouts(state, now, &mut say);
-    untranslated(counted, &mut say);
+    untranslated(state, counted, &mut say);
     found.sort_by_key(|one| one.tone != Tone::Bad);
     found
 }
@@ -163,11 +164,15 @@ fn brownouts(
     }
 }
 
-fn untranslated(counted: &Counted, say: &mut impl FnMut(Tone, &'static str, String, &'static str)) {
+fn untranslated(
+    state: &State,
+    counted: &Counted,
+    say: &mut impl FnMut(Tone, &'static str, String, &'static str),
+) {
     let unanswered = counted.series("tieline_untranslated_total");
     let unanswered = unanswered.filter(|series| series.label("endpoint") != "passthrough");
     let times: u64 = unanswered.map(|series| series.count()).sum();
-    if times > 0 {
+    if state.past.lately.has_grown("paths not answered", times) {
         let text = format!(
             "Clients asked {} times for legacy paths that nothing answers.",
             grouped(times)
@@ -187,7 +192,9 @@ pub(super) fn panel(all: &[Attention]) -> Panel {
     Panel {
         id: "attention",
         title: "Needs attention",
-        note: String::new(),
+        note: "Differences, panics, lost log lines and paths that nothing answers are counted since the start. Their \
+               rows go when none was added for an hour."
+            .to_owned(),
         columns: &[("What", Kind::Text), ("Why", Kind::Text), ("What to do", Kind::Text)],
         rows: all.iter().map(cells).collect(),
         empty: "Nothing needs attention.",

@@ -108,7 +108,9 @@ pub(super) fn history_panel(past: &Past) -> Panel {
     Panel {
         id: "history",
         title: "Configuration history",
-        note: "The last 20 since the start, time of day in UTC.".to_owned(),
+        note:
+            "The last 20 since the start, the one in force always among them; time of day in UTC."
+                .to_owned(),
         columns: &[("At", Kind::Text), ("Result", Kind::Text), ("Which, or why", Kind::Text)],
         rows: past.epochs.json().iter().map(cells).collect(),
         empty: "",

@@ -1,5 +1,4 @@
-//! How each endpoint answers, where answers come from, and what cannot be shown as the legacy API did. Must never
-//! show a value of an answer.
+//! How each endpoint answers, and where answers come from. Must never show a value of an answer.
 
 use std::collections::BTreeMap;
 
@@ -124,91 +123,5 @@ pub(super) fn cache_panel(cache: &Value) -> Panel {
         ],
         rows: answers.collect(),
         empty: "",
-    }
-}
-
-/// What each note means, and the setting that decides about it; `{endpoint}` stands for the endpoint.
-const NOTES: [(&str, &str, &str); 7] = [
-    (
-        "time_zone_unmapped",
-        "time zones without a legacy name, shown as they are",
-        "[legacy.{endpoint}]\ntimezone_names = { \"Area/City\" = \"Legacy name\" }",
-    ),
-    (
-        "channel_unmapped",
-        "channel kinds without a legacy type, shown as they are",
-        "[legacy.{endpoint}]\nchannel_types = { kind = \"Legacy type\" }",
-    ),
-    (
-        "status_unmapped",
-        "words for a status that no dictionary has",
-        "[legacy.{endpoint}]\nstatuses = { word = \"Legacy word\" }",
-    ),
-    (
-        "separator_in_name",
-        "names with \", \" inside a joined list",
-        "[legacy.{endpoint}]\nseparator_in_name = \"replace\"",
-    ),
-    ("live_with_deletion_date", "live users with a deletion date", ""),
-    ("deleted_left_out", "deleted users, left out", ""),
-    ("unnumbered_left_out", "users without a legacy number, left out by `id_unlisted`", ""),
-];
-
-/// `/api/v1/fidelity`: values that could only be shown imperfectly, and the setting that decides about each kind.
-pub(super) fn fidelity_json(counted: &Counted) -> Value {
-    let rows = counted.series("tieline_fidelity_notes_total").map(|series| {
-        let (endpoint, note) = (series.label("endpoint"), series.label("note"));
-        let known = NOTES.iter().find(|(known, ..)| *known == note);
-        let (meaning, toml) = known.map_or(("", ""), |(_, meaning, toml)| (*meaning, *toml));
-        json!({
-            "endpoint": endpoint,
-            "note": note,
-            "values": series.count(),
-            "meaning": meaning,
-            "toml": toml.replace("{endpoint}", endpoint),
-        })
-    });
-    json!({"losses": rows.collect::<Vec<_>>()})
-}
-
-pub(super) fn fidelity_panel(fidelity: &Value) -> Panel {
-    let cells = |row: &Value| {
-        let text = |name: &str| row[name].as_str().unwrap_or_default();
-        vec![
-            Cell::text(text("endpoint")),
-            Cell::text(text("meaning")),
-            Cell::number(row["values"].as_u64().unwrap_or(0)),
-            Cell::text(text("toml")),
-        ]
-    };
-    Panel {
-        id: "fidelity",
-        title: "Losses that occur",
-        note: "Values that could only be shown imperfectly, since the start; a user on two pages counts twice. \
-               `tieline check` names the zones, kinds and words to write."
-            .to_owned(),
-        columns: &[
-            ("Endpoint", Kind::Text),
-            ("What", Kind::Text),
-            ("Values", Kind::Number),
-            ("To paste", Kind::Code),
-        ],
-        rows: rows(fidelity, "losses").iter().map(cells).collect(),
-        empty: "None until now.",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_note_has_a_meaning() {
-        let notes = domain::legacy::Notes::default();
-        let known: Vec<_> = NOTES.iter().map(|(note, ..)| *note).collect();
-        for (note, _) in notes.iter() {
-            assert!(known.contains(&note), "{note}");
-        }
-        assert_eq!(notes.iter().count(), NOTES.len());
     }
 }

@@ -97,7 +97,7 @@ const PATHS: &[Path] = &[
         &[(
             "losses",
             "array",
-            "Endpoint, note, number of values, meaning, and TOML to complete and paste.",
+            "Endpoint, note, number of values, meaning, the time zones or kinds of channels that occurred, and TOML to complete and paste.",
         )],
     ),
     (
@@ -205,7 +205,11 @@ const PARAMETERS: [(&str, &str, &str); 6] = [
     ("offset", "integer", "How many rows to leave out."),
     ("limit", "integer", "The most rows, up to 10,000; 1,000 if it is left out."),
     ("name", "string", "A part of a caller's name."),
-    ("after", "integer", "The number of the last request that is known."),
+    (
+        "after",
+        "integer",
+        "The number (`n`) of the last request that is known; those of a process that started later are greater.",
+    ),
     ("caller", "string", "A caller's whole name."),
     ("slug", "string", "The slug of an error."),
 ];

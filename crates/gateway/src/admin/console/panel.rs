@@ -7,6 +7,8 @@ use serde::Serialize;
 
 /// The longest text of a cell, in characters.
 const CELL_CHARS_MAX: usize = 400;
+/// The same for a text to paste, which a cut would spoil.
+const CODE_CHARS_MAX: usize = 4_000;
 
 /// One table of the page.
 #[derive(Debug, Serialize)]
@@ -61,6 +63,11 @@ impl Cell {
         Cell { text: visible(text.as_ref()), ..Cell::default() }
     }
 
+    /// A text to paste.
+    pub(super) fn code(text: &str) -> Cell {
+        Cell { text: seen(text, CODE_CHARS_MAX), ..Cell::default() }
+    }
+
     pub(super) fn number(number: u64) -> Cell {
         Cell { text: grouped(number), ..Cell::default() }
     }
@@ -110,9 +117,17 @@ pub(super) fn moment(at: u64) -> String {
 
 /// A text of which every character can be seen and none turns the reading direction.
 pub(super) fn visible(text: &str) -> String {
+    seen(text, CELL_CHARS_MAX)
+}
+
+fn seen(text: &str, chars_max: usize) -> String {
+    // Nearly all texts are of such characters alone.
+    if text.len() <= chars_max && text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n')) {
+        return text.to_owned();
+    }
     let mut shown = String::new();
     for (place, c) in text.chars().enumerate() {
-        if place == CELL_CHARS_MAX {
+        if place == chars_max {
             shown.push('…');
             break;
         }

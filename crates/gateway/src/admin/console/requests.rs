@@ -4,10 +4,10 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
-use super::endpoints::rows;
 use super::panel::{Cell, Kind, Panel, Tone, clock};
 use super::query::Query;
 use crate::observe::epochs::seconds;
+use crate::observe::recent::Told;
 use crate::state::State;
 
 /// The most rows of the page.
@@ -15,37 +15,37 @@ const ROWS_MAX: usize = 200;
 
 /// `/api/v1/requests`: the newest first; those behind a number, of a caller, or with an error.
 pub(super) fn json(state: &State, query: &Query) -> Value {
-    let mut found = state.past.requests.since(query.after, seconds(SystemTime::now()));
-    let is = |wanted: &Option<String>, value: &Value| {
-        wanted.as_deref().is_none_or(|wanted| value.as_str() == Some(wanted))
+    let is = |wanted: &Option<String>, found: &str| {
+        wanted.as_deref().is_none_or(|wanted| wanted == found)
     };
-    found.retain(|row| is(&query.caller, &row["caller"]) && is(&query.slug, &row["err"]));
-    json!({"requests": found})
+    let mut found = state.past.requests.since(query.after);
+    found.retain(|told| is(&query.caller, told.caller()) && is(&query.slug, told.error()));
+    let now = seconds(SystemTime::now());
+    json!({"requests": found.iter().map(|told| told.json(now)).collect::<Vec<_>>()})
 }
 
-pub(super) fn panel(requests: &Value) -> Panel {
-    let cells = |row: &Value| {
-        let text = |name: &str| row[name].as_str().unwrap_or_default();
-        let status = row["status"].as_u64().unwrap_or(0);
-        let tone = match status {
+pub(super) fn panel(requests: &[Told]) -> Panel {
+    let now = seconds(SystemTime::now());
+    let cells = |told: &Told| {
+        let tone = match told.status {
             200..=399 => Tone::Good,
             400..=499 => Tone::Doubt,
             _ => Tone::Bad,
         };
-        let what = match (text("err"), text("legacy_path")) {
-            (error, "") => error.to_owned(),
-            (error, path) => format!("{error} {path}"),
+        let what = match (told.error(), told.legacy_path()) {
+            (error, None) => error.to_owned(),
+            (error, Some(path)) => format!("{error} {path}"),
         };
         vec![
-            Cell::text(clock(row["at"].as_f64().unwrap_or(0.0))),
-            Cell::text(text("caller")),
-            Cell::text(format!("{} {}", text("method"), text("endpoint"))),
-            Cell::text(status.to_string()).toned(Some(tone)),
+            Cell::text(clock(told.at(now))),
+            Cell::text(told.caller()),
+            Cell::text(format!("{} {}", told.method, told.endpoint)),
+            Cell::text(told.status.to_string()).toned(Some(tone)),
             Cell::text(what),
-            Cell::number(row["rows"].as_u64().unwrap_or(0)),
-            Cell::text(row["source"].as_str().unwrap_or("-")),
-            Cell::text(format!("{:.1}", row["ms"].as_f64().unwrap_or(0.0))),
-            Cell::text(text("request_id")),
+            Cell::number(told.rows),
+            Cell::text(told.source().unwrap_or("-")),
+            Cell::text(format!("{:.1}", told.millis())),
+            Cell::text(told.request_id()),
         ]
     };
     Panel {
@@ -63,7 +63,7 @@ pub(super) fn panel(requests: &Value) -> Panel {
             ("ms", Kind::Number),
             ("Id", Kind::Text),
         ],
-        rows: rows(requests, "requests").iter().take(ROWS_MAX).map(cells).collect(),
+        rows: requests.iter().take(ROWS_MAX).map(cells).collect(),
         empty: "Nothing was asked yet.",
     }
 }

@@ -24,7 +24,9 @@ use tokio::time::Instant;
 use super::database::Databases;
 use super::engine::Engine;
 use super::usage::Usage;
+use crate::brownouts::Windows;
 use crate::progress::Lines;
+use crate::utc;
 
 /// What a survey of one caller's users has seen.
 #[derive(Debug, Clone)]
@@ -147,6 +149,8 @@ pub(super) struct Report {
     engine: Option<Engine>,
     /// What callers of a running gateway ask for, if one was asked.
     usage: Option<Usage>,
+    /// The windows in which endpoints answer with an error on purpose.
+    brownouts: Option<Windows>,
     /// Where the roster is, if that is a database.
     databases: Option<Databases>,
 }
@@ -227,7 +231,8 @@ impl Report {
                 outcome,
             });
         }
-        Ok(Report { callers, engine, usage, databases })
+        let brownouts = Windows::of(config, utc::now());
+        Ok(Report { callers, engine, usage, brownouts, databases })
     }
 }
 

@@ -27,15 +27,23 @@ struct Row {
 }
 
 impl Usage {
-    /// Reads it.
-    pub(super) async fn of(admin: SocketAddr) -> Result<Self, Failure> {
+    /// Reads it, with `admin.key` if one is given.
+    pub(super) async fn of(admin: SocketAddr, key: Option<&str>) -> Result<Self, Failure> {
         let admin = called(admin);
         let told =
             |why: &str| Failure::new(format_args!("--running: http://{admin}/callers: {why}"));
-        let (status, body) =
-            admin_port::page(admin, "/callers", PAGE_BYTES_MAX).await.map_err(|why| told(&why))?;
-        if status != 200 {
-            return Err(told(&format!("it answers {status}")));
+        let page = admin_port::page(admin, "/callers", key, PAGE_BYTES_MAX).await;
+        let (status, body) = page.map_err(|why| told(&why))?;
+        match (status, key) {
+            (200, _) => {}
+            (401, None) => {
+                return Err(told("it wants its admin.key: --admin-key env:NAME, or file:PATH"));
+            }
+            (401, Some(_)) => return Err(told("the key of --admin-key is not its admin.key")),
+            (403, _) => {
+                return Err(told("it answers this machine alone, since it has no admin.key"));
+            }
+            _ => return Err(told(&format!("it answers {status}"))),
         }
         let rows: Vec<Row> = serde_json::from_slice(&body)
             .map_err(|_| told("this is no page of a gateway of this version"))?;

@@ -69,6 +69,22 @@ fn what_fails_is_in_a_list_with_its_reason() {
 }
 
 #[test]
+fn windows_in_which_endpoints_answer_with_an_error_are_announced() {
+    let world = World::voiso("--users 30");
+    let windows = "sees = \"everything\"\n[[brownout]]\nstart = 2001-01-01T00:00:00Z\nend = 2001-01-01T01:00:00Z\n\
+                   [[brownout]]\ncaller = \"crm\"\nstart = 9998-01-01T00:00:00Z\nend = 9998-01-01T01:00:00Z";
+    let (code, text, _) = checked(&world, V4_KEY, windows, &[]);
+    let told = "brownouts: 2, on now: 0; next at 9998-01-01T00:00:00Z: every translated endpoint for crm until \
+                9998-01-01T01:00:00Z\nok\n";
+    assert!(code == 0 && text.ends_with(told), "{code} {text}");
+    let (_, found) = report(&world, V4_KEY, windows);
+    let next = json!({"endpoint": null, "caller": "crm", "start": "9998-01-01T00:00:00Z", "end": "9998-01-01T01:00:00Z"});
+    assert_eq!(found["brownouts"], json!({"windows": 2, "on": 0, "next": [next]}), "{found:#}");
+    let (_, found) = report(&world, V4_KEY, "sees = \"everything\"");
+    assert_eq!(found["brownouts"], Value::Null, "{found:#}");
+}
+
+#[test]
 fn progress_is_plain_lines_on_standard_error_where_it_is_wanted() {
     let world = World::voiso("--users 30");
     let (_, out, err) = checked(&world, V4_KEY, "sees = \"everything\"", &["--progress"]);

@@ -1,15 +1,80 @@
 //! What the check names of the legacy paths that callers of a running gateway ask for.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+
 use super::*;
-use crate::common::gateway;
 use crate::common::process::Gateway;
+use crate::common::{configured, gateway};
 use tests::plain::{bearer, request, say};
 
 /// The report of the gateway's own configuration, with the page `/callers` of this address.
 fn checked(folder: &Folder, running: &str) -> std::process::Output {
+    checked_with(folder, running, &[])
+}
+
+fn checked_with(folder: &Folder, running: &str, more: &[&str]) -> std::process::Output {
     let file = folder.path("tieline.toml");
     let file = file.to_str().unwrap();
-    tieline(&["check", "--config", file, "--running", running]).output().unwrap()
+    let check = ["check", "--config", file, "--running", running];
+    tieline(&[&check[..], more].concat()).env("ADMIN_KEY", ADMIN_KEY).output().unwrap()
+}
+
+const ADMIN_KEY: &str = "a-key-of-the-admin-port";
+
+/// Stands before the admin port as a proxy that says so, for four requests: they come from another machine then.
+fn proxy(admin: std::net::SocketAddr) -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for _ in 0..4 {
+            let (mut client, _) = listener.accept().unwrap();
+            let mut head = String::new();
+            let mut lines = BufReader::new(client.try_clone().unwrap()).lines();
+            while let Some(line) = lines.next().map(Result::unwrap).filter(|line| !line.is_empty())
+            {
+                head += &format!("{line}\r\n");
+            }
+            let mut gateway = TcpStream::connect(admin).unwrap();
+            write!(gateway, "{head}x-forwarded-for: 192.0.2.7\r\n\r\n").unwrap();
+            std::io::copy(&mut gateway, &mut client).unwrap();
+        }
+    });
+    address
+}
+
+#[test]
+fn the_admin_port_is_asked_with_its_key_where_it_wants_one() {
+    let (_vendor, base) = vendor("");
+    let folder = Folder::new();
+    let key = folder.file("admin.key", ADMIN_KEY);
+    let wrong = folder.file("wrong.key", "another-key");
+    folder.file("v4.key", V4_KEY);
+    let text = configured("", &base, "", "");
+    assert!(text.contains("[admin]\n"));
+    let text = text.replace("[admin]\n", &format!("[admin]\nkey = {{ file = \"{key}\" }}\n"));
+    let gateway = Gateway::start(&folder.file("tieline.toml", text));
+    let running = proxy(gateway.admin).to_string();
+    let told = |more: &[&str]| {
+        let output = checked_with(&folder, &running, more);
+        let all = stdout(&output) + &stderr(&output);
+        assert!(!all.contains(ADMIN_KEY) && !all.contains("another-key"), "{all}");
+        (output.status.code().unwrap(), all)
+    };
+    for source in ["env:ADMIN_KEY".to_owned(), format!("file:{key}")] {
+        let (code, all) = told(&["--admin-key", &source]);
+        assert!(code == 0 && all.contains("no such legacy path was asked for"), "{code} {all}");
+    }
+    let (code, all) = told(&[]);
+    assert!(code == 1 && all.contains("it wants its admin.key"), "{code} {all}");
+    let (code, all) = told(&["--admin-key", &format!("file:{wrong}")]);
+    assert!(code == 1 && all.contains("is not its admin.key"), "{code} {all}");
+    // Nothing is asked for these.
+    let (code, all) = told(&["--admin-key", "env:NO_SUCH_VARIABLE"]);
+    assert!(code == 2 && all.contains("NO_SUCH_VARIABLE is not set"), "{code} {all}");
+    let file = folder.path("tieline.toml");
+    let check = ["check", "--config", file.to_str().unwrap(), "--admin-key", "env:ADMIN_KEY"];
+    assert_eq!(tieline(&check).output().unwrap().status.code(), Some(2));
 }
 
 fn untranslated(folder: &Folder, gateway: &Gateway) -> Vec<String> {

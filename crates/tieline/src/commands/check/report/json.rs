@@ -24,6 +24,9 @@ impl Report {
         if let Some(engine) = &self.engine {
             report["commons"] = engine.json();
         }
+        if let Some(brownouts) = &self.brownouts {
+            report["brownouts"] = brownouts.json();
+        }
         if let Some(databases) = &self.databases {
             report["roster"] = databases.json();
         }

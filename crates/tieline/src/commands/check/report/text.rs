@@ -32,6 +32,9 @@ impl fmt::Display for Report {
         if let Some(databases) = &self.databases {
             write!(f, "{databases}")?;
         }
+        if let Some(brownouts) = &self.brownouts {
+            writeln!(f, "{brownouts}")?;
+        }
         writeln!(f, "{}", if self.is_good() { "ok" } else { "NOT OK" })
     }
 }
