@@ -85,7 +85,10 @@ impl<'a> Document<'a> {
                 continue;
             }
             let told = explain(&error);
-            let error = document.error(&told.field, told.what.clone());
+            let error = match told.may_be_key {
+                true => document.hiding_error(&told.field, told.what.clone()),
+                false => document.error(&told.field, told.what.clone()),
+            };
             // The first mistake is taken out of the way, so that the next one shows.
             if !mistakes.pass(told, &error, &mut table) {
                 return Err(ConfigError::all(mistakes.found).unwrap_or(error));
@@ -143,6 +146,20 @@ impl<'a> Document<'a> {
 
     /// An error at a field; for an absent one, at its table.
     pub(crate) fn error(&self, field: &[Step], what: String) -> ConfigError {
+        self.error_at(field, shown(field), what)
+    }
+
+    /// An error at a field whose last name may be a key in the wrong place.
+    fn hiding_error(&self, field: &[Step], what: String) -> ConfigError {
+        let mut told = field.to_vec();
+        if let Some(last) = told.last_mut() {
+            *last = Step::Key("…".to_owned());
+        }
+        self.error_at(field, shown(&told), what)
+    }
+
+    /// An error at a field, which is told as `told`.
+    fn error_at(&self, field: &[Step], told: String, what: String) -> ConfigError {
         // A table that only the environment names is wrong because of it, too.
         let is_from_env = |known: &[Step]| {
             let table = known.split_last().map_or(known, |(_, table)| table);
@@ -154,11 +171,11 @@ impl<'a> Document<'a> {
             Some(known) => (known.variable.clone(), usize::MAX, Box::default()),
             None => {
                 let offset = self.offset(field);
-                let spot = Spot::new(self.text, offset, &shown(field));
+                let spot = Spot::new(self.text, offset, &told);
                 (format!("{}:{}", self.name, spot.line()), offset, Box::from([spot]))
             }
         };
-        ConfigError { place, field: shown(field), what, offset, spots, more: Vec::new() }
+        ConfigError { place, field: told, what, offset, spots, more: Vec::new() }
     }
 
     /// Where the value of a field, or what is below it, comes from.

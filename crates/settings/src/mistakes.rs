@@ -16,6 +16,8 @@ type SerdeError = serde_path_to_error::Error<toml::de::Error>;
 pub(crate) struct Told {
     pub(crate) field: Vec<Step>,
     pub(crate) what: String,
+    /// Whether the last name of the field may be a key in the wrong place.
+    pub(crate) may_be_key: bool,
     /// The field that was meant, if another name is near.
     meant: Option<Vec<Step>>,
 }
@@ -117,7 +119,7 @@ fn way_to<'a>(table: &'a mut toml::Table, way: &[Step]) -> Option<&'a mut toml::
 /// serde's error without the value it quotes.
 pub(crate) fn explain(error: &SerdeError) -> Told {
     let mut field = steps(error);
-    let mut meant = None;
+    let (mut meant, mut may_be_key) = (None, false);
     let message = error.inner().message();
     let quoted = |prefix: &str| {
         message.strip_prefix(prefix).and_then(|rest| rest.split('`').next()).map(str::to_owned)
@@ -129,6 +131,7 @@ pub(crate) fn explain(error: &SerdeError) -> Told {
         if field.last() != Some(&Step::Key(key.clone())) {
             field.push(Step::Key(key.clone()));
         }
+        may_be_key = !is_word(&key);
         let expected = message.split_once(", ").map(|(_, expected)| expected);
         let name = expected.and_then(|expected| nearest(&key, listed(expected)));
         if let Some(name) = name {
@@ -158,8 +161,20 @@ pub(crate) fn explain(error: &SerdeError) -> Told {
     } else {
         message.lines().next().unwrap_or("cannot be read").to_owned()
     };
-    Told { field, what, meant }
+    Told { field, what, may_be_key, meant }
 }
+
+/// Whether an unknown name is like those of settings, and no key.
+fn is_word(name: &str) -> bool {
+    let digits = name.bytes().filter(u8::is_ascii_digit).count();
+    let is_plain = name
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-');
+    is_plain && digits < 4 && name.len() <= WORD_BYTES_MAX
+}
+
+/// No name of a setting is longer.
+const WORD_BYTES_MAX: usize = 32;
 
 /// The words about a value of another type than the expected one, as people call it.
 fn wanted(field: &[Step], expected: &str) -> String {
@@ -167,7 +182,7 @@ fn wanted(field: &[Step], expected: &str) -> String {
         "u16" | "u32" | "u64" | "usize" | "i64" => "a whole number",
         "f64" => "a number",
         "a boolean" => "true or false",
-        "a string" | "path string" => "text in quotes",
+        "a string" | "path string" | "string only" => "text in quotes",
         "a sequence" => "a list",
         other => other,
     };

@@ -8,19 +8,27 @@ use crate::failure::Failure;
 
 /// For which process the sockets are; a child that only inherits the variables has none.
 const PID: &str = "LISTEN_PID";
+/// How many there are.
+const COUNT: &str = "LISTEN_FDS";
 /// Their names, in order, with a colon between them.
 const NAMES: &str = "LISTEN_FDNAMES";
 
 /// The sockets of the environment. It must be called before any other thread runs, because it takes the variables out.
 ///
 /// # Errors
-/// Exit code 78 if a socket has another name than those of the ports, if two have one name, or if one is no
-/// socket of TCP.
+/// Exit code 78 if their number cannot be read, if a socket has another name than those of the ports, if two have one
+/// name, or if one is no socket of TCP that listens.
 pub(crate) fn of_environment() -> Result<Listeners, Failure> {
     let mut listeners = Listeners::default();
     let is_ours = std::env::var(PID).is_ok_and(|pid| pid == std::process::id().to_string());
     if !is_ours {
         return Ok(listeners);
+    }
+    let count = std::env::var(COUNT).unwrap_or_default();
+    if count.parse::<u16>().is_err() {
+        // Otherwise the sockets would take connections that nobody answers.
+        let why = format_args!("error: LISTEN_FDS is no number of sockets");
+        return Err(Failure::configuration(why));
     }
     let names = std::env::var(NAMES).unwrap_or_default();
     let mut names = names.split(':');
@@ -39,6 +47,9 @@ pub(crate) fn of_environment() -> Result<Listeners, Failure> {
         };
         let taken = sockets.take_tcp_listener(index).ok().flatten();
         let taken = taken.ok_or_else(|| refused("is no socket of TCP"))?;
+        if !rustix::net::sockopt::socket_acceptconn(&taken).unwrap_or(false) {
+            return Err(refused("does not listen"));
+        }
         if place.replace(taken).is_some() {
             return Err(refused("has the name of another one"));
         }

@@ -144,7 +144,8 @@ fn page<'de>(
     )?;
     let lacks = |key| Err(Fault::new(SchemaKind::BadSchema).under(key));
     match (has_rows, count, named) {
-        (false, _, Some(Some(refusal))) => Ok(Page::Refused(refusal)),
+        // Also beside rows: an empty list must not stand for a refusal.
+        (_, _, Some(Some(refusal))) => Ok(Page::Refused(refusal)),
         (false, ..) => lacks(rows),
         (true, None, _) => lacks(metadata),
         (true, Some(total), _) => Ok(Page::List(PageTail { total, keys: 0 })),

@@ -12,7 +12,7 @@ use domain::params::Params;
 use domain::plan::Resolved;
 use domain::quirks::Quirks;
 use domain::related::Related;
-use domain::upstream::{Context, PageError, Rules, SchemaKind, dialect_named};
+use domain::upstream::{Context, PageError, Refusal, Rules, SchemaKind, dialect_named};
 use domain::visibility::Visibility;
 use proptest::prelude::*;
 
@@ -303,6 +303,17 @@ fn other_shapes_are_refused_in_every_listing() {
             check(&sample, body.as_bytes(), "MESSAGE");
         }
     }
+}
+
+#[test]
+fn an_error_beside_an_empty_list_is_an_error_and_not_nobody() {
+    let read = |page: &str| read("voiso-v4", &Listing::Users(Which::Live), page.as_bytes());
+    let page =
+        |error: &str| format!("{{\"error\":{error},\"users\":[],\"metadata\":{{\"total\":0}}}}");
+    let refused = Err(PageError::Refused(Refusal::Unauthorized));
+    assert_eq!(read(&page("\"Unauthorized\"")), refused);
+    assert_eq!(read("{\"error\":\"Unauthorized\"}"), refused);
+    assert_eq!(read(&page("null")), Ok(0));
 }
 
 #[test]

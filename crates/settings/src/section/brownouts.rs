@@ -106,7 +106,7 @@ pub(crate) fn read(
         }
         let (Edge(start), Edge(end)) = (typed.start, typed.end);
         if end <= start {
-            return reader.refuse(&at("end"), "must be after start");
+            return reader.refuse(&at("end"), "must be at least a second after start");
         }
         let window = Brownout { endpoint, caller: typed.caller.clone(), start, end };
         if let Some(other) = windows.iter().position(|other| other.repeats(&window)) {

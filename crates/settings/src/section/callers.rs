@@ -13,7 +13,7 @@ use crate::error::ConfigError;
 use crate::key_source::{Key, key_digest_of, secret};
 use crate::near::question;
 use crate::reader::{Field, Reader, field, field_in_list};
-use crate::value::digest::KeyDigest;
+use crate::value::digest::{KeyDigest, digest};
 use crate::value::secret::Secret;
 
 /// `[[caller]]`.
@@ -57,6 +57,19 @@ pub enum UpstreamKey {
         /// Its secret.
         secret: Secret,
     },
+}
+
+impl UpstreamKey {
+    /// Whether it is, or has in it, the key of a digest.
+    pub(crate) fn is_of(&self, key: &KeyDigest) -> bool {
+        let is_one = |text: &str| digest(text) == *key;
+        match self {
+            UpstreamKey::Bearer(bearer) => bearer
+                .to_str()
+                .is_ok_and(|bearer| is_one(bearer.strip_prefix("Bearer ").unwrap_or(bearer))),
+            UpstreamKey::Client { id, secret } => is_one(id.expose()) || is_one(secret.expose()),
+        }
+    }
 }
 
 /// `Bearer <key>`, marked sensitive; `None` where no header can carry it.

@@ -195,7 +195,10 @@ impl TypedAdmin {
     ) -> Result<Admin, ConfigError> {
         let at = field(&["admin", "key"]);
         let key = self.key.map(|key| key_digest_of(&at, &key, reader)).transpose()?;
-        let same = callers.iter().find(|caller| Some(caller.digest) == key);
+        let has = |caller: &&Caller| {
+            key.is_some_and(|key| caller.digest == key || caller.key.is_of(&key))
+        };
+        let same = callers.iter().find(has);
         if let Some(Caller { name, .. }) = same {
             return reader.refuse(&at, format!("caller \"{name}\" has the same key"));
         }

@@ -62,8 +62,14 @@ fn a_window_is_written_as_moments_of_toml_or_as_text_with_any_offset() {
 fn a_window_that_makes_no_sense_is_refused_by_line_and_field() {
     let form = "must be a date, a time and its offset, such as 2026-12-03T09:00:00Z";
     for (lines, told) in [
-        (HOUR.replace("10:00:00Z", "09:00:00Z"), "brownout[0].end: must be after start"),
-        (HOUR.replace("10:00:00Z", "08:00:00Z"), "brownout[0].end: must be after start"),
+        (
+            HOUR.replace("10:00:00Z", "09:00:00Z"),
+            "brownout[0].end: must be at least a second after start",
+        ),
+        (
+            HOUR.replace("10:00:00Z", "08:00:00Z"),
+            "brownout[0].end: must be at least a second after start",
+        ),
         (HOUR.replace("09:00:00Z", "09:00:00"), &format!("brownout[0].start: {form}")),
         (HOUR.replace("T09:00:00Z", ""), &format!("brownout[0].start: {form}")),
         (HOUR.replace("2026-12-03T09:00:00Z", "09:00:00"), &format!("brownout[0].start: {form}")),

@@ -83,6 +83,20 @@ fn an_unknown_field_is_told_the_nearest_name_first() {
 }
 
 #[test]
+fn an_unknown_name_that_may_be_a_key_is_told_by_its_place_alone() {
+    for (text, place) in [
+        (format!("{GOOD}[CANARYkey01]\nx = 1\n"), "…: unknown field"),
+        (format!("[server]\ncanary4711 = 1\n{GOOD}"), "server.…: unknown field"),
+        (format!("[server]\n\"canary.key\" = 1\n{GOOD}"), "server.…: unknown field"),
+        (format!("{GOOD}[log]\n{} = 1\n", "canary".repeat(6)), "log.…: unknown field"),
+    ] {
+        let error = refused(&text);
+        assert!(error.contains(place), "{error}");
+        assert!(!error.to_lowercase().contains("canary"), "{error}");
+    }
+}
+
+#[test]
 fn a_file_that_is_not_there_is_named_in_plain_words() {
     let load = |file: &str| Config::load(file.as_ref(), &[]).unwrap_err().to_string();
     assert_eq!(load("there/is/none.toml"), "there/is/none.toml: cannot be read: no such file");

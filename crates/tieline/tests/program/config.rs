@@ -151,6 +151,8 @@ const DIGEST: &str = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb41
 /// Runs `config init` with a legacy key in a variable.
 fn init(arguments: &[&str]) -> std::process::Output {
     let mut command = tieline(&[&["config", "init"], arguments].concat());
+    // What a variable sets is of the file that is read, not of the one that is written.
+    command.env("TIELINE_UPSTREAM__AMS__BASE_URL", "http://127.0.0.1:9");
     command.env("INIT_LEGACY", "abc").output().unwrap()
 }
 
@@ -213,6 +215,7 @@ fn what_cannot_be_a_new_configuration_is_code_2_writes_nothing_and_repeats_no_ke
             [&keys[2..], &["--base-url", NOWHERE, "--legacy-key", "sha256:canary"]].concat(),
             "64 hex",
         ),
+        ([&keys[2..], &["--base-url", NOWHERE, "--legacy-key", "canary"]].concat(), "must be env:"),
         (
             [&keys[..2], &["--base-url", NOWHERE, "--upstream-key", "canary"]].concat(),
             "env:NAME or",

@@ -144,6 +144,24 @@ fn a_socket_that_contradicts_the_configuration_or_has_no_name_is_refused() {
 }
 
 #[test]
+fn a_socket_that_does_not_listen_and_a_number_that_is_none_are_refused() {
+    let folder = Folder::new();
+    let ((server, address), (admin, admin_address)) = (listener(), listener());
+    let file = configuration(&folder, address, admin_address);
+    // A connection is of TCP, too.
+    let connected = TcpListener::from(OwnedFd::from(TcpStream::connect(admin_address).unwrap()));
+    let (code, told) = ended(start(&file, &server, &connected, &BOTH));
+    assert_eq!(code, Some(78), "{told}");
+    assert!(told.contains("socket 2 of LISTEN_FDS does not listen"), "{told}");
+    for count in ["", "two", "-1", "4294967297"] {
+        let named = [("LISTEN_FDS", count), ("LISTEN_FDNAMES", "server:admin")];
+        let (code, told) = ended(start(&file, &server, &admin, &named));
+        assert_eq!(code, Some(78), "{count}: {told}");
+        assert!(told.contains("LISTEN_FDS is no number of sockets"), "{count}: {told}");
+    }
+}
+
+#[test]
 fn sockets_of_another_process_are_left_alone() {
     let folder = Folder::new();
     let ((server, address), (admin, _)) = (listener(), listener());

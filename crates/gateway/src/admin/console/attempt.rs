@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::task::yield_now;
 use tokio::time::{Duration, Instant};
 use tower::ServiceExt;
-use transport::body::{self, Body};
+use transport::body::{self, Body, BodyError};
 use transport::server::Peer;
 
 use crate::admin::reload::InForce;
@@ -91,7 +91,11 @@ async fn of(in_force: &InForce, request: Request<Body>) -> Result<Value, Refusal
     let peer = request.extensions().get::<Peer>().copied();
     let host = request.headers().get(HOST).cloned();
     let asked = body::collect(request.into_body(), ASKED_BYTES_MAX, ASKED_IDLE).await;
-    let asked = asked.map_err(|_| (StatusCode::PAYLOAD_TOO_LARGE, "At most 16 KiB, at once"))?;
+    let asked = asked.map_err(|error| match error {
+        BodyError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "At most 16 KiB"),
+        BodyError::Idle { .. } => (StatusCode::REQUEST_TIMEOUT, "The body did not come in time"),
+        _ => (StatusCode::BAD_REQUEST, "The body did not come whole"),
+    })?;
     // The parser's own words would repeat what was sent.
     let what = "Send {\"endpoint\": .., \"query\": .., \"key\": ..}, all of them text";
     let asked: Asked =

@@ -105,7 +105,10 @@ impl Init {
     fn text(&self, terminal: Option<Terminal<'_>>) -> Result<String, Failure> {
         let answers = self.answers(terminal)?;
         let text = self.written(&answers);
+        // What variables set is not written, and must not decide whether the file is good.
+        let is_setting = |name: &str| name.starts_with("TIELINE_") && name.contains("__");
         let mut env = environment();
+        env.retain(|(name, _)| !is_setting(name));
         if let ("env", name) = &answers.upstream_key
             && !env.iter().any(|(known, _)| known == name)
         {
@@ -255,7 +258,10 @@ fn digest(key: &str) -> Result<String, Failure> {
         return Ok(key.to_owned());
     }
     match key.parse::<KeySource>() {
-        Ok(source) if hex.is_none() => Ok(settings::key_digest(&source.read("--legacy-key")?)),
+        // Not the key itself: others on the machine see the arguments of a process.
+        Ok(source @ (KeySource::Env(_) | KeySource::File(_))) if hex.is_none() => {
+            Ok(settings::key_digest(&source.read("--legacy-key")?))
+        }
         _ => Err(Failure::usage(
             "--legacy-key: must be env:NAME, file:PATH, or sha256: and 64 hex digits, as \
              `tieline key digest` prints",
