@@ -85,15 +85,25 @@ greedy() {
     load_pid=$pid
 }
 
-# asked LABEL FROM TO USED_MIN
+# asked LABEL FROM TO USED_MIN: fails if a window saw too much; false if too little of the rate was used.
 asked() {
     code=0
     wait "$load_pid" || code=$?
     [ "$code" -eq 0 ] || fail "$1: $(tail -n 1 "$work/load.log")"
     python3 tests/outside/support/commons_pace.py judge "$notes" "$per_minute" "$burst" "$2" "$3" "$4" \
-        >"$work/judged.log" 2>&1 || fail "$1: $(cat "$work/judged.log")"
+        >"$work/judged.log" 2>&1 || code=$?
     sed "s/^/$1: /" "$work/judged.log"
     for one in "${pids[@]}" "$door_pid"; do kill -KILL "$one"; done
+    case $code in
+    0) ;;
+    2) return 1 ;;
+    *) fail "$1: a window saw too much" ;;
+    esac
+}
+
+# enough LABEL FROM TO USED_MIN: the same, and fails in both cases.
+enough() {
+    asked "$@" || fail "$1: too little of the rate was used"
 }
 
 paces() {
@@ -102,9 +112,14 @@ paces() {
     server "$1"
     engine_port=$port engine_pid=$pid
 
-    four
-    greedy "$calm"
-    asked "$engine, J13 calm" 2 "$((calm - 1))" 95
+    # A machine that is busy with something else leaves the clients too little time to use the rate, so that is looked at
+    # again. What a window may see holds each time.
+    for round in 1 2 3; do
+        four
+        greedy "$calm"
+        ! asked "$engine, J13 calm" 2 "$((calm - 1))" 95 || break
+        [ "$round" -lt 3 ] || fail "$engine, J13 calm: too little of the rate was used, three times"
+    done
 
     four
     greedy 12
@@ -113,7 +128,7 @@ paces() {
         ask_server "$engine_port" FLUSHALL >/dev/null
         sleep 0.5
     done
-    asked "$engine, J07 flushed five times" 2 11 80
+    enough "$engine, J07 flushed five times" 2 11 80
 
     four
     greedy 20
@@ -126,7 +141,7 @@ paces() {
     done
     server_at "$engine_port" "$1"
     engine_pid=$pid
-    asked "$engine, J15 killed for 6 s" 6 11 80
+    enough "$engine, J15 killed for 6 s" 6 11 80
 
     four
     greedy 20
@@ -134,7 +149,7 @@ paces() {
     kill -STOP "$engine_pid"
     sleep 5
     kill -CONT "$engine_pid"
-    asked "$engine, J16 stopped for 5 s" 6 10 80
+    enough "$engine, J16 stopped for 5 s" 6 10 80
     kill -KILL "$engine_pid"
 }
 

@@ -3,7 +3,8 @@
 relay PORT VENDOR NOTES: hands requests on to the vendor and notes the time of each; where there is a file NOTES.tell,
     its text answers one request in the vendor's place.
 load SECONDS GATEWAY...: clients that always ask; fails if an answer is neither 200 nor 429.
-judge NOTES PER_MINUTE BURST FROM TO USED_MIN: between two times of the notes, in seconds after the first request.
+judge NOTES PER_MINUTE BURST FROM TO USED_MIN: between two times of the notes, in seconds after the first request. Exit
+  code 1 if a window saw too much, 2 if less of the rate was used than that.
 """
 
 import asyncio
@@ -106,10 +107,11 @@ def judge(notes, per_minute, burst, since, until, used_min):
     count = sum(1 for at in times if since <= at < until)
     used = 100 * count / ((until - since) * per_minute / 60)
     print(f"used {used:.1f} % of {per_minute} a minute")
-    if used < float(used_min):
-        wrong.append(f"used {used:.1f} %")
     if wrong:
         sys.exit(f"wrong: {', '.join(wrong)}")
+    if used < float(used_min):
+        print(f"too little used: {used:.1f} %, {used_min} % wanted", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":
