@@ -4,7 +4,7 @@ relay PORT VENDOR NOTES: hands requests on to the vendor and notes the time of e
     its text answers one request in the vendor's place.
 load SECONDS GATEWAY...: clients that always ask; fails if an answer is neither 200 nor 429.
 judge NOTES PER_MINUTE BURST FROM TO USED_MIN: between two times of the notes, in seconds after the first request. Exit
-  code 1 if a window saw too much, 2 if less of the rate was used than that.
+    code 1 if a window saw too much, 2 if less of the rate was used than that.
 """
 
 import asyncio
