@@ -114,9 +114,9 @@ impl Guard {
         let host = admit::host(request).map_err(Refused::Host)?;
         let peer = request.extensions().get().map(|Peer(address)| address.ip());
         let path = request.uri().path();
-        // What a program of this machine reads without a key is not for names that somebody else may have made.
-        let takes_short = PROBES.contains(&path) || !is_loopback(peer);
-        if host.is_some_and(|host| !is_believed(&admin.hosts, host, takes_short)) {
+        // Programs on this machine read without a key, and so does its browser, whatever page it shows.
+        let allows_short_names = PROBES.contains(&path) || !is_loopback(peer);
+        if host.is_some_and(|host| !is_believed(&admin.hosts, host, allows_short_names)) {
             return Err(Refused::Host(Error::UnknownHost));
         }
         if PROBES.contains(&path) {
@@ -198,13 +198,14 @@ fn shown(headers: &HeaderMap) -> Option<Secret> {
     Some(Secret::new(password.to_owned()))
 }
 
-/// A page of the web can have its own name lead to this port, and read what its visitor's browser may read
-/// here. Its name has a dot, or is one that somebody in the own network answers for. Addresses and `localhost` are
-/// nobody's; scrapers of other machines may go by the short name of a service (`takes_short`).
-fn is_believed(hosts: &[String], host: &str, takes_short: bool) -> bool {
+/// Whether a request may ask by this `Host`. A web page can make a name that it owns lead to this port, and then read
+/// what its visitor's browser may read here. Nobody can own an address or `localhost`, so they are always believed. A
+/// name without a dot, such as that of a service, is believed only with `allows_short_names`: in some networks
+/// somebody else can own one.
+fn is_believed(hosts: &[String], host: &str, allows_short_names: bool) -> bool {
     let name = read_host(host.as_bytes()).map_or(host, |(name, _)| name);
     let is_address = name.starts_with('[') || name.parse::<Ipv4Addr>().is_ok();
-    let is_short = || takes_short && !name.contains('.');
+    let is_short = || allows_short_names && !name.contains('.');
     let is_this_machine = || name.eq_ignore_ascii_case("localhost");
     is_address || is_this_machine() || is_short() || admit::is_served(hosts, host)
 }

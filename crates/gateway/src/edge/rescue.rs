@@ -56,7 +56,7 @@ impl Rescue {
         let answer = AssertUnwindSafe(inner.ask(incoming)).catch_unwind().await;
         let answer = answer.unwrap_or(Err(Error::Internal));
         if let (Err(error), Some(keys), Some(client)) = (&answer, keys, &client) {
-            // All places were given back, so an answer that is held back is in no other's way.
+            // All places were given back, so an answer that is held back is in no other's way. Boxed, since few are.
             Box::pin(keys.met(error, client, &account)).await;
         }
         let mut answer = answer.unwrap_or_else(|error| {

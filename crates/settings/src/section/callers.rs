@@ -66,7 +66,7 @@ impl UpstreamKey {
         match self {
             UpstreamKey::Bearer(bearer) => bearer
                 .to_str()
-                .is_ok_and(|bearer| is_one(bearer.strip_prefix("Bearer ").unwrap_or(bearer))),
+                .is_ok_and(|bearer| bearer.strip_prefix("Bearer ").is_some_and(is_one)),
             UpstreamKey::Client { id, secret } => is_one(id.expose()) || is_one(secret.expose()),
         }
     }
