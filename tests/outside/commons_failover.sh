@@ -9,10 +9,11 @@ commons_tools
 
 # owners: the nodes of the cluster that own slots, each as its index in $nodes.
 owners() {
-    local index at
+    local index at role
     for index in "${!nodes[@]}"; do
         at=${nodes[$index]#*:}
-        ! ask_server "${at%@*}" ROLE | head -n 1 | grep -q master || echo "$index"
+        role=$(ask_server "${at%@*}" ROLE)
+        [[ $role != master* ]] || echo "$index"
     done
 }
 
@@ -28,7 +29,7 @@ emptied() {
 # paced INDEX: whether the node has a pace.
 paced() {
     local at=${nodes[$1]#*:}
-    [ -n "$(ask_server "${at%@*}" --scan --pattern '*:n' | head -n 1)" ]
+    [ -n "$(ask_server "${at%@*}" --scan --pattern '*:n')" ]
 }
 
 # shared_again: alone after the kill, and shared at the end.

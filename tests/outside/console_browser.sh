@@ -61,7 +61,7 @@ ask payroll-key "$users"
 cp "$work/console.toml" "$work/good.toml"
 printf '\n[limits]\n"</script><i>" = 1\n' >>"$work/console.toml"
 kill -HUP "$console"
-refused() { curl --silent "http://$admin/api/v1/overview" | grep -q '"configuration refused"'; }
+refused() { grep -q '"configuration refused"' < <(curl --silent "http://$admin/api/v1/overview"); }
 until_ok 20 refused
 
 free_port

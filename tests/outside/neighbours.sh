@@ -34,7 +34,7 @@ start gateway .ci/in-memory-group "$group" "$tieline" serve --config "$work/gate
 gateway_pid=$pid
 until_ok 30 is_up "http://$admin/readyz"
 email=$(curl --silent -H 'authorization: Bearer v4-demo-key' "http://$vendor/api/v4/users?limit=1&offset=77" |
-    grep -o '"email":"[^"]*"' | head -n 1 | cut -d'"' -f4)
+    sed -n 's/[^@]*"email":"\([^"]*\)".*/\1/p')
 
 # phase NAME: what the client saw is in its variables: $p99, $ok, $refused, $rest ..
 phase() {
