@@ -1,6 +1,7 @@
 //! What is told of requests: the access line, counters, spans, explanations. Nothing here decides what a
 //! request is answered with.
 
+pub mod access;
 pub(crate) mod account;
 pub(crate) mod epochs;
 pub(crate) mod explain;

@@ -6,9 +6,9 @@ use std::thread::available_parallelism;
 
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
-use tracing::Span;
 
 use crate::flight::Panicked;
+use crate::whose;
 
 /// A page of so many bytes is a matter of milliseconds.
 pub const LARGE_BYTES: usize = 512 << 10;
@@ -23,10 +23,10 @@ pub async fn blocking<T: Send + 'static>(
 ) -> Result<T, Panicked> {
     // The semaphore is never closed.
     let place = PLACES.acquire().await.map_err(|_| Panicked)?;
-    let span = Span::current();
+    let id = whose::current();
     let done = spawn_blocking(move || {
         let _place = place;
-        span.in_scope(work)
+        whose::on_behalf(id, work)
     });
     // The panic was logged where it happened.
     done.await.map_err(|_| Panicked)

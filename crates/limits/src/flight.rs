@@ -8,7 +8,8 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use tracing::Instrument;
+
+use crate::whose;
 
 /// Work panicked. The panic was logged where it happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +62,8 @@ impl<V: Send + Sync, E: Send> Drop for Lead<V, E> {
     fn drop(&mut self) {
         // Without a runtime the process is about to end.
         if let (Some(work), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
-            // The future of a request is dropped inside its span.
-            runtime.spawn(work.in_current_span());
+            // The future of a request is dropped on its behalf.
+            runtime.spawn(whose::of_the_same(work));
         }
     }
 }

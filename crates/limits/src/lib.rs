@@ -17,6 +17,7 @@ mod pacer;
 mod pause;
 mod recent;
 mod room;
+pub mod whose;
 
 pub use admission::{Admission, Queue, Shed};
 pub use audience::{Audience, LOOK_INTERVAL, may_stay};

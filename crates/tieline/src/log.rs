@@ -1,9 +1,9 @@
 //! Sets up the log: lines on standard error, as JSON or for people.
 //!
-//! The fields of the spans around an event are kept, so that a line says which request it belongs
-//! to. Secrets are kept out where the fields are written, not here. A line that nobody takes is lost
+//! A line says which request it belongs to. Secrets are kept out where the fields are written, not here. A line that nobody takes is lost
 //! and counted: no answer ever waits for the log.
 
+mod access;
 mod filter;
 mod human;
 mod json;
@@ -17,6 +17,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::failure::Failure;
+use access::{Access, Form};
 use filter::Chosen;
 use sink::Sink;
 
@@ -40,23 +41,26 @@ pub(crate) fn set_up(level: &str, format: Format) -> Result<(), Failure> {
     let sink = Sink::start()
         .map_err(|error| Failure::new(format_args!("cannot start the log: {error}")))?;
     let sink = SINK.get_or_init(|| sink);
+    let is_coloured =
+        is_terminal && std::env::var_os("NO_COLOR").is_none_or(|text| text.is_empty());
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(move || sink)
-        .with_ansi(is_terminal && std::env::var_os("NO_COLOR").is_none_or(|text| text.is_empty()))
+        .with_ansi(is_coloured)
         // A log that cannot be written is lost; the subscriber's complaint would go to the same
         // place and panic there.
         .log_internal_errors(false);
     let log = tracing_subscriber::registry();
-    let set = match (format, is_terminal) {
+    let (form, set) = match (format, is_terminal) {
         (Format::Json, _) | (Format::Auto, false) => {
             let lines = lines.event_format(json::Lines).fmt_fields(json::Fields);
-            log.with(lines).with(filter).try_init()
+            (Form::Json, log.with(lines).with(filter).try_init())
         }
         (Format::Human, _) | (Format::Auto, true) => {
-            let lines = lines.event_format(human::Lines::default());
-            log.with(lines).with(filter).try_init()
+            let lines = lines.event_format(human::Lines::new(is_coloured));
+            (Form::Human { is_coloured }, log.with(lines).with(filter).try_init())
         }
     };
+    gateway::access::log_to(Box::new(Access { sink, form }));
     set.map_err(|error| Failure::new(format_args!("cannot start the log: {error}")))?;
     if let Some(warning) = warning {
         tracing::warn!("{warning}");

@@ -10,11 +10,10 @@ use std::time::Duration;
 use domain::plan::{GroupName, Plan, UserFilter};
 use domain::slice::Slice;
 use futures_util::future::select;
-use limits::{Lead, Reading, reading};
+use limits::{Lead, Reading, reading, whose};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
-use tracing::Instrument;
 
 use super::whole::Whole;
 use crate::error::Error;
@@ -366,10 +365,10 @@ impl Drop for Leading<'_> {
         // Without a runtime the process is about to end.
         if let (Some(work), Ok(runtime)) = (lead.into_work(), Handle::try_current()) {
             let (answers, number) = (Arc::clone(self.answers), self.number);
-            let work = async move {
+            let work = Box::pin(async move {
                 select(work, pin!(answers.deserted(number))).await;
-            };
-            runtime.spawn(work.in_current_span());
+            });
+            runtime.spawn(whose::of_the_same(work));
         }
     }
 }

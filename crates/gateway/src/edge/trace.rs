@@ -1,6 +1,6 @@
-//! One span and one access line a request, its id, its counters, and its explanation if asked for.
+//! One access line a request, its id, its counters, and its explanation if asked for.
 //!
-//! No URL, header or parameter value ever enters the span: legacy keys travel in queries.
+//! No URL, header or parameter value ever enters the line: legacy keys travel in queries.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,10 +11,9 @@ use bytes::Bytes;
 use domain::legacy::{UNTRANSLATED, endpoint_at};
 use http::{HeaderName, HeaderValue, Method, Request, Response};
 use http_body::{Body as _, Frame, SizeHint};
-use limits::{Lifecycle, Lines};
+use limits::{Lifecycle, Lines, whose};
 use shadow::Side;
 use tokio::time::Instant;
-use tracing::{Instrument, Span};
 use transport::body::{self, Body, BodyError};
 use transport::server::{Peer, owner};
 
@@ -22,6 +21,7 @@ use crate::caller::Callers;
 use crate::error::Error;
 use crate::layer::call::{Behalf, Incoming};
 use crate::layer::{Answering, Around, Below};
+use crate::observe::access::{self, Line};
 use crate::observe::account::{Account, SharedAccount};
 use crate::observe::explain;
 use crate::observe::metrics::Metrics;
@@ -34,9 +34,6 @@ use crate::observe::tally::Tally;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const EXPLAIN: HeaderName = HeaderName::from_static("x-tieline-explain");
 const EXPLANATION: HeaderName = HeaderName::from_static("x-tieline-explanation");
-
-/// The target of the access line, which filters and collectors go by; it does not move with this file.
-const ACCESS: &str = "gateway::layers::trace";
 
 /// See the module.
 pub(crate) struct Trace {
@@ -68,7 +65,7 @@ impl Trace {
         let is_key = |text: &str| self.callers.knows(text);
         let origin = Origin::of(request.headers(), self.accept_request_id, self.sampled, is_key);
         let origin = Arc::new(origin);
-        let span = tracing::info_span!("request", request_id = %origin.request_id);
+        let id = Some(Arc::clone(&origin.request_id));
         let account = SharedAccount::new(self.epoch);
         let is_head = *request.method() == Method::HEAD;
         let wants_explanation = request.headers().contains_key(EXPLAIN);
@@ -84,12 +81,11 @@ impl Trace {
             peer,
             teller: Arc::clone(&self.teller),
             started: Instant::now(),
-            span: span.clone(),
             origin,
         }));
         let endpoint = endpoint_at(request.uri().path());
         let incoming = Incoming { request, endpoint, peer, behalf };
-        let answer = inner.ask(incoming).instrument(span).await;
+        let answer = whose::working(id, inner.ask(incoming)).await;
         let Some(under_way) = leaving.0.take() else { return answer };
         let mut answer = answer?;
         if let Some(id) = under_way.origin.header() {
@@ -142,7 +138,6 @@ struct UnderWay {
     peer: Option<Peer>,
     teller: Arc<Teller>,
     started: Instant,
-    span: Span,
     origin: Arc<Origin>,
 }
 
@@ -198,35 +193,31 @@ impl UnderWay {
         took: Duration,
         left_out: u64,
     ) {
-        // Texts, since a field that is shown costs a formatter.
-        let (trace_id, ignored) = (self.origin.trace.id(), account.ignored.join(","));
-        tracing::info!(
-            target: ACCESS,
-            parent: &self.span,
-            // A field that is a text needs no formatter; the usual message needs one.
-            message = "answered",
-            method = self.method,
-            endpoint = account.endpoint.unwrap_or("none"),
-            legacy_path = account.untranslated.and_then(|place| UNTRANSLATED.get(place).copied()),
-            caller = account.caller.as_deref().map_or("none", Tally::name),
-            trace_id = trace_id.as_str(),
+        let Some(log) = access::log() else { return };
+        log.answered(&Line {
+            request_id: &self.origin.request_id,
+            method: self.method,
+            endpoint: account.endpoint.unwrap_or("none"),
+            legacy_path: account.untranslated.and_then(|place| UNTRANSLATED.get(place).copied()),
+            caller: account.caller.as_deref().map_or("none", Tally::name),
+            trace_id: &self.origin.trace.id(),
             status,
-            err = account.error.unwrap_or(""),
-            answered_by = account.answered_by.map_or("", Side::as_str),
-            rows = account.rows,
-            pages = account.story.pages,
-            seams_repaired = account.story.seams_repaired,
-            read_again = account.story.restarts,
-            failed_offset = account.failed_page.map(|page| page.offset),
-            failed_rows = account.failed_page.map(|page| page.limit),
-            ignored = ignored.as_str(),
-            bytes_out = bytes,
+            err: account.error.unwrap_or(""),
+            answered_by: account.answered_by.map_or("", Side::as_str),
+            rows: account.rows,
+            pages: account.story.pages,
+            seams_repaired: account.story.seams_repaired,
+            read_again: account.story.restarts,
+            failed_offset: account.failed_page.map(|page| page.offset),
+            failed_rows: account.failed_page.map(|page| page.limit.into()),
+            ignored: &account.ignored,
+            bytes_out: bytes,
             // To a tenth: nobody reads more, and a line is shorter.
-            ms = (took.as_micros() as f64 / 1e2).round() / 10.0,
-            epoch = account.epoch,
-            client = account.client.as_deref(),
-            left_out = (left_out > 0).then_some(left_out),
-        );
+            ms: (took.as_micros() as f64 / 1e2).round() / 10.0,
+            epoch: account.epoch,
+            client: account.client.as_deref(),
+            left_out,
+        });
     }
 }
 

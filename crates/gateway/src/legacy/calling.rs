@@ -15,12 +15,11 @@ use domain::plan::{TextOf, UserFilter};
 use domain::quirks::Match;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use limits::Shed;
+use limits::{Shed, whose};
 use settings::Secret;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
-use tracing::Instrument;
 use transport::body::{self, Body};
 
 use super::answer::JSON;
@@ -92,7 +91,7 @@ impl Calling {
         let (tell, told) = oneshot::channel();
         let told_of =
             Told { metrics: self.metrics.clone(), caller: Arc::clone(&caller), outcome: None };
-        let work = async move {
+        let work = Box::pin(async move {
             let _place = place;
             let mut told_of = told_of;
             let placed = placed(&caller, wanted, &behalf, deadline).await;
@@ -101,8 +100,8 @@ impl Calling {
                 let (caller, outcome) = (&*caller.name, told_of.outcome.unwrap_or_default());
                 tracing::info!(caller, outcome, "a call was worked off whose client had left");
             }
-        };
-        self.under_way.spawn(work.in_current_span());
+        });
+        self.under_way.spawn(whose::of_the_same(work));
         // It ends by its deadline. One that panicked may have been placed.
         let placed = told.await.unwrap_or(Err(Error::CallUnknown))?;
         Ok(answer(placed, wants_id))

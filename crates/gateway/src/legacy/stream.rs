@@ -9,9 +9,9 @@ use bytes::Bytes;
 use domain::legacy::Lists;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Response};
+use limits::whose;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
-use tracing::Instrument;
 use transport::body::{self, Body};
 
 use super::answer::{Answer, JSON};
@@ -113,7 +113,7 @@ impl Streaming {
         let (tell, told) = oneshot::channel();
         let reading =
             Reading { caller: Arc::clone(caller), outlet, metrics: self.metrics.clone(), tell };
-        tokio::spawn(reading.run(call).in_current_span());
+        tokio::spawn(whose::of_the_same(Box::pin(reading.run(call))));
         if taken.begun.await.is_err() {
             return Err(told.await.unwrap_or(Error::Internal));
         }

@@ -16,11 +16,11 @@ use domain::legacy::Lists;
 use domain::listing::Listing;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, select};
+use limits::whose::{self, Working};
 use limits::{Admission, LOOK_INTERVAL, Shed};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
-use tracing::Instrument;
 
 use crate::error::Error;
 use crate::layer::call::{Ask, Askers, Found, ListCall, Listed, RowsAsk};
@@ -87,7 +87,8 @@ impl Gather {
                 let told = audience.join(&ask, call.deadline).ok_or(Error::Internal)?;
                 self.open.readings().insert(pages.clone(), Arc::clone(&audience));
                 let end = End { open: self.open.clone(), pages, audience: Arc::clone(&audience) };
-                let work = self.reading(inner.clone(), call, end).in_current_span().boxed();
+                let work = self.reading(inner.clone(), call, end).boxed();
+                let work = whose::of_the_same(work);
                 let mut lead = Lead { work: Some(work), audience };
                 match select(pin!(told), pin!(lead.take_further())).await {
                     Either::Left((answer, _)) => answer,
@@ -202,7 +203,7 @@ impl Drop for End {
 /// The work of a reading, which the question that began it takes further. When that one has its answer or
 /// leaves, the work goes on by itself as long as anybody else waits.
 struct Lead {
-    work: Option<BoxFuture<'static, ()>>,
+    work: Option<Working<BoxFuture<'static, ()>>>,
     audience: Arc<Askers>,
 }
 

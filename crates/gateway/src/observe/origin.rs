@@ -2,6 +2,8 @@
 //! go upstream with every request made on its behalf. What a client sends is taken only where it is
 //! exactly as it should be.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use domain::hex;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -15,7 +17,7 @@ const ID_CHARS_MAX: usize = 64;
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Origin {
-    pub(crate) request_id: String,
+    pub(crate) request_id: Arc<str>,
     pub(crate) trace: Trace,
 }
 
@@ -31,7 +33,7 @@ impl Origin {
         let given =
             only(headers, &REQUEST_ID).filter(|id| accepts_id && is_id(id) && !is_secret(id));
         let request_id = given
-            .map_or_else(|| hex::of(&rand::rng().random::<u64>().to_be_bytes()), str::to_owned);
+            .map_or_else(|| hex::of(&rand::rng().random::<u64>().to_be_bytes()).into(), Arc::from);
         let taken = only(headers, &TRACEPARENT).and_then(Trace::continued);
         let taken = taken.filter(|trace| !is_secret(&trace.id()));
         Origin { request_id, trace: taken.unwrap_or_else(|| Trace::begun(sampled)) }
@@ -44,7 +46,8 @@ impl Origin {
 
     /// Names a request that is made on behalf of this one, as part of that span of its trace.
     pub(crate) fn pass_on(&self, trace: &Trace, headers: &mut HeaderMap) {
-        for (name, value) in [(REQUEST_ID, self.request_id.clone()), (TRACEPARENT, trace.header())]
+        for (name, value) in
+            [(REQUEST_ID, self.request_id.to_string()), (TRACEPARENT, trace.header())]
         {
             if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(value)) {
                 headers.insert(name, value);
@@ -216,12 +219,12 @@ mod tests {
         };
         let long = "x".repeat(64);
         for good in ["a", "A-b_c.9", &long] {
-            assert_eq!(of(good, true), good);
-            assert_ne!(of(good, false), good);
+            assert_eq!(&*of(good, true), good);
+            assert_ne!(&*of(good, false), good);
         }
         for bad in ["", "a b", "a/b", "a,b", "\u{e9}", "a-key", &"x".repeat(65)] {
             let id = of(bad, true);
-            assert!(id != bad && id.len() == 16 && is_id(&id), "{bad}: {id}");
+            assert!(&*id != bad && id.len() == 16 && is_id(&id), "{bad}: {id}");
         }
         let twice = headers(&[("x-request-id", "a"), ("x-request-id", "a")]);
         assert_eq!(Origin::of(&twice, true, 0.0, |_| false).request_id.len(), 16);

@@ -183,7 +183,7 @@ mod tests {
         assert_eq!((&all[0]["n"], &all[0]["status"]), (&json!(450), &json!(450)));
         assert_eq!(all[199]["n"], json!(251));
         assert_eq!(all[0]["ms"], json!(1.2));
-        assert_eq!(all[0]["request_id"], json!(origin.request_id));
+        assert_eq!(all[0]["request_id"], json!(&*origin.request_id));
         assert_eq!(since(447).len(), 3);
         // A place that is read is passed over, and no request waits.
         let reading = recent.places[450 % RECENT_MAX].lock().unwrap();

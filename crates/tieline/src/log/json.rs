@@ -1,11 +1,13 @@
-//! A line of the log as one flat JSON object, written once and as it goes: time, level, the fields of the event, its
-//! target, the fields of the request that it belongs to, and the version. Other spans around it, which only other
-//! crates have, stand in a list. Must never write a line that is no JSON, whatever a field holds.
+//! A line of the log as one flat JSON object, written once and as it goes: time, level, the fields of the event or
+//! what there is to say of a request, the target, the request that it belongs to, and the version. Spans around it,
+//! which only other crates have, stand in a list. Must never write a line that is no JSON, whatever a field holds.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::{self, Debug, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use gateway::access::Line;
+use gateway::whose;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::field::RecordFields;
@@ -13,6 +15,8 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime as UtcTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
+
+use super::access::TARGET;
 
 /// Lines, see the module.
 #[derive(Debug, Clone, Copy)]
@@ -28,10 +32,6 @@ thread_local! {
     /// The last second written, since 1970, and its text up to the seconds.
     static SECOND: Cell<(u64, [u8; SECOND_BYTES])> = const { Cell::new((u64::MAX, [0; SECOND_BYTES])) };
 }
-
-/// The span of a request, and where it comes from. Its fields have names that no event has.
-const REQUEST: &str = "request";
-const OURS: &str = "gateway::";
 
 /// As in `2026-01-31T12:00:00`.
 const SECOND_BYTES: usize = 19;
@@ -67,37 +67,106 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    to.push_str("{\"timestamp\":\"");
-    time(to)?;
-    to.push_str("\",\"level\":\"");
-    to.push_str(event.metadata().level().as_str());
-    to.push_str("\",");
+    begin(to, event.metadata().level().as_str())?;
     let mut object = Object { to: &mut *to, result: Ok(()) };
     event.record(&mut object);
     object.result?;
     to.push_str("\"target\":");
     text(to, event.metadata().target());
     to.push(',');
+    if let Some(id) = whose::current() {
+        to.push_str("\"request_id\":");
+        text(to, &id);
+        to.push(',');
+    }
     let mut others = String::new();
     for span in context.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
         let extensions = span.extensions();
         let fields = extensions.get::<FormattedFields<N>>().map_or("", |fields| &fields.fields);
-        if span.name() == REQUEST && span.metadata().target().starts_with(OURS) {
-            to.push_str(fields);
-        } else {
-            others.push_str(if others.is_empty() { "\"spans\":[{" } else { ",{" });
-            others.push_str(fields);
-            others.push_str("\"name\":");
-            text(&mut others, span.name());
-            others.push('}');
-        }
+        others.push_str(if others.is_empty() { "\"spans\":[{" } else { ",{" });
+        others.push_str(fields);
+        others.push_str("\"name\":");
+        text(&mut others, span.name());
+        others.push('}');
     }
     if !others.is_empty() {
         to.push_str(&others);
         to.push_str("],");
     }
-    to.push_str(concat!("\"version\":\"", env!("CARGO_PKG_VERSION"), "\"}\n"));
+    to.push_str(END);
     Ok(())
+}
+
+const END: &str = concat!("\"version\":\"", env!("CARGO_PKG_VERSION"), "\"}\n");
+
+/// As each line begins.
+fn begin(to: &mut String, level: &str) -> fmt::Result {
+    to.push_str("{\"timestamp\":\"");
+    time(to)?;
+    to.push_str("\",\"level\":\"");
+    to.push_str(level);
+    to.push_str("\",");
+    Ok(())
+}
+
+/// The line about a request. Its members stand in the order of an event's: what is said, the target, the request.
+pub(super) fn request(to: &mut String, line: &Line<'_>) -> fmt::Result {
+    begin(to, "INFO")?;
+    to.push_str("\"message\":\"answered\",\"method\":");
+    text(to, line.method);
+    to.push_str(",\"endpoint\":");
+    text(to, line.endpoint);
+    if let Some(path) = line.legacy_path {
+        to.push_str(",\"legacy_path\":");
+        text(to, path);
+    }
+    to.push_str(",\"caller\":");
+    text(to, line.caller);
+    to.push_str(",\"trace_id\":");
+    text(to, line.trace_id);
+    member(to, ",\"status\":", line.status.into());
+    to.push_str(",\"err\":");
+    text(to, line.err);
+    to.push_str(",\"answered_by\":");
+    text(to, line.answered_by);
+    member(to, ",\"rows\":", line.rows);
+    member(to, ",\"pages\":", line.pages);
+    member(to, ",\"seams_repaired\":", line.seams_repaired);
+    member(to, ",\"read_again\":", line.read_again);
+    if let Some(offset) = line.failed_offset {
+        member(to, ",\"failed_offset\":", offset);
+    }
+    if let Some(rows) = line.failed_rows {
+        member(to, ",\"failed_rows\":", rows);
+    }
+    to.push_str(",\"ignored\":\"");
+    for (place, name) in line.ignored.iter().enumerate() {
+        to.push_str(if place == 0 { "" } else { "," });
+        escaped(to, name);
+    }
+    member(to, "\",\"bytes_out\":", line.bytes_out);
+    to.push_str(",\"ms\":");
+    number(to, line.ms)?;
+    member(to, ",\"epoch\":", line.epoch);
+    if let Some(client) = line.client {
+        to.push_str(",\"client\":");
+        text(to, client);
+    }
+    if line.left_out > 0 {
+        member(to, ",\"left_out\":", line.left_out);
+    }
+    to.push_str(",\"target\":");
+    text(to, TARGET);
+    to.push_str(",\"request_id\":");
+    text(to, line.request_id);
+    to.push(',');
+    to.push_str(END);
+    Ok(())
+}
+
+fn member(to: &mut String, name: &str, value: u64) {
+    to.push_str(name);
+    to.push_str(itoa::Buffer::new().format(value));
 }
 
 /// The time now, in UTC and to the microsecond. The text of a second is made once.
@@ -318,24 +387,75 @@ mod tests {
     #[test]
     fn a_line_is_flat_and_has_the_fields_of_its_request() {
         let found = lines(|| {
-            let span = tracing::info_span!(target: "gateway::edge", "request", request_id = %"0123", again = tracing::field::Empty);
-            span.in_scope(|| {
+            whose::on_behalf(Some("0123".into()), || {
                 tracing::info!(
-                    target: "gateway::layers::trace",
-                    rows = 7_u64, ms = 1.5, slow = false, left = -1, err = "", who = %"crm", "answered"
+                    rows = 7_u64, ms = 1.5, slow = false, left = -1, err = "", who = %"crm", "done"
                 );
+                let span = tracing::info_span!("inner", of = 1, again = tracing::field::Empty);
                 span.record("again", 2);
-                tracing::info_span!("inner").in_scope(|| tracing::warn!("within"));
+                span.in_scope(|| tracing::warn!("within"));
             });
             tracing::error!(ms = f64::NAN, "outside");
         });
         assert_eq!(
             found,
             [
-                r#"{"timestamp":"","level":"INFO","message":"answered","rows":7,"ms":1.5,"slow":false,"left":-1,"err":"","who":"crm","target":"gateway::layers::trace","request_id":"0123"}"#,
-                r#"{"timestamp":"","level":"WARN","message":"within","target":"tieline::log::json::tests","request_id":"0123","again":2,"spans":[{"name":"inner"}]}"#,
+                r#"{"timestamp":"","level":"INFO","message":"done","rows":7,"ms":1.5,"slow":false,"left":-1,"err":"","who":"crm","target":"tieline::log::json::tests","request_id":"0123"}"#,
+                r#"{"timestamp":"","level":"WARN","message":"within","target":"tieline::log::json::tests","request_id":"0123","spans":[{"of":1,"again":2,"name":"inner"}]}"#,
                 r#"{"timestamp":"","level":"ERROR","message":"outside","ms":null,"target":"tieline::log::json::tests"}"#,
             ]
+        );
+    }
+
+    #[test]
+    fn a_line_about_a_request_says_all_of_it_and_leaves_out_what_there_is_not() {
+        let ignored = ["page".to_owned(), "a\"b".to_owned()];
+        let whole = Line {
+            request_id: "0123",
+            method: "GET",
+            endpoint: "v1_users",
+            legacy_path: Some("/api/v2/cdr"),
+            caller: "c\"rm",
+            trace_id: "ab",
+            status: 502,
+            err: "upstream_5xx",
+            answered_by: "control",
+            rows: 1,
+            pages: 2,
+            seams_repaired: 3,
+            read_again: 4,
+            failed_offset: Some(99),
+            failed_rows: Some(100),
+            ignored: &ignored,
+            bytes_out: 5,
+            ms: 15.3,
+            epoch: 6,
+            client: Some("127.0.0.1"),
+            left_out: 7,
+        };
+        let few = Line {
+            failed_offset: None,
+            failed_rows: None,
+            ignored: &[],
+            client: None,
+            left_out: 0,
+            ..whole
+        };
+        let few = Line { legacy_path: None, ..few };
+        let of = |line: &Line<'_>| {
+            let mut text = String::new();
+            request(&mut text, line).unwrap();
+            let json: Value = serde_json::from_str(text.strip_suffix('\n').unwrap()).unwrap();
+            assert_eq!(json["timestamp"].as_str().unwrap().len(), 27);
+            text[text.find("\"level\"").unwrap()..text.find("\"version\"").unwrap()].to_owned()
+        };
+        assert_eq!(
+            of(&whole),
+            r#""level":"INFO","message":"answered","method":"GET","endpoint":"v1_users","legacy_path":"/api/v2/cdr","caller":"c\"rm","trace_id":"ab","status":502,"err":"upstream_5xx","answered_by":"control","rows":1,"pages":2,"seams_repaired":3,"read_again":4,"failed_offset":99,"failed_rows":100,"ignored":"page,a\"b","bytes_out":5,"ms":15.3,"epoch":6,"client":"127.0.0.1","left_out":7,"target":"gateway::layers::trace","request_id":"0123","#
+        );
+        assert_eq!(
+            of(&few),
+            r#""level":"INFO","message":"answered","method":"GET","endpoint":"v1_users","caller":"c\"rm","trace_id":"ab","status":502,"err":"upstream_5xx","answered_by":"control","rows":1,"pages":2,"seams_repaired":3,"read_again":4,"ignored":"","bytes_out":5,"ms":15.3,"epoch":6,"target":"gateway::layers::trace","request_id":"0123","#
         );
     }
 

@@ -1,0 +1,53 @@
+//! Lines about requests on their way into the log, in the format of all others. Filters go by their target as by
+//! that of an event. Must never make a request wait.
+
+use std::cell::RefCell;
+use std::io::Write;
+
+use gateway::access::{AccessLog, Line};
+use tracing::Level;
+
+use super::sink::Sink;
+use super::{human, json};
+
+/// What filters and collectors go by; it does not move with any file.
+pub(super) const TARGET: &str = "gateway::layers::trace";
+
+thread_local! {
+    /// Where a line is put together before it is handed on in one piece.
+    static LINE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// How lines look.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Form {
+    Json,
+    Human { is_coloured: bool },
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Access {
+    pub(super) sink: &'static Sink,
+    pub(super) form: Form,
+}
+
+impl AccessLog for Access {
+    fn answered(&self, line: &Line<'_>) {
+        if !tracing::enabled!(target: TARGET, Level::INFO) {
+            return;
+        }
+        LINE.with_borrow_mut(|text| {
+            text.clear();
+            let written = match self.form {
+                Form::Json => json::request(text, line),
+                Form::Human { is_coloured } => human::request(text, line, is_coloured),
+            };
+            // Only a clock before 1970 keeps a line from being written. The sink counts what it has no room for.
+            if written.is_ok() {
+                let mut sink = self.sink;
+                let _ = sink.write(text.as_bytes());
+            }
+        });
+    }
+}
