@@ -37,6 +37,7 @@ use crate::key_in_path::{self, KeyInPath};
 use crate::layer::call::Behalf;
 use crate::request::base::Base;
 use crate::request::credential::Credential;
+use crate::request::headers::has;
 use crate::state::State;
 use clients::{Clients, Party, Target};
 use credential::Watchword;
@@ -73,6 +74,7 @@ impl Passthrough {
     pub(crate) async fn answer(
         &self,
         request: Box<Request<Body>>,
+        peer: Option<Peer>,
         behalf: Behalf,
         key_in_path: Option<Box<KeyInPath>>,
     ) -> Result<Response<Body>, Error> {
@@ -92,12 +94,13 @@ impl Passthrough {
             }
             None => None,
         };
-        self.passed(request, &behalf, who).await
+        self.passed(request, peer, &behalf, who).await
     }
 
     async fn passed(
         &self,
         mut request: Box<Request<Body>>,
+        peer: Option<Peer>,
         behalf: &Behalf,
         who: Who,
     ) -> Result<Response<Body>, Error> {
@@ -124,7 +127,7 @@ impl Passthrough {
         let expects = expects(request.headers())?;
         let uri = outgoing_uri(target, request.uri(), exchanged.is_some())?;
         let exchange = exchanged.as_ref();
-        self.outgoing_headers(&mut request, behalf, &target.base, exchange, switch.is_some());
+        self.outgoing_headers(&mut request, peer, behalf, &target.base, exchange, switch.is_some());
         if let (true, Some(key)) = (who.has_key_in_path, &who.key) {
             credential::leave_out(request.headers_mut(), key.expose());
         }
@@ -280,7 +283,7 @@ impl Passthrough {
             let url = url.to_str().ok().and_then(|url| url.parse::<Uri>().ok());
             url.is_some_and(|url| key_in_path::find(url.path(), &self.state.callers).is_some())
         };
-        if headers.get(REFERER).is_some_and(has_key) {
+        if has(headers, &REFERER) && headers.get(REFERER).is_some_and(has_key) {
             headers.remove(REFERER);
         }
     }
@@ -288,13 +291,14 @@ impl Passthrough {
     fn outgoing_headers(
         &self,
         request: &mut Request<Body>,
+        peer: Option<Peer>,
         behalf: &Behalf,
         base: &Base,
         exchanged: Option<&(HeaderValue, &Secret)>,
         is_switch: bool,
     ) {
         let asked_host = headers::asked_host(request.uri(), request.headers());
-        let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+        let peer = peer.map(|peer| peer.0.ip());
         // Over HTTP/2 a length of nothing may be a lie, and an upstream would not wait for what comes.
         let is_nothing =
             |length: &HeaderValue| length.as_bytes().iter().all(|digit| *digit == b'0');
@@ -364,6 +368,9 @@ fn may_be_sent(request: &Request<Body>, route: &Route) -> Result<(), Error> {
 
 /// Whether the client waits for `100 Continue`; the only expectation there is.
 fn expects(headers: &HeaderMap) -> Result<bool, Error> {
+    if !has(headers, &EXPECT) {
+        return Ok(false);
+    }
     let mut expectations = headers.get_all(EXPECT).iter();
     match (expectations.next(), expectations.next()) {
         (None, _) => Ok(false),

@@ -6,3 +6,4 @@ pub(crate) mod client;
 pub(crate) mod coding;
 pub(crate) mod conditional;
 pub(crate) mod credential;
+pub(crate) mod headers;

@@ -30,7 +30,7 @@ use crate::caller::{Caller, Callers};
 use crate::edge::wrong_keys::WrongKeys;
 use crate::edge::{admit, cors, describe, openapi, rescue, shed, sunset, trace, untranslated};
 use crate::error::Error;
-use crate::layer::call::{Behalf, Call, Incoming};
+use crate::layer::call::{Arrived, Behalf, Call, Incoming};
 use crate::layer::{Answering, Around, Stage, bottom, layer};
 use crate::legacy::answer::{self, Answer};
 use crate::legacy::asked::Asked;
@@ -57,7 +57,7 @@ use crate::state::State;
 use parts::Parts;
 
 /// Everything that legacy clients reach.
-pub(crate) fn edge(state: &State) -> Stage<Request<Body>, Response<Body>> {
+pub(crate) fn edge(state: &State) -> Stage<Arrived, Response<Body>> {
     let config = &state.config;
     let trace = trace::Trace {
         callers: Arc::clone(&state.callers),
@@ -158,7 +158,7 @@ impl Around<(), Incoming> for Front {
 
 impl Front {
     async fn answered(&self, incoming: Incoming) -> Result<Response<Body>, Error> {
-        let Incoming { request, endpoint, behalf, .. } = incoming;
+        let Incoming { request, endpoint, peer, behalf } = incoming;
         // Methods and hosts that are not ours, and what the server refused.
         admit::admit(&self.hosts, &request)?;
         // A place, or a short wait for one, or no.
@@ -181,7 +181,9 @@ impl Front {
             // It would show a request with all its headers.
             (None, _) if *request.method() == Method::TRACE => Err(Error::unknown_method()),
             // What is not translated goes to an upstream and back. Nothing of it is repeated or kept.
-            (None, Some(passthrough)) => passthrough.answer(request, behalf, key_in_path).await,
+            (None, Some(passthrough)) => {
+                passthrough.answer(request, peer, behalf, key_in_path).await
+            }
             (None, None) => {
                 let in_path = key_in_path.as_deref();
                 Err(untranslated::nowhere(&request, in_path, &self.callers, &behalf.account))

@@ -10,13 +10,13 @@ mod guard;
 mod head;
 mod host;
 mod io;
+mod peer;
 #[cfg(any(test, feature = "properties"))]
 pub mod properties;
 mod refusal;
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +32,8 @@ use crate::tls::ServerTls;
 use accept::Door;
 pub use accept::owner;
 pub use host::read_host;
+use peer::FromPeer;
+pub use peer::Peer;
 pub use refusal::{ERRNOS, Refusal, Rejection, Watcher};
 
 /// How long a cut connection may take to notice. Only a service that blocks its thread needs this time.
@@ -118,10 +120,6 @@ impl Default for ServerLimits {
     }
 }
 
-/// The address of the peer's socket, in the extensions of every request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer(pub SocketAddr);
-
 /// How the drain ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drained {
@@ -175,7 +173,8 @@ impl<S> HttpService for S where
 {
 }
 
-/// Serves `service` on `listener` until `shutdown` resolves, then drains.
+/// Serves `service` on `listener` until `shutdown` resolves, then drains. Requests have their [`Peer`] in their
+/// extensions.
 ///
 /// ALPN chooses HTTP/1 or HTTP/2 under TLS, otherwise the connection's first bytes do. The drain stops
 /// accepting, lets every request in flight finish, and after `grace` cuts the remaining ones. Dropping
@@ -207,18 +206,19 @@ pub async fn serve<S: HttpService>(
     shutdown: impl Future<Output = ()> + Send + 'static,
     grace: Duration,
 ) -> Drained {
+    let service = move |peer| FromPeer { peer, service: service.clone() };
     serve_all(listener, tls, limits, None, service, shutdown, grace).await
 }
 
-/// The same, with a watcher of connections. The service also answers refused requests: these have a
-/// [`Refusal`] in their extensions and nothing of the original request. Without a watcher such an answer
-/// is only a status.
+/// The same, with a watcher of connections, and a service of its own for each connection. It also answers refused
+/// requests: these have a [`Refusal`] in their extensions and nothing of the original request. Without a watcher such
+/// an answer is only a status.
 pub async fn serve_watched<S: HttpService>(
     listener: TcpListener,
     tls: Option<ServerTls>,
     limits: ServerLimits,
     watcher: Arc<dyn Watcher>,
-    service: S,
+    service: impl Fn(Peer) -> S,
     shutdown: impl Future<Output = ()> + Send + 'static,
     grace: Duration,
 ) -> Drained {
@@ -230,7 +230,7 @@ async fn serve_all<S: HttpService>(
     tls: Option<ServerTls>,
     limits: ServerLimits,
     watch: Watch,
-    service: S,
+    service: impl Fn(Peer) -> S,
     shutdown: impl Future<Output = ()> + Send + 'static,
     grace: Duration,
 ) -> Drained {
@@ -248,7 +248,7 @@ async fn serve_all<S: HttpService>(
             () = &mut shutdown => break,
             accepted = door.next() => accepted,
         };
-        let connection = connection::run(stream, Peer(peer), shared.clone(), service.clone());
+        let connection = connection::run(stream, shared.clone(), service(Peer(peer)));
         connections.spawn(async move {
             tokio::select! {
                 () = place.cut.cancelled() => {}

@@ -15,21 +15,29 @@ use http::{Request, Response};
 use settings::{Config, ConfigError};
 use tower::Service;
 use transport::body::Body;
+use transport::server::Peer;
 
 use crate::edge::rescue;
+use crate::layer::call::Arrived;
 use crate::layer::{Below, Stage};
 use crate::stack;
 use crate::state::State;
 
 /// What legacy clients reach.
-type Edge = Stage<Request<Body>, Response<Body>>;
+type Edge = Stage<Arrived, Response<Body>>;
 
 /// The configuration in force; clones share it.
 #[derive(Clone)]
 pub(crate) struct InForce(Arc<RwLock<(State, Edge)>>);
 
-/// Asks, for each request, what is in force then.
-impl Service<Request<Body>> for InForce {
+/// Asks, for each request of a connection, what is in force then.
+#[derive(Clone)]
+pub(crate) struct OfConnection {
+    in_force: InForce,
+    peer: Option<Peer>,
+}
+
+impl Service<Request<Body>> for OfConnection {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
@@ -39,9 +47,10 @@ impl Service<Request<Body>> for InForce {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let edge = self.0.read().unwrap_or_else(PoisonError::into_inner).1.clone();
+        let edge = self.in_force.0.read().unwrap_or_else(PoisonError::into_inner).1.clone();
+        let arrived = Arrived { request, peer: self.peer };
         // `rescue` has answered every error; from here on the type says so.
-        Box::pin(async move { Ok(edge.ask(request).await.unwrap_or_else(rescue::last_resort)) })
+        Box::pin(async move { Ok(edge.ask(arrived).await.unwrap_or_else(rescue::last_resort)) })
     }
 }
 
@@ -49,6 +58,11 @@ impl InForce {
     pub(crate) fn new(state: State) -> Self {
         let edge = begun(&state);
         InForce(Arc::new(RwLock::new((state, edge))))
+    }
+
+    /// What answers the requests of one connection.
+    pub(crate) fn of_connection(&self, peer: Option<Peer>) -> OfConnection {
+        OfConnection { in_force: self.clone(), peer }
     }
 
     pub(crate) fn state(&self) -> State {

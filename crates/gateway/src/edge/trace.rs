@@ -19,7 +19,7 @@ use transport::server::{Peer, owner};
 
 use crate::caller::Callers;
 use crate::error::Error;
-use crate::layer::call::{Behalf, Incoming};
+use crate::layer::call::{Arrived, Behalf, Incoming};
 use crate::layer::{Answering, Around, Below};
 use crate::observe::access::{self, Line};
 use crate::observe::account::{Account, SharedAccount};
@@ -30,6 +30,7 @@ use crate::observe::past::Past;
 use crate::observe::recent::Ended;
 use crate::observe::spans::{self, Exporter};
 use crate::observe::tally::Tally;
+use crate::request::headers::has;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const EXPLAIN: HeaderName = HeaderName::from_static("x-tieline-explain");
@@ -48,11 +49,12 @@ pub(crate) struct Trace {
     pub(crate) teller: Arc<Teller>,
 }
 
-impl<S: Below<Incoming, Response<Body>>> Around<S, Request<Body>> for Trace {
+impl<S: Below<Incoming, Response<Body>>> Around<S, Arrived> for Trace {
     type Response = Response<Body>;
 
-    fn call<'a>(&'a self, inner: &'a S, request: Request<Body>) -> Answering<'a, Response<Body>> {
-        Box::pin(self.traced(inner, Box::new(request)))
+    fn call<'a>(&'a self, inner: &'a S, arrived: Arrived) -> Answering<'a, Response<Body>> {
+        let Arrived { request, peer } = arrived;
+        Box::pin(self.traced(inner, Box::new(request), peer))
     }
 }
 
@@ -61,6 +63,7 @@ impl Trace {
         &self,
         inner: &S,
         request: Box<Request<Body>>,
+        peer: Option<Peer>,
     ) -> Result<Response<Body>, Error> {
         let is_key = |text: &str| self.callers.knows(text);
         let origin = Origin::of(request.headers(), self.accept_request_id, self.sampled, is_key);
@@ -68,13 +71,12 @@ impl Trace {
         let id = Some(Arc::clone(&origin.request_id));
         let account = SharedAccount::new(self.epoch);
         let is_head = *request.method() == Method::HEAD;
-        let wants_explanation = request.headers().contains_key(EXPLAIN);
+        let wants_explanation = has(request.headers(), &EXPLAIN);
         let behalf = Behalf {
             origin: Some(Arc::clone(&origin)),
             account: account.clone(),
             ..Behalf::default()
         };
-        let peer = request.extensions().get().copied();
         let mut leaving = Leaving(Some(UnderWay {
             account,
             method: method(request.method()),

@@ -24,6 +24,13 @@ use crate::layer::outlet::Oversize;
 use crate::observe::account::SharedAccount;
 use crate::observe::origin::Origin;
 
+/// At the top: a request, and the other end of its connection.
+#[derive(Debug)]
+pub(crate) struct Arrived {
+    pub(crate) request: Request<Body>,
+    pub(crate) peer: Option<Peer>,
+}
+
 /// Below `trace`: a request as it came.
 #[derive(Debug)]
 pub(crate) struct Incoming {

@@ -6,6 +6,8 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue};
 
+use crate::request::headers::has;
+
 /// Headers about one connection, whether or not `Connection` names them (RFC 9110, 7.6.1).
 fn is_hop_by_hop(name: &str) -> bool {
     matches!(
@@ -183,7 +185,8 @@ pub(super) fn say_websocket(headers: &mut HeaderMap) {
 
 /// Whether `Connection` names `upgrade`, and `Upgrade` a WebSocket.
 pub(super) fn wants_websocket(headers: &HeaderMap) -> bool {
-    is_websocket(headers)
+    has(headers, &UPGRADE)
+        && is_websocket(headers)
         && tokens(headers, &CONNECTION).any(|option| option.eq_ignore_ascii_case("upgrade"))
 }
 

@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use settings::Coding;
 
 use crate::request::coding;
+use crate::request::headers::has;
 
 /// See the module.
 #[derive(Debug, Clone, Default)]
@@ -20,11 +21,12 @@ pub(crate) struct Conditional {
 impl Conditional {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let all = |name: HeaderName| -> Vec<HeaderValue> {
-            headers.get_all(name).iter().cloned().collect()
+            match has(headers, &name) {
+                true => headers.get_all(name).iter().cloned().collect(),
+                false => Vec::new(),
+            }
         };
-        let is_fresh = |name: HeaderName, is: fn(&str) -> bool| {
-            headers.contains_key(&name) && items(&all(name)).any(is)
-        };
+        let is_fresh = |name: HeaderName, is: fn(&str) -> bool| items(&all(name)).any(is);
         Conditional {
             if_none_match: all(IF_NONE_MATCH),
             accept_encoding: all(ACCEPT_ENCODING),

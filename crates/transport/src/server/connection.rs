@@ -20,7 +20,7 @@ use super::activity::{Activity, Protocol};
 use super::exchange::{Exchange, Newest, Streams};
 use super::io::{Opening, Watched, read_opening};
 use super::refusal::{Refusal, Rejection};
-use super::{HttpService, Peer, ServerLimits, Shared};
+use super::{HttpService, ServerLimits, Shared};
 use crate::error_chain;
 use crate::progress::Progress;
 
@@ -41,7 +41,7 @@ const HYPER_HEADERS_MAX: usize = 100;
 const SECOND_LINE_BYTES: usize = 1024;
 
 /// Serves one accepted socket until it is done, idle, or broken.
-pub(super) async fn run<S: HttpService>(stream: TcpStream, peer: Peer, shared: Shared, service: S) {
+pub(super) async fn run<S: HttpService>(stream: TcpStream, shared: Shared, service: S) {
     // If the peer is already gone, the first read will show it.
     let _ = stream.set_nodelay(true);
     hold_little(&stream, shared.limits.write_progress);
@@ -49,7 +49,7 @@ pub(super) async fn run<S: HttpService>(stream: TcpStream, peer: Peer, shared: S
     match &shared.tls {
         None => {
             let Some(open) = plain(stream, &shared).await else { return };
-            open.serve(peer, &shared, service).await;
+            open.serve(&shared, service).await;
         }
         Some(tls) => {
             let handshake = timeout(shared.limits.handshake_timeout, tls.acceptor().accept(stream));
@@ -61,20 +61,20 @@ pub(super) async fn run<S: HttpService>(stream: TcpStream, peer: Peer, shared: S
             };
             let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             let Some(open) = encrypted(stream, is_http2, &shared).await else { return };
-            open.serve(peer, &shared, service).await;
+            open.serve(&shared, service).await;
         }
     }
 }
 
 /// The same for any stream of bytes without TLS.
 #[cfg(any(test, feature = "properties"))]
-pub(super) async fn run_plain<T, S>(stream: T, peer: Peer, shared: Shared, service: S)
+pub(super) async fn run_plain<T, S>(stream: T, shared: Shared, service: S)
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     S: HttpService,
 {
     let Some(open) = plain(stream, &shared).await else { return };
-    open.serve(peer, &shared, service).await;
+    open.serve(&shared, service).await;
 }
 
 /// A stream that is about to speak a known protocol.
@@ -132,7 +132,7 @@ impl<T> Open<T>
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    async fn serve<S: HttpService>(self, peer: Peer, shared: &Shared, service: S) {
+    async fn serve<S: HttpService>(self, shared: &Shared, service: S) {
         let limits = &shared.limits;
         let activity = self.activity;
         let watched = Watched::new(self.stream, &self.opening, Arc::clone(&activity), limits);
@@ -140,7 +140,6 @@ where
         let newest = Newest::default();
         let exchange = Exchange {
             service,
-            peer,
             body_idle: limits.body_idle,
             activity: Arc::clone(&activity),
             newest: newest.clone(),

@@ -17,10 +17,10 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
 
+use super::HttpService;
 use super::activity::{Activity, OpenRequest};
 use super::io::STAND_IN_METHOD;
 use super::refusal::{Refusal, Rejection};
-use super::{HttpService, Peer};
 use crate::body::{Body, BodyError, TimedBody, empty, holding};
 use crate::upgrade::Tunnel;
 
@@ -31,7 +31,6 @@ const PIECE_BYTES_MAX: usize = 64 * 1024;
 /// The hyper service of one connection.
 pub(super) struct Exchange<S> {
     pub(super) service: S,
-    pub(super) peer: Peer,
     pub(super) body_idle: Duration,
     pub(super) activity: Arc<Activity>,
     pub(super) newest: Newest,
@@ -65,7 +64,6 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for Exchange<S> 
             // It may go on when the answer has ended: until then the request is open.
             false => holding(TimedBody::new(body, body_idle), Arc::clone(&open)),
         });
-        request.extensions_mut().insert(self.peer);
         if let Some(refusal) = refusal {
             request.extensions_mut().insert(refusal);
         }

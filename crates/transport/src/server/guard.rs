@@ -141,7 +141,8 @@ impl Guard {
             };
             (self.line_at, self.searched) = (end + 1, end + 1);
             if let Some(framing) = self.head.line(line, &self.limits)? {
-                (self.head, self.line_at, self.searched) = (Head::default(), 0, 0);
+                self.head.next();
+                (self.line_at, self.searched) = (0, 0);
                 self.step = match framing {
                     Framing::Nothing => Step::Head,
                     Framing::Switch => Step::Switch,

@@ -42,6 +42,8 @@ pub(super) struct Head {
     length: u64,
     codings: usize,
     has_upgrade: bool,
+    /// The last host of the connection that was found good: most requests name the one before.
+    good_host: Vec<u8>,
 }
 
 /// The framing of the body after a head.
@@ -55,6 +57,11 @@ pub(super) enum Framing {
 }
 
 impl Head {
+    /// The head of the next request.
+    pub(super) fn next(&mut self) {
+        *self = Head { good_host: std::mem::take(&mut self.good_host), ..Head::default() };
+    }
+
     /// The next line, without its end. `Some` is the end of the head.
     pub(super) fn line(
         &mut self,
@@ -126,7 +133,7 @@ impl Head {
         let (name, value) = field(line).ok_or(Refusal::BadHeader)?;
         if name.eq_ignore_ascii_case(b"host") {
             self.hosts += 1;
-            if self.hosts > 1 || read_host(value.trim_ascii()).is_none() {
+            if self.hosts > 1 || !self.is_good_host(value.trim_ascii()) {
                 return Err(Refusal::BadHost);
             }
         } else if name.eq_ignore_ascii_case(b"content-length") {
@@ -150,6 +157,18 @@ impl Head {
             return Err(Refusal::BadHeader);
         }
         Ok(())
+    }
+
+    fn is_good_host(&mut self, host: &[u8]) -> bool {
+        if host == self.good_host && !host.is_empty() {
+            return true;
+        }
+        let is_good = read_host(host).is_some();
+        if is_good {
+            self.good_host.clear();
+            self.good_host.extend_from_slice(host);
+        }
+        is_good
     }
 
     fn framing(&self) -> Result<Framing, Refusal> {

@@ -19,7 +19,7 @@ use tower::ServiceExt;
 use transport::body::{self, Body, BodyError};
 use transport::server::Peer;
 
-use crate::admin::reload::InForce;
+use crate::admin::reload::{InForce, OfConnection};
 use crate::error::SLUG;
 
 /// Where a request is tried.
@@ -108,12 +108,9 @@ async fn of(in_force: &InForce, request: Request<Body>) -> Result<Value, Refusal
     let hosts = &in_force.state().config.server.hosts;
     let served = hosts.first().and_then(|host| HeaderValue::from_str(host).ok());
     request.headers_mut().extend(served.or(host).map(|host| (HOST, host)));
-    if let Some(peer) = peer {
-        request.extensions_mut().insert(peer);
-    }
     let busy = (StatusCode::TOO_MANY_REQUESTS, "Another one is under way");
     let _turn = TURN.try_acquire().map_err(|_| busy)?;
-    Ok(told(in_force, endpoint, request).await)
+    Ok(told(in_force.of_connection(peer), endpoint, request).await)
 }
 
 /// Only the console's own page and programs may ask, and a browser knows by itself what a page may.
@@ -162,9 +159,9 @@ fn request_of(endpoint: &Endpoint, asked: &Asked) -> Result<Request<Body>, Refus
 }
 
 /// Asks, and reads the answer to its end without keeping any of it.
-async fn told(in_force: &InForce, endpoint: &Endpoint, request: Request<Body>) -> Value {
+async fn told(front: OfConnection, endpoint: &Endpoint, request: Request<Body>) -> Value {
     let began = Instant::now();
-    let Ok(answer) = in_force.clone().oneshot(request).await;
+    let Ok(answer) = front.oneshot(request).await;
     let (head, mut body) = answer.into_parts();
     let (mut bytes, mut is_whole) = (0, true);
     loop {

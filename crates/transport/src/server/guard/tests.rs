@@ -110,6 +110,10 @@ fn a_host_is_one_and_a_name() {
     for host in ["", "a/b", "a@b", "a b", "a\\b", "a?b", "\u{e9}", &long] {
         let text = format!("GET / HTTP/1.1\r\nhost: {host}\r\n\r\n");
         assert_eq!(refusal(&text), Some(BadHost), "{host:?}");
+        // A good one before it on the same connection does not excuse it, and is asked for again.
+        let good = "GET / HTTP/1.1\r\nhost: x\r\n\r\n".repeat(2);
+        let after = Seen { passed: good.len(), refusal: Some(BadHost) };
+        assert_eq!(seen(good + &text), after, "{host:?} after a good one");
     }
     assert_eq!(refusal("GET / HTTP/1.1\r\n\r\n"), Some(BadHost), "no host");
 }

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ use http_body_util::BodyExt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
-use super::super::{Peer, Refusal, Rejection, ServerLimits, Shared, Watcher, connection};
+use super::super::{Refusal, Rejection, ServerLimits, Shared, Watcher, connection};
 use crate::body::{Body, empty};
 
 /// No client can make a connection last longer.
@@ -111,8 +111,7 @@ pub(super) fn serve(pieces: &[&[u8]]) -> Vec<Seen> {
             watch: Some(Arc::new(Anyone)),
             finish: CancellationToken::new(),
         };
-        let peer = Peer(SocketAddr::from(([127, 0, 0, 1], 1)));
-        tokio::time::timeout(DAY, connection::run_plain(client, peer, shared, service)).await
+        tokio::time::timeout(DAY, connection::run_plain(client, shared, service)).await
     });
     assert!(is_over.is_ok(), "a connection without an end");
     std::mem::take(&mut *all.lock().unwrap_or_else(PoisonError::into_inner))
