@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::visibility::Visibility;
-use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, REFERER, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, REFERER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use limits::{Admission, Queue, Shed};
@@ -309,8 +309,7 @@ impl Passthrough {
         let is_trusted = peer.is_some_and(|peer| Network::is_among(peer, &config.trusted_proxies));
         let may_have_te = headers::clean(headers, is_trusted);
         if let Some((authorization, key)) = exchanged {
-            credential::take_out(headers, key.expose());
-            headers.insert(AUTHORIZATION, authorization.clone());
+            credential::exchange(headers, key.expose(), authorization.clone());
         }
         let asked = forwarded::Asked { peer, host: asked_host, is_tls: config.tls.is_some() };
         forwarded::set(headers, asked, is_trusted);

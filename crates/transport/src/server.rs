@@ -3,6 +3,7 @@
 
 mod accept;
 mod activity;
+mod cancelled;
 mod connection;
 mod exchange;
 mod frames;
@@ -16,9 +17,10 @@ pub mod properties;
 mod refusal;
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -31,6 +33,7 @@ use crate::body::Body;
 use crate::tls::ServerTls;
 use accept::Door;
 pub use accept::owner;
+use cancelled::Cancelled;
 pub use host::read_host;
 use peer::FromPeer;
 pub use peer::Peer;
@@ -250,11 +253,12 @@ async fn serve_all<S: HttpService>(
         };
         let connection = connection::run(stream, shared.clone(), service(Peer(peer)));
         connections.spawn(async move {
-            tokio::select! {
-                () = place.cut.cancelled() => {}
-                () = connection => {}
-            }
-            drop(place);
+            let (mut cut, mut connection) = (Cancelled::new(&place.cut), pin!(connection));
+            poll_fn(|cx| match cut.poll(cx) {
+                Poll::Ready(()) => Poll::Ready(()),
+                Poll::Pending => connection.as_mut().poll(cx),
+            })
+            .await;
         });
     }
     drop(door);

@@ -89,7 +89,7 @@ impl FanOut {
         let ask = |window, is_read_anew| {
             inner.ask(PageCall { list: Arc::clone(&call), window, is_read_anew })
         };
-        let mut in_flight = FuturesUnordered::new();
+        let mut in_flight = InFlight::default();
         let (mut found, mut held, mut long) = (Found::default(), 0, None::<Long>);
         let (mut restarts, mut page_bytes, mut fitting) = (0, 0, None);
         if sweep.is_expecting() {
@@ -235,8 +235,7 @@ impl FanOut {
                 }
                 if was_expecting && !sweep.is_expecting() {
                     // The list may be too short for some pages: those are waited for no more, and hold nothing.
-                    let needed = in_flight.into_iter().filter(|page| sweep.awaits(page.window));
-                    in_flight = needed.collect();
+                    in_flight.keep(|page| sweep.awaits(page.window));
                     if let Some(long) = &mut long {
                         long.holding.shrink(sweep.keep_views(|_| true));
                     }
@@ -275,6 +274,39 @@ impl Future for Page<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.read.as_mut().poll(cx).map(|read| (self.window, read))
+    }
+}
+
+/// The pages that are read at the same time. The set costs more than a page that is read alone, so it is made when
+/// there are several.
+#[derive(Default)]
+struct InFlight<'a>(Option<FuturesUnordered<Page<'a>>>);
+
+impl<'a> InFlight<'a> {
+    fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, FuturesUnordered::len)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn push(&mut self, page: Page<'a>) {
+        self.0.get_or_insert_default().push(page);
+    }
+
+    /// The next page that is there; `None` if none is on its way.
+    async fn next(&mut self) -> Option<(Window, Result<PageRead, Error>)> {
+        self.0.as_mut()?.next().await
+    }
+
+    fn keep(&mut self, is_needed: impl Fn(&Page<'a>) -> bool) {
+        let all = self.0.take().into_iter().flatten();
+        self.0 = Some(all.filter(is_needed).collect());
+    }
+
+    fn clear(&mut self) {
+        self.0 = None;
     }
 }
 

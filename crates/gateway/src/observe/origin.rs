@@ -49,7 +49,7 @@ impl Origin {
     /// Names a request that is made on behalf of this one, as part of that span of its trace.
     pub(crate) fn pass_on(&self, trace: &Trace, headers: &mut HeaderMap) {
         for (name, value) in
-            [(REQUEST_ID, self.request_id.to_string()), (TRACEPARENT, trace.header())]
+            [(REQUEST_ID, String::from(&*self.request_id)), (TRACEPARENT, trace.header())]
         {
             if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(value)) {
                 headers.insert(name, value);
@@ -87,7 +87,8 @@ impl Trace {
     /// A trace that begins here, recorded with this probability.
     fn begun(sampled: f64) -> Self {
         let is_sampled = sampled > 0.0 && rand::rng().random_bool(sampled.min(1.0));
-        let trace = rand::rng().random_range(1..=u128::MAX);
+        // 0 is no id.
+        let trace = rand::rng().random::<u128>().max(1);
         Trace { trace, span: span(), parent: None, is_sampled }
     }
 
@@ -153,7 +154,7 @@ impl Trace {
 }
 
 fn span() -> u64 {
-    rand::rng().random_range(1..=u64::MAX)
+    rand::rng().random::<u64>().max(1)
 }
 
 #[cfg(test)]

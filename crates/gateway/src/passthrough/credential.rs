@@ -103,6 +103,14 @@ pub(super) fn take_out(headers: &mut HeaderMap, key: &str) {
     leave_out(headers, key);
 }
 
+/// The same for a request, with another credential in its place.
+pub(super) fn exchange(headers: &mut HeaderMap, key: &str, credential: HeaderValue) {
+    // In the place of the old one, so that nothing has to be removed, which would move other headers.
+    headers.insert(AUTHORIZATION, HeaderValue::from_static(""));
+    leave_out(headers, key);
+    headers.insert(AUTHORIZATION, credential);
+}
+
 /// Removes every header that repeats a key, with whichever of its characters escaped.
 pub(super) fn leave_out(headers: &mut HeaderMap, key: &str) {
     strip_word(headers, key.as_bytes());
@@ -194,6 +202,15 @@ mod tests {
             take_out(&mut headers, "a/long/key");
             assert_eq!(headers.keys().collect::<Vec<_>>(), ["etag"], "{referer}");
         }
+        // Another credential in its place is whole, even with the old one in it.
+        headers.insert("referer", HeaderValue::from_static("https://x/?key=a/long/key"));
+        headers.append("authorization", HeaderValue::from_static("Bearer a/long/key"));
+        headers.append("authorization", HeaderValue::from_static("Basic other"));
+        exchange(&mut headers, "a/long/key", HeaderValue::from_static("Bearer new-a/long/key"));
+        let left: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value)).collect();
+        let new = HeaderValue::from_static("Bearer new-a/long/key");
+        assert_eq!(left[1..], [("authorization", &new)]);
+        assert_eq!((left.len(), left[0].0), (2, "etag"));
     }
 
     #[test]

@@ -7,6 +7,8 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use settings::Secret;
 
+use crate::request::headers::has;
+
 /// See the module.
 #[derive(Clone)]
 pub(crate) enum Credential {
@@ -29,15 +31,20 @@ impl Credential {
         if keys.odd.iter().any(|key| !key.is_empty()) {
             return Credential::Ambiguous;
         }
-        let in_query = keys.named.into_iter().filter(|key| !key.is_empty());
-        let in_query = in_query.map(|key| Credential::One(Secret::new(key)));
-        let in_header = headers.get_all(AUTHORIZATION).iter().filter_map(bearer);
-        let mut shown = in_query.chain(in_header);
-        match (shown.next(), shown.next()) {
-            (None, _) => Credential::None,
-            (Some(only), None) => only,
-            (Some(_), Some(_)) => Credential::Ambiguous,
+        let mut only = None;
+        for key in keys.named.into_iter().filter(|key| !key.is_empty()) {
+            if only.replace(Credential::One(Secret::new(key))).is_some() {
+                return Credential::Ambiguous;
+            }
         }
+        if has(headers, &AUTHORIZATION) {
+            for shown in headers.get_all(AUTHORIZATION).iter().filter_map(bearer) {
+                if only.replace(shown).is_some() {
+                    return Credential::Ambiguous;
+                }
+            }
+        }
+        only.unwrap_or(Credential::None)
     }
 }
 

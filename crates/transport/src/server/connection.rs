@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::activity::{Activity, Protocol};
+use super::cancelled::Cancelled;
 use super::exchange::{Exchange, Newest, Streams};
 use super::io::{Opening, Watched, read_opening};
 use super::refusal::{Refusal, Rejection};
@@ -217,13 +218,13 @@ async fn drive<C>(
     C: Future<Output = hyper::Result<()>>,
 {
     let mut connection = pin!(connection);
-    let mut finish = pin!(finish.cancelled());
+    let mut finish = Cancelled::new(finish);
     let mut finishing = false;
     let mut timer = pin!(sleep_until(Instant::now() + limits.header_timeout));
     let mut last_deadline = None;
 
     poll_fn(|cx| {
-        if !finishing && finish.as_mut().poll(cx).is_ready() {
+        if !finishing && finish.poll(cx).is_ready() {
             finishing = true;
             graceful_shutdown(connection.as_mut());
         }

@@ -1,0 +1,65 @@
+//! Waits for a token to be cancelled beside other work, at a small cost for each poll of that work: a future of the
+//! token takes locks at each poll, although it is woken by what it noted at the first.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+
+/// The wait for one token, polled by one task.
+pub(super) struct Cancelled<'a> {
+    token: &'a CancellationToken,
+    wait: Pin<Box<WaitForCancellationFuture<'a>>>,
+    /// Whom the token wakes.
+    noted: Option<Waker>,
+}
+
+impl<'a> Cancelled<'a> {
+    pub(super) fn new(token: &'a CancellationToken) -> Self {
+        Cancelled { token, wait: Box::pin(token.cancelled()), noted: None }
+    }
+
+    /// Ready when the token is cancelled; must not be polled after that.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let is_noted = self.noted.as_ref().is_some_and(|noted| noted.will_wake(cx.waker()));
+        if is_noted && !self.token.is_cancelled() {
+            return Poll::Pending;
+        }
+        self.noted = Some(cx.waker().clone());
+        self.wait.as_mut().poll(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_token_wakes_whoever_polled_last() {
+        let token = CancellationToken::new();
+        let mut cancelled = Cancelled::new(&token);
+        let mut nobody = Context::from_waker(Waker::noop());
+        for _ in 0..3 {
+            assert!(cancelled.poll(&mut nobody).is_pending());
+        }
+        let told = tokio::spawn({
+            let token = token.clone();
+            async move {
+                yield_now().await;
+                token.cancel();
+            }
+        });
+        let mut polls = 0;
+        poll_fn(|cx| {
+            polls += 1;
+            cancelled.poll(cx)
+        })
+        .await;
+        told.await.unwrap();
+        assert_eq!(polls, 2, "once before and once after");
+    }
+}
