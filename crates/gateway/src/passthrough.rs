@@ -28,6 +28,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use transport::body::{self, Body, BodyError, TimedBody};
 use transport::client::ClientError;
+use transport::headers::has;
 use transport::server::{Peer, Refusal};
 use transport::upgrade::Tunnel;
 
@@ -37,7 +38,6 @@ use crate::key_in_path::{self, KeyInPath};
 use crate::layer::call::Behalf;
 use crate::request::base::Base;
 use crate::request::credential::Credential;
-use crate::request::headers::has;
 use crate::state::State;
 use clients::{Clients, Party, Target};
 use credential::Watchword;
@@ -219,7 +219,8 @@ impl Passthrough {
 
     /// What holds for a path.
     fn route(&self, uri: &Uri) -> Result<Arc<Route>, Error> {
-        let path = path::plain(uri, self.rules.escaped_slashes)?;
+        let has_one_reading = path::has_one_reading(uri.path());
+        let path = path::plain(uri, has_one_reading, self.rules.escaped_slashes)?;
         let route = self.rules.route(&path).ok_or(Error::NotFound)?;
         // A server that reads the path in another way must come to the same rules.
         let is_same = |other: Cow<'_, str>| {
@@ -228,7 +229,7 @@ impl Passthrough {
         let is_whole = |inside: String| {
             self.rules.route(&inside).is_some_and(|other| Arc::ptr_eq(other, route))
         };
-        let is_one = match path::has_one_reading(uri.path()) {
+        let is_one = match has_one_reading {
             true => is_same(Cow::Borrowed(&path)),
             false => {
                 path::readings(&path).into_iter().all(is_same)
@@ -316,8 +317,8 @@ impl Passthrough {
         if self.rules.via {
             forwarded::via(headers);
         }
-        if let Some(id) = behalf.origin.as_ref().and_then(|origin| origin.header()) {
-            headers.entry(REQUEST_ID).or_insert(id);
+        if let Some(origin) = behalf.origin.as_ref().filter(|_| !has(headers, &REQUEST_ID)) {
+            headers.extend(origin.header().map(|id| (REQUEST_ID, id)));
         }
         if is_switch {
             headers::say_websocket(headers);

@@ -6,4 +6,3 @@ pub(crate) mod client;
 pub(crate) mod coding;
 pub(crate) mod conditional;
 pub(crate) mod credential;
-pub(crate) mod headers;

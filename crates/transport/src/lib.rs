@@ -10,6 +10,7 @@
 pub mod body;
 pub mod client;
 mod error_chain;
+pub mod headers;
 mod http2;
 mod progress;
 mod retry_after;

@@ -15,6 +15,7 @@ use limits::{Lifecycle, Lines, whose};
 use shadow::Side;
 use tokio::time::Instant;
 use transport::body::{self, Body, BodyError};
+use transport::headers::has;
 use transport::server::{Peer, owner};
 
 use crate::caller::Callers;
@@ -30,7 +31,6 @@ use crate::observe::past::Past;
 use crate::observe::recent::Ended;
 use crate::observe::spans::{self, Exporter};
 use crate::observe::tally::Tally;
-use crate::request::headers::has;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const EXPLAIN: HeaderName = HeaderName::from_static("x-tieline-explain");

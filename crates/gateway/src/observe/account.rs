@@ -87,15 +87,16 @@ pub(crate) struct SharedAccount {
 
 #[derive(Debug, Default)]
 struct Shared {
-    noted: Mutex<Account>,
+    /// Boxed, since it is handed on as a whole at the end; `None` from then on.
+    noted: Mutex<Option<Box<Account>>>,
     upstream_calls: AtomicU64,
 }
 
 impl SharedAccount {
     /// The account of a request that is answered with this configuration.
     pub(crate) fn new(epoch: u64) -> Self {
-        let account = Account { epoch, ..Account::default() };
-        let shared = Shared { noted: Mutex::new(account), ..Shared::default() };
+        let account = Box::new(Account { epoch, ..Account::default() });
+        let shared = Shared { noted: Mutex::new(Some(account)), ..Shared::default() };
         SharedAccount { shared: Arc::new(shared), is_read: true }
     }
 
@@ -103,7 +104,8 @@ impl SharedAccount {
     pub(crate) fn note(&self, change: impl FnOnce(&mut Account)) {
         if self.is_read {
             // Plain data, valid after any panic.
-            change(&mut self.shared.noted.lock().unwrap_or_else(PoisonError::into_inner));
+            let mut noted = self.shared.noted.lock().unwrap_or_else(PoisonError::into_inner);
+            noted.as_deref_mut().map(change);
         }
     }
 
@@ -119,9 +121,10 @@ impl SharedAccount {
     }
 
     /// All that was noted, for `trace`. Nothing is noted after it.
-    pub(crate) fn close(&self) -> Account {
-        let mut account = Account::default();
-        self.note(|noted| account = std::mem::take(noted));
+    pub(crate) fn close(&self) -> Box<Account> {
+        let mut noted = self.shared.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut account = noted.take().unwrap_or_default();
+        drop(noted);
         account.upstream_calls = self.shared.upstream_calls.load(Ordering::Relaxed);
         account
     }

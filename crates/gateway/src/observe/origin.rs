@@ -8,8 +8,7 @@ use bytes::Bytes;
 use domain::hex;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use rand::RngExt;
-
-use crate::request::headers::has;
+use transport::headers::has;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");

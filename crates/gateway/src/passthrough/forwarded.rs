@@ -28,10 +28,12 @@ pub(super) struct Asked {
 /// Sets the headers about who asked. Ours follow a trusted proxy's own words; others' are gone already.
 pub(super) fn set(headers: &mut HeaderMap, asked: Asked, follows: bool) {
     let words = words(&asked);
+    let proto = HeaderValue::from_static(proto(asked.is_tls));
     append(headers, &FOR, words.address, follows);
-    headers.entry(PROTO).or_insert(HeaderValue::from_static(proto(asked.is_tls)));
-    if let Some(host) = asked.host {
-        headers.entry(HOST).or_insert(host);
+    for (name, value) in [(PROTO, Some(proto)), (HOST, asked.host)] {
+        if let Some(value) = value.filter(|_| !follows || !headers.contains_key(&name)) {
+            headers.insert(name, value);
+        }
     }
     append(headers, &FORWARDED, words.forwarded, follows);
 }

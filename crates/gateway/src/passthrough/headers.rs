@@ -5,8 +5,7 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, FORWARDED, HOST, HeaderName, TE, TRAILER, UPGRADE,
 };
 use http::{HeaderMap, HeaderValue};
-
-use crate::request::headers::has;
+use transport::headers::has;
 
 /// Headers about one connection, whether or not `Connection` names them (RFC 9110, 7.6.1).
 fn is_hop_by_hop(name: &str) -> bool {

@@ -2,18 +2,18 @@
 //! that follows it comes by us again. Must never change what leads to any other origin.
 
 use http::header::{CONTENT_LOCATION, LOCATION};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::request::base::Base;
-use crate::request::headers::has;
 
 /// Rewrites `Location` and `Content-Location` to the path alone where they lead below the upstream's base.
 /// A path is right whichever scheme and host the client knows us by.
 pub(super) fn become_ours(headers: &mut HeaderMap, base: &Base) {
+    let is_place = |name: &HeaderName| *name == LOCATION || *name == CONTENT_LOCATION;
+    if !headers.keys().any(is_place) {
+        return;
+    }
     for name in [LOCATION, CONTENT_LOCATION] {
-        if !has(headers, &name) {
-            continue;
-        }
         let Some(url) = headers.get(&name).and_then(|url| url.to_str().ok()) else { continue };
         if let Some(path) = base.below(url)
             && let Ok(path) = HeaderValue::from_str(&path)

@@ -21,6 +21,9 @@ impl Client {
     /// Of a request from this peer with these headers.
     pub(crate) fn of(peer: Option<Peer>, headers: &HeaderMap, trusted: &[Network]) -> Self {
         let peer = peer.map(|Peer(address)| address.ip().to_canonical());
+        if trusted.is_empty() {
+            return Client { peer, forwarded: None };
+        }
         let is_trusted = peer.is_some_and(|peer| Network::is_among(peer, trusted));
         Client { peer, forwarded: if is_trusted { told(headers, trusted) } else { None } }
     }

@@ -4,9 +4,9 @@
 use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, IF_NONE_MATCH, PRAGMA};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use settings::Coding;
+use transport::headers::has;
 
 use crate::request::coding;
-use crate::request::headers::has;
 
 /// See the module.
 #[derive(Debug, Clone, Default)]

@@ -6,8 +6,7 @@ use domain::params::Keys;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use settings::Secret;
-
-use crate::request::headers::has;
+use transport::headers::has;
 
 /// See the module.
 #[derive(Clone)]
@@ -70,7 +69,7 @@ fn bearer(header: &HeaderValue) -> Option<Credential> {
     }
     let key = header.to_str().ok().and_then(|text| text.get(scheme.len()..));
     let key = key.unwrap_or_default().trim_start_matches(' ');
-    if key.is_empty() || key.bytes().any(|byte| is_space(&byte)) {
+    if key.is_empty() || memchr::memchr2(b' ', b'\t', key.as_bytes()).is_some() {
         return Some(Credential::None);
     }
     Some(Credential::One(Secret::new(key.to_owned())))

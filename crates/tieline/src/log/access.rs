@@ -7,11 +7,9 @@ use std::io::Write;
 use gateway::access::{AccessLog, Line};
 use tracing::Level;
 
+use super::human;
+use super::json::{self, TARGET};
 use super::sink::Sink;
-use super::{human, json};
-
-/// What filters and collectors go by; it does not move with any file.
-pub(super) const TARGET: &str = "gateway::layers::trace";
 
 thread_local! {
     /// Where a line is put together before it is handed on in one piece.

@@ -16,7 +16,8 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime as UtcTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::access::TARGET;
+/// The target of lines about requests, which filters and collectors go by; it does not move with any file.
+pub(super) const TARGET: &str = "gateway::layers::trace";
 
 /// Lines, see the module.
 #[derive(Debug, Clone, Copy)]

@@ -7,7 +7,7 @@ const FEW: usize = 12;
 
 /// Whether a header is there. Few headers are compared one by one: names of the standard are numbers, and a hash
 /// costs as much as a dozen comparisons.
-pub(crate) fn has(headers: &HeaderMap, name: &HeaderName) -> bool {
+pub fn has(headers: &HeaderMap, name: &HeaderName) -> bool {
     match headers.keys_len() {
         0 => false,
         1..=FEW => headers.keys().any(|one| one == name),
