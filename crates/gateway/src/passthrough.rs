@@ -28,7 +28,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use transport::body::{self, Body, BodyError, TimedBody};
 use transport::client::ClientError;
-use transport::headers::has;
+use transport::headers::{get, has};
 use transport::server::{Peer, Refusal};
 use transport::upgrade::Tunnel;
 
@@ -219,8 +219,7 @@ impl Passthrough {
 
     /// What holds for a path.
     fn route(&self, uri: &Uri) -> Result<Arc<Route>, Error> {
-        let has_one_reading = path::has_one_reading(uri.path());
-        let path = path::plain(uri, has_one_reading, self.rules.escaped_slashes)?;
+        let (path, has_one_reading) = path::plain(uri, self.rules.escaped_slashes)?;
         let route = self.rules.route(&path).ok_or(Error::NotFound)?;
         // A server that reads the path in another way must come to the same rules.
         let is_same = |other: Cow<'_, str>| {
@@ -284,7 +283,7 @@ impl Passthrough {
             let url = url.to_str().ok().and_then(|url| url.parse::<Uri>().ok());
             url.is_some_and(|url| key_in_path::find(url.path(), &self.state.callers).is_some())
         };
-        if has(headers, &REFERER) && headers.get(REFERER).is_some_and(has_key) {
+        if get(headers, &REFERER).is_some_and(has_key) {
             headers.remove(REFERER);
         }
     }

@@ -1,5 +1,5 @@
-//! Which request a thread works for, so that every line of the log can say so. A thread-local text that is set
-//! while a future is polled costs a hundredth of a span. Must never outlive the poll it is set for.
+//! Which request a thread works for, so that every line of the log can say so. A text of the thread that is set while
+//! a future is polled costs far less than a span. Must never outlive the poll or the call that it is set for.
 
 use std::cell::Cell;
 use std::pin::Pin;

@@ -1,7 +1,7 @@
 //! Sets up the log: lines on standard error, as JSON or for people.
 //!
-//! A line says which request it belongs to. Secrets are kept out where the fields are written, not here. A line that nobody takes is lost
-//! and counted: no answer ever waits for the log.
+//! A line says which request it belongs to. Secrets are kept out where the fields are written, not here. A line that
+//! nobody takes is lost and counted: no answer ever waits for the log.
 
 mod access;
 mod filter;

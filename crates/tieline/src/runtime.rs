@@ -14,7 +14,7 @@ const THREADS: &str = "TOKIO_WORKER_THREADS";
 pub(crate) fn run(
     command: impl Future<Output = Result<ExitCode, Failure>>,
 ) -> Result<ExitCode, Failure> {
-    let set = std::env::var(THREADS).ok();
+    let set = std::env::var_os(THREADS).map(|set| set.to_string_lossy().into_owned());
     let runtime = runtime(set.as_deref())?;
     let done = runtime.block_on(command);
     // Whatever still runs has had its drain; waiting for it could take for ever.

@@ -1,6 +1,6 @@
 //! Whether a header is there at all, which most of those that are asked for are not.
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// With more headers the hash of a name is the cheaper way.
 const FEW: usize = 12;
@@ -15,9 +15,13 @@ pub fn has(headers: &HeaderMap, name: &HeaderName) -> bool {
     }
 }
 
+/// The first value of a header.
+pub fn get<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    if has(headers, name) { headers.get(name) } else { None }
+}
+
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
     use http::header::{ACCEPT, HOST};
 
     use super::*;
@@ -30,6 +34,7 @@ mod tests {
         for number in 0..40 {
             for (name, is_there) in [(&HOST, number > 0), (&ours, number > 1), (&ACCEPT, false)] {
                 assert_eq!(has(&headers, name), is_there, "{name} among {number}");
+                assert_eq!(get(&headers, name), headers.get(name), "{name} among {number}");
             }
             let name = match number {
                 0 => HOST,

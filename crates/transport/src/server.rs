@@ -253,6 +253,8 @@ async fn serve_all<S: HttpService>(
         };
         let connection = connection::run(stream, shared.clone(), service(Peer(peer)));
         connections.spawn(async move {
+            // All of the place belongs to this task.
+            let place = place;
             let (mut cut, mut connection) = (Cancelled::new(&place.cut), pin!(connection));
             poll_fn(|cx| match cut.poll(cx) {
                 Poll::Ready(()) => Poll::Ready(()),

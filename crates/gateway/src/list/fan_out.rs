@@ -277,8 +277,7 @@ impl Future for Page<'_> {
     }
 }
 
-/// The pages that are read at the same time. The set costs more than a page that is read alone, so it is made when
-/// there are several.
+/// The pages that are read at the same time. The set is made when there are several.
 #[derive(Default)]
 struct InFlight<'a>(Option<FuturesUnordered<Page<'a>>>);
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use domain::hex;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use rand::RngExt;
-use transport::headers::has;
+use transport::headers::get;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -59,10 +59,7 @@ impl Origin {
 
 /// A header that came once.
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    if !has(headers, name) {
-        return None;
-    }
-    let first = headers.get(name)?;
+    let first = get(headers, name)?;
     let is_only = headers.get_all(name).iter().nth(1).is_none();
     is_only.then(|| first.to_str().ok()).flatten()
 }

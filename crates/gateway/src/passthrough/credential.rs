@@ -96,14 +96,13 @@ impl Watchword {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Found;
 
-/// Takes a legacy key out of a request's headers or trailers: where it is the credential, and wherever a
-/// header repeats it, such as `Referer`, with whichever of its characters escaped.
+/// Takes a legacy key out of a request's trailers: where it is the credential, and wherever one repeats it, such as `Referer`, with whichever of its characters escaped.
 pub(super) fn take_out(headers: &mut HeaderMap, key: &str) {
     headers.remove(AUTHORIZATION);
     leave_out(headers, key);
 }
 
-/// The same for a request, with another credential in its place.
+/// Takes a legacy key out of a request's headers in the same way, and puts another credential where it was.
 pub(super) fn exchange(headers: &mut HeaderMap, key: &str, credential: HeaderValue) {
     // In the place of the old one, so that nothing has to be removed, which would move other headers.
     headers.insert(AUTHORIZATION, HeaderValue::from_static(""));

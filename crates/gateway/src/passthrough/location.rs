@@ -2,19 +2,16 @@
 //! that follows it comes by us again. Must never change what leads to any other origin.
 
 use http::header::{CONTENT_LOCATION, LOCATION};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderValue};
+use transport::headers::get;
 
 use crate::request::base::Base;
 
 /// Rewrites `Location` and `Content-Location` to the path alone where they lead below the upstream's base.
 /// A path is right whichever scheme and host the client knows us by.
 pub(super) fn become_ours(headers: &mut HeaderMap, base: &Base) {
-    let is_place = |name: &HeaderName| *name == LOCATION || *name == CONTENT_LOCATION;
-    if !headers.keys().any(is_place) {
-        return;
-    }
     for name in [LOCATION, CONTENT_LOCATION] {
-        let Some(url) = headers.get(&name).and_then(|url| url.to_str().ok()) else { continue };
+        let Some(url) = get(headers, &name).and_then(|url| url.to_str().ok()) else { continue };
         if let Some(path) = base.below(url)
             && let Ok(path) = HeaderValue::from_str(&path)
         {

@@ -28,13 +28,13 @@ pub(super) fn has_one_reading(path: &str) -> bool {
 }
 
 /// The path without its escapes, for finding its route; an error where it could be read as another
-/// one, or become a legacy endpoint's. `has_one` is whether it [has one reading](has_one_reading).
+/// one, or become a legacy endpoint's. And whether it has [one reading](has_one_reading) as it stands.
 pub(super) fn plain(
     uri: &Uri,
-    has_one: bool,
     escaped_slashes: EscapedSlashes,
-) -> Result<Cow<'_, str>, Error> {
+) -> Result<(Cow<'_, str>, bool), Error> {
     let path = uri.path();
+    let has_one = has_one_reading(path);
     // Text that is not escaped reads alike everywhere.
     let is_query = |byte: u8| byte.is_ascii_graphic() || !byte.is_ascii();
     let is_good_query = uri.query().unwrap_or_default().bytes().all(is_query);
@@ -43,7 +43,7 @@ pub(super) fn plain(
         return if is_legacy(path.trim_end_matches('/')) {
             Err(Error::OddPath)
         } else {
-            Ok(Cow::Borrowed(path))
+            Ok((Cow::Borrowed(path), true))
         };
     }
     let is_visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
@@ -61,7 +61,7 @@ pub(super) fn plain(
     if has_escaped || decoded.contains('\\') || may_become_legacy(&decoded) {
         return Err(Error::OddPath);
     }
-    Ok(decoded)
+    Ok((decoded, has_one))
 }
 
 /// The path as servers read it to whom an escaped slash is part of a segment; `None` without one.
@@ -186,17 +186,15 @@ mod tests {
     use super::*;
 
     fn read(path: &str) -> Option<String> {
-        let uri: Uri = path.parse().ok()?;
-        let has_one = has_one_reading(uri.path());
-        plain(&uri, has_one, EscapedSlashes::Refuse).ok().map(Cow::into_owned)
+        plain(&path.parse().ok()?, EscapedSlashes::Refuse).ok().map(|(path, _)| path.into_owned())
     }
 
     #[test]
     fn an_escaped_slash_may_be_kept_where_no_reading_is_odd() {
         let keep = |path: &str| {
-            let uri: Uri = path.parse().unwrap();
-            let has_one = has_one_reading(uri.path());
-            plain(&uri, has_one, EscapedSlashes::Keep).ok().map(Cow::into_owned)
+            let uri = path.parse().unwrap();
+            let kept = plain(&uri, EscapedSlashes::Keep).ok();
+            kept.map(|(path, _)| path.into_owned())
         };
         assert_eq!(keep("/files/a%2Fb%2fc").as_deref(), Some("/files/a/b/c"));
         for odd in [

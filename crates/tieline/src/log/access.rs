@@ -41,7 +41,7 @@ impl AccessLog for Access {
                 Form::Json => json::request(text, line),
                 Form::Human { is_coloured } => human::request(text, line, is_coloured),
             };
-            // Only a clock before 1970 keeps a line from being written. The sink counts what it has no room for.
+            // A text takes every line. The sink counts what it has no room for.
             if written.is_ok() {
                 let mut sink = self.sink;
                 let _ = sink.write(text.as_bytes());

@@ -1,6 +1,6 @@
-//! A line of the log as one flat JSON object, written once and as it goes: time, level, the fields of the event or
-//! what there is to say of a request, the target, the request that it belongs to, and the version. Spans around it,
-//! which only other crates have, stand in a list. Must never write a line that is no JSON, whatever a field holds.
+//! A line of the log as one flat JSON object, written once and as it goes: time, level, the fields of an event or of the
+//! access line, the target, the id of the request, and the version. Spans around it, which only other crates have, stand
+//! in a list. Must never write a line that is no JSON, whatever a field holds.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::{self, Debug, Write};
@@ -443,6 +443,7 @@ mod tests {
             left_out: 7,
         };
         let few = Line {
+            legacy_path: None,
             failed_offset: None,
             failed_rows: None,
             ignored: &[],
@@ -450,7 +451,6 @@ mod tests {
             left_out: 0,
             ..whole
         };
-        let few = Line { legacy_path: None, ..few };
         let of = |line: &Line<'_>| {
             let mut text = String::new();
             request(&mut text, line).unwrap();

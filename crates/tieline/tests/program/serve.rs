@@ -149,6 +149,37 @@ fn a_page_that_fails_for_good_is_named_in_the_log_and_searched_once_an_hour() {
 }
 
 #[test]
+fn lines_about_a_request_bear_its_id_and_go_by_the_filter() {
+    let folder = Folder::new();
+    let (_vendor, vendor) = vendor("--fail 500@0");
+    folder.file("v4.key", V4_KEY);
+    let file = folder.file("t.toml", configured("", &vendor, "attempts_max = 1", ""));
+    for (filter, has_access_line) in [
+        ("info", true),
+        ("info,gateway::layers::trace=off", false),
+        // No level at which a span of the request would be there.
+        ("warn,gateway=info,gateway::edge=warn,gateway::layers=warn", false),
+    ] {
+        let gateway = Gateway::start_with(&file, "json", &[("TIELINE_LOG", filter)]);
+        let answer = ask(gateway.address, V1_USERS);
+        assert_eq!(answer.verdict(), "502 upstream_5xx", "{filter}");
+        assert_eq!(gateway.process.stop().code(), Some(0));
+        let log = String::from_utf8(gateway.process.stderr()).unwrap();
+        let lines = log.lines().map(|line| serde_json::from_str(line).unwrap());
+        let lines: Vec<serde_json::Value> = lines.collect();
+        let ids = |message: &str| -> Vec<&str> {
+            let told = lines.iter().filter(|line| line["message"] == message);
+            told.map(|line| line["request_id"].as_str().unwrap_or("none")).collect()
+        };
+        let id = answer.header("x-request-id");
+        assert_eq!(ids("request failed"), [&id], "{filter}: {log}");
+        assert_eq!(ids("listening"), ["none"], "{filter}: {log}");
+        let answered: &[&String] = if has_access_line { &[&id] } else { &[] };
+        assert_eq!(ids("answered"), answered, "{filter}: {log}");
+    }
+}
+
+#[test]
 fn the_log_format_of_the_command_line_wins() {
     let folder = Folder::new();
     let file = configuration(&folder, "", NOWHERE, "");
