@@ -146,8 +146,8 @@ pub async fn start_on(
         sleep(delay).await;
     };
     let door = Arc::new(door);
-    let of_connection = in_force.clone();
-    let front = move |peer| of_connection.of_connection(Some(peer));
+    let answering = in_force.clone();
+    let front = move |peer| answering.of_connection(Some(peer));
     let legacy = serve_watched(listener, tls, limits, door, front, stop_legacy, grace);
     // The admin port says `draining` until the last request has ended.
     let all_ended = CancellationToken::new();

@@ -18,8 +18,7 @@ pub fn current() -> Option<Arc<str>> {
 }
 
 /// Does it on behalf of the request with this id.
-pub fn on_behalf<T>(id: Option<Arc<str>>, work: impl FnOnce() -> T) -> T {
-    let mut id = id;
+pub fn on_behalf<T>(mut id: Option<Arc<str>>, work: impl FnOnce() -> T) -> T {
     let _entered = Entered::new(&mut id);
     work()
 }

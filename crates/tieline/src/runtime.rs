@@ -22,7 +22,7 @@ pub(crate) fn run(
     done
 }
 
-/// A single thread needs no queue to share its tasks by: a small request costs it less.
+/// The runtime for this number of threads. With one thread it shares no tasks, so a small request costs less.
 fn runtime(set: Option<&str>) -> Result<Runtime, Failure> {
     let cores = || available_parallelism().map_or(1, usize::from);
     let threads = match set.map(str::parse) {
@@ -52,13 +52,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_thread_shares_no_tasks_and_a_bad_number_is_told() {
+    fn one_thread_uses_the_single_threaded_runtime() {
         for (set, flavor) in
             [("1", RuntimeFlavor::CurrentThread), ("3", RuntimeFlavor::MultiThread)]
         {
             assert_eq!(runtime(Some(set)).unwrap().handle().runtime_flavor(), flavor, "{set}");
         }
         assert!(runtime(None).is_ok());
+    }
+
+    #[test]
+    fn a_bad_number_of_threads_is_an_error() {
         for bad in ["", "0", "-1", "many"] {
             let told = runtime(Some(bad)).unwrap_err().text().to_owned();
             assert_eq!(told, "TOKIO_WORKER_THREADS must be a number of threads, from 1", "{bad}");

@@ -96,7 +96,8 @@ impl Watchword {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Found;
 
-/// Takes a legacy key out of a request's trailers: where it is the credential, and wherever one repeats it, such as `Referer`, with whichever of its characters escaped.
+/// Takes a legacy key out of a request's trailers: where it is the credential, and wherever a trailer repeats it, with
+/// whichever of its characters escaped.
 pub(super) fn take_out(headers: &mut HeaderMap, key: &str) {
     headers.remove(AUTHORIZATION);
     leave_out(headers, key);

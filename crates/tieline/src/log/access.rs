@@ -1,7 +1,6 @@
 //! Lines about requests on their way into the log, in the format of all others. Filters go by their target as by
 //! that of an event. Must never make a request wait.
 
-use std::cell::RefCell;
 use std::io::Write;
 
 use gateway::access::{AccessLog, Line};
@@ -10,11 +9,6 @@ use tracing::Level;
 use super::human;
 use super::json::{self, TARGET};
 use super::sink::Sink;
-
-thread_local! {
-    /// Where a line is put together before it is handed on in one piece.
-    static LINE: RefCell<String> = const { RefCell::new(String::new()) };
-}
 
 /// How lines look.
 #[derive(Debug, Clone, Copy)]
@@ -35,8 +29,7 @@ impl AccessLog for Access {
         if !tracing::enabled!(target: TARGET, Level::INFO) {
             return;
         }
-        LINE.with_borrow_mut(|text| {
-            text.clear();
+        json::in_one_piece(|text| {
             let written = match self.form {
                 Form::Json => json::request(text, line),
                 Form::Human { is_coloured } => human::request(text, line, is_coloured),

@@ -70,7 +70,7 @@ pub(super) fn request(to: &mut String, line: &Line<'_>, is_coloured: bool) -> fm
         None => write!(to, " {status}")?,
     }
     to.push(' ');
-    plain(to, line.caller);
+    visible(to, line.caller);
     write!(to, " {endpoint}")?;
     match endpoint {
         "none" | "passthrough" | "openapi" => write!(to, " {}", line.method)?,
@@ -87,11 +87,11 @@ pub(super) fn request(to: &mut String, line: &Line<'_>, is_coloured: bool) -> fm
     }
     if let Some(client) = line.client {
         to.push_str(" client=");
-        plain(to, client);
+        visible(to, client);
     }
     for (place, name) in line.ignored.iter().enumerate() {
         to.push_str(if place == 0 { " ignored: " } else { "," });
-        plain(to, name);
+        visible(to, name);
     }
     if let Some(offset) = line.failed_offset {
         write!(to, " failed_offset={offset}")?;
@@ -112,7 +112,7 @@ pub(super) fn request(to: &mut String, line: &Line<'_>, is_coloured: bool) -> fm
 }
 
 /// A name that could move the cursor is written as Rust writes it in a source.
-fn plain(to: &mut String, text: &str) {
+fn visible(to: &mut String, text: &str) {
     to.extend(text.chars().flat_map(|c| {
         let escaped = c.is_control().then(|| c.escape_default());
         let plain = escaped.is_none().then_some(c);

@@ -48,15 +48,22 @@ where
         mut to: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        LINE.with(|line| {
-            // A value that logs while it is written finds the line in use, and gets one of its own.
-            let (mut kept, mut own) = (line.try_borrow_mut().ok(), String::new());
-            let line = kept.as_deref_mut().unwrap_or(&mut own);
-            line.clear();
+        in_one_piece(|line| {
             write_line(context, line, event)?;
             to.write_str(line)
         })
     }
+}
+
+/// Puts a line together before it is handed on.
+pub(super) fn in_one_piece<T>(write: impl FnOnce(&mut String) -> T) -> T {
+    LINE.with(|line| {
+        // A value that logs while it is written finds the line in use, and gets one of its own.
+        let (mut kept, mut own) = (line.try_borrow_mut().ok(), String::new());
+        let line = kept.as_deref_mut().unwrap_or(&mut own);
+        line.clear();
+        write(line)
+    })
 }
 
 fn write_line<S, N>(
@@ -114,9 +121,9 @@ fn begin(to: &mut String, level: &str) -> fmt::Result {
 pub(super) fn request(to: &mut String, line: &Line<'_>) -> fmt::Result {
     begin(to, "INFO")?;
     to.push_str("\"message\":\"answered\",\"method\":");
-    plain(to, line.method);
+    word(to, line.method);
     to.push_str(",\"endpoint\":");
-    plain(to, line.endpoint);
+    word(to, line.endpoint);
     if let Some(path) = line.legacy_path {
         to.push_str(",\"legacy_path\":");
         text(to, path);
@@ -124,12 +131,12 @@ pub(super) fn request(to: &mut String, line: &Line<'_>) -> fmt::Result {
     to.push_str(",\"caller\":");
     text(to, line.caller);
     to.push_str(",\"trace_id\":");
-    plain(to, line.trace_id);
+    word(to, line.trace_id);
     member(to, ",\"status\":", line.status.into());
     to.push_str(",\"err\":");
-    plain(to, line.err);
+    word(to, line.err);
     to.push_str(",\"answered_by\":");
-    plain(to, line.answered_by);
+    word(to, line.answered_by);
     member(to, ",\"rows\":", line.rows);
     member(to, ",\"pages\":", line.pages);
     member(to, ",\"seams_repaired\":", line.seams_repaired);
@@ -157,16 +164,16 @@ pub(super) fn request(to: &mut String, line: &Line<'_>) -> fmt::Result {
         member(to, ",\"left_out\":", line.left_out);
     }
     to.push_str(",\"target\":");
-    plain(to, TARGET);
+    word(to, TARGET);
     to.push_str(",\"request_id\":");
-    plain(to, line.request_id);
+    word(to, line.request_id);
     to.push(',');
     to.push_str(END);
     Ok(())
 }
 
 /// A text from a closed set, or an id, which have nothing to escape.
-fn plain(to: &mut String, text: &str) {
+fn word(to: &mut String, text: &str) {
     debug_assert!(!domain::json::must_escape(text.as_bytes(), 0));
     to.push('"');
     to.push_str(text);

@@ -157,7 +157,7 @@ fn lines_about_a_request_bear_its_id_and_go_by_the_filter() {
     for (filter, has_access_line) in [
         ("info", true),
         ("info,gateway::layers::trace=off", false),
-        // No level at which a span of the request would be there.
+        // Of requests, warnings alone.
         ("warn,gateway=info,gateway::edge=warn,gateway::layers=warn", false),
     ] {
         let gateway = Gateway::start_with(&file, "json", &[("TIELINE_LOG", filter)]);

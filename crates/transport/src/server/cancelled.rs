@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_token_wakes_whoever_polled_last() {
+    async fn cancelling_wakes_the_task_that_polled_last() {
         let token = CancellationToken::new();
         let mut cancelled = Cancelled::new(&token);
         let mut nobody = Context::from_waker(Waker::noop());
