@@ -24,11 +24,12 @@ use http_body::Body as _;
 use limits::{Admission, Queue, Shed};
 use settings::{Allow, Brownout, Network, PassthroughCredential, Route, Secret, UnknownCallers};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use transport::alarm::Alarm;
 use transport::body::{self, Body, BodyError, TimedBody};
 use transport::client::ClientError;
-use transport::headers::{get, has};
+use transport::headers::has;
 use transport::server::{Peer, Refusal};
 use transport::upgrade::Tunnel;
 
@@ -42,6 +43,7 @@ use crate::state::State;
 use clients::{Clients, Party, Target};
 use credential::Watchword;
 use flow::{Download, Gate, Place, Progress, Upload};
+use headers::Among;
 use who::Who;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -108,7 +110,8 @@ impl Passthrough {
         account.note(|account| account.endpoint = Some(Brownout::PASSTHROUGH));
         let route = self.route(request.uri()).map_err(|error| who.told(error, request.uri()))?;
         may_be_sent(&request, &route)?;
-        let switch = self.switch(&request)?;
+        let among = Among::of(request.headers());
+        let switch = self.switch(&request, among)?;
         self.may_pass(&who, &route)?;
 
         let target = self.clients.target(who.caller.as_deref(), &route);
@@ -124,14 +127,17 @@ impl Passthrough {
             }
             _ => None,
         };
-        let expects = expects(request.headers())?;
+        let expects = among.expect && expects(request.headers())?;
         let uri = outgoing_uri(target, request.uri(), exchanged.is_some())?;
         let exchange = exchanged.as_ref();
-        self.outgoing_headers(&mut request, peer, behalf, &target.base, exchange, switch.is_some());
+        let to = &target.base;
+        self.outgoing_headers(&mut request, among, peer, behalf, to, exchange, switch.is_some());
         if let (true, Some(key)) = (who.has_key_in_path, &who.key) {
             credential::leave_out(request.headers_mut(), key.expose());
         }
-        self.leave_out_others(request.headers_mut());
+        if among.referer {
+            self.leave_out_others(request.headers_mut());
+        }
         let (authorization, key) = exchanged.unzip();
 
         let extensions = std::mem::take(request.extensions_mut());
@@ -242,14 +248,15 @@ impl Passthrough {
     }
 
     /// For how long both sides of the WebSocket may be silent that a request asks for. HTTP/1.0 has none.
-    fn switch(&self, request: &Request<Body>) -> Result<Option<Duration>, Error> {
+    fn switch(&self, request: &Request<Body>, among: Among) -> Result<Option<Duration>, Error> {
         let headers = request.headers();
-        if request.version() != Version::HTTP_11 || !headers::wants_websocket(headers) {
+        let may_switch = request.version() == Version::HTTP_11 && among.upgrade;
+        if !may_switch || !headers::wants_websocket(headers) {
             return Ok(None);
         }
         let idle = self.rules.websocket.ok_or(Error::UpgradeRefused)?;
         // The bytes behind the head would be a body to some and the other protocol to others.
-        if headers.contains_key(EXPECT) || !request.body().is_end_stream() {
+        if among.expect || !request.body().is_end_stream() {
             return Err(Error::Refused(Refusal::BadFraming));
         }
         Ok(Some(idle))
@@ -283,7 +290,7 @@ impl Passthrough {
             let url = url.to_str().ok().and_then(|url| url.parse::<Uri>().ok());
             url.is_some_and(|url| key_in_path::find(url.path(), &self.state.callers).is_some())
         };
-        if get(headers, &REFERER).is_some_and(has_key) {
+        if headers.get(REFERER).is_some_and(has_key) {
             headers.remove(REFERER);
         }
     }
@@ -291,6 +298,7 @@ impl Passthrough {
     fn outgoing_headers(
         &self,
         request: &mut Request<Body>,
+        among: Among,
         peer: Option<Peer>,
         behalf: &Behalf,
         base: &Base,
@@ -307,7 +315,7 @@ impl Passthrough {
         let headers = request.headers_mut();
         let config = &self.state.config.server;
         let is_trusted = peer.is_some_and(|peer| Network::is_among(peer, &config.trusted_proxies));
-        let may_have_te = headers::clean(headers, is_trusted);
+        headers::clean(headers, among, is_trusted);
         if let Some((authorization, key)) = exchanged {
             credential::exchange(headers, key.expose(), authorization.clone());
         }
@@ -316,12 +324,14 @@ impl Passthrough {
         if self.rules.via {
             forwarded::via(headers);
         }
-        if let Some(origin) = behalf.origin.as_ref().filter(|_| !has(headers, &REQUEST_ID)) {
-            headers.extend(origin.header().map(|id| (REQUEST_ID, id)));
+        if let Some(origin) = behalf.origin.as_ref().filter(|_| !has(headers, &REQUEST_ID))
+            && let Some(id) = origin.header()
+        {
+            headers.insert(REQUEST_ID, id);
         }
         if is_switch {
             headers::say_websocket(headers);
-        } else if may_have_te && headers.contains_key(http::header::TE) {
+        } else if among.of_connection && headers.contains_key(http::header::TE) {
             headers.insert(CONNECTION, HeaderValue::from_static("te"));
         }
         if is_open_ended {
@@ -367,9 +377,6 @@ fn may_be_sent(request: &Request<Body>, route: &Route) -> Result<(), Error> {
 
 /// Whether the client waits for `100 Continue`; the only expectation there is.
 fn expects(headers: &HeaderMap) -> Result<bool, Error> {
-    if !has(headers, &EXPECT) {
-        return Ok(false);
-    }
     let mut expectations = headers.get_all(EXPECT).iter();
     match (expectations.next(), expectations.next()) {
         (None, _) => Ok(false),
@@ -441,7 +448,7 @@ impl Waiting<'_> {
             tokio::select! {
                 biased;
                 answer = &mut exchange => break answer,
-                () = sleep_until(until) => {
+                () = Alarm::at(until) => {
                     if self.progress.last() + self.route.head_timeout <= Instant::now() {
                         return Err(Error::UpstreamTimeout);
                     }

@@ -22,8 +22,9 @@ use roster::Scope;
 use settings::{BodyParameters, Config, Secret};
 use shadow::Shadow;
 use tokio::sync::{Mutex, Semaphore};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tower::{Layer, ServiceBuilder};
+use transport::alarm::within;
 use transport::body::{self, Body};
 
 use crate::caller::{Caller, Callers};
@@ -238,7 +239,7 @@ impl Front {
             Box::pin(beside.answer(self.translated(asked, &caller, body))).await
         };
         // In place: a timeout would be as large as all that it waits for, and moved with it.
-        let answer = timeout_at(deadline, pin!(answer)).await.unwrap_or(Err(Error::Deadline))?;
+        let answer = within(deadline, pin!(answer)).await.unwrap_or(Err(Error::Deadline))?;
         Ok(while_sent(answer, || caller.keep(place)))
     }
 
@@ -261,9 +262,7 @@ impl Front {
             endpoint, quirks, conditional, is_head, takes_chunks, deadline, behalf, ..
         } = asked;
         let account = behalf.account.clone();
-        let wants_fresh = conditional.wants_fresh;
-        // The caller's own line: see below.
-        let oversize = None;
+        let (wants_fresh, oversize) = (conditional.wants_fresh, None);
         let call = Call { endpoint, quirks, plan, wants_fresh, oversize, deadline, behalf };
         let streaming = self.streaming.as_ref().filter(|streaming| streaming.fits(&call));
         let asks = Asks { is_head, takes_chunks };

@@ -234,7 +234,8 @@ impl Paced {
 pub struct TimedBody<B> {
     inner: B,
     idle: Duration,
-    timer: Pin<Box<Sleep>>,
+    /// Made when a piece is first waited for: most bodies come with their heads.
+    timer: Option<Pin<Box<Sleep>>>,
     waiting_since: Option<Instant>,
     paced: Option<Paced>,
 }
@@ -242,8 +243,7 @@ pub struct TimedBody<B> {
 impl<B> TimedBody<B> {
     /// The same body, with `idle` as the longest wait for each piece; see [`BodyError::Idle`].
     pub fn new(inner: B, idle: Duration) -> Self {
-        let timer = Box::pin(sleep(idle));
-        Self { inner, idle, timer, waiting_since: None, paced: None }
+        Self { inner, idle, timer: None, waiting_since: None, paced: None }
     }
 
     /// The same body, which must not come more slowly than `pace`; see [`BodyError::Slow`].
@@ -285,12 +285,13 @@ where
             }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
+        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(this.idle)));
         if this.waiting_since.is_none() {
             let now = Instant::now();
             this.waiting_since = Some(now);
-            this.timer.as_mut().reset(now + this.idle);
+            timer.as_mut().reset(now + this.idle);
         }
-        ready!(this.timer.as_mut().poll(cx));
+        ready!(timer.as_mut().poll(cx));
         Poll::Ready(Some(Err(BodyError::Idle { after: this.idle })))
     }
 

@@ -7,6 +7,7 @@
 //! **Invariant**: every wait for a peer has a limit. Each phase of a connection (TLS handshake, request
 //! head, request body, answer, idle time, drain) has its own.
 
+pub mod alarm;
 pub mod body;
 pub mod client;
 mod error_chain;

@@ -202,7 +202,7 @@ impl UnderWay {
             endpoint: account.endpoint.unwrap_or("none"),
             legacy_path: account.untranslated.and_then(|place| UNTRANSLATED.get(place).copied()),
             caller: account.caller.as_deref().map_or("none", Tally::name),
-            trace_id: &self.origin.trace.id(),
+            trace_id: self.origin.trace.trace(),
             status,
             err: account.error.unwrap_or(""),
             answered_by: account.answered_by.map_or("", Side::as_str),
@@ -214,8 +214,7 @@ impl UnderWay {
             failed_rows: account.failed_page.map(|page| page.limit.into()),
             ignored: &account.ignored,
             bytes_out: bytes,
-            // To a tenth: nobody reads more, and a line is shorter.
-            ms: (took.as_micros() as f64 / 1e2).round() / 10.0,
+            took,
             epoch: account.epoch,
             client: account.client.as_deref(),
             left_out,

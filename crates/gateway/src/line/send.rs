@@ -2,6 +2,7 @@
 //!
 //! Never follows a redirect. Once it has its place, it never takes longer than an attempt may.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,7 +11,8 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Request, Response};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
+use transport::alarm::within;
 use transport::body;
 use transport::client::Client;
 
@@ -57,8 +59,10 @@ impl Sending {
         attempt.behalf.account.note_upstream_call();
         let span = Exchange::begin(&self.exporter, attempt.behalf.origin.as_deref(), "GET");
         let began = Instant::now();
-        let exchange = self.exchange(&authorized, span.as_ref());
-        let answer = timeout(self.upstream.settings.attempt_timeout, exchange).await;
+        let answer = {
+            let exchange = pin!(self.exchange(&authorized, span.as_ref()));
+            within(began + self.upstream.settings.attempt_timeout, exchange).await
+        };
         let answer = answer.unwrap_or(Err(Error::UpstreamTimeout));
         if let Some(span) = span {
             let outcome = answer.as_ref().map(|answer| answer.status().as_u16());

@@ -3,10 +3,12 @@
 //!
 //! A reading is not part of any request: a client that leaves stops it for nobody else.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
+use transport::alarm::within;
 
 use crate::cache::answers::{Answers, Given, Question};
 use crate::cache::whole::Whole;
@@ -56,11 +58,11 @@ impl Share {
             .get(question, wants_fresh, || {
                 Box::pin(async move {
                     let read = match others {
-                        None => timeout_at(deadline, read(&below, call, asked)).await,
+                        None => within(deadline, pin!(read(&below, call, asked))).await,
                         // Boxed once more, so that a reading is no larger where there are no others.
                         Some(others) => {
                             let reading = read(&below, call, asked);
-                            Box::pin(timeout_at(deadline, others.read(deadline, reading))).await
+                            within(deadline, Box::pin(others.read(deadline, reading))).await
                         }
                     };
                     let read = read.unwrap_or(Err(Error::Deadline));

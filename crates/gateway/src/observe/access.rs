@@ -3,6 +3,7 @@
 //! a request.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// What a log says of one request. Texts that are not from a closed set were made fit for a log.
 #[derive(Debug, Clone, Copy, Default)]
@@ -17,8 +18,8 @@ pub struct Line<'a> {
     pub legacy_path: Option<&'static str>,
     /// The name in the configuration; `none` for a request without a good key.
     pub caller: &'a str,
-    /// 32 hex digits.
-    pub trace_id: &'a str,
+    /// Written as 32 hex digits.
+    pub trace_id: u128,
     /// Of the answer; 499 where the client left.
     pub status: u16,
     /// The slug of the error, empty without one.
@@ -41,8 +42,9 @@ pub struct Line<'a> {
     pub ignored: &'a [String],
     /// Of the body.
     pub bytes_out: u64,
-    /// Milliseconds, to a tenth.
-    pub ms: f64,
+    /// Until the end of the answer, for one that is streamed; otherwise until its head. Lines say it to a tenth of a
+    /// millisecond: nobody reads more, and a line is shorter.
+    pub took: Duration,
     /// Which configuration answered.
     pub epoch: u64,
     /// Where a request without a good key came from.

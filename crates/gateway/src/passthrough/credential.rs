@@ -28,8 +28,8 @@ impl Watchword {
     /// The credential behind the scheme in `Bearer <credential>`.
     pub(super) fn of(authorization: &HeaderValue) -> Option<Watchword> {
         let space = authorization.as_bytes().iter().position(|byte| *byte == b' ')?;
-        let word = authorization.as_bytes().get(space + 1..)?.to_vec();
-        (word.len() >= WORD_BYTES_MIN).then(|| Watchword::new(word))
+        let word = authorization.as_bytes().get(space + 1..)?;
+        (word.len() >= WORD_BYTES_MIN).then(|| Watchword::new(word.to_vec()))
     }
 
     fn new(word: Vec<u8>) -> Watchword {
@@ -88,7 +88,7 @@ impl Watchword {
 
     /// Removes every header that repeats the word.
     pub(super) fn strip(&self, headers: &mut HeaderMap) {
-        strip_word(headers, &self.word);
+        strip_word(headers, &self.word, |_| true);
     }
 }
 
@@ -106,16 +106,19 @@ pub(super) fn take_out(headers: &mut HeaderMap, key: &str) {
 /// Takes a legacy key out of a request's headers in the same way, and puts another credential where it was.
 pub(super) fn exchange(headers: &mut HeaderMap, key: &str, credential: HeaderValue) {
     // In the place of the old one, so that nothing has to be removed, which would move other headers.
-    headers.insert(AUTHORIZATION, HeaderValue::from_static(""));
-    leave_out(headers, key);
     headers.insert(AUTHORIZATION, credential);
+    leave_out_where(headers, key, |name| *name != AUTHORIZATION);
 }
 
 /// Removes every header that repeats a key, with whichever of its characters escaped.
 pub(super) fn leave_out(headers: &mut HeaderMap, key: &str) {
-    strip_word(headers, key.as_bytes());
+    leave_out_where(headers, key, |_| true);
+}
+
+fn leave_out_where(headers: &mut HeaderMap, key: &str, may_go: impl Fn(&HeaderName) -> bool) {
+    strip_word(headers, key.as_bytes(), &may_go);
     if key.contains(' ') {
-        strip_word(headers, key.replace(' ', "+").as_bytes());
+        strip_word(headers, key.replace(' ', "+").as_bytes(), &may_go);
     }
 }
 
@@ -129,13 +132,13 @@ pub(super) fn without_key(query: &str) -> String {
     rest.join("&")
 }
 
-fn strip_word(headers: &mut HeaderMap, word: &[u8]) {
+fn strip_word(headers: &mut HeaderMap, word: &[u8], may_go: impl Fn(&HeaderName) -> bool) {
     if word.len() < WORD_BYTES_MIN {
         return;
     }
     let repeats = |value: &HeaderValue| value.len() >= word.len() && repeats(value, word);
-    let names: Vec<HeaderName> =
-        headers.iter().filter(|(_, value)| repeats(value)).map(|(name, _)| name.clone()).collect();
+    let bad = headers.iter().filter(|(name, value)| may_go(name) && repeats(value));
+    let names: Vec<HeaderName> = bad.map(|(name, _)| name.clone()).collect();
     for name in names {
         headers.remove(name);
     }

@@ -2,10 +2,10 @@
 //! to review.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, FORWARDED, HOST, HeaderName, TE, TRAILER, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderName, REFERER, TE, TRAILER,
+    UPGRADE,
 };
 use http::{HeaderMap, HeaderValue};
-use transport::headers::has;
 
 /// Headers about one connection, whether or not `Connection` names them (RFC 9110, 7.6.1).
 fn is_hop_by_hop(name: &str) -> bool {
@@ -46,30 +46,50 @@ const NEVER_TRAILERS: [&str; 9] = [
     "x-request-id",
 ];
 
-/// Removes from a request what concerns one connection only, what misleads, and, unless the peer is trusted, what
-/// speaks of who asked. Cookies become one header. Returns whether a `TE` may be left.
-pub(super) fn clean(headers: &mut HeaderMap, is_trusted: bool) -> bool {
-    let (mut of_connection, mut misleads, mut tells_who, mut cookies) =
-        (false, false, false, false);
-    for name in headers.keys() {
-        of_connection |= is_of_connection(name);
-        misleads |= is_misleading(name.as_str());
-        tells_who |= says_who_asked(name);
-        cookies |= *name == COOKIE;
+/// What is among the headers of a request. One look finds all of it, and most requests have none.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Among {
+    pub(super) expect: bool,
+    pub(super) upgrade: bool,
+    pub(super) referer: bool,
+    /// What concerns one connection only; `TE` and `Upgrade` are among it.
+    pub(super) of_connection: bool,
+    misleads: bool,
+    tells_who: bool,
+    cookies: bool,
+}
+
+impl Among {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let mut among = Among::default();
+        for name in headers.keys() {
+            among.expect |= *name == EXPECT;
+            among.upgrade |= *name == UPGRADE;
+            among.referer |= *name == REFERER;
+            among.of_connection |= is_of_connection(name);
+            among.misleads |= is_misleading(name.as_str());
+            among.tells_who |= says_who_asked(name);
+            among.cookies |= *name == COOKIE;
+        }
+        among
     }
-    if of_connection {
+}
+
+/// Removes from a request what concerns one connection only, what misleads, and, unless the peer is trusted, what
+/// speaks of who asked. Cookies become one header.
+pub(super) fn clean(headers: &mut HeaderMap, among: Among, is_trusted: bool) {
+    if among.of_connection {
         strip_hop_by_hop(headers);
     }
-    if misleads {
+    if among.misleads {
         remove_where(headers, |name| is_misleading(name.as_str()));
     }
-    if cookies {
+    if among.cookies {
         join_cookies(headers);
     }
-    if tells_who && !is_trusted {
+    if among.tells_who && !is_trusted {
         remove_where(headers, says_who_asked);
     }
-    of_connection
 }
 
 /// `Connection` and `Trailer` are among these, and most messages have none.
@@ -184,8 +204,7 @@ pub(super) fn say_websocket(headers: &mut HeaderMap) {
 
 /// Whether `Connection` names `upgrade`, and `Upgrade` a WebSocket.
 pub(super) fn wants_websocket(headers: &HeaderMap) -> bool {
-    has(headers, &UPGRADE)
-        && is_websocket(headers)
+    is_websocket(headers)
         && tokens(headers, &CONNECTION).any(|option| option.eq_ignore_ascii_case("upgrade"))
 }
 
@@ -271,7 +290,8 @@ mod tests {
             ("x-tieline-explain", "1"),
             ("x_custom", "1"),
         ]);
-        clean(&mut headers, true);
+        let among = Among::of(&headers);
+        clean(&mut headers, among, true);
         assert_eq!(shown(&headers), ["x_custom: 1"]);
         let mut trailers =
             map(&[("x-sum", "1"), ("authorization", "x"), ("transfer-encoding", "y")]);

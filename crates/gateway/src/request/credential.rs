@@ -63,6 +63,14 @@ impl Credential {
 fn bearer(header: &HeaderValue) -> Option<Credential> {
     let is_space = |byte: &u8| b" \t".contains(byte);
     let bytes = header.as_bytes();
+    // As nearly every client writes it.
+    if let Some(key) = bytes.strip_prefix(b"Bearer ")
+        && key.iter().all(u8::is_ascii_graphic)
+        && let Ok(key) = str::from_utf8(key)
+        && !key.is_empty()
+    {
+        return Some(Credential::One(Secret::new(key.to_owned())));
+    }
     let (scheme, rest) = bytes.split_at(bytes.iter().position(is_space)?);
     if !scheme.eq_ignore_ascii_case(b"bearer") || rest.iter().all(is_space) {
         return None;

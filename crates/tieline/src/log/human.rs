@@ -99,7 +99,7 @@ pub(super) fn request(to: &mut String, line: &Line<'_>, is_coloured: bool) -> fm
     if line.left_out > 0 {
         write!(to, " left_out={}", line.left_out)?;
     }
-    match line.ms {
+    match line.took.as_secs_f64() * 1e3 {
         ms @ ..10.0 => write!(to, " {ms:.1} ms")?,
         ms => write!(to, " {ms:.0} ms")?,
     }
@@ -122,6 +122,8 @@ fn visible(to: &mut String, text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::tests::Kept;
     use super::*;
 
@@ -167,15 +169,27 @@ mod tests {
 
     #[test]
     fn a_request_is_one_short_line() {
+        let micros = Duration::from_micros;
         let ignored = ["page".to_owned(), "x".to_owned()];
         let line =
             Line { request_id: "0123", method: "GET", endpoint: "v1_users", ..Line::default() };
-        let line = Line { caller: "crm", status: 200, ms: 15.3, ..line };
-        let broken = Line { err: "upstream_timeout", ms: 12.0, left_out: 3, ..line };
-        let failed = Line { status: 502, err: "upstream_5xx", ms: 1040.26, ..line };
-        let unknown =
-            Line { endpoint: "none", caller: "a\u{1b}[2Jb", status: 404, ms: 0.1, ..line };
-        let passed = Line { endpoint: "passthrough", method: "POST", status: 201, ms: 1.0, ..line };
+        let line = Line { caller: "crm", status: 200, took: micros(15_300), ..line };
+        let broken = Line { err: "upstream_timeout", took: micros(12_000), left_out: 3, ..line };
+        let failed = Line { status: 502, err: "upstream_5xx", took: micros(1_040_260), ..line };
+        let unknown = Line {
+            endpoint: "none",
+            caller: "a\u{1b}[2Jb",
+            status: 404,
+            took: micros(100),
+            ..line
+        };
+        let passed = Line {
+            endpoint: "passthrough",
+            method: "POST",
+            status: 201,
+            took: micros(1_000),
+            ..line
+        };
         for (line, told) in [
             (Line { rows: 237, bytes_out: 9, ..line }, "200 crm v1_users 237 rows 15 ms"),
             (

@@ -4,8 +4,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt::{self, Debug, Write};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use domain::hex;
 use gateway::access::Line;
 use gateway::whose;
 use tracing::field::{Field, Visit};
@@ -130,9 +131,9 @@ pub(super) fn request(to: &mut String, line: &Line<'_>) -> fmt::Result {
     }
     to.push_str(",\"caller\":");
     text(to, line.caller);
-    to.push_str(",\"trace_id\":");
-    word(to, line.trace_id);
-    member(to, ",\"status\":", line.status.into());
+    to.push_str(",\"trace_id\":\"");
+    hex::push(to, &line.trace_id.to_be_bytes());
+    member(to, "\",\"status\":", line.status.into());
     to.push_str(",\"err\":");
     word(to, line.err);
     to.push_str(",\"answered_by\":");
@@ -154,7 +155,7 @@ pub(super) fn request(to: &mut String, line: &Line<'_>) -> fmt::Result {
     }
     member(to, "\",\"bytes_out\":", line.bytes_out);
     to.push_str(",\"ms\":");
-    number(to, line.ms)?;
+    milliseconds(to, line.took);
     member(to, ",\"epoch\":", line.epoch);
     if let Some(client) = line.client {
         to.push_str(",\"client\":");
@@ -303,6 +304,15 @@ impl Visit for Object<'_> {
     }
 }
 
+/// To the nearest tenth.
+fn milliseconds(to: &mut String, took: Duration) {
+    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let tenths = micros / 100 + u64::from(micros % 100 >= 50);
+    to.push_str(itoa::Buffer::new().format(tenths / 10));
+    to.push('.');
+    digits(to, (tenths % 10) as u32, 1);
+}
+
 /// A number as Rust writes it; whole thousandths, which times are, without looking for the shortest text.
 fn number(to: &mut String, value: f64) -> fmt::Result {
     let thousandths = (value * 1e3).round();
@@ -432,7 +442,7 @@ mod tests {
             endpoint: "v1_users",
             legacy_path: Some("/api/v2/cdr"),
             caller: "c\"rm",
-            trace_id: "ab",
+            trace_id: 0xab,
             status: 502,
             err: "upstream_5xx",
             answered_by: "control",
@@ -444,7 +454,7 @@ mod tests {
             failed_rows: Some(100),
             ignored: &ignored,
             bytes_out: 5,
-            ms: 15.3,
+            took: Duration::from_micros(15_250),
             epoch: 6,
             client: Some("127.0.0.1"),
             left_out: 7,
@@ -467,11 +477,11 @@ mod tests {
         };
         assert_eq!(
             of(&whole),
-            r#""level":"INFO","message":"answered","method":"GET","endpoint":"v1_users","legacy_path":"/api/v2/cdr","caller":"c\"rm","trace_id":"ab","status":502,"err":"upstream_5xx","answered_by":"control","rows":1,"pages":2,"seams_repaired":3,"read_again":4,"failed_offset":99,"failed_rows":100,"ignored":"page,a\"b","bytes_out":5,"ms":15.3,"epoch":6,"client":"127.0.0.1","left_out":7,"target":"gateway::layers::trace","request_id":"0123","#
+            r#""level":"INFO","message":"answered","method":"GET","endpoint":"v1_users","legacy_path":"/api/v2/cdr","caller":"c\"rm","trace_id":"000000000000000000000000000000ab","status":502,"err":"upstream_5xx","answered_by":"control","rows":1,"pages":2,"seams_repaired":3,"read_again":4,"failed_offset":99,"failed_rows":100,"ignored":"page,a\"b","bytes_out":5,"ms":15.3,"epoch":6,"client":"127.0.0.1","left_out":7,"target":"gateway::layers::trace","request_id":"0123","#
         );
         assert_eq!(
             of(&few),
-            r#""level":"INFO","message":"answered","method":"GET","endpoint":"v1_users","caller":"c\"rm","trace_id":"ab","status":502,"err":"upstream_5xx","answered_by":"control","rows":1,"pages":2,"seams_repaired":3,"read_again":4,"ignored":"","bytes_out":5,"ms":15.3,"epoch":6,"target":"gateway::layers::trace","request_id":"0123","#
+            r#""level":"INFO","message":"answered","method":"GET","endpoint":"v1_users","caller":"c\"rm","trace_id":"000000000000000000000000000000ab","status":502,"err":"upstream_5xx","answered_by":"control","rows":1,"pages":2,"seams_repaired":3,"read_again":4,"ignored":"","bytes_out":5,"ms":15.3,"epoch":6,"target":"gateway::layers::trace","request_id":"0123","#
         );
     }
 

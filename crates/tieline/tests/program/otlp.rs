@@ -91,9 +91,9 @@ fn endpoint(at: SocketAddr) -> String {
     format!("otlp_endpoint = \"http://{at}\"")
 }
 
-/// An address that nobody listens at.
+/// An address that nobody listens at, nor will: the other tests are all at 127.0.0.1.
 fn free() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    std::net::TcpListener::bind("127.0.0.77:0").unwrap().local_addr().unwrap()
 }
 
 fn servers(spans: Vec<Span>) -> Vec<Span> {

@@ -5,6 +5,7 @@ use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 
 use super::{ClientError, HEAD_BYTES_MAX};
+use crate::headers::has;
 
 /// Refuses an answer with an ambiguous end or meaning, or with too large a head. It makes no difference
 /// whether the answer has a body: the next reader must find the same length as we do.
@@ -32,9 +33,11 @@ fn head_bytes(headers: &HeaderMap) -> u32 {
 
 /// Whether an answer has only one possible reading: a length, or chunks, or neither.
 fn is_well_framed(version: Version, headers: &mut HeaderMap) -> bool {
+    if !has(headers, &TRANSFER_ENCODING) {
+        return has_one_length(headers);
+    }
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
-        (None, _) => has_one_length(headers),
         (Some(coding), None) => {
             version == Version::HTTP_11
                 && !headers.contains_key(CONTENT_LENGTH)

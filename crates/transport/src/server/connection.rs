@@ -22,6 +22,7 @@ use super::exchange::{Exchange, Newest, Streams};
 use super::io::{Opening, Watched, read_opening};
 use super::refusal::{Refusal, Rejection};
 use super::{HttpService, ServerLimits, Shared};
+use crate::alarm;
 use crate::error_chain;
 use crate::progress::Progress;
 
@@ -228,7 +229,8 @@ async fn drive<C>(
             finishing = true;
             graceful_shutdown(connection.as_mut());
         }
-        if let Poll::Ready(result) = connection.as_mut().poll(cx) {
+        let (polled, alarm) = alarm::listen(cx, |cx| connection.as_mut().poll(cx));
+        if let Poll::Ready(result) = polled {
             if let Err(error) = result {
                 tracing::debug!(%error, "connection failed");
                 let io = error_chain::find::<std::io::Error>(&error);
@@ -238,17 +240,22 @@ async fn drive<C>(
             }
             return Poll::Ready(());
         }
-        // The timer is never later than the deadline, which moves with each request: a busy connection
-        // sets it only when it fires. While a request is open there is no deadline, and the timer only
-        // makes sure that it is checked again.
+        // The timer is never later than the deadline, which moves with each request, nor than the alarms of a
+        // request: a busy connection sets it only when it fires. While a request is open there is no deadline, and
+        // without an alarm the timer only makes sure that it is checked again.
         loop {
             let deadline = last_deadline.or_else(|| activity.deadline());
-            if let Some(deadline) = deadline
-                && deadline < timer.deadline()
+            if let Some(first) = deadline.into_iter().chain(alarm).min()
+                && first < timer.deadline()
             {
-                timer.as_mut().reset(deadline);
+                timer.as_mut().reset(first);
             }
             if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if alarm.is_some_and(|at| at <= Instant::now()) {
+                // It goes off when the connection is polled.
+                cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
             match deadline {
