@@ -1,10 +1,7 @@
 //! Which headers go on and which end here. One function for both directions, so that there is one list
 //! to review.
 
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderName, REFERER, TE, TRAILER,
-    UPGRADE,
-};
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, TE, TRAILER, UPGRADE};
 use http::{HeaderMap, HeaderValue};
 
 /// Headers about one connection, whether or not `Connection` names them (RFC 9110, 7.6.1).
@@ -62,14 +59,20 @@ pub(super) struct Among {
 impl Among {
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let mut among = Among::default();
-        for name in headers.keys() {
-            among.expect |= *name == EXPECT;
-            among.upgrade |= *name == UPGRADE;
-            among.referer |= *name == REFERER;
-            among.of_connection |= is_of_connection(name);
-            among.misleads |= is_misleading(name.as_str());
-            among.tells_who |= says_who_asked(name);
-            among.cookies |= *name == COOKIE;
+        for name in headers.keys().map(HeaderName::as_str) {
+            match name {
+                "expect" => among.expect = true,
+                "referer" => among.referer = true,
+                "cookie" => among.cookies = true,
+                name if is_of_connection(name) => {
+                    among.of_connection = true;
+                    among.upgrade |= name == "upgrade";
+                }
+                name => {
+                    among.tells_who |= says_who_asked(name);
+                    among.misleads |= is_misleading(name);
+                }
+            }
         }
         among
     }
@@ -88,13 +91,13 @@ pub(super) fn clean(headers: &mut HeaderMap, among: Among, is_trusted: bool) {
         join_cookies(headers);
     }
     if among.tells_who && !is_trusted {
-        remove_where(headers, says_who_asked);
+        remove_where(headers, |name| says_who_asked(name.as_str()));
     }
 }
 
 /// `Connection` and `Trailer` are among these, and most messages have none.
-fn is_of_connection(name: &HeaderName) -> bool {
-    *name == TRAILER || is_hop_by_hop(name.as_str())
+fn is_of_connection(name: &str) -> bool {
+    name == "trailer" || is_hop_by_hop(name)
 }
 
 /// Removes what concerns one connection only: the headers that `Connection` names, and all of
@@ -104,7 +107,7 @@ fn is_of_connection(name: &HeaderName) -> bool {
 /// The caller sets its own headers (`Host`, the credential) after this, so that no client can
 /// take them away by naming them in `Connection`.
 pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    if !headers.keys().any(is_of_connection) {
+    if !headers.keys().any(|name| is_of_connection(name.as_str())) {
         return;
     }
     let takes_trailers = tokens(headers, &TE).any(|coding| {
@@ -121,7 +124,7 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     for name in &named {
         headers.remove(name);
     }
-    remove_where(headers, is_of_connection);
+    remove_where(headers, |name| is_of_connection(name.as_str()));
     if takes_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
@@ -143,7 +146,8 @@ pub(super) fn remove_where(headers: &mut HeaderMap, is_bad: impl Fn(&HeaderName)
 /// What of a request is ours, misleads, or turns into another header where `_` is read as `-`.
 fn is_misleading(name: &str) -> bool {
     let is_plainly_bad = |name: &str| name.starts_with("x-tieline-") || MISLEADING.contains(&name);
-    if !name.contains('_') {
+    // Names are short: looking at all bytes costs less than a search that stops at the first.
+    if !name.bytes().fold(false, |found, byte| found | (byte == b'_')) {
         return name.starts_with("x-") && is_plainly_bad(name);
     }
     let dashed = name.replace('_', "-");
@@ -151,8 +155,8 @@ fn is_misleading(name: &str) -> bool {
 }
 
 /// What says who asked.
-fn says_who_asked(name: &HeaderName) -> bool {
-    name.as_str().starts_with("x-forwarded-") || *name == FORWARDED || name.as_str() == "x-real-ip"
+fn says_who_asked(name: &str) -> bool {
+    name.starts_with("x-forwarded-") || name == "forwarded" || name == "x-real-ip"
 }
 
 /// HTTP/2 splits cookies into several headers; over HTTP/1 there is one (RFC 9113, 8.2.3).
@@ -283,6 +287,7 @@ mod tests {
     fn what_misleads_a_server_behind_us_ends_here() {
         let mut headers = map(&[
             ("x_forwarded_for", "1.2.3.4"),
+            ("x-forwarded-for_x", "1.2.3.4"),
             ("content_length", "5"),
             ("transfer_encoding", "chunked"),
             ("x-http-method-override", "DELETE"),

@@ -3,15 +3,17 @@
 
 use http::header::{CONTENT_LOCATION, LOCATION};
 use http::{HeaderMap, HeaderValue};
-use transport::headers::get;
 
 use crate::request::base::Base;
 
 /// Rewrites `Location` and `Content-Location` to the path alone where they lead below the upstream's base.
 /// A path is right whichever scheme and host the client knows us by.
 pub(super) fn become_ours(headers: &mut HeaderMap, base: &Base) {
-    for name in [&LOCATION, &CONTENT_LOCATION] {
-        let Some(url) = get(headers, name).and_then(|url| url.to_str().ok()) else { continue };
+    if !headers.keys().any(|name| *name == LOCATION || *name == CONTENT_LOCATION) {
+        return;
+    }
+    for name in [LOCATION, CONTENT_LOCATION] {
+        let Some(url) = headers.get(&name).and_then(|url| url.to_str().ok()) else { continue };
         if let Some(path) = base.below(url)
             && let Ok(path) = HeaderValue::from_str(&path)
         {
