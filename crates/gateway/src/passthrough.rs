@@ -379,7 +379,6 @@ fn may_be_sent(request: &Request<Body>, route: &Route) -> Result<(), Error> {
 fn expects(headers: &HeaderMap) -> Result<bool, Error> {
     let mut expectations = headers.get_all(EXPECT).iter();
     match (expectations.next(), expectations.next()) {
-        (None, _) => Ok(false),
         (Some(one), None) if one.as_bytes().eq_ignore_ascii_case(b"100-continue") => Ok(true),
         _ => Err(Error::BadExpect),
     }

@@ -1,10 +1,10 @@
-//! Time limits within a request. Nearly every one ends long before its time, and a timer of its own costs a small
-//! request a hundredth. So the timer of the request's connection goes off for all of them.
+//! Time limits within a request. Nearly every request ends long before its limits, and a timer for each costs a
+//! hundredth of a small request's CPU time. So the timer of the request's connection goes off for all of them.
 //!
-//! A connection polls all that it waits for each time that it is woken, so an [`Alarm`] only has to say when that must
-//! be at the latest. Whatever is polled in another way (in a task of its own, or in a set of futures that wakes each by
-//! itself) has another waker: there an alarm has a timer of its own. Must never go off before its time, and must never
-//! rely on a connection that would not poll it.
+//! A connection polls its request each time that it is woken, so an [`Alarm`] only has to say when that must be at the
+//! latest. What is polled in another way (in a task of its own, or in a set of futures that wakes each by itself) has
+//! another waker: there an alarm has a timer of its own. Must never go off before its time, and must never rely on a
+//! connection that would not poll it: so it is not for bodies of answers, which wait while nobody takes them.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -72,11 +72,12 @@ impl Future for Alarm {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let at = self.at;
-        if let Some(own) = &mut self.own {
-            return own.as_mut().poll(cx);
-        }
+        // By the clock: a timer does not go off where its task has used up its turn.
         if Instant::now() >= at {
             return Poll::Ready(());
+        }
+        if let Some(own) = &mut self.own {
+            return own.as_mut().poll(cx);
         }
         match CONNECTION.get() {
             Some(Listener { waker, first }) if waker == id(cx.waker()) => {

@@ -42,8 +42,8 @@ pub struct Line<'a> {
     pub ignored: &'a [String],
     /// Of the body.
     pub bytes_out: u64,
-    /// Until the end of the answer, for one that is streamed; otherwise until its head. Lines say it to a tenth of a
-    /// millisecond: nobody reads more, and a line is shorter.
+    /// Until the end of a streamed answer, until the head of any other, or until the client left. The JSON line says
+    /// it to a tenth of a millisecond: nobody reads more, and a line is shorter.
     pub took: Duration,
     /// Which configuration answered.
     pub epoch: u64,

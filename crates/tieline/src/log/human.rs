@@ -100,7 +100,7 @@ pub(super) fn request(to: &mut String, line: &Line<'_>, is_coloured: bool) -> fm
         write!(to, " left_out={}", line.left_out)?;
     }
     match line.took.as_secs_f64() * 1e3 {
-        ms @ ..10.0 => write!(to, " {ms:.1} ms")?,
+        ms @ ..9.95 => write!(to, " {ms:.1} ms")?,
         ms => write!(to, " {ms:.0} ms")?,
     }
     if matches!(status, 413 | 429 | 500..) || has_broken_off {
@@ -197,6 +197,7 @@ mod tests {
                 "502 crm v1_users upstream_5xx ignored: page,x failed_offset=99 1040 ms request_id=0123",
             ),
             (broken, "200 crm v1_users upstream_timeout left_out=3 12 ms request_id=0123"),
+            (Line { took: micros(9_960), ..passed }, "201 crm passthrough POST 0 bytes 10 ms"),
             (Line { bytes_out: 2048, ..passed }, "201 crm passthrough POST 2048 bytes 1.0 ms"),
             (
                 Line { err: "not_found", legacy_path: Some("/api/v2/cdr"), ..unknown },

@@ -54,7 +54,7 @@ fn is_plain_number(digits: &[u8]) -> bool {
         && (digits.len() == 1 || digits[0] != b'0')
 }
 
-/// Whether an answer has only one possible reading: a length, or chunks, or neither.
+/// Whether an answer that is not framed as nearly all are has only one possible reading: a length, or chunks.
 fn is_well_framed(version: Version, headers: &mut HeaderMap) -> bool {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
@@ -68,22 +68,17 @@ fn is_well_framed(version: Version, headers: &mut HeaderMap) -> bool {
     }
 }
 
-/// Whether there is at most one length. A list of equal numbers is one (RFC 9110, 8.6) and is written as one.
+/// Whether there is one length. A list of equal numbers is one (RFC 9110, 8.6) and is written as one.
 fn has_one_length(headers: &mut HeaderMap) -> bool {
     let mut lines = headers.get_all(CONTENT_LENGTH).iter();
-    let text = match (lines.next(), lines.next()) {
-        (None, _) => return true,
-        (Some(text), None) => text.as_bytes(),
-        _ => return false,
-    };
-    let mut numbers = text.split(|byte| *byte == b',').map(|text| number(text.trim_ascii()));
+    let (Some(text), None) = (lines.next(), lines.next()) else { return false };
+    let numbers = text.as_bytes().split(|byte| *byte == b',');
+    let mut numbers = numbers.map(|text| number(text.trim_ascii()));
     let Some(Some(length)) = numbers.next() else { return false };
     if !numbers.all(|other| other == Some(length)) {
         return false;
     }
-    if !is_plain_number(text) {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-    }
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     true
 }
 
@@ -108,7 +103,7 @@ mod tests {
         headers.iter().map(pair).collect()
     }
 
-    /// Whether an answer with these headers passes; then they are as they go on.
+    /// Whether an answer with these headers passes; `headers` are then those that are passed on.
     fn is_good(version: Version, headers: &mut HeaderMap) -> bool {
         let mut answer = Response::new(());
         *answer.version_mut() = version;

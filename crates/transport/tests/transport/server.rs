@@ -107,6 +107,27 @@ async fn an_idle_connection_is_kept_past_the_header_timeout_and_closed_at_the_id
     assert!(kept > 2 * SHORT && kept < 6 * SHORT, "kept for {kept:?}");
 }
 
+/// The timer of the connection goes off for the header timeout, too: before these alarms, or long after them.
+#[tokio::test]
+async fn alarms_of_a_request_go_off_on_time_and_leave_the_idle_timeout_as_it_is() {
+    for header_timeout in [SHORT, LONG] {
+        let limits = ServerLimits { header_timeout, idle_timeout: 4 * SHORT, ..patient() };
+        let server = Server::start(limits).await;
+        let mut stream = server.connect().await;
+        for _ in 0..2 {
+            let begun = Instant::now();
+            stream.write_all(b"GET /alarms HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+            read_until(&mut stream, "on time").await;
+            let took = begun.elapsed();
+            assert!(took >= 3 * SHORT && took < LONG / 2, "answered after {took:?}");
+        }
+        let begun = Instant::now();
+        assert_eq!(read_to_end(&mut stream).await, "");
+        let kept = begun.elapsed();
+        assert!(kept > 3 * SHORT && kept < LONG / 2, "kept for {kept:?}");
+    }
+}
+
 #[tokio::test]
 async fn the_second_head_on_a_connection_has_the_header_timeout() {
     let server = Server::start(ServerLimits { header_timeout: SHORT, ..patient() }).await;

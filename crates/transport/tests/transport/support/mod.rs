@@ -15,7 +15,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
+use transport::alarm::{Alarm, within};
 use transport::body::{self, Body, BodyError};
 use transport::server::{Drained, Peer, ServerLimits, serve};
 use transport::tls::ServerTls;
@@ -147,6 +148,14 @@ async fn application(
             body::full("late")
         }
         "/hang" => std::future::pending().await,
+        "/alarms" => {
+            let began = Instant::now();
+            let first = within(began + SHORT / 2, Box::pin(std::future::pending::<()>())).await;
+            let after = began.elapsed();
+            Alarm::at(began + 3 * SHORT).await;
+            assert!(first.is_none() && after < LONG / 2, "{first:?} after {after:?}");
+            body::full("on time")
+        }
         // Which connection it came over.
         "/peer" => body::full(peer.map_or(0, |peer| peer.0.port()).to_string()),
         _ => body::full(format!(
