@@ -130,8 +130,10 @@ impl Passthrough {
         let expects = among.expect && expects(request.headers())?;
         let uri = outgoing_uri(target, request.uri(), exchanged.is_some())?;
         let exchange = exchanged.as_ref();
-        let to = &target.base;
-        self.outgoing_headers(&mut request, among, peer, behalf, to, exchange, switch.is_some());
+        self.outgoing_headers(&mut request, among, peer, behalf, &target.base, exchange);
+        if switch.is_some() {
+            headers::say_websocket(request.headers_mut());
+        }
         if let (true, Some(key)) = (who.has_key_in_path, &who.key) {
             credential::leave_out(request.headers_mut(), key.expose());
         }
@@ -303,7 +305,6 @@ impl Passthrough {
         behalf: &Behalf,
         base: &Base,
         exchanged: Option<&(HeaderValue, &Secret)>,
-        is_switch: bool,
     ) {
         let asked_host = headers::asked_host(request.uri(), request.headers());
         let peer = peer.map(|peer| peer.0.ip());
@@ -329,9 +330,7 @@ impl Passthrough {
         {
             headers.insert(REQUEST_ID, id);
         }
-        if is_switch {
-            headers::say_websocket(headers);
-        } else if among.of_connection && headers.contains_key(http::header::TE) {
+        if among.of_connection && headers.contains_key(http::header::TE) {
             headers.insert(CONNECTION, HeaderValue::from_static("te"));
         }
         if is_open_ended {
