@@ -13,8 +13,6 @@ memory_group() {
         mkdir "$group"
         echo "$1" >"$group/memory.max"
         echo 0 >"$group/memory.swap.max" 2>/dev/null || true
-        # Where groups share the processor: before all that runs beside the tests.
-        { echo 10000 >"$group/cpu.weight"; } 2>/dev/null || true
     fi
 }
 
