@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::{Method, Request, Response};
+use http_body::Body as _;
 use tokio::net::TcpListener;
 use tower::Service;
 
@@ -32,7 +33,8 @@ use crate::{calls, legacy, voiso, vonage};
 /// How long open connections may continue after `shutdown`.
 const GRACE: Duration = Duration::from_secs(1);
 
-const CALL_BYTES_MAX: usize = 64 << 10;
+/// What is read of a request.
+const BODY_BYTES_MAX: usize = 64 << 10;
 
 /// A pretend vendor. Clones share one data set.
 #[derive(Clone, Debug)]
@@ -125,7 +127,14 @@ impl Simulator {
         {
             Some(self.legacy(found, request).await)
         } else {
-            self.answer(&request)
+            let answer = self.answer(&request);
+            // As the vendor's application server does, which has a request whole before it answers: a connection whose
+            // request is not read to its end is closed behind the answer, which no header says.
+            if !request.body().is_end_stream() {
+                let body = request.into_body();
+                let _read = transport::body::collect(body, BODY_BYTES_MAX, GRACE).await;
+            }
+            answer
         };
         let Some(answer) = answer else {
             return std::future::pending().await;
@@ -194,7 +203,7 @@ impl Simulator {
 
     async fn call(&self, request: Request<Body>) -> Answer {
         let (head, body) = request.into_parts();
-        let body = transport::body::collect(body, CALL_BYTES_MAX, GRACE).await;
+        let body = transport::body::collect(body, BODY_BYTES_MAX, GRACE).await;
         calls::v4(self, credential(&head.headers), &body.unwrap_or_default())
     }
 

@@ -47,6 +47,30 @@ async fn led(what: &str, commons: &Commons, question: &Question) -> Result<commo
     Err(format!("{what}: alone in place of lead"))
 }
 
+/// One replica leads, another follows, and the reading ends as `end` has it: what the follower gets is as expected. A
+/// follower that a busy machine delays beyond its budget is alone: both begin again with another question, whose last
+/// part is given back.
+async fn followed(
+    (what, expected): (&str, &str),
+    [leader, follower]: &[Commons; 2],
+    question: impl Fn(&Commons, &[u8]) -> Question,
+    end: impl Fn(&Commons, commons::Lease),
+) -> Result<Vec<u8>, String> {
+    for round in 0..5 {
+        let part = format!("{what} {round}").into_bytes();
+        let lease = led(what, leader, &question(leader, &part)).await?;
+        let (commons, its) = (follower.clone(), question(follower, &part));
+        let following = tokio::spawn(async move { commons.begin(&its, wish(20)).await });
+        sleep(Duration::from_millis(300)).await;
+        end(leader, lease);
+        match following.await.map_err(|error| error.to_string())? {
+            Begun::Alone => {}
+            begun => return is(what, &begun, expected).map(|()| part),
+        }
+    }
+    Err(format!("{what}: alone in place of {expected}"))
+}
+
 /// What is stored in the background is there soon.
 async fn soon(
     what: &str,
@@ -83,22 +107,18 @@ pub(crate) async fn share() -> Seen {
     };
 
     // One reads, the other follows and gets the same.
-    let lease = led("first", &first, &question(&first, b"groups")).await?;
-    let (follower, its) = (second.clone(), question(&second, b"groups"));
-    let following = tokio::spawn(async move { follower.begin(&its, wish(10)).await });
-    sleep(Duration::from_millis(300)).await;
-    first.finish(lease, whole(b"agents"));
-    is("follower", &following.await.map_err(|e| e.to_string())?, "kept agents")?;
+    let end = |leader: &Commons, lease| leader.finish(lease, whole(b"agents"));
+    let groups = followed(("follower", "kept agents"), &both, question, end).await?;
     // A restarted replica begins warm; another question, another caller and another secret do not.
     let third = replica();
-    soon("restarted", &third, &question(&third, b"groups"), "kept agents").await?;
+    soon("restarted", &third, &question(&third, &groups), "kept agents").await?;
     drop(led("another question", &third, &question(&third, b"skills")).await?);
-    let stranger = third.question(&third.scope(b"another configuration"), &[b"groups"]);
+    let stranger = third.question(&third.scope(b"another configuration"), &[&groups]);
     drop(led("another scope", &third, &stranger).await?);
     let mut setup = crate::setup();
     setup.seal_key = commons::SealKey::new([9; 32]);
     let other = Commons::shared(&setup).map_err(|e| e.to_string())?;
-    drop(led_when_there("another secret", &other, &question(&other, b"groups")).await?);
+    drop(led_when_there("another secret", &other, &question(&other, &groups)).await?);
 
     // What nobody follows and nobody takes later is not made, and its reading is over at once.
     for round in 0..50 {
@@ -109,12 +129,10 @@ pub(crate) async fn share() -> Seen {
         let lease = led("unfollowed", &first, &question(&first, b"now")).await?;
         first.finish_with(lease, Uses::Following, || whole(b"nobody follows"));
     }
-    let lease = led("followed", &first, &question(&first, b"now")).await?;
-    let (follower, its) = (second.clone(), question(&second, b"now"));
-    let following = tokio::spawn(async move { follower.begin(&its, wish(10)).await });
-    sleep(Duration::from_millis(200)).await;
-    first.finish_with(lease, Uses::Following, || whole(b"teams"));
-    is("follower of now", &following.await.map_err(|e| e.to_string())?, "kept teams")?;
+    let end = |leader: &Commons, lease| {
+        leader.finish_with(lease, Uses::Following, || whole(b"teams"));
+    };
+    followed(("follower of now", "kept teams"), &both, question, end).await?;
 
     // Seventeen that want a place together are one call, and their places lie one behind the other.
     let pace = first.pace(scope_bytes.as_bytes(), Rate::sustained(600, Duration::ZERO));
@@ -163,12 +181,7 @@ pub(crate) async fn share() -> Seen {
         }
         sleep(Duration::from_millis(50)).await;
     }
-    let lease = led("given up", &first, &question(&first, b"left")).await?;
-    let (follower, its) = (second.clone(), question(&second, b"left"));
-    let following = tokio::spawn(async move { follower.begin(&its, wish(20)).await });
-    sleep(Duration::from_millis(200)).await;
-    drop(lease);
-    is("successor", &following.await.map_err(|e| e.to_string())?, "lead")?;
+    followed(("successor", "lead"), &both, question, |_, lease| drop(lease)).await?;
 
     // News.
     let told = Instant::now();
@@ -192,7 +205,7 @@ pub(crate) async fn share() -> Seen {
     let refused = told.elapsed();
     // What was read before the refusal counts no more, for nobody.
     for commons in [&first, &second, &third] {
-        drop(led("after the refusal", commons, &question(commons, b"groups")).await?);
+        drop(led("after the refusal", commons, &question(commons, &groups)).await?);
         sleep(Duration::from_millis(100)).await;
     }
     // A replica that starts now knows both.
