@@ -12,7 +12,7 @@ checked 'J05 J06 J33 servers that answer badly' hostile
 checked 'J04 forged values' values "${VALUES:-50000}"
 
 shares() {
-    local name sent monitor hour server_pid key ttl leader leader_pid rights right
+    local name sent monitor hour server_pid key ttl leader leader_pid rights right beside turn
     name=$(basename "$1")
     server "$1"
     server_pid=$pid
@@ -112,14 +112,20 @@ shares() {
     ask_server "$port" CONFIG SET maxmemory 0 >/dev/null
 
     # J36: values of a mebibyte are read beside, one behind the other as fast as they come. Several at a time would take
-    # the processors that the replicas need, which is another fault than a server that is busy with large values.
+    # the processors that the replicas need, which is another fault than a server that is busy with large values: the
+    # two servers take turns, and the one that reads has what the others leave.
+    exec {turn}>"$work/../large-values.turn"
+    flock "$turn"
     redis-benchmark -h 127.0.0.1 -p "$port" -t set -n 64 -c 4 -d 1048576 -r 4 -q >"$work/beside.log" ||
         fail "J36: no large values"
-    start beside timeout 60 redis-benchmark -h 127.0.0.1 -p "$port" -t get -n 100000 -c 1 -r 4 -q
-    disown "$pid"
+    start beside nice -n 10 timeout 60 redis-benchmark -h 127.0.0.1 -p "$port" -t get -n 100000 -c 1 -r 4 -q
+    beside=$pid
+    disown "$beside"
     checked "$name, J36 large values beside" pace 4 10 90
     sent=$(ask_server "$port" INFO stats | sed -n 's/^total_net_output_bytes:\([0-9]*\).*/\1/p')
     [ "$sent" -gt 1000000000 ] || fail "J36: only $sent bytes were read beside"
+    kill "$beside"
+    flock --unlock "$turn"
     kill -KILL "$server_pid"
 }
 
