@@ -118,13 +118,13 @@ shares() {
     flock "$turn"
     redis-benchmark -h 127.0.0.1 -p "$port" -t set -n 64 -c 4 -d 1048576 -r 4 -q >"$work/beside.log" ||
         fail "J36: no large values"
-    start beside nice -n 10 timeout 60 redis-benchmark -h 127.0.0.1 -p "$port" -t get -n 100000 -c 1 -r 4 -q
+    start beside nice -n 5 timeout 60 redis-benchmark -h 127.0.0.1 -p "$port" -t get -n 100000 -c 1 -r 4 -q
     beside=$pid
     disown "$beside"
     checked "$name, J36 large values beside" pace 4 10 90
     sent=$(ask_server "$port" INFO stats | sed -n 's/^total_net_output_bytes:\([0-9]*\).*/\1/p')
     [ "$sent" -gt 1000000000 ] || fail "J36: only $sent bytes were read beside"
-    kill "$beside"
+    kill "$beside" || fail "J36: the reading beside ended early"
     flock --unlock "$turn"
     kill -KILL "$server_pid"
 }

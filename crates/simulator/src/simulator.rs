@@ -128,8 +128,8 @@ impl Simulator {
             Some(self.legacy(found, request).await)
         } else {
             let answer = self.answer(&request);
-            // As the vendor's application server does, which has a request whole before it answers: a connection whose
-            // request is not read to its end is closed behind the answer, which no header says.
+            // The vendor's application server has the whole request before it answers, and so has this one. If it had
+            // not, it would close the connection behind the answer, and no header would say so.
             if !request.body().is_end_stream() {
                 let body = request.into_body();
                 let _read = transport::body::collect(body, BODY_BYTES_MAX, GRACE).await;

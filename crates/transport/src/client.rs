@@ -107,7 +107,7 @@ impl Client {
     /// Sends a request and waits for the head of its answer.
     pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Body>, ClientError> {
         let request = Box::new(request.map(Full::new));
-        let answer = exchange::exchange(&self.pool, request, None).await?;
+        let answer = exchange::exchange(&self.pool, request, None, None).await?;
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             // It was not requested.
             return Err(ClientError::BadFraming);

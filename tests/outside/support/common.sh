@@ -19,9 +19,10 @@ clean_up() {
 }
 trap clean_up EXIT
 
-# fail TEXT: ends the check, with the last words of whatever it had started.
+# fail TEXT: ends the check, with the last words of whatever it had started. `.ci/run` looks for the line that begins
+# with FAILED.
 fail() {
-    echo "$name: $*" >&2
+    echo "FAILED: $name: $*" >&2
     local log
     for log in "$work"/*.log; do
         [ -e "$log" ] || continue

@@ -47,9 +47,9 @@ async fn led(what: &str, commons: &Commons, question: &Question) -> Result<commo
     Err(format!("{what}: alone in place of lead"))
 }
 
-/// One replica leads, another follows, and the reading ends as `end` has it: what the follower gets is as expected. A
-/// follower that a busy machine delays beyond its budget is alone: both begin again with another question, whose last
-/// part is given back.
+/// One replica leads, another follows, `end` ends the reading, and the follower gets what is expected. A busy machine may
+/// delay a follower until it is alone, or until there is nothing to follow: then both begin again with another question.
+/// The part of the last question is returned.
 async fn followed(
     (what, expected): (&str, &str),
     [leader, follower]: &[Commons; 2],
@@ -57,7 +57,7 @@ async fn followed(
     end: impl Fn(&Commons, commons::Lease),
 ) -> Result<Vec<u8>, String> {
     for round in 0..5 {
-        let part = format!("{what} {round}").into_bytes();
+        let part = format!("groups, {what} {round}").into_bytes();
         let lease = led(what, leader, &question(leader, &part)).await?;
         let (commons, its) = (follower.clone(), question(follower, &part));
         let following = tokio::spawn(async move { commons.begin(&its, wish(20)).await });
@@ -65,10 +65,11 @@ async fn followed(
         end(leader, lease);
         match following.await.map_err(|error| error.to_string())? {
             Begun::Alone => {}
+            Begun::Lead(_) if expected != "lead" => {}
             begun => return is(what, &begun, expected).map(|()| part),
         }
     }
-    Err(format!("{what}: alone in place of {expected}"))
+    Err(format!("{what}: alone or leading in place of {expected}"))
 }
 
 /// What is stored in the background is there soon.

@@ -1,6 +1,9 @@
 //! `[shadow]` with the judge of the binary: the answers to live requests are compared, and each difference
 //! has a cause of `tieline validate` or is undecided.
 
+use std::thread::sleep;
+use std::time::Duration;
+
 use crate::common::process::Gateway;
 use crate::common::{self, eventually, much_memory, vendor};
 use serde_json::Value;
@@ -40,6 +43,21 @@ fn told(gateway: &Gateway, compared: u64) -> Value {
         counts.filter_map(|(_, count)| count.as_u64()).sum::<u64>() >= compared
     });
     last
+}
+
+/// The page `/shadow` when one answer was compared. Nothing is while other tests need most of the memory that all share:
+/// then another answer is, later.
+fn compared_once(gateway: &Gateway) -> Value {
+    let mut count = 0;
+    loop {
+        count += 1;
+        get(gateway, V1_USERS);
+        let told = told(gateway, count);
+        if told["dropped"]["memory"] != count || count == 30 {
+            return told;
+        }
+        sleep(Duration::from_secs(1));
+    }
 }
 
 #[test]
@@ -133,8 +151,7 @@ async fn the_memory_for_a_comparison_grows_with_the_answers_and_not_many_times_a
         let control = Raw::start(move |_| Reply::json(200, &body).last()).await;
         let gateway = beside(&folder, &base, &format!("http://{}", control.address), "");
         let before = gateway.process.status_kib("VmHWM:");
-        get(&gateway, V1_USERS);
-        let told = told(&gateway, 1);
+        let told = compared_once(&gateway);
         let (different, too_large) =
             (&told["comparisons"]["v1_users"]["different"], &told["dropped"]["too_large"]);
         let all = if is_compared { (1.into(), Value::Null) } else { (Value::Null, 1.into()) };

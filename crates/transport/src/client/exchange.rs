@@ -1,8 +1,8 @@
 //! One exchange over a pool: the request, the interim answers of the upstream, and the checks of the
 //! answer's head. Must never wait for an upstream that says nothing but 1xx answers.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, Weak};
 
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -12,11 +12,13 @@ use super::pool::{Outgoing, Pool};
 use super::{ClientError, INFORMATIONAL_MAX};
 use crate::body::Body;
 
-/// Sends a request; `continued` is told of the first `100 Continue`.
+/// Sends a request; `continued` is told of the first `100 Continue`. `body` tells the pool whether the request's body
+/// still exists.
 pub(super) async fn exchange<B: Outgoing>(
     pool: &Pool<B>,
     mut request: Box<Request<B>>,
     continued: Option<oneshot::Sender<()>>,
+    body: Option<Weak<()>>,
 ) -> Result<Response<Body>, ClientError> {
     let (babble, babbles) = oneshot::channel();
     let (continued, babble) = (Mutex::new(continued), Mutex::new(Some(babble)));
@@ -31,7 +33,7 @@ pub(super) async fn exchange<B: Outgoing>(
     });
     let answer = tokio::select! {
         biased;
-        answer = pool.send(request) => answer?,
+        answer = pool.send(request, body) => answer?,
         Ok(()) = babbles => return Err(ClientError::BadFraming),
     };
     Ok(answer.map(|body| body.boxed_unsync()))

@@ -1,6 +1,6 @@
 //! Connections that are kept for the next request, and new ones where none is free. A connection over
-//! HTTP/1 serves one request at a time and comes back when its answer has ended; one over HTTP/2 serves
-//! all that come.
+//! HTTP/1 serves one request at a time and comes back when its answer has ended, unless the answer began
+//! before the request's end; one over HTTP/2 serves all that come.
 //!
 //! Must never give a connection to another origin than its own, never give it out when it is too old or was
 //! unused for too long, and never send a request twice.
@@ -170,7 +170,7 @@ impl<B> Shared<B> {
                 connection.since = now;
                 return Some(shared);
             }
-            // Where it is not ready, its request is still being sent, though its answer has ended.
+            // Where it is not ready, its task has not had its turn, or writes the end of its request.
             if matches!(&connection.sender, Sender::Http1(sender) if sender.is_ready()) {
                 return Some(kept.connections.remove(at));
             }
@@ -248,10 +248,11 @@ impl<B: Outgoing> Pool<B> {
         Pool(Arc::new(Shared { connector, settings, kept, freed: Notify::new() }))
     }
 
-    /// Sends a request with an absolute URI.
+    /// Sends a request with an absolute URI. `body` tells whether the request's body still exists, where that matters.
     pub(super) async fn send(
         &self,
         mut request: Box<Request<B>>,
+        body: Option<Weak<()>>,
     ) -> Result<Response<Answer<B>>, ClientError> {
         let mut connection = match self.kept(request.uri()).await {
             Some(connection) => {
@@ -276,7 +277,12 @@ impl<B: Outgoing> Pool<B> {
         let mut answer = answer.map_err(|error| ClientError::from_exchange(&error))?;
         // A connection with an answer that has no one reading is not used again.
         answer::check(&mut answer)?;
+        // An upstream that answers before it has the whole request may close its connection behind the answer without
+        // saying so, and the next request over it would be lost. A body that was handed over may be under way all the
+        // same; nobody can see how much of it the upstream has read.
+        let is_handed_over = body.is_none_or(|body| body.strong_count() == 0);
         let mut lease = match &connection.sender {
+            Sender::Http1(_) if !is_handed_over => None,
             Sender::Http1(_) => Some(Lease { pool: Arc::downgrade(&self.0), connection }),
             Sender::Http2(_) => None,
         };
@@ -401,8 +407,8 @@ impl<B: Outgoing> Lease<B> {
     }
 }
 
-/// The body of an answer. Its connection is kept when it ends, and closed when it breaks off or is dropped
-/// before.
+/// The body of an answer. When it ends, its connection is kept for the next request, if there is a lease. When
+/// it breaks off or is dropped before, the connection is closed.
 pub(super) struct Answer<B> {
     inner: Incoming,
     lease: Option<Lease<B>>,

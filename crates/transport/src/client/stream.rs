@@ -1,15 +1,17 @@
 //! Sends single HTTP exchanges with streamed bodies: bytes are read only as fast as the reader takes them.
 //! Must never hold a complete body, follow a redirect, or send anything twice.
 
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use http::{Request, Response, Version};
+use http_body::Body as _;
 use tokio::sync::oneshot;
 
 use super::connect::{ConnectSettings, Connector};
 use super::pool::{Pool, PoolSettings};
 use super::{ClientError, Reach, exchange};
-use crate::body::Body;
+use crate::body::{self, Body};
 use crate::tls::ClientTls;
 
 /// Settings of a [`StreamClient`].
@@ -63,13 +65,26 @@ impl StreamClient {
     /// Sends a request; its head must have a `host`. `continued` is told of the first `100 Continue`.
     ///
     /// The answer's head may arrive before the request's body has ended; the body then continues as long
-    /// as the upstream reads it.
+    /// as the upstream reads it, and the connection is not used again.
     pub async fn send(
         &self,
         mut request: Box<Request<Body>>,
         continued: Option<oneshot::Sender<()>>,
     ) -> Result<Response<Body>, ClientError> {
         *request.version_mut() = Version::HTTP_11;
-        exchange::exchange(&self.pool, request, continued).await
+        let body = watched(request.body_mut());
+        exchange::exchange(&self.pool, request, continued, body).await
     }
+}
+
+/// What tells whether a body still exists, which is until the last piece of it was handed over. `None` where there is
+/// nothing to send.
+fn watched(body: &mut Body) -> Option<Weak<()>> {
+    if body.is_end_stream() {
+        return None;
+    }
+    let alive = Arc::new(());
+    let watch = Arc::downgrade(&alive);
+    *body = body::holding(std::mem::replace(body, body::empty()), alive);
+    Some(watch)
 }

@@ -9,12 +9,19 @@ use std::time::Duration;
 
 use crate::support::{LONG, SHORT, Server, patient};
 use bytes::Bytes;
+use futures_util::stream;
 use http::{Request, Response, StatusCode};
+use http_body::Frame;
+use http_body_util::StreamBody;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::timeout;
 use tower::ServiceExt;
 use transport::body::{self, Body, BodyError};
-use transport::client::{Client, ClientError, ClientSettings};
+use transport::client::{
+    Client, ClientError, ClientSettings, Reach, Resolver, StreamClient, StreamSettings,
+};
 use transport::tls::ClientTls;
 
 fn client() -> Client {
@@ -107,6 +114,71 @@ async fn a_connection_whose_answer_was_not_read_to_its_end_is_not_used_again() {
     let answer = get(&client, format!("http://{}/big", server.addr)).await.unwrap();
     drop(answer);
     assert_ne!(port(&client, &server).await, first);
+}
+
+/// A peer that answers a body of six bytes when it has three of them, with the number of the connection, and reads on.
+/// It notifies when it has the whole body.
+async fn early_peer() -> (SocketAddr, Arc<Notify>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let whole = Arc::new(Notify::new());
+    let tell = Arc::clone(&whole);
+    tokio::spawn(async move {
+        for number in 0..10 {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let tell = Arc::clone(&tell);
+            tokio::spawn(async move {
+                let mut half = [0; 3];
+                loop {
+                    read_head(&mut stream).await;
+                    if stream.read_exact(&mut half).await.is_err() {
+                        return;
+                    }
+                    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n{number}");
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                    if stream.read_exact(&mut half).await.is_err() {
+                        return;
+                    }
+                    tell.notify_one();
+                }
+            });
+        }
+    });
+    (addr, whole)
+}
+
+#[tokio::test]
+async fn a_connection_whose_request_was_answered_before_its_end_is_not_used_again() {
+    let (addr, whole) = early_peer().await;
+    let settings = settings();
+    let client = StreamClient::new(&StreamSettings {
+        connect_timeout: settings.connect_timeout,
+        write_progress: LONG,
+        pool_idle_timeout: settings.pool_idle_timeout,
+        pool_idle_max: settings.pool_idle_max,
+        tls: settings.tls,
+        reach: Reach { resolver: Resolver::system(LONG), connection_age_max: 100 * LONG },
+    });
+    let post = async |body: Body| {
+        let request = Request::post(url(addr)).header("host", "peer").header("content-length", 6);
+        let answer = client.send(Box::new(request.body(body).unwrap()), None).await.unwrap();
+        body::collect(answer.into_body(), 100, LONG).await.unwrap()
+    };
+
+    let (send, receive) = mpsc::channel::<Bytes>(2);
+    let pieces = stream::unfold(receive, async |mut receive| {
+        receive.recv().await.map(|piece| (Ok(Frame::data(piece)), receive))
+    });
+    send.send("abc".into()).await.unwrap();
+    assert_eq!(post(body::boxed(StreamBody::new(pieces))).await, "0");
+    // What is left of the body goes on.
+    send.send("def".into()).await.unwrap();
+    drop(send);
+    timeout(LONG, whole.notified()).await.expect("the upload was cut short");
+    for _ in 0..2 {
+        assert_eq!(post(body::full("abcdef")).await, "1");
+        timeout(LONG, whole.notified()).await.expect("the body is not whole");
+    }
 }
 
 #[tokio::test]
