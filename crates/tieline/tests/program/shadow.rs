@@ -45,8 +45,8 @@ fn told(gateway: &Gateway, compared: u64) -> Value {
     last
 }
 
-/// The page `/shadow` when one answer was compared. Nothing is while other tests need most of the memory that all share:
-/// then another answer is, later.
+/// The page `/shadow` when one answer was compared. While other tests need most of the memory that all share, nothing is
+/// compared: then it asks again later.
 fn compared_once(gateway: &Gateway) -> Value {
     let mut count = 0;
     loop {
