@@ -282,9 +282,10 @@ impl<B: Outgoing> Pool<B> {
         // same; nobody can see how much of it the upstream has read.
         let is_handed_over = body.is_none_or(|body| body.strong_count() == 0);
         let mut lease = match &connection.sender {
-            Sender::Http1(_) if !is_handed_over => None,
-            Sender::Http1(_) => Some(Lease { pool: Arc::downgrade(&self.0), connection }),
-            Sender::Http2(_) => None,
+            Sender::Http1(_) if is_handed_over => {
+                Some(Lease { pool: Arc::downgrade(&self.0), connection })
+            }
+            _ => None,
         };
         if http_body::Body::is_end_stream(answer.body()) {
             lease = lease.and_then(Lease::end);
