@@ -16,6 +16,8 @@ const DEPTH_LEFT_MIN: u8 = 16;
 const INSIDE_DEPTH_MAX: u8 = 8;
 
 /// The rest of a text. Functions that are not inlined take it and give it back by value, so that it stays in registers.
+/// What a user's record asks for many times is not inlined: all that reads and writes a user has to fit into a
+/// processor's cache of instructions, which is often 32 KiB.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::upstream) struct Quick<'de> {
     rest: &'de str,
@@ -127,8 +129,14 @@ impl<'de> Quick<'de> {
     /// Takes a string or `null`, into the place of a text that nobody needs any more.
     #[inline(always)]
     pub(in crate::upstream) fn text(&mut self, text: &mut Option<Cow<'de, str>>) -> Option<()> {
-        *text = if self.null() { None } else { Some(self.string()?) };
+        *self = self.text_into(text)?;
         Some(())
+    }
+
+    #[inline(never)]
+    fn text_into(mut self, text: &mut Option<Cow<'de, str>>) -> Option<Self> {
+        *text = if self.null() { None } else { Some(self.string()?) };
+        Some(self)
     }
 
     /// Takes a `null`; false where something else stands.
@@ -210,24 +218,23 @@ impl<'de> Quick<'de> {
 
     #[inline(always)]
     fn skip_member(&mut self, depth: u8) -> Option<()> {
-        match self.byte()? {
-            b'[' | b'{' => {
-                *self = self.skip_inside(depth)?;
-                Some(())
-            }
-            _ => self.skip_scalar(),
-        }
+        *self = match self.byte()? {
+            b'[' | b'{' => self.skip_inside(depth)?,
+            _ => self.skip_scalar()?,
+        };
+        Some(())
     }
 
-    #[inline(always)]
-    fn skip_scalar(&mut self) -> Option<()> {
+    #[inline(never)]
+    fn skip_scalar(mut self) -> Option<Self> {
         match self.byte()? {
-            b'"' => self.skip_string(),
-            b'n' => self.takes("null"),
-            b't' => self.takes("true"),
-            b'f' => self.takes("false"),
-            _ => self.whole().map(drop),
+            b'"' => self.skip_string()?,
+            b'n' => self.takes("null")?,
+            b't' => self.takes("true")?,
+            b'f' => self.takes("false")?,
+            _ => self.whole().map(drop)?,
         }
+        Some(self)
     }
 
     #[inline(always)]
