@@ -124,7 +124,7 @@ impl Sweep {
             if let Some(failure) = self.failure() {
                 return Next::Failed(failure);
             }
-            let windows = self.reading.ask(room);
+            let windows = if self.waits_for_first() { Vec::new() } else { self.reading.ask(room) };
             if !windows.is_empty() || self.reading.is_incomplete() {
                 return Next::Read(windows);
             }

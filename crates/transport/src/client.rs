@@ -38,8 +38,8 @@ const WRITE_PROGRESS: Duration = Duration::from_secs(60);
 const HEAD_BYTES_MAX: u32 = 64 * 1024;
 /// An upstream with more 1xx answers than this to one request counts as broken.
 const INFORMATIONAL_MAX: usize = 16;
-/// How much an HTTP/1 connection may buffer. A page of 100 users has some 95 kB: read at once it is one piece, which
-/// nobody has to copy.
+/// How much an HTTP/1 connection may buffer. A page of 100 users has some 95 kB: if it is read at once, it is one piece,
+/// which nobody has to copy.
 const HTTP1_BUFFER_BYTES_MAX: usize = 128 * 1024;
 /// The default for the age of connections.
 const CONNECTION_AGE_MAX: Duration = Duration::from_secs(60);

@@ -29,6 +29,22 @@ fn every_page_of_the_expected_list_is_asked_for_at_once() {
 }
 
 #[test]
+fn no_more_pages_are_asked_for_until_the_first_one_has_come() {
+    let mut sweep = Sweep::new(limits(Paging::Offset, 100, true)).expecting(2000);
+    let mut ask = |come: &[Window], room| {
+        come.iter().for_each(|window| sweep.put(*window, page(*window, 2000)));
+        let Next::Read(windows) = sweep.next(room) else { unreachable!("most are not read yet") };
+        windows
+    };
+    let first = ask(&[], 3);
+    let more = ask(&[], 5);
+    assert_eq!((first.len(), more.len()), (3, 5), "none has come");
+    assert_eq!(ask(&more, 5), []);
+    assert_eq!(ask(&first[1..], 7), []);
+    assert_eq!(ask(&first[..1], 8).len(), 8);
+}
+
+#[test]
 fn nothing_is_expected_of_offsets_that_are_not_proven() {
     let mut sweep = Sweep::new(limits(Paging::Offset, 100, false)).expecting(950);
     let Next::Read(windows) = sweep.next(20) else { panic!("nothing is read yet") };
