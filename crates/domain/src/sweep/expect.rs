@@ -40,7 +40,7 @@ impl Sweep {
     /// Whether other pages came before the first one. Only that one tells whether they belong to the list, so no more are
     /// asked for until it is there.
     pub(super) fn waits_for_first(&self) -> bool {
-        self.is_expecting && self.reading.has_some()
+        self.is_expecting && self.story.pages > 0
     }
 
     /// Begins anew with the first page alone. The pages that were read still count as a cost.

@@ -80,11 +80,6 @@ impl Reading {
         self.slots.iter().any(|slot| slot.rows.is_none())
     }
 
-    /// Whether a page has come.
-    pub(super) fn has_some(&self) -> bool {
-        self.slots.iter().any(|slot| slot.rows.is_some())
-    }
-
     /// The slot that waits for this window.
     pub(super) fn waiting_for(&self, window: Window) -> Option<usize> {
         let waits = |slot: &Slot| slot.window == window && slot.is_asked && slot.rows.is_none();
