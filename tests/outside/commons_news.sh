@@ -27,7 +27,7 @@ for one in a b; do
     start "$one" "$tieline" serve --config "$work/$one.toml" --log-format json
     disown "$pid"
     eval "$one=$gateway"
-    until_ok 30 sh -c "curl --silent http://$admin/metrics | grep -q '^tieline_commons_alone 0'"
+    until_ok 30 shows "http://$admin/metrics" '^tieline_commons_alone 0'
 done
 
 # get ADDRESS QUERY: status, error and cache of an answer, in $said.

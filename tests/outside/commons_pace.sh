@@ -73,8 +73,8 @@ TOML
     pids+=("$pid")
     disown "$pid"
     for admin in "${admins[@]}"; do
-        until_ok 20 sh -c "curl --silent http://$admin/metrics | grep -q '^tieline_commons_replicas 4'"
-        until_ok 20 sh -c "curl --silent http://$admin/replicas | grep -q '\"configurations\":1'"
+        until_ok 20 shows "http://$admin/metrics" '^tieline_commons_replicas 4'
+        until_ok 20 shows "http://$admin/replicas" '"configurations":1'
     done
 }
 
@@ -137,7 +137,7 @@ paces() {
     sleep 6
     for admin in "${admins[@]}"; do
         curl --silent --fail "http://$admin/readyz" >/dev/null || fail "not ready without its engine"
-        until_ok 3 sh -c "curl --silent http://$admin/metrics | grep -q '^tieline_commons_alone 1'"
+        until_ok 3 shows "http://$admin/metrics" '^tieline_commons_alone 1'
     done
     server_at "$engine_port" "$1"
     engine_pid=$pid

@@ -13,8 +13,7 @@ vendor 250
 gateway gateway
 # Its caller may place calls, which the pretend vendor only counts. The gateway takes the file up by itself.
 printf 'effects = ["call"]\n' >>"$work/gateway.toml"
-took_up() { curl --silent "http://$admin/metrics" | grep -q '^tieline_config_reload_total.*applied.* 1$'; }
-until_ok 30 took_up
+until_ok 30 shows "http://$admin/metrics" '^tieline_config_reload_total.*applied.* 1$'
 python3 -m venv "$work/venv" >"$work/venv.log" 2>&1 || fail "no virtual environment"
 "$work/venv/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$version" >"$work/pip.log" 2>&1 ||
     fail "pip cannot install schemathesis"
@@ -39,8 +38,7 @@ covered keyed.toml ignored_auth --include-path-regex '/\{key\}/agents_status'
 covered keyed.toml ignored_auth,positive_data_acceptance --include-path-regex '/\{key\}/click2call'
 # What was generated has reached the endpoints behind the key.
 for endpoint in v1_agents_status v1_click2call; do
-    curl --silent --fail "http://$admin/metrics" |
-        grep -q "^tieline_requests_total{caller=\"crm\",endpoint=\"$endpoint\"" ||
+    shows "http://$admin/metrics" "^tieline_requests_total{caller=\"crm\",endpoint=\"$endpoint\"" ||
         fail "no request with the key in its path came to $endpoint"
 done
 echo "schemathesis: every answer fits the description"

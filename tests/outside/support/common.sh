@@ -84,6 +84,13 @@ is_up() {
     curl --silent --fail --max-time 5 --output /dev/null "$1"
 }
 
+# shows URL PATTERN: whether the answer to a GET has a line that fits. The answer is read whole before grep sees it: in
+# a pipe, grep -q ends at the first fit, and curl, which still writes, then fails the pipe.
+shows() {
+    local answer
+    answer=$(curl --silent --fail --max-time 5 "$1") && grep -q "$2" <<<"$answer"
+}
+
 # stopped PID: waits until a process that was told to stop has ended, and tells its exit code in $code.
 stopped() {
     for _ in $(seq 600); do
