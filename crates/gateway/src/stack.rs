@@ -126,7 +126,7 @@ impl Front {
                 lifecycle: state.lifecycle.clone(),
                 metrics: state.metrics.clone(),
             },
-            openapi: describe::Document::new(openapi::document(&config.quirks)),
+            openapi: describe::Document::new(config.quirks.clone()),
             callers: Arc::clone(&state.callers),
             quirks: config.quirks.clone(),
             deadline: config.limits.request_deadline,

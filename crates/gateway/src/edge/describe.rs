@@ -1,28 +1,36 @@
 //! `/openapi.json`: the description of the legacy API as this gateway answers it. It tells nothing that
-//! is not in the documentation, so it needs no key. Must never be compressed for each request: anybody may ask.
+//! is not in the documentation, so it needs no key. Must never be made or compressed for each request: anybody may ask.
 
-use bytes::Bytes;
+use std::sync::OnceLock;
+
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use http::{HeaderValue, Method, Request, Response};
 use transport::body::{self, Body};
 
 use super::openapi;
+use super::rescue::QuirksByEndpoint;
 use crate::error::Error;
 use crate::layer::rope::Rope;
 use crate::observe::account::SharedAccount;
 use crate::request::coding::{Coded, Codings};
 use crate::request::conditional::Conditional;
 
-/// The document, and what it is in each coding once somebody has asked for it.
+/// The document under some quirks, and what it is in each coding. Both are made when somebody first asks: the tree that
+/// the document is written from takes more memory than all else at the start, and most gateways are never asked.
 #[derive(Debug)]
 pub(crate) struct Document {
-    plain: Rope,
+    quirks: QuirksByEndpoint,
+    plain: OnceLock<Rope>,
     coded: Coded,
 }
 
 impl Document {
-    pub(crate) fn new(plain: Bytes) -> Self {
-        Document { plain: plain.into(), coded: Coded::default() }
+    pub(crate) fn new(quirks: QuirksByEndpoint) -> Self {
+        Document { quirks, plain: OnceLock::new(), coded: Coded::default() }
+    }
+
+    fn plain(&self) -> &Rope {
+        self.plain.get_or_init(|| openapi::document(&self.quirks).into())
     }
 }
 
@@ -41,12 +49,12 @@ pub(crate) async fn described(
     let coded = match coding {
         None => None,
         Some(coding) => {
-            document.coded.get(coding, &document.plain, codings).await.zip(coding.into())
+            document.coded.get(coding, document.plain(), codings).await.zip(coding.into())
         }
     };
     let body = match &coded {
         Some((bytes, _)) => body::full(bytes.clone()),
-        None => document.plain.clone().into_body(),
+        None => document.plain().clone().into_body(),
     };
     let mut answer = Response::new(body);
     let headers = answer.headers_mut();
@@ -64,7 +72,6 @@ pub(crate) async fn described(
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::future::poll_fn;
     use std::pin::Pin;
 
@@ -76,7 +83,7 @@ mod tests {
 
     #[tokio::test]
     async fn d23_the_description_is_compressed_once_for_all_who_ask() {
-        let document = Document::new(openapi::document(&BTreeMap::default()));
+        let document = Document::new(QuirksByEndpoint::default());
         let codings = Codings::new(&Coding::ALL);
         let mut pointers = Vec::new();
         for accepts in ["gzip", "gzip", "identity", "identity"] {
@@ -90,7 +97,7 @@ mod tests {
             let mut body = answer.into_body();
             let frame = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await.unwrap().unwrap();
             let bytes = frame.into_data().unwrap();
-            assert_eq!(bytes.len() * 3 < document.plain.len(), accepts == "gzip");
+            assert_eq!(bytes.len() * 3 < document.plain().len(), accepts == "gzip");
             pointers.push(bytes.as_ptr());
         }
         assert!(pointers[0] == pointers[1] && pointers[2] == pointers[3]);
