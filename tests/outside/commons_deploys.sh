@@ -48,7 +48,7 @@ free_port && states=127.0.0.1:$port
     printf 'listen states\n    bind %s\n    stats enable\n    stats uri /\n' "$states"
 } >"$work/haproxy.cfg"
 start haproxy haproxy -db -f "$work/haproxy.cfg"
-is_in_service() { curl --silent --fail "http://$states/;csv" | grep "^gateways,$1,.*,UP," >/dev/null; }
+is_in_service() { shows "http://$states/;csv" "^gateways,$1,.*,UP,"; }
 for one in $replicas; do until_ok 30 is_in_service "$one"; done
 
 expect_list "$listen_a"

@@ -46,7 +46,7 @@ listen stats
     stats uri /
 CFG
 start haproxy haproxy -db -f "$work/haproxy.cfg"
-is_in_service() { curl --silent --fail "http://$stats/;csv" | grep "^gateways,$1,.*,UP," >/dev/null; }
+is_in_service() { shows "http://$stats/;csv" "^gateways,$1,.*,UP,"; }
 for one in a b; do until_ok 30 is_in_service "$one"; done
 
 EXPECTED=$work/expected DELAY_MS=60 start wrk wrk --threads 2 --connections 16 --duration 1800s \
