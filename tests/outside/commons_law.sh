@@ -17,6 +17,20 @@ group() {
     export COMMONS_NAME=run-$runs
 }
 
+# all_came: waits until the group's server counts four replicas. The last one has counted all of them a moment ago, the
+# others fewer.
+all_came() {
+    local members
+    for _ in $(seq 500); do
+        members=$(ask_server "$port" --scan --pattern "$COMMONS_NAME:*:m")
+        if [ -n "$members" ] && [ "$(ask_server "$port" ZCARD "$members")" -eq 4 ]; then
+            return
+        fi
+        sleep 0.01
+    done
+    fail "$label: four replicas have not come"
+}
+
 laws() {
     local name clock clocked
     name=$(basename "$1")
@@ -81,7 +95,6 @@ laws() {
 
     # Half of the replicas cannot reach the server: they keep to their own shares, so that at most half of the rate
     # is added; and they share again when they can.
-    group
     local direct=$port
     free_port
     echo pass >"$work/relay.mode"
@@ -89,6 +102,7 @@ laws() {
     until_ok 10 ask_server "$port" PING
     export COMMONS_RELAYED=redis://127.0.0.1:$port
     for fault in $faults; do
+        group
         begun "$name, J32 half of them behind a relay: $fault" pace 4 12 80 100 150
         sleep 5
         echo "$fault" >"$work/relay.mode"
@@ -97,8 +111,31 @@ laws() {
         ended
     done
     unset COMMONS_RELAYED
+    port=$direct
 
+    # The server goes away when the last of four replicas has come, and most of them have counted fewer: at the start,
+    # and after it was away for longer than a silent replica counts. Together they keep to the rate all the same.
+    group
+    begun "$name, J17 stopped when four have come one after the other" apart 7 75
+    all_came
+    kill -STOP "$server_pid"
+    ended
     kill -KILL "$server_pid"
+    server_at "$port" "$1"
+    server_pid=$pid
+    group
+    begun "$name, J17 away for 6 s, back until four have come, twice" apart 22 75
+    sleep 3
+    for _ in 1 2; do
+        kill -KILL "$server_pid"
+        sleep 6
+        server_at "$port" "$1"
+        server_pid=$pid
+        all_came
+    done
+    kill -KILL "$server_pid"
+    ended
+
     # Nobody met the others: each keeps to a quarter, as the setting says.
     group
     checked "$name, J17 never there" pace 4 7 80

@@ -73,7 +73,9 @@ TOML
     pids+=("$pid")
     disown "$pid"
     for admin in "${admins[@]}"; do
+        # Each counts four from the start, as many as there may be; that they have met is told by the list of them.
         until_ok 20 shows "http://$admin/metrics" '^tieline_commons_replicas 4'
+        until_ok 20 shows "http://$admin/replicas" '"alone":false.*"members":\[\({[^}]*},\)\{3\}{[^}]*}\]'
         until_ok 20 shows "http://$admin/replicas" '"configurations":1'
     done
 }

@@ -261,7 +261,8 @@ impl Commons {
         }
     }
 
-    /// How many replicas there are, as far as is known; at least one.
+    /// How many replicas there are, at least one: the highest count of the last five seconds of answers. At first it is
+    /// [`Setup::replicas_max`].
     pub fn replicas(&self) -> u32 {
         match &self.inner.sharing {
             Sharing::Local(_) => 1,

@@ -13,12 +13,22 @@ use crate::shapes::{News, Scope};
 
 /// A replica that is silent for so long is gone.
 pub(crate) const SILENCE: Duration = Duration::from_secs(5);
+/// A longer time without an answer is a gap. One failed turn makes no gap, two in a row do. After a shorter time the
+/// counts from before it still hold for the rest of [`SILENCE`], and within that all replicas come back.
+const GAP: Duration = Duration::from_millis(2_500);
 /// More replicas than this are not believed.
 const REPLICAS_MAX: u32 = 1024;
 
-/// How many replicas there are, as far as is known.
+/// How many replicas there are. Keeps the highest count of the last [`SILENCE`].
+///
+/// An empty server counts only the replicas that have already come to it, and so does one that was away for longer
+/// than [`SILENCE`]. Of four replicas that come one after the other the first counts one, the second two. If the
+/// server went away then and each divided the rate by its own count, together they would send twice the rate. After a
+/// gap, the belief from before therefore counts as a new answer, and so does `replicas_max` at the start: a lower
+/// count is believed only after [`SILENCE`] of answers.
 pub(crate) struct Roll {
     replicas: AtomicU32,
+    /// When the server answered, and how many replicas it counted; the latest answer last.
     counts: Mutex<Vec<(Instant, u32)>>,
 }
 
@@ -101,11 +111,13 @@ impl Roll {
         !self.counts.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    /// The most that were counted within the time after which a silent one is gone. A server that comes back empty
-    /// knows nobody at first, so a lower count needs this time to be believed.
+    /// Takes in how many members the server counts. A higher count is believed at once.
     pub(crate) fn count(&self, members: u32) {
         let now = Instant::now();
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.last().is_none_or(|(then, _)| now.duration_since(*then) > GAP) {
+            counts.push((now, self.replicas()));
+        }
         counts.retain(|(then, _)| now.duration_since(*then) <= SILENCE);
         counts.push((now, members.clamp(1, REPLICAS_MAX)));
         let most = counts.iter().map(|(_, members)| *members).max();
@@ -120,24 +132,54 @@ fn lasts(news: News) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::sleep;
+
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// What a replica believes after each of some answers, a second apart.
+    async fn believed<const N: usize>(roll: &Roll, counts: [u32; N]) -> [u32; N] {
+        let mut believed = [0; N];
+        for (believed, count) in believed.iter_mut().zip(counts) {
+            sleep(SECOND).await;
+            roll.count(count);
+            *believed = roll.replicas();
+        }
+        believed
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn a_server_that_comes_back_empty_does_not_make_one_replica_of_four() {
+    async fn a_lower_count_is_believed_after_five_seconds_of_answers() {
         let roll = Roll::new(8);
-        assert_eq!(roll.replicas(), 8, "who never met the others leaves room for all");
-        roll.count(4);
-        assert_eq!(roll.replicas(), 4);
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        roll.count(1);
-        assert_eq!(roll.replicas(), 4);
-        tokio::time::sleep(SILENCE).await;
-        roll.count(2);
-        assert_eq!(roll.replicas(), 2);
-        roll.count(0);
-        tokio::time::sleep(SILENCE + Duration::from_secs(1)).await;
-        roll.count(u32::MAX);
-        assert_eq!(roll.replicas(), REPLICAS_MAX);
+        assert_eq!(roll.replicas(), 8, "no server has answered yet");
+        assert_eq!(believed(&roll, [4; 7]).await, [8, 8, 8, 8, 8, 8, 4]);
+        // A server that lost its data does not make one replica of four.
+        assert_eq!(believed(&roll, [1, 2, 3, 2, 2, 2]).await, [4, 4, 4, 4, 4, 3]);
+        // One failed turn changes nothing; two in a row are a gap, and the five seconds begin again.
+        sleep(SECOND).await;
+        assert_eq!(believed(&roll, [2, 2]).await, [3, 2]);
+        assert_eq!(believed(&roll, [1, 1]).await, [2, 2]);
+        sleep(2 * SECOND).await;
+        assert_eq!(believed(&roll, [1; 7]).await, [2, 2, 2, 2, 2, 2, 1]);
+        // A higher count is believed at once, whatever was configured.
+        assert_eq!(believed(&roll, [9, 0, u32::MAX]).await, [9, 9, REPLICAS_MAX]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn replicas_that_meet_one_after_the_other_keep_to_one_rate() {
+        let replicas = [(); 4].map(|()| Roll::new(4));
+        let rate = || replicas.iter().map(|roll| 100 / roll.replicas()).sum::<u32>();
+        // At the start, and after the server was away for longer than a silent replica counts. Each time it goes away
+        // again when the last replica has come.
+        for away in [Duration::ZERO, SILENCE + SECOND, SILENCE + SECOND] {
+            sleep(away).await;
+            for (come, roll) in (1..).zip(&replicas) {
+                sleep(SECOND / 5).await;
+                roll.count(come);
+                assert_eq!(rate(), 100, "{come} have come after {away:?}");
+            }
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -229,7 +229,8 @@ pub enum News {
 /// How the commons stands, for an admin page, a budget or a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// How many replicas there are, as far as is known; at least one.
+    /// How many replicas there are, at least one: the highest count of the last five seconds of answers. At first it is
+    /// [`Setup::replicas_max`].
     pub replicas: u32,
     /// This replica shares nothing at the moment, and keeps to its own share.
     pub is_alone: bool,
@@ -296,7 +297,8 @@ pub struct Setup {
     pub seal_key: SealKey,
     /// Keys of before, the oldest last: it makes the names, so that a rotation changes no name.
     pub seal_keys_before: Vec<SealKey>,
-    /// How many replicas there may be; the own share of one that never met the others.
+    /// How many replicas there may be, and no more than needed. Until a server has answered a replica for five seconds,
+    /// the replica's own share is the rate divided by this, or by the replicas counted if they are more.
     pub replicas_max: u32,
     /// The longest that a call may take.
     pub call_timeout: Duration,

@@ -6,6 +6,7 @@
 //! commons_check pace REPLICAS SECONDS USED_MIN [RATE PERCENT]   no window sees more than the law allows, or than so
 //!                                      many percent of it
 //! commons_check scale SECONDS USED_MIN  four replicas, then eight, then two
+//! commons_check apart SECONDS USED_MIN  four replicas that come one after the other and have not met
 //! commons_check share                leases, values, news
 //! commons_check lead QUESTION BODY SECONDS | read QUESTION BODY
 //! commons_check watch SECONDS        says when this replica is alone
@@ -52,6 +53,7 @@ async fn main() -> std::process::ExitCode {
             pace::keep(replicas, seconds, number(used_min), rate, number(percent_max)).await
         }
         ["scale", seconds, used_min] => pace::scaled(number(seconds), number(used_min)).await,
+        ["apart", seconds, used_min] => pace::apart(number(seconds), number(used_min)).await,
         ["share"] => share::share().await,
         ["lead", question, body, seconds] => share::lead(question, body, number(seconds)).await,
         ["read", question, body] => share::read(question, body).await,
@@ -113,13 +115,15 @@ fn replica_at(is_relayed: bool) -> Commons {
     Commons::shared(&setup).expect("a setup that can be meant")
 }
 
-/// Waits until all replicas share and know each other.
+/// Waits until all replicas share and know each other. Where they are as many as they may be, each believes in their
+/// number before it has heard of any other.
 async fn met(replicas: &[Commons]) -> Result<(), String> {
     let count = u32::try_from(replicas.len()).unwrap_or(u32::MAX);
     for _ in 0..200 {
         let have_met = |replica: &Commons| {
             let standing = replica.standing();
-            !standing.is_alone && standing.replicas == count
+            let knows_all = standing.members.len() == replicas.len();
+            !standing.is_alone && standing.replicas == count && knows_all
         };
         if replicas.iter().all(have_met) {
             return Ok(());

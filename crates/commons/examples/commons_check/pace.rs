@@ -9,7 +9,10 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{Seen, replica, replica_at};
 
+const SECOND: Duration = Duration::from_secs(1);
 const BURST: Duration = Duration::from_millis(500);
+/// Replicas that are fewer than they may be believe that after five seconds of answers.
+const MEET_MAX: Duration = Duration::from_secs(8);
 /// Greedy askers of each replica.
 const ASKERS: usize = 2;
 
@@ -22,20 +25,29 @@ pub(crate) async fn keep(
     rate: u32,
     percent_max: u32,
 ) -> Seen {
-    let lives = vec![(0, seconds); replicas as usize];
-    kept(&lives, seconds, used_min, rate, percent_max).await
+    let lives = vec![(Duration::ZERO, SECOND * seconds); replicas as usize];
+    kept(&lives, true, seconds, used_min, rate, percent_max).await
 }
 
 /// Four replicas, then eight, then two, for so many seconds each.
 pub(crate) async fn scaled(seconds: u32, used_min: u32) -> Seen {
     let lives = [(0, 3), (0, 3), (0, 2), (0, 2), (1, 2), (1, 2), (1, 2), (1, 2)];
-    let lives = lives.map(|(from, until)| (from * seconds, until * seconds));
-    kept(&lives, 3 * seconds, used_min, 100, 100).await
+    let lives = lives.map(|(from, until)| (SECOND * from * seconds, SECOND * until * seconds));
+    kept(&lives, true, 3 * seconds, used_min, 100, 100).await
 }
 
-/// Every replica asks from one second to another one.
+/// Four replicas that come one after the other, all before the first one asks for the second time how many there are.
+/// Each asks for places at once.
+pub(crate) async fn apart(seconds: u32, used_min: u32) -> Seen {
+    let lives = [0, 200, 400, 600].map(|from| (Duration::from_millis(from), SECOND * seconds));
+    kept(&lives, false, seconds, used_min, 100, 100).await
+}
+
+/// Every replica asks from one time to another one, counted from the start. Those that are there from the start may
+/// meet before it.
 async fn kept(
-    lives: &[(u32, u32)],
+    lives: &[(Duration, Duration)],
+    may_meet: bool,
     seconds: u32,
     used_min: u32,
     rate: u32,
@@ -43,19 +55,20 @@ async fn kept(
 ) -> Seen {
     let replicas = lives.len();
     let all: Vec<Commons> = (0..replicas)
-        .filter(|index| lives[*index].0 == 0)
+        .filter(|index| lives[*index].0.is_zero())
         .map(|index| replica_at(index % 2 == 1))
         .collect();
-    // Servers that are away from the start are part of what is checked.
-    let _ = tokio::time::timeout(Duration::from_secs(3), crate::met(&all)).await;
+    if may_meet {
+        // Servers that are away from the start are part of what is checked.
+        let _ = tokio::time::timeout(MEET_MAX, crate::met(&all)).await;
+    }
     let sent = Arc::new(Mutex::new(Vec::new()));
     let start = Instant::now();
-    let after = |seconds: u32| start + Duration::from_secs(seconds.into());
-    let end = after(seconds);
+    let end = start + SECOND * seconds;
     let scope = format!("pace of {rate} {}", std::process::id());
     let mut tasks = Vec::new();
     let mut first = all.iter();
-    for (from, until) in lives.iter().map(|(from, until)| (after(*from), after(*until))) {
+    for (from, until) in lives.iter().map(|(from, until)| (start + *from, start + *until)) {
         let early = (from == start).then(|| first.next().cloned()).flatten();
         let (scope, sent) = (scope.clone(), Arc::clone(&sent));
         tasks.push(tokio::spawn(async move {

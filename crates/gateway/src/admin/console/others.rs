@@ -87,7 +87,9 @@ pub(super) fn replicas_panel(replicas: &Value) -> Panel {
         id: "replicas",
         title: "Replicas",
         note: match commons["replicas"].as_u64() {
-            Some(count) => format!("{count} share, as far as this one knows."),
+            Some(count) => format!(
+                "{count} share: the highest count of the last five seconds of answers; at first replicas_max."
+            ),
             None => "This process is by itself: there is no [commons].".to_owned(),
         },
         columns: &[

@@ -250,7 +250,7 @@ pub const METRICS: &[Metric] = &[
         "tieline_commons_replicas",
         Kind::Gauge,
         &[],
-        "Replicas that share, as far as this one knows.",
+        "Replicas that share: the highest count of the last five seconds of answers; at first replicas_max.",
     ),
     row(
         "tieline_commons_alone",
