@@ -28,6 +28,8 @@ pub struct Page<'a> {
     pub listing: &'a Listing,
     /// Its bytes.
     pub body: &'a [u8],
+    /// How many bytes to set aside for its records; `None` where no page before it has shown how many they have.
+    pub room: Option<usize>,
     /// The rules and joined listings for reading it.
     pub context: Context<'a>,
 }
@@ -64,8 +66,9 @@ impl Page<'_> {
         let views: Vec<_> = views.iter().map(|view| (view, asks_for_all(view))).collect();
         let shows_all = views.iter().any(|(_, asks_for_all)| *asks_for_all);
         // A legacy record has a little over half the bytes of the upstream's.
+        let room = || self.room.unwrap_or(self.body.len() * 5 / 8);
         let (bytes, users) = match shows_all {
-            true => (self.body.len() * 5 / 8, self.body.len() / USER_BYTES),
+            true => (room(), self.body.len() / USER_BYTES),
             false => (0, 0),
         };
         let rows = Rows {
@@ -127,7 +130,7 @@ impl Page<'_> {
         mut rows: Rows,
         mut each: impl FnMut(&mut Rows, Row<'_, '_>),
     ) -> Result<Rows, PageError> {
-        let Page { dialect, listing, body, context } = self;
+        let Page { dialect, listing, body, context, .. } = self;
         let tail = dialect.read_page(listing, body, context, &mut |row| {
             each(&mut rows, row);
             match row {

@@ -3,6 +3,7 @@
 //! tag, is asked for on the condition that it has changed; if it has not, its rows are given again.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 use domain::hub::{Id, Named, State, User};
@@ -10,7 +11,7 @@ use domain::listing::Listing;
 use domain::names::unmapped::Unmapped;
 use domain::page::{Page, View};
 use domain::quirks::Quirks;
-use domain::sweep::Window;
+use domain::sweep::{Rows, Window};
 use domain::upstream::{Context, PageError, Refusal};
 use domain::visibility::Visibility;
 use http::header::CONTENT_TYPE;
@@ -38,7 +39,39 @@ struct Reader {
     key: Arc<Key>,
     /// The caller's pages that may be unchanged; `None` where none are kept.
     pages: Option<Arc<Pages>>,
+    /// How large the buffer of the next page has to be.
+    share: RecordShare,
     metrics: Metrics,
+}
+
+/// How many bytes of records the last page gave for each 1,024 bytes of its own; 0 before there was one. A buffer
+/// that is too small for its page is copied into a larger one, and one that is too large takes memory until the client
+/// has the answer.
+#[derive(Debug, Default)]
+struct RecordShare(AtomicU32);
+
+impl RecordShare {
+    const OF: usize = 1024;
+
+    /// Fewer rows may all be longer than others, or shorter.
+    const ROWS_MIN: usize = 16;
+
+    /// What to set aside for the records of a page of so many bytes: a thirty-second more than the last page had.
+    fn room(&self, page: usize) -> Option<usize> {
+        match self.0.load(Ordering::Relaxed) as usize {
+            0 => None,
+            share => Some(page.saturating_mul(share) / Self::OF * 33 / 32),
+        }
+    }
+
+    /// Learns from a page of so many bytes, if its rows are all in the answer.
+    fn note(&self, page: usize, rows: &Rows) {
+        let count = rows.keys.len();
+        if count >= Self::ROWS_MIN && rows.shown.len() == count && page >= rows.bytes.len() {
+            let share = rows.bytes.len() * Self::OF / page;
+            self.0.store(share as u32, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Exchange {
@@ -49,7 +82,8 @@ impl Exchange {
         pages: Option<Arc<Pages>>,
         metrics: Metrics,
     ) -> Self {
-        Exchange(Arc::new(Reader { upstream, visibility, key, pages, metrics }))
+        let share = RecordShare::default();
+        Exchange(Arc::new(Reader { upstream, visibility, key, pages, share, metrics }))
     }
 }
 
@@ -229,7 +263,8 @@ impl Reader {
         };
         let tells_keys = matches!(listing, Listing::Users(_)) && is_of_all;
         let context = Context { rules, related, tells_keys };
-        let page = Page { dialect, listing, body, context };
+        let room = self.share.room(body.len());
+        let page = Page { dialect, listing, body, room, context };
         let (visibility, unmapped) = (&self.visibility, self.metrics.unmapped());
         let mut found = Found::default();
         let Found { groups, teams, sightings, people } = &mut found;
@@ -245,7 +280,10 @@ impl Reader {
                         asks.iter().map(|ask| Some(view(ask.as_ref()?, visibility, unmapped)));
                     page.read_rows(&Vec::from_iter(views), &mut look)
                 }
-                None => page.read_rows(&[Some(view(ask, visibility, unmapped))], &mut look),
+                None => {
+                    let rows = page.read_rows(&[Some(view(ask, visibility, unmapped))], &mut look);
+                    rows.inspect(|rows| self.share.note(body.len(), rows))
+                }
             },
             Ask::Groups => page.read_groups(visibility, &mut look).map(|(rows, read)| {
                 *groups = read;

@@ -244,6 +244,7 @@ impl Run<'_> {
         Self: 'b,
     {
         let Call { dialect, rules, .. } = self.call;
-        Page { dialect, listing, body, context: Context { rules, related, tells_keys: false } }
+        let context = Context { rules, related, tells_keys: false };
+        Page { dialect, listing, body, room: None, context }
     }
 }
