@@ -332,35 +332,36 @@ fn exact(path: &str) -> Option<&'static Endpoint> {
     }
 }
 
-/// Counts of values that rendering could only show imperfectly.
+/// Counts of values that rendering could only show imperfectly. Narrow, since a page keeps those of each of its rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Notes {
     /// Names with `", "` inside, in a joined list.
-    pub separator_in_name: u64,
+    pub separator_in_name: u32,
     /// Time zones without a legacy name, shown as they came.
-    pub time_zone_unmapped: u64,
+    pub time_zone_unmapped: u32,
     /// Channel kinds without a dictionary entry, shown as they came.
-    pub channel_unmapped: u64,
+    pub channel_unmapped: u32,
     /// Words for an agent's status that no dictionary has.
-    pub status_unmapped: u64,
+    pub status_unmapped: u32,
     /// Live users that carry a deletion date.
-    pub live_with_deletion_date: u64,
+    pub live_with_deletion_date: u32,
     /// Users left out because they are deleted.
-    pub deleted_left_out: u64,
+    pub deleted_left_out: u32,
     /// Users left out because they have no legacy number, by the operator's choice.
-    pub unnumbered_left_out: u64,
+    pub unnumbered_left_out: u32,
 }
 
 impl Notes {
     /// Adds another page's counts.
     pub fn add(&mut self, other: &Notes) {
-        self.separator_in_name += other.separator_in_name;
-        self.time_zone_unmapped += other.time_zone_unmapped;
-        self.channel_unmapped += other.channel_unmapped;
-        self.status_unmapped += other.status_unmapped;
-        self.live_with_deletion_date += other.live_with_deletion_date;
-        self.deleted_left_out += other.deleted_left_out;
-        self.unnumbered_left_out += other.unnumbered_left_out;
+        let add = |sum: &mut u32, more: u32| *sum = sum.saturating_add(more);
+        add(&mut self.separator_in_name, other.separator_in_name);
+        add(&mut self.time_zone_unmapped, other.time_zone_unmapped);
+        add(&mut self.channel_unmapped, other.channel_unmapped);
+        add(&mut self.status_unmapped, other.status_unmapped);
+        add(&mut self.live_with_deletion_date, other.live_with_deletion_date);
+        add(&mut self.deleted_left_out, other.deleted_left_out);
+        add(&mut self.unnumbered_left_out, other.unnumbered_left_out);
     }
 
     /// Names and counts, for metrics and logs.
@@ -375,5 +376,6 @@ impl Notes {
             ("unnumbered_left_out", self.unnumbered_left_out),
         ]
         .into_iter()
+        .map(|(name, count)| (name, u64::from(count)))
     }
 }

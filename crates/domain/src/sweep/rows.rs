@@ -60,7 +60,7 @@ pub struct Rows {
     /// The documented keys that some row has, as [`crate::upstream::PageTail::keys`].
     pub documented: u64,
     /// Values that could only be shown imperfectly, by row and question; most rows have none.
-    pub notes: Vec<(usize, u32, Notes)>,
+    pub notes: Vec<(u32, u32, Notes)>,
     /// The listed records that are no users, by row.
     pub items: Vec<(usize, Item<'static>)>,
 }
@@ -88,13 +88,13 @@ impl Rows {
     /// Ends what a question shows of the row that is not ended yet: everything appended to `bytes` since the
     /// last call.
     pub fn show(&mut self, view: u32, notes: Notes) {
-        let row = self.keys.len();
+        let row = self.keys.len() as u32;
         if notes != Notes::default() {
             self.notes.push((row, view, notes));
         }
         let end = self.bytes.len() as u32;
         if self.shown_until() < end {
-            self.shown.push(Shown { row: row as u32, view, end });
+            self.shown.push(Shown { row, view, end });
         }
     }
 
@@ -111,6 +111,7 @@ impl Rows {
             self.keys.shrink_to_fit();
             self.ids.shrink_to_fit();
             self.shown.shrink_to_fit();
+            self.notes.shrink_to_fit();
         }
         self.held()
     }
@@ -121,7 +122,7 @@ impl Rows {
         self.bytes.capacity()
             + (self.keys.capacity() + self.ids.capacity()) * size_of::<u64>()
             + self.shown.capacity() * size_of::<Shown>()
-            + self.notes.capacity() * size_of::<(usize, u32, Notes)>()
+            + self.notes.capacity() * size_of::<(u32, u32, Notes)>()
             + items.sum::<usize>()
     }
 
@@ -200,8 +201,8 @@ impl Rows {
     pub(super) fn notes_of(
         &self,
         rows: &Range<usize>,
-    ) -> impl Iterator<Item = &(usize, u32, Notes)> {
-        self.notes.iter().filter(|(row, ..)| rows.contains(row))
+    ) -> impl Iterator<Item = &(u32, u32, Notes)> {
+        self.notes.iter().filter(|(row, ..)| rows.contains(&(*row as usize)))
     }
 
     fn truncate(&mut self, rows: usize) -> Vec<u64> {
@@ -283,7 +284,7 @@ mod tests {
         rows
     }
 
-    fn texts(lists: Vec<List>) -> Vec<(String, u64, u64)> {
+    fn texts(lists: Vec<List>) -> Vec<(String, u64, u32)> {
         let text =
             |list: &List| -> Vec<u8> { list.parts.iter().flat_map(|part| part.to_vec()).collect() };
         let told = |list: &List| {
@@ -347,7 +348,7 @@ mod tests {
         let keys: Vec<u64> = (0..100).collect();
         let (mut noted, mut plain) = (rows(&keys, 2), rows(&keys, 2));
         plain.notes = Vec::new();
-        let notes = noted.notes.len() * size_of::<(usize, u32, Notes)>();
+        let notes = noted.notes.len() * size_of::<(u32, u32, Notes)>();
         assert!(noted.fit() >= plain.fit() + notes);
     }
 

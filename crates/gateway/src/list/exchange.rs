@@ -421,3 +421,33 @@ fn is_json(answer: &Response<Bytes>) -> bool {
     kind.eq_ignore_ascii_case(b"application/json")
         || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(SUFFIX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_is_made_for_as_many_bytes_as_the_page_before_gave_and_a_few_more() {
+        let rows = |count: u64, bytes: usize| {
+            let mut rows = Rows::default();
+            for id in 0..count {
+                rows.bytes.resize(bytes * (id as usize + 1) / count as usize, b' ');
+                rows.push(id, id);
+            }
+            rows
+        };
+        let share = RecordShare::default();
+        assert_eq!(share.room(100_000), None);
+        share.note(100_000, &rows(100, 50_000));
+        assert_eq!(share.room(100_000), Some(51_562));
+        assert_eq!(share.room(10_000), Some(5_156));
+        // Few rows say little, and so do rows that are not all shown.
+        share.note(1_000, &rows(2, 900));
+        let mut narrowed = rows(50, 40_000);
+        narrowed.push(50, 50);
+        share.note(50_000, &narrowed);
+        assert_eq!(share.room(100_000), Some(51_562));
+        share.note(100_000, &rows(100, 60_000));
+        assert_eq!(share.room(100_000), Some(61_875));
+    }
+}
