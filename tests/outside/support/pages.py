@@ -35,6 +35,8 @@ NOT_RUN = {
     "tests/bench/pollers.py": "measures for a minute, with the build of the line above it",
     "tests/bench/unchanged.py": "measures for a minute, with the build of the line above it",
     "tests/bench/memory.py": "measures with the build of a page before it",
+    "cargo rustc --profile dist ": "minutes of building, for the line below it",
+    "tests/bench/order.py": "writes into the tree, with the build of the line above it",
     "cargo bench ": "measures, with a build of its own",
     "cargo run --release --locked --manifest-path tests/bench/readers": "builds crates that nothing else needs",
     "tests/bench/pictures.py": "writes into the tree; pages.sh runs it with --check",

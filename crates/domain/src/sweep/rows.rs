@@ -198,10 +198,7 @@ impl Rows {
         self.end_before(at.start)..self.end_before(at.end)
     }
 
-    pub(super) fn notes_of(
-        &self,
-        rows: &Range<usize>,
-    ) -> impl Iterator<Item = &(u32, u32, Notes)> {
+    pub(super) fn notes_of(&self, rows: &Range<usize>) -> impl Iterator<Item = &(u32, u32, Notes)> {
         self.notes.iter().filter(|(row, ..)| rows.contains(&(*row as usize)))
     }
 
