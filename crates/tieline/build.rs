@@ -13,7 +13,7 @@ const VARIABLE: &str = "TIELINE_REVISION";
 /// The functions, a line each; tests/bench/order.py writes the file.
 const ORDER: &str = "order.txt";
 
-/// `no` leaves the order to the linker, for one that does not know `INSERT`.
+/// `no` leaves the order to the linker, for one that does not know `INSERT`. Anything else than `yes` is a mistake.
 const IN_ORDER: &str = "TIELINE_FUNCTIONS_IN_ORDER";
 
 /// Enough digits to find a commit.
@@ -36,22 +36,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={ORDER}");
     println!("cargo:rerun-if-env-changed={IN_ORDER}");
     let is = |name, value| std::env::var(name).is_ok_and(|given| given == value);
-    // Other systems have other linkers. Only the profile `dist` optimizes so far.
-    if is("OPT_LEVEL", "3") && is("CARGO_CFG_TARGET_OS", "linux") && !is(IN_ORDER, "no") {
+    let in_order = std::env::var(IN_ORDER).unwrap_or_default();
+    assert!(["", "yes", "no"].contains(&&*in_order), "{IN_ORDER} must be `yes` or `no`");
+    // Other systems have other linkers. Of the profiles only `dist` has this level.
+    if is("OPT_LEVEL", "3") && is("CARGO_CFG_TARGET_OS", "linux") && in_order != "no" {
         put_in_order()?;
     }
     Ok(())
 }
 
-/// The functions that a start and common requests run lie between all others: the system reads sixteen pages of a
-/// program where one is needed, so they take three times their bytes of memory. Together they take little more than
-/// their bytes. `INSERT` adds a section to what the linker does anyway; GNU ld and lld know it.
+/// The functions that a start and common requests run lie between all others, and the system maps sixteen pages of a
+/// program where one is needed: so they take three times their bytes of memory. Next to each other they take little
+/// more than their bytes. `INSERT` adds a section to the linker's own layout; GNU ld and lld know it.
 fn put_in_order() -> Result<(), Box<dyn Error>> {
-    let names = std::fs::read_to_string(ORDER)?;
-    let mut script = String::from("SECTIONS { .text.ordered : {\n");
+    let names = std::fs::read_to_string(ORDER).map_err(|error| format!("{ORDER}: {error}"))?;
+    let mut script =
+        format!("/* {IN_ORDER}=no builds without this file. */\nSECTIONS {{ .text.ordered : {{\n");
     for name in names.lines().filter(|line| !line.starts_with('#')) {
-        // A linker may take `$` for its own; `?` is any character.
-        let name = name.replace('$', "?");
         // Functions that are seldom called have sections of their own, and optimization adds to some names.
         let unlikely = format!(".text.unlikely.{name}");
         let _ = match name.ends_with('*') {
@@ -79,7 +80,7 @@ fn commit() -> Option<String> {
     if let Some(file) = branch.and_then(|branch| git(&["rev-parse", "--git-path", &branch])) {
         // A packed branch has no file of its own until the next commit; git then writes HEAD's log.
         let log = git(&["rev-parse", "--git-path", "logs/HEAD"])?;
-        let file = if std::path::Path::new(&file).exists() { file } else { log };
+        let file = if Path::new(&file).exists() { file } else { log };
         println!("cargo:rerun-if-changed={file}");
     }
     let commit = git(&["rev-parse", "HEAD"])?;

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes crates/tieline/order.txt: the functions that a start and common requests run, which the linker puts together.
+"""Writes crates/tieline/order.txt: the functions that a start and common requests run, which the linker places next to each other.
 
   cargo rustc --profile dist --features dist --locked --bin tieline -- -C strip=none
   tests/bench/order.py [--tieline PATH]
@@ -8,9 +8,9 @@ Runs the gateway in front of the pretend vendor under valgrind's callgrind, and 
 look-ups, lists and metrics, so often and then twice as often. What runs more often the second time comes first, then
 what runs at the start. The program must have its symbols, hence `strip=none`; `nm` of binutils reads them.
 
-A line is a symbol without its hash and with a `*`, so that it fits every build, unless that takes along more than
-SPARE bytes that did not run: then each instance that ran has a line with its hash, which fits builds of the same
-compiler, dependencies, target and profile only. Traffic is loopback only, and only processes started here are ended.
+A line is a symbol with `*` in place of each hash, so that it fits every build. If that takes along more than SPARE
+bytes that did not run, each instance that ran has a line with its hash instead, which fits only builds of the same
+compiler, dependencies, target and profile. Traffic is loopback only, and only processes started here are ended.
 """
 import argparse, collections, http.client, os, re, subprocess, sys, tempfile
 
@@ -22,7 +22,7 @@ SPARE = 8192
 # Path, and how often it is asked for in the first of two runs.
 REQUESTS = [("/api/v4/users?limit=1&offset=5", 40), (LIST + "?email=agent.10009@cc1.example.com", 40), (LIST, 3)]
 HEAD = """\
-# The functions that the linker puts together in a `dist` build, in this order: build.rs hands them to it.
+# The functions that the linker places next to each other in a `dist` build, in this order: build.rs hands them to it.
 # tests/bench/order.py writes this file. A name that is not there any more does no harm.
 """
 
@@ -34,7 +34,7 @@ args = ap.parse_args()
 def sizes():
     """The bytes of each function of the program."""
     found = {}
-    for line in subprocess.run(["nm", "-S", args.tieline], capture_output=True, text=True).stdout.splitlines():
+    for line in subprocess.run(["nm", "-S", args.tieline], capture_output=True, text=True, check=True).stdout.splitlines():
         parts = line.split()
         if len(parts) == 4 and parts[2] in "tTwW":
             found[parts[3]] = int(parts[1], 16)
@@ -79,10 +79,13 @@ def run(folder, vendor, times):
     connection.close()
     connection = http.client.HTTPConnection("127.0.0.1", admin, timeout=120)
     connection.request("GET", "/metrics")
-    connection.getresponse().read()
+    answer = connection.getresponse()
+    if not answer.read() or answer.status != 200:
+        sys.exit(f"/metrics: {answer.status}")
     connection.close()
     process.terminate()
-    process.wait(60)
+    if process.wait(60):
+        sys.exit(f"the gateway ended with {process.returncode}")
     return instructions(profile)
 
 
@@ -97,6 +100,9 @@ def main():
     total, ran, instances = collections.Counter(), collections.Counter(), collections.defaultdict(list)
     for symbol, size in sized.items():
         name = re.sub(r"17h[0-9a-f]{16}E(\.llvm\.\d+)?$", "17h*", symbol)
+        # The standard library's names have a hash for each crate in them.
+        if name.startswith("_R"):
+            name = re.sub(r"Cs[0-9A-Za-z]+_", "Cs*_", name)
         total[name] += size
         if symbol in twice:
             ran[name] += size

@@ -22,7 +22,7 @@ group() {
 all_came() {
     local members
     for _ in $(seq 500); do
-        members=$(ask_server "$port" --scan --pattern "$COMMONS_NAME:*:m")
+        members=$(ask_server "$port" --scan --pattern "$COMMONS_NAME:*:m" || true)
         if [ -n "$members" ] && [ "$(ask_server "$port" ZCARD "$members")" -eq 4 ]; then
             return
         fi

@@ -28,8 +28,8 @@ pub struct Page<'a> {
     pub listing: &'a Listing,
     /// Its bytes.
     pub body: &'a [u8],
-    /// How many bytes to set aside for its records; `None` where no page before it has shown how many they have.
-    pub room: Option<usize>,
+    /// How many bytes its records may have, by a page before it; `None` where there was none.
+    pub record_bytes: Option<usize>,
     /// The rules and joined listings for reading it.
     pub context: Context<'a>,
 }
@@ -65,10 +65,10 @@ impl Page<'_> {
         };
         let views: Vec<_> = views.iter().map(|view| (view, asks_for_all(view))).collect();
         let shows_all = views.iter().any(|(_, asks_for_all)| *asks_for_all);
-        // A legacy record has a little over half the bytes of the upstream's.
-        let room = || self.room.unwrap_or(self.body.len() * 5 / 8);
+        // Most legacy records have a little over half the bytes of the upstream's.
+        let record_bytes = self.record_bytes.unwrap_or(self.body.len() * 5 / 8);
         let (bytes, users) = match shows_all {
-            true => (room(), self.body.len() / USER_BYTES),
+            true => (record_bytes, self.body.len() / USER_BYTES),
             false => (0, 0),
         };
         let rows = Rows {

@@ -34,7 +34,7 @@ pub fn page_reader(data: &[u8]) {
 fn others(dialect: &'static dyn Dialect, listing: &Listing, data: &[u8]) {
     let (rules, related) = (Rules::default(), Related::default());
     let context = Context { rules: &rules, related: &related, tells_keys: false };
-    let page = Page { dialect, listing, body: data, room: None, context };
+    let page = Page { dialect, listing, body: data, record_bytes: None, context };
     if page.read_items().is_ok() {
         assert!(serde_json::from_slice::<Value>(data).is_ok());
     }
@@ -45,7 +45,7 @@ fn users(dialect: &'static dyn Dialect, listing: &Listing, data: &[u8]) {
         (Rules::default(), Related::default(), Visibility::Everything);
     let quirks = Quirks { timezone: TimeZoneName::Upstream, ..Quirks::default() };
     let context = Context { rules: &rules, related: &related, tells_keys: true };
-    let page = Page { dialect, listing, body: data, room: None, context };
+    let page = Page { dialect, listing, body: data, record_bytes: None, context };
     let Some(endpoint) = ENDPOINTS.iter().find(|endpoint| endpoint.name() == "v1_users") else {
         unreachable!("v1_users is an endpoint")
     };

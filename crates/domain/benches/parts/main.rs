@@ -158,7 +158,8 @@ fn main() {
     let quirks = Quirks { timezone: TimeZoneName::Upstream, ..Quirks::default() };
     let listing = Listing::Users(Which::Live);
     let context = Context { rules: &rules, related: &related, tells_keys: false };
-    let page = Page { dialect: dialect_assumed(), listing: &listing, body, room: None, context };
+    let page =
+        Page { dialect: dialect_assumed(), listing: &listing, body, record_bytes: None, context };
     let endpoint = ENDPOINTS.iter().find(|endpoint| endpoint.name() == "v1_users").unwrap();
     let Lists::Users(shape) = endpoint.lists() else { unreachable!() };
     let Planned::Ask(plan) = endpoint.plan(Params::default(), &quirks) else { unreachable!() };

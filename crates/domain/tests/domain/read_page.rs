@@ -132,8 +132,13 @@ fn read(dialect: &str, listing: &Listing, body: &[u8]) -> Result<usize, PageErro
     let ids = if dialect == "vonage-v4" { IdPolicy::Hash } else { IdPolicy::Fail };
     let (rules, related) = (Rules { ids, ..Rules::default() }, Related::default());
     let context = Context { rules: &rules, related: &related, tells_keys: true };
-    let page =
-        Page { dialect: dialect_named(dialect).unwrap(), listing, body, room: None, context };
+    let page = Page {
+        dialect: dialect_named(dialect).unwrap(),
+        listing,
+        body,
+        record_bytes: None,
+        context,
+    };
     let (quirks, all) = (Quirks::default(), Visibility::Everything);
     let counted = page.read_items().map(|rows| rows.keys.len());
     for endpoint in ENDPOINTS {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 use domain::hub::{Id, Named, State, User};
+use domain::legacy::Lists;
 use domain::listing::Listing;
 use domain::names::unmapped::Unmapped;
 use domain::page::{Page, View};
@@ -39,28 +40,28 @@ struct Reader {
     key: Arc<Key>,
     /// The caller's pages that may be unchanged; `None` where none are kept.
     pages: Option<Arc<Pages>>,
-    /// How large the buffer of the next page has to be.
-    share: RecordShare,
+    /// How many bytes of records to expect of a page.
+    ratio: RecordRatio,
     metrics: Metrics,
 }
 
-/// How many bytes of records the last page gave for each 1,024 bytes of its own; 0 before there was one. A buffer
+/// How many bytes of user records the last page gave for each 1,024 bytes of its own; 0 before there was one. A buffer
 /// that is too small for its page is copied into a larger one, and one that is too large takes memory until the client
 /// has the answer.
 #[derive(Debug, Default)]
-struct RecordShare(AtomicU32);
+struct RecordRatio(AtomicU32);
 
-impl RecordShare {
-    const OF: usize = 1024;
+impl RecordRatio {
+    const SCALE: usize = 1024;
 
-    /// Fewer rows may all be longer than others, or shorter.
+    /// The records of fewer rows may not be typical.
     const ROWS_MIN: usize = 16;
 
-    /// What to set aside for the records of a page of so many bytes: a thirty-second more than the last page had.
-    fn room(&self, page: usize) -> Option<usize> {
+    /// How many bytes to expect of a page of so many: a thirty-second more than the last page gave.
+    fn record_bytes(&self, page: usize) -> Option<usize> {
         match self.0.load(Ordering::Relaxed) as usize {
             0 => None,
-            share => Some(page.saturating_mul(share) / Self::OF * 33 / 32),
+            ratio => Some(page.saturating_mul(ratio) / Self::SCALE * 33 / 32),
         }
     }
 
@@ -68,8 +69,8 @@ impl RecordShare {
     fn note(&self, page: usize, rows: &Rows) {
         let count = rows.keys.len();
         if count >= Self::ROWS_MIN && rows.shown.len() == count && page >= rows.bytes.len() {
-            let share = rows.bytes.len() * Self::OF / page;
-            self.0.store(share as u32, Ordering::Relaxed);
+            let ratio = rows.bytes.len().saturating_mul(Self::SCALE) / page;
+            self.0.store(ratio as u32, Ordering::Relaxed);
         }
     }
 }
@@ -82,8 +83,8 @@ impl Exchange {
         pages: Option<Arc<Pages>>,
         metrics: Metrics,
     ) -> Self {
-        let share = RecordShare::default();
-        Exchange(Arc::new(Reader { upstream, visibility, key, pages, share, metrics }))
+        let ratio = RecordRatio::default();
+        Exchange(Arc::new(Reader { upstream, visibility, key, pages, ratio, metrics }))
     }
 }
 
@@ -263,8 +264,11 @@ impl Reader {
         };
         let tells_keys = matches!(listing, Listing::Users(_)) && is_of_all;
         let context = Context { rules, related, tells_keys };
-        let room = self.share.room(body.len());
-        let page = Page { dialect, listing, body, room, context };
+        // Records of other kinds are much shorter.
+        let is_of_users = matches!(ask, Ask::Rows(ask) if matches!(ask.lists, Lists::Users(_)));
+        let ratio = is_of_users.then_some(&self.ratio);
+        let record_bytes = ratio.and_then(|ratio| ratio.record_bytes(body.len()));
+        let page = Page { dialect, listing, body, record_bytes, context };
         let (visibility, unmapped) = (&self.visibility, self.metrics.unmapped());
         let mut found = Found::default();
         let Found { groups, teams, sightings, people } = &mut found;
@@ -282,7 +286,11 @@ impl Reader {
                 }
                 None => {
                     let rows = page.read_rows(&[Some(view(ask, visibility, unmapped))], &mut look);
-                    rows.inspect(|rows| self.share.note(body.len(), rows))
+                    rows.inspect(|rows| {
+                        if let Some(ratio) = ratio {
+                            ratio.note(body.len(), rows);
+                        }
+                    })
                 }
             },
             Ask::Groups => page.read_groups(visibility, &mut look).map(|(rows, read)| {
@@ -436,18 +444,18 @@ mod tests {
             }
             rows
         };
-        let share = RecordShare::default();
-        assert_eq!(share.room(100_000), None);
-        share.note(100_000, &rows(100, 50_000));
-        assert_eq!(share.room(100_000), Some(51_562));
-        assert_eq!(share.room(10_000), Some(5_156));
+        let ratio = RecordRatio::default();
+        assert_eq!(ratio.record_bytes(100_000), None);
+        ratio.note(100_000, &rows(100, 50_000));
+        assert_eq!(ratio.record_bytes(100_000), Some(51_562));
+        assert_eq!(ratio.record_bytes(10_000), Some(5_156));
         // Few rows say little, and so do rows that are not all shown.
-        share.note(1_000, &rows(2, 900));
+        ratio.note(1_000, &rows(2, 900));
         let mut narrowed = rows(50, 40_000);
         narrowed.push(50, 50);
-        share.note(50_000, &narrowed);
-        assert_eq!(share.room(100_000), Some(51_562));
-        share.note(100_000, &rows(100, 60_000));
-        assert_eq!(share.room(100_000), Some(61_875));
+        ratio.note(50_000, &narrowed);
+        assert_eq!(ratio.record_bytes(100_000), Some(51_562));
+        ratio.note(100_000, &rows(100, 60_000));
+        assert_eq!(ratio.record_bytes(100_000), Some(61_833));
     }
 }

@@ -32,7 +32,7 @@ fn main() {
     let (rules, related) = (Rules::default(), Related::default());
     let listing = Listing::Users(Which::Live);
     let context = Context { rules: &rules, related: &related, tells_keys: false };
-    let page = Page { dialect: dialect_assumed(), listing: &listing, body, room: None, context };
+    let page = Page { dialect: dialect_assumed(), listing: &listing, body, record_bytes: None, context };
     let ways: [Way<'_>; 5] = [
         (
             "tieline",

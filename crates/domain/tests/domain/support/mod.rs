@@ -245,6 +245,6 @@ impl Run<'_> {
     {
         let Call { dialect, rules, .. } = self.call;
         let context = Context { rules, related, tells_keys: false };
-        Page { dialect, listing, body, room: None, context }
+        Page { dialect, listing, body, record_bytes: None, context }
     }
 }
