@@ -1,6 +1,6 @@
 """What the measurements of this folder share: processes on loopback ports, their ends and their CPU time. Python's
 standard library only; only processes that were started here are stopped."""
-import glob, hashlib, os, signal, socket, subprocess, sys, time
+import glob, hashlib, http.client, os, signal, socket, subprocess, sys, time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TIELINE = os.path.join(ROOT, "target", "dist", "tieline")
@@ -78,6 +78,19 @@ def gateway(tieline, config, base, more="", upstream="", env=None, under=()):
     wait_for(port, process, 120 if under else 20)
     wait_for(admin, process)
     return port, admin, process
+
+
+def ask(port, path, times):
+    """Asks so many times, on one connection. The bytes of the last answer."""
+    connection, body = http.client.HTTPConnection("127.0.0.1", port, timeout=60), b""
+    for _ in range(times):
+        connection.request("GET", path, headers=KEY)
+        answer = connection.getresponse()
+        body = answer.read()
+        if answer.status != 200:
+            sys.exit(f"{answer.status} {body[:200]!r} for {path}")
+    connection.close()
+    return body
 
 
 def end():

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes crates/tieline/order.txt: the functions that a start and common requests run, which the linker places next to each other.
+"""Writes crates/tieline/order.txt: the functions that a start and common requests run, for the linker to place them
+next to each other.
 
   cargo rustc --profile dist --features dist --locked --bin tieline -- -C strip=none
   tests/bench/order.py [--tieline PATH]
@@ -12,10 +13,10 @@ A line is a symbol with `*` in place of each hash, so that it fits every build. 
 bytes that did not run, each instance that ran has a line with its hash instead, which fits only builds of the same
 compiler, dependencies, target and profile. Traffic is loopback only, and only processes started here are ended.
 """
-import argparse, collections, http.client, os, re, subprocess, sys, tempfile
+import argparse, collections, os, re, subprocess, sys, tempfile
 
 import loopback
-from loopback import KEY, LIST, ROOT, TIELINE
+from loopback import LIST, ROOT, TIELINE
 
 ORDER = os.path.join(ROOT, "crates", "tieline", "order.txt")
 SPARE = 8192
@@ -68,21 +69,9 @@ def run(folder, vendor, times):
     port, admin, process = loopback.gateway(args.tieline, os.path.join(folder, "gateway.toml"),
                                             f"http://127.0.0.1:{vendor}", more,
                                             env={"TOKIO_WORKER_THREADS": "1"}, under=under)
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     for path, count in REQUESTS:
-        for _ in range(times * count):
-            connection.request("GET", path, headers=KEY)
-            answer = connection.getresponse()
-            body = answer.read()
-            if answer.status != 200:
-                sys.exit(f"{path}: {answer.status} {body[:200]!r}")
-    connection.close()
-    connection = http.client.HTTPConnection("127.0.0.1", admin, timeout=120)
-    connection.request("GET", "/metrics")
-    answer = connection.getresponse()
-    if not answer.read() or answer.status != 200:
-        sys.exit(f"/metrics: {answer.status}")
-    connection.close()
+        loopback.ask(port, path, times * count)
+    loopback.ask(admin, "/metrics", 1)
     process.terminate()
     if process.wait(60):
         sys.exit(f"the gateway ended with {process.returncode}")

@@ -13,10 +13,10 @@ the machine changes nothing.
 Needs valgrind; else Python's standard library only. Every loop is bounded, all traffic is loopback, and only processes
 started here are stopped.
 """
-import argparse, hashlib, http.client, json, os, shutil, sys, tempfile
+import argparse, hashlib, json, os, shutil, sys, tempfile
 
 import loopback
-from loopback import KEY, TIELINE
+from loopback import TIELINE, ask
 
 ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 ap.add_argument("--requests", type=int, default=400)
@@ -37,19 +37,6 @@ def others(callers):
         f'[[caller]]\nname = "caller-{number}"\nlegacy_key = {{ digest = "sha256:{digest(number)}" }}\n'
         'upstream = "v"\nupstream_key = { env = "BENCH_V4_KEY" }\nsees = "everything"\n'
         for number in range(1, callers))
-
-
-def ask(port, path, times):
-    """The bytes of the last answer."""
-    connection, body = http.client.HTTPConnection("127.0.0.1", port, timeout=60), b""
-    for _ in range(times):
-        connection.request("GET", path, headers=KEY)
-        answer = connection.getresponse()
-        body = answer.read()
-        if answer.status != 200:
-            sys.exit(f"{answer.status} {body[:200]!r} for {path}")
-    connection.close()
-    return body
 
 
 def instructions(folder, vendor, callers, requests, polls):

@@ -332,7 +332,8 @@ fn exact(path: &str) -> Option<&'static Endpoint> {
     }
 }
 
-/// Counts of values that rendering could only show imperfectly. `u32`, because a page keeps one for each row that needs it.
+/// Counts of values that rendering could only show imperfectly. `u32`, because a page keeps one for each row that
+/// needs it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Notes {
     /// Names with `", "` inside, in a joined list.
