@@ -44,7 +44,7 @@ const LOOKS_BEHIND_MAX: u32 = 8;
 /// How often a doubted page is read through other windows, each time through shorter ones.
 const DOUBTS_MAX: u32 = 2;
 /// Fewer rows may be sorted by chance; they do not show how the upstream sorts.
-const ORDER_ROWS_MIN: usize = 8;
+const ORDER_ROWS_MIN: u64 = 8;
 
 /// What is known of an upstream that may give fewer rows per page than it is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -341,34 +341,35 @@ impl Sweep {
     /// The pages join from offset 0 to a page that was not full. Checks that no row stands in it
     /// twice, the count, and the order.
     fn accept(&mut self, chain: Chain) -> Option<List> {
-        let keys = self.reading.keys(&chain);
-        if keys.len() as u64 > self.limits.rows_max {
+        let rows = chain.rows();
+        if rows > self.limits.rows_max {
             self.failed = Some(Failure::TooLarge { rows_max: self.limits.rows_max });
             return None;
         }
-        let is_sorted = is_strictly_sorted(&keys);
-        if !is_sorted && !all_different(keys.iter().copied()) {
+        let is_sorted = is_strictly_sorted(|| self.reading.keys(&chain));
+        if !is_sorted && !all_different(self.reading.keys(&chain), rows) {
             self.note_fingerprint();
             self.restart_once(Failure::Unstable);
             return None;
         }
-        if !self.count_is_right(keys.len() as u64, &chain) {
+        if !self.count_is_right(rows, &chain) {
             return None;
         }
-        if self.lacks_a_shown_row(&keys) {
+        if self.lacks_a_shown_row(&chain) {
             self.restart_once(Failure::Unstable);
             return None;
         }
         let must_repeat = match self.limits.double_read {
-            DoubleRead::Auto => !is_sorted || keys.len() < ORDER_ROWS_MIN,
+            DoubleRead::Auto => !is_sorted || rows < ORDER_ROWS_MIN,
             DoubleRead::Always => true,
             DoubleRead::Never => false,
         };
-        if self.reading.slots.len() > 1 && must_repeat && !self.reading_is_confirmed(&keys) {
+        if self.reading.slots.len() > 1 && must_repeat && !self.reading_is_confirmed(&chain) {
             return None;
         }
-        let ids = self.reading.ids(&chain).filter(|ids| *ids != keys);
-        if ids.is_some_and(|ids| !all_different(ids.into_iter())) {
+        let keys = || self.reading.keys(&chain);
+        let ids = self.reading.ids(&chain).filter(|ids| !ids.clone().eq(keys()));
+        if ids.is_some_and(|ids| !all_different(ids, rows)) {
             self.failed = Some(Failure::IdCollision);
             return None;
         }
@@ -441,12 +442,12 @@ impl Sweep {
 
     /// Whether a row is not among the joined ones although some window showed it: one that stands, one that
     /// was replaced, or, where rows are taken for hidden, one of the reading before.
-    fn lacks_a_shown_row(&self, joined: &[u64]) -> bool {
+    fn lacks_a_shown_row(&self, joined: &Chain) -> bool {
         let is_doubted = self.reading.doubts > 0 || !self.reading.shown.is_empty();
         if !is_doubted && self.shown.is_empty() {
             return false;
         }
-        let joined: HashSet<&u64> = joined.iter().collect();
+        let joined: HashSet<u64> = self.reading.keys(joined).collect();
         let before = self.shown.iter().filter(|_| self.story.hidden_rows > 0);
         before.chain(self.reading.all_shown()).any(|row| !joined.contains(row))
     }
@@ -469,9 +470,9 @@ impl Sweep {
     }
 
     /// Whether two whole readings in a row show the same rows in the same order.
-    fn reading_is_confirmed(&mut self, keys: &[u64]) -> bool {
+    fn reading_is_confirmed(&mut self, joined: &Chain) -> bool {
         let mut hasher = DefaultHasher::new();
-        keys.hash(&mut hasher);
+        self.reading.keys(joined).for_each(|key| key.hash(&mut hasher));
         let now = hasher.finish();
         self.whole_readings += 1;
         if self.last_whole.replace(now) == Some(now) {

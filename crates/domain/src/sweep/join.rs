@@ -17,6 +17,12 @@ pub(super) struct Chain {
     pub(super) last: usize,
 }
 
+impl Chain {
+    pub(super) fn rows(&self) -> u64 {
+        self.parts.iter().map(|(_, rows)| rows.len() as u64).sum()
+    }
+}
+
 /// Joins all slots, or says after which slots the seam is broken.
 pub(super) fn chain(slots: &[Slot]) -> Result<Chain, Vec<usize>> {
     let mut parts = Vec::new();

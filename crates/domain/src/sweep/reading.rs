@@ -2,11 +2,12 @@
 //! the reading and everything in it.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::join::Chain;
 use super::outcome::Failure;
-use super::rows::{Rows, Window, all_different};
+use super::rows::{Rows, Window, all_different_in};
 use super::windows::Windows;
 
 /// A window and its rows, once they are read.
@@ -147,7 +148,7 @@ impl Reading {
     pub(super) fn contradiction(&self) -> Failure {
         // The last page is short by nature.
         let before_last = self.slots.split_last().map_or(&[][..], |(_, before)| before);
-        if self.slots.iter().any(|slot| !all_different(slot.keys().iter().copied())) {
+        if self.slots.iter().any(|slot| !all_different_in(slot.keys())) {
             Failure::IdCollision
         } else if before_last.iter().any(Slot::is_short) {
             Failure::TotalMismatch
@@ -156,18 +157,14 @@ impl Reading {
         }
     }
 
-    /// The keys of the joined rows, in order.
-    pub(super) fn keys(&self, chain: &Chain) -> Vec<u64> {
-        let rows = chain.parts.iter().map(|(_, rows)| rows.len()).sum();
-        let mut keys = Vec::with_capacity(rows);
-        for (slot, rows) in &chain.parts {
-            keys.extend_from_slice(&self.slots[*slot].keys()[rows.clone()]);
-        }
-        keys
+    /// The keys of the joined rows, in order. Long lists have many, so nobody copies them.
+    pub(super) fn keys(&self, chain: &Chain) -> impl Iterator<Item = u64> {
+        let keys = |(slot, rows): &(usize, Range<usize>)| &self.slots[*slot].keys()[rows.clone()];
+        chain.parts.iter().flat_map(keys).copied()
     }
 
     /// The legacy ids of the joined rows, in order; `None` where each is its row's key.
-    pub(super) fn ids(&self, chain: &Chain) -> Option<Vec<u64>> {
+    pub(super) fn ids(&self, chain: &Chain) -> Option<impl Iterator<Item = u64> + Clone> {
         let pages = || chain.parts.iter().map(|(slot, rows)| (&self.slots[*slot], rows));
         let ids = |slot: &Slot| slot.rows.as_ref().is_some_and(|rows| !rows.ids.is_empty());
         if !pages().any(|(slot, _)| ids(slot)) {
@@ -177,6 +174,6 @@ impl Reading {
             Some(all) if !all.ids.is_empty() => &all.ids[rows.clone()],
             _ => &slot.keys()[rows.clone()],
         });
-        Some(ids.copied().collect())
+        Some(ids.copied())
     }
 }

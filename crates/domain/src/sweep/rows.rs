@@ -220,7 +220,7 @@ impl Rows {
     /// The page without the rows that it repeats word for word. Two different rows of one id stay, and fail
     /// the uniqueness check later.
     pub(super) fn without_repeats(self: Arc<Self>) -> Arc<Self> {
-        if is_strictly_sorted(&self.keys) || all_different(self.keys.iter().copied()) {
+        if is_strictly_sorted(|| self.keys.iter().copied()) || all_different_in(&self.keys) {
             return self;
         }
         let mut first: HashMap<u64, usize> = HashMap::new();
@@ -252,14 +252,17 @@ impl Rows {
     }
 }
 
-pub(super) fn is_strictly_sorted(keys: &[u64]) -> bool {
-    keys.is_sorted_by(|a, b| a < b) || keys.is_sorted_by(|a, b| a > b)
+pub(super) fn is_strictly_sorted<K: Iterator<Item = u64>>(keys: impl Fn() -> K) -> bool {
+    keys().is_sorted_by(|a, b| a < b) || keys().is_sorted_by(|a, b| a > b)
 }
 
-pub(super) fn all_different(keys: impl Iterator<Item = u64>) -> bool {
-    let mut seen = HashSet::with_capacity(keys.size_hint().0);
-    let mut keys = keys;
+pub(super) fn all_different(mut keys: impl Iterator<Item = u64>, rows: u64) -> bool {
+    let mut seen = HashSet::with_capacity(rows as usize);
     keys.all(|key| seen.insert(key))
+}
+
+pub(super) fn all_different_in(keys: &[u64]) -> bool {
+    all_different(keys.iter().copied(), keys.len() as u64)
 }
 
 #[cfg(test)]
