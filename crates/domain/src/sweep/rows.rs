@@ -256,6 +256,7 @@ pub(super) fn is_strictly_sorted<K: Iterator<Item = u64>>(keys: impl Fn() -> K) 
     keys().is_sorted_by(|a, b| a < b) || keys().is_sorted_by(|a, b| a > b)
 }
 
+/// `rows` is how many keys there are: an iterator over several pages does not know.
 pub(super) fn all_different(mut keys: impl Iterator<Item = u64>, rows: u64) -> bool {
     let mut seen = HashSet::with_capacity(rows as usize);
     keys.all(|key| seen.insert(key))
