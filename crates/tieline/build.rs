@@ -53,14 +53,15 @@ fn put_in_order() -> Result<(), Box<dyn Error>> {
     let mut script =
         format!("/* {IN_ORDER}=no builds without this file. */\nSECTIONS {{ .text.ordered : {{\n");
     for name in names.lines().filter(|line| !line.starts_with('#')) {
-        // Functions that are seldom called have sections of their own, and optimization adds to some names.
-        let unlikely = format!(".text.unlikely.{name}");
-        let _ = match name.ends_with('*') {
-            true => writeln!(script, "*(.text.{name} {unlikely})"),
-            false => {
-                writeln!(script, "*(.text.{name} .text.{name}.llvm.* {unlikely} {unlikely}.llvm.*)")
+        // Functions that are often or seldom called have sections of their own, and optimization adds to some names.
+        let more = if name.ends_with('*') { &[""][..] } else { &["", ".llvm.*"] };
+        script.push_str("*(");
+        for section in ["text", "text.hot", "text.unlikely"] {
+            for more in more {
+                let _ = write!(script, " .{section}.{name}{more}");
             }
-        };
+        }
+        script.push_str(")\n");
     }
     script.push_str("} } INSERT AFTER .text;\n");
     let folder = std::env::var("OUT_DIR")?;

@@ -53,26 +53,26 @@ def cpu_seconds(pids):
     return ticks / TICK
 
 
-def vendor(tieline, users):
+def vendor(tieline, users, *options):
     """The port of a pretend vendor."""
     port = free_port()
-    process = start([tieline, "simulate", "--users", str(users), "--listen", f"127.0.0.1:{port}"])
+    process = start([tieline, "simulate", "--users", str(users), "--listen", f"127.0.0.1:{port}", *options])
     wait_for(port, process)
     return port
 
 
-def gateway(tieline, config, base, more="", upstream="", env=None, under=()):
+def gateway(tieline, config, base, more="", upstream="", env=None, under=(), server="", dialect="voiso-v4"):
     """A gateway in front of `base`, with its configuration in the file `config`: `more` are tables of it, `upstream`
-    lines of the upstream's, `under` the command that runs it. Its port, its admin port, its process."""
+    and `server` lines of those tables, `under` the command that runs it. Its port, its admin port, its process."""
     port, admin = free_port(), free_port()
     digest = hashlib.sha256(b"legacy-demo-key").hexdigest()
     with open(config, "w") as file:
         file.write(
-            f'[server]\nlisten = "127.0.0.1:{port}"\n[admin]\nlisten = "127.0.0.1:{admin}"\n{more}\n'
-            f'[upstream.v]\ndialect = "voiso-v4"\nbase_url = "{base}"\n{upstream}\n'
+            f'[server]\nlisten = "127.0.0.1:{port}"\n{server}\n[admin]\nlisten = "127.0.0.1:{admin}"\n{more}\n'
+            f'[upstream.v]\ndialect = "{dialect}"\nbase_url = "{base}"\n{upstream}\n'
             f'[[caller]]\nname = "bench"\nlegacy_key = {{ digest = "sha256:{digest}" }}\n'
             'upstream = "v"\nupstream_key = { env = "BENCH_V4_KEY" }\nsees = "everything"\n')
-    environment = dict(os.environ, BENCH_V4_KEY="v4-demo-key", **(env or {}))
+    environment = {**os.environ, "BENCH_V4_KEY": "v4-demo-key", **(env or {})}
     process = start([*under, tieline, "serve", "--config", config], env=environment)
     # Under valgrind all takes many times as long.
     wait_for(port, process, 120 if under else 20)
@@ -80,14 +80,14 @@ def gateway(tieline, config, base, more="", upstream="", env=None, under=()):
     return port, admin, process
 
 
-def ask(port, path, times):
-    """Asks so many times, on one connection. The bytes of the last answer."""
-    connection, body = http.client.HTTPConnection("127.0.0.1", port, timeout=60), b""
+def ask(port, path, times, headers=KEY, status=200, connection=None):
+    """Asks so many times, on one connection. The bytes of the last answer, which must have this status."""
+    connection, body = connection or http.client.HTTPConnection("127.0.0.1", port, timeout=60), b""
     for _ in range(times):
-        connection.request("GET", path, headers=KEY)
+        connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
         body = answer.read()
-        if answer.status != 200:
+        if answer.status != status:
             sys.exit(f"{answer.status} {body[:200]!r} for {path}")
     connection.close()
     return body

@@ -2,6 +2,7 @@
 //! so that nothing of the gateway is linked into them.
 
 mod circles;
+mod compiler;
 mod errors_page;
 mod programs;
 mod tidy;
