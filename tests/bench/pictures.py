@@ -14,7 +14,9 @@ FOLDER = ROOT / "docs/pictures"
 # The title, the beginning of the table's first line, and its columns. The bars of a group are the cells of a column,
 # each with the name of its row; or, by rows, the other way round. A column `ratio` has the name of the one before it.
 PICTURES = {
-    "peers": ("CPU time beside nginx + Lua, less is better", "| target | 1,000 users", (2, 4, 6), "columns"),
+    "peers": ("CPU time per list against the ceiling, less is better", "| target | list of 100", (2, 4, 6), "columns"),
+    "lookups": ("CPU time per look-up by e-mail", "| look-up, connections", (1, 2, 3, 4, 5), "rows"),
+    "passed": ("CPU time per request passed through", "| passed through, conn", (1, 2, 3, 4, 5, 6), "rows"),
     "wall": ("Wall time of one list of 10,000 against the ideal", "| target | wall", (2,), "columns"),
     "instructions": ("User-space instructions per request", "| request | 0.1.0", (1, 2, 3), "rows"),
     "compression": ("CPU time to compress 10,000 records", "| coding | CPU", (1,), "columns"),
