@@ -45,6 +45,13 @@ impl Folder {
         self.name(name)
     }
 
+    /// Puts a file in the place of another one in one step, as rollouts do: who reads it finds one or the other whole.
+    #[expect(clippy::expect_used, reason = "a test's world either stands or fails the test")]
+    pub fn replace(&self, name: &str, text: impl AsRef<[u8]>) {
+        let aside = self.file(&format!("{name}.aside"), text);
+        std::fs::rename(aside, self.path(name)).expect("the file takes its place");
+    }
+
     /// Makes a certificate for `localhost` that signs itself.
     #[expect(clippy::expect_used, reason = "a test's world either stands or fails the test")]
     pub fn certificate(&self, name: &str) -> Certificate {

@@ -71,7 +71,7 @@ fn k06_a_refused_configuration_is_tried_again_when_a_file_that_it_names_arrives(
     ] {
         folder.file("t.toml", &old);
         let gateway = Gateway::start(&folder.name("t.toml"));
-        folder.file("t.toml", new);
+        folder.replace("t.toml", new);
         refused(&gateway, setting);
         folder.file(missing, content);
         in_force(&gateway);
@@ -83,7 +83,7 @@ fn k06_a_refused_configuration_is_tried_again_when_a_file_that_it_names_arrives(
     folder.file("t.toml", text(&vendor, "old", &key, &shown, ""));
     let gateway = Gateway::start(&folder.name("t.toml"));
     let line = config::tls(folder.path("new.pem"), folder.path("new.key"));
-    folder.file("t.toml", text(&vendor, "new", &key, &line, ""));
+    folder.replace("t.toml", text(&vendor, "new", &key, &line, ""));
     let is_refused = |line: &str| line.contains("was not reloaded") && line.contains("server.tls");
     gateway.process.stderr_until(is_refused);
     folder.file("new.pem", &cert);
@@ -101,9 +101,9 @@ fn k06_files_that_arrive_one_by_one_are_each_waited_for() {
     let gateway = Gateway::start(&folder.file("t.toml", text(&vendor, "old", &key, "", "")));
     // A mistake in the text is told first; the names behind it count once it is mended.
     let new = text(&vendor, "new", "late.key", "", "ca_file = \"late.pem\"");
-    folder.file("t.toml", new.replace("dialect", "dialekt"));
+    folder.replace("t.toml", new.replace("dialect", "dialekt"));
     refused(&gateway, "dialekt");
-    folder.file("t.toml", &new);
+    folder.replace("t.toml", &new);
     refused(&gateway, "upstream.ams.ca_file");
     std::fs::rename(folder.path("made.pem"), folder.path("late.pem")).unwrap();
     refused(&gateway, "upstream_key");
@@ -115,7 +115,7 @@ fn k06_files_that_arrive_one_by_one_are_each_waited_for() {
     // The file itself may be away for a while, too.
     std::fs::remove_file(folder.path("t.toml")).unwrap();
     gateway.process.stderr_until(|line| line.contains("was not reloaded"));
-    folder.file("t.toml", text(&vendor, "newest", &key, "", ""));
+    folder.replace("t.toml", text(&vendor, "newest", &key, "", ""));
     gateway.process.stderr_until(|line| line.contains("new configuration is in force"));
     assert_eq!((status(&gateway, "new"), status(&gateway, "newest")), (401, 200));
 }
@@ -135,7 +135,7 @@ fn k06_a_refused_configuration_is_tried_again_when_a_folder_for_its_output_is_ma
     ] {
         folder.file("t.toml", text(&vendor, "old", &key, "", ""));
         let gateway = Gateway::start(&folder.name("t.toml"));
-        folder.file("t.toml", text(&vendor, "new", &key, "", "") + &rest);
+        folder.replace("t.toml", text(&vendor, "new", &key, "", "") + &rest);
         refused(&gateway, told);
         std::fs::create_dir(folder.path(made)).unwrap();
         in_force(&gateway);
@@ -154,18 +154,18 @@ fn k06_a_refused_configuration_is_tried_again_when_rights_are_put_right() {
     let gateway = Gateway::of(under_rights(&["serve", "--config", &file, "--log-format", "json"]));
     folder.file("late.key", V4_KEY);
     allow("late.key", 0);
-    folder.file("t.toml", text(&vendor, "new", "late.key", "", ""));
+    folder.replace("t.toml", text(&vendor, "new", "late.key", "", ""));
     refused(&gateway, "late.key cannot be read: permission denied");
     allow("late.key", 0o600);
     in_force(&gateway);
 
     // The same for the folder of the key, and for the configuration itself.
-    folder.file("t.toml", text(&vendor, "old", &key, "", ""));
+    folder.replace("t.toml", text(&vendor, "old", &key, "", ""));
     gateway.process.stderr_until(|line| line.contains("new configuration is in force"));
     std::fs::create_dir(folder.path("keys")).unwrap();
     folder.file("keys/late.key", V4_KEY);
     allow("keys", 0);
-    folder.file("t.toml", text(&vendor, "new", "keys/late.key", "", ""));
+    folder.replace("t.toml", text(&vendor, "new", "keys/late.key", "", ""));
     refused(&gateway, "upstream_key");
     allow("keys", 0o700);
     in_force(&gateway);
